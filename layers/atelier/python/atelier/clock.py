@@ -1,0 +1,33 @@
+"""Time: one way to ask for it, one way to write it. Use cases are handed `now`; nothing else reads a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """Now, UTC, cut to whole milliseconds: what an id and a stored time can both carry."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def rfc3339(at: datetime) -> str:
+    """`2026-11-20T21:04:05.123Z`: always UTC, always milliseconds, so that times sort as text."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_rfc3339(text: str) -> datetime:
+    """The inverse of `rfc3339`; raises ValueError for a time without an offset."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time needs an offset, for example 2026-11-20T21:04:05Z")
+    return at.astimezone(UTC)
+
+
+def next_midnight(at: datetime) -> datetime:
+    """The next UTC midnight strictly after `at`."""
+    day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return day + timedelta(days=1)

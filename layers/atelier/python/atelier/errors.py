@@ -1,0 +1,112 @@
+"""The error tree: each error names its code, its HTTP status and whether trying again can help; facts are fields.
+
+Codes and statuses are the contract's (api.md, "Habits"). `http.py` is the one place that turns them into answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class AtelierError(Exception):
+    """Base of every expected failure. `facts` become the answer's `details`; `message` is written for the caller."""
+
+    code: ClassVar[str] = "INTERNAL"
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts: dict[str, Any] = facts
+
+
+class BadRequest(AtelierError):
+    code, status = "BAD_REQUEST", 400
+
+
+class Unauthenticated(AtelierError):
+    code, status = "UNAUTHENTICATED", 401
+
+
+class InsufficientCredits(AtelierError):
+    """The wallet cannot cover the hold. Credits are integers."""
+
+    code, status = "INSUFFICIENT_CREDITS", 402
+
+    def __init__(self, *, needed: int, available: int) -> None:
+        super().__init__(
+            f"This needs {needed} credits and the wallet has {available}.",
+            limit="wallet",
+            needed=needed,
+            available=available,
+        )
+
+
+class Forbidden(AtelierError):
+    code, status = "FORBIDDEN", 403
+
+
+class NotFound(AtelierError):
+    """Also the answer for a thing that exists in another workspace: a foreign id looks exactly like a missing one."""
+
+    code, status = "NOT_FOUND", 404
+
+    def __init__(self, message: str = "There is no such resource.") -> None:
+        super().__init__(message)
+
+
+class MethodNotAllowed(AtelierError):
+    code, status = "METHOD_NOT_ALLOWED", 405
+
+
+class Conflict(AtelierError):
+    code, status = "CONFLICT", 409
+
+
+class IdempotencyInFlight(AtelierError):
+    code, status, retryable = "IDEMPOTENCY_IN_FLIGHT", 409, True
+
+
+class PayloadTooLarge(AtelierError):
+    code, status = "PAYLOAD_TOO_LARGE", 413
+
+
+class UnsupportedMediaType(AtelierError):
+    code, status = "UNSUPPORTED_MEDIA_TYPE", 415
+
+
+class ValidationFailed(AtelierError):
+    """`fields` is a list of `{"path": "parameters.width", "message": "…"}`, paths from the request's root."""
+
+    code, status = "VALIDATION_FAILED", 422
+
+    def __init__(self, fields: list[dict[str, str]], message: str = "The request is not valid.") -> None:
+        super().__init__(message, fields=fields)
+
+
+class IdempotencyMismatch(AtelierError):
+    code, status = "IDEMPOTENCY_MISMATCH", 422
+
+
+class RateLimited(AtelierError):
+    code, status, retryable = "RATE_LIMITED", 429, True
+
+    def __init__(self, *, limit: int, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"Too many requests. Try again in {retry_after_seconds} s.",
+            limit=limit,
+            retry_after_seconds=retry_after_seconds,
+        )
+        self.limit = limit
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderFailed(AtelierError):
+    code, status, retryable = "PROVIDER_FAILED", 502, True
+
+
+class Unavailable(AtelierError):
+    """A dependency is throttled or busy; nothing was changed. Safe to try again."""
+
+    code, status, retryable = "UNAVAILABLE", 503, True

@@ -1,0 +1,355 @@
+"""HTTP in and out: routes, the contract's envelope, and the one place where errors become answers.
+
+A function's `app.py` declares routes on an `Api`; each route names the permission it needs, the models of its body,
+query and answer. From the same declarations `openapi.py` writes the served document, so the two cannot differ.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from pydantic import BaseModel, ValidationError
+
+from atelier.clock import Clock, system_clock
+from atelier.errors import (
+    AtelierError,
+    BadRequest,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+    RateLimited,
+    Unauthenticated,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+from atelier.telemetry import logger
+
+BODY_BYTES_MAX = 256 * 1024
+BodyT = TypeVar("BodyT")
+Event = dict[str, Any]
+
+
+class Nothing(BaseModel):
+    """The model of an absent body or query."""
+
+    model_config = {"extra": "ignore"}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, verified: built by the gate from the authorizer's context, never from the request alone."""
+
+    user_id: str
+    workspace_id: str
+    role: str
+    session_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[BodyT]):
+    """One request, parsed once. Header names are lower-case; `query` is the route's query model."""
+
+    now: datetime
+    body: BodyT
+    query: Any
+    path: dict[str, str]
+    headers: Mapping[str, str]
+    cookies: Mapping[str, str]
+    source_address: str
+    request_id: str
+    claims: Mapping[str, Any]
+    _caller: Caller | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """The verified caller; a route without a permission has none."""
+        if self._caller is None:
+            raise Unauthenticated("This call needs an access token.")
+        return self._caller
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The `Idempotency-Key` header, 1–255 printable ASCII characters; raises ValidationFailed otherwise."""
+        key = self.headers.get("idempotency-key")
+        if key is not None and not re.fullmatch(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?", key):
+            raise ValidationFailed(
+                [{"path": "header.Idempotency-Key", "message": "must be 1 to 255 printable ASCII characters"}]
+            )
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a route returns: `data` (a pydantic model or plain JSON values) goes into the envelope."""
+
+    data: Any = None
+    status: int = 200
+    message: str = "OK"
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    cookies: tuple[str, ...] = ()
+
+
+class Gate(Protocol):
+    """Turns the authorizer's claims and the `Atelier-Workspace` header into a caller allowed to do `permission`.
+
+    `fresh` asks for session and membership to be read from the store now (every mutation does). Raises Unauthenticated,
+    Forbidden, or NotFound for a workspace the user is no member of."""
+
+    def __call__(
+        self, claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, fresh: bool, now: datetime
+    ) -> Caller: ...
+
+
+class Limiter(Protocol):
+    """Counts one request of `subject` (an account or an address) and raises RateLimited beyond its allowance."""
+
+    def __call__(self, subject: str, now: datetime) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One declared operation, as the dispatcher and the OpenAPI document need it."""
+
+    method: str
+    path: str
+    handler: Callable[[Request[Any]], Answer]
+    permission: str | None
+    body: type[BaseModel]
+    query: type[BaseModel]
+    answer: Any
+    statuses: tuple[int, ...]
+    errors: tuple[int, ...]
+    summary: str
+    tag: str
+    raw: bool
+
+
+class Api:
+    """The routes of one function and its Lambda handler.
+
+    gate, limiter: factories, called on the first request that needs them, so that importing a function touches no AWS.
+    """
+
+    def __init__(
+        self,
+        tag: str,
+        *,
+        gate: Callable[[], Gate] | None = None,
+        limiter: Callable[[], Limiter] | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        self.tag = tag
+        self.routes: list[Route] = []
+        self._gate = gate
+        self._limiter = limiter
+        self._clock = clock
+        self._patterns: list[tuple[re.Pattern[str], str]] = []
+        self._resolver = APIGatewayHttpResolver()
+        self._resolver.not_found()(self._no_route)
+
+    def route(
+        self,
+        method: str,
+        *paths: str,
+        permission: str | None = None,
+        body: type[BaseModel] = Nothing,
+        query: type[BaseModel] = Nothing,
+        answer: Any = None,
+        statuses: tuple[int, ...] = (200,),
+        errors: tuple[int, ...] = (),
+        raw: bool = False,
+    ) -> Callable[[Callable[[Request[Any]], Answer]], Callable[[Request[Any]], Answer]]:
+        """Declare an operation at each of `paths` (`/api/things/<thing_id>`).
+
+        permission: what the caller's role must allow; None = public. answer: the type of `data` on success.
+        statuses: successes, first is the usual one. errors: statuses beyond those every route can give.
+        raw: `data` is the whole body (health, JWKS, OpenAPI), without the envelope."""
+
+        def declare(handler: Callable[[Request[Any]], Answer]) -> Callable[[Request[Any]], Answer]:
+            summary = (handler.__doc__ or handler.__name__.replace("_", " ")).strip().splitlines()[0]
+            for path in paths:
+                route = Route(
+                    method, path, handler, permission, body, query, answer, statuses, errors, summary, self.tag, raw
+                )
+                self.routes.append(route)
+                self._patterns.append((re.compile(re.sub(r"<\w+>", "[^/]+", path) + "/?"), method))
+                self._resolver.route(path, method=method)(self._serve(route))
+            return handler
+
+        return declare
+
+    def handler(self, event: Event, context: Any) -> dict[str, Any]:
+        """The Lambda entry point: HTTP API payload 2.0 in and out. Never raises: a raised exception would be answered
+        by the gateway, outside the contract."""
+        started = time.perf_counter()
+        request_context = event.get("requestContext", {})
+        request_id = str(request_context.get("requestId", ""))
+        http = request_context.get("http", {})
+        try:
+            # The gateway's base path (the emulator's) is not part of the route.
+            event["rawPath"] = str(http.get("path") or event.get("rawPath") or "/")
+            response = self._resolver.resolve(event, context)
+        except Exception as error:
+            response = _plain(self._failure(error, request_id))
+        response.setdefault("headers", {})["x-request-id"] = request_id
+        logger.info(
+            "request",
+            request_id=request_id,
+            method=http.get("method"),
+            route=event.get("routeKey"),
+            status=response["statusCode"],
+            duration_ms=round((time.perf_counter() - started) * 1000),
+        )
+        return response
+
+    def _serve(self, route: Route) -> Callable[..., Response[str]]:
+        def serve(**path: str) -> Response[str]:
+            event = cast(Event, self._resolver.current_event.raw_event)
+            request_id = str(event["requestContext"].get("requestId", ""))
+            try:
+                answer = route.handler(self._parse(route, event, path, request_id))
+            except Exception as error:
+                return self._failure(error, request_id)
+            return _render(answer, raw=route.raw)
+
+        return serve
+
+    def _parse(self, route: Route, event: Event, path: dict[str, str], request_id: str) -> Request[Any]:
+        now = self._clock()
+        headers: dict[str, str] = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        address = source_address(event, headers)
+        claims = event["requestContext"].get("authorizer", {}).get("lambda") or {}
+        limiter = self._limiter() if self._limiter else None
+        caller = None
+        if route.permission is None:
+            if limiter:
+                limiter(f"address#{address}", now)
+        else:
+            assert self._gate is not None, "a route with a permission needs a gate"
+            if not claims.get("user_id"):
+                if limiter:
+                    limiter(f"address#{address}", now)
+                raise Unauthenticated(str(claims.get("reason") or "This call needs an access token."))
+            if limiter:
+                limiter(f"account#{claims['user_id']}", now)
+            caller = self._gate()(
+                claims, headers.get("atelier-workspace"), route.permission, fresh=route.method != "GET", now=now
+            )
+        body = _parse_body(route.body, event, headers) if route.method in ("POST", "PUT", "PATCH") else Nothing()
+        query = _validate(route.query, event.get("queryStringParameters") or {}, "query")
+        return Request(
+            now, body, query, path, headers, _cookies(event, headers), address, request_id, claims, caller
+        )
+
+    def _no_route(self, _error: Exception) -> Response[str]:
+        event = cast(Event, self._resolver.current_event.raw_event)
+        path = event["rawPath"]
+        allowed = sorted({method for pattern, method in self._patterns if pattern.fullmatch(path)})
+        error: AtelierError = NotFound("There is no such route.")
+        if allowed:
+            error = MethodNotAllowed("This route does not take that method.", allowed=allowed)
+        return self._failure(error, str(event["requestContext"].get("requestId", "")))
+
+    def _failure(self, error: Exception, request_id: str) -> Response[str]:
+        headers: dict[str, str] = {}
+        if isinstance(error, AtelierError):
+            if isinstance(error, RateLimited):
+                headers["Retry-After"] = str(error.retry_after_seconds)
+                headers["RateLimit"] = f'"default";r=0;t={error.retry_after_seconds}'
+                headers["RateLimit-Policy"] = f'"default";q={error.limit}'
+            if isinstance(error, MethodNotAllowed):
+                headers["Allow"] = ", ".join(error.facts["allowed"])
+            if error.status == 401:
+                headers["WWW-Authenticate"] = "Bearer"
+            status, code, message, facts = error.status, error.code, error.message, error.facts
+            retryable = error.retryable
+        else:
+            # What went wrong is in the log; the caller learns nothing of our insides.
+            logger.exception("unhandled", request_id=request_id)
+            status, code, message, facts, retryable = 500, "INTERNAL", "Something went wrong on our side.", {}, True
+        envelope = {
+            "success": False,
+            "error": code,
+            "message": message,
+            "details": facts,
+            "request_id": request_id,
+            "retryable": retryable,
+        }
+        return Response(status, "application/json", json.dumps(envelope), headers)
+
+
+def source_address(event: Event, headers: Mapping[str, str]) -> str:
+    """The client's address. Only the last hop of X-Forwarded-For is the edge's own word; what stands before it came
+    from the client and could be rotated at will."""
+    forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    return forwarded or str(event["requestContext"].get("http", {}).get("sourceIp", ""))
+
+
+def _cookies(event: Event, headers: Mapping[str, str]) -> dict[str, str]:
+    # The gateway moves cookies into a list of their own; the emulator leaves them in the header.
+    parts: list[str] = event.get("cookies") or headers.get("cookie", "").split(";")
+    pairs = (part.strip().partition("=") for part in parts)
+    return {name: value for name, _, value in pairs if name}
+
+
+def _parse_body(model: type[BaseModel], event: Event, headers: Mapping[str, str]) -> BaseModel:
+    raw: str | bytes = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        try:
+            raw = base64.b64decode(raw, validate=True)
+        except binascii.Error as error:
+            raise BadRequest("The body is not valid.") from error
+    raw = raw.encode() if isinstance(raw, str) else raw
+    if len(raw) > BODY_BYTES_MAX:
+        raise PayloadTooLarge(f"The body is larger than {BODY_BYTES_MAX} bytes.", bytes_max=BODY_BYTES_MAX)
+    if model is Nothing:
+        return Nothing()
+    if headers.get("content-type", "application/json").partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType("Send the body as application/json.")
+    try:
+        return model.model_validate_json(raw or b"{}")
+    except ValidationError as error:
+        if error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
+            raise BadRequest("The body is not valid JSON.") from error
+        raise ValidationFailed(_fields(error)) from error
+
+
+def _validate(model: type[BaseModel], values: Mapping[str, Any], root: str) -> BaseModel:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ValidationFailed(_fields(error, root)) from error
+
+
+def _fields(error: ValidationError, root: str = "") -> list[dict[str, str]]:
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return [
+        {"path": ".".join([root] * bool(root) + [str(part) for part in item["loc"]]), "message": item["msg"]}
+        for item in found[:50]
+    ]
+
+
+def _render(answer: Answer, *, raw: bool) -> Response[str]:
+    if answer.status == 204:
+        return Response(204, None, "", dict(answer.headers), list(answer.cookies))  # pyright: ignore[reportArgumentType]
+    data = answer.data.model_dump(mode="json") if isinstance(answer.data, BaseModel) else answer.data
+    body = data if raw else {"success": True, "data": data, "message": answer.message}
+    return Response(
+        answer.status, "application/json", json.dumps(body, separators=(",", ":")), dict(answer.headers),
+        list(answer.cookies),  # pyright: ignore[reportArgumentType]
+    )
+
+
+def _plain(response: Response[str]) -> dict[str, Any]:
+    headers = {name: str(value) for name, value in response.headers.items()}
+    headers["Content-Type"] = "application/json"
+    return {"statusCode": response.status_code, "headers": headers, "body": response.body, "isBase64Encoded": False}

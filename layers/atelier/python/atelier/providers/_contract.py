@@ -1,0 +1,151 @@
+"""What a provider adapter must do: submit, poll, cancel, read a webhook. Outcomes are values, never exceptions.
+
+The shapes follow the cross-provider matrix: some providers answer at once, some take a webhook, all can lie, so every
+outcome that means “the job may be running and we do not know” has its own name and is never resent blindly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class ErrorClass(StrEnum):
+    """Why an attempt failed; the billing rule of each class is data in the catalogue."""
+
+    INVALID_INPUT = "invalid_input"
+    MODERATED = "moderated"
+    MODERATED_BILLED = "moderated_billed"
+    AUTH = "auth"
+    PROVIDER_BILLING = "provider_billing"
+    RATE_LIMITED = "rate_limited"
+    CAPACITY = "capacity"
+    TRANSIENT = "transient"
+    MODEL_GONE = "model_gone"
+    TIMEOUT_UNSTARTED = "timeout_unstarted"
+    TIMEOUT_STARTED = "timeout_started"
+    UNKNOWN_OUTCOME = "unknown_outcome"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt's work, in the product's terms. `settings` is the model's own part of the catalogue entry."""
+
+    attempt_id: str
+    kind: str
+    model: str
+    prompt: str
+    negative_prompt: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    webhook_url: str | None = None
+    run_seconds_max: int = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One result file: inline bytes (synchronous providers) or a provider's URL, never both."""
+
+    data: bytes | None = None
+    url: str | None = None
+    content_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider has the job; `reference` is its own id for it."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Still queued or running; progress is 0–99."""
+
+    progress: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Finished with results. `cost_microusd` is the provider's own figure when it reports one, else None; `usage` holds
+    integer counts by unit (for example `predict_milliseconds`)."""
+
+    outputs: tuple[Output, ...]
+    usage: dict[str, int] = field(default_factory=dict[str, int])
+    cost_microusd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Finished, or refused, with nothing to deliver. `message` is safe to show to the caller."""
+
+    error_class: ErrorClass
+    message: str
+    retry_after_seconds: int | None = None
+    usage: dict[str, int] = field(default_factory=dict[str, int])
+    cost_microusd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The provider stopped the job."""
+
+    usage: dict[str, int] = field(default_factory=dict[str, int])
+    cost_microusd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Bytes were sent and no answer came: the job may exist and may be billed. Reconciled, never resent."""
+
+    message: str
+
+
+Submitted = Accepted | Done | Failed | Unknown
+Progress = Pending | Done | Failed | Cancelled | Unknown
+
+
+class CancelResult(StrEnum):
+    CANCELLED = "cancelled"
+    TOO_LATE = "too_late"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEvent:
+    """A verified webhook: the provider's event id, its reference for the job, and what it says of it."""
+
+    event_id: str
+    reference: str
+    progress: Progress
+
+
+class WebhookInvalid(Exception):
+    """The signature, the timestamp or the shape of a webhook is wrong; the text says which, for the log only."""
+
+
+class Provider(Protocol):
+    """One provider. Methods never raise for an expected failure; SDK imports happen inside them."""
+
+    def submit(self, job: Job) -> Submitted:
+        """Send the job once. Never retries after bytes were sent."""
+        ...
+
+    def poll(self, reference: str, job: Job) -> Progress:
+        """Ask how a submitted job stands."""
+        ...
+
+    def cancel(self, reference: str) -> CancelResult:
+        """Ask the provider to stop a job."""
+        ...
+
+    def find(self, job: Job) -> str | None:
+        """The reference of a job whose submission's answer was lost, or None when it can't be found."""
+        ...
+
+    def parse_webhook(self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None) -> WebhookEvent:
+        """Verify the raw bytes (header names lower-case) and read them; raises WebhookInvalid.
+
+        `job` is absent when only verification matters (before the webhook is stored)."""
+        ...

@@ -1,0 +1,92 @@
+"""Settings: one frozen model per concern, read from the environment by `wiring/` when first needed.
+
+This is the only module that reads `os.environ`. A function is given just the variables it uses, so a concern that is
+not asked for is never validated.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Base: fields take their value from the environment variable named as alias."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @classmethod
+    @cache
+    def read(cls) -> Self:
+        """The settings of this process; raises pydantic.ValidationError that names the missing variable."""
+        return cls.model_validate(dict(os.environ))
+
+
+class Deployment(Settings):
+    """Where this deployment lives. `public_url` has no trailing slash."""
+
+    stage: str = Field(alias="ATELIER_STAGE")
+    public_url: str = Field(alias="ATELIER_PUBLIC_URL")
+
+
+class IdentityTable(Settings):
+    name: str = Field(alias="ATELIER_TABLE_IDENTITY")
+
+
+class LedgerTable(Settings):
+    name: str = Field(alias="ATELIER_TABLE_LEDGER")
+
+
+class GenerationsTable(Settings):
+    name: str = Field(alias="ATELIER_TABLE_GENERATIONS")
+
+
+class LibraryTable(Settings):
+    name: str = Field(alias="ATELIER_TABLE_LIBRARY")
+
+
+class InboxTable(Settings):
+    name: str = Field(alias="ATELIER_TABLE_INBOX")
+
+
+class RequestsTable(Settings):
+    name: str = Field(alias="ATELIER_TABLE_REQUESTS")
+
+
+class MediaStore(Settings):
+    bucket: str = Field(alias="ATELIER_MEDIA_BUCKET")
+
+
+class MediaSigning(Settings):
+    secret: str = Field(alias="ATELIER_SECRET_MEDIA")
+    key_pair_id: str = Field(alias="ATELIER_MEDIA_KEY_PAIR_ID")
+
+
+class IdentitySigning(Settings):
+    secret: str = Field(alias="ATELIER_SECRET_IDENTITY")
+
+
+class AttemptSigning(Settings):
+    secret: str = Field(alias="ATELIER_SECRET_ATTEMPTS")
+
+
+class AttemptsQueue(Settings):
+    url: str = Field(alias="ATELIER_ATTEMPTS_QUEUE_URL")
+
+
+class EventBus(Settings):
+    name: str = Field(alias="ATELIER_EVENT_BUS")
+
+
+class GenerateMedia(Settings):
+    """The state machine that coordinates one generation."""
+
+    arn: str = Field(alias="ATELIER_GENERATE_MEDIA_ARN")
+
+
+class Replicate(Settings):
+    url: str = Field(alias="ATELIER_REPLICATE_URL", default="https://api.replicate.com")
+    secret: str = Field(alias="ATELIER_SECRET_REPLICATE")
