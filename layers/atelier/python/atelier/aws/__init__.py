@@ -1,0 +1,1 @@
+"""Adapters to AWS: each implements a context's ports and nothing else knows the SDK."""

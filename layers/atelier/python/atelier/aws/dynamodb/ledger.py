@@ -1,0 +1,356 @@
+"""The ledger's table: one wallet item per workspace, and one immutable item per movement.
+
+    pk wsp_…  sk wallet                       counters and the map of live grants
+    pk wsp_…  sk movement#<order>#<key>       entries; <order> sorts the statement, the whole key is natural
+
+Spending is written as deltas under conditions, so that parallel spenders of one wallet do not invalidate each other;
+only a change of the *set* of grants (`revision`) makes a plan stale.
+"""
+
+from __future__ import annotations
+
+import zlib
+from datetime import datetime
+from typing import Any
+
+from pynamodb.attributes import JSONAttribute, MapAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
+from pynamodb.expressions.operand import Path
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.transactions import TransactWrite
+
+from atelier.aws.dynamodb import Item, failed_conditions, transaction
+from atelier.clock import parse_rfc3339, rfc3339
+from atelier.errors import NotFound
+from atelier.ledger.model import (
+    Account,
+    Change,
+    Draw,
+    Ending,
+    Entry,
+    Grant,
+    GrantSource,
+    Hold,
+    Movement,
+    Opening,
+    Refresh,
+    Wallet,
+)
+from atelier.ledger.ports import MovementPage, StaleWallet
+
+SHARDS = 16
+WALLET = "wallet"
+
+
+class _ResetDue(GlobalSecondaryIndex["WalletItem"]):
+    class Meta:
+        index_name = "reset-due"
+        projection = KeysOnlyProjection()
+
+    shard = UnicodeAttribute(hash_key=True)
+    reset_at = UnicodeAttribute(range_key=True)
+
+
+class _SweepDue(GlobalSecondaryIndex["WalletItem"]):
+    class Meta:
+        index_name = "sweep-due"
+        projection = KeysOnlyProjection()
+
+    shard = UnicodeAttribute(hash_key=True)
+    sweep_at = UnicodeAttribute(range_key=True)
+
+
+class WalletItem(Item):
+    """The counters of one wallet. Small on purpose: every hold is billed on its whole size, twice."""
+
+    class Meta:
+        table_name = None
+
+    tier = UnicodeAttribute()
+    available = NumberAttribute()
+    held = NumberAttribute()
+    debt = NumberAttribute()
+    holds_open = NumberAttribute()
+    revision = NumberAttribute()
+    grants: MapAttribute[str, Any] = MapAttribute(default=dict)
+    shard = UnicodeAttribute()
+    reset_at = UnicodeAttribute()
+    sweep_at = UnicodeAttribute(null=True)
+    reset_due = _ResetDue()
+    sweep_due = _SweepDue()
+
+
+class MovementItem(Item):
+    """One movement, written once and never changed."""
+
+    class Meta:
+        table_name = None
+
+    key = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    subject = UnicodeAttribute()
+    at = UnicodeAttribute()
+    entries = JSONAttribute()
+    facts = JSONAttribute()
+    hold = JSONAttribute(null=True)
+
+
+def wallet_item(wallet: Wallet) -> WalletItem:
+    """The stored form of a whole wallet."""
+    return WalletItem(
+        wallet.workspace_id,
+        WALLET,
+        tier=wallet.tier,
+        available=wallet.available,
+        held=wallet.held,
+        debt=wallet.debt,
+        holds_open=wallet.holds_open,
+        revision=wallet.revision,
+        grants=_grants(wallet),
+        # Spread over a fixed number of index partitions, so that no day's reset meets one partition's limit.
+        shard=str(zlib.crc32(wallet.workspace_id.encode()) % SHARDS),
+        reset_at=rfc3339(wallet.reset_at),
+        sweep_at=rfc3339(wallet.sweep_at) if wallet.sweep_at else None,
+    )
+
+
+def put_new_wallet(write: TransactWrite, wallet: Wallet) -> None:
+    """Add the creation of a wallet to a transaction (one put)."""
+    write.save(wallet_item(wallet), condition=WalletItem.pk.does_not_exist())
+
+
+def put_opening(write: TransactWrite, workspace_id: str, opening: Opening) -> None:
+    """Add a hold to a transaction: one put (the movement) and one update (the wallet)."""
+    condition = (
+        (WalletItem.revision == opening.revision)
+        & (WalletItem.available >= -opening.change.available)
+        & (WalletItem.debt == 0)
+    )
+    actions = _counters(opening.change)
+    if opening.sweep_at is not None:
+        actions.append(WalletItem.sweep_at.set(rfc3339(opening.sweep_at)))
+    else:
+        # Planned on a sweep that comes early enough: hold it to that.
+        condition &= WalletItem.sweep_at <= rfc3339(opening.hold.deadline_at)
+    for change in opening.change.grants:
+        remaining = Path(["grants", change.grant_id, "remaining"])
+        condition &= remaining == -change.remaining if change.drains else remaining >= -change.remaining
+    write.save(_movement_item(workspace_id, opening.movement, opening.hold), condition=MovementItem.pk.does_not_exist())
+    write.update(WalletItem(workspace_id, WALLET), actions=actions, condition=condition)
+
+
+def put_ending(write: TransactWrite, workspace_id: str, ending: Ending) -> None:
+    """Add the end of a hold to a transaction: one put (the movement) and one update (the wallet)."""
+    condition = WalletItem.held >= -ending.change.held
+    for change in ending.change.grants:
+        condition &= Path(["grants", change.grant_id, "held"]) >= -change.held
+    write.save(_movement_item(workspace_id, ending.movement), condition=MovementItem.pk.does_not_exist())
+    write.update(WalletItem(workspace_id, WALLET), actions=_counters(ending.change), condition=condition)
+
+
+class DynamoWallets:
+    """WalletStore on DynamoDB. The items must be bound to their table first (see `bind`)."""
+
+    @staticmethod
+    def bind(table_name: str) -> None:
+        """Name the ledger's table."""
+        WalletItem.bind(table_name)
+        MovementItem.bind(table_name)
+
+    def wallet(self, workspace_id: str) -> Wallet:
+        try:
+            return _wallet(WalletItem.get(workspace_id, WALLET, consistent_read=True))
+        except DoesNotExist as error:
+            raise NotFound("There is no such wallet.") from error
+
+    def apply_refresh(self, refresh: Refresh) -> None:
+        seen = refresh.seen
+        still = (
+            (WalletItem.revision == refresh.revision)
+            & (WalletItem.available == seen.available)
+            & (WalletItem.held == seen.held)
+            & (WalletItem.holds_open == seen.holds_open)
+            # Counters alone could come back to their old values over other grants.
+            & (WalletItem.grants == _grants(seen))
+            & (
+                WalletItem.sweep_at.does_not_exist()
+                if seen.sweep_at is None
+                else WalletItem.sweep_at == rfc3339(seen.sweep_at)
+            )
+        )
+        try:
+            with transaction() as write:
+                for movement in refresh.movements:
+                    write.save(
+                        _movement_item(seen.workspace_id, movement), condition=MovementItem.pk.does_not_exist()
+                    )
+                write.save(wallet_item(refresh.wallet), condition=still)
+        except TransactWriteError as error:
+            failed_conditions(error)
+            raise StaleWallet from error
+
+    def hold(self, workspace_id: str, reference: str) -> Hold | None:
+        try:
+            item = MovementItem.get(
+                workspace_id, _movement_key(reference[4:], f"hold#{reference}"), consistent_read=True
+            )
+        except DoesNotExist:
+            return None
+        stored: dict[str, Any] = item.hold
+        return Hold(
+            reference,
+            stored["amount"],
+            parse_rfc3339(stored["deadline_at"]),
+            tuple(
+                Draw(draw["grant"], draw["amount"], parse_rfc3339(draw["expires_at"]) if draw["expires_at"] else None)
+                for draw in stored["draws"]
+            ),
+        )
+
+    def movements(self, workspace_id: str, after_key: str | None, limit: int) -> MovementPage:
+        start = {"pk": {"S": workspace_id}, "sk": {"S": after_key}} if after_key else None
+        page = MovementItem.query(
+            workspace_id,
+            MovementItem.sk.startswith("movement#"),
+            scan_index_forward=False,
+            limit=limit,
+            page_size=limit,
+            last_evaluated_key=start,
+        )
+        movements = tuple(_movement(item) for item in page)
+        last: dict[str, Any] | None = page.last_evaluated_key
+        return MovementPage(movements, last["sk"]["S"] if last else None)
+
+    def movements_of(self, workspace_id: str, reference: str) -> tuple[Movement, ...]:
+        items = MovementItem.query(
+            workspace_id, MovementItem.sk.startswith(f"movement#{reference[4:]}#"), consistent_read=True
+        )
+        return tuple(sorted((_movement(item) for item in items), key=lambda movement: movement.kind != "hold"))
+
+    def wallets_due_for_reset(self, shard: int, now: datetime, limit: int) -> list[str]:
+        due = WalletItem.reset_due.query(str(shard), WalletItem.reset_at <= rfc3339(now), limit=limit)
+        return [item.pk for item in due]
+
+    def wallets_due_for_sweep(self, shard: int, now: datetime, limit: int) -> list[str]:
+        due = WalletItem.sweep_due.query(str(shard), WalletItem.sweep_at <= rfc3339(now), limit=limit)
+        return [item.pk for item in due]
+
+    def postpone_sweep(self, wallet: Wallet, sweep_at: datetime | None) -> None:
+        assert wallet.sweep_at is not None
+        unchanged = WalletItem.sweep_at == rfc3339(wallet.sweep_at)
+        item = WalletItem(wallet.workspace_id, WALLET)
+        try:
+            if sweep_at is None:
+                item.update([WalletItem.sweep_at.remove()], condition=unchanged & (WalletItem.holds_open == 0))
+            else:
+                item.update([WalletItem.sweep_at.set(rfc3339(sweep_at))], condition=unchanged)
+        except UpdateError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+
+
+def _counters(change: Change) -> list[Any]:
+    actions: list[Any] = [
+        WalletItem.available.set(WalletItem.available + change.available),
+        WalletItem.held.set(WalletItem.held + change.held),
+        WalletItem.holds_open.set(WalletItem.holds_open + change.holds_open),
+    ]
+    for grant in change.grants:
+        for name, delta in (("remaining", grant.remaining), ("held", grant.held)):
+            if delta:
+                counter = Path(["grants", grant.grant_id, name])
+                actions.append(counter.set(counter + delta))
+    return actions
+
+
+def _movement_key(order: str, key: str) -> str:
+    return f"movement#{order}#{key}"
+
+
+def _movement_item(workspace_id: str, movement: Movement, hold: Hold | None = None) -> MovementItem:
+    stored = None
+    if hold is not None:
+        stored = {
+            "amount": hold.amount,
+            "deadline_at": rfc3339(hold.deadline_at),
+            "draws": [
+                {
+                    "grant": draw.grant_id,
+                    "amount": draw.amount,
+                    "expires_at": rfc3339(draw.expires_at) if draw.expires_at else None,
+                }
+                for draw in hold.draws
+            ],
+        }
+    return MovementItem(
+        workspace_id,
+        _movement_key(movement.order, movement.key),
+        key=movement.key,
+        kind=movement.kind,
+        subject=movement.subject,
+        at=rfc3339(movement.at),
+        entries=[
+            {"account": entry.account.value, "amount": entry.amount, "grant": entry.grant_id}
+            for entry in movement.entries
+        ],
+        facts=movement.facts,
+        hold=stored,
+    )
+
+
+def _movement(item: MovementItem) -> Movement:
+    entries: list[dict[str, Any]] = item.entries
+    return Movement(
+        item.key,
+        item.sk.split("#")[1],
+        item.kind,
+        item.subject,
+        parse_rfc3339(item.at),
+        tuple(Entry(Account(entry["account"]), entry["amount"], entry["grant"]) for entry in entries),
+        item.facts,
+    )
+
+
+def _grants(wallet: Wallet) -> dict[str, dict[str, Any]]:
+    return {
+        grant.id: {
+            "source": grant.source.value,
+            "amount": grant.amount,
+            "remaining": grant.remaining,
+            "held": grant.held,
+            "priority": grant.priority,
+            "granted_at": rfc3339(grant.granted_at),
+            "expires_at": rfc3339(grant.expires_at) if grant.expires_at else "",
+        }
+        for grant in wallet.grants
+    }
+
+
+def _wallet(item: WalletItem) -> Wallet:
+    grants: dict[str, dict[str, Any]] = item.grants.as_dict()
+    return Wallet(
+        item.pk,
+        item.tier,
+        int(item.available),
+        int(item.held),
+        int(item.debt),
+        int(item.holds_open),
+        int(item.revision),
+        tuple(
+            Grant(
+                key,
+                GrantSource(grant["source"]),
+                grant["amount"],
+                grant["remaining"],
+                grant["held"],
+                grant["priority"],
+                parse_rfc3339(grant["granted_at"]),
+                parse_rfc3339(grant["expires_at"]) if grant["expires_at"] else None,
+            )
+            for key, grant in sorted(grants.items())
+        ),
+        parse_rfc3339(item.reset_at),
+        parse_rfc3339(item.sweep_at) if item.sweep_at else None,
+    )
+
+

@@ -1,0 +1,336 @@
+"""The ledger's types and rules: frozen values and pure functions. Credits are integers everywhere.
+
+A *movement* is one thing that happened to a wallet; its *entries* move credits between accounts and sum to zero. A
+movement's key is its natural key, so writing it twice is impossible:
+
+    hold#<generation>      available → held             one per generation
+    end#<generation>       held → revenue, available, expired, operator loss   the one end of that hold
+    daily#<date>           issued → available           one per UTC day
+    expiry#<grant>         available → expired          one per grant
+
+A *change* says what a movement does to the wallet's counters; the store applies it in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from atelier.clock import next_midnight
+from atelier.errors import InsufficientCredits
+from atelier.ids import floor_id
+
+
+class Account(StrEnum):
+    """Where credits can be. `issued` is the source of all grants, so the sum over all accounts is always zero."""
+
+    AVAILABLE = "available"
+    HELD = "held"
+    ISSUED = "issued"
+    REVENUE = "revenue"
+    EXPIRED = "expired"
+    OPERATOR_LOSS = "operator_loss"
+    DEBT = "debt"
+
+
+class GrantSource(StrEnum):
+    """Where a grant came from."""
+
+    DAILY = "daily"
+    MONTHLY = "monthly"
+    PURCHASE = "purchase"
+    PROMO = "promo"
+    REFUND = "refund"
+    ADMIN = "admin"
+
+
+class EndState(StrEnum):
+    """How a hold ended; each ends exactly once."""
+
+    SETTLED = "settled"
+    RELEASED = "released"
+    EXPIRED = "expired"
+
+
+# A smaller number is spent first among grants that expire together: free credits go before bought ones.
+PRIORITY = {
+    GrantSource.DAILY: 10,
+    GrantSource.MONTHLY: 20,
+    GrantSource.PROMO: 30,
+    GrantSource.REFUND: 40,
+    GrantSource.ADMIN: 50,
+    GrantSource.PURCHASE: 60,
+}
+FOREVER = "9999"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Credits given once. `remaining` can be spent; `held` is reserved by open holds."""
+
+    id: str
+    source: GrantSource
+    amount: int
+    remaining: int
+    held: int
+    priority: int
+    granted_at: datetime
+    expires_at: datetime | None
+
+    def expired(self, now: datetime) -> bool:
+        """Whether its rest can no longer be spent."""
+        return self.expires_at is not None and self.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Wallet:
+    """A workspace's counters. `revision` counts changes to the *set* of grants, not to their amounts, so that parallel
+    spending does not invalidate itself."""
+
+    workspace_id: str
+    tier: str
+    available: int
+    held: int
+    debt: int
+    holds_open: int
+    revision: int
+    grants: tuple[Grant, ...]
+    reset_at: datetime
+    sweep_at: datetime | None
+
+    def spendable(self, now: datetime) -> int:
+        """Credits that a hold could take now: expired rests still count as available until their expiry is booked."""
+        return sum(grant.remaining for grant in self.grants if not grant.expired(now))
+
+    def needs_refresh(self, now: datetime) -> bool:
+        """Whether a daily grant is due or an expiry is still to be booked."""
+        return self.reset_at <= now or any(grant.expired(now) and grant.remaining for grant in self.grants)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: `amount` credits (± integer) on an account; wallet-side lines name their grant."""
+
+    account: Account
+    amount: int
+    grant_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """One happening. `order` (26 ULID characters) and `key` place it in the statement; `subject` is what it is about."""
+
+    key: str
+    order: str
+    kind: str
+    subject: str
+    at: datetime
+    entries: tuple[Entry, ...]
+    facts: dict[str, int | str | None]
+
+    def __post_init__(self) -> None:
+        if sum(entry.amount for entry in self.entries) != 0:
+            raise ValueError(f"the entries of {self.key} do not sum to zero")
+
+
+@dataclass(frozen=True, slots=True)
+class GrantChange:
+    """What a movement does to one grant. `drains` marks a draw that took all that remained: it holds only while that is
+    still all, or a later grant would be spent before an earlier one."""
+
+    grant_id: str
+    remaining: int
+    held: int
+    drains: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a movement does to the wallet's counters (all deltas)."""
+
+    available: int
+    held: int
+    holds_open: int
+    grants: tuple[GrantChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """What a hold took from one grant, in the order it was taken."""
+
+    grant_id: str
+    amount: int
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Credits reserved for one generation, up to its deadline."""
+
+    reference: str
+    amount: int
+    deadline_at: datetime
+    draws: tuple[Draw, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A hold about to be written: `revision` is the set of grants that it was planned on."""
+
+    hold: Hold
+    movement: Movement
+    change: Change
+    revision: int
+    sweep_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a hold about to be written."""
+
+    state: EndState
+    charged: int
+    movement: Movement
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """Expiries booked and the daily grant appended: the wallet as it will be, and the movements that say why."""
+
+    wallet: Wallet
+    revision: int
+    seen: Wallet
+    movements: tuple[Movement, ...]
+
+
+def new_wallet(workspace_id: str, tier: str, now: datetime) -> Wallet:
+    """An empty wallet whose first daily grant is due at once."""
+    return Wallet(workspace_id, tier, 0, 0, 0, 0, 0, (), now, None)
+
+
+def burn_down(grants: Iterable[Grant], now: datetime) -> list[Grant]:
+    """Spendable grants in the order they are spent: earliest expiry, then lowest priority number, then oldest."""
+    return sorted(
+        (grant for grant in grants if grant.remaining > 0 and not grant.expired(now)),
+        key=lambda grant: (
+            grant.expires_at.isoformat() if grant.expires_at else FOREVER,
+            grant.priority,
+            grant.granted_at,
+            grant.id,
+        ),
+    )
+
+
+def open_hold(
+    wallet: Wallet, reference: str, amount: int, deadline_at: datetime, facts: dict[str, int | str | None], now: datetime
+) -> Opening:
+    """Plan a hold of `amount` credits for a generation; raises InsufficientCredits with what is spendable."""
+    if amount < 0:
+        raise ValueError("a hold cannot be negative")
+    spendable = wallet.spendable(now)
+    if wallet.debt > 0 or spendable < amount:
+        raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable)
+    draws: list[Draw] = []
+    changes: list[GrantChange] = []
+    rest = amount
+    for grant in burn_down(wallet.grants, now):
+        if rest == 0:
+            break
+        taken = min(grant.remaining, rest)
+        draws.append(Draw(grant.id, taken, grant.expires_at))
+        changes.append(GrantChange(grant.id, -taken, taken, drains=taken == grant.remaining and taken < rest))
+        rest -= taken
+    entries = tuple(
+        entry
+        for draw in draws
+        for entry in (
+            Entry(Account.AVAILABLE, -draw.amount, draw.grant_id),
+            Entry(Account.HELD, draw.amount, draw.grant_id),
+        )
+    )
+    movement = Movement(f"hold#{reference}", reference[4:], "hold", reference, now, entries, facts)
+    hold = Hold(reference, amount, deadline_at, tuple(draws))
+    # The wallet is looked at again no later than its earliest open deadline.
+    sweep_at = deadline_at if wallet.sweep_at is None or wallet.sweep_at > deadline_at else None
+    return Opening(hold, movement, Change(-amount, amount, 1, tuple(changes)), wallet.revision, sweep_at)
+
+
+def end_hold(
+    hold: Hold, state: EndState, charged: int, facts: dict[str, int | str | None], now: datetime
+) -> Ending:
+    """Plan the one end of a hold: `charged` ≤ held goes to revenue, the rest back to the grants it came from (the ones
+    drawn last first); what came from a grant that has since expired goes to *expired*, never to another grant."""
+    if not 0 <= charged <= hold.amount:
+        raise ValueError(f"cannot charge {charged} on a hold of {hold.amount}")
+    entries: list[Entry] = []
+    changes: list[GrantChange] = []
+    available = 0
+    due = charged
+    for draw in hold.draws:
+        spent = min(draw.amount, due)
+        due -= spent
+        back = draw.amount - spent
+        entries.append(Entry(Account.HELD, -draw.amount, draw.grant_id))
+        if spent:
+            entries.append(Entry(Account.REVENUE, spent))
+        if back and draw.expires_at is not None and draw.expires_at <= now:
+            entries.append(Entry(Account.EXPIRED, back))
+            back = 0
+        elif back:
+            entries.append(Entry(Account.AVAILABLE, back, draw.grant_id))
+        changes.append(GrantChange(draw.grant_id, back, -draw.amount))
+        available += back
+    movement = Movement(
+        f"end#{hold.reference}", hold.reference[4:], state.value, hold.reference, now, tuple(entries), facts
+    )
+    return Ending(state, charged, movement, Change(available, -hold.amount, -1, tuple(changes)))
+
+
+def refresh(wallet: Wallet, daily_credits: int, now: datetime) -> Refresh:
+    """Book what has expired, drop grants that are spent and unreserved, and append today's grant when it is due."""
+    movements: list[Movement] = []
+    grants: list[Grant] = []
+    available = wallet.available
+    for grant in wallet.grants:
+        kept = grant
+        if grant.expired(now) and grant.remaining:
+            lost = grant.remaining
+            entries = (Entry(Account.AVAILABLE, -lost, grant.id), Entry(Account.EXPIRED, lost))
+            at = grant.expires_at or now
+            movements.append(Movement(f"expiry#{grant.id}", _order(at), "expire", grant.id, now, entries, {}))
+            kept = replace(grant, remaining=0)
+            available -= lost
+        if kept.remaining or kept.held:
+            grants.append(kept)
+    reset_at = wallet.reset_at
+    if reset_at <= now:
+        reset_at = next_midnight(now)
+        if daily_credits > 0:
+            day = now.date().isoformat()
+            grant = Grant(
+                f"daily#{day}",
+                GrantSource.DAILY,
+                daily_credits,
+                daily_credits,
+                0,
+                PRIORITY[GrantSource.DAILY],
+                now,
+                reset_at,
+            )
+            entries = (Entry(Account.ISSUED, -daily_credits), Entry(Account.AVAILABLE, daily_credits, grant.id))
+            # Ordered by the day, not by the moment it was noticed: the key of a day's grant is one key for ever.
+            order = _order(next_midnight(now) - timedelta(days=1))
+            movements.append(Movement(f"daily#{day}", order, "grant", grant.id, now, entries, {"source": "daily"}))
+            grants.append(grant)
+            available += daily_credits
+    fresh = replace(
+        wallet, available=available, grants=tuple(grants), reset_at=reset_at, revision=wallet.revision + 1
+    )
+    return Refresh(fresh, wallet.revision, wallet, tuple(movements))
+
+
+def _order(at: datetime) -> str:
+    return floor_id("grt", at)[4:]

@@ -1,0 +1,57 @@
+"""What the ledger needs from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from atelier.ledger.model import Hold, Movement, Refresh, Wallet
+
+
+class StaleWallet(Exception):
+    """The wallet changed since it was read, in a way that the plan depended on: read again and plan again."""
+
+
+@dataclass(frozen=True, slots=True)
+class MovementPage:
+    """Newest first; `next_key` continues after the last of them, None at the end."""
+
+    movements: tuple[Movement, ...]
+    next_key: str | None
+
+
+class WalletStore(Protocol):
+    """Wallets and movements. Every write is conditional; none reads first and then trusts what it read."""
+
+    def wallet(self, workspace_id: str) -> Wallet:
+        """The wallet as it is now (consistent); raises NotFound."""
+        ...
+
+    def apply_refresh(self, refresh: Refresh) -> None:
+        """Write the refreshed wallet and its movements in one transaction; raises StaleWallet."""
+        ...
+
+    def hold(self, workspace_id: str, reference: str) -> Hold | None:
+        """The hold of a generation, open or ended."""
+        ...
+
+    def movements(self, workspace_id: str, after_key: str | None, limit: int) -> MovementPage:
+        """One page of the statement."""
+        ...
+
+    def movements_of(self, workspace_id: str, reference: str) -> tuple[Movement, ...]:
+        """The hold and its end, in this order, as far as they exist."""
+        ...
+
+    def wallets_due_for_reset(self, shard: int, now: datetime, limit: int) -> list[str]:
+        """Workspaces whose daily reset is due, by the sparse index; never a scan."""
+        ...
+
+    def wallets_due_for_sweep(self, shard: int, now: datetime, limit: int) -> list[str]:
+        """Workspaces with a hold whose deadline may have passed, by the sparse index."""
+        ...
+
+    def postpone_sweep(self, wallet: Wallet, sweep_at: datetime | None) -> None:
+        """Set when to look again; None only takes effect while no hold is open. Silently yields to a newer value."""
+        ...

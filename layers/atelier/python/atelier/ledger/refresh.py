@@ -1,0 +1,32 @@
+"""Bring a wallet up to date: book expiries, append today's grant. Lazily on first use, and by the daily reset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from atelier.errors import Unavailable
+from atelier.ledger.model import Wallet, refresh
+from atelier.ledger.ports import StaleWallet, WalletStore
+
+TRIES_MAX = 20
+
+
+def refreshed(
+    workspace_id: str, *, wallets: WalletStore, daily_credits: Callable[[str], int], now: datetime
+) -> Wallet:
+    """The wallet with everything due booked; writes only when something is. `daily_credits` maps a tier to credits.
+
+    Safe to run any number of times at once: the day's grant has one key. Raises Unavailable when the wallet is so busy
+    that no try saw it still."""
+    for _ in range(TRIES_MAX):
+        wallet = wallets.wallet(workspace_id)
+        if not wallet.needs_refresh(now):
+            return wallet
+        plan = refresh(wallet, daily_credits(wallet.tier), now)
+        try:
+            wallets.apply_refresh(plan)
+        except StaleWallet:
+            continue
+        return plan.wallet
+    raise Unavailable("The wallet is busy. Try again.")
