@@ -16,14 +16,14 @@ help: ## list the targets
 # A stamp named after the lock's checksum says that an environment holds exactly what its lock lists.
 
 key = $(shell cksum < $(1) | cut -d' ' -f1)
-run_ready := .venv/.run-$(call key,requirements/run.txt)
-test_ready := .venv/.test-$(call key,requirements/test.txt)
-tools_ready := .venv-tools/.tools-$(call key,requirements/tools.txt)
+run_ready := .venv/.run-$(call key,.ci/locks/run.txt)
+test_ready := .venv/.test-$(call key,.ci/locks/test.txt)
+tools_ready := .venv-tools/.tools-$(call key,.ci/locks/tools.txt)
 
 define create_environment
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Atelier needs Python 3.11 or newer; say which with PYTHON=…")'
 	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
-	@test -x $(1)/bin/uv || $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt || echo "uv cannot be used here: pip takes its place"
+	@test -x $(1)/bin/uv || $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/locks/bootstrap.txt || echo "uv cannot be used here: pip takes its place"
 endef
 
 # $(call install,environment,lock,uv's verb)
@@ -37,23 +37,89 @@ endef
 .venv: $(test_ready) ## what runs the product and its tests (`make run` alone installs less)
 .venv-tools: $(tools_ready)
 
-$(run_ready): requirements/run.txt
+$(run_ready):
 	$(call create_environment,.venv)
-	$(call install,.venv,requirements/run.txt,install -r)
+	$(call install,.venv,.ci/locks/run.txt,install -r)
 	@rm -f .venv/.run-* .venv/.test-*; touch $@
 
-$(test_ready): requirements/test.txt
+$(test_ready):
 	$(call create_environment,.venv)
-	$(call install,.venv,requirements/test.txt,sync)
+	$(call install,.venv,.ci/locks/test.txt,sync)
 	@rm -f .venv/.run-* .venv/.test-*; touch $@ $(run_ready)
 
-$(tools_ready): requirements/tools.txt
+$(tools_ready):
 	$(call create_environment,.venv-tools)
-	$(call install,.venv-tools,requirements/tools.txt,sync)
+	$(call install,.venv-tools,.ci/locks/tools.txt,sync)
 	@rm -f .venv-tools/.tools-*; touch $@
 
+compile = .venv/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
+	--annotation-style line --python-version
+
 lock: .venv ## pin the newest versions that pyproject.toml allows
-	@.venv/bin/python requirements/lock.py
+	@for group in bootstrap test tools; do \
+		$(compile) 3.11 --group $$group --output-file .ci/locks/$$group.txt || exit 1; done
+	@$(compile) 3.11 --group run --constraint .ci/locks/test.txt --output-file .ci/locks/run.txt
+	@for layer in runtime media ai; do $(compile) 3.13 --group layer-$$layer --constraint .ci/locks/test.txt \
+		--output-file layers/dependencies/$$layer/requirements.txt || exit 1; done
+
+# ---- the product on this machine -------------------------------------------------------------------------------------
 
 run: $(run_ready) ## start the whole stack on this machine [PORT=8080] [DATA=.local] [DEMO=0]
 	@.venv/bin/python -m infra.local --port $(PORT) --data $(DATA) --demo $(DEMO)
+
+bench: $(test_ready) ## measure against references in the same run: a table, and .bench/results.json [ROWS=1,2,…]
+	@.venv/bin/python -m tests.bench $(if $(ROWS),--rows $(ROWS))
+
+# ---- what must hold --------------------------------------------------------------------------------------------------
+
+test: check $(test_ready) ## everything that CI runs [ARGS=pytest's arguments]
+	@.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+together := --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+checks := check-style check-types check-arrows check-security check-template check-sam check-machines
+
+check: $(test_ready) $(tools_ready) ## style, types, arrows between modules, templates, state machines, security
+	@$(MAKE) $(together) $(checks)
+
+tool := @.venv-tools/bin
+templates := $(wildcard template.yaml infra/*.yaml)
+machines := $(wildcard statemachines/*.asl.yaml)
+
+.PHONY: $(checks)
+check-style:
+	$(tool)/ruff check --quiet .
+	$(tool)/ruff format --check --quiet . || { echo "run .venv-tools/bin/ruff format"; exit 1; }
+	@echo "style: ok"
+
+check-types:
+	$(tool)/basedpyright --warnings
+
+check-arrows:
+	@PYTHONPATH=layers/atelier/python .venv-tools/bin/lint-imports --no-cache
+
+check-security:
+	$(tool)/bandit --quiet --configfile pyproject.toml --recursive $(wildcard functions layers infra)
+	@echo "security: ok"
+
+check-template:
+	$(tool)/cfn-lint $(templates)
+	@echo "templates: ok"
+
+# No credentials, no network: the region only tells the linter which resources exist.
+check-sam: export AWS_DEFAULT_REGION := us-east-1
+check-sam: export SAM_CLI_TELEMETRY := 0
+check-sam:
+	$(tool)/sam validate --lint --template template.yaml
+
+check-machines:
+	@for machine in $(machines); do .venv-tools/bin/statelint --yaml $$machine || exit 1; done
+	@echo "state machines: ok"
+
+# ---- AWS -------------------------------------------------------------------------------------------------------------
+
+sources = $(shell find template.yaml functions layers statemachines infra -type f -not -path '*/__pycache__/*')
+
+build: .aws-sam/build/template.yaml ## what is deployed: functions and layers for python3.13 on arm64
+
+.aws-sam/build/template.yaml: $(tools_ready) $(sources)
+	@.venv-tools/bin/python layers/dependencies/lambda_python.py

@@ -1,0 +1,115 @@
+"""Pack one layer: install its pinned wheels for Lambda, drop what Lambda never reads, compile the rest.
+
+Usage: python3.13 pack.py <runtime|media|ai> <directory>. The interpreter must be the one Lambda runs, since bytecode
+belongs to a version; the machine may be any, since only wheels are taken and nothing of them is executed.
+"""
+
+from __future__ import annotations
+
+import compileall
+import gzip
+import json
+import py_compile
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+LAMBDA_PYTHON = (3, 13)
+# Lambda's python3.13 stands on Amazon Linux 2023, glibc 2.34; wheels built against an older one run there too.
+PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(34, 16, -1)] + ["manylinux2014_aarch64"]
+
+# The services that the product calls, by their folder in botocore/data; the other four hundred stay behind.
+SERVICES = frozenset({"dynamodb", "events", "lambda", "s3", "secretsmanager", "sqs", "stepfunctions", "sts"})
+# The same, by the name that their host begins with: the index of endpoints.json.
+ENDPOINTS = frozenset({"dynamodb", "events", "lambda", "s3", "secretsmanager", "sqs", "states", "sts"})
+BYTECODE = py_compile.PycInvalidationMode.UNCHECKED_HASH
+
+
+def pack(layer: str, destination: Path) -> None:
+    """Fill `destination`/python with the packages of `layer`. Raises CalledProcessError if pip cannot install one."""
+    python = destination / "python"
+    python.mkdir(parents=True, exist_ok=True)
+    install(pins(layer), python)
+    shutil.rmtree(python / "bin", ignore_errors=True)
+    for folder in [*python.rglob("tests"), *python.rglob("__pycache__")]:
+        shutil.rmtree(folder)
+    if (python / "botocore").exists():
+        trim_botocore(python / "botocore" / "data")
+    # Unchecked hashes: Lambda unpacks a layer with times of its own, and what it unpacks never changes.
+    if not compileall.compile_dir(
+        python, quiet=1, workers=0, invalidation_mode=BYTECODE, stripdir=destination, prependdir="/opt"
+    ):
+        sys.exit(f"pack.py: a module of the {layer} layer does not compile")
+
+
+def pins(layer: str) -> str:
+    """The lock of `layer`, without what the runtime layer, which every function takes, already brings."""
+    brought = set[str]() if layer == "runtime" else {name for name, _ in blocks("runtime")}
+    return "\n".join(block for name, block in blocks(layer) if name not in brought)
+
+
+def blocks(layer: str) -> list[tuple[str, str]]:
+    """The lock of `layer` as (package name, its pin and hashes)."""
+    lock = (HERE / layer / "requirements.txt").read_text()
+    starts = re.split(r"^(?=[a-z0-9])", lock, flags=re.MULTILINE)
+    return [(block.partition("==")[0], block) for block in starts if "==" in block]
+
+
+def install(pinned: str, python: Path) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as lock:
+        lock.write(pinned)
+        lock.flush()
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+        command += ["--root-user-action", "ignore"]
+        command += ["--no-deps", "--require-hashes", "--requirement", lock.name, "--target", str(python)]
+        command += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", "3.13", "--abi", "cp313"]
+        command += ["--abi", "abi3", "--abi", "none"]
+        command += [argument for platform in PLATFORMS for argument in ("--platform", platform)]
+        subprocess.run(command, check=True)
+
+
+def trim_botocore(data: Path) -> None:
+    """Keep the services we call, without their prose; it is nine tenths of botocore, and none of it is executed."""
+    for service in data.iterdir():
+        if service.is_dir() and service.name not in SERVICES:
+            shutil.rmtree(service)
+    for model in [*data.rglob("*.json.gz"), *data.rglob("*.json")]:
+        raw = model.read_bytes()
+        content = json.loads(gzip.decompress(raw) if model.suffix == ".gz" else raw)
+        if model.name.startswith("examples-1"):
+            model.unlink()
+            continue
+        if model.name == "endpoints.json":
+            content = trim_endpoints(content)
+        # Plain JSON: the layer's zip compresses it just as well, and a cold start need not unpack it twice.
+        model.unlink()
+        text = json.dumps(without_prose(content), separators=(",", ":"))
+        model.with_name(model.name.removesuffix(".gz")).write_text(text)
+
+
+def trim_endpoints(content: dict[str, Any]) -> dict[str, Any]:
+    for partition in content["partitions"]:
+        partition["services"] = {name: at for name, at in partition["services"].items() if name in ENDPOINTS}
+    return content
+
+
+def without_prose(node: Any) -> Any:
+    """The same model without its documentation strings."""
+    if isinstance(node, dict):
+        return {
+            key: without_prose(value)
+            for key, value in node.items()
+            if not (key in ("documentation", "documentationUrl") and isinstance(value, str))
+        }
+    return [without_prose(value) for value in node] if isinstance(node, list) else node
+
+
+if __name__ == "__main__":
+    if sys.version_info[:2] != LAMBDA_PYTHON:
+        sys.exit("pack.py: bytecode for Lambda needs Python 3.13; say where it is with LAMBDA_PYTHON=…")
+    pack(sys.argv[1], Path(sys.argv[2]))
