@@ -5,6 +5,8 @@ PYTHON ?= python3
 PORT ?= 8080
 DATA ?= .local
 DEMO ?= 1
+STACK ?= atelier
+STAGE ?= production
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench build deploy clean lock .venv .venv-tools
@@ -79,7 +81,7 @@ together := --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--
 checks := check-style check-types check-arrows check-security check-template check-sam check-machines
 
 check: $(test_ready) $(tools_ready) ## style, types, arrows between modules, templates, state machines, security
-	@$(MAKE) $(together) $(checks)
+	@$(MAKE) --keep-going $(together) $(checks)
 
 tool := @.venv-tools/bin
 templates := $(wildcard template.yaml infra/*.yaml)
@@ -117,9 +119,25 @@ check-machines:
 
 # ---- AWS -------------------------------------------------------------------------------------------------------------
 
-sources = $(shell find template.yaml functions layers statemachines infra -type f -not -path '*/__pycache__/*')
+# The interpreter that compiles for Lambda: the one named, on the path, or kept by a version manager.
+lambda_python = $(shell for python in "$$LAMBDA_PYTHON" python3.13 "$$HOME"/.pyenv/versions/3.13.*/bin/python3.13 \
+	"$$HOME"/.local/share/uv/python/cpython-3.13.*/bin/python3.13; do \
+	"$$python" -c "import sys" 2>/dev/null && command -v "$$python" && break; done)
+sources = $(shell find template.yaml functions layers statemachines infra/*.yaml -type f -not -path '*/__pycache__/*' 2>/dev/null)
 
-build: .aws-sam/build/template.yaml ## what is deployed: functions and layers for python3.13 on arm64
+build: .aws-sam/build/template.yaml ## what is deployed: functions and layers, compiled for python3.13 on arm64
 
 .aws-sam/build/template.yaml: $(tools_ready) $(sources)
-	@.venv-tools/bin/python layers/dependencies/lambda_python.py
+	@test -n "$(lambda_python)" || { echo "Building for Lambda needs a Python 3.13: say where with LAMBDA_PYTHON=…"; exit 1; }
+	@LAMBDA_PYTHON="$(lambda_python)" PATH="$(dir $(lambda_python)):$$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 \
+		.venv-tools/bin/sam build --cached --parallel
+	@find .aws-sam/build -name app.py | "$(lambda_python)" -m compileall -q --invalidation-mode unchecked-hash -i -
+	@touch $@
+
+deploy: build ## to the AWS account of your credentials [STACK=atelier] [STAGE=production] [ARGS=sam deploy's arguments]
+	@SAM_CLI_TELEMETRY=0 .venv-tools/bin/sam deploy --stack-name $(STACK) --resolve-s3 \
+		--capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --parameter-overrides Stage=$(STAGE) $(ARGS)
+
+clean: ## remove environments, builds and caches; what `make run` keeps under DATA stays
+	@rm -rf .venv .venv-tools .aws-sam .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
