@@ -123,6 +123,10 @@ check-machines:
 lambda_python = $(shell for python in "$$LAMBDA_PYTHON" python3.13 "$$HOME"/.pyenv/versions/3.13.*/bin/python3.13 \
 	"$$HOME"/.local/share/uv/python/cpython-3.13.*/bin/python3.13; do \
 	"$$python" -c "import sys" 2>/dev/null && command -v "$$python" && break; done)
+.PHONY: lambda-python
+lambda-python:
+	@echo "$(lambda_python)"
+
 sources = $(shell find template.yaml functions layers statemachines infra/*.yaml -type f -not -path '*/__pycache__/*' 2>/dev/null)
 
 build: .aws-sam/build/template.yaml ## what is deployed: functions and layers, compiled for python3.13 on arm64

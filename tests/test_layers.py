@@ -1,0 +1,85 @@
+"""The layers as `sam build` makes them: compiled for Lambda's Python, built for its processor, and small."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LAYERS = {
+    "AtelierLayer": "atelier",
+    "RuntimeLayer": "dependencies",
+    "MediaLayer": "dependencies",
+    "AiLayer": "dependencies",
+}
+TYPICAL_ZIP_BYTES = 32_000_000  # performance.md, row 12
+UNCHECKED_HASH = (1).to_bytes(4, "little")
+ELF_MACHINE_AARCH64 = (183).to_bytes(2, "little")
+
+
+@pytest.fixture(scope="module")
+def layers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Each layer's folder, by logical id."""
+    python = subprocess.run(
+        ["make", "--silent", "lambda-python"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    if not python:
+        pytest.skip("not run: the layers are compiled by a Python 3.13, and this machine has none")
+    built = {layer: tmp_path_factory.mktemp(layer) for layer in LAYERS}
+    for layer, folder in LAYERS.items():
+        command = ["make", "--silent", f"build-{layer}", f"ARTIFACTS_DIR={built[layer]}", f"LAMBDA_PYTHON={python}"]
+        subprocess.run(command, cwd=ROOT / "layers" / folder, check=True)
+    return built
+
+
+def test_every_module_ships_its_bytecode_and_lambda_need_not_check_it(layers: dict[str, Path]) -> None:
+    for layer in layers.values():
+        modules = list(layer.rglob("*.py"))
+        assert modules
+        for module in modules:
+            bytecode = module.parent / "__pycache__" / f"{module.stem}.cpython-313.pyc"
+            assert bytecode.read_bytes()[4:8] == UNCHECKED_HASH
+
+
+def test_every_native_library_is_for_arm64(layers: dict[str, Path]) -> None:
+    libraries = [library for layer in layers.values() for library in layer.rglob("*.so*")]
+    assert {library.read_bytes()[18:20] for library in libraries} == {ELF_MACHINE_AARCH64}
+
+
+def test_no_layer_repeats_what_the_runtime_layer_brings(layers: dict[str, Path]) -> None:
+    brought = {path.name for path in (layers["RuntimeLayer"] / "python").iterdir()}
+    for layer in ("MediaLayer", "AiLayer", "AtelierLayer"):
+        assert not brought & {path.name for path in (layers[layer] / "python").iterdir()}
+
+
+def test_the_trimmed_sdk_still_makes_every_client(layers: dict[str, Path], tmp_path: Path) -> None:
+    # Only the SDK comes from the layer: the rest of it holds libraries for another processor.
+    for package in ("boto3", "botocore"):
+        (tmp_path / package).symlink_to(layers["RuntimeLayer"] / "python" / package)
+    code = """
+import boto3, botocore.session, pathlib
+assert pathlib.Path(boto3.__file__).is_relative_to(__import__("os").environ["PYTHONPATH"])
+services = botocore.session.get_session().get_available_services()
+assert len(services) >= 7, services
+for service in services:
+    assert boto3.client(service).meta.endpoint_url.startswith("https://")
+boto3.resource("dynamodb")
+"""
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"AWS_DEFAULT_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    environment.pop("AWS_ENDPOINT_URL", None)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_a_function_with_every_layer_is_well_below_a_typical_package(layers: dict[str, Path], tmp_path: Path) -> None:
+    archive = tmp_path / "function.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name in ("AtelierLayer", "RuntimeLayer"):
+            for path in filter(Path.is_file, layers[name].rglob("*")):
+                zipped.write(path, path.relative_to(layers[name]))
+    assert archive.stat().st_size <= 0.7 * TYPICAL_ZIP_BYTES
