@@ -1,0 +1,160 @@
+"""The catalogue: what it holds, what it refuses to hold, and what it offers for a request."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from atelier.errors import Unavailable, ValidationFailed
+from atelier.pricing.catalogue import COMPILED, FOLDER, Catalogue, catalogue, compile_folder, load
+from atelier.providers._contract import ErrorClass
+from pydantic import ValidationError
+
+TODAY = date(2026, 11, 20)
+LOCAL = frozenset({"local"})
+ALL = frozenset({"local", "replicate"})
+
+
+@pytest.fixture
+def both() -> Catalogue:
+    return catalogue(ALL)
+
+
+def edited(folder: Path, change: dict[str, Any]) -> Path:
+    """A copy of the catalogue in which SDXL's entry is changed."""
+    for source in FOLDER.glob("*.yaml"):
+        text = source.read_text()
+        if source.name == "replicate.yaml":
+            document = yaml.safe_load(text)
+            entry = document["models"][0]
+            document["models"][0] = {
+                key: value for key, value in (entry | change).items() if value is not None or entry[key] is None
+            }
+            text = yaml.safe_dump(document)
+        (folder / source.name).write_text(text)
+    return folder
+
+
+def test_the_compiled_catalogue_is_what_the_yaml_says() -> None:
+    assert (FOLDER / COMPILED).read_text() == compile_folder(FOLDER), "run: python -m atelier.pricing.catalogue"
+
+
+def test_an_outdated_compilation_is_not_used(tmp_path: Path) -> None:
+    folder = edited(tmp_path, {"title": "Changed since"})
+    (folder / COMPILED).write_text((FOLDER / COMPILED).read_text())
+    assert load(folder, ALL).model("replicate/sdxl").title == "Changed since"
+
+
+def test_the_price_version_changes_with_a_price_and_not_with_a_comment(tmp_path: Path) -> None:
+    same, dearer = tmp_path / "same", tmp_path / "dearer"
+    same.mkdir()
+    dearer.mkdir()
+    for source in FOLDER.glob("*.yaml"):
+        (same / source.name).write_text("# a comment\n" + source.read_text())
+    edited(dearer, {"credits": {"unit": "megapixel", "amount": 9}})
+    assert load(same, ALL).price_version == catalogue(ALL).price_version
+    assert load(dearer, ALL).price_version != catalogue(ALL).price_version
+    assert catalogue(ALL).price_version.startswith("2026-")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"credits": {"unit": "megapixel", "amount": -4}},
+        {"credits": {"unit": "megapixel", "amount": 0}},
+        {"credits": {"unit": "megapixel", "amount": 1.5}},
+        {"credits": {"unit": "token", "amount": 4}},
+        {"credits": None},
+        {"cost": {"unit": "second", "microusd": -975, "seconds_estimate": 7}},
+        {"cost": {"unit": "second", "microusd": "975", "seconds_estimate": 7}},
+        {"cost": {"unit": "second", "microusd": 975}},
+        {"cost": {"unit": "image", "microusd": 975, "seconds_estimate": 7}},
+        {"cost": None},
+        {"id": "local/sdxl"},
+        {"id": "local/canvas", "provider": "local"},
+        {"surprise": True},
+    ],
+    ids=json.dumps,
+)
+def test_a_wrong_missing_negative_or_fractional_price_does_not_load(tmp_path: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        load(edited(tmp_path, change), ALL)
+
+
+def test_a_model_without_an_entry_has_no_price(both: Catalogue) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        both.price("replicate/unheard-of", {"width": 1024, "height": 1024, "n": 1})
+    assert refused.value.facts["fields"][0]["path"] == "model"
+
+
+def test_every_error_class_and_every_end_has_its_rule(both: Catalogue) -> None:
+    assert set(both.data.outcomes) == {*ErrorClass, "succeeded", "cancelled", "expired", "no_result"}
+
+
+def test_auto_prefers_a_trained_model_and_takes_the_procedural_one_where_there_is_no_other(both: Catalogue) -> None:
+    _, offers = both.offers("image", "auto", {}, today=TODAY, seed=1)
+    assert [offer.model for offer in offers] == ["replicate/sdxl"]
+    _, offers = catalogue(LOCAL).offers("image", "auto", {}, today=TODAY, seed=1)
+    assert [offer.model for offer in offers] == ["local/canvas"]
+
+
+def test_a_model_that_is_asked_for_by_name_is_the_only_offer(both: Catalogue) -> None:
+    parameters, offers = both.offers("image", "local/canvas", {"width": 64, "height": 2048}, today=TODAY, seed=1)
+    assert parameters == {"width": 64, "height": 2048, "n": 1, "seed": 1}
+    assert [(offer.model, offer.provider, offer.credits_max) for offer in offers] == [("local/canvas", "local", 1)]
+
+
+def test_a_disabled_unknown_or_retired_model_is_refused(both: Catalogue, tmp_path: Path) -> None:
+    retired = load(edited(tmp_path, {"sunset_at": TODAY}), ALL)
+    for shelf, model in ((catalogue(LOCAL), "replicate/sdxl"), (both, "replicate/other"), (retired, "replicate/sdxl")):
+        with pytest.raises(ValidationFailed) as refused:
+            shelf.offers("image", model, {}, today=TODAY, seed=1)
+        assert refused.value.facts["fields"][0]["path"] == "model"
+    assert retired.offers("image", "replicate/sdxl", {}, today=date(2026, 11, 19), seed=1)[1]
+
+
+def test_a_kind_that_nobody_makes_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        catalogue(frozenset()).offers("image", "auto", {}, today=TODAY, seed=1)
+
+
+def test_the_seed_is_the_callers_or_else_the_one_given(both: Catalogue) -> None:
+    assert both.offers("image", "auto", {"seed": 7}, today=TODAY, seed=99)[0]["seed"] == 7
+    assert both.offers("image", "auto", {"seed": None}, today=TODAY, seed=99)[0]["seed"] == 99
+    assert 0 <= both.offers("image", "auto", {}, today=TODAY, seed=2**70 + 5)[0]["seed"] < 2**32
+
+
+@pytest.mark.parametrize(
+    ("parameters", "path"),
+    [
+        ({"width": 63}, "parameters.width"),
+        ({"width": 2049}, "parameters.width"),
+        ({"height": "1024"}, "parameters.height"),
+        ({"height": 1024.0}, "parameters.height"),
+        ({"n": 0}, "parameters.n"),
+        ({"n": 5}, "parameters.n"),
+        ({"n": True}, "parameters.n"),
+        ({"seed": -1}, "parameters.seed"),
+        ({"seed": 2**32}, "parameters.seed"),
+        ({"voice": "alto"}, "parameters.voice"),
+    ],
+)
+def test_a_wrong_parameter_is_named_by_its_path(parameters: dict[str, Any], path: str) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        catalogue(LOCAL).offers("image", "auto", parameters, today=TODAY, seed=1)
+    assert [field["path"] for field in refused.value.facts["fields"]] == [path]
+
+
+def test_a_size_that_a_model_cannot_make_is_refused_with_its_rule(both: Catalogue) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        both.offers("image", "replicate/sdxl", {"width": 1001}, today=TODAY, seed=1)
+    assert refused.value.facts["fields"] == [{"path": "parameters.width", "message": "must be a multiple of 8"}]
+
+
+def test_a_tier_says_what_a_workspace_gets(both: Catalogue) -> None:
+    assert both.tier("free").daily_credits == 50
+    assert both.tier("free").watermark is True

@@ -1,0 +1,113 @@
+"""Prices and settlements: integers, rounded up, never more than was held, never for a failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from atelier.pricing.catalogue import catalogue
+from atelier.pricing.model import Settlement
+from atelier.providers._contract import ErrorClass
+from hypothesis import given
+from hypothesis import strategies as st
+
+BOTH = catalogue(frozenset({"local", "replicate"}))
+FOUR = {"width": 1024, "height": 1024, "n": 4, "seed": 1}
+ONE = FOUR | {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "n", "credits"),
+    [
+        (1024, 1024, 1, 4),
+        (1024, 1024, 4, 16),
+        (512, 512, 1, 1),
+        (64, 64, 1, 1),
+        (64, 64, 4, 4),
+        (2048, 2048, 1, 16),
+        (1025, 1024, 1, 5),
+    ],
+)
+def test_a_canvas_costs_four_credits_a_megapixel_rounded_up_for_each_picture(
+    width: int, height: int, n: int, credits: int
+) -> None:
+    assert BOTH.price("local/canvas", {"width": width, "height": height, "n": n}).credits == credits
+
+
+def test_an_estimate_is_seconds_times_the_price_of_a_second() -> None:
+    assert BOTH.price("replicate/sdxl", ONE).cost_microusd == 7 * 975
+    assert BOTH.price("replicate/sdxl", FOUR).cost_microusd == 4 * 7 * 975
+
+
+sizes = st.integers(64, 2048)
+
+
+@given(width=sizes, height=sizes, n=st.integers(1, 4), delivered=st.integers(0, 9), ran=st.integers(0, 10**9))
+def test_no_end_ever_costs_more_than_the_price_or_less_than_nothing(
+    width: int, height: int, n: int, delivered: int, ran: int
+) -> None:
+    parameters = {"width": width, "height": height, "n": n, "seed": 0}
+    for model in BOTH.data.models:
+        held = BOTH.price(model.id, parameters).credits
+        assert held >= n
+        for outcome in BOTH.data.outcomes:
+            end = BOTH.settle(model.id, parameters, outcome, delivered=delivered, usage={"predict_milliseconds": ran})
+            assert 0 <= end.credits <= held
+            assert end.cost_microusd >= 0
+
+
+def test_a_success_is_charged_by_what_was_delivered() -> None:
+    assert BOTH.settle("replicate/sdxl", FOUR, "succeeded", delivered=4).credits == 32
+    assert BOTH.settle("replicate/sdxl", FOUR, "succeeded", delivered=3).credits == 24
+    assert BOTH.settle("replicate/sdxl", FOUR, "succeeded", delivered=0).credits == 0
+    assert BOTH.settle("replicate/sdxl", FOUR, "succeeded", delivered=5).credits == 32
+
+
+def test_the_cost_is_the_providers_own_figure_then_its_usage_then_the_estimate() -> None:
+    usage = {"predict_milliseconds": 2001}
+    ends = [
+        BOTH.settle("replicate/sdxl", ONE, "succeeded", delivered=1, usage=usage, reported_microusd=5),
+        BOTH.settle("replicate/sdxl", ONE, "succeeded", delivered=1, usage=usage),
+        BOTH.settle("replicate/sdxl", ONE, "succeeded", delivered=1),
+    ]
+    assert ends == [Settlement(8, 5, "provider"), Settlement(8, 1951, "usage"), Settlement(8, 6825, "estimate")]
+
+
+@pytest.mark.parametrize("outcome", [*ErrorClass, "expired", "no_result"])
+def test_a_failure_never_costs_the_creator(outcome: str) -> None:
+    usage = {"predict_milliseconds": 60_000}
+    assert BOTH.settle("replicate/sdxl", ONE, outcome, usage=usage).credits == 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "usage", "cost"),
+    [
+        ("transient", {"predict_milliseconds": 1000}, 975),
+        ("transient", {}, 0),
+        ("moderated_billed", {}, 6825),
+        ("unknown_outcome", {}, 6825),
+        ("no_result", {"predict_milliseconds": 1000}, 975),
+        ("invalid_input", {"predict_milliseconds": 1000}, 0),
+        ("timeout_unstarted", {}, 0),
+    ],
+)
+def test_what_a_failure_costs_the_operator_is_in_the_table(outcome: str, usage: dict[str, Any], cost: int) -> None:
+    assert BOTH.settle("replicate/sdxl", ONE, outcome, usage=usage).cost_microusd == cost
+
+
+def test_a_cancellation_is_charged_by_the_run_that_the_provider_bills() -> None:
+    assert BOTH.settle("replicate/sdxl", ONE, "cancelled").credits == 0
+    assert BOTH.settle("replicate/sdxl", ONE, "cancelled", usage={"predict_milliseconds": 1}).credits == 1
+    assert BOTH.settle("replicate/sdxl", ONE, "cancelled", usage={"predict_milliseconds": 3400}).credits == 4
+    assert BOTH.settle("replicate/sdxl", ONE, "cancelled", usage={"predict_milliseconds": 90_000}).credits == 8
+
+
+def test_cancelling_what_the_provider_does_not_bill_is_free() -> None:
+    assert BOTH.settle("local/canvas", FOUR, "cancelled", usage={"predict_milliseconds": 900}) == Settlement(
+        0, 0, "estimate"
+    )
+
+
+def test_an_end_without_a_rule_is_an_error_and_not_free() -> None:
+    with pytest.raises(KeyError):
+        BOTH.settle("local/canvas", ONE, "evaporated")
