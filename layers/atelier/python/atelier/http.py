@@ -31,6 +31,7 @@ from atelier.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from atelier.ids import is_id
 from atelier.telemetry import logger
 
 BODY_BYTES_MAX = 256 * 1024
@@ -67,6 +68,7 @@ class Request(Generic[BodyT]):
     source_address: str
     request_id: str
     claims: Mapping[str, Any]
+    raw_body: bytes = b""
     _caller: Caller | None = None
 
     @property
@@ -85,6 +87,18 @@ class Request(Generic[BodyT]):
                 [{"path": "header.Idempotency-Key", "message": "must be 1 to 255 printable ASCII characters"}]
             )
         return key
+
+    def id(self, name: str, prefix: str) -> str:
+        """The id in the path at `name`; anything that is no id of this kind is missing, like a foreign one."""
+        if not is_id(self.path[name], prefix):
+            raise NotFound
+        return self.path[name]
+
+    @property
+    def wait_seconds(self) -> int | None:
+        """n of the header `Prefer: wait=n` (RFC 7240), None without it."""
+        wait = re.search(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])", self.headers.get("prefer", ""))
+        return int(wait[1]) if wait else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +145,7 @@ class Route:
     summary: str
     tag: str
     raw: bool
+    raw_body: bool
 
 
 class Api:
@@ -154,7 +169,7 @@ class Api:
         self._clock = clock
         self._patterns: list[tuple[re.Pattern[str], str]] = []
         self._resolver = APIGatewayHttpResolver()
-        self._resolver.not_found()(self._no_route)
+        self._resolver.not_found(self._no_route)  # pyright: ignore[reportUnknownMemberType]
 
     def route(
         self,
@@ -167,18 +182,32 @@ class Api:
         statuses: tuple[int, ...] = (200,),
         errors: tuple[int, ...] = (),
         raw: bool = False,
+        raw_body: bool = False,
     ) -> Callable[[Callable[[Request[Any]], Answer]], Callable[[Request[Any]], Answer]]:
         """Declare an operation at each of `paths` (`/api/things/<thing_id>`).
 
         permission: what the caller's role must allow; None = public. answer: the type of `data` on success.
         statuses: successes, first is the usual one. errors: statuses beyond those every route can give.
-        raw: `data` is the whole body (health, JWKS, OpenAPI), without the envelope."""
+        raw: `data` is the whole body (health, JWKS, OpenAPI), without the envelope.
+        raw_body: the handler reads `request.raw_body` itself (signed webhooks), whatever its content type."""
 
         def declare(handler: Callable[[Request[Any]], Answer]) -> Callable[[Request[Any]], Answer]:
             summary = (handler.__doc__ or handler.__name__.replace("_", " ")).strip().splitlines()[0]
             for path in paths:
                 route = Route(
-                    method, path, handler, permission, body, query, answer, statuses, errors, summary, self.tag, raw
+                    method,
+                    path,
+                    handler,
+                    permission,
+                    body,
+                    query,
+                    answer,
+                    statuses,
+                    errors,
+                    summary,
+                    self.tag,
+                    raw,
+                    raw_body,
                 )
                 self.routes.append(route)
                 self._patterns.append((re.compile(re.sub(r"<\w+>", "[^/]+", path) + "/?"), method))
@@ -213,7 +242,7 @@ class Api:
 
     def _serve(self, route: Route) -> Callable[..., Response[str]]:
         def serve(**path: str) -> Response[str]:
-            event = cast(Event, self._resolver.current_event.raw_event)
+            event = self._resolver.current_event.raw_event
             request_id = str(event["requestContext"].get("requestId", ""))
             try:
                 answer = route.handler(self._parse(route, event, path, request_id))
@@ -225,9 +254,10 @@ class Api:
 
     def _parse(self, route: Route, event: Event, path: dict[str, str], request_id: str) -> Request[Any]:
         now = self._clock()
-        headers: dict[str, str] = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+        given = cast(dict[str, str], event.get("headers") or {})
+        headers = {name.lower(): value for name, value in given.items()}
         address = source_address(event, headers)
-        claims = event["requestContext"].get("authorizer", {}).get("lambda") or {}
+        claims = cast(dict[str, Any], event["requestContext"].get("authorizer", {}).get("lambda") or {})
         limiter = self._limiter() if self._limiter else None
         caller = None
         if route.permission is None:
@@ -244,14 +274,15 @@ class Api:
             caller = self._gate()(
                 claims, headers.get("atelier-workspace"), route.permission, fresh=route.method != "GET", now=now
             )
-        body = _parse_body(route.body, event, headers) if route.method in ("POST", "PUT", "PATCH") else Nothing()
+        raw_body = _raw_body(event) if route.method in ("POST", "PUT", "PATCH") else b""
+        body = Nothing() if route.body is Nothing else _parse_body(route.body, raw_body, headers)
         query = _validate(route.query, event.get("queryStringParameters") or {}, "query")
         return Request(
-            now, body, query, path, headers, _cookies(event, headers), address, request_id, claims, caller
+            now, body, query, path, headers, _cookies(event, headers), address, request_id, claims, raw_body, caller
         )
 
     def _no_route(self, _error: Exception) -> Response[str]:
-        event = cast(Event, self._resolver.current_event.raw_event)
+        event = self._resolver.current_event.raw_event
         path = event["rawPath"]
         allowed = sorted({method for pattern, method in self._patterns if pattern.fullmatch(path)})
         error: AtelierError = NotFound("There is no such route.")
@@ -288,10 +319,9 @@ class Api:
 
 
 def source_address(event: Event, headers: Mapping[str, str]) -> str:
-    """The client's address. Only the last hop of X-Forwarded-For is the edge's own word; what stands before it came
-    from the client and could be rotated at will."""
-    forwarded = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    return forwarded or str(event["requestContext"].get("http", {}).get("sourceIp", ""))
+    """The client's address, as the edge says it; the edge drops what a client claims in this header. X-Forwarded-For is
+    not read: its first entries are the client's own words."""
+    return headers.get("atelier-viewer-address") or str(event["requestContext"].get("http", {}).get("sourceIp", ""))
 
 
 def _cookies(event: Event, headers: Mapping[str, str]) -> dict[str, str]:
@@ -301,7 +331,7 @@ def _cookies(event: Event, headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs if name}
 
 
-def _parse_body(model: type[BaseModel], event: Event, headers: Mapping[str, str]) -> BaseModel:
+def _raw_body(event: Event) -> bytes:
     raw: str | bytes = event.get("body") or ""
     if event.get("isBase64Encoded"):
         try:
@@ -311,8 +341,10 @@ def _parse_body(model: type[BaseModel], event: Event, headers: Mapping[str, str]
     raw = raw.encode() if isinstance(raw, str) else raw
     if len(raw) > BODY_BYTES_MAX:
         raise PayloadTooLarge(f"The body is larger than {BODY_BYTES_MAX} bytes.", bytes_max=BODY_BYTES_MAX)
-    if model is Nothing:
-        return Nothing()
+    return raw
+
+
+def _parse_body(model: type[BaseModel], raw: bytes, headers: Mapping[str, str]) -> BaseModel:
     if headers.get("content-type", "application/json").partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaType("Send the body as application/json.")
     try:
@@ -344,7 +376,10 @@ def _render(answer: Answer, *, raw: bool) -> Response[str]:
     data = answer.data.model_dump(mode="json") if isinstance(answer.data, BaseModel) else answer.data
     body = data if raw else {"success": True, "data": data, "message": answer.message}
     return Response(
-        answer.status, "application/json", json.dumps(body, separators=(",", ":")), dict(answer.headers),
+        answer.status,
+        "application/json",
+        json.dumps(body, separators=(",", ":")),
+        dict(answer.headers),
         list(answer.cookies),  # pyright: ignore[reportArgumentType]
     )
 

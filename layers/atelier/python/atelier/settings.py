@@ -90,3 +90,33 @@ class GenerateMedia(Settings):
 class Replicate(Settings):
     url: str = Field(alias="ATELIER_REPLICATE_URL", default="https://api.replicate.com")
     secret: str = Field(alias="ATELIER_SECRET_REPLICATE")
+
+
+class Providers(Settings):
+    """Which providers may be chosen, comma separated."""
+
+    enabled: str = Field(alias="ATELIER_PROVIDERS", default="local")
+
+
+class GenerationTimes(Settings):
+    """How long a generation may live at most, and when an attempt is first asked about."""
+
+    lifetime_seconds_max: int = Field(alias="ATELIER_GENERATION_DEADLINE_SECONDS", default=7200, ge=1, le=7200)
+    poll_seconds: int = Field(alias="ATELIER_ATTEMPT_POLL_SECONDS", default=5, ge=1, le=900)
+
+
+class SigningSecrets(Settings):
+    """The secrets that the first deployment fills."""
+
+    identity: str = Field(alias="ATELIER_SECRET_IDENTITY")
+    media: str = Field(alias="ATELIER_SECRET_MEDIA")
+    attempts: str = Field(alias="ATELIER_SECRET_ATTEMPTS")
+
+
+class RateLimits(Settings):
+    """How many requests a subject (an account, or an address without one) may make in a minute, and how many attempts
+    to sign up or log in there may be in 5 minutes for one e-mail and from one address."""
+
+    requests_per_minute: int = Field(alias="ATELIER_RATE_REQUESTS_PER_MINUTE", default=600, ge=1)
+    sign_ins_per_account: int = Field(alias="ATELIER_RATE_SIGN_INS_PER_ACCOUNT", default=10, ge=1)
+    sign_ins_per_address: int = Field(alias="ATELIER_RATE_SIGN_INS_PER_ADDRESS", default=30, ge=1)

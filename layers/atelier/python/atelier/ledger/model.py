@@ -4,7 +4,7 @@ A *movement* is one thing that happened to a wallet; its *entries* move credits 
 movement's key is its natural key, so writing it twice is impossible:
 
     hold#<generation>      available → held             one per generation
-    end#<generation>       held → revenue, available, expired, operator loss   the one end of that hold
+    settle#<generation>    held → revenue, available, expired, operator loss   the one end of that hold
     daily#<date>           issued → available           one per UTC day
     expiry#<grant>         available → expired          one per grant
 
@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from atelier.clock import next_midnight
-from atelier.errors import InsufficientCredits
+from atelier.errors import InsufficientCredits, RateLimited
 from atelier.ids import floor_id
 
 
@@ -64,6 +64,7 @@ PRIORITY = {
     GrantSource.PURCHASE: 60,
 }
 FOREVER = "9999"
+RETRY_AFTER_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +185,7 @@ class Opening:
     change: Change
     revision: int
     sweep_at: datetime | None
+    holds_open_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,11 +227,21 @@ def burn_down(grants: Iterable[Grant], now: datetime) -> list[Grant]:
 
 
 def open_hold(
-    wallet: Wallet, reference: str, amount: int, deadline_at: datetime, facts: dict[str, int | str | None], now: datetime
+    wallet: Wallet,
+    reference: str,
+    amount: int,
+    deadline_at: datetime,
+    facts: dict[str, int | str | None],
+    now: datetime,
+    *,
+    holds_open_max: int,
 ) -> Opening:
-    """Plan a hold of `amount` credits for a generation; raises InsufficientCredits with what is spendable."""
+    """Plan a hold of `amount` credits for a generation. Raises InsufficientCredits with what is spendable, RateLimited
+    when `holds_open_max` holds are open already."""
     if amount < 0:
         raise ValueError("a hold cannot be negative")
+    if wallet.holds_open >= holds_open_max:
+        raise RateLimited(limit=holds_open_max, retry_after_seconds=RETRY_AFTER_SECONDS)
     spendable = wallet.spendable(now)
     if wallet.debt > 0 or spendable < amount:
         raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable)
@@ -255,12 +267,11 @@ def open_hold(
     hold = Hold(reference, amount, deadline_at, tuple(draws))
     # The wallet is looked at again no later than its earliest open deadline.
     sweep_at = deadline_at if wallet.sweep_at is None or wallet.sweep_at > deadline_at else None
-    return Opening(hold, movement, Change(-amount, amount, 1, tuple(changes)), wallet.revision, sweep_at)
+    change = Change(-amount, amount, 1, tuple(changes))
+    return Opening(hold, movement, change, wallet.revision, sweep_at, holds_open_max)
 
 
-def end_hold(
-    hold: Hold, state: EndState, charged: int, facts: dict[str, int | str | None], now: datetime
-) -> Ending:
+def end_hold(hold: Hold, state: EndState, charged: int, facts: dict[str, int | str | None], now: datetime) -> Ending:
     """Plan the one end of a hold: `charged` ≤ held goes to revenue, the rest back to the grants it came from (the ones
     drawn last first); what came from a grant that has since expired goes to *expired*, never to another grant."""
     if not 0 <= charged <= hold.amount:
@@ -284,7 +295,7 @@ def end_hold(
         changes.append(GrantChange(draw.grant_id, back, -draw.amount))
         available += back
     movement = Movement(
-        f"end#{hold.reference}", hold.reference[4:], state.value, hold.reference, now, tuple(entries), facts
+        f"settle#{hold.reference}", hold.reference[4:], state.value, hold.reference, now, tuple(entries), facts
     )
     return Ending(state, charged, movement, Change(available, -hold.amount, -1, tuple(changes)))
 
@@ -326,9 +337,7 @@ def refresh(wallet: Wallet, daily_credits: int, now: datetime) -> Refresh:
             movements.append(Movement(f"daily#{day}", order, "grant", grant.id, now, entries, {"source": "daily"}))
             grants.append(grant)
             available += daily_credits
-    fresh = replace(
-        wallet, available=available, grants=tuple(grants), reset_at=reset_at, revision=wallet.revision + 1
-    )
+    fresh = replace(wallet, available=available, grants=tuple(grants), reset_at=reset_at, revision=wallet.revision + 1)
     return Refresh(fresh, wallet.revision, wallet, tuple(movements))
 
 

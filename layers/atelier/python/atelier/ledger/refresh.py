@@ -12,9 +12,7 @@ from atelier.ledger.ports import StaleWallet, WalletStore
 TRIES_MAX = 20
 
 
-def refreshed(
-    workspace_id: str, *, wallets: WalletStore, daily_credits: Callable[[str], int], now: datetime
-) -> Wallet:
+def refreshed(workspace_id: str, *, wallets: WalletStore, daily_credits: Callable[[str], int], now: datetime) -> Wallet:
     """The wallet with everything due booked; writes only when something is. `daily_credits` maps a tier to credits.
 
     Safe to run any number of times at once: the day's grant has one key. Raises Unavailable when the wallet is so busy

@@ -6,7 +6,6 @@ PynamoDB makes a client per model; a cold start would pay for each. Here all mod
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.connection import Connection
@@ -25,13 +24,16 @@ def connection() -> Connection:
 class Item(Model):
     """Base of the stored items: string keys `pk` and `sk`; the table's name is bound by `wiring/`, never at import."""
 
+    class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
+        table_name = None
+
     pk = UnicodeAttribute(hash_key=True)
     sk = UnicodeAttribute(range_key=True)
 
     @classmethod
     def bind(cls, table_name: str) -> None:
         """Say which table this item lives in."""
-        cls.Meta.table_name = table_name  # pyright: ignore[reportAttributeAccessIssue]
+        cls.Meta = type("Meta", (Item.Meta,), {"table_name": table_name})  # pyright: ignore[reportAttributeAccessIssue]
 
     @classmethod
     def _get_connection(cls) -> TableConnection:
@@ -76,5 +78,3 @@ RETRYABLE = {
     "RequestLimitExceeded",
     "InternalServerError",
 }
-
-

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import zlib
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from pynamodb.attributes import JSONAttribute, MapAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.operand import Path
+from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.transactions import TransactWrite
 
@@ -63,9 +64,6 @@ class _SweepDue(GlobalSecondaryIndex["WalletItem"]):
 class WalletItem(Item):
     """The counters of one wallet. Small on purpose: every hold is billed on its whole size, twice."""
 
-    class Meta:
-        table_name = None
-
     tier = UnicodeAttribute()
     available = NumberAttribute()
     held = NumberAttribute()
@@ -82,9 +80,6 @@ class WalletItem(Item):
 
 class MovementItem(Item):
     """One movement, written once and never changed."""
-
-    class Meta:
-        table_name = None
 
     key = UnicodeAttribute()
     kind = UnicodeAttribute()
@@ -125,6 +120,7 @@ def put_opening(write: TransactWrite, workspace_id: str, opening: Opening) -> No
         (WalletItem.revision == opening.revision)
         & (WalletItem.available >= -opening.change.available)
         & (WalletItem.debt == 0)
+        & (WalletItem.holds_open < opening.holds_open_max)
     )
     actions = _counters(opening.change)
     if opening.sweep_at is not None:
@@ -181,9 +177,7 @@ class DynamoWallets:
         try:
             with transaction() as write:
                 for movement in refresh.movements:
-                    write.save(
-                        _movement_item(seen.workspace_id, movement), condition=MovementItem.pk.does_not_exist()
-                    )
+                    write.save(_movement_item(seen.workspace_id, movement), condition=MovementItem.pk.does_not_exist())
                 write.save(wallet_item(refresh.wallet), condition=still)
         except TransactWriteError as error:
             failed_conditions(error)
@@ -249,8 +243,8 @@ class DynamoWallets:
                 raise
 
 
-def _counters(change: Change) -> list[Any]:
-    actions: list[Any] = [
+def _counters(change: Change) -> list[Action]:
+    actions: list[Action] = [
         WalletItem.available.set(WalletItem.available + change.available),
         WalletItem.held.set(WalletItem.held + change.held),
         WalletItem.holds_open.set(WalletItem.holds_open + change.holds_open),
@@ -327,7 +321,7 @@ def _grants(wallet: Wallet) -> dict[str, dict[str, Any]]:
 
 
 def _wallet(item: WalletItem) -> Wallet:
-    grants: dict[str, dict[str, Any]] = item.grants.as_dict()
+    grants = cast(dict[str, dict[str, Any]], item.grants.as_dict())
     return Wallet(
         item.pk,
         item.tier,
@@ -352,5 +346,3 @@ def _wallet(item: WalletItem) -> Wallet:
         parse_rfc3339(item.reset_at),
         parse_rfc3339(item.sweep_at) if item.sweep_at else None,
     )
-
-

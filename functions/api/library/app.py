@@ -1,0 +1,28 @@
+"""The library over HTTP: assets, listed and read."""
+
+from __future__ import annotations
+
+from atelier import cursors
+from atelier.http import Answer, Api, Nothing, Request
+from atelier.library.contract import AssetEnvelope, AssetList, AssetQuery
+from atelier.wiring import admission, library
+
+api = Api("library", gate=admission.gate, limiter=admission.limiter)
+handler = api.handler
+
+
+@api.route("GET", "/api/assets", permission="assets.read", query=AssetQuery, answer=AssetList)
+def list_assets(request: Request[Nothing]) -> Answer:
+    """List the workspace's assets, newest first."""
+    query: AssetQuery = request.query
+    after = cursors.decode(query.cursor, "ast_")
+    page = library.assets().list(request.caller.workspace_id, query.type, after, query.limit)
+    items = [library.view(asset, request.now) for asset in page.assets]
+    return Answer(AssetList(items=items, next_cursor=cursors.encode(page.next_id)))
+
+
+@api.route("GET", "/api/assets/<asset_id>", permission="assets.read", answer=AssetEnvelope, errors=(404,))
+def get_asset(request: Request[Nothing]) -> Answer:
+    """One asset with its signed URLs."""
+    asset = library.assets().get(request.caller.workspace_id, request.id("asset_id", "ast"))
+    return Answer(AssetEnvelope(asset=library.view(asset, request.now)))

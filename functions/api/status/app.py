@@ -1,0 +1,30 @@
+"""Health, status, the API's own description, and the answer to every unknown route."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atelier.http import Answer, Api, Nothing, Request
+from atelier.wiring import status
+
+api = Api("status")
+handler = api.handler
+
+
+@api.route("GET", "/healthz", answer=dict[str, str], raw=True, errors=(503,))
+def healthz(request: Request[Nothing]) -> Answer:
+    """Whether the stack can serve."""
+    state = status.health()
+    return Answer({"status": state}, status=200 if state == "ok" else 503)
+
+
+@api.route("GET", "/api/status", answer=dict[str, Any])
+def report(request: Request[Nothing]) -> Answer:
+    """Services, providers and queues, each with its state."""
+    return Answer(status.report())
+
+
+@api.route("GET", "/api/openapi.json", answer=dict[str, Any], raw=True)
+def openapi(request: Request[Nothing]) -> Answer:
+    """This document."""
+    return Answer(status.openapi(), headers={"Cache-Control": "public, max-age=300"})

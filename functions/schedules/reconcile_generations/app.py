@@ -1,0 +1,26 @@
+"""Schedule: no generation stays open past its deadline, whatever died on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atelier.clock import system_clock
+from atelier.errors import AtelierError
+from atelier.generations.sweep import sweep
+from atelier.telemetry import count, logger
+from atelier.wiring import generations, reconcile
+
+
+def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Look at the wallets whose earliest deadline has passed and expire what is overdue."""
+    now = system_clock()
+    expired = 0
+    for workspace_id in reconcile.due_for_sweep(now, context):
+        try:
+            expired += sweep(workspace_id, to=generations.closing(), now=now)
+        except AtelierError:
+            logger.exception("sweep failed", workspace_id=workspace_id)
+    logger.info("reconciled", expired=expired)
+    if expired:
+        count("GenerationsExpired", expired)
+    return {"expired": expired}

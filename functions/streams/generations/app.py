@@ -1,0 +1,22 @@
+"""Stream of the generations table, the outbox: a new generation starts its execution, a requested cancellation goes to
+the queue, a final state goes to the event bus."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atelier.telemetry import logger
+from atelier.wiring import outbox
+
+
+def handler(event: dict[str, Any], _context: object) -> None:
+    """A DynamoDB stream batch with old and new images. A failure repeats the batch; every step is safe to repeat."""
+    for record in event["Records"]:
+        keys = record["dynamodb"]["Keys"]
+        if not keys["sk"]["S"].startswith("gen_"):
+            continue
+        new, old = record["dynamodb"].get("NewImage"), record["dynamodb"].get("OldImage")
+        if new is None:
+            continue
+        outbox.relay(keys["pk"]["S"], keys["sk"]["S"], new, old)
+        logger.info("relayed", generation_id=keys["sk"]["S"], status=new["status"]["S"])

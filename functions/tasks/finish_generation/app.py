@@ -1,0 +1,26 @@
+"""State machine task: deliver and settle, or give the credits back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atelier.clock import system_clock
+from atelier.generations.finish import finish
+from atelier.generations.outcome import Outcome
+from atelier.telemetry import count, duration, logger
+from atelier.wiring import workflow
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, str]:
+    """event: {workspace_id, generation_id, result}; returns {outcome}, its final status."""
+    outcome = Outcome.from_data(event["result"])
+    generation = finish(
+        event["workspace_id"], event["generation_id"], outcome, to=workflow.finishing(), now=system_clock()
+    )
+    logger.info("finished", generation_id=generation.id, status=generation.status.value)
+    model = generation.attempt.model if generation.attempt else "none"
+    count("GenerationFinished", status=generation.status.value, model=model)
+    if generation.completed_at:
+        elapsed = generation.completed_at - generation.created_at
+        duration("GenerationDuration", round(elapsed.total_seconds() * 1000), model=model)
+    return {"outcome": generation.status.value}

@@ -1,0 +1,349 @@
+"""The generations table.
+
+    pk wsp_…  sk gen_…                     the generation: state, attempts, delivered pictures
+    pk wsp_…  sk request#gen_…             its recipe, apart, when it is too large to be rewritten with each step
+    pk wsp_…  sk callback#gen_…#att_…      how to wake the execution about an attempt that waits
+
+DynamoDB bills an update on the whole item, so a long prompt is kept apart from the state that changes.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from atelier.aws.dynamodb import Item, failed_conditions, transaction
+from atelier.aws.dynamodb.ledger import put_ending, put_opening
+from atelier.clock import parse_rfc3339, rfc3339
+from atelier.errors import NotFound
+from atelier.generations.model import (
+    OPEN,
+    Attempt,
+    AttemptStatus,
+    Failure,
+    Generation,
+    Kind,
+    Picture,
+    Recipe,
+    Status,
+)
+from atelier.generations.ports import Callback, Filters, GenerationExists, GenerationMoved, GenerationPage
+from atelier.ids import floor_id
+from atelier.ledger.model import Ending, Opening
+from atelier.ledger.ports import StaleWallet
+
+RECIPE_BYTES_INLINE_MAX = 360
+PAGES_MAX = 10
+
+
+class GenerationItem(Item):
+    """The state of one generation. Absent attributes have their defaults; see `_generation`."""
+
+    user_id = UnicodeAttribute()
+    kind = UnicodeAttribute()
+    recipe = JSONAttribute(null=True)
+    candidates = JSONAttribute()
+    price_version = UnicodeAttribute()
+    watermark = NumberAttribute()
+    status = UnicodeAttribute()
+    credits_held = NumberAttribute()
+    credits_charged = NumberAttribute(null=True)
+    created_at = UnicodeAttribute()
+    deadline_at = UnicodeAttribute()
+    started_at = UnicodeAttribute(null=True)
+    completed_at = UnicodeAttribute(null=True)
+    cancel_requested_at = UnicodeAttribute(null=True)
+    progress = NumberAttribute(null=True)
+    attempt_count = NumberAttribute()
+    attempts = JSONAttribute(null=True)
+    provider = UnicodeAttribute(null=True)
+    model = UnicodeAttribute(null=True)
+    pictures = JSONAttribute(null=True)
+    cost_microusd = NumberAttribute(null=True)
+    cost_source = UnicodeAttribute(null=True)
+    usage = JSONAttribute(null=True)
+    failure = JSONAttribute(null=True)
+
+
+class RequestItem(Item):
+    """A recipe too large to travel with the state."""
+
+    recipe = JSONAttribute()
+
+
+class CallbackItem(Item):
+    """A task token and the provider's reference."""
+
+    task_token = UnicodeAttribute()
+    reference = UnicodeAttribute(null=True)
+
+
+class DynamoGenerations:
+    """GenerationStore on DynamoDB."""
+
+    @staticmethod
+    def bind(table_name: str) -> None:
+        """Name the generations' table."""
+        for item in (GenerationItem, RequestItem, CallbackItem):
+            item.bind(table_name)
+
+    def open_with_hold(self, generation: Generation, opening: Opening) -> None:
+        recipe = _recipe_data(generation.recipe)
+        apart = len(json.dumps(recipe)) > RECIPE_BYTES_INLINE_MAX
+        item = GenerationItem(
+            generation.workspace_id,
+            generation.id,
+            user_id=generation.user_id,
+            kind=generation.recipe.kind.value,
+            recipe=None if apart else recipe,
+            candidates=list(generation.candidates),
+            price_version=generation.price_version,
+            watermark=int(generation.watermark),
+            status=generation.status.value,
+            credits_held=generation.credits_held,
+            created_at=rfc3339(generation.created_at),
+            deadline_at=rfc3339(generation.deadline_at),
+            attempt_count=0,
+        )
+        try:
+            with transaction() as write:
+                write.save(item, condition=GenerationItem.pk.does_not_exist())
+                if apart:
+                    request = RequestItem(generation.workspace_id, f"request#{generation.id}", recipe=recipe)
+                    write.save(request)
+                put_opening(write, generation.workspace_id, opening)
+        except TransactWriteError as error:
+            if 0 in failed_conditions(error):
+                raise GenerationExists from error
+            raise StaleWallet from error
+
+    def close_with_ending(self, generation: Generation, ending: Ending) -> None:
+        actions: list[Action] = [
+            GenerationItem.status.set(generation.status.value),
+            GenerationItem.credits_charged.set(generation.credits_charged),
+            GenerationItem.cost_microusd.set(generation.cost_microusd),
+            GenerationItem.cost_source.set(generation.cost_source),
+            GenerationItem.attempts.set(_attempts_data(generation)),
+            GenerationItem.progress.set(generation.progress),
+        ]
+        if generation.completed_at:
+            actions.append(GenerationItem.completed_at.set(rfc3339(generation.completed_at)))
+        if generation.pictures:
+            actions.append(GenerationItem.pictures.set(_pictures_data(generation)))
+        if generation.usage:
+            actions.append(GenerationItem.usage.set(generation.usage))
+        if generation.failure:
+            actions.append(GenerationItem.failure.set(_failure_data(generation.failure)))
+        item = GenerationItem(generation.workspace_id, generation.id)
+        for _ in range(_CONFLICT_TRIES_MAX):
+            try:
+                with transaction() as write:
+                    put_ending(write, generation.workspace_id, ending)
+                    write.update(item, actions=actions, condition=_still_open(len(generation.attempts)))
+            except TransactWriteError as error:
+                if failed_conditions(error):
+                    raise GenerationMoved from error
+                continue  # Lost to a parallel writer of the same wallet; nothing was written.
+            return
+        raise GenerationMoved
+
+    def get(self, workspace_id: str, generation_id: str) -> Generation:
+        try:
+            item = GenerationItem.get(workspace_id, generation_id, consistent_read=True)
+        except DoesNotExist as error:
+            raise NotFound("There is no such generation.") from error
+        return _generation(item, self._recipe(item))
+
+    def list(self, workspace_id: str, filters: Filters, after_id: str | None, limit: int) -> GenerationPage:
+        lowest = floor_id("gen", filters.created_from) if filters.created_from else "gen_"
+        highest = floor_id("gen", filters.created_to) if filters.created_to else "gen_~"
+        start = {"pk": {"S": workspace_id}, "sk": {"S": after_id}} if after_id else None
+        found: list[Generation] = []
+        # Bounded: a filter that matches little answers with a short page and a cursor, not with a long wait.
+        for _ in range(PAGES_MAX):
+            page = GenerationItem.query(
+                workspace_id,
+                GenerationItem.sk.between(lowest, highest),
+                filter_condition=_filter(filters),
+                scan_index_forward=False,
+                limit=limit - len(found),
+                page_size=100 if _filter(filters) is not None else limit - len(found),
+                last_evaluated_key=start,
+            )
+            found.extend(_generation(item, self._recipe(item)) for item in page)
+            start = page.last_evaluated_key
+            if start is None or len(found) >= limit:
+                break
+        return GenerationPage(tuple(found), start["sk"]["S"] if start else None)
+
+    def save_progress(self, before: Generation, after: Generation) -> None:
+        actions: list[Action] = [
+            GenerationItem.status.set(after.status.value),
+            GenerationItem.attempt_count.set(len(after.attempts)),
+            GenerationItem.attempts.set(_attempts_data(after)),
+        ]
+        if after.attempt is not None:
+            actions.append(GenerationItem.provider.set(after.attempt.provider))
+            actions.append(GenerationItem.model.set(after.attempt.model))
+        if after.started_at:
+            actions.append(GenerationItem.started_at.set(rfc3339(after.started_at)))
+        condition = _still_open(len(before.attempts))
+        if after.cancel_requested_at and not before.cancel_requested_at:
+            actions.append(GenerationItem.cancel_requested_at.set(rfc3339(after.cancel_requested_at)))
+        elif before.cancel_requested_at is None:
+            condition &= GenerationItem.cancel_requested_at.does_not_exist()
+        try:
+            GenerationItem(before.workspace_id, before.id).update(actions, condition=condition)
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise GenerationMoved from error
+            raise
+
+    def save_callback(self, workspace_id: str, generation_id: str, callback: Callback) -> None:
+        CallbackItem(
+            workspace_id,
+            f"callback#{generation_id}#{callback.attempt_id}",
+            task_token=callback.task_token,
+            reference=callback.reference,
+        ).save()
+
+    def callback(self, workspace_id: str, generation_id: str, attempt_id: str) -> Callback | None:
+        try:
+            item = CallbackItem.get(workspace_id, f"callback#{generation_id}#{attempt_id}", consistent_read=True)
+        except DoesNotExist:
+            return None
+        return Callback(attempt_id, item.task_token, item.reference)
+
+    def open_since(self, workspace_id: str, created_after: datetime) -> list[Generation]:
+        items = GenerationItem.query(
+            workspace_id,
+            GenerationItem.sk.between(floor_id("gen", created_after), "gen_~"),
+            filter_condition=GenerationItem.status.is_in(*(status.value for status in OPEN)),
+            consistent_read=True,
+        )
+        return [_generation(item, self._recipe(item)) for item in items]
+
+    @staticmethod
+    def _recipe(item: GenerationItem) -> dict[str, Any]:
+        if item.recipe is not None:
+            return item.recipe
+        return RequestItem.get(item.pk, f"request#{item.sk}").recipe
+
+
+_CONFLICT_TRIES_MAX = 50
+
+
+def _still_open(attempts: int) -> Condition:
+    return GenerationItem.status.is_in(*(status.value for status in OPEN)) & (GenerationItem.attempt_count == attempts)
+
+
+def _filter(filters: Filters) -> Condition | None:
+    wanted = (
+        (GenerationItem.status, filters.status),
+        (GenerationItem.kind, filters.kind),
+        (GenerationItem.provider, filters.provider),
+        (GenerationItem.model, filters.model),
+    )
+    condition: Condition | None = None
+    for attribute, value in wanted:
+        if value is not None:
+            clause = attribute == value
+            condition = clause if condition is None else condition & clause
+    return condition
+
+
+def _recipe_data(recipe: Recipe) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "prompt": recipe.prompt,
+        "negative_prompt": recipe.negative_prompt,
+        "model": recipe.model,
+        "parameters": recipe.parameters,
+    }
+    return {name: value for name, value in data.items() if value is not None}
+
+
+def _attempts_data(generation: Generation) -> list[dict[str, Any]]:
+    # The generation's own provider and model are the latest attempt's; here each attempt has its model, which names
+    # its provider.
+    return [
+        {
+            "id": attempt.id,
+            "model": attempt.model,
+            "status": attempt.status.value,
+            "started_at": rfc3339(attempt.started_at),
+            **({"ended_at": rfc3339(attempt.ended_at)} if attempt.ended_at else {}),
+            **({"error_class": attempt.error_class} if attempt.error_class else {}),
+        }
+        for attempt in generation.attempts
+    ]
+
+
+def _pictures_data(generation: Generation) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": picture.id,
+            "sha256": picture.sha256,
+            "format": picture.format,
+            "width": picture.width,
+            "height": picture.height,
+            "size_bytes": picture.size_bytes,
+        }
+        for picture in generation.pictures
+    ]
+
+
+def _failure_data(failure: Failure) -> dict[str, str]:
+    return {"code": failure.code, "error_class": failure.error_class, "message": failure.message}
+
+
+def _time(text: str | None) -> datetime | None:
+    return parse_rfc3339(text) if text else None
+
+
+def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
+    attempts: list[dict[str, Any]] = item.attempts or []
+    pictures: list[dict[str, Any]] = item.pictures or []
+    failure: dict[str, str] | None = item.failure
+    return Generation(
+        id=item.sk,
+        workspace_id=item.pk,
+        user_id=item.user_id,
+        recipe=Recipe(
+            Kind(item.kind), recipe["prompt"], recipe["model"], recipe.get("negative_prompt"), recipe["parameters"]
+        ),
+        candidates=tuple(item.candidates),
+        price_version=item.price_version,
+        watermark=bool(item.watermark),
+        credits_held=int(item.credits_held),
+        status=Status(item.status),
+        created_at=parse_rfc3339(item.created_at),
+        deadline_at=parse_rfc3339(item.deadline_at),
+        progress=int(item.progress or 0),
+        credits_charged=int(item.credits_charged or 0),
+        cost_microusd=int(item.cost_microusd or 0),
+        cost_source=item.cost_source or "estimate",
+        usage=item.usage or {},
+        attempts=tuple(
+            Attempt(
+                attempt["id"],
+                attempt["model"].partition("/")[0],
+                attempt["model"],
+                AttemptStatus(attempt["status"]),
+                parse_rfc3339(attempt["started_at"]),
+                _time(attempt.get("ended_at")),
+                attempt.get("error_class"),
+            )
+            for attempt in attempts
+        ),
+        pictures=tuple(Picture(**picture) for picture in pictures),
+        failure=Failure(**failure) if failure else None,
+        cancel_requested_at=_time(item.cancel_requested_at),
+        started_at=_time(item.started_at),
+        completed_at=_time(item.completed_at),
+    )

@@ -1,0 +1,115 @@
+"""The library's table.
+
+pk wsp_…  sk ast_…     one asset; its id is derived from its generation, so recording a delivery twice is one asset
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DoesNotExist, PutError
+
+from atelier.aws.dynamodb import Item
+from atelier.clock import parse_rfc3339, rfc3339
+from atelier.errors import NotFound
+from atelier.generations.model import Generation, Picture
+from atelier.library.model import Asset
+from atelier.library.ports import AssetPage
+
+NAME_CHARACTERS = 80
+PAGES_MAX = 10
+
+
+class AssetItem(Item):
+    """One asset."""
+
+    user_id = UnicodeAttribute()
+    type = UnicodeAttribute()
+    name = UnicodeAttribute()
+    format = UnicodeAttribute()
+    sha256 = UnicodeAttribute()
+    size_bytes = NumberAttribute()
+    width = NumberAttribute()
+    height = NumberAttribute()
+    generation_id = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    archived_at = UnicodeAttribute(null=True)
+
+
+class DynamoAssets:
+    """The library's Assets and the generations' AssetStore on DynamoDB."""
+
+    @staticmethod
+    def bind(table_name: str) -> None:
+        """Name the library's table."""
+        AssetItem.bind(table_name)
+
+    def record(self, generation: Generation, picture: Picture, number: int) -> None:
+        item = AssetItem(
+            generation.workspace_id,
+            picture.id,
+            user_id=generation.user_id,
+            type="image",
+            name=_name(generation.recipe.prompt, number),
+            format=picture.format,
+            sha256=picture.sha256,
+            size_bytes=picture.size_bytes,
+            width=picture.width,
+            height=picture.height,
+            generation_id=generation.id,
+            created_at=rfc3339(generation.created_at),
+        )
+        try:
+            item.save(condition=AssetItem.pk.does_not_exist())
+        except PutError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+
+    def get(self, workspace_id: str, asset_id: str) -> Asset:
+        try:
+            return _asset(AssetItem.get(workspace_id, asset_id))
+        except DoesNotExist as error:
+            raise NotFound("There is no such asset.") from error
+
+    def list(self, workspace_id: str, asset_type: str | None, after_id: str | None, limit: int) -> AssetPage:
+        start: dict[str, Any] | None = {"pk": {"S": workspace_id}, "sk": {"S": after_id}} if after_id else None
+        found: list[Asset] = []
+        for _ in range(PAGES_MAX):
+            page = AssetItem.query(
+                workspace_id,
+                AssetItem.sk.startswith("ast_"),
+                filter_condition=AssetItem.type == asset_type if asset_type else None,
+                scan_index_forward=False,
+                limit=limit - len(found),
+                last_evaluated_key=start,
+            )
+            found.extend(_asset(item) for item in page)
+            start = page.last_evaluated_key
+            if start is None or len(found) >= limit:
+                break
+        return AssetPage(tuple(found), start["sk"]["S"] if start else None)
+
+
+def _name(prompt: str, number: int) -> str:
+    line = " ".join(prompt.split())
+    title = line if len(line) <= NAME_CHARACTERS else line[: NAME_CHARACTERS - 1] + "…"
+    return title if number == 0 else f"{title} ({number + 1})"
+
+
+def _asset(item: AssetItem) -> Asset:
+    return Asset(
+        item.sk,
+        item.pk,
+        item.user_id,
+        item.type,
+        item.name,
+        item.format,
+        item.sha256,
+        int(item.size_bytes),
+        int(item.width),
+        int(item.height),
+        item.generation_id,
+        parse_rfc3339(item.created_at),
+        parse_rfc3339(item.archived_at) if item.archived_at else None,
+    )

@@ -1,0 +1,32 @@
+"""The attempts queue on SQS: delayed polls, and cancellations to carry out."""
+
+from __future__ import annotations
+
+import json
+
+from atelier.aws.clients import client
+
+
+class SqsAttemptQueue:
+    """AttemptQueue port. Delivery is at least once and unordered; its reader drops what is no longer true."""
+
+    def __init__(self, queue_url: str) -> None:
+        self._url = queue_url
+
+    def poll_later(
+        self, workspace_id: str, generation_id: str, attempt_id: str, polls: int, delay_seconds: int
+    ) -> None:
+        message = {
+            "do": "poll",
+            "workspace_id": workspace_id,
+            "generation_id": generation_id,
+            "attempt_id": attempt_id,
+            "polls": polls,
+        }
+        self._send(message, delay_seconds)
+
+    def cancel(self, workspace_id: str, generation_id: str) -> None:
+        self._send({"do": "cancel", "workspace_id": workspace_id, "generation_id": generation_id}, 0)
+
+    def _send(self, message: dict[str, str | int], delay_seconds: int) -> None:
+        client("sqs").send_message(QueueUrl=self._url, MessageBody=json.dumps(message), DelaySeconds=delay_seconds)

@@ -1,0 +1,46 @@
+"""The workflow on Step Functions: executions are named as their generation, so starting twice starts once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from atelier.aws.clients import client
+
+# A token whose task has been answered, has timed out, or whose execution has ended.
+NOBODY_WAITS = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
+
+
+class StepFunctionsWorkflow:
+    """Workflow port on a Standard state machine."""
+
+    def __init__(self, state_machine_arn: str) -> None:
+        self._arn = state_machine_arn
+
+    def start(self, workspace_id: str, generation_id: str) -> None:
+        states = client("stepfunctions")
+        data = {"workspace_id": workspace_id, "generation_id": generation_id, "lost": None}
+        try:
+            states.start_execution(stateMachineArn=self._arn, name=generation_id, input=json.dumps(data))
+        except states.exceptions.ExecutionAlreadyExists:
+            pass
+
+    def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
+        return self._answer("send_task_success", taskToken=task_token, output=json.dumps(result))
+
+    def try_next(self, task_token: str, attempt_id: str, error_class: str) -> bool:
+        cause = json.dumps({"attempt_id": attempt_id, "error_class": error_class})
+        return self._answer("send_task_failure", taskToken=task_token, error="NextCandidate", cause=cause)
+
+    @staticmethod
+    def _answer(operation: str, **arguments: str) -> bool:
+        from botocore.exceptions import ClientError
+
+        try:
+            getattr(client("stepfunctions"), operation)(**arguments)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in NOBODY_WAITS:
+                return False
+            raise
+        return True

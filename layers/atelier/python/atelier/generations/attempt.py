@@ -1,0 +1,165 @@
+"""Try the next candidate: write the attempt, send it to the provider, and answer or leave a way to be woken.
+
+Crash points (reliability.md): C4 the attempt is saved and nothing was sent; C5 the provider has it and we do not know.
+Both look the same here, so an attempt found half done is never sent again unless the provider is safe to resend to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from atelier.clock import Clock
+from atelier.generations.model import Attempt, AttemptStatus, Generation
+from atelier.generations.outcome import FINAL_CLASSES, Outcome, outcome_of
+from atelier.generations.ports import (
+    AttemptQueue,
+    Callback,
+    GenerationMoved,
+    GenerationStore,
+    Media,
+    StoredOutput,
+    WebhookInbox,
+    Workflow,
+)
+from atelier.ids import new_id
+from atelier.pricing.catalogue import Catalogue
+from atelier.providers._contract import Accepted, Cancelled, Done, Failed, Job, Pending, Progress, Provider, Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Attempting:
+    """The collaborators of everything that happens around an attempt."""
+
+    generations: GenerationStore
+    catalogue: Catalogue
+    providers: Mapping[str, Provider]
+    workflow: Workflow
+    queue: AttemptQueue
+    media: Media
+    inbox: WebhookInbox
+    webhook_url: Callable[[Generation, Attempt], str]
+    poll_seconds: int
+    clock: Clock
+
+    def job(self, generation: Generation, attempt: Attempt) -> Job:
+        """The attempt's work in the provider's terms."""
+        model = self.catalogue.model(attempt.model)
+        recipe = generation.recipe
+        return Job(
+            attempt_id=attempt.id,
+            kind=recipe.kind,
+            model=attempt.model,
+            prompt=recipe.prompt,
+            negative_prompt=recipe.negative_prompt,
+            parameters=recipe.parameters,
+            settings=model.settings,
+            webhook_url=self.webhook_url(generation, attempt) if model.supports_webhook else None,
+            run_seconds_max=model.run_seconds_max,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The attempt that failed before this visit, and why."""
+
+    attempt_id: str
+    error_class: str
+
+
+def attempt(
+    workspace_id: str, generation_id: str, task_token: str, *, lost: Lost | None = None, to: Attempting
+) -> None:
+    """One visit of the workflow's attempt step. Always ends with the task answered, or with the callback saved so that
+    a webhook, a poll or the deadline answers it."""
+    seen = to.generations.get(workspace_id, generation_id)
+    generation = seen
+    if lost and seen.attempt and seen.attempt.id == lost.attempt_id:
+        generation = seen.attempt_ended(AttemptStatus.FAILED, to.clock(), lost.error_class)
+    if not generation.is_open or generation.cancel_requested_at is not None:
+        to.workflow.succeed(task_token, Outcome("cancelled").as_data())
+        return
+    current = generation.attempt
+    if current is not None and current.ended_at is None:
+        provider = to.providers[current.provider]
+        if not provider.resend_safe:
+            _await(generation, current, task_token, None, to)
+            return
+    else:
+        model = generation.next_candidate
+        if model is None:
+            to.workflow.succeed(task_token, Outcome("unknown").as_data())
+            return
+        begun = Attempt(new_id("att", to.clock()), model.partition("/")[0], model, AttemptStatus.SUBMITTING, to.clock())
+        after = generation.attempting(begun)
+        try:
+            to.generations.save_progress(seen, after)
+        except GenerationMoved:
+            # Cancelled, expired, or another visit was faster: whoever moved it answers for it.
+            to.workflow.succeed(task_token, Outcome("cancelled").as_data())
+            return
+        generation, current = after, begun
+    job = to.job(generation, current)
+    match to.providers[current.provider].submit(job):
+        case Accepted(reference):
+            _await(generation, current, task_token, reference, to)
+        case Unknown():
+            _await(generation, current, task_token, None, to)
+        case Done() | Failed() as end:
+            conclude(generation, current, task_token, end, to)
+
+
+def conclude(
+    generation: Generation, current: Attempt, task_token: str, end: Done | Failed | Cancelled, to: Attempting
+) -> None:
+    """Answer the waiting task with how the attempt ended, or send it on to the next candidate. Safe to repeat."""
+    if isinstance(end, Failed) and end.error_class not in FINAL_CLASSES and generation.cancel_requested_at is None:
+        if generation.next_candidate is not None:
+            # The next visit records the failure together with its own attempt: nothing is written in between, so
+            # there is no state in which the attempt has ended and nobody was told.
+            to.workflow.try_next(task_token, current.id, end.error_class)
+            return
+    outputs: tuple[StoredOutput, ...] = ()
+    if isinstance(end, Done):
+        outputs = tuple(
+            StoredOutput(url=output.url)
+            if output.data is None
+            else StoredOutput(key=to.media.stage(generation.id, current.id, number, output.data))
+            for number, output in enumerate(end.outputs)
+        )
+    to.workflow.succeed(task_token, outcome_of(end, outputs).as_data())
+
+
+def advance(
+    generation: Generation, current: Attempt, callback: Callback, progress: Progress, polls: int, to: Attempting
+) -> None:
+    """Act on what a webhook or a poll says of an open attempt; a job still pending is asked again later."""
+    match progress:
+        case Done() | Failed() | Cancelled() as end:
+            conclude(generation, current, callback.task_token, end, to)
+        case Pending() | Unknown():
+            delay = min(to.poll_seconds * 2 ** min(polls, 6), 60)
+            to.queue.poll_later(generation.workspace_id, generation.id, current.id, polls + 1, delay)
+
+
+def read_inbox(generation: Generation, current: Attempt, callback: Callback, to: Attempting) -> bool:
+    """Act on a kept webhook that ends the attempt; True when there was one."""
+    provider = to.providers[current.provider]
+    for kept in to.inbox.find(current.provider, current.id):
+        event = provider.parse_webhook(
+            kept.headers, kept.body, int(kept.received_at.timestamp()), to.job(generation, current)
+        )
+        if callback.reference is not None and event.reference != callback.reference:
+            continue  # Signed by the provider, but about another job: no business of this attempt.
+        if not isinstance(event.progress, (Pending, Unknown)):
+            advance(generation, current, callback, event.progress, 0, to)
+            return True
+    return False
+
+
+def _await(generation: Generation, current: Attempt, task_token: str, reference: str | None, to: Attempting) -> None:
+    callback = Callback(current.id, task_token, reference)
+    to.generations.save_callback(generation.workspace_id, generation.id, callback)
+    to.queue.poll_later(generation.workspace_id, generation.id, current.id, 0, to.poll_seconds)
+    # A webhook may have come before the callback was there to be found; its own reader then did nothing.
+    read_inbox(generation, current, callback, to)

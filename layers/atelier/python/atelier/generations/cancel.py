@@ -1,0 +1,37 @@
+"""Cancel: final at once while nothing was sent, a request to the provider afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from atelier.errors import Conflict, Unavailable
+from atelier.generations.finish import Closing, withdraw
+from atelier.generations.model import Generation, Status
+from atelier.generations.ports import GenerationMoved
+
+TRIES_MAX = 10
+
+
+def cancel(workspace_id: str, generation_id: str, *, to: Closing, now: datetime) -> Generation:
+    """The generation after the request: cancelled, or still running with `cancel_requested_at` set. Repeating it changes
+    nothing. Raises NotFound, or Conflict when it ended in another way before."""
+    for _ in range(TRIES_MAX):
+        generation = to.generations.get(workspace_id, generation_id)
+        if generation.status is Status.CANCELLED or (generation.is_open and generation.cancel_requested_at):
+            return generation
+        if not generation.is_open:
+            raise Conflict(f"This generation is {generation.status} already.", status=generation.status.value)
+        if not generation.attempts:
+            # An attempt that begins meanwhile makes this write fail, and it is the slow path after all.
+            ended = withdraw(generation, to=to, now=now)
+            if ended.status is Status.CANCELLED:
+                return ended
+            continue
+        requested = replace(generation, cancel_requested_at=now)
+        try:
+            to.generations.save_progress(generation, requested)
+        except GenerationMoved:
+            continue
+        return requested
+    raise Unavailable("This generation is changing quickly. Try again.")

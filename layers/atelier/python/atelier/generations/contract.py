@@ -1,0 +1,227 @@
+"""The HTTP contract of generations: request and answer models (api.md, "Generate")."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from atelier.generations.model import Generation, Kind, Recipe
+from atelier.generations.ports import Filters
+
+KindName = Literal["image"]
+StatusName = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
+PROMPT_CHARACTERS_MAX = 8_000
+Text = Annotated[str, Field(max_length=200)]
+
+
+class ImageParameters(BaseModel):
+    """What an image model may be told; which values it takes is the model's own, in the catalogue."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"width": 1024, "height": 1024}]})
+
+    width: int | None = Field(default=None, ge=1, le=8192, description="Pixels.")
+    height: int | None = Field(default=None, ge=1, le=8192, description="Pixels.")
+    n: int | None = Field(default=None, ge=1, le=10, description="How many pictures.")
+    seed: int | None = Field(default=None, ge=0, le=2**31 - 1, description="The same seed makes the same picture.")
+
+
+class ImageRequest(BaseModel):
+    """Ask for pictures."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    prompt: str = Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX, examples=["a lighthouse at dusk"])
+    negative_prompt: str | None = Field(default=None, max_length=PROMPT_CHARACTERS_MAX)
+    model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
+    parameters: ImageParameters = ImageParameters()
+
+    def recipe(self) -> Recipe:
+        """The domain's form."""
+        return Recipe(
+            Kind.IMAGE, self.prompt, self.model, self.negative_prompt, self.parameters.model_dump(exclude_none=True)
+        )
+
+
+class GenerateRequest(ImageRequest):
+    """Ask for anything; the kind is in the body."""
+
+    kind: KindName
+
+
+class AttemptView(BaseModel):
+    """One try with one provider."""
+
+    id: str
+    provider: str
+    model: str
+    status: str
+    error_class: str | None
+    started_at: datetime
+    ended_at: datetime | None
+
+
+class AssetRef(BaseModel):
+    """A delivered file; URLs are ours, signed, and live for minutes."""
+
+    id: str
+    type: str
+    url: str
+    thumbnail_url: str
+    sha256: str
+    width: int
+    height: int
+    format: str
+    size_bytes: int
+
+
+class ErrorView(BaseModel):
+    """Why a generation did not succeed."""
+
+    code: str
+    error_class: str
+    message: str
+
+
+class UsageView(BaseModel):
+    """What the provider counted."""
+
+    model_config = ConfigDict(extra="allow")
+
+    tokens_input: int = 0
+    tokens_output: int = 0
+    tokens_total: int = 0
+
+
+class GenerationView(BaseModel):
+    """A generation as its workspace sees it."""
+
+    id: str
+    kind: KindName
+    status: StatusName
+    progress: int = Field(ge=0, le=100)
+    prompt: str
+    enhanced_prompt: str | None = None
+    negative_prompt: str | None
+    provider: str | None
+    model: str
+    project_id: str | None = None
+    parameters: dict[str, Any]
+    credits_held: int
+    credits_charged: int
+    cost_microusd: int
+    cost_cents: str = Field(description="The same cost in US cents, a decimal.")
+    cost_source: Literal["provider", "usage", "estimate"]
+    price_version: str
+    usage: UsageView
+    error: ErrorView | None
+    attempts: list[AttemptView]
+    assets: list[AssetRef]
+    text: str | None = None
+    cancel_requested: bool
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    deadline_at: datetime
+    duration_ms: int | None
+
+
+class GenerationEnvelope(BaseModel):
+    generation: GenerationView
+
+
+class RecipeView(BaseModel):
+    """A request that makes the same again: post it to /api/generate."""
+
+    kind: KindName
+    prompt: str
+    negative_prompt: str | None
+    model: str
+    parameters: dict[str, Any]
+
+
+class RecipeEnvelope(BaseModel):
+    recipe: RecipeView
+
+
+class GenerationList(BaseModel):
+    items: list[GenerationView]
+    next_cursor: str | None
+
+
+class ListQuery(BaseModel):
+    """Filters of the listing; times are inclusive starts and exclusive ends."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    status: StatusName | None = None
+    kind: KindName | None = None
+    provider: Text | None = None
+    model: Text | None = None
+    created_from: AwareDatetime | None = Field(default=None, alias="from")
+    created_to: AwareDatetime | None = Field(default=None, alias="to")
+    limit: int = Field(default=25, ge=1, le=100)
+    cursor: Text | None = None
+
+    def filters(self) -> Filters:
+        """The domain's form."""
+        return Filters(self.status, self.kind, self.provider, self.model, self.created_from, self.created_to)
+
+
+def recipe_view(generation: Generation) -> RecipeView:
+    """The recipe with the model that was asked for and every parameter that was filled in."""
+    recipe = generation.recipe
+    return RecipeView(
+        kind=recipe.kind.value,
+        prompt=recipe.prompt,
+        negative_prompt=recipe.negative_prompt,
+        model=recipe.model,
+        parameters=recipe.parameters,
+    )
+
+
+def generation_view(generation: Generation, assets: list[AssetRef]) -> GenerationView:
+    """The contract's form of a generation; `assets` come signed."""
+    attempt, failure = generation.attempt, generation.failure
+    completed, started = generation.completed_at, generation.created_at
+    return GenerationView(
+        id=generation.id,
+        kind=generation.recipe.kind.value,
+        status=generation.status.value,
+        progress=generation.progress,
+        prompt=generation.recipe.prompt,
+        negative_prompt=generation.recipe.negative_prompt,
+        provider=attempt.provider if attempt else None,
+        model=attempt.model if attempt else generation.recipe.model,
+        parameters=generation.recipe.parameters,
+        credits_held=generation.credits_held,
+        credits_charged=generation.credits_charged,
+        cost_microusd=generation.cost_microusd,
+        cost_cents=f"{generation.cost_microusd // 10_000}.{generation.cost_microusd % 10_000:04}",
+        cost_source=generation.cost_source,  # pyright: ignore[reportArgumentType]
+        price_version=generation.price_version,
+        usage=UsageView.model_validate(generation.usage),
+        error=ErrorView(code=failure.code, error_class=failure.error_class, message=failure.message)
+        if failure
+        else None,
+        attempts=[
+            AttemptView(
+                id=attempt.id,
+                provider=attempt.provider,
+                model=attempt.model,
+                status=attempt.status.value,
+                error_class=attempt.error_class,
+                started_at=attempt.started_at,
+                ended_at=attempt.ended_at,
+            )
+            for attempt in generation.attempts
+        ],
+        assets=assets,
+        cancel_requested=generation.cancel_requested_at is not None,
+        created_at=generation.created_at,
+        started_at=generation.started_at,
+        completed_at=completed,
+        deadline_at=generation.deadline_at,
+        duration_ms=round((completed - started).total_seconds() * 1000) if completed else None,
+    )

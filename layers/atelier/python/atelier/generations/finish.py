@@ -1,0 +1,125 @@
+"""Turn an attempt's outcome into the generation's end: bytes stored, credits settled, or the hold given back.
+
+May run any number of times. Media and assets have derived keys; the end of the hold and the final state are one
+transaction, and only the first one counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from atelier.generations.model import Attempt, Failure, Generation, Picture, Status
+from atelier.generations.outcome import Outcome
+from atelier.generations.ports import AssetStore, GenerationMoved, GenerationStore, Media, UndeliverableMedia
+from atelier.ledger.model import EndState, end_hold
+from atelier.ledger.ports import WalletStore
+from atelier.pricing.catalogue import Catalogue
+from atelier.providers._contract import ErrorClass
+
+
+@dataclass(frozen=True)
+class Closing:
+    """The collaborators of an end without a result."""
+
+    generations: GenerationStore
+    wallets: WalletStore
+    catalogue: Catalogue
+
+
+@dataclass(frozen=True)
+class Finishing(Closing):
+    """The collaborators of an end with one."""
+
+    media: Media
+    assets: AssetStore
+
+
+def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finishing, now: datetime) -> Generation:
+    """Bring the generation to its final state and return it. A generation that is final already stays as it is."""
+    generation = to.generations.get(workspace_id, generation_id)
+    if not generation.is_open:
+        return generation
+    attempt = generation.attempt
+    if attempt is None:
+        # Nothing was ever sent: there is nothing to pay for.
+        status = Status.CANCELLED if outcome.status == "cancelled" else Status.FAILED
+        return _close(generation.ended(status, 0, _failure(outcome), now), EndState.RELEASED, to, now)
+    generation = replace(generation, usage=outcome.usage)
+    pictures: tuple[Picture, ...] = ()
+    ended_as = outcome.error_class or ErrorClass.UNKNOWN_OUTCOME
+    if outcome.status in ("succeeded", "cancelled"):
+        ended_as = "cancelled" if generation.cancel_requested_at else outcome.status
+    if ended_as == "succeeded":
+        try:
+            pictures = _deliver(generation, attempt, outcome, to)
+        except UndeliverableMedia as error:
+            outcome = replace(outcome, error_class=ErrorClass.TRANSIENT, message=str(error))
+            ended_as = "no_result"
+    bill = to.catalogue.settle(
+        attempt.model,
+        generation.recipe.parameters,
+        ended_as,
+        delivered=len(pictures),
+        usage=outcome.usage,
+        reported_microusd=outcome.cost_microusd,
+    )
+    charged = min(bill.credits, generation.credits_held)
+    generation = replace(generation, cost_microusd=bill.cost_microusd, cost_source=bill.cost_source)
+    if ended_as == "succeeded":
+        return _close(generation.succeeded(pictures, charged, now), EndState.SETTLED, to, now)
+    status = Status.CANCELLED if ended_as == "cancelled" else Status.FAILED
+    ended = generation.ended(status, charged, _failure(outcome) if status is Status.FAILED else None, now)
+    return _close(ended, EndState.SETTLED if charged else EndState.RELEASED, to, now)
+
+
+def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
+    """End a generation whose deadline has passed, whatever became of it: the caller gets the credits back, and what the
+    provider may still bill is the operator's."""
+    if generation.attempt is not None:
+        bill = to.catalogue.settle(generation.attempt.model, generation.recipe.parameters, "expired")
+        generation = replace(generation, cost_microusd=bill.cost_microusd, cost_source=bill.cost_source)
+    message = "This took longer than it may; the credits are back."
+    failure = Failure("PROVIDER_FAILED", ErrorClass.UNKNOWN_OUTCOME, message)
+    return _close(generation.ended(Status.EXPIRED, 0, failure, now), EndState.EXPIRED, to, now)
+
+
+def withdraw(generation: Generation, *, to: Closing, now: datetime) -> Generation:
+    """Cancel a generation of which nothing has been sent to a provider: free, and final at once."""
+    return _close(generation.ended(Status.CANCELLED, 0, None, now), EndState.RELEASED, to, now)
+
+
+def _close(ended: Generation, state: EndState, to: Closing, now: datetime) -> Generation:
+    hold = to.wallets.hold(ended.workspace_id, ended.id)
+    assert hold is not None, "a generation is written together with its hold"
+    facts: dict[str, int | str | None] = {
+        "price_version": ended.price_version,
+        "attempts": len(ended.attempts),
+        "model": ended.attempts[-1].model if ended.attempts else None,
+    }
+    try:
+        to.generations.close_with_ending(ended, end_hold(hold, state, ended.credits_charged, facts, now))
+    except GenerationMoved:
+        # Another path ended it first, or our own write's answer was lost: what is written counts.
+        return to.generations.get(ended.workspace_id, ended.id)
+    return ended
+
+
+def _deliver(generation: Generation, attempt: Attempt, outcome: Outcome, to: Finishing) -> tuple[Picture, ...]:
+    hosts = to.catalogue.model(attempt.model).output_hosts
+    if not outcome.outputs:
+        raise UndeliverableMedia("The provider delivered nothing.")
+    pictures = tuple(
+        to.media.deliver(generation, number, output, hosts) for number, output in enumerate(outcome.outputs)
+    )
+    for number, picture in enumerate(pictures):
+        to.assets.record(generation, picture, number)
+    return pictures
+
+
+def _failure(outcome: Outcome) -> Failure:
+    return Failure(
+        "PROVIDER_FAILED",
+        outcome.error_class or ErrorClass.UNKNOWN_OUTCOME,
+        outcome.message or "The provider could not make this.",
+    )

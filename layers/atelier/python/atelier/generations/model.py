@@ -1,0 +1,178 @@
+"""A generation as a value, its attempts, and the transitions between its states. Pure: nothing here knows AWS."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from atelier.ids import CROCKFORD
+
+# No generation may live longer, whatever its model says: bounds what a sweep has to look at.
+LIFETIME_MAX = timedelta(hours=2)
+
+
+class Kind(StrEnum):
+    """What is made. Further kinds join as their models do."""
+
+    IMAGE = "image"
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+OPEN = (Status.QUEUED, Status.RUNNING)
+
+
+class AttemptStatus(StrEnum):
+    SUBMITTING = "submitting"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that the caller asked for: enough to run it again. `parameters` are the model's, validated."""
+
+    kind: Kind
+    prompt: str
+    model: str = "auto"
+    negative_prompt: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def fingerprint(self) -> str:
+        """The same for the same request, whatever the order of its fields: what an idempotency key is bound to."""
+        facts = [self.kind, self.prompt, self.model, self.negative_prompt, self.parameters]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try with one provider, written before any byte is sent to it."""
+
+    id: str
+    provider: str
+    model: str
+    status: AttemptStatus
+    started_at: datetime
+    ended_at: datetime | None = None
+    error_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A delivered picture as the generation shows it; `key` and `thumbnail_key` are media keys."""
+
+    id: str
+    sha256: str
+    format: str
+    width: int
+    height: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a generation did not succeed: a contract code, the provider's error class, a text for the caller."""
+
+    code: str
+    error_class: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The whole state. Money is integer micro-USD, credits are integers, times UTC."""
+
+    id: str
+    workspace_id: str
+    user_id: str
+    recipe: Recipe
+    candidates: tuple[str, ...]
+    price_version: str
+    watermark: bool
+    credits_held: int
+    status: Status
+    created_at: datetime
+    deadline_at: datetime
+    progress: int = 0
+    credits_charged: int = 0
+    cost_microusd: int = 0
+    cost_source: str = "estimate"
+    usage: dict[str, int] = field(default_factory=dict[str, int])
+    attempts: tuple[Attempt, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    failure: Failure | None = None
+    cancel_requested_at: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Not yet in a final state."""
+        return self.status in OPEN
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The latest attempt."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def next_candidate(self) -> str | None:
+        """The model to try next, None when all have been tried."""
+        return self.candidates[len(self.attempts)] if len(self.attempts) < len(self.candidates) else None
+
+    def attempting(self, attempt: Attempt) -> Generation:
+        """With a new attempt begun."""
+        return replace(
+            self,
+            status=Status.RUNNING,
+            attempts=(*self.attempts, attempt),
+            started_at=self.started_at or attempt.started_at,
+        )
+
+    def attempt_ended(self, status: AttemptStatus, at: datetime, error_class: str | None = None) -> Generation:
+        """With the latest attempt in a new state; no change when it has none or has ended already."""
+        last = self.attempt
+        if last is None or last.ended_at is not None:
+            return self
+        ended_at = None if status is AttemptStatus.UNKNOWN else at
+        return replace(
+            self,
+            attempts=(*self.attempts[:-1], replace(last, status=status, ended_at=ended_at, error_class=error_class)),
+        )
+
+    def succeeded(self, pictures: tuple[Picture, ...], charged: int, at: datetime) -> Generation:
+        """Delivered: the bytes are stored, the credits settle."""
+        return replace(
+            self.attempt_ended(AttemptStatus.SUCCEEDED, at),
+            status=Status.SUCCEEDED,
+            progress=100,
+            pictures=pictures,
+            credits_charged=charged,
+            completed_at=at,
+        )
+
+    def ended(self, status: Status, charged: int, failure: Failure | None, at: datetime) -> Generation:
+        """In a final state without a result: failed, cancelled or expired."""
+        attempt_status = AttemptStatus.CANCELLED if status is Status.CANCELLED else AttemptStatus.FAILED
+        closed = self.attempt_ended(attempt_status, at, failure.error_class if failure else None)
+        return replace(closed, status=status, credits_charged=charged, failure=failure, completed_at=at)
+
+
+def asset_id(generation_id: str, number: int) -> str:
+    """The id of a generation's n-th asset: derived, so that finishing twice stores it once."""
+    digest = int.from_bytes(hashlib.sha256(f"{generation_id}#{number}".encode()).digest()[:10])
+    tail = "".join(CROCKFORD[digest >> shift & 31] for shift in range(75, -5, -5))
+    return f"ast_{generation_id[4:14]}{tail}"

@@ -1,0 +1,63 @@
+"""What an attempt came to, as data that travels through the workflow: ids, keys and URLs, never bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from atelier.generations.ports import StoredOutput
+from atelier.providers._contract import Cancelled, Done, ErrorClass, Failed
+
+# Another provider would refuse these too, or the caller must change something first.
+FINAL_CLASSES = frozenset({ErrorClass.INVALID_INPUT, ErrorClass.MODERATED, ErrorClass.MODERATED_BILLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """status: succeeded, failed, cancelled, or unknown (nobody answered in time)."""
+
+    status: str
+    outputs: tuple[StoredOutput, ...] = ()
+    usage: dict[str, int] = field(default_factory=dict[str, int])
+    cost_microusd: int | None = None
+    error_class: str | None = None
+    message: str | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "status": self.status,
+            "outputs": [{"key": output.key, "url": output.url} for output in self.outputs],
+            "usage": self.usage,
+            "cost_microusd": self.cost_microusd,
+            "error_class": self.error_class,
+            "message": self.message,
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Outcome:
+        """The inverse of `as_data`; anything else (a caught time-out, say) reads as unknown."""
+        if data.get("status") not in ("succeeded", "failed", "cancelled"):
+            return cls(
+                "unknown", error_class=ErrorClass.UNKNOWN_OUTCOME, message="The provider did not answer in time."
+            )
+        return cls(
+            data["status"],
+            tuple(StoredOutput(output.get("key"), output.get("url")) for output in data["outputs"]),
+            dict(data["usage"]),
+            data["cost_microusd"],
+            data["error_class"],
+            data["message"],
+        )
+
+
+def outcome_of(end: Done | Failed | Cancelled, outputs: tuple[StoredOutput, ...] = ()) -> Outcome:
+    """The outcome of an ended attempt; `outputs` are where its results were staged."""
+    match end:
+        case Done():
+            return Outcome("succeeded", outputs, end.usage, end.cost_microusd)
+        case Failed():
+            return Outcome("failed", (), end.usage, end.cost_microusd, end.error_class, end.message)
+        case Cancelled():
+            return Outcome("cancelled", (), end.usage, end.cost_microusd)

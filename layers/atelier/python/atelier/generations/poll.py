@@ -1,0 +1,79 @@
+"""The second path to every asynchronous result: ask the provider, in case its webhook is late, lost or never sent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from atelier.errors import NotFound
+from atelier.generations.attempt import Attempting, advance, conclude, read_inbox
+from atelier.generations.model import Attempt, Generation
+from atelier.generations.ports import Callback
+from atelier.providers._contract import Cancelled, CancelResult, Done, Failed, Unknown
+
+
+def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, to: Attempting) -> None:
+    """Ask about one attempt; does nothing when it is no longer the open one. Safe to repeat."""
+    found = _waiting(workspace_id, generation_id, attempt_id, to)
+    if found is None:
+        return
+    generation, current, callback = found
+    if generation.cancel_requested_at is not None and _stopped(generation, current, callback, to):
+        return
+    provider = to.providers[current.provider]
+    job = to.job(generation, current)
+    if callback.reference is None:
+        # The submission's answer was lost: the job may exist. Found, it is followed; not found, it is waited for
+        # until the deadline, and never sent again.
+        reference = provider.find(job)
+        if reference is None:
+            advance(generation, current, callback, Unknown("not found yet"), polls, to)
+            return
+        callback = replace(callback, reference=reference)
+        to.generations.save_callback(workspace_id, generation_id, callback)
+    assert callback.reference is not None
+    advance(generation, current, callback, provider.poll(callback.reference, job), polls, to)
+
+
+def wake(workspace_id: str, generation_id: str, attempt_id: str, *, to: Attempting) -> None:
+    """A webhook of this attempt is in the inbox: act on it, if the attempt waits."""
+    found = _waiting(workspace_id, generation_id, attempt_id, to)
+    if found is not None:
+        read_inbox(*found, to)
+
+
+def stop(workspace_id: str, generation_id: str, *, to: Attempting) -> None:
+    """Carry a requested cancellation to the provider of the open attempt, if there is one that can."""
+    try:
+        generation = to.generations.get(workspace_id, generation_id)
+    except NotFound:
+        return
+    current = generation.attempt
+    found = _waiting(workspace_id, generation_id, current.id, to) if current else None
+    if found is None:
+        return  # Nothing is out, or its callback is not saved yet: then the first poll carries the cancellation.
+    _stopped(*found, to)
+
+
+def _stopped(generation: Generation, current: Attempt, callback: Callback, to: Attempting) -> bool:
+    provider = to.providers[current.provider]
+    if callback.reference is None or provider.cancel(callback.reference) is not CancelResult.CANCELLED:
+        return False
+    # The provider's last word says what the run cost up to here.
+    progress = provider.poll(callback.reference, to.job(generation, current))
+    end = progress if isinstance(progress, Done | Failed | Cancelled) else Cancelled()
+    conclude(generation, current, callback.task_token, end, to)
+    return True
+
+
+def _waiting(
+    workspace_id: str, generation_id: str, attempt_id: str, to: Attempting
+) -> tuple[Generation, Attempt, Callback] | None:
+    try:
+        generation = to.generations.get(workspace_id, generation_id)
+    except NotFound:
+        return None
+    current = generation.attempt
+    if not generation.is_open or current is None or current.id != attempt_id or current.ended_at is not None:
+        return None
+    callback = to.generations.callback(workspace_id, generation_id, attempt_id)
+    return None if callback is None else (generation, current, callback)

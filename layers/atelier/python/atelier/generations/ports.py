@@ -1,0 +1,177 @@
+"""What generations need from outside: the store, the workflow, the queue, media, and the providers' inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from atelier.generations.model import Generation, Picture
+from atelier.ledger.model import Ending, Opening
+
+
+class GenerationExists(Exception):
+    """A generation with this id has been written before."""
+
+
+class GenerationMoved(Exception):
+    """The generation is no longer in the state that the write was planned on: read it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationPage:
+    """Newest first; `next_id` continues after the last."""
+
+    generations: tuple[Generation, ...]
+    next_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a listing may ask for; None = any."""
+
+    status: str | None = None
+    kind: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """How to wake a waiting execution about one attempt: the task token, and the provider's reference once known."""
+
+    attempt_id: str
+    task_token: str
+    reference: str | None
+
+
+class GenerationStore(Protocol):
+    """Generations. Writes that move credits carry the ledger's part in the same transaction."""
+
+    def open_with_hold(self, generation: Generation, opening: Opening) -> None:
+        """Write the generation, its hold and the hold's movement. Raises GenerationExists, or StaleWallet."""
+        ...
+
+    def close_with_ending(self, generation: Generation, ending: Ending) -> None:
+        """Write the final state and the end of its hold. Raises GenerationMoved when it is final already."""
+        ...
+
+    def get(self, workspace_id: str, generation_id: str) -> Generation:
+        """Consistent; raises NotFound."""
+        ...
+
+    def list(self, workspace_id: str, filters: Filters, after_id: str | None, limit: int) -> GenerationPage: ...
+
+    def save_progress(self, before: Generation, after: Generation) -> None:
+        """Write an open generation's attempts, status, progress or cancel request. Raises GenerationMoved unless it is
+        still as `before` says."""
+        ...
+
+    def save_callback(self, workspace_id: str, generation_id: str, callback: Callback) -> None: ...
+
+    def callback(self, workspace_id: str, generation_id: str, attempt_id: str) -> Callback | None: ...
+
+    def open_since(self, workspace_id: str, created_after: datetime) -> list[Generation]:
+        """All open generations made after an instant (consistent)."""
+        ...
+
+
+class IdempotencyKeys(Protocol):
+    """Binds a caller's key to one id and one fingerprint, for ever."""
+
+    def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
+        """The id bound to the key: `new_id` the first time, later the one of then. Raises IdempotencyMismatch."""
+        ...
+
+
+class Workflow(Protocol):
+    """The executions that coordinate generations."""
+
+    def start(self, workspace_id: str, generation_id: str) -> None:
+        """Start the execution named as the generation; an existing one is success."""
+        ...
+
+    def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
+        """Answer a waiting task; False when nobody waits on this token any more."""
+        ...
+
+    def try_next(self, task_token: str, attempt_id: str, error_class: str) -> bool:
+        """Tell a waiting task that this attempt failed and the next candidate is to be tried; False when nobody waits
+        any more."""
+        ...
+
+
+class AttemptQueue(Protocol):
+    """Delayed messages about attempts."""
+
+    def poll_later(
+        self, workspace_id: str, generation_id: str, attempt_id: str, polls: int, delay_seconds: int
+    ) -> None: ...
+
+    def cancel(self, workspace_id: str, generation_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOutput:
+    """A provider's output that finish can reach: a staging key, or the provider's own URL."""
+
+    key: str | None = None
+    url: str | None = None
+
+
+class Media(Protocol):
+    """Result bytes: staged by the attempt, processed and kept by finish."""
+
+    def stage(self, generation_id: str, attempt_id: str, number: int, data: bytes) -> str:
+        """Store raw bytes; returns the staging key. The same call twice stores once."""
+        ...
+
+    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Picture:
+        """Fetch (only from `hosts`), check, clean, watermark and store one output with its thumbnail. Raises
+        UndeliverableMedia."""
+        ...
+
+
+class UndeliverableMedia(Exception):
+    """The provider's output cannot be fetched, or is not what it should be. The text is safe to show."""
+
+
+class AssetStore(Protocol):
+    """The library's side of a delivery."""
+
+    def record(self, generation: Generation, picture: Picture, number: int) -> None:
+        """Write the asset unless it is there already; edits made since stay."""
+        ...
+
+
+class WebhookInbox(Protocol):
+    """Webhooks as they came, kept before they are answered."""
+
+    def keep(
+        self,
+        provider: str,
+        attempt_id: str,
+        event_id: str,
+        address: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        now: datetime,
+    ) -> bool:
+        """Store one webhook; False when it is there already. `address` says which generation it belongs to."""
+        ...
+
+    def find(self, provider: str, attempt_id: str) -> list[KeptWebhook]:
+        """All webhooks kept for an attempt."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeptWebhook:
+    """A stored webhook: raw bytes and headers, with the time they came."""
+
+    headers: dict[str, str]
+    body: bytes
+    received_at: datetime

@@ -1,0 +1,64 @@
+"""The HTTP contract of the library: answer models (api.md, "Library")."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atelier.library.model import Asset
+
+
+class AssetView(BaseModel):
+    """One kept file; URLs are signed and live for minutes."""
+
+    id: str
+    type: str
+    name: str
+    format: str
+    sha256: str
+    size_bytes: int
+    width: int
+    height: int
+    generation_id: str
+    url: str
+    thumbnail_url: str
+    created_at: datetime
+    archived_at: datetime | None
+
+
+class AssetEnvelope(BaseModel):
+    asset: AssetView
+
+
+class AssetList(BaseModel):
+    items: list[AssetView]
+    next_cursor: str | None
+
+
+class AssetQuery(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    type: Literal["image", "video", "audio", "text", "page"] | None = None
+    limit: int = Field(default=25, ge=1, le=100)
+    cursor: Annotated[str, Field(max_length=200)] | None = None
+
+
+def asset_view(asset: Asset, url: str, thumbnail_url: str) -> AssetView:
+    """The contract's form of an asset with its signed URLs."""
+    return AssetView(
+        id=asset.id,
+        type=asset.type,
+        name=asset.name,
+        format=asset.format,
+        sha256=asset.sha256,
+        size_bytes=asset.size_bytes,
+        width=asset.width,
+        height=asset.height,
+        generation_id=asset.generation_id,
+        url=url,
+        thumbnail_url=thumbnail_url,
+        created_at=asset.created_at,
+        archived_at=asset.archived_at,
+    )

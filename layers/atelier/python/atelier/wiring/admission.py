@@ -1,0 +1,57 @@
+"""What every API function puts before its routes: the gate and the limiter.
+
+Both are made on the first request that needs them. The limiter touches no table until a subject has used up its share
+of a minute, so a function that answers a few requests never loads DynamoDB for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from atelier.http import Caller, Gate, Limiter
+from atelier.identity.admit import admit
+from atelier.identity.limit import SparseLimiter, network
+from atelier.settings import IdentityTable, RateLimits, RequestsTable
+
+if TYPE_CHECKING:
+    from atelier.aws.dynamodb.requests import DynamoRateWindows
+
+
+@cache
+def gate() -> Gate:
+    """Lets a caller into a workspace; needs ATELIER_TABLE_IDENTITY."""
+    from atelier.aws.dynamodb.identity import DynamoIdentity
+
+    DynamoIdentity.bind(IdentityTable.read().name)
+    standings = DynamoIdentity()
+
+    def admitted(
+        claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, fresh: bool, now: datetime
+    ) -> Caller:
+        found = admit(claims, workspace_id, permission, fresh=fresh, standings=standings, now=now)
+        return Caller(found.user_id, found.workspace_id, found.role.value, found.session_id)
+
+    return admitted
+
+
+@cache
+def limiter() -> Limiter:
+    """Counts requests per account and address; needs ATELIER_TABLE_REQUESTS."""
+    sparse = SparseLimiter(_windows, RateLimits.read().requests_per_minute)
+
+    def counted(subject: str, now: datetime) -> None:
+        kind, _, name = subject.partition("#")
+        sparse(f"{kind}#{network(name)}", now)
+
+    return counted
+
+
+@cache
+def _windows() -> DynamoRateWindows:
+    from atelier.aws.dynamodb.requests import DynamoRateWindows
+
+    DynamoRateWindows.bind(RequestsTable.read().name)
+    return DynamoRateWindows()

@@ -1,0 +1,115 @@
+"""Identity, composed: the use cases with their adapters, made when first used."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from atelier.identity import log_in as _log_in
+from atelier.identity import log_out as _log_out
+from atelier.identity import refresh as _refresh
+from atelier.identity import sign_up as _sign_up
+from atelier.identity.access_tokens import AccessTokens
+from atelier.identity.authorize import authorize as _authorize
+from atelier.identity.limit import SignInLimits
+from atelier.identity.model import Membership, SignedIn, Tokens, User
+from atelier.identity.passwords import Argon2
+from atelier.identity.ports import Passwords
+from atelier.identity.signing import public
+from atelier.settings import Deployment, IdentitySigning, IdentityTable, LedgerTable, RateLimits, RequestsTable
+
+if TYPE_CHECKING:
+    from atelier.aws.dynamodb.identity import DynamoIdentity
+    from atelier.aws.secrets import Secret
+
+
+def sign_up(command: _sign_up.SignUp, now: datetime) -> SignedIn:
+    _bind_wallets()
+    return _sign_up.sign_up(
+        command,
+        accounts=store(),
+        sessions=store(),
+        passwords=_passwords(),
+        limits=_sign_in_limits(),
+        access_tokens=_access_tokens(),
+        now=now,
+    )
+
+
+def log_in(command: _log_in.LogIn, now: datetime) -> SignedIn:
+    return _log_in.log_in(
+        command,
+        accounts=store(),
+        sessions=store(),
+        passwords=_passwords(),
+        limits=_sign_in_limits(),
+        access_tokens=_access_tokens(),
+        now=now,
+    )
+
+
+def refresh(refresh_token: str, now: datetime) -> Tokens:
+    return _refresh.refresh(refresh_token, sessions=store(), access_tokens=_access_tokens(), now=now)
+
+
+def log_out(refresh_token: str | None, access_token: str | None, now: datetime) -> None:
+    _log_out.log_out(refresh_token, access_token, sessions=store(), access_tokens=_access_tokens(), now=now)
+
+
+def account(user_id: str) -> tuple[User, list[Membership]]:
+    return store().account(user_id)
+
+
+def authorize(header: str, now: datetime) -> dict[str, str | int]:
+    return _authorize(header, access_tokens=_access_tokens(), now=now)
+
+
+def public_keys() -> dict[str, list[dict[str, Any]]]:
+    return public(_key_sets().key_set())
+
+
+def public_url() -> str:
+    return Deployment.read().public_url
+
+
+@cache
+def store() -> DynamoIdentity:
+    """Accounts, sessions and standings."""
+    from atelier.aws.dynamodb.identity import DynamoIdentity
+
+    DynamoIdentity.bind(IdentityTable.read().name)
+    return DynamoIdentity()
+
+
+@cache
+def _bind_wallets() -> None:
+    from atelier.aws.dynamodb.ledger import DynamoWallets
+
+    DynamoWallets.bind(LedgerTable.read().name)
+
+
+@cache
+def _key_sets() -> Secret:
+    from atelier.aws.secrets import Secret
+
+    return Secret(IdentitySigning.read().secret)
+
+
+@cache
+def _access_tokens() -> AccessTokens:
+    return AccessTokens(_key_sets(), public_url())
+
+
+@cache
+def _passwords() -> Passwords:
+    return Argon2()
+
+
+@cache
+def _sign_in_limits() -> SignInLimits:
+    from atelier.aws.dynamodb.requests import DynamoRateWindows
+
+    DynamoRateWindows.bind(RequestsTable.read().name)
+    limits = RateLimits.read()
+    return SignInLimits(DynamoRateWindows(), limits.sign_ins_per_account, limits.sign_ins_per_address)

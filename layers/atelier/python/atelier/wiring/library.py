@@ -1,0 +1,25 @@
+"""The library, composed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+
+from atelier.aws.dynamodb.library import DynamoAssets
+from atelier.library.contract import AssetView, asset_view
+from atelier.library.model import Asset
+from atelier.settings import LibraryTable
+from atelier.wiring import media_urls
+
+
+@cache
+def assets() -> DynamoAssets:
+    """The assets of this deployment."""
+    store = DynamoAssets()
+    store.bind(LibraryTable.read().name)
+    return store
+
+
+def view(asset: Asset, now: datetime) -> AssetView:
+    """The contract's form of an asset, with signed URLs."""
+    return asset_view(asset, *media_urls.urls(asset.workspace_id, asset.sha256, asset.format, now))

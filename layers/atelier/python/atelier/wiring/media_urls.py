@@ -1,0 +1,30 @@
+"""Signed media URLs, composed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+
+from atelier.aws.cloudfront import UrlSigner
+from atelier.aws.secrets import Secret
+from atelier.media.keys import media_key, thumbnail_key
+from atelier.settings import Deployment, MediaSigning
+
+
+@cache
+def _signer() -> UrlSigner:
+    signing = MediaSigning.read()
+    return UrlSigner(
+        Deployment.read().public_url,
+        signing.key_pair_id,
+        private_key_pem=lambda: Secret(signing.secret).value()["private_key_pem"],
+    )
+
+
+def urls(workspace_id: str, sha256: str, format: str, now: datetime) -> tuple[str, str]:
+    """The signed URLs of a picture and of its thumbnail."""
+    signer = _signer()
+    return (
+        signer.sign(media_key(workspace_id, sha256, format), now),
+        signer.sign(thumbnail_key(workspace_id, sha256), now),
+    )

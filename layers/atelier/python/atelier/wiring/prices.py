@@ -1,0 +1,16 @@
+"""Catalogue and tiers, composed."""
+
+from __future__ import annotations
+
+from atelier.pricing.catalogue import Catalogue, catalogue
+from atelier.settings import Providers
+
+
+def enabled_providers() -> frozenset[str]:
+    """The providers that this deployment may choose."""
+    return frozenset(name.strip() for name in Providers.read().enabled.split(",") if name.strip())
+
+
+def prices() -> Catalogue:
+    """The catalogue with this deployment's providers."""
+    return catalogue(enabled_providers())

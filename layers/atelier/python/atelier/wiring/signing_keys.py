@@ -1,0 +1,19 @@
+"""The first deployment's keys, composed."""
+
+from __future__ import annotations
+
+from atelier.aws.cloudformation import answer
+from atelier.aws.signing_keys import fill_if_empty, new_hmac_key, new_url_keys
+from atelier.identity.signing import new_key_set
+from atelier.settings import SigningSecrets
+
+__all__ = ["answer", "create"]
+
+
+def create() -> dict[str, str]:
+    """Fill the signing secrets that are empty; what the template may know: {"MediaPublicKeyPem": …}."""
+    names = SigningSecrets.read()
+    fill_if_empty(names.identity, new_key_set)
+    fill_if_empty(names.attempts, new_hmac_key)
+    media = fill_if_empty(names.media, new_url_keys)
+    return {"MediaPublicKeyPem": str(media["public_key_pem"])}

@@ -1,0 +1,130 @@
+"""What happens around an attempt and at the end of a generation, composed for the task, queue and stream functions."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from functools import cache
+
+from atelier.aws.dynamodb.inbox import DynamoInbox
+from atelier.aws.secrets import Secret
+from atelier.aws.sqs import SqsAttemptQueue
+from atelier.aws.stepfunctions import StepFunctionsWorkflow
+from atelier.clock import system_clock
+from atelier.generations.attempt import Attempting
+from atelier.generations.callback import Address, sign
+from atelier.generations.finish import Finishing
+from atelier.generations.model import Attempt, Generation
+from atelier.generations.ports import Media
+from atelier.providers._contract import Provider
+from atelier.settings import (
+    AttemptSigning,
+    AttemptsQueue,
+    Deployment,
+    GenerateMedia,
+    GenerationTimes,
+    InboxTable,
+    MediaStore,
+    Replicate,
+)
+from atelier.wiring.generations import store
+from atelier.wiring.ledger import wallets
+from atelier.wiring.library import assets
+from atelier.wiring.prices import enabled_providers, prices
+
+
+@cache
+def inbox() -> DynamoInbox:
+    """The webhooks that came."""
+    kept = DynamoInbox()
+    kept.bind(InboxTable.read().name)
+    return kept
+
+
+@cache
+def workflow() -> StepFunctionsWorkflow:
+    """The executions of generate_media."""
+    return StepFunctionsWorkflow(GenerateMedia.read().arn)
+
+
+@cache
+def queue() -> SqsAttemptQueue:
+    """The attempts queue."""
+    return SqsAttemptQueue(AttemptsQueue.read().url)
+
+
+@cache
+def providers() -> Mapping[str, Provider]:
+    """The enabled providers' adapters, by id."""
+    enabled = enabled_providers()
+    adapters: dict[str, Provider] = {}
+    if "local" in enabled:
+        from atelier.providers.local import Local
+
+        adapters["local"] = Local()
+    if "replicate" in enabled:
+        adapters["replicate"] = _replicate()
+    return adapters
+
+
+def _replicate() -> Provider:
+    from atelier.providers import replicate
+
+    settings = Replicate.read()
+    secret = Secret(settings.secret).value()
+    return replicate.Replicate(
+        api_token=secret["api_token"], webhook_secret=secret["webhook_secret"], base_url=settings.url
+    )
+
+
+@cache
+def signing_key() -> bytes:
+    """The key that signs attempt ids in webhook paths."""
+    return base64.urlsafe_b64decode(Secret(AttemptSigning.read().secret).value()["key"])
+
+
+def webhook_url(generation: Generation, attempt: Attempt) -> str:
+    """Where the provider tells how this attempt ended."""
+    address = Address(attempt.provider, generation.workspace_id, generation.id, attempt.id)
+    token = sign(address, signing_key())
+    return f"{Deployment.read().public_url}/api/webhooks/providers/{attempt.provider}/{token}"
+
+
+@cache
+def media() -> Media:
+    """Where result bytes go."""
+    from atelier.aws.s3 import MediaStore as S3MediaStore
+    from atelier.media.delivery import Delivery
+    from atelier.media.fetch import Fetcher
+
+    return Delivery(S3MediaStore(MediaStore.read().bucket), Fetcher(local_hosts=_standin_hosts()))
+
+
+def attempting() -> Attempting:
+    """What an attempt needs."""
+    return Attempting(
+        generations=store(),
+        catalogue=prices(),
+        providers=providers(),
+        workflow=workflow(),
+        queue=queue(),
+        media=media(),
+        inbox=inbox(),
+        webhook_url=webhook_url,
+        poll_seconds=GenerationTimes.read().poll_seconds,
+        clock=system_clock,
+    )
+
+
+def finishing() -> Finishing:
+    """What an end with a result needs."""
+    return Finishing(store(), wallets(), prices(), media(), assets())
+
+
+def _standin_hosts() -> frozenset[str]:
+    # Only on a developer's machine may results come from loopback, and only from the stand-in that is configured.
+    if Deployment.read().stage != "local":
+        return frozenset()
+    from urllib.parse import urlsplit
+
+    return frozenset({urlsplit(Replicate.read().url).netloc})
