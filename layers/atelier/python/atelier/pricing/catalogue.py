@@ -88,7 +88,8 @@ class Catalogue:
         """The complete parameters of a request, and who can serve it in the order to try them; at least one offer.
 
         `auto` takes every model that accepts the parameters; procedural ones only when there is no other. `seed` is
-        used where the caller gave none. Raises ValidationFailed, or Unavailable when no provider of the kind is enabled."""
+        used where the caller gave none. Raises ValidationFailed, or Unavailable when no provider of the kind is
+        enabled."""
         models = self.models_for(kind, today)
         if model_id != "auto":
             models = tuple(model for model in models if model.id == self.model(model_id).id)
