@@ -7,20 +7,12 @@ are made up before any client exists.
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-import uuid
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
-from pathlib import Path
-from typing import Any
 
 import botocore.session
 import pytest
+
+from tests.embedded_aws import Tables, create_tables, forget_wiring, start_emulator
 
 os.environ.update(
     AWS_ACCESS_KEY_ID="test",
@@ -34,27 +26,12 @@ os.environ.update(
 for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
     os.environ.pop(name, None)
 
-START_SECONDS_MAX = 30
-STARTS_MAX = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """The names of one test's tables."""
-
-    identity: str
-    ledger: str
-    generations: str
-    library: str
-    inbox: str
-    requests: str
-
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The endpoint URL of an embedded AWS that lives as long as this test process. Tests that use AWS take `tables`
     (or set AWS_ENDPOINT_URL to this themselves, for their own duration)."""
-    child, url = _start_emulator(tmp_path_factory.mktemp("emulator"))
+    child, url = start_emulator(tmp_path_factory.mktemp("emulator"))
     try:
         yield url
     finally:
@@ -75,93 +52,3 @@ def aws(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[botocore.ses
 def tables(aws: botocore.session.Session, monkeypatch: pytest.MonkeyPatch) -> Tables:
     """Six fresh tables on the emulator, named in the environment as a deployed function would find them."""
     return create_tables(aws.create_client("dynamodb"), monkeypatch)
-
-
-def create_tables(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
-    """Create the six tables with any DynamoDB client (moto's too) and name them in the environment."""
-    suffix = uuid.uuid4().hex[:12]
-    names = Tables(*(f"{context}-{suffix}" for context in Tables.__dataclass_fields__))
-    due = {"reset-due": "reset_at", "sweep-due": "sweep_at"}
-    for name in astuple(names):
-        indexes = due if name == names.ledger else {}
-        keys = {"pk", "sk", *indexes.values()} | ({"shard"} if indexes else set())
-        dynamodb.create_table(
-            TableName=name,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in sorted(keys)],
-            KeySchema=_key_schema("pk", "sk"),
-            **(
-                {
-                    "GlobalSecondaryIndexes": [
-                        {
-                            "IndexName": index,
-                            "KeySchema": _key_schema("shard", sort),
-                            "Projection": {"ProjectionType": "KEYS_ONLY"},
-                        }
-                        for index, sort in indexes.items()
-                    ]
-                }
-                if indexes
-                else {}
-            ),
-        )
-    for context, name in zip(Tables.__dataclass_fields__, astuple(names), strict=True):
-        monkeypatch.setenv(f"ATELIER_TABLE_{context.upper()}", name)
-    forget_wiring()
-    return names
-
-
-def forget_wiring() -> None:
-    """Drop what a warm process would remember (settings, clients, composed use cases), as a cold start would."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("atelier."):
-            for member in list(vars(module).values()):
-                read = getattr(member, "read", None) if isinstance(member, type) else None
-                for cached in (member, read):
-                    clear = getattr(cached, "cache_clear", None)
-                    if callable(clear):
-                        clear()
-
-
-def _key_schema(hash_key: str, range_key: str) -> list[dict[str, str]]:
-    return [{"AttributeName": hash_key, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
-
-
-def _start_emulator(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
-    for _ in range(STARTS_MAX):
-        # Another process may take the port between the question and the use: then the child dies and we ask again.
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        with (directory / f"{port}.log").open("wb") as log:
-            child = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "ministack"],
-                cwd=directory,
-                env={
-                    **os.environ,
-                    "BIND_HOST": "127.0.0.1",
-                    "GATEWAY_PORT": str(port),
-                    "IOT_MTLS_ENABLED": "0",
-                    "SFTP_ENABLED": "0",
-                    "LOG_LEVEL": "WARNING",
-                },
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        url = f"http://127.0.0.1:{port}"
-        if _ready(child, url):
-            return child, url
-    raise RuntimeError(f"the embedded AWS did not start; its logs are in {directory}")
-
-
-def _ready(child: subprocess.Popen[bytes], url: str) -> bool:
-    deadline = time.monotonic() + START_SECONDS_MAX
-    while time.monotonic() < deadline and child.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/_ministack/health", timeout=1):  # noqa: S310
-                return True
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.05)
-    child.kill()
-    child.wait()
-    return False

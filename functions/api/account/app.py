@@ -1,0 +1,19 @@
+"""/api/auth/me: the caller's own account."""
+
+from __future__ import annotations
+
+from atelier.http import Answer, Api, Request
+from atelier.identity.contract import AccountView, account_view
+from atelier.wiring import identity
+from atelier.wiring.admission import gate, limiter
+
+api = Api("account", gate=gate, limiter=limiter)
+
+
+@api.route("GET", "/api/auth/me", permission="account.read", answer=AccountView)
+def me(request: Request[object]) -> Answer:
+    """Who I am, and the workspaces I work in."""
+    return Answer(account_view(*identity.account(request.caller.user_id)))
+
+
+handler = api.handler

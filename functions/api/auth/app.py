@@ -1,0 +1,86 @@
+"""/api/auth: sign up, log in, refresh, log out; and the public keys. Open to everyone."""
+
+from __future__ import annotations
+
+from atelier.errors import Unauthenticated
+from atelier.http import Answer, Api, Request
+from atelier.identity import browser
+from atelier.identity.authorize import bearer
+from atelier.identity.contract import (
+    KeySetView,
+    LogInRequest,
+    RefreshTokenRequest,
+    SignedInView,
+    SignUpRequest,
+    TokensView,
+    signed_in_view,
+    tokens_view,
+)
+from atelier.identity.log_in import LogIn
+from atelier.identity.model import Device, SignedIn
+from atelier.identity.sign_up import SignUp
+from atelier.wiring import identity
+from atelier.wiring.admission import limiter
+
+NO_STORE = {"Cache-Control": "no-store"}
+api = Api("auth", limiter=limiter)
+
+
+@api.route("POST", "/api/auth/signup", body=SignUpRequest, answer=SignedInView, statuses=(201,), errors=(409,))
+def sign_up(request: Request[SignUpRequest]) -> Answer:
+    """Make an account with a personal workspace and open a session."""
+    body = request.body
+    command = SignUp(body.email, body.password, body.name.strip(), _device(request), request.idempotency_key)
+    return _opened(identity.sign_up(command, request.now), body.token_delivery, status=201)
+
+
+@api.route("POST", "/api/auth/login", body=LogInRequest, answer=SignedInView, errors=(401,))
+def log_in(request: Request[LogInRequest]) -> Answer:
+    """Open a session."""
+    body = request.body
+    command = LogIn(body.email, body.password, _device(request))
+    return _opened(identity.log_in(command, request.now), body.token_delivery, status=200)
+
+
+@api.route("POST", "/api/auth/refresh", body=RefreshTokenRequest, answer=TokensView, errors=(401, 403))
+def refresh(request: Request[RefreshTokenRequest]) -> Answer:
+    """Trade a refresh token, from the cookie or the body, for its successor and a new access token."""
+    presented = _presented(request)
+    if presented.token is None:
+        raise Unauthenticated("There is no refresh token.")
+    tokens = identity.refresh(presented.token, request.now)
+    cookies = (browser.cookie(str(tokens.refresh_token)),) if presented.delivery == "cookie" else ()
+    return Answer(tokens_view(tokens, presented.delivery), headers=NO_STORE, cookies=cookies)
+
+
+@api.route("POST", "/api/auth/logout", body=RefreshTokenRequest, statuses=(204,), errors=(403,))
+def log_out(request: Request[RefreshTokenRequest]) -> Answer:
+    """End the session of the refresh token (cookie or body) or of the bearer token; again is no error."""
+    header = request.headers.get("authorization", "")
+    access_token = bearer(header) if header.lower().startswith("bearer ") else None
+    identity.log_out(_presented(request).token, access_token, request.now)
+    return Answer(status=204, cookies=(browser.no_cookie(),))
+
+
+@api.route("GET", "/.well-known/jwks.json", "/api/auth/.well-known/jwks.json", answer=KeySetView, raw=True)
+def public_keys(_request: Request[object]) -> Answer:
+    """The public keys that verify access tokens (RFC 7517)."""
+    return Answer(identity.public_keys(), headers={"Cache-Control": "public, max-age=300"})
+
+
+def _opened(signed_in: SignedIn, delivery: str, *, status: int) -> Answer:
+    headers = NO_STORE | ({"Idempotent-Replayed": "true"} if signed_in.replayed else {})
+    cookies = (browser.cookie(str(signed_in.tokens.refresh_token)),) if delivery == "cookie" else ()
+    return Answer(signed_in_view(signed_in, delivery), status, headers=headers, cookies=cookies)
+
+
+def _presented(request: Request[RefreshTokenRequest]) -> browser.Presented:
+    origin = request.headers.get("origin")
+    return browser.presented(request.body.refresh_token, request.cookies, origin, identity.public_url())
+
+
+def _device(request: Request[SignUpRequest] | Request[LogInRequest]) -> Device:
+    return Device(request.headers.get("user-agent", "")[:256], request.source_address)
+
+
+handler = api.handler

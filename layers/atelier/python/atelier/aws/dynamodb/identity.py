@@ -1,0 +1,333 @@
+"""The identity table.
+
+    pk email#<address>  sk credentials       the claim on an e-mail, and what proves it
+    pk usr_…            sk profile           the user
+    pk usr_…            sk member#wsp_…      the user's role in a workspace
+    pk usr_…            sk session#ses_…     a session; deleted by TTL after its end
+    pk wsp_…            sk profile           the workspace
+
+What the gate reads on a mutation (session and membership) lies in one partition and is one small batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from pynamodb.attributes import (
+    BooleanAttribute,
+    DiscriminatorAttribute,
+    JSONAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
+from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
+
+from atelier.aws.dynamodb import Item, failed_conditions, transaction
+from atelier.clock import parse_rfc3339, rfc3339
+from atelier.errors import NotFound, Unavailable
+from atelier.identity.model import (
+    Credentials,
+    Device,
+    EmailTaken,
+    Membership,
+    Rotation,
+    Session,
+    User,
+    UserStatus,
+    Workspace,
+)
+from atelier.identity.permissions import Role
+
+TRIES_MAX = 5
+PROFILE = "profile"
+CREDENTIALS = "credentials"
+
+
+class IdentityItem(Item):
+    """Base of this table's items; `kind` says which class a read one is."""
+
+    kind = DiscriminatorAttribute()
+
+
+class CredentialsItem(IdentityItem, discriminator="credentials"):
+    user_id = UnicodeAttribute()
+    workspace_id = UnicodeAttribute()
+    password_hash = UnicodeAttribute()
+    signup_key = UnicodeAttribute(null=True)
+
+
+class UserItem(IdentityItem, discriminator="user"):
+    email = UnicodeAttribute()
+    email_verified = BooleanAttribute()
+    name = UnicodeAttribute()
+    avatar_url = UnicodeAttribute(null=True)
+    persona = UnicodeAttribute()
+    platform_role = UnicodeAttribute()
+    status = UnicodeAttribute()
+    workspace_id = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    last_login_at = UnicodeAttribute()
+
+
+class WorkspaceItem(IdentityItem, discriminator="workspace"):
+    name = UnicodeAttribute()
+    workspace_kind = UnicodeAttribute()
+    owner_id = UnicodeAttribute()
+    tier = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+
+
+class MembershipItem(IdentityItem, discriminator="membership"):
+    role = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+
+
+class SessionItem(IdentityItem, discriminator="session"):
+    workspace_id = UnicodeAttribute()
+    digest = UnicodeAttribute()
+    rotations = JSONAttribute()
+    user_agent = UnicodeAttribute()
+    address = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    last_used_at = UnicodeAttribute()
+    revoked_at = UnicodeAttribute(null=True)
+    expires_at_seconds = NumberAttribute()
+
+
+class DynamoIdentity:
+    """Accounts, Sessions and Standings on DynamoDB."""
+
+    @staticmethod
+    def bind(table_name: str) -> None:
+        """Name the identity table. `create` also writes to the ledger's, which is bound by its own adapter."""
+        IdentityItem.bind(table_name)
+
+    def create(self, credentials: Credentials, user: User, workspace: Workspace, session: Session) -> None:
+        # Imported here: of the functions that know identity, one opens wallets.
+        from atelier.aws.dynamodb.ledger import put_new_wallet
+        from atelier.ledger.model import new_wallet
+
+        at = rfc3339(user.created_at)
+        for _ in range(TRIES_MAX):
+            try:
+                with transaction() as write:
+                    # First, so that its failure is the transaction's part 0.
+                    write.save(_credentials_item(credentials), condition=CredentialsItem.pk.does_not_exist())
+                    write.save(_user_item(user))
+                    write.save(_workspace_item(workspace))
+                    write.save(MembershipItem(user.id, _member(workspace.id), role=Role.OWNER.value, created_at=at))
+                    write.save(_session_item(session))
+                    put_new_wallet(write, new_wallet(workspace.id, workspace.tier, user.created_at))
+            except TransactWriteError as error:
+                if 0 in failed_conditions(error):
+                    raise EmailTaken from error
+                continue
+            return
+        raise Unavailable("The account could not be made just now. Try again.")
+
+    def credentials(self, email: str) -> Credentials | None:
+        try:
+            item = CredentialsItem.get(f"email#{email}", CREDENTIALS, consistent_read=True)
+        except DoesNotExist:
+            return None
+        return Credentials(email, item.user_id, item.workspace_id, item.password_hash, item.signup_key)
+
+    def replace_password_hash(self, credentials: Credentials, password_hash: str) -> None:
+        _update(
+            CredentialsItem(f"email#{credentials.email}", CREDENTIALS),
+            [CredentialsItem.password_hash.set(password_hash)],
+            CredentialsItem.password_hash == credentials.password_hash,
+        )
+
+    def owner(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
+        items = _batch([(user_id, PROFILE), (workspace_id, PROFILE)], consistent=True)
+        user, workspace = items.get((user_id, PROFILE)), items.get((workspace_id, PROFILE))
+        if not isinstance(user, UserItem) or not isinstance(workspace, WorkspaceItem):
+            raise NotFound
+        return _user(user), _workspace(workspace)
+
+    def account(self, user_id: str) -> tuple[User, list[Membership]]:
+        # From the memberships to the profile: one query, which leaves the sessions out.
+        found = list(IdentityItem.query(user_id, IdentityItem.sk.between("member#", PROFILE), consistent_read=True))
+        users = [item for item in found if isinstance(item, UserItem)]
+        roles = {item.sk.partition("#")[2]: Role(item.role) for item in found if isinstance(item, MembershipItem)}
+        if not users:
+            raise NotFound
+        workspaces = _batch([(workspace_id, PROFILE) for workspace_id in roles], consistent=False)
+        memberships = [
+            Membership(_workspace(workspace), role)
+            for workspace_id, role in sorted(roles.items())
+            if isinstance(workspace := workspaces.get((workspace_id, PROFILE)), WorkspaceItem)
+        ]
+        return _user(users[0]), memberships
+
+    def signed_in(self, user_id: str, at: datetime) -> None:
+        _update(UserItem(user_id, PROFILE), [UserItem.last_login_at.set(rfc3339(at))], UserItem.pk.exists())
+
+    def add(self, session: Session) -> None:
+        _session_item(session).save(condition=SessionItem.pk.does_not_exist())
+
+    def session(self, user_id: str, session_id: str) -> Session | None:
+        try:
+            return _session(SessionItem.get(user_id, _session_key(session_id), consistent_read=True))
+        except DoesNotExist:
+            return None
+
+    def rotate(self, before: Session, after: Session) -> bool:
+        return _update(
+            SessionItem(before.user_id, _session_key(before.id)),
+            [
+                SessionItem.digest.set(after.digest),
+                SessionItem.rotations.set(_rotations(after)),
+                SessionItem.last_used_at.set(rfc3339(after.last_used_at)),
+                SessionItem.expires_at_seconds.set(int(after.expires_at.timestamp())),
+            ],
+            (SessionItem.digest == before.digest) & SessionItem.revoked_at.does_not_exist(),
+        )
+
+    def revoke(self, user_id: str, session_id: str, at: datetime) -> None:
+        _update(
+            SessionItem(user_id, _session_key(session_id)),
+            [SessionItem.revoked_at.set(rfc3339(at))],
+            SessionItem.pk.exists() & SessionItem.revoked_at.does_not_exist(),
+        )
+
+    def role(self, user_id: str, workspace_id: str) -> Role | None:
+        try:
+            return Role(MembershipItem.get(user_id, _member(workspace_id)).role)
+        except DoesNotExist:
+            return None
+
+    def standing(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
+        session_key, member_key = (user_id, _session_key(session_id)), (user_id, _member(workspace_id))
+        items = _batch([session_key, member_key], consistent=True)
+        session, membership = items.get(session_key), items.get(member_key)
+        return (
+            _session(session) if isinstance(session, SessionItem) else None,
+            Role(membership.role) if isinstance(membership, MembershipItem) else None,
+        )
+
+
+def _batch(keys: list[tuple[str, str]], *, consistent: bool) -> dict[tuple[str, str], IdentityItem]:
+    found: Iterable[IdentityItem] = IdentityItem.batch_get(keys, consistent_read=consistent)
+    return {(item.pk, item.sk): item for item in found}
+
+
+def _update(item: IdentityItem, actions: list[Any], condition: Any) -> bool:
+    """Whether the condition held."""
+    try:
+        item.update(actions, condition=condition)
+    except UpdateError as error:
+        if error.cause_response_code != "ConditionalCheckFailedException":
+            raise
+        return False
+    return True
+
+
+def _member(workspace_id: str) -> str:
+    return f"member#{workspace_id}"
+
+
+def _session_key(session_id: str) -> str:
+    return f"session#{session_id}"
+
+
+def _credentials_item(credentials: Credentials) -> CredentialsItem:
+    return CredentialsItem(
+        f"email#{credentials.email}",
+        CREDENTIALS,
+        user_id=credentials.user_id,
+        workspace_id=credentials.workspace_id,
+        password_hash=credentials.password_hash,
+        signup_key=credentials.signup_key,
+    )
+
+
+def _user_item(user: User) -> UserItem:
+    return UserItem(
+        user.id,
+        PROFILE,
+        email=user.email,
+        email_verified=user.email_verified,
+        name=user.name,
+        avatar_url=user.avatar_url,
+        persona=user.persona,
+        platform_role=user.platform_role,
+        status=user.status.value,
+        workspace_id=user.workspace_id,
+        created_at=rfc3339(user.created_at),
+        last_login_at=rfc3339(user.created_at),
+    )
+
+
+def _user(item: UserItem) -> User:
+    return User(
+        id=item.pk,
+        email=item.email,
+        email_verified=item.email_verified,
+        name=item.name,
+        avatar_url=item.avatar_url,
+        persona=item.persona,
+        platform_role=item.platform_role,
+        status=UserStatus(item.status),
+        workspace_id=item.workspace_id,
+        created_at=parse_rfc3339(item.created_at),
+    )
+
+
+def _workspace_item(workspace: Workspace) -> WorkspaceItem:
+    return WorkspaceItem(
+        workspace.id,
+        PROFILE,
+        name=workspace.name,
+        workspace_kind=workspace.kind,
+        owner_id=workspace.owner_id,
+        tier=workspace.tier,
+        created_at=rfc3339(workspace.created_at),
+    )
+
+
+def _workspace(item: WorkspaceItem) -> Workspace:
+    return Workspace(item.pk, item.name, item.workspace_kind, item.owner_id, item.tier, parse_rfc3339(item.created_at))
+
+
+def _session_item(session: Session) -> SessionItem:
+    return SessionItem(
+        session.user_id,
+        _session_key(session.id),
+        workspace_id=session.workspace_id,
+        digest=session.digest,
+        rotations=_rotations(session),
+        user_agent=session.device.user_agent,
+        address=session.device.address,
+        created_at=rfc3339(session.created_at),
+        last_used_at=rfc3339(session.last_used_at),
+        revoked_at=rfc3339(session.revoked_at) if session.revoked_at else None,
+        expires_at_seconds=int(session.expires_at.timestamp()),
+    )
+
+
+def _session(item: SessionItem) -> Session:
+    rotations: list[dict[str, str]] = item.rotations
+    return Session(
+        id=item.sk.partition("#")[2],
+        user_id=item.pk,
+        workspace_id=item.workspace_id,
+        digest=item.digest,
+        rotations=tuple(
+            Rotation(rotation["digest"], rotation["nonce"], parse_rfc3339(rotation["at"])) for rotation in rotations
+        ),
+        device=Device(item.user_agent, item.address),
+        created_at=parse_rfc3339(item.created_at),
+        last_used_at=parse_rfc3339(item.last_used_at),
+        revoked_at=parse_rfc3339(item.revoked_at) if item.revoked_at else None,
+    )
+
+
+def _rotations(session: Session) -> list[dict[str, str]]:
+    return [
+        {"digest": rotation.digest, "nonce": rotation.nonce, "at": rfc3339(rotation.at)}
+        for rotation in session.rotations
+    ]

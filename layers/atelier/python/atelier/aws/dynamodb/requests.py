@@ -1,0 +1,60 @@
+"""Rate windows in the requests table.
+
+    pk rate#<subject>  sk <seconds since 1970 at which the window starts>
+
+One counter a window and subject, deleted by TTL some time after the window has passed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pynamodb.attributes import NumberAttribute
+from pynamodb.exceptions import PynamoDBException, UpdateError
+
+from atelier.aws.dynamodb import Item
+from atelier.errors import Unavailable
+
+
+class RateItem(Item):
+    """One window of one subject."""
+
+    count = NumberAttribute()
+    expires_at_seconds = NumberAttribute()
+
+
+class DynamoRateWindows:
+    """RateWindows on DynamoDB."""
+
+    @staticmethod
+    def bind(table_name: str) -> None:
+        """Name the requests table."""
+        RateItem.bind(table_name)
+
+    def add(self, subject: str, count: int, window_seconds: int, now: datetime) -> int:
+        """Raises Unavailable when the counter cannot be written."""
+        try:
+            return self._add(subject, count, window_seconds, now, limit=None)
+        except PynamoDBException as error:
+            raise Unavailable("The rate counter does not answer.") from error
+
+    def take(self, subject: str, limit: int, window_seconds: int, now: datetime) -> bool:
+        try:
+            self._add(subject, 1, window_seconds, now, limit=limit)
+        except UpdateError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+    def _add(self, subject: str, count: int, window_seconds: int, now: datetime, limit: int | None) -> int:
+        start = int(now.timestamp()) // window_seconds * window_seconds
+        item = RateItem(f"rate#{subject}", str(start))
+        item.update(
+            actions=[
+                RateItem.count.add(count),
+                RateItem.expires_at_seconds.set(start + 2 * window_seconds),
+            ],
+            condition=None if limit is None else RateItem.count.does_not_exist() | (RateItem.count < limit),
+        )
+        return int(item.count)

@@ -1,0 +1,43 @@
+"""Secrets Manager: JSON secrets, kept in memory for some minutes; read when first needed, never at import."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from atelier.aws.clients import client
+from atelier.telemetry import logger
+
+KEPT_SECONDS = 300
+# How often a caller who asks for the newest value is obeyed: strangers can cause that (an unknown key id).
+FRESH_AFTER_SECONDS = 30
+
+
+class Secret:
+    """One secret, `{…}` as JSON; an empty one reads as {}. name: its name or ARN."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._value: dict[str, Any] | None = None
+        self._asked_at = 0.0
+
+    def value(self, *, fresh: bool = False) -> dict[str, Any]:
+        """The secret, at most 5 minutes old, or 30 s when `fresh`. An older value outlives a failure to read it."""
+        age_seconds = time.monotonic() - self._asked_at
+        if self._value is not None and age_seconds < (FRESH_AFTER_SECONDS if fresh else KEPT_SECONDS):
+            return self._value
+        self._asked_at = time.monotonic()
+        try:
+            text: str = client("secretsmanager").get_secret_value(SecretId=self._name)["SecretString"]
+        except Exception:
+            if self._value is None:
+                raise
+            logger.warning("secret not read; its older value is used", exc_info=True)
+            return self._value
+        self._value = json.loads(text or "{}")
+        return self._value or {}
+
+    def key_set(self, *, fresh: bool = False) -> dict[str, Any]:
+        """The port `KeySets` of identity."""
+        return self.value(fresh=fresh)

@@ -1,0 +1,1 @@
+"""Identity: who a caller is, how they prove it, and what they may do in which workspace."""

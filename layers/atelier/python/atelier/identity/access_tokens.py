@@ -1,0 +1,129 @@
+"""Access tokens: signed by the newest key, verified offline by any, valid for ten minutes (RFC 9068 in form).
+
+The JOSE library is imported on first use: a function that neither signs nor verifies does not load it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from atelier.errors import Unauthenticated
+from atelier.identity.model import ACCESS_LIFE, RefreshToken, Session, Tokens
+from atelier.identity.ports import KeySets
+from atelier.identity.signing import ALGORITHM
+from atelier.ids import is_id
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey
+
+AUDIENCE = "atelier"
+HEADER_TYPE = "at+jwt"
+TYPE = "access"
+SKEW = timedelta(seconds=30)
+TOKEN_LENGTH_MAX = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """What a verified access token says. `workspace_id` is the user's personal workspace."""
+
+    user_id: str
+    session_id: str
+    workspace_id: str
+    expires_at: datetime
+
+
+class AccessTokens:
+    """Issues and verifies. issuer: the deployment's public URL."""
+
+    def __init__(self, key_sets: KeySets, issuer: str) -> None:
+        self._key_sets = key_sets
+        self._issuer = issuer
+
+    def issue(self, session: Session, refresh_token: RefreshToken, now: datetime) -> Tokens:
+        """An access token of a session, beside its refresh token; it does not outlive the session."""
+        from joserfc import jws
+        from joserfc.jwk import ECKey
+
+        key = self._key_sets.key_set()["keys"][0]
+        issued_at = int(now.timestamp())
+        expires_at = int(min(now + ACCESS_LIFE, session.ends_at).timestamp())
+        claims = {
+            "iss": self._issuer,
+            "aud": AUDIENCE,
+            "sub": session.user_id,
+            "sid": session.id,
+            "wsp": session.workspace_id,
+            "typ": TYPE,
+            "iat": issued_at,
+            "nbf": issued_at,
+            "exp": expires_at,
+        }
+        header = {"alg": ALGORITHM, "typ": HEADER_TYPE, "kid": key["kid"]}
+        payload = json.dumps(claims, separators=(",", ":"))
+        token = jws.serialize_compact(header, payload, ECKey.import_key(key), algorithms=[ALGORITHM])
+        return Tokens(token, expires_at - issued_at, refresh_token)
+
+    def verify(self, token: str, now: datetime) -> AccessClaims:
+        """The claims of a token that this deployment signed and that is valid now, give or take 30 s of clock skew.
+        Raises Unauthenticated."""
+        claims = self._signed_claims(token)
+        expires_at, not_before = claims.get("exp"), claims.get("nbf")
+        user_id, session_id, workspace_id = claims.get("sub"), claims.get("sid"), claims.get("wsp")
+        if not (
+            claims.get("iss") == self._issuer
+            and claims.get("aud") == AUDIENCE
+            and claims.get("typ") == TYPE
+            and type(expires_at) is int
+            and type(not_before) is int
+            and isinstance(user_id, str)
+            and isinstance(session_id, str)
+            and isinstance(workspace_id, str)
+            and is_id(user_id, "usr")
+            and is_id(session_id, "ses")
+            and is_id(workspace_id, "wsp")
+        ):
+            raise _refused()
+        seconds = now.timestamp()
+        if seconds >= expires_at + SKEW.total_seconds():
+            raise Unauthenticated("The access token has expired.")
+        if seconds < not_before - SKEW.total_seconds():
+            raise _refused()
+        return AccessClaims(user_id, session_id, workspace_id, datetime.fromtimestamp(expires_at, now.tzinfo))
+
+    def _signed_claims(self, token: str) -> dict[str, Any]:
+        from joserfc import jws
+        from joserfc.errors import JoseError
+
+        if len(token) > TOKEN_LENGTH_MAX:
+            raise _refused()
+        try:
+            # The list of algorithms is ours: what the header asks for is only compared with it.
+            signature = jws.deserialize_compact(token, lambda part: self._key(part.headers()), algorithms=[ALGORITHM])
+            claims: object = json.loads(signature.payload)
+        except (JoseError, ValueError) as error:
+            raise _refused() from error
+        if not isinstance(claims, dict):
+            raise _refused()
+        return cast(dict[str, Any], claims)
+
+    def _key(self, header: Mapping[str, Any]) -> ECKey:
+        from joserfc.jwk import ECKey
+
+        kid = header.get("kid")
+        if header.get("typ") != HEADER_TYPE or not isinstance(kid, str):
+            raise _refused()
+        for fresh in (False, True):
+            # An unknown key may be the newest one, made since the set was read.
+            for key in self._key_sets.key_set(fresh=fresh)["keys"]:
+                if key["kid"] == kid:
+                    return ECKey.import_key(key)
+        raise _refused()
+
+
+def _refused() -> Unauthenticated:
+    return Unauthenticated("The access token is not valid.")

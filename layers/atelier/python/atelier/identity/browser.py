@@ -1,0 +1,47 @@
+"""What browsers need beside the tokens: the refresh cookie, and the check of who made them send it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from atelier.errors import Forbidden
+from atelier.identity.model import REFRESH_IDLE
+
+# The prefix makes browsers refuse it from a subdomain, over plain HTTP, or with another path (RFC 6265bis).
+COOKIE = "__Host-atelier-refresh"
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A refresh token as it came (None: there is none), and the way its successor goes back."""
+
+    token: str | None
+    delivery: Literal["cookie", "body"]
+
+
+def presented(body_token: str | None, cookies: Mapping[str, str], origin: str | None, public_url: str) -> Presented:
+    """The refresh token of a request; one in the body goes first. Raises Forbidden for a cookie that another site made
+    the browser send: browsers name the origin on every POST, and nothing but a browser sends cookies unasked."""
+    if body_token is not None:
+        return Presented(body_token, "body")
+    token = cookies.get(COOKIE)
+    if token and origin is not None and origin != public_url:
+        raise Forbidden("This request came from another site.")
+    return Presented(token or None, "cookie")
+
+
+def cookie(token: str) -> str:
+    """The Set-Cookie value that keeps a refresh token for as long as it can be used."""
+    return _cookie(token, REFRESH_IDLE)
+
+
+def no_cookie() -> str:
+    """The Set-Cookie value that forgets it."""
+    return _cookie("", timedelta())
+
+
+def _cookie(value: str, age: timedelta) -> str:
+    return f"{COOKIE}={value}; Path=/; Max-Age={int(age.total_seconds())}; Secure; HttpOnly; SameSite=Strict"

@@ -1,0 +1,51 @@
+"""Log in with e-mail and password. A stranger learns neither by answer nor by time whether an account exists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from atelier.errors import Unauthenticated
+from atelier.identity.access_tokens import AccessTokens
+from atelier.identity.limit import SignInLimits
+from atelier.identity.model import Device, SignedIn, UserStatus, open_session
+from atelier.identity.ports import Accounts, Passwords, Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """A request to log in. `email` and `password` are in their normal form (see credentials.py)."""
+
+    email: str
+    password: str = field(repr=False)
+    device: Device
+
+
+def log_in(
+    command: LogIn,
+    *,
+    accounts: Accounts,
+    sessions: Sessions,
+    passwords: Passwords,
+    limits: SignInLimits,
+    access_tokens: AccessTokens,
+    now: datetime,
+) -> SignedIn:
+    """Open a session. Raises RateLimited (before anything is hashed) or Unauthenticated."""
+    limits.take(command.email, command.device.address, now)
+    known = accounts.credentials(command.email)
+    if not passwords.verify(known.password_hash if known else None, command.password) or known is None:
+        raise _refused()
+    user, workspace = accounts.owner(known.user_id, known.workspace_id)
+    if user.status is not UserStatus.ACTIVE:
+        raise _refused()
+    if passwords.outdated(known.password_hash):
+        accounts.replace_password_hash(known, passwords.hash(command.password))
+    session, token = open_session(user.id, workspace.id, command.device, now)
+    sessions.add(session)
+    accounts.signed_in(user.id, now)
+    return SignedIn(user, workspace, access_tokens.issue(session, token, now))
+
+
+def _refused() -> Unauthenticated:
+    return Unauthenticated("The e-mail or the password is wrong.")

@@ -1,0 +1,32 @@
+"""The one permission table: every route names a permission, every membership a role."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a member is to a workspace, strongest first; each role may do all that the ones after it may."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    EDITOR = "editor"
+    MEMBER = "member"
+    VIEWER = "viewer"
+
+
+# The weakest role that holds each permission.
+WEAKEST: dict[str, Role] = {
+    "account.read": Role.VIEWER,
+    "assets.read": Role.VIEWER,
+    "credits.read": Role.VIEWER,
+    "generations.read": Role.VIEWER,
+    "generations.create": Role.EDITOR,
+    "generations.cancel": Role.EDITOR,
+}
+_STRENGTH = {role: -place for place, role in enumerate(Role)}
+
+
+def permits(role: Role, permission: str) -> bool:
+    """Whether `role` holds `permission`; raises KeyError for a permission that the table does not know."""
+    return _STRENGTH[role] >= _STRENGTH[WEAKEST[permission]]

@@ -1,0 +1,68 @@
+"""Sign up: a user with a personal workspace, a wallet and a first session, all at once or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from atelier.errors import IdempotencyMismatch
+from atelier.identity.access_tokens import AccessTokens
+from atelier.identity.limit import SignInLimits
+from atelier.identity.model import (
+    Credentials,
+    Device,
+    EmailTaken,
+    SignedIn,
+    new_user,
+    open_session,
+)
+from atelier.identity.ports import Accounts, Passwords, Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class SignUp:
+    """A request to sign up. `email` and `password` are in their normal form (see credentials.py)."""
+
+    email: str
+    password: str = field(repr=False)
+    name: str
+    device: Device
+    idempotency_key: str | None = None
+
+
+def sign_up(
+    command: SignUp,
+    *,
+    accounts: Accounts,
+    sessions: Sessions,
+    passwords: Passwords,
+    limits: SignInLimits,
+    access_tokens: AccessTokens,
+    now: datetime,
+) -> SignedIn:
+    """Raises RateLimited, EmailTaken, or IdempotencyMismatch.
+
+    A sign-up repeated with its idempotency key opens one more session of the same account. The first answer's tokens
+    cannot be given again, for they were never stored; that the key *and* the password are right makes a new pair safe.
+    """
+    limits.take(command.email, command.device.address, now)
+    key = hashlib.sha256(command.idempotency_key.encode()).hexdigest() if command.idempotency_key else None
+    user, workspace = new_user(command.email, command.name, now)
+    password_hash = passwords.hash(command.password)
+    credentials = Credentials(command.email, user.id, workspace.id, password_hash, key)
+    session, token = open_session(user.id, workspace.id, command.device, now)
+    try:
+        accounts.create(credentials, user, workspace, session)
+    except EmailTaken:
+        known = accounts.credentials(command.email)
+        if known is None or key is None or known.signup_key != key:
+            raise
+    else:
+        return SignedIn(user, workspace, access_tokens.issue(session, token, now))
+    user, workspace = accounts.owner(known.user_id, known.workspace_id)
+    if not passwords.verify(known.password_hash, command.password) or user.name != command.name:
+        raise IdempotencyMismatch("This Idempotency-Key was used for another sign-up.")
+    session, token = open_session(user.id, workspace.id, command.device, now)
+    sessions.add(session)
+    return SignedIn(user, workspace, access_tokens.issue(session, token, now), replayed=True)

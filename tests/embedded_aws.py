@@ -1,0 +1,123 @@
+"""The embedded AWS of the tests: how it starts, the product's six tables, and how a process is made cold again."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+START_SECONDS_MAX = 30
+STARTS_MAX = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The names of one test's tables."""
+
+    identity: str
+    ledger: str
+    generations: str
+    library: str
+    inbox: str
+    requests: str
+
+
+def create_tables(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
+    """Create the six tables with any DynamoDB client (moto's too) and name them in the environment."""
+    suffix = uuid.uuid4().hex[:12]
+    names = Tables(*(f"{context}-{suffix}" for context in Tables.__dataclass_fields__))
+    due = {"reset-due": "reset_at", "sweep-due": "sweep_at"}
+    for name in astuple(names):
+        indexes = due if name == names.ledger else {}
+        keys = {"pk", "sk", *indexes.values()} | ({"shard"} if indexes else set())
+        dynamodb.create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in sorted(keys)],
+            KeySchema=_key_schema("pk", "sk"),
+            **(
+                {
+                    "GlobalSecondaryIndexes": [
+                        {
+                            "IndexName": index,
+                            "KeySchema": _key_schema("shard", sort),
+                            "Projection": {"ProjectionType": "KEYS_ONLY"},
+                        }
+                        for index, sort in indexes.items()
+                    ]
+                }
+                if indexes
+                else {}
+            ),
+        )
+    for context, name in zip(Tables.__dataclass_fields__, astuple(names), strict=True):
+        monkeypatch.setenv(f"ATELIER_TABLE_{context.upper()}", name)
+    forget_wiring()
+    return names
+
+
+def forget_wiring() -> None:
+    """Drop what a warm process would remember (settings, clients, composed use cases), as a cold start would."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("atelier."):
+            for member in list(vars(module).values()):
+                read = getattr(member, "read", None) if isinstance(member, type) else None
+                for cached in (member, read):
+                    clear = getattr(cached, "cache_clear", None)
+                    if callable(clear):
+                        clear()
+
+
+def _key_schema(hash_key: str, range_key: str) -> list[dict[str, str]]:
+    return [{"AttributeName": hash_key, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
+
+
+def start_emulator(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """The child process and its URL; its log goes into `directory`."""
+    for _ in range(STARTS_MAX):
+        # Another process may take the port between the question and the use: then the child dies and we ask again.
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        with (directory / f"{port}.log").open("wb") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "ministack"],
+                cwd=directory,
+                env={
+                    **os.environ,
+                    "BIND_HOST": "127.0.0.1",
+                    "GATEWAY_PORT": str(port),
+                    "IOT_MTLS_ENABLED": "0",
+                    "SFTP_ENABLED": "0",
+                    "LOG_LEVEL": "WARNING",
+                },
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        url = f"http://127.0.0.1:{port}"
+        if _ready(child, url):
+            return child, url
+    raise RuntimeError(f"the embedded AWS did not start; its logs are in {directory}")
+
+
+def _ready(child: subprocess.Popen[bytes], url: str) -> bool:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline and child.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/_ministack/health", timeout=1):
+                return True
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.05)
+    child.kill()
+    child.wait()
+    return False

@@ -1,0 +1,31 @@
+"""Functions and the events they are fed with, as tests need them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+
+
+def function(folder: str) -> ModuleType:
+    """The module of `functions/<folder>/app.py`, imported anew as a cold start would."""
+    path = ROOT / "functions" / folder / "app.py"
+    spec = importlib.util.spec_from_file_location(f"app_{folder.replace('/', '_')}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def event(name: str, **changes: Any) -> dict[str, Any]:
+    """`events/<name>.json` with top-level keys replaced; headers are merged, a `body` that is no text becomes JSON."""
+    loaded: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    headers = changes.pop("headers", {})
+    if not isinstance(changes.get("body", ""), str):
+        changes["body"] = json.dumps(changes["body"])
+    return {**loaded, **changes, "headers": {**loaded.get("headers", {}), **headers}}
