@@ -19,7 +19,7 @@ from atelier.errors import Unavailable
 class RateItem(Item):
     """One window of one subject."""
 
-    count = NumberAttribute()
+    total = NumberAttribute()
     expires_at_seconds = NumberAttribute()
 
 
@@ -52,9 +52,9 @@ class DynamoRateWindows:
         item = RateItem(f"rate#{subject}", str(start))
         item.update(
             actions=[
-                RateItem.count.add(count),
+                RateItem.total.add(count),
                 RateItem.expires_at_seconds.set(start + 2 * window_seconds),
             ],
-            condition=None if limit is None else RateItem.count.does_not_exist() | (RateItem.count < limit),
+            condition=None if limit is None else RateItem.total.does_not_exist() | (RateItem.total < limit),
         )
-        return int(item.count)
+        return int(item.total)
