@@ -1,0 +1,84 @@
+"""What every row needs: a result, medians, and fresh processes that take turns with their reference."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+PROCESSES = 11
+
+
+class NotRun(Exception):
+    """A row cannot be measured on this machine; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line of the table. Exactly one of `ratio_max` and `ours_max` is the goal."""
+
+    row: int
+    metric: str
+    ours: float
+    reference: float
+    unit: str
+    ratio_max: float | None = None
+    ours_max: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        return self.ours / self.reference if self.reference else float("inf")
+
+    @property
+    def met(self) -> bool:
+        return self.ratio <= self.ratio_max if self.ratio_max is not None else self.ours <= (self.ours_max or 0)
+
+    @property
+    def goal(self) -> str:
+        return f"≤ {self.ratio_max:g} ×" if self.ratio_max is not None else f"≤ {self.ours_max:g} {self.unit}"
+
+
+def in_turn(
+    sides: Mapping[str, tuple[Sequence[str], Mapping[str, str]]], processes: int = PROCESSES
+) -> dict[str, dict[str, float]]:
+    """The medians, by side, of what `processes` fresh children print as their last line (a flat JSON object of numbers).
+
+    sides: name → (arguments of this Python, environment beside the inherited one). The sides take turns, so that a slow
+    moment of the machine meets them all; one round before goes uncounted and leaves caches and bytecode behind."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+    for round_number in range(processes + 1):
+        for name, (arguments, environment) in sides.items():
+            printed = child(arguments, environment)
+            if round_number:
+                found[name].append(printed)
+    return {
+        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in found.items()
+    }
+
+
+def child(arguments: Sequence[str], environment: Mapping[str, str] = {}) -> dict[str, Any]:
+    """Run this Python once and return the JSON object of its last line; raises RuntimeError with what it said."""
+    ran = subprocess.run(
+        [sys.executable, *arguments],
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    if ran.returncode:
+        raise RuntimeError(f"{' '.join(map(str, arguments))}\n{ran.stdout[-2000:]}\n{ran.stderr[-4000:]}")
+    return json.loads(ran.stdout.strip().splitlines()[-1])
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The nearest-rank percentile."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]

@@ -1,0 +1,52 @@
+"""The reference of rows 1, 2, 3 and 12: a function as most projects write one, with everything its libraries offer.
+
+Powertools' Logger, Metrics and Tracer, its validating resolver, and a boto3 client made at import.
+"""
+
+import os
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from aws_lambda_powertools.metrics import MetricUnit
+from pydantic import BaseModel, Field
+
+logger = Logger(service="typical")
+metrics = Metrics(namespace="Typical", service="typical")
+tracer = Tracer(service="typical")
+app = APIGatewayHttpResolver(enable_validation=True)
+dynamodb = boto3.client("dynamodb")
+
+
+class Grant(BaseModel):
+    source: str
+    remaining: int = Field(ge=0)
+
+
+class Balance(BaseModel):
+    available: int
+    held: int
+    grants: list[Grant]
+
+
+@tracer.capture_method
+def load(workspace: str) -> Balance:
+    """The balance of a workspace; from the table when there is one, or else from memory."""
+    if table := os.environ.get("TYPICAL_TABLE"):
+        dynamodb.get_item(TableName=table, Key={"pk": {"S": workspace}, "sk": {"S": "wallet"}})
+    return Balance(available=40, held=4, grants=[Grant(source="daily", remaining=40)])
+
+
+@app.get("/api/credits")
+@tracer.capture_method
+def credits() -> Balance:
+    metrics.add_metric(name="BalanceRead", unit=MetricUnit.Count, value=1)
+    return load("wsp_typical")
+
+
+@metrics.log_metrics(capture_cold_start_metric=True)
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+def handler(event: dict, context: object) -> dict:
+    logger.info("request")
+    return app.resolve(event, context)
