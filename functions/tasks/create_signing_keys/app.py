@@ -1,0 +1,23 @@
+"""Custom resource `SigningKeys`: the first deployment fills the signing secrets; every later one finds them filled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atelier.telemetry import logger
+from atelier.wiring import signing_keys
+
+RESOURCE_ID = "signing-keys"
+
+
+def handler(event: dict[str, Any], _context: object) -> None:
+    """event: CloudFormation's request. The keys outlive the resource: deleting it deletes none."""
+    logger.info("signing keys", request=event["RequestType"])
+    try:
+        public = {} if event["RequestType"] == "Delete" else signing_keys.create()
+    except Exception as error:
+        # Without an answer the deployment would wait for its time-out. The text is a class name: details may be secret.
+        logger.exception("signing keys not created")
+        signing_keys.answer(event, RESOURCE_ID, {}, failure=f"{type(error).__name__}: see the function's log")
+        return
+    signing_keys.answer(event, RESOURCE_ID, public)

@@ -1,0 +1,147 @@
+"""The embedded AWS: ministack as a child process on loopback, with its state in a folder of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+START_SECONDS_MAX = 20.0
+STOP_SECONDS_MAX = 20.0
+
+# The child ends itself in good order (state is written) when our end of its standard input closes, so it dies with us
+# even if we are killed; and a terminal's Ctrl-C, which goes to a whole group, reaches only us.
+_CHILD = """
+import os, signal, threading
+def until_parent_ends():
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=until_parent_ends, daemon=True).start()
+from ministack.app import main
+main()
+"""
+
+
+class EmulatorError(Exception):
+    """The embedded AWS could not be started; the text is for the person who asked."""
+
+
+class Emulator:
+    """One running ministack. `endpoint` is its URL, without a trailing slash."""
+
+    def __init__(self, folder: Path, *, enforce_policies: bool = True) -> None:
+        self._folder = folder
+        self._enforce_policies = enforce_policies
+        self._process: subprocess.Popen[bytes] | None = None
+        self.endpoint = ""
+
+    def start(self) -> None:
+        """Starts it and waits until it answers; raises EmulatorError."""
+        state = self._folder / "state"
+        for folder in (state, self._folder / "s3"):
+            folder.mkdir(parents=True, exist_ok=True)
+        port = _free_port()
+        _move_to_port(state, self._folder / "port", port)
+        log = (self._folder / "emulator.log").open("wb")
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _CHILD],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=self._environment(port, state),
+            start_new_session=True,
+        )
+        log.close()
+        self.endpoint = f"http://127.0.0.1:{port}"
+        self._wait()
+
+    def stop(self) -> None:
+        """Stops it and waits until its state is written."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether the child is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def process_id(self) -> int:
+        """The child's process id; raises EmulatorError when it is not running."""
+        if self._process is None:
+            raise EmulatorError("the embedded AWS is not running")
+        return self._process.pid
+
+    def _environment(self, port: int, state: Path) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ATELIER_"))}
+        return inherited | {
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(state),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self._folder / "s3"),
+            "AUTH": "true" if self._enforce_policies else "false",
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "LAMBDA_WARM_TTL_SECONDS": "60",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            # Worker processes inherit this; a file of credentials of the user's would only slow the SDK down.
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while time.monotonic() < deadline:
+            if not self.running:
+                raise EmulatorError(f"the embedded AWS did not start: {self._last_words()}")
+            with contextlib.suppress(OSError, urllib.error.URLError):
+                with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=1):
+                    return
+            time.sleep(0.02)
+        self.stop()
+        raise EmulatorError(f"the embedded AWS did not answer within {START_SECONDS_MAX:.0f} s")
+
+    def _last_words(self) -> str:
+        lines = (self._folder / "emulator.log").read_text("utf-8", "replace").strip().splitlines()
+        return lines[-1].strip() if lines else "it said nothing"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _move_to_port(state: Path, record: Path, port: int) -> None:
+    """Queue URLs carry the emulator's port, and it keeps queues under their URLs: on a new port they would be lost.
+    So the saved state is moved to the new port before it is read."""
+    if record.exists():
+        old = json.loads(record.read_text("utf-8"))["port"]
+        before, after = f"://localhost:{old}/".encode(), f"://localhost:{port}/".encode()
+        for file in state.glob("*.json"):
+            data = file.read_bytes()
+            if before in data:
+                file.write_bytes(re.sub(re.escape(before), after, data))
+    record.write_text(json.dumps({"port": port}), "utf-8")

@@ -1,0 +1,313 @@
+"""template.yaml → the one flat CloudFormation template that the embedded AWS deploys.
+
+Four steps, each of which answers a difference listed in `differences.py`: SAM is translated as AWS does it, the nested
+stacks are laid into their parent, the HTTP API's body becomes routes, and what only CloudFront can do is left out.
+Pure: nothing is deployed here and nothing but the templates is read.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+Template = dict[str, Any]
+Json = Any
+
+REGION = "us-east-1"
+LOCAL_KEY_PAIR_ID = "KLOCAL"
+# What has no counterpart in the emulator, and what a reference to it becomes.
+STAND_INS: Mapping[str, str] = {"AWS::CloudFront::PublicKey": LOCAL_KEY_PAIR_ID, "AWS::CloudFront::KeyGroup": "local"}
+# The local edge plays the part of this nested stack; an output that needs it is left out.
+EDGE_STACK = "Edge"
+_SUB_NAME = re.compile(r"\$\{([^!}][^}]*)\}")
+
+
+class TemplateError(Exception):
+    """The template uses something that the local translation does not know; the text names it."""
+
+
+def read(path: Path) -> Template:
+    """A CloudFormation template as plain data, `!Ref` and its like written out."""
+    from samtranslator.yaml_helper import yaml_parse
+
+    return yaml_parse(path.read_text("utf-8"))
+
+
+def translate(root: Path, artifact_bucket: str) -> Template:
+    """The local template of the repository at `root`.
+
+    Code lies at `s3://<artifact_bucket>/<its folder>`: `with_artifacts` replaces the folder by the key of a build."""
+    template = _translate_sam(read(root / "template.yaml"), root, artifact_bucket)
+    template = _flatten(template, root)
+    _spell_out_routes(template)
+    _leave_out(template)
+    _widen_callbacks(template)
+    return template
+
+
+def with_artifacts(template: Template, keys: Mapping[str, str]) -> Template:
+    """The template with each code folder replaced by the key of what was built from it.
+
+    A layer whose folder has no key (the dependencies) is left out: its packages come with the emulator's environment."""
+    template = copy.deepcopy(template)
+    resources = template["Resources"]
+    left_out: set[str] = set()
+    for name, resource in resources.items():
+        place = resource["Properties"].get("Content" if resource["Type"] == "AWS::Lambda::LayerVersion" else "Code")
+        if resource["Type"] == "AWS::Lambda::LayerVersion" and place["S3Key"] not in keys:
+            left_out.add(name)
+        elif resource["Type"] in ("AWS::Lambda::LayerVersion", "AWS::Lambda::Function"):
+            place["S3Key"] = keys[place["S3Key"]]
+    for name in left_out:
+        del resources[name]
+    for resource in resources.values():
+        layers = resource.get("Properties", {}).get("Layers")
+        if layers:
+            resource["Properties"]["Layers"] = [layer for layer in layers if layer["Ref"] not in left_out]
+    return template
+
+
+# ---- SAM -------------------------------------------------------------------------------------------------------------
+
+
+def _translate_sam(template: Template, root: Path, bucket: str) -> Template:
+    import boto3
+    import yaml
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
+
+    for resource in template["Resources"].values():
+        properties = resource.get("Properties", {})
+        for code in ("CodeUri", "ContentUri"):
+            if code in properties:
+                properties[code] = {"Bucket": bucket, "Key": properties[code]}
+        if "DefinitionUri" in properties:
+            definition = (root / properties.pop("DefinitionUri")).read_text("utf-8")
+            properties["Definition"] = yaml.safe_load(definition)
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
+    translated = translator.translate(template, {"AWS::Region": REGION, "AWS::Partition": "aws"})
+    # The translator leaves its own kinds of mappings behind; the emulator reads plain JSON.
+    return json.loads(json.dumps(translated, default=str))
+
+
+# ---- nested stacks ---------------------------------------------------------------------------------------------------
+
+
+def _flatten(template: Template, root: Path) -> Template:
+    outputs: dict[str, Json] = {}
+    for stack, resource in list(template["Resources"].items()):
+        if resource["Type"] != "AWS::CloudFormation::Stack":
+            continue
+        del template["Resources"][stack]
+        if stack == EDGE_STACK:
+            continue
+        nested = read(root / resource["Properties"]["TemplateURL"])
+        child = _Renamer(stack, nested, resource["Properties"].get("Parameters", {}))
+        for section in ("Resources", "Conditions", "Mappings"):
+            for name, value in nested.get(section, {}).items():
+                template.setdefault(section, {})[stack + name] = child.rewrite(value)
+        outputs |= {f"{stack}.Outputs.{name}": child.rewrite(o["Value"]) for name, o in nested.get("Outputs", {}).items()}
+    kept = {n: o for n, o in template.get("Outputs", {}).items() if f'{EDGE_STACK}.Outputs' not in json.dumps(o).replace('", "', ".")}
+    template["Outputs"] = kept
+    return _resolve_outputs(template, outputs)
+
+
+class _Renamer:
+    """Rewrites what a nested template says about itself into the parent's terms."""
+
+    def __init__(self, stack: str, nested: Template, arguments: Mapping[str, Json]) -> None:
+        self._stack = stack
+        self._resources = set(nested["Resources"])
+        self._arguments = {n: arguments.get(n, p.get("Default")) for n, p in nested.get("Parameters", {}).items()}
+
+    def rewrite(self, value: Json) -> Json:
+        if isinstance(value, list):
+            return [self.rewrite(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if set(value) == {"Ref"}:
+            return self._ref(value["Ref"])
+        if set(value) == {"Fn::GetAtt"}:
+            name, attribute = _attribute(value["Fn::GetAtt"])
+            return {"Fn::GetAtt": [self._stack + name, attribute]}
+        if set(value) == {"Fn::Sub"}:
+            return self._sub(value["Fn::Sub"])
+        if set(value) == {"Fn::FindInMap"}:
+            table, *keys = value["Fn::FindInMap"]
+            return {"Fn::FindInMap": [self._stack + table, *self.rewrite(keys)]}
+        if set(value) == {"Fn::If"}:
+            condition, *branches = value["Fn::If"]
+            return {"Fn::If": [self._stack + condition, *self.rewrite(branches)]}
+        rewritten = {key: self.rewrite(item) for key, item in value.items()}
+        if "Type" in value and isinstance(value.get("Condition"), str):
+            rewritten["Condition"] = self._stack + value["Condition"]
+        if "Type" in value and "DependsOn" in value:
+            names = value["DependsOn"] if isinstance(value["DependsOn"], list) else [value["DependsOn"]]
+            rewritten["DependsOn"] = [self._stack + name for name in names]
+        return rewritten
+
+    def _ref(self, name: str) -> Json:
+        if name in self._arguments:
+            return self._arguments[name]
+        return {"Ref": self._stack + name if name in self._resources else name}
+
+    def _sub(self, value: Json) -> Json:
+        text, variables = value if isinstance(value, list) else (value, {})
+        named = {name: self.rewrite(item) for name, item in variables.items()}
+
+        def rename(match: re.Match[str]) -> str:
+            name, dot, attribute = match[1].partition(".")
+            if name in named:
+                return match[0]
+            if name in self._arguments:
+                named[name] = self._arguments[name]
+                return match[0]
+            return f"${{{self._stack + name if name in self._resources else name}{dot}{attribute}}}"
+
+        text = _SUB_NAME.sub(rename, text)
+        return {"Fn::Sub": [text, named]} if named else {"Fn::Sub": text}
+
+
+def _resolve_outputs(value: Json, outputs: Mapping[str, Json]) -> Json:
+    """Replaces each reference to a nested stack's output by what the output says."""
+    if isinstance(value, list):
+        return [_resolve_outputs(item, outputs) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"Fn::GetAtt"}:
+        name = ".".join(_attribute(value["Fn::GetAtt"]))
+        return _resolve_outputs(outputs[name], outputs) if name in outputs else value
+    if set(value) == {"Fn::Sub"}:
+        text, variables = value["Fn::Sub"] if isinstance(value["Fn::Sub"], list) else (value["Fn::Sub"], {})
+        named = {name: _resolve_outputs(item, outputs) for name, item in variables.items()}
+        for name in set(_SUB_NAME.findall(text)) & set(outputs):
+            alias = name.replace(".", "")
+            named[alias] = _resolve_outputs(outputs[name], outputs)
+            text = text.replace(f"${{{name}}}", f"${{{alias}}}")
+        return {"Fn::Sub": [text, named]} if named else {"Fn::Sub": text}
+    return {key: _resolve_outputs(item, outputs) for key, item in value.items()}
+
+
+def _attribute(value: Json) -> tuple[str, str]:
+    name, _, attribute = (value if isinstance(value, str) else ".".join(value)).partition(".")
+    return name, attribute
+
+
+# ---- the HTTP API ----------------------------------------------------------------------------------------------------
+
+
+def _spell_out_routes(template: Template) -> None:
+    resources: dict[str, Json] = template["Resources"]
+    for api, resource in list(resources.items()):
+        if resource["Type"] != "AWS::ApiGatewayV2::Api":
+            continue
+        body = resource["Properties"].pop("Body")
+        resource["Properties"].pop("FailOnWarnings", None)
+        resource["Properties"] |= {"Name": {"Ref": "AWS::StackName"}, "ProtocolType": "HTTP"}
+        for name, scheme in body.get("components", {}).get("securitySchemes", {}).items():
+            resources[f"{api}{name}Authorizer"] = _authorizer(api, name, scheme["x-amazon-apigateway-authorizer"])
+        integrations: dict[str, str] = {}
+        for path, methods in body["paths"].items():
+            for method, operation in methods.items():
+                integration = operation["x-amazon-apigateway-integration"]
+                target = integrations.setdefault(
+                    json.dumps(integration["uri"], sort_keys=True), f"{api}Integration{len(integrations)}"
+                )
+                resources[target] = _integration(api, integration)
+                verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
+                key = "$default" if path == "$default" else f"{verb} {path}"
+                guards = [name for entry in operation.get("security", []) for name in entry if name != "NONE"]
+                resources[f"{api}Route{_name_of(key)}"] = _route(api, key, target, guards)
+
+
+def _authorizer(api: str, name: str, declared: Json) -> Json:
+    return {
+        "Type": "AWS::ApiGatewayV2::Authorizer",
+        "Properties": {
+            "ApiId": {"Ref": api},
+            "Name": name,
+            "AuthorizerType": "REQUEST",
+            "AuthorizerUri": declared["authorizerUri"],
+            "AuthorizerPayloadFormatVersion": declared["authorizerPayloadFormatVersion"],
+            "AuthorizerResultTtlInSeconds": declared["authorizerResultTtlInSeconds"],
+            "EnableSimpleResponses": declared["enableSimpleResponses"],
+            "IdentitySource": declared["identitySource"],
+        },
+    }
+
+
+def _integration(api: str, declared: Json) -> Json:
+    return {
+        "Type": "AWS::ApiGatewayV2::Integration",
+        "Properties": {
+            "ApiId": {"Ref": api},
+            "IntegrationType": "AWS_PROXY",
+            "IntegrationMethod": declared["httpMethod"],
+            "IntegrationUri": declared["uri"],
+            "PayloadFormatVersion": declared["payloadFormatVersion"],
+        },
+    }
+
+
+def _route(api: str, key: str, target: str, guards: list[str]) -> Json:
+    properties: dict[str, Json] = {
+        "ApiId": {"Ref": api},
+        "RouteKey": key,
+        "Target": {"Fn::Sub": f"integrations/${{{target}}}"},
+    }
+    if guards:
+        properties |= {"AuthorizationType": "CUSTOM", "AuthorizerId": {"Ref": f"{api}{guards[0]}Authorizer"}}
+    return {"Type": "AWS::ApiGatewayV2::Route", "Properties": properties}
+
+
+def _name_of(route_key: str) -> str:
+    """`GET /a/{b+}` → `GetAB`, with a mark where two keys would meet."""
+    words = "".join(word.capitalize() for word in re.findall(r"[A-Za-z0-9]+", route_key))
+    return words + ("Below" if "+}" in route_key else "")
+
+
+# ---- what is left out ------------------------------------------------------------------------------------------------
+
+
+def _leave_out(template: Template) -> None:
+    resources = template["Resources"]
+    stand_ins = {name: STAND_INS[r["Type"]] for name, r in resources.items() if r["Type"] in STAND_INS}
+    combined = [n for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in r["Properties"]]
+    for name in [*stand_ins, *combined]:
+        del resources[name]
+    for resource in resources.values():
+        # A stage that lives in a folder is thrown away with the folder.
+        resource.pop("DeletionPolicy", None)
+        resource.pop("UpdateReplacePolicy", None)
+    replaced = _replace_refs(template, lambda name: stand_ins.get(name))
+    template.clear()
+    template.update(replaced)
+    unknown = sorted({r["Type"] for r in template["Resources"].values() if r["Type"].startswith("AWS::CloudFront::")})
+    if unknown:
+        raise TemplateError(f"the local stack has nothing that stands in for {', '.join(unknown)}")
+
+
+def _widen_callbacks(template: Template) -> None:
+    """A task token names its state machine on AWS; the emulator checks the callback against no resource at all."""
+    for resource in template["Resources"].values():
+        for policy in resource["Properties"].get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
+            statements: list[Json] = policy["PolicyDocument"]["Statement"]
+            for statement in list(statements):
+                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                callbacks = [action for action in actions if action.startswith("states:SendTask")]
+                if callbacks:
+                    statements.append({"Effect": "Allow", "Action": callbacks, "Resource": "*"})
+
+
+def _replace_refs(value: Json, stand_in: Callable[[str], str | None]) -> Json:
+    if isinstance(value, list):
+        return [_replace_refs(item, stand_in) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"Ref"} and (found := stand_in(value["Ref"])) is not None:
+        return found
+    return {key: _replace_refs(item, stand_in) for key, item in value.items()}
