@@ -1,0 +1,237 @@
+"""A workspace on the embedded store with the real use cases, and fakes only at the ports beyond it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from atelier.aws.dynamodb import transaction
+from atelier.aws.dynamodb.generations import DynamoGenerations
+from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+from atelier.aws.dynamodb.inbox import DynamoInbox
+from atelier.aws.dynamodb.ledger import DynamoWallets, put_new_wallet
+from atelier.aws.dynamodb.library import DynamoAssets
+from atelier.generations.attempt import Attempting, Lost, attempt
+from atelier.generations.finish import Finishing, finish
+from atelier.generations.model import Attempt, Generation, Kind, Picture, Recipe, asset_id
+from atelier.generations.outcome import Outcome
+from atelier.generations.ports import StoredOutput, UndeliverableMedia
+from atelier.generations.submit import Accepted, Submission, submit
+from atelier.ids import new_id
+from atelier.ledger.model import Movement, new_wallet
+from atelier.pricing.catalogue import catalogue
+from atelier.providers._contract import (
+    Cancelled,
+    CancelResult,
+    Done,
+    ErrorClass,
+    Failed,
+    Job,
+    Output,
+    Pending,
+    Progress,
+    Submitted,
+    WebhookEvent,
+)
+from tests.conftest import Tables
+
+T = TypeVar("T")
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+DONE = Done((Output(data=b"bytes"),), {"predict_milliseconds": 2000})
+
+
+@dataclass
+class ScriptedProvider:
+    """A provider that answers as it is told and remembers what it was asked."""
+
+    answers: list[Submitted] = field(default_factory=list[Submitted])
+    progress: Progress = field(default_factory=Pending)
+    resend_safe: bool = False
+    submitted: list[Job] = field(default_factory=list[Job])
+    cancelled: list[str] = field(default_factory=list[str])
+    found: str | None = None
+    webhook_reference: str = "r1"
+    before_answer: Callable[[Job], None] = lambda job: None
+
+    def submit(self, job: Job) -> Submitted:
+        self.submitted.append(job)
+        self.before_answer(job)
+        return self.answers.pop(0) if self.answers else DONE
+
+    def poll(self, reference: str, job: Job) -> Progress:
+        return self.progress
+
+    def cancel(self, reference: str) -> CancelResult:
+        self.cancelled.append(reference)
+        self.progress = Cancelled({"predict_milliseconds": 1000})
+        return CancelResult.CANCELLED
+
+    def find(self, job: Job) -> str | None:
+        return self.found
+
+    def parse_webhook(
+        self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None
+    ) -> WebhookEvent:
+        return WebhookEvent("e1", self.webhook_reference, self.progress)
+
+
+@dataclass
+class Execution:
+    """The workflow and the queue as far as a test needs them: who was answered, what was sent."""
+
+    started: list[str] = field(default_factory=list[str])
+    results: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+    lost: list[Lost] = field(default_factory=list[Lost])
+    polls: list[tuple[str, str, str, int]] = field(default_factory=list[tuple[str, str, str, int]])
+
+    def start(self, workspace_id: str, generation_id: str) -> None:
+        self.started.append(generation_id)
+
+    def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
+        self.results.append(result)
+        return True
+
+    def try_next(self, task_token: str, attempt_id: str, error_class: str) -> bool:
+        self.lost.append(Lost(attempt_id, error_class))
+        return True
+
+    def poll_later(
+        self, workspace_id: str, generation_id: str, attempt_id: str, polls: int, delay_seconds: int
+    ) -> None:
+        self.polls.append((workspace_id, generation_id, attempt_id, polls))
+
+    def cancel(self, workspace_id: str, generation_id: str) -> None:
+        self.polls.append((workspace_id, generation_id, "cancel", 0))
+
+
+@dataclass
+class MemoryMedia:
+    """Media without bytes; `broken` makes every output undeliverable."""
+
+    broken: bool = False
+
+    def stage(self, generation_id: str, attempt_id: str, number: int, data: bytes) -> str:
+        return f"staging/{generation_id}/{attempt_id}/{number}"
+
+    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Picture:
+        if self.broken:
+            raise UndeliverableMedia("The provider's result could not be fetched.")
+        return Picture(asset_id(generation.id, number), "0" * 64, "png", 512, 512, 5)
+
+
+class World:
+    """One workspace. `now` is a virtual clock."""
+
+    def __init__(self, tables: Tables, *, providers: frozenset[str] = frozenset({"local"})) -> None:
+        self.now = NOON
+        self.workspace_id = new_id("wsp", NOON)
+        self.wallets, self.generations = DynamoWallets(), DynamoGenerations()
+        self.keys, self.inbox, self.assets = DynamoIdempotencyKeys(), DynamoInbox(), DynamoAssets()
+        self.wallets.bind(tables.ledger)
+        self.generations.bind(tables.generations)
+        self.keys.bind(tables.requests)
+        self.inbox.bind(tables.inbox)
+        self.assets.bind(tables.library)
+        self.catalogue = catalogue(providers)
+        self.execution, self.media = Execution(), MemoryMedia()
+        self.local, self.replicate = ScriptedProvider(resend_safe=True), ScriptedProvider()
+        with transaction() as write:
+            put_new_wallet(write, new_wallet(self.workspace_id, "free", NOON))
+
+    def submit(
+        self, *, key: str | None = None, prompt: str = "a lighthouse", model: str = "auto", **parameters: int
+    ) -> Accepted:
+        recipe = Recipe(Kind.IMAGE, prompt, model, None, {"width": 512, "height": 512, **parameters})
+        return submit(
+            Submission(self.workspace_id, "usr_A", recipe, key),
+            catalogue=self.catalogue,
+            lifetime_max=timedelta(hours=2),
+            wallets=self.wallets,
+            generations=self.generations,
+            keys=self.keys,
+            pause=lambda tries: None,
+            now=self.now,
+        )
+
+    def get(self, generation: Generation) -> Generation:
+        return self.generations.get(self.workspace_id, generation.id)
+
+    @property
+    def attempting(self) -> Attempting:
+        def webhook_url(generation: Generation, attempt: Attempt) -> str:
+            return f"https://example.test/{attempt.id}"
+
+        return Attempting(
+            generations=self.generations,
+            catalogue=self.catalogue,
+            providers={"local": self.local, "replicate": self.replicate},
+            workflow=self.execution,
+            queue=self.execution,
+            media=self.media,
+            inbox=self.inbox,
+            webhook_url=webhook_url,
+            poll_seconds=5,
+            clock=lambda: self.now,
+        )
+
+    @property
+    def finishing(self) -> Finishing:
+        return Finishing(self.generations, self.wallets, self.catalogue, self.media, self.assets)
+
+    def attempt(self, generation: Generation, *, lost: Lost | None = None) -> None:
+        attempt(self.workspace_id, generation.id, "token", lost=lost, to=self.attempting)
+
+    def finish(self, generation: Generation, outcome: Outcome | None = None) -> Generation:
+        result = outcome or Outcome.from_data(self.execution.results[-1])
+        return finish(self.workspace_id, generation.id, result, to=self.finishing, now=self.now)
+
+    def fail(self, generation: Generation) -> Generation:
+        return self.finish(generation, Outcome("failed", error_class=ErrorClass.TRANSIENT, message="It broke."))
+
+    def movements(self) -> list[Movement]:
+        """The whole statement, by pages, newest first."""
+        found: list[Movement] = []
+        page = self.wallets.movements(self.workspace_id, None, 100)
+        found.extend(page.movements)
+        while page.next_key:
+            page = self.wallets.movements(self.workspace_id, page.next_key, 100)
+            found.extend(page.movements)
+        return found
+
+    def assert_sound(self) -> None:
+        """The invariants of reliability.md that one wallet can show: counters are the sums of the entries."""
+        wallet = self.wallets.wallet(self.workspace_id)
+        entries = [entry for movement in self.movements() for entry in movement.entries]
+        sums = {account: sum(e.amount for e in entries if e.account == account) for account in ("available", "held")}
+        assert sum(entry.amount for entry in entries) == 0
+        assert (wallet.available, wallet.held) == (sums["available"], sums["held"])
+        assert wallet.available >= 0
+        for grant in wallet.grants:
+            of_grant = [e for e in entries if e.grant_id == grant.id]
+            assert grant.remaining == sum(e.amount for e in of_grant if e.account == "available")
+            assert grant.held == sum(e.amount for e in of_grant if e.account == "held")
+        kinds = [movement.kind for movement in self.movements()]
+        ended = sum(kinds.count(kind) for kind in ("settled", "released", "expired"))
+        assert wallet.holds_open == kinds.count("hold") - ended
+
+
+def at_once(count: int, call: Callable[[int], T]) -> list[T | Exception]:
+    """Run `call` in `count` threads that all start at one barrier; what each returned or raised."""
+    barrier = threading.Barrier(count)
+
+    def one(number: int) -> T | Exception:
+        barrier.wait()
+        try:
+            return call(number)
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))
+
+
+__all__ = ["DONE", "NOON", "Failed", "ScriptedProvider", "World", "at_once"]
