@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from botocore.session import Session
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
@@ -14,11 +15,19 @@ from pynamodb.exceptions import TransactWriteError
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
+from atelier.aws.clients import session
+
+
+class _Connection(Connection):
+    @property
+    def session(self) -> Session:
+        return session()
+
 
 @cache
 def connection() -> Connection:
     """The process's one DynamoDB client. Short time-outs: a Lambda that hangs on a dead socket is billed for it."""
-    return Connection(connect_timeout_seconds=2, read_timeout_seconds=5, max_retry_attempts=4, max_pool_connections=16)
+    return _Connection(connect_timeout_seconds=2, read_timeout_seconds=5, max_retry_attempts=4, max_pool_connections=16)
 
 
 class Item(Model):
