@@ -37,6 +37,7 @@ from atelier.providers._contract import (
     Submitted,
     WebhookEvent,
 )
+
 from tests.conftest import Tables
 
 T = TypeVar("T")

@@ -30,6 +30,8 @@ create = partial(
     errors=(402, 404, 409, 413, 415, 503),
 )
 
+read = partial(api.route, "GET", permission="generations.read", errors=(404,))
+
 
 @create("/api/generate", body=GenerateRequest)
 def generate(request: Request[GenerateRequest]) -> Answer:
@@ -43,7 +45,7 @@ def generate_image(request: Request[ImageRequest]) -> Answer:
     return _submit(request, request.body.recipe(), "generate")
 
 
-@api.route("GET", "/api/generations", permission="generations.read", query=ListQuery, answer=GenerationList)
+@read("/api/generations", query=ListQuery, answer=GenerationList)
 def list_generations(request: Request[Nothing]) -> Answer:
     """List the workspace's generations, newest first."""
     query: ListQuery = request.query
@@ -53,9 +55,7 @@ def list_generations(request: Request[Nothing]) -> Answer:
     return Answer(GenerationList(items=items, next_cursor=cursors.encode(page.next_id)))
 
 
-@api.route(
-    "GET", "/api/generations/<generation_id>", permission="generations.read", answer=GenerationEnvelope, errors=(404,)
-)
+@read("/api/generations/<generation_id>", answer=GenerationEnvelope)
 def get_generation(request: Request[Nothing]) -> Answer:
     """One generation: status, progress, attempts, cost, assets."""
     generation = generations.store().get(request.caller.workspace_id, request.id("generation_id", "gen"))
@@ -77,13 +77,7 @@ def retry_generation(request: Request[Nothing]) -> Answer:
     return _submit(request, earlier.recipe, f"retry {earlier.id}")
 
 
-@api.route(
-    "GET",
-    "/api/generations/<generation_id>/recipe",
-    permission="generations.read",
-    answer=RecipeEnvelope,
-    errors=(404,),
-)
+@read("/api/generations/<generation_id>/recipe", answer=RecipeEnvelope)
 def get_recipe(request: Request[Nothing]) -> Answer:
     """All parameters of a generation, to run it again."""
     generation = generations.store().get(request.caller.workspace_id, request.id("generation_id", "gen"))

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from pydantic import BaseModel, ValidationError
 
 from atelier.clock import Clock, system_clock
@@ -37,6 +36,7 @@ from atelier.telemetry import logger
 BODY_BYTES_MAX = 256 * 1024
 BodyT = TypeVar("BodyT")
 Event = dict[str, Any]
+Response = dict[str, Any]
 
 
 class Nothing(BaseModel):
@@ -167,9 +167,7 @@ class Api:
         self._gate = gate
         self._limiter = limiter
         self._clock = clock
-        self._patterns: list[tuple[re.Pattern[str], str]] = []
-        self._resolver = APIGatewayHttpResolver()
-        self._resolver.not_found(self._no_route)  # pyright: ignore[reportUnknownMemberType]
+        self._paths: list[tuple[re.Pattern[str], dict[str, Route]]] = []
 
     def route(
         self,
@@ -210,26 +208,23 @@ class Api:
                     raw_body,
                 )
                 self.routes.append(route)
-                self._patterns.append((re.compile(re.sub(r"<\w+>", "[^/]+", path) + "/?"), method))
-                self._resolver.route(path, method=method)(self._serve(route))
+                self._by_method(path)[method] = route
             return handler
 
         return declare
 
-    def handler(self, event: Event, context: Any) -> dict[str, Any]:
+    def handler(self, event: Event, _context: object) -> Response:
         """The Lambda entry point: HTTP API payload 2.0 in and out. Never raises: a raised exception would be answered
         by the gateway, outside the contract."""
         started = time.perf_counter()
-        request_context = event.get("requestContext", {})
-        request_id = str(request_context.get("requestId", ""))
-        http = request_context.get("http", {})
+        asked = event.get("requestContext", {})
+        request_id, http = str(asked.get("requestId", "")), asked.get("http", {})
         try:
-            # The gateway's base path (the emulator's) is not part of the route.
-            event["rawPath"] = str(http.get("path") or event.get("rawPath") or "/")
-            response = self._resolver.resolve(event, context)
+            route, path = self._find(http["method"], http["path"])
+            response = _render(route.handler(self._parse(route, event, path, request_id)), raw=route.raw)
         except Exception as error:
-            response = _plain(self._failure(error, request_id))
-        response.setdefault("headers", {})["x-request-id"] = request_id
+            response = _failure(error, request_id)
+        response["headers"]["x-request-id"] = request_id
         logger.info(
             "request",
             request_id=request_id,
@@ -240,17 +235,23 @@ class Api:
         )
         return response
 
-    def _serve(self, route: Route) -> Callable[..., Response[str]]:
-        def serve(**path: str) -> Response[str]:
-            event = self._resolver.current_event.raw_event
-            request_id = str(event["requestContext"].get("requestId", ""))
-            try:
-                answer = route.handler(self._parse(route, event, path, request_id))
-            except Exception as error:
-                return self._failure(error, request_id)
-            return _render(answer, raw=route.raw)
+    def _by_method(self, path: str) -> dict[str, Route]:
+        pattern = re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", path) + "/?")
+        for known, routes in self._paths:
+            if known.pattern == pattern.pattern:
+                return routes
+        self._paths.append((pattern, {}))
+        return self._paths[-1][1]
 
-        return serve
+    def _find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        for pattern, routes in self._paths:
+            match = pattern.fullmatch(path)
+            if match is None:
+                continue
+            if method not in routes:
+                raise MethodNotAllowed("This route does not take that method.", allowed=sorted(routes))
+            return routes[method], match.groupdict()
+        raise NotFound("There is no such route.")
 
     def _parse(self, route: Route, event: Event, path: dict[str, str], request_id: str) -> Request[Any]:
         now = self._clock()
@@ -281,41 +282,32 @@ class Api:
             now, body, query, path, headers, _cookies(event, headers), address, request_id, claims, raw_body, caller
         )
 
-    def _no_route(self, _error: Exception) -> Response[str]:
-        event = self._resolver.current_event.raw_event
-        path = event["rawPath"]
-        allowed = sorted({method for pattern, method in self._patterns if pattern.fullmatch(path)})
-        error: AtelierError = NotFound("There is no such route.")
-        if allowed:
-            error = MethodNotAllowed("This route does not take that method.", allowed=allowed)
-        return self._failure(error, str(event["requestContext"].get("requestId", "")))
 
-    def _failure(self, error: Exception, request_id: str) -> Response[str]:
-        headers: dict[str, str] = {}
-        if isinstance(error, AtelierError):
-            if isinstance(error, RateLimited):
-                headers["Retry-After"] = str(error.retry_after_seconds)
-                headers["RateLimit"] = f'"default";r=0;t={error.retry_after_seconds}'
-                headers["RateLimit-Policy"] = f'"default";q={error.limit}'
-            if isinstance(error, MethodNotAllowed):
-                headers["Allow"] = ", ".join(error.facts["allowed"])
-            if error.status == 401:
-                headers["WWW-Authenticate"] = "Bearer"
-            status, code, message, facts = error.status, error.code, error.message, error.facts
-            retryable = error.retryable
-        else:
-            # What went wrong is in the log; the caller learns nothing of our insides.
-            logger.exception("unhandled", request_id=request_id)
-            status, code, message, facts, retryable = 500, "INTERNAL", "Something went wrong on our side.", {}, True
-        envelope = {
-            "success": False,
-            "error": code,
-            "message": message,
-            "details": facts,
-            "request_id": request_id,
-            "retryable": retryable,
-        }
-        return Response(status, "application/json", json.dumps(envelope), headers)
+def _failure(error: Exception, request_id: str) -> Response:
+    headers: dict[str, str] = {}
+    if isinstance(error, AtelierError):
+        if isinstance(error, RateLimited):
+            headers["Retry-After"] = str(error.retry_after_seconds)
+            headers["RateLimit"] = f'"default";r=0;t={error.retry_after_seconds}'
+            headers["RateLimit-Policy"] = f'"default";q={error.limit}'
+        if isinstance(error, MethodNotAllowed):
+            headers["Allow"] = ", ".join(error.facts["allowed"])
+        if error.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        status, code, message, facts, retryable = error.status, error.code, error.message, error.facts, error.retryable
+    else:
+        # What went wrong is in the log; the caller learns nothing of our insides.
+        logger.error("unhandled", exc_info=error, request_id=request_id)
+        status, code, message, facts, retryable = 500, "INTERNAL", "Something went wrong on our side.", {}, True
+    envelope = {
+        "success": False,
+        "error": code,
+        "message": message,
+        "details": facts,
+        "request_id": request_id,
+        "retryable": retryable,
+    }
+    return _response(status, json.dumps(envelope, separators=(",", ":")), headers)
 
 
 def source_address(event: Event, headers: Mapping[str, str]) -> str:
@@ -370,21 +362,21 @@ def _fields(error: ValidationError, root: str = "") -> list[dict[str, str]]:
     ]
 
 
-def _render(answer: Answer, *, raw: bool) -> Response[str]:
+def _render(answer: Answer, *, raw: bool) -> Response:
     if answer.status == 204:
-        return Response(204, None, "", dict(answer.headers), list(answer.cookies))  # pyright: ignore[reportArgumentType]
+        return _response(204, "", answer.headers, answer.cookies)
     data = answer.data.model_dump(mode="json") if isinstance(answer.data, BaseModel) else answer.data
     body = data if raw else {"success": True, "data": data, "message": answer.message}
-    return Response(
-        answer.status,
-        "application/json",
-        json.dumps(body, separators=(",", ":")),
-        dict(answer.headers),
-        list(answer.cookies),  # pyright: ignore[reportArgumentType]
-    )
+    return _response(answer.status, json.dumps(body, separators=(",", ":")), answer.headers, answer.cookies)
 
 
-def _plain(response: Response[str]) -> dict[str, Any]:
-    headers = {name: str(value) for name, value in response.headers.items()}
-    headers["Content-Type"] = "application/json"
-    return {"statusCode": response.status_code, "headers": headers, "body": response.body, "isBase64Encoded": False}
+def _response(status: int, body: str, headers: Mapping[str, str], cookies: tuple[str, ...] = ()) -> Response:
+    content_type = {"Content-Type": "application/json"} if body else {}
+    # What an answer says is the caller's alone; only a route that says otherwise may be kept by a cache.
+    return {
+        "statusCode": status,
+        "headers": {"Cache-Control": "no-store", **content_type, **headers},
+        "cookies": list(cookies),
+        "body": body,
+        "isBase64Encoded": False,
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from functools import cache
 
@@ -80,7 +79,7 @@ def _replicate() -> Provider:
 @cache
 def signing_key() -> bytes:
     """The key that signs attempt ids in webhook paths."""
-    return base64.urlsafe_b64decode(Secret(AttemptSigning.read().secret).value()["key"])
+    return bytes.fromhex(Secret(AttemptSigning.read().secret).value()["key"])
 
 
 def webhook_url(generation: Generation, attempt: Attempt) -> str:

@@ -1,0 +1,40 @@
+"""Write the served OpenAPI document from the routes in functions/: `python -m infra.openapi`, `--check` to compare."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+LAYER = ROOT / "layers/atelier/python"
+TARGET = LAYER / "atelier/openapi.json"
+
+
+def written() -> str:
+    """The document as it should be, ending in a newline."""
+    sys.path.insert(0, str(LAYER))
+    from atelier.http import Api
+    from atelier.openapi import document
+
+    apps = sorted([*ROOT.glob("functions/api/*/app.py"), *ROOT.glob("functions/webhooks/*/app.py")])
+    apis = [runpy.run_path(str(app)).get("api") for app in apps]
+    routes = [route for api in apis if isinstance(api, Api) for route in api.routes]
+    return json.dumps(document(routes), indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    """Write the document, or with --check say whether the written one is true; 0 when it is."""
+    document = written()
+    if "--check" in sys.argv[1:]:
+        if TARGET.exists() and TARGET.read_text() == document:
+            return 0
+        print("layers/atelier/python/atelier/openapi.json is not what the routes say: run `python -m infra.openapi`")
+        return 1
+    TARGET.write_text(document)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

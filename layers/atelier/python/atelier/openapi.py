@@ -1,0 +1,158 @@
+"""The OpenAPI 3.1 document, written from the routes that the functions declare, so that it cannot say anything else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from atelier.http import Nothing, Route
+
+Json = dict[str, Any]
+REF = "#/components/schemas/{model}"
+REASONS = {
+    200: "Success.",
+    201: "Created.",
+    202: "Accepted; the Location header says where it can be followed.",
+    204: "Done; there is nothing to say.",
+    302: "Found.",
+    400: "BAD_REQUEST: the request cannot be read.",
+    401: "UNAUTHENTICATED: the access token is missing, wrong, expired or revoked.",
+    402: "INSUFFICIENT_CREDITS or BUDGET_EXCEEDED; `details` says which limit refused.",
+    403: "FORBIDDEN: the caller's role does not allow this.",
+    404: "NOT_FOUND; also for what belongs to another workspace.",
+    409: "CONFLICT or IDEMPOTENCY_IN_FLIGHT.",
+    413: "PAYLOAD_TOO_LARGE.",
+    415: "UNSUPPORTED_MEDIA_TYPE.",
+    422: "VALIDATION_FAILED with `details.fields`, or IDEMPOTENCY_MISMATCH.",
+    429: "RATE_LIMITED; `Retry-After` says when to come back.",
+    500: "INTERNAL: our fault; quote the `request_id`.",
+    503: "UNAVAILABLE: nothing was changed, try again.",
+}
+ERROR: Json = {
+    "type": "object",
+    "description": "Every failure, whatever caused it.",
+    "required": ["success", "error", "message", "details", "request_id", "retryable"],
+    "properties": {
+        "success": {"const": False},
+        "error": {"type": "string"},
+        "message": {"type": "string"},
+        "details": {"type": "object"},
+        "request_id": {"type": "string"},
+        "retryable": {"type": "boolean"},
+    },
+}
+WORKSPACE_HEADER: Json = {
+    "name": "Atelier-Workspace",
+    "in": "header",
+    "description": "The workspace to act in; the personal one when absent.",
+    "schema": {"type": "string", "pattern": "^wsp_[0-7][0-9A-HJKMNP-TV-Z]{25}$"},
+}
+IDEMPOTENCY_HEADER: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Makes repeating this call safe: the same key and body answer as the first time.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+PREFER_HEADER: Json = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`wait=n` waits up to n ≤ 25 seconds for the end.",
+    "schema": {"type": "string", "pattern": "^wait=[0-9]{1,2}$"},
+}
+
+
+def document(routes: Iterable[Route]) -> Json:
+    """The whole document as plain JSON values, in the order of the routes."""
+    schemas: Json = {"Error": ERROR}
+    paths: Json = {}
+    for route in routes:
+        path = re.sub(r"<(\w+)>", r"{\1}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, path, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Atelier",
+            "version": "1",
+            "description": "The serverless backend for AI media products.",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _operation(route: Route, path: str, schemas: Json) -> Json:
+    errors = {400, 404, 422, 429, 500, 503, *route.errors}
+    if route.permission is not None:
+        errors |= {401, 403}
+    operation: Json = {
+        "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{path}").strip("_"),
+        "summary": route.summary,
+        "tags": [route.tag],
+        "parameters": _parameters(route, path, schemas),
+        "responses": {str(status): _success(route, status, schemas) for status in route.statuses},
+    }
+    if route.permission is not None:
+        operation["security"] = [{"bearer": []}]
+    if route.body is not Nothing:
+        errors |= {413, 415}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": _schema(route.body, "validation", schemas)}},
+        }
+    for status in sorted(errors):
+        content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+        operation["responses"][str(status)] = {"description": REASONS[status], "content": content}
+    return operation
+
+
+def _parameters(route: Route, path: str, schemas: Json) -> list[Json]:
+    parameters: list[Json] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+    if route.query is not Nothing:
+        query = route.query.model_json_schema(ref_template=REF)
+        schemas.update(query.pop("$defs", {}))
+        required = query.get("required", [])
+        for name, schema in query.get("properties", {}).items():
+            # In a query, absent is absent: there is no way to write null.
+            kinds = [kind for kind in schema.pop("anyOf", [schema]) if kind.get("type") != "null"]
+            parameters.append({"name": name, "in": "query", "required": name in required, "schema": kinds[0]})
+    if route.permission is not None:
+        parameters.append(WORKSPACE_HEADER)
+    if route.method == "POST":
+        parameters.append(IDEMPOTENCY_HEADER)
+    if route.method == "POST" and 202 in route.statuses:
+        parameters.append(PREFER_HEADER)
+    return parameters
+
+
+def _success(route: Route, status: int, schemas: Json) -> Json:
+    response: Json = {"description": REASONS[status]}
+    if status in (204, 302):
+        return response
+    data = _schema(route.answer, "serialization", schemas)
+    envelope: Json = {
+        "type": "object",
+        "required": ["success", "data", "message"],
+        "properties": {"success": {"const": True}, "data": data, "message": {"type": "string"}},
+    }
+    response["content"] = {"application/json": {"schema": data if route.raw else envelope}}
+    return response
+
+
+def _schema(kind: Any, mode: Any, schemas: Json) -> Json:
+    schema = TypeAdapter(kind).json_schema(mode=mode, ref_template=REF)
+    schemas.update(schema.pop("$defs", {}))
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        schemas[kind.__name__] = schema
+        return {"$ref": REF.format(model=kind.__name__)}
+    return schema
