@@ -1,0 +1,96 @@
+"""A person at the public HTTP API: nothing here knows what stands behind it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import httpx
+
+T = TypeVar("T")
+PATIENCE_SECONDS = 60
+PASSWORD = "a long enough passphrase 27"
+
+
+class Person:
+    """One account, logged in."""
+
+    def __init__(self, base_url: str) -> None:
+        self.http = httpx.Client(base_url=base_url, timeout=40)
+        self.email = f"{uuid.uuid4().hex}@example.test"
+        signed_up = self.http.post(
+            "/api/auth/signup",
+            json={"email": self.email, "password": PASSWORD, "name": "Ada", "token_delivery": "body"},
+        )
+        assert signed_up.status_code == 201, signed_up.text
+        data = signed_up.json()["data"]
+        self.workspace_id: str = data["workspace"]["id"]
+        self.refresh_token: str = data["refresh_token"]
+        self.http.headers["Authorization"] = f"Bearer {data['access_token']}"
+
+    def get(self, path: str, **parameters: Any) -> httpx.Response:
+        return self.http.get(path, params=parameters)
+
+    def generate(
+        self,
+        prompt: str = "a lighthouse at dusk",
+        *,
+        wait: int | None = None,
+        key: str | None = None,
+        model: str = "local/canvas",
+        **parameters: int,
+    ) -> httpx.Response:
+        headers = {**({"Prefer": f"wait={wait}"} if wait else {}), **({"Idempotency-Key": key} if key else {})}
+        body = {"prompt": prompt, "model": model, "parameters": {"width": 256, "height": 256, **parameters}}
+        return self.http.post("/api/generate/image", json=body, headers=headers)
+
+    def generation(self, generation_id: str) -> dict[str, Any]:
+        answer = self.get(f"/api/generations/{generation_id}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]["generation"]
+
+    def ended(self, generation_id: str) -> dict[str, Any]:
+        """The generation once it is final."""
+        return until(lambda: self.generation(generation_id), lambda found: found["status"] not in ("queued", "running"))
+
+    def balance(self) -> dict[str, Any]:
+        return self.get("/api/credits").json()["data"]
+
+    def statement(self) -> list[dict[str, Any]]:
+        """All movements, newest first, page by page."""
+        items: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            data = self.get("/api/credits/entries", limit=10, **cursor).json()["data"]
+            items += data["items"]
+            if data["next_cursor"] is None:
+                return items
+            cursor = {"cursor": data["next_cursor"]}
+
+    def assert_books_balance(self) -> None:
+        """Every movement sums to zero and the balance is the sum of the entries."""
+        balance = self.balance()
+        entries = [entry for movement in self.statement() for entry in movement["entries"]]
+        assert sum(entry["amount"] for entry in entries) == 0
+        for account in ("available", "held"):
+            assert balance[account] == sum(entry["amount"] for entry in entries if entry["account"] == account)
+
+
+def until(look: Callable[[], T], enough: Callable[[T], bool], seconds: float = PATIENCE_SECONDS) -> T:
+    """Look again and again until it is enough; fails with the last sight."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if enough(seen):
+            return seen
+        assert time.monotonic() < deadline, f"still not: {seen}"
+        time.sleep(0.1)
+
+
+def at_once(count: int, call: Callable[[int], T]) -> list[T]:
+    """Run `call` in `count` threads."""
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(call, range(count)))

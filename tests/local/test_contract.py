@@ -1,0 +1,127 @@
+"""The contract's habits, from any failure: one envelope, true statuses, nothing of our insides."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from tests.local.conftest import Stack
+
+from tests.local.client import Person
+
+ULID = "01M7XC43T8VQH8B4746A8669M7"
+
+
+@pytest.fixture(scope="module")
+def person(stack: Stack) -> Person:
+    return Person(stack.base_url)
+
+
+def assert_error(answer: httpx.Response, status: int, code: str) -> None:
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert set(body) == {"success", "error", "message", "details", "request_id", "retryable"}
+    assert (body["success"], body["error"]) == (False, code)
+    assert body["request_id"]
+    assert body["message"]
+    assert answer.headers["x-request-id"] == body["request_id"]
+    assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "code"),
+    [
+        (b"{", "application/json", 400, "BAD_REQUEST"),
+        (b"\xff\xfe", "application/json", 400, "BAD_REQUEST"),
+        (b"[]", "application/json", 422, "VALIDATION_FAILED"),
+        (b"", "application/json", 422, "VALIDATION_FAILED"),
+        (b"{}", "application/json", 422, "VALIDATION_FAILED"),
+        (b'{"prompt": "x", "surprise": 1}', "application/json", 422, "VALIDATION_FAILED"),
+        (b'{"prompt": "x", "parameters": {"width": -5}}', "application/json", 422, "VALIDATION_FAILED"),
+        (b'{"prompt": "x", "parameters": {"n": 99999999999999999999}}', "application/json", 422, "VALIDATION_FAILED"),
+        (b'{"prompt": "x", "model": "nobody/nothing"}', "application/json", 422, "VALIDATION_FAILED"),
+        (b'{"prompt": "x"}', "text/plain", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (b"prompt=x", "application/x-www-form-urlencoded", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        (b'{"prompt": "' + b"x" * 300_000 + b'"}', "application/json", 413, "PAYLOAD_TOO_LARGE"),
+    ],
+)
+def test_a_bad_body_gets_a_clear_error_and_changes_nothing(
+    person: Person, body: bytes, content_type: str, status: int, code: str
+) -> None:
+    before = person.balance()
+    answer = person.http.post("/api/generate/image", content=body, headers={"Content-Type": content_type})
+    assert_error(answer, status, code)
+    assert person.balance() == before
+
+
+def test_a_validation_error_names_the_field_by_its_path(person: Person) -> None:
+    answer = person.http.post("/api/generate/image", json={"prompt": "x", "parameters": {"width": "wide"}})
+    assert [field["path"] for field in answer.json()["details"]["fields"]] == ["parameters.width"]
+    too_large = person.generate(width=4000)
+    assert [field["path"] for field in too_large.json()["details"]["fields"]] == ["parameters.width"]
+
+
+@pytest.mark.parametrize("path", ["/api/nothing", "/api", "/v1/models", "/api/generations/x/y/z", "/api/auth/nothing"])
+def test_an_unknown_route_is_not_found(person: Person, path: str) -> None:
+    assert_error(person.get(path), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("DELETE", "/api/generate/image"), ("PUT", "/api/credits"), ("POST", "/api/assets"), ("GET", "/api/auth/login")],
+)
+def test_a_wrong_method_is_told_which_are_right(person: Person, method: str, path: str) -> None:
+    answer = person.http.request(method, path)
+    assert_error(answer, 405, "METHOD_NOT_ALLOWED")
+    assert answer.headers["allow"]
+
+
+@pytest.mark.parametrize("header", [None, "none", "Bearer", "Bearer nonsense", "Basic dTpw", "Bearer a.b.c"])
+@pytest.mark.parametrize("path", ["/api/credits", "/api/generations", "/api/assets", "/api/auth/me"])
+def test_without_a_good_token_nothing_is_shown(stack: Stack, path: str, header: str | None) -> None:
+    answer = httpx.get(stack.base_url + path, headers={"Authorization": header} if header else {})
+    assert_error(answer, 401, "UNAUTHENTICATED")
+
+
+def test_a_foreign_id_answers_as_a_missing_one_in_every_route(stack: Stack, person: Person) -> None:
+    stranger = Person(stack.base_url)
+    made = person.generate(wait=25).json()["data"]["generation"]
+    routes = [
+        ("GET", "/api/generations/{}", made["id"]),
+        ("GET", "/api/generations/{}/recipe", made["id"]),
+        ("POST", "/api/generations/{}/cancel", made["id"]),
+        ("POST", "/api/generations/{}/retry", made["id"]),
+        ("GET", "/api/credits/generations/{}", made["id"]),
+        ("GET", "/api/user/credits/generations/{}", made["id"]),
+        ("GET", "/api/assets/{}", made["assets"][0]["id"]),
+    ]
+    for method, path, real in routes:
+        foreign = stranger.http.request(method, path.format(real))
+        missing = stranger.http.request(method, path.format(f"{real[:4]}{ULID}"))
+        malformed = stranger.http.request(method, path.format("wallet"))
+        assert_error(foreign, 404, "NOT_FOUND")
+        bodies = [{**answer.json(), "request_id": ""} for answer in (foreign, missing, malformed)]
+        assert bodies[0] == bodies[1] == bodies[2], path
+    for path in ("/api/credits", "/api/generations", "/api/assets"):
+        foreign = stranger.http.get(path, headers={"Atelier-Workspace": person.workspace_id})
+        assert_error(foreign, 404, "NOT_FOUND")
+    assert stranger.get("/api/generations").json()["data"]["items"] == []
+
+
+def test_a_cursor_that_is_none_of_ours_is_a_validation_error(person: Person) -> None:
+    for path in ("/api/generations", "/api/assets", "/api/credits/entries"):
+        for cursor in ("nonsense", "d2FsbGV0", "é"):
+            assert_error(person.get(path, cursor=cursor), 422, "VALIDATION_FAILED")
+    assert_error(person.get("/api/generations", limit=0), 422, "VALIDATION_FAILED")
+
+
+def test_health_status_and_the_apis_own_description_are_public(stack: Stack) -> None:
+    assert httpx.get(f"{stack.base_url}/healthz").json() == {"status": "ok"}
+    status = httpx.get(f"{stack.base_url}/api/status").json()["data"]
+    assert status["services"]["store"] == "ok"
+    assert {"id": "local", "enabled": True} in status["providers"]
+    document = httpx.get(f"{stack.base_url}/api/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert {"/api/generate/image", "/api/credits", "/api/auth/signup"} <= set(document["paths"])
+    page = httpx.get(f"{stack.base_url}/")
+    assert page.status_code == 200
+    assert "text/html" in page.headers["content-type"]

@@ -1,0 +1,120 @@
+"""An asynchronous provider that misbehaves, seen from outside: whatever it does, the books balance and one picture costs
+one price. The stand-in speaks Replicate's documented API; words in [[…]] make it misbehave."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import httpx
+import pytest
+from tests.local.conftest import Stack
+
+from tests.local.client import Person, at_once, until
+
+MODEL = "replicate/sdxl"
+SIZE = {"width": 512, "height": 512}
+
+
+def start(person: Person, prompt: str) -> str:
+    answer = person.generate(prompt, model=MODEL, **SIZE)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["data"]["generation"]["id"]
+
+
+def predictions(stack: Stack, word: str) -> list[dict[str, Any]]:
+    """The creations that the stand-in was sent with this word in their prompt."""
+    calls = httpx.get(f"{stack.standin_url}/_standin/calls").json()
+    calls = calls["calls"] if isinstance(calls, dict) else calls
+    return [
+        call for call in calls if call["method"] == "POST" and word in str((call.get("body") or {}).get("input", {}))
+    ]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    ["", "webhook:lost", "webhook:twice", "webhook:early", "webhook:late=3", "webhook:forged", "webhook:stale"],
+)
+def test_whatever_becomes_of_the_webhook_the_picture_comes_once(stack: Stack, trouble: str) -> None:
+    person = Person(stack.base_url)
+    generation_id = start(person, f"a lake [[{trouble}]]" if trouble else "a lake")
+    ended = person.ended(generation_id)
+    assert (ended["status"], ended["provider"], len(ended["assets"])) == ("succeeded", "replicate", 1)
+    assert (ended["cost_source"], ended["cost_microusd"] > 0) == ("usage", True)
+    assert person.http.get(ended["assets"][0]["url"]).status_code == 200
+    assert Counter(movement["kind"] for movement in person.statement()) == {"grant": 1, "hold": 1, "settled": 1}
+    person.assert_books_balance()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "error_class"),
+    [
+        ("run:fail", "transient"),
+        ("run:nsfw", "moderated"),
+        ("create:422", "invalid_input"),
+        ("create:402", "provider_billing"),
+        ("create:429", "rate_limited"),
+        ("output:gone", None),
+        ("output:text", None),
+        ("output:svg", None),
+        ("output:redirect", None),
+        ("output:private", None),
+        ("output:none", None),
+    ],
+)
+def test_a_providers_failure_returns_the_credits(stack: Stack, trouble: str, error_class: str | None) -> None:
+    person = Person(stack.base_url)
+    ended = person.ended(start(person, f"a lake [[{trouble}]]"))
+    assert (ended["status"], ended["credits_charged"], ended["assets"]) == ("failed", 0, [])
+    assert ended["error"]["code"] == "PROVIDER_FAILED"
+    if error_class:
+        assert ended["error"]["error_class"] == error_class
+    assert "169.254" not in str(ended)
+    balance = person.balance()
+    assert (balance["available"], balance["held"]) == (50, 0)
+    person.assert_books_balance()
+
+
+def test_a_submission_whose_answer_was_lost_is_found_and_never_sent_again(stack: Stack) -> None:
+    person = Person(stack.base_url)
+    ended = person.ended(start(person, "the lost answer of a lake [[create:lost]] [[webhook:lost]]"))
+    assert ended["status"] == "succeeded"
+    assert len(predictions(stack, "the lost answer of a lake")) == 1
+    person.assert_books_balance()
+
+
+def test_cancelling_while_it_runs_stops_the_provider_and_costs_at_most_the_price(stack: Stack) -> None:
+    person = Person(stack.base_url)
+    generation_id = start(person, "a slow lake [[run:slow=30]]")
+    until(lambda: person.generation(generation_id), lambda found: found["status"] == "running")
+    asked = person.http.post(f"/api/generations/{generation_id}/cancel")
+    assert asked.status_code == 202
+    assert asked.json()["data"]["generation"]["cancel_requested"] is True
+    ended = person.ended(generation_id)
+    assert ended["status"] == "cancelled"
+    assert ended["credits_charged"] <= ended["credits_held"]
+    assert person.balance()["held"] == 0
+    person.assert_books_balance()
+
+
+def test_a_webhook_path_or_signature_that_is_not_ours_is_refused(stack: Stack) -> None:
+    person = Person(stack.base_url)
+    person.ended(start(person, "a quiet lake [[webhook:lost]]"))
+    [call] = predictions(stack, "a quiet lake")
+    path = httpx.URL(call["body"]["webhook"]).path
+    headers = {"webhook-id": "m", "webhook-timestamp": "1700000000", "webhook-signature": "v1,AAAA"}
+    body = b'{"id": "x", "status": "succeeded", "output": ["https://evil.test/x.png"]}'
+    forged = httpx.post(stack.base_url + path, content=body, headers=headers)
+    assert (forged.status_code, forged.json()["error"]) == (400, "BAD_REQUEST")
+    misdirected = httpx.post(stack.base_url + path[:-4] + "0000", content=body, headers=headers)
+    assert misdirected.status_code == 404
+
+
+def test_ten_at_once_with_webhooks_doubled_are_ten_pictures(stack: Stack) -> None:
+    person = Person(stack.base_url)
+    ids = at_once(10, lambda number: start(person, f"lake {number} [[webhook:twice]]"))
+    ended = [person.ended(generation_id) for generation_id in ids]
+    assert Counter(each["status"] for each in ended) == {"succeeded": 10}
+    kinds = Counter(movement["kind"] for movement in person.statement())
+    assert kinds == {"grant": 1, "hold": 10, "settled": 10}
+    person.assert_books_balance()
