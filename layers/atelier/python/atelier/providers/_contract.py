@@ -107,7 +107,10 @@ Progress = Pending | Done | Failed | Cancelled | Unknown
 
 
 class CancelResult(StrEnum):
+    """`pending`: asked, and not confirmed yet or not answered at all: the next poll tells."""
+
     CANCELLED = "cancelled"
+    PENDING = "pending"
     TOO_LATE = "too_late"
     UNSUPPORTED = "unsupported"
 
@@ -126,14 +129,19 @@ class WebhookInvalid(Exception):
 
 
 class Provider(Protocol):
-    """One provider. Methods never raise for an expected failure; SDK imports happen inside them."""
+    """One provider. Methods never raise for an expected failure; SDK imports happen inside them.
+
+    `resend_safe`: sending the same job twice is harmless and free, so a crash in the middle needs no reconciliation."""
+
+    @property
+    def resend_safe(self) -> bool: ...
 
     def submit(self, job: Job) -> Submitted:
         """Send the job once. Never retries after bytes were sent."""
         ...
 
     def poll(self, reference: str, job: Job) -> Progress:
-        """Ask how a submitted job stands."""
+        """Ask how a submitted job stands. Unknown means that this question got no answer: ask again later."""
         ...
 
     def cancel(self, reference: str) -> CancelResult:
@@ -141,11 +149,15 @@ class Provider(Protocol):
         ...
 
     def find(self, job: Job) -> str | None:
-        """The reference of a job whose submission's answer was lost, or None when it can't be found."""
+        """The reference of a job whose submission's answer was lost. None when it can't be found, which does not prove
+        that it never was."""
         ...
 
-    def parse_webhook(self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None) -> WebhookEvent:
+    def parse_webhook(
+        self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None
+    ) -> WebhookEvent:
         """Verify the raw bytes (header names lower-case) and read them; raises WebhookInvalid.
 
-        `job` is absent when only verification matters (before the webhook is stored)."""
+        `job` is absent when only verification matters (before the webhook is stored); with it, a webhook that is of
+        another job is invalid too."""
         ...

@@ -1,0 +1,47 @@
+"""Signatures by Standard Webhooks 1.0 (https://www.standardwebhooks.com), which several providers use."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from atelier.providers._contract import WebhookInvalid
+
+TOLERANCE_SECONDS = 300
+
+
+def verified_id(secret: str, headers: Mapping[str, str], body: bytes, now_seconds: int) -> str:
+    """The webhook's own id, once one of its signatures over the raw body is right and its time is within five minutes
+    of ours, before or after. secret: `whsec_` and base64. Header names lower-case. Raises WebhookInvalid."""
+    event_id, sent_at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    signatures = headers.get("webhook-signature", "")
+    if not (event_id and sent_at and signatures):
+        raise WebhookInvalid("a webhook header is missing")
+    if not (sent_at.isascii() and sent_at.isdigit() and len(sent_at) < 12):
+        raise WebhookInvalid("the timestamp is no number")
+    if abs(now_seconds - int(sent_at)) > TOLERANCE_SECONDS:
+        raise WebhookInvalid("the timestamp is too far from now")
+    expected = hmac.new(_key(secret), f"{event_id}.{sent_at}.".encode() + body, hashlib.sha256).digest()
+    for signature in signatures.split(" "):
+        version, _, text = signature.partition(",")
+        if version == "v1" and hmac.compare_digest(_decoded(text), expected):
+            return event_id
+    raise WebhookInvalid("no signature is right")
+
+
+def _key(secret: str) -> bytes:
+    key = _decoded(secret.removeprefix("whsec_"))
+    # An empty key would make a signature that anybody can compute.
+    if len(key) < 16:
+        raise WebhookInvalid("no usable signing secret is configured")
+    return key
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""

@@ -1,0 +1,374 @@
+"""Replicate: predictions with a webhook, a deadline, and polling as the second path.
+
+Facts from Replicate's HTTP reference that shape this file: there is no idempotency key, so a creation is sent once
+and a lost answer is looked for in the list; status 200 may carry `failed`; `aborted` (deadline before the start) is
+free and `canceled` is not; results are kept for an hour; a webhook's body is the prediction as GET shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
+
+from atelier.clock import rfc3339
+from atelier.ids import created_at
+from atelier.providers._contract import (
+    Accepted,
+    Cancelled,
+    CancelResult,
+    Done,
+    ErrorClass,
+    Failed,
+    Job,
+    Output,
+    Pending,
+    Progress,
+    Submitted,
+    Unknown,
+    WebhookEvent,
+    WebhookInvalid,
+)
+from atelier.providers._standard_webhooks import verified_id
+
+if TYPE_CHECKING:
+    import httpx
+    from replicate.client import Client
+
+Prediction = dict[str, Any]
+
+CONNECT_SECONDS_MAX = 5.0
+RETRY_AFTER_SECONDS_MAX = 3600
+OUTPUTS_MAX = 16
+# Where a lost creation is looked for: from a little before the attempt was written (clocks differ) to well after.
+FIND_BEFORE, FIND_AFTER, FIND_PAGES_MAX = timedelta(minutes=1), timedelta(minutes=10), 5
+
+REFUSALS = {
+    401: ErrorClass.AUTH,
+    402: ErrorClass.PROVIDER_BILLING,
+    403: ErrorClass.AUTH,
+    404: ErrorClass.MODEL_GONE,
+    410: ErrorClass.MODEL_GONE,
+    429: ErrorClass.RATE_LIMITED,
+}
+# The service, or the network before it, says that it did not take the request. Any other 5xx may come after it did.
+NOT_TAKEN = frozenset({503, 521, 522, 523})
+
+# What failed predictions say of themselves, and what that means; the first match counts.
+FAILURES: tuple[tuple[re.Pattern[str], ErrorClass], ...] = (
+    (re.compile(r"nsfw|sensitive|safety|moderat|\bE005\b", re.IGNORECASE), ErrorClass.MODERATED_BILLED),
+    (re.compile(r"timed? ?out|deadline", re.IGNORECASE), ErrorClass.TIMEOUT_STARTED),
+    (re.compile(r"out of memory|capacity|queue is full|high demand", re.IGNORECASE), ErrorClass.CAPACITY),
+)
+
+# Our words for the caller: a provider's own may speak of our account, or tell them to buy its credit.
+MESSAGES = {
+    ErrorClass.INVALID_INPUT: "The provider refused these parameters.",
+    ErrorClass.MODERATED: "The provider's safety check refused this. Try another prompt.",
+    ErrorClass.MODERATED_BILLED: "The provider's safety check refused the result. Try another prompt.",
+    ErrorClass.AUTH: "The provider does not accept this deployment's key.",
+    ErrorClass.PROVIDER_BILLING: "The provider does not accept work from this deployment now.",
+    ErrorClass.RATE_LIMITED: "The provider is taking no more requests for a moment.",
+    ErrorClass.CAPACITY: "The provider has no capacity for this now.",
+    ErrorClass.TRANSIENT: "The provider could not make this.",
+    ErrorClass.MODEL_GONE: "The provider no longer offers this model.",
+    ErrorClass.TIMEOUT_UNSTARTED: "The provider did not begin in time.",
+    ErrorClass.TIMEOUT_STARTED: "The provider did not finish in time.",
+    ErrorClass.UNKNOWN_OUTCOME: "The provider lost track of this.",
+}
+
+
+class Replicate:
+    """Models by catalogue entry; its `settings`: `version` (64 hex digits), `names` (our field → the model's) and
+    `input` (what the model is given besides)."""
+
+    resend_safe = False
+
+    def __init__(
+        self,
+        *,
+        api_token: str,
+        webhook_secret: str,
+        base_url: str = "https://api.replicate.com",
+        answer_seconds_max: float = 20.0,
+    ) -> None:
+        self._api_token = api_token
+        self._webhook_secret = webhook_secret
+        self._base_url = base_url
+        self._answer_seconds_max = answer_seconds_max
+        self._connections: httpx.BaseTransport | None = None
+
+    def submit(self, job: Job) -> Submitted:
+        order: dict[str, Any] = {"version": job.settings["version"], "input": _input(job)}
+        if job.webhook_url:
+            order |= {"webhook": job.webhook_url, "webhook_events_filter": ["completed"]}
+        try:
+            prediction = self._ask(lambda api: api.predictions.create(**order), job.run_seconds_max)
+        except _Refused as refusal:
+            if refusal.status >= 500 and refusal.status not in NOT_TAKEN:
+                return Unknown(f"the creation was answered with {refusal.status}")
+            return refusal.failure()
+        except _NotSent:
+            return _failed(ErrorClass.TRANSIENT)
+        except _NoAnswer as error:
+            return Unknown(f"the creation was not answered: {error}")
+        reference = _reference(prediction)
+        return Accepted(reference) if reference else Unknown("the creation was answered without an id")
+
+    def poll(self, reference: str, job: Job) -> Progress:
+        try:
+            return _progress(self._ask(lambda api: api.predictions.get(reference)))
+        except _Refused as refusal:
+            if refusal.status in (404, 410):
+                return _failed(ErrorClass.UNKNOWN_OUTCOME)
+            return Unknown(f"the poll was answered with {refusal.status}")
+        except (_NotSent, _NoAnswer) as error:
+            return Unknown(f"the poll was not answered: {error}")
+
+    def cancel(self, reference: str) -> CancelResult:
+        try:
+            prediction = self._ask(lambda api: api.predictions.cancel(reference))
+        except _Refused as refusal:
+            return CancelResult.TOO_LATE if refusal.status in (404, 410) else CancelResult.PENDING
+        except (_NotSent, _NoAnswer):
+            return CancelResult.PENDING
+        match _progress(prediction):
+            case Cancelled() | Failed(error_class=ErrorClass.TIMEOUT_UNSTARTED):
+                return CancelResult.CANCELLED
+            case Done() | Failed():
+                return CancelResult.TOO_LATE
+            case Pending() | Unknown():
+                return CancelResult.PENDING
+
+    def find(self, job: Job) -> str | None:
+        """Among the predictions created around the attempt: the one with our webhook's URL, which names the attempt.
+        Replicate's reference does not promise that a listed prediction shows its webhook; where it does not, version
+        and input must be equal, and two equal ones are nobody's."""
+        begun = created_at(job.attempt_id)
+        window = {"created_after": rfc3339(begun - FIND_BEFORE), "created_before": rfc3339(begun + FIND_AFTER)}
+        page_url: str | None = f"/v1/predictions?{urlencode(window)}"
+        alike: list[str] = []
+        for _ in range(FIND_PAGES_MAX):
+            if page_url is None:
+                break
+            try:
+                page = self._ask(lambda api, url=page_url: api.predictions.list(url))
+            except (_Refused, _NotSent, _NoAnswer):
+                return None
+            for prediction in cast("list[Prediction]", page.get("results") or []):
+                reference = _reference(prediction)
+                if reference and job.webhook_url and prediction.get("webhook") == job.webhook_url:
+                    return reference
+                same = prediction.get("version") == job.settings["version"] and prediction.get("input") == _input(job)
+                if reference and same and "webhook" not in prediction:
+                    alike.append(reference)
+            page_url = self._own(page.get("next"))
+        return alike[0] if len(alike) == 1 and page_url is None else None
+
+    def parse_webhook(
+        self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None
+    ) -> WebhookEvent:
+        event_id = verified_id(self._webhook_secret, headers, body, now_seconds)
+        try:
+            prediction: Any = json.loads(body)
+        except ValueError as error:
+            raise WebhookInvalid("the body is no JSON") from error
+        reference = _reference(prediction)
+        if reference is None:
+            raise WebhookInvalid("the body is no prediction")
+        if job is not None:
+            _check_same(job, prediction)
+        return WebhookEvent(event_id, reference, _progress(prediction))
+
+    def _own(self, url: object) -> str | None:
+        # Our token goes with the request, so only to where it belongs.
+        return url if isinstance(url, str) and url.startswith(f"{self._base_url.rstrip('/')}/") else None
+
+    def _ask(self, question: Callable[[Client], object], cancel_after_seconds: int | None = None) -> dict[str, Any]:
+        """One call through the SDK; returns the JSON as it came. Raises _Refused, _NotSent or _NoAnswer.
+
+        The answer is taken from the wire: the SDK's own model knows no `aborted` and refuses such predictions."""
+        import httpx
+        from replicate.client import Client
+
+        if self._connections is None:
+            self._connections = httpx.HTTPTransport()
+        wire = _Wire(self._connections, self._answer_seconds_max, cancel_after_seconds)
+        # The SDK wants a transport by type and uses one method of it.
+        client = Client(self._api_token, base_url=self._base_url, transport=cast("httpx.BaseTransport", wire))
+        with suppress(ValueError, KeyError, TypeError):
+            # The SDK may fail to read the answer; whether we can is decided below.
+            question(client)
+        if wire.answer is None:
+            raise _NoAnswer("the answer is not what it should be")
+        return wire.answer
+
+
+class _Refused(Exception):
+    """An answer of 300 or more."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+        self.headers = headers
+        try:
+            problem = json.loads(body)
+        except ValueError:
+            problem = {}
+        self.problem: dict[str, Any] = problem if isinstance(problem, dict) else {}
+
+    def failure(self) -> Failed:
+        """The refusal as an outcome; only for answers that say that nothing was begun."""
+        text = f"{self.problem.get('title')} {self.problem.get('detail')}"
+        error_class = REFUSALS.get(self.status)
+        if error_class is None:
+            error_class = ErrorClass.INVALID_INPUT if 400 <= self.status < 500 else ErrorClass.TRANSIENT
+        if "invalid version" in text.lower():
+            error_class = ErrorClass.MODEL_GONE
+        elif "spend limit" in text.lower():
+            error_class = ErrorClass.PROVIDER_BILLING
+        failed = _failed(error_class)
+        if error_class is ErrorClass.RATE_LIMITED:
+            return Failed(error_class, failed.message, retry_after_seconds=self._retry_after_seconds())
+        return failed
+
+    def _retry_after_seconds(self) -> int | None:
+        # Its documented hint is in the text; the number beside it and the usual header are seen as well.
+        hints = [
+            self.headers.get("retry-after", ""),
+            str(self.problem.get("retry_after", "")),
+            *re.findall(r"(?:resets|available) in ~?(\d+(?:\.\d+)?) ?s", str(self.problem.get("detail"))),
+        ]
+        for hint in hints:
+            if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", hint):
+                return min(max(math.ceil(float(hint)), 1), RETRY_AFTER_SECONDS_MAX)
+        return None
+
+
+class _NotSent(Exception):
+    """No connection: nothing can have been begun."""
+
+
+class _NoAnswer(Exception):
+    """Something was sent, and no usable answer came."""
+
+
+class _Wire:
+    """A transport below the SDK's. It puts back the time-out that the SDK takes away from creations, adds the deadline
+    header that it cannot send, keeps the answer, and raises on refusals: so they keep their headers, and the SDK does
+    not sleep and repeat."""
+
+    def __init__(
+        self, connections: httpx.BaseTransport, answer_seconds_max: float, cancel_after_seconds: int | None
+    ) -> None:
+        self._connections = connections
+        self._answer_seconds_max = answer_seconds_max
+        self._cancel_after_seconds = cancel_after_seconds
+        self.answer: dict[str, Any] | None = None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        import httpx
+
+        request.extensions["timeout"] = httpx.Timeout(self._answer_seconds_max, connect=CONNECT_SECONDS_MAX).as_dict()
+        if self._cancel_after_seconds is not None:
+            request.headers["Cancel-After"] = f"{self._cancel_after_seconds}s"
+        try:
+            response = self._connections.handle_request(request)
+            body = response.read()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            raise _NotSent(type(error).__name__) from error
+        except httpx.TransportError as error:
+            raise _NoAnswer(type(error).__name__) from error
+        if response.status_code >= 300:
+            raise _Refused(response.status_code, response.headers, body)
+        answer: Any = json.loads(body)
+        self.answer = answer if isinstance(answer, dict) else None
+        return response
+
+    def close(self) -> None:
+        """The connections are the adapter's and stay open for its next call."""
+
+
+def _input(job: Job) -> dict[str, Any]:
+    names = cast("dict[str, str]", job.settings["names"])
+    ours = {"prompt": job.prompt, "negative_prompt": job.negative_prompt, **job.parameters}
+    named = {names[field]: value for field, value in ours.items() if field in names and value is not None}
+    return {**job.settings.get("input", {}), **named}
+
+
+def _check_same(job: Job, prediction: Prediction) -> None:
+    """A genuine webhook may be sent to another job's address: then its input is another's."""
+    shown = prediction.get("input")
+    if isinstance(shown, dict):
+        sent = _input(job)
+        if any(sent.get(name, value) != value for name, value in cast("dict[str, Any]", shown).items()):
+            raise WebhookInvalid("the prediction is another job's")
+
+
+def _reference(prediction: Any) -> str | None:
+    reference: Any = cast("Prediction", prediction).get("id") if isinstance(prediction, dict) else None
+    return reference if isinstance(reference, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", reference) else None
+
+
+def _progress(prediction: Prediction) -> Progress:
+    usage = _usage(prediction)
+    match prediction.get("status"):
+        case "starting" | "processing":
+            return Pending(_percentage(prediction.get("logs")))
+        case "succeeded":
+            outputs = _outputs(prediction.get("output"))
+            return Done(outputs, usage) if outputs else _failed(ErrorClass.TRANSIENT, usage)
+        case "failed":
+            return _failed(_failure_class(str(prediction.get("error")), usage), usage)
+        case "canceled":
+            overdue = _after_deadline(prediction)
+            return _failed(ErrorClass.TIMEOUT_STARTED, usage) if overdue else Cancelled(usage)
+        case "aborted":
+            return _failed(ErrorClass.TIMEOUT_UNSTARTED)
+        case status:
+            return Unknown(f"status {str(status)[:40]}")
+
+
+def _failed(error_class: ErrorClass, usage: dict[str, int] | None = None) -> Failed:
+    return Failed(error_class, MESSAGES[error_class], usage=usage or {})
+
+
+def _failure_class(error: str, usage: dict[str, int]) -> ErrorClass:
+    for pattern, error_class in FAILURES:
+        if pattern.search(error):
+            unbilled = error_class is ErrorClass.MODERATED_BILLED and not usage
+            return ErrorClass.MODERATED if unbilled else error_class
+    return ErrorClass.TRANSIENT
+
+
+def _usage(prediction: Prediction) -> dict[str, int]:
+    metrics = prediction.get("metrics")
+    seconds: Any = cast("dict[str, Any]", metrics).get("predict_time") if isinstance(metrics, dict) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 10**6:
+        return {}
+    return {"predict_milliseconds": math.ceil(round(seconds * 1000, 3))}
+
+
+def _outputs(output: Any) -> tuple[Output, ...]:
+    """A model's output is one URL or a list of them."""
+    urls = cast("list[Any]", output) if isinstance(output, list) else [output]
+    return tuple(Output(url=url) for url in urls[:OUTPUTS_MAX] if isinstance(url, str) and url)
+
+
+def _percentage(logs: Any) -> int:
+    """The last progress bar in the logs, as models print it: ` 40%|████      | 20/50`."""
+    found = re.findall(r"(\d{1,3})%\|", logs[-2000:]) if isinstance(logs, str) else []
+    return min(int(found[-1]), 99) if found else 0
+
+
+def _after_deadline(prediction: Prediction) -> bool:
+    try:
+        completed, deadline = (datetime.fromisoformat(prediction[name]) for name in ("completed_at", "deadline"))
+        return completed >= deadline
+    except (KeyError, TypeError, ValueError):
+        return False

@@ -1,0 +1,57 @@
+"""A small HTTP server that keeps what is posted to it: the webhook's receiving end in tests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class Receiver:
+    """`statuses`: what the next posts are answered with; 200 when they are used up."""
+
+    url: str
+    posts: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list[tuple[str, dict[str, str], bytes]])
+    statuses: list[int] = field(default_factory=list[int])
+    arrived: threading.Condition = field(default_factory=threading.Condition)
+
+    def wait_for(self, count: int, seconds_max: float = 10) -> list[tuple[str, dict[str, str], bytes]]:
+        """The posts so far, at least `count`: (path, headers with lower-case names, body)."""
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(self.posts) >= count, seconds_max), f"{len(self.posts)} came"
+            return list(self.posts)
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """A receiver on a free loopback port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            with receiver.arrived:
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                receiver.posts.append((self.path, headers, body))
+                status = receiver.statuses.pop(0) if receiver.statuses else 200
+                receiver.arrived.notify_all()
+            self.send_response(status)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: the posts are kept."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    receiver = Receiver(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
