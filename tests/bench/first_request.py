@@ -1,6 +1,6 @@
-"""Run by itself in a fresh process: import a function's app.py, serve one request, say how long it took and how big it is.
+"""Run by itself in a fresh process: import a function's app.py, serve one request, tell time and memory.
 
-Usage: python first_request.py <app.py or -> <event.json or -> <directories for the import path, separated by os.pathsep>
+Usage: python first_request.py <app.py, or - for nothing> <event.json> <directories of the import path>
 """
 
 import time
@@ -34,12 +34,12 @@ def resident_mebibytes() -> float:
 def main() -> None:
     app, event, path = sys.argv[1:4]
     status = 0
-    request = json.loads(sys.stdin.read() if event == "-" else open(event).read()) if app != "-" else {}
     if app != "-":
-        sys.path[:0] = [os.path.dirname(app), *path.split(os.pathsep)]
+        sys.path[:0] = [os.path.dirname(app), *filter(None, path.split(os.pathsep))]
         import app as function
 
-        status = function.handler(request, Context())["statusCode"]
+        with open(event) as request:
+            status = function.handler(json.load(request), Context())["statusCode"]
     elapsed = (time.perf_counter() - started) * 1000
     print(json.dumps({"milliseconds": elapsed, "mebibytes": resident_mebibytes(), "status": status}))
 

@@ -48,7 +48,7 @@ class Result:
 def in_turn(
     sides: Mapping[str, tuple[Sequence[str], Mapping[str, str]]], processes: int = PROCESSES
 ) -> dict[str, dict[str, float]]:
-    """The medians, by side, of what `processes` fresh children print as their last line (a flat JSON object of numbers).
+    """The medians, by side, of what `processes` fresh children print as their last line (a flat JSON object).
 
     sides: name → (arguments of this Python, environment beside the inherited one). The sides take turns, so that a slow
     moment of the machine meets them all; one round before goes uncounted and leaves caches and bytecode behind."""
@@ -58,9 +58,7 @@ def in_turn(
             printed = child(arguments, environment)
             if round_number:
                 found[name].append(printed)
-    return {
-        name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in found.items()
-    }
+    return {name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in found.items()}
 
 
 def child(arguments: Sequence[str], environment: Mapping[str, str] = {}) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Row 11: from a provider's 1024² PNG to what is delivered, with thumbnail, watermark and provenance.
 
-Run by itself (`python media_path.py ours|naive <picture>`) it does one side in this process: imports, one pass uncounted
-for what a warm function has at hand, then the median of several.
+Run by itself (`python media_path.py ours|naive <picture>`) it does one side in this process: imports, one pass
+uncounted for what a warm function has at hand, then the median of several.
 """
 
 from __future__ import annotations

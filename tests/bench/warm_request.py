@@ -1,8 +1,8 @@
 """Row 3: one warm request, everything it asks of the world in memory: what our own code and its libraries cost.
 
 Run by itself (`python warm_request.py ours|typical`) it serves the same balance many times in this process. Ours is the
-deployed `functions/api/credits/app.py` with its routes, its gate, its limiter and its use case; only the composition root
-hands it a wallet in memory instead of the table.
+deployed `functions/api/credits/app.py` with its routes, its gate, its limiter and its use case; only the composition
+root hands it a wallet in memory instead of the table.
 """
 
 from __future__ import annotations
@@ -67,7 +67,10 @@ def ours() -> Callable[[], dict[str, Any]]:
     admission.gate, admission.limiter = lambda: gate, lambda: limiter  # pyright: ignore
     ledger.wallets = Wallets  # pyright: ignore
     ledger.refreshed = lambda workspace_id, now: refresh.refreshed(  # pyright: ignore
-        workspace_id, wallets=Wallets(), daily_credits=lambda _: 50, now=now  # pyright: ignore
+        workspace_id,
+        wallets=Wallets(),
+        daily_credits=lambda _: 50,
+        now=now,  # pyright: ignore
     )
     composed(admission, ledger)
     claims = {"user_id": user, "workspace_id": workspace, "session_id": new_id("ses", now), "expires_at": 2**40}

@@ -1,0 +1,94 @@
+"""`make bench`: measure every row of performance.md that exists, print the table, write .bench/results.json.
+
+Usage: python -m tests.bench [--rows 1,3,12]. Figures are ratios within one run; nothing here fails a build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.bench.measure import ROOT, NotRun, Result
+
+ALONE = {3: "warm_request", 11: "media_path", 12: "packages"}
+ON_THE_STACK = (1, 2, 4, 5, 6, 7, 13)
+RESULTS = ROOT / ".bench/results.json"
+
+
+def main() -> int:
+    """Measure what was asked for; 0 unless a row could not be measured."""
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--rows", default="", help="comma separated numbers; all of them when empty")
+    wanted = {int(row) for row in parser.parse_args().rows.split(",") if row} or {*ALONE, *ON_THE_STACK}
+    results: list[Result] = []
+    missing: dict[str, str] = {}
+    for name, measure in measures(wanted):
+        print(f"measuring {name} …", flush=True)
+        try:
+            results += measure()
+        except NotRun as reason:
+            missing[name] = f"not run: {reason}"
+        except Exception as error:
+            missing[name] = f"failed: {type(error).__name__}: {error}"
+    results = sorted((result for result in results if result.row in wanted), key=lambda result: result.row)
+    print("\n" + table(results))
+    for name, reason in missing.items():
+        print(f"{name}: {reason}")
+    write(results, missing)
+    return 1 if missing else 0
+
+
+def measures(wanted: set[int]) -> Iterable[tuple[str, Callable[[], list[Result]]]]:
+    """What to do, in order, for the wanted rows: each by name."""
+    from importlib import import_module
+
+    for row, module in ALONE.items():
+        if row in wanted:
+            yield module.replace("_", " "), import_module(f"tests.bench.{module}").rows
+    if not wanted & {*ON_THE_STACK}:
+        return
+    from tests.bench import cold_start, generation_cost, readiness, stack, submit_latency
+
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        # The latency first, on untouched functions; cold starts last, since they pause the streams.
+        with stack.running(data) as running:
+            running.set_environment(**stack.WITHOUT_LIMITS)
+            if 7 in wanted:
+                yield "submission latency", lambda: submit_latency.rows(running)
+            if wanted & {4, 5, 6}:
+                yield "the cost of a generation", lambda: generation_cost.rows(running)
+            if wanted & {1, 2}:
+                yield "cold starts", lambda: cold_start.rows(running, Path(folder))
+        if 13 in wanted:
+            yield "readiness", lambda: readiness.rows(data)
+
+
+def table(results: list[Result]) -> str:
+    """The results as aligned text."""
+    lines = [("#", "metric", "ours", "reference", "ratio", "goal", "")]
+    for result in results:
+        ours, reference = (f"{value:.4g} {result.unit}" for value in (result.ours, result.reference))
+        verdict = "met" if result.met else "MISSED"
+        lines.append((str(result.row), result.metric, ours, reference, f"{result.ratio:.2f}", result.goal, verdict))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def write(results: list[Result], missing: dict[str, str]) -> None:
+    """Keep the run for machines."""
+    rows = [asdict(result) | {"ratio": result.ratio, "goal": result.goal, "met": result.met} for result in results]
+    RESULTS.parent.mkdir(exist_ok=True)
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    RESULTS.write_text(json.dumps({"measured_at": at, "rows": rows, "missing": missing}, indent=2) + "\n")
+    print(f"\nwritten to {RESULTS.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

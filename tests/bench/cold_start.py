@@ -1,0 +1,159 @@
+"""Rows 1 and 2: a fresh process imports a function and serves its first request: how long, and how much memory then.
+
+Ours are the API functions as deployed: bytecode beside the source, botocore's data as the runtime layer carries it, the
+environment that the template gives them, and a request of a signed-up account that really reads (or writes) the tables.
+The typical function gets the same: bytecode, a table to read from, one request.
+"""
+
+from __future__ import annotations
+
+import compileall
+import importlib.util
+import json
+import py_compile
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.bench import stack
+from tests.bench.measure import ROOT, Result, in_turn
+from tests.bench.stack import Stack
+
+FIRST_REQUEST = Path(__file__).parent / "first_request.py"
+RATIO_MAX = {"milliseconds": 0.65, "mebibytes": 0.85}
+SMALL = {"kind": "image", "prompt": "a lighthouse", "model": "local/canvas", "parameters": {"width": 64, "height": 64}}
+
+
+def rows(running: Stack, folder: Path) -> list[Result]:
+    """One row for each API function and measure; `folder` takes the staged copies."""
+    token = running.sign_up()
+    # What the submissions start would run beside what is measured.
+    pause_streams(running)
+    sides = {"bare": ([str(FIRST_REQUEST), "-", "-", ""], dict[str, str]())}
+    for name, source, request, environment in functions(running, folder, token):
+        # The typical function takes its libraries as they are installed.
+        path = "" if name == "typical" else str(folder / "layer")
+        sides[name] = ([str(FIRST_REQUEST), str(staged(folder, name, source)), str(request), path], environment)
+    found = in_turn(sides)
+    typical, bare = found.pop("typical"), found.pop("bare")
+    refused = {name: run["status"] for name, run in found.items() if run["status"] >= 400}
+    assert not refused, f"a first request was refused: {refused}"
+    print(f"bare Python: {bare['milliseconds']:.0f} ms, {bare['mebibytes']:.0f} MiB")
+    return [
+        Result(row, f"{what}, {name}", run[key], typical[key], unit, ratio_max=RATIO_MAX[key])
+        for row, what, key, unit in (
+            (1, "cold start", "milliseconds", "ms"),
+            (2, "memory", "mebibytes", "MiB"),
+        )
+        for name, run in found.items()
+    ]
+
+
+def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path, Path, dict[str, str]]]:
+    """(name, source folder, event file, environment) of the API functions and the typical one."""
+    claims = authorized(running, token)
+    account = {"email": "bench1@example.com", "password": stack.PASSWORD}
+    requests: dict[str, tuple[str, str, Any]] = {
+        "auth": ("POST", "/api/auth/login", account),
+        "account": ("GET", "/api/auth/me", None),
+        "credits": ("GET", "/api/credits", None),
+        "generations": ("POST", "/api/generate", SMALL),
+        "library": ("GET", "/api/assets", None),
+        "status": ("GET", "/healthz", None),
+    }
+    served = {path.parent.name for path in (ROOT / "functions/api").glob("*/app.py")}
+    assert served == set(requests), f"an API function without a first request: {served ^ set(requests)}"
+    deployed = running.functions()
+    found: list[tuple[str, Path, Path, dict[str, str]]] = []
+    for name, (method, path, body) in requests.items():
+        configuration = deployed[running.physical(f"Api{name.capitalize()}Function")]
+        environment = configuration["Environment"]["Variables"] | reachable(running)
+        request = written(folder / f"{name}.json", event(method, path, body, claims))
+        found.append((name, ROOT / "functions/api" / name, request, environment))
+    table = {"TYPICAL_TABLE": running.physical("LedgerTable"), **reachable(running)}
+    request = written(folder / "typical.json", event("GET", "/api/credits", None, claims))
+    return [*found, ("typical", Path(__file__).parent / "typical", request, table)]
+
+
+def reachable(running: Stack) -> dict[str, str]:
+    """The environment that leads a function in a child process to the embedded AWS, without limits on its log-ins."""
+    return {
+        "AWS_ENDPOINT_URL": running.aws.endpoint,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "ATELIER_RATE_SIGN_INS_PER_ACCOUNT": "1000000",
+        "ATELIER_RATE_SIGN_INS_PER_ADDRESS": "1000000",
+    }
+
+
+def authorized(running: Stack, token: str) -> Mapping[str, Any]:
+    """What the authorizer makes of a token: the claims that a function is given."""
+    headers = {"authorization": f"Bearer {token}"}
+    question = {"version": "2.0", "type": "REQUEST", "headers": headers, "identitySource": [headers["authorization"]]}
+    answer = running.aws.client("lambda").invoke(
+        FunctionName=running.physical("AuthorizerFunction"), Payload=json.dumps(question | {"requestContext": {}})
+    )
+    return json.loads(answer["Payload"].read())["context"]
+
+
+def event(method: str, path: str, body: Any, claims: Mapping[str, Any]) -> dict[str, Any]:
+    headers = {"content-type": "application/json", "atelier-viewer-address": "203.0.113.7", "host": "localhost"}
+    return {
+        "version": "2.0",
+        "routeKey": f"ANY {path}",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": headers,
+        "requestContext": {
+            "requestId": "bench",
+            "stage": "$default",
+            "http": {"method": method, "path": path, "sourceIp": "203.0.113.7", "protocol": "HTTP/1.1"},
+            "authorizer": {"lambda": claims},
+        },
+        "body": None if body is None else json.dumps(body),
+        "isBase64Encoded": False,
+    }
+
+
+def written(path: Path, content: Any) -> Path:
+    path.write_text(json.dumps(content))
+    return path
+
+
+def staged(folder: Path, name: str, source: Path) -> Path:
+    """A copy of a function with its bytecode; beside it, once, what the layers have of their own."""
+    layer = folder / "layer"
+    if not layer.exists():
+        shutil.copytree(ROOT / "layers/atelier/python", layer, ignore=shutil.ignore_patterns("__pycache__"))
+        trimmed_botocore(layer)
+        compiled(layer)
+    target = folder / "functions" / name
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    compiled(target)
+    return target / "app.py"
+
+
+def trimmed_botocore(layer: Path) -> None:
+    import botocore
+
+    packer = importlib.util.spec_from_file_location("pack", ROOT / "layers/dependencies/pack.py")
+    assert packer is not None
+    assert packer.loader is not None
+    pack = importlib.util.module_from_spec(packer)
+    packer.loader.exec_module(pack)
+    shutil.copytree(Path(botocore.__file__).parent, layer / "botocore", ignore=shutil.ignore_patterns("__pycache__"))
+    pack.trim_botocore(layer / "botocore" / "data")
+
+
+def compiled(folder: Path) -> None:
+    compileall.compile_dir(folder, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+
+
+def pause_streams(running: Stack) -> None:
+    client = running.aws.client("lambda")
+    for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
+        client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)

@@ -1,0 +1,164 @@
+"""Rows 4, 5 and 6: what one picture costs at AWS, from the submission to the settled credits and the stored asset.
+
+A meter stands between every function and the embedded AWS. Lambda's requests and times come from its own reports in
+the log, transitions from the execution's history, and money from a dated price file. Counted as warm: what a deployment
+does once an hour (cold starts, secrets, keys) is spread over too many generations to matter.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tests.bench.measure import Result
+from tests.bench.meter import Meter, metered
+from tests.bench.stack import Stack
+from tests.bench.units import Units
+
+PROMPT = "a lighthouse at dusk, waves below, oil on canvas, warm light in the windows, a storm far out"
+GENERATIONS = 5
+WARM_UP = 2
+READS_OF_A_CLIENT = 2
+"""How often a client looks at a generation before it is done."""
+SETTLED_SECONDS_MAX = 20
+GENERATION_SECONDS_MAX = 60
+LOG_EVENT_OVERHEAD_BYTES = 26
+ACCESS_LOG_BYTES = 300
+
+BILLED_CALLS = {"sqs": "sqs_request", "events": "event", "secretsmanager": "secret_read"}
+REPORT = re.compile(r"REPORT RequestId: \S+\tDuration: \S+ ms\tBilled Duration: ([\d.]+) ms\tMemory Size: (\d+) MB")
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What one picture used: units from the submission to the last event about it, everything else with a client's
+    looks at it."""
+
+    tables: dict[str, Units]
+    transitions: int
+    quantities: Counter[str]
+
+    @property
+    def units(self) -> Units:
+        return sum(self.tables.values(), Units())
+
+    def dollars(self, prices: dict[str, int]) -> dict[str, float]:
+        """Dollars for a million generations, by what is paid for."""
+        return {thing: amount * prices[thing] / 1e6 for thing, amount in self.quantities.items()}
+
+
+def rows(stack: Stack) -> list[Result]:
+    """Units, transitions and dollars of one generation (of a million, for the last)."""
+    sheet = yaml.safe_load((Path(__file__).parent / "prices.yaml").read_text())
+    prices, naive = sheet["microusd_per_million"], sheet["naive"]
+    # The one in the middle: a schedule that ran meanwhile belongs to no generation.
+    bill = sorted(bills(stack), key=lambda bill: sum(bill.dollars(prices).values()))[GENERATIONS // 2]
+    dollars = bill.dollars(prices)
+    print("units by table: " + "; ".join(f"{name} {units}" for name, units in sorted(bill.tables.items())))
+    print("dollars for a million: " + "; ".join(f"{thing} {amount:.2f}" for thing, amount in sorted(dollars.items())))
+    naive_dollars = naive["microusd_per_million_generations"] / 1e6
+    return [
+        Result(4, "write units of a generation", bill.units.write, naive["write_units"], "WRU", ours_max=16),
+        Result(4, "read units of a generation", bill.units.read, naive["read_units"], "RRU", ours_max=8),
+        Result(5, "transitions of a generation", bill.transitions, naive["transitions"], "", ours_max=5),
+        Result(6, "a million generations at AWS", sum(dollars.values()), naive_dollars, "$", ours_max=130),
+    ]
+
+
+def bills(stack: Stack) -> list[Bill]:
+    """Make pictures one after the other behind the meter."""
+    with metered(stack.aws.endpoint) as (meter, url):
+        stack.set_environment(AWS_ENDPOINT_URL=url)
+        token = stack.sign_up()
+        return [bill(stack, meter, token) for _ in range(WARM_UP + GENERATIONS)][WARM_UP:]
+
+
+def bill(stack: Stack, meter: Meter, token: str) -> Bill:
+    """Make one picture and count everything that was done for it."""
+    quiet(meter)
+    meter.reset()
+    since = int(time.time() * 1000)
+    generation = submitted(stack, token)
+    execution = finished(stack, generation)
+    quiet(meter)
+    tables = dict(meter.dynamodb.tables)
+    for _ in range(READS_OF_A_CLIENT):
+        status, answer = stack.call("GET", f"/api/generations/{generation}", token=token)
+        assert status == 200, answer
+    quantities = logged(stack, since)
+    for name, count in meter.calls.items():
+        service, operation = name.split(".")
+        if service in BILLED_CALLS:
+            quantities[BILLED_CALLS[service]] += count
+        elif service == "s3":
+            quantities["s3_put" if operation in ("PUT", "POST") else "s3_get"] += count
+    quantities["dynamodb_write_unit"] = meter.dynamodb.total.write
+    quantities["dynamodb_read_unit"] = meter.dynamodb.total.read
+    quantities["state_transition"] = transitions(stack, execution)
+    quantities["http_api_request"] = 1 + READS_OF_A_CLIENT
+    quantities["log_byte"] += quantities["http_api_request"] * ACCESS_LOG_BYTES
+    return Bill(tables, quantities["state_transition"], quantities)
+
+
+def submitted(stack: Stack, token: str) -> str:
+    """Ask for one picture of the usual size; returns the generation's id."""
+    parameters = {"width": 1024, "height": 1024}
+    body = {"kind": "image", "prompt": PROMPT, "model": "local/canvas", "parameters": parameters}
+    status, answer = stack.call("POST", "/api/generate", body, token)
+    assert status == 202, answer
+    return answer["data"]["generation"]["id"]
+
+
+def finished(stack: Stack, generation: str) -> str:
+    """Wait for the generation's execution behind the meter's back; returns its ARN."""
+    states = stack.aws.client("stepfunctions")
+    execution = f"{stack.physical('GenerateMedia').replace(':stateMachine:', ':execution:')}:{generation}"
+    deadline = time.monotonic() + GENERATION_SECONDS_MAX
+    while time.monotonic() < deadline:
+        try:
+            status = states.describe_execution(executionArn=execution)["status"]
+        except states.exceptions.ExecutionDoesNotExist:
+            status = "RUNNING"
+        if status != "RUNNING":
+            assert status == "SUCCEEDED", status
+            return execution
+        time.sleep(0.05)
+    raise TimeoutError(f"{generation} did not end within {GENERATION_SECONDS_MAX} s")
+
+
+def quiet(meter: Meter) -> None:
+    """Wait until nothing has passed the meter for a second: streams and events trail the answer."""
+    deadline = time.monotonic() + SETTLED_SECONDS_MAX
+    while time.monotonic() < deadline:
+        before = sum(meter.calls.values())
+        time.sleep(1)
+        if sum(meter.calls.values()) == before:
+            return
+
+
+def logged(stack: Stack, since_milliseconds: int) -> Counter[str]:
+    """Invocations, gigabyte-seconds and log bytes, from what Lambda wrote into the log."""
+    logs, found = stack.aws.client("logs"), Counter[str]()
+    for group in logs.describe_log_groups()["logGroups"]:
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group["logGroupName"], startTime=since_milliseconds
+        )
+        for event in (event for page in pages for event in page["events"]):
+            found["log_byte"] += len(event["message"].encode()) + LOG_EVENT_OVERHEAD_BYTES
+            if report := REPORT.match(event["message"]):
+                found["lambda_request"] += 1
+                found["lambda_gigabyte_second"] += float(report[1]) / 1000 * int(report[2]) / 1024  # pyright: ignore
+    return found
+
+
+def transitions(stack: Stack, execution: str) -> int:
+    """Billed transitions of an execution: each state entered, each retry, and the end."""
+    pages = stack.aws.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
+    kinds = Counter(str(event["type"]) for page in pages for event in page["events"])
+    entered = sum(count for kind, count in kinds.items() if kind.endswith("StateEntered"))
+    return entered + max(0, kinds["TaskScheduled"] - kinds["TaskStateEntered"]) + 1

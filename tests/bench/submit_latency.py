@@ -1,0 +1,95 @@
+"""Row 7: from a submission to its 202 through the whole local stack, beside a function that does nothing.
+
+The reference is a route of the same API, behind the same edge, to a function that writes one line and answers.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.bench.measure import Result, percentile
+from tests.bench.stack import Stack
+
+REQUESTS = {1: 60, 16: 160}
+ACCOUNT_REQUESTS = 20
+NOTHING = """
+def handler(event, context):
+    print("nothing")
+    return {"statusCode": 202, "headers": {"content-type": "application/json"}, "body": "{}"}
+"""
+
+
+def rows(stack: Stack) -> list[Result]:
+    """p50 and p95, one and sixteen at a time."""
+    add_nothing(stack)
+    tokens = [stack.sign_up() for _ in range(sum(REQUESTS.values()) // ACCOUNT_REQUESTS + 2)]
+    results: list[Result] = []
+    calls = iter([token for token in tokens for _ in range(ACCOUNT_REQUESTS)])
+    for clients, requests in REQUESTS.items():
+        submissions = [submission(stack, next(calls)) for _ in range(requests)]
+        nothings = [lambda: nothing(stack)] * requests
+        # First the workers that the load needs are started, uncounted.
+        timed(nothings[: 2 * clients], clients)
+        reference = timed(nothings, clients)
+        timed([submission(stack, next(calls)) for _ in range(2 * clients)], clients)
+        ours = timed(submissions, clients)
+        for percent in (50, 95):
+            measured, beside = percentile(ours, percent), percentile(reference, percent)
+            name = f"submit to 202, {clients} at a time, p{percent}"
+            results.append(Result(7, name, measured * 1000, beside * 1000, "ms", ratio_max=2))
+    return results
+
+
+def submission(stack: Stack, token: str) -> Callable[[], None]:
+    def submit() -> None:
+        body = {"kind": "image", "prompt": "a", "model": "local/canvas", "parameters": {"width": 64, "height": 64}}
+        status, answer = stack.call("POST", "/api/generate", body, token)
+        assert status == 202, answer
+
+    return submit
+
+
+def nothing(stack: Stack) -> None:
+    status, _ = stack.call("POST", "/api/nothing", {})
+    assert status == 202
+
+
+def timed(calls: Sequence[Callable[[], None]], clients: int) -> list[float]:
+    """Seconds of each call, `clients` at a time."""
+
+    def one(call: Callable[[], None]) -> float:
+        started = time.perf_counter()
+        call()
+        return time.perf_counter() - started
+
+    with ThreadPoolExecutor(clients) as pool:
+        return list(pool.map(one, calls))
+
+
+def add_nothing(stack: Stack) -> None:
+    """Put the reference's function and route beside the product's, in the same API."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("app.py", NOTHING)
+    name = f"nothing-{uuid.uuid4().hex[:8]}"
+    function = stack.aws.client("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role=next(iter(stack.functions().values()))["Role"],
+        Handler="app.handler",
+        Code={"ZipFile": archive.getvalue()},
+        MemorySize=512,
+    )
+    gateway, api = stack.aws.client("apigatewayv2"), stack.physical("Api")
+    integration = gateway.create_integration(
+        ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=function["FunctionArn"], PayloadFormatVersion="2.0"
+    )
+    gateway.create_route(ApiId=api, RouteKey="POST /api/nothing", Target=f"integrations/{integration['IntegrationId']}")
+    stack.aws.client("lambda").add_permission(
+        FunctionName=name, StatementId="gateway", Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com"
+    )
