@@ -1,0 +1,169 @@
+"""Identity's ports in memory. tests/contracts holds them to the same promises as the real adapters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from atelier.errors import NotFound
+from atelier.identity.access_tokens import AccessTokens
+from atelier.identity.limit import SignInLimits
+from atelier.identity.model import Credentials, EmailTaken, Membership, Session, User, Workspace
+from atelier.identity.permissions import Role
+from atelier.identity.signing import new_key_set
+
+ISSUER = "https://media.example.com"
+
+
+class InMemoryIdentity:
+    """Accounts, Sessions and Standings."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, User] = {}
+        self.workspaces: dict[str, Workspace] = {}
+        self.roles: dict[tuple[str, str], Role] = {}
+        self.sessions: dict[tuple[str, str], Session] = {}
+        self.wallets: set[str] = set()
+        self.last_login_at: dict[str, datetime] = {}
+        self.reads = 0
+        self._credentials: dict[str, Credentials] = {}
+
+    def create(self, credentials: Credentials, user: User, workspace: Workspace, session: Session) -> None:
+        if credentials.email in self._credentials:
+            raise EmailTaken
+        self._credentials[credentials.email] = credentials
+        self.users[user.id] = user
+        self.workspaces[workspace.id] = workspace
+        self.roles[user.id, workspace.id] = Role.OWNER
+        self.wallets.add(workspace.id)
+        self.add(session)
+
+    def credentials(self, email: str) -> Credentials | None:
+        return self._credentials.get(email)
+
+    def replace_password_hash(self, credentials: Credentials, password_hash: str) -> None:
+        known = self._credentials[credentials.email]
+        if known.password_hash == credentials.password_hash:
+            self._credentials[known.email] = replace(known, password_hash=password_hash)
+
+    def owner(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
+        if user_id not in self.users or workspace_id not in self.workspaces:
+            raise NotFound
+        return self.users[user_id], self.workspaces[workspace_id]
+
+    def account(self, user_id: str) -> tuple[User, list[Membership]]:
+        if user_id not in self.users:
+            raise NotFound
+        mine = sorted((workspace_id, role) for (member, workspace_id), role in self.roles.items() if member == user_id)
+        return self.users[user_id], [Membership(self.workspaces[workspace_id], role) for workspace_id, role in mine]
+
+    def signed_in(self, user_id: str, at: datetime) -> None:
+        self.last_login_at[user_id] = at
+
+    def add(self, session: Session) -> None:
+        self.sessions[session.user_id, session.id] = session
+
+    def session(self, user_id: str, session_id: str) -> Session | None:
+        return self.sessions.get((user_id, session_id))
+
+    def rotate(self, before: Session, after: Session) -> bool:
+        known = self.sessions[before.user_id, before.id]
+        if known.digest != before.digest or known.revoked_at is not None:
+            return False
+        self.add(after)
+        return True
+
+    def revoke(self, user_id: str, session_id: str, at: datetime) -> None:
+        known = self.session(user_id, session_id)
+        if known is not None and known.revoked_at is None:
+            self.add(replace(known, revoked_at=at))
+
+    def role(self, user_id: str, workspace_id: str) -> Role | None:
+        self.reads += 1
+        return self.roles.get((user_id, workspace_id))
+
+    def standing(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
+        return self.session(user_id, session_id), self.role(user_id, workspace_id)
+
+
+class QuickPasswords:
+    """Passwords without the work; counts how often it would have been done."""
+
+    def __init__(self, parameters: str = "today") -> None:
+        self.parameters = parameters
+        self.work = 0
+
+    def hash(self, password: str) -> str:
+        self.work += 1
+        return f"{self.parameters}:{password}"
+
+    def verify(self, password_hash: str | None, password: str) -> bool:
+        self.work += 1
+        return password_hash is not None and password_hash.partition(":")[2] == password
+
+    def outdated(self, password_hash: str) -> bool:
+        return password_hash.partition(":")[0] != self.parameters
+
+
+class InMemoryRateWindows:
+    """RateWindows; `writes` counts what would have been paid for."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, int]] = Counter()
+        self.writes = 0
+
+    def add(self, subject: str, count: int, window_seconds: int, now: datetime) -> int:
+        self.writes += 1
+        window = subject, int(now.timestamp()) // window_seconds
+        self.counts[window] += count
+        return self.counts[window]
+
+    def take(self, subject: str, limit: int, window_seconds: int, now: datetime) -> bool:
+        if self.counts[subject, int(now.timestamp()) // window_seconds] >= limit:
+            return False
+        self.add(subject, 1, window_seconds, now)
+        return True
+
+
+class HeldKeys:
+    """KeySets with what the secret holds (`current`) and what this process remembers of it."""
+
+    def __init__(self) -> None:
+        self.current: Mapping[str, Any] = new_key_set()
+        self.remembered = self.current
+        self.fresh_reads = 0
+
+    def key_set(self, *, fresh: bool = False) -> Mapping[str, Any]:
+        if fresh:
+            self.fresh_reads += 1
+            self.remembered = self.current
+        return self.remembered
+
+
+class Identity:
+    """All of it together, as wiring would compose it."""
+
+    def __init__(self, per_account: int = 10, per_address: int = 30) -> None:
+        self.store = InMemoryIdentity()
+        self.passwords = QuickPasswords()
+        self.windows = InMemoryRateWindows()
+        self.keys = HeldKeys()
+        self.limits = SignInLimits(self.windows, per_account, per_address)
+        self.access_tokens = AccessTokens(self.keys, ISSUER)
+
+    @property
+    def sign_in_ports(self) -> dict[str, Any]:
+        return {
+            "accounts": self.store,
+            "sessions": self.store,
+            "passwords": self.passwords,
+            "limits": self.limits,
+            "access_tokens": self.access_tokens,
+        }
+
+    @property
+    def session_ports(self) -> dict[str, Any]:
+        return {"sessions": self.store, "access_tokens": self.access_tokens}

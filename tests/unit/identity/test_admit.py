@@ -1,0 +1,168 @@
+"""The gate, the authorizer's context and the permission table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from atelier.errors import Forbidden, NotFound, Unauthenticated
+from atelier.identity.admit import Admitted, admit
+from atelier.identity.authorize import authorize
+from atelier.identity.model import Device, SignedIn
+from atelier.identity.permissions import WEAKEST, Role, permits
+from atelier.identity.sign_up import SignUp, sign_up
+from atelier.ids import new_id
+
+from tests.unit.identity.fakes import Identity
+
+NOW = datetime(2026, 11, 20, 21, 0, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def identity() -> Identity:
+    return Identity()
+
+
+def user(identity: Identity, email: str = "ada@example.com") -> SignedIn:
+    return sign_up(SignUp(email, "correct horse battery", "Ada", Device("", "")), **identity.sign_in_ports, now=NOW)
+
+
+def claims_of(identity: Identity, signed_in: SignedIn) -> dict[str, str | int]:
+    header = f"Bearer {signed_in.tokens.access_token}"
+    return authorize(header, access_tokens=identity.access_tokens, now=NOW)
+
+
+def let_in(
+    identity: Identity,
+    claims: dict[str, str | int],
+    workspace_id: str | None = None,
+    permission: str = "generations.create",
+    *,
+    fresh: bool = True,
+    now: datetime = NOW,
+) -> Admitted:
+    return admit(claims, workspace_id, permission, fresh=fresh, standings=identity.store, now=now)
+
+
+def test_the_authorizer_says_who_it_is(identity: Identity) -> None:
+    ada = user(identity)
+    assert claims_of(identity, ada) == {
+        "user_id": ada.user.id,
+        "session_id": ada.tokens.refresh_token.session_id,
+        "workspace_id": ada.workspace.id,
+        "expires_at": int(NOW.timestamp()) + 600,
+    }
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", " Bearer "])
+def test_the_scheme_is_read_as_http_says(identity: Identity, scheme: str) -> None:
+    token = user(identity).tokens.access_token
+    assert "user_id" in authorize(f"{scheme} {token}", access_tokens=identity.access_tokens, now=NOW)
+
+
+@pytest.mark.parametrize(
+    "header", ["", "none", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b.c", "Bearer atl_123", "é"]
+)
+def test_the_authorizer_says_why_it_is_nobody(identity: Identity, header: str) -> None:
+    context = authorize(header, access_tokens=identity.access_tokens, now=NOW)
+    assert set(context) == {"reason"}
+    assert "access token" in str(context["reason"])
+
+
+def test_a_reading_at_home_reads_nothing(identity: Identity) -> None:
+    ada = user(identity)
+    admitted = let_in(identity, claims_of(identity, ada), permission="credits.read", fresh=False)
+    assert (admitted.user_id, admitted.workspace_id, admitted.role) == (ada.user.id, ada.workspace.id, Role.OWNER)
+    assert identity.store.reads == 0
+
+
+def test_the_header_may_name_the_personal_workspace(identity: Identity) -> None:
+    ada = user(identity)
+    claims = claims_of(identity, ada)
+    assert let_in(identity, claims, ada.workspace.id) == let_in(identity, claims)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_guest_acts_with_the_role_they_have_there(identity: Identity, fresh: bool) -> None:
+    ada, eve = user(identity), user(identity, "eve@example.com")
+    identity.store.roles[eve.user.id, ada.workspace.id] = Role.EDITOR
+    admitted = let_in(identity, claims_of(identity, eve), ada.workspace.id, fresh=fresh)
+    assert (admitted.workspace_id, admitted.role) == (ada.workspace.id, Role.EDITOR)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_role_that_may_not_is_forbidden(identity: Identity, fresh: bool) -> None:
+    ada, eve = user(identity), user(identity, "eve@example.com")
+    identity.store.roles[eve.user.id, ada.workspace.id] = Role.VIEWER
+    with pytest.raises(Forbidden):
+        let_in(identity, claims_of(identity, eve), ada.workspace.id, fresh=fresh)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_strangers_workspace_answers_as_a_missing_one(identity: Identity, fresh: bool) -> None:
+    ada, eve = user(identity), user(identity, "eve@example.com")
+    claims = claims_of(identity, eve)
+    messages: set[str] = set()
+    for workspace_id in (ada.workspace.id, new_id("wsp", NOW), "wsp_1", "../..", ada.user.id):
+        with pytest.raises(NotFound) as missing:
+            let_in(identity, claims, workspace_id, "credits.read", fresh=fresh)
+        messages.add(missing.value.message)
+    assert len(messages) == 1
+
+
+def test_a_revoked_session_ends_at_once_on_a_mutation(identity: Identity) -> None:
+    ada = user(identity)
+    claims = claims_of(identity, ada)
+    assert let_in(identity, claims)
+    identity.store.revoke(ada.user.id, ada.tokens.refresh_token.session_id, NOW)
+    with pytest.raises(Unauthenticated):
+        let_in(identity, claims)
+    # A reading goes on for the token's last minutes.
+    assert let_in(identity, claims, permission="credits.read", fresh=False)
+
+
+def test_a_deleted_session_ends_at_once_on_a_mutation(identity: Identity) -> None:
+    ada = user(identity)
+    identity.store.sessions.clear()
+    with pytest.raises(Unauthenticated):
+        let_in(identity, claims_of(identity, ada))
+
+
+def test_a_lost_membership_ends_at_once_on_a_mutation(identity: Identity) -> None:
+    ada, eve = user(identity), user(identity, "eve@example.com")
+    identity.store.roles[eve.user.id, ada.workspace.id] = Role.EDITOR
+    claims = claims_of(identity, eve)
+    assert let_in(identity, claims, ada.workspace.id)
+    del identity.store.roles[eve.user.id, ada.workspace.id]
+    with pytest.raises(NotFound):
+        let_in(identity, claims, ada.workspace.id)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_what_the_gateway_remembers_does_not_prolong_a_token(identity: Identity, fresh: bool) -> None:
+    claims = claims_of(identity, user(identity))
+    assert let_in(identity, claims, fresh=fresh, now=NOW + timedelta(seconds=629))
+    with pytest.raises(Unauthenticated, match="expired"):
+        let_in(identity, claims, fresh=fresh, now=NOW + timedelta(seconds=630))
+
+
+def test_a_stronger_role_may_all_that_a_weaker_one_may() -> None:
+    for stronger, weaker in pairwise(Role):
+        may = {permission for permission in WEAKEST if permits(weaker, permission)}
+        assert may <= {permission for permission in WEAKEST if permits(stronger, permission)}
+
+
+def test_the_permission_table_is_the_products() -> None:
+    assert {role: sorted(name for name in WEAKEST if permits(role, name)) for role in Role} == {
+        Role.OWNER: sorted(WEAKEST),
+        Role.ADMIN: sorted(WEAKEST),
+        Role.EDITOR: sorted(WEAKEST),
+        Role.MEMBER: ["account.read", "assets.read", "credits.read", "generations.read"],
+        Role.VIEWER: ["account.read", "assets.read", "credits.read", "generations.read"],
+    }
+
+
+def test_a_permission_nobody_declared_is_a_bug() -> None:
+    with pytest.raises(KeyError):
+        permits(Role.OWNER, "money.print")

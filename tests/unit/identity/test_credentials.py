@@ -1,0 +1,116 @@
+"""The form of e-mail addresses, and which passwords are good enough."""
+
+from __future__ import annotations
+
+import pytest
+from atelier.identity.credentials import good_password, normal_email, normal_password
+from atelier.identity.passwords import Argon2
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    ("typed", "known"),
+    [
+        ("ada@example.com", "ada@example.com"),
+        ("  Ada@Example.COM\n", "ada@example.com"),
+        ("ＡＤＡ＠example．com", "ada@example.com"),
+        ("STRASSE@exämple.de", "strasse@exämple.de"),
+        ("straße@exämple.de", "strasse@exämple.de"),
+        ("o'neil+tag@mail.example.co.uk", "o'neil+tag@mail.example.co.uk"),
+        ("!#$%&'*+-/=?^_`{|}~@example.org", "!#$%&'*+-/=?^_`{|}~@example.org"),
+    ],
+)
+def test_an_address_has_one_spelling(typed: str, known: str) -> None:
+    assert normal_email(typed) == known
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ada",
+        "@example.com",
+        "ada@",
+        "ada@example",
+        "ada@@example.com",
+        "ada@example..com",
+        "ada@-example.com",
+        "ada@example-.com",
+        ".ada@example.com",
+        "ada.@example.com",
+        "a da@example.com",
+        "ada@exam ple.com",
+        "ada@example.com\nbcc: eve@example.com",
+        "ada\x00@example.com",
+        '"ada"@example.com',
+        "ada@[127.0.0.1]",
+        f"{'a' * 65}@example.com",
+        f"ada@{'a' * 64}.com",
+        f"ada@{'a.' * 130}com",
+    ],
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not an e-mail address"):
+        normal_email(text)
+
+
+@given(st.emails())
+def test_normalising_twice_changes_nothing(address: str) -> None:
+    known = normal_email(address)
+    assert normal_email(known) == known
+    assert normal_email(address.upper()) == normal_email(known.upper())
+
+
+@pytest.mark.parametrize("password", ["correct horse battery", "Zwölf Boxkämpfer", "🐎" * 12, "x7" * 128])
+def test_a_long_uncommon_password_is_good(password: str) -> None:
+    assert good_password(password) == normal_password(password)
+
+
+@pytest.mark.parametrize("password", ["", "short", "elevenchars", "x7" * 129])
+def test_a_password_has_12_to_256_characters(password: str) -> None:
+    with pytest.raises(ValueError, match="12 to 256 characters"):
+        good_password(password)
+
+
+@pytest.mark.parametrize(
+    "password", ["password1234", "PassWord1234", "123456789012", "qwertyuiop123", "aaaaaaaaaaaa", "ｐassword1234"]
+)
+def test_a_common_password_is_refused_in_any_spelling(password: str) -> None:
+    with pytest.raises(ValueError, match="too common") as refused:
+        good_password(password)
+    assert password not in str(refused.value)
+
+
+def test_the_length_is_counted_after_normalising() -> None:
+    # Eleven characters, one of them typed as two code points.
+    with pytest.raises(ValueError, match="12 to 256"):
+        good_password("zwolf e\u0301len")
+
+
+def test_the_same_password_from_another_keyboard_is_the_same() -> None:
+    assert normal_password("caf\u00e9 noir") == normal_password("cafe\u0301 noir")
+
+
+def test_argon2_works_with_the_parameters_of_the_contract() -> None:
+    passwords = Argon2()
+    encoded = passwords.hash("correct horse battery")
+    prefix, salt, tag = encoded.rpartition("$")[0].rpartition("$")[0], *encoded.split("$")[-2:]
+    assert prefix == "$argon2id$v=19$m=19456,t=2,p=1"
+    assert (len(salt) * 6 // 8, len(tag) * 6 // 8) == (16, 32)
+    assert passwords.verify(encoded, "correct horse battery")
+    assert not passwords.verify(encoded, "correct horse batterz")
+    assert not passwords.outdated(encoded)
+
+
+def test_a_hash_with_weaker_parameters_is_outdated_but_verifies() -> None:
+    from argon2 import PasswordHasher
+
+    weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("correct horse battery")
+    assert Argon2().verify(weak, "correct horse battery")
+    assert Argon2().outdated(weak)
+
+
+def test_nobody_has_a_password() -> None:
+    assert not Argon2().verify(None, "correct horse battery")
+    assert not Argon2().verify(None, "")
