@@ -78,7 +78,7 @@ test: check $(test_ready) ## everything that CI runs [ARGS=pytest's arguments]
 	@.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 together := --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
-checks := check-style check-types check-arrows check-security check-template check-sam check-machines
+checks := check-types check-sam check-template check-style check-arrows check-security check-machines check-openapi
 
 check: $(test_ready) $(tools_ready) ## style, types, arrows between modules, templates, state machines, security
 	@$(MAKE) --keep-going $(together) $(checks)
@@ -97,10 +97,11 @@ check-types:
 	$(tool)/basedpyright --warnings
 
 check-arrows:
-	@PYTHONPATH=layers/atelier/python .venv-tools/bin/lint-imports --no-cache
+	@PYTHONPATH=layers/atelier/python .venv-tools/bin/lint-imports --no-cache --no-logo
 
 check-security:
-	$(tool)/bandit --quiet --configfile pyproject.toml --recursive $(wildcard functions layers infra)
+	$(tool)/bandit --quiet --configfile pyproject.toml --recursive functions layers/atelier
+	$(tool)/bandit --quiet --configfile pyproject.toml --recursive --severity-level medium infra layers/dependencies
 	@echo "security: ok"
 
 check-template:
@@ -116,6 +117,9 @@ check-sam:
 check-machines:
 	@for machine in $(machines); do .venv-tools/bin/statelint --yaml $$machine || exit 1; done
 	@echo "state machines: ok"
+
+check-openapi:
+	@.venv/bin/python -m infra.openapi --check && echo "openapi.json: ok"
 
 # ---- AWS -------------------------------------------------------------------------------------------------------------
 
@@ -133,14 +137,16 @@ build: .aws-sam/build/template.yaml ## what is deployed: functions and layers, c
 
 .aws-sam/build/template.yaml: $(tools_ready) $(sources)
 	@test -n "$(lambda_python)" || { echo "Building for Lambda needs a Python 3.13: say where with LAMBDA_PYTHON=…"; exit 1; }
-	@LAMBDA_PYTHON="$(lambda_python)" PATH="$(dir $(lambda_python)):$$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 \
-		.venv-tools/bin/sam build --cached --parallel
+	@mkdir -p .aws-sam && LAMBDA_PYTHON="$(lambda_python)" PATH="$(dir $(lambda_python)):$$PATH" \
+		SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 \
+		.venv-tools/bin/sam build --cached --parallel >.aws-sam/build.log 2>&1 || { cat .aws-sam/build.log; exit 1; }
 	@find .aws-sam/build -name app.py | "$(lambda_python)" -m compileall -q --invalidation-mode unchecked-hash -i -
 	@touch $@
+	@echo "built: .aws-sam/build"
 
 deploy: build ## to the AWS account of your credentials [STACK=atelier] [STAGE=production] [ARGS=sam deploy's arguments]
-	@SAM_CLI_TELEMETRY=0 .venv-tools/bin/sam deploy --stack-name $(STACK) --resolve-s3 \
-		--capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --parameter-overrides Stage=$(STAGE) $(ARGS)
+	@SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/.venv-tools/bin:$$PATH" \
+		.venv-tools/bin/python -m infra.deploy --stack-name $(STACK) --stage $(STAGE) $(ARGS)
 
 clean: ## remove environments, builds and caches; what `make run` keeps under DATA stays
 	@rm -rf .venv .venv-tools .aws-sam .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
