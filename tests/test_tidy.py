@@ -46,13 +46,32 @@ def named(paths: Iterator[Path] | list[Path]) -> list[str]:
 
 
 def imported(path: Path) -> set[str]:
-    """Every module that `path` imports anywhere, type-checking blocks included."""
+    """Every module that `path` may import when it runs, inside functions too, but not for the type checker alone."""
+    tree = ast.parse(path.read_text())
+    unseen = {
+        child
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for statement in node.body
+        for child in ast.walk(statement)
+    }
     found = set[str]()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in set(ast.walk(tree)) - unseen:
         if isinstance(node, ast.Import):
             found |= {name.name for name in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module} | {f"{node.module}.{name.name}" for name in node.names}
+    return found
+
+
+def reached(path: Path) -> set[str]:
+    """Every module that `path` may come to import through the product's own modules."""
+    found, waiting = set[str](), [path]
+    while waiting:
+        for name in imported(waiting.pop()) - found:
+            found.add(name)
+            place = ROOT / "layers/atelier/python" / name.replace(".", "/")
+            waiting += [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.exists()]
     return found
 
 
@@ -108,6 +127,19 @@ def test_every_function_folder_is_in_the_template_and_the_other_way_round() -> N
         if resource["Type"] == "AWS::Serverless::Function"
     ]
     assert sorted(declared) == sorted(function_folders())
+
+
+def test_a_function_takes_no_layer_that_it_could_not_import() -> None:
+    heavy = {"MediaLayer": {"PIL"}, "AiLayer": {"httpx", "replicate"}}
+    idle = [
+        (folder, layer)
+        for resource in template()["Resources"].values()
+        if resource["Type"] == "AWS::Serverless::Function"
+        for folder in [resource["Properties"]["CodeUri"]]
+        for layer in resource["Properties"].get("Layers", [])
+        if not heavy[layer] & {name.partition(".")[0] for name in reached(ROOT / folder / "app.py")}
+    ]
+    assert idle == []
 
 
 def test_a_handler_knows_use_cases_and_wiring_but_no_adapter_and_no_client() -> None:
