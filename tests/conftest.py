@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import botocore.session
 import pytest
+from atelier.aws.clients import session
 
 from tests.embedded_aws import Tables, create_tables, forget_wiring, start_emulator
 
@@ -32,6 +33,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The endpoint URL of an embedded AWS that lives as long as this test process. Tests that use AWS take `tables`
     (or set AWS_ENDPOINT_URL to this themselves, for their own duration)."""
     child, url = start_emulator(tmp_path_factory.mktemp("emulator"))
+    forget_wiring()
     try:
         yield url
     finally:
@@ -43,9 +45,9 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def aws(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[botocore.session.Session]:
     """A session on the emulator, which is also where the product's own clients go while the test runs."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", emulator)
-    forget_wiring()
-    yield botocore.session.get_session()
-    forget_wiring()
+    forget_wiring(clients=False)
+    yield session()
+    forget_wiring(clients=False)
 
 
 @pytest.fixture

@@ -62,19 +62,20 @@ def create_tables(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
         )
     for context, name in zip(Tables.__dataclass_fields__, astuple(names), strict=True):
         monkeypatch.setenv(f"ATELIER_TABLE_{context.upper()}", name)
-    forget_wiring()
+    forget_wiring(clients=False)
     return names
 
 
-def forget_wiring() -> None:
-    """Drop what a warm process would remember (settings, clients, composed use cases), as a cold start would."""
+def forget_wiring(*, clients: bool = True) -> None:
+    """Drop what a warm process would remember (settings, composed use cases), as a cold start would. SDK clients may be
+    kept when they go to the same place as before: making them is most of a test's set-up."""
     for name, module in list(sys.modules.items()):
-        if name.startswith("atelier."):
+        if name.startswith("atelier.") and (clients or not name.startswith("atelier.aws")):
             for member in list(vars(module).values()):
                 read = getattr(member, "read", None) if isinstance(member, type) else None
                 for cached in (member, read):
                     clear = getattr(cached, "cache_clear", None)
-                    if callable(clear):
+                    if callable(clear) and (clients or not getattr(member, "__module__", "").startswith("atelier.aws")):
                         clear()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from atelier.aws.clients import client
@@ -15,19 +16,20 @@ FRESH_AFTER_SECONDS = 30
 
 
 class Secret:
-    """One secret, `{…}` as JSON; an empty one reads as {}. name: its name or ARN."""
+    """One secret, `{…}` as JSON; an empty one reads as {}. name: its name or ARN. seconds: a clock that only grows."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, seconds: Callable[[], float] = time.monotonic) -> None:
         self._name = name
+        self._seconds = seconds
         self._value: dict[str, Any] | None = None
         self._asked_at = 0.0
 
     def value(self, *, fresh: bool = False) -> dict[str, Any]:
         """The secret, at most 5 minutes old, or 30 s when `fresh`. An older value outlives a failure to read it."""
-        age_seconds = time.monotonic() - self._asked_at
+        age_seconds = self._seconds() - self._asked_at
         if self._value is not None and age_seconds < (FRESH_AFTER_SECONDS if fresh else KEPT_SECONDS):
             return self._value
-        self._asked_at = time.monotonic()
+        self._asked_at = self._seconds()
         try:
             text: str = client("secretsmanager").get_secret_value(SecretId=self._name)["SecretString"]
         except Exception:

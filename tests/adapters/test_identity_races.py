@@ -1,0 +1,159 @@
+"""Identity under parallel callers, on the emulator: every race is decided by a condition in a write."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import botocore.session
+import pytest
+from atelier.aws.dynamodb.identity import DynamoIdentity
+from atelier.aws.dynamodb.ledger import DynamoWallets
+from atelier.aws.dynamodb.requests import DynamoRateWindows
+from atelier.errors import Unauthenticated
+from atelier.identity.access_tokens import AccessTokens
+from atelier.identity.limit import SignInLimits
+from atelier.identity.log_out import log_out
+from atelier.identity.model import Device, EmailTaken, SignedIn, Tokens
+from atelier.identity.refresh import refresh
+from atelier.identity.sign_up import SignUp, sign_up
+
+from tests.embedded_aws import Tables
+from tests.unit.identity.fakes import ISSUER, HeldKeys, QuickPasswords
+
+NOW = datetime(2026, 11, 20, 21, 4, 5, tzinfo=UTC)
+CALLERS = 8
+ROUNDS = 5
+ResultT = TypeVar("ResultT")
+
+
+class Deployed:
+    """Identity on the emulator's tables, with quick passwords."""
+
+    def __init__(self, tables: Tables) -> None:
+        DynamoIdentity.bind(tables.identity)
+        DynamoWallets.bind(tables.ledger)
+        DynamoRateWindows.bind(tables.requests)
+        self.store = DynamoIdentity()
+        self.windows = DynamoRateWindows()
+        self.access_tokens = AccessTokens(HeldKeys(), ISSUER)
+
+    def sign_up(self, email: str, key: str | None = None) -> SignedIn:
+        command = SignUp(email, "correct horse battery", "Ada", Device("", ""), key)
+        return sign_up(
+            command,
+            accounts=self.store,
+            sessions=self.store,
+            passwords=QuickPasswords(),
+            limits=SignInLimits(self.windows, 1000, 1000),
+            access_tokens=self.access_tokens,
+            now=NOW,
+        )
+
+    def refresh(self, token: str, now: datetime = NOW) -> Tokens:
+        return refresh(token, sessions=self.store, access_tokens=self.access_tokens, now=now)
+
+
+@pytest.fixture
+def deployed(tables: Tables) -> Deployed:
+    return Deployed(tables)
+
+
+def at_once(act: Callable[[], ResultT], callers: int = CALLERS) -> list[ResultT | Exception]:
+    """What each caller got; they start together at a barrier."""
+    barrier = threading.Barrier(callers)
+
+    def call(_number: int) -> ResultT | Exception:
+        barrier.wait(timeout=30)
+        try:
+            return act()
+        except Exception as error:
+            return error
+
+    with ThreadPoolExecutor(callers) as pool:
+        return list(pool.map(call, range(callers)))
+
+
+def items(aws: botocore.session.Session, table: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = aws.create_client("dynamodb").scan(TableName=table, ConsistentRead=True)["Items"]
+    return found
+
+
+def test_sign_ups_with_one_email_at_once_make_one_user(
+    deployed: Deployed, aws: botocore.session.Session, tables: Tables
+) -> None:
+    for number in range(ROUNDS):
+        answers = at_once(lambda email=f"ada{number}@example.com": deployed.sign_up(email))
+        assert sum(isinstance(answer, SignedIn) for answer in answers) == 1
+        assert sum(isinstance(answer, EmailTaken) for answer in answers) == CALLERS - 1
+    kinds = [item["kind"]["S"] for item in items(aws, tables.identity)]
+    assert {kind: kinds.count(kind) for kind in kinds} == dict.fromkeys(
+        ("credentials", "user", "workspace", "membership", "session"), ROUNDS
+    )
+    assert len(items(aws, tables.ledger)) == ROUNDS
+
+
+def test_sign_ups_with_one_key_at_once_make_one_user_and_all_succeed(
+    deployed: Deployed, aws: botocore.session.Session, tables: Tables
+) -> None:
+    answers = at_once(lambda: deployed.sign_up("ada@example.com", "sign-up-1"))
+    signed_in = [answer for answer in answers if isinstance(answer, SignedIn)]
+    assert len(signed_in) == CALLERS
+    assert len({answer.user.id for answer in signed_in}) == 1
+    assert sorted(answer.replayed for answer in signed_in) == [False] + [True] * (CALLERS - 1)
+    assert len(items(aws, tables.ledger)) == 1
+
+
+def test_refreshes_with_one_token_at_once_get_the_same_successor(deployed: Deployed) -> None:
+    token = str(deployed.sign_up("ada@example.com").tokens.refresh_token)
+    for _ in range(ROUNDS):
+        answers = at_once(lambda token=token: deployed.refresh(token))
+        successors = {str(answer.refresh_token) for answer in answers if isinstance(answer, Tokens)}
+        assert [answer for answer in answers if not isinstance(answer, Tokens)] == []
+        assert len(successors) == 1
+        token = successors.pop()
+
+
+def test_a_refresh_that_races_a_log_out_does_not_bring_the_session_back(deployed: Deployed) -> None:
+    for number in range(ROUNDS):
+        token = str(deployed.sign_up(f"ada{number}@example.com").tokens.refresh_token)
+        turns = iter([deployed.refresh, None] * (CALLERS // 2))
+
+        def act(token: str = token, turns: Any = turns) -> Tokens | None:
+            if next(turns):
+                return deployed.refresh(token)
+            log_out(token, None, sessions=deployed.store, access_tokens=deployed.access_tokens, now=NOW)
+            return None
+
+        answers = at_once(act)
+        assert all(answer is None or isinstance(answer, (Tokens, Unauthenticated)) for answer in answers)
+        for answer in answers:
+            if isinstance(answer, Tokens):
+                with pytest.raises(Unauthenticated):
+                    deployed.refresh(str(answer.refresh_token))
+
+
+def test_a_stolen_token_used_at_once_with_its_owner_ends_the_family_after_the_grace(deployed: Deployed) -> None:
+    stolen = str(deployed.sign_up("ada@example.com").tokens.refresh_token)
+    owner = str(deployed.refresh(stolen).refresh_token)
+    late = NOW + timedelta(seconds=11)
+    answers = at_once(lambda: deployed.refresh(stolen, late))
+    assert all(isinstance(answer, Unauthenticated) for answer in answers)
+    with pytest.raises(Unauthenticated):
+        deployed.refresh(owner, late)
+
+
+def test_a_limit_taken_at_once_is_exact(deployed: Deployed) -> None:
+    for number in range(ROUNDS):
+        taken = at_once(
+            lambda subject=f"sign-in#{number}": [deployed.windows.take(subject, 5, 300, NOW) for _ in range(2)]
+        )
+        assert sum(sum(pair) for pair in taken if isinstance(pair, list)) == 5
+
+
+def test_a_window_added_to_at_once_loses_nothing(deployed: Deployed) -> None:
+    sums = at_once(lambda: deployed.windows.add("account#usr_1", 20, 60, NOW))
+    assert sorted(total for total in sums if isinstance(total, int)) == [20 * turn for turn in range(1, CALLERS + 1)]

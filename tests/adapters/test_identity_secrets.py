@@ -1,0 +1,70 @@
+"""Secrets Manager as the signing keys' source: what is remembered, for how long, and what happens when it is silent."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import botocore.session
+import pytest
+from atelier.aws.secrets import FRESH_AFTER_SECONDS, KEPT_SECONDS, Secret
+from botocore.exceptions import ClientError
+
+
+class Vault:
+    """A secret that can be changed and taken away, and the clock of the process that reads it."""
+
+    def __init__(self, manager: Any) -> None:
+        self.manager = manager
+        self.name = f"identity-{uuid.uuid4().hex}"
+        self.seconds = 1_000.0
+        manager.create_secret(Name=self.name, SecretString=json.dumps({"keys": ["first"]}))
+        self.secret = Secret(self.name, lambda: self.seconds)
+
+    def write(self, value: str) -> None:
+        self.manager.put_secret_value(SecretId=self.name, SecretString=value)
+
+    def remove(self) -> None:
+        self.manager.delete_secret(SecretId=self.name, ForceDeleteWithoutRecovery=True)
+
+
+@pytest.fixture
+def vault(aws: botocore.session.Session) -> Vault:
+    return Vault(aws.create_client("secretsmanager"))
+
+
+def test_a_secret_is_remembered_for_five_minutes(vault: Vault) -> None:
+    assert vault.secret.value() == {"keys": ["first"]}
+    vault.write('{"keys": ["second"]}')
+    vault.seconds += KEPT_SECONDS - 1
+    assert vault.secret.value() == {"keys": ["first"]}
+    vault.seconds += 1
+    assert vault.secret.value() == {"keys": ["second"]}
+
+
+def test_a_fresh_value_can_be_asked_for_every_thirty_seconds(vault: Vault) -> None:
+    assert vault.secret.key_set() == {"keys": ["first"]}
+    vault.write('{"keys": ["second"]}')
+    vault.seconds += FRESH_AFTER_SECONDS - 1
+    assert vault.secret.key_set(fresh=True) == {"keys": ["first"]}
+    vault.seconds += 1
+    assert vault.secret.key_set(fresh=True) == {"keys": ["second"]}
+
+
+def test_an_older_value_outlives_a_failure(vault: Vault) -> None:
+    assert vault.secret.value() == {"keys": ["first"]}
+    vault.remove()
+    vault.seconds += 10 * KEPT_SECONDS
+    assert vault.secret.value() == {"keys": ["first"]}
+
+
+def test_a_secret_that_was_never_read_fails_loudly(vault: Vault) -> None:
+    vault.remove()
+    with pytest.raises(ClientError):
+        vault.secret.value()
+
+
+def test_an_empty_secret_is_an_empty_object(vault: Vault) -> None:
+    vault.write("{}")
+    assert vault.secret.value() == {}

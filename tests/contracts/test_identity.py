@@ -1,0 +1,193 @@
+"""What identity's ports promise, held by the ones in memory and by DynamoDB's alike (on moto and on the emulator)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import botocore.session
+import pytest
+from atelier.aws.dynamodb.identity import DynamoIdentity
+from atelier.aws.dynamodb.ledger import DynamoWallets
+from atelier.aws.dynamodb.requests import DynamoRateWindows
+from atelier.errors import NotFound
+from atelier.identity.model import (
+    Credentials,
+    Device,
+    EmailTaken,
+    RefreshToken,
+    Session,
+    User,
+    Workspace,
+    new_user,
+    open_session,
+)
+from atelier.identity.permissions import Role
+from atelier.identity.ports import Accounts, RateWindows, Sessions, Standings
+from atelier.ids import new_id
+from moto import mock_aws
+
+from tests.embedded_aws import Tables, create_tables, forget_wiring
+from tests.unit.identity.fakes import InMemoryIdentity, InMemoryRateWindows
+
+NOW = datetime(2026, 11, 20, 21, 4, 5, 123_000, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=3)
+
+
+class Store(Accounts, Sessions, Standings, Protocol):
+    """All that the identity table does."""
+
+
+@pytest.fixture(params=["memory", "moto", "emulator"])
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    if request.param == "moto":
+        with mock_aws():
+            forget_wiring()
+            bind(create_tables(botocore.session.get_session().create_client("dynamodb"), monkeypatch))
+            yield request.param
+        forget_wiring()
+        return
+    if request.param == "emulator":
+        bind(request.getfixturevalue("tables"))
+    yield request.param
+
+
+def bind(tables: Tables) -> None:
+    DynamoIdentity.bind(tables.identity)
+    DynamoWallets.bind(tables.ledger)
+    DynamoRateWindows.bind(tables.requests)
+
+
+@pytest.fixture
+def store(place: str) -> Store:
+    return InMemoryIdentity() if place == "memory" else DynamoIdentity()
+
+
+@pytest.fixture
+def windows(place: str) -> RateWindows:
+    return InMemoryRateWindows() if place == "memory" else DynamoRateWindows()
+
+
+def account(
+    email: str = "ada@example.com", signup_key: str | None = None
+) -> tuple[Credentials, User, Workspace, Session, RefreshToken]:
+    user, workspace = new_user(email, "Ada", NOW)
+    session, token = open_session(user.id, workspace.id, Device("Firefox", "203.0.113.7"), NOW)
+    return Credentials(email, user.id, workspace.id, "$argon2id$…", signup_key), user, workspace, session, token
+
+
+def test_what_was_created_can_be_read(store: Store) -> None:
+    credentials, user, workspace, session, _ = account(signup_key="digest")
+    store.create(credentials, user, workspace, session)
+    assert store.credentials("ada@example.com") == credentials
+    assert store.owner(user.id, workspace.id) == (user, workspace)
+    found, memberships = store.account(user.id)
+    assert found == user
+    assert [(membership.workspace, membership.role) for membership in memberships] == [(workspace, Role.OWNER)]
+    assert store.session(user.id, session.id) == session
+    assert store.role(user.id, workspace.id) is Role.OWNER
+    assert store.standing(user.id, session.id, workspace.id) == (session, Role.OWNER)
+
+
+def test_nothing_is_read_of_what_does_not_exist(store: Store) -> None:
+    credentials, user, workspace, session, _ = account()
+    store.create(credentials, user, workspace, session)
+    nobody, nowhere, never = new_id("usr", NOW), new_id("wsp", NOW), new_id("ses", NOW)
+    assert store.credentials("eve@example.com") is None
+    assert store.session(user.id, never) is None
+    assert store.session(nobody, session.id) is None
+    assert store.role(user.id, nowhere) is None
+    assert store.role(nobody, workspace.id) is None
+    assert store.standing(user.id, never, workspace.id) == (None, Role.OWNER)
+    assert store.standing(user.id, session.id, nowhere) == (session, None)
+    assert store.standing(nobody, session.id, workspace.id) == (None, None)
+    with pytest.raises(NotFound):
+        store.account(nobody)
+    with pytest.raises(NotFound):
+        store.owner(user.id, nowhere)
+
+
+def test_an_email_is_claimed_once_and_the_second_claim_writes_nothing(store: Store) -> None:
+    first, second = account(), account()
+    store.create(*first[:4])
+    with pytest.raises(EmailTaken):
+        store.create(*second[:4])
+    assert store.credentials("ada@example.com") == first[0]
+    with pytest.raises(NotFound):
+        store.account(second[1].id)
+    assert store.session(second[1].id, second[3].id) is None
+    assert store.role(second[1].id, second[2].id) is None
+
+
+def test_a_rotation_is_stored_once(store: Store) -> None:
+    credentials, user, workspace, session, token = account()
+    store.create(credentials, user, workspace, session)
+    ours, _ = session.rotated(token, LATER)
+    theirs, _ = session.rotated(token, LATER)
+    assert store.rotate(session, ours)
+    assert not store.rotate(session, theirs)
+    assert store.session(user.id, session.id) == ours
+
+
+def test_a_revoked_session_is_rotated_no_more(store: Store) -> None:
+    credentials, user, workspace, session, token = account()
+    store.create(credentials, user, workspace, session)
+    store.revoke(user.id, session.id, LATER)
+    after, _ = session.rotated(token, LATER)
+    assert not store.rotate(session, after)
+    assert store.session(user.id, session.id) == replace(session, revoked_at=LATER)
+
+
+def test_revoking_again_changes_nothing(store: Store) -> None:
+    credentials, user, workspace, session, _ = account()
+    store.create(credentials, user, workspace, session)
+    store.revoke(user.id, session.id, LATER)
+    store.revoke(user.id, session.id, LATER + timedelta(days=1))
+    found = store.session(user.id, session.id)
+    assert found is not None
+    assert found.revoked_at == LATER
+
+
+def test_revoking_what_is_not_there_makes_nothing(store: Store) -> None:
+    _, user, _, session, _ = account()
+    store.revoke(user.id, session.id, NOW)
+    assert store.session(user.id, session.id) is None
+
+
+def test_a_session_is_added_beside_the_first(store: Store) -> None:
+    credentials, user, workspace, first, _ = account()
+    store.create(credentials, user, workspace, first)
+    second, _ = open_session(user.id, workspace.id, Device("", ""), LATER)
+    store.add(second)
+    store.revoke(user.id, first.id, LATER)
+    assert store.session(user.id, second.id) == second
+
+
+def test_a_password_hash_is_replaced_unless_it_changed_meanwhile(store: Store) -> None:
+    credentials, user, workspace, session, _ = account()
+    store.create(credentials, user, workspace, session)
+    store.replace_password_hash(credentials, "stronger")
+    store.replace_password_hash(credentials, "stale")
+    assert store.credentials(credentials.email) == replace(credentials, password_hash="stronger")
+
+
+def test_a_sign_in_is_noted(store: Store) -> None:
+    credentials, user, workspace, session, _ = account()
+    store.create(credentials, user, workspace, session)
+    store.signed_in(user.id, LATER)
+    assert store.owner(user.id, workspace.id) == (user, workspace)
+
+
+def test_a_window_is_taken_up_to_its_limit(windows: RateWindows) -> None:
+    assert [windows.take("sign-in#a", 3, 300, NOW) for _ in range(5)] == [True, True, True, False, False]
+    assert windows.take("sign-in#b", 3, 300, NOW)
+    assert windows.take("sign-in#a", 3, 300, NOW + timedelta(seconds=300))
+
+
+def test_a_window_sums_what_is_added(windows: RateWindows) -> None:
+    assert windows.add("account#usr_1", 20, 60, NOW) == 20
+    assert windows.add("account#usr_1", 20, 60, NOW + timedelta(seconds=54)) == 40
+    assert windows.add("account#usr_1", 20, 60, NOW + timedelta(seconds=55)) == 20
+    assert windows.add("account#usr_2", 1, 60, NOW) == 1
