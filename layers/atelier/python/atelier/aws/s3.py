@@ -1,0 +1,34 @@
+"""The media bucket."""
+
+from __future__ import annotations
+
+from atelier.aws.clients import client
+from atelier.errors import NotFound
+
+# A key that begins so never changes its bytes: it is named by their hash, or by the one attempt that made them.
+CACHE_CONTROL = "private, max-age=31536000, immutable"
+
+
+class MediaStore:
+    """Objects of one bucket."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+
+    def put(self, key: str, data: bytes, content_type: str) -> None:
+        """Store bytes under a key. Keys are derived, so storing twice stores the same."""
+        client("s3").put_object(
+            Bucket=self._bucket, Key=key, Body=data, ContentType=content_type, CacheControl=CACHE_CONTROL
+        )
+
+    def get(self, key: str, bytes_max: int) -> bytes:
+        """The bytes under a key; raises NotFound, or ValueError when there are more than `bytes_max`."""
+        s3 = client("s3")
+        try:
+            answer = s3.get_object(Bucket=self._bucket, Key=key)
+        except s3.exceptions.NoSuchKey as error:
+            raise NotFound("There is no such object.") from error
+        if answer["ContentLength"] > bytes_max:
+            raise ValueError(f"{key} has {answer['ContentLength']} bytes, more than {bytes_max}")
+        data: bytes = answer["Body"].read()
+        return data
