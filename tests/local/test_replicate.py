@@ -1,5 +1,5 @@
-"""An asynchronous provider that misbehaves, seen from outside: whatever it does, the books balance and one picture costs
-one price. The stand-in speaks Replicate's documented API; words in [[…]] make it misbehave."""
+"""An asynchronous provider that misbehaves, seen from outside: whatever it does, the books balance and one picture
+costs one price. The stand-in speaks Replicate's documented API; words in [[…]] make it misbehave."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""State machine task: try the next candidate. Called with a task token that this function, a webhook or a poll answers."""
+"""State machine task: try the next candidate. Its task token is answered here, by a webhook, or by a poll."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -42,5 +42,4 @@ class UrlSigner:
     def _private_key(self) -> RSAPrivateKey:
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-        key = load_pem_private_key(self._private_key_pem().encode(), password=None)
-        return key  # pyright: ignore[reportReturnType]
+        return cast("RSAPrivateKey", load_pem_private_key(self._private_key_pem().encode(), password=None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -21,10 +22,8 @@ class StepFunctionsWorkflow:
     def start(self, workspace_id: str, generation_id: str) -> None:
         states = client("stepfunctions")
         data = {"workspace_id": workspace_id, "generation_id": generation_id, "lost": None}
-        try:
+        with contextlib.suppress(states.exceptions.ExecutionAlreadyExists):
             states.start_execution(stateMachineArn=self._arn, name=generation_id, input=json.dumps(data))
-        except states.exceptions.ExecutionAlreadyExists:
-            pass
 
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
         return self._answer("send_task_success", taskToken=task_token, output=json.dumps(result))

@@ -1,4 +1,4 @@
-"""From a provider's output to what the creator sees: fetched through the one guarded fetcher, checked, cleaned, kept."""
+"""From a provider's output to what the creator sees: fetched through the guarded fetcher, checked, cleaned, kept."""
 
 from __future__ import annotations
 
