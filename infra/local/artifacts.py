@@ -17,6 +17,10 @@ from pathlib import Path
 PRODUCT_LAYER = "layers/atelier"
 
 
+class BrokenSource(Exception):
+    """A Python file does not compile; the text says where and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """`folder`: as the template names it. `key`: changes with the content, and only with it."""
@@ -26,7 +30,7 @@ class Artifact:
     files: tuple[tuple[str, bytes], ...]
 
     def zipped(self) -> bytes:
-        """The archive. Bytecode goes beside the source: a worker starts with an empty cache each time, and compiling is
+        """The archive; raises BrokenSource. Bytecode goes beside the source: a worker starts with an empty cache each time, and compiling is
         most of an import. It is of the unchecked kind, since an archive does not keep modification times well."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -58,7 +62,10 @@ def _collect(root: Path, folder: str) -> Artifact:
 
 
 def _bytecode(name: str, source: bytes) -> tuple[str, bytes]:
-    code = compile(source, name, "exec", dont_inherit=True)
+    try:
+        code = compile(source, name, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise BrokenSource(f"{name}, line {getattr(error, 'lineno', '?')}: {error}") from error
     unchecked = (0b01).to_bytes(4, "little")
     data = importlib.util.MAGIC_NUMBER + unchecked + importlib.util.source_hash(source) + marshal.dumps(code)
     return importlib.util.cache_from_source(name), data

@@ -1,7 +1,8 @@
 """template.yaml → the one flat CloudFormation template that the embedded AWS deploys.
 
-Four steps, each of which answers a difference listed in `differences.py`: SAM is translated as AWS does it, the nested
-stacks are laid into their parent, the HTTP API's body becomes routes, and what only CloudFront can do is left out.
+Five steps, each of which answers a difference listed in `differences.py`: SAM is translated as AWS does it, the nested
+stacks are laid into their parent, the HTTP API's body becomes routes, what only CloudFront can do is left out, and task tokens may be
+answered.
 Pure: nothing is deployed here and nothing but the templates is read.
 """
 
@@ -14,7 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-Template = dict[str, Any]
+from infra.local.templates import Template, read
+
 Json = Any
 
 REGION = "us-east-1"
@@ -28,13 +30,6 @@ _SUB_NAME = re.compile(r"\$\{([^!}][^}]*)\}")
 
 class TemplateError(Exception):
     """The template uses something that the local translation does not know; the text names it."""
-
-
-def read(path: Path) -> Template:
-    """A CloudFormation template as plain data, `!Ref` and its like written out."""
-    from samtranslator.yaml_helper import yaml_parse
-
-    return yaml_parse(path.read_text("utf-8"))
 
 
 def translate(root: Path, artifact_bucket: str) -> Template:

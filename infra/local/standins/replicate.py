@@ -357,6 +357,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: what came is under /_standin/calls."""
 
     def _serve(self) -> None:
+        if self.owner.stopping.is_set():
+            self.close_connection = True
+            return
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         path = urlsplit(self.path).path
         if path.startswith("/v1/"):

@@ -1,0 +1,206 @@
+"""The local edge: one address before the API and the media bucket, behaving as the distribution in infra/edge.yaml.
+
+Listens on loopback only. What it does beside passing on: it names the viewer's address and supplies the authorizer's
+header (as the CloudFront Function `GreetViewer` does), checks signed URLs, reads the bucket with its own credentials (as
+origin access control does), and turns the emulator's failures into the contract's envelope.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from multidict import CIMultiDict
+from yarl import URL
+
+from infra.local.distribution import Behaviour, Distribution
+from infra.local.signed_urls import SignedUrls, UrlRefused
+
+BODY_BYTES_MAX = 10 * 1024 * 1024  # the gateway's own limit
+# Each request under way is a worker process of the emulator; more than this would only take memory from each other.
+REQUESTS_MAX = 64
+API_SECONDS_MAX = 30.0
+CHUNK_BYTES = 256 * 1024
+_HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+# The viewer's word for what only the edge knows, and what the client library writes itself.
+_NOT_FORWARDED = _HOP_BY_HOP | {"host", "content-length", "x-forwarded-for", "atelier-viewer-address"}
+_MEDIA_REQUEST_HEADERS = ("range", "if-range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since")
+_MEDIA_ANSWER_HEADERS = ("content-type", "content-length", "content-range", "accept-ranges", "etag", "last-modified")
+
+
+class PortInUse(Exception):
+    """Another program listens on the port that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Where requests go. `public_url`: what viewers are told; signed URLs begin with it. No trailing slashes."""
+
+    public_url: str
+    api_url: str
+    bucket_url: str
+    media_keys: Mapping[str, str]
+
+
+class Edge:
+    """One HTTP server on 127.0.0.1. `origins` may be replaced while it runs."""
+
+    def __init__(self, distribution: Distribution) -> None:
+        self._distribution = distribution
+        self._origins: Origins | None = None
+        self._signed_urls = SignedUrls({})
+        self._slots = asyncio.Semaphore(REQUESTS_MAX)
+        self._session: aiohttp.ClientSession | None = None
+        self._runner: web.ServerRunner | None = None
+
+    async def listen(self, port: int) -> int:
+        """Takes the port (0 = any free one) and answers 503 until `serve`; returns the port. Raises PortInUse."""
+        # The emulator closes idle connections after 75 s: ours go first, so that none dies under a request.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        self._session = aiohttp.ClientSession(
+            connector=connector, auto_decompress=False, skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type")
+        )
+        server = web.Server(self._answer, access_log=None, max_line_size=16_384, max_field_size=16_384)
+        self._runner = web.ServerRunner(server, shutdown_timeout=1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port, reuse_address=True)
+        try:
+            await site.start()
+        except OSError as error:
+            await self.close()
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUse(f"port {port} is in use by another program; choose one with PORT=…") from error
+            raise
+        return int(self._runner.addresses[0][1])
+
+    def serve(self, origins: Origins) -> None:
+        """Passes requests on from now on."""
+        self._signed_urls = SignedUrls(origins.media_keys)
+        self._origins = origins
+
+    async def close(self) -> None:
+        """Lets go of the port; requests under way have a second to end."""
+        if self._runner:
+            await self._runner.cleanup()
+        if self._session:
+            await self._session.close()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.raw_path.partition("?")[0]
+        behaviour = self._distribution.behaviour(path)
+        try:
+            answer = await self._obey(behaviour, request, path)
+        except UrlRefused as refused:
+            answer = _refusal(403, "FORBIDDEN", str(refused))
+        except (aiohttp.ClientError, TimeoutError):
+            answer = _refusal(503, "UNAVAILABLE", "The embedded AWS does not answer.", retryable=True)
+        if not answer.prepared:
+            answer.headers.update(behaviour.headers)
+            if behaviour.signed:
+                answer.headers["cache-control"] = "no-store"
+        return answer
+
+    async def _obey(self, behaviour: Behaviour, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        if self._origins is None:
+            return _refusal(503, "UNAVAILABLE", "The stack is starting.", retryable=True)
+        if request.method not in behaviour.methods:
+            return _refusal(403, "FORBIDDEN", "The distribution does not take that method here.")
+        if behaviour.signed:
+            self._signed_urls.check(self._origins.public_url + request.raw_path, time.time())
+        if behaviour.origin == "media":
+            return await self._from_media(request, path, behaviour, self._origins)
+        if path == "/" and request.method in ("GET", "HEAD"):
+            return web.Response(text=self._distribution.start_page, content_type="text/html")
+        return await self._from_api(request, self._origins)
+
+    async def _from_api(self, request: web.BaseRequest, origins: Origins) -> web.Response:
+        if (request.content_length or 0) > BODY_BYTES_MAX:
+            return _refusal(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+        body = await _body(request) if request.body_exists else None
+        if body is not None and len(body) > BODY_BYTES_MAX:
+            return _refusal(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+        headers = CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in _NOT_FORWARDED)
+        headers.setdefault("authorization", "none")
+        viewer = request.remote or "127.0.0.1"
+        headers["atelier-viewer-address"] = headers["x-forwarded-for"] = viewer
+        async with (
+            self._slots,
+            self._client.request(
+                request.method,
+                URL(origins.api_url + request.raw_path, encoded=True),
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=API_SECONDS_MAX),
+            ) as answer,
+        ):
+            content = await answer.read()
+            kept = CIMultiDict((k, v) for k, v in answer.headers.items() if k.lower() not in _HOP_BY_HOP | {"content-length", "date", "server"})
+            return web.Response(status=answer.status, body=content, headers=kept)
+
+    async def _from_media(
+        self, request: web.BaseRequest, path: str, behaviour: Behaviour, origins: Origins
+    ) -> web.StreamResponse:
+        url = origins.bucket_url + path
+        wanted = {name: request.headers[name] for name in _MEDIA_REQUEST_HEADERS if name in request.headers}
+        signed = _signed_as_origin_access_control(request.method, url, wanted)
+        async with self._client.request(request.method, URL(url, encoded=True), headers=signed) as origin:
+            if origin.status >= 400 and origin.status not in (412, 416):
+                # A missing file and a foreign one look the same, and the origin's words stay inside.
+                return _refusal(403, "FORBIDDEN", "There is no such file.")
+            names = _MEDIA_ANSWER_HEADERS if origin.status < 400 else ("content-range",)
+            headers = {name: origin.headers[name] for name in names if name in origin.headers}
+            answer = web.StreamResponse(status=origin.status, headers={**headers, **behaviour.headers})
+            await answer.prepare(request)
+            if request.method != "HEAD" and origin.status in (200, 206):
+                async for chunk in origin.content.iter_chunked(CHUNK_BYTES):
+                    await answer.write(chunk)
+            await answer.write_eof()
+            return answer
+
+    @property
+    def _client(self) -> aiohttp.ClientSession:
+        assert self._session is not None, "listen comes first"
+        return self._session
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    # One byte more than allowed is enough to know.
+    data = bytearray()
+    async for chunk in request.content.iter_any():
+        data += chunk
+        if len(data) > BODY_BYTES_MAX:
+            break
+    return bytes(data)
+
+
+def _signed_as_origin_access_control(method: str, url: str, headers: Mapping[str, str]) -> dict[str, str]:
+    request = AWSRequest(method=method, url=url, headers=dict(headers))
+    request.context["payload_signing_enabled"] = False
+    S3SigV4Auth(Credentials("test", "test"), "s3", "us-east-1").add_auth(request)
+    return dict(request.headers.items())
+
+
+def _refusal(status: int, code: str, message: str, *, retryable: bool = False) -> web.Response:
+    envelope: dict[str, Any] = {
+        "success": False,
+        "error": code,
+        "message": message,
+        "details": {},
+        "request_id": str(uuid.uuid4()),
+        "retryable": retryable,
+    }
+    return web.Response(status=status, body=json.dumps(envelope).encode(), content_type="application/json")

@@ -1,0 +1,147 @@
+"""Runs the local stack until it is told to stop: claim, listen, start, deploy, show, and redeploy what changes."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import aiohttp
+
+from infra.local import demo
+from infra.local.artifacts import BrokenSource
+from infra.local.deploy import DeploymentError
+from infra.local.distribution import read_distribution
+from infra.local.edge import Edge, PortInUse
+from infra.local.emulator import EmulatorError
+from infra.local.stack import DataInUse, Options, Stack
+from infra.local.translate import TemplateError
+
+# What can go wrong for reasons that one sentence explains.
+EXPLAINED = (PortInUse, DataInUse, EmulatorError, DeploymentError, TemplateError, BrokenSource, FileNotFoundError)
+WATCHED = ("functions", "layers/atelier", "statemachines", "infra", "template.yaml")
+WATCH_SECONDS = 0.7
+READY_SECONDS_MAX = 20.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """options: the stack's. port: 0 = any free one."""
+
+    options: Options
+    port: int
+    with_demo: bool
+
+
+class Stopped(Exception):
+    """The person at the terminal, or the system, asked to stop."""
+
+
+def serve(serving: Serving) -> int:
+    """Runs until SIGINT or SIGTERM; returns the exit code. Says in one sentence what went wrong, if it did."""
+    try:
+        asyncio.run(_serve(serving))
+    except Stopped:
+        return 0
+    except EXPLAINED as error:
+        _say(str(error))
+        return 1
+    return 0
+
+
+def _say(text: str) -> None:
+    print(f"atelier: {text}", flush=True)
+
+
+async def _serve(serving: Serving) -> None:
+    started = time.monotonic()
+    options = serving.options
+    stop = asyncio.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, stop.set)
+    stack, edge = Stack(options), Edge(read_distribution(options.root / "infra/edge.yaml"))
+    stack.claim_data()
+    try:
+        port = await edge.listen(serving.port)
+        edge.serve(await _until(stop, asyncio.to_thread(stack.start, f"http://localhost:{port}")))
+        await _until(stop, _answering(port))
+        taken = time.monotonic() - started
+        _say(f"ready at http://localhost:{port} after {taken:.1f} s; state is kept in {options.data}; Ctrl-C stops it")
+        work = [_watch(stack, edge, options.root), _guard(stack)]
+        if serving.with_demo:
+            work.append(demo.show(f"http://localhost:{port}", options.data))
+        await _until(stop, asyncio.gather(*work))
+    finally:
+        await edge.close()
+        await asyncio.to_thread(stack.stop)
+
+
+async def _until(stop: asyncio.Event, work: Awaitable[T]) -> T:
+    """What `work` gives; raises Stopped as soon as it is time to stop."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        raise Stopped
+    stopping.cancel()
+    return await working
+
+
+async def _answering(port: int) -> None:
+    """Ready means that a request went all the way through; raises DeploymentError when none does."""
+    status = 0
+    deadline = time.monotonic() + READY_SECONDS_MAX
+    async with aiohttp.ClientSession() as session:
+        while time.monotonic() < deadline:
+            async with session.get(f"http://127.0.0.1:{port}/healthz") as answer:
+                status = answer.status
+                if status == 200:
+                    return
+            await asyncio.sleep(0.2)
+    raise DeploymentError(f"the stack is deployed, but /healthz answers {status}")
+
+
+async def _guard(stack: Stack) -> None:
+    """Returns never; raises EmulatorError when the embedded AWS dies."""
+    while stack.emulator.running:
+        await asyncio.sleep(0.5)
+    raise EmulatorError("the embedded AWS has died; its last words are in emulator.log in the data folder")
+
+
+async def _watch(stack: Stack, edge: Edge, root: Path) -> None:
+    """Deploys again when a file changed. A mistake is told and waits for the next change."""
+    seen = await asyncio.to_thread(_state_of, root)
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        now = await asyncio.to_thread(_state_of, root)
+        if now == seen:
+            continue
+        seen = now
+        try:
+            deployed = await asyncio.to_thread(stack.deploy)
+        except EXPLAINED as error:
+            _say(f"not redeployed: {error}")
+            continue
+        edge.serve(stack.origins(deployed))
+        if deployed.changed:
+            _say(f"redeployed {len(deployed.changed)} resources: {', '.join(sorted(deployed.changed)[:4])}, …")
+
+
+def _state_of(root: Path) -> frozenset[tuple[str, int]]:
+    state: set[tuple[str, int]] = set()
+    for name in WATCHED:
+        place = root / name
+        for path in [place] if place.is_file() else place.rglob("*"):
+            if path.suffix in (".py", ".yaml", ".json", ".txt") and "__pycache__" not in path.parts:
+                try:
+                    state.add((str(path), path.stat().st_mtime_ns))
+                except FileNotFoundError:
+                    # Gone between the listing and the look: an editor saving.
+                    continue
+    return frozenset(state)

@@ -1,0 +1,93 @@
+"""The local stack without its edge: the embedded AWS and what is deployed to it, kept in one data folder."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from infra.local.deploy import Aws, Deployed, deploy
+from infra.local.edge import Origins
+from infra.local.emulator import Emulator
+
+HANDLES = "stack.json"
+REPLICATE_SECRET = "DataReplicateSecret"  # noqa: S105 - a logical id
+
+
+class DataInUse(Exception):
+    """Another local stack runs on the same data folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to run. parameters: of template.yaml, over the local ones. replicate_secret: JSON text, None = as it is."""
+
+    root: Path
+    data: Path
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    replicate_secret: str | None = None
+    enforce_policies: bool = True
+
+
+class Stack:
+    """Start it, deploy as often as the code changes, stop it. State lies in the data folder and outlives the process."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._lock: IO[bytes] | None = None
+        self._public_url = ""
+        self.emulator = Emulator(options.data, enforce_policies=options.enforce_policies)
+
+    def claim_data(self) -> None:
+        """Takes the data folder for this process; raises DataInUse."""
+        self._options.data.mkdir(parents=True, exist_ok=True)
+        self._lock = (self._options.data / "lock").open("wb")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise DataInUse(f"another stack runs on {self._options.data}; stop it, or choose a folder with DATA=…") from error
+
+    def start(self, public_url: str) -> Origins:
+        """Starts the emulator and deploys; raises what `Emulator.start` and `deploy` raise."""
+        self._public_url = public_url
+        self.emulator.start()
+        self._aws = Aws(self.emulator.endpoint)
+        return self.origins(self.deploy())
+
+    def deploy(self) -> Deployed:
+        """Deploys what changed since the last time."""
+        local = {"Stage": "local", "PublicUrl": self._public_url}
+        deployed = deploy(self._options.root, self._options.data, self._aws, {**local, **self._options.parameters})
+        if self._options.replicate_secret is not None:
+            self._aws.client("secretsmanager").put_secret_value(
+                SecretId=deployed.resources[REPLICATE_SECRET], SecretString=self._options.replicate_secret
+            )
+        return deployed
+
+    def origins(self, deployed: Deployed) -> Origins:
+        """Where the edge finds what was deployed; also written to the data folder, for tests and tools."""
+        outputs = deployed.outputs
+        handles = {
+            "base_url": self._public_url,
+            "endpoint": self.emulator.endpoint,
+            "emulator_process_id": self.emulator.process_id,
+            "outputs": outputs,
+            "resources": deployed.resources,
+        }
+        (self._options.data / HANDLES).write_text(json.dumps(handles, indent=1), "utf-8")
+        return Origins(
+            public_url=self._public_url,
+            api_url=f"{self.emulator.endpoint}/_aws/execute-api/{outputs['ApiId']}/$default",
+            bucket_url=f"{self.emulator.endpoint}/{outputs['MediaBucket']}",
+            media_keys={outputs["MediaKeyPairId"]: outputs["MediaPublicKeyPem"]},
+        )
+
+    def stop(self) -> None:
+        """Stops the emulator, which writes its state, and lets go of the data folder."""
+        self.emulator.stop()
+        if self._lock:
+            self._lock.close()
