@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
@@ -32,7 +33,8 @@ class UrlSigner:
         started = int(now.timestamp()) // WINDOW_SECONDS * WINDOW_SECONDS
         expires = started + LIFE_SECONDS
         resource = f"{self._public_url}/{key}"
-        policy = f'{{"Statement":[{{"Resource":"{resource}","Condition":{{"DateLessThan":{{"AWS:EpochTime":{expires}}}}}}}]}}'
+        until = {"DateLessThan": {"AWS:EpochTime": expires}}
+        policy = json.dumps({"Statement": [{"Resource": resource, "Condition": until}]}, separators=(",", ":"))
         # SHA-1 is CloudFront's choice for the canned policy, not ours.
         signature = self._private_key.sign(policy.encode(), padding.PKCS1v15(), hashes.SHA1())  # nosec B303
         text = base64.b64encode(signature).decode().translate(str.maketrans("+=/", "-_~"))

@@ -113,12 +113,12 @@ def conclude(
     generation: Generation, current: Attempt, task_token: str, end: Done | Failed | Cancelled, to: Attempting
 ) -> None:
     """Answer the waiting task with how the attempt ended, or send it on to the next candidate. Safe to repeat."""
-    if isinstance(end, Failed) and end.error_class not in FINAL_CLASSES and generation.cancel_requested_at is None:
-        if generation.next_candidate is not None:
-            # The next visit records the failure together with its own attempt: nothing is written in between, so
-            # there is no state in which the attempt has ended and nobody was told.
-            to.workflow.try_next(task_token, current.id, end.error_class)
-            return
+    go_on = generation.next_candidate is not None and generation.cancel_requested_at is None
+    if isinstance(end, Failed) and end.error_class not in FINAL_CLASSES and go_on:
+        # The next visit records the failure together with its own attempt: nothing is written in between, so there is
+        # no state in which the attempt has ended and nobody was told.
+        to.workflow.try_next(task_token, current.id, end.error_class)
+        return
     outputs: tuple[StoredOutput, ...] = ()
     if isinstance(end, Done):
         outputs = tuple(

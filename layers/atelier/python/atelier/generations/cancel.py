@@ -14,7 +14,7 @@ TRIES_MAX = 10
 
 
 def cancel(workspace_id: str, generation_id: str, *, to: Closing, now: datetime) -> Generation:
-    """The generation after the request: cancelled, or still running with `cancel_requested_at` set. Repeating it changes
+    """The generation after the request: cancelled, or running with `cancel_requested_at` set. Repeating it changes
     nothing. Raises NotFound, or Conflict when it ended in another way before."""
     for _ in range(TRIES_MAX):
         generation = to.generations.get(workspace_id, generation_id)

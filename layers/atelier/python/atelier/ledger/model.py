@@ -121,7 +121,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One happening. `order` (26 ULID characters) and `key` place it in the statement; `subject` is what it is about."""
+    """One happening. `order` (26 ULID characters) and `key` place it in the statement, `subject` is what it concerns."""
 
     key: str
     order: str
@@ -138,8 +138,8 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class GrantChange:
-    """What a movement does to one grant. `drains` marks a draw that took all that remained: it holds only while that is
-    still all, or a later grant would be spent before an earlier one."""
+    """What a movement does to one grant. `drains` marks a draw that took all that remained: it holds only while that
+    is still all, or a later grant would be spent before an earlier one."""
 
     grant_id: str
     remaining: int

@@ -33,7 +33,7 @@ def connection() -> Connection:
 class Item(Model):
     """Base of the stored items: string keys `pk` and `sk`; the table's name is bound by `wiring/`, never at import."""
 
-    class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
+    class Meta:
         table_name = None
 
     pk = UnicodeAttribute(hash_key=True)
@@ -42,7 +42,8 @@ class Item(Model):
     @classmethod
     def bind(cls, table_name: str) -> None:
         """Say which table this item lives in."""
-        cls.Meta = type("Meta", (Item.Meta,), {"table_name": table_name})  # pyright: ignore[reportAttributeAccessIssue]
+        meta = type("Meta", (Item.Meta,), {"table_name": table_name})
+        cls.Meta = meta  # pyright: ignore[reportAttributeAccessIssue, reportIncompatibleVariableOverride]
 
     @classmethod
     def _get_connection(cls) -> TableConnection:
