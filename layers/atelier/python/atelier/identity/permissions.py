@@ -22,7 +22,6 @@ WEAKEST: dict[str, Role] = {
     "credits.read": Role.VIEWER,
     "generations.read": Role.VIEWER,
     "generations.create": Role.EDITOR,
-    "generations.cancel": Role.EDITOR,
 }
 _STRENGTH = {role: -place for place, role in enumerate(Role)}
 

@@ -1,0 +1,391 @@
+"""functions/api/auth, functions/api/account and functions/authorizer, fed with events and wired to the emulator."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import botocore.session
+import pytest
+from atelier.http import Answer, Api
+from atelier.identity.browser import COOKIE
+from atelier.telemetry import logger
+from atelier.wiring.admission import gate, limiter
+
+from tests.embedded_aws import Tables, forget_wiring
+from tests.invoke import event, function
+
+Response = dict[str, Any]
+SIGN_UP = {"email": "ada@example.com", "password": "correct horse battery", "name": "Ada", "token_delivery": "body"}
+LOG_IN = {"email": "ada@example.com", "password": "correct horse battery", "token_delivery": "body"}
+
+
+@pytest.fixture
+def auth(deployed: Tables) -> ModuleType:
+    return function("api/auth")
+
+
+@pytest.fixture
+def authorizer(deployed: Tables) -> ModuleType:
+    return function("authorizer")
+
+
+def post(auth: ModuleType, call: str, body: object = None, **changes: Any) -> Response:
+    return answered(auth, event(f"api/auth/{call}", **({} if body is None else {"body": body}), **changes))
+
+
+def answered(app: ModuleType | Api, request: Response) -> Response:
+    response: Response = app.handler(request, None)
+    return response
+
+
+def data(response: Response) -> Any:
+    envelope = json.loads(response["body"])
+    assert envelope["success"], envelope
+    return envelope["data"]
+
+
+def refusal(response: Response) -> tuple[int, str]:
+    envelope = json.loads(response["body"])
+    assert not envelope["success"]
+    return response["statusCode"], envelope["error"]
+
+
+def context(authorizer: ModuleType, access_token: str) -> dict[str, Any]:
+    header = f"Bearer {access_token}"
+    answer = authorizer.handler(
+        event("authorizer/request", headers={"authorization": header}, identitySource=[header]), None
+    )
+    assert answer["isAuthorized"] is True
+    found: dict[str, Any] = answer["context"]
+    return found
+
+
+def authorized(name: str, claims: dict[str, Any], **changes: Any) -> Response:
+    request = event(name, **changes)
+    request["requestContext"]["authorizer"] = {"lambda": claims}
+    return request
+
+
+def refresh_cookie(response: Response) -> str:
+    return str(response["cookies"][0].partition(";")[0])
+
+
+def test_a_sign_up_answers_with_the_account_and_sets_the_cookie(auth: ModuleType) -> None:
+    response = post(auth, "signup")
+    assert response["statusCode"] == 201
+    answer = data(response)
+    assert set(answer) == {"user", "workspace", "access_token", "token_type", "expires_in"}
+    assert answer["user"]["email"] == "ada@example.com"
+    assert answer["workspace"] == {
+        "id": answer["workspace"]["id"],
+        "name": "Ada's workspace",
+        "kind": "personal",
+        "role": "owner",
+    }
+    assert answer["expires_in"] == 600
+    (cookie,) = response["cookies"]
+    assert cookie.startswith(f"{COOKIE}=usr_")
+    assert cookie.endswith("; Path=/; Max-Age=604800; Secure; HttpOnly; SameSite=Strict")
+    assert response["headers"]["Cache-Control"] == "no-store"
+
+
+def test_the_refresh_token_comes_in_the_body_when_asked_for(auth: ModuleType) -> None:
+    response = post(auth, "signup", SIGN_UP)
+    assert data(response)["refresh_token"].startswith("usr_")
+    assert response["cookies"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"email": "ada"}, "email"),
+        ({"email": None}, "email"),
+        ({"password": "short"}, "password"),
+        ({"password": "password1234"}, "password"),
+        ({"password": 123456789012}, "password"),
+        ({"name": ""}, "name"),
+        ({"name": " \t"}, "name"),
+        ({"name": "Ada\r\nBcc: eve"}, "name"),
+        ({"token_delivery": "pigeon"}, "token_delivery"),
+        ({"platform_role": "admin"}, "platform_role"),
+    ],
+    ids=repr,
+)
+def test_a_bad_sign_up_names_the_field(auth: ModuleType, change: dict[str, Any], path: str) -> None:
+    response = post(auth, "signup", {**SIGN_UP, **change})
+    assert refusal(response) == (422, "VALIDATION_FAILED")
+    fields = json.loads(response["body"])["details"]["fields"]
+    assert [field["path"] for field in fields] == [path]
+
+
+def test_a_refused_password_is_not_echoed(auth: ModuleType) -> None:
+    assert "password1234" not in post(auth, "signup", {**SIGN_UP, "password": "password1234"})["body"]
+
+
+def test_a_taken_email_is_a_conflict_in_any_spelling(auth: ModuleType) -> None:
+    assert post(auth, "signup", SIGN_UP)["statusCode"] == 201
+    again = post(auth, "signup", {**SIGN_UP, "email": " ADA@example.com "})
+    assert refusal(again) == (409, "CONFLICT")
+
+
+def test_a_sign_up_repeated_with_its_key_is_answered_again(auth: ModuleType) -> None:
+    key = {"idempotency-key": "sign-up-1"}
+    first = post(auth, "signup", SIGN_UP, headers=key)
+    again = post(auth, "signup", SIGN_UP, headers=key)
+    assert (first["statusCode"], again["statusCode"]) == (201, 201)
+    assert "Idempotent-Replayed" not in first["headers"]
+    assert again["headers"]["Idempotent-Replayed"] == "true"
+    assert data(again)["user"] == data(first)["user"]
+    other = post(auth, "signup", {**SIGN_UP, "password": "another good one"}, headers=key)
+    assert refusal(other) == (422, "IDEMPOTENCY_MISMATCH")
+
+
+def test_logging_in_opens_a_session(auth: ModuleType) -> None:
+    user = data(post(auth, "signup"))["user"]
+    response = post(auth, "login")
+    assert response["statusCode"] == 200
+    assert data(response)["user"] == user
+    assert response["cookies"]
+
+
+def test_a_wrong_password_and_an_unknown_email_look_alike(auth: ModuleType) -> None:
+    post(auth, "signup")
+    wrong = post(auth, "login", {**LOG_IN, "password": "wrong horse battery"})
+    unknown = post(auth, "login", {**LOG_IN, "email": "eve@example.com"})
+    assert refusal(wrong) == refusal(unknown) == (401, "UNAUTHENTICATED")
+    assert wrong["body"] == unknown["body"]
+
+
+def test_the_cookie_refreshes_and_rotates(auth: ModuleType) -> None:
+    first = refresh_cookie(post(auth, "signup"))
+    response = post(auth, "refresh", cookies=[first])
+    assert set(data(response)) == {"access_token", "token_type", "expires_in"}
+    second = refresh_cookie(response)
+    assert second != first
+    # In the grace the first gives the same successor; the emulator leaves cookies in the header.
+    assert refresh_cookie(post(auth, "refresh", headers={"cookie": f"theme=dark; {first}"})) == second
+
+
+def test_the_body_refreshes_into_the_body(auth: ModuleType) -> None:
+    first = data(post(auth, "signup", SIGN_UP))["refresh_token"]
+    response = post(auth, "refresh", {"refresh_token": first}, headers={"origin": "https://app.example.org"})
+    assert data(response)["refresh_token"] != first
+    assert response["cookies"] == []
+
+
+@pytest.mark.parametrize("call", ["refresh", "logout"])
+def test_another_site_cannot_use_the_cookie(auth: ModuleType, call: str) -> None:
+    cookie = refresh_cookie(post(auth, "signup"))
+    forged = post(auth, call, cookies=[cookie], headers={"origin": "https://evil.example.com"})
+    assert refusal(forged) == (403, "FORBIDDEN")
+    assert post(auth, "refresh", cookies=[cookie])["statusCode"] == 200
+
+
+@pytest.mark.parametrize("body", [{}, {"refresh_token": "rubbish"}, {"refresh_token": None}, ""], ids=repr)
+def test_a_refresh_without_a_good_token_is_unauthenticated(auth: ModuleType, body: object) -> None:
+    response = post(auth, "refresh", body)
+    assert refusal(response) == (401, "UNAUTHENTICATED")
+    assert response["headers"]["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("way", ["cookie", "body", "bearer"])
+def test_logging_out_ends_the_session_and_again_is_no_error(auth: ModuleType, way: str) -> None:
+    session = data(post(auth, "signup", SIGN_UP))
+    token = session["refresh_token"]
+    shown: dict[str, Any] = {
+        "cookie": {"cookies": [f"{COOKIE}={token}"]},
+        "body": {"body": {"refresh_token": token}},
+        "bearer": {"headers": {"authorization": f"Bearer {session['access_token']}"}},
+    }[way]
+    for _ in range(2):
+        response = post(auth, "logout", **shown)
+        assert (response["statusCode"], response["body"]) == (204, "")
+        assert response["cookies"] == [f"{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict"]
+    assert refusal(post(auth, "refresh", {"refresh_token": token})) == (401, "UNAUTHENTICATED")
+
+
+def test_logging_out_with_nothing_is_no_error(auth: ModuleType) -> None:
+    assert post(auth, "logout", "")["statusCode"] == 204
+
+
+@pytest.mark.parametrize("path", ["/.well-known/jwks.json", "/api/auth/.well-known/jwks.json"])
+def test_the_public_keys_are_published_without_an_envelope(auth: ModuleType, path: str) -> None:
+    request = event("api/auth/jwks", rawPath=path)
+    request["requestContext"]["http"]["path"] = path
+    response = answered(auth, request)
+    (key,) = json.loads(response["body"])["keys"]
+    assert set(key) == {"kty", "crv", "x", "y", "kid", "alg", "use"}
+    assert response["headers"]["Cache-Control"] == "public, max-age=300"
+
+
+def test_me_is_the_account_of_the_token(auth: ModuleType, authorizer: ModuleType) -> None:
+    session = data(post(auth, "signup"))
+    claims = context(authorizer, session["access_token"])
+    assert claims["user_id"] == session["user"]["id"]
+    response = answered(function("api/account"), authorized("api/account/me", claims))
+    assert data(response) == {"user": session["user"], "workspaces": [session["workspace"]], "tier": "free"}
+
+
+def test_me_without_a_token_says_why(authorizer: ModuleType) -> None:
+    claims = context(authorizer, "forged")
+    response = answered(function("api/account"), authorized("api/account/me", claims))
+    assert refusal(response) == (401, "UNAUTHENTICATED")
+    assert json.loads(response["body"])["message"] == "The access token is not valid."
+
+
+def test_a_workspace_of_another_user_answers_as_a_missing_one(auth: ModuleType, authorizer: ModuleType) -> None:
+    ada = data(post(auth, "signup", SIGN_UP))
+    eve = data(post(auth, "signup", {**SIGN_UP, "email": "eve@example.com"}))
+    claims = context(authorizer, eve["access_token"])
+    account = function("api/account")
+    answers: list[Any] = []
+    for workspace_id in (ada["workspace"]["id"], ada["workspace"]["id"][:-1] + "Z", "wsp_1"):
+        request = authorized("api/account/me", claims, headers={"atelier-workspace": workspace_id})
+        response = answered(account, request)
+        answers.append(json.loads(response["body"]))
+        assert response["statusCode"] == 404
+    assert answers[0] == answers[1] == answers[2]
+
+
+def mutating() -> Api:
+    """An API with a mutation behind the gate, as every context has."""
+    api = Api("test", gate=gate, limiter=limiter)
+    api.route("POST", "/api/auth/me", permission="generations.create")(lambda request: Answer(request.caller.role))
+    return api
+
+
+def mutation(claims: dict[str, Any]) -> Response:
+    request = authorized("api/account/me", claims)
+    request["requestContext"]["http"]["method"] = "POST"
+    return request
+
+
+def test_a_mutation_ends_with_the_session_though_the_gateway_remembers_the_token(
+    auth: ModuleType, authorizer: ModuleType
+) -> None:
+    session = data(post(auth, "signup", SIGN_UP))
+    claims = context(authorizer, session["access_token"])
+    api = mutating()
+    assert data(answered(api, mutation(claims))) == "owner"
+    post(auth, "logout", {"refresh_token": session["refresh_token"]})
+    assert refusal(answered(api, mutation(claims))) == (401, "UNAUTHENTICATED")
+
+
+def test_a_mutation_ends_with_the_reuse_of_a_refresh_token(auth: ModuleType, authorizer: ModuleType) -> None:
+    session = data(post(auth, "signup", SIGN_UP))
+    claims = context(authorizer, session["access_token"])
+    head, _, _ = session["refresh_token"].rpartition(".")
+    post(auth, "refresh", {"refresh_token": f"{head}.{'A' * 43}"})
+    assert refusal(answered(mutating(), mutation(claims))) == (401, "UNAUTHENTICATED")
+
+
+def limited(monkeypatch: pytest.MonkeyPatch, **limits: int) -> None:
+    for name, value in limits.items():
+        monkeypatch.setenv(f"ATELIER_RATE_{name.upper()}", str(value))
+    forget_wiring(clients=False)
+
+
+def until_refused(attempt: Any, limit: int) -> Response:
+    """The first 429. A window may end meanwhile: then a second one is used up."""
+    for number in range(2 * limit + 1):
+        response: Response = attempt(number)
+        if response["statusCode"] == 429:
+            return response
+    raise AssertionError("never refused")
+
+
+def test_rotating_x_forwarded_for_does_not_evade_the_limit_of_an_address(
+    auth: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited(monkeypatch, sign_ins_per_address=3)
+
+    def attempt(number: int) -> Response:
+        body = {**LOG_IN, "email": f"user{number}@example.com"}
+        return post(auth, "login", body, headers={"x-forwarded-for": f"198.51.100.{number}, 192.0.2.{number}"})
+
+    response = until_refused(attempt, 3)
+    assert refusal(response) == (429, "RATE_LIMITED")
+    assert 1 <= int(response["headers"]["Retry-After"]) <= 300
+    assert json.loads(response["body"])["retryable"]
+    elsewhere = post(auth, "login", LOG_IN, headers={"atelier-viewer-address": "198.51.100.200"})
+    assert refusal(elsewhere) == (401, "UNAUTHENTICATED")
+
+
+def test_guessing_one_account_from_many_addresses_is_limited(auth: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    limited(monkeypatch, sign_ins_per_account=3)
+
+    def attempt(number: int) -> Response:
+        body = {**LOG_IN, "password": f"guess number {number}"}
+        return post(auth, "login", body, headers={"atelier-viewer-address": f"198.51.100.{number}"})
+
+    assert refusal(until_refused(attempt, 3)) == (429, "RATE_LIMITED")
+
+
+def test_requests_of_an_account_are_limited(
+    auth: ModuleType, authorizer: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = context(authorizer, data(post(auth, "signup"))["access_token"])
+    limited(monkeypatch, requests_per_minute=4)
+    account = function("api/account")
+    response = until_refused(lambda _: answered(account, authorized("api/account/me", claims)), 4)
+    assert refusal(response) == (429, "RATE_LIMITED")
+    assert response["headers"]["RateLimit-Policy"] == '"default";q=4'
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Every line that the product's logger writes, at its most talkative."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logger.registered_formatter)
+    level = logger.log_level
+    logger.addHandler(handler)
+    logger.setLevel("DEBUG")
+    yield written
+    logger.setLevel(level)
+    logger.removeHandler(handler)
+
+
+def test_no_line_of_the_log_carries_a_password_or_a_token(
+    auth: ModuleType, authorizer: ModuleType, log: io.StringIO, capfd: pytest.CaptureFixture[str]
+) -> None:
+    session = data(post(auth, "signup", SIGN_UP))
+    pair = data(post(auth, "refresh", {"refresh_token": session["refresh_token"]}))
+    post(auth, "signup", {**SIGN_UP, "email": "canary", "password": "another good canary"})
+    post(auth, "login", {**LOG_IN, "password": "wrong horse canary"})
+    post(auth, "login", '{"email": "ada@example.com", "password": "broken horse canary"')
+    context(authorizer, session["access_token"])
+    context(authorizer, "forged.canary.token")
+    post(auth, "refresh", {"refresh_token": "rubbish.canary.token"})
+    post(auth, "logout", {"refresh_token": pair["refresh_token"]}, headers={"authorization": "Bearer canary"})
+    out, err = capfd.readouterr()
+    lines = log.getvalue() + out + err
+    assert lines.count("request_id") >= 9
+    secrets = [
+        SIGN_UP["password"],
+        "canary",
+        session["access_token"].rpartition(".")[2],
+        session["refresh_token"].rpartition(".")[2],
+        pair["access_token"].rpartition(".")[2],
+        pair["refresh_token"].rpartition(".")[2],
+    ]
+    assert [secret for secret in secrets if secret in lines] == []
+
+
+def test_neither_a_password_nor_a_usable_token_is_stored(
+    auth: ModuleType, deployed: Tables, aws: botocore.session.Session
+) -> None:
+    session = data(post(auth, "signup", SIGN_UP))
+    pair = data(post(auth, "refresh", {"refresh_token": session["refresh_token"]}))
+    dynamodb = aws.create_client("dynamodb")
+    stored = json.dumps(
+        [dynamodb.scan(TableName=table)["Items"] for table in (deployed.identity, deployed.requests, deployed.ledger)]
+    )
+    assert "argon2id" in stored
+    for secret in (SIGN_UP["password"], session["access_token"], pair["refresh_token"], session["refresh_token"]):
+        assert secret.rpartition(".")[2] not in stored
