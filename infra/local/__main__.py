@@ -17,7 +17,9 @@ def main(arguments: Sequence[str]) -> int:
         from infra.local.serve import Serving, serve
         from infra.local.stack import Options
     except ModuleNotFoundError as error:
-        print(f"atelier: the Python module {error.name} is missing; `make run` installs what is needed", file=sys.stderr)
+        print(
+            f"atelier: the Python module {error.name} is missing; `make run` installs what is needed", file=sys.stderr
+        )
         return 1
     parameters: dict[str, str] = dict(pair.split("=", 1) for pair in chosen.parameter)
     if chosen.replicate_url:
@@ -38,7 +40,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8080, help="where the edge listens on loopback; 0 = any free port")
     parser.add_argument("--data", default=".local", help="folder that keeps the state")
     parser.add_argument("--demo", type=int, choices=(0, 1), default=1, help="make a picture before serving on")
-    parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter of template.yaml")
+    parser.add_argument(
+        "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter of template.yaml"
+    )
     parser.add_argument("--replicate-url", help="where Replicate's API is; turns the provider on")
     parser.add_argument("--replicate-secret-file", help='JSON file {"api_token": …, "webhook_secret": …}')
     parser.add_argument("--no-policies", action="store_true", help="do not enforce the functions' IAM policies")

@@ -30,8 +30,10 @@ class Artifact:
     files: tuple[tuple[str, bytes], ...]
 
     def zipped(self) -> bytes:
-        """The archive; raises BrokenSource. Bytecode goes beside the source: a worker starts with an empty cache each time, and compiling is
-        most of an import. It is of the unchecked kind, since an archive does not keep modification times well."""
+        """The archive; raises BrokenSource.
+
+        Bytecode goes beside the source: a worker starts with an empty cache each time, and compiling is most of an
+        import. It is of the unchecked kind, since an archive does not keep modification times well."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
             for name, data in self.files:

@@ -14,7 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from infra.local import artifacts, translate
+from infra.local import artifacts, flatten, translate
+from infra.local import templates as templates_of
 
 STACK = "atelier"
 ARTIFACT_BUCKET = "atelier-artifacts"
@@ -54,8 +55,10 @@ class Aws:
                 endpoint_url=self.endpoint,
                 region_name="us-east-1",
                 aws_access_key_id="test",
-                aws_secret_access_key="test",  # noqa: S106 - the emulator's root user
-                config=Config(retries={"total_max_attempts": 2}, s3={"addressing_style": "path"}, max_pool_connections=32),
+                aws_secret_access_key="test",
+                config=Config(
+                    retries={"total_max_attempts": 2}, s3={"addressing_style": "path"}, max_pool_connections=32
+                ),
             )
         return self._clients[service]
 
@@ -77,9 +80,14 @@ def deploy(root: Path, folder: Path, aws: Aws, parameters: Mapping[str, str]) ->
 
 
 def _translated(root: Path, folder: Path) -> translate.Template:
-    """The translation, from the last run when no template changed since: the translator's import alone costs a second."""
-    sources = [root / "template.yaml", *sorted((root / "infra").glob("*.yaml")), *sorted((root / "statemachines").glob("*"))]
-    sources.append(Path(translate.__file__))
+    """The translation, from the last run if no template changed since: importing the translator costs a second."""
+    templates = [
+        root / "template.yaml",
+        *sorted((root / "infra").glob("*.yaml")),
+        *sorted((root / "statemachines").iterdir()),
+    ]
+    code = [Path(str(module.__file__)) for module in (translate, flatten, templates_of)]
+    sources = [*templates, *code]
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
     kept = folder / "template.json"
     if kept.exists():
@@ -158,7 +166,9 @@ def _first_failure(cloudformation: Any, since: datetime) -> str:
         event
         for page in pages
         for event in page["StackEvents"]
-        if event["Timestamp"] >= since and event["ResourceStatus"].endswith("_FAILED") and event.get("ResourceStatusReason")
+        if event["Timestamp"] >= since
+        and event["ResourceStatus"].endswith("_FAILED")
+        and event.get("ResourceStatusReason")
     ]
     if not failures:
         return ""

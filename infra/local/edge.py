@@ -1,8 +1,8 @@
 """The local edge: one address before the API and the media bucket, behaving as the distribution in infra/edge.yaml.
 
 Listens on loopback only. What it does beside passing on: it names the viewer's address and supplies the authorizer's
-header (as the CloudFront Function `GreetViewer` does), checks signed URLs, reads the bucket with its own credentials (as
-origin access control does), and turns the emulator's failures into the contract's envelope.
+header (as the CloudFront Function `GreetViewer` does), checks signed URLs, reads the bucket with its own credentials
+(as origin access control does), and turns the emulator's failures into the contract's envelope.
 """
 
 from __future__ import annotations
@@ -33,7 +33,16 @@ REQUESTS_MAX = 64
 API_SECONDS_MAX = 30.0
 CHUNK_BYTES = 256 * 1024
 _HOP_BY_HOP = frozenset(
-    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
 )
 # The viewer's word for what only the edge knows, and what the client library writes itself.
 _NOT_FORWARDED = _HOP_BY_HOP | {"host", "content-length", "x-forwarded-for", "atelier-viewer-address"}
@@ -71,7 +80,9 @@ class Edge:
         # The emulator closes idle connections after 75 s: ours go first, so that none dies under a request.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
         self._session = aiohttp.ClientSession(
-            connector=connector, auto_decompress=False, skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type")
+            connector=connector,
+            auto_decompress=False,
+            skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
         )
         server = web.Server(self._answer, access_log=None, max_line_size=16_384, max_field_size=16_384)
         self._runner = web.ServerRunner(server, shutdown_timeout=1)
@@ -148,7 +159,11 @@ class Edge:
             ) as answer,
         ):
             content = await answer.read()
-            kept = CIMultiDict((k, v) for k, v in answer.headers.items() if k.lower() not in _HOP_BY_HOP | {"content-length", "date", "server"})
+            kept = CIMultiDict(
+                (k, v)
+                for k, v in answer.headers.items()
+                if k.lower() not in _HOP_BY_HOP | {"content-length", "date", "server"}
+            )
             return web.Response(status=answer.status, body=content, headers=kept)
 
     async def _from_media(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -10,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -116,10 +114,11 @@ class Emulator:
         while time.monotonic() < deadline:
             if not self.running:
                 raise EmulatorError(f"the embedded AWS did not start: {self._last_words()}")
-            with contextlib.suppress(OSError, urllib.error.URLError):
+            try:
                 with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=1):
                     return
-            time.sleep(0.02)
+            except OSError:
+                time.sleep(0.02)
         self.stop()
         raise EmulatorError(f"the embedded AWS did not answer within {START_SECONDS_MAX:.0f} s")
 

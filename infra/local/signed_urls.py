@@ -46,11 +46,12 @@ class SignedUrls:
         rest = "&".join("".join(pair) for pair in pairs if pair[0] not in SIGNING_PARAMETERS)
         if rest:
             resource = f"{resource}?{rest}"
-        policy = f'{{"Statement":[{{"Resource":"{resource}","Condition":{{"DateLessThan":{{"AWS:EpochTime":{expires}}}}}}}]}}'
+        condition = f'{{"DateLessThan":{{"AWS:EpochTime":{expires}}}}}'
+        policy = f'{{"Statement":[{{"Resource":"{resource}","Condition":{condition}}}]}}'
         try:
             signature = base64.b64decode(signing["Signature"].translate(str.maketrans("-_~", "+=/")), validate=True)
             # SHA-1 is CloudFront's choice, not ours.
-            key.verify(signature, policy.encode(), padding.PKCS1v15(), hashes.SHA1())  # noqa: S303  # nosec B303
+            key.verify(signature, policy.encode(), padding.PKCS1v15(), hashes.SHA1())  # nosec B303
         except (InvalidSignature, binascii.Error, ValueError):
             raise UrlRefused("The URL's signature is not valid.") from None
         if now_seconds >= int(expires):

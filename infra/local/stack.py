@@ -14,7 +14,7 @@ from infra.local.edge import Origins
 from infra.local.emulator import Emulator
 
 HANDLES = "stack.json"
-REPLICATE_SECRET = "DataReplicateSecret"  # noqa: S105 - a logical id
+REPLICATE_SECRET = "DataReplicateSecret"
 
 
 class DataInUse(Exception):
@@ -33,7 +33,7 @@ class Options:
 
 
 class Stack:
-    """Start it, deploy as often as the code changes, stop it. State lies in the data folder and outlives the process."""
+    """Start it, deploy as often as the code changes, stop it. Its state lies in the data folder and outlives it."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -49,7 +49,9 @@ class Stack:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._lock.close()
-            raise DataInUse(f"another stack runs on {self._options.data}; stop it, or choose a folder with DATA=…") from error
+            raise DataInUse(
+                f"another stack runs on {self._options.data}; stop it, or choose a folder with DATA=…"
+            ) from error
 
     def start(self, public_url: str) -> Origins:
         """Starts the emulator and deploys; raises what `Emulator.start` and `deploy` raise."""

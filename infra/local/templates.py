@@ -1,4 +1,4 @@
-"""Reads CloudFormation templates as plain data: `!Ref X` becomes {"Ref": "X"}, `!GetAtt A.B` {"Fn::GetAtt": ["A", "B"]}."""
+"""Reads CloudFormation templates as plain data: `!Ref A` is {"Ref": "A"}, `!GetAtt A.B` {"Fn::GetAtt": ["A", "B"]}."""
 
 from __future__ import annotations
 
@@ -33,4 +33,4 @@ _TemplateLoader.add_multi_constructor("!", _intrinsic)
 
 def read(path: Path) -> Template:
     """The template; raises yaml.YAMLError."""
-    return yaml.load(path.read_text("utf-8"), _TemplateLoader)  # noqa: S506  # nosec B506 - a safe loader with our tags
+    return yaml.load(path.read_text("utf-8"), _TemplateLoader)  # nosec B506 - a safe loader with our tags

@@ -1,9 +1,8 @@
 """template.yaml → the one flat CloudFormation template that the embedded AWS deploys.
 
-Five steps, each of which answers a difference listed in `differences.py`: SAM is translated as AWS does it, the nested
-stacks are laid into their parent, the HTTP API's body becomes routes, what only CloudFront can do is left out, and task tokens may be
-answered.
-Pure: nothing is deployed here and nothing but the templates is read.
+SAM is translated as AWS does it. Each step after that meets a difference listed in `differences.py`: nested stacks are
+laid into their parent (`flatten.py`), the HTTP API's body becomes routes, what has no counterpart is left out, and task
+tokens may be answered. Pure: nothing is deployed here and nothing but the templates is read.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from infra.local.flatten import flatten
 from infra.local.templates import Template, read
 
 Json = Any
@@ -25,7 +25,6 @@ LOCAL_KEY_PAIR_ID = "KLOCAL"
 STAND_INS: Mapping[str, str] = {"AWS::CloudFront::PublicKey": LOCAL_KEY_PAIR_ID, "AWS::CloudFront::KeyGroup": "local"}
 # The local edge plays the part of this nested stack; an output that needs it is left out.
 EDGE_STACK = "Edge"
-_SUB_NAME = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
 class TemplateError(Exception):
@@ -37,7 +36,7 @@ def translate(root: Path, artifact_bucket: str) -> Template:
 
     Code lies at `s3://<artifact_bucket>/<its folder>`: `with_artifacts` replaces the folder by the key of a build."""
     template = _translate_sam(read(root / "template.yaml"), root, artifact_bucket)
-    template = _flatten(template, root)
+    template = flatten(template, root, left_out=EDGE_STACK)
     _spell_out_routes(template)
     _leave_out(template)
     _widen_callbacks(template)
@@ -47,7 +46,7 @@ def translate(root: Path, artifact_bucket: str) -> Template:
 def with_artifacts(template: Template, keys: Mapping[str, str]) -> Template:
     """The template with each code folder replaced by the key of what was built from it.
 
-    A layer whose folder has no key (the dependencies) is left out: its packages come with the emulator's environment."""
+    A layer whose folder has no key (dependencies) is left out: its packages come with the emulator's environment."""
     template = copy.deepcopy(template)
     resources = template["Resources"]
     left_out: set[str] = set()
@@ -87,109 +86,6 @@ def _translate_sam(template: Template, root: Path, bucket: str) -> Template:
     translated = translator.translate(template, {"AWS::Region": REGION, "AWS::Partition": "aws"})
     # The translator leaves its own kinds of mappings behind; the emulator reads plain JSON.
     return json.loads(json.dumps(translated, default=str))
-
-
-# ---- nested stacks ---------------------------------------------------------------------------------------------------
-
-
-def _flatten(template: Template, root: Path) -> Template:
-    outputs: dict[str, Json] = {}
-    for stack, resource in list(template["Resources"].items()):
-        if resource["Type"] != "AWS::CloudFormation::Stack":
-            continue
-        del template["Resources"][stack]
-        if stack == EDGE_STACK:
-            continue
-        nested = read(root / resource["Properties"]["TemplateURL"])
-        child = _Renamer(stack, nested, resource["Properties"].get("Parameters", {}))
-        for section in ("Resources", "Conditions", "Mappings"):
-            for name, value in nested.get(section, {}).items():
-                template.setdefault(section, {})[stack + name] = child.rewrite(value)
-        outputs |= {f"{stack}.Outputs.{name}": child.rewrite(o["Value"]) for name, o in nested.get("Outputs", {}).items()}
-    kept = {n: o for n, o in template.get("Outputs", {}).items() if f'{EDGE_STACK}.Outputs' not in json.dumps(o).replace('", "', ".")}
-    template["Outputs"] = kept
-    return _resolve_outputs(template, outputs)
-
-
-class _Renamer:
-    """Rewrites what a nested template says about itself into the parent's terms."""
-
-    def __init__(self, stack: str, nested: Template, arguments: Mapping[str, Json]) -> None:
-        self._stack = stack
-        self._resources = set(nested["Resources"])
-        self._arguments = {n: arguments.get(n, p.get("Default")) for n, p in nested.get("Parameters", {}).items()}
-
-    def rewrite(self, value: Json) -> Json:
-        if isinstance(value, list):
-            return [self.rewrite(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        if set(value) == {"Ref"}:
-            return self._ref(value["Ref"])
-        if set(value) == {"Fn::GetAtt"}:
-            name, attribute = _attribute(value["Fn::GetAtt"])
-            return {"Fn::GetAtt": [self._stack + name, attribute]}
-        if set(value) == {"Fn::Sub"}:
-            return self._sub(value["Fn::Sub"])
-        if set(value) == {"Fn::FindInMap"}:
-            table, *keys = value["Fn::FindInMap"]
-            return {"Fn::FindInMap": [self._stack + table, *self.rewrite(keys)]}
-        if set(value) == {"Fn::If"}:
-            condition, *branches = value["Fn::If"]
-            return {"Fn::If": [self._stack + condition, *self.rewrite(branches)]}
-        rewritten = {key: self.rewrite(item) for key, item in value.items()}
-        if "Type" in value and isinstance(value.get("Condition"), str):
-            rewritten["Condition"] = self._stack + value["Condition"]
-        if "Type" in value and "DependsOn" in value:
-            names = value["DependsOn"] if isinstance(value["DependsOn"], list) else [value["DependsOn"]]
-            rewritten["DependsOn"] = [self._stack + name for name in names]
-        return rewritten
-
-    def _ref(self, name: str) -> Json:
-        if name in self._arguments:
-            return self._arguments[name]
-        return {"Ref": self._stack + name if name in self._resources else name}
-
-    def _sub(self, value: Json) -> Json:
-        text, variables = value if isinstance(value, list) else (value, {})
-        named = {name: self.rewrite(item) for name, item in variables.items()}
-
-        def rename(match: re.Match[str]) -> str:
-            name, dot, attribute = match[1].partition(".")
-            if name in named:
-                return match[0]
-            if name in self._arguments:
-                named[name] = self._arguments[name]
-                return match[0]
-            return f"${{{self._stack + name if name in self._resources else name}{dot}{attribute}}}"
-
-        text = _SUB_NAME.sub(rename, text)
-        return {"Fn::Sub": [text, named]} if named else {"Fn::Sub": text}
-
-
-def _resolve_outputs(value: Json, outputs: Mapping[str, Json]) -> Json:
-    """Replaces each reference to a nested stack's output by what the output says."""
-    if isinstance(value, list):
-        return [_resolve_outputs(item, outputs) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if set(value) == {"Fn::GetAtt"}:
-        name = ".".join(_attribute(value["Fn::GetAtt"]))
-        return _resolve_outputs(outputs[name], outputs) if name in outputs else value
-    if set(value) == {"Fn::Sub"}:
-        text, variables = value["Fn::Sub"] if isinstance(value["Fn::Sub"], list) else (value["Fn::Sub"], {})
-        named = {name: _resolve_outputs(item, outputs) for name, item in variables.items()}
-        for name in set(_SUB_NAME.findall(text)) & set(outputs):
-            alias = name.replace(".", "")
-            named[alias] = _resolve_outputs(outputs[name], outputs)
-            text = text.replace(f"${{{name}}}", f"${{{alias}}}")
-        return {"Fn::Sub": [text, named]} if named else {"Fn::Sub": text}
-    return {key: _resolve_outputs(item, outputs) for key, item in value.items()}
-
-
-def _attribute(value: Json) -> tuple[str, str]:
-    name, _, attribute = (value if isinstance(value, str) else ".".join(value)).partition(".")
-    return name, attribute
 
 
 # ---- the HTTP API ----------------------------------------------------------------------------------------------------
@@ -271,14 +167,16 @@ def _name_of(route_key: str) -> str:
 def _leave_out(template: Template) -> None:
     resources = template["Resources"]
     stand_ins = {name: STAND_INS[r["Type"]] for name, r in resources.items() if r["Type"] in STAND_INS}
-    combined = [n for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in r["Properties"]]
+    combined = [
+        n for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in r["Properties"]
+    ]
     for name in [*stand_ins, *combined]:
         del resources[name]
     for resource in resources.values():
         # A stage that lives in a folder is thrown away with the folder.
         resource.pop("DeletionPolicy", None)
         resource.pop("UpdateReplacePolicy", None)
-    replaced = _replace_refs(template, lambda name: stand_ins.get(name))
+    replaced = _replace_refs(template, stand_ins.get)
     template.clear()
     template.update(replaced)
     unknown = sorted({r["Type"] for r in template["Resources"].values() if r["Type"].startswith("AWS::CloudFront::")})

@@ -1,0 +1,135 @@
+"""Where the embedded AWS (ministack 1.5.33) differs from AWS in something that Atelier meets, and what meets it.
+
+The one list. Each entry has a test of its name in tests/adapters/test_emulator_differences.py, which shows the difference
+or that it is met: when a new version of the emulator ends one, its test fails and the entry and its remedy can go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """name: of its test, without `test_`. met_by: what we do about it."""
+
+    name: str
+    on_aws: str
+    here: str
+    met_by: str
+
+
+DIFFERENCES = (
+    # ---- deployment ----------------------------------------------------------------------------------------------
+    Difference(
+        "a_nested_stack_that_tells_of_a_stream_cannot_be_updated",
+        "Nested stacks are updated in place.",
+        "An update of a stack whose output reads a table's StreamArn ends in UPDATE_ROLLBACK_FAILED.",
+        "infra/local/flatten.py lays infra/*.yaml into one stack.",
+    ),
+    Difference(
+        "the_body_of_an_http_api_makes_no_routes",
+        "AWS::ApiGatewayV2::Api.Body imports routes, integrations and authorizers.",
+        "The body is ignored.",
+        "infra/local/translate.py spells them out as resources.",
+    ),
+    Difference(
+        "cloudfront_keys_are_unknown_types",
+        "AWS::CloudFront::PublicKey and KeyGroup hold the keys of signed URLs.",
+        "CloudFormation refuses the types, and a distribution would carry no request.",
+        "They and infra/edge.yaml are left out; infra/local/edge.py behaves as the distribution, with a fixed key pair id.",
+    ),
+    Difference(
+        "alarms_cannot_compute",
+        "An alarm may be a metric-math expression.",
+        "CloudFormation refuses alarms with Metrics.",
+        "infra/local/translate.py leaves them out.",
+    ),
+    Difference(
+        "reserved_concurrency_of_a_template_is_ignored",
+        "ReservedConcurrentExecutions bounds a function.",
+        "CloudFormation drops it; as an API call it throttles.",
+        "Nothing relies on it: it only saves two schedules from meeting themselves.",
+    ),
+    Difference(
+        "dependencies_come_from_the_emulators_environment",
+        "Layers bring packages built for arm64.",
+        "Functions run in the emulator's own interpreter, on this machine's processor.",
+        "infra/local/translate.py leaves the dependency layers out; the product's own layer is deployed.",
+    ),
+    Difference(
+        "nothing_is_retained",
+        "Tables, bucket and secrets outlive their stack.",
+        "The data folder is the life of the stack.",
+        "infra/local/translate.py drops the deletion policies.",
+    ),
+    # ---- requests ------------------------------------------------------------------------------------------------
+    Difference(
+        "cookies_are_left_in_their_header",
+        "Payload format 2.0 moves cookies into the event's list `cookies`.",
+        "The event has no such list; the header keeps them.",
+        "atelier/http.py reads both.",
+    ),
+    Difference(
+        "a_crash_is_shown_to_the_caller",
+        "A handler's exception is a 500 with a general message.",
+        "It is a 502 with the exception's text.",
+        "atelier/http.py lets no exception out.",
+    ),
+    Difference(
+        "every_request_comes_from_loopback",
+        "requestContext.http.sourceIp is the address that called the gateway.",
+        "It is always 127.0.0.1.",
+        "The edge names the viewer in `atelier-viewer-address`, in CloudFront and here.",
+    ),
+    Difference(
+        "refused_media_is_told_in_json",
+        "CloudFront and S3 refuse with XML.",
+        "The local edge refuses with the contract's envelope; the status is the same.",
+        "Clients go by the status.",
+    ),
+    # ---- streams and workflows -----------------------------------------------------------------------------------
+    Difference(
+        "streams_do_not_repeat_single_records",
+        "ReportBatchItemFailures repeats a stream's batch from the failed record.",
+        "The answer is ignored and the batch counts as done.",
+        "Stream functions raise, which repeats the batch on both.",
+    ),
+    Difference(
+        "a_failed_function_with_a_task_token_is_swallowed",
+        "lambda:invoke.waitForTaskToken fails at once when the function fails or is throttled.",
+        "The task waits for its token until its time-out.",
+        "attempt_generation catches everything and answers its token; deadlines are swept from our own data.",
+    ),
+    Difference(
+        "error_names_are_lost",
+        "A failed Lambda task carries the exception's class as its error name.",
+        "The name is always Runtime.HandlerError.",
+        "Expected failures travel as data; the state machine matches no name of ours but one that we send ourselves.",
+    ),
+    Difference(
+        "callbacks_are_allowed_by_no_resource",
+        "states:SendTask* is allowed on the state machine whose task it is.",
+        "The emulator asks for the action on every resource.",
+        "infra/local/translate.py widens just these actions; template.yaml names the state machine.",
+    ),
+    Difference(
+        "executions_do_not_survive_a_restart",
+        "Executions go on whatever happens.",
+        "What was running is FAILED after a restart, and its name can never be used again.",
+        "The reconciler ends such generations at their deadline and gives the credits back.",
+    ),
+    # ---- state ---------------------------------------------------------------------------------------------------
+    Difference(
+        "queue_urls_carry_the_port",
+        "A queue's URL is for ever.",
+        "It holds the emulator's port, and queues are kept under it.",
+        "infra/local/emulator.py moves the saved state to the new port.",
+    ),
+    Difference(
+        "a_killed_emulator_forgets",
+        "A committed write is durable.",
+        "State is written when the emulator is stopped; SIGKILL loses what was written to tables since the start.",
+        "The child stops in good order even when its parent is killed; only killing the emulator itself loses state.",
+    ),
+)
