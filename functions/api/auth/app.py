@@ -22,7 +22,6 @@ from atelier.identity.sign_up import SignUp
 from atelier.wiring import identity
 from atelier.wiring.admission import limiter
 
-NO_STORE = {"Cache-Control": "no-store"}
 api = Api("auth", limiter=limiter)
 
 
@@ -50,7 +49,7 @@ def refresh(request: Request[RefreshTokenRequest]) -> Answer:
         raise Unauthenticated("There is no refresh token.")
     tokens = identity.refresh(presented.token, request.now)
     cookies = (browser.cookie(str(tokens.refresh_token)),) if presented.delivery == "cookie" else ()
-    return Answer(tokens_view(tokens, presented.delivery), headers=NO_STORE, cookies=cookies)
+    return Answer(tokens_view(tokens, presented.delivery), cookies=cookies)
 
 
 @api.route("POST", "/api/auth/logout", body=RefreshTokenRequest, statuses=(204,), errors=(403,))
@@ -69,7 +68,7 @@ def public_keys(_request: Request[object]) -> Answer:
 
 
 def _opened(signed_in: SignedIn, delivery: str, *, status: int) -> Answer:
-    headers = NO_STORE | ({"Idempotent-Replayed": "true"} if signed_in.replayed else {})
+    headers = {"Idempotent-Replayed": "true"} if signed_in.replayed else {}
     cookies = (browser.cookie(str(signed_in.tokens.refresh_token)),) if delivery == "cookie" else ()
     return Answer(signed_in_view(signed_in, delivery), status, headers=headers, cookies=cookies)
 
