@@ -165,7 +165,7 @@ SECONDS = int(NOW.timestamp())
         {"nbf": None},
         {"sub": None},
         {"sub": "usr_1"},
-        {"sub": SESSION.workspace_id},
+        {"sub": "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"},
         {"sid": None},
         {"sid": ["ses"]},
         {"wsp": None},
