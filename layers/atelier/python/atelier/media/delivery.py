@@ -8,7 +8,6 @@ from atelier.generations.model import Generation, Picture, asset_id
 from atelier.generations.ports import StoredOutput, UndeliverableMedia
 from atelier.media.fetch import Fetcher, FetchError
 from atelier.media.keys import media_key, staging_key, thumbnail_key
-from atelier.media.picture import PictureInvalid, process
 
 OUTPUT_BYTES_MAX = 50 * 1024 * 1024
 
@@ -34,6 +33,9 @@ class Delivery:
         return key
 
     def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Picture:
+        # Only the end of a generation decodes: an attempt, a poll and a webhook start without Pillow.
+        from atelier.media.picture import PictureInvalid, process
+
         try:
             picture = process(self._bytes(output, hosts), watermark=generation.watermark)
         except FetchError as error:
