@@ -14,8 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from infra.local import artifacts, flatten, translate
-from infra.local import templates as templates_of
+from infra.local import artifacts, translate
 
 STACK = "atelier"
 ARTIFACT_BUCKET = "atelier-artifacts"
@@ -86,7 +85,7 @@ def _translated(root: Path, folder: Path) -> translate.Template:
         *sorted((root / "infra").glob("*.yaml")),
         *sorted((root / "statemachines").iterdir()),
     ]
-    code = [Path(str(module.__file__)) for module in (translate, flatten, templates_of)]
+    code = [Path(__file__).with_name(f"{module}.py") for module in ("translate", "flatten", "templates")]
     sources = [*templates, *code]
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
     kept = folder / "template.json"

@@ -1,0 +1,120 @@
+"""A local stack as a child process, for tests and benchmarks: what `make run` starts, with handles to look inside."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from infra.local.deploy import Aws
+from infra.local.stack import HANDLES
+
+ROOT = Path(__file__).resolve().parents[2]
+STOP_SECONDS_MAX = 30.0
+
+
+class NotReady(Exception):
+    """The stack ended before it was ready; the text is what it said."""
+
+
+class RunningStack:
+    """One `python -m infra.local`. Use as a context manager, or call `start` and `stop` yourself.
+
+    data: the folder that keeps its state; the same folder again is the same stack. parameters: of template.yaml.
+    arguments: more of the command line."""
+
+    def __init__(
+        self, data: Path, *, parameters: Mapping[str, str] | None = None, arguments: Sequence[str] = (), port: int = 0
+    ) -> None:
+        self.data = data
+        self.lines: list[str] = []
+        self._arguments = ["--port", str(port), "--data", str(data), "--demo", "0", *arguments]
+        for name, value in (parameters or {}).items():
+            self._arguments += ["--parameter", f"{name}={value}"]
+        self._process: subprocess.Popen[str] | None = None
+        self._handles: dict[str, Any] = {}
+
+    def start(self) -> RunningStack:
+        """Returns when the stack is ready; raises NotReady. What it prints is kept in `lines`."""
+        self.lines = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local", *self._arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        ready = threading.Event()
+        threading.Thread(target=self._listen, args=(self._process, ready), daemon=True).start()
+        ready.wait()
+        if not any("ready at" in line for line in self.lines):
+            self._process.wait()
+            raise NotReady("\n".join(self.lines))
+        self._handles = json.loads((self.data / HANDLES).read_text("utf-8"))
+        return self
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Ends it with a signal; returns its exit code (negative = the signal that ended it)."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(how)
+        return process.wait(STOP_SECONDS_MAX)
+
+    def __enter__(self) -> RunningStack:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def base_url(self) -> str:
+        """The edge: where viewers go."""
+        return str(self._handles["base_url"])
+
+    @property
+    def endpoint(self) -> str:
+        """The embedded AWS itself."""
+        return str(self._handles["endpoint"])
+
+    @property
+    def emulator_process_id(self) -> int:
+        """The embedded AWS's process."""
+        return int(self._handles["emulator_process_id"])
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """The outputs of template.yaml."""
+        return dict(self._handles["outputs"])
+
+    def aws(self) -> Aws:
+        """Clients of the embedded AWS."""
+        return Aws(self.endpoint)
+
+    def resource(self, logical_id: str) -> str:
+        """The physical id of a resource; one of a nested stack is named `<stack><resource>`: DataLedgerTable."""
+        return str(self._handles["resources"][logical_id])
+
+    def table(self, context: str) -> str:
+        """The table of a context: identity, ledger, generations, library, inbox, requests."""
+        return self.resource(f"Data{context.capitalize()}Table")
+
+    def invoke(self, function: str, event: object) -> Any:
+        """What a function (by its logical id) answers to an event."""
+        answer = (
+            self.aws().client("lambda").invoke(FunctionName=self.resource(function), Payload=json.dumps(event).encode())
+        )
+        return json.load(answer["Payload"])
+
+    def _listen(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.lines.append(line.rstrip())
+            if "ready at" in line:
+                ready.set()
+        ready.set()

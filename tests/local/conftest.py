@@ -1,0 +1,40 @@
+"""One local stack for all tests of this folder: embedded AWS, deployed template, edge, and a Replicate stand-in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from infra.local.running import RunningStack
+from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
+
+# Black-box tests are many callers at one address, and they do not wait for minutes.
+PARAMETERS = {
+    "RequestsPerMinute": "100000",
+    "SignInsPerAddress": "100000",
+    "AttemptPollSeconds": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """base_url: the edge. standin_url: the stand-in's. running: handles into the embedded AWS."""
+
+    base_url: str
+    standin_url: str
+    running: RunningStack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack as `make run` starts it, on free ports and a fresh data folder."""
+    folder = tmp_path_factory.mktemp("stack")
+    secret = folder / "replicate.json"
+    secret.write_text(json.dumps({"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}))
+    with ReplicateStandIn(0) as standin:
+        arguments = ["--replicate-url", standin.url, "--replicate-secret-file", str(secret)]
+        with RunningStack(folder / "data", parameters=PARAMETERS, arguments=arguments) as running:
+            yield Stack(running.base_url, standin.url, running)
