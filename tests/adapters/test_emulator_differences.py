@@ -1,0 +1,434 @@
+"""One test for each entry of infra/local/differences.py: the difference is there, or what we do about it works."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from infra.local import translate
+from infra.local.deploy import Aws
+from infra.local.differences import DIFFERENCES
+from infra.local.emulator import Emulator
+
+ROOT = Path(__file__).parents[2]
+WAIT_SECONDS_MAX = 20.0
+TABLE = {
+    "Type": "AWS::DynamoDB::Table",
+    "Properties": {
+        "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "StreamSpecification": {"StreamViewType": "NEW_IMAGE"},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """The emulator as the local stack starts it, policies enforced."""
+    emulator = Emulator(tmp_path_factory.mktemp("emulator"))
+    emulator.start()
+    try:
+        yield Aws(emulator.endpoint)
+    finally:
+        emulator.stop()
+
+
+def test_every_difference_has_a_test() -> None:
+    assert [d.name for d in DIFFERENCES if not callable(globals().get(f"test_{d.name}"))] == []
+
+
+# ---- deployment ------------------------------------------------------------------------------------------------------
+
+
+def test_a_nested_stack_that_tells_of_a_stream_cannot_be_updated(aws: Aws) -> None:
+    child = {"Resources": {"T": TABLE}, "Outputs": {"Stream": {"Value": {"Fn::GetAtt": ["T", "StreamArn"]}}}}
+    parent = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": stored(aws, "child.json", child)}}
+    assert deployed(aws, "nesting", {"Child": parent}) == "CREATE_COMPLETE"
+
+    child["Resources"]["Topic"] = {"Type": "AWS::SNS::Topic"}
+    parent["Properties"]["TemplateURL"] = stored(aws, "changed.json", child)
+    assert deployed(aws, "nesting", {"Child": parent}) == "UPDATE_ROLLBACK_FAILED"
+
+
+def test_the_body_of_an_http_api_makes_no_routes(aws: Aws) -> None:
+    operation = {
+        "x-amazon-apigateway-integration": {"type": "aws_proxy", "uri": "arn:x", "payloadFormatVersion": "2.0"}
+    }
+    body = {"openapi": "3.0.1", "paths": {"/a": {"get": operation}}}
+    deployed(aws, "api", {"Api": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Body": body}}})
+    api = physical_id(aws, "api", "Api")
+    assert aws.client("apigatewayv2").get_routes(ApiId=api)["Items"] == []
+
+
+def test_cloudfront_keys_are_unknown_types(aws: Aws) -> None:
+    with pytest.raises(ClientError, match="Unrecognized resource types"):
+        deployed(aws, "keys", {"Key": {"Type": "AWS::CloudFront::PublicKey", "Properties": {}}})
+    local = json.dumps(local_template())
+    assert translate.LOCAL_KEY_PAIR_ID in local
+    assert "AWS::CloudFront" not in local
+
+
+def test_alarms_cannot_compute(aws: Aws) -> None:
+    sizes = {"Namespace": "N", "MetricName": "M"}
+    metrics = [
+        {"Id": "double", "Expression": "2 * single"},
+        {"Id": "single", "ReturnData": False, "MetricStat": {"Metric": sizes, "Period": 60, "Stat": "Sum"}},
+    ]
+    limits = {"EvaluationPeriods": 1, "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold"}
+    alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"Metrics": metrics, **limits}}
+    assert deployed(aws, "alarms", {"Alarm": alarm}) == "ROLLBACK_COMPLETE"
+
+
+def test_reserved_concurrency_of_a_template_is_ignored(aws: Aws) -> None:
+    code = {"ZipFile": "def handler(event, context): pass"}
+    role = a_role(aws, "reserved")
+    function = {
+        "Code": code,
+        "Handler": "index.handler",
+        "Runtime": "python3.13",
+        "Role": role,
+    }
+    resource = {"Type": "AWS::Lambda::Function", "Properties": {**function, "ReservedConcurrentExecutions": 1}}
+    deployed(aws, "reserved", {"Function": resource})
+    answer = aws.client("lambda").get_function_concurrency(FunctionName=physical_id(aws, "reserved", "Function"))
+    assert "ReservedConcurrentExecutions" not in answer
+
+
+def test_dependencies_come_from_the_emulators_environment(aws: Aws) -> None:
+    where = made(aws, "import sys, pydantic\ndef handler(event, context): return [sys.prefix, pydantic.__file__]")
+    prefix, module = invoked(aws, where)
+    assert prefix == sys.prefix
+    assert module.startswith(prefix)
+    folders = {name: name for name in code_folders(local_template()) if "dependencies" not in name}
+    ready = translate.with_artifacts(local_template(), folders)
+    layers = [r for r in ready["Resources"].values() if r["Type"] == "AWS::Lambda::LayerVersion"]
+    assert [layer["Properties"]["LayerName"] for layer in layers] == ["AtelierLayer"]
+
+
+def test_nothing_is_retained() -> None:
+    assert "DeletionPolicy: Retain" in (ROOT / "infra/data.yaml").read_text()
+    assert [name for name, r in local_template()["Resources"].items() if "DeletionPolicy" in r] == []
+
+
+# ---- requests --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gateway(aws: Aws) -> Callable[..., tuple[int, Any]]:
+    """Calls an HTTP API whose one function answers with its event, or crashes when the path says so."""
+    function = made(
+        aws,
+        "import json\n"
+        "def handler(event, context):\n"
+        "    if event['rawPath'] == '/crash': raise RuntimeError('inner words')\n"
+        "    return {'statusCode': 200, 'body': json.dumps(event)}",
+    )
+    apis = aws.client("apigatewayv2")
+    arn = aws.client("lambda").get_function(FunctionName=function)["Configuration"]["FunctionArn"]
+    api = apis.create_api(Name="echo", ProtocolType="HTTP", Target=arn)["ApiId"]
+    integration = apis.create_integration(
+        ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=arn, PayloadFormatVersion="2.0"
+    )["IntegrationId"]
+    apis.create_route(ApiId=api, RouteKey="$default", Target=f"integrations/{integration}")
+    apis.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
+
+    def call(path: str, **headers: str) -> tuple[int, Any]:
+        request = urllib.request.Request(f"{aws.endpoint}/_aws/execute-api/{api}/$default{path}", headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.load(refused)
+
+    return call
+
+
+def test_cookies_are_left_in_their_header(gateway: Callable[..., tuple[int, Any]]) -> None:
+    _, event = gateway("/", Cookie="a=1; b=2")
+    assert "cookies" not in event
+    assert event["headers"]["cookie"] == "a=1; b=2"
+
+
+def test_a_crash_is_shown_to_the_caller(gateway: Callable[..., tuple[int, Any]]) -> None:
+    status, answer = gateway("/crash")
+    assert status == 502
+    assert "inner words" in json.dumps(answer)
+
+
+def test_every_request_comes_from_loopback(gateway: Callable[..., tuple[int, Any]]) -> None:
+    _, event = gateway("/", **{"X-Forwarded-For": "198.51.100.7"})
+    assert event["requestContext"]["http"]["sourceIp"] == "127.0.0.1"
+
+
+def test_refused_media_is_told_in_json(aws: Aws) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{aws.endpoint}/no-such-bucket/media/x.png", timeout=5)
+    # The emulator speaks XML as S3 does; tests/adapters/test_local_edge.py shows what the edge makes of it.
+    assert refused.value.read().startswith(b"<?xml")
+
+
+# ---- streams and workflows -------------------------------------------------------------------------------------------
+
+
+def test_streams_do_not_repeat_single_records(aws: Aws, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    function = made(
+        aws,
+        "def handler(event, context):\n"
+        "    numbers = [r['dynamodb']['SequenceNumber'] for r in event['Records']]\n"
+        f"    with open({str(seen)!r}, 'a') as file: file.write(''.join(n + '\\n' for n in numbers))\n"
+        "    return {'batchItemFailures': [{'itemIdentifier': numbers[0]}]}",
+    )
+    dynamodb = aws.client("dynamodb")
+    table = dynamodb.create_table(
+        TableName="streamed",
+        **{key: value for key, value in TABLE["Properties"].items() if key != "StreamSpecification"},
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    )["TableDescription"]
+    aws.client("lambda").create_event_source_mapping(
+        FunctionName=function,
+        EventSourceArn=table["LatestStreamArn"],
+        StartingPosition="TRIM_HORIZON",
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
+    dynamodb.put_item(TableName="streamed", Item={"pk": {"S": "first"}})
+    until(lambda: seen.exists() and len(seen.read_text().split()) == 1)
+    dynamodb.put_item(TableName="streamed", Item={"pk": {"S": "second"}})
+    until(lambda: len(seen.read_text().split()) >= 2)
+    assert len(set(seen.read_text().split())) == 2, "the first record came again"
+
+
+def test_a_failed_function_with_a_task_token_is_swallowed(aws: Aws) -> None:
+    function = made(aws, "def handler(event, context): raise RuntimeError('no')")
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "Parameters": {"FunctionName": function, "Payload": {"token.$": "$$.Task.Token"}},
+        "TimeoutSeconds": 1,
+        "End": True,
+    }
+    assert executed(aws, "swallowing", task)["error"] == "States.Timeout"
+
+
+def test_error_names_are_lost(aws: Aws) -> None:
+    function = made(aws, "def handler(event, context): raise ValueError('no')")
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": function},
+        "End": True,
+    }
+    assert executed(aws, "naming", task)["error"] == "Runtime.HandlerError"
+
+
+def test_callbacks_are_allowed_by_no_resource(aws: Aws) -> None:
+    machine = "arn:aws:states:us-east-1:000000000000:stateMachine:some"
+    assert answer_as(aws, "narrow", machine) == "AccessDeniedException"
+    assert answer_as(aws, "wide", "*") == "TaskDoesNotExist"
+    roles = [r["Properties"] for r in local_template()["Resources"].values() if r["Type"] == "AWS::IAM::Role"]
+    wide = [
+        s["Action"]
+        for role in roles
+        for p in role.get("Policies", [])
+        for s in p["PolicyDocument"]["Statement"]
+        if s["Resource"] == "*"
+    ]
+    callbacks = [actions for actions in wide if not any(action.startswith(("logs:", "xray:")) for action in actions)]
+    assert callbacks
+    assert {action for actions in callbacks for action in actions} == {
+        "states:SendTaskSuccess",
+        "states:SendTaskFailure",
+    }
+
+
+def test_executions_do_not_survive_a_restart(tmp_path: Path) -> None:
+    emulator = Emulator(tmp_path)
+    emulator.start()
+    try:
+        aws = Aws(emulator.endpoint)
+        function = made(aws, "def handler(event, context): print('waiting')")
+        task = {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+            "Parameters": {"FunctionName": function, "Payload": {"token.$": "$$.Task.Token"}},
+            "End": True,
+        }
+        execution = started(aws, "waiting", task)
+        emulator.stop()
+        emulator.start()
+        states = Aws(emulator.endpoint).client("stepfunctions")
+        found = states.describe_execution(executionArn=execution)
+        assert (found["status"], found["error"]) == ("FAILED", "States.ServiceRestart")
+        with pytest.raises(states.exceptions.ExecutionAlreadyExists):
+            states.start_execution(stateMachineArn=found["stateMachineArn"], name="waiting")
+    finally:
+        emulator.stop()
+
+
+# ---- state -----------------------------------------------------------------------------------------------------------
+
+
+def test_queue_urls_carry_the_port(tmp_path: Path) -> None:
+    emulator = Emulator(tmp_path)
+    emulator.start()
+    try:
+        first, sqs = emulator.endpoint, Aws(emulator.endpoint).client("sqs")
+        url = sqs.create_queue(QueueName="kept")["QueueUrl"]
+        assert first.rpartition(":")[2] in url
+        sqs.send_message(QueueUrl=url, MessageBody="still here")
+        emulator.stop()
+        with socket.socket() as taken:
+            # The old port is in other hands, so the emulator has to come back on a new one.
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", int(first.rpartition(":")[2])))
+            emulator.start()
+        assert emulator.endpoint != first
+        sqs = Aws(emulator.endpoint).client("sqs")
+        url = sqs.get_queue_url(QueueName="kept")["QueueUrl"]
+        assert sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"] == "still here"
+    finally:
+        emulator.stop()
+
+
+def test_a_killed_emulator_forgets(tmp_path: Path) -> None:
+    emulator = Emulator(tmp_path)
+    emulator.start()
+    try:
+        keys = {key: TABLE["Properties"][key] for key in ("BillingMode", "KeySchema", "AttributeDefinitions")}
+        Aws(emulator.endpoint).client("dynamodb").create_table(TableName="lost", **keys)
+        os.kill(emulator.process_id, signal.SIGKILL)
+        until(lambda: not emulator.running)
+        emulator.stop()
+        emulator.start()
+        assert Aws(emulator.endpoint).client("dynamodb").list_tables()["TableNames"] == []
+    finally:
+        emulator.stop()
+
+
+# ---- how the tests speak to AWS --------------------------------------------------------------------------------------
+
+
+def local_template() -> dict[str, Any]:
+    return translate.translate(ROOT, "artifacts")
+
+
+def code_folders(template: dict[str, Any]) -> list[str]:
+    places = [r["Properties"].get("Code") or r["Properties"].get("Content") for r in template["Resources"].values()]
+    return [place["S3Key"] for place in places if isinstance(place, dict)]
+
+
+def until(done: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    while not done():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def stored(aws: Aws, key: str, template: dict[str, Any]) -> str:
+    aws.client("s3").create_bucket(Bucket="templates")
+    aws.client("s3").put_object(Bucket="templates", Key=key, Body=json.dumps(template).encode())
+    return f"{aws.endpoint}/templates/{key}"
+
+
+def deployed(aws: Aws, stack: str, resources: dict[str, Any]) -> str:
+    cloudformation = aws.client("cloudformation")
+    template = json.dumps({"Resources": resources})
+    known = [s["StackName"] for s in cloudformation.describe_stacks()["Stacks"]]
+    change = cloudformation.update_stack if stack in known else cloudformation.create_stack
+    change(StackName=stack, TemplateBody=template)
+
+    def status() -> str:
+        return str(cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
+
+    until(lambda: not status().endswith("_IN_PROGRESS"))
+    return status()
+
+
+def physical_id(aws: Aws, stack: str, resource: str) -> str:
+    found = aws.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=resource)
+    return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def a_role(aws: Aws, name: str) -> str:
+    """A role that may do everything; its ARN."""
+    iam, trusted = aws.client("iam"), ["lambda.amazonaws.com", "states.amazonaws.com"]
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": trusted}}
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps({"Statement": [everything]}))
+    return str(arn)
+
+
+def made(aws: Aws, source: str) -> str:
+    """A function with this source; its name."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("app.py", source)
+    name = f"f{time.time_ns()}"
+    role = a_role(aws, name)
+    aws.client("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role=role,
+        Handler="app.handler",
+        Code={"ZipFile": archive.getvalue()},
+        Timeout=10,
+    )
+    return name
+
+
+def invoked(aws: Aws, function: str) -> Any:
+    return json.load(aws.client("lambda").invoke(FunctionName=function)["Payload"])
+
+
+def started(aws: Aws, name: str, task: dict[str, Any]) -> str:
+    states = aws.client("stepfunctions")
+    definition = json.dumps({"StartAt": "Only", "States": {"Only": task}})
+    role = a_role(aws, name)
+    machine = states.create_state_machine(name=name, definition=definition, roleArn=role)["stateMachineArn"]
+    return str(states.start_execution(stateMachineArn=machine, name=name)["executionArn"])
+
+
+def executed(aws: Aws, name: str, task: dict[str, Any]) -> dict[str, Any]:
+    execution = started(aws, name, task)
+    states = aws.client("stepfunctions")
+    until(lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING")
+    return dict(states.describe_execution(executionArn=execution))
+
+
+def answer_as(aws: Aws, role: str, resource: str) -> str:
+    """What a role, allowed to answer task tokens on `resource`, is told when it answers one that does not exist."""
+    import boto3
+
+    anyone = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}
+    allowed = {"Effect": "Allow", "Action": "states:SendTaskSuccess", "Resource": resource}
+    iam = aws.client("iam")
+    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps({"Statement": [anyone]}))["Role"]["Arn"]
+    iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=json.dumps({"Statement": [allowed]}))
+    session = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    states = boto3.client(
+        "stepfunctions",
+        endpoint_url=aws.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=session["AccessKeyId"],
+        aws_secret_access_key=session["SecretAccessKey"],
+        aws_session_token=session["SessionToken"],
+    )
+    with pytest.raises(ClientError) as refused:
+        states.send_task_success(taskToken="none", output="{}")
+    return str(refused.value.response["Error"]["Code"])
