@@ -45,10 +45,10 @@ def receiver() -> Iterator[Receiver]:
         yield running
 
 
-def test_the_sdk_runs_a_model_and_reads_its_files(sdk: Client) -> None:
+def test_the_sdk_runs_a_model_and_its_files_are_pictures(sdk: Client) -> None:
     prompt = {"prompt": "a fox", "width": 128, "height": 64, "num_outputs": 2}
     files = sdk.run(f"stability-ai/sdxl:{VERSION}", input=prompt)
-    pictures = [Image.open(io.BytesIO(file.read())) for file in files]
+    pictures = [Image.open(io.BytesIO(httpx.get(file).content)) for file in files]
     assert [picture.size for picture in pictures] == [(128, 64)] * 2
 
 

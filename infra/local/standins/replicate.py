@@ -18,8 +18,9 @@ from outside, for the next n creations.
     webhook:lost twice forged stale      never, two times, with a wrong signature, with an old timestamp
     webhook:early late=SECONDS           before the creation is answered; that much after the end
 
-`GET /_standin/calls` lists the requests to the API as they came, `GET /_standin/webhooks` the deliveries,
-`POST /_standin/webhooks/{prediction}` sends one again, `POST /_standin/reset` forgets everything.
+`GET /_standin/calls` lists the requests to the API (`method`, `path`, `headers`, and `body`, parsed),
+`GET /_standin/webhooks` the deliveries; `POST /_standin/webhooks/{prediction}` sends one again and
+`POST /_standin/reset` forgets everything.
 """
 
 from __future__ import annotations
@@ -363,7 +364,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         path = urlsplit(self.path).path
         if path.startswith("/v1/"):
-            call = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": body.decode()}
+            call = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": _parsed(body)}
             with self.owner.lock:
                 self.owner.calls.append(call)
             if self.headers.get("authorization") != f"Bearer {self.owner.api_token}":
@@ -577,6 +578,13 @@ REFUSED: dict[str, tuple[int, str, str, dict[str, str], dict[str, Any]]] = {
     "429-body": (429, "Too many requests", _THROTTLED, {}, {"retry_after": 5}),
     "503": (503, "Service unavailable", "The service is not available now.", {}, {}),
 }
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode(errors="replace")
 
 
 def _problems(body: Any) -> list[tuple[str, str]]:

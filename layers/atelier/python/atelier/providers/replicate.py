@@ -197,7 +197,8 @@ class Replicate:
         from replicate.client import Client
 
         if self._connections is None:
-            self._connections = httpx.HTTPTransport()
+            # No connection is kept: one that died while the function slept would cost a creation its answer.
+            self._connections = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))
         wire = _Wire(self._connections, self._answer_seconds_max, cancel_after_seconds)
         # The SDK wants a transport by type and uses one method of it.
         client = Client(self._api_token, base_url=self._base_url, transport=cast("httpx.BaseTransport", wire))

@@ -1,0 +1,36 @@
+"""A quick PNG writer.
+
+Trying five filters on every row and searching hard for repeats takes Pillow 190 ms for a megapixel of generated
+picture. One filter that suits such pictures, and ISA-L's deflate, take 8 ms and 5 % more bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from isal import isal_zlib
+from PIL import Image, ImageChops
+
+COLOUR_TYPES = {"L": 0, "RGB": 2, "RGBA": 6}
+# Each byte is stored as its difference from the pixel to the left (PNG specification, 9.2: filter type 1).
+SUB = b"\1"
+LEVEL = 2
+
+
+def encode(picture: Image.Image) -> bytes:
+    """An L, RGB or RGBA picture as a PNG file: its pixels and nothing else."""
+    width, height = picture.size
+    left = Image.new(picture.mode, picture.size)
+    left.paste(picture, (1, 0))
+    differences = ImageChops.subtract_modulo(picture, left).tobytes()
+    stride = width * len(picture.mode)
+    rows = (part for start in range(0, len(differences), stride) for part in (SUB, differences[start : start + stride]))
+    header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[picture.mode], 0, 0, 0)
+    deflated = isal_zlib.compress(b"".join(rows), LEVEL)  # pyright: ignore[reportUnknownMemberType]
+    chunks = ((b"IHDR", header), (b"IDAT", deflated), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))

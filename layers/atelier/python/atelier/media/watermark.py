@@ -1,0 +1,35 @@
+"""The mark of the free tier: three words in the lower right corner, small, light, with a soft shadow."""
+
+# Pillow's annotations name numpy, which is not installed.
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+WORDS = ("made with Atelier", "Atelier")
+
+
+def mark(picture: Image.Image) -> None:
+    """Draw the mark on an L, RGB or RGBA picture, in place; only its own corner is touched. Its height is a fiftieth of
+    the shorter side; pictures too narrow for the words carry the name alone, and it grows no smaller than readable."""
+    size = max(round(min(picture.size) / 50), 9)
+    fitting = (words for words in WORDS if _tiles(words, size)[0].width <= picture.width * 0.8)
+    light, shadow = _tiles(next(fitting, WORDS[-1]), size)
+    corner = (picture.width - light.width, picture.height - light.height)
+    picture.paste(Image.new(picture.mode, light.size, "black"), corner, shadow)
+    picture.paste(Image.new(picture.mode, light.size, "white"), corner, light)
+
+
+@lru_cache(maxsize=16)
+def _tiles(words: str, size: int) -> tuple[Image.Image, Image.Image]:
+    """How strongly to paint light and shadow, as two masks of one size with the margin around the words in it."""
+    font = ImageFont.load_default(size)
+    left, top, right, bottom = (round(side) for side in font.getbbox(words))
+    margin = size
+    tile = Image.new("L", (right - left + 2 * margin, bottom - top + 2 * margin))
+    ImageDraw.Draw(tile).text((margin - left, margin - top), words, fill=255, font=font)
+    shadow = tile.filter(ImageFilter.GaussianBlur(size / 6)).point([min(value, 110) for value in range(256)])
+    return tile.point([value * 200 // 255 for value in range(256)]), shadow
