@@ -1,7 +1,7 @@
 """Where the embedded AWS (ministack 1.5.33) differs from AWS in something that Atelier meets, and what meets it.
 
-The one list. Each entry has a test of its name in tests/adapters/test_emulator_differences.py, which shows the difference
-or that it is met: when a new version of the emulator ends one, its test fails and the entry and its remedy can go.
+The one list. Each entry has a test of its name in tests/adapters/test_emulator_differences.py, which shows the
+difference or that it is met: when a new version of the emulator ends one, its test fails, and entry and remedy can go.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DIFFERENCES = (
         "cloudfront_keys_are_unknown_types",
         "AWS::CloudFront::PublicKey and KeyGroup hold the keys of signed URLs.",
         "CloudFormation refuses the types, and a distribution would carry no request.",
-        "They and infra/edge.yaml are left out; infra/local/edge.py behaves as the distribution, with a fixed key pair id.",
+        "They and infra/edge.yaml are left out; infra/local/edge.py behaves as the distribution.",
     ),
     Difference(
         "alarms_cannot_compute",
@@ -125,6 +125,12 @@ DIFFERENCES = (
         "A queue's URL is for ever.",
         "It holds the emulator's port, and queues are kept under it.",
         "infra/local/emulator.py moves the saved state to the new port.",
+    ),
+    Difference(
+        "readers_of_streams_lose_their_place",
+        "A stream keeps its records for a day, and its readers their place.",
+        "After a restart the streams are empty, but the readers' places are as before: they skip what comes.",
+        "infra/local/emulator.py drops the places. What was written but not yet read before is swept at its deadline.",
     ),
     Difference(
         "a_killed_emulator_forgets",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -49,6 +48,7 @@ class Emulator:
             folder.mkdir(parents=True, exist_ok=True)
         port = _free_port()
         _move_to_port(state, self._folder / "port", port)
+        _rewind_streams(state)
         log = (self._folder / "emulator.log").open("wb")
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CHILD],
@@ -142,5 +142,15 @@ def _move_to_port(state: Path, record: Path, port: int) -> None:
         for file in state.glob("*.json"):
             data = file.read_bytes()
             if before in data:
-                file.write_bytes(re.sub(re.escape(before), after, data))
+                file.write_bytes(data.replace(before, after))
     record.write_text(json.dumps({"port": port}), "utf-8")
+
+
+def _rewind_streams(state: Path) -> None:
+    """Streams start empty after a restart, but their readers remember how far they had come, and would wait until as
+    many records have passed again. So what they remember is dropped."""
+    file = state / "lambda.json"
+    if file.exists():
+        saved = json.loads(file.read_text("utf-8"))
+        saved["payload"].pop("dynamodb_stream_positions", None)
+        file.write_text(json.dumps(saved), "utf-8")

@@ -26,12 +26,19 @@ class RunningStack:
     """One `python -m infra.local`. Use as a context manager, or call `start` and `stop` yourself.
 
     data: the folder that keeps its state; the same folder again is the same stack. parameters: of template.yaml.
-    arguments: more of the command line."""
+    arguments: more of the command line. root: the repository, or a copy of it."""
 
     def __init__(
-        self, data: Path, *, parameters: Mapping[str, str] | None = None, arguments: Sequence[str] = (), port: int = 0
+        self,
+        data: Path,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+        port: int = 0,
+        root: Path = ROOT,
     ) -> None:
         self.data = data
+        self._root = root
         self.lines: list[str] = []
         self._arguments = ["--port", str(port), "--data", str(data), "--demo", "0", *arguments]
         for name, value in (parameters or {}).items():
@@ -44,7 +51,7 @@ class RunningStack:
         self.lines = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "infra.local", *self._arguments],
-            cwd=ROOT,
+            cwd=self._root,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

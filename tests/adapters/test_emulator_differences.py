@@ -194,18 +194,8 @@ def test_streams_do_not_repeat_single_records(aws: Aws, tmp_path: Path) -> None:
         f"    with open({str(seen)!r}, 'a') as file: file.write(''.join(n + '\\n' for n in numbers))\n"
         "    return {'batchItemFailures': [{'itemIdentifier': numbers[0]}]}",
     )
+    streamed_to(aws, function)
     dynamodb = aws.client("dynamodb")
-    table = dynamodb.create_table(
-        TableName="streamed",
-        **{key: value for key, value in TABLE["Properties"].items() if key != "StreamSpecification"},
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
-    )["TableDescription"]
-    aws.client("lambda").create_event_source_mapping(
-        FunctionName=function,
-        EventSourceArn=table["LatestStreamArn"],
-        StartingPosition="TRIM_HORIZON",
-        FunctionResponseTypes=["ReportBatchItemFailures"],
-    )
     dynamodb.put_item(TableName="streamed", Item={"pk": {"S": "first"}})
     until(lambda: seen.exists() and len(seen.read_text().split()) == 1)
     dynamodb.put_item(TableName="streamed", Item={"pk": {"S": "second"}})
@@ -305,6 +295,27 @@ def test_queue_urls_carry_the_port(tmp_path: Path) -> None:
         emulator.stop()
 
 
+def test_readers_of_streams_lose_their_place(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    emulator = Emulator(tmp_path / "emulator")
+    emulator.start()
+    try:
+        aws = Aws(emulator.endpoint)
+        function = made(
+            aws, f"def handler(event, context): open({str(seen)!r}, 'a').write('x' * len(event['Records']))"
+        )
+        streamed_to(aws, function)
+        for key in ("a", "b", "c"):
+            aws.client("dynamodb").put_item(TableName="streamed", Item={"pk": {"S": key}})
+        until(lambda: seen.exists() and seen.read_text() == "xxx")
+        emulator.stop()
+        emulator.start()
+        Aws(emulator.endpoint).client("dynamodb").put_item(TableName="streamed", Item={"pk": {"S": "d"}})
+        until(lambda: seen.read_text() == "xxxx")
+    finally:
+        emulator.stop()
+
+
 def test_a_killed_emulator_forgets(tmp_path: Path) -> None:
     emulator = Emulator(tmp_path)
     emulator.start()
@@ -390,6 +401,21 @@ def made(aws: Aws, source: str) -> str:
         Timeout=10,
     )
     return name
+
+
+def streamed_to(aws: Aws, function: str) -> None:
+    """A table `streamed` whose stream the function reads."""
+    table = aws.client("dynamodb").create_table(
+        TableName="streamed",
+        **{key: value for key, value in TABLE["Properties"].items() if key != "StreamSpecification"},
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    )["TableDescription"]
+    aws.client("lambda").create_event_source_mapping(
+        FunctionName=function,
+        EventSourceArn=table["LatestStreamArn"],
+        StartingPosition="TRIM_HORIZON",
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
 
 
 def invoked(aws: Aws, function: str) -> Any:
