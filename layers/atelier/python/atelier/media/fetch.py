@@ -27,8 +27,10 @@ PIECE_BYTES = 64 * 1024
 # The addresses of a host and port; raises OSError. The system's resolver, unless a test brings its own.
 Resolve = Callable[[str, int], list[str]]
 
-# Ranges that carry an IPv4 address inside: what they lead to is judged, not how it is written.
+# A range that carries an IPv4 address inside: what it leads to is judged, not how it is written.
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Special ranges that some Python versions take for public: one holds another cloud's metadata service.
+SPECIAL = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("fec0::/10"))
 
 
 class FetchError(Exception):
@@ -51,9 +53,15 @@ class Fetcher:
     """local_hosts: `host:port` that may be opened with http and at private addresses: the stand-ins of this machine,
     and nothing in a deployment. They need not be listed for a provider."""
 
-    def __init__(self, local_hosts: frozenset[str] = frozenset(), resolve: Resolve | None = None) -> None:
+    def __init__(
+        self,
+        local_hosts: frozenset[str] = frozenset(),
+        resolve: Resolve | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._local_hosts = local_hosts
         self._resolve = resolve or _system_addresses
+        self._tls = tls
 
     def fetch(
         self, url: str, *, hosts: tuple[str, ...], bytes_max: int = BYTES_MAX, seconds_max: float = SECONDS_MAX
@@ -68,7 +76,7 @@ class Fetcher:
         address = self._checked_address(host, port, local=local)
         target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         try:
-            with _connected(address, port, host if parts.scheme == "https" else None, deadline) as connection:
+            with self._connected(address, port, host if parts.scheme == "https" else None, deadline) as connection:
                 request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: image/*\r\n"
                 request += "Accept-Encoding: identity\r\nUser-Agent: atelier\r\nConnection: close\r\n\r\n"
                 connection.sendall(request.encode("ascii"))
@@ -90,6 +98,17 @@ class Fetcher:
             raise FetchRefused(f"{host} leads inside")
         return addresses[0]
 
+    def _connected(self, address: str, port: int, tls_name: str | None, deadline: float) -> socket.socket:
+        connection = socket.create_connection((address, port), timeout=_left(deadline))
+        if tls_name is None:
+            return connection
+        try:
+            # The certificate must be the name's, though the connection went to an address.
+            return (self._tls or _default_tls()).wrap_socket(connection, server_hostname=tls_name)
+        except BaseException:
+            connection.close()
+            raise
+
 
 def is_public(address: str) -> bool:
     """Whether an IP address is out in the internet: not private, loopback, link-local (the metadata service), shared,
@@ -104,7 +123,8 @@ def is_public(address: str) -> bool:
         inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
         if any(inner) or ip.packed[:12] == bytes(12):
             return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+    special = any(ip in network for network in SPECIAL)
+    return ip.is_global and not special and not ip.is_multicast and not ip.is_reserved
 
 
 def _split(url: str) -> SplitResult:
@@ -136,20 +156,8 @@ def _system_addresses(host: str, port: int) -> list[str]:
     return [str(place[4][0]) for place in found]
 
 
-def _connected(address: str, port: int, tls_name: str | None, deadline: float) -> socket.socket:
-    connection = socket.create_connection((address, port), timeout=_left(deadline))
-    if tls_name is None:
-        return connection
-    try:
-        # The certificate must be the name's, though the connection went to an address.
-        return _tls().wrap_socket(connection, server_hostname=tls_name)
-    except BaseException:
-        connection.close()
-        raise
-
-
 @cache
-def _tls() -> ssl.SSLContext:
+def _default_tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
@@ -198,8 +206,9 @@ def _body(answer: _Answer, bytes_max: int) -> bytes:
         raise FetchRefused(f"status {answer.status}")
     if answer.getheader("content-encoding") not in (None, "identity"):
         raise FetchRefused("a compressed answer was not asked for")
-    if answer.length is not None and answer.length > bytes_max:
-        raise FetchRefused(f"{answer.length} bytes are more than {bytes_max}")
+    announced = answer.length
+    if announced is not None and announced > bytes_max:
+        raise FetchRefused(f"{announced} bytes are more than {bytes_max}")
     pieces: list[bytes] = []
     size = 0
     while piece := answer.read(PIECE_BYTES):
@@ -207,4 +216,6 @@ def _body(answer: _Answer, bytes_max: int) -> bytes:
         size += len(piece)
         if size > bytes_max:
             raise FetchRefused(f"more than {bytes_max} bytes")
+    if announced is not None and size < announced:
+        raise FetchFailed(f"the answer ended after {size} of {announced} bytes")
     return b"".join(pieces)
