@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
         replicate_secret=secret,
         enforce_policies=not chosen.no_policies,
     )
-    return serve(Serving(options, chosen.port, with_demo=bool(chosen.demo)))
+    return serve(Serving(options, chosen.port, with_demo=bool(chosen.demo), with_watch=bool(chosen.watch)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=8080, help="where the edge listens on loopback; 0 = any free port")
     parser.add_argument("--data", default=".local", help="folder that keeps the state")
     parser.add_argument("--demo", type=int, choices=(0, 1), default=1, help="make a picture before serving on")
+    parser.add_argument("--watch", type=int, choices=(0, 1), default=1, help="redeploy what changes while it runs")
     parser.add_argument(
         "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter of template.yaml"
     )

@@ -26,7 +26,7 @@ class RunningStack:
     """One `python -m infra.local`. Use as a context manager, or call `start` and `stop` yourself.
 
     data: the folder that keeps its state; the same folder again is the same stack. parameters: of template.yaml.
-    arguments: more of the command line. root: the repository, or a copy of it."""
+    arguments: more of the command line (`--watch 1` redeploys what changes). root: the repository, or a copy of it."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class RunningStack:
         self.data = data
         self._root = root
         self.lines: list[str] = []
-        self._arguments = ["--port", str(port), "--data", str(data), "--demo", "0", *arguments]
+        self._arguments = ["--port", str(port), "--data", str(data), "--demo", "0", "--watch", "0", *arguments]
         for name, value in (parameters or {}).items():
             self._arguments += ["--parameter", f"{name}={value}"]
         self._process: subprocess.Popen[str] | None = None

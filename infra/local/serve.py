@@ -31,11 +31,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """options: the stack's. port: 0 = any free one."""
+    """options: the stack's. port: 0 = any free one. with_watch: redeploy what changes."""
 
     options: Options
     port: int
     with_demo: bool
+    with_watch: bool = True
 
 
 class Stopped(Exception):
@@ -68,11 +69,14 @@ async def _serve(serving: Serving) -> None:
     stack.claim_data()
     try:
         port = await edge.listen(serving.port)
+        seen = _state_of(options.root)
         edge.serve(await _until(stop, asyncio.to_thread(stack.start, f"http://localhost:{port}")))
         await _until(stop, _answering(port))
         taken = time.monotonic() - started
         _say(f"ready at http://localhost:{port} after {taken:.1f} s; state is kept in {options.data}; Ctrl-C stops it")
-        work = [_watch(stack, edge, options.root), _guard(stack)]
+        work: list[Awaitable[None]] = [_guard(stack)]
+        if serving.with_watch:
+            work.append(_watch(stack, edge, options.root, seen))
         if serving.with_demo:
             work.append(demo.show(f"http://localhost:{port}", options.data))
         await _until(stop, asyncio.gather(*work))
@@ -114,9 +118,8 @@ async def _guard(stack: Stack) -> None:
     raise EmulatorError("the embedded AWS has died; its last words are in emulator.log in the data folder")
 
 
-async def _watch(stack: Stack, edge: Edge, root: Path) -> None:
-    """Deploys again when a file changed. A mistake is told and waits for the next change."""
-    seen = await asyncio.to_thread(_state_of, root)
+async def _watch(stack: Stack, edge: Edge, root: Path, seen: frozenset[tuple[str, int]]) -> None:
+    """Deploys again when a file changed since `seen`. A mistake is told and waits for the next change."""
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         now = await asyncio.to_thread(_state_of, root)

@@ -10,6 +10,7 @@ from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.errors import Conflict, IdempotencyMismatch, InsufficientCredits, NotFound
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Status
+from atelier.generations.outcome import Outcome
 from atelier.generations.poll import poll, stop, wake
 from atelier.generations.ports import Filters
 from atelier.generations.submit import Accepted
@@ -347,3 +348,19 @@ def test_a_listing_pages_newest_first_and_filters(world: World) -> None:
     assert world.generations.list(world.workspace_id, Filters(status="failed"), None, 10).generations == ()
     since = Filters(created_from=world.now)
     assert [g.id for g in world.generations.list(world.workspace_id, since, None, 10).generations] == made[-1:]
+
+
+def test_an_unknown_outcome_keeps_the_hold_until_the_deadline(remote: World) -> None:
+    generation = remote.submit().generation
+    remote.attempt(generation)
+    assert remote.finish(generation, Outcome("unknown")).status is Status.RUNNING
+    assert remote.wallets.wallet(remote.workspace_id).held == generation.credits_held
+    sweep(remote.workspace_id, to=remote.finishing, now=generation.deadline_at)
+    assert remote.get(generation).status is Status.EXPIRED
+    remote.assert_sound()
+
+
+def test_an_unknown_outcome_of_which_nothing_was_sent_returns_the_credits_at_once(remote: World) -> None:
+    generation = remote.submit().generation
+    assert remote.finish(generation, Outcome("unknown")).status is Status.FAILED
+    assert remote.wallets.wallet(remote.workspace_id).held == 0

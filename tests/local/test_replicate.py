@@ -50,7 +50,7 @@ def test_whatever_becomes_of_the_webhook_the_picture_comes_once(stack: Stack, tr
     ("trouble", "error_class"),
     [
         ("run:fail", "transient"),
-        ("run:nsfw", "moderated"),
+        ("run:nsfw", "moderated_billed"),
         ("create:422", "invalid_input"),
         ("create:402", "provider_billing"),
         ("create:429", "rate_limited"),

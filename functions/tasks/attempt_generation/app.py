@@ -6,21 +6,25 @@ import json
 from typing import Any
 
 from atelier.generations.attempt import Lost, attempt
-from atelier.generations.outcome import Outcome
 from atelier.telemetry import logger
 from atelier.wiring import workflow
+
+VISITS_MAX = 2
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
     """event: {workspace_id, generation_id, task_token, lost: null | {Error, Cause}}."""
     generation_id, task_token = event["generation_id"], event["task_token"]
     lost = event.get("lost")
-    try:
-        previous = Lost(**json.loads(lost["Cause"])) if lost else None
-        attempt(event["workspace_id"], generation_id, task_token, lost=previous, to=workflow.attempting())
-    except Exception:
-        # Under a task token a crash would leave the execution waiting until its time-out. What was sent is unknown, so
-        # the answer says so; the end gives the credits back.
-        logger.exception("attempt failed", generation_id=generation_id)
-        workflow.workflow().succeed(task_token, Outcome("unknown").as_data())
+    previous = Lost(**json.loads(lost["Cause"])) if lost else None
+    for visit in range(VISITS_MAX):
+        try:
+            attempt(event["workspace_id"], generation_id, task_token, lost=previous, to=workflow.attempting())
+            break
+        except Exception:
+            # A second visit finds what the first one wrote and sends nothing twice. If that fails too, the state
+            # machine comes again later.
+            logger.exception("attempt failed", generation_id=generation_id, visit=visit)
+            if visit + 1 == VISITS_MAX:
+                raise
     logger.info("attempt", generation_id=generation_id)

@@ -27,7 +27,7 @@ class MediaStore:
         try:
             answer = s3.get_object(Bucket=self._bucket, Key=key)
         except s3.exceptions.NoSuchKey as error:
-            raise NotFound("There is no such object.") from error
+            raise NotFound from error
         if answer["ContentLength"] > bytes_max:
             raise ValueError(f"{key} has {answer['ContentLength']} bytes, more than {bytes_max}")
         data: bytes = answer["Body"].read()

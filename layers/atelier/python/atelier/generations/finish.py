@@ -41,6 +41,10 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
     if not generation.is_open:
         return generation
     attempt = generation.attempt
+    if outcome.status == "unknown" and attempt is not None and attempt.ended_at is None:
+        # The provider may have the job and may still deliver it: the hold stays until it says otherwise, or until the
+        # deadline.
+        return generation
     if attempt is None:
         # Nothing was ever sent: there is nothing to pay for.
         status = Status.CANCELLED if outcome.status == "cancelled" else Status.FAILED

@@ -157,7 +157,7 @@ class DynamoGenerations:
         try:
             item = GenerationItem.get(workspace_id, generation_id, consistent_read=True)
         except DoesNotExist as error:
-            raise NotFound("There is no such generation.") from error
+            raise NotFound from error
         return _generation(item, self._recipe(item))
 
     def list(self, workspace_id: str, filters: Filters, after_id: str | None, limit: int) -> GenerationPage:

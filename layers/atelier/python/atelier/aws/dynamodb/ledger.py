@@ -157,7 +157,7 @@ class DynamoWallets:
         try:
             return _wallet(WalletItem.get(workspace_id, WALLET, consistent_read=True))
         except DoesNotExist as error:
-            raise NotFound("There is no such wallet.") from error
+            raise NotFound from error
 
     def apply_refresh(self, refresh: Refresh) -> None:
         seen = refresh.seen

@@ -70,7 +70,7 @@ class DynamoAssets:
         try:
             return _asset(AssetItem.get(workspace_id, asset_id))
         except DoesNotExist as error:
-            raise NotFound("There is no such asset.") from error
+            raise NotFound from error
 
     def list(self, workspace_id: str, asset_type: str | None, after_id: str | None, limit: int) -> AssetPage:
         start: dict[str, Any] | None = {"pk": {"S": workspace_id}, "sk": {"S": after_id}} if after_id else None

@@ -1,0 +1,167 @@
+"""`make run` as a program: what it says, what it keeps, what it leaves behind, and how a change of code reaches it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.local.running import ROOT, NotReady, RunningStack
+from tests.local.client import PASSWORD, Person
+
+WAIT_SECONDS_MAX = 30.0
+PARTS = ("functions", "layers/atelier", "statemachines", "infra", "template.yaml")
+
+
+def until(done: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS_MAX
+    while not done():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of what is deployed, to be changed."""
+    root = tmp_path / "repository"
+    for part in PARTS:
+        source, target = ROOT / part, root / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+    return root
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[RunningStack]:
+    with RunningStack(tmp_path / "data") as stack:
+        yield stack
+
+
+# ---- what it says ----------------------------------------------------------------------------------------------------
+
+
+def refused(stack: RunningStack) -> str:
+    """The one line that a stack says which does not start."""
+    with pytest.raises(NotReady) as said:
+        stack.start()
+    assert stack.stop() == 1
+    [line] = str(said.value).splitlines()
+    return line
+
+
+def test_it_says_one_line_when_it_is_ready(running: RunningStack) -> None:
+    [line] = running.lines
+    assert re.fullmatch(r"atelier: ready at http://localhost:\d+ after [\d.]+ s; .*Ctrl-C stops it", line)
+
+
+def test_a_port_in_use_is_one_clear_sentence(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        line = refused(RunningStack(tmp_path / "data", port=port))
+    assert line == f"atelier: port {port} is in use by another program; choose one with PORT=…"
+
+
+def test_a_data_folder_in_use_is_one_clear_sentence(running: RunningStack) -> None:
+    assert "another stack runs on" in refused(RunningStack(running.data))
+
+
+def test_a_template_that_cannot_be_deployed_is_one_clear_sentence(tmp_path: Path, copy: Path) -> None:
+    template = (copy / "infra/messaging.yaml").read_text()
+    (copy / "infra/messaging.yaml").write_text(template.replace("maxReceiveCount: 5", "maxReceiveCount: none"))
+    line = refused(RunningStack(tmp_path / "data", root=copy))
+    assert line.startswith("atelier: MessagingAttemptsQueue (AWS::SQS::Queue): ")
+
+
+def test_a_function_without_code_is_one_clear_sentence(tmp_path: Path, copy: Path) -> None:
+    shutil.rmtree(copy / "functions/api/status")
+    line = refused(RunningStack(tmp_path / "data", root=copy))
+    assert line == "atelier: functions/api/status holds no code, but template.yaml names it"
+
+
+def test_a_missing_module_is_one_clear_sentence(tmp_path: Path) -> None:
+    absent = tmp_path / "aiohttp.py"
+    absent.write_text('raise ModuleNotFoundError("No module named \'aiohttp\'", name="aiohttp")')
+    ended = subprocess.run(
+        [sys.executable, "-m", "infra.local", "--data", str(tmp_path / "data")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = "atelier: the Python module aiohttp is missing; `make run` installs what is needed\n"
+    assert (ended.returncode, ended.stdout + ended.stderr) == (1, said)
+
+
+# ---- what it keeps and leaves behind ---------------------------------------------------------------------------------
+
+
+def processes_of(stack: RunningStack) -> list[int]:
+    """The emulator and its workers: all that carry its port in their environment."""
+    mark = f"GATEWAY_PORT={stack.endpoint.rpartition(':')[2]}\0".encode()
+    found: list[int] = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="not run: processes are found in /proc")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_however_it_ends_no_child_stays_and_all_data_is_there_again(tmp_path: Path, how: signal.Signals) -> None:
+    stack = RunningStack(tmp_path / "data").start()
+    person = Person(stack.base_url)
+    made = person.generate(wait=25).json()["data"]["generation"]
+    statement = person.statement()
+    assert len(processes_of(stack)) > 2
+    assert stack.stop(how) == (0 if how != signal.SIGKILL else -signal.SIGKILL)
+    until(lambda: not processes_of(stack))
+
+    before = stack.base_url
+    with stack:
+        assert stack.base_url != before
+        answer = httpx.post(f"{stack.base_url}/api/auth/login", json={"email": person.email, "password": PASSWORD})
+        assert answer.status_code == 200
+        person.http.base_url = stack.base_url
+        person.http.headers["Authorization"] = f"Bearer {answer.json()['data']['access_token']}"
+        assert person.statement() == statement
+        [asset] = person.generation(made["id"])["assets"]
+        assert person.http.get(asset["url"]).status_code == 200
+        again = person.generate(wait=25).json()["data"]["generation"]
+        assert again["status"] == "succeeded", "queues, streams and schedules work on the new port too"
+
+
+# ---- how a change reaches it -----------------------------------------------------------------------------------------
+
+
+def test_a_change_of_code_takes_effect_while_it_runs_and_a_mistake_does_not_stop_it(tmp_path: Path, copy: Path) -> None:
+    app = copy / "functions/api/status/app.py"
+    source = app.read_text()
+    with RunningStack(tmp_path / "data", root=copy) as stack:
+        app.write_text(source.replace('"status": state', '"status": state, "changed": "yes"'))
+        until(lambda: httpx.get(f"{stack.base_url}/healthz").json().get("changed") == "yes")
+        redeployed = [line for line in stack.lines if "redeployed" in line]
+        assert redeployed
+        assert "ApiStatusFunction" in redeployed[0]
+
+        app.write_text("def handler(:\n")
+        until(lambda: any("not redeployed: app.py, line 1" in line for line in stack.lines))
+        assert httpx.get(f"{stack.base_url}/healthz").json()["changed"] == "yes"
