@@ -16,5 +16,9 @@ def handler(event: dict[str, Any], _context: object) -> None:
         if record["eventName"] != "INSERT":
             continue
         address = json.loads(record["dynamodb"]["NewImage"]["address"]["S"])
-        wake(address["workspace_id"], address["generation_id"], address["attempt_id"], to=workflow.attempting())
+        try:
+            wake(address["workspace_id"], address["generation_id"], address["attempt_id"], to=workflow.attempting())
+        except Exception:
+            # One webhook must not hold up the others: it is kept, and the attempt's poll is the second path.
+            logger.exception("not woken", generation_id=address["generation_id"])
         logger.info("woken", generation_id=address["generation_id"])

@@ -24,7 +24,18 @@ from atelier.generations.ports import (
 )
 from atelier.ids import new_id
 from atelier.pricing.catalogue import Catalogue
-from atelier.providers._contract import Accepted, Cancelled, Done, Failed, Job, Pending, Progress, Provider, Unknown
+from atelier.providers._contract import (
+    Accepted,
+    Cancelled,
+    Done,
+    Failed,
+    Job,
+    Pending,
+    Progress,
+    Provider,
+    Unknown,
+    WebhookInvalid,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +157,12 @@ def read_inbox(generation: Generation, current: Attempt, callback: Callback, to:
     """Act on a kept webhook that ends the attempt; True when there was one."""
     provider = to.providers[current.provider]
     for kept in to.inbox.find(current.provider, current.id):
-        event = provider.parse_webhook(
-            kept.headers, kept.body, int(kept.received_at.timestamp()), to.job(generation, current)
-        )
+        try:
+            event = provider.parse_webhook(
+                kept.headers, kept.body, int(kept.received_at.timestamp()), to.job(generation, current)
+            )
+        except WebhookInvalid:
+            continue  # About another job, or signed with a secret that is ours no more: the poll decides.
         if callback.reference is not None and event.reference != callback.reference:
             continue  # Signed by the provider, but about another job: no business of this attempt.
         if not isinstance(event.progress, (Pending, Unknown)):

@@ -121,7 +121,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One happening. `order` (26 ULID characters) and `key` place it in the statement, `subject` is what it concerns."""
+    """One happening. `order` (26 ULID characters) and `key` place it in the statement; `subject`: what it concerns."""
 
     key: str
     order: str
