@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Protocol
 
+from atelier.errors import NotFound
 from atelier.generations.model import Generation, Picture, asset_id
 from atelier.generations.ports import StoredOutput, UndeliverableMedia
-from atelier.media.fetch import Fetcher, FetchError
+from atelier.media.fetch import Fetcher, FetchError, FetchFailed
 from atelier.media.keys import media_key, staging_key, thumbnail_key
 
 OUTPUT_BYTES_MAX = 50 * 1024 * 1024
+# Four pictures fit a function's time even if each needs its second try.
+FETCH_SECONDS_MAX = 12.0
+FETCHES_MAX = 2
+PAUSE_SECONDS = 0.5
 
 
 class ObjectStore(Protocol):
@@ -23,9 +30,10 @@ class ObjectStore(Protocol):
 class Delivery:
     """The generations' Media port over an object store."""
 
-    def __init__(self, store: ObjectStore, fetcher: Fetcher) -> None:
+    def __init__(self, store: ObjectStore, fetcher: Fetcher, pause: Callable[[float], None] = time.sleep) -> None:
         self._store = store
         self._fetcher = fetcher
+        self._pause = pause
 
     def stage(self, generation_id: str, attempt_id: str, number: int, data: bytes) -> str:
         key = staging_key(generation_id, attempt_id, number)
@@ -38,7 +46,7 @@ class Delivery:
 
         try:
             picture = process(self._bytes(output, hosts), watermark=generation.watermark)
-        except FetchError as error:
+        except (FetchError, NotFound) as error:
             raise UndeliverableMedia("The provider's result could not be fetched.") from error
         except PictureInvalid as error:
             raise UndeliverableMedia("The provider's result is not a picture that can be used.") from error
@@ -60,4 +68,15 @@ class Delivery:
             return self._store.get(output.key, OUTPUT_BYTES_MAX)
         if output.url is None:
             raise UndeliverableMedia("The provider delivered nothing.")
-        return self._fetcher.fetch(output.url, hosts=hosts, bytes_max=OUTPUT_BYTES_MAX)
+        return self._fetched(output.url, hosts)
+
+    def _fetched(self, url: str, hosts: tuple[str, ...]) -> bytes:
+        for fetches in range(1, FETCHES_MAX + 1):
+            try:
+                return self._fetcher.fetch(url, hosts=hosts, bytes_max=OUTPUT_BYTES_MAX, seconds_max=FETCH_SECONDS_MAX)
+            except FetchFailed:
+                # What was paid for is worth a second look; what was refused or is gone stays so.
+                if fetches == FETCHES_MAX:
+                    raise
+            self._pause(PAUSE_SECONDS)
+        raise AssertionError("the last try returns or raises")

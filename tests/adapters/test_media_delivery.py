@@ -1,0 +1,168 @@
+"""From an output to stored objects: over the real bucket of the embedded AWS, and from the stand-in's result URLs."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import botocore.session
+import httpx
+import pytest
+from atelier.aws.s3 import MediaStore
+from atelier.errors import NotFound
+from atelier.generations.model import Generation, Kind, Recipe, Status
+from atelier.generations.ports import StoredOutput, UndeliverableMedia
+from atelier.ids import new_id
+from atelier.media.delivery import Delivery
+from atelier.media.fetch import Fetcher
+from atelier.media.keys import media_key, staging_key, thumbnail_key
+from PIL import Image
+
+from infra.local.standins.replicate import API_TOKEN, ReplicateStandIn, png
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+WORKSPACE = new_id("wsp", NOW)
+BUCKET = "media-of-one-test"
+
+
+@dataclass
+class Objects:
+    """Objects in memory."""
+
+    kept: dict[str, tuple[bytes, str]] = field(default_factory=dict[str, tuple[bytes, str]])
+
+    def put(self, key: str, data: bytes, content_type: str) -> None:
+        self.kept[key] = (data, content_type)
+
+    def get(self, key: str, bytes_max: int) -> bytes:
+        if key not in self.kept:
+            raise NotFound
+        return self.kept[key][0]
+
+
+def generation(*, watermark: bool = False) -> Generation:
+    return Generation(
+        id=new_id("gen", NOW),
+        workspace_id=WORKSPACE,
+        user_id=new_id("usr", NOW),
+        recipe=Recipe(Kind.IMAGE, "a fox"),
+        candidates=("replicate/sdxl",),
+        price_version="1",
+        watermark=watermark,
+        credits_held=4,
+        status=Status.RUNNING,
+        created_at=NOW,
+        deadline_at=NOW + timedelta(minutes=5),
+    )
+
+
+@pytest.fixture
+def stand_in() -> Iterator[ReplicateStandIn]:
+    with ReplicateStandIn(run_seconds=0) as running:
+        yield running
+
+
+def output_url(stand_in: ReplicateStandIn, marker: str = "") -> str:
+    """The URL of a finished prediction's picture."""
+    answer = httpx.post(
+        f"{stand_in.url}/v1/predictions",
+        json={"version": "f" * 64, "input": {"prompt": f"a fox [[{marker}]]", "width": 96, "height": 64, "seed": 3}},
+        headers={"authorization": f"Bearer {API_TOKEN}", "prefer": "wait=5"},
+    )
+    return answer.json()["output"][0]
+
+
+def delivering(objects: Objects, stand_in: ReplicateStandIn | None = None) -> Delivery:
+    hosts = frozenset({stand_in.host}) if stand_in else frozenset[str]()
+    return Delivery(objects, Fetcher(local_hosts=hosts), pause=lambda seconds: None)
+
+
+def test_staged_bytes_become_a_picture_and_its_thumbnail_named_by_content() -> None:
+    objects = Objects()
+    delivery, work = delivering(objects), generation()
+    key = delivery.stage(work.id, "att_1", 0, png(640, 480, 1))
+    assert key == staging_key(work.id, "att_1", 0)
+    picture = delivery.deliver(work, 0, StoredOutput(key=key), ())
+    data, content_type = objects.kept[media_key(WORKSPACE, picture.sha256, "png")]
+    small, small_type = objects.kept[thumbnail_key(WORKSPACE, picture.sha256)]
+    assert (hashlib.sha256(data).hexdigest(), len(data)) == (picture.sha256, picture.size_bytes)
+    assert (content_type, small_type) == ("image/png", "image/webp")
+    assert (picture.format, picture.width, picture.height) == ("png", 640, 480)
+    assert Image.open(io.BytesIO(small)).size == (512, 384)
+
+
+def test_delivering_twice_stores_once() -> None:
+    objects = Objects()
+    delivery, work = delivering(objects), generation(watermark=True)
+    key = delivery.stage(work.id, "att_1", 0, png(640, 480, 1))
+    first = delivery.deliver(work, 0, StoredOutput(key=key), ())
+    kept = dict(objects.kept)
+    assert delivery.deliver(work, 0, StoredOutput(key=key), ()) == first
+    assert objects.kept == kept
+
+
+def test_the_tier_decides_about_the_mark() -> None:
+    objects = Objects()
+    delivery, work = delivering(objects), generation()
+    key = delivery.stage(work.id, "att_1", 0, png(640, 480, 1))
+    plain = delivery.deliver(work, 0, StoredOutput(key=key), ())
+    marked = delivery.deliver(generation(watermark=True), 0, StoredOutput(key=key), ())
+    assert plain.sha256 != marked.sha256
+
+
+def test_a_result_is_fetched_from_its_url_and_its_metadata_left_behind(stand_in: ReplicateStandIn) -> None:
+    objects = Objects()
+    picture = delivering(objects, stand_in).deliver(generation(), 0, StoredOutput(url=output_url(stand_in)), ())
+    data, _ = objects.kept[media_key(WORKSPACE, picture.sha256, "png")]
+    assert (picture.width, picture.height) == (96, 64)
+    assert b"stand-in" not in data
+
+
+@pytest.mark.parametrize(
+    "marker", ["gone", "denied", "text", "svg", "broken", "bomb", "huge", "redirect", "private", "file"]
+)
+def test_a_result_that_cannot_be_used_is_undeliverable_and_stores_nothing(
+    stand_in: ReplicateStandIn, marker: str
+) -> None:
+    objects, output = Objects(), StoredOutput(url=output_url(stand_in, f"output:{marker}"))
+    with pytest.raises(UndeliverableMedia) as failed:
+        delivering(objects, stand_in).deliver(generation(), 0, output, ("replicate.delivery",))
+    assert objects.kept == {}
+    assert "127.0.0.1" not in str(failed.value)
+    assert "169.254" not in str(failed.value)
+
+
+def test_a_failed_fetch_is_tried_once_more_and_a_refused_one_is_not(stand_in: ReplicateStandIn) -> None:
+    pauses: list[float] = []
+    stand_in.stop()
+    delivery = Delivery(Objects(), Fetcher(local_hosts=frozenset({stand_in.host})), pause=pauses.append)
+    for url, expected in ((f"{stand_in.url}/x.png", 1), ("https://elsewhere.example/x.png", 1)):
+        with pytest.raises(UndeliverableMedia):
+            delivery.deliver(generation(), 0, StoredOutput(url=url), ("replicate.delivery",))
+        assert len(pauses) == expected
+
+
+@pytest.mark.parametrize("output", [StoredOutput(), StoredOutput(key="staging/never/was/0")])
+def test_an_output_that_is_nowhere_is_undeliverable(output: StoredOutput) -> None:
+    with pytest.raises(UndeliverableMedia):
+        delivering(Objects()).deliver(generation(), 0, output, ())
+
+
+def test_the_bucket_keeps_bytes_with_their_type_and_for_ever(aws: botocore.session.Session) -> None:
+    s3 = aws.create_client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    store = MediaStore(BUCKET)
+    store.put("media/w/a.png", b"bytes", "image/png")
+    store.put("media/w/a.png", b"bytes", "image/png")
+    assert store.get("media/w/a.png", 5) == b"bytes"
+    head = s3.head_object(Bucket=BUCKET, Key="media/w/a.png")
+    assert head["ContentType"] == "image/png"
+    assert "immutable" in head["CacheControl"]
+    assert "private" in head["CacheControl"]
+    with pytest.raises(ValueError, match="more than 4"):
+        store.get("media/w/a.png", 4)
+    with pytest.raises(NotFound):
+        store.get("media/w/other.png", 5)

@@ -1,0 +1,81 @@
+"""Signed media URLs, checked as CloudFront checks a canned policy: rebuilt from the URL, verified by the public key."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from atelier.aws.cloudfront import UrlSigner
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+NOW = datetime(2026, 11, 20, 21, 4, 5, tzinfo=UTC)
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+PEM = KEY.private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+).decode()
+SIGNER = UrlSigner("https://atelier.example", "K2JCJMDEHXQW5F", private_key_pem=lambda: PEM)
+OBJECT = "media/wsp_01K9/abc.png"
+
+
+def accepted(url: str, host: str = "https://atelier.example") -> int:
+    """The expiry of a URL whose signature is right; raises InvalidSignature otherwise."""
+    parts = urlsplit(url)
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    expires = int(query["Expires"])
+    policy = (
+        f'{{"Statement":[{{"Resource":"{host}{parts.path}","Condition":{{"DateLessThan":'
+        f'{{"AWS:EpochTime":{expires}}}}}}}]}}'
+    )
+    signature = base64.b64decode(query["Signature"].translate(str.maketrans("-_~", "+=/")))
+    KEY.public_key().verify(signature, policy.encode(), padding.PKCS1v15(), hashes.SHA1())
+    assert query["Key-Pair-Id"] == "K2JCJMDEHXQW5F"
+    return expires
+
+
+def test_a_signed_url_is_our_path_and_verifies_as_cloudfront_verifies() -> None:
+    url = SIGNER.sign(OBJECT, NOW)
+    assert url.startswith(f"/{OBJECT}?Expires=")
+    assert accepted(url)
+
+
+@pytest.mark.parametrize("offset", range(0, 240, 17))
+def test_a_url_lives_eight_to_ten_minutes(offset: int) -> None:
+    at = NOW + timedelta(seconds=offset)
+    assert 480 <= accepted(SIGNER.sign(OBJECT, at)) - at.timestamp() <= 600
+
+
+def test_within_a_window_an_object_keeps_its_url() -> None:
+    start = NOW.replace(second=0)
+    assert SIGNER.sign(OBJECT, start) == SIGNER.sign(OBJECT, start + timedelta(seconds=119))
+    assert SIGNER.sign(OBJECT, start) != SIGNER.sign(OBJECT, start + timedelta(seconds=120))
+
+
+def test_a_signature_opens_one_object_on_one_host_until_one_instant() -> None:
+    url = SIGNER.sign(OBJECT, NOW)
+    for forged in (
+        url.replace("abc", "abd"),
+        url.replace("wsp_01K9", "wsp_01K8"),
+        url.replace("Expires=1", "Expires=2"),
+    ):
+        with pytest.raises(InvalidSignature):
+            accepted(forged)
+    with pytest.raises(InvalidSignature):
+        accepted(url, "https://other.example")
+
+
+def test_the_key_is_asked_for_once_and_not_before_the_first_url() -> None:
+    asked: list[int] = []
+
+    def pem() -> str:
+        asked.append(1)
+        return PEM
+
+    signer = UrlSigner("https://atelier.example", "K2", private_key_pem=pem)
+    assert asked == []
+    signer.sign(OBJECT, NOW)
+    signer.sign(OBJECT, NOW)
+    assert asked == [1]
