@@ -57,13 +57,13 @@ def measures(wanted: set[int]) -> Iterable[tuple[str, Callable[[], list[Result]]
 
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        # The latency first, on untouched functions; cold starts last, since they pause the streams.
+        # What needs the streams comes before what pauses them.
         with stack.running(data) as running:
             running.set_environment(**stack.WITHOUT_LIMITS)
-            if 7 in wanted:
-                yield "submission latency", lambda: submit_latency.rows(running)
             if wanted & {4, 5, 6}:
                 yield "the cost of a generation", lambda: generation_cost.rows(running)
+            if 7 in wanted:
+                yield "submission latency", lambda: submit_latency.rows(running)
             if wanted & {1, 2}:
                 yield "cold starts", lambda: cold_start.rows(running, Path(folder))
         if 13 in wanted:

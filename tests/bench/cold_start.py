@@ -29,7 +29,7 @@ def rows(running: Stack, folder: Path) -> list[Result]:
     """One row for each API function and measure; `folder` takes the staged copies."""
     token = running.sign_up()
     # What the submissions start would run beside what is measured.
-    pause_streams(running)
+    running.pause_streams()
     sides = {"bare": ([str(FIRST_REQUEST), "-", "-", ""], dict[str, str]())}
     for name, source, request, environment in functions(running, folder, token):
         # The typical function takes its libraries as they are installed.
@@ -71,7 +71,7 @@ def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path,
         environment = configuration["Environment"]["Variables"] | reachable(running)
         request = written(folder / f"{name}.json", event(method, path, body, claims))
         found.append((name, ROOT / "functions/api" / name, request, environment))
-    table = {"TYPICAL_TABLE": running.physical("LedgerTable"), **reachable(running)}
+    table = {"TYPICAL_TABLE": running.physical("DataLedgerTable"), **reachable(running)}
     request = written(folder / "typical.json", event("GET", "/api/credits", None, claims))
     return [*found, ("typical", Path(__file__).parent / "typical", request, table)]
 
@@ -151,9 +151,3 @@ def trimmed_botocore(layer: Path) -> None:
 
 def compiled(folder: Path) -> None:
     compileall.compile_dir(folder, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-
-
-def pause_streams(running: Stack) -> None:
-    client = running.aws.client("lambda")
-    for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
-        client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)

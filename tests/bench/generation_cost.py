@@ -52,14 +52,14 @@ class Bill:
         return {thing: amount * prices[thing] / 1e6 for thing, amount in self.quantities.items()}
 
 
-def rows(stack: Stack) -> list[Result]:
+def rows(running: Stack) -> list[Result]:
     """Units, transitions and dollars of one generation (of a million, for the last)."""
     sheet = yaml.safe_load((Path(__file__).parent / "prices.yaml").read_text())
     prices, naive = sheet["microusd_per_million"], sheet["naive"]
     # The one in the middle: a schedule that ran meanwhile belongs to no generation.
-    bill = sorted(bills(stack), key=lambda bill: sum(bill.dollars(prices).values()))[GENERATIONS // 2]
+    bill = sorted(bills(running), key=lambda bill: sum(bill.dollars(prices).values()))[GENERATIONS // 2]
     dollars = bill.dollars(prices)
-    print("units by table: " + "; ".join(f"{name} {units}" for name, units in sorted(bill.tables.items())))
+    print("units by table: " + "; ".join(f"{running.logical(name)} {units}" for name, units in bill.tables.items()))
     print("dollars for a million: " + "; ".join(f"{thing} {amount:.2f}" for thing, amount in sorted(dollars.items())))
     naive_dollars = naive["microusd_per_million_generations"] / 1e6
     return [

@@ -71,6 +71,16 @@ class Stack:
         pages = self.aws.client("lambda").get_paginator("list_functions").paginate()
         return {each["FunctionName"]: each for page in pages for each in page["Functions"]}
 
+    def logical(self, physical_id: str) -> str:
+        """The logical id of a resource of the stack, or the physical one of a stranger."""
+        return next((name for name, made in self._resources.items() if made == physical_id), physical_id)
+
+    def pause_streams(self) -> None:
+        """Let no table's changes reach a function any more: generations stay queued."""
+        client = self.aws.client("lambda")
+        for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
+            client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+
     def set_environment(self, **variables: str) -> None:
         """Give every function these variables besides its own; takes effect with its next cold start."""
         for name, configuration in self.functions().items():

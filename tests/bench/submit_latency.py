@@ -1,6 +1,7 @@
 """Row 7: from a submission to its 202 through the whole local stack, beside a function that does nothing.
 
-The reference is a route of the same API, behind the same edge, to a function that writes one line and answers.
+The reference is a route of the same API, behind the same edge, to a function that writes one line and answers. What a
+submission sets off is held back: in AWS it runs on other machines, here it would run on the same two cores.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tests.bench.stack import Stack
 
 REQUESTS = {1: 60, 16: 160}
 ACCOUNT_REQUESTS = 20
+STARTED_AT_ONCE = 4
 NOTHING = """
 def handler(event, context):
     print("nothing")
@@ -26,23 +28,31 @@ def handler(event, context):
 
 def rows(stack: Stack) -> list[Result]:
     """p50 and p95, one and sixteen at a time."""
+    stack.pause_streams()
     add_nothing(stack)
     tokens = [stack.sign_up() for _ in range(sum(REQUESTS.values()) // ACCOUNT_REQUESTS + 2)]
     results: list[Result] = []
-    calls = iter([token for token in tokens for _ in range(ACCOUNT_REQUESTS)])
+    # Everybody has their own wallet: one that all wait for is another row's matter.
+    calls = iter(tokens * ACCOUNT_REQUESTS)
     for clients, requests in REQUESTS.items():
         submissions = [submission(stack, next(calls)) for _ in range(requests)]
         nothings = [lambda: nothing(stack)] * requests
         # First the workers that the load needs are started, uncounted.
         timed(nothings[: 2 * clients], clients)
         reference = timed(nothings, clients)
-        timed([submission(stack, next(calls)) for _ in range(2 * clients)], clients)
+        warm(stack, next(calls), clients)
         ours = timed(submissions, clients)
         for percent in (50, 95):
             measured, beside = percentile(ours, percent), percentile(reference, percent)
             name = f"submit to 202, {clients} at a time, p{percent}"
             results.append(Result(7, name, measured * 1000, beside * 1000, "ms", ratio_max=2))
     return results
+
+
+def warm(stack: Stack, token: str, clients: int) -> None:
+    """Start as many workers of the submission's functions as are needed, a few at a time: starting takes a core."""
+    for width in sorted({min(clients, STARTED_AT_ONCE * step) for step in range(1, clients + 1)}):
+        timed([lambda: stack.call("GET", "/api/generations", token=token)] * width, width)
 
 
 def submission(stack: Stack, token: str) -> Callable[[], None]:
