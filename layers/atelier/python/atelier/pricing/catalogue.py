@@ -190,7 +190,7 @@ def _parse(sources: list[bytes]) -> dict[str, Any]:
 
     data: dict[str, Any] = {}
     for source in sources:
-        part = cast("dict[str, Any]", yaml.load(source, Loader=yaml.CSafeLoader))  # nosec B506: it is a safe loader
+        part = cast("dict[str, Any]", yaml.load(source, Loader=yaml.CSafeLoader))
         for section, entries in part.items():
             held = data.setdefault(section, type(entries)())
             data[section] = held + entries if isinstance(entries, list) else held | entries

@@ -84,7 +84,8 @@ class Canvas:
 def paint(prompt: str, seed: int, width: int, height: int) -> Image.Image:
     """An RGB picture of exactly width × height pixels."""
     digest = hashlib.sha256(f"{seed}\n{prompt}".encode()).digest()
-    luck = Random(int.from_bytes(digest))
+    # Luck that paints, and keeps no secret.
+    luck = Random(int.from_bytes(digest))  # nosec B311
     words = frozenset(_singular(word) for word in re.findall(r"[a-z]+", prompt.lower()))
     scene = _chosen(words, SCENE_WORDS, luck)
     palette = _chosen(words, {name: suits for name, (_, suits) in PALETTES.items()}, luck)
