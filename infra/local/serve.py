@@ -133,7 +133,9 @@ async def _watch(stack: Stack, edge: Edge, root: Path, seen: frozenset[tuple[str
             continue
         edge.serve(stack.origins(deployed))
         if deployed.changed:
-            _say(f"redeployed {len(deployed.changed)} resources: {', '.join(sorted(deployed.changed)[:4])}, …")
+            functions = [name for name in deployed.changed if name.endswith("Function")]
+            told = functions if 0 < len(functions) < 4 else [f"{len(deployed.changed)} resources"]
+            _say(f"redeployed {', '.join(told)}")
 
 
 def _state_of(root: Path) -> frozenset[tuple[str, int]]:

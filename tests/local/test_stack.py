@@ -155,7 +155,7 @@ def test_however_it_ends_no_child_stays_and_all_data_is_there_again(tmp_path: Pa
 def test_a_change_of_code_takes_effect_while_it_runs_and_a_mistake_does_not_stop_it(tmp_path: Path, copy: Path) -> None:
     app = copy / "functions/api/status/app.py"
     source = app.read_text()
-    with RunningStack(tmp_path / "data", root=copy) as stack:
+    with RunningStack(tmp_path / "data", root=copy, arguments=("--watch", "1")) as stack:
         app.write_text(source.replace('"status": state', '"status": state, "changed": "yes"'))
         until(lambda: httpx.get(f"{stack.base_url}/healthz").json().get("changed") == "yes")
         redeployed = [line for line in stack.lines if "redeployed" in line]
