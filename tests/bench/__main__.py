@@ -75,7 +75,7 @@ def table(results: list[Result]) -> str:
     lines = [("#", "metric", "ours", "reference", "ratio", "goal", "")]
     for result in results:
         ours, reference = (f"{value:.4g} {result.unit}" for value in (result.ours, result.reference))
-        verdict = "met" if result.met else "MISSED"
+        verdict = {True: "met", False: "MISSED", None: ""}[result.met]
         lines.append((str(result.row), result.metric, ours, reference, f"{result.ratio:.2f}", result.goal, verdict))
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)

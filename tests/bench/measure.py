@@ -22,7 +22,7 @@ class NotRun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One line of the table. Exactly one of `ratio_max` and `ours_max` is the goal."""
+    """One line of the table. The goal is one of `ratio_max` and `ours_max`; a line with neither only informs."""
 
     row: int
     metric: str
@@ -37,12 +37,17 @@ class Result:
         return self.ours / self.reference if self.reference else float("inf")
 
     @property
-    def met(self) -> bool:
-        return self.ratio <= self.ratio_max if self.ratio_max is not None else self.ours <= (self.ours_max or 0)
+    def met(self) -> bool | None:
+        """Whether the goal is reached; None without one."""
+        if self.ratio_max is not None:
+            return self.ratio <= self.ratio_max
+        return self.ours <= self.ours_max if self.ours_max is not None else None
 
     @property
     def goal(self) -> str:
-        return f"≤ {self.ratio_max:g} ×" if self.ratio_max is not None else f"≤ {self.ours_max:g} {self.unit}"
+        if self.ratio_max is not None:
+            return f"≤ {self.ratio_max:g} ×"
+        return f"≤ {self.ours_max:g} {self.unit}" if self.ours_max is not None else ""
 
 
 def in_turn(
