@@ -274,6 +274,13 @@ def test_the_stand_in_is_reached_by_its_own_host_and_port_and_nothing_beside_it(
         assert heads == []
 
 
+def test_an_address_that_cannot_be_reached_gives_way_to_the_next_checked_one() -> None:
+    with serving(ok(b"picture")) as (place, _):
+        port = place.rpartition(":")[2]
+        fetcher = Fetcher(frozenset({f"two.example:{port}"}), lambda host, port: ["127.0.0.77", "127.0.0.1"])
+        assert fetcher.fetch(f"http://two.example:{port}/x.png", hosts=HOSTS) == b"picture"
+
+
 # ---- what comes back -------------------------------------------------------------------------------------------------
 
 

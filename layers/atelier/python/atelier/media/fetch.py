@@ -16,12 +16,14 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
 BYTES_MAX = 50 * 1024 * 1024
 SECONDS_MAX = 30.0
+CONNECT_SECONDS_MAX = 5.0
 PIECE_BYTES = 64 * 1024
 
 # The addresses of a host and port; raises OSError. The system's resolver, unless a test brings its own.
@@ -73,10 +75,10 @@ class Fetcher:
         local = f"{host}:{port}" in self._local_hosts
         if not local:
             _check_allowed(parts, host, hosts)
-        address = self._checked_address(host, port, local=local)
+        addresses = self._checked_addresses(host, port, local=local)
         target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         try:
-            with self._connected(address, port, host if parts.scheme == "https" else None, deadline) as connection:
+            with self._connected(addresses, port, host if parts.scheme == "https" else None, deadline) as connection:
                 request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: image/*\r\n"
                 request += "Accept-Encoding: identity\r\nUser-Agent: atelier\r\nConnection: close\r\n\r\n"
                 connection.sendall(request.encode("ascii"))
@@ -87,7 +89,7 @@ class Fetcher:
         except (OSError, http.client.HTTPException) as error:
             raise FetchFailed(f"{type(error).__name__} from {host}") from error
 
-    def _checked_address(self, host: str, port: int, *, local: bool) -> str:
+    def _checked_addresses(self, host: str, port: int, *, local: bool) -> list[str]:
         try:
             addresses = self._resolve(host, port)
         except (OSError, UnicodeError) as error:
@@ -96,10 +98,10 @@ class Fetcher:
             raise FetchFailed(f"{host} does not resolve")
         if not local and not all(is_public(address) for address in addresses):
             raise FetchRefused(f"{host} leads inside")
-        return addresses[0]
+        return addresses
 
-    def _connected(self, address: str, port: int, tls_name: str | None, deadline: float) -> socket.socket:
-        connection = socket.create_connection((address, port), timeout=_left(deadline))
+    def _connected(self, addresses: list[str], port: int, tls_name: str | None, deadline: float) -> socket.socket:
+        connection = _first_connection(addresses, port, deadline)
         if tls_name is None:
             return connection
         try:
@@ -154,6 +156,14 @@ def _check_allowed(parts: SplitResult, host: str, hosts: tuple[str, ...]) -> Non
 def _system_addresses(host: str, port: int) -> list[str]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(place[4][0]) for place in found]
+
+
+def _first_connection(addresses: list[str], port: int, deadline: float) -> socket.socket:
+    """To the first address that takes one; a network without IPv6 gets over the addresses it cannot reach."""
+    for address in addresses[:-1]:
+        with suppress(OSError):
+            return socket.create_connection((address, port), timeout=min(_left(deadline), CONNECT_SECONDS_MAX))
+    return socket.create_connection((addresses[-1], port), timeout=min(_left(deadline), CONNECT_SECONDS_MAX))
 
 
 @cache

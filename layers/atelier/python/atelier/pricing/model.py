@@ -108,7 +108,6 @@ class Tier(Entry):
     daily_credits: Count
     watermark: bool
     generations_open_max: Positive
-    requests_per_minute: Positive
 
 
 class OutcomeRule(Entry):

@@ -148,7 +148,7 @@ class Replicate:
     def find(self, job: Job) -> str | None:
         """Among the predictions created around the attempt: the one with our webhook's URL, which names the attempt.
         Replicate's reference does not promise that a listed prediction shows its webhook; where it does not, version
-        and input must be equal, and two equal ones are nobody's."""
+        and input must be ours, and two such predictions are nobody's."""
         begun = created_at(job.attempt_id)
         window = {"created_after": rfc3339(begun - FIND_BEFORE), "created_before": rfc3339(begun + FIND_AFTER)}
         page_url: str | None = f"/v1/predictions?{urlencode(window)}"
@@ -164,8 +164,7 @@ class Replicate:
                 reference = _reference(prediction)
                 if reference and job.webhook_url and prediction.get("webhook") == job.webhook_url:
                     return reference
-                same = prediction.get("version") == job.settings["version"] and prediction.get("input") == _input(job)
-                if reference and same and "webhook" not in prediction:
+                if reference and _is_alike(job, prediction) and "webhook" not in prediction:
                     alike.append(reference)
             page_url = self._own(page.get("next"))
         return alike[0] if len(alike) == 1 and page_url is None else None
@@ -300,6 +299,14 @@ def _input(job: Job) -> dict[str, Any]:
     ours = {"prompt": job.prompt, "negative_prompt": job.negative_prompt, **job.parameters}
     named = {names[field]: value for field, value in ours.items() if field in names and value is not None}
     return {**job.settings.get("input", {}), **named}
+
+
+def _is_alike(job: Job, prediction: Prediction) -> bool:
+    shown = prediction.get("input")
+    if prediction.get("version") != job.settings["version"] or not isinstance(shown, dict):
+        return False
+    # What the model was given besides is its own default.
+    return _input(job).items() <= cast("dict[str, Any]", shown).items()
 
 
 def _check_same(job: Job, prediction: Prediction) -> None:
