@@ -250,7 +250,7 @@ def _ridges(canvas: Canvas) -> Image.Image:
     picture = _vertical(canvas, (*sky, sky[-1], sky[-1]))
     if night:
         picture = _starred(picture, canvas, 260)
-    clouds = _noise(replace(canvas, height=max(height // 3, 1)), 1.6, 0.55, 6).resize(canvas.size)
+    clouds = _noise(replace(canvas, width=max(width // 4, 1)), 1.6, 0.55, 6).resize(canvas.size)
     wisps = _toned(_warped(clouds, canvas, 45, 3), ((0, 0, 0), (0, 0, 0), (120, 120, 120)), 0.35, 1).convert("L")
     picture = _lit(picture, _mixed(sky[-1], light, 0.5), wisps)
     x, y = width * luck.uniform(0.22, 0.78), horizon - height * luck.uniform(0.08, 0.22)
