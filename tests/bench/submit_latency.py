@@ -1,8 +1,8 @@
 """Row 7: from a submission to its 202 through the whole local stack, beside a function that does nothing.
 
 The reference is a route of the same API, behind the same edge, to a function that only answers. The embedded AWS waits
-50 ms for the log of a function that writes none, so a second one, which writes a line, is measured too. What a submission
-sets off is held back: in AWS it runs on other machines, here it would run on the same two cores.
+50 ms for the log of a function that writes none, so a second one, which writes a line, is measured too. What a
+submission sets off is held back: in AWS it runs on other machines, here it would run on the same two cores.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.bench.measure import Result, percentile
@@ -33,13 +33,13 @@ def rows(stack: Stack) -> list[Result]:
     references = {"nothing": NOTHING, "one line": A_LINE}
     for name, source in references.items():
         add_function(stack, path_of(name), source)
-    tokens = [stack.sign_up() for _ in range(sum(REQUESTS.values()) // ACCOUNT_REQUESTS + 2)]
+    tokens = [stack.sign_up() for _ in range(sum(REQUESTS.values()) // ACCOUNT_REQUESTS + 5)]
     results: list[Result] = []
     # Everybody has their own wallet: one that all wait for is another row's matter.
     calls = iter(tokens * ACCOUNT_REQUESTS)
     for clients, requests in REQUESTS.items():
         submissions = [submission(stack, next(calls)) for _ in range(requests)]
-        warm(stack, next(calls), clients)
+        warm(stack, calls, clients)
         ours = timed(submissions, clients)
         for name in references:
             answers = [lambda name=name: answered(stack, path_of(name))] * requests
@@ -54,10 +54,10 @@ def rows(stack: Stack) -> list[Result]:
     return results
 
 
-def warm(stack: Stack, token: str, clients: int) -> None:
-    """Start as many workers of the submission's functions as are needed, a few at a time: starting takes a core."""
-    for width in sorted({min(clients, STARTED_AT_ONCE * step) for step in range(1, clients + 1)}):
-        timed([lambda: stack.call("GET", "/api/generations", token=token)] * width, width)
+def warm(stack: Stack, tokens: Iterator[str], clients: int) -> None:
+    """Start as many workers of the submission's functions as the load needs, a few at a time: starting takes a core."""
+    for width in [*range(STARTED_AT_ONCE, clients, STARTED_AT_ONCE), clients, clients, clients]:
+        timed([submission(stack, next(tokens)) for _ in range(width)], width)
 
 
 def submission(stack: Stack, token: str) -> Callable[[], None]:
