@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.local.conftest import Stack
 
 from tests.local.client import Person, at_once, until
+from tests.local.conftest import Stack
 
 MODEL = "replicate/sdxl"
 SIZE = {"width": 512, "height": 512}

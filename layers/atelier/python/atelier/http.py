@@ -34,6 +34,7 @@ from atelier.ids import is_id
 from atelier.telemetry import logger
 
 BODY_BYTES_MAX = 256 * 1024
+IDEMPOTENCY_KEY = r"[!-~](?:[ -~]{0,253}[!-~])?"
 BodyT = TypeVar("BodyT")
 Event = dict[str, Any]
 Response = dict[str, Any]
@@ -68,8 +69,9 @@ class Request(Generic[BodyT]):
     source_address: str
     request_id: str
     claims: Mapping[str, Any]
+    idempotency_key: str | None = None
     raw_body: bytes = b""
-    _caller: Caller | None = None
+    _caller: Caller | None = None  # None on a public route
 
     @property
     def caller(self) -> Caller:
@@ -77,16 +79,6 @@ class Request(Generic[BodyT]):
         if self._caller is None:
             raise Unauthenticated("This call needs an access token.")
         return self._caller
-
-    @property
-    def idempotency_key(self) -> str | None:
-        """The `Idempotency-Key` header, 1–255 printable ASCII characters; raises ValidationFailed otherwise."""
-        key = self.headers.get("idempotency-key")
-        if key is not None and not re.fullmatch(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?", key):
-            raise ValidationFailed(
-                [{"path": "header.Idempotency-Key", "message": "must be 1 to 255 printable ASCII characters"}]
-            )
-        return key
 
     def id(self, name: str, prefix: str) -> str:
         """The id in the path at `name`; anything that is no id of this kind is missing, like a foreign one."""
@@ -279,7 +271,19 @@ class Api:
         body = Nothing() if route.body is Nothing else _parse_body(route.body, raw_body, headers)
         query = _validate(route.query, event.get("queryStringParameters") or {}, "query")
         return Request(
-            now, body, query, path, headers, _cookies(event, headers), address, request_id, claims, raw_body, caller
+            now=now,
+            body=body,
+            query=query,
+            path=path,
+            headers=headers,
+            cookies=_cookies(event, headers),
+            source_address=address,
+            request_id=request_id,
+            claims=claims,
+            # Optional on every POST, and a key that cannot be one is refused even where repeating is harmless anyway.
+            idempotency_key=_idempotency_key(headers) if route.method == "POST" else None,
+            raw_body=raw_body,
+            _caller=caller,
         )
 
 
@@ -314,6 +318,14 @@ def source_address(event: Event, headers: Mapping[str, str]) -> str:
     """The client's address, as the edge says it; the edge drops what a client claims in this header. X-Forwarded-For is
     not read: its first entries are the client's own words."""
     return headers.get("atelier-viewer-address") or str(event["requestContext"].get("http", {}).get("sourceIp", ""))
+
+
+def _idempotency_key(headers: Mapping[str, str]) -> str | None:
+    key = headers.get("idempotency-key")
+    if key is not None and not re.fullmatch(IDEMPOTENCY_KEY, key):
+        fields = [{"path": "header.Idempotency-Key", "message": "must be 1 to 255 printable ASCII characters"}]
+        raise ValidationFailed(fields)
+    return key
 
 
 def _cookies(event: Event, headers: Mapping[str, str]) -> dict[str, str]:

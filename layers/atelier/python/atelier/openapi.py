@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from atelier.http import Nothing, Route
+from atelier.http import IDEMPOTENCY_KEY, Nothing, Route
 
 Json = dict[str, Any]
 REF = "#/components/schemas/{model}"
@@ -54,7 +54,7 @@ IDEMPOTENCY_HEADER: Json = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "Makes repeating this call safe: the same key and body answer as the first time.",
-    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY}$"},
 }
 PREFER_HEADER: Json = {
     "name": "Prefer",
@@ -104,7 +104,7 @@ def _operation(route: Route, path: str, schemas: Json) -> Json:
     if route.body is not Nothing:
         errors |= {413, 415}
         operation["requestBody"] = {
-            "required": True,
+            "required": any(field.is_required() for field in route.body.model_fields.values()),
             "content": {"application/json": {"schema": _schema(route.body, "validation", schemas)}},
         }
     for status in sorted(errors):

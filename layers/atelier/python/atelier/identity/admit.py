@@ -41,7 +41,7 @@ def admit(
     user_id, session_id, personal = str(claims["user_id"]), str(claims["session_id"]), str(claims["workspace_id"])
     if now.timestamp() >= int(claims["expires_at"]) + SKEW.total_seconds():
         raise Unauthenticated("The access token has expired.")
-    workspace_id = workspace_id or personal
+    workspace_id = personal if workspace_id is None else workspace_id
     if not is_id(workspace_id, "wsp"):
         raise NotFound("There is no such workspace.")
     if fresh:

@@ -163,6 +163,8 @@ class DynamoGenerations:
     def list(self, workspace_id: str, filters: Filters, after_id: str | None, limit: int) -> GenerationPage:
         lowest = floor_id("gen", filters.created_from) if filters.created_from else "gen_"
         highest = floor_id("gen", filters.created_to) if filters.created_to else "gen_~"
+        if lowest > highest:
+            return GenerationPage((), None)
         start = {"pk": {"S": workspace_id}, "sk": {"S": after_id}} if after_id else None
         found: list[Generation] = []
         # Bounded: a filter that matches little answers with a short page and a cursor, not with a long wait.
