@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import os
 import time
 import uuid
 from collections.abc import Mapping
@@ -28,8 +29,10 @@ from infra.local.distribution import Behaviour, Distribution
 from infra.local.signed_urls import SignedUrls, UrlRefused
 
 BODY_BYTES_MAX = 10 * 1024 * 1024  # the gateway's own limit
-# Each request under way is a worker process of the emulator; more than this would only take memory from each other.
-REQUESTS_MAX = 64
+# Each request under way is a worker process of the emulator. More of them than the processors can serve would only be
+# cold starts in each other's way; those who wait for a picture (`Prefer: wait`) sit still and have places of their own.
+REQUESTS_AT_ONCE = max(8, 4 * (os.cpu_count() or 1))
+WAITING_AT_ONCE = 64
 API_SECONDS_MAX = 30.0
 CHUNK_BYTES = 256 * 1024
 _HOP_BY_HOP = frozenset(
@@ -71,7 +74,8 @@ class Edge:
         self._distribution = distribution
         self._origins: Origins | None = None
         self._signed_urls = SignedUrls({})
-        self._slots = asyncio.Semaphore(REQUESTS_MAX)
+        self._places = asyncio.Semaphore(REQUESTS_AT_ONCE)
+        self._waiting_places = asyncio.Semaphore(WAITING_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.ServerRunner | None = None
 
@@ -148,7 +152,7 @@ class Edge:
         viewer = request.remote or "127.0.0.1"
         headers["atelier-viewer-address"] = headers["x-forwarded-for"] = viewer
         async with (
-            self._slots,
+            self._waiting_places if "wait" in headers.get("prefer", "") else self._places,
             self._client.request(
                 request.method,
                 URL(origins.api_url + request.raw_path, encoded=True),

@@ -32,5 +32,5 @@ _TemplateLoader.add_multi_constructor("!", _intrinsic)
 
 
 def read(path: Path) -> Template:
-    """The template; raises yaml.YAMLError."""
-    return yaml.load(path.read_text("utf-8"), _TemplateLoader)  # nosec B506 - a safe loader with our tags
+    """The template; raises yaml.YAMLError. The loader is a safe one that knows the tags of intrinsic functions."""
+    return yaml.load(path.read_text("utf-8"), _TemplateLoader)  # nosec B506
