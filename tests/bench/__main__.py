@@ -59,7 +59,6 @@ def measures(wanted: set[int]) -> Iterable[tuple[str, Callable[[], list[Result]]
         data = Path(folder) / "data"
         # What needs the streams comes before what pauses them.
         with stack.running(data) as running:
-            running.set_environment(**stack.WITHOUT_LIMITS)
             if wanted & {4, 5, 6}:
                 yield "the cost of a generation", lambda: generation_cost.rows(running)
             if 7 in wanted:

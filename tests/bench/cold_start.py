@@ -71,11 +71,11 @@ def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path,
     found: list[tuple[str, Path, Path, dict[str, str]]] = []
     for name, (method, path, body) in requests.items():
         function = name.partition(",")[0]
-        configuration = deployed[running.physical(f"Api{function.capitalize()}Function")]
+        configuration = deployed[running.child.resource(f"Api{function.capitalize()}Function")]
         environment = configuration["Environment"]["Variables"] | reachable(running)
         request = written(folder / f"{name}.json", event(method, path, body, claims))
         found.append((name, ROOT / "functions/api" / function, request, environment))
-    table = {"TYPICAL_TABLE": running.physical("DataLedgerTable"), **reachable(running)}
+    table = {"TYPICAL_TABLE": running.child.table("ledger"), **reachable(running)}
     request = written(folder / "typical.json", event("GET", "/api/credits", None, claims))
     return [*found, ("typical", Path(__file__).parent / "typical", request, table)]
 
@@ -98,10 +98,7 @@ def authorized(running: Stack, token: str) -> Mapping[str, Any]:
     """What the authorizer makes of a token: the claims that a function is given."""
     headers = {"authorization": f"Bearer {token}"}
     question = {"version": "2.0", "type": "REQUEST", "headers": headers, "identitySource": [headers["authorization"]]}
-    answer = running.aws.client("lambda").invoke(
-        FunctionName=running.physical("AuthorizerFunction"), Payload=json.dumps(question | {"requestContext": {}})
-    )
-    return json.loads(answer["Payload"].read())["context"]
+    return running.child.invoke("AuthorizerFunction", question | {"requestContext": {}})["context"]
 
 
 def event(method: str, path: str, body: Any, claims: Mapping[str, Any]) -> dict[str, Any]:

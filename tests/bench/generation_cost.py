@@ -23,6 +23,7 @@ from tests.bench.units import Units
 PROMPT = "a lighthouse at dusk, waves below, oil on canvas, warm light in the windows, a storm far out"
 GENERATIONS = 5
 WARM_UP = 2
+TABLES = ("identity", "ledger", "generations", "library", "requests")
 READS_OF_A_CLIENT = 2
 """How often a client looks at a generation before it is done."""
 SETTLED_SECONDS_MAX = 20
@@ -59,7 +60,8 @@ def rows(running: Stack) -> list[Result]:
     # The one in the middle: a schedule that ran meanwhile belongs to no generation.
     bill = sorted(bills(running), key=lambda bill: sum(bill.dollars(prices).values()))[GENERATIONS // 2]
     dollars = bill.dollars(prices)
-    print("units by table: " + "; ".join(f"{running.logical(name)} {units}" for name, units in bill.tables.items()))
+    for context in TABLES:
+        print(f"{context}: {bill.tables.get(running.child.table(context), Units())}")
     print("dollars for a million: " + "; ".join(f"{thing} {amount:.2f}" for thing, amount in sorted(dollars.items())))
     naive_dollars = naive["microusd_per_million_generations"] / 1e6
     return [
@@ -117,7 +119,7 @@ def submitted(stack: Stack, token: str) -> str:
 def finished(stack: Stack, generation: str) -> str:
     """Wait for the generation's execution behind the meter's back; returns its ARN."""
     states = stack.aws.client("stepfunctions")
-    execution = f"{stack.physical('GenerateMedia').replace(':stateMachine:', ':execution:')}:{generation}"
+    execution = f"{stack.child.resource('GenerateMedia').replace(':stateMachine:', ':execution:')}:{generation}"
     deadline = time.monotonic() + GENERATION_SECONDS_MAX
     while time.monotonic() < deadline:
         try:

@@ -1,52 +1,39 @@
-"""The whole local stack as a child process, for the rows that measure it."""
+"""The whole local stack as a child process, as the rows that measure it use it: callers, accounts, configuration."""
 
 from __future__ import annotations
 
 import http.client
 import json
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from infra.local.deploy import Aws
-from infra.local.stack import HANDLES
-from tests.bench.measure import ROOT
+from infra.local.running import RunningStack
 
-READY_SECONDS_MAX = 180
-STOP_SECONDS_MAX = 30
 PASSWORD = "a bench of seven words for one run"
-
-
-# A bench signs up more often than a person.
-WITHOUT_LIMITS = {"ATELIER_RATE_SIGN_INS_PER_ADDRESS": "1000000", "ATELIER_RATE_REQUESTS_PER_MINUTE": "1000000"}
+# A bench asks and signs up more often than a person.
+WITHOUT_LIMITS = {"RequestsPerMinute": "1000000", "SignInsPerAddress": "1000000"}
 
 
 class Stack:
-    """One running local stack. `seconds_to_ready`: from the start of the process to its first healthy answer."""
+    """One running local stack. `seconds_to_ready`: from the start of the process to its word that it is ready."""
 
-    def __init__(self, port: int, data: Path, seconds_to_ready: float) -> None:
-        self.port = port
+    def __init__(self, child: RunningStack, seconds_to_ready: float) -> None:
+        self.child = child
         self.seconds_to_ready = seconds_to_ready
-        handles = json.loads((data / HANDLES).read_text())
-        self.aws = Aws(handles["endpoint"])
-        self._resources: dict[str, str] = handles["resources"]
+        self.aws = child.aws()
         self._accounts = 0
 
-    def call(
-        self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str
-    ) -> tuple[int, dict[str, Any]]:
+    def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, dict[str, Any]]:
         """One request over a connection that this thread keeps; (status, parsed body)."""
-        connection = _connection(self.port)
-        sent = {"Content-Type": "application/json", **headers} | ({"Authorization": f"Bearer {token}"} if token else {})
+        connection = _connection(urlsplit(self.child.base_url).port or 80)
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), sent)
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             text = answer.read()
         except (http.client.HTTPException, OSError):
@@ -62,18 +49,10 @@ class Stack:
         assert status == 201, answer
         return answer["data"]["access_token"]
 
-    def physical(self, logical_id: str) -> str:
-        """The physical id of a resource of the stack."""
-        return self._resources[logical_id]
-
     def functions(self) -> dict[str, dict[str, Any]]:
         """Configuration by function name."""
         pages = self.aws.client("lambda").get_paginator("list_functions").paginate()
         return {each["FunctionName"]: each for page in pages for each in page["Functions"]}
-
-    def logical(self, physical_id: str) -> str:
-        """The logical id of a resource of the stack, or the physical one of a stranger."""
-        return next((name for name, made in self._resources.items() if made == physical_id), physical_id)
 
     def pause_streams(self) -> None:
         """Let no table's changes reach a function any more: generations stay queued."""
@@ -102,50 +81,7 @@ def _connection(port: int) -> http.client.HTTPConnection:
 
 @contextmanager
 def running(data: Path) -> Iterator[Stack]:
-    """The stack with its state under `data`, ready; stopped at the end. Raises RuntimeError with its last words."""
-    port = free_port()
+    """The stack with its state under `data`, ready; stopped at the end."""
     started = time.perf_counter()
-    with (data.parent / f"stack-{port}.log").open("w+") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local", "--port", str(port), "--data", str(data), "--demo", "0"],
-            cwd=ROOT,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            _wait(process, port)
-            yield Stack(port, data, time.perf_counter() - started)
-        except BaseException:
-            log.seek(0)
-            print(log.read()[-3000:], file=sys.stderr)
-            raise
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
-    deadline = time.monotonic() + READY_SECONDS_MAX
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError("the local stack ended before it was ready")
-        try:
-            probe = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            probe.request("GET", "/healthz")
-            if probe.getresponse().status == 200:
-                return
-        except OSError:
-            pass
-        time.sleep(0.02)
-    raise RuntimeError(f"the local stack was not ready within {READY_SECONDS_MAX} s")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    with RunningStack(data, parameters=WITHOUT_LIMITS) as child:
+        yield Stack(child, time.perf_counter() - started)

@@ -104,7 +104,7 @@ def add_function(stack: Stack, path: str, source: str) -> None:
         Code={"ZipFile": archive.getvalue()},
         MemorySize=512,
     )
-    gateway, api = stack.aws.client("apigatewayv2"), stack.physical("Api")
+    gateway, api = stack.aws.client("apigatewayv2"), stack.child.resource("Api")
     integration = gateway.create_integration(
         ApiId=api, IntegrationType="AWS_PROXY", IntegrationUri=function["FunctionArn"], PayloadFormatVersion="2.0"
     )
