@@ -1,0 +1,73 @@
+"""`python -m infra.deploy`: what `make deploy` runs after the build. One `sam deploy`; two when the address is new.
+
+Functions are told their public address, and without an own domain that is the distribution's, which exists only after
+the functions do. So the first deployment is followed by a second one that tells them; every later one knows it before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+BUILT = Path(".aws-sam/build/template.yaml")
+CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
+
+Outputs = Mapping[str, str]
+
+
+def deploy(
+    arguments: Sequence[str],
+    *,
+    sam: Callable[[Sequence[str]], int] = lambda command: subprocess.run(["sam", *command], check=False).returncode,
+    outputs_of: Callable[[str, str | None], Outputs] | None = None,
+) -> int:
+    """Returns sam's exit code. What is not known here goes to `sam deploy` as it is.
+
+    sam: runs one sam command. outputs_of: the outputs of a stack in a region, {} when there is none."""
+    parser = argparse.ArgumentParser(prog="python -m infra.deploy", allow_abbrev=False)
+    parser.add_argument("--stack-name", default="atelier")
+    parser.add_argument("--stage", default="production")
+    parser.add_argument("--region")
+    parser.add_argument("--parameter-overrides", nargs="*", default=[], metavar="NAME=VALUE")
+    chosen, rest = parser.parse_known_args(arguments)
+    parameters = {"Stage": chosen.stage} | dict(pair.split("=", 1) for pair in chosen.parameter_overrides)
+    outputs = outputs_of or _outputs_of
+    told = parameters.get("PublicUrl") or outputs(chosen.stack_name, chosen.region).get("Url", "")
+    if not parameters.get("DomainName"):
+        parameters["PublicUrl"] = told
+
+    def once() -> int:
+        pairs = [f"{name}={value}" for name, value in parameters.items() if value]
+        command = ["deploy", "--template-file", str(BUILT), "--stack-name", chosen.stack_name, "--resolve-s3"]
+        command += ["--capabilities", *CAPABILITIES, "--no-fail-on-empty-changeset", "--parameter-overrides", *pairs]
+        return sam([*command, *(["--region", chosen.region] if chosen.region else []), *rest])
+
+    code = once()
+    if code or parameters.get("DomainName") or "PublicUrl" not in parameters:
+        return code
+    address = outputs(chosen.stack_name, chosen.region).get("Url", "")
+    if address == parameters["PublicUrl"]:
+        return 0
+    print(f"atelier: the stack answers at {address}; deploying once more to tell it so", flush=True)
+    parameters["PublicUrl"] = address
+    return once()
+
+
+def _outputs_of(stack: str, region: str | None) -> Outputs:
+    import boto3
+    from botocore.exceptions import ClientError
+
+    try:
+        [found] = boto3.client("cloudformation", region_name=region).describe_stacks(StackName=stack)["Stacks"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            return {}
+        raise
+    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+
+
+if __name__ == "__main__":
+    sys.exit(deploy(sys.argv[1:]))

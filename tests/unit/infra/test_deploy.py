@@ -1,0 +1,59 @@
+"""`make deploy`: one deployment, and a second one only when the functions do not know their address yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from infra.deploy import deploy
+
+ADDRESS = "https://d111.cloudfront.example"
+
+
+class Account:
+    """An AWS account in which `sam deploy` makes a stack that answers at ADDRESS."""
+
+    def __init__(self, exists: bool = False, exit_code: int = 0) -> None:
+        self.exists = exists
+        self.exit_code = exit_code
+        self.commands: list[list[str]] = []
+
+    def sam(self, command: Sequence[str]) -> int:
+        self.commands.append(list(command))
+        self.exists = self.exists or not self.exit_code
+        return self.exit_code
+
+    def outputs_of(self, _stack: str, _region: str | None) -> dict[str, str]:
+        return {"Url": ADDRESS} if self.exists else {}
+
+    def deploy(self, *arguments: str) -> list[list[str]]:
+        """The parameters of each `sam deploy`."""
+        assert deploy(arguments, sam=self.sam, outputs_of=self.outputs_of) == self.exit_code
+        return [[part for part in command if "=" in part] for command in self.commands]
+
+
+def test_the_first_deployment_is_followed_by_one_that_tells_the_address() -> None:
+    assert Account().deploy("--stage", "dev") == [["Stage=dev"], ["Stage=dev", f"PublicUrl={ADDRESS}"]]
+
+
+def test_a_later_deployment_knows_the_address() -> None:
+    assert Account(exists=True).deploy("--stage", "dev") == [["Stage=dev", f"PublicUrl={ADDRESS}"]]
+
+
+def test_with_an_own_domain_one_is_enough() -> None:
+    parameters = ("DomainName=a.example", "CertificateArn=arn:c")
+    assert Account().deploy("--parameter-overrides", *parameters) == [["Stage=production", *parameters]]
+
+
+def test_a_failed_deployment_is_not_followed_by_another() -> None:
+    assert len(Account(exit_code=1).deploy()) == 1
+
+
+@pytest.mark.parametrize("argument", ["--guided", "--no-confirm-changeset"])
+def test_what_is_meant_for_sam_reaches_it(argument: str) -> None:
+    account = Account(exists=True)
+    account.deploy("--region", "eu-west-1", argument)
+    [command] = account.commands
+    assert command[-1] == argument
+    assert command[command.index("--region") + 1] == "eu-west-1"

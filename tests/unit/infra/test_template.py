@@ -1,0 +1,98 @@
+"""What every function of template.yaml may do and is told: no more than it says by name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.templates import read
+
+ROOT = Path(__file__).parents[3]
+TEMPLATE = read(ROOT / "template.yaml")
+FUNCTIONS: dict[str, dict[str, Any]] = {
+    name: resource["Properties"]
+    for name, resource in TEMPLATE["Resources"].items()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+LAYER = ROOT / "layers/atelier/python"
+# What every function of a deployment is told.
+EVERYONE = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
+
+
+def statements(properties: dict[str, Any]) -> list[dict[str, Any]]:
+    return [statement for policy in properties.get("Policies", []) for statement in policy["Statement"]]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_functions_policy_names_its_actions_and_resources(name: str) -> None:
+    for statement in statements(FUNCTIONS[name]):
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        assert not [action for action in actions if "*" in action]
+        assert "*" not in resources
+
+
+def test_a_wildcard_resource_is_explained_in_the_line_before_its_statement() -> None:
+    lines = (ROOT / "template.yaml").read_text().splitlines()
+    wild = [number for number, line in enumerate(lines) if re.search(r'Resource: "\*"', line)]
+    for number in wild:
+        start = max(index for index in range(number) if lines[index].lstrip().startswith("- Effect:"))
+        assert lines[start - 1].lstrip().startswith("#"), f"template.yaml:{number + 1}"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_secret_never_stands_in_the_environment(name: str) -> None:
+    for variable, value in FUNCTIONS[name].get("Environment", {}).get("Variables", {}).items():
+        if "SECRET" in variable:
+            assert str(value["Fn::GetAtt"]).endswith("SecretArn']")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_told_what_its_settings_read_and_nothing_else(name: str) -> None:
+    read_by = variables_read(ROOT / FUNCTIONS[name]["CodeUri"] / "app.py")
+    told = set(FUNCTIONS[name].get("Environment", {}).get("Variables", {}))
+    assert told - read_by == set(), "told, but nothing that it imports reads it"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_a_function_is_told_of_it_may_use(name: str) -> None:
+    granted = str(statements(FUNCTIONS[name]))
+    for variable in FUNCTIONS[name].get("Environment", {}).get("Variables", {}):
+        if variable.startswith("ATELIER_TABLE_"):
+            assert f"{variable.removeprefix('ATELIER_TABLE_').capitalize()}TableArn" in granted
+
+
+def settings() -> dict[str, set[str]]:
+    """Settings class → the variables that it reads."""
+    tree = ast.parse((LAYER / "atelier/settings.py").read_text())
+    found: dict[str, set[str]] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            aliases = re.findall(r"alias='(ATELIER_\w+)'", ast.unparse(node))
+            found[node.name] = set(aliases)
+    return found
+
+
+def variables_read(app: Path) -> set[str]:
+    """What the settings read that are named in any module which the app may come to import."""
+    known, seen, todo = settings(), set[Path](), [app]
+    variables = set[str]()
+    while todo:
+        path = todo.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("atelier"):
+                continue
+            if node.module == "atelier.settings":
+                for name in node.names:
+                    variables |= known.get(name.name, set())
+            for module in [str(node.module), *(f"{node.module}.{name.name}" for name in node.names)]:
+                base = LAYER / module.replace(".", "/")
+                todo += [p for p in (base.with_suffix(".py"), base / "__init__.py") if p.exists()]
+    return variables
