@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from atelier.generations.callback import Address, sign, verify
 
 KEY = b"k" * 32

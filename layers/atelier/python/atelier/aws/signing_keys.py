@@ -17,7 +17,7 @@ def fill_if_empty(secret: str, make: Callable[[], Mapping[str, Any]]) -> Mapping
     """The secret's content; made and written first if it is `{}`. secret: its name or ARN."""
     manager = client("secretsmanager")
     try:
-        present = json.loads(manager.get_secret_value(SecretId=secret)["SecretString"] or "{}")
+        present: Mapping[str, Any] = json.loads(manager.get_secret_value(SecretId=secret)["SecretString"] or "{}")
     except manager.exceptions.ResourceNotFoundException:
         # A secret without any version, as one restored from its description alone.
         present = {}
