@@ -76,8 +76,11 @@ def bills(stack: Stack) -> list[Bill]:
     """Make pictures one after the other behind the meter."""
     with metered(stack.aws.endpoint) as (meter, url):
         stack.set_environment(AWS_ENDPOINT_URL=url)
-        token = stack.sign_up()
-        return [bill(stack, meter, token) for _ in range(WARM_UP + GENERATIONS)][WARM_UP:]
+        try:
+            token = stack.sign_up()
+            return [bill(stack, meter, token) for _ in range(WARM_UP + GENERATIONS)][WARM_UP:]
+        finally:
+            stack.set_environment(AWS_ENDPOINT_URL=stack.aws.endpoint)
 
 
 def bill(stack: Stack, meter: Meter, token: str) -> Bill:
