@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from tests.local.conftest import Stack
 
 from tests.local.client import Person
+from tests.local.conftest import Stack
 
 ULID = "01M7XC43T8VQH8B4746A8669M7"
 

@@ -7,9 +7,9 @@ from collections import Counter
 
 import httpx
 from PIL import Image
-from tests.local.conftest import Stack
 
 from tests.local.client import Person, at_once
+from tests.local.conftest import Stack
 
 
 def test_a_person_signs_up_makes_a_picture_sees_it_and_sees_what_it_cost(stack: Stack) -> None:

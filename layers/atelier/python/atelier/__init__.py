@@ -2,6 +2,6 @@
 
 import gc
 
-# Importing allocates tens of thousands of objects that live as long as the process: collecting while they are made finds
-# nothing and is a tenth of a cold start. The other generations keep their proportions.
+# Importing allocates tens of thousands of objects that live as long as the process: collecting while they are made
+# finds nothing and is a tenth of a cold start. The other generations keep their proportions.
 gc.set_threshold(100_000, 20, 100)
