@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import botocore.session
 import pytest
-from atelier.aws.clients import session
 
+from atelier.aws.clients import session
 from tests.embedded_aws import Tables, create_tables, forget_wiring, start_emulator
 
 os.environ.update(

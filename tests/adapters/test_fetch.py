@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from atelier.media.fetch import Fetcher, FetchFailed, FetchGone, FetchRefused, is_public
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from atelier.media.fetch import Fetcher, FetchFailed, FetchGone, FetchRefused, is_public
 from infra.local.standins.replicate import METADATA_URL
 
 HOSTS = ("replicate.delivery",)

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+
 from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.errors import Conflict, IdempotencyMismatch, InsufficientCredits, NotFound
 from atelier.generations.cancel import cancel
@@ -17,7 +18,6 @@ from atelier.generations.submit import Accepted
 from atelier.generations.sweep import sweep
 from atelier.providers._contract import Accepted as ProviderAccepted
 from atelier.providers._contract import ErrorClass, Failed, Job, Unknown
-
 from tests.adapters.world import DONE, World, at_once
 from tests.conftest import Tables
 

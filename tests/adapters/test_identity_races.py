@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import botocore.session
 import pytest
+
 from atelier.aws.dynamodb.identity import DynamoIdentity
 from atelier.aws.dynamodb.ledger import DynamoWallets
 from atelier.aws.dynamodb.requests import DynamoRateWindows
@@ -20,7 +21,6 @@ from atelier.identity.log_out import log_out
 from atelier.identity.model import Device, EmailTaken, SignedIn, Tokens
 from atelier.identity.refresh import refresh
 from atelier.identity.sign_up import SignUp, sign_up
-
 from tests.embedded_aws import Tables
 from tests.unit.identity.fakes import ISSUER, HeldKeys, QuickPasswords
 

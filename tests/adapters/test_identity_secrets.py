@@ -8,8 +8,9 @@ from typing import Any
 
 import botocore.session
 import pytest
-from atelier.aws.secrets import FRESH_AFTER_SECONDS, KEPT_SECONDS, Secret
 from botocore.exceptions import ClientError
+
+from atelier.aws.secrets import FRESH_AFTER_SECONDS, KEPT_SECONDS, Secret
 
 
 class Vault:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 import botocore.session
 import httpx
 import pytest
+from PIL import Image
+
 from atelier.aws.s3 import MediaStore
 from atelier.errors import NotFound
 from atelier.generations.model import Generation, Kind, Recipe, Status
@@ -19,8 +21,6 @@ from atelier.ids import new_id
 from atelier.media.delivery import Delivery
 from atelier.media.fetch import Fetcher
 from atelier.media.keys import media_key, staging_key, thumbnail_key
-from PIL import Image
-
 from infra.local.standins.replicate import API_TOKEN, ReplicateStandIn, png
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from atelier.clock import system_clock
 from atelier.ids import created_at, new_id
 from atelier.pricing.catalogue import catalogue
@@ -35,7 +36,6 @@ from atelier.providers._contract import (
     WebhookInvalid,
 )
 from atelier.providers.replicate import Replicate
-
 from infra.local.standins.replicate import API_TOKEN, GONE_VERSION, WEBHOOK_SECRET, ReplicateStandIn
 from tests.receiver import receiving
 

@@ -37,7 +37,6 @@ from atelier.providers._contract import (
     Submitted,
     WebhookEvent,
 )
-
 from tests.conftest import Tables
 
 T = TypeVar("T")

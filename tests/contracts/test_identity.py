@@ -9,6 +9,8 @@ from typing import Protocol
 
 import botocore.session
 import pytest
+from moto import mock_aws
+
 from atelier.aws.dynamodb.identity import DynamoIdentity
 from atelier.aws.dynamodb.ledger import DynamoWallets
 from atelier.aws.dynamodb.requests import DynamoRateWindows
@@ -27,8 +29,6 @@ from atelier.identity.model import (
 from atelier.identity.permissions import Role
 from atelier.identity.ports import Accounts, RateWindows, Sessions, Standings
 from atelier.ids import new_id
-from moto import mock_aws
-
 from tests.embedded_aws import Tables, create_tables, forget_wiring
 from tests.unit.identity.fakes import InMemoryIdentity, InMemoryRateWindows
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from PIL import Image
+
 from atelier.clock import system_clock
 from atelier.ids import new_id
 from atelier.media.fetch import Fetcher
@@ -30,8 +32,6 @@ from atelier.providers._contract import (
 )
 from atelier.providers.local import Local
 from atelier.providers.replicate import Replicate
-from PIL import Image
-
 from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
 
 ALL = catalogue(frozenset({"local", "replicate"}))

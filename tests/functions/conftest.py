@@ -6,8 +6,8 @@ import json
 
 import botocore.session
 import pytest
-from atelier.identity.signing import new_key_set
 
+from atelier.identity.signing import new_key_set
 from tests.embedded_aws import Tables
 
 PUBLIC_URL = "https://media.example.com"

@@ -11,11 +11,11 @@ from typing import Any
 
 import botocore.session
 import pytest
+
 from atelier.http import Answer, Api
 from atelier.identity.browser import COOKIE
 from atelier.telemetry import logger
 from atelier.wiring.admission import gate, limiter
-
 from tests.embedded_aws import Tables, forget_wiring
 from tests.invoke import event, function
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from atelier.http import Api, Route
 from atelier.identity.permissions import WEAKEST
-
 from tests.invoke import ROOT, function
 
 FUNCTIONS = sorted(

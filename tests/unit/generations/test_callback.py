@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from atelier.generations.callback import Address, sign, verify
 
 KEY = b"k" * 32

@@ -11,16 +11,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from atelier.errors import Unauthenticated
-from atelier.identity.access_tokens import AccessTokens
-from atelier.identity.model import Device, Session, open_session
-from atelier.identity.signing import KEYS_MAX, new_key_set, public, rotated, sign, verifies
-from atelier.ids import new_id
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
+from atelier.errors import Unauthenticated
+from atelier.identity.access_tokens import AccessTokens
+from atelier.identity.model import Device, Session, open_session
+from atelier.identity.signing import KEYS_MAX, new_key_set, public, rotated, sign, verifies
+from atelier.ids import new_id
 from tests.unit.identity.fakes import ISSUER, HeldKeys
 
 NOW = datetime(2026, 11, 20, 21, 4, 5, tzinfo=UTC)

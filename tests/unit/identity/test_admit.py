@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+
 from atelier.errors import Forbidden, NotFound, Unauthenticated
 from atelier.identity.admit import Admitted, admit
 from atelier.identity.authorize import authorize
@@ -13,7 +14,6 @@ from atelier.identity.model import Device, SignedIn
 from atelier.identity.permissions import WEAKEST, Role, permits
 from atelier.identity.sign_up import SignUp, sign_up
 from atelier.ids import new_id
-
 from tests.unit.identity.fakes import Identity
 
 NOW = datetime(2026, 11, 20, 21, 0, 5, tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from atelier.errors import Forbidden
 from atelier.identity.browser import COOKIE, Presented, cookie, no_cookie, presented
 

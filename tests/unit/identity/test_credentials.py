@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from atelier.identity.credentials import good_password, normal_email, normal_password
-from atelier.identity.passwords import Argon2
 from hypothesis import given
 from hypothesis import strategies as st
+
+from atelier.identity.credentials import good_password, normal_email, normal_password
+from atelier.identity.passwords import Argon2
 
 
 @pytest.mark.parametrize(

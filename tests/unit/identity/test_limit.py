@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from atelier.errors import RateLimited, Unavailable
-from atelier.identity.limit import SUBJECTS_MAX, SparseLimiter, network
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atelier.errors import RateLimited, Unavailable
+from atelier.identity.limit import SUBJECTS_MAX, SparseLimiter, network
 from tests.unit.identity.fakes import InMemoryRateWindows
 
 NOW = datetime(2026, 11, 20, 21, 0, 5, tzinfo=UTC)

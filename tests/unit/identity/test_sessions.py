@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from atelier.errors import Unauthenticated
 from atelier.identity.model import ROTATIONS_KEPT_MAX, Device, RefreshToken, Session, Tokens, open_session
 from atelier.ids import new_id
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 20, 21, 4, 5, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from atelier.errors import IdempotencyMismatch, RateLimited, Unauthenticated
 from atelier.identity.log_in import LogIn, log_in
 from atelier.identity.log_out import log_out
@@ -13,7 +14,6 @@ from atelier.identity.model import Device, EmailTaken, SignedIn, Tokens, UserSta
 from atelier.identity.permissions import Role
 from atelier.identity.refresh import refresh
 from atelier.identity.sign_up import SignUp, sign_up
-
 from tests.unit.identity.fakes import Identity
 
 NOW = datetime(2026, 11, 20, 21, 0, 5, tzinfo=UTC)

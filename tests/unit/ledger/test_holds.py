@@ -6,6 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from atelier.errors import InsufficientCredits, RateLimited
 from atelier.ledger.model import (
     Account,
@@ -20,8 +23,6 @@ from atelier.ledger.model import (
     open_hold,
     refresh,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)

@@ -10,12 +10,13 @@ import zlib
 from typing import Any
 
 import pytest
-from atelier.media import png
-from atelier.media.picture import FRAMES_MAX, PIXELS_MAX, PictureInvalid, process
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 from PIL.PngImagePlugin import PngInfo
+
+from atelier.media import png
+from atelier.media.picture import FRAMES_MAX, PIXELS_MAX, PictureInvalid, process
 
 SECRET = "canary 51.4778 N"
 

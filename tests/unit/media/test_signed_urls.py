@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from atelier.aws.cloudfront import UrlSigner
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from atelier.aws.cloudfront import UrlSigner
 
 NOW = datetime(2026, 11, 20, 21, 4, 5, tzinfo=UTC)
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

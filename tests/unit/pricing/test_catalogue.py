@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
+
 from atelier.errors import Unavailable, ValidationFailed
 from atelier.pricing.catalogue import COMPILED, FOLDER, Catalogue, catalogue, compile_folder, load
 from atelier.providers._contract import ErrorClass
-from pydantic import ValidationError
 
 TODAY = date(2026, 11, 20)
 LOCAL = frozenset({"local"})

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from atelier.pricing.catalogue import catalogue
 from atelier.pricing.model import Settlement
 from atelier.providers._contract import ErrorClass
-from hypothesis import given
-from hypothesis import strategies as st
 
 BOTH = catalogue(frozenset({"local", "replicate"}))
 FOUR = {"width": 1024, "height": 1024, "n": 4, "seed": 1}

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from atelier.providers import _canvas
-from atelier.providers._contract import CancelResult, Done, ErrorClass, Failed, Job, WebhookInvalid
-from atelier.providers.local import Local
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
+
+from atelier.providers import _canvas
+from atelier.providers._contract import CancelResult, Done, ErrorClass, Failed, Job, WebhookInvalid
+from atelier.providers.local import Local
 
 ATTEMPT = "att_01K9ABCDEFGHJKMNPQRSTVWXYZ"
 

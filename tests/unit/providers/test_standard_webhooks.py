@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from atelier.providers._contract import WebhookInvalid
-from atelier.providers._standard_webhooks import TOLERANCE_SECONDS, verified_id
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
+
+from atelier.providers._contract import WebhookInvalid
+from atelier.providers._standard_webhooks import TOLERANCE_SECONDS, verified_id
 
 # From the specification's own test-suite.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
