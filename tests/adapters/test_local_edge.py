@@ -1,0 +1,251 @@
+"""The local edge, alone: before an API that tells what it was sent, and a bucket that only its owner may read."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiohttp import web
+
+from atelier.aws.cloudfront import UrlSigner
+from atelier.aws.signing_keys import new_url_keys
+from infra.local.deploy import Aws
+from infra.local.distribution import read_distribution
+from infra.local.edge import BODY_BYTES_MAX, Edge, Origins, PortInUse
+from infra.local.emulator import Emulator
+
+ROOT = Path(__file__).parents[2]
+KEYS = new_url_keys()
+PICTURE = bytes(range(256)) * 40
+KEY = "media/wsp_1/abc.png"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """base_url: the edge. signer: signs for it."""
+
+    base_url: str
+    signer: UrlSigner
+
+    def signed(self, key: str = KEY, **age: int) -> str:
+        """A signed URL of an object, made that long ago."""
+        return self.base_url + self.signer.sign(key, datetime.now(UTC) - timedelta(**age))
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a private bucket with one picture in it."""
+    emulator = Emulator(tmp_path_factory.mktemp("emulator"))
+    emulator.start()
+    s3 = Aws(emulator.endpoint).client("s3")
+    s3.create_bucket(Bucket="media")
+    s3.put_object(Bucket="media", Key=KEY, Body=PICTURE, ContentType="image/png")
+    s3.put_object(Bucket="media", Key="staging/secret", Body=b"not yet checked")
+    try:
+        yield f"{emulator.endpoint}/media"
+    finally:
+        emulator.stop()
+
+
+@pytest.fixture(scope="module")
+def world(bucket: str) -> Iterator[World]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    edge = Edge(read_distribution(ROOT / "infra/edge.yaml"))
+    closing = [edge.close]
+
+    async def begin() -> World:
+        runner = web.ServerRunner(web.Server(echo))
+        closing.append(runner.cleanup)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        port = await edge.listen(0)
+        base_url = f"http://localhost:{port}"
+        api = f"http://127.0.0.1:{runner.addresses[0][1]}/stage"
+        edge.serve(Origins(base_url, api, bucket, {"KLOCAL": KEYS["public_key_pem"]}))
+        return World(base_url, UrlSigner(base_url, "KLOCAL", private_key_pem=lambda: KEYS["private_key_pem"]))
+
+    async def end() -> None:
+        for close in closing:
+            await close()
+
+    def run(work: Any) -> Any:
+        ran: Future[Any] = asyncio.run_coroutine_threadsafe(work, loop)
+        return ran.result(10)
+
+    try:
+        yield run(begin())
+    finally:
+        run(end())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def echo(request: web.BaseRequest) -> web.Response:
+    """Answers with what it was sent."""
+    if request.path.endswith("/cut"):
+        assert request.transport is not None
+        request.transport.close()
+    seen = {
+        "method": request.method,
+        "path": request.raw_path,
+        "headers": {name.lower(): value for name, value in request.headers.items()},
+        "body": (await request.read()).decode(),
+    }
+    answer = web.json_response(seen, status=207)
+    answer.headers.extend([("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
+    return answer
+
+
+# ---- the API ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/api/x", "/v1/models", "/healthz", "/.well-known/jwks.json", "/whatever"])
+def test_the_api_gets_every_path_but_media_to_the_letter(world: World, path: str) -> None:
+    answer = httpx.post(f"{world.base_url}{path}%2Fa%20b?c=%2F&c=2", content="body")
+    seen = answer.json()
+    assert answer.status_code == 207
+    assert (seen["method"], seen["path"], seen["body"]) == ("POST", f"/stage{path}%2Fa%20b?c=%2F&c=2", "body")
+    assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_viewer_cannot_say_where_it_is(world: World) -> None:
+    claimed = {"X-Forwarded-For": "198.51.100.1", "Atelier-Viewer-Address": "198.51.100.2", "Connection": "close"}
+    seen = httpx.get(f"{world.base_url}/api/x", headers=claimed).json()["headers"]
+    assert (seen["x-forwarded-for"], seen["atelier-viewer-address"]) == ("127.0.0.1", "127.0.0.1")
+
+
+def test_the_authorizer_always_finds_its_header(world: World) -> None:
+    def authorization(**headers: str) -> str:
+        return str(httpx.get(f"{world.base_url}/api/x", headers=headers).json()["headers"]["authorization"])
+
+    assert authorization() == "none"
+    assert authorization(Authorization="Bearer abc") == "Bearer abc"
+
+
+def test_a_body_beyond_the_gateways_limit_is_refused_in_the_envelope(world: World) -> None:
+    answer = httpx.post(f"{world.base_url}/api/x", content=b"x" * (BODY_BYTES_MAX + 1))
+    assert (answer.status_code, answer.json()["error"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+def test_an_origin_that_hangs_up_is_told_in_the_envelope(world: World) -> None:
+    answer = httpx.post(f"{world.base_url}/api/cut")
+    assert (answer.status_code, answer.json()["error"], answer.json()["retryable"]) == (503, "UNAVAILABLE", True)
+
+
+def test_the_start_page_shows_the_two_commands(world: World) -> None:
+    answer = httpx.get(world.base_url)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "/api/auth/signup" in answer.text
+    assert "/api/generate/image" in answer.text
+
+
+# ---- media -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_signed_url_opens_the_file_with_its_type_and_cache_headers(world: World) -> None:
+    answer = httpx.get(world.signed())
+    assert (answer.status_code, answer.content) == (200, PICTURE)
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["cache-control"] == "private, max-age=86400, immutable"
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    head = httpx.head(world.signed())
+    assert (head.status_code, head.headers["content-length"], head.content) == (200, str(len(PICTURE)), b"")
+
+
+def test_ranges_and_conditions_are_the_origins(world: World) -> None:
+    part = httpx.get(world.signed(), headers={"Range": "bytes=10-19"})
+    assert (part.status_code, part.content) == (206, PICTURE[10:20])
+    assert part.headers["content-range"] == f"bytes 10-19/{len(PICTURE)}"
+    etag = httpx.get(world.signed()).headers["etag"]
+    assert httpx.get(world.signed(), headers={"If-None-Match": etag}).status_code == 304
+    beyond = httpx.get(world.signed(), headers={"Range": f"bytes={len(PICTURE)}-"})
+    assert beyond.status_code == 416
+
+
+def refusals(world: World) -> dict[str, httpx.Response]:
+    path, _, query = world.signed().partition("?")
+    other = world.signer.sign("media/wsp_2/abc.png", datetime.now(UTC)).partition("?")[2]
+    stranger = UrlSigner(world.base_url, "KLOCAL", private_key_pem=lambda: new_url_keys()["private_key_pem"])
+    unknown = UrlSigner(world.base_url, "KOTHER", private_key_pem=lambda: KEYS["private_key_pem"])
+    now = datetime.now(UTC)
+    urls = {
+        "unsigned": path,
+        "signed for another file": f"{path}?{other}",
+        "a later expiry": f"{path}?{query.replace('Expires=1', 'Expires=2')}",
+        "an expiry that is no number": f"{path}?Expires=soon&{query.partition('&')[2]}",
+        "expired": world.signed(minutes=11),
+        "signed by a stranger": world.base_url + stranger.sign(KEY, now),
+        "an unknown key": world.base_url + unknown.sign(KEY, now),
+        "one more parameter": f"{path}?{query}&download=1",
+        "a signature that is no base64": f"{path}?{query.replace('Signature=', 'Signature=%')}",
+        "another case of the path": f"{path.replace('abc', 'ABC')}?{query}",
+        "a missing file": world.signed("media/wsp_1/missing.png"),
+        "the folder": world.signed("media/"),
+    }
+    answers = {name: httpx.get(url) for name, url in urls.items()}
+    return answers | {"a write": httpx.put(world.signed(), content=b"x")}
+
+
+def test_what_is_not_signed_for_this_file_and_now_is_refused_alike(world: World) -> None:
+    for name, answer in refusals(world).items():
+        assert answer.status_code == 403, name
+        assert answer.headers["cache-control"] == "no-store", name
+        assert answer.json()["error"] == "FORBIDDEN", name
+        assert "<" not in answer.text, name
+
+
+def test_there_is_no_way_around_to_the_rest_of_the_bucket(world: World) -> None:
+    query = world.signed().partition("?")[2]
+    for path in (
+        "/media/../staging/secret",
+        "/media/wsp_1/abc.png/../../../staging/secret",
+        "/media/%2e%2e/staging/secret",
+    ):
+        # Not httpx, which would tidy the path up.
+        connection = http.client.HTTPConnection("127.0.0.1", int(world.base_url.rpartition(":")[2]))
+        connection.request("GET", f"{path}?{query}")
+        answer = connection.getresponse()
+        assert answer.status == 403
+        assert b"not yet checked" not in answer.read()
+        connection.close()
+
+
+# ---- the port --------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_edge_does_not_take_the_same_port(world: World) -> None:
+    async def listen() -> None:
+        await Edge(read_distribution(ROOT / "infra/edge.yaml")).listen(int(world.base_url.rpartition(":")[2]))
+
+    with pytest.raises(PortInUse):
+        asyncio.run(listen())
+
+
+def test_until_the_stack_is_deployed_the_edge_says_so() -> None:
+    async def ask() -> tuple[int, Any]:
+        edge = Edge(read_distribution(ROOT / "infra/edge.yaml"))
+        port = await edge.listen(0)
+        try:
+            async with httpx.AsyncClient() as client:
+                answer = await client.get(f"http://127.0.0.1:{port}/healthz")
+                return answer.status_code, json.loads(answer.text)
+        finally:
+            await edge.close()
+
+    status, answer = asyncio.run(ask())
+    assert (status, answer["error"], answer["retryable"]) == (503, "UNAVAILABLE", True)
