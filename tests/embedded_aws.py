@@ -100,6 +100,8 @@ def start_emulator(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
                     "GATEWAY_PORT": str(port),
                     "IOT_MTLS_ENABLED": "0",
                     "SFTP_ENABLED": "0",
+                    # What a state machine waits between two tries is not waited here.
+                    "SFN_WAIT_SCALE": "0",
                     "LOG_LEVEL": "WARNING",
                 },
                 stdout=log,

@@ -1,0 +1,171 @@
+"""The state machine as it is written, on the embedded AWS, with two scripted functions in place of its tasks.
+
+The emulator swallows the failure of a function that was called with a task token (infra/local/differences.py), so here
+an attempt fails by the answer to its token. Each retry gets the token of the first try again; on AWS each has its own.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import uuid
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+import yaml
+
+from atelier.aws.stepfunctions import StepFunctionsWorkflow
+from tests.until import until
+
+ASL = Path(__file__).parents[2] / "statemachines/generate_media.asl.yaml"
+WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
+ROLE = "arn:aws:iam::000000000000:role/scripted"
+SUCCEEDED = {"status": "succeeded"}
+FINISHED = {"outcome": "succeeded"}
+
+# Notes the visit, then does what the script says about a visit of this number; the last step stands for all later ones.
+SCRIPTED = """
+import json, os, pathlib
+
+def handler(event, context):
+    folder, task = pathlib.Path(os.environ["SCRIPTS"]) / event["generation_id"], os.environ["TASK"]
+    steps = json.loads((folder / (task + ".json")).read_text())
+    with (folder / task).open("a+") as visits:
+        visits.write(json.dumps(event) + "\\n")
+        visits.seek(0)
+        number = len(visits.readlines())
+    step = steps[min(number, len(steps)) - 1]
+    print(task, number)
+    if "raise" in step:
+        raise RuntimeError(step["raise"])
+    if "succeed" in step:
+        import botocore.session
+        states = botocore.session.get_session().create_client("stepfunctions")
+        states.send_task_success(taskToken=event["task_token"], output=json.dumps(step["succeed"]))
+    return step.get("return")
+"""
+Step = Mapping[str, Any]
+WAIT: Step = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One running or ended execution, and what its two tasks were given."""
+
+    states: Any
+    arn: str
+    folder: Path
+
+    def visits(self, task: str, count: int = 0) -> list[dict[str, Any]]:
+        """The payloads that a task ("attempt", "finish") has been called with, once there are at least `count`."""
+        notes = self.folder / task
+        if count:
+            until(lambda: notes.exists() and notes.read_text().count("\n") >= count)
+        return [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
+
+    def ended(self) -> dict[str, Any]:
+        """Its description, once it has ended."""
+
+        def described() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.states.describe_execution(executionArn=self.arn)
+            return found if found["status"] != "RUNNING" else None
+
+        return until(described)
+
+    @property
+    def output(self) -> Any:
+        """What it ended with; it must have succeeded."""
+        ended = self.ended()
+        assert ended["status"] == "SUCCEEDED", ended
+        return json.loads(ended["output"])
+
+    @property
+    def entered(self) -> list[str]:
+        """The states that it went through."""
+        entries = [event.get("stateEnteredEventDetails") for event in self._history()]
+        return [entry["name"] for entry in entries if entry]
+
+    @property
+    def transitions(self) -> int:
+        """What AWS bills: each state entered, each retry of one, and the end."""
+        kinds = Counter(str(event["type"]) for event in self._history())
+        return len(self.entered) + kinds["TaskScheduled"] - kinds["TaskStateEntered"] + 1
+
+    def _history(self) -> list[dict[str, Any]]:
+        self.ended()
+        pages = self.states.get_paginator("get_execution_history").paginate(executionArn=self.arn)
+        return [event for page in pages for event in page["events"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The deployed state machine. It is started and its tokens are answered by the product's own adapter."""
+
+    states: Any
+    arn: str
+    scripts: Path
+
+    @property
+    def workflow(self) -> StepFunctionsWorkflow:
+        return StepFunctionsWorkflow(self.arn)
+
+    def start(self, *attempt: Step, finish: tuple[Step, ...] = ({"return": FINISHED},)) -> Execution:
+        """An execution whose tasks follow these scripts, a step for each visit."""
+        generation_id = f"gen_{uuid.uuid4().hex}"
+        folder = self.scripts / generation_id
+        folder.mkdir()
+        (folder / "attempt.json").write_text(json.dumps(attempt))
+        (folder / "finish.json").write_text(json.dumps(finish))
+        self.workflow.start(WORKSPACE, generation_id)
+        arn = f"{self.arn.replace(':stateMachine:', ':execution:')}:{generation_id}"
+        return Execution(self.states, arn, folder)
+
+
+@pytest.fixture(scope="module")
+def deploy(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[str, Path]]:
+    """Makes a state machine from the file, with changes to its states; its ARN and the folder of its scripts."""
+    session = botocore.session.get_session()
+    functions, states = (session.create_client(name, endpoint_url=emulator) for name in ("lambda", "stepfunctions"))
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as zipped:
+        zipped.writestr("app.py", SCRIPTED)
+    suffix, scripts = uuid.uuid4().hex[:12], tmp_path_factory.mktemp("scripts")
+    text = ASL.read_text()
+    for name, task in (("AttemptGeneration", "attempt"), ("FinishGeneration", "finish")):
+        made = functions.create_function(
+            FunctionName=f"{task}-{suffix}",
+            Runtime="python3.13",
+            Role=ROLE,
+            Handler="app.handler",
+            Code={"ZipFile": archive.getvalue()},
+            Timeout=20,
+            Environment={"Variables": {"SCRIPTS": str(scripts), "TASK": task}},
+        )
+        text = text.replace(f"${{{name}FunctionArn}}", made["FunctionArn"])
+
+    def deployed(**changes: Mapping[str, Any]) -> tuple[str, Path]:
+        definition = yaml.safe_load(text)
+        for state, fields in changes.items():
+            definition["States"][state] |= fields
+        name = f"machine-{uuid.uuid4().hex[:12]}"
+        made = states.create_state_machine(name=name, definition=json.dumps(definition), roleArn=ROLE)
+        return made["stateMachineArn"], scripts
+
+    return deployed
+
+
+@pytest.fixture(scope="module")
+def deployed(deploy: Callable[..., tuple[str, Path]]) -> tuple[str, Path]:
+    return deploy()
+
+
+@pytest.fixture
+def machine(deployed: tuple[str, Path], aws: botocore.session.Session) -> Machine:
+    """generate_media, unchanged."""
+    return Machine(aws.create_client("stepfunctions"), *deployed)
