@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 START_SECONDS_MAX = 20.0
 STOP_SECONDS_MAX = 20.0
@@ -48,7 +50,9 @@ class Emulator:
             folder.mkdir(parents=True, exist_ok=True)
         port = _free_port()
         _move_to_port(state, self._folder / "port", port)
-        _rewind_streams(state)
+        _edit(state / "lambda.json", _rewind_streams)
+        _edit(state / "cloudwatch_logs.json", _forget_logs)
+        _edit(state / "cloudformation.json", _forget_deployments)
         log = (self._folder / "emulator.log").open("wb")
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CHILD],
@@ -146,11 +150,25 @@ def _move_to_port(state: Path, record: Path, port: int) -> None:
     record.write_text(json.dumps({"port": port}), "utf-8")
 
 
-def _rewind_streams(state: Path) -> None:
+def _rewind_streams(saved: dict[str, Any]) -> None:
     """Streams start empty after a restart, but their readers remember how far they had come, and would wait until as
     many records have passed again. So what they remember is dropped."""
-    file = state / "lambda.json"
+    saved.pop("dynamodb_stream_positions", None)
+
+
+def _forget_logs(saved: dict[str, Any]) -> None:
+    """Every start reads the whole state: what functions logged in earlier runs would make it slower for ever."""
+    for group in saved["log_groups"]["data"].values():
+        group["streams"] = {}
+
+
+def _forget_deployments(saved: dict[str, Any]) -> None:
+    """As for logs: each redeployment adds an event for every resource that it touched."""
+    saved.pop("stack_events", None)
+
+
+def _edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
     if file.exists():
-        saved = json.loads(file.read_text("utf-8"))
-        saved["payload"].pop("dynamodb_stream_positions", None)
-        file.write_text(json.dumps(saved), "utf-8")
+        state = json.loads(file.read_text("utf-8"))
+        change(state["payload"])
+        file.write_text(json.dumps(state), "utf-8")

@@ -316,6 +316,23 @@ def test_readers_of_streams_lose_their_place(tmp_path: Path) -> None:
         emulator.stop()
 
 
+def test_what_earlier_runs_logged_does_not_slow_down_later_starts(tmp_path: Path) -> None:
+    emulator = Emulator(tmp_path)
+    emulator.start()
+    try:
+        aws = Aws(emulator.endpoint)
+        deployed(aws, "kept", {"Group": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "/kept"}}})
+        aws.client("logs").create_log_stream(logGroupName="/kept", logStreamName="long ago")
+        emulator.stop()
+        emulator.start()
+        aws = Aws(emulator.endpoint)
+        assert aws.client("logs").describe_log_streams(logGroupName="/kept")["logStreams"] == []
+        assert aws.client("cloudformation").describe_stack_events(StackName="kept")["StackEvents"] == []
+        assert deployed(aws, "kept", {"Topic": {"Type": "AWS::SNS::Topic"}}) == "UPDATE_COMPLETE"
+    finally:
+        emulator.stop()
+
+
 def test_a_killed_emulator_forgets(tmp_path: Path) -> None:
     emulator = Emulator(tmp_path)
     emulator.start()
