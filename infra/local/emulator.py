@@ -119,7 +119,7 @@ class Emulator:
             if not self.running:
                 raise EmulatorError(f"the embedded AWS did not start: {self._last_words()}")
             try:
-                with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=1):  # nosec B310 - loopback
+                with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=1):  # nosec B310
                     return
             except OSError:
                 time.sleep(0.02)

@@ -69,7 +69,7 @@ def wait(generation: Generation, seconds: int) -> Generation:
 
 def pause(tries: int) -> None:
     """Full jitter up to 10 ms · 2^tries, at most 0.3 s: parallel writers of one wallet spread out."""
-    time.sleep(random.uniform(0, min(0.01 * 2**tries, 0.3)))  # nosec B311 - luck, not a secret
+    time.sleep(random.uniform(0, min(0.01 * 2**tries, 0.3)))  # nosec B311
 
 
 def view(generation: Generation, now: datetime) -> GenerationView:
