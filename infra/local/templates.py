@@ -33,4 +33,4 @@ _TemplateLoader.add_multi_constructor("!", _intrinsic)
 
 def read(path: Path) -> Template:
     """The template; raises yaml.YAMLError. The loader is a safe one that knows the tags of intrinsic functions."""
-    return yaml.load(path.read_text("utf-8"), _TemplateLoader)
+    return yaml.load(path.read_text("utf-8"), _TemplateLoader)  # nosec B506

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import time
 from datetime import datetime, timedelta
 from functools import cache
 
+from atelier.aws.dynamodb import pause
 from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.clock import system_clock
@@ -62,14 +62,9 @@ def cancel(workspace_id: str, generation_id: str, now: datetime) -> Generation:
     return cancelling.cancel(workspace_id, generation_id, to=closing(), now=now)
 
 
-def wait(generation: Generation, seconds: int) -> Generation:
+def wait(generation: Generation, seconds: int, asked_at: datetime) -> Generation:
     """Wait for the end, within bounds."""
-    return wait_for_end(generation, seconds, generations=store(), sleep=time.sleep, clock=system_clock)
-
-
-def pause(tries: int) -> None:
-    """Full jitter up to 10 ms · 2^tries, at most 0.3 s: parallel writers of one wallet spread out."""
-    time.sleep(random.uniform(0, min(0.01 * 2**tries, 0.3)))  # nosec B311
+    return wait_for_end(generation, asked_at, seconds, generations=store(), sleep=time.sleep, clock=system_clock)
 
 
 def view(generation: Generation, now: datetime) -> GenerationView:
