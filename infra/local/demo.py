@@ -112,7 +112,7 @@ class _Api:
         """The `data` of a successful call; raises DemoFailed."""
         status, answer = await self.ask(method, path, body)
         if status >= 400:
-            raise DemoFailed(f"{method} {path} was answered {status} {answer.get('error')}: {answer.get('message')}")
+            raise DemoFailed(f"{method} {path} was answered {status}: {answer.get('message') or answer}")
         return answer["data"]
 
     async def download(self, path: str) -> bytes:

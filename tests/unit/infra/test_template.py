@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from atelier.generations.model import OPEN
 from infra.local.templates import read
 
 ROOT = Path(__file__).parents[3]
@@ -64,6 +66,15 @@ def test_what_a_function_is_told_of_it_may_use(name: str) -> None:
     for variable in FUNCTIONS[name].get("Environment", {}).get("Variables", {}):
         if variable.startswith("ATELIER_TABLE_"):
             assert f"{variable.removeprefix('ATELIER_TABLE_').capitalize()}TableArn" in granted
+
+
+def test_the_outbox_wakes_for_every_state_that_ends_a_generation_and_for_no_open_one() -> None:
+    committed = FUNCTIONS["StreamsGenerationsFunction"]["Events"]["Committed"]["Properties"]
+    patterns = [json.loads(each["Pattern"]) for each in committed["FilterCriteria"]["Filters"]]
+    [ended] = [
+        p["dynamodb"]["NewImage"]["status"]["S"] for p in patterns if "status" in p["dynamodb"].get("NewImage", {})
+    ]
+    assert ended == [{"anything-but": [state.value for state in OPEN]}]
 
 
 def settings() -> dict[str, set[str]]:
