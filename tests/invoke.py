@@ -22,9 +22,15 @@ def function(folder: str) -> ModuleType:
     return module
 
 
+def example(name: str) -> dict[str, Any]:
+    """`events/<name>.json` as it is."""
+    loaded: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    return loaded
+
+
 def event(name: str, **changes: Any) -> dict[str, Any]:
     """`events/<name>.json` with top-level keys replaced; headers are merged, a `body` that is no text becomes JSON."""
-    loaded: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    loaded = example(name)
     headers = changes.pop("headers", {})
     if not isinstance(changes.get("body", ""), str):
         changes["body"] = json.dumps(changes["body"])

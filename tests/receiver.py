@@ -1,4 +1,4 @@
-"""A small HTTP server that keeps what is posted to it: the webhook's receiving end in tests."""
+"""A small HTTP server that keeps what is posted or put to it: the receiving end of webhooks in tests."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ def receiving() -> Iterator[Receiver]:
             self.send_response(status)
             self.send_header("content-length", "0")
             self.end_headers()
+
+        do_PUT = do_POST
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: the posts are kept."""

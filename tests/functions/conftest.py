@@ -1,16 +1,35 @@
-"""Fixtures for feeding events to handlers that are wired to the emulator."""
+"""Fixtures for feeding events to handlers that are wired to the emulator, and for seeing what they did there."""
 
 from __future__ import annotations
 
+import io
 import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import botocore.session
 import pytest
 
+from atelier.aws.clients import client
+from atelier.aws.signing_keys import new_url_keys
 from atelier.identity.signing import new_key_set
-from tests.embedded_aws import Tables
+from atelier.telemetry import logger
+from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
+from tests.embedded_aws import Tables, forget_wiring
+from tests.functions.cast import ATTEMPTS_KEY, PROMPT, move_in
+from tests.until import until
 
 PUBLIC_URL = "https://media.example.com"
+ROLE = "arn:aws:iam::000000000000:role/tests"
+# Hands out its task token, and what it was started with, as a message; it ends with the answer.
+WAITING = {
+    "Type": "Task",
+    "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+    "Parameters": {"QueueUrl": "", "MessageBody": {"token.$": "$$.Task.Token", "input.$": "$"}},
+    "End": True,
+}
 
 
 @pytest.fixture
@@ -22,3 +41,163 @@ def deployed(tables: Tables, aws: botocore.session.Session, monkeypatch: pytest.
     monkeypatch.setenv("ATELIER_PUBLIC_URL", PUBLIC_URL)
     monkeypatch.setenv("ATELIER_SECRET_IDENTITY", secret)
     return tables
+
+
+@pytest.fixture(scope="session")
+def url_keys() -> dict[str, str]:
+    """Making an RSA key takes longer than most tests."""
+    return new_url_keys()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A workflow that waits: its token, and what it was answered once it was."""
+
+    execution: str
+    token: str
+    input: Any
+
+    @property
+    def answer(self) -> Any:
+        """The result that its token was answered with, or {"Error", "Cause"}."""
+
+        def ended() -> dict[str, Any] | None:
+            found: dict[str, Any] = client("stepfunctions").describe_execution(executionArn=self.execution)
+            return found if found["status"] != "RUNNING" else None
+
+        return json.loads(until(ended)["output"])
+
+    @property
+    def waits(self) -> bool:
+        """Whether nobody has answered yet."""
+        return client("stepfunctions").describe_execution(executionArn=self.execution)["status"] == "RUNNING"
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """What a deployed function has around it, and what it left there. Queues are named by their URLs."""
+
+    tables: Tables
+    bucket: str
+    machine: str
+    attempts: str
+    told: str
+    tokens: str
+    secrets: list[str]
+
+    def items(self, table: str) -> list[dict[str, Any]]:
+        """All items of a table, in DynamoDB's JSON."""
+        found: list[dict[str, Any]] = client("dynamodb").scan(TableName=table, ConsistentRead=True)["Items"]
+        return found
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """The bucket's keys."""
+        found = client("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return [entry["Key"] for entry in found.get("Contents", [])]
+
+    def messages(self, queue: str, *, seconds_max: int = 0) -> list[Any]:
+        """What is in a queue now, taken out of it; seconds_max: how long the first message may be awaited."""
+        found: list[Any] = []
+        answer = client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=seconds_max)
+        for message in answer.get("Messages", []):
+            client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            found.append(json.loads(message["Body"]))
+        return found
+
+    def delayed(self) -> int:
+        """How many messages about attempts are still held back."""
+        name = "ApproximateNumberOfMessagesDelayed"
+        answer = client("sqs").get_queue_attributes(QueueUrl=self.attempts, AttributeNames=[name])
+        return int(answer["Attributes"][name])
+
+    def task(self) -> Task:
+        """A workflow that has begun to wait, as an attempt's does."""
+        client("stepfunctions").start_execution(stateMachineArn=self.machine, input="{}")
+        return self.begun()
+
+    def begun(self) -> Task:
+        """The workflow that has begun to wait last."""
+        (message,) = self.messages(self.tokens, seconds_max=10)
+        listed = client("stepfunctions").list_executions(stateMachineArn=self.machine, maxResults=1)
+        self.secrets.append(message["token"])
+        return Task(listed["executions"][0]["executionArn"], message["token"], message["input"])
+
+
+@pytest.fixture
+def cloud(
+    deployed: Tables, monkeypatch: pytest.MonkeyPatch, url_keys: dict[str, str], kept_secret: list[str]
+) -> Iterator[Cloud]:
+    """Everything that a deployment stands on, with the cast of the examples moved in and both providers enabled."""
+    name = deployed.identity.removeprefix("identity-")
+    attempts, told, tokens = (
+        client("sqs").create_queue(QueueName=f"{queue}-{name}")["QueueUrl"] for queue in ("attempts", "told", "tokens")
+    )
+    client("s3").create_bucket(Bucket=f"media-{name}")
+    only = {**WAITING, "Parameters": {**WAITING["Parameters"], "QueueUrl": tokens}}
+    machine = client("stepfunctions").create_state_machine(
+        name=f"machine-{name}", definition=json.dumps({"StartAt": "Only", "States": {"Only": only}}), roleArn=ROLE
+    )["stateMachineArn"]
+    bus, events = f"bus-{name}", client("events")
+    queue_arn = client("sqs").get_queue_attributes(QueueUrl=told, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    events.create_event_bus(Name=bus)
+    events.put_rule(Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["atelier.generations"]}))
+    events.put_targets(Rule="all", EventBusName=bus, Targets=[{"Id": "told", "Arn": queue_arn}])
+    contents = {
+        "MEDIA": url_keys,
+        "ATTEMPTS": {"key": ATTEMPTS_KEY},
+        "REPLICATE": {"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET},
+    }
+    for secret, value in contents.items():
+        client("secretsmanager").create_secret(Name=f"{secret}-{name}", SecretString=json.dumps(value))
+        monkeypatch.setenv(f"ATELIER_SECRET_{secret}", f"{secret}-{name}")
+    for variable, value in {
+        # Results may come from loopback here.
+        "STAGE": "local",
+        "PROVIDERS": "local,replicate",
+        # Nobody answers there; the fixture `replicate` is somebody.
+        "REPLICATE_URL": "http://127.0.0.1:9",
+        "MEDIA_KEY_PAIR_ID": "K2EXAMPLE",
+        "MEDIA_BUCKET": f"media-{name}",
+        "GENERATE_MEDIA_ARN": machine,
+        "ATTEMPTS_QUEUE_URL": attempts,
+        "ATTEMPT_POLL_SECONDS": "1",
+        "EVENT_BUS": bus,
+    }.items():
+        monkeypatch.setenv(f"ATELIER_{variable}", value)
+    forget_wiring(clients=False)
+    move_in()
+    made = Cloud(deployed, f"media-{name}", machine, attempts, told, tokens, kept_secret)
+    yield made
+    running = client("stepfunctions").list_executions(stateMachineArn=machine, statusFilter="RUNNING")
+    for execution in running["executions"]:
+        client("stepfunctions").stop_execution(executionArn=execution["executionArn"])
+
+
+@pytest.fixture
+def replicate(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplicateStandIn]:
+    """The stand-in, in the place of Replicate."""
+    with ReplicateStandIn(run_seconds=0.02) as running:
+        monkeypatch.setenv("ATELIER_REPLICATE_URL", running.url)
+        forget_wiring(clients=False)
+        yield running
+
+
+@pytest.fixture
+def kept_secret() -> list[str]:
+    """Texts that no line of the log may carry; a test adds its own."""
+    return [PROMPT, API_TOKEN, WEBHOOK_SECRET, ATTEMPTS_KEY, "PRIVATE KEY", "correct horse"]
+
+
+@pytest.fixture(autouse=True)
+def log(kept_secret: list[str]) -> Iterator[io.StringIO]:
+    """Every line that the product's logger writes, at its most talkative. No test leaves a secret there."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logger.registered_formatter)
+    level = logger.log_level
+    logger.addHandler(handler)
+    logger.setLevel("DEBUG")
+    yield written
+    logger.setLevel(level)
+    logger.removeHandler(handler)
+    assert [secret for secret in kept_secret if secret in written.getvalue()] == []

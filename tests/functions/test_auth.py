@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -14,12 +12,11 @@ import pytest
 
 from atelier.http import Answer, Api
 from atelier.identity.browser import COOKIE
-from atelier.telemetry import logger
 from atelier.wiring.admission import gate, limiter
 from tests.embedded_aws import Tables, forget_wiring
+from tests.functions.answers import Response, answered, authorized, data, refusal
 from tests.invoke import event, function
 
-Response = dict[str, Any]
 SIGN_UP = {"email": "ada@example.com", "password": "correct horse battery", "name": "Ada", "token_delivery": "body"}
 LOG_IN = {"email": "ada@example.com", "password": "correct horse battery", "token_delivery": "body"}
 
@@ -38,23 +35,6 @@ def post(auth: ModuleType, call: str, body: object = None, **changes: Any) -> Re
     return answered(auth, event(f"api/auth/{call}", **({} if body is None else {"body": body}), **changes))
 
 
-def answered(app: ModuleType | Api, request: Response) -> Response:
-    response: Response = app.handler(request, None)
-    return response
-
-
-def data(response: Response) -> Any:
-    envelope = json.loads(response["body"])
-    assert envelope["success"], envelope
-    return envelope["data"]
-
-
-def refusal(response: Response) -> tuple[int, str]:
-    envelope = json.loads(response["body"])
-    assert not envelope["success"]
-    return response["statusCode"], envelope["error"]
-
-
 def context(authorizer: ModuleType, access_token: str) -> dict[str, Any]:
     header = f"Bearer {access_token}"
     answer = authorizer.handler(
@@ -63,12 +43,6 @@ def context(authorizer: ModuleType, access_token: str) -> dict[str, Any]:
     assert answer["isAuthorized"] is True
     found: dict[str, Any] = answer["context"]
     return found
-
-
-def authorized(name: str, claims: dict[str, Any], **changes: Any) -> Response:
-    request = event(name, **changes)
-    request["requestContext"]["authorizer"] = {"lambda": claims}
-    return request
 
 
 def refresh_cookie(response: Response) -> str:
@@ -335,20 +309,6 @@ def test_requests_of_an_account_are_limited(
     response = until_refused(lambda _: answered(account, authorized("api/account/me", claims)), 4)
     assert refusal(response) == (429, "RATE_LIMITED")
     assert response["headers"]["RateLimit-Policy"] == '"default";q=4'
-
-
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """Every line that the product's logger writes, at its most talkative."""
-    written = io.StringIO()
-    handler = logging.StreamHandler(written)
-    handler.setFormatter(logger.registered_formatter)
-    level = logger.log_level
-    logger.addHandler(handler)
-    logger.setLevel("DEBUG")
-    yield written
-    logger.setLevel(level)
-    logger.removeHandler(handler)
 
 
 def test_no_line_of_the_log_carries_a_password_or_a_token(

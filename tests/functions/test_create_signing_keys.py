@@ -68,7 +68,7 @@ def contents(secrets: Any) -> dict[str, Any]:
 
 def ask(cloudformation: CloudFormation, **changes: str) -> dict[str, Any]:
     """The answer to the recorded request with these changes."""
-    request = event("cloudformation/signing_keys.create", ResponseURL=cloudformation.url, **changes)
+    request = event("tasks/create_signing_keys/create", ResponseURL=cloudformation.url, **changes)
     function("tasks/create_signing_keys").handler(request, None)
     return cloudformation.answers[-1]
 

@@ -14,20 +14,21 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
     """An SQS batch; failed messages are reported one by one, so that the others are not repeated."""
     failed: list[dict[str, str]] = []
     for record in event["Records"]:
-        message = json.loads(record["body"])
         try:
-            if message["do"] == "poll":
-                poll(
-                    message["workspace_id"],
-                    message["generation_id"],
-                    message["attempt_id"],
-                    message["polls"],
-                    to=workflow.attempting(),
-                )
-            else:
-                stop(message["workspace_id"], message["generation_id"], to=workflow.attempting())
+            _act(json.loads(record["body"]))
         except Exception:
-            logger.exception("message failed", generation_id=message.get("generation_id"))
+            logger.exception("message failed", message_id=record["messageId"])
             failed.append({"itemIdentifier": record["messageId"]})
-        logger.info("attempt message", do=message["do"], generation_id=message["generation_id"])
     return {"batchItemFailures": failed}
+
+
+def _act(message: dict[str, Any]) -> None:
+    workspace_id, generation_id = message["workspace_id"], message["generation_id"]
+    logger.info("attempt message", do=message["do"], workspace_id=workspace_id, generation_id=generation_id)
+    match message["do"]:
+        case "poll":
+            poll(workspace_id, generation_id, message["attempt_id"], message["polls"], to=workflow.attempting())
+        case "cancel":
+            stop(workspace_id, generation_id, to=workflow.attempting())
+        case unknown:
+            raise ValueError(f"nobody knows how to {unknown}")

@@ -1,0 +1,47 @@
+"""What an API function is asked and answers, taken apart."""
+
+from __future__ import annotations
+
+import json
+from types import ModuleType
+from typing import Any
+
+from atelier.http import Api
+from tests.invoke import event
+
+Response = dict[str, Any]
+
+
+def answered(app: ModuleType | Api, request: Response) -> Response:
+    """The answer to a request of the gateway."""
+    response: Response = app.handler(request, None)
+    return response
+
+
+def data(response: Response) -> Any:
+    """The data of a success."""
+    envelope = json.loads(response["body"])
+    assert envelope["success"], envelope
+    return envelope["data"]
+
+
+def refusal(response: Response) -> tuple[int, str]:
+    """Status and code of an error."""
+    envelope = json.loads(response["body"])
+    assert set(envelope) == {"success", "error", "message", "details", "request_id", "retryable"}
+    assert not envelope["success"]
+    return response["statusCode"], envelope["error"]
+
+
+def authorized(name: str, claims: dict[str, Any], **changes: Any) -> Response:
+    """The example, from the caller that the authorizer names."""
+    request = event(name, **changes)
+    request["requestContext"]["authorizer"] = {"lambda": claims}
+    return request
+
+
+def stranger(name: str) -> Response:
+    """The example, sent by somebody with another workspace."""
+    request = event(name)
+    request["requestContext"]["authorizer"]["lambda"]["workspace_id"] = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
+    return request

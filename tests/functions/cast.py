@@ -1,0 +1,91 @@
+"""Whom and what the example events speak of, put where the functions look for them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from atelier.clock import system_clock
+from atelier.generations.callback import Address
+from atelier.generations.model import Attempt, AttemptStatus, Generation, Kind, Recipe, asset_id
+from atelier.generations.ports import Callback
+from atelier.generations.submit import Submission, submit
+from atelier.identity.model import Credentials, Device, new_user, open_session
+from atelier.wiring import generations, identity, ledger
+from atelier.wiring.prices import prices
+
+USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
+SESSION = "ses_01M7XCN60QP33GFPHA3AFEB61Q"
+WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
+GENERATION = "gen_01M7XCQ90TTWV90RHCSAQSAH7Q"
+ATTEMPT = "att_01M7XCQ9FV8XPRB91WYT2YAKNS"
+ASSET = asset_id(GENERATION, 0)
+PROMPT = "a lighthouse at dusk"
+# Signs the attempt in the path of the example webhook.
+ATTEMPTS_KEY = "6578616d706c65206b6579206f6620746865206578616d706c65206576656e74"
+LIFETIME_MAX = timedelta(hours=2)
+
+
+def move_in() -> None:
+    """Ada, her session, her workspace and its still empty wallet."""
+    now = system_clock()
+    ledger.wallets()
+    user, workspace = new_user("of-the-examples@example.com", "Ada", now)
+    session, _ = open_session(USER, WORKSPACE, Device("tests", "203.0.113.7"), now)
+    identity.store().create(
+        Credentials(user.email, USER, WORKSPACE, "no hash"),
+        replace(user, id=USER, workspace_id=WORKSPACE),
+        replace(workspace, id=WORKSPACE, owner_id=USER),
+        replace(session, id=SESSION),
+    )
+
+
+class _OneId:
+    """Idempotency keys that are all bound to the example's generation."""
+
+    def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
+        return GENERATION
+
+
+def ask(*, model: str = "local/canvas", now: datetime | None = None, **parameters: int) -> Generation:
+    """The example's generation, submitted and still queued."""
+    recipe = Recipe(Kind.IMAGE, PROMPT, model, None, {"width": 512, "height": 512, "seed": 7, **parameters})
+    return submit(
+        Submission(WORKSPACE, USER, recipe, "the example's key"),
+        catalogue=prices(),
+        lifetime_max=LIFETIME_MAX,
+        wallets=ledger.wallets(),
+        generations=generations.store(),
+        keys=_OneId(),
+        pause=lambda tries: None,
+        now=now or system_clock(),
+    ).generation
+
+
+def attempted(generation: Generation, task_token: str | None = None, reference: str | None = None) -> Generation:
+    """The same with the example's attempt under way: its first candidate, and how to wake who waits for it."""
+    model = generation.candidates[0]
+    begun = Attempt(ATTEMPT, model.partition("/")[0], model, AttemptStatus.SUBMITTING, system_clock())
+    running = generation.attempting(begun)
+    generations.store().save_progress(generation, running)
+    if task_token:
+        callback = Callback(ATTEMPT, task_token, reference)
+        generations.store().save_callback(WORKSPACE, generation.id, callback)
+    return running
+
+
+def current() -> Generation:
+    """The example's generation as it is stored now."""
+    return generations.store().get(WORKSPACE, GENERATION)
+
+
+def movements() -> list[str]:
+    """The kinds of what happened to the wallet, newest first; entries of each must sum to zero."""
+    found = ledger.wallets().movements(WORKSPACE, None, 100).movements
+    assert all(sum(entry.amount for entry in movement.entries) == 0 for movement in found)
+    return [movement.kind for movement in found]
+
+
+def address() -> Address:
+    """What the example webhook is about."""
+    return Address("replicate", WORKSPACE, GENERATION, ATTEMPT)

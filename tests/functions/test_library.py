@@ -1,0 +1,50 @@
+"""functions/api/library, fed with events."""
+
+from __future__ import annotations
+
+import json
+import re
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from atelier.generations.model import Picture
+from atelier.wiring import library
+from tests.functions.answers import answered, data, refusal, stranger
+from tests.functions.cast import ASSET, GENERATION, PROMPT, WORKSPACE, ask
+from tests.functions.conftest import Cloud
+from tests.invoke import event, example, function
+
+SHA256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"
+
+
+@pytest.fixture
+def app(cloud: Cloud) -> ModuleType:
+    """The function, over a library with the example's asset in it."""
+    library.assets().record(ask(), Picture(ASSET, SHA256, "png", 512, 512, 183_211), 0)
+    return function("api/library")
+
+
+def test_an_asset_is_read_with_signed_urls(app: ModuleType) -> None:
+    asset = data(answered(app, example("api/library/get")))["asset"]
+    assert (asset["id"], asset["generation_id"], asset["name"]) == (ASSET, GENERATION, PROMPT)
+    assert (asset["width"], asset["height"], asset["size_bytes"]) == (512, 512, 183_211)
+    signed = r"\?Expires=\d+&Signature=[\w~-]+&Key-Pair-Id=K2EXAMPLE"
+    assert re.fullmatch(rf"/media/{WORKSPACE}/{SHA256}\.png{signed}", asset["url"])
+    assert re.fullmatch(rf"/media/{WORKSPACE}/{SHA256}\.thumb\.webp{signed}", asset["thumbnail_url"])
+
+
+def test_assets_are_listed_by_type(app: ModuleType) -> None:
+    listed = data(answered(app, example("api/library/list")))
+    assert [asset["id"] for asset in listed["items"]] == [ASSET]
+    assert listed["next_cursor"] is None
+    assert data(answered(app, event("api/library/list", queryStringParameters={"type": "video"})))["items"] == []
+
+
+def test_a_foreign_asset_looks_like_a_missing_one(app: ModuleType) -> None:
+    foreign = answered(app, stranger("api/library/get"))
+    missing: dict[str, Any] = json.loads(json.dumps(example("api/library/get")).replace(ASSET, f"{ASSET[:-1]}0"))
+    assert refusal(foreign) == (404, "NOT_FOUND")
+    assert foreign["body"] == answered(app, missing)["body"]
+    assert data(answered(app, stranger("api/library/list")))["items"] == []
