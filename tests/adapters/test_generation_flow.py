@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from atelier.aws.dynamodb.generations import GenerationItem
-from atelier.errors import Conflict, IdempotencyMismatch, InsufficientCredits, NotFound
+from atelier.aws.dynamodb.generations import DynamoGenerations, GenerationItem
+from atelier.errors import Conflict, IdempotencyMismatch, InsufficientCredits, NotFound, Unavailable
+from atelier.generations.attempt import attempt
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Status
 from atelier.generations.outcome import Outcome
@@ -17,8 +19,8 @@ from atelier.generations.ports import Filters
 from atelier.generations.submit import Accepted
 from atelier.generations.sweep import sweep
 from atelier.providers._contract import Accepted as ProviderAccepted
-from atelier.providers._contract import ErrorClass, Failed, Job, Unknown
-from tests.adapters.world import DONE, World, at_once
+from atelier.providers._contract import ErrorClass, Failed, Job, Pending, Unknown
+from tests.adapters.world import DONE, SINGLE_CONFLICT, TRANSACTION_CONFLICT, World, answering, at_once
 from tests.conftest import Tables
 
 BOTH = frozenset({"local", "replicate"})
@@ -231,17 +233,17 @@ def test_a_webhook_that_came_before_its_callback_is_not_lost(remote: World) -> N
 def test_a_doubled_webhook_and_a_poll_change_nothing_more(remote: World) -> None:
     generation = remote.submit().generation
     remote.attempt(generation)
-    attempt = remote.get(generation).attempt
-    assert attempt is not None
+    current = remote.get(generation).attempt
+    assert current is not None
     remote.replicate.progress = DONE
     address = {"workspace_id": remote.workspace_id, "generation_id": generation.id}
-    kept = [remote.inbox.keep("replicate", attempt.id, "e1", address, {}, b"{}", remote.now) for _ in range(2)]
+    kept = [remote.inbox.keep("replicate", current.id, "e1", address, {}, b"{}", remote.now) for _ in range(2)]
     assert kept == [True, False]
     for _ in range(2):
-        wake(remote.workspace_id, generation.id, attempt.id, to=remote.attempting)
+        wake(remote.workspace_id, generation.id, current.id, to=remote.attempting)
     poll(*remote.execution.polls[0], to=remote.attempting)
     remote.finish(generation)
-    wake(remote.workspace_id, generation.id, attempt.id, to=remote.attempting)
+    wake(remote.workspace_id, generation.id, current.id, to=remote.attempting)
     assert kinds(remote) == {"grant": 1, "hold": 1, "settled": 1}
     remote.assert_sound()
 
@@ -249,11 +251,11 @@ def test_a_doubled_webhook_and_a_poll_change_nothing_more(remote: World) -> None
 def test_a_webhook_about_another_job_of_the_same_provider_is_not_acted_on(remote: World) -> None:
     generation = remote.submit().generation
     remote.attempt(generation)
-    attempt = remote.get(generation).attempt
-    assert attempt is not None
+    current = remote.get(generation).attempt
+    assert current is not None
     remote.replicate.progress, remote.replicate.webhook_reference = DONE, "another"
-    remote.inbox.keep("replicate", attempt.id, "e1", {}, {}, b"{}", remote.now)
-    wake(remote.workspace_id, generation.id, attempt.id, to=remote.attempting)
+    remote.inbox.keep("replicate", current.id, "e1", {}, {}, b"{}", remote.now)
+    wake(remote.workspace_id, generation.id, current.id, to=remote.attempting)
     assert remote.execution.results == []
 
 
@@ -364,3 +366,135 @@ def test_an_unknown_outcome_of_which_nothing_was_sent_returns_the_credits_at_onc
     generation = remote.submit().generation
     assert remote.finish(generation, Outcome("unknown")).status is Status.FAILED
     assert remote.wallets.wallet(remote.workspace_id).held == 0
+
+
+def test_an_end_decided_before_midnight_and_written_after_it_leaves_a_sound_wallet(world: World) -> None:
+    generation = world.submit().generation
+    world.attempt(generation)
+    before_midnight = world.now
+    world.now += timedelta(days=1)
+    world.submit()
+    world.now = before_midnight
+    world.fail(generation)
+    world.now += timedelta(days=1)
+    assert world.submit().generation.status is Status.QUEUED
+    wallet = world.wallets.wallet(world.workspace_id)
+    assert (wallet.available, wallet.held) == (48, 2)
+    world.assert_sound()
+
+
+def test_a_key_bound_long_before_its_generation_could_be_afforded_is_swept_all_the_same(world: World) -> None:
+    held = world.submit(width=2048, height=1280, n=4).generation
+    with pytest.raises(InsufficientCredits):
+        world.submit(key="patient", width=2048, height=1280, n=2)
+    world.fail(held)
+    world.now += timedelta(hours=6)
+    late = world.submit(key="patient", width=2048, height=1280, n=2).generation
+    assert sweep(world.workspace_id, to=world.finishing, now=late.deadline_at) == 1
+    assert world.get(late).status is Status.EXPIRED
+    world.assert_sound()
+
+
+def test_a_begun_attempt_whose_answer_was_lost_goes_on(remote: World) -> None:
+    """The write took effect, its answer was lost, and the SDK sent it again: the condition fails on our own write."""
+    generation = remote.submit().generation
+
+    class LosesAnswers(DynamoGenerations):
+        def save_progress(self, before: Generation, after: Generation) -> None:
+            super().save_progress(before, after)
+            super().save_progress(before, after)
+
+    remote.generations = LosesAnswers()
+    remote.attempt(generation)
+    assert len(remote.replicate.submitted) == 1
+    assert remote.execution.results == []
+    assert len(remote.get(generation).attempts) == 1
+
+
+def test_a_second_visit_keeps_the_reference_that_the_first_one_learnt(remote: World) -> None:
+    generation = remote.submit().generation
+    remote.attempt(generation)
+    remote.attempt(generation)
+    current = remote.get(generation).attempt
+    assert current is not None
+    callback = remote.generations.callback(remote.workspace_id, generation.id, current.id)
+    assert callback is not None
+    assert callback.reference == "r1"
+    assert len(remote.replicate.submitted) == 1
+
+
+def test_a_result_that_nobody_waits_for_any_more_starts_an_execution_that_does(remote: World) -> None:
+    """Crash point C7."""
+    generation = remote.submit().generation
+    remote.attempt(generation)
+    current = remote.get(generation).attempt
+    assert current is not None
+    remote.execution.listening, remote.replicate.progress = False, DONE
+    poll(*remote.execution.polls[0], to=remote.attempting)
+    assert remote.execution.started == [f"{generation.id}-{current.id}"]
+    remote.execution.listening = True
+    remote.attempt(generation)
+    poll(*remote.execution.polls[-1], to=remote.attempting)
+    assert remote.finish(generation).status is Status.SUCCEEDED
+    assert len(remote.replicate.submitted) == 1
+
+
+def test_progress_is_written_in_steps_worth_a_write(remote: World) -> None:
+    generation = remote.submit().generation
+    remote.attempt(generation)
+    for percent, shown in ((5, 0), (40, 40), (45, 40), (90, 90)):
+        remote.replicate.progress = Pending(percent)
+        poll(*remote.execution.polls[0], to=remote.attempting)
+        assert remote.get(generation).progress == shown
+
+
+def test_a_provider_without_its_secret_is_a_failure_and_not_a_crash(remote: World) -> None:
+    generation = remote.submit().generation
+    attempting = replace(remote.attempting, providers={})
+    attempt(remote.workspace_id, generation.id, "token", to=attempting)
+    assert remote.finish(generation).status is Status.FAILED
+    assert remote.wallets.wallet(remote.workspace_id).available == 50
+
+
+def test_two_submissions_at_once_leave_the_earlier_deadline_to_be_swept(world: World) -> None:
+    world.submit()
+    wallet = world.wallets.wallet(world.workspace_id)
+    world.wallets.postpone_sweep(replace(wallet, holds_open=0), None)
+    assert world.wallets.wallet(world.workspace_id).sweep_at == wallet.sweep_at
+
+
+def test_a_cursor_from_outside_the_asked_times_is_an_empty_or_a_whole_listing(world: World) -> None:
+    first = world.submit().generation
+    world.now += timedelta(hours=1)
+    second = world.submit().generation
+    late = Filters(created_from=world.now)
+    assert world.generations.list(world.workspace_id, late, first.id, 10).generations == ()
+    early = Filters(created_to=world.now)
+    assert [g.id for g in world.generations.list(world.workspace_id, early, second.id, 10).generations] == [first.id]
+
+
+def test_an_end_that_meets_only_conflicts_says_so_and_settles_when_it_is_repeated(world: World) -> None:
+    """The embedded store never answers TransactionConflict; AWS does, when transactions on one wallet overlap."""
+    generation = world.submit().generation
+    world.attempt(generation)
+    with answering("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
+        world.finish(generation)
+    assert world.get(generation).status is Status.RUNNING
+    assert world.finish(generation).status is Status.SUCCEEDED
+    assert kinds(world) == {"grant": 1, "hold": 1, "settled": 1}
+    world.assert_sound()
+
+
+def test_a_submission_that_meets_only_conflicts_is_unavailable_and_writes_nothing(world: World) -> None:
+    world.wallets.wallet(world.workspace_id)
+    with answering("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
+        world.submit()
+    assert world.movements() == []
+
+
+def test_a_single_write_that_meets_a_transaction_is_tried_again_by_its_caller(world: World) -> None:
+    generation = world.submit().generation
+    world.attempt(generation)
+    with answering("UpdateItem", SINGLE_CONFLICT), pytest.raises(Unavailable):
+        cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+    assert cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now).cancel_requested_at

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any, TypeVar
 
-from atelier.aws.dynamodb import transaction
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from urllib3.response import HTTPResponse
+
+from atelier.aws.dynamodb import connection, transaction
 from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.aws.dynamodb.inbox import DynamoInbox
@@ -29,7 +34,6 @@ from atelier.providers._contract import (
     CancelResult,
     Done,
     ErrorClass,
-    Failed,
     Job,
     Output,
     Pending,
@@ -86,18 +90,19 @@ class Execution:
     started: list[str] = field(default_factory=list[str])
     results: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
     lost: list[Lost] = field(default_factory=list[Lost])
+    listening: bool = True
     polls: list[tuple[str, str, str, int]] = field(default_factory=list[tuple[str, str, str, int]])
 
-    def start(self, workspace_id: str, generation_id: str) -> None:
-        self.started.append(generation_id)
+    def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
+        self.started.append(f"{generation_id}-{again}" if again else generation_id)
 
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
         self.results.append(result)
-        return True
+        return self.listening
 
     def try_next(self, task_token: str, attempt_id: str, error_class: str) -> bool:
         self.lost.append(Lost(attempt_id, error_class))
-        return True
+        return self.listening
 
     def poll_later(
         self, workspace_id: str, generation_id: str, attempt_id: str, polls: int, delay_seconds: int
@@ -234,4 +239,30 @@ def at_once(count: int, call: Callable[[int], T]) -> list[T | Exception]:
         return list(pool.map(one, range(count)))
 
 
-__all__ = ["DONE", "NOON", "Failed", "ScriptedProvider", "World", "at_once"]
+TRANSACTION_CONFLICT = (
+    b'{"__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException", "Message": "Transaction cancelled",'
+    b' "CancellationReasons": [{"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}]}'
+)
+SINGLE_CONFLICT = (
+    b'{"__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException",'
+    b' "Message": "Transaction is ongoing for the item"}'
+)
+
+
+@contextmanager
+def answering(operation: str, body: bytes) -> Iterator[None]:
+    """While it lasts, each DynamoDB `operation` of this process is answered with this error and never sent. The fault
+    is put in at the client's event hook, as an answer from the wire."""
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        return AWSResponse(request.url, 400, {"content-type": "application/x-amz-json-1.0"}, raw(body))
+
+    def raw(content: bytes) -> HTTPResponse:
+        return HTTPResponse(BytesIO(content), preload_content=False)
+
+    events = connection().client.meta.events
+    events.register_first(f"before-send.dynamodb.{operation}", answer)
+    try:
+        yield
+    finally:
+        events.unregister(f"before-send.dynamodb.{operation}", answer)

@@ -89,7 +89,7 @@ def _submit(request: Request[Any], recipe: Recipe, scope: str) -> Answer:
     accepted = generations.submit(request.caller, recipe, key, request.now)
     generation = accepted.generation
     if request.wait_seconds:
-        generation = generations.wait(generation, request.wait_seconds)
+        generation = generations.wait(generation, request.wait_seconds, request.now)
     headers = {"Location": f"/api/generations/{generation.id}"}
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.clock import system_clock
-from atelier.errors import AtelierError
 from atelier.generations.sweep import sweep
 from atelier.telemetry import count, logger
 from atelier.wiring import generations, reconcile
@@ -18,9 +17,10 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
     for workspace_id in reconcile.due_for_sweep(now, context):
         try:
             expired += sweep(workspace_id, to=generations.closing(), now=now)
-        except AtelierError:
+        except Exception:
+            # One wallet must not keep the others from being looked at.
             logger.exception("sweep failed", workspace_id=workspace_id)
     logger.info("reconciled", expired=expired)
     if expired:
-        count("GenerationsExpired", expired)
+        count("StuckGenerations", expired)
     return {"expired": expired}

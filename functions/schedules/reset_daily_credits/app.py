@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.clock import system_clock
-from atelier.errors import AtelierError
 from atelier.telemetry import logger
 from atelier.wiring import ledger, reconcile
 
@@ -18,7 +17,8 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
         try:
             ledger.refreshed(workspace_id, now)
             done += 1
-        except AtelierError:
+        except Exception:
+            # One wallet must not keep the others from being looked at.
             logger.exception("reset failed", workspace_id=workspace_id)
     logger.info("daily reset", wallets=done)
     return {"wallets": done}

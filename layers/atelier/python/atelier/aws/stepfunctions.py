@@ -19,11 +19,12 @@ class StepFunctionsWorkflow:
     def __init__(self, state_machine_arn: str) -> None:
         self._arn = state_machine_arn
 
-    def start(self, workspace_id: str, generation_id: str) -> None:
+    def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
         states = client("stepfunctions")
         data = {"workspace_id": workspace_id, "generation_id": generation_id, "lost": None}
+        name = f"{generation_id}-{again}" if again else generation_id
         with contextlib.suppress(states.exceptions.ExecutionAlreadyExists):
-            states.start_execution(stateMachineArn=self._arn, name=generation_id, input=json.dumps(data))
+            states.start_execution(stateMachineArn=self._arn, name=name, input=json.dumps(data))
 
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
         return self._answer("send_task_success", taskToken=task_token, output=json.dumps(result))

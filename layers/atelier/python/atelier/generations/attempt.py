@@ -7,7 +7,8 @@ Both look the same here, so an attempt found half done is never sent again unles
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from atelier.clock import Clock
 from atelier.generations.model import Attempt, AttemptStatus, Generation
@@ -28,6 +29,7 @@ from atelier.providers._contract import (
     Accepted,
     Cancelled,
     Done,
+    ErrorClass,
     Failed,
     Job,
     Pending,
@@ -36,6 +38,9 @@ from atelier.providers._contract import (
     Unknown,
     WebhookInvalid,
 )
+
+# Percent; a smaller step is not worth a write.
+PROGRESS_STEP = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +111,18 @@ def attempt(
         try:
             to.generations.save_progress(seen, after)
         except GenerationMoved:
-            # Cancelled, expired, or another visit was faster: whoever moved it answers for it.
-            to.workflow.succeed(task_token, Outcome("cancelled").as_data())
-            return
+            after = to.generations.get(workspace_id, generation_id)
+            if after.attempt is None or after.attempt.id != begun.id:
+                # Cancelled, expired, or another visit was faster: the next visit decides on what is written now.
+                raise
+            # Our own write, whose answer was lost.
         generation, current = after, begun
-    job = to.job(generation, current)
-    match to.providers[current.provider].submit(job):
+    provider = to.providers.get(current.provider)
+    if provider is None:
+        refusal = Failed(ErrorClass.AUTH, "This provider is not set up here.")
+        conclude(generation, current, task_token, refusal, to)
+        return
+    match provider.submit(to.job(generation, current)):
         case Accepted(reference):
             _await(generation, current, task_token, reference, to)
         case Unknown():
@@ -128,7 +139,7 @@ def conclude(
     if isinstance(end, Failed) and end.error_class not in FINAL_CLASSES and go_on:
         # The next visit records the failure together with its own attempt: nothing is written in between, so there is
         # no state in which the attempt has ended and nobody was told.
-        to.workflow.try_next(task_token, current.id, end.error_class)
+        _answered(to.workflow.try_next(task_token, current.id, end.error_class), generation, current, to)
         return
     outputs: tuple[StoredOutput, ...] = ()
     if isinstance(end, Done):
@@ -138,7 +149,14 @@ def conclude(
             else StoredOutput(key=to.media.stage(generation.id, current.id, number, output.data))
             for number, output in enumerate(end.outputs)
         )
-    to.workflow.succeed(task_token, outcome_of(end, outputs).as_data())
+    _answered(to.workflow.succeed(task_token, outcome_of(end, outputs).as_data()), generation, current, to)
+
+
+def _answered(heard: bool, generation: Generation, current: Attempt, to: Attempting) -> None:
+    if not heard:
+        # The execution is gone (timed out, or the emulator was restarted) and the generation may still be open. A new
+        # execution waits for the same attempt, and its first poll brings the same answer to somebody who listens.
+        to.workflow.start(generation.workspace_id, generation.id, again=current.id)
 
 
 def advance(
@@ -149,6 +167,9 @@ def advance(
         case Done() | Failed() | Cancelled() as end:
             conclude(generation, current, callback.task_token, end, to)
         case Pending() | Unknown():
+            if isinstance(progress, Pending) and progress.progress >= generation.progress + PROGRESS_STEP:
+                with suppress(GenerationMoved):
+                    to.generations.save_progress(generation, replace(generation, progress=progress.progress))
             delay = min(to.poll_seconds * 2 ** min(polls, 6), 60)
             to.queue.poll_later(generation.workspace_id, generation.id, current.id, polls + 1, delay)
 
@@ -172,6 +193,10 @@ def read_inbox(generation: Generation, current: Attempt, callback: Callback, to:
 
 
 def _await(generation: Generation, current: Attempt, task_token: str, reference: str | None, to: Attempting) -> None:
+    if reference is None:
+        # An earlier visit may have learnt it and died afterwards.
+        earlier = to.generations.callback(generation.workspace_id, generation.id, current.id)
+        reference = earlier.reference if earlier else None
     callback = Callback(current.id, task_token, reference)
     to.generations.save_callback(generation.workspace_id, generation.id, callback)
     to.queue.poll_later(generation.workspace_id, generation.id, current.id, 0, to.poll_seconds)

@@ -21,6 +21,11 @@ class ImageParameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"width": 1024, "height": 1024}]})
 
+    # Other kinds' parameters may be said to be absent.
+    duration_seconds: None = None
+    voice: None = None
+    image_asset_id: None = None
+
     width: int | None = Field(default=None, ge=1, le=8192, description="Pixels.")
     height: int | None = Field(default=None, ge=1, le=8192, description="Pixels.")
     n: int | None = Field(default=None, ge=1, le=10, description="How many pictures.")
@@ -36,6 +41,15 @@ class ImageRequest(BaseModel):
     negative_prompt: str | None = Field(default=None, max_length=PROMPT_CHARACTERS_MAX)
     model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
     parameters: ImageParameters = ImageParameters()
+    kind: KindName | None = None
+    # What the contract names and this deployment does not do yet may be said to be absent; asked for, it is refused.
+    project_id: None = None
+    character_id: None = None
+    template_id: None = None
+    quote_id: None = None
+    webhook_url: None = None
+    enhance_prompt: Literal[False] = False
+    reuse: Literal[False] = False
 
     def recipe(self) -> Recipe:
         """The domain's form."""
@@ -47,7 +61,7 @@ class ImageRequest(BaseModel):
 class GenerateRequest(ImageRequest):
     """Ask for anything; the kind is in the body."""
 
-    kind: KindName
+    kind: KindName  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
 
 
 class AttemptView(BaseModel):

@@ -6,9 +6,11 @@ transaction, and only the first one counts.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from atelier.errors import ValidationFailed
 from atelier.generations.model import Attempt, Failure, Generation, Picture, Status
 from atelier.generations.outcome import Outcome
 from atelier.generations.ports import AssetStore, GenerationMoved, GenerationStore, Media, UndeliverableMedia
@@ -53,7 +55,12 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
     pictures: tuple[Picture, ...] = ()
     ended_as = outcome.error_class or ErrorClass.UNKNOWN_OUTCOME
     if outcome.status in ("succeeded", "cancelled"):
-        ended_as = "cancelled" if generation.cancel_requested_at else outcome.status
+        ended_as = outcome.status
+    stopping_is_free = not to.catalogue.model(attempt.model).bills_on_cancel
+    if ended_as == "succeeded" and generation.cancel_requested_at and stopping_is_free:
+        # Asked to stop in time, as far as the caller is concerned. Where a stopped run is billed, the picture is paid
+        # for and delivered.
+        ended_as = "cancelled"
     if ended_as == "succeeded":
         try:
             pictures = _deliver(generation, attempt, outcome, to)
@@ -81,8 +88,10 @@ def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
     """End a generation whose deadline has passed, whatever became of it: the caller gets the credits back, and what the
     provider may still bill is the operator's."""
     if generation.attempt is not None:
-        bill = to.catalogue.settle(generation.attempt.model, generation.recipe.parameters, "expired")
-        generation = replace(generation, cost_microusd=bill.cost_microusd, cost_source=bill.cost_source)
+        # A model that has left the catalogue must not keep its last generations from ending.
+        with suppress(ValidationFailed):
+            bill = to.catalogue.settle(generation.attempt.model, generation.recipe.parameters, "expired")
+            generation = replace(generation, cost_microusd=bill.cost_microusd, cost_source=bill.cost_source)
     message = "This took longer than it may; the credits are back."
     failure = Failure("PROVIDER_FAILED", ErrorClass.UNKNOWN_OUTCOME, message)
     return _close(generation.ended(Status.EXPIRED, 0, failure, now), EndState.EXPIRED, to, now)

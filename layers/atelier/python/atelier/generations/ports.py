@@ -90,8 +90,9 @@ class IdempotencyKeys(Protocol):
 class Workflow(Protocol):
     """The executions that coordinate generations."""
 
-    def start(self, workspace_id: str, generation_id: str) -> None:
-        """Start the execution named as the generation; an existing one is success."""
+    def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
+        """Start the execution named as the generation; an existing one is success. `again` names the attempt for which
+        a second one is needed; there is at most one for each."""
         ...
 
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from atelier.generations.finish import Closing, expire
 from atelier.generations.model import LIFETIME_MAX
 
 LOOK_AGAIN = timedelta(minutes=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def sweep(workspace_id: str, *, to: Closing, now: datetime) -> int:
@@ -17,14 +19,16 @@ def sweep(workspace_id: str, *, to: Closing, now: datetime) -> int:
     if wallet.sweep_at is None or wallet.sweep_at > now:
         return 0
     open_ones = to.generations.open_since(workspace_id, wallet.sweep_at - LIFETIME_MAX)
+    if len(open_ones) < wallet.holds_open:
+        # Some id is older than its generation: an idempotency key was bound to it long before it could be afforded.
+        open_ones = to.generations.open_since(workspace_id, EPOCH)
     overdue = [generation for generation in open_ones if generation.deadline_at <= now]
     for generation in overdue:
         expire(generation, to=to, now=now)
     waiting = [generation.deadline_at for generation in open_ones if generation.deadline_at > now]
+    left = replace(wallet, holds_open=wallet.holds_open - len(overdue))
     if waiting:
-        to.wallets.postpone_sweep(wallet, min(waiting))
-    elif to.wallets.wallet(workspace_id).holds_open == 0:
-        to.wallets.postpone_sweep(wallet, None)
+        to.wallets.postpone_sweep(left, min(waiting))
     else:
-        to.wallets.postpone_sweep(wallet, now + LOOK_AGAIN)
+        to.wallets.postpone_sweep(left, now + LOOK_AGAIN if left.holds_open else None)
     return len(overdue)

@@ -6,7 +6,7 @@ movement's key is its natural key, so writing it twice is impossible:
     hold#<generation>      available → held             one per generation
     settle#<generation>    held → revenue, available, expired, operator loss   the one end of that hold
     daily#<date>           issued → available           one per UTC day
-    expiry#<grant>         available → expired          one per grant
+    expiry#<grant>#<n>     available → expired          one per grant and revision of the wallet
 
 A *change* says what a movement does to the wallet's counters; the store applies it in the same transaction.
 """
@@ -311,7 +311,9 @@ def refresh(wallet: Wallet, daily_credits: int, now: datetime) -> Refresh:
             lost = grant.remaining
             entries = (Entry(Account.AVAILABLE, -lost, grant.id), Entry(Account.EXPIRED, lost))
             at = grant.expires_at or now
-            movements.append(Movement(f"expiry#{grant.id}", _order(at), "expire", grant.id, now, entries, {}))
+            # By revision: credits that an end decided just before midnight bring back afterwards expire in their turn.
+            key = f"expiry#{grant.id}#{wallet.revision}"
+            movements.append(Movement(key, _order(at), "expire", grant.id, now, entries, {}))
             kept = replace(grant, remaining=0)
             available -= lost
         if kept.remaining or kept.held:

@@ -53,5 +53,6 @@ class WalletStore(Protocol):
         ...
 
     def postpone_sweep(self, wallet: Wallet, sweep_at: datetime | None) -> None:
-        """Set when to look again; None only takes effect while no hold is open. Silently yields to a newer value."""
+        """Set when to look again at a wallet as it was seen; None only takes effect while no hold is open. Yields in
+        silence when holds were opened or ended since: the next sweep sees them."""
         ...

@@ -52,9 +52,9 @@ def queue() -> SqsAttemptQueue:
     return SqsAttemptQueue(AttemptsQueue.read().url)
 
 
-@cache
 def providers() -> Mapping[str, Provider]:
-    """The enabled providers' adapters, by id."""
+    """The adapters of the providers that are enabled and have their secrets, by id. Asked for each time: a rotated
+    secret is taken up within minutes."""
     enabled = enabled_providers()
     adapters: dict[str, Provider] = {}
     if "local" in enabled:
@@ -62,18 +62,21 @@ def providers() -> Mapping[str, Provider]:
 
         adapters["local"] = Local()
     if "replicate" in enabled:
-        adapters["replicate"] = _replicate()
+        secret = _replicate_secret().value()
+        if secret:
+            from atelier.providers.replicate import Replicate as ReplicateProvider
+
+            adapters["replicate"] = ReplicateProvider(
+                api_token=secret["api_token"],
+                webhook_secret=secret["webhook_secret"],
+                base_url=Replicate.read().url,
+            )
     return adapters
 
 
-def _replicate() -> Provider:
-    from atelier.providers import replicate
-
-    settings = Replicate.read()
-    secret = Secret(settings.secret).value()
-    return replicate.Replicate(
-        api_token=secret["api_token"], webhook_secret=secret["webhook_secret"], base_url=settings.url
-    )
+@cache
+def _replicate_secret() -> Secret:
+    return Secret(Replicate.read().secret)
 
 
 @cache

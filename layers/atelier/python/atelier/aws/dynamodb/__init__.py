@@ -5,13 +5,19 @@ PynamoDB makes a client per model; a cold start would pay for each. Here all mod
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Iterator
 from functools import cache
+from itertools import islice
+from typing import Any, TypeVar, cast
 
 from botocore.session import Session
 from pynamodb.attributes import UnicodeAttribute
 from pynamodb.connection import Connection
 from pynamodb.connection.table import TableConnection
 from pynamodb.exceptions import TransactWriteError
+from pynamodb.expressions.condition import Condition
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
@@ -22,6 +28,11 @@ class _Connection(Connection):
     @property
     def session(self) -> Session:
         return session()
+
+
+ItemT = TypeVar("ItemT", bound="Item")
+FILTERED_PAGE = 100
+PAGES_MAX = 10
 
 
 @cache
@@ -77,6 +88,8 @@ def failed_conditions(error: TransactWriteError) -> set[int]:
     return {place for place, reason in enumerate(reasons) if reason and reason.code == "ConditionalCheckFailed"}
 
 
+# A single write that did not happen because the item is no longer, or at this instant not, as it was seen.
+MOVED = {"ConditionalCheckFailedException", "TransactionConflictException"}
 RETRYABLE = {
     "TransactionConflict",
     "TransactionConflictException",
@@ -88,3 +101,40 @@ RETRYABLE = {
     "RequestLimitExceeded",
     "InternalServerError",
 }
+
+
+def pause(tries: int) -> None:
+    """Full jitter up to 10 ms · 2^tries, at most 0.3 s: parallel writers of one item spread out."""
+    time.sleep(random.uniform(0, min(0.01 * 2**tries, 0.3)))  # nosec B311 - luck, not a secret
+
+
+def newest_page(
+    model: type[ItemT],
+    pk: str,
+    bounds: tuple[str, str],
+    *,
+    matching: Condition | None,
+    after: str | None,
+    limit: int,
+) -> tuple[list[ItemT], str | None]:
+    """Up to `limit` items of a partition with sort keys within the inclusive bounds, newest first, and the key that the
+    next page comes after. Reads a bounded number of pages: what matches rarely answers with a short page and a key to
+    go on from, not with a long wait."""
+    lowest, highest = bounds
+    highest = min(highest, after) if after else highest
+    if lowest > highest:
+        return [], None
+    key = Item.sk.between(lowest, highest)
+    # One more to know whether there is a next page, one for the item that the cursor names.
+    size = limit + 2 if matching is None else FILTERED_PAGE
+    found: list[ItemT] = []
+    results = model.query(pk, key, filter_condition=matching, scan_index_forward=False, page_size=size)
+    pages = cast("Iterator[dict[str, Any]]", results.page_iter)  # pyright: ignore[reportUnknownMemberType]
+    for page in islice(pages, PAGES_MAX):
+        for item in map(model.from_raw_data, page["Items"]):
+            if len(found) == limit:
+                return found, found[-1].sk
+            if item.sk != after:
+                found.append(item)
+    last = results.last_evaluated_key
+    return found, last["sk"]["S"] if last else None

@@ -18,10 +18,10 @@ from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from atelier.aws.dynamodb import Item, failed_conditions, transaction
+from atelier.aws.dynamodb import MOVED, Item, failed_conditions, newest_page, pause, transaction
 from atelier.aws.dynamodb.ledger import put_ending, put_opening
 from atelier.clock import parse_rfc3339, rfc3339
-from atelier.errors import NotFound
+from atelier.errors import NotFound, Unavailable
 from atelier.generations.model import (
     OPEN,
     Attempt,
@@ -39,7 +39,7 @@ from atelier.ledger.model import Ending, Opening
 from atelier.ledger.ports import StaleWallet
 
 RECIPE_BYTES_INLINE_MAX = 360
-PAGES_MAX = 10
+CONFLICTS_MAX = 30
 
 
 class GenerationItem(Item):
@@ -141,7 +141,7 @@ class DynamoGenerations:
         if generation.failure:
             actions.append(GenerationItem.failure.set(_failure_data(generation.failure)))
         item = GenerationItem(generation.workspace_id, generation.id)
-        for _ in range(_CONFLICT_TRIES_MAX):
+        for tries in range(CONFLICTS_MAX):
             try:
                 with transaction() as write:
                     put_ending(write, generation.workspace_id, ending)
@@ -149,9 +149,10 @@ class DynamoGenerations:
             except TransactWriteError as error:
                 if failed_conditions(error):
                     raise GenerationMoved from error
-                continue  # Lost to a parallel writer of the same wallet; nothing was written.
-            return
-        raise GenerationMoved
+                pause(tries)  # Lost to a parallel writer of the same wallet; nothing was written.
+            else:
+                return
+        raise Unavailable("The wallet is busy. Try again.")
 
     def get(self, workspace_id: str, generation_id: str) -> Generation:
         try:
@@ -163,32 +164,22 @@ class DynamoGenerations:
     def list(self, workspace_id: str, filters: Filters, after_id: str | None, limit: int) -> GenerationPage:
         lowest = floor_id("gen", filters.created_from) if filters.created_from else "gen_"
         highest = floor_id("gen", filters.created_to) if filters.created_to else "gen_~"
-        if lowest > highest:
-            return GenerationPage((), None)
-        start = {"pk": {"S": workspace_id}, "sk": {"S": after_id}} if after_id else None
-        found: list[Generation] = []
-        # Bounded: a filter that matches little answers with a short page and a cursor, not with a long wait.
-        for _ in range(PAGES_MAX):
-            page = GenerationItem.query(
-                workspace_id,
-                GenerationItem.sk.between(lowest, highest),
-                filter_condition=_filter(filters),
-                scan_index_forward=False,
-                limit=limit - len(found),
-                page_size=100 if _filter(filters) is not None else limit - len(found),
-                last_evaluated_key=start,
-            )
-            found.extend(_generation(item, self._recipe(item)) for item in page)
-            start = page.last_evaluated_key
-            if start is None or len(found) >= limit:
-                break
-        return GenerationPage(tuple(found), start["sk"]["S"] if start else None)
+        items, next_id = newest_page(
+            GenerationItem,
+            workspace_id,
+            (lowest, highest),
+            matching=_filter(filters),
+            after=after_id,
+            limit=limit,
+        )
+        return GenerationPage(tuple(_generation(item, self._recipe(item)) for item in items), next_id)
 
     def save_progress(self, before: Generation, after: Generation) -> None:
         actions: list[Action] = [
             GenerationItem.status.set(after.status.value),
             GenerationItem.attempt_count.set(len(after.attempts)),
             GenerationItem.attempts.set(_attempts_data(after)),
+            GenerationItem.progress.set(after.progress),
         ]
         if after.attempt is not None:
             actions.append(GenerationItem.provider.set(after.attempt.provider))
@@ -203,7 +194,7 @@ class DynamoGenerations:
         try:
             GenerationItem(before.workspace_id, before.id).update(actions, condition=condition)
         except UpdateError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
+            if error.cause_response_code in MOVED:
                 raise GenerationMoved from error
             raise
 
@@ -235,10 +226,7 @@ class DynamoGenerations:
     def _recipe(item: GenerationItem) -> dict[str, Any]:
         if item.recipe is not None:
             return item.recipe
-        return RequestItem.get(item.pk, f"request#{item.sk}").recipe
-
-
-_CONFLICT_TRIES_MAX = 50
+        return RequestItem.get(item.pk, f"request#{item.sk}", consistent_read=True).recipe
 
 
 def _still_open(attempts: int) -> Condition:

@@ -20,7 +20,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.transactions import TransactWrite
 
-from atelier.aws.dynamodb import Item, failed_conditions, transaction
+from atelier.aws.dynamodb import MOVED, Item, failed_conditions, transaction
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.ledger.model import (
@@ -124,7 +124,9 @@ def put_opening(write: TransactWrite, workspace_id: str, opening: Opening) -> No
     )
     actions = _counters(opening.change)
     if opening.sweep_at is not None:
-        actions.append(WalletItem.sweep_at.set(rfc3339(opening.sweep_at)))
+        sweep_at = rfc3339(opening.sweep_at)
+        actions.append(WalletItem.sweep_at.set(sweep_at))
+        condition &= WalletItem.sweep_at.does_not_exist() | (WalletItem.sweep_at >= sweep_at)
     else:
         # Planned on a sweep that comes early enough: hold it to that.
         condition &= WalletItem.sweep_at <= rfc3339(opening.hold.deadline_at)
@@ -206,6 +208,7 @@ class DynamoWallets:
         page = MovementItem.query(
             workspace_id,
             MovementItem.sk.startswith("movement#"),
+            consistent_read=True,
             scan_index_forward=False,
             limit=limit,
             page_size=limit,
@@ -231,7 +234,7 @@ class DynamoWallets:
 
     def postpone_sweep(self, wallet: Wallet, sweep_at: datetime | None) -> None:
         assert wallet.sweep_at is not None
-        unchanged = WalletItem.sweep_at == rfc3339(wallet.sweep_at)
+        unchanged = (WalletItem.sweep_at == rfc3339(wallet.sweep_at)) & (WalletItem.holds_open == wallet.holds_open)
         item = WalletItem(wallet.workspace_id, WALLET)
         try:
             if sweep_at is None:
@@ -239,7 +242,7 @@ class DynamoWallets:
             else:
                 item.update([WalletItem.sweep_at.set(rfc3339(sweep_at))], condition=unchanged)
         except UpdateError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
+            if error.cause_response_code not in MOVED:
                 raise
 
 

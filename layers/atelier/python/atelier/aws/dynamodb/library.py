@@ -5,12 +5,10 @@ pk wsp_…  sk ast_…     one asset; its id is derived from its generation, so 
 
 from __future__ import annotations
 
-from typing import Any
-
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PutError
 
-from atelier.aws.dynamodb import Item
+from atelier.aws.dynamodb import Item, newest_page
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.generations.model import Generation, Picture
@@ -18,7 +16,6 @@ from atelier.library.model import Asset
 from atelier.library.ports import AssetPage
 
 NAME_CHARACTERS = 80
-PAGES_MAX = 10
 
 
 class AssetItem(Item):
@@ -68,27 +65,20 @@ class DynamoAssets:
 
     def get(self, workspace_id: str, asset_id: str) -> Asset:
         try:
-            return _asset(AssetItem.get(workspace_id, asset_id))
+            return _asset(AssetItem.get(workspace_id, asset_id, consistent_read=True))
         except DoesNotExist as error:
             raise NotFound from error
 
     def list(self, workspace_id: str, asset_type: str | None, after_id: str | None, limit: int) -> AssetPage:
-        start: dict[str, Any] | None = {"pk": {"S": workspace_id}, "sk": {"S": after_id}} if after_id else None
-        found: list[Asset] = []
-        for _ in range(PAGES_MAX):
-            page = AssetItem.query(
-                workspace_id,
-                AssetItem.sk.startswith("ast_"),
-                filter_condition=AssetItem.type == asset_type if asset_type else None,
-                scan_index_forward=False,
-                limit=limit - len(found),
-                last_evaluated_key=start,
-            )
-            found.extend(_asset(item) for item in page)
-            start = page.last_evaluated_key
-            if start is None or len(found) >= limit:
-                break
-        return AssetPage(tuple(found), start["sk"]["S"] if start else None)
+        items, next_id = newest_page(
+            AssetItem,
+            workspace_id,
+            ("ast_", "ast_~"),
+            matching=AssetItem.type == asset_type if asset_type else None,
+            after=after_id,
+            limit=limit,
+        )
+        return AssetPage(tuple(map(_asset, items)), next_id)
 
 
 def _name(prompt: str, number: int) -> str:
