@@ -1,0 +1,36 @@
+"""What one generation costs, counted on the whole stack. Counts do not vary, so they are held, not only printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bench.generation_cost import Bill, bills
+from tests.bench.stack import running
+
+WRITE_UNITS_MAX = 16
+READ_UNITS_MAX = 8
+TRANSITIONS = 3
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Bill]]:
+    """Three generations of one workspace, one after the other."""
+    with running(Path(tmp_path_factory.mktemp("cost")) / "data") as stack:
+        yield bills(stack, generations=3)
+
+
+def test_a_generation_stays_within_its_request_units(measured: list[Bill]) -> None:
+    # The leanest of three: a schedule that ran meanwhile belongs to no generation.
+    assert min(bill.units.write for bill in measured) <= WRITE_UNITS_MAX
+    assert min(bill.units.read for bill in measured) <= READ_UNITS_MAX
+
+
+def test_a_generation_with_one_provider_takes_two_states(measured: list[Bill]) -> None:
+    assert {bill.transitions for bill in measured} == {TRANSITIONS}
+
+
+def test_bytes_are_stored_once_as_result_picture_and_thumbnail(measured: list[Bill]) -> None:
+    assert {bill.quantities["s3_put"] for bill in measured} == {3}
