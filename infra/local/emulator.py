@@ -15,6 +15,7 @@ from typing import Any
 
 START_SECONDS_MAX = 20.0
 STOP_SECONDS_MAX = 20.0
+PORTS_MAX = 3
 
 # The child ends itself in good order (state is written) when our end of its standard input closes, so it dies with us
 # even if we are killed; and a terminal's Ctrl-C, which goes to a whole group, reaches only us.
@@ -39,27 +40,37 @@ class Emulator:
 
     def __init__(self, folder: Path, *, enforce_policies: bool = True) -> None:
         self._folder = folder
+        self._state = folder / "state"
         self._enforce_policies = enforce_policies
         self._process: subprocess.Popen[bytes] | None = None
         self.endpoint = ""
 
     def start(self) -> None:
         """Starts it and waits until it answers; raises EmulatorError."""
-        state = self._folder / "state"
-        for folder in (state, self._folder / "s3"):
+        for folder in (self._state, self._folder / "s3"):
             folder.mkdir(parents=True, exist_ok=True)
-        port = _free_port()
-        _move_to_port(state, self._folder / "port", port)
-        _edit(state / "lambda.json", _rewind_streams)
-        _edit(state / "cloudwatch_logs.json", _forget_logs)
-        _edit(state / "cloudformation.json", _forget_deployments)
+        _edit(self._state / "lambda.json", _rewind_streams)
+        _edit(self._state / "cloudwatch_logs.json", _forget_logs)
+        _edit(self._state / "cloudformation.json", _forget_deployments)
+        for tries_left in reversed(range(PORTS_MAX)):
+            try:
+                self._start_on(_free_port())
+            except EmulatorError:
+                # Between our finding a port free and its being used, another program may take it.
+                if "already in use" not in self._log() or not tries_left:
+                    raise
+            else:
+                return
+
+    def _start_on(self, port: int) -> None:
+        _move_to_port(self._state, self._folder / "port", port)
         log = (self._folder / "emulator.log").open("wb")
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CHILD],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=self._environment(port, state),
+            env=self._environment(port),
             start_new_session=True,
         )
         log.close()
@@ -93,13 +104,13 @@ class Emulator:
             raise EmulatorError("the embedded AWS is not running")
         return self._process.pid
 
-    def _environment(self, port: int, state: Path) -> dict[str, str]:
+    def _environment(self, port: int) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "ATELIER_"))}
         return inherited | {
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
             "PERSIST_STATE": "1",
-            "STATE_DIR": str(state),
+            "STATE_DIR": str(self._state),
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self._folder / "s3"),
             "AUTH": "true" if self._enforce_policies else "false",
@@ -127,8 +138,11 @@ class Emulator:
         raise EmulatorError(f"the embedded AWS did not answer within {START_SECONDS_MAX:.0f} s")
 
     def _last_words(self) -> str:
-        lines = (self._folder / "emulator.log").read_text("utf-8", "replace").strip().splitlines()
+        lines = self._log().strip().splitlines()
         return lines[-1].strip() if lines else "it said nothing"
+
+    def _log(self) -> str:
+        return (self._folder / "emulator.log").read_text("utf-8", "replace")
 
 
 def _free_port() -> int:

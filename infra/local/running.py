@@ -15,6 +15,7 @@ from infra.local.deploy import Aws
 from infra.local.stack import HANDLES
 
 ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS_MAX = 180.0
 STOP_SECONDS_MAX = 30.0
 
 
@@ -58,9 +59,10 @@ class RunningStack:
         )
         ready = threading.Event()
         threading.Thread(target=self._listen, args=(self._process, ready), daemon=True).start()
-        ready.wait()
+        if not ready.wait(START_SECONDS_MAX):
+            self._process.kill()
         if not any("ready at" in line for line in self.lines):
-            self._process.wait()
+            self._process.wait(STOP_SECONDS_MAX)
             raise NotReady("\n".join(self.lines))
         self._handles = json.loads((self.data / HANDLES).read_text("utf-8"))
         return self
