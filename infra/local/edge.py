@@ -48,7 +48,13 @@ _HOP_BY_HOP = frozenset(
     }
 )
 # The viewer's word for what only the edge knows, and what the client library writes itself.
-_NOT_FORWARDED = _HOP_BY_HOP | {"host", "content-length", "x-forwarded-for", "atelier-viewer-address"}
+_NOT_FORWARDED = _HOP_BY_HOP | {
+    "host",
+    "content-length",
+    "x-forwarded-for",
+    "atelier-viewer-address",
+    "atelier-edge-key",
+}
 _MEDIA_REQUEST_HEADERS = ("range", "if-range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since")
 _MEDIA_ANSWER_HEADERS = ("content-type", "content-length", "content-range", "accept-ranges", "etag", "last-modified")
 
@@ -59,12 +65,14 @@ class PortInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """Where requests go. `public_url`: what viewers are told; signed URLs begin with it. No trailing slashes."""
+    """Where requests go. `public_url`: what viewers are told; signed URLs begin with it. No trailing slashes.
+    `edge_key`: shown to the API with each request."""
 
     public_url: str
     api_url: str
     bucket_url: str
     media_keys: Mapping[str, str]
+    edge_key: str = ""
 
 
 class Edge:
@@ -151,6 +159,7 @@ class Edge:
         headers.setdefault("authorization", "none")
         viewer = request.remote or "127.0.0.1"
         headers["atelier-viewer-address"] = headers["x-forwarded-for"] = viewer
+        headers["atelier-edge-key"] = origins.edge_key
         async with (
             self._waiting_places if "wait" in headers.get("prefer", "") else self._places,
             self._client.request(

@@ -14,6 +14,8 @@ from infra.local.edge import Origins
 from infra.local.emulator import Emulator
 
 HANDLES = "stack.json"
+EDGE_SECRET = "DataEdgeSecret"
+EDGE_SECRET = "DataEdgeSecret"
 REPLICATE_SECRET = "DataReplicateSecret"
 
 
@@ -86,7 +88,12 @@ class Stack:
             api_url=f"{self.emulator.endpoint}/_aws/execute-api/{outputs['ApiId']}/$default",
             bucket_url=f"{self.emulator.endpoint}/{outputs['MediaBucket']}",
             media_keys={outputs["MediaKeyPairId"]: outputs["MediaPublicKeyPem"]},
+            edge_key=self._edge_key(deployed),
         )
+
+    def _edge_key(self, deployed: Deployed) -> str:
+        secret = self._aws.client("secretsmanager").get_secret_value(SecretId=deployed.resources[EDGE_SECRET])
+        return str(json.loads(secret["SecretString"])["key"])
 
     def stop(self) -> None:
         """Stops the emulator, which writes its state, and lets go of the data folder."""

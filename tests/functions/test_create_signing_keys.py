@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import uuid
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from atelier.settings import SigningSecrets
 from tests.invoke import event, function
 
-NAMES = ("identity", "media", "attempts")
+NAMES = ("identity", "media", "attempts", "edge")
 
 
 @dataclass
@@ -52,7 +53,7 @@ def cloudformation() -> Iterator[CloudFormation]:
 
 @pytest.fixture
 def secrets(aws: botocore.session.Session, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The three secrets as the template makes them, empty; the client to read them with."""
+    """The secrets as the template makes them, empty; the client to read them with."""
     manager = aws.create_client("secretsmanager")
     for name in NAMES:
         secret = f"{name}-{uuid.uuid4().hex}"
@@ -80,7 +81,10 @@ def test_the_first_deployment_fills_the_secrets_and_tells_only_what_is_public(
     filled = contents(secrets)
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "signing-keys")
     assert answer["LogicalResourceId"] == "SigningKeys"
-    assert answer["Data"] == {"MediaPublicKeyPem": filled["media"]["public_key_pem"]}
+    assert answer["Data"] == {
+        "MediaPublicKeyPem": filled["media"]["public_key_pem"],
+        "EdgeKeyDigest": hashlib.sha256(filled["edge"]["key"].encode()).hexdigest(),
+    }
     assert load_pem_public_key(answer["Data"]["MediaPublicKeyPem"].encode()).key_size == 2048  # type: ignore[union-attr]
     [key] = filled["identity"]["keys"]
     assert (key["kty"], key["crv"], key["alg"]) == ("EC", "P-256", "ES256")

@@ -111,6 +111,13 @@ class SigningSecrets(Settings):
     identity: str = Field(alias="ATELIER_SECRET_IDENTITY")
     media: str = Field(alias="ATELIER_SECRET_MEDIA")
     attempts: str = Field(alias="ATELIER_SECRET_ATTEMPTS")
+    edge: str = Field(alias="ATELIER_SECRET_EDGE")
+
+
+class EdgeKey(Settings):
+    """The SHA-256 digest, in hex, of the key that only the edge has; empty = whoever calls is the edge (tests)."""
+
+    digest: str = Field(alias="ATELIER_EDGE_KEY_DIGEST", default="")
 
 
 class RateLimits(Settings):

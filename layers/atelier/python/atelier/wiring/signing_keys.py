@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from atelier.aws.cloudformation import answer
 from atelier.aws.signing_keys import fill_if_empty, new_hmac_key, new_url_keys
 from atelier.identity.signing import new_key_set
@@ -11,9 +13,11 @@ __all__ = ["answer", "create"]
 
 
 def create() -> dict[str, str]:
-    """Fill the signing secrets that are empty; what the template may know: {"MediaPublicKeyPem": …}."""
+    """Fill the secrets that are empty; what the template may know: {"MediaPublicKeyPem": …, "EdgeKeyDigest": …}."""
     names = SigningSecrets.read()
     fill_if_empty(names.identity, new_key_set)
     fill_if_empty(names.attempts, new_hmac_key)
     media = fill_if_empty(names.media, new_url_keys)
-    return {"MediaPublicKeyPem": str(media["public_key_pem"])}
+    edge = fill_if_empty(names.edge, new_hmac_key)
+    digest = hashlib.sha256(str(edge["key"]).encode()).hexdigest()
+    return {"MediaPublicKeyPem": str(media["public_key_pem"]), "EdgeKeyDigest": digest}
