@@ -28,11 +28,11 @@ define create_environment
 	@test -x $(1)/bin/uv || $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/locks/bootstrap.txt || echo "uv cannot be used here: pip takes its place"
 endef
 
-# $(call install,environment,lock,uv's verb)
+# $(call install,environment,lock,uv's verb,and its name for a lock)
 define install
 	@echo "$(1): installing what $(2) pins"
 	@if $(1)/bin/uv --version >/dev/null 2>&1; \
-		then $(1)/bin/uv pip $(3) --quiet --python $(1)/bin/python --require-hashes $(2); \
+		then $(1)/bin/uv pip $(3) --quiet --python $(1)/bin/python --require-hashes $(4) $(2); \
 		else $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2); fi
 endef
 
@@ -41,7 +41,7 @@ endef
 
 $(run_ready):
 	$(call create_environment,.venv)
-	$(call install,.venv,.ci/locks/run.txt,install -r)
+	$(call install,.venv,.ci/locks/run.txt,install,--requirement)
 	@rm -f .venv/.run-* .venv/.test-*; touch $@
 
 $(test_ready):
