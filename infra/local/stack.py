@@ -15,7 +15,6 @@ from infra.local.emulator import Emulator
 
 HANDLES = "stack.json"
 EDGE_SECRET = "DataEdgeSecret"
-EDGE_SECRET = "DataEdgeSecret"
 REPLICATE_SECRET = "DataReplicateSecret"
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.http import Answer, Api, Nothing, Request
-from atelier.wiring import status
+from atelier.wiring import admission, status
 
-api = Api("status")
+api = Api("status", limiter=admission.limiter)
 handler = api.handler
 
 

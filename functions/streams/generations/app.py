@@ -13,10 +13,11 @@ def handler(event: dict[str, Any], _context: object) -> None:
     """A DynamoDB stream batch with old and new images. A failure repeats the batch; every step is safe to repeat."""
     for record in event["Records"]:
         keys = record["dynamodb"]["Keys"]
-        if not keys["sk"]["S"].startswith("gen_"):
+        workspace_id, generation_id = keys["pk"]["S"], keys["sk"]["S"]
+        if not generation_id.startswith("gen_"):
             continue
         new, old = record["dynamodb"].get("NewImage"), record["dynamodb"].get("OldImage")
         if new is None:
             continue
-        outbox.relay(keys["pk"]["S"], keys["sk"]["S"], new, old)
-        logger.info("relayed", generation_id=keys["sk"]["S"], status=new["status"]["S"])
+        outbox.relay(workspace_id, generation_id, new, old)
+        logger.info("relayed", workspace_id=workspace_id, generation_id=generation_id, status=new["status"]["S"])

@@ -16,9 +16,10 @@ def handler(event: dict[str, Any], _context: object) -> None:
         if record["eventName"] != "INSERT":
             continue
         address = json.loads(record["dynamodb"]["NewImage"]["address"]["S"])
+        ids = {name: address[name] for name in ("workspace_id", "generation_id", "attempt_id")}
         try:
-            wake(address["workspace_id"], address["generation_id"], address["attempt_id"], to=workflow.attempting())
+            wake(**ids, to=workflow.attempting())
         except Exception:
             # One webhook must not hold up the others: it is kept, and the attempt's poll is the second path.
-            logger.exception("not woken", generation_id=address["generation_id"])
-        logger.info("woken", generation_id=address["generation_id"])
+            logger.exception("not woken", **ids)
+        logger.info("woken", **ids)

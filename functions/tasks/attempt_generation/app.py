@@ -27,4 +27,4 @@ def handler(event: dict[str, Any], _context: object) -> None:
             logger.exception("attempt failed", generation_id=generation_id, visit=visit)
             if visit + 1 == VISITS_MAX:
                 raise
-    logger.info("attempt", generation_id=generation_id)
+    logger.info("attempt", workspace_id=event["workspace_id"], generation_id=generation_id)

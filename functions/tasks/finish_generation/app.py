@@ -17,7 +17,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, str]:
     generation = finish(
         event["workspace_id"], event["generation_id"], outcome, to=workflow.finishing(), now=system_clock()
     )
-    logger.info("finished", generation_id=generation.id, status=generation.status.value)
+    ids = {"workspace_id": generation.workspace_id, "generation_id": generation.id}
+    logger.info("finished", **ids, status=generation.status.value)
     model = generation.attempt.model if generation.attempt else "none"
     count("GenerationFinished", status=generation.status.value, model=model)
     if generation.completed_at:
