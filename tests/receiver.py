@@ -41,7 +41,8 @@ def receiving() -> Iterator[Receiver]:
             self.send_header("content-length", "0")
             self.end_headers()
 
-        do_PUT = do_POST
+        def do_PUT(self) -> None:
+            self.do_POST()
 
         def log_message(self, format: str, *args: object) -> None:
             """Nothing: the posts are kept."""

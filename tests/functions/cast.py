@@ -11,7 +11,8 @@ from atelier.generations.model import Attempt, AttemptStatus, Generation, Kind, 
 from atelier.generations.ports import Callback
 from atelier.generations.submit import Submission, submit
 from atelier.identity.model import Credentials, Device, new_user, open_session
-from atelier.wiring import generations, identity, ledger
+from atelier.providers._contract import Accepted
+from atelier.wiring import generations, identity, ledger, workflow
 from atelier.wiring.prices import prices
 
 USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
@@ -72,6 +73,17 @@ def attempted(generation: Generation, task_token: str | None = None, reference: 
         callback = Callback(ATTEMPT, task_token, reference)
         generations.store().save_callback(WORKSPACE, generation.id, callback)
     return running
+
+
+def under_way(task_token: str) -> str:
+    """The same as a prediction that Replicate (or its stand-in) runs now; its reference."""
+    generation = attempted(ask(model="replicate/sdxl"))
+    assert generation.attempt is not None
+    attempting = workflow.attempting()
+    answer = attempting.providers["replicate"].submit(attempting.job(generation, generation.attempt))
+    assert isinstance(answer, Accepted), answer
+    generations.store().save_callback(WORKSPACE, GENERATION, Callback(ATTEMPT, task_token, answer.reference))
+    return answer.reference
 
 
 def current() -> Generation:

@@ -67,10 +67,14 @@ class Task:
 
         return json.loads(until(ended)["output"])
 
-    @property
-    def waits(self) -> bool:
-        """Whether nobody has answered yet."""
-        return client("stepfunctions").describe_execution(executionArn=self.execution)["status"] == "RUNNING"
+    def unanswered(self) -> bool:
+        """Whether nobody has answered; it is answered with that."""
+        states = client("stepfunctions")
+        try:
+            states.send_task_success(taskToken=self.token, output='"nobody else"')
+        except states.exceptions.TaskDoesNotExist:
+            return False
+        return bool(self.answer == "nobody else")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,7 @@ def cloud(
     contents = {
         "MEDIA": url_keys,
         "ATTEMPTS": {"key": ATTEMPTS_KEY},
+        "EDGE": {"key": "the key of the edge"},
         "REPLICATE": {"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET},
     }
     for secret, value in contents.items():
@@ -175,8 +180,9 @@ def cloud(
 
 @pytest.fixture
 def replicate(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplicateStandIn]:
-    """The stand-in, in the place of Replicate."""
+    """The stand-in, in the place of Replicate. Its webhooks are lost: nobody serves the public URL."""
     with ReplicateStandIn(run_seconds=0.02) as running:
+        running.behave("webhook:lost", creations=100)
         monkeypatch.setenv("ATELIER_REPLICATE_URL", running.url)
         forget_wiring(clients=False)
         yield running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from types import ModuleType
 
@@ -34,6 +35,14 @@ def test_asking_stores_a_queued_generation_with_its_hold(app: ModuleType, cloud:
     assert movements() == ["hold", "grant"]
     wallet = ledger.wallets().wallet(WORKSPACE)
     assert (wallet.available, wallet.held) == (DAILY - view["credits_held"], view["credits_held"])
+
+
+def test_the_line_about_a_request_tells_whose_it_was_and_what_it_made(
+    app: ModuleType, cloud: Cloud, log: io.StringIO
+) -> None:
+    made = data(answered(app, example("api/generations/generate")))["generation"]["id"]
+    line = json.loads(log.getvalue().splitlines()[-1])
+    assert (line["user_id"], line["workspace_id"], line["made"]) == (USER, WORKSPACE, made)
 
 
 def test_the_same_key_is_answered_with_the_same_generation(app: ModuleType, cloud: Cloud) -> None:

@@ -13,15 +13,15 @@ from atelier.wiring import workflow
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, str]:
     """event: {workspace_id, generation_id, result}; returns {outcome}, its final status."""
-    outcome = Outcome.from_data(event["result"])
+    workspace_id, generation_id, outcome = event["workspace_id"], event["generation_id"], event["result"]
     generation = finish(
-        event["workspace_id"], event["generation_id"], outcome, to=workflow.finishing(), now=system_clock()
+        workspace_id, generation_id, Outcome.from_data(outcome), to=workflow.finishing(), now=system_clock()
     )
-    ids = {"workspace_id": generation.workspace_id, "generation_id": generation.id}
-    logger.info("finished", **ids, status=generation.status.value)
+    status = generation.status.value
+    logger.info("finished", workspace_id=workspace_id, generation_id=generation_id, status=status)
     model = generation.attempt.model if generation.attempt else "none"
-    count("GenerationFinished", status=generation.status.value, model=model)
+    count("GenerationFinished", status=status, model=model)
     if generation.completed_at:
         elapsed = generation.completed_at - generation.created_at
         duration("GenerationDuration", round(elapsed.total_seconds() * 1000), model=model)
-    return {"outcome": generation.status.value}
+    return {"outcome": status}

@@ -214,9 +214,16 @@ class Api:
         started = time.perf_counter()
         asked = event.get("requestContext", {})
         request_id, http = str(asked.get("requestId", "")), asked.get("http", {})
+        ids: dict[str, Any] = {}
         try:
             route, path = self._find(http["method"], http["path"])
-            response = _render(route.handler(self._parse(route, event, path, request_id)), raw=route.raw)
+            ids = {name: value for name, value in path.items() if is_id(value, value[:3])}
+            request = self._parse(route, event, path, request_id)
+            if route.permission:
+                ids |= {"user_id": request.caller.user_id, "workspace_id": request.caller.workspace_id}
+            response = _render(route.handler(request), raw=route.raw)
+            if "Location" in response["headers"]:
+                ids["made"] = response["headers"]["Location"].rpartition("/")[2]
         except Exception as error:
             response = _failure(error, request_id)
         response["headers"]["x-request-id"] = request_id
@@ -226,6 +233,7 @@ class Api:
             method=http.get("method"),
             route=event.get("routeKey"),
             status=response["statusCode"],
+            **ids,
             duration_ms=round((time.perf_counter() - started) * 1000),
         )
         return response

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class Settings(BaseModel):
     """Base: fields take their value from the environment variable named as alias."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # A missing variable is reported without the others' values: the environment holds the role's credentials.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     @classmethod
     @cache

@@ -1,0 +1,61 @@
+"""The example events themselves: every function has some, and its handler takes each of them as it is."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from atelier.generations.model import Picture
+from atelier.wiring import library
+from tests.functions.cast import ASSET, GENERATION, ask
+from tests.functions.conftest import Cloud
+from tests.invoke import ROOT, example, function
+from tests.receiver import receiving
+
+FUNCTIONS = sorted(str(path.parent.relative_to(ROOT / "functions")) for path in (ROOT / "functions").rglob("app.py"))
+EXAMPLES = {
+    str(path.relative_to(ROOT / "events").with_suffix("")): folder
+    for folder in FUNCTIONS
+    for path in sorted((ROOT / "events" / folder).glob("*.json"))
+}
+# What an example is answered with that is no success: nobody has logged in, and a recorded signature is old.
+REFUSED = {
+    "api/auth/login": 401,
+    "api/auth/refresh": 401,
+    "api/status/unknown_route": 404,
+    "webhooks/providers/replicate": 400,
+}
+
+
+@pytest.mark.parametrize("folder", FUNCTIONS)
+def test_every_function_has_an_example_of_its_event(folder: str) -> None:
+    assert folder in EXAMPLES.values(), f"events/{folder}/ holds no example"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_handler_takes_its_example_as_it_is_and_logs_what_it_did(name: str, cloud: Cloud, log: io.StringIO) -> None:
+    library.assets().record(ask(), Picture(ASSET, "0" * 64, "png", 512, 512, 1), 0)
+    request = example(name)
+    with receiving() as receiver:
+        if "ResponseURL" in request:
+            request["ResponseURL"] = receiver.url
+        answer: Any = function(EXAMPLES[name]).handler(request, None)
+    if "requestContext" in request and "statusCode" in answer:
+        expected = [REFUSED[name]] if name in REFUSED else range(200, 300)
+        assert answer["statusCode"] in expected, answer["body"]
+    assert answer is None or not answer.get("batchItemFailures")
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert {line["level"] for line in lines} <= {"INFO", "WARNING"}
+    assert lines[-1].keys() >= ids_of(request), lines[-1]
+
+
+def ids_of(request: dict[str, Any]) -> set[str]:
+    """The ids by which the work on an event is found in the log."""
+    text = json.dumps(request)
+    if "requestContext" in request:
+        asked_by = {"user_id", "workspace_id"} if '"expires_at"' in text else set[str]()
+        return {"request_id"} | asked_by | ({"generation_id"} if f"/{GENERATION}" in text else set())
+    return {"workspace_id", "generation_id"} if GENERATION in text else set()

@@ -1,0 +1,195 @@
+"""functions/schedules/*, fed with the scheduler's event. What is due was written with dates of the past."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import astuple
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from atelier.aws.clients import client
+from atelier.aws.dynamodb import transaction
+from atelier.aws.dynamodb.ledger import WalletItem, put_new_wallet
+from atelier.clock import next_midnight, system_clock
+from atelier.generations.model import Generation, Kind, Recipe, Status
+from atelier.http import Caller
+from atelier.ids import new_id
+from atelier.ledger.model import Movement, new_wallet
+from atelier.wiring import generations, ledger
+from infra.local.templates import read
+from tests.adapters.world import at_once
+from tests.functions.cast import PROMPT, USER
+from tests.functions.conftest import Cloud
+from tests.invoke import ROOT, example, function
+
+DAILY = 50
+DAY = timedelta(days=1)
+RUNS_AT_ONCE = 3
+
+
+class Context:
+    """Lambda's context, as far as a schedule asks it."""
+
+    def __init__(self, milliseconds_left: int) -> None:
+        self._milliseconds_left = milliseconds_left
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self._milliseconds_left
+
+
+IN_TIME, OUT_OF_TIME = Context(50_000), Context(9_000)
+
+
+@pytest.fixture
+def reset(cloud: Cloud) -> ModuleType:
+    return function("schedules/reset_daily_credits")
+
+
+@pytest.fixture
+def reconcile(cloud: Cloud) -> ModuleType:
+    return function("schedules/reconcile_generations")
+
+
+def run(app: ModuleType, context: Context = IN_TIME) -> dict[str, int]:
+    folder = Path(str(app.__file__)).parent.name
+    done: dict[str, int] = app.handler(example(f"schedules/{folder}/due"), context)
+    return done
+
+
+def workspace(opened_at: datetime, *, tier: str = "free") -> str:
+    """A workspace whose wallet was opened at some time and has not been looked at since."""
+    workspace_id = new_id("wsp", opened_at)
+    with transaction() as write:
+        put_new_wallet(write, new_wallet(workspace_id, tier, opened_at))
+    return workspace_id
+
+
+def statement(workspace_id: str) -> tuple[Movement, ...]:
+    return ledger.wallets().movements(workspace_id, None, 100).movements
+
+
+def kinds(workspace_id: str) -> Counter[str]:
+    assert sum(entry.amount for movement in statement(workspace_id) for entry in movement.entries) == 0
+    return Counter(movement.kind for movement in statement(workspace_id))
+
+
+def first_in_line(workspace_id: str) -> None:
+    """Have a wallet looked at before all others."""
+    WalletItem(workspace_id, "wallet").update([WalletItem.shard.set("0")])
+
+
+def everything(cloud: Cloud) -> str:
+    """All that is stored, as text."""
+    return json.dumps([cloud.items(table) for table in astuple(cloud.tables)], default=str, sort_keys=True)
+
+
+# ---- daily credits ---------------------------------------------------------------------------------------------------
+
+
+def test_every_wallet_that_is_due_gets_one_grant_though_three_run_at_once(reset: ModuleType, cloud: Cloud) -> None:
+    now = system_clock()
+    unused = [workspace(now - 3 * DAY) for _ in range(3)]
+    used = [workspace(now - 3 * DAY) for _ in range(3)]
+    for workspace_id in used:
+        ledger.refreshed(workspace_id, now - DAY)
+    results = at_once(RUNS_AT_ONCE, lambda _: run(reset))
+    assert all(isinstance(result, dict) for result in results), results
+    for workspace_id in (*unused, *used):
+        wallet = ledger.wallets().wallet(workspace_id)
+        assert [(grant.id, grant.remaining) for grant in wallet.grants] == [(f"daily#{now.date()}", DAILY)]
+        assert (wallet.available, wallet.reset_at) == (DAILY, next_midnight(now))
+    assert all(kinds(workspace_id) == {"grant": 1} for workspace_id in unused)
+    assert all(kinds(workspace_id) == {"grant": 2, "expire": 1} for workspace_id in used)
+
+
+def test_a_wallet_that_is_not_due_is_left_alone(reset: ModuleType, cloud: Cloud) -> None:
+    workspace(system_clock())
+    assert run(reset)["wallets"] == 2  # the cast has one too
+    before = everything(cloud)
+    assert run(reset) == {"wallets": 0}
+    assert everything(cloud) == before
+
+
+def test_a_wallet_that_cannot_be_reset_keeps_none_of_the_others_waiting(reset: ModuleType, cloud: Cloud) -> None:
+    past = system_clock() - DAY
+    broken, sound = workspace(past, tier="nobody's"), workspace(past)
+    first_in_line(broken)
+    run(reset)
+    assert kinds(sound) == {"grant": 1}
+    assert kinds(broken) == {}
+
+
+def test_what_is_left_when_time_runs_out_is_taken_by_the_next_run(reset: ModuleType, cloud: Cloud) -> None:
+    late = workspace(system_clock() - DAY)
+    assert run(reset, OUT_OF_TIME) == {"wallets": 0}
+    assert kinds(late) == {}
+    run(reset)
+    assert kinds(late) == {"grant": 1}
+
+
+# ---- overdue generations ---------------------------------------------------------------------------------------------
+
+
+def submitted(workspace_id: str, at: datetime) -> Generation:
+    recipe = Recipe(Kind.IMAGE, PROMPT, "local/canvas", None, {"width": 512, "height": 512})
+    return generations.submit(Caller(USER, workspace_id, "owner"), recipe, None, at).generation
+
+
+def status(generation: Generation) -> Status:
+    return generations.store().get(generation.workspace_id, generation.id).status
+
+
+def test_what_is_overdue_is_ended_once_with_its_credits_though_three_run_at_once(
+    reconcile: ModuleType, cloud: Cloud
+) -> None:
+    now = system_clock()
+    dead = [submitted(workspace(now - 3 * DAY), now - timedelta(hours=1)) for _ in range(3)]
+    results = at_once(RUNS_AT_ONCE, lambda _: run(reconcile))
+    assert all(isinstance(result, dict) for result in results), results
+    for generation in dead:
+        assert status(generation) is Status.EXPIRED
+        assert kinds(generation.workspace_id)["expired"] == 1
+        wallet = ledger.wallets().wallet(generation.workspace_id)
+        assert (wallet.held, wallet.holds_open, wallet.sweep_at) == (0, 0, None)
+
+
+def test_what_still_has_time_is_looked_at_when_it_is_due(reconcile: ModuleType, cloud: Cloud) -> None:
+    now = system_clock()
+    workspace_id = workspace(now - 3 * DAY)
+    dead, alive = submitted(workspace_id, now - timedelta(hours=1)), submitted(workspace_id, now)
+    assert run(reconcile) == {"expired": 1}
+    assert (status(dead), status(alive)) == (Status.EXPIRED, Status.QUEUED)
+    assert ledger.wallets().wallet(workspace_id).sweep_at == alive.deadline_at
+    before = everything(cloud)
+    assert run(reconcile) == {"expired": 0}
+    assert everything(cloud) == before
+
+
+def test_a_wallet_that_cannot_be_swept_keeps_none_of_the_others_waiting(reconcile: ModuleType, cloud: Cloud) -> None:
+    now = system_clock()
+    broken, sound = (submitted(workspace(now - 3 * DAY), now - timedelta(hours=1)) for _ in range(2))
+    first_in_line(broken.workspace_id)
+    hold = {"pk": {"S": broken.workspace_id}, "sk": {"S": f"movement#{broken.id[4:]}#hold#{broken.id}"}}
+    assert client("dynamodb").delete_item(TableName=cloud.tables.ledger, Key=hold, ReturnValues="ALL_OLD")["Attributes"]
+    assert run(reconcile) == {"expired": 1}
+    assert (status(broken), status(sound)) == (Status.QUEUED, Status.EXPIRED)
+
+
+def test_the_alarm_watches_the_metric_that_is_written(
+    reconcile: ModuleType, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = system_clock()
+    submitted(workspace(now - 3 * DAY), now - timedelta(hours=1))
+    run(reconcile)
+    (written,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    (metric,) = written["_aws"]["CloudWatchMetrics"]
+    alarm: dict[str, Any] = read(ROOT / "infra/observability.yaml")["Resources"]["StuckGenerationsAlarm"]["Properties"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (metric["Namespace"], metric["Metrics"][0]["Name"])
+    assert written[alarm["MetricName"]] == [1]
+    assert [sorted(d["Name"] for d in alarm["Dimensions"])] == metric["Dimensions"]
+    assert all(written[dimension["Name"]] == dimension["Value"] for dimension in alarm["Dimensions"])
