@@ -88,7 +88,9 @@ def test_no_other_change_sets_anything_in_motion(outbox: ModuleType, cloud: Clou
     callback = copy.deepcopy(changed) | {"eventName": "INSERT"}
     callback["dynamodb"]["Keys"]["sk"]["S"] = f"callback#{GENERATION}#{ATTEMPT}"
     del callback["dynamodb"]["OldImage"]
-    outbox.handler({"Records": [again, removed, callback]}, None)
+    (ended,) = example("streams/generations/succeeded")["Records"]
+    ended["dynamodb"]["OldImage"] = ended["dynamodb"]["NewImage"]
+    outbox.handler({"Records": [again, removed, callback, ended]}, None)
     assert executions(cloud) == []
     assert cloud.messages(cloud.attempts) == []
     assert cloud.messages(cloud.told) == []
