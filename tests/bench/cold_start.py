@@ -76,7 +76,11 @@ def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path,
         environment = configuration["Environment"]["Variables"] | reachable(running)
         request = written(folder / f"{name}.json", event(method, path, body, claims))
         found.append((name, ROOT / "functions/api" / function, request, environment))
-    table = {"TYPICAL_TABLE": running.child.table("ledger"), **reachable(running)}
+    table = {
+        "TYPICAL_TABLE": running.child.table("ledger"),
+        "TYPICAL_SECRET": running.child.resource("DataIdentitySecret"),
+        **reachable(running),
+    }
     for name, (method, path, body) in {
         "typical": ("GET", "/api/credits", None),
         LOG_IN: ("POST", LOG_IN_PATH, account),

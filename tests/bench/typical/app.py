@@ -3,6 +3,7 @@
 Powertools' Logger, Metrics and Tracer, its validating resolver, and a boto3 client made at import.
 """
 
+import json
 import os
 
 import boto3
@@ -51,12 +52,21 @@ class LogIn(BaseModel):
 
 @app.post("/api/auth/login")
 @tracer.capture_method
-def log_in(asked: LogIn) -> dict[str, bool]:
-    # Imported here, so that only a log-in pays for it; the parameters are the product's.
+def log_in(asked: LogIn) -> dict[str, str]:
+    """What a log-in comes to anywhere: read the user, hash the password, keep a session, sign a token with a key from a
+    secret. The hash has the product's parameters."""
+    # Imported here, so that only a log-in pays for them.
     from argon2 import PasswordHasher
+    from joserfc import jwt
+    from joserfc.jwk import ECKey
 
-    dynamodb.get_item(TableName=os.environ["TYPICAL_TABLE"], Key={"pk": {"S": asked.email}, "sk": {"S": "user"}})
-    return {"hashed": bool(PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(asked.password))}
+    table = os.environ["TYPICAL_TABLE"]
+    dynamodb.get_item(TableName=table, Key={"pk": {"S": asked.email}, "sk": {"S": "user"}})
+    PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(asked.password)
+    dynamodb.put_item(TableName=table, Item={"pk": {"S": "typical"}, "sk": {"S": "session"}})
+    secret = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["TYPICAL_SECRET"])
+    key = ECKey.import_key(json.loads(secret["SecretString"])["keys"][0])
+    return {"token": jwt.encode({"alg": "ES256"}, {"sub": asked.email}, key)}
 
 
 @metrics.log_metrics(capture_cold_start_metric=True)
