@@ -431,6 +431,8 @@ def test_a_result_that_nobody_waits_for_any_more_starts_an_execution_that_does(r
     assert current is not None
     remote.execution.listening, remote.replicate.progress = False, DONE
     poll(*remote.execution.polls[0], to=remote.attempting)
+    assert remote.execution.started == [], "whoever was faster has a minute to make the end"
+    poll(*remote.execution.polls[-1], to=remote.attempting)
     assert remote.execution.started == [f"{generation.id}-{current.id}"]
     remote.execution.listening = True
     remote.attempt(generation)
@@ -486,10 +488,32 @@ def test_an_end_that_meets_only_conflicts_says_so_and_settles_when_it_is_repeate
 
 
 def test_a_submission_that_meets_only_conflicts_is_unavailable_and_writes_nothing(world: World) -> None:
-    world.wallets.wallet(world.workspace_id)
+    world.submit()
+    before = (world.wallets.wallet(world.workspace_id), world.movements())
+    with answering("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
+        world.submit(prompt="another")
+    assert (world.wallets.wallet(world.workspace_id), world.movements()) == before
+
+
+def test_a_first_look_that_meets_only_conflicts_is_unavailable_and_grants_nothing(world: World) -> None:
     with answering("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
         world.submit()
     assert world.movements() == []
+
+
+def test_a_cancellation_never_closes_an_attempt_that_may_be_out_without_asking_its_provider(remote: World) -> None:
+    """The function died after the provider had accepted; the caller cancelled; the state machine comes again."""
+    generation = remote.submit().generation
+    remote.replicate.answers = [Unknown("died here")]
+    remote.attempt(generation)
+    cancel(remote.workspace_id, generation.id, to=remote.finishing, now=remote.now)
+    remote.attempt(generation)
+    assert remote.execution.results == []
+    remote.replicate.found, remote.replicate.progress = "r1", DONE
+    poll(*remote.execution.polls[-1], to=remote.attempting)
+    assert remote.replicate.cancelled == ["r1"]
+    assert remote.finish(generation).status is Status.CANCELLED
+    remote.assert_sound()
 
 
 def test_a_single_write_that_meets_a_transaction_is_tried_again_by_its_caller(world: World) -> None:

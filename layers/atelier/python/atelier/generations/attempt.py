@@ -41,6 +41,10 @@ from atelier.providers._contract import (
 
 # Percent; a smaller step is not worth a write.
 PROGRESS_STEP = 10
+# A number of polls that no attempt reaches by asking: it marks a poll about a result that nobody had waited for.
+UNHEARD = 1000
+# Within this time whoever was faster has made the end.
+FINISH_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +96,20 @@ def attempt(
     generation = seen
     if lost and seen.attempt and seen.attempt.id == lost.attempt_id:
         generation = seen.attempt_ended(AttemptStatus.FAILED, to.clock(), lost.error_class)
-    if not generation.is_open or generation.cancel_requested_at is not None:
+    if not generation.is_open:
         to.workflow.succeed(task_token, Outcome("cancelled").as_data())
         return
     current = generation.attempt
     if current is not None and current.ended_at is None:
-        provider = to.providers[current.provider]
-        if not provider.resend_safe:
+        provider = to.providers.get(current.provider)
+        if provider is None or not provider.resend_safe:
+            # It may be out: it is waited for, and a cancellation that is asked for reaches it by the first poll.
             _await(generation, current, task_token, None, to)
             return
-    else:
+    if generation.cancel_requested_at is not None:
+        to.workflow.succeed(task_token, Outcome("cancelled").as_data())
+        return
+    if current is None or current.ended_at is not None:
         model = generation.next_candidate
         if model is None:
             to.workflow.succeed(task_token, Outcome("unknown").as_data())
@@ -132,14 +140,21 @@ def attempt(
 
 
 def conclude(
-    generation: Generation, current: Attempt, task_token: str, end: Done | Failed | Cancelled, to: Attempting
+    generation: Generation,
+    current: Attempt,
+    task_token: str,
+    end: Done | Failed | Cancelled,
+    to: Attempting,
+    *,
+    polls: int = 0,
 ) -> None:
     """Answer the waiting task with how the attempt ended, or send it on to the next candidate. Safe to repeat."""
     go_on = generation.next_candidate is not None and generation.cancel_requested_at is None
     if isinstance(end, Failed) and end.error_class not in FINAL_CLASSES and go_on:
         # The next visit records the failure together with its own attempt: nothing is written in between, so there is
         # no state in which the attempt has ended and nobody was told.
-        _answered(to.workflow.try_next(task_token, current.id, end.error_class), generation, current, to)
+        heard = to.workflow.try_next(task_token, current.id, end.error_class)
+        _answered(heard, generation, current, polls, to)
         return
     outputs: tuple[StoredOutput, ...] = ()
     if isinstance(end, Done):
@@ -149,14 +164,20 @@ def conclude(
             else StoredOutput(key=to.media.stage(generation.id, current.id, number, output.data))
             for number, output in enumerate(end.outputs)
         )
-    _answered(to.workflow.succeed(task_token, outcome_of(end, outputs).as_data()), generation, current, to)
+    heard = to.workflow.succeed(task_token, outcome_of(end, outputs).as_data())
+    _answered(heard, generation, current, polls, to)
 
 
-def _answered(heard: bool, generation: Generation, current: Attempt, to: Attempting) -> None:
-    if not heard:
-        # The execution is gone (timed out, or the emulator was restarted) and the generation may still be open. A new
-        # execution waits for the same attempt, and its first poll brings the same answer to somebody who listens.
-        to.workflow.start(generation.workspace_id, generation.id, again=current.id)
+def _answered(heard: bool, generation: Generation, current: Attempt, polls: int, to: Attempting) -> None:
+    if heard:
+        return
+    if polls < UNHEARD:
+        # Either somebody else was faster and the end is being made, or the execution is gone: time tells.
+        to.queue.poll_later(generation.workspace_id, generation.id, current.id, UNHEARD, FINISH_SECONDS)
+        return
+    # It is gone (timed out, or the emulator was restarted) and the generation is still open. A new execution waits for
+    # the same attempt, and its first poll brings the same answer to somebody who listens.
+    to.workflow.start(generation.workspace_id, generation.id, again=current.id)
 
 
 def advance(
@@ -165,7 +186,7 @@ def advance(
     """Act on what a webhook or a poll says of an open attempt; a job still pending is asked again later."""
     match progress:
         case Done() | Failed() | Cancelled() as end:
-            conclude(generation, current, callback.task_token, end, to)
+            conclude(generation, current, callback.task_token, end, to, polls=polls)
         case Pending() | Unknown():
             if isinstance(progress, Pending) and progress.progress >= generation.progress + PROGRESS_STEP:
                 with suppress(GenerationMoved):

@@ -17,8 +17,6 @@ def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, 
     if found is None:
         return
     generation, current, callback = found
-    if generation.cancel_requested_at is not None and _stopped(generation, current, callback, to):
-        return
     provider = to.providers[current.provider]
     job = to.job(generation, current)
     if callback.reference is None:
@@ -31,6 +29,8 @@ def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, 
         callback = replace(callback, reference=reference)
         to.generations.save_callback(workspace_id, generation_id, callback)
     assert callback.reference is not None
+    if generation.cancel_requested_at is not None and _stopped(generation, current, callback, to):
+        return
     advance(generation, current, callback, provider.poll(callback.reference, job), polls, to)
 
 

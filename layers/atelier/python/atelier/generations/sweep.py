@@ -9,6 +9,7 @@ from atelier.generations.finish import Closing, expire
 from atelier.generations.model import LIFETIME_MAX
 
 LOOK_AGAIN = timedelta(minutes=1)
+LOOK_AGAIN_LATEST = timedelta(minutes=5)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -19,7 +20,7 @@ def sweep(workspace_id: str, *, to: Closing, now: datetime) -> int:
     if wallet.sweep_at is None or wallet.sweep_at > now:
         return 0
     open_ones = to.generations.open_since(workspace_id, wallet.sweep_at - LIFETIME_MAX)
-    if len(open_ones) < wallet.holds_open:
+    if len(open_ones) < min(wallet.holds_open, to.wallets.wallet(workspace_id).holds_open):
         # Some id is older than its generation: an idempotency key was bound to it long before it could be afforded.
         open_ones = to.generations.open_since(workspace_id, EPOCH)
     overdue = [generation for generation in open_ones if generation.deadline_at <= now]
@@ -28,7 +29,8 @@ def sweep(workspace_id: str, *, to: Closing, now: datetime) -> int:
     waiting = [generation.deadline_at for generation in open_ones if generation.deadline_at > now]
     left = replace(wallet, holds_open=wallet.holds_open - len(overdue))
     if waiting:
-        to.wallets.postpone_sweep(left, min(waiting))
+        # Not too far: a hold that another has replaced meanwhile could have an earlier deadline.
+        to.wallets.postpone_sweep(left, min(*waiting, now + LOOK_AGAIN_LATEST))
     else:
         to.wallets.postpone_sweep(left, now + LOOK_AGAIN if left.holds_open else None)
     return len(overdue)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
@@ -25,7 +26,8 @@ def due_for_sweep(now: datetime, context: Any) -> Iterator[str]:
 
 
 def _due(page_of: Callable[[int], list[str]], context: Any) -> Iterator[str]:
-    for shard in range(SHARDS):
+    # In another order each time: one slow wallet must not always keep the same ones waiting.
+    for shard in random.sample(range(SHARDS), SHARDS):  # nosec B311 - luck, not a secret
         seen: set[str] = set()
         # Handled wallets leave the index, so the first page is always the next one; the index lags a little behind the
         # table, so a page with nothing new ends the shard until the next run.
