@@ -522,3 +522,18 @@ def test_a_single_write_that_meets_a_transaction_is_tried_again_by_its_caller(wo
     with answering("UpdateItem", SINGLE_CONFLICT), pytest.raises(Unavailable):
         cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
     assert cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now).cancel_requested_at
+
+
+def test_an_attempt_whose_provider_lost_its_secret_is_asked_about_again_later(remote: World) -> None:
+    generation = remote.submit().generation
+    remote.attempt(generation)
+    without = replace(remote.attempting, providers={})
+    poll(*remote.execution.polls[0], to=without)
+    stop(remote.workspace_id, generation.id, to=without)
+    attempt(remote.workspace_id, generation.id, "another token", to=without)
+    assert remote.execution.results == []
+    remote.replicate.progress = DONE
+    poll(*remote.execution.polls[1], to=remote.attempting)
+    assert remote.finish(generation).status is Status.SUCCEEDED
+    assert len(remote.replicate.submitted) == 1
+    remote.assert_sound()

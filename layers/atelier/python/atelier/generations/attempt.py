@@ -197,7 +197,9 @@ def advance(
 
 def read_inbox(generation: Generation, current: Attempt, callback: Callback, to: Attempting) -> bool:
     """Act on a kept webhook that ends the attempt; True when there was one."""
-    provider = to.providers[current.provider]
+    provider = to.providers.get(current.provider)
+    if provider is None:
+        return False
     for kept in to.inbox.find(current.provider, current.id):
         try:
             event = provider.parse_webhook(

@@ -17,7 +17,11 @@ def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, 
     if found is None:
         return
     generation, current, callback = found
-    provider = to.providers[current.provider]
+    provider = to.providers.get(current.provider)
+    if provider is None:
+        # Its secret is gone for now; the job is not.
+        advance(generation, current, callback, Unknown("the provider is not set up"), polls, to)
+        return
     job = to.job(generation, current)
     if callback.reference is None:
         # The submission's answer was lost: the job may exist. Found, it is followed; not found, it is waited for
@@ -55,8 +59,12 @@ def stop(workspace_id: str, generation_id: str, *, to: Attempting) -> None:
 
 
 def _stopped(generation: Generation, current: Attempt, callback: Callback, to: Attempting) -> bool:
-    provider = to.providers[current.provider]
-    if callback.reference is None or provider.cancel(callback.reference) is not CancelResult.CANCELLED:
+    provider = to.providers.get(current.provider)
+    if (
+        provider is None
+        or callback.reference is None
+        or provider.cancel(callback.reference) is not CancelResult.CANCELLED
+    ):
         return False
     # The provider's last word says what the run cost up to here.
     progress = provider.poll(callback.reference, to.job(generation, current))
