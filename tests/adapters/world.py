@@ -34,7 +34,9 @@ from atelier.providers._contract import (
     CancelResult,
     Done,
     ErrorClass,
+    Failed,
     Job,
+    ListedModel,
     Output,
     Pending,
     Progress,
@@ -81,6 +83,12 @@ class ScriptedProvider:
         self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None
     ) -> WebhookEvent:
         return WebhookEvent("e1", self.webhook_reference, self.progress)
+
+    def check(self) -> Failed | None:
+        return None
+
+    def models(self) -> tuple[ListedModel, ...] | None:
+        return None
 
 
 @dataclass

@@ -7,6 +7,7 @@ outcome that means “the job may be running and we do not know” has its own n
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -29,8 +30,18 @@ class ErrorClass(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """A file that the work starts from. `url` is where the provider may fetch the same bytes, when it can reach us."""
+
+    data: bytes
+    content_type: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """One attempt's work, in the product's terms. `settings` is the model's own part of the catalogue entry."""
+    """One attempt's work, in the product's terms. `settings` is the model's own part of the catalogue entry; `inputs`
+    are files by role: image, mask, audio, reference."""
 
     attempt_id: str
     kind: str
@@ -41,11 +52,13 @@ class Job:
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
     webhook_url: str | None = None
     run_seconds_max: int = 600
+    inputs: dict[str, tuple[Input, ...]] = field(default_factory=dict[str, tuple[Input, ...]])
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One result file: inline bytes (synchronous providers) or a provider's URL, never both."""
+    """One result file: inline bytes (synchronous providers) or a provider's URL, never both. Text is UTF-8 bytes with
+    the content type text/plain or text/html."""
 
     data: bytes | None = None
     url: str | None = None
@@ -69,7 +82,11 @@ class Pending:
 @dataclass(frozen=True, slots=True)
 class Done:
     """Finished with results. `cost_microusd` is the provider's own figure when it reports one, else None; `usage` holds
-    integer counts by unit (for example `predict_milliseconds`)."""
+    integer counts by unit, and only what the provider did report, since a missing count is not a zero:
+
+    tokens_input    all input tokens; of them tokens_cached (read from a cache), tokens_cache_write, tokens_image
+    tokens_output   all output tokens
+    predict_milliseconds (of running), output_milliseconds (of film or sound), images, characters"""
 
     outputs: tuple[Output, ...]
     usage: dict[str, int] = field(default_factory=dict[str, int])
@@ -124,6 +141,14 @@ class WebhookEvent:
     progress: Progress
 
 
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model as the provider's own list names it, without the provider's prefix of ours."""
+
+    name: str
+    shutdown_on: date | None
+
+
 class WebhookInvalid(Exception):
     """The signature, the timestamp or the shape of a webhook is wrong; the text says which, for the log only."""
 
@@ -131,6 +156,7 @@ class WebhookInvalid(Exception):
 class Provider(Protocol):
     """One provider. Methods never raise for an expected failure; SDK imports happen inside them.
 
+    An adapter is made with its credentials, the platform's or a workspace's own, and its base URL.
     `resend_safe`: sending the same job twice is harmless and free, so a crash in the middle needs no reconciliation."""
 
     @property
@@ -160,4 +186,13 @@ class Provider(Protocol):
 
         `job` is absent when only verification matters (before the webhook is stored); with it, a webhook that is of
         another job is invalid too."""
+        ...
+
+    def check(self) -> Failed | None:
+        """Whether the provider answers and takes our credentials, by a call that costs nothing; None = all is well."""
+        ...
+
+    def models(self) -> tuple[ListedModel, ...] | None:
+        """The provider's own list of models with their shutdown dates; None where it publishes none, or gave no
+        answer."""
         ...

@@ -17,6 +17,7 @@ from atelier.providers._contract import (
     ErrorClass,
     Failed,
     Job,
+    ListedModel,
     Output,
     Progress,
     Submitted,
@@ -49,6 +50,12 @@ class Local:
         self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None
     ) -> WebhookEvent:
         raise WebhookInvalid("the local provider sends no webhooks")
+
+    def check(self) -> Failed | None:
+        return None
+
+    def models(self) -> tuple[ListedModel, ...] | None:
+        return None
 
     def _paint(self, job: Job) -> Done | Failed:
         from atelier.providers._canvas import paint

@@ -26,6 +26,7 @@ from atelier.providers._contract import (
     ErrorClass,
     Failed,
     Job,
+    ListedModel,
     Output,
     Pending,
     Progress,
@@ -35,6 +36,7 @@ from atelier.providers._contract import (
     WebhookInvalid,
 )
 from atelier.providers._standard_webhooks import verified_id
+from atelier.providers._wire import MESSAGES
 
 if TYPE_CHECKING:
     import httpx
@@ -65,22 +67,6 @@ FAILURES: tuple[tuple[re.Pattern[str], ErrorClass], ...] = (
     (re.compile(r"timed? ?out|deadline", re.IGNORECASE), ErrorClass.TIMEOUT_STARTED),
     (re.compile(r"out of memory|capacity|queue is full|high demand", re.IGNORECASE), ErrorClass.CAPACITY),
 )
-
-# Our words for the caller: a provider's own may speak of our account, or tell them to buy its credit.
-MESSAGES = {
-    ErrorClass.INVALID_INPUT: "The provider refused these parameters.",
-    ErrorClass.MODERATED: "The provider's safety check refused this. Try another prompt.",
-    ErrorClass.MODERATED_BILLED: "The provider's safety check refused the result. Try another prompt.",
-    ErrorClass.AUTH: "The provider does not accept this deployment's key.",
-    ErrorClass.PROVIDER_BILLING: "The provider does not accept work from this deployment now.",
-    ErrorClass.RATE_LIMITED: "The provider is taking no more requests for a moment.",
-    ErrorClass.CAPACITY: "The provider has no capacity for this now.",
-    ErrorClass.TRANSIENT: "The provider could not make this.",
-    ErrorClass.MODEL_GONE: "The provider no longer offers this model.",
-    ErrorClass.TIMEOUT_UNSTARTED: "The provider did not begin in time.",
-    ErrorClass.TIMEOUT_STARTED: "The provider did not finish in time.",
-    ErrorClass.UNKNOWN_OUTCOME: "The provider lost track of this.",
-}
 
 
 class Replicate:
@@ -183,6 +169,19 @@ class Replicate:
         if job is not None:
             _check_same(job, prediction)
         return WebhookEvent(event_id, reference, _progress(prediction))
+
+    def check(self) -> Failed | None:
+        try:
+            self._ask(lambda api: api.accounts.current())
+        except _Refused as refusal:
+            return refusal.failure()
+        except (_NotSent, _NoAnswer):
+            return _failed(ErrorClass.TRANSIENT)
+        return None
+
+    def models(self) -> tuple[ListedModel, ...] | None:
+        # Its list has no shutdown dates.
+        return None
 
     def _own(self, url: object) -> str | None:
         # Our token goes with the request, so only to where it belongs.

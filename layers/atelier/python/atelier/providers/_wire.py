@@ -1,0 +1,158 @@
+"""How adapters without an SDK speak HTTP: one request, sent once, whose answer is read within bounds.
+
+It tells apart what billing depends on: refused (an answer that says so), not sent (nothing can have been begun) and no
+answer (something may have been).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from atelier.providers._contract import ErrorClass, Failed
+
+if TYPE_CHECKING:
+    import httpx
+
+CONNECT_SECONDS_MAX = 5.0
+ANSWER_BYTES_MAX = 80 * 1024 * 1024
+RETRY_AFTER_SECONDS_MAX = 3600
+
+# Our words for the caller: a provider's own may speak of our account, or tell them to buy its credit.
+MESSAGES = {
+    ErrorClass.INVALID_INPUT: "The provider refused these parameters.",
+    ErrorClass.MODERATED: "The provider's safety check refused this. Try another prompt.",
+    ErrorClass.MODERATED_BILLED: "The provider's safety check refused the result. Try another prompt.",
+    ErrorClass.AUTH: "The provider does not accept the key.",
+    ErrorClass.PROVIDER_BILLING: "The provider does not accept work on this key now.",
+    ErrorClass.RATE_LIMITED: "The provider is taking no more requests for a moment.",
+    ErrorClass.CAPACITY: "The provider has no capacity for this now.",
+    ErrorClass.TRANSIENT: "The provider could not make this.",
+    ErrorClass.MODEL_GONE: "The provider no longer offers this model.",
+    ErrorClass.TIMEOUT_UNSTARTED: "The provider did not begin in time.",
+    ErrorClass.TIMEOUT_STARTED: "The provider did not finish in time.",
+    ErrorClass.UNKNOWN_OUTCOME: "The provider lost track of this.",
+}
+
+
+class NotSent(Exception):
+    """No connection: nothing can have been begun."""
+
+
+class NoAnswer(Exception):
+    """Something was sent, and no usable answer came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of any status; header names are lower-case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status says success."""
+        return 200 <= self.status < 300
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; empty when it is none."""
+        try:
+            value: Any = json.loads(self.body)
+        except ValueError:
+            return {}
+        return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+    def retry_after_seconds(self) -> int | None:
+        """`retry-after-ms`, then `retry-after` in seconds or as a date; None without either."""
+        milliseconds, hint = self.headers.get("retry-after-ms", ""), self.headers.get("retry-after", "")
+        if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", milliseconds):
+            return _bounded(float(milliseconds) / 1000)
+        if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", hint):
+            return _bounded(float(hint))
+        try:
+            at = parsedate_to_datetime(hint)
+            told_at = parsedate_to_datetime(self.headers.get("date", ""))
+        except ValueError:
+            return None
+        return _bounded((_aware(at) - _aware(told_at)).total_seconds())
+
+
+class Wire:
+    """One provider's address and credentials. `headers` go with every request, and only to `base_url`'s own origin."""
+
+    def __init__(self, base_url: str, headers: Mapping[str, str], *, answer_seconds_max: float = 50.0) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._headers = dict(headers)
+        self._answer_seconds_max = answer_seconds_max
+        self._client: httpx.Client | None = None
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        fields: Mapping[str, str] | None = None,
+        files: list[tuple[str, tuple[str, bytes, str]]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        answer_seconds_max: float | None = None,
+    ) -> Reply:
+        """Send one request, never twice. `path` is below the base URL, or a URL of its origin that the provider gave.
+        `body` goes as JSON; `fields` and `files` (name, (file name, bytes, type)) as multipart. Redirects are not
+        followed. Raises NotSent or NoAnswer."""
+        import httpx
+
+        if self._client is None:
+            # No connection is kept: one that died while the function slept would cost a submission its answer.
+            self._client = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), follow_redirects=False)
+        url = path if path.startswith("http") else f"{self.base_url}{path}"
+        if httpx.URL(url).netloc != httpx.URL(self.base_url).netloc:
+            raise NotSent("the address is not the provider's")
+        timeout = httpx.Timeout(answer_seconds_max or self._answer_seconds_max, connect=CONNECT_SECONDS_MAX)
+        try:
+            with self._client.stream(
+                method,
+                url,
+                json=body,
+                data=fields,
+                files=files,
+                headers={**self._headers, **(headers or {})},
+                timeout=timeout,
+            ) as response:
+                content = bytearray()
+                for chunk in response.iter_bytes():
+                    content += chunk
+                    if len(content) > ANSWER_BYTES_MAX:
+                        raise NoAnswer("the answer is too large")
+                return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(content))
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+            raise NotSent(type(error).__name__) from error
+        except httpx.HTTPError as error:
+            raise NoAnswer(type(error).__name__) from error
+
+
+def failed(
+    error_class: ErrorClass,
+    *,
+    retry_after_seconds: int | None = None,
+    usage: dict[str, int] | None = None,
+    cost_microusd: int | None = None,
+) -> Failed:
+    """A failure in our words for its class."""
+    return Failed(error_class, MESSAGES[error_class], retry_after_seconds, usage or {}, cost_microusd)
+
+
+def _bounded(seconds: float) -> int:
+    return min(max(math.ceil(seconds), 1), RETRY_AFTER_SECONDS_MAX)
+
+
+def _aware(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
