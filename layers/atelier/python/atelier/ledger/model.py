@@ -5,8 +5,18 @@ movement's key is its natural key, so writing it twice is impossible:
 
     hold#<generation>      available → held             one per generation
     settle#<generation>    held → revenue, available, expired, operator loss   the one end of that hold
+    late#<generation>      issued → operator loss       a result that came after the hold was given back
     daily#<date>           issued → available           one per UTC day
     expiry#<grant>#<n>     available → expired          one per grant and revision of the wallet
+    cover#<n>              available → debt             one per revision of the wallet
+
+These keys say themselves where their movement stands in the statement. The others are the caller's (a payment intent, a
+refund, a sale), and an item of their own makes them unique for ever:
+
+    grant#<reference>      issued → available           paid, promised or given
+    revoke#<reference>     available, expired, debt → issued      a refund or a chargeback of a grant
+    adjust#<reference>     issued ↔ available           an administrator's, with a reason
+    transfer#<reference>   available → issued, revenue; in each receiver's wallet issued → available
 
 A *change* says what a movement does to the wallet's counters; the store applies it in the same transaction.
 """
@@ -18,7 +28,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from atelier.clock import next_midnight
+from atelier.clock import next_midnight, rfc3339
 from atelier.errors import InsufficientCredits, RateLimited
 from atelier.ids import floor_id
 
@@ -44,6 +54,7 @@ class GrantSource(StrEnum):
     PROMO = "promo"
     REFUND = "refund"
     ADMIN = "admin"
+    TRANSFER = "transfer"
 
 
 class EndState(StrEnum):
@@ -61,6 +72,7 @@ PRIORITY = {
     GrantSource.PROMO: 30,
     GrantSource.REFUND: 40,
     GrantSource.ADMIN: 50,
+    GrantSource.TRANSFER: 55,
     GrantSource.PURCHASE: 60,
 }
 FOREVER = "9999"
@@ -88,7 +100,8 @@ class Grant:
 @dataclass(frozen=True, slots=True)
 class Wallet:
     """A workspace's counters. `revision` counts changes to the *set* of grants, not to their amounts, so that parallel
-    spending does not invalidate itself."""
+    spending does not invalidate itself; `written` counts its movements. `debt` is what a refund or chargeback took back
+    after it was spent; while there is any, nothing can be spent."""
 
     workspace_id: str
     tier: str
@@ -100,14 +113,23 @@ class Wallet:
     grants: tuple[Grant, ...]
     reset_at: datetime
     sweep_at: datetime | None
+    written: int = 0
 
     def spendable(self, now: datetime) -> int:
         """Credits that a hold could take now: expired rests still count as available until their expiry is booked."""
         return sum(grant.remaining for grant in self.grants if not grant.expired(now))
 
     def needs_refresh(self, now: datetime) -> bool:
-        """Whether a daily grant is due or an expiry is still to be booked."""
-        return self.reset_at <= now or any(grant.expired(now) and grant.remaining for grant in self.grants)
+        """Whether a daily grant is due, or an expiry or the covering of a debt is still to be booked."""
+        return (
+            self.reset_at <= now
+            or any(grant.expired(now) and grant.remaining for grant in self.grants)
+            or (self.debt > 0 and self.spendable(now) > 0)
+        )
+
+    def grant(self, grant_id: str) -> Grant | None:
+        """The live grant with this id."""
+        return next((grant for grant in self.grants if grant.id == grant_id), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +171,14 @@ class GrantChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a movement does to the wallet's counters (all deltas)."""
+    """What a movement does to the wallet's counters (all deltas). `added` is a grant that joins the set."""
 
     available: int
     held: int
     holds_open: int
     grants: tuple[GrantChange, ...]
+    debt: int = 0
+    added: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,16 +269,8 @@ def open_hold(
     spendable = wallet.spendable(now)
     if wallet.debt > 0 or spendable < amount:
         raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable)
-    draws: list[Draw] = []
-    changes: list[GrantChange] = []
-    rest = amount
-    for grant in burn_down(wallet.grants, now):
-        if rest == 0:
-            break
-        taken = min(grant.remaining, rest)
-        draws.append(Draw(grant.id, taken, grant.expires_at))
-        changes.append(GrantChange(grant.id, -taken, taken, drains=taken == grant.remaining and taken < rest))
-        rest -= taken
+    draws = drawn(wallet.grants, amount, now)
+    changes = tuple(replace(taken, held=-taken.remaining) for taken in taken_from(draws))
     entries = tuple(
         entry
         for draw in draws
@@ -264,10 +280,10 @@ def open_hold(
         )
     )
     movement = Movement(f"hold#{reference}", reference[4:], "hold", reference, now, entries, facts)
-    hold = Hold(reference, amount, deadline_at, tuple(draws))
+    hold = Hold(reference, amount, deadline_at, draws)
     # The wallet is looked at again no later than its earliest open deadline.
     sweep_at = deadline_at if wallet.sweep_at is None or wallet.sweep_at > deadline_at else None
-    change = Change(-amount, amount, 1, tuple(changes))
+    change = Change(-amount, amount, 1, changes)
     return Opening(hold, movement, change, wallet.revision, sweep_at, holds_open_max)
 
 
@@ -301,7 +317,8 @@ def end_hold(hold: Hold, state: EndState, charged: int, facts: dict[str, int | s
 
 
 def refresh(wallet: Wallet, daily_credits: int, now: datetime) -> Refresh:
-    """Book what has expired, drop grants that are spent and unreserved, and append today's grant when it is due."""
+    """Book what has expired, drop grants that are spent and unreserved, append today's grant when it is due, and pay a
+    debt from what there is."""
     movements: list[Movement] = []
     grants: list[Grant] = []
     available = wallet.available
@@ -336,11 +353,55 @@ def refresh(wallet: Wallet, daily_credits: int, now: datetime) -> Refresh:
             entries = (Entry(Account.ISSUED, -daily_credits), Entry(Account.AVAILABLE, daily_credits, grant.id))
             # Ordered by the day, not by the moment it was noticed: the key of a day's grant is one key for ever.
             order = _order(next_midnight(now) - timedelta(days=1))
-            movements.append(Movement(f"daily#{day}", order, "grant", grant.id, now, entries, {"source": "daily"}))
+            movements.append(Movement(f"daily#{day}", order, "grant", grant.id, now, entries, grant_facts(grant)))
             grants.append(grant)
             available += daily_credits
-    fresh = replace(wallet, available=available, grants=tuple(grants), reset_at=reset_at, revision=wallet.revision + 1)
+    covered = min(wallet.debt, sum(grant.remaining for grant in grants))
+    if covered:
+        paid = {draw.grant_id: draw.amount for draw in drawn(grants, covered, now)}
+        entries = (
+            *(Entry(Account.AVAILABLE, -amount, grant_id) for grant_id, amount in paid.items()),
+            Entry(Account.DEBT, covered),
+        )
+        movements.append(Movement(f"cover#{wallet.revision}", _order(now), "cover", "debt", now, entries, {}))
+        grants = [replace(grant, remaining=grant.remaining - paid.get(grant.id, 0)) for grant in grants]
+        available -= covered
+    fresh = replace(
+        wallet,
+        available=available,
+        debt=wallet.debt - covered,
+        grants=tuple(grants),
+        reset_at=reset_at,
+        revision=wallet.revision + 1,
+        written=wallet.written + len(movements),
+    )
     return Refresh(fresh, wallet.revision, wallet, tuple(movements))
+
+
+def grant_facts(grant: Grant) -> dict[str, int | str | None]:
+    """What the movement that makes a grant says of it."""
+    return {
+        "source": grant.source.value,
+        "priority": grant.priority,
+        "expires_at": rfc3339(grant.expires_at) if grant.expires_at else None,
+    }
+
+
+def drawn(grants: Iterable[Grant], amount: int, now: datetime) -> tuple[Draw, ...]:
+    """`amount` credits in burn-down order; less where there is less."""
+    draws: list[Draw] = []
+    for grant in burn_down(grants, now):
+        taken = min(grant.remaining, amount)
+        if taken == 0:
+            break
+        draws.append(Draw(grant.id, taken, grant.expires_at))
+        amount -= taken
+    return tuple(draws)
+
+
+def taken_from(draws: tuple[Draw, ...]) -> tuple[GrantChange, ...]:
+    """What draws do to their grants. All but the last were drained on the way to the next."""
+    return tuple(GrantChange(draw.grant_id, -draw.amount, 0, drains=draw is not draws[-1]) for draw in draws)
 
 
 def _order(at: datetime) -> str:

@@ -70,6 +70,7 @@ class WalletItem(Item):
     debt = NumberAttribute()
     holds_open = NumberAttribute()
     revision = NumberAttribute()
+    written = NumberAttribute(default=0)
     grants: MapAttribute[str, Any] = MapAttribute(default=dict)
     shard = UnicodeAttribute()
     reset_at = UnicodeAttribute()
@@ -101,6 +102,7 @@ def wallet_item(wallet: Wallet) -> WalletItem:
         debt=wallet.debt,
         holds_open=wallet.holds_open,
         revision=wallet.revision,
+        written=wallet.written,
         grants=_grants(wallet),
         # Spread over a fixed number of index partitions, so that no day's reset meets one partition's limit.
         shard=str(zlib.crc32(wallet.workspace_id.encode()) % SHARDS),
@@ -168,6 +170,8 @@ class DynamoWallets:
             & (WalletItem.available == seen.available)
             & (WalletItem.held == seen.held)
             & (WalletItem.holds_open == seen.holds_open)
+            & (WalletItem.debt == seen.debt)
+            & (WalletItem.written == seen.written)
             # Counters alone could come back to their old values over other grants.
             & (WalletItem.grants == _grants(seen))
             & (
@@ -251,7 +255,13 @@ def _counters(change: Change) -> list[Action]:
         WalletItem.available.set(WalletItem.available + change.available),
         WalletItem.held.set(WalletItem.held + change.held),
         WalletItem.holds_open.set(WalletItem.holds_open + change.holds_open),
+        WalletItem.written.set(WalletItem.written + 1),
     ]
+    if change.debt:
+        actions.append(WalletItem.debt.set(WalletItem.debt + change.debt))
+    if change.added is not None:
+        actions.append(Path(["grants", change.added.id]).set(_grant_data(change.added)))
+        actions.append(WalletItem.revision.set(WalletItem.revision + 1))
     for grant in change.grants:
         for name, delta in (("remaining", grant.remaining), ("held", grant.held)):
             if delta:
@@ -309,17 +319,18 @@ def _movement(item: MovementItem) -> Movement:
 
 
 def _grants(wallet: Wallet) -> dict[str, dict[str, Any]]:
+    return {grant.id: _grant_data(grant) for grant in wallet.grants}
+
+
+def _grant_data(grant: Grant) -> dict[str, Any]:
     return {
-        grant.id: {
-            "source": grant.source.value,
-            "amount": grant.amount,
-            "remaining": grant.remaining,
-            "held": grant.held,
-            "priority": grant.priority,
-            "granted_at": rfc3339(grant.granted_at),
-            "expires_at": rfc3339(grant.expires_at) if grant.expires_at else "",
-        }
-        for grant in wallet.grants
+        "source": grant.source.value,
+        "amount": grant.amount,
+        "remaining": grant.remaining,
+        "held": grant.held,
+        "priority": grant.priority,
+        "granted_at": rfc3339(grant.granted_at),
+        "expires_at": rfc3339(grant.expires_at) if grant.expires_at else "",
     }
 
 
@@ -348,4 +359,5 @@ def _wallet(item: WalletItem) -> Wallet:
         ),
         parse_rfc3339(item.reset_at),
         parse_rfc3339(item.sweep_at) if item.sweep_at else None,
+        int(item.written),
     )
