@@ -1,0 +1,539 @@
+"""What the stand-ins share: a server on loopback, its routes, what it was asked, and how to ask it to misbehave.
+
+A stand-in is a subclass of `StandIn` whose methods are marked with `@route`. What stands in double brackets in a prompt
+goes wrong; several may stand together, as in `a lake [[create:429]] [[output:gone]]`. The words that mean the same in
+all of them:
+
+    create:NAME                  refused as the stand-in's table `refusals` says, nothing begun
+    create:500 502 lost hang     taken, then: that status, no answer, an answer that never ends
+    create:garbage empty         taken, then: no JSON, an object with nothing in it
+    run:slow=SECONDS             takes that long
+    output:gone denied text svg broken bomb huge slow redirect    the result's file misbehaves
+    output:private file          the result's URL points to the metadata address, to a local file
+
+`POST /_standin/behave {"markers": [...], "creations": n}` asks for the same from outside, for the next n creations;
+`GET /_standin/calls` lists the requests to the API (`method`, `path`, `headers` with lower-case names, and `body`,
+parsed), `GET /_standin/webhooks` the deliveries, `GET /_standin/health` answers, `POST /_standin/reset` forgets all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import io
+import json
+import re
+import secrets
+import signal
+import struct
+import threading
+import time
+import urllib.error
+import urllib.request
+import wave
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, ClassVar, Self, cast
+from urllib.parse import parse_qs, urlsplit
+
+METADATA_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
+ENDLESS_BYTES = 512 * 1024 * 1024
+BODY_BYTES_MAX = 128 * 1024 * 1024
+# After the first post of a webhook, for one that is not taken.
+RETRIES_AFTER_SECONDS = (0.2, 0.5, 1.0)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One file of a multipart body."""
+
+    name: str
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Request:
+    """What came: header names are lower-case, `path` is without the query."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {name: values[-1] for name, values in parse_qs(urlsplit(self.target).query).items()}
+
+    @property
+    def content_type(self) -> str:
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; empty when it is none."""
+        try:
+            value: Any = json.loads(self.body)
+        except ValueError:
+            return {}
+        return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+    @cached_property
+    def _parts(self) -> list[tuple[str, Upload]]:
+        """A multipart body as (field, part); a plain field is a part without a file name."""
+        boundary = re.search(r'boundary="?([^";]+)"?', self.headers.get("content-type", ""))
+        if self.content_type != "multipart/form-data" or boundary is None:
+            return []
+        found: list[tuple[str, Upload]] = []
+        for piece in (b"\r\n" + self.body).split(b"\r\n--" + boundary[1].encode())[1:]:
+            head, _, data = piece.partition(b"\r\n\r\n")
+            lines = head.decode(errors="replace").lower()
+            kind = re.search(r"content-type: *([^\r\n;]+)", lines)
+            field_name = re.search(r'[; ]name="([^"]*)"', head.decode(errors="replace"))
+            file_name = re.search(r'filename="([^"]*)"', head.decode(errors="replace"))
+            if field_name:
+                upload = Upload(file_name[1] if file_name else "", kind[1].strip() if kind else "", data)
+                found.append((field_name[1], upload))
+        return found
+
+    def fields(self) -> dict[str, str]:
+        """The plain fields of a multipart body."""
+        return {name: part.data.decode(errors="replace") for name, part in self._parts if not part.name}
+
+    def files(self, *names: str) -> list[Upload]:
+        """The files of a multipart body, of these fields (of all when none is named)."""
+        return [part for name, part in self._parts if part.name and (not names or name in names)]
+
+    def shown(self) -> dict[str, Any]:
+        """As `GET /_standin/calls` lists it."""
+        body: Any = self.body.decode(errors="replace")
+        if self._parts:
+            files = [
+                {"field": name, "name": part.name, "content_type": part.content_type, "bytes": len(part.data)}
+                for name, part in self._parts
+                if part.name
+            ]
+            body = {"fields": self.fields(), "files": files}
+        else:
+            with contextlib.suppress(ValueError):
+                body = json.loads(self.body)
+        return {"method": self.method, "path": self.target, "headers": self.headers, "body": body}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back: `content` as JSON unless it is bytes, or `pieces` one after the other."""
+
+    status: int = 200
+    content: Any = None
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    pieces: Iterator[bytes] | None = None
+
+    @property
+    def data(self) -> bytes:
+        return self.content if isinstance(self.content, bytes) else json.dumps(self.content).encode()
+
+    @property
+    def content_type(self) -> str:
+        return "application/octet-stream" if isinstance(self.content, bytes) or self.pieces else "application/json"
+
+
+class Lost(Exception):
+    """The connection ends without an answer."""
+
+
+class Hung(Exception):
+    """The connection stays open, and no answer comes."""
+
+
+Route = Callable[..., Answer]
+
+
+def route(method: str, pattern: str) -> Callable[[Route], Route]:
+    """Marks a method of a stand-in: it is called with the request and the pattern's groups."""
+
+    def marked(function: Route) -> Route:
+        function.route = (method, re.compile(pattern))  # pyright: ignore[reportFunctionMemberAccess]
+        return function
+
+    return marked
+
+
+@dataclass
+class _File:
+    make: Callable[[], bytes]
+    content_type: str
+    asked: list[str]
+    expires_at: float
+
+
+class StandIn:
+    """The running server; a context manager. `api_key` is the one it takes, `run_seconds` how long ordinary work
+    takes, `file_seconds` how long the URL of a result lives.
+
+    A subclass gives `refusals` (marker → answer) and may refuse a request before its route with `refusal_of`."""
+
+    api_key_default: ClassVar[str] = "standin"
+    refusals: ClassVar[dict[str, Answer]] = {}
+
+    def __init__(
+        self, port: int = 0, *, api_key: str | None = None, run_seconds: float = 0.1, file_seconds: float = 3600
+    ) -> None:
+        self.api_key = api_key or self.api_key_default
+        self.run_seconds = run_seconds
+        self.file_seconds = file_seconds
+        self.lock = threading.RLock()
+        self.stopping = threading.Event()
+        self.calls: list[dict[str, Any]] = []
+        self.deliveries: list[dict[str, Any]] = []
+        self._behaviour: tuple[list[str], int] = ([], 0)
+        self._files: dict[str, _File] = {}
+        self._routes = [
+            (*marked.route, getattr(self, name))
+            for name in dir(type(self))
+            if hasattr(marked := getattr(type(self), name), "route")
+        ]
+        stand_in = self
+
+        class Handler(_Handler):
+            owner = stand_in
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self.host = f"127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"http://{self.host}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    def start(self) -> Self:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def reset(self) -> None:
+        """Forget everything. A subclass with state of its own forgets that too."""
+        with self.lock:
+            self.calls, self.deliveries, self._behaviour, self._files = [], [], ([], 0), {}
+
+    # ---- misbehaviour ------------------------------------------------------------------------------------------------
+
+    def behave(self, *markers: str, creations: int = 1) -> None:
+        """Treat the next creations as if their prompts held these markers."""
+        with self.lock:
+            self._behaviour = (list(markers), creations)
+
+    def markers(self, prompt: object) -> list[str]:
+        """What a creation with this prompt asks for; counts as one creation."""
+        found: list[str] = re.findall(r"\[\[([a-z0-9:=._-]+)\]\]", str(prompt))
+        with self.lock:
+            extra, creations = self._behaviour
+            if creations > 0:
+                found += extra
+                self._behaviour = (extra, creations - 1)
+        return found
+
+    def refused(self, markers: list[str]) -> Answer | None:
+        """The refusal that a creation asks for: to be answered before anything is begun."""
+        return next((self.refusals[name] for name in asked(markers, "create") if name in self.refusals), None)
+
+    def taken(self, markers: list[str], answer: Answer) -> Answer:
+        """The answer to a creation that was taken, unless it asks for another. Raises Lost or Hung."""
+        for name in asked(markers, "create"):
+            if name == "lost":
+                raise Lost
+            if name == "hang":
+                raise Hung
+            if name == "garbage":
+                return Answer(200, b"<html>down for maintenance</html>", {"content-type": "text/html"})
+            if name == "empty":
+                return Answer(200, {})
+            if name in ("500", "502"):
+                return Answer(
+                    int(name), {"error": {"message": "An unexpected error occurred.", "type": "server_error"}}
+                )
+        return answer
+
+    # ---- hooks -------------------------------------------------------------------------------------------------------
+
+    def refusal_of(self, request: Request) -> Answer | None:
+        """Refuses a request to the API before its route is called: the key is wrong, a header is missing."""
+        return None
+
+    def not_found(self, request: Request) -> Answer:
+        return Answer(404, {"error": {"message": f"Unknown request URL: {request.path}", "type": "not_found"}})
+
+    # ---- result files ------------------------------------------------------------------------------------------------
+
+    def keep(self, make: Callable[[], bytes], content_type: str, suffix: str, markers: list[str] | None = None) -> str:
+        """The URL of a result, made when it is fetched; it misbehaves as the markers ask."""
+        wishes = asked(markers or [], "output")
+        if "private" in wishes:
+            return METADATA_URL
+        if "file" in wishes:
+            return "file:///etc/hostname"
+        name = f"{secrets.token_hex(12)}.{suffix}"
+        with self.lock:
+            self._files[name] = _File(make, content_type, wishes, time.monotonic() + self.file_seconds)
+        return f"{self.url}/_files/{name}"
+
+    def file(self, name: str) -> Answer:
+        kept = self._files.get(name)
+        if kept is None or "gone" in kept.asked or kept.expires_at < time.monotonic():
+            return Answer(404, b"not found", {"content-type": "text/plain"})
+        kind = {"content-type": kept.content_type}
+        for wish in kept.asked:
+            match wish:
+                case "denied":
+                    return Answer(403, b"expired", {"content-type": "text/plain"})
+                case "redirect":
+                    return Answer(302, b"", {"location": METADATA_URL})
+                case "text":
+                    return Answer(200, b"<html><script>alert(1)</script></html>", kind)
+                case "svg":
+                    return Answer(200, b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', kind)
+                case "huge":
+                    return Answer(200, headers=kind, pieces=(b"\0" * 65536 for _ in range(ENDLESS_BYTES // 65536)))
+                case "slow":
+                    return Answer(200, headers=kind, pieces=self._dripping(600, 0.1))
+                case "bomb":
+                    return Answer(200, png(64, 64, 0, declared=(30_000, 30_000)), kind)
+                case "broken":
+                    data = kept.make()
+                    return Answer(200, data[: len(data) // 2], kind)
+                case _:
+                    pass
+        return Answer(200, kept.make(), kind)
+
+    def _dripping(self, count: int, pause_seconds: float) -> Iterator[bytes]:
+        for _ in range(count):
+            yield b"\x89"
+            if self.stopping.wait(pause_seconds):
+                return
+
+    # ---- webhooks ----------------------------------------------------------------------------------------------------
+
+    def deliver(self, url: str, body: bytes, signed: Callable[[], dict[str, str]], **noted: Any) -> int:
+        """Post a webhook, again when it is not taken; `signed` makes its headers anew for each try. The last status,
+        0 for no answer; the delivery is listed with what is `noted`."""
+        status = 0
+        for pause in (*RETRIES_AFTER_SECONDS, None):
+            status = _post(url, {"content-type": "application/json", **signed()}, body)
+            with self.lock:
+                self.deliveries.append({**noted, "status": status})
+            if 200 <= status < 300 or pause is None or self.stopping.wait(pause):
+                break
+        return status
+
+    # ---- control -----------------------------------------------------------------------------------------------------
+
+    def control(self, request: Request) -> Answer | None:
+        """The stand-in's own routes; a subclass may add some."""
+        match request.method, request.path:
+            case "GET", "/_standin/health":
+                return Answer(200, {"status": "ok"})
+            case "GET", "/_standin/calls":
+                with self.lock:
+                    return Answer(200, {"calls": list(self.calls)})
+            case "GET", "/_standin/webhooks":
+                with self.lock:
+                    return Answer(200, {"webhooks": list(self.deliveries)})
+            case "POST", "/_standin/behave":
+                wish = request.json()
+                self.behave(*wish["markers"], creations=int(wish.get("creations", 1)))
+                return Answer(200, {})
+            case "POST", "/_standin/reset":
+                self.reset()
+                return Answer(200, {})
+            case "GET", path if path.startswith("/_files/"):
+                return self.file(path.removeprefix("/_files/"))
+            case _:
+                return None
+
+    def answer(self, request: Request) -> Answer:
+        """Find the route and call it. Raises Lost or Hung."""
+        if request.path.startswith("/_"):
+            return self.control(request) or self.not_found(request)
+        with self.lock:
+            self.calls.append(request.shown())
+        refusal = self.refusal_of(request)
+        if refusal is not None:
+            return refusal
+        for method, pattern, function in self._routes:
+            found = pattern.fullmatch(request.path)
+            if found and method == request.method:
+                return function(request, *found.groups())
+        return self.not_found(request)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: StandIn
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server_version = "standin"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: what came is under /_standin/calls."""
+
+    def do_GET(self) -> None:
+        if self.owner.stopping.is_set():
+            self.close_connection = True
+            return
+        size = min(int(self.headers.get("content-length") or 0), BODY_BYTES_MAX)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, self.path, headers, self.rfile.read(size))
+        try:
+            self._send(self.owner.answer(request))
+        except (Lost, BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+        except Hung:
+            self.owner.stopping.wait(600)
+            self.close_connection = True
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_PUT(self) -> None:
+        self.do_GET()
+
+    def do_DELETE(self) -> None:
+        self.do_GET()
+
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in {"content-type": answer.content_type, **answer.headers}.items():
+            self.send_header(name, value)
+        if answer.pieces is None:
+            data = answer.data
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+            return
+        self.send_header("connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        for piece in answer.pieces:
+            self.wfile.write(piece)
+            self.wfile.flush()
+
+
+def asked(markers: list[str], kind: str) -> list[str]:
+    """The markers of a kind, without it: `["lost"]` for `webhook:lost`."""
+    return [marker.removeprefix(f"{kind}:") for marker in markers if marker.startswith(f"{kind}:")]
+
+
+def number(markers: list[str], kind: str, name: str, otherwise: float) -> float:
+    """The number after `kind:name=`."""
+    values = [wish.removeprefix(f"{name}=") for wish in asked(markers, kind) if wish.startswith(f"{name}=")]
+    return float(values[0]) if values else otherwise
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_arguments: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_NoRedirects, urllib.request.ProxyHandler({}))
+
+
+def _post(url: str, headers: dict[str, str], body: bytes) -> int:
+    request = urllib.request.Request(url, body, headers, method="POST")  # the caller of the stand-in chose it
+    try:
+        with _opener.open(request, timeout=5) as response:
+            return response.status
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return 0
+
+
+# ---- media -----------------------------------------------------------------------------------------------------------
+
+
+def png(width: int, height: int, seed: object, *, declared: tuple[int, int] | None = None) -> bytes:
+    """A PNG with a slanted gradient whose colours depend on the seed, and a text that finishing must take away.
+    `declared` lies about the size in the header."""
+    red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
+    ramp = bytes(part for x in range(width + height) for part in ((x + red) & 255, (x // 2 + green) & 255, blue))
+    rows = b"".join(b"\0" + ramp[y * 3 : (y + width) * 3] for y in range(height))
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", *(declared or (width, height)), 8, 2, 0, 0, 0)),
+        (b"tEXt", b"Comment\0made by the stand-in"),
+        (b"IDAT", zlib.compress(rows, 1)),
+        (b"IEND", b""),
+    ]
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def picture(width: int, height: int, seed: object, format: str = "png") -> bytes:
+    """The same as PNG, JPEG or WebP."""
+    data = png(width, height, seed)
+    if format == "png":
+        return data
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.open(io.BytesIO(data)).save(file, format)
+    return file.getvalue()
+
+
+def wav(seconds: float, hertz: float = 440.0, rate: int = 24_000) -> bytes:
+    """A quiet tone as WAV, mono, 16 bits."""
+    period = max(round(rate / hertz), 2)
+    beat = b"".join(struct.pack("<h", round(8000 * (1 - abs(2 * step / period - 1) * 2))) for step in range(period))
+    count = int(seconds * rate)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        sound.writeframes((beat * (count // period + 1))[: count * 2])
+    return file.getvalue()
+
+
+def picture_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture that was sent; raises OSError when it is none."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as opened:
+        return opened.size
+
+
+# ---- the program -----------------------------------------------------------------------------------------------------
+
+
+def main(kind: type[StandIn], name: str) -> None:
+    """`python -m infra.local.standins.<name>`: prints its URL, serves until it is stopped."""
+    parser = argparse.ArgumentParser(prog=f"python -m infra.local.standins.{name}", description=kind.__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--api-key", default=kind.api_key_default)
+    parser.add_argument("--run-seconds", type=float, default=1.0, help="how long ordinary work takes")
+    given = parser.parse_args()
+    done = threading.Event()
+    for number_of in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number_of, lambda *_: done.set())
+    with kind(given.port, api_key=given.api_key, run_seconds=given.run_seconds) as stand_in:
+        print(stand_in.url, flush=True)
+        done.wait()
