@@ -27,7 +27,8 @@ from atelier.generations.outcome import Outcome
 from atelier.generations.ports import StoredOutput, UndeliverableMedia
 from atelier.generations.submit import Accepted, Submission, submit
 from atelier.ids import new_id
-from atelier.ledger.model import Movement, new_wallet
+from atelier.ledger.model import Movement, Wallet, new_wallet
+from atelier.ledger.post import Posting
 from atelier.pricing.catalogue import catalogue
 from atelier.providers._contract import (
     Cancelled,
@@ -195,6 +196,17 @@ class World:
     def finishing(self) -> Finishing:
         return Finishing(self.generations, self.wallets, self.catalogue, self.media, self.assets)
 
+    @property
+    def posting(self) -> Posting:
+        return Posting(self.wallets, lambda tier: self.catalogue.tier(tier).daily_credits, lambda tries: None)
+
+    def wallet(self) -> Wallet:
+        """The wallet as it is stored, with nothing booked by looking at it."""
+        return self.wallets.wallet(self.workspace_id)
+
+    def refreshed(self) -> Wallet:
+        return self.posting.wallet(self.workspace_id, self.now)
+
     def attempt(self, generation: Generation, *, lost: Lost | None = None) -> None:
         attempt(self.workspace_id, generation.id, "token", lost=lost, to=self.attempting)
 
@@ -219,10 +231,15 @@ class World:
         """The invariants of reliability.md that one wallet can show: counters are the sums of the entries."""
         wallet = self.wallets.wallet(self.workspace_id)
         entries = [entry for movement in self.movements() for entry in movement.entries]
-        sums = {account: sum(e.amount for e in entries if e.account == account) for account in ("available", "held")}
+        accounts = ("available", "held", "debt")
+        sums = {account: sum(e.amount for e in entries if e.account == account) for account in accounts}
         assert sum(entry.amount for entry in entries) == 0
-        assert (wallet.available, wallet.held) == (sums["available"], sums["held"])
+        assert (wallet.available, wallet.held, wallet.debt) == (sums["available"], sums["held"], -sums["debt"])
         assert wallet.available >= 0
+        assert wallet.debt >= 0
+        assert wallet.available == sum(grant.remaining for grant in wallet.grants)
+        assert wallet.held == sum(grant.held for grant in wallet.grants)
+        assert wallet.written == len(self.movements())
         for grant in wallet.grants:
             of_grant = [e for e in entries if e.grant_id == grant.id]
             assert grant.remaining == sum(e.amount for e in of_grant if e.account == "available")

@@ -161,12 +161,13 @@ class Movement:
 @dataclass(frozen=True, slots=True)
 class GrantChange:
     """What a movement does to one grant. `drains` marks a draw that took all that remained: it holds only while that
-    is still all, or a later grant would be spent before an earlier one."""
+    is still all, or a later grant would be spent before an earlier one. `amount` is what joins a standing grant."""
 
     grant_id: str
     remaining: int
     held: int
     drains: bool = False
+    amount: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +331,7 @@ def refresh(wallet: Wallet, daily_credits: int, now: datetime) -> Refresh:
             at = grant.expires_at or now
             # By revision: credits that an end decided just before midnight bring back afterwards expire in their turn.
             key = f"expiry#{grant.id}#{wallet.revision}"
-            movements.append(Movement(key, _order(at), "expire", grant.id, now, entries, {}))
+            movements.append(Movement(key, order_at(at), "expire", grant.id, now, entries, {}))
             kept = replace(grant, remaining=0)
             available -= lost
         if kept.remaining or kept.held:
@@ -352,7 +353,7 @@ def refresh(wallet: Wallet, daily_credits: int, now: datetime) -> Refresh:
             )
             entries = (Entry(Account.ISSUED, -daily_credits), Entry(Account.AVAILABLE, daily_credits, grant.id))
             # Ordered by the day, not by the moment it was noticed: the key of a day's grant is one key for ever.
-            order = _order(next_midnight(now) - timedelta(days=1))
+            order = order_at(next_midnight(now) - timedelta(days=1))
             movements.append(Movement(f"daily#{day}", order, "grant", grant.id, now, entries, grant_facts(grant)))
             grants.append(grant)
             available += daily_credits
@@ -363,7 +364,7 @@ def refresh(wallet: Wallet, daily_credits: int, now: datetime) -> Refresh:
             *(Entry(Account.AVAILABLE, -amount, grant_id) for grant_id, amount in paid.items()),
             Entry(Account.DEBT, covered),
         )
-        movements.append(Movement(f"cover#{wallet.revision}", _order(now), "cover", "debt", now, entries, {}))
+        movements.append(Movement(f"cover#{wallet.revision}", order_at(now), "cover", "debt", now, entries, {}))
         grants = [replace(grant, remaining=grant.remaining - paid.get(grant.id, 0)) for grant in grants]
         available -= covered
     fresh = replace(
@@ -404,5 +405,6 @@ def taken_from(draws: tuple[Draw, ...]) -> tuple[GrantChange, ...]:
     return tuple(GrantChange(draw.grant_id, -draw.amount, 0, drains=draw is not draws[-1]) for draw in draws)
 
 
-def _order(at: datetime) -> str:
+def order_at(at: datetime) -> str:
+    """Where a movement of this time stands in the statement: the first 26 ULID characters of its millisecond."""
     return floor_id("grt", at)[4:]

@@ -7,10 +7,15 @@ from datetime import datetime
 from typing import Protocol
 
 from atelier.ledger.model import Hold, Movement, Refresh, Wallet
+from atelier.ledger.operations import Operation, Recorded
 
 
 class StaleWallet(Exception):
     """The wallet changed since it was read, in a way that the plan depended on: read again and plan again."""
+
+
+class OperationExists(Exception):
+    """An operation with this key has been written before; whether with the same facts is to be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,18 @@ class WalletStore(Protocol):
 
     def apply_refresh(self, refresh: Refresh) -> None:
         """Write the refreshed wallet and its movements in one transaction; raises StaleWallet."""
+        ...
+
+    def post(self, operation: Operation, fingerprint: str) -> None:
+        """Write an operation's key, movements and wallets in one transaction; raises OperationExists, StaleWallet."""
+        ...
+
+    def recorded(self, workspace_id: str, key: str) -> Recorded | None:
+        """What is kept of an operation; None when there was none with this key."""
+        ...
+
+    def expired_of(self, workspace_id: str, grant_id: str, expires_at: datetime) -> int:
+        """Credits of a grant that its expiry has taken."""
         ...
 
     def hold(self, workspace_id: str, reference: str) -> Hold | None:

@@ -2,6 +2,7 @@
 
     pk wsp_…  sk wallet                       counters and the map of live grants
     pk wsp_…  sk movement#<order>#<key>       entries; <order> sorts the statement, the whole key is natural
+    pk wsp_…  sk key#<key>                    an operation whose key does not say its order: recorded for ever
 
 Spending is written as deltas under conditions, so that parallel spenders of one wallet do not invalidate each other;
 only a change of the *set* of grants (`revision`) makes a plan stale.
@@ -15,6 +16,7 @@ from typing import Any, cast
 
 from pynamodb.attributes import JSONAttribute, MapAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
@@ -30,14 +32,17 @@ from atelier.ledger.model import (
     Ending,
     Entry,
     Grant,
+    GrantChange,
     GrantSource,
     Hold,
     Movement,
     Opening,
     Refresh,
     Wallet,
+    order_at,
 )
-from atelier.ledger.ports import MovementPage, StaleWallet
+from atelier.ledger.operations import Given, Operation, Posting, Recorded
+from atelier.ledger.ports import MovementPage, OperationExists, StaleWallet
 
 SHARDS = 16
 WALLET = "wallet"
@@ -91,6 +96,18 @@ class MovementItem(Item):
     hold = JSONAttribute(null=True)
 
 
+class KeyItem(Item):
+    """One operation's key, bound to its facts. Of a grant also how much of it has been taken back."""
+
+    fingerprint = UnicodeAttribute()
+    order = UnicodeAttribute()
+    grant_id = UnicodeAttribute(null=True)
+    amount = NumberAttribute(null=True)
+    expires_at = UnicodeAttribute(null=True)
+    revoked = NumberAttribute(null=True)
+    revoked_expired = NumberAttribute(null=True)
+
+
 def wallet_item(wallet: Wallet) -> WalletItem:
     """The stored form of a whole wallet."""
     return WalletItem(
@@ -132,9 +149,8 @@ def put_opening(write: TransactWrite, workspace_id: str, opening: Opening) -> No
     else:
         # Planned on a sweep that comes early enough: hold it to that.
         condition &= WalletItem.sweep_at <= rfc3339(opening.hold.deadline_at)
-    for change in opening.change.grants:
-        remaining = Path(["grants", change.grant_id, "remaining"])
-        condition &= remaining == -change.remaining if change.drains else remaining >= -change.remaining
+    for taken in opening.change.grants:
+        condition &= _still_left(taken)
     write.save(_movement_item(workspace_id, opening.movement, opening.hold), condition=MovementItem.pk.does_not_exist())
     write.update(WalletItem(workspace_id, WALLET), actions=actions, condition=condition)
 
@@ -154,8 +170,8 @@ class DynamoWallets:
     @staticmethod
     def bind(table_name: str) -> None:
         """Name the ledger's table."""
-        WalletItem.bind(table_name)
-        MovementItem.bind(table_name)
+        for item in (WalletItem, MovementItem, KeyItem):
+            item.bind(table_name)
 
     def wallet(self, workspace_id: str) -> Wallet:
         try:
@@ -188,6 +204,44 @@ class DynamoWallets:
         except TransactWriteError as error:
             failed_conditions(error)
             raise StaleWallet from error
+
+    def post(self, operation: Operation, fingerprint: str) -> None:
+        first = operation.postings[0]
+        owner, given = first.workspace_id, operation.given
+        key = KeyItem(owner, f"key#{operation.key}", fingerprint=fingerprint, order=first.movement.order)
+        if given is not None:
+            key.grant_id, key.amount, key.revoked, key.revoked_expired = given.grant_id, given.amount, 0, 0
+            key.expires_at = rfc3339(given.expires_at) if given.expires_at else None
+        try:
+            with transaction() as write:
+                write.save(key, condition=KeyItem.pk.does_not_exist())
+                for posting in operation.postings:
+                    _put_posting(write, posting)
+                if operation.revokes is not None:
+                    _put_revocation(write, owner, *operation.revokes)
+        except TransactWriteError as error:
+            if 0 in failed_conditions(error):
+                raise OperationExists from error
+            raise StaleWallet from error
+
+    def recorded(self, workspace_id: str, key: str) -> Recorded | None:
+        try:
+            item = KeyItem.get(workspace_id, f"key#{key}", consistent_read=True)
+        except DoesNotExist:
+            return None
+        given = None
+        if item.grant_id:
+            expires_at = parse_rfc3339(item.expires_at) if item.expires_at else None
+            given = Given(
+                key, item.grant_id, int(item.amount), expires_at, int(item.revoked), int(item.revoked_expired)
+            )
+        return Recorded(key, item.fingerprint, item.order, given)
+
+    def expired_of(self, workspace_id: str, grant_id: str, expires_at: datetime) -> int:
+        prefix = f"movement#{order_at(expires_at)}#expiry#{grant_id}#"
+        booked = MovementItem.query(workspace_id, MovementItem.sk.startswith(prefix), consistent_read=True)
+        entries = (entry for item in booked for entry in _movement(item).entries)
+        return sum(entry.amount for entry in entries if entry.account is Account.EXPIRED)
 
     def hold(self, workspace_id: str, reference: str) -> Hold | None:
         try:
@@ -250,6 +304,37 @@ class DynamoWallets:
                 raise
 
 
+def _put_posting(write: TransactWrite, posting: Posting) -> None:
+    change = posting.change
+    condition = WalletItem.available >= -change.available
+    if posting.revision is not None:
+        condition &= WalletItem.revision == posting.revision
+    if posting.unindebted:
+        condition &= WalletItem.debt == 0
+    if change.added is not None:
+        condition &= Path(["grants", change.added.id]).does_not_exist()
+    for grant_id, seen in posting.remaining:
+        grant = Path(["grants", grant_id])
+        condition &= grant.does_not_exist() if seen is None else Path(["grants", grant_id, "remaining"]) == seen
+    for taken in change.grants:
+        condition &= _still_left(taken)
+    write.save(_movement_item(posting.workspace_id, posting.movement), condition=MovementItem.pk.does_not_exist())
+    write.update(WalletItem(posting.workspace_id, WALLET), actions=_counters(change), condition=condition)
+
+
+def _put_revocation(write: TransactWrite, workspace_id: str, seen: Given, after: Given) -> None:
+    write.update(
+        KeyItem(workspace_id, f"key#{seen.key}"),
+        actions=[KeyItem.revoked.set(after.revoked), KeyItem.revoked_expired.set(after.revoked_expired)],
+        condition=(KeyItem.revoked == seen.revoked) & (KeyItem.revoked_expired == seen.revoked_expired),
+    )
+
+
+def _still_left(taken: GrantChange) -> Condition:
+    remaining = Path(["grants", taken.grant_id, "remaining"])
+    return remaining == -taken.remaining if taken.drains else remaining >= -taken.remaining
+
+
 def _counters(change: Change) -> list[Action]:
     actions: list[Action] = [
         WalletItem.available.set(WalletItem.available + change.available),
@@ -263,7 +348,7 @@ def _counters(change: Change) -> list[Action]:
         actions.append(Path(["grants", change.added.id]).set(_grant_data(change.added)))
         actions.append(WalletItem.revision.set(WalletItem.revision + 1))
     for grant in change.grants:
-        for name, delta in (("remaining", grant.remaining), ("held", grant.held)):
+        for name, delta in (("remaining", grant.remaining), ("held", grant.held), ("amount", grant.amount)):
             if delta:
                 counter = Path(["grants", grant.grant_id, name])
                 actions.append(counter.set(counter + delta))

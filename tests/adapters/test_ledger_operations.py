@@ -1,0 +1,217 @@
+"""Grants, revocations, adjustments and transfers on the embedded store: once for ever, under repeats and races."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from atelier.errors import Conflict, InsufficientCredits, NotFound
+from atelier.ledger.model import GrantSource, Movement
+from atelier.ledger.operations import Recorded
+from atelier.ledger.post import adjust, grant, revoke, transfer
+from tests.adapters.world import World, at_once
+from tests.conftest import Tables
+
+BOUGHT = "grant#stripe#pi_1"
+
+
+def buy(world: World, credits: int = 100, key: str = BOUGHT) -> Recorded:
+    return grant(world.workspace_id, key, GrantSource.PURCHASE, credits, to=world.posting, now=world.now)
+
+
+def take_back(world: World, credits: int = 100, key: str = "revoke#stripe#re_1", grant_key: str = BOUGHT) -> Recorded:
+    return revoke(world.workspace_id, key, grant_key, credits, "refund", to=world.posting, now=world.now)
+
+
+def spend(world: World, credits: int) -> None:
+    """Settle generations for this many credits, four each."""
+    for _ in range(credits // 4):
+        generation = world.submit(model="local/canvas", width=1024, height=1024).generation
+        world.attempt(generation)
+        assert world.finish(generation).credits_charged == 4
+
+
+def named(world: World, kind: str) -> list[Movement]:
+    return [movement for movement in world.movements() if movement.kind == kind]
+
+
+@pytest.fixture
+def world(tables: Tables) -> World:
+    return World(tables)
+
+
+def test_a_purchase_is_granted_once_however_often_it_is_told(world: World) -> None:
+    first = buy(world)
+    world.now += timedelta(days=400)
+    assert buy(world) == first
+    world.now -= timedelta(days=400)
+    assert [movement.key for movement in named(world, "grant")] == [BOUGHT, "daily#2026-11-20"]
+    assert world.refreshed().available == 150
+    world.assert_sound()
+
+
+def test_the_same_key_with_other_facts_is_a_conflict_and_changes_nothing(world: World) -> None:
+    buy(world, 100)
+    with pytest.raises(Conflict):
+        buy(world, 1000)
+    with pytest.raises(Conflict):
+        adjust(world.workspace_id, BOUGHT, 100, reason="r", by="usr_A", to=world.posting, now=world.now)
+    assert world.refreshed().available == 150
+
+
+def test_a_hundred_deliveries_of_one_payment_at_once_credit_it_once(world: World) -> None:
+    results = at_once(16, lambda _: buy(world))
+    assert len({result.order for result in results if isinstance(result, Recorded)}) == 1
+    assert not [result for result in results if isinstance(result, Exception)]
+    assert len([m for m in named(world, "grant") if m.key == BOUGHT]) == 1
+    world.assert_sound()
+
+
+def test_two_facts_for_one_key_at_once_leave_one_of_them(world: World) -> None:
+    results = at_once(8, lambda number: buy(world, 100 + number % 2))
+    assert sum(isinstance(result, Conflict) for result in results) == 4
+    world.assert_sound()
+
+
+def test_a_refund_of_unspent_credits_takes_them_back_and_owes_nothing(world: World) -> None:
+    buy(world)
+    take_back(world)
+    wallet = world.refreshed()
+    assert (wallet.available, wallet.debt) == (50, 0)
+    world.assert_sound()
+
+
+def test_a_chargeback_after_spending_is_a_debt_that_freezes_spending_until_it_is_covered(world: World) -> None:
+    buy(world, 40)
+    spend(world, 80)  # Today's 50 went first, then 30 of the bought 40.
+    take_back(world, 40)
+    assert (world.wallet().available, world.wallet().debt) == (0, 30)
+    buy(world, 20, key="grant#stripe#pi_2")
+    with pytest.raises(InsufficientCredits) as refusal:
+        world.submit()
+    assert refusal.value.facts["available"] == 0
+    assert (world.wallet().available, world.wallet().debt) == (0, 10)
+    buy(world, 15, key="grant#stripe#pi_3")
+    world.submit()
+    assert (world.wallet().available, world.wallet().debt) == (4, 0)
+    assert [movement.kind for movement in world.movements()].count("cover") == 2
+    world.assert_sound()
+
+
+def test_credits_that_come_back_from_a_hold_cover_the_debt_first(world: World) -> None:
+    buy(world, 14)
+    generation = world.submit(width=1024, height=1024, n=4).generation  # 16 of today's 50
+    spend(world, 44)  # 34 of today's, 10 bought
+    take_back(world, 14)
+    assert (world.wallet().held, world.wallet().debt) == (16, 10)
+    world.fail(generation)
+    assert (world.refreshed().available, world.wallet().debt) == (6, 0)
+    world.assert_sound()
+
+
+def test_a_refund_told_twice_or_by_many_at_once_is_one_refund(world: World) -> None:
+    buy(world)
+    results = at_once(8, lambda _: take_back(world))
+    assert not [result for result in results if isinstance(result, Exception)]
+    take_back(world)
+    assert len(named(world, "revoke")) == 1
+    world.assert_sound()
+
+
+def test_partial_refunds_never_take_back_more_than_was_given(world: World) -> None:
+    buy(world, 100)
+    results = at_once(8, lambda number: take_back(world, 30, f"revoke#stripe#re_{number}"))
+    assert sum(isinstance(result, Recorded) for result in results) == 3
+    assert sum(isinstance(result, Conflict) for result in results) == 5
+    assert world.refreshed().available == 60
+    world.assert_sound()
+
+
+def test_what_expired_unspent_is_not_owed_when_it_is_refunded(world: World) -> None:
+    expires_at = world.now + timedelta(hours=1)
+    grant(
+        world.workspace_id,
+        BOUGHT,
+        GrantSource.PURCHASE,
+        100,
+        expires_at=expires_at,
+        to=world.posting,
+        now=world.now,
+    )
+    spend(world, 12)
+    world.now += timedelta(hours=2)
+    take_back(world, 90, "revoke#1")
+    take_back(world, 10, "revoke#2")
+    # Of the 12 that were spent, today's credits have covered the first 2 before the second refund came.
+    assert (world.wallet().available, world.wallet().debt) == (48, 10)
+    world.assert_sound()
+
+
+def test_a_refund_of_what_was_never_granted_is_refused(world: World) -> None:
+    with pytest.raises(NotFound):
+        take_back(world)
+    with pytest.raises(NotFound):
+        grant("wsp_none", BOUGHT, GrantSource.PROMO, 1, to=world.posting, now=world.now)
+
+
+def test_an_adjustment_goes_both_ways_with_its_reason_and_never_below_zero(world: World) -> None:
+    def change(key: str, credits: int) -> None:
+        adjust(world.workspace_id, key, credits, reason="an apology", by="usr_A", to=world.posting, now=world.now)
+
+    change("adjust#1", 7)
+    change("adjust#2", -10)
+    change("adjust#2", -10)
+    with pytest.raises(InsufficientCredits):
+        change("adjust#3", -48)
+    assert world.refreshed().available == 47
+    by_key = {movement.key: movement for movement in world.movements()}
+    assert by_key["adjust#2"].facts == {"reason": "an apology", "by": "usr_A"}
+    world.assert_sound()
+
+
+def test_a_sale_pays_seller_and_royalty_and_keeps_the_fee_in_one_transaction(tables: Tables) -> None:
+    buyer, seller, artist = World(tables), World(tables), World(tables)
+
+    def sell(sale: str) -> Recorded:
+        shares = {seller.workspace_id: ("seller", 7), artist.workspace_id: ("royalty", 2)}
+        return transfer(buyer.workspace_id, f"transfer#{sale}", shares, fee=1, to=buyer.posting, now=buyer.now)
+
+    results = at_once(4, lambda number: sell(f"sale_{number % 2}"))
+    assert not [result for result in results if isinstance(result, Exception)]
+    assert buyer.wallet().available == 30
+    assert (seller.wallet().available, artist.wallet().available) == (14, 4)
+    assert [(g.id, g.amount, g.remaining) for g in seller.wallet().grants] == [("earnings", 14, 14)]
+    entries = [
+        e for world in (buyer, seller, artist) for m in world.movements() for e in m.entries if "daily" not in m.key
+    ]
+    sums = {account: sum(e.amount for e in entries if e.account == account) for account in ("issued", "revenue")}
+    assert sums == {"issued": 0, "revenue": 2}
+    for world in (buyer, seller, artist):
+        world.assert_sound()
+
+
+def test_a_transfer_beyond_the_funds_moves_nothing_in_any_wallet(tables: Tables) -> None:
+    buyer, seller = World(tables), World(tables)
+    shares = {seller.workspace_id: ("seller", 30)}
+
+    def sell(number: int) -> Recorded:
+        return transfer(buyer.workspace_id, f"transfer#{number}", shares, fee=0, to=buyer.posting, now=buyer.now)
+
+    results = at_once(4, sell)
+    assert sum(isinstance(result, Recorded) for result in results) == 1
+    assert sum(isinstance(result, InsufficientCredits) for result in results) == 3
+    assert (buyer.wallet().available, seller.wallet().available) == (20, 30)
+
+
+def test_grants_posted_while_others_spend_lose_nothing(world: World) -> None:
+    def step(number: int) -> object:
+        if number % 2:
+            return buy(world, 10, f"grant#stripe#pi_{number}")
+        return world.submit(width=1024, height=1024)
+
+    results = at_once(16, step)
+    assert not [result for result in results if isinstance(result, Exception)]
+    wallet = world.refreshed()
+    assert (wallet.available, wallet.held) == (50 + 80 - 32, 32)
+    world.assert_sound()
