@@ -61,7 +61,7 @@ lock: .venv ## pin the newest versions that pyproject.toml allows
 	@for group in bootstrap test tools; do \
 		$(compile) 3.11 --group $$group --output-file .ci/locks/$$group.txt || exit 1; done
 	@$(compile) 3.11 --group run --constraint .ci/locks/test.txt --output-file .ci/locks/run.txt
-	@for layer in runtime media ai; do $(compile) 3.13 --group layer-$$layer --constraint .ci/locks/test.txt \
+	@for layer in runtime media ai film; do $(compile) 3.13 --group layer-$$layer --constraint .ci/locks/test.txt \
 		--output-file layers/dependencies/$$layer/requirements.txt || exit 1; done
 
 # ---- the product on this machine -------------------------------------------------------------------------------------
