@@ -16,7 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from atelier.media.fetch import Fetcher, FetchFailed, FetchGone, FetchRefused, is_public
+from atelier.addresses import is_public
+from atelier.media.fetch import Fetcher, FetchFailed, FetchGone, FetchRefused
 from infra.local.standins.replicate import METADATA_URL
 
 HOSTS = ("replicate.delivery",)

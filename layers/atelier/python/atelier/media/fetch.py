@@ -10,29 +10,21 @@ from __future__ import annotations
 
 import http.client
 import io
-import ipaddress
 import re
 import socket
 import ssl
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
+from atelier.addresses import Resolve, is_public, system_addresses
+
 BYTES_MAX = 50 * 1024 * 1024
 SECONDS_MAX = 30.0
 CONNECT_SECONDS_MAX = 5.0
 PIECE_BYTES = 64 * 1024
-
-# The addresses of a host and port; raises OSError. The system's resolver, unless a test brings its own.
-Resolve = Callable[[str, int], list[str]]
-
-# A range that carries an IPv4 address inside: what it leads to is judged, not how it is written.
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Special ranges that some Python versions take for public: one holds another cloud's metadata service.
-SPECIAL = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("fec0::/10"))
 
 
 class FetchError(Exception):
@@ -62,7 +54,7 @@ class Fetcher:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._local_hosts = local_hosts
-        self._resolve = resolve or _system_addresses
+        self._resolve = resolve or system_addresses
         self._tls = tls
 
     def fetch(
@@ -112,23 +104,6 @@ class Fetcher:
             raise
 
 
-def is_public(address: str) -> bool:
-    """Whether an IP address is out in the internet: not private, loopback, link-local (the metadata service), shared,
-    multicast or reserved, in whatever notation IPv6 hides an IPv4 address."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip in NAT64:
-            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
-        inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        if any(inner) or ip.packed[:12] == bytes(12):
-            return False
-    special = any(ip in network for network in SPECIAL)
-    return ip.is_global and not special and not ip.is_multicast and not ip.is_reserved
-
-
 def _split(url: str) -> SplitResult:
     # Browsers and libraries disagree on what these mean in a URL; no provider sends them.
     if not re.fullmatch(r"[!-~]{1,4096}", url) or "\\" in url:
@@ -151,11 +126,6 @@ def _check_allowed(parts: SplitResult, host: str, hosts: tuple[str, ...]) -> Non
         raise FetchRefused(f"port {parts.port} is not opened")
     if not any(host == allowed or host.endswith(f".{allowed}") for allowed in hosts):
         raise FetchRefused(f"{host} is not listed")
-
-
-def _system_addresses(host: str, port: int) -> list[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(place[4][0]) for place in found]
 
 
 def _first_connection(addresses: list[str], port: int, deadline: float) -> socket.socket:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -86,12 +87,21 @@ class Reply:
 
 
 class Wire:
-    """One provider's address and credentials. `headers` go with every request, and only to `base_url`'s own origin."""
+    """One provider's address and credentials. `headers` go with every request, and only to `base_url`'s own origin.
+    `connections` makes the transport below; without it, httpx's own."""
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], *, answer_seconds_max: float = 50.0) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        *,
+        answer_seconds_max: float = 50.0,
+        connections: Callable[[], httpx.BaseTransport] | None = None,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self._headers = dict(headers)
         self._answer_seconds_max = answer_seconds_max
+        self._connections = connections
         self._client: httpx.Client | None = None
 
     def ask(
@@ -112,11 +122,20 @@ class Wire:
 
         if self._client is None:
             # No connection is kept: one that died while the function slept would cost a submission its answer.
-            self._client = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), follow_redirects=False)
+            transport = self._connections() if self._connections else None
+            self._client = httpx.Client(
+                limits=httpx.Limits(max_keepalive_connections=0),
+                follow_redirects=False,
+                transport=transport,
+                # A proxy of the environment would go round the transport.
+                trust_env=transport is None,
+            )
         url = path if path.startswith("http") else f"{self.base_url}{path}"
         if httpx.URL(url).netloc != httpx.URL(self.base_url).netloc:
             raise NotSent("the address is not the provider's")
-        timeout = httpx.Timeout(answer_seconds_max or self._answer_seconds_max, connect=CONNECT_SECONDS_MAX)
+        seconds_max = answer_seconds_max or self._answer_seconds_max
+        deadline = time.monotonic() + seconds_max
+        timeout = httpx.Timeout(seconds_max, connect=CONNECT_SECONDS_MAX)
         try:
             with self._client.stream(
                 method,
@@ -132,6 +151,9 @@ class Wire:
                     content += chunk
                     if len(content) > ANSWER_BYTES_MAX:
                         raise NoAnswer("the answer is too large")
+                    if time.monotonic() > deadline:
+                        # The client's own limit is for each piece: an answer may drip for ever.
+                        raise NoAnswer("the answer takes too long")
                 return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(content))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             raise NotSent(type(error).__name__) from error
