@@ -227,10 +227,11 @@ class World:
             found.extend(page.movements)
         return found
 
-    def assert_sound(self) -> None:
-        """The invariants of reliability.md that one wallet can show: counters are the sums of the entries."""
-        wallet = self.wallets.wallet(self.workspace_id)
-        entries = [entry for movement in self.movements() for entry in movement.entries]
+    def assert_sound(self) -> list[Movement]:
+        """The invariants of reliability.md that one wallet can show: counters are the sums of the entries. Returns the
+        movements that say so."""
+        wallet, movements = self.wallets.wallet(self.workspace_id), self.movements()
+        entries = [entry for movement in movements for entry in movement.entries]
         accounts = ("available", "held", "debt")
         sums = {account: sum(e.amount for e in entries if e.account == account) for account in accounts}
         assert sum(entry.amount for entry in entries) == 0
@@ -239,14 +240,15 @@ class World:
         assert wallet.debt >= 0
         assert wallet.available == sum(grant.remaining for grant in wallet.grants)
         assert wallet.held == sum(grant.held for grant in wallet.grants)
-        assert wallet.written == len(self.movements())
+        assert wallet.written == len(movements)
         for grant in wallet.grants:
             of_grant = [e for e in entries if e.grant_id == grant.id]
             assert grant.remaining == sum(e.amount for e in of_grant if e.account == "available")
             assert grant.held == sum(e.amount for e in of_grant if e.account == "held")
-        kinds = [movement.kind for movement in self.movements()]
+        kinds = [movement.kind for movement in movements]
         ended = sum(kinds.count(kind) for kind in ("settled", "released", "expired"))
         assert wallet.holds_open == kinds.count("hold") - ended
+        return movements
 
 
 def at_once(count: int, call: Callable[[int], T]) -> list[T | Exception]:

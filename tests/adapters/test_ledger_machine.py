@@ -1,0 +1,298 @@
+"""A Hypothesis state machine: the real use cases on the embedded store, in any order, beside a plain oracle.
+
+Every step may be repeated as a retry would; the clock jumps across midnights, deadlines and expiries; after every step
+the wallet is what the oracle says, and what the entries add up to. Each run takes another seed and prints it:
+`LEDGER_SEED=… pytest tests/adapters/test_ledger_machine.py` goes the same way again, `LEDGER_EXAMPLES=1000` goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import seed as seeded
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from atelier.errors import Conflict, InsufficientCredits
+from atelier.generations.cancel import cancel
+from atelier.generations.model import Generation, Status
+from atelier.generations.outcome import Outcome
+from atelier.generations.ports import StoredOutput
+from atelier.generations.sweep import sweep
+from atelier.ledger.model import GrantSource
+from atelier.ledger.post import adjust, grant, revoke, transfer
+from tests.adapters.oracle import Pot, Purse, Reserve
+from tests.adapters.world import World
+from tests.conftest import Tables
+
+SOURCES = {GrantSource.PURCHASE: 60, GrantSource.PROMO: 30, GrantSource.MONTHLY: 20, GrantSource.REFUND: 40}
+hours = st.sampled_from([None, 1, 5, 13, 26])
+small = st.integers(1, 60)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Two wallets; the second only receives, and spends what it received by an adjustment now and then."""
+
+    tables: Tables
+
+    @initialize()
+    def begin(self) -> None:
+        self.world, self.other = World(self.tables), World(self.tables)
+        self.purse, self.other_purse = Purse(self.world.now), Purse(self.world.now)
+        self.open: list[tuple[Generation, Reserve]] = []
+        self.ended: list[Generation] = []
+        self.bought: list[tuple[str, Pot]] = []
+        self.repeatable: list[Callable[[], object]] = []
+        self.number = 0
+
+    def key(self, kind: str) -> str:
+        self.number += 1
+        return f"{kind}#{self.number}"
+
+    def done(self, again: Callable[[], object]) -> None:
+        """Remember how to repeat what has just been done, and repeat it at once: a retry after a lost answer."""
+        again()
+        self.repeatable.append(again)
+
+    # ---- the clock ---------------------------------------------------------------------------------------------------
+
+    @rule(minutes=st.sampled_from([1, 2, 4, 50, 300, 700, 1500]))
+    def time_passes(self, minutes: int) -> None:
+        self.world.now += timedelta(minutes=minutes)
+        self.other.now = self.world.now
+
+    @rule()
+    def somebody_looks(self) -> None:
+        self.world.refreshed()
+        self.world.refreshed()
+        self.purse.look(self.world.now)
+
+    # ---- generations -------------------------------------------------------------------------------------------------
+
+    @rule(images=st.integers(1, 4), scale=st.sampled_from([1, 2]))
+    def submit(self, images: int, scale: int) -> None:
+        price, key = images * 4 * scale * scale, self.key("request")
+
+        def call() -> Generation:
+            sizes = {"width": 1024 * scale, "height": 1024 * scale, "n": images, "seed": 1}
+            return self.world.submit(key=key, model="local/canvas", **sizes).generation
+
+        self.purse.look(self.world.now)
+        if not self.purse.can_spend(price, self.world.now):
+            with pytest.raises(InsufficientCredits):
+                call()
+            return
+        generation = call()
+        self.open.append((generation, self.purse.hold(price, self.world.now)))
+        self.done(call)
+
+    def take_open(self, place: int) -> tuple[Generation, Reserve]:
+        generation, reserve = self.open.pop(place % len(self.open))
+        self.ended.append(generation)
+        return generation, reserve
+
+    @precondition(lambda self: self.open)
+    @rule(place=st.integers(0, 9), delivered=st.integers(1, 4))
+    def succeed(self, place: int, delivered: int) -> None:
+        generation, reserve = self.take_open(place)
+        self.world.attempt(generation)
+        images = generation.recipe.parameters["n"]
+        delivered = min(delivered, images)
+        outcome = Outcome("succeeded", tuple(StoredOutput(key=f"k{number}") for number in range(delivered)))
+        ended = self.world.finish(generation, outcome)
+        charged = reserve.amount * delivered // images
+        assert (ended.status, ended.credits_charged) == (Status.SUCCEEDED, charged)
+        self.purse.end(reserve, charged, self.world.now)
+        self.done(lambda: self.world.finish(generation, outcome))
+
+    @precondition(lambda self: self.open)
+    @rule(place=st.integers(0, 9))
+    def fail(self, place: int) -> None:
+        generation, reserve = self.take_open(place)
+        self.world.attempt(generation)
+        assert self.world.fail(generation).status is Status.FAILED
+        self.purse.end(reserve, 0, self.world.now)
+        self.done(lambda: self.world.fail(generation))
+
+    @precondition(lambda self: self.open)
+    @rule(place=st.integers(0, 9))
+    def cancel(self, place: int) -> None:
+        generation, reserve = self.take_open(place)
+
+        def call() -> Generation:
+            return cancel(self.world.workspace_id, generation.id, to=self.world.finishing, now=self.world.now)
+
+        assert call().status is Status.CANCELLED
+        self.purse.end(reserve, 0, self.world.now)
+        self.done(call)
+
+    @rule()
+    def the_sweep_runs(self) -> None:
+        sweep(self.world.workspace_id, to=self.world.finishing, now=self.world.now)
+        overdue = [pair for pair in self.open if pair[0].deadline_at <= self.world.now]
+        for generation, reserve in overdue:
+            assert self.world.get(generation).status is Status.EXPIRED
+            self.purse.end(reserve, 0, self.world.now)
+            self.ended.append(generation)
+        self.open = [pair for pair in self.open if pair not in overdue]
+
+    # ---- everything else ---------------------------------------------------------------------------------------------
+
+    @rule(source=st.sampled_from(list(SOURCES)), credits=small, lives=hours)
+    def grant(self, source: GrantSource, credits: int, lives: int | None) -> None:
+        key, born = self.key("grant"), self.world.now
+        expires = born + timedelta(hours=lives) if lives else None
+
+        def call(amount: int = credits) -> str:
+            recorded = grant(
+                self.world.workspace_id,
+                key,
+                source,
+                amount,
+                expires_at=expires,
+                to=self.world.posting,
+                now=self.world.now,
+            )
+            assert recorded.given is not None
+            return recorded.given.grant_id
+
+        self.purse.look(born)
+        pot = Pot(call(), credits, SOURCES[source], born, expires, given=credits)
+        self.purse.pots.append(pot)
+        self.bought.append((key, pot))
+        self.done(call)
+        with pytest.raises(Conflict):
+            call(credits + 1)
+
+    @precondition(lambda self: self.bought)
+    @rule(place=st.integers(0, 9), credits=small)
+    def revoke(self, place: int, credits: int) -> None:
+        grant_key, pot = self.bought[place % len(self.bought)]
+        key = self.key("revoke")
+
+        def call() -> object:
+            return revoke(
+                self.world.workspace_id, key, grant_key, credits, "refund", to=self.world.posting, now=self.world.now
+            )
+
+        self.purse.look(self.world.now)
+        if pot.taken_back + credits > pot.given:
+            with pytest.raises(Conflict):
+                call()
+            return
+        call()
+        self.purse.take_back(pot, credits)
+        self.done(call)
+
+    @rule(credits=st.integers(-30, 30).filter(bool))
+    def adjust(self, credits: int) -> None:
+        key, at = self.key("adjust"), self.world.now
+
+        def call() -> str:
+            recorded = adjust(
+                self.world.workspace_id, key, credits, reason="r", by="usr_A", to=self.world.posting, now=self.world.now
+            )
+            return recorded.given.grant_id if recorded.given else ""
+
+        self.purse.look(at)
+        if credits < 0 and not self.purse.can_spend(-credits, at):
+            with pytest.raises(InsufficientCredits):
+                call()
+            return
+        granted = call()
+        if credits > 0:
+            self.purse.pots.append(Pot(granted, credits, 50, at, None, given=credits))
+        else:
+            self.purse.take(-credits, at)
+        self.done(call)
+
+    @rule(price=small, fee=st.integers(0, 5))
+    def sell(self, price: int, fee: int) -> None:
+        key, at = self.key("transfer"), self.world.now
+
+        def call() -> object:
+            return transfer(
+                self.world.workspace_id,
+                key,
+                {self.other.workspace_id: ("seller", price)},
+                fee=fee,
+                to=self.world.posting,
+                now=self.world.now,
+            )
+
+        self.purse.look(at)
+        if not self.purse.can_spend(price + fee, at):
+            with pytest.raises(InsufficientCredits):
+                call()
+            return
+        call()
+        self.purse.take(price + fee, at)
+        earned = next((pot for pot in self.other_purse.pots if pot.name == "earnings"), None)
+        if earned is None:
+            earned = Pot("earnings", 0, 55, at, None)
+            self.other_purse.pots.append(earned)
+        earned.left += price
+        self.done(call)
+
+    @precondition(lambda self: self.repeatable)
+    @rule(place=st.integers(0, 99))
+    def something_old_is_repeated(self, place: int) -> None:
+        self.repeatable[place % len(self.repeatable)]()
+
+    # ---- what must hold ----------------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_wallet_is_what_the_oracle_says(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        for world, purse in ((self.world, self.purse), (self.other, self.other_purse)):
+            wallet = world.wallet()
+            assert (wallet.available, wallet.held, wallet.debt) == (purse.available, purse.held, purse.debt)
+            assert {g.id: g.remaining for g in wallet.grants if g.remaining} == {
+                pot.name: pot.left for pot in purse.pots if pot.left
+            }
+
+    @invariant()
+    def the_entries_add_up(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        self.other.assert_sound()
+        paid = [
+            entry.amount
+            for movement in self.world.assert_sound()
+            for entry in movement.entries
+            if entry.account == "revenue" and movement.kind != "transfer"
+        ]
+        assert sum(paid) == self.purse.spent
+
+
+@pytest.mark.parametrize("lane", range(4))
+def test_the_ledger_does_what_the_oracle_does_in_any_order(tables: Tables, lane: int) -> None:
+    # Examples × steps: some thousands.
+    examples, seed = int(os.environ.get("LEDGER_EXAMPLES", "15")), os.environ.get("LEDGER_SEED")
+    chosen = int(seed) if seed else secrets.randbelow(2**32)
+    print(f"LEDGER_SEED={chosen} (lane {lane})")
+    machine = seeded(chosen + lane)(type("Machine", (LedgerMachine,), {"tables": tables}))
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=50,
+            deadline=None,
+            print_blob=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
