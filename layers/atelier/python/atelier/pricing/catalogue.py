@@ -1,7 +1,8 @@
-"""The catalogue: models, prices, tiers and outcomes, read from `catalogue/*.yaml` and checked as they are read.
+"""The catalogue: models, prices, tiers and outcomes, written in `catalogue/*.yaml` and checked by `pricing/schema.py`.
 
-Reading YAML costs a cold start 30 ms, so the same data lies beside it as `compiled.json`, with the digest of the YAML
-that it was made from (`python -m atelier.pricing.catalogue` makes it). One that does not match is not used.
+Reading and checking YAML costs a cold start far more than a function may take, so the same data lies beside it as
+`compiled.json`, with the digest of the YAML that it was made from (`python -m atelier.pricing.catalogue` makes it). One
+that does not match is not used. An entry becomes a Model when it is first asked for.
 """
 
 from __future__ import annotations
@@ -9,35 +10,67 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import field_validator
-
 from atelier.errors import Unavailable, ValidationFailed
 from atelier.pricing import model as arithmetic
-from atelier.pricing.model import Entry, Model, OutcomeRule, Parameters, Price, Settlement, Tier
+from atelier.pricing.model import NO_FILES, Ask, Files, Model, OutcomeRule, Price, Retired, Settlement, Tier
+from atelier.pricing.parameters import Parameters, completed
 
 FOLDER = Path(__file__).parent.parent / "catalogue"
 COMPILED = "compiled.json"
+# The entry that stands for every model of a workspace's own, and how those are asked for.
+CUSTOM, CUSTOM_PREFIX = "custom/endpoint", "custom/"
 
 
-class Data(Entry):
-    """What the files hold together."""
+class Data:
+    """What the files hold together, checked; entries are made when they are asked for."""
 
-    models: tuple[Model, ...]
-    tiers: dict[str, Tier]
-    outcomes: dict[str, OutcomeRule]
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._entries: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in document["models"]}
+        self._models: dict[str, Model] = {}
+        self._retired: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in document["retired"]}
+        self.tiers = {name: Tier(**each) for name, each in document["tiers"].items()}
+        self.outcomes = {name: OutcomeRule(**each) for name, each in document["outcomes"].items()}
 
-    @field_validator("models")
-    @classmethod
-    def _ids_are_unique(cls, models: tuple[Model, ...]) -> tuple[Model, ...]:
-        if len({model.id for model in models}) < len(models):
-            raise ValueError("two models have one id")
-        return models
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Every model, in the order of the files."""
+        return tuple(self._model(name) for name in self._entries)
+
+    def model(self, model_id: str) -> Model | None:
+        """The model with this id."""
+        if model_id in self._entries:
+            return self._model(model_id)
+        if model_id.startswith(CUSTOM_PREFIX) and CUSTOM in self._entries:
+            own = self._model(CUSTOM)
+            upstream = model_id.removeprefix(CUSTOM_PREFIX)
+            return replace(own, id=model_id, title=upstream, settings={**own.settings, "model": upstream})
+        return None
+
+    def retired(self, model_id: str) -> Retired | None:
+        """The model of the past with this id."""
+        entry = self._retired.get(model_id)
+        return Retired.from_data(entry) if entry else None
+
+    def making(self, kind: str, providers: frozenset[str]) -> tuple[Model, ...]:
+        """The models of some providers that make a kind, in the order of the files."""
+        return tuple(
+            self._model(name)
+            for name, entry in self._entries.items()
+            if entry["provider"] in providers
+            and name != CUSTOM
+            and (entry["kind"] == kind or kind in entry.get("also", ()))
+        )
+
+    def _model(self, name: str) -> Model:
+        if name not in self._models:
+            self._models[name] = Model.from_data(self._entries[name])
+        return self._models[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,74 +87,84 @@ class Offer:
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """The data, and the providers that are enabled in this deployment. `price_version` names the prices by the day they
-    were last looked at and by their digest, for example `2026-11-20-1a2b3c4d`."""
+    were last looked at and by their digest, for example `2026-11-20-1a2b3c4d`. `sunsets`: shutdown dates that providers
+    have published since; they go before the catalogue's own."""
 
     data: Data
     price_version: str
     enabled: frozenset[str]
+    sunsets: Mapping[str, date] = field(default_factory=dict[str, date])
+
+    def with_sunsets(self, sunsets: Mapping[str, date]) -> Catalogue:
+        """The same with the dates that were observed."""
+        return replace(self, sunsets=sunsets)
 
     def model(self, model_id: str) -> Model:
-        """The model with this id, enabled or not; raises ValidationFailed (`model`) when there is none: what has no
-        entry has no price."""
-        for model in self.data.models:
-            if model.id == model_id:
-                return model
-        raise ValidationFailed([{"path": "model", "message": "There is no such model."}])
+        """The model with this id, enabled or not, open or shut down; raises ValidationFailed (`model`) when there is
+        none: what has no entry has no price."""
+        model = self.data.model(model_id)
+        if model is not None:
+            return model
+        past = self.data.retired(model_id)
+        raise _no_such_model() if past is None else _shut_down(past.id, past.sunset_at, past.successor)
 
     def tier(self, name: str) -> Tier:
         """The tier with this name; raises KeyError."""
         return self.data.tiers[name]
 
+    def sunset_at(self, model: Model) -> date | None:
+        """The day from which a model is not offered any more."""
+        return self.sunsets.get(model.id, model.sunset_at)
+
     def models_for(self, kind: str, today: date) -> tuple[Model, ...]:
         """What can be asked for today, in catalogue order."""
-        return tuple(
-            model
-            for model in self.data.models
-            if model.kind == kind
-            and model.provider in self.enabled
-            and (model.sunset_at is None or today < model.sunset_at)
-        )
+        return tuple(model for model in self.data.making(kind, self.enabled) if self._is_open(model, today))
 
     def offers(
-        self, kind: str, model_id: str, parameters: Parameters, *, today: date, seed: int
-    ) -> tuple[dict[str, int], tuple[Offer, ...]]:
+        self,
+        kind: str,
+        model_id: str,
+        parameters: Parameters,
+        *,
+        today: date,
+        seed: int,
+        prompt: str = "",
+        files: Files = NO_FILES,
+    ) -> tuple[dict[str, Any], tuple[Offer, ...]]:
         """The complete parameters of a request, and who can serve it in the order to try them; at least one offer.
 
-        `auto` takes every model that accepts the parameters; procedural ones only when there is no other. `seed` is
-        used where the caller gave none. Raises ValidationFailed, or Unavailable when no provider of the kind is
-        enabled."""
-        models = self.models_for(kind, today)
-        if model_id != "auto":
-            models = tuple(model for model in models if model.id == self.model(model_id).id)
-            if not models:
-                raise ValidationFailed([{"path": "model", "message": "This model is not offered here."}])
-        elif any(not model.procedural for model in models):
-            models = tuple(model for model in models if not model.procedural)
-        if not models:
-            raise Unavailable(f"No provider of the kind {kind} is enabled.")
-        completed: dict[str, int] = {}
+        `auto` takes every model that accepts prompt, files and parameters; procedural ones only when there is no other.
+        The complete parameters are the first one's; a later one takes of them what it knows (`parameters_for`), and
+        must know whatever the caller gave. `seed` is drawn from where the caller gave none. Raises ValidationFailed, or
+        Unavailable when no provider of the kind is enabled."""
+        models = self._asked(kind, model_id, today)
+        given = {name: value for name, value in parameters.items() if value is not None}
+        first: dict[str, Any] | None = None
         offers: list[Offer] = []
         refusals: list[ValidationFailed] = []
         for model in models:
+            shared = {name: value for name, value in (first or {}).items() if name in model.parameters}
             try:
-                # Whoever comes to serve it, the request is one: later models have to take what the first made of it.
-                accepted = arithmetic.complete(model, completed or parameters, seed=seed)
+                arithmetic.check_inputs(model, prompt, files)
+                accepted = arithmetic.complete(model, {**shared, **given}, seed=seed)
             except ValidationFailed as refusal:
                 refusals.append(refusal)
                 continue
-            completed = completed or accepted
-            if accepted == completed:
-                priced = arithmetic.price(model, completed)
-                offers.append(
-                    Offer(model.id, model.provider, priced.credits, priced.cost_microusd, model.run_seconds_max)
-                )
-        if not offers:
+            first = accepted if first is None else first
+            priced = arithmetic.price(model, Ask(accepted, prompt, files))
+            offers.append(Offer(model.id, model.provider, priced.credits, priced.cost_microusd, model.run_seconds_max))
+        if first is None:
             raise refusals[0]
-        return completed, tuple(offers)
+        return first, tuple(offers)
 
-    def price(self, model_id: str, parameters: Parameters) -> Price:
-        """The price of complete parameters with one model."""
-        return arithmetic.price(self.model(model_id), parameters)
+    def parameters_for(self, model_id: str, parameters: Parameters, *, seed: int = 0) -> dict[str, Any]:
+        """Of a request's complete parameters those that one of its candidates knows, with its own defaults for what the
+        others do not have."""
+        return completed(self.model(model_id).parameters, parameters, seed=seed)[0]
+
+    def price(self, model_id: str, parameters: Parameters, *, prompt: str = "", files: Files = NO_FILES) -> Price:
+        """The price of a request's complete parameters with one model."""
+        return arithmetic.price(self.model(model_id), Ask(self.parameters_for(model_id, parameters), prompt, files))
 
     def settle(
         self,
@@ -129,6 +172,8 @@ class Catalogue:
         parameters: Parameters,
         outcome: str,
         *,
+        prompt: str = "",
+        files: Files = NO_FILES,
         delivered: int = 0,
         usage: Mapping[str, int] | None = None,
         reported_microusd: int | None = None,
@@ -138,11 +183,34 @@ class Catalogue:
         return arithmetic.settle(
             self.model(model_id),
             self.data.outcomes[outcome],
-            parameters,
+            Ask(self.parameters_for(model_id, parameters), prompt, files),
             delivered=delivered,
             usage=usage or {},
             reported_microusd=reported_microusd,
         )
+
+    def _asked(self, kind: str, model_id: str, today: date) -> tuple[Model, ...]:
+        if model_id == "auto":
+            models = self.models_for(kind, today)
+            if any(not model.procedural for model in models):
+                models = tuple(model for model in models if not model.procedural)
+            if not models:
+                raise Unavailable(f"No provider of the kind {kind} is enabled.")
+            return models
+        if not self.enabled:
+            raise Unavailable("No provider is enabled.")
+        model = self.model(model_id)
+        if not self._is_open(model, today):
+            raise _shut_down(model.id, self.sunset_at(model), model.successor)
+        if not model.makes(kind):
+            raise _refused_model(f"This model does not make the kind {kind}.")
+        if model.provider not in self.enabled or model_id == CUSTOM:
+            raise _refused_model("This model is not offered here.")
+        return (model,)
+
+    def _is_open(self, model: Model, today: date) -> bool:
+        sunset_at = self.sunset_at(model)
+        return sunset_at is None or today < sunset_at
 
 
 @cache
@@ -155,19 +223,39 @@ def load(folder: Path, enabled: frozenset[str]) -> Catalogue:
     """A catalogue from a folder of YAML files."""
     sources = _sources(folder)
     compiled = _compiled(folder)
-    text = json.dumps(compiled["data"] if compiled.get("digest") == _digest(sources) else _parse(sources))
-    data = Data.model_validate_json(text)
-    newest = max(model.priced_at for model in data.models)
-    # Of the data, not of the files: a comment does not change a price.
-    return Catalogue(data, f"{newest.isoformat()}-{hashlib.sha256(text.encode()).hexdigest()[:8]}", enabled)
+    if compiled.get("digest") != _digest(sources):
+        compiled = _compile(sources)
+    return Catalogue(Data(compiled["data"]), compiled["price_version"], enabled)
 
 
 def compile_folder(folder: Path) -> str:
-    """The text of `compiled.json`: what the YAML files hold, checked, with their digest."""
-    sources = _sources(folder)
+    """The text of `compiled.json`: what the YAML files hold, checked, with their digest. One entry on a line."""
+    compiled = _compile(_sources(folder))
+    lines = [f'{{"digest": "{compiled["digest"]}", "price_version": "{compiled["price_version"]}", "data": {{']
+    for section, entries in compiled["data"].items():
+        opened, closed = ("[", "]") if isinstance(entries, list) else ("{", "}")
+        rows = _rows(cast("list[Any] | dict[str, Any]", entries))
+        lines += [f'"{section}": {opened}', ",\n".join(rows), f"{closed},"]
+    lines[-1] = lines[-1].rstrip(",")
+    return "\n".join([*lines, "}}"]) + "\n"
+
+
+def _rows(entries: list[Any] | dict[str, Any]) -> list[str]:
+    if isinstance(entries, list):
+        return [json.dumps(entry) for entry in entries]
+    return [f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items()]
+
+
+def _compile(sources: list[bytes]) -> dict[str, Any]:
+    from atelier.pricing.schema import check
+
     data = _parse(sources)
-    Data.model_validate_json(json.dumps(data))
-    return json.dumps({"digest": _digest(sources), "data": data}, indent=1) + "\n"
+    text = json.dumps(data)
+    check(text)
+    newest = max(entry["priced_at"] for entry in data["models"])
+    # Of the data, not of the files: a comment does not change a price.
+    version = f"{newest}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return {"digest": _digest(sources), "price_version": version, "data": data}
 
 
 def _sources(folder: Path) -> list[bytes]:
@@ -186,15 +274,31 @@ def _compiled(folder: Path) -> dict[str, Any]:
 
 
 def _parse(sources: list[bytes]) -> dict[str, Any]:
+    """The files' sections put together. A file's `defaults` are filled into each of its models."""
     import yaml
 
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = {"models": [], "retired": []}
     for source in sources:
         part = cast("dict[str, Any]", yaml.load(source, Loader=yaml.CSafeLoader))
+        defaults = part.pop("defaults", {})
+        part["models"] = [{**defaults, **entry} for entry in part.get("models", [])]
         for section, entries in part.items():
             held = data.setdefault(section, type(entries)())
             data[section] = held + entries if isinstance(entries, list) else held | entries
     return json.loads(json.dumps(data, default=str))
+
+
+def _no_such_model() -> ValidationFailed:
+    return _refused_model("There is no such model.")
+
+
+def _shut_down(model_id: str, sunset_at: date | None, successor: str | None) -> ValidationFailed:
+    use = f" Use {successor}." if successor else ""
+    return _refused_model(f"{model_id} was shut down on {sunset_at}.{use}")
+
+
+def _refused_model(message: str) -> ValidationFailed:
+    return ValidationFailed([{"path": "model", "message": message}])
 
 
 if __name__ == "__main__":
