@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 from atelier.clock import Clock
 from atelier.generations.model import Attempt, AttemptStatus, Generation
@@ -72,7 +73,10 @@ class Attempting:
             model=attempt.model,
             prompt=recipe.prompt,
             negative_prompt=recipe.negative_prompt,
-            parameters=recipe.parameters,
+            # A later candidate may know other parameters than the first; a seed of its own is the same in every visit.
+            parameters=self.catalogue.parameters_for(
+                attempt.model, recipe.parameters, seed=crc32(generation.id.encode())
+            ),
             settings=model.settings,
             webhook_url=self.webhook_url(generation, attempt) if model.supports_webhook else None,
             run_seconds_max=model.run_seconds_max,

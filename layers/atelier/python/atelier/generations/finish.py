@@ -71,6 +71,7 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         attempt.model,
         generation.recipe.parameters,
         ended_as,
+        prompt=generation.recipe.prompt,
         delivered=len(pictures),
         usage=outcome.usage,
         reported_microusd=outcome.cost_microusd,
@@ -90,7 +91,8 @@ def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
     if generation.attempt is not None:
         # A model that has left the catalogue must not keep its last generations from ending.
         with suppress(ValidationFailed):
-            bill = to.catalogue.settle(generation.attempt.model, generation.recipe.parameters, "expired")
+            recipe = generation.recipe
+            bill = to.catalogue.settle(generation.attempt.model, recipe.parameters, "expired", prompt=recipe.prompt)
             generation = replace(generation, cost_microusd=bill.cost_microusd, cost_source=bill.cost_source)
     message = "This took longer than it may; the credits are back."
     failure = Failure("PROVIDER_FAILED", ErrorClass.UNKNOWN_OUTCOME, message)

@@ -57,7 +57,12 @@ def submit(
     generation_id = new_id("gen", now)
     # Without a seed of the caller's, one that the recipe then keeps, so that it can be run again exactly.
     parameters, offers = catalogue.offers(
-        recipe.kind, recipe.model, recipe.parameters, today=now.date(), seed=secrets.randbelow(2**31)
+        recipe.kind,
+        recipe.model,
+        recipe.parameters,
+        today=now.date(),
+        seed=secrets.randbelow(2**31),
+        prompt=recipe.prompt,
     )
     credits_max = max(offer.credits_max for offer in offers)
     if submission.idempotency_key is not None:
