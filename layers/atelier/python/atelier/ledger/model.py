@@ -228,7 +228,6 @@ class Refresh:
     """Expiries booked and the daily grant appended: the wallet as it will be, and the movements that say why."""
 
     wallet: Wallet
-    revision: int
     seen: Wallet
     movements: tuple[Movement, ...]
 
@@ -376,7 +375,7 @@ def refresh(wallet: Wallet, daily_credits: int, now: datetime) -> Refresh:
         revision=wallet.revision + 1,
         written=wallet.written + len(movements),
     )
-    return Refresh(fresh, wallet.revision, wallet, tuple(movements))
+    return Refresh(fresh, wallet, tuple(movements))
 
 
 def grant_facts(grant: Grant) -> dict[str, int | str | None]:

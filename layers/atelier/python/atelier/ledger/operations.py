@@ -207,7 +207,7 @@ def _receive(share: Share, key: str, facts: Facts, order: str, now: datetime) ->
     if earned is None:
         return Posting(share.wallet.workspace_id, movement, Change(share.credits, 0, 0, (), added=new))
     change = Change(share.credits, 0, 0, (GrantChange(EARNINGS, share.credits, 0, amount=share.credits),))
-    return Posting(share.wallet.workspace_id, movement, change, revision=share.wallet.revision)
+    return Posting(share.wallet.workspace_id, movement, change)
 
 
 def _spend(

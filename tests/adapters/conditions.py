@@ -1,0 +1,137 @@
+"""A test tool: every clause of the ledger's conditions, found as they are sent, and switched off one at a time.
+
+It works at the client's event hook: a clause is made always true on its way to the store, the code stays as it is. A
+*site* is one clause for one kind of item in one kind of write, for example `hold · wallet: grants.<id>.remaining >= ?`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Any
+
+from atelier.aws.dynamodb import connection
+
+OPERATIONS = ("TransactWriteItems", "PutItem", "UpdateItem")
+ALWAYS = "attribute_exists(pk) OR attribute_not_exists(pk)"
+PARAMETERS = dict[str, Any]
+
+
+@contextmanager
+def watching(act: Callable[[PARAMETERS, str, int, int, str], None], ledger: str) -> Iterator[None]:
+    """While it lasts, `act(write, text, start, end, site)` is called for each clause about to be sent to the ledger's
+    table, or in one transaction with it: it stands at text[start:end] of the write's ConditionExpression."""
+
+    def each(params: PARAMETERS, **_: Any) -> None:
+        items = params.get("TransactItems")
+        writes = [next(iter(item.values())) for item in items] if items else [params]
+        if not any(write["TableName"] == ledger for write in writes):
+            return
+        purpose = _purpose(writes)
+        for write in writes:
+            expression = write.get("ConditionExpression")
+            # From the last to the first, so that a replacement moves nothing that is still to come.
+            for start, end in reversed(clauses(expression or "")):
+                text = write["ConditionExpression"]
+                act(write, text, start, end, f"{purpose} · {_kind(write)}: {_named(text[start:end], write)}")
+
+    events = connection().client.meta.events
+    for operation in OPERATIONS:
+        events.register(f"provide-client-params.dynamodb.{operation}", each)
+    try:
+        yield
+    finally:
+        for operation in OPERATIONS:
+            events.unregister(f"provide-client-params.dynamodb.{operation}", each)
+
+
+@contextmanager
+def recording(ledger: str) -> Iterator[set[str]]:
+    """The sites that are met while it lasts."""
+    met: set[str] = set()
+    with watching(lambda write, text, start, end, site: met.add(site), ledger):
+        yield met
+
+
+@contextmanager
+def without(site: str, ledger: str) -> Iterator[None]:
+    """While it lasts, the clause at this site holds whatever the item is."""
+
+    def switch_off(write: PARAMETERS, text: str, start: int, end: int, at: str) -> None:
+        if at == site:
+            # The clause stays beside it, since names and values may not be given and unused.
+            write["ConditionExpression"] = f"{text[:start]}({ALWAYS} OR {text[start:end]}){text[end:]}"
+
+    with watching(switch_off, ledger):
+        yield
+
+
+def clauses(expression: str) -> list[tuple[int, int]]:
+    """Where the parts joined by AND stand, through any number of brackets; a part with OR in it is one."""
+    return list(_parts(expression, 0, len(expression)))
+
+
+def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    while start < end and text[start] == " ":
+        start += 1
+    while end > start and text[end - 1] == " ":
+        end -= 1
+    if start == end:
+        return
+    joints = [
+        match.start()
+        for match in re.finditer(r" AND ", text[start:end])
+        if _depth(text[start : start + match.start()]) == 0
+    ]
+    if joints:
+        edges = [start, *(start + joint for joint in joints), end]
+        for number, (left, right) in enumerate(pairwise(edges)):
+            yield from _parts(text, left + (5 if number else 0), right)
+    elif text[start] == "(" and _depth(text[start : end - 1]) == 1 and _whole(text[start:end]):
+        if " AND " in text[start:end] or not re.search(r" OR ", text[start:end]):
+            yield from _parts(text, start + 1, end - 1)
+        else:
+            yield start, end
+    else:
+        yield start, end
+
+
+def _depth(text: str) -> int:
+    return text.count("(") - text.count(")")
+
+
+def _whole(text: str) -> bool:
+    """Whether the first bracket closes with the last character."""
+    return all(_depth(text[:length]) > 0 for length in range(1, len(text)))
+
+
+def _named(clause: str, write: PARAMETERS) -> str:
+    names = write.get("ExpressionAttributeNames", {})
+    clause = re.sub(r"#\d+", lambda found: names[found[0]], clause)
+    clause = re.sub(r"grants\.[^ )]+?\.(remaining|held)", r"grants.<id>.\1", clause)
+    clause = re.sub(r"\((grants)\.[^ )]+\)", r"(\1.<id>)", clause)
+    return re.sub(r":\d+", "?", clause)
+
+
+def _purpose(writes: list[PARAMETERS]) -> str:
+    """What the write is for: said by its movements, which the same code has made."""
+    kinds = {_kind(write).partition(" ")[2] for write in writes} - {""}
+    if "hold" in kinds:
+        return "hold"
+    if kinds & {"settled", "released", "expired"}:
+        return "end"
+    if any(_key(write).startswith("key#") for write in writes):
+        return "operation"
+    return "look" if kinds else "other"
+
+
+def _kind(write: PARAMETERS) -> str:
+    """The kind of item that is written: wallet, key, gen, seal; of a movement also its own kind."""
+    sort = re.split("[#_]", _key(write))[0]
+    return f"movement {write['Item']['kind']['S']}" if sort == "movement" else sort
+
+
+def _key(write: PARAMETERS) -> str:
+    return (write.get("Item") or write["Key"])["sk"]["S"]

@@ -1,0 +1,76 @@
+"""Each clause of the ledger's conditions is needed: with any one of them switched off, one of the stories fails."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import pytest
+
+from tests.adapters import test_ledger_conditions as stories
+from tests.adapters.conditions import clauses, recording, without
+from tests.adapters.world import World
+from tests.conftest import Tables
+
+Story = Callable[[], None]
+
+
+def told(tables: Tables) -> dict[str, Story]:
+    """The stories by name, each on wallets of its own."""
+    found: dict[str, Story] = {}
+    for name, test in inspect.getmembers(stories, inspect.isfunction):
+        if not name.startswith("test_"):
+            continue
+        taken = inspect.signature(test).parameters
+        for lie in ("wallet", "grant") if "lie" in taken else (None,):
+
+            def tell(test: Callable[..., None] = test, taken: object = taken, lie: str | None = lie) -> None:
+                given = {"world": lambda: World(tables), "tables": lambda: tables, "lie": lambda: lie}
+                test(**{name: make() for name, make in given.items() if name in inspect.signature(test).parameters})
+
+            found[f"{name}[{lie}]"] = tell
+    return found
+
+
+def fails(story: Story) -> bool:
+    try:
+        story()
+    except BaseException as failure:
+        if isinstance(failure, KeyboardInterrupt | SystemExit):
+            raise
+        return True
+    return False
+
+
+def test_each_clause_of_the_ledgers_conditions_is_needed(tables: Tables) -> None:
+    met: dict[str, list[Story]] = {}
+    for story in told(tables).values():
+        with recording(tables.ledger) as sites:
+            story()
+        for site in sites:
+            met.setdefault(site, []).append(story)
+    assert len(met) > 20
+    survivors: list[str] = []
+    for site in sorted(met):
+        with without(site, tables.ledger):
+            killed = any(fails(story) for story in met[site])
+        print(f"{'needed  ' if killed else 'SURVIVES'}  {site}")
+        if not killed:
+            survivors.append(site)
+    assert not survivors
+
+
+@pytest.mark.parametrize(
+    ("expression", "parts"),
+    [
+        ("#0 = :0", ["#0 = :0"]),
+        ("((#0 = :0 AND #1 >= :1) AND #2 < :2)", ["#0 = :0", "#1 >= :1", "#2 < :2"]),
+        (
+            "(#0 = :0 AND (attribute_not_exists (#1) OR #1 >= :1))",
+            ["#0 = :0", "(attribute_not_exists (#1) OR #1 >= :1)"],
+        ),
+        ("(#0 IN (:0, :1) AND #1 = :2)", ["#0 IN (:0, :1)", "#1 = :2"]),
+    ],
+)
+def test_the_tool_tells_clauses_apart(expression: str, parts: list[str]) -> None:
+    assert [expression[start:end] for start, end in clauses(expression)] == parts

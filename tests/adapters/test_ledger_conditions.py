@@ -1,0 +1,559 @@
+"""For each clause of the ledger's conditions a story that goes wrong without it, told the same way every time.
+
+The stories are plain tests. `test_condition_mutations.py` switches the clauses off one by one and wants one of them to
+fail. A race is told by `meanwhile`: what happens between somebody's reading and their writing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pynamodb.exceptions import TransactWriteError
+
+from atelier.aws.dynamodb import connection, transaction
+from atelier.aws.dynamodb.ledger import WalletItem, put_ending, put_new_wallet, put_opening
+from atelier.clock import rfc3339
+from atelier.errors import AtelierError, InsufficientCredits, RateLimited
+from atelier.generations.model import Generation, Status
+from atelier.generations.ports import GenerationExists, GenerationMoved
+from atelier.ledger.model import EndState, GrantSource, Opening, end_hold, new_wallet, open_hold
+from atelier.ledger.operations import Share, plan_adjustment, plan_grant, plan_revocation, plan_transfer
+from atelier.ledger.ports import OperationExists, StaleWallet
+from atelier.ledger.post import adjust, grant, revoke, transfer
+from tests.adapters.world import World
+from tests.conftest import Tables
+
+
+@pytest.fixture
+def world(tables: Tables) -> World:
+    return World(tables)
+
+
+@contextmanager
+def meanwhile(act: Callable[[], object], operation: str = "TransactWriteItems") -> Iterator[None]:
+    """Before the first write of this kind that this thread sends, something else happens."""
+    waiting, here = [act], threading.get_ident()
+
+    def first(**_: Any) -> None:
+        if waiting and threading.get_ident() == here:
+            waiting.pop()()
+
+    events = connection().client.meta.events
+    events.register_first(f"before-call.dynamodb.{operation}", first)
+    try:
+        yield
+    finally:
+        events.unregister(f"before-call.dynamodb.{operation}", first)
+    assert not waiting, "nothing was written"
+
+
+def give(world: World, key: str, credits: int, *, hours: int | None = None) -> str:
+    expires_at = world.now + timedelta(hours=hours) if hours else None
+    source = GrantSource.PURCHASE
+    made = grant(
+        world.workspace_id, f"grant#{key}", source, credits, expires_at=expires_at, to=world.posting, now=world.now
+    )
+    assert made.given is not None
+    return made.given.grant_id
+
+
+def hold(world: World, credits: int) -> Generation:
+    """A generation of this many credits, a multiple of four up to 16."""
+    return world.submit(model="local/canvas", width=1024, height=1024, n=credits // 4).generation
+
+
+def left(world: World) -> dict[str, int]:
+    return {grant.id: grant.remaining for grant in world.wallet().grants if grant.remaining}
+
+
+def take_back(world: World, credits: int, key: str, grant_key: str) -> None:
+    revoke(
+        world.workspace_id, f"revoke#{key}", f"grant#{grant_key}", credits, "refund", to=world.posting, now=world.now
+    )
+
+
+def correct(world: World, credits: int, key: str = "adjust#1") -> None:
+    adjust(world.workspace_id, key, credits, reason="r", by="usr_A", to=world.posting, now=world.now)
+
+
+def sell(world: World, to: World, credits: int, key: str = "transfer#1") -> None:
+    shares = {to.workspace_id: ("seller", credits)}
+    transfer(world.workspace_id, key, shares, fee=0, to=world.posting, now=world.now)
+
+
+def drift(world: World, **counters: int) -> None:
+    """Make a counter lie, as no code of ours does."""
+    item = WalletItem(world.workspace_id, "wallet")
+    item.update([getattr(WalletItem, name).set(value) for name, value in counters.items()])
+
+
+def opening(world: World, credits: int, reference: str = "gen_01M7XC43T8VQH8B4746A8669M7") -> Opening:
+    deadline_at = world.now + timedelta(minutes=5)
+    return open_hold(world.refreshed(), reference, credits, deadline_at, {}, world.now, holds_open_max=25)
+
+
+def write_opening(world: World, planned: Opening) -> None:
+    with transaction() as write:
+        put_opening(write, world.workspace_id, planned)
+
+
+# ---- a wallet --------------------------------------------------------------------------------------------------------
+
+
+def test_a_wallet_is_made_once(world: World) -> None:
+    before = world.refreshed()
+    with pytest.raises(TransactWriteError), transaction() as write:
+        put_new_wallet(write, new_wallet(world.workspace_id, "free", world.now))
+    assert world.wallet() == before
+
+
+# ---- holds -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_hold_is_written_once_whoever_writes_it(world: World) -> None:
+    planned = opening(world, 4)
+    write_opening(world, planned)
+    with pytest.raises(TransactWriteError):
+        write_opening(world, planned)
+    assert world.wallet().held == 4
+
+
+def test_a_grant_that_comes_meanwhile_and_expires_sooner_is_spent_first(world: World) -> None:
+    world.refreshed()
+    newest: list[str] = []
+
+    def comes() -> None:
+        expires_at = world.now + timedelta(minutes=30)
+        made = grant(
+            world.workspace_id, "grant#x", GrantSource.PROMO, 4, expires_at=expires_at, to=world.posting, now=world.now
+        )
+        assert made.given is not None
+        newest.append(made.given.grant_id)
+
+    with meanwhile(comes):
+        hold(world, 4)
+    assert newest[0] not in left(world)
+
+
+def test_a_hold_beyond_what_the_wallet_says_is_refused_even_where_its_grants_say_more(world: World) -> None:
+    planned = opening(world, 8)
+    drift(world, available=7)
+    with pytest.raises(TransactWriteError):
+        write_opening(world, planned)
+    assert world.wallet().available == 7
+
+
+def test_a_debt_that_comes_meanwhile_stops_the_hold(world: World) -> None:
+    give(world, "a", 8, hours=1)
+    hold(world, 8)
+    planned = opening(world, 48)
+    with meanwhile(lambda: take_back(world, 8, "a", "a")), pytest.raises(TransactWriteError):
+        write_opening(world, planned)
+    assert (world.wallet().available, world.wallet().debt) == (50, 8)
+
+
+def test_no_more_holds_are_open_than_the_tier_allows_however_they_come(world: World) -> None:
+    give(world, "a", 100)
+    for _ in range(24):
+        hold(world, 4)
+    with meanwhile(lambda: hold(world, 4)), pytest.raises(RateLimited):
+        hold(world, 4)
+    assert world.wallet().holds_open == 25
+
+
+def test_a_hold_that_ends_sooner_keeps_its_look_whatever_comes_meanwhile(world: World) -> None:
+    first, soon = opening(world, 4), world.now + timedelta(seconds=30)
+    sooner = open_hold(world.refreshed(), "gen_" + "A" * 26, 4, soon, {}, world.now, holds_open_max=25)
+    # Both were planned on a wallet without a hold; the later deadline must not be written over the earlier one.
+    with meanwhile(lambda: write_opening(world, sooner)), pytest.raises(TransactWriteError):
+        write_opening(world, first)
+    assert world.wallet().sweep_at == soon
+
+
+def test_a_hold_planned_on_anothers_look_is_not_left_without_one(world: World) -> None:
+    generation = hold(world, 4)
+    planned = opening(world, 4)
+    assert planned.sweep_at is None or planned.sweep_at < generation.deadline_at
+
+    later = replace(planned, sweep_at=None)
+    world.wallets.postpone_sweep(world.wallet(), world.now + timedelta(hours=9))
+    with pytest.raises(TransactWriteError):
+        write_opening(world, later)
+
+
+def test_a_grant_is_not_spent_below_nothing_while_others_still_have_some(world: World) -> None:
+    soon = give(world, "soon", 10, hours=1)
+    with meanwhile(lambda: hold(world, 8)):
+        hold(world, 4)
+    assert left(world) == {"daily#2026-11-20": 48}
+    assert soon not in left(world)
+    world.assert_sound()
+
+
+def test_a_grant_that_gets_some_back_meanwhile_is_spent_before_the_next(world: World) -> None:
+    soon = give(world, "soon", 12, hours=1)
+    back = hold(world, 4)
+    with meanwhile(lambda: end(world, back)):
+        hold(world, 12)
+    assert left(world) == {"daily#2026-11-20": 50}
+    assert soon not in left(world)
+
+
+def end(world: World, generation: Generation) -> None:
+    world.attempt(generation)
+    world.fail(generation)
+
+
+# ---- ends ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_hold_ends_once_whoever_ends_it(world: World) -> None:
+    planned = opening(world, 4)
+    write_opening(world, planned)
+    hold(world, 4)
+    ending = end_hold(planned.hold, EndState.RELEASED, 0, {}, world.now)
+
+    def write_ending() -> None:
+        with transaction() as write:
+            put_ending(write, world.workspace_id, ending)
+
+    write_ending()
+    with pytest.raises(TransactWriteError):
+        write_ending()
+    assert (world.wallet().available, world.wallet().held) == (46, 4)
+
+
+@pytest.mark.parametrize("lie", ["wallet", "grant"])
+def test_an_end_gives_back_nothing_that_is_not_held(world: World, lie: str) -> None:
+    generation = hold(world, 4)
+    item = WalletItem.get(world.workspace_id, "wallet")
+    if lie == "wallet":
+        drift(world, held=3)
+    else:
+        item.grants["daily#2026-11-20"]["held"] = 3
+        item.save()
+    with pytest.raises((AtelierError, GenerationMoved)):
+        end_strictly(world, generation)
+    assert world.wallet().available == 46
+
+
+def end_strictly(world: World, generation: Generation) -> None:
+    """As finishing does, but a refusal is an error."""
+    held = world.wallets.hold(world.workspace_id, generation.id)
+    assert held is not None
+    ending = end_hold(held, EndState.RELEASED, 0, {}, world.now)
+    world.generations.close_with_ending(generation.ended(Status.CANCELLED, 0, None, world.now), ending)
+
+
+def test_a_generation_that_has_begun_an_attempt_meanwhile_is_not_withdrawn(world: World) -> None:
+    generation = hold(world, 4)
+    with meanwhile(lambda: world.attempt(generation)), pytest.raises(GenerationMoved):
+        end_strictly(world, generation)
+
+
+def test_a_generation_is_not_closed_a_second_time_with_another_end(world: World) -> None:
+    generation = hold(world, 4)
+    stored = world.get(generation)
+    planned = opening(world, 4)
+    write_opening(world, planned)
+    end_strictly(world, stored)
+    other = end_hold(planned.hold, EndState.RELEASED, 0, {}, world.now)
+    with pytest.raises(GenerationMoved):
+        world.generations.close_with_ending(stored.ended(Status.CANCELLED, 0, None, world.now), other)
+
+
+def test_a_generation_is_opened_once_whatever_hold_comes_with_it(world: World) -> None:
+    generation = hold(world, 4)
+    with pytest.raises(GenerationExists):
+        world.generations.open_with_hold(generation, opening(world, 4))
+
+
+# ---- looking at a wallet ---------------------------------------------------------------------------------------------
+
+
+def test_what_ends_while_the_day_changes_stays_ended(world: World) -> None:
+    generation = hold(world, 8)
+    world.now += timedelta(days=1)
+    with meanwhile(lambda: end(world, generation)):
+        world.refreshed()
+    assert (world.wallet().available, world.wallet().held) == (50, 0)
+    world.assert_sound()
+
+
+def test_a_wallet_that_was_put_back_to_an_earlier_state_books_nothing_twice(world: World) -> None:
+    give(world, "a", 8, hours=1)
+    correct(world, -58)
+    take_back(world, 8, "a", "a")
+    give(world, "b", 4, hours=1)
+    # First with a debt to cover, then with something to expire.
+    for hours in (0, 2):
+        world.now += timedelta(hours=hours)
+        if hours:
+            give(world, "c", 9, hours=1)
+            world.now += timedelta(hours=hours)
+        before = WalletItem.get(world.workspace_id, "wallet")
+        booked = world.refreshed()
+        before.save()
+        with pytest.raises(AtelierError):
+            world.refreshed()
+        WalletItem(world.workspace_id, "wallet").delete()
+        with transaction() as write:
+            put_new_wallet(write, booked)
+
+
+def test_a_days_grant_is_appended_once_even_if_the_wallet_forgot_it(world: World) -> None:
+    world.refreshed()
+    WalletItem(world.workspace_id, "wallet").update([WalletItem.reset_at.set(rfc3339(world.now))])
+    with pytest.raises(AtelierError):
+        world.refreshed()
+    assert world.wallet().available == 50
+
+
+def test_a_look_that_books_something_leaves_the_time_of_the_next_sweep_alone(world: World) -> None:
+    generation = hold(world, 4)
+    world.now += timedelta(days=1)
+    seen = world.wallet()
+    with meanwhile(lambda: world.wallets.postpone_sweep(seen, world.now + timedelta(minutes=1))):
+        world.refreshed()
+    assert world.wallet().sweep_at == world.now + timedelta(minutes=1)
+    end(world, generation)
+    world.wallets.postpone_sweep(world.wallet(), None)
+    assert world.wallet().sweep_at is None
+    world.now += timedelta(days=1)
+    with meanwhile(lambda: hold_now(world)):
+        world.refreshed()
+    assert world.wallet().sweep_at is not None
+
+
+def hold_now(world: World) -> None:
+    due = rfc3339(world.now + timedelta(hours=1))
+    WalletItem(world.workspace_id, "wallet").update([WalletItem.sweep_at.set(due)])
+
+
+def test_a_sweep_puts_off_only_what_it_has_seen(world: World) -> None:
+    hold(world, 4)
+    seen = world.wallet()
+    hold(world, 4)
+    world.wallets.postpone_sweep(seen, world.now + timedelta(hours=1))
+    assert world.wallet().sweep_at == seen.sweep_at
+    now_seen = world.wallet()
+    drift_sweep = world.now + timedelta(minutes=1)
+    world.wallets.postpone_sweep(now_seen, drift_sweep)
+    world.wallets.postpone_sweep(now_seen, world.now + timedelta(hours=1))
+    assert world.wallet().sweep_at == drift_sweep
+
+
+def test_a_sweep_never_forgets_a_wallet_with_an_open_hold(world: World) -> None:
+    first = hold(world, 4)
+    end(world, first)
+    idle = world.wallet()
+    hold(world, 4)
+    world.wallets.postpone_sweep(replace(idle, holds_open=1), None)
+    assert world.wallet().sweep_at is not None
+    busy = world.wallet()
+    hold(world, 4)
+    world.wallets.postpone_sweep(busy, None)
+    assert world.wallet().sweep_at is not None
+    for generation in world.generations.open_since(world.workspace_id, world.now - timedelta(hours=2)):
+        end(world, generation)
+    quiet = world.wallet()
+    hold(world, 4)
+    world.wallets.postpone_sweep(quiet, None)
+    assert world.wallet().sweep_at is not None
+
+
+# ---- operations ------------------------------------------------------------------------------------------------------
+
+
+def planned_grant(world: World, key: str, order: str) -> Any:
+    return plan_grant(
+        world.refreshed(),
+        key,
+        GrantSource.PROMO,
+        5,
+        expires_at=None,
+        priority=None,
+        facts={},
+        order=order,
+        now=world.now,
+    )
+
+
+def test_an_operation_happens_once_whatever_it_would_be_written_as(world: World) -> None:
+    world.wallets.post(planned_grant(world, "grant#a", "A" * 26), "f")
+    with pytest.raises(OperationExists):
+        world.wallets.post(planned_grant(world, "grant#a", "B" * 26), "f")
+    assert world.wallet().available == 55
+
+
+def test_a_movement_is_never_written_over(tables: Tables) -> None:
+    payer, other, seller = World(tables), World(tables), World(tables)
+
+    def pay(world: World) -> None:
+        plan = plan_transfer(
+            world.refreshed(),
+            "transfer#x",
+            (Share(seller.wallet(), 3, "seller"),),
+            0,
+            {},
+            order="A" * 26,
+            now=world.now,
+        )
+        world.wallets.post(plan, "f")
+
+    pay(payer)
+    with pytest.raises(StaleWallet):
+        pay(other)
+    assert seller.wallet().available == 3
+
+
+def test_every_kind_of_movement_is_never_written_over(world: World) -> None:
+    for number, plan in enumerate((planned_grant, planned_adjustment, planned_revocation)):
+        order = "ABC"[number] * 26
+        operation = plan(world, f"k#{number}", order)
+        world.wallets.post(operation, "f")
+        before = world.wallet()
+        key = f"key#k#{number}"
+        connection().delete_item(WalletItem.Meta.table_name or "", world.workspace_id, key)
+        again = plan(world, f"k#{number}", order)
+        # The same place in the statement, and a grant of another name, so that only the movement stands in the way.
+        posting = again.postings[0]
+        if posting.change.added is not None:
+            other = replace(posting.change.added, id="another")
+            again = replace(again, postings=(replace(posting, change=replace(posting.change, added=other)),))
+        with pytest.raises(StaleWallet):
+            world.wallets.post(again, "f")
+        assert world.wallet() == before
+
+
+def planned_adjustment(world: World, key: str, order: str) -> Any:
+    return plan_adjustment(world.refreshed(), key, -3, {}, order=order, now=world.now)
+
+
+def planned_revocation(world: World, key: str, order: str) -> Any:
+    give(world, "r", 20)
+    recorded = world.wallets.recorded(world.workspace_id, "grant#r")
+    assert recorded is not None
+    assert recorded.given is not None
+    return plan_revocation(world.refreshed(), key, recorded.given, 2, expired=0, reason="r", order=order, now=world.now)
+
+
+def test_a_grant_of_this_name_that_is_there_already_is_not_written_over(tables: Tables) -> None:
+    payer, other, seller = World(tables), World(tables), World(tables)
+    payer.refreshed()
+    other.refreshed()
+    with meanwhile(lambda: sell(other, seller, 5, "transfer#2")):
+        sell(payer, seller, 3)
+    assert left(seller) == {"earnings": 8}
+    seller.assert_sound()
+
+
+def test_earnings_join_no_grant_that_has_gone_meanwhile(tables: Tables) -> None:
+    payer, seller = World(tables), World(tables)
+    sell(payer, seller, 4)
+    correct(seller, -54)
+    payer.refreshed()
+
+    def gone() -> None:
+        seller.now += timedelta(days=1)
+        seller.refreshed()
+
+    with meanwhile(gone):
+        sell(payer, seller, 3, "transfer#2")
+    assert left(seller) == {"daily#2026-11-21": 50, "earnings": 3}
+    seller.assert_sound()
+
+
+def test_an_adjustment_takes_from_a_grant_that_comes_meanwhile_and_expires_sooner(world: World) -> None:
+    world.refreshed()
+    with meanwhile(lambda: give(world, "soon", 4, hours=1)):
+        correct(world, -4)
+    assert left(world) == {"daily#2026-11-20": 50}
+
+
+def test_a_debt_that_comes_meanwhile_stops_an_adjustment_and_a_sale(tables: Tables) -> None:
+    for spend in (correct_all, sell_all):
+        world, other = World(tables), World(tables)
+        give(world, "a", 8, hours=1)
+        hold(world, 8)
+        with meanwhile(lambda world=world: take_back(world, 8, "a", "a")), pytest.raises(InsufficientCredits):
+            spend(world, other)
+        assert sum(left(world).values()) == 42
+
+
+def correct_all(world: World, _other: World) -> None:
+    correct(world, -50)
+
+
+def sell_all(world: World, other: World) -> None:
+    sell(world, other, 50)
+
+
+def test_an_operation_beyond_what_the_wallet_says_is_refused_even_where_its_grants_say_more(world: World) -> None:
+    plan = plan_adjustment(world.refreshed(), "adjust#1", -8, {}, order="A" * 26, now=world.now)
+    drift(world, available=7)
+    with pytest.raises(StaleWallet):
+        world.wallets.post(plan, "f")
+
+
+def test_an_adjustment_takes_nothing_below_nothing(world: World) -> None:
+    give(world, "soon", 10, hours=1)
+    with meanwhile(lambda: hold(world, 8)):
+        correct(world, -4)
+    assert left(world) == {"daily#2026-11-20": 48}
+    world.assert_sound()
+
+
+def test_an_adjustment_takes_what_came_back_meanwhile_first(world: World) -> None:
+    give(world, "soon", 12, hours=1)
+    back = hold(world, 4)
+    with meanwhile(lambda: end(world, back)):
+        correct(world, -12)
+    assert left(world) == {"daily#2026-11-20": 50}
+
+
+def test_a_revocation_owes_what_was_spent_meanwhile(world: World) -> None:
+    give(world, "a", 8, hours=1)
+    with meanwhile(lambda: hold(world, 4)):
+        take_back(world, 8, "a", "a")
+    assert world.wallet().debt == 4
+    world.assert_sound()
+
+
+def test_a_revocation_takes_what_came_back_meanwhile(world: World) -> None:
+    soon = give(world, "a", 8, hours=1)
+    back = hold(world, 8)
+    end_of = [back]
+    world.now += timedelta(minutes=1)
+    assert left(world).get(soon) is None
+    with meanwhile(lambda: end(world, end_of[0])):
+        take_back(world, 8, "a", "a")
+    assert world.wallet().debt == 0
+    world.assert_sound()
+
+
+def test_a_grant_that_left_the_wallet_and_is_there_again_is_not_taken_for_gone(world: World) -> None:
+    recorded_id = give(world, "a", 4, hours=1)
+    recorded = world.wallets.recorded(world.workspace_id, "grant#a")
+    assert recorded is not None
+    assert recorded.given is not None
+    wallet = world.refreshed()
+    gone = replace(wallet, grants=tuple(grant for grant in wallet.grants if grant.id != recorded_id))
+    plan = plan_revocation(gone, "revoke#1", recorded.given, 4, expired=0, reason="r", order="A" * 26, now=world.now)
+    with pytest.raises(StaleWallet):
+        world.wallets.post(plan, "f")
+
+
+def test_two_refunds_of_one_grant_at_once_take_back_no_more_than_was_given(world: World) -> None:
+    give(world, "a", 10, hours=1)
+    correct(world, -10)  # All spent: what is taken back is owed, and the grant itself does not change.
+    with meanwhile(lambda: take_back(world, 6, "1", "a")), pytest.raises(AtelierError):
+        take_back(world, 6, "2", "a")
+    assert sum(left(world).values()) == 44
+    world.assert_sound()
