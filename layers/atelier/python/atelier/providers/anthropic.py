@@ -1,0 +1,255 @@
+"""Anthropic: text by the Messages API, answered at once.
+
+What shapes this file: input is billed at three prices (plain, written to a cache, read from one) and `input_tokens`
+counts the plain ones alone; a refusal is a 200 that is billed; an account without credit may answer as if the request
+were invalid; there is no idempotency key, so a lost answer is never asked for again.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from atelier.providers._contract import (
+    CancelResult,
+    Done,
+    ErrorClass,
+    Failed,
+    Job,
+    ListedModel,
+    Output,
+    Progress,
+    Submitted,
+    Unknown,
+    WebhookEvent,
+    WebhookInvalid,
+)
+from atelier.providers._wire import RETRY_AFTER_SECONDS_MAX, NoAnswer, NotSent, Reply, Wire, failed
+
+VERSION = "2023-06-01"
+# The API insists on a bound; this one counts where neither the caller nor the catalogue gives one.
+TOKENS_OUTPUT_MAX = 1024
+MODELS_PAGE, MODELS_PAGES_MAX = 1000, 10
+
+# The error's own type, or the status where there is none.
+REFUSALS: dict[str | int, ErrorClass] = {
+    "invalid_request_error": ErrorClass.INVALID_INPUT,
+    "request_too_large": ErrorClass.INVALID_INPUT,
+    "authentication_error": ErrorClass.AUTH,
+    "permission_error": ErrorClass.AUTH,
+    "billing_error": ErrorClass.PROVIDER_BILLING,
+    "not_found_error": ErrorClass.MODEL_GONE,
+    "rate_limit_error": ErrorClass.RATE_LIMITED,
+    "overloaded_error": ErrorClass.CAPACITY,
+    "timeout_error": ErrorClass.TIMEOUT_STARTED,
+    "api_error": ErrorClass.TRANSIENT,
+    400: ErrorClass.INVALID_INPUT,
+    401: ErrorClass.AUTH,
+    402: ErrorClass.PROVIDER_BILLING,
+    403: ErrorClass.AUTH,
+    404: ErrorClass.MODEL_GONE,
+    413: ErrorClass.INVALID_INPUT,
+    429: ErrorClass.RATE_LIMITED,
+    529: ErrorClass.CAPACITY,
+}
+SHAPING = ("max_tokens", "temperature", "top_p", "top_k")
+
+
+class Anthropic:
+    """Models by catalogue entry; its `settings`: `model`, and `input` (what every request carries besides).
+
+    A job is a prompt, or a conversation in `parameters`: `messages` (role and content: text or parts), `system`,
+    `max_tokens`, `temperature` (or `temperature_percent`), `top_p`, `top_k`, `stop`. Pictures among its inputs are
+    shown to the model."""
+
+    resend_safe = False
+
+    def __init__(
+        self, *, api_key: str, base_url: str = "https://api.anthropic.com", answer_seconds_max: float = 50.0
+    ) -> None:
+        headers = {"x-api-key": api_key, "anthropic-version": VERSION}
+        self._wire = Wire(base_url, headers, answer_seconds_max=answer_seconds_max)
+
+    def submit(self, job: Job) -> Submitted:
+        try:
+            reply = self._wire.ask("POST", "/v1/messages", body=_order(job))
+        except NotSent:
+            return failed(ErrorClass.TRANSIENT)
+        except NoAnswer as error:
+            return Unknown(f"the request was not answered: {error}")
+        answer = reply.json()
+        if answer.get("type") == "error" or 400 <= reply.status < 500 or reply.status in (503, 529):
+            return _failure(reply)
+        if not reply.ok or answer.get("type") != "message":
+            # From something in between, or cut short: the tokens may have been made and billed.
+            return Unknown(f"the request was answered with {reply.status} and no message")
+        usage = _usage(answer.get("usage"))
+        if answer.get("stop_reason") == "refusal":
+            return failed(ErrorClass.MODERATED_BILLED, usage=usage)
+        text = _text(answer.get("content"))
+        if not text:
+            return failed(ErrorClass.TRANSIENT, usage=usage)
+        content_type = "text/html" if job.kind == "page" else "text/plain"
+        return Done((Output(text.encode(errors="replace"), content_type=content_type),), usage)
+
+    def poll(self, reference: str, job: Job) -> Progress:
+        # Every answer comes at once; nothing can be asked about later.
+        return failed(ErrorClass.UNKNOWN_OUTCOME)
+
+    def cancel(self, reference: str) -> CancelResult:
+        return CancelResult.UNSUPPORTED
+
+    def find(self, job: Job) -> str | None:
+        return None
+
+    def parse_webhook(
+        self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None
+    ) -> WebhookEvent:
+        raise WebhookInvalid("Anthropic sends no webhooks for messages")
+
+    def check(self) -> Failed | None:
+        try:
+            reply = self._wire.ask("GET", "/v1/models?limit=1")
+        except (NotSent, NoAnswer):
+            return failed(ErrorClass.TRANSIENT)
+        return None if reply.ok else _failure(reply)
+
+    def models(self) -> tuple[ListedModel, ...] | None:
+        """The list is published without shutdown dates; a model that has left it is gone."""
+        found: list[ListedModel] = []
+        query: dict[str, str | int] = {"limit": MODELS_PAGE}
+        for _ in range(MODELS_PAGES_MAX):
+            try:
+                reply = self._wire.ask("GET", f"/v1/models?{urlencode(query)}")
+            except (NotSent, NoAnswer):
+                return None
+            page = reply.json()
+            listed: Any = page.get("data")
+            if not reply.ok or not isinstance(listed, list):
+                return None
+            names = [str(entry["id"]) for entry in _objects(cast("object", listed)) if entry.get("id")]
+            found += [ListedModel(name, None) for name in names]
+            if not page.get("has_more") or not names:
+                return tuple(found)
+            query["after_id"] = str(page.get("last_id") or names[-1])
+        # A part of the list would look like models that have gone.
+        return None
+
+
+def _order(job: Job) -> dict[str, Any]:
+    parameters = job.parameters
+    system: list[str] = [parameters["system"]] if parameters.get("system") else []
+    messages: list[dict[str, Any]] = []
+    for message in parameters.get("messages") or [{"role": "user", "content": job.prompt}]:
+        blocks = _blocks(message.get("content"))
+        if message.get("role") in ("system", "developer"):
+            system.append(_text(blocks))
+        else:
+            messages.append({"role": "assistant" if message.get("role") == "assistant" else "user", "content": blocks})
+    shown = [
+        _picture(file.data, file.content_type) for role in ("image", "reference") for file in job.inputs.get(role, ())
+    ]
+    if shown and messages:
+        messages[-1]["content"] = [*shown, *messages[-1]["content"]]
+    order: dict[str, Any] = {"max_tokens": TOKENS_OUTPUT_MAX, **job.settings.get("input", {})}
+    order |= {"model": job.settings["model"], "messages": messages}
+    if system:
+        order["system"] = "\n\n".join(system)
+    if parameters.get("temperature_percent") is not None:
+        order["temperature"] = parameters["temperature_percent"] / 100
+    if parameters.get("stop"):
+        order["stop_sequences"] = [parameters["stop"]] if isinstance(parameters["stop"], str) else parameters["stop"]
+    return order | {name: parameters[name] for name in SHAPING if parameters.get(name) is not None}
+
+
+def _blocks(content: object) -> list[dict[str, Any]]:
+    """A message's content as the API's blocks; parts in the shape of the other widespread API are translated."""
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [_linked(part) if part.get("type") == "image_url" else part for part in _objects(content)]
+
+
+def _linked(part: dict[str, Any]) -> dict[str, Any]:
+    told: Any = part.get("image_url")
+    url = str(cast("dict[str, Any]", told).get("url") if isinstance(told, dict) else told)
+    inline = re.match(r"data:(image/[\w.+-]+);base64,", url)
+    if inline:
+        source = {"type": "base64", "media_type": inline[1], "data": url[inline.end() :]}
+        return {"type": "image", "source": source}
+    return {"type": "image", "source": {"type": "url", "url": url}}
+
+
+def _picture(data: bytes, content_type: str) -> dict[str, Any]:
+    source = {"type": "base64", "media_type": content_type, "data": base64.b64encode(data).decode()}
+    return {"type": "image", "source": source}
+
+
+def _text(blocks: object) -> str:
+    return "".join(str(part.get("text", "")) for part in _objects(blocks) if part.get("type") == "text")
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    entries = cast("list[Any]", value) if isinstance(value, list) else []
+    return [cast("dict[str, Any]", entry) for entry in entries if isinstance(entry, dict)]
+
+
+def _usage(reported: object) -> dict[str, int]:
+    counts = cast("dict[str, Any]", reported) if isinstance(reported, dict) else {}
+
+    def count(name: str) -> int | None:
+        value = counts.get(name)
+        return value if type(value) is int and value >= 0 else None
+
+    usage: dict[str, int] = {}
+    plain, output = count("input_tokens"), count("output_tokens")
+    written, read = count("cache_creation_input_tokens"), count("cache_read_input_tokens")
+    if plain is not None:
+        usage["tokens_input"] = plain + (written or 0) + (read or 0)
+    if read:
+        usage["tokens_cached"] = read
+    if written:
+        usage["tokens_cache_write"] = written
+    if output is not None:
+        usage["tokens_output"] = output
+    return usage
+
+
+def _failure(reply: Reply) -> Failed:
+    told: Any = reply.json().get("error")
+    error = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    kind, text = str(error.get("type")), str(error.get("message")).lower()
+    error_class = REFUSALS.get(kind) or REFUSALS.get(reply.status, ErrorClass.TRANSIENT)
+    if error_class is ErrorClass.INVALID_INPUT:
+        # Only how the text begins decides: further in, it may quote the caller.
+        if re.match(r"(your )?credit balance is too low", text):
+            return failed(ErrorClass.PROVIDER_BILLING)
+        if re.match(r"output blocked by content filtering", text):
+            return failed(ErrorClass.MODERATED)
+    if error_class is not ErrorClass.RATE_LIMITED:
+        return failed(error_class)
+    details: Any = error.get("details")
+    if (
+        isinstance(details, dict)
+        and cast("dict[str, Any]", details).get("error_code") == "enforced_spend_limit_reached"
+    ):
+        return failed(ErrorClass.PROVIDER_BILLING)
+    return failed(error_class, retry_after_seconds=reply.retry_after_seconds() or _reset_seconds(reply.headers))
+
+
+def _reset_seconds(headers: dict[str, str]) -> int | None:
+    """How long until the limit that is used up is whole again, by the headers that tell how each limit stands."""
+    waits: list[float] = []
+    for name, value in headers.items():
+        limit = re.fullmatch(r"(anthropic-ratelimit-[a-z-]+)-reset", name)
+        if limit and headers.get(f"{limit[1]}-remaining") == "0":
+            try:
+                reset, told_at = datetime.fromisoformat(value), parsedate_to_datetime(headers.get("date", ""))
+                waits.append((reset - told_at).total_seconds())
+            except (ValueError, TypeError):
+                continue
+    return min(max(math.ceil(max(waits)), 1), RETRY_AFTER_SECONDS_MAX) if waits else None

@@ -1,0 +1,488 @@
+"""fal: models behind a queue, with a webhook and polling as the second path.
+
+What shapes this file: the queue knows no failure, `COMPLETED` may carry one, and so may the status of the result;
+`detail` is a sentence or a list; a request's own addresses leave out the model's sub-path; webhooks are signed with
+keys that all of fal's customers share, so a genuine one may still be of another account or another request; there is no
+idempotency key and no list.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from copy import deepcopy
+from functools import cache
+from typing import Any, cast
+from urllib.parse import urlencode, urlsplit
+
+from atelier.providers._contract import (
+    Accepted,
+    Cancelled,
+    CancelResult,
+    Done,
+    ErrorClass,
+    Failed,
+    Input,
+    Job,
+    ListedModel,
+    Output,
+    Pending,
+    Progress,
+    Submitted,
+    Unknown,
+    WebhookEvent,
+    WebhookInvalid,
+)
+from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed
+
+OUTPUTS_MAX = 16
+# What fal keeps of a result: long enough for the last poll, and no longer.
+RESULT_SECONDS = 24 * 3600
+TOLERANCE_SECONDS = 300
+KEYS_SECONDS_MAX = 24 * 3600
+# A signature that no known key made may be by a new key; fetched again no more often than this.
+KEYS_SECONDS_MIN = 300
+KEYS_BYTES_MAX, KEYS_MAX, KEYS_ANSWER_SECONDS_MAX = 64 * 1024, 16, 5.0
+
+SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+APP = rf"(?:(?:workflows|comfy)/)?{SEGMENT}/{SEGMENT}"
+REQUEST_ID = r"[A-Za-z0-9_-]{1,64}"
+
+# The service, or the network before it, says that it did not take the request. Any other 5xx may come after it did.
+NOT_TAKEN = frozenset({503, 521, 522, 523})
+REFUSALS = {
+    401: ErrorClass.AUTH,
+    402: ErrorClass.PROVIDER_BILLING,
+    403: ErrorClass.AUTH,
+    404: ErrorClass.MODEL_GONE,
+    410: ErrorClass.MODEL_GONE,
+    429: ErrorClass.RATE_LIMITED,
+    504: ErrorClass.TIMEOUT_STARTED,
+}
+# What the platform (`error_type`) and the models (`detail[].type`) call their failures.
+TYPES = {
+    "request_timeout": ErrorClass.TIMEOUT_STARTED,
+    "startup_timeout": ErrorClass.TIMEOUT_UNSTARTED,
+    "runner_scheduling_failure": ErrorClass.CAPACITY,
+    "runner_connection_timeout": ErrorClass.TRANSIENT,
+    "runner_disconnected": ErrorClass.TRANSIENT,
+    "runner_connection_refused": ErrorClass.TRANSIENT,
+    "runner_connection_error": ErrorClass.TRANSIENT,
+    "runner_incomplete_response": ErrorClass.TRANSIENT,
+    "runner_server_error": ErrorClass.TRANSIENT,
+    "internal_error": ErrorClass.TRANSIENT,
+    "bad_request": ErrorClass.INVALID_INPUT,
+    "content_policy_violation": ErrorClass.MODERATED,
+    "generation_timeout": ErrorClass.TIMEOUT_STARTED,
+    "internal_server_error": ErrorClass.TRANSIENT,
+    "downstream_service_error": ErrorClass.TRANSIENT,
+    "downstream_service_unavailable": ErrorClass.CAPACITY,
+    "no_media_generated": ErrorClass.TRANSIENT,
+}
+CANCELLED_TYPES = frozenset({"client_cancelled", "client_disconnected"})
+
+
+class Fal:
+    """Models by catalogue entry; its `settings`: `app` (owner/app, and a sub-path where there is one), `names` (our
+    field → the model's, where a dot goes one level down), `values` (our choices → what the model calls them), `strings`
+    (our fields that go as text), `inputs` (our role → the model's field, in a list where it takes several), `input`
+    (what the model is given besides) and `output` (where its files are in the answer).
+
+    `user_id` is our account's, which webhooks name; without it they are all refused, and polls tell."""
+
+    resend_safe = False
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        user_id: str = "",
+        base_url: str = "https://queue.fal.run",
+        rest_url: str = "https://rest.fal.ai",
+        answer_seconds_max: float = 20.0,
+    ) -> None:
+        headers = {"authorization": f"Key {api_key}"}
+        self._queue = Wire(base_url, headers, answer_seconds_max=answer_seconds_max)
+        self._rest = Wire(rest_url, headers, answer_seconds_max=answer_seconds_max)
+        self._user_id = user_id
+
+    def submit(self, job: Job) -> Submitted:
+        path = f"/{job.settings['app']}"
+        if job.webhook_url:
+            path += f"?{urlencode({'fal_webhook': job.webhook_url})}"
+        headers = {
+            # The time to begin within; what has begun is not stopped by it.
+            "x-fal-request-timeout": str(job.run_seconds_max),
+            "x-fal-object-lifecycle-preference": json.dumps({"expiration_duration_seconds": RESULT_SECONDS}),
+        }
+        try:
+            reply = self._queue.ask("POST", path, body=_input(job), headers=headers)
+        except NotSent:
+            return failed(ErrorClass.TRANSIENT)
+        except NoAnswer as error:
+            return Unknown(f"the request was not answered: {error}")
+        if reply.status >= 500 and reply.status not in NOT_TAKEN:
+            return Unknown(f"the request was answered with {reply.status}")
+        if not reply.ok:
+            return _refusal(reply)
+        reference = self._reference(job, reply.json())
+        return Accepted(reference) if reference else Unknown("the request was answered without an id")
+
+    def poll(self, reference: str, job: Job) -> Progress:
+        path = _path(reference)
+        if path is None:
+            return failed(ErrorClass.UNKNOWN_OUTCOME)
+        try:
+            reply = self._queue.ask("GET", f"{path}/status?logs=1")
+            status = reply.json()
+            if reply.status in (404, 410):
+                return failed(ErrorClass.UNKNOWN_OUTCOME)
+            if not reply.ok:
+                return Unknown(f"the poll was answered with {reply.status}")
+            match status.get("status"):
+                case "IN_QUEUE":
+                    return Pending()
+                case "IN_PROGRESS":
+                    return Pending(_percentage(status.get("logs")))
+                case "COMPLETED":
+                    pass
+                case other:
+                    return Unknown(f"status {str(other)[:40]}")
+            usage = _usage(status.get("metrics"))
+            if status.get("error_type"):
+                return _failure(status, usage, headers=reply.headers)
+            result = self._queue.ask("GET", path)
+            if status.get("error") and result.ok:
+                return _failure(status, usage, headers=reply.headers)
+            return _result(result, job, usage)
+        except (NotSent, NoAnswer) as error:
+            return Unknown(f"the poll was not answered: {error}")
+
+    def cancel(self, reference: str) -> CancelResult:
+        path = _path(reference)
+        if path is None:
+            return CancelResult.TOO_LATE
+        try:
+            reply = self._queue.ask("PUT", f"{path}/cancel")
+        except (NotSent, NoAnswer):
+            return CancelResult.PENDING
+        match reply.json().get("status"):
+            case "OK":
+                return CancelResult.CANCELLED
+            case "ALREADY_COMPLETED" | "NOT_FOUND":
+                return CancelResult.TOO_LATE
+            case _:
+                # Asked for: the model may stop, or go on and be billed. The next poll tells.
+                return CancelResult.PENDING
+
+    def find(self, job: Job) -> str | None:
+        # There is no list; the webhook's address names the attempt.
+        return None
+
+    def parse_webhook(
+        self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None
+    ) -> WebhookEvent:
+        request_id = self._verified_id(headers, body, now_seconds)
+        try:
+            told: Any = json.loads(body)
+        except ValueError as error:
+            raise WebhookInvalid("the body is no JSON") from error
+        event = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+        if event.get("request_id") != request_id or not re.fullmatch(REQUEST_ID, request_id):
+            raise WebhookInvalid("the body is of another request than its headers")
+        if job is None:
+            return WebhookEvent(request_id, request_id, Unknown("its job is not known yet"))
+        reference = f"{_app(job)}#{request_id}"
+        return WebhookEvent(request_id, reference, self._told(event, reference, job))
+
+    def check(self) -> Failed | None:
+        """Ask for leave to upload, which costs nothing and only our key gets."""
+        try:
+            reply = self._rest.ask("POST", "/storage/auth/token?storage_type=fal-cdn-v3", body={})
+        except (NotSent, NoAnswer):
+            return failed(ErrorClass.TRANSIENT)
+        return None if reply.ok else _refusal(reply)
+
+    def models(self) -> tuple[ListedModel, ...] | None:
+        # Its list has no shutdown dates.
+        return None
+
+    def _told(self, event: dict[str, Any], reference: str, job: Job) -> Progress:
+        payload: Any = event.get("payload")
+        if event.get("payload_error"):
+            # It ended well, but its result did not fit in here.
+            return self.poll(reference, job)
+        match event.get("status"):
+            case "OK":
+                return _done(payload, job, {})
+            case "ERROR":
+                problem = cast("dict[str, Any]", payload) if isinstance(payload, dict) else {"detail": payload}
+                status = re.search(r"status code: (\d{3})", str(event.get("error")))
+                kinds = {name: event[name] for name in ("error", "error_type") if event.get(name)}
+                return _failure({**kinds, **problem}, {}, status=int(status[1]) if status else 0)
+            case other:
+                return Unknown(f"status {str(other)[:40]}")
+
+    def _reference(self, job: Job, answer: dict[str, Any]) -> str | None:
+        """owner/app#request. The addresses of a request that fal answers with are taken where they are its own and have
+        the documented shape; otherwise they are made by it."""
+        request_id: Any = answer.get("request_id")
+        if not isinstance(request_id, str) or not re.fullmatch(REQUEST_ID, request_id):
+            return None
+        given, own = urlsplit(str(answer.get("response_url"))), urlsplit(self._queue.base_url)
+        below = given.path.removeprefix(own.path)
+        named = re.fullmatch(rf"/({APP})/requests/{re.escape(request_id)}/?", below)
+        is_own = (given.scheme, given.netloc) == (own.scheme, own.netloc)
+        return f"{named[1] if named and is_own else _app(job)}#{request_id}"
+
+    def _verified_id(self, headers: dict[str, str], body: bytes, now_seconds: int) -> str:
+        """The request that a webhook is about, once its signature is right, its time is within five minutes of ours
+        and it was sent for our account."""
+        names = ("request-id", "user-id", "timestamp", "signature")
+        request_id, user_id, sent_at, signature = (headers.get(f"x-fal-webhook-{name}", "") for name in names)
+        if not (request_id and user_id and sent_at and signature):
+            raise WebhookInvalid("a webhook header is missing")
+        if not (sent_at.isascii() and sent_at.isdigit() and len(sent_at) < 12):
+            raise WebhookInvalid("the timestamp is no number")
+        if abs(now_seconds - int(sent_at)) > TOLERANCE_SECONDS:
+            raise WebhookInvalid("the timestamp is too far from now")
+        if not re.fullmatch(r"[0-9a-fA-F]{128}", signature):
+            raise WebhookInvalid("the signature is none")
+        if not self._user_id or user_id != self._user_id:
+            raise WebhookInvalid("it is of another account")
+        digest = hashlib.sha256(body).hexdigest()
+        message = "\n".join((request_id, user_id, sent_at, digest)).encode(errors="replace")
+        keys = signing_keys(f"{self._rest.base_url}/.well-known/jwks.json")
+        if not keys.signed(bytes.fromhex(signature), message, now_seconds):
+            raise WebhookInvalid("no key of fal's made the signature")
+        return request_id
+
+
+class SigningKeys:
+    """The public keys that fal signs webhooks with, kept for a day at the most."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._keys: tuple[bytes, ...] = ()
+        self._fetched_at_seconds: int | None = None
+
+    def signed(self, signature: bytes, message: bytes, now_seconds: int) -> bool:
+        """Whether one of the keys made the signature. Raises WebhookInvalid when there are no keys to tell."""
+        age = self._age_seconds(now_seconds)
+        if age <= KEYS_SECONDS_MAX and self._match(signature, message):
+            return True
+        if age <= KEYS_SECONDS_MIN:
+            return False
+        self._fetch(now_seconds)
+        return self._match(signature, message)
+
+    def _age_seconds(self, now_seconds: int) -> float:
+        return math.inf if self._fetched_at_seconds is None else abs(now_seconds - self._fetched_at_seconds)
+
+    def _match(self, signature: bytes, message: bytes) -> bool:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+        for key in self._keys:
+            try:
+                Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+            except InvalidSignature:
+                continue
+            return True
+        return False
+
+    def _fetch(self, now_seconds: int) -> None:
+        # By the standard library: who receives webhooks needs no other request, and no client for it.
+        import urllib.request
+
+        if not self._url.startswith(("https://", "http://127.0.0.1:")):
+            raise WebhookInvalid("the keys have no safe address")
+        try:
+            with urllib.request.urlopen(self._url, timeout=KEYS_ANSWER_SECONDS_MAX) as answer:  # nosec B310
+                keys = tuple(_public_keys(json.loads(answer.read(KEYS_BYTES_MAX))))
+        except (OSError, ValueError) as error:
+            raise WebhookInvalid(f"the keys could not be fetched: {type(error).__name__}") from error
+        if not keys:
+            raise WebhookInvalid("there are no keys")
+        self._keys, self._fetched_at_seconds = keys, now_seconds
+
+
+@cache
+def signing_keys(url: str) -> SigningKeys:
+    """The keys of an address, kept by the process: adapters come and go."""
+    return SigningKeys(url)
+
+
+def _public_keys(document: Any) -> Iterator[bytes]:
+    listed: Any = cast("dict[str, Any]", document).get("keys") if isinstance(document, dict) else None
+    for key in cast("list[Any]", listed)[:KEYS_MAX] if isinstance(listed, list) else []:
+        point: Any = cast("dict[str, Any]", key).get("x") if isinstance(key, dict) else None
+        if isinstance(point, str) and re.fullmatch(r"[A-Za-z0-9_-]{43}=?", point):
+            yield base64.urlsafe_b64decode(point[:43] + "=")
+
+
+# ---- requests --------------------------------------------------------------------------------------------------------
+
+
+def _app(job: Job) -> str:
+    """owner/app of a model, which its requests hang off, without the sub-path."""
+    found = re.match(APP, job.settings["app"])
+    return found[0] if found else job.settings["app"]
+
+
+def _path(reference: str) -> str | None:
+    found = re.fullmatch(rf"({APP})#({REQUEST_ID})", reference)
+    return f"/{found[1]}/requests/{found[2]}" if found else None
+
+
+def _input(job: Job) -> dict[str, Any]:
+    names = cast("dict[str, str]", job.settings["names"])
+    values, strings = cast("dict[str, dict[str, Any]]", job.settings.get("values", {})), job.settings.get("strings", ())
+    order: dict[str, Any] = deepcopy(job.settings.get("input", {}))
+    ours: dict[str, Any] = {"prompt": job.prompt, "negative_prompt": job.negative_prompt, **job.parameters}
+    for field, value in ours.items():
+        if field in names and value is not None:
+            said = values.get(field, {}).get(str(value), value)
+            _put(order, names[field], str(said) if field in strings else said)
+    for role, field in cast("dict[str, str | list[str]]", job.settings.get("inputs", {})).items():
+        addresses = [_address(file) for file in job.inputs.get(role, ())]
+        if addresses:
+            _put(
+                order,
+                field if isinstance(field, str) else field[0],
+                addresses[0] if isinstance(field, str) else addresses,
+            )
+    return order
+
+
+def _put(order: dict[str, Any], name: str, value: Any) -> None:
+    *outer, last = name.split(".")
+    for part in outer:
+        order = order.setdefault(part, {})
+    order[last] = value
+
+
+def _address(file: Input) -> str:
+    return file.url or f"data:{file.content_type};base64,{base64.b64encode(file.data).decode()}"
+
+
+# ---- answers ---------------------------------------------------------------------------------------------------------
+
+
+def _result(reply: Reply, job: Job, usage: dict[str, int]) -> Progress:
+    if reply.ok:
+        return _done(reply.json(), job, usage)
+    if reply.status in (404, 410):
+        return failed(ErrorClass.UNKNOWN_OUTCOME, usage=usage)
+    if reply.status in (401, 403, 429) or (reply.status >= 500 and not reply.json().get("detail")):
+        # About this question, not about the job.
+        return Unknown(f"the result was answered with {reply.status}")
+    return _failure(reply.json(), usage, status=reply.status, headers=reply.headers)
+
+
+def _done(payload: Any, job: Job, usage: dict[str, int]) -> Done | Failed:
+    outputs: list[Output] = []
+    duration_seconds = 0.0
+    for file in _files(payload, job.settings["output"].split(".")):
+        address: Any = file.get("url")
+        if isinstance(address, str) and address:
+            outputs.append(_output(address, file.get("content_type")))
+            length: Any = file.get("duration")
+            duration_seconds += length if isinstance(length, int | float) and 0 < length < 10**6 else 0
+    flags: Any = cast("dict[str, Any]", payload).get("has_nsfw_concepts") if isinstance(payload, dict) else None
+    if isinstance(flags, list) and outputs:
+        # A picture that its safety check blacked out is no result.
+        marks = cast("list[object]", flags)
+        outputs = [output for output, mark in zip(outputs, [*marks, *[False] * len(outputs)], strict=False) if not mark]
+        if not outputs:
+            return failed(ErrorClass.MODERATED_BILLED, usage=usage)
+    if not outputs:
+        return failed(ErrorClass.TRANSIENT, usage=usage)
+    if duration_seconds:
+        usage = {**usage, "output_milliseconds": math.ceil(round(duration_seconds * 1000, 3))}
+    return Done(tuple(outputs[:OUTPUTS_MAX]), usage)
+
+
+def _files(value: Any, path: list[str]) -> Iterator[dict[str, Any]]:
+    """The file objects that lie at a path; a plain URL is taken for one."""
+    if isinstance(value, list):
+        for one in cast("list[Any]", value):
+            yield from _files(one, path)
+    elif isinstance(value, dict):
+        inside = cast("dict[str, Any]", value)
+        if path:
+            yield from _files(inside.get(path[0]), path[1:])
+        else:
+            yield inside
+    elif isinstance(value, str) and not path:
+        yield {"url": value}
+
+
+def _output(value: str, content_type: object) -> Output:
+    kind = content_type if isinstance(content_type, str) else None
+    inline = re.match(r"data:([\w.+/-]+);base64,", value)
+    if inline:
+        with suppress(binascii.Error):
+            return Output(base64.b64decode(value[inline.end() :]), content_type=inline[1])
+    return Output(url=value, content_type=kind)
+
+
+def _usage(metrics: Any) -> dict[str, int]:
+    seconds: Any = cast("dict[str, Any]", metrics).get("inference_time") if isinstance(metrics, dict) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 10**6:
+        return {}
+    return {"predict_milliseconds": math.ceil(round(seconds * 1000, 3))}
+
+
+def _percentage(logs: Any) -> int:
+    """The last progress bar in the logs, as models print it: ` 40%|████      | 20/50`."""
+    lines = cast("list[Any]", logs)[-50:] if isinstance(logs, list) else []
+    texts = [str(cast("dict[str, Any]", line).get("message")) for line in lines if isinstance(line, dict)]
+    found = re.findall(r"(\d{1,3})%\|", "\n".join(texts))
+    return min(int(found[-1]), 99) if found else 0
+
+
+def _refusal(reply: Reply) -> Failed:
+    """A request that was not taken. An account without credit is locked, and answered as if the key were wrong."""
+    detail = str(reply.json().get("detail")).lower()
+    if reply.status in (401, 403) and re.search(r"exhausted balance|user is locked|top up", detail):
+        return failed(ErrorClass.PROVIDER_BILLING)
+    failure = _failure(reply.json(), {}, status=reply.status, headers=reply.headers)
+    # Callers see a failure to begin, never a run that was cancelled before it had an id.
+    return failure if isinstance(failure, Failed) else failed(ErrorClass.TRANSIENT)
+
+
+def _failure(
+    problem: dict[str, Any], usage: dict[str, int], *, status: int = 0, headers: dict[str, str] | None = None
+) -> Failed | Cancelled:
+    """A failure by what the platform or the model calls it, then by the status, then by whether fal would try again."""
+    hints = headers or {}
+    detail: Any = problem.get("detail")
+    listed = cast("list[Any]", detail) if isinstance(detail, list) else []
+    kinds = [str(cast("dict[str, Any]", entry).get("type")) for entry in listed if isinstance(entry, dict)]
+    kinds += [str(problem.get("error_type")), hints.get("x-fal-error-type", "")]
+    if CANCELLED_TYPES & set(kinds):
+        return Cancelled(usage)
+    error_class = next((TYPES[kind] for kind in kinds if kind in TYPES), None) or REFUSALS.get(status)
+    if error_class is None:
+        is_ours = 400 <= status < 500 or (bool(listed) and status < 500)
+        error_class = ErrorClass.INVALID_INPUT if is_ours else ErrorClass.TRANSIENT
+    if error_class is ErrorClass.INVALID_INPUT and hints.get("x-fal-retryable") == "true":
+        error_class = ErrorClass.TRANSIENT
+    if error_class is ErrorClass.TIMEOUT_STARTED and hints.get("x-fal-request-timeout-type") == "user":
+        error_class = ErrorClass.TIMEOUT_UNSTARTED
+    if error_class is ErrorClass.MODERATED and usage.get("predict_milliseconds"):
+        error_class = ErrorClass.MODERATED_BILLED
+    if error_class is ErrorClass.RATE_LIMITED:
+        return failed(error_class, retry_after_seconds=_reply_hint(hints), usage=usage)
+    return failed(error_class, usage=usage)
+
+
+def _reply_hint(headers: dict[str, str]) -> int | None:
+    return Reply(429, headers, b"").retry_after_seconds()

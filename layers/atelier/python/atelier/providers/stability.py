@@ -1,0 +1,202 @@
+"""Stability: pictures, larger pictures and sound by its v2beta API; most answer at once, some are asked for later.
+
+What shapes this file: requests are multipart even without a file; a filtered result is a 200 with a blurred picture;
+calls that fail are not charged; more than 150 requests in ten seconds lock the key out for a minute; there is no
+idempotency key, no list and no webhook.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import re
+from typing import Any, cast
+
+from atelier.providers._contract import (
+    Accepted,
+    CancelResult,
+    Done,
+    ErrorClass,
+    Failed,
+    Job,
+    ListedModel,
+    Output,
+    Pending,
+    Progress,
+    Submitted,
+    Unknown,
+    WebhookEvent,
+    WebhookInvalid,
+)
+from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed
+
+JSON = {"accept": "application/json"}
+LOCKED_OUT_SECONDS = 60
+ASPECT_RATIOS = ("21:9", "16:9", "3:2", "5:4", "1:1", "4:5", "2:3", "9:16", "9:21")
+TYPES = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+}
+RESULTS = ("image", "audio", "result")
+REFUSALS = {
+    401: ErrorClass.AUTH,
+    402: ErrorClass.PROVIDER_BILLING,
+    403: ErrorClass.AUTH,
+    404: ErrorClass.MODEL_GONE,
+    410: ErrorClass.MODEL_GONE,
+    429: ErrorClass.RATE_LIMITED,
+}
+
+
+class Stability:
+    """Models by catalogue entry; its `settings`: `path`, `names` (our field → theirs), `inputs` (our role → their file
+    field), `input` (what is sent besides), `with_image` (what is sent besides where a picture is given), `asynchronous`
+    (the answer is an id to ask with). Where the caller gives width and height instead of a ratio, the nearest ratio is
+    taken; a picture brings its own."""
+
+    resend_safe = False
+
+    def __init__(
+        self, *, api_key: str, base_url: str = "https://api.stability.ai", answer_seconds_max: float = 50.0
+    ) -> None:
+        self._wire = Wire(base_url, {"authorization": f"Bearer {api_key}"}, answer_seconds_max=answer_seconds_max)
+
+    def submit(self, job: Job) -> Submitted:
+        try:
+            reply = self._wire.ask("POST", job.settings["path"], fields=_fields(job), files=_files(job), headers=JSON)
+        except NotSent:
+            return failed(ErrorClass.TRANSIENT)
+        except NoAnswer as error:
+            return Unknown(f"the request was not answered: {error}")
+        if not reply.ok:
+            if reply.status >= 500 and not _is_told(reply) and reply.status != 503:
+                # From something in between: the work may be going on behind it.
+                return Unknown(f"the request was answered with {reply.status}")
+            return _failure(reply)
+        if not job.settings.get("asynchronous"):
+            return _result(job, reply)
+        reference: Any = reply.json().get("id")
+        if not _is_reference(reference):
+            return Unknown("the request was answered without an id")
+        return Accepted(str(reference))
+
+    def poll(self, reference: str, job: Job) -> Progress:
+        if not _is_reference(reference):
+            return failed(ErrorClass.UNKNOWN_OUTCOME)
+        try:
+            reply = self._wire.ask("GET", f"/v2beta/results/{reference}", headers=JSON)
+        except (NotSent, NoAnswer) as error:
+            return Unknown(f"the poll was not answered: {error}")
+        if reply.status == 202:
+            return Pending()
+        if reply.ok:
+            return _result(job, reply)
+        if reply.status in (404, 410):
+            # Kept for a day, and shown to the key that asked for it alone.
+            return failed(ErrorClass.UNKNOWN_OUTCOME)
+        failure = _failure(reply)
+        if failure.error_class in (ErrorClass.INVALID_INPUT, ErrorClass.MODERATED):
+            return failure
+        return Unknown(f"the poll was answered with {reply.status}")
+
+    def cancel(self, reference: str) -> CancelResult:
+        return CancelResult.UNSUPPORTED
+
+    def find(self, job: Job) -> str | None:
+        return None
+
+    def parse_webhook(
+        self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None
+    ) -> WebhookEvent:
+        raise WebhookInvalid("Stability sends no webhooks")
+
+    def check(self) -> Failed | None:
+        try:
+            reply = self._wire.ask("GET", "/v1/user/balance")
+        except (NotSent, NoAnswer):
+            return failed(ErrorClass.TRANSIENT)
+        if not reply.ok:
+            return _failure(reply)
+        credits = reply.json().get("credits")
+        is_broke = isinstance(credits, int | float) and credits <= 0
+        return failed(ErrorClass.PROVIDER_BILLING) if is_broke else None
+
+    def models(self) -> tuple[ListedModel, ...] | None:
+        # Its services are paths, and there is no list of them.
+        return None
+
+
+def _fields(job: Job) -> dict[str, str]:
+    names, fixed = cast("dict[str, str]", job.settings["names"]), dict(job.settings.get("input", {}))
+    ours: dict[str, Any] = {"prompt": job.prompt or None, "negative_prompt": job.negative_prompt, **job.parameters}
+    if job.inputs.get("image"):
+        fixed |= job.settings.get("with_image", {})
+        ours.pop("aspect_ratio", None)
+    elif ours.get("width") and ours.get("height"):
+        ours.setdefault("aspect_ratio", _nearest(ours["width"] / ours["height"]))
+    named = {names[field]: value for field, value in ours.items() if field in names and value is not None}
+    return {name: _written(value) for name, value in {**fixed, **named}.items()}
+
+
+def _files(job: Job) -> list[tuple[str, tuple[str, bytes, str]]]:
+    fields = cast("dict[str, str]", job.settings.get("inputs", {}))
+    files = [
+        (field, (f"{role}.{file.content_type.rpartition('/')[2]}", file.data, file.content_type))
+        for role, field in fields.items()
+        for file in job.inputs.get(role, ())[:1]
+    ]
+    # Without any file the body would not be multipart, and only that is taken.
+    return files or [("none", ("", b"", "text/plain"))]
+
+
+def _nearest(ratio: float) -> str:
+    def distance(name: str) -> float:
+        width, _, height = name.partition(":")
+        return abs(math.log(ratio * int(height) / int(width)))
+
+    return min(ASPECT_RATIOS, key=distance)
+
+
+def _written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _result(job: Job, reply: Reply) -> Done | Failed | Unknown:
+    answer = reply.json()
+    if answer.get("finish_reason") == "CONTENT_FILTERED":
+        return failed(ErrorClass.MODERATED)
+    encoded = next((answer[name] for name in RESULTS if isinstance(answer.get(name), str)), "")
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        data = b""
+    if not data:
+        return Unknown("the answer holds no result")
+    is_sound = job.kind == "audio"
+    content_type = TYPES.get(_fields(job).get("output_format", "mp3" if is_sound else "png"))
+    return Done((Output(data, content_type=content_type),), {} if is_sound else {"images": 1})
+
+
+def _is_reference(reference: object) -> bool:
+    return isinstance(reference, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,128}", reference) is not None
+
+
+def _is_told(reply: Reply) -> bool:
+    """Whether Stability itself says that it failed; then nothing is charged."""
+    return isinstance(reply.json().get("errors"), list)
+
+
+def _failure(reply: Reply) -> Failed:
+    problem = reply.json()
+    error_class = REFUSALS.get(reply.status)
+    if error_class is None:
+        error_class = ErrorClass.INVALID_INPUT if 400 <= reply.status < 500 else ErrorClass.TRANSIENT
+    if problem.get("name") == "content_moderation":
+        error_class = ErrorClass.MODERATED
+    if error_class is ErrorClass.RATE_LIMITED:
+        return failed(error_class, retry_after_seconds=reply.retry_after_seconds() or LOCKED_OUT_SECONDS)
+    return failed(error_class)
