@@ -35,6 +35,7 @@ import wave
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -154,6 +155,14 @@ class Hung(Exception):
     """The connection stays open, and no answer comes."""
 
 
+class Refused(Exception):
+    """The answer is a refusal, from however deep inside a route."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
 Route = Callable[..., Answer]
 
 
@@ -179,10 +188,11 @@ class StandIn:
     """The running server; a context manager. `api_key` is the one it takes, `run_seconds` how long ordinary work
     takes, `file_seconds` how long the URL of a result lives.
 
-    A subclass gives `refusals` (marker → answer) and may refuse a request before its route with `refusal_of`."""
+    A subclass gives `refusals` (marker → answer, or what makes it) and may refuse a request before its route with
+    `refusal_of`."""
 
     api_key_default: ClassVar[str] = "standin"
-    refusals: ClassVar[dict[str, Answer]] = {}
+    refusals: ClassVar[dict[str, Answer | Callable[[], Answer]]] = {}
 
     def __init__(
         self, port: int = 0, *, api_key: str | None = None, run_seconds: float = 0.1, file_seconds: float = 3600
@@ -254,7 +264,8 @@ class StandIn:
 
     def refused(self, markers: list[str]) -> Answer | None:
         """The refusal that a creation asks for: to be answered before anything is begun."""
-        return next((self.refusals[name] for name in asked(markers, "create") if name in self.refusals), None)
+        found = next((self.refusals[name] for name in asked(markers, "create") if name in self.refusals), None)
+        return found() if callable(found) else found
 
     def taken(self, markers: list[str], answer: Answer) -> Answer:
         """The answer to a creation that was taken, unless it asks for another. Raises Lost or Hung."""
@@ -381,7 +392,10 @@ class StandIn:
         for method, pattern, function in self._routes:
             found = pattern.fullmatch(request.path)
             if found and method == request.method:
-                return function(request, *found.groups())
+                try:
+                    return function(request, *found.groups())
+                except Refused as refused:
+                    return refused.answer
         return self.not_found(request)
 
 
@@ -447,6 +461,11 @@ def number(markers: list[str], kind: str, name: str, otherwise: float) -> float:
     return float(values[0]) if values else otherwise
 
 
+def date_in(seconds: float) -> str:
+    """A date as headers have it."""
+    return formatdate(time.time() + seconds, usegmt=True)
+
+
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_arguments: Any) -> None:
         return None
@@ -510,6 +529,51 @@ def wav(seconds: float, hertz: float = 440.0, rate: int = 24_000) -> bytes:
         sound.setsampwidth(2)
         sound.setframerate(rate)
         sound.writeframes((beat * (count // period + 1))[: count * 2])
+    return file.getvalue()
+
+
+def sound(seconds: float, format: str) -> bytes:
+    """The tone as wav, pcm, mp3, aac, opus or flac."""
+    data = wav(seconds)
+    if format in ("wav", "pcm"):
+        return data if format == "wav" else data[44:]
+    import av
+
+    codec, container = {
+        "mp3": ("libmp3lame", "mp3"),
+        "aac": ("aac", "adts"),
+        "opus": ("libopus", "ogg"),
+        "flac": ("flac", "flac"),
+    }[format]
+    file = io.BytesIO()
+    with av.open(io.BytesIO(data)) as plain, av.open(file, "w", format=container) as made:
+        stream = made.add_stream(codec, rate=24_000, layout="mono")
+        for frame in plain.decode(audio=0):
+            made.mux(stream.encode(frame))
+        made.mux(stream.encode(None))
+    return file.getvalue()
+
+
+def film(width: int, height: int, seconds: float, seed: object, fps: int = 12) -> bytes:
+    """An MP4 whose picture slides past, with the tone."""
+    import av
+    from PIL import Image
+
+    still = Image.open(io.BytesIO(png(width * 2, height, seed)))
+    file = io.BytesIO()
+    with av.open(io.BytesIO(wav(seconds))) as plain, av.open(file, "w", format="mp4") as made:
+        frames = made.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "30"})
+        frames.width, frames.height, frames.pix_fmt = width, height, "yuv420p"
+        tone = made.add_stream("aac", rate=24_000, layout="mono")
+        count = max(round(seconds * fps), 1)
+        for step in range(count):
+            left = step * width // count
+            view = still.crop((left, 0, left + width, height))
+            made.mux(frames.encode(av.VideoFrame.from_image(view)))
+        made.mux(frames.encode(None))
+        for frame in plain.decode(audio=0):
+            made.mux(tone.encode(frame))
+        made.mux(tone.encode(None))
     return file.getvalue()
 
 

@@ -1,0 +1,475 @@
+"""A stand-in for OpenAI's HTTP API: models, responses, chat, pictures made and edited, speech, moderations.
+
+    python -m infra.local.standins.openai --port 9101        # prints its URL, serves until it is stopped
+
+It answers as OpenAI documents (platform reference and the SDK's own types), refuses parameters that are not documented,
+and makes plain PNG, JPEG or WebP files and a tone. Besides the markers of `_kit`, in a prompt, an input or a message:
+
+    create:400 401 403 404 503 503-plain    refused
+    create:429 429-ms 429-header 429-date   refused for now; the hint is in the text or a header
+    create:quota exhausted billing     the account has no money left
+    create:moderated policy            refused by the safety check
+    create:error                       status 200 with an error inside
+    run:none                           taken, and nothing came of it
+    run:fail limit flagged refuse filter    text: failed, failed for now, failed as unsafe, refused in words, cut off
+    usage:none times=NUMBER            the usage is left out, or multiplied
+
+`shutdown_dates` (model → date) can be set; `moderation:flagged` in a text makes the moderation check flag it.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
+
+from infra.local.standins._kit import (
+    Answer,
+    Refused,
+    Request,
+    StandIn,
+    asked,
+    date_in,
+    main,
+    number,
+    picture,
+    picture_size,
+    route,
+    sound,
+)
+
+# What the documentation names; any other name of a model is taken too, but for the retired.
+MODELS = {
+    "gpt-image-2": None,
+    "gpt-image-2.5-flare": None,
+    "gpt-image-2.5-sunburst": None,
+    "gpt-image-1.5": "2026-12-01",
+    "gpt-4o-mini-tts": "2027-01-06",
+    "gpt-5.5": None,
+    "gpt-4o": "2027-01-14",
+    "omni-moderation-latest": None,
+}
+RETIRED = re.compile(r"dall-e-.*|gpt-image-1|sora-.*|0+")
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+IMAGE_FIELDS = _words(
+    "prompt model n size quality background output_format output_compression moderation stream partial_images user "
+    "safety_identifier"
+)
+EDIT_FIELDS = IMAGE_FIELDS | {"input_fidelity"}
+SPEECH_FIELDS = frozenset({"model", "input", "voice", "instructions", "response_format", "speed", "stream_format"})
+RESPONSE_FIELDS = _words(
+    "model input instructions background max_output_tokens metadata previous_response_id service_tier store stream "
+    "text tools tool_choice reasoning temperature top_p truncation include parallel_tool_calls safety_identifier user "
+    "prompt_cache_key moderation"
+)
+CHAT_FIELDS = _words(
+    "model messages max_tokens max_completion_tokens temperature top_p n stop stream stream_options seed user store "
+    "metadata presence_penalty frequency_penalty reasoning_effort response_format tools tool_choice logprobs "
+    "safety_identifier service_tier"
+)
+VOICES = _words("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar")
+SOUNDS = {
+    "mp3": "audio/mpeg",
+    "opus": "audio/opus",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+    "wav": "audio/wav",
+    "pcm": "audio/pcm",
+}
+SECONDS_PER_CHARACTER = 0.01
+# Tokens of a picture of a megapixel.
+QUALITY_TOKENS = {"low": 272, "medium": 1056, "high": 4160, "xhigh": 6240, "max": 8320}
+SHOWN_PICTURE_TOKENS = 765
+PIXELS_MAX = 3840 * 2160
+
+
+Check = Callable[[dict[str, Any]], Answer | None]
+
+
+def problem(
+    status: int,
+    message: str,
+    code: str | None = None,
+    type: str = "invalid_request_error",
+    param: str | None = None,
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    """An error in OpenAI's envelope."""
+    error = {"message": message, "type": type, "param": param, "code": code}
+    return Answer(status, {"error": error}, headers or {})
+
+
+def limited(message: str = "Rate limit reached for requests.", **headers: str) -> Answer:
+    """A 429 for going too fast."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return problem(429, message, "rate_limit_exceeded", "requests", headers=named)
+
+
+SAFETY = "Your request was rejected by the safety system. safety_violations=[violence]."
+QUOTA = "You exceeded your current quota, please check your plan and billing details."
+
+
+class OpenAIStandIn(StandIn):
+    """OpenAI, stood in for."""
+
+    api_key_default = "sk-standin"
+    refusals: ClassVar = {
+        "400": problem(400, "Invalid value: 'enormous'.", "invalid_value", param="size"),
+        "401": problem(401, "Incorrect API key provided: sk-st***.", "invalid_api_key"),
+        "403": problem(403, "Your organization must be verified to use this model.", None),
+        "404": problem(404, "The model `gone` does not exist or you do not have access to it.", "model_not_found"),
+        "429": limited("Rate limit reached for images per minute. Please try again in 20s."),
+        "429-ms": limited(retry_after_ms="1500", retry_after="2"),
+        "429-header": limited(retry_after="12"),
+        "429-date": lambda: limited(retry_after=date_in(30)),
+        "503": problem(503, "The engine is currently overloaded, please try again later.", None, "server_error"),
+        "503-plain": problem(503, "The service is unavailable.", None, "server_error"),
+        "quota": problem(429, QUOTA, "insufficient_quota", "insufficient_quota"),
+        "exhausted": problem(429, "Your credit balance is exhausted.", "credit_balance_exhausted", "billing_error"),
+        "billing": problem(400, "Billing hard limit has been reached.", "billing_hard_limit_reached"),
+        "moderated": problem(400, SAFETY, "moderation_blocked", "image_generation_user_error"),
+        "policy": problem(400, "Your request violates our policies.", "content_policy_violation"),
+        "error": problem(200, "The server had an error.", "server_error", "server_error"),
+    }
+
+    def __init__(self, port: int = 0, **given: Any) -> None:
+        super().__init__(port, **given)
+        self.shutdown_dates: dict[str, str | None] = dict(MODELS)
+        self.responses: dict[str, dict[str, Any]] = {}
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/v1"
+
+    def reset(self) -> None:
+        super().reset()
+        with self.lock:
+            self.responses = {}
+
+    def refusal_of(self, request: Request) -> Answer | None:
+        key = request.headers.get("authorization", "")
+        if not key:
+            return problem(401, "You didn't provide an API key.", None)
+        if key != f"Bearer {self.api_key}":
+            return problem(401, "Incorrect API key provided.", "invalid_api_key")
+        return None
+
+    def not_found(self, request: Request) -> Answer:
+        return problem(404, f"Invalid URL ({request.method} {request.path})", None)
+
+    # ---- models and moderation ---------------------------------------------------------------------------------------
+
+    @route("GET", r"/v1/models")
+    def list_models(self, request: Request) -> Answer:
+        return Answer(200, {"object": "list", "data": [self._model(name) for name in self.shutdown_dates]})
+
+    @route("GET", r"/v1/models/([\w.:-]+)")
+    def get_model(self, request: Request, name: str) -> Answer:
+        if name not in self.shutdown_dates:
+            return problem(404, f"The model '{name}' does not exist", "model_not_found", param="model")
+        return Answer(200, self._model(name))
+
+    def _model(self, name: str) -> dict[str, Any]:
+        shutdown = self.shutdown_dates[name]
+        return {"id": name, "object": "model", "created": 1700000000, "owned_by": "openai", "shutdown_date": shutdown}
+
+    @route("POST", r"/v1/moderations")
+    def moderate(self, request: Request) -> Answer:
+        given = request.json().get("input")
+        texts = cast("list[object]", given if isinstance(given, list) else [given])
+        refused = self.refused(self.markers(texts))
+        if refused:
+            return refused
+        results = [_verdict("moderation:flagged" in str(text)) for text in texts]
+        return Answer(
+            200, {"id": f"modr-{secrets.token_hex(8)}", "model": "omni-moderation-latest", "results": results}
+        )
+
+    # ---- pictures ----------------------------------------------------------------------------------------------------
+
+    @route("POST", r"/v1/images/generations")
+    def generate(self, request: Request) -> Answer:
+        body = request.json()
+        if request.content_type != "application/json" or not body:
+            return problem(400, "We could not parse the JSON body of your request.")
+        return self._pictures(body, 0, self._admitted(body, IMAGE_FIELDS, _image_problem))
+
+    @route("POST", r"/v1/images/edits")
+    def edit(self, request: Request) -> Answer:
+        if request.content_type != "multipart/form-data":
+            return problem(400, "Expected multipart/form-data.", "invalid_content_type")
+        body: dict[str, Any] = dict(request.fields())
+        for name in ("n", "output_compression"):
+            if re.fullmatch(r"\d+", body.get(name, "")):
+                body[name] = int(body[name])
+        pictures, masks = request.files("image", "image[]"), request.files("mask")
+        markers = self._admitted(body, EDIT_FIELDS, _image_problem)
+        if not 1 <= len(pictures) <= 16:
+            return problem(400, "Between 1 and 16 images are needed.", "invalid_image", param="image")
+        try:
+            sizes = [picture_size(file.data) for file in [*pictures, *masks]]
+        except OSError:
+            return problem(400, "Invalid image file or mode for image 1.", "invalid_image_file", param="image")
+        if masks and sizes[-1] != sizes[0]:
+            return problem(400, "The mask must have the size of the image.", "invalid_mask", param="mask")
+        return self._pictures({"size": "{}x{}".format(*sizes[0]), **body}, len(pictures), markers)
+
+    def _pictures(self, body: dict[str, Any], shown: int, markers: list[str]) -> Answer:
+        self.stopping.wait(number(markers, "run", "slow", 0))
+        size = body.get("size", "auto")
+        width, height = (1024, 1024) if size == "auto" else (int(side) for side in size.split("x"))
+        quality = body.get("quality", "auto").replace("auto", "medium")
+        form = body.get("output_format", "png")
+        count = 0 if "none" in asked(markers, "run") else int(body.get("n") or 1)
+        seed = secrets.token_hex(4)
+        made = [base64.b64encode(picture(width, height, f"{seed}{place}", form)).decode() for place in range(count)]
+        times = number(markers, "usage", "times", 1)
+        words, seen = len(body["prompt"]) // 4 + 1, SHOWN_PICTURE_TOKENS * shown
+        drawn = round(QUALITY_TOKENS[quality] * max(width * height // 1024, 1) / 1024 * max(count, 1) * times)
+        usage = {
+            "input_tokens": words + seen,
+            "input_tokens_details": {"text_tokens": words, "image_tokens": seen},
+            "output_tokens": drawn,
+            "output_tokens_details": {"text_tokens": 0, "image_tokens": drawn},
+            "total_tokens": words + seen + drawn,
+        }
+        content = {
+            "created": int(time.time()),
+            "background": "opaque",
+            "output_format": form,
+            "quality": quality,
+            "size": f"{width}x{height}",
+            "data": [{"b64_json": data, "revised_prompt": None} for data in made],
+            "usage": usage,
+        }
+        return self.taken(markers, Answer(200, _without_usage(content, markers)))
+
+    # ---- speech ------------------------------------------------------------------------------------------------------
+
+    @route("POST", r"/v1/audio/speech")
+    def speak(self, request: Request) -> Answer:
+        body = request.json()
+        markers = self._admitted(body, SPEECH_FIELDS, _speech_problem, said="input")
+        self.stopping.wait(number(markers, "run", "slow", 0))
+        form = body.get("response_format", "mp3")
+        seconds = max(len(body["input"]) * SECONDS_PER_CHARACTER / float(body.get("speed", 1)), 0.1)
+        data = b"" if "none" in asked(markers, "run") else sound(seconds, form)
+        return self.taken(markers, Answer(200, data, {"content-type": SOUNDS[form]}))
+
+    # ---- text --------------------------------------------------------------------------------------------------------
+
+    @route("POST", r"/v1/responses")
+    def respond(self, request: Request) -> Answer:
+        body = request.json()
+        markers = self._admitted(body, RESPONSE_FIELDS, _response_problem, said="input")
+        self.stopping.wait(number(markers, "run", "slow", 0))
+        said, text, cut = _written(body["input"], body.get("max_output_tokens"))
+        run = asked(markers, "run")
+        part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+        if "refuse" in run:
+            part = {"type": "refusal", "refusal": "I cannot help with that."}
+        message = {
+            "type": "message",
+            "id": f"msg_{secrets.token_hex(8)}",
+            "status": "completed",
+            "role": "assistant",
+            "content": [part],
+        }
+        failures = {
+            "fail": ("server_error", "The model failed to answer."),
+            "limit": ("rate_limit_exceeded", "Rate limit reached."),
+            "flagged": ("invalid_prompt", "Your prompt was flagged as potentially violating our usage policy."),
+        }
+        failure = next((failures[name] for name in run if name in failures), None)
+        reason = "content_filter" if "filter" in run else "max_output_tokens" if cut else None
+        content = {
+            "id": f"resp_{secrets.token_hex(12)}",
+            "object": "response",
+            "created_at": int(time.time()),
+            "status": "failed" if failure else "incomplete" if reason else "completed",
+            "error": {"code": failure[0], "message": failure[1]} if failure else None,
+            "incomplete_details": {"reason": reason} if reason else None,
+            "instructions": body.get("instructions"),
+            "metadata": {},
+            "model": body["model"],
+            "output": [] if failure or "none" in run else [message],
+            "parallel_tool_calls": True,
+            "temperature": body.get("temperature", 1.0),
+            "tool_choice": "auto",
+            "tools": [],
+            "top_p": 1.0,
+            "usage": None if failure and "flagged" not in run else _text_usage(said, text, markers, "input", "output"),
+        }
+        with self.lock:
+            self.responses[content["id"]] = content
+        return self.taken(markers, Answer(200, _without_usage(content, markers)))
+
+    @route("GET", r"/v1/responses/(\w+)")
+    def get_response(self, request: Request, name: str) -> Answer:
+        kept = self.responses.get(name)
+        return Answer(200, kept) if kept else problem(404, f"Response with id '{name}' not found.")
+
+    @route("DELETE", r"/v1/responses/(\w+)")
+    def delete_response(self, request: Request, name: str) -> Answer:
+        with self.lock:
+            known = self.responses.pop(name, None)
+        if known is None:
+            return problem(404, f"Response with id '{name}' not found.")
+        return Answer(200, {"id": name, "object": "response", "deleted": True})
+
+    @route("POST", r"/v1/chat/completions")
+    def chat(self, request: Request) -> Answer:
+        body = request.json()
+        markers = self._admitted(body, CHAT_FIELDS, _chat_problem, said="messages")
+        self.stopping.wait(number(markers, "run", "slow", 0))
+        content = self.completion(body, markers)
+        return self.taken(markers, Answer(200, _without_usage(content, markers)))
+
+    def completion(self, body: dict[str, Any], markers: list[str]) -> dict[str, Any]:
+        """A chat's answer."""
+        said, text, cut = _written(body["messages"], body.get("max_completion_tokens") or body.get("max_tokens"))
+        run = asked(markers, "run")
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        if "refuse" in run:
+            message |= {"content": None, "refusal": "I cannot help with that."}
+        if "none" in run:
+            message["content"] = ""
+        choice = {
+            "index": 0,
+            "message": message,
+            "logprobs": None,
+            "finish_reason": "content_filter" if "filter" in run else "length" if cut else "stop",
+        }
+        return {
+            "id": f"chatcmpl-{secrets.token_hex(12)}",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": body["model"],
+            "choices": [choice],
+            "usage": _text_usage(said, text, markers, "prompt", "completion"),
+        }
+
+    # ---- what is refused ---------------------------------------------------------------------------------------------
+
+    def _admitted(self, body: dict[str, Any], fields: frozenset[str], check: Check, said: str = "prompt") -> list[str]:
+        """The markers of a creation that is taken; raises Refused for one that is not."""
+        unknown = sorted(body.keys() - fields)
+        if unknown:
+            raise Refused(problem(400, f"Unknown parameter: '{unknown[0]}'.", "unknown_parameter", param=unknown[0]))
+        for name in ("model", said):
+            if not body.get(name):
+                text = f"Missing required parameter: '{name}'."
+                raise Refused(problem(400, text, "missing_required_parameter", param=name))
+        if RETIRED.fullmatch(str(body["model"])):
+            text = f"The model `{body['model']}` does not exist or you do not have access to it."
+            raise Refused(problem(404, text, "model_not_found"))
+        markers = self.markers(body[said])
+        refusal = self.refused(markers) or check(body)
+        if refusal:
+            raise Refused(refusal)
+        return markers
+
+
+def _wrong(name: str, value: object) -> Answer:
+    return problem(400, f"Invalid value: '{value}'.", "invalid_value", param=name)
+
+
+def _image_problem(body: dict[str, Any]) -> Answer | None:
+    choices = {
+        "quality": {"auto", *QUALITY_TOKENS},
+        "background": {"auto", "opaque", "transparent"},
+        "output_format": {"png", "jpeg", "webp"},
+        "moderation": {"auto", "low"},
+        "input_fidelity": {"high", "low"},
+    }
+    for name, allowed in choices.items():
+        if name in body and body[name] not in allowed:
+            return _wrong(name, body[name])
+    if len(str(body["prompt"])) > 32_000:
+        return _wrong("prompt", "too long")
+    if not isinstance(body.get("n", 1), int) or not 1 <= body.get("n", 1) <= 10:
+        return _wrong("n", body["n"])
+    size = re.fullmatch(r"(\d+)x(\d+)", str(body.get("size", "16x16")))
+    if body.get("size", "auto") != "auto":
+        if size is None:
+            return _wrong("size", body["size"])
+        width, height = int(size[1]), int(size[2])
+        if width % 16 or height % 16 or not 1 / 3 <= width / height <= 3 or width * height > PIXELS_MAX:
+            return _wrong("size", body["size"])
+    return None
+
+
+def _speech_problem(body: dict[str, Any]) -> Answer | None:
+    if len(str(body["input"])) > 4096:
+        return problem(400, "String too long: at most 4096 characters.", "string_above_max_length", param="input")
+    voice = body.get("voice")
+    if not (isinstance(voice, dict) and "id" in voice) and voice not in VOICES:
+        return _wrong("voice", voice)
+    if body.get("response_format", "mp3") not in SOUNDS:
+        return _wrong("response_format", body["response_format"])
+    if not 0.25 <= float(body.get("speed", 1)) <= 4:
+        return _wrong("speed", body["speed"])
+    return None
+
+
+def _response_problem(body: dict[str, Any]) -> Answer | None:
+    limit = body.get("max_output_tokens")
+    return _wrong("max_output_tokens", limit) if limit is not None and int(limit) < 1 else None
+
+
+def _chat_problem(body: dict[str, Any]) -> Answer | None:
+    talk = body["messages"]
+    roles = {"system", "developer", "user", "assistant", "tool"}
+    well = isinstance(talk, list) and all(isinstance(turn, dict) and turn.get("role") in roles for turn in talk)
+    return None if well else _wrong("messages", "malformed")
+
+
+def _written(given: Any, limit: int | None) -> tuple[str, str, bool]:
+    """What was said last, the answer to it, and whether that was cut at the limit of tokens (here: of words)."""
+    last = given if isinstance(given, str) else given[-1].get("content")
+    if isinstance(last, list):
+        last = " ".join(str(part.get("text", "a picture")) for part in cast("list[dict[str, Any]]", last))
+    words = re.sub(r"\[\[[^\]]*\]\]", "", f"The stand-in heard: {last}").split()
+    cut = limit is not None and len(words) > limit
+    return str(given), " ".join(words[:limit] if cut else words), cut
+
+
+def _text_usage(said: str, text: str, markers: list[str], into: str, out: str) -> dict[str, Any]:
+    heard, spoken = len(said) // 4 + 1, round(len(text.split()) * number(markers, "usage", "times", 1))
+    cached = {"cached_tokens": heard // 2}
+    return {
+        f"{into}_tokens": heard,
+        f"{into}_tokens_details": {**cached, "cache_write_tokens": 0} if into == "input" else cached,
+        f"{out}_tokens": spoken,
+        f"{out}_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": heard + spoken,
+    }
+
+
+def _without_usage(content: dict[str, Any], markers: list[str]) -> dict[str, Any]:
+    return {**content, "usage": None} if "none" in asked(markers, "usage") else content
+
+
+def _verdict(flagged: bool) -> dict[str, Any]:
+    names = _words(
+        "harassment harassment/threatening hate hate/threatening illicit illicit/violent self-harm "
+        "self-harm/instructions self-harm/intent sexual sexual/minors violence violence/graphic"
+    )
+    return {
+        "flagged": flagged,
+        "categories": {name: flagged and name == "violence" for name in names},
+        "category_scores": {name: 0.9 if flagged and name == "violence" else 0.0 for name in names},
+        "category_applied_input_types": {name: ["text"] for name in names},
+    }
+
+
+if __name__ == "__main__":
+    main(OpenAIStandIn, "openai")

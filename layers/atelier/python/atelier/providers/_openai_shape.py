@@ -1,0 +1,423 @@
+"""The shape of OpenAI's API, for every provider that speaks it: its errors, chat, pictures, speech, list of models.
+
+All of it is synchronous, and none of it takes an idempotency key: a request is sent once, and one whose answer did not
+come may have been billed. A status of 200 may still carry an error, a refusal, or nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, cast
+
+from atelier.providers._contract import (
+    CancelResult,
+    Done,
+    ErrorClass,
+    Failed,
+    Input,
+    Job,
+    ListedModel,
+    Output,
+    Progress,
+    Submitted,
+    Unknown,
+    WebhookEvent,
+    WebhookInvalid,
+)
+from atelier.providers._speech_parts import CONTENT_TYPES, duration_milliseconds, joined, parts_of
+from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed
+
+Answer = dict[str, Any]
+
+CHECK_SECONDS_MAX = 10.0
+OUTPUTS_MAX = 16
+COUNT_MAX = 10**12
+# The service, or the network before it, says that it did not take the request. Any other 5xx may come after it did.
+NOT_TAKEN = frozenset({503, 521, 522, 523, 529})
+
+# Codes and types are the provider's own words. Texts may quote the caller's, so they decide only beside a status that
+# makes them likely, and never where a caller could make a provider look broken.
+BILLING_CODES = re.compile(r"insufficient_quota|billing|credit_balance|spend(ing)?_limit|insufficient_(funds|balance)")
+BILLING_TEXTS = re.compile(r"current quota|\bcredits?\b|spend(ing)? limit|billing|insufficient (funds|balance)")
+SAFETY_CODES = re.compile(r"moderation|content_?policy|content_filter|policy_violation|bio_policy|safety")
+SAFETY_TEXTS = re.compile(r"safety system|safety check|usage (guideline|polic)|content (policy|moderation)|flagged")
+KEY_CODES = re.compile(r"invalid_api_key|authentication_error|unauthenticated")
+KEY_TEXTS = re.compile(r"(incorrect|invalid|no) api key")
+MODEL_CODES = re.compile(r"model_(not_found|deprecated|removed|gone)")
+MODEL_TEXTS = re.compile(r"\bmodel\b.{0,200}(does not exist|not found|deprecated|no longer|shut ?down|not available)")
+LIMIT_CODES = re.compile(r"rate_limit|resource.{0,10}exhausted|too_many_requests")
+LOAD_TEXTS = re.compile(r"overloaded|capacity|slow ?down|high demand")
+INPUT_CODES = re.compile(r"invalid|image_(too|file|parse)|unsupported_|empty_image|failed_to_download_image")
+WAITS = re.compile(r"(?:try again|retry) (?:in|after) ~?(\d{1,6}(?:\.\d{1,6})?) ?(ms|s|m)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What an answer says went wrong, in lower case. `code` is code and type together; status 200 where it came inside
+    a success."""
+
+    status: int
+    code: str
+    text: str
+
+    @classmethod
+    def in_answer(cls, status: int, answer: Answer) -> Problem:
+        """Of `{"error": {message, type, code}}`, or of `{"code", "error"}` with sentences for both."""
+        error = answer.get("error")
+        if isinstance(error, dict):
+            told = cast("Answer", error)
+            return cls(status, f"{told.get('code')} {told.get('type')}".lower(), str(told.get("message")).lower())
+        text = error or answer.get("message") or answer.get("detail")
+        return cls(status, str(answer.get("code")).lower(), str(text).lower())
+
+    @property
+    def error_class(self) -> ErrorClass:
+        """What it means for the attempt."""
+        status = self.status
+        if status == 402 or BILLING_CODES.search(self.code):
+            return ErrorClass.PROVIDER_BILLING
+        if status in (403, 429) and BILLING_TEXTS.search(self.text):
+            return ErrorClass.PROVIDER_BILLING
+        if SAFETY_CODES.search(self.code) or (status in (200, 400, 403, 422) and SAFETY_TEXTS.search(self.text)):
+            return ErrorClass.MODERATED
+        if status == 401 or KEY_CODES.search(self.code) or (status == 400 and KEY_TEXTS.match(self.text)):
+            return ErrorClass.AUTH
+        if status == 410 or MODEL_CODES.search(self.code) or (status in (400, 404) and MODEL_TEXTS.search(self.text)):
+            return ErrorClass.MODEL_GONE
+        if status == 429 or LIMIT_CODES.search(self.code):
+            return ErrorClass.CAPACITY if LOAD_TEXTS.search(self.text) else ErrorClass.RATE_LIMITED
+        if status in NOT_TAKEN and LOAD_TEXTS.search(f"{self.code} {self.text}"):
+            return ErrorClass.CAPACITY
+        return self._by_status()
+
+    def _by_status(self) -> ErrorClass:
+        match self.status:
+            case 403:
+                return ErrorClass.AUTH
+            case 404:
+                return ErrorClass.MODEL_GONE
+            case 408 | 409 | 425:
+                return ErrorClass.TRANSIENT
+            case status if 400 <= status < 500 or (status == 200 and INPUT_CODES.search(self.code)):
+                return ErrorClass.INVALID_INPUT
+            case _:
+                return ErrorClass.TRANSIENT
+
+
+def refusal(reply: Reply) -> Failed:
+    """A refusal as an outcome; only for answers that say that nothing was begun."""
+    problem = Problem.in_answer(reply.status, reply.json())
+    error_class = problem.error_class
+    if error_class not in (ErrorClass.RATE_LIMITED, ErrorClass.CAPACITY):
+        return failed(error_class)
+    wait = reply.retry_after_seconds()
+    if wait is None and (told := WAITS.search(problem.text)):
+        seconds = float(told[1]) * {"ms": 0.001, "s": 1, "m": 60}[told[2]]
+        wait = Reply(reply.status, {"retry-after-ms": f"{min(seconds * 1000, 10**8):.3f}"}, b"").retry_after_seconds()
+    return failed(error_class, retry_after_seconds=wait)
+
+
+class OpenAIShape:
+    """What the adapters share. A model's settings are `model`, the provider's name for it; `api`, which of its APIs
+    makes it; and `input`, what goes into each request besides."""
+
+    resend_safe = False
+    tokens_max_field = "max_tokens"
+    speech_formats = tuple(CONTENT_TYPES)
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    # ---- the contract ------------------------------------------------------------------------------------------------
+
+    def submit(self, job: Job) -> Submitted:
+        work = self._apis().get(str(job.settings.get("api")))
+        return work(job) if work else failed(ErrorClass.MODEL_GONE)
+
+    def poll(self, reference: str, job: Job) -> Progress:
+        return failed(ErrorClass.UNKNOWN_OUTCOME)
+
+    def cancel(self, reference: str) -> CancelResult:
+        return CancelResult.UNSUPPORTED
+
+    def find(self, job: Job) -> str | None:
+        return None
+
+    def parse_webhook(
+        self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None
+    ) -> WebhookEvent:
+        raise WebhookInvalid("this provider sends no webhooks")
+
+    def check(self) -> Failed | None:
+        reply = self._seen("/models")
+        if isinstance(reply, Failed):
+            return reply
+        return None if reply.ok else self._refused(reply)
+
+    def models(self) -> tuple[ListedModel, ...] | None:
+        reply = self._seen("/models")
+        listed = reply.json() if isinstance(reply, Reply) and reply.ok else {}
+        if not isinstance(listed.get("data"), list):
+            return None
+        return tuple(
+            ListedModel(name, _day(model.get("shutdown_date")))
+            for model in objects(listed.get("data"))
+            if isinstance(name := model.get("id"), str)
+        )
+
+    # ---- what a provider may do its own way --------------------------------------------------------------------------
+
+    def _apis(self) -> dict[str, Callable[[Job], Submitted]]:
+        return {"chat": self._chat, "images": self._images, "speech": self._speech}
+
+    def _refused(self, reply: Reply) -> Failed:
+        return refusal(reply)
+
+    def _not_sent(self, error: NotSent) -> Failed:
+        return failed(ErrorClass.TRANSIENT)
+
+    def _cost_microusd(self, answer: Answer) -> int | None:
+        """The provider's own figure, where it tells one."""
+        return None
+
+    # ---- one request -------------------------------------------------------------------------------------------------
+
+    def _asked(self, path: str, read: Callable[[Answer], Submitted], **request: Any) -> Submitted:
+        """Send work once and read its JSON answer."""
+        reply = self._sent(path, **request)
+        if not isinstance(reply, Reply):
+            return reply
+        answer = reply.json()
+        if not answer:
+            return Unknown("the answer cannot be read")
+        if answer.get("error") and answer.get("object") != "response":
+            return failed(Problem.in_answer(200, answer).error_class, cost_microusd=self._cost_microusd(answer))
+        return read(answer)
+
+    def _sent(self, path: str, **request: Any) -> Reply | Failed | Unknown:
+        """Send work once; a Reply says that it was taken."""
+        try:
+            reply = self._wire.ask("POST", path, **request)
+        except NotSent as error:
+            return self._not_sent(error)
+        except NoAnswer as error:
+            return Unknown(f"the request was not answered: {error}")
+        if reply.ok:
+            return reply
+        if reply.status >= 500 and reply.status not in NOT_TAKEN:
+            return Unknown(f"the request was answered with {reply.status}")
+        return self._refused(reply)
+
+    def _seen(self, path: str) -> Reply | Failed:
+        """Ask something that costs nothing."""
+        try:
+            return self._wire.ask("GET", path, answer_seconds_max=CHECK_SECONDS_MAX)
+        except NotSent as error:
+            return self._not_sent(error)
+        except NoAnswer:
+            return failed(ErrorClass.TRANSIENT)
+
+    # ---- text --------------------------------------------------------------------------------------------------------
+
+    def _chat(self, job: Job) -> Submitted:
+        given = job.parameters
+        system = [{"role": "system", "content": given["system"]}] if given.get("system") else []
+        order: Answer = {"model": job.settings["model"], "messages": [*system, *messages(job)]}
+        if given.get("max_tokens"):
+            order[self.tokens_max_field] = given["max_tokens"]
+        names = ("temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty", "reasoning_effort")
+        order |= {name: given[name] for name in names if given.get(name) is not None}
+
+        def read(answer: Answer) -> Submitted:
+            choice = next(iter(objects(answer.get("choices"))), Answer())
+            message = an_object(choice.get("message"))
+            refused = choice.get("finish_reason") == "content_filter" or bool(message.get("refusal"))
+            usage, cost = chat_usage(an_object(answer.get("usage"))), self._cost_microusd(answer)
+            return text_end(job, message.get("content"), usage, cost, refused=refused)
+
+        return self._asked("/chat/completions", read, body=order | extra(job))
+
+    # ---- pictures ----------------------------------------------------------------------------------------------------
+
+    def _images(self, job: Job) -> Submitted:
+        order = {"model": job.settings["model"], "prompt": worded(job), **self._measures(job)}
+        return self._asked("/images/generations", self._read_images, body=order | extra(job))
+
+    def _measures(self, job: Job) -> Answer:
+        """How many pictures, how large and how good."""
+        given = job.parameters
+        order = {name: given[name] for name in ("n", "quality") if given.get(name) is not None}
+        if given.get("width") and given.get("height"):
+            order["size"] = f"{given['width']}x{given['height']}"
+        return order
+
+    def _read_images(self, answer: Answer) -> Submitted:
+        usage, cost = image_usage(an_object(answer.get("usage"))), self._cost_microusd(answer)
+        pictures = objects(answer.get("data"))[:OUTPUTS_MAX]
+        kind = answer.get("output_format")
+        content_type = f"image/{kind}" if kind in ("png", "jpeg", "webp") else None
+        outputs = tuple(output for picture in pictures if (output := self._picture(picture, content_type)))
+        if outputs:
+            return Done(outputs, usage | {"images": len(outputs)}, cost)
+        if any(picture.get("respect_moderation") is False for picture in pictures):
+            return failed(ErrorClass.MODERATED_BILLED, usage=usage, cost_microusd=cost)
+        return failed(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost)
+
+    def _picture(self, picture: Answer, content_type: str | None) -> Output | None:
+        if picture.get("respect_moderation") is False:
+            return None
+        data, url = picture.get("b64_json"), picture.get("url")
+        if isinstance(data, str) and data:
+            try:
+                return Output(base64.b64decode(data, validate=True), content_type=content_type)
+            except binascii.Error:
+                return None
+        return Output(url=url) if isinstance(url, str) and url else None
+
+    # ---- speech ------------------------------------------------------------------------------------------------------
+
+    def _speech(self, job: Job) -> Submitted:
+        """Long texts are spoken in parts, at the same time, and joined."""
+        given, extras = job.parameters, extra(job)
+        parts = parts_of(job.prompt)
+        form = str(given.get("format") or extras.get("response_format") or "mp3")
+        if form not in self.speech_formats:
+            return failed(ErrorClass.INVALID_INPUT)
+        if form == "flac" and len(parts) > 1:
+            # Of the lossless forms this is the one that can be joined.
+            form = "wav"
+        order: Answer = {"model": job.settings["model"]}
+        order |= {name: given[name] for name in ("voice", "speed", "instructions") if given.get(name) is not None}
+        orders = [extras | order | {"input": part, "response_format": form} for part in parts]
+
+        def spoken_part(body: Answer) -> Reply | Failed | Unknown:
+            return self._sent("/audio/speech", body=body)
+
+        with ThreadPoolExecutor(max_workers=len(orders)) as speakers:
+            spoken = list(speakers.map(spoken_part, orders))
+        counted = sum(len(part) for part, reply in zip(parts, spoken, strict=True) if isinstance(reply, Reply))
+        usage = {"characters": counted} if counted else {}
+        for reply in spoken:
+            if isinstance(reply, Unknown):
+                return reply
+        for reply in spoken:
+            if isinstance(reply, Failed):
+                return _after_others(reply, usage)
+        replies = [reply for reply in spoken if isinstance(reply, Reply)]
+        if any(not reply.body or "json" in reply.headers.get("content-type", "") for reply in replies):
+            told = next((reply.json() for reply in replies if reply.json()), Answer())
+            return replace(failed(Problem.in_answer(200, told).error_class), usage=usage)
+        data = joined([reply.body for reply in replies], form)
+        lasting = duration_milliseconds(data, form)
+        usage |= {} if lasting is None else {"output_milliseconds": lasting}
+        return Done((Output(data, content_type=CONTENT_TYPES[form]),), usage)
+
+
+def bearer(api_key: str) -> dict[str, str]:
+    """The header with the key. A key with characters that no header may hold stays a wrong key, refused over there."""
+    return {"authorization": "Bearer " + "".join(sign if "!" <= sign <= "~" else "?" for sign in api_key.strip())}
+
+
+def extra(job: Job) -> Answer:
+    """What the catalogue gives the model in each request besides."""
+    return cast("Answer", job.settings.get("input") or {})
+
+
+def messages(job: Job) -> list[Answer]:
+    """The conversation: the one that was given, else the prompt alone. Its last message shows the pictures that the
+    job brings."""
+    talk = objects(job.parameters.get("messages")) or [{"role": "user", "content": job.prompt}]
+    shown = [{"type": "image_url", "image_url": {"url": data_url(picture)}} for picture in pictures_in(job)]
+    if not shown:
+        return talk
+    content: Any = talk[-1].get("content")
+    said = cast("list[Any]", content) if isinstance(content, list) else [{"type": "text", "text": content}]
+    return [*talk[:-1], {**talk[-1], "content": [*shown, *said]}]
+
+
+def data_url(file: Input) -> str:
+    """The file inside a URL, for APIs whose JSON takes nothing else."""
+    return f"data:{file.content_type};base64,{base64.b64encode(file.data).decode()}"
+
+
+def worded(job: Job) -> str:
+    """The prompt for a model that takes no negative one."""
+    return f"{job.prompt}\n\nWithout: {job.negative_prompt}" if job.negative_prompt else job.prompt
+
+
+def pictures_in(job: Job) -> tuple[Input, ...]:
+    """The pictures that the work starts from: the one to change first, then those it shall look like."""
+    return (*job.inputs.get("image", ()), *job.inputs.get("reference", ()))
+
+
+def text_end(job: Job, text: object, usage: dict[str, int], cost: int | None, *, refused: bool) -> Done | Failed:
+    """A text, or a model's refusal to write one: it has run then, and is billed."""
+    if refused:
+        return failed(ErrorClass.MODERATED_BILLED, usage=usage, cost_microusd=cost)
+    if not isinstance(text, str) or not text:
+        return failed(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost)
+    content_type = "text/html" if job.kind == "page" else "text/plain"
+    return Done((Output(text.encode(errors="replace"), content_type=content_type),), usage, cost)
+
+
+def chat_usage(usage: Answer) -> dict[str, int]:
+    """The counts of a chat. Some leave a model's reasoning out of the completion, and have it in the total."""
+    given, made = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+    total = count(usage.get("total_tokens"))
+    if given is not None and made is not None and total is not None:
+        made = max(made, total - given)
+    cached = count(an_object(usage.get("prompt_tokens_details")).get("cached_tokens"))
+    return counts(tokens_input=given, tokens_output=made, tokens_cached=cached)
+
+
+def image_usage(usage: Answer) -> dict[str, int]:
+    """The counts of a picture; of its input, text and pictures have different prices."""
+    details = an_object(usage.get("input_tokens_details"))
+    return counts(
+        tokens_input=count(usage.get("input_tokens")),
+        tokens_image=count(details.get("image_tokens")),
+        tokens_cached=count(details.get("cached_tokens")),
+        tokens_output=count(usage.get("output_tokens")),
+    )
+
+
+def counts(**found: int | None) -> dict[str, int]:
+    """Only what was told: a missing count is not a zero."""
+    return {name: number for name, number in found.items() if number is not None}
+
+
+def count(value: object) -> int | None:
+    """A whole number that may be counted with."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value < COUNT_MAX else None
+
+
+def an_object(value: object) -> Answer:
+    """The value where it is an object; else an empty one."""
+    return cast("Answer", value) if isinstance(value, dict) else {}
+
+
+def objects(value: object) -> list[Answer]:
+    """The objects in the value where it is a list; else none."""
+    entries = cast("list[Any]", value) if isinstance(value, list) else []
+    return [cast("Answer", entry) for entry in entries if isinstance(entry, dict)]
+
+
+def _after_others(refused: Failed, usage: dict[str, int]) -> Failed:
+    """One part of a text was refused, the others were made and are billed."""
+    billed = usage and refused.error_class is ErrorClass.MODERATED
+    return failed(ErrorClass.MODERATED_BILLED, usage=usage) if billed else replace(refused, usage=usage)
+
+
+def _day(text: object) -> date | None:
+    try:
+        return date.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None

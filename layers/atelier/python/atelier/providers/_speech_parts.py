@@ -1,0 +1,77 @@
+"""Long texts for speech: cut where a voice would pause, and the sounds of the parts joined again."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+# What one request takes.
+PART_CHARACTERS_MAX = 4096
+CONTENT_TYPES = {
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "aac": "audio/aac",
+    "opus": "audio/ogg",
+    "flac": "audio/flac",
+    "pcm": "audio/pcm",
+}
+# Raw samples come as 24 kHz, 16 bits, one channel.
+PCM_BYTES_PER_SECOND = 48_000
+
+
+def parts_of(text: str, characters_max: int = PART_CHARACTERS_MAX) -> list[str]:
+    """The text in order, each part within the limit: cut after sentences, else between words, else anywhere."""
+    parts = [""]
+    for sentence in re.split(r"(?<=[.!?…。！？\n])\s+", text.strip()):
+        for piece in _within(sentence, characters_max):
+            if parts[-1] and len(parts[-1]) + 1 + len(piece) > characters_max:
+                parts.append("")
+            parts[-1] = f"{parts[-1]} {piece}" if parts[-1] else piece
+    return parts
+
+
+def _within(sentence: str, characters_max: int) -> list[str]:
+    pieces: list[str] = []
+    while len(sentence) > characters_max:
+        space = sentence.rfind(" ", 1, characters_max + 1)
+        cut = space if space > 0 else characters_max
+        pieces.append(sentence[:cut])
+        sentence = sentence[cut:].lstrip()
+    return [*pieces, sentence]
+
+
+def joined(sounds: list[bytes], form: str) -> bytes:
+    """One sound of several. Compressed forms are sequences of frames and can be strung together; WAV has one head."""
+    if len(sounds) == 1:
+        return sounds[0]
+    if form != "wav":
+        return b"".join(sounds)
+    head, _ = _wav(sounds[0])
+    samples = b"".join(_wav(sound)[1] for sound in sounds)
+    form_chunk = b"fmt " + struct.pack("<I", len(head)) + head
+    body = b"WAVE" + form_chunk + b"data" + struct.pack("<I", len(samples)) + samples
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def duration_milliseconds(sound: bytes, form: str) -> int | None:
+    """How long it lasts, where that can be read from its size."""
+    if form == "pcm":
+        return len(sound) * 1000 // PCM_BYTES_PER_SECOND
+    if form != "wav":
+        return None
+    head, samples = _wav(sound)
+    bytes_per_second = struct.unpack_from("<I", head, 8)[0] if len(head) >= 12 else 0
+    return len(samples) * 1000 // bytes_per_second if bytes_per_second else None
+
+
+def _wav(sound: bytes) -> tuple[bytes, bytes]:
+    """Form and samples. A WAV that was streamed does not know its size, so the samples end where the bytes do."""
+    head, at = b"", 12
+    while at + 8 <= len(sound):
+        name, size = struct.unpack_from("<4sI", sound, at)
+        chunk = sound[at + 8 : at + 8 + size]
+        if name == b"data":
+            return head, chunk
+        head = chunk if name == b"fmt " else head
+        at += 8 + size + size % 2
+    return head, b""
