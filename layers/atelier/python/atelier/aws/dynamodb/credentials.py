@@ -1,0 +1,249 @@
+"""The providers table: own keys and wishes.
+
+    pk wsp_…  sk own#key_…          one key; its secret only as a sealed record, in base64
+    pk wsp_…  sk own#wishes         what the workspace wants of each provider, so one query reads all that routing needs
+    pk wsp_…  sk own-names#…        that a name is taken: provider and the name's digest
+    pk wsp_…  sk own-count          how many keys there are
+    pk wsp_…  sk own-removed#key_…  that a key was here, so that a late repetition of its request does not bring it back
+
+Index `sealed-by` (kid, sk): what a rotation has yet to do.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
+from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
+
+from atelier.aws.dynamodb import Item, failed_conditions, pause, transaction
+from atelier.clock import parse_rfc3339, rfc3339
+from atelier.credentials.model import (
+    KEYS_PER_WORKSPACE_MAX,
+    USE_NOTED_EVERY,
+    KeyNameTaken,
+    KeyRemoved,
+    KeyTest,
+    Own,
+    ProviderKey,
+    Served,
+    TooManyKeys,
+    Wish,
+    by_provider,
+)
+from atelier.credentials.ports import KeyExists
+from atelier.errors import NotFound, Unavailable
+
+OWN, WISHES, NAMES, COUNT, REMOVED = "own#", "own#wishes", "own-names#", "own-count", "own-removed#"
+TRIES_MAX = 10
+PAGE = 100
+
+
+class _SealedBy(GlobalSecondaryIndex["OwnItem"]):
+    class Meta:
+        index_name = "sealed-by"
+        projection = KeysOnlyProjection()
+
+    kid = UnicodeAttribute(hash_key=True)
+    sk = UnicodeAttribute(range_key=True)
+
+
+class OwnItem(Item):
+    """A key; or, where it is read among them, the wishes."""
+
+    user_id = UnicodeAttribute()
+    provider = UnicodeAttribute()
+    name = UnicodeAttribute()
+    last_four = UnicodeAttribute()
+    record = UnicodeAttribute()
+    kid = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    base_url = UnicodeAttribute(null=True)
+    models = UnicodeAttribute(null=True)
+    is_active = BooleanAttribute()
+    last_used_at = UnicodeAttribute(null=True)
+    last_test_at = UnicodeAttribute(null=True)
+    last_test_error = UnicodeAttribute(null=True)
+    wishes = UnicodeAttribute(null=True)
+    sealed_by = _SealedBy()
+
+
+class WishesItem(Item):
+    """All wishes of a workspace: they are replaced as a whole."""
+
+    wishes = UnicodeAttribute()
+
+
+class NameItem(Item):
+    """A name that is taken."""
+
+
+class CountItem(Item):
+    """How many keys a workspace has."""
+
+    keys = NumberAttribute()
+
+
+class RemovedItem(Item):
+    """A key that was removed."""
+
+    removed_at = UnicodeAttribute()
+
+
+class DynamoProviderKeys:
+    """ProviderKeys on DynamoDB."""
+
+    @staticmethod
+    def bind(table_name: str) -> None:
+        """Name the providers table."""
+        for item in (OwnItem, WishesItem, NameItem, CountItem, RemovedItem):
+            item.bind(table_name)
+
+    def add(self, key: ProviderKey) -> None:
+        item = _item(key)
+        for tries in range(TRIES_MAX):
+            try:
+                with transaction() as write:
+                    write.condition_check(
+                        RemovedItem, key.workspace_id, REMOVED + key.id, condition=RemovedItem.pk.does_not_exist()
+                    )
+                    write.save(item, condition=OwnItem.pk.does_not_exist())
+                    write.save(NameItem(key.workspace_id, _name(key)), condition=NameItem.pk.does_not_exist())
+                    write.update(
+                        CountItem(key.workspace_id, COUNT),
+                        actions=[CountItem.keys.add(1)],
+                        condition=CountItem.keys.does_not_exist() | (CountItem.keys < KEYS_PER_WORKSPACE_MAX),
+                    )
+                return
+            except TransactWriteError as error:
+                failed = failed_conditions(error)
+                # That it was removed, or is there already, says more than the name, which is then its own.
+                for place, reason in enumerate((KeyRemoved, KeyExists, KeyNameTaken, TooManyKeys)):
+                    if place in failed:
+                        raise reason from error
+                pause(tries)
+        raise Unavailable("The keys are busy. Try again.")
+
+    def get(self, workspace_id: str, key_id: str) -> ProviderKey:
+        try:
+            return _key(OwnItem.get(workspace_id, OWN + key_id, consistent_read=True))
+        except DoesNotExist as error:
+            raise NotFound from error
+
+    def own(self, workspace_id: str) -> Own:
+        items = list(OwnItem.query(workspace_id, OwnItem.sk.startswith(OWN), consistent_read=True))
+        wishes = next((item.wishes for item in items if item.wishes), "[]")
+        keys = tuple(_key(item) for item in items if item.sk != WISHES)
+        return Own(keys, by_provider(Wish(*facts) for facts in json.loads(wishes)))
+
+    def remove(self, key: ProviderKey, now: datetime) -> None:
+        for tries in range(TRIES_MAX):
+            try:
+                with transaction() as write:
+                    write.delete(OwnItem(key.workspace_id, OWN + key.id), condition=OwnItem.pk.exists())
+                    write.delete(NameItem(key.workspace_id, _name(key)))
+                    write.save(RemovedItem(key.workspace_id, REMOVED + key.id, removed_at=rfc3339(now)))
+                    write.update(CountItem(key.workspace_id, COUNT), actions=[CountItem.keys.add(-1)])
+                return
+            except TransactWriteError as error:
+                if failed_conditions(error):
+                    raise NotFound from error
+                pause(tries)
+        raise Unavailable("The keys are busy. Try again.")
+
+    def switch(self, workspace_id: str, key_id: str, *, is_active: bool) -> None:
+        if not _update(workspace_id, key_id, [OwnItem.is_active.set(is_active)], OwnItem.pk.exists()):
+            raise NotFound
+
+    def note_use(self, workspace_id: str, key_id: str, at: datetime) -> None:
+        due = OwnItem.last_used_at.does_not_exist() | (OwnItem.last_used_at <= rfc3339(at - USE_NOTED_EVERY))
+        _update(workspace_id, key_id, [OwnItem.last_used_at.set(rfc3339(at))], OwnItem.pk.exists() & due)
+
+    def note_test(self, workspace_id: str, key_id: str, test: KeyTest) -> None:
+        error = OwnItem.last_test_error
+        actions = [
+            OwnItem.last_test_at.set(rfc3339(test.at)),
+            error.set(test.error_class) if test.error_class else error.remove(),
+        ]
+        _update(workspace_id, key_id, actions, OwnItem.pk.exists())
+
+    def wish(self, workspace_id: str, wishes: Iterable[Wish]) -> None:
+        facts = [[wish.provider, wish.enabled, wish.priority, wish.own_key_id] for wish in wishes]
+        WishesItem(workspace_id, WISHES, wishes=json.dumps(facts)).save()
+
+    def sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
+        for item in OwnItem.sealed_by.query(kid, page_size=PAGE):
+            yield item.pk, item.sk.removeprefix(OWN)
+
+    def reseal(self, before: ProviderKey, after: ProviderKey) -> bool:
+        actions = [OwnItem.record.set(_text(after.record)), OwnItem.kid.set(after.sealed_by)]
+        return _update(before.workspace_id, before.id, actions, OwnItem.record == _text(before.record))
+
+
+def _update(workspace_id: str, key_id: str, actions: list[Any], condition: Any) -> bool:
+    """Whether the condition held."""
+    try:
+        OwnItem(workspace_id, OWN + key_id).update(actions, condition=condition)
+    except UpdateError as error:
+        if error.cause_response_code != "ConditionalCheckFailedException":
+            raise
+        return False
+    return True
+
+
+def _name(key: ProviderKey) -> str:
+    return f"{NAMES}{key.provider}#{hashlib.sha256(key.name.encode()).hexdigest()}"
+
+
+def _text(record: bytes) -> str:
+    return base64.b64encode(record).decode()
+
+
+def _record(text: str) -> bytes:
+    # What is no base64 becomes what is no record: it is refused where records are.
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return b""
+
+
+def _item(key: ProviderKey) -> OwnItem:
+    return OwnItem(
+        key.workspace_id,
+        OWN + key.id,
+        user_id=key.user_id,
+        provider=key.provider,
+        name=key.name,
+        last_four=key.last_four,
+        record=_text(key.record),
+        kid=key.sealed_by,
+        created_at=rfc3339(key.created_at),
+        base_url=key.base_url,
+        models=json.dumps([[model.name, model.kind] for model in key.models]) if key.models else None,
+        is_active=key.is_active,
+    )
+
+
+def _key(item: OwnItem) -> ProviderKey:
+    return ProviderKey(
+        id=item.sk.removeprefix(OWN),
+        workspace_id=item.pk,
+        user_id=item.user_id,
+        provider=item.provider,
+        name=item.name,
+        last_four=item.last_four,
+        record=_record(item.record),
+        sealed_by=item.kid,
+        created_at=parse_rfc3339(item.created_at),
+        base_url=item.base_url,
+        models=tuple(Served(*facts) for facts in json.loads(item.models or "[]")),
+        is_active=item.is_active,
+        last_used_at=parse_rfc3339(item.last_used_at) if item.last_used_at else None,
+        last_test=KeyTest(parse_rfc3339(item.last_test_at), item.last_test_error) if item.last_test_at else None,
+    )

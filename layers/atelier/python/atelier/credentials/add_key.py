@@ -1,0 +1,149 @@
+"""Take a workspace's own key: check it, seal it, keep it. The same request again answers with the same key."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from atelier.credentials.model import (
+    CUSTOM,
+    KEYS_PER_WORKSPACE_MAX,
+    Credentials,
+    KeyNameTaken,
+    KeyRemoved,
+    Place,
+    ProviderKey,
+    TooManyKeys,
+    last_four,
+)
+from atelier.credentials.ports import IdempotencyKeys, KeyExists, ProviderKeys
+from atelier.credentials.vault import Vault
+from atelier.errors import Conflict, NotFound, ValidationFailed
+from atelier.ids import new_id
+
+# Twelve at least, so that the four that are shown leave enough unknown.
+KEY_CHARACTERS_MIN, KEY_CHARACTERS_MAX = 12, 512
+PRINTABLE = re.compile(r"[!-~]+")
+URL_CHARACTERS_MAX = 300
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """What a verified caller brings. `idempotency_key` is the caller's own, if any."""
+
+    workspace_id: str
+    user_id: str
+    provider: str
+    name: str
+    credentials: Credentials
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The key as it stands, and whether this request had been answered before."""
+
+    key: ProviderKey
+    replayed: bool
+
+
+def add_key(
+    new: NewKey,
+    *,
+    keys: ProviderKeys,
+    vault: Vault,
+    bindings: IdempotencyKeys,
+    is_outside: Callable[[str], bool],
+    now: datetime,
+) -> Added:
+    """Keep one key, or raise and keep nothing. is_outside: whether a base URL leads out into the internet, or to where
+    this machine allows. Raises ValidationFailed, Conflict, IdempotencyMismatch."""
+    credentials = _checked(new, is_outside)
+    key_id = new_id("key", now)
+    if new.idempotency_key is not None:
+        # What is remembered of the request names the key without telling anything of it.
+        key_id = bindings.reserve(new.workspace_id, new.idempotency_key, vault.fingerprint(_facts(new)), key_id)
+        try:
+            return Added(keys.get(new.workspace_id, key_id), replayed=True)
+        except NotFound:
+            pass
+    sealed = vault.seal(credentials, Place(new.workspace_id, new.provider, key_id))
+    key = ProviderKey(
+        id=key_id,
+        workspace_id=new.workspace_id,
+        user_id=new.user_id,
+        provider=new.provider,
+        name=new.name,
+        last_four=last_four(credentials.key),
+        record=sealed.record,
+        sealed_by=sealed.by,
+        created_at=now,
+        base_url=credentials.base_url,
+        models=credentials.models,
+    )
+    try:
+        keys.add(key)
+    except KeyExists:
+        # A parallel request with the same Idempotency-Key.
+        return Added(keys.get(new.workspace_id, key_id), replayed=True)
+    except KeyRemoved:
+        raise Conflict("The key that this request made has been removed.") from None
+    except KeyNameTaken:
+        raise Conflict(f"There is a key named {new.name} for {new.provider}.") from None
+    except TooManyKeys:
+        raise Conflict(f"A workspace has at most {KEYS_PER_WORKSPACE_MAX} keys.") from None
+    return Added(key, replayed=False)
+
+
+def _checked(new: NewKey, is_outside: Callable[[str], bool]) -> Credentials:
+    given, wrong = new.credentials, dict[str, str]()
+    # What surrounds a pasted key is no part of it; what is in it and cannot be seen is a mistake or an attack.
+    key = given.key.strip()
+    if not KEY_CHARACTERS_MIN <= len(key) <= KEY_CHARACTERS_MAX:
+        wrong["key"] = f"must have {KEY_CHARACTERS_MIN} to {KEY_CHARACTERS_MAX} characters"
+    elif not PRINTABLE.fullmatch(key):
+        wrong["key"] = "must be printable ASCII characters without spaces"
+    if new.provider != CUSTOM:
+        if given.base_url is not None:
+            wrong["base_url"] = "only a custom provider has one"
+        if given.models:
+            wrong["models"] = "only a custom provider has them"
+    else:
+        refusal = _refused_url(given.base_url, is_outside)
+        if refusal:
+            wrong["base_url"] = refusal
+        if not given.models:
+            wrong["models"] = "a custom provider serves at least one model"
+        elif len({model.name for model in given.models}) < len(given.models):
+            wrong["models"] = "two models have one name"
+    if wrong:
+        raise ValidationFailed([{"path": path, "message": message} for path, message in wrong.items()])
+    base_url = given.base_url.rstrip("/") if given.base_url else None
+    return Credentials(key, base_url, given.webhook_secret, given.models)
+
+
+def _refused_url(url: str | None, is_outside: Callable[[str], bool]) -> str | None:
+    if url is None:
+        return "a custom provider needs one"
+    if len(url) > URL_CHARACTERS_MAX or not PRINTABLE.fullmatch(url):
+        return f"must be a URL of at most {URL_CHARACTERS_MAX} printable characters"
+    try:
+        parts = urlsplit(url)
+        usual = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return "must be a URL"
+    if not usual or parts.query or parts.fragment or parts.username is not None or "?" in url or "#" in url:
+        return "must be scheme, host and path alone"
+    if not is_outside(url):
+        return "must be an https address in the internet"
+    return None
+
+
+def _facts(new: NewKey) -> str:
+    given = new.credentials
+    models = [[model.name, model.kind] for model in given.models]
+    return json.dumps([new.provider, new.name, given.key, given.base_url, given.webhook_secret, models])

@@ -1,0 +1,47 @@
+"""Ask the provider whether it takes a key, by a call that costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from atelier.credentials.model import TESTED_EVERY, Credentials, KeyTest
+from atelier.credentials.ports import ProviderKeys
+from atelier.credentials.reveal import reveal
+from atelier.credentials.vault import Vault
+from atelier.errors import ProviderFailed, RateLimited
+from atelier.providers._contract import Provider
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How it went, and the provider's own words for a refusal, fit to be shown."""
+
+    test: KeyTest
+    message: str | None
+
+
+def check_key(
+    workspace_id: str,
+    key_id: str,
+    *,
+    keys: ProviderKeys,
+    vault: Vault,
+    adapter: Callable[[str, Credentials], Provider],
+    now: datetime,
+) -> Checked:
+    """Test one key and write down how it went. Raises NotFound, RateLimited, ProviderFailed, UnreadableKey."""
+    key = keys.get(workspace_id, key_id)
+    if key.last_test is not None and now - key.last_test.at < TESTED_EVERY:
+        raise RateLimited(limit=1, retry_after_seconds=int(TESTED_EVERY.total_seconds()))
+    credentials = reveal(workspace_id, key.provider, key_id, keys=keys, vault=vault, now=now)
+    try:
+        failure = adapter(key.provider, credentials).check()
+    except Exception as error:
+        # Adapters do not raise for what they expect. What they did not expect may hold anything, the key as well.
+        raise ProviderFailed(f"The provider could not be asked ({type(error).__name__}).") from None
+    test = KeyTest(now, failure.error_class.value if failure else None)
+    keys.note_test(workspace_id, key_id, test)
+    message = failure.message.replace(credentials.key, "…") if failure else None
+    return Checked(test, message)

@@ -1,0 +1,96 @@
+"""The secret that seals without KMS: master keys by id, newest first. The newest seals, all open.
+
+    {"keys": [{"kid": 16 hex digits, "key": 64 hex digits, "made_at": …}, …], "fingerprint_key": 64 hex digits}
+
+`fingerprint_key` never changes: it compares requests that carry a key without remembering them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from atelier.clock import rfc3339
+from atelier.credentials.record import KEY_BYTES, KID_BYTES
+
+# Random bytes repeat themselves rarely: fewer distinct ones than this in 32 come once in 10^13 keys, and always in a
+# key that somebody typed.
+DISTINCT_BYTES_MIN = 18
+
+
+class MasterKeyRefused(Exception):
+    """The master secret holds something that is no key of 32 random bytes. The text does not show it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKey:
+    """One master key and its id."""
+
+    kid: bytes
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MasterKeys:
+    """All of them, newest first; at least one."""
+
+    keys: tuple[MasterKey, ...]
+    fingerprint_key: bytes = field(repr=False)
+
+    @property
+    def newest(self) -> MasterKey:
+        """The one that seals."""
+        return self.keys[0]
+
+    def named(self, kid: bytes) -> MasterKey | None:
+        """The one with this id."""
+        return next((key for key in self.keys if key.kid == kid), None)
+
+    def fingerprint(self, text: str) -> str:
+        """A name for a text that tells nothing of it to who has not this secret."""
+        return hmac.new(self.fingerprint_key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def parse(secret: Mapping[str, Any]) -> MasterKeys:
+    """The keys in a secret's JSON. Raises MasterKeyRefused."""
+    try:
+        keys = tuple(MasterKey(bytes.fromhex(key["kid"]), bytes.fromhex(key["key"])) for key in secret["keys"])
+        fingerprint_key = bytes.fromhex(secret["fingerprint_key"])
+    except (KeyError, TypeError, ValueError) as error:
+        # The cause would carry the text that could not be read.
+        raise MasterKeyRefused(f"the master secret cannot be read: {type(error).__name__}") from None
+    if not keys:
+        raise MasterKeyRefused("the master secret holds no key")
+    for key in (*(key.key for key in keys), fingerprint_key):
+        _refuse_unless_random(key)
+    if {len(key.kid) for key in keys} != {KID_BYTES}:
+        raise MasterKeyRefused(f"the id of a master key is {KID_BYTES} bytes")
+    if len({key.kid for key in keys}) < len(keys):
+        raise MasterKeyRefused("two master keys have one id")
+    return MasterKeys(keys, fingerprint_key)
+
+
+def new_master_keys(now: datetime) -> dict[str, Any]:
+    """A secret with one fresh key."""
+    return {"keys": [_new_key(now)], "fingerprint_key": secrets.token_hex(KEY_BYTES)}
+
+
+def rotated(secret: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """The secret with a fresh key that seals from now on. The old ones stay: something may still be sealed by them."""
+    return {**secret, "keys": [_new_key(now), *secret["keys"]]}
+
+
+def _new_key(now: datetime) -> dict[str, str]:
+    return {"kid": secrets.token_hex(KID_BYTES), "key": secrets.token_hex(KEY_BYTES), "made_at": rfc3339(now)}
+
+
+def _refuse_unless_random(key: bytes) -> None:
+    if len(key) != KEY_BYTES:
+        raise MasterKeyRefused(f"a master key is {KEY_BYTES} bytes, not {len(key)}")
+    if len(set(key)) < DISTINCT_BYTES_MIN:
+        raise MasterKeyRefused("a master key is random; this one is not")

@@ -1,0 +1,117 @@
+"""How a secret lies in the store: AES-256-GCM, binary, every part of a known length, in one of two forms.
+
+    1 │ kid 8 │ log2 N 1 │ r 1 │ p 1 │ salt 64 │ iv 12 │ ciphertext │ tag 16      key = scrypt(master key `kid`, salt)
+    2 │ kid 8 │ length 2 │ wrapped data key │ iv 12 │ ciphertext │ tag 16         key = a data key of the KMS key `kid`
+
+What is authenticated beside the secret: version, workspace, provider, record id and kid. So a record that was changed,
+or put at another place, does not open.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from atelier.credentials.model import Place, UnreadableKey
+
+SCRYPT, KMS = 1, 2
+KID_BYTES, SALT_BYTES, IV_BYTES, TAG_BYTES, KEY_BYTES = 8, 64, 12, 16, 32
+WRAPPED_BYTES_MAX = 1024
+_SCRYPT_HEAD = struct.Struct(f">B{KID_BYTES}sBBB{SALT_BYTES}s{IV_BYTES}s")
+_KMS_HEAD = struct.Struct(f">B{KID_BYTES}sH")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """scrypt's parameters (RFC 7914): 2^log2_n rounds of 128·r bytes, p times."""
+
+    log2_n: int
+    r: int
+    p: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScryptRecord:
+    """Version 1. `sealed` is ciphertext and tag."""
+
+    kid: bytes
+    work: Work
+    salt: bytes
+    iv: bytes
+    sealed: bytes
+    version = SCRYPT
+
+    def packed(self) -> bytes:
+        """Its bytes."""
+        work = self.work
+        return _SCRYPT_HEAD.pack(SCRYPT, self.kid, work.log2_n, work.r, work.p, self.salt, self.iv) + self.sealed
+
+
+@dataclass(frozen=True, slots=True)
+class KmsRecord:
+    """Version 2. `wrapped` is the data key as only KMS can open it."""
+
+    kid: bytes
+    wrapped: bytes
+    iv: bytes
+    sealed: bytes
+    version = KMS
+
+    def packed(self) -> bytes:
+        """Its bytes."""
+        return _KMS_HEAD.pack(KMS, self.kid, len(self.wrapped)) + self.wrapped + self.iv + self.sealed
+
+
+def unpacked(data: bytes) -> ScryptRecord | KmsRecord:
+    """The record that these bytes are; raises UnreadableKey."""
+    version = data[0] if data else 0
+    try:
+        if version == SCRYPT:
+            _, kid, log2_n, r, p, salt, iv = _SCRYPT_HEAD.unpack_from(data)
+            record = ScryptRecord(kid, Work(log2_n, r, p), salt, iv, data[_SCRYPT_HEAD.size :])
+        elif version == KMS:
+            _, kid, length = _KMS_HEAD.unpack_from(data)
+            rest = data[_KMS_HEAD.size :]
+            iv = rest[length : length + IV_BYTES]
+            record = KmsRecord(kid, rest[:length], iv, rest[length + IV_BYTES :])
+        else:
+            raise UnreadableKey(f"a sealed key of unknown version {version}")
+    except struct.error as error:
+        raise UnreadableKey("a sealed key is too short") from error
+    if len(record.sealed) <= TAG_BYTES:
+        raise UnreadableKey("a sealed key is too short")
+    return record
+
+
+def context(place: Place, version: int, kid: bytes) -> dict[str, str]:
+    """What a record is bound to, by name: KMS takes it as the encryption context."""
+    return {
+        "version": str(version),
+        "workspace": place.workspace_id,
+        "provider": place.provider,
+        "record": place.key_id,
+        "kid": kid.hex(),
+    }
+
+
+def bound_to(place: Place, version: int, kid: bytes) -> bytes:
+    """The same as GCM's additional data; the parts are ids, none of which holds the separator."""
+    return "\0".join(context(place, version, kid).values()).encode()
+
+
+def encrypt(key: bytes, iv: bytes, secret: bytes, bound: bytes) -> bytes:
+    """Ciphertext and tag of AES-256-GCM."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    return AESGCM(key).encrypt(iv, secret, bound)
+
+
+def decrypt(key: bytes, iv: bytes, sealed: bytes, bound: bytes) -> bytes:
+    """The secret, whole or not at all; raises UnreadableKey."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    try:
+        return AESGCM(key).decrypt(iv, sealed, bound)
+    except InvalidTag as error:
+        raise UnreadableKey("a sealed key was changed, or is not at its place") from error

@@ -1,0 +1,163 @@
+"""Sealing and opening: by master keys (scrypt), or by KMS data keys. One of the two seals; both kinds are opened.
+
+Keys that cost something to come by are remembered in memory, few and for minutes, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from atelier.credentials.master_keys import MasterKeys, parse
+from atelier.credentials.model import Credentials, Place, Served, UnreadableKey
+from atelier.credentials.ports import DataKeys, MasterSecret
+from atelier.credentials.record import (
+    IV_BYTES,
+    KEY_BYTES,
+    KMS,
+    SALT_BYTES,
+    SCRYPT,
+    WRAPPED_BYTES_MAX,
+    KmsRecord,
+    ScryptRecord,
+    Work,
+    bound_to,
+    context,
+    decrypt,
+    encrypt,
+    unpacked,
+)
+
+# 16 MiB and some 50 ms for a guess at a master key. A record may not ask for other work: it could ask for all memory.
+WORK = Work(log2_n=14, r=8, p=1)
+REMEMBERED_MAX = 256
+REMEMBERED_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A record's bytes, and the id of the key that sealed it, in hex."""
+
+    record: bytes
+    by: str
+
+
+class Vault:
+    """seconds: a clock that only grows. random: as many unpredictable bytes as it is asked for."""
+
+    def __init__(
+        self,
+        master: MasterSecret,
+        data_keys: DataKeys | None = None,
+        *,
+        seconds: Callable[[], float] = time.monotonic,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._master = master
+        self._data_keys = data_keys
+        self._random = random
+        self._derived = _Remembered(seconds)
+
+    def seal(self, credentials: Credentials, place: Place) -> Sealed:
+        """The credentials as only this vault, and only at this place, opens them again."""
+        secret, iv = _text(credentials), self._random(IV_BYTES)
+        if self._data_keys is not None:
+            kid = self._data_keys.kid
+            key, wrapped = self._data_keys.new(context(place, KMS, kid))
+            if not 0 < len(wrapped) <= WRAPPED_BYTES_MAX:
+                raise UnreadableKey("the wrapped data key has an impossible length")
+            record = KmsRecord(kid, wrapped, iv, encrypt(key, iv, secret, bound_to(place, KMS, kid)))
+            return Sealed(record.packed(), kid.hex())
+        master, salt = self.masters().newest, self._random(SALT_BYTES)
+        key = self._scrypt(master.key, salt, WORK)
+        sealed = encrypt(key, iv, secret, bound_to(place, SCRYPT, master.kid))
+        return Sealed(ScryptRecord(master.kid, WORK, salt, iv, sealed).packed(), master.kid.hex())
+
+    def open(self, record: bytes, place: Place) -> Credentials:
+        """What was sealed. Raises UnreadableKey, for a record that is not as it was sealed or not where."""
+        parts = unpacked(record)
+        key = self._data_key(parts, place) if isinstance(parts, KmsRecord) else self._scrypt_key(parts)
+        return _credentials(decrypt(key, parts.iv, parts.sealed, bound_to(place, parts.version, parts.kid)))
+
+    def outdated(self) -> tuple[str, ...]:
+        """The ids of the keys that something may be sealed by and should not be any more."""
+        masters = self.masters(fresh=True).keys
+        return tuple(key.kid.hex() for key in (masters if self._data_keys is not None else masters[1:]))
+
+    def fingerprint(self, text: str) -> str:
+        """A name for a text that reveals nothing of it."""
+        return self.masters().fingerprint(text)
+
+    def masters(self, *, fresh: bool = False) -> MasterKeys:
+        """The master keys. Raises MasterKeyRefused."""
+        return parse(self._master.value(fresh=fresh))
+
+    def _scrypt_key(self, record: ScryptRecord) -> bytes:
+        if record.work != WORK:
+            raise UnreadableKey("a sealed key asks for work that is not ours")
+        # Another process may have begun to seal by a key that this one has not read yet.
+        master = self.masters().named(record.kid) or self.masters(fresh=True).named(record.kid)
+        if master is None:
+            raise UnreadableKey(f"a sealed key names the master key {record.kid.hex()}, which is not here")
+        return self._scrypt(master.key, record.salt, record.work)
+
+    def _scrypt(self, key: bytes, salt: bytes, work: Work) -> bytes:
+        n = 1 << work.log2_n
+        # Named by a digest: what is remembered does not hold the master key a second time.
+        return self._derived.get(
+            hashlib.sha256(key + salt).digest(),
+            lambda: hashlib.scrypt(
+                key, salt=salt, n=n, r=work.r, p=work.p, maxmem=2 * 128 * n * work.r * work.p, dklen=KEY_BYTES
+            ),
+        )
+
+    def _data_key(self, record: KmsRecord, place: Place) -> bytes:
+        data_keys = self._data_keys
+        if data_keys is None or record.kid != data_keys.kid:
+            raise UnreadableKey(f"a sealed key names the KMS key {record.kid.hex()}, which is not this deployment's")
+        facts = context(place, KMS, record.kid)
+        name = hashlib.sha256(record.wrapped + bound_to(place, KMS, record.kid)).digest()
+        return self._derived.get(name, lambda: data_keys.unwrap(record.wrapped, facts))
+
+
+class _Remembered:
+    """Keys by name, the least recently used dropped first."""
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._kept: OrderedDict[bytes, tuple[float, bytes]] = OrderedDict()
+
+    def get(self, name: bytes, make: Callable[[], bytes]) -> bytes:
+        now = self._seconds()
+        # Made in the order of their age, but used in another: all that are too old go, used or not.
+        for old in [kept for kept, (made, _) in self._kept.items() if now - made >= REMEMBERED_SECONDS]:
+            del self._kept[old]
+        if name not in self._kept:
+            self._kept[name] = now, make()
+            if len(self._kept) > REMEMBERED_MAX:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(name)
+        return self._kept[name][1]
+
+
+# The address of a custom endpoint is sealed with its key: who could only write to the store cannot have the key sent
+# somewhere else.
+def _text(credentials: Credentials) -> bytes:
+    facts = {
+        "key": credentials.key,
+        "base_url": credentials.base_url,
+        "webhook_secret": credentials.webhook_secret,
+        "models": [[model.name, model.kind] for model in credentials.models],
+    }
+    return json.dumps({name: value for name, value in facts.items() if value}, separators=(",", ":")).encode()
+
+
+def _credentials(text: bytes) -> Credentials:
+    facts = json.loads(text)
+    models = tuple(Served(name, kind) for name, kind in facts.get("models", ()))
+    return Credentials(facts["key"], facts.get("base_url"), facts.get("webhook_secret"), models)

@@ -1,0 +1,61 @@
+"""Which providers a workspace wants, in which order, and with whose key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from atelier.credentials.model import PROVIDERS, Own, Wish
+from atelier.credentials.ports import ProviderKeys
+from atelier.errors import ValidationFailed
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A provider as a workspace finds it. `is_offered`: the platform itself has access to it."""
+
+    wish: Wish
+    kinds: tuple[str, ...]
+    health: str
+    has_key: bool
+    is_offered: bool
+
+
+def standings(
+    own: Own, *, kinds: Mapping[str, Iterable[str]], offered: frozenset[str], health: Mapping[str, str]
+) -> list[Standing]:
+    """Every provider that there is, most wanted first. kinds: what each one's models make, by provider."""
+    found: list[Standing] = []
+    for provider in sorted({*kinds, *PROVIDERS, *offered}):
+        active = own.active(provider)
+        served = {model.kind for key in active for model in key.models}
+        found.append(
+            Standing(
+                wish=own.wish(provider),
+                kinds=tuple(sorted({*kinds.get(provider, ()), *served})),
+                health=health.get(provider, UNKNOWN),
+                has_key=bool(active),
+                is_offered=provider in offered,
+            )
+        )
+    return sorted(found, key=lambda each: (each.wish.priority, each.wish.provider))
+
+
+def change_wishes(workspace_id: str, wishes: list[Wish], *, known: frozenset[str], keys: ProviderKeys) -> None:
+    """Replace a workspace's wishes; a provider that they do not name is again as if nothing had been said of it. known:
+    the providers that there are. Raises ValidationFailed."""
+    own = keys.own(workspace_id)
+    wrong: list[dict[str, str]] = []
+    for place, wish in enumerate(wishes):
+        if wish.provider not in known:
+            wrong.append({"path": f"providers.{place}.id", "message": "There is no such provider."})
+        elif wish.provider in {earlier.provider for earlier in wishes[:place]}:
+            wrong.append({"path": f"providers.{place}.id", "message": "This provider is named twice."})
+        elif wish.own_key_id and wish.own_key_id not in {key.id for key in own.active(wish.provider)}:
+            message = "There is no such active key for this provider."
+            wrong.append({"path": f"providers.{place}.use_own_key", "message": message})
+    if wrong:
+        raise ValidationFailed(wrong)
+    keys.wish(workspace_id, wishes)

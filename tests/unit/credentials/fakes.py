@@ -1,0 +1,162 @@
+"""The ports of own keys in memory. tests/contracts holds the store to the same promises as DynamoDB."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from atelier.credentials.master_keys import new_master_keys
+from atelier.credentials.model import (
+    KEYS_PER_WORKSPACE_MAX,
+    Credentials,
+    KeyNameTaken,
+    KeyRemoved,
+    KeyTest,
+    Own,
+    Place,
+    ProviderKey,
+    TooManyKeys,
+    UnreadableKey,
+    Wish,
+    by_provider,
+)
+from atelier.credentials.ports import KeyExists
+from atelier.credentials.vault import Vault
+from atelier.errors import IdempotencyMismatch, NotFound
+
+NOW = datetime(2026, 11, 20, 21, 4, 5, 123_000, tzinfo=UTC)
+WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
+USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
+KEY_ID = "key_01M7XCN60Q6FWRTBRK8SSNMQ3V"
+PLACE = Place(WORKSPACE, "openai", KEY_ID)
+# What must not be found anywhere.
+CANARY = "sk-canary-7b1f0c9e5d2a4836-tail"
+CREDENTIALS = Credentials(CANARY)
+
+
+@dataclass
+class HeldSecret:
+    """MasterSecret with what the secret holds (`current`) and what this process remembers of it."""
+
+    current: Mapping[str, Any] = field(default_factory=lambda: new_master_keys(NOW))
+    fresh_reads: int = 0
+
+    def __post_init__(self) -> None:
+        self.remembered = self.current
+
+    def value(self, *, fresh: bool = False) -> Mapping[str, Any]:
+        if fresh:
+            self.fresh_reads += 1
+            self.remembered = self.current
+        return self.remembered
+
+
+class HeldDataKeys:
+    """DataKeys that remember what they wrapped."""
+
+    def __init__(self, kid: bytes = b"one kms\0") -> None:
+        self.kid = kid
+        self.opened = 0
+        self._made: dict[bytes, tuple[bytes, dict[str, str]]] = {}
+
+    def new(self, facts: Mapping[str, str]) -> tuple[bytes, bytes]:
+        plain = hashlib.sha256(f"{len(self._made)}".encode() + self.kid).digest()
+        wrapped = b"wrapped " + hashlib.sha256(plain).digest()
+        self._made[wrapped] = plain, dict(facts)
+        return plain, wrapped
+
+    def unwrap(self, wrapped: bytes, facts: Mapping[str, str]) -> bytes:
+        self.opened += 1
+        plain, bound = self._made.get(wrapped, (b"", {}))
+        if not plain or bound != facts:
+            raise UnreadableKey("not wrapped here for this")
+        return plain
+
+
+class InMemoryProviderKeys:
+    """ProviderKeys; `writes` counts what would have been paid for."""
+
+    def __init__(self) -> None:
+        self.keys: dict[tuple[str, str], ProviderKey] = {}
+        self.wishes: dict[str, dict[str, Wish]] = {}
+        self.removed: set[tuple[str, str]] = set()
+        self.writes = 0
+
+    def add(self, key: ProviderKey) -> None:
+        place = key.workspace_id, key.id
+        mine = self.own(key.workspace_id).keys
+        if place in self.removed:
+            raise KeyRemoved
+        if place in self.keys:
+            raise KeyExists
+        if (key.provider, key.name) in {(each.provider, each.name) for each in mine}:
+            raise KeyNameTaken
+        if len(mine) >= KEYS_PER_WORKSPACE_MAX:
+            raise TooManyKeys
+        self._write(key)
+
+    def get(self, workspace_id: str, key_id: str) -> ProviderKey:
+        try:
+            return self.keys[workspace_id, key_id]
+        except KeyError:
+            raise NotFound from None
+
+    def own(self, workspace_id: str) -> Own:
+        keys = sorted((key for (owner, _), key in self.keys.items() if owner == workspace_id), key=lambda key: key.id)
+        return Own(tuple(keys), self.wishes.get(workspace_id, {}))
+
+    def remove(self, key: ProviderKey, now: datetime) -> None:
+        if self.keys.pop((key.workspace_id, key.id), None) is None:
+            raise NotFound
+        self.removed.add((key.workspace_id, key.id))
+
+    def switch(self, workspace_id: str, key_id: str, *, is_active: bool) -> None:
+        self._write(replace(self.get(workspace_id, key_id), is_active=is_active))
+
+    def note_use(self, workspace_id: str, key_id: str, at: datetime) -> None:
+        key = self.keys.get((workspace_id, key_id))
+        if key is not None and key.use_is_due(at):
+            self._write(replace(key, last_used_at=at))
+
+    def note_test(self, workspace_id: str, key_id: str, test: KeyTest) -> None:
+        if (workspace_id, key_id) in self.keys:
+            self._write(replace(self.keys[workspace_id, key_id], last_test=test))
+
+    def wish(self, workspace_id: str, wishes: Iterable[Wish]) -> None:
+        self.wishes[workspace_id] = by_provider(wishes)
+
+    def sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
+        yield from [place for place, key in self.keys.items() if key.sealed_by == kid]
+
+    def reseal(self, before: ProviderKey, after: ProviderKey) -> bool:
+        known = self.keys.get((before.workspace_id, before.id))
+        if known is None or known.record != before.record:
+            return False
+        self._write(replace(known, record=after.record, sealed_by=after.sealed_by))
+        return True
+
+    def _write(self, key: ProviderKey) -> None:
+        self.writes += 1
+        self.keys[key.workspace_id, key.id] = key
+
+
+class Bindings:
+    """IdempotencyKeys."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
+        bound, known = self.kept.setdefault((workspace_id, key), (new_id, fingerprint))
+        if known != fingerprint:
+            raise IdempotencyMismatch("This Idempotency-Key was used for another request.")
+        return bound
+
+
+def sealed_key(vault: Vault, name: str = "first", *, key_id: str = KEY_ID, provider: str = "openai") -> ProviderKey:
+    """A key of the workspace as `add_key` makes one."""
+    sealed = vault.seal(CREDENTIALS, Place(WORKSPACE, provider, key_id))
+    return ProviderKey(key_id, WORKSPACE, USER, provider, name, CANARY[-4:], sealed.record, sealed.by, NOW)

@@ -1,0 +1,476 @@
+"""Own keys from adding to removal: what is taken, chosen, revealed, tested, and sealed anew."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import pytest
+
+from atelier.credentials.add_key import Added, NewKey, add_key
+from atelier.credentials.check_key import Checked, check_key
+from atelier.credentials.master_keys import rotated
+from atelier.credentials.model import (
+    KEYS_PER_WORKSPACE_MAX,
+    TESTED_EVERY,
+    USE_NOTED_EVERY,
+    Credentials,
+    Own,
+    Served,
+    UnreadableKey,
+    Wish,
+)
+from atelier.credentials.remove_key import remove_key, switch_key
+from atelier.credentials.reveal import reveal
+from atelier.credentials.rewrap import rewrap
+from atelier.credentials.vault import Vault
+from atelier.credentials.wishes import change_wishes, standings
+from atelier.errors import Conflict, IdempotencyMismatch, NotFound, ProviderFailed, RateLimited, ValidationFailed
+from atelier.ids import new_id
+from atelier.providers._contract import ErrorClass, Failed
+from tests.unit.credentials.fakes import (
+    CANARY,
+    CREDENTIALS,
+    KEY_ID,
+    NOW,
+    USER,
+    WORKSPACE,
+    Bindings,
+    HeldDataKeys,
+    HeldSecret,
+    InMemoryProviderKeys,
+    sealed_key,
+)
+
+STRANGER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
+ENDPOINT = Credentials(CANARY, "https://models.example.com/v1", models=(Served("llama", "text"),))
+
+
+class Asked:
+    """An adapter that says how it likes the key."""
+
+    def __init__(self, failure: Failed | Exception | None = None) -> None:
+        self.failure = failure
+        self.with_credentials: list[Credentials] = []
+
+    def __call__(self, provider: str, credentials: Credentials) -> Asked:
+        self.with_credentials.append(credentials)
+        return self
+
+    def check(self) -> Failed | None:
+        if isinstance(self.failure, Exception):
+            raise self.failure
+        return self.failure
+
+
+@dataclass
+class House:
+    """Own keys, composed over memory. KMS does the sealing: it costs nothing here."""
+
+    keys: InMemoryProviderKeys = field(default_factory=InMemoryProviderKeys)
+    vault: Vault = field(default_factory=lambda: Vault(HeldSecret(), HeldDataKeys()))
+    bindings: Bindings = field(default_factory=Bindings)
+
+    def add(
+        self,
+        credentials: Credentials = CREDENTIALS,
+        *,
+        provider: str = "openai",
+        name: str = "first",
+        workspace_id: str = WORKSPACE,
+        key: str | None = None,
+        minutes: int = 0,
+    ) -> Added:
+        return add_key(
+            NewKey(workspace_id, USER, provider, name, credentials, key),
+            keys=self.keys,
+            vault=self.vault,
+            bindings=self.bindings,
+            is_outside=lambda url: url.startswith("https://models.example.com"),
+            now=NOW + timedelta(minutes=minutes),
+        )
+
+    def reveal(
+        self, key_id: str, provider: str = "openai", workspace_id: str = WORKSPACE, hours: int = 0
+    ) -> Credentials:
+        now = NOW + timedelta(hours=hours)
+        return reveal(workspace_id, provider, key_id, keys=self.keys, vault=self.vault, now=now)
+
+    def check(self, key_id: str, asked: Asked, seconds: int = 0) -> Checked:
+        now = NOW + timedelta(seconds=seconds)
+        return check_key(WORKSPACE, key_id, keys=self.keys, vault=self.vault, adapter=asked, now=now)
+
+    def own(self) -> Own:
+        return self.keys.own(WORKSPACE)
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def refused_fields(error: pytest.ExceptionInfo[ValidationFailed]) -> list[str]:
+    return [field["path"] for field in error.value.facts["fields"]]
+
+
+# ---- adding ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_is_kept_sealed_with_its_last_four(house: House) -> None:
+    added = house.add()
+    key = house.keys.get(WORKSPACE, added.key.id)
+    assert (key.provider, key.name, key.last_four, key.is_active, key.last_test) == (
+        "openai",
+        "first",
+        CANARY[-4:],
+        True,
+        None,
+    )
+    assert house.reveal(key.id).key == CANARY
+    assert CANARY.encode() not in key.record
+    assert CANARY not in repr(key)
+    assert not added.replayed
+
+
+@pytest.mark.parametrize("around", [" {} ", "{}\n", "\t{}\r\n"])
+def test_what_surrounds_a_pasted_key_is_cut_off(house: House, around: str) -> None:
+    assert house.reveal(house.add(Credentials(around.format(CANARY))).key.id).key == CANARY
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "            ",
+        "short",
+        "x" * 513,
+        "in the middle",
+        "new\nline-1234567",
+        "nul\0-1234567890",
+        "ünïcode-1234567",
+        "\x7f" * 20,
+    ],
+)
+def test_a_key_that_cannot_be_one_is_refused_without_being_shown(house: House, key: str) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        house.add(Credentials(key))
+    assert refused_fields(refused) == ["key"]
+    assert not key.strip() or key not in json.dumps(refused.value.facts)
+    assert house.own().keys == ()
+
+
+def test_a_name_is_taken_once_for_a_provider(house: House) -> None:
+    house.add()
+    with pytest.raises(Conflict):
+        house.add(minutes=1)
+    assert house.add(provider="anthropic", minutes=2).key.name == "first"
+    assert house.add(workspace_id=STRANGER, minutes=3).key.name == "first"
+    assert house.add(name="second", minutes=4).key.name == "second"
+
+
+def test_a_workspace_has_a_bounded_number_of_keys(house: House) -> None:
+    for number in range(KEYS_PER_WORKSPACE_MAX):
+        house.add(name=f"key {number}", minutes=number)
+    with pytest.raises(Conflict, match=str(KEYS_PER_WORKSPACE_MAX)):
+        house.add(name="one more", minutes=99)
+
+
+def test_the_same_request_again_is_the_same_key_and_another_body_is_refused(house: House) -> None:
+    first, again = house.add(key="once"), house.add(key="once", minutes=1)
+    assert (first.key.id, first.replayed) == (again.key.id, not again.replayed)
+    assert len(house.own().keys) == 1
+    for other in (Credentials(CANARY + "x"), replace(ENDPOINT, key=CANARY)):
+        with pytest.raises(IdempotencyMismatch):
+            house.add(other, key="once", provider="custom" if other.base_url else "openai")
+    with pytest.raises(IdempotencyMismatch):
+        house.add(name="another", key="once")
+
+
+def test_what_is_remembered_of_a_request_does_not_hold_the_key(house: House) -> None:
+    house.add(key="once")
+    assert CANARY not in repr(house.bindings.kept)
+
+
+def test_a_late_repetition_does_not_bring_a_removed_key_back(house: House) -> None:
+    added = house.add(key="once")
+    remove_key(WORKSPACE, added.key.id, keys=house.keys, now=NOW)
+    with pytest.raises(Conflict, match="removed"):
+        house.add(key="once", minutes=1)
+    assert house.own().keys == ()
+
+
+def test_a_custom_endpoint_brings_its_address_and_models_sealed(house: House) -> None:
+    key = house.add(replace(ENDPOINT, base_url="https://models.example.com/v1/"), provider="custom").key
+    assert house.reveal(key.id, "custom") == ENDPOINT
+    # Whoever could change the item could not have the key sent elsewhere.
+    house.keys.keys[WORKSPACE, key.id] = replace(key, base_url="https://evil.example")
+    assert house.reveal(key.id, "custom").base_url == ENDPOINT.base_url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        None,
+        "",
+        "http://models.example.com/v1",
+        "https://",
+        "https://user:pass@models.example.com/v1",
+        "https://models.example.com/v1?x=1",
+        "https://models.example.com/v1#x",
+        "https://models.example.com:0/v1",
+        "https://models.example.com:99999/v1",
+        "https://[::1/v1",
+        "https://169.254.169.254/latest",
+        "https://models.example.com/ v1",
+        "file:///etc/passwd",
+        "https://models.example.com/" + "v" * 300,
+    ],
+)
+def test_an_address_that_is_none_is_refused(house: House, url: str | None) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        house.add(replace(ENDPOINT, base_url=url), provider="custom")
+    assert refused_fields(refused) == ["base_url"]
+
+
+def test_only_a_custom_provider_has_address_and_models_and_it_needs_them(house: House) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        house.add(ENDPOINT)
+    assert refused_fields(refused) == ["base_url", "models"]
+    for models in ((), (Served("a", "text"), Served("a", "image"))):
+        with pytest.raises(ValidationFailed) as refused:
+            house.add(replace(ENDPOINT, models=models), provider="custom")
+        assert refused_fields(refused) == ["models"]
+
+
+# ---- using -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_use_is_written_down_once_an_hour(house: House) -> None:
+    key_id = house.add().key.id
+    writes = house.keys.writes
+    for _ in range(5):
+        house.reveal(key_id)
+    assert house.keys.get(WORKSPACE, key_id).last_used_at == NOW
+    assert house.keys.writes == writes + 1
+    house.reveal(key_id, hours=1)
+    assert house.keys.get(WORKSPACE, key_id).last_used_at == NOW + USE_NOTED_EVERY
+
+
+def test_a_foreign_or_another_providers_key_is_a_missing_one(house: House) -> None:
+    key_id = house.add().key.id
+    for provider, workspace_id in (("openai", STRANGER), ("anthropic", WORKSPACE)):
+        with pytest.raises(NotFound):
+            house.reveal(key_id, provider, workspace_id)
+
+
+def test_a_record_that_was_moved_to_another_workspace_stays_closed(house: House) -> None:
+    key = house.add().key
+    house.keys.keys[STRANGER, key.id] = replace(key, workspace_id=STRANGER)
+    with pytest.raises(UnreadableKey):
+        house.reveal(key.id, workspace_id=STRANGER)
+
+
+def test_the_newest_active_key_is_chosen_until_something_else_is_wished(house: House) -> None:
+    assert house.own().chosen("openai") is None
+    first, second = house.add().key, house.add(name="second", minutes=1).key
+    assert house.own().chosen("openai") == second
+    assert house.own().chosen("anthropic") is None
+    switch_key(WORKSPACE, second.id, is_active=False, keys=house.keys)
+    assert house.own().chosen("openai") == first
+    switch_key(WORKSPACE, second.id, is_active=True, keys=house.keys)
+    house.keys.wish(WORKSPACE, [Wish("openai", own_key_id=first.id)])
+    assert house.own().chosen("openai") == first
+    house.keys.wish(WORKSPACE, [Wish("openai")])
+    assert house.own().chosen("openai") is None
+
+
+def test_a_wish_for_a_key_that_is_gone_means_the_platforms(house: House) -> None:
+    first, second = house.add().key, house.add(name="second", minutes=1).key
+    house.keys.wish(WORKSPACE, [Wish("openai", own_key_id=second.id)])
+    remove_key(WORKSPACE, second.id, keys=house.keys, now=NOW)
+    assert house.own().chosen("openai") is None
+    assert house.own().wish("openai").own_key_id is None
+    assert house.own().active("openai") == (first,)
+
+
+# ---- testing ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_that_its_provider_takes_is_noted_as_good(house: House) -> None:
+    key_id, asked = house.add().key.id, Asked()
+    tested = house.check(key_id, asked)
+    assert (tested.test.ok, tested.message) == (True, None)
+    assert house.keys.get(WORKSPACE, key_id).last_test == tested.test
+    assert asked.with_credentials == [CREDENTIALS]
+
+
+def test_a_refusal_is_noted_by_its_class_and_never_repeats_the_key(house: House) -> None:
+    key_id = house.add().key.id
+    tested = house.check(key_id, Asked(Failed(ErrorClass.AUTH, f"Incorrect API key provided: {CANARY}.")))
+    assert (tested.test.ok, tested.test.error_class) == (False, "auth")
+    assert tested.message == "Incorrect API key provided: …."
+    assert CANARY not in repr(house.keys.get(WORKSPACE, key_id))
+
+
+def test_whatever_an_adapter_raises_is_told_by_its_kind_alone(house: House) -> None:
+    key_id = house.add().key.id
+    with pytest.raises(ProviderFailed) as failed:
+        house.check(key_id, Asked(RuntimeError(f"Illegal header value: Bearer {CANARY}")))
+    assert failed.value.message == "The provider could not be asked (RuntimeError)."
+    assert failed.value.__cause__ is None
+    assert failed.value.__suppress_context__
+
+
+def test_a_key_is_not_tested_over_and_over(house: House) -> None:
+    key_id, asked = house.add().key.id, Asked()
+    house.check(key_id, asked)
+    with pytest.raises(RateLimited):
+        house.check(key_id, asked, seconds=1)
+    house.check(key_id, asked, seconds=int(TESTED_EVERY.total_seconds()))
+    assert len(asked.with_credentials) == 2
+
+
+# ---- removing --------------------------------------------------------------------------------------------------------
+
+
+def test_a_removed_key_is_gone_and_its_name_is_free(house: House) -> None:
+    key_id = house.add().key.id
+    with pytest.raises(NotFound):
+        remove_key(STRANGER, key_id, keys=house.keys, now=NOW)
+    remove_key(WORKSPACE, key_id, keys=house.keys, now=NOW)
+    for _ in "12":
+        with pytest.raises(NotFound):
+            remove_key(WORKSPACE, key_id, keys=house.keys, now=NOW)
+    with pytest.raises(NotFound):
+        house.reveal(key_id)
+    assert house.add(minutes=1).key.name == "first"
+
+
+# ---- wishes ----------------------------------------------------------------------------------------------------------
+
+
+def test_providers_are_listed_in_the_order_of_the_wishes(house: House) -> None:
+    key = house.add(ENDPOINT, provider="custom").key
+    house.keys.wish(
+        WORKSPACE, [Wish("openai", priority=1), Wish("local", enabled=False), Wish("custom", own_key_id=key.id)]
+    )
+    found = standings(
+        house.own(),
+        kinds={"openai": ["text", "image"], "local": ["image"]},
+        offered=frozenset({"local"}),
+        health={"openai": "degraded"},
+    )
+    assert [each.wish.provider for each in found][:2] == ["openai", "anthropic"]
+    by_id = {each.wish.provider: each for each in found}
+    assert set(by_id) == {"anthropic", "custom", "fal", "local", "openai", "replicate", "stability", "xai"}
+    assert (by_id["openai"].health, by_id["local"].health) == ("degraded", "unknown")
+    assert (by_id["custom"].kinds, by_id["custom"].has_key, by_id["custom"].wish.own_key_id) == (
+        ("text",),
+        True,
+        key.id,
+    )
+    assert (by_id["local"].wish.enabled, by_id["local"].is_offered, by_id["openai"].is_offered) == (False, True, False)
+    assert by_id["openai"].kinds == ("image", "text")
+
+
+def test_wishes_name_known_providers_once_and_keys_that_are_theirs(house: House) -> None:
+    mine, off = house.add().key, house.add(name="second", minutes=1).key
+    switch_key(WORKSPACE, off.id, is_active=False, keys=house.keys)
+    foreign = house.add(workspace_id=STRANGER, minutes=2).key
+    known = frozenset({"openai", "anthropic"})
+    wrong = [
+        Wish("nobody"),
+        Wish("openai", own_key_id=foreign.id),
+        Wish("openai", own_key_id=mine.id),
+        Wish("anthropic", own_key_id=mine.id),
+    ]
+    with pytest.raises(ValidationFailed) as refused:
+        change_wishes(WORKSPACE, wrong, known=known, keys=house.keys)
+    assert refused_fields(refused) == [
+        "providers.0.id",
+        "providers.1.use_own_key",
+        "providers.2.id",
+        "providers.3.use_own_key",
+    ]
+    with pytest.raises(ValidationFailed):
+        change_wishes(WORKSPACE, [Wish("openai", own_key_id=off.id)], known=known, keys=house.keys)
+    assert house.own().wishes == {}
+    change_wishes(WORKSPACE, [Wish("openai", own_key_id=mine.id)], known=known, keys=house.keys)
+    change_wishes(WORKSPACE, [Wish("anthropic", priority=3)], known=known, keys=house.keys)
+    assert house.own().wishes == {"anthropic": Wish("anthropic", priority=3)}
+
+
+# ---- rotation --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Rotation:
+    """Three keys under a master key that is no longer the newest."""
+
+    secret: HeldSecret
+    vault: Vault
+    keys: InMemoryProviderKeys
+    ids: list[str]
+
+    def run(self, steps: int = 100) -> tuple[int, int, int, bool]:
+        left = iter([True] * steps)
+        done = rewrap(keys=self.keys, vault=self.vault, may_go_on=lambda: next(left, False))
+        return done.resealed, done.passed_over, len(done.unreadable), done.is_complete
+
+    def sealed_by(self) -> set[str]:
+        return {key.sealed_by for key in self.keys.keys.values()}
+
+
+@pytest.fixture
+def rotation() -> Rotation:
+    secret, keys = HeldSecret(), InMemoryProviderKeys()
+    vault = Vault(secret)
+    ids = [KEY_ID, *(new_id("key", NOW) for _ in "12")]
+    for number, key_id in enumerate(ids):
+        keys.add(sealed_key(vault, f"key {number}", key_id=key_id))
+    secret.current = secret.remembered = rotated(secret.current, NOW)
+    return Rotation(secret, vault, keys, ids)
+
+
+def test_after_a_rotation_everything_is_sealed_anew_once(rotation: Rotation) -> None:
+    assert rotation.run() == (3, 0, 0, True)
+    assert rotation.sealed_by() == {rotation.secret.current["keys"][0]["kid"]}
+    writes = rotation.keys.writes
+    assert rotation.run() == (0, 0, 0, True)
+    assert rotation.keys.writes == writes
+    # The old master key can go now.
+    rotation.secret.current = {**rotation.secret.current, "keys": rotation.secret.current["keys"][:1]}
+    opening = Vault(HeldSecret(rotation.secret.current))
+    for key_id in rotation.ids:
+        key = rotation.keys.get(WORKSPACE, key_id)
+        assert opening.open(key.record, key.place) == CREDENTIALS
+
+
+def test_a_run_that_ends_early_is_gone_on_with(rotation: Rotation) -> None:
+    assert rotation.run(steps=1) == (1, 0, 0, False)
+    assert rotation.run(steps=1) == (1, 0, 0, False)
+    assert rotation.run() == (1, 0, 0, True)
+
+
+def test_what_cannot_be_read_stops_nobody_else(rotation: Rotation) -> None:
+    broken = rotation.keys.get(WORKSPACE, rotation.ids[1])
+    rotation.keys.keys[WORKSPACE, broken.id] = replace(broken, record=broken.record[:-1] + b"\0\0")
+    assert rotation.run() == (2, 0, 1, True)
+    assert rotation.keys.get(WORKSPACE, broken.id).record.endswith(b"\0\0")
+
+
+def test_a_key_that_changes_meanwhile_is_left_as_it_is(rotation: Rotation) -> None:
+    listed = list(rotation.keys.sealed_by(rotation.vault.outdated()[0]))
+    assert rotation.run() == (3, 0, 0, True)
+    # The index still tells of them: somebody else was quicker.
+    rotation.keys.sealed_by = lambda kid: iter(listed)  # type: ignore[method-assign]
+    rotation.keys.keys.pop((WORKSPACE, rotation.ids[0]))
+    assert rotation.run() == (0, 3, 0, False)
+
+
+def test_turning_to_kms_seals_everything_by_it(rotation: Rotation) -> None:
+    kms = HeldDataKeys()
+    rotation.vault = Vault(rotation.secret, kms)
+    assert rotation.run() == (3, 0, 0, True)
+    assert rotation.sealed_by() == {kms.kid.hex()}
