@@ -18,7 +18,8 @@ from typing import Any, cast
 
 from atelier.errors import Unavailable, ValidationFailed
 from atelier.pricing import model as arithmetic
-from atelier.pricing.model import NO_FILES, Ask, Files, Model, OutcomeRule, Price, Retired, Settlement, Tier
+from atelier.pricing.costs import NO_FILES, Ask, Files, Usage
+from atelier.pricing.model import Model, OutcomeRule, Price, Settlement, Tier
 from atelier.pricing.parameters import Parameters, completed
 
 FOLDER = Path(__file__).parent.parent / "catalogue"
@@ -33,7 +34,7 @@ class Data:
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._entries: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in document["models"]}
         self._models: dict[str, Model] = {}
-        self._retired: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in document["retired"]}
+        self.retired: dict[str, dict[str, str]] = {entry["id"]: entry for entry in document["retired"]}
         self.tiers = {name: Tier(**each) for name, each in document["tiers"].items()}
         self.outcomes = {name: OutcomeRule(**each) for name, each in document["outcomes"].items()}
 
@@ -51,11 +52,6 @@ class Data:
             upstream = model_id.removeprefix(CUSTOM_PREFIX)
             return replace(own, id=model_id, title=upstream, settings={**own.settings, "model": upstream})
         return None
-
-    def retired(self, model_id: str) -> Retired | None:
-        """The model of the past with this id."""
-        entry = self._retired.get(model_id)
-        return Retired.from_data(entry) if entry else None
 
     def making(self, kind: str, providers: frozenset[str]) -> tuple[Model, ...]:
         """The models of some providers that make a kind, in the order of the files."""
@@ -105,8 +101,8 @@ class Catalogue:
         model = self.data.model(model_id)
         if model is not None:
             return model
-        past = self.data.retired(model_id)
-        raise _no_such_model() if past is None else _shut_down(past.id, past.sunset_at, past.successor)
+        past = self.data.retired.get(model_id)
+        raise _no_such_model() if past is None else _shut_down(model_id, past["sunset_at"], past["successor"])
 
     def tier(self, name: str) -> Tier:
         """The tier with this name; raises KeyError."""
@@ -175,7 +171,7 @@ class Catalogue:
         prompt: str = "",
         files: Files = NO_FILES,
         delivered: int = 0,
-        usage: Mapping[str, int] | None = None,
+        usage: Usage | None = None,
         reported_microusd: int | None = None,
     ) -> Settlement:
         """What an ended attempt costs. outcome: succeeded, cancelled, expired (our deadline), no_result (the provider
@@ -292,7 +288,7 @@ def _no_such_model() -> ValidationFailed:
     return _refused_model("There is no such model.")
 
 
-def _shut_down(model_id: str, sunset_at: date | None, successor: str | None) -> ValidationFailed:
+def _shut_down(model_id: str, sunset_at: date | str | None, successor: str | None) -> ValidationFailed:
     use = f" Use {successor}." if successor else ""
     return _refused_model(f"{model_id} was shut down on {sunset_at}.{use}")
 

@@ -1,93 +1,76 @@
 """What a model may be told: the rules that its catalogue entry gives for each parameter, and the making of a complete
-set out of what a caller gave."""
+set out of what a caller gave.
+
+Rules are plain data as the catalogue has them: typed for the reader, checked when the catalogue is compiled, and free
+to load.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired, final
 
 from annotated_types import Gt, MinLen
+from typing_extensions import TypedDict
 
 Parameters = Mapping[str, Any]
 
 
-class Entry:
-    """Base of everything in the catalogue: read strictly, with nothing left over."""
-
-    __slots__ = ()
-    __pydantic_config__ = {"strict": True, "extra": "forbid"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number(Entry):
-    """An integer. `drawn`: chosen when the request is accepted (the seed). With neither a default nor a draw it is left
-    out when it is not given, as every kind of parameter is."""
+@final
+class Number(TypedDict):
+    """An integer. `drawn`: chosen when the request is accepted (the seed)."""
 
     minimum: int
     maximum: int
-    multiple_of: Annotated[int, Gt(0)] = 1
-    default: int | None = None
-    drawn: bool = False
-
-    def refusal(self, value: object) -> str | None:
-        """Why the value cannot be taken, or None."""
-        if not isinstance(value, int) or isinstance(value, bool):
-            return "must be an integer"
-        if not self.minimum <= value <= self.maximum:
-            return f"must be between {self.minimum} and {self.maximum}"
-        if value % self.multiple_of:
-            return f"must be a multiple of {self.multiple_of}"
-        return None
+    multiple_of: NotRequired[Annotated[int, Gt(0)]]
+    default: NotRequired[int]
+    drawn: NotRequired[bool]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice(Entry):
+@final
+class Choice(TypedDict):
     """One of some words."""
 
-    choices: Annotated[tuple[str, ...], MinLen(1)]
-    default: str | None = None
-
-    def refusal(self, value: object) -> str | None:
-        """Why the value cannot be taken, or None."""
-        return None if value in self.choices else f"must be one of: {', '.join(self.choices)}"
+    choices: Annotated[list[str], MinLen(1)]
+    default: NotRequired[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Words(Entry):
+@final
+class Words(TypedDict):
     """Free text."""
 
     length_max: Annotated[int, Gt(0)]
-    default: str | None = None
-
-    def refusal(self, value: object) -> str | None:
-        """Why the value cannot be taken, or None."""
-        if not isinstance(value, str):
-            return "must be text"
-        return None if len(value) <= self.length_max else f"must not be longer than {self.length_max} characters"
+    default: NotRequired[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Switch(Entry):
+@final
+class Switch(TypedDict):
     """True or false."""
 
     default: bool
 
-    def refusal(self, value: object) -> str | None:
-        """Why the value cannot be taken, or None."""
-        return None if isinstance(value, bool) else "must be true or false"
 
-
+# With neither a default nor a draw, a parameter that is not given is left out.
 Parameter = Number | Choice | Words | Switch
 
 
-def rule(data: Mapping[str, Any]) -> Parameter:
-    """A parameter's rule from data that has been checked."""
-    if "minimum" in data:
-        return Number(**data)
-    if "choices" in data:
-        return Choice(choices=tuple(data["choices"]), default=data.get("default"))
-    return Words(**data) if "length_max" in data else Switch(**data)
+def refusal(rule: Parameter, value: object) -> str | None:
+    """Why a parameter cannot have this value, or None."""
+    if "choices" in rule:
+        return None if value in rule["choices"] else f"must be one of: {', '.join(rule['choices'])}"
+    if "length_max" in rule:
+        if not isinstance(value, str):
+            return "must be text"
+        longest = rule["length_max"]
+        return None if len(value) <= longest else f"must not be longer than {longest} characters"
+    if "minimum" not in rule:
+        return None if isinstance(value, bool) else "must be true or false"
+    if not isinstance(value, int) or isinstance(value, bool):
+        return "must be an integer"
+    if not rule["minimum"] <= value <= rule["maximum"]:
+        return f"must be between {rule['minimum']} and {rule['maximum']}"
+    multiple_of = rule.get("multiple_of", 1)
+    return f"must be a multiple of {multiple_of}" if value % multiple_of else None
 
 
 def completed(
@@ -97,17 +80,17 @@ def completed(
     parameter. None counts as not given."""
     wrong: list[tuple[str, str]] = []
     complete: dict[str, Any] = {}
-    for name, parameter in rules.items():
+    for name, rule in rules.items():
         value = given.get(name)
         if value is None:
-            value = parameter.default
-        if value is None and isinstance(parameter, Number) and parameter.drawn:
-            value = parameter.minimum + seed % (parameter.maximum - parameter.minimum + 1)
+            value = rule.get("default")
+        if value is None and "minimum" in rule and rule.get("drawn"):
+            value = rule["minimum"] + seed % (rule["maximum"] - rule["minimum"] + 1)
         if value is None:
             continue
-        refusal = parameter.refusal(value)
-        if refusal:
-            wrong.append((name, refusal))
+        reason = refusal(rule, value)
+        if reason:
+            wrong.append((name, reason))
         complete[name] = value
     return complete, wrong
 

@@ -7,26 +7,19 @@ cold start tens of milliseconds.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import product
 from typing import Annotated
 
-from pydantic import AfterValidator, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator, with_config
 
-from atelier.pricing.model import (
-    Fixed,
-    ImageCost,
-    MegapixelCost,
-    Model,
-    OutcomeRule,
-    PredictionSecondCost,
-    Retired,
-    SecondCost,
-    Tier,
-    TokenCost,
-)
-from atelier.pricing.parameters import Choice, Entry, Number, Switch
+from atelier.pricing import costs, model, parameters
+from atelier.pricing.costs import ImageCost, SecondCost
+from atelier.pricing.model import Model, OutcomeRule, Retired, Tier
+from atelier.pricing.parameters import Parameter, refusal
 
+STRICT = ConfigDict(strict=True, extra="forbid")
+# A rule that allows nothing, in place of one that is not there.
+NONE: Parameter = {"minimum": 1, "maximum": 0}
 ID = re.compile(r"[a-z0-9-]+/[a-z0-9.-]+")
 
 
@@ -34,97 +27,108 @@ def _checked(model: Model) -> Model:
     """Raises ValueError for what the types alone cannot see."""
     if not ID.fullmatch(model.id) or not model.id.startswith(f"{model.provider}/"):
         raise ValueError("a model's id is provider/name")
-    for name, parameter in model.parameters.items():
-        if parameter.default is not None and not isinstance(parameter, Switch):
-            refusal = parameter.refusal(parameter.default)
-            if refusal:
-                raise ValueError(f"the default of {name} {refusal}")
-        if isinstance(parameter, Number) and parameter.minimum > parameter.maximum:
+    for name, rule in model.parameters.items():
+        if "minimum" in rule and rule["minimum"] > rule["maximum"]:
             raise ValueError(f"{name} has no value that it could take")
-    for part in model.cost:
-        if isinstance(part, (ImageCost, SecondCost)):
-            _check_table(model, part)
-    for name in _needed(model):
-        if not _is_always_given(model, name):
-            raise ValueError(f"the price needs the parameter {name}, with a default")
+        reason = refusal(rule, rule["default"]) if "default" in rule else None
+        if reason:
+            raise ValueError(f"the default of {name} {reason}")
+    for cost in model.cost:
+        if cost["unit"] == "image" or cost["unit"] == "second":
+            _check_table(model, cost)
+    lacking = {name for name in _needed(model) if "default" not in (model.parameters.get(name) or NONE)}
+    if lacking:
+        raise ValueError(f"the price needs these parameters, with a default: {sorted(lacking)}")
     for role, each in model.inputs.items():
-        if each.minimum > each.maximum:
+        if each["minimum"] > each["maximum"]:
             raise ValueError(f"the model takes no number of {role}")
     return model
 
 
 def _needed(model: Model) -> set[str]:
     """The parameters without which a price cannot be told."""
-    needed = set[str]()
-    unit = model.credits.unit if isinstance(model.credits, Fixed) else None
     sizes = {"size"} if "size" in model.parameters else {"width", "height"}
-    for part in model.cost:
-        match part:
-            case TokenCost(output_per_megapixel=table) if table is not None:
+    needed = set[str]()
+    for cost in model.cost:
+        if cost["unit"] == "token":
+            if "output_per_megapixel" in cost:
+                _check_qualities(model, set(cost["output_per_megapixel"]))
                 needed |= {*sizes, "quality"}
-                quality = model.parameters.get("quality")
-                if not isinstance(quality, Choice) or set(quality.choices) != set(table):
-                    raise ValueError("output_per_megapixel does not have every quality, or has another")
-            case TokenCost(output_per_thousand_characters=None):
+            elif "output_per_thousand_characters" not in cost:
                 needed.add("max_tokens")
-            case MegapixelCost() | PredictionSecondCost(per="megapixel"):
-                needed |= sizes
-            case SecondCost():
-                needed.add("duration_seconds")
-            case _:
-                pass
-    if unit == "megapixel":
+        elif cost["unit"] == "megapixel" or (cost["unit"] == "prediction_second" and cost["per"] == "megapixel"):
+            needed |= sizes
+        elif cost["unit"] == "second":
+            needed.add("duration_seconds")
+    if "unit" in model.credits and model.credits["unit"] == "megapixel":
         needed |= sizes
-    if unit == "second":
+    if "unit" in model.credits and model.credits["unit"] == "second":
         needed.add("duration_seconds")
     return needed
 
 
-def _check_table(model: Model, part: ImageCost | SecondCost) -> None:
-    if isinstance(part.microusd, int) != (not part.by):
+def _check_qualities(model: Model, priced: set[str]) -> None:
+    quality = model.parameters.get("quality") or NONE
+    if "choices" not in quality or set(quality["choices"]) != priced:
+        raise ValueError("output_per_megapixel does not have every quality, or has another")
+
+
+def _check_table(model: Model, cost: ImageCost | SecondCost) -> None:
+    table, by = cost["microusd"], cost.get("by", [])
+    if isinstance(table, int) != (not by):
         raise ValueError("a table of prices goes with `by`, and only with it")
-    if isinstance(part.microusd, int):
+    if isinstance(table, int):
         return
-    rules = [model.parameters.get(name) for name in part.by]
-    if not all(isinstance(rule, Choice) and rule.default is not None for rule in rules):
-        raise ValueError("prices go by choices that have a default")
-    wanted = {" ".join(values) for values in product(*(rule.choices for rule in rules if isinstance(rule, Choice)))}
-    if wanted != set(part.microusd):
-        raise ValueError(f"the table of prices lacks or exceeds {sorted(wanted ^ set(part.microusd))}")
+    choices: list[list[str]] = []
+    for name in by:
+        rule = model.parameters.get(name) or NONE
+        if "choices" not in rule or "default" not in rule:
+            raise ValueError(f"prices go by choices that have a default, and {name} is none")
+        choices.append(rule["choices"])
+    wanted = {" ".join(values) for values in product(*choices)}
+    if wanted != set(table):
+        raise ValueError(f"the table of prices lacks or exceeds {sorted(wanted ^ set(table))}")
 
 
-def _is_always_given(model: Model, name: str) -> bool:
-    parameter = model.parameters.get(name)
-    return parameter is not None and parameter.default is not None
+# Whatever an entry is made of is read as strictly as the whole.
+for part in (
+    *(parameters.Number, parameters.Choice, parameters.Words, parameters.Switch),
+    *(costs.TokenCost, costs.ImageCost, costs.MegapixelCost, costs.SecondCost),
+    *(costs.PredictionSecondCost, costs.CharacterCost, costs.FileCost, costs.CallCost),
+    *(model.Fixed, model.Margin, model.Free, model.FileRule, Retired, Model, Tier, OutcomeRule),
+):
+    with_config(STRICT)(part)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document(Entry):
+class Document(BaseModel):
     """What the files hold together."""
 
-    models: tuple[Annotated[Model, AfterValidator(_checked)], ...]
-    retired: tuple[Retired, ...]
+    model_config = STRICT
+
+    models: list[Annotated[Model, AfterValidator(_checked)]]
+    retired: list[Retired]
     tiers: dict[str, Tier]
     outcomes: dict[str, OutcomeRule]
 
-
-def _whole(document: Document) -> Document:
-    """Raises ValueError for what no entry can see by itself."""
-    ids = [entry.id for entry in (*document.models, *document.retired)]
-    twice = {name for name in ids if ids.count(name) > 1}
-    if twice:
-        raise ValueError(f"two entries have one id: {sorted(twice)}")
-    sold = {model.id for model in document.models}
-    looked_at = max(model.priced_at for model in document.models)
-    early = [entry.id for entry in document.retired if entry.sunset_at > looked_at]
-    if early:
-        raise ValueError(f"not retired yet: {early}; give it a whole entry with sunset_at and successor")
-    for entry in (*document.models, *document.retired):
-        if entry.successor is not None and (entry.successor not in sold or entry.successor == entry.id):
-            raise ValueError(f"the successor of {entry.id} is no model here: {entry.successor}")
-    return document
+    @model_validator(mode="after")
+    def _holds_together(self) -> Document:
+        sold = {model.id for model in self.models}
+        ids = [*(model.id for model in self.models), *(past["id"] for past in self.retired)]
+        twice = {name for name in ids if ids.count(name) > 1}
+        if twice:
+            raise ValueError(f"two entries have one id: {sorted(twice)}")
+        looked_at = max(model.priced_at for model in self.models)
+        early = [past["id"] for past in self.retired if past["sunset_at"] > looked_at]
+        if early:
+            raise ValueError(f"not retired yet: {early}; give it a whole entry with sunset_at and successor")
+        successors = [(model.id, model.successor) for model in self.models if model.successor is not None]
+        successors += [(past["id"], past["successor"]) for past in self.retired]
+        for name, successor in successors:
+            if successor == name or successor not in sold:
+                raise ValueError(f"the successor of {name} is no model here: {successor}")
+        return self
 
 
 def check(text: str) -> None:
     """Raises pydantic.ValidationError that names what is wrong in a document, given as JSON."""
-    TypeAdapter(Annotated[Document, AfterValidator(_whole)]).validate_json(text)
+    Document.model_validate_json(text)

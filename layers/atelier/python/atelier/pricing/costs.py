@@ -1,0 +1,243 @@
+"""What a provider bills us: unit prices, what an ask will come to by them, and what reported usage did come to.
+
+A bill is the sum of its units, added up exactly in parts of a micro-dollar and rounded up once. A *megapixel* here is
+1024 × 1024 = 1 048 576 pixels, so that the usual square costs exactly its listed price. The prices are plain data as
+the catalogue has them: typed for the reader, checked when the catalogue is compiled, and free to load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, NotRequired, final
+
+from annotated_types import Ge, Gt
+from typing_extensions import TypedDict
+
+from atelier.pricing.parameters import Parameters
+
+MEGAPIXEL = 1024 * 1024
+MILLION = 10**6
+# Every unit's price is a whole number of these parts of a micro-dollar.
+PARTS = MEGAPIXEL * MILLION
+# A prompt in tokens, from above: no tokenizer needs more than one for three bytes of prose, and a little is around it.
+TOKEN_BYTES, TOKENS_AROUND = 3, 64
+
+Count = Annotated[int, Ge(0)]
+Positive = Annotated[int, Gt(0)]
+Role = Literal["image", "mask", "audio", "reference"]
+Files = Mapping[str, int]
+Usage = Mapping[str, int]
+NO_FILES: Files = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a price depends on: complete parameters, the prompt, and how many files of each role."""
+
+    parameters: Parameters
+    prompt: str = ""
+    files: Files = field(default_factory=lambda: NO_FILES)
+
+    @property
+    def images(self) -> int:
+        """How many pictures are asked for."""
+        return self.parameters.get("n", 1)
+
+    @property
+    def pixels(self) -> int:
+        """The pixels of one picture: `width` × `height`, or `size` as 1024x1024."""
+        if "size" in self.parameters:
+            width, height = self.parameters["size"].split("x")
+            return int(width) * int(height)
+        return self.parameters["width"] * self.parameters["height"]
+
+    @property
+    def tokens_input(self) -> int:
+        """The prompt and all other text in tokens, estimated from above."""
+        texts = [self.prompt, *(value for value in self.parameters.values() if isinstance(value, str))]
+        return TOKENS_AROUND + -(-sum(len(text.encode()) for text in texts) // TOKEN_BYTES)
+
+
+@final
+class TokenCost(TypedDict):
+    """Micro-USD for a million tokens. What has no price of its own (cached, cache_write, image_input) costs as `input`.
+
+    Output is bounded by the parameter `max_tokens`, or estimated: for a picture's megapixel by the parameter `quality`,
+    or for a thousand characters to speak. `tokens_each_file`: an input file in tokens, estimated."""
+
+    unit: Literal["token"]
+    input: Count
+    output: Count
+    cached: NotRequired[Count]
+    cache_write: NotRequired[Count]
+    image_input: NotRequired[Count]
+    output_per_megapixel: NotRequired[dict[str, Positive]]
+    output_per_thousand_characters: NotRequired[Positive]
+    tokens_each_file: NotRequired[Positive]
+
+
+@final
+class ImageCost(TypedDict):
+    """Micro-USD for a picture: one price, or a table `by` choices, whose keys are their values with a space between."""
+
+    unit: Literal["image"]
+    microusd: Count | dict[str, Count]
+    by: NotRequired[list[str]]
+
+
+@final
+class MegapixelCost(TypedDict):
+    """Micro-USD for a megapixel of a picture."""
+
+    unit: Literal["megapixel"]
+    microusd: Count
+
+
+@final
+class SecondCost(TypedDict):
+    """Micro-USD for a second of film or sound, as the parameter `duration_seconds` asks; a table as for pictures."""
+
+    unit: Literal["second"]
+    microusd: Count | dict[str, Count]
+    by: NotRequired[list[str]]
+
+
+@final
+class PredictionSecondCost(TypedDict):
+    """Micro-USD for a second of running; `seconds_estimate` is how long a call, a picture or its megapixel takes."""
+
+    unit: Literal["prediction_second"]
+    microusd: Count
+    seconds_estimate: Positive
+    per: Literal["call", "image", "megapixel"]
+
+
+@final
+class CharacterCost(TypedDict):
+    """Micro-USD for a million characters of the prompt."""
+
+    unit: Literal["character"]
+    microusd_per_million: Count
+
+
+@final
+class FileCost(TypedDict):
+    """Micro-USD for every input file of a role, beside another unit."""
+
+    unit: Literal["file"]
+    role: Role
+    microusd: Count
+
+
+@final
+class CallCost(TypedDict):
+    """Micro-USD for a call, whatever it asks for."""
+
+    unit: Literal["call"]
+    microusd: Count
+
+
+Cost = TokenCost | ImageCost | MegapixelCost | SecondCost | PredictionSecondCost | CharacterCost | FileCost | CallCost
+
+
+def estimated(costs: tuple[Cost, ...], ask: Ask) -> int:
+    """What an ask will come to in micro-USD, at most as far as that can be known."""
+    return _rounded(sum(_estimate(cost, ask) for cost in costs))
+
+
+def measured(costs: tuple[Cost, ...], usage: Usage, ask: Ask) -> int | None:
+    """What the reported usage came to in micro-USD; None when it does not tell all of it. What costs the same whatever
+    is reported does not make a bill a measured one."""
+    if any(count < 0 for count in usage.values()):
+        return None
+    parts = [_measure(cost, usage, ask) for cost in costs]
+    known = [part for part in parts if part is not None]
+    counted = any(cost["unit"] not in ("file", "call") for cost in costs)
+    return _rounded(sum(known)) if counted and len(known) == len(parts) else None
+
+
+def share(amount: int, part: int, whole: int) -> int:
+    """amount × part ÷ whole, rounded up: a fraction of a credit, or of a micro-dollar, is a whole one."""
+    return -(-amount * part // whole)
+
+
+def _estimate(cost: Cost, ask: Ask) -> int:
+    match cost["unit"]:
+        case "token":
+            file_price = cost.get("image_input", cost["input"])
+            files = sum(ask.files.values()) * cost.get("tokens_each_file", 0)
+            text = ask.tokens_input * max(cost["input"], cost.get("cache_write", 0))
+            return (text + files * file_price + _tokens_output(cost, ask) * cost["output"]) * (PARTS // MILLION)
+        case "image":
+            return _looked_up(cost, ask) * ask.images * PARTS
+        case "megapixel":
+            return cost["microusd"] * ask.pixels * ask.images * (PARTS // MEGAPIXEL)
+        case "second":
+            return _looked_up(cost, ask) * ask.parameters["duration_seconds"] * PARTS
+        case "prediction_second":
+            runs = 1 if cost["per"] == "call" else ask.images
+            pixels = ask.pixels if cost["per"] == "megapixel" else MEGAPIXEL
+            return cost["microusd"] * cost["seconds_estimate"] * runs * pixels * (PARTS // MEGAPIXEL)
+        case "character":
+            return cost["microusd_per_million"] * len(ask.prompt) * (PARTS // MILLION)
+        case "file" | "call":
+            return _fixed(cost, ask)
+
+
+def _fixed(cost: FileCost | CallCost, ask: Ask) -> int:
+    return cost["microusd"] * (ask.files.get(cost["role"], 0) if cost["unit"] == "file" else 1) * PARTS
+
+
+def _measure(cost: Cost, usage: Usage, ask: Ask) -> int | None:
+    match cost["unit"]:
+        case "token" if {"tokens_input", "tokens_output"} <= usage.keys():
+            return _tokens(cost, usage) * (PARTS // MILLION)
+        case "image" if "images" in usage:
+            return _looked_up(cost, ask) * usage["images"] * PARTS
+        case "megapixel" if "images" in usage:
+            return cost["microusd"] * ask.pixels * usage["images"] * (PARTS // MEGAPIXEL)
+        case "second" if "output_milliseconds" in usage:
+            return _looked_up(cost, ask) * usage["output_milliseconds"] * (PARTS // 1000)
+        case "prediction_second" if "predict_milliseconds" in usage:
+            return cost["microusd"] * usage["predict_milliseconds"] * (PARTS // 1000)
+        case "character" if "characters" in usage:
+            return cost["microusd_per_million"] * usage["characters"] * (PARTS // MILLION)
+        case "file" | "call":
+            return _fixed(cost, ask)
+        case _:
+            return None
+
+
+def _tokens(cost: TokenCost, usage: Usage) -> int:
+    """Tokens × their prices for a million; what has a price of its own is a part of the input."""
+    own = (
+        ("tokens_cached", cost.get("cached")),
+        ("tokens_cache_write", cost.get("cache_write")),
+        ("tokens_image", cost.get("image_input")),
+    )
+    rest, priced = usage["tokens_input"], usage["tokens_output"] * cost["output"]
+    for name, price in own:
+        if price is not None:
+            tokens = min(usage.get(name, 0), rest)
+            rest -= tokens
+            priced += tokens * price
+    return priced + rest * cost["input"]
+
+
+def _tokens_output(cost: TokenCost, ask: Ask) -> int:
+    if "output_per_megapixel" in cost:
+        each = cost["output_per_megapixel"][ask.parameters["quality"]]
+        return share(each, ask.pixels, MEGAPIXEL) * ask.images
+    if "output_per_thousand_characters" in cost:
+        return share(cost["output_per_thousand_characters"], len(ask.prompt), 1000)
+    return ask.parameters["max_tokens"]
+
+
+def _looked_up(cost: ImageCost | SecondCost, ask: Ask) -> int:
+    price = cost["microusd"]
+    return price if isinstance(price, int) else price[" ".join(ask.parameters[name] for name in cost.get("by", []))]
+
+
+def _rounded(parts: int) -> int:
+    return -(-parts // PARTS)
