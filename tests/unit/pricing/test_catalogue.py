@@ -158,4 +158,5 @@ def test_a_size_that_a_model_cannot_make_is_refused_with_its_rule(both: Catalogu
 
 def test_a_tier_says_what_a_workspace_gets(both: Catalogue) -> None:
     assert both.tier("free").daily_credits == 50
+    assert both.tier("free").daily_reset == "midnight"
     assert both.tier("free").watermark is True

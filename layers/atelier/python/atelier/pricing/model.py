@@ -145,9 +145,10 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
-    """What a workspace may do and gets."""
+    """What a workspace may do and gets; catalogue/tiers.yaml explains the words."""
 
     daily_credits: Count
+    daily_reset: Literal["midnight", "after_24h"]
     watermark: bool
     generations_open_max: Positive
 
