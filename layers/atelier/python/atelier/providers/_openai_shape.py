@@ -321,7 +321,8 @@ class OpenAIShape:
 
 def bearer(api_key: str) -> dict[str, str]:
     """The header with the key. A key with characters that no header may hold stays a wrong key, refused over there."""
-    return {"authorization": "Bearer " + "".join(sign if "!" <= sign <= "~" else "?" for sign in api_key.strip())}
+    sendable = "".join(sign if "!" <= sign <= "~" else "?" for sign in api_key.strip())
+    return {"authorization": f"Bearer {sendable or '?'}"}
 
 
 def extra(job: Job) -> Answer:

@@ -17,6 +17,9 @@ CONTENT_TYPES = {
 }
 # Raw samples come as 24 kHz, 16 bits, one channel.
 PCM_BYTES_PER_SECOND = 48_000
+# What the bit rates in the head of an MP3 frame stand for.
+MPEG1_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+MPEG2_KBITS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
 
 def parts_of(text: str, characters_max: int = PART_CHARACTERS_MAX) -> list[str]:
@@ -44,6 +47,8 @@ def joined(sounds: list[bytes], form: str) -> bytes:
     """One sound of several. Compressed forms are sequences of frames and can be strung together; WAV has one head."""
     if len(sounds) == 1:
         return sounds[0]
+    if form == "mp3":
+        return b"".join(map(_mp3_frames, sounds))
     if form != "wav":
         return b"".join(sounds)
     head, _ = _wav(sounds[0])
@@ -62,6 +67,22 @@ def duration_milliseconds(sound: bytes, form: str) -> int | None:
     head, samples = _wav(sound)
     bytes_per_second = struct.unpack_from("<I", head, 8)[0] if len(head) >= 12 else 0
     return len(samples) * 1000 // bytes_per_second if bytes_per_second else None
+
+
+def _mp3_frames(sound: bytes) -> bytes:
+    """Without the tag before the first frame, and without a first frame that only tells how long this part is."""
+    if sound[:3] == b"ID3" and len(sound) > 10:
+        size = sum((byte & 127) << shift for byte, shift in zip(sound[6:10], (21, 14, 7, 0), strict=True))
+        sound = sound[10 + size :]
+    if len(sound) < 4 or not {b"Xing", b"Info"} & {sound[at : at + 4] for at in (13, 21, 36)}:
+        return sound
+    version, bit_rate, sample_rate = sound[1] >> 3 & 3, sound[2] >> 4, sound[2] >> 2 & 3
+    if sound[0] != 0xFF or version == 1 or not 0 < bit_rate < 15 or sample_rate == 3:
+        return sound
+    kbits = (MPEG1_KBITS if version == 3 else MPEG2_KBITS)[bit_rate - 1]
+    rate = (44_100, 48_000, 32_000)[sample_rate] // {3: 1, 2: 2, 0: 4}[version]
+    length = (144 if version == 3 else 72) * kbits * 1000 // rate + (sound[2] >> 1 & 1)
+    return sound[length:]
 
 
 def _wav(sound: bytes) -> tuple[bytes, bytes]:

@@ -1,0 +1,627 @@
+"""The OpenAI adapter against the stand-in, and the stand-in before the unmodified SDK."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import av
+import openai as sdk
+import pytest
+from PIL import Image
+
+from atelier.clock import system_clock
+from atelier.ids import new_id
+from atelier.providers._contract import (
+    CancelResult,
+    Done,
+    ErrorClass,
+    Failed,
+    Input,
+    Job,
+    ListedModel,
+    Unknown,
+    WebhookInvalid,
+)
+from atelier.providers._openai_shape import Problem
+from atelier.providers._speech_parts import parts_of
+from atelier.providers.openai import OpenAI
+from infra.local.standins._kit import picture, png
+from infra.local.standins.openai import OpenAIStandIn
+
+IMAGES = {"model": "gpt-image-2.5-flare", "api": "images"}
+RESPONSES = {"model": "gpt-5.5", "api": "responses"}
+CHAT = {"model": "gpt-5.5", "api": "chat"}
+SPEECH = {"model": "gpt-4o-mini-tts", "api": "speech", "input": {"voice": "alloy"}}
+KINDS = {"images": "image", "responses": "text", "chat": "text", "speech": "audio"}
+
+
+@pytest.fixture
+def stand_in() -> Iterator[OpenAIStandIn]:
+    with OpenAIStandIn() as running:
+        yield running
+
+
+@pytest.fixture
+def provider(stand_in: OpenAIStandIn) -> OpenAI:
+    return OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=5)
+
+
+def job(settings: dict[str, Any], prompt: str = "a fox", **parameters: Any) -> Job:
+    return Job(
+        new_id("att", system_clock()),
+        KINDS[settings["api"]],
+        f"openai/{settings['model']}",
+        prompt,
+        parameters=parameters,
+        settings=settings,
+    )
+
+
+def done(provider: OpenAI, work: Job) -> Done:
+    end = provider.submit(work)
+    assert isinstance(end, Done), end
+    return end
+
+
+def data(end: Done, number: int = 0) -> bytes:
+    found = end.outputs[number].data
+    assert found is not None
+    return found
+
+
+# ---- pictures --------------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_the_documented_request_and_comes_as_bytes_with_its_tokens(
+    provider: OpenAI, stand_in: OpenAIStandIn
+) -> None:
+    work = replace(job(IMAGES, "a red fox", width=512, height=768, n=2, quality="low", seed=7), negative_prompt="snow")
+    end = done(provider, work)
+    assert [Image.open(io.BytesIO(output.data or b"")).size for output in end.outputs] == [(512, 768)] * 2
+    assert [output.content_type for output in end.outputs] == ["image/png"] * 2
+    assert end.usage == {"tokens_input": 7, "tokens_image": 0, "tokens_output": 204, "images": 2}
+    assert end.cost_microusd is None
+    (call,) = stand_in.calls
+    assert (call["method"], call["path"]) == ("POST", "/v1/images/generations")
+    assert call["headers"]["authorization"] == f"Bearer {stand_in.api_key}"
+    assert call["body"] == {
+        "model": "gpt-image-2.5-flare",
+        "prompt": "a red fox\n\nWithout: snow",
+        "size": "512x768",
+        "n": 2,
+        "quality": "low",
+    }
+
+
+def test_what_the_catalogue_gives_a_model_goes_into_each_request(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+    settings = IMAGES | {"input": {"output_format": "webp", "moderation": "low"}}
+    end = done(provider, job(settings, width=64, height=64))
+    assert Image.open(io.BytesIO(data(end))).format == "WEBP"
+    assert end.outputs[0].content_type == "image/webp"
+    assert stand_in.calls[0]["body"]["moderation"] == "low"
+
+
+def test_a_picture_is_changed_where_the_job_brings_one(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+    inputs = {
+        "image": (Input(png(96, 64, 1), "image/png"),),
+        "reference": (Input(picture(32, 32, 2, "jpeg"), "image/jpeg"),),
+        "mask": (Input(png(96, 64, 3), "image/png"),),
+    }
+    work = replace(job(IMAGES | {"input": {"input_fidelity": "high"}}, n=2), inputs=inputs)
+    end = done(provider, work)
+    assert len(end.outputs) == 2
+    assert end.usage["tokens_image"] == 2 * 765
+    (call,) = stand_in.calls
+    assert call["path"] == "/v1/images/edits"
+    assert call["body"]["fields"] == {
+        "model": "gpt-image-2.5-flare",
+        "prompt": "a fox",
+        "n": "2",
+        "input_fidelity": "high",
+    }
+    files = [(file["field"], file["name"], file["content_type"]) for file in call["body"]["files"]]
+    assert files == [
+        ("image[]", "image-0.png", "image/png"),
+        ("image[]", "image-1.jpg", "image/jpeg"),
+        ("mask", "mask.png", "image/png"),
+    ]
+
+
+def test_a_file_that_is_no_picture_is_the_callers_mistake(provider: OpenAI) -> None:
+    work = replace(job(IMAGES), inputs={"image": (Input(b"not a picture", "image/png"),)})
+    end = provider.submit(work)
+    assert isinstance(end, Failed)
+    assert end.error_class is ErrorClass.INVALID_INPUT
+
+
+def test_a_usage_that_was_not_told_is_not_a_usage_of_zero(provider: OpenAI) -> None:
+    assert done(provider, job(IMAGES, "a fox [[usage:none]]", width=64, height=64)).usage == {"images": 1}
+
+
+def test_a_success_without_a_picture_is_a_failure_with_its_usage(provider: OpenAI) -> None:
+    end = provider.submit(job(IMAGES, "a fox [[run:none]]", width=64, height=64))
+    assert isinstance(end, Failed)
+    assert end.error_class is ErrorClass.TRANSIENT
+    assert end.usage["tokens_input"] > 0
+
+
+# ---- text ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
+def test_a_prompt_gives_a_text_with_its_tokens(provider: OpenAI, settings: dict[str, Any]) -> None:
+    end = done(provider, job(settings, "say hello", system="be brief", temperature=0.5))
+    assert data(end) == b"The stand-in heard: say hello"
+    assert end.outputs[0].content_type == "text/plain"
+    assert set(end.usage) - {"tokens_cache_write"} == {"tokens_input", "tokens_output", "tokens_cached"}
+    assert end.usage["tokens_output"] == 5
+
+
+def test_the_responses_request_is_the_documented_one_and_is_not_kept_over_there(
+    provider: OpenAI, stand_in: OpenAIStandIn
+) -> None:
+    talk = [
+        {"role": "user", "content": "what is this?"},
+        {"role": "assistant", "content": [{"type": "text", "text": "a fox"}]},
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]},
+    ]
+    work = job(
+        RESPONSES, system="be brief", messages=talk, max_tokens=50, temperature=0, top_p=0.5, reasoning_effort="low"
+    )
+    done(provider, work)
+    assert stand_in.calls[0]["body"] == {
+        "model": "gpt-5.5",
+        "input": [
+            {"role": "user", "content": "what is this?"},
+            {"role": "assistant", "content": [{"type": "output_text", "text": "a fox"}]},
+            {"role": "user", "content": [{"type": "input_image", "image_url": "https://a.example/b.png"}]},
+        ],
+        "instructions": "be brief",
+        "max_output_tokens": 50,
+        "temperature": 0,
+        "top_p": 0.5,
+        "reasoning": {"effort": "low"},
+        "store": False,
+    }
+
+
+def test_the_chat_request_is_the_documented_one(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+    talk = [{"role": "user", "content": "hello"}]
+    done(provider, job(CHAT, system="be brief", messages=talk, max_tokens=50, temperature=0, stop=["!"]))
+    assert stand_in.calls[0]["body"] == {
+        "model": "gpt-5.5",
+        "messages": [{"role": "system", "content": "be brief"}, *talk],
+        "max_completion_tokens": 50,
+        "temperature": 0,
+        "stop": ["!"],
+    }
+
+
+@pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
+def test_a_picture_that_the_job_brings_is_shown(
+    provider: OpenAI, stand_in: OpenAIStandIn, settings: dict[str, Any]
+) -> None:
+    shown = Input(b"picture", "image/png")
+    done(provider, replace(job(settings, "what is this?"), inputs={"image": (shown,)}))
+    sent = json.dumps(stand_in.calls[0]["body"])
+    assert f"data:image/png;base64,{base64.b64encode(b'picture').decode()}" in sent
+    assert "what is this?" in sent
+
+
+@pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
+def test_a_text_that_was_cut_at_its_limit_is_delivered(provider: OpenAI, settings: dict[str, Any]) -> None:
+    end = done(provider, job(settings, "one two three four five", max_tokens=4))
+    assert data(end) == b"The stand-in heard: one"
+    assert end.usage["tokens_output"] == 4
+
+
+def test_a_page_is_html(provider: OpenAI) -> None:
+    assert done(provider, replace(job(RESPONSES), kind="page")).outputs[0].content_type == "text/html"
+
+
+@pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
+@pytest.mark.parametrize("marker", ["refuse", "filter"])
+def test_a_models_refusal_was_run_and_is_billed(provider: OpenAI, settings: dict[str, Any], marker: str) -> None:
+    end = provider.submit(job(settings, f"a fox [[run:{marker}]]"))
+    assert isinstance(end, Failed)
+    assert end.error_class is ErrorClass.MODERATED_BILLED
+    assert end.usage["tokens_output"] > 0
+
+
+@pytest.mark.parametrize(
+    ("marker", "error_class", "billed"),
+    [
+        ("fail", ErrorClass.TRANSIENT, False),
+        ("limit", ErrorClass.RATE_LIMITED, False),
+        ("flagged", ErrorClass.MODERATED_BILLED, True),
+        ("none", ErrorClass.TRANSIENT, True),
+    ],
+)
+def test_status_200_can_carry_a_failure(provider: OpenAI, marker: str, error_class: ErrorClass, billed: bool) -> None:
+    end = provider.submit(job(RESPONSES, f"a fox [[run:{marker}]]"))
+    assert isinstance(end, Failed)
+    assert end.error_class is error_class
+    assert bool(end.usage) is billed
+
+
+# ---- speech ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["mp3", "wav", "aac", "opus", "flac"])
+def test_speech_is_a_sound_that_plays(provider: OpenAI, form: str) -> None:
+    end = done(provider, job(SPEECH, "x" * 100, format=form))
+    assert end.usage["characters"] == 100
+    assert end.outputs[0].content_type is not None
+    assert end.outputs[0].content_type.startswith("audio/")
+    assert seconds(data(end)) == pytest.approx(1, abs=0.15)
+
+
+def seconds(sound: bytes) -> float:
+    with av.open(io.BytesIO(sound)) as opened:
+        return sum(frame.samples / frame.sample_rate for frame in opened.decode(audio=0))
+
+
+def test_the_speech_request_is_the_documented_one(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+    done(provider, job(SPEECH, "hello", voice="nova", speed=1.5, instructions="softly"))
+    assert stand_in.calls[0]["body"] == {
+        "model": "gpt-4o-mini-tts",
+        "input": "hello",
+        "voice": "nova",
+        "speed": 1.5,
+        "instructions": "softly",
+        "response_format": "mp3",
+    }
+
+
+@pytest.mark.parametrize("form", ["mp3", "wav", "pcm", "flac"])
+def test_a_long_text_is_spoken_in_parts_and_joined(provider: OpenAI, stand_in: OpenAIStandIn, form: str) -> None:
+    text = " ".join(["A sentence of some length, spoken slowly."] * 150)
+    end = done(provider, job(SPEECH, text, format=form))
+    parts = [call["body"]["input"] for call in stand_in.calls]
+    assert len(parts) == 2
+    assert all(len(part) <= 4096 for part in parts)
+    assert end.usage["characters"] == sum(len(part) for part in parts)
+    lasting = len(data(end)) / 48_000 if form == "pcm" else seconds(data(end))
+    assert lasting == pytest.approx(len(text) / 100, abs=0.5)
+    if form != "mp3":
+        assert end.usage["output_milliseconds"] == pytest.approx(lasting * 1000, abs=50)
+
+
+def test_parts_hold_every_word_in_order_within_the_limit() -> None:
+    for text in ("one. two! three? " * 20, "word " * 100, "x" * 95, "", "a. " + "y" * 31 + " b."):
+        parts = parts_of(text, 30)
+        assert all(len(part) <= 30 for part in parts)
+        assert "".join("".join(parts).split()) == "".join(text.split())
+    assert parts_of("One sentence. Another one here.", 30) == ["One sentence.", "Another one here."]
+
+
+def test_a_part_that_is_refused_after_others_were_made_is_told_with_what_those_used(
+    provider: OpenAI, stand_in: OpenAIStandIn
+) -> None:
+    text = "x " * 2048 + "[[create:moderated]]"
+    end = provider.submit(job(SPEECH, text))
+    assert isinstance(end, Failed)
+    assert end.error_class is ErrorClass.MODERATED_BILLED
+    assert end.usage["characters"] >= 4000
+
+
+def test_a_form_that_nobody_makes_is_refused_before_anything_is_sent(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+    end = provider.submit(job(SPEECH, format="midi"))
+    assert isinstance(end, Failed)
+    assert end.error_class is ErrorClass.INVALID_INPUT
+    assert stand_in.calls == []
+
+
+# ---- refusals, and answers that never come ---------------------------------------------------------------------------
+
+REFUSALS = [
+    ("400", ErrorClass.INVALID_INPUT, None),
+    ("401", ErrorClass.AUTH, None),
+    ("403", ErrorClass.AUTH, None),
+    ("404", ErrorClass.MODEL_GONE, None),
+    ("429", ErrorClass.RATE_LIMITED, 20),
+    ("429-ms", ErrorClass.RATE_LIMITED, 2),
+    ("429-header", ErrorClass.RATE_LIMITED, 12),
+    ("429-date", ErrorClass.RATE_LIMITED, 30),
+    ("503", ErrorClass.CAPACITY, None),
+    ("503-plain", ErrorClass.TRANSIENT, None),
+    ("quota", ErrorClass.PROVIDER_BILLING, None),
+    ("exhausted", ErrorClass.PROVIDER_BILLING, None),
+    ("billing", ErrorClass.PROVIDER_BILLING, None),
+    ("moderated", ErrorClass.MODERATED, None),
+    ("policy", ErrorClass.MODERATED, None),
+    ("error", ErrorClass.TRANSIENT, None),
+]
+
+
+@pytest.mark.parametrize(("marker", "error_class", "retry_after"), REFUSALS)
+@pytest.mark.parametrize("settings", [IMAGES, RESPONSES, SPEECH], ids=["images", "responses", "speech"])
+def test_a_refusal_is_typed_and_sent_once(
+    provider: OpenAI,
+    stand_in: OpenAIStandIn,
+    settings: dict[str, Any],
+    marker: str,
+    error_class: ErrorClass,
+    retry_after: int | None,
+) -> None:
+    end = provider.submit(job(settings, f"a fox [[create:{marker}]]"))
+    assert isinstance(end, Failed)
+    assert end.error_class is error_class
+    # A date has whole seconds, and one may pass meanwhile.
+    assert end.retry_after_seconds == retry_after or (retry_after == 30 and end.retry_after_seconds in (29, 31))
+    assert len(stand_in.calls) == 1
+
+
+def test_what_a_refusal_says_to_the_caller_is_ours_and_not_the_providers(provider: OpenAI) -> None:
+    end = provider.submit(job(IMAGES, "a fox [[create:quota]]"))
+    assert isinstance(end, Failed)
+    assert "quota" not in end.message.lower()
+    assert "plan" not in end.message.lower()
+
+
+@pytest.mark.parametrize("settings", [IMAGES, RESPONSES, CHAT, SPEECH], ids=["images", "responses", "chat", "speech"])
+@pytest.mark.parametrize("marker", ["500", "502", "lost", "hang"])
+def test_work_whose_answer_is_lost_is_unknown_and_never_sent_again(
+    stand_in: OpenAIStandIn, settings: dict[str, Any], marker: str
+) -> None:
+    impatient = OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=0.5)
+    small = {"width": 64, "height": 64} if settings is IMAGES else {}
+    assert isinstance(impatient.submit(job(settings, f"a fox [[create:{marker}]]", **small)), Unknown)
+    assert len(stand_in.calls) == 1
+
+
+@pytest.mark.parametrize("marker", ["garbage", "empty"])
+def test_an_answer_that_says_nothing_leaves_the_outcome_unknown(provider: OpenAI, marker: str) -> None:
+    assert isinstance(provider.submit(job(RESPONSES, f"a fox [[create:{marker}]]")), Unknown)
+
+
+def test_work_that_takes_longer_than_we_wait_is_unknown(stand_in: OpenAIStandIn) -> None:
+    impatient = OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=0.2)
+    assert isinstance(impatient.submit(job(RESPONSES, "a fox [[run:slow=2]]")), Unknown)
+
+
+def test_work_that_cannot_be_sent_is_transient() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+        nobody = OpenAI(api_key="sk-x", base_url=url)
+        ends = [nobody.submit(job(IMAGES)), nobody.check()]
+    assert [end.error_class for end in ends if isinstance(end, Failed)] == [ErrorClass.TRANSIENT] * 2
+
+
+def test_a_model_or_an_api_that_is_not_there_is_gone(provider: OpenAI) -> None:
+    for settings in (IMAGES | {"model": "dall-e-3"}, IMAGES | {"api": "videos"}):
+        end = provider.submit(replace(job(IMAGES), settings=settings))
+        assert isinstance(end, Failed)
+        assert end.error_class is ErrorClass.MODEL_GONE
+
+
+def test_a_key_that_no_header_may_hold_is_a_wrong_key(stand_in: OpenAIStandIn) -> None:
+    for key in ("sk-other", "sk\n-evil: yes", "schlüssel", ""):
+        end = OpenAI(api_key=key, base_url=stand_in.base_url).submit(job(RESPONSES))
+        assert isinstance(end, Failed)
+        assert end.error_class is ErrorClass.AUTH
+
+
+def test_a_callers_words_in_a_message_do_not_make_the_provider_look_broken() -> None:
+    for text in ("invalid value: 'credits'", "invalid value: 'spending limit, billing'", "no such size: 'overloaded'"):
+        assert Problem(400, "invalid_value invalid_request_error", text).error_class is ErrorClass.INVALID_INPUT
+
+
+# ---- the rest of the contract ----------------------------------------------------------------------------------------
+
+
+def test_its_check_is_the_list_of_models_and_says_what_is_wrong(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+    assert provider.check() is None
+    assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/models")]
+    wrong = OpenAI(api_key="sk-wrong", base_url=stand_in.base_url).check()
+    assert wrong is not None
+    assert wrong.error_class is ErrorClass.AUTH
+
+
+def test_the_list_of_models_has_their_shutdown_dates(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+    stand_in.shutdown_dates = {"gpt-image-2": None, "gpt-4o": "2027-01-14", "gpt-odd": "soon"}
+    assert provider.models() == (
+        ListedModel("gpt-image-2", None),
+        ListedModel("gpt-4o", date(2027, 1, 14)),
+        ListedModel("gpt-odd", None),
+    )
+    assert OpenAI(api_key="sk-wrong", base_url=stand_in.base_url).models() is None
+
+
+def test_moderation_says_yes_no_or_that_nobody_said(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+    assert provider.moderate(["a fox", "a lake"]) is False
+    assert provider.moderate(["a fox", "[[moderation:flagged]]"]) is True
+    assert provider.moderate(["[[create:503]]"]) is None
+    assert stand_in.calls[0]["body"] == {"input": ["a fox", "a lake"]}
+    assert OpenAI(api_key="sk-wrong", base_url=stand_in.base_url).moderate(["a fox"]) is None
+    named = OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, moderation_model="omni-moderation-latest")
+    assert named.moderate(["a fox"]) is False
+    assert stand_in.calls[-1]["body"]["model"] == "omni-moderation-latest"
+
+
+def test_what_a_synchronous_provider_does_not_have_is_an_outcome(provider: OpenAI) -> None:
+    lost = provider.poll("resp_1", job(RESPONSES))
+    assert isinstance(lost, Failed)
+    assert lost.error_class is ErrorClass.UNKNOWN_OUTCOME
+    assert provider.cancel("resp_1") is CancelResult.UNSUPPORTED
+    assert provider.find(job(RESPONSES)) is None
+    assert not provider.resend_safe
+    with pytest.raises(WebhookInvalid):
+        provider.parse_webhook({}, b"{}", 0)
+
+
+# ---- the stand-in, judged by the SDK ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def client(stand_in: OpenAIStandIn) -> Iterator[sdk.OpenAI]:
+    with sdk.OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, max_retries=0, timeout=10) as made:
+        yield made
+
+
+def test_the_sdk_lists_and_gets_models(client: sdk.OpenAI) -> None:
+    listed = {model.id: model.shutdown_date for model in client.models.list()}
+    assert listed["gpt-4o"] == "2027-01-14"
+    assert client.models.retrieve("gpt-image-2").shutdown_date is None
+    with pytest.raises(sdk.NotFoundError):
+        client.models.retrieve("gpt-none")
+
+
+def test_the_sdk_makes_and_edits_pictures(client: sdk.OpenAI) -> None:
+    made = client.images.generate(model="gpt-image-2", prompt="a fox", size="64x96", n=2, quality="low")
+    assert made.data is not None
+    assert [Image.open(io.BytesIO(base64.b64decode(one.b64_json or ""))).size for one in made.data] == [(64, 96)] * 2
+    assert made.usage is not None
+    assert made.usage.output_tokens_details is not None
+    assert made.usage.output_tokens == made.usage.output_tokens_details.image_tokens
+    files = [("a.png", png(64, 64, 1), "image/png"), ("b.png", png(32, 32, 2), "image/png")]
+    for given in (files[0], files):
+        edited = client.images.edit(
+            model="gpt-image-2",
+            image=given,
+            prompt="blue",
+            mask=("m.png", png(64, 64, 1)) if given != files else sdk.omit,
+        )
+        assert edited.usage is not None
+        assert edited.usage.input_tokens_details.image_tokens == (1530 if given == files else 765)
+
+
+def test_the_sdk_gets_a_response_and_a_chat(client: sdk.OpenAI) -> None:
+    response = client.responses.create(model="gpt-5.5", input="say hello", instructions="be brief")
+    assert (response.status, response.output_text) == ("completed", "The stand-in heard: say hello")
+    assert response.usage is not None
+    assert response.usage.total_tokens == response.usage.input_tokens + response.usage.output_tokens
+    assert client.responses.retrieve(response.id).output_text == response.output_text
+    client.responses.delete(response.id)
+    with pytest.raises(sdk.NotFoundError):
+        client.responses.retrieve(response.id)
+    chat = client.chat.completions.create(model="gpt-5.5", messages=[{"role": "user", "content": "say hello"}])
+    assert chat.choices[0].message.content == "The stand-in heard: say hello"
+    assert chat.choices[0].finish_reason == "stop"
+    assert chat.usage is not None
+    assert chat.usage.completion_tokens == 5
+
+
+def test_the_sdk_sees_failed_and_cut_responses(client: sdk.OpenAI) -> None:
+    failed = client.responses.create(model="gpt-5.5", input="a fox [[run:fail]]")
+    assert failed.error is not None
+    assert (failed.status, failed.error.code) == ("failed", "server_error")
+    cut = client.responses.create(model="gpt-5.5", input="one two three", max_output_tokens=4)
+    assert cut.incomplete_details is not None
+    assert (cut.status, cut.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+
+
+def test_the_sdk_speaks_and_moderates(client: sdk.OpenAI) -> None:
+    spoken = client.audio.speech.create(model="gpt-4o-mini-tts", voice="nova", input="x" * 50, response_format="wav")
+    assert seconds(spoken.content) == pytest.approx(0.5, abs=0.05)
+    judged = client.moderations.create(input=["a fox", "[[moderation:flagged]]"])
+    assert [result.flagged for result in judged.results] == [False, True]
+    assert judged.results[1].categories.violence
+
+
+@pytest.mark.parametrize(
+    ("marker", "error", "code"),
+    [
+        ("400", sdk.BadRequestError, "invalid_value"),
+        ("401", sdk.AuthenticationError, "invalid_api_key"),
+        ("403", sdk.PermissionDeniedError, None),
+        ("404", sdk.NotFoundError, "model_not_found"),
+        ("429", sdk.RateLimitError, "rate_limit_exceeded"),
+        ("quota", sdk.RateLimitError, "insufficient_quota"),
+        ("moderated", sdk.BadRequestError, "moderation_blocked"),
+        ("503", sdk.InternalServerError, None),
+        ("500", sdk.InternalServerError, None),
+        ("lost", sdk.APIConnectionError, None),
+    ],
+)
+def test_the_sdk_reads_refusals_as_its_errors(
+    client: sdk.OpenAI, marker: str, error: type[sdk.APIError], code: str | None
+) -> None:
+    with pytest.raises(error) as refused:
+        client.images.generate(model="gpt-image-2", prompt=f"a fox [[create:{marker}]]", size="64x64")
+    assert refused.value.code == code
+
+
+def test_the_sdk_waits_as_long_as_a_429_says_and_then_succeeds(stand_in: OpenAIStandIn) -> None:
+    stand_in.behave("create:429-ms")
+    with sdk.OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, max_retries=1) as patient:
+        began = time.monotonic()
+        assert patient.responses.create(model="gpt-5.5", input="hello").status == "completed"
+    assert time.monotonic() - began >= 1.4
+    assert len(stand_in.calls) == 2
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"size": "65x64"},
+        {"size": "64x640"},
+        {"size": "huge"},
+        {"n": 11},
+        {"quality": "best"},
+        {"response_format": "b64_json"},
+        {"seed": 7},
+        {"prompt": ""},
+        {"prompt": "x" * 32_001},
+        {"output_format": "bmp"},
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_what_the_documentation_does_not_allow_is_refused(stand_in: OpenAIStandIn, given: dict[str, Any]) -> None:
+    with sdk.OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, max_retries=0) as client:
+        order: dict[str, Any] = {"model": "gpt-image-2", "prompt": "a fox", **given}
+        with pytest.raises(sdk.BadRequestError):
+            client.post("/images/generations", body=order, cast_to=object)
+
+
+def test_behaviour_can_be_asked_for_from_outside_and_forgotten(stand_in: OpenAIStandIn, client: sdk.OpenAI) -> None:
+    control(stand_in, "behave", {"markers": ["create:503"], "creations": 1})
+    with pytest.raises(sdk.InternalServerError):
+        client.responses.create(model="gpt-5.5", input="hello")
+    client.responses.create(model="gpt-5.5", input="hello")
+    assert len(stand_in.calls) == 2
+    control(stand_in, "reset", {})
+    assert stand_in.calls == []
+
+
+def control(stand_in: OpenAIStandIn, verb: str, body: dict[str, Any]) -> None:
+    request = urllib.request.Request(f"{stand_in.url}/_standin/{verb}", json.dumps(body).encode(), method="POST")
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 200
+
+
+def test_it_runs_as_a_program_that_says_where_it_is() -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "infra.local.standins.openai", "--port", "0"],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    # A child that says nothing ends by itself, and the read below with it.
+    watchdog = threading.Timer(20, child.kill)
+    watchdog.start()
+    try:
+        assert child.stdout is not None
+        url = child.stdout.readline().strip()
+        with urllib.request.urlopen(f"{url}/_standin/health") as answer:
+            assert json.load(answer) == {"status": "ok"}
+    finally:
+        watchdog.cancel()
+        child.terminate()
+        assert child.wait(timeout=10) == 0
