@@ -27,7 +27,7 @@ from atelier.generations.outcome import Outcome
 from atelier.generations.ports import StoredOutput, UndeliverableMedia
 from atelier.generations.submit import Accepted, Submission, submit
 from atelier.ids import new_id
-from atelier.ledger.model import Movement, Wallet, new_wallet
+from atelier.ledger.model import Daily, Movement, Wallet, new_wallet
 from atelier.ledger.post import Posting
 from atelier.pricing.catalogue import catalogue
 from atelier.providers._contract import (
@@ -198,7 +198,11 @@ class World:
 
     @property
     def posting(self) -> Posting:
-        return Posting(self.wallets, lambda tier: self.catalogue.tier(tier).daily_credits, lambda tries: None)
+        def daily(name: str) -> Daily:
+            tier = self.catalogue.tier(name)
+            return Daily(tier.daily_credits, tier.daily_reset)
+
+        return Posting(self.wallets, daily, lambda tries: None)
 
     def wallet(self) -> Wallet:
         """The wallet as it is stored, with nothing booked by looking at it."""

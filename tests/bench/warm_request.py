@@ -42,7 +42,7 @@ def ours() -> Callable[[], dict[str, Any]]:
     from atelier.identity.limit import SparseLimiter
     from atelier.ids import new_id
     from atelier.ledger import refresh
-    from atelier.ledger.model import Grant, GrantSource, Wallet
+    from atelier.ledger.model import Daily, Grant, GrantSource, Wallet
 
     now = system_clock()
     workspace, user = new_id("wsp", now), new_id("usr", now)
@@ -69,7 +69,7 @@ def ours() -> Callable[[], dict[str, Any]]:
     ledger.refreshed = lambda workspace_id, now: refresh.refreshed(  # pyright: ignore
         workspace_id,
         wallets=Wallets(),
-        daily_credits=lambda _: 50,
+        daily=lambda _: Daily(50),
         now=now,  # pyright: ignore
     )
     composed(admission, ledger)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from atelier.errors import InsufficientCredits, RateLimited
 from atelier.ledger.model import (
     Account,
+    Daily,
     EndState,
     Grant,
     GrantSource,
@@ -112,7 +114,7 @@ def test_a_movement_that_does_not_sum_to_zero_cannot_exist() -> None:
 def test_the_first_use_of_a_day_books_what_expired_and_appends_the_days_grant_once() -> None:
     yesterday = grant("yesterday", 7, expires_in_hours=-1)
     due = replace(wallet(yesterday, grant("bought", 3)), reset_at=NOW - timedelta(hours=12))
-    plan = refresh(due, 50, NOW)
+    plan = refresh(due, Daily(50), NOW)
     assert totals(*plan.movements) == {"available": 43, "expired": 7, "issued": -50}
     assert [each.id for each in plan.wallet.grants] == ["bought", "daily#2026-11-20"]
     assert plan.wallet.available == 53
@@ -121,8 +123,36 @@ def test_the_first_use_of_a_day_books_what_expired_and_appends_the_days_grant_on
 
 
 def test_a_days_grant_has_one_key_whenever_in_the_day_it_is_appended() -> None:
-    morning, evening = (refresh(new_wallet("wsp_A", "free", NOW), 50, NOW + timedelta(hours=h)) for h in (0, 11))
+    of = new_wallet("wsp_A", "free", NOW)
+    morning, evening = (refresh(of, Daily(50), NOW + timedelta(hours=hours)) for hours in (0, 11))
     assert [(m.order, m.key) for m in morning.movements] == [(m.order, m.key) for m in evening.movements]
+
+
+def test_a_tier_whose_day_is_24_hours_gives_again_24_hours_after_it_gave_last() -> None:
+    daily = Daily(50, "after_24h")
+    first = refresh(new_wallet("wsp_A", "free", NOW - timedelta(days=3)), daily, NOW).wallet
+    assert [(each.id, each.expires_at) for each in first.grants] == [("daily#2026-11-20", NOW + timedelta(hours=24))]
+    assert not first.needs_refresh(NOW + timedelta(hours=23))
+    again = NOW + timedelta(hours=30)
+    second = refresh(first, daily, again)
+    assert [movement.key for movement in second.movements] == ["expiry#daily#2026-11-20#1", "daily#2026-11-21"]
+    assert (second.wallet.available, second.wallet.reset_at) == (50, again + timedelta(hours=24))
+
+
+@given(
+    resets=st.lists(st.sampled_from(["midnight", "after_24h"]), min_size=2, max_size=6),
+    waits=st.lists(st.integers(0, 200_000), min_size=6, max_size=6),
+)
+def test_however_a_tier_changes_its_day_there_is_one_grant_to_a_date(
+    resets: list[Literal["midnight", "after_24h"]], waits: list[int]
+) -> None:
+    of, now, given_on = new_wallet("wsp_A", "free", NOW), NOW, set[str]()
+    for reset, seconds in zip(resets, waits, strict=False):
+        now += timedelta(seconds=seconds)
+        plan = refresh(of, Daily(50, reset), now)
+        keys = {movement.key for movement in plan.movements if movement.kind == "grant"}
+        assert not keys & given_on
+        of, given_on = plan.wallet, given_on | keys
 
 
 @given(

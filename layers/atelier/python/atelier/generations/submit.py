@@ -11,7 +11,7 @@ from atelier.errors import NotFound, Unavailable
 from atelier.generations.model import Generation, Recipe, Status
 from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys
 from atelier.ids import new_id
-from atelier.ledger.model import open_hold
+from atelier.ledger.model import Daily, open_hold
 from atelier.ledger.ports import StaleWallet, WalletStore
 from atelier.ledger.refresh import refreshed
 from atelier.pricing.catalogue import Catalogue
@@ -88,13 +88,13 @@ def submit(
         created_at=now,
         deadline_at=deadline_at,
     )
+
+    def daily(tier: str) -> Daily:
+        given = catalogue.tier(tier)
+        return Daily(given.daily_credits, given.daily_reset)
+
     for tries in range(TRIES_MAX):
-        wallet = refreshed(
-            workspace_id,
-            wallets=wallets,
-            daily_credits=lambda tier: catalogue.tier(tier).daily_credits,
-            now=now,
-        )
+        wallet = refreshed(workspace_id, wallets=wallets, daily=daily, now=now)
         tier = catalogue.tier(wallet.tier)
         generation = replace(generation, watermark=tier.watermark)
         facts: dict[str, int | str | None] = {

@@ -27,6 +27,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 
 from atelier.clock import next_midnight, rfc3339
 from atelier.errors import InsufficientCredits, RateLimited
@@ -224,6 +225,18 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Daily:
+    """What a tier gives each day, and when: at UTC midnight, or 24 hours after it was given last."""
+
+    credits: int
+    reset: Literal["midnight", "after_24h"] = "midnight"
+
+    def next_at(self, now: datetime) -> datetime:
+        """When the credits that are given now expire and the next ones are due: never on the same date."""
+        return next_midnight(now) if self.reset == "midnight" else now + timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
 class Refresh:
     """Expiries booked and the daily grant appended: the wallet as it will be, and the movements that say why."""
 
@@ -316,7 +329,7 @@ def end_hold(hold: Hold, state: EndState, charged: int, facts: dict[str, int | s
     return Ending(state, charged, movement, Change(available, -hold.amount, -1, tuple(changes)))
 
 
-def refresh(wallet: Wallet, daily_credits: int, now: datetime) -> Refresh:
+def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
     """Book what has expired, drop grants that are spent and unreserved, append today's grant when it is due, and pay a
     debt from what there is."""
     movements: list[Movement] = []
@@ -337,25 +350,25 @@ def refresh(wallet: Wallet, daily_credits: int, now: datetime) -> Refresh:
             grants.append(kept)
     reset_at = wallet.reset_at
     if reset_at <= now:
-        reset_at = next_midnight(now)
-        if daily_credits > 0:
+        reset_at = daily.next_at(now)
+        if daily.credits > 0:
             day = now.date().isoformat()
             grant = Grant(
                 f"daily#{day}",
                 GrantSource.DAILY,
-                daily_credits,
-                daily_credits,
+                daily.credits,
+                daily.credits,
                 0,
                 PRIORITY[GrantSource.DAILY],
                 now,
                 reset_at,
             )
-            entries = (Entry(Account.ISSUED, -daily_credits), Entry(Account.AVAILABLE, daily_credits, grant.id))
+            entries = (Entry(Account.ISSUED, -daily.credits), Entry(Account.AVAILABLE, daily.credits, grant.id))
             # Ordered by the day, not by the moment it was noticed: the key of a day's grant is one key for ever.
             order = order_at(next_midnight(now) - timedelta(days=1))
             movements.append(Movement(f"daily#{day}", order, "grant", grant.id, now, entries, grant_facts(grant)))
             grants.append(grant)
-            available += daily_credits
+            available += daily.credits
     covered = min(wallet.debt, sum(grant.remaining for grant in grants))
     if covered:
         paid = {draw.grant_id: draw.amount for draw in drawn(grants, covered, now)}

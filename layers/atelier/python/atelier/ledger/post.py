@@ -9,7 +9,7 @@ from datetime import datetime
 from atelier.clock import rfc3339
 from atelier.errors import AtelierError, Conflict, NotFound, Unavailable
 from atelier.ids import new_id
-from atelier.ledger.model import GrantSource, Wallet
+from atelier.ledger.model import Daily, GrantSource, Wallet
 from atelier.ledger.operations import (
     Facts,
     Operation,
@@ -32,12 +32,12 @@ class Posting:
     """The collaborators. `pause(tries)` waits a little after losing to a parallel writer of the same wallet."""
 
     wallets: WalletStore
-    daily_credits: Callable[[str], int]
+    daily: Callable[[str], Daily]
     pause: Callable[[int], None]
 
     def wallet(self, workspace_id: str, now: datetime) -> Wallet:
         """The wallet with everything due booked."""
-        return refreshed(workspace_id, wallets=self.wallets, daily_credits=self.daily_credits, now=now)
+        return refreshed(workspace_id, wallets=self.wallets, daily=self.daily, now=now)
 
 
 def grant(

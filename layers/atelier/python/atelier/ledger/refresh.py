@@ -6,14 +6,14 @@ from collections.abc import Callable
 from datetime import datetime
 
 from atelier.errors import Unavailable
-from atelier.ledger.model import Wallet, refresh
+from atelier.ledger.model import Daily, Wallet, refresh
 from atelier.ledger.ports import StaleWallet, WalletStore
 
 TRIES_MAX = 20
 
 
-def refreshed(workspace_id: str, *, wallets: WalletStore, daily_credits: Callable[[str], int], now: datetime) -> Wallet:
-    """The wallet with everything due booked; writes only when something is. `daily_credits` maps a tier to credits.
+def refreshed(workspace_id: str, *, wallets: WalletStore, daily: Callable[[str], Daily], now: datetime) -> Wallet:
+    """The wallet with everything due booked; writes only when something is. `daily` says what a tier gives.
 
     Safe to run any number of times at once: the day's grant has one key. Raises Unavailable when the wallet is so busy
     that no try saw it still."""
@@ -21,7 +21,7 @@ def refreshed(workspace_id: str, *, wallets: WalletStore, daily_credits: Callabl
         wallet = wallets.wallet(workspace_id)
         if not wallet.needs_refresh(now):
             return wallet
-        plan = refresh(wallet, daily_credits(wallet.tier), now)
+        plan = refresh(wallet, daily(wallet.tier), now)
         try:
             wallets.apply_refresh(plan)
         except StaleWallet:

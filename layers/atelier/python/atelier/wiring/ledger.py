@@ -7,7 +7,7 @@ from functools import cache
 
 from atelier.aws.dynamodb.ledger import DynamoWallets
 from atelier.ledger import refresh
-from atelier.ledger.model import Wallet
+from atelier.ledger.model import Daily, Wallet
 from atelier.settings import LedgerTable
 from atelier.wiring.prices import prices
 
@@ -20,11 +20,12 @@ def wallets() -> DynamoWallets:
     return store
 
 
-def daily_credits(tier: str) -> int:
-    """Credits that a tier is given each day."""
-    return prices().tier(tier).daily_credits
+def daily(tier: str) -> Daily:
+    """What a tier gives each day."""
+    given = prices().tier(tier)
+    return Daily(given.daily_credits, given.daily_reset)
 
 
 def refreshed(workspace_id: str, now: datetime) -> Wallet:
     """The wallet with expiries and today's grant booked."""
-    return refresh.refreshed(workspace_id, wallets=wallets(), daily_credits=daily_credits, now=now)
+    return refresh.refreshed(workspace_id, wallets=wallets(), daily=daily, now=now)
