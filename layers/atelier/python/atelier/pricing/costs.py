@@ -14,7 +14,7 @@ from typing import Annotated, Literal, NotRequired, final
 from annotated_types import Ge, Gt
 from typing_extensions import TypedDict
 
-from atelier.pricing.parameters import Parameters
+from atelier.pricing.parameters import Parameters, written
 
 MEGAPIXEL = 1024 * 1024
 MILLION = 10**6
@@ -46,17 +46,13 @@ class Ask:
 
     @property
     def pixels(self) -> int:
-        """The pixels of one picture: `width` × `height`, or `size` as 1024x1024."""
-        if "size" in self.parameters:
-            width, height = self.parameters["size"].split("x")
-            return int(width) * int(height)
+        """The pixels of one picture."""
         return self.parameters["width"] * self.parameters["height"]
 
     @property
     def tokens_input(self) -> int:
         """The prompt and all other text in tokens, estimated from above."""
-        texts = [self.prompt, *(value for value in self.parameters.values() if isinstance(value, str))]
-        return TOKENS_AROUND + -(-sum(len(text.encode()) for text in texts) // TOKEN_BYTES)
+        return TOKENS_AROUND + -(-(written(self.prompt) + written(self.parameters)) // TOKEN_BYTES)
 
 
 @final

@@ -8,7 +8,7 @@ to load.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, NotRequired, final
+from typing import Annotated, Any, NotRequired, cast, final
 
 from annotated_types import Gt, MinLen
 from typing_extensions import TypedDict
@@ -25,6 +25,15 @@ class Number(TypedDict):
     multiple_of: NotRequired[Annotated[int, Gt(0)]]
     default: NotRequired[int]
     drawn: NotRequired[bool]
+
+
+@final
+class Fraction(TypedDict):
+    """A number that need not be whole: how warm, how fast. Nothing is priced by one."""
+
+    least: float
+    most: float
+    default: NotRequired[float]
 
 
 @final
@@ -50,12 +59,22 @@ class Switch(TypedDict):
     default: bool
 
 
+@final
+class Conversation(TypedDict):
+    """Messages, each with a role and a content: text, or a list of parts."""
+
+    messages_max: Annotated[int, Gt(0)]
+    characters_max: Annotated[int, Gt(0)]
+
+
 # With neither a default nor a draw, a parameter that is not given is left out.
-Parameter = Number | Choice | Words | Switch
+Parameter = Number | Fraction | Choice | Words | Switch | Conversation
 
 
 def refusal(rule: Parameter, value: object) -> str | None:
     """Why a parameter cannot have this value, or None."""
+    if "minimum" in rule:
+        return _whole_refusal(rule, value)
     if "choices" in rule:
         return None if value in rule["choices"] else f"must be one of: {', '.join(rule['choices'])}"
     if "length_max" in rule:
@@ -63,14 +82,46 @@ def refusal(rule: Parameter, value: object) -> str | None:
             return "must be text"
         longest = rule["length_max"]
         return None if len(value) <= longest else f"must not be longer than {longest} characters"
-    if "minimum" not in rule:
-        return None if isinstance(value, bool) else "must be true or false"
+    if "least" in rule:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return "must be a number"
+        return None if rule["least"] <= value <= rule["most"] else f"must be from {rule['least']} to {rule['most']}"
+    if "messages_max" in rule:
+        return _conversation_refusal(rule, value)
+    return None if isinstance(value, bool) else "must be true or false"
+
+
+def _whole_refusal(rule: Number, value: object) -> str | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return "must be an integer"
     if not rule["minimum"] <= value <= rule["maximum"]:
         return f"must be between {rule['minimum']} and {rule['maximum']}"
     multiple_of = rule.get("multiple_of", 1)
     return f"must be a multiple of {multiple_of}" if value % multiple_of else None
+
+
+def _conversation_refusal(rule: Conversation, value: object) -> str | None:
+    messages = cast("list[Any]", value) if isinstance(value, list) else []
+    if not messages or not all(
+        isinstance(message, dict) and isinstance(message.get("role"), str) and "content" in message  # pyright: ignore[reportUnknownMemberType]
+        for message in messages
+    ):
+        return "must be a list of messages with role and content"
+    if len(messages) > rule["messages_max"]:
+        return f"must not have more than {rule['messages_max']} messages"
+    longest = rule["characters_max"]
+    return None if written(messages) <= longest else f"must not be longer than {longest} characters"
+
+
+def written(value: object) -> int:
+    """The bytes of all text in a value, whatever its shape."""
+    if isinstance(value, str):
+        return len(value.encode(errors="replace"))
+    if isinstance(value, Mapping):
+        return sum(written(inner) for inner in cast("Mapping[str, object]", value).values())
+    if isinstance(value, list):
+        return sum(written(inner) for inner in cast("list[object]", value))
+    return 0
 
 
 def completed(

@@ -47,7 +47,7 @@ def _checked(model: Model) -> Model:
 
 def _needed(model: Model) -> set[str]:
     """The parameters without which a price cannot be told."""
-    sizes = {"size"} if "size" in model.parameters else {"width", "height"}
+    sizes = {"width", "height"}
     needed = set[str]()
     for cost in model.cost:
         if cost["unit"] == "token":
@@ -92,7 +92,8 @@ def _check_table(model: Model, cost: ImageCost | SecondCost) -> None:
 
 # Whatever an entry is made of is read as strictly as the whole.
 for part in (
-    *(parameters.Number, parameters.Choice, parameters.Words, parameters.Switch),
+    *(parameters.Number, parameters.Fraction, parameters.Choice),
+    *(parameters.Words, parameters.Switch, parameters.Conversation),
     *(costs.TokenCost, costs.ImageCost, costs.MegapixelCost, costs.SecondCost),
     *(costs.PredictionSecondCost, costs.CharacterCost, costs.FileCost, costs.CallCost),
     *(model.Fixed, model.Margin, model.Free, model.FileRule, Retired, Model, Tier, OutcomeRule),
