@@ -18,6 +18,8 @@ from atelier.providers._contract import ErrorClass
 TODAY = date(2026, 11, 20)
 LOCAL = frozenset({"local"})
 ALL = frozenset({"local", "replicate"})
+RUN = {"unit": "prediction_second", "microusd": 975, "seconds_estimate": 7, "per": "megapixel"}
+SIZES = {name: {"minimum": 512, "maximum": 1536, "default": 1024} for name in ("width", "height")}
 
 
 @pytest.fixture
@@ -70,11 +72,44 @@ def test_the_price_version_changes_with_a_price_and_not_with_a_comment(tmp_path:
         {"credits": {"unit": "megapixel", "amount": 1.5}},
         {"credits": {"unit": "token", "amount": 4}},
         {"credits": None},
-        {"cost": {"unit": "second", "microusd": -975, "seconds_estimate": 7}},
-        {"cost": {"unit": "second", "microusd": "975", "seconds_estimate": 7}},
-        {"cost": {"unit": "second", "microusd": 975}},
-        {"cost": {"unit": "image", "microusd": 975, "seconds_estimate": 7}},
+        {"credits": {"margin_percent": -1, "microusd_per_credit": 10_000}},
+        {"credits": {"margin_percent": 25, "microusd_per_credit": 0}},
+        {"credits": {"margin_percent": 25}},
+        {"credits": {"free": False}},
+        {"cost": [RUN | {"microusd": -975}]},
+        {"cost": [RUN | {"microusd": "975"}]},
+        {"cost": [RUN | {"microusd": 975.0}]},
+        {"cost": [RUN | {"seconds_estimate": 0}]},
+        {"cost": [RUN | {"surprise": 1}]},
+        {"cost": [{"unit": "prediction_second", "microusd": 975, "per": "call"}]},
+        {"cost": [{"unit": "furlong", "microusd": 975}]},
+        {"cost": []},
         {"cost": None},
+        {"cost": RUN},
+        # The price depends on what the model does not take, or does not always have.
+        {"cost": [{"unit": "second", "microusd": 975}]},
+        {"cost": [{"unit": "token", "input": 1, "output": 1}]},
+        {"cost": [{"unit": "token", "input": 1, "output": 1, "output_per_megapixel": {"low": 1}}]},
+        {"cost": [{"unit": "image", "by": ["quality"], "microusd": {"low": 1}}]},
+        {"cost": [{"unit": "image", "microusd": {"low": 1}}]},
+        {"cost": [{"unit": "image", "by": ["quality"], "microusd": 1}]},
+        {
+            "parameters": SIZES | {"quality": {"choices": ["low", "high"], "default": "low"}},
+            "cost": [{"unit": "image", "by": ["quality"], "microusd": {"low": 1}}],
+        },
+        {"parameters": {"width": {"minimum": 1, "maximum": 9}, "height": {"minimum": 1, "maximum": 9}}},
+        {"parameters": SIZES | {"n": {"minimum": 1, "maximum": 4, "default": 5}}},
+        {"parameters": SIZES | {"n": {"minimum": 4, "maximum": 1}}},
+        {"parameters": SIZES | {"style": {"choices": ["flat"], "default": "deep"}}},
+        {"parameters": SIZES | {"style": {"choices": []}}},
+        {"charges_on_policy_rejection": True},
+        {"bills_on_cancel": "no"},
+        {"kind": "sculpture"},
+        {"capabilities": ["telepathy"]},
+        {"inputs": {"image": {"minimum": 2, "maximum": 1}}},
+        {"successor": "replicate/unheard-of"},
+        {"successor": "replicate/sdxl"},
+        {"id": "openai/dall-e-3", "provider": "openai"},
         {"id": "local/sdxl"},
         {"id": "local/canvas", "provider": "local"},
         {"surprise": True},

@@ -1,0 +1,119 @@
+"""Bills: each unit by itself, sums of them, what is reported and what is not; exact, and rounded up once."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atelier.pricing.costs import Ask, Cost, estimated, measured
+
+TEXT: Cost = {"unit": "token", "input": 2_000_000, "cached": 200_000, "cache_write": 2_500_000, "output": 10_000_000}
+PICTURE: Cost = {
+    "unit": "token",
+    "input": 5_000_000,
+    "image_input": 8_000_000,
+    "output": 30_000_000,
+    "output_per_megapixel": {"low": 272, "high": 4160},
+    "tokens_each_file": 1600,
+}
+SPEECH: Cost = {"unit": "token", "input": 600_000, "output": 12_000_000, "output_per_thousand_characters": 1600}
+BY_SIZE: Cost = {"unit": "image", "by": ["resolution", "quality"], "microusd": {"1k low": 30_000, "2k low": 50_000}}
+FILM: Cost = {"unit": "second", "by": ["resolution"], "microusd": {"480p": 50_000, "720p": 70_000}}
+GIVEN: Cost = {"unit": "file", "role": "image", "microusd": 2000}
+RUN: Cost = {"unit": "prediction_second", "microusd": 975, "seconds_estimate": 7, "per": "megapixel"}
+CALL: Cost = {"unit": "call", "microusd": 80_000}
+CHARACTERS: Cost = {"unit": "character", "microusd_per_million": 15_000_000}
+SQUARE = {"width": 1024, "height": 1024}
+
+
+@pytest.mark.parametrize(
+    ("costs", "ask", "microusd"),
+    [
+        # 64 tokens around it and one for three bytes, at the dearest price for input; then all output that it may have.
+        ((TEXT,), Ask({"max_tokens": 1000}, "x" * 300), ceil(164 * 2.5) + 10_000),
+        ((TEXT,), Ask({"max_tokens": 1000, "system": "y" * 300}, "x" * 300), ceil(264 * 2.5) + 10_000),
+        ((TEXT,), Ask({"max_tokens": 1000}, "é" * 150), ceil(164 * 2.5) + 10_000),
+        # The words of a choice count as text: an estimate is from above.
+        ((PICTURE,), Ask({**SQUARE, "quality": "high", "n": 2}), 66 * 5 + 2 * 4160 * 30),
+        ((PICTURE,), Ask({**SQUARE, "quality": "low"}, files={"image": 2}), 65 * 5 + 272 * 30 + 3200 * 8),
+        ((SPEECH,), Ask({}, "x" * 1000), ceil((64 + 334) * 0.6 + 1600 * 12)),
+        ((BY_SIZE,), Ask({"resolution": "2k", "quality": "low", "n": 3}), 150_000),
+        ((FILM,), Ask({"resolution": "720p", "duration_seconds": 8}), 560_000),
+        ((FILM, GIVEN), Ask({"resolution": "480p", "duration_seconds": 1}, files={"image": 1}), 52_000),
+        ((RUN,), Ask({"width": 512, "height": 1024, "n": 1}), ceil(975 * 7 / 2)),
+        ((CALL,), Ask({}), 80_000),
+        ((CHARACTERS,), Ask({}, "four"), 60),
+        (({"unit": "megapixel", "microusd": 3000},), Ask({"width": 1025, "height": 1024, "n": 2}), 6006),
+    ],
+)
+def test_each_unit_is_estimated_by_what_is_asked(costs: tuple[Cost, ...], ask: Ask, microusd: int) -> None:
+    assert estimated(costs, ask) == microusd
+
+
+@pytest.mark.parametrize(
+    ("costs", "usage", "microusd"),
+    [
+        ((TEXT,), {"tokens_input": 1000, "tokens_output": 100}, 2000 + 1000),
+        ((TEXT,), {"tokens_input": 1000, "tokens_output": 0, "tokens_cached": 400}, 1200 + 80),
+        ((TEXT,), {"tokens_input": 1000, "tokens_output": 0, "tokens_cache_write": 400}, 1200 + 1000),
+        # More cached than there is: the rest is none, and not less.
+        ((TEXT,), {"tokens_input": 10, "tokens_output": 0, "tokens_cached": 400}, 2),
+        ((PICTURE,), {"tokens_input": 50, "tokens_output": 4160, "tokens_image": 40}, 50 + 320 + 124_800),
+        ((BY_SIZE,), {"images": 2}, 60_000),
+        ((FILM,), {"output_milliseconds": 2001}, 100_050),
+        ((FILM, GIVEN), {"output_milliseconds": 1000}, 52_000),
+        ((RUN,), {"predict_milliseconds": 2001}, 1951),
+        ((CHARACTERS,), {"characters": 100}, 1500),
+    ],
+)
+def test_each_unit_is_billed_by_what_was_reported(
+    costs: tuple[Cost, ...], usage: dict[str, int], microusd: int
+) -> None:
+    ask = Ask({**SQUARE, "resolution": "480p" if FILM in costs else "1k", "quality": "low"}, files={"image": 1})
+    assert measured(costs, usage, ask) == microusd
+
+
+@pytest.mark.parametrize(
+    ("costs", "usage"),
+    [
+        ((TEXT,), {}),
+        ((TEXT,), {"tokens_input": 1000}),
+        ((TEXT,), {"tokens_output": 1000}),
+        ((TEXT,), {"tokens_input": -1, "tokens_output": 5}),
+        ((FILM, GIVEN), {"images": 1}),
+        ((RUN, TEXT), {"predict_milliseconds": 1000}),
+        ((CALL,), {}),
+        ((GIVEN,), {"images": 1}),
+    ],
+)
+def test_usage_that_does_not_tell_all_is_no_bill_and_never_a_zero(
+    costs: tuple[Cost, ...], usage: dict[str, int]
+) -> None:
+    assert measured(costs, usage, Ask({"resolution": "480p"}, files={"image": 1})) is None
+
+
+counts = st.integers(0, 10**9)
+
+
+@given(prices=st.lists(st.integers(0, 10**8), min_size=3, max_size=3), tokens=st.tuples(counts, counts), ran=counts)
+def test_a_sum_of_units_is_exact_and_rounded_up_once(prices: list[int], tokens: tuple[int, int], ran: int) -> None:
+    costs: tuple[Cost, ...] = (
+        {"unit": "token", "input": prices[0], "output": prices[1]},
+        {"unit": "prediction_second", "microusd": prices[2], "seconds_estimate": 1, "per": "call"},
+    )
+    usage = {"tokens_input": tokens[0], "tokens_output": tokens[1], "predict_milliseconds": ran}
+    exact = Fraction(tokens[0] * prices[0] + tokens[1] * prices[1], 10**6) + Fraction(ran * prices[2], 1000)
+    assert measured(costs, usage, Ask({})) == ceil(exact)
+
+
+@given(text=st.text(), talk=st.lists(st.text(), max_size=3))
+def test_a_conversation_is_counted_like_a_prompt(text: str, talk: list[str]) -> None:
+    messages: list[dict[str, Any]] = [{"role": "user", "content": [{"type": "text", "text": said}]} for said in talk]
+    alone, more = Ask({"max_tokens": 1}, text), Ask({"max_tokens": 1, "messages": messages}, text)
+    said = sum(len(each.encode(errors="replace")) for each in talk)
+    assert more.tokens_input * 3 >= alone.tokens_input * 3 + said - 3

@@ -1,0 +1,326 @@
+"""The whole catalogue: every kind and provider, what is asked of whom, and the models of yesterday and tomorrow."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from atelier.errors import Unavailable, ValidationFailed
+from atelier.pricing.catalogue import Catalogue, catalogue
+from atelier.pricing.model import Model, Settlement
+
+TODAY = date(2026, 11, 21)
+PROVIDERS = frozenset({"openai", "anthropic", "replicate", "fal", "xai", "stability", "custom", "local"})
+ALL = catalogue(PROVIDERS)
+LOCAL = catalogue(frozenset({"local"}))
+
+
+def offered(kind: str, model: str = "auto", parameters: dict[str, Any] | None = None, **ask: Any) -> list[str]:
+    _, offers = ALL.offers(kind, model, parameters or {}, today=ask.pop("today", TODAY), seed=1, **ask)
+    return [offer.model for offer in offers]
+
+
+def refusal(kind: str, model: str, parameters: dict[str, Any] | None = None, **ask: Any) -> tuple[str, str]:
+    """Path and message of the one thing that is wrong."""
+    with pytest.raises(ValidationFailed) as refused:
+        offered(kind, model, parameters, **ask)
+    (field,) = refused.value.facts["fields"]
+    return field["path"], field["message"]
+
+
+# ---- what there is ---------------------------------------------------------------------------------------------------
+
+
+def test_each_provider_makes_the_kinds_that_it_is_here_for() -> None:
+    made = {
+        provider: {
+            kind for model in ALL.data.models if model.provider == provider for kind in (model.kind, *model.also)
+        }
+        for provider in PROVIDERS
+    }
+    expected = {
+        "openai": {"text", "page", "image", "audio", "moderation"},
+        "anthropic": {"text", "page"},
+        "replicate": {"image", "video", "avatar"},
+        "fal": {"image", "video"},
+        "xai": {"text", "page", "image", "video"},
+        "stability": {"image", "upscale", "audio"},
+        "custom": {"text", "page", "image", "audio"},
+        "local": {"text", "page", "image", "video", "audio", "avatar"},
+    }
+    assert {provider: kinds & made[provider] for provider, kinds in expected.items()} == expected
+
+
+@pytest.mark.parametrize("kind", ["text", "page", "image", "video", "audio", "avatar"])
+def test_every_kind_can_be_made_with_no_key_at_all(kind: str) -> None:
+    _, offers = LOCAL.offers(kind, "auto", {}, today=TODAY, seed=1, prompt="a lighthouse")
+    assert [offer.provider for offer in offers] == ["local"]
+    assert offers[0].credits_max >= 1
+    assert offers[0].cost_microusd == 0
+
+
+@pytest.mark.parametrize("model", ALL.data.models, ids=lambda model: model.id)
+def test_every_model_can_be_asked_priced_and_settled(model: Model) -> None:
+    if model.id == "custom/endpoint":
+        return
+    files = {role: rule["minimum"] for role, rule in model.inputs.items()}
+    last_day = (model.sunset_at or TODAY + timedelta(days=1)) - timedelta(days=1)
+    parameters, (offer,) = ALL.offers(model.kind, model.id, {}, today=last_day, seed=1, prompt="a fox", files=files)
+    is_free = model.kind == "moderation"
+    assert (offer.credits_max >= 1) is not is_free
+    assert (offer.cost_microusd > 0) is (model.provider != "local" and not is_free)
+    end = ALL.settle(model.id, parameters, "succeeded", prompt="a fox", files=files, delivered=1)
+    assert 0 <= end.credits <= offer.credits_max
+    # Nothing was reported, so the estimate stands: never zero for what costs something.
+    assert end == Settlement(end.credits, offer.cost_microusd, "estimate")
+    assert (end.credits >= 1) is not is_free
+
+
+def test_what_is_free_says_so_and_nothing_else_is() -> None:
+    assert {model.id for model in ALL.data.models if "free" in model.credits} == {
+        "custom/endpoint",
+        "openai/omni-moderation",
+    }
+
+
+# ---- who is asked ----------------------------------------------------------------------------------------------------
+
+
+def test_auto_leaves_out_who_needs_files_that_were_not_given() -> None:
+    assert "replicate/photomaker" not in offered("image")
+    assert "fal/flux-kontext" not in offered("image")
+    assert offered("image", files={"reference": 2}) == ["replicate/photomaker"]
+    assert "fal/flux-kontext" in offered("image", files={"image": 1})
+    assert "fal/flux-schnell" not in offered("image", files={"image": 1})
+
+
+def test_the_files_and_the_length_that_a_model_does_not_take_are_named() -> None:
+    assert refusal("image", "replicate/photomaker") == (
+        "inputs.reference",
+        "replicate/photomaker needs 1 to 4 of these",
+    )
+    assert refusal("avatar", "replicate/sadtalker", files={"image": 1})[0] == "inputs.audio"
+    assert refusal("image", "replicate/sdxl", files={"mask": 1}) == ("inputs.mask", "replicate/sdxl does not take this")
+    assert refusal("audio", "openai/tts-1", prompt="x" * 4097)[0] == "prompt"
+    assert refusal("text", "replicate/sdxl") == ("model", "This model does not make the kind text.")
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters", "path"),
+    [
+        ("openai/gpt-image-2", {"quality": "best"}, "parameters.quality"),
+        ("openai/gpt-image-2", {"width": 2560, "height": 2560}, "parameters.width"),
+        ("openai/gpt-image-2", {"width": 256, "height": 1024}, "parameters.width"),
+        ("openai/gpt-image-1.5", {"width": 1536, "height": 1536}, "parameters.width"),
+        ("stability/core", {"aspect_ratio": 1}, "parameters.aspect_ratio"),
+    ],
+)
+def test_a_choice_or_a_size_that_a_model_does_not_have_is_named(
+    model: str, parameters: dict[str, Any], path: str
+) -> None:
+    assert refusal("image", model, parameters)[0] == path
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"temperature": "hot"}, "must be a number"),
+        ({"temperature": 2.5}, "must be from 0 to 1"),
+        ({"system": 7}, "must be text"),
+        ({"system": "x" * 32001}, "must not be longer than 32000 characters"),
+        ({"messages": []}, "must be a list of messages with role and content"),
+        ({"messages": [{"content": "hello"}]}, "must be a list of messages with role and content"),
+        ({"messages": [{"role": "user", "content": "x"}] * 201}, "must not have more than 200 messages"),
+        ({"messages": [{"role": "user", "content": "x" * 400_001}]}, "must not be longer than 400000 characters"),
+    ],
+)
+def test_text_parameters_are_held_to_their_rules(parameters: dict[str, Any], message: str) -> None:
+    path = f"parameters.{next(iter(parameters))}"
+    assert refusal("text", "anthropic/claude-haiku-4-5", parameters) == (path, message)
+    assert refusal("avatar", "replicate/sadtalker", {"still": "yes"}, files={"image": 1, "audio": 1}) == (
+        "parameters.still",
+        "must be true or false",
+    )
+
+
+def test_candidates_share_what_they_all_know_and_fill_in_the_rest_themselves() -> None:
+    parameters, offers = ALL.offers("image", "auto", {"width": 1024, "height": 512}, today=TODAY, seed=9)
+    assert {offer.provider for offer in offers} == {"fal", "openai", "replicate"}
+    assert parameters == {"width": 1024, "height": 512, "n": 1, "seed": 9}
+    assert ALL.parameters_for("replicate/sdxl", parameters) == parameters
+    later = ALL.parameters_for("openai/gpt-image-2", parameters)
+    assert later == {"width": 1024, "height": 512, "n": 1, "quality": "medium", "output_format": "png"}
+    # What was priced is what is asked: the candidate's own price of the shared parameters.
+    (offer,) = [offer for offer in offers if offer.model == "openai/gpt-image-2"]
+    assert ALL.price("openai/gpt-image-2", parameters).credits == offer.credits_max
+
+
+def test_a_later_candidate_must_know_whatever_the_caller_gave() -> None:
+    assert {name.partition("/")[0] for name in offered("image", parameters={"quality": "high"})} == {"openai"}
+    assert {name.partition("/")[0] for name in offered("image", parameters={"aspect_ratio": "1:1"})} == {
+        "stability",
+        "xai",
+    }
+
+
+def test_the_first_candidates_parameters_can_be_asked_for_again() -> None:
+    parameters, offers = ALL.offers("image", "auto", {}, today=TODAY, seed=9)
+    again, same = ALL.offers("image", "auto", parameters, today=TODAY, seed=1)
+    assert again == parameters
+    assert same[0] == offers[0]
+
+
+def test_a_workspaces_own_model_costs_no_credits_and_goes_by_its_name() -> None:
+    parameters, (offer,) = ALL.offers("text", "custom/llama-4", {"max_tokens": 50}, today=TODAY, seed=1)
+    assert (offer.model, offer.provider, offer.credits_max, offer.cost_microusd) == ("custom/llama-4", "custom", 0, 0)
+    assert parameters == {"max_tokens": 50, "n": 1}
+    assert ALL.model("custom/llama-4").settings == {"model": "llama-4"}
+    assert ALL.settle("custom/llama-4", parameters, "succeeded", delivered=1).credits == 0
+    assert not any(name.startswith("custom/") for name in offered("text"))
+    assert refusal("text", "custom/endpoint")[0] == "model"
+
+
+def test_nobody_enabled_makes_everything_unavailable() -> None:
+    for model in ("auto", "openai/gpt-5.5"):
+        with pytest.raises(Unavailable):
+            catalogue(frozenset()).offers("text", model, {}, today=TODAY, seed=1)
+
+
+# ---- sunsets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "message"),
+    [
+        ("image", "openai/dall-e-3", "openai/dall-e-3 was shut down on 2026-05-12. Use openai/gpt-image-2."),
+        ("image", "openai/dall-e-2", "openai/dall-e-2 was shut down on 2026-05-12. Use openai/gpt-image-2."),
+        ("image", "openai/gpt-image-1", "openai/gpt-image-1 was shut down on 2026-10-23. Use openai/gpt-image-2."),
+        ("video", "openai/sora-2", "openai/sora-2 was shut down on 2026-09-24. Use fal/wan-2.5."),
+        (
+            "text",
+            "anthropic/claude-3-5-sonnet",
+            "anthropic/claude-3-5-sonnet was shut down on 2025-10-28. Use anthropic/claude-sonnet-5.",
+        ),
+        (
+            "image",
+            "xai/grok-imagine-image-quality",
+            "xai/grok-imagine-image-quality was shut down on 2026-11-02. Use xai/grok-imagine-image-2.0.",
+        ),
+    ],
+)
+def test_a_model_of_the_past_names_its_successor(kind: str, model: str, message: str) -> None:
+    assert refusal(kind, model) == ("model", message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "day"),
+    [
+        ("image", "openai/gpt-image-1.5", date(2026, 12, 1)),
+        ("image", "openai/gpt-image-1-mini", date(2026, 12, 1)),
+        ("text", "openai/gpt-5", date(2026, 12, 11)),
+        ("text", "openai/o3", date(2026, 12, 11)),
+        ("text", "openai/gpt-4o", date(2027, 1, 14)),
+        ("text", "openai/gpt-4.1", date(2027, 1, 14)),
+    ],
+)
+def test_a_model_that_leaves_is_routed_until_its_day(kind: str, model: str, day: date) -> None:
+    assert offered(kind, model, today=day - timedelta(days=1)) == [model]
+    path, message = refusal(kind, model, today=day)
+    assert (path, message.startswith(f"{model} was shut down on {day}. Use openai/")) == ("model", True)
+    assert model in offered(kind, today=day - timedelta(days=1))
+    assert model not in offered(kind, today=day)
+
+
+def test_a_generation_that_is_out_when_its_model_goes_is_still_settled() -> None:
+    assert ALL.model("openai/gpt-5").sunset_at == date(2026, 12, 11)
+    assert ALL.settle("openai/gpt-5", {"max_tokens": 100}, "succeeded", delivered=1).credits >= 1
+
+
+def test_a_date_that_the_provider_published_since_goes_before_the_catalogues() -> None:
+    def told(catalogue: Catalogue, day: date) -> bool:
+        return "openai/gpt-5.5" in [model.id for model in catalogue.models_for("text", day)]
+
+    observed = ALL.with_sunsets({"openai/gpt-5.5": date(2026, 12, 24)})
+    assert told(observed, date(2026, 12, 23))
+    assert not told(observed, date(2026, 12, 24))
+    assert told(ALL, date(2026, 12, 24))
+    later = ALL.with_sunsets({"openai/gpt-5": date(2027, 6, 1)})
+    assert later.offers("text", "openai/gpt-5", {}, today=date(2027, 5, 31), seed=1)
+    with pytest.raises(ValidationFailed) as refused:
+        observed.offers("text", "openai/gpt-5.5", {}, today=date(2026, 12, 24), seed=1)
+    assert refused.value.facts["fields"] == [
+        {"path": "model", "message": "openai/gpt-5.5 was shut down on 2026-12-24."}
+    ]
+
+
+# ---- money -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_texts_hold_is_for_all_that_it_may_write_and_its_charge_for_what_it_wrote() -> None:
+    asked = {"max_tokens": 4096}
+    most = ALL.price("openai/gpt-5.5", asked, prompt="Tell me about lighthouses.")
+    # $30 for a million tokens out, $5 for a million in, and a quarter on it, in cents.
+    assert most.cost_microusd == 4096 * 30 + (64 + 9) * 5
+    assert most.credits == -(-most.cost_microusd * 5 // 40_000)
+    end = ALL.settle(
+        "openai/gpt-5.5",
+        asked,
+        "succeeded",
+        prompt="Tell me about lighthouses.",
+        delivered=1,
+        usage={"tokens_input": 12, "tokens_output": 800},
+    )
+    assert end == Settlement(4, 12 * 5 + 800 * 30, "usage")
+    assert end.credits < most.credits
+
+
+def test_a_bill_beyond_the_price_is_the_operators() -> None:
+    most = ALL.price("openai/gpt-5.5", {"max_tokens": 100})
+    end = ALL.settle(
+        "openai/gpt-5.5",
+        {"max_tokens": 100},
+        "succeeded",
+        delivered=1,
+        usage={"tokens_input": 10**6, "tokens_output": 10**6},
+    )
+    assert end == Settlement(most.credits, 35_000_000, "usage")
+
+
+def test_the_providers_own_figure_goes_before_its_usage() -> None:
+    asked = {"duration_seconds": 8, "resolution": "480p", "aspect_ratio": "16:9"}
+    end = ALL.settle("xai/grok-imagine-video", asked, "succeeded", delivered=1, reported_microusd=300_000)
+    assert end == Settlement(38, 300_000, "provider")
+    assert ALL.price("xai/grok-imagine-video", asked).credits == 50
+    # A negative figure is no figure.
+    end = ALL.settle("xai/grok-imagine-video", asked, "succeeded", delivered=1, reported_microusd=-1)
+    assert end == Settlement(50, 400_000, "estimate")
+
+
+def test_fewer_pictures_and_shorter_films_cost_less() -> None:
+    four = {"width": 1024, "height": 1024, "n": 4}
+    assert ALL.settle("fal/flux-dev", four, "succeeded", delivered=4) == Settlement(13, 100_000, "estimate")
+    assert ALL.settle("fal/flux-dev", four, "succeeded", delivered=1) == Settlement(4, 100_000, "estimate")
+    film = {"duration_seconds": 10}
+    assert LOCAL.settle("local/film", film, "succeeded", delivered=1).credits == 20
+    assert LOCAL.settle("local/film", film, "succeeded", delivered=1, usage={"output_milliseconds": 4100}).credits == 10
+    assert (
+        LOCAL.settle("local/film", film, "succeeded", delivered=1, usage={"output_milliseconds": 90_000}).credits == 20
+    )
+
+
+def test_speech_is_charged_by_its_thousand_characters() -> None:
+    assert LOCAL.price("local/voice", {}, prompt="").credits == 1
+    assert LOCAL.price("local/voice", {}, prompt="x" * 1500).credits == 3
+
+
+@pytest.mark.parametrize(
+    ("model", "cost"),
+    # unknown counts as billed; a refusal that is free costs nobody anything.
+    [("openai/gpt-image-2", True), ("anthropic/claude-sonnet-5", True), ("stability/ultra", False)],
+)
+def test_a_refusal_for_its_content_costs_the_operator_where_the_provider_bills_it(model: str, cost: bool) -> None:
+    parameters = ALL.parameters_for(model, {})
+    end = ALL.settle(model, parameters, "moderated")
+    assert (end.credits, end.cost_microusd > 0) == (0, cost)
