@@ -200,7 +200,7 @@ class OpenAIStandIn(StandIn):
         body = request.json()
         if request.content_type != "application/json" or not body:
             return problem(400, "We could not parse the JSON body of your request.")
-        return self._pictures(body, 0, self._admitted(body, IMAGE_FIELDS, _image_problem))
+        return self._pictures(body, 0, self.admitted(body, IMAGE_FIELDS, _image_problem))
 
     @route("POST", r"/v1/images/edits")
     def edit(self, request: Request) -> Answer:
@@ -211,7 +211,7 @@ class OpenAIStandIn(StandIn):
             if re.fullmatch(r"\d+", body.get(name, "")):
                 body[name] = int(body[name])
         pictures, masks = request.files("image", "image[]"), request.files("mask")
-        markers = self._admitted(body, EDIT_FIELDS, _image_problem)
+        markers = self.admitted(body, EDIT_FIELDS, _image_problem)
         if not 1 <= len(pictures) <= 16:
             return problem(400, "Between 1 and 16 images are needed.", "invalid_image", param="image")
         try:
@@ -250,14 +250,14 @@ class OpenAIStandIn(StandIn):
             "data": [{"b64_json": data, "revised_prompt": None} for data in made],
             "usage": usage,
         }
-        return self.taken(markers, Answer(200, _without_usage(content, markers)))
+        return self.taken(markers, Answer(200, self.counted(content, markers)))
 
     # ---- speech ------------------------------------------------------------------------------------------------------
 
     @route("POST", r"/v1/audio/speech")
     def speak(self, request: Request) -> Answer:
         body = request.json()
-        markers = self._admitted(body, SPEECH_FIELDS, _speech_problem, said="input")
+        markers = self.admitted(body, SPEECH_FIELDS, _speech_problem, said="input")
         self.stopping.wait(number(markers, "run", "slow", 0))
         form = body.get("response_format", "mp3")
         seconds = max(len(body["input"]) * SECONDS_PER_CHARACTER / float(body.get("speed", 1)), 0.1)
@@ -269,7 +269,7 @@ class OpenAIStandIn(StandIn):
     @route("POST", r"/v1/responses")
     def respond(self, request: Request) -> Answer:
         body = request.json()
-        markers = self._admitted(body, RESPONSE_FIELDS, _response_problem, said="input")
+        markers = self.admitted(body, RESPONSE_FIELDS, _response_problem, said="input")
         self.stopping.wait(number(markers, "run", "slow", 0))
         said, text, cut = _written(body["input"], body.get("max_output_tokens"))
         run = asked(markers, "run")
@@ -310,7 +310,7 @@ class OpenAIStandIn(StandIn):
         }
         with self.lock:
             self.responses[content["id"]] = content
-        return self.taken(markers, Answer(200, _without_usage(content, markers)))
+        return self.taken(markers, Answer(200, self.counted(content, markers)))
 
     @route("GET", r"/v1/responses/(\w+)")
     def get_response(self, request: Request, name: str) -> Answer:
@@ -328,10 +328,10 @@ class OpenAIStandIn(StandIn):
     @route("POST", r"/v1/chat/completions")
     def chat(self, request: Request) -> Answer:
         body = request.json()
-        markers = self._admitted(body, CHAT_FIELDS, _chat_problem, said="messages")
+        markers = self.admitted(body, CHAT_FIELDS, _chat_problem, said="messages")
         self.stopping.wait(number(markers, "run", "slow", 0))
         content = self.completion(body, markers)
-        return self.taken(markers, Answer(200, _without_usage(content, markers)))
+        return self.taken(markers, Answer(200, self.counted(content, markers)))
 
     def completion(self, body: dict[str, Any], markers: list[str]) -> dict[str, Any]:
         """A chat's answer."""
@@ -357,9 +357,13 @@ class OpenAIStandIn(StandIn):
             "usage": _text_usage(said, text, markers, "prompt", "completion"),
         }
 
+    def counted(self, content: dict[str, Any], markers: list[str]) -> dict[str, Any]:
+        """An answer with its usage as the markers want it."""
+        return {**content, "usage": None} if "none" in asked(markers, "usage") else content
+
     # ---- what is refused ---------------------------------------------------------------------------------------------
 
-    def _admitted(self, body: dict[str, Any], fields: frozenset[str], check: Check, said: str = "prompt") -> list[str]:
+    def admitted(self, body: dict[str, Any], fields: frozenset[str], check: Check, said: str = "prompt") -> list[str]:
         """The markers of a creation that is taken; raises Refused for one that is not."""
         unknown = sorted(body.keys() - fields)
         if unknown:
@@ -452,10 +456,6 @@ def _text_usage(said: str, text: str, markers: list[str], into: str, out: str) -
         f"{out}_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": heard + spoken,
     }
-
-
-def _without_usage(content: dict[str, Any], markers: list[str]) -> dict[str, Any]:
-    return {**content, "usage": None} if "none" in asked(markers, "usage") else content
 
 
 def _verdict(flagged: bool) -> dict[str, Any]:

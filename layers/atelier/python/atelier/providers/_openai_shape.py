@@ -1,4 +1,4 @@
-"""The shape of OpenAI's API, for every provider that speaks it: its errors, chat, pictures, speech, list of models.
+"""The shape of OpenAI's API, for every provider that speaks it: its errors, text, pictures, speech, list of models.
 
 All of it is synchronous, and none of it takes an idempotency key: a request is sent once, and one whose answer did not
 come may have been billed. A status of 200 may still carry an error, a refusal, or nothing.
@@ -125,7 +125,7 @@ def refusal(reply: Reply) -> Failed:
 
 class OpenAIShape:
     """What the adapters share. A model's settings are `model`, the provider's name for it; `api`, which of its APIs
-    makes it; and `input`, what goes into each request besides."""
+    makes it; and `input`, what goes into each request where the job does not say otherwise."""
 
     resend_safe = False
     tokens_max_field = "max_tokens"
@@ -137,7 +137,7 @@ class OpenAIShape:
     # ---- the contract ------------------------------------------------------------------------------------------------
 
     def submit(self, job: Job) -> Submitted:
-        work = self._apis().get(str(job.settings.get("api")))
+        work = self._apis().get(self._api(job))
         return work(job) if work else failed(ErrorClass.MODEL_GONE)
 
     def poll(self, reference: str, job: Job) -> Progress:
@@ -173,8 +173,11 @@ class OpenAIShape:
 
     # ---- what a provider may do its own way --------------------------------------------------------------------------
 
+    def _api(self, job: Job) -> str:
+        return str(job.settings.get("api"))
+
     def _apis(self) -> dict[str, Callable[[Job], Submitted]]:
-        return {"chat": self._chat, "images": self._images, "speech": self._speech}
+        return {"chat": self._chat, "responses": self._respond, "images": self._images, "speech": self._speech}
 
     def _refused(self, reply: Reply) -> Failed:
         return refusal(reply)
@@ -241,13 +244,40 @@ class OpenAIShape:
             usage, cost = chat_usage(an_object(answer.get("usage"))), self._cost_microusd(answer)
             return text_end(job, message.get("content"), usage, cost, refused=refused)
 
-        return self._asked("/chat/completions", read, body=order | extra(job))
+        return self._asked("/chat/completions", read, body=extra(job) | order)
+
+    def _respond(self, job: Job) -> Submitted:
+        given = job.parameters
+        is_prompt_alone = not given.get("messages") and not pictures_in(job)
+        talk = job.prompt if is_prompt_alone else [_item(message) for message in messages(job)]
+        order: Answer = {"model": job.settings["model"], "input": talk, "store": False}
+        names = {"system": "instructions", "max_tokens": "max_output_tokens"}
+        for name in ("system", "max_tokens", "temperature", "top_p"):
+            if given.get(name) is not None:
+                order[names.get(name, name)] = given[name]
+        if given.get("reasoning_effort"):
+            order["reasoning"] = {"effort": given["reasoning_effort"]}
+
+        def read(answer: Answer) -> Submitted:
+            usage, cost = _response_usage(answer), self._cost_microusd(answer)
+            if answer.get("status") not in ("completed", "incomplete"):
+                error_class = Problem.in_answer(200, answer).error_class
+                # What ran before it was refused is on the bill.
+                billed = error_class is ErrorClass.MODERATED and usage
+                return failed(ErrorClass.MODERATED_BILLED if billed else error_class, usage=usage, cost_microusd=cost)
+            said = [part for item in objects(answer.get("output")) for part in objects(item.get("content"))]
+            text = "".join(str(part.get("text")) for part in said if part.get("type") == "output_text")
+            filtered = an_object(answer.get("incomplete_details")).get("reason") == "content_filter"
+            refused = filtered or (not text and any(part.get("type") == "refusal" for part in said))
+            return text_end(job, text, usage, cost, refused=refused)
+
+        return self._asked("/responses", read, body=extra(job) | order)
 
     # ---- pictures ----------------------------------------------------------------------------------------------------
 
     def _images(self, job: Job) -> Submitted:
         order = {"model": job.settings["model"], "prompt": worded(job), **self._measures(job)}
-        return self._asked("/images/generations", self._read_images, body=order | extra(job))
+        return self._asked("/images/generations", self._read_images, body=extra(job) | order)
 
     def _measures(self, job: Job) -> Answer:
         """How many pictures, how large and how good."""
@@ -326,7 +356,7 @@ def bearer(api_key: str) -> dict[str, str]:
 
 
 def extra(job: Job) -> Answer:
-    """What the catalogue gives the model in each request besides."""
+    """What the catalogue gives the model in each request, where the job does not say otherwise."""
     return cast("Answer", job.settings.get("input") or {})
 
 
@@ -409,6 +439,36 @@ def objects(value: object) -> list[Answer]:
     """The objects in the value where it is a list; else none."""
     entries = cast("list[Any]", value) if isinstance(value, list) else []
     return [cast("Answer", entry) for entry in entries if isinstance(entry, dict)]
+
+
+def _item(message: Answer) -> Answer:
+    """A chat message as the Responses API takes it."""
+    role, content = message.get("role"), message.get("content")
+    if isinstance(content, list):
+        content = [_part(str(role), part) for part in objects(cast("object", content))]
+    return {"role": role, "content": content}
+
+
+def _part(role: str, part: Answer) -> Answer:
+    match part.get("type"):
+        case "text":
+            return {"type": "output_text" if role == "assistant" else "input_text", "text": part.get("text")}
+        case "image_url":
+            url = part.get("image_url")
+            return {"type": "input_image", "image_url": an_object(url).get("url") or url}
+        case _:
+            return part
+
+
+def _response_usage(answer: Answer) -> dict[str, int]:
+    told = an_object(answer.get("usage"))
+    details = an_object(told.get("input_tokens_details"))
+    return counts(
+        tokens_input=count(told.get("input_tokens")),
+        tokens_cached=count(details.get("cached_tokens")),
+        tokens_cache_write=count(details.get("cache_write_tokens")),
+        tokens_output=count(told.get("output_tokens")),
+    )
 
 
 def _after_others(refused: Failed, usage: dict[str, int]) -> Failed:

@@ -1,0 +1,304 @@
+"""A stand-in for xAI's HTTP API: text, pictures made and edited, films, and what a key may do.
+
+    python -m infra.local.standins.xai --port 9102        # prints its URL, serves until it is stopped
+
+It answers as xAI documents (docs.x.ai), with the exact cost of each request in ticks, and makes plain PNG files and
+short MP4 films. Besides the markers of `_kit` and those of text in `openai`:
+
+    create:400 401 403 404 422 503 key envelope   refused; `key` is a wrong key's 400, `envelope` OpenAI's shape
+    create:429 429-ms 429-header 429-date         refused for now
+    create:credits limit                          the team has no money left
+    create:moderated guidelines                   refused by the safety check
+    run:hang                 a film that never ends
+    run:fail moderated expired       a film that ends in that way, with status 200
+    run:blocked some none    made and held back: all of it, the last picture; an empty list
+    run:nowhere              a film that is done and has no URL
+    cost:none zero times=N   the cost is left out, nothing, or so many times too high
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from infra.local.standins._kit import (
+    Answer,
+    Refused,
+    Request,
+    asked,
+    date_in,
+    film,
+    main,
+    number,
+    picture_size,
+    png,
+    route,
+)
+from infra.local.standins.openai import OpenAIStandIn
+
+TICKS_PER_USD = 10**10
+PICTURE_TICKS = {"1k": TICKS_PER_USD * 2 // 100, "2k": TICKS_PER_USD * 7 // 100}
+SECOND_TICKS = {"480p": TICKS_PER_USD * 5 // 100, "720p": TICKS_PER_USD * 7 // 100, "1080p": TICKS_PER_USD // 4}
+GIVEN_PICTURE_TICKS = TICKS_PER_USD * 2 // 1000
+# A text costs less than a millionth of a dollar here and there, so that rounding shows.
+TOKEN_TICKS = 12_345
+FILM_RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
+PICTURE_RATIOS = (*FILM_RATIOS, "9:19.5", "19.5:9", "9:20", "20:9", "1:2", "2:1")
+IMAGE_FIELDS = frozenset({"model", "prompt", "n", "aspect_ratio", "resolution", "quality", "response_format", "user"})
+FILM_FIELDS = frozenset(
+    {
+        *("model", "prompt", "duration", "aspect_ratio", "resolution", "image", "reference_images"),
+        *("reference_audios", "generate_audio", "storage_options", "user"),
+    }
+)
+SHORT_SIDES = {"480p": 480, "720p": 720, "1080p": 1080}
+LONG_SIDES = {"1k": 1024, "2k": 2048}
+
+
+def problem(status: int, code: str, error: str, **headers: str) -> Answer:
+    """An error as xAI tells it: two sentences."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, {"code": code, "error": error}, named)
+
+
+INVALID = "Client specified an invalid argument"
+EXHAUSTED = "Some resource has been exhausted"
+FORBIDDEN = "The caller does not have permission to execute the specified operation"
+BROKE = "Your team has either used all available credits or reached its monthly spending limit."
+
+
+@dataclass
+class Film:
+    """A film that was asked for."""
+
+    body: dict[str, Any]
+    markers: list[str]
+    begun_at: float
+    seconds: float
+    url: str | None
+
+
+class XAIStandIn(OpenAIStandIn):
+    """xAI, stood in for."""
+
+    api_key_default = "xai-standin"
+    refusals: ClassVar = {
+        "400": problem(400, INVALID, "Invalid aspect ratio."),
+        "401": problem(401, "Unauthenticated", "No credentials were given."),
+        "403": problem(403, FORBIDDEN, "Your API key may not use this model."),
+        "404": problem(404, "Some requested entity was not found", "The model gone does not exist or is not yours."),
+        "422": problem(422, INVALID, "Failed to deserialize the JSON body."),
+        "429": problem(429, EXHAUSTED, "Too many requests per second."),
+        "429-ms": problem(429, EXHAUSTED, "Too many requests.", retry_after_ms="1500"),
+        "429-header": problem(429, EXHAUSTED, "Too many requests.", retry_after="12"),
+        "429-date": lambda: problem(429, EXHAUSTED, "Too many requests.", retry_after=date_in(30)),
+        "503": problem(
+            503, "The service is currently unavailable", "The model is at capacity. Please try again later."
+        ),
+        "key": problem(400, INVALID, "Incorrect API key provided: xa***in. You can obtain one from the console."),
+        "envelope": Answer(
+            400, {"error": {"message": "Invalid n.", "type": "invalid_request_error", "param": "n", "code": None}}
+        ),
+        "credits": problem(403, FORBIDDEN, "Your newly created team doesn't have any credits or licenses yet."),
+        "limit": problem(429, EXHAUSTED, BROKE),
+        "moderated": problem(400, INVALID, "The prompt was rejected by content moderation."),
+        "guidelines": problem(
+            403, FORBIDDEN, "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_VIOLENCE"
+        ),
+    }
+
+    def __init__(self, port: int = 0, **given: Any) -> None:
+        super().__init__(port, **given)
+        self.films: dict[str, Film] = {}
+        self.key_facts: dict[str, Any] = {"api_key_blocked": False, "api_key_disabled": False, "team_blocked": False}
+
+    def reset(self) -> None:
+        super().reset()
+        with self.lock:
+            self.films = {}
+
+    def refusal_of(self, request: Request) -> Answer | None:
+        key = request.headers.get("authorization", "")
+        if not key:
+            return self.refusals["401"]
+        # As documented: a wrong key is a 400.
+        return None if key == f"Bearer {self.api_key}" else self.refusals["key"]
+
+    def not_found(self, request: Request) -> Answer:
+        return problem(404, "Some requested entity was not found", f"There is no {request.path}.")
+
+    # What OpenAI has and xAI has not.
+    speak = moderate = get_model = None
+
+    # ---- the account -------------------------------------------------------------------------------------------------
+
+    @route("GET", r"/v1/models")
+    def list_models(self, request: Request) -> Answer:
+        names = ("grok-4.6", "grok-4.3", "grok-imagine-image", "grok-imagine-image-2.0", "grok-imagine-video")
+        models = [{"id": name, "object": "model", "created": 1700000000, "owned_by": "xai"} for name in names]
+        return Answer(200, {"object": "list", "data": models})
+
+    @route("GET", r"/v1/api-key")
+    def key_of(self, request: Request) -> Answer:
+        facts = {"redacted_api_key": "xai-...din", "name": "stand-in", "acls": ["api-key:model:*"], **self.key_facts}
+        return Answer(200, facts)
+
+    # ---- pictures ----------------------------------------------------------------------------------------------------
+
+    @route("POST", r"/v1/images/generations")
+    def generate(self, request: Request) -> Answer:
+        body = request.json()
+        return self._drawn(body, self._taken_up(body, IMAGE_FIELDS, _picture_problem), 0)
+
+    @route("POST", r"/v1/images/edits")
+    def edit(self, request: Request) -> Answer:
+        if request.content_type != "application/json":
+            return problem(415, INVALID, "Expected request with Content-Type: application/json")
+        body = request.json()
+        markers = self._taken_up(body, IMAGE_FIELDS | {"image", "images"}, _picture_problem)
+        given = body.get("images") or [body.get("image")]
+        if not all(_is_picture(one) for one in given):
+            return problem(400, INVALID, "The image could not be read.")
+        return self._drawn(body, markers, len(given))
+
+    def _drawn(self, body: dict[str, Any], markers: list[str], given: int) -> Answer:
+        self.stopping.wait(number(markers, "run", "slow", 0))
+        run = asked(markers, "run")
+        count, resolution = int(body.get("n", 1)), body.get("resolution", "1k")
+        width, height = _size(body.get("aspect_ratio", "1:1"), long=LONG_SIDES[resolution])
+        seed = secrets.token_hex(4)
+        pictures: list[dict[str, Any]] = []
+        for place in range(0 if "none" in run else count):
+            if "blocked" in run or ("some" in run and place == count - 1):
+                pictures.append({"respect_moderation": False, "revised_prompt": ""})
+                continue
+
+            def make(place: int = place) -> bytes:
+                return png(width, height, f"{seed}{place}")
+
+            shown = {"respect_moderation": True, "revised_prompt": ""}
+            if body.get("response_format", "url") == "url":
+                shown["url"] = self.keep(make, "image/png", "png", markers)
+            else:
+                shown["b64_json"] = base64.b64encode(make()).decode()
+            pictures.append(shown)
+        ticks = PICTURE_TICKS[resolution] * count + GIVEN_PICTURE_TICKS * given
+        return self.taken(markers, Answer(200, self.counted({"data": pictures, "usage": {}}, markers, ticks)))
+
+    # ---- films -------------------------------------------------------------------------------------------------------
+
+    @route("POST", r"/v1/videos/generations")
+    def begin_film(self, request: Request) -> Answer:
+        body = request.json()
+        markers = self._taken_up(body, FILM_FIELDS, _film_problem)
+        given = [body["image"]] if "image" in body else body.get("reference_images", [])
+        if not all(_is_picture(one) for one in given):
+            return problem(400, INVALID, "The image could not be read.")
+        name = secrets.token_hex(16)
+        size = _size(body.get("aspect_ratio", "16:9"), short=SHORT_SIDES[body.get("resolution", "480p")])
+        url = self.keep(lambda: film(*size, int(body.get("duration", 8)), name), "video/mp4", "mp4", markers)
+        taking = number(markers, "run", "slow", self.run_seconds)
+        with self.lock:
+            self.films[name] = Film(body, markers, time.monotonic(), taking, url)
+        return self.taken(markers, Answer(200, {"request_id": name}))
+
+    @route("GET", r"/v1/videos/([\w-]+)")
+    def see_film(self, request: Request, name: str) -> Answer:
+        made = self.films.get(name)
+        if made is None:
+            return problem(404, "Some requested entity was not found", "There is no such video.")
+        run, body = asked(made.markers, "run"), made.body
+        share = (time.monotonic() - made.begun_at) / max(made.seconds, 0.001)
+        if share < 1 or "hang" in run:
+            return Answer(202, {"status": "pending", "progress": min(int(share * 100), 99), "model": body["model"]})
+        if "fail" in run:
+            return Answer(200, {"status": "failed", "error": {"code": "internal_error", "message": "It fell over."}})
+        if "moderated" in run:
+            error = {"code": "content_policy", "message": "The input was rejected by content moderation."}
+            return Answer(200, {"status": "failed", "error": error})
+        if "expired" in run:
+            return Answer(200, {"status": "expired"})
+        seconds, resolution = int(body.get("duration", 8)), body.get("resolution", "480p")
+        ticks = SECOND_TICKS[resolution] * seconds + (GIVEN_PICTURE_TICKS if "image" in body else 0)
+        shown: dict[str, Any] = {"duration": seconds, "respect_moderation": "blocked" not in run}
+        if not {"blocked", "nowhere"} & set(run):
+            shown["url"] = made.url
+        content = {"status": "done", "progress": 100, "model": body["model"], "video": shown, "usage": {}}
+        return Answer(200, self.counted(content, made.markers, ticks))
+
+    # ---- what all of them share --------------------------------------------------------------------------------------
+
+    def counted(self, content: dict[str, Any], markers: list[str], ticks: int | None = None) -> dict[str, Any]:
+        cost, usage = asked(markers, "cost"), dict(content.get("usage") or {})
+        if "none" in asked(markers, "usage"):
+            return {**content, "usage": None}
+        if "none" in cost:
+            return {**content, "usage": usage or None}
+        if ticks is None:
+            ticks = int(usage.get("total_tokens", 0)) * TOKEN_TICKS
+        usage["cost_in_usd_ticks"] = 0 if "zero" in cost else round(ticks * number(markers, "cost", "times", 1))
+        return {**content, "usage": usage}
+
+    def _taken_up(self, body: dict[str, Any], fields: frozenset[str], problem_of: Any) -> list[str]:
+        try:
+            return self.admitted(body, fields, problem_of)
+        except Refused as refused:
+            told = refused.answer.content.get("error") if isinstance(refused.answer.content, dict) else None
+            if isinstance(told, dict) and refused.answer is not self.refusals["envelope"]:
+                # The same refusal in xAI's own shape.
+                code = "Some requested entity was not found" if refused.answer.status == 404 else INVALID
+                raise Refused(problem(refused.answer.status, code, str(told["message"]))) from refused
+            raise
+
+
+def _wrong(name: str, value: object) -> Answer:
+    return problem(400, INVALID, f"Invalid {name}: {value}.")
+
+
+def _picture_problem(body: dict[str, Any]) -> Answer | None:
+    choices = {
+        "aspect_ratio": PICTURE_RATIOS,
+        "resolution": ("1k", "2k"),
+        "quality": ("low", "medium"),
+        "response_format": ("url", "b64_json"),
+    }
+    for name, allowed in choices.items():
+        if name in body and body[name] not in allowed:
+            return _wrong(name, body[name])
+    return None if isinstance(body.get("n", 1), int) and 1 <= body.get("n", 1) <= 10 else _wrong("n", body["n"])
+
+
+def _film_problem(body: dict[str, Any]) -> Answer | None:
+    for name, allowed in (("aspect_ratio", FILM_RATIOS), ("resolution", tuple(SHORT_SIDES))):
+        if name in body and body[name] not in allowed:
+            return _wrong(name, body[name])
+    seconds = body.get("duration", 8)
+    return None if isinstance(seconds, int) and 1 <= seconds <= 15 else _wrong("duration", seconds)
+
+
+def _is_picture(given: Any) -> bool:
+    """A URL, or a file inside one that can be opened."""
+    url = given.get("url", "") if isinstance(given, dict) else ""
+    if not url.startswith("data:"):
+        return bool(re.match(r"https?://", url))
+    try:
+        picture_size(base64.b64decode(url.partition(",")[2]))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _size(ratio: str, *, long: int = 0, short: int = 0) -> tuple[int, int]:
+    """Width and height by a ratio and one of the sides, even numbers."""
+    across, down = (float(side) for side in ratio.split(":"))
+    unit = long / max(across, down) if long else short / min(across, down)
+    return math.floor(across * unit / 2) * 2, math.floor(down * unit / 2) * 2
+
+
+if __name__ == "__main__":
+    main(XAIStandIn, "xai")

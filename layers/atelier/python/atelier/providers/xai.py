@@ -1,0 +1,212 @@
+"""xAI: text, pictures made and changed, and films, which are polled for.
+
+Facts that shape this file: the shape is OpenAI's, but pictures have an aspect ratio and a resolution in place of a
+size, and edits are JSON; every answer tells its exact cost in ticks; what breaks the rules is made, held back, billed;
+a wrong key is a 400 as often as a 401, and an error comes in either of two shapes; status 200 of a film may say failed
+or expired; there is no webhook, no cancellation and no list of what was begun.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+
+from atelier.providers._contract import (
+    Accepted,
+    Done,
+    ErrorClass,
+    Failed,
+    Input,
+    Job,
+    ListedModel,
+    Output,
+    Pending,
+    Progress,
+    Submitted,
+    Unknown,
+)
+from atelier.providers._openai_shape import (
+    Answer,
+    OpenAIShape,
+    Problem,
+    an_object,
+    bearer,
+    count,
+    data_url,
+    extra,
+    pictures_in,
+    worded,
+)
+from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed
+
+TICKS_PER_MICROUSD = 10_000
+PICTURE_RATIOS = (
+    *("1:1", "3:4", "4:3", "9:16", "16:9", "2:3", "3:2"),
+    *("9:19.5", "19.5:9", "9:20", "20:9", "1:2", "2:1"),
+)
+FILM_RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
+# The longest side in pixels up to which a picture is made at 1k, and the shortest up to which a film is made so high.
+PICTURE_1K_MAX = 1536
+FILM_HEIGHTS = ((480, "480p"), (720, "720p"))
+REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+class XAI(OpenAIShape):
+    """`api` in a model's settings: chat, responses, images (which edits where the job brings a picture) or
+    videos."""
+
+    tokens_max_field = "max_completion_tokens"
+
+    def __init__(
+        self, *, api_key: str, base_url: str = "https://api.x.ai/v1", answer_seconds_max: float = 50.0
+    ) -> None:
+        super().__init__(Wire(base_url, bearer(api_key), answer_seconds_max=answer_seconds_max))
+
+    def poll(self, reference: str, job: Job) -> Progress:
+        if not REFERENCE.fullmatch(reference):
+            return failed(ErrorClass.UNKNOWN_OUTCOME)
+        try:
+            reply = self._wire.ask("GET", f"/videos/{reference}")
+        except (NotSent, NoAnswer) as error:
+            return Unknown(f"the poll was not answered: {error}")
+        if reply.status in (404, 410):
+            return failed(ErrorClass.UNKNOWN_OUTCOME)
+        if not reply.ok:
+            return Unknown(f"the poll was answered with {reply.status}")
+        return self._film(reply)
+
+    def check(self) -> Failed | None:
+        reply = self._seen("/api-key")
+        if isinstance(reply, Failed):
+            return reply
+        if not reply.ok:
+            return self._refused(reply)
+        told = reply.json()
+        stopped = any(
+            told.get(f"{what}_{how}") is True for what in ("api_key", "team") for how in ("blocked", "disabled")
+        )
+        return failed(ErrorClass.AUTH) if stopped else None
+
+    def models(self) -> tuple[ListedModel, ...] | None:
+        # Its list has no shutdown dates.
+        return None
+
+    def _apis(self) -> dict[str, Callable[[Job], Submitted]]:
+        return {"chat": self._chat, "responses": self._respond, "images": self._images, "videos": self._videos}
+
+    def _cost_microusd(self, answer: Answer) -> int | None:
+        ticks = count(an_object(answer.get("usage")).get("cost_in_usd_ticks"))
+        return None if ticks is None else -(-ticks // TICKS_PER_MICROUSD)
+
+    # ---- pictures ----------------------------------------------------------------------------------------------------
+
+    def _images(self, job: Job) -> Submitted:
+        # A temporary URL is its default; bytes need no second request, and nobody else can see them.
+        order: Answer = {
+            "response_format": "b64_json",
+            **extra(job),
+            "model": job.settings["model"],
+            "prompt": worded(job),
+            **self._measures(job),
+        }
+        pictures = [_shown(picture) for picture in pictures_in(job)]
+        if len(pictures) == 1:
+            order["image"] = pictures[0]
+        elif pictures:
+            order["images"] = pictures
+        path = "/images/edits" if pictures else "/images/generations"
+        return self._asked(path, self._read_images, body=order)
+
+    def _measures(self, job: Job) -> Answer:
+        given = job.parameters
+        order = {name: given[name] for name in ("n", "quality") if given.get(name) is not None}
+        width, height = given.get("width"), given.get("height")
+        if width and height:
+            order["aspect_ratio"] = nearest_ratio(width, height, PICTURE_RATIOS)
+            order["resolution"] = "1k" if max(width, height) <= PICTURE_1K_MAX else "2k"
+        return order | _named(job)
+
+    def _read_images(self, answer: Answer) -> Submitted:
+        end = super()._read_images(answer)
+        if isinstance(end, Failed) and answer.get("data") == [] and self._cost_microusd(answer):
+            # All of them were withheld: an empty list that costs something.
+            return failed(ErrorClass.MODERATED_BILLED, usage=end.usage, cost_microusd=end.cost_microusd)
+        return end
+
+    # ---- films -------------------------------------------------------------------------------------------------------
+
+    def _videos(self, job: Job) -> Submitted:
+        given = job.parameters
+        order: Answer = {**extra(job), "model": job.settings["model"], "prompt": worded(job)}
+        if given.get("duration_seconds"):
+            order["duration"] = given["duration_seconds"]
+        width, height = given.get("width"), given.get("height")
+        if width and height:
+            order["aspect_ratio"] = nearest_ratio(width, height, FILM_RATIOS)
+            order["resolution"] = next((name for most, name in FILM_HEIGHTS if min(width, height) <= most), "1080p")
+        order |= _named(job)
+        started = job.inputs.get("image", ())
+        if started:
+            order["image"] = _shown(started[0])
+        alike = [_shown(picture) for picture in job.inputs.get("reference", ())]
+        if alike:
+            order["reference_images"] = alike
+
+        def read(answer: Answer) -> Submitted:
+            reference = answer.get("request_id")
+            if isinstance(reference, str) and REFERENCE.fullmatch(reference):
+                return Accepted(reference)
+            return Unknown("the creation was answered without an id")
+
+        return self._asked("/videos/generations", read, body=order)
+
+    def _film(self, reply: Reply) -> Progress:
+        answer = reply.json()
+        progress = count(answer.get("progress")) or 0
+        if reply.status == 202:
+            return Pending(min(progress, 99))
+        film, cost = an_object(answer.get("video")), self._cost_microusd(answer)
+        seconds = film.get("duration")
+        lasting = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < 10**5
+        usage = (
+            {"output_milliseconds": math.ceil(seconds * 1000)} if lasting and isinstance(seconds, int | float) else {}
+        )
+        match answer.get("status"):
+            case "pending" | "queued" | "processing" | "in_progress":
+                return Pending(min(progress, 99))
+            case "done":
+                url = film.get("url")
+                if film.get("respect_moderation") is False:
+                    return failed(ErrorClass.MODERATED_BILLED, usage=usage, cost_microusd=cost)
+                if isinstance(url, str) and url:
+                    return Done((Output(url=url, content_type="video/mp4"),), usage, cost)
+                return failed(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost)
+            case "failed":
+                error_class = Problem.in_answer(200, answer).error_class
+                billed = error_class is ErrorClass.MODERATED and bool(cost)
+                error_class = ErrorClass.MODERATED_BILLED if billed else error_class
+                return failed(error_class, usage=usage, cost_microusd=cost)
+            case "expired":
+                return failed(ErrorClass.TIMEOUT_STARTED, usage=usage, cost_microusd=cost)
+            case status:
+                return Unknown(f"status {str(status)[:40]}")
+
+
+def nearest_ratio(width: int, height: int, ratios: tuple[str, ...]) -> str:
+    """The ratio that is nearest to the one of a size, by how much a side would have to grow."""
+
+    def distance(ratio: str) -> float:
+        across, down = ratio.split(":")
+        return abs(math.log(width / height) - math.log(float(across) / float(down)))
+
+    return min(ratios, key=distance)
+
+
+def _named(job: Job) -> Answer:
+    """What is asked for in xAI's own terms."""
+    return {name: job.parameters[name] for name in ("aspect_ratio", "resolution") if job.parameters.get(name)}
+
+
+def _shown(picture: Input) -> Answer:
+    return {"url": picture.url or data_url(picture)}

@@ -1,0 +1,417 @@
+"""The xAI adapter against the stand-in: its own shapes, its exact costs, and films that are polled for."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import av
+import openai as sdk
+import pytest
+from PIL import Image
+
+from atelier.clock import system_clock
+from atelier.ids import new_id
+from atelier.media.fetch import Fetcher, FetchGone
+from atelier.providers._contract import (
+    Accepted,
+    CancelResult,
+    Done,
+    ErrorClass,
+    Failed,
+    Input,
+    Job,
+    Pending,
+    Progress,
+    Unknown,
+    WebhookInvalid,
+)
+from atelier.providers._openai_shape import Problem
+from atelier.providers.xai import FILM_RATIOS, PICTURE_RATIOS, XAI, nearest_ratio
+from infra.local.standins._kit import png
+from infra.local.standins.xai import TOKEN_TICKS, XAIStandIn
+
+IMAGES = {"model": "grok-imagine-image-2.0", "api": "images"}
+VIDEOS = {"model": "grok-imagine-video", "api": "videos"}
+RESPONSES = {"model": "grok-4.6", "api": "responses"}
+CHAT = {"model": "grok-4.6", "api": "chat"}
+KINDS = {"images": "image", "responses": "text", "chat": "text", "videos": "video"}
+
+
+@pytest.fixture
+def stand_in() -> Iterator[XAIStandIn]:
+    with XAIStandIn(run_seconds=0.02) as running:
+        yield running
+
+
+@pytest.fixture
+def provider(stand_in: XAIStandIn) -> XAI:
+    return XAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=5)
+
+
+def job(settings: dict[str, Any], prompt: str = "a fox", **parameters: Any) -> Job:
+    return Job(
+        new_id("att", system_clock()),
+        KINDS[settings["api"]],
+        f"xai/{settings['model']}",
+        prompt,
+        parameters=parameters,
+        settings=settings,
+    )
+
+
+def done(provider: XAI, work: Job) -> Done:
+    end = provider.submit(work)
+    assert isinstance(end, Done), end
+    return end
+
+
+def accepted(provider: XAI, work: Job) -> str:
+    answer = provider.submit(work)
+    assert isinstance(answer, Accepted), answer
+    return answer.reference
+
+
+def ended(provider: XAI, work: Job) -> Progress:
+    """Polls until the film is no longer pending."""
+    reference = accepted(provider, work)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        progress = provider.poll(reference, work)
+        if not isinstance(progress, Pending):
+            return progress
+    raise AssertionError("the film never ended")
+
+
+# ---- pictures --------------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_is_the_documented_request_and_comes_with_its_exact_cost(provider: XAI, stand_in: XAIStandIn) -> None:
+    end = done(provider, job(IMAGES, width=1280, height=720, n=2, quality="low", seed=7))
+    assert end.usage == {"images": 2}
+    assert end.cost_microusd == 2 * 20_000
+    assert [Image.open(io.BytesIO(output.data or b"")).size for output in end.outputs] == [(1024, 576)] * 2
+    (call,) = stand_in.calls
+    assert (call["method"], call["path"]) == ("POST", "/v1/images/generations")
+    assert call["headers"]["authorization"] == f"Bearer {stand_in.api_key}"
+    assert call["body"] == {
+        "model": "grok-imagine-image-2.0",
+        "prompt": "a fox",
+        "n": 2,
+        "quality": "low",
+        "aspect_ratio": "16:9",
+        "resolution": "1k",
+        "response_format": "b64_json",
+    }
+
+
+def test_its_own_terms_are_taken_as_they_are(provider: XAI, stand_in: XAIStandIn) -> None:
+    done(provider, job(IMAGES, aspect_ratio="2:3", resolution="2k"))
+    body = stand_in.calls[0]["body"]
+    assert (body["aspect_ratio"], body["resolution"]) == ("2:3", "2k")
+
+
+def test_a_result_by_url_can_be_fetched_until_it_expires(provider: XAI, stand_in: XAIStandIn) -> None:
+    settings = IMAGES | {"input": {"response_format": "url"}}
+    fetcher = Fetcher(local_hosts=frozenset({stand_in.host}))
+    (output,) = done(provider, job(settings)).outputs
+    assert output.url is not None
+    assert Image.open(io.BytesIO(fetcher.fetch(output.url, hosts=()))).size == (1024, 1024)
+    (gone,) = done(provider, job(settings, "a fox [[output:gone]]")).outputs
+    with pytest.raises(FetchGone):
+        fetcher.fetch(gone.url or "", hosts=())
+
+
+def test_a_picture_is_changed_by_json(provider: XAI, stand_in: XAIStandIn) -> None:
+    drawn, far = Input(png(64, 64, 1), "image/png"), Input(b"", "image/png", url="https://a.example/b.png")
+    end = done(provider, replace(job(IMAGES), inputs={"image": (drawn,)}))
+    assert end.cost_microusd == 22_000
+    done(provider, replace(job(IMAGES), inputs={"image": (drawn,), "reference": (far,)}))
+    first, second = (call["body"] for call in stand_in.calls)
+    encoded = f"data:image/png;base64,{base64.b64encode(drawn.data).decode()}"
+    assert {call["path"] for call in stand_in.calls} == {"/v1/images/edits"}
+    assert first["image"] == {"url": encoded}
+    assert second["images"] == [{"url": encoded}, {"url": "https://a.example/b.png"}]
+
+
+def test_a_file_that_is_no_picture_is_the_callers_mistake(provider: XAI) -> None:
+    end = provider.submit(replace(job(IMAGES), inputs={"image": (Input(b"not a picture", "image/png"),)}))
+    assert isinstance(end, Failed)
+    assert end.error_class is ErrorClass.INVALID_INPUT
+
+
+@pytest.mark.parametrize("marker", ["run:blocked", "run:none"])
+def test_pictures_that_were_made_and_held_back_are_billed(provider: XAI, marker: str) -> None:
+    end = provider.submit(job(IMAGES, f"a fox [[{marker}]]", n=2))
+    assert isinstance(end, Failed)
+    assert (end.error_class, end.cost_microusd) == (ErrorClass.MODERATED_BILLED, 40_000)
+
+
+def test_what_was_not_held_back_is_delivered_at_the_cost_of_all(provider: XAI) -> None:
+    end = done(provider, job(IMAGES, "a fox [[run:some]]", n=3))
+    assert (len(end.outputs), end.usage, end.cost_microusd) == (2, {"images": 2}, 60_000)
+
+
+def test_the_nearest_ratio_is_as_near_on_both_sides() -> None:
+    for size, ratio in (
+        ((1024, 1024), "1:1"),
+        ((1280, 720), "16:9"),
+        ((720, 1280), "9:16"),
+        ((832, 1216), "2:3"),
+        ((4000, 1000), "20:9"),
+        ((1, 4), "9:20"),
+    ):
+        assert nearest_ratio(*size, PICTURE_RATIOS) == ratio
+    assert nearest_ratio(4000, 1000, FILM_RATIOS) == "16:9"
+
+
+# ---- cost ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [CHAT, RESPONSES], ids=["chat", "responses"])
+def test_a_text_costs_what_its_ticks_say_rounded_up(
+    provider: XAI, stand_in: XAIStandIn, settings: dict[str, Any]
+) -> None:
+    end = done(provider, job(settings, "say hello", system="be brief", max_tokens=100))
+    assert end.outputs[0].data == b"The stand-in heard: say hello"
+    ticks = (end.usage["tokens_input"] + end.usage["tokens_output"]) * TOKEN_TICKS
+    assert ticks % 10_000 != 0
+    assert end.cost_microusd == ticks // 10_000 + 1
+    assert "max_tokens" not in stand_in.calls[0]["body"]
+
+
+@pytest.mark.parametrize(("marker", "cost"), [("none", None), ("zero", 0), ("times=10", 200_000)])
+def test_a_cost_is_what_was_told_and_a_missing_one_is_no_zero(provider: XAI, marker: str, cost: int | None) -> None:
+    assert done(provider, job(IMAGES, f"a fox [[cost:{marker}]]")).cost_microusd == cost
+
+
+@pytest.mark.parametrize("ticks", [-1, True, 1.5, "7", 10**13, None])
+def test_a_cost_that_is_no_count_is_no_cost(provider: XAI, ticks: Any) -> None:
+    assert provider._cost_microusd({"usage": {"cost_in_usd_ticks": ticks}}) is None
+
+
+def test_a_refused_text_that_was_run_tells_its_cost(provider: XAI) -> None:
+    end = provider.submit(job(CHAT, "a fox [[run:filter]]"))
+    assert isinstance(end, Failed)
+    assert end.error_class is ErrorClass.MODERATED_BILLED
+    assert end.cost_microusd
+
+
+# ---- films -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_film_is_the_documented_request_and_its_url_plays(provider: XAI, stand_in: XAIStandIn) -> None:
+    picture = Input(png(64, 64, 1), "image/png", url="https://a.example/b.png")
+    work = job(VIDEOS, width=1280, height=720, duration_seconds=2)
+    work = replace(work, inputs={"image": (picture,), "reference": (picture,)})
+    end = ended(provider, work)
+    assert isinstance(end, Done)
+    assert (end.usage, end.cost_microusd) == ({"output_milliseconds": 2000}, 2 * 70_000 + 2_000)
+    assert stand_in.calls[0]["path"] == "/v1/videos/generations"
+    assert stand_in.calls[0]["body"] == {
+        "model": "grok-imagine-video",
+        "prompt": "a fox",
+        "duration": 2,
+        "aspect_ratio": "16:9",
+        "resolution": "720p",
+        "image": {"url": "https://a.example/b.png"},
+        "reference_images": [{"url": "https://a.example/b.png"}],
+    }
+    file = Fetcher(local_hosts=frozenset({stand_in.host})).fetch(end.outputs[0].url or "", hosts=())
+    with av.open(io.BytesIO(file)) as film:
+        shown = film.streams.video[0]
+        assert (shown.codec_context.width, shown.codec_context.height) == (1280, 720)
+        assert float(film.duration or 0) / 1e6 == pytest.approx(2, abs=0.2)
+
+
+def test_a_films_resolution_follows_its_shorter_side_or_is_said(provider: XAI, stand_in: XAIStandIn) -> None:
+    for size in ((640, 480), (720, 1280), (1920, 1080)):
+        accepted(provider, job(VIDEOS, width=size[0], height=size[1]))
+    accepted(provider, job(VIDEOS, resolution="1080p", aspect_ratio="1:1"))
+    assert [call["body"]["resolution"] for call in stand_in.calls] == ["480p", "720p", "1080p", "1080p"]
+
+
+def test_a_film_on_its_way_tells_its_progress(provider: XAI) -> None:
+    work = job(VIDEOS, "a fox [[run:slow=0.5]]")
+    reference = accepted(provider, work)
+    seen: list[int] = []
+    while isinstance(progress := provider.poll(reference, work), Pending):
+        seen.append(progress.progress)
+    assert isinstance(progress, Done)
+    assert seen == sorted(seen)
+    assert 0 < seen[-1] <= 99
+
+
+@pytest.mark.parametrize(
+    ("marker", "error_class", "cost"),
+    [
+        ("fail", ErrorClass.TRANSIENT, None),
+        ("moderated", ErrorClass.MODERATED, None),
+        ("expired", ErrorClass.TIMEOUT_STARTED, None),
+        ("blocked", ErrorClass.MODERATED_BILLED, 8 * 50_000),
+        ("nowhere", ErrorClass.TRANSIENT, 8 * 50_000),
+    ],
+)
+def test_status_200_can_carry_a_failure(provider: XAI, marker: str, error_class: ErrorClass, cost: int | None) -> None:
+    end = ended(provider, job(VIDEOS, f"a fox [[run:{marker}]]"))
+    assert isinstance(end, Failed)
+    assert (end.error_class, end.cost_microusd) == (error_class, cost)
+
+
+def test_a_film_that_does_not_exist_is_lost(provider: XAI, stand_in: XAIStandIn) -> None:
+    for reference in ("neverwas", "../images", "a/b", ""):
+        end = provider.poll(reference, job(VIDEOS))
+        assert isinstance(end, Failed)
+        assert end.error_class is ErrorClass.UNKNOWN_OUTCOME
+    assert [call["path"] for call in stand_in.calls] == ["/v1/videos/neverwas"]
+
+
+def test_a_poll_without_an_answer_says_nothing_about_the_film(provider: XAI, stand_in: XAIStandIn) -> None:
+    work = job(VIDEOS, "a fox [[run:hang]]")
+    reference = accepted(provider, work)
+    assert isinstance(provider.poll(reference, work), Pending)
+    assert isinstance(XAI(api_key="xai-revoked", base_url=stand_in.base_url).poll(reference, work), Unknown)
+    stand_in.stop()
+    assert isinstance(provider.poll(reference, work), Unknown)
+
+
+@pytest.mark.parametrize("marker", ["500", "502", "lost", "hang", "garbage", "empty"])
+def test_a_creation_whose_answer_is_lost_is_unknown_and_never_sent_again(stand_in: XAIStandIn, marker: str) -> None:
+    impatient = XAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=0.5)
+    assert isinstance(impatient.submit(job(VIDEOS, f"a fox [[create:{marker}]]")), Unknown)
+    assert len(stand_in.calls) == 1
+    assert len(stand_in.films) == 1
+
+
+# ---- refusals --------------------------------------------------------------------------------------------------------
+
+REFUSALS = [
+    ("400", ErrorClass.INVALID_INPUT, None),
+    ("401", ErrorClass.AUTH, None),
+    ("403", ErrorClass.AUTH, None),
+    ("key", ErrorClass.AUTH, None),
+    ("404", ErrorClass.MODEL_GONE, None),
+    ("422", ErrorClass.INVALID_INPUT, None),
+    ("envelope", ErrorClass.INVALID_INPUT, None),
+    ("429", ErrorClass.RATE_LIMITED, None),
+    ("429-ms", ErrorClass.RATE_LIMITED, 2),
+    ("429-header", ErrorClass.RATE_LIMITED, 12),
+    ("429-date", ErrorClass.RATE_LIMITED, 30),
+    ("503", ErrorClass.CAPACITY, None),
+    ("credits", ErrorClass.PROVIDER_BILLING, None),
+    ("limit", ErrorClass.PROVIDER_BILLING, None),
+    ("moderated", ErrorClass.MODERATED, None),
+    ("guidelines", ErrorClass.MODERATED, None),
+]
+
+
+@pytest.mark.parametrize(("marker", "error_class", "retry_after"), REFUSALS)
+@pytest.mark.parametrize("settings", [IMAGES, VIDEOS, CHAT], ids=["images", "videos", "chat"])
+def test_a_refusal_is_typed_and_begins_nothing(
+    provider: XAI,
+    stand_in: XAIStandIn,
+    settings: dict[str, Any],
+    marker: str,
+    error_class: ErrorClass,
+    retry_after: int | None,
+) -> None:
+    end = provider.submit(job(settings, f"a fox [[create:{marker}]]"))
+    assert isinstance(end, Failed)
+    assert end.error_class is error_class
+    # A date has whole seconds, and one may pass meanwhile.
+    assert end.retry_after_seconds == retry_after or (retry_after == 30 and end.retry_after_seconds in (29, 31))
+    assert len(stand_in.calls) == 1
+    assert stand_in.films == {}
+
+
+def test_a_wrong_key_is_a_wrong_key_though_it_is_answered_with_400(stand_in: XAIStandIn) -> None:
+    wrong = XAI(api_key="xai-wrong", base_url=stand_in.base_url)
+    for end in (wrong.submit(job(IMAGES)), wrong.check()):
+        assert isinstance(end, Failed)
+        assert end.error_class is ErrorClass.AUTH
+
+
+def test_both_shapes_of_an_error_say_the_same() -> None:
+    text = "The model gone does not exist."
+    for answer in ({"code": "Not found", "error": text}, {"error": {"code": None, "type": "x", "message": text}}):
+        assert Problem.in_answer(404, answer).error_class is ErrorClass.MODEL_GONE
+
+
+def test_a_creation_that_cannot_be_sent_is_transient() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nobody = XAI(api_key="xai-x", base_url=f"http://127.0.0.1:{closed.getsockname()[1]}/v1")
+        ends = [nobody.submit(job(VIDEOS)), nobody.check()]
+        assert isinstance(nobody.poll("abc", job(VIDEOS)), Unknown)
+    assert [end.error_class for end in ends if isinstance(end, Failed)] == [ErrorClass.TRANSIENT] * 2
+
+
+# ---- the rest of the contract ----------------------------------------------------------------------------------------
+
+
+def test_its_check_asks_what_the_key_may_do(provider: XAI, stand_in: XAIStandIn) -> None:
+    assert provider.check() is None
+    assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/api-key")]
+    for fact in ("api_key_blocked", "api_key_disabled", "team_blocked"):
+        stand_in.key_facts = {fact: True}
+        stopped = provider.check()
+        assert stopped is not None
+        assert stopped.error_class is ErrorClass.AUTH
+
+
+def test_what_it_does_not_have_is_an_outcome(provider: XAI) -> None:
+    assert provider.models() is None
+    assert provider.cancel("abc") is CancelResult.UNSUPPORTED
+    assert provider.find(job(VIDEOS)) is None
+    assert not provider.resend_safe
+    with pytest.raises(WebhookInvalid):
+        provider.parse_webhook({}, b"{}", 0)
+    gone = provider.submit(replace(job(IMAGES), settings=IMAGES | {"api": "speech"}))
+    assert isinstance(gone, Failed)
+    assert gone.error_class is ErrorClass.MODEL_GONE
+
+
+# ---- the stand-in, judged by a client of its shape -------------------------------------------------------------------
+
+
+@pytest.fixture
+def client(stand_in: XAIStandIn) -> Iterator[sdk.OpenAI]:
+    with sdk.OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, max_retries=0, timeout=10) as made:
+        yield made
+
+
+def test_the_openai_sdk_can_chat_respond_draw_and_list(client: sdk.OpenAI) -> None:
+    chat = client.chat.completions.create(model="grok-4.6", messages=[{"role": "user", "content": "hello"}])
+    assert chat.usage is not None
+    assert json.loads(chat.usage.to_json())["cost_in_usd_ticks"] == chat.usage.total_tokens * TOKEN_TICKS
+    assert client.responses.create(model="grok-4.6", input="hello").output_text == "The stand-in heard: hello"
+    drawn = client.images.generate(model="grok-imagine-image", prompt="a fox", n=2)
+    assert drawn.data is not None
+    assert all((one.url or "").endswith(".png") for one in drawn.data)
+    assert "grok-4.6" in {model.id for model in client.models.list()}
+
+
+def test_the_openai_sdk_cannot_edit_because_edits_are_json(client: sdk.OpenAI) -> None:
+    with pytest.raises(sdk.APIStatusError) as refused:
+        client.images.edit(model="grok-imagine-image", image=("a.png", png(64, 64, 1)), prompt="blue")
+    assert refused.value.status_code == 415
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"size": "64x64"}, {"aspect_ratio": "5:4"}, {"resolution": "4k"}, {"n": 11}, {"prompt": ""}],
+    ids=lambda given: next(iter(given)),
+)
+def test_what_the_documentation_does_not_allow_is_refused_in_its_own_shape(
+    client: sdk.OpenAI, given: dict[str, Any]
+) -> None:
+    body: dict[str, Any] = {"model": "grok-imagine-image", "prompt": "a fox", **given}
+    with pytest.raises(sdk.BadRequestError) as refused:
+        client.post("/images/generations", body=body, cast_to=object)
+    assert set(refused.value.response.json()) == {"code", "error"}
