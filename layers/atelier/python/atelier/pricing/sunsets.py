@@ -1,0 +1,82 @@
+"""Once a day: ask the providers when their models end, keep it, and say in time which ones leave.
+
+A model that is shut down answers nobody; what is routed by a date that its provider has published fails before that
+day and not on it. A provider that gives no answer leaves what is known as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from atelier.pricing.catalogue import Catalogue
+from atelier.pricing.model import Model
+from atelier.pricing.ports import Sunsets, SunsetStore
+from atelier.providers._contract import ListedModel, Provider
+
+# Days before the end at which somebody is told; at 0 the model is offered no more.
+WARNED_AT = (0, 7, 30, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A model that leaves, or has left: told once at each of WARNED_AT, a day late where a run was missed."""
+
+    model: str
+    provider: str
+    sunset_at: date
+    days_left: int
+    successor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What one run found: how many providers published a list, and what is to be told."""
+
+    lists: int
+    notices: tuple[Notice, ...]
+
+
+def refresh(catalogue: Catalogue, providers: Mapping[str, Provider], store: SunsetStore, today: date) -> Refreshed:
+    """Ask every provider that is set up, keep what it says, and find what is to be told. Safe to repeat."""
+    known = store.read()
+    lists, notices = 0, list[Notice]()
+    for provider in sorted(catalogue.enabled):
+        before = known.get(provider, Sunsets())
+        models = [model for model in catalogue.data.models if model.provider == provider]
+        listed = providers[provider].models() if provider in providers else None
+        lists += listed is not None
+        dates = before.dates if listed is None else published(models, listed)
+        told, warned = _told(catalogue.with_sunsets(dates), models, before.warned, today)
+        after = Sunsets(dates, warned)
+        if after != before:
+            store.write(provider, after)
+        notices += told
+    return Refreshed(lists, tuple(notices))
+
+
+def published(models: Iterable[Model], listed: Iterable[ListedModel]) -> dict[str, date]:
+    """The dates in a provider's own list, by our model id. There a model goes by its upstream name, which may differ."""
+    dates = {each.name: each.shutdown_on for each in listed if each.shutdown_on is not None}
+    names = {model.id: str(model.settings.get("model", model.id.partition("/")[2])) for model in models}
+    return {model_id: dates[name] for model_id, name in names.items() if name in dates}
+
+
+def _told(
+    catalogue: Catalogue, models: Iterable[Model], before: Mapping[str, int], today: date
+) -> tuple[list[Notice], dict[str, int]]:
+    notices: list[Notice] = []
+    warned: dict[str, int] = {}
+    for model in models:
+        sunset_at = catalogue.sunset_at(model)
+        if sunset_at is None:
+            continue
+        days_left = (sunset_at - today).days
+        step = next((days for days in WARNED_AT if days_left <= days), None)
+        if step is None:
+            continue
+        warned[model.id] = step
+        if step < before.get(model.id, WARNED_AT[-1] + 1):
+            notices.append(Notice(model.id, model.provider, sunset_at, max(days_left, 0), model.successor))
+    return notices, warned
