@@ -57,7 +57,7 @@ def refresh(catalogue: Catalogue, providers: Mapping[str, Provider], store: Suns
 
 
 def published(models: Iterable[Model], listed: Iterable[ListedModel]) -> dict[str, date]:
-    """The dates in a provider's own list, by our model id. There a model goes by its upstream name, which may differ."""
+    """The dates in a provider's own list, by our model id; there a model goes by its upstream name."""
     dates = {each.name: each.shutdown_on for each in listed if each.shutdown_on is not None}
     names = {model.id: str(model.settings.get("model", model.id.partition("/")[2])) for model in models}
     return {model_id: dates[name] for model_id, name in names.items() if name in dates}
