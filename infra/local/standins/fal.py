@@ -1,0 +1,449 @@
+"""A stand-in for fal's queue: requests, their status, result and cancellation, signed webhooks, the signing keys.
+
+    python -m infra.local.standins.fal --port 9104        # prints its URL, serves until it is stopped
+
+Queue and REST host are one here. Any app is run: one with `video` in its name (or of a known family of film models)
+makes an MP4, one with `audio` or `speech` a WAV, every other PNG pictures. Besides the markers of `_kit`, in a prompt:
+
+    create:401 402 403 404 422 503       refused      create:locked    the account has no money left
+    create:429 429-header 429-ms 429-date    refused for now, without a hint or with one
+    urls:foreign odd                     the request's addresses are on another host, or of another form
+    run:queue hang                       never begins, never ends
+    run:policy policy-late               a model's refusal, before it ran and after
+    run:invalid empty crash down slowdown    a model's errors: its input, no_media_generated, internal_server_error,
+                                         downstream_service_unavailable, generation_timeout
+    run:retryable text                   a 422 that may be tried again; an error that is a sentence alone
+    run:ERROR_TYPE                       one of the platform's own (runner_disconnected, startup_timeout …)
+    output:none nsfw fewer inline        no files; all blacked out, or one of them; a data URL
+    webhook:lost twice forged stale      never, two times, with a wrong signature, with an old timestamp
+    webhook:early late=SECONDS           before the request is answered; that much after the end
+    webhook:foreign other large          of another account, about another request, without its payload
+
+`rotate()` changes the signing key; `expire()` makes finished requests unknown.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, cast
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from infra.local.standins._kit import Answer, Request, StandIn, asked, date_in, film, main, number, picture, route, wav
+
+USER_ID = "standin-user"
+OTHER_USER_ID = "somebody-else"
+APP = r"(?:(?:workflows|comfy)/)?[\w.-]+/[\w.-]+"
+FILMS = re.compile(r"video|kling|wan-|veo|hailuo|luma|minimax|ltx|pixverse|seedance")
+SOUNDS = re.compile(r"audio|speech|tts|music")
+GONE_OWNER = "gone"
+INFERENCE_SECONDS_EACH = 1.25
+SIZES = {
+    "square_hd": (1024, 1024),
+    "square": (512, 512),
+    "portrait_4_3": (768, 1024),
+    "portrait_16_9": (576, 1024),
+    "landscape_4_3": (1024, 768),
+    "landscape_16_9": (1024, 576),
+}
+# The platform's errors with their statuses; any of them may be asked for.
+PLATFORM_ERRORS = {
+    "request_timeout": 504,
+    "startup_timeout": 504,
+    "runner_scheduling_failure": 503,
+    "runner_connection_timeout": 503,
+    "runner_disconnected": 503,
+    "runner_connection_refused": 503,
+    "runner_connection_error": 503,
+    "runner_incomplete_response": 502,
+    "runner_server_error": 500,
+    "client_disconnected": 499,
+    "client_cancelled": 499,
+    "bad_request": 400,
+    "internal_error": 500,
+}
+# Marker → status, type, whether it may be tried again.
+MODEL_ERRORS = {
+    "policy": (422, "content_policy_violation", False),
+    "policy-late": (422, "content_policy_violation", False),
+    "invalid": (422, "image_too_large", False),
+    "empty": (422, "no_media_generated", False),
+    "crash": (500, "internal_server_error", True),
+    "down": (500, "downstream_service_unavailable", True),
+    "slowdown": (504, "generation_timeout", True),
+    "retryable": (422, "file_download_error", True),
+}
+# Those that come before the model has run.
+UNSTARTED = frozenset({"policy", "invalid", "retryable", "text"})
+
+
+def sentence(status: int, detail: str, **headers: str) -> Answer:
+    """An error of the queue itself."""
+    return Answer(status, {"detail": detail}, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+LOCKED = "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
+
+
+@dataclass
+class Queued:
+    """A request: what the model was given, how it stands, and in the end its result as the API answers it."""
+
+    id: str
+    app: str
+    given: dict[str, Any]
+    markers: list[str]
+    webhook: str | None
+    begin_seconds_max: float
+    status: str = "IN_QUEUE"
+    logs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    metrics: dict[str, float] = field(default_factory=dict[str, float])
+    error: dict[str, str] = field(default_factory=dict[str, str])
+    result: Answer = field(default_factory=Answer)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+class FalStandIn(StandIn):
+    """fal, stood in for. `user_id`: whom its webhooks are for."""
+
+    api_key_default = "standin-id:standin-secret"
+    refusals: ClassVar[dict[str, Answer | Callable[[], Answer]]] = {
+        "401": sentence(401, "Authentication is required to access this application."),
+        "402": sentence(402, "Payment required."),
+        "403": sentence(403, "Access to this application is forbidden."),
+        "locked": sentence(403, LOCKED),
+        "404": sentence(404, "Application 'nothing' not found"),
+        "422": Answer(422, {"detail": [{"loc": ["body"], "msg": "Invalid request", "type": "value_error"}]}),
+        "429": sentence(429, "Queue is full"),
+        "429-header": sentence(429, "Queue is full", retry_after="12"),
+        "429-ms": sentence(429, "Queue is full", retry_after_ms="1500"),
+        "429-date": lambda: sentence(429, "Queue is full", retry_after=date_in(30)),
+        "503": sentence(503, "Service unavailable"),
+    }
+
+    def __init__(self, port: int = 0, *, user_id: str = USER_ID, **given: Any) -> None:
+        super().__init__(port, **given)
+        self.user_id = user_id
+        self.requests: dict[str, Queued] = {}
+        self._seed = hashlib.sha256(b"the stand-in signs with this key").digest()
+
+    def reset(self) -> None:
+        with self.lock:
+            for queued in self.requests.values():
+                queued.stop.set()
+            self.requests = {}
+        super().reset()
+
+    def stop(self) -> None:
+        with self.lock:
+            for queued in self.requests.values():
+                queued.stop.set()
+        super().stop()
+
+    def rotate(self) -> None:
+        """Sign with a new key; the old one is no longer published."""
+        self._seed = secrets.token_bytes(32)
+
+    def expire(self) -> None:
+        """Forget the requests that have ended."""
+        with self.lock:
+            self.requests = {name: one for name, one in self.requests.items() if one.status != "COMPLETED"}
+
+    def refusal_of(self, request: Request) -> Answer | None:
+        if request.path == "/.well-known/jwks.json" or request.headers.get("authorization") == f"Key {self.api_key}":
+            return None
+        return sentence(401, "Authentication is required to access this application.")
+
+    def not_found(self, request: Request) -> Answer:
+        return sentence(404, "Not Found")
+
+    # ---- the API -----------------------------------------------------------------------------------------------------
+
+    @route("GET", r"/\.well-known/jwks\.json")
+    def keys(self, request: Request) -> Answer:
+        return Answer(200, {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": _point(_private(self._seed))}]})
+
+    @route("POST", r"/storage/auth/token")
+    def upload_token(self, request: Request) -> Answer:
+        return Answer(200, {"token": "t", "token_type": "Bearer", "base_url": self.url, "expires_at": "2030-01-01"})
+
+    @route("GET", rf"/({APP})/requests/([\w-]+)/status")
+    def status(self, request: Request, app: str, name: str) -> Answer:
+        queued = self._known(app, name)
+        if queued is None:
+            return sentence(404, "Request not found")
+        with self.lock:
+            shown: dict[str, Any] = {"status": queued.status, "request_id": name, **self._urls(queued)}
+            if queued.status == "IN_QUEUE":
+                return Answer(202, {**shown, "queue_position": 0})
+            if request.query.get("logs"):
+                shown["logs"] = list(queued.logs)
+            if queued.status == "IN_PROGRESS":
+                return Answer(202, shown)
+            headers = (
+                {"x-fal-request-timeout-type": "user"} if queued.error.get("error_type") == "request_timeout" else {}
+            )
+            return Answer(200, {**shown, "metrics": queued.metrics, **queued.error}, headers)
+
+    @route("PUT", rf"/({APP})/requests/([\w-]+)/cancel")
+    def cancel(self, request: Request, app: str, name: str) -> Answer:
+        queued = self._known(app, name)
+        if queued is None:
+            return Answer(404, {"status": "NOT_FOUND"})
+        with self.lock:
+            if queued.status == "COMPLETED":
+                return Answer(400, {"status": "ALREADY_COMPLETED"})
+            was_queued = queued.status == "IN_QUEUE"
+            ran = {} if was_queued else {"inference_time": INFERENCE_SECONDS_EACH / 2}
+            self._end(queued, _platform_error("client_cancelled"), ran)
+            return Answer(200, {"status": "OK"}) if was_queued else Answer(202, {"status": "CANCELLATION_REQUESTED"})
+
+    @route("GET", rf"/({APP})/requests/([\w-]+)")
+    def response(self, request: Request, app: str, name: str) -> Answer:
+        queued = self._known(app, name)
+        if queued is None:
+            return sentence(404, "Request not found")
+        with self.lock:
+            return queued.result if queued.status == "COMPLETED" else sentence(400, "Request is still in progress")
+
+    @route("POST", rf"/((?!storage/){APP}(?:/[\w.-]+)*)")
+    def submit(self, request: Request, path: str) -> Answer:
+        given = request.json()
+        markers = self.markers(given.get("prompt", ""))
+        if path.startswith(f"{GONE_OWNER}/"):
+            return sentence(404, f"Application '{path}' not found")
+        if request.content_type != "application/json":
+            return sentence(422, "The body is not JSON")
+        refused = self.refused(markers)
+        if refused:
+            return refused
+        app = cast("re.Match[str]", re.match(APP, path))[0]
+        begin_seconds_max = float(request.headers.get("x-fal-request-timeout", 3600))
+        name = f"{secrets.token_hex(4)}-{secrets.token_hex(2)}-{secrets.token_hex(6)}"
+        queued = Queued(name, app, given, markers, request.query.get("fal_webhook"), begin_seconds_max)
+        with self.lock:
+            self.requests[name] = queued
+        if "early" in asked(markers, "webhook"):
+            self._run(queued)
+        else:
+            threading.Thread(target=self._run, args=(queued,), daemon=True).start()
+        accepted = {
+            "status": "IN_QUEUE",
+            "request_id": name,
+            "gateway_request_id": name,
+            "queue_position": 0,
+            **self._urls(queued),
+        }
+        return self.taken(markers, Answer(200, accepted, {"x-fal-request-id": name}))
+
+    def _known(self, app: str, name: str) -> Queued | None:
+        queued = self.requests.get(name)
+        return queued if queued and queued.app == app else None
+
+    def _urls(self, queued: Queued) -> dict[str, str]:
+        wish = asked(queued.markers, "urls")
+        host = "https://queue.example.com" if "foreign" in wish else self.url
+        below = f"{host}/v2/of/{queued.id}" if "odd" in wish else f"{host}/{queued.app}/requests/{queued.id}"
+        return {"response_url": below, "status_url": f"{below}/status", "cancel_url": f"{below}/cancel"}
+
+    # ---- the life of a request ---------------------------------------------------------------------------------------
+
+    def _run(self, queued: Queued) -> None:
+        run = asked(queued.markers, "run")
+        if "queue" in run:
+            if not queued.stop.wait(queued.begin_seconds_max):
+                self._finish(queued, _platform_error("request_timeout"), {})
+            return
+        platform = next((name for name in run if name in PLATFORM_ERRORS), None)
+        with self.lock:
+            if queued.status == "IN_QUEUE":
+                queued.status = "IN_PROGRESS"
+        seconds = 3600 if "hang" in run else number(queued.markers, "run", "slow", self.run_seconds)
+        for step in range(1, 11):
+            if queued.stop.wait(seconds / 10):
+                return
+            with self.lock:
+                bar = f"{step * 10:3}%|{'#' * step}{' ' * (10 - step)}| {step}/10"
+                queued.logs.append({"message": bar, "level": "STDERR", "timestamp": time.time()})
+        images = int(queued.given.get("num_images") or 1)
+        ran = {} if UNSTARTED & set(run) or platform else {"inference_time": INFERENCE_SECONDS_EACH * images}
+        self._finish(queued, _platform_error(platform) if platform else self._answer(queued), ran)
+
+    def _answer(self, queued: Queued) -> Answer:
+        run = asked(queued.markers, "run")
+        if "text" in run:
+            return sentence(400, "The model does not do this.", x_fal_retryable="false")
+        name = next((name for name in run if name in MODEL_ERRORS), None)
+        if name:
+            status, kind, retryable = MODEL_ERRORS[name]
+            return _model_error(status, kind, "prompt", x_fal_retryable=str(retryable).lower())
+        wrong = _wrong(queued.given)
+        return _model_error(422, *wrong, x_fal_retryable="false") if wrong else Answer(200, self._output(queued))
+
+    def _output(self, queued: Queued) -> dict[str, Any]:
+        given, markers = queued.given, queued.markers
+        wishes, seed = asked(markers, "output"), given.get("seed") or secrets.randbelow(2**32)
+        if FILMS.search(queued.app):
+            seconds = float(given.get("duration") or 5)
+            size = (640, 360)
+            url = self.keep(lambda: film(*size, seconds, seed), "video/mp4", "mp4", markers)
+            return {"video": _file(url, "video/mp4", duration=seconds), "seed": seed} if "none" not in wishes else {}
+        if SOUNDS.search(queued.app):
+            url = self.keep(lambda: wav(float(given.get("duration") or 2)), "audio/wav", "wav", markers)
+            return {"audio": _file(url, "audio/wav")}
+        width, height = _size(given)
+        count = 0 if "none" in wishes else int(given.get("num_images") or 1)
+        images: list[dict[str, Any]] = []
+        for place in range(count):
+
+            def made(place: int = place) -> bytes:
+                return picture(width, height, f"{seed}-{place}")
+
+            url = self.keep(made, "image/png", "png", markers)
+            if "inline" in wishes:
+                url = f"data:image/png;base64,{base64.b64encode(made()).decode()}"
+            images.append(_file(url, "image/png", width=width, height=height))
+        flags = ["nsfw" in wishes or ("fewer" in wishes and place == 0) for place in range(count)]
+        return {"images": images, "seed": seed, "has_nsfw_concepts": flags, "prompt": given.get("prompt")}
+
+    def _finish(self, queued: Queued, result: Answer, ran: dict[str, float]) -> None:
+        with self.lock:
+            if queued.status == "COMPLETED":
+                return
+            self._end(queued, result, ran)
+        self._notify(queued)
+
+    def _end(self, queued: Queued, result: Answer, ran: dict[str, float]) -> None:
+        queued.status, queued.result, queued.metrics = "COMPLETED", result, ran
+        if result.status >= 400:
+            told = cast("dict[str, Any]", result.content)
+            queued.error = {"error": f"Invalid status code: {result.status}"}
+            if "error_type" in told:
+                queued.error = {"error": told["detail"], "error_type": told["error_type"]}
+        queued.stop.set()
+
+    # ---- webhooks ----------------------------------------------------------------------------------------------------
+
+    def _notify(self, queued: Queued) -> None:
+        wishes = asked(queued.markers, "webhook")
+        if queued.webhook is None or "lost" in wishes:
+            return
+        self.stopping.wait(number(queued.markers, "webhook", "late", 0))
+        for _ in range(2 if "twice" in wishes else 1):
+            self.tell(queued)
+
+    def tell(self, queued: Queued) -> None:
+        """Send a request's end to its webhook."""
+        wishes = asked(queued.markers, "webhook")
+        event: dict[str, Any] = {"request_id": queued.id, "gateway_request_id": queued.id, "status": "OK"}
+        event["payload"] = queued.result.content
+        if "other" in wishes:
+            event["request_id"] = "another-request"
+        if "large" in wishes:
+            event |= {"payload": None, "payload_error": "Response payload is not JSON serializable."}
+        elif queued.error:
+            event |= {"status": "ERROR", "error": queued.error["error"]}
+        body = json.dumps(event).encode()
+        user_id = OTHER_USER_ID if "foreign" in wishes else self.user_id
+
+        def signed() -> dict[str, str]:
+            sent_at = int(time.time()) - (3600 if "stale" in wishes else 0)
+            seed = b"\7" * 32 if "forged" in wishes else self._seed
+            return signature_headers(seed, queued.id, user_id, sent_at, body)
+
+        self.deliver(queued.webhook or "", body, signed, request=queued.id)
+
+    def control(self, request: Request) -> Answer | None:
+        again = re.fullmatch(r"/_standin/webhooks/([\w-]+)", request.path)
+        if again and request.method == "POST" and again[1] in self.requests:
+            self.tell(self.requests[again[1]])
+            return Answer(200, {})
+        return super().control(request)
+
+
+def signature_headers(seed: bytes, request_id: str, user_id: str, sent_at: int, body: bytes) -> dict[str, str]:
+    """The headers that a webhook is signed with."""
+    message = "\n".join((request_id, user_id, str(sent_at), hashlib.sha256(body).hexdigest()))
+    return {
+        "X-Fal-Webhook-Request-Id": request_id,
+        "X-Fal-Webhook-User-Id": user_id,
+        "X-Fal-Webhook-Timestamp": str(sent_at),
+        "X-Fal-Webhook-Signature": _private(seed).sign(message.encode()).hex(),
+    }
+
+
+def _private(seed: bytes) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def _point(key: Ed25519PrivateKey) -> str:
+    raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _platform_error(kind: str) -> Answer:
+    content = {"detail": kind.replace("_", " ").capitalize(), "error_type": kind}
+    return Answer(PLATFORM_ERRORS[kind], content, {"x-fal-error-type": kind})
+
+
+def _model_error(status: int, kind: str, name: str, **headers: str) -> Answer:
+    entry = {
+        "loc": ["body", name],
+        "msg": "The model says no.",
+        "type": kind,
+        "ctx": {},
+        "input": {},
+        "url": "https://x",
+    }
+    return Answer(status, {"detail": [entry]}, {header.replace("_", "-"): value for header, value in headers.items()})
+
+
+def _file(url: str, content_type: str, **more: Any) -> dict[str, Any]:
+    return {
+        "url": url,
+        "content_type": content_type,
+        "file_name": url[:99].rpartition("/")[2],
+        "file_size": None,
+        **more,
+    }
+
+
+def _size(given: dict[str, Any]) -> tuple[int, int]:
+    size: Any = given.get("image_size", "square_hd")
+    if isinstance(size, str):
+        return SIZES[size]
+    return size["width"], size["height"]
+
+
+def _wrong(given: dict[str, Any]) -> tuple[str, str] | None:
+    """What a model would not take of its input, as (type, field)."""
+    if not isinstance(given.get("prompt", ""), str):
+        return "string_type", "prompt"
+    count: Any = given.get("num_images", 1)
+    if not isinstance(count, int) or not 1 <= count <= 4:
+        return "less_than_equal", "num_images"
+    size: Any = given.get("image_size", "square")
+    if isinstance(size, str) and size not in SIZES:
+        return "one_of", "image_size"
+    if isinstance(size, dict):
+        sides = [cast("dict[str, Any]", size).get(side) for side in ("width", "height")]
+        if not all(isinstance(side, int) and 64 <= side <= 4096 for side in sides):
+            return "less_than_equal", "image_size"
+    for name, value in given.items():
+        for url in cast("list[object]", value) if isinstance(value, list) else [value]:
+            if name.endswith(("_url", "_urls")) and not re.match(r"https?://|data:[\w.+/-]+;base64,", str(url)):
+                return "file_download_error", name
+    return None
+
+
+if __name__ == "__main__":
+    main(FalStandIn, "fal")

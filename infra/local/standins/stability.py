@@ -1,0 +1,293 @@
+"""A stand-in for Stability's v2beta API: pictures, larger pictures, sound, results that come later, the balance.
+
+    python -m infra.local.standins.stability --port 9103        # prints its URL, serves until it is stopped
+
+It takes multipart only, answers as JSON or as bytes, keeps an account with credits, and locks a key out for a minute
+after more than 150 requests in ten seconds. Besides the markers of `_kit`, in a prompt:
+
+    create:400 401 402 403 413 422 503   refused with that status      create:moderated   403, for its content
+    create:429 429-header 429-date       refused for now, without a hint or with one
+    create:failed                        status 500, in the API's own words
+    run:hang                             an asynchronous result that never comes
+    run:fail moderated                   an asynchronous result that fails, or is refused for its content
+    output:filtered none bad             200 with a blurred picture; with nothing; with what is no base64
+    output:gone                          an asynchronous result that is no longer kept
+
+A service that has no prompt is asked to misbehave through `/_standin/behave`.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from infra.local.standins._kit import (
+    Answer,
+    Refused,
+    Request,
+    StandIn,
+    asked,
+    date_in,
+    main,
+    number,
+    picture,
+    picture_size,
+    route,
+    sound,
+)
+
+RATIOS = {
+    "21:9": (1536, 640),
+    "16:9": (1344, 768),
+    "3:2": (1216, 832),
+    "5:4": (1088, 896),
+    "1:1": (1024, 1024),
+    "4:5": (896, 1088),
+    "2:3": (832, 1216),
+    "9:16": (768, 1344),
+    "9:21": (640, 1536),
+}
+CREDITS = {
+    "ultra": 8.0,
+    "core": 3.0,
+    "sd3": 6.5,
+    "fast": 2.0,
+    "conservative": 40.0,
+    "creative": 60.0,
+    "text-to-audio": 20.0,
+}
+PICTURE_FORMATS, SOUND_FORMATS = ("png", "jpeg", "webp"), ("mp3", "wav")
+UPSCALED_PIXELS_MAX = 4_194_304
+WINDOW_SECONDS, LOCKED_OUT_SECONDS = 10, 60
+
+
+def problem(status: int, name: str, *errors: str, **headers: str) -> Answer:
+    """An error as Stability words it."""
+    named = {header.replace("_", "-"): value for header, value in headers.items()}
+    return Answer(status, {"id": secrets.token_hex(16), "name": name, "errors": list(errors)}, named)
+
+
+def limited(**headers: str) -> Answer:
+    """A 429."""
+    return problem(429, "rate_limit_exceeded", "You have exceeded the rate limit of 150 requests.", **headers)
+
+
+MODERATED = problem(403, "content_moderation", "Your request was flagged by our content moderation system.")
+
+
+@dataclass
+class _Later:
+    """A result that is asked for."""
+
+    ready_at: float
+    answer: Callable[[Request], Answer]
+
+
+class StabilityStandIn(StandIn):
+    """Stability, stood in for. `credits`: what the account holds; `requests_max`: what it takes in ten seconds."""
+
+    api_key_default = "sk-stability-standin"
+    refusals: ClassVar[dict[str, Answer | Callable[[], Answer]]] = {
+        "400": problem(400, "bad_request", "prompt: cannot be blank"),
+        "401": problem(401, "unauthorized", "Your API key is not valid."),
+        "402": problem(402, "payment_required", "You lack sufficient credits to make this request."),
+        "403": problem(403, "permission_denied", "You lack the permission to do this."),
+        "moderated": MODERATED,
+        "404": problem(404, "not_found", "The requested resource was not found."),
+        "413": problem(413, "payload_too_large", "Your request was larger than 10MiB."),
+        "422": problem(422, "unprocessable_entity", "prompt: must be in English"),
+        "429": limited(),
+        "429-header": limited(retry_after="12"),
+        "429-date": lambda: limited(retry_after=date_in(30)),
+        "failed": problem(500, "internal_error", "An unexpected server error has occurred."),
+        "503": Answer(503, b"<html>unavailable</html>", {"content-type": "text/html"}),
+    }
+
+    def __init__(self, port: int = 0, *, credits: float = 1000.0, requests_max: int = 150, **given: Any) -> None:
+        super().__init__(port, **given)
+        self.credits, self._credits_at_first = credits, credits
+        self.requests_max = requests_max
+        self._results: dict[str, _Later] = {}
+        self._recent: deque[float] = deque()
+        self._locked_until = 0.0
+
+    def reset(self) -> None:
+        super().reset()
+        with self.lock:
+            self.credits, self._results, self._locked_until = self._credits_at_first, {}, 0.0
+            self._recent.clear()
+
+    def refusal_of(self, request: Request) -> Answer | None:
+        if request.headers.get("authorization") != f"Bearer {self.api_key}":
+            return problem(401, "unauthorized", "Your API key is not valid.")
+        now = time.monotonic()
+        with self.lock:
+            while self._recent and self._recent[0] < now - WINDOW_SECONDS:
+                self._recent.popleft()
+            self._recent.append(now)
+            if len(self._recent) > self.requests_max:
+                self._locked_until = now + LOCKED_OUT_SECONDS
+            return limited() if now < self._locked_until else None
+
+    def not_found(self, request: Request) -> Answer:
+        return problem(404, "not_found", "The requested resource was not found.")
+
+    @route("GET", r"/v1/user/balance")
+    def balance(self, request: Request) -> Answer:
+        return Answer(200, {"credits": self.credits})
+
+    @route("POST", r"/v2beta/stable-image/generate/(ultra|core|sd3)")
+    def generate(self, request: Request, service: str) -> Answer:
+        given, markers = self._admitted(request, service, prompt_needed=True)
+        ratio, files = given.get("aspect_ratio", "1:1"), request.files("image")
+        _need(ratio in RATIOS, f"aspect_ratio: must be one of {', '.join(RATIOS)}")
+        _need(bool(files) == ("strength" in given), "strength: is required when image is provided, and only then")
+        size = _size(request) if files else RATIOS[ratio]
+        form = _format(given, PICTURE_FORMATS)
+        self.stopping.wait(number(markers, "run", "slow", 0))
+        return self._made(request, service, markers, lambda seed: picture(*size, seed, form), f"image/{form}")
+
+    @route("POST", r"/v2beta/stable-image/upscale/(fast|conservative)")
+    def upscale(self, request: Request, service: str) -> Answer:
+        given, markers = self._admitted(request, service, prompt_needed=service == "conservative")
+        size, form = _upscaled(_size(request)), _format(given, PICTURE_FORMATS)
+        self.stopping.wait(number(markers, "run", "slow", 0))
+        return self._made(request, service, markers, lambda seed: picture(*size, seed, form), f"image/{form}")
+
+    @route("POST", r"/v2beta/stable-image/upscale/(creative)")
+    def upscale_later(self, request: Request, service: str) -> Answer:
+        given, markers = self._admitted(request, service, prompt_needed=True)
+        size, form, kind = _upscaled(_size(request)), _format(given, PICTURE_FORMATS), asked(markers, "run")
+        reference = secrets.token_hex(32)
+        seconds = 10**6 if "hang" in kind else number(markers, "run", "slow", self.run_seconds)
+
+        def answer(question: Request) -> Answer:
+            if "moderated" in kind:
+                return MODERATED
+            if "fail" in kind:
+                return problem(400, "bad_request", "image: could not be read")
+            return self._told(
+                question, given, markers, lambda seed: picture(*size, seed, form), f"image/{form}", "result"
+            )
+
+        with self.lock:
+            self._results[reference] = _Later(time.monotonic() + seconds, answer)
+            if not {"fail", "moderated"} & set(kind) and "filtered" not in asked(markers, "output"):
+                self.credits -= CREDITS[service]
+        return self.taken(markers, Answer(200, {"id": reference}))
+
+    @route("GET", r"/v2beta/results/(\w+)")
+    def result(self, request: Request, reference: str) -> Answer:
+        later = self._results.get(reference)
+        if later is None:
+            return problem(404, "not_found", "id: not found or expired")
+        if time.monotonic() < later.ready_at:
+            return Answer(202, {"id": reference, "status": "in-progress"})
+        return later.answer(request)
+
+    @route("POST", r"/v2beta/audio/stable-audio-2/(text-to-audio)")
+    def compose(self, request: Request, service: str) -> Answer:
+        given, markers = self._admitted(request, service, prompt_needed=True)
+        seconds, form = given.get("duration", "190"), _format(given, SOUND_FORMATS, "mp3")
+        _need(re.fullmatch(r"\d{1,3}(\.\d+)?", seconds) is not None, "duration: must be a number")
+        _need(1 <= float(seconds) <= 190, "duration: must be between 1 and 190")
+        self.stopping.wait(number(markers, "run", "slow", 0))
+        kind = {"mp3": "audio/mpeg", "wav": "audio/wav"}[form]
+        return self._made(request, service, markers, lambda _: sound(float(seconds), form), kind, "audio")
+
+    # ---- what they share ---------------------------------------------------------------------------------------------
+
+    def _admitted(self, request: Request, service: str, *, prompt_needed: bool) -> tuple[dict[str, str], list[str]]:
+        """The fields of a request and what it asks for in brackets. Raises Refused."""
+        _need(request.content_type == "multipart/form-data", "content-type: must be multipart/form-data")
+        given = request.fields()
+        markers = self.markers(given.get("prompt", ""))
+        refused = self.refused(markers)
+        if refused:
+            raise Refused(refused)
+        accepted = request.headers.get("accept", "*/*")
+        _need(accepted in ("*/*", "application/json", "image/*", "audio/*"), "accept: not supported")
+        _need(not prompt_needed or bool(given.get("prompt")), "prompt: is required")
+        _need(len(given.get("prompt", "")) <= 10_000, "prompt: is too long")
+        seed = given.get("seed", "0")
+        _need(seed.isdigit() and int(seed) <= 4294967294, "seed: must be between 0 and 4294967294")
+        if self.credits < CREDITS[service]:
+            raise Refused(problem(402, "payment_required", "You lack sufficient credits to make this request."))
+        return given, markers
+
+    def _made(
+        self,
+        request: Request,
+        service: str,
+        markers: list[str],
+        make: Callable[[str], bytes],
+        content_type: str,
+        name: str = "image",
+    ) -> Answer:
+        answer = self._told(request, request.fields(), markers, make, content_type, name)
+        if "filtered" not in asked(markers, "output"):
+            with self.lock:
+                self.credits -= CREDITS[service]
+        return self.taken(markers, answer)
+
+    def _told(
+        self,
+        request: Request,
+        given: dict[str, str],
+        markers: list[str],
+        make: Callable[[str], bytes],
+        content_type: str,
+        name: str,
+    ) -> Answer:
+        """A result as the request wants it: base64 in JSON, or its bytes."""
+        output = asked(markers, "output")
+        if "gone" in output:
+            return problem(404, "not_found", "id: not found or expired")
+        seed = given.get("seed", "0")
+        if seed == "0":
+            seed = str(secrets.randbelow(4294967294) + 1)
+        reason = "CONTENT_FILTERED" if "filtered" in output else "SUCCESS"
+        data = make("blurred" if reason == "CONTENT_FILTERED" else seed)
+        if request.headers.get("accept") != "application/json":
+            headers = {"content-type": content_type, "finish-reason": reason, "seed": seed}
+            return Answer(200, data, {**headers, "x-request-id": secrets.token_hex(16)})
+        encoded = "not base64!" if "bad" in output else base64.b64encode(data).decode()
+        content: dict[str, Any] = {name: encoded, "finish_reason": reason, "seed": int(seed)}
+        if "none" in output:
+            del content[name]
+        return Answer(200, content, {"x-request-id": secrets.token_hex(16)})
+
+
+def _need(is_right: bool, error: str) -> None:
+    if not is_right:
+        raise Refused(problem(400, "bad_request", error))
+
+
+def _format(given: dict[str, str], offered: tuple[str, ...], otherwise: str = "png") -> str:
+    form = given.get("output_format", otherwise)
+    _need(form in offered, f"output_format: must be one of {', '.join(offered)}")
+    return form
+
+
+def _size(request: Request) -> tuple[int, int]:
+    files = request.files("image")
+    _need(len(files) == 1, "image: is required")
+    try:
+        return picture_size(files[0].data)
+    except OSError as error:
+        raise Refused(problem(400, "bad_request", "image: could not be read")) from error
+
+
+def _upscaled(size: tuple[int, int]) -> tuple[int, int]:
+    times = min(4.0, (UPSCALED_PIXELS_MAX / (size[0] * size[1])) ** 0.5)
+    return max(int(size[0] * times), 1), max(int(size[1] * times), 1)
+
+
+if __name__ == "__main__":
+    main(StabilityStandIn, "stability")

@@ -1,0 +1,336 @@
+"""The Anthropic adapter against its stand-in: what it sends is what Anthropic documents, what comes back is typed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from atelier.clock import system_clock
+from atelier.ids import new_id
+from atelier.providers._contract import (
+    CancelResult,
+    Done,
+    ErrorClass,
+    Failed,
+    Input,
+    Job,
+    ListedModel,
+    Output,
+    Unknown,
+    WebhookInvalid,
+)
+from atelier.providers.anthropic import Anthropic
+from infra.local.standins._kit import png
+from infra.local.standins.anthropic import CACHE_READ, CACHE_WRITTEN, GONE_MODEL, AnthropicStandIn
+
+MODEL = "claude-of-the-tests"
+
+
+@pytest.fixture
+def stand_in() -> Iterator[AnthropicStandIn]:
+    with AnthropicStandIn() as running:
+        yield running
+
+
+@pytest.fixture
+def provider(stand_in: AnthropicStandIn) -> Anthropic:
+    return Anthropic(api_key=stand_in.api_key, base_url=stand_in.url, answer_seconds_max=0.5)
+
+
+def job(prompt: str = "Write a line about a fox.", kind: str = "text", **parameters: Any) -> Job:
+    settings = {"model": MODEL}
+    return Job(new_id("att", system_clock()), kind, "anthropic/x", prompt, parameters=parameters, settings=settings)
+
+
+# ---- what is sent ----------------------------------------------------------------------------------------------------
+
+
+def test_a_prompt_is_the_documented_request_and_is_sent_once(provider: Anthropic, stand_in: AnthropicStandIn) -> None:
+    provider.submit(job("A fox.", max_tokens=100, system="Be brief.", temperature_percent=50, stop="END"))
+    (call,) = stand_in.calls
+    assert (call["method"], call["path"]) == ("POST", "/v1/messages")
+    assert call["headers"]["x-api-key"] == stand_in.api_key
+    assert call["headers"]["anthropic-version"] == "2023-06-01"
+    assert call["headers"]["content-type"] == "application/json"
+    assert call["body"] == {
+        "model": MODEL,
+        "max_tokens": 100,
+        "system": "Be brief.",
+        "temperature": 0.5,
+        "stop_sequences": ["END"],
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "A fox."}]}],
+    }
+
+
+def test_a_bound_on_the_answer_is_always_sent_since_the_api_insists(
+    provider: Anthropic, stand_in: AnthropicStandIn
+) -> None:
+    provider.submit(job())
+    provider.submit(replace(job(), settings={"model": MODEL, "input": {"max_tokens": 9, "thinking": {"type": "x"}}}))
+    assert [call["body"]["max_tokens"] for call in stand_in.calls] == [1024, 9]
+    assert stand_in.calls[1]["body"]["thinking"] == {"type": "x"}
+
+
+def test_a_conversation_keeps_its_order_and_its_system_message_moves_out(
+    provider: Anthropic, stand_in: AnthropicStandIn
+) -> None:
+    parts = [
+        {"type": "text", "text": "And this?"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+        {"type": "image_url", "image_url": {"url": "https://pictures.example/fox.png"}},
+    ]
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hello."},
+        {"role": "assistant", "content": "Good day."},
+        {"role": "user", "content": parts},
+    ]
+    assert isinstance(provider.submit(job("", messages=messages)), Done)
+    body = stand_in.calls[0]["body"]
+    assert body["system"] == "Be brief."
+    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user"]
+    assert body["messages"][2]["content"][1:] == [
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
+        {"type": "image", "source": {"type": "url", "url": "https://pictures.example/fox.png"}},
+    ]
+
+
+def test_a_picture_among_the_inputs_is_shown_to_the_model(provider: Anthropic, stand_in: AnthropicStandIn) -> None:
+    picture = Input(png(8, 8, 1), "image/png")
+    assert isinstance(provider.submit(replace(job(), inputs={"image": (picture,)})), Done)
+    shown, text = stand_in.calls[0]["body"]["messages"][0]["content"]
+    assert shown["source"]["media_type"] == "image/png"
+    assert text["type"] == "text"
+
+
+# ---- what comes back -------------------------------------------------------------------------------------------------
+
+
+def test_a_text_comes_at_once_with_its_tokens(provider: Anthropic) -> None:
+    done = provider.submit(job("A fox."))
+    assert done == Done(
+        (Output(b"You said: A fox.", content_type="text/plain"),), {"tokens_input": 2, "tokens_output": 4}
+    )
+
+
+def test_a_page_is_html(provider: Anthropic) -> None:
+    done = provider.submit(job("A page about a fox.", kind="page"))
+    assert isinstance(done, Done)
+    (output,) = done.outputs
+    assert output.content_type == "text/html"
+    assert (output.data or b"").startswith(b"<!doctype html>")
+
+
+def test_input_is_what_was_read_plainly_from_a_cache_and_into_one(provider: Anthropic) -> None:
+    done = provider.submit(job("A fox. [[usage:cached]]"))
+    assert isinstance(done, Done)
+    plain = done.usage["tokens_input"] - CACHE_READ - CACHE_WRITTEN
+    assert plain > 0
+    assert (done.usage["tokens_cached"], done.usage["tokens_cache_write"]) == (CACHE_READ, CACHE_WRITTEN)
+
+
+def test_usage_that_is_not_told_is_not_zero(provider: Anthropic) -> None:
+    done = provider.submit(job("A fox. [[usage:none]]"))
+    assert isinstance(done, Done)
+    assert done.usage == {}
+
+
+def test_a_text_that_reaches_its_bound_is_a_text(provider: Anthropic) -> None:
+    done = provider.submit(job("A fox in the snow.", max_tokens=2))
+    assert isinstance(done, Done)
+    assert done.outputs[0].data == b"You said"
+
+
+def test_a_refusal_is_moderated_and_billed(provider: Anthropic) -> None:
+    failed = provider.submit(job("A fox. [[run:refusal]]"))
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.MODERATED_BILLED
+    assert failed.usage["tokens_input"] > 0
+
+
+def test_an_answer_without_words_is_no_result_but_was_billed(provider: Anthropic) -> None:
+    failed = provider.submit(job("A fox. [[run:none]]"))
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.TRANSIENT
+    assert failed.usage["tokens_output"] > 0
+
+
+@pytest.mark.parametrize(
+    ("marker", "error_class", "retry_after"),
+    [
+        ("400", ErrorClass.INVALID_INPUT, None),
+        ("413", ErrorClass.INVALID_INPUT, None),
+        ("401", ErrorClass.AUTH, None),
+        ("403", ErrorClass.AUTH, None),
+        ("402", ErrorClass.PROVIDER_BILLING, None),
+        ("credit", ErrorClass.PROVIDER_BILLING, None),
+        ("spend", ErrorClass.PROVIDER_BILLING, None),
+        ("filtered", ErrorClass.MODERATED, None),
+        ("404", ErrorClass.MODEL_GONE, None),
+        ("409", ErrorClass.TRANSIENT, None),
+        ("429", ErrorClass.RATE_LIMITED, 12),
+        ("429-ms", ErrorClass.RATE_LIMITED, 2),
+        ("429-bare", ErrorClass.RATE_LIMITED, None),
+        ("failed", ErrorClass.TRANSIENT, None),
+        ("503", ErrorClass.TRANSIENT, None),
+        ("504", ErrorClass.TIMEOUT_STARTED, None),
+        ("529", ErrorClass.CAPACITY, None),
+        ("error", ErrorClass.CAPACITY, None),
+    ],
+)
+def test_a_refused_request_is_typed_and_sent_once(
+    provider: Anthropic, stand_in: AnthropicStandIn, marker: str, error_class: ErrorClass, retry_after: int | None
+) -> None:
+    failed = provider.submit(job(f"A fox. [[create:{marker}]]"))
+    assert isinstance(failed, Failed)
+    assert (failed.error_class, failed.retry_after_seconds) == (error_class, retry_after)
+    assert "anthropic" not in failed.message.lower()
+    assert len(stand_in.calls) == 1
+
+
+@pytest.mark.parametrize("marker", ["429-date", "429-reset"])
+def test_a_hint_may_be_a_point_in_time(provider: Anthropic, marker: str) -> None:
+    failed = provider.submit(job(f"A fox. [[create:{marker}]]"))
+    assert isinstance(failed, Failed)
+    assert failed.retry_after_seconds is not None
+    assert 25 <= failed.retry_after_seconds <= 31
+
+
+def test_what_a_caller_writes_cannot_make_the_account_look_empty(provider: Anthropic) -> None:
+    quoted = [{"role": "user", "content": [{"type": "credit balance is too low"}]}]
+    failed = provider.submit(job("", messages=quoted))
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.INVALID_INPUT
+
+
+def test_a_model_that_is_gone_is_not_the_callers_mistake(provider: Anthropic) -> None:
+    failed = provider.submit(replace(job(), settings={"model": GONE_MODEL}))
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.MODEL_GONE
+
+
+@pytest.mark.parametrize("marker", ["lost", "hang", "500", "502", "garbage", "empty"])
+def test_a_request_whose_answer_is_lost_is_unknown_and_never_sent_again(
+    provider: Anthropic, stand_in: AnthropicStandIn, marker: str
+) -> None:
+    assert isinstance(provider.submit(job(f"A fox. [[create:{marker}]]")), Unknown)
+    assert len(stand_in.calls) == 1
+
+
+def test_a_slow_answer_is_waited_for_within_the_bound(provider: Anthropic) -> None:
+    assert isinstance(provider.submit(job("A fox. [[run:slow=0.1]]")), Done)
+    assert isinstance(provider.submit(job("A fox. [[run:slow=3]]")), Unknown)
+
+
+def test_a_request_that_cannot_be_sent_is_transient() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        failed = Anthropic(api_key="k", base_url=url).submit(job())
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.TRANSIENT
+
+
+def test_nothing_is_left_to_ask_about_afterwards(provider: Anthropic) -> None:
+    assert provider.resend_safe is False
+    failed = provider.poll("msg_1", job())
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.UNKNOWN_OUTCOME
+    assert provider.cancel("msg_1") is CancelResult.UNSUPPORTED
+    assert provider.find(job()) is None
+    with pytest.raises(WebhookInvalid):
+        provider.parse_webhook({}, b"{}", 1000)
+
+
+# ---- health and the list of models -----------------------------------------------------------------------------------
+
+
+def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Anthropic, stand_in: AnthropicStandIn) -> None:
+    assert provider.check() is None
+    assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/models?limit=1")]
+    wrong = Anthropic(api_key="other", base_url=stand_in.url).check()
+    assert isinstance(wrong, Failed)
+    assert wrong.error_class is ErrorClass.AUTH
+    stand_in.stop()
+    gone = provider.check()
+    assert isinstance(gone, Failed)
+    assert gone.error_class is ErrorClass.TRANSIENT
+
+
+def test_the_list_of_models_is_read_page_by_page_and_has_no_dates() -> None:
+    names = tuple(f"claude-{number}" for number in range(2100))
+    with AnthropicStandIn(models=names) as stand_in:
+        provider = Anthropic(api_key=stand_in.api_key, base_url=stand_in.url)
+        assert provider.models() == tuple(ListedModel(name, None) for name in names)
+        assert len(stand_in.calls) == 3
+        wrong = Anthropic(api_key="other", base_url=stand_in.url)
+        assert wrong.models() is None
+
+
+# ---- the stand-in ----------------------------------------------------------------------------------------------------
+
+
+def test_the_stand_in_refuses_what_the_api_refuses(stand_in: AnthropicStandIn) -> None:
+    headers = {"x-api-key": stand_in.api_key, "anthropic-version": "2023-06-01"}
+    good = {"model": MODEL, "max_tokens": 10, "messages": [{"role": "user", "content": "Hello."}]}
+    bad: list[dict[str, Any]] = [
+        {key: value for key, value in good.items() if key != "max_tokens"},
+        good | {"prompt": "Hello."},
+        good | {"messages": []},
+        good | {"temperature": 1.5},
+        good | {"messages": [{"role": "system", "content": "Hello."}]},
+        good | {"messages": [{"role": "user", "content": ""}]},
+    ]
+
+    def asked(body: dict[str, Any], **more: str) -> httpx.Response:
+        return httpx.post(f"{stand_in.url}/v1/messages", json=body, headers=headers | more)
+
+    assert asked(good).status_code == 200
+    for body in bad:
+        refused = asked(body)
+        assert (refused.status_code, refused.json()["error"]["type"]) == (400, "invalid_request_error")
+    assert asked(good, **{"x-api-key": "other"}).status_code == 401
+    counted = httpx.post(f"{stand_in.url}/v1/messages/count_tokens", json=good, headers=headers)
+    assert counted.json() == {"input_tokens": asked(good).json()["usage"]["input_tokens"]}
+
+
+@pytest.mark.parametrize("name", ["anthropic", "stability", "fal"])
+def test_a_stand_in_runs_as_a_program_that_says_where_it_is(name: str) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", f"infra.local.standins.{name}", "--port", "0"],
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    # A child that says nothing ends by itself, and the read below with it.
+    watchdog = threading.Timer(20, child.kill)
+    watchdog.start()
+    try:
+        assert child.stdout is not None
+        url = child.stdout.readline().strip()
+        with urllib.request.urlopen(f"{url}/_standin/health") as answer:
+            assert answer.status == 200
+    finally:
+        watchdog.cancel()
+        child.terminate()
+        assert child.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize("name", ["anthropic", "stability", "fal"])
+def test_importing_an_adapter_imports_no_client(name: str) -> None:
+    heavy = "{'httpx', 'cryptography', 'urllib.request'}"
+    script = f"import sys, atelier.providers.{name}; sys.exit(bool({heavy} & set(sys.modules)))"
+    source = Path(sys.modules["atelier"].__path__[0]).parent
+    assert subprocess.run([sys.executable, "-c", script], env={"PYTHONPATH": str(source)}, check=False).returncode == 0

@@ -1,0 +1,703 @@
+"""The fal adapter against its stand-in: the queue, failures behind COMPLETED, cancellation, and signed webhooks."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from PIL import Image
+
+from atelier.clock import system_clock
+from atelier.ids import new_id
+from atelier.pricing.catalogue import catalogue
+from atelier.providers._contract import (
+    Accepted,
+    Cancelled,
+    CancelResult,
+    Done,
+    ErrorClass,
+    Failed,
+    Input,
+    Job,
+    Pending,
+    Progress,
+    Unknown,
+    WebhookInvalid,
+)
+from atelier.providers.fal import KEYS_SECONDS_MAX, KEYS_SECONDS_MIN, Fal, SigningKeys, signing_keys
+from infra.local.standins._kit import Answer, Request, StandIn, route
+from infra.local.standins.fal import OTHER_USER_ID, FalStandIn, signature_headers
+from tests.receiver import Receiver, receiving
+from tests.until import until
+
+SEED = bytes(range(32))
+
+
+@pytest.fixture(autouse=True)
+def no_keys_of_an_earlier_test() -> None:
+    # A port may come again, with another server behind it.
+    signing_keys.cache_clear()
+
+
+@pytest.fixture
+def stand_in() -> Iterator[FalStandIn]:
+    with FalStandIn(run_seconds=0.02) as running:
+        yield running
+
+
+def adapter(stand_in: FalStandIn, **given: Any) -> Fal:
+    known = {"api_key": stand_in.api_key, "user_id": stand_in.user_id}
+    return Fal(**{**known, "base_url": stand_in.url, "rest_url": stand_in.url, "answer_seconds_max": 0.5, **given})
+
+
+@pytest.fixture
+def provider(stand_in: FalStandIn) -> Fal:
+    return adapter(stand_in)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as running:
+        yield running
+
+
+def job(prompt: str = "a fox", model: str = "flux-schnell", *, webhook: str | None = None, **parameters: Any) -> Job:
+    entry = catalogue(frozenset({"fal"})).model(f"fal/{model}")
+    return Job(
+        new_id("att", system_clock()),
+        entry.kind,
+        entry.id,
+        prompt,
+        parameters={"width": 128, "height": 64, "n": 1, "seed": 7} | parameters,
+        settings=entry.settings,
+        webhook_url=webhook,
+        run_seconds_max=300,
+    )
+
+
+def accepted(provider: Fal, work: Job) -> str:
+    answer = provider.submit(work)
+    assert isinstance(answer, Accepted), answer
+    return answer.reference
+
+
+def ended(provider: Fal, reference: str, work: Job) -> Progress:
+    """Polls until the request is no longer pending."""
+
+    def look() -> Progress | None:
+        progress = provider.poll(reference, work)
+        return None if isinstance(progress, Pending) else progress
+
+    return until(look)
+
+
+def made(provider: Fal, work: Job) -> Progress:
+    return ended(provider, accepted(provider, work), work)
+
+
+# ---- submit ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_submission_is_the_documented_request_and_is_sent_once(
+    provider: Fal, stand_in: FalStandIn, receiver: Receiver
+) -> None:
+    webhook = f"{receiver.url}/hook?of=a&b=c"
+    accepted(provider, job("a red fox", webhook=webhook, n=2))
+    (call,) = stand_in.calls
+    parts = urlsplit(call["path"])
+    assert (call["method"], parts.path) == ("POST", "/fal-ai/flux/schnell")
+    assert parse_qs(parts.query) == {"fal_webhook": [webhook]}
+    assert call["headers"]["authorization"] == f"Key {stand_in.api_key}"
+    assert call["headers"]["x-fal-request-timeout"] == "300"
+    assert json.loads(call["headers"]["x-fal-object-lifecycle-preference"]) == {"expiration_duration_seconds": 86400}
+    assert call["body"] == {
+        "prompt": "a red fox",
+        "image_size": {"width": 128, "height": 64},
+        "num_images": 2,
+        "seed": 7,
+        "output_format": "png",
+        "enable_safety_checker": True,
+    }
+
+
+def test_without_a_webhook_none_is_asked_for(provider: Fal, stand_in: FalStandIn) -> None:
+    accepted(provider, job())
+    assert stand_in.calls[0]["path"] == "/fal-ai/flux/schnell"
+
+
+def test_files_choices_and_numbers_go_as_the_model_wants_them(provider: Fal, stand_in: FalStandIn) -> None:
+    inputs = {"image": (Input(b"\x89PNG", "image/png"),)}
+    work = replace(job("it moves", "kling-2.6-pro", duration_seconds=5, sound="on"), inputs=inputs)
+    accepted(provider, work)
+    assert stand_in.calls[0]["body"] == {
+        "prompt": "it moves",
+        "duration": "5",
+        "generate_audio": True,
+        "start_image_url": "data:image/png;base64,iVBORw==",
+    }
+    several = replace(
+        work,
+        settings={"app": "a/b", "names": {"prompt": "text"}, "inputs": {"image": ["image_urls"]}, "output": "images"},
+        inputs={
+            "image": (Input(b"", "image/png", "https://a.example/1"), Input(b"", "image/png", "https://a.example/2"))
+        },
+    )
+    accepted(provider, several)
+    assert stand_in.calls[1]["body"] == {
+        "text": "it moves",
+        "image_urls": ["https://a.example/1", "https://a.example/2"],
+    }
+
+
+def test_one_jobs_input_does_not_leak_into_the_catalogue(provider: Fal) -> None:
+    settings = {"app": "a/b", "names": {"width": "size.width"}, "input": {"size": {"height": 64}}, "output": "images"}
+    accepted(provider, replace(job(), settings=settings))
+    assert settings["input"] == {"size": {"height": 64}}
+
+
+@pytest.mark.parametrize(
+    ("marker", "error_class", "retry_after"),
+    [
+        ("401", ErrorClass.AUTH, None),
+        ("403", ErrorClass.AUTH, None),
+        ("402", ErrorClass.PROVIDER_BILLING, None),
+        ("locked", ErrorClass.PROVIDER_BILLING, None),
+        ("404", ErrorClass.MODEL_GONE, None),
+        ("422", ErrorClass.INVALID_INPUT, None),
+        ("429", ErrorClass.RATE_LIMITED, None),
+        ("429-header", ErrorClass.RATE_LIMITED, 12),
+        ("429-ms", ErrorClass.RATE_LIMITED, 2),
+        ("503", ErrorClass.TRANSIENT, None),
+    ],
+)
+def test_a_refusal_is_typed_sent_once_and_begins_nothing(
+    provider: Fal, stand_in: FalStandIn, marker: str, error_class: ErrorClass, retry_after: int | None
+) -> None:
+    failed = provider.submit(job(f"a fox [[create:{marker}]]"))
+    assert isinstance(failed, Failed)
+    assert (failed.error_class, failed.retry_after_seconds) == (error_class, retry_after)
+    assert "fal" not in failed.message.lower().split()
+    assert len(stand_in.calls) == 1
+    assert stand_in.requests == {}
+
+
+def test_a_hint_may_be_a_date(provider: Fal) -> None:
+    failed = provider.submit(job("a fox [[create:429-date]]"))
+    assert isinstance(failed, Failed)
+    assert failed.retry_after_seconds is not None
+    assert 25 <= failed.retry_after_seconds <= 31
+
+
+@pytest.mark.parametrize("marker", ["lost", "hang", "500", "502", "garbage", "empty"])
+def test_a_submission_whose_answer_is_lost_is_unknown_and_never_sent_again(
+    provider: Fal, stand_in: FalStandIn, marker: str
+) -> None:
+    work = job(f"a fox [[create:{marker}]]")
+    assert isinstance(provider.submit(work), Unknown)
+    assert len(stand_in.calls) == 1
+    assert len(stand_in.requests) == 1
+    # There is no list to look into; a webhook may still come.
+    assert provider.find(work) is None
+    assert provider.resend_safe is False
+
+
+def test_a_submission_that_cannot_be_sent_is_transient() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        failed = Fal(api_key="k", base_url=url).submit(job())
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.TRANSIENT
+
+
+# ---- the addresses of a request --------------------------------------------------------------------------------------
+
+
+def test_a_request_hangs_off_owner_and_app_and_not_off_the_sub_path(provider: Fal, stand_in: FalStandIn) -> None:
+    work = job()
+    reference = accepted(provider, work)
+    (request_id,) = stand_in.requests
+    assert reference == f"fal-ai/flux#{request_id}"
+    ended(provider, reference, work)
+    assert stand_in.calls[-2]["path"] == f"/fal-ai/flux/requests/{request_id}/status?logs=1"
+    assert stand_in.calls[-1]["path"] == f"/fal-ai/flux/requests/{request_id}"
+
+
+@pytest.mark.parametrize(
+    ("app", "prefix"),
+    [("workflows/me/story", "workflows/me/story"), ("comfy/me/flow/run", "comfy/me/flow"), ("me/app", "me/app")],
+)
+def test_a_namespace_belongs_to_the_addresses(provider: Fal, app: str, prefix: str) -> None:
+    work = replace(job(), settings={**job().settings, "app": app})
+    reference = accepted(provider, work)
+    assert reference.startswith(f"{prefix}#")
+    assert isinstance(ended(provider, reference, work), Done)
+
+
+@pytest.mark.parametrize("marker", ["foreign", "odd"])
+def test_our_key_goes_to_no_address_but_fals_own(provider: Fal, stand_in: FalStandIn, marker: str) -> None:
+    work = job(f"a fox [[urls:{marker}]]")
+    reference = accepted(provider, work)
+    assert reference.startswith("fal-ai/flux#")
+    assert isinstance(ended(provider, reference, work), Done)
+    assert len(stand_in.calls) >= 3
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["neverwas", "fal-ai/flux#neverwas", "../secret#1", "a/../b#1", "https://evil.example/a#1", "a/b#1/../2", ""],
+)
+def test_a_reference_that_nobody_gave_out_is_an_outcome(provider: Fal, stand_in: FalStandIn, reference: str) -> None:
+    failed = provider.poll(reference, job())
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.UNKNOWN_OUTCOME
+    assert provider.cancel(reference) is CancelResult.TOO_LATE
+    assert all("/requests/neverwas" in call["path"] for call in stand_in.calls)
+
+
+# ---- poll ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_request_has_its_files_and_its_measured_time(provider: Fal) -> None:
+    done = made(provider, job(n=2))
+    assert isinstance(done, Done)
+    assert done.usage == {"predict_milliseconds": 2500}
+    pictures = [Image.open(io.BytesIO(httpx.get(output.url or "").content)) for output in done.outputs]
+    assert [picture.size for picture in pictures] == [(128, 64)] * 2
+    assert {output.content_type for output in done.outputs} == {"image/png"}
+
+
+def test_a_film_is_one_file_with_its_length(provider: Fal) -> None:
+    done = made(provider, job("it moves", "wan-2.5", duration_seconds=5, resolution="480p", aspect_ratio="16:9"))
+    assert isinstance(done, Done)
+    assert done.usage == {"predict_milliseconds": 1250, "output_milliseconds": 5000}
+    (output,) = done.outputs
+    assert output.content_type == "video/mp4"
+    assert httpx.get(output.url or "", timeout=30).content[4:8] == b"ftyp"
+
+
+def test_a_file_may_come_inline(provider: Fal) -> None:
+    done = made(provider, job("a fox [[output:inline]]"))
+    assert isinstance(done, Done)
+    assert done.outputs[0].url is None
+    assert (done.outputs[0].data or b"").startswith(b"\x89PNG")
+
+
+def test_a_picture_that_the_safety_check_blacked_out_is_no_result(provider: Fal) -> None:
+    done = made(provider, job("a fox [[output:fewer]]", n=3))
+    assert isinstance(done, Done)
+    assert len(done.outputs) == 2
+    failed = made(provider, job("a fox [[output:nsfw]]"))
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.MODERATED_BILLED
+    assert failed.usage == {"predict_milliseconds": 1250}
+
+
+@pytest.mark.parametrize(
+    ("marker", "error_class", "billed"),
+    [
+        ("run:policy", ErrorClass.MODERATED, False),
+        ("run:policy-late", ErrorClass.MODERATED_BILLED, True),
+        ("run:invalid", ErrorClass.INVALID_INPUT, False),
+        ("run:text", ErrorClass.INVALID_INPUT, False),
+        ("run:retryable", ErrorClass.TRANSIENT, False),
+        ("run:empty", ErrorClass.TRANSIENT, True),
+        ("run:crash", ErrorClass.TRANSIENT, True),
+        ("run:down", ErrorClass.CAPACITY, True),
+        ("run:slowdown", ErrorClass.TIMEOUT_STARTED, True),
+        ("run:startup_timeout", ErrorClass.TIMEOUT_UNSTARTED, False),
+        ("run:runner_scheduling_failure", ErrorClass.CAPACITY, False),
+        ("run:runner_disconnected", ErrorClass.TRANSIENT, False),
+        ("run:runner_incomplete_response", ErrorClass.TRANSIENT, False),
+        ("run:internal_error", ErrorClass.TRANSIENT, False),
+        ("run:bad_request", ErrorClass.INVALID_INPUT, False),
+        ("output:none", ErrorClass.TRANSIENT, True),
+    ],
+)
+def test_completed_can_be_a_failure(provider: Fal, marker: str, error_class: ErrorClass, billed: bool) -> None:
+    failed = made(provider, job(f"a fox [[{marker}]]"))
+    assert isinstance(failed, Failed)
+    assert failed.error_class is error_class
+    assert ("predict_milliseconds" in failed.usage) is billed
+
+
+def test_what_the_model_does_not_take_is_the_callers_to_change(provider: Fal) -> None:
+    failed = made(provider, job(n=9))
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.INVALID_INPUT
+
+
+def test_a_request_that_did_not_begin_in_time_is_free(provider: Fal) -> None:
+    failed = made(provider, replace(job("a fox [[run:queue]]"), run_seconds_max=1))
+    assert isinstance(failed, Failed)
+    assert (failed.error_class, failed.usage) == (ErrorClass.TIMEOUT_UNSTARTED, {})
+
+
+def test_progress_is_read_from_the_logs(provider: Fal) -> None:
+    work = job("a fox [[run:slow=0.5]]")
+    reference = accepted(provider, work)
+    seen: set[int] = set()
+    while isinstance(progress := provider.poll(reference, work), Pending):
+        seen.add(progress.progress)
+    assert len(seen) > 3
+    assert max(seen) <= 99
+
+
+def test_a_queued_request_is_pending(provider: Fal) -> None:
+    work = job("a fox [[run:queue]]")
+    assert provider.poll(accepted(provider, work), work) == Pending(0)
+
+
+def test_a_poll_without_an_answer_says_nothing_about_the_job(provider: Fal, stand_in: FalStandIn) -> None:
+    work = job("a fox [[run:hang]]")
+    reference = accepted(provider, work)
+    assert isinstance(adapter(stand_in, api_key="revoked").poll(reference, work), Unknown)
+    stand_in.stop()
+    assert isinstance(provider.poll(reference, work), Unknown)
+
+
+def test_a_request_that_fal_forgot_is_lost(provider: Fal, stand_in: FalStandIn) -> None:
+    work = job()
+    reference = accepted(provider, work)
+    ended(provider, reference, work)
+    stand_in.expire()
+    failed = provider.poll(reference, work)
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.UNKNOWN_OUTCOME
+
+
+class _Odd(StandIn):
+    """Answers a status with whatever it was given."""
+
+    status: Any = None
+
+    @route("GET", r"/a/b/requests/r1/status")
+    def told(self, request: Request) -> Answer:
+        return Answer(200, self.status)
+
+
+@pytest.mark.parametrize("status", [{"status": "FAILED"}, {"status": None}, {}, [], "x", {"status": {"a": 1}}])
+def test_a_status_that_is_not_known_yet_is_unknown(status: Any) -> None:
+    with _Odd() as odd:
+        odd.status = status
+        provider = Fal(api_key=odd.api_key, base_url=odd.url)
+        assert isinstance(provider.poll("a/b#r1", job()), Unknown)
+
+
+# ---- cancel ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_queued_request_is_cancelled_and_never_runs(provider: Fal, stand_in: FalStandIn) -> None:
+    work = job("a fox [[run:queue]]")
+    reference = accepted(provider, work)
+    assert provider.cancel(reference) is CancelResult.CANCELLED
+    assert provider.poll(reference, work) == Cancelled({})
+    call = stand_in.calls[1]
+    assert call["method"] == "PUT"
+    assert call["path"].endswith("/cancel")
+
+
+def test_a_running_request_is_asked_to_stop_and_says_what_it_used(provider: Fal, stand_in: FalStandIn) -> None:
+    work = job("a fox [[run:hang]]")
+    reference = accepted(provider, work)
+    until(lambda: [one for one in stand_in.requests.values() if one.status == "IN_PROGRESS"])
+    assert provider.cancel(reference) is CancelResult.PENDING
+    assert provider.poll(reference, work) == Cancelled({"predict_milliseconds": 625})
+
+
+def test_a_finished_request_is_too_late_to_cancel(provider: Fal) -> None:
+    work = job()
+    reference = accepted(provider, work)
+    ended(provider, reference, work)
+    assert provider.cancel(reference) is CancelResult.TOO_LATE
+
+
+def test_a_cancellation_without_an_answer_is_pending(provider: Fal, stand_in: FalStandIn) -> None:
+    reference = accepted(provider, job("a fox [[run:hang]]"))
+    stand_in.stop()
+    assert provider.cancel(reference) is CancelResult.PENDING
+
+
+# ---- webhooks --------------------------------------------------------------------------------------------------------
+
+
+class _Keys(StandIn):
+    """Publishes signing keys."""
+
+    document: Any = None
+
+    @route("GET", r"/\.well-known/jwks\.json")
+    def keys(self, request: Request) -> Answer:
+        return Answer(200, self.document)
+
+
+VECTOR_BODY = b'{"request_id":"r1","status":"OK","payload":{}}'
+VECTOR_HEADERS = {
+    "x-fal-webhook-request-id": "r1",
+    "x-fal-webhook-user-id": "u1",
+    "x-fal-webhook-timestamp": "1700000000",
+    "x-fal-webhook-signature": "3de3ab16f563c494d17d551bd53a88d59a24581c40ae5bf9cf9375785a2bed84"
+    "cfdc13a4c0086d80ab04ac5e6ff8b1e25099314340d9833caa935e84a57b7903",
+}
+VECTOR_KEY = {"kty": "OKP", "crv": "Ed25519", "x": "A6EHv_POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg"}
+OTHER_KEY = {"kty": "OKP", "crv": "Ed25519", "x": "A" * 43}
+
+
+@pytest.fixture
+def published() -> Iterator[_Keys]:
+    with _Keys() as keys:
+        keys.document = {"keys": [OTHER_KEY, VECTOR_KEY]}
+        yield keys
+
+
+def verified(
+    keys: _Keys, headers: dict[str, str] = VECTOR_HEADERS, body: bytes = VECTOR_BODY, now: int = 1700000000
+) -> str:
+    provider = Fal(api_key="k", user_id="u1", base_url="http://127.0.0.1:1", rest_url=keys.url)
+    return provider.parse_webhook(headers, body, now).event_id
+
+
+def test_the_published_vector_verifies_with_any_of_the_keys(published: _Keys) -> None:
+    assert verified(published) == "r1"
+    assert verified(published, now=1700000300) == "r1"
+    assert verified(published, now=1699999700) == "r1"
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"x-fal-webhook-signature": "00" * 64}, "no key"),
+        ({"x-fal-webhook-signature": "zz"}, "signature is none"),
+        ({"x-fal-webhook-signature": ""}, "missing"),
+        ({"x-fal-webhook-timestamp": "1700000001"}, "no key"),
+        ({"x-fal-webhook-timestamp": "soon"}, "no number"),
+        ({"x-fal-webhook-timestamp": "١٧٠٠٠٠٠٠٠٠"}, "no number"),
+        ({"x-fal-webhook-request-id": "r2"}, "no key"),
+        ({"x-fal-webhook-request-id": "\udcff"}, "no key"),
+        ({"x-fal-webhook-user-id": "u2"}, "another account"),
+    ],
+)
+def test_one_changed_header_is_enough(published: _Keys, changed: dict[str, str], reason: str) -> None:
+    with pytest.raises(WebhookInvalid, match=reason):
+        verified(published, VECTOR_HEADERS | changed)
+
+
+def test_a_changed_body_another_time_and_no_headers_are_invalid(published: _Keys) -> None:
+    for headers, body, now in (
+        (VECTOR_HEADERS, VECTOR_BODY + b" ", 1700000000),
+        (VECTOR_HEADERS, VECTOR_BODY, 1700000301),
+        (VECTOR_HEADERS, VECTOR_BODY, 1699999699),
+        ({}, VECTOR_BODY, 1700000000),
+    ):
+        with pytest.raises(WebhookInvalid):
+            verified(published, headers, body, now)
+
+
+def test_without_our_account_every_webhook_is_invalid(published: _Keys) -> None:
+    provider = Fal(api_key="k", rest_url=published.url)
+    with pytest.raises(WebhookInvalid, match="another account"):
+        provider.parse_webhook(VECTOR_HEADERS, VECTOR_BODY, 1700000000)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{}, [], {"keys": []}, {"keys": [{"x": "short"}]}, {"keys": [{"x": 7}, None]}, "x", {"keys": [OTHER_KEY]}],
+)
+def test_keys_that_are_none_make_a_webhook_invalid(document: Any) -> None:
+    with _Keys() as keys:
+        keys.document = document
+        with pytest.raises(WebhookInvalid):
+            verified(keys)
+
+
+def test_keys_that_cannot_be_fetched_make_a_webhook_invalid_and_our_key_is_not_sent_for_them(published: _Keys) -> None:
+    verified(published)
+    assert "authorization" not in published.calls[0]["headers"]
+    published.stop()
+    assert verified(published) == "r1"
+    with _Keys() as gone:
+        url = gone.url
+    provider = Fal(api_key="k", user_id="u1", rest_url=url)
+    with pytest.raises(WebhookInvalid, match="fetched"):
+        provider.parse_webhook(VECTOR_HEADERS, VECTOR_BODY, 1700000000)
+    with pytest.raises(WebhookInvalid, match="no safe address"):
+        Fal(api_key="k", user_id="u1", rest_url="file:///etc").parse_webhook(VECTOR_HEADERS, VECTOR_BODY, 1700000000)
+
+
+def test_keys_are_kept_for_a_day_and_a_new_one_is_looked_for_now_and_then(published: _Keys) -> None:
+    keys, private = SigningKeys(f"{published.url}/.well-known/jwks.json"), Ed25519PrivateKey.from_private_bytes(SEED)
+    right, new = private.sign(b"m"), Ed25519PrivateKey.from_private_bytes(b"\2" * 32).sign(b"m")
+
+    def fetched() -> int:
+        return len(published.calls)
+
+    assert keys.signed(right, b"m", 1000)
+    assert keys.signed(right, b"m", 1000 + KEYS_SECONDS_MAX)
+    assert fetched() == 1
+    assert keys.signed(right, b"m", 1001 + KEYS_SECONDS_MAX)
+    assert fetched() == 2
+    # By no key that is known: asked again, but not for every forgery.
+    at = 1001 + KEYS_SECONDS_MAX
+    assert not keys.signed(new, b"m", at + KEYS_SECONDS_MIN)
+    assert fetched() == 2
+    assert not keys.signed(new, b"m", at + KEYS_SECONDS_MIN + 1)
+    assert not keys.signed(new, b"m", at + KEYS_SECONDS_MIN + 2)
+    assert fetched() == 3
+
+
+def test_a_rotated_key_is_taken_up(stand_in: FalStandIn) -> None:
+    keys = SigningKeys(f"{stand_in.url}/.well-known/jwks.json")
+    assert not keys.signed(b"\0" * 64, b"m", 1000)
+    stand_in.rotate()
+    with receiving() as receiver:
+        accepted(adapter(stand_in), job(webhook=receiver.url))
+        ((_, headers, body),) = receiver.wait_for(1)
+        assert adapter(stand_in).parse_webhook(headers, body, int(time.time())).event_id
+
+
+def test_a_webhook_says_what_a_poll_says(provider: Fal, receiver: Receiver) -> None:
+    work = job(webhook=f"{receiver.url}/hook")
+    reference = accepted(provider, work)
+    ((path, headers, body),) = receiver.wait_for(1)
+    assert path == "/hook"
+    event = provider.parse_webhook(headers, body, int(time.time()), work)
+    polled = provider.poll(reference, work)
+    assert event.reference == reference
+    assert isinstance(event.progress, Done)
+    assert isinstance(polled, Done)
+    assert event.progress.outputs == polled.outputs
+    # It brings no measurement, and none is made up.
+    assert event.progress.usage == {}
+
+
+def test_before_its_job_is_known_a_webhook_is_verified_and_no_more(provider: Fal, receiver: Receiver) -> None:
+    accepted(provider, job(webhook=receiver.url))
+    ((_, headers, body),) = receiver.wait_for(1)
+    event = provider.parse_webhook(headers, body, int(time.time()))
+    assert event.event_id == json.loads(body)["request_id"]
+    assert isinstance(event.progress, Unknown)
+
+
+@pytest.mark.parametrize(
+    ("marker", "error_class"),
+    [
+        ("run:policy", ErrorClass.MODERATED),
+        ("run:invalid", ErrorClass.INVALID_INPUT),
+        ("run:text", ErrorClass.INVALID_INPUT),
+        ("run:crash", ErrorClass.TRANSIENT),
+        ("run:runner_scheduling_failure", ErrorClass.CAPACITY),
+        ("run:startup_timeout", ErrorClass.TIMEOUT_UNSTARTED),
+        ("output:nsfw", ErrorClass.MODERATED_BILLED),
+        ("output:none", ErrorClass.TRANSIENT),
+    ],
+)
+def test_a_webhook_can_tell_of_a_failure(
+    provider: Fal, receiver: Receiver, marker: str, error_class: ErrorClass
+) -> None:
+    work = job(f"a fox [[{marker}]]", webhook=receiver.url)
+    accepted(provider, work)
+    ((_, headers, body),) = receiver.wait_for(1)
+    failed = provider.parse_webhook(headers, body, int(time.time()), work).progress
+    assert isinstance(failed, Failed)
+    assert failed.error_class is error_class
+
+
+def test_a_webhook_without_its_payload_has_it_fetched(provider: Fal, receiver: Receiver) -> None:
+    work = job("a fox [[webhook:large]]", webhook=receiver.url)
+    reference = accepted(provider, work)
+    ((_, headers, body),) = receiver.wait_for(1)
+    assert json.loads(body)["payload"] is None
+    assert provider.parse_webhook(headers, body, int(time.time()), work).progress == provider.poll(reference, work)
+
+
+@pytest.mark.parametrize(
+    ("marker", "reason"),
+    [
+        ("forged", "no key"),
+        ("stale", "too far"),
+        ("foreign", "another account"),
+        ("other", "another request"),
+    ],
+)
+def test_a_webhook_that_is_not_ours_is_invalid(provider: Fal, receiver: Receiver, marker: str, reason: str) -> None:
+    accepted(provider, job(f"a fox [[webhook:{marker}]]", webhook=receiver.url))
+    ((_, headers, body),) = receiver.wait_for(1)
+    with pytest.raises(WebhookInvalid, match=reason):
+        provider.parse_webhook(headers, body, int(time.time()))
+
+
+def test_a_webhook_delivered_twice_has_one_id(provider: Fal, receiver: Receiver) -> None:
+    accepted(provider, job("a fox [[webhook:twice]]", webhook=receiver.url))
+    now = int(time.time())
+    assert len({provider.parse_webhook(headers, body, now).event_id for _, headers, body in receiver.wait_for(2)}) == 1
+
+
+def test_a_webhook_of_another_request_has_another_reference(provider: Fal, receiver: Receiver) -> None:
+    mine, theirs = job("mine", webhook=receiver.url), job("theirs [[webhook:lost]]", webhook=receiver.url)
+    accepted(provider, mine)
+    reference = accepted(provider, theirs)
+    ((_, headers, body),) = receiver.wait_for(1)
+    assert provider.parse_webhook(headers, body, int(time.time()), theirs).reference != reference
+
+
+@pytest.mark.parametrize("body", [b"", b"not json", b"[]", b"{}", b'{"request_id": 7}', b'{"request_id": "../x"}'])
+def test_a_signed_body_that_is_no_event_is_invalid(published: _Keys, body: bytes) -> None:
+    headers = {name.lower(): value for name, value in signature_headers(SEED, "../x", "u1", 1000, body).items()}
+    with pytest.raises(WebhookInvalid):
+        verified(published, headers, body, 1000)
+
+
+# ---- health ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Fal, stand_in: FalStandIn) -> None:
+    assert provider.check() is None
+    assert stand_in.requests == {}
+    wrong = adapter(stand_in, api_key="other").check()
+    assert isinstance(wrong, Failed)
+    assert wrong.error_class is ErrorClass.AUTH
+    stand_in.stop()
+    gone = provider.check()
+    assert isinstance(gone, Failed)
+    assert gone.error_class is ErrorClass.TRANSIENT
+    assert provider.models() is None
+
+
+# ---- the stand-in ----------------------------------------------------------------------------------------------------
+
+
+def test_the_stand_in_tells_early_late_and_again_when_it_is_not_heard(stand_in: FalStandIn, receiver: Receiver) -> None:
+    provider = adapter(stand_in)
+    accepted(provider, job("a fox [[webhook:early]]", webhook=receiver.url))
+    assert len(receiver.posts) == 1
+    receiver.statuses += [500, 503]
+    accepted(provider, job("a fox [[webhook:late=0.1]]", webhook=receiver.url))
+    posts = receiver.wait_for(4)
+    assert len({headers["x-fal-webhook-request-id"] for _, headers, _ in posts}) == 2
+
+
+def test_the_stand_in_can_be_told_to_send_a_lost_webhook(stand_in: FalStandIn, receiver: Receiver) -> None:
+    work = job("a fox [[webhook:lost]]", webhook=receiver.url)
+    provider = adapter(stand_in)
+    reference = accepted(provider, work)
+    assert isinstance(ended(provider, reference, work), Done)
+    assert receiver.posts == []
+    httpx.post(f"{stand_in.url}/_standin/webhooks/{reference.partition('#')[2]}")
+    ((_, headers, _),) = receiver.wait_for(1)
+    assert headers["x-fal-webhook-user-id"] not in ("", OTHER_USER_ID)
+
+
+@pytest.mark.parametrize("marker", ["gone", "denied"])
+def test_a_results_address_can_have_expired(provider: Fal, marker: str) -> None:
+    done = made(provider, job(f"a fox [[output:{marker}]]"))
+    assert isinstance(done, Done)
+    assert httpx.get(done.outputs[0].url or "").status_code in (403, 404)

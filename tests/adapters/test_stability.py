@@ -1,0 +1,353 @@
+"""The Stability adapter against its stand-in: multipart requests, results at once and later, a filter behind 200."""
+
+from __future__ import annotations
+
+import io
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from atelier.clock import system_clock
+from atelier.ids import new_id
+from atelier.pricing.catalogue import catalogue
+from atelier.providers._contract import (
+    Accepted,
+    CancelResult,
+    Done,
+    ErrorClass,
+    Failed,
+    Input,
+    Job,
+    Pending,
+    Progress,
+    Unknown,
+    WebhookInvalid,
+)
+from atelier.providers.stability import Stability
+from infra.local.standins._kit import png
+from infra.local.standins.stability import RATIOS, StabilityStandIn
+from tests.until import until
+
+PICTURE = Input(png(96, 64, 1), "image/png")
+
+
+@pytest.fixture
+def stand_in() -> Iterator[StabilityStandIn]:
+    with StabilityStandIn(run_seconds=0.05) as running:
+        yield running
+
+
+@pytest.fixture
+def provider(stand_in: StabilityStandIn) -> Stability:
+    return Stability(api_key=stand_in.api_key, base_url=stand_in.url, answer_seconds_max=1)
+
+
+def job(
+    model: str = "core", prompt: str = "a fox", *, inputs: dict[str, tuple[Input, ...]] | None = None, **parameters: Any
+) -> Job:
+    entry = catalogue(frozenset({"stability"})).model(f"stability/{model}")
+    return Job(
+        new_id("att", system_clock()),
+        entry.kind,
+        entry.id,
+        prompt,
+        parameters=parameters,
+        settings=entry.settings,
+        run_seconds_max=entry.run_seconds_max,
+        inputs=inputs or {},
+    )
+
+
+def upscaling(prompt: str = "a fox", model: str = "upscale-creative", **parameters: Any) -> Job:
+    return job(model, prompt, inputs={"image": (PICTURE,)}, **parameters)
+
+
+def ended(provider: Stability, work: Job) -> Progress:
+    """Submits and polls until the result is there."""
+    answer = provider.submit(work)
+    assert isinstance(answer, Accepted), answer
+
+    def look() -> Progress | None:
+        progress = provider.poll(answer.reference, work)
+        return None if isinstance(progress, Pending) else progress
+
+    return until(look)
+
+
+def pictured(done: object) -> Image.Image:
+    assert isinstance(done, Done), done
+    (output,) = done.outputs
+    return Image.open(io.BytesIO(output.data or b""))
+
+
+# ---- what is sent ----------------------------------------------------------------------------------------------------
+
+
+def test_a_request_is_multipart_though_it_has_no_file_and_is_sent_once(
+    provider: Stability, stand_in: StabilityStandIn
+) -> None:
+    work = replace(job(aspect_ratio="16:9", seed=7, style="anime", format="webp"), negative_prompt="blur")
+    done = provider.submit(work)
+    (call,) = stand_in.calls
+    assert (call["method"], call["path"]) == ("POST", "/v2beta/stable-image/generate/core")
+    assert call["headers"]["authorization"] == f"Bearer {stand_in.api_key}"
+    assert call["headers"]["accept"] == "application/json"
+    assert call["headers"]["content-type"].startswith("multipart/form-data")
+    fields = {name: value for name, value in call["body"]["fields"].items() if name != "none"}
+    assert call["body"]["files"] == []
+    assert fields == {
+        "prompt": "a fox",
+        "negative_prompt": "blur",
+        "aspect_ratio": "16:9",
+        "seed": "7",
+        "style_preset": "anime",
+        "output_format": "webp",
+    }
+    picture = pictured(done)
+    assert (picture.format, picture.size) == ("WEBP", RATIOS["16:9"])
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "ratio"),
+    [
+        (1024, 1024, "1:1"),
+        (1920, 1080, "16:9"),
+        (1000, 1500, "2:3"),
+        (640, 1536, "9:21"),
+        (1, 100, "9:21"),
+        (1100, 1000, "1:1"),
+    ],
+)
+def test_width_and_height_become_the_nearest_ratio(
+    provider: Stability, stand_in: StabilityStandIn, width: int, height: int, ratio: str
+) -> None:
+    provider.submit(job(width=width, height=height))
+    fields = stand_in.calls[0]["body"]["fields"]
+    assert fields["aspect_ratio"] == ratio
+    assert "width" not in fields
+
+
+def test_a_given_picture_brings_its_own_ratio_and_a_strength(provider: Stability, stand_in: StabilityStandIn) -> None:
+    done = provider.submit(job("ultra", inputs={"image": (PICTURE,)}, aspect_ratio="1:1"))
+    assert pictured(done).size == (96, 64)
+    body = stand_in.calls[0]["body"]
+    assert body["files"] == [
+        {"field": "image", "name": "image.png", "content_type": "image/png", "bytes": len(PICTURE.data)}
+    ]
+    assert body["fields"]["strength"] == "0.5"
+    assert "aspect_ratio" not in body["fields"]
+
+
+# ---- what comes back -------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_comes_at_once_and_counts_as_one(provider: Stability) -> None:
+    done = provider.submit(job(seed=7))
+    assert isinstance(done, Done)
+    assert done.usage == {"images": 1}
+    assert done.outputs[0].content_type == "image/png"
+    assert pictured(done).size == (1024, 1024)
+    assert provider.submit(job(seed=7)) == done
+
+
+@pytest.mark.parametrize("model", ["upscale-fast", "upscale-conservative"])
+def test_a_larger_picture_comes_at_once(provider: Stability, model: str) -> None:
+    assert pictured(provider.submit(upscaling(model=model))).size == (384, 256)
+
+
+def test_sound_comes_at_once_and_has_no_count_that_nobody_told(provider: Stability) -> None:
+    done = provider.submit(job("stable-audio-2.5", "rain", duration_seconds=1, format="wav"))
+    assert isinstance(done, Done)
+    assert done.usage == {}
+    (output,) = done.outputs
+    assert output.content_type == "audio/wav"
+    assert (output.data or b"").startswith(b"RIFF")
+
+
+def test_a_creative_upscale_is_asked_for_until_it_is_there(provider: Stability, stand_in: StabilityStandIn) -> None:
+    assert pictured(ended(provider, upscaling("a fox [[run:slow=0.2]]"))).size == (384, 256)
+    polls = [call for call in stand_in.calls if call["method"] == "GET"]
+    assert len(polls) > 1
+    assert polls[0]["path"].startswith("/v2beta/results/")
+    assert polls[0]["headers"]["accept"] == "application/json"
+
+
+@pytest.mark.parametrize("model", ["core", "upscale-creative"])
+def test_a_filtered_result_behind_200_is_a_failure_that_costs_nothing(provider: Stability, model: str) -> None:
+    prompt = "a fox [[output:filtered]]"
+    failed = provider.submit(job(model, prompt)) if model == "core" else ended(provider, upscaling(prompt))
+    assert isinstance(failed, Failed)
+    assert (failed.error_class, failed.usage) == (ErrorClass.MODERATED, {})
+
+
+@pytest.mark.parametrize(
+    ("marker", "error_class", "retry_after"),
+    [
+        ("400", ErrorClass.INVALID_INPUT, None),
+        ("413", ErrorClass.INVALID_INPUT, None),
+        ("422", ErrorClass.INVALID_INPUT, None),
+        ("401", ErrorClass.AUTH, None),
+        ("403", ErrorClass.AUTH, None),
+        ("402", ErrorClass.PROVIDER_BILLING, None),
+        ("moderated", ErrorClass.MODERATED, None),
+        ("404", ErrorClass.MODEL_GONE, None),
+        # Locked out for a minute, which nothing in the answer says.
+        ("429", ErrorClass.RATE_LIMITED, 60),
+        ("429-header", ErrorClass.RATE_LIMITED, 12),
+        ("failed", ErrorClass.TRANSIENT, None),
+        ("503", ErrorClass.TRANSIENT, None),
+    ],
+)
+def test_a_refused_request_is_typed_sent_once_and_charged_nothing(
+    provider: Stability, stand_in: StabilityStandIn, marker: str, error_class: ErrorClass, retry_after: int | None
+) -> None:
+    before = stand_in.credits
+    failed = provider.submit(job(prompt=f"a fox [[create:{marker}]]"))
+    assert isinstance(failed, Failed)
+    assert (failed.error_class, failed.retry_after_seconds) == (error_class, retry_after)
+    assert len(stand_in.calls) == 1
+    assert stand_in.credits == before
+
+
+def test_a_hint_may_be_a_date(provider: Stability) -> None:
+    failed = provider.submit(job(prompt="a fox [[create:429-date]]"))
+    assert isinstance(failed, Failed)
+    assert failed.retry_after_seconds is not None
+    assert 25 <= failed.retry_after_seconds <= 31
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "create:lost",
+        "create:hang",
+        "create:500",
+        "create:502",
+        "create:garbage",
+        "create:empty",
+        "output:none",
+        "output:bad",
+    ],
+)
+def test_a_request_without_a_usable_answer_is_unknown_and_never_sent_again(
+    provider: Stability, stand_in: StabilityStandIn, marker: str
+) -> None:
+    assert isinstance(provider.submit(job(prompt=f"a fox [[{marker}]]")), Unknown)
+    assert len(stand_in.calls) == 1
+    if marker.startswith("create:"):
+        assert isinstance(provider.submit(upscaling(f"a fox [[{marker}]]")), Unknown)
+        assert len(stand_in.calls) == 2
+
+
+def test_a_request_that_cannot_be_sent_is_transient() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        failed = Stability(api_key="k", base_url=url).submit(job())
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.TRANSIENT
+
+
+# ---- results that come later -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("marker", "error_class"),
+    [
+        ("run:fail", ErrorClass.INVALID_INPUT),
+        ("run:moderated", ErrorClass.MODERATED),
+        ("output:gone", ErrorClass.UNKNOWN_OUTCOME),
+    ],
+)
+def test_a_result_that_comes_later_can_be_a_failure(provider: Stability, marker: str, error_class: ErrorClass) -> None:
+    failed = ended(provider, upscaling(f"a fox [[{marker}]]"))
+    assert isinstance(failed, Failed)
+    assert failed.error_class is error_class
+
+
+def test_a_poll_without_an_answer_says_nothing_about_the_job(provider: Stability, stand_in: StabilityStandIn) -> None:
+    work = upscaling("a fox [[run:hang]]")
+    answer = provider.submit(work)
+    assert isinstance(answer, Accepted)
+    assert isinstance(provider.poll(answer.reference, work), Pending)
+    assert isinstance(Stability(api_key="other", base_url=stand_in.url).poll(answer.reference, work), Unknown)
+    stand_in.stop()
+    assert isinstance(provider.poll(answer.reference, work), Unknown)
+
+
+@pytest.mark.parametrize("reference", ["neverwas", "../user/balance", "", "a b"])
+def test_a_reference_that_nobody_gave_out_is_lost(provider: Stability, reference: str) -> None:
+    failed = provider.poll(reference, upscaling())
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.UNKNOWN_OUTCOME
+
+
+def test_there_is_no_cancelling_no_finding_and_no_webhook(provider: Stability) -> None:
+    assert provider.resend_safe is False
+    assert provider.cancel("abc") is CancelResult.UNSUPPORTED
+    assert provider.find(job()) is None
+    assert provider.models() is None
+    with pytest.raises(WebhookInvalid):
+        provider.parse_webhook({}, b"{}", 1000)
+
+
+# ---- health ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_key_is_checked_by_the_balance(provider: Stability, stand_in: StabilityStandIn) -> None:
+    assert provider.check() is None
+    assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/user/balance")]
+    stand_in.credits = 0.0
+    broke = provider.check()
+    assert isinstance(broke, Failed)
+    assert broke.error_class is ErrorClass.PROVIDER_BILLING
+    wrong = Stability(api_key="other", base_url=stand_in.url).check()
+    assert isinstance(wrong, Failed)
+    assert wrong.error_class is ErrorClass.AUTH
+    stand_in.stop()
+    gone = provider.check()
+    assert isinstance(gone, Failed)
+    assert gone.error_class is ErrorClass.TRANSIENT
+
+
+# ---- the stand-in ----------------------------------------------------------------------------------------------------
+
+
+def test_the_stand_in_takes_multipart_only_and_gives_bytes_to_who_wants_them(stand_in: StabilityStandIn) -> None:
+    url, headers = f"{stand_in.url}/v2beta/stable-image/generate/ultra", {"authorization": f"Bearer {stand_in.api_key}"}
+    plain = httpx.post(url, data={"prompt": "a fox"}, headers=headers)
+    assert (plain.status_code, plain.json()["name"]) == (400, "bad_request")
+    answer = httpx.post(
+        url, data={"prompt": "a fox", "seed": "7"}, files={"none": ""}, headers={**headers, "accept": "image/*"}
+    )
+    assert (answer.headers["finish-reason"], answer.headers["seed"]) == ("SUCCESS", "7")
+    assert Image.open(io.BytesIO(answer.content)).size == (1024, 1024)
+    assert httpx.post(url, files={"none": ""}, headers=headers).json()["errors"] == ["prompt: is required"]
+
+
+def test_the_stand_in_keeps_an_account_and_charges_no_failure(provider: Stability, stand_in: StabilityStandIn) -> None:
+    stand_in.credits = 6.0
+    provider.submit(job(prompt="a fox [[output:filtered]]"))
+    assert stand_in.credits == 6.0
+    assert isinstance(provider.submit(job()), Done)
+    assert isinstance(provider.submit(job()), Done)
+    failed = provider.submit(job())
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.PROVIDER_BILLING
+    assert stand_in.credits == 0.0
+
+
+def test_the_stand_in_locks_a_key_out_that_asks_too_often() -> None:
+    with StabilityStandIn(requests_max=3) as stand_in:
+        provider = Stability(api_key=stand_in.api_key, base_url=stand_in.url)
+        assert [provider.check() for _ in range(3)] == [None] * 3
+        failed = provider.check()
+        assert isinstance(failed, Failed)
+        assert (failed.error_class, failed.retry_after_seconds) == (ErrorClass.RATE_LIMITED, 60)
+        httpx.post(f"{stand_in.url}/_standin/reset")
+        assert provider.check() is None
