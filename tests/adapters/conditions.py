@@ -122,6 +122,8 @@ def _purpose(writes: list[PARAMETERS]) -> str:
         return "hold"
     if kinds & {"settled", "released", "expired"}:
         return "end"
+    if "late" in kinds:
+        return "late"
     if any(_key(write).startswith("key#") for write in writes):
         return "operation"
     return "look" if kinds else "other"

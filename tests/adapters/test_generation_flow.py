@@ -296,17 +296,6 @@ def test_what_is_overdue_expires_with_its_credits_and_a_second_run_writes_nothin
     remote.assert_sound()
 
 
-def test_a_late_result_after_expiry_charges_nothing(remote: World) -> None:
-    generation = remote.submit().generation
-    remote.attempt(generation)
-    sweep(remote.workspace_id, to=remote.finishing, now=generation.deadline_at)
-    remote.replicate.progress = DONE
-    poll(*remote.execution.polls[0], to=remote.attempting)
-    assert remote.execution.results == []
-    assert remote.get(generation).credits_charged == 0
-    remote.assert_sound()
-
-
 def test_credits_held_over_midnight_return_to_their_own_day(world: World) -> None:
     generation = world.submit(width=2048, height=1280, n=4).generation
     world.now += timedelta(days=1)

@@ -17,12 +17,13 @@ import pytest
 from pynamodb.exceptions import TransactWriteError
 
 from atelier.aws.dynamodb import connection, transaction
+from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.aws.dynamodb.ledger import WalletItem, put_ending, put_new_wallet, put_opening
 from atelier.clock import rfc3339
 from atelier.errors import AtelierError, InsufficientCredits, RateLimited
 from atelier.generations.model import Generation, Status
 from atelier.generations.ports import GenerationExists, GenerationMoved
-from atelier.ledger.model import EndState, GrantSource, Opening, end_hold, new_wallet, open_hold
+from atelier.ledger.model import EndState, GrantSource, Opening, end_hold, late_success, new_wallet, open_hold
 from atelier.ledger.operations import Share, plan_adjustment, plan_grant, plan_revocation, plan_transfer
 from atelier.ledger.ports import OperationExists, StaleWallet
 from atelier.ledger.post import adjust, grant, revoke, transfer
@@ -272,6 +273,32 @@ def test_a_generation_is_opened_once_whatever_hold_comes_with_it(world: World) -
     generation = hold(world, 4)
     with pytest.raises(GenerationExists):
         world.generations.open_with_hold(generation, opening(world, 4))
+
+
+# ---- results that come late ------------------------------------------------------------------------------------------
+
+
+def deliver_late(world: World, generation: Generation) -> None:
+    delivered = generation.succeeded((), 0, world.now)
+    world.generations.deliver_late(delivered, late_success(generation.id, 4, {}, world.now))
+
+
+def test_only_what_has_expired_is_delivered_free(world: World) -> None:
+    generation = hold(world, 4)
+    with pytest.raises(GenerationMoved):
+        deliver_late(world, generation)
+    assert world.get(generation).status is Status.QUEUED
+
+
+def test_a_late_result_is_booked_once_even_if_the_generation_forgot_it(world: World) -> None:
+    generation = hold(world, 4)
+    item = GenerationItem(world.workspace_id, generation.id)
+    item.update([GenerationItem.status.set(Status.EXPIRED.value)])
+    deliver_late(world, generation)
+    item.update([GenerationItem.status.set(Status.EXPIRED.value)])
+    with pytest.raises(GenerationMoved):
+        deliver_late(world, generation)
+    world.assert_sound()
 
 
 # ---- looking at a wallet ---------------------------------------------------------------------------------------------

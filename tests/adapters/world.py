@@ -101,6 +101,7 @@ class Execution:
     lost: list[Lost] = field(default_factory=list[Lost])
     listening: bool = True
     polls: list[tuple[str, str, str, int]] = field(default_factory=list[tuple[str, str, str, int]])
+    delays: list[int] = field(default_factory=list[int])
 
     def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
         self.started.append(f"{generation_id}-{again}" if again else generation_id)
@@ -117,6 +118,7 @@ class Execution:
         self, workspace_id: str, generation_id: str, attempt_id: str, polls: int, delay_seconds: int
     ) -> None:
         self.polls.append((workspace_id, generation_id, attempt_id, polls))
+        self.delays.append(delay_seconds)
 
     def cancel(self, workspace_id: str, generation_id: str) -> None:
         self.polls.append((workspace_id, generation_id, "cancel", 0))

@@ -46,6 +46,9 @@ PROGRESS_STEP = 10
 UNHEARD = 1000
 # Within this time whoever was faster has made the end.
 FINISH_SECONDS = 60
+# How long after its deadline an attempt is still asked about, and the longest wait between two questions (SQS's own).
+LATE_SECONDS_MAX = 3600
+LATE_POLL_SECONDS_MAX = 900
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +103,15 @@ def attempt(
     generation = seen
     if lost and seen.attempt and seen.attempt.id == lost.attempt_id:
         generation = seen.attempt_ended(AttemptStatus.FAILED, to.clock(), lost.error_class)
-    if not generation.is_open:
-        to.workflow.succeed(task_token, Outcome("cancelled").as_data())
-        return
     current = generation.attempt
-    if current is not None and current.ended_at is None:
-        provider = to.providers.get(current.provider)
+    if generation.awaited is not None:
+        provider = to.providers.get(generation.awaited.provider)
         if provider is None or not provider.resend_safe:
-            # It may be out: it is waited for, and a cancellation that is asked for reaches it by the first poll.
-            _await(generation, current, task_token, None, to)
+            # It may be out: it is waited for, and a cancellation that is asked for reaches it by the first poll. After
+            # the deadline too, as long as its result may still come.
+            _await(generation, generation.awaited, task_token, None, to)
             return
-    if generation.cancel_requested_at is not None:
+    if not generation.is_open or generation.cancel_requested_at is not None:
         to.workflow.succeed(task_token, Outcome("cancelled").as_data())
         return
     if current is None or current.ended_at is not None:
@@ -153,7 +154,8 @@ def conclude(
     polls: int = 0,
 ) -> None:
     """Answer the waiting task with how the attempt ended, or send it on to the next candidate. Safe to repeat."""
-    go_on = generation.next_candidate is not None and generation.cancel_requested_at is None
+    wanted = generation.cancel_requested_at is None
+    go_on = generation.is_open and generation.next_candidate is not None and wanted
     if isinstance(end, Failed) and end.error_class not in FINAL_CLASSES and go_on:
         # The next visit records the failure together with its own attempt: nothing is written in between, so there is
         # no state in which the attempt has ended and nobody was told.
@@ -169,7 +171,8 @@ def conclude(
             for number, output in enumerate(end.outputs)
         )
     heard = to.workflow.succeed(task_token, outcome_of(end, outputs).as_data())
-    _answered(heard, generation, current, polls, to)
+    if generation.is_open or (isinstance(end, Done) and wanted):
+        _answered(heard, generation, current, polls, to)
 
 
 def _answered(heard: bool, generation: Generation, current: Attempt, polls: int, to: Attempting) -> None:
@@ -179,9 +182,10 @@ def _answered(heard: bool, generation: Generation, current: Attempt, polls: int,
         # Either somebody else was faster and the end is being made, or the execution is gone: time tells.
         to.queue.poll_later(generation.workspace_id, generation.id, current.id, UNHEARD, FINISH_SECONDS)
         return
-    # It is gone (timed out, or the emulator was restarted) and the generation is still open. A new execution waits for
+    # It is gone (timed out, or the emulator was restarted) and the result is still wanted. A new execution waits for
     # the same attempt, and its first poll brings the same answer to somebody who listens.
-    to.workflow.start(generation.workspace_id, generation.id, again=current.id)
+    again = current.id if generation.is_open else f"{current.id}-late"
+    to.workflow.start(generation.workspace_id, generation.id, again=again)
 
 
 def advance(
@@ -191,12 +195,26 @@ def advance(
     match progress:
         case Done() | Failed() | Cancelled() as end:
             conclude(generation, current, callback.task_token, end, to, polls=polls)
+        case Pending() | Unknown() if not generation.is_open:
+            _ask_late(generation, current, callback, polls, to)
         case Pending() | Unknown():
             if isinstance(progress, Pending) and progress.progress >= generation.progress + PROGRESS_STEP:
                 with suppress(GenerationMoved):
                     to.generations.save_progress(generation, replace(generation, progress=progress.progress))
             delay = min(to.poll_seconds * 2 ** min(polls, 6), 60)
             to.queue.poll_later(generation.workspace_id, generation.id, current.id, polls + 1, delay)
+
+
+def _ask_late(generation: Generation, current: Attempt, callback: Callback, polls: int, to: Attempting) -> None:
+    """Time was up and the credits are back; the result may still come, ever less likely."""
+    overdue_seconds = int((to.clock() - generation.deadline_at).total_seconds())
+    if overdue_seconds >= LATE_SECONDS_MAX:
+        # Nobody asks any more. An execution that still waits must not do so for nothing.
+        to.workflow.succeed(callback.task_token, Outcome("unknown").as_data())
+        return
+    # As long again as it has taken so far.
+    delay = min(max(overdue_seconds, to.poll_seconds), LATE_POLL_SECONDS_MAX)
+    to.queue.poll_later(generation.workspace_id, generation.id, current.id, polls + 1, delay)
 
 
 def read_inbox(generation: Generation, current: Attempt, callback: Callback, to: Attempting) -> bool:

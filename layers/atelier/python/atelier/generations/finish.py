@@ -14,7 +14,7 @@ from atelier.errors import ValidationFailed
 from atelier.generations.model import Attempt, Failure, Generation, Picture, Status
 from atelier.generations.outcome import Outcome
 from atelier.generations.ports import AssetStore, GenerationMoved, GenerationStore, Media, UndeliverableMedia
-from atelier.ledger.model import EndState, end_hold
+from atelier.ledger.model import EndState, end_hold, late_success
 from atelier.ledger.ports import WalletStore
 from atelier.pricing.catalogue import Catalogue
 from atelier.providers._contract import ErrorClass
@@ -38,8 +38,11 @@ class Finishing(Closing):
 
 
 def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finishing, now: datetime) -> Generation:
-    """Bring the generation to its final state and return it. A generation that is final already stays as it is."""
+    """Bring the generation to its final state and return it. A generation that is final already stays as it is, but one
+    that has expired still takes its result."""
     generation = to.generations.get(workspace_id, generation_id)
+    if generation.status is Status.EXPIRED:
+        return _finish_late(generation, outcome, to, now)
     if not generation.is_open:
         return generation
     attempt = generation.attempt
@@ -51,7 +54,6 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         # Nothing was ever sent: there is nothing to pay for.
         status = Status.CANCELLED if outcome.status == "cancelled" else Status.FAILED
         return _close(generation.ended(status, 0, _failure(outcome), now), EndState.RELEASED, to, now)
-    generation = replace(generation, usage=outcome.usage)
     pictures: tuple[Picture, ...] = ()
     ended_as = outcome.error_class or ErrorClass.UNKNOWN_OUTCOME
     if outcome.status in ("succeeded", "cancelled"):
@@ -67,17 +69,7 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         except UndeliverableMedia as error:
             outcome = replace(outcome, error_class=ErrorClass.TRANSIENT, message=str(error))
             ended_as = "no_result"
-    bill = to.catalogue.settle(
-        attempt.model,
-        generation.recipe.parameters,
-        ended_as,
-        prompt=generation.recipe.prompt,
-        delivered=len(pictures),
-        usage=outcome.usage,
-        reported_microusd=outcome.cost_microusd,
-    )
-    charged = min(bill.credits, generation.credits_held)
-    generation = replace(generation, cost_microusd=bill.cost_microusd, cost_source=bill.cost_source)
+    generation, charged = _settled(generation, attempt, ended_as, outcome, len(pictures), to)
     if ended_as == "succeeded":
         return _close(generation.succeeded(pictures, charged, now), EndState.SETTLED, to, now)
     status = Status.CANCELLED if ended_as == "cancelled" else Status.FAILED
@@ -104,20 +96,59 @@ def withdraw(generation: Generation, *, to: Closing, now: datetime) -> Generatio
     return _close(generation.ended(Status.CANCELLED, 0, None, now), EndState.RELEASED, to, now)
 
 
+def _finish_late(generation: Generation, outcome: Outcome, to: Finishing, now: datetime) -> Generation:
+    """The credits are back, so a result that comes now is free, and the operator's loss; wanted all the same, unless
+    somebody had asked to stop."""
+    attempt = generation.awaited
+    if attempt is None or outcome.status != "succeeded" or generation.cancel_requested_at is not None:
+        return generation
+    try:
+        pictures = _deliver(generation, attempt, outcome, to)
+    except UndeliverableMedia:
+        return generation
+    generation, lost = _settled(generation, attempt, "succeeded", outcome, len(pictures), to)
+    delivered = generation.succeeded(pictures, 0, now)
+    try:
+        to.generations.deliver_late(delivered, late_success(delivered.id, lost, _facts(delivered), now))
+    except GenerationMoved:
+        return to.generations.get(delivered.workspace_id, delivered.id)
+    return delivered
+
+
+def _settled(
+    generation: Generation, attempt: Attempt, ended_as: str, outcome: Outcome, delivered: int, to: Finishing
+) -> tuple[Generation, int]:
+    """The generation with what its attempt used and cost, and the credits that this comes to: never more than held."""
+    bill = to.catalogue.settle(
+        attempt.model,
+        generation.recipe.parameters,
+        ended_as,
+        prompt=generation.recipe.prompt,
+        delivered=delivered,
+        usage=outcome.usage,
+        reported_microusd=outcome.cost_microusd,
+    )
+    billed = replace(generation, usage=outcome.usage, cost_microusd=bill.cost_microusd, cost_source=bill.cost_source)
+    return billed, min(bill.credits, generation.credits_held)
+
+
 def _close(ended: Generation, state: EndState, to: Closing, now: datetime) -> Generation:
     hold = to.wallets.hold(ended.workspace_id, ended.id)
     assert hold is not None, "a generation is written together with its hold"
-    facts: dict[str, int | str | None] = {
-        "price_version": ended.price_version,
-        "attempts": len(ended.attempts),
-        "model": ended.attempts[-1].model if ended.attempts else None,
-    }
     try:
-        to.generations.close_with_ending(ended, end_hold(hold, state, ended.credits_charged, facts, now))
+        to.generations.close_with_ending(ended, end_hold(hold, state, ended.credits_charged, _facts(ended), now))
     except GenerationMoved:
         # Another path ended it first, or our own write's answer was lost: what is written counts.
         return to.generations.get(ended.workspace_id, ended.id)
     return ended
+
+
+def _facts(ended: Generation) -> dict[str, int | str | None]:
+    return {
+        "price_version": ended.price_version,
+        "attempts": len(ended.attempts),
+        "model": ended.attempts[-1].model if ended.attempts else None,
+    }
 
 
 def _deliver(generation: Generation, attempt: Attempt, outcome: Outcome, to: Finishing) -> tuple[Picture, ...]:

@@ -41,6 +41,14 @@ class AttemptStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+# What becomes of an attempt under way when its generation ends without a result.
+LEFT = {
+    Status.FAILED: AttemptStatus.FAILED,
+    Status.CANCELLED: AttemptStatus.CANCELLED,
+    Status.EXPIRED: AttemptStatus.UNKNOWN,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that the caller asked for: enough to run it again. `parameters` are the model's, validated."""
@@ -129,6 +137,12 @@ class Generation:
         return self.attempts[-1] if self.attempts else None
 
     @property
+    def awaited(self) -> Attempt | None:
+        """The attempt that may still bring a result: the one under way, or the one that was out when time was up."""
+        last = self.attempt
+        return last if last is not None and last.ended_at is None else None
+
+    @property
     def next_candidate(self) -> str | None:
         """The model to try next, None when all have been tried."""
         return self.candidates[len(self.attempts)] if len(self.attempts) < len(self.candidates) else None
@@ -143,7 +157,8 @@ class Generation:
         )
 
     def attempt_ended(self, status: AttemptStatus, at: datetime, error_class: str | None = None) -> Generation:
-        """With the latest attempt in a new state; no change when it has none or has ended already."""
+        """With the latest attempt in a new state; no change when it has none or has ended already. An unknown outcome
+        is no end."""
         last = self.attempt
         if last is None or last.ended_at is not None:
             return self
@@ -161,13 +176,14 @@ class Generation:
             progress=100,
             pictures=pictures,
             credits_charged=charged,
+            failure=None,
             completed_at=at,
         )
 
     def ended(self, status: Status, charged: int, failure: Failure | None, at: datetime) -> Generation:
-        """In a final state without a result: failed, cancelled or expired."""
-        attempt_status = AttemptStatus.CANCELLED if status is Status.CANCELLED else AttemptStatus.FAILED
-        closed = self.attempt_ended(attempt_status, at, failure.error_class if failure else None)
+        """In a final state without a result: failed, cancelled or expired. An attempt that is out when time is up has
+        not ended: its result may still come."""
+        closed = self.attempt_ended(LEFT[status], at, failure.error_class if failure else None)
         return replace(closed, status=status, credits_charged=charged, failure=failure, completed_at=at)
 
 

@@ -12,7 +12,7 @@ from atelier.providers._contract import Cancelled, CancelResult, Done, Failed, U
 
 
 def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, to: Attempting) -> None:
-    """Ask about one attempt; does nothing when it is no longer the open one. Safe to repeat."""
+    """Ask about one attempt; does nothing when no result of it is awaited any more. Safe to repeat."""
     found = _waiting(workspace_id, generation_id, attempt_id, to)
     if found is None:
         return
@@ -80,8 +80,8 @@ def _waiting(
         generation = to.generations.get(workspace_id, generation_id)
     except NotFound:
         return None
-    current = generation.attempt
-    if not generation.is_open or current is None or current.id != attempt_id or current.ended_at is not None:
+    current = generation.awaited
+    if current is None or current.id != attempt_id:
         return None
     callback = to.generations.callback(workspace_id, generation_id, attempt_id)
     return None if callback is None else (generation, current, callback)

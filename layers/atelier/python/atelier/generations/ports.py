@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from atelier.generations.model import Generation, Picture
-from atelier.ledger.model import Ending, Opening
+from atelier.ledger.model import Ending, Movement, Opening
 
 
 class GenerationExists(Exception):
@@ -59,6 +59,11 @@ class GenerationStore(Protocol):
         """Write the final state and the end of its hold. Raises GenerationMoved when it is final already."""
         ...
 
+    def deliver_late(self, generation: Generation, movement: Movement) -> None:
+        """Write the success of a generation that had expired, and the movement that says whose loss it is. Raises
+        GenerationMoved when it is not expired any more."""
+        ...
+
     def get(self, workspace_id: str, generation_id: str) -> Generation:
         """Consistent; raises NotFound."""
         ...
@@ -91,8 +96,8 @@ class Workflow(Protocol):
     """The executions that coordinate generations."""
 
     def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
-        """Start the execution named as the generation; an existing one is success. `again` names the attempt for which
-        a second one is needed; there is at most one for each."""
+        """Start the execution named as the generation; an existing one is success. `again` names what a further one is
+        needed for; there is at most one for each name."""
         ...
 
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:

@@ -329,6 +329,13 @@ def end_hold(hold: Hold, state: EndState, charged: int, facts: dict[str, int | s
     return Ending(state, charged, movement, Change(available, -hold.amount, -1, tuple(changes)))
 
 
+def late_success(reference: str, credits: int, facts: dict[str, int | str | None], now: datetime) -> Movement:
+    """A result that came when its hold had been given back already: it is free, and what it would have cost is the
+    operator's loss. Nothing of the wallet changes."""
+    entries = (Entry(Account.ISSUED, -credits), Entry(Account.OPERATOR_LOSS, credits)) if credits else ()
+    return Movement(f"late#{reference}", reference[4:], "late", reference, now, entries, facts)
+
+
 def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
     """Book what has expired, drop grants that are spent and unreserved, append today's grant when it is due, and pay a
     debt from what there is."""

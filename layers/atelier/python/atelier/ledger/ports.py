@@ -58,7 +58,7 @@ class WalletStore(Protocol):
         ...
 
     def movements_of(self, workspace_id: str, reference: str) -> tuple[Movement, ...]:
-        """The hold and its end, in this order, as far as they exist."""
+        """The hold, its end, and a result that came later, in this order, as far as they exist."""
         ...
 
     def wallets_due_for_reset(self, shard: int, now: datetime, limit: int) -> list[str]:

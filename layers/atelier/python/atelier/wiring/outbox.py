@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from typing import Any
 
 from atelier.aws.events import EventBridgeBus
-from atelier.generations.model import OPEN
+from atelier.generations.attempt import FINISH_SECONDS, UNHEARD
+from atelier.generations.model import OPEN, Status
 from atelier.settings import EventBus
 from atelier.wiring.workflow import queue, workflow
 
@@ -39,3 +41,12 @@ def relay(workspace_id: str, generation_id: str, new: Image, old: Image | None) 
             "completed_at": new.get("completed_at", {}).get("S"),
         }
         _bus().publish([(f"generation.{status}", detail)])
+    if status == Status.EXPIRED != before:
+        _ask_once_more(workspace_id, generation_id, new)
+
+
+def _ask_once_more(workspace_id: str, generation_id: str, expired: Image) -> None:
+    """The result may have been there all the time, and only its delivery had failed: then nobody asks any more."""
+    attempts: list[dict[str, str]] = json.loads(expired.get("attempts", {}).get("S", "[]"))
+    if attempts and "ended_at" not in attempts[-1]:
+        queue().poll_later(workspace_id, generation_id, attempts[-1]["id"], UNHEARD, FINISH_SECONDS)

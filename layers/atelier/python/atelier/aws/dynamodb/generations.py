@@ -10,6 +10,7 @@ DynamoDB bills an update on the whole item, so a long prompt is kept apart from 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +18,10 @@ from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactWrite
 
 from atelier.aws.dynamodb import MOVED, Item, failed_conditions, newest_page, pause, transaction
-from atelier.aws.dynamodb.ledger import put_ending, put_opening
+from atelier.aws.dynamodb.ledger import put_ending, put_late, put_opening
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound, Unavailable
 from atelier.generations.model import (
@@ -35,7 +37,7 @@ from atelier.generations.model import (
 )
 from atelier.generations.ports import Callback, Filters, GenerationExists, GenerationMoved, GenerationPage
 from atelier.ids import floor_id
-from atelier.ledger.model import Ending, Opening
+from atelier.ledger.model import Ending, Movement, Opening
 from atelier.ledger.ports import StaleWallet
 
 RECIPE_BYTES_INLINE_MAX = 360
@@ -124,28 +126,28 @@ class DynamoGenerations:
             raise StaleWallet from error
 
     def close_with_ending(self, generation: Generation, ending: Ending) -> None:
-        actions: list[Action] = [
-            GenerationItem.status.set(generation.status.value),
-            GenerationItem.credits_charged.set(generation.credits_charged),
-            GenerationItem.cost_microusd.set(generation.cost_microusd),
-            GenerationItem.cost_source.set(generation.cost_source),
-            GenerationItem.attempts.set(_attempts_data(generation)),
-            GenerationItem.progress.set(generation.progress),
-        ]
-        if generation.completed_at:
-            actions.append(GenerationItem.completed_at.set(rfc3339(generation.completed_at)))
-        if generation.pictures:
-            actions.append(GenerationItem.pictures.set(_pictures_data(generation)))
-        if generation.usage:
-            actions.append(GenerationItem.usage.set(generation.usage))
-        if generation.failure:
-            actions.append(GenerationItem.failure.set(_failure_data(generation.failure)))
+        def put(write: TransactWrite) -> None:
+            put_ending(write, generation.workspace_id, ending)
+
+        self._close(generation, _final(generation), _still_open(len(generation.attempts)), put)
+
+    def deliver_late(self, generation: Generation, movement: Movement) -> None:
+        def put(write: TransactWrite) -> None:
+            put_late(write, generation.workspace_id, movement)
+
+        actions = [*_final(generation), GenerationItem.failure.remove()]
+        self._close(generation, actions, GenerationItem.status == Status.EXPIRED.value, put)
+
+    @staticmethod
+    def _close(
+        generation: Generation, actions: list[Action], condition: Condition, put: Callable[[TransactWrite], None]
+    ) -> None:
         item = GenerationItem(generation.workspace_id, generation.id)
         for tries in range(CONFLICTS_MAX):
             try:
                 with transaction() as write:
-                    put_ending(write, generation.workspace_id, ending)
-                    write.update(item, actions=actions, condition=_still_open(len(generation.attempts)))
+                    put(write)
+                    write.update(item, actions=actions, condition=condition)
             except TransactWriteError as error:
                 if failed_conditions(error):
                     raise GenerationMoved from error
@@ -227,6 +229,26 @@ class DynamoGenerations:
         if item.recipe is not None:
             return item.recipe
         return RequestItem.get(item.pk, f"request#{item.sk}", consistent_read=True).recipe
+
+
+def _final(generation: Generation) -> list[Action]:
+    actions: list[Action] = [
+        GenerationItem.status.set(generation.status.value),
+        GenerationItem.credits_charged.set(generation.credits_charged),
+        GenerationItem.cost_microusd.set(generation.cost_microusd),
+        GenerationItem.cost_source.set(generation.cost_source),
+        GenerationItem.attempts.set(_attempts_data(generation)),
+        GenerationItem.progress.set(generation.progress),
+    ]
+    if generation.completed_at:
+        actions.append(GenerationItem.completed_at.set(rfc3339(generation.completed_at)))
+    if generation.pictures:
+        actions.append(GenerationItem.pictures.set(_pictures_data(generation)))
+    if generation.usage:
+        actions.append(GenerationItem.usage.set(generation.usage))
+    if generation.failure:
+        actions.append(GenerationItem.failure.set(_failure_data(generation.failure)))
+    return actions
 
 
 def _still_open(attempts: int) -> Condition:

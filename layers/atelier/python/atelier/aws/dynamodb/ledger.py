@@ -46,6 +46,8 @@ from atelier.ledger.ports import MovementPage, OperationExists, StaleWallet
 
 SHARDS = 16
 WALLET = "wallet"
+# The order of a generation's movements; between them comes the end of the hold, whichever it is.
+HAPPENS = {"hold": 0, "late": 2}
 
 
 class _ResetDue(GlobalSecondaryIndex["WalletItem"]):
@@ -164,6 +166,14 @@ def put_ending(write: TransactWrite, workspace_id: str, ending: Ending) -> None:
     write.update(WalletItem(workspace_id, WALLET), actions=_counters(ending.change), condition=condition)
 
 
+def put_late(write: TransactWrite, workspace_id: str, movement: Movement) -> None:
+    """Add a result that came too late to be charged to a transaction: one put (the movement), one update (the count of
+    the wallet's movements)."""
+    write.save(_movement_item(workspace_id, movement), condition=MovementItem.pk.does_not_exist())
+    counted = WalletItem.written.set(WalletItem.written + 1)
+    write.update(WalletItem(workspace_id, WALLET), actions=[counted])
+
+
 class DynamoWallets:
     """WalletStore on DynamoDB. The items must be bound to their table first (see `bind`)."""
 
@@ -271,7 +281,7 @@ class DynamoWallets:
         items = MovementItem.query(
             workspace_id, MovementItem.sk.startswith(f"movement#{reference[4:]}#"), consistent_read=True
         )
-        return tuple(sorted((_movement(item) for item in items), key=lambda movement: movement.kind != "hold"))
+        return tuple(sorted(map(_movement, items), key=lambda movement: HAPPENS.get(movement.kind, 1)))
 
     def wallets_due_for_reset(self, shard: int, now: datetime, limit: int) -> list[str]:
         due = WalletItem.reset_due.query(str(shard), WalletItem.reset_at <= rfc3339(now), limit=limit)

@@ -1,0 +1,311 @@
+"""A result that comes after its deadline: the credits are back, the picture is free, and the operator bears it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from atelier.aws.dynamodb.generations import DynamoGenerations
+from atelier.errors import Conflict, Unavailable
+from atelier.generations.attempt import LATE_SECONDS_MAX, UNHEARD, attempt
+from atelier.generations.cancel import cancel
+from atelier.generations.finish import finish
+from atelier.generations.model import Generation, Status
+from atelier.generations.outcome import Outcome
+from atelier.generations.poll import poll, wake
+from atelier.generations.sweep import sweep
+from atelier.ledger.contract import explanation_view
+from atelier.ledger.model import Movement
+from atelier.providers._contract import Accepted, ErrorClass, Failed, Pending, Unknown
+from tests.adapters.world import DONE, TRANSACTION_CONFLICT, World, answering, at_once
+from tests.conftest import Tables
+
+DELIVERED = {"grant": 1, "hold": 1, "expired": 1, "late": 1}
+EXPIRED = {"grant": 1, "hold": 1, "expired": 1}
+SUCCEEDED = Outcome.from_data(
+    {
+        "status": "succeeded",
+        "outputs": [{"key": None, "url": "https://replicate.delivery/out-0.png"}],
+        "usage": {"predict_milliseconds": 2000},
+        "cost_microusd": None,
+        "error_class": None,
+        "message": None,
+    }
+)
+
+
+@pytest.fixture
+def world(tables: Tables) -> World:
+    made = World(tables, providers=frozenset({"local", "replicate"}))
+    made.replicate.answers = [Accepted("r1")]
+    return made
+
+
+def expired(world: World) -> Generation:
+    """A generation that its provider still works on, given up at its deadline."""
+    generation = world.submit(width=1024, height=1024).generation
+    world.attempt(generation)
+    world.now = generation.deadline_at
+    assert sweep(world.workspace_id, to=world.finishing, now=world.now) == 1
+    return world.get(generation)
+
+
+def kinds(world: World) -> Counter[str]:
+    return Counter(movement.kind for movement in world.movements())
+
+
+def keep_webhook(world: World, generation: Generation) -> None:
+    assert generation.attempt is not None
+    world.inbox.keep("replicate", generation.attempt.id, "e1", {}, {}, b"{}", world.now)
+
+
+def woken(world: World, generation: Generation) -> None:
+    assert generation.attempt is not None
+    wake(world.workspace_id, generation.id, generation.attempt.id, to=world.attempting)
+
+
+def polled(world: World) -> None:
+    poll(*world.execution.polls[-1], to=world.attempting)
+
+
+def assert_delivered_free(world: World, generation: Generation) -> None:
+    ended = world.get(generation)
+    assert (ended.status, ended.credits_charged, ended.failure) == (Status.SUCCEEDED, 0, None)
+    assert (len(ended.pictures), ended.progress, ended.usage) == (1, 100, {"predict_milliseconds": 2000})
+    assert ended.attempt is not None
+    assert (ended.attempt.status, ended.attempt.ended_at) == ("succeeded", ended.completed_at)
+    assert [asset.id for asset in world.assets.list(world.workspace_id, None, None, 10).assets] == [
+        ended.pictures[0].id
+    ]
+    assert kinds(world) == DELIVERED
+    wallet = world.wallet()
+    assert (wallet.available, wallet.held, wallet.holds_open) == (50, 0, 0)
+    (late,) = [movement for movement in world.assert_sound() if movement.kind == "late"]
+    assert (late.key, late.order) == (f"late#{generation.id}", generation.id[4:])
+    assert {entry.account: entry.amount for entry in late.entries} == {
+        "issued": -generation.credits_held,
+        "operator_loss": generation.credits_held,
+    }
+
+
+def test_a_result_that_a_poll_finds_after_the_deadline_is_free(world: World) -> None:
+    generation = expired(world)
+    assert generation.attempt is not None
+    assert (generation.attempt.status, generation.attempt.ended_at) == ("unknown", None)
+    world.replicate.progress = DONE
+    polled(world)
+    assert world.finish(generation).status is Status.SUCCEEDED
+    assert_delivered_free(world, generation)
+
+
+def test_a_webhook_after_the_deadline_a_poll_and_repeats_deliver_once(world: World) -> None:
+    generation = expired(world)
+    world.replicate.progress = DONE
+    keep_webhook(world, generation)
+    for _ in range(2):
+        woken(world, generation)
+        polled(world)
+    for _ in range(3):
+        world.finish(generation)
+    woken(world, generation)
+    polled(world)
+    assert_delivered_free(world, generation)
+    assert [result["status"] for result in world.execution.results] == ["succeeded"] * 4
+
+
+def test_ten_that_deliver_at_once_deliver_once(world: World) -> None:
+    generation = expired(world)
+    results = at_once(10, lambda _: world.finish(generation, SUCCEEDED))
+    assert [result.status for result in results if isinstance(result, Generation)] == [Status.SUCCEEDED] * 10
+    assert_delivered_free(world, generation)
+
+
+def test_a_late_delivery_that_dies_before_or_after_its_write_is_made_up_for(world: World) -> None:
+    generation = expired(world)
+    before, broken = DynamoGenerations(), DynamoGenerations()
+
+    def dies(generation: Generation, movement: Movement) -> None:
+        raise ConnectionError
+
+    def dies_afterwards(generation: Generation, movement: Movement) -> None:
+        before.deliver_late(generation, movement)
+        raise ConnectionError
+
+    for death in (dies, dies_afterwards):
+        broken.deliver_late = death
+        to = replace(world.finishing, generations=broken)
+        with pytest.raises(ConnectionError):
+            finish(world.workspace_id, generation.id, SUCCEEDED, to=to, now=world.now)
+    world.finish(generation, SUCCEEDED)
+    assert_delivered_free(world, generation)
+
+
+def test_a_late_delivery_whose_answer_was_lost_is_read_back(world: World) -> None:
+    generation = expired(world)
+
+    class LosesAnswers(DynamoGenerations):
+        def deliver_late(self, generation: Generation, movement: Movement) -> None:
+            super().deliver_late(generation, movement)
+            super().deliver_late(generation, movement)
+
+    world.generations = LosesAnswers()
+    assert world.finish(generation, SUCCEEDED).status is Status.SUCCEEDED
+    assert_delivered_free(world, generation)
+
+
+def test_a_late_delivery_that_meets_only_conflicts_is_repeated(world: World) -> None:
+    generation = expired(world)
+    with answering("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
+        world.finish(generation, SUCCEEDED)
+    assert kinds(world) == EXPIRED
+    world.finish(generation, SUCCEEDED)
+    assert_delivered_free(world, generation)
+
+
+def test_when_nobody_waits_for_the_result_one_more_execution_does(world: World) -> None:
+    generation = expired(world)
+    world.execution.listening, world.replicate.progress = False, DONE
+    polled(world)
+    assert world.execution.polls[-1][-1] == UNHEARD
+    polled(world)
+    assert generation.attempt is not None
+    assert world.execution.started == [f"{generation.id}-{generation.attempt.id}-late"]
+    world.execution.listening = True
+    world.attempt(generation)
+    polled(world)
+    world.finish(generation)
+    assert_delivered_free(world, generation)
+    assert len(world.replicate.submitted) == 1
+
+
+def test_the_further_execution_finds_the_webhook_that_started_it(world: World) -> None:
+    generation = expired(world)
+    world.now += timedelta(hours=3)
+    world.replicate.progress = DONE
+    keep_webhook(world, generation)
+    world.attempt(generation)
+    world.finish(generation)
+    assert_delivered_free(world, generation)
+
+
+def test_a_submission_whose_answer_was_lost_is_still_looked_for(world: World) -> None:
+    world.replicate.answers = [Unknown("no answer")]
+    generation = expired(world)
+    world.replicate.found, world.replicate.progress = "r1", DONE
+    polled(world)
+    world.finish(generation)
+    assert_delivered_free(world, generation)
+
+
+def test_what_does_not_come_is_asked_for_ever_less_often_and_given_up_after_an_hour(world: World) -> None:
+    generation = expired(world)
+    asked = 0
+    while True:
+        before = len(world.execution.polls)
+        polled(world)
+        asked += 1
+        if len(world.execution.polls) == before:
+            break
+        world.now += timedelta(seconds=world.execution.delays[-1])
+    assert world.now - generation.deadline_at >= timedelta(seconds=LATE_SECONDS_MAX)
+    assert world.now - generation.deadline_at <= timedelta(seconds=LATE_SECONDS_MAX + 900)
+    assert asked < 15
+    # Whoever still waited is told, and the execution ends.
+    assert [result["status"] for result in world.execution.results] == ["unknown"]
+    assert world.finish(generation).status is Status.EXPIRED
+    assert kinds(world) == EXPIRED
+
+
+@pytest.mark.parametrize("provider_is_back", [True, False])
+def test_a_leftover_visit_ends_its_execution_soon_when_nothing_comes(world: World, provider_is_back: bool) -> None:
+    generation = expired(world)
+    world.now += timedelta(seconds=LATE_SECONDS_MAX)
+    to = world.attempting if provider_is_back else replace(world.attempting, providers={})
+    world.replicate.progress = Pending(50) if provider_is_back else DONE
+    attempt(world.workspace_id, generation.id, "left over", to=to)
+    poll(*world.execution.polls[-1], to=to)
+    assert [result["status"] for result in world.execution.results] == ["unknown"]
+    assert world.finish(generation).status is Status.EXPIRED
+
+
+def test_a_leftover_visit_of_what_was_drawn_here_ends_its_execution_at_once(world: World) -> None:
+    generation = world.submit(model="local/canvas").generation
+
+    def dies(job: object) -> None:
+        raise ConnectionError
+
+    world.local.before_answer = dies
+    with pytest.raises(ConnectionError):
+        world.attempt(generation)
+    sweep(world.workspace_id, to=world.finishing, now=generation.deadline_at)
+    world.attempt(generation)
+    assert [result["status"] for result in world.execution.results] == ["cancelled"]
+    assert world.finish(generation).status is Status.EXPIRED
+    assert len(world.local.submitted) == 1
+
+
+def test_a_late_failure_is_told_to_whoever_waits_and_starts_nothing(world: World) -> None:
+    generation = expired(world)
+    world.replicate.progress = Failed(ErrorClass.CAPACITY, "busy")
+    world.execution.listening = False
+    polls = len(world.execution.polls)
+    polled(world)
+    assert (len(world.execution.polls), world.execution.lost, world.execution.started) == (polls, [], [])
+    assert world.finish(generation).status is Status.EXPIRED
+    assert kinds(world) == EXPIRED
+
+
+def test_a_late_result_that_cannot_be_fetched_leaves_everything_as_it_is(world: World) -> None:
+    generation = expired(world)
+    world.media.broken = True
+    assert world.finish(generation, SUCCEEDED) == world.get(generation) == generation
+    assert kinds(world) == EXPIRED
+
+
+def test_who_asked_to_stop_gets_nothing_late(world: World) -> None:
+    generation = world.submit(width=1024, height=1024).generation
+    world.attempt(generation)
+    cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+    world.now = generation.deadline_at
+    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    world.replicate.progress = DONE
+    keep_webhook(world, world.get(generation))
+    world.execution.listening = False
+    polls = len(world.execution.polls)
+    woken(world, world.get(generation))
+    assert (len(world.execution.polls), world.execution.started) == (polls, [])
+    assert world.finish(generation, SUCCEEDED).status is Status.EXPIRED
+    assert kinds(world) == EXPIRED
+
+
+def test_a_cancelled_or_failed_generation_takes_no_result(world: World) -> None:
+    for end in ("cancelled", "failed"):
+        world.replicate.answers = [Accepted("r1")]
+        generation = world.submit(width=1024, height=1024).generation
+        world.attempt(generation)
+        world.finish(generation, Outcome(end, error_class=None if end == "cancelled" else ErrorClass.TRANSIENT))
+        assert world.finish(generation, SUCCEEDED).status == end
+    assert kinds(world)["late"] == 0
+
+
+def test_what_was_delivered_late_can_be_neither_cancelled_nor_swept(world: World) -> None:
+    generation = expired(world)
+    world.finish(generation, SUCCEEDED)
+    with pytest.raises(Conflict):
+        cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+    before = world.movements()
+    sweep(world.workspace_id, to=world.finishing, now=world.now + timedelta(hours=1))
+    assert world.movements() == before
+
+
+def test_a_generation_delivered_late_explains_itself_in_order(world: World) -> None:
+    generation = expired(world)
+    world.now += timedelta(minutes=3)
+    world.finish(generation, SUCCEEDED)
+    told = explanation_view(generation.id, world.wallets.movements_of(world.workspace_id, generation.id))
+    assert [movement.kind for movement in told.movements] == ["hold", "expired", "late"]
+    assert (told.credits_held, told.credits_charged) == (generation.credits_held, 0)
+    assert told.movements[-1].facts["model"] == "replicate/sdxl"
