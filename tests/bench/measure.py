@@ -22,7 +22,7 @@ class NotRun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One line of the table. The goal is one of `ratio_max` and `ours_max`; a line with neither only informs."""
+    """One line of the table. The goal is one of `ratio_max`, `ratio_min`, `ours_max`; a line with none only informs."""
 
     row: int
     metric: str
@@ -31,6 +31,7 @@ class Result:
     unit: str
     ratio_max: float | None = None
     ours_max: float | None = None
+    ratio_min: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -41,12 +42,16 @@ class Result:
         """Whether the goal is reached; None without one."""
         if self.ratio_max is not None:
             return self.ratio <= self.ratio_max
+        if self.ratio_min is not None:
+            return self.ratio >= self.ratio_min
         return self.ours <= self.ours_max if self.ours_max is not None else None
 
     @property
     def goal(self) -> str:
         if self.ratio_max is not None:
             return f"≤ {self.ratio_max:g} ×"
+        if self.ratio_min is not None:
+            return f"≥ {self.ratio_min:g} ×"
         return f"≤ {self.ours_max:g} {self.unit}" if self.ours_max is not None else ""
 
 

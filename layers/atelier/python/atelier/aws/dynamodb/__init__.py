@@ -38,7 +38,7 @@ PAGES_MAX = 10
 @cache
 def connection() -> Connection:
     """The process's one DynamoDB client. Short time-outs: a Lambda that hangs on a dead socket is billed for it."""
-    return _Connection(connect_timeout_seconds=2, read_timeout_seconds=5, max_retry_attempts=4, max_pool_connections=16)
+    return _Connection(connect_timeout_seconds=2, read_timeout_seconds=5, max_retry_attempts=4, max_pool_connections=50)
 
 
 class Item(Model):

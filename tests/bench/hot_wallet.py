@@ -1,0 +1,222 @@
+"""Row 8: ledger operations on one hot wallet and on a hundred, beside a raw loop of transactions of the same size.
+
+An operation is a hold or its end, as submitting and finishing make them: read, plan, and one transaction (generation,
+movement, wallet) under conditions. The reference sends transactions with the very same items to the same store, with no
+reads, no conditions and no object mapper. 32 writers each. Afterwards each wallet is counted: exact, none overdrawn.
+
+Run by itself it prints the medians in operations a second.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+WRITERS = 32
+OPERATIONS = 1280
+ROUNDS = 3
+WALLETS = {"one hot wallet": 1, "a hundred wallets": 100}
+CREDITS = 4
+
+
+def rows() -> list[object]:
+    from tests.bench.measure import Result, child
+
+    found = child([__file__], {"PYTHONPATH": f"{ROOT / 'layers/atelier/python'}:{ROOT}"})
+    return [
+        Result(8, f"ledger operations, {name}", found[name], found[f"raw, {name}"], "/s", ratio_min=0.6)
+        for name in WALLETS
+    ]
+
+
+def main() -> None:
+    """Both sides in turn, so that a slow moment of the machine meets both."""
+    import pytest
+
+    from atelier.aws.clients import session
+
+    # Imported first: the tests' own settings take the endpoint away that is set below.
+    from tests.adapters.world import World  # noqa: F401
+    from tests.embedded_aws import create_tables, start_emulator
+
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as environment:
+        emulator, url = start_emulator(Path(folder))
+        try:
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+                environment.setenv(name, "test")
+            for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+                environment.setenv(name, "us-east-1")
+            environment.setenv("AWS_ENDPOINT_URL", url)
+            tables = create_tables(session().create_client("dynamodb"), environment)
+            found: dict[str, list[float]] = {}
+            for _ in range(ROUNDS):
+                for name, count in WALLETS.items():
+                    found.setdefault(name, []).append(ours(tables, count))
+                    found.setdefault(f"raw, {name}", []).append(raw(tables, count))
+            print(json.dumps({name: median(rates) for name, rates in found.items()}))
+        finally:
+            emulator.terminate()
+            emulator.wait(timeout=10)
+
+
+def rate(pair: Callable[[int], None]) -> float:
+    """Operations a second; `pair(number)` does two of them for one writer."""
+    barrier = threading.Barrier(WRITERS + 1)
+
+    def write(number: int) -> None:
+        barrier.wait()
+        for _ in range(OPERATIONS // WRITERS // 2):
+            pair(number)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        writers = [pool.submit(write, number) for number in range(WRITERS)]
+        barrier.wait()
+        begun = time.perf_counter()
+        for writer in writers:
+            writer.result()
+        return OPERATIONS / (time.perf_counter() - begun)
+
+
+def ours(tables: Any, count: int) -> float:
+    """Hold four credits, settle three of them."""
+    worlds = [funded(tables, OPERATIONS * CREDITS) for _ in range(count)]
+    speed = rate(lambda number: spend(worlds[number % count]))
+    for world in worlds:
+        world.assert_sound()
+    spent = sum(e.amount for world in worlds for m in world.movements() for e in m.entries if e.account == "revenue")
+    assert spent == OPERATIONS // 2 * 3
+    return speed
+
+
+def funded(tables: Any, credits: int) -> Any:
+    """A wallet with a grant that never expires."""
+    from atelier.ledger.model import GrantSource
+    from atelier.ledger.post import grant
+    from tests.adapters.world import World
+
+    world = World(tables)
+    grant(world.workspace_id, "grant#bench", GrantSource.PURCHASE, credits, to=world.posting, now=world.now)
+    return world
+
+
+def spend(world: Any) -> None:
+    """One hold and its end, through the stores that submitting and finishing use."""
+    from atelier.aws.dynamodb import pause
+    from atelier.ids import new_id
+    from atelier.ledger.model import EndState, end_hold, open_hold
+    from atelier.ledger.ports import StaleWallet
+
+    reference = new_id("gen", world.now)
+    deadline_at = world.now + timedelta(minutes=5)
+    generation = made(world, reference)
+    for tries in range(60):
+        opening = open_hold(
+            world.refreshed(),
+            reference,
+            CREDITS,
+            deadline_at,
+            {"price_version": "2026-11-20-1a2b3c4d"},
+            world.now,
+            holds_open_max=WRITERS + 1,
+        )
+        try:
+            world.generations.open_with_hold(generation, opening)
+        except StaleWallet:
+            pause(tries)
+        else:
+            break
+    else:
+        raise AssertionError("the wallet was never still")
+    hold = world.wallets.hold(world.workspace_id, reference)
+    assert hold is not None
+    world.generations.close_with_ending(generation, end_hold(hold, EndState.SETTLED, 3, {}, world.now))
+
+
+def made(world: Any, reference: str) -> Any:
+    """A generation of the usual size."""
+    from atelier.generations.model import Generation, Kind, Recipe, Status
+
+    recipe = Recipe(Kind.IMAGE, "a lighthouse at dusk, oil on canvas", "auto", None, {"width": 1024, "height": 1024})
+    return Generation(
+        id=reference,
+        workspace_id=world.workspace_id,
+        user_id="usr_A",
+        recipe=recipe,
+        candidates=("local/canvas",),
+        price_version="2026-11-20-1a2b3c4d",
+        watermark=True,
+        credits_held=CREDITS,
+        status=Status.QUEUED,
+        created_at=world.now,
+        deadline_at=world.now + timedelta(minutes=5),
+    )
+
+
+def raw(tables: Any, count: int) -> float:
+    """The same transactions, as they were sent for one hold and its end, to other wallets and under other keys."""
+    from botocore.config import Config
+
+    from atelier.aws.clients import session
+    from atelier.aws.dynamodb import connection
+    from atelier.ids import new_id
+
+    worlds = [funded(tables, OPERATIONS * CREDITS) for _ in range(count)]
+    sent: list[dict[str, Any]] = []
+    events = connection().client.meta.events
+
+    def keep(params: dict[str, Any], **_: Any) -> None:
+        sent.append(copy.deepcopy(params))
+
+    events.register("provide-client-params.dynamodb.TransactWriteItems", keep)
+    try:
+        spend(worlds[0])
+    finally:
+        events.unregister("provide-client-params.dynamodb.TransactWriteItems", keep)
+    templates = [unconditional(params) for params in sent]
+    client = session().create_client("dynamodb", config=Config(max_pool_connections=50))
+    old = next(write["Item"]["sk"]["S"] for write in writes(sent[0]) if write.get("Item", {}).get("user_id"))
+
+    def pair(number: int) -> None:
+        world = worlds[number % count]
+        reference = new_id("gen", world.now)
+        for template in templates:
+            text = template.replace(old[4:], reference[4:]).replace(worlds[0].workspace_id, world.workspace_id)
+            client.transact_write_items(**json.loads(text))
+
+    return rate(pair)
+
+
+def writes(params: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parts of a transaction."""
+    return [next(iter(item.values())) for item in params["TransactItems"]]
+
+
+def unconditional(params: dict[str, Any]) -> str:
+    """A transaction without its conditions, as JSON: names and values that only they used go with them."""
+    for write in writes(params):
+        write.pop("ConditionExpression", None)
+        kept = write.get("UpdateExpression", "")
+        for given in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+            used = {
+                token: value
+                for token, value in write.pop(given, {}).items()
+                if f"{token} " in f"{kept} ".replace(",", " ").replace(".", " ").replace(")", " ")
+            }
+            if used:
+                write[given] = used
+    params.pop("ClientRequestToken", None)
+    return json.dumps(params)
+
+
+if __name__ == "__main__":
+    main()
