@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from atelier.addresses import is_public
 from atelier.media.fetch import Fetcher, FetchFailed, FetchGone, FetchRefused
 from infra.local.standins.replicate import METADATA_URL
+from tests.hostile import Serve, answering, ok, self_signed, serving
 
 HOSTS = ("replicate.delivery",)
 INSIDE = [
@@ -55,57 +52,6 @@ INSIDE = [
     "not an address",
 ]
 OUTSIDE = ["8.8.8.8", "151.101.1.91", "2606:4700::6810:84e5", "64:ff9b::808:808"]
-
-
-# ---- a server of bytes -----------------------------------------------------------------------------------------------
-
-Serve = Callable[[socket.socket, threading.Event], None]
-
-
-@contextmanager
-def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[bytes]]]:
-    """A loopback server that reads a request's head, keeps it, and lets `serve` do what it likes with the socket."""
-    heads: list[bytes] = []
-    stop = threading.Event()
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(0.05)
-
-    def run() -> None:
-        while not stop.is_set():
-            try:
-                connection, _ = listener.accept()
-            except TimeoutError:
-                continue
-            threading.Thread(target=answer, args=(connection,), daemon=True).start()
-
-    def answer(connection: socket.socket) -> None:
-        try:
-            with tls.wrap_socket(connection, server_side=True) if tls else connection as talking:
-                talking.settimeout(5)
-                head = b""
-                while b"\r\n\r\n" not in head:
-                    head += talking.recv(4096)
-                heads.append(head)
-                serve(talking, stop)
-        except OSError:
-            pass
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{listener.getsockname()[1]}", heads
-    finally:
-        stop.set()
-        thread.join()
-        listener.close()
-
-
-def answering(head: str, body: bytes = b"") -> Serve:
-    return lambda connection, _: connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n" + body)
-
-
-def ok(body: bytes) -> Serve:
-    return answering(f"HTTP/1.1 200 OK\nContent-Length: {len(body)}\n", body)
 
 
 def local(place: str) -> Fetcher:
@@ -200,28 +146,7 @@ def test_a_host_that_does_not_resolve_may_be_asked_again() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and a certificate for replicate.delivery and its subdomains, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "replicate.delivery")])
-    now = dt.datetime.now(dt.UTC)
-    names = [x509.DNSName("replicate.delivery"), x509.DNSName("*.replicate.delivery")]
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
-    return file
+    return self_signed(tmp_path_factory.mktemp("tls"), "replicate.delivery", "*.replicate.delivery")
 
 
 @contextmanager

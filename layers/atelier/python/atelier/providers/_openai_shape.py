@@ -37,6 +37,7 @@ Answer = dict[str, Any]
 
 CHECK_SECONDS_MAX = 10.0
 OUTPUTS_MAX = 16
+EDIT_PICTURES_MAX = 16
 COUNT_MAX = 10**12
 # The service, or the network before it, says that it did not take the request. Any other 5xx may come after it did.
 NOT_TAKEN = frozenset({503, 521, 522, 523, 529})
@@ -244,7 +245,7 @@ class OpenAIShape:
             usage, cost = chat_usage(an_object(answer.get("usage"))), self._cost_microusd(answer)
             return text_end(job, message.get("content"), usage, cost, refused=refused)
 
-        return self._asked("/chat/completions", read, body=extra(job) | order)
+        return self._asked("/chat/completions", read, body=preset(job) | order)
 
     def _respond(self, job: Job) -> Submitted:
         given = job.parameters
@@ -271,13 +272,23 @@ class OpenAIShape:
             refused = filtered or (not text and any(part.get("type") == "refusal" for part in said))
             return text_end(job, text, usage, cost, refused=refused)
 
-        return self._asked("/responses", read, body=extra(job) | order)
+        return self._asked("/responses", read, body=preset(job) | order)
 
     # ---- pictures ----------------------------------------------------------------------------------------------------
 
     def _images(self, job: Job) -> Submitted:
-        order = {"model": job.settings["model"], "prompt": worded(job), **self._measures(job)}
-        return self._asked("/images/generations", self._read_images, body=extra(job) | order)
+        """Made from words, or changed where the job brings a picture."""
+        pictures = pictures_in(job)[:EDIT_PICTURES_MAX]
+        order = {**preset(job), "model": job.settings["model"], "prompt": worded(job), **self._measures(job)}
+        if not pictures:
+            return self._asked("/images/generations", self._read_images, body=order)
+        files = [
+            ("image[]", (f"image-{number}.{_suffix(picture.content_type)}", picture.data, picture.content_type))
+            for number, picture in enumerate(pictures)
+        ]
+        files += [("mask", ("mask.png", mask.data, mask.content_type)) for mask in job.inputs.get("mask", ())[:1]]
+        fields = {name: str(value) for name, value in order.items()}
+        return self._asked("/images/edits", self._read_images, fields=fields, files=files)
 
     def _measures(self, job: Job) -> Answer:
         """How many pictures, how large and how good."""
@@ -314,9 +325,9 @@ class OpenAIShape:
 
     def _speech(self, job: Job) -> Submitted:
         """Long texts are spoken in parts, at the same time, and joined."""
-        given, extras = job.parameters, extra(job)
+        given, presets = job.parameters, preset(job)
         parts = parts_of(job.prompt)
-        form = str(given.get("format") or extras.get("response_format") or "mp3")
+        form = str(given.get("format") or presets.get("response_format") or "mp3")
         if form not in self.speech_formats:
             return failed(ErrorClass.INVALID_INPUT)
         if form == "flac" and len(parts) > 1:
@@ -324,7 +335,7 @@ class OpenAIShape:
             form = "wav"
         order: Answer = {"model": job.settings["model"]}
         order |= {name: given[name] for name in ("voice", "speed", "instructions") if given.get(name) is not None}
-        orders = [extras | order | {"input": part, "response_format": form} for part in parts]
+        orders = [presets | order | {"input": part, "response_format": form} for part in parts]
 
         def spoken_part(body: Answer) -> Reply | Failed | Unknown:
             return self._sent("/audio/speech", body=body)
@@ -355,7 +366,7 @@ def bearer(api_key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {sendable or '?'}"}
 
 
-def extra(job: Job) -> Answer:
+def preset(job: Job) -> Answer:
     """What the catalogue gives the model in each request, where the job does not say otherwise."""
     return cast("Answer", job.settings.get("input") or {})
 
@@ -475,6 +486,10 @@ def _after_others(refused: Failed, usage: dict[str, int]) -> Failed:
     """One part of a text was refused, the others were made and are billed."""
     billed = usage and refused.error_class is ErrorClass.MODERATED
     return failed(ErrorClass.MODERATED_BILLED, usage=usage) if billed else replace(refused, usage=usage)
+
+
+def _suffix(content_type: str) -> str:
+    return {"image/jpeg": "jpg", "image/webp": "webp"}.get(content_type, "png")
 
 
 def _day(text: object) -> date | None:

@@ -131,12 +131,13 @@ class Wire:
                 trust_env=transport is None,
             )
         url = path if path.startswith("http") else f"{self.base_url}{path}"
-        if httpx.URL(url).netloc != httpx.URL(self.base_url).netloc:
-            raise NotSent("the address is not the provider's")
         seconds_max = answer_seconds_max or self._answer_seconds_max
         deadline = time.monotonic() + seconds_max
         timeout = httpx.Timeout(seconds_max, connect=CONNECT_SECONDS_MAX)
         try:
+            asked, own = httpx.URL(url), httpx.URL(self.base_url)
+            if (asked.scheme, asked.netloc) != (own.scheme, own.netloc):
+                raise NotSent("the address is not the provider's")
             with self._client.stream(
                 method,
                 url,
@@ -155,7 +156,10 @@ class Wire:
                         # The client's own limit is for each piece: an answer may drip for ever.
                         raise NoAnswer("the answer takes too long")
                 return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(content))
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+        except (
+            *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout),
+            *(httpx.InvalidURL, httpx.UnsupportedProtocol),
+        ) as error:
             raise NotSent(type(error).__name__) from error
         except httpx.HTTPError as error:
             raise NoAnswer(type(error).__name__) from error

@@ -7,12 +7,11 @@ carries shutdown dates.
 
 from __future__ import annotations
 
-from atelier.providers._contract import Job, Submitted
-from atelier.providers._openai_shape import Answer, OpenAIShape, bearer, extra, objects, pictures_in, worded
+from atelier.providers._contract import Job
+from atelier.providers._openai_shape import Answer, OpenAIShape, bearer, objects
 from atelier.providers._wire import NoAnswer, NotSent, Wire
 
 MODERATION_SECONDS_MAX = 10.0
-EDIT_PICTURES_MAX = 16
 
 
 class OpenAI(OpenAIShape):
@@ -47,26 +46,7 @@ class OpenAI(OpenAIShape):
         cleared = [result for result in results if result.get("flagged") is False]
         return False if cleared and len(cleared) == len(results) else None
 
-    # ---- pictures ----------------------------------------------------------------------------------------------------
-
-    def _images(self, job: Job) -> Submitted:
-        pictures = pictures_in(job)[:EDIT_PICTURES_MAX]
-        if not pictures:
-            return super()._images(job)
-        order = {**extra(job), "model": job.settings["model"], "prompt": worded(job), **self._measures(job)}
-        files = [
-            ("image[]", (f"image-{number}.{_suffix(picture.content_type)}", picture.data, picture.content_type))
-            for number, picture in enumerate(pictures)
-        ]
-        files += [("mask", ("mask.png", mask.data, mask.content_type)) for mask in job.inputs.get("mask", ())[:1]]
-        fields = {name: str(value) for name, value in order.items()}
-        return self._asked("/images/edits", self._read_images, fields=fields, files=files)
-
     def _measures(self, job: Job) -> Answer:
         given = job.parameters
         names = ("background", "output_format", "output_compression")
         return super()._measures(job) | {name: given[name] for name in names if given.get(name) is not None}
-
-
-def _suffix(content_type: str) -> str:
-    return {"image/jpeg": "jpg", "image/webp": "webp"}.get(content_type, "png")

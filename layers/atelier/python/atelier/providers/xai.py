@@ -34,8 +34,8 @@ from atelier.providers._openai_shape import (
     bearer,
     count,
     data_url,
-    extra,
     pictures_in,
+    preset,
     worded,
 )
 from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed
@@ -105,7 +105,7 @@ class XAI(OpenAIShape):
         # A temporary URL is its default; bytes need no second request, and nobody else can see them.
         order: Answer = {
             "response_format": "b64_json",
-            **extra(job),
+            **preset(job),
             "model": job.settings["model"],
             "prompt": worded(job),
             **self._measures(job),
@@ -138,7 +138,7 @@ class XAI(OpenAIShape):
 
     def _videos(self, job: Job) -> Submitted:
         given = job.parameters
-        order: Answer = {**extra(job), "model": job.settings["model"], "prompt": worded(job)}
+        order: Answer = {**preset(job), "model": job.settings["model"], "prompt": worded(job)}
         if given.get("duration_seconds"):
             order["duration"] = given["duration_seconds"]
         width, height = given.get("width"), given.get("height")

@@ -1,0 +1,150 @@
+"""A workspace's own provider: any address that speaks OpenAI's API.
+
+The address is chosen by the workspace, so it is opened as if an enemy had chosen it: only https, and only at addresses
+out in the internet, looked up once and connected to as looked up; no redirect is followed, and the key goes nowhere
+else. Pictures that come as URLs are fetched the same way, without the key.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from atelier.addresses import Resolve, is_public, system_addresses
+from atelier.providers._contract import ErrorClass, Failed, Job, Output, Unknown
+from atelier.providers._openai_shape import Answer, OpenAIShape, bearer
+from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire
+
+if TYPE_CHECKING:
+    import httpx
+
+ADDRESSES_MAX = 4
+FETCH_SECONDS_MAX = 20.0
+APIS = {"text": "chat", "page": "chat", "image": "images", "audio": "speech"}
+
+
+class NotAllowed(NotSent):
+    """An address that nobody may make us open."""
+
+
+class Custom(OpenAIShape):
+    """`model` in the settings is the endpoint's own name; `api`, where it is missing, follows from the kind.
+
+    local_hosts: `host:port` that may be opened with http and at private addresses: the stand-ins of this machine, and
+    nothing in a deployment."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str,
+        local_hosts: frozenset[str] = frozenset(),
+        resolve: Resolve = system_addresses,
+        tls: ssl.SSLContext | None = None,
+        answer_seconds_max: float = 50.0,
+    ) -> None:
+        self._connections: Callable[[], httpx.BaseTransport] = lambda: _guarded(local_hosts, resolve, tls)
+        super().__init__(self._to(base_url, bearer(api_key) if api_key else {}, answer_seconds_max))
+
+    def check(self) -> Failed | None:
+        end = super().check()
+        if end is not None and end.error_class is ErrorClass.MODEL_GONE:
+            return Failed(end.error_class, "Nothing at this address speaks OpenAI's API.")
+        return end
+
+    def _api(self, job: Job) -> str:
+        return str(job.settings.get("api") or APIS.get(job.kind))
+
+    def _measures(self, job: Job) -> Answer:
+        # What such a model takes is for it to say.
+        given = {name: job.parameters[name] for name in ("seed",) if job.parameters.get(name) is not None}
+        return super()._measures(job) | given
+
+    def _sent(self, path: str, **request: object) -> Reply | Failed | Unknown:
+        return super()._sent(path, **request) if _is_plain(self._wire.base_url) else _refusal()
+
+    def _seen(self, path: str) -> Reply | Failed:
+        return super()._seen(path) if _is_plain(self._wire.base_url) else _refusal()
+
+    def _not_sent(self, error: NotSent) -> Failed:
+        return _refusal() if isinstance(error, NotAllowed) else super()._not_sent(error)
+
+    def _picture(self, picture: Answer, content_type: str | None) -> Output | None:
+        output = super()._picture(picture, content_type)
+        if output is None or output.url is None:
+            return output
+        data = self._fetched(output.url)
+        return Output(data) if data else None
+
+    def _fetched(self, url: str) -> bytes | None:
+        if not _is_plain(url):
+            return None
+        parts = urlsplit(url)
+        try:
+            reply = self._to(f"{parts.scheme}://{parts.netloc}", {}, FETCH_SECONDS_MAX).ask("GET", url)
+        except (NotSent, NoAnswer):
+            return None
+        return reply.body if reply.ok else None
+
+    def _to(self, base_url: str, headers: Mapping[str, str], answer_seconds_max: float) -> Wire:
+        # What unpacks could be far more than what was read.
+        headers = {**headers, "accept-encoding": "identity"}
+        return Wire(base_url, headers, answer_seconds_max=answer_seconds_max, connections=self._connections)
+
+
+def _refusal() -> Failed:
+    return Failed(ErrorClass.AUTH, "This address is not opened: it must be https, and out in the internet.")
+
+
+def _is_plain(url: str) -> bool:
+    """Whether everybody who reads this URL reads the same."""
+    if not re.fullmatch(r"https?://[!-~]{1,4000}", url) or "\\" in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and parts.username is None and parts.password is None
+    except ValueError:
+        return False
+
+
+def _guarded(local_hosts: frozenset[str], resolve: Resolve, tls: ssl.SSLContext | None) -> httpx.BaseTransport:
+    import httpx
+
+    class Guard(httpx.BaseTransport):
+        """Looks a name up, judges its addresses, and connects to one of those and to nothing else."""
+
+        def __init__(self) -> None:
+            self._connections = httpx.HTTPTransport(
+                verify=tls or True, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0)
+            )
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            url = request.url
+            host, port = url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
+            local = f"{host}:{port}" in local_hosts
+            if url.scheme != "https" and not local:
+                raise NotAllowed("only https is opened")
+            try:
+                addresses = resolve(host, port)[:ADDRESSES_MAX]
+            except (OSError, UnicodeError) as error:
+                raise NotSent("the name does not resolve") from error
+            if not local and not all(is_public(address) for address in addresses):
+                raise NotAllowed("the name leads inside")
+            # The certificate must be the name's, though the connection goes to an address.
+            request.extensions = {**request.extensions, "sni_hostname": host}
+            for address in addresses:
+                request.url = url.copy_with(host=address.partition("%")[0])
+                try:
+                    return self._connections.handle_request(request)
+                except (httpx.ConnectError, httpx.ConnectTimeout):
+                    # Nothing was sent; another address of the name may take it.
+                    continue
+            raise NotSent("no address of the name takes a connection")
+
+        def close(self) -> None:
+            self._connections.close()
+
+    return Guard()
