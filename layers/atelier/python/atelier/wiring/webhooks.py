@@ -12,7 +12,12 @@ from atelier.providers._contract import WebhookInvalid
 from atelier.telemetry import logger
 from atelier.wiring.workflow import inbox, providers, signing_key
 
-KEPT_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature", "content-type")
+# What the signatures are over: by Standard Webhooks, and fal's own.
+KEPT_HEADERS = (
+    *(f"webhook-{name}" for name in ("id", "timestamp", "signature")),
+    *(f"x-fal-webhook-{name}" for name in ("request-id", "user-id", "timestamp", "signature")),
+    "content-type",
+)
 
 
 def receive(provider_id: str, token: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
