@@ -48,7 +48,7 @@ def test_each_provider_makes_the_kinds_that_it_is_here_for() -> None:
         "xai": {"text", "page", "image", "video"},
         "stability": {"image", "upscale", "audio"},
         "custom": {"text", "page", "image", "audio"},
-        "local": {"text", "page", "image", "video", "audio", "avatar"},
+        "local": {"text", "page", "image", "video", "audio", "avatar", "upscale"},
     }
     assert {provider: kinds & made[provider] for provider, kinds in expected.items()} == expected
 

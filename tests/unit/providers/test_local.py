@@ -1,4 +1,4 @@
-"""The local provider: exact sizes, one picture for one request, another for another, marked for what it is."""
+"""The local provider's pictures: exact sizes, one for one request, another for another, marked for what they are."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageStat
 
 from atelier.providers import _canvas
-from atelier.providers._contract import CancelResult, Done, ErrorClass, Failed, Job, WebhookInvalid
+from atelier.providers._contract import CancelResult, Done, ErrorClass, Failed, Input, Job, WebhookInvalid
 from atelier.providers.local import Local
+from infra.local.standins._kit import png as standin_png
 
 ATTEMPT = "att_01K9ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -103,6 +105,84 @@ def test_a_picture_says_it_in_its_corner_too() -> None:
     left, top, right, bottom = ImageChops.difference(plain, _canvas.marked(plain)).getbbox() or (0, 0, 0, 0)
     assert 0 < left < right < 128
     assert 480 < top < bottom < 512
+
+
+def png(picture: Image.Image) -> Input:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return Input(file.getvalue(), "image/png")
+
+
+def refused(work: Job) -> str:
+    failed = Local().submit(work)
+    assert isinstance(failed, Failed), failed
+    assert failed.error_class is ErrorClass.INVALID_INPUT
+    return failed.message
+
+
+def test_an_edit_keeps_what_is_seen_and_changes_how_it_looks() -> None:
+    (before,) = painted(job("a castle on a mountain", width=320, height=320))
+    edit = replace(job("autumn fire", width=320, height=320), inputs={"image": (Input(before, "image/png"),)})
+    (after,) = painted(edit)
+    pictures = [Image.open(io.BytesIO(file)).convert("RGB") for file in (before, after)]
+    assert pictures[1].size == (320, 320)
+    assert ImageChops.difference(*pictures).getbbox()
+    # What was light is still light: the outlines are the same.
+    shapes = [picture.convert("L").resize((8, 8), Image.Resampling.BOX).tobytes() for picture in pictures]
+    ranks = [sorted(range(64), key=lambda place, shape=shape: shape[place]) for shape in shapes]
+    assert len(set(ranks[0][:16]) & set(ranks[1][:16])) >= 8
+    assert painted(edit) == [after]
+
+
+def test_an_edit_is_cut_to_the_size_asked_and_several_differ() -> None:
+    wide = Image.linear_gradient("L").resize((300, 100)).convert("RGB")
+    two = painted(replace(job(n=2), inputs={"image": (png(wide),)}))
+    assert {Image.open(io.BytesIO(file)).size for file in two} == {(96, 64)}
+    assert two[0] != two[1]
+
+
+def test_a_mask_protects_what_it_covers() -> None:
+    ground = Image.new("RGB", (200, 200), (90, 120, 60))
+    mask = Image.new("RGBA", (200, 200), (0, 0, 0, 255))
+    mask.paste((0, 0, 0, 0), (0, 0, 100, 200))
+    inputs = {"image": (png(ground),), "mask": (png(mask),)}
+    (file,) = painted(replace(job("neon city", width=200, height=200), inputs=inputs))
+    changed = ImageChops.difference(ground, Image.open(io.BytesIO(file)).convert("RGB")).getbbox()
+    assert changed is not None
+    assert changed[0] == 0
+    assert 60 <= changed[2] <= 101
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_an_enlarged_picture_is_the_same_one_in_more_pixels(factor: int, mode: str) -> None:
+    small = Image.radial_gradient("L").resize((60, 40)).convert(mode)
+    work = Job(ATTEMPT, "upscale", "local/enlarge", "", parameters={"factor": factor}, inputs={"image": (png(small),)})
+    (file,) = painted(work)
+    large = Image.open(io.BytesIO(file))
+    assert (large.mode, large.size) == (mode, (60 * factor, 40 * factor))
+    back = large.resize((60, 40), Image.Resampling.BOX).convert("L")
+    assert ImageStat.Stat(ImageChops.difference(back, small.convert("L"))).mean[0] < 3
+
+
+def test_what_cannot_be_enlarged_is_refused() -> None:
+    work = Job(ATTEMPT, "upscale", "local/enlarge", "", parameters={"factor": 4})
+    assert "no picture" in refused(work)
+    large = png(Image.new("L", (3000, 400)))
+    assert "4096" in refused(replace(work, inputs={"image": (large,)}))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"no picture", b"GIF89a\x01\x00\x01\x00\x00\x00\x00", b"\x89PNG\r\n\x1a\n" + b"\0" * 40]
+)
+def test_a_file_that_is_no_picture_is_refused(data: bytes) -> None:
+    assert "no picture" in refused(replace(job(), inputs={"image": (Input(data, "image/png"),)}))
+
+
+def test_a_bomb_is_refused_by_its_size_and_not_unpacked() -> None:
+    assert "pixels" in refused(
+        replace(job(), inputs={"image": (Input(standin_png(30, 30, 1, declared=(30_000, 30_000)), "image/png"),)})
+    )
 
 
 def test_a_job_can_be_sent_and_asked_for_again_at_will() -> None:

@@ -16,6 +16,7 @@ import re
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from random import Random
 from typing import cast
 
@@ -82,16 +83,59 @@ class Canvas:
 
 
 def paint(prompt: str, seed: int, width: int, height: int) -> Image.Image:
-    """An RGB picture of exactly width × height pixels."""
-    digest = hashlib.sha256(f"{seed}\n{prompt}".encode()).digest()
+    """An RGB picture of exactly width × height pixels, with its mark."""
+    return marked(scene(prompt, seed, width, height))
+
+
+def scene(prompt: str, seed: int, width: int, height: int) -> Image.Image:
+    """The same picture before it is marked: for what is made of it and marked later."""
+    luck = luck_of(prompt, seed)
+    words = words_of(prompt)
+    chosen = _chosen(words, SCENE_WORDS, luck)
+    canvas = Canvas(width, height, _palette(words, luck), luck, words)
+    return _grained(SCENES[chosen](canvas), luck)
+
+
+def restyled(picture: Image.Image, mask: Image.Image | None, prompt: str, seed: int) -> Image.Image:
+    """The picture in colours that suit the prompt, with a scene of the prompt laid softly over it. Where a mask is
+    given, only what its transparent parts show is touched."""
+    luck = luck_of(prompt, seed)
+    toned = Image.blend(picture, _toned(picture.convert("L").convert("F"), _palette(words_of(prompt), luck)), 0.5)
+    laid = ImageChops.soft_light(toned, scene(prompt, seed, *picture.size))
+    edited = Image.blend(toned, laid, 0.55 + 0.3 * luck.random())
+    if mask is not None:
+        kept = mask.convert("RGBA").getchannel("A").resize(picture.size)
+        edited = Image.composite(picture, edited, kept)
+    return marked(edited)
+
+
+def enlarged(picture: Image.Image, factor: int) -> Image.Image:
+    """The picture that many times as wide and high, by interpolation: sharper edges, and nothing that was not there. It
+    stays its owner's picture, so no word is written on it."""
+    larger = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.LANCZOS)
+    return larger.filter(ImageFilter.UnsharpMask(factor, 60, 2))
+
+
+def luck_of(prompt: str, seed: int) -> Random:
+    """The one generator of everything that is made for a prompt and a seed."""
+    digest = hashlib.sha256(f"{seed}\n{prompt}".encode(errors="replace")).digest()
     # Luck that paints, and keeps no secret.
-    luck = Random(int.from_bytes(digest))  # nosec B311
-    words = frozenset(_singular(word) for word in re.findall(r"[a-z]+", prompt.lower()))
-    scene = _chosen(words, SCENE_WORDS, luck)
-    palette = _chosen(words, {name: suits for name, (_, suits) in PALETTES.items()}, luck)
-    colours = tuple(_colour(code) for code in PALETTES[palette][0].split())
-    canvas = Canvas(width, height, colours, luck, words)
-    return marked(_grained(SCENES[scene](canvas), luck))
+    return Random(int.from_bytes(digest))  # nosec B311
+
+
+def words_of(prompt: str) -> frozenset[str]:
+    """The prompt's words, in lower case and the singular."""
+    return frozenset(_singular(word) for word in re.findall(r"[a-z]+", prompt.lower()))
+
+
+def palette_of(prompt: str, seed: int) -> tuple[Colour, ...]:
+    """Five colours that suit the prompt, from the darkest to the lightest."""
+    return _palette(words_of(prompt), luck_of(prompt, seed))
+
+
+def _palette(words: frozenset[str], luck: Random) -> tuple[Colour, ...]:
+    chosen = _chosen(words, {name: suits for name, (_, suits) in PALETTES.items()}, luck)
+    return tuple(_colour(code) for code in PALETTES[chosen][0].split())
 
 
 def _singular(word: str) -> str:
@@ -224,13 +268,25 @@ def _grained(picture: Image.Image, luck: Random) -> Image.Image:
 
 def marked(picture: Image.Image) -> Image.Image:
     """The mark that says what this is, in the lower left corner; pictures too small for words carry none."""
-    if min(picture.size) < 256:
+    mark = mark_of(picture.size)
+    if mark is None:
         return picture
-    size = max(round(min(picture.size) * 0.014), 9)
-    mark = Image.new("L", picture.size)
-    place = (size * 1.6, picture.height - size * 1.6)
-    ImageDraw.Draw(mark).text(place, "procedural", fill=120, font=ImageFont.load_default(size), anchor="ls")
-    return Image.composite(Image.new("RGB", picture.size, (255, 255, 255)), picture, mark)
+    said = picture.copy()
+    said.paste((255, 255, 255), mark[1], mark[0])
+    return said
+
+
+@lru_cache(maxsize=4)
+def mark_of(size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]] | None:
+    """The mark as a mask, and where it goes on a picture of this size."""
+    if min(size) < 256:
+        return None
+    height = max(round(min(size) * 0.014), 9)
+    mark = Image.new("L", size)
+    place = (height * 1.6, size[1] - height * 1.6)
+    ImageDraw.Draw(mark).text(place, "procedural", fill=120, font=ImageFont.load_default(height), anchor="ls")
+    box = mark.getbbox()
+    return (mark.crop(box), box[:2]) if box else None
 
 
 def _vertical(canvas: Canvas, colours: tuple[Colour, ...]) -> Image.Image:

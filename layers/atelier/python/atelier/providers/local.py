@@ -1,14 +1,15 @@
-"""The embedded provider: pictures made on this machine, so that everything works with no key and no network.
+"""The embedded provider: media made on this machine, so that everything works with no key and no network.
 
-They are drawn by an algorithm, not by a trained model, and say so wherever they go: by the model's id and its
-`procedural` flag in the catalogue, by a small word in the picture's corner, and in the file's own text until finishing
-strips it. Painting is a pure function of prompt, seed and size, so a job may be sent again at will: polling one paints
-the same picture once more.
+They are made by algorithms, not by trained models, and say so wherever they go: by the model's id and its `procedural`
+flag in the catalogue, by a small word in a picture's or a film's corner and at the end of a text or a page, and in the
+file's own text. Everything is a pure function of the job, its seed and files included, so a job may be sent again at
+will: polling one makes the same thing once more.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from atelier.providers._contract import (
@@ -21,6 +22,7 @@ from atelier.providers._contract import (
     Output,
     Progress,
     Submitted,
+    Unknown,
     WebhookEvent,
     WebhookInvalid,
 )
@@ -30,15 +32,25 @@ if TYPE_CHECKING:
 
 
 class Local:
-    """`local/canvas`: 1 to 4 PNG pictures of exactly the size asked; picture number k is painted with seed + k."""
+    """`local/canvas` paints and edits pictures, `local/enlarge` enlarges them, `local/film` moves a camera over one,
+    `local/voice` speaks, `local/talker` is a face that speaks, `local/writer` writes, `local/page` builds a page.
+
+    What each is made with is imported when it is asked for: a machine without PyAV still paints."""
 
     resend_safe = True
 
     def submit(self, job: Job) -> Submitted:
-        return self._paint(job)
+        try:
+            return _made(job)
+        except ImportError as error:
+            return Failed(ErrorClass.MODEL_GONE, f"This installation lacks what the model needs: {error.name}.")
 
     def poll(self, reference: str, job: Job) -> Progress:
-        return self._paint(job)
+        try:
+            return _made(job)
+        except ImportError as error:
+            # Whoever polls may have less than whoever submits.
+            return Unknown(f"{error.name} is not installed here")
 
     def cancel(self, reference: str) -> CancelResult:
         return CancelResult.TOO_LATE
@@ -57,26 +69,103 @@ class Local:
     def models(self) -> tuple[ListedModel, ...] | None:
         return None
 
-    def _paint(self, job: Job) -> Done | Failed:
-        from atelier.providers._canvas import paint
 
-        if job.model != "local/canvas":
-            return Failed(ErrorClass.MODEL_GONE, "There is no such local model.")
-        parameters = job.parameters
-        pictures = (
-            paint(job.prompt, parameters["seed"] + number, parameters["width"], parameters["height"])
-            for number in range(parameters["n"])
-        )
-        return Done(tuple(Output(_png(picture), content_type="image/png") for picture in pictures))
+def _made(job: Job) -> Done | Failed:
+    make = MAKERS.get(job.model)
+    if make is None:
+        return Failed(ErrorClass.MODEL_GONE, "There is no such local model.")
+    from subprocess import SubprocessError  # nosec B404
+
+    from atelier.providers._given import Refused
+
+    try:
+        return make(job)
+    except Refused as refusal:
+        return Failed(ErrorClass.INVALID_INPUT, str(refusal))
+    except (OSError, SubprocessError):
+        return Failed(ErrorClass.TRANSIENT, "This could not be made just now.")
 
 
-def _png(picture: Image.Image) -> bytes:
+def _canvas(job: Job) -> Done:
+    """1 to 4 PNG pictures of exactly the size asked; picture number k is made with seed + k."""
+    from atelier.providers._canvas import paint, restyled
+    from atelier.providers._given import covering, picture, whole
+
+    width, height = whole(job, "width", 1024, 64, 2048), whole(job, "height", 1024, 64, 2048)
+    seed, count = whole(job, "seed", 0, 0, 2**32 - 1), whole(job, "n", 1, 1, 4)
+    given, mask = picture(job), picture(job, "mask")
+    if given:
+        ground = covering(given, (width, height))
+        pictures = (restyled(ground, mask, job.prompt, seed + number) for number in range(count))
+    else:
+        pictures = (paint(job.prompt, seed + number, width, height) for number in range(count))
+    return Done(tuple(_png(each, "canvas") for each in pictures))
+
+
+def _enlarge(job: Job) -> Done:
+    from atelier.providers._canvas import enlarged
+    from atelier.providers._given import Refused, picture, whole
+
+    given, factor = picture(job), whole(job, "factor", 2, 2, 4)
+    if given is None:
+        raise Refused("There is no picture to enlarge.")
+    if given.width * given.height * factor**2 > 4096**2:
+        raise Refused("Enlarged, the picture would have more than 4096 × 4096 pixels.")
+    return Done((_png(enlarged(given, factor), "enlarge"),))
+
+
+def _voice(job: Job) -> Done:
+    from atelier.providers._voice import spoken
+
+    output, milliseconds = spoken(job)
+    return Done((output,), {"characters": len(job.prompt), "output_milliseconds": milliseconds})
+
+
+def _film(job: Job) -> Done:
+    from atelier.providers._film import film
+
+    data, milliseconds = film(job)
+    return Done((Output(data, content_type="video/mp4"),), {"output_milliseconds": milliseconds})
+
+
+def _talker(job: Job) -> Done:
+    from atelier.providers._talker import talk
+
+    data, milliseconds = talk(job)
+    return Done((Output(data, content_type="video/mp4"),), {"output_milliseconds": milliseconds})
+
+
+def _writer(job: Job) -> Done:
+    from atelier.providers._writer import written
+
+    text, usage = written(job)
+    return Done((Output(text.encode(errors="replace"), content_type="text/plain"),), usage)
+
+
+def _page(job: Job) -> Done:
+    from atelier.providers._page import page
+
+    return Done((Output(page(job).encode(), content_type="text/html"),))
+
+
+MAKERS: dict[str, Callable[[Job], Done]] = {
+    "local/canvas": _canvas,
+    "local/enlarge": _enlarge,
+    "local/film": _film,
+    "local/page": _page,
+    "local/talker": _talker,
+    "local/voice": _voice,
+    "local/writer": _writer,
+}
+
+
+def _png(picture: Image.Image, maker: str) -> Output:
     from PIL.PngImagePlugin import PngInfo
 
     marks = PngInfo()
-    marks.add_text("Software", "Atelier local/canvas")
-    marks.add_text("Comment", "Procedural: drawn by an algorithm, not by a trained model.")
+    marks.add_text("Software", f"Atelier local/{maker}")
+    marks.add_text("Comment", "Procedural: made by an algorithm, not by a trained model.")
     file = io.BytesIO()
     # Quick rather than small: finishing encodes it once more.
     picture.save(file, "PNG", pnginfo=marks, compress_level=1)
-    return file.getvalue()
+    return Output(file.getvalue(), content_type="image/png")

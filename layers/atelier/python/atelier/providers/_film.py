@@ -1,0 +1,152 @@
+"""How `local/film` makes a film: a camera that moves slowly over a still, and small things that drift before it."""
+
+# Pillow's annotations name numpy, which is not installed.
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from PIL import Image
+
+from atelier.providers._canvas import Colour, luck_of, palette_of, scene, words_of
+from atelier.providers._contract import Job
+from atelier.providers._given import choice, covering, frame, picture, whole
+from atelier.providers._reel import filmed
+from atelier.providers._sound import ambience
+
+# The still is that much larger than the frame: room for the camera.
+ROOM = 1.25
+MOVES = ("zoom in", "zoom out", "pan left", "pan right", "pan up", "pan down")
+SNOW_WORDS = frozenset(["snow", "snowy", "winter", "blizzard", "frost"])
+RAIN_WORDS = frozenset(["rain", "rainy", "storm", "monsoon"])
+SPARK_WORDS = frozenset(["fire", "spark", "ember", "lava", "firefly", "candle", "dragon", "campfire"])
+
+
+def film(job: Job) -> tuple[bytes, int]:
+    """An MP4 and its length in milliseconds, from the picture given or one painted for the prompt. Raises Refused."""
+    seed = whole(job, "seed", 0, 0, 2**32 - 1)
+    fps = whole(job, "fps", 24, 8, 30)
+    seconds = whole(job, "duration_seconds", 5, 1, 30)
+    size = frame(job, 1280, 720)
+    sound = choice(job, "sound", ("ambient", "none"))
+    motion = choice(job, "motion", ("by_prompt", *(name.replace(" ", "_") for name in MOVES)))
+    larger = round(size[0] * ROOM), round(size[1] * ROOM)
+    given = picture(job)
+    luck = luck_of(job.prompt, seed)
+    still = covering(given, larger) if given else scene(job.prompt, seed, *larger)
+    # What drifts before somebody's own picture is only what they ask for.
+    drift = _drift(words_of(job.prompt), palette_of(job.prompt, seed), size, luck, always=given is None)
+    camera = Camera.chosen(job.prompt if motion == "by_prompt" else motion.replace("_", " "), luck)
+    count = seconds * fps
+    hum = ambience(luck, seconds) if sound == "ambient" else None
+    pictures = _pictures(still, size, camera, drift, count, fps)
+    return filmed(pictures, size, fps, hum, "Atelier local/film"), seconds * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """Where the camera looks at the beginning and at the end: the share of the still it sees, and the middle of that,
+    each within what the still has."""
+
+    begin: tuple[float, float, float]
+    end: tuple[float, float, float]
+
+    @classmethod
+    def chosen(cls, words: str, luck: Random) -> Camera:
+        """The move that the words ask for, or one by luck."""
+        wide, near = 1.0, 1 / ROOM
+        aside = luck.uniform(-0.6, 0.6), luck.uniform(-0.6, 0.6)
+        moves = (
+            cls((wide, 0, 0), (near, *aside)),
+            cls((near, *aside), (wide, 0, 0)),
+            cls((0.86, 1, aside[1]), (0.86, -1, aside[1])),
+            cls((0.86, -1, aside[1]), (0.86, 1, aside[1])),
+            cls((0.86, aside[0], 1), (0.86, aside[0], -1)),
+            cls((0.86, aside[0], -1), (0.86, aside[0], 1)),
+        )
+        by_luck = moves[luck.randrange(4)]
+        said = words.lower()
+        return next((move for name, move in zip(MOVES, moves, strict=True) if name in said), by_luck)
+
+    def box(self, share: float, still: tuple[int, int]) -> tuple[float, float, float, float]:
+        """What it sees of the still when that share of the film is over; it starts and stops gently."""
+        eased = share * share * (3 - 2 * share)
+        part, x, y = (a + (b - a) * eased for a, b in zip(self.begin, self.end, strict=True))
+        width, height = still[0] * part, still[1] * part
+        left, top = (still[0] - width) * (1 + x) / 2, (still[1] - height) * (1 + y) / 2
+        return max(left, 0), max(top, 0), min(left + width, still[0]), min(top + height, still[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Mote:
+    """A small thing before the camera: its look, where it is at first (shares of the frame), its way in a second
+    (shares of the frame's height), and how it sways."""
+
+    sprite: Image.Image
+    x: float
+    y: float
+    right: float
+    down: float
+    sway: float
+    phase: float
+
+
+def _drift(
+    words: frozenset[str], colours: tuple[Colour, ...], size: tuple[int, int], luck: Random, *, always: bool
+) -> list[Mote]:
+    unit = min(size) / 720
+    if words & SNOW_WORDS:
+        return _motes(90, luck, size, colour=(255, 255, 255), radii=(2, 6), down=(0.08, 0.2), sway=0.02)
+    if words & RAIN_WORDS:
+        streak = Image.new("L", (max(round(2 * unit), 1), round(34 * unit)), 70)
+        drop = Image.merge("RGBA", (*[Image.new("L", streak.size, 225)] * 3, streak))
+        return [Mote(drop, luck.random(), luck.random(), -0.04, luck.uniform(1.3, 2.0), 0, 0) for _ in range(110)]
+    if words & SPARK_WORDS:
+        return _motes(45, luck, size, colour=(255, 190, 90), radii=(2, 5), down=(-0.16, -0.05), sway=0.03)
+    if not always:
+        return []
+    return _motes(26, luck, size, colour=colours[-1], radii=(2, 7), down=(-0.03, 0.02), sway=0.015)
+
+
+def _motes(
+    count: int,
+    luck: Random,
+    size: tuple[int, int],
+    *,
+    colour: Colour,
+    radii: tuple[float, float],
+    down: tuple[float, float],
+    sway: float,
+) -> list[Mote]:
+    unit = min(size) / 720
+    motes: list[Mote] = []
+    for _ in range(count):
+        near = luck.random()
+        side = max(round((radii[0] + (radii[1] - radii[0]) * near) * 2 * unit), 3)
+        soft = Image.radial_gradient("L").point([round(max(1 - v / 180, 0) ** 1.5 * 150) for v in range(256)])
+        alpha = soft.resize((side, side), Image.Resampling.BILINEAR)
+        sprite = Image.merge("RGBA", (*(Image.new("L", (side, side), band) for band in colour), alpha))
+        speed = down[0] + (down[1] - down[0]) * (0.3 + 0.7 * near) * luck.uniform(0.8, 1.2)
+        place = luck.random(), luck.random()
+        motes.append(Mote(sprite, *place, luck.uniform(-0.01, 0.01), speed, sway * near, luck.random() * math.tau))
+    return motes
+
+
+def _pictures(
+    still: Image.Image, size: tuple[int, int], camera: Camera, drift: list[Mote], count: int, fps: int
+) -> Iterator[Image.Image]:
+    width, height = size
+    for number in range(count):
+        shown = still.resize(size, Image.Resampling.BILINEAR, box=camera.box(number / max(count - 1, 1), still.size))
+        seconds = number / fps
+        for mote in drift:
+            # Out on one side, in on the other; a margin hides the change.
+            swaying = mote.sway * math.sin(seconds * 1.3 + mote.phase)
+            x = (mote.x + (mote.right * seconds + swaying) * height / width) % 1 * (width + 80) - 40
+            y = (mote.y + mote.down * seconds) % 1 * (height + 80) - 40
+            shown.paste(mote.sprite, (round(x), round(y)), mote.sprite)
+        yield shown

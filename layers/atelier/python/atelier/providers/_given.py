@@ -1,0 +1,95 @@
+"""What the embedded provider is given, within its bounds: numbers, words and files. What does not fit is refused in
+words for the caller.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import TYPE_CHECKING
+
+from atelier.providers._contract import Job
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+PIXELS_MAX = 40_000_000
+FORMATS = ("PNG", "JPEG", "WEBP")
+
+
+class Refused(Exception):
+    """This cannot be made; the text is for the caller."""
+
+
+def whole(job: Job, name: str, default: int, least: int, most: int) -> int:
+    """An integer parameter. Raises Refused."""
+    value = job.parameters.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise Refused(f"{name} must be a whole number from {least} to {most}.")
+    return value
+
+
+def number(job: Job, name: str, default: float, least: float, most: float) -> float:
+    """A parameter that may have a fraction. Raises Refused."""
+    value = job.parameters.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+        raise Refused(f"{name} must be a number from {least:g} to {most:g}.")
+    return float(value)
+
+
+def choice(job: Job, name: str, choices: tuple[str, ...]) -> str:
+    """One of some words; the first is the default. Raises Refused."""
+    value = job.parameters.get(name)
+    if value is None:
+        return choices[0]
+    if value not in choices:
+        raise Refused(f"{name} must be one of {', '.join(choices)}.")
+    return value
+
+
+def frame(job: Job, width: int, height: int) -> tuple[int, int]:
+    """Width and height of a film, in even numbers as its colours are stored, at most 1280 × 720 pixels in either
+    direction. Raises Refused."""
+    size = whole(job, "width", width, 128, 1280), whole(job, "height", height, 128, 1280)
+    if size[0] % 2 or size[1] % 2:
+        raise Refused("width and height must be even.")
+    if size[0] * size[1] > 1280 * 720:
+        raise Refused("A film has at most as many pixels as 1280 × 720.")
+    return size
+
+
+def picture(job: Job, role: str = "image") -> Image.Image | None:
+    """The first picture of a role, upright: RGB, or RGBA where it is see-through. None where none is given; raises
+    Refused for what is no picture."""
+    from PIL import Image, ImageOps
+
+    files = job.inputs.get(role)
+    if not files:
+        return None
+    try:
+        with warnings.catch_warnings():
+            # A bomb is judged by its size, here.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            opened = Image.open(io.BytesIO(files[0].data), formats=FORMATS)
+        if opened.width * opened.height > PIXELS_MAX:
+            raise Refused(f"The {role} has too many pixels.")
+        upright = ImageOps.exif_transpose(opened)
+        return upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+    except Image.DecompressionBombError as error:
+        raise Refused(f"The {role} has too many pixels.") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise Refused(f"The {role} is no picture that can be read.") from error
+
+
+def covering(found: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """A picture cut and scaled to fill a size, on white where it was see-through."""
+    from PIL import Image, ImageOps
+
+    if found.mode == "RGBA":
+        ground = Image.new("RGBA", found.size, (255, 255, 255, 255))
+        found = Image.alpha_composite(ground, found)
+    return ImageOps.fit(found.convert("RGB"), size, Image.Resampling.LANCZOS)

@@ -1,0 +1,175 @@
+"""Sound as the embedded provider makes and reads it: one channel of 16-bit samples, as WAV, as MP3, or in a film."""
+
+# PyAV's annotations are generic over types that are not installed.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+import sys
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING
+
+from atelier.providers._given import Refused
+
+if TYPE_CHECKING:
+    import av
+
+RATE = 22050
+COMMENT = "Procedural: made by an algorithm, not by a trained model."
+# As many samples as one MP3 frame of this rate holds, several times over.
+PIECE = 576 * 32
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """`samples` from −32768 to 32767, `rate` of them a second."""
+
+    samples: array[int]
+    rate: int = RATE
+
+    @property
+    def milliseconds(self) -> int:
+        return len(self.samples) * 1000 // self.rate
+
+    def lasting(self, seconds: float) -> Sound:
+        """The same sound, cut or followed by silence to last that long."""
+        wanted = round(seconds * self.rate)
+        silence = array("h", bytes(2 * max(wanted - len(self.samples), 0)))
+        return Sound(self.samples[:wanted] + silence, self.rate)
+
+    def after(self, seconds: float) -> Sound:
+        """The same sound behind that much silence."""
+        return Sound(array("h", bytes(2 * round(seconds * self.rate))) + self.samples, self.rate)
+
+    def pieces(self, length: int) -> Iterator[array[int]]:
+        """The samples, `length` by `length`."""
+        for start in range(0, len(self.samples), length):
+            yield self.samples[start : start + length]
+
+
+def wav(sound: Sound, title: str) -> bytes:
+    """A WAV file that says in its text what it is."""
+    pcm = sound.samples
+    if sys.byteorder == "big":
+        pcm = array("h", pcm)
+        pcm.byteswap()
+    texts = b"INFO" + _chunk(b"ISFT", title.encode() + b"\0") + _chunk(b"ICMT", COMMENT.encode() + b"\0")
+    form = struct.pack("<HHIIHH", 1, 1, sound.rate, sound.rate * 2, 2, 16)
+    body = b"WAVE" + _chunk(b"fmt ", form) + _chunk(b"LIST", texts) + _chunk(b"data", pcm.tobytes())
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+
+
+def mp3(sound: Sound, title: str) -> bytes:
+    """An MP3 file of 64 kbit a second."""
+    import av
+
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp3") as container:
+        container.metadata.update({"encoded_by": title, "comment": COMMENT})
+        stream = container.add_stream("libmp3lame", rate=sound.rate, layout="mono", bit_rate=64_000)
+        at = 0
+        for piece in sound.pieces(PIECE):
+            container.mux(stream.encode(audio_frame(piece, sound.rate, at)))
+            at += len(piece)
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+def audio_frame(samples: array[int], rate: int, at: int) -> av.AudioFrame:
+    """Samples as an encoder takes them; `at` is the number of those before."""
+    from fractions import Fraction
+
+    import av
+
+    frame = av.AudioFrame(format="s16", layout="mono", samples=len(samples))
+    frame.planes[0].update(samples.tobytes())
+    frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
+    return frame
+
+
+def heard(data: bytes, seconds_max: int) -> Sound:
+    """The sound of a file of any usual kind. Raises Refused for what has none, or too much."""
+    import av
+    from av.error import FFmpegError
+
+    samples = array("h")
+    try:
+        # Only from memory: a playlist inside the file could name other files, or addresses.
+        with av.open(io.BytesIO(data), "r", options={"protocol_whitelist": ""}) as container:
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+            for frame in container.decode(container.streams.audio[0]):
+                for part in resampler.resample(frame):
+                    samples.frombytes(bytes(part.planes[0])[: part.samples * 2])
+                if len(samples) > seconds_max * RATE:
+                    raise Refused(f"The audio is longer than {seconds_max} seconds.")
+            for part in resampler.resample(None):
+                samples.frombytes(bytes(part.planes[0])[: part.samples * 2])
+    except (FFmpegError, IndexError, ValueError) as error:
+        raise Refused("The audio cannot be read.") from error
+    if not samples:
+        raise Refused("The audio is empty.")
+    return Sound(samples)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How a sound is during one frame of film: `loud` 0 to 1, and `bright` 0 (a vowel) to 1 (a hiss)."""
+
+    loud: float
+    bright: float
+
+
+def moments(sound: Sound, fps: int, count: int) -> list[Moment]:
+    """The sound frame by frame, measured against its own loudest one."""
+    measured: list[tuple[float, float]] = []
+    for number in range(count):
+        start, end = number * sound.rate // fps, (number + 1) * sound.rate // fps
+        part = sound.samples[start:end]
+        if not part:
+            measured.append((0.0, 0.0))
+            continue
+        power = math.sqrt(sum(value * value for value in part) / len(part))
+        crossings = sum((a < 0) != (b < 0) for a, b in pairwise(part))
+        measured.append((power, min(crossings / len(part) * 3, 1.0)))
+    loudest = max((power for power, _ in measured), default=0.0) or 1.0
+    return [Moment(power / loudest, bright) for power, bright in measured]
+
+
+def ambience(luck: Random, seconds: float) -> Sound:
+    """A quiet chord that breathes, between silence and silence. It is a loop of four seconds in which every tone fits
+    a whole number of times, so that it has no seam."""
+    loop = 4 * RATE
+    root = luck.choice([196, 220, 246, 262])
+    chord = [(root, 1.0), (root * 3 // 2, 0.6), (root * luck.choice([5, 6]) // (4 if luck.random() < 0.5 else 5), 0.5)]
+    chord.append((root * 2, 0.25))
+    # One period of a sine in 4096 steps, 16 bits of amplitude.
+    sine = [math.sin(2 * math.pi * step / 4096) for step in range(4096)]
+    total = [0.0] * loop
+    for frequency, strength in chord:
+        step = 4096 * frequency / RATE
+        breaths = luck.randint(1, 2)
+        turn = luck.randrange(4096)
+        for index in range(loop):
+            breath = 0.65 + 0.35 * sine[(index * breaths * 4096 // loop + turn) & 4095]
+            total[index] += strength * breath * sine[int(index * step) & 4095]
+    peak = max(map(abs, total))
+    one = array("h", [round(value / peak * 4200) for value in total])
+    length = round(seconds * RATE)
+    samples = (one * (length // loop + 1))[:length]
+    fade = min(RATE, length // 2)
+    for index in range(fade):
+        share = index / fade
+        samples[index] = round(samples[index] * share)
+        samples[-1 - index] = round(samples[-1 - index] * share)
+    return Sound(samples)

@@ -1,0 +1,199 @@
+"""How `local/writer` writes: sentences from a stock, chosen by luck and filled with what the prompt is about.
+
+It understands nothing, and says at the end of each text what it is. A token is counted for every four bytes of UTF-8,
+begun ones included, on the way in and out.
+"""
+
+from __future__ import annotations
+
+import re
+from random import Random
+from typing import Any, cast
+
+from atelier.providers._canvas import luck_of
+from atelier.providers._contract import Job
+from atelier.providers._given import Refused, whole
+
+BYTES_A_TOKEN = 4
+TOKENS_MAX = 32768
+MARK = "(procedural)"
+
+OPENINGS = (
+    "There is more to {subject} than meets the eye.",
+    "Let us begin with {subject}, and take our time.",
+    "Ask ten people about {subject}, and you will hear eleven answers.",
+    "Everything worth saying about {subject} starts small.",
+    "{Subject}: a simple thing, seen from far away.",
+)
+MIDDLES = (
+    "Look closely, and you find a pattern that repeats without ever being the same twice.",
+    "The first attempt rarely works; the third one usually teaches you why.",
+    "What seems like an ornament turns out to carry the weight.",
+    "It helps to know what to leave out.",
+    "Somebody once wrote it on a postcard, and the postcard was right.",
+    "The details matter: the light, the pace, the pause before the last word.",
+    "Give it an hour in the morning, when the house is quiet.",
+    "None of this is a secret, and yet it has to be found anew each time.",
+    "A good beginning is plain, and a good ending is plainer.",
+    "Between the plan and the result there is always some weather.",
+)
+CLOSINGS = (
+    "That is where {subject} becomes your own.",
+    "And so {subject} stays with you, a little longer than expected.",
+    "Begin there; the rest of {subject} follows.",
+    "In the end, {subject} is what you make of it.",
+)
+VERSES = (
+    ("{Subject}, at first light", "waiting without a reason", "the day learns its name"),
+    ("A door left open", "{subject} comes in with the wind", "and sits by the fire"),
+    ("Nothing is hurried", "{subject} and the slow river", "both know the way home"),
+    ("Snow on the rooftops", "someone thinks of {subject}", "and puts the kettle on"),
+)
+ITEMS = (
+    "Start with {subject} as it is, before you change anything",
+    "Take one part of {subject} away, and see what is missed",
+    "Show {subject} to somebody who has never seen it",
+    "Put {subject} where the light is best",
+    "Write down what {subject} is not",
+    "Turn {subject} around: begin with its end",
+    "Give {subject} a season, and let it show",
+    "Make {subject} smaller, until only the idea is left",
+    "Let two kinds of {subject} meet",
+    "Leave {subject} alone for a day, then look again",
+)
+TITLES = (
+    "{Subject}, Plainly",
+    "The Quiet Side of {Subject}",
+    "{Subject} by Hand",
+    "All About {Subject}",
+    "Why {Subject}?",
+)
+LIGHTS = (
+    "soft morning light",
+    "golden evening light",
+    "light through thin clouds",
+    "cool moonlight",
+    "light from one side",
+)
+LOOKS = ("fine detail", "muted colours", "rich colours", "a shallow depth of field", "clear air", "gentle grain")
+VIEWS = ("wide angle", "seen from slightly above", "close up", "balanced composition", "a calm background")
+
+ASKS = r"(?:please\s+|can you\s+|could you\s+)*(?:write|make|give|tell|create|compose|draft|describe|list|suggest|name)"
+LEAD = re.compile(
+    rf"^{ASKS}?\s*(?:me|us)?\s*(?:an?|the|some|\d+|two|three|four|five|six|ten)?\s*(?:\w+\s+){{0,3}}?"
+    r"(?:about|on|of|for|called|titled)\s+",
+    re.IGNORECASE,
+)
+ASK = re.compile(rf"^{ASKS}\s+(?:me\s+|us\s+)?", re.IGNORECASE)
+NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
+
+
+def written(job: Job) -> tuple[str, dict[str, int]]:
+    """The text, and its usage in tokens. Raises Refused."""
+    seed = whole(job, "seed", 0, 0, 2**32 - 1)
+    tokens_max = whole(job, "max_tokens", 512, 1, TOKENS_MAX)
+    system, asked = conversation(job)
+    last = asked[-1] if asked else ""
+    luck = luck_of("\n".join([system, *asked]), seed)
+    text = _cut(_text(system, last, luck), tokens_max, job.parameters.get("stop"))
+    return text, {"tokens_input": tokens("\n".join([system, *asked])), "tokens_output": tokens(text)}
+
+
+def tokens(text: str) -> int:
+    """How many tokens a text counts as."""
+    return -(-len(text.encode(errors="replace")) // BYTES_A_TOKEN)
+
+
+def conversation(job: Job) -> tuple[str, list[str]]:
+    """The instructions, and what was said so far: the prompt, or the job's messages. Raises Refused for messages of
+    another shape."""
+    system = [str(job.parameters["system"])] if job.parameters.get("system") else []
+    said: list[str] = []
+    messages: Any = job.parameters.get("messages") or [{"role": "user", "content": job.prompt}]
+    if not isinstance(messages, list):
+        raise Refused("messages must be a list.")
+    for message in cast("list[Any]", messages):
+        if not isinstance(message, dict):
+            raise Refused("A message must have a role and content.")
+        part = cast("dict[str, Any]", message)
+        (system if part.get("role") in ("system", "developer") else said).append(_content(part.get("content")))
+    return "\n".join(system), said
+
+
+def _content(content: Any) -> str:
+    """A message's text: a string, or parts of which some are text."""
+    if isinstance(content, str):
+        return content
+    parts = cast("list[Any]", content) if isinstance(content, list) else []
+    texts = [cast("dict[str, Any]", part).get("text") for part in parts if isinstance(part, dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))
+
+
+def _text(system: str, asked: str, luck: Random) -> str:
+    both = f"{system}\n{asked}".lower()
+    if re.search(r"(rewrite|enhance|improve|expand|enrich)\b.{0,60}\bprompt", both, re.DOTALL):
+        return f"{_enhanced(asked, luck)} {MARK}"
+    if re.fullmatch(r"\W*(hello|hi|hey|good (morning|evening)|ping|test)\b.{0,20}", asked.lower().strip()):
+        return f"Hello. Ask me for a poem, a list, a title or a few lines about anything.\n\n{MARK}"
+    about = subject(asked)
+    fields = {"subject": about, "Subject": about[:1].upper() + about[1:]}
+    if re.search(r"\b(haiku|poem|verse|rhyme|song|lyrics)\b", both):
+        lines = "\n".join(luck.choice(VERSES)) if "haiku" in both else _poem(luck)
+    elif re.search(r"\b(list|ideas|tips|steps|suggestions|bullet|names)\b", both):
+        count = re.search(r"\b(\d{1,2}|two|three|four|five|six|seven|eight|nine|ten)\b", asked.lower())
+        number = NUMBERS.get(count[1]) or int(count[1]) if count else 5
+        chosen = luck.sample(ITEMS, min(max(number, 1), len(ITEMS)))
+        lines = "\n".join(f"{place}. {item}." for place, item in enumerate(chosen, 1))
+    elif re.search(r"\b(title|headline|slogan|tagline|caption)\b", both):
+        lines = luck.choice(TITLES)
+    else:
+        lines = _prose(luck)
+    return f"{lines.format(**fields)}\n\n{MARK}"
+
+
+def subject(asked: str) -> str:
+    """What a request is about: without “write me a poem about”, without its end, at most a dozen words."""
+    line = next((line.strip() for line in asked.splitlines() if line.strip()), "")
+    line = ASK.sub("", LEAD.sub("", line))
+    line = re.split(r"[.!?;\n]", line)[0]
+    # What stands in braces or at the border of a template is no field of ours.
+    words = re.sub(r"[{}\[\]<>\"“”]", "", line).split()[:12]
+    return " ".join(words).strip(" ,:") or "nothing in particular"
+
+
+def _enhanced(asked: str, luck: Random) -> str:
+    """The prompt as it was, with light, look and view added."""
+    prompt = re.sub(r"^[^:\n]*\bprompt\b[^:\n]*:\s*", "", asked.strip(), flags=re.IGNORECASE)
+    prompt = prompt.strip().rstrip(".,; ")
+    additions = [luck.choice(LIGHTS), *luck.sample(LOOKS, 2), luck.choice(VIEWS)]
+    return ", ".join(part for part in [prompt, *additions] if part)
+
+
+def _poem(luck: Random) -> str:
+    return "\n\n".join("\n".join(verse) for verse in luck.sample(VERSES, 3))
+
+
+def _prose(luck: Random) -> str:
+    middles = luck.sample(MIDDLES, 7)
+    paragraphs = [
+        " ".join([luck.choice(OPENINGS), *middles[:2]]),
+        " ".join(middles[2:5]),
+        " ".join([*middles[5:], luck.choice(CLOSINGS)]),
+    ]
+    return "\n\n".join(paragraphs)
+
+
+def _cut(text: str, tokens_max: int, stop: Any) -> str:
+    """The text up to a stop word, and within the tokens: cut between words, its mark kept as long as there is room."""
+    body, mark = text.removesuffix(MARK).rstrip(), text[len(text.removesuffix(MARK).rstrip()) :]
+    for word in [stop] if isinstance(stop, str) else cast("list[Any]", stop or []):
+        if isinstance(word, str) and word:
+            body = body.partition(word)[0].rstrip()
+    room = tokens_max * BYTES_A_TOKEN
+    if len((body + mark).encode(errors="replace")) <= room:
+        return body + mark
+    left = room - len(mark)
+    if left <= 0:
+        return MARK[:room]
+    cut = body.encode(errors="replace")[:left].decode(errors="ignore")
+    return (cut.rpartition(" ")[0].rstrip() or cut) + mark
