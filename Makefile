@@ -21,6 +21,7 @@ key = $(shell cksum < $(1) | cut -d' ' -f1)
 run_ready := .venv/.run-$(call key,.ci/locks/run.txt)
 test_ready := .venv/.test-$(call key,.ci/locks/test.txt)
 tools_ready := .venv-tools/.tools-$(call key,.ci/locks/tools.txt)
+judges_ready := tests/judges/node_modules/.ready-$(call key,tests/judges/package-lock.json)
 
 define create_environment
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Atelier needs Python 3.11 or newer; say which with PYTHON=…")'
@@ -64,6 +65,12 @@ lock: .venv ## pin the newest versions that pyproject.toml allows
 	@for layer in runtime media ai film; do $(compile) 3.13 --group layer-$$layer --constraint .ci/locks/test.txt \
 		--output-file layers/dependencies/$$layer/requirements.txt || exit 1; done
 
+# What npm has of other people's judgement; where there is no npm, the tests that want it say that they are not run.
+$(judges_ready):
+	@if command -v npm >/dev/null; then echo "tests/judges: installing what package-lock.json pins"; \
+		npm ci --prefix tests/judges --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && touch $@ \
+		|| echo "npm cannot be used here: its judges are left out"; fi
+
 # ---- the product on this machine -------------------------------------------------------------------------------------
 
 run: $(run_ready) ## start the whole stack on this machine [PORT=8080] [DATA=.local] [DEMO=0]
@@ -74,7 +81,7 @@ bench: $(test_ready) ## measure against references in the same run: a table, and
 
 # ---- what must hold --------------------------------------------------------------------------------------------------
 
-test: check $(test_ready) ## everything that CI runs [ARGS=pytest's arguments]
+test: check $(test_ready) $(judges_ready) ## everything that CI runs [ARGS=pytest's arguments]
 	@.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 together := --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)

@@ -1,0 +1,174 @@
+"""Our adapters before somebody else's stand-in: `@copilotkit/aimock` speaks OpenAI's API and xAI's films.
+
+It runs where Node.js is and `npm ci --prefix tests/judges` has been run; elsewhere these tests say so and are skipped.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from atelier.clock import system_clock
+from atelier.ids import new_id
+from atelier.providers._contract import Accepted, Done, ErrorClass, Failed, Input, Job, Pending, Unknown
+from atelier.providers.custom import Custom
+from atelier.providers.openai import OpenAI
+from atelier.providers.xai import XAI
+from infra.local.standins._kit import png
+
+PROGRAM = Path(__file__).parents[1] / "judges/node_modules/@copilotkit/aimock/dist/cli.js"
+PICTURE = png(16, 16, 1)
+FIXTURES: list[dict[str, Any]] = [
+    {"match": {"userMessage": "say hello"}, "response": {"content": "Hello!"}},
+    {
+        "match": {"userMessage": "too fast"},
+        "response": {"error": {"message": "Rate limited", "type": "rate_limit_error"}, "status": 429},
+    },
+    {
+        "match": {"userMessage": "broke"},
+        "response": {"error": {"message": "No money", "type": "x", "code": "insufficient_quota"}, "status": 429},
+    },
+    {
+        "match": {"userMessage": "a fox", "endpoint": "image"},
+        "response": {"image": {"b64Json": base64.b64encode(PICTURE).decode()}},
+    },
+    {
+        "match": {"userMessage": "speak", "endpoint": "speech"},
+        "response": {"audio": base64.b64encode(b"sound").decode(), "format": "mp3"},
+    },
+    {
+        "match": {"userMessage": "a fox", "endpoint": "video"},
+        "response": {"video": {"id": "v", "status": "completed", "url": "https://vidgen.x.ai/film.mp4"}},
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running aimock."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("not run: there is no Node.js here")
+    if not PROGRAM.exists():
+        pytest.skip("not run: aimock is not installed (npm ci --prefix tests/judges)")
+    fixtures = tmp_path_factory.mktemp("aimock") / "fixtures.json"
+    fixtures.write_text(json.dumps({"fixtures": FIXTURES}))
+    order = [node, str(PROGRAM), "-p", "0", "-h", "127.0.0.1", "-f", str(fixtures), "--strict", "--validate-on-load"]
+    child = subprocess.Popen(order, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # A child that says nothing ends by itself, and the reading below with it.
+    watchdog = threading.Timer(60, child.kill)
+    watchdog.start()
+    try:
+        assert child.stdout is not None
+        told: list[str] = []
+        for line in child.stdout:
+            told.append(line)
+            if found := re.search(r"listening on (http://\S+)", line):
+                # What it says later is of no interest, but must not fill the pipe.
+                threading.Thread(target=child.stdout.read, daemon=True).start()
+                yield f"{found[1]}/v1"
+                break
+        else:
+            raise AssertionError("".join(told))
+    finally:
+        watchdog.cancel()
+        child.terminate()
+        child.wait(timeout=10)
+
+
+@pytest.fixture
+def provider(aimock: str) -> OpenAI:
+    return OpenAI(api_key="sk-any", base_url=aimock, answer_seconds_max=10)
+
+
+def job(kind: str, api: str, prompt: str, **parameters: Any) -> Job:
+    settings = {"model": "gpt-5.5", "api": api, "input": {"voice": "alloy"} if api == "speech" else {}}
+    return Job(new_id("att", system_clock()), kind, "openai/any", prompt, parameters=parameters, settings=settings)
+
+
+@pytest.mark.parametrize("api", ["responses", "chat"])
+def test_text(provider: OpenAI, api: str) -> None:
+    end = provider.submit(job("text", api, "say hello", system="be brief", max_tokens=50))
+    assert isinstance(end, Done)
+    assert end.outputs[0].data == b"Hello!"
+    assert {"tokens_input", "tokens_output"} <= set(end.usage)
+
+
+def test_pictures_made_and_changed(provider: OpenAI) -> None:
+    work = job("image", "images", "a fox", width=1024, height=1024)
+    changed = Job(
+        work.attempt_id,
+        "image",
+        work.model,
+        "a fox",
+        settings=work.settings,
+        inputs={"image": (Input(PICTURE, "image/png"),)},
+    )
+    for one in (work, changed):
+        end = provider.submit(one)
+        assert isinstance(end, Done), end
+        assert end.outputs[0].data == PICTURE
+
+
+def test_speech(provider: OpenAI) -> None:
+    end = provider.submit(job("audio", "speech", "speak"))
+    assert isinstance(end, Done)
+    assert end.outputs[0].data == b"sound"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "error_class", "retry_after"),
+    [("too fast", ErrorClass.RATE_LIMITED, 1), ("broke", ErrorClass.PROVIDER_BILLING, None)],
+)
+def test_refusals(provider: OpenAI, prompt: str, error_class: ErrorClass, retry_after: int | None) -> None:
+    end = provider.submit(job("text", "responses", prompt))
+    assert isinstance(end, Failed)
+    assert (end.error_class, end.retry_after_seconds) == (error_class, retry_after)
+
+
+@pytest.mark.parametrize("fault", ["dropRate", "malformedRate", "disconnectRate"])
+def test_an_answer_that_breaks_leaves_the_outcome_unknown(aimock: str, provider: OpenAI, fault: str) -> None:
+    control = f"{aimock.removesuffix('/v1')}/__aimock/chaos"
+    httpx.post(control, json={fault: 1}).raise_for_status()
+    try:
+        assert isinstance(provider.submit(job("text", "responses", "say hello")), Unknown)
+    finally:
+        httpx.delete(control).raise_for_status()
+
+
+def test_its_list_and_the_check(provider: OpenAI) -> None:
+    assert provider.check() is None
+    listed = provider.models()
+    assert listed
+    assert all(model.shutdown_on is None for model in listed)
+
+
+def test_an_endpoint_of_ones_own(aimock: str) -> None:
+    host = aimock.partition("://")[2].partition("/")[0]
+    custom = Custom(api_key="any", base_url=aimock, local_hosts=frozenset({host}))
+    end = custom.submit(job("text", "chat", "say hello"))
+    assert isinstance(end, Done)
+    assert end.outputs[0].data == b"Hello!"
+
+
+def test_films_as_xai_makes_them(aimock: str) -> None:
+    provider = XAI(api_key="xai-any", base_url=aimock)
+    work = job("video", "videos", "a fox", duration_seconds=5, resolution="480p", aspect_ratio="16:9")
+    answer = provider.submit(work)
+    assert isinstance(answer, Accepted), answer
+    deadline = time.monotonic() + 10
+    while isinstance(end := provider.poll(answer.reference, work), Pending):
+        assert time.monotonic() < deadline, "the film never ended"
+    assert isinstance(end, Done), end
+    assert end.outputs[0].url == "https://vidgen.x.ai/film.mp4"
