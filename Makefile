@@ -156,5 +156,5 @@ deploy: build ## to the AWS account of your credentials [STACK=atelier] [STAGE=p
 		.venv-tools/bin/python -m infra.deploy --stack-name $(STACK) --stage $(STAGE) $(ARGS)
 
 clean: ## remove environments, builds and caches; what `make run` keeps under DATA stays
-	@rm -rf .venv .venv-tools .aws-sam .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-tools tests/judges/node_modules .aws-sam .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
