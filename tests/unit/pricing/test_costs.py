@@ -97,6 +97,13 @@ def test_usage_that_does_not_tell_all_is_no_bill_and_never_a_zero(
     assert measured(costs, usage, Ask({"resolution": "480p"}, files={"image": 1})) is None
 
 
+def test_a_choice_that_has_left_the_catalogue_costs_as_much_as_the_dearest() -> None:
+    gone = Ask({**SQUARE, "resolution": "8k", "quality": "superb", "duration_seconds": 1})
+    assert estimated((BY_SIZE,), gone) == 50_000
+    assert estimated((FILM,), gone) == 70_000
+    assert estimated((PICTURE,), gone) >= 4160 * 30
+
+
 counts = st.integers(0, 10**9)
 
 

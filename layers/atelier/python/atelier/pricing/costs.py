@@ -223,7 +223,8 @@ def _tokens(cost: TokenCost, usage: Usage) -> int:
 
 def _tokens_output(cost: TokenCost, ask: Ask) -> int:
     if "output_per_megapixel" in cost:
-        each = cost["output_per_megapixel"][ask.parameters["quality"]]
+        table = cost["output_per_megapixel"]
+        each = table.get(ask.parameters["quality"], max(table.values()))
         return share(each, ask.pixels, MEGAPIXEL) * ask.images
     if "output_per_thousand_characters" in cost:
         return share(cost["output_per_thousand_characters"], len(ask.prompt), 1000)
@@ -232,7 +233,10 @@ def _tokens_output(cost: TokenCost, ask: Ask) -> int:
 
 def _looked_up(cost: ImageCost | SecondCost, ask: Ask) -> int:
     price = cost["microusd"]
-    return price if isinstance(price, int) else price[" ".join(ask.parameters[name] for name in cost.get("by", []))]
+    if isinstance(price, int):
+        return price
+    # A choice that has left the catalogue since it was made costs as much as the dearest.
+    return price.get(" ".join(ask.parameters[name] for name in cost.get("by", [])), max(price.values()))
 
 
 def _rounded(parts: int) -> int:
