@@ -85,6 +85,7 @@ class Cloud:
     bucket: str
     machine: str
     attempts: str
+    resets: str
     told: str
     tokens: str
     secrets: list[str]
@@ -133,8 +134,9 @@ def cloud(
 ) -> Iterator[Cloud]:
     """Everything that a deployment stands on, with the cast of the examples moved in and both providers enabled."""
     name = deployed.identity.removeprefix("identity-")
-    attempts, told, tokens = (
-        client("sqs").create_queue(QueueName=f"{queue}-{name}")["QueueUrl"] for queue in ("attempts", "told", "tokens")
+    attempts, resets, told, tokens = (
+        client("sqs").create_queue(QueueName=f"{queue}-{name}")["QueueUrl"]
+        for queue in ("attempts", "resets", "told", "tokens")
     )
     client("s3").create_bucket(Bucket=f"media-{name}")
     only = {**WAITING, "Parameters": {**WAITING["Parameters"], "QueueUrl": tokens}}
@@ -165,13 +167,14 @@ def cloud(
         "MEDIA_BUCKET": f"media-{name}",
         "GENERATE_MEDIA_ARN": machine,
         "ATTEMPTS_QUEUE_URL": attempts,
+        "RESETS_QUEUE_URL": resets,
         "ATTEMPT_POLL_SECONDS": "1",
         "EVENT_BUS": bus,
     }.items():
         monkeypatch.setenv(f"ATELIER_{variable}", value)
     forget_wiring(clients=False)
     move_in()
-    made = Cloud(deployed, f"media-{name}", machine, attempts, told, tokens, kept_secret)
+    made = Cloud(deployed, f"media-{name}", machine, attempts, resets, told, tokens, kept_secret)
     yield made
     running = client("stepfunctions").list_executions(stateMachineArn=machine, statusFilter="RUNNING")
     for execution in running["executions"]:

@@ -15,19 +15,19 @@ import pytest
 from atelier.aws.clients import client
 from atelier.aws.dynamodb import transaction
 from atelier.aws.dynamodb.ledger import WalletItem, put_new_wallet
-from atelier.clock import next_midnight, system_clock
+from atelier.clock import rfc3339, system_clock
 from atelier.generations.model import Generation, Kind, Recipe, Status
 from atelier.http import Caller
 from atelier.ids import new_id
 from atelier.ledger.model import Movement, new_wallet
 from atelier.wiring import generations, ledger
+from atelier.wiring import reconcile as reconciling
 from infra.local.templates import read
 from tests.adapters.world import at_once
 from tests.functions.cast import PROMPT, USER
 from tests.functions.conftest import Cloud
 from tests.invoke import ROOT, example, function
 
-DAILY = 50
 DAY = timedelta(days=1)
 RUNS_AT_ONCE = 3
 
@@ -42,12 +42,7 @@ class Context:
         return self._milliseconds_left
 
 
-IN_TIME, OUT_OF_TIME = Context(50_000), Context(9_000)
-
-
-@pytest.fixture
-def reset(cloud: Cloud) -> ModuleType:
-    return function("schedules/reset_daily_credits")
+IN_TIME = Context(50_000)
 
 
 @pytest.fixture
@@ -86,50 +81,6 @@ def first_in_line(workspace_id: str) -> None:
 def everything(cloud: Cloud) -> str:
     """All that is stored, as text."""
     return json.dumps([cloud.items(table) for table in astuple(cloud.tables)], default=str, sort_keys=True)
-
-
-# ---- daily credits ---------------------------------------------------------------------------------------------------
-
-
-def test_every_wallet_that_is_due_gets_one_grant_though_three_run_at_once(reset: ModuleType, cloud: Cloud) -> None:
-    now = system_clock()
-    unused = [workspace(now - 3 * DAY) for _ in range(3)]
-    used = [workspace(now - 3 * DAY) for _ in range(3)]
-    for workspace_id in used:
-        ledger.refreshed(workspace_id, now - DAY)
-    results = at_once(RUNS_AT_ONCE, lambda _: run(reset))
-    assert all(isinstance(result, dict) for result in results), results
-    for workspace_id in (*unused, *used):
-        wallet = ledger.wallets().wallet(workspace_id)
-        assert [(grant.id, grant.remaining) for grant in wallet.grants] == [(f"daily#{now.date()}", DAILY)]
-        assert (wallet.available, wallet.reset_at) == (DAILY, next_midnight(now))
-    assert all(kinds(workspace_id) == {"grant": 1} for workspace_id in unused)
-    assert all(kinds(workspace_id) == {"grant": 2, "expire": 1} for workspace_id in used)
-
-
-def test_a_wallet_that_is_not_due_is_left_alone(reset: ModuleType, cloud: Cloud) -> None:
-    workspace(system_clock())
-    assert run(reset)["wallets"] == 2  # the cast has one too
-    before = everything(cloud)
-    assert run(reset) == {"wallets": 0}
-    assert everything(cloud) == before
-
-
-def test_a_wallet_that_cannot_be_reset_keeps_none_of_the_others_waiting(reset: ModuleType, cloud: Cloud) -> None:
-    past = system_clock() - DAY
-    broken, sound = workspace(past, tier="nobody's"), workspace(past)
-    first_in_line(broken)
-    run(reset)
-    assert kinds(sound) == {"grant": 1}
-    assert kinds(broken) == {}
-
-
-def test_what_is_left_when_time_runs_out_is_taken_by_the_next_run(reset: ModuleType, cloud: Cloud) -> None:
-    late = workspace(system_clock() - DAY)
-    assert run(reset, OUT_OF_TIME) == {"wallets": 0}
-    assert kinds(late) == {}
-    run(reset)
-    assert kinds(late) == {"grant": 1}
 
 
 # ---- overdue generations ---------------------------------------------------------------------------------------------
@@ -178,6 +129,18 @@ def test_a_wallet_that_cannot_be_swept_keeps_none_of_the_others_waiting(reconcil
     assert client("dynamodb").delete_item(TableName=cloud.tables.ledger, Key=hold, ReturnValues="ALL_OLD")["Attributes"]
     assert run(reconcile) == {"expired": 1}
     assert (status(broken), status(sound)) == (Status.QUEUED, Status.EXPIRED)
+
+
+def test_wallets_that_cannot_be_swept_hold_up_nobody_however_many_they_are(reconcile: ModuleType, cloud: Cloud) -> None:
+    now = system_clock()
+    sound = submitted(workspace(now - 3 * DAY), now - timedelta(hours=1))
+    first_in_line(sound.workspace_id)
+    for _ in range(reconciling.PAGE + 1):
+        broken = WalletItem(workspace(now - 3 * DAY), "wallet")
+        due = [WalletItem.sweep_at.set(rfc3339(now - DAY)), WalletItem.shard.set("0")]
+        broken.update([*due, WalletItem.held.remove()])
+    assert run(reconcile) == {"expired": 1}
+    assert status(sound) is Status.EXPIRED
 
 
 def test_the_alarm_watches_the_metric_that_is_written(

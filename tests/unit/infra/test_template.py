@@ -68,6 +68,15 @@ def test_what_a_function_is_told_of_it_may_use(name: str) -> None:
             assert f"{variable.removeprefix('ATELIER_TABLE_').capitalize()}TableArn" in granted
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_that_sends_to_the_queue_it_reads_may_do_so_often(name: str) -> None:
+    """AWS stops a loop of a function and its queue after sixteen rounds or so, unless the function says it is one."""
+    events = FUNCTIONS[name].get("Events", {}).values()
+    read_from = {str(each["Properties"]["Queue"]) for each in events if each["Type"] == "SQS"}
+    sent_to = {str(each["Resource"]) for each in statements(FUNCTIONS[name]) if each["Action"] == "sqs:SendMessage"}
+    assert (FUNCTIONS[name].get("RecursiveLoop") == "Allow") == bool(read_from & sent_to)
+
+
 def test_the_outbox_wakes_for_every_state_that_ends_a_generation_and_for_no_open_one() -> None:
     committed = FUNCTIONS["StreamsGenerationsFunction"]["Events"]["Committed"]["Properties"]
     patterns = [json.loads(each["Pattern"]) for each in committed["FilterCriteria"]["Filters"]]

@@ -78,6 +78,10 @@ class AttemptsQueue(Settings):
     url: str = Field(alias="ATELIER_ATTEMPTS_QUEUE_URL")
 
 
+class ResetsQueue(Settings):
+    url: str = Field(alias="ATELIER_RESETS_QUEUE_URL")
+
+
 class EventBus(Settings):
     name: str = Field(alias="ATELIER_EVENT_BUS")
 

@@ -1,4 +1,4 @@
-"""The attempts queue on SQS: delayed polls, and cancellations to carry out."""
+"""The queues on SQS: delayed polls and cancellations of attempts, and wallets to be worked through."""
 
 from __future__ import annotations
 
@@ -30,3 +30,14 @@ class SqsAttemptQueue:
 
     def _send(self, message: dict[str, str | int], delay_seconds: int) -> None:
         client("sqs").send_message(QueueUrl=self._url, MessageBody=json.dumps(message), DelaySeconds=delay_seconds)
+
+
+class SqsResetQueue:
+    """Shards of wallets to be worked through. Delivery is at least once: what is done already is not due any more."""
+
+    def __init__(self, queue_url: str) -> None:
+        self._url = queue_url
+
+    def ask(self, shard: int, after: str | None) -> None:
+        """Have a shard worked through, from its start or after a place in its line."""
+        client("sqs").send_message(QueueUrl=self._url, MessageBody=json.dumps({"shard": shard, "after": after}))

@@ -26,6 +26,14 @@ class MovementPage:
     next_key: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A wallet that is due, and its place in the line: the next page comes after it."""
+
+    workspace_id: str
+    place: str
+
+
 class WalletStore(Protocol):
     """Wallets and movements. Every write is conditional; none reads first and then trusts what it read."""
 
@@ -61,12 +69,13 @@ class WalletStore(Protocol):
         """The hold, its end, and a result that came later, in this order, as far as they exist."""
         ...
 
-    def wallets_due_for_reset(self, shard: int, now: datetime, limit: int) -> list[str]:
-        """Workspaces whose daily reset is due, by the sparse index; never a scan."""
+    def wallets_due_for_reset(self, shard: int, now: datetime, after: str | None, limit: int) -> list[Due]:
+        """Wallets whose daily reset is due, the longest first, by the sparse index and never by a scan. Fewer than
+        `limit`: there are no more. `after`: the place of the last one that was seen."""
         ...
 
-    def wallets_due_for_sweep(self, shard: int, now: datetime, limit: int) -> list[str]:
-        """Workspaces with a hold whose deadline may have passed, by the sparse index."""
+    def wallets_due_for_sweep(self, shard: int, now: datetime, after: str | None, limit: int) -> list[Due]:
+        """Wallets with a hold whose deadline may have passed, in the same way."""
         ...
 
     def postpone_sweep(self, wallet: Wallet, sweep_at: datetime | None) -> None:

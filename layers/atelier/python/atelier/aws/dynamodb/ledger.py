@@ -42,7 +42,7 @@ from atelier.ledger.model import (
     order_at,
 )
 from atelier.ledger.operations import Given, Operation, Posting, Recorded
-from atelier.ledger.ports import MovementPage, OperationExists, StaleWallet
+from atelier.ledger.ports import Due, MovementPage, OperationExists, StaleWallet
 
 SHARDS = 16
 WALLET = "wallet"
@@ -283,13 +283,11 @@ class DynamoWallets:
         )
         return tuple(sorted(map(_movement, items), key=lambda movement: HAPPENS.get(movement.kind, 1)))
 
-    def wallets_due_for_reset(self, shard: int, now: datetime, limit: int) -> list[str]:
-        due = WalletItem.reset_due.query(str(shard), WalletItem.reset_at <= rfc3339(now), limit=limit)
-        return [item.pk for item in due]
+    def wallets_due_for_reset(self, shard: int, now: datetime, after: str | None, limit: int) -> list[Due]:
+        return _due(WalletItem.reset_due, WalletItem.reset_at, shard, now, after, limit)
 
-    def wallets_due_for_sweep(self, shard: int, now: datetime, limit: int) -> list[str]:
-        due = WalletItem.sweep_due.query(str(shard), WalletItem.sweep_at <= rfc3339(now), limit=limit)
-        return [item.pk for item in due]
+    def wallets_due_for_sweep(self, shard: int, now: datetime, after: str | None, limit: int) -> list[Due]:
+        return _due(WalletItem.sweep_due, WalletItem.sweep_at, shard, now, after, limit)
 
     def postpone_sweep(self, wallet: Wallet, sweep_at: datetime | None) -> None:
         assert wallet.sweep_at is not None
@@ -303,6 +301,23 @@ class DynamoWallets:
         except UpdateError as error:
             if error.cause_response_code not in MOVED:
                 raise
+
+
+def _due(
+    index: GlobalSecondaryIndex[WalletItem],
+    due_at: UnicodeAttribute,
+    shard: int,
+    now: datetime,
+    after: str | None,
+    limit: int,
+) -> list[Due]:
+    name, start = due_at.attr_name, None
+    if after:
+        at, workspace_id = after.split("#")
+        start = {name: at, "shard": str(shard), "pk": workspace_id, "sk": WALLET}
+        start = {key: {"S": value} for key, value in start.items()}
+    found = index.query(str(shard), due_at <= rfc3339(now), limit=limit, page_size=limit, last_evaluated_key=start)
+    return [Due(item.pk, f"{getattr(item, name)}#{item.pk}") for item in found]
 
 
 def _put_posting(write: TransactWrite, posting: Posting) -> None:

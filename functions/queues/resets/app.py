@@ -1,0 +1,36 @@
+"""Queue: work through the wallets of one shard whose daily credits are due, and ask for the rest when time runs low."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from atelier.clock import system_clock
+from atelier.telemetry import count, logger
+from atelier.wiring import ledger, reconcile
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
+    """An SQS batch of {shard, after}; `after` is the place in the line where an earlier message had to stop."""
+    failed: list[dict[str, str]] = []
+    for record in event["Records"]:
+        try:
+            _work_through(json.loads(record["body"]), context)
+        except Exception:
+            logger.exception("message failed", message_id=record["messageId"])
+            failed.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failed}
+
+
+def _work_through(message: dict[str, Any], context: Any) -> None:
+    now, shard = system_clock(), message["shard"]
+
+    def see_to(workspace_id: str) -> None:
+        ledger.refreshed(workspace_id, now)
+
+    done = reconcile.each_due_for_reset(shard, message["after"], see_to, now, context)
+    if not done.finished:
+        reconcile.queue().ask(shard, done.place)
+    if done.failed:
+        count("WalletsFailed", done.failed)
+    logger.info("daily reset", shard=shard, wallets=done.seen_to, failed=done.failed, finished=done.finished)

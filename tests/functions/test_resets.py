@@ -1,0 +1,178 @@
+"""functions/schedules/reset_daily_credits and functions/queues/resets: every wallet that is due gets its day's credits.
+
+What is due was opened with dates of the past."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import astuple
+from datetime import datetime, timedelta
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from atelier.aws.dynamodb import transaction
+from atelier.aws.dynamodb.ledger import SHARDS, WalletItem, put_new_wallet, wallet_item
+from atelier.clock import next_midnight, system_clock
+from atelier.ids import new_id
+from atelier.ledger.model import new_wallet
+from atelier.wiring import ledger, reconcile
+from infra.local.templates import read
+from tests.adapters.world import at_once
+from tests.functions.conftest import Cloud
+from tests.invoke import ROOT, example, function
+
+DAILY = 50
+DAY = timedelta(days=1)
+RUNS_AT_ONCE = 3
+SHARD = 7
+NONE_FAILED: dict[str, list[Any]] = {"batchItemFailures": []}
+
+
+class Context:
+    """Lambda's context: time enough for so many wallets."""
+
+    def __init__(self, wallets: int) -> None:
+        self._left = wallets
+
+    def get_remaining_time_in_millis(self) -> int:
+        self._left -= 1
+        return 60_000 if self._left >= 0 else 9_000
+
+
+@pytest.fixture
+def app(cloud: Cloud) -> ModuleType:
+    return function("queues/resets")
+
+
+def message(shard: int = SHARD, after: str | None = None) -> dict[str, Any]:
+    loaded = example("queues/resets/start")
+    loaded["Records"][0]["body"] = json.dumps({"shard": shard, "after": after})
+    return loaded
+
+
+def work_through(app: ModuleType, cloud: Cloud, *, wallets_each: int) -> Iterator[dict[str, Any]]:
+    """Feed the queue's messages to the function until there are none; yields each that it was asked for."""
+    asked: list[dict[str, Any]] = [{"shard": SHARD, "after": None}]
+    while asked:
+        for each in asked:
+            yield each
+            assert app.handler(message(**each), Context(wallets_each)) == NONE_FAILED
+        asked = cloud.messages(cloud.resets)
+
+
+def workspace(opened_at: datetime, *, tier: str = "free", shard: int = SHARD) -> str:
+    """A workspace whose wallet was opened at some time and has not been looked at since."""
+    made = (new_wallet(new_id("wsp", opened_at), tier, opened_at) for _ in range(10_000))
+    wallet = next(wallet for wallet in made if wallet_item(wallet).shard == str(shard))
+    with transaction() as write:
+        put_new_wallet(write, wallet)
+    return wallet.workspace_id
+
+
+def kinds(workspace_id: str) -> Counter[str]:
+    movements = ledger.wallets().movements(workspace_id, None, 100).movements
+    assert sum(entry.amount for movement in movements for entry in movement.entries) == 0
+    return Counter(movement.kind for movement in movements)
+
+
+def everything(cloud: Cloud) -> str:
+    """All that is stored, as text."""
+    return json.dumps([cloud.items(table) for table in astuple(cloud.tables)], default=str, sort_keys=True)
+
+
+def test_the_schedule_asks_for_every_shard_once_and_looks_at_no_wallet(cloud: Cloud) -> None:
+    workspace(system_clock() - DAY)
+    before = everything(cloud)
+    schedule = function("schedules/reset_daily_credits")
+    assert schedule.handler(example("schedules/reset_daily_credits/due"), None) == {"shards": SHARDS}
+    asked = [each for _ in range(2) for each in cloud.messages(cloud.resets, seconds_max=5)]
+    assert sorted(each["shard"] for each in asked) == list(range(SHARDS))
+    assert {each["after"] for each in asked} == {None}
+    assert everything(cloud) == before
+
+
+def test_every_wallet_that_is_due_gets_one_grant_though_three_run_at_once(app: ModuleType, cloud: Cloud) -> None:
+    now = system_clock()
+    unused = [workspace(now - 3 * DAY) for _ in range(3)]
+    used = [workspace(now - 3 * DAY) for _ in range(3)]
+    for workspace_id in used:
+        ledger.refreshed(workspace_id, now - DAY)
+    assert at_once(RUNS_AT_ONCE, lambda _: app.handler(message(), None)) == [NONE_FAILED] * RUNS_AT_ONCE
+    for workspace_id in (*unused, *used):
+        wallet = ledger.wallets().wallet(workspace_id)
+        assert [(grant.id, grant.remaining) for grant in wallet.grants] == [(f"daily#{now.date()}", DAILY)]
+        assert (wallet.available, wallet.reset_at) == (DAILY, next_midnight(now))
+    assert all(kinds(workspace_id) == {"grant": 1} for workspace_id in unused)
+    assert all(kinds(workspace_id) == {"grant": 2, "expire": 1} for workspace_id in used)
+
+
+def test_a_wallet_that_is_not_due_or_of_another_shard_is_left_alone(app: ModuleType, cloud: Cloud) -> None:
+    now = system_clock()
+    done, other = workspace(now - DAY), workspace(now - DAY, shard=8)
+    app.handler(message(), None)
+    assert (kinds(done), kinds(other)) == ({"grant": 1}, {})
+    before = everything(cloud)
+    app.handler(message(), None)
+    assert everything(cloud) == before
+
+
+@pytest.mark.parametrize("wallets_each", [1, 2, 3])
+def test_what_there_is_no_time_for_is_asked_for_again_until_all_is_done(
+    app: ModuleType, cloud: Cloud, wallets_each: int
+) -> None:
+    due = [workspace(system_clock() - DAY) for _ in range(7)]
+    asked = list(work_through(app, cloud, wallets_each=wallets_each))
+    assert len(asked) == math.ceil(7 / wallets_each)
+    assert len({each["after"] for each in asked}) == len(asked), "each goes on where the last one stopped"
+    assert all(kinds(workspace_id) == {"grant": 1} for workspace_id in due)
+
+
+def test_without_any_time_the_same_place_is_asked_for_again(app: ModuleType, cloud: Cloud) -> None:
+    due = workspace(system_clock() - DAY)
+    for after in (None, "2020-11-20T00:00:00.000Z#wsp_01M7XCN60Q0Z9AH99VAAQWYH99"):
+        app.handler(message(after=after), Context(0))
+        assert cloud.messages(cloud.resets, seconds_max=5) == [{"shard": SHARD, "after": after}]
+    assert kinds(due) == {}
+
+
+def test_wallets_that_fail_hold_up_nobody_however_many_they_are_and_are_named(
+    app: ModuleType, cloud: Cloud, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    past = system_clock() - DAY
+    broken = [workspace(past - DAY, tier="nobody's") for _ in range(reconcile.PAGE + 1)]
+    sound = [workspace(past) for _ in range(2)]
+    asked = list(work_through(app, cloud, wallets_each=reconcile.PAGE // 2))
+    assert len(asked) == 3
+    assert all(kinds(workspace_id) == {"grant": 1} for workspace_id in sound)
+    assert all(kinds(workspace_id) == {} for workspace_id in broken)
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [line["workspace_id"] for line in lines if line["level"] == "ERROR"] == sorted(broken)
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    assert sum(line["WalletsFailed"][0] for line in written) == len(broken)
+    alarm: dict[str, Any] = read(ROOT / "infra/observability.yaml")["Resources"]["WalletsFailedAlarm"]["Properties"]
+    (metric,) = written[0]["_aws"]["CloudWatchMetrics"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (metric["Namespace"], metric["Metrics"][0]["Name"])
+
+
+def test_what_failed_is_tried_again_by_the_next_schedule(app: ModuleType, cloud: Cloud) -> None:
+    broken = workspace(system_clock() - DAY, tier="nobody's")
+    app.handler(message(), None)
+    WalletItem(broken, "wallet").update([WalletItem.tier.set("free")])
+    app.handler(message(), None)
+    assert kinds(broken) == {"grant": 1}
+
+
+def test_a_message_that_says_nothing_fails_alone(app: ModuleType, cloud: Cloud) -> None:
+    due = workspace(system_clock() - DAY)
+    batch = message()
+    (good,) = batch["Records"]
+    bad = [good | {"messageId": str(place), "body": body} for place, body in enumerate(("no JSON", "{}", "[]"))]
+    failed = app.handler({"Records": [*bad, good]}, None)
+    assert failed == {"batchItemFailures": [{"itemIdentifier": place} for place in ("0", "1", "2")]}
+    assert kinds(due) == {"grant": 1}
