@@ -25,6 +25,8 @@ from PIL import Image
 
 from atelier.clock import system_clock
 from atelier.ids import new_id
+from atelier.pricing.catalogue import catalogue
+from atelier.pricing.model import Model
 from atelier.providers._contract import (
     CancelResult,
     Done,
@@ -46,6 +48,8 @@ IMAGES = {"model": "gpt-image-2.5-flare", "api": "images"}
 RESPONSES = {"model": "gpt-5.5", "api": "responses"}
 CHAT = {"model": "gpt-5.5", "api": "chat"}
 SPEECH = {"model": "gpt-4o-mini-tts", "api": "speech", "input": {"voice": "alloy"}}
+OFFERED = catalogue(frozenset({"openai"}))
+MODELS = [model for model in OFFERED.data.models if model.provider == "openai" and model.kind != "moderation"]
 KINDS = {"images": "image", "responses": "text", "chat": "text", "speech": "audio"}
 
 
@@ -81,6 +85,14 @@ def data(end: Done, number: int = 0) -> bytes:
     found = end.outputs[number].data
     assert found is not None
     return found
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+def test_every_model_of_the_catalogue_is_taken_and_can_be_settled(provider: OpenAI, model: Model) -> None:
+    parameters = OFFERED.parameters_for(model.id, {})
+    end = done(provider, replace(job(IMAGES), kind=model.kind, parameters=parameters, settings=model.settings))
+    settled = OFFERED.settle(model.id, parameters, "succeeded", prompt="a fox", delivered=1, usage=end.usage)
+    assert 0 < settled.credits <= OFFERED.price(model.id, parameters, prompt="a fox").credits
 
 
 # ---- pictures --------------------------------------------------------------------------------------------------------

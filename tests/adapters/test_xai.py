@@ -19,6 +19,8 @@ from PIL import Image
 from atelier.clock import system_clock
 from atelier.ids import new_id
 from atelier.media.fetch import Fetcher, FetchGone
+from atelier.pricing.catalogue import catalogue
+from atelier.pricing.model import Model
 from atelier.providers._contract import (
     Accepted,
     CancelResult,
@@ -41,6 +43,8 @@ IMAGES = {"model": "grok-imagine-image-2.0", "api": "images"}
 VIDEOS = {"model": "grok-imagine-video", "api": "videos"}
 RESPONSES = {"model": "grok-4.6", "api": "responses"}
 CHAT = {"model": "grok-4.6", "api": "chat"}
+OFFERED = catalogue(frozenset({"xai"}))
+MODELS = [model for model in OFFERED.data.models if model.provider == "xai"]
 KINDS = {"images": "image", "responses": "text", "chat": "text", "videos": "video"}
 
 
@@ -87,6 +91,18 @@ def ended(provider: XAI, work: Job) -> Progress:
         if not isinstance(progress, Pending):
             return progress
     raise AssertionError("the film never ended")
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+def test_every_model_of_the_catalogue_is_taken_and_can_be_settled(provider: XAI, model: Model) -> None:
+    parameters = OFFERED.parameters_for(model.id, {})
+    work = replace(job(IMAGES), kind=model.kind, parameters=parameters, settings=model.settings)
+    end = ended(provider, work) if model.kind == "video" else provider.submit(work)
+    assert isinstance(end, Done)
+    settled = OFFERED.settle(
+        model.id, parameters, "succeeded", delivered=1, usage=end.usage, reported_microusd=end.cost_microusd
+    )
+    assert (settled.cost_microusd, settled.cost_source) == (end.cost_microusd, "provider")
 
 
 # ---- pictures --------------------------------------------------------------------------------------------------------
