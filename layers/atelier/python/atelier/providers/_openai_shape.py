@@ -10,7 +10,6 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, cast
@@ -325,6 +324,8 @@ class OpenAIShape:
 
     def _speech(self, job: Job) -> Submitted:
         """Long texts are spoken in parts, at the same time, and joined."""
+        from concurrent.futures import ThreadPoolExecutor
+
         given, presets = job.parameters, preset(job)
         parts = parts_of(job.prompt)
         form = str(given.get("format") or presets.get("response_format") or "mp3")

@@ -8,7 +8,6 @@ else. Pictures that come as URLs are fetched the same way, without the key.
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,6 +18,8 @@ from atelier.providers._openai_shape import Answer, OpenAIShape, bearer
 from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 ADDRESSES_MAX = 4
