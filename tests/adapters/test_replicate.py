@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import io
 import json
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import av
+import httpx
 import pytest
 
 from atelier.clock import system_clock
@@ -28,6 +31,7 @@ from atelier.providers._contract import (
     Done,
     ErrorClass,
     Failed,
+    Input,
     Job,
     Output,
     Pending,
@@ -36,10 +40,12 @@ from atelier.providers._contract import (
     WebhookInvalid,
 )
 from atelier.providers.replicate import Replicate
+from infra.local.standins._kit import png, wav
 from infra.local.standins.replicate import API_TOKEN, GONE_VERSION, WEBHOOK_SECRET, ReplicateStandIn
 from tests.receiver import receiving
 
-SDXL = catalogue(frozenset({"replicate"})).model("replicate/sdxl")
+ALL = catalogue(frozenset({"replicate"}))
+SDXL = ALL.model("replicate/sdxl")
 EVENTS = Path(__file__).parents[2] / "events" / "replicate"
 
 
@@ -354,6 +360,189 @@ def test_the_token_is_not_carried_to_another_host_by_the_list(
             accepted(provider, job(f"fox {number}"))
         assert provider.find(work) is None
         assert other.calls == []
+
+
+# ---- files and other models ------------------------------------------------------------------------------------------
+
+SMALL = Input(png(8, 8, 1), "image/png")
+LARGE = Input(bytes(200_000), "image/png")
+SPOKEN = Input(wav(0.2), "audio/wav")
+
+
+def of(model: str, prompt: str = "", *, inputs: dict[str, tuple[Input, ...]], **parameters: Any) -> Job:
+    known = ALL.model(f"replicate/{model}")
+    names = {"photomaker": "image", "stable-video-diffusion": "video", "sadtalker": "avatar"}
+    return Job(
+        new_id("att", system_clock()),
+        names[model],
+        known.id,
+        prompt,
+        parameters=parameters,
+        settings=known.settings,
+        run_seconds_max=known.run_seconds_max,
+        inputs=inputs,
+    )
+
+
+def sent(stand_in: ReplicateStandIn) -> dict[str, Any]:
+    """The input of the last creation."""
+    return [call["body"]["input"] for call in stand_in.calls if call["path"] == "/v1/predictions"][-1]
+
+
+def test_small_files_travel_inside_the_creation_by_the_models_names(
+    provider: Replicate, stand_in: ReplicateStandIn
+) -> None:
+    work = of("photomaker", "a man img on a horse", inputs={"reference": (SMALL, SMALL)}, n=2, seed=5)
+    done = ended(provider, accepted(provider, work), work)
+    assert isinstance(done, Done)
+    assert len(done.outputs) == 2
+    url = f"data:image/png;base64,{base64.b64encode(SMALL.data).decode()}"
+    given = sent(stand_in)
+    assert (given["input_image"], given["input_image2"]) == (url, url)
+    assert "input_image3" not in given
+    assert (given["num_outputs"], given["seed"], given["num_steps"]) == (2, 5, 30)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("a man img rides", "a man img rides"),
+        ("a young woman rides", "a young woman img rides"),
+        ("the Queen and the king", "the Queen img and the king"),
+        ("riding at dusk", "a person img, riding at dusk"),
+        ("imgs of a mango", "a person img, imgs of a mango"),
+    ],
+)
+def test_the_person_is_named_by_the_models_word(
+    provider: Replicate, stand_in: ReplicateStandIn, prompt: str, expected: str
+) -> None:
+    work = of("photomaker", prompt, inputs={"reference": (SMALL,)})
+    assert isinstance(ended(provider, accepted(provider, work), work), Done)
+    assert sent(stand_in)["prompt"] == expected
+
+
+def test_a_larger_file_is_uploaded_first_and_named_by_its_address(
+    provider: Replicate, stand_in: ReplicateStandIn
+) -> None:
+    work = of("stable-video-diffusion", inputs={"image": (LARGE,)}, frames_per_second=7)
+    reference = accepted(provider, work)
+    assert [call["path"] for call in stand_in.calls] == ["/v1/files", "/v1/predictions"]
+    (stored,) = stand_in.files.values()
+    assert stored.data == LARGE.data
+    assert (stored.shown["name"], stored.shown["content_type"]) == ("input_image.png", "image/png")
+    assert sent(stand_in)["input_image"] == stored.shown["urls"]["get"]
+    done = ended(provider, reference, work)
+    assert isinstance(done, Done)
+    (output,) = done.outputs
+    with av.open(io.BytesIO(httpx.get(output.url or "").content), "r") as film:
+        assert film.streams.video[0].frames == 14 * 12 // 7
+
+
+def test_the_largest_file_that_travels_inside_is_within_the_documented_size(
+    provider: Replicate, stand_in: ReplicateStandIn
+) -> None:
+    for size, uploads in ((191_000, 0), (192_100, 1)):
+        accepted(provider, of("stable-video-diffusion", inputs={"image": (Input(bytes(size), "image/png"),)}))
+        assert len(stand_in.files) == uploads
+
+
+def test_a_face_and_a_voice_become_a_film(provider: Replicate, stand_in: ReplicateStandIn) -> None:
+    work = of("sadtalker", inputs={"image": (SMALL,), "audio": (SPOKEN,)}, still=True)
+    done = ended(provider, accepted(provider, work), work)
+    assert isinstance(done, Done)
+    (output,) = done.outputs
+    assert str(output.url).endswith(".mp4")
+    given = sent(stand_in)
+    assert given["source_image"].startswith("data:image/png;base64,")
+    assert given["driven_audio"].startswith("data:audio/wav;base64,")
+    assert "prompt" not in given
+
+
+@pytest.mark.parametrize(
+    ("marker", "error_class"), [("upload:503", ErrorClass.TRANSIENT), ("upload:lost", ErrorClass.TRANSIENT)]
+)
+def test_a_file_that_is_not_taken_fails_before_anything_is_begun(
+    provider: Replicate, stand_in: ReplicateStandIn, marker: str, error_class: ErrorClass
+) -> None:
+    stand_in.behave(marker)
+    failed = provider.submit(of("stable-video-diffusion", inputs={"image": (LARGE,)}))
+    assert isinstance(failed, Failed)
+    assert failed.error_class is error_class
+    assert stand_in.predictions == {}
+
+
+def test_a_file_that_the_model_needs_and_did_not_get_is_an_invalid_input(provider: Replicate) -> None:
+    failed = provider.submit(of("stable-video-diffusion", inputs={}))
+    assert isinstance(failed, Failed)
+    assert failed.error_class is ErrorClass.INVALID_INPUT
+
+
+@pytest.mark.parametrize(
+    ("path", "count"), [(None, 1), ("files", 1), ("files.result", 1), ("files.missing", 0), ("seed", 0), ("note.x", 0)]
+)
+def test_an_answer_that_is_an_object_gives_its_files(provider: Replicate, path: str | None, count: int) -> None:
+    work = job("a fox [[output:object]]")
+    if path:
+        work = replace(work, settings={**work.settings, "output": path})
+    end = ended(provider, accepted(provider, work), work)
+    assert len(end.outputs if isinstance(end, Done) else ()) == count
+    assert isinstance(end, Done if count else Failed)
+
+
+def test_a_lost_creation_with_files_is_found_by_those_it_carried(
+    provider: Replicate, stand_in: ReplicateStandIn
+) -> None:
+    other = Input(png(8, 8, 2), "image/png")
+    theirs, ours = (of("stable-video-diffusion", inputs={"image": (file,)}, seed=3) for file in (SMALL, other))
+    accepted(provider, theirs)
+    assert provider.find(ours) is None
+    stand_in.behave("create:lost")
+    assert isinstance(provider.submit(ours), Unknown)
+    found = provider.find(ours)
+    assert found is not None
+    assert found != provider.find(theirs)
+
+
+def test_two_jobs_that_differ_in_an_upload_only_are_not_taken_for_one_another(
+    provider: Replicate, stand_in: ReplicateStandIn
+) -> None:
+    accepted(provider, of("stable-video-diffusion", inputs={"image": (LARGE,)}, seed=3))
+    other = Input(bytes([1]) * 200_000, "image/png")
+    ours = of("stable-video-diffusion", inputs={"image": (other,)}, seed=3)
+    assert provider.find(ours) is None
+    with_webhook = replace(ours, webhook_url="https://edge.example/attempt-1")
+    reference = accepted(provider, with_webhook)
+    stand_in.predictions[reference].shown["webhook"] = with_webhook.webhook_url
+    assert provider.find(with_webhook) == reference
+
+
+def test_a_webhook_of_a_job_with_files_is_its_own(provider: Replicate) -> None:
+    with receiving() as receiver:
+        work = replace(of("sadtalker", inputs={"image": (LARGE,), "audio": (SPOKEN,)}), webhook_url=receiver.url)
+        reference = accepted(provider, work)
+        ((_, headers, body),) = receiver.wait_for(1)
+        event = provider.parse_webhook(headers, body, int(time.time()), work)
+        assert (event.reference, event.progress) == (reference, provider.poll(reference, work))
+
+
+# ---- check -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_check_asks_for_the_account_and_begins_nothing(provider: Replicate, stand_in: ReplicateStandIn) -> None:
+    assert provider.check() is None
+    assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/account")]
+    assert provider.models() is None
+
+
+def test_a_check_tells_a_wrong_token_from_a_provider_that_does_not_answer(stand_in: ReplicateStandIn) -> None:
+    wrong = Replicate(api_token="r8_revoked", webhook_secret=WEBHOOK_SECRET, base_url=stand_in.url)
+    refused = wrong.check()
+    assert refused is not None
+    assert refused.error_class is ErrorClass.AUTH
+    stand_in.stop()
+    silent = wrong.check()
+    assert silent is not None
+    assert silent.error_class is ErrorClass.TRANSIENT
 
 
 # ---- webhooks --------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
 import pytest
 from PIL import Image
@@ -23,6 +24,7 @@ from standardwebhooks.webhooks import Webhook
 from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
 from tests.receiver import Receiver, receiving
 
+FILMS = "3f0457e4619daac51203dedb472816fd4af51f3149fa7a9e0b5ffcf1b8172438"
 VERSION = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 
 
@@ -112,6 +114,31 @@ def test_the_sdk_reads_refusals_as_problems(sdk: Client, body: dict[str, Any], s
     with pytest.raises(ReplicateError) as refused:
         sdk.predictions.create(**body)
     assert (refused.value.status, refused.value.title) == (status, title)
+
+
+def test_the_sdk_uploads_a_file_and_a_model_takes_it(sdk: Client, stand_in: ReplicateStandIn) -> None:
+    file = sdk.files.create(io.BytesIO(b"a picture, say"), filename="still.png", content_type="image/png")
+    assert (file.name, file.content_type, file.size) == ("still.png", "image/png", 14)
+    assert sdk.files.get(file.id).checksums == file.checksums
+    output = sdk.run(f"stability-ai/stable-video-diffusion:{FILMS}", input={"input_image": file.urls["get"]})
+    with av.open(io.BytesIO(httpx.get(str(output)).content), "r") as film:
+        assert [stream.type for stream in film.streams] == ["video", "audio"]
+    assert sdk.accounts.current().type == "organization"
+
+
+@pytest.mark.parametrize(
+    "url", [None, "still.png", "http://example.com/still.png", f"data:image/png;base64,{'A' * 300_000}"]
+)
+def test_a_file_that_a_model_needs_must_be_there_and_reachable(sdk: Client, url: str | None) -> None:
+    given = {"input_image": url} if url else {}
+    with pytest.raises(ReplicateError) as refused:
+        sdk.predictions.create(version=FILMS, input=given)
+    assert refused.value.status == 422
+
+
+def test_a_file_that_was_never_uploaded_fails_the_run(sdk: Client, stand_in: ReplicateStandIn) -> None:
+    with pytest.raises(ModelError, match="could not be found"):
+        sdk.run(f"a/b:{FILMS}", input={"input_image": f"{stand_in.url}/v1/files/nothing"})
 
 
 def test_a_wrong_token_and_an_unknown_route_are_refused(stand_in: ReplicateStandIn) -> None:

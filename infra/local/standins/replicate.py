@@ -2,19 +2,24 @@
 
     python -m infra.local.standins.replicate --port 9100        # prints its URL, serves until it is stopped
 
-It answers as Replicate documents (replicate.com/docs/reference/http), signs webhooks by Standard Webhooks, and draws
-plain PNG files. What is asked for in double brackets in a prompt goes wrong; several may stand together, as in
+It answers as Replicate documents (replicate.com/docs/reference/http), signs webhooks by Standard Webhooks, and makes
+plain PNG files, or MP4 files for the models that make films. Files may be uploaded to it; what a model is given must be
+a data URL, an upload of its own, or an HTTPS address, and what the model needs must be there.
+
+What is asked for in double brackets in a prompt goes wrong; several may stand together, as in
 `a lake [[webhook:lost]] [[output:gone]]`. `POST /_standin/behave {"markers": [...], "creations": n}` asks for the same
 from outside, for the next n creations.
 
     create:401 402 403 404 410 422 503   refused with that status, nothing begun       create:gone   the version is gone
     create:429 429-header 429-body       refused; the hint is in the text, the header, or a field of the body
+    upload:503 lost                      a file is refused, or gets no answer (from outside only)
     create:500 lost hang garbage         accepted, then: status 500, no answer, an answer that never ends, no JSON
     run:fail nsfw oom abort              ends in that way        run:boot hang    never begins, never ends
     run:slow=SECONDS                     takes that long, with a progress bar in its logs
     output:gone denied text svg broken bomb huge slow redirect   the file misbehaves    output:none   there is none
     output:private file                  the file's URL points to the metadata address, to a local file
     output:single fewer                  a string instead of a list; one picture held back by the safety check
+    output:object                        an object that holds the file beside words
     webhook:lost twice forged stale      never, two times, with a wrong signature, with an old timestamp
     webhook:early late=SECONDS           before the creation is answered; that much after the end
 
@@ -47,7 +52,9 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-API_TOKEN = "r8_standin"  # a password of nothing
+from infra.local.standins._kit import Request, film
+
+API_TOKEN = "r8_standin_of_nobody"  # a password of nothing
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"the stand-in signs with this key").decode()
 PAGE = 100
 FOREIGN_SECRET = "whsec_" + base64.b64encode(b"this is somebody else's key").decode()
@@ -59,6 +66,47 @@ BODY_FIELDS = frozenset({"version", "input", "webhook", "webhook_events_filter",
 EVENTS = frozenset({"start", "output", "logs", "completed"})
 METADATA_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 ENDLESS_BYTES = 512 * 1024 * 1024
+DATA_URL_BYTES_MAX = 256 * 1024
+UPLOAD_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """A model other than SDXL: its name, the fields that hold its files (of these the needed ones), whether it makes a
+    film, and the word that its prompt must have."""
+
+    name: str
+    files: tuple[str, ...]
+    needed: tuple[str, ...]
+    makes_film: bool
+    trigger: str | None = None
+
+
+SDXL = ModelKind("stability-ai/sdxl", ("image", "mask"), (), makes_film=False)
+# By version, as the catalogue has them.
+MODELS = {
+    "ddfc2b08d209f9fa8c1eca692712918bd449f695dabb4a958da31802a9570fe4": ModelKind(
+        "tencentarc/photomaker",
+        ("input_image", "input_image2", "input_image3", "input_image4"),
+        ("input_image",),
+        makes_film=False,
+        trigger="img",
+    ),
+    "3f0457e4619daac51203dedb472816fd4af51f3149fa7a9e0b5ffcf1b8172438": ModelKind(
+        "stability-ai/stable-video-diffusion", ("input_image",), ("input_image",), makes_film=True
+    ),
+    "3aa3dac9353cc4d6bd62a8f95957bd844003b401ca4e4a9b33baa574c549d376": ModelKind(
+        "cjwbw/sadtalker", ("source_image", "driven_audio"), ("source_image", "driven_audio"), makes_film=True
+    ),
+}
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """What was uploaded: its bytes and what the API shows of it."""
+
+    data: bytes
+    shown: dict[str, Any]
 
 
 @dataclass
@@ -103,6 +151,7 @@ class ReplicateStandIn:
         self.calls: list[dict[str, Any]] = []
         self.deliveries: list[dict[str, Any]] = []
         self.predictions: dict[str, Prediction] = {}
+        self.files: dict[str, StoredFile] = {}
         self.behaviour: tuple[list[str], int] = ([], 0)
         self.stopping = threading.Event()
         stand_in = self
@@ -140,6 +189,7 @@ class ReplicateStandIn:
             for prediction in self.predictions.values():
                 prediction.stop.set()
             self.predictions, self.calls, self.deliveries, self.behaviour = {}, [], [], ([], 0)
+            self.files = {}
 
     def behave(self, *markers: str, creations: int = 1) -> None:
         """Treat the next creations as if their prompts held these markers."""
@@ -158,7 +208,7 @@ class ReplicateStandIn:
         version = body["version"].rpartition(":")[2]
         shown = {
             "id": reference,
-            "model": "stability-ai/sdxl",
+            "model": MODELS.get(version, SDXL).name,
             "version": version,
             "input": body["input"],
             "output": None,
@@ -210,8 +260,20 @@ class ReplicateStandIn:
             "nsfw": "NSFW content detected. Try running it again, or try a different prompt.",
             "oom": "CUDA out of memory. Tried to allocate 2.00 GiB",
         }
-        error = next((errors[name] for name in run if name in errors), None)
+        error = next((errors[name] for name in run if name in errors), None) or self._complaint(prediction)
         self.end(prediction, "failed" if error else "succeeded", error)
+
+    def _complaint(self, prediction: Prediction) -> str | None:
+        """What the model finds wrong with what it is given, when it is about to use it."""
+        given = prediction.shown["input"]
+        model = MODELS.get(prediction.shown["version"], SDXL)
+        if model.trigger and not re.search(rf"\b{model.trigger}\b", str(given.get("prompt"))):
+            return f"Cannot find the trigger word '{model.trigger}' in text prompt!"
+        for name in model.files:
+            url = str(given.get(name) or "")
+            if url.startswith(f"{self.url}/v1/files/") and url.rpartition("/")[2] not in self.files:
+                return f"The file of {name} could not be found."
+        return None
 
     def _wait(self, prediction: Prediction, seconds: float) -> bool:
         """Let time pass; True when the prediction was ended meanwhile, by a cancellation or its deadline."""
@@ -260,9 +322,13 @@ class ReplicateStandIn:
             return [METADATA_URL]
         if "file" in asked:
             return ["file:///etc/hostname"]
-        count = max(images - 1, 1) if "fewer" in asked else images
-        files = [f"{self.url}/_delivery/{prediction.id}/out-{number}.png" for number in range(count)]
-        return files[0] if "single" in asked else files
+        makes_film = MODELS.get(prediction.shown["version"], SDXL).makes_film
+        count = 1 if makes_film else max(images - 1, 1) if "fewer" in asked else images
+        suffix = "mp4" if makes_film else "png"
+        files = [f"{self.url}/_delivery/{prediction.id}/out-{number}.{suffix}" for number in range(count)]
+        if "object" in asked:
+            return {"files": {"result": files[0]}, "seed": 7, "note": "done", "preview": None}
+        return files[0] if makes_film or "single" in asked else files
 
     # ---- webhooks ----------------------------------------------------------------------------------------------------
 
@@ -364,7 +430,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         path = urlsplit(self.path).path
         if path.startswith("/v1/"):
-            call = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": _parsed(body)}
+            shown = self._request(body).shown()["body"] if path == "/v1/files" else _parsed(body)
+            call = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": shown}
             with self.owner.lock:
                 self.owner.calls.append(call)
             if self.headers.get("authorization") != f"Bearer {self.owner.api_token}":
@@ -382,7 +449,10 @@ class _Handler(BaseHTTPRequestHandler):
             ("POST", r"/v1/predictions/(\w+)/cancel", self._cancel),
             ("GET", r"/v1/models/[\w.-]+/[\w.-]+/versions/([0-9a-f]{64})", self._version),
             ("GET", r"/v1/webhooks/default/secret", lambda: self._json(200, {"key": self.owner.webhook_secret})),
-            ("GET", r"/_delivery/(\w+)/out-(\d+)\.png", self._file),
+            ("POST", r"/v1/files", lambda: self._upload(body)),
+            ("GET", r"/v1/files/(\w+)", self._stored),
+            ("GET", r"/v1/account", self._account),
+            ("GET", r"/_delivery/(\w+)/out-(\d+)\.(?:png|mp4)", self._file),
             ("GET", r"/_standin/health", lambda: self._json(200, {"status": "ok"})),
             ("GET", r"/_standin/calls", lambda: self._json(200, {"calls": self.owner.calls})),
             ("GET", r"/_standin/webhooks", lambda: self._json(200, {"webhooks": self.owner.deliveries})),
@@ -443,6 +513,53 @@ class _Handler(BaseHTTPRequestHandler):
             prediction.stop.wait(min(int(waiting[1] or 60), 60))
         return self._json(201, prediction.shown if waiting else created)
 
+    def _request(self, body: bytes) -> Request:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Request(self.command, self.path, headers, body)
+
+    def _upload(self, body: bytes) -> None:
+        with self.owner.lock:
+            extra, count = self.owner.behaviour
+            asked = [marker for marker in extra if marker.startswith("upload:")] if count > 0 else []
+            if asked:
+                self.owner.behaviour = (extra, count - 1)
+        if "upload:lost" in asked:
+            self.close_connection = True
+            return None
+        if "upload:503" in asked:
+            status, title, detail, headers, fields = REFUSED["503"]
+            return self._problem(status, title, detail, headers, **fields)
+        files = self._request(body).files("content")
+        if len(files) != 1:
+            return self._problem(400, "Bad request", "Missing content")
+        reference = base64.b32encode(secrets.token_bytes(16)).decode().strip("=").lower()
+        now, url = datetime.now(UTC), f"{self.owner.url}/v1/files/{reference}"
+        digest = hashlib.sha256(files[0].data).hexdigest()
+        shown = {
+            "id": reference,
+            "name": files[0].name,
+            "content_type": files[0].content_type,
+            "size": len(files[0].data),
+            "etag": digest[:32],
+            "checksums": {"sha256": digest},
+            "metadata": {},
+            "created_at": _time(now),
+            "expires_at": _time(now + timedelta(seconds=UPLOAD_SECONDS)),
+            "urls": {"get": url},
+        }
+        with self.owner.lock:
+            self.owner.files[reference] = StoredFile(files[0].data, shown)
+        return self._json(201, shown)
+
+    def _stored(self, reference: str) -> None:
+        stored = self.owner.files.get(reference)
+        if stored is None:
+            return self._problem(404, "Not found", "The requested resource could not be found.")
+        return self._json(200, stored.shown)
+
+    def _account(self) -> None:
+        self._json(200, {"type": "organization", "username": "standin", "name": "The stand-in", "github_url": None})
+
     def _list(self) -> None:
         query = {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
         after, before = query.get("created_after", ""), query.get("created_before", "9")
@@ -492,7 +609,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, reference: str, number: str) -> None:
         prediction = self.owner.predictions.get(reference)
         asked = prediction.asked("output") if prediction else ["gone"]
-        image = {"content-type": "image/png"}
+        makes_film = prediction is not None and MODELS.get(prediction.shown["version"], SDXL).makes_film
+        image = {"content-type": "video/mp4" if makes_film else "image/png"}
         if prediction is None or "gone" in asked:
             return self._send(404, b"not found", {"content-type": "text/plain"})
         if "denied" in asked:
@@ -512,7 +630,11 @@ class _Handler(BaseHTTPRequestHandler):
         seed = int(given.get("seed") or 0) + int(number)
         if "bomb" in asked:
             return self._send(200, png(64, 64, seed, declared=(30_000, 30_000)), image)
-        data = png(width, height, seed)
+        if makes_film:
+            frames = 25 if str(given.get("video_length")).startswith("25") else 14
+            data = film(256, 256, frames / int(given.get("frames_per_second") or 7), seed)
+        else:
+            data = png(width, height, seed)
         return self._send(200, data[: len(data) // 2] if "broken" in asked else data, image)
 
     def _stream(self, piece: bytes, count: int, pause: float) -> None:
@@ -603,6 +725,14 @@ def _problems(body: Any) -> list[tuple[str, str]]:
         problems.append(("webhook", "must be an HTTPS URL"))
     if not set(body.get("webhook_events_filter") or []) <= EVENTS:
         problems.append(("webhook_events_filter", "must hold start, output, logs or completed"))
+    model = MODELS.get(str(body.get("version")).rpartition(":")[2], SDXL)
+    problems += [(f"input.{name}", f"{name} is required") for name in model.needed if not given.get(name)]
+    for name in model.files:
+        url = given.get(name)
+        if url is not None and not re.match(r"data:[\w.+-]+/[\w.+-]+;base64,|https://|http://127\.0\.0\.1:", str(url)):
+            problems.append((f"input.{name}", "Does not match format 'uri'"))
+        elif str(url).startswith("data:") and len(str(url)) > DATA_URL_BYTES_MAX:
+            problems.append((f"input.{name}", "a data URL may have 256 kB; upload larger files"))
     integers = {"width": (64, 4096), "height": (64, 4096), "num_outputs": (1, 4), "num_inference_steps": (1, 500)}
     for name, (least, most) in integers.items():
         value = given.get(name, least)

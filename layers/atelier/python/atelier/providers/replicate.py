@@ -2,13 +2,17 @@
 
 Facts from Replicate's HTTP reference that shape this file: there is no idempotency key, so a creation is sent once
 and a lost answer is looked for in the list; status 200 may carry `failed`; `aborted` (deadline before the start) is
-free and `canceled` is not; results are kept for an hour; a webhook's body is the prediction as GET shows it.
+free and `canceled` is not; results are kept for an hour; a webhook's body is the prediction as GET shows it; a file
+goes as a data URL up to 256 kB, and is uploaded beforehand when it is larger.
 """
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import math
+import mimetypes
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -25,6 +29,7 @@ from atelier.providers._contract import (
     Done,
     ErrorClass,
     Failed,
+    Input,
     Job,
     ListedModel,
     Output,
@@ -47,6 +52,8 @@ Prediction = dict[str, Any]
 CONNECT_SECONDS_MAX = 5.0
 RETRY_AFTER_SECONDS_MAX = 3600
 OUTPUTS_MAX = 16
+# Of the whole URL, as sent.
+DATA_URL_BYTES_MAX = 256_000
 # Where a lost creation is looked for: from a little before the attempt was written (clocks differ) to well after.
 FIND_BEFORE, FIND_AFTER, FIND_PAGES_MAX = timedelta(minutes=1), timedelta(minutes=10), 5
 
@@ -69,9 +76,17 @@ FAILURES: tuple[tuple[re.Pattern[str], ErrorClass], ...] = (
 )
 
 
+# A model that draws one person finds them in the prompt by a word of its own behind one of these.
+PEOPLE = re.compile(
+    r"\b(person|man|woman|boy|girl|child|baby|lady|gentleman|guy|actor|actress|king|queen)\b", re.IGNORECASE
+)
+
+
 class Replicate:
-    """Models by catalogue entry; its `settings`: `version` (64 hex digits), `names` (our field → the model's) and
-    `input` (what the model is given besides)."""
+    """Models by catalogue entry; its `settings`: `version` (64 hex digits), `names` (our field → the model's), `input`
+    (what the model is given besides), `inputs` (our role → the model's fields for its files, in order), `output` (where
+    in an answer that is an object the files are, by names with dots between; without it, all its URLs) and `trigger`
+    (the word that names the person in a prompt)."""
 
     resend_safe = False
 
@@ -90,7 +105,13 @@ class Replicate:
         self._connections: httpx.BaseTransport | None = None
 
     def submit(self, job: Job) -> Submitted:
-        order: dict[str, Any] = {"version": job.settings["version"], "input": _input(job)}
+        files: dict[str, str] = {}
+        for name, file in _files(job).items():
+            url = _data_url(file) or self._uploaded(name, file)
+            if isinstance(url, Failed):
+                return url
+            files[name] = url
+        order: dict[str, Any] = {"version": job.settings["version"], "input": {**_input(job), **files}}
         if job.webhook_url:
             order |= {"webhook": job.webhook_url, "webhook_events_filter": ["completed"]}
         try:
@@ -108,7 +129,7 @@ class Replicate:
 
     def poll(self, reference: str, job: Job) -> Progress:
         try:
-            return _progress(self._ask(lambda api: api.predictions.get(reference)))
+            return _progress(self._ask(lambda api: api.predictions.get(reference)), job)
         except _Refused as refusal:
             if refusal.status in (404, 410):
                 return _failed(ErrorClass.UNKNOWN_OUTCOME)
@@ -168,7 +189,7 @@ class Replicate:
             raise WebhookInvalid("the body is no prediction")
         if job is not None:
             _check_same(job, prediction)
-        return WebhookEvent(event_id, reference, _progress(prediction))
+        return WebhookEvent(event_id, reference, _progress(prediction, job))
 
     def check(self) -> Failed | None:
         try:
@@ -182,6 +203,22 @@ class Replicate:
     def models(self) -> tuple[ListedModel, ...] | None:
         # Its list has no shutdown dates.
         return None
+
+    def _uploaded(self, name: str, file: Input) -> str | Failed:
+        """The URL under which the model finds the file; nothing has begun yet, so whatever goes wrong may be tried
+        again."""
+        # Some models judge a file by the end of its name.
+        filename = name + (mimetypes.guess_extension(file.content_type) or "")
+        given: dict[str, Any] = {"filename": filename, "content_type": file.content_type}
+        try:
+            answer = self._ask(lambda api: api.files.create(io.BytesIO(file.data), **given))
+        except _Refused as refusal:
+            return refusal.failure()
+        except (_NotSent, _NoAnswer):
+            return _failed(ErrorClass.TRANSIENT)
+        urls: Any = answer.get("urls")
+        url: Any = cast("dict[str, Any]", urls).get("get") if isinstance(urls, dict) else None
+        return url if isinstance(url, str) and url else _failed(ErrorClass.TRANSIENT)
 
     def _own(self, url: object) -> str | None:
         # Our token goes with the request, so only to where it belongs.
@@ -294,18 +331,53 @@ class _Wire:
 
 
 def _input(job: Job) -> dict[str, Any]:
+    """What the model is given, but for files."""
     names = cast("dict[str, str]", job.settings["names"])
-    ours = {"prompt": job.prompt, "negative_prompt": job.negative_prompt, **job.parameters}
+    ours = {"prompt": _prompt(job), "negative_prompt": job.negative_prompt, **job.parameters}
     named = {names[field]: value for field, value in ours.items() if field in names and value is not None}
     return {**job.settings.get("input", {}), **named}
+
+
+def _prompt(job: Job) -> str:
+    trigger: str | None = job.settings.get("trigger")
+    if trigger is None or re.search(rf"\b{re.escape(trigger)}\b", job.prompt):
+        return job.prompt
+    if PEOPLE.search(job.prompt):
+        return PEOPLE.sub(rf"\g<0> {trigger}", job.prompt, count=1)
+    return f"a person {trigger}, {job.prompt}"
+
+
+def _files(job: Job) -> dict[str, Input]:
+    """The job's files by the names of the model's fields; what the model has no field for is not sent."""
+    fields = cast("dict[str, str | list[str]]", job.settings.get("inputs", {}))
+    return {
+        name: file
+        for role, names in fields.items()
+        for name, file in zip([names] if isinstance(names, str) else names, job.inputs.get(role, ()), strict=False)
+    }
+
+
+def _data_url(file: Input) -> str | None:
+    """The file as a URL that holds it; None when that would be too long."""
+    begin = f"data:{file.content_type};base64,"
+    if len(begin) + -(-len(file.data) // 3) * 4 > DATA_URL_BYTES_MAX:
+        return None
+    return begin + base64.b64encode(file.data).decode()
 
 
 def _is_alike(job: Job, prediction: Prediction) -> bool:
     shown = prediction.get("input")
     if prediction.get("version") != job.settings["version"] or not isinstance(shown, dict):
         return False
+    sent = _input(job)
+    for name, file in _files(job).items():
+        url = _data_url(file)
+        if url is None:
+            # An upload's address was lost with the answer, and two jobs may differ in nothing but a file.
+            return False
+        sent[name] = url
     # What the model was given besides is its own default.
-    return _input(job).items() <= cast("dict[str, Any]", shown).items()
+    return sent.items() <= cast("dict[str, Any]", shown).items()
 
 
 def _check_same(job: Job, prediction: Prediction) -> None:
@@ -322,13 +394,13 @@ def _reference(prediction: Any) -> str | None:
     return reference if isinstance(reference, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", reference) else None
 
 
-def _progress(prediction: Prediction) -> Progress:
+def _progress(prediction: Prediction, job: Job | None = None) -> Progress:
     usage = _usage(prediction)
     match prediction.get("status"):
         case "starting" | "processing":
             return Pending(_percentage(prediction.get("logs")))
         case "succeeded":
-            outputs = _outputs(prediction.get("output"))
+            outputs = _outputs(prediction.get("output"), job.settings.get("output") if job else None)
             return Done(outputs, usage) if outputs else _failed(ErrorClass.TRANSIENT, usage)
         case "failed":
             return _failed(_failure_class(str(prediction.get("error")), usage), usage)
@@ -361,10 +433,23 @@ def _usage(prediction: Prediction) -> dict[str, int]:
     return {"predict_milliseconds": math.ceil(round(seconds * 1000, 3))}
 
 
-def _outputs(output: Any) -> tuple[Output, ...]:
-    """A model's output is one URL or a list of them."""
-    urls = cast("list[Any]", output) if isinstance(output, list) else [output]
-    return tuple(Output(url=url) for url in urls[:OUTPUTS_MAX] if isinstance(url, str) and url)
+def _outputs(output: Any, path: str | None) -> tuple[Output, ...]:
+    """A model's output is one URL, a list of them, or an object that holds some beside other things."""
+    for name in path.split(".") if path else ():
+        output = cast("dict[str, Any]", output).get(name) if isinstance(output, dict) else None
+    return tuple(Output(url=url) for url in _urls(output, 3)[:OUTPUTS_MAX])
+
+
+def _urls(value: Any, depth: int) -> list[str]:
+    if isinstance(value, str):
+        return [value] if value else []
+    if depth and isinstance(value, list):
+        return [url for entry in cast("list[Any]", value) for url in _urls(entry, depth - 1)]
+    if depth and isinstance(value, dict):
+        found = [url for entry in cast("dict[str, Any]", value).values() for url in _urls(entry, depth - 1)]
+        # Beside its files, an object may have words.
+        return [url for url in found if re.match("https?://", url)]
+    return []
 
 
 def _percentage(logs: Any) -> int:
