@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from atelier.ledger.model import Hold, Movement, Refresh, Wallet
 from atelier.ledger.operations import Operation, Recorded
+from atelier.ledger.seal import Form, Seal
 
 
 class StaleWallet(Exception):
@@ -81,4 +83,40 @@ class WalletStore(Protocol):
     def postpone_sweep(self, wallet: Wallet, sweep_at: datetime | None) -> None:
         """Set when to look again at a wallet as it was seen; None only takes effect while no hold is open. Yields in
         silence when holds were opened or ended since: the next sweep sees them."""
+        ...
+
+
+class SealTaken(Exception):
+    """Another has written the seal with this number: read the newest and go on from there."""
+
+
+@dataclass(frozen=True, slots=True)
+class FormPage:
+    """Movements in their public form, newest first by order; `next_key` continues after the last of them."""
+
+    forms: tuple[Form, ...]
+    next_key: str | None
+
+
+class SealStore(Protocol):
+    """Seals, and movements as they are sealed. Seals are written once and never changed."""
+
+    def newest(self, workspace_id: str, *, consistent: bool) -> Seal | None:
+        """The last seal of the chain; without `consistent` maybe the last but a few."""
+        ...
+
+    def between(self, workspace_id: str, first: int, last: int) -> list[Seal]:
+        """The seals with these numbers (inclusive), as far as they exist, in their order."""
+        ...
+
+    def append(self, workspace_id: str, seal: Seal) -> None:
+        """Write the next seal; raises SealTaken."""
+        ...
+
+    def forms(self, workspace_id: str, after_key: str | None, limit: int) -> FormPage:
+        """One page of the movements (consistent)."""
+        ...
+
+    def forms_of(self, workspace_id: str, places: Sequence[tuple[str, str]]) -> list[Form]:
+        """The movements at these (order, key), in this order, without those that do not exist (consistent)."""
         ...

@@ -1,0 +1,32 @@
+"""Stream of the ledger table: new movements are sealed into their wallet's chain, its counters held against them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atelier.clock import system_clock
+from atelier.telemetry import logger
+from atelier.wiring import seals
+
+
+def handler(event: dict[str, Any], _context: object) -> None:
+    """A DynamoDB stream batch of new items. A wallet that cannot be sealed keeps none of the others waiting; it fails
+    the batch, which then comes again: what is sealed already stays as it is."""
+    arrived: dict[str, list[dict[str, Any]]] = {}
+    for record in event["Records"]:
+        keys = record["dynamodb"]["Keys"]
+        if record["eventName"] == "INSERT" and keys["sk"]["S"].startswith("movement#"):
+            arrived.setdefault(keys["pk"]["S"], []).append(record["dynamodb"]["NewImage"])
+    failed: list[str] = []
+    for workspace_id, images in arrived.items():
+        try:
+            sealed = seals.seal(workspace_id, images, system_clock())
+        except Exception:
+            failed.append(workspace_id)
+            logger.exception("not sealed", workspace_id=workspace_id)
+            continue
+        # The log is another place than the table: who rewrites the one does not rewrite the other.
+        head = f"{sealed.head.number}:{sealed.head.hash}" if sealed.head else None
+        logger.info("sealed", workspace_id=workspace_id, movements=sealed.movements, head=head)
+    if failed:
+        raise RuntimeError(f"{len(failed)} of {len(arrived)} wallets could not be sealed")

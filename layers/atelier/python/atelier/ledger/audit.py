@@ -1,0 +1,67 @@
+"""The audit of one wallet: what is written and not sealed is sealed, and the counters are held against the entries.
+
+It repairs by sealing alone, never by changing a counter or an entry; what does not fit is told, for somebody to look
+at. A second run finds everything sealed and writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from atelier.clock import rfc3339
+from atelier.ledger.model import Wallet
+from atelier.ledger.seal import Seal, digest, drift, intact, place, sums
+from atelier.ledger.sealing import Sealing, append, unsealed
+
+TRIES_MAX = 5
+PAGES_MAX = 5000
+"""A million movements: an audit looks through the whole statement before it says that an entry is not there."""
+STREAM_TAKES = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What an audit sealed, how much of that the stream should have sealed long ago, and what does not fit."""
+
+    sealed: int = 0
+    late: int = 0
+    faults: tuple[str, ...] = ()
+
+
+def audit(workspace_id: str, *, to: Sealing, now: datetime) -> Audit:
+    """Look at one wallet. A wallet that is never still while it is looked at is left for the next time."""
+    for _ in range(TRIES_MAX):
+        head = to.seals.newest(workspace_id, consistent=True)
+        seen = to.wallets.wallet(workspace_id)
+        missing = seen.written - (head.count if head else 0)
+        found = unsealed(workspace_id, head, missing, seals=to.seals, pages_max=PAGES_MAX) if missing > 0 else []
+        wallet = to.wallets.wallet(workspace_id)
+        if wallet.written != seen.written:
+            continue  # It was written to while it was searched: what was found may not be what is counted.
+        sealed = append(workspace_id, found, to=to, now=now).movements if found else 0
+        late = sum(form["at"] < rfc3339(now - STREAM_TAKES) for form in found)
+        faults = (*_chain_faults(workspace_id, head, to), *_counter_faults(wallet, head, found, missing))
+        return Audit(sealed, late if sealed else 0, faults)
+    return Audit()
+
+
+def _counter_faults(wallet: Wallet, head: Seal | None, found: list[dict[str, object]], missing: int) -> list[str]:
+    if missing != len(found):
+        return [f"{wallet.written} movements were written and {wallet.written - missing + len(found)} are there"]
+    differing = drift(wallet, *sums(head, found))
+    return [differing] if differing else []
+
+
+def _chain_faults(workspace_id: str, head: Seal | None, to: Sealing) -> list[str]:
+    """What of the newest seal and the movements under it is not as it was sealed: a sample of what a proof shows."""
+    if head is None:
+        return []
+    if not intact(workspace_id, head):
+        return [f"seal {head.number} was changed"]
+    forms = {place(form): form for form in to.seals.forms_of(workspace_id, [(o, k) for o, k, _ in head.movements])}
+    return [
+        f"{key} is not as it was sealed"
+        for order, key, sealed in head.movements
+        if (order, key) not in forms or digest(forms[order, key]) != sealed
+    ]

@@ -1,0 +1,98 @@
+"""The balance at a past instant, from the seals: a handful of reads, however long the wallet's history is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from atelier.clock import parse_rfc3339, rfc3339
+from atelier.errors import Unavailable, ValidationFailed
+from atelier.ids import created_at
+from atelier.ledger.model import Grant, GrantSource
+from atelier.ledger.ports import SealStore, WalletStore
+from atelier.ledger.seal import Form, Seal, sums
+from atelier.ledger.sealing import PAGES_A_REQUEST, unsealed
+from atelier.ledger.verify import SOURCE
+
+SEALS_A_READ = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What a wallet came to at an instant: by everything that had happened to it, whether or not it was sealed yet."""
+
+    available: int
+    held: int
+    debt: int
+    grants: tuple[Grant, ...]
+
+
+def balance_at(workspace_id: str, at: datetime, *, wallets: WalletStore, seals: SealStore, now: datetime) -> Balance:
+    """The balance at `at`; nothing before the wallet was opened. Raises ValidationFailed for the future, Unavailable
+    when what has just been written cannot be told apart yet."""
+    if at > now:
+        raise ValidationFailed([{"path": "query.at", "message": "is in the future"}])
+    if at < created_at(workspace_id):
+        return Balance(0, 0, 0, ())
+    until = rfc3339(at)
+    head = seals.newest(workspace_id, consistent=True)
+    missing = wallets.wallet(workspace_id).written - (head.count if head else 0)
+    forms = unsealed(workspace_id, head, missing, seals=seals, pages_max=PAGES_A_REQUEST) if missing > 0 else []
+    if len(forms) < missing:
+        raise Unavailable("Not all entries are sealed yet. Try again in a minute.")
+    base = _newest_until(workspace_id, until, head, seals) if head else None
+    if head is not None:
+        forms += _sealed_later(workspace_id, at, base, head, seals)
+    balance, grants = sums(base, [form for form in forms if form["at"] <= until])
+    return Balance(
+        balance.get("available", 0),
+        balance.get("held", 0),
+        -balance.get("debt", 0),
+        # A draw may be sealed before the grant it was taken from: of that nothing can be told yet.
+        tuple(_grant(grant_id, state) for grant_id, state in sorted(grants.items()) if state[SOURCE]),
+    )
+
+
+def _newest_until(workspace_id: str, until: str, head: Seal, seals: SealStore) -> Seal | None:
+    """The newest seal that is not younger than `until`: all that it covers had happened by then."""
+    if head.at <= until:
+        return head
+    found: Seal | None = None
+    low, high = 1, head.number - 1
+    while low <= high:
+        middle = (low + high) // 2
+        [seal] = seals.between(workspace_id, middle, middle)
+        if seal.at <= until:
+            found, low = seal, middle + 1
+        else:
+            high = middle - 1
+    return found
+
+
+def _sealed_later(workspace_id: str, at: datetime, base: Seal | None, head: Seal, seals: SealStore) -> list[Form]:
+    """What younger seals may cover that had happened by then: none was ever sealed later than the longest lag."""
+    latest = rfc3339(at + timedelta(milliseconds=head.lag_milliseconds))
+    number, places = base.number if base else 0, list[tuple[str, str]]()
+    while number < head.number:
+        read = seals.between(workspace_id, number + 1, min(number + SEALS_A_READ, head.number))
+        within = [seal for seal in read if seal.at <= latest]
+        places += [(order, key) for seal in within for order, key, _ in seal.movements]
+        if len(within) < len(read) or not read:
+            break
+        number = read[-1].number
+    return seals.forms_of(workspace_id, places) if places else []
+
+
+def _grant(grant_id: str, state: list[Any]) -> Grant:
+    remaining, held, amount, source, priority, granted_at, expires_at = state
+    return Grant(
+        grant_id,
+        GrantSource(source),
+        amount,
+        remaining,
+        held,
+        priority,
+        parse_rfc3339(granted_at),
+        parse_rfc3339(expires_at) if expires_at else None,
+    )

@@ -1,0 +1,96 @@
+"""The proof of a wallet: its seals, what they cover, and at the end the wallet itself; `verify.py` checks it offline.
+
+It comes in pages of seals. The last page seals first what no seal covers yet, so that the wallet it shows is exactly
+what the entries come to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+
+from atelier.errors import Unavailable
+from atelier.ledger.ports import SealStore
+from atelier.ledger.seal import MOVEMENTS_MAX, Form, Seal, counters, place, public
+from atelier.ledger.sealing import Sealing, complete
+
+PAGE_BYTES_MAX = 4_000_000
+SEALS_A_READ = 100
+TRIES_MAX = 5
+
+
+def prove(
+    workspace_id: str, after: int, *, to: Sealing, now: datetime, bytes_max: int = PAGE_BYTES_MAX
+) -> tuple[Form, int | None]:
+    """One page: the seals that come after number `after` with their entries, and the number that the next page comes
+    after, None on the last. Raises Unavailable while the wallet is too busy to be seen still."""
+    page = _Page(workspace_id, after, to.seals, bytes_max)
+    page.fill()
+    for _ in range(TRIES_MAX):
+        if page.full:
+            break
+        wallet, head = complete(workspace_id, to=to, now=now)
+        page.fill()
+        if page.last == (head.number if head else 0):
+            return page.shown(head, counters(wallet)), None
+    if page.head is None:
+        raise Unavailable("The wallet is busy. Try again.")
+    return page.shown(page.head, None), page.last
+
+
+class _Page:
+    def __init__(self, workspace_id: str, after: int, seals: SealStore, bytes_max: int) -> None:
+        self._workspace_id, self._store = workspace_id, seals
+        self._bytes, self._bytes_max = 0, bytes_max
+        self._seals: list[Form] = []
+        self._entries: list[Form] = []
+        self.last = after
+        self.head: Seal | None = None
+        self.full = False
+
+    def fill(self) -> None:
+        """Take further seals until there are no more, or no more room for them."""
+        for seal, entries in self._following():
+            self._bytes += len(json.dumps([public(seal), entries]))
+            if self._bytes > self._bytes_max and self._seals:
+                self.full = True
+                return
+            self._seals.append(public(seal))
+            self._entries += entries
+            self.last, self.head = seal.number, seal
+
+    def _following(self) -> Iterator[tuple[Seal, list[Form]]]:
+        read = self._store.between(self._workspace_id, self.last + 1, self.last + SEALS_A_READ)
+        while read:
+            for group in _together(read):
+                places = [(order, key) for seal in group for order, key, _ in seal.movements]
+                forms = {place(form): form for form in self._store.forms_of(self._workspace_id, places)}
+                for seal in group:
+                    of_seal = (forms.get((order, key)) for order, key, _ in seal.movements)
+                    # What is not there any more is left out: the verifier names it.
+                    yield seal, [form for form in of_seal if form]
+            if len(read) < SEALS_A_READ:
+                return
+            read = self._store.between(self._workspace_id, read[-1].number + 1, read[-1].number + SEALS_A_READ)
+
+    def shown(self, head: Seal | None, wallet: Form | None) -> Form:
+        """The page as far as it is filled."""
+        return {
+            "workspace_id": self._workspace_id,
+            "wallet": wallet,
+            "seals": self._seals,
+            "entries": self._entries,
+            "head": {"number": head.number, "hash": head.hash, "count": head.count} if head else None,
+        }
+
+
+def _together(seals: list[Seal]) -> Iterator[list[Seal]]:
+    """The seals in groups whose movements are read at once."""
+    group: list[Seal] = []
+    for seal in seals:
+        if group and sum(len(each.movements) for each in (*group, seal)) > MOVEMENTS_MAX:
+            yield group
+            group = []
+        group.append(seal)
+    yield group

@@ -1,0 +1,310 @@
+"""Checks the proof of a wallet offline, with nothing but Python's standard library: this file can be copied anywhere.
+
+    python -m atelier.ledger.verify PROOF.json [MORE-PAGES.json …] [--head NUMBER:HASH …]
+
+A file is one answer of GET /api/credits/proof, or its `data`; a long proof comes in several. Recomputed are the digest
+of every entry, the chain of seals over them, every sum (by account, by grant, and zero for each entry), what is open,
+and the wallet itself. The first thing that does not fit is named. `--head` is a head that was written down earlier:
+whoever could write the whole chain anew could not make it pass through that one.
+
+Exit status: 0 = all fits, 1 = something does not, 2 = the files cannot be read as a proof.
+
+What is hashed is JSON with sorted keys and no spaces (RFC 8785, as far as our values go). An *entry* here is one
+movement of the ledger with its lines. A *seal* lists the movements it covers as [order, key, digest], and what all that
+is sealed up to there comes to: by account, and by grant as [remaining, held, amount, source, priority, granted_at,
+expires_at].
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, cast
+
+Data = dict[str, Any]
+
+ACCOUNTS = ("available", "held", "issued", "revenue", "expired", "operator_loss", "debt")
+REMAINING, HELD, AMOUNT, SOURCE, PRIORITY, GRANTED_AT, EXPIRES_AT = range(7)
+SEAL = {"number", "previous", "at", "lag_milliseconds", "count", "movements", "balance", "grants", "hash"}
+PAGE = {"workspace_id", "wallet", "seals", "entries", "head", "next_cursor"}
+WALLET = {"available", "held", "debt", "holds_open", "written", "grants"}
+
+
+class Unsound(Exception):
+    """Something in the proof does not fit; the text names it."""
+
+
+class Unreadable(Exception):
+    """This is no proof, or a part of it is not there."""
+
+
+# ---- the rules, which the ledger seals by ----------------------------------------------------------------------------
+
+
+def canonical(value: Any) -> bytes:
+    """The bytes that are hashed."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of the canonical form, in hex."""
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def seal_hash(workspace_id: str, seal: Data) -> str:
+    """The hash of a seal: over everything it says, whose it is, and the hash of the one before."""
+    said = {name: value for name, value in seal.items() if name != "hash"}
+    return digest({**said, "workspace_id": workspace_id})
+
+
+def milliseconds(at: str) -> int:
+    """Milliseconds since 1970 of an RFC 3339 time."""
+    elapsed = datetime.fromisoformat(at.replace("Z", "+00:00")) - datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017
+    return (elapsed.days * 86400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000
+
+
+def add(movement: Data, balance: dict[str, int], grants: dict[str, list[Any]]) -> None:
+    """Add one movement to what accounts and grants come to."""
+    facts = movement["facts"]
+    gives = movement["kind"] in ("grant", "transfer") and "source" in facts
+    for entry in movement["entries"]:
+        account, amount, grant = entry["account"], entry["amount"], entry["grant"]
+        balance[account] = balance.get(account, 0) + amount
+        if grant is None:
+            continue
+        state = grants.setdefault(grant, [0, 0, 0, None, None, None, None])
+        if account == "available":
+            state[REMAINING] += amount
+        elif account == "held":
+            state[HELD] += amount
+        if gives and account == "available" and amount > 0:
+            state[AMOUNT] += amount
+            state[SOURCE], state[PRIORITY] = facts["source"], facts.get("priority")
+            state[GRANTED_AT], state[EXPIRES_AT] = state[GRANTED_AT] or movement["at"], facts.get("expires_at")
+
+
+def tidy(balance: dict[str, int], grants: dict[str, list[Any]]) -> None:
+    """Leave out what has come to nothing, as a seal does."""
+    for account in [account for account, amount in balance.items() if amount == 0]:
+        del balance[account]
+    for grant in [grant for grant, state in grants.items() if not state[REMAINING] and not state[HELD]]:
+        del grants[grant]
+
+
+# ---- the check -------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Chain:
+    """What has been checked so far, seal by seal."""
+
+    workspace_id: str
+    number: int = 0
+    hash: str | None = None
+    at: str = ""
+    lag_milliseconds: int = 0
+    count: int = 0
+    balance: dict[str, int] = field(default_factory=dict[str, int])
+    grants: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+    heads: dict[int, str] = field(default_factory=dict[int, str])
+    keys: set[str] = field(default_factory=set[str])
+    holds: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+
+    def page(self, page: Data) -> None:
+        """Check one page's seals, and its entries in the order in which they were sealed."""
+        entries, taken = page["entries"], 0
+        for seal in page["seals"]:
+            self._linked(seal)
+            for place in seal["movements"]:
+                if taken == len(entries):
+                    raise Unsound(f"entry {self._next()}, {place[1]}: it was sealed and is not there")
+                self._entry(entries[taken], place, seal)
+                taken += 1
+            self._summed(seal)
+        if taken != len(entries):
+            raise Unsound(f"entry {self._next()}, {entries[taken]['key']}: no seal covers it")
+
+    def end(self, wallet: Data) -> None:
+        """Check that the wallet is what all entries come to."""
+        _shaped(wallet, WALLET, "the wallet")
+        grants = {grant: state[: HELD + 1] for grant, state in self.grants.items()}
+        ours: Data = {
+            "written": self.count,
+            "available": self.balance.get("available", 0),
+            "held": self.balance.get("held", 0),
+            "debt": -self.balance.get("debt", 0),
+            "holds_open": len(self.holds),
+            "grants": grants,
+        }
+        for name, value in ours.items():
+            if not _same(wallet[name], value):
+                raise Unsound(f"the wallet: {name} is {wallet[name]} and its entries come to {value}")
+        for name in ("available", "held", "debt"):
+            if ours[name] < 0:
+                raise Unsound(f"the wallet: {name} is below zero")
+        for grant, (remaining, held) in grants.items():
+            if remaining < 0 or held < 0:
+                raise Unsound(f"the wallet: grant {grant} is below zero")
+        for place, name in ((REMAINING, "available"), (HELD, "held")):
+            if sum(state[place] for state in grants.values()) != ours[name]:
+                raise Unsound(f"the wallet: its grants do not come to what is {name}")
+
+    def passes(self, number: int, hash: str) -> None:
+        """Check that the chain goes through a head seen elsewhere."""
+        if self.heads.get(number) != hash:
+            raise Unsound(f"seal {number}: the chain does not pass through this head, {hash}")
+
+    def _linked(self, seal: Data) -> None:
+        place = f"seal {self.number + 1}"
+        _shaped(seal, SEAL, place)
+        if not _same(seal["number"], self.number + 1):
+            raise Unsound(f"{place}: it is not there; number {seal['number']} stands in its place")
+        if seal["previous"] != self.hash:
+            raise Unsound(f"{place}: it does not follow the one before")
+        if seal["hash"] != seal_hash(self.workspace_id, seal):
+            raise Unsound(f"{place}: its hash is not that of what it says")
+        if seal["at"] < self.at:
+            raise Unsound(f"{place}: it is older than the one before")
+        if not seal["movements"] or not _same(seal["count"], self.count + len(seal["movements"])):
+            raise Unsound(f"{place}: it counts {seal['count']} entries up to there")
+        self.number, self.hash, self.at = seal["number"], seal["hash"], seal["at"]
+        self.heads[seal["number"]] = seal["hash"]
+
+    def _entry(self, entry: Data, place: list[str], seal: Data) -> None:
+        order, key, sealed = place
+        name = f"entry {self._next()}, {key}"
+        if (entry["order"], entry["key"]) != (order, key):
+            raise Unsound(f"{name}: {entry['key']} stands in its place")
+        if digest(entry) != sealed:
+            raise Unsound(f"{name}: its digest is not the sealed one")
+        if key in self.keys:
+            raise Unsound(f"{name}: it happened before")
+        if any(line["account"] not in ACCOUNTS or type(line["amount"]) is not int for line in entry["entries"]):
+            raise Unsound(f"{name}: a line is no amount on an account")
+        if sum(line["amount"] for line in entry["entries"]) != 0:
+            raise Unsound(f"{name}: its lines do not sum to zero")
+        if entry["at"] > seal["at"]:
+            raise Unsound(f"{name}: it is younger than its seal")
+        self.keys.add(key)
+        self.count += 1
+        lag = milliseconds(seal["at"]) - milliseconds(entry["at"])
+        self.lag_milliseconds = max(self.lag_milliseconds, lag)
+        add(entry, self.balance, self.grants)
+        if key.startswith(("hold#", "settle#")):
+            self._held(entry, name)
+
+    def _held(self, entry: Data, name: str) -> None:
+        # Whichever was sealed first: a hold and its end cancel out, grant by grant.
+        reference = entry["key"].partition("#")[2]
+        lines = self.holds.pop(reference, None)
+        held = dict(lines or {})
+        for line in entry["entries"]:
+            if line["account"] == "held":
+                held[line["grant"]] = held.get(line["grant"], 0) + line["amount"]
+        if lines is None:
+            self.holds[reference] = held
+        elif any(held.values()):
+            raise Unsound(f"{name}: it does not end what was held")
+
+    def _summed(self, seal: Data) -> None:
+        tidy(self.balance, self.grants)
+        place = f"seal {self.number}"
+        for name in ("balance", "grants", "lag_milliseconds"):
+            if not _same(seal[name], getattr(self, name)):
+                raise Unsound(f"{place}: its {name} is not what the entries come to")
+
+    def _next(self) -> int:
+        return self.count + 1
+
+
+def verify(pages: list[Any], heads: list[tuple[int, str]] | None = None) -> str:
+    """Check the pages of one proof, in any order, and return what was found sound in one line. Raises Unsound, with the
+    first thing that does not fit, or Unreadable."""
+    unordered = [_page(page) for page in pages]
+    if not unordered:
+        raise Unreadable("no page was given")
+    try:
+        # A last page may have no seals of its own.
+        ordered = sorted(unordered, key=lambda page: page["seals"][0]["number"] if page["seals"] else sys.maxsize)
+    except (KeyError, IndexError, TypeError) as error:
+        raise Unsound(f"a seal is malformed ({error!r})") from error
+    chain = Chain(ordered[0]["workspace_id"])
+    try:
+        for page in ordered:
+            if page["workspace_id"] != chain.workspace_id:
+                raise Unsound("the pages are of different workspaces")
+            chain.page(page)
+            if page["head"] is not None:
+                _shaped(page["head"], {"number", "hash", "count"}, "the head")
+        _ended(chain, ordered)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise Unsound(f"after entry {chain.count}, in seal {chain.number + 1}: malformed ({error!r})") from error
+    for number, hash in heads or ():
+        chain.passes(number, hash)
+    shown = f"{chain.number} {chain.hash}" if chain.hash else "none"
+    wallet = ordered[-1]["wallet"]
+    balance = ", ".join(f"{name} {wallet[name]}" for name in ("available", "held", "debt"))
+    return f"sound: {chain.count} entries in {chain.number} seals; {balance}; head {shown}"
+
+
+def _ended(chain: Chain, pages: list[Data]) -> None:
+    for page in pages[:-1]:
+        if page["next_cursor"] is None or page["wallet"] is not None:
+            raise Unsound("a page that says it is the last is followed by another")
+        chain.passes(page["head"]["number"], page["head"]["hash"])
+    last = pages[-1]
+    if last["next_cursor"] is not None:
+        raise Unreadable("the last page is not there: ask for the next one with next_cursor")
+    head: Data | None = {"number": chain.number, "hash": chain.hash, "count": chain.count} if chain.hash else None
+    if not _same(last["head"], head):
+        raise Unsound(f"the head: it is not the newest seal, {chain.number}")
+    chain.end(last["wallet"])
+
+
+def _page(page: Any) -> Data:
+    if isinstance(page, dict) and "data" in page:
+        page = cast(Any, page["data"])
+    if not isinstance(page, dict) or set(cast(Data, page)) != PAGE:
+        raise Unreadable("this is no answer of /api/credits/proof")
+    return cast(Data, page)
+
+
+def _shaped(value: Any, names: set[str], place: str) -> None:
+    if not isinstance(value, dict) or set(cast(Data, value)) != names:
+        raise Unsound(f"{place}: it does not have its fields, {', '.join(sorted(names))}")
+
+
+def _same(one: Any, other: Any) -> bool:
+    # Not ==: True is no 1 and 1.0 is no 1 in what is hashed.
+    return canonical(one) == canonical(other)
+
+
+def main(arguments: list[str]) -> int:
+    """The command line; returns the exit status."""
+    files: list[str] = []
+    heads: list[tuple[int, str]] = []
+    rest = iter(arguments)
+    try:
+        for argument in rest:
+            if argument == "--head":
+                number, _, hash = next(rest, "").partition(":")
+                heads.append((int(number), hash))
+            else:
+                files.append(argument)
+        print(verify([json.loads(Path(name).read_text("utf-8")) for name in files], heads))
+    except Unsound as fault:
+        print(f"not sound: {fault}")
+        return 1
+    except (Unreadable, OSError, ValueError) as fault:
+        print(f"cannot be checked: {fault}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,57 @@
+"""Seals, proofs and audits of wallets, composed. Apart from the rest of the ledger: who spends credits needs none of
+it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from atelier.aws.dynamodb import pause, seals
+from atelier.aws.dynamodb.seals import DynamoSeals
+from atelier.ledger import history, sealing
+from atelier.ledger.prove import prove
+from atelier.ledger.seal import Form
+from atelier.ledger.sealing import Sealed, Sealing
+from atelier.settings import LedgerTable
+from atelier.telemetry import count, logger
+from atelier.wiring import ledger
+
+
+@cache
+def store() -> DynamoSeals:
+    """The seals of this deployment, with the movements that they cover."""
+    found = DynamoSeals()
+    found.bind(LedgerTable.read().name)
+    return found
+
+
+def collaborators() -> Sealing:
+    """What sealing needs."""
+    return Sealing(ledger.wallets(), store(), pause)
+
+
+def seal(workspace_id: str, images: Iterable[dict[str, dict[str, Any]]], now: datetime) -> Sealed:
+    """Seal the movements in these images of the stream (DynamoDB JSON), and hold the sums against the wallet."""
+    to = collaborators()
+    sealed = sealing.seal(workspace_id, [seals.form_of(image) for image in images], to=to, now=now)
+    if sealed.fault:
+        alarm(workspace_id, sealed.fault)
+    return sealed
+
+
+def alarm(workspace_id: str, fault: str) -> None:
+    """Say that a wallet and its entries differ: nothing repairs that but somebody who looks at it."""
+    logger.error("ledger drift", workspace_id=workspace_id, fault=fault)
+    count("LedgerDrift")
+
+
+def proof(workspace_id: str, after: int, now: datetime) -> tuple[Form, int | None]:
+    """One page of a wallet's proof."""
+    return prove(workspace_id, after, to=collaborators(), now=now)
+
+
+def balance_at(workspace_id: str, at: datetime, now: datetime) -> history.Balance:
+    """What a wallet came to at a past instant."""
+    return history.balance_at(workspace_id, at, wallets=ledger.wallets(), seals=store(), now=now)
