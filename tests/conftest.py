@@ -1,4 +1,4 @@
-"""Fixtures every suite shares: an embedded AWS of this test process, and the six tables with fresh names.
+"""Fixtures every suite shares: an embedded AWS of this test process, and the tables with fresh names.
 
 Each xdist worker has its own emulator on a free loopback port. Nothing here can reach a real account: the credentials
 are made up before any client exists.
@@ -52,5 +52,5 @@ def aws(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[botocore.ses
 
 @pytest.fixture
 def tables(aws: botocore.session.Session, monkeypatch: pytest.MonkeyPatch) -> Tables:
-    """Six fresh tables on the emulator, named in the environment as a deployed function would find them."""
+    """Fresh tables on the emulator, named in the environment as a deployed function would find them."""
     return create_tables(aws.create_client("dynamodb"), monkeypatch)

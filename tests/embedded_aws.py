@@ -1,4 +1,4 @@
-"""The embedded AWS of the tests: how it starts, the product's six tables, and how a process is made cold again."""
+"""The embedded AWS of the tests: how it starts, the product's tables, and how a process is made cold again."""
 
 from __future__ import annotations
 
@@ -30,35 +30,30 @@ class Tables:
     library: str
     inbox: str
     requests: str
+    providers: str
 
 
 def create_tables(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
-    """Create the six tables with any DynamoDB client (moto's too) and name them in the environment."""
+    """Create the tables with any DynamoDB client (moto's too) and name them in the environment."""
     suffix = uuid.uuid4().hex[:12]
     names = Tables(*(f"{context}-{suffix}" for context in Tables.__dataclass_fields__))
-    due = {"reset-due": "reset_at", "sweep-due": "sweep_at"}
+    indexes = {
+        names.ledger: {"reset-due": ("shard", "reset_at"), "sweep-due": ("shard", "sweep_at")},
+        names.providers: {"sealed-by": ("kid", "sk")},
+    }
     for name in astuple(names):
-        indexes = due if name == names.ledger else {}
-        keys = {"pk", "sk", *indexes.values()} | ({"shard"} if indexes else set())
+        found = indexes.get(name, {})
+        keys = {"pk", "sk"}.union(*found.values())
+        secondary = [
+            {"IndexName": index, "KeySchema": _key_schema(*of), "Projection": {"ProjectionType": "KEYS_ONLY"}}
+            for index, of in found.items()
+        ]
         dynamodb.create_table(
             TableName=name,
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in sorted(keys)],
             KeySchema=_key_schema("pk", "sk"),
-            **(
-                {
-                    "GlobalSecondaryIndexes": [
-                        {
-                            "IndexName": index,
-                            "KeySchema": _key_schema("shard", sort),
-                            "Projection": {"ProjectionType": "KEYS_ONLY"},
-                        }
-                        for index, sort in indexes.items()
-                    ]
-                }
-                if indexes
-                else {}
-            ),
+            **({"GlobalSecondaryIndexes": secondary} if secondary else {}),
         )
     for context, name in zip(Tables.__dataclass_fields__, astuple(names), strict=True):
         monkeypatch.setenv(f"ATELIER_TABLE_{context.upper()}", name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,14 +23,25 @@ def main(arguments: Sequence[str]) -> int:
         )
         return 1
     parameters: dict[str, str] = dict(pair.split("=", 1) for pair in chosen.parameter)
+    urls: dict[str, str] = dict(pair.split("=", 1) for pair in chosen.provider_url)
+    secrets: dict[str, object] = {}
+    if chosen.provider_secrets_file:
+        secrets |= json.loads(Path(chosen.provider_secrets_file).read_text("utf-8"))
     if chosen.replicate_url:
-        parameters |= {"ReplicateUrl": chosen.replicate_url, "Providers": "local,replicate"}
-    secret = Path(chosen.replicate_secret_file).read_text("utf-8") if chosen.replicate_secret_file else None
+        urls["replicate"] = chosen.replicate_url
+    if chosen.replicate_secret_file:
+        secrets["replicate"] = json.loads(Path(chosen.replicate_secret_file).read_text("utf-8"))
+    if urls:
+        # What is said by name goes before what follows from the addresses.
+        parameters = {
+            "ProviderUrls": ",".join(f"{provider}={url}" for provider, url in urls.items()),
+            "Providers": ",".join(["local", *urls]),
+        } | parameters
     options = Options(
         root=ROOT,
         data=Path(chosen.data).resolve(),
         parameters=parameters,
-        replicate_secret=secret,
+        provider_secrets=secrets,
         enforce_policies=not chosen.no_policies,
     )
     return serve(Serving(options, chosen.port, with_demo=bool(chosen.demo), with_watch=bool(chosen.watch)))
@@ -44,7 +56,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter of template.yaml"
     )
-    parser.add_argument("--replicate-url", help="where Replicate's API is; turns the provider on")
+    parser.add_argument(
+        "--provider-url", action="append", default=[], metavar="ID=URL", help="where a provider's API is; turns it on"
+    )
+    parser.add_argument("--provider-secrets-file", help='JSON file {"openai": {"api_key": …}, …}')
+    parser.add_argument("--replicate-url", help="the same for Replicate alone")
     parser.add_argument("--replicate-secret-file", help='JSON file {"api_token": …, "webhook_secret": …}')
     parser.add_argument("--no-policies", action="store_true", help="do not enforce the functions' IAM policies")
     return parser

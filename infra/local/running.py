@@ -110,7 +110,7 @@ class RunningStack:
         return str(self._handles["resources"][logical_id])
 
     def table(self, context: str) -> str:
-        """The table of a context: identity, ledger, generations, library, inbox, requests."""
+        """The table of a context: identity, ledger, generations, library, inbox, providers, requests."""
         return self.resource(f"Data{context.capitalize()}Table")
 
     def invoke(self, function: str, event: object) -> Any:

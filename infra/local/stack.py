@@ -15,7 +15,7 @@ from infra.local.emulator import Emulator
 
 HANDLES = "stack.json"
 EDGE_SECRET = "DataEdgeSecret"
-REPLICATE_SECRET = "DataReplicateSecret"
+PROVIDERS_SECRET = "DataProvidersSecret"
 
 
 class DataInUse(Exception):
@@ -24,12 +24,13 @@ class DataInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to run. parameters: of template.yaml, over the local ones. replicate_secret: JSON text, None = as it is."""
+    """What to run. parameters: of template.yaml, over the local ones. provider_secrets: the platform's access by
+    provider, put beside what is there."""
 
     root: Path
     data: Path
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
-    replicate_secret: str | None = None
+    provider_secrets: Mapping[str, object] = field(default_factory=dict[str, object])
     enforce_policies: bool = True
 
 
@@ -65,9 +66,11 @@ class Stack:
         """Deploys what changed since the last time."""
         local = {"Stage": "local", "PublicUrl": self._public_url}
         deployed = deploy(self._options.root, self._options.data, self._aws, {**local, **self._options.parameters})
-        if self._options.replicate_secret is not None:
-            self._aws.client("secretsmanager").put_secret_value(
-                SecretId=deployed.resources[REPLICATE_SECRET], SecretString=self._options.replicate_secret
+        if self._options.provider_secrets:
+            manager, secret = self._aws.client("secretsmanager"), deployed.resources[PROVIDERS_SECRET]
+            present = json.loads(manager.get_secret_value(SecretId=secret)["SecretString"])
+            manager.put_secret_value(
+                SecretId=secret, SecretString=json.dumps({**present, **self._options.provider_secrets})
             )
         return deployed
 

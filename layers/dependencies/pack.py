@@ -24,9 +24,9 @@ LAMBDA_PYTHON = (3, 13)
 PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(34, 16, -1)] + ["manylinux2014_aarch64"]
 
 # The services that the product calls, by their folder in botocore/data; the other four hundred stay behind.
-SERVICES = frozenset({"dynamodb", "events", "lambda", "s3", "secretsmanager", "sqs", "stepfunctions", "sts"})
+SERVICES = frozenset({"dynamodb", "events", "kms", "lambda", "s3", "secretsmanager", "sqs", "stepfunctions", "sts"})
 # The same, by the name that their host begins with: the index of endpoints.json.
-ENDPOINTS = frozenset({"dynamodb", "events", "lambda", "s3", "secretsmanager", "sqs", "states", "sts"})
+ENDPOINTS = frozenset({"dynamodb", "events", "kms", "lambda", "s3", "secretsmanager", "sqs", "states", "sts"})
 BYTECODE = py_compile.PycInvalidationMode.UNCHECKED_HASH
 
 

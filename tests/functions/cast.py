@@ -6,13 +6,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from atelier.clock import system_clock
+from atelier.credentials.model import Credentials as Access
+from atelier.credentials.model import Place, ProviderKey
 from atelier.generations.callback import Address
 from atelier.generations.model import Attempt, AttemptStatus, Generation, Kind, Recipe, asset_id
 from atelier.generations.ports import Callback
 from atelier.generations.submit import Submission, submit
 from atelier.identity.model import Credentials, Device, new_user, open_session
 from atelier.providers._contract import Accepted
-from atelier.wiring import generations, identity, ledger, workflow
+from atelier.wiring import credentials, generations, identity, ledger, workflow
 from atelier.wiring.prices import prices
 
 USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
@@ -21,9 +23,12 @@ WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
 GENERATION = "gen_01M7XCQ90TTWV90RHCSAQSAH7Q"
 ATTEMPT = "att_01M7XCQ9FV8XPRB91WYT2YAKNS"
 ASSET = asset_id(GENERATION, 0)
+KEY = "key_01M7XCN60Q6FWRTBRK8SSNMQ3V"
 PROMPT = "a lighthouse at dusk"
 # Signs the attempt in the path of the example webhook.
 ATTEMPTS_KEY = "6578616d706c65206b6579206f6620746865206578616d706c65206576656e74"
+# The workspace's own key for Replicate.
+OWN_KEY = "r8_0123456789abcdefghijklmnopqrstuvwxyzA"
 LIFETIME_MAX = timedelta(hours=2)
 
 
@@ -84,6 +89,15 @@ def under_way(task_token: str) -> str:
     assert isinstance(answer, Accepted), answer
     generations.store().save_callback(WORKSPACE, GENERATION, Callback(ATTEMPT, task_token, answer.reference))
     return answer.reference
+
+
+def bring_key(name: str = "the first") -> ProviderKey:
+    """The example's own key, kept."""
+    sealed = credentials.vault().seal(Access(OWN_KEY), Place(WORKSPACE, "replicate", KEY))
+    now = system_clock()
+    key = ProviderKey(KEY, WORKSPACE, USER, "replicate", name, OWN_KEY[-4:], sealed.record, sealed.by, now)
+    credentials.keys().add(key)
+    return key
 
 
 def current() -> Generation:

@@ -14,11 +14,13 @@ import pytest
 
 from atelier.aws.clients import client
 from atelier.aws.signing_keys import new_url_keys
+from atelier.clock import system_clock
+from atelier.credentials.master_keys import new_master_keys
 from atelier.identity.signing import new_key_set
 from atelier.telemetry import logger
 from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
 from tests.embedded_aws import Tables, forget_wiring
-from tests.functions.cast import ATTEMPTS_KEY, PROMPT, move_in
+from tests.functions.cast import ATTEMPTS_KEY, OWN_KEY, PROMPT, move_in
 from tests.until import until
 
 PUBLIC_URL = "https://media.example.com"
@@ -152,7 +154,8 @@ def cloud(
         "MEDIA": url_keys,
         "ATTEMPTS": {"key": ATTEMPTS_KEY},
         "EDGE": {"key": "the key of the edge"},
-        "REPLICATE": {"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET},
+        "PROVIDERS": {"replicate": {"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}},
+        "PROVIDER_KEYS": new_master_keys(system_clock()),
     }
     for secret, value in contents.items():
         client("secretsmanager").create_secret(Name=f"{secret}-{name}", SecretString=json.dumps(value))
@@ -162,7 +165,7 @@ def cloud(
         "STAGE": "local",
         "PROVIDERS": "local,replicate",
         # Nobody answers there; the fixture `replicate` is somebody.
-        "REPLICATE_URL": "http://127.0.0.1:9",
+        "PROVIDER_URLS": "replicate=http://127.0.0.1:9",
         "MEDIA_KEY_PAIR_ID": "K2EXAMPLE",
         "MEDIA_BUCKET": f"media-{name}",
         "GENERATE_MEDIA_ARN": machine,
@@ -186,7 +189,7 @@ def replicate(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica
     """The stand-in, in the place of Replicate. Its webhooks are lost: nobody serves the public URL."""
     with ReplicateStandIn(run_seconds=0.02) as running:
         running.behave("webhook:lost", creations=100)
-        monkeypatch.setenv("ATELIER_REPLICATE_URL", running.url)
+        monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"replicate={running.url}")
         forget_wiring(clients=False)
         yield running
 
@@ -194,7 +197,7 @@ def replicate(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica
 @pytest.fixture
 def kept_secret() -> list[str]:
     """Texts that no line of the log may carry; a test adds its own."""
-    return [PROMPT, API_TOKEN, WEBHOOK_SECRET, ATTEMPTS_KEY, "PRIVATE KEY", "correct horse"]
+    return [PROMPT, OWN_KEY, API_TOKEN, WEBHOOK_SECRET, ATTEMPTS_KEY, "PRIVATE KEY", "correct horse"]
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,11 @@ import botocore.session
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from atelier.credentials.master_keys import parse
 from atelier.settings import SigningSecrets
 from tests.invoke import event, function
 
-NAMES = ("identity", "media", "attempts", "edge")
+NAMES = ("identity", "media", "attempts", "edge", "provider_keys")
 
 
 @dataclass
@@ -90,6 +91,7 @@ def test_the_first_deployment_fills_the_secrets_and_tells_only_what_is_public(
     assert (key["kty"], key["crv"], key["alg"]) == ("EC", "P-256", "ES256")
     assert {"kid", "d"} <= set(key)
     assert len(bytes.fromhex(filled["attempts"]["key"])) == 32
+    assert len(parse(filled["provider_keys"]).newest.key) == 32
     assert "PRIVATE" not in json.dumps(answer)
     # CloudFormation's presigned URL is signed for an empty content type.
     assert cloudformation.content_types == [""]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from atelier.credentials.master_keys import new_master_keys
@@ -53,6 +53,12 @@ class HeldSecret:
             self.remembered = self.current
         return self.remembered
 
+    def read(self) -> Mapping[str, Any]:
+        return self.current
+
+    def write(self, value: Mapping[str, Any]) -> None:
+        self.current = value
+
 
 class HeldDataKeys:
     """DataKeys that remember what they wrapped."""
@@ -83,6 +89,7 @@ class InMemoryProviderKeys:
         self.keys: dict[tuple[str, str], ProviderKey] = {}
         self.wishes: dict[str, dict[str, Wish]] = {}
         self.removed: set[tuple[str, str]] = set()
+        self.claims: dict[str, datetime] = {}
         self.writes = 0
 
     def add(self, key: ProviderKey) -> None:
@@ -130,6 +137,13 @@ class InMemoryProviderKeys:
 
     def sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
         yield from [place for place, key in self.keys.items() if key.sealed_by == kid]
+
+    def claim_rotation(self, kid: str, now: datetime) -> bool:
+        claimed_at = self.claims.get(kid)
+        if claimed_at is not None and now - claimed_at <= timedelta(minutes=5):
+            return False
+        self.claims[kid] = now
+        return True
 
     def reseal(self, before: ProviderKey, after: ProviderKey) -> bool:
         known = self.keys.get((before.workspace_id, before.id))

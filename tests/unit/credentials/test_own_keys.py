@@ -23,7 +23,7 @@ from atelier.credentials.model import (
 )
 from atelier.credentials.remove_key import remove_key, switch_key
 from atelier.credentials.reveal import reveal
-from atelier.credentials.rewrap import rewrap
+from atelier.credentials.rewrap import new_master_key, rewrap
 from atelier.credentials.vault import Vault
 from atelier.credentials.wishes import change_wishes, standings
 from atelier.errors import Conflict, IdempotencyMismatch, NotFound, ProviderFailed, RateLimited, ValidationFailed
@@ -474,3 +474,23 @@ def test_turning_to_kms_seals_everything_by_it(rotation: Rotation) -> None:
     rotation.vault = Vault(rotation.secret, kms)
     assert rotation.run() == (3, 0, 0, True)
     assert rotation.sealed_by() == {kms.kid.hex()}
+
+
+def test_of_two_who_make_a_new_master_key_one_does(rotation: Rotation) -> None:
+    before = rotation.secret.current["keys"]
+
+    class Late(HeldSecret):
+        """Somebody who has read the secret before the other wrote it."""
+
+        def read(self) -> dict[str, object]:
+            return {**rotation.secret.current, "keys": before}
+
+    assert new_master_key(keys=rotation.keys, secret=rotation.secret, now=NOW)
+    after = rotation.secret.current["keys"]
+    assert after[1:] == before
+    late = Late()
+    untouched = late.current
+    assert not new_master_key(keys=rotation.keys, secret=late, now=NOW + timedelta(seconds=1))
+    assert late.current is untouched
+    assert new_master_key(keys=rotation.keys, secret=rotation.secret, now=NOW + timedelta(seconds=2))
+    assert len(rotation.secret.current["keys"]) == len(before) + 2

@@ -53,6 +53,10 @@ class InboxTable(Settings):
     name: str = Field(alias="ATELIER_TABLE_INBOX")
 
 
+class ProvidersTable(Settings):
+    name: str = Field(alias="ATELIER_TABLE_PROVIDERS")
+
+
 class RequestsTable(Settings):
     name: str = Field(alias="ATELIER_TABLE_REQUESTS")
 
@@ -92,9 +96,28 @@ class GenerateMedia(Settings):
     arn: str = Field(alias="ATELIER_GENERATE_MEDIA_ARN")
 
 
-class Replicate(Settings):
-    url: str = Field(alias="ATELIER_REPLICATE_URL", default="https://api.replicate.com")
-    secret: str = Field(alias="ATELIER_SECRET_REPLICATE")
+class ProviderSecrets(Settings):
+    """The platform's access to providers: {"openai": {"api_key": …}, …}."""
+
+    secret: str = Field(alias="ATELIER_SECRET_PROVIDERS")
+
+
+class ProviderUrls(Settings):
+    """Where providers are that are not where they usually are: `openai=https://…,fal=https://…`."""
+
+    written: str = Field(alias="ATELIER_PROVIDER_URLS", default="")
+
+    def by_provider(self) -> dict[str, str]:
+        """Base URLs by provider."""
+        pairs = (pair.strip().partition("=") for pair in self.written.split(",") if pair.strip())
+        return {provider: url for provider, _, url in pairs}
+
+
+class ProviderKeys(Settings):
+    """What seals workspaces' own keys: a secret with master keys, or a KMS key where its ARN is given."""
+
+    secret: str = Field(alias="ATELIER_SECRET_PROVIDER_KEYS")
+    kms_arn: str = Field(alias="ATELIER_PROVIDER_KEYS_KMS", default="")
 
 
 class Providers(Settings):
@@ -117,6 +140,7 @@ class SigningSecrets(Settings):
     media: str = Field(alias="ATELIER_SECRET_MEDIA")
     attempts: str = Field(alias="ATELIER_SECRET_ATTEMPTS")
     edge: str = Field(alias="ATELIER_SECRET_EDGE")
+    provider_keys: str = Field(alias="ATELIER_SECRET_PROVIDER_KEYS")
 
 
 class EdgeKey(Settings):

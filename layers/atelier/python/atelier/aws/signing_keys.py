@@ -27,6 +27,19 @@ def fill_if_empty(secret: str, make: Callable[[], Mapping[str, Any]]) -> Mapping
     return present
 
 
+class SecretText:
+    """One secret, read and written as it is now. name: its name or ARN."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def read(self) -> Mapping[str, Any]:
+        return json.loads(client("secretsmanager").get_secret_value(SecretId=self._name)["SecretString"] or "{}")
+
+    def write(self, value: Mapping[str, Any]) -> None:
+        client("secretsmanager").put_secret_value(SecretId=self._name, SecretString=json.dumps(value))
+
+
 def new_url_keys() -> dict[str, str]:
     """An RSA key pair for signed media URLs: {"private_key_pem": …, "public_key_pem": …}."""
     from cryptography.hazmat.primitives import serialization

@@ -44,12 +44,14 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an adapter is made with, the platform's or a workspace's own. `base_url`: None = the usual one."""
+    """What an adapter is made with, the platform's or a workspace's own. `base_url`: None = the usual one;
+    `account`: who the provider says that we are, where its webhooks carry that."""
 
     key: str = field(repr=False)
     base_url: str | None = None
     webhook_secret: str | None = field(default=None, repr=False)
     models: tuple[Served, ...] = ()
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What own keys need from outside: the store, the master secret, KMS, and what providers are like today."""
+"""What own keys need from outside: the store, the master secret, and KMS."""
 
 from __future__ import annotations
 
@@ -49,6 +49,10 @@ class ProviderKeys(Protocol):
         """Workspace and id of every key that this key sealed, as far as known: some may have changed since."""
         ...
 
+    def claim_rotation(self, kid: str, now: datetime) -> bool:
+        """Whether the caller alone may replace this newest master key, for some minutes from now."""
+        ...
+
     def reseal(self, before: ProviderKey, after: ProviderKey) -> bool:
         """Replace the sealed record, unless it is no longer as `before`; whether it was replaced."""
         ...
@@ -89,9 +93,9 @@ class DataKeys(Protocol):
         ...
 
 
-class ProviderHealth(Protocol):
-    """How providers are."""
+class MasterSecretText(Protocol):
+    """The same secret, to be changed: nothing of it is remembered."""
 
-    def states(self) -> Mapping[str, str]:
-        """healthy, degraded or down, by provider; one that nothing is known of is absent."""
-        ...
+    def read(self) -> Mapping[str, Any]: ...
+
+    def write(self, value: Mapping[str, Any]) -> None: ...

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from atelier.credentials.master_keys import parse, rotated
 from atelier.credentials.model import UnreadableKey
-from atelier.credentials.ports import ProviderKeys
+from atelier.credentials.ports import MasterSecretText, ProviderKeys
 from atelier.credentials.vault import Vault
 from atelier.errors import NotFound
 
@@ -23,6 +25,17 @@ class Rewrapped:
     passed_over: int = 0
     unreadable: tuple[str, ...] = ()
     is_complete: bool = True
+
+
+def new_master_key(*, keys: ProviderKeys, secret: MasterSecretText, now: datetime) -> bool:
+    """Put a fresh master key before the others; whether it was done here. Somebody else may be doing it at this moment,
+    and the later of two writers would take away the key that the earlier one has begun to seal by. Old keys stay in the
+    secret: a backup that is restored may need them. Raises MasterKeyRefused."""
+    before = secret.read()
+    if not keys.claim_rotation(parse(before).newest.kid.hex(), now):
+        return False
+    secret.write(rotated(before, now))
+    return True
 
 
 def rewrap(*, keys: ProviderKeys, vault: Vault, may_go_on: Callable[[], bool]) -> Rewrapped:

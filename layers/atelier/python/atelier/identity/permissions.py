@@ -18,10 +18,15 @@ class Role(StrEnum):
 # The weakest role that holds each permission.
 WEAKEST: dict[str, Role] = {
     "account.read": Role.VIEWER,
+    "api-keys.manage": Role.ADMIN,
+    "api-keys.read": Role.EDITOR,
     "assets.read": Role.VIEWER,
     "credits.read": Role.VIEWER,
     "generations.read": Role.VIEWER,
     "generations.create": Role.EDITOR,
+    "models.read": Role.VIEWER,
+    "providers.manage": Role.ADMIN,
+    "providers.read": Role.VIEWER,
 }
 _STRENGTH = {role: -place for place, role in enumerate(Role)}
 

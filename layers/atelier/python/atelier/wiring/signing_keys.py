@@ -6,6 +6,8 @@ import hashlib
 
 from atelier.aws.cloudformation import answer
 from atelier.aws.signing_keys import fill_if_empty, new_hmac_key, new_url_keys
+from atelier.clock import system_clock
+from atelier.credentials.master_keys import new_master_keys
 from atelier.identity.signing import new_key_set
 from atelier.settings import SigningSecrets
 
@@ -17,6 +19,7 @@ def create() -> dict[str, str]:
     names = SigningSecrets.read()
     fill_if_empty(names.identity, new_key_set)
     fill_if_empty(names.attempts, new_hmac_key)
+    fill_if_empty(names.provider_keys, lambda: new_master_keys(system_clock()))
     media = fill_if_empty(names.media, new_url_keys)
     edge = fill_if_empty(names.edge, new_hmac_key)
     digest = hashlib.sha256(str(edge["key"]).encode()).hexdigest()

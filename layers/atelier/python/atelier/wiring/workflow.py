@@ -24,12 +24,12 @@ from atelier.settings import (
     GenerationTimes,
     InboxTable,
     MediaStore,
-    Replicate,
 )
+from atelier.wiring import adapters
 from atelier.wiring.generations import store
 from atelier.wiring.ledger import wallets
 from atelier.wiring.library import assets
-from atelier.wiring.prices import enabled_providers, prices
+from atelier.wiring.prices import prices
 
 
 @cache
@@ -53,30 +53,8 @@ def queue() -> SqsAttemptQueue:
 
 
 def providers() -> Mapping[str, Provider]:
-    """The adapters of the providers that are enabled and have their secrets, by id. Asked for each time: a rotated
-    secret is taken up within minutes."""
-    enabled = enabled_providers()
-    adapters: dict[str, Provider] = {}
-    if "local" in enabled:
-        from atelier.providers.local import Local
-
-        adapters["local"] = Local()
-    if "replicate" in enabled:
-        secret = _replicate_secret().value()
-        if secret:
-            from atelier.providers.replicate import Replicate as ReplicateProvider
-
-            adapters["replicate"] = ReplicateProvider(
-                api_token=secret["api_token"],
-                webhook_secret=secret["webhook_secret"],
-                base_url=Replicate.read().url,
-            )
-    return adapters
-
-
-@cache
-def _replicate_secret() -> Secret:
-    return Secret(Replicate.read().secret)
+    """The adapters of the providers that are enabled and that the platform has access to, by id."""
+    return adapters.platform()
 
 
 @cache
@@ -99,7 +77,7 @@ def media() -> Media:
     from atelier.media.delivery import Delivery
     from atelier.media.fetch import Fetcher
 
-    return Delivery(S3MediaStore(MediaStore.read().bucket), Fetcher(local_hosts=_standin_hosts()))
+    return Delivery(S3MediaStore(MediaStore.read().bucket), Fetcher(local_hosts=adapters.standin_hosts()))
 
 
 def attempting() -> Attempting:
@@ -121,12 +99,3 @@ def attempting() -> Attempting:
 def finishing() -> Finishing:
     """What an end with a result needs."""
     return Finishing(store(), wallets(), prices(), media(), assets())
-
-
-def _standin_hosts() -> frozenset[str]:
-    # Only on a developer's machine may results come from loopback, and only from the stand-in that is configured.
-    if Deployment.read().stage != "local":
-        return frozenset()
-    from urllib.parse import urlsplit
-
-    return frozenset({urlsplit(Replicate.read().url).netloc})

@@ -61,8 +61,9 @@ class Item(Model):
         table = super()._get_connection()
         shared = connection()
         if table.connection is not shared:
-            if table.table_name not in shared._tables:  # pyright: ignore[reportPrivateUsage]
-                shared.add_meta_table(table.get_meta_table())
+            # What a table is like is known by the class that came first, and of its indexes by those that have them.
+            if table.table_name not in shared._tables or cls._indexes:  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
+                shared._tables[table.table_name] = table.get_meta_table()  # pyright: ignore[reportPrivateUsage]
             table.connection = shared
         return table
 

@@ -5,6 +5,7 @@
     pk wsp_…  sk own-names#…        that a name is taken: provider and the name's digest
     pk wsp_…  sk own-count          how many keys there are
     pk wsp_…  sk own-removed#key_…  that a key was here, so that a late repetition of its request does not bring it back
+    pk rotation  sk <kid>           that somebody is replacing this master key
 
 Index `sealed-by` (kid, sk): what a rotation has yet to do.
 """
@@ -15,11 +16,11 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
+from pynamodb.exceptions import DoesNotExist, PutError, TransactWriteError, UpdateError
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
 from atelier.aws.dynamodb import Item, failed_conditions, pause, transaction
@@ -41,6 +42,7 @@ from atelier.credentials.ports import KeyExists
 from atelier.errors import NotFound, Unavailable
 
 OWN, WISHES, NAMES, COUNT, REMOVED = "own#", "own#wishes", "own-names#", "own-count", "own-removed#"
+ROTATION, ROTATION_CLAIMED_FOR = "rotation", timedelta(minutes=5)
 TRIES_MAX = 10
 PAGE = 100
 
@@ -96,13 +98,19 @@ class RemovedItem(Item):
     removed_at = UnicodeAttribute()
 
 
+class RotationItem(Item):
+    """A claim."""
+
+    claimed_at = UnicodeAttribute()
+
+
 class DynamoProviderKeys:
     """ProviderKeys on DynamoDB."""
 
     @staticmethod
     def bind(table_name: str) -> None:
         """Name the providers table."""
-        for item in (OwnItem, WishesItem, NameItem, CountItem, RemovedItem):
+        for item in (OwnItem, WishesItem, NameItem, CountItem, RemovedItem, RotationItem):
             item.bind(table_name)
 
     def add(self, key: ProviderKey) -> None:
@@ -180,6 +188,17 @@ class DynamoProviderKeys:
     def sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
         for item in OwnItem.sealed_by.query(kid, page_size=PAGE):
             yield item.pk, item.sk.removeprefix(OWN)
+
+    def claim_rotation(self, kid: str, now: datetime) -> bool:
+        item = RotationItem(ROTATION, kid, claimed_at=rfc3339(now))
+        abandoned = RotationItem.claimed_at < rfc3339(now - ROTATION_CLAIMED_FOR)
+        try:
+            item.save(condition=RotationItem.pk.does_not_exist() | abandoned)
+        except PutError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
 
     def reseal(self, before: ProviderKey, after: ProviderKey) -> bool:
         actions = [OwnItem.record.set(_text(after.record)), OwnItem.kid.set(after.sealed_by)]

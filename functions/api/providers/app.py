@@ -1,0 +1,96 @@
+"""Own keys, provider settings and the catalogue over HTTP. Nothing here answers with a key."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from atelier.credentials.contract import (
+    AddKeyRequest,
+    KeyEnvelope,
+    KeyList,
+    ProvidersView,
+    SwitchKeyRequest,
+    TestEnvelope,
+    WishesRequest,
+    key_view,
+    providers_view,
+    tested_view,
+)
+from atelier.http import Answer, Api, Nothing, Request
+from atelier.pricing.listing import ModelList, ModelQuery
+from atelier.wiring import admission, credentials, models
+
+api = Api("providers", gate=admission.gate, limiter=admission.limiter)
+handler = api.handler
+manage = partial(api.route, permission="api-keys.manage", errors=(404,))
+
+
+@api.route("GET", "/api/api-keys", permission="api-keys.read", answer=KeyList)
+def list_keys(request: Request[Nothing]) -> Answer:
+    """List the workspace's own keys, without the keys."""
+    own = credentials.keys().own(request.caller.workspace_id)
+    return Answer(KeyList(items=[key_view(key) for key in own.keys]))
+
+
+@api.route(
+    "POST",
+    "/api/api-keys",
+    permission="api-keys.manage",
+    body=AddKeyRequest,
+    answer=KeyEnvelope,
+    statuses=(201,),
+    errors=(409,),
+)
+def add_key(request: Request[AddKeyRequest]) -> Answer:
+    """Bring a key of your own for a provider."""
+    body = request.body
+    added = credentials.add(
+        request.caller, body.provider, body.key_name, body.credentials(), request.idempotency_key, request.now
+    )
+    headers = {"Location": f"/api/api-keys/{added.key.id}"}
+    if added.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return Answer(KeyEnvelope(key=key_view(added.key)), status=201, headers=headers)
+
+
+@manage("PUT", "/api/api-keys/<key_id>", body=SwitchKeyRequest, answer=KeyEnvelope)
+def switch_key(request: Request[SwitchKeyRequest]) -> Answer:
+    """Switch a key off, or on again."""
+    key_id, is_active = request.id("key_id", "key"), request.body.is_active
+    key = credentials.switch(request.caller.workspace_id, key_id, is_active=is_active)
+    return Answer(KeyEnvelope(key=key_view(key)))
+
+
+@manage("DELETE", "/api/api-keys/<key_id>", statuses=(204,))
+def remove_key(request: Request[Nothing]) -> Answer:
+    """Remove a key for good."""
+    credentials.remove(request.caller.workspace_id, request.id("key_id", "key"), request.now)
+    return Answer(status=204)
+
+
+@manage("POST", "/api/api-keys/<key_id>/test", answer=TestEnvelope, errors=(404, 502))
+def test_key(request: Request[Nothing]) -> Answer:
+    """Ask the provider whether it takes a key; costs nothing."""
+    checked = credentials.check(request.caller.workspace_id, request.id("key_id", "key"), request.now)
+    return Answer(TestEnvelope(test=tested_view(checked)))
+
+
+@api.route("GET", "/api/settings/providers", permission="providers.read", answer=ProvidersView)
+def get_providers(request: Request[Nothing]) -> Answer:
+    """Every provider as the workspace finds it, most wanted first."""
+    return Answer(providers_view(credentials.standings(request.caller.workspace_id)))
+
+
+@api.route("PUT", "/api/settings/providers", permission="providers.manage", body=WishesRequest, answer=ProvidersView)
+def put_providers(request: Request[WishesRequest]) -> Answer:
+    """Say which providers are used, in which order, and with whose key."""
+    workspace_id = request.caller.workspace_id
+    credentials.wish(workspace_id, (each.wish() for each in request.body.providers))
+    return Answer(providers_view(credentials.standings(workspace_id)))
+
+
+@api.route("GET", "/api/models", permission="models.read", query=ModelQuery, answer=ModelList)
+def list_models(request: Request[Nothing]) -> Answer:
+    """The catalogue: what each model makes and takes, what it costs, and until when there is it."""
+    query: ModelQuery = request.query
+    return Answer(models.listing(request.caller.workspace_id, query.kind, request.now.date()))

@@ -1,0 +1,185 @@
+"""The HTTP contract of own keys and provider settings (api.md, "Keys and provider settings"). No answer holds a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+
+from atelier.credentials.check_key import Checked
+from atelier.credentials.model import PRIORITY_DEFAULT, PRIORITY_MAX, Credentials, ProviderKey, Served, Wish
+from atelier.credentials.wishes import Standing
+
+OwnProvider = Literal["anthropic", "custom", "fal", "openai", "replicate", "stability", "xai"]
+ServedKind = Literal["audio", "image", "page", "text"]
+KeyId = Annotated[str, Field(pattern=r"^key_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+
+
+class ServedModel(BaseModel):
+    """A model behind a custom endpoint."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")]
+    kind: ServedKind
+
+
+class AddKeyRequest(BaseModel):
+    """Bring a key. It is sealed at once, and never shown again."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    provider: OwnProvider
+    key_name: Name = Field(description="What you call it; one of a name for a provider.")
+    # How long it may be is said where it is checked: here a refusal could quote it.
+    key: SecretStr = Field(description="12 to 512 printable ASCII characters; spaces around it are cut off.")
+    base_url: str | None = Field(default=None, max_length=300, description="Of a custom provider: an https address.")
+    models: list[ServedModel] = Field(default=[], max_length=50, description="What a custom provider serves.")
+
+    def credentials(self) -> Credentials:
+        """The domain's form."""
+        models = tuple(Served(model.name, model.kind) for model in self.models)
+        return Credentials(self.key.get_secret_value(), self.base_url, models=models)
+
+
+class SwitchKeyRequest(BaseModel):
+    """Switch a key off, and on again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    is_active: bool
+
+
+class KeyTestView(BaseModel):
+    """What the provider said to a key; `error_class` is null when it took it."""
+
+    ok: bool
+    error_class: str | None
+    at: datetime
+
+
+class KeyView(BaseModel):
+    """One own key, without the key."""
+
+    id: str
+    provider: str
+    key_name: str
+    last_four: str
+    is_active: bool
+    base_url: str | None
+    models: list[ServedModel]
+    created_at: datetime
+    last_used_at: datetime | None
+    last_test: KeyTestView | None
+
+
+class KeyEnvelope(BaseModel):
+    key: KeyView
+
+
+class KeyList(BaseModel):
+    """All of them: there are at most 50."""
+
+    items: list[KeyView]
+    next_cursor: None = None
+
+
+class TestedView(KeyTestView):
+    """A test just made; `message` says in words why a key was not taken."""
+
+    message: str | None
+
+
+class TestEnvelope(BaseModel):
+    test: TestedView
+
+
+class ProviderWish(BaseModel):
+    """What is wanted of one provider."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: Annotated[str, Field(min_length=1, max_length=40)]
+    enabled: bool = True
+    priority: int = Field(default=PRIORITY_DEFAULT, ge=0, le=PRIORITY_MAX, description="Lower is tried first.")
+    use_own_key: KeyId | None = Field(
+        default=None, description="The own key to use in place of the platform's access; null = the platform's."
+    )
+
+    def wish(self) -> Wish:
+        """The domain's form."""
+        return Wish(self.id, self.enabled, self.priority, self.use_own_key)
+
+
+class WishesRequest(BaseModel):
+    """Replaces all settings: a provider that is not named is as if nothing had been said of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    providers: Annotated[list[ProviderWish], Field(max_length=50)]
+
+
+class ProviderView(BaseModel):
+    """A provider as this workspace finds it. `use_own_key`: the key that is in fact used; without a setting the newest
+    active one. `is_offered`: the platform itself has access."""
+
+    id: str
+    enabled: bool
+    priority: int
+    kinds: list[str]
+    health: Literal["healthy", "degraded", "down", "unknown"]
+    has_key: bool
+    use_own_key: str | None
+    is_offered: bool
+
+
+class ProvidersView(BaseModel):
+    """Most wanted first."""
+
+    providers: list[ProviderView]
+
+
+def key_view(key: ProviderKey) -> KeyView:
+    """The contract's form of a key."""
+    test = key.last_test
+    return KeyView(
+        id=key.id,
+        provider=key.provider,
+        key_name=key.name,
+        last_four=key.last_four,
+        is_active=key.is_active,
+        base_url=key.base_url,
+        models=[ServedModel.model_validate({"name": model.name, "kind": model.kind}) for model in key.models],
+        created_at=key.created_at,
+        last_used_at=key.last_used_at,
+        last_test=KeyTestView(ok=test.ok, error_class=test.error_class, at=test.at) if test else None,
+    )
+
+
+def tested_view(checked: Checked) -> TestedView:
+    """The contract's form of a test."""
+    test = checked.test
+    return TestedView(ok=test.ok, error_class=test.error_class, at=test.at, message=checked.message)
+
+
+def providers_view(standings: Iterable[Standing]) -> ProvidersView:
+    """The contract's form of all providers."""
+    views = [
+        {
+            "id": each.wish.provider,
+            "enabled": each.wish.enabled,
+            "priority": each.wish.priority,
+            "kinds": list(each.kinds),
+            "health": each.health,
+            "has_key": each.has_key,
+            "use_own_key": each.wish.own_key_id,
+            "is_offered": each.is_offered,
+        }
+        for each in standings
+    ]
+    return ProvidersView.model_validate({"providers": views})

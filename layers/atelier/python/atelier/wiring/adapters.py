@@ -1,0 +1,105 @@
+"""The one place that makes an adapter: for a provider, with the platform's access or with somebody's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from atelier.aws.secrets import Secret
+from atelier.credentials.model import Credentials, Served
+from atelier.providers._contract import Provider
+from atelier.settings import Deployment, ProviderSecrets, ProviderUrls
+from atelier.telemetry import logger
+from atelier.wiring.prices import enabled_providers
+
+
+def adapter(provider_id: str, credentials: Credentials, *, answer_seconds_max: float | None = None) -> Provider:
+    """The adapter of a provider that asks for access; what it needs to speak is imported when it is first asked. Raises
+    KeyError for a provider that there is none for."""
+    base_url = credentials.base_url or urls().get(provider_id)
+    how: dict[str, Any] = {"base_url": base_url, "answer_seconds_max": answer_seconds_max}
+    # What is not said is as the adapter has it.
+    how = {name: value for name, value in how.items() if value is not None}
+    match provider_id:
+        case "anthropic":
+            from atelier.providers.anthropic import Anthropic
+
+            return Anthropic(api_key=credentials.key, **how)
+        case "fal":
+            from atelier.providers.fal import Fal
+
+            # Elsewhere, both of its hosts are one.
+            how |= {"rest_url": base_url} if base_url else {}
+            return Fal(api_key=credentials.key, user_id=credentials.account or "", **how)
+        case "openai":
+            from atelier.providers.openai import OpenAI
+
+            return OpenAI(api_key=credentials.key, **how)
+        case "replicate":
+            from atelier.providers.replicate import Replicate
+
+            return Replicate(api_token=credentials.key, webhook_secret=credentials.webhook_secret or "", **how)
+        case "stability":
+            from atelier.providers.stability import Stability
+
+            return Stability(api_key=credentials.key, **how)
+        case "xai":
+            from atelier.providers.xai import XAI
+
+            return XAI(api_key=credentials.key, **how)
+        case _:
+            raise KeyError(provider_id)
+
+
+def platform() -> Mapping[str, Provider]:
+    """The adapters of the providers that are enabled and that the platform has access to, by id. Asked for each time: a
+    rotated secret is taken up within minutes."""
+    enabled = enabled_providers()
+    made: dict[str, Provider] = {}
+    if "local" in enabled:
+        from atelier.providers.local import Local
+
+        made["local"] = Local()
+    if enabled - {"local"}:
+        access = _secret().value()
+        for provider_id in sorted(enabled & access.keys()):
+            credentials = _credentials(access[provider_id])
+            if credentials:
+                made[provider_id] = adapter(provider_id, credentials)
+            else:
+                logger.warning("the secret names a provider without a key", provider=provider_id)
+    return made
+
+
+def urls() -> Mapping[str, str]:
+    """Where providers are that are not where they usually are."""
+    return ProviderUrls.read().by_provider()
+
+
+def standin_hosts() -> frozenset[str]:
+    """`host:port` of the stand-ins. Only on a developer's machine may anything come from loopback, and only from the
+    stand-ins that are configured."""
+    if Deployment.read().stage != "local":
+        return frozenset()
+    from urllib.parse import urlsplit
+
+    return frozenset(urlsplit(url).netloc for url in urls().values())
+
+
+@cache
+def _secret() -> Secret:
+    return Secret(ProviderSecrets.read().secret)
+
+
+def _credentials(access: Mapping[str, Any]) -> Credentials | None:
+    key = access.get("api_key") or access.get("api_token")
+    if not key:
+        return None
+    return Credentials(
+        key=key,
+        base_url=access.get("base_url"),
+        webhook_secret=access.get("webhook_secret"),
+        models=tuple(Served(each["name"], each["kind"]) for each in access.get("models", ())),
+        account=access.get("user_id"),
+    )

@@ -1,0 +1,141 @@
+"""Own keys and wishes about providers, composed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import cache, partial
+from urllib.parse import urlsplit
+
+from atelier.addresses import is_public, system_addresses
+from atelier.aws.dynamodb.credentials import DynamoProviderKeys
+from atelier.aws.secrets import Secret
+from atelier.credentials import add_key, check_key, remove_key, rewrap, wishes
+from atelier.credentials import reveal as revealing
+from atelier.credentials.model import CUSTOM, PROVIDERS, Credentials, ProviderKey, Wish
+from atelier.credentials.vault import Vault
+from atelier.http import Caller
+from atelier.settings import ProviderKeys, ProvidersTable, RequestsTable
+from atelier.wiring import adapters
+from atelier.wiring.prices import enabled_providers, prices
+
+# A rotation ends well before its function is stopped.
+REWRAP_SECONDS_MAX = 180
+# The gateway gives up on us at 30.
+CHECK_SECONDS_MAX = 12.0
+
+
+@cache
+def keys() -> DynamoProviderKeys:
+    """The keys and wishes of this deployment's workspaces."""
+    kept = DynamoProviderKeys()
+    kept.bind(ProvidersTable.read().name)
+    return kept
+
+
+@cache
+def vault() -> Vault:
+    """What seals and opens them."""
+    return _new_vault()
+
+
+def _new_vault() -> Vault:
+    sealing = ProviderKeys.read()
+    data_keys = None
+    if sealing.kms_arn:
+        from atelier.aws.kms import KmsDataKeys
+
+        data_keys = KmsDataKeys(sealing.kms_arn)
+    return Vault(Secret(sealing.secret), data_keys)
+
+
+def reveal(workspace_id: str, provider: str, key_id: str, now: datetime) -> Credentials:
+    """The plaintext of a workspace's key, for the provider's request alone. Raises NotFound, UnreadableKey."""
+    return revealing.reveal(workspace_id, provider, key_id, keys=keys(), vault=vault(), now=now)
+
+
+def choose(workspace_id: str, provider: str) -> ProviderKey | None:
+    """The workspace's own key that is to be used with a provider; None = the platform's access."""
+    return keys().own(workspace_id).chosen(provider)
+
+
+def add(
+    caller: Caller, provider: str, name: str, credentials: Credentials, idempotency_key: str | None, now: datetime
+) -> add_key.Added:
+    """Keep a verified caller's key."""
+    from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+
+    bindings = DynamoIdempotencyKeys()
+    bindings.bind(RequestsTable.read().name)
+    bound = f"api-keys {idempotency_key}" if idempotency_key else None
+    return add_key.add_key(
+        add_key.NewKey(caller.workspace_id, caller.user_id, provider, name, credentials, bound),
+        keys=keys(),
+        vault=vault(),
+        bindings=bindings,
+        is_outside=_is_outside,
+        now=now,
+    )
+
+
+def check(workspace_id: str, key_id: str, now: datetime) -> check_key.Checked:
+    """Ask the provider whether it takes a key."""
+    adapter = partial(adapters.adapter, answer_seconds_max=CHECK_SECONDS_MAX)
+    return check_key.check_key(workspace_id, key_id, keys=keys(), vault=vault(), adapter=adapter, now=now)
+
+
+def switch(workspace_id: str, key_id: str, *, is_active: bool) -> ProviderKey:
+    """Switch a key off or on."""
+    return remove_key.switch_key(workspace_id, key_id, is_active=is_active, keys=keys())
+
+
+def remove(workspace_id: str, key_id: str, now: datetime) -> None:
+    """Remove a key for good."""
+    remove_key.remove_key(workspace_id, key_id, keys=keys(), now=now)
+
+
+def standings(workspace_id: str) -> list[wishes.Standing]:
+    """Every provider as the workspace finds it."""
+    # How providers are is the router's to know; what it says nothing of is shown as unknown.
+    return wishes.standings(keys().own(workspace_id), kinds=_kinds(), offered=enabled_providers(), health={})
+
+
+def wish(workspace_id: str, wanted: Iterable[Wish]) -> None:
+    """Replace what a workspace wants of providers."""
+    known = frozenset({*_kinds(), *PROVIDERS, *enabled_providers()})
+    wishes.change_wishes(workspace_id, list(wanted), known=known, keys=keys())
+
+
+def rotate(now: datetime, *, new_master_key: bool) -> rewrap.Rewrapped:
+    """Seal anew what outdated keys sealed; before that, when asked, make a newer one."""
+    if new_master_key:
+        from atelier.aws.signing_keys import SecretText
+
+        rewrap.new_master_key(keys=keys(), secret=SecretText(ProviderKeys.read().secret), now=now)
+    ends_at = time.monotonic() + REWRAP_SECONDS_MAX
+    # A new vault: one that has been used remembers what the newest master key was.
+    return rewrap.rewrap(keys=keys(), vault=_new_vault(), may_go_on=lambda: time.monotonic() < ends_at)
+
+
+def _kinds() -> Mapping[str, set[str]]:
+    kinds: dict[str, set[str]] = {}
+    for model in prices().data.models:
+        # What a custom endpoint makes is said by its key.
+        if model.provider != CUSTOM:
+            kinds.setdefault(model.provider, set()).update((model.kind, *model.also))
+    return kinds
+
+
+def _is_outside(url: str) -> bool:
+    """Whether every address of a base URL is out in the internet; asked again whenever the key is used."""
+    parts = urlsplit(url)
+    if parts.netloc in adapters.standin_hosts():
+        return True
+    if parts.scheme != "https" or not parts.hostname:
+        return False
+    try:
+        addresses = system_addresses(parts.hostname, parts.port or 443)
+    except (OSError, UnicodeError):
+        return False
+    return bool(addresses) and all(is_public(address) for address in addresses)

@@ -1,0 +1,46 @@
+"""The catalogue as a workspace finds it, composed: what the deployment offers, and what its own keys add."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import cast
+
+from atelier.credentials.model import CUSTOM
+from atelier.pricing.catalogue import CUSTOM as CUSTOM_MODEL
+from atelier.pricing.catalogue import CUSTOM_PREFIX
+from atelier.pricing.listing import ModelList, ModelView, RetiredView, model_view
+from atelier.pricing.model import KindName, Model
+from atelier.wiring.credentials import keys
+from atelier.wiring.prices import enabled_providers, prices
+
+
+def listing(workspace_id: str, kind: KindName | None, today: date) -> ModelList:
+    """All models, or those that make one kind, in the order of the catalogue; a workspace's own come last."""
+    catalogue, own = prices(), keys().own(workspace_id)
+    reachable = enabled_providers() | {key.provider for key in own.keys if key.is_active}
+
+    def view(model: Model, kinds: tuple[KindName, ...]) -> ModelView:
+        sunset_at = catalogue.sunset_at(model)
+        is_open = sunset_at is None or today < sunset_at
+        wanted = own.wish(model.provider).enabled
+        return model_view(
+            model, kinds=kinds, sunset_at=sunset_at, is_offered=is_open and wanted and model.provider in reachable
+        )
+
+    items = [view(model, (model.kind, *model.also)) for model in catalogue.data.models if model.id != CUSTOM_MODEL]
+    served: dict[str, list[str]] = {}
+    for key in own.active(CUSTOM):
+        for each in key.models:
+            served.setdefault(each.name, []).append(each.kind)
+    for name, kinds in served.items():
+        model = catalogue.model(CUSTOM_PREFIX + name)
+        items.append(view(model, tuple(cast("list[KindName]", sorted(set(kinds))))))
+    return ModelList(
+        items=[item for item in items if kind is None or kind in item.kinds],
+        retired=[
+            RetiredView.model_validate(past)
+            for past in catalogue.data.retired.values()
+            if kind is None or kind == past["kind"]
+        ],
+        price_version=catalogue.price_version,
+    )
