@@ -24,6 +24,7 @@ from atelier.ledger.model import new_wallet
 from atelier.wiring import ledger, reconcile
 from infra.local.templates import read
 from tests.adapters.world import at_once
+from tests.functions.cast import WORKSPACE
 from tests.functions.conftest import Cloud
 from tests.invoke import ROOT, example, function
 
@@ -86,13 +87,19 @@ def everything(cloud: Cloud) -> str:
     return json.dumps([cloud.items(table) for table in astuple(cloud.tables)], default=str, sort_keys=True)
 
 
-def test_the_schedule_asks_for_every_shard_once_and_looks_at_no_wallet(cloud: Cloud) -> None:
-    workspace(system_clock() - DAY)
-    before = everything(cloud)
+def test_the_schedule_asks_for_each_shard_with_something_due_and_writes_nothing(cloud: Cloud) -> None:
+    now = system_clock()
     schedule = function("schedules/reset_daily_credits")
-    assert schedule.handler(example("schedules/reset_daily_credits/due"), None) == {"shards": SHARDS}
-    asked = [each for _ in range(2) for each in cloud.messages(cloud.resets, seconds_max=5)]
-    assert sorted(each["shard"] for each in asked) == list(range(SHARDS))
+    for shard in range(SHARDS):
+        due = [workspace(now - DAY, shard=shard) for _ in range(2)]
+        if shard % 2:
+            for workspace_id in due:
+                ledger.refreshed(workspace_id, now)
+    ledger.refreshed(WORKSPACE, now)
+    before = everything(cloud)
+    assert schedule.handler(example("schedules/reset_daily_credits/due"), None) == {"shards": SHARDS // 2}
+    asked = cloud.messages(cloud.resets, seconds_max=5)
+    assert sorted(each["shard"] for each in asked) == list(range(0, SHARDS, 2))
     assert {each["after"] for each in asked} == {None}
     assert everything(cloud) == before
 

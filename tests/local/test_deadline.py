@@ -3,33 +3,77 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra.local.running import RunningStack
 from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
 from tests.local.client import Person, until
 
-PARAMETERS = {"GenerationDeadlineSeconds": "4", "AttemptPollSeconds": "1"}
 RECONCILER = "SchedulesReconcileGenerationsFunction"
 
 
-def test_a_provider_that_never_ends_costs_the_caller_nothing(tmp_path: Path) -> None:
-    secret = tmp_path / "replicate.json"
+@contextmanager
+def stack(folder: Path, deadline_seconds: int) -> Iterator[tuple[RunningStack, ReplicateStandIn]]:
+    """The stack and its provider."""
+    secret = folder / "replicate.json"
     secret.write_text(json.dumps({"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}))
+    parameters = {"GenerationDeadlineSeconds": str(deadline_seconds), "AttemptPollSeconds": "1"}
     with ReplicateStandIn(0) as standin:
         arguments = ["--replicate-url", standin.url, "--replicate-secret-file", str(secret)]
-        with RunningStack(tmp_path / "data", parameters=PARAMETERS, arguments=arguments) as running:
-            person = Person(running.base_url)
-            asked = person.generate("a lake [[run:hang]]", model="replicate/sdxl", width=512, height=512)
-            generation_id = asked.json()["data"]["generation"]["id"]
-            assert running.invoke(RECONCILER, {})["expired"] == 0
-            assert person.balance()["held"] > 0
-            # The schedule comes each minute; a test does not wait for it.
-            until(lambda: running.invoke(RECONCILER, {})["expired"], lambda expired: expired == 1)
-            ended = person.generation(generation_id)
-            assert (ended["status"], ended["credits_charged"]) == ("expired", 0)
+        with RunningStack(folder / "data", parameters=parameters, arguments=arguments) as running:
+            yield running, standin
+
+
+def start(person: Person, prompt: str) -> str:
+    asked = person.generate(prompt, model="replicate/sdxl", width=512, height=512)
+    generation_id: str = asked.json()["data"]["generation"]["id"]
+    return generation_id
+
+
+def expire(running: RunningStack, person: Person, generation_id: str) -> None:
+    """Reconcile until it has expired. The schedule comes each minute; a test does not wait for it."""
+    until(
+        lambda: (running.invoke(RECONCILER, {}), person.generation(generation_id)["status"])[1],
+        lambda status: status == "expired",
+    )
+
+
+def test_a_provider_that_never_ends_costs_the_caller_nothing(tmp_path: Path) -> None:
+    with stack(tmp_path, 4) as (running, _):
+        person = Person(running.base_url)
+        generation_id = start(person, "a lake [[run:hang]]")
+        assert running.invoke(RECONCILER, {})["expired"] == 0
+        assert person.balance()["held"] > 0
+        expire(running, person, generation_id)
+        assert person.generation(generation_id)["credits_charged"] == 0
+        balance = person.balance()
+        assert (balance["available"], balance["held"]) == (50, 0)
+        assert [movement["kind"] for movement in person.statement()] == ["expired", "hold", "grant"]
+        assert running.invoke(RECONCILER, {})["expired"] == 0
+        person.assert_books_balance()
+
+
+def test_a_provider_that_ends_too_late_still_delivers_and_the_caller_pays_nothing(tmp_path: Path) -> None:
+    prompts = ("a lake [[run:hang]]", "a lake [[run:hang]] [[webhook:lost]]")
+    with stack(tmp_path, 15) as (running, standin):
+        begun = [(person, start(person, prompt)) for prompt in prompts if (person := Person(running.base_url))]
+        until(lambda: len(standin.predictions), lambda count: count == len(prompts))
+        for person, generation_id in begun:
+            expire(running, person, generation_id)
+        for prediction in standin.predictions.values():
+            standin.end(prediction, "succeeded")
+        for person, generation_id in begun:
+            delivered = until(
+                lambda person=person, generation_id=generation_id: person.generation(generation_id),
+                lambda found: found["status"] == "succeeded",
+            )
+            assert (delivered["credits_charged"], delivered["error"], len(delivered["assets"])) == (0, None, 1)
+            assert person.http.get(delivered["assets"][0]["url"]).status_code == 200
+            told = person.get(f"/api/credits/generations/{generation_id}").json()["data"]
+            assert [movement["kind"] for movement in told["movements"]] == ["hold", "expired", "late"]
+            assert told["credits_charged"] == 0
             balance = person.balance()
             assert (balance["available"], balance["held"]) == (50, 0)
-            assert [movement["kind"] for movement in person.statement()] == ["expired", "hold", "grant"]
-            assert running.invoke(RECONCILER, {})["expired"] == 0
             person.assert_books_balance()

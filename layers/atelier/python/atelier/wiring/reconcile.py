@@ -36,11 +36,12 @@ def queue() -> SqsResetQueue:
     return SqsResetQueue(ResetsQueue.read().url)
 
 
-def ask_for_all() -> int:
-    """Have every shard looked at; returns how many there are."""
-    for shard in range(SHARDS):
+def ask_for_resets(now: datetime) -> int:
+    """Have each shard worked through in which a wallet is due; returns how many these are."""
+    due = [shard for shard in range(SHARDS) if wallets().wallets_due_for_reset(shard, now, None, 1)]
+    for shard in due:
         queue().ask(shard, None)
-    return SHARDS
+    return len(due)
 
 
 def each_due_for_reset(
