@@ -119,6 +119,13 @@ DIFFERENCES = (
         "What was running is FAILED after a restart, and its name can never be used again.",
         "The reconciler ends such generations at their deadline and gives the credits back.",
     ),
+    # ---- keys ----------------------------------------------------------------------------------------------------
+    Difference(
+        "kms_opens_a_foreign_data_key_to_nonsense",
+        "KMS refuses a data key that another key wrapped, and one that was changed.",
+        "It checks the encryption context, and opens the rest to bytes that mean nothing.",
+        "What such bytes should open is refused by its own tag (AES-256-GCM).",
+    ),
     # ---- state ---------------------------------------------------------------------------------------------------
     Difference(
         "queue_urls_carry_the_port",

@@ -270,6 +270,19 @@ def test_executions_do_not_survive_a_restart(tmp_path: Path) -> None:
         emulator.stop()
 
 
+# ---- keys ------------------------------------------------------------------------------------------------------------
+
+
+def test_kms_opens_a_foreign_data_key_to_nonsense(aws: Aws) -> None:
+    kms = aws.client("kms")
+    one, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in "12")
+    made = kms.generate_data_key(KeyId=one, NumberOfBytes=32, EncryptionContext={"record": "a"})
+    opened = kms.decrypt(CiphertextBlob=made["CiphertextBlob"], KeyId=other, EncryptionContext={"record": "a"})
+    assert opened["Plaintext"] != made["Plaintext"]
+    with pytest.raises(ClientError, match="InvalidCiphertextException"):
+        kms.decrypt(CiphertextBlob=made["CiphertextBlob"], KeyId=one, EncryptionContext={"record": "b"})
+
+
 # ---- state -----------------------------------------------------------------------------------------------------------
 
 

@@ -17,22 +17,22 @@ class KmsDataKeys:
     """DataKeys by one KMS key. `arn`: of the key itself, not of an alias, which may come to mean another."""
 
     def __init__(self, arn: str) -> None:
-        self._arn = arn
+        self.arn = arn
 
     @property
     def kid(self) -> bytes:
         """The first bytes of the ARN's digest: KMS rotates what is behind an ARN by itself."""
-        return hashlib.sha256(self._arn.encode()).digest()[:KID_BYTES]
+        return hashlib.sha256(self.arn.encode()).digest()[:KID_BYTES]
 
     def new(self, facts: Mapping[str, str]) -> tuple[bytes, bytes]:
-        made = client("kms").generate_data_key(KeyId=self._arn, NumberOfBytes=KEY_BYTES, EncryptionContext=dict(facts))
+        made = client("kms").generate_data_key(KeyId=self.arn, NumberOfBytes=KEY_BYTES, EncryptionContext=dict(facts))
         return made["Plaintext"], made["CiphertextBlob"]
 
     def unwrap(self, wrapped: bytes, facts: Mapping[str, str]) -> bytes:
         from botocore.exceptions import ClientError
 
         try:
-            opened = client("kms").decrypt(CiphertextBlob=wrapped, KeyId=self._arn, EncryptionContext=dict(facts))
+            opened = client("kms").decrypt(CiphertextBlob=wrapped, KeyId=self.arn, EncryptionContext=dict(facts))
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") not in REFUSALS:
                 raise

@@ -26,6 +26,10 @@ def adapter(provider_id: str, credentials: Credentials, *, answer_seconds_max: f
             from atelier.providers.anthropic import Anthropic
 
             return Anthropic(api_key=credentials.key, **how)
+        case "custom":
+            from atelier.providers.custom import Custom
+
+            return Custom(api_key=credentials.key, local_hosts=standin_hosts(), **how)
         case "fal":
             from atelier.providers.fal import Fal
 
