@@ -12,7 +12,6 @@ import base64
 import io
 import json
 import math
-import mimetypes
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -207,6 +206,8 @@ class Replicate:
     def _uploaded(self, name: str, file: Input) -> str | Failed:
         """The URL under which the model finds the file; nothing has begun yet, so whatever goes wrong may be tried
         again."""
+        import mimetypes
+
         # Some models judge a file by the end of its name.
         filename = name + (mimetypes.guess_extension(file.content_type) or "")
         given: dict[str, Any] = {"filename": filename, "content_type": file.content_type}
