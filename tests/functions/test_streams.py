@@ -78,6 +78,37 @@ def test_an_end_is_told_on_the_bus_as_one_fact_however_often(outbox: ModuleType,
     assert executions(cloud) == []
 
 
+def test_an_attempt_that_is_out_when_time_is_up_is_asked_about_once_more(outbox: ModuleType, cloud: Cloud) -> None:
+    outbox.handler(example("streams/generations/expired"), None)
+    (told,) = cloud.messages(cloud.told, seconds_max=5)
+    assert (told["detail-type"], told["detail"]["credits_charged"]) == ("generation.expired", 0)
+    assert cloud.delayed() == 1
+
+
+@pytest.mark.parametrize("attempts", [None, "[]", '[{"id": "att_1", "ended_at": "2026-11-20T21:10:13.902Z"}]'])
+def test_what_expired_with_nothing_out_is_not_asked_about(
+    outbox: ModuleType, cloud: Cloud, attempts: str | None
+) -> None:
+    expired = example("streams/generations/expired")
+    image = expired["Records"][0]["dynamodb"]["NewImage"]
+    del image["attempts"]
+    if attempts is not None:
+        image["attempts"] = {"S": attempts}
+    outbox.handler(expired, None)
+    assert cloud.delayed() == 0
+
+
+def test_a_late_success_is_told_after_the_expiry_as_another_fact(outbox: ModuleType, cloud: Cloud) -> None:
+    late = example("streams/generations/expired")
+    change = late["Records"][0]["dynamodb"]
+    change["OldImage"] = copy.deepcopy(change["NewImage"])
+    change["NewImage"]["status"]["S"] = "succeeded"
+    outbox.handler(late, None)
+    (told,) = cloud.messages(cloud.told, seconds_max=5)
+    assert (told["detail"]["id"], told["detail"]["credits_charged"]) == (f"{GENERATION}#succeeded", 0)
+    assert cloud.delayed() == 0
+
+
 def test_no_other_change_sets_anything_in_motion(outbox: ModuleType, cloud: Cloud) -> None:
     (changed,) = example("streams/generations/cancel_requested")["Records"]
     requested = changed["dynamodb"]["NewImage"]
@@ -158,6 +189,16 @@ def test_a_webhook_that_does_not_fit_wakes_nobody(
             keep(prediction | {"status": "processing", "output": None})
     inbox.handler(example("streams/inbox/arrived"), None)
     assert task.unanswered()
+
+
+def test_a_webhook_that_nobody_listens_to_is_asked_about_later(
+    inbox: ModuleType, cloud: Cloud, replicate: ReplicateStandIn
+) -> None:
+    task = cloud.task()
+    keep(done(replicate, under_way(task.token)))
+    assert task.unanswered()  # and is answered with that
+    inbox.handler(example("streams/inbox/arrived"), None)
+    assert cloud.delayed() == 1
 
 
 def test_a_webhook_before_its_callback_is_left_for_the_attempt_to_find(inbox: ModuleType, cloud: Cloud) -> None:
