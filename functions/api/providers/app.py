@@ -93,4 +93,4 @@ def put_providers(request: Request[WishesRequest]) -> Answer:
 def list_models(request: Request[Nothing]) -> Answer:
     """The catalogue: what each model makes and takes, what it costs, and until when there is it."""
     query: ModelQuery = request.query
-    return Answer(models.listing(request.caller.workspace_id, query.kind, request.now.date()))
+    return Answer(models.listing(request.caller.workspace_id, query.kind, request.now))

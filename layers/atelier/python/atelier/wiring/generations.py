@@ -21,6 +21,7 @@ from atelier.settings import GenerationsTable, GenerationTimes, RequestsTable
 from atelier.wiring import media_urls
 from atelier.wiring.ledger import wallets
 from atelier.wiring.prices import prices
+from atelier.wiring.sunsets import routed
 
 
 @cache
@@ -47,7 +48,7 @@ def submit(caller: Caller, recipe: Recipe, idempotency_key: str | None, now: dat
     """Accept a generation for a verified caller."""
     return submitting.submit(
         submitting.Submission(caller.workspace_id, caller.user_id, recipe, idempotency_key),
-        catalogue=prices(),
+        catalogue=routed(now),
         lifetime_max=timedelta(seconds=GenerationTimes.read().lifetime_seconds_max),
         wallets=wallets(),
         generations=store(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import datetime
 from typing import cast
 
 from atelier.credentials.model import CUSTOM
@@ -11,12 +11,13 @@ from atelier.pricing.catalogue import CUSTOM_PREFIX
 from atelier.pricing.listing import ModelList, ModelView, RetiredView, model_view
 from atelier.pricing.model import KindName, Model
 from atelier.wiring.credentials import keys
-from atelier.wiring.prices import enabled_providers, prices
+from atelier.wiring.prices import enabled_providers
+from atelier.wiring.sunsets import routed
 
 
-def listing(workspace_id: str, kind: KindName | None, today: date) -> ModelList:
+def listing(workspace_id: str, kind: KindName | None, now: datetime) -> ModelList:
     """All models, or those that make one kind, in the order of the catalogue; a workspace's own come last."""
-    catalogue, own = prices(), keys().own(workspace_id)
+    catalogue, own, today = routed(now), keys().own(workspace_id), now.date()
     reachable = enabled_providers() | {key.provider for key in own.keys if key.is_active}
 
     def view(model: Model, kinds: tuple[KindName, ...]) -> ModelView:

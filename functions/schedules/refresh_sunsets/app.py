@@ -1,0 +1,26 @@
+"""Schedule: when do the providers' models end? What leaves is told of 60, 30 and 7 days before, and on its day."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atelier.clock import system_clock
+from atelier.telemetry import count, logger
+from atelier.wiring import sunsets
+
+
+def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
+    """Safe to repeat: each notice is given once."""
+    found = sunsets.refresh(system_clock())
+    for notice in found.notices:
+        logger.warning(
+            "a model leaves" if notice.days_left else "a model is offered no more",
+            model=notice.model,
+            sunset_at=notice.sunset_at.isoformat(),
+            days_left=notice.days_left,
+            successor=notice.successor,
+        )
+    if found.notices:
+        count("ModelsLeaving", len(found.notices))
+    logger.info("sunsets looked at", lists=found.lists, notices=len(found.notices))
+    return {"lists": found.lists, "notices": len(found.notices)}

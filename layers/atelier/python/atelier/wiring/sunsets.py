@@ -1,0 +1,70 @@
+"""When providers' models end, composed: found out once a day, and known to whoever routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+from atelier.pricing.catalogue import Catalogue
+from atelier.settings import ProvidersTable
+from atelier.telemetry import logger
+from atelier.wiring.prices import prices
+
+if TYPE_CHECKING:
+    from atelier.aws.dynamodb.sunsets import DynamoSunsets
+    from atelier.pricing.sunsets import Refreshed
+
+# Dates are told weeks ahead; reading them again this often costs next to nothing.
+KNOWN_FOR = timedelta(minutes=15)
+
+
+def refresh(now: datetime) -> Refreshed:
+    """Ask the providers, and keep what they say."""
+    from atelier.pricing.sunsets import refresh
+    from atelier.wiring import adapters
+
+    return refresh(prices(), adapters.platform(), _store(), now.date())
+
+
+def routed(now: datetime) -> Catalogue:
+    """The catalogue to route by: with the dates that providers have published since it was written."""
+    catalogue = prices()
+    # A deployment of the embedded provider alone has nothing to look up.
+    return catalogue.with_sunsets(_observed(now)) if catalogue.enabled - {"local"} else catalogue
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What this process knows, and since when."""
+
+    read_at: datetime | None = None
+    dates: Mapping[str, date] = field(default_factory=dict[str, date])
+
+
+@cache
+def _memory() -> _Memory:
+    return _Memory()
+
+
+@cache
+def _store() -> DynamoSunsets:
+    from atelier.aws.dynamodb.sunsets import DynamoSunsets
+
+    sunsets = DynamoSunsets()
+    sunsets.bind(ProvidersTable.read().name)
+    return sunsets
+
+
+def _observed(now: datetime) -> Mapping[str, date]:
+    known = _memory()
+    if known.read_at is None or now - known.read_at >= KNOWN_FOR:
+        known.read_at = now
+        try:
+            known.dates = {model: day for each in _store().read().values() for model, day in each.dates.items()}
+        except Exception:
+            # The catalogue's own dates have to do meanwhile, and what was known before.
+            logger.exception("observed sunsets cannot be read")
+    return known.dates
