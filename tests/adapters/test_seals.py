@@ -1,0 +1,414 @@
+"""Seals, proofs, past balances and audits on the embedded store: exactly once, in any order, however they race."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from pynamodb.expressions.operand import Path
+
+from atelier.aws.dynamodb import connection
+from atelier.aws.dynamodb.ledger import MovementItem, WalletItem, wallet_item
+from atelier.aws.dynamodb.seals import DynamoSeals, SealItem
+from atelier.clock import rfc3339
+from atelier.errors import InsufficientCredits, Unavailable, ValidationFailed
+from atelier.generations.model import Generation
+from atelier.ledger import sealing
+from atelier.ledger.audit import Audit, audit
+from atelier.ledger.history import Balance, balance_at
+from atelier.ledger.model import Grant, GrantSource, order_at
+from atelier.ledger.post import adjust, grant, revoke, transfer
+from atelier.ledger.prove import prove
+from atelier.ledger.seal import Form, Seal, following, public
+from atelier.ledger.sealing import Sealed, Sealing, unsealed
+from atelier.ledger.verify import Unsound, verify
+from tests.adapters.world import World, at_once
+from tests.bench.units import item_bytes
+from tests.conftest import Tables
+
+
+class Sealer(World):
+    """A world whose movements are sealed when the test says so."""
+
+    def __init__(self, tables: Tables) -> None:
+        super().__init__(tables)
+        self.seals = DynamoSeals()
+        self.seals.bind(tables.ledger)
+        self.to = Sealing(self.wallets, self.seals, lambda tries: None)
+
+    def forms(self) -> list[Form]:
+        """All movements as the stream would bring them, newest first by order."""
+        found, after = list[Form](), None
+        while True:
+            page = self.seals.forms(self.workspace_id, after, 50)
+            found += page.forms
+            after = page.next_key
+            if after is None:
+                return found
+
+    def seal(self, *forms: Form) -> Sealed:
+        return sealing.seal(self.workspace_id, forms or self.forms(), to=self.to, now=self.now)
+
+    def chain(self) -> list[Seal]:
+        return self.seals.between(self.workspace_id, 1, 999)
+
+    def proof(self, **bounds: int) -> list[Form]:
+        """The whole proof, by pages."""
+        pages, after = list[Form](), 0
+        while True:
+            page, next_after = prove(self.workspace_id, after, to=self.to, now=self.now, **bounds)
+            pages.append(page | {"next_cursor": str(next_after) if next_after else None})
+            if next_after is None:
+                return pages
+            after = next_after
+
+    def audit(self) -> Audit:
+        return audit(self.workspace_id, to=self.to, now=self.now)
+
+    def balance_at(self, at: datetime) -> Balance:
+        return balance_at(self.workspace_id, at, wallets=self.wallets, seals=self.seals, now=self.now)
+
+    def generate(self) -> Generation:
+        generation = self.submit().generation
+        self.attempt(generation)
+        self.now += timedelta(seconds=9)
+        return self.finish(generation)
+
+    def buy(self, key: str = "grant#stripe#pi_1", credits: int = 100) -> None:
+        grant(self.workspace_id, key, GrantSource.PURCHASE, credits, to=self.posting, now=self.now)
+
+
+@pytest.fixture
+def world(tables: Tables) -> Sealer:
+    return Sealer(tables)
+
+
+@contextmanager
+def calls() -> Iterator[Counter[str]]:
+    """What this process asks DynamoDB meanwhile, by operation."""
+    asked: Counter[str] = Counter()
+
+    def count(request: AWSPreparedRequest, **_: Any) -> None:
+        target = request.headers["X-Amz-Target"]
+        asked[(target.decode() if isinstance(target, bytes) else str(target)).rpartition(".")[2]] += 1
+
+    events = connection().client.meta.events
+    events.register("before-send.dynamodb", count)
+    try:
+        yield asked
+    finally:
+        events.unregister("before-send.dynamodb", count)
+
+
+def live(world: Sealer, other: World) -> Iterator[None]:
+    """Three days of everything that can happen to a wallet, a step at a time."""
+    world.buy()
+    yield
+    for _ in range(3):
+        other.now = world.now
+        world.generate()
+        yield
+        left = world.submit().generation
+        yield
+        failed = world.submit().generation
+        world.attempt(failed)
+        world.fail(failed)
+        yield
+        seller = {other.workspace_id: ("seller", 7)}
+        transfer(world.workspace_id, f"transfer#{world.now}", seller, fee=1, to=world.posting, now=world.now)
+        yield
+        buyer = {world.workspace_id: ("royalty", 2)}
+        other.refreshed()
+        transfer(other.workspace_id, f"transfer#b{world.now}", buyer, fee=0, to=world.posting, now=world.now)
+        yield
+        world.now += timedelta(hours=13)
+        world.attempt(left)
+        world.fail(left)
+        yield
+        adjust(
+            world.workspace_id, f"adjust#{world.now}", -3, reason="because", by="usr_Z", to=world.posting, now=world.now
+        )
+        yield
+        world.now += timedelta(hours=13)
+        world.refreshed()
+        yield
+    revoke(world.workspace_id, "revoke#1", "grant#stripe#pi_1", 100, "chargeback", to=world.posting, now=world.now)
+    yield
+
+
+# ---- sealing ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_told_twice_late_or_in_another_order_is_sealed_once(world: Sealer, tables: Tables) -> None:
+    luck = random.Random(7)
+    told: list[Form] = []
+    for _ in live(world, World(tables)):
+        fresh = [form for form in world.forms() if form not in told]
+        told += fresh
+        batch = [form for form in told if luck.random() < 0.3] + luck.sample(fresh, len(fresh) // 2)
+        luck.shuffle(batch)
+        if batch:
+            assert world.seal(*batch).fault is None
+    world.seal()
+    assert world.seal().movements == 0
+    covered = [place for seal in world.chain() for place in seal.covers()]
+    assert len(covered) == len(set(covered)) == world.wallet().written
+    assert verify(world.proof()).startswith(f"sound: {len(covered)} entries")
+    world.assert_sound()
+
+
+def test_sealers_at_once_seal_each_movement_once_and_in_one_chain(world: Sealer) -> None:
+    for _ in range(6):
+        world.generate()
+    forms = world.forms()
+    results = at_once(8, lambda number: world.seal(*forms[number : number + 6]))
+    assert all(isinstance(result, Sealed) and result.fault is None for result in results), results
+    covered = [place for seal in world.chain() for place in seal.covers()]
+    assert len(covered) == len(set(covered)) == len(forms)
+    verify(world.proof())
+
+
+def test_a_long_backlog_is_sealed_in_links_of_a_hundred(world: Sealer) -> None:
+    for number in range(120):
+        world.buy(f"grant#test#{number}", 1)
+    assert world.seal().movements == 121
+    assert [len(seal.movements) for seal in world.chain()] == [100, 21]
+    verify(world.proof())
+
+
+def test_a_generations_movements_share_a_seal_that_costs_one_write_and_three_reads(world: Sealer) -> None:
+    world.buy()
+    world.buy("grant#promo#welcome", 5)
+    world.seal()
+    world.now += timedelta(minutes=1)
+    world.generate()
+    forms = world.forms()[:2]
+    with calls() as asked:
+        assert world.seal(*forms).movements == 2
+    assert asked == {"Query": 1, "PutItem": 1, "GetItem": 1}
+    [item] = connection().query(
+        SealItem.Meta.table_name,
+        world.workspace_id,
+        SealItem.sk == "seal#000000000002",
+        consistent_read=True,
+    )["Items"]
+    assert item_bytes(item) <= 1024
+
+
+# ---- proofs ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_proof_seals_what_is_not_sealed_yet_and_comes_in_pages(world: Sealer, tables: Tables) -> None:
+    for _ in live(world, World(tables)):
+        pages = world.proof()
+        assert verify(pages).startswith(f"sound: {world.wallet().written} entries")
+    many = world.proof(bytes_max=6000)
+    assert len(many) > 3
+    assert all(len(json.dumps(page)) < 9000 for page in many)
+    assert verify(many[::-1]) == verify(world.proof())
+
+
+def test_a_wallet_that_nobody_has_used_has_a_proof(world: Sealer) -> None:
+    assert verify(world.proof()).startswith("sound: 0 entries")
+
+
+def test_a_proof_is_sound_while_the_wallet_is_spent_from(world: Sealer) -> None:
+    world.buy(credits=1000)
+
+    def one(number: int) -> object:
+        if number % 2:
+            return [world.submit() for _ in range(4)]
+        return [verify(world.proof()) for _ in range(4)]
+
+    for result in at_once(6, one):
+        # Too busy to be seen still is an answer; a proof that does not fit is not.
+        assert not isinstance(result, Exception) or isinstance(result, Unavailable), result
+    assert verify(world.proof()).startswith("sound: 14 entries")
+
+
+def test_an_entry_changed_in_the_table_is_named(world: Sealer) -> None:
+    generation = world.generate()
+    world.proof()
+    item = MovementItem.get(world.workspace_id, f"movement#{generation.id[4:]}#settle#{generation.id}")
+    item.update([MovementItem.facts.set({"attempts": 2})])
+    with pytest.raises(Unsound, match=f"entry 3, settle#{generation.id}: its digest is not the sealed one"):
+        verify(world.proof())
+    item.delete()
+    with pytest.raises(Unsound, match=f"entry 3, settle#{generation.id}: it was sealed and is not there"):
+        verify(world.proof())
+
+
+# ---- the balance at an instant ---------------------------------------------------------------------------------------
+
+
+def told(grant: Grant) -> tuple[object, ...]:
+    return grant.id, grant.source, grant.remaining, grant.held, grant.priority, grant.expires_at
+
+
+def test_the_balance_at_any_past_instant_is_what_it_was(world: Sealer, tables: Tables) -> None:
+    luck = random.Random(11)
+    then: list[tuple[datetime, Balance]] = []
+    for _ in live(world, World(tables)):
+        wallet = world.wallet()
+        grants = tuple(each for each in wallet.grants if each.remaining or each.held)
+        then.append((world.now, Balance(wallet.available, wallet.held, wallet.debt, grants)))
+        if luck.random() < 0.5:
+            world.seal(*luck.sample(world.forms(), k=min(3, wallet.written)))
+        world.now += timedelta(minutes=1)
+    for sealed in (False, True):
+        if sealed:
+            world.seal()
+        for at, balance in then:
+            found = world.balance_at(at + timedelta(seconds=59 * sealed))
+            assert (found.available, found.held, found.debt) == (balance.available, balance.held, balance.debt)
+            assert [told(each) for each in found.grants] == [told(each) for each in balance.grants]
+
+
+def test_before_the_wallet_there_was_nothing_and_the_future_is_not_told(world: Sealer) -> None:
+    world.buy()
+    assert world.balance_at(world.now - timedelta(days=1)) == Balance(0, 0, 0, ())
+    assert world.balance_at(datetime.min.replace(tzinfo=world.now.tzinfo)) == Balance(0, 0, 0, ())
+    with pytest.raises(ValidationFailed):
+        world.balance_at(world.now + timedelta(seconds=1))
+
+
+def write_history(world: Sealer, seals: int) -> None:
+    """One grant a minute, each with its seal, written past the use cases: a long life in little time."""
+    head, wallet = world.seals.newest(world.workspace_id, consistent=True), WalletItem(world.workspace_id, "wallet")
+    with SealItem.batch_write() as links, MovementItem.batch_write() as movements:
+        for _ in range(seals):
+            world.now += timedelta(minutes=1)
+            order, at = order_at(world.now), rfc3339(world.now)
+            lines = [("issued", -1, None), ("available", 1, "grt_many")]
+            form: Form = {
+                "key": f"grant#many#{order}",
+                "kind": "grant",
+                "subject": "grt_many",
+                "at": at,
+                "entries": [{"account": name, "amount": amount, "grant": given} for name, amount, given in lines],
+                "facts": {"source": "promo", "priority": 30, "expires_at": None},
+            }
+            movements.save(MovementItem(world.workspace_id, f"movement#{order}#{form['key']}", **form))
+            head = following(world.workspace_id, head, [{**form, "order": order}], world.now)
+            links.save(SealItem(world.workspace_id, f"seal#{head.number:012d}", seal=json.dumps(public(head))))
+    given = Grant("grt_many", GrantSource.PROMO, 0, 0, 0, 30, world.now, None)
+    given = replace(given, remaining=seals + (world.wallet().grant("grt_many") or given).remaining)
+    stored = wallet_item(replace(world.wallet(), grants=(given,))).grants.as_dict()["grt_many"]
+    wallet.update(
+        [
+            WalletItem.written.set(WalletItem.written + seals),
+            WalletItem.available.set(WalletItem.available + seals),
+            Path(["grants", "grt_many"]).set(stored),
+        ]
+    )
+
+
+def test_the_reads_for_a_past_balance_grow_with_the_logarithm_of_the_history(world: Sealer) -> None:
+    reads: list[int] = []
+    began = world.now
+    for length, added in ((16, 16), (64, 48), (256, 192), (1024, 768)):
+        write_history(world, added)
+        with calls() as asked:
+            assert world.balance_at(began + timedelta(minutes=length * 0.7)).available == int(length * 0.7)
+        reads.append(asked.total())
+    assert max(later - earlier for earlier, later in pairwise(reads)) <= 2, reads
+    assert reads[-1] <= 14
+
+
+# ---- audits ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_audit_seals_what_the_stream_lost_and_the_next_one_writes_nothing(world: Sealer, tables: Tables) -> None:
+    for _ in live(world, World(tables)):
+        pass
+    written = world.wallet().written
+    world.now += timedelta(hours=1)
+    assert world.audit() == Audit(sealed=written, late=written, faults=())
+    world.submit()
+    assert world.audit() == Audit(sealed=1, late=0, faults=())
+    with calls() as asked:
+        assert world.audit() == Audit()
+    assert asked.keys() <= {"Query", "GetItem", "BatchGetItem"}
+
+
+def test_an_entry_that_stands_far_back_in_the_statement_is_found(world: Sealer) -> None:
+    # Its key was bound to an id long before it could be afforded.
+    with pytest.raises(InsufficientCredits):
+        world.submit(key="dear", model="local/canvas", width=2048, height=2048, n=4)
+    world.seal()
+    write_history(world, 250)
+    world.buy(credits=500)
+    dear = world.submit(key="dear", model="local/canvas", width=2048, height=2048, n=4).generation
+    world.seal(*[form for form in world.forms() if form["subject"] != dear.id])
+    head = world.seals.newest(world.workspace_id, consistent=True)
+
+    def found(pages: int) -> list[str]:
+        forms = unsealed(world.workspace_id, head, 1, seals=world.seals, pages_max=pages)
+        return [form["subject"] for form in forms]
+
+    assert (found(1), found(2)) == ([], [dear.id])
+    assert world.audit() == Audit(sealed=1)
+    assert world.audit() == Audit()
+
+
+@pytest.mark.parametrize(
+    ("tamper", "fault"),
+    [
+        ("counter", "available is 157 and should be 150"),
+        ("grant", "grants is"),
+        ("count", "movements were written and"),
+        ("entry", "is not as it was sealed"),
+        ("gone", "is not as it was sealed"),
+        ("seal", "was changed"),
+        ("more", "movements were written and"),
+    ],
+)
+def test_an_audit_tells_what_does_not_fit_and_touches_none_of_it(world: Sealer, tamper: str, fault: str) -> None:
+    world.buy()
+    world.now += timedelta(days=2)
+    world.refreshed()
+    world.now += timedelta(days=1, hours=13)
+    with calls() as asked:
+        world.audit()
+    assert asked["PutItem"] == 1
+    wallet, newest = WalletItem(world.workspace_id, "wallet"), world.chain()[-1]
+    order, key, _ = newest.movements[-1]
+    movement = MovementItem.get(world.workspace_id, f"movement#{order}#{key}")
+    match tamper:
+        case "counter":
+            wallet.update([WalletItem.available.set(WalletItem.available + 7)])
+        case "grant":
+            [bought] = (each.id for each in world.wallet().grants if each.source is GrantSource.PURCHASE)
+            wallet.update([Path(["grants", bought, "remaining"]).set(99)])
+        case "count":
+            wallet.update([WalletItem.written.set(WalletItem.written + 1)])
+        case "entry":
+            movement.update([MovementItem.subject.set("another")])
+        case "gone":
+            movement.delete()
+        case "seal":
+            item = SealItem.get(world.workspace_id, f"seal#{newest.number:012d}")
+            item.update([SealItem.seal.set(item.seal.replace('"available":', '"available":1'))])
+        case _:
+            wallet.update([WalletItem.written.set(WalletItem.written - 1)])
+    for _ in range(2):
+        with calls() as asked:
+            assert fault in "; ".join(world.audit().faults)
+        assert asked.keys() <= {"Query", "GetItem", "BatchGetItem"}
+
+
+def test_a_counter_that_drifts_is_told_by_the_next_seal(world: Sealer) -> None:
+    world.buy()
+    assert world.seal().fault is None
+    WalletItem(world.workspace_id, "wallet").update([WalletItem.held.set(WalletItem.held + 1)])
+    world.submit()
+    assert "held is" in str(world.seal().fault)
