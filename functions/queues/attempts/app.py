@@ -5,30 +5,31 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from atelier.clock import Clock, system_clock
 from atelier.generations.poll import poll, stop
 from atelier.telemetry import logger
 from atelier.wiring import workflow
 
 
-def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:
+def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> dict[str, list[dict[str, str]]]:
     """An SQS batch; failed messages are reported one by one, so that the others are not repeated."""
     failed: list[dict[str, str]] = []
     for record in event["Records"]:
         try:
-            _act(json.loads(record["body"]))
+            _act(json.loads(record["body"]), clock)
         except Exception:
             logger.exception("message failed", message_id=record["messageId"])
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}
 
 
-def _act(message: dict[str, Any]) -> None:
+def _act(message: dict[str, Any], clock: Clock) -> None:
     workspace_id, generation_id = message["workspace_id"], message["generation_id"]
     logger.info("attempt message", do=message["do"], workspace_id=workspace_id, generation_id=generation_id)
     match message["do"]:
         case "poll":
-            poll(workspace_id, generation_id, message["attempt_id"], message["polls"], to=workflow.attempting())
+            poll(workspace_id, generation_id, message["attempt_id"], message["polls"], to=workflow.attempting(clock))
         case "cancel":
-            stop(workspace_id, generation_id, to=workflow.attempting())
+            stop(workspace_id, generation_id, to=workflow.attempting(clock))
         case unknown:
             raise ValueError(f"nobody knows how to {unknown}")

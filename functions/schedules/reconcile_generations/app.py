@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.clock import system_clock
+from atelier.clock import Clock, system_clock
 from atelier.generations.sweep import sweep
 from atelier.telemetry import count, logger
 from atelier.wiring import generations, reconcile
 
 
-def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
+def handler(_event: dict[str, Any], context: Any, clock: Clock = system_clock) -> dict[str, int]:
     """Look at the wallets whose earliest deadline has passed and expire what is overdue."""
-    now = system_clock()
+    now = clock()
     expired = 0
     for workspace_id in reconcile.due_for_sweep(now, context):
         try:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from atelier.clock import Clock, system_clock
 from atelier.generations.poll import wake
 from atelier.telemetry import logger
 from atelier.wiring import workflow
 
 
-def handler(event: dict[str, Any], _context: object) -> None:
+def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> None:
     """A DynamoDB stream batch of INSERTs."""
     for record in event["Records"]:
         if record["eventName"] != "INSERT":
@@ -18,7 +19,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
         address = json.loads(record["dynamodb"]["NewImage"]["address"]["S"])
         ids = {name: address[name] for name in ("workspace_id", "generation_id", "attempt_id")}
         try:
-            wake(**ids, to=workflow.attempting())
+            wake(**ids, to=workflow.attempting(clock))
         except Exception:
             # One webhook must not hold up the others: it is kept, and the attempt's poll is the second path.
             logger.exception("not woken", **ids)

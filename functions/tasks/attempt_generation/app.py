@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from atelier.clock import Clock, system_clock
 from atelier.generations.attempt import Lost, attempt
 from atelier.telemetry import logger
 from atelier.wiring import workflow
@@ -12,14 +13,14 @@ from atelier.wiring import workflow
 VISITS_MAX = 2
 
 
-def handler(event: dict[str, Any], _context: object) -> None:
+def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> None:
     """event: {workspace_id, generation_id, task_token, lost: null | {Error, Cause}}."""
     generation_id, task_token = event["generation_id"], event["task_token"]
     lost = event.get("lost")
     previous = Lost(**json.loads(lost["Cause"])) if lost else None
     for visit in range(VISITS_MAX):
         try:
-            attempt(event["workspace_id"], generation_id, task_token, lost=previous, to=workflow.attempting())
+            attempt(event["workspace_id"], generation_id, task_token, lost=previous, to=workflow.attempting(clock))
             break
         except Exception:
             # A second visit finds what the first one wrote and sends nothing twice. If that fails too, the state

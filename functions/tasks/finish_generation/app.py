@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.clock import system_clock
+from atelier.clock import Clock, system_clock
 from atelier.generations.finish import finish
 from atelier.generations.outcome import Outcome
 from atelier.telemetry import count, duration, logger
 from atelier.wiring import workflow
 
 
-def handler(event: dict[str, Any], _context: object) -> dict[str, str]:
+def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> dict[str, str]:
     """event: {workspace_id, generation_id, result}; returns {outcome}, its final status."""
     workspace_id, generation_id, outcome = event["workspace_id"], event["generation_id"], event["result"]
-    generation = finish(
-        workspace_id, generation_id, Outcome.from_data(outcome), to=workflow.finishing(), now=system_clock()
-    )
+    generation = finish(workspace_id, generation_id, Outcome.from_data(outcome), to=workflow.finishing(), now=clock())
     status = generation.status.value
     logger.info("finished", workspace_id=workspace_id, generation_id=generation_id, status=status)
     model = generation.attempt.model if generation.attempt else "none"

@@ -9,7 +9,7 @@ from atelier.aws.dynamodb.inbox import DynamoInbox
 from atelier.aws.secrets import Secret
 from atelier.aws.sqs import SqsAttemptQueue
 from atelier.aws.stepfunctions import StepFunctionsWorkflow
-from atelier.clock import system_clock
+from atelier.clock import Clock, system_clock
 from atelier.generations.attempt import Attempting
 from atelier.generations.callback import Address, sign
 from atelier.generations.finish import Finishing
@@ -80,7 +80,7 @@ def media() -> Media:
     return Delivery(S3MediaStore(MediaStore.read().bucket), Fetcher(local_hosts=adapters.standin_hosts()))
 
 
-def attempting() -> Attempting:
+def attempting(clock: Clock = system_clock) -> Attempting:
     """What an attempt needs."""
     return Attempting(
         generations=store(),
@@ -92,7 +92,7 @@ def attempting() -> Attempting:
         inbox=inbox(),
         webhook_url=webhook_url,
         poll_seconds=GenerationTimes.read().poll_seconds,
-        clock=system_clock,
+        clock=clock,
     )
 
 
