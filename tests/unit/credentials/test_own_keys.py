@@ -160,6 +160,11 @@ def test_a_key_that_cannot_be_one_is_refused_without_being_shown(house: House, k
     assert house.own().keys == ()
 
 
+def test_nothing_is_shown_of_a_short_key(house: House) -> None:
+    assert house.add(Credentials("12345678901")).key.last_four == ""
+    assert house.add(Credentials("123456789012"), name="second", minutes=1).key.last_four == "9012"
+
+
 def test_a_name_is_taken_once_for_a_provider(house: House) -> None:
     house.add()
     with pytest.raises(Conflict):

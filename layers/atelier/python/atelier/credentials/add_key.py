@@ -25,8 +25,7 @@ from atelier.credentials.vault import Vault
 from atelier.errors import Conflict, NotFound, ValidationFailed
 from atelier.ids import new_id
 
-# Twelve at least, so that the four that are shown leave enough unknown.
-KEY_CHARACTERS_MIN, KEY_CHARACTERS_MAX = 12, 512
+KEY_CHARACTERS_MIN, KEY_CHARACTERS_MAX = 8, 512
 PRINTABLE = re.compile(r"[!-~]+")
 URL_CHARACTERS_MAX = 300
 

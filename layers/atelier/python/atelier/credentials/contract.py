@@ -37,7 +37,7 @@ class AddKeyRequest(BaseModel):
     provider: OwnProvider
     key_name: Name = Field(description="What you call it; one of a name for a provider.")
     # How long it may be is said where it is checked: here a refusal could quote it.
-    key: SecretStr = Field(description="12 to 512 printable ASCII characters; spaces around it are cut off.")
+    key: SecretStr = Field(description="8 to 512 printable ASCII characters; spaces around it are cut off.")
     base_url: str | None = Field(default=None, max_length=300, description="Of a custom provider: an https address.")
     models: list[ServedModel] = Field(default=[], max_length=50, description="What a custom provider serves.")
 

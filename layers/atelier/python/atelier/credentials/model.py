@@ -11,6 +11,7 @@ CUSTOM = "custom"
 PROVIDERS = ("anthropic", CUSTOM, "fal", "openai", "replicate", "stability", "xai")
 KEYS_PER_WORKSPACE_MAX = 50
 PRIORITY_DEFAULT, PRIORITY_MAX = 100, 1000
+SHOWN_FROM_CHARACTERS = 12
 # A key's use is written down at most this often: a write for each call would cost more than it tells.
 USE_NOTED_EVERY = timedelta(hours=1)
 # Each test is a call to the provider with somebody's key.
@@ -143,8 +144,8 @@ class Own:
 
 
 def last_four(key: str) -> str:
-    """What may be shown of a key."""
-    return key[-4:]
+    """What may be shown of a key: nothing of one so short that it would be a part worth having."""
+    return key[-4:] if len(key) >= SHOWN_FROM_CHARACTERS else ""
 
 
 def by_provider(wishes: Iterable[Wish]) -> dict[str, Wish]:

@@ -1,0 +1,202 @@
+"""Own keys over the whole stack, with a stand-in for every provider; and that a key is nowhere but in its request."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.local.running import RunningStack
+from infra.local.standins.anthropic import AnthropicStandIn
+from infra.local.standins.fal import FalStandIn
+from infra.local.standins.openai import OpenAIStandIn
+from infra.local.standins.replicate import ReplicateStandIn
+from infra.local.standins.stability import StabilityStandIn
+from infra.local.standins.xai import XAIStandIn
+from tests.local.canary import dresses, kept, sightings
+from tests.local.client import PASSWORD, Person, at_once
+
+# Below its address, where the provider's API begins.
+BELOW = {"openai": "/v1", "xai": "/v1", "custom": "/v1"}
+JSON = {"Content-Type": "application/json"}
+MODELS = [{"name": "llama", "kind": "text"}]
+
+
+def new_key(provider: str) -> str:
+    """A key that looks like the provider's, and like nothing else in the world."""
+    return f"{provider[:3]}-canary-{secrets.token_hex(16)}"
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A stack, who stands in for each provider, and the one key that each of them takes."""
+
+    running: RunningStack
+    standins: dict[str, Any]
+    keys: dict[str, str]
+
+    def person(self) -> Person:
+        return Person(self.running.base_url)
+
+    def add(self, person: Person, provider: str, key: str, name: str = "ours", **headers: str) -> httpx.Response:
+        body: dict[str, Any] = {"provider": provider, "key_name": name, "key": key}
+        if provider == "custom":
+            body |= {"base_url": self.standins["custom"].url + BELOW["custom"], "models": MODELS}
+        return person.http.post("/api/api-keys", json=body, headers=headers)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    keys = {name: new_key(name) for name in ("anthropic", "custom", "fal", "openai", "replicate", "stability", "xai")}
+    with ExitStack() as opened:
+        standins = {
+            "anthropic": opened.enter_context(AnthropicStandIn(api_key=keys["anthropic"])),
+            "custom": opened.enter_context(OpenAIStandIn(api_key=keys["custom"])),
+            "fal": opened.enter_context(FalStandIn(api_key=keys["fal"])),
+            "openai": opened.enter_context(OpenAIStandIn(api_key=keys["openai"])),
+            "replicate": opened.enter_context(ReplicateStandIn(api_token=keys["replicate"])),
+            "stability": opened.enter_context(StabilityStandIn(api_key=keys["stability"])),
+            "xai": opened.enter_context(XAIStandIn(api_key=keys["xai"])),
+        }
+        arguments: list[str] = []
+        for provider, standin in standins.items():
+            arguments += ["--provider-url", f"{provider}={standin.url}{BELOW.get(provider, '')}"]
+        parameters = {"RequestsPerMinute": "100000", "SignInsPerAddress": "100000", "Providers": "local"}
+        data = tmp_path_factory.mktemp("own-keys") / "data"
+        running = RunningStack(data, parameters=parameters, arguments=arguments)
+        opened.enter_context(running)
+        yield House(running, standins, keys)
+
+
+def key_of(answer: httpx.Response) -> dict[str, Any]:
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()["data"]["key"]
+    return found
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "custom", "fal", "openai", "replicate", "stability", "xai"])
+def test_every_provider_is_asked_with_the_key(house: House, provider: str) -> None:
+    person = house.person()
+    good = key_of(house.add(person, provider, house.keys[provider]))
+    wrong = key_of(house.add(person, provider, new_key(provider), "wrong"))
+    taken = person.http.post(f"/api/api-keys/{good['id']}/test").json()["data"]["test"]
+    refused = person.http.post(f"/api/api-keys/{wrong['id']}/test").json()["data"]["test"]
+    assert (taken["ok"], taken["error_class"]) == (True, None)
+    assert (refused["ok"], refused["error_class"]) == (False, "auth")
+    assert [key["last_test"]["ok"] for key in person.get("/api/api-keys").json()["data"]["items"]] == [True, False]
+
+
+def test_a_key_is_nowhere_but_in_its_providers_request(house: House) -> None:
+    person = house.person()
+    good, wrong, refused, repeated = house.keys["openai"], *(new_key("openai") for _ in "123")
+    answers = [
+        house.add(person, "openai", good),
+        house.add(person, "openai", wrong, "wrong", **{"Idempotency-Key": "once"}),
+        house.add(person, "openai", wrong, "wrong", **{"Idempotency-Key": "once"}),
+        house.add(person, "openai", repeated, "wrong", **{"Idempotency-Key": "once"}),
+        house.add(person, "openai", repeated, "wrong"),
+        house.add(person, "openai", refused + " with a blank"),
+        house.add(person, refused, good),
+        house.add(person, "openai", good, "name\n" + refused),
+        person.http.post(
+            "/api/api-keys", content=f'{{"key": "{refused}"', headers={"Content-Type": "application/json"}
+        ),
+        person.http.post("/api/api-keys", json={"provider": "openai", "key_name": "x", "key": {"key": refused}}),
+        person.http.post("/api/api-keys", json={"provider": "openai", "key_name": "x", refused: refused, "key": good}),
+        person.http.post("/api/api-keys", content=refused.encode(), headers={"Content-Type": "text/plain"}),
+        person.http.put("/api/settings/providers", json={"providers": [{"id": refused}]}),
+        person.http.put("/api/settings/providers", json={"providers": [{"id": "openai", "use_own_key": refused}]}),
+        person.http.post("/api/generate/image", json={"prompt": "a lake", "model": "local/canvas", "key": refused}),
+    ]
+    refusals = [422, 409, 422, 422, 422, 400, 422, 422, 415, 422, 422, 422]
+    assert [answer.status_code for answer in answers] == [201, 201, 201, *refusals]
+    ids = [key_of(answer)["id"] for answer in answers[:2]]
+    answers += [person.http.post(f"/api/api-keys/{key_id}/test") for key_id in ids]
+    assert [answer.json()["data"]["test"]["ok"] for answer in answers[-2:]] == [True, False]
+    wanted = {"providers": [{"id": "openai", "use_own_key": ids[0]}]}
+    answers.append(person.http.put("/api/settings/providers", json=wanted))
+    # The search finds what there is to be found.
+    seen = secrets.token_hex(16)
+    key_of(house.add(person, "anthropic", new_key("anthropic"), seen))
+    assert sightings(house.running, [seen])
+    rotated = house.running.invoke("SchedulesRewrapProviderKeysFunction", {"new_master_key": True})
+    assert rotated["resealed"] >= 2
+    answers += [person.get("/api/api-keys"), person.get("/api/settings/providers"), person.get("/api/models")]
+    answers += [person.http.delete(f"/api/api-keys/{ids[1]}")]
+    keys = [good, wrong, refused, repeated]
+    # What the caller wrote where no key belongs may come back to that caller, as the name of a field.
+    told = b"".join(answer.content + str(answer.headers).encode() for answer in answers)
+    assert [key for key in (good, wrong, repeated) for dress in dresses(key) if dress in told] == []
+    assert sightings(house.running, keys) == []
+    calls = httpx.get(f"{house.standins['openai'].url}/_standin/calls").json()["calls"]
+    assert [call for call in calls if good in json.dumps(call)]
+    for call in calls:
+        elsewhere = json.dumps({**call, "headers": {**call["headers"], "Authorization": "", "authorization": ""}})
+        assert [key for key in keys if key in elsewhere] == []
+
+
+def test_a_foreign_key_answers_as_a_missing_one(house: House) -> None:
+    owner, stranger = house.person(), house.person()
+    key_id = key_of(house.add(owner, "openai", house.keys["openai"]))["id"]
+    missing = f"{key_id[:-4]}0000"
+    for method, path, body in (
+        ("DELETE", "/api/api-keys/{}", None),
+        ("POST", "/api/api-keys/{}/test", None),
+        ("PUT", "/api/api-keys/{}", {"is_active": False}),
+    ):
+        answers = [
+            stranger.http.request(method, path.format(each), json=body) for each in (key_id, missing, "nonsense")
+        ]
+        assert {answer.status_code for answer in answers} == {404}
+        assert len({json.dumps({**answer.json(), "request_id": ""}) for answer in answers}) == 1
+    for path in ("/api/api-keys", "/api/settings/providers", "/api/models"):
+        assert stranger.http.get(path, headers={"Atelier-Workspace": owner.workspace_id}).status_code == 404
+    wish = {"providers": [{"id": "openai", "use_own_key": key_id}]}
+    assert stranger.http.put("/api/settings/providers", json=wish).status_code == 422
+    [still] = owner.get("/api/api-keys").json()["data"]["items"]
+    assert (still["id"], still["is_active"], still["last_test"]) == (key_id, True, None)
+
+
+def test_one_idempotency_key_at_once_makes_one_key(house: House) -> None:
+    person, key = house.person(), new_key("openai")
+    answers = at_once(8, lambda _: house.add(person, "openai", key, **{"Idempotency-Key": "at once"}))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({key_of(answer)["id"] for answer in answers}) == 1
+    assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
+    assert len(person.get("/api/api-keys").json()["data"]["items"]) == 1
+
+
+def test_with_kms_keys_are_sealed_by_it_and_nothing_plain_is_kept(tmp_path: Path) -> None:
+    key = new_key("openai")
+    with OpenAIStandIn(api_key=key) as standin:
+        arguments = ["--provider-url", f"openai={standin.url}/v1"]
+        parameters = {"Providers": "local"}
+        with RunningStack(tmp_path / "data", parameters=parameters, arguments=arguments) as running:
+            arn = running.aws().client("kms").create_key()["KeyMetadata"]["Arn"]
+            person = Person(running.base_url)
+            before = person.http.post("/api/api-keys", json={"provider": "openai", "key_name": "before", "key": key})
+            assert before.status_code == 201
+        # Everything that the emulator knows lies in its folder now, its secrets too.
+        assert kept(tmp_path / "data", [key]) == []
+        parameters["ProviderKeysKms"] = arn
+        with RunningStack(tmp_path / "data", parameters=parameters, arguments=arguments) as running:
+            # It answers at another address, and tokens are for the one where they were made.
+            person.http.base_url = running.base_url
+            login = {"email": person.email, "password": PASSWORD, "token_delivery": "body"}
+            token = person.http.post("/api/auth/login", json=login).json()["data"]["access_token"]
+            person.http.headers["Authorization"] = f"Bearer {token}"
+            after = person.http.post("/api/api-keys", json={"provider": "openai", "key_name": "after", "key": key})
+            assert after.status_code == 201
+            assert running.invoke("SchedulesRewrapProviderKeysFunction", {})["resealed"] == 1
+            for made in (before, after):
+                test = person.http.post(f"/api/api-keys/{made.json()['data']['key']['id']}/test")
+                assert test.json()["data"]["test"]["ok"], test.text
+            assert sightings(running, [key]) == []
+        assert kept(tmp_path / "data", [key]) == []
