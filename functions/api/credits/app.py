@@ -1,28 +1,45 @@
-"""Credits over HTTP: balance, statement, and why a generation was charged."""
+"""Credits over HTTP: balance now and then, statement, proof, and why a generation was charged."""
 
 from __future__ import annotations
 
+import re
+
 from atelier import cursors
-from atelier.errors import NotFound
+from atelier.errors import NotFound, ValidationFailed
 from atelier.http import Answer, Api, Nothing, Request
 from atelier.ledger.contract import (
+    BalanceQuery,
     BalanceView,
     ExplanationView,
+    ProofQuery,
+    ProofView,
     StatementQuery,
     StatementView,
     balance_view,
     explanation_view,
     movement_view,
+    past_balance_view,
 )
-from atelier.wiring import admission, ledger
+from atelier.wiring import admission, ledger, seals
 
 api = Api("credits", gate=admission.gate, limiter=admission.limiter)
 handler = api.handler
 
 
-@api.route("GET", "/api/credits", "/api/user/credits", permission="credits.read", answer=BalanceView, errors=(503,))
+@api.route(
+    "GET",
+    "/api/credits",
+    "/api/user/credits",
+    permission="credits.read",
+    query=BalanceQuery,
+    answer=BalanceView,
+    errors=(503,),
+)
 def balance(request: Request[Nothing]) -> Answer:
-    """The balance now, with today's grant."""
+    """The balance now, with today's grant; or as it was at a past instant."""
+    at = request.query.at
+    if at is not None:
+        return Answer(past_balance_view(seals.balance_at(request.caller.workspace_id, at, request.now), at))
     return Answer(balance_view(ledger.refreshed(request.caller.workspace_id, request.now), request.now))
 
 
@@ -41,6 +58,24 @@ def statement(request: Request[Nothing]) -> Answer:
     page = ledger.wallets().movements(request.caller.workspace_id, after, query.limit)
     items = [movement_view(movement) for movement in page.movements]
     return Answer(StatementView(items=items, next_cursor=cursors.encode(page.next_key)))
+
+
+@api.route(
+    "GET",
+    "/api/credits/proof",
+    "/api/user/credits/proof",
+    permission="credits.read",
+    query=ProofQuery,
+    answer=ProofView,
+    errors=(503,),
+)
+def proof(request: Request[Nothing]) -> Answer:
+    """The proof of the wallet, oldest entries first, for a verifier that works offline."""
+    after = cursors.decode(request.query.cursor, "seal#") or "seal#0"
+    if not re.fullmatch(r"seal#\d{1,12}", after, re.ASCII):
+        raise ValidationFailed([{"path": "query.cursor", "message": "is not a cursor of this list"}])
+    page, next_after = seals.proof(request.caller.workspace_id, int(after[5:]), request.now)
+    return Answer({**page, "next_cursor": cursors.encode(f"seal#{next_after}" if next_after else None)})
 
 
 @api.route(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from atelier.ledger.model import Movement, Wallet, burn_down
+from atelier.ledger.history import Balance
+from atelier.ledger.model import Account, Grant, Movement, Wallet, burn_down
 
 
 class GrantView(BaseModel):
@@ -20,13 +22,14 @@ class GrantView(BaseModel):
 
 
 class BalanceView(BaseModel):
-    """What can be spent now, what open holds reserve, and the grants behind it in the order they are spent."""
+    """What can be spent, what open holds reserve, and the grants behind it in the order they are spent: now, or at the
+    instant asked for. When the next daily credits are due is told only of now."""
 
     available: int
     held: int
     debt: int
     grants: list[GrantView]
-    next_daily_reset_at: datetime
+    next_daily_reset_at: datetime | None
 
 
 class EntryView(BaseModel):
@@ -55,14 +58,95 @@ class StatementView(BaseModel):
     next_cursor: str | None
 
 
+class GrantUseView(BaseModel):
+    """What was charged to one grant."""
+
+    grant_id: str
+    credits: int
+
+
 class ExplanationView(BaseModel):
-    """Why a generation was charged: its hold, its end, what it came to."""
+    """Why a generation was charged: its price or quote, its hold, its end, what it came to and who paid."""
 
     generation_id: str
     credits_held: int
     credits_charged: int
     price_version: str | None
+    quote: str | None
+    attempts: int | None
+    grants_used: list[GrantUseView]
     movements: list[MovementView]
+
+
+class ProvenWalletView(BaseModel):
+    """The wallet's counters that its entries must come to. Grants: id → [remaining, held]."""
+
+    available: int
+    held: int
+    debt: int
+    holds_open: int
+    written: int
+    grants: dict[str, list[int]]
+
+
+class ProvenEntryView(BaseModel):
+    """One movement, as it is digested: SHA-256 of its JSON with sorted keys and no spaces."""
+
+    key: str
+    order: str
+    kind: str
+    subject: str
+    at: str
+    entries: list[dict[str, int | str | None]]
+    facts: dict[str, int | str | None]
+    hold: dict[str, Any] | None = None
+
+
+class SealView(BaseModel):
+    """One link of the chain. Movements: [order, key, digest]; `hash` covers all the rest and the workspace's id.
+    Grants: id → [remaining, held, amount, source, priority, granted_at, expires_at]."""
+
+    number: int
+    previous: str | None
+    at: str
+    lag_milliseconds: int
+    count: int
+    movements: list[tuple[str, str, str]]
+    balance: dict[str, int]
+    grants: dict[str, list[Any]]
+    hash: str
+
+
+class HeadView(BaseModel):
+    """The newest seal: worth writing down, since no later chain can be another up to there."""
+
+    number: int
+    hash: str
+    count: int
+
+
+class ProofView(BaseModel):
+    """What `python -m atelier.ledger.verify` checks offline. The wallet comes with the last page; the head is the
+    newest seal up to there."""
+
+    workspace_id: str
+    wallet: ProvenWalletView | None
+    seals: list[SealView]
+    entries: list[ProvenEntryView]
+    head: HeadView | None
+    next_cursor: str | None
+
+
+class BalanceQuery(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    at: AwareDatetime | None = Field(default=None, description="A past instant; now when it is left out.")
+
+
+class ProofQuery(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    cursor: Annotated[str, Field(max_length=400)] | None = None
 
 
 class StatementQuery(BaseModel):
@@ -78,19 +162,35 @@ def balance_view(wallet: Wallet, now: datetime) -> BalanceView:
         available=wallet.spendable(now),
         held=wallet.held,
         debt=wallet.debt,
-        grants=[
-            GrantView(
-                id=grant.id,
-                source=grant.source.value,
-                amount=grant.amount,
-                remaining=grant.remaining,
-                priority=grant.priority,
-                expires_at=grant.expires_at,
-            )
-            for grant in burn_down(wallet.grants, now)
-        ],
+        grants=_grant_views(wallet.grants, now),
         next_daily_reset_at=wallet.reset_at,
     )
+
+
+def past_balance_view(balance: Balance, at: datetime) -> BalanceView:
+    """The contract's form of what a wallet came to; its grants in the order they would have been spent."""
+    grants = _grant_views(balance.grants, at)
+    return BalanceView(
+        available=sum(grant.remaining for grant in grants),
+        held=balance.held,
+        debt=balance.debt,
+        grants=grants,
+        next_daily_reset_at=None,
+    )
+
+
+def _grant_views(grants: Sequence[Grant], at: datetime) -> list[GrantView]:
+    return [
+        GrantView(
+            id=grant.id,
+            source=grant.source.value,
+            amount=grant.amount,
+            remaining=grant.remaining,
+            priority=grant.priority,
+            expires_at=grant.expires_at,
+        )
+        for grant in burn_down(grants, at)
+    ]
 
 
 def movement_view(movement: Movement) -> MovementView:
@@ -117,7 +217,8 @@ def movement_view(movement: Movement) -> MovementView:
 def explanation_view(generation_id: str, movements: tuple[Movement, ...]) -> ExplanationView:
     """The contract's form of a generation's movements."""
     views = [movement_view(movement) for movement in movements]
-    price_version = movements[0].facts.get("price_version")
+    facts = {name: value for movement in movements for name, value in movement.facts.items()}
+    price_version, quote, attempts = facts.get("price_version"), facts.get("quote"), facts.get("attempts")
     return ExplanationView(
         generation_id=generation_id,
         credits_held=views[0].held,
@@ -125,5 +226,20 @@ def explanation_view(generation_id: str, movements: tuple[Movement, ...]) -> Exp
             entry.amount for movement in movements for entry in movement.entries if entry.account == "revenue"
         ),
         price_version=str(price_version) if price_version else None,
+        quote=str(quote) if quote else None,
+        attempts=int(attempts) if attempts is not None else None,
+        grants_used=[use for movement in movements for use in _grants_used(movement)],
         movements=views,
     )
+
+
+def _grants_used(movement: Movement) -> list[GrantUseView]:
+    # An end takes each grant's part out of held, and puts what was charged to it beside.
+    uses: list[GrantUseView] = []
+    grant_id = None
+    for entry in movement.entries:
+        if entry.account is Account.HELD:
+            grant_id = entry.grant_id
+        elif entry.account is Account.REVENUE and grant_id:
+            uses.append(GrantUseView(grant_id=grant_id, credits=entry.amount))
+    return uses

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 
-from atelier.errors import Unavailable
+from atelier.errors import Unavailable, ValidationFailed
 from atelier.ledger.ports import SealStore
 from atelier.ledger.seal import MOVEMENTS_MAX, Form, Seal, counters, place, public
 from atelier.ledger.sealing import Sealing, complete
@@ -32,8 +32,11 @@ def prove(
             break
         wallet, head = complete(workspace_id, to=to, now=now)
         page.fill()
-        if page.last == (head.number if head else 0):
+        newest = head.number if head else 0
+        if page.last == newest:
             return page.shown(head, counters(wallet)), None
+        if after > newest:
+            raise ValidationFailed([{"path": "query.cursor", "message": "is not a cursor of this list"}])
     if page.head is None:
         raise Unavailable("The wallet is busy. Try again.")
     return page.shown(page.head, None), page.last
