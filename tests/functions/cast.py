@@ -106,10 +106,11 @@ def current() -> Generation:
 
 
 def movements() -> list[str]:
-    """The kinds of what happened to the wallet, newest first; entries of each must sum to zero."""
+    """The kinds of what happened to the wallet, newest first; entries of each must sum to zero. The day's grant comes
+    last: it is of today, whenever that is, and the example's generation of a day that is named in its id."""
     found = ledger.wallets().movements(WORKSPACE, None, 100).movements
     assert all(sum(entry.amount for entry in movement.entries) == 0 for movement in found)
-    return [movement.kind for movement in found]
+    return sorted((movement.kind for movement in found), key=lambda kind: kind == "grant")
 
 
 def address() -> Address:
