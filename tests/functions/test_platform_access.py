@@ -1,0 +1,79 @@
+"""The platform's access to providers: one secret, one list of addresses, one place that makes adapters."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from atelier.aws.clients import client
+from atelier.credentials.model import PROVIDERS, Credentials
+from atelier.settings import ProviderSecrets, ProviderUrls
+from atelier.wiring import adapters
+from tests.embedded_aws import forget_wiring
+from tests.functions.conftest import Cloud
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+def given(monkeypatch: pytest.MonkeyPatch, access: dict[str, Any], enabled: str) -> None:
+    """This access, and these providers enabled."""
+    client("secretsmanager").put_secret_value(SecretId=ProviderSecrets.read().secret, SecretString=json.dumps(access))
+    monkeypatch.setenv("ATELIER_PROVIDERS", enabled)
+    forget_wiring(clients=False)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_there_is_an_adapter_for_every_provider_that_takes_keys(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, provider: str
+) -> None:
+    monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"{provider}={NOWHERE}")
+    forget_wiring(clients=False)
+    failure = adapters.adapter(provider, Credentials("a key"), answer_seconds_max=1).check()
+    assert failure is not None
+    assert failure.error_class in ("transient", "auth")
+
+
+def test_a_provider_that_there_is_none_of_has_no_adapter() -> None:
+    with pytest.raises(KeyError):
+        adapters.adapter("nobody", Credentials("a key"))
+
+
+def test_who_is_enabled_and_has_access_can_be_asked(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    access = {"openai": {"api_key": "k"}, "replicate": {"api_token": "t", "webhook_secret": "whsec_eA=="}}
+    given(monkeypatch, {**access, "fal": {"api_key": "k"}}, "local, openai,replicate,anthropic")
+    assert set(adapters.platform()) == {"local", "openai", "replicate"}
+    given(monkeypatch, {}, "local,openai")
+    assert set(adapters.platform()) == {"local"}
+
+
+def test_a_provider_without_a_key_is_left_out_and_hinders_nobody(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    given(monkeypatch, {"openai": {"key": "misspelt"}, "xai": {"api_key": "k"}}, "openai,xai")
+    assert set(adapters.platform()) == {"xai"}
+    assert "openai" in log.getvalue()
+    assert "misspelt" not in log.getvalue()
+
+
+def test_addresses_are_read_by_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    for written, read in (
+        ("", {}),
+        (f"openai={NOWHERE}/v1", {"openai": f"{NOWHERE}/v1"}),
+        (f" openai={NOWHERE}/?a=b , fal=https://x ,", {"openai": f"{NOWHERE}/?a=b", "fal": "https://x"}),
+    ):
+        monkeypatch.setenv("ATELIER_PROVIDER_URLS", written)
+        ProviderUrls.read.cache_clear()  # type: ignore[attr-defined]
+        assert ProviderUrls.read().by_provider() == read
+    ProviderUrls.read.cache_clear()  # type: ignore[attr-defined]
+
+
+def test_loopback_is_open_on_a_developers_machine_alone(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"openai={NOWHERE}/v1,fal=http://localhost:8000")
+    forget_wiring(clients=False)
+    assert adapters.standin_hosts() == {"127.0.0.1:9", "localhost:8000"}
+    monkeypatch.setenv("ATELIER_STAGE", "production")
+    forget_wiring(clients=False)
+    assert adapters.standin_hosts() == set()
