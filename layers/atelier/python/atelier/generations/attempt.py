@@ -121,6 +121,8 @@ def attempt(
             return
         begun = Attempt(new_id("att", to.clock()), model.partition("/")[0], model, AttemptStatus.SUBMITTING, to.clock())
         after = generation.attempting(begun)
+        # All that the sending needs is fetched before: who dies after this write leaves an attempt that may be out.
+        job = to.job(after, begun)
         try:
             to.generations.save_progress(seen, after)
         except GenerationMoved:
@@ -130,12 +132,14 @@ def attempt(
                 raise
             # Our own write, whose answer was lost.
         generation, current = after, begun
+    else:
+        job = to.job(generation, current)
     provider = to.providers.get(current.provider)
     if provider is None:
         refusal = Failed(ErrorClass.AUTH, "This provider is not set up here.")
         conclude(generation, current, task_token, refusal, to)
         return
-    match provider.submit(to.job(generation, current)):
+    match provider.submit(job):
         case Accepted(reference):
             _await(generation, current, task_token, reference, to)
         case Unknown():
