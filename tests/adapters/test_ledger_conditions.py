@@ -20,13 +20,16 @@ from atelier.aws.dynamodb import connection, transaction
 from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.aws.dynamodb.ledger import WalletItem, put_ending, put_new_wallet, put_opening
 from atelier.clock import rfc3339
-from atelier.errors import AtelierError, InsufficientCredits, RateLimited
+from atelier.errors import AtelierError, BudgetExceeded, Conflict, InsufficientCredits, NotFound, RateLimited
 from atelier.generations.model import Generation, Status
 from atelier.generations.ports import GenerationExists, GenerationMoved
+from atelier.generations.quote import Ask, quote
+from atelier.ids import new_id
 from atelier.ledger.model import EndState, GrantSource, Opening, end_hold, late_success, new_wallet, open_hold
 from atelier.ledger.operations import Share, plan_adjustment, plan_grant, plan_revocation, plan_transfer
 from atelier.ledger.ports import OperationExists, StaleWallet
 from atelier.ledger.post import adjust, grant, revoke, transfer
+from atelier.projects.model import WORKSPACE, Budget, Project, month
 from tests.adapters.world import World
 from tests.conftest import Tables
 
@@ -584,3 +587,90 @@ def test_two_refunds_of_one_grant_at_once_take_back_no_more_than_was_given(world
         take_back(world, 6, "2", "a")
     assert sum(left(world).values()) == 44
     world.assert_sound()
+
+
+# ---- budgets and quotes in the hold's transaction --------------------------------------------------------------------
+
+
+def paid(tables: Tables) -> World:
+    """A world whose pictures cost somebody money."""
+    return World(tables, providers=frozenset({"replicate"}))
+
+
+def project(world: World, limit: int) -> str:
+    made = Project(new_id("prj", world.now), world.workspace_id, "usr_A", "A project", world.now, world.now)
+    world.projects.create(made, Budget(world.workspace_id, made.id, limit))
+    return made.id
+
+
+def workspace_budget(world: World, limit: int) -> None:
+    world.projects.create_budget(Budget(world.workspace_id, WORKSPACE, limit, period=month(world.now)))
+    world.wallets.mark_budgeted(world.workspace_id)
+
+
+def reserved(world: World, name: str) -> int:
+    budget = world.projects.budget(world.workspace_id, name)
+    assert budget is not None
+    return budget.reserved_microusd
+
+
+def test_a_budget_reserves_no_more_than_it_has(tables: Tables) -> None:
+    world = paid(tables)
+    name = project(world, 2000)
+    world.submit(project_id=name)
+    with pytest.raises(BudgetExceeded):
+        world.submit(project_id=name)
+    assert reserved(world, name) == 1707
+
+
+def test_a_project_that_there_is_not_takes_no_hold(tables: Tables) -> None:
+    world = paid(tables)
+    with pytest.raises(NotFound):
+        world.submit(project_id=new_id("prj", world.now))
+    assert world.wallet().held == 0
+
+
+def test_a_project_that_is_archived_meanwhile_takes_no_hold(tables: Tables) -> None:
+    world = paid(tables)
+    name = project(world, 2000)
+    seen = world.projects.get(world.workspace_id, name)
+    budget = world.projects.budget(world.workspace_id, name)
+    assert budget is not None
+    after = replace(seen, archived_at=world.now), replace(budget, archived=True)
+    with meanwhile(lambda: world.projects.change((seen, budget), after)), pytest.raises(Conflict):
+        world.submit(project_id=name)
+    assert reserved(world, name) == 0
+
+
+def test_a_month_that_is_over_is_not_spent_from(tables: Tables) -> None:
+    world = paid(tables)
+    workspace_budget(world, 2000)
+    world.now += timedelta(days=30)
+    world.submit()
+    budget = world.projects.budget(world.workspace_id, WORKSPACE)
+    assert budget is not None
+    assert (budget.period, budget.reserved_microusd) == ("2026-12", 1707)
+
+
+def test_a_quote_is_redeemed_by_one_hold(tables: Tables) -> None:
+    world = paid(tables)
+    ask = Ask("image", "auto", {"width": 512, "height": 512})
+    promise, _ = quote(world.workspace_id, ask, catalogue=world.catalogue, now=world.now)
+    world.submit(quote=promise)
+    with pytest.raises(Conflict):
+        world.submit(quote=promise)
+    assert world.wallet().holds_open == 1
+
+
+def test_a_budget_that_is_set_while_the_day_changes_stays_set(world: World) -> None:
+    with meanwhile(lambda: world.wallets.mark_budgeted(world.workspace_id)):
+        world.refreshed()
+    assert world.wallet().budgeted
+    assert world.wallet().available == 50
+
+
+def test_a_budget_makes_no_wallet(world: World) -> None:
+    with pytest.raises(NotFound):
+        world.wallets.mark_budgeted("wsp_nobody")
+    with pytest.raises(NotFound):
+        world.wallets.wallet("wsp_nobody")

@@ -20,11 +20,13 @@ from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.aws.dynamodb.inbox import DynamoInbox
 from atelier.aws.dynamodb.ledger import DynamoWallets, put_new_wallet
 from atelier.aws.dynamodb.library import DynamoAssets
+from atelier.aws.dynamodb.projects import DynamoProjects
 from atelier.generations.attempt import Attempting, Lost, attempt
 from atelier.generations.finish import Finishing, finish
 from atelier.generations.model import Attempt, Generation, Kind, Picture, Recipe, asset_id
 from atelier.generations.outcome import Outcome
 from atelier.generations.ports import StoredOutput, UndeliverableMedia
+from atelier.generations.quote import Quote
 from atelier.generations.submit import Accepted, Submission, submit
 from atelier.ids import new_id
 from atelier.ledger.model import Daily, Movement, Wallet, new_wallet
@@ -152,6 +154,8 @@ class World:
         self.keys.bind(tables.requests)
         self.inbox.bind(tables.inbox)
         self.assets.bind(tables.library)
+        self.projects = DynamoProjects()
+        self.projects.bind(tables.library)
         self.catalogue = catalogue(providers)
         self.execution, self.media = Execution(), MemoryMedia()
         self.local, self.replicate = ScriptedProvider(resend_safe=True), ScriptedProvider()
@@ -159,16 +163,24 @@ class World:
             put_new_wallet(write, new_wallet(self.workspace_id, "free", NOON))
 
     def submit(
-        self, *, key: str | None = None, prompt: str = "a lighthouse", model: str = "auto", **parameters: int
+        self,
+        *,
+        key: str | None = None,
+        prompt: str = "a lighthouse",
+        model: str = "auto",
+        project_id: str | None = None,
+        quote: Quote | None = None,
+        **parameters: int,
     ) -> Accepted:
         recipe = Recipe(Kind.IMAGE, prompt, model, None, {"width": 512, "height": 512, **parameters})
         return submit(
-            Submission(self.workspace_id, "usr_A", recipe, key),
+            Submission(self.workspace_id, "usr_A", recipe, key, project_id, quote),
             catalogue=self.catalogue,
             lifetime_max=timedelta(hours=2),
             wallets=self.wallets,
             generations=self.generations,
             keys=self.keys,
+            budgets=self.projects,
             pause=lambda tries: None,
             now=self.now,
         )

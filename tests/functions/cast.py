@@ -14,7 +14,7 @@ from atelier.generations.ports import Callback
 from atelier.generations.submit import Submission, submit
 from atelier.identity.model import Credentials, Device, new_user, open_session
 from atelier.providers._contract import Accepted
-from atelier.wiring import credentials, generations, identity, ledger, workflow
+from atelier.wiring import credentials, generations, identity, ledger, projects, workflow
 from atelier.wiring.prices import prices
 
 USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
@@ -63,6 +63,7 @@ def ask(*, model: str = "local/canvas", now: datetime | None = None, **parameter
         wallets=ledger.wallets(),
         generations=generations.store(),
         keys=_OneId(),
+        budgets=projects.projects(),
         pause=lambda tries: None,
         now=now or system_clock(),
     ).generation

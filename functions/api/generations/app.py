@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from atelier import cursors
 from atelier.generations.contract import (
@@ -12,10 +11,11 @@ from atelier.generations.contract import (
     GenerationList,
     ImageRequest,
     ListQuery,
+    QuoteRequest,
+    QuoteView,
     RecipeEnvelope,
     recipe_view,
 )
-from atelier.generations.model import Recipe
 from atelier.http import Answer, Api, Nothing, Request
 from atelier.wiring import admission, generations
 
@@ -33,16 +33,26 @@ create = partial(
 read = partial(api.route, "GET", permission="generations.read", errors=(404,))
 
 
+@create("/api/quotes", body=QuoteRequest, answer=QuoteView, statuses=(200,), errors=(413, 415, 503))
+def quote(request: Request[QuoteRequest]) -> Answer:
+    """Ask for a price that holds: signed, redeemed once, never exceeded."""
+    return Answer(generations.quote(request.caller.workspace_id, request.body.ask(), request.now))
+
+
 @create("/api/generate", body=GenerateRequest)
 def generate(request: Request[GenerateRequest]) -> Answer:
     """Make something; the kind is in the body."""
-    return _submit(request, request.body.recipe(), "generate")
+    return generations.accept(
+        request, request.body.recipe(), "generate", request.body.project_id, request.body.quote_id
+    )
 
 
 @create("/api/generate/image", body=ImageRequest)
 def generate_image(request: Request[ImageRequest]) -> Answer:
     """Make pictures."""
-    return _submit(request, request.body.recipe(), "generate")
+    return generations.accept(
+        request, request.body.recipe(), "generate", request.body.project_id, request.body.quote_id
+    )
 
 
 @read("/api/generations", query=ListQuery, answer=GenerationList)
@@ -74,7 +84,7 @@ def cancel_generation(request: Request[Nothing]) -> Answer:
 def retry_generation(request: Request[Nothing]) -> Answer:
     """Run the same recipe again, as a new generation."""
     earlier = generations.store().get(request.caller.workspace_id, request.id("generation_id", "gen"))
-    return _submit(request, earlier.recipe, f"retry {earlier.id}")
+    return generations.accept(request, earlier.recipe, f"retry {earlier.id}", earlier.project_id)
 
 
 @read("/api/generations/<generation_id>/recipe", answer=RecipeEnvelope)
@@ -82,19 +92,3 @@ def get_recipe(request: Request[Nothing]) -> Answer:
     """All parameters of a generation, to run it again."""
     generation = generations.store().get(request.caller.workspace_id, request.id("generation_id", "gen"))
     return Answer(RecipeEnvelope(recipe=recipe_view(generation)))
-
-
-def _submit(request: Request[Any], recipe: Recipe, scope: str) -> Answer:
-    key = f"{scope} {request.idempotency_key}" if request.idempotency_key else None
-    accepted = generations.submit(request.caller, recipe, key, request.now)
-    generation = accepted.generation
-    if request.wait_seconds:
-        generation = generations.wait(generation, request.wait_seconds, request.now)
-    headers = {"Location": f"/api/generations/{generation.id}"}
-    if accepted.replayed:
-        headers["Idempotent-Replayed"] = "true"
-    met = bool(request.wait_seconds) and not generation.is_open
-    if met:
-        headers["Preference-Applied"] = f"wait={request.wait_seconds}"
-    view = GenerationEnvelope(generation=generations.view(generation, request.now))
-    return Answer(view, status=200 if met else 202, headers=headers)

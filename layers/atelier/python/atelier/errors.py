@@ -43,6 +43,20 @@ class InsufficientCredits(AtelierError):
         )
 
 
+class BudgetExceeded(AtelierError):
+    """A budget does not allow what this may cost at most. Amounts are micro-USD; `limit` names the budget."""
+
+    code, status = "BUDGET_EXCEEDED", 402
+
+    def __init__(self, *, limit: str, needed: int, available: int) -> None:
+        super().__init__(
+            f"This may cost {needed} micro-USD and the budget has {available} left.",
+            limit=limit,
+            needed=needed,
+            available=available,
+        )
+
+
 class Forbidden(AtelierError):
     code, status = "FORBIDDEN", 403
 
@@ -62,6 +76,12 @@ class MethodNotAllowed(AtelierError):
 
 class Conflict(AtelierError):
     code, status = "CONFLICT", 409
+
+
+class QuoteExpired(AtelierError):
+    """The quote was good once: ask for another."""
+
+    code, status = "QUOTE_EXPIRED", 409
 
 
 class IdempotencyInFlight(AtelierError):

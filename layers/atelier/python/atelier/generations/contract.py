@@ -9,10 +9,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from atelier.generations.model import Generation, Kind, Recipe
 from atelier.generations.ports import Filters
+from atelier.generations.quote import CHARACTERS_MAX, Ask, Quote
+from atelier.pricing.catalogue import Offer
 
 KindName = Literal["image"]
 StatusName = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 PROMPT_CHARACTERS_MAX = 8_000
+ProjectId = Annotated[str, Field(pattern=r"^prj_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Text = Annotated[str, Field(max_length=200)]
 
 
@@ -43,10 +46,15 @@ class ImageRequest(BaseModel):
     parameters: ImageParameters = ImageParameters()
     kind: KindName | None = None
     # What the contract names and this deployment does not do yet may be said to be absent; asked for, it is refused.
-    project_id: None = None
+    project_id: ProjectId | None = None
+    quote_id: str | None = Field(
+        default=None,
+        max_length=CHARACTERS_MAX,
+        pattern=r"^[A-Za-z0-9_.\-]+$",
+        description="As POST /api/quotes gave it.",
+    )
     character_id: None = None
     template_id: None = None
-    quote_id: None = None
     webhook_url: None = None
     enhance_prompt: Literal[False] = False
     reuse: Literal[False] = False
@@ -62,6 +70,41 @@ class GenerateRequest(ImageRequest):
     """Ask for anything; the kind is in the body."""
 
     kind: KindName  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
+
+
+class QuoteRequest(BaseModel):
+    """Ask what something will cost."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    kind: KindName
+    prompt: str | None = Field(default=None, min_length=1, max_length=PROMPT_CHARACTERS_MAX)
+    model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
+    parameters: ImageParameters = ImageParameters()
+
+    def ask(self) -> Ask:
+        """The domain's form."""
+        return Ask(self.kind, self.model, self.parameters.model_dump(exclude_none=True), self.prompt)
+
+
+class CandidateView(BaseModel):
+    """Who may be asked to make it, and the most that this one takes."""
+
+    provider: str
+    model: str
+    credits: int
+
+
+class QuoteView(BaseModel):
+    """A price that holds until it expires: a submission redeems it once and never pays more than `credits_max`."""
+
+    quote_id: str
+    credits: int
+    credits_max: int
+    cost_microusd: int
+    candidates: list[CandidateView]
+    price_version: str
+    expires_at: datetime
 
 
 class AttemptView(BaseModel):
@@ -120,7 +163,8 @@ class GenerationView(BaseModel):
     negative_prompt: str | None
     provider: str | None
     model: str
-    project_id: str | None = None
+    project_id: str | None
+    quote_id: str | None
     parameters: dict[str, Any]
     credits_held: int
     credits_charged: int
@@ -173,6 +217,7 @@ class ListQuery(BaseModel):
     kind: KindName | None = None
     provider: Text | None = None
     model: Text | None = None
+    project_id: Text | None = None
     created_from: AwareDatetime | None = Field(default=None, alias="from")
     created_to: AwareDatetime | None = Field(default=None, alias="to")
     limit: int = Field(default=25, ge=1, le=100)
@@ -180,7 +225,9 @@ class ListQuery(BaseModel):
 
     def filters(self) -> Filters:
         """The domain's form."""
-        return Filters(self.status, self.kind, self.provider, self.model, self.created_from, self.created_to)
+        return Filters(
+            self.status, self.kind, self.provider, self.model, self.project_id, self.created_from, self.created_to
+        )
 
 
 def recipe_view(generation: Generation) -> RecipeView:
@@ -208,6 +255,8 @@ def generation_view(generation: Generation, assets: list[AssetRef]) -> Generatio
         negative_prompt=generation.recipe.negative_prompt,
         provider=attempt.provider if attempt else None,
         model=attempt.model if attempt else generation.recipe.model,
+        project_id=generation.project_id,
+        quote_id=generation.quote_id,
         parameters=generation.recipe.parameters,
         credits_held=generation.credits_held,
         credits_charged=generation.credits_charged,
@@ -238,4 +287,19 @@ def generation_view(generation: Generation, assets: list[AssetRef]) -> Generatio
         completed_at=completed,
         deadline_at=generation.deadline_at,
         duration_ms=round((completed - started).total_seconds() * 1000) if completed else None,
+    )
+
+
+def quote_view(quote_id: str, promise: Quote, offers: tuple[Offer, ...]) -> QuoteView:
+    """The contract's form of a quote; `quote_id` is the signed one."""
+    return QuoteView(
+        quote_id=quote_id,
+        credits=promise.credits,
+        credits_max=promise.credits_max,
+        cost_microusd=promise.cost_microusd,
+        candidates=[
+            CandidateView(provider=offer.provider, model=offer.model, credits=offer.credits_max) for offer in offers
+        ],
+        price_version=promise.price_version,
+        expires_at=promise.expires_at,
     )

@@ -144,7 +144,9 @@ def _close(ended: Generation, state: EndState, to: Closing, now: datetime) -> Ge
 
 
 def _facts(ended: Generation) -> dict[str, int | str | None]:
+    quoted: dict[str, int | str | None] = {"quote": ended.quote_id} if ended.quote_id else {}
     return {
+        **quoted,
         "price_version": ended.price_version,
         "attempts": len(ended.attempts),
         "model": ended.attempts[-1].model if ended.attempts else None,

@@ -101,7 +101,8 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The whole state. Money is integer micro-USD, credits are integers, times UTC."""
+    """The whole state. Money is integer micro-USD, credits are integers, times UTC. `reserved_microusd` is what it may
+    cost at most, reserved on each of `budgets` until it ends."""
 
     id: str
     workspace_id: str
@@ -114,6 +115,12 @@ class Generation:
     status: Status
     created_at: datetime
     deadline_at: datetime
+    project_id: str | None = None
+    quote_id: str | None = None
+    budgets: tuple[str, ...] = ()
+    reserved_microusd: int = 0
+    # Of the cost, what the budgets have counted: all of it that is stored.
+    counted_microusd: int = field(default=0, compare=False)
     progress: int = 0
     credits_charged: int = 0
     cost_microusd: int = 0

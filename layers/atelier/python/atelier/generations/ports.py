@@ -15,6 +15,10 @@ class GenerationExists(Exception):
     """A generation with this id has been written before."""
 
 
+class QuoteRedeemed(Exception):
+    """Another generation has been written with this quote."""
+
+
 class GenerationMoved(Exception):
     """The generation is no longer in the state that the write was planned on: read it again."""
 
@@ -35,6 +39,7 @@ class Filters:
     kind: str | None = None
     provider: str | None = None
     model: str | None = None
+    project_id: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
 
@@ -52,11 +57,13 @@ class GenerationStore(Protocol):
     """Generations. Writes that move credits carry the ledger's part in the same transaction."""
 
     def open_with_hold(self, generation: Generation, opening: Opening) -> None:
-        """Write the generation, its hold and the hold's movement. Raises GenerationExists, or StaleWallet."""
+        """Write the generation, its hold, the hold's movement, its reservations, and that its quote is redeemed. Raises
+        GenerationExists, StaleWallet, QuoteRedeemed, or BudgetRefused."""
         ...
 
     def close_with_ending(self, generation: Generation, ending: Ending) -> None:
-        """Write the final state and the end of its hold. Raises GenerationMoved when it is final already."""
+        """Write the final state, the end of its hold, and what was spent. Raises GenerationMoved when it is final
+        already."""
         ...
 
     def deliver_late(self, generation: Generation, movement: Movement) -> None:

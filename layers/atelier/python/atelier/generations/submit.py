@@ -1,20 +1,23 @@
-"""Accept a generation: validate, price, reserve the credits, write it. Nothing is sent anywhere yet."""
+"""Accept a generation: validate, price, reserve credits and budgets, write it. Nothing is sent anywhere yet."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from atelier.errors import NotFound, Unavailable
+from atelier.errors import Conflict, NotFound, QuoteExpired, Unavailable, ValidationFailed
 from atelier.generations.model import Generation, Recipe, Status
-from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys
+from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys, QuoteRedeemed
+from atelier.generations.quote import Ask, Quote, priced
 from atelier.ids import new_id
 from atelier.ledger.model import Daily, open_hold
 from atelier.ledger.ports import StaleWallet, WalletStore
 from atelier.ledger.refresh import refreshed
-from atelier.pricing.catalogue import Catalogue
+from atelier.pricing.catalogue import Catalogue, Offer
+from atelier.projects.model import WORKSPACE
+from atelier.projects.ports import BudgetRefused, Budgets
+from atelier.projects.reserve import clear
 
 TRIES_MAX = 60
 QUEUE_ALLOWANCE = timedelta(minutes=2)
@@ -22,12 +25,20 @@ QUEUE_ALLOWANCE = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a verified caller asks for. `idempotency_key` is the caller's own, if any."""
+    """What a verified caller asks for. `idempotency_key` is the caller's own, if any; `quote` is one that we signed."""
 
     workspace_id: str
     user_id: str
     recipe: Recipe
     idempotency_key: str | None = None
+    project_id: str | None = None
+    quote: Quote | None = None
+
+    def fingerprint(self) -> str:
+        """What an idempotency key is bound to."""
+        own = self.recipe.fingerprint()
+        beside = [self.project_id, self.quote.id if self.quote else None]
+        return f"{own}#{beside}" if any(beside) else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,33 +57,33 @@ def submit(
     wallets: WalletStore,
     generations: GenerationStore,
     keys: IdempotencyKeys,
+    budgets: Budgets,
     pause: Callable[[int], None],
     now: datetime,
 ) -> Accepted:
     """Write one generation and its hold in one transaction, or raise and write nothing.
 
-    Raises ValidationFailed, InsufficientCredits, IdempotencyMismatch, RateLimited, Unavailable. `pause(tries)`
+    Raises ValidationFailed, InsufficientCredits, BudgetExceeded, IdempotencyMismatch, RateLimited, QuoteExpired,
+    Conflict (a quote redeemed before, an archived project), NotFound (no such project), Unavailable. `pause(tries)`
     waits a little before the next try after losing to a parallel writer of the same wallet."""
-    workspace_id, recipe = submission.workspace_id, submission.recipe
+    workspace_id, recipe, promise = submission.workspace_id, submission.recipe, submission.quote
+    if promise is not None and not promise.is_for(workspace_id, recipe):
+        raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
     generation_id = new_id("gen", now)
-    # Without a seed of the caller's, one that the recipe then keeps, so that it can be run again exactly.
-    parameters, offers = catalogue.offers(
-        recipe.kind,
-        recipe.model,
-        recipe.parameters,
-        today=now.date(),
-        seed=secrets.randbelow(2**31),
-        prompt=recipe.prompt,
-    )
-    credits_max = max(offer.credits_max for offer in offers)
+    ask = Ask(recipe.kind, recipe.model, recipe.parameters, recipe.prompt)
+    parameters, offers = priced(ask, catalogue=catalogue, now=now)
     if submission.idempotency_key is not None:
         # The key is bound to an id before anything else: whoever comes with it, in parallel or after a crash, writes
         # the same generation, and only the first can.
-        generation_id = keys.reserve(workspace_id, submission.idempotency_key, recipe.fingerprint(), generation_id)
+        generation_id = keys.reserve(workspace_id, submission.idempotency_key, submission.fingerprint(), generation_id)
         try:
             return Accepted(generations.get(workspace_id, generation_id), replayed=True)
         except NotFound:
             pass
+    credits_max = max(offer.credits_max for offer in offers)
+    if promise is not None:
+        offers = _promised(promise, offers, now)
+        credits_max = min(max(offer.credits_max for offer in offers), promise.credits_max)
     run_time = timedelta(seconds=sum(offer.run_seconds_max for offer in offers))
     deadline_at = now + min(QUEUE_ALLOWANCE + run_time, lifetime_max)
     generation = Generation(
@@ -87,7 +98,10 @@ def submit(
         status=Status.QUEUED,
         created_at=now,
         deadline_at=deadline_at,
+        project_id=submission.project_id,
+        quote_id=promise.id if promise else None,
     )
+    cost_max = max(offer.cost_microusd for offer in offers)
 
     def daily(tier: str) -> Daily:
         given = catalogue.tier(tier)
@@ -96,12 +110,21 @@ def submit(
     for tries in range(TRIES_MAX):
         wallet = refreshed(workspace_id, wallets=wallets, daily=daily, now=now)
         tier = catalogue.tier(wallet.tier)
-        generation = replace(generation, watermark=tier.watermark)
+        budgets_asked = [submission.project_id] if submission.project_id else []
+        budgets_asked += [WORKSPACE] if wallet.budgeted else []
+        generation = replace(
+            generation,
+            watermark=tier.watermark,
+            budgets=tuple(budgets_asked),
+            reserved_microusd=cost_max if budgets_asked else 0,
+        )
         facts: dict[str, int | str | None] = {
             "price_version": catalogue.price_version,
             "model": offers[0].model,
             "candidates": len(offers),
         }
+        if promise is not None:
+            facts["quote"] = promise.id
         opening = open_hold(
             wallet, generation_id, credits_max, deadline_at, facts, now, holds_open_max=tier.generations_open_max
         )
@@ -110,8 +133,24 @@ def submit(
         except StaleWallet:
             pause(tries)
             continue
+        except BudgetRefused as refused:
+            clear(workspace_id, refused.name, cost_max, budgets=budgets, now=now)
+            pause(tries)
+            continue
+        except QuoteRedeemed:
+            raise Conflict("This quote was redeemed before.", quote_id=generation.quote_id) from None
         except GenerationExists:
             # Our own earlier write whose answer was lost, or a parallel request with the same key.
             return Accepted(generations.get(workspace_id, generation_id), replayed=True)
         return Accepted(generation, replayed=False)
     raise Unavailable("The wallet is busy. Try again.")
+
+
+def _promised(promise: Quote, offers: tuple[Offer, ...], now: datetime) -> tuple[Offer, ...]:
+    """Of the candidates those that were quoted, as far as they still exist."""
+    if promise.expires_at <= now:
+        raise QuoteExpired("This quote has expired. Ask for another.")
+    left = tuple(offer for offer in offers if offer.model in promise.candidates)
+    if not left:
+        raise QuoteExpired("What was quoted is not offered any more. Ask for another.")
+    return left

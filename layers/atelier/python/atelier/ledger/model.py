@@ -102,7 +102,8 @@ class Grant:
 class Wallet:
     """A workspace's counters. `revision` counts changes to the *set* of grants, not to their amounts, so that parallel
     spending does not invalidate itself; `written` counts its movements. `debt` is what a refund or chargeback took back
-    after it was spent; while there is any, nothing can be spent."""
+    after it was spent; while there is any, nothing can be spent. `budgeted`: the
+    workspace has a budget, which each hold must ask."""
 
     workspace_id: str
     tier: str
@@ -115,6 +116,7 @@ class Wallet:
     reset_at: datetime
     sweep_at: datetime | None
     written: int = 0
+    budgeted: bool = False
 
     def spendable(self, now: datetime) -> int:
         """Credits that a hold could take now: expired rests still count as available until their expiry is booked."""

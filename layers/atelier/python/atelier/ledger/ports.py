@@ -43,6 +43,10 @@ class WalletStore(Protocol):
         """The wallet as it is now (consistent); raises NotFound."""
         ...
 
+    def mark_budgeted(self, workspace_id: str) -> None:
+        """From now on each hold asks the workspace's budget, also one that is planned already; raises NotFound."""
+        ...
+
     def apply_refresh(self, refresh: Refresh) -> None:
         """Write the refreshed wallet and its movements in one transaction; raises StaleWallet."""
         ...

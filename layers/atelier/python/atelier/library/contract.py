@@ -22,6 +22,7 @@ class AssetView(BaseModel):
     width: int
     height: int
     generation_id: str
+    project_id: str | None
     url: str
     thumbnail_url: str
     created_at: datetime
@@ -57,6 +58,7 @@ def asset_view(asset: Asset, url: str, thumbnail_url: str) -> AssetView:
         width=asset.width,
         height=asset.height,
         generation_id=asset.generation_id,
+        project_id=asset.project_id,
         url=url,
         thumbnail_url=thumbnail_url,
         created_at=asset.created_at,

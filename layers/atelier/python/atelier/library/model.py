@@ -23,3 +23,4 @@ class Asset:
     generation_id: str
     created_at: datetime
     archived_at: datetime | None = None
+    project_id: str | None = None

@@ -133,6 +133,13 @@ class Model:
         """Whether it can be asked for this kind."""
         return kind == self.kind or kind in self.also
 
+    @property
+    def prices_prompt(self) -> bool:
+        """Whether its price depends on what the prompt says."""
+        if "unit" in self.credits and self.credits["unit"] == "thousand_characters":
+            return True
+        return any(cost["unit"] in ("token", "character") for cost in self.cost)
+
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Model:
         """An entry from compiled data, which has been checked."""

@@ -5,22 +5,34 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
 from atelier.aws.dynamodb import pause
 from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+from atelier.aws.secrets import Secret
 from atelier.clock import system_clock
+from atelier.errors import ValidationFailed
 from atelier.generations import cancel as cancelling
+from atelier.generations import quote as quoting
 from atelier.generations import submit as submitting
-from atelier.generations.contract import AssetRef, GenerationView, generation_view
+from atelier.generations.contract import (
+    AssetRef,
+    GenerationEnvelope,
+    GenerationView,
+    QuoteView,
+    generation_view,
+    quote_view,
+)
 from atelier.generations.finish import Closing
 from atelier.generations.model import Generation, Recipe
 from atelier.generations.wait import wait_for_end
-from atelier.http import Caller
-from atelier.settings import GenerationsTable, GenerationTimes, RequestsTable
+from atelier.http import Answer, Caller, Request
+from atelier.settings import AttemptSigning, GenerationsTable, GenerationTimes, RequestsTable
 from atelier.wiring import media_urls
 from atelier.wiring.ledger import wallets
 from atelier.wiring.prices import prices
+from atelier.wiring.projects import projects
 from atelier.wiring.sunsets import routed
 
 
@@ -41,21 +53,70 @@ def _keys() -> DynamoIdempotencyKeys:
 
 def closing() -> Closing:
     """What ends a generation without a result."""
+    projects()
     return Closing(store(), wallets(), prices())
 
 
-def submit(caller: Caller, recipe: Recipe, idempotency_key: str | None, now: datetime) -> submitting.Accepted:
+@cache
+def _quote_key() -> bytes:
+    return quoting.quote_key(bytes.fromhex(Secret(AttemptSigning.read().secret).value()["key"]))
+
+
+def quote(workspace_id: str, ask: quoting.Ask, now: datetime) -> QuoteView:
+    """A signed price."""
+    promise, offers = quoting.quote(workspace_id, ask, catalogue=routed(now), now=now)
+    return quote_view(quoting.signed(promise, _quote_key()), promise, offers)
+
+
+def _promise(quote_id: str) -> quoting.Quote:
+    promise = quoting.verified(quote_id, _quote_key())
+    if promise is None:
+        raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
+    return promise
+
+
+def submit(
+    caller: Caller,
+    recipe: Recipe,
+    idempotency_key: str | None,
+    now: datetime,
+    *,
+    project_id: str | None = None,
+    quote_id: str | None = None,
+) -> submitting.Accepted:
     """Accept a generation for a verified caller."""
+    promise = _promise(quote_id) if quote_id else None
     return submitting.submit(
-        submitting.Submission(caller.workspace_id, caller.user_id, recipe, idempotency_key),
+        submitting.Submission(caller.workspace_id, caller.user_id, recipe, idempotency_key, project_id, promise),
         catalogue=routed(now),
         lifetime_max=timedelta(seconds=GenerationTimes.read().lifetime_seconds_max),
         wallets=wallets(),
         generations=store(),
         keys=_keys(),
+        budgets=projects(),
         pause=pause,
         now=now,
     )
+
+
+def accept(
+    request: Request[Any], recipe: Recipe, scope: str, project_id: str | None, quote_id: str | None = None
+) -> Answer:
+    """Accept what a request asks for, and answer: at once, or when it is done in the time that the caller gives.
+    scope: what the caller's Idempotency-Key is a key of."""
+    key = f"{scope} {request.idempotency_key}" if request.idempotency_key else None
+    accepted = submit(request.caller, recipe, key, request.now, project_id=project_id, quote_id=quote_id)
+    generation = accepted.generation
+    if request.wait_seconds:
+        generation = wait(generation, request.wait_seconds, request.now)
+    headers = {"Location": f"/api/generations/{generation.id}"}
+    if accepted.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    met = bool(request.wait_seconds) and not generation.is_open
+    if met:
+        headers["Preference-Applied"] = f"wait={request.wait_seconds}"
+    answer = GenerationEnvelope(generation=view(generation, request.now))
+    return Answer(answer, status=200 if met else 202, headers=headers)
 
 
 def cancel(workspace_id: str, generation_id: str, now: datetime) -> Generation:

@@ -30,6 +30,7 @@ from atelier.wiring.generations import store
 from atelier.wiring.ledger import wallets
 from atelier.wiring.library import assets
 from atelier.wiring.prices import prices
+from atelier.wiring.projects import projects
 
 
 @cache
@@ -98,4 +99,5 @@ def attempting(clock: Clock = system_clock) -> Attempting:
 
 def finishing() -> Finishing:
     """What an end with a result needs."""
+    projects()
     return Finishing(store(), wallets(), prices(), media(), assets())

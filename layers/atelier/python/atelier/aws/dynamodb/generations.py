@@ -2,6 +2,7 @@
 
     pk wsp_…  sk gen_…                     the generation: state, attempts, delivered pictures
     pk wsp_…  sk request#gen_…             its recipe, apart, when it is too large to be rewritten with each step
+    pk wsp_…  sk quote#quo_…               a quote that was redeemed, and by which generation
     pk wsp_…  sk callback#gen_…#att_…      how to wake the execution about an attempt that waits
 
 DynamoDB bills an update on the whole item, so a long prompt is kept apart from the state that changes.
@@ -22,6 +23,7 @@ from pynamodb.transactions import TransactWrite
 
 from atelier.aws.dynamodb import MOVED, Item, failed_conditions, newest_page, pause, transaction
 from atelier.aws.dynamodb.ledger import put_ending, put_late, put_opening
+from atelier.aws.dynamodb.projects import put_reservations, put_spending
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound, Unavailable
 from atelier.generations.model import (
@@ -35,10 +37,19 @@ from atelier.generations.model import (
     Recipe,
     Status,
 )
-from atelier.generations.ports import Callback, Filters, GenerationExists, GenerationMoved, GenerationPage
+from atelier.generations.ports import (
+    Callback,
+    Filters,
+    GenerationExists,
+    GenerationMoved,
+    GenerationPage,
+    QuoteRedeemed,
+)
 from atelier.ids import floor_id
 from atelier.ledger.model import Ending, Movement, Opening
 from atelier.ledger.ports import StaleWallet
+from atelier.projects.model import month
+from atelier.projects.ports import BudgetRefused
 
 RECIPE_BYTES_INLINE_MAX = 360
 CONFLICTS_MAX = 30
@@ -53,6 +64,10 @@ class GenerationItem(Item):
     candidates = JSONAttribute()
     price_version = UnicodeAttribute()
     watermark = NumberAttribute()
+    project_id = UnicodeAttribute(null=True)
+    quote_id = UnicodeAttribute(null=True)
+    budgets = JSONAttribute(null=True)
+    reserved_microusd = NumberAttribute(null=True)
     status = UnicodeAttribute()
     credits_held = NumberAttribute()
     credits_charged = NumberAttribute(null=True)
@@ -86,13 +101,19 @@ class CallbackItem(Item):
     reference = UnicodeAttribute(null=True)
 
 
+class RedeemedItem(Item):
+    """A quote that was used, for ever."""
+
+    generation_id = UnicodeAttribute()
+
+
 class DynamoGenerations:
     """GenerationStore on DynamoDB."""
 
     @staticmethod
     def bind(table_name: str) -> None:
         """Name the generations' table."""
-        for item in (GenerationItem, RequestItem, CallbackItem):
+        for item in (GenerationItem, RequestItem, CallbackItem, RedeemedItem):
             item.bind(table_name)
 
     def open_with_hold(self, generation: Generation, opening: Opening) -> None:
@@ -107,6 +128,10 @@ class DynamoGenerations:
             candidates=list(generation.candidates),
             price_version=generation.price_version,
             watermark=int(generation.watermark),
+            project_id=generation.project_id,
+            quote_id=generation.quote_id,
+            budgets=list(generation.budgets) or None,
+            reserved_microusd=generation.reserved_microusd or None,
             status=generation.status.value,
             credits_held=generation.credits_held,
             created_at=rfc3339(generation.created_at),
@@ -120,27 +145,44 @@ class DynamoGenerations:
                     request = RequestItem(generation.workspace_id, f"request#{generation.id}", recipe=recipe)
                     write.save(request)
                 put_opening(write, generation.workspace_id, opening)
+                if generation.quote_id is not None:
+                    redeemed = RedeemedItem(
+                        generation.workspace_id, f"quote#{generation.quote_id}", generation_id=generation.id
+                    )
+                    write.save(redeemed, condition=RedeemedItem.pk.does_not_exist())
+                put_reservations(
+                    write,
+                    generation.workspace_id,
+                    generation.budgets,
+                    generation.reserved_microusd,
+                    month(generation.created_at),
+                )
         except TransactWriteError as error:
-            if 0 in failed_conditions(error):
-                raise GenerationExists from error
-            raise StaleWallet from error
+            raise _not_opened(generation, apart, failed_conditions(error)) from error
 
     def close_with_ending(self, generation: Generation, ending: Ending) -> None:
         def put(write: TransactWrite) -> None:
             put_ending(write, generation.workspace_id, ending)
 
-        self._close(generation, _final(generation), _still_open(len(generation.attempts)), put)
+        condition = _still_open(len(generation.attempts))
+        self._close(generation, _final(generation), condition, put, released=generation.reserved_microusd)
 
     def deliver_late(self, generation: Generation, movement: Movement) -> None:
         def put(write: TransactWrite) -> None:
             put_late(write, generation.workspace_id, movement)
 
         actions = [*_final(generation), GenerationItem.failure.remove()]
-        self._close(generation, actions, GenerationItem.status == Status.EXPIRED.value, put)
+        # What was reserved is free since it expired.
+        self._close(generation, actions, GenerationItem.status == Status.EXPIRED.value, put, released=0)
 
     @staticmethod
     def _close(
-        generation: Generation, actions: list[Action], condition: Condition, put: Callable[[TransactWrite], None]
+        generation: Generation,
+        actions: list[Action],
+        condition: Condition,
+        put: Callable[[TransactWrite], None],
+        *,
+        released: int,
     ) -> None:
         item = GenerationItem(generation.workspace_id, generation.id)
         for tries in range(CONFLICTS_MAX):
@@ -148,6 +190,13 @@ class DynamoGenerations:
                 with transaction() as write:
                     put(write)
                     write.update(item, actions=actions, condition=condition)
+                    put_spending(
+                        write,
+                        generation.workspace_id,
+                        generation.budgets,
+                        released=released,
+                        spent=generation.cost_microusd - generation.counted_microusd,
+                    )
             except TransactWriteError as error:
                 if failed_conditions(error):
                     raise GenerationMoved from error
@@ -251,6 +300,21 @@ def _final(generation: Generation) -> list[Action]:
     return actions
 
 
+def _not_opened(generation: Generation, apart: bool, failed: set[int]) -> Exception:
+    """Why an opening was not written, by the parts whose conditions did not hold: puts first, then updates."""
+    quote = 3 if apart else 2
+    wallet = quote + (generation.quote_id is not None)
+    if 0 in failed:
+        return GenerationExists()
+    if quote in failed and quote < wallet and failed.isdisjoint(range(quote)):
+        return QuoteRedeemed()
+    refused = [name for place, name in enumerate(generation.budgets, wallet + 1) if place in failed]
+    if refused and min(failed) > wallet:
+        return BudgetRefused(refused[0])
+    # Also when nothing failed but the moment: lost to a parallel writer of the same items.
+    return StaleWallet()
+
+
 def _still_open(attempts: int) -> Condition:
     return GenerationItem.status.is_in(*(status.value for status in OPEN)) & (GenerationItem.attempt_count == attempts)
 
@@ -261,6 +325,7 @@ def _filter(filters: Filters) -> Condition | None:
         (GenerationItem.kind, filters.kind),
         (GenerationItem.provider, filters.provider),
         (GenerationItem.model, filters.model),
+        (GenerationItem.project_id, filters.project_id),
     )
     condition: Condition | None = None
     for attribute, value in wanted:
@@ -336,6 +401,11 @@ def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
         status=Status(item.status),
         created_at=parse_rfc3339(item.created_at),
         deadline_at=parse_rfc3339(item.deadline_at),
+        project_id=item.project_id,
+        quote_id=item.quote_id,
+        budgets=tuple(item.budgets or ()),
+        reserved_microusd=int(item.reserved_microusd or 0),
+        counted_microusd=int(item.cost_microusd or 0),
         progress=int(item.progress or 0),
         credits_charged=int(item.credits_charged or 0),
         cost_microusd=int(item.cost_microusd or 0),

@@ -24,7 +24,7 @@ from pynamodb.transactions import TransactWrite
 
 from atelier.aws.dynamodb import MOVED, Item, failed_conditions, transaction
 from atelier.clock import parse_rfc3339, rfc3339
-from atelier.errors import NotFound
+from atelier.errors import NotFound, Unavailable
 from atelier.ledger.model import (
     Account,
     Change,
@@ -78,6 +78,7 @@ class WalletItem(Item):
     holds_open = NumberAttribute()
     revision = NumberAttribute()
     written = NumberAttribute(default=0)
+    budgeted = NumberAttribute(null=True)
     grants: MapAttribute[str, Any] = MapAttribute(default=dict)
     shard = UnicodeAttribute()
     reset_at = UnicodeAttribute()
@@ -122,6 +123,7 @@ def wallet_item(wallet: Wallet) -> WalletItem:
         holds_open=wallet.holds_open,
         revision=wallet.revision,
         written=wallet.written,
+        budgeted=1 if wallet.budgeted else None,
         grants=_grants(wallet),
         # Spread over a fixed number of index partitions, so that no day's reset meets one partition's limit.
         shard=str(zlib.crc32(wallet.workspace_id.encode()) % SHARDS),
@@ -189,13 +191,29 @@ class DynamoWallets:
         except DoesNotExist as error:
             raise NotFound from error
 
+    def mark_budgeted(self, workspace_id: str) -> None:
+        # A new revision, so that no hold is written on a plan that knew of no budget.
+        actions: list[Action] = [WalletItem.budgeted.set(1), WalletItem.revision.set(WalletItem.revision + 1)]
+        try:
+            WalletItem(workspace_id, WALLET).update(actions, condition=WalletItem.pk.exists())
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise NotFound from error
+            if error.cause_response_code in MOVED:
+                raise Unavailable("The wallet is busy. Try again.") from error
+            raise
+
     def apply_refresh(self, refresh: Refresh) -> None:
         seen = refresh.seen
-        # Whatever changes a wallet is a movement, but for the time of its next sweep.
-        still = (WalletItem.written == seen.written) & (
-            WalletItem.sweep_at.does_not_exist()
-            if seen.sweep_at is None
-            else WalletItem.sweep_at == rfc3339(seen.sweep_at)
+        # Whatever changes a wallet is a movement, but for the time of its next sweep and that it gets a budget.
+        still = (
+            (WalletItem.written == seen.written)
+            & (WalletItem.revision == seen.revision)
+            & (
+                WalletItem.sweep_at.does_not_exist()
+                if seen.sweep_at is None
+                else WalletItem.sweep_at == rfc3339(seen.sweep_at)
+            )
         )
         try:
             with transaction() as write:
@@ -461,4 +479,5 @@ def _wallet(item: WalletItem) -> Wallet:
         parse_rfc3339(item.reset_at),
         parse_rfc3339(item.sweep_at) if item.sweep_at else None,
         int(item.written),
+        bool(item.budgeted),
     )

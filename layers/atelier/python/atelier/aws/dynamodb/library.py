@@ -30,6 +30,7 @@ class AssetItem(Item):
     width = NumberAttribute()
     height = NumberAttribute()
     generation_id = UnicodeAttribute()
+    project_id = UnicodeAttribute(null=True)
     created_at = UnicodeAttribute()
     archived_at = UnicodeAttribute(null=True)
 
@@ -55,6 +56,7 @@ class DynamoAssets:
             width=picture.width,
             height=picture.height,
             generation_id=generation.id,
+            project_id=generation.project_id,
             created_at=rfc3339(generation.created_at),
         )
         try:
@@ -102,4 +104,5 @@ def _asset(item: AssetItem) -> Asset:
         item.generation_id,
         parse_rfc3339(item.created_at),
         parse_rfc3339(item.archived_at) if item.archived_at else None,
+        item.project_id,
     )

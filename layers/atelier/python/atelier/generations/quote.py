@@ -1,0 +1,150 @@
+"""A price known before: signed, redeemed once, never exceeded.
+
+A quote is not stored when it is made. All that it promises travels in its own id, signed:
+
+    quo_<ULID> . <promise, JSON in base64url> . <HMAC-SHA256 in base64url>
+
+Only its redemption is written, in the transaction of the hold.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from atelier.errors import ValidationFailed
+from atelier.generations.model import Recipe
+from atelier.ids import is_id, new_id
+from atelier.pricing.catalogue import Catalogue, Offer
+
+LIFETIME = timedelta(minutes=15)
+CHARACTERS_MAX = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a price is asked for. Without a prompt the price is for any."""
+
+    kind: str
+    model: str
+    parameters: dict[str, Any]
+    prompt: str | None = None
+
+    def fingerprint(self) -> str:
+        """The same for the same request but for its prompt."""
+        facts = [self.kind, self.model, self.parameters]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+    def prompt_digest(self) -> str | None:
+        """The prompt without telling it."""
+        return None if self.prompt is None else hashlib.sha256(self.prompt.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What was promised to a workspace. `credits` is what the first candidate comes to, `credits_max` what any does;
+    `cost_microusd` is the first one's bill as far as it can be foreseen."""
+
+    id: str
+    workspace_id: str
+    fingerprint: str
+    prompt_digest: str | None
+    credits: int
+    credits_max: int
+    cost_microusd: int
+    candidates: tuple[str, ...]
+    price_version: str
+    expires_at: datetime
+
+    def is_for(self, workspace_id: str, recipe: Recipe) -> bool:
+        """Whether this is the request that was quoted, of the same workspace."""
+        ask = Ask(recipe.kind, recipe.model, recipe.parameters, recipe.prompt)
+        same = self.workspace_id == workspace_id and self.fingerprint == ask.fingerprint()
+        return same and self.prompt_digest in (None, ask.prompt_digest())
+
+
+def priced(ask: Ask, *, catalogue: Catalogue, now: datetime) -> tuple[dict[str, Any], tuple[Offer, ...]]:
+    """The complete parameters of a request and its candidates in the order to try them, each with its price: the same
+    for a quote and for a submission. Raises ValidationFailed, Unavailable."""
+    return catalogue.offers(
+        ask.kind,
+        ask.model,
+        ask.parameters,
+        today=now.date(),
+        # Without a seed of the caller's, one that the recipe then keeps, so that it can be run again exactly.
+        seed=secrets.randbelow(2**31),
+        prompt=ask.prompt or "",
+    )
+
+
+def quote(workspace_id: str, ask: Ask, *, catalogue: Catalogue, now: datetime) -> tuple[Quote, tuple[Offer, ...]]:
+    """The promise, and the candidates it is made of. Nothing is written. Raises ValidationFailed for what has no price,
+    and where the price depends on a prompt that is not given; Unavailable."""
+    _, offers = priced(ask, catalogue=catalogue, now=now)
+    if ask.prompt is None and any(catalogue.model(offer.model).prices_prompt for offer in offers):
+        raise ValidationFailed([{"path": "prompt", "message": "The price depends on the prompt."}])
+    promise = Quote(
+        id=new_id("quo", now),
+        workspace_id=workspace_id,
+        fingerprint=ask.fingerprint(),
+        prompt_digest=ask.prompt_digest(),
+        credits=offers[0].credits_max,
+        credits_max=max(offer.credits_max for offer in offers),
+        cost_microusd=offers[0].cost_microusd,
+        candidates=tuple(offer.model for offer in offers),
+        price_version=catalogue.price_version,
+        expires_at=(now + LIFETIME).replace(microsecond=0),
+    )
+    return promise, offers
+
+
+def signed(promise: Quote, key: bytes) -> str:
+    """The text that the caller keeps."""
+    facts = [
+        promise.workspace_id,
+        promise.fingerprint,
+        promise.prompt_digest,
+        promise.credits,
+        promise.credits_max,
+        promise.cost_microusd,
+        promise.candidates,
+        promise.price_version,
+        int(promise.expires_at.timestamp()),
+    ]
+    text = f"{promise.id}.{_base64(json.dumps(facts, separators=(',', ':')).encode())}"
+    return f"{text}.{_mac(text, key)}"
+
+
+def verified(token: str, key: bytes) -> Quote | None:
+    """The promise in a text that we signed; None for any other text."""
+    text, _, mac = token.rpartition(".")
+    quote_id, _, payload = text.partition(".")
+    if not is_id(quote_id, "quo") or not hmac.compare_digest(mac.encode(), _mac(text, key).encode()):
+        return None
+    workspace_id, fingerprint, prompt, credits, most, cost, candidates, version, expires = json.loads(
+        # It was signed, so it is what we wrote.
+        base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+    )
+    expires_at = datetime.fromtimestamp(expires, UTC)
+    return Quote(
+        quote_id, workspace_id, fingerprint, prompt, credits, most, cost, tuple(candidates), version, expires_at
+    )
+
+
+def quote_key(attempts_key: bytes) -> bytes:
+    """A key of its own, derived from the one that signs attempts: neither's signatures mean anything to the other."""
+    return hmac.new(attempts_key, b"quotes", hashlib.sha256).digest()
+
+
+def _mac(text: str, key: bytes) -> str:
+    return _base64(hmac.new(key, text.encode(), hashlib.sha256).digest())
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

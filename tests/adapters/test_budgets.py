@@ -1,0 +1,302 @@
+"""Budgets on the embedded store: enforced in the hold's transaction, counted once whatever dies or races."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from atelier.aws.dynamodb.generations import DynamoGenerations
+from atelier.aws.dynamodb.projects import BudgetItem
+from atelier.errors import BudgetExceeded, Conflict, NotFound, Unavailable
+from atelier.generations.cancel import cancel
+from atelier.generations.finish import expire, finish
+from atelier.generations.model import Generation, Status
+from atelier.generations.outcome import Outcome
+from atelier.generations.ports import StoredOutput
+from atelier.generations.submit import Accepted
+from atelier.generations.sweep import sweep
+from atelier.ids import new_id
+from atelier.ledger.model import Ending
+from atelier.projects.model import WORKSPACE, Budget, Project, month
+from atelier.projects.ports import ProjectInUse
+from tests.adapters.test_ledger_conditions import meanwhile
+from tests.adapters.world import TRANSACTION_CONFLICT, World, answering, at_once
+from tests.conftest import Tables
+
+# One picture of replicate/sdxl of 512 × 512: 7 seconds × 975 micro-USD × a quarter of a megapixel, rounded up.
+ESTIMATE = 1707
+
+
+@pytest.fixture
+def world(tables: Tables) -> World:
+    return World(tables, providers=frozenset({"replicate"}))
+
+
+def project(world: World, limit: int | None = None, **facts: str) -> str:
+    made = Project(new_id("prj", world.now), world.workspace_id, "usr_A", "A project", world.now, world.now, **facts)
+    world.projects.create(made, Budget(world.workspace_id, made.id, limit))
+    return made.id
+
+
+def for_workspace(world: World, limit: int | None) -> None:
+    world.projects.create_budget(Budget(world.workspace_id, WORKSPACE, limit, period=month(world.now)))
+    world.wallets.mark_budgeted(world.workspace_id)
+
+
+def ask(world: World, project_id: str | None = None, key: str | None = None) -> Generation:
+    return world.submit(model="replicate/sdxl", project_id=project_id, key=key).generation
+
+
+def succeeded(cost_microusd: int | None) -> Outcome:
+    return Outcome("succeeded", (StoredOutput(key="staging/x"),), cost_microusd=cost_microusd)
+
+
+def counters(world: World, name: str) -> tuple[int, int, int]:
+    """Left, reserved, spent; the stored `left` is always what the others make it."""
+    item = BudgetItem.get(world.workspace_id, f"budget#{name}", consistent_read=True)
+    budget = world.projects.budget(world.workspace_id, name)
+    assert budget is not None
+    assert int(item.left_microusd) == budget.left_microusd
+    return budget.left_microusd, budget.reserved_microusd, budget.spent_microusd
+
+
+def test_a_project_reserves_the_estimate_and_spends_what_it_came_to(world: World) -> None:
+    name = project(world, 10_000)
+    generation = ask(world, name)
+    assert world.get(generation) == generation
+    assert counters(world, name) == (10_000 - ESTIMATE, ESTIMATE, 0)
+    world.attempt(generation)
+    world.finish(generation, succeeded(1234))
+    assert counters(world, name) == (10_000 - 1234, 0, 1234)
+    world.finish(generation, succeeded(1234))
+    assert counters(world, name) == (10_000 - 1234, 0, 1234)
+    assert world.assets.get(world.workspace_id, world.get(generation).pictures[0].id).project_id == name
+    world.assert_sound()
+
+
+def test_missing_usage_counts_as_the_estimate_and_never_as_nothing(world: World) -> None:
+    name = project(world)
+    generation = ask(world, name)
+    world.attempt(generation)
+    ended = world.finish(generation, succeeded(None))
+    assert (ended.cost_microusd, ended.cost_source) == (ESTIMATE, "estimate")
+    assert counters(world, name) == (-ESTIMATE, 0, ESTIMATE)
+
+
+def test_a_project_without_a_limit_counts_too_and_refuses_nothing(world: World) -> None:
+    name = project(world)
+    for _ in range(3):
+        ask(world, name)
+    assert counters(world, name) == (-3 * ESTIMATE, 3 * ESTIMATE, 0)
+
+
+@pytest.mark.parametrize("budget", ["project", WORKSPACE])
+def test_fifty_at_once_with_room_for_ten_make_exactly_ten(world: World, budget: str) -> None:
+    name, limit = None, 10 * ESTIMATE + ESTIMATE // 2
+    if budget == WORKSPACE:
+        for_workspace(world, limit)
+    else:
+        name = project(world, limit)
+    results = at_once(50, lambda _: ask(world, name))
+    refused = [result for result in results if isinstance(result, BudgetExceeded)]
+    assert len([result for result in results if isinstance(result, Generation)]) == 10
+    assert len(refused) == 40
+    said = f"project:{name}" if name else WORKSPACE
+    assert refused[0].facts == {"limit": said, "needed": ESTIMATE, "available": ESTIMATE // 2}
+    assert counters(world, name or WORKSPACE)[1] == 10 * ESTIMATE
+    world.assert_sound()
+
+
+def test_the_tighter_of_two_budgets_refuses_and_the_other_reserves_nothing(world: World) -> None:
+    name = project(world, ESTIMATE - 1)
+    for_workspace(world, 100_000)
+    with pytest.raises(BudgetExceeded) as refusal:
+        ask(world, name)
+    assert refusal.value.facts["limit"] == f"project:{name}"
+    assert counters(world, WORKSPACE) == (100_000, 0, 0)
+    assert world.wallet().held == 0
+    other = project(world, ESTIMATE)
+    ask(world, other)
+    assert counters(world, WORKSPACE) == (100_000 - ESTIMATE, ESTIMATE, 0)
+    assert counters(world, other) == (0, ESTIMATE, 0)
+
+
+def test_what_fails_is_cancelled_or_expires_is_free_again(world: World) -> None:
+    name = project(world, 10_000)
+    failed, withdrawn, late = (ask(world, name) for _ in range(3))
+    assert counters(world, name)[1] == 3 * ESTIMATE
+    world.attempt(failed)
+    world.finish(failed, Outcome("failed", error_class="transient", message="It broke."))
+    cancel(world.workspace_id, withdrawn.id, to=world.finishing, now=world.now)
+    expire(world.get(late), to=world.finishing, now=world.now)
+    assert counters(world, name) == (10_000, 0, 0)
+
+
+def test_a_late_success_adds_its_own_cost_to_what_its_expiry_counted_once(world: World) -> None:
+    name = project(world, 10_000)
+    generation = ask(world, name)
+    world.attempt(generation)
+    world.now = generation.deadline_at + timedelta(seconds=1)
+    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    # The provider may bill it: it counts as the estimate until somebody knows better.
+    assert counters(world, name) == (10_000 - ESTIMATE, 0, ESTIMATE)
+    results = at_once(8, lambda _: world.finish(generation, succeeded(2000)))
+    assert {result.status for result in results if isinstance(result, Generation)} == {Status.SUCCEEDED}
+    assert counters(world, name) == (8000, 0, 2000)
+
+
+def test_ends_in_parallel_spend_once(world: World) -> None:
+    name = project(world, 10_000)
+    generation = ask(world, name)
+    world.attempt(generation)
+    late = generation.deadline_at + timedelta(seconds=1)
+    calls = [
+        lambda: world.finish(generation, succeeded(1234)),
+        lambda: expire(world.get(generation), to=world.finishing, now=late),
+    ]
+    at_once(10, lambda number: calls[number % 2]())
+    left, reserved, spent = counters(world, name)
+    assert (left + spent, reserved) == (10_000, 0)
+    assert spent == world.get(generation).cost_microusd
+
+
+def test_a_death_before_or_after_the_ending_is_made_up_for(world: World) -> None:
+    name = project(world, 10_000)
+    generation = ask(world, name)
+    world.attempt(generation)
+    sound, broken = DynamoGenerations(), DynamoGenerations()
+
+    def dies(generation: Generation, ending: Ending) -> None:
+        raise ConnectionError
+
+    def dies_afterwards(generation: Generation, ending: Ending) -> None:
+        sound.close_with_ending(generation, ending)
+        raise ConnectionError
+
+    for death, spent in ((dies, 0), (dies_afterwards, 1234)):
+        broken.close_with_ending = death
+        to = replace(world.finishing, generations=broken)
+        with pytest.raises(ConnectionError):
+            finish(world.workspace_id, generation.id, succeeded(1234), to=to, now=world.now)
+        assert counters(world, name)[2] == spent
+    world.finish(generation, succeeded(1234))
+    assert counters(world, name) == (10_000 - 1234, 0, 1234)
+
+
+def test_one_key_many_times_reserves_once(world: World) -> None:
+    name = project(world, 10_000)
+    results = at_once(12, lambda _: ask(world, name, key="k"))
+    assert all(isinstance(result, Generation) for result in results)
+    assert counters(world, name)[1] == ESTIMATE
+
+
+def test_a_refusal_by_the_budget_does_not_burn_the_key(world: World) -> None:
+    name = project(world, ESTIMATE - 1)
+    with pytest.raises(BudgetExceeded):
+        ask(world, name, key="k")
+    seen = world.projects.budget(world.workspace_id, name)
+    assert seen is not None
+    world.projects.change_budget(seen, replace(seen, limit_microusd=ESTIMATE))
+    assert ask(world, name, key="k").project_id == name
+
+
+def test_a_limit_changes_by_the_difference_while_generations_run(world: World) -> None:
+    name = project(world)
+    first = ask(world, name)
+    seen = world.projects.budget(world.workspace_id, name)
+    assert seen is not None
+    with meanwhile(lambda: ask(world, name), "UpdateItem"):
+        world.projects.change_budget(seen, replace(seen, limit_microusd=2 * ESTIMATE))
+    assert counters(world, name) == (0, 2 * ESTIMATE, 0)
+    with pytest.raises(BudgetExceeded):
+        ask(world, name)
+    world.attempt(first)
+    world.finish(first, succeeded(ESTIMATE - 100))
+    assert counters(world, name) == (100, ESTIMATE, ESTIMATE - 100)
+
+
+def test_a_workspace_starts_again_each_month_and_keeps_what_is_reserved(world: World) -> None:
+    for_workspace(world, 3 * ESTIMATE)
+    spent, carried = ask(world), ask(world)
+    world.attempt(spent)
+    world.finish(spent, succeeded(ESTIMATE))
+    ask(world)
+    with pytest.raises(BudgetExceeded):
+        ask(world)
+    world.now = datetime(2026, 12, 1, 0, 0, 1, tzinfo=world.now.tzinfo)
+    results = at_once(6, lambda _: ask(world))
+    assert len([result for result in results if isinstance(result, Generation)]) == 1
+    assert counters(world, WORKSPACE) == (0, 3 * ESTIMATE, 0)
+    world.attempt(carried)
+    world.finish(carried, succeeded(ESTIMATE))
+    assert counters(world, WORKSPACE) == (0, 2 * ESTIMATE, ESTIMATE)
+
+
+def test_a_budget_that_is_set_while_somebody_asks_is_asked_too(world: World) -> None:
+    with meanwhile(lambda: for_workspace(world, ESTIMATE - 1)), pytest.raises(BudgetExceeded):
+        ask(world)
+    assert counters(world, WORKSPACE) == (ESTIMATE - 1, 0, 0)
+
+
+def test_who_has_no_budget_writes_none(world: World) -> None:
+    generation = ask(world)
+    assert (generation.budgets, generation.reserved_microusd) == ((), 0)
+    assert world.projects.budgets(world.workspace_id, [WORKSPACE]) == {}
+
+
+def test_no_project_and_a_foreign_one_are_refused_alike(world: World, tables: Tables) -> None:
+    other = World(tables, providers=frozenset({"replicate"}))
+    for missing in (new_id("prj", world.now), project(other)):
+        with pytest.raises(NotFound):
+            ask(world, missing)
+    assert world.wallet().held == 0
+
+
+def test_an_archived_project_takes_no_new_generation_and_lets_open_ones_end(world: World) -> None:
+    name = project(world, 10_000)
+    generation = ask(world, name)
+    seen = world.projects.get(world.workspace_id, name), world.projects.budget(world.workspace_id, name)
+    assert seen[1] is not None
+    after = replace(seen[0], archived_at=world.now), replace(seen[1], archived=True)
+    with meanwhile(lambda: ask(world, name)):
+        world.projects.change((seen[0], seen[1]), after)
+    with pytest.raises(Conflict):
+        ask(world, name)
+    world.attempt(generation)
+    world.finish(generation, succeeded(1234))
+    assert counters(world, name) == (10_000 - 1234 - ESTIMATE, ESTIMATE, 1234)
+
+
+def test_a_project_goes_only_while_nothing_was_ever_made_for_it(world: World) -> None:
+    used, raced, unused = project(world), project(world), project(world)
+    ask(world, used)
+    with pytest.raises(ProjectInUse):
+        world.projects.delete(world.workspace_id, used)
+    with meanwhile(lambda: ask(world, raced)), pytest.raises(ProjectInUse):
+        world.projects.delete(world.workspace_id, raced)
+    world.projects.delete(world.workspace_id, unused)
+    with pytest.raises(NotFound):
+        world.projects.delete(world.workspace_id, unused)
+    with pytest.raises(NotFound):
+        ask(world, unused)
+
+
+def test_conflicts_write_nothing_twice(world: World) -> None:
+    name = project(world, 10_000)
+    generation = ask(world, name)
+    world.attempt(generation)
+    with answering("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
+        world.finish(generation, succeeded(1234))
+    assert counters(world, name) == (10_000 - ESTIMATE, ESTIMATE, 0)
+    world.finish(generation, succeeded(1234))
+    assert counters(world, name) == (10_000 - 1234, 0, 1234)
+
+
+def test_an_accepted_one_says_so_again(world: World) -> None:
+    name = project(world, ESTIMATE)
+    first = ask(world, name, key="k")
+    again = world.submit(model="replicate/sdxl", project_id=name, key="k")
+    assert isinstance(again, Accepted)
+    assert (again.replayed, again.generation) == (True, first)
