@@ -15,13 +15,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from atelier.aws.dynamodb import MOVED, Item, failed_conditions, newest_page, pause, transaction
+from atelier.aws.dynamodb import MOVED, CompactJSON, Item, failed_conditions, newest_page, pause, transaction
 from atelier.aws.dynamodb.ledger import put_ending, put_late, put_opening
 from atelier.aws.dynamodb.projects import put_reservations, put_spending
 from atelier.clock import parse_rfc3339, rfc3339
@@ -60,13 +60,13 @@ class GenerationItem(Item):
 
     user_id = UnicodeAttribute()
     kind = UnicodeAttribute()
-    recipe = JSONAttribute(null=True)
-    candidates = JSONAttribute()
+    recipe = CompactJSON(null=True)
+    candidates = CompactJSON()
     price_version = UnicodeAttribute()
     watermark = NumberAttribute()
     project_id = UnicodeAttribute(null=True)
     quote_id = UnicodeAttribute(null=True)
-    budgets = JSONAttribute(null=True)
+    budgets = CompactJSON(null=True)
     reserved_microusd = NumberAttribute(null=True)
     status = UnicodeAttribute()
     credits_held = NumberAttribute()
@@ -78,20 +78,20 @@ class GenerationItem(Item):
     cancel_requested_at = UnicodeAttribute(null=True)
     progress = NumberAttribute(null=True)
     attempt_count = NumberAttribute()
-    attempts = JSONAttribute(null=True)
+    attempts = CompactJSON(null=True)
     provider = UnicodeAttribute(null=True)
     model = UnicodeAttribute(null=True)
-    pictures = JSONAttribute(null=True)
+    pictures = CompactJSON(null=True)
     cost_microusd = NumberAttribute(null=True)
     cost_source = UnicodeAttribute(null=True)
-    usage = JSONAttribute(null=True)
-    failure = JSONAttribute(null=True)
+    usage = CompactJSON(null=True)
+    failure = CompactJSON(null=True)
 
 
 class RequestItem(Item):
     """A recipe too large to travel with the state."""
 
-    recipe = JSONAttribute()
+    recipe = CompactJSON()
 
 
 class CallbackItem(Item):
@@ -166,6 +166,11 @@ class DynamoGenerations:
 
         condition = _still_open(len(generation.attempts))
         self._close(generation, _final(generation), condition, put, released=generation.reserved_microusd)
+
+    def close_as_ended(self, generation: Generation) -> None:
+        condition = _still_open(len(generation.attempts))
+        released = generation.reserved_microusd
+        self._close(generation, _final(generation), condition, lambda write: None, released=released)
 
     def deliver_late(self, generation: Generation, movement: Movement) -> None:
         def put(write: TransactWrite) -> None:
@@ -284,11 +289,13 @@ def _final(generation: Generation) -> list[Action]:
     actions: list[Action] = [
         GenerationItem.status.set(generation.status.value),
         GenerationItem.credits_charged.set(generation.credits_charged),
-        GenerationItem.cost_microusd.set(generation.cost_microusd),
-        GenerationItem.cost_source.set(generation.cost_source),
         GenerationItem.attempts.set(_attempts_data(generation)),
         GenerationItem.progress.set(generation.progress),
     ]
+    if (generation.cost_microusd, generation.cost_source) != (0, "estimate"):
+        # Anything but what their absence says: with a usual prompt the item stays below one unit.
+        actions.append(GenerationItem.cost_microusd.set(generation.cost_microusd))
+        actions.append(GenerationItem.cost_source.set(generation.cost_source))
     if generation.completed_at:
         actions.append(GenerationItem.completed_at.set(rfc3339(generation.completed_at)))
     if generation.pictures:

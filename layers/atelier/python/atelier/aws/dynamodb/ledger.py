@@ -14,7 +14,7 @@ import zlib
 from datetime import datetime
 from typing import Any, cast
 
-from pynamodb.attributes import JSONAttribute, MapAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import MapAttribute, NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
@@ -22,7 +22,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.transactions import TransactWrite
 
-from atelier.aws.dynamodb import MOVED, Item, failed_conditions, transaction
+from atelier.aws.dynamodb import MOVED, CompactJSON, Item, failed_conditions, transaction
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound, Unavailable
 from atelier.ledger.model import (
@@ -94,9 +94,9 @@ class MovementItem(Item):
     kind = UnicodeAttribute()
     subject = UnicodeAttribute()
     at = UnicodeAttribute()
-    entries = JSONAttribute()
-    facts = JSONAttribute()
-    hold = JSONAttribute(null=True)
+    entries = CompactJSON()
+    facts = CompactJSON()
+    hold = CompactJSON(null=True)
 
 
 class KeyItem(Item):
@@ -269,16 +269,29 @@ class DynamoWallets:
             )
         except DoesNotExist:
             return None
-        stored: dict[str, Any] = item.hold
-        return Hold(
-            reference,
-            stored["amount"],
-            parse_rfc3339(stored["deadline_at"]),
-            tuple(
-                Draw(draw["grant"], draw["amount"], parse_rfc3339(draw["expires_at"]) if draw["expires_at"] else None)
-                for draw in stored["draws"]
-            ),
-        )
+        return _hold(item)
+
+    def open_holds(self, workspace_id: str, created_after: datetime, wanted: int) -> list[Hold]:
+        holds, ended = list[Hold](), set[str]()
+        since = MovementItem.sk.between(_movement_key(order_at(created_after), ""), "movement#~")
+        newest_first = MovementItem.query(workspace_id, since, consistent_read=True, scan_index_forward=False)
+        # Both have the order of their generation, so an end comes before its hold here.
+        for item in newest_first:
+            if item.key.startswith("settle#"):
+                ended.add(item.subject)
+            elif item.key.startswith("hold#") and item.subject not in ended:
+                holds.append(_hold(item))
+                if len(holds) == wanted:
+                    break
+        return holds
+
+    def end(self, workspace_id: str, ending: Ending) -> None:
+        try:
+            with transaction() as write:
+                put_ending(write, workspace_id, ending)
+        except TransactWriteError as error:
+            failed_conditions(error)
+            raise StaleWallet from error
 
     def movements(self, workspace_id: str, after_key: str | None, limit: int) -> MovementPage:
         start = {"pk": {"S": workspace_id}, "sk": {"S": after_key}} if after_key else None
@@ -434,6 +447,19 @@ def _movement(item: MovementItem) -> Movement:
         parse_rfc3339(item.at),
         tuple(Entry(Account(entry["account"]), entry["amount"], entry["grant"]) for entry in entries),
         item.facts,
+    )
+
+
+def _hold(item: MovementItem) -> Hold:
+    stored: dict[str, Any] = item.hold
+    return Hold(
+        item.subject,
+        stored["amount"],
+        parse_rfc3339(stored["deadline_at"]),
+        tuple(
+            Draw(draw["grant"], draw["amount"], parse_rfc3339(draw["expires_at"]) if draw["expires_at"] else None)
+            for draw in stored["draws"]
+        ),
     )
 
 
