@@ -13,8 +13,10 @@ from atelier.generations.model import Attempt, AttemptStatus, Generation, Kind, 
 from atelier.generations.ports import Callback
 from atelier.generations.submit import Submission, submit
 from atelier.identity.model import Credentials, Device, new_user, open_session
+from atelier.projects.model import WORKSPACE as BUDGET
+from atelier.projects.model import Alert, Budget, Project
 from atelier.providers._contract import Accepted
-from atelier.wiring import credentials, generations, identity, ledger, projects, workflow
+from atelier.wiring import budgets, credentials, generations, identity, ledger, workflow
 from atelier.wiring.prices import prices
 
 USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
@@ -24,6 +26,8 @@ GENERATION = "gen_01M7XCQ90TTWV90RHCSAQSAH7Q"
 ATTEMPT = "att_01M7XCQ9FV8XPRB91WYT2YAKNS"
 ASSET = asset_id(GENERATION, 0)
 KEY = "key_01M7XCN60Q6FWRTBRK8SSNMQ3V"
+PROJECT = "prj_01M7XCN60Q4D8K2M6R0V4Z8B3F"
+ALERT = "alr_0QX7H2J5M8R1V4Y6B9D3F0K2N5"
 PROMPT = "a lighthouse at dusk"
 # Signs the attempt in the path of the example webhook.
 ATTEMPTS_KEY = "6578616d706c65206b6579206f6620746865206578616d706c65206576656e74"
@@ -63,7 +67,7 @@ def ask(*, model: str = "local/canvas", now: datetime | None = None, **parameter
         wallets=ledger.wallets(),
         generations=generations.store(),
         keys=_OneId(),
-        budgets=projects.projects(),
+        budgets=budgets.projects(),
         pause=lambda tries: None,
         now=now or system_clock(),
     ).generation
@@ -99,6 +103,17 @@ def bring_key(name: str = "the first") -> ProviderKey:
     key = ProviderKey(KEY, WORKSPACE, USER, "replicate", name, OWN_KEY[-4:], sealed.record, sealed.by, now)
     credentials.keys().add(key)
     return key
+
+
+def begin_project(limit_microusd: int | None = 5_000_000, workspace_id: str = WORKSPACE) -> Project:
+    """The example's project, which nothing was made for yet, with the example's alert about it and the workspace."""
+    now = system_clock()
+    project = Project(PROJECT, workspace_id, USER, "Harbour lights", now, now)
+    store = budgets.projects()
+    store.create(project, Budget(workspace_id, PROJECT, limit_microusd))
+    for budget in (PROJECT, BUDGET):
+        store.raise_alert(Alert(ALERT, workspace_id, budget, 80, 5_000_000, 4_000_000, now))
+    return project
 
 
 def current() -> Generation:

@@ -10,7 +10,7 @@ import pytest
 
 from atelier.generations.model import Picture
 from atelier.wiring import library
-from tests.functions.cast import ASSET, GENERATION, ask, bring_key
+from tests.functions.cast import ASSET, GENERATION, ask, begin_project, bring_key
 from tests.functions.conftest import Cloud
 from tests.invoke import ROOT, example, function
 from tests.receiver import receiving
@@ -39,6 +39,7 @@ def test_every_function_has_an_example_of_its_event(folder: str) -> None:
 def test_a_handler_takes_its_example_as_it_is_and_logs_what_it_did(name: str, cloud: Cloud, log: io.StringIO) -> None:
     library.assets().record(ask(), Picture(ASSET, "0" * 64, "png", 512, 512, 1), 0)
     bring_key()
+    begin_project()
     request = example(name)
     with receiving() as receiver:
         if "ResponseURL" in request:

@@ -30,9 +30,9 @@ from atelier.generations.wait import wait_for_end
 from atelier.http import Answer, Caller, Request
 from atelier.settings import AttemptSigning, GenerationsTable, GenerationTimes, RequestsTable
 from atelier.wiring import media_urls
+from atelier.wiring.budgets import projects
 from atelier.wiring.ledger import wallets
 from atelier.wiring.prices import prices
-from atelier.wiring.projects import projects
 from atelier.wiring.sunsets import routed
 
 
@@ -53,7 +53,7 @@ def _keys() -> DynamoIdempotencyKeys:
 
 def closing() -> Closing:
     """What ends a generation without a result."""
-    projects()
+    projects()  # Its items are a part of the closing transaction.
     return Closing(store(), wallets(), prices())
 
 

@@ -7,9 +7,11 @@ from functools import cache
 from typing import Any
 
 from atelier.aws.events import EventBridgeBus
+from atelier.clock import system_clock
 from atelier.generations.attempt import FINISH_SECONDS, UNHEARD
 from atelier.generations.model import OPEN, Status
 from atelier.settings import EventBus
+from atelier.wiring import budgets
 from atelier.wiring.workflow import queue, workflow
 
 Image = dict[str, dict[str, Any]]
@@ -41,8 +43,14 @@ def relay(workspace_id: str, generation_id: str, new: Image, old: Image | None) 
             "completed_at": new.get("completed_at", {}).get("S"),
         }
         _bus().publish([(f"generation.{status}", detail)])
+        if "budgets" in new:
+            budgets.watch(workspace_id, json.loads(new["budgets"]["S"]), _tell, system_clock())
     if status == Status.EXPIRED != before:
         _ask_once_more(workspace_id, generation_id, new)
+
+
+def _tell(kind: str, detail: dict[str, str | int | None]) -> None:
+    _bus().publish([(kind, detail)])
 
 
 def _ask_once_more(workspace_id: str, generation_id: str, expired: Image) -> None:

@@ -2,15 +2,114 @@
 
 from __future__ import annotations
 
-from functools import cache
+from datetime import datetime
+from typing import Any
 
-from atelier.aws.dynamodb.projects import DynamoProjects
-from atelier.settings import LibraryTable
+from atelier import cursors
+from atelier.errors import Forbidden
+from atelier.http import Caller, Request
+from atelier.identity.permissions import Role, permits
+from atelier.projects import alert as alerting
+from atelier.projects import manage
+from atelier.projects.contract import (
+    AlertEnvelope,
+    AlertList,
+    BudgetView,
+    ChangeProjectRequest,
+    CreateProjectRequest,
+    ProjectList,
+    ProjectQuery,
+    ProjectView,
+    alert_view,
+    budget_view,
+    project_view,
+)
+from atelier.settings import RequestsTable
+from atelier.wiring.budgets import projects
+from atelier.wiring.ledger import wallets
 
 
-@cache
-def projects() -> DynamoProjects:
-    """The projects and budgets of this deployment; until this is asked for, no transaction knows their table."""
-    store = DynamoProjects()
-    store.bind(LibraryTable.read().name)
-    return store
+def create(
+    caller: Caller, body: CreateProjectRequest, idempotency_key: str | None, now: datetime
+) -> tuple[ProjectView, bool]:
+    """A new project of a verified caller's workspace, and whether this request had been answered before."""
+    from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+
+    if body.changes_budget:
+        _may_say_what_is_spent(caller)
+    keys = DynamoIdempotencyKeys()
+    keys.bind(RequestsTable.read().name)
+    new = body.new(caller.workspace_id, caller.user_id, idempotency_key)
+    made, replayed = manage.create(new, projects=projects(), keys=keys, now=now)
+    return project_view(*made), replayed
+
+
+def read(workspace_id: str, project_id: str) -> ProjectView:
+    """One project."""
+    return project_view(*manage.read(workspace_id, project_id, projects=projects()))
+
+
+def change(caller: Caller, project_id: str, body: ChangeProjectRequest, now: datetime) -> ProjectView:
+    """A project as a verified caller wants it."""
+    if body.changes_budget:
+        _may_say_what_is_spent(caller)
+    after = manage.change(
+        caller.workspace_id, project_id, lambda seen: body.change(seen, now), projects=projects(), now=now
+    )
+    return project_view(*after)
+
+
+def remove(workspace_id: str, project_id: str) -> None:
+    """Remove a project that was never used."""
+    manage.remove(workspace_id, project_id, projects=projects())
+
+
+def listing(workspace_id: str, query: ProjectQuery) -> ProjectList:
+    """One page of projects, newest first."""
+    after = cursors.decode(query.cursor, "prj_")
+    page = projects().list(workspace_id, query.archived, after, query.limit)
+    budgets = projects().budgets(workspace_id, [project.id for project in page.projects])
+    # One that was removed between the two reads is not there.
+    items = [project_view(project, budgets[project.id]) for project in page.projects if project.id in budgets]
+    return ProjectList(items=items, next_cursor=cursors.encode(page.next_id))
+
+
+def project_alerts(workspace_id: str, project_id: str, now: datetime) -> AlertList:
+    """A project's alerts."""
+    manage.read(workspace_id, project_id, projects=projects())
+    return alerts(workspace_id, project_id, now)
+
+
+def alerts(workspace_id: str, name: str, now: datetime) -> AlertList:
+    """A budget's alerts; what is due and was not raised yet is now."""
+    budget = projects().budget(workspace_id, name)
+    if budget is not None:
+        alerting.raise_due(budget, projects=projects(), now=now)
+    return AlertList(items=[alert_view(alert) for alert in projects().alerts(workspace_id, name)])
+
+
+def acknowledge(request: Request[Any], name: str) -> AlertEnvelope:
+    """A budget's alert that was seen; the first time counts."""
+    alert_id = request.id("alert_id", "alr")
+    alert = projects().acknowledge(request.caller.workspace_id, name, alert_id, request.now)
+    return AlertEnvelope(alert=alert_view(alert))
+
+
+def workspace_budget(workspace_id: str, now: datetime) -> BudgetView:
+    """What the workspace may spend in this month."""
+    return budget_view(manage.workspace_budget(workspace_id, projects=projects(), now=now))
+
+
+def change_workspace_budget(
+    workspace_id: str, limit_microusd: int | None, thresholds: list[int], now: datetime
+) -> BudgetView:
+    """Set or lift it."""
+    budget = manage.change_workspace_budget(
+        workspace_id, limit_microusd, tuple(thresholds), projects=projects(), wallets=wallets(), now=now
+    )
+    return budget_view(budget)
+
+
+def _may_say_what_is_spent(caller: Caller) -> None:
+    if not permits(Role(caller.role), "budgets.manage"):
+        raise Forbidden("Your role does not allow changing budgets.")

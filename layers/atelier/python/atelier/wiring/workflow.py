@@ -26,11 +26,11 @@ from atelier.settings import (
     MediaStore,
 )
 from atelier.wiring import adapters
+from atelier.wiring.budgets import projects
 from atelier.wiring.generations import store
 from atelier.wiring.ledger import wallets
 from atelier.wiring.library import assets
 from atelier.wiring.prices import prices
-from atelier.wiring.projects import projects
 
 
 @cache
@@ -99,5 +99,5 @@ def attempting(clock: Clock = system_clock) -> Attempting:
 
 def finishing() -> Finishing:
     """What an end with a result needs."""
-    projects()
+    projects()  # Its items are a part of the closing transaction.
     return Finishing(store(), wallets(), prices(), media(), assets())

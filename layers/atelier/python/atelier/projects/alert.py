@@ -1,0 +1,47 @@
+"""Raise what is due, and tell of it once.
+
+An alert follows from what is spent, so whoever dies before raising one loses nothing: the next end of a generation, or
+the next look, finds it due again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from atelier.clock import rfc3339
+from atelier.projects.model import Alert, Budget, due_alerts
+from atelier.projects.ports import ProjectStore
+
+Publish = Callable[[str, dict[str, str | int | None]], None]
+
+
+def raise_due(budget: Budget, *, projects: ProjectStore, now: datetime) -> list[Alert]:
+    """The alerts that are due, as they are kept."""
+    return [projects.raise_alert(alert) for alert in due_alerts(budget, now)]
+
+
+def watch(workspace_id: str, name: str, *, projects: ProjectStore, publish: Publish, now: datetime) -> None:
+    """After something was spent: raise what is due, and publish what nobody was told of. The event may come twice, with
+    one id."""
+    budget = projects.budget(workspace_id, name)
+    if budget is None:
+        return
+    for alert in raise_due(budget, projects=projects, now=now):
+        if alert.told_at is None:
+            publish("budget.alert", _detail(alert))
+            projects.told(alert, now)
+
+
+def _detail(alert: Alert) -> dict[str, str | int | None]:
+    return {
+        "id": alert.id,
+        "workspace_id": alert.workspace_id,
+        "budget": alert.budget,
+        "alert_type": alert.type.value,
+        "threshold": alert.threshold,
+        "budget_microusd": alert.limit_microusd,
+        "current_spend_microusd": alert.spent_microusd,
+        "period": alert.period,
+        "triggered_at": rfc3339(alert.triggered_at),
+    }

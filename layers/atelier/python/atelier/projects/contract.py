@@ -1,0 +1,218 @@
+"""The HTTP contract of projects, budgets and alerts (api.md, "Library"). Money is integer micro-USD."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from atelier.projects.manage import Both, NewProject
+from atelier.projects.model import THRESHOLDS, Alert, Budget, Project
+
+Name = Annotated[str, Field(min_length=1, max_length=120)]
+Description = Annotated[str, Field(max_length=2000)]
+Url = Annotated[str, Field(max_length=500, pattern=r"^(https://|/media/)[!-~]+$")]
+Money = Annotated[int, Field(ge=0, le=10**15)]
+Percent = Annotated[int, Field(ge=1, le=100)]
+
+
+def _in_order(thresholds: list[int]) -> list[int]:
+    return sorted(set(thresholds))
+
+
+Thresholds = Annotated[list[Percent], Field(max_length=10), AfterValidator(_in_order)]
+
+
+class Settings(BaseModel):
+    """When to be told: percent of the budget."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    alert_thresholds: Thresholds = list(THRESHOLDS)
+
+
+class CreateProjectRequest(BaseModel):
+    """A new project."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    name: Name
+    description: Description | None = None
+    thumbnail_url: Url | None = None
+    budget_microusd: Money | None = None
+    settings: Settings = Settings()
+
+    @property
+    def changes_budget(self) -> bool:
+        """Whether it says what may be spent."""
+        return self.budget_microusd is not None
+
+    def new(self, workspace_id: str, user_id: str, idempotency_key: str | None) -> NewProject:
+        """The domain's form."""
+        return NewProject(
+            workspace_id=workspace_id,
+            user_id=user_id,
+            name=self.name,
+            description=self.description,
+            thumbnail_url=self.thumbnail_url,
+            budget_microusd=self.budget_microusd,
+            thresholds=tuple(self.settings.alert_thresholds),
+            idempotency_key=f"projects {idempotency_key}" if idempotency_key else None,
+        )
+
+
+class ChangeProjectRequest(BaseModel):
+    """What is to be different; what is not named stays, and null clears."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    name: Name = ""
+    description: Description | None = None
+    thumbnail_url: Url | None = None
+    budget_microusd: Money | None = None
+    settings: Settings = Settings()
+    archived: bool = False
+
+    @property
+    def changes_budget(self) -> bool:
+        """Whether it says what may be spent, or when somebody is told."""
+        return not self.model_fields_set.isdisjoint({"budget_microusd", "settings"})
+
+    def change(self, seen: Both, now: datetime) -> Both:
+        """What becomes of a project."""
+        project, budget = seen
+        named = self.model_fields_set
+        texts = {name: getattr(self, name) for name in named & {"name", "description", "thumbnail_url"}}
+        if "archived" in named:
+            texts["archived_at"] = (project.archived_at or now) if self.archived else None
+        limit = self.budget_microusd if "budget_microusd" in named else budget.limit_microusd
+        thresholds = tuple(self.settings.alert_thresholds) if "settings" in named else budget.thresholds
+        return replace(project, **texts), replace(budget, limit_microusd=limit, thresholds=thresholds)
+
+
+class ProjectQuery(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    archived: bool | None = None
+    limit: int = Field(default=25, ge=1, le=100)
+    cursor: Annotated[str, Field(max_length=200)] | None = None
+
+
+class BudgetRequest(BaseModel):
+    """What the workspace may spend in a month (UTC); null = as much as it likes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    budget_microusd: Money | None
+    settings: Settings = Settings()
+
+
+class BudgetView(BaseModel):
+    """A workspace's month. What is reserved belongs to generations under way."""
+
+    budget_microusd: int | None
+    spent_microusd: int
+    reserved_microusd: int
+    left_microusd: int | None
+    period: str = Field(examples=["2026-11"])
+    settings: Settings
+
+
+class ProjectView(BaseModel):
+    """A project, and what it has cost."""
+
+    id: str
+    name: str
+    description: str | None
+    thumbnail_url: str | None
+    budget_microusd: int | None
+    spent_microusd: int
+    reserved_microusd: int
+    left_microusd: int | None
+    settings: Settings
+    archived_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ProjectEnvelope(BaseModel):
+    project: ProjectView
+
+
+class ProjectList(BaseModel):
+    items: list[ProjectView]
+    next_cursor: str | None
+
+
+class AlertView(BaseModel):
+    """A part of a budget that was reached by what was spent."""
+
+    id: str
+    project_id: str | None
+    alert_type: Literal["threshold_reached", "budget_exceeded"]
+    threshold: int
+    budget_microusd: int
+    current_spend_microusd: int
+    period: str | None
+    triggered_at: datetime
+    acknowledged_at: datetime | None
+
+
+class AlertEnvelope(BaseModel):
+    alert: AlertView
+
+
+class AlertList(BaseModel):
+    items: list[AlertView]
+    next_cursor: str | None = None
+
+
+def project_view(project: Project, budget: Budget) -> ProjectView:
+    """The contract's form of a project."""
+    return ProjectView(
+        id=project.id,
+        name=project.name,
+        description=project.description,
+        thumbnail_url=project.thumbnail_url,
+        budget_microusd=budget.limit_microusd,
+        spent_microusd=budget.spent_microusd,
+        reserved_microusd=budget.reserved_microusd,
+        left_microusd=_left(budget),
+        settings=Settings(alert_thresholds=list(budget.thresholds)),
+        archived_at=project.archived_at,
+        created_at=project.created_at,
+        updated_at=project.updated_at,
+    )
+
+
+def budget_view(budget: Budget) -> BudgetView:
+    """The contract's form of a workspace's budget."""
+    return BudgetView(
+        budget_microusd=budget.limit_microusd,
+        spent_microusd=budget.spent_microusd,
+        reserved_microusd=budget.reserved_microusd,
+        left_microusd=_left(budget),
+        period=budget.period or "",
+        settings=Settings(alert_thresholds=list(budget.thresholds)),
+    )
+
+
+def alert_view(alert: Alert) -> AlertView:
+    """The contract's form of an alert."""
+    return AlertView(
+        id=alert.id,
+        project_id=alert.budget if alert.budget.startswith("prj_") else None,
+        alert_type=alert.type.value,
+        threshold=alert.threshold,
+        budget_microusd=alert.limit_microusd,
+        current_spend_microusd=alert.spent_microusd,
+        period=alert.period,
+        triggered_at=alert.triggered_at,
+        acknowledged_at=alert.acknowledged_at,
+    )
+
+
+def _left(budget: Budget) -> int | None:
+    return None if budget.limit_microusd is None else max(budget.left_microusd, 0)
