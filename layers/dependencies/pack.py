@@ -1,7 +1,7 @@
 """Pack one layer: install its pinned wheels for Lambda, drop what Lambda never reads, compile the rest.
 
-Usage: python3.13 pack.py <runtime|media|ai|film> <directory>. The interpreter must be the one Lambda runs, since bytecode
-belongs to a version; the machine may be any, since only wheels are taken and nothing of them is executed.
+Usage: python3.13 pack.py <runtime|media|ai|film> <directory>. The interpreter must be the one Lambda runs: bytecode
+belongs to a version. The machine may be any, since only wheels are taken and nothing of them is executed.
 """
 
 from __future__ import annotations
