@@ -1,4 +1,5 @@
-"""Queue: work through the wallets of one shard whose daily credits are due, and ask for the rest when time runs low."""
+"""Queue: work through the wallets of one shard whose daily credits are due, audit each on the way, and ask for the rest
+when time runs low."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Any
 
 from atelier.clock import system_clock
 from atelier.telemetry import count, logger
-from atelier.wiring import ledger, reconcile
+from atelier.wiring import audits, ledger, reconcile
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
@@ -26,7 +27,11 @@ def _work_through(message: dict[str, Any], context: Any) -> None:
     now, shard = system_clock(), message["shard"]
 
     def see_to(workspace_id: str) -> None:
-        ledger.refreshed(workspace_id, now)
+        try:
+            audits.audit(workspace_id, now)
+        finally:
+            # Whatever the audit meets, the day's credits are given.
+            ledger.refreshed(workspace_id, now)
 
     done = reconcile.each_due_for_reset(shard, message["after"], see_to, now, context)
     if not done.finished:

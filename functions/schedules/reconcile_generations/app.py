@@ -7,7 +7,7 @@ from typing import Any
 from atelier.clock import Clock, system_clock
 from atelier.generations.sweep import sweep
 from atelier.telemetry import count, logger
-from atelier.wiring import generations, reconcile
+from atelier.wiring import audits, generations, reconcile
 
 
 def handler(_event: dict[str, Any], context: Any, clock: Clock = system_clock) -> dict[str, int]:
@@ -17,6 +17,7 @@ def handler(_event: dict[str, Any], context: Any, clock: Clock = system_clock) -
     for workspace_id in reconcile.due_for_sweep(now, context):
         try:
             expired += sweep(workspace_id, to=generations.closing(), now=now)
+            audits.agree(workspace_id, now)
         except Exception:
             # One wallet must not keep the others from being looked at.
             logger.exception("sweep failed", workspace_id=workspace_id)

@@ -66,6 +66,11 @@ class GenerationStore(Protocol):
         already."""
         ...
 
+    def close_as_ended(self, generation: Generation) -> None:
+        """Write the final state of a generation whose hold has ended already. Raises GenerationMoved when it is final
+        already."""
+        ...
+
     def deliver_late(self, generation: Generation, movement: Movement) -> None:
         """Write the success of a generation that had expired, and the movement that says whose loss it is. Raises
         GenerationMoved when it is not expired any more."""

@@ -36,7 +36,7 @@ def audit(workspace_id: str, *, to: Sealing, now: datetime) -> Audit:
         seen = to.wallets.wallet(workspace_id)
         missing = seen.written - (head.count if head else 0)
         found = unsealed(workspace_id, head, missing, seals=to.seals, pages_max=PAGES_MAX) if missing > 0 else []
-        wallet = to.wallets.wallet(workspace_id)
+        wallet = to.wallets.wallet(workspace_id) if missing > 0 else seen
         if wallet.written != seen.written:
             continue  # It was written to while it was searched: what was found may not be what is counted.
         sealed = append(workspace_id, found, to=to, now=now).movements if found else 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from atelier.ledger.model import Hold, Movement, Refresh, Wallet
+from atelier.ledger.model import Ending, Hold, Movement, Refresh, Wallet
 from atelier.ledger.operations import Operation, Recorded
 from atelier.ledger.seal import Form, Seal
 
@@ -65,6 +65,15 @@ class WalletStore(Protocol):
 
     def hold(self, workspace_id: str, reference: str) -> Hold | None:
         """The hold of a generation, open or ended."""
+        ...
+
+    def open_holds(self, workspace_id: str, created_after: datetime, wanted: int) -> list[Hold]:
+        """Holds that have not ended, of references made since an instant: that many, or as many as there are."""
+        ...
+
+    def end(self, workspace_id: str, ending: Ending) -> None:
+        """Write the end of a hold whose generation has ended already; raises StaleWallet when it has ended, or lost to
+        a parallel writer."""
         ...
 
     def movements(self, workspace_id: str, after_key: str | None, limit: int) -> MovementPage:

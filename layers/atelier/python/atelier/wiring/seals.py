@@ -10,7 +10,9 @@ from typing import Any
 
 from atelier.aws.dynamodb import pause, seals
 from atelier.aws.dynamodb.seals import DynamoSeals
+from atelier.ledger import audit as audits
 from atelier.ledger import history, sealing
+from atelier.ledger.audit import Audit
 from atelier.ledger.prove import prove
 from atelier.ledger.seal import Form
 from atelier.ledger.sealing import Sealed, Sealing
@@ -39,6 +41,11 @@ def seal(workspace_id: str, images: Iterable[dict[str, dict[str, Any]]], now: da
     if sealed.fault:
         alarm(workspace_id, sealed.fault)
     return sealed
+
+
+def audit(workspace_id: str, now: datetime) -> Audit:
+    """Seal what is written and not sealed, and hold the counters against the entries."""
+    return audits.audit(workspace_id, to=collaborators(), now=now)
 
 
 def alarm(workspace_id: str, fault: str) -> None:

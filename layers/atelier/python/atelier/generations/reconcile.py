@@ -1,0 +1,100 @@
+"""The reconciler's second look at one wallet: holds and generations that disagree.
+
+A generation and its hold begin in one transaction and end in one, so no crash of ours leaves these; a table restored to
+another instant does, or a hand in the tables. The ledger is right about credits and the generation about its outcome:
+whichever has not ended is ended as the other says, by ordinary entries. A second run writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from atelier.errors import NotFound
+from atelier.generations.finish import Closing
+from atelier.generations.model import Failure, Generation, Status
+from atelier.generations.ports import GenerationMoved
+from atelier.ledger.model import Ending, EndState, Hold, Movement, end_hold
+from atelier.ledger.ports import StaleWallet
+
+GENERATION = "gen_"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+AS_ENDED = {EndState.SETTLED: Status.FAILED, EndState.RELEASED: Status.FAILED, EndState.EXPIRED: Status.EXPIRED}
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """Holds given back because their generation does not exist, holds ended as their generation says, generations ended
+    as the ledger says."""
+
+    released: int = 0
+    ended: int = 0
+    closed: int = 0
+
+    def __bool__(self) -> bool:
+        return any((self.released, self.ended, self.closed))
+
+
+def reconcile(workspace_id: str, *, created_after: datetime, thorough: bool, to: Closing, now: datetime) -> Repairs:
+    """Bring together the open holds and generations of one workspace that were made since an instant; `thorough` looks
+    for older holds too, as long as the wallet counts more than were found."""
+    released = ended = closed = 0
+    count = to.wallets.wallet(workspace_id).holds_open
+    holds = to.wallets.open_holds(workspace_id, created_after, count) if count else []
+    if thorough and len(holds) < count:
+        holds = to.wallets.open_holds(workspace_id, EPOCH, count)
+    for hold in holds:
+        if not hold.reference.startswith(GENERATION):
+            continue
+        ending = _ending(hold, _generation(workspace_id, hold.reference, to), now)
+        if ending is None:
+            continue
+        try:
+            to.wallets.end(workspace_id, ending)
+        except StaleWallet:
+            continue  # It has just been ended in the ordinary way; whatever else moved, the next run sees.
+        released += ending.movement.facts["reason"] == "missing"
+        ended += ending.movement.facts["reason"] != "missing"
+    held = {hold.reference for hold in holds}
+    for generation in to.generations.open_since(workspace_id, created_after):
+        if generation.id not in held:
+            closed += _close(generation, to, now)
+    return Repairs(released, ended, closed)
+
+
+def _generation(workspace_id: str, generation_id: str, to: Closing) -> Generation | None:
+    try:
+        return to.generations.get(workspace_id, generation_id)
+    except NotFound:
+        return None
+
+
+def _ending(hold: Hold, generation: Generation | None, now: datetime) -> Ending | None:
+    if generation is None:
+        return end_hold(hold, EndState.RELEASED, 0, {"reason": "missing"}, now)
+    if generation.is_open:
+        return None
+    charged = min(generation.credits_charged, hold.amount)
+    state = EndState.EXPIRED if generation.status is Status.EXPIRED else EndState.RELEASED
+    return end_hold(hold, EndState.SETTLED if charged else state, charged, {"reason": generation.status.value}, now)
+
+
+def _close(generation: Generation, to: Closing, now: datetime) -> bool:
+    movements = to.wallets.movements_of(generation.workspace_id, generation.id)
+    end = next((movement for movement in movements if movement.kind in AS_ENDED), None)
+    if end is None:
+        return False
+    status = AS_ENDED[EndState(end.kind)]
+    if status is Status.FAILED and generation.cancel_requested_at is not None:
+        status = Status.CANCELLED
+    failure = Failure("INTERNAL", "inconsistent", "This was interrupted; the credits are as the statement says.")
+    final = generation.ended(status, _charged(end), failure if status is not Status.CANCELLED else None, now)
+    try:
+        to.generations.close_as_ended(final)
+    except GenerationMoved:
+        return False
+    return True
+
+
+def _charged(end: Movement) -> int:
+    return sum(entry.amount for entry in end.entries if entry.account == "revenue")

@@ -1,0 +1,36 @@
+"""The daily audit of one wallet, composed: its seals, its counters, and its holds beside the generations."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from atelier.generations.model import LIFETIME_MAX
+from atelier.generations.reconcile import reconcile
+from atelier.telemetry import count, logger
+from atelier.wiring import generations, seals
+
+RECENT = 2 * LIFETIME_MAX
+# Each wallet is looked at once a day, or a little later.
+DAILY = timedelta(hours=30)
+
+
+def audit(workspace_id: str, now: datetime) -> None:
+    """Seal, compare and reconcile; what was repaired and what cannot be is counted for the alarms."""
+    found = seals.audit(workspace_id, now)
+    for fault in found.faults:
+        seals.alarm(workspace_id, fault)
+    if found.late:
+        logger.warning("sealed late", workspace_id=workspace_id, movements=found.late)
+        count("LedgerRepairs")
+    agree(workspace_id, now, look_back=DAILY, thorough=True)
+
+
+def agree(workspace_id: str, now: datetime, *, look_back: timedelta = RECENT, thorough: bool = False) -> None:
+    """End the holds and generations of a workspace that disagree."""
+    repairs = reconcile(
+        workspace_id, created_after=now - look_back, thorough=thorough, to=generations.closing(), now=now
+    )
+    if repairs:
+        facts = {"released": repairs.released, "ended": repairs.ended, "closed": repairs.closed}
+        logger.warning("reconciled", extra={"workspace_id": workspace_id, **facts})
+        count("LedgerRepairs")

@@ -1,0 +1,125 @@
+"""Holds and generations that disagree are brought together by ordinary entries, and a second run writes nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from atelier.aws.dynamodb import transaction
+from atelier.aws.dynamodb.generations import GenerationItem
+from atelier.aws.dynamodb.ledger import put_opening
+from atelier.generations.model import Generation, Status
+from atelier.generations.reconcile import Repairs, reconcile
+from atelier.ledger.model import EndState, end_hold, open_hold
+from tests.adapters.world import World, at_once
+from tests.conftest import Tables
+
+
+@pytest.fixture
+def world(tables: Tables) -> World:
+    return World(tables)
+
+
+def run(world: World, *, thorough: bool = True) -> Repairs:
+    return reconcile(
+        world.workspace_id,
+        created_after=world.now - timedelta(hours=30),
+        thorough=thorough,
+        to=world.finishing,
+        now=world.now,
+    )
+
+
+def forget(generation: Generation) -> None:
+    GenerationItem(generation.workspace_id, generation.id).delete()
+
+
+def end_alone(world: World, generation: Generation, state: EndState, charged: int = 0) -> None:
+    """End a hold, and not its generation."""
+    hold = world.wallets.hold(world.workspace_id, generation.id)
+    assert hold is not None
+    world.wallets.end(world.workspace_id, end_hold(hold, state, charged, {}, world.now))
+
+
+def assert_settled(world: World) -> None:
+    assert run(world) == Repairs()
+    assert world.wallet().holds_open == 0
+    world.assert_sound()
+
+
+def test_what_agrees_is_left_alone(world: World) -> None:
+    done, waiting = world.submit().generation, world.submit().generation
+    world.attempt(done)
+    world.finish(done)
+    assert run(world) == Repairs()
+    assert (world.get(done).status, world.get(waiting).status) == (Status.SUCCEEDED, Status.QUEUED)
+    assert world.wallet().holds_open == 1
+
+
+def test_a_hold_without_a_generation_is_released_once_though_three_run_at_once(world: World) -> None:
+    before = world.refreshed().available
+    forget(world.submit().generation)
+    found = [result for result in at_once(3, lambda _: run(world)) if isinstance(result, Repairs)]
+    assert sum(each.released for each in found) == 1
+    assert world.wallet().available == before
+    assert_settled(world)
+
+
+@pytest.mark.parametrize(
+    ("status", "charged", "kind"),
+    [
+        (Status.SUCCEEDED, 3, "settled"),
+        (Status.FAILED, 0, "released"),
+        (Status.FAILED, 1, "settled"),
+        (Status.CANCELLED, 0, "released"),
+        (Status.EXPIRED, 0, "expired"),
+    ],
+)
+def test_a_hold_ends_as_its_generation_says(world: World, status: Status, charged: int, kind: str) -> None:
+    generation = world.submit(width=1024, height=1024).generation
+    item = GenerationItem(generation.workspace_id, generation.id)
+    item.update([GenerationItem.status.set(status.value), GenerationItem.credits_charged.set(charged)])
+    assert run(world) == Repairs(ended=1)
+    assert next(movement.kind for movement in world.movements()) == kind
+    assert world.wallet().available == 50 - charged
+    assert_settled(world)
+
+
+@pytest.mark.parametrize(
+    ("state", "charged", "status"),
+    [
+        (EndState.RELEASED, 0, Status.FAILED),
+        (EndState.SETTLED, 1, Status.FAILED),
+        (EndState.EXPIRED, 0, Status.EXPIRED),
+    ],
+)
+def test_a_generation_ends_as_its_hold_has(world: World, state: EndState, charged: int, status: Status) -> None:
+    generation = world.submit().generation
+    end_alone(world, generation, state, charged)
+    assert run(world) == Repairs(closed=1)
+    assert (world.get(generation).status, world.get(generation).credits_charged) == (status, charged)
+    assert_settled(world)
+
+
+def test_a_hold_made_long_ago_is_found_by_a_thorough_run(world: World) -> None:
+    forget(world.submit().generation)
+    world.now += timedelta(days=3)
+    assert run(world, thorough=False) == Repairs()
+    assert run(world) == Repairs(released=1)
+    assert_settled(world)
+    # Three days later the credits of that day's grant have expired, and are nobody else's.
+    assert world.refreshed().available == 50
+    world.assert_sound()
+
+
+def test_a_hold_of_something_else_is_not_ours_to_end(world: World) -> None:
+    world.refreshed()
+
+    opening = open_hold(
+        world.wallet(), "pip_" + "0" * 26, 3, world.now + timedelta(hours=1), {}, world.now, holds_open_max=9
+    )
+    with transaction() as write:
+        put_opening(write, world.workspace_id, opening)
+    assert run(world) == Repairs()
+    assert world.wallet().holds_open == 1

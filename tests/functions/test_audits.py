@@ -1,0 +1,189 @@
+"""The ledger's stream, the daily reset and the reconciler as auditors, fed with events."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from collections import Counter
+from dataclasses import astuple, replace
+from datetime import datetime, timedelta
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from atelier.aws.clients import client
+from atelier.aws.dynamodb import transaction
+from atelier.aws.dynamodb.ledger import WalletItem, put_new_wallet, wallet_item
+from atelier.clock import system_clock
+from atelier.generations.model import Kind, Recipe
+from atelier.http import Caller
+from atelier.ids import new_id
+from atelier.ledger.model import new_wallet
+from atelier.ledger.verify import verify
+from atelier.wiring import generations, ledger, seals
+from infra.local.templates import read
+from tests.functions.cast import PROMPT, USER, WORKSPACE, ask
+from tests.functions.conftest import Cloud
+from tests.invoke import ROOT, example, function
+
+
+@pytest.fixture
+def stream(cloud: Cloud) -> ModuleType:
+    return function("streams/ledger")
+
+
+@pytest.fixture
+def resets(cloud: Cloud) -> ModuleType:
+    return function("queues/resets")
+
+
+def told(cloud: Cloud) -> dict[str, Any]:
+    """The stream's batch about everything in the ledger's table, the wallet and the seals too."""
+    (record,) = example("streams/ledger/granted")["Records"]
+    batch: list[dict[str, Any]] = []
+    for item in cloud.items(cloud.tables.ledger):
+        batch.append(copy.deepcopy(record))
+        batch[-1]["dynamodb"] |= {"Keys": {"pk": item["pk"], "sk": item["sk"]}, "NewImage": item}
+    return {"Records": batch}
+
+
+def proof() -> dict[str, Any]:
+    page, rest = seals.proof(WORKSPACE, 0, system_clock())
+    assert rest is None
+    return page | {"next_cursor": None}
+
+
+def workspace(opened_at: datetime) -> str:
+    """A workspace whose wallet was opened then, in shard 0."""
+    made = (new_wallet(new_id("wsp", opened_at), "free", opened_at) for _ in range(10_000))
+    wallet = next(wallet for wallet in made if wallet_item(wallet).shard == "0")
+    with transaction() as write:
+        put_new_wallet(write, wallet)
+    return wallet.workspace_id
+
+
+def orphan(cloud: Cloud, at: datetime) -> str:
+    """A workspace with a hold whose generation, asked for then, is lost; the rest of its wallet is as it should be."""
+    workspace_id, caller = workspace(at), Caller(USER, "", "owner")
+    recipe = Recipe(Kind.IMAGE, PROMPT, "local/canvas", None, {"width": 512, "height": 512})
+    made = generations.submit(replace(caller, workspace_id=workspace_id), recipe, None, at).generation
+    key = {"pk": {"S": workspace_id}, "sk": {"S": made.id}}
+    client("dynamodb").delete_item(TableName=cloud.tables.generations, Key=key)
+    return workspace_id
+
+
+def kinds(workspace_id: str) -> list[str]:
+    return sorted(movement.kind for movement in ledger.wallets().movements(workspace_id, None, 100).movements)
+
+
+def reset(app: ModuleType) -> None:
+    event = example("queues/resets/start")
+    event["Records"][0]["body"] = json.dumps({"shard": 0, "after": None})
+    assert app.handler(event, None) == {"batchItemFailures": []}
+
+
+def everything(cloud: Cloud) -> str:
+    return json.dumps([cloud.items(table) for table in astuple(cloud.tables)], default=str, sort_keys=True)
+
+
+def alarmed(capsys: pytest.CaptureFixture[str]) -> Counter[str]:
+    """How often each metric was counted; there must be an alarm of its name that watches it."""
+    alarms: dict[str, Any] = read(ROOT / "infra/observability.yaml")["Resources"]
+    found: Counter[str] = Counter()
+    for line in map(json.loads, filter(lambda line: line.startswith('{"_aws"'), capsys.readouterr().out.splitlines())):
+        (written,) = line["_aws"]["CloudWatchMetrics"]
+        name = written["Metrics"][0]["Name"]
+        alarm = alarms[f"{name}Alarm"]["Properties"]
+        assert (alarm["Namespace"], alarm["MetricName"]) == (written["Namespace"], name)
+        assert [[each["Name"] for each in alarm["Dimensions"]]] == written["Dimensions"]
+        found[name] += int(line[name][0])
+    return found
+
+
+# ---- the stream ------------------------------------------------------------------------------------------------------
+
+
+def test_new_movements_are_sealed_once_however_often_they_are_told(
+    stream: ModuleType, cloud: Cloud, log: io.StringIO
+) -> None:
+    ask()
+    for _ in range(2):
+        stream.handler(told(cloud), None)
+    head = proof()["head"]
+    assert (head["number"], head["count"]) == (1, 2)
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    assert [(line["movements"], line["head"]) for line in lines if line["message"] == "sealed"] == [
+        (2, f"1:{head['hash']}"),
+        (0, f"1:{head['hash']}"),
+    ]
+    verify([proof()])
+
+
+def test_a_wallet_that_cannot_be_sealed_keeps_none_of_the_others_waiting(stream: ModuleType, cloud: Cloud) -> None:
+    ask()
+    batch = told(cloud)
+    poison = copy.deepcopy(batch["Records"][0])
+    poison["dynamodb"]["Keys"] = {"pk": {"S": "wsp_poison"}, "sk": {"S": "movement#x"}}
+    poison["dynamodb"]["NewImage"] = poison["dynamodb"]["Keys"] | {"entries": {"S": "no JSON"}}
+    batch["Records"].insert(0, poison)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="1 of 2 wallets could not be sealed"):
+            stream.handler(batch, None)
+    assert proof()["head"]["count"] == 2
+    verify([proof()])
+
+
+def test_a_drifting_counter_is_alarmed_by_the_seal_that_finds_it(
+    stream: ModuleType, cloud: Cloud, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask()
+    WalletItem(WORKSPACE, "wallet").update([WalletItem.held.set(WalletItem.held + 1)])
+    stream.handler(told(cloud), None)
+    assert alarmed(capsys) == {"LedgerDrift": 1}
+    (error,) = [line for line in map(json.loads, log.getvalue().splitlines()) if line["level"] == "ERROR"]
+    assert error["workspace_id"] == WORKSPACE
+    assert error["fault"].startswith("held is ")
+
+
+# ---- the daily reset, and the sweep ----------------------------------------------------------------------------------
+
+
+def test_the_daily_reset_seals_what_the_stream_lost_and_gives_the_credits_all_the_same(
+    resets: ModuleType, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yesterday = system_clock() - timedelta(days=1)
+    workspace_id = workspace(yesterday)
+    ledger.refreshed(workspace_id, yesterday)
+    WalletItem(workspace_id, "wallet").update([WalletItem.held.set(WalletItem.held + 1)])
+    reset(resets)
+    assert kinds(workspace_id) == ["expire", "grant", "grant"]
+    page, _ = seals.proof(workspace_id, 0, system_clock())
+    assert [seal["count"] for seal in page["seals"]] == [1, 3]
+    assert alarmed(capsys) == {"LedgerRepairs": 1, "LedgerDrift": 1}
+
+
+def test_a_hold_that_lost_its_generation_is_given_back_by_the_next_reset(
+    resets: ModuleType, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace_id = orphan(cloud, system_clock() - timedelta(days=4))
+    reset(resets)
+    assert kinds(workspace_id) == ["expire", "grant", "grant", "hold", "released"]
+    assert ledger.wallets().wallet(workspace_id).holds_open == 0
+    assert alarmed(capsys)["LedgerRepairs"] == 2  # Its movements of four days ago were never sealed either.
+    before = everything(cloud)
+    reset(resets)
+    assert everything(cloud) == before
+
+
+def test_a_hold_that_lost_its_generation_is_given_back_after_its_deadline(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workspace_id = orphan(cloud, system_clock() - timedelta(hours=1))
+    app = function("schedules/reconcile_generations")
+    for _ in range(2):
+        app.handler(example("schedules/reconcile_generations/due"), None)
+        assert kinds(workspace_id) == ["grant", "hold", "released"]
+    assert ledger.wallets().wallet(workspace_id).holds_open == 0
+    assert alarmed(capsys) == {"LedgerRepairs": 1}
