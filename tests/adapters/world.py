@@ -16,6 +16,7 @@ from urllib3.response import HTTPResponse
 
 from atelier.aws.dynamodb import connection, transaction
 from atelier.aws.dynamodb.generations import DynamoGenerations
+from atelier.aws.dynamodb.health import DynamoHealth
 from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.aws.dynamodb.inbox import DynamoInbox
 from atelier.aws.dynamodb.ledger import DynamoWallets, put_new_wallet
@@ -46,6 +47,7 @@ from atelier.providers._contract import (
     Submitted,
     WebhookEvent,
 )
+from atelier.routing.book import HealthBook
 from tests.conftest import Tables
 
 T = TypeVar("T")
@@ -157,6 +159,10 @@ class World:
         self.projects = DynamoProjects()
         self.projects.bind(tables.library)
         self.catalogue = catalogue(providers)
+        self.health = DynamoHealth()
+        self.health.bind(tables.providers)
+        self.book = HealthBook(self.health)
+        self.own: dict[str, ScriptedProvider] = {}
         self.execution, self.media = Execution(), MemoryMedia()
         self.local, self.replicate = ScriptedProvider(resend_safe=True), ScriptedProvider()
         with transaction() as write:
@@ -204,6 +210,8 @@ class World:
             webhook_url=webhook_url,
             poll_seconds=5,
             clock=lambda: self.now,
+            health=self.book,
+            own_provider=lambda workspace_id, provider, key_id: self.own.get(key_id),
         )
 
     @property

@@ -13,7 +13,7 @@ from zlib import crc32
 
 from atelier.clock import Clock
 from atelier.generations.model import Attempt, AttemptStatus, Generation
-from atelier.generations.outcome import FINAL_CLASSES, Outcome, outcome_of
+from atelier.generations.outcome import FINAL_CLASSES, Outcome, outcome_of, unavailable
 from atelier.generations.ports import (
     AttemptQueue,
     Callback,
@@ -39,6 +39,9 @@ from atelier.providers._contract import (
     Unknown,
     WebhookInvalid,
 )
+from atelier.routing.book import HealthBook
+from atelier.routing.model import Scope
+from atelier.telemetry import count, logger
 
 # Percent; a smaller step is not worth a write.
 PROGRESS_STEP = 10
@@ -65,6 +68,15 @@ class Attempting:
     webhook_url: Callable[[Generation, Attempt], str]
     poll_seconds: int
     clock: Clock
+    health: HealthBook
+    # The adapter made with a workspace's own key (workspace, provider, key id); None when the key cannot be used.
+    own_provider: Callable[[str, str, str], Provider | None]
+
+    def provider(self, generation: Generation, attempt: Attempt) -> Provider | None:
+        """The adapter of an attempt, with the access that it is made with."""
+        if attempt.key is None:
+            return self.providers.get(attempt.provider)
+        return self.own_provider(generation.workspace_id, attempt.provider, attempt.key)
 
     def job(self, generation: Generation, attempt: Attempt) -> Job:
         """The attempt's work in the provider's terms."""
@@ -105,7 +117,7 @@ def attempt(
         generation = seen.attempt_ended(AttemptStatus.FAILED, to.clock(), lost.error_class)
     current = generation.attempt
     if generation.awaited is not None:
-        provider = to.providers.get(generation.awaited.provider)
+        provider = to.provider(generation, generation.awaited)
         if provider is None or not provider.resend_safe:
             # It may be out: it is waited for, and a cancellation that is asked for reaches it by the first poll. After
             # the deadline too, as long as its result may still come.
@@ -115,14 +127,22 @@ def attempt(
         to.workflow.succeed(task_token, Outcome("cancelled").as_data())
         return
     if current is None or current.ended_at is not None:
-        model = generation.next_candidate
-        if model is None:
-            to.workflow.succeed(task_token, Outcome("unknown").as_data())
+        chosen = _choose(generation, to)
+        if chosen is None:
+            to.workflow.succeed(task_token, unavailable(lost.error_class if lost else None).as_data())
             return
-        begun = Attempt(new_id("att", to.clock()), model.partition("/")[0], model, AttemptStatus.SUBMITTING, to.clock())
+        model, _, key = chosen.partition("@")
+        begun = Attempt(
+            new_id("att", to.clock()),
+            model.partition("/")[0],
+            model,
+            AttemptStatus.SUBMITTING,
+            to.clock(),
+            key=key or None,
+        )
         after = generation.attempting(begun)
         # All that the sending needs is fetched before: who dies after this write leaves an attempt that may be out.
-        job = to.job(after, begun)
+        job, provider = to.job(after, begun), to.provider(after, begun)
         try:
             to.generations.save_progress(seen, after)
         except GenerationMoved:
@@ -133,8 +153,7 @@ def attempt(
             # Our own write, whose answer was lost.
         generation, current = after, begun
     else:
-        job = to.job(generation, current)
-    provider = to.providers.get(current.provider)
+        job, provider = to.job(generation, current), to.provider(generation, current)
     if provider is None:
         refusal = Failed(ErrorClass.AUTH, "This provider is not set up here.")
         conclude(generation, current, task_token, refusal, to)
@@ -142,10 +161,55 @@ def attempt(
     match provider.submit(job):
         case Accepted(reference):
             _await(generation, current, task_token, reference, to)
-        case Unknown():
+        case Unknown() as silence:
+            _note(generation, current, Failed(ErrorClass.UNKNOWN_OUTCOME, silence.message), to)
             _await(generation, current, task_token, None, to)
         case Done() | Failed() as end:
             conclude(generation, current, task_token, end, to)
+
+
+def _choose(generation: Generation, to: Attempting) -> str | None:
+    """The first candidate that has not been tried and that may be asked now. One that is passed over was not tried."""
+    for chosen in generation.untried:
+        model, _, key = chosen.partition("@")
+        if to.health.may_try(_scope(generation, model.partition("/")[0], key or None), to.clock()):
+            return chosen
+        logger.info("candidate passed over", generation_id=generation.id, model=model, key=key or None)
+    return None
+
+
+def _scope(generation: Generation, provider: str, key: str | None) -> Scope:
+    return Scope(provider, generation.workspace_id, key) if key else Scope(provider)
+
+
+def _note(generation: Generation, current: Attempt, end: Done | Failed | Cancelled, to: Attempting) -> None:
+    """Tell the health book how an attempt ended. What cannot be told must not keep the attempt from its end."""
+    scope, now = _scope(generation, current.provider, current.key), to.clock()
+    latency_ms = int((now - current.started_at).total_seconds() * 1000)
+    logger.info(
+        "attempt ended",
+        generation_id=generation.id,
+        attempt_id=current.id,
+        model=current.model,
+        key=current.key,
+        error_class=end.error_class if isinstance(end, Failed) else None,
+        latency_ms=latency_ms,
+    )
+    try:
+        if isinstance(end, Done):
+            to.health.succeeded(scope, latency_ms, started_at=current.started_at, now=now)
+        elif isinstance(end, Failed):
+            count("AttemptsFailed", Provider=current.provider, ErrorClass=end.error_class)
+            to.health.failed(
+                scope,
+                end.error_class,
+                end.message,
+                retry_after_seconds=end.retry_after_seconds,
+                started_at=current.started_at,
+                now=now,
+            )
+    except Exception:
+        logger.exception("health was not written", provider=current.provider)
 
 
 def conclude(
@@ -158,6 +222,7 @@ def conclude(
     polls: int = 0,
 ) -> None:
     """Answer the waiting task with how the attempt ended, or send it on to the next candidate. Safe to repeat."""
+    _note(generation, current, end, to)
     wanted = generation.cancel_requested_at is None
     go_on = generation.is_open and generation.next_candidate is not None and wanted
     if isinstance(end, Failed) and end.error_class not in FINAL_CLASSES and go_on:
@@ -223,7 +288,7 @@ def _ask_late(generation: Generation, current: Attempt, callback: Callback, poll
 
 def read_inbox(generation: Generation, current: Attempt, callback: Callback, to: Attempting) -> bool:
     """Act on a kept webhook that ends the attempt; True when there was one."""
-    provider = to.providers.get(current.provider)
+    provider = to.provider(generation, current)
     if provider is None:
         return False
     for kept in to.inbox.find(current.provider, current.id):

@@ -129,7 +129,8 @@ def _settled(
         reported_microusd=outcome.cost_microusd,
     )
     billed = replace(generation, usage=outcome.usage, cost_microusd=bill.cost_microusd, cost_source=bill.cost_source)
-    return billed, min(bill.credits, generation.credits_held)
+    # With a key of their own they have paid the provider themselves.
+    return billed, 0 if attempt.key else min(bill.credits, generation.credits_held)
 
 
 def _close(ended: Generation, state: EndState, to: Closing, now: datetime) -> Generation:

@@ -65,9 +65,15 @@ class Recipe:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def candidate(model: str, key: str | None) -> str:
+    """What may be tried, as a text: a model, and the id of the own key to ask for it with (`openai/…@key_…`)."""
+    return f"{model}@{key}" if key else model
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try with one provider, written before any byte is sent to it."""
+    """One try with one provider, written before any byte is sent to it. `key`: the id of the workspace's own key that
+    it is made with, None = the platform's access."""
 
     id: str
     provider: str
@@ -76,6 +82,12 @@ class Attempt:
     started_at: datetime
     ended_at: datetime | None = None
     error_class: str | None = None
+    key: str | None = None
+
+    @property
+    def candidate(self) -> str:
+        """The candidate that is tried here."""
+        return candidate(self.model, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +162,18 @@ class Generation:
         return last if last is not None and last.ended_at is None else None
 
     @property
+    def untried(self) -> tuple[str, ...]:
+        """The candidates that have not been tried, in order."""
+        left = list(self.candidates)
+        for attempt in self.attempts:
+            if attempt.candidate in left:
+                left.remove(attempt.candidate)
+        return tuple(left)
+
+    @property
     def next_candidate(self) -> str | None:
-        """The model to try next, None when all have been tried."""
-        return self.candidates[len(self.attempts)] if len(self.attempts) < len(self.candidates) else None
+        """The candidate to try next, None when all have been tried."""
+        return next(iter(self.untried), None)
 
     def attempting(self, attempt: Attempt) -> Generation:
         """With a new attempt begun."""

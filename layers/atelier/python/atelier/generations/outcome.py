@@ -61,3 +61,13 @@ def outcome_of(end: Done | Failed | Cancelled, outputs: tuple[StoredOutput, ...]
             return Outcome("failed", (), end.usage, end.cost_microusd, end.error_class, end.message)
         case Cancelled():
             return Outcome("cancelled", (), end.usage, end.cost_microusd)
+
+
+def unavailable(error_class: str | None = None) -> Outcome:
+    """Of a generation whose remaining candidates are all to be left alone now; `error_class` is how its last attempt
+    failed, if there was one."""
+    return Outcome(
+        "failed",
+        error_class=error_class or ErrorClass.CAPACITY,
+        message="No provider that can make this is available at the moment. The credits are back; try again soon.",
+    )

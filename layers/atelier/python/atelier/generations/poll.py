@@ -17,7 +17,7 @@ def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, 
     if found is None:
         return
     generation, current, callback = found
-    provider = to.providers.get(current.provider)
+    provider = to.provider(generation, current)
     if provider is None:
         # Its secret is gone for now; the job is not.
         advance(generation, current, callback, Unknown("the provider is not set up"), polls, to)
@@ -59,7 +59,7 @@ def stop(workspace_id: str, generation_id: str, *, to: Attempting) -> None:
 
 
 def _stopped(generation: Generation, current: Attempt, callback: Callback, to: Attempting) -> bool:
-    provider = to.providers.get(current.provider)
+    provider = to.provider(generation, current)
     if (
         provider is None
         or callback.reference is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 
 from atelier.aws.dynamodb.inbox import DynamoInbox
 from atelier.aws.secrets import Secret
@@ -25,7 +25,7 @@ from atelier.settings import (
     InboxTable,
     MediaStore,
 )
-from atelier.wiring import adapters
+from atelier.wiring import adapters, routing
 from atelier.wiring.budgets import projects
 from atelier.wiring.generations import store
 from atelier.wiring.ledger import wallets
@@ -94,6 +94,8 @@ def attempting(clock: Clock = system_clock) -> Attempting:
         webhook_url=webhook_url,
         poll_seconds=GenerationTimes.read().poll_seconds,
         clock=clock,
+        health=routing.book(),
+        own_provider=partial(routing.own_provider, clock=clock),
     )
 
 

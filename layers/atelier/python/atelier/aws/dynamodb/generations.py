@@ -363,6 +363,7 @@ def _attempts_data(generation: Generation) -> list[dict[str, Any]]:
             "started_at": rfc3339(attempt.started_at),
             **({"ended_at": rfc3339(attempt.ended_at)} if attempt.ended_at else {}),
             **({"error_class": attempt.error_class} if attempt.error_class else {}),
+            **({"key": attempt.key} if attempt.key else {}),
         }
         for attempt in generation.attempts
     ]
@@ -427,6 +428,7 @@ def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
                 parse_rfc3339(attempt["started_at"]),
                 _time(attempt.get("ended_at")),
                 attempt.get("error_class"),
+                attempt.get("key"),
             )
             for attempt in attempts
         ),

@@ -1,0 +1,124 @@
+"""What one process knows of providers' health: read at most every few seconds, written when there is news.
+
+Failures are news. Successes of a provider that is well are gathered and written many at a time: what a process that is
+stopped had gathered is lost, and no harm is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from atelier.routing.model import BLAME, EMBEDDED, Blame, Health, Scope, Status
+from atelier.routing.ports import HealthStore
+
+KNOWN_FOR = timedelta(seconds=5)
+SUCCESSES_TOGETHER = 20
+TRIES_MAX = 8
+
+
+@dataclass(slots=True)
+class HealthBook:
+    """Health as this process sees it."""
+
+    store: HealthStore
+    _read_at: dict[str | None, datetime] = field(default_factory=dict[str | None, datetime])
+    _known: dict[Scope, Health] = field(default_factory=dict[Scope, Health])
+    _gathered: dict[Scope, list[int]] = field(default_factory=dict[Scope, list[int]])
+
+    def seen(self, scope: Scope, now: datetime) -> Health:
+        """How a scope was a moment ago."""
+        if scope.provider == EMBEDDED:
+            return Health(scope, checked_at=now)
+        read_at = self._read_at.get(scope.workspace_id)
+        if read_at is None or now - read_at >= KNOWN_FOR:
+            found = self.store.read(scope.workspace_id)
+            self._known = {each: h for each, h in self._known.items() if each.workspace_id != scope.workspace_id}
+            self._known.update(found)
+            self._read_at = {**self._recent(now), scope.workspace_id: now}
+        return self._known.get(scope, Health(scope))
+
+    def is_cooling(self, scope: Scope, now: datetime) -> bool:
+        """Whether a scope is to be left alone."""
+        return self.seen(scope, now).is_cooling(now)
+
+    def may_try(self, scope: Scope, now: datetime) -> bool:
+        """Whether an attempt may be made now. Of one that was down and whose cooldown has passed, one caller alone is
+        told so."""
+        health = self.seen(scope, now)
+        if health.is_cooling(now):
+            return False
+        if not health.needs_claim(now):
+            return True
+        health = self._fresh(scope)
+        if not health.needs_claim(now):
+            return not health.is_cooling(now)
+        return self._write(health, health.claimed(now))
+
+    def succeeded(self, scope: Scope, latency_ms: int, *, started_at: datetime, now: datetime) -> None:
+        """An attempt ended well."""
+        if scope.provider == EMBEDDED:
+            return
+        gathered = self._gathered.setdefault(scope, [])
+        gathered.append(latency_ms)
+        if self.seen(scope, now).status(now) is Status.HEALTHY and len(gathered) < SUCCESSES_TOGETHER:
+            return
+        del self._gathered[scope]
+
+        def after(health: Health) -> Health:
+            for each in gathered:
+                health = health.succeeded(each, started_at=started_at, now=now)
+            return health
+
+        self._change(scope, after)
+
+    def failed(
+        self,
+        scope: Scope,
+        error_class: str,
+        message: str = "",
+        *,
+        retry_after_seconds: int | None = None,
+        started_at: datetime,
+        now: datetime,
+    ) -> None:
+        """An attempt failed."""
+        if scope.provider == EMBEDDED or BLAME.get(error_class) is Blame.NONE:
+            return
+        self._change(
+            scope,
+            lambda health: health.failed(
+                error_class, message, retry_after_seconds=retry_after_seconds, started_at=started_at, now=now
+            ),
+        )
+
+    def checked(self, scope: Scope, error_class: str | None, message: str, now: datetime) -> None:
+        """A question that cost nothing was answered, or not."""
+        self._change(scope, lambda health: health.checked(error_class, message, now))
+
+    def _change(self, scope: Scope, after: Callable[[Health], Health]) -> None:
+        for _ in range(TRIES_MAX):
+            before = self._fresh(scope)
+            changed = after(before)
+            if changed == before or self._write(before, changed):
+                return
+        # So many others wrote meanwhile that what we saw is among what they saw.
+
+    def _fresh(self, scope: Scope) -> Health:
+        health = self.store.get(scope)
+        self._known[scope] = health
+        return health
+
+    def _write(self, before: Health, after: Health) -> bool:
+        written = replace(after, version=before.version + 1)
+        if not self.store.replace(before, written):
+            return False
+        self._known[before.scope] = written
+        return True
+
+    def _recent(self, now: datetime) -> Mapping[str | None, datetime]:
+        # Of workspaces that nobody asks about any more nothing is kept.
+        recent = {each: at for each, at in self._read_at.items() if now - at < KNOWN_FOR}
+        self._known = {scope: h for scope, h in self._known.items() if scope.workspace_id in (None, *recent)}
+        return recent

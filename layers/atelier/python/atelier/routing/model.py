@@ -1,0 +1,254 @@
+"""How a provider is, from what became of attempts with it. Pure: instants are handed in.
+
+A provider that fails FAILURES_TO_DOWN times in a row is down: nobody asks it until its cooldown has passed, and then
+one caller alone (half-open). That one's success closes the case; its failure doubles the cooldown.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from atelier.providers._contract import ErrorClass
+
+# This process itself: there is nobody to be spared, and nothing to be written.
+EMBEDDED = "local"
+PLATFORM = "platform"
+
+WINDOW = timedelta(minutes=5)
+FAILURES_TO_DOWN = 3
+DEGRADED_FROM_PERCENT, DEGRADED_FROM_ATTEMPTS = 20, 5
+COOLDOWN_SECONDS, COOLDOWN_SECONDS_MAX = 30, 900
+# A refused credential or an unpaid bill is not over in a minute: somebody has to do something.
+REFUSED_SECONDS, REFUSED_SECONDS_MAX = 900, 3600
+# A provider's own 429: as long as it says, within reason.
+LIMITED_SECONDS, LIMITED_SECONDS_MAX = 20, 3600
+# Who claimed the one attempt and died keeps the others away this long at least.
+PROBE_SECONDS = 60
+MESSAGE_CHARACTERS_MAX = 200
+# Upper bounds of the latency sketch, each half as much again as the one before: 100 ms to 19 min.
+LATENCIES_MS = tuple(int(100 * 1.5**step) for step in range(24))
+
+
+class Status(StrEnum):
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+class Blame(StrEnum):
+    """What an error class says of the provider. `none`: the request or its model was at fault."""
+
+    NONE = "none"
+    FAILURE = "failure"
+    REFUSED = "refused"
+    LIMITED = "limited"
+
+
+BLAME: dict[str, Blame] = {
+    ErrorClass.INVALID_INPUT: Blame.NONE,
+    ErrorClass.MODERATED: Blame.NONE,
+    ErrorClass.MODERATED_BILLED: Blame.NONE,
+    ErrorClass.MODEL_GONE: Blame.NONE,
+    ErrorClass.AUTH: Blame.REFUSED,
+    ErrorClass.PROVIDER_BILLING: Blame.REFUSED,
+    ErrorClass.RATE_LIMITED: Blame.LIMITED,
+    ErrorClass.CAPACITY: Blame.FAILURE,
+    ErrorClass.TRANSIENT: Blame.FAILURE,
+    ErrorClass.TIMEOUT_UNSTARTED: Blame.FAILURE,
+    ErrorClass.TIMEOUT_STARTED: Blame.FAILURE,
+    ErrorClass.UNKNOWN_OUTCOME: Blame.FAILURE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose access to a provider: the platform's, or one key of a workspace."""
+
+    provider: str
+    workspace_id: str | None = None
+    key_id: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`platform`, or the key's id."""
+        return self.key_id or PLATFORM
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What happened in one WINDOW of time. `latencies` counts successes by their place in LATENCIES_MS."""
+
+    began_at: datetime | None = None
+    successes: int = 0
+    failures: int = 0
+    latency_ms_sum: int = 0
+    latencies: tuple[tuple[int, int], ...] = ()
+
+    def succeeded(self, latency_ms: int) -> Bucket:
+        """With one success more."""
+        counts = dict(self.latencies)
+        place = min(bisect_left(LATENCIES_MS, latency_ms), len(LATENCIES_MS) - 1)
+        counts[place] = counts.get(place, 0) + 1
+        return replace(
+            self,
+            successes=self.successes + 1,
+            latency_ms_sum=self.latency_ms_sum + latency_ms,
+            latencies=tuple(sorted(counts.items())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How one scope is. `opened_at`: since when it is down; `cooldown_seconds` is remembered until a success, so that
+    the next cooldown is longer. `version` counts the writes."""
+
+    scope: Scope
+    version: int = 0
+    current: Bucket = field(default_factory=Bucket)
+    previous: Bucket = field(default_factory=Bucket)
+    failures_in_a_row: int = 0
+    opened_at: datetime | None = None
+    cooldown_until: datetime | None = None
+    cooldown_seconds: int = 0
+    probe_until: datetime | None = None
+    last_success_at: datetime | None = None
+    last_failure_at: datetime | None = None
+    checked_at: datetime | None = None
+    error_class: str | None = None
+    error_message: str | None = None
+
+    def at(self, now: datetime) -> Health:
+        """With its buckets moved on to an instant: the current one and the one before make the sliding window."""
+        began_at = self.current.began_at
+        if began_at is None or now - began_at >= 2 * WINDOW:
+            return replace(self, current=Bucket(now), previous=Bucket())
+        if now - began_at >= WINDOW:
+            return replace(self, current=Bucket(began_at + WINDOW), previous=self.current)
+        return self
+
+    def status(self, now: datetime) -> Status:
+        """In one word."""
+        if self.opened_at is not None:
+            return Status.DOWN
+        if self.failures_in_a_row or self.is_cooling(now) or self._fails_often(now):
+            return Status.DEGRADED
+        return Status.HEALTHY if self.last_success_at or self.checked_at else Status.UNKNOWN
+
+    def is_cooling(self, now: datetime) -> bool:
+        """Nobody is to ask it now. Of one that is down this also says that somebody is just trying it."""
+        until = max((each for each in (self.cooldown_until, self.probe_until) if each), default=None)
+        return until is not None and now < until
+
+    def needs_claim(self, now: datetime) -> bool:
+        """It was down, and one caller may find out whether it still is."""
+        return self.opened_at is not None and not self.is_cooling(now)
+
+    def claimed(self, now: datetime) -> Health:
+        """With that one caller on the way."""
+        return replace(self, probe_until=now + timedelta(seconds=max(PROBE_SECONDS, self.cooldown_seconds)))
+
+    def succeeded(self, latency_ms: int, *, started_at: datetime, now: datetime) -> Health:
+        """After an attempt that ended well. One that was begun before it went down says nothing of now."""
+        moved = self.at(now)
+        counted = replace(moved, current=moved.current.succeeded(latency_ms), last_success_at=now)
+        return counted if self._is_older(started_at) else _closed(counted)
+
+    def failed(
+        self, error_class: str, message: str, *, retry_after_seconds: int | None, started_at: datetime, now: datetime
+    ) -> Health:
+        """After an attempt that failed; itself when that says nothing (new) of the provider."""
+        blame = BLAME.get(error_class, Blame.FAILURE)
+        if blame is Blame.NONE or self._is_older(started_at):
+            return self
+        moved = self.at(now)
+        said = replace(
+            moved,
+            current=replace(moved.current, failures=moved.current.failures + 1),
+            last_failure_at=now,
+            error_class=error_class,
+            error_message=message[:MESSAGE_CHARACTERS_MAX],
+        )
+        if blame is Blame.LIMITED:
+            # It is well, and wants to be left alone: many wait together, and nobody has to find out.
+            seconds = min(max(retry_after_seconds or LIMITED_SECONDS, 1), LIMITED_SECONDS_MAX)
+            until = max(now + timedelta(seconds=seconds), self.cooldown_until or now)
+            return replace(_closed(said), cooldown_until=until)
+        said = replace(said, failures_in_a_row=moved.failures_in_a_row + 1)
+        if blame is Blame.REFUSED:
+            return _opened(said, REFUSED_SECONDS, REFUSED_SECONDS_MAX, now)
+        if self.opened_at is not None or said.failures_in_a_row >= FAILURES_TO_DOWN:
+            seconds = retry_after_seconds or 0
+            return _opened(said, max(COOLDOWN_SECONDS, min(seconds, COOLDOWN_SECONDS_MAX)), COOLDOWN_SECONDS_MAX, now)
+        return said
+
+    def checked(self, error_class: str | None, message: str, now: datetime) -> Health:
+        """After a question that cost nothing. That it answers is no proof that it works: the next failure is one too
+        many again, and its cooldown the longer one."""
+        asked = replace(self, checked_at=now)
+        if error_class is not None:
+            return asked.failed(error_class, message, retry_after_seconds=None, started_at=now, now=now)
+        if self.opened_at is None:
+            return asked
+        again = min(self.failures_in_a_row, FAILURES_TO_DOWN - 1)
+        return replace(asked, opened_at=None, cooldown_until=None, probe_until=None, failures_in_a_row=again)
+
+    @property
+    def successes(self) -> int:
+        """In the window."""
+        return self.current.successes + self.previous.successes
+
+    @property
+    def failures(self) -> int:
+        """In the window."""
+        return self.current.failures + self.previous.failures
+
+    def success_percent(self) -> int | None:
+        """Of the window's attempts; None without any."""
+        attempts = self.successes + self.failures
+        return 100 * self.successes // attempts if attempts else None
+
+    def latency_ms_mean(self) -> int | None:
+        """Of the window's successes; None without any."""
+        total = self.current.latency_ms_sum + self.previous.latency_ms_sum
+        return total // self.successes if self.successes else None
+
+    def latency_ms_p95(self) -> int | None:
+        """An upper bound of it, at most half as much again; None without any success."""
+        left = -(-95 * self.successes // 100)
+        counts = dict(self.previous.latencies)
+        for place, count in self.current.latencies:
+            counts[place] = counts.get(place, 0) + count
+        for place in sorted(counts):
+            left -= counts[place]
+            if left <= 0:
+                return LATENCIES_MS[place]
+        return None
+
+    def _fails_often(self, now: datetime) -> bool:
+        seen = self.at(now)
+        attempts = seen.successes + seen.failures
+        return attempts >= DEGRADED_FROM_ATTEMPTS and 100 * seen.failures >= DEGRADED_FROM_PERCENT * attempts
+
+    def _is_older(self, started_at: datetime) -> bool:
+        return self.opened_at is not None and started_at < self.opened_at
+
+
+def _closed(health: Health) -> Health:
+    return replace(
+        health, failures_in_a_row=0, opened_at=None, cooldown_until=None, cooldown_seconds=0, probe_until=None
+    )
+
+
+def _opened(health: Health, seconds: int, seconds_max: int, now: datetime) -> Health:
+    cooldown = min(max(seconds, 2 * health.cooldown_seconds), seconds_max)
+    return replace(
+        health,
+        opened_at=now,
+        cooldown_until=now + timedelta(seconds=cooldown),
+        cooldown_seconds=cooldown,
+        probe_until=None,
+    )

@@ -1,0 +1,24 @@
+"""What routing needs from outside: where health is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from atelier.routing.model import Health, Scope
+
+
+class HealthStore(Protocol):
+    """Health by scope, a small record each."""
+
+    def read(self, workspace_id: str | None) -> Mapping[Scope, Health]:
+        """The platform's scopes (None) or those of a workspace's keys; may lag a moment behind."""
+        ...
+
+    def get(self, scope: Scope) -> Health:
+        """As it is now; a scope that nothing is known of is there too."""
+        ...
+
+    def replace(self, before: Health, after: Health) -> bool:
+        """Write the next version; False when somebody else has written meanwhile."""
+        ...

@@ -1,0 +1,267 @@
+"""The router over the embedded store: who is asked, who is spared, what it costs, and what callers are told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+
+from atelier.aws.dynamodb import connection
+from atelier.aws.dynamodb.generations import GenerationItem
+from atelier.generations.model import Generation, Status
+from atelier.providers._contract import Accepted, Done, ErrorClass, Failed, Output, Submitted, Unknown
+from atelier.routing.book import SUCCESSES_TOGETHER, HealthBook
+from atelier.routing.model import COOLDOWN_SECONDS, FAILURES_TO_DOWN, Health, Scope
+from atelier.routing.model import Status as HealthStatus
+from tests.adapters.world import DONE, World, at_once
+from tests.conftest import Tables
+
+BROKEN = Failed(ErrorClass.TRANSIENT, "It broke.")
+REPLICATE = Scope("replicate")
+OWN = "key_" + "0" * 25 + "1"
+
+
+@pytest.fixture
+def world(tables: Tables) -> World:
+    return World(tables)
+
+
+def submitted(world: World, *candidates: str) -> Generation:
+    """A generation with these candidates."""
+    generation = world.submit().generation
+    GenerationItem(world.workspace_id, generation.id).update([GenerationItem.candidates.set(list(candidates))])
+    return generation
+
+
+def run(world: World, *candidates: str) -> Generation:
+    """One from submission to its end, as the workflow would."""
+    generation = submitted(world, *candidates)
+    lost = len(world.execution.lost)
+    world.attempt(generation)
+    while len(world.execution.lost) > lost:
+        lost = len(world.execution.lost)
+        world.attempt(generation, lost=world.execution.lost[-1])
+    return world.finish(generation)
+
+
+def take_down(world: World) -> Health:
+    for _ in range(FAILURES_TO_DOWN):
+        world.book.failed(REPLICATE, ErrorClass.TRANSIENT, started_at=world.now, now=world.now)
+    return world.health.get(REPLICATE)
+
+
+@contextmanager
+def counted(operation: str) -> Iterator[list[None]]:
+    """Each DynamoDB `operation` sent while it lasts."""
+    seen: list[None] = []
+    events = connection().client.meta.events
+
+    def note(**_: object) -> None:
+        seen.append(None)
+
+    events.register_first(f"before-send.dynamodb.{operation}", note)
+    try:
+        yield seen
+    finally:
+        events.unregister(f"before-send.dynamodb.{operation}", note)
+
+
+def test_health_is_kept_as_it_was_written(world: World) -> None:
+    scope = Scope("openai", world.workspace_id, OWN)
+    world.book.succeeded(scope, 1234, started_at=world.now, now=world.now)
+    world.book.failed(scope, ErrorClass.AUTH, "No.", started_at=world.now, now=world.now)
+    kept = world.health.get(scope)
+    assert kept == world.health.read(world.workspace_id)[scope]
+    assert (kept.successes, kept.failures, kept.error_message, kept.version) == (1, 1, "No.", 2)
+    assert scope not in world.health.read(None)
+    assert world.book.seen(scope, world.now) == kept
+
+
+def test_a_provider_that_keeps_failing_is_passed_over_and_the_next_candidate_serves(world: World) -> None:
+    world.replicate.answers = [BROKEN] * 50
+    for _ in range(10):
+        ended = run(world, "replicate/sdxl", "local/canvas")
+        assert ended.status is Status.SUCCEEDED
+    assert len(world.replicate.submitted) == FAILURES_TO_DOWN
+    # One that is passed over is no attempt.
+    assert [attempt.model for attempt in ended.attempts] == ["local/canvas"]
+    world.assert_sound()
+
+
+def test_a_fallback_shows_in_the_attempts(world: World) -> None:
+    world.replicate.answers = [Failed(ErrorClass.CAPACITY, "Full.")]
+    ended = run(world, "replicate/sdxl", "local/canvas")
+    assert [(a.provider, a.status, a.error_class) for a in ended.attempts] == [
+        ("replicate", "failed", "capacity"),
+        ("local", "succeeded", None),
+    ]
+
+
+def test_a_candidate_that_was_passed_over_is_tried_later_when_it_is_well_again(world: World) -> None:
+    take_down(world)
+    generation = submitted(world, "replicate/sdxl", "local/canvas")
+    world.local.answers = [BROKEN]
+    world.attempt(generation)
+    assert world.replicate.submitted == []
+    world.now += timedelta(seconds=COOLDOWN_SECONDS)
+    world.attempt(generation, lost=world.execution.lost[-1])
+    ended = world.finish(generation)
+    assert [attempt.model for attempt in ended.attempts] == ["local/canvas", "replicate/sdxl"]
+    assert ended.status is Status.SUCCEEDED
+
+
+def test_when_all_rest_the_generation_fails_at_once_and_the_credits_are_back(world: World) -> None:
+    take_down(world)
+    ended = run(world, "replicate/sdxl")
+    assert (ended.status, ended.attempts, ended.credits_charged) == (Status.FAILED, (), 0)
+    assert ended.failure is not None
+    assert (ended.failure.code, ended.failure.error_class) == ("PROVIDER_FAILED", ErrorClass.CAPACITY)
+    assert world.replicate.submitted == []
+    assert world.wallet().held == 0
+    world.assert_sound()
+
+
+def test_when_all_others_rest_it_fails_with_what_the_last_attempt_failed_with(world: World) -> None:
+    take_down(world)
+    world.local.answers = [Failed(ErrorClass.TIMEOUT_UNSTARTED, "Slow.")]
+    ended = run(world, "local/canvas", "replicate/sdxl")
+    assert ended.failure is not None
+    assert ended.failure.error_class == ErrorClass.TIMEOUT_UNSTARTED
+    assert [attempt.status for attempt in ended.attempts] == ["failed"]
+
+
+def test_of_twenty_at_once_exactly_one_tries_what_was_down(world: World) -> None:
+    take_down(world)
+    books = [HealthBook(world.health) for _ in range(20)]
+    for _ in range(3):
+        until = world.health.get(REPLICATE).cooldown_until
+        assert until is not None
+        assert not any(at_once(20, lambda number: books[number].may_try(REPLICATE, world.now)))
+        world.now = max(world.now, until)
+        told = at_once(20, lambda number: books[number].may_try(REPLICATE, world.now))
+        assert sorted(map(bool, told)) == [False] * 19 + [True]
+        assert not any(at_once(20, lambda number: books[number].may_try(REPLICATE, world.now)))
+        world.book.failed(REPLICATE, ErrorClass.TRANSIENT, started_at=world.now, now=world.now)
+        # What every process had read before is forgotten by then.
+        world.now += timedelta(seconds=6)
+
+
+def test_of_twenty_generations_at_once_one_pays_for_a_provider_that_is_down(world: World) -> None:
+    take_down(world)
+    generations = [submitted(world, "replicate/sdxl", "local/canvas") for _ in range(3)]
+    world.now += timedelta(seconds=COOLDOWN_SECONDS)
+    world.replicate.answers = [BROKEN] * 20
+    at_once(3, lambda number: world.attempt(generations[number]))
+    assert len(world.replicate.submitted) == 1
+
+
+def test_when_it_works_again_everybody_may(world: World) -> None:
+    take_down(world)
+    world.now += timedelta(seconds=COOLDOWN_SECONDS)
+    assert run(world, "replicate/sdxl").status is Status.SUCCEEDED
+    assert world.health.get(REPLICATE).status(world.now) is HealthStatus.HEALTHY
+    assert all(HealthBook(world.health).may_try(REPLICATE, world.now) for _ in range(5))
+
+
+def test_failures_at_once_are_counted_once_each_until_it_is_down(world: World) -> None:
+    books = [HealthBook(world.health) for _ in range(20)]
+    started_at = world.now
+    now = world.now + timedelta(seconds=3)
+
+    def fail(number: int) -> None:
+        books[number].failed(REPLICATE, ErrorClass.TRANSIENT, started_at=started_at, now=now)
+
+    assert at_once(20, fail) == [None] * 20
+    kept = world.health.get(REPLICATE)
+    assert (kept.failures, kept.version, kept.status(now)) == (FAILURES_TO_DOWN, FAILURES_TO_DOWN, HealthStatus.DOWN)
+
+
+def test_a_429_is_a_rest_of_the_length_that_the_provider_says(world: World) -> None:
+    world.replicate.answers = [Failed(ErrorClass.RATE_LIMITED, "Slow down.", retry_after_seconds=42)]
+    run(world, "replicate/sdxl", "local/canvas")
+    world.now += timedelta(seconds=41)
+    run(world, "replicate/sdxl", "local/canvas")
+    assert len(world.replicate.submitted) == 1
+    world.now += timedelta(seconds=1)
+    run(world, "replicate/sdxl", "local/canvas")
+    assert len(world.replicate.submitted) == 2
+
+
+@pytest.mark.parametrize("answer", [Failed(ErrorClass.INVALID_INPUT, "No."), Failed(ErrorClass.MODERATED, "No.")])
+def test_refused_requests_leave_no_mark_on_the_provider(world: World, answer: Submitted) -> None:
+    world.replicate.answers = [answer] * 5
+    for _ in range(5):
+        run(world, "replicate/sdxl")
+    assert world.health.read(None) == {}
+
+
+def test_silence_counts_as_a_failure_and_is_never_sent_again(world: World) -> None:
+    world.replicate.answers = [Unknown("the connection broke")] * 3
+    generation = submitted(world, "replicate/sdxl", "local/canvas")
+    world.attempt(generation)
+    world.attempt(generation)
+    assert len(world.replicate.submitted) == 1
+    assert world.local.submitted == []
+    assert world.health.get(REPLICATE).failures == 1
+
+
+def test_a_result_that_comes_later_counts_when_it_comes(world: World) -> None:
+    world.replicate.answers = [Accepted("r1")]
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    assert world.health.read(None) == {}
+    world.replicate.progress = DONE
+    world.now += timedelta(seconds=8)
+    from atelier.generations.poll import poll
+
+    _, _, attempt_id, polls = world.execution.polls[-1]
+    poll(world.workspace_id, generation.id, attempt_id, polls, to=world.attempting)
+    kept = world.health.get(REPLICATE)
+    assert (kept.successes, kept.latency_ms_mean()) == (1, 8000)
+
+
+def test_a_provider_that_is_well_costs_one_write_in_many_calls_and_one_read_in_some_seconds(world: World) -> None:
+    book = HealthBook(world.health)
+    with counted("PutItem") as puts, counted("Query") as queries, counted("GetItem") as gets:
+        for _ in range(1 + 3 * SUCCESSES_TOGETHER):
+            assert book.may_try(REPLICATE, world.now)
+            book.succeeded(REPLICATE, 1000, started_at=world.now, now=world.now)
+    assert (len(puts), len(queries), len(gets)) == (4, 1, 4)
+    assert world.health.get(REPLICATE).successes == 1 + 3 * SUCCESSES_TOGETHER
+
+
+def test_the_embedded_provider_costs_nothing(world: World) -> None:
+    with counted("PutItem") as puts, counted("Query") as queries, counted("GetItem") as gets:
+        for _ in range(3):
+            assert world.book.may_try(Scope("local"), world.now)
+            world.book.succeeded(Scope("local"), 10, started_at=world.now, now=world.now)
+            world.book.failed(Scope("local"), ErrorClass.TRANSIENT, started_at=world.now, now=world.now)
+    assert (puts, queries, gets) == ([], [], [])
+
+
+def test_an_own_key_is_used_recorded_by_its_id_and_costs_no_credits(world: World) -> None:
+    from tests.adapters.world import ScriptedProvider
+
+    world.own[OWN] = ScriptedProvider(answers=[Done((Output(data=b"x"),), {"predict_milliseconds": 2000}, 4242)])
+    ended = run(world, f"replicate/sdxl@{OWN}", "replicate/sdxl")
+    assert ended.status is Status.SUCCEEDED
+    assert [(a.model, a.key) for a in ended.attempts] == [("replicate/sdxl", OWN)]
+    assert ended.credits_charged == 0
+    assert ended.cost_microusd == 4242
+    assert world.replicate.submitted == []
+    assert world.get(ended).attempts == ended.attempts
+    assert world.health.get(Scope("replicate", world.workspace_id, OWN)).successes == 1
+    assert world.health.read(None) == {}
+    world.assert_sound()
+
+
+def test_an_own_key_that_is_refused_rests_alone(world: World) -> None:
+    from tests.adapters.world import ScriptedProvider
+
+    world.own[OWN] = ScriptedProvider(answers=[Failed(ErrorClass.AUTH, "No.")])
+    run(world, f"replicate/sdxl@{OWN}", "local/canvas")
+    run(world, f"replicate/sdxl@{OWN}", "local/canvas")
+    assert len(world.own[OWN].submitted) == 1
+    assert run(world, "replicate/sdxl").status is Status.SUCCEEDED
