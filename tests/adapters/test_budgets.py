@@ -19,6 +19,7 @@ from atelier.generations.submit import Accepted
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
 from atelier.ledger.model import Ending
+from atelier.projects.alert import raise_due, watch
 from atelier.projects.model import WORKSPACE, Budget, Project, month
 from atelier.projects.ports import ProjectInUse
 from tests.adapters.test_ledger_conditions import meanwhile
@@ -300,3 +301,92 @@ def test_an_accepted_one_says_so_again(world: World) -> None:
     again = world.submit(model="replicate/sdxl", project_id=name, key="k")
     assert isinstance(again, Accepted)
     assert (again.replayed, again.generation) == (True, first)
+
+
+# ---- alerts ----------------------------------------------------------------------------------------------------------
+
+
+def watched(world: World, name: str, told: list[str]) -> None:
+    def publish(kind: str, detail: dict[str, str | int | None]) -> None:
+        told.append(f"{kind} {detail['threshold']}")
+
+    watch(world.workspace_id, name, projects=world.projects, publish=publish, now=world.now)
+
+
+def test_a_threshold_that_is_crossed_is_told_of_once_however_many_look(world: World) -> None:
+    name, told = project(world, 2000), list[str]()
+    generation = ask(world, name)
+    watched(world, name, told)
+    assert (told, world.projects.alerts(world.workspace_id, name)) == ([], ())
+    world.attempt(generation)
+    world.finish(generation, succeeded(1700))
+    for _ in range(3):
+        watched(world, name, told)
+    assert told == ["budget.alert 80"]
+    late = ask_beyond(world, name)
+    world.finish(late, succeeded(400))
+    watched(world, name, told)
+    assert told == ["budget.alert 80", "budget.alert 100"]
+    assert [alert.threshold for alert in world.projects.alerts(world.workspace_id, name)] == [100, 80]
+
+
+def ask_beyond(world: World, name: str) -> Generation:
+    """One more, although there is no room: the limit was higher for a moment."""
+    seen = world.projects.budget(world.workspace_id, name)
+    assert seen is not None
+    higher = replace(seen, limit_microusd=10**6)
+    world.projects.change_budget(seen, higher)
+    generation = ask(world, name)
+    world.projects.change_budget(higher, seen)
+    world.attempt(generation)
+    return generation
+
+
+def test_a_death_between_raising_and_telling_is_made_up_for(world: World) -> None:
+    name, told = project(world, 2000), list[str]()
+    generation = ask(world, name)
+    world.attempt(generation)
+    world.finish(generation, succeeded(1700))
+
+    def dies(kind: str, detail: dict[str, str | int | None]) -> None:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        watch(world.workspace_id, name, projects=world.projects, publish=dies, now=world.now)
+    (raised,) = world.projects.alerts(world.workspace_id, name)
+    assert raised.told_at is None
+    world.now += timedelta(minutes=5)
+    watched(world, name, told)
+    (kept,) = world.projects.alerts(world.workspace_id, name)
+    assert told == ["budget.alert 80"]
+    assert (kept.triggered_at, kept.told_at) == (raised.triggered_at, world.now)
+
+
+def test_looking_at_once_raises_one(world: World) -> None:
+    name = project(world, 2000)
+    generation = ask(world, name)
+    world.attempt(generation)
+    world.finish(generation, succeeded(1700))
+    budget = world.projects.budget(world.workspace_id, name)
+    assert budget is not None
+    results = at_once(10, lambda _: raise_due(budget, projects=world.projects, now=world.now))
+    assert len({str(result) for result in results}) == 1
+    (alert,) = world.projects.alerts(world.workspace_id, name)
+    times = at_once(
+        5,
+        lambda n: world.projects.acknowledge(world.workspace_id, name, alert.id, world.now + timedelta(seconds=n)),
+    )
+    assert len({str(result) for result in times}) == 1
+
+
+def test_a_new_limit_is_told_of_anew(world: World) -> None:
+    name, told = project(world, 2000), list[str]()
+    generation = ask(world, name)
+    world.attempt(generation)
+    world.finish(generation, succeeded(1700))
+    watched(world, name, told)
+    seen = world.projects.budget(world.workspace_id, name)
+    assert seen is not None
+    world.projects.change_budget(seen, replace(seen, limit_microusd=1700))
+    watched(world, name, told)
+    assert told == ["budget.alert 80", "budget.alert 80", "budget.alert 100"]

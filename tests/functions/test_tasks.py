@@ -195,6 +195,22 @@ def test_a_success_is_measured_by_status_and_model(
     assert lasted["GenerationDuration"][0] >= 0
 
 
+def test_what_an_estimate_was_off_by_is_measured_by_model(
+    finish: ModuleType, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    attempted(ask(model=REMOTE))
+    stage_picture(cloud)
+    request = example("tasks/finish_generation/succeeded")
+    # The estimate is a quarter of seven seconds.
+    request["result"] = {**request["result"], "usage": {"predict_milliseconds": 3500}}
+    finish.handler(request, None)
+    assert (current().cost_microusd, current().cost_source) == (3413, "usage")
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    measured = {name: line for line in written for name in ("EstimateDrift", "EstimateExcess") if name in line}
+    assert (measured["EstimateDrift"]["EstimateDrift"], measured["EstimateDrift"]["model"]) == ([100], REMOTE)
+    assert (measured["EstimateExcess"]["EstimateExcess"], "model" in measured["EstimateExcess"]) == ([100], False)
+
+
 @pytest.mark.parametrize("name", ["failed", "cancelled"])
 def test_an_end_without_a_picture_gives_the_credits_back(finish: ModuleType, cloud: Cloud, name: str) -> None:
     attempted(ask())

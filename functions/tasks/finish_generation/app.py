@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.clock import Clock, system_clock
+from atelier.generations.drift import drift_percent
 from atelier.generations.finish import finish
 from atelier.generations.outcome import Outcome
-from atelier.telemetry import count, duration, logger
+from atelier.telemetry import count, duration, logger, percent
 from atelier.wiring import workflow
+from atelier.wiring.prices import prices
 
 
 def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> dict[str, str]:
@@ -22,4 +24,9 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
     if generation.completed_at:
         elapsed = generation.completed_at - generation.created_at
         duration("GenerationDuration", round(elapsed.total_seconds() * 1000), model=model)
+    drift = drift_percent(generation, prices())
+    if drift is not None:
+        percent("EstimateDrift", drift, model=model)
+        # Over all models, and only what was more than foreseen: budgets and prices rest on the estimate as a maximum.
+        percent("EstimateExcess", max(drift, 0))
     return {"outcome": status}

@@ -26,6 +26,13 @@ def duration(metric: str, milliseconds: int, **dimensions: str) -> None:
     _emit(metric, MetricUnit.Milliseconds, milliseconds, dimensions)
 
 
+def percent(metric: str, value: int, **dimensions: str) -> None:
+    """Write one share or difference in percent."""
+    from aws_lambda_powertools.metrics import MetricUnit
+
+    _emit(metric, MetricUnit.Percent, value, dimensions)
+
+
 def _emit(metric: str, unit: MetricUnit, value: int, dimensions: dict[str, Any]) -> None:
     # Imported here: most warm requests write no metric, and the import costs a cold start.
     from aws_lambda_powertools.metrics import single_metric

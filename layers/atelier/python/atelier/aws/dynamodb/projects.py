@@ -234,6 +234,11 @@ class DynamoProjects:
             triggered_at=rfc3339(alert.triggered_at),
         )
         try:
+            # Looked for first: most of the time it was raised before, and reading is cheaper than a write in vain.
+            return _alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
+        except DoesNotExist:
+            pass
+        try:
             item.save(condition=AlertItem.pk.does_not_exist())
         except PutError as error:
             if error.cause_response_code not in MOVED:

@@ -1,0 +1,35 @@
+"""How far estimates were off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from atelier.generations.drift import drift_percent
+from atelier.generations.model import Attempt, AttemptStatus, Generation, Kind, Recipe, Status
+from atelier.pricing.catalogue import catalogue
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PRICES = catalogue(frozenset({"local", "replicate"}))
+
+
+def ended(model: str, cost_microusd: int, source: str = "provider") -> Generation:
+    attempt = Attempt("att_A", model.partition("/")[0], model, AttemptStatus.SUCCEEDED, NOON, NOON)
+    recipe = Recipe(Kind.IMAGE, "a lighthouse", "auto", None, {"width": 1024, "height": 1024, "n": 1, "seed": 7})
+    return Generation("gen_A", "wsp_A", "usr_A", recipe, (model,), "v", False, 1, Status.SUCCEEDED, NOON, NOON,
+                      cost_microusd=cost_microusd, cost_source=source, attempts=(attempt,))  # fmt: skip
+
+
+@pytest.mark.parametrize(("cost", "percent"), [(6825, 0), (13650, 100), (0, -100), (7508, 10)])
+def test_the_difference_is_in_percent_of_the_estimate(cost: int, percent: int) -> None:
+    assert drift_percent(ended("replicate/sdxl", cost), PRICES) == percent
+
+
+def test_what_nobody_measured_or_foresaw_has_none() -> None:
+    assert drift_percent(ended("replicate/sdxl", 6825, "estimate"), PRICES) is None
+    assert drift_percent(ended("local/canvas", 5), PRICES) is None
+    assert drift_percent(ended("gone/model", 5), PRICES) is None
+    assert drift_percent(replace(ended("replicate/sdxl", 5), status=Status.FAILED), PRICES) is None
+    assert drift_percent(replace(ended("replicate/sdxl", 5), attempts=()), PRICES) is None
