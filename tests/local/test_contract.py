@@ -85,6 +85,7 @@ def test_without_a_good_token_nothing_is_shown(stack: Stack, path: str, header: 
 def test_a_foreign_id_answers_as_a_missing_one_in_every_route(stack: Stack, person: Person) -> None:
     stranger = Person(stack.base_url)
     made = person.generate(wait=25).json()["data"]["generation"]
+    project = person.http.post("/api/projects", json={"name": "Harbour lights"}).json()["data"]["project"]
     routes = [
         ("GET", "/api/generations/{}", made["id"]),
         ("GET", "/api/generations/{}/recipe", made["id"]),
@@ -93,6 +94,9 @@ def test_a_foreign_id_answers_as_a_missing_one_in_every_route(stack: Stack, pers
         ("GET", "/api/credits/generations/{}", made["id"]),
         ("GET", "/api/user/credits/generations/{}", made["id"]),
         ("GET", "/api/assets/{}", made["assets"][0]["id"]),
+        ("GET", "/api/projects/{}", project["id"]),
+        ("DELETE", "/api/projects/{}", project["id"]),
+        ("GET", "/api/projects/{}/alerts", project["id"]),
     ]
     for method, path, real in routes:
         foreign = stranger.http.request(method, path.format(real))
@@ -101,7 +105,7 @@ def test_a_foreign_id_answers_as_a_missing_one_in_every_route(stack: Stack, pers
         assert_error(foreign, 404, "NOT_FOUND")
         bodies = [{**answer.json(), "request_id": ""} for answer in (foreign, missing, malformed)]
         assert bodies[0] == bodies[1] == bodies[2], path
-    for path in ("/api/credits", "/api/generations", "/api/assets"):
+    for path in ("/api/credits", "/api/generations", "/api/assets", "/api/projects", "/api/settings/budget"):
         foreign = stranger.http.get(path, headers={"Atelier-Workspace": person.workspace_id})
         assert_error(foreign, 404, "NOT_FOUND")
     assert stranger.get("/api/generations").json()["data"]["items"] == []
