@@ -96,6 +96,12 @@ DIFFERENCES = (
         "Stream functions raise, which repeats the batch on both.",
     ),
     Difference(
+        "batches_of_a_stream_wait_for_no_window",
+        "MaximumBatchingWindowInSeconds gathers a stream's records before the function is called.",
+        "What is there is delivered at once.",
+        "Nothing relies on waiting: entries are sealed sooner, in more seals. The bench holds the stream back itself.",
+    ),
+    Difference(
         "a_failed_function_with_a_task_token_is_swallowed",
         "lambda:invoke.waitForTaskToken fails at once when the function fails or is throttled.",
         "The task waits for its token until its time-out.",

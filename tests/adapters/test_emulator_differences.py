@@ -203,6 +203,14 @@ def test_streams_do_not_repeat_single_records(aws: Aws, tmp_path: Path) -> None:
     assert len(set(seen.read_text().split())) == 2, "the first record came again"
 
 
+def test_batches_of_a_stream_wait_for_no_window(aws: Aws, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    function = made(aws, f"def handler(event, context): open({str(seen)!r}, 'a').write('x')")
+    streamed_to(aws, function, "windowed", window_seconds=300)
+    aws.client("dynamodb").put_item(TableName="windowed", Item={"pk": {"S": "a"}})
+    until(seen.exists)
+
+
 def test_a_failed_function_with_a_task_token_is_swallowed(aws: Aws) -> None:
     function = made(aws, "def handler(event, context): raise RuntimeError('no')")
     task = {
@@ -433,10 +441,10 @@ def made(aws: Aws, source: str) -> str:
     return name
 
 
-def streamed_to(aws: Aws, function: str) -> None:
-    """A table `streamed` whose stream the function reads."""
+def streamed_to(aws: Aws, function: str, name: str = "streamed", *, window_seconds: int = 0) -> None:
+    """A table whose stream the function reads."""
     table = aws.client("dynamodb").create_table(
-        TableName="streamed",
+        TableName=name,
         **{key: value for key, value in TABLE["Properties"].items() if key != "StreamSpecification"},
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
     )["TableDescription"]
@@ -444,6 +452,7 @@ def streamed_to(aws: Aws, function: str) -> None:
         FunctionName=function,
         EventSourceArn=table["LatestStreamArn"],
         StartingPosition="TRIM_HORIZON",
+        MaximumBatchingWindowInSeconds=window_seconds,
         FunctionResponseTypes=["ReportBatchItemFailures"],
     )
 

@@ -60,6 +60,18 @@ class Stack:
         for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
             client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
 
+    @contextmanager
+    def gathering(self, function: str) -> Iterator[None]:
+        """Hold back the stream that a function reads, and hand it on at the end in one batch: what its batching window
+        does on AWS, which the emulator does not wait for."""
+        client, name = self.aws.client("lambda"), self.child.resource(function)
+        (mapping,) = client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
+        client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        try:
+            yield
+        finally:
+            client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+
     def set_environment(self, **variables: str) -> None:
         """Give every function these variables besides its own; takes effect with its next cold start."""
         for name, configuration in self.functions().items():

@@ -39,8 +39,8 @@ class Due:
 class WalletStore(Protocol):
     """Wallets and movements. Every write is conditional; none reads first and then trusts what it read."""
 
-    def wallet(self, workspace_id: str) -> Wallet:
-        """The wallet as it is now (consistent); raises NotFound."""
+    def wallet(self, workspace_id: str, *, consistent: bool = True) -> Wallet:
+        """The wallet as it is now, or without `consistent` maybe as it was a moment ago; raises NotFound."""
         ...
 
     def mark_budgeted(self, workspace_id: str) -> None:

@@ -185,9 +185,9 @@ class DynamoWallets:
         for item in (WalletItem, MovementItem, KeyItem):
             item.bind(table_name)
 
-    def wallet(self, workspace_id: str) -> Wallet:
+    def wallet(self, workspace_id: str, *, consistent: bool = True) -> Wallet:
         try:
-            return _wallet(WalletItem.get(workspace_id, WALLET, consistent_read=True))
+            return _wallet(WalletItem.get(workspace_id, WALLET, consistent_read=consistent))
         except DoesNotExist as error:
             raise NotFound from error
 
