@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from atelier.generations.model import Picture
 from atelier.wiring import library
 from tests.functions.answers import answered, data, refusal, stranger
-from tests.functions.cast import ASSET, GENERATION, PROMPT, WORKSPACE, ask
+from tests.functions.cast import ASSET, GENERATION, PROJECT, PROMPT, WORKSPACE, ask, current
 from tests.functions.conftest import Cloud
 from tests.invoke import event, example, function
 
@@ -40,6 +41,15 @@ def test_assets_are_listed_by_type(app: ModuleType) -> None:
     assert [asset["id"] for asset in listed["items"]] == [ASSET]
     assert listed["next_cursor"] is None
     assert data(answered(app, event("api/library/list", queryStringParameters={"type": "video"})))["items"] == []
+
+
+def test_assets_are_listed_by_project(app: ModuleType) -> None:
+    other = f"{ASSET[:-1]}0"
+    picture = Picture(other, SHA256, "png", 512, 512, 183_211)
+    library.assets().record(replace(current(), project_id=PROJECT), picture, 1)
+    for wanted in ({"project_id": PROJECT}, {"project_id": PROJECT, "type": "image"}):
+        items = data(answered(app, event("api/library/list", queryStringParameters=wanted)))["items"]
+        assert [(asset["id"], asset["project_id"]) for asset in items] == [(other, PROJECT)]
 
 
 def test_a_foreign_asset_looks_like_a_missing_one(app: ModuleType) -> None:

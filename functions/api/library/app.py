@@ -16,7 +16,9 @@ def list_assets(request: Request[Nothing]) -> Answer:
     """List the workspace's assets, newest first."""
     query: AssetQuery = request.query
     after = cursors.decode(query.cursor, "ast_")
-    page = library.assets().list(request.caller.workspace_id, query.type, after, query.limit)
+    page = library.assets().list(
+        request.caller.workspace_id, query.type, after, query.limit, project_id=query.project_id
+    )
     items = [library.view(asset, request.now) for asset in page.assets]
     return Answer(AssetList(items=items, next_cursor=cursors.encode(page.next_id)))
 

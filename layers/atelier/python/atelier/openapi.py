@@ -23,7 +23,7 @@ REASONS = {
     402: "INSUFFICIENT_CREDITS or BUDGET_EXCEEDED; `details` says which limit refused.",
     403: "FORBIDDEN: the caller's role does not allow this.",
     404: "NOT_FOUND; also for what belongs to another workspace.",
-    409: "CONFLICT or IDEMPOTENCY_IN_FLIGHT.",
+    409: "CONFLICT, QUOTE_EXPIRED or IDEMPOTENCY_IN_FLIGHT.",
     413: "PAYLOAD_TOO_LARGE.",
     415: "UNSUPPORTED_MEDIA_TYPE.",
     422: "VALIDATION_FAILED with `details.fields`, or IDEMPOTENCY_MISMATCH.",

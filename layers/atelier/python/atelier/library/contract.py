@@ -42,6 +42,7 @@ class AssetQuery(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     type: Literal["image", "video", "audio", "text", "page"] | None = None
+    project_id: Annotated[str, Field(max_length=40)] | None = None
     limit: int = Field(default=25, ge=1, le=100)
     cursor: Annotated[str, Field(max_length=200)] | None = None
 

@@ -23,4 +23,12 @@ class Assets(Protocol):
         """Raises NotFound."""
         ...
 
-    def list(self, workspace_id: str, asset_type: str | None, after_id: str | None, limit: int) -> AssetPage: ...
+    def list(
+        self,
+        workspace_id: str,
+        asset_type: str | None,
+        after_id: str | None,
+        limit: int,
+        *,
+        project_id: str | None = None,
+    ) -> AssetPage: ...

@@ -71,12 +71,24 @@ class DynamoAssets:
         except DoesNotExist as error:
             raise NotFound from error
 
-    def list(self, workspace_id: str, asset_type: str | None, after_id: str | None, limit: int) -> AssetPage:
+    def list(
+        self,
+        workspace_id: str,
+        asset_type: str | None,
+        after_id: str | None,
+        limit: int,
+        *,
+        project_id: str | None = None,
+    ) -> AssetPage:
+        matching = AssetItem.type == asset_type if asset_type else None
+        if project_id:
+            of_project = AssetItem.project_id == project_id
+            matching = of_project if matching is None else matching & of_project
         items, next_id = newest_page(
             AssetItem,
             workspace_id,
             ("ast_", "ast_~"),
-            matching=AssetItem.type == asset_type if asset_type else None,
+            matching=matching,
             after=after_id,
             limit=limit,
         )
