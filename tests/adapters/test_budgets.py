@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -9,16 +11,16 @@ import pytest
 
 from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.aws.dynamodb.projects import BudgetItem
-from atelier.errors import BudgetExceeded, Conflict, NotFound, Unavailable
+from atelier.errors import AtelierError, BudgetExceeded, Conflict, NotFound, Unavailable
 from atelier.generations.cancel import cancel
 from atelier.generations.finish import expire, finish
 from atelier.generations.model import Generation, Status
 from atelier.generations.outcome import Outcome
-from atelier.generations.ports import StoredOutput
+from atelier.generations.ports import Filters, GenerationMoved, StoredOutput
 from atelier.generations.submit import Accepted
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
-from atelier.ledger.model import Ending
+from atelier.ledger.model import Ending, Movement, Opening
 from atelier.projects.alert import raise_due, watch
 from atelier.projects.model import WORKSPACE, Budget, Project, month
 from atelier.projects.ports import ProjectInUse
@@ -301,6 +303,74 @@ def test_an_accepted_one_says_so_again(world: World) -> None:
     again = world.submit(model="replicate/sdxl", project_id=name, key="k")
     assert isinstance(again, Accepted)
     assert (again.replayed, again.generation) == (True, first)
+
+
+# ---- everything together ---------------------------------------------------------------------------------------------
+
+
+class Dies(DynamoGenerations):
+    """Now and then it dies after its write, before anybody heard of it."""
+
+    def __init__(self, luck: random.Random) -> None:
+        self.luck = luck
+
+    def open_with_hold(self, generation: Generation, opening: Opening) -> None:
+        super().open_with_hold(generation, opening)
+        self.die()
+
+    def close_with_ending(self, generation: Generation, ending: Ending) -> None:
+        super().close_with_ending(generation, ending)
+        self.die()
+
+    def deliver_late(self, generation: Generation, movement: Movement) -> None:
+        super().deliver_late(generation, movement)
+        self.die()
+
+    def die(self) -> None:
+        if self.luck.random() < 0.3:
+            raise ConnectionError
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_happens_counters_are_what_the_generations_say(world: World, seed: int) -> None:
+    luck = random.Random(seed)
+    world.generations = Dies(luck)
+    names = [project(world), project(world, 12 * ESTIMATE)]
+    for_workspace(world, 20 * ESTIMATE)
+    made: list[Generation] = []
+
+    def ask_one() -> None:
+        key = f"k{luck.randrange(40)}"
+        made.append(ask(world, luck.choice([*names, None]), key=key))
+
+    def end_one() -> None:
+        generation = world.get(luck.choice(made))
+        if not generation.attempts and generation.is_open:
+            world.attempt(generation)
+        ends = [
+            lambda: world.finish(generation, succeeded(luck.choice([None, 0, 900, 5000]))),
+            lambda: world.finish(generation, Outcome("failed", error_class="transient", message="It broke.")),
+            lambda: expire(world.get(generation), to=world.finishing, now=generation.deadline_at),
+            lambda: cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now),
+        ]
+        luck.choice(ends)()
+
+    def limit_one() -> None:
+        seen = world.projects.budget(world.workspace_id, luck.choice([*names, WORKSPACE]))
+        assert seen is not None
+        world.projects.change_budget(seen, replace(seen, limit_microusd=luck.choice([None, 0, 15 * ESTIMATE])))
+
+    for _ in range(120):
+        with suppress(ConnectionError, AtelierError, IndexError, GenerationMoved):
+            luck.choices([ask_one, end_one, limit_one], [4, 5, 1])[0]()
+    kept = {each.id: each for each in world.generations.list(world.workspace_id, Filters(), None, 100).generations}
+    assert len(kept) > 10
+    for name in [*names, WORKSPACE]:
+        _, reserved, spent = counters(world, name)
+        mine = [each for each in kept.values() if name in each.budgets]
+        assert reserved == sum(each.reserved_microusd for each in mine if each.is_open)
+        assert spent == sum(each.cost_microusd for each in mine)
+    world.assert_sound()
 
 
 # ---- alerts ----------------------------------------------------------------------------------------------------------
