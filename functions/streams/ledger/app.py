@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.clock import system_clock
+from atelier.clock import Clock, system_clock
 from atelier.telemetry import logger
 from atelier.wiring import seals
 
 
-def handler(event: dict[str, Any], _context: object) -> None:
+def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> None:
     """A DynamoDB stream batch of new items. A wallet that cannot be sealed keeps none of the others waiting; it fails
     the batch, which then comes again: what is sealed already stays as it is."""
     arrived: dict[str, list[dict[str, Any]]] = {}
@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
     failed: list[str] = []
     for workspace_id, images in arrived.items():
         try:
-            sealed = seals.seal(workspace_id, images, system_clock())
+            sealed = seals.seal(workspace_id, images, clock())
         except Exception:
             failed.append(workspace_id)
             logger.exception("not sealed", workspace_id=workspace_id)
