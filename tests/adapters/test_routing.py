@@ -10,12 +10,17 @@ import pytest
 
 from atelier.aws.dynamodb import connection
 from atelier.aws.dynamodb.generations import GenerationItem
+from atelier.credentials.model import Own, ProviderKey
+from atelier.errors import Unavailable
 from atelier.generations.model import Generation, Status
+from atelier.generations.poll import poll
+from atelier.pricing.catalogue import catalogue
 from atelier.providers._contract import Accepted, Done, ErrorClass, Failed, Output, Submitted, Unknown
 from atelier.routing.book import SUCCESSES_TOGETHER, HealthBook
+from atelier.routing.choose import Routes
 from atelier.routing.model import COOLDOWN_SECONDS, FAILURES_TO_DOWN, Health, Scope
 from atelier.routing.model import Status as HealthStatus
-from tests.adapters.world import DONE, World, at_once
+from tests.adapters.world import DONE, ScriptedProvider, World, at_once
 from tests.conftest import Tables
 
 BROKEN = Failed(ErrorClass.TRANSIENT, "It broke.")
@@ -214,8 +219,6 @@ def test_a_result_that_comes_later_counts_when_it_comes(world: World) -> None:
     assert world.health.read(None) == {}
     world.replicate.progress = DONE
     world.now += timedelta(seconds=8)
-    from atelier.generations.poll import poll
-
     _, _, attempt_id, polls = world.execution.polls[-1]
     poll(world.workspace_id, generation.id, attempt_id, polls, to=world.attempting)
     kept = world.health.get(REPLICATE)
@@ -242,8 +245,6 @@ def test_the_embedded_provider_costs_nothing(world: World) -> None:
 
 
 def test_an_own_key_is_used_recorded_by_its_id_and_costs_no_credits(world: World) -> None:
-    from tests.adapters.world import ScriptedProvider
-
     world.own[OWN] = ScriptedProvider(answers=[Done((Output(data=b"x"),), {"predict_milliseconds": 2000}, 4242)])
     ended = run(world, f"replicate/sdxl@{OWN}", "replicate/sdxl")
     assert ended.status is Status.SUCCEEDED
@@ -258,10 +259,47 @@ def test_an_own_key_is_used_recorded_by_its_id_and_costs_no_credits(world: World
 
 
 def test_an_own_key_that_is_refused_rests_alone(world: World) -> None:
-    from tests.adapters.world import ScriptedProvider
-
     world.own[OWN] = ScriptedProvider(answers=[Failed(ErrorClass.AUTH, "No.")])
     run(world, f"replicate/sdxl@{OWN}", "local/canvas")
     run(world, f"replicate/sdxl@{OWN}", "local/canvas")
     assert len(world.own[OWN].submitted) == 1
     assert run(world, "replicate/sdxl").status is Status.SUCCEEDED
+
+
+def test_an_own_key_holds_no_credits_and_an_empty_wallet_is_no_hindrance(tables: Tables) -> None:
+    world = World(tables, providers=frozenset({"openai"}))
+    mine = ProviderKey(OWN, world.workspace_id, "usr_A", "replicate", "Mine", "", b"", "m", world.now)
+    world.posting.wallet(world.workspace_id, world.now)
+    routes = Routes(world.workspace_id, Own((mine,)), lambda scope: world.book.seen(scope, world.now), world.now)
+    named = world.submit(model="replicate/sdxl", routes=routes).generation
+    assert named.candidates == (f"replicate/sdxl@{OWN}",)
+    assert (named.credits_held, world.wallet().held) == (0, 0)
+    anything = world.submit(routes=routes).generation
+    assert anything.candidates[0] == f"replicate/sdxl@{OWN}"
+    assert len(anything.candidates) > 1
+    assert anything.credits_held == world.wallet().held > 0
+    world.own[OWN] = ScriptedProvider()
+    world.attempt(anything)
+    ended = world.finish(anything)
+    assert (ended.status, ended.credits_charged, world.wallet().held) == (Status.SUCCEEDED, 0, 0)
+    world.assert_sound()
+
+
+def test_one_that_is_named_while_it_rests_is_refused_and_nothing_is_written(world: World) -> None:
+    take_down(world)
+    world.catalogue = catalogue(frozenset({"replicate"}))
+    routes = Routes(world.workspace_id, Own(), lambda scope: world.book.seen(scope, world.now), world.now)
+    before = world.wallet()
+    with pytest.raises(Unavailable) as refused:
+        world.submit(model="replicate/sdxl", routes=routes)
+    assert refused.value.facts["retry_after_seconds"] > 0
+    assert world.wallet() == before
+
+
+def test_a_repeated_request_is_answered_though_its_provider_rests_by_now(world: World) -> None:
+    world.catalogue = catalogue(frozenset({"replicate"}))
+    routes = Routes(world.workspace_id, Own(), lambda scope: world.book.seen(scope, world.now), world.now)
+    first = world.submit(model="replicate/sdxl", key="k", routes=routes).generation
+    take_down(world)
+    again = world.submit(model="replicate/sdxl", key="k", routes=routes)
+    assert (again.replayed, again.generation.id) == (True, first.id)

@@ -48,6 +48,7 @@ from atelier.providers._contract import (
     WebhookEvent,
 )
 from atelier.routing.book import HealthBook
+from atelier.routing.choose import Routes
 from tests.conftest import Tables
 
 T = TypeVar("T")
@@ -176,6 +177,7 @@ class World:
         model: str = "auto",
         project_id: str | None = None,
         quote: Quote | None = None,
+        routes: Routes | None = None,
         **parameters: int,
     ) -> Accepted:
         recipe = Recipe(Kind.IMAGE, prompt, model, None, {"width": 512, "height": 512, **parameters})
@@ -189,6 +191,7 @@ class World:
             budgets=self.projects,
             pause=lambda tries: None,
             now=self.now,
+            routes=routes,
         )
 
     def get(self, generation: Generation) -> Generation:

@@ -130,7 +130,8 @@ def test_a_store_that_gives_no_answer_leaves_the_catalogues_own_dates(
 ) -> None:
     monkeypatch.setenv("ATELIER_TABLE_PROVIDERS", "no-such-table")
     forget_wiring(clients=False)
-    assert asked() == MODEL
+    now = system_clock()
+    assert MODEL in [model.id for model in sunsets.routed(now).models_for("image", now.date())]
 
 
 def test_the_embedded_provider_alone_has_nothing_to_look_up(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

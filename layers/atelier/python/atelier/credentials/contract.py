@@ -111,9 +111,13 @@ class ProviderWish(BaseModel):
         default=None, description="The own key to use in place of the platform's access; null = the platform's."
     )
 
+    platform_fallback: bool = Field(
+        default=False, description="Whether the platform's access may be used, for credits, when your own key fails."
+    )
+
     def wish(self) -> Wish:
         """The domain's form."""
-        return Wish(self.id, self.enabled, self.priority, self.use_own_key)
+        return Wish(self.id, self.enabled, self.priority, self.use_own_key, self.platform_fallback)
 
 
 class WishesRequest(BaseModel):
@@ -135,6 +139,7 @@ class ProviderView(BaseModel):
     health: Literal["healthy", "degraded", "down", "unknown"]
     has_key: bool
     use_own_key: str | None
+    platform_fallback: bool
     is_offered: bool
 
 
@@ -178,6 +183,7 @@ def providers_view(standings: Iterable[Standing]) -> ProvidersView:
             "health": each.health,
             "has_key": each.has_key,
             "use_own_key": each.wish.own_key_id,
+            "platform_fallback": each.wish.platform_fallback,
             "is_offered": each.is_offered,
         }
         for each in standings

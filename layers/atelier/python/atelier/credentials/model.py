@@ -109,12 +109,14 @@ class ProviderKey:
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a workspace wants of one provider. A lower priority number is tried first; `own_key_id` names the key to be
-    used in place of the platform's, None = the platform's."""
+    used in place of the platform's, None = the platform's; `platform_fallback`: the platform's access may be used (and
+    paid for in credits) when the own key fails."""
 
     provider: str
     enabled: bool = True
     priority: int = PRIORITY_DEFAULT
     own_key_id: str | None = None
+    platform_fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,10 +172,19 @@ def _choose(generation: Generation, to: Attempting) -> str | None:
     """The first candidate that has not been tried and that may be asked now. One that is passed over was not tried."""
     for chosen in generation.untried:
         model, _, key = chosen.partition("@")
-        if to.health.may_try(_scope(generation, model.partition("/")[0], key or None), to.clock()):
+        if _may_try(_scope(generation, model.partition("/")[0], key or None), to):
             return chosen
         logger.info("candidate passed over", generation_id=generation.id, model=model, key=key or None)
     return None
+
+
+def _may_try(scope: Scope, to: Attempting) -> bool:
+    try:
+        return to.health.may_try(scope, to.clock())
+    except Exception:
+        # Of whom nothing can be read, nothing bad is known.
+        logger.exception("health cannot be read", provider=scope.provider)
+        return True
 
 
 def _scope(generation: Generation, provider: str, key: str | None) -> Scope:

@@ -22,6 +22,7 @@ from atelier.errors import ValidationFailed
 from atelier.generations.model import Recipe
 from atelier.ids import is_id, new_id
 from atelier.pricing.catalogue import Catalogue, Offer
+from atelier.routing.choose import Routes
 
 LIFETIME = timedelta(minutes=15)
 CHARACTERS_MAX = 1024
@@ -69,10 +70,19 @@ class Quote:
         return same and self.prompt_digest in (None, ask.prompt_digest())
 
 
-def priced(ask: Ask, *, catalogue: Catalogue, now: datetime) -> tuple[dict[str, Any], tuple[Offer, ...]]:
+def priced(
+    ask: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
+) -> tuple[dict[str, Any], tuple[Offer, ...]]:
     """The complete parameters of a request and its candidates in the order to try them, each with its price: the same
-    for a quote and for a submission. Raises ValidationFailed, Unavailable."""
-    return catalogue.offers(
+    for a quote and for a submission. routes: the workspace's own; None = the platform's, in the catalogue's order.
+    Raises ValidationFailed, Unavailable."""
+    platform = catalogue.enabled
+    if routes is not None:
+        refused = routes.refused(ask.model.partition("/")[0])
+        if refused:
+            raise refused
+        catalogue = routes.catalogue(catalogue)
+    parameters, offers = catalogue.offers(
         ask.kind,
         ask.model,
         ask.parameters,
@@ -81,12 +91,17 @@ def priced(ask: Ask, *, catalogue: Catalogue, now: datetime) -> tuple[dict[str, 
         seed=secrets.randbelow(2**31),
         prompt=ask.prompt or "",
     )
+    return parameters, offers if routes is None else routes.ordered(ask.model, offers, platform)
 
 
-def quote(workspace_id: str, ask: Ask, *, catalogue: Catalogue, now: datetime) -> tuple[Quote, tuple[Offer, ...]]:
+def quote(
+    workspace_id: str, ask: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
+) -> tuple[Quote, tuple[Offer, ...]]:
     """The promise, and the candidates it is made of. Nothing is written. Raises ValidationFailed for what has no price,
     and where the price depends on a prompt that is not given; Unavailable."""
-    _, offers = priced(ask, catalogue=catalogue, now=now)
+    _, offers = priced(ask, catalogue=catalogue, now=now, routes=routes)
+    if routes is not None:
+        routes.require_awake(ask.model, offers)
     if ask.prompt is None and any(catalogue.model(offer.model).prices_prompt for offer in offers):
         raise ValidationFailed([{"path": "prompt", "message": "The price depends on the prompt."}])
     promise = Quote(
@@ -97,7 +112,7 @@ def quote(workspace_id: str, ask: Ask, *, catalogue: Catalogue, now: datetime) -
         credits=offers[0].credits_max,
         credits_max=max(offer.credits_max for offer in offers),
         cost_microusd=offers[0].cost_microusd,
-        candidates=tuple(offer.model for offer in offers),
+        candidates=tuple(offer.candidate for offer in offers),
         price_version=catalogue.price_version,
         expires_at=(now + LIFETIME).replace(microsecond=0),
     )

@@ -18,6 +18,7 @@ from atelier.pricing.catalogue import Catalogue, Offer
 from atelier.projects.model import WORKSPACE
 from atelier.projects.ports import BudgetRefused, Budgets
 from atelier.projects.reserve import clear
+from atelier.routing.choose import Routes
 
 TRIES_MAX = 60
 QUEUE_ALLOWANCE = timedelta(minutes=2)
@@ -60,6 +61,7 @@ def submit(
     budgets: Budgets,
     pause: Callable[[int], None],
     now: datetime,
+    routes: Routes | None = None,
 ) -> Accepted:
     """Write one generation and its hold in one transaction, or raise and write nothing.
 
@@ -71,7 +73,7 @@ def submit(
         raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
     generation_id = new_id("gen", now)
     ask = Ask(recipe.kind, recipe.model, recipe.parameters, recipe.prompt)
-    parameters, offers = priced(ask, catalogue=catalogue, now=now)
+    parameters, offers = priced(ask, catalogue=catalogue, now=now, routes=routes)
     if submission.idempotency_key is not None:
         # The key is bound to an id before anything else: whoever comes with it, in parallel or after a crash, writes
         # the same generation, and only the first can.
@@ -80,10 +82,10 @@ def submit(
             return Accepted(generations.get(workspace_id, generation_id), replayed=True)
         except NotFound:
             pass
-    credits_max = max(offer.credits_max for offer in offers)
     if promise is not None:
         offers = _promised(promise, offers, now)
-        credits_max = min(max(offer.credits_max for offer in offers), promise.credits_max)
+    if routes is not None:
+        routes.require_awake(recipe.model, offers)
     run_time = timedelta(seconds=sum(offer.run_seconds_max for offer in offers))
     deadline_at = now + min(QUEUE_ALLOWANCE + run_time, lifetime_max)
     generation = Generation(
@@ -91,17 +93,16 @@ def submit(
         workspace_id=workspace_id,
         user_id=submission.user_id,
         recipe=replace(recipe, parameters=parameters),
-        candidates=tuple(offer.model for offer in offers),
+        candidates=tuple(offer.candidate for offer in offers),
         price_version=catalogue.price_version,
         watermark=True,
-        credits_held=credits_max,
+        credits_held=0,
         status=Status.QUEUED,
         created_at=now,
         deadline_at=deadline_at,
         project_id=submission.project_id,
         quote_id=promise.id if promise else None,
     )
-    cost_max = max(offer.cost_microusd for offer in offers)
 
     def daily(tier: str) -> Daily:
         given = catalogue.tier(tier)
@@ -110,18 +111,26 @@ def submit(
     for tries in range(TRIES_MAX):
         wallet = refreshed(workspace_id, wallets=wallets, daily=daily, now=now)
         tier = catalogue.tier(wallet.tier)
+        # What is too dear is left out as long as something is not.
+        chosen = tuple(offer for offer in offers if offer.credits_max <= wallet.available) or offers
+        credits_max = max(offer.credits_max for offer in chosen)
+        if promise is not None:
+            credits_max = min(credits_max, promise.credits_max)
+        cost_max = max(offer.cost_microusd for offer in chosen)
         budgets_asked = [submission.project_id] if submission.project_id else []
         budgets_asked += [WORKSPACE] if wallet.budgeted else []
         generation = replace(
             generation,
+            candidates=tuple(offer.candidate for offer in chosen),
+            credits_held=credits_max,
             watermark=tier.watermark,
             budgets=tuple(budgets_asked),
             reserved_microusd=cost_max if budgets_asked else 0,
         )
         facts: dict[str, int | str | None] = {
             "price_version": catalogue.price_version,
-            "model": offers[0].model,
-            "candidates": len(offers),
+            "model": chosen[0].model,
+            "candidates": len(chosen),
         }
         if promise is not None:
             facts["quote"] = promise.id
@@ -150,7 +159,7 @@ def _promised(promise: Quote, offers: tuple[Offer, ...], now: datetime) -> tuple
     """Of the candidates those that were quoted, as far as they still exist."""
     if promise.expires_at <= now:
         raise QuoteExpired("This quote has expired. Ask for another.")
-    left = tuple(offer for offer in offers if offer.model in promise.candidates)
+    left = tuple(offer for offer in offers if offer.candidate in promise.candidates)
     if not left:
         raise QuoteExpired("What was quoted is not offered any more. Ask for another.")
     return left

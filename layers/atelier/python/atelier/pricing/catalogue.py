@@ -71,13 +71,19 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One model that can do what is asked, and the most it will cost."""
+    """One model that can do what is asked, and the most it will cost; `key` is the own key to ask for it with."""
 
     model: str
     provider: str
     credits_max: int
     cost_microusd: int
     run_seconds_max: int
+    key: str | None = None
+
+    @property
+    def candidate(self) -> str:
+        """How a generation names it: the model, and the key (`openai/…@key_…`)."""
+        return f"{self.model}@{self.key}" if self.key else self.model
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from atelier.generations.model import Generation, Recipe
 from atelier.generations.wait import wait_for_end
 from atelier.http import Answer, Caller, Request
 from atelier.settings import AttemptSigning, GenerationsTable, GenerationTimes, RequestsTable
-from atelier.wiring import media_urls
+from atelier.wiring import media_urls, routing
 from atelier.wiring.budgets import projects
 from atelier.wiring.ledger import wallets
 from atelier.wiring.prices import prices
@@ -64,7 +64,8 @@ def _quote_key() -> bytes:
 
 def quote(workspace_id: str, ask: quoting.Ask, now: datetime) -> QuoteView:
     """A signed price."""
-    promise, offers = quoting.quote(workspace_id, ask, catalogue=routed(now), now=now)
+    routes = routing.routes(workspace_id, now)
+    promise, offers = quoting.quote(workspace_id, ask, catalogue=routed(now), now=now, routes=routes)
     return quote_view(quoting.signed(promise, _quote_key()), promise, offers)
 
 
@@ -96,6 +97,7 @@ def submit(
         budgets=projects(),
         pause=pause,
         now=now,
+        routes=routing.routes(caller.workspace_id, now),
     )
 
 

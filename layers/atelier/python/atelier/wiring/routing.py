@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
+from datetime import datetime
+from functools import cache, partial
 
+from atelier.aws.dynamodb.credentials import DynamoProviderKeys
 from atelier.aws.dynamodb.health import DynamoHealth
 from atelier.clock import Clock, system_clock
 from atelier.providers._contract import Provider
 from atelier.routing.book import HealthBook
+from atelier.routing.choose import Routes
+from atelier.routing.model import Health, Scope
 from atelier.settings import ProvidersTable
 from atelier.telemetry import logger
 
@@ -18,6 +22,28 @@ def book() -> HealthBook:
     health = DynamoHealth()
     health.bind(ProvidersTable.read().name)
     return HealthBook(health)
+
+
+@cache
+def _keys() -> DynamoProviderKeys:
+    kept = DynamoProviderKeys()
+    kept.bind(ProvidersTable.read().name)
+    return kept
+
+
+def routes(workspace_id: str, now: datetime) -> Routes:
+    """A workspace's ways to providers."""
+    # A workspace that has switched a provider off must not reach it because that could not be read; how providers are
+    # may be unknown.
+    return Routes(workspace_id, _keys().own(workspace_id), partial(_seen, now=now), now)
+
+
+def _seen(scope: Scope, *, now: datetime) -> Health:
+    try:
+        return book().seen(scope, now)
+    except Exception:
+        logger.exception("health cannot be read")
+        return Health(scope)
 
 
 def own_provider(workspace_id: str, provider: str, key_id: str, *, clock: Clock = system_clock) -> Provider | None:

@@ -182,7 +182,9 @@ class DynamoProviderKeys:
         _update(workspace_id, key_id, actions, OwnItem.pk.exists())
 
     def wish(self, workspace_id: str, wishes: Iterable[Wish]) -> None:
-        facts = [[wish.provider, wish.enabled, wish.priority, wish.own_key_id] for wish in wishes]
+        facts = [
+            [wish.provider, wish.enabled, wish.priority, wish.own_key_id, wish.platform_fallback] for wish in wishes
+        ]
         WishesItem(workspace_id, WISHES, wishes=json.dumps(facts)).save()
 
     def sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:

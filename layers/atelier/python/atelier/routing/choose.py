@@ -1,0 +1,86 @@
+"""Who may serve a request, in the order to ask: what the workspace wants, then who is well, then what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from atelier.credentials.model import CUSTOM, Own, ProviderKey
+from atelier.errors import Unavailable, ValidationFailed
+from atelier.pricing.catalogue import CUSTOM_PREFIX, Catalogue, Offer
+from atelier.routing.model import Health, Scope, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """One workspace's ways to providers. `health` says how a scope was a moment ago."""
+
+    workspace_id: str
+    own: Own
+    health: Callable[[Scope], Health]
+    now: datetime
+
+    def catalogue(self, platform: Catalogue) -> Catalogue:
+        """The catalogue with the providers that this workspace has access to and wants."""
+        own = {key.provider for key in self.own.keys if self.own.chosen(key.provider)}
+        wanted = {provider for provider in platform.enabled | own if self.own.wish(provider).enabled}
+        return replace(platform, enabled=frozenset(wanted))
+
+    def ordered(self, model: str, offers: tuple[Offer, ...], platform: frozenset[str]) -> tuple[Offer, ...]:
+        """The offers as they are to be tried; those with a key of the workspace's own cost no credits. Raises
+        ValidationFailed for a model that no own endpoint serves."""
+        ways = [way for offer in offers for way in self._ways(offer, platform)]
+        if not ways:
+            raise ValidationFailed([{"path": "model", "message": "No key of yours serves this model."}])
+        seen = {way.candidate: self.health(self._scope(way)) for way in ways}
+
+        def place(way: Offer) -> tuple[int, ...]:
+            health = seen[way.candidate]
+            ill = health.status(self.now) in (Status.DEGRADED, Status.DOWN)
+            priority = self.own.wish(way.provider).priority
+            return (health.is_cooling(self.now), priority, ill, way.credits_max, way.cost_microusd)
+
+        # Of equals the catalogue's order decides.
+        return tuple(sorted(ways, key=place))
+
+    def require_awake(self, model: str, ways: tuple[Offer, ...]) -> None:
+        """Raises Unavailable when everybody who could serve rests."""
+        seen = [self.health(self._scope(way)) for way in ways]
+        if all(health.is_cooling(self.now) for health in seen):
+            raise self._resting(model, seen)
+
+    def refused(self, provider: str) -> ValidationFailed | None:
+        """Why a provider that is named is not used, where the workspace itself has said so."""
+        if self.own.wish(provider).enabled:
+            return None
+        return ValidationFailed([{"path": "model", "message": f"{provider} is switched off in the provider settings."}])
+
+    def _ways(self, offer: Offer, platform: frozenset[str]) -> list[Offer]:
+        key = self._key(offer)
+        ways = [replace(offer, key=key.id, credits_max=0)] if key else []
+        if offer.provider in platform and (key is None or self.own.wish(offer.provider).platform_fallback):
+            ways.append(offer)
+        return ways
+
+    def _key(self, offer: Offer) -> ProviderKey | None:
+        chosen = self.own.chosen(offer.provider)
+        if offer.provider != CUSTOM or chosen is None:
+            return chosen
+        name = offer.model.removeprefix(CUSTOM_PREFIX)
+        serving = [key for key in self.own.active(CUSTOM) if name in {model.name for model in key.models}]
+        return chosen if chosen in serving else next(iter(serving[::-1]), None)
+
+    def _scope(self, way: Offer) -> Scope:
+        return Scope(way.provider, self.workspace_id, way.key) if way.key else Scope(way.provider)
+
+    def _resting(self, model: str, resting: list[Health]) -> Unavailable:
+        until = min(each for health in resting for each in (health.cooldown_until, health.probe_until) if each)
+        seconds = max(1, int((until - self.now).total_seconds()) + 1)
+        names = ", ".join(dict.fromkeys(health.scope.provider for health in resting))
+        return Unavailable(
+            f"{names} cannot be asked at the moment: too much has failed there. Try again in {seconds} s.",
+            model=model,
+            providers=[health.scope.provider for health in resting],
+            retry_after_seconds=seconds,
+        )
