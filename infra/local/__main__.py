@@ -6,7 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from infra.local.stack import Options
+    from infra.local.standins.together import Together
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,15 +22,31 @@ def main(arguments: Sequence[str]) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         from infra.local.serve import Serving, serve
-        from infra.local.stack import Options
+        from infra.local.standins.together import together
     except ModuleNotFoundError as error:
         print(
             f"atelier: the Python module {error.name} is missing; `make run` installs what is needed", file=sys.stderr
         )
         return 1
+    with together() if chosen.standins else nullcontext() as standins:
+        return serve(
+            Serving(
+                _options(chosen, standins),
+                chosen.port,
+                with_demo=bool(chosen.demo),
+                with_watch=bool(chosen.watch),
+                standins=standins,
+            )
+        )
+
+
+def _options(chosen: argparse.Namespace, standins: Together | None) -> Options:
+    from infra.local.stack import Options
+
     parameters: dict[str, str] = dict(pair.split("=", 1) for pair in chosen.parameter)
-    urls: dict[str, str] = dict(pair.split("=", 1) for pair in chosen.provider_url)
-    secrets: dict[str, object] = {}
+    urls: dict[str, str] = standins.urls if standins else {}
+    urls |= dict(pair.split("=", 1) for pair in chosen.provider_url)
+    secrets: dict[str, object] = standins.secrets if standins else {}
     if chosen.provider_secrets_file:
         secrets |= json.loads(Path(chosen.provider_secrets_file).read_text("utf-8"))
     if chosen.replicate_url:
@@ -37,14 +59,13 @@ def main(arguments: Sequence[str]) -> int:
             "ProviderUrls": ",".join(f"{provider}={url}" for provider, url in urls.items()),
             "Providers": ",".join(["local", *urls]),
         } | parameters
-    options = Options(
+    return Options(
         root=ROOT,
         data=Path(chosen.data).resolve(),
         parameters=parameters,
         provider_secrets=secrets,
         enforce_policies=not chosen.no_policies,
     )
-    return serve(Serving(options, chosen.port, with_demo=bool(chosen.demo), with_watch=bool(chosen.watch)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", default=".local", help="folder that keeps the state")
     parser.add_argument("--demo", type=int, choices=(0, 1), default=1, help="make a picture before serving on")
     parser.add_argument("--watch", type=int, choices=(0, 1), default=1, help="redeploy what changes while it runs")
+    parser.add_argument("--standins", type=int, choices=(0, 1), default=0, help="enable all providers, stood in for")
     parser.add_argument(
         "--parameter", action="append", default=[], metavar="NAME=VALUE", help="a parameter of template.yaml"
     )

@@ -22,16 +22,17 @@ class DemoFailed(Exception):
     """A step was not answered as the contract says; the text names the step and the answer."""
 
 
-async def show(base_url: str, data: Path) -> None:
-    """Runs the demo and prints it. A failure is told in a sentence; the stack serves on."""
+async def show(base_url: str, data: Path, trouble: str | None = None) -> None:
+    """Runs the demo and prints it. A failure is told in a sentence; the stack serves on. trouble: what makes the first
+    candidate's stand-in refuse, so that the next one is seen to take over."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=35)) as session:
         try:
-            await _show(_Api(session, base_url), data)
+            await _show(_Api(session, base_url), data, trouble)
         except (DemoFailed, aiohttp.ClientError, TimeoutError) as error:
             _tell(str(error) or type(error).__name__)
 
 
-async def _show(api: _Api, data: Path) -> None:
+async def _show(api: _Api, data: Path, trouble: str | None) -> None:
     await _sign_in(api, data / "demo.json")
     _tell(f"asking for a picture of “{PROMPT}”")
     body = {"prompt": PROMPT, "parameters": {"width": 1024, "height": 1024}}
@@ -42,7 +43,16 @@ async def _show(api: _Api, data: Path) -> None:
     picture.write_bytes(await api.download(path))
     _tell(f"saved {picture} ({asset['width']} × {asset['height']}, {picture.stat().st_size // 1024} KiB)")
     _tell(f"to be seen for ten minutes at {api.base_url + path}")
+    if trouble:
+        await _show_fallback(api, trouble)
     _tell_statement(await api.call("GET", "/api/credits/entries?limit=6"), await api.call("GET", "/api/credits"))
+
+
+async def _show_fallback(api: _Api, trouble: str) -> None:
+    _tell(f"asking again, and the first provider refuses: “{PROMPT} [[{trouble}]]”")
+    asked = await api.call("POST", "/api/generate/image", {"prompt": f"{PROMPT} [[{trouble}]]"})
+    for attempt in (await _finished(api, asked["generation"]))["attempts"]:
+        _tell(f"{attempt['model']:<28}{attempt['status']:<11}{attempt['error_class'] or ''}")
 
 
 async def _sign_in(api: _Api, kept: Path) -> None:

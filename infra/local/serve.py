@@ -19,6 +19,7 @@ from infra.local.distribution import read_distribution
 from infra.local.edge import Edge, PortInUse
 from infra.local.emulator import EmulatorError
 from infra.local.stack import DataInUse, Options, Stack
+from infra.local.standins.together import FALLBACK, Together
 from infra.local.translate import TemplateError
 
 # What can go wrong for reasons that one sentence explains.
@@ -31,12 +32,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """options: the stack's. port: 0 = any free one. with_watch: redeploy what changes."""
+    """options: the stack's. port: 0 = any free one. with_watch: redeploy what changes. standins: those that the stack
+    was pointed to, to be told of."""
 
     options: Options
     port: int
     with_demo: bool
     with_watch: bool = True
+    standins: Together | None = None
 
 
 class Stopped(Exception):
@@ -74,11 +77,13 @@ async def _serve(serving: Serving) -> None:
         await _until(stop, _answering(port))
         taken = time.monotonic() - started
         _say(f"ready at http://localhost:{port} after {taken:.1f} s; state is kept in {options.data}; Ctrl-C stops it")
+        for line in serving.standins.told(f"http://localhost:{port}") if serving.standins else ():
+            print(line, flush=True)
         work: list[Awaitable[None]] = [_guard(stack)]
         if serving.with_watch:
             work.append(_watch(stack, edge, options.root, seen))
         if serving.with_demo:
-            work.append(demo.show(f"http://localhost:{port}", options.data))
+            work.append(demo.show(f"http://localhost:{port}", options.data, FALLBACK if serving.standins else None))
         await _until(stop, asyncio.gather(*work))
     finally:
         await edge.close()

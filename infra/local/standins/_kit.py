@@ -1,8 +1,8 @@
 """What the stand-ins share: a server on loopback, its routes, what it was asked, and how to ask it to misbehave.
 
 A stand-in is a subclass of `StandIn` whose methods are marked with `@route`. What stands in double brackets in a prompt
-goes wrong; several may stand together, as in `a lake [[create:429]] [[output:gone]]`. The words that mean the same in
-all of them:
+goes wrong; several may stand together, as in `a lake [[create:429]] [[output:gone]]`; `[[fal/create:429]]` is for fal's
+stand-in alone. The words that mean the same in all of them:
 
     create:NAME                  refused as the stand-in's table `refusals` says, nothing begun
     create:500 502 lost hang     taken, then: that status, no answer, an answer that never ends
@@ -186,7 +186,7 @@ class _File:
 
 class StandIn:
     """The running server; a context manager. `api_key` is the one it takes, `run_seconds` how long ordinary work
-    takes, `file_seconds` how long the URL of a result lives.
+    takes, `file_seconds` how long the URL of a result lives, `name` whom it stands in for.
 
     A subclass gives `refusals` (marker → answer, or what makes it) and may refuse a request before its route with
     `refusal_of`."""
@@ -195,8 +195,15 @@ class StandIn:
     refusals: ClassVar[dict[str, Answer | Callable[[], Answer]]] = {}
 
     def __init__(
-        self, port: int = 0, *, api_key: str | None = None, run_seconds: float = 0.1, file_seconds: float = 3600
+        self,
+        port: int = 0,
+        *,
+        api_key: str | None = None,
+        run_seconds: float = 0.1,
+        file_seconds: float = 3600,
+        name: str | None = None,
     ) -> None:
+        self.name = name or type(self).__module__.rpartition(".")[2]
         self.api_key = api_key or self.api_key_default
         self.run_seconds = run_seconds
         self.file_seconds = file_seconds
@@ -254,7 +261,7 @@ class StandIn:
 
     def markers(self, prompt: object) -> list[str]:
         """What a creation with this prompt asks for; counts as one creation."""
-        found: list[str] = re.findall(r"\[\[([a-z0-9:=._-]+)\]\]", str(prompt))
+        found = markers_in(prompt, self.name)
         with self.lock:
             extra, creations = self._behaviour
             if creations > 0:
@@ -448,6 +455,12 @@ class _Handler(BaseHTTPRequestHandler):
         for piece in answer.pieces:
             self.wfile.write(piece)
             self.wfile.flush()
+
+
+def markers_in(prompt: object, name: str) -> list[str]:
+    """What stands in double brackets for everybody, or for this stand-in alone."""
+    found: list[tuple[str, str]] = re.findall(r"\[\[(?:([a-z]+)/)?([a-z0-9:=._-]+)\]\]", str(prompt))
+    return [marker for whose, marker in found if whose in ("", name)]
 
 
 def asked(markers: list[str], kind: str) -> list[str]:

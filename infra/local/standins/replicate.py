@@ -7,8 +7,8 @@ plain PNG files, or MP4 files for the models that make films. Files may be uploa
 a data URL, an upload of its own, or an HTTPS address, and what the model needs must be there.
 
 What is asked for in double brackets in a prompt goes wrong; several may stand together, as in
-`a lake [[webhook:lost]] [[output:gone]]`. `POST /_standin/behave {"markers": [...], "creations": n}` asks for the same
-from outside, for the next n creations.
+`a lake [[webhook:lost]] [[output:gone]]`; `[[replicate/run:fail]]` is for this stand-in alone.
+`POST /_standin/behave {"markers": [...], "creations": n}` asks for the same from outside, for the next n creations.
 
     create:401 402 403 404 410 422 503   refused with that status, nothing begun       create:gone   the version is gone
     create:429 429-header 429-body       refused; the hint is in the text, the header, or a field of the body
@@ -52,7 +52,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from infra.local.standins._kit import Request, film
+from infra.local.standins._kit import Request, film, markers_in
 
 API_TOKEN = "r8_standin_of_nobody"  # a password of nothing
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"the stand-in signs with this key").decode()
@@ -482,7 +482,7 @@ class _Handler(BaseHTTPRequestHandler):
             detail = "".join(f"- {name}: {text}\n" for name, text in problems)
             fields = [{"type": "invalid", "field": name, "description": text} for name, text in problems]
             return self._problem(422, "Input validation failed", detail, invalid_fields=fields)
-        markers = re.findall(r"\[\[([a-z0-9:=._-]+)\]\]", str(body["input"].get("prompt", "")))
+        markers = markers_in(body["input"].get("prompt", ""), "replicate")
         with self.owner.lock:
             extra, creations = self.owner.behaviour
             if creations > 0:

@@ -1,0 +1,103 @@
+"""Every provider's stand-in at once, in this process, and what a stack must be told so that it meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from infra.local.standins._kit import StandIn
+from infra.local.standins.anthropic import AnthropicStandIn
+from infra.local.standins.fal import FalStandIn
+from infra.local.standins.openai import OpenAIStandIn
+from infra.local.standins.replicate import ReplicateStandIn
+from infra.local.standins.stability import StabilityStandIn
+from infra.local.standins.xai import XAIStandIn
+
+# Below its address, where the provider's API begins.
+BELOW = {"openai": "/v1", "xai": "/v1", "custom": "/v1"}
+# What each of them does that is worth seeing; all it can do is told at the head of its module.
+WORTH_SEEING = {
+    "anthropic": "create:529",
+    "custom": "create:429",
+    "fal": "run:policy-late",
+    "openai": "create:moderated",
+    "replicate": "webhook:lost",
+    "stability": "output:filtered",
+    "xai": "create:credits",
+}
+# Makes the provider that is asked first for a picture refuse, and it alone.
+FALLBACK = "fal/create:503"
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """The running stand-ins by provider. `custom` stands in for a workspace's own endpoint: the platform has no key
+    for it."""
+
+    by_provider: Mapping[str, StandIn | ReplicateStandIn]
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Base URLs by provider, as the stack's parameter takes them."""
+        return {provider: each.url + BELOW.get(provider, "") for provider, each in self.by_provider.items()}
+
+    @property
+    def secrets(self) -> dict[str, object]:
+        """The platform's access to them."""
+        found: dict[str, object] = {}
+        for provider, each in self.by_provider.items():
+            if isinstance(each, ReplicateStandIn):
+                found[provider] = {"api_token": each.api_token, "webhook_secret": each.webhook_secret}
+            elif isinstance(each, FalStandIn):
+                found[provider] = {"api_key": each.api_key, "user_id": each.user_id}
+            elif provider != "custom":
+                found[provider] = {"api_key": each.api_key}
+        return found
+
+    def told(self, base_url: str) -> list[str]:
+        """For a person: where they are, how to make them misbehave, and a fallback to try."""
+        lines = [
+            f"{provider:<10}{url:<28}say [[{provider}/{WORTH_SEEING[provider]}]] in a prompt to make it misbehave"
+            for provider, url in sorted(self.urls.items())
+        ]
+        return [
+            *lines,
+            "[[create:503]] without a name is for all of them; the modules of infra/local/standins tell all words",
+            "to see a fallback, paste this:",
+            *_commands(base_url).splitlines(),
+        ]
+
+
+def _commands(base_url: str) -> str:
+    json_type = "-H 'content-type: application/json'"
+    account = r"{\"email\":\"me-$(date +%s)@example.com\",\"password\":\"a passphrase of nobody\","
+    account += r"\"name\":\"Me\",\"token_delivery\":\"body\"}"
+    read_token = """python3 -c 'import json,sys; print(json.load(sys.stdin)["data"]["access_token"])'"""
+    read_attempts = (
+        """python3 -c 'import json,sys; g=json.load(sys.stdin)["data"]["generation"]; """
+        """[print(a["model"], a["status"], a["error_class"] or "") for a in g["attempts"]]; """
+        """print(g["status"], g["credits_charged"], "of", g["credits_held"], "credits")'"""
+    )
+    return (
+        f"""TOKEN=$(curl -s {base_url}/api/auth/signup {json_type} -d "{account}" | {read_token})\n"""
+        f"""curl -s {base_url}/api/generate/image -H "authorization: Bearer $TOKEN" {json_type} """
+        f"""-H 'prefer: wait=20' -d '{{"prompt":"a lake at dawn [[{FALLBACK}]]"}}' | {read_attempts}"""
+    )
+
+
+@contextmanager
+def together(*, run_seconds: float = 1.0) -> Generator[Together, None, None]:
+    """All of them on free ports of loopback, until the block ends."""
+    with ExitStack() as opened:
+        yield Together(
+            {
+                "anthropic": opened.enter_context(AnthropicStandIn(run_seconds=run_seconds)),
+                "custom": opened.enter_context(OpenAIStandIn(run_seconds=run_seconds, name="custom")),
+                "fal": opened.enter_context(FalStandIn(run_seconds=run_seconds)),
+                "openai": opened.enter_context(OpenAIStandIn(run_seconds=run_seconds)),
+                "replicate": opened.enter_context(ReplicateStandIn(run_seconds=run_seconds)),
+                "stability": opened.enter_context(StabilityStandIn(run_seconds=run_seconds)),
+                "xai": opened.enter_context(XAIStandIn(run_seconds=run_seconds)),
+            }
+        )

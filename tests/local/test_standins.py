@@ -1,0 +1,85 @@
+"""All providers, offline: what `make run STANDINS=1` says to a person is true, and nothing is left when it ends."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.local.running import RunningStack
+from tests.local.client import Person, until
+
+PROVIDERS = {"anthropic", "custom", "fal", "openai", "replicate", "stability", "xai"}
+PARAMETERS = {"RequestsPerMinute": "100000", "SignInsPerAddress": "100000", "AttemptPollSeconds": "1"}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    data = tmp_path_factory.mktemp("standins") / "data"
+    with RunningStack(data, parameters=PARAMETERS, arguments=["--standins", "1"]) as stack:
+        until(lambda: stack.lines, lambda lines: lines[-1].startswith("curl "))
+        yield stack
+
+
+def told(running: RunningStack) -> dict[str, tuple[str, str]]:
+    """By provider what was printed: its address, and a word that makes it misbehave."""
+    found = (re.match(r"(\w+) +(http://\S+) +say \[\[(\S+)\]\] in a prompt", line) for line in running.lines)
+    return {match[1]: (match[2], match[3]) for match in found if match}
+
+
+def test_every_provider_is_told_of_and_answers(running: RunningStack) -> None:
+    assert told(running).keys() == PROVIDERS
+    for url, _ in told(running).values():
+        assert httpx.get(httpx.URL(url).join("/_standin/calls")).status_code == 200
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl")
+def test_the_printed_command_shows_a_fallback(running: RunningStack) -> None:
+    ran = subprocess.run(
+        ["bash", "-c", "\n".join(running.lines[-2:])], check=False, capture_output=True, text=True, timeout=60
+    )
+    attempts = [line.split() for line in ran.stdout.splitlines()]
+    assert attempts[0][1:] == ["failed", "transient"], ran
+    assert attempts[-2][1:] == ["succeeded"]
+    assert {line[0].partition("/")[0] for line in attempts[:-2]} == {"fal"}
+    assert attempts[-2][0].partition("/")[0] != "fal"
+    assert (attempts[-1][0], attempts[-1][2]) == ("succeeded", "of")
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["fal/flux-schnell", "openai/gpt-image-1-mini", "replicate/sdxl", "stability/core", "xai/grok-imagine-image"],
+)
+def test_every_provider_makes_a_picture_and_refuses_alone(running: RunningStack, model: str) -> None:
+    person = Person(running.base_url)
+    provider = model.partition("/")[0]
+    spared = "".join(f" [[{other}/create:503]]" for other in sorted(PROVIDERS - {provider}))
+
+    def begun(prompt: str) -> str:
+        answer = person.http.post("/api/generate/image", json={"prompt": prompt, "model": model})
+        assert answer.status_code == 202, answer.text
+        return answer.json()["data"]["generation"]["id"]
+
+    made, refused = begun(f"a lake{spared}"), begun(f"a lake [[{provider}/create:503]]")
+    assert person.ended(made)["status"] == "succeeded"
+    ended = person.ended(refused)
+    assert (ended["status"], ended["credits_charged"]) == ("failed", 0)
+    assert [attempt["status"] for attempt in ended["attempts"]] == ["failed"]
+    person.assert_books_balance()
+
+
+def test_stopping_it_leaves_nobody_listening(tmp_path: Path) -> None:
+    stack = RunningStack(tmp_path / "data", arguments=["--standins", "1"]).start()
+    until(lambda: stack.lines, lambda lines: lines[-1].startswith("curl "))
+    emulator = Path(f"/proc/{stack.emulator_process_id}")
+    assert stack.stop(signal.SIGINT) == 0
+    assert not emulator.exists()
+    for url, _ in told(stack).values():
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url)
