@@ -23,9 +23,9 @@ from atelier.ids import new_id
 from atelier.ledger.model import Ending, Movement, Opening
 from atelier.projects.alert import raise_due, watch
 from atelier.projects.model import WORKSPACE, Budget, Project, month
-from atelier.projects.ports import ProjectInUse
+from atelier.projects.ports import ProjectInUse, ProjectMoved
 from tests.adapters.test_ledger_conditions import meanwhile
-from tests.adapters.world import TRANSACTION_CONFLICT, World, answering, at_once
+from tests.adapters.world import SINGLE_CONFLICT, TRANSACTION_CONFLICT, World, answering, at_once
 from tests.conftest import Tables
 
 # One picture of replicate/sdxl of 512 × 512: 7 seconds × 975 micro-USD × a quarter of a megapixel, rounded up.
@@ -241,6 +241,24 @@ def test_a_budget_that_is_set_while_somebody_asks_is_asked_too(world: World) -> 
     with meanwhile(lambda: for_workspace(world, ESTIMATE - 1)), pytest.raises(BudgetExceeded):
         ask(world)
     assert counters(world, WORKSPACE) == (ESTIMATE - 1, 0, 0)
+
+
+def test_a_busy_wallet_or_budget_is_asked_again(world: World) -> None:
+    name = project(world, 2000)
+    seen = world.projects.budget(world.workspace_id, name)
+    assert seen is not None
+    with answering("UpdateItem", SINGLE_CONFLICT):
+        with pytest.raises(Unavailable):
+            world.wallets.mark_budgeted(world.workspace_id)
+        with pytest.raises(ProjectMoved):
+            world.projects.change_budget(seen, replace(seen, limit_microusd=1))
+    assert not world.wallet().budgeted
+    both = world.projects.get(world.workspace_id, name), seen
+    with answering("TransactWriteItems", TRANSACTION_CONFLICT):
+        with pytest.raises(ProjectMoved):
+            world.projects.change(both, both)
+        with pytest.raises(ProjectMoved):
+            world.projects.delete(world.workspace_id, name)
 
 
 def test_who_has_no_budget_writes_none(world: World) -> None:

@@ -22,7 +22,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.transactions import TransactWrite
 
-from atelier.aws.dynamodb import MOVED, CompactJSON, Item, failed_conditions, transaction
+from atelier.aws.dynamodb import MOVED, CompactJSON, Item, failed_conditions, pause, transaction
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound, Unavailable
 from atelier.ledger.model import (
@@ -46,6 +46,7 @@ from atelier.ledger.ports import Due, MovementPage, OperationExists, StaleWallet
 
 SHARDS = 16
 WALLET = "wallet"
+MARKS_MAX = 10
 # The order of a generation's movements; between them comes the end of the hold, whichever it is.
 HAPPENS = {"hold": 0, "late": 2}
 
@@ -194,14 +195,18 @@ class DynamoWallets:
     def mark_budgeted(self, workspace_id: str) -> None:
         # A new revision, so that no hold is written on a plan that knew of no budget.
         actions: list[Action] = [WalletItem.budgeted.set(1), WalletItem.revision.set(WalletItem.revision + 1)]
-        try:
-            WalletItem(workspace_id, WALLET).update(actions, condition=WalletItem.pk.exists())
-        except UpdateError as error:
-            if error.cause_response_code == "ConditionalCheckFailedException":
-                raise NotFound from error
-            if error.cause_response_code in MOVED:
-                raise Unavailable("The wallet is busy. Try again.") from error
-            raise
+        for tries in range(MARKS_MAX):
+            try:
+                WalletItem(workspace_id, WALLET).update(actions, condition=WalletItem.pk.exists())
+            except UpdateError as error:
+                if error.cause_response_code == "ConditionalCheckFailedException":
+                    raise NotFound from error
+                if error.cause_response_code not in MOVED:
+                    raise
+                pause(tries)
+            else:
+                return
+        raise Unavailable("The wallet is busy. Try again.")
 
     def apply_refresh(self, refresh: Refresh) -> None:
         seen = refresh.seen

@@ -20,13 +20,15 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from atelier.aws.dynamodb import MOVED, Item, failed_conditions, newest_page, transaction
+from atelier.aws.dynamodb import MOVED, Item, failed_conditions, newest_page, pause, transaction
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.projects.model import WORKSPACE, Alert, Budget, Project
 from atelier.projects.ports import ProjectExists, ProjectInUse, ProjectMoved, ProjectPage
 
 ALERTS_MAX = 100
+# How long (see `pause`) a change of a budget waits for the generations that reserve on it.
+BUSY = 3
 
 
 class ProjectItem(Item):
@@ -186,7 +188,8 @@ class DynamoProjects:
                     condition=_same_limit(seen_budget),
                 )
         except TransactWriteError as error:
-            failed_conditions(error)
+            if not failed_conditions(error):
+                pause(BUSY)
             raise ProjectMoved from error
 
     def delete(self, workspace_id: str, project_id: str) -> None:
@@ -200,6 +203,7 @@ class DynamoProjects:
                 raise NotFound from error
             if failed:
                 raise ProjectInUse from error
+            pause(BUSY)
             raise ProjectMoved from error
 
     def create_budget(self, budget: Budget) -> None:
@@ -215,6 +219,7 @@ class DynamoProjects:
             item.update(_limit_actions(seen, after), condition=_same_limit(seen))
         except UpdateError as error:
             if error.cause_response_code in MOVED:
+                pause(BUSY)
                 raise ProjectMoved from error
             raise
 
