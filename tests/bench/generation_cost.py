@@ -94,6 +94,8 @@ def bill(stack: Stack, meter: Meter, token: str) -> Bill:
         generation = submitted(stack, token)
         execution = finished(stack, generation)
         quiet(meter)
+        puts = meter.calls["dynamodb.PutItem"]
+    sealed(meter, puts)
     quiet(meter)
     tables = dict(meter.dynamodb.tables)
     for _ in range(READS_OF_A_CLIENT):
@@ -138,6 +140,15 @@ def finished(stack: Stack, generation: str) -> str:
             return execution
         time.sleep(0.05)
     raise TimeoutError(f"{generation} did not end within {GENERATION_SECONDS_MAX} s")
+
+
+def sealed(meter: Meter, puts: int) -> None:
+    """Wait until the stream that was held back has brought its seal: one item put more than before."""
+    deadline = time.monotonic() + SETTLED_SECONDS_MAX
+    while meter.calls["dynamodb.PutItem"] == puts:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing was sealed within {SETTLED_SECONDS_MAX} s")
+        time.sleep(0.05)
 
 
 def quiet(meter: Meter) -> None:
