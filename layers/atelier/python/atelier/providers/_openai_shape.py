@@ -352,6 +352,9 @@ class OpenAIShape:
             if isinstance(reply, Failed):
                 return _after_others(reply, usage)
         replies = [reply for reply in spoken if isinstance(reply, Reply)]
+        if any(reply.headers.get("content-type", "").startswith("text/") for reply in replies):
+            # A page of something in between: the words may have been spoken, and billed, behind it.
+            return Unknown("the request was answered with a page")
         if any(not reply.body or "json" in reply.headers.get("content-type", "") for reply in replies):
             told = next((reply.json() for reply in replies if reply.json()), Answer())
             return replace(failed(Problem.in_answer(200, told).error_class), usage=usage)

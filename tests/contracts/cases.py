@@ -1,0 +1,226 @@
+"""Every provider as the product meets it: its adapter with the stand-in behind it, and what can become of its work."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from atelier.clock import system_clock
+from atelier.ids import new_id
+from atelier.pricing.catalogue import catalogue
+from atelier.pricing.model import Model
+from atelier.providers._contract import ErrorClass, Job, Provider
+from atelier.providers.anthropic import Anthropic
+from atelier.providers.custom import Custom
+from atelier.providers.fal import Fal, signing_keys
+from atelier.providers.local import Local
+from atelier.providers.openai import OpenAI
+from atelier.providers.replicate import Replicate
+from atelier.providers.stability import Stability
+from atelier.providers.xai import XAI
+from infra.local.standins._kit import StandIn
+from infra.local.standins.anthropic import AnthropicStandIn
+from infra.local.standins.fal import FalStandIn
+from infra.local.standins.openai import OpenAIStandIn
+from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
+from infra.local.standins.stability import StabilityStandIn
+from infra.local.standins.xai import XAIStandIn
+
+# What each provider is asked for in these tests.
+SERVED = (
+    *(("local/canvas", "image"), ("local/writer", "text"), ("local/page", "page"), ("local/voice", "audio")),
+    *(("openai/gpt-image-1-mini", "image"), ("openai/gpt-4o-mini", "text"), ("openai/gpt-5.4-mini", "page")),
+    *(("openai/tts-1", "audio"), ("anthropic/claude-haiku-4-5", "text"), ("anthropic/claude-sonnet-5", "page")),
+    *(("replicate/sdxl", "image"), ("fal/flux-schnell", "image"), ("fal/wan-2.5", "video")),
+    *(("xai/grok-imagine-image", "image"), ("xai/grok-4.3", "text"), ("xai/grok-imagine-video", "video")),
+    *(("stability/core", "image"), ("stability/stable-audio-2.5", "audio")),
+    *(("custom/llama", "text"), ("custom/llama", "page"), ("custom/llama", "image"), ("custom/llama", "audio")),
+)
+PROVIDERS = frozenset(model.partition("/")[0] for model, _ in SERVED)
+ALL = catalogue(PROVIDERS)
+# Long enough for any answer that comes, short enough for those that do not.
+ANSWER_SECONDS_MAX = 2.0
+
+# What goes wrong → how the provider's stand-in is asked for it. Where there are no words, it cannot happen there.
+EVERYBODY = ("anthropic", "custom", "fal", "openai", "replicate", "stability", "xai")
+TROUBLE: dict[str, dict[str, str]] = {
+    "bad parameters": {
+        **dict.fromkeys(("anthropic", "custom", "openai", "stability"), "create:400"),
+        **dict.fromkeys(("fal", "replicate", "xai"), "create:422"),
+    },
+    "refused for its content": {
+        "anthropic": "create:filtered",
+        "fal": "run:policy",
+        **dict.fromkeys(("custom", "openai", "stability", "xai"), "create:moderated"),
+    },
+    "made, then held back": {
+        "fal": "run:policy-late",
+        "replicate": "run:nsfw",
+        "stability": "output:filtered",
+        "xai": "run:blocked",
+    },
+    "wrong key": dict.fromkeys(EVERYBODY, "create:401"),
+    "no money left": {
+        "anthropic": "create:credit",
+        "fal": "create:locked",
+        **dict.fromkeys(("custom", "openai"), "create:quota"),
+        **dict.fromkeys(("replicate", "stability"), "create:402"),
+        "xai": "create:credits",
+    },
+    "too many requests": dict.fromkeys(EVERYBODY, "create:429"),
+    "out of service": dict.fromkeys(EVERYBODY, "create:503"),
+    "no capacity": {"anthropic": "create:529", "fal": "run:down", "replicate": "run:oom"},
+    "model gone": {**dict.fromkeys(EVERYBODY, "create:404"), "replicate": "create:gone"},
+    "fell over while running": {"fal": "run:crash", "replicate": "run:fail"},
+    "did not begin in time": {"fal": "run:startup_timeout", "replicate": "run:abort"},
+    "did not end in time": {"fal": "run:slowdown"},
+    "taken, and nothing came": {
+        **dict.fromkeys(("anthropic", "custom", "openai", "xai"), "run:none"),
+        **dict.fromkeys(("fal", "replicate"), "output:none"),
+    },
+    "answer lost": dict.fromkeys(EVERYBODY, "create:lost"),
+    "answer never ends": dict.fromkeys(EVERYBODY, "create:hang"),
+    "answer is no JSON": dict.fromkeys(EVERYBODY, "create:garbage"),
+    "answer holds nothing": {
+        **dict.fromkeys(("anthropic", "custom", "fal", "openai", "xai"), "create:empty"),
+        "stability": "output:none",
+    },
+    "gateway's 502": {name: "create:502" for name in EVERYBODY if name != "replicate"} | {"replicate": "create:500"},
+}
+# A film or a text is not held back in this way, and an empty answer to a speech is one without sound.
+IMPOSSIBLE = {
+    ("xai", "text", "made, then held back"),
+    ("xai", "video", "taken, and nothing came"),
+    ("openai", "audio", "answer holds nothing"),
+    ("custom", "audio", "answer holds nothing"),
+}
+CLASSES = {
+    "bad parameters": {ErrorClass.INVALID_INPUT},
+    "refused for its content": {ErrorClass.MODERATED},
+    "made, then held back": {ErrorClass.MODERATED, ErrorClass.MODERATED_BILLED},
+    "wrong key": {ErrorClass.AUTH},
+    "no money left": {ErrorClass.PROVIDER_BILLING},
+    "too many requests": {ErrorClass.RATE_LIMITED},
+    "out of service": {ErrorClass.TRANSIENT, ErrorClass.CAPACITY},
+    "no capacity": {ErrorClass.CAPACITY},
+    "model gone": {ErrorClass.MODEL_GONE},
+    "fell over while running": {ErrorClass.TRANSIENT},
+    "did not begin in time": {ErrorClass.TIMEOUT_UNSTARTED},
+    "did not end in time": {ErrorClass.TIMEOUT_STARTED},
+    "taken, and nothing came": {ErrorClass.TRANSIENT, ErrorClass.MODERATED_BILLED},
+}
+UNANSWERED = ("answer lost", "answer never ends", "answer is no JSON", "answer holds nothing", "gateway's 502")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A provider with a model of the catalogue, a kind, and its stand-in; the embedded provider needs none."""
+
+    provider: Provider
+    model: Model
+    kind: str
+    stand_in: StandIn | ReplicateStandIn | None = None
+
+    @property
+    def provider_id(self) -> str:
+        return self.model.provider
+
+    @property
+    def local_hosts(self) -> frozenset[str]:
+        return frozenset({self.stand_in.host}) if self.stand_in else frozenset()
+
+    @property
+    def creations(self) -> int:
+        """How many jobs the stand-in was sent."""
+        assert self.stand_in is not None
+        asked = (call["path"] for call in self.stand_in.calls if call["method"] == "POST")
+        return sum(not path.partition("?")[0].endswith(("/cancel", "/files", "/token")) for path in asked)
+
+    def job(self, prompt: str = "a fox in the snow", *, webhook: str | None = None, **given: Any) -> Job:
+        size = {"width": 512, "height": 640} if self.kind == "image" and "width" in self.model.parameters else {}
+        voice = {"voice": "alloy"} if (self.provider_id, self.kind) == ("custom", "audio") else {}
+        # Long sounds and films take the stand-in's time.
+        short = {"duration_seconds": 1} if self.kind == "audio" and "duration_seconds" in self.model.parameters else {}
+        parameters = ALL.parameters_for(self.model.id, size | voice | short | given, seed=11)
+        return Job(
+            new_id("att", system_clock()),
+            self.kind,
+            self.model.id,
+            prompt,
+            parameters=parameters,
+            settings=self.model.settings,
+            webhook_url=webhook,
+            run_seconds_max=self.model.run_seconds_max,
+        )
+
+
+def troubles(provider_id: str, kind: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """What of these can go wrong with a provider's work of a kind, and how its stand-in is asked for it."""
+    return [
+        (name, TROUBLE[name][provider_id])
+        for name in names
+        if provider_id in TROUBLE[name] and (provider_id, kind, name) not in IMPOSSIBLE
+    ]
+
+
+@contextmanager
+def standing_in(provider_id: str) -> Generator[StandIn | ReplicateStandIn | None, None, None]:
+    """Who stands in for a provider, as long as the block lasts; nobody for the embedded one."""
+    # A port may come again, with another server behind it.
+    signing_keys.cache_clear()
+    match provider_id:
+        case "local":
+            yield None
+            return
+        case "anthropic":
+            stand_in = AnthropicStandIn(run_seconds=0.02)
+        case "fal":
+            stand_in = FalStandIn(run_seconds=0.02)
+        case "replicate":
+            stand_in = ReplicateStandIn(run_seconds=0.02)
+        case "stability":
+            stand_in = StabilityStandIn(run_seconds=0.02)
+        case "xai":
+            stand_in = XAIStandIn(run_seconds=0.02)
+        case _:
+            stand_in = OpenAIStandIn(run_seconds=0.02, name=provider_id)
+    with stand_in:
+        yield stand_in
+
+
+def adapter(provider_id: str, stand_in: StandIn | ReplicateStandIn | None, key: str | None = None) -> Provider:
+    """The adapter, with the key that its stand-in takes or with another one."""
+    if isinstance(stand_in, ReplicateStandIn):
+        return Replicate(
+            api_token=key or API_TOKEN,
+            webhook_secret=WEBHOOK_SECRET,
+            base_url=stand_in.url,
+            answer_seconds_max=ANSWER_SECONDS_MAX,
+        )
+    if stand_in is None:
+        return Local()
+    known: dict[str, Any] = {"api_key": key or stand_in.api_key, "answer_seconds_max": ANSWER_SECONDS_MAX}
+    below = f"{stand_in.url}/v1"
+    match stand_in:
+        case FalStandIn():
+            return Fal(user_id=stand_in.user_id, base_url=stand_in.url, rest_url=stand_in.url, **known)
+        case AnthropicStandIn():
+            return Anthropic(base_url=stand_in.url, **known)
+        case StabilityStandIn():
+            return Stability(base_url=stand_in.url, **known)
+        case XAIStandIn():
+            return XAI(base_url=below, **known)
+        case _ if provider_id == "custom":
+            return Custom(base_url=below, local_hosts=frozenset({stand_in.host}), **known)
+        case _:
+            return OpenAI(base_url=below, **known)
+
+
+@contextmanager
+def serving(model_id: str, kind: str) -> Generator[Case, None, None]:
+    """One case, as long as the block lasts."""
+    model = ALL.model(model_id)
+    with standing_in(model.provider) as stand_in:
+        yield Case(adapter(model.provider, stand_in), model, kind, stand_in)
