@@ -11,9 +11,11 @@ import botocore.session
 import pytest
 
 from atelier.aws.clients import client
+from atelier.clock import system_clock
 from atelier.identity.permissions import Role
+from atelier.routing.model import Scope
 from atelier.settings import ProviderKeys
-from atelier.wiring import credentials
+from atelier.wiring import credentials, routing
 from infra.local.standins.replicate import API_TOKEN, ReplicateStandIn
 from tests.embedded_aws import forget_wiring
 from tests.functions.answers import answered, data, refusal, stranger
@@ -28,6 +30,7 @@ ROUTES = [
     "remove_key",
     "test_key",
     "get_providers",
+    "list_health",
     "put_providers",
     "list_models",
 ]
@@ -219,6 +222,7 @@ def test_who_may_do_what(app: ModuleType, cloud: Cloud, name: str, role: Role) -
     may = {
         "list_keys": role in (Role.OWNER, Role.ADMIN, Role.EDITOR),
         "get_providers": True,
+        "list_health": True,
         "list_models": True,
     }.get(name, role in (Role.OWNER, Role.ADMIN))
     assert (answered(app, request)["statusCode"] < 300) is may
@@ -235,6 +239,7 @@ def test_settings_say_which_providers_are_wanted_and_with_whose_key(app: ModuleT
         "health": "unknown",
         "has_key": False,
         "use_own_key": None,
+        "platform_fallback": False,
         "is_offered": True,
     }
     assert "image" in before["replicate"]["kinds"]
@@ -246,6 +251,27 @@ def test_settings_say_which_providers_are_wanted_and_with_whose_key(app: ModuleT
     assert [each["enabled"] for each in put if each["id"] == "local"] == [False]
     nothing = event("api/providers/put_providers", body={"providers": []})
     assert [each["priority"] for each in data(answered(app, nothing))["providers"]] == [100] * len(before)
+
+
+def test_how_providers_are_is_told_for_each_access(app: ModuleType) -> None:
+    bring_key()
+    now = system_clock()
+    for scope in (Scope("replicate"), Scope("replicate", WORKSPACE, KEY)):
+        routing.book().succeeded(scope, 900, started_at=now, now=now)
+    for _ in range(3):
+        routing.book().failed(Scope("replicate"), "capacity", "It is full.", started_at=now, now=now)
+    items = data(answered(app, example("api/providers/list_health")))["items"]
+    cards = {(each["provider"], each["scope"]): each for each in items}
+    platform, own = cards["replicate", "platform"], cards["replicate", KEY]
+    assert (platform["status"], platform["success_percent"], platform["failure_count"]) == ("down", 25, 3)
+    assert (platform["error_class"], platform["error_message"]) == ("capacity", "It is full.")
+    assert platform["cooldown_until"] > platform["last_failure_at"] >= platform["last_success_at"]
+    assert (own["status"], own["avg_response_time_ms"], own["cooldown_until"]) == ("healthy", 900, None)
+    assert 900 <= own["p95_response_time_ms"] <= 1350
+    assert cards["local", "platform"]["status"] == "healthy"
+    # The settings tell of the access that the workspace uses.
+    shown = {each["id"]: each for each in data(answered(app, example("api/providers/get_providers")))["providers"]}
+    assert (shown["replicate"]["use_own_key"], shown["replicate"]["health"]) == (KEY, "healthy")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from atelier.credentials.contract import (
 )
 from atelier.http import Answer, Api, Nothing, Request
 from atelier.pricing.listing import ModelList, ModelQuery
-from atelier.wiring import admission, credentials, models
+from atelier.routing.contract import HealthList
+from atelier.wiring import admission, credentials, models, routing
 
 api = Api("providers", gate=admission.gate, limiter=admission.limiter)
 handler = api.handler
@@ -78,7 +79,7 @@ def test_key(request: Request[Nothing]) -> Answer:
 @api.route("GET", "/api/settings/providers", permission="providers.read", answer=ProvidersView)
 def get_providers(request: Request[Nothing]) -> Answer:
     """Every provider as the workspace finds it, most wanted first."""
-    return Answer(providers_view(credentials.standings(request.caller.workspace_id)))
+    return Answer(providers_view(credentials.standings(request.caller.workspace_id, request.now)))
 
 
 @api.route("PUT", "/api/settings/providers", permission="providers.manage", body=WishesRequest, answer=ProvidersView)
@@ -86,7 +87,13 @@ def put_providers(request: Request[WishesRequest]) -> Answer:
     """Say which providers are used, in which order, and with whose key."""
     workspace_id = request.caller.workspace_id
     credentials.wish(workspace_id, (each.wish() for each in request.body.providers))
-    return Answer(providers_view(credentials.standings(workspace_id)))
+    return Answer(providers_view(credentials.standings(workspace_id, request.now)))
+
+
+@api.route("GET", "/api/providers/health", permission="providers.read", answer=HealthList)
+def list_health(request: Request[Nothing]) -> Answer:
+    """How the platform's providers and the workspace's own keys are."""
+    return Answer(routing.scorecards(request.caller.workspace_id, request.now))
 
 
 @api.route("GET", "/api/models", permission="models.read", query=ModelQuery, answer=ModelList)

@@ -20,7 +20,8 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
     previous = Lost(**json.loads(lost["Cause"])) if lost else None
     for visit in range(VISITS_MAX):
         try:
-            attempt(event["workspace_id"], generation_id, task_token, lost=previous, to=workflow.attempting(clock))
+            to = workflow.attempting(clock, for_attempts=True)
+            attempt(event["workspace_id"], generation_id, task_token, lost=previous, to=to)
             break
         except Exception:
             # A second visit finds what the first one wrote and sends nothing twice. If that fails too, the state

@@ -13,6 +13,10 @@ from atelier.settings import Deployment, ProviderSecrets, ProviderUrls
 from atelier.telemetry import logger
 from atelier.wiring.prices import enabled_providers
 
+# Who answers with the finished work, and how long that is waited for: less than the attempt's function may run.
+SYNCHRONOUS = frozenset({"anthropic", "custom", "openai", "stability", "xai"})
+WORK_SECONDS_MAX = 240.0
+
 
 def adapter(provider_id: str, credentials: Credentials, *, answer_seconds_max: float | None = None) -> Provider:
     """The adapter of a provider that asks for access; what it needs to speak is imported when it is first asked. Raises
@@ -56,9 +60,9 @@ def adapter(provider_id: str, credentials: Credentials, *, answer_seconds_max: f
             raise KeyError(provider_id)
 
 
-def platform() -> Mapping[str, Provider]:
+def platform(*, for_attempts: bool = False) -> Mapping[str, Provider]:
     """The adapters of the providers that are enabled and that the platform has access to, by id. Asked for each time: a
-    rotated secret is taken up within minutes."""
+    rotated secret is taken up within minutes. for_attempts: there is time to wait for the finished work."""
     enabled = enabled_providers()
     made: dict[str, Provider] = {}
     if "local" in enabled:
@@ -70,10 +74,16 @@ def platform() -> Mapping[str, Provider]:
         for provider_id in sorted(enabled & access.keys()):
             credentials = _credentials(access[provider_id])
             if credentials:
-                made[provider_id] = adapter(provider_id, credentials)
+                patience = patience_seconds(provider_id) if for_attempts else None
+                made[provider_id] = adapter(provider_id, credentials, answer_seconds_max=patience)
             else:
                 logger.warning("the secret names a provider without a key", provider=provider_id)
     return made
+
+
+def patience_seconds(provider_id: str) -> float | None:
+    """How long an attempt waits for a provider's answer; None = as the adapter has it."""
+    return WORK_SECONDS_MAX if provider_id in SYNCHRONOUS else None
 
 
 def urls() -> Mapping[str, str]:

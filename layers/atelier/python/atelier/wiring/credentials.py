@@ -17,7 +17,7 @@ from atelier.credentials.model import CUSTOM, PROVIDERS, Credentials, ProviderKe
 from atelier.credentials.vault import Vault
 from atelier.http import Caller
 from atelier.settings import ProviderKeys, ProvidersTable, RequestsTable
-from atelier.wiring import adapters
+from atelier.wiring import adapters, routing
 from atelier.wiring.prices import enabled_providers, prices
 
 # A rotation ends well before its function is stopped.
@@ -95,10 +95,11 @@ def remove(workspace_id: str, key_id: str, now: datetime) -> None:
     remove_key.remove_key(workspace_id, key_id, keys=keys(), now=now)
 
 
-def standings(workspace_id: str) -> list[wishes.Standing]:
+def standings(workspace_id: str, now: datetime) -> list[wishes.Standing]:
     """Every provider as the workspace finds it."""
-    # How providers are is the router's to know; what it says nothing of is shown as unknown.
-    return wishes.standings(keys().own(workspace_id), kinds=_kinds(), offered=enabled_providers(), health={})
+    own, kinds, offered = keys().own(workspace_id), _kinds(), enabled_providers()
+    health = routing.statuses(workspace_id, own, {*kinds, *PROVIDERS, *offered}, now)
+    return wishes.standings(own, kinds=kinds, offered=offered, health=health)
 
 
 def wish(workspace_id: str, wanted: Iterable[Wish]) -> None:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from atelier.aws.dynamodb.credentials import DynamoProviderKeys
 from atelier.aws.dynamodb.health import DynamoHealth
 from atelier.clock import Clock, system_clock
+from atelier.credentials.model import Own
 from atelier.providers._contract import Provider
 from atelier.routing.book import HealthBook
 from atelier.routing.choose import Routes
-from atelier.routing.model import Health, Scope
+from atelier.routing.contract import HealthList, scorecard_view
+from atelier.routing.model import PLATFORM, Health, Scope
 from atelier.settings import ProvidersTable
 from atelier.telemetry import logger
+from atelier.wiring.prices import enabled_providers
+
+if TYPE_CHECKING:
+    from atelier.routing.probe import Probed
 
 
 @cache
@@ -46,14 +54,43 @@ def _seen(scope: Scope, *, now: datetime) -> Health:
         return Health(scope)
 
 
-def own_provider(workspace_id: str, provider: str, key_id: str, *, clock: Clock = system_clock) -> Provider | None:
+def scorecards(workspace_id: str, now: datetime) -> HealthList:
+    """How the platform's providers and the workspace's own keys are."""
+    own = {Scope(key.provider, workspace_id, key.id) for key in _keys().own(workspace_id).keys}
+    scopes = {*map(Scope, enabled_providers()), *own}
+    found = [scorecard_view(_seen(scope, now=now), now) for scope in scopes]
+    return HealthList(items=sorted(found, key=lambda each: (each.provider, each.scope != PLATFORM, each.scope)))
+
+
+def statuses(workspace_id: str, own: Own, providers: Iterable[str], now: datetime) -> dict[str, str]:
+    """In one word how each provider is for a workspace, with the access that it uses."""
+    keys = {provider: own.wish(provider).own_key_id for provider in providers}
+    scopes = {
+        provider: Scope(provider, workspace_id, key) if key else Scope(provider) for provider, key in keys.items()
+    }
+    return {provider: _seen(scope, now=now).status(now).value for provider, scope in scopes.items()}
+
+
+def probe(clock: Clock) -> Probed:
+    """Ask the platform's providers."""
+    from atelier.routing.probe import probe
+    from atelier.wiring import adapters
+
+    return probe(adapters.platform(), book(), clock)
+
+
+def own_provider(
+    workspace_id: str, provider: str, key_id: str, *, clock: Clock = system_clock, for_attempts: bool = False
+) -> Provider | None:
     """The adapter made with a workspace's own key; None when the key is gone or cannot be read."""
     from atelier.credentials.model import UnreadableKey
     from atelier.errors import NotFound
     from atelier.wiring import adapters, credentials
 
     try:
-        return adapters.adapter(provider, credentials.reveal(workspace_id, provider, key_id, clock()))
+        access = credentials.reveal(workspace_id, provider, key_id, clock())
+        patience = adapters.patience_seconds(provider) if for_attempts else None
+        return adapters.adapter(provider, access, answer_seconds_max=patience)
     except (NotFound, UnreadableKey) as error:
         logger.warning("own key cannot be used", workspace_id=workspace_id, key=key_id, reason=type(error).__name__)
         return None

@@ -81,12 +81,12 @@ def media() -> Media:
     return Delivery(S3MediaStore(MediaStore.read().bucket), Fetcher(local_hosts=adapters.standin_hosts()))
 
 
-def attempting(clock: Clock = system_clock) -> Attempting:
-    """What an attempt needs."""
+def attempting(clock: Clock = system_clock, *, for_attempts: bool = False) -> Attempting:
+    """What an attempt needs. for_attempts: there is time to wait for a provider that answers with the finished work."""
     return Attempting(
         generations=store(),
         catalogue=prices(),
-        providers=providers(),
+        providers=adapters.platform(for_attempts=for_attempts),
         workflow=workflow(),
         queue=queue(),
         media=media(),
@@ -95,7 +95,7 @@ def attempting(clock: Clock = system_clock) -> Attempting:
         poll_seconds=GenerationTimes.read().poll_seconds,
         clock=clock,
         health=routing.book(),
-        own_provider=partial(routing.own_provider, clock=clock),
+        own_provider=partial(routing.own_provider, clock=clock, for_attempts=for_attempts),
     )
 
 

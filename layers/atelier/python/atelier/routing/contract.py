@@ -1,0 +1,63 @@
+"""The HTTP contract of providers' health: one scorecard for each access."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from atelier.routing.model import PLATFORM, WINDOW, Health
+
+WINDOW_MINUTES = int(2 * WINDOW.total_seconds() // 60)
+
+
+class ScorecardView(BaseModel):
+    """How a provider is. Counts, rate and latencies are of the last minutes; null = nothing happened in them."""
+
+    provider: str
+    scope: str = Field(description="`platform`, or the id of an own key.", examples=[PLATFORM])
+    status: Literal["healthy", "degraded", "down", "unknown"]
+    success_percent: int | None = Field(description=f"Of the attempts of the last {WINDOW_MINUTES} minutes at most.")
+    success_count: int
+    failure_count: int
+    failures_in_a_row: int
+    avg_response_time_ms: int | None
+    p95_response_time_ms: int | None = Field(description="An upper bound, at most half as much again.")
+    cooldown_until: datetime | None = Field(description="Until then nobody asks it; null = it may be asked.")
+    last_success_at: datetime | None
+    last_failure_at: datetime | None
+    checked_at: datetime | None = Field(description="When it was last asked by a question that costs nothing.")
+    error_class: str | None = Field(description="Of the last failure.")
+    error_message: str | None
+
+
+class HealthList(BaseModel):
+    """All of the platform's providers and of the workspace's own keys."""
+
+    items: list[ScorecardView]
+    next_cursor: None = None
+
+
+def scorecard_view(health: Health, now: datetime) -> ScorecardView:
+    """The contract's form of one scope's health."""
+    seen = health.at(now)
+    return ScorecardView.model_validate(
+        {
+            "provider": seen.scope.provider,
+            "scope": seen.scope.name,
+            "status": seen.status(now).value,
+            "success_percent": seen.success_percent(),
+            "success_count": seen.successes,
+            "failure_count": seen.failures,
+            "failures_in_a_row": seen.failures_in_a_row,
+            "avg_response_time_ms": seen.latency_ms_mean(),
+            "p95_response_time_ms": seen.latency_ms_p95(),
+            "cooldown_until": seen.cooldown_until if seen.is_cooling(now) else None,
+            "last_success_at": seen.last_success_at,
+            "last_failure_at": seen.last_failure_at,
+            "checked_at": seen.checked_at,
+            "error_class": seen.error_class,
+            "error_message": seen.error_message,
+        }
+    )

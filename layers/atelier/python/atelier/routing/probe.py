@@ -1,0 +1,46 @@
+"""Ask providers how they are, by questions that cost nothing, so that fewer callers have to find out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from atelier.clock import Clock
+from atelier.providers._contract import Provider
+from atelier.routing.book import HealthBook
+from atelier.routing.model import EMBEDDED, Health, Scope, Status
+
+# Those that are ill are asked each time.
+ASKED_EVERY = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """Who was asked, and what those that were not well said: provider and error class."""
+
+    asked: tuple[str, ...]
+    ill: tuple[tuple[str, str], ...]
+
+
+def probe(providers: Mapping[str, Provider], book: HealthBook, clock: Clock) -> Probed:
+    """Ask every provider that is due, once each. Safe to repeat."""
+    asked: list[str] = []
+    ill: list[tuple[str, str]] = []
+    for name in sorted(providers.keys() - {EMBEDDED}):
+        scope = Scope(name)
+        if not _is_due(book.store.get(scope), clock()):
+            continue
+        asked.append(name)
+        failed = providers[name].check()
+        if failed is not None:
+            ill.append((name, failed.error_class))
+        book.checked(scope, failed.error_class if failed else None, failed.message if failed else "", clock())
+    return Probed(tuple(asked), tuple(ill))
+
+
+def _is_due(health: Health, now: datetime) -> bool:
+    # Written by use as well as by questions.
+    heard_at = max((at for at in (health.checked_at, health.last_success_at) if at), default=None)
+    ill = health.status(now) in (Status.DEGRADED, Status.DOWN)
+    return ill or heard_at is None or now - heard_at >= ASKED_EVERY
