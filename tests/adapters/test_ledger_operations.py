@@ -8,7 +8,7 @@ import pytest
 
 from atelier.errors import Conflict, InsufficientCredits, NotFound
 from atelier.ledger.model import GrantSource, Movement
-from atelier.ledger.operations import Recorded
+from atelier.ledger.operations import GRANTS_MAX, Recorded
 from atelier.ledger.post import adjust, grant, revoke, transfer
 from tests.adapters.world import World, at_once
 from tests.conftest import Tables
@@ -215,3 +215,56 @@ def test_grants_posted_while_others_spend_lose_nothing(world: World) -> None:
     wallet = world.refreshed()
     assert (wallet.available, wallet.held) == (50 + 80 - 32, 32)
     world.assert_sound()
+
+
+def test_what_expired_while_it_was_held_is_not_owed_when_it_is_refunded(world: World) -> None:
+    world.refreshed()
+    expires_at = world.now + timedelta(minutes=1)
+    grant(
+        world.workspace_id,
+        BOUGHT,
+        GrantSource.PURCHASE,
+        10,
+        expires_at=expires_at,
+        to=world.posting,
+        now=world.now,
+    )
+    generation = world.submit(model="local/canvas", width=1024, height=1024).generation
+    world.now = expires_at + timedelta(seconds=1)
+    world.fail(generation)
+    world.refreshed()
+    take_back(world, 10)
+    wallet = world.refreshed()
+    assert (wallet.debt, wallet.available) == (0, 50)
+    world.assert_sound()
+
+
+def test_an_expiry_booked_by_a_clock_that_is_ahead_is_not_owed_either(world: World) -> None:
+    expires_at = world.now + timedelta(seconds=2)
+    grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 10, expires_at=expires_at, to=world.posting, now=world.now)
+    world.now += timedelta(seconds=3)
+    world.refreshed()
+    world.now -= timedelta(seconds=2)
+    take_back(world, 10)
+    assert (world.refreshed().debt, world.refreshed().available) == (0, 50)
+    world.assert_sound()
+
+
+def test_what_was_paid_for_is_given_however_many_grants_there_are(world: World) -> None:
+    live = len(world.refreshed().grants)
+    for number in range(GRANTS_MAX - live):
+        grant(world.workspace_id, f"promo#{number}", GrantSource.PROMO, 1, to=world.posting, now=world.now)
+    with pytest.raises(Conflict):
+        grant(world.workspace_id, "promo#more", GrantSource.PROMO, 1, to=world.posting, now=world.now)
+    before = world.refreshed().available
+    buy(world, 100)
+    assert world.refreshed().available == before + 100
+    world.assert_sound()
+
+
+def test_no_fact_of_the_caller_stands_in_for_what_is_given(world: World) -> None:
+    told: dict[str, int | str | None] = {"amount": 999, "source": "stripe"}
+    grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 10, facts=told, to=world.posting, now=world.now)
+    with pytest.raises(Conflict):
+        grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 20, facts=told, to=world.posting, now=world.now)
+    assert [movement.facts["source"] for movement in named(world, "grant") if movement.key == BOUGHT] == ["purchase"]

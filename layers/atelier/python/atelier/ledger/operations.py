@@ -28,6 +28,8 @@ from atelier.ledger.model import (
 )
 
 GRANTS_MAX = 200
+# Money has been taken for these already: they are given however many grants there are.
+PAID = frozenset({GrantSource.PURCHASE, GrantSource.REFUND})
 EARNINGS = "earnings"
 Facts = dict[str, int | str | None]
 
@@ -97,16 +99,18 @@ def plan_grant(
     now: datetime,
 ) -> Operation:
     """Give credits: issued → available. `order` (26 ULID characters) places it in the statement and names the grant.
-    Raises ValueError for an amount below one, Conflict when the wallet holds too many grants to take another."""
+    Raises ValueError for an amount below one, Conflict when the wallet holds too many grants to take
+    another that was not paid for."""
     if amount < 1:
         raise ValueError("a grant gives at least one credit")
-    if len(wallet.grants) >= GRANTS_MAX:
+    live = sum(1 for each in wallet.grants if each.remaining or each.held)
+    if source not in PAID and live >= GRANTS_MAX:
         raise Conflict(f"A wallet has at most {GRANTS_MAX} grants at a time.", limit=GRANTS_MAX)
     rank = PRIORITY[source] if priority is None else priority
     grant = Grant(f"grt_{order}", source, amount, amount, 0, rank, now, expires_at)
     entries = (Entry(Account.ISSUED, -amount), Entry(Account.AVAILABLE, amount, grant.id))
     told = grant_facts(grant)
-    movement = Movement(key, order, "grant", grant.id, now, entries, {**told, **facts})
+    movement = Movement(key, order, "grant", grant.id, now, entries, {**facts, **told})
     posting = Posting(wallet.workspace_id, movement, Change(amount, 0, 0, (), added=grant))
     return Operation(key, (posting,), given=Given(key, grant.id, amount, expires_at, 0, 0))
 
@@ -202,7 +206,7 @@ def _receive(share: Share, key: str, facts: Facts, order: str, now: datetime) ->
     entries = (Entry(Account.ISSUED, -share.credits), Entry(Account.AVAILABLE, share.credits, EARNINGS))
     source = GrantSource.TRANSFER
     new = Grant(EARNINGS, source, share.credits, share.credits, 0, PRIORITY[source], now, None)
-    told: Facts = {**grant_facts(new), "role": share.role, **facts}
+    told: Facts = {**facts, **grant_facts(new), "role": share.role}
     movement = Movement(key, order, "transfer", EARNINGS, now, entries, told)
     if earned is None:
         return Posting(share.wallet.workspace_id, movement, Change(share.credits, 0, 0, (), added=new))

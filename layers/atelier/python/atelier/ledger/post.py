@@ -57,11 +57,12 @@ def grant(
     Everything but `now` must be the same when it is repeated; raises Conflict otherwise, NotFound without a wallet."""
 
     told: Facts = {
+        # First: no fact of the caller's may stand in for what is given.
+        **(facts or {}),
         "amount": amount,
         "source": source.value,
         "expires_at": rfc3339(expires_at) if expires_at else None,
         "priority": priority,
-        **(facts or {}),
     }
 
     def plan() -> Operation:
@@ -93,8 +94,8 @@ def revoke(
         if recorded is None or recorded.given is None:
             raise NotFound("There is no such grant.")
         given = recorded.given
-        lapsed = given.expires_at is not None and given.expires_at <= now
-        expired = to.wallets.expired_of(workspace_id, given.grant_id, given.expires_at or now) if lapsed else 0
+        # Whatever our clock says: one that is ahead of it may have booked the expiry already.
+        expired = to.wallets.expired_of(workspace_id, given.grant_id, given.expires_at) if given.expires_at else 0
         return plan_revocation(wallet, key, given, amount, expired=expired, reason=reason, order=_order(now), now=now)
 
     identity = fingerprint("revoke", {"grant": grant_key, "amount": amount, "reason": reason})
@@ -110,7 +111,7 @@ def adjust(workspace_id: str, key: str, credits: int, *, reason: str, by: str, t
     def plan() -> Operation:
         return plan_adjustment(to.wallet(workspace_id, now), key, credits, facts, order=_order(now), now=now)
 
-    return _post(workspace_id, key, fingerprint("adjust", {"credits": credits, **facts}), plan, to)
+    return _post(workspace_id, key, fingerprint("adjust", {**facts, "credits": credits}), plan, to)
 
 
 def transfer(
@@ -134,7 +135,7 @@ def transfer(
         return plan_transfer(payer, key, received, fee, facts or {}, order=_order(now), now=now)
 
     parts: Facts = {receiver: f"{role} {credits}" for receiver, (role, credits) in shares.items()}
-    return _post(workspace_id, key, fingerprint("transfer", {"fee": fee, **parts, **(facts or {})}), plan, to)
+    return _post(workspace_id, key, fingerprint("transfer", {**(facts or {}), "fee": fee, **parts}), plan, to)
 
 
 def _post(workspace_id: str, key: str, identity: str, plan: Callable[[], Operation], to: Posting) -> Recorded:

@@ -11,7 +11,7 @@ only a change of the *set* of grants (`revision`) makes a plan stale.
 from __future__ import annotations
 
 import zlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from pynamodb.attributes import MapAttribute, NumberAttribute, UnicodeAttribute
@@ -47,6 +47,8 @@ from atelier.ledger.ports import Due, MovementPage, OperationExists, StaleWallet
 SHARDS = 16
 WALLET = "wallet"
 MARKS_MAX = 10
+HOLD_LASTS_MAX = timedelta(days=2)
+"""Longer than any hold: none that was made earlier was still open when a grant expired."""
 # The order of a generation's movements; between them comes the end of the hold, whichever it is.
 HAPPENS = {"hold": 0, "late": 2}
 
@@ -265,7 +267,15 @@ class DynamoWallets:
         prefix = f"movement#{order_at(expires_at)}#expiry#{grant_id}#"
         booked = MovementItem.query(workspace_id, MovementItem.sk.startswith(prefix), consistent_read=True)
         entries = (entry for item in booked for entry in _movement(item).entries)
-        return sum(entry.amount for entry in entries if entry.account is Account.EXPIRED)
+        lapsed = sum(entry.amount for entry in entries if entry.account is Account.EXPIRED)
+        # What was held at the expiry expires by the end of its hold, which has the order of its generation.
+        around = MovementItem.sk.between(
+            _movement_key(order_at(expires_at - HOLD_LASTS_MAX), ""), _movement_key(order_at(expires_at), "~")
+        )
+        ends = (item for item in MovementItem.query(workspace_id, around, consistent_read=True))
+        return lapsed + sum(
+            _lapsed_by_end(_movement(item), grant_id) for item in ends if item.key.startswith("settle#")
+        )
 
     def hold(self, workspace_id: str, reference: str) -> Hold | None:
         try:
@@ -354,6 +364,17 @@ def _due(
         start = {key: {"S": value} for key, value in start.items()}
     found = index.query(str(shard), due_at <= rfc3339(now), limit=limit, page_size=limit, last_evaluated_key=start)
     return [Due(item.pk, f"{getattr(item, name)}#{item.pk}") for item in found]
+
+
+def _lapsed_by_end(end: Movement, grant_id: str) -> int:
+    """What of a grant a hold's end moved to *expired*: the line follows the one that takes the grant's part out."""
+    lapsed, of = 0, None
+    for entry in end.entries:
+        if entry.account is Account.HELD:
+            of = entry.grant_id
+        elif entry.account is Account.EXPIRED and of == grant_id:
+            lapsed += entry.amount
+    return lapsed
 
 
 def _put_posting(write: TransactWrite, posting: Posting) -> None:
