@@ -252,6 +252,8 @@ def test_an_own_key_is_used_recorded_by_its_id_and_costs_no_credits(world: World
     assert ended.credits_charged == 0
     assert ended.cost_microusd == 4242
     assert world.replicate.submitted == []
+    # Its account signs webhooks with a secret that we do not know.
+    assert [job.webhook_url for job in world.own[OWN].submitted] == [None]
     assert world.get(ended).attempts == ended.attempts
     assert world.health.get(Scope("replicate", world.workspace_id, OWN)).successes == 1
     assert world.health.read(None) == {}

@@ -82,6 +82,8 @@ class Attempting:
         """The attempt's work in the provider's terms."""
         model = self.catalogue.model(attempt.model)
         recipe = generation.recipe
+        # What another account's webhooks are signed with we do not know: an attempt with an own key is polled.
+        is_told = model.supports_webhook and attempt.key is None
         return Job(
             attempt_id=attempt.id,
             kind=recipe.kind,
@@ -93,7 +95,7 @@ class Attempting:
                 attempt.model, recipe.parameters, seed=crc32(generation.id.encode())
             ),
             settings=model.settings,
-            webhook_url=self.webhook_url(generation, attempt) if model.supports_webhook else None,
+            webhook_url=self.webhook_url(generation, attempt) if is_told else None,
             run_seconds_max=model.run_seconds_max,
         )
 
