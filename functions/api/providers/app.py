@@ -23,7 +23,7 @@ from atelier.wiring import admission, credentials, models, routing
 
 api = Api("providers", gate=admission.gate, limiter=admission.limiter)
 handler = api.handler
-manage = partial(api.route, permission="api-keys.manage", errors=(404,))
+manage = partial(api.route, permission="api-keys.manage")
 
 
 @api.route("GET", "/api/api-keys", permission="api-keys.read", answer=KeyList)
@@ -33,15 +33,7 @@ def list_keys(request: Request[Nothing]) -> Answer:
     return Answer(KeyList(items=[key_view(key) for key in own.keys]))
 
 
-@api.route(
-    "POST",
-    "/api/api-keys",
-    permission="api-keys.manage",
-    body=AddKeyRequest,
-    answer=KeyEnvelope,
-    statuses=(201,),
-    errors=(409,),
-)
+@manage("POST", "/api/api-keys", body=AddKeyRequest, answer=KeyEnvelope, statuses=(201,), errors=(409,))
 def add_key(request: Request[AddKeyRequest]) -> Answer:
     """Bring a key of your own for a provider."""
     body = request.body
@@ -54,7 +46,7 @@ def add_key(request: Request[AddKeyRequest]) -> Answer:
     return Answer(KeyEnvelope(key=key_view(added.key)), status=201, headers=headers)
 
 
-@manage("PUT", "/api/api-keys/<key_id>", body=SwitchKeyRequest, answer=KeyEnvelope)
+@manage("PUT", "/api/api-keys/<key_id>", body=SwitchKeyRequest, answer=KeyEnvelope, errors=(404,))
 def switch_key(request: Request[SwitchKeyRequest]) -> Answer:
     """Switch a key off, or on again."""
     key_id, is_active = request.id("key_id", "key"), request.body.is_active
@@ -62,7 +54,7 @@ def switch_key(request: Request[SwitchKeyRequest]) -> Answer:
     return Answer(KeyEnvelope(key=key_view(key)))
 
 
-@manage("DELETE", "/api/api-keys/<key_id>", statuses=(204,))
+@manage("DELETE", "/api/api-keys/<key_id>", statuses=(204,), errors=(404,))
 def remove_key(request: Request[Nothing]) -> Answer:
     """Remove a key for good."""
     credentials.remove(request.caller.workspace_id, request.id("key_id", "key"), request.now)

@@ -63,7 +63,7 @@ class KeyTestView(BaseModel):
     at: datetime
 
 
-class KeyView(BaseModel):
+class ProviderKeyView(BaseModel):
     """One own key, without the key."""
 
     id: str
@@ -79,13 +79,13 @@ class KeyView(BaseModel):
 
 
 class KeyEnvelope(BaseModel):
-    key: KeyView
+    key: ProviderKeyView
 
 
 class KeyList(BaseModel):
     """All of them: there are at most 50."""
 
-    items: list[KeyView]
+    items: list[ProviderKeyView]
     next_cursor: None = None
 
 
@@ -149,10 +149,10 @@ class ProvidersView(BaseModel):
     providers: list[ProviderView]
 
 
-def key_view(key: ProviderKey) -> KeyView:
+def key_view(key: ProviderKey) -> ProviderKeyView:
     """The contract's form of a key."""
     test = key.last_test
-    return KeyView(
+    return ProviderKeyView(
         id=key.id,
         provider=key.provider,
         key_name=key.name,

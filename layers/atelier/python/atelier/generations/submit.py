@@ -114,8 +114,6 @@ def submit(
         # What is too dear is left out as long as something is not.
         chosen = tuple(offer for offer in offers if offer.credits_max <= wallet.available) or offers
         credits_max = max(offer.credits_max for offer in chosen)
-        if promise is not None:
-            credits_max = min(credits_max, promise.credits_max)
         cost_max = max(offer.cost_microusd for offer in chosen)
         budgets_asked = [submission.project_id] if submission.project_id else []
         budgets_asked += [WORKSPACE] if wallet.budgeted else []
@@ -156,10 +154,14 @@ def submit(
 
 
 def _promised(promise: Quote, offers: tuple[Offer, ...], now: datetime) -> tuple[Offer, ...]:
-    """Of the candidates those that were quoted, as far as they still exist."""
+    """Of the candidates those that were quoted, as far as they still exist, for no more than was quoted."""
     if promise.expires_at <= now:
         raise QuoteExpired("This quote has expired. Ask for another.")
-    left = tuple(offer for offer in offers if offer.candidate in promise.candidates)
+    left = tuple(
+        replace(offer, credits_max=min(offer.credits_max, promise.credits_max))
+        for offer in offers
+        if offer.candidate in promise.candidates
+    )
     if not left:
         raise QuoteExpired("What was quoted is not offered any more. Ask for another.")
     return left
