@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.bench.measure import ROOT, NotRun, Result
 
-ALONE = {3: "warm_request", 8: "hot_wallet", 11: "media_path", 12: "packages"}
+ALONE = {3: "warm_request", 8: "hot_wallet", 10: "webhook_burst", 11: "media_path", 12: "packages"}
 ON_THE_STACK = (1, 2, 4, 5, 6, 7, 13)
 RESULTS = ROOT / ".bench/results.json"
 
