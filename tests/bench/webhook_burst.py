@@ -42,7 +42,9 @@ def rows() -> list[object]:
     ours, stripe = found["ours"]["microseconds"], found["stripe"]["microseconds"]
     effects = found["ours"]["effects"] / (DELIVERIES - DUPLICATES)
     return [
-        Result(10, "webhook burst, a delivery", ours, stripe, "µs", ours_max=1e6 / DELIVERIES_PER_SECOND_MIN),
+        Result(
+            10, "webhook burst, a delivery on one core", ours, stripe, "µs", ours_max=1e6 / DELIVERIES_PER_SECOND_MIN
+        ),
         Result(10, "webhook burst, effects of each", effects, 1, "", ours_max=1),
     ]
 
@@ -106,12 +108,12 @@ def ours() -> dict[str, float]:
         token = sign(Address("replicate", workspace, generation, attempt), key)
         events.append(json.dumps(event(token, body, f"msg_{attempt}", int(now.timestamp()))))
     answers: Counter[tuple[int, bool]] = Counter()
-    started = time.perf_counter()
+    started = time.process_time()
     for text in events:
         # Lambda decodes an event of its own for each delivery.
         answer = app.handler(json.loads(text), Context())
         answers[answer["statusCode"], '"received":true' in answer["body"]] += 1
-    taken = time.perf_counter() - started
+    taken = time.process_time() - started
     assert answers == {(200, True): DELIVERIES - DUPLICATES, (200, False): DUPLICATES}, answers
     return {"microseconds": taken / DELIVERIES * 1e6, "effects": float(sum(kept.values()))}
 
@@ -143,10 +145,10 @@ def stripe() -> dict[str, float]:
     for body in bodies():
         mac = hmac.new(STRIPE_SECRET.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
         burst.append((body, f"t={at},v1={mac}"))
-    started = time.perf_counter()
+    started = time.process_time()
     for body, header in burst:
         Webhook.construct_event(body, header, STRIPE_SECRET)
-    return {"microseconds": (time.perf_counter() - started) / DELIVERIES * 1e6}
+    return {"microseconds": (time.process_time() - started) / DELIVERIES * 1e6}
 
 
 def main(side: str) -> None:
