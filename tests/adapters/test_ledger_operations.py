@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from atelier.errors import Conflict, InsufficientCredits, NotFound
 from atelier.ledger.model import GrantSource, Movement
-from atelier.ledger.operations import GRANTS_MAX, Recorded
+from atelier.ledger.operations import GRANTS_MAX, Recorded, Share, plan_transfer
 from atelier.ledger.post import adjust, grant, revoke, transfer
 from tests.adapters.world import World, at_once
 from tests.conftest import Tables
@@ -268,3 +269,13 @@ def test_no_fact_of_the_caller_stands_in_for_what_is_given(world: World) -> None
     with pytest.raises(Conflict):
         grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 20, facts=told, to=world.posting, now=world.now)
     assert [movement.facts["source"] for movement in named(world, "grant") if movement.key == BOUGHT] == ["purchase"]
+
+
+def test_a_key_says_what_it_is_the_key_of_and_has_bounds(world: World) -> None:
+    for key in ("hold#gen_1", "daily#2026-11-21", "", "x" * 201, "grant#two\nlines"):
+        with pytest.raises(ValueError, match="the key of an operation"):
+            buy(world, key=key)
+    payer = world.refreshed()
+    shares = tuple(Share(replace(payer, workspace_id=f"wsp_{number}"), 1, "seller") for number in range(41))
+    with pytest.raises(ValueError, match="every receiver"):
+        plan_transfer(payer, "transfer#1", shares, 0, {}, order="A" * 26, now=world.now)

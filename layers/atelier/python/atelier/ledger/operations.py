@@ -31,6 +31,8 @@ GRANTS_MAX = 200
 # Money has been taken for these already: they are given however many grants there are.
 PAID = frozenset({GrantSource.PURCHASE, GrantSource.REFUND})
 EARNINGS = "earnings"
+# A transaction has at most 100 parts: two for each wallet, and the key.
+RECEIVERS_MAX = 40
 Facts = dict[str, int | str | None]
 
 
@@ -185,14 +187,14 @@ class Share:
 def plan_transfer(
     payer: Wallet, key: str, shares: tuple[Share, ...], fee: int, facts: Facts, *, order: str, now: datetime
 ) -> Operation:
-    """Pay from one wallet to others: what they get is theirs without expiry, the fee is revenue.
+    """Pay from one wallet to others, at most RECEIVERS_MAX: what they get is theirs without expiry, the fee is revenue.
 
     Each wallet's movement sums to zero by itself: credits leave one wallet to *issued* and are issued again in another.
     Raises InsufficientCredits; ValueError when a receiver is the payer, comes twice, or gets nothing."""
     receivers = [share.wallet.workspace_id for share in shares]
     if payer.workspace_id in receivers or len(set(receivers)) < len(receivers):
         raise ValueError("a transfer goes to other wallets, to each once")
-    if not shares or fee < 0 or any(share.credits < 1 for share in shares):
+    if not 0 < len(shares) <= RECEIVERS_MAX or fee < 0 or any(share.credits < 1 for share in shares):
         raise ValueError("every receiver gets at least one credit, and the fee is not negative")
     given = sum(share.credits for share in shares)
     out = [Entry(Account.ISSUED, given)] + ([Entry(Account.REVENUE, fee)] if fee else [])

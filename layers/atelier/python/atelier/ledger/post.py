@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,8 @@ from atelier.ledger.ports import OperationExists, StaleWallet, WalletStore
 from atelier.ledger.refresh import refreshed
 
 TRIES_MAX = 60
+# Other movements are told apart by what their keys begin with, and a sort key has 1 KiB.
+KEY = re.compile(r"(?!(hold|settle|late|daily|expiry|cover)#)[^\x00-\x1f\x7f]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,8 @@ def transfer(
 
 
 def _post(workspace_id: str, key: str, identity: str, plan: Callable[[], Operation], to: Posting) -> Recorded:
+    if not KEY.fullmatch(key):
+        raise ValueError(f"the key of an operation is {KEY.pattern}")
     for tries in range(TRIES_MAX):
         # Before the plan: what has happened already must not be refused for what the wallet has become since.
         recorded = to.wallets.recorded(workspace_id, key)

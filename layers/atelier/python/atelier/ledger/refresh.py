@@ -9,7 +9,7 @@ from atelier.errors import Unavailable
 from atelier.ledger.model import Daily, Wallet, refresh
 from atelier.ledger.ports import StaleWallet, WalletStore
 
-TRIES_MAX = 20
+TRIES_MAX = 60
 
 
 def refreshed(workspace_id: str, *, wallets: WalletStore, daily: Callable[[str], Daily], now: datetime) -> Wallet:

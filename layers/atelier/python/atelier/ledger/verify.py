@@ -112,7 +112,7 @@ class Chain:
     balance: dict[str, int] = field(default_factory=dict[str, int])
     grants: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
     heads: dict[int, str] = field(default_factory=dict[int, str])
-    keys: set[str] = field(default_factory=set[str])
+    keys: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     holds: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
 
     def page(self, page: Data) -> None:
@@ -182,7 +182,8 @@ class Chain:
             raise Unsound(f"{name}: {entry['key']} stands in its place")
         if digest(entry) != sealed:
             raise Unsound(f"{name}: its digest is not the sealed one")
-        if key in self.keys:
+        # A sale's key is its payer's; another payer's may be the same.
+        if (order, key) in self.keys:
             raise Unsound(f"{name}: it happened before")
         if any(line["account"] not in ACCOUNTS or type(line["amount"]) is not int for line in entry["entries"]):
             raise Unsound(f"{name}: a line is no amount on an account")
@@ -190,7 +191,7 @@ class Chain:
             raise Unsound(f"{name}: its lines do not sum to zero")
         if entry["at"] > seal["at"]:
             raise Unsound(f"{name}: it is younger than its seal")
-        self.keys.add(key)
+        self.keys.add((order, key))
         self.count += 1
         lag = milliseconds(seal["at"]) - milliseconds(entry["at"])
         self.lag_milliseconds = max(self.lag_milliseconds, lag)
@@ -300,7 +301,7 @@ def main(arguments: list[str]) -> int:
     except Unsound as fault:
         print(f"not sound: {fault}")
         return 1
-    except (Unreadable, OSError, ValueError) as fault:
+    except (Unreadable, OSError, ValueError, RecursionError) as fault:
         print(f"cannot be checked: {fault}", file=sys.stderr)
         return 2
     return 0
