@@ -112,7 +112,7 @@ def test_a_foreign_id_answers_as_a_missing_one_in_every_route(stack: Stack, pers
 
 
 def test_a_cursor_that_is_none_of_ours_is_a_validation_error(person: Person) -> None:
-    for path in ("/api/generations", "/api/assets", "/api/credits/entries"):
+    for path in ("/api/generations", "/api/assets", "/api/credits/entries", "/api/credits/proof"):
         for cursor in ("nonsense", "d2FsbGV0", "é"):
             assert_error(person.get(path, cursor=cursor), 422, "VALIDATION_FAILED")
     assert_error(person.get("/api/generations", limit=0), 422, "VALIDATION_FAILED")
