@@ -1,0 +1,52 @@
+"""Explore, print and keep what was found, or try pairs of crashes for as long as you like.
+
+python -m tests.crashes [scenario …]                       # writes OUTCOMES.md
+python -m tests.crashes [scenario …] --pairs 500 --seed 7
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import tempfile
+from pathlib import Path
+
+import tests.conftest  # noqa: F401 - makes up credentials before any client exists
+from tests.crashes.explorer import crash, explore, pairs, undisturbed
+from tests.crashes.outcomes import keep
+from tests.crashes.place import placed
+from tests.crashes.scenarios import GENERATION
+from tests.embedded_aws import start_emulator
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.crashes", description="Die at every call of a generation.")
+    parser.add_argument("scenarios", nargs="*", choices=[[], *(scenario.name for scenario in GENERATION)])
+    parser.add_argument("--pairs", type=int, default=0, help="two crashes in one run, so many times for each scenario")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    chosen = [scenario for scenario in GENERATION if scenario.name in given.scenarios or not given.scenarios]
+    child, url = start_emulator(Path(tempfile.mkdtemp()))
+    try:
+        with placed(url) as place:
+            found = []
+            for scenario in chosen:
+                # What the functions print is not what is asked for.
+                with contextlib.redirect_stdout(io.StringIO()):
+                    if given.pairs:
+                        calls, _ = undisturbed(place, scenario)
+                        for faults in pairs(calls, given.pairs, given.seed):
+                            crash(place, scenario, calls, faults)
+                    else:
+                        found.append(explore(place, scenario))
+                print(f"{scenario.name}: {given.pairs} pairs, seed {given.seed}" if given.pairs else found[-1].table())
+            if found:
+                keep(found, [scenario.name for scenario in GENERATION])
+    finally:
+        child.terminate()
+        child.wait(timeout=10)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,381 @@
+"""AWS's moving parts as far as a crash needs them, on a virtual clock: what delivers, waits, retries and times out.
+
+Tables, buckets and secrets are the emulator's. What *moves* is played here, because no test can wait for a queue's
+delay of a minute or a task's time-out of two hours: event source mappings as template.yaml has them, a queue, a bus,
+and Step Functions, which interprets the product's own state machine. Everything is delivered at least once, and again
+after a failure, as often as the real one would.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra.local.templates import read
+from tests.crashes.wire import Refusal
+
+Invoke = Callable[[str, Any], Any]
+Record = dict[str, Any]
+ROOT = Path(__file__).parents[2]
+STEPS_MAX = 2000
+STREAM_SECONDS = 0.2
+STEP_SECONDS = 0.05
+RETRY_SECONDS = 1
+
+
+class FunctionFailed(Exception):
+    """A function raised, or its process died. Whoever called it sees no more than that."""
+
+
+@dataclass
+class Time:
+    """A virtual clock, and what is to happen. Seconds since the run began."""
+
+    now: float = 0
+    _ahead: list[tuple[float, int, Callable[[], None]]] = field(
+        default_factory=list[tuple[float, int, Callable[[], None]]]
+    )
+    _order: itertools.count[int] = field(default_factory=itertools.count)
+
+    def later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Let something happen; what is due together happens in the order in which it was planned."""
+        heapq.heappush(self._ahead, (self.now + seconds, next(self._order), action))
+
+    def run(self, after_each: Callable[[], None]) -> None:
+        """Until nothing is to happen any more."""
+        for _ in range(STEPS_MAX):
+            if not self._ahead:
+                return
+            self.now, _, action = heapq.heappop(self._ahead)
+            action()
+            after_each()
+        raise AssertionError(f"no end after {STEPS_MAX} steps")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMapping:
+    """What template.yaml says of how a table's stream reaches a function. `table` is its context."""
+
+    table: str
+    function: str
+    batch_max: int
+    retries_max: int
+    window_seconds: float
+    patterns: tuple[Any, ...]
+
+    def takes(self, record: Record) -> bool:
+        """Whether one of the mapping's filters lets the record through."""
+        return not self.patterns or any(_fits(pattern, record) for pattern in self.patterns)
+
+
+@cache
+def stream_mappings() -> tuple[StreamMapping, ...]:
+    """All of them."""
+    template = read(ROOT / "template.yaml")
+    found: list[StreamMapping] = []
+    for resource in template["Resources"].values():
+        for source in resource["Properties"].get("Events", {}).values():
+            if source["Type"] == "DynamoDB":
+                how = source["Properties"]
+                window = how.get("MaximumBatchingWindowInSeconds", 0)
+                if isinstance(window, dict):
+                    window = template["Parameters"][window["Ref"]]["Default"]
+                patterns = [json.loads(each["Pattern"]) for each in how.get("FilterCriteria", {}).get("Filters", [])]
+                found.append(
+                    StreamMapping(
+                        re.sub(r"Outputs\.(\w+)StreamArn", r"\1", how["Stream"]["Fn::GetAtt"][1]).lower(),
+                        resource["Properties"]["CodeUri"].removeprefix("functions/"),
+                        how["BatchSize"],
+                        how["MaximumRetryAttempts"],
+                        window,
+                        tuple(patterns),
+                    )
+                )
+    return tuple(found)
+
+
+@dataclass
+class Stream:
+    """A DynamoDB stream and the mapping that feeds it to one function: in order, a failing batch again in halves."""
+
+    mapping: StreamMapping
+    invoke: Invoke
+    time: Time
+    lost: list[Record] = field(default_factory=list[Record])
+    _waiting: deque[Record] = field(default_factory=deque[Record])
+    _tries: int = 0
+    _planned: bool = False
+
+    def put(self, records: list[Record]) -> None:
+        """What has been committed to the table. What the mapping filters out never arrives."""
+        self._waiting.extend(record for record in records if self.mapping.takes(record))
+        self._plan(self.mapping.window_seconds)
+
+    def deliver(self) -> None:
+        """Hand the next batch to the function."""
+        self._planned = False
+        if not self._waiting:
+            return
+        batch = list(itertools.islice(self._waiting, max(1, self.mapping.batch_max >> self._tries)))
+        try:
+            self.invoke(self.mapping.function, {"Records": batch})
+        except FunctionFailed:
+            self._tries += 1
+            if self._tries <= self.mapping.retries_max:
+                self._plan(RETRY_SECONDS)
+                return
+            self.lost += batch
+        self._tries = 0
+        for _ in batch:
+            self._waiting.popleft()
+        self._plan(0)
+
+    def _plan(self, seconds: float) -> None:
+        if self._waiting and not self._planned:
+            self._planned = True
+            self.time.later(seconds, self.deliver)
+
+
+@dataclass
+class Queue:
+    """An SQS queue and the mapping that feeds it to one function, message by message."""
+
+    function: str
+    invoke: Invoke
+    time: Time
+    visibility_seconds: int = 90
+    receives_max: int = 5
+    dead: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    _numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+    def send_message(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """SQS's SendMessage."""
+        message = {"messageId": str(next(self._numbers)), "body": asked["MessageBody"]}
+        self.time.later(asked.get("DelaySeconds", 0) + STEP_SECONDS, lambda: self._deliver(message, 1))
+        return {"MessageId": message["messageId"]}
+
+    def _deliver(self, message: dict[str, Any], receives: int) -> None:
+        try:
+            failed = self.invoke(self.function, {"Records": [message]})["batchItemFailures"]
+        except FunctionFailed:
+            failed = [message]
+        if failed and receives < self.receives_max:
+            self.time.later(self.visibility_seconds, lambda: self._deliver(message, receives + 1))
+        elif failed:
+            self.dead.append(message)
+
+
+@dataclass
+class Bus:
+    """EventBridge: what was told."""
+
+    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])
+
+    def put_events(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """EventBridge's PutEvents."""
+        self.told += [(entry["DetailType"], json.loads(entry["Detail"])) for entry in asked["Entries"]]
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "e"} for _ in asked["Entries"]]}
+
+
+@dataclass
+class _Execution:
+    name: str
+    input: str
+    status: str = "RUNNING"
+
+
+@dataclass
+class _Task:
+    """A state that has been entered. It ends once, whoever ends it."""
+
+    execution: _Execution
+    name: str
+    state: dict[str, Any]
+    data: Any
+    retried: dict[int, int]
+    open: bool = True
+
+
+@dataclass
+class StateMachine:
+    """Step Functions for one of `statemachines/`, with the parts of the language that it uses. A task's function is
+    named by the placeholder for its ARN: `${AttemptGenerationFunctionArn}` is `tasks/attempt_generation`."""
+
+    definition: str
+    invoke: Invoke
+    time: Time
+    executions: dict[str, _Execution] = field(default_factory=dict[str, _Execution])
+    _tokens: dict[str, _Task] = field(default_factory=dict[str, _Task])
+
+    def __post_init__(self) -> None:
+        loaded = _definition(self.definition)
+        self._first: str = loaded["StartAt"]
+        self._states: dict[str, dict[str, Any]] = loaded["States"]
+
+    # ---- the API -----------------------------------------------------------------------------------------------------
+
+    def start_execution(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """StartExecution: the same name and input while it runs is the same execution, anything else is refused."""
+        name, data = asked["name"], asked["input"]
+        known = self.executions.get(name)
+        if known is None:
+            known = self.executions[name] = _Execution(name, data)
+            self._go(known, self._first, json.loads(data))
+        elif known.status != "RUNNING" or known.input != data:
+            raise Refusal("ExecutionAlreadyExists")
+        return {"executionArn": f"arn:aws:states:us-east-1:000000000000:execution:machine:{name}", "startDate": 0}
+
+    def send_task_success(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """SendTaskSuccess."""
+        task = self._waiting(asked["taskToken"])
+        self._succeed(task, json.loads(asked["output"]))
+        return {}
+
+    def send_task_failure(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """SendTaskFailure."""
+        task = self._waiting(asked["taskToken"])
+        self._fail(task, asked["error"], asked["cause"])
+        return {}
+
+    def _waiting(self, token: str) -> _Task:
+        task = self._tokens.get(token)
+        if task is None:
+            raise Refusal("InvalidToken")
+        if not task.open:
+            raise Refusal("TaskTimedOut")
+        return task
+
+    # ---- the language ------------------------------------------------------------------------------------------------
+
+    def _go(self, execution: _Execution, name: str, data: Any, retried: dict[int, int] | None = None) -> None:
+        self.time.later(STEP_SECONDS, lambda: self._enter(execution, name, data, retried or {}))
+
+    def _enter(self, execution: _Execution, name: str, data: Any, retried: dict[int, int]) -> None:
+        state = self._states[name]
+        task = _Task(execution, name, state, data, retried)
+        match state["Type"]:
+            case "Task":
+                self._call(task)
+            case "Pass":
+                self._succeed(task, state["Result"])
+            case "Fail":
+                execution.status = "FAILED"
+            case unknown:
+                raise NotImplementedError(unknown)
+
+    def _call(self, task: _Task) -> None:
+        token = f"token {len(self._tokens)} of {task.execution.name}"
+        self._tokens[token] = task
+        parameters = _filled(task.state["Parameters"], task.data, {"Task": {"Token": token}})
+        words = re.findall("[A-Z][a-z]+", parameters["FunctionName"].removesuffix("FunctionArn}"))
+        if "TimeoutSeconds" in task.state:
+            self.time.later(task.state["TimeoutSeconds"], lambda: self._fail(task, "States.Timeout", ""))
+        try:
+            answer = self.invoke(f"tasks/{'_'.join(words).lower()}", parameters["Payload"])
+        except FunctionFailed:
+            self._fail(task, "Runtime.ExitError", "")
+            return
+        if not task.state["Resource"].endswith(".waitForTaskToken"):
+            self._succeed(task, {"Payload": json.loads(json.dumps(answer))})
+
+    def _succeed(self, task: _Task, result: Any) -> None:
+        if not task.open:
+            return
+        task.open = False
+        data = _placed(task.data, result, task.state.get("ResultPath", "$"))
+        data = _at(data, task.state.get("OutputPath", "$"))
+        if task.state.get("End"):
+            task.execution.status = "SUCCEEDED"
+        else:
+            self._go(task.execution, task.state["Next"], data)
+
+    def _fail(self, task: _Task, error: str, cause: str) -> None:
+        if not task.open:
+            return
+        task.open = False
+        rules = enumerate(task.state.get("Retry", []))
+        number, retry = next(((number, rule) for number, rule in rules if _matches(rule, error)), (0, {}))
+        retried = task.retried.get(number, 0)
+        if retried < retry.get("MaxAttempts", 3 if retry else 0):
+            pause = retry.get("IntervalSeconds", 1) * retry.get("BackoffRate", 2.0) ** retried
+            again = {**task.retried, number: retried + 1}
+            pause = min(pause, retry.get("MaxDelaySeconds", pause))
+            self.time.later(pause, lambda: self._enter(task.execution, task.name, task.data, again))
+            return
+        for rule in task.state.get("Catch", []):
+            if _matches(rule, error):
+                data = _placed(task.data, {"Error": error, "Cause": cause}, rule.get("ResultPath", "$"))
+                self._go(task.execution, rule["Next"], data)
+                return
+        task.execution.status = "FAILED"
+
+
+@cache
+def _definition(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "statemachines" / f"{name}.asl.yaml").read_text())
+    return loaded
+
+
+def _fits(pattern: Any, value: Any) -> bool:
+    """Event filtering, with the operators that the template uses."""
+    if isinstance(pattern, dict):
+        there = value if isinstance(value, dict) else {}
+        return all(_fits(wanted, there.get(name)) for name, wanted in pattern.items())
+    return any(_allows(rule, value) for rule in pattern)
+
+
+def _allows(rule: Any, value: Any) -> bool:
+    match rule:
+        case {"prefix": start}:
+            return isinstance(value, str) and value.startswith(start)
+        case {"anything-but": others}:
+            return value is not None and value not in others
+        case {"exists": wanted}:
+            return (value is not None) is wanted
+        case dict():
+            raise NotImplementedError(rule)
+        case _:
+            return bool(value == rule)
+
+
+def _matches(rule: Mapping[str, Any], error: str) -> bool:
+    names = rule["ErrorEquals"]
+    failed = "States.TaskFailed" in names and error != "States.Timeout"
+    return error in names or failed or "States.ALL" in names
+
+
+def _at(data: Any, path: str) -> Any:
+    for name in path.split(".")[1:]:
+        data = data[name]
+    return data
+
+
+def _placed(data: Any, result: Any, path: str | None) -> Any:
+    if path is None:
+        return data
+    if path == "$":
+        return result
+    return {**data, path.removeprefix("$."): result}
+
+
+def _filled(template: Any, data: Any, context: Any) -> Any:
+    if not isinstance(template, dict):
+        return template
+    filled: dict[str, Any] = {}
+    for name, value in template.items():
+        if name.endswith(".$"):
+            found = _at(context, value[1:]) if value.startswith("$$") else _at(data, value)
+            filled[name.removesuffix(".$")] = found
+        else:
+            filled[name] = _filled(value, data, context)
+    return filled

@@ -1,0 +1,32 @@
+"""OUTCOMES.md: the table of crash points as the last exploration found it, kept beside the code that makes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.crashes.explorer import Exploration
+
+FILE = Path(__file__).with_name("OUTCOMES.md")
+HEAD = """\
+# What became of each crash
+
+One generation after the other dies at each AWS call that it makes: in the process that makes the call, before the
+call, or after it took effect; or the call takes effect and only its answer is lost, so that the client repeats it. Then
+everything that is delivered again in AWS is delivered again, time passes, and this is what the generation has come to:
+its state, the credits charged, and how many jobs the provider was given. In all of them no credit is lost or doubled,
+the hold has ended once, and the reconciler finds nothing left to write.
+
+Written by `python -m tests.crashes`, compared with what happens by `tests/crashes/test_*.py`.
+"""
+
+
+def kept() -> dict[str, str]:
+    """The sections of the file, by the scenario's name."""
+    sections = FILE.read_text().split("\n## ")[1:] if FILE.exists() else []
+    return {section.partition("\n")[0]: f"## {section.rstrip()}\n" for section in sections}
+
+
+def keep(explorations: list[Exploration], order: list[str]) -> None:
+    """Put sections in place of their older ones; those of scenarios that are no more go."""
+    sections = kept() | {found.scenario.name: found.table() for found in explorations}
+    FILE.write_text("\n".join([HEAD, *(sections[name] for name in order if name in sections)]))

@@ -1,0 +1,182 @@
+"""Where the explored functions live: one deployment on the emulator for all runs, and a new workspace for each.
+
+Tables have their streams, which are read by the emulator's own API; the provider is the stand-in for Replicate.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+
+import botocore.session
+import certifi
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from atelier.aws.clients import client
+from atelier.aws.signing_keys import new_hmac_key
+from atelier.clock import system_clock
+from atelier.identity.model import Credentials, Device, new_user, open_session
+from atelier.telemetry import logger
+from atelier.wiring import identity, ledger
+from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
+from tests.adapters.world import World
+from tests.crashes.machinery import stream_mappings
+from tests.crashes.wire import Wire
+from tests.embedded_aws import Tables, create_tables, forget_wiring
+from tests.invoke import function
+
+PUBLIC_URL = "https://media.example.com"
+MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:generate-media"
+QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/attempts"
+PROVIDERS = frozenset({"local", "replicate"})
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who asks."""
+
+    user_id: str
+    session_id: str
+    workspace_id: str
+
+
+class Place:
+    """The deployment."""
+
+    def __init__(self, tables: Tables, wire: Wire, replicate: ReplicateStandIn, bucket: str) -> None:
+        self.tables, self.wire, self.replicate, self.bucket = tables, wire, replicate, bucket
+        self.world = World(tables, providers=PROVIDERS)
+        # Not the product's clients: these are never counted and never broken.
+        session = botocore.session.Session()
+        self.dynamodb, self.s3 = session.create_client("dynamodb"), session.create_client("s3")
+        self._streams = session.create_client("dynamodbstreams")
+        self._after = {mapping.table: self._follow(getattr(tables, mapping.table)) for mapping in stream_mappings()}
+        self._apps: dict[str, ModuleType] = {}
+
+    def app(self, folder: str) -> ModuleType:
+        """A function, as warm as its last run left it."""
+        if folder not in self._apps:
+            self._apps[folder] = function(folder)
+        return self._apps[folder]
+
+    def cold(self) -> None:
+        """Every function's process is a new one."""
+        self._apps.clear()
+        forget_wiring(clients=False)
+
+    def anew(self) -> None:
+        """No run knows of an earlier one: what is shared by all workspaces is forgotten."""
+        self.replicate.reset()
+        for item in self.dynamodb.scan(TableName=self.tables.providers)["Items"]:
+            self.dynamodb.delete_item(TableName=self.tables.providers, Key={"pk": item["pk"], "sk": item["sk"]})
+        for table in self._after:
+            self.changes(table)
+        self.cold()
+
+    def owner(self) -> Owner:
+        """Somebody new, with a workspace whose wallet is still empty."""
+        now = system_clock()
+        ledger.wallets()
+        user, workspace = new_user("ada@example.com", "Ada", now)
+        user = replace(user, email=f"{user.id}@example.com")
+        session, _ = open_session(user.id, workspace.id, Device("tests", "203.0.113.7"), now)
+        credentials = Credentials(user.email, user.id, workspace.id, "no hash")
+        identity.store().create(credentials, user, workspace, session)
+        return Owner(user.id, session.id, workspace.id)
+
+    def changes(self, table: str) -> list[dict[str, Any]]:
+        """What was committed to a table since it was last asked: the records of its stream, in order."""
+        answer = self._streams.get_records(ShardIterator=self._after[table])
+        self._after[table] = answer["NextShardIterator"]
+        return [_as_delivered(record) for record in answer["Records"]]
+
+    def _follow(self, table: str) -> str:
+        view = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+        described = self.dynamodb.update_table(TableName=table, StreamSpecification=view)["TableDescription"]
+        arn = described["LatestStreamArn"]
+        (shard,) = self._streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+        start = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        iterator: str = self._streams.get_shard_iterator(**start)["ShardIterator"]
+        return iterator
+
+
+def _as_delivered(record: Any) -> dict[str, Any]:
+    """A record as Lambda gets it: binary values in base64. The images' own JSON is the same."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(part) for name, part in value.items()}
+        return base64.b64encode(value).decode() if isinstance(value, bytes) else value
+
+    return {"eventName": record["eventName"], "dynamodb": {**plain(record["dynamodb"])}}
+
+
+def _url_keys() -> dict[str, str]:
+    """Shorter than a real one: it is read anew in every run, and nobody checks what it signs."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    plain = serialization.PrivateFormat.TraditionalOpenSSL
+    pem = key.private_bytes(serialization.Encoding.PEM, plain, serialization.NoEncryption())
+    return {"private_key_pem": pem.decode()}
+
+
+@contextmanager
+def placed(endpoint_url: str) -> Iterator[Place]:
+    """A deployment on the emulator at `endpoint_url`; its environment is this process's while it lasts."""
+    with (
+        TemporaryDirectory() as directory,
+        pytest.MonkeyPatch.context() as environment,
+        ReplicateStandIn(run_seconds=0) as replicate,
+    ):
+        first, end, _ = Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----")
+        certificate = Path(directory, "one.pem")
+        certificate.write_text(first + end)
+        environment.setenv("AWS_ENDPOINT_URL", endpoint_url)
+        # Nobody speaks TLS here. Reading a whole store of certificates each time would be half of the time.
+        environment.setenv("SSL_CERT_FILE", str(certificate))
+        forget_wiring(clients=False)
+        tables = create_tables(client("dynamodb"), environment)
+        name = tables.identity.removeprefix("identity-")
+        client("s3").create_bucket(Bucket=f"media-{name}")
+        contents = {
+            "MEDIA": _url_keys(),
+            "ATTEMPTS": new_hmac_key(),
+            "PROVIDERS": {"replicate": {"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}},
+        }
+        for secret, value in contents.items():
+            client("secretsmanager").create_secret(Name=f"{secret}-{name}", SecretString=json.dumps(value))
+            environment.setenv(f"ATELIER_SECRET_{secret}", f"{secret}-{name}")
+        for variable, value in {
+            "PUBLIC_URL": PUBLIC_URL,
+            # Results may come from loopback here.
+            "STAGE": "local",
+            "PROVIDERS": ",".join(sorted(PROVIDERS)),
+            "PROVIDER_URLS": f"replicate={replicate.url}",
+            "MEDIA_KEY_PAIR_ID": "K2EXAMPLE",
+            "MEDIA_BUCKET": f"media-{name}",
+            "GENERATE_MEDIA_ARN": MACHINE,
+            "ATTEMPTS_QUEUE_URL": QUEUE,
+            "ATTEMPT_POLL_SECONDS": "5",
+            "GENERATION_DEADLINE_SECONDS": "180",
+            "EVENT_BUS": "events",
+        }.items():
+            environment.setenv(f"ATELIER_{variable}", value)
+        forget_wiring(clients=False)
+        wire, level = Wire(), logger.log_level
+        # Hundreds of deaths are not worth a line each.
+        logger.setLevel(logging.CRITICAL)
+        try:
+            with wire.tapped():
+                yield Place(tables, wire, replicate, f"media-{name}")
+        finally:
+            logger.setLevel(level)
+            forget_wiring(clients=False)

@@ -1,0 +1,301 @@
+"""One generation from its request to a state in which nothing moves any more, with everything AWS does around it."""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from atelier.clock import system_clock
+from atelier.generations.model import Generation, Status
+from atelier.generations.sweep import sweep
+from atelier.wiring import generations
+from infra.local.standins.replicate import TERMINAL, Prediction, signature
+from tests.crashes.machinery import (
+    STREAM_SECONDS,
+    Bus,
+    FunctionFailed,
+    Queue,
+    StateMachine,
+    Stream,
+    Time,
+    stream_mappings,
+)
+from tests.crashes.place import Place
+from tests.crashes.wire import Call, Death, Mode
+from tests.invoke import event
+from tests.until import until
+
+RECONCILE_SECONDS = 60
+RECONCILIATIONS_MAX = 200
+CLIENT_PATIENCE_SECONDS = 2
+TRIES_MAX = 5
+SWEEP = "schedules/reconcile_generations"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the provider makes of one job: how it ends (None: never), after how long, and whether it tells."""
+
+    ends_as: str | None = "succeeded"
+    after_seconds: float = 3
+    webhooks: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A story to explore. `request` is the body of the POST; `jobs`: what the provider makes of each job that it gets;
+    `meanwhile` plans what else happens; `interrupted` may run something in the middle of a call. `known` are functions
+    whose part is the same in another story and explored there; this story is new `since` a call."""
+
+    name: str
+    story: str
+    request: Mapping[str, Any]
+    ends_as: Status
+    jobs: tuple[Job, ...] = ()
+    meanwhile: Callable[[Run], None] = lambda run: None
+    interrupted: Callable[[Run, Call], None] = lambda run, call: None
+    known: frozenset[str] = frozenset()
+    since: Callable[[Call], bool] = lambda call: True
+
+
+@dataclass
+class Run:
+    """One run of a scenario at a place, with faults ahead. `failures`: which functions died or raised."""
+
+    place: Place
+    scenario: Scenario
+    faults: Mapping[int, Mode]
+    told_clients: list[str] = field(default_factory=list[str])
+    failures: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        self.place.anew()
+        self.owner = self.place.owner()
+        self.time, self.bus = Time(), Bus()
+        self.queue = Queue("queues/attempts", self.invoke, self.time)
+        self.machine = StateMachine("generate_media", self.invoke, self.time)
+        self.streams = {mapping.table: Stream(mapping, self.invoke, self.time) for mapping in stream_mappings()}
+        self._jobs: dict[str, Job] = {}
+        self._notified: set[str] = set()
+        self._reconciliations = 0
+        self.began_at = system_clock()
+        self._read_up_to = 0
+        self._unread: set[str] = set()
+        wire = self.place.wire
+        wire.answers = {
+            "StartExecution": self.machine.start_execution,
+            "SendTaskSuccess": self.machine.send_task_success,
+            "SendTaskFailure": self.machine.send_task_failure,
+            "SendMessage": self.queue.send_message,
+            "PutEvents": self.bus.put_events,
+        }
+        wire.begin(self.faults, lambda call: self.scenario.interrupted(self, call))
+
+    @property
+    def calls(self) -> list[Call]:
+        return self.place.wire.calls
+
+    # ---- what happens ------------------------------------------------------------------------------------------------
+
+    def play(self) -> None:
+        """From the request to the fixed point."""
+        self.time.later(0, self.submit)
+        self.time.later(RECONCILE_SECONDS, self.reconcile)
+        self.scenario.meanwhile(self)
+        self.time.run(after_each=self.look)
+
+    def invoke(self, folder: str, given: Any) -> Any:
+        """Run a function. Raises FunctionFailed when it raised or died."""
+        handler = self.place.app(folder).handler
+        # Those that wait for something take the time; a request and its answer are of one moment.
+        timed = {"clock": lambda: self.now} if "clock" in inspect.signature(handler).parameters else {}
+        return self._survive(folder, lambda: handler(given, None, **timed))
+
+    def _survive(self, name: str, action: Callable[[], Any]) -> Any:
+        try:
+            with self.place.wire.invocation(name):
+                return action()
+        except Death:
+            self.failures.append(name)
+            self.place.cold()
+            raise FunctionFailed(name) from None
+        except Exception as error:
+            self.failures.append(f"{name}: {error!r}")
+            raise FunctionFailed(name) from error
+
+    def look(self) -> None:
+        """Let what was committed reach the streams, and what was created reach the provider."""
+        written = [call.target for call in self.calls[self._read_up_to :] if call.writes]
+        self._read_up_to = len(self.calls)
+        for table in self.streams:
+            if table not in self._unread and any(f"{table} " in target for target in written):
+                # A stream is read some times in a second, not after each write.
+                self._unread.add(table)
+                self.time.later(STREAM_SECONDS, lambda changed=table: self.read(changed))
+        self._look_at_provider()
+
+    def read(self, table: str) -> None:
+        """Give what was committed to a table to whom its stream feeds."""
+        self._unread.discard(table)
+        self.streams[table].put(self.place.changes(table))
+
+    # ---- the client --------------------------------------------------------------------------------------------------
+
+    def ask(self, name: str, path: str, **changes: Any) -> dict[str, Any] | None:
+        """A request of the client; what it was answered, None when it should ask again."""
+        request = _at(path, event(name, **changes))
+        request["requestContext"]["authorizer"]["lambda"] |= {
+            "user_id": self.owner.user_id,
+            "session_id": self.owner.session_id,
+            "workspace_id": self.owner.workspace_id,
+        }
+        try:
+            answer = self.invoke("api/generations", request)
+        except FunctionFailed:
+            return None
+        return None if answer["statusCode"] >= 500 else answer
+
+    def submit(self, tries: int = 1) -> None:
+        """Ask for the generation, again with the same key when no answer comes."""
+        key = {"idempotency-key": "the key"}
+        body = dict(self.scenario.request)
+        answer = self.ask("api/generations/generate_image", "/api/generate/image", body=body, headers=key)
+        if answer is None:
+            assert tries < TRIES_MAX, "the client gave up"
+            self.time.later(CLIENT_PATIENCE_SECONDS, lambda: self.submit(tries + 1))
+            return
+        assert answer["statusCode"] == 202, answer
+        self.told_clients.append(json.loads(answer["body"])["data"]["generation"]["id"])
+
+    def cancel(self, tries: int = 1) -> None:
+        """Ask for the generation to be cancelled, as soon as it is known and until there is an answer."""
+        answer = None
+        if self.told_clients:
+            answer = self.ask("api/generations/cancel", f"/api/generations/{self.told_clients[0]}/cancel")
+            assert answer is None or answer["statusCode"] in (200, 202, 409), answer
+        if answer is None and tries < TRIES_MAX:
+            self.time.later(CLIENT_PATIENCE_SECONDS, lambda: self.cancel(tries + 1))
+
+    # ---- the provider ------------------------------------------------------------------------------------------------
+
+    @property
+    def submissions(self) -> list[Prediction]:
+        """The jobs that the provider was given."""
+        return list(self.place.replicate.predictions.values())
+
+    def _look_at_provider(self) -> None:
+        for prediction in self.submissions:
+            if prediction.id not in self._jobs:
+                planned = self.scenario.jobs
+                job = self._jobs[prediction.id] = planned[len(self._jobs)] if len(self._jobs) < len(planned) else Job()
+                until(lambda made=prediction: made.shown["started_at"])
+                if job.ends_as is not None:
+                    self.time.later(job.after_seconds, lambda made=prediction, how=job: self.end(made, how))
+            elif prediction.shown["status"] in TERMINAL and prediction.id not in self._notified:
+                self._notified.add(prediction.id)
+                for number in range(self._jobs[prediction.id].webhooks):
+                    self.time.later(0.1 + number, lambda made=prediction: self.notify(made))
+
+    def end(self, prediction: Prediction, job: Job) -> None:
+        """The provider is done with a job."""
+        assert job.ends_as is not None
+        error = "RuntimeError: the model fell over" if job.ends_as == "failed" else None
+        self.place.replicate.end(prediction, job.ends_as, error)
+
+    def notify(self, prediction: Prediction, tries: int = 1) -> None:
+        """The provider's webhook about a job that has ended, sent again when it is not taken."""
+        path = urlsplit(prediction.webhook or "").path
+        body, event_id, sent_at = json.dumps(prediction.shown), f"msg_{prediction.id}", int(time.time())
+        secret = self.place.replicate.webhook_secret
+        headers = {
+            "webhook-id": event_id,
+            "webhook-timestamp": str(sent_at),
+            "webhook-signature": signature(secret, event_id, sent_at, body.encode()),
+        }
+        request = _at(path, event("webhooks/providers/replicate", headers=headers))
+        request |= {"body": base64.b64encode(body.encode()).decode(), "isBase64Encoded": True}
+        try:
+            taken = self.invoke("webhooks/providers", request)["statusCode"] == 200
+        except FunctionFailed:
+            taken = False
+        if not taken and tries < TRIES_MAX:
+            self.time.later(5, lambda: self.notify(prediction, tries + 1))
+
+    # ---- the reconciler ----------------------------------------------------------------------------------------------
+
+    def reconcile(self) -> None:
+        """Every minute, the schedule's work for this workspace. It looks only where the index leads it, so to a wallet
+        whose sweep is due; the index itself, with a query for each shard, is left to `test_schedules.py`."""
+        due = self.wallet().sweep_at
+        if due is not None and due <= self.now:
+            with suppress(FunctionFailed):
+                self._survive(SWEEP, self.sweep)
+            due = self.wallet().sweep_at
+        if due is None and self.generations():
+            return
+        self._reconciliations += 1
+        assert self._reconciliations < RECONCILIATIONS_MAX, "the reconciler comes to no end"
+        waiting = (due - self.now).total_seconds() if due else 0
+        self.time.later(
+            max(RECONCILE_SECONDS, math.ceil(waiting / RECONCILE_SECONDS) * RECONCILE_SECONDS), self.reconcile
+        )
+
+    def sweep(self) -> None:
+        """Look at this workspace now."""
+        sweep(self.owner.workspace_id, to=generations.closing(), now=self.now)
+
+    @property
+    def now(self) -> datetime:
+        """The virtual time as a date."""
+        return self.began_at + timedelta(seconds=self.time.now)
+
+    # ---- what there is -----------------------------------------------------------------------------------------------
+
+    def wallet(self) -> Any:
+        self.place.world.workspace_id = self.owner.workspace_id
+        return self.place.world.wallets.wallet(self.owner.workspace_id)
+
+    def generations(self) -> list[Generation]:
+        """All generations of the workspace."""
+        from atelier.generations.ports import Filters
+
+        return list(self.place.world.generations.list(self.owner.workspace_id, Filters(), None, 10).generations)
+
+    def movements(self) -> Counter[str]:
+        """How many movements of each kind the wallet has, after its sums were checked."""
+        self.place.world.workspace_id = self.owner.workspace_id
+        return Counter(movement.kind for movement in self.place.world.assert_sound())
+
+    def assets(self) -> set[str]:
+        """What the library has of this workspace."""
+        page = self.place.world.assets.list(self.owner.workspace_id, None, None, 100)
+        return {asset.id for asset in page.assets}
+
+    def stored(self) -> set[str]:
+        """The hashes by which the bucket's pictures of this workspace are named."""
+        listed = self.place.s3.list_objects_v2(Bucket=self.place.bucket, Prefix=f"media/{self.owner.workspace_id}/")
+        return {entry["Key"].rpartition("/")[2].partition(".")[0] for entry in listed.get("Contents", [])}
+
+    # ---- once more ---------------------------------------------------------------------------------------------------
+
+    def sweep_again(self) -> list[Call]:
+        """Another pass of the reconciler, in which nothing goes wrong; what it writes."""
+        self.place.wire.faults.clear()
+        before = len(self.calls)
+        self._survive(SWEEP, self.sweep)
+        return [call for call in self.calls[before:] if call.writes]
+
+
+def _at(path: str, request: dict[str, Any]) -> dict[str, Any]:
+    request["requestContext"]["http"]["path"] = path
+    return request | {"rawPath": path}

@@ -1,0 +1,119 @@
+"""The stories that are explored."""
+
+from __future__ import annotations
+
+from atelier.aws.dynamodb.generations import GenerationItem
+from atelier.generations.model import Status
+from tests.crashes.run import Job, Run, Scenario
+from tests.crashes.wire import Call
+
+SIZE = {"width": 512, "height": 512, "seed": 7}
+# The stand-in ends nothing by itself and tells nobody: both are the run's to decide.
+QUIET = "[[run:hang]] [[webhook:lost]]"
+LOCAL = {"prompt": "a lighthouse", "model": "local/canvas", "parameters": {"width": 64, "height": 64, "seed": 7}}
+REMOTE = {"prompt": f"a lighthouse {QUIET}", "model": "replicate/sdxl", "parameters": SIZE}
+# Much the same in each story about an asynchronous provider; `webhook` explores them all.
+SUBMISSION, FINISH = "api/generations", "tasks/finish_generation"
+SEALING, SWEEP = "streams/ledger", "schedules/reconcile_generations"
+
+
+def _cancel_after(seconds: float) -> object:
+    return lambda run: run.time.later(seconds, run.cancel)
+
+
+def _with_a_second_candidate(run: Run) -> None:
+    """The catalogue offers the procedural model only alone; two candidates are written as a later catalogue would."""
+
+    def add() -> None:
+        for made in run.generations():
+            if len(made.candidates) == 1:
+                item = GenerationItem(made.workspace_id, made.id)
+                item.update([GenerationItem.candidates.set(["replicate/sdxl", "local/canvas"])])
+                return
+        run.time.later(0.1, add)
+
+    run.time.later(0.1, add)
+
+
+def _webhook_before_callback(run: Run, call: Call) -> None:
+    """The provider is done, and its webhook acted upon, before the attempt's callback is stored."""
+    if call.operation == "PutItem" and call.target.startswith("generations callback"):
+        for prediction in run.submissions:
+            if prediction.shown["completed_at"] is None:
+                run.look()
+                run.end(prediction, Job())
+                run.notify(prediction)
+                run.read("inbox")
+                run.streams["inbox"].deliver()
+
+
+SYNCHRONOUS = Scenario("local", "A provider that answers at once.", LOCAL, Status.SUCCEEDED)
+ASYNCHRONOUS = Scenario(
+    "webhook",
+    "A provider that tells by webhook, twice, how its job ended.",
+    REMOTE,
+    Status.SUCCEEDED,
+    jobs=(Job(webhooks=2),),
+)
+POLLED = Scenario(
+    "poll",
+    "A provider whose webhook never comes: polls find the end.",
+    REMOTE,
+    Status.SUCCEEDED,
+    jobs=(Job(after_seconds=8, webhooks=0),),
+    known=frozenset({SUBMISSION, FINISH, SEALING, SWEEP}),
+)
+OVERTAKEN = Scenario(
+    "overtaken",
+    "The webhook comes before the attempt has stored how it is to be woken.",
+    REMOTE,
+    Status.SUCCEEDED,
+    interrupted=_webhook_before_callback,
+    known=frozenset({SUBMISSION, FINISH, SEALING, SWEEP}),
+)
+FALLBACK = Scenario(
+    "fallback",
+    "The first candidate's job fails, the second candidate delivers under the same hold.",
+    REMOTE,
+    Status.SUCCEEDED,
+    jobs=(Job(ends_as="failed"),),
+    meanwhile=_with_a_second_candidate,
+    known=frozenset({SEALING, SWEEP}),
+    since=lambda call: call.operation == "SendTaskFailure",
+)
+CANCELLED = Scenario(
+    "cancel",
+    "Cancelled while the provider works: it is told, and bills what it has done.",
+    REMOTE,
+    Status.CANCELLED,
+    jobs=(Job(after_seconds=100),),
+    meanwhile=_cancel_after(2),
+    known=frozenset({SEALING, SWEEP}),
+    since=lambda call: call.function == SUBMISSION and call.invocation > 1,
+)
+WITHDRAWN = Scenario(
+    "withdraw",
+    "Cancelled before anything was sent.",
+    REMOTE,
+    Status.CANCELLED,
+    meanwhile=_cancel_after(0.1),
+    known=frozenset({SEALING}),
+)
+LATE = Scenario(
+    "late",
+    "The provider ends after the deadline: the credits are back already, and the picture is delivered free.",
+    REMOTE,
+    Status.SUCCEEDED,
+    jobs=(Job(after_seconds=250),),
+    since=lambda call: call.function == SWEEP,
+)
+EXPIRED = Scenario(
+    "expire",
+    "The provider never ends: the reconciler gives the credits back at the deadline, and the polls end.",
+    REMOTE,
+    Status.EXPIRED,
+    jobs=(Job(ends_as=None),),
+    known=frozenset({SUBMISSION, SEALING}),
+    since=lambda call: call.function == "queues/attempts",
+)
+GENERATION = (SYNCHRONOUS, ASYNCHRONOUS, POLLED, OVERTAKEN, FALLBACK, CANCELLED, WITHDRAWN, LATE, EXPIRED)

@@ -1,0 +1,22 @@
+"""One generation dies at each call of what is no plain success: another candidate, a cancellation, a deadline."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.crashes import scenarios
+from tests.crashes.explorer import explore
+from tests.crashes.outcomes import kept
+from tests.crashes.place import Place
+from tests.crashes.run import Scenario
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [scenarios.FALLBACK, scenarios.CANCELLED, scenarios.WITHDRAWN, scenarios.LATE, scenarios.EXPIRED],
+    ids=lambda scenario: scenario.name,
+)
+def test_whatever_dies_no_credit_is_lost_and_no_job_bought_twice(place: Place, scenario: Scenario) -> None:
+    table = explore(place, scenario).table()
+    print(table)
+    assert kept().get(scenario.name) == table, "python -m tests.crashes writes OUTCOMES.md anew"

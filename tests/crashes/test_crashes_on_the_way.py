@@ -1,0 +1,35 @@
+"""One generation dies at each call of its way to a result, and once more while it recovers."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from tests.crashes import scenarios
+from tests.crashes.explorer import crash, explore, pairs, undisturbed
+from tests.crashes.outcomes import kept
+from tests.crashes.place import Place
+from tests.crashes.run import Scenario
+
+PAIRS = 8
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [scenarios.SYNCHRONOUS, scenarios.ASYNCHRONOUS, scenarios.POLLED, scenarios.OVERTAKEN],
+    ids=lambda scenario: scenario.name,
+)
+def test_whatever_dies_no_credit_is_lost_and_no_job_bought_twice(place: Place, scenario: Scenario) -> None:
+    table = explore(place, scenario).table()
+    print(table)
+    assert kept().get(scenario.name) == table, "python -m tests.crashes writes OUTCOMES.md anew"
+
+
+@pytest.mark.parametrize("scenario", scenarios.GENERATION, ids=lambda scenario: scenario.name)
+def test_a_second_death_during_the_repair_is_repaired_too(place: Place, scenario: Scenario) -> None:
+    seed = secrets.randbelow(2**31)
+    print(f"python -m tests.crashes {scenario.name} --pairs {PAIRS} --seed {seed}")
+    calls, _ = undisturbed(place, scenario)
+    for faults in pairs(calls, PAIRS, seed):
+        crash(place, scenario, calls, faults)

@@ -1,0 +1,217 @@
+"""Every AWS call that the product makes, numbered, and broken on purpose: at the clients' event hooks, nowhere else.
+
+`before-send` sees each request with its headers and its signature, right before it would go out. Here it can be
+counted, lost, carried out and then not answered, or answered by the test where AWS's part is played by the test.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from io import BytesIO
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ConnectionClosedError
+from botocore.httpsession import URLLib3Session
+from urllib3.response import HTTPResponse
+
+from atelier.aws.clients import client
+from atelier.aws.dynamodb import connection
+
+SERVICES = ("s3", "sqs", "stepfunctions", "events", "secretsmanager")
+READS = {"BatchGetItem", "GetItem", "GetObject", "GetSecretValue", "HeadObject", "Query", "TransactGetItems"}
+# As the SDK's own connections: no waiting for a packet to fill.
+NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+# What differs from one run to the next. ULIDs, dates, hashes, receipts.
+VARIABLE = (
+    (re.compile(r"(?<=_)[0-9A-HJKMNP-TV-Z]{26}"), "…"),
+    (re.compile(r"(?<=#)[0-9A-HJKMNP-TV-Z]{26}(?=#)"), "…"),
+    (re.compile(r"\d{4}-\d{2}-\d{2}"), "…"),
+    (re.compile(r"[0-9a-f]{32,}"), "…"),
+    (re.compile(r"msg_\w+"), "msg_…"),
+    (re.compile(r"(?<=-)[0-9a-f]{12}\b"), "…"),
+)
+Answers = Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
+
+
+class Mode(StrEnum):
+    """What goes wrong with a call. The first two take the function's process with them."""
+
+    DIE_BEFORE = "died before it"
+    DIE_AFTER = "died after it"
+    LOSE_ANSWER = "its answer was lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to AWS: `target` says what it reads or writes, without what differs from run to run. `invocation`
+    counts the runs of functions."""
+
+    number: int
+    invocation: int
+    function: str
+    operation: str
+    target: str
+
+    @property
+    def writes(self) -> bool:
+        return self.operation not in READS
+
+
+class Death(BaseException):
+    """The function's process is gone. No `except Exception` of the product catches it, as none could."""
+
+
+class Refusal(Exception):
+    """An error that the test's part of AWS answers with."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass
+class _Invocation:
+    number: int
+    function: str
+    dead: bool = False
+
+
+@dataclass
+class Wire:
+    """Between the product's clients and AWS. Calls outside an `invocation` are the test's own: never counted.
+
+    `answers`: operations whose other end is played by the test. `interrupted`: called with each call before anything
+    else happens to it, so that another function can run in the middle of this one."""
+
+    answers: Answers = field(default_factory=dict[str, Callable[[dict[str, Any]], dict[str, Any]]])
+    faults: dict[int, Mode] = field(default_factory=dict[int, Mode])
+    calls: list[Call] = field(default_factory=list[Call])
+    interrupted: Callable[[Call], None] = lambda call: None
+    _running: list[_Invocation] = field(default_factory=list[_Invocation])
+    _invocations: int = 0
+    _broken: bool = False
+    _tries_max: dict[str, int] = field(default_factory=dict[str, int])
+    _sending: URLLib3Session = field(default_factory=lambda: URLLib3Session(socket_options=[NO_DELAY]))
+
+    def begin(self, faults: Mapping[int, Mode], interrupted: Callable[[Call], None]) -> None:
+        """Count from one again, with these faults ahead."""
+        self.faults, self.calls, self.interrupted = dict(faults), [], interrupted
+        self._invocations = 0
+
+    @contextmanager
+    def tapped(self) -> Iterator[None]:
+        """While it lasts, every request of the product's clients comes by here."""
+        clients = [client(service) for service in SERVICES] + [connection().client]
+        for each in clients:
+            self._tries_max[each.meta.service_model.service_id.hyphenize()] = each.meta.config.retries[
+                "total_max_attempts"
+            ]
+            each.meta.events.register_first("before-send", self._before_send)
+            each.meta.events.register_first("needs-retry", self._needs_retry)
+        try:
+            yield
+        finally:
+            for each in clients:
+                each.meta.events.unregister("before-send", self._before_send)
+                each.meta.events.unregister("needs-retry", self._needs_retry)
+
+    @contextmanager
+    def invocation(self, function: str) -> Iterator[None]:
+        """One run of a function. Raises Death when its process died."""
+        self._invocations += 1
+        self._running.append(_Invocation(self._invocations, function))
+        try:
+            yield
+        finally:
+            self._running.pop()
+
+    def _before_send(self, request: AWSPreparedRequest, event_name: str, **_: Any) -> AWSResponse | None:
+        if not self._running:
+            return None
+        process = self._running[-1]
+        if process.dead:
+            raise Death
+        _, service, operation = event_name.split(".")
+        target = _target(service, operation, request)
+        call = Call(len(self.calls) + 1, process.number, process.function, operation, target)
+        self.calls.append(call)
+        self.interrupted(call)
+        fault = self.faults.get(call.number)
+        if fault is Mode.DIE_BEFORE:
+            process.dead = True
+            raise Death
+        answer = self._carry_out(operation, request)
+        if fault is Mode.DIE_AFTER:
+            process.dead = True
+            raise Death
+        if fault is Mode.LOSE_ANSWER:
+            self._broken = True
+            raise ConnectionClosedError(endpoint_url=request.url)
+        return answer
+
+    def _carry_out(self, operation: str, request: AWSPreparedRequest) -> AWSResponse:
+        if operation not in self.answers:
+            return self._sending.send(request)
+        status, content = 200, {}
+        try:
+            content = self.answers[operation](json.loads(request.body))
+        except Refusal as refusal:
+            status, content = 400, {"__type": refusal.code, "message": refusal.code}
+        raw = HTTPResponse(BytesIO(json.dumps(content).encode()), preload_content=False)
+        return AWSResponse(request.url, status, {"content-type": "application/x-amz-json-1.0"}, raw)
+
+    def _needs_retry(self, event_name: str, attempts: int, **_: Any) -> float | None:
+        """A client that would try again after a lost answer does so without its pause of up to a second."""
+        broken, self._broken = self._broken, False
+        return 0 if broken and attempts < self._tries_max[event_name.split(".")[1]] else None
+
+
+def _target(service: str, operation: str, request: AWSPreparedRequest) -> str:
+    if service == "s3":
+        return _plain(unquote(urlsplit(request.url).path).partition("/")[2].partition("/")[2])
+    asked = json.loads(request.body)
+    match service, operation:
+        case "dynamodb", "TransactWriteItems":
+            parts = [(verb, part) for item in asked["TransactItems"] for verb, part in item.items()]
+            return _plain(" + ".join(f"{verb.lower()} {_item(part)}" for verb, part in parts))
+        case "dynamodb", "BatchGetItem":
+            keys = [(table, key) for table, wanted in asked["RequestItems"].items() for key in wanted["Keys"]]
+            return _plain(" + ".join(_item({"TableName": table, "Key": key}) for table, key in keys))
+        case "dynamodb", _:
+            return _plain(_item(asked))
+        case "sqs", _:
+            return str(json.loads(asked["MessageBody"])["do"])
+        case "sfn", "StartExecution":
+            return _plain(asked["name"])
+        case "sfn", "SendTaskFailure":
+            return str(asked["error"])
+        case "sfn", _:
+            return str(json.loads(asked["output"])["status"])
+        case "eventbridge", _:
+            return " + ".join(entry["DetailType"] for entry in asked["Entries"])
+        case _:
+            return _plain(asked.get("SecretId", ""))
+
+
+def _item(part: Mapping[str, Any]) -> str:
+    table = part["TableName"].partition("-")[0]
+    key = part.get("Key") or part.get("Item")
+    if key is None:
+        asked = (value.get("S", "") for value in part.get("ExpressionAttributeValues", {}).values())
+        return " ".join([table, *(text for text in asked if text and not text.startswith("wsp_"))])
+    # The sort key says what an item is, except where one partition is one thing.
+    return f"{table} {key['pk']['S'] if table in ('requests', 'inbox', 'identity') else key['sk']['S']}"
+
+
+def _plain(text: str) -> str:
+    for pattern, instead in VARIABLE:
+        text = pattern.sub(instead, text)
+    return text
