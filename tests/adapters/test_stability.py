@@ -170,7 +170,7 @@ def test_sound_comes_at_once_and_has_no_count_that_nobody_told(provider: Stabili
 
 
 def test_a_creative_upscale_is_asked_for_until_it_is_there(provider: Stability, stand_in: StabilityStandIn) -> None:
-    assert pictured(ended(provider, upscaling("a fox [[run:slow=0.2]]"))).size == (384, 256)
+    assert pictured(ended(provider, upscaling("a fox [[run:slow=1]]"))).size == (384, 256)
     polls = [call for call in stand_in.calls if call["method"] == "GET"]
     assert len(polls) > 1
     assert polls[0]["path"].startswith("/v2beta/results/")

@@ -175,7 +175,7 @@ def put_late(write: TransactWrite, workspace_id: str, movement: Movement) -> Non
     """Add a result that came too late to be charged to a transaction: one put (the movement), one update (the count of
     the wallet's movements)."""
     write.save(_movement_item(workspace_id, movement), condition=MovementItem.pk.does_not_exist())
-    counted = WalletItem.written.set(WalletItem.written + 1)
+    counted = WalletItem.written.set((WalletItem.written | 0) + 1)
     write.update(WalletItem(workspace_id, WALLET), actions=[counted])
 
 
@@ -214,7 +214,12 @@ class DynamoWallets:
         seen = refresh.seen
         # Whatever changes a wallet is a movement, but for the time of its next sweep and that it gets a budget.
         still = (
-            (WalletItem.written == seen.written)
+            # A wallet from before this count was kept has none.
+            (
+                WalletItem.written == seen.written
+                if seen.written
+                else WalletItem.written.does_not_exist() | (WalletItem.written == 0)
+            )
             & (WalletItem.revision == seen.revision)
             & (
                 WalletItem.sweep_at.does_not_exist()
@@ -413,7 +418,7 @@ def _counters(change: Change) -> list[Action]:
         WalletItem.available.set(WalletItem.available + change.available),
         WalletItem.held.set(WalletItem.held + change.held),
         WalletItem.holds_open.set(WalletItem.holds_open + change.holds_open),
-        WalletItem.written.set(WalletItem.written + 1),
+        WalletItem.written.set((WalletItem.written | 0) + 1),
     ]
     if change.debt:
         actions.append(WalletItem.debt.set(WalletItem.debt + change.debt))
