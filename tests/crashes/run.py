@@ -53,9 +53,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A story to explore. `request` is the body of the POST; `jobs`: what the provider makes of each job that it gets;
-    `meanwhile` plans what else happens; `interrupted` may run something in the middle of a call. `known` are functions
-    whose part is the same in another story and explored there; this story is new `since` a call."""
+    """A story to explore. It begins with `begin`, which a client may repeat at any time; `request` is the POST's body.
+    `jobs`: what the provider makes of each job that it gets; `meanwhile` plans what else happens; `interrupted` may run
+    something in the middle of a call. `known` are functions whose part is the same in another story and explored there;
+    this story is new `since` a call."""
 
     name: str
     story: str
@@ -64,6 +65,7 @@ class Scenario:
     jobs: tuple[Job, ...] = ()
     meanwhile: Callable[[Run], None] = lambda run: None
     interrupted: Callable[[Run, Call], None] = lambda run, call: None
+    begin: Callable[[Run], None] = lambda run: run.submit()
     known: frozenset[str] = frozenset()
     since: Callable[[Call], bool] = lambda call: True
 
@@ -109,7 +111,7 @@ class Run:
 
     def play(self) -> None:
         """From the request to the fixed point."""
-        self.time.later(0, self.submit)
+        self.time.later(0, lambda: self.scenario.begin(self))
         self.time.later(RECONCILE_SECONDS, self.reconcile)
         self.scenario.meanwhile(self)
         self.time.run(after_each=self.look)

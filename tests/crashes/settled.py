@@ -1,0 +1,71 @@
+"""What must hold of a generation and its wallet when nothing moves any more, whatever went wrong on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from atelier.generations.model import Status
+from atelier.wiring import ledger, seals
+from tests.crashes.run import Run
+
+ENDS = ("settled", "released", "expired")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to."""
+
+    status: Status
+    credits: int
+    jobs: int
+
+    def __str__(self) -> str:
+        return f"{self.status.value}, {self.credits} cr, {self.jobs} job{'' if self.jobs == 1 else 's'}"
+
+
+def settled(run: Run) -> Outcome:
+    """Check it, and say what the run came to."""
+    (made,) = run.generations()
+    assert not made.is_open, f"it is still {made.status}"
+    assert set(run.told_clients) <= {made.id}, "a client was told of another generation"
+
+    # Credits: none lost, none doubled. The wallet's sums are checked by `movements`.
+    wallet, kinds = run.wallet(), run.movements()
+    assert kinds["hold"] == 1, kinds
+    assert sum(kinds[kind] for kind in ENDS) == 1, kinds
+    assert kinds["late"] <= kinds["expired"], kinds
+    assert (wallet.held, wallet.holds_open, wallet.debt, wallet.sweep_at) == (0, 0, 0, None)
+    revenue = [
+        entry.amount
+        for movement in ledger.wallets().movements_of(made.workspace_id, made.id)
+        for entry in movement.entries
+        if entry.account == "revenue"
+    ]
+    assert sum(revenue) == made.credits_charged <= made.credits_held
+    assert len(revenue) <= 1, "charged more than once"
+    assert made.credits_charged == 0 or (made.status in (Status.SUCCEEDED, Status.CANCELLED) and not kinds["late"])
+
+    # The provider was given each attempt's job once at most.
+    attempts = {attempt.id for attempt in made.attempts if attempt.provider != "local"}
+    jobs = [attempt for attempt in attempts for job in run.submissions if f".{attempt}." in str(job.webhook)]
+    assert len(jobs) == len(run.submissions) == len(set(jobs)), f"{len(run.submissions)} jobs for {attempts}"
+
+    # What was delivered is in the library and in the bucket, and nothing else is.
+    assets = run.assets()
+    assert assets == {picture.id for picture in made.pictures}
+    assert bool(made.pictures) == (made.status is Status.SUCCEEDED)
+    assert not made.pictures or {picture.sha256 for picture in made.pictures} <= run.stored()
+
+    # Its end was told, as one fact however often, and nothing waits any more.
+    ends = [Status.EXPIRED, made.status] if kinds["late"] else [made.status]
+    assert {detail["id"] for _, detail in run.bus.told} == {f"{made.id}#{end.value}" for end in ends}
+    assert {execution.status for execution in run.machine.executions.values()} == {"SUCCEEDED"}
+    assert not run.queue.dead
+    assert not any(stream.lost for stream in run.streams.values())
+
+    # The stream has sealed every movement once.
+    audit = seals.audit(made.workspace_id, run.now)
+    assert (audit.sealed, audit.faults) == (0, ())
+
+    assert run.sweep_again() == []
+    return Outcome(made.status, made.credits_charged, len(run.submissions))
