@@ -316,6 +316,15 @@ def test_what_ends_while_the_day_changes_stays_ended(world: World) -> None:
     world.assert_sound()
 
 
+def test_what_ends_meanwhile_stays_ended_in_a_wallet_whose_movements_were_not_counted_yet(world: World) -> None:
+    generation = hold(world, 8)
+    WalletItem(world.workspace_id, "wallet").update([WalletItem.written.remove()])
+    world.now += timedelta(days=1)
+    with meanwhile(lambda: end(world, generation)):
+        world.refreshed()
+    assert (world.wallet().available, world.wallet().held) == (50, 0)
+
+
 def test_a_wallet_that_was_put_back_to_an_earlier_state_books_nothing_twice(world: World) -> None:
     give(world, "a", 8, hours=1)
     correct(world, -58)
