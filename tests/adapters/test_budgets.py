@@ -75,7 +75,7 @@ def test_a_project_reserves_the_estimate_and_spends_what_it_came_to(world: World
     assert counters(world, name) == (10_000 - 1234, 0, 1234)
     world.finish(generation, succeeded(1234))
     assert counters(world, name) == (10_000 - 1234, 0, 1234)
-    assert world.assets.get(world.workspace_id, world.get(generation).pictures[0].id).project_id == name
+    assert world.assets.get(world.workspace_id, world.get(generation).assets[0].id).project_id == name
     world.assert_sound()
 
 

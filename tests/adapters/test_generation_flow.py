@@ -50,9 +50,9 @@ def test_a_generation_is_held_attempted_finished_and_charged_once(world: World) 
     assert world.get(generation).status is Status.RUNNING
     ended = world.finish(generation)
     assert world.finish(generation) == world.get(generation)
-    assert (ended.status, ended.credits_charged, len(ended.pictures)) == (Status.SUCCEEDED, 1, 1)
+    assert (ended.status, ended.credits_charged, len(ended.assets)) == (Status.SUCCEEDED, 1, 1)
     assert kinds(world) == {"grant": 1, "hold": 1, "settled": 1}
-    assert world.assets.get(world.workspace_id, ended.pictures[0].id).generation_id == generation.id
+    assert world.assets.get(world.workspace_id, ended.assets[0].id).generation_id == generation.id
     world.assert_sound()
 
 
@@ -128,7 +128,7 @@ def test_a_result_that_cannot_be_fetched_is_a_failure_and_not_a_success(world: W
     world.media.broken = True
     world.attempt(generation)
     ended = world.finish(generation)
-    assert (ended.status, ended.credits_charged, ended.pictures) == (Status.FAILED, 0, ())
+    assert (ended.status, ended.credits_charged, ended.assets) == (Status.FAILED, 0, ())
     world.assert_sound()
 
 

@@ -74,12 +74,10 @@ def polled(world: World) -> None:
 def assert_delivered_free(world: World, generation: Generation) -> None:
     ended = world.get(generation)
     assert (ended.status, ended.credits_charged, ended.failure) == (Status.SUCCEEDED, 0, None)
-    assert (len(ended.pictures), ended.progress, ended.usage) == (1, 100, {"predict_milliseconds": 2000})
+    assert (len(ended.assets), ended.progress, ended.usage) == (1, 100, {"predict_milliseconds": 2000})
     assert ended.attempt is not None
     assert (ended.attempt.status, ended.attempt.ended_at) == ("succeeded", ended.completed_at)
-    assert [asset.id for asset in world.assets.list(world.workspace_id, None, None, 10).assets] == [
-        ended.pictures[0].id
-    ]
+    assert [asset.id for asset in world.assets.list(world.workspace_id, None, None, 10).assets] == [ended.assets[0].id]
     assert kinds(world) == DELIVERED
     wallet = world.wallet()
     assert (wallet.available, wallet.held, wallet.holds_open) == (50, 0, 0)

@@ -24,7 +24,7 @@ from atelier.aws.dynamodb.library import DynamoAssets
 from atelier.aws.dynamodb.projects import DynamoProjects
 from atelier.generations.attempt import Attempting, Lost, attempt
 from atelier.generations.finish import Finishing, finish
-from atelier.generations.model import Attempt, Generation, Kind, Picture, Recipe, asset_id
+from atelier.generations.model import Attempt, Delivered, Generation, Kind, Recipe, Source, asset_id
 from atelier.generations.outcome import Outcome
 from atelier.generations.ports import StoredOutput, UndeliverableMedia
 from atelier.generations.quote import Quote
@@ -39,6 +39,7 @@ from atelier.providers._contract import (
     Done,
     ErrorClass,
     Failed,
+    Input,
     Job,
     ListedModel,
     Output,
@@ -138,10 +139,13 @@ class MemoryMedia:
     def stage(self, generation_id: str, attempt_id: str, number: int, data: bytes) -> str:
         return f"staging/{generation_id}/{attempt_id}/{number}"
 
-    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Picture:
+    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
         if self.broken:
             raise UndeliverableMedia("The provider's result could not be fetched.")
-        return Picture(asset_id(generation.id, number), "0" * 64, "png", 512, 512, 5)
+        return Delivered(asset_id(generation.id, number), "image", "0" * 64, "png", 5, 512, 512, has_thumbnail=True)
+
+    def input(self, workspace_id: str, source: Source) -> Input:
+        return Input(source.asset_id.encode(), f"image/{source.format}")
 
 
 class World:
@@ -189,6 +193,7 @@ class World:
             generations=self.generations,
             keys=self.keys,
             budgets=self.projects,
+            sources=self.assets,
             pause=lambda tries: None,
             now=self.now,
             routes=routes,

@@ -104,6 +104,7 @@ class Trial:
             generations=world.generations,
             keys=world.keys,
             budgets=world.projects,
+            sources=world.assets,
             pause=lambda tries: None,
             now=world.now,
         ).generation

@@ -52,9 +52,9 @@ def settled(run: Run) -> Outcome:
 
     # What was delivered is in the library and in the bucket, and nothing else is.
     assets = run.assets()
-    assert assets == {picture.id for picture in made.pictures}
-    assert bool(made.pictures) == (made.status is Status.SUCCEEDED)
-    assert not made.pictures or {picture.sha256 for picture in made.pictures} <= run.stored()
+    assert assets == {picture.id for picture in made.assets}
+    assert bool(made.assets) == (made.status is Status.SUCCEEDED)
+    assert not made.assets or {picture.sha256 for picture in made.assets} <= run.stored()
 
     # Its end was told, as one fact however often, and nothing waits any more.
     ends = [Status.EXPIRED, made.status] if kinds["late"] else [made.status]

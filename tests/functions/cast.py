@@ -16,7 +16,7 @@ from atelier.identity.model import Credentials, Device, new_user, open_session
 from atelier.projects.model import WORKSPACE as BUDGET
 from atelier.projects.model import Alert, Budget, Project
 from atelier.providers._contract import Accepted
-from atelier.wiring import budgets, credentials, generations, identity, ledger, workflow
+from atelier.wiring import budgets, credentials, generations, identity, ledger, library, workflow
 from atelier.wiring.prices import prices
 
 USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
@@ -68,6 +68,7 @@ def ask(*, model: str = "local/canvas", now: datetime | None = None, **parameter
         generations=generations.store(),
         keys=_OneId(),
         budgets=budgets.projects(),
+        sources=library.assets(),
         pause=lambda tries: None,
         now=now or system_clock(),
     ).generation

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from atelier.generations.model import Picture
+from atelier.generations.model import Delivered
 from atelier.wiring import library
 from tests.functions.cast import ASSET, GENERATION, ask, begin_project, bring_key
 from tests.functions.conftest import Cloud
@@ -37,7 +37,7 @@ def test_every_function_has_an_example_of_its_event(folder: str) -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_handler_takes_its_example_as_it_is_and_logs_what_it_did(name: str, cloud: Cloud, log: io.StringIO) -> None:
-    library.assets().record(ask(), Picture(ASSET, "0" * 64, "png", 512, 512, 1), 0)
+    library.assets().record(ask(), Delivered(ASSET, "image", "0" * 64, "png", 1, 512, 512, has_thumbnail=True), 0)
     bring_key()
     begin_project()
     request = example(name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from atelier.generations.model import Picture
+from atelier.generations.model import Delivered
 from atelier.wiring import library
 from tests.functions.answers import answered, data, refusal, stranger
 from tests.functions.cast import ASSET, GENERATION, PROJECT, PROMPT, WORKSPACE, ask, current
@@ -23,7 +23,7 @@ SHA256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"
 @pytest.fixture
 def app(cloud: Cloud) -> ModuleType:
     """The function, over a library with the example's asset in it."""
-    library.assets().record(ask(), Picture(ASSET, SHA256, "png", 512, 512, 183_211), 0)
+    library.assets().record(ask(), Delivered(ASSET, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True), 0)
     return function("api/library")
 
 
@@ -45,7 +45,7 @@ def test_assets_are_listed_by_type(app: ModuleType) -> None:
 
 def test_assets_are_listed_by_project(app: ModuleType) -> None:
     other = f"{ASSET[:-1]}0"
-    picture = Picture(other, SHA256, "png", 512, 512, 183_211)
+    picture = Delivered(other, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True)
     library.assets().record(replace(current(), project_id=PROJECT), picture, 1)
     for wanted in ({"project_id": PROJECT}, {"project_id": PROJECT, "type": "image"}):
         items = data(answered(app, event("api/library/list", queryStringParameters=wanted)))["items"]

@@ -169,7 +169,7 @@ def test_a_success_is_delivered_recorded_and_charged_once(finish: ModuleType, cl
     for _ in range(2):
         assert finish.handler(example("tasks/finish_generation/succeeded"), None) == {"outcome": "succeeded"}
     ended = current()
-    (picture,) = ended.pictures
+    (picture,) = ended.assets
     assert (ended.status, ended.credits_charged, picture.id) == (Status.SUCCEEDED, ended.credits_held, ASSET)
     assert sorted(cloud.keys("media/")) == [
         f"media/{WORKSPACE}/{picture.sha256}.png",

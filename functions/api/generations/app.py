@@ -5,17 +5,19 @@ from __future__ import annotations
 from functools import partial
 
 from atelier import cursors
+from atelier.errors import NotFound
 from atelier.generations.contract import (
     GenerateRequest,
     GenerationEnvelope,
     GenerationList,
-    ImageRequest,
     ListQuery,
+    MakeRequest,
     QuoteRequest,
     QuoteView,
     RecipeEnvelope,
     recipe_view,
 )
+from atelier.generations.model import Kind
 from atelier.http import Answer, Api, Nothing, Request
 from atelier.wiring import admission, generations
 
@@ -47,12 +49,13 @@ def generate(request: Request[GenerateRequest]) -> Answer:
     )
 
 
-@create("/api/generate/image", body=ImageRequest)
-def generate_image(request: Request[ImageRequest]) -> Answer:
-    """Make pictures."""
-    return generations.accept(
-        request, request.body.recipe(), "generate", request.body.project_id, request.body.quote_id
-    )
+@create("/api/generate/<kind>", body=MakeRequest)
+def generate_kind(request: Request[MakeRequest]) -> Answer:
+    """Make a text, an image, a video, audio (speech), an avatar that talks, a page, or an upscale of a picture."""
+    if request.path["kind"] not in list(Kind):
+        raise NotFound("There is no such route.")
+    recipe = request.body.recipe(request.path["kind"])
+    return generations.accept(request, recipe, "generate", request.body.project_id, request.body.quote_id)
 
 
 @read("/api/generations", query=ListQuery, answer=GenerationList)
@@ -61,7 +64,7 @@ def list_generations(request: Request[Nothing]) -> Answer:
     query: ListQuery = request.query
     after = cursors.decode(query.cursor, "gen_")
     page = generations.store().list(request.caller.workspace_id, query.filters(), after, query.limit)
-    items = [generations.view(generation, request.now) for generation in page.generations]
+    items = [generations.view(generation, request.now, with_text=False) for generation in page.generations]
     return Answer(GenerationList(items=items, next_cursor=cursors.encode(page.next_id)))
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from zlib import crc32
 
 from atelier.clock import Clock
+from atelier.errors import NotFound
 from atelier.generations.model import Attempt, AttemptStatus, Generation
-from atelier.generations.outcome import FINAL_CLASSES, Outcome, outcome_of, unavailable
+from atelier.generations.outcome import FINAL_CLASSES, Outcome, outcome_of, source_gone, unavailable
 from atelier.generations.ports import (
     AttemptQueue,
     Callback,
@@ -78,8 +79,9 @@ class Attempting:
             return self.providers.get(attempt.provider)
         return self.own_provider(generation.workspace_id, attempt.provider, attempt.key)
 
-    def job(self, generation: Generation, attempt: Attempt) -> Job:
-        """The attempt's work in the provider's terms."""
+    def job(self, generation: Generation, attempt: Attempt, *, with_files: bool = True) -> Job:
+        """The attempt's work in the provider's terms; without its files where only its result is asked for. Raises
+        NotFound when a file is gone."""
         model = self.catalogue.model(attempt.model)
         recipe = generation.recipe
         # What another account's webhooks are signed with we do not know: an attempt with an own key is polled.
@@ -97,6 +99,10 @@ class Attempting:
             settings=model.settings,
             webhook_url=self.webhook_url(generation, attempt) if is_told else None,
             run_seconds_max=model.run_seconds_max,
+            inputs={
+                role: tuple(self.media.input(generation.workspace_id, source) for source in sources)
+                for role, sources in (recipe.inputs if with_files else {}).items()
+            },
         )
 
 
@@ -144,7 +150,12 @@ def attempt(
         )
         after = generation.attempting(begun)
         # All that the sending needs is fetched before: who dies after this write leaves an attempt that may be out.
-        job, provider = to.job(after, begun), to.provider(after, begun)
+        provider = to.provider(after, begun)
+        try:
+            job = to.job(after, begun)
+        except NotFound:
+            to.workflow.succeed(task_token, source_gone().as_data())
+            return
         try:
             to.generations.save_progress(seen, after)
         except GenerationMoved:
@@ -305,7 +316,10 @@ def read_inbox(generation: Generation, current: Attempt, callback: Callback, to:
     for kept in to.inbox.find(current.provider, current.id):
         try:
             event = provider.parse_webhook(
-                kept.headers, kept.body, int(kept.received_at.timestamp()), to.job(generation, current)
+                kept.headers,
+                kept.body,
+                int(kept.received_at.timestamp()),
+                to.job(generation, current, with_files=False),
             )
         except WebhookInvalid:
             continue  # About another job, or signed with a secret that is ours no more: the poll decides.

@@ -7,43 +7,65 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from atelier.generations.model import Generation, Kind, Recipe
+from atelier.errors import ValidationFailed
+from atelier.generations.model import Generation, Kind, Recipe, Source, Sources
 from atelier.generations.ports import Filters
 from atelier.generations.quote import CHARACTERS_MAX, Ask, Quote
 from atelier.pricing.catalogue import Offer
 
-KindName = Literal["image"]
+KindName = Literal["text", "image", "video", "audio", "avatar", "page", "upscale"]
 StatusName = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 PROMPT_CHARACTERS_MAX = 8_000
 ProjectId = Annotated[str, Field(pattern=r"^prj_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+AssetId = Annotated[str, Field(pattern=r"^ast_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Text = Annotated[str, Field(max_length=200)]
 
 
-class ImageParameters(BaseModel):
-    """What an image model may be told; which values it takes is the model's own, in the catalogue."""
+class Parameters(BaseModel):
+    """What a model may be told and the files that it starts from. Which ones a model takes, and within which limits, is
+    its own: see GET /api/models. Any other parameter that it names there may be given too."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"width": 1024, "height": 1024}]})
-
-    # Other kinds' parameters may be said to be absent.
-    duration_seconds: None = None
-    voice: None = None
-    image_asset_id: None = None
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{"width": 1024, "height": 1024}]})
 
     width: int | None = Field(default=None, ge=1, le=8192, description="Pixels.")
     height: int | None = Field(default=None, ge=1, le=8192, description="Pixels.")
     n: int | None = Field(default=None, ge=1, le=10, description="How many pictures.")
-    seed: int | None = Field(default=None, ge=0, le=2**31 - 1, description="The same seed makes the same picture.")
+    seed: int | None = Field(default=None, ge=0, le=2**31 - 1, description="The same seed makes the same again.")
+    duration_seconds: int | None = Field(default=None, ge=1, le=3600)
+    voice: Text | None = Field(default=None, description="Who speaks.")
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000, description="The longest text.")
+    image_asset_id: AssetId | None = Field(default=None, description="The picture to start from.")
+    mask_asset_id: AssetId | None = Field(default=None, description="See-through where the picture is to change.")
+    audio_asset_id: AssetId | None = Field(default=None, description="What an avatar says.")
+    reference_asset_ids: list[AssetId] | None = Field(
+        default=None, min_length=1, max_length=8, description="Pictures of whom or what is to be shown."
+    )
+
+    def told(self) -> dict[str, Any]:
+        """What is no file."""
+        return self.model_dump(exclude_none=True, exclude=_FILES)
+
+    def inputs(self) -> Sources:
+        """The files by role."""
+        single = {"image": self.image_asset_id, "mask": self.mask_asset_id, "audio": self.audio_asset_id}
+        files: Sources = {role: (Source(asset_id),) for role, asset_id in single.items() if asset_id}
+        if self.reference_asset_ids:
+            files["reference"] = tuple(map(Source, self.reference_asset_ids))
+        return files
 
 
-class ImageRequest(BaseModel):
-    """Ask for pictures."""
+_FILES = {"image_asset_id", "mask_asset_id", "audio_asset_id", "reference_asset_ids"}
+
+
+class MakeRequest(BaseModel):
+    """Ask for something; what it is to be is said by the path or by `kind`."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     prompt: str = Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX, examples=["a lighthouse at dusk"])
     negative_prompt: str | None = Field(default=None, max_length=PROMPT_CHARACTERS_MAX)
     model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
-    parameters: ImageParameters = ImageParameters()
+    parameters: Parameters = Parameters()
     kind: KindName | None = None
     # What the contract names and this deployment does not do yet may be said to be absent; asked for, it is refused.
     project_id: ProjectId | None = None
@@ -59,14 +81,16 @@ class ImageRequest(BaseModel):
     enhance_prompt: Literal[False] = False
     reuse: Literal[False] = False
 
-    def recipe(self) -> Recipe:
-        """The domain's form."""
-        return Recipe(
-            Kind.IMAGE, self.prompt, self.model, self.negative_prompt, self.parameters.model_dump(exclude_none=True)
-        )
+    def recipe(self, kind: str | None = None) -> Recipe:
+        """The domain's form; `kind` is what the path says. Raises ValidationFailed when the body says another."""
+        if kind and self.kind not in (None, kind):
+            raise ValidationFailed([{"path": "kind", "message": f"This path makes the kind {kind}."}])
+        given = self.parameters
+        made = Kind(kind or self.kind or Kind.IMAGE)
+        return Recipe(made, self.prompt, self.model, self.negative_prompt, given.told(), given.inputs())
 
 
-class GenerateRequest(ImageRequest):
+class GenerateRequest(MakeRequest):
     """Ask for anything; the kind is in the body."""
 
     kind: KindName  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
@@ -80,11 +104,12 @@ class QuoteRequest(BaseModel):
     kind: KindName
     prompt: str | None = Field(default=None, min_length=1, max_length=PROMPT_CHARACTERS_MAX)
     model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
-    parameters: ImageParameters = ImageParameters()
+    parameters: Parameters = Parameters()
 
     def ask(self) -> Ask:
         """The domain's form."""
-        return Ask(self.kind, self.model, self.parameters.model_dump(exclude_none=True), self.prompt)
+        files = {role: len(sources) for role, sources in self.parameters.inputs().items()}
+        return Ask(self.kind, self.model, self.parameters.told(), self.prompt, files)
 
 
 class CandidateView(BaseModel):
@@ -123,12 +148,13 @@ class AssetRef(BaseModel):
     """A delivered file; URLs are ours, signed, and live for minutes."""
 
     id: str
-    type: str
+    type: Literal["image", "video", "audio", "text", "page"]
     url: str
-    thumbnail_url: str
+    thumbnail_url: str | None
     sha256: str
-    width: int
-    height: int
+    width: int | None
+    height: int | None
+    duration_ms: int | None
     format: str
     size_bytes: int
 
@@ -176,7 +202,7 @@ class GenerationView(BaseModel):
     error: ErrorView | None
     attempts: list[AttemptView]
     assets: list[AssetRef]
-    text: str | None = None
+    text: str | None = Field(default=None, description="What a text or a page says; not in a list.")
     cancel_requested: bool
     created_at: datetime
     started_at: datetime | None
@@ -196,7 +222,7 @@ class RecipeView(BaseModel):
     prompt: str
     negative_prompt: str | None
     model: str
-    parameters: dict[str, Any]
+    parameters: dict[str, Any] = Field(description="With the ids of the files that it started from.")
 
 
 class RecipeEnvelope(BaseModel):
@@ -238,11 +264,18 @@ def recipe_view(generation: Generation) -> RecipeView:
         prompt=recipe.prompt,
         negative_prompt=recipe.negative_prompt,
         model=recipe.model,
-        parameters=recipe.parameters,
+        parameters=_asked(recipe),
     )
 
 
-def generation_view(generation: Generation, assets: list[AssetRef]) -> GenerationView:
+def _asked(recipe: Recipe) -> dict[str, Any]:
+    """The parameters as a request says them."""
+    files = {f"{role}_asset_id": sources[0].asset_id for role, sources in recipe.inputs.items() if role != "reference"}
+    alike = [source.asset_id for source in recipe.inputs.get("reference", ())]
+    return recipe.parameters | files | ({"reference_asset_ids": alike} if alike else {})
+
+
+def generation_view(generation: Generation, assets: list[AssetRef], text: str | None = None) -> GenerationView:
     """The contract's form of a generation; `assets` come signed."""
     attempt, failure = generation.attempt, generation.failure
     completed, started = generation.completed_at, generation.created_at
@@ -257,7 +290,7 @@ def generation_view(generation: Generation, assets: list[AssetRef]) -> Generatio
         model=attempt.model if attempt else generation.recipe.model,
         project_id=generation.project_id,
         quote_id=generation.quote_id,
-        parameters=generation.recipe.parameters,
+        parameters=_asked(generation.recipe),
         credits_held=generation.credits_held,
         credits_charged=generation.credits_charged,
         cost_microusd=generation.cost_microusd,
@@ -281,6 +314,7 @@ def generation_view(generation: Generation, assets: list[AssetRef]) -> Generatio
             for attempt in generation.attempts
         ],
         assets=assets,
+        text=text,
         cancel_requested=generation.cancel_requested_at is not None,
         created_at=generation.created_at,
         started_at=generation.started_at,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from atelier.errors import ValidationFailed
-from atelier.generations.model import Attempt, Failure, Generation, Picture, Status
+from atelier.generations.model import Attempt, Delivered, Failure, Generation, Status
 from atelier.generations.outcome import Outcome
 from atelier.generations.ports import AssetStore, GenerationMoved, GenerationStore, Media, UndeliverableMedia
 from atelier.ledger.model import EndState, end_hold, late_success
@@ -54,7 +54,7 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         # Nothing was ever sent: there is nothing to pay for.
         status = Status.CANCELLED if outcome.status == "cancelled" else Status.FAILED
         return _close(generation.ended(status, 0, _failure(outcome), now), EndState.RELEASED, to, now)
-    pictures: tuple[Picture, ...] = ()
+    assets: tuple[Delivered, ...] = ()
     ended_as = outcome.error_class or ErrorClass.UNKNOWN_OUTCOME
     if outcome.status in ("succeeded", "cancelled"):
         ended_as = outcome.status
@@ -65,13 +65,13 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         ended_as = "cancelled"
     if ended_as == "succeeded":
         try:
-            pictures = _deliver(generation, attempt, outcome, to)
+            assets = _deliver(generation, attempt, outcome, to)
         except UndeliverableMedia as error:
             outcome = replace(outcome, error_class=ErrorClass.TRANSIENT, message=str(error))
             ended_as = "no_result"
-    generation, charged = _settled(generation, attempt, ended_as, outcome, len(pictures), to)
+    generation, charged = _settled(generation, attempt, ended_as, outcome, len(assets), to)
     if ended_as == "succeeded":
-        return _close(generation.succeeded(pictures, charged, now), EndState.SETTLED, to, now)
+        return _close(generation.succeeded(assets, charged, now), EndState.SETTLED, to, now)
     status = Status.CANCELLED if ended_as == "cancelled" else Status.FAILED
     ended = generation.ended(status, charged, _failure(outcome) if status is Status.FAILED else None, now)
     return _close(ended, EndState.SETTLED if charged else EndState.RELEASED, to, now)
@@ -84,7 +84,9 @@ def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
         # A model that has left the catalogue must not keep its last generations from ending.
         with suppress(ValidationFailed):
             recipe = generation.recipe
-            bill = to.catalogue.settle(generation.attempt.model, recipe.parameters, "expired", prompt=recipe.prompt)
+            bill = to.catalogue.settle(
+                generation.attempt.model, recipe.parameters, "expired", prompt=recipe.prompt, files=recipe.files
+            )
             generation = replace(generation, cost_microusd=bill.cost_microusd, cost_source=bill.cost_source)
     message = "This took longer than it may; the credits are back."
     failure = Failure("PROVIDER_FAILED", ErrorClass.UNKNOWN_OUTCOME, message)
@@ -103,11 +105,11 @@ def _finish_late(generation: Generation, outcome: Outcome, to: Finishing, now: d
     if attempt is None or outcome.status != "succeeded" or generation.cancel_requested_at is not None:
         return generation
     try:
-        pictures = _deliver(generation, attempt, outcome, to)
+        assets = _deliver(generation, attempt, outcome, to)
     except UndeliverableMedia:
         return generation
-    generation, lost = _settled(generation, attempt, "succeeded", outcome, len(pictures), to)
-    delivered = generation.succeeded(pictures, 0, now)
+    generation, lost = _settled(generation, attempt, "succeeded", outcome, len(assets), to)
+    delivered = generation.succeeded(assets, 0, now)
     try:
         to.generations.deliver_late(delivered, late_success(delivered.id, lost, _facts(delivered), now))
     except GenerationMoved:
@@ -124,6 +126,7 @@ def _settled(
         generation.recipe.parameters,
         ended_as,
         prompt=generation.recipe.prompt,
+        files=generation.recipe.files,
         delivered=delivered,
         usage=outcome.usage,
         reported_microusd=outcome.cost_microusd,
@@ -154,16 +157,14 @@ def _facts(ended: Generation) -> dict[str, int | str | None]:
     }
 
 
-def _deliver(generation: Generation, attempt: Attempt, outcome: Outcome, to: Finishing) -> tuple[Picture, ...]:
+def _deliver(generation: Generation, attempt: Attempt, outcome: Outcome, to: Finishing) -> tuple[Delivered, ...]:
     hosts = to.catalogue.model(attempt.model).output_hosts
     if not outcome.outputs:
         raise UndeliverableMedia("The provider delivered nothing.")
-    pictures = tuple(
-        to.media.deliver(generation, number, output, hosts) for number, output in enumerate(outcome.outputs)
-    )
-    for number, picture in enumerate(pictures):
-        to.assets.record(generation, picture, number)
-    return pictures
+    assets = tuple(to.media.deliver(generation, number, output, hosts) for number, output in enumerate(outcome.outputs))
+    for number, delivered in enumerate(assets):
+        to.assets.record(generation, delivered, number)
+    return assets
 
 
 def _failure(outcome: Outcome) -> Failure:

@@ -16,9 +16,15 @@ LIFETIME_MAX = timedelta(hours=2)
 
 
 class Kind(StrEnum):
-    """What is made. Further kinds join as their models do."""
+    """What is made."""
 
+    TEXT = "text"
     IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    AVATAR = "avatar"
+    PAGE = "page"
+    UPSCALE = "upscale"
 
 
 class Status(StrEnum):
@@ -50,18 +56,40 @@ LEFT = {
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """A file that the work starts from: an asset of the workspace, and (once it is known to be there) where its bytes
+    are."""
+
+    asset_id: str
+    sha256: str = ""
+    format: str = ""
+
+
+Sources = dict[str, tuple[Source, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that the caller asked for: enough to run it again. `parameters` are the model's, validated."""
+    """Everything that the caller asked for: enough to run it again. `parameters` are the model's, validated; `inputs`
+    are files by role: image, mask, audio, reference."""
 
     kind: Kind
     prompt: str
     model: str = "auto"
     negative_prompt: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    inputs: Sources = field(default_factory=Sources)
+
+    @property
+    def files(self) -> dict[str, int]:
+        """How many files of each role."""
+        return {role: len(sources) for role, sources in self.inputs.items()}
 
     def fingerprint(self) -> str:
         """The same for the same request, whatever the order of its fields: what an idempotency key is bound to."""
-        facts = [self.kind, self.prompt, self.model, self.negative_prompt, self.parameters]
+        facts: list[Any] = [self.kind, self.prompt, self.model, self.negative_prompt, self.parameters]
+        if self.inputs:
+            facts.append({role: [source.asset_id for source in sources] for role, sources in self.inputs.items()})
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -91,15 +119,19 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A delivered picture as the generation shows it; `key` and `thumbnail_key` are media keys."""
+class Delivered:
+    """A delivered file as the generation shows it. type: image, video, audio, text or page. Sizes are in pixels, of
+    what has any; `has_thumbnail`: whether a small picture of it is kept beside it."""
 
     id: str
+    type: str
     sha256: str
     format: str
-    width: int
-    height: int
     size_bytes: int
+    width: int | None = None
+    height: int | None = None
+    duration_ms: int | None = None
+    has_thumbnail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +171,7 @@ class Generation:
     cost_source: str = "estimate"
     usage: dict[str, int] = field(default_factory=dict[str, int])
     attempts: tuple[Attempt, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    assets: tuple[Delivered, ...] = ()
     failure: Failure | None = None
     cancel_requested_at: datetime | None = None
     started_at: datetime | None = None
@@ -196,13 +228,13 @@ class Generation:
             attempts=(*self.attempts[:-1], replace(last, status=status, ended_at=ended_at, error_class=error_class)),
         )
 
-    def succeeded(self, pictures: tuple[Picture, ...], charged: int, at: datetime) -> Generation:
+    def succeeded(self, assets: tuple[Delivered, ...], charged: int, at: datetime) -> Generation:
         """Delivered: the bytes are stored, the credits settle."""
         return replace(
             self.attempt_ended(AttemptStatus.SUCCEEDED, at),
             status=Status.SUCCEEDED,
             progress=100,
-            pictures=pictures,
+            assets=assets,
             credits_charged=charged,
             failure=None,
             completed_at=at,

@@ -63,6 +63,13 @@ def outcome_of(end: Done | Failed | Cancelled, outputs: tuple[StoredOutput, ...]
             return Outcome("cancelled", (), end.usage, end.cost_microusd)
 
 
+def source_gone() -> Outcome:
+    """Of a generation that was to start from a file which has been deleted since."""
+    return Outcome(
+        "failed", error_class=ErrorClass.INVALID_INPUT, message="A file that this was to start from has been deleted."
+    )
+
+
 def unavailable(error_class: str | None = None) -> Outcome:
     """Of a generation whose remaining candidates are all to be left alone now; `error_class` is how its last attempt
     failed, if there was one."""

@@ -22,7 +22,8 @@ def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, 
         # Its secret is gone for now; the job is not.
         advance(generation, current, callback, Unknown("the provider is not set up"), polls, to)
         return
-    job = to.job(generation, current)
+    # What makes the work again, or is to recognise it, must see all that it was made from.
+    job = to.job(generation, current, with_files=provider.resend_safe or callback.reference is None)
     if callback.reference is None:
         # The submission's answer was lost: the job may exist. Found, it is followed; not found, it is waited for
         # until the deadline, and never sent again.
@@ -67,7 +68,7 @@ def _stopped(generation: Generation, current: Attempt, callback: Callback, to: A
     ):
         return False
     # The provider's last word says what the run cost up to here.
-    progress = provider.poll(callback.reference, to.job(generation, current))
+    progress = provider.poll(callback.reference, to.job(generation, current, with_files=provider.resend_safe))
     end = progress if isinstance(progress, Done | Failed | Cancelled) else Cancelled()
     conclude(generation, current, callback.task_token, end, to)
     return True

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from atelier.generations.model import Generation, Picture
+from atelier.generations.model import Delivered, Generation, Source
 from atelier.ledger.model import Ending, Movement, Opening
+from atelier.providers._contract import Input
 
 
 class GenerationExists(Exception):
@@ -147,9 +148,13 @@ class Media(Protocol):
         """Store raw bytes; returns the staging key. The same call twice stores once."""
         ...
 
-    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Picture:
+    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
         """Fetch (only from `hosts`), check, clean, watermark and store one output with its thumbnail. Raises
         UndeliverableMedia."""
+        ...
+
+    def input(self, workspace_id: str, source: Source) -> Input:
+        """The bytes of a file that the work starts from. Raises NotFound."""
         ...
 
 
@@ -160,8 +165,16 @@ class UndeliverableMedia(Exception):
 class AssetStore(Protocol):
     """The library's side of a delivery."""
 
-    def record(self, generation: Generation, picture: Picture, number: int) -> None:
+    def record(self, generation: Generation, delivered: Delivered, number: int) -> None:
         """Write the asset unless it is there already; edits made since stay."""
+        ...
+
+
+class SourceAssets(Protocol):
+    """Where the files are that a generation may start from."""
+
+    def source(self, workspace_id: str, asset_id: str, asset_type: str) -> Source:
+        """An asset of the workspace and of this type, as a source. Raises NotFound."""
         ...
 
 

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -36,10 +36,18 @@ class Ask:
     model: str
     parameters: dict[str, Any]
     prompt: str | None = None
+    files: dict[str, int] = field(default_factory=dict[str, int])
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Ask:
+        """The ask of a recipe."""
+        return cls(recipe.kind, recipe.model, recipe.parameters, recipe.prompt, recipe.files)
 
     def fingerprint(self) -> str:
         """The same for the same request but for its prompt."""
-        facts = [self.kind, self.model, self.parameters]
+        facts: list[Any] = [self.kind, self.model, self.parameters]
+        if self.files:
+            facts.append(self.files)
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
     def prompt_digest(self) -> str | None:
@@ -65,7 +73,7 @@ class Quote:
 
     def is_for(self, workspace_id: str, recipe: Recipe) -> bool:
         """Whether this is the request that was quoted, of the same workspace."""
-        ask = Ask(recipe.kind, recipe.model, recipe.parameters, recipe.prompt)
+        ask = Ask.of(recipe)
         same = self.workspace_id == workspace_id and self.fingerprint == ask.fingerprint()
         return same and self.prompt_digest in (None, ask.prompt_digest())
 
@@ -90,6 +98,7 @@ def priced(
         # Without a seed of the caller's, one that the recipe then keeps, so that it can be run again exactly.
         seed=secrets.randbelow(2**31),
         prompt=ask.prompt or "",
+        files=ask.files,
     )
     return parameters, offers if routes is None else routes.ordered(ask.model, offers, platform)
 

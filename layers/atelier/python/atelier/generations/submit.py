@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from atelier.errors import Conflict, NotFound, QuoteExpired, Unavailable, ValidationFailed
-from atelier.generations.model import Generation, Recipe, Status
-from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys, QuoteRedeemed
+from atelier.generations.model import Generation, Recipe, Sources, Status
+from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys, QuoteRedeemed, SourceAssets
 from atelier.generations.quote import Ask, Quote, priced
 from atelier.ids import new_id
 from atelier.ledger.model import Daily, open_hold
@@ -21,6 +21,7 @@ from atelier.projects.reserve import clear
 from atelier.routing.choose import Routes
 
 TRIES_MAX = 60
+ROLE_TYPES = {"image": "image", "mask": "image", "audio": "audio", "reference": "image"}
 QUEUE_ALLOWANCE = timedelta(minutes=2)
 
 
@@ -59,6 +60,7 @@ def submit(
     generations: GenerationStore,
     keys: IdempotencyKeys,
     budgets: Budgets,
+    sources: SourceAssets,
     pause: Callable[[int], None],
     now: datetime,
     routes: Routes | None = None,
@@ -72,8 +74,7 @@ def submit(
     if promise is not None and not promise.is_for(workspace_id, recipe):
         raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
     generation_id = new_id("gen", now)
-    ask = Ask(recipe.kind, recipe.model, recipe.parameters, recipe.prompt)
-    parameters, offers = priced(ask, catalogue=catalogue, now=now, routes=routes)
+    parameters, offers = priced(Ask.of(recipe), catalogue=catalogue, now=now, routes=routes)
     if submission.idempotency_key is not None:
         # The key is bound to an id before anything else: whoever comes with it, in parallel or after a crash, writes
         # the same generation, and only the first can.
@@ -82,6 +83,7 @@ def submit(
             return Accepted(generations.get(workspace_id, generation_id), replayed=True)
         except NotFound:
             pass
+    inputs = resolved(workspace_id, recipe.inputs, sources)
     if promise is not None:
         offers = _promised(promise, offers, now)
     if routes is not None:
@@ -92,7 +94,7 @@ def submit(
         id=generation_id,
         workspace_id=workspace_id,
         user_id=submission.user_id,
-        recipe=replace(recipe, parameters=parameters),
+        recipe=replace(recipe, parameters=parameters, inputs=inputs),
         candidates=tuple(offer.candidate for offer in offers),
         price_version=catalogue.price_version,
         watermark=True,
@@ -151,6 +153,20 @@ def submit(
             return Accepted(generations.get(workspace_id, generation_id), replayed=True)
         return Accepted(generation, replayed=False)
     raise Unavailable("The wallet is busy. Try again.")
+
+
+def resolved(workspace_id: str, inputs: Sources, sources: SourceAssets) -> Sources:
+    """The files with where their bytes are. Raises ValidationFailed for what is no file of the workspace's, or not of
+    the type that its role needs."""
+    found: Sources = {}
+    for role, asked in inputs.items():
+        asset_type = ROLE_TYPES[role]
+        try:
+            found[role] = tuple(sources.source(workspace_id, source.asset_id, asset_type) for source in asked)
+        except NotFound:
+            path = f"parameters.{role}_asset_id" + ("s" if role == "reference" else "")
+            raise ValidationFailed([{"path": path, "message": f"There is no such {asset_type} here."}]) from None
+    return found
 
 
 def _promised(promise: Quote, offers: tuple[Offer, ...], now: datetime) -> tuple[Offer, ...]:

@@ -19,12 +19,14 @@ class AssetView(BaseModel):
     format: str
     sha256: str
     size_bytes: int
-    width: int
-    height: int
-    generation_id: str
+    width: int | None
+    height: int | None
+    duration_ms: int | None
+    generation_id: str | None = Field(description="What made it; null = it was uploaded.")
+    made_from: list[str] = Field(description="The assets that it was made from.")
     project_id: str | None
     url: str
-    thumbnail_url: str
+    thumbnail_url: str | None
     created_at: datetime
     archived_at: datetime | None
 
@@ -47,7 +49,7 @@ class AssetQuery(BaseModel):
     cursor: Annotated[str, Field(max_length=200)] | None = None
 
 
-def asset_view(asset: Asset, url: str, thumbnail_url: str) -> AssetView:
+def asset_view(asset: Asset, url: str, thumbnail_url: str | None) -> AssetView:
     """The contract's form of an asset with its signed URLs."""
     return AssetView(
         id=asset.id,
@@ -58,7 +60,9 @@ def asset_view(asset: Asset, url: str, thumbnail_url: str) -> AssetView:
         size_bytes=asset.size_bytes,
         width=asset.width,
         height=asset.height,
+        duration_ms=asset.duration_ms,
         generation_id=asset.generation_id,
+        made_from=list(asset.made_from),
         project_id=asset.project_id,
         url=url,
         thumbnail_url=thumbnail_url,

@@ -8,7 +8,8 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One kept file. `sha256` and `format` name its bytes in the media store; sizes in bytes and pixels."""
+    """One kept file. `sha256` and `format` name its bytes in the media store; sizes in bytes and pixels. Without a
+    `generation_id` it was uploaded; `made_from` are the assets that it was made from."""
 
     id: str
     workspace_id: str
@@ -18,9 +19,12 @@ class Asset:
     format: str
     sha256: str
     size_bytes: int
-    width: int
-    height: int
-    generation_id: str
+    width: int | None
+    height: int | None
+    generation_id: str | None
     created_at: datetime
     archived_at: datetime | None = None
     project_id: str | None = None
+    duration_ms: int | None = None
+    has_thumbnail: bool = True
+    made_from: tuple[str, ...] = ()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from typing import Protocol
 
 from atelier.errors import NotFound
-from atelier.generations.model import Generation, Picture, asset_id
+from atelier.generations.model import Delivered, Generation, Kind, Source, asset_id
 from atelier.generations.ports import StoredOutput, UndeliverableMedia
 from atelier.media.fetch import Fetcher, FetchError, FetchFailed
-from atelier.media.keys import media_key, staging_key, thumbnail_key
+from atelier.media.keys import CONTENT_TYPES, media_key, staging_key, thumbnail_key
+from atelier.providers._contract import Input
 
 OUTPUT_BYTES_MAX = 50 * 1024 * 1024
 # Four pictures fit a function's time even if each needs its second try.
@@ -40,7 +42,11 @@ class Delivery:
         self._store.put(key, data, "application/octet-stream")
         return key
 
-    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Picture:
+    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
+        if generation.recipe.kind in (Kind.TEXT, Kind.PAGE):
+            return self._text(generation, number, self._bytes(output, hosts))
+        if generation.recipe.kind not in (Kind.IMAGE, Kind.UPSCALE):
+            raise UndeliverableMedia("This kind cannot be delivered yet.")
         # Only the end of a generation decodes: an attempt, a poll and a webhook start without Pillow.
         from atelier.media.picture import PictureInvalid, process
 
@@ -54,14 +60,30 @@ class Delivery:
         # Thumbnail first: whoever sees the picture's key finds its thumbnail.
         self._store.put(thumbnail_key(workspace_id, picture.sha256), picture.thumbnail, picture.thumbnail_content_type)
         self._store.put(media_key(workspace_id, picture.sha256, picture.format), picture.data, picture.content_type)
-        return Picture(
+        return Delivered(
             asset_id(generation.id, number),
+            "image",
             picture.sha256,
             picture.format,
+            len(picture.data),
             picture.width,
             picture.height,
-            len(picture.data),
+            has_thumbnail=True,
         )
+
+    def input(self, workspace_id: str, source: Source) -> Input:
+        data = self._store.get(media_key(workspace_id, source.sha256, source.format), OUTPUT_BYTES_MAX)
+        return Input(data, CONTENT_TYPES[source.format])
+
+    def _text(self, generation: Generation, number: int, data: bytes) -> Delivered:
+        try:
+            written = data.decode().encode()
+        except UnicodeDecodeError as error:
+            raise UndeliverableMedia("The provider's result is not a text that can be used.") from error
+        sha256 = hashlib.sha256(written).hexdigest()
+        type_, form = ("page", "html") if generation.recipe.kind is Kind.PAGE else ("text", "txt")
+        self._store.put(media_key(generation.workspace_id, sha256, form), written, "text/plain; charset=utf-8")
+        return Delivered(asset_id(generation.id, number), type_, sha256, form, len(written))
 
     def _bytes(self, output: StoredOutput, hosts: tuple[str, ...]) -> bytes:
         if output.key is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "txt": "txt", "html": "html"}
+CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
 
 def staging_key(generation_id: str, attempt_id: str, number: int) -> str:

@@ -28,12 +28,17 @@ from atelier.generations.finish import Closing
 from atelier.generations.model import Generation, Recipe
 from atelier.generations.wait import wait_for_end
 from atelier.http import Answer, Caller, Request
-from atelier.settings import AttemptSigning, GenerationsTable, GenerationTimes, RequestsTable
+from atelier.media.keys import media_key
+from atelier.settings import AttemptSigning, GenerationsTable, GenerationTimes, MediaStore, RequestsTable
 from atelier.wiring import media_urls, routing
 from atelier.wiring.budgets import projects
 from atelier.wiring.ledger import wallets
+from atelier.wiring.library import assets
 from atelier.wiring.prices import prices
 from atelier.wiring.sunsets import routed
+
+# A text is read into the answer; the gateway takes no more than 10 MB.
+TEXT_BYTES_MAX = 4 * 1024 * 1024
 
 
 @cache
@@ -95,6 +100,7 @@ def submit(
         generations=store(),
         keys=_keys(),
         budgets=projects(),
+        sources=assets(),
         pause=pause,
         now=now,
         routes=routing.routes(caller.workspace_id, now),
@@ -131,22 +137,34 @@ def wait(generation: Generation, seconds: int, asked_at: datetime) -> Generation
     return wait_for_end(generation, asked_at, seconds, generations=store(), sleep=time.sleep, clock=system_clock)
 
 
-def view(generation: Generation, now: datetime) -> GenerationView:
+def text(generation: Generation) -> str | None:
+    """What a text or a page says; None while there is none."""
+    written = next((asset for asset in generation.assets if asset.type in ("text", "page")), None)
+    if written is None:
+        return None
+    from atelier.aws.s3 import MediaStore as S3MediaStore
+
+    key = media_key(generation.workspace_id, written.sha256, written.format)
+    return S3MediaStore(MediaStore.read().bucket).get(key, TEXT_BYTES_MAX).decode()
+
+
+def view(generation: Generation, now: datetime, *, with_text: bool = True) -> GenerationView:
     """The contract's form of a generation, with signed URLs."""
-    assets: list[AssetRef] = []
-    for picture in generation.pictures:
-        url, thumbnail_url = media_urls.urls(generation.workspace_id, picture.sha256, picture.format, now)
-        assets.append(
+    refs: list[AssetRef] = []
+    for asset in generation.assets:
+        url, thumbnail_url = media_urls.urls(generation.workspace_id, asset.sha256, asset.format, now)
+        refs.append(
             AssetRef(
-                id=picture.id,
-                type="image",
+                id=asset.id,
+                type=asset.type,  # pyright: ignore[reportArgumentType]
                 url=url,
-                thumbnail_url=thumbnail_url,
-                sha256=picture.sha256,
-                width=picture.width,
-                height=picture.height,
-                format=picture.format,
-                size_bytes=picture.size_bytes,
+                thumbnail_url=thumbnail_url if asset.has_thumbnail else None,
+                sha256=asset.sha256,
+                width=asset.width,
+                height=asset.height,
+                duration_ms=asset.duration_ms,
+                format=asset.format,
+                size_bytes=asset.size_bytes,
             )
         )
-    return generation_view(generation, assets)
+    return generation_view(generation, refs, text(generation) if with_text else None)

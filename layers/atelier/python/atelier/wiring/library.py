@@ -22,4 +22,5 @@ def assets() -> DynamoAssets:
 
 def view(asset: Asset, now: datetime) -> AssetView:
     """The contract's form of an asset, with signed URLs."""
-    return asset_view(asset, *media_urls.urls(asset.workspace_id, asset.sha256, asset.format, now))
+    url, thumbnail_url = media_urls.urls(asset.workspace_id, asset.sha256, asset.format, now)
+    return asset_view(asset, url, thumbnail_url if asset.has_thumbnail else None)

@@ -30,11 +30,12 @@ from atelier.generations.model import (
     OPEN,
     Attempt,
     AttemptStatus,
+    Delivered,
     Failure,
     Generation,
     Kind,
-    Picture,
     Recipe,
+    Source,
     Status,
 )
 from atelier.generations.ports import (
@@ -81,7 +82,7 @@ class GenerationItem(Item):
     attempts = CompactJSON(null=True)
     provider = UnicodeAttribute(null=True)
     model = UnicodeAttribute(null=True)
-    pictures = CompactJSON(null=True)
+    assets = CompactJSON(null=True)
     cost_microusd = NumberAttribute(null=True)
     cost_source = UnicodeAttribute(null=True)
     usage = CompactJSON(null=True)
@@ -298,8 +299,8 @@ def _final(generation: Generation) -> list[Action]:
         actions.append(GenerationItem.cost_source.set(generation.cost_source))
     if generation.completed_at:
         actions.append(GenerationItem.completed_at.set(rfc3339(generation.completed_at)))
-    if generation.pictures:
-        actions.append(GenerationItem.pictures.set(_pictures_data(generation)))
+    if generation.assets:
+        actions.append(GenerationItem.assets.set(_assets_data(generation)))
     if generation.usage:
         actions.append(GenerationItem.usage.set(generation.usage))
     if generation.failure:
@@ -348,8 +349,25 @@ def _recipe_data(recipe: Recipe) -> dict[str, Any]:
         "negative_prompt": recipe.negative_prompt,
         "model": recipe.model,
         "parameters": recipe.parameters,
+        "inputs": {
+            role: [[source.asset_id, source.sha256, source.format] for source in sources]
+            for role, sources in recipe.inputs.items()
+        }
+        or None,
     }
     return {name: value for name, value in data.items() if value is not None}
+
+
+def _recipe(kind: str, data: dict[str, Any]) -> Recipe:
+    inputs: dict[str, list[list[str]]] = data.get("inputs", {})
+    return Recipe(
+        Kind(kind),
+        data["prompt"],
+        data["model"],
+        data.get("negative_prompt"),
+        data["parameters"],
+        {role: tuple(Source(*source) for source in sources) for role, sources in inputs.items()},
+    )
 
 
 def _attempts_data(generation: Generation) -> list[dict[str, Any]]:
@@ -369,18 +387,26 @@ def _attempts_data(generation: Generation) -> list[dict[str, Any]]:
     ]
 
 
-def _pictures_data(generation: Generation) -> list[dict[str, Any]]:
+def _assets_data(generation: Generation) -> list[dict[str, Any]]:
+    """What is most often so is not written: a picture, with a thumbnail."""
     return [
         {
-            "id": picture.id,
-            "sha256": picture.sha256,
-            "format": picture.format,
-            "width": picture.width,
-            "height": picture.height,
-            "size_bytes": picture.size_bytes,
+            "id": asset.id,
+            "sha256": asset.sha256,
+            "format": asset.format,
+            "size_bytes": asset.size_bytes,
+            **({"type": asset.type} if asset.type != "image" else {}),
+            **({"width": asset.width, "height": asset.height} if asset.width else {}),
+            **({"duration_ms": asset.duration_ms} if asset.duration_ms is not None else {}),
+            **({} if asset.has_thumbnail else {"has_thumbnail": False}),
         }
-        for picture in generation.pictures
+        for asset in generation.assets
     ]
+
+
+def _asset(data: dict[str, Any]) -> Delivered:
+    told: dict[str, Any] = {"type": "image", "has_thumbnail": True, **data}
+    return Delivered(**told)
 
 
 def _failure_data(failure: Failure) -> dict[str, str]:
@@ -393,15 +419,13 @@ def _time(text: str | None) -> datetime | None:
 
 def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
     attempts: list[dict[str, Any]] = item.attempts or []
-    pictures: list[dict[str, Any]] = item.pictures or []
+    assets: list[dict[str, Any]] = item.assets or []
     failure: dict[str, str] | None = item.failure
     return Generation(
         id=item.sk,
         workspace_id=item.pk,
         user_id=item.user_id,
-        recipe=Recipe(
-            Kind(item.kind), recipe["prompt"], recipe["model"], recipe.get("negative_prompt"), recipe["parameters"]
-        ),
+        recipe=_recipe(item.kind, recipe),
         candidates=tuple(item.candidates),
         price_version=item.price_version,
         watermark=bool(item.watermark),
@@ -432,7 +456,7 @@ def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
             )
             for attempt in attempts
         ),
-        pictures=tuple(Picture(**picture) for picture in pictures),
+        assets=tuple(_asset(asset) for asset in assets),
         failure=Failure(**failure) if failure else None,
         cancel_requested_at=_time(item.cancel_requested_at),
         started_at=_time(item.started_at),

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PutError
 
-from atelier.aws.dynamodb import Item, newest_page
+from atelier.aws.dynamodb import CompactJSON, Item, newest_page
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
-from atelier.generations.model import Generation, Picture
+from atelier.generations.model import Delivered, Generation, Source
 from atelier.library.model import Asset
 from atelier.library.ports import AssetPage
 
@@ -27,9 +27,12 @@ class AssetItem(Item):
     format = UnicodeAttribute()
     sha256 = UnicodeAttribute()
     size_bytes = NumberAttribute()
-    width = NumberAttribute()
-    height = NumberAttribute()
-    generation_id = UnicodeAttribute()
+    width = NumberAttribute(null=True)
+    height = NumberAttribute(null=True)
+    duration_ms = NumberAttribute(null=True)
+    no_thumbnail = NumberAttribute(null=True)
+    made_from = CompactJSON(null=True)
+    generation_id = UnicodeAttribute(null=True)
     project_id = UnicodeAttribute(null=True)
     created_at = UnicodeAttribute()
     archived_at = UnicodeAttribute(null=True)
@@ -43,18 +46,22 @@ class DynamoAssets:
         """Name the library's table."""
         AssetItem.bind(table_name)
 
-    def record(self, generation: Generation, picture: Picture, number: int) -> None:
+    def record(self, generation: Generation, delivered: Delivered, number: int) -> None:
+        made_from = [source.asset_id for sources in generation.recipe.inputs.values() for source in sources]
         item = AssetItem(
             generation.workspace_id,
-            picture.id,
+            delivered.id,
             user_id=generation.user_id,
-            type="image",
+            type=delivered.type,
             name=_name(generation.recipe.prompt, number),
-            format=picture.format,
-            sha256=picture.sha256,
-            size_bytes=picture.size_bytes,
-            width=picture.width,
-            height=picture.height,
+            format=delivered.format,
+            sha256=delivered.sha256,
+            size_bytes=delivered.size_bytes,
+            width=delivered.width,
+            height=delivered.height,
+            duration_ms=delivered.duration_ms,
+            no_thumbnail=None if delivered.has_thumbnail else 1,
+            made_from=made_from or None,
             generation_id=generation.id,
             project_id=generation.project_id,
             created_at=rfc3339(generation.created_at),
@@ -64,6 +71,12 @@ class DynamoAssets:
         except PutError as error:
             if error.cause_response_code != "ConditionalCheckFailedException":
                 raise
+
+    def source(self, workspace_id: str, asset_id: str, asset_type: str) -> Source:
+        asset = self.get(workspace_id, asset_id)
+        if asset.type != asset_type:
+            raise NotFound
+        return Source(asset.id, asset.sha256, asset.format)
 
     def get(self, workspace_id: str, asset_id: str) -> Asset:
         try:
@@ -101,6 +114,10 @@ def _name(prompt: str, number: int) -> str:
     return title if number == 0 else f"{title} ({number + 1})"
 
 
+def _whole(number: float | None) -> int | None:
+    return None if number is None else int(number)
+
+
 def _asset(item: AssetItem) -> Asset:
     return Asset(
         item.sk,
@@ -111,10 +128,13 @@ def _asset(item: AssetItem) -> Asset:
         item.format,
         item.sha256,
         int(item.size_bytes),
-        int(item.width),
-        int(item.height),
+        _whole(item.width),
+        _whole(item.height),
         item.generation_id,
         parse_rfc3339(item.created_at),
         parse_rfc3339(item.archived_at) if item.archived_at else None,
         item.project_id,
+        _whole(item.duration_ms),
+        not item.no_thumbnail,
+        tuple(item.made_from or ()),
     )
