@@ -63,6 +63,8 @@ def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path,
         "credits": ("GET", "/api/credits", None),
         "generations": ("POST", "/api/generate", SMALL),
         "library": ("GET", "/api/assets", None),
+        "projects": ("GET", "/api/projects", None),
+        "providers": ("GET", "/api/models", None),
         "status": ("GET", "/healthz", None),
     }
     served = {path.parent.name for path in (ROOT / "functions/api").glob("*/app.py")}
