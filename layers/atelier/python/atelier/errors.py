@@ -21,6 +21,12 @@ class AtelierError(Exception):
         self.facts: dict[str, Any] = facts
 
 
+class Internal(AtelierError):
+    """Our own fault; what it was is in the log."""
+
+    retryable = True
+
+
 class BadRequest(AtelierError):
     code, status = "BAD_REQUEST", 400
 

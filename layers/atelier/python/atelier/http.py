@@ -24,6 +24,7 @@ from atelier.clock import Clock, system_clock
 from atelier.errors import (
     AtelierError,
     BadRequest,
+    Internal,
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
@@ -98,7 +99,8 @@ class Request(Generic[BodyT]):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a route returns: `data` (a pydantic model or plain JSON values) goes into the envelope."""
+    """What a route returns: `data` (a pydantic model or plain JSON values) goes into the envelope; bytes are the whole
+    body as they are, and `headers` name their Content-Type."""
 
     data: Any = None
     status: int = 200
@@ -141,12 +143,22 @@ class Route:
     tag: str
     raw: bool
     raw_body: bool
+    body_bytes_max: int = BODY_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a failure is answered."""
+
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Api:
     """The routes of one function and its Lambda handler.
 
     gate, limiter: factories, called on the first request that needs them, so that importing a function touches no AWS.
+    refusal: what a failure's answer says, where it is not the contract's envelope.
     """
 
     def __init__(
@@ -156,12 +168,14 @@ class Api:
         gate: Callable[[], Gate] | None = None,
         limiter: Callable[[], Limiter] | None = None,
         clock: Clock = system_clock,
+        refusal: Callable[[AtelierError, str], Refusal] | None = None,
     ) -> None:
         self.tag = tag
         self.routes: list[Route] = []
         self._gate = gate
         self._limiter = limiter
         self._clock = clock
+        self._refusal = refusal or _envelope
         self._paths: list[tuple[re.Pattern[str], dict[str, Route]]] = []
 
     def route(
@@ -176,8 +190,9 @@ class Api:
         errors: tuple[int, ...] = (),
         raw: bool = False,
         raw_body: bool = False,
+        body_bytes_max: int = BODY_BYTES_MAX,
     ) -> Callable[[Callable[[Request[Any]], Answer]], Callable[[Request[Any]], Answer]]:
-        """Declare an operation at each of `paths` (`/api/things/<thing_id>`).
+        """Declare an operation at each of `paths` (`/api/things/<thing_id>`; `<name+>` takes slashes too).
 
         permission: what the caller's role must allow; None = public. answer: the type of `data` on success.
         statuses: successes, first is the usual one. errors: statuses beyond those every route can give.
@@ -201,6 +216,7 @@ class Api:
                     self.tag,
                     raw,
                     raw_body,
+                    body_bytes_max,
                 )
                 self.routes.append(route)
                 self._by_method(path)[method] = route
@@ -225,7 +241,7 @@ class Api:
             if "Location" in response["headers"]:
                 ids["made"] = response["headers"]["Location"].rpartition("/")[2]
         except Exception as error:
-            response = _failure(error, request_id)
+            response = _failure(error, request_id, self._refusal)
         response["headers"]["x-request-id"] = request_id
         logger.info(
             "request",
@@ -239,7 +255,7 @@ class Api:
         return response
 
     def _by_method(self, path: str) -> dict[str, Route]:
-        pattern = re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", path) + "/?")
+        pattern = re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", re.sub(r"<(\w+)\+>", r"(?P<\1>.+?)", path)) + "/?")
         for known, routes in self._paths:
             if known.pattern == pattern.pattern:
                 return routes
@@ -278,7 +294,7 @@ class Api:
             caller = self._gate()(
                 claims, headers.get("atelier-workspace"), route.permission, fresh=route.method != "GET", now=now
             )
-        raw_body = _raw_body(event) if route.method in ("POST", "PUT", "PATCH") else b""
+        raw_body = _raw_body(event, route.body_bytes_max) if route.method in ("POST", "PUT", "PATCH") else b""
         body = Nothing() if route.body is Nothing else _parse_body(route.body, raw_body, headers)
         query = _validate(route.query, event.get("queryStringParameters") or {}, "query")
         return Request(
@@ -298,31 +314,35 @@ class Api:
         )
 
 
-def _failure(error: Exception, request_id: str) -> Response:
-    headers: dict[str, str] = {}
-    if isinstance(error, AtelierError):
-        if isinstance(error, RateLimited):
-            headers["Retry-After"] = str(error.retry_after_seconds)
-            headers["RateLimit"] = f'"default";r=0;t={error.retry_after_seconds}'
-            headers["RateLimit-Policy"] = f'"default";q={error.limit}'
-        if isinstance(error, MethodNotAllowed):
-            headers["Allow"] = ", ".join(error.facts["allowed"])
-        if error.status == 401:
-            headers["WWW-Authenticate"] = "Bearer"
-        status, code, message, facts, retryable = error.status, error.code, error.message, error.facts, error.retryable
-    else:
+def _failure(error: Exception, request_id: str, refusal: Callable[[AtelierError, str], Refusal]) -> Response:
+    if not isinstance(error, AtelierError):
         # What went wrong is in the log; the caller learns nothing of our insides.
         logger.error("unhandled", exc_info=error, request_id=request_id)
-        status, code, message, facts, retryable = 500, "INTERNAL", "Something went wrong on our side.", {}, True
-    envelope = {
-        "success": False,
-        "error": code,
-        "message": message,
-        "details": facts,
-        "request_id": request_id,
-        "retryable": retryable,
-    }
-    return _response(status, json.dumps(envelope, separators=(",", ":")), headers)
+        error = Internal("Something went wrong on our side.")
+    headers: dict[str, str] = {}
+    if isinstance(error, RateLimited):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+        headers["RateLimit"] = f'"default";r=0;t={error.retry_after_seconds}'
+        headers["RateLimit-Policy"] = f'"default";q={error.limit}'
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(error.facts["allowed"])
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    refused = refusal(error, request_id)
+    return _response(error.status, json.dumps(refused.body, separators=(",", ":")), {**headers, **refused.headers})
+
+
+def _envelope(error: AtelierError, request_id: str) -> Refusal:
+    return Refusal(
+        {
+            "success": False,
+            "error": error.code,
+            "message": error.message,
+            "details": error.facts,
+            "request_id": request_id,
+            "retryable": error.retryable,
+        }
+    )
 
 
 def source_address(event: Event, headers: Mapping[str, str]) -> str:
@@ -352,7 +372,7 @@ def _cookies(event: Event, headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs if name}
 
 
-def _raw_body(event: Event) -> bytes:
+def _raw_body(event: Event, bytes_max: int) -> bytes:
     raw: str | bytes = event.get("body") or ""
     if event.get("isBase64Encoded"):
         try:
@@ -360,8 +380,8 @@ def _raw_body(event: Event) -> bytes:
         except binascii.Error as error:
             raise BadRequest("The body is not valid.") from error
     raw = raw.encode() if isinstance(raw, str) else raw
-    if len(raw) > BODY_BYTES_MAX:
-        raise PayloadTooLarge(f"The body is larger than {BODY_BYTES_MAX} bytes.", bytes_max=BODY_BYTES_MAX)
+    if len(raw) > bytes_max:
+        raise PayloadTooLarge(f"The body is larger than {bytes_max} bytes.", bytes_max=bytes_max)
     return raw
 
 
@@ -394,6 +414,9 @@ def _fields(error: ValidationError, root: str = "") -> list[dict[str, str]]:
 def _render(answer: Answer, *, raw: bool) -> Response:
     if answer.status == 204:
         return _response(204, "", answer.headers, answer.cookies)
+    if isinstance(answer.data, bytes):
+        response = _response(answer.status, "", answer.headers, answer.cookies)
+        return {**response, "body": base64.b64encode(answer.data).decode(), "isBase64Encoded": True}
     data = answer.data.model_dump(mode="json") if isinstance(answer.data, BaseModel) else answer.data
     body = data if raw else {"success": True, "data": data, "message": answer.message}
     return _response(answer.status, json.dumps(body, separators=(",", ":")), answer.headers, answer.cookies)
