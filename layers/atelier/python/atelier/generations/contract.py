@@ -174,7 +174,7 @@ class UsageView(BaseModel):
 
     tokens_input: int = 0
     tokens_output: int = 0
-    tokens_total: int = 0
+    tokens_total: int = Field(default=0, description="Both together.")
 
 
 class GenerationView(BaseModel):
@@ -275,6 +275,11 @@ def _asked(recipe: Recipe) -> dict[str, Any]:
     return recipe.parameters | files | ({"reference_asset_ids": alike} if alike else {})
 
 
+def _usage(counted: dict[str, int]) -> UsageView:
+    tokens = counted.get("tokens_input", 0) + counted.get("tokens_output", 0)
+    return UsageView.model_validate({**counted, "tokens_total": tokens})
+
+
 def generation_view(generation: Generation, assets: list[AssetRef], text: str | None = None) -> GenerationView:
     """The contract's form of a generation; `assets` come signed."""
     attempt, failure = generation.attempt, generation.failure
@@ -297,7 +302,7 @@ def generation_view(generation: Generation, assets: list[AssetRef], text: str | 
         cost_cents=f"{generation.cost_microusd // 10_000}.{generation.cost_microusd % 10_000:04}",
         cost_source=generation.cost_source,  # pyright: ignore[reportArgumentType]
         price_version=generation.price_version,
-        usage=UsageView.model_validate(generation.usage),
+        usage=_usage(generation.usage),
         error=ErrorView(code=failure.code, error_class=failure.error_class, message=failure.message)
         if failure
         else None,

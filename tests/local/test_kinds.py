@@ -1,0 +1,171 @@
+"""Every kind of media, made on the whole stack with no key, opened by the libraries that creators' programs use."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import av
+import pytest
+from PIL import Image
+
+from tests.local.client import Person
+from tests.local.conftest import Stack
+
+
+@pytest.fixture(scope="module")
+def person(stack: Stack) -> Person:
+    return Person(stack.base_url)
+
+
+MODELS = {
+    "text": "writer",
+    "page": "page",
+    "image": "canvas",
+    "audio": "voice",
+    "video": "film",
+    "avatar": "talker",
+    "upscale": "enlarge",
+}
+
+
+def make(person: Person, kind: str, prompt: str, **parameters: Any) -> dict[str, Any]:
+    """The generation, when it has succeeded."""
+    body = {"prompt": prompt, "model": f"local/{MODELS[kind]}", "parameters": parameters}
+    answer = person.http.post(f"/api/generate/{kind}", json=body)
+    assert answer.status_code == 202, answer.text
+    made = person.ended(answer.json()["data"]["generation"]["id"])
+    assert made["status"] == "succeeded", made["error"]
+    assert made["kind"] == kind
+    return made
+
+
+def asset_of(made: dict[str, Any], asset_type: str) -> dict[str, Any]:
+    (asset,) = made["assets"]
+    assert asset["type"] == asset_type
+    return asset
+
+
+def content(person: Person, asset: dict[str, Any], content_type: str) -> bytes:
+    answer = person.http.get(asset["url"])
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, content_type)
+    assert len(answer.content) == asset["size_bytes"]
+    return answer.content
+
+
+def loudest(stream: Any) -> float:
+    """The largest amplitude of a sound, of 1."""
+    resampler = av.AudioResampler(format="flt", layout="mono")
+    frames = [part for frame in stream.container.decode(stream) for part in resampler.resample(frame)]
+    return max(float(abs(frame.to_ndarray()).max()) for frame in frames)
+
+
+def test_a_text_is_read_in_its_generation(person: Person) -> None:
+    made = make(person, "text", "Write two lines about a lighthouse.", max_tokens=200)
+    asset = asset_of(made, "text")
+    assert content(person, asset, "text/plain").decode() == made["text"] != ""
+    assert made["usage"]["tokens_total"] > made["usage"]["tokens_output"] > 0
+    (listed,) = [each for each in person.get("/api/generations").json()["data"]["items"] if each["id"] == made["id"]]
+    assert listed["text"] is None
+
+
+def test_a_page_is_html_that_runs_nothing_in_our_name(person: Person) -> None:
+    made = make(person, "page", "A page for a lighthouse museum")
+    page = content(person, asset_of(made, "page"), "text/html").decode()
+    assert page.lower().startswith("<!doctype html>")
+    assert page == made["text"]
+    policy = person.http.get(made["assets"][0]["url"]).headers["content-security-policy"]
+    assert "sandbox" in policy
+
+
+def test_speech_is_heard(person: Person) -> None:
+    asset = asset_of(make(person, "audio", "The lamp is lit at dusk.", voice="cora", format="mp3"), "audio")
+    with av.open(io.BytesIO(content(person, asset, "audio/mpeg"))) as sound:
+        (stream,) = sound.streams.audio
+        assert loudest(stream) > 0.05
+    assert 500 < asset["duration_ms"] < 10_000
+
+
+def test_a_film_moves_and_sounds(person: Person) -> None:
+    made = make(person, "video", "waves at a lighthouse", duration_seconds=2, width=320, height=180, fps=12)
+    asset = asset_of(made, "video")
+    with av.open(io.BytesIO(content(person, asset, "video/mp4"))) as film:
+        (stream,) = film.streams.video
+        frames = [frame.to_ndarray(format="gray") for frame in film.decode(stream)]
+    assert (asset["width"], asset["height"]) == (320, 180) == frames[0].shape[::-1]
+    assert len(frames) == 24
+    assert abs(asset["duration_ms"] - 2000) < 100
+    assert (frames[0] != frames[-1]).any(), "nothing moves"
+    poster = Image.open(io.BytesIO(person.http.get(asset["thumbnail_url"]).content))
+    assert poster.format == "WEBP"
+    assert made["credits_charged"] == 4
+
+
+def test_a_picture_comes_to_life_grows_and_is_changed_and_each_says_what_it_was_made_from(person: Person) -> None:
+    still = make(person, "image", "a red boat", width=256, height=256)["assets"][0]
+    film = make(
+        person, "video", "a slow zoom", image_asset_id=still["id"], duration_seconds=1, width=256, height=256, fps=8
+    )
+    large = make(person, "upscale", "larger", image_asset_id=still["id"], factor=2)
+    changed = make(person, "image", "a blue boat", image_asset_id=still["id"], width=256, height=256)
+    assert (asset_of(large, "image")["width"], asset_of(large, "image")["height"]) == (512, 512)
+    assert changed["assets"][0]["sha256"] != still["sha256"]
+    for made in (film, large, changed):
+        assert made["parameters"]["image_asset_id"] == still["id"]
+        kept = person.get(f"/api/assets/{made['assets'][0]['id']}").json()["data"]["asset"]
+        assert kept["made_from"] == [still["id"]]
+    picture = Image.open(io.BytesIO(content(person, asset_of(large, "image"), "image/png")))
+    assert picture.size == (512, 512)
+
+
+def test_an_avatar_says_what_it_is_told_with_the_face_and_the_voice_that_it_is_given(person: Person) -> None:
+    speech = make(person, "audio", "Good evening from the harbour.")["assets"][0]
+    face = make(person, "image", "a portrait", width=256, height=256)["assets"][0]
+    made = make(
+        person,
+        "avatar",
+        "Good evening from the harbour.",
+        audio_asset_id=speech["id"],
+        image_asset_id=face["id"],
+        width=256,
+        height=256,
+        fps=12,
+    )
+    asset = asset_of(made, "video")
+    with av.open(io.BytesIO(content(person, asset, "video/mp4"))) as film:
+        assert len(film.streams.video) == 1
+        (voice,) = film.streams.audio
+        assert loudest(voice) > 0.05
+    assert abs(asset["duration_ms"] - speech["duration_ms"]) < 1000
+    kept = person.get(f"/api/assets/{asset['id']}").json()["data"]["asset"]
+    assert set(kept["made_from"]) == {face["id"], speech["id"]}
+
+
+def test_what_is_no_file_of_ones_own_or_of_the_wrong_type_is_refused_and_costs_nothing(
+    person: Person, stack: Stack
+) -> None:
+    other = Person(stack.base_url)
+    theirs = make(other, "image", "a boat", width=64, height=64)["assets"][0]["id"]
+    spoken = make(person, "audio", "a word")["assets"][0]["id"]
+    before = person.balance()
+    for asset_id in (theirs, spoken, theirs[:-1] + ("0" if theirs[-1] != "0" else "1")):
+        body = {"prompt": "larger", "parameters": {"image_asset_id": asset_id}}
+        refused = person.http.post("/api/generate/upscale", json=body)
+        assert (refused.status_code, refused.json()["error"]) == (422, "VALIDATION_FAILED")
+        assert refused.json()["details"]["fields"][0]["path"] == "parameters.image_asset_id"
+    lacking = person.http.post("/api/generate/upscale", json={"prompt": "larger"})
+    assert lacking.status_code == 422
+    wrong = person.http.post("/api/generate/video", json={"prompt": "x", "kind": "image"})
+    assert wrong.status_code == 422
+    assert person.http.post("/api/generate/hologram", json={"prompt": "x"}).status_code == 404
+    assert person.balance() == before
+
+
+def test_every_kind_is_charged_what_was_quoted_at_most_and_the_books_balance(person: Person) -> None:
+    asked = {"kind": "audio", "prompt": "One short sentence.", "model": "local/voice"}
+    quote = person.http.post("/api/quotes", json=asked).json()["data"]
+    answer = person.http.post("/api/generate", json={**asked, "quote_id": quote["quote_id"]})
+    made = person.ended(answer.json()["data"]["generation"]["id"])
+    assert made["status"] == "succeeded"
+    assert 0 < made["credits_charged"] <= quote["credits_max"]
+    person.assert_books_balance()
