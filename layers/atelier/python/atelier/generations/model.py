@@ -144,9 +144,56 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of a run, as it is asked for and then planned: who may make it, for how many credits at most.
+
+    says: the earlier stage whose text is this one's prompt; None = the run's own prompt. starts_from: by role, the
+    earlier stage whose file this one starts from, beside `inputs` of its own. made_by: the generation that has made
+    this stage in an earlier run; nobody pays for it again."""
+
+    name: str
+    kind: Kind
+    model: str = "auto"
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    negative_prompt: str | None = None
+    inputs: Sources = field(default_factory=Sources)
+    says: str | None = None
+    starts_from: dict[str, str] = field(default_factory=dict[str, str])
+    candidates: tuple[str, ...] = ()
+    credits_max: int = 0
+    made_by: str | None = None
+
+    @property
+    def files(self) -> dict[str, int]:
+        """How many files of each role, those of earlier stages included."""
+        own = {role: len(sources) for role, sources in self.inputs.items()}
+        return own | {role: own.get(role, 0) + 1 for role in self.starts_from}
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What a run makes, one stage after the other."""
+
+    name: str
+    stages: tuple[Stage, ...]
+
+    def fingerprint(self) -> str:
+        """The same for the same stages asked for in the same way."""
+        facts: list[Any] = [self.name]
+        for stage in self.stages:
+            asked = {role: [source.asset_id for source in sources] for role, sources in stage.inputs.items()}
+            facts.append([stage.name, stage.model, stage.parameters, stage.negative_prompt, asked, stage.made_by])
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """The whole state. Money is integer micro-USD, credits are integers, times UTC. `reserved_microusd` is what it may
-    cost at most, reserved on each of `budgets` until it ends."""
+    cost at most, reserved on each of `budgets` until it ends.
+
+    With a `pipeline` it is a run: it holds the credits for all stages and tries nobody itself. `stages_begun` counts
+    the stages up to the latest one that has begun. Each stage is a generation with a `parent_id` and without a hold of
+    its own: its `credits_held` are the most that it may take of the run's."""
 
     id: str
     workspace_id: str
@@ -176,6 +223,16 @@ class Generation:
     cancel_requested_at: datetime | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
+    pipeline: Pipeline | None = None
+    stages_begun: int = 0
+    enhanced_prompt: str | None = None
+    parent_id: str | None = None
+    stage: str | None = None
+
+    @property
+    def begun(self) -> int:
+        """How many attempts have begun, or stages of a run: whoever plans a write holds it to this number."""
+        return len(self.attempts) if self.pipeline is None else self.stages_begun
 
     @property
     def is_open(self) -> bool:
@@ -249,6 +306,14 @@ class Generation:
 
 def asset_id(generation_id: str, number: int) -> str:
     """The id of a generation's n-th asset: derived, so that finishing twice stores it once."""
-    digest = int.from_bytes(hashlib.sha256(f"{generation_id}#{number}".encode()).digest()[:10])
-    tail = "".join(CROCKFORD[digest >> shift & 31] for shift in range(75, -5, -5))
-    return f"ast_{generation_id[4:14]}{tail}"
+    return f"ast_{generation_id[4:14]}{_tail(f'{generation_id}#{number}')}"
+
+
+def stage_id(run_id: str, number: int) -> str:
+    """The id of a run's n-th stage: derived, so that planning it twice makes one, and with the run's own time."""
+    return f"gen_{run_id[4:14]}{_tail(f'{run_id}#stage#{number}')}"
+
+
+def _tail(facts: str) -> str:
+    digest = int.from_bytes(hashlib.sha256(facts.encode()).digest()[:10])
+    return "".join(CROCKFORD[digest >> shift & 31] for shift in range(75, -5, -5))

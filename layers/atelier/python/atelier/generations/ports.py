@@ -68,8 +68,13 @@ class GenerationStore(Protocol):
         ...
 
     def close_as_ended(self, generation: Generation) -> None:
-        """Write the final state of a generation whose hold has ended already. Raises GenerationMoved when it is final
-        already."""
+        """Write the final state of a generation whose hold has ended already, or that has none of its own (a stage).
+        Raises GenerationMoved when it is final already."""
+        ...
+
+    def begin_stage(self, run: Generation, after: Generation, stage: Generation) -> None:
+        """Write the next stage of an open run, and the run as it is `after` that. Raises GenerationMoved when the run
+        is no longer as it was seen: it has ended, is to be cancelled, or another has begun the stage."""
         ...
 
     def deliver_late(self, generation: Generation, movement: Movement) -> None:

@@ -125,17 +125,18 @@ def newest_page(
     matching: Condition | None,
     after: str | None,
     limit: int,
+    mostly: bool = False,
 ) -> tuple[list[ItemT], str | None]:
     """Up to `limit` items of a partition with sort keys within the inclusive bounds, newest first, and the key that the
     next page comes after. Reads a bounded number of pages: what matches rarely answers with a short page and a key to
-    go on from, not with a long wait."""
+    go on from, not with a long wait. mostly: nearly all items match, so no more are read than without a filter."""
     lowest, highest = bounds
     highest = min(highest, after) if after else highest
     if lowest > highest:
         return [], None
     key = Item.sk.between(lowest, highest)
     # One more to know whether there is a next page, one for the item that the cursor names.
-    size = limit + 2 if matching is None else FILTERED_PAGE
+    size = limit + 2 if matching is None or mostly else FILTERED_PAGE
     found: list[ItemT] = []
     results = model.query(pk, key, filter_condition=matching, scan_index_forward=False, page_size=size)
     pages = cast("Iterator[dict[str, Any]]", results.page_iter)  # pyright: ignore[reportUnknownMemberType]

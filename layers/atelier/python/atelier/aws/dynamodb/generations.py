@@ -1,6 +1,6 @@
 """The generations table.
 
-    pk wsp_…  sk gen_…                     the generation: state, attempts, delivered pictures
+    pk wsp_…  sk gen_…                     the generation: state, attempts, delivered files; a run's stages too
     pk wsp_…  sk request#gen_…             its recipe, apart, when it is too large to be rewritten with each step
     pk wsp_…  sk quote#quo_…               a quote that was redeemed, and by which generation
     pk wsp_…  sk callback#gen_…#att_…      how to wake the execution about an attempt that waits
@@ -34,8 +34,11 @@ from atelier.generations.model import (
     Failure,
     Generation,
     Kind,
+    Pipeline,
     Recipe,
     Source,
+    Sources,
+    Stage,
     Status,
 )
 from atelier.generations.ports import (
@@ -87,6 +90,9 @@ class GenerationItem(Item):
     cost_source = UnicodeAttribute(null=True)
     usage = CompactJSON(null=True)
     failure = CompactJSON(null=True)
+    enhanced_prompt = UnicodeAttribute(null=True)
+    parent_id = UnicodeAttribute(null=True)
+    stage = UnicodeAttribute(null=True)
 
 
 class RequestItem(Item):
@@ -118,33 +124,9 @@ class DynamoGenerations:
             item.bind(table_name)
 
     def open_with_hold(self, generation: Generation, opening: Opening) -> None:
-        recipe = _recipe_data(generation.recipe)
-        apart = len(json.dumps(recipe)) > RECIPE_BYTES_INLINE_MAX
-        item = GenerationItem(
-            generation.workspace_id,
-            generation.id,
-            user_id=generation.user_id,
-            kind=generation.recipe.kind.value,
-            recipe=None if apart else recipe,
-            candidates=list(generation.candidates),
-            price_version=generation.price_version,
-            watermark=int(generation.watermark),
-            project_id=generation.project_id,
-            quote_id=generation.quote_id,
-            budgets=list(generation.budgets) or None,
-            reserved_microusd=generation.reserved_microusd or None,
-            status=generation.status.value,
-            credits_held=generation.credits_held,
-            created_at=rfc3339(generation.created_at),
-            deadline_at=rfc3339(generation.deadline_at),
-            attempt_count=0,
-        )
         try:
             with transaction() as write:
-                write.save(item, condition=GenerationItem.pk.does_not_exist())
-                if apart:
-                    request = RequestItem(generation.workspace_id, f"request#{generation.id}", recipe=recipe)
-                    write.save(request)
+                _put_new(write, generation)
                 put_opening(write, generation.workspace_id, opening)
                 if generation.quote_id is not None:
                     redeemed = RedeemedItem(
@@ -159,17 +141,41 @@ class DynamoGenerations:
                     month(generation.created_at),
                 )
         except TransactWriteError as error:
-            raise _not_opened(generation, apart, failed_conditions(error)) from error
+            raise _not_opened(generation, _is_apart(generation), failed_conditions(error)) from error
+
+    def begin_stage(self, run: Generation, after: Generation, stage: Generation) -> None:
+        actions: list[Action] = [
+            GenerationItem.status.set(after.status.value),
+            GenerationItem.attempt_count.set(after.begun),
+            GenerationItem.progress.set(after.progress),
+        ]
+        if after.started_at:
+            actions.append(GenerationItem.started_at.set(rfc3339(after.started_at)))
+        if after.enhanced_prompt is not None:
+            actions.append(GenerationItem.enhanced_prompt.set(after.enhanced_prompt))
+        condition = _still_open(run.begun) & GenerationItem.cancel_requested_at.does_not_exist()
+        for tries in range(CONFLICTS_MAX):
+            try:
+                with transaction() as write:
+                    _put_new(write, stage)
+                    write.update(GenerationItem(run.workspace_id, run.id), actions=actions, condition=condition)
+            except TransactWriteError as error:
+                if failed_conditions(error):
+                    raise GenerationMoved from error
+                pause(tries)
+            else:
+                return
+        raise Unavailable("This run is changing quickly. Try again.")
 
     def close_with_ending(self, generation: Generation, ending: Ending) -> None:
         def put(write: TransactWrite) -> None:
             put_ending(write, generation.workspace_id, ending)
 
-        condition = _still_open(len(generation.attempts))
+        condition = _still_open(generation.begun)
         self._close(generation, _final(generation), condition, put, released=generation.reserved_microusd)
 
     def close_as_ended(self, generation: Generation) -> None:
-        condition = _still_open(len(generation.attempts))
+        condition = _still_open(generation.begun)
         released = generation.reserved_microusd
         self._close(generation, _final(generation), condition, lambda write: None, released=released)
 
@@ -228,13 +234,14 @@ class DynamoGenerations:
             matching=_filter(filters),
             after=after_id,
             limit=limit,
+            mostly=filters == Filters(created_from=filters.created_from, created_to=filters.created_to),
         )
         return GenerationPage(tuple(_generation(item, self._recipe(item)) for item in items), next_id)
 
     def save_progress(self, before: Generation, after: Generation) -> None:
         actions: list[Action] = [
             GenerationItem.status.set(after.status.value),
-            GenerationItem.attempt_count.set(len(after.attempts)),
+            GenerationItem.attempt_count.set(after.begun),
             GenerationItem.attempts.set(_attempts_data(after)),
             GenerationItem.progress.set(after.progress),
         ]
@@ -243,7 +250,7 @@ class DynamoGenerations:
             actions.append(GenerationItem.model.set(after.attempt.model))
         if after.started_at:
             actions.append(GenerationItem.started_at.set(rfc3339(after.started_at)))
-        condition = _still_open(len(before.attempts))
+        condition = _still_open(before.begun)
         if after.cancel_requested_at and not before.cancel_requested_at:
             actions.append(GenerationItem.cancel_requested_at.set(rfc3339(after.cancel_requested_at)))
         elif before.cancel_requested_at is None:
@@ -274,7 +281,7 @@ class DynamoGenerations:
         items = GenerationItem.query(
             workspace_id,
             GenerationItem.sk.between(floor_id("gen", created_after), "gen_~"),
-            filter_condition=GenerationItem.status.is_in(*(status.value for status in OPEN)),
+            filter_condition=_not_a_stage() & GenerationItem.status.is_in(*(status.value for status in OPEN)),
             consistent_read=True,
         )
         return [_generation(item, self._recipe(item)) for item in items]
@@ -284,6 +291,39 @@ class DynamoGenerations:
         if item.recipe is not None:
             return item.recipe
         return RequestItem.get(item.pk, f"request#{item.sk}", consistent_read=True).recipe
+
+
+def _put_new(write: TransactWrite, generation: Generation) -> None:
+    recipe = _recipe_data(generation)
+    apart = _is_apart(generation)
+    item = GenerationItem(
+        generation.workspace_id,
+        generation.id,
+        user_id=generation.user_id,
+        kind=generation.recipe.kind.value,
+        recipe=None if apart else recipe,
+        candidates=list(generation.candidates),
+        price_version=generation.price_version,
+        watermark=int(generation.watermark),
+        project_id=generation.project_id,
+        quote_id=generation.quote_id,
+        budgets=list(generation.budgets) or None,
+        reserved_microusd=generation.reserved_microusd or None,
+        status=generation.status.value,
+        credits_held=generation.credits_held,
+        created_at=rfc3339(generation.created_at),
+        deadline_at=rfc3339(generation.deadline_at),
+        attempt_count=0,
+        parent_id=generation.parent_id,
+        stage=generation.stage,
+    )
+    write.save(item, condition=GenerationItem.pk.does_not_exist())
+    if apart:
+        write.save(RequestItem(generation.workspace_id, f"request#{generation.id}", recipe=recipe))
+
+
+def _is_apart(generation: Generation) -> bool:
+    return len(json.dumps(_recipe_data(generation))) > RECIPE_BYTES_INLINE_MAX
 
 
 def _final(generation: Generation) -> list[Action]:
@@ -305,6 +345,10 @@ def _final(generation: Generation) -> list[Action]:
         actions.append(GenerationItem.usage.set(generation.usage))
     if generation.failure:
         actions.append(GenerationItem.failure.set(_failure_data(generation.failure)))
+    if generation.pipeline and generation.attempt:
+        # Of a run those of its last stage, so that a listing finds it by them.
+        actions.append(GenerationItem.provider.set(generation.attempt.provider))
+        actions.append(GenerationItem.model.set(generation.attempt.model))
     return actions
 
 
@@ -323,11 +367,16 @@ def _not_opened(generation: Generation, apart: bool, failed: set[int]) -> Except
     return StaleWallet()
 
 
-def _still_open(attempts: int) -> Condition:
-    return GenerationItem.status.is_in(*(status.value for status in OPEN)) & (GenerationItem.attempt_count == attempts)
+def _still_open(begun: int) -> Condition:
+    return GenerationItem.status.is_in(*(status.value for status in OPEN)) & (GenerationItem.attempt_count == begun)
 
 
-def _filter(filters: Filters) -> Condition | None:
+def _not_a_stage() -> Condition:
+    """A run is shown as a whole; its stages are found through it."""
+    return GenerationItem.parent_id.does_not_exist()
+
+
+def _filter(filters: Filters) -> Condition:
     wanted = (
         (GenerationItem.status, filters.status),
         (GenerationItem.kind, filters.kind),
@@ -335,38 +384,72 @@ def _filter(filters: Filters) -> Condition | None:
         (GenerationItem.model, filters.model),
         (GenerationItem.project_id, filters.project_id),
     )
-    condition: Condition | None = None
+    condition = _not_a_stage()
     for attribute, value in wanted:
         if value is not None:
-            clause = attribute == value
-            condition = clause if condition is None else condition & clause
+            condition &= attribute == value
     return condition
 
 
-def _recipe_data(recipe: Recipe) -> dict[str, Any]:
+def _recipe_data(generation: Generation) -> dict[str, Any]:
+    recipe, pipeline = generation.recipe, generation.pipeline
     data: dict[str, Any] = {
         "prompt": recipe.prompt,
         "negative_prompt": recipe.negative_prompt,
         "model": recipe.model,
         "parameters": recipe.parameters,
-        "inputs": {
-            role: [[source.asset_id, source.sha256, source.format] for source in sources]
-            for role, sources in recipe.inputs.items()
-        }
-        or None,
+        "inputs": _sources_data(recipe.inputs),
+        "pipeline": pipeline.name if pipeline else None,
+        "stages": list(map(_stage_data, pipeline.stages)) if pipeline else None,
     }
     return {name: value for name, value in data.items() if value is not None}
 
 
+def _sources_data(inputs: Sources) -> dict[str, list[list[str]]] | None:
+    return {
+        role: [[source.asset_id, source.sha256, source.format] for source in sources]
+        for role, sources in inputs.items()
+    } or None
+
+
+def _sources(data: dict[str, list[list[str]]]) -> Sources:
+    return {role: tuple(Source(*source) for source in sources) for role, sources in data.items()}
+
+
+def _stage_data(stage: Stage) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "name": stage.name,
+        "kind": stage.kind.value,
+        "model": stage.model,
+        "parameters": stage.parameters or None,
+        "negative_prompt": stage.negative_prompt,
+        "inputs": _sources_data(stage.inputs),
+        "says": stage.says,
+        "starts_from": stage.starts_from or None,
+        "candidates": list(stage.candidates) or None,
+        "credits_max": stage.credits_max,
+        "made_by": stage.made_by,
+    }
+    return {name: value for name, value in data.items() if value is not None}
+
+
+def _stage(data: dict[str, Any]) -> Stage:
+    made: dict[str, Any] = {
+        "kind": Kind(data["kind"]),
+        "inputs": _sources(data.get("inputs", {})),
+        "candidates": tuple(data.get("candidates", ())),
+    }
+    return Stage(**{**data, **made})
+
+
 def _recipe(kind: str, data: dict[str, Any]) -> Recipe:
-    inputs: dict[str, list[list[str]]] = data.get("inputs", {})
     return Recipe(
         Kind(kind),
         data["prompt"],
         data["model"],
         data.get("negative_prompt"),
         data["parameters"],
-        {role: tuple(Source(*source) for source in sources) for role, sources in inputs.items()},
+        _sources(data.get("inputs", {})),
     )
 
 
@@ -461,4 +544,9 @@ def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
         cancel_requested_at=_time(item.cancel_requested_at),
         started_at=_time(item.started_at),
         completed_at=_time(item.completed_at),
+        pipeline=Pipeline(recipe["pipeline"], tuple(map(_stage, recipe["stages"]))) if "pipeline" in recipe else None,
+        stages_begun=int(item.attempt_count) if "pipeline" in recipe else 0,
+        enhanced_prompt=item.enhanced_prompt,
+        parent_id=item.parent_id,
+        stage=item.stage,
     )
