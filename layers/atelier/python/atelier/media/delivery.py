@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -11,12 +10,24 @@ from atelier.errors import NotFound
 from atelier.generations.model import Delivered, Generation, Kind, Source, asset_id
 from atelier.generations.ports import StoredOutput, UndeliverableMedia
 from atelier.media.fetch import Fetcher, FetchError, FetchFailed
-from atelier.media.keys import CONTENT_TYPES, media_key, staging_key, thumbnail_key
+from atelier.media.keys import CONTENT_TYPES, THUMBNAIL_CONTENT_TYPE, media_key, staging_key, thumbnail_key
+from atelier.media.process import BYTES_MAX, process
+from atelier.media.processed import MediaInvalid
 from atelier.providers._contract import Input
 
-OUTPUT_BYTES_MAX = 50 * 1024 * 1024
-# Four pictures fit a function's time even if each needs its second try.
-FETCH_SECONDS_MAX = 12.0
+DELIVERED_AS = {
+    Kind.TEXT: "text",
+    Kind.IMAGE: "image",
+    Kind.VIDEO: "video",
+    Kind.AUDIO: "audio",
+    Kind.AVATAR: "video",
+    Kind.PAGE: "page",
+    Kind.UPSCALE: "image",
+}
+# More than any provider takes.
+INPUT_BYTES_MAX = 100 * 1024 * 1024
+# Four pictures, or a film that is encoded afterwards, fit a function's time even if each needs its second try.
+FETCH_SECONDS_MAX, FETCH_FILM_SECONDS_MAX = 12.0, 30.0
 FETCHES_MAX = 2
 PAUSE_SECONDS = 0.5
 
@@ -43,59 +54,55 @@ class Delivery:
         return key
 
     def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
-        if generation.recipe.kind in (Kind.TEXT, Kind.PAGE):
-            return self._text(generation, number, self._bytes(output, hosts))
-        if generation.recipe.kind not in (Kind.IMAGE, Kind.UPSCALE):
-            raise UndeliverableMedia("This kind cannot be delivered yet.")
-        # Only the end of a generation decodes: an attempt, a poll and a webhook start without Pillow.
-        from atelier.media.picture import PictureInvalid, process
-
+        expected = DELIVERED_AS[generation.recipe.kind]
+        data = self._bytes(output, hosts, expected)
         try:
-            picture = process(self._bytes(output, hosts), watermark=generation.watermark)
-        except (FetchError, NotFound) as error:
-            raise UndeliverableMedia("The provider's result could not be fetched.") from error
-        except PictureInvalid as error:
-            raise UndeliverableMedia("The provider's result is not a picture that can be used.") from error
+            made = process(expected, data, watermark=generation.watermark)
+        except MediaInvalid as error:
+            raise UndeliverableMedia(f"The provider's result is no {expected} that can be used.") from error
         workspace_id = generation.workspace_id
-        # Thumbnail first: whoever sees the picture's key finds its thumbnail.
-        self._store.put(thumbnail_key(workspace_id, picture.sha256), picture.thumbnail, picture.thumbnail_content_type)
-        self._store.put(media_key(workspace_id, picture.sha256, picture.format), picture.data, picture.content_type)
+        # Thumbnail first: whoever sees the file's key finds its thumbnail.
+        if made.thumbnail:
+            self._store.put(thumbnail_key(workspace_id, made.sha256), made.thumbnail, THUMBNAIL_CONTENT_TYPE)
+        self._store.put(media_key(workspace_id, made.sha256, made.format), made.data, made.content_type)
         return Delivered(
             asset_id(generation.id, number),
-            "image",
-            picture.sha256,
-            picture.format,
-            len(picture.data),
-            picture.width,
-            picture.height,
-            has_thumbnail=True,
+            made.type,
+            made.sha256,
+            made.format,
+            len(made.data),
+            made.width,
+            made.height,
+            made.duration_ms,
+            has_thumbnail=made.thumbnail is not None,
         )
 
     def input(self, workspace_id: str, source: Source) -> Input:
-        data = self._store.get(media_key(workspace_id, source.sha256, source.format), OUTPUT_BYTES_MAX)
+        try:
+            data = self._store.get(media_key(workspace_id, source.sha256, source.format), INPUT_BYTES_MAX)
+        except ValueError as error:
+            # Nobody takes so much; for this work it is as good as gone.
+            raise NotFound from error
         return Input(data, CONTENT_TYPES[source.format])
 
-    def _text(self, generation: Generation, number: int, data: bytes) -> Delivered:
+    def _bytes(self, output: StoredOutput, hosts: tuple[str, ...], expected: str) -> bytes:
         try:
-            written = data.decode().encode()
-        except UnicodeDecodeError as error:
-            raise UndeliverableMedia("The provider's result is not a text that can be used.") from error
-        sha256 = hashlib.sha256(written).hexdigest()
-        type_, form = ("page", "html") if generation.recipe.kind is Kind.PAGE else ("text", "txt")
-        self._store.put(media_key(generation.workspace_id, sha256, form), written, "text/plain; charset=utf-8")
-        return Delivered(asset_id(generation.id, number), type_, sha256, form, len(written))
+            if output.key is not None:
+                return self._store.get(output.key, BYTES_MAX[expected])
+            if output.url is not None:
+                return self._fetched(output.url, hosts, expected)
+        except (FetchError, NotFound) as error:
+            raise UndeliverableMedia("The provider's result could not be fetched.") from error
+        except ValueError as error:
+            raise UndeliverableMedia("The provider's result is too large.") from error
+        raise UndeliverableMedia("The provider delivered nothing.")
 
-    def _bytes(self, output: StoredOutput, hosts: tuple[str, ...]) -> bytes:
-        if output.key is not None:
-            return self._store.get(output.key, OUTPUT_BYTES_MAX)
-        if output.url is None:
-            raise UndeliverableMedia("The provider delivered nothing.")
-        return self._fetched(output.url, hosts)
-
-    def _fetched(self, url: str, hosts: tuple[str, ...]) -> bytes:
+    def _fetched(self, url: str, hosts: tuple[str, ...], expected: str) -> bytes:
+        bytes_max = BYTES_MAX[expected]
+        seconds_max = FETCH_FILM_SECONDS_MAX if expected == "video" else FETCH_SECONDS_MAX
         for fetches in range(1, FETCHES_MAX + 1):
             try:
-                return self._fetcher.fetch(url, hosts=hosts, bytes_max=OUTPUT_BYTES_MAX, seconds_max=FETCH_SECONDS_MAX)
+                return self._fetcher.fetch(url, hosts=hosts, bytes_max=bytes_max, seconds_max=seconds_max)
             except FetchFailed:
                 # What was paid for is worth a second look; what was refused or is gone stays so.
                 if fetches == FETCHES_MAX:

@@ -71,7 +71,7 @@ class Fetcher:
         target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         try:
             with self._connected(addresses, port, host if parts.scheme == "https" else None, deadline) as connection:
-                request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: image/*\r\n"
+                request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: */*\r\n"
                 request += "Accept-Encoding: identity\r\nUser-Agent: atelier\r\nConnection: close\r\n\r\n"
                 connection.sendall(request.encode("ascii"))
                 # The answer is parsed by the library, from a stream of ours that ends at the deadline.

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp", "txt": "txt", "html": "html"}
-CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+CONTENT_TYPES = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "mp4": "video/mp4",
+    "webm": "video/webm",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "aac": "audio/aac",
+    # A page's own word on its letters does not count. The edge shows it in a sandbox.
+    "txt": "text/plain; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+}
+EXTENSIONS = {format: format for format in CONTENT_TYPES} | {"jpeg": "jpg"}
+THUMBNAIL_CONTENT_TYPE = "image/webp"
 
 
 def staging_key(generation_id: str, attempt_id: str, number: int) -> str:
@@ -12,10 +27,10 @@ def staging_key(generation_id: str, attempt_id: str, number: int) -> str:
 
 
 def media_key(workspace_id: str, sha256: str, format: str) -> str:
-    """A delivered picture, by its content: equal bytes of a workspace are stored once."""
+    """A delivered file, by its content: equal bytes of a workspace are stored once."""
     return f"media/{workspace_id}/{sha256}.{EXTENSIONS[format]}"
 
 
 def thumbnail_key(workspace_id: str, sha256: str) -> str:
-    """The thumbnail of the picture with this hash."""
+    """The thumbnail of the file with this hash."""
     return f"media/{workspace_id}/{sha256}.thumb.webp"

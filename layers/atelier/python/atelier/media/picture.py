@@ -10,14 +10,13 @@ comments, prompts, and whatever follows a file's end.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import warnings
-from dataclasses import dataclass
 
 from PIL import Image, ImageOps
 
 from atelier.media import png
+from atelier.media.processed import MediaInvalid, Processed
 from atelier.media.watermark import mark
 
 PIXELS_MAX = 40_000_000
@@ -34,44 +33,23 @@ Image.MAX_IMAGE_PIXELS = PIXELS_MAX
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
-class PictureInvalid(Exception):
-    """The bytes are no picture that we take; the text says why, for the log."""
+class PictureInvalid(MediaInvalid):
+    """The bytes are no picture that we take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """What is stored: the file and its thumbnail (WebP, at most 512 pixels a side). format: png, jpeg or webp."""
-
-    data: bytes
-    format: str
-    width: int
-    height: int
-    sha256: str
-    thumbnail: bytes
-
-    @property
-    def content_type(self) -> str:
-        return f"image/{self.format}"
-
-    @property
-    def thumbnail_content_type(self) -> str:
-        return "image/webp"
-
-
-def process(data: bytes, *, watermark: bool) -> Picture:
+def process(data: bytes, *, watermark: bool) -> Processed:
     """A provider's file as a deliverable picture; equal input gives equal output. Raises PictureInvalid."""
     kind = sniffed(data)
     pixels = _decoded(data, kind)
     if watermark:
         mark(pixels)
-    encoded = _encoded(pixels, kind)
-    return Picture(
-        data=encoded,
+    return Processed(
+        type="image",
         format=kind.lower(),
+        data=_encoded(pixels, kind),
         width=pixels.width,
         height=pixels.height,
-        sha256=hashlib.sha256(encoded).hexdigest(),
-        thumbnail=_thumbnail(pixels),
+        thumbnail=thumbnail(pixels),
     )
 
 
@@ -123,7 +101,8 @@ def _encoded(picture: Image.Image, kind: str) -> bytes:
     return file.getvalue()
 
 
-def _thumbnail(picture: Image.Image) -> bytes:
+def thumbnail(picture: Image.Image) -> bytes:
+    """A WebP of at most 512 pixels a side."""
     shrink = max(max(picture.size) / THUMBNAIL_SIDE_MAX, 1)
     width, height = (max(round(side / shrink), 1) for side in picture.size)
     # Halving and the like is done by averaging, which is quick; method 0 is a fifth of the default's time.

@@ -15,12 +15,25 @@ WORDS = ("made with Atelier", "Atelier")
 def mark(picture: Image.Image) -> None:
     """Draw the mark on an L, RGB or RGBA picture, in place; only its own corner is touched. Its height is a fiftieth of
     the shorter side; pictures too narrow for the words carry the name alone, and it grows no smaller than readable."""
-    size = max(round(min(picture.size) / 50), 9)
-    fitting = (words for words in WORDS if _tiles(words, size)[0].width <= picture.width * 0.8)
-    light, shadow = _tiles(next(fitting, WORDS[-1]), size)
+    light, shadow = _fitting(picture.size)
     corner = (picture.width - light.width, picture.height - light.height)
     picture.paste(Image.new(picture.mode, light.size, "black"), corner, shadow)
     picture.paste(Image.new(picture.mode, light.size, "white"), corner, light)
+
+
+def tile(size: tuple[int, int]) -> Image.Image:
+    """The same mark as an RGBA picture, to be laid into the lower right corner of frames of this size."""
+    light, shadow = _fitting(size)
+    marked = Image.new("RGBA", light.size)
+    marked.alpha_composite(Image.merge("RGBA", (*[Image.new("L", light.size, 0)] * 3, shadow)))
+    marked.alpha_composite(Image.merge("RGBA", (*[Image.new("L", light.size, 255)] * 3, light)))
+    return marked
+
+
+def _fitting(size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
+    height = max(round(min(size) / 50), 9)
+    fitting = (words for words in WORDS if _tiles(words, height)[0].width <= size[0] * 0.8)
+    return _tiles(next(fitting, WORDS[-1]), height)
 
 
 @lru_cache(maxsize=16)

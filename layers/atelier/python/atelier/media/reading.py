@@ -1,0 +1,120 @@
+"""How a file of unknown origin is opened by FFmpeg: from memory, as what its first bytes say, within bounds.
+
+Imported only in a process of its own (`apart.py`): what is in here calls a large library in C.
+"""
+
+# PyAV's annotations are generic over types that are not installed.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.logging
+from av.error import FFmpegError
+
+from atelier.media.processed import MediaInvalid
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+    AnyPacket = Packet[Any]
+
+BYTES_MAX = 100 * 1024 * 1024
+STREAMS_MAX = 8
+PACKETS_MAX = 200_000
+# So many packets, and one in fifty, may be broken: a stutter, but no reason to throw away what was paid for.
+BROKEN_MAX = 2
+BROKEN_SHARE = 50
+# A file that ends that much before it says has been cut off.
+SECONDS_MISSING_MAX = 1.0
+
+# Nothing in a new file tells when, where or with what it was made.
+WRITING = {"fflags": "+bitexact"}
+
+
+@contextmanager
+def opened(data: bytes, form: str) -> Generator[InputContainer]:
+    """The file as one of this form and no other. Raises MediaInvalid for whatever goes wrong until the end."""
+    if len(data) > BYTES_MAX:
+        raise MediaInvalid(f"{len(data)} bytes are more than {BYTES_MAX}")
+    # Broken files make FFmpeg talkative.
+    av.logging.set_level(av.logging.PANIC)
+    # Only from memory: a file may name other files, or addresses.
+    options = {"protocol_whitelist": "", "max_streams": str(STREAMS_MAX)}
+    try:
+        with av.open(io.BytesIO(data), "r", format=form, options=options, metadata_errors="ignore") as container:
+            yield container
+    except MediaInvalid:
+        raise
+    except (FFmpegError, ValueError, EOFError, IndexError, OverflowError) as error:
+        raise MediaInvalid(f"not readable as {form}: {type(error).__name__}") from error
+
+
+def codec_of(stream: AudioStream | VideoStream) -> str:
+    """What the stream is encoded with, whichever decoder reads it."""
+    return stream.codec_context.codec.canonical_name
+
+
+@dataclass(slots=True)
+class Pace:
+    """A stream, and what it has given so far: its packets, the broken ones among them, from when to when."""
+
+    stream: AudioStream | VideoStream
+    seconds_max: float
+    packets: int = 0
+    broken: int = 0
+    begin: float = math.inf
+    end: float = -math.inf
+
+    @property
+    def seconds(self) -> float:
+        return max(self.end - self.begin, 0)
+
+    def decoded(self, packet: AnyPacket) -> list[Any]:
+        """The frames of a packet, an empty one asks for the last; a few packets may be broken."""
+        try:
+            return packet.decode()
+        except FFmpegError as error:
+            self.broken += 1
+            if self.broken > BROKEN_MAX + self.packets // BROKEN_SHARE:
+                raise MediaInvalid(f"{self.broken} of {self.packets} packets are broken") from error
+            return []
+
+    def take(self, packet: AnyPacket) -> None:
+        at = packet.pts if packet.pts is not None else packet.dts
+        if packet.is_corrupt or at is None:
+            raise MediaInvalid("a packet that is cut off, or has no time")
+        begin, lasting = (float(ticks * packet.time_base) for ticks in (at, packet.duration or 0))
+        self.packets += 1
+        self.begin, self.end = min(begin, self.begin), max(begin + lasting, self.end)
+        if self.seconds > self.seconds_max or self.packets > PACKETS_MAX:
+            raise MediaInvalid(f"longer than {self.seconds_max} seconds or {PACKETS_MAX} packets")
+
+    def check_end(self) -> None:
+        """All packets were taken: they must be about as long as the file says."""
+        stream = self.stream
+        claimed = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+        if claimed > self.seconds_max or claimed - self.seconds > max(SECONDS_MISSING_MAX, claimed / 20):
+            raise MediaInvalid(f"{self.seconds:.1f} seconds, where the file says {claimed:.1f}")
+
+
+def packets(container: InputContainer, *paces: Pace) -> Iterator[tuple[Pace, AnyPacket]]:
+    """The packets of these streams as they come, each with its stream; in the end an empty one for each of them."""
+    by_index = {pace.stream.index: pace for pace in paces}
+    for packet in container.demux(*(pace.stream for pace in paces)):
+        pace = by_index[packet.stream_index]
+        if packet.size:
+            pace.take(packet)
+        yield pace, packet
+    for pace in paces:
+        pace.check_end()
