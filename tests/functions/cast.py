@@ -13,10 +13,12 @@ from atelier.generations.model import Attempt, AttemptStatus, Generation, Kind, 
 from atelier.generations.ports import Callback
 from atelier.generations.submit import Submission, submit
 from atelier.identity.model import Credentials, Device, new_user, open_session
+from atelier.library.character import Character
+from atelier.library.template import Template, Variable
 from atelier.projects.model import WORKSPACE as BUDGET
 from atelier.projects.model import Alert, Budget, Project
 from atelier.providers._contract import Accepted
-from atelier.wiring import budgets, credentials, generations, identity, ledger, library, workflow
+from atelier.wiring import budgets, characters, credentials, generations, identity, ledger, library, templates, workflow
 from atelier.wiring.prices import prices
 
 USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
@@ -28,6 +30,8 @@ ASSET = asset_id(GENERATION, 0)
 KEY = "key_01M7XCN60Q6FWRTBRK8SSNMQ3V"
 PROJECT = "prj_01M7XCN60Q4D8K2M6R0V4Z8B3F"
 ALERT = "alr_0QX7H2J5M8R1V4Y6B9D3F0K2N5"
+CHARACTER = "chr_01M7XCN60Q7T2V5X8Z1B4D6F9H"
+TEMPLATE = "tpl_01M7XCN60Q3S6V9Y2B5E8G1J4M"
 PROMPT = "a lighthouse at dusk"
 # Signs the attempt in the path of the example webhook.
 ATTEMPTS_KEY = "6578616d706c65206b6579206f6620746865206578616d706c65206576656e74"
@@ -115,6 +119,26 @@ def begin_project(limit_microusd: int | None = 5_000_000, workspace_id: str = WO
     for budget in (PROJECT, BUDGET):
         store.raise_alert(Alert(ALERT, workspace_id, budget, 80, 5_000_000, 4_000_000, now))
     return project
+
+
+def begin_character(workspace_id: str = WORKSPACE) -> Character:
+    """The example's character, known by the example's asset."""
+    now = system_clock()
+    character = Character(CHARACTER, workspace_id, USER, "Mira", (ASSET,), now, now, age=31, style="linocut")
+    characters.characters().create(character)
+    return character
+
+
+def begin_template(workspace_id: str = WORKSPACE) -> Template:
+    """The example's template."""
+    now = system_clock()
+    gaps = (Variable("thing"), Variable("mood", "calm"))
+    template = Template(
+        TEMPLATE, workspace_id, USER, "At dusk", "image", "a {{thing}} at dusk, {{mood}}", now, now,
+        model="local/canvas", parameters={"width": 256, "height": 256}, variables=gaps,
+    )  # fmt: skip
+    templates.templates().create(template)
+    return template
 
 
 def current() -> Generation:

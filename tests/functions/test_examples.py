@@ -10,7 +10,7 @@ import pytest
 
 from atelier.generations.model import Delivered
 from atelier.wiring import library
-from tests.functions.cast import ASSET, GENERATION, ask, begin_project, bring_key
+from tests.functions.cast import ASSET, GENERATION, ask, begin_character, begin_project, begin_template, bring_key
 from tests.functions.conftest import Cloud
 from tests.invoke import ROOT, example, function
 from tests.receiver import receiving
@@ -40,6 +40,8 @@ def test_a_handler_takes_its_example_as_it_is_and_logs_what_it_did(name: str, cl
     library.assets().record(ask(), Delivered(ASSET, "image", "0" * 64, "png", 1, 512, 512, has_thumbnail=True), 0)
     bring_key()
     begin_project()
+    begin_character()
+    begin_template()
     request = example(name)
     with receiving() as receiver:
         if "ResponseURL" in request:

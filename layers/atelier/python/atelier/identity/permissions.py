@@ -23,6 +23,8 @@ WEAKEST: dict[str, Role] = {
     "assets.read": Role.VIEWER,
     "budgets.manage": Role.ADMIN,
     "budgets.read": Role.VIEWER,
+    "characters.manage": Role.EDITOR,
+    "characters.read": Role.VIEWER,
     "credits.read": Role.VIEWER,
     "generations.read": Role.VIEWER,
     "generations.create": Role.EDITOR,
@@ -31,6 +33,8 @@ WEAKEST: dict[str, Role] = {
     "projects.read": Role.VIEWER,
     "providers.manage": Role.ADMIN,
     "providers.read": Role.VIEWER,
+    "templates.manage": Role.EDITOR,
+    "templates.read": Role.VIEWER,
 }
 _STRENGTH = {role: -place for place, role in enumerate(Role)}
 

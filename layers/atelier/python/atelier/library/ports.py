@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from atelier.library.model import Asset
+
+ThingT = TypeVar("ThingT")
+
+
+class ThingExists(Exception):
+    """A thing with this id has been written before."""
+
+
+class ThingMoved(Exception):
+    """The thing is no longer as it was seen: read again and plan again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +34,14 @@ class Assets(Protocol):
         """Raises NotFound."""
         ...
 
+    def find(self, workspace_id: str, asset_ids: Iterable[str]) -> tuple[Asset, ...]:
+        """Those of them that there are, in any order. Consistent."""
+        ...
+
+    def record_upload(self, asset: Asset) -> Asset:
+        """Write an asset that no generation made, unless it is there already; returns it as it is kept."""
+        ...
+
     def list(
         self,
         workspace_id: str,
@@ -32,3 +51,41 @@ class Assets(Protocol):
         *,
         project_id: str | None = None,
     ) -> AssetPage: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[ThingT]):
+    """Newest first; `next_id` continues after the last."""
+
+    things: tuple[ThingT, ...]
+    next_id: str | None
+
+
+class Things(Protocol[ThingT]):
+    """What people write down and change: characters, templates. Every write is conditional."""
+
+    def create(self, thing: ThingT) -> None:
+        """Raises ThingExists."""
+        ...
+
+    def get(self, workspace_id: str, thing_id: str) -> ThingT:
+        """Consistent; raises NotFound."""
+        ...
+
+    def list(self, workspace_id: str, after_id: str | None, limit: int) -> Page[ThingT]: ...
+
+    def change(self, seen: ThingT, after: ThingT) -> None:
+        """Write all that a person may change; raises ThingMoved."""
+        ...
+
+    def delete(self, workspace_id: str, thing_id: str) -> None:
+        """Raises NotFound."""
+        ...
+
+
+class IdempotencyKeys(Protocol):
+    """Binds a caller's key to one id and one fingerprint, for ever."""
+
+    def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
+        """The id that the key is bound to, `new_id` if it was free. Raises IdempotencyMismatch."""
+        ...

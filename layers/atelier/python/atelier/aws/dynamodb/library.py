@@ -5,6 +5,8 @@ pk wsp_…  sk ast_…     one asset; its id is derived from its generation, so 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PutError
 
@@ -83,6 +85,35 @@ class DynamoAssets:
             return _asset(AssetItem.get(workspace_id, asset_id, consistent_read=True))
         except DoesNotExist as error:
             raise NotFound from error
+
+    def find(self, workspace_id: str, asset_ids: Iterable[str]) -> tuple[Asset, ...]:
+        keys = [(workspace_id, asset_id) for asset_id in dict.fromkeys(asset_ids)]
+        return tuple(map(_asset, AssetItem.batch_get(keys, consistent_read=True))) if keys else ()
+
+    def record_upload(self, asset: Asset) -> Asset:
+        item = AssetItem(
+            asset.workspace_id,
+            asset.id,
+            user_id=asset.user_id,
+            type=asset.type,
+            name=asset.name,
+            format=asset.format,
+            sha256=asset.sha256,
+            size_bytes=asset.size_bytes,
+            width=asset.width,
+            height=asset.height,
+            duration_ms=asset.duration_ms,
+            no_thumbnail=None if asset.has_thumbnail else 1,
+            project_id=asset.project_id,
+            created_at=rfc3339(asset.created_at),
+        )
+        try:
+            item.save(condition=AssetItem.pk.does_not_exist())
+        except PutError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+            return self.get(asset.workspace_id, asset.id)
+        return asset
 
     def list(
         self,

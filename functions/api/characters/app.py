@@ -1,0 +1,56 @@
+"""Characters over HTTP."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from atelier.http import Answer, Api, Nothing, Request
+from atelier.library.character_contract import (
+    ChangeCharacterRequest,
+    CharacterEnvelope,
+    CharacterList,
+    CharacterQuery,
+    CreateCharacterRequest,
+)
+from atelier.wiring import admission, characters
+
+api = Api("characters", gate=admission.gate, limiter=admission.limiter)
+handler = api.handler
+read = partial(api.route, "GET", permission="characters.read")
+manage = partial(api.route, permission="characters.manage", errors=(404, 503))
+
+
+@read("/api/characters", query=CharacterQuery, answer=CharacterList)
+def list_characters(request: Request[Nothing]) -> Answer:
+    """List the workspace's characters, newest first."""
+    return Answer(characters.listing(request.caller.workspace_id, request.query))
+
+
+@manage("POST", "/api/characters", body=CreateCharacterRequest, answer=CharacterEnvelope, statuses=(201,))
+def create_character(request: Request[CreateCharacterRequest]) -> Answer:
+    """Make a character."""
+    character, replayed = characters.create(request.caller, request.body, request.idempotency_key, request.now)
+    headers = {"Location": f"/api/characters/{character.id}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
+    return Answer(CharacterEnvelope(character=character), status=201, headers=headers)
+
+
+@read("/api/characters/<character_id>", answer=CharacterEnvelope, errors=(404,))
+def get_character(request: Request[Nothing]) -> Answer:
+    """One character."""
+    character = characters.read(request.caller.workspace_id, request.id("character_id", "chr"))
+    return Answer(CharacterEnvelope(character=character))
+
+
+@manage("PUT", "/api/characters/<character_id>", body=ChangeCharacterRequest, answer=CharacterEnvelope)
+def change_character(request: Request[ChangeCharacterRequest]) -> Answer:
+    """Change what is named."""
+    character_id = request.id("character_id", "chr")
+    character = characters.change(request.caller.workspace_id, character_id, request.body, request.now)
+    return Answer(CharacterEnvelope(character=character))
+
+
+@manage("DELETE", "/api/characters/<character_id>", statuses=(204,))
+def remove_character(request: Request[Nothing]) -> Answer:
+    """Remove a character; what was made with it stays."""
+    characters.remove(request.caller.workspace_id, request.id("character_id", "chr"))
+    return Answer(status=204)

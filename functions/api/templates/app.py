@@ -1,0 +1,56 @@
+"""Templates over HTTP."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from atelier.http import Answer, Api, Nothing, Request
+from atelier.library.template_contract import (
+    ChangeTemplateRequest,
+    CreateTemplateRequest,
+    TemplateEnvelope,
+    TemplateList,
+    TemplateQuery,
+)
+from atelier.wiring import admission, templates
+
+api = Api("templates", gate=admission.gate, limiter=admission.limiter)
+handler = api.handler
+read = partial(api.route, "GET", permission="templates.read")
+manage = partial(api.route, permission="templates.manage", errors=(404, 503))
+
+
+@read("/api/templates", query=TemplateQuery, answer=TemplateList)
+def list_templates(request: Request[Nothing]) -> Answer:
+    """List the workspace's templates, newest first."""
+    return Answer(templates.listing(request.caller.workspace_id, request.query))
+
+
+@manage("POST", "/api/templates", body=CreateTemplateRequest, answer=TemplateEnvelope, statuses=(201,))
+def create_template(request: Request[CreateTemplateRequest]) -> Answer:
+    """Make a template."""
+    template, replayed = templates.create(request.caller, request.body, request.idempotency_key, request.now)
+    headers = {"Location": f"/api/templates/{template.id}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
+    return Answer(TemplateEnvelope(template=template), status=201, headers=headers)
+
+
+@read("/api/templates/<template_id>", answer=TemplateEnvelope, errors=(404,))
+def get_template(request: Request[Nothing]) -> Answer:
+    """One template."""
+    template = templates.read(request.caller.workspace_id, request.id("template_id", "tpl"))
+    return Answer(TemplateEnvelope(template=template))
+
+
+@manage("PUT", "/api/templates/<template_id>", body=ChangeTemplateRequest, answer=TemplateEnvelope)
+def change_template(request: Request[ChangeTemplateRequest]) -> Answer:
+    """Change what is named."""
+    template_id = request.id("template_id", "tpl")
+    template = templates.change(request.caller.workspace_id, template_id, request.body, request.now)
+    return Answer(TemplateEnvelope(template=template))
+
+
+@manage("DELETE", "/api/templates/<template_id>", statuses=(204,))
+def remove_template(request: Request[Nothing]) -> Answer:
+    """Remove a template; what was made with it stays."""
+    templates.remove(request.caller.workspace_id, request.id("template_id", "tpl"))
+    return Answer(status=204)

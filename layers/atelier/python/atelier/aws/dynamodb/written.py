@@ -1,0 +1,152 @@
+"""Characters and templates in the library's table.
+
+pk wsp_…  sk chr_…     one character
+pk wsp_…  sk tpl_…     one template; what was made with it is counted beside what it says
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Generic, TypeVar
+
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, UpdateError
+from pynamodb.expressions.update import Action
+
+from atelier.aws.dynamodb import MOVED, CompactJSON, Item, newest_page, pause
+from atelier.clock import parse_rfc3339, rfc3339
+from atelier.errors import NotFound
+from atelier.library.character import Character
+from atelier.library.ports import Page, ThingExists, ThingMoved
+from atelier.library.template import Template, Variable
+
+ThingT = TypeVar("ThingT", Character, Template)
+# Kept as attributes of their own; all else is what a person wrote.
+OWN = ("id", "workspace_id", "user_id", "created_at", "updated_at", "uses")
+# How long (see `pause`) a writer who lost waits before looking again.
+BUSY = 2
+
+
+class WrittenItem(Item):
+    """One character or template. What is not said is not stored."""
+
+    user_id = UnicodeAttribute()
+    says = CompactJSON()
+    created_at = UnicodeAttribute()
+    updated_at = UnicodeAttribute()
+    uses = NumberAttribute(null=True)
+
+
+class _Written(Generic[ThingT]):
+    """Things of one kind, named by the prefix of their ids."""
+
+    def __init__(self, prefix: str, read: Callable[[WrittenItem], ThingT]) -> None:
+        self._prefix = prefix
+        self._read = read
+
+    @staticmethod
+    def bind(table_name: str) -> None:
+        """Name the library's table."""
+        WrittenItem.bind(table_name)
+
+    def create(self, thing: ThingT) -> None:
+        item = WrittenItem(
+            thing.workspace_id,
+            thing.id,
+            user_id=thing.user_id,
+            says=_says(thing),
+            created_at=rfc3339(thing.created_at),
+            updated_at=rfc3339(thing.updated_at),
+        )
+        try:
+            item.save(condition=WrittenItem.pk.does_not_exist())
+        except PutError as error:
+            if error.cause_response_code not in MOVED:
+                raise
+            raise ThingExists from error
+
+    def get(self, workspace_id: str, thing_id: str) -> ThingT:
+        try:
+            return self._read(WrittenItem.get(workspace_id, thing_id, consistent_read=True))
+        except DoesNotExist as error:
+            raise NotFound from error
+
+    def list(self, workspace_id: str, after_id: str | None, limit: int) -> Page[ThingT]:
+        bounds = (f"{self._prefix}_", f"{self._prefix}_~")
+        items, next_id = newest_page(WrittenItem, workspace_id, bounds, matching=None, after=after_id, limit=limit)
+        return Page(tuple(map(self._read, items)), next_id)
+
+    def change(self, seen: ThingT, after: ThingT) -> None:
+        actions: list[Action] = [
+            WrittenItem.says.set(_says(after)),
+            WrittenItem.updated_at.set(rfc3339(after.updated_at)),
+        ]
+        unchanged = WrittenItem.updated_at == rfc3339(seen.updated_at)
+        try:
+            WrittenItem(seen.workspace_id, seen.id).update(actions, condition=unchanged)
+        except UpdateError as error:
+            if error.cause_response_code not in MOVED:
+                raise
+            pause(BUSY)
+            raise ThingMoved from error
+
+    def delete(self, workspace_id: str, thing_id: str) -> None:
+        try:
+            WrittenItem(workspace_id, thing_id).delete(condition=WrittenItem.pk.exists())
+        except DeleteError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+            raise NotFound from error
+
+
+class DynamoCharacters(_Written[Character]):
+    """The characters of a workspace on DynamoDB."""
+
+    def __init__(self) -> None:
+        super().__init__("chr", _character)
+
+
+class DynamoTemplates(_Written[Template]):
+    """The templates of a workspace on DynamoDB."""
+
+    def __init__(self) -> None:
+        super().__init__("tpl", _template)
+
+    @staticmethod
+    def count_use(workspace_id: str, template_id: str) -> None:
+        """One more was made with it; nothing happens when it has gone."""
+        try:
+            WrittenItem(workspace_id, template_id).update([WrittenItem.uses.add(1)], condition=WrittenItem.pk.exists())
+        except UpdateError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+
+
+def _says(thing: Character | Template) -> dict[str, Any]:
+    facts = asdict(thing)
+    return {name: value for name, value in facts.items() if name not in OWN and value not in (None, (), {})}
+
+
+def _own(item: WrittenItem) -> dict[str, Any]:
+    return {
+        "id": item.sk,
+        "workspace_id": item.pk,
+        "user_id": item.user_id,
+        "created_at": parse_rfc3339(item.created_at),
+        "updated_at": parse_rfc3339(item.updated_at),
+    }
+
+
+def _character(item: WrittenItem) -> Character:
+    says: dict[str, Any] = item.says
+    lists: dict[str, Any] = {
+        name: tuple(says[name]) for name in ("reference_asset_ids", "face_embedding") if name in says
+    }
+    return Character(**_own(item), **{**says, **lists})
+
+
+def _template(item: WrittenItem) -> Template:
+    says: dict[str, Any] = item.says
+    gaps: dict[str, Any] = {"variables": tuple(Variable(**variable) for variable in says.get("variables", ()))}
+    return Template(**_own(item), **{**says, **gaps}, uses=int(item.uses or 0))

@@ -1,0 +1,44 @@
+"""Characters: somebody who looks the same in every picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from atelier.errors import ValidationFailed
+from atelier.library.ports import Assets
+
+REFERENCES_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """Who it is, and the pictures that show them: assets of the workspace, the most telling first. `parameters` are
+    what their generations are told that say nothing else; `face_embedding` is kept for whoever computes one."""
+
+    id: str
+    workspace_id: str
+    user_id: str
+    name: str
+    reference_asset_ids: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+    gender: str | None = None
+    age: int | None = None
+    style: str | None = None
+    description: str | None = None
+    face_embedding: tuple[float, ...] | None = None
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def check_references(workspace_id: str, asset_ids: tuple[str, ...], *, assets: Assets) -> None:
+    """Raises ValidationFailed for what is no picture of the workspace."""
+    pictures = {asset.id for asset in assets.find(workspace_id, asset_ids) if asset.type == "image"}
+    wrong = [
+        {"path": f"reference_asset_ids.{place}", "message": "There is no such picture here."}
+        for place, asset_id in enumerate(asset_ids)
+        if asset_id not in pictures
+    ]
+    if wrong:
+        raise ValidationFailed(wrong)

@@ -1,0 +1,124 @@
+"""The HTTP contract of characters (api.md, "Library")."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from atelier.ids import new_id
+from atelier.library.character import REFERENCES_MAX, Character
+
+Name = Annotated[str, Field(min_length=1, max_length=120)]
+Short = Annotated[str, Field(max_length=200)]
+Description = Annotated[str, Field(max_length=2000)]
+Age = Annotated[int, Field(ge=0, le=1000, description="Years.")]
+AssetId = Annotated[str, Field(pattern=r"^ast_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+Embedding = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=512)]
+Told = Annotated[str, Field(max_length=200)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
+ParameterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Parameters = Annotated[dict[ParameterName, Told], Field(max_length=20)]
+
+
+def _once(asset_ids: list[str]) -> list[str]:
+    return list(dict.fromkeys(asset_ids))
+
+
+References = Annotated[
+    list[AssetId],
+    Field(min_length=1, max_length=REFERENCES_MAX, description="Pictures of them, the most telling first."),
+    AfterValidator(_once),
+]
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    gender: Short | None = None
+    age: Age | None = None
+    style: Short | None = None
+    description: Description | None = None
+    face_embedding: Embedding | None = Field(default=None, description="Kept as it is, for whoever computes one.")
+
+
+class CreateCharacterRequest(_Told):
+    """A new character."""
+
+    name: Name
+    reference_asset_ids: References
+    parameters: Parameters = Field(default={}, description="For generations that say nothing else.")
+
+    def new(self, workspace_id: str, user_id: str, now: datetime) -> Character:
+        """The domain's form."""
+        return Character(
+            id=new_id("chr", now),
+            workspace_id=workspace_id,
+            user_id=user_id,
+            created_at=now,
+            updated_at=now,
+            **_facts(self, set(type(self).model_fields)),
+        )
+
+    def fingerprint(self) -> str:
+        """What an idempotency key is bound to."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
+
+
+class ChangeCharacterRequest(_Told):
+    """What is to be different; what is not named stays, and null clears."""
+
+    name: Name = ""
+    reference_asset_ids: References = []
+    parameters: Parameters = {}
+
+    def change(self, seen: Character) -> Character:
+        """What becomes of a character."""
+        return replace(seen, **_facts(self, self.model_fields_set))
+
+
+class CharacterQuery(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    limit: int = Field(default=25, ge=1, le=100)
+    cursor: Annotated[str, Field(max_length=200)] | None = None
+
+
+class CharacterView(BaseModel):
+    """A character, for models that take pictures of who is to be seen."""
+
+    id: str
+    name: str
+    gender: str | None
+    age: int | None
+    style: str | None
+    description: str | None
+    reference_asset_ids: list[str]
+    face_embedding: list[float] | None
+    parameters: dict[str, Told]
+    created_at: datetime
+    updated_at: datetime
+
+
+class CharacterEnvelope(BaseModel):
+    character: CharacterView
+
+
+class CharacterList(BaseModel):
+    items: list[CharacterView]
+    next_cursor: str | None
+
+
+def character_view(character: Character) -> CharacterView:
+    """The contract's form of a character."""
+    return CharacterView.model_validate(character, from_attributes=True)
+
+
+def _facts(told: BaseModel, names: set[str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {name: getattr(told, name) for name in names}
+    for name in ("reference_asset_ids", "face_embedding"):
+        if facts.get(name) is not None:
+            facts[name] = tuple(facts[name])
+    return facts

@@ -1,0 +1,173 @@
+"""The HTTP contract of templates (api.md, "Library"). How one is run is in the contract of generations."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atelier.generations.contract import PROMPT_CHARACTERS_MAX, KindName, Parameters
+from atelier.ids import new_id
+from atelier.library.template import NAME, VARIABLES_MAX, Template, Variable, checked
+
+VALUE_CHARACTERS_MAX = 2000
+Name = Annotated[str, Field(min_length=1, max_length=120)]
+Description = Annotated[str, Field(max_length=2000)]
+Prompt = Annotated[str, Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX, examples=["a {{thing}} at dusk"])]
+NegativePrompt = Annotated[str, Field(max_length=PROMPT_CHARACTERS_MAX)]
+Model = Annotated[str, Field(min_length=1, max_length=200, description="`provider/model`, or `auto`.")]
+VariableName = Annotated[str, Field(pattern=f"^{NAME}$")]
+
+
+class Gap(BaseModel):
+    """What is known of a variable."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    default: Annotated[str, Field(max_length=VALUE_CHARACTERS_MAX)] | None = Field(
+        default=None, description="Fills the gap when nobody else does; without it, the variable must be given."
+    )
+    description: Annotated[str, Field(max_length=200)] | None = None
+
+
+Gaps = Annotated[
+    dict[VariableName, Gap],
+    Field(max_length=VARIABLES_MAX, description="By name. One that is not told of here must be given."),
+]
+
+
+class CreateTemplateRequest(BaseModel):
+    """A recipe to be run again and again; `{{place}}` in its prompts is a gap."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    name: Name
+    kind: KindName
+    prompt: Prompt
+    description: Description | None = None
+    negative_prompt: NegativePrompt | None = None
+    model: Model = "auto"
+    parameters: Parameters = Parameters()
+    variables: Gaps = {}
+    visibility: Literal["private"] = "private"
+
+    def new(self, workspace_id: str, user_id: str, now: datetime) -> Template:
+        """The domain's form. Raises ValidationFailed when prompts and variables do not fit together."""
+        template = Template(
+            id=new_id("tpl", now),
+            workspace_id=workspace_id,
+            user_id=user_id,
+            created_at=now,
+            updated_at=now,
+            **_facts(self, set(type(self).model_fields)),
+        )
+        return checked(template)
+
+    def fingerprint(self) -> str:
+        """What an idempotency key is bound to."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
+
+
+class ChangeTemplateRequest(BaseModel):
+    """What is to be different; what is not named stays, and null clears."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    name: Name = ""
+    kind: KindName = "image"
+    prompt: Prompt = ""
+    description: Description | None = None
+    negative_prompt: NegativePrompt | None = None
+    model: Model = "auto"
+    parameters: Parameters = Parameters()
+    variables: Gaps = {}
+    visibility: Literal["private"] = "private"
+
+    def change(self, seen: Template) -> Template:
+        """What becomes of a template. Raises ValidationFailed when prompts and variables do not fit together."""
+        facts = _facts(self, self.model_fields_set)
+        if "variables" not in facts:
+            # Of what was said of gaps, that of the gaps that are gone goes with them.
+            bare = checked(replace(seen, **facts, variables=()))
+            names = {variable.name for variable in bare.variables}
+            facts["variables"] = tuple(variable for variable in seen.variables if variable.name in names)
+        return checked(replace(seen, **facts))
+
+
+class TemplateQuery(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    limit: int = Field(default=25, ge=1, le=100)
+    cursor: Annotated[str, Field(max_length=200)] | None = None
+
+
+class VariableView(BaseModel):
+    """A gap."""
+
+    default: str | None
+    description: str | None
+    required: bool
+
+
+class TemplateView(BaseModel):
+    """A saved recipe."""
+
+    id: str
+    name: str
+    description: str | None
+    kind: KindName
+    prompt: str
+    negative_prompt: str | None
+    model: str
+    parameters: dict[str, Any]
+    variables: dict[str, VariableView] = Field(description="Every gap of the prompts, in their order.")
+    visibility: Literal["private"]
+    uses: int = Field(description="How many generations were made with it.")
+    created_at: datetime
+    updated_at: datetime
+
+
+class TemplateEnvelope(BaseModel):
+    template: TemplateView
+
+
+class TemplateList(BaseModel):
+    items: list[TemplateView]
+    next_cursor: str | None
+
+
+def template_view(template: Template) -> TemplateView:
+    """The contract's form of a template."""
+    return TemplateView(
+        id=template.id,
+        name=template.name,
+        description=template.description,
+        kind=cast(KindName, template.kind),
+        prompt=template.prompt,
+        negative_prompt=template.negative_prompt,
+        model=template.model,
+        parameters=template.parameters,
+        variables={
+            variable.name: VariableView(
+                default=variable.default, description=variable.description, required=variable.default is None
+            )
+            for variable in template.variables
+        },
+        visibility="private",
+        uses=template.uses,
+        created_at=template.created_at,
+        updated_at=template.updated_at,
+    )
+
+
+def _facts(told: BaseModel, names: set[str]) -> dict[str, Any]:
+    facts = {name: getattr(told, name) for name in names}
+    if "parameters" in facts:
+        facts["parameters"] = facts["parameters"].model_dump(exclude_none=True)
+    if "variables" in facts:
+        gaps = cast("dict[str, Gap]", facts["variables"])
+        facts["variables"] = tuple(Variable(name, gap.default, gap.description) for name, gap in gaps.items())
+    return facts

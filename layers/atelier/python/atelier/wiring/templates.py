@@ -1,0 +1,63 @@
+"""Templates, composed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+
+from atelier import cursors
+from atelier.aws.dynamodb.written import DynamoTemplates
+from atelier.http import Caller
+from atelier.library import edit
+from atelier.library.template_contract import (
+    ChangeTemplateRequest,
+    CreateTemplateRequest,
+    TemplateList,
+    TemplateQuery,
+    TemplateView,
+    template_view,
+)
+from atelier.settings import LibraryTable, RequestsTable
+
+
+@cache
+def templates() -> DynamoTemplates:
+    """The templates of this deployment."""
+    store = DynamoTemplates()
+    store.bind(LibraryTable.read().name)
+    return store
+
+
+def create(
+    caller: Caller, body: CreateTemplateRequest, idempotency_key: str | None, now: datetime
+) -> tuple[TemplateView, bool]:
+    """A new template of a verified caller's workspace, and whether this request had been answered before."""
+    from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+
+    keys = DynamoIdempotencyKeys()
+    keys.bind(RequestsTable.read().name)
+    new = body.new(caller.workspace_id, caller.user_id, now)
+    key = f"templates {idempotency_key}" if idempotency_key else None
+    made, replayed = edit.create(new, key=key, fingerprint=body.fingerprint(), things=templates(), keys=keys)
+    return template_view(made), replayed
+
+
+def read(workspace_id: str, template_id: str) -> TemplateView:
+    """One template."""
+    return template_view(templates().get(workspace_id, template_id))
+
+
+def change(workspace_id: str, template_id: str, body: ChangeTemplateRequest, now: datetime) -> TemplateView:
+    """A template as somebody wants it."""
+    return template_view(edit.change(workspace_id, template_id, body.change, things=templates(), now=now))
+
+
+def remove(workspace_id: str, template_id: str) -> None:
+    """Remove a template; what was made with it stays as it is."""
+    templates().delete(workspace_id, template_id)
+
+
+def listing(workspace_id: str, query: TemplateQuery) -> TemplateList:
+    """One page of templates, newest first."""
+    page = templates().list(workspace_id, cursors.decode(query.cursor, "tpl_"), query.limit)
+    return TemplateList(items=list(map(template_view, page.things)), next_cursor=cursors.encode(page.next_id))
