@@ -136,3 +136,33 @@ def test_nobody_is_lost_or_doubled_and_those_at_rest_come_last(
     assert rests == sorted(rests)
     later = replace(router, now=NOON + timedelta(hours=2))
     later.require_awake("auto", ways)
+
+
+def test_where_all_have_more_to_do_than_can_be_waited_for_a_submission_is_told_when_to_come_again() -> None:
+    line = {"openai": 300.5, "replicate": 130.0, "xai": 500.0}
+    asked = list[str]()
+
+    def next_place(scope: Scope) -> datetime:
+        asked.append(scope.provider)
+        return NOON + timedelta(seconds=line[scope.provider])
+
+    router = replace(routes(), next_place=next_place)
+    with pytest.raises(Unavailable) as refused:
+        router.require_awake("auto", OFFERS)
+    assert refused.value.facts["retry_after_seconds"] == 11
+    assert refused.value.facts["providers"] == ["openai", "replicate", "xai"]
+    # Who can be waited for is enough, and nobody looks further.
+    asked.clear()
+    line["replicate"] = 120.0
+    router.require_awake("auto", OFFERS)
+    assert asked == ["openai", "replicate"]
+
+
+def test_who_rests_is_not_asked_for_a_place() -> None:
+    def next_place(scope: Scope) -> datetime:
+        assert scope.provider != "replicate"
+        return NOON + timedelta(seconds=130)
+
+    router = replace(routes(replicate=FAILURES_TO_DOWN), next_place=next_place)
+    with pytest.raises(Unavailable, match="too many requests are in line"):
+        router.require_awake("auto", OFFERS)

@@ -120,6 +120,18 @@ class ProviderKeys(Settings):
     kms_arn: str = Field(alias="ATELIER_PROVIDER_KEYS_KMS", default="")
 
 
+class ProviderLimits(Settings):
+    """How often providers may be asked, where the catalogue's limits are not what is meant: requests in a minute, or in
+    so many seconds, by provider, and by `provider@own` for each own key: `openai=500,openai@own=60,stability=99/10`."""
+
+    written: str = Field(alias="ATELIER_PROVIDER_LIMITS", default="")
+
+    def by_access(self) -> dict[str, str]:
+        """Limits as they are written, by provider or `provider@own`."""
+        pairs = (pair.strip().partition("=") for pair in self.written.split(",") if pair.strip())
+        return {access: limit for access, _, limit in pairs}
+
+
 class Providers(Settings):
     """Which providers may be chosen, comma separated."""
 

@@ -19,7 +19,7 @@ from typing import Any, cast
 from atelier.errors import Unavailable, ValidationFailed
 from atelier.pricing import model as arithmetic
 from atelier.pricing.costs import NO_FILES, Ask, Files, Usage
-from atelier.pricing.model import Model, OutcomeRule, Price, Settlement, Tier
+from atelier.pricing.model import Model, OutcomeRule, Price, RateLimit, Settlement, Tier
 from atelier.pricing.parameters import Parameters, completed
 
 FOLDER = Path(__file__).parent.parent / "catalogue"
@@ -37,6 +37,7 @@ class Data:
         self.retired: dict[str, dict[str, str]] = {entry["id"]: entry for entry in document["retired"]}
         self.tiers = {name: Tier(**each) for name, each in document["tiers"].items()}
         self.outcomes = {name: OutcomeRule(**each) for name, each in document["outcomes"].items()}
+        self.limits: dict[str, RateLimit] = document.get("limits", {})
 
     @property
     def models(self) -> tuple[Model, ...]:

@@ -84,6 +84,14 @@ class FileRule(TypedDict):
 @final
 class Retired(TypedDict):
     """A model that recipes may still name: it answers with the one to use instead."""
+@final
+class RateLimit(TypedDict):
+    """How many requests a provider takes from one account in so many seconds."""
+
+    requests: Positive
+    seconds: Positive
+
+
 
     id: str
     kind: KindName

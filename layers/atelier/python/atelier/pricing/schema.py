@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator, wit
 
 from atelier.pricing import costs, model, parameters
 from atelier.pricing.costs import ImageCost, SecondCost
-from atelier.pricing.model import Model, OutcomeRule, Retired, Tier
+from atelier.pricing.model import Model, OutcomeRule, RateLimit, Retired, Tier
 from atelier.pricing.parameters import Parameter, refusal
 
 STRICT = ConfigDict(strict=True, extra="forbid")
@@ -96,7 +96,7 @@ for part in (
     *(parameters.Words, parameters.Switch, parameters.Conversation),
     *(costs.TokenCost, costs.ImageCost, costs.MegapixelCost, costs.SecondCost),
     *(costs.PredictionSecondCost, costs.CharacterCost, costs.FileCost, costs.CallCost),
-    *(model.Fixed, model.Margin, model.Free, model.FileRule, Retired, Model, Tier, OutcomeRule),
+    *(model.Fixed, model.Margin, model.Free, model.FileRule, RateLimit, Retired, Model, Tier, OutcomeRule),
 ):
     with_config(STRICT)(part)
 
@@ -110,6 +110,7 @@ class Document(BaseModel):
     retired: list[Retired]
     tiers: dict[str, Tier]
     outcomes: dict[str, OutcomeRule]
+    limits: dict[str, RateLimit] = {}
 
     @model_validator(mode="after")
     def _holds_together(self) -> Document:

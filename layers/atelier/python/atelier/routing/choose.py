@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from atelier.credentials.model import CUSTOM, Own, ProviderKey
 from atelier.errors import Unavailable, ValidationFailed
 from atelier.pricing.catalogue import CUSTOM_PREFIX, Catalogue, Offer
 from atelier.routing.model import Health, Scope, Status
 
+# How long a submission may wait for its turn, as far as can be foreseen.
+WAIT_MAX = timedelta(minutes=2)
+
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """One workspace's ways to providers. `health` says how a scope was a moment ago."""
+    """One workspace's ways to providers. `health` says how a scope was a moment ago, `next_place` when it may be asked
+    next."""
 
     workspace_id: str
     own: Own
     health: Callable[[Scope], Health]
     now: datetime
+    next_place: Callable[[Scope], datetime] = lambda scope: datetime.min.replace(tzinfo=UTC)
 
     def catalogue(self, platform: Catalogue) -> Catalogue:
         """The catalogue with the providers that this workspace has access to and wants."""
@@ -45,10 +50,20 @@ class Routes:
         return tuple(sorted(ways, key=place))
 
     def require_awake(self, model: str, ways: tuple[Offer, ...]) -> None:
-        """Raises Unavailable when everybody who could serve rests."""
-        seen = [self.health(self._scope(way)) for way in ways]
-        if all(health.is_cooling(self.now) for health in seen):
-            raise self._resting(model, seen)
+        """Raises Unavailable when everybody who could serve rests, or has more to do than can be waited for."""
+        scopes = [self._scope(way) for way in ways]
+        seen = [self.health(scope) for scope in scopes]
+        awake = [health.scope for health in seen if not health.is_cooling(self.now)]
+        if not awake:
+            until = min(each for health in seen for each in (health.cooldown_until, health.probe_until) if each)
+            raise self._refusal("too much has failed there", model, scopes, until)
+        places: list[datetime] = []
+        for scope in awake:
+            places.append(self.next_place(scope))
+            if places[-1] - self.now <= WAIT_MAX:
+                return
+        # It would be a wait for nothing: what is held now would only be given back.
+        raise self._refusal("too many requests are in line there", model, awake, min(places) - WAIT_MAX)
 
     def refused(self, provider: str) -> ValidationFailed | None:
         """Why a provider that is named is not used, where the workspace itself has said so."""
@@ -74,13 +89,12 @@ class Routes:
     def _scope(self, way: Offer) -> Scope:
         return Scope(way.provider, self.workspace_id, way.key) if way.key else Scope(way.provider)
 
-    def _resting(self, model: str, resting: list[Health]) -> Unavailable:
-        until = min(each for health in resting for each in (health.cooldown_until, health.probe_until) if each)
+    def _refusal(self, why: str, model: str, scopes: list[Scope], until: datetime) -> Unavailable:
         seconds = max(1, int((until - self.now).total_seconds()) + 1)
-        names = ", ".join(dict.fromkeys(health.scope.provider for health in resting))
+        names = ", ".join(dict.fromkeys(scope.provider for scope in scopes))
         return Unavailable(
-            f"{names} cannot be asked at the moment: too much has failed there. Try again in {seconds} s.",
+            f"{names} cannot be asked at the moment: {why}. Try again in {seconds} s.",
             model=model,
-            providers=[health.scope.provider for health in resting],
+            providers=[scope.provider for scope in scopes],
             retry_after_seconds=seconds,
         )

@@ -1,4 +1,4 @@
-"""What routing needs from outside: where health is kept."""
+"""What routing needs from outside: where health is kept, and where the places in time that were given out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from atelier.routing.model import Health, Scope
+from atelier.routing.pace import Pace
 
 
 class HealthStore(Protocol):
@@ -20,5 +21,21 @@ class HealthStore(Protocol):
         ...
 
     def replace(self, before: Health, after: Health) -> bool:
+        """Write the next version; False when somebody else has written meanwhile."""
+        ...
+
+
+class PaceStore(Protocol):
+    """The places given out, by scope: a small record each, of scopes that have a limit."""
+
+    def seen(self, scope: Scope) -> Pace:
+        """As it was a moment ago."""
+        ...
+
+    def get(self, scope: Scope) -> Pace:
+        """As it is now; a scope of which no place was ever taken is there too."""
+        ...
+
+    def replace(self, before: Pace, after: Pace) -> bool:
         """Write the next version; False when somebody else has written meanwhile."""
         ...

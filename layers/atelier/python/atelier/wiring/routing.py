@@ -1,4 +1,4 @@
-"""Routing, composed: how providers are, and the adapters of workspaces' own keys."""
+"""Routing, composed: how providers are, how often they may be asked, and the adapters of workspaces' own keys."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from datetime import datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from atelier.aws.dynamodb import pause
 from atelier.aws.dynamodb.credentials import DynamoProviderKeys
 from atelier.aws.dynamodb.health import DynamoHealth
+from atelier.aws.dynamodb.paces import DynamoPaces
 from atelier.clock import Clock, system_clock
 from atelier.credentials.model import Own
 from atelier.providers._contract import Provider
@@ -16,9 +18,11 @@ from atelier.routing.book import HealthBook
 from atelier.routing.choose import Routes
 from atelier.routing.contract import HealthList, scorecard_view
 from atelier.routing.model import PLATFORM, Health, Scope
-from atelier.settings import ProvidersTable
+from atelier.routing.pace import Limit, Limits
+from atelier.routing.places import Places
+from atelier.settings import ProviderLimits, ProvidersTable
 from atelier.telemetry import logger
-from atelier.wiring.prices import enabled_providers
+from atelier.wiring.prices import enabled_providers, prices
 
 if TYPE_CHECKING:
     from atelier.routing.probe import Probed
@@ -33,6 +37,16 @@ def book() -> HealthBook:
 
 
 @cache
+def places() -> Places:
+    """The places in time at which providers may be asked."""
+    paces = DynamoPaces()
+    paces.bind(ProvidersTable.read().name)
+    documented = {provider: Limit(**limit) for provider, limit in prices().data.limits.items()}
+    configured = {access: Limit.read(text) for access, text in ProviderLimits.read().by_access().items()}
+    return Places(paces, Limits(documented, configured), pause)
+
+
+@cache
 def _keys() -> DynamoProviderKeys:
     kept = DynamoProviderKeys()
     kept.bind(ProvidersTable.read().name)
@@ -43,7 +57,7 @@ def routes(workspace_id: str, now: datetime) -> Routes:
     """A workspace's ways to providers."""
     # A workspace that has switched a provider off must not reach it because that could not be read; how providers are
     # may be unknown.
-    return Routes(workspace_id, _keys().own(workspace_id), partial(_seen, now=now), now)
+    return Routes(workspace_id, _keys().own(workspace_id), partial(_seen, now=now), now, partial(_next_place, now=now))
 
 
 def _seen(scope: Scope, *, now: datetime) -> Health:
@@ -52,6 +66,14 @@ def _seen(scope: Scope, *, now: datetime) -> Health:
     except Exception:
         logger.exception("health cannot be read")
         return Health(scope)
+
+
+def _next_place(scope: Scope, *, now: datetime) -> datetime:
+    try:
+        return places().next_at(scope, now)
+    except Exception:
+        logger.exception("places cannot be read")
+        return now
 
 
 def scorecards(workspace_id: str, now: datetime) -> HealthList:

@@ -1,0 +1,81 @@
+"""The providers table: how often providers are asked, of those that have a limit.
+
+pk pace         sk <provider>             the platform's access
+pk pace#wsp_…   sk <provider>#<key id>    a workspace's own key
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pynamodb.attributes import NumberAttribute
+from pynamodb.exceptions import DoesNotExist, PutError
+
+from atelier.aws.dynamodb import MOVED, CompactJSON, Item
+from atelier.routing.model import Scope
+from atelier.routing.pace import Pace
+
+PK = "pace"
+
+
+class PaceItem(Item):
+    """One scope. places: [milliseconds after the one before, or since 1970; count]."""
+
+    version = NumberAttribute()
+    places = CompactJSON()
+
+
+class DynamoPaces:
+    """PaceStore on DynamoDB."""
+
+    @staticmethod
+    def bind(table_name: str) -> None:
+        """Name the providers table."""
+        PaceItem.bind(table_name)
+
+    def seen(self, scope: Scope) -> Pace:
+        # A query, as for everything else that a submission reads in this table.
+        found = list(PaceItem.query(_pk(scope), PaceItem.sk == _sk(scope), limit=1))
+        return _pace(scope, found[0]) if found else Pace(scope)
+
+    def get(self, scope: Scope) -> Pace:
+        try:
+            return _pace(scope, PaceItem.get(_pk(scope), _sk(scope), consistent_read=True))
+        except DoesNotExist:
+            return Pace(scope)
+
+    def replace(self, before: Pace, after: Pace) -> bool:
+        scope = before.scope
+        item = PaceItem(_pk(scope), _sk(scope), version=after.version, places=_data(after))
+        condition = PaceItem.version == before.version if before.version else PaceItem.pk.does_not_exist()
+        try:
+            item.save(condition=condition)
+        except PutError as error:
+            if error.cause_response_code not in MOVED:
+                raise
+            return False
+        return True
+
+
+def _pk(scope: Scope) -> str:
+    return f"{PK}#{scope.workspace_id}" if scope.workspace_id else PK
+
+
+def _sk(scope: Scope) -> str:
+    return f"{scope.provider}#{scope.key_id}" if scope.key_id else scope.provider
+
+
+def _data(pace: Pace) -> list[Any]:
+    earlier, data = 0, list[list[int]]()
+    for at_ms, count in pace.places:
+        data.append([at_ms - earlier, count])
+        earlier = at_ms
+    return data
+
+
+def _pace(scope: Scope, item: PaceItem) -> Pace:
+    at_ms, places = 0, list[tuple[int, int]]()
+    for after_ms, count in item.places:
+        at_ms += after_ms
+        places.append((at_ms, count))
+    return Pace(scope, int(item.version), tuple(places))
