@@ -455,17 +455,6 @@ def test_the_list_of_models_has_their_shutdown_dates(provider: OpenAI, stand_in:
     assert OpenAI(api_key="sk-wrong", base_url=stand_in.base_url).models() is None
 
 
-def test_moderation_says_yes_no_or_that_nobody_said(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
-    assert provider.moderate(["a fox", "a lake"]) is False
-    assert provider.moderate(["a fox", "[[moderation:flagged]]"]) is True
-    assert provider.moderate(["[[create:503]]"]) is None
-    assert stand_in.calls[0]["body"] == {"input": ["a fox", "a lake"]}
-    assert OpenAI(api_key="sk-wrong", base_url=stand_in.base_url).moderate(["a fox"]) is None
-    named = OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, moderation_model="omni-moderation-latest")
-    assert named.moderate(["a fox"]) is False
-    assert stand_in.calls[-1]["body"]["model"] == "omni-moderation-latest"
-
-
 def test_what_a_synchronous_provider_does_not_have_is_an_outcome(provider: OpenAI) -> None:
     lost = provider.poll("resp_1", job(RESPONSES))
     assert isinstance(lost, Failed)

@@ -14,7 +14,10 @@ and makes plain PNG, JPEG or WebP files and a tone. Besides the markers of `_kit
     run:fail limit flagged refuse filter    text: failed, failed for now, failed as unsafe, refused in words, cut off
     usage:none times=NUMBER            the usage is left out, or multiplied
 
-`shutdown_dates` (model → date) can be set; `moderation:flagged` in a text makes the moderation check flag it.
+    moderation:flagged                 the moderation check finds violence in this text, or in what is looked at next
+    moderation:CATEGORY                another: sexual, sexual-minors, illicit-violent, self-harm-instructions …
+
+`shutdown_dates` (model → date) can be set.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from infra.local.standins._kit import (
     asked,
     date_in,
     main,
+    markers_in,
     number,
     picture,
     picture_size,
@@ -183,15 +187,25 @@ class OpenAIStandIn(StandIn):
 
     @route("POST", r"/v1/moderations")
     def moderate(self, request: Request) -> Answer:
-        given = request.json().get("input")
-        texts = cast("list[object]", given if isinstance(given, list) else [given])
-        refused = self.refused(self.markers(texts))
+        body = request.json()
+        given = body.get("input")
+        if not given or body.keys() - {"input", "model"}:
+            return problem(400, "Invalid value for 'input'.", "invalid_value", param="input")
+        inputs = cast("list[object]", given if isinstance(given, list) else [given])
+        markers = self.markers(inputs)
+        refused = self.refused(markers)
         if refused:
             return refused
-        results = [_verdict("moderation:flagged" in str(text)) for text in texts]
-        return Answer(
-            200, {"id": f"modr-{secrets.token_hex(8)}", "model": "omni-moderation-latest", "results": results}
-        )
+        if not all(isinstance(each, str) for each in inputs):
+            if sum("image_url" in str(each) for each in inputs) > 1:
+                return problem(400, "Only one image is taken at a time.", "invalid_value", param="input")
+            # What is seen and said together is judged together.
+            inputs = [inputs]
+        # What was asked for from outside holds for whatever comes next.
+        behaviour = markers[len(markers_in(inputs, self.name)) :]
+        results = [_verdict(asked([*markers_in(each, self.name), *behaviour], "moderation")) for each in inputs]
+        content = {"id": f"modr-{secrets.token_hex(8)}", "model": "omni-moderation-latest", "results": results}
+        return self.taken(markers, Answer(200, content))
 
     # ---- pictures ----------------------------------------------------------------------------------------------------
 
@@ -458,15 +472,17 @@ def _text_usage(said: str, text: str, markers: list[str], into: str, out: str) -
     }
 
 
-def _verdict(flagged: bool) -> dict[str, Any]:
+def _verdict(wishes: list[str]) -> dict[str, Any]:
     names = _words(
         "harassment harassment/threatening hate hate/threatening illicit illicit/violent self-harm "
         "self-harm/instructions self-harm/intent sexual sexual/minors violence violence/graphic"
     )
+    found = {name for name in names if name.replace("/", "-") in wishes}
+    found |= {"violence"} if "flagged" in wishes else set()
     return {
-        "flagged": flagged,
-        "categories": {name: flagged and name == "violence" for name in names},
-        "category_scores": {name: 0.9 if flagged and name == "violence" else 0.0 for name in names},
+        "flagged": bool(found),
+        "categories": {name: name in found for name in names},
+        "category_scores": {name: 0.9 if name in found else 0.0 for name in names},
         "category_applied_input_types": {name: ["text"] for name in names},
     }
 

@@ -111,6 +111,15 @@ class ValidationFailed(AtelierError):
         super().__init__(message, fields=fields)
 
 
+class PromptRefused(ValidationFailed):
+    """Moderation refused what was asked for; `path` is where the text stands in the request. Nothing was written."""
+
+    def __init__(self, path: str, category: str) -> None:
+        message = "This may not be asked for here."
+        super().__init__([{"path": path, "message": message}], "Moderation refused the request. Nothing was charged.")
+        self.facts["category"] = category
+
+
 class IdempotencyMismatch(AtelierError):
     code, status = "IDEMPOTENCY_MISMATCH", 422
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -136,6 +136,15 @@ class Providers(Settings):
     """Which providers may be chosen, comma separated."""
 
     enabled: str = Field(alias="ATELIER_PROVIDERS", default="local")
+
+
+class Moderation(Settings):
+    """Who is asked beside the blocklist (empty = nobody), what is refused beside what always is, comma separated, and
+    what becomes of a request or a result when nobody answers."""
+
+    by: Literal["", "openai"] = Field(alias="ATELIER_MODERATOR", default="")
+    categories: str = Field(alias="ATELIER_MODERATION_CATEGORIES", default="")
+    unanswered: Literal["allow", "refuse"] = Field(alias="ATELIER_MODERATION_UNANSWERED", default="allow")
 
 
 class GenerationTimes(Settings):

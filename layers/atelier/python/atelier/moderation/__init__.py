@@ -1,0 +1,1 @@
+"""Moderation: what may not be asked for, and what may not be delivered."""

@@ -1,0 +1,255 @@
+"""The blocklist: what is refused by its words alone, on this machine, free of charge.
+
+`blocklist.txt` says what; this module how it is found. A phrase is found as whole words, however they are written:
+letters that only look like letters, accents, figures in place of letters, letters drawn out, spaced out, or run
+together. A part of a longer word is never a find.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache, cached_property
+from itertools import product
+from pathlib import Path
+from string import ascii_lowercase
+from typing import NamedTuple
+
+from atelier.moderation.model import Category
+
+FILE = Path(__file__).with_name("blocklist.txt")
+CATEGORIES = frozenset(Category)
+EXCEPT = "except"
+# How many words may stand between the two of a pair, within a sentence.
+BETWEEN_MAX = 4
+# From so many letters on it is no accident when the ends and beginnings of words make up a phrase.
+JOINED_MIN, SPELLED_MIN = 7, 4
+
+# Every age below eighteen is read as one sign.
+AGE = "#"
+NUMBERS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+AGES = frozenset((*NUMBERS.split(), *map(str, range(1, 18))))
+
+# A letter, and the signs of other scripts that pass for it, after decomposition and in lower case.
+PASSING = (
+    "aаαᴀ bвьʙ cсᴄ dԁđᴅ eеєεᴇ gɡɢց hһнհħʜ iіιıɪ jјᴊ kкκᴋ lӏłʟ mмᴍ nոηɴ oоοσօøᴏ pрρᴘ qԛզ rгʀ sѕꜱ tтτŧᴛ uυսᴜ vνᴠ wԝωᴡ "
+    "xхχ yуүγʏ zᴢ"
+)
+# Letters in circles and squares that do not decompose, and those of flags: the alphabet from each of these on.
+ALPHABETS = (0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
+# Letters, as Unicode has it, that take up no room or show nothing.
+UNSEEN = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)
+
+FIGURES = "0134578@$!|+"
+AS_I, AS_L = (str.maketrans(FIGURES, letters) for letters in ("oieastbasiit", "oleastbasllt"))
+READ_AS = ((AS_I, True), (AS_I, False), (AS_L, True))
+WRITTEN = re.compile(r"[a-z0-9@$!|+]+")
+LETTER = re.compile(r"[a-z]")
+DRAWN_OUT = re.compile(r"([a-z])\1{2,}")
+WORD = re.compile(r"[a-z]+")
+# A longer text that is drawn out so is not written to be read.
+RUNS_MAX, DRAWN_OUT_MAX = 4, 500
+AGE_AND_MORE = re.compile(r"\b(\d{1,2})(?=[a-z])")
+PIECE = re.compile(r"[^\W_]+|[.!?;](?=\s)|\n")
+# Where scripts begin that put no space between words.
+UNSPACED = "\u1100"
+
+
+class Find(NamedTuple):
+    """Where a mark was found: from word to word, in which sentence."""
+
+    mark: str
+    first: int
+    last: int
+    sentence: int
+
+
+class Phrases:
+    """What to look for. A mark is a category, or a group of words that counts only near another."""
+
+    def __init__(self) -> None:
+        # What is written without its spaces → its marks, each with how many letters the words have.
+        self.marks: dict[str, list[tuple[str, list[int]]]] = {}
+        self.beginnings: set[str] = set()
+        self.words: set[str] = set()
+        # (group, group, category)
+        self.pairs: list[tuple[str, str, str]] = []
+        # In scripts that put no space between words: (phrase, category)
+        self.unspaced: list[tuple[str, str]] = []
+
+    def add(self, phrase: str, mark: str) -> None:
+        """Take up a folded phrase."""
+        words = phrase.split()
+        joined = "".join(words)
+        if max(joined) >= UNSPACED:
+            self.unspaced.append((joined, mark))
+            return
+        self.words.update(words)
+        self.marks.setdefault(joined, []).append((mark, [len(word) for word in words]))
+        self.beginnings.update(joined[: length + 1] for length in range(len(joined)))
+
+    def marks_of(self, plain: str, *, wanted: bool) -> set[str]:
+        """What is found in a folded text. Not wanted: without pairs."""
+        marks = set[str]()
+        for reading in self._readings(plain):
+            finds = list(self._finds(reading))
+            harmless = {word for find in finds if find.mark == EXCEPT for word in range(find.first, find.last + 1)}
+            counted = [find for find in finds if not harmless.issuperset(range(find.first, find.last + 1))]
+            marks |= {find.mark for find in counted}
+            marks |= self._paired(counted) if wanted else set()
+        if self.unspaced:
+            run = re.sub(r"\s", "", plain)
+            marks |= {mark for phrase, mark in self.unspaced if phrase in run}
+        return marks
+
+    def _readings(self, plain: str) -> set[str]:
+        """The ways to read a folded text: as it is, with figures for letters, with drawn out letters drawn in."""
+        found = {AGE_AND_MORE.sub(r"\1 ", plain)}
+        if any(sign in plain for sign in FIGURES):
+            for table, loud in READ_AS:
+                found.add(WRITTEN.sub(lambda word, t=table, loud=loud: _read(word[0], t, loud=loud), plain))
+        if DRAWN_OUT.search(plain):
+            known: dict[str, str] = {}
+            found |= {WORD.sub(lambda word: self._drawn_in(word[0], known), text) for text in found}
+        return found
+
+    def _drawn_in(self, word: str, known: dict[str, str]) -> str:
+        if word not in known:
+            runs = len(DRAWN_OUT.findall(word))
+            if runs == 0 or runs > RUNS_MAX or len(known) == DRAWN_OUT_MAX:
+                return DRAWN_OUT.sub(r"\1", word)
+            known[word] = self._in_the_list(word, runs)
+        return known[word]
+
+    def _in_the_list(self, word: str, runs: int) -> str:
+        # Each run is one letter or two: as a word of the list has it.
+        for lengths in product((1, 2), repeat=runs):
+            left = iter(lengths)
+            shorter = DRAWN_OUT.sub(lambda run, left=left: run[1] * next(left), word)
+            if shorter in self.words:
+                return shorter
+        return DRAWN_OUT.sub(r"\1", word)
+
+    def _finds(self, text: str) -> Iterator[Find]:
+        words: list[str] = []
+        sentences: list[int] = []
+        sentence = 0
+        for piece in PIECE.findall(text):
+            if piece in ".!?;\n":
+                sentence += 1
+            else:
+                words.append(AGE if piece in AGES else piece)
+                sentences.append(sentence)
+        for first, word in enumerate(words):
+            if word in self.beginnings:
+                yield from self._from(words, sentences, first)
+
+    def _from(self, words: list[str], sentences: list[int], first: int) -> Iterator[Find]:
+        joined, lengths = "", list[int]()
+        for last in range(first, len(words)):
+            joined += words[last]
+            lengths.append(len(words[last]))
+            is_spelled = max(lengths) == 1
+            if joined not in self.beginnings or not (is_spelled or sentences[first] == sentences[last]):
+                return
+            for mark, as_written in self.marks.get(joined, ()):
+                if _is_meant(joined, lengths, as_written):
+                    yield Find(mark, first, last, sentences[first])
+
+    def _paired(self, counted: list[Find]) -> set[str]:
+        found = set[str]()
+        for one, other, category in self.pairs:
+            begins = {(find.first, find.sentence) for find in counted if find.mark == other}
+            ends = {(find.last, find.sentence) for find in counted if find.mark == other}
+            for find in counted:
+                if find.mark == one and any(
+                    (find.last + step, find.sentence) in begins or (find.first - step, find.sentence) in ends
+                    for step in range(1, BETWEEN_MAX + 2)
+                ):
+                    found.add(category)
+        return found
+
+
+def _is_meant(joined: str, lengths: list[int], as_written: list[int]) -> bool:
+    """Whether words that make up a phrase do so on purpose."""
+    if lengths == as_written or len(joined) >= JOINED_MIN:
+        return True
+    return len(joined) >= SPELLED_MIN and len(lengths) > 1 and max(lengths) == 1
+
+
+def folded(text: str) -> str:
+    """The text in plain small letters, as far as it is written to look like such."""
+    if text.isascii():
+        return text.lower()
+    # Imported here: it is large, and most texts come without it.
+    import unicodedata
+
+    shown = unicodedata.normalize("NFKD", text).casefold().translate(_lookalikes())
+    return "".join(sign for sign in shown if sign.isascii() or unicodedata.category(sign) not in ("Mn", "Me", "Cf"))
+
+
+@cache
+def _lookalikes() -> dict[int, str | None]:
+    table: dict[int, str | None] = {ord(sign): letter for letter, *signs in PASSING.split() for sign in signs}
+    table |= {first + place: letter for first in ALPHABETS for place, letter in enumerate(ascii_lowercase)}
+    return table | dict.fromkeys(UNSEEN)
+
+
+def _read(word: str, table: dict[int, int], *, loud: bool) -> str:
+    """A word with figures for letters; loud: signs at its end are no letters."""
+    if not LETTER.search(word):
+        # A number is a number.
+        return word
+    body = word.rstrip("!|+") if loud else word
+    return f"{body.translate(table)} {word[len(body) :]}"
+
+
+def parsed(lines: str, *, foreign: bool = True) -> Phrases:
+    """Phrases as `blocklist.txt` is written; not `foreign`: those that an ASCII text can hold. Raises ValueError that
+    quotes a line which says nothing."""
+    made = Phrases()
+    mark, groups = "", set[str]()
+    for number, line in enumerate(lines.splitlines(), 1):
+        said = line.partition("#")[0].strip()
+        if not said:
+            continue
+        if said[0] == "[" and said[-1] == "]":
+            mark = said[1:-1]
+            if mark not in CATEGORIES and mark != EXCEPT:
+                groups.add(mark)
+        elif "~" in said:
+            one, _, other = (part.strip() for part in said.partition("~"))
+            if not {one, other} <= groups or mark not in CATEGORIES:
+                raise ValueError(f"line {number} of the blocklist pairs no groups: {said}")
+            made.pairs.append((one, other, mark))
+        elif not mark or not all(word.isalnum() for word in said.replace("{age}", "1").split()):
+            raise ValueError(f"line {number} of the blocklist is no phrase of a section: {said}")
+        elif foreign or said.isascii():
+            made.add(folded(said.replace("{age}", AGE)), mark)
+    return made
+
+
+class Blocklist:
+    """A list as `blocklist.txt` is written, read when it is first needed."""
+
+    def __init__(self, lines: Callable[[], str]) -> None:
+        self._lines = lines
+
+    def found(self, text: str, *, wanted: bool = True) -> frozenset[Category]:
+        """What a text is. Not wanted: it names what is not to be seen, so words that are near each other by chance say
+        nothing."""
+        phrases = self._ascii if text.isascii() else self._all
+        marks = phrases.marks_of(folded(text), wanted=wanted)
+        return frozenset(category for category in Category if category in marks)
+
+    @cached_property
+    def _ascii(self) -> Phrases:
+        # Most texts need no more, and folding the rest takes a table that a cold start would wait for.
+        return parsed(self._lines(), foreign=False)
+
+    @cached_property
+    def _all(self) -> Phrases:
+        return parsed(self._lines())
+
+
+SHIPPED = Blocklist(lambda: FILE.read_text("utf-8"))

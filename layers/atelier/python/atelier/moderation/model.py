@@ -1,0 +1,63 @@
+"""What moderation speaks of: categories, a deployment's policy, and what is looked at. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class Category(StrEnum):
+    """Why something may be refused, the gravest first."""
+
+    MINORS = "minors"
+    WEAPONS = "weapons"
+    SELF_HARM = "self_harm"
+    THREATS = "threats"
+    HATE = "hate"
+    CRIME = "crime"
+    VIOLENCE = "violence"
+    SEXUAL = "sexual"
+
+
+# Illegal nearly everywhere, and refused by every provider: no deployment can allow it.
+ALWAYS = frozenset({Category.MINORS})
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a deployment refuses, and what it does when its moderator does not answer: `allow` what the blocklist has
+    let through, or `refuse` it for the time being."""
+
+    refused: frozenset[Category] = ALWAYS
+    unanswered: Literal["allow", "refuse"] = "allow"
+
+    def gravest(self, found: Iterable[Category]) -> Category | None:
+        """Of these the one to refuse for; None when all of them may pass."""
+        return next((each for each in Category if each in found and (each in self.refused or each in ALWAYS)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A text of a request and where it stands there. Not `wanted`: it names what is not to be seen."""
+
+    path: str
+    text: str
+    wanted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A small picture of what is to be delivered."""
+
+    data: bytes
+    content_type: str
+
+
+class OutputWithheld(Exception):
+    """What a provider made may not be delivered."""
+
+    def __init__(self, category: Category) -> None:
+        super().__init__(category)
+        self.category = category

@@ -1,0 +1,56 @@
+"""Moderation of what a provider made, before it is kept where anybody could see it."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from atelier.errors import Unavailable
+from atelier.moderation.blocklist import Blocklist
+from atelier.moderation.model import Category, OutputWithheld, Picture, Policy
+from atelier.moderation.ports import Moderator
+from atelier.telemetry import count, logger
+
+# Nobody waits at the other end of a connection.
+SECONDS_MAX = 10.0
+TAG = re.compile(r"<[^<>]*>")
+
+
+@dataclass(frozen=True)
+class OutputCheck:
+    """Texts by the blocklist and the moderator, pictures by the moderator; a sound by nobody: its script was."""
+
+    policy: Policy
+    blocklist: Blocklist
+    moderator: Callable[[], Moderator] | None = None
+
+    def __call__(self, type: str, data: bytes, thumbnail: Picture | None) -> None:
+        """Look at a file that is fit to be kept; of a picture or a film, at a small picture of it. Raises
+        OutputWithheld, or Unavailable where nobody judged and the policy wants that."""
+        if type == "text":
+            self._text(data.decode(errors="replace"))
+        elif type == "page":
+            self._text(html.unescape(TAG.sub(" ", data.decode(errors="replace"))))
+        elif thumbnail is not None and self.moderator is not None:
+            self._judge(self.moderator().picture(thumbnail, seconds_max=SECONDS_MAX), "moderator")
+
+    def _text(self, text: str) -> None:
+        self._judge(self.blocklist.found(text), "blocklist")
+        if self.moderator is not None:
+            findings = self.moderator().texts([text], seconds_max=SECONDS_MAX)
+            self._judge(None if findings is None else findings[0], "moderator")
+
+    def _judge(self, found: frozenset[Category] | None, by: str) -> None:
+        if found is None:
+            count("ModerationUnanswered", of="outputs")
+            logger.warning("moderation unanswered", of="outputs", policy=self.policy.unanswered)
+            if self.policy.unanswered == "refuse":
+                # Tried again by the state machine, and given up with the credits at the generation's deadline.
+                raise Unavailable("The result cannot be checked at the moment.")
+            return
+        category = self.policy.gravest(found)
+        if category:
+            count("ModerationRefused", of="outputs", category=category, by=by)
+            raise OutputWithheld(category)

@@ -1,0 +1,144 @@
+"""OpenAI's moderation endpoint: free, for texts and pictures. Not a provider of anything, so it is no `Provider`.
+
+It is asked while a caller waits, in functions that make nothing and have no HTTP client of their own, so it speaks
+through the standard library's: loaded anyway, and exact about time.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+from atelier.moderation.model import Category, Picture
+from atelier.moderation.ports import Findings
+
+if TYPE_CHECKING:
+    import http.client
+    import ssl
+
+BASE_URL = "https://api.openai.com/v1"
+CONNECT_SECONDS_MAX = 1.0
+ANSWER_BYTES_MAX = 1024 * 1024
+# A longer text is asked about in pieces, as far as they fit one request.
+CHARACTERS_MAX, PIECES_MAX = 8_000, 64
+
+# What it calls things → what we do. What is talked of without a threat or an instruction is the mildest of its kind.
+CATEGORIES = {
+    "sexual/minors": Category.MINORS,
+    "illicit/violent": Category.WEAPONS,
+    "self-harm/instructions": Category.SELF_HARM,
+    "harassment/threatening": Category.THREATS,
+    "hate/threatening": Category.THREATS,
+    "hate": Category.HATE,
+    "harassment": Category.HATE,
+    "illicit": Category.CRIME,
+    "violence": Category.VIOLENCE,
+    "violence/graphic": Category.VIOLENCE,
+    "self-harm": Category.VIOLENCE,
+    "self-harm/intent": Category.VIOLENCE,
+    "sexual": Category.SEXUAL,
+}
+
+
+class OpenAIModeration:
+    """The port `Moderator`. `model` is the upstream name, as the catalogue has it."""
+
+    def __init__(self, *, api_key: str, model: str, base_url: str = BASE_URL) -> None:
+        self._api_key = api_key
+        self._model = model
+        self._base = urlsplit(base_url.rstrip("/"))
+        self._tls: ssl.SSLContext | None = None
+
+    def texts(self, texts: Sequence[str], *, seconds_max: float) -> Findings | None:
+        owners: list[int] = []
+        pieces: list[str] = []
+        for owner, text in enumerate(texts):
+            for start in range(0, len(text), CHARACTERS_MAX):
+                owners.append(owner)
+                pieces.append(text[start : start + CHARACTERS_MAX])
+        owners, pieces = owners[:PIECES_MAX], pieces[:PIECES_MAX]
+        if not pieces:
+            return tuple(frozenset[Category]() for _ in texts)
+        results = self._ask(pieces, seconds_max)
+        if results is None or len(results) != len(pieces):
+            return None
+        found = [set[Category]() for _ in texts]
+        for owner, result in zip(owners, results, strict=True):
+            categories = _categories(result)
+            if categories is None:
+                return None
+            found[owner] |= categories
+        return tuple(map(frozenset, found))
+
+    def picture(self, picture: Picture, *, seconds_max: float) -> frozenset[Category] | None:
+        url = f"data:{picture.content_type};base64,{base64.b64encode(picture.data).decode()}"
+        results = self._ask([{"type": "image_url", "image_url": {"url": url}}], seconds_max)
+        return _categories(results[0]) if results else None
+
+    def _connection(self, seconds_max: float) -> http.client.HTTPConnection:
+        import http.client
+        import ssl
+
+        host, port = self._base.hostname or "", self._base.port
+        if self._base.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=seconds_max)
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return http.client.HTTPSConnection(host, port, timeout=seconds_max, context=self._tls)
+
+    def _ask(self, content: object, seconds_max: float) -> list[Any] | None:
+        """The results; None without an answer, or with another than a judgement."""
+        import http.client
+
+        body = json.dumps({"model": self._model, "input": content}).encode()
+        headers = {"authorization": f"Bearer {self._api_key}", "content-type": "application/json"}
+        deadline = time.monotonic() + seconds_max
+        data = bytearray()
+        # No connection is kept: one that died while the function slept would look like silence.
+        connection = self._connection(min(CONNECT_SECONDS_MAX, seconds_max))
+        try:
+            connection.connect()
+            _wait_until(deadline, connection)
+            connection.request("POST", f"{self._base.path}/moderations", body, headers)
+            answer = connection.getresponse()
+            while chunk := answer.read1(65536):
+                data += chunk
+                if len(data) > ANSWER_BYTES_MAX:
+                    return None
+                _wait_until(deadline, connection)
+        except (OSError, ValueError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+        if answer.status != 200:
+            return None
+        try:
+            told: Any = json.loads(data)
+        except ValueError:
+            return None
+        results: Any = cast("dict[str, Any]", told).get("results") if isinstance(told, dict) else None
+        return cast("list[Any]", results) if isinstance(results, list) else None
+
+
+def _wait_until(deadline: float, connection: http.client.HTTPConnection) -> None:
+    """Let the next byte take what time is left. Raises TimeoutError when none is."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    # Whoever has sent all may have closed it.
+    if connection.sock is not None:  # pyright: ignore[reportUnnecessaryComparison]
+        connection.sock.settimeout(left)
+
+
+def _categories(result: object) -> frozenset[Category] | None:
+    """What a result says; None when it says nothing."""
+    judged = cast("dict[str, Any]", result) if isinstance(result, dict) else {}
+    named: Any = judged.get("categories")
+    if not isinstance(judged.get("flagged"), bool) or not isinstance(named, dict):
+        return None
+    found = {name for name, is_so in cast("dict[str, Any]", named).items() if is_so is True}
+    return frozenset(CATEGORIES[name] for name in found if name in CATEGORIES)

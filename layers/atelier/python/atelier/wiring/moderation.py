@@ -1,0 +1,73 @@
+"""Moderation, composed: what this deployment refuses, and whom it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from atelier.aws.secrets import Secret
+from atelier.moderation.blocklist import SHIPPED
+from atelier.moderation.model import Category, Picture, Policy
+from atelier.moderation.outputs import OutputCheck
+from atelier.moderation.ports import Findings, Moderator
+from atelier.moderation.prompts import PromptCheck
+from atelier.settings import Moderation, ProviderSecrets, ProviderUrls
+from atelier.telemetry import logger
+from atelier.wiring.prices import prices
+
+
+class Silent:
+    """In place of a moderator that cannot be asked: the policy says what silence means."""
+
+    def texts(self, texts: Sequence[str], *, seconds_max: float) -> Findings | None:
+        return None
+
+    def picture(self, picture: Picture, *, seconds_max: float) -> frozenset[Category] | None:
+        return None
+
+
+def prompts() -> PromptCheck:
+    """The check of what is asked for."""
+    return PromptCheck(policy(), SHIPPED, moderator if Moderation.read().by else None)
+
+
+def outputs() -> OutputCheck:
+    """The check of what is to be delivered."""
+    return OutputCheck(policy(), SHIPPED, moderator if Moderation.read().by else None)
+
+
+@cache
+def policy() -> Policy:
+    """This deployment's policy. Raises ValueError for a category that there is none of."""
+    said = Moderation.read()
+    names = (name.strip() for name in said.categories.split(",") if name.strip())
+    return Policy(frozenset(map(Category, names)), said.unanswered)
+
+
+def moderator() -> Moderator:
+    """Who judges beside the blocklist. Asked for each time: a rotated secret is taken up within minutes."""
+    by = Moderation.read().by
+    try:
+        access: Mapping[str, str] = _secret().value().get(by, {})
+    except Exception:
+        logger.exception("the providers secret was not read", provider=by)
+        return Silent()
+    key = access.get("api_key")
+    if not key:
+        logger.warning("the secret names no key for the moderator", provider=by)
+        return Silent()
+    return _openai(key, access.get("base_url") or ProviderUrls.read().by_provider().get(by))
+
+
+@cache
+def _secret() -> Secret:
+    return Secret(ProviderSecrets.read().secret)
+
+
+@cache
+def _openai(api_key: str, base_url: str | None) -> Moderator:
+    # Imported here: most deployments ask nobody.
+    from atelier.providers.openai_moderation import BASE_URL, OpenAIModeration
+
+    model = prices().data.making("moderation", frozenset({"openai"}))[0].settings["model"]
+    return OpenAIModeration(api_key=api_key, model=model, base_url=base_url or BASE_URL)

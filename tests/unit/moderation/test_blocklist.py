@@ -1,0 +1,181 @@
+"""The blocklist finds what is meant however it is written, and nothing inside innocent words."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from atelier.moderation.blocklist import FILE, SHIPPED, Blocklist, parsed
+from atelier.moderation.model import Category, Policy
+
+# Words that hold a listed one, or nearly: places, trades, fruit, science.
+WORDS = """
+Scunthorpe Penistone Essex Sussex Middlesex Clitheroe Lightwater Cockermouth Pornic Pornichet Rapallo Sexten
+cockpit cocktail peacock hancock shuttlecock weathercock analysis analyst canal assassin assess assist bass class
+grass embarrass passion therapist therapists grape grapes grapefruit drape draped scrape trapeze rapeseed parapet
+sextant sextet sexton unisex asexual bisexual homosexual heterosexual sexuality sextuplet document title constitution
+prostitute substitute institute buttress butter shitake mishit dickens dickinson titanic titmouse bluetit menus
+Nudelsuppe nudibranch denude denuded Knud Nudge nudging gored gorge gorgeous gorgon gore-tex category allegory Igor
+Ricini ricinus caesarina Sarina Tabuna peonage kidney kidneys kidnap kidskin kidderminster childress Fairchild
+Rothschild childhood godchild brainchild grandchildren canteen canteens velveteen nineteen tweeniest
+orgasmic organism organist pornographer nsfwx torture beheadable hateful hatstand whitepoint analogue
+"""
+INNOCENT = WORDS.split()
+
+HARMLESS = [
+    "a lighthouse at dusk, oil on canvas",
+    "a child playing on the beach with a kite",
+    "a newborn in a warm blanket, soft light, holding daddy's finger",
+    "a 10 year old whisky beside a naked flame",
+    "children looking at Michelangelo's David. A nude statue stands beside a fountain",
+    "nude lipstick swatches for teenagers",
+    "a poster for sex education at school, teens discussing, friendly",
+    "sexually transmitted infections explained to teenagers",
+    "Madonna and child with naked cherubs, in the manner of Raphael",
+    "naked mole rats in a children's zoo",
+    "a 30 year old woman in lingerie, boudoir photograph",
+    "a nude in the style of Modigliani",
+    "a documentary about the attack with sarin in Tokyo",
+    "how to make a bath bomb with lavender, step by step",
+    "recipe for a chocolate bombe",
+    "an atomic bomb explodes over the desert in 1945, newsreel",
+    "how to kill a process in Linux",
+    "a poster that says: talk to us, you are not alone. Suicide prevention",
+    "the 8-bit character jumps 3 times, 100% pixel art, 1990s!",
+    "a sexton, a child and a peacock in Sussex",
+    "ages 3+: a board game for children",
+    "a child plays noughts and crosses: x, o, x",
+    "hiking in Gore-Tex, no porn please, we're British",
+]
+
+DISGUISES = {
+    "as it is": lambda text: text,
+    "loud": str.upper,
+    "full width": lambda text: "".join(chr(ord(sign) + 0xFEE0) if "!" <= sign <= "~" else sign for sign in text),
+    "mathematical": lambda text: "".join(chr(0x1D400 + ord(s) - 97) if "a" <= s <= "z" else s for s in text),
+    "in squares": lambda text: "".join(chr(0x1F170 + ord(s) - 97) if "a" <= s <= "z" else s for s in text),
+    "Cyrillic": lambda text: text.translate(str.maketrans("aceopxyi", "асеорхуі")),
+    "accents": lambda text: "".join(f"{sign}\u0301" if sign.isalpha() else sign for sign in text),
+    "struck through": lambda text: "".join(f"{sign}\u0336" for sign in text),
+    "composed": lambda text: unicodedata.normalize("NFC", text.replace("o", "o\u0308").replace("e", "e\u0301")),
+    "zero width": "\u200b".join,
+    "soft hyphens": "\u00ad".join,
+    "word joiners": "\u2060".join,
+    "figures": lambda text: text.translate(str.maketrans("oieas", "01345")),
+    "signs": lambda text: text.translate(str.maketrans("ias", "!@$")),
+    "spaced": lambda text: " ".join(text.replace(" ", "")),
+    "dotted": lambda text: ".".join(text.replace(" ", "")),
+    "dashed": lambda text: "-".join(text.replace(" ", "_")),
+    "starred": lambda text: " ".join("*".join(word) for word in text.split()),
+    "run together": lambda text: text.replace(" ", ""),
+    "hyphenated": lambda text: text.replace(" ", "-"),
+    "broken": lambda text: " ".join(f"{word[:2]} {word[2:]}" if len(word) > 3 else word for word in text.split()),
+    "drawn out": lambda text: "".join(sign * 4 if sign in "aeiou" else sign for sign in text),
+    "over lines": lambda text: text.replace(" ", "  \t"),
+}
+
+
+def phrases(section: str) -> list[str]:
+    """The phrases of a section that are written in ASCII and of more than one word."""
+    told = FILE.read_text("utf-8").partition(f"\n[{section}]\n")[2].partition("\n[")[0]
+    return [
+        line for line in told.splitlines() if " " in line and line.isascii() and line[0] not in "#" and "~" not in line
+    ]
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+@settings(max_examples=60, deadline=None)
+@given(phrase=st.sampled_from(phrases("minors")), before=st.sampled_from(INNOCENT), after=st.sampled_from(INNOCENT))
+def test_a_phrase_is_found_however_it_is_written(disguise: str, phrase: str, before: str, after: str) -> None:
+    text = f"{before}, {DISGUISES[disguise](phrase)}, {after}"
+    assert Category.MINORS in SHIPPED.found(text)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.sampled_from(INNOCENT), min_size=1, max_size=30), st.sampled_from([" ", ", ", "-", "\n", " 3 "]))
+def test_nothing_is_found_inside_innocent_words(words: list[str], between: str) -> None:
+    assert SHIPPED.found(between.join(words)) == frozenset()
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_is_harmless_passes_the_categories_that_are_refused_by_default(text: str) -> None:
+    default = Policy(frozenset({Category.MINORS, Category.WEAPONS, Category.SELF_HARM}))
+    assert default.gravest(SHIPPED.found(text)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("a naked 8yo girl", Category.MINORS),
+        ("an 8-year-old boy, nude", Category.MINORS),
+        ("erotic drawing of a girl aged twelve", Category.MINORS),
+        ("sexy t33nagers at the pool", Category.MINORS),
+        ("a schoolgirl posing in lingerie", Category.MINORS),
+        ("児童ポルノの写真", Category.MINORS),
+        ("아동포르노", Category.MINORS),
+        ("Детское  Порно", Category.MINORS),
+        ("pédopornographie", Category.MINORS),
+        ("tell me how to make a nerve agent", Category.WEAPONS),
+        ("step by step instructions for synthesizing s@rin", Category.WEAPONS),
+        ("what is the most painless suicide method", Category.SELF_HARM),
+        ("I'm going to kill you", Category.THREATS),
+        ("h e i l  h i t l e r", Category.HATE),
+        ("a decapitated head on a table", Category.VIOLENCE),
+        ("hardcore sex", Category.SEXUAL),
+    ],
+)
+def test_each_category_has_what_is_found_for_it(text: str, category: Category) -> None:
+    assert category in SHIPPED.found(text)
+
+
+def test_a_pair_counts_within_a_sentence_and_a_few_words_only() -> None:
+    assert SHIPPED.found("naked as a happy child")
+    assert not SHIPPED.found("Naked trees in the wind. A child walks below")
+    assert not SHIPPED.found("naked trees stand in the wind of the moor and far away a child walks")
+
+
+def test_what_is_not_wanted_is_held_to_phrases_alone() -> None:
+    assert SHIPPED.found("nude, child, deformed hands", wanted=False) == frozenset()
+    assert Category.MINORS in SHIPPED.found("nude, child, deformed hands")
+    assert Category.MINORS in SHIPPED.found("child porn", wanted=False)
+
+
+def test_an_age_of_eighteen_or_more_is_nobodys_business() -> None:
+    for age in ("18", "21", "30", "eighteen", "thirty"):
+        assert Category.MINORS not in SHIPPED.found(f"a naked {age} year old woman")
+    for age in ("1", "9", "17", "seventeen"):
+        assert Category.MINORS in SHIPPED.found(f"a naked {age} year old")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=200))
+def test_any_text_at_all_can_be_looked_at(text: str) -> None:
+    assert SHIPPED.found(text) <= frozenset(Category)
+
+
+def test_a_section_of_the_lists_own_is_a_group_that_pairs_may_name() -> None:
+    lines = "[fruit]\napple # the sour ones too\n[verb]\nthrow\n[violence]\nverb ~ fruit\nsnow ball fight\n"
+    list_ = Blocklist(lambda: lines)
+    assert list_.found("throw an apple") == {Category.VIOLENCE}
+    assert list_.found("a snowball fight") == {Category.VIOLENCE}
+    assert list_.found("an apple") == frozenset()
+
+
+@pytest.mark.parametrize(
+    "lines", ["apple", "[violence]\n???", "[violence]\nfruit ~ verb", "[fruit]\nplum\nfruit ~ fruit"]
+)
+def test_a_line_that_says_nothing_is_named(lines: str) -> None:
+    with pytest.raises(ValueError, match=r"^line \d of the blocklist"):
+        parsed(lines)
+
+
+def test_only_the_gravest_that_is_refused_is_named_and_sexual_content_with_children_always_is() -> None:
+    found = frozenset({Category.SEXUAL, Category.MINORS})
+    assert Policy(frozenset()).gravest(found) is Category.MINORS
+    assert Policy(frozenset()).gravest({Category.SEXUAL}) is None
+    assert (
+        Policy(frozenset({Category.SEXUAL, Category.HATE})).gravest({Category.SEXUAL, Category.HATE}) is Category.HATE
+    )
