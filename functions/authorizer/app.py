@@ -20,6 +20,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         "authorize",
         request_id=event.get("requestContext", {}).get("requestId"),
         user_id=context.get("user_id"),
+        token_id=context.get("token_id"),
         reason=context.get("reason"),
         duration_ms=round((time.perf_counter() - started) * 1000),
     )

@@ -15,6 +15,14 @@ from atelier.aws.dynamodb.identity import DynamoIdentity
 from atelier.aws.dynamodb.ledger import DynamoWallets
 from atelier.aws.dynamodb.requests import DynamoRateWindows
 from atelier.errors import NotFound
+from atelier.identity.api_tokens import (
+    TOKENS_PER_WORKSPACE_MAX,
+    ApiToken,
+    TokenExists,
+    TokenPage,
+    TooManyTokens,
+    new_token,
+)
 from atelier.identity.model import (
     Credentials,
     Device,
@@ -22,12 +30,13 @@ from atelier.identity.model import (
     RefreshToken,
     Session,
     User,
+    UserStatus,
     Workspace,
     new_user,
     open_session,
 )
 from atelier.identity.permissions import Role
-from atelier.identity.ports import Accounts, RateWindows, Sessions, Standings
+from atelier.identity.ports import Accounts, ApiTokens, RateWindows, Sessions, Standings
 from atelier.ids import new_id
 from tests.embedded_aws import Tables, create_tables, forget_wiring
 from tests.unit.identity.fakes import InMemoryIdentity, InMemoryRateWindows
@@ -36,7 +45,7 @@ NOW = datetime(2026, 11, 20, 21, 4, 5, 123_000, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=3)
 
 
-class Store(Accounts, Sessions, Standings, Protocol):
+class Store(Accounts, Sessions, ApiTokens, Standings, Protocol):
     """All that the identity table does."""
 
 
@@ -191,3 +200,105 @@ def test_a_window_sums_what_is_added(windows: RateWindows) -> None:
     assert windows.add("account#usr_1", 20, 60, NOW + timedelta(seconds=54)) == 40
     assert windows.add("account#usr_1", 20, 60, NOW + timedelta(seconds=55)) == 20
     assert windows.add("account#usr_2", 1, 60, NOW) == 1
+
+
+def token(workspace_id: str, user_id: str, at: datetime = NOW, name: str = "n8n") -> ApiToken:
+    """A token as it is kept."""
+    scopes = ("generations.create", "read")
+    return new_token(new_id("tok", at), workspace_id, user_id, name, scopes, at + timedelta(days=9), at)[0]
+
+
+def test_a_token_can_be_read_with_its_users_role(store: Store) -> None:
+    credentials, user, workspace, session, _ = account()
+    store.create(credentials, user, workspace, session)
+    made = token(workspace.id, user.id)
+    store.add_token(made)
+    assert store.token(workspace.id, made.id) == made
+    assert store.bearing(user.id, workspace.id, made.id) == (made, Role.OWNER)
+
+
+def test_a_token_is_found_in_its_own_workspace_alone(store: Store) -> None:
+    credentials, user, workspace, session, _ = account()
+    store.create(credentials, user, workspace, session)
+    made, nowhere = token(workspace.id, user.id), new_id("wsp", NOW)
+    store.add_token(made)
+    assert store.token(nowhere, made.id) is None
+    assert store.token(workspace.id, new_id("tok", NOW)) is None
+    assert store.bearing(user.id, nowhere, made.id) == (None, None)
+    assert store.bearing(new_id("usr", NOW), workspace.id, made.id) == (made, None)
+    assert not store.revoke_token(nowhere, made.id, LATER)
+    assert store.tokens(nowhere, None, 10) == TokenPage((), None)
+    assert store.token(workspace.id, made.id) == made
+
+
+def test_who_is_not_active_has_no_role_for_their_tokens(store: Store) -> None:
+    credentials, user, workspace, session, _ = account()
+    store.create(credentials, replace(user, status=UserStatus.SUSPENDED), workspace, session)
+    made = token(workspace.id, user.id)
+    store.add_token(made)
+    assert store.bearing(user.id, workspace.id, made.id) == (made, None)
+
+
+def test_a_token_is_added_once(store: Store) -> None:
+    made = token(new_id("wsp", NOW), new_id("usr", NOW))
+    store.add_token(made)
+    with pytest.raises(TokenExists):
+        store.add_token(replace(made, digest="another"))
+    assert store.token(made.workspace_id, made.id) == made
+    assert store.revoke_token(made.workspace_id, made.id, LATER)
+    with pytest.raises(TokenExists):
+        store.add_token(made)
+
+
+def test_a_revoked_token_is_remembered_and_listed_no_more(store: Store) -> None:
+    workspace_id, user_id = new_id("wsp", NOW), new_id("usr", NOW)
+    first, second = token(workspace_id, user_id), token(workspace_id, user_id, LATER)
+    store.add_token(first)
+    store.add_token(second)
+    assert store.revoke_token(workspace_id, first.id, LATER)
+    assert not store.revoke_token(workspace_id, first.id, LATER + timedelta(days=1))
+    assert store.token(workspace_id, first.id) == replace(first, revoked_at=LATER)
+    assert store.tokens(workspace_id, None, 10) == TokenPage((second,), None)
+    store.note_use(first, LATER)
+    assert store.token(workspace_id, first.id) == replace(first, revoked_at=LATER)
+
+
+def test_tokens_are_listed_newest_first_page_by_page(store: Store) -> None:
+    workspace_id, user_id = new_id("wsp", NOW), new_id("usr", NOW)
+    made = [token(workspace_id, user_id, NOW + timedelta(seconds=number)) for number in range(5)]
+    for each in made:
+        store.add_token(each)
+    store.revoke_token(workspace_id, made[2].id, LATER)
+    store.add_token(token(new_id("wsp", NOW), user_id))
+    found: list[ApiToken] = []
+    after, pages = None, 0
+    while pages == 0 or after is not None:
+        page = store.tokens(workspace_id, after, 2)
+        found += page.tokens
+        after, pages = page.next_key, pages + 1
+        assert len(page.tokens) <= 2
+    assert found == [made[4], made[3], made[1], made[0]]
+
+
+def test_a_workspace_has_so_many_tokens_and_no_more(store: Store) -> None:
+    workspace_id, user_id = new_id("wsp", NOW), new_id("usr", NOW)
+    made = [token(workspace_id, user_id) for _ in range(TOKENS_PER_WORKSPACE_MAX)]
+    for each in made:
+        store.add_token(each)
+    with pytest.raises(TooManyTokens):
+        store.add_token(token(workspace_id, user_id))
+    store.add_token(token(new_id("wsp", NOW), user_id))
+    # Revoking one again makes no room for another.
+    assert [store.revoke_token(workspace_id, made[0].id, LATER) for _ in "ab"] == [True, False]
+    store.add_token(token(workspace_id, user_id))
+    with pytest.raises(TooManyTokens):
+        store.add_token(token(workspace_id, user_id))
+
+
+def test_a_use_is_noted_and_of_nothing_makes_nothing(store: Store) -> None:
+    made = token(new_id("wsp", NOW), new_id("usr", NOW))
+    store.note_use(made, LATER)
+    assert store.token(made.workspace_id, made.id) is None
+    store.add_token(made)
+    store.note_use(made, LATER)
+    assert store.token(made.workspace_id, made.id) == replace(made, last_used_at=LATER)

@@ -12,6 +12,7 @@ from atelier.generations.callback import Address
 from atelier.generations.model import Attempt, AttemptStatus, Generation, Kind, Recipe, asset_id
 from atelier.generations.ports import Callback
 from atelier.generations.submit import Submission, submit
+from atelier.identity.api_tokens import LIFE_MAX, ApiToken, Shown
 from atelier.identity.model import Credentials, Device, new_user, open_session
 from atelier.library.character import Character
 from atelier.library.template import Template, Variable
@@ -32,6 +33,9 @@ PROJECT = "prj_01M7XCN60Q4D8K2M6R0V4Z8B3F"
 ALERT = "alr_0QX7H2J5M8R1V4Y6B9D3F0K2N5"
 CHARACTER = "chr_01M7XCN60Q7T2V5X8Z1B4D6F9H"
 TEMPLATE = "tpl_01M7XCN60Q3S6V9Y2B5E8G1J4M"
+TOKEN = "tok_01M7XCN60Q3T0KENEXAMPQEXX1"
+# What a program of the examples shows; its record is kept by `issue_token`.
+TOKEN_TEXT = "atl_01M7XCN60Q0Z9AH99VAAQWYH9901M7XCN60Q3T0KENEXAMPQEXX1ofTheExampleEventsofTheExampleEventsofTheEx3levci"
 PROMPT = "a lighthouse at dusk"
 # Signs the attempt in the path of the example webhook.
 ATTEMPTS_KEY = "6578616d706c65206b6579206f6620746865206578616d706c65206576656e74"
@@ -139,6 +143,15 @@ def begin_template(workspace_id: str = WORKSPACE) -> Template:
     )  # fmt: skip
     templates.templates().create(template)
     return template
+
+
+def issue_token(*scopes: str) -> ApiToken:
+    """The example's token, as it is kept."""
+    now = system_clock()
+    digest = Shown.parse(TOKEN_TEXT).digest
+    token = ApiToken(TOKEN, WORKSPACE, USER, "n8n", scopes or ("all",), digest, now, now + LIFE_MAX)
+    identity.store().add_token(token)
+    return token
 
 
 def current() -> Generation:

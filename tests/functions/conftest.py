@@ -20,7 +20,7 @@ from atelier.identity.signing import new_key_set
 from atelier.telemetry import logger
 from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
 from tests.embedded_aws import Tables, forget_wiring
-from tests.functions.cast import ATTEMPTS_KEY, OWN_KEY, PROMPT, move_in
+from tests.functions.cast import ATTEMPTS_KEY, OWN_KEY, PROMPT, TOKEN_TEXT, move_in
 from tests.until import until
 
 PUBLIC_URL = "https://media.example.com"
@@ -197,7 +197,8 @@ def replicate(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica
 @pytest.fixture
 def kept_secret() -> list[str]:
     """Texts that no line of the log may carry; a test adds its own."""
-    return [PROMPT, OWN_KEY, API_TOKEN, WEBHOOK_SECRET, ATTEMPTS_KEY, "PRIVATE KEY", "correct horse"]
+    token_secret = TOKEN_TEXT[56:]
+    return [PROMPT, OWN_KEY, API_TOKEN, WEBHOOK_SECRET, ATTEMPTS_KEY, token_secret, "PRIVATE KEY", "correct horse"]
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,16 @@ import pytest
 
 from atelier.generations.model import Delivered
 from atelier.wiring import library
-from tests.functions.cast import ASSET, GENERATION, ask, begin_character, begin_project, begin_template, bring_key
+from tests.functions.cast import (
+    ASSET,
+    GENERATION,
+    ask,
+    begin_character,
+    begin_project,
+    begin_template,
+    bring_key,
+    issue_token,
+)
 from tests.functions.conftest import Cloud
 from tests.invoke import ROOT, example, function
 from tests.receiver import receiving
@@ -39,6 +48,7 @@ def test_every_function_has_an_example_of_its_event(folder: str) -> None:
 def test_a_handler_takes_its_example_as_it_is_and_logs_what_it_did(name: str, cloud: Cloud, log: io.StringIO) -> None:
     library.assets().record(ask(), Delivered(ASSET, "image", "0" * 64, "png", 1, 512, 512, has_thumbnail=True), 0)
     bring_key()
+    issue_token()
     begin_project()
     begin_character()
     begin_template()

@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from atelier.errors import NotFound
+from atelier.errors import IdempotencyMismatch, NotFound
 from atelier.identity.access_tokens import AccessTokens
+from atelier.identity.api_tokens import TOKENS_PER_WORKSPACE_MAX, ApiToken, TokenExists, TokenPage, TooManyTokens
 from atelier.identity.limit import SignInLimits
-from atelier.identity.model import Credentials, EmailTaken, Membership, Session, User, Workspace
+from atelier.identity.model import Credentials, EmailTaken, Membership, Session, User, UserStatus, Workspace
 from atelier.identity.permissions import Role
 from atelier.identity.signing import new_key_set
 
@@ -19,13 +20,14 @@ ISSUER = "https://media.example.com"
 
 
 class InMemoryIdentity:
-    """Accounts, Sessions and Standings."""
+    """Accounts, Sessions, ApiTokens and Standings."""
 
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.workspaces: dict[str, Workspace] = {}
         self.roles: dict[tuple[str, str], Role] = {}
         self.sessions: dict[tuple[str, str], Session] = {}
+        self.api_tokens: dict[tuple[str, str], ApiToken] = {}
         self.wallets: set[str] = set()
         self.last_login_at: dict[str, datetime] = {}
         self.reads = 0
@@ -88,6 +90,43 @@ class InMemoryIdentity:
     def standing(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
         return self.session(user_id, session_id), self.role(user_id, workspace_id)
 
+    def bearing(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
+        user = self.users.get(user_id)
+        is_active = user is not None and user.status is UserStatus.ACTIVE
+        return self.token(workspace_id, token_id), self.role(user_id, workspace_id) if is_active else None
+
+    def add_token(self, token: ApiToken) -> None:
+        if (token.workspace_id, token.id) in self.api_tokens:
+            raise TokenExists
+        if len(self._living(token.workspace_id)) >= TOKENS_PER_WORKSPACE_MAX:
+            raise TooManyTokens
+        self.api_tokens[token.workspace_id, token.id] = token
+
+    def token(self, workspace_id: str, token_id: str) -> ApiToken | None:
+        self.reads += 1
+        return self.api_tokens.get((workspace_id, token_id))
+
+    def tokens(self, workspace_id: str, after: str | None, limit: int) -> TokenPage:
+        living = [token for token in self._living(workspace_id) if after is None or f"token#{token.id}" < after]
+        page = tuple(living[:limit])
+        return TokenPage(page, f"token#{page[-1].id}" if len(living) > limit else None)
+
+    def note_use(self, token: ApiToken, at: datetime) -> None:
+        known = self.token(token.workspace_id, token.id)
+        if known is not None and known.revoked_at is None:
+            self.api_tokens[known.workspace_id, known.id] = replace(known, last_used_at=at)
+
+    def revoke_token(self, workspace_id: str, token_id: str, at: datetime) -> bool:
+        known = self.token(workspace_id, token_id)
+        if known is None or known.revoked_at is not None:
+            return False
+        self.api_tokens[workspace_id, token_id] = replace(known, revoked_at=at)
+        return True
+
+    def _living(self, workspace_id: str) -> list[ApiToken]:
+        found = [token for token in self.api_tokens.values() if token.workspace_id == workspace_id]
+        return sorted((token for token in found if token.revoked_at is None), key=lambda token: token.id, reverse=True)
+
 
 class QuickPasswords:
     """Passwords without the work; counts how often it would have been done."""
@@ -126,6 +165,19 @@ class InMemoryRateWindows:
             return False
         self.add(subject, 1, window_seconds, now)
         return True
+
+
+class InMemoryIdempotencyKeys:
+    """IdempotencyKeys."""
+
+    def __init__(self) -> None:
+        self.bound: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
+        known, reserved_id = self.bound.setdefault((workspace_id, key), (fingerprint, new_id))
+        if known != fingerprint:
+            raise IdempotencyMismatch("This Idempotency-Key was used for another request.")
+        return reserved_id
 
 
 class HeldKeys:

@@ -58,6 +58,9 @@ class Caller:
     workspace_id: str
     role: str
     session_id: str | None = None
+    # Of a program: its API token, and what that narrows the role to.
+    token_id: str | None = None
+    scopes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +240,7 @@ class Api:
             request = self._parse(route, event, path, request_id)
             if route.permission:
                 ids |= {"user_id": request.caller.user_id, "workspace_id": request.caller.workspace_id}
+                ids |= {"token_id": request.caller.token_id} if request.caller.token_id else {}
             response = _render(route.handler(request), raw=route.raw)
             if "Location" in response["headers"]:
                 ids["made"] = response["headers"]["Location"].rpartition("/")[2]

@@ -19,9 +19,9 @@ REASONS = {
     204: "Done; there is nothing to say.",
     302: "Found.",
     400: "BAD_REQUEST: the request cannot be read.",
-    401: "UNAUTHENTICATED: the access token is missing, wrong, expired or revoked.",
+    401: "UNAUTHENTICATED: the token is missing, wrong, expired or revoked.",
     402: "INSUFFICIENT_CREDITS or BUDGET_EXCEEDED; `details` says which limit refused.",
-    403: "FORBIDDEN: the caller's role does not allow this.",
+    403: "FORBIDDEN: the caller's role, or the API token's scopes, do not allow this.",
     404: "NOT_FOUND; also for what belongs to another workspace.",
     409: "CONFLICT, QUOTE_EXPIRED or IDEMPOTENCY_IN_FLIGHT.",
     413: "PAYLOAD_TOO_LARGE.",
@@ -45,6 +45,7 @@ ERROR: Json = {
         "retryable": {"type": "boolean"},
     },
 }
+BEARER = "The access token of a session, or an API token (`atl_…`), which is good in its own workspace alone."
 WORKSPACE_HEADER: Json = {
     "name": "Atelier-Workspace",
     "in": "header",
@@ -84,7 +85,7 @@ def document(routes: Iterable[Route]) -> Json:
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": BEARER}},
         },
     }
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from atelier.errors import Forbidden, NotFound, Unauthenticated
 from atelier.identity.access_tokens import SKEW
+from atelier.identity.api_tokens import refused
 from atelier.identity.permissions import Role, permits
 from atelier.identity.ports import Standings
+from atelier.identity.scopes import covers
 from atelier.ids import is_id
 
 
@@ -19,9 +21,12 @@ class Admitted:
     """A user let into a workspace."""
 
     user_id: str
-    session_id: str
+    session_id: str | None
     workspace_id: str
     role: Role
+    # Of a program: its token, and what that narrows the role to.
+    token_id: str | None = None
+    scopes: tuple[str, ...] | None = None
 
 
 def admit(
@@ -38,6 +43,8 @@ def admit(
     A reading in the personal workspace trusts the token alone: nothing is read. With `fresh` the session and the
     membership are read as they are now, so that a revoked one ends at once. Raises Unauthenticated, Forbidden, or
     NotFound for a workspace that does not exist for this user."""
+    if "token_id" in claims:
+        return _admit_program(claims, workspace_id, permission, standings=standings, now=now)
     user_id, session_id, personal = str(claims["user_id"]), str(claims["session_id"]), str(claims["workspace_id"])
     if now.timestamp() >= int(claims["expires_at"]) + SKEW.total_seconds():
         raise Unauthenticated("The access token has expired.")
@@ -57,3 +64,25 @@ def admit(
     if not permits(role, permission):
         raise Forbidden(f"The role {role} does not allow this.", permission=permission)
     return Admitted(user_id, session_id, workspace_id, role)
+
+
+def _admit_program(
+    claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, standings: Standings, now: datetime
+) -> Admitted:
+    """Let an API token in, into its own workspace alone. It is read on every call, readings too: it has no short life,
+    and whoever revokes one has reason to."""
+    user_id, token_id, own = str(claims["user_id"]), str(claims["token_id"]), str(claims["workspace_id"])
+    if workspace_id not in (None, own):
+        raise NotFound("There is no such workspace.")
+    token, role = standings.bearing(user_id, own, token_id)
+    if token is None:
+        raise refused()
+    token.check(now)
+    if role is None:
+        # Whose it is has left the workspace.
+        raise refused()
+    if not covers(token.scopes, permission):
+        raise Forbidden("The API token's scopes do not allow this.", permission=permission)
+    if not permits(role, permission):
+        raise Forbidden(f"The role {role} does not allow this.", permission=permission)
+    return Admitted(user_id, None, own, role, token_id, token.scopes)

@@ -33,6 +33,8 @@ WEAKEST: dict[str, Role] = {
     "projects.read": Role.VIEWER,
     "providers.manage": Role.ADMIN,
     "providers.read": Role.VIEWER,
+    "tokens.manage": Role.EDITOR,
+    "tokens.read": Role.EDITOR,
     "templates.manage": Role.EDITOR,
     "templates.read": Role.VIEWER,
 }
@@ -41,4 +43,9 @@ _STRENGTH = {role: -place for place, role in enumerate(Role)}
 
 def permits(role: Role, permission: str) -> bool:
     """Whether `role` holds `permission`; raises KeyError for a permission that the table does not know."""
-    return _STRENGTH[role] >= _STRENGTH[WEAKEST[permission]]
+    return at_least(role, WEAKEST[permission])
+
+
+def at_least(role: Role, other: Role) -> bool:
+    """Whether `role` is `other` or stronger."""
+    return _STRENGTH[role] >= _STRENGTH[other]

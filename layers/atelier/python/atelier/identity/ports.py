@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
+from atelier.identity.api_tokens import ApiToken, TokenPage
 from atelier.identity.model import Credentials, Membership, Session, User, Workspace
 from atelier.identity.permissions import Role
 
@@ -66,6 +67,42 @@ class Standings(Protocol):
 
     def standing(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
         """The session and the role, as they are now: one consistent read of both."""
+        ...
+
+    def bearing(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
+        """A workspace's API token and its user's role there, as they are now: one consistent read. Who is not active
+        has no role."""
+        ...
+
+
+class ApiTokens(Protocol):
+    """API tokens, kept below their workspace. A revoked one is remembered for a while, and listed no more."""
+
+    def add_token(self, token: ApiToken) -> None:
+        """Raises TokenExists when there is one with its id, revoked or not; TooManyTokens when the workspace has its
+        share, however many are added at once."""
+        ...
+
+    def token(self, workspace_id: str, token_id: str) -> ApiToken | None:
+        """Consistent; a revoked one too."""
+        ...
+
+    def tokens(self, workspace_id: str, after: str | None, limit: int) -> TokenPage: ...
+
+    def note_use(self, token: ApiToken, at: datetime) -> None:
+        """Say when it was used. A note that gets lost is no reason to refuse a request: raises nothing."""
+        ...
+
+    def revoke_token(self, workspace_id: str, token_id: str, at: datetime) -> bool:
+        """End a token; False when there is none, or none any more."""
+        ...
+
+
+class IdempotencyKeys(Protocol):
+    """Callers' own keys, each bound to one id for ever."""
+
+    def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
+        """Bind a key to `new_id`, or answer what it is bound to. Raises IdempotencyMismatch for another request."""
         ...
 
 

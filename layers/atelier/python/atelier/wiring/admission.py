@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from atelier.http import Caller, Gate, Limiter
 from atelier.identity.admit import admit
 from atelier.identity.limit import SparseLimiter, network
+from atelier.identity.permissions import Role, permits
+from atelier.identity.scopes import covers
 from atelier.settings import IdentityTable, RateLimits, RequestsTable
 
 if TYPE_CHECKING:
@@ -32,9 +34,16 @@ def gate() -> Gate:
         claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, fresh: bool, now: datetime
     ) -> Caller:
         found = admit(claims, workspace_id, permission, fresh=fresh, standings=standings, now=now)
-        return Caller(found.user_id, found.workspace_id, found.role.value, found.session_id)
+        return Caller(
+            found.user_id, found.workspace_id, found.role.value, found.session_id, found.token_id, found.scopes
+        )
 
     return admitted
+
+
+def may(caller: Caller, permission: str) -> bool:
+    """Whether an admitted caller may do this as well, beside what the route asks for."""
+    return permits(Role(caller.role), permission) and (caller.scopes is None or covers(caller.scopes, permission))
 
 
 @cache

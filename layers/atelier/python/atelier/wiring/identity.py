@@ -62,7 +62,7 @@ def account(user_id: str) -> tuple[User, list[Membership]]:
 
 
 def authorize(header: str, now: datetime) -> dict[str, str | int]:
-    return _authorize(header, access_tokens=_access_tokens(), now=now)
+    return _authorize(header, access_tokens=_access_tokens(), api_tokens=store, now=now)
 
 
 def public_keys() -> dict[str, list[dict[str, Any]]]:

@@ -8,7 +8,6 @@ from typing import Any
 from atelier import cursors
 from atelier.errors import Forbidden
 from atelier.http import Caller, Request
-from atelier.identity.permissions import Role, permits
 from atelier.projects import alert as alerting
 from atelier.projects import manage
 from atelier.projects.contract import (
@@ -25,6 +24,7 @@ from atelier.projects.contract import (
     project_view,
 )
 from atelier.settings import RequestsTable
+from atelier.wiring.admission import may
 from atelier.wiring.budgets import projects
 from atelier.wiring.ledger import wallets
 
@@ -111,5 +111,5 @@ def change_workspace_budget(
 
 
 def _may_say_what_is_spent(caller: Caller) -> None:
-    if not permits(Role(caller.role), "budgets.manage"):
+    if not may(caller, "budgets.manage"):
         raise Forbidden("Your role does not allow changing budgets.")

@@ -5,13 +5,17 @@
     pk usr_…            sk member#wsp_…      the user's role in a workspace
     pk usr_…            sk session#ses_…     a session; deleted by TTL after its end
     pk wsp_…            sk profile           the workspace
+    pk wsp_…            sk token#tok_…       an API token; deleted by TTL some time after it was revoked
+    pk wsp_…            sk tokens            how many there are
 
-What the gate reads on a mutation (session and membership) lies in one partition and is one small batch.
+What the gate reads on a mutation (session and membership) lies in one partition and is one small batch; what it reads
+for a program (token, membership and the user, who may be suspended) is another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -22,11 +26,19 @@ from pynamodb.attributes import (
     NumberAttribute,
     UnicodeAttribute,
 )
-from pynamodb.exceptions import DoesNotExist, TransactWriteError, UpdateError
+from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError, UpdateError
 
-from atelier.aws.dynamodb import Item, failed_conditions, transaction
+from atelier.aws.dynamodb import Item, failed_conditions, newest_page, pause, transaction
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound, Unavailable
+from atelier.identity.api_tokens import (
+    REVOKED_KEPT,
+    TOKENS_PER_WORKSPACE_MAX,
+    ApiToken,
+    TokenExists,
+    TokenPage,
+    TooManyTokens,
+)
 from atelier.identity.model import (
     Credentials,
     Device,
@@ -43,6 +55,7 @@ from atelier.identity.permissions import Role
 TRIES_MAX = 5
 PROFILE = "profile"
 CREDENTIALS = "credentials"
+TOKEN_COUNT = "tokens"
 
 
 class IdentityItem(Item):
@@ -96,8 +109,24 @@ class SessionItem(IdentityItem, discriminator="session"):
     expires_at_seconds = NumberAttribute()
 
 
+class TokenItem(IdentityItem, discriminator="token"):
+    user_id = UnicodeAttribute()
+    name = UnicodeAttribute()
+    scopes = UnicodeAttribute()
+    digest = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    ends_at = UnicodeAttribute()
+    last_used_at = UnicodeAttribute(null=True)
+    revoked_at = UnicodeAttribute(null=True)
+    expires_at_seconds = NumberAttribute(null=True)
+
+
+class TokenCountItem(IdentityItem, discriminator="token-count"):
+    living = NumberAttribute()
+
+
 class DynamoIdentity:
-    """Accounts, Sessions and Standings on DynamoDB."""
+    """Accounts, Sessions, ApiTokens and Standings on DynamoDB."""
 
     @staticmethod
     def bind(table_name: str) -> None:
@@ -209,6 +238,79 @@ class DynamoIdentity:
             Role(membership.role) if isinstance(membership, MembershipItem) else None,
         )
 
+    def bearing(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
+        token_key, member_key = (workspace_id, _token_key(token_id)), (user_id, _member(workspace_id))
+        items = _batch([token_key, member_key, (user_id, PROFILE)], consistent=True)
+        token, membership, user = (items.get(key) for key in (token_key, member_key, (user_id, PROFILE)))
+        is_active = isinstance(user, UserItem) and user.status == UserStatus.ACTIVE
+        return (
+            _token(token) if isinstance(token, TokenItem) else None,
+            Role(membership.role) if is_active and isinstance(membership, MembershipItem) else None,
+        )
+
+    def add_token(self, token: ApiToken) -> None:
+        for tries in range(TRIES_MAX):
+            try:
+                with transaction() as write:
+                    write.save(_token_item(token), condition=TokenItem.pk.does_not_exist())
+                    write.update(
+                        TokenCountItem(token.workspace_id, TOKEN_COUNT),
+                        [TokenCountItem.living.add(1)],
+                        TokenCountItem.living.does_not_exist() | (TokenCountItem.living < TOKENS_PER_WORKSPACE_MAX),
+                    )
+            except TransactWriteError as error:
+                failed = failed_conditions(error)
+                if 0 in failed:
+                    raise TokenExists from error
+                if failed:
+                    raise TooManyTokens from error
+                pause(tries)
+                continue
+            return
+        raise _busy()
+
+    def token(self, workspace_id: str, token_id: str) -> ApiToken | None:
+        try:
+            return _token(TokenItem.get(workspace_id, _token_key(token_id), consistent_read=True))
+        except DoesNotExist:
+            return None
+
+    def tokens(self, workspace_id: str, after: str | None, limit: int) -> TokenPage:
+        bounds = _token_key(""), _token_key("~")
+        standing = TokenItem.revoked_at.does_not_exist()
+        items, next_key = newest_page(TokenItem, workspace_id, bounds, matching=standing, after=after, limit=limit)
+        return TokenPage(tuple(map(_token, items)), next_key)
+
+    def note_use(self, token: ApiToken, at: datetime) -> None:
+        item = TokenItem(token.workspace_id, _token_key(token.id))
+        standing = TokenItem.pk.exists() & TokenItem.revoked_at.does_not_exist()
+        with suppress(PynamoDBException):
+            _update(item, [TokenItem.last_used_at.set(rfc3339(at))], standing)
+
+    def revoke_token(self, workspace_id: str, token_id: str, at: datetime) -> bool:
+        forgotten_at_seconds = int((at + REVOKED_KEPT).timestamp())
+        ending: list[Any] = [
+            TokenItem.revoked_at.set(rfc3339(at)),
+            TokenItem.expires_at_seconds.set(forgotten_at_seconds),
+        ]
+        standing = TokenItem.pk.exists() & TokenItem.revoked_at.does_not_exist()
+        for tries in range(TRIES_MAX):
+            try:
+                with transaction() as write:
+                    write.update(TokenItem(workspace_id, _token_key(token_id)), ending, standing)
+                    write.update(TokenCountItem(workspace_id, TOKEN_COUNT), [TokenCountItem.living.add(-1)])
+            except TransactWriteError as error:
+                if failed_conditions(error):
+                    return False
+                pause(tries)
+                continue
+            return True
+        raise _busy()
+
+
+def _busy() -> Unavailable:
+    return Unavailable("The workspace's tokens are busy just now. Try again.")
+
 
 def _batch(keys: list[tuple[str, str]], *, consistent: bool) -> dict[tuple[str, str], IdentityItem]:
     found: Iterable[IdentityItem] = IdentityItem.batch_get(keys, consistent_read=consistent)
@@ -232,6 +334,38 @@ def _member(workspace_id: str) -> str:
 
 def _session_key(session_id: str) -> str:
     return f"session#{session_id}"
+
+
+def _token_key(token_id: str) -> str:
+    return f"token#{token_id}"
+
+
+def _token_item(token: ApiToken) -> TokenItem:
+    return TokenItem(
+        token.workspace_id,
+        _token_key(token.id),
+        user_id=token.user_id,
+        name=token.name,
+        scopes=" ".join(token.scopes),
+        digest=token.digest,
+        created_at=rfc3339(token.created_at),
+        ends_at=rfc3339(token.expires_at),
+    )
+
+
+def _token(item: TokenItem) -> ApiToken:
+    return ApiToken(
+        id=item.sk.partition("#")[2],
+        workspace_id=item.pk,
+        user_id=item.user_id,
+        name=item.name,
+        scopes=tuple(item.scopes.split(" ")),
+        digest=item.digest,
+        created_at=parse_rfc3339(item.created_at),
+        expires_at=parse_rfc3339(item.ends_at),
+        last_used_at=parse_rfc3339(item.last_used_at) if item.last_used_at else None,
+        revoked_at=parse_rfc3339(item.revoked_at) if item.revoked_at else None,
+    )
 
 
 def _credentials_item(credentials: Credentials) -> CredentialsItem:

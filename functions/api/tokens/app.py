@@ -1,0 +1,45 @@
+"""API tokens over HTTP: for people, who log in; no token opens these routes."""
+
+from __future__ import annotations
+
+from atelier.http import Answer, Api, Nothing, Request
+from atelier.identity.token_contract import IssuedTokenView, IssueTokenRequest, TokenList, TokenQuery, issued_view
+from atelier.wiring import admission, tokens
+
+api = Api("tokens", gate=admission.gate, limiter=admission.limiter)
+handler = api.handler
+
+
+@api.route("GET", "/api/tokens", permission="tokens.read", query=TokenQuery, answer=TokenList)
+def list_tokens(request: Request[Nothing]) -> Answer:
+    """List the workspace's API tokens, newest first, without the tokens."""
+    query: TokenQuery = request.query
+    return Answer(tokens.listing(request.caller.workspace_id, query.cursor, query.limit))
+
+
+@api.route(
+    "POST",
+    "/api/tokens",
+    permission="tokens.manage",
+    body=IssueTokenRequest,
+    answer=IssuedTokenView,
+    statuses=(201,),
+    errors=(409,),
+)
+def issue_token(request: Request[IssueTokenRequest]) -> Answer:
+    """Make an API token for a program; this answer alone shows it."""
+    body = request.body
+    issued = tokens.issue(
+        request.caller, body.name, tuple(body.scopes), body.expires_at, request.idempotency_key, request.now
+    )
+    headers = {"Location": f"/api/tokens/{issued.token.id}"}
+    if issued.text is None:
+        headers["Idempotent-Replayed"] = "true"
+    return Answer(issued_view(issued), status=201, headers=headers)
+
+
+@api.route("DELETE", "/api/tokens/<token_id>", permission="tokens.manage", statuses=(204,), errors=(404,))
+def revoke_token(request: Request[Nothing]) -> Answer:
+    """Revoke an API token: your own, or anybody's if you run the workspace. It ends at once."""
+    tokens.revoke(request.caller, request.id("token_id", "tok"), request.now)
+    return Answer(status=204)

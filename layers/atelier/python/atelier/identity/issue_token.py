@@ -1,0 +1,94 @@
+"""Issue and revoke API tokens. A request repeated with its Idempotency-Key makes none, and shows none: the text of the
+one it made is kept nowhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from atelier.clock import parse_rfc3339, rfc3339
+from atelier.errors import Conflict, Forbidden, NotFound, ValidationFailed
+from atelier.identity.api_tokens import LIFE_MAX, ApiToken, TokenExists, new_token
+from atelier.identity.permissions import Role, at_least, permits
+from atelier.identity.ports import ApiTokens, IdempotencyKeys
+from atelier.identity.scopes import GROUPS
+from atelier.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """What a verified caller asks for. `idempotency_key` is the caller's own, if any; without an end it gets the latest
+    possible one."""
+
+    workspace_id: str
+    user_id: str
+    role: Role
+    name: str
+    scopes: tuple[str, ...]
+    expires_at: datetime | None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """The token and its text; None when this request had been answered before."""
+
+    token: ApiToken
+    text: str | None = field(repr=False)
+
+
+def issue_token(new: NewToken, *, tokens: ApiTokens, bindings: IdempotencyKeys, now: datetime) -> Issued:
+    """Make one token, or raise and make none. Raises ValidationFailed, Forbidden, Conflict, IdempotencyMismatch."""
+    latest = now + LIFE_MAX
+    if not now < (new.expires_at or latest) <= latest:
+        message = f"must be in the future, and within {LIFE_MAX.days} days"
+        raise ValidationFailed([{"path": "expires_at", "message": message}])
+    for scope in new.scopes:
+        if scope not in GROUPS and not permits(new.role, scope):
+            raise Forbidden(f"The role {new.role} does not allow this.", permission=scope)
+    token_id = new_id("tok", now)
+    if new.idempotency_key is not None:
+        key = f"tokens {new.idempotency_key}"
+        token_id = bindings.reserve(new.workspace_id, key, _fingerprint(new), token_id)
+        made = tokens.token(new.workspace_id, token_id)
+        if made is not None:
+            return _replayed(made)
+    # As it will be read again: to the millisecond.
+    expires_at = parse_rfc3339(rfc3339(new.expires_at or latest))
+    token, text = new_token(token_id, new.workspace_id, new.user_id, new.name, new.scopes, expires_at, now)
+    try:
+        tokens.add_token(token)
+    except TokenExists:
+        # A parallel request with the same Idempotency-Key.
+        made = tokens.token(new.workspace_id, token_id)
+        if made is None:
+            raise
+        return _replayed(made)
+    return Issued(token, text)
+
+
+def revoke_token(
+    workspace_id: str, token_id: str, user_id: str, role: Role, *, tokens: ApiTokens, now: datetime
+) -> None:
+    """End a token for good: one's own, or, for those who run the workspace, anybody's. Raises NotFound, Forbidden."""
+    token = tokens.token(workspace_id, token_id)
+    if token is None or token.revoked_at is not None:
+        raise NotFound
+    if token.user_id != user_id and not at_least(role, Role.ADMIN):
+        raise Forbidden(f"The role {role} allows revoking one's own tokens only.")
+    if not tokens.revoke_token(workspace_id, token_id, now):
+        raise NotFound
+
+
+def _replayed(made: ApiToken) -> Issued:
+    if made.revoked_at is not None:
+        raise Conflict("The token that this request made has been revoked.")
+    return Issued(made, None)
+
+
+def _fingerprint(new: NewToken) -> str:
+    expires_at = rfc3339(new.expires_at) if new.expires_at else None
+    facts = [new.user_id, new.name, new.scopes, expires_at]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

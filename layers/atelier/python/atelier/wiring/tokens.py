@@ -1,0 +1,57 @@
+"""API tokens, composed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from atelier import cursors
+from atelier.http import Caller
+from atelier.identity import issue_token
+from atelier.identity.permissions import Role
+from atelier.identity.token_contract import TokenList, token_view
+from atelier.settings import IdentityTable, RequestsTable
+
+if TYPE_CHECKING:
+    from atelier.aws.dynamodb.identity import DynamoIdentity
+
+
+def listing(workspace_id: str, cursor: str | None, limit: int) -> TokenList:
+    """A page of a workspace's tokens."""
+    page = store().tokens(workspace_id, cursors.decode(cursor, "token#"), limit)
+    return TokenList(items=[token_view(token) for token in page.tokens], next_cursor=cursors.encode(page.next_key))
+
+
+def issue(
+    caller: Caller,
+    name: str,
+    scopes: tuple[str, ...],
+    expires_at: datetime | None,
+    idempotency_key: str | None,
+    now: datetime,
+) -> issue_token.Issued:
+    """Make one for a verified caller."""
+    from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+
+    bindings = DynamoIdempotencyKeys()
+    bindings.bind(RequestsTable.read().name)
+    new = issue_token.NewToken(
+        caller.workspace_id, caller.user_id, Role(caller.role), name, scopes, expires_at, idempotency_key
+    )
+    return issue_token.issue_token(new, tokens=store(), bindings=bindings, now=now)
+
+
+def revoke(caller: Caller, token_id: str, now: datetime) -> None:
+    """End one for good."""
+    role = Role(caller.role)
+    issue_token.revoke_token(caller.workspace_id, token_id, caller.user_id, role, tokens=store(), now=now)
+
+
+@cache
+def store() -> DynamoIdentity:
+    """The tokens of this deployment."""
+    from atelier.aws.dynamodb.identity import DynamoIdentity
+
+    DynamoIdentity.bind(IdentityTable.read().name)
+    return DynamoIdentity()

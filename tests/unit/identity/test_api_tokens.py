@@ -1,0 +1,311 @@
+"""API tokens: their text, who they are for, and that they only ever narrow."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from atelier.errors import Conflict, Forbidden, IdempotencyMismatch, NotFound, Unauthenticated, ValidationFailed
+from atelier.identity.admit import Admitted, admit
+from atelier.identity.api_tokens import (
+    LIFE_MAX,
+    TOKENS_PER_WORKSPACE_MAX,
+    USE_NOTED_EVERY,
+    ApiToken,
+    Shown,
+    TooManyTokens,
+    new_token,
+)
+from atelier.identity.authorize import authorize
+from atelier.identity.issue_token import Issued, NewToken, issue_token, revoke_token
+from atelier.identity.model import Device, SignedIn, UserStatus
+from atelier.identity.permissions import WEAKEST, Role, permits
+from atelier.identity.scopes import NEVER, SCOPES, covers
+from atelier.identity.sign_up import SignUp, sign_up
+from atelier.ids import new_id
+from tests.unit.identity.fakes import Identity, InMemoryIdempotencyKeys
+
+NOW = datetime(2026, 11, 20, 21, 0, 5, 123_000, tzinfo=UTC)
+SOON = NOW + timedelta(hours=1)
+# What administers a workspace.
+MANAGING = {name for name in WEAKEST if not permits(Role.EDITOR, name)}
+
+
+@pytest.fixture
+def identity() -> Identity:
+    return Identity()
+
+
+@pytest.fixture
+def ada(identity: Identity) -> SignedIn:
+    command = SignUp("ada@example.com", "correct horse battery", "Ada", Device("", ""))
+    return sign_up(command, **identity.sign_in_ports, now=NOW)
+
+
+def new(ada: SignedIn, *scopes: str, role: Role = Role.OWNER, key: str | None = None) -> NewToken:
+    return NewToken(ada.workspace.id, ada.user.id, role, "n8n", scopes or ("all",), None, key)
+
+
+def issue(
+    identity: Identity, asked: NewToken, bindings: InMemoryIdempotencyKeys | None = None, now: datetime = NOW
+) -> Issued:
+    return issue_token(asked, tokens=identity.store, bindings=bindings or InMemoryIdempotencyKeys(), now=now)
+
+
+def issued(identity: Identity, asked: NewToken) -> tuple[ApiToken, str]:
+    answer = issue(identity, asked)
+    assert answer.text is not None
+    return answer.token, answer.text
+
+
+def context(identity: Identity, text: str, now: datetime = NOW) -> dict[str, str | int]:
+    header = f"Bearer {text}"
+    return authorize(header, access_tokens=identity.access_tokens, api_tokens=lambda: identity.store, now=now)
+
+
+def let_in(
+    identity: Identity,
+    claims: dict[str, str | int],
+    permission: str = "generations.create",
+    *,
+    workspace_id: str | None = None,
+    fresh: bool = True,
+    now: datetime = NOW,
+) -> Admitted:
+    return admit(claims, workspace_id, permission, fresh=fresh, standings=identity.store, now=now)
+
+
+def sample() -> tuple[ApiToken, str]:
+    ids = new_id("tok", NOW), new_id("wsp", NOW), new_id("usr", NOW)
+    return new_token(*ids, "n8n", ("all",), SOON, NOW)
+
+
+def test_a_tokens_text_says_where_its_record_is_and_proves_itself() -> None:
+    token, text = sample()
+    shown = Shown.parse(text)
+    assert (shown.workspace_id, shown.token_id) == (token.workspace_id, token.id)
+    assert shown.proves(token)
+    assert re.fullmatch(r"atl_[0-9A-Za-z]{101}", text), "one word for a double click, one pattern for a scanner"
+
+
+def test_no_two_texts_are_alike_and_none_is_in_what_is_kept() -> None:
+    texts = [sample()[1] for _ in range(100)]
+    assert len({text[56:99] for text in texts}) == 100
+    token, text = sample()
+    assert text[56:] not in repr(token)
+    assert text[56:] not in repr(Shown.parse(text))
+    assert token.digest not in repr(token)
+
+
+def test_another_tokens_text_proves_nothing() -> None:
+    token, _ = sample()
+    _, other = new_token(token.id, token.workspace_id, token.user_id, "n8n", ("all",), SOON, NOW)
+    assert Shown.parse(other).token_id == token.id
+    assert not Shown.parse(other).proves(token)
+
+
+@pytest.mark.parametrize("place", range(4, 105))
+def test_a_text_with_one_wrong_letter_is_refused_by_its_checksum(place: int) -> None:
+    _, text = sample()
+    wrong = text[:place] + ("7" if text[place] != "7" else "5") + text[place + 1 :]
+    with pytest.raises(Unauthenticated):
+        Shown.parse(wrong)
+
+
+@pytest.mark.parametrize("change", ["", "x", "\n", " ", "é"])
+def test_what_is_no_text_of_ours_is_refused_unread(identity: Identity, ada: SignedIn, change: str) -> None:
+    _, text = issued(identity, new(ada))
+    reads = identity.store.reads
+    wrong = text + change if change else text[:-1]
+    if wrong.strip() != text:
+        assert context(identity, wrong) == {"reason": "The API token is not valid."}
+    assert context(identity, text.lower()) == {"reason": "The API token is not valid."}
+    assert identity.store.reads <= reads + 1
+
+
+def test_the_authorizer_says_whose_token_it_is(identity: Identity, ada: SignedIn) -> None:
+    token, text = issued(identity, new(ada))
+    assert context(identity, text) == {
+        "user_id": ada.user.id,
+        "token_id": token.id,
+        "workspace_id": ada.workspace.id,
+        "expires_at": int(token.expires_at.timestamp()),
+    }
+
+
+def test_a_session_opens_no_tokens(identity: Identity, ada: SignedIn) -> None:
+    def never() -> None:
+        raise AssertionError("a session's token needs no table")
+
+    header = f"Bearer {ada.tokens.access_token}"
+    found = authorize(header, access_tokens=identity.access_tokens, api_tokens=never, now=NOW)  # type: ignore[arg-type]
+    assert found["user_id"] == ada.user.id
+
+
+def test_why_a_token_is_nobodys(identity: Identity, ada: SignedIn) -> None:
+    token, text = issued(identity, new(ada))
+    _, forged = new_token(token.id, token.workspace_id, token.user_id, "n8n", ("all",), SOON, NOW)
+    _, unknown = sample()
+    assert context(identity, forged) == context(identity, unknown) == {"reason": "The API token is not valid."}
+    assert context(identity, text, token.expires_at) == {"reason": "The API token has expired."}
+    assert identity.store.revoke_token(token.workspace_id, token.id, NOW)
+    assert context(identity, text) == {"reason": "The API token has been revoked."}
+
+
+def test_a_use_is_noted_now_and_then(identity: Identity, ada: SignedIn) -> None:
+    token, text = issued(identity, new(ada))
+    noted: list[datetime | None] = []
+    for seconds in (0, 1, 599, 600, 601, 1200):
+        context(identity, text, NOW + timedelta(seconds=seconds))
+        found = identity.store.token(token.workspace_id, token.id)
+        assert found is not None
+        noted.append(found.last_used_at)
+    later = NOW + USE_NOTED_EVERY
+    assert noted == [NOW, NOW, NOW, later, later, later + USE_NOTED_EVERY]
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_token_acts_as_its_user_in_its_workspace(identity: Identity, ada: SignedIn, fresh: bool) -> None:
+    token, text = issued(identity, new(ada, "generations.create"))
+    expected = Admitted(ada.user.id, None, ada.workspace.id, Role.OWNER, token.id, ("generations.create",))
+    claims = context(identity, text)
+    assert let_in(identity, claims, fresh=fresh) == expected
+    assert let_in(identity, claims, workspace_id=ada.workspace.id, fresh=fresh) == expected
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_token_is_good_in_no_other_workspace(identity: Identity, ada: SignedIn, fresh: bool) -> None:
+    """Not even in another one of its user's."""
+    _, text = issued(identity, new(ada))
+    claims = context(identity, text)
+    second = new_id("wsp", NOW)
+    identity.store.roles[ada.user.id, second] = Role.OWNER
+    messages: set[str] = set()
+    for workspace_id in (second, new_id("wsp", NOW), "wsp_1", "", "../.."):
+        with pytest.raises(NotFound) as missing:
+            let_in(identity, claims, "credits.read", workspace_id=workspace_id, fresh=fresh)
+        messages.add(missing.value.message)
+    assert messages == {"There is no such workspace."}
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_what_ends_a_token_ends_it_at_once_though_the_gateway_remembers_it(
+    identity: Identity, ada: SignedIn, fresh: bool
+) -> None:
+    def refused(claims: dict[str, str | int], now: datetime = NOW) -> str:
+        with pytest.raises(Unauthenticated) as error:
+            let_in(identity, claims, "credits.read", fresh=fresh, now=now)
+        return error.value.message
+
+    token, text = issued(identity, new(ada))
+    claims = context(identity, text)
+    assert refused(claims, token.expires_at) == "The API token has expired."
+    user = identity.store.users[ada.user.id]
+    identity.store.users[ada.user.id] = replace(user, status=UserStatus.SUSPENDED)
+    assert refused(claims) == "The API token is not valid."
+    identity.store.users[ada.user.id] = user
+    assert let_in(identity, claims, "credits.read", fresh=fresh)
+    role = identity.store.roles.pop((ada.user.id, ada.workspace.id))
+    assert refused(claims) == "The API token is not valid."
+    identity.store.roles[ada.user.id, ada.workspace.id] = role
+    identity.store.revoke_token(token.workspace_id, token.id, NOW)
+    assert refused(claims) == "The API token has been revoked."
+    identity.store.api_tokens.clear()
+    assert refused(claims) == "The API token is not valid."
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_token_may_what_its_scopes_cover_and_its_users_role_holds_now(
+    identity: Identity, ada: SignedIn, scope: str, role: Role
+) -> None:
+    _, text = issued(identity, new(ada, scope))
+    claims = context(identity, text)
+    identity.store.roles[ada.user.id, ada.workspace.id] = role
+    for permission in WEAKEST:
+        if covers([scope], permission) and permits(role, permission):
+            assert let_in(identity, claims, permission)
+        else:
+            with pytest.raises(Forbidden):
+                let_in(identity, claims, permission)
+
+
+def test_what_each_scope_covers() -> None:
+    def covered(*scopes: str) -> set[str]:
+        return {permission for permission in WEAKEST if covers(scopes, permission)}
+
+    reading = {name for name in WEAKEST if name.endswith(".read")}
+    assert covered("read") == reading - {"account.read", "api-keys.read", "tokens.read"}
+    # What administers has to be named, and what is about the person is for the person.
+    assert covered("all") == WEAKEST.keys() - MANAGING - NEVER
+    for permission in SCOPES[2:]:
+        assert covered(permission) == {permission}
+    assert covered(*SCOPES) == WEAKEST.keys() - NEVER
+    assert covered(*NEVER, "", "*", "tokens", "generations.*") == set()
+
+
+@pytest.mark.parametrize("scope", sorted(MANAGING))
+def test_nobody_issues_what_they_do_not_hold(identity: Identity, ada: SignedIn, scope: str) -> None:
+    with pytest.raises(Forbidden):
+        issue(identity, new(ada, "read", scope, role=Role.EDITOR))
+    assert identity.store.api_tokens == {}
+    assert issue(identity, new(ada, "read", scope, role=Role.ADMIN))
+
+
+@pytest.mark.parametrize(
+    "life", [timedelta(0), timedelta(seconds=-1), LIFE_MAX + timedelta(milliseconds=1), timedelta(days=99999)], ids=str
+)
+def test_an_end_lies_in_the_future_and_not_too_far(identity: Identity, ada: SignedIn, life: timedelta) -> None:
+    with pytest.raises(ValidationFailed):
+        issue(identity, replace(new(ada), expires_at=NOW + life))
+    assert identity.store.api_tokens == {}
+
+
+def test_without_an_end_a_token_lives_a_year(identity: Identity, ada: SignedIn) -> None:
+    assert issue(identity, new(ada)).token.expires_at == NOW + LIFE_MAX
+    soon = issue(identity, replace(new(ada), expires_at=SOON + timedelta(microseconds=7)))
+    assert soon.token.expires_at == SOON
+
+
+def test_a_workspace_has_so_many_tokens(identity: Identity, ada: SignedIn) -> None:
+    tokens = [issue(identity, new(ada)).token for _ in range(TOKENS_PER_WORKSPACE_MAX)]
+    with pytest.raises(TooManyTokens):
+        issue(identity, new(ada))
+    revoke_token(ada.workspace.id, tokens[0].id, ada.user.id, Role.EDITOR, tokens=identity.store, now=NOW)
+    assert issue(identity, new(ada))
+
+
+def test_a_request_repeated_with_its_key_makes_none_and_shows_none(identity: Identity, ada: SignedIn) -> None:
+    bindings = InMemoryIdempotencyKeys()
+    first = issue(identity, new(ada, key="once"), bindings)
+    again = issue(identity, new(ada, key="once"), bindings, NOW + timedelta(days=1))
+    assert first.text is not None
+    assert (again.token, again.text) == (first.token, None)
+    with pytest.raises(IdempotencyMismatch):
+        issue(identity, new(ada, "read", key="once"), bindings)
+    identity.store.revoke_token(ada.workspace.id, first.token.id, NOW)
+    with pytest.raises(Conflict):
+        issue(identity, new(ada, key="once"), bindings)
+    assert len(identity.store.api_tokens) == 1
+
+
+def test_ones_own_tokens_may_be_revoked_and_all_of_them_by_who_runs_the_workspace(
+    identity: Identity, ada: SignedIn
+) -> None:
+    def revoke(token: ApiToken, user_id: str, role: Role, workspace_id: str = ada.workspace.id) -> None:
+        revoke_token(workspace_id, token.id, user_id, role, tokens=identity.store, now=NOW)
+
+    first, second = (issue(identity, new(ada)).token for _ in range(2))
+    eve = new_id("usr", NOW)
+    with pytest.raises(Forbidden):
+        revoke(first, eve, Role.EDITOR)
+    with pytest.raises(NotFound):
+        revoke(first, eve, Role.OWNER, new_id("wsp", NOW))
+    revoke(first, ada.user.id, Role.EDITOR)
+    revoke(second, eve, Role.ADMIN)
+    for token in (first, second):
+        with pytest.raises(NotFound):
+            revoke(token, ada.user.id, Role.OWNER)
