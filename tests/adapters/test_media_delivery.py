@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import av
 import botocore.session
 import httpx
 import pytest
@@ -15,12 +18,16 @@ from PIL import Image
 
 from atelier.aws.s3 import MediaStore
 from atelier.errors import NotFound
-from atelier.generations.model import Generation, Kind, Recipe, Status
+from atelier.generations.model import Generation, Kind, Recipe, Source, Status
 from atelier.generations.ports import StoredOutput, UndeliverableMedia
 from atelier.ids import new_id
 from atelier.media.delivery import Delivery
 from atelier.media.fetch import Fetcher
 from atelier.media.keys import media_key, staging_key, thumbnail_key
+from atelier.media.process import BYTES_MAX
+from atelier.media.processed import MediaToolMissing
+from atelier.providers._contract import Done, Input, Job
+from atelier.providers.local import Local
 from infra.local.standins.replicate import API_TOKEN, ReplicateStandIn, png
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -43,12 +50,12 @@ class Objects:
         return self.kept[key][0]
 
 
-def generation(*, watermark: bool = False) -> Generation:
+def generation(kind: Kind = Kind.IMAGE, *, watermark: bool = False) -> Generation:
     return Generation(
         id=new_id("gen", NOW),
         workspace_id=WORKSPACE,
         user_id=new_id("usr", NOW),
-        recipe=Recipe(Kind.IMAGE, "a fox"),
+        recipe=Recipe(kind, "a fox"),
         candidates=("replicate/sdxl",),
         price_version="1",
         watermark=watermark,
@@ -92,6 +99,134 @@ def test_staged_bytes_become_a_picture_and_its_thumbnail_named_by_content() -> N
     assert (content_type, small_type) == ("image/png", "image/webp")
     assert (picture.format, picture.width, picture.height) == ("png", 640, 480)
     assert Image.open(io.BytesIO(small)).size == (512, 384)
+
+
+WORK = {
+    Kind.TEXT: ("local/writer", {}),
+    Kind.IMAGE: ("local/canvas", {"width": 96, "height": 64}),
+    Kind.VIDEO: ("local/film", {"width": 192, "height": 128, "duration_seconds": 1, "fps": 12}),
+    Kind.AUDIO: ("local/voice", {}),
+    Kind.AVATAR: ("local/talker", {"width": 128, "height": 128, "fps": 12}),
+    Kind.PAGE: ("local/page", {}),
+    Kind.UPSCALE: ("local/enlarge", {"factor": 2}),
+}
+
+
+def made_here(kind: Kind) -> bytes:
+    """What the local provider makes of this kind."""
+    model, parameters = WORK[kind]
+    inputs = {"image": (Input(png(48, 32, 1), "image/png"),)} if kind is Kind.UPSCALE else {}
+    done = Local().submit(Job("att_1", kind, model, "A fox says good morning.", parameters=parameters, inputs=inputs))
+    assert isinstance(done, Done)
+    return done.outputs[0].data or b""
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (Kind.TEXT, ("text", "txt", "text/plain; charset=utf-8", None)),
+        (Kind.IMAGE, ("image", "png", "image/png", (96, 64))),
+        (Kind.VIDEO, ("video", "mp4", "video/mp4", (192, 128))),
+        (Kind.AUDIO, ("audio", "mp3", "audio/mpeg", None)),
+        (Kind.AVATAR, ("video", "mp4", "video/mp4", (128, 128))),
+        (Kind.PAGE, ("page", "html", "text/html; charset=utf-8", None)),
+        (Kind.UPSCALE, ("image", "png", "image/png", (96, 64))),
+    ],
+)
+def test_every_kind_is_delivered_as_what_it_is(
+    kind: Kind, expected: tuple[str, str, str, tuple[int, int] | None]
+) -> None:
+    objects, work = Objects(), generation(kind, watermark=True)
+    delivery = delivering(objects)
+    output = StoredOutput(key=delivery.stage(work.id, "att_1", 0, made_here(kind)))
+    delivered = delivery.deliver(work, 0, output, ())
+    type_, form, content_type, size = expected
+    data, kept_as = objects.kept[media_key(WORKSPACE, delivered.sha256, form)]
+    assert (delivered.type, delivered.format, kept_as) == (type_, form, content_type)
+    assert (hashlib.sha256(data).hexdigest(), len(data)) == (delivered.sha256, delivered.size_bytes)
+    assert (delivered.width, delivered.height) == (size or (None, None))
+    assert delivered.has_thumbnail == (type_ not in ("text", "page"))
+    assert (thumbnail_key(WORKSPACE, delivered.sha256) in objects.kept) == delivered.has_thumbnail
+    if type_ in ("video", "audio"):
+        with av.open(io.BytesIO(data)) as opened:
+            assert delivered.duration_ms == pytest.approx((opened.duration or 0) / 1000, abs=60)
+            assert len(opened.streams.video) == (type_ == "video")
+            assert max(abs(sample) for frame in opened.decode(audio=0) for sample in shorts(frame)) > 500
+    else:
+        assert delivered.duration_ms is None
+    assert delivery.deliver(work, 0, output, ()) == delivered
+
+
+def shorts(frame: av.AudioFrame) -> array[int]:
+    (part,) = av.AudioResampler(format="s16", layout="mono", rate=frame.sample_rate).resample(frame)
+    return array("h", bytes(part.planes[0])[: part.samples * 2])
+
+
+@pytest.mark.parametrize("kind", [Kind.IMAGE, Kind.VIDEO, Kind.AUDIO, Kind.AVATAR, Kind.UPSCALE])
+@pytest.mark.parametrize("lie", [b"<!doctype html><script>alert(1)</script>", b'{"error": "quota"}', b""])
+def test_a_provider_that_sends_something_else_delivers_nothing(kind: Kind, lie: bytes) -> None:
+    objects, work = Objects(), generation(kind)
+    delivery = delivering(objects)
+    output = StoredOutput(key=delivery.stage(work.id, "att_1", 0, lie))
+    staged = dict(objects.kept)
+    with pytest.raises(UndeliverableMedia, match=r"no (image|video|audio) that can be used"):
+        delivery.deliver(work, 0, output, ())
+    assert objects.kept == staged
+
+
+def test_a_film_is_no_picture_and_a_picture_no_film_text_or_page() -> None:
+    for kind, other in (
+        (Kind.IMAGE, Kind.VIDEO),
+        (Kind.VIDEO, Kind.IMAGE),
+        (Kind.TEXT, Kind.IMAGE),
+        (Kind.PAGE, Kind.TEXT),
+    ):
+        delivery, work = delivering(Objects()), generation(kind)
+        output = StoredOutput(key=delivery.stage(work.id, "att_1", 0, made_here(other)))
+        with pytest.raises(UndeliverableMedia):
+            delivery.deliver(work, 0, output, ())
+
+
+def test_where_pyav_is_missing_a_film_stays_staged_and_nobody_says_that_it_is_bad(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    objects, work = Objects(), generation(Kind.VIDEO)
+    delivery = delivering(objects)
+    output = StoredOutput(key=delivery.stage(work.id, "att_1", 0, made_here(Kind.VIDEO)))
+    installed = list(sys.path)
+    monkeypatch.setattr(sys, "path", [path for path in installed if "site-packages" not in path])
+    with pytest.raises(MediaToolMissing, match="film layer"):
+        delivery.deliver(work, 0, output, ())
+    monkeypatch.setattr(sys, "path", installed)
+    assert delivery.deliver(work, 0, output, ()).type == "video"
+
+
+def test_what_is_larger_than_its_kind_may_be_is_undeliverable() -> None:
+    class Bounded(Objects):
+        """As the bucket's adapter, which looks at the size before it reads."""
+
+        def get(self, key: str, bytes_max: int) -> bytes:
+            data = super().get(key, bytes_max)
+            if len(data) > bytes_max:
+                raise ValueError
+            return data
+
+    objects, work = Bounded(), generation(Kind.TEXT)
+    delivery = delivering(objects)
+    output = StoredOutput(key=delivery.stage(work.id, "att_1", 0, b"a" * (BYTES_MAX["text"] + 1)))
+    with pytest.raises(UndeliverableMedia, match="too large"):
+        delivery.deliver(work, 0, output, ())
+
+
+def test_work_starts_from_what_was_delivered() -> None:
+    objects, work = Objects(), generation()
+    delivery = delivering(objects)
+    picture = delivery.deliver(work, 0, StoredOutput(key=delivery.stage(work.id, "att_1", 0, png(96, 64, 1))), ())
+    source = Source("ast_1", picture.sha256, picture.format)
+    given = delivery.input(WORKSPACE, source)
+    assert (hashlib.sha256(given.data).hexdigest(), given.content_type) == (picture.sha256, "image/png")
+    with pytest.raises(NotFound):
+        delivery.input(new_id("wsp", NOW), source)
 
 
 def test_delivering_twice_stores_once() -> None:

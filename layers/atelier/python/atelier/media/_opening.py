@@ -49,12 +49,13 @@ def _processed(type: str, data: bytes, *, watermark: bool) -> Processed:
     return sound.process(data)
 
 
-def _confine(memory_bytes_max: int, seconds_max: int) -> None:
+def _confine(memory_bytes_max: int, seconds_max: float) -> None:
     # Not every system keeps to the first one; where it does not, the others still hold.
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))
     # The processor's time: two threads may use twice as much.
-    resource.setrlimit(resource.RLIMIT_CPU, (2 * seconds_max, 2 * seconds_max))
+    processor_seconds_max = round(2 * seconds_max) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (processor_seconds_max, processor_seconds_max))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

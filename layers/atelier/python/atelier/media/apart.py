@@ -22,7 +22,12 @@ MEMORY_BYTES_MAX = 1536 * 1024 * 1024
 
 
 def process_apart(
-    type: str, data: bytes, *, watermark: bool, seconds_max: int = SECONDS_MAX, memory_bytes_max: int = MEMORY_BYTES_MAX
+    type: str,
+    data: bytes,
+    *,
+    watermark: bool,
+    seconds_max: float = SECONDS_MAX,
+    memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> Processed:
     """A provider's film (video) or sound (audio) as a deliverable one. Raises MediaInvalid, or MediaToolMissing."""
     asked = {"type": type, "watermark": watermark, "seconds_max": seconds_max, "memory_bytes_max": memory_bytes_max}

@@ -25,7 +25,7 @@ from av.video.frame import PictureType, VideoFrame
 
 from atelier.media.picture import thumbnail
 from atelier.media.processed import MediaInvalid, Processed
-from atelier.media.reading import WRITING, Pace, codec_of, opened, packets
+from atelier.media.reading import WRITING, Pace, carried, codec_of, opened, packets
 from atelier.media.watermark import mark, tile
 
 if TYPE_CHECKING:
@@ -112,9 +112,9 @@ def _streams(source: InputContainer) -> tuple[VideoStream, AudioStream | None]:
     film = next((film for film in source.streams.video if not film.disposition & Disposition.attached_pic), None)
     if film is None:
         raise MediaInvalid("there is no film in it")
-    context = film.codec_context
     if codec_of(film) not in READ_FILMS:
         raise MediaInvalid(f"encoded as {codec_of(film)}")
+    context = film.codec_context
     if not 0 < context.width * context.height <= FRAME_PIXELS_MAX or min(context.width, context.height) < SIDE_MIN:
         raise MediaInvalid(f"{context.width} × {context.height} pixels")
     # A frame may be larger than its file says.
@@ -127,12 +127,14 @@ def _streams(source: InputContainer) -> tuple[VideoStream, AudioStream | None]:
 
 
 def _looked_through(source: InputContainer) -> Seen:
-    """From end to end, of which the beginning is decoded."""
+    """From end to end, of which the sound and the beginning are decoded: all pictures would take minutes."""
     film, sound = _streams(source)
-    paces = [Pace(stream, SECONDS_MAX) for stream in (film, sound) if stream]
+    paces = [Pace(stream, SECONDS_MAX, is_exact=True) for stream in (film, sound) if stream]
     found: VideoFrame | None = None
     for pace, packet in packets(source, *paces):
-        if pace.stream is film and (found is None or (found.time or 0) < POSTER_SECONDS):
+        if pace.stream is sound:
+            pace.decoded(packet)
+        elif found is None or (found.time or 0) < POSTER_SECONDS:
             found = next((frame for frame in reversed(pace.decoded(packet)) if not frame.is_corrupt), found)
     if found is None:
         raise MediaInvalid("not one frame can be decoded")
@@ -159,7 +161,7 @@ def _moved(
         lanes: dict[int, Lane] = {film.index: lane}
         if sound:
             lanes[sound.index] = (Copied if codec_of(sound) in COPIED_SOUNDS[kind] else Voiced)(made, sound)
-        paces = [Pace(stream, SECONDS_MAX) for stream in (film, sound) if stream]
+        paces = [Pace(stream, SECONDS_MAX, is_exact=True) for stream in (film, sound) if stream]
         for pace, packet in packets(source, *paces):
             made.mux(lanes[packet.stream_index].taken(packet, pace))
         for each in lanes.values():
@@ -201,7 +203,7 @@ class Copied:
     settings, prompts, notes."""
 
     def __init__(self, made: OutputContainer, stream: AudioStream | VideoStream) -> None:
-        self._to = made.add_stream_from_template(stream)
+        self._to = carried(made, stream)
         plain = codec_of(stream) == "h264"
         self._filter = BitStreamFilterContext("filter_units=remove_types=6", stream, self._to) if plain else None
 
@@ -282,7 +284,7 @@ class Encoded:
 def _filters(seen: Seen, size: tuple[int, int], *, watermark: bool) -> tuple[Graph, FilterContext]:
     """A graph that gives frames turned, scaled and marked, and where they go in."""
     frame, graph = seen.frame, Graph()
-    begin = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base)
+    begin = _entrance(graph, frame)
     way = [begin]
     way += [graph.add("transpose", turn) for turn in TURNS[seen.turned]]
     way.append(graph.add("scale", f"{size[0]}:{size[1]}"))
@@ -293,10 +295,22 @@ def _filters(seen: Seen, size: tuple[int, int], *, watermark: bool) -> tuple[Gra
     shown = tile(size)
     small = VideoFrame.from_bytes(shown.tobytes(), shown.width, shown.height, "rgba")
     small.pts, small.time_base = 0, frame.time_base
-    beside = graph.add_buffer(width=small.width, height=small.height, format=small.format, time_base=frame.time_base)
+    beside = _entrance(graph, small)
     laid = graph.add("overlay", "x=W-w:y=H-h:eof_action=repeat")
     beside.link_to(laid, 0, 1)
     graph.link_nodes(*way, laid, graph.add("buffersink")).configure()
     beside.push(small)
     beside.push(None)
     return graph, begin
+
+
+def _entrance(graph: Graph, frame: VideoFrame) -> FilterContext:
+    """For frames like this one. It must say how colours are meant, or they are taken for another standard's."""
+    like = {
+        "video_size": f"{frame.width}x{frame.height}",
+        "pix_fmt": frame.format.name,
+        "time_base": str(frame.time_base),
+        "colorspace": str(int(frame.colorspace)),
+        "range": str(int(frame.color_range)),
+    }
+    return graph.add("buffer", ":".join(f"{name}={value}" for name, value in like.items()))

@@ -13,7 +13,7 @@ import math
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import av
 import av.logging
@@ -23,11 +23,13 @@ from atelier.media.processed import MediaInvalid
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
-    from av.container import InputContainer
+    from av.container import InputContainer, OutputContainer
     from av.packet import Packet
     from av.video.stream import VideoStream
 
     AnyPacket = Packet[Any]
+
+AnyStream = TypeVar("AnyStream", bound="AudioStream | VideoStream")
 
 BYTES_MAX = 100 * 1024 * 1024
 STREAMS_MAX = 8
@@ -36,7 +38,7 @@ PACKETS_MAX = 200_000
 BROKEN_MAX = 2
 BROKEN_SHARE = 50
 # A file that ends that much before it says has been cut off.
-SECONDS_MISSING_MAX = 1.0
+SECONDS_MISSING_MAX = 0.5
 
 # Nothing in a new file tells when, where or with what it was made.
 WRITING = {"fflags": "+bitexact"}
@@ -61,16 +63,20 @@ def opened(data: bytes, form: str) -> Generator[InputContainer]:
 
 
 def codec_of(stream: AudioStream | VideoStream) -> str:
-    """What the stream is encoded with, whichever decoder reads it."""
-    return stream.codec_context.codec.canonical_name
+    """What the stream is encoded with, whichever decoder reads it; nothing, if none does."""
+    # Of a codec unknown to the library there is no context, whatever its annotations say.
+    context: Any = stream.codec_context
+    return context.codec.canonical_name if context else "nothing known"
 
 
 @dataclass(slots=True)
 class Pace:
-    """A stream, and what it has given so far: its packets, the broken ones among them, from when to when."""
+    """A stream, and what it has given so far: its packets, the broken ones among them, from when to when. is_exact: the
+    file knows how long it is, where others guess or are made before they know; then it must not be cut off."""
 
     stream: AudioStream | VideoStream
     seconds_max: float
+    is_exact: bool
     packets: int = 0
     broken: int = 0
     begin: float = math.inf
@@ -92,7 +98,7 @@ class Pace:
 
     def take(self, packet: AnyPacket) -> None:
         at = packet.pts if packet.pts is not None else packet.dts
-        if packet.is_corrupt or at is None:
+        if at is None or (packet.is_corrupt and self.is_exact):
             raise MediaInvalid("a packet that is cut off, or has no time")
         begin, lasting = (float(ticks * packet.time_base) for ticks in (at, packet.duration or 0))
         self.packets += 1
@@ -100,11 +106,10 @@ class Pace:
         if self.seconds > self.seconds_max or self.packets > PACKETS_MAX:
             raise MediaInvalid(f"longer than {self.seconds_max} seconds or {PACKETS_MAX} packets")
 
-    def check_end(self) -> None:
-        """All packets were taken: they must be about as long as the file says."""
-        stream = self.stream
-        claimed = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-        if claimed > self.seconds_max or claimed - self.seconds > max(SECONDS_MISSING_MAX, claimed / 20):
+    def check_end(self, claimed: float) -> None:
+        """All packets were taken: they must last about as long as it is said."""
+        missing = claimed - self.seconds
+        if self.is_exact and (claimed > self.seconds_max or missing > max(SECONDS_MISSING_MAX, claimed / 20)):
             raise MediaInvalid(f"{self.seconds:.1f} seconds, where the file says {claimed:.1f}")
 
 
@@ -116,5 +121,13 @@ def packets(container: InputContainer, *paces: Pace) -> Iterator[tuple[Pace, Any
         if packet.size:
             pace.take(packet)
         yield pace, packet
+    # MP4 and FLAC say it of each stream, WebM of the whole.
     for pace in paces:
-        pace.check_end()
+        pace.check_end(float((pace.stream.duration or 0) * (pace.stream.time_base or 0)))
+    max(paces, key=lambda pace: pace.seconds).check_end((container.duration or 0) / av.time_base)
+
+
+def carried(made: OutputContainer, stream: AnyStream) -> AnyStream:
+    """A stream of the new file for packets of this one as they are."""
+    # Without `opaque`, an encoder of the same name would be looked for; some codecs can only be read here.
+    return made.add_stream_from_template(stream, opaque=True)

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 
 from atelier.media.picture import thumbnail
 from atelier.media.processed import MediaInvalid, Processed
-from atelier.media.reading import WRITING, Pace, codec_of, opened, packets
+from atelier.media.reading import WRITING, Pace, carried, codec_of, opened, packets
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -41,6 +41,8 @@ FORMS = {
     "ogg": ("ogg", "ogg", frozenset(["opus", "vorbis", "flac"])),
     "aac": ("aac", "adts", frozenset(["aac"])),
 }
+# Some programs put a tag before a tag.
+TAGS_MAX = 4
 # No tags, at either end.
 UNTAGGED = {"mp3": {"id3v2_version": "0", "write_id3v1": "0"}}
 
@@ -58,8 +60,9 @@ def process(data: bytes) -> Processed:
     with opened(data, reader) as source:
         sound = _stream(source, codecs)
         with av.open(file, "w", format=writer, options=WRITING | UNTAGGED.get(form, {})) as made:
-            to, heard = made.add_stream_from_template(sound), Heard(sound.codec_context.sample_rate)
-            for pace, packet in packets(source, Pace(sound, SECONDS_MAX)):
+            to, heard = carried(made, sound), Heard(sound.codec_context.sample_rate)
+            pace = Pace(sound, SECONDS_MAX, is_exact=form == "flac")
+            for _, packet in packets(source, pace):
                 for frame in pace.decoded(packet):
                     heard.take(frame)
                 if packet.size:
@@ -74,21 +77,22 @@ def process(data: bytes) -> Processed:
 
 def sniffed(data: bytes) -> str:
     """mp3, wav, flac, ogg or aac by the first bytes; raises MediaInvalid for anything else."""
-    if data.startswith(b"ID3") and len(data) > 10:
-        # What follows the tag counts; its length has seven bits a byte.
-        length = 0
-        for byte in data[6:10]:
-            length = length << 7 | byte & 0x7F
-        data = data[10 + length : 14 + length]
-    if data.startswith(b"RIFF") and data[8:12] == b"WAVE":
+    head = data[:12]
+    at = 0
+    for _ in range(TAGS_MAX):
+        if head.startswith(b"ID3") and len(head) > 9:
+            # What follows the tag counts; its length has seven bits a byte.
+            at += 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+            head = data[at : at + 12]
+    if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
         return "wav"
-    if data.startswith((b"fLaC", b"OggS")):
-        return "flac" if data.startswith(b"fLaC") else "ogg"
-    if len(data) > 1 and data[0] == 0xFF:
+    if head.startswith((b"fLaC", b"OggS")):
+        return "flac" if head.startswith(b"fLaC") else "ogg"
+    if len(head) > 1 and head[0] == 0xFF:
         # Frames begin with eleven ones (twelve in AAC); then comes which layer it is, and AAC has layer 0.
-        if data[1] & 0xE6 == 0xE2:
+        if head[1] & 0xE6 == 0xE2:
             return "mp3"
-        if data[1] & 0xF6 == 0xF0:
+        if head[1] & 0xF6 == 0xF0:
             return "aac"
     raise MediaInvalid("the bytes are neither MP3, WAV, FLAC, Ogg nor AAC")
 
@@ -98,9 +102,9 @@ def _stream(source: InputContainer, codecs: frozenset[str]) -> AudioStream:
     sounds = source.streams.audio
     if len(sounds) != 1:
         raise MediaInvalid(f"{len(sounds)} sounds in it")
-    context = sounds[0].codec_context
     if codec_of(sounds[0]) not in codecs:
         raise MediaInvalid(f"encoded as {codec_of(sounds[0])}")
+    context = sounds[0].codec_context
     if not (0 < context.sample_rate <= RATE_MAX and 0 < context.channels <= CHANNELS_MAX):
         raise MediaInvalid(f"{context.channels} channels of {context.sample_rate} samples a second")
     return sounds[0]

@@ -1,0 +1,139 @@
+"""Films and sounds for these tests, made with PyAV, and what PyAV sees and hears in the results."""
+
+from __future__ import annotations
+
+import io
+import struct
+from array import array
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+from PIL import Image, ImageChops, ImageStat
+
+from infra.local.standins._kit import wav
+
+SECRET = "canary 51.4778 N"
+TAGS = {"title": SECRET, "comment": SECRET * 40, "artist": SECRET, "location": SECRET, "creation_time": "2026-01-01"}
+
+
+def film(
+    codec: str = "libx264",
+    form: str = "mp4",
+    *,
+    size: tuple[int, int] = (64, 48),
+    frames: int = 24,
+    fps: int = 12,
+    sound: str | None = "aac",
+    pixels: str = "yuv420p",
+    tags: dict[str, str] | None = None,
+    times: list[int] | None = None,
+    options: dict[str, str] | None = None,
+    encoding: dict[str, str] | None = None,
+) -> bytes:
+    """A box that moves over a ground that grows darker, with a tone. times: when each frame is shown, in frames."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=form, options=options or {}) as made:
+        made.metadata.update(tags or {})
+        shown = made.add_stream(codec, rate=fps, options=encoding or {})
+        shown.width, shown.height, shown.pix_fmt = *size, pixels
+        tone = made.add_stream(sound, rate=48_000, layout="stereo") if sound else None
+        for number in range(frames):
+            picture = Image.new("RGB", size, (200 - number * 100 // frames, 100, 60))
+            picture.paste((250, 250, 250), (number % (size[0] // 2), 4, number % (size[0] // 2) + 8, 12))
+            frame = av.VideoFrame.from_image(picture)
+            frame.pts, frame.time_base = times[number] if times else number, Fraction(1, fps)
+            made.mux(shown.encode(frame))
+        made.mux(shown.encode())
+        if tone:
+            with av.open(io.BytesIO(wav(frames / fps))) as plain:
+                for part in plain.decode(audio=0):
+                    made.mux(tone.encode(part))
+            made.mux(tone.encode())
+    return file.getvalue()
+
+
+def tagged(data: bytes, form: str, tags: dict[str, str] = TAGS, **options: str) -> bytes:
+    """The same sound or film with tags."""
+    file = io.BytesIO()
+    with av.open(io.BytesIO(data)) as plain, av.open(file, "w", format=form, options=options) as made:
+        made.metadata.update(tags)
+        to = {stream.index: made.add_stream_from_template(stream) for stream in plain.streams}
+        for packet in plain.demux():
+            if packet.size:
+                packet.stream = to[packet.stream_index]
+                made.mux(packet)
+    return file.getvalue()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A file as PyAV reads it from end to end. seconds: what it says of itself; lasting: what was decoded."""
+
+    form: str
+    seconds: float
+    codecs: tuple[str, ...]
+    pictures: list[Image.Image]
+    samples: array[int]
+    lasting: float
+    tags: dict[str, str]
+
+    @property
+    def is_silent(self) -> bool:
+        return not self.samples or max(map(abs, self.samples)) < 100
+
+
+def seen(data: bytes) -> Seen:
+    pictures: list[Image.Image] = []
+    samples, lasting = array("h"), 0.0
+    with av.open(io.BytesIO(data)) as container:
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=8000)
+        for frame in container.decode():
+            if isinstance(frame, av.VideoFrame):
+                pictures.append(frame.to_image())
+            elif isinstance(frame, av.AudioFrame):
+                lasting += frame.samples / frame.sample_rate
+                for part in resampler.resample(frame):
+                    samples.frombytes(bytes(part.planes[0])[: part.samples * 2])
+        tags = dict(container.metadata)
+        for stream in container.streams:
+            tags |= stream.metadata
+        return Seen(
+            container.format.name,
+            (container.duration or 0) / av.time_base,
+            tuple(stream.codec_context.codec.canonical_name for stream in container.streams),
+            pictures,
+            samples,
+            lasting,
+            tags,
+        )
+
+
+def difference(first: Image.Image, second: Image.Image) -> float:
+    return sum(ImageStat.Stat(ImageChops.difference(first, second)).mean)
+
+
+def boxes(data: bytes, start: int = 0, end: int | None = None) -> list[tuple[str, int, int]]:
+    """The boxes of an MP4 file: name, and from where to where they are."""
+    found: list[tuple[str, int, int]] = []
+    while start + 8 <= (len(data) if end is None else end):
+        size, name = struct.unpack_from(">I4s", data, start)
+        found.append((name.decode("latin-1"), start, start + size))
+        start += max(size, 8)
+    return found
+
+
+def box(data: bytes, path: str) -> tuple[int, int]:
+    """Where the first box of this path is, as in `moov/trak/tkhd`: the start of what it says, and its end."""
+    start, end = 0, len(data)
+    for name in path.split("/"):
+        start, end = next((at + 8, to) for found, at, to in boxes(data, start, end) if found == name)
+    return start, end
+
+
+def changed(data: bytes, path: str, offset: int, form: str, *values: Any) -> bytes:
+    """The file with other numbers in a box, `offset` bytes after its head."""
+    edited = bytearray(data)
+    struct.pack_into(form, edited, box(data, path)[0] + offset, *values)
+    return bytes(edited)

@@ -1,0 +1,127 @@
+"""Films and sounds are opened in a process of their own: what they do to it, they do to nothing else."""
+
+from __future__ import annotations
+
+import resource
+import struct
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from atelier.media import apart, film, picture, sound, text
+from atelier.media.apart import process_apart
+from atelier.media.process import process
+from atelier.media.processed import MediaInvalid, MediaToolMissing
+from infra.local.standins._kit import png
+from infra.local.standins._kit import sound as tone
+from tests.unit.media import reels
+from tests.unit.media.reels import changed
+
+
+@pytest.fixture(scope="module")
+def plain() -> bytes:
+    return reels.film()
+
+
+def test_there_is_one_front_for_everything(plain: bytes) -> None:
+    page = b"<!doctype html><p>page</p>"
+    assert process("image", png(64, 48, 1), watermark=True) == picture.process(png(64, 48, 1), watermark=True)
+    assert process("video", plain, watermark=False) == film.process(plain, watermark=False)
+    assert process("video", plain, watermark=True) == film.process(plain, watermark=True)
+    assert process("audio", tone(1, "mp3"), watermark=True) == sound.process(tone(1, "mp3"))
+    assert process("text", b"words", watermark=True) == text.process(b"words")
+    assert process("page", page, watermark=True) == text.process_page(page)
+
+
+def test_what_is_expected_decides_and_not_what_came(plain: bytes) -> None:
+    came = {
+        "image": png(64, 48, 1),
+        "video": plain,
+        "audio": tone(1, "wav"),
+        "page": b"<!doctype html><video src=film.mp4></video>",
+    }
+    for expected in came:
+        for data in (data for type_, data in came.items() if type_ != expected):
+            with pytest.raises(MediaInvalid):
+                process(expected, data, watermark=False)
+    for data in (came["image"], came["video"], came["audio"]):
+        with pytest.raises(MediaInvalid):
+            process("text", data, watermark=False)
+
+
+def test_a_refusal_says_why(plain: bytes) -> None:
+    with pytest.raises(MediaInvalid, match="neither MP4"):
+        process("video", b"<!doctype html>", watermark=False)
+    with pytest.raises(MediaInvalid, match="cut off"):
+        process("video", film.process(plain, watermark=False).data[:-3000], watermark=False)
+
+
+def test_a_film_of_a_billion_frames_in_few_bytes_ends_its_own_process(plain: bytes) -> None:
+    # Every sample of one byte, so that they need no table: an index of them would take gigabytes.
+    bomb = changed(plain, "moov/trak/mdia/minf/stbl/stsz", 4, ">II", 1, 0x50000000)
+    bomb = changed(bomb, "moov/trak/mdia/minf/stbl/stsc", 8, ">II", 1, 0x50000000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(MediaInvalid):
+        process_apart("video", bomb, watermark=False)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="not run: this system does not bound a process's memory")
+def test_memory_has_a_bound() -> None:
+    large = reels.film(size=(3840, 2160), frames=2, sound=None, encoding={"preset": "ultrafast"})
+    assert process_apart("video", large, watermark=True).width == 3840
+    with pytest.raises(MediaInvalid):
+        process_apart("video", large, watermark=True, memory_bytes_max=450 * 1024 * 1024)
+
+
+def test_time_has_a_bound() -> None:
+    long = reels.film(size=(640, 480), frames=400, fps=24, sound=None)
+    began = time.monotonic()
+    with pytest.raises(MediaInvalid, match="took longer"):
+        process_apart("video", long, watermark=True, seconds_max=0.2)
+    assert time.monotonic() - began < 30
+
+
+def test_a_crash_is_a_refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plain: bytes) -> None:
+    program = tmp_path / "crash.py"
+    program.write_text("import ctypes, sys\nsys.stdin.buffer.read()\nctypes.string_at(0)\n")
+    monkeypatch.setattr(apart, "PROGRAM", program)
+    with pytest.raises(MediaInvalid, match="status -11"):
+        process_apart("video", plain, watermark=False)
+
+
+def test_nothing_is_told_to_it_and_nothing_left_by_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plain: bytes
+) -> None:
+    told = tmp_path / "told.py"
+    told.write_text(
+        "import json, os, sys\nsys.stdin.buffer.read()\nopen('left', 'w').close()\n"
+        "print(json.dumps({'refused': os.getcwd() + ' ' + ' '.join(sorted(os.environ))}))\n"
+    )
+    monkeypatch.setattr(apart, "PROGRAM", told)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with pytest.raises(MediaInvalid) as refused:
+        process_apart("video", plain, watermark=False)
+    folder, *names = str(refused.value).split()
+    assert not Path(folder).exists()
+    assert set(names) <= {"LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR"}
+
+
+def test_without_pyav_nobody_says_that_a_film_is_bad(monkeypatch: pytest.MonkeyPatch, plain: bytes) -> None:
+    without = [str(Path(film.__file__).parents[2])]
+    monkeypatch.setattr(sys, "path", [*without, *(path for path in sys.path if "site-packages" not in path)])
+    with pytest.raises(MediaToolMissing, match="not installed here"):
+        process_apart("video", plain, watermark=False)
+
+
+def test_a_header_that_claims_a_gigabyte_takes_none(plain: bytes) -> None:
+    for name in (b"mdat", b"moov", b"trak", b"stbl"):
+        at = plain.index(name) - 4
+        claiming = plain[:at] + struct.pack(">I", 1 << 30) + plain[at + 4 :]
+        try:
+            made = process_apart("video", claiming, watermark=False)
+        except MediaInvalid:
+            continue
+        assert len(made.data) < 2 * len(plain)

@@ -1,0 +1,345 @@
+"""What becomes of a provider's film: whatever it says, it is opened, bounded, cleaned and marked, and still plays."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+from pathlib import Path
+
+import av
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from atelier.media import film
+from atelier.media.processed import MediaInvalid, Processed
+from atelier.providers._contract import Done, Job
+from atelier.providers.local import Local
+from tests.unit.media import reels
+from tests.unit.media.reels import SECRET, TAGS, boxes, changed, difference, seen, tagged
+
+
+@pytest.fixture(scope="module")
+def plain() -> bytes:
+    return reels.film()
+
+
+def local(model: str, kind: str, prompt: str, **parameters: object) -> bytes:
+    done = Local().submit(Job("att_01K9ABCDEFGHJKMNPQRSTVWXYZ", kind, f"local/{model}", prompt, parameters=parameters))
+    assert isinstance(done, Done)
+    return done.outputs[0].data or b""
+
+
+def poster(made: Processed) -> Image.Image:
+    picture = Image.open(io.BytesIO(made.thumbnail or b""))
+    assert picture.format == "WEBP"
+    return picture.convert("RGB")
+
+
+# ---- what plays ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("watermark", [False, True])
+def test_a_film_of_this_machine_is_delivered_with_its_size_its_length_and_its_sound(watermark: bool) -> None:
+    data = local("film", "video", "a lake at dusk", width=192, height=128, duration_seconds=2, fps=12)
+    made = film.process(data, watermark=watermark)
+    again = seen(made.data)
+    assert (made.type, made.format, made.content_type) == ("video", "mp4", "video/mp4")
+    assert (made.width, made.height, made.duration_ms) == (192, 128, 2000)
+    assert made.sha256 == hashlib.sha256(made.data).hexdigest()
+    assert again.codecs == ("h264", "aac")
+    assert again.seconds == pytest.approx(2, abs=0.05)
+    assert len(again.pictures) == 24
+    assert again.pictures[0].size == (192, 128)
+    assert not again.is_silent
+    assert difference(poster(made), again.pictures[12].resize(poster(made).size)) < 12
+
+
+def test_a_talking_face_keeps_its_voice() -> None:
+    data = local("talker", "avatar", "Good morning.", width=128, height=128, fps=12)
+    made = film.process(data, watermark=False)
+    assert made.data != data
+    assert seen(made.data).samples == seen(data).samples
+    assert made.duration_ms == pytest.approx(seen(data).seconds * 1000, abs=50)
+
+
+def test_what_browsers_play_is_copied_picture_by_picture(plain: bytes) -> None:
+    for data in (plain, reels.film("libvpx-vp9", "webm", sound="libopus"), reels.film("libsvtav1", sound=None)):
+        before, after = seen(data), seen(film.process(data, watermark=False).data)
+        assert after.codecs == before.codecs
+        assert [picture.tobytes() for picture in after.pictures] == [picture.tobytes() for picture in before.pictures]
+        assert after.samples == before.samples
+
+
+@pytest.mark.parametrize(
+    ("codec", "form", "sound", "expected"),
+    [
+        ("libvpx-vp9", "webm", "libopus", ("webm", ("vp9", "opus"))),
+        ("libvpx", "webm", None, ("webm", ("vp8",))),
+        ("libx264", "mov", "pcm_s16le", ("mp4", ("h264", "aac"))),
+        ("libx264", "mp4", "libmp3lame", ("mp4", ("h264", "mp3"))),
+        ("libx264", "mp4", "libopus", ("mp4", ("h264", "aac"))),
+        ("prores_ks", "mov", None, ("mp4", ("h264",))),
+        ("mpeg4", "mp4", "aac", ("mp4", ("h264", "aac"))),
+    ],
+)
+def test_what_they_do_not_play_is_encoded_afresh(
+    codec: str, form: str, sound: str | None, expected: tuple[str, tuple[str, ...]]
+) -> None:
+    data = reels.film(codec, form, sound=sound, pixels="yuv422p10le" if codec == "prores_ks" else "yuv420p")
+    made = film.process(data, watermark=False)
+    again = seen(made.data)
+    assert (made.format, again.codecs) == expected
+    assert made.duration_ms == pytest.approx(2000, abs=60)
+    assert len(again.pictures) == 24
+    assert again.is_silent == (sound is None)
+
+
+def test_a_film_begins_to_play_before_it_is_loaded(plain: bytes) -> None:
+    names = [name for name, _, _ in boxes(plain)]
+    assert names.index("moov") > names.index("mdat")
+    for watermark in (False, True):
+        names = [name for name, _, _ in boxes(film.process(plain, watermark=watermark).data)]
+        assert names.index("moov") < names.index("mdat")
+
+
+def test_the_same_bytes_give_the_same_hash(plain: bytes) -> None:
+    webm = reels.film("libvpx-vp9", "webm", sound="libopus")
+    for data, watermark in ((plain, False), (plain, True), (webm, False), (webm, True)):
+        assert film.process(data, watermark=watermark) == film.process(data, watermark=watermark)
+
+
+@pytest.mark.parametrize("watermark", [False, True])
+@pytest.mark.parametrize(("turn", "matrix"), [(90, (0, 1, -1, 0)), (180, (-1, 0, 0, -1)), (270, (0, -1, 1, 0))])
+def test_a_film_that_lies_on_its_side_is_seen_upright(
+    plain: bytes, turn: int, matrix: tuple[int, int, int, int], watermark: bool
+) -> None:
+    a, b, c, d = (part * 65536 for part in matrix)
+    lying = changed(plain, "moov/trak/tkhd", 40, ">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    made = film.process(lying, watermark=watermark)
+    upright = poster(film.process(plain, watermark=False)).rotate(-turn, expand=True)
+    assert (made.width, made.height) == upright.size
+    assert difference(poster(made), upright) < 12
+    if watermark:
+        assert seen(made.data).pictures[0].size == upright.size
+
+
+def test_frames_keep_their_times(plain: bytes) -> None:
+    times = [number * 3 if number < 12 else 36 + number for number in range(24)]
+    data = reels.film(sound=None, times=times)
+    for watermark in (False, True):
+        with av.open(io.BytesIO(film.process(data, watermark=watermark).data)) as container:
+            shown = [round((frame.time or 0) * 12) for frame in container.decode(video=0)]
+        assert [time - shown[0] for time in shown] == times
+
+
+def test_a_cover_and_further_streams_are_left_behind(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    with av.open(io.BytesIO(reels.film())) as source, av.open(file, "w", format="mov") as made:
+        to = [made.add_stream_from_template(source.streams[index]) for index in (0, 0, 1, 1)]
+        for packet in source.demux():
+            if packet.size:
+                for stream in (to[:2], to[2:])[packet.stream_index][::-1]:
+                    packet.stream = stream
+                    made.mux(packet)
+                    break
+    assert len(seen(film.process(file.getvalue(), watermark=False).data).codecs) == 2
+
+
+# ---- cleaning --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("watermark", [False, True])
+@pytest.mark.parametrize("form", ["mp4", "mov", "webm"])
+def test_what_is_written_beside_the_pictures_is_left_behind(form: str, watermark: bool) -> None:
+    data = reels.film("libvpx-vp9" if form == "webm" else "libx264", form, sound=None, tags=TAGS)
+    if form != "webm":
+        # A box of somebody's own, as cameras and tools add them.
+        data += struct.pack(">I4s", 8 + len(SECRET), b"uuid") + SECRET.encode()
+    assert SECRET.encode() in data
+    made = film.process(data, watermark=watermark)
+    assert b"canary" not in made.data + (made.thumbnail or b"")
+    assert not set(TAGS) & set(seen(made.data).tags)
+
+
+def test_what_encoders_write_between_the_pictures_is_left_behind(plain: bytes) -> None:
+    assert b"x264 - core" in plain
+    assert b"x264 - core" not in film.process(plain, watermark=False).data
+
+
+def test_the_local_provider_says_what_it_is_in_the_picture_not_in_the_tags() -> None:
+    data = local("film", "video", "a lake", width=192, height=128, duration_seconds=1, fps=12)
+    assert b"Procedural" in data
+    assert b"Procedural" not in film.process(data, watermark=False).data
+
+
+def test_a_film_with_tags_in_place_is_the_film_without_them(plain: bytes) -> None:
+    assert film.process(tagged(plain, "mp4"), watermark=False) == film.process(plain, watermark=False)
+
+
+# ---- the mark --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(640, 360), (360, 640), (66, 50)])
+def test_the_mark_is_in_every_frame_and_on_the_poster_in_its_corner(size: tuple[int, int]) -> None:
+    data = reels.film(size=size, frames=6, sound=None, encoding={"crf": "12"})
+    plain, marked = (film.process(data, watermark=watermark) for watermark in (False, True))
+    corner = (size[0] * 2 // 3, size[1] - max(min(size) // 8, 24), *size)
+    for before, after in zip(seen(plain.data).pictures, seen(marked.data).pictures, strict=True):
+        assert difference(before.crop(corner), after.crop(corner)) > 6
+        rest = (0, 0, size[0], size[1] // 2)
+        assert difference(before.crop(rest), after.crop(rest)) < 6
+    assert poster(plain).tobytes() != poster(marked).tobytes()
+
+
+def test_a_film_too_long_to_be_marked_in_time_is_made_smaller(monkeypatch: pytest.MonkeyPatch, plain: bytes) -> None:
+    monkeypatch.setattr(film, "WRITTEN_PIXELS_MAX", 24 * 32 * 24)
+    made = film.process(plain, watermark=True)
+    assert (made.width, made.height) == (32, 24)
+    assert seen(made.data).pictures[0].size == (32, 24)
+    assert film.process(plain, watermark=False).width == 64
+    monkeypatch.setattr(film, "READ_PIXELS_MAX", 24 * 32 * 24)
+    with pytest.raises(MediaInvalid, match="too long"):
+        film.process(plain, watermark=True)
+
+
+# ---- refusals --------------------------------------------------------------------------------------------------------
+
+
+def sound_only() -> bytes:
+    file = io.BytesIO()
+    with av.open(io.BytesIO(reels.wav(1))) as plain, av.open(file, "w", format="mp4") as made:
+        tone = made.add_stream("aac", rate=24_000, layout="mono")
+        for frame in plain.decode(audio=0):
+            made.mux(tone.encode(frame))
+        made.mux(tone.encode())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\0\0\0\x18ftyp",
+        b"\0\0\0\x18ftypisom\0\0\0\0isommp42",
+        b"\0\0\0\x18ftypisom<!doctype html><script>alert(1)</script>",
+        b"<!doctype html><html><video src=x></html>",
+        b'{"error": "quota exceeded"}',
+        b"\x1a\x45\xdf\xa3webm" + bytes(200),
+        b"RIFF\x24\x08\0\0AVI LIST",
+        b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n",
+        b"GIF89a" + bytes(100),
+        b"\0\0\0\x1cftypavif" + bytes(100),
+        bytes(5000),
+        sound_only(),
+    ],
+    ids=lambda data: repr(data[:16]),
+)
+def test_what_is_no_film_is_refused(data: bytes) -> None:
+    for watermark in (False, True):
+        with pytest.raises(MediaInvalid):
+            film.process(data, watermark=watermark)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.995])
+@pytest.mark.parametrize("watermark", [False, True])
+def test_a_film_that_is_cut_off_is_refused(plain: bytes, share: float, watermark: bool) -> None:
+    for data in (plain, film.process(plain, watermark=False).data):
+        with pytest.raises(MediaInvalid):
+            film.process(data[: int(len(data) * share)], watermark=watermark)
+
+
+def test_a_webm_that_is_cut_off_is_refused_by_what_it_says_of_its_length() -> None:
+    data = reels.film("libvpx-vp9", "webm", sound="libopus", frames=60)
+    with pytest.raises(MediaInvalid, match="where the file says 5"):
+        film.process(data[: len(data) * 6 // 10], watermark=False)
+
+
+def test_a_sound_that_ends_before_the_film_is_no_sign_of_a_cut() -> None:
+    file = io.BytesIO()
+    whole = io.BytesIO(reels.film("libvpx-vp9", "webm", sound="libopus", frames=60))
+    with av.open(whole) as source, av.open(file, "w", format="webm") as made:
+        to = [made.add_stream_from_template(stream) for stream in source.streams]
+        for packet in source.demux():
+            if packet.size and (packet.stream_index == 0 or (packet.pts or 0) * packet.time_base < 1):
+                packet.stream = to[packet.stream_index]
+                made.mux(packet)
+    assert film.process(file.getvalue(), watermark=False).duration_ms == 5000
+
+
+ENDLESS = [
+    ("moov/mvhd", 16, ">I", (0xFFFFFFFE,)),
+    ("moov/trak/mdia/mdhd", 16, ">I", (0xFFFFFFFE,)),
+    ("moov/trak/mdia/minf/stbl/stts", 8, ">II", (24, 0x7FFFFFF0)),
+    ("moov/trak/mdia/minf/stbl/stts", 8, ">II", (24, 1 << 24)),
+]
+
+
+@pytest.mark.parametrize(("path", "offset", "form", "values"), ENDLESS)
+def test_a_film_that_says_it_never_ends_is_refused_or_cut_to_what_is_there(
+    plain: bytes, path: str, offset: int, form: str, values: tuple[int, ...]
+) -> None:
+    try:
+        made = film.process(changed(plain, path, offset, form, *values), watermark=False)
+    except MediaInvalid:
+        return
+    assert (made.duration_ms or 0) <= film.SECONDS_MAX * 1000
+
+
+def test_frames_larger_than_they_may_be_are_refused_by_their_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(film, "FRAME_PIXELS_MAX", 64 * 48 - 1)
+    with pytest.raises(MediaInvalid, match="64 × 48 pixels"):
+        film.process(reels.film(frames=2), watermark=False)
+
+
+def test_the_longest_film_is_the_longest(monkeypatch: pytest.MonkeyPatch, plain: bytes) -> None:
+    monkeypatch.setattr(film, "SECONDS_MAX", 1.5)
+    with pytest.raises(MediaInvalid):
+        film.process(plain, watermark=False)
+    monkeypatch.setattr(film, "SECONDS_MAX", 2.5)
+    assert film.process(plain, watermark=False).duration_ms == 2000
+
+
+def test_pictures_of_which_none_can_be_decoded_are_no_film(plain: bytes) -> None:
+    start, end = reels.box(plain, "mdat")
+    noise = bytes(number * 31 % 251 for number in range(end - start))
+    with pytest.raises(MediaInvalid):
+        film.process(plain[:start] + noise + plain[end:], watermark=False)
+
+
+def test_a_film_may_not_name_another_file(plain: bytes, tmp_path: Path) -> None:
+    # A data reference that leads outside, as QuickTime knows them.
+    outside = tmp_path / "secret.mp4"
+    outside.write_bytes(plain)
+    start, _ = reels.box(plain, "moov/trak/mdia/minf/dinf/dref")
+    elsewhere = bytearray(plain)
+    elsewhere[start + 19] = 0
+    elsewhere[start + 12 : start + 16] = b"alis"
+    made = film.process(bytes(elsewhere), watermark=False)
+    assert len(seen(made.data).pictures) == 24
+
+
+BOXES_SEEDS = [reels.film(frames=4, sound="aac"), reels.film("libvpx", "webm", frames=4, sound=None)]
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.sampled_from(BOXES_SEEDS),
+    st.lists(st.tuples(st.integers(0, 10**6), st.binary(min_size=1, max_size=4)), max_size=8),
+    st.booleans(),
+)
+def test_broken_bytes_give_a_film_or_a_refusal_and_nothing_else(
+    data: bytes, edits: list[tuple[int, bytes]], watermark: bool
+) -> None:
+    broken = bytearray(data)
+    for place, piece in edits:
+        broken[place % len(broken) : place % len(broken) + len(piece)] = piece
+    try:
+        made = film.process(bytes(broken), watermark=watermark)
+    except MediaInvalid:
+        return
+    with av.open(io.BytesIO(made.data)) as container:
+        assert container.streams.video[0].codec_context.width
+    assert 0 <= (made.duration_ms or 0) <= film.SECONDS_MAX * 1000

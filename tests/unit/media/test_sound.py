@@ -1,0 +1,226 @@
+"""What becomes of a provider's sound: decoded from end to end, freed of what is written in it, heard as before."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+import struct
+
+import av
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from atelier.media import sound
+from atelier.media.processed import MediaInvalid
+from atelier.providers._contract import Done, Job
+from atelier.providers.local import Local
+from infra.local.standins._kit import sound as tone
+from infra.local.standins._kit import wav
+from tests.unit.media import reels
+from tests.unit.media.reels import SECRET, TAGS, seen, tagged
+
+FORMS = {"mp3": "mp3", "wav": "wav", "flac": "flac", "opus": "ogg", "aac": "adts"}
+
+
+def spoken(text: str, format: str) -> bytes:
+    work = Job("att_01K9ABCDEFGHJKMNPQRSTVWXYZ", "audio", "local/voice", text, parameters={"format": format})
+    done = Local().submit(work)
+    assert isinstance(done, Done)
+    return done.outputs[0].data or b""
+
+
+@pytest.mark.parametrize("form", ["mp3", "wav"])
+def test_speech_of_this_machine_is_delivered_as_long_and_as_loud_as_it_is(form: str) -> None:
+    data = spoken("Good morning, and welcome on board.", form)
+    made = sound.process(data)
+    before, after = seen(data), seen(made.data)
+    assert (made.type, made.format, made.width, made.height) == ("audio", form, None, None)
+    assert made.content_type == {"mp3": "audio/mpeg", "wav": "audio/wav"}[form]
+    assert made.sha256 == hashlib.sha256(made.data).hexdigest()
+    assert made.duration_ms == pytest.approx(before.lasting * 1000, abs=1)
+    assert after.samples == before.samples
+    assert not after.is_silent
+    assert b"Procedural" in data
+    assert b"Procedural" not in made.data
+
+
+@pytest.mark.parametrize(("kind", "form"), FORMS.items())
+def test_every_form_keeps_its_samples_and_loses_its_tags(kind: str, form: str) -> None:
+    data = tone(2, kind)
+    if kind == "aac":
+        # Such a file has no place for tags but before its first frame.
+        described = b"ID3\x04\0\0\0\0\0\x7f" + (b"TIT2" + SECRET.encode()).ljust(127, b"\0") + data
+    else:
+        described = tagged(data, form)
+    assert b"canary" in described
+    made = sound.process(described)
+    assert b"canary" not in made.data
+    assert not {"title", "comment", "artist"} & {name.lower() for name in seen(made.data).tags}
+    assert seen(made.data).samples == seen(data).samples
+    assert made.duration_ms == pytest.approx(2000, abs=60)
+    assert made.format == ("ogg" if kind == "opus" else kind)
+
+
+def test_tags_at_both_ends_of_an_mp3_are_left_behind() -> None:
+    described = tagged(tone(1, "mp3"), "mp3", TAGS, write_id3v1="1", write_apetag="1")
+    old = b"TAG" + SECRET.encode().ljust(125, b"\0")
+    made = sound.process(described + old)
+    assert b"canary" not in made.data
+    assert b"TAG" not in made.data[-128:]
+    assert not made.data.startswith(b"ID3")
+
+
+def test_a_page_in_a_tag_is_gone_and_a_page_as_a_sound_is_refused() -> None:
+    page = b"<!doctype html><script>alert(1)</script>"
+    tag = b"ID3\x03\0\0" + struct.pack(">I", len(page)) + page
+    assert page not in sound.process(tag + tone(1, "mp3")).data
+    for data in (page, tag + page, b"ID3" + page, tag):
+        with pytest.raises(MediaInvalid):
+            sound.process(data)
+
+
+def test_the_same_bytes_give_the_same_hash() -> None:
+    for kind in FORMS:
+        data = tone(1, kind)
+        assert sound.process(data) == sound.process(data)
+
+
+def test_its_picture_shows_where_it_is_loud() -> None:
+    quiet_then_loud = bytearray(wav(2))
+    middle = 44 + (len(quiet_then_loud) - 44) // 4 * 2
+    quiet_then_loud[44:middle] = bytes(middle - 44)
+    picture = Image.open(io.BytesIO(sound.process(bytes(quiet_then_loud)).thumbnail or b"")).convert("L")
+    assert (picture.format or "WEBP", picture.size) == ("WEBP", (512, 160))
+    row = [picture.crop((x, 40, x + 4, 44)).getextrema() for x in (100, 200, 312, 412)]
+    assert [dark < 200 for dark, _ in row] == [False, False, True, True]
+
+
+def test_a_silence_is_a_sound() -> None:
+    silent = bytearray(wav(1))
+    silent[44:] = bytes(len(silent) - 44)
+    made = sound.process(bytes(silent))
+    assert made.duration_ms == 1000
+    assert seen(made.data).is_silent
+    assert made.thumbnail
+
+
+# ---- what is said of a length ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("claimed", [0, 0xFFFFFFFF, 10**9, 100])
+def test_a_wav_that_was_sent_while_it_was_made_is_as_long_as_it_is(claimed: int) -> None:
+    data = bytearray(wav(3))
+    struct.pack_into("<I", data, 4, claimed)
+    if claimed != 100:
+        struct.pack_into("<I", data, 40, claimed)
+    made = sound.process(bytes(data))
+    assert made.duration_ms == 3000
+    assert struct.unpack_from("<I", made.data, 40) == (len(made.data) - 44,)
+
+
+def test_an_mp3_whose_length_can_only_be_guessed_is_taken() -> None:
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp3", options={"write_xing": "0", "id3v2_version": "0"}) as made:
+        stream = made.add_stream("libmp3lame", rate=24_000, layout="mono", options={"q": "5"})
+        for number in range(100):
+            frame = av.AudioFrame(format="s16", layout="mono", samples=1152)
+            frame.sample_rate = 24_000
+            # Silence first: a guess by the first frames' size is far too long.
+            frame.planes[0].update(bytes(2304) if number < 50 else random.Random(number).randbytes(2304))
+            made.mux(stream.encode(frame))
+        made.mux(stream.encode())
+    assert sound.process(file.getvalue()).duration_ms == pytest.approx(4800, abs=100)
+
+
+def test_a_flac_that_is_cut_off_is_refused() -> None:
+    data = tone(3, "flac")
+    with pytest.raises(MediaInvalid, match="where the file says 3"):
+        sound.process(data[: len(data) // 2])
+
+
+def test_the_longest_sound_is_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sound, "SECONDS_MAX", 1)
+    for kind in FORMS:
+        with pytest.raises(MediaInvalid):
+            sound.process(tone(2, kind))
+
+
+def test_a_silence_without_end_in_few_bytes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sound, "SECONDS_MAX", 60)
+    file = io.BytesIO()
+    with av.open(file, "w", format="flac") as made:
+        stream = made.add_stream("flac", rate=8000, layout="mono")
+        for second in range(120):
+            frame = av.AudioFrame(format="s16", layout="mono", samples=8000)
+            frame.sample_rate, frame.pts = 8000, second * 8000
+            frame.planes[0].update(bytes(16000))
+            made.mux(stream.encode(frame))
+        made.mux(stream.encode())
+    # The samples would be two megabytes.
+    assert len(file.getvalue()) < 30_000
+    with pytest.raises(MediaInvalid, match="seconds"):
+        sound.process(file.getvalue())
+
+
+# ---- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff",
+        b"\xff\xfb",
+        b"\xff\xfb\x90\x64" + bytes(3),
+        b"ID3\x04\0\0\0\0\0\0",
+        b"ID3\x04\0\0\x7f\x7f\x7f\x7f" + bytes(100),
+        b"RIFF\xff\xff\xff\xffWAVE",
+        b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0data\0\0\0\0",
+        b"fLaC",
+        b"fLaC" + bytes(400),
+        b"OggS" + bytes(400),
+        b"\xff\xf1" + bytes(400),
+        b"<!doctype html><audio src=x>",
+        b'{"error": {"message": "quota"}}',
+        b"\xff\xd8\xff\xe0" + bytes(100),
+        b"#EXTM3U\n/etc/passwd\n",
+        wav(0),
+        reels.film(frames=2),
+    ],
+    ids=lambda data: repr(data[:14]),
+)
+def test_what_is_no_sound_is_refused(data: bytes) -> None:
+    with pytest.raises(MediaInvalid):
+        sound.process(data)
+
+
+def test_a_film_in_an_ogg_is_no_sound() -> None:
+    file = io.BytesIO()
+    with av.open(file, "w", format="ogg") as made:
+        shown = made.add_stream("libvpx", rate=12)
+        shown.width, shown.height, shown.pix_fmt = 64, 48, "yuv420p"
+        made.mux(shown.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 48)))))
+        made.mux(shown.encode())
+    with pytest.raises(MediaInvalid, match="0 sounds"):
+        sound.process(file.getvalue())
+
+
+SEEDS = [tone(0.3, kind) for kind in FORMS]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(SEEDS), st.lists(st.tuples(st.integers(0, 10**5), st.binary(min_size=1, max_size=4)), max_size=8)
+)
+def test_broken_bytes_give_a_sound_or_a_refusal_and_nothing_else(data: bytes, edits: list[tuple[int, bytes]]) -> None:
+    broken = bytearray(data)
+    for place, piece in edits:
+        broken[place % len(broken) : place % len(broken) + len(piece)] = piece
+    try:
+        made = sound.process(bytes(broken))
+    except MediaInvalid:
+        return
+    assert 0 < (made.duration_ms or 0) <= sound.SECONDS_MAX * 1000
