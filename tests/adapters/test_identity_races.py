@@ -11,16 +11,21 @@ from typing import Any, TypeVar
 import botocore.session
 import pytest
 
+from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.aws.dynamodb.identity import DynamoIdentity
 from atelier.aws.dynamodb.ledger import DynamoWallets
 from atelier.aws.dynamodb.requests import DynamoRateWindows
 from atelier.errors import Unauthenticated
 from atelier.identity.access_tokens import AccessTokens
+from atelier.identity.api_tokens import TOKENS_PER_WORKSPACE_MAX, ApiToken, Shown, TooManyTokens, new_token
+from atelier.identity.issue_token import Issued, NewToken, issue_token
 from atelier.identity.limit import SignInLimits
 from atelier.identity.log_out import log_out
 from atelier.identity.model import Device, EmailTaken, SignedIn, Tokens
+from atelier.identity.permissions import Role
 from atelier.identity.refresh import refresh
 from atelier.identity.sign_up import SignUp, sign_up
+from atelier.ids import new_id
 from tests.embedded_aws import Tables
 from tests.unit.identity.fakes import ISSUER, HeldKeys, QuickPasswords
 
@@ -157,3 +162,34 @@ def test_a_limit_taken_at_once_is_exact(deployed: Deployed) -> None:
 def test_a_window_added_to_at_once_loses_nothing(deployed: Deployed) -> None:
     sums = at_once(lambda: deployed.windows.add("account#usr_1", 20, 60, NOW))
     assert sorted(total for total in sums if isinstance(total, int)) == [20 * turn for turn in range(1, CALLERS + 1)]
+
+
+def test_the_last_places_for_tokens_taken_at_once_are_taken_exactly(deployed: Deployed) -> None:
+    workspace_id, user_id, places = new_id("wsp", NOW), new_id("usr", NOW), 3
+
+    def one() -> ApiToken:
+        made, _ = new_token(new_id("tok", NOW), workspace_id, user_id, "n8n", ("all",), NOW + timedelta(days=1), NOW)
+        deployed.store.add_token(made)
+        return made
+
+    first = [one() for _ in range(TOKENS_PER_WORKSPACE_MAX - places)]
+    outcomes = at_once(one, CALLERS)
+    assert sum(isinstance(outcome, ApiToken) for outcome in outcomes) == places
+    assert sum(isinstance(outcome, TooManyTokens) for outcome in outcomes) == CALLERS - places
+    # However many revoke one at once, it makes room for one.
+    revoked = at_once(lambda: deployed.store.revoke_token(workspace_id, first[0].id, NOW))
+    assert sorted(map(bool, revoked)) == [False] * (CALLERS - 1) + [True]
+    assert sum(isinstance(outcome, ApiToken) for outcome in at_once(one)) == 1
+
+
+def test_a_token_asked_for_at_once_with_one_key_is_made_and_shown_once(deployed: Deployed, tables: Tables) -> None:
+    workspace_id, user_id = new_id("wsp", NOW), new_id("usr", NOW)
+    DynamoIdempotencyKeys.bind(tables.requests)
+    asked = NewToken(workspace_id, user_id, Role.OWNER, "n8n", ("all",), None, "once")
+    answers = at_once(lambda: issue_token(asked, tokens=deployed.store, bindings=DynamoIdempotencyKeys(), now=NOW))
+    issued = [answer for answer in answers if isinstance(answer, Issued)]
+    assert len(issued) == CALLERS
+    assert len({answer.token.id for answer in issued}) == 1
+    [text] = [answer.text for answer in issued if answer.text is not None]
+    [kept] = deployed.store.tokens(workspace_id, None, 10).tokens
+    assert Shown.parse(text).proves(kept)

@@ -1,0 +1,307 @@
+"""functions/api/tokens and what a token opens, fed with events: the authorizer's answer is remembered, as the gateway
+remembers it."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import timedelta
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from atelier.aws.clients import client
+from atelier.clock import parse_rfc3339, system_clock
+from atelier.identity.api_tokens import LIFE_MAX
+from atelier.wiring import tokens
+from tests.functions.answers import Response, answered, authorized, data, refusal, stranger
+from tests.functions.cast import PROJECT, TOKEN, TOKEN_TEXT, USER, WORKSPACE, begin_project, issue_token
+from tests.functions.conftest import Cloud
+from tests.invoke import event, example, function
+
+ROUTES = ["list_tokens", "issue_token", "revoke_token"]
+ASK = {"name": "n8n", "scopes": ["all"]}
+OTHER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
+
+
+@pytest.fixture
+def app(cloud: Cloud) -> ModuleType:
+    return function("api/tokens")
+
+
+@pytest.fixture
+def authorizer(cloud: Cloud) -> ModuleType:
+    return function("authorizer")
+
+
+def issued(app: ModuleType, kept_secret: list[str], **body: Any) -> dict[str, Any]:
+    """A token, made by the example's user; no line of the log may show it."""
+    response = answered(app, event("api/tokens/issue_token", body={**ASK, **body}, headers={"idempotency-key": "a"}))
+    assert response["statusCode"] == 201, response["body"]
+    made: dict[str, Any] = data(response)
+    kept_secret.append(made["token"][56:])
+    return made
+
+
+def context(authorizer: ModuleType, text: str) -> dict[str, Any]:
+    header = f"Bearer {text}"
+    changes = {"headers": {"authorization": header}, "identitySource": [header]}
+    answer = authorizer.handler(event("authorizer/program", **changes), None)
+    assert answer["isAuthorized"] is True
+    found: dict[str, Any] = answer["context"]
+    return found
+
+
+def call(name: str, claims: dict[str, Any], **changes: Any) -> Response:
+    """The example, sent by a program."""
+    return answered(function(name.rpartition("/")[0]), authorized(name, claims, **changes))
+
+
+def change_item(cloud: Cloud, pk: str, sk: str, **attributes: str) -> None:
+    """What no route can do yet: change a role, suspend a user."""
+    for name, value in attributes.items():
+        client("dynamodb").update_item(
+            TableName=cloud.tables.identity,
+            Key={"pk": {"S": pk}, "sk": {"S": sk}},
+            UpdateExpression="SET #name = :value",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues={":value": {"S": value}},
+        )
+
+
+def test_a_token_is_shown_once(app: ModuleType, kept_secret: list[str]) -> None:
+    response = answered(app, example("api/tokens/issue_token"))
+    made = data(response)
+    kept_secret.append(made["token"][56:])
+    assert response["statusCode"] == 201
+    assert response["headers"]["Location"] == f"/api/tokens/{made['id']}"
+    assert response["headers"]["Cache-Control"] == "no-store"
+    assert made["token"].startswith("atl_")
+    assert (made["name"], made["scopes"], made["user_id"]) == ("n8n", ["generations.create", "read"], USER)
+    assert parse_rfc3339(made["expires_at"]) - parse_rfc3339(made["created_at"]) == LIFE_MAX
+    assert made["last_used_at"] is None
+    listed = answered(app, example("api/tokens/list_tokens"))
+    assert data(listed) == {"items": [{key: made[key] for key in made if key != "token"}], "next_cursor": None}
+    assert made["token"][56:] not in listed["body"]
+
+
+def test_a_request_repeated_with_its_key_makes_no_token_and_shows_none(app: ModuleType, kept_secret: list[str]) -> None:
+    first, again = (answered(app, example("api/tokens/issue_token")) for _ in "ab")
+    kept_secret.append(data(first)["token"][56:])
+    assert (again["statusCode"], again["headers"]["Idempotent-Replayed"]) == (201, "true")
+    assert data(again) == {**data(first), "token": None}
+    other = answered(app, event("api/tokens/issue_token", body={**ASK, "name": "another"}))
+    assert refusal(other) == (422, "IDEMPOTENCY_MISMATCH")
+    assert len(data(answered(app, example("api/tokens/list_tokens")))["items"]) == 1
+
+
+def test_nothing_that_is_kept_opens_anything(app: ModuleType, cloud: Cloud, kept_secret: list[str]) -> None:
+    text = issued(app, kept_secret)["token"]
+    kept = json.dumps([cloud.items(cloud.tables.identity), cloud.items(cloud.tables.requests)])
+    assert "generations" not in kept, "a group is kept as it was given"
+    assert '"n8n"' in kept
+    assert [part for part in (text, text[56:], text[56:99], text[56:78]) if part in kept] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"name": " "}, "name"),
+        ({"name": "a\nb"}, "name"),
+        ({"name": "x" * 61}, "name"),
+        ({"scopes": []}, "scopes"),
+        ({"scopes": "all"}, "scopes"),
+        ({"scopes": ["everything"]}, "scopes.0"),
+        ({"scopes": ["read", "tokens.manage"]}, "scopes.1"),
+        ({"scopes": ["account.read"]}, "scopes.0"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59.999999-12:00"}, "expires_at"),
+        ({"expires_at": "2027-01-01T00:00:00"}, "expires_at"),
+        ({"expires_at": 4102444800}, "expires_at"),
+        ({"token": "atl_chosen"}, "token"),
+    ],
+    ids=repr,
+)
+def test_a_bad_request_names_the_field(app: ModuleType, change: dict[str, Any], path: str) -> None:
+    response = answered(app, event("api/tokens/issue_token", body={**ASK, **change}))
+    assert refusal(response) == (422, "VALIDATION_FAILED")
+    assert [field["path"] for field in json.loads(response["body"])["details"]["fields"]] == [path]
+
+
+def test_tokens_are_paged(app: ModuleType) -> None:
+    for number in range(3):
+        body = {**ASK, "name": f"program {number}"}
+        answered(app, event("api/tokens/issue_token", body=body, headers={"idempotency-key": f"{number}"}))
+    first = data(answered(app, event("api/tokens/list_tokens", queryStringParameters={"limit": "2"})))
+    rest = {"limit": "2", "cursor": first["next_cursor"]}
+    second = data(answered(app, event("api/tokens/list_tokens", queryStringParameters=rest)))
+    assert [len(page["items"]) for page in (first, second)] == [2, 1]
+    assert second["next_cursor"] is None
+    assert {item["name"] for page in (first, second) for item in page["items"]} == {f"program {n}" for n in range(3)}
+    wrong = answered(app, event("api/tokens/list_tokens", queryStringParameters={"cursor": "c2Vzc2lvbiM"}))
+    assert refusal(wrong) == (422, "VALIDATION_FAILED")
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_stranger_finds_no_tokens(app: ModuleType, route: str) -> None:
+    issue_token()
+    request = event(f"api/tokens/{route}", headers={"atelier-workspace": WORKSPACE})
+    request["requestContext"]["authorizer"]["lambda"] |= {
+        "user_id": "usr_01M7XCN60QZZZZZZZZZZZZZZZZ",
+        "workspace_id": OTHER,
+    }
+    # A mutation asks for the session first, which a made-up user has not.
+    assert refusal(answered(app, request))[0] == (404 if route == "list_tokens" else 401)
+    if route == "list_tokens":
+        assert data(answered(app, stranger("api/tokens/list_tokens")))["items"] == []
+
+
+def test_the_authorizer_knows_the_example_and_says_so_without_saying_it(
+    authorizer: ModuleType, cloud: Cloud, log: io.StringIO
+) -> None:
+    issue_token()
+    claims = context(authorizer, TOKEN_TEXT)
+    assert {name: claims[name] for name in ("user_id", "token_id", "workspace_id")} == {
+        "user_id": USER,
+        "token_id": TOKEN,
+        "workspace_id": WORKSPACE,
+    }
+    line = json.loads(log.getvalue().splitlines()[-1])
+    assert (line["message"], line["user_id"], line["token_id"]) == ("authorize", USER, TOKEN)
+
+
+@pytest.mark.parametrize("wrong", [TOKEN_TEXT[:-1], TOKEN_TEXT + "x", TOKEN_TEXT.lower(), "atl_", TOKEN_TEXT[:56]])
+def test_the_authorizer_refuses_what_is_no_token(authorizer: ModuleType, wrong: str) -> None:
+    issue_token()
+    assert context(authorizer, wrong) == {"reason": "The API token is not valid."}
+
+
+def test_a_program_does_what_its_scopes_say_and_is_named_in_the_log(
+    authorizer: ModuleType, cloud: Cloud, log: io.StringIO
+) -> None:
+    issue_token("generations.create", "credits.read")
+    claims = context(authorizer, TOKEN_TEXT)
+    assert call("api/credits/balance", claims)["statusCode"] == 200
+    line = json.loads(log.getvalue().splitlines()[-1])
+    assert (line["user_id"], line["workspace_id"], line["token_id"]) == (USER, WORKSPACE, TOKEN)
+    assert call("api/generations/generate_image", claims)["statusCode"] == 202
+    small = call("api/generations/list", claims)
+    assert refusal(small) == (403, "FORBIDDEN")
+    assert json.loads(small["body"])["details"] == {"permission": "generations.read"}
+
+
+@pytest.mark.parametrize("name", [*(f"api/tokens/{route}" for route in ROUTES), "api/account/me"])
+def test_no_token_opens_what_is_the_persons(authorizer: ModuleType, cloud: Cloud, name: str) -> None:
+    issue_token("all", "read", "api-keys.manage", "providers.manage", "budgets.manage")
+    response = call(name, context(authorizer, TOKEN_TEXT))
+    assert refusal(response) == (403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize("name", ["api/providers/add_key", "api/providers/put_providers", "api/projects/put_budget"])
+def test_what_administers_has_to_be_named(authorizer: ModuleType, cloud: Cloud, name: str) -> None:
+    issue_token("all", "read")
+    assert refusal(call(name, context(authorizer, TOKEN_TEXT))) == (403, "FORBIDDEN")
+
+
+def test_a_budget_cannot_be_lifted_through_a_project(authorizer: ModuleType, cloud: Cloud) -> None:
+    """A project's budget is a second permission of the same route: the token's scopes count there, too."""
+    issue_token("all")
+    begin_project()
+    claims = context(authorizer, TOKEN_TEXT)
+    lifted = call("api/projects/change_project", claims, body={"budget_microusd": None})
+    assert refusal(lifted) == (403, "FORBIDDEN")
+    renamed = call("api/projects/change_project", claims, body={"name": "Harbour fog"})
+    assert (renamed["statusCode"], data(renamed)["project"]["id"]) == (200, PROJECT)
+
+
+def test_another_workspace_answers_as_a_missing_one(authorizer: ModuleType, cloud: Cloud) -> None:
+    issue_token("all")
+    claims = context(authorizer, TOKEN_TEXT)
+    found = [
+        call(name, claims, headers={"atelier-workspace": workspace_id})
+        for name in ("api/credits/balance", "api/generations/generate_image")
+        for workspace_id in (OTHER, "wsp_1", USER)
+    ]
+    assert {refusal(response) for response in found} == {(404, "NOT_FOUND")}
+    assert len({json.loads(response["body"])["message"] for response in found}) == 1
+    assert call("api/credits/balance", claims, headers={"atelier-workspace": WORKSPACE})["statusCode"] == 200
+
+
+def test_a_role_that_shrinks_takes_its_tokens_along(authorizer: ModuleType, cloud: Cloud) -> None:
+    issue_token("all", "providers.manage")
+    claims = context(authorizer, TOKEN_TEXT)
+    change_item(cloud, USER, f"member#{WORKSPACE}", role="viewer")
+    assert call("api/credits/balance", claims)["statusCode"] == 200
+    for name in ("api/generations/generate_image", "api/providers/put_providers", "api/providers/list_keys"):
+        assert refusal(call(name, claims)) == (403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize("end", ["revoked", "expired", "left", "suspended"])
+def test_a_token_ends_at_once_though_the_gateway_remembers_it(
+    app: ModuleType, authorizer: ModuleType, cloud: Cloud, end: str
+) -> None:
+    issue_token("all")
+    claims = context(authorizer, TOKEN_TEXT)
+    if end == "revoked":
+        assert answered(app, example("api/tokens/revoke_token"))["statusCode"] == 204
+    if end == "expired":
+        change_item(cloud, WORKSPACE, f"token#{TOKEN}", ends_at="2026-01-01T00:00:00.000Z")
+    if end == "left":
+        client("dynamodb").delete_item(
+            TableName=cloud.tables.identity, Key={"pk": {"S": USER}, "sk": {"S": f"member#{WORKSPACE}"}}
+        )
+    if end == "suspended":
+        change_item(cloud, USER, "profile", status="suspended")
+    for name in ("api/credits/balance", "api/generations/generate_image"):
+        assert refusal(call(name, claims)) == (401, "UNAUTHENTICATED")
+    if end in ("revoked", "expired"):
+        assert context(authorizer, TOKEN_TEXT) == {"reason": f"The API token has {'been ' * (end == 'revoked')}{end}."}
+
+
+def test_revoking_again_answers_as_a_missing_one(app: ModuleType) -> None:
+    issue_token()
+    answers = [answered(app, example("api/tokens/revoke_token")) for _ in "abc"]
+    assert [answer["statusCode"] for answer in answers] == [204, 404, 404]
+    request = event("api/tokens/revoke_token")
+    request["requestContext"]["http"]["path"] = "/api/tokens/tok_1"
+    assert answered(app, request)["body"] == answers[1]["body"]
+    assert data(answered(app, example("api/tokens/list_tokens")))["items"] == []
+
+
+def test_anothers_token_is_revoked_by_who_runs_the_workspace_alone(app: ModuleType, cloud: Cloud) -> None:
+    issue_token()
+    change_item(cloud, WORKSPACE, f"token#{TOKEN}", user_id="usr_01M7XCN60QZZZZZZZZZZZZZZZZ")
+    change_item(cloud, USER, f"member#{WORKSPACE}", role="editor")
+    assert refusal(answered(app, example("api/tokens/revoke_token"))) == (403, "FORBIDDEN")
+    change_item(cloud, USER, f"member#{WORKSPACE}", role="admin")
+    assert answered(app, example("api/tokens/revoke_token"))["statusCode"] == 204
+
+
+def test_who_may_not_create_issues_no_token_and_an_editor_none_beyond_their_role(app: ModuleType, cloud: Cloud) -> None:
+    change_item(cloud, USER, f"member#{WORKSPACE}", role="viewer")
+    assert refusal(answered(app, example("api/tokens/issue_token"))) == (403, "FORBIDDEN")
+    change_item(cloud, USER, f"member#{WORKSPACE}", role="editor")
+    wider = answered(app, event("api/tokens/issue_token", body={**ASK, "scopes": ["read", "providers.manage"]}))
+    assert refusal(wider) == (403, "FORBIDDEN")
+    assert answered(app, event("api/tokens/issue_token", body=ASK))["statusCode"] == 201
+
+
+def test_its_use_is_shown_and_written_now_and_then(app: ModuleType, authorizer: ModuleType, cloud: Cloud) -> None:
+    def shown() -> str:
+        [item] = data(answered(app, example("api/tokens/list_tokens")))["items"]
+        return str(item["last_used_at"])
+
+    issue_token()
+    context(authorizer, TOKEN_TEXT)
+    first = shown()
+    assert abs(system_clock() - parse_rfc3339(first)) < timedelta(minutes=5)
+    for _ in range(3):
+        context(authorizer, TOKEN_TEXT)
+    assert shown() == first
+    token = tokens.store().token(WORKSPACE, TOKEN)
+    assert token is not None
+    tokens.store().note_use(token, system_clock() - timedelta(minutes=11))
+    context(authorizer, TOKEN_TEXT)
+    assert shown() > first
