@@ -1,8 +1,9 @@
 """The local edge: one address before the API and the media bucket, behaving as the distribution in infra/edge.yaml.
 
-Listens on loopback only. What it does beside passing on: it names the viewer's address and supplies the authorizer's
-header (as the CloudFront Function `GreetViewer` does), checks signed URLs, reads the bucket with its own credentials
-(as origin access control does), and turns the emulator's failures into the contract's envelope.
+Listens on loopback only. What it does beside passing on: it names the viewer's address, supplies the authorizer's
+header and writes out the slashes in models' names (as the CloudFront Function `GreetViewer` does), checks signed URLs,
+reads the bucket with its own credentials (as origin access control does), and turns the emulator's failures into the
+contract's envelope.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import errno
 import json
 import os
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -160,11 +162,15 @@ class Edge:
         viewer = request.remote or "127.0.0.1"
         headers["atelier-viewer-address"] = headers["x-forwarded-for"] = viewer
         headers["atelier-edge-key"] = origins.edge_key
+        path = request.raw_path
+        waits = "wait" in headers.get("prefer", "") or (request.method == "POST" and path.startswith("/v1/"))
+        if path.startswith("/v1/models/"):
+            path = re.sub("%2F", "/", path, flags=re.IGNORECASE)
         async with (
-            self._waiting_places if "wait" in headers.get("prefer", "") else self._places,
+            self._waiting_places if waits else self._places,
             self._client.request(
                 request.method,
-                URL(origins.api_url + request.raw_path, encoded=True),
+                URL(origins.api_url + path, encoded=True),
                 headers=headers,
                 data=body,
                 allow_redirects=False,

@@ -36,6 +36,8 @@ REFUSED = {
     "api/auth/refresh": 401,
     "api/status/unknown_route": 404,
     "webhooks/providers/replicate": 400,
+    # Nothing is made here: it is not there yet, and goes on.
+    "v1/complete": 504,
 }
 
 

@@ -40,6 +40,7 @@ from atelier.telemetry import logger
 BODY_BYTES_MAX = 256 * 1024
 IDEMPOTENCY_KEY = r"[!-~](?:[ -~]{0,253}[!-~])?"
 BodyT = TypeVar("BodyT")
+ModelT = TypeVar("ModelT", bound=BaseModel)
 Event = dict[str, Any]
 Response = dict[str, Any]
 
@@ -259,7 +260,7 @@ class Api:
         return response
 
     def _by_method(self, path: str) -> dict[str, Route]:
-        pattern = re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", re.sub(r"<(\w+)\+>", r"(?P<\1>.+?)", path)) + "/?")
+        pattern = re.compile(re.sub(r"<(\w+)(\+?)>", _named, path) + "/?")
         for known, routes in self._paths:
             if known.pattern == pattern.pattern:
                 return routes
@@ -316,6 +317,10 @@ class Api:
             raw_body=raw_body,
             _caller=caller,
         )
+
+
+def _named(found: re.Match[str]) -> str:
+    return f"(?P<{found[1]}>{'.+?' if found[2] else '[^/]+'})"
 
 
 def _failure(error: Exception, request_id: str, refusal: Callable[[AtelierError, str], Refusal]) -> Response:
@@ -389,7 +394,12 @@ def _raw_body(event: Event, bytes_max: int) -> bytes:
     return raw
 
 
-def _parse_body(model: type[BaseModel], raw: bytes, headers: Mapping[str, str]) -> BaseModel:
+def parsed(model: type[ModelT], request: Request[Any]) -> ModelT:
+    """The JSON body of a request whose route reads it itself, since it may be something else."""
+    return _parse_body(model, request.raw_body, request.headers)
+
+
+def _parse_body(model: type[ModelT], raw: bytes, headers: Mapping[str, str]) -> ModelT:
     if headers.get("content-type", "application/json").partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaType("Send the body as application/json.")
     try:

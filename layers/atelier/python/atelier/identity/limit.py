@@ -68,7 +68,7 @@ class SparseLimiter:
 
     def __init__(self, windows: Callable[[], RateWindows], limit: int) -> None:
         self._windows = windows
-        self._limit = limit
+        self.limit = limit
         self.share = max(1, limit // SHARES)
         self._window = -1
         self._untold: dict[str, int] = {}
@@ -82,11 +82,21 @@ class SparseLimiter:
             self._untold.clear()
             self._sums.clear()
         untold = self._untold.get(subject, 0)
-        if self._sums.get(subject, 0) + untold >= self._limit:
-            raise _refused(self._limit, REQUEST_WINDOW_SECONDS, now)
+        if self._sums.get(subject, 0) + untold >= self.limit:
+            raise _refused(self.limit, REQUEST_WINDOW_SECONDS, now)
         self._untold[subject] = untold + 1
         if untold + 1 >= self.share:
             self._tell(subject, untold + 1, now)
+
+    def left(self, subject: str, now: datetime) -> int:
+        """How many more requests pass in this window, as far as this worker knows."""
+        if int(now.timestamp()) // REQUEST_WINDOW_SECONDS != self._window:
+            return self.limit
+        return max(self.limit - self._sums.get(subject, 0) - self._untold.get(subject, 0), 0)
+
+    def reset_seconds(self, now: datetime) -> int:
+        """Until the next window."""
+        return REQUEST_WINDOW_SECONDS - int(now.timestamp()) % REQUEST_WINDOW_SECONDS
 
     def _tell(self, subject: str, count: int, now: datetime) -> None:
         self._untold[subject] = 0
@@ -94,8 +104,8 @@ class SparseLimiter:
             self._sums[subject] = self._windows().add(subject, count, REQUEST_WINDOW_SECONDS, now)
         except Unavailable:
             return
-        if self._sums[subject] > self._limit:
-            raise _refused(self._limit, REQUEST_WINDOW_SECONDS, now)
+        if self._sums[subject] > self.limit:
+            raise _refused(self.limit, REQUEST_WINDOW_SECONDS, now)
 
 
 def _refused(limit: int, window_seconds: int, now: datetime) -> RateLimited:

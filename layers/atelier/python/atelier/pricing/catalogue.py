@@ -123,6 +123,12 @@ class Catalogue:
         """What can be asked for today, in catalogue order."""
         return tuple(model for model in self.data.making(kind, self.enabled) if self._is_open(model, today))
 
+    def automatic(self, kind: str, today: date) -> tuple[Model, ...]:
+        """What `auto` takes: trained models, and procedural ones only where there is no other."""
+        models = self.models_for(kind, today)
+        trained = tuple(model for model in models if not model.procedural)
+        return trained or models
+
     def offers(
         self,
         kind: str,
@@ -194,9 +200,7 @@ class Catalogue:
 
     def _asked(self, kind: str, model_id: str, today: date) -> tuple[Model, ...]:
         if model_id == "auto":
-            models = self.models_for(kind, today)
-            if any(not model.procedural for model in models):
-                models = tuple(model for model in models if not model.procedural)
+            models = self.automatic(kind, today)
             if not models:
                 raise Unavailable(f"No provider of the kind {kind} is enabled.")
             return models

@@ -49,13 +49,25 @@ def may(caller: Caller, permission: str) -> bool:
 @cache
 def limiter() -> Limiter:
     """Counts requests per account and address; needs ATELIER_TABLE_REQUESTS."""
-    sparse = SparseLimiter(_windows, RateLimits.read().requests_per_minute)
+    sparse = _sparse()
 
     def counted(subject: str, now: datetime) -> None:
         kind, _, name = subject.partition("#")
         sparse(f"{kind}#{network(name)}", now)
 
     return counted
+
+
+def allowance(caller: Caller, now: datetime) -> tuple[int, int, int]:
+    """How many requests a caller may make in a window, how many of them are left as far as this worker knows, and in
+    how many seconds the next window begins."""
+    sparse = _sparse()
+    return sparse.limit, sparse.left(f"account#{caller.user_id}", now), sparse.reset_seconds(now)
+
+
+@cache
+def _sparse() -> SparseLimiter:
+    return SparseLimiter(_windows, RateLimits.read().requests_per_minute)
 
 
 @cache

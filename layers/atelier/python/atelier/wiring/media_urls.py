@@ -21,6 +21,11 @@ def _signer() -> UrlSigner:
     )
 
 
+def signed(key: str, now: datetime) -> str:
+    """The signed URL of one media key."""
+    return _signer().sign(key, now)
+
+
 def urls(workspace_id: str, sha256: str, format: str, now: datetime) -> tuple[str, str]:
     """The signed URLs of a picture and of its thumbnail."""
     signer = _signer()

@@ -1,0 +1,95 @@
+"""`/v1`: OpenAI's API over every provider of the catalogue, paid in credits."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from atelier.compatible import chat, images, responses, speech, videos
+from atelier.http import Answer, Api, Nothing, Request
+from atelier.wiring import admission, compatible
+
+api = Api("v1", gate=admission.gate, limiter=admission.limiter, refusal=compatible.refusal)
+handler = api.handler
+read = partial(api.route, "GET", permission="generations.read", raw=True)
+make = partial(api.route, "POST", permission="generations.create", raw=True, body_bytes_max=compatible.BODY_BYTES_MAX)
+
+
+@api.route("GET", "/v1/models", permission="models.read", raw=True)
+def list_models(request: Request[Nothing]) -> Answer:
+    """What can be asked for here."""
+    return Answer(compatible.catalogue(request))
+
+
+@api.route("GET", "/v1/models/<model_id+>", permission="models.read", raw=True)
+def get_model(request: Request[Nothing]) -> Answer:
+    """One model."""
+    return Answer(compatible.model(request, request.path["model_id"]))
+
+
+@make("/v1/chat/completions", body=chat.ChatRequest)
+def complete(request: Request[chat.ChatRequest]) -> Answer:
+    """Go on with a conversation."""
+    asked = request.body
+    done = compatible.make(request, "chat/completions", asked.asked())
+    return done.events(chat.stream(asked, done.made)) if asked.stream else done.json(chat.completion(asked, done.made))
+
+
+@make("/v1/responses", body=responses.ResponseRequest)
+def respond(request: Request[responses.ResponseRequest]) -> Answer:
+    """Respond to something."""
+    asked = request.body
+    done = compatible.make(request, "responses", asked.asked())
+    if asked.stream:
+        return done.events(responses.stream(asked, done.made))
+    return done.json(responses.response(asked, done.made))
+
+
+@make("/v1/images/generations", body=images.ImageRequest)
+def generate_images(request: Request[images.ImageRequest]) -> Answer:
+    """Make pictures from words."""
+    return _pictured(request, "images/generations", request.body)
+
+
+@make("/v1/images/edits", raw_body=True)
+def edit_images(request: Request[Nothing]) -> Answer:
+    """Make pictures from pictures."""
+    return _pictured(request, "images/edits", images.edit(compatible.form(request)))
+
+
+@make("/v1/audio/speech", body=speech.SpeechRequest)
+def speak(request: Request[speech.SpeechRequest]) -> Answer:
+    """Speak a text."""
+    done = compatible.make(request, "audio/speech", request.body.asked())
+    return done.events(speech.stream(done.made)) if request.body.stream_format == "sse" else done.file()
+
+
+@make("/v1/videos", raw_body=True)
+def create_video(request: Request[Nothing]) -> Answer:
+    """Begin a film."""
+    return compatible.begun(request, "videos", compatible.order(request))
+
+
+@read("/v1/videos", query=videos.VideoQuery)
+def list_videos(request: Request[Nothing]) -> Answer:
+    """The workspace's films, newest first."""
+    return Answer(compatible.films(request, request.query))
+
+
+@read("/v1/videos/<video_id>")
+def get_video(request: Request[Nothing]) -> Answer:
+    """A film as it stands."""
+    return Answer(videos.video(compatible.film(request, request.path["video_id"])))
+
+
+@read("/v1/videos/<video_id>/content", query=videos.ContentQuery)
+def get_content(request: Request[Nothing]) -> Answer:
+    """The way to a film's bytes, or to its still."""
+    return compatible.content(request, request.path["video_id"], request.query.variant)
+
+
+def _pictured(request: Request[Any], path: str, asked: images.ImageRequest) -> Answer:
+    done = compatible.make(request, path, asked.asked(), with_files=asked.wants_bytes)
+    if asked.stream:
+        return done.events(images.stream(asked, done.made))
+    return done.json(images.pictures(asked, done.made))

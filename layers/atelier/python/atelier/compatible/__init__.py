@@ -1,0 +1,1 @@
+"""OpenAI's API to the letter: its requests as recipes, our generations as its answers. Nothing here reaches out."""

@@ -1,0 +1,160 @@
+"""What a request in OpenAI's words asks for, in ours."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atelier.compatible.errors import Unsupported
+from atelier.errors import ValidationFailed
+from atelier.generations.model import Kind, Recipe, Source
+from atelier.pricing.model import Model
+
+# A base64 file of this size is in a body that Lambda still takes.
+FILE_BYTES_MAX = 4 * 1024 * 1024
+FILES_MAX = 16
+PROMPT_CHARACTERS_MAX = 8_000
+# The seeds of all models.
+SEEDS = 2**31
+
+# A model that knows nothing of these does what is asked without them, and the answer's header says so. Everything else
+# that a model does not take is refused.
+WISHES = frozenset({"temperature", "top_p", "seed", "reasoning_effort", "quality", "instructions"})
+# What a model does that has no say in it.
+USUAL: Mapping[str, tuple[Any, ...]] = {
+    "background": ("auto", "opaque"),
+    "format": ("mp3",),
+    "n": (1,),
+    "output_format": ("png",),
+    "speed": (1,),
+}
+
+ModelName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Given(BaseModel):
+    """A body in OpenAI's words. Whatever it names that we do not know is refused by name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    # Taken, and of no consequence here: every generation is kept, and none is served sooner than another.
+    user: Any = None
+    safety_identifier: Any = None
+    metadata: Any = None
+    store: Any = None
+    service_tier: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that came with the request, or the https URL where it is; `param` is what the request calls it."""
+
+    param: str
+    data: bytes = b""
+    url: str | None = None
+
+
+Files = Mapping[str, tuple[File, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request in our terms, with its files by role. `names`: what the caller calls the paths of a refusal."""
+
+    kind: Kind
+    prompt: str
+    model: str = "auto"
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    files: Files = field(default_factory=dict[str, tuple[File, ...]])
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def recipe(self, inputs: Mapping[str, tuple[Source, ...]]) -> Recipe:
+        """With the files kept as the workspace's assets."""
+        return Recipe(self.kind, self.prompt, self.model, None, dict(self.parameters), dict(inputs))
+
+    def refused(self, refusal: ValidationFailed) -> ValidationFailed:
+        """A refusal of ours in the caller's words."""
+        fields: list[dict[str, str]] = refusal.facts["fields"]
+        return ValidationFailed([{**each, "path": self._called(each["path"])} for each in fields])
+
+    def _called(self, path: str) -> str:
+        plain = path.removeprefix("parameters.").removeprefix("inputs.")
+        return self.names.get(plain, plain)
+
+
+def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...]]:
+    """The request as these models can take it, and which of its wishes none of them knows. A length is brought within
+    what they write: the longest that was asked for is a bound, not an order."""
+    known = {name for model in models for name in model.parameters}
+    ignored = tuple(sorted((WISHES & asked.parameters.keys()) - known))
+    left = {
+        name: value
+        for name, value in asked.parameters.items()
+        if name in known or not (name in ignored or value in USUAL.get(name, ()))
+    }
+    rules: list[Any] = [model.parameters["max_tokens"] for model in models if "max_tokens" in model.parameters]
+    if rules and "max_tokens" in left:
+        least, most = min(rule["minimum"] for rule in rules), max(rule["maximum"] for rule in rules)
+        left["max_tokens"] = min(max(left["max_tokens"], least), most)
+    return replace(asked, parameters=left), tuple(asked.names.get(name, name) for name in ignored)
+
+
+def told(**parameters: Any) -> dict[str, Any]:
+    """The parameters that were given."""
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def refuse(body: BaseModel, harmless: Mapping[str, Iterable[Any]]) -> None:
+    """Raises Unsupported for the first of these that was given another value than one that changes nothing."""
+    for name, values in harmless.items():
+        value = getattr(body, name)
+        if value is not None and value not in list(values):
+            raise Unsupported(name)
+
+
+def seed(number: int | None) -> int | None:
+    """Any number as a seed that every model takes."""
+    return None if number is None else number % SEEDS
+
+
+def measures(size: str | None, param: str = "size") -> dict[str, int]:
+    """`1024x1536` as width and height; nothing where the model may choose."""
+    if size in (None, "", "auto"):
+        return {}
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size or "")
+    if found is None:
+        raise ValidationFailed([{"path": param, "message": "must be auto, or a size like 1024x1024"}])
+    return {"width": int(found[1]), "height": int(found[2])}
+
+
+def pictured(url: str, param: str) -> File:
+    """A picture that is given by its URL: the bytes of a data URL, or where it is."""
+    if not url.startswith("data:"):
+        if not url.startswith("https://"):
+            raise ValidationFailed([{"path": param, "message": "must be a data: URL or an https one"}])
+        return File(param, url=url)
+    head, _, body = url.partition(",")
+    try:
+        data = base64.b64decode(body, validate=True) if head.endswith(";base64") else b""
+    except binascii.Error:
+        data = b""
+    if not data:
+        raise ValidationFailed([{"path": param, "message": "must be a data: URL with a picture in base64"}])
+    return File(param, data)
+
+
+def bounded(files: Sequence[File]) -> tuple[File, ...]:
+    """The files, refused where there are too many or one is too large."""
+    if len(files) > FILES_MAX:
+        raise ValidationFailed([{"path": files[-1].param, "message": f"must not be more than {FILES_MAX} files"}])
+    for file in files:
+        if len(file.data) > FILE_BYTES_MAX:
+            message = f"must not be larger than {FILE_BYTES_MAX} bytes"
+            raise ValidationFailed([{"path": file.param, "message": message}])
+    return tuple(files)

@@ -1,0 +1,170 @@
+"""`/v1/chat/completions`: a conversation as a text generation, and its text as a completion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atelier.compatible import events
+from atelier.compatible.asked import Asked, Given, ModelName, refuse, seed, told
+from atelier.compatible.errors import Unsupported
+from atelier.compatible.made import Made
+from atelier.compatible.talk import ended_at, said, talk
+from atelier.generations.model import Kind
+
+# What no adapter carries, and the values of it that ask for nothing.
+HARMLESS: dict[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "tools": ([],),
+    "tool_choice": ("none", "auto"),
+    "functions": ([],),
+    "function_call": ("none", "auto"),
+    "response_format": ({"type": "text"},),
+    "modalities": (["text"],),
+    "audio": (),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "logit_bias": ({},),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "prediction": (),
+    "web_search_options": (),
+    "verbosity": ("medium",),
+    "moderation": (),
+}
+NAMES = {"prompt": "messages", "system": "messages", "image": "messages"}
+
+
+class Message(BaseModel):
+    """One message. A completion's own message may be given back as it came."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[dict[str, Any]] | None = None
+    tool_calls: list[Any] | None = None
+
+
+class StreamOptions(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    include_usage: bool | None = None
+
+
+class ChatRequest(Given):
+    """A conversation to go on with."""
+
+    model: ModelName
+    messages: list[Message] = Field(min_length=1, max_length=1000)
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    reasoning_effort: str | None = None
+    stop: str | Annotated[list[str], Field(max_length=4)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    # Of no consequence here.
+    parallel_tool_calls: Any = None
+    prompt_cache_key: Any = None
+    prompt_cache_options: Any = None
+    prompt_cache_retention: Any = None
+    # Refused, but for what asks for nothing.
+    n: Any = None
+    tools: Any = None
+    tool_choice: Any = None
+    functions: Any = None
+    function_call: Any = None
+    response_format: Any = None
+    modalities: Any = None
+    audio: Any = None
+    logprobs: Any = None
+    top_logprobs: Any = None
+    logit_bias: Any = None
+    presence_penalty: Any = None
+    frequency_penalty: Any = None
+    prediction: Any = None
+    web_search_options: Any = None
+    verbosity: Any = None
+    moderation: Any = None
+
+    def asked(self) -> Asked:
+        """The request in our terms. Raises Unsupported or ValidationFailed."""
+        refuse(self, HARMLESS)
+        for number, message in enumerate(self.messages):
+            if message.role in ("tool", "function") or message.tool_calls:
+                raise Unsupported(f"messages[{number}]", "Tools are not called here.")
+        spoken = talk(
+            [
+                said(message.role, message.content, f"messages[{number}].content")
+                for number, message in enumerate(self.messages)
+            ],
+            "messages",
+        )
+        longest = "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
+        parameters = spoken.parameters | told(
+            max_tokens=getattr(self, longest),
+            temperature=self.temperature,
+            top_p=self.top_p,
+            seed=seed(self.seed),
+            reasoning_effort=self.reasoning_effort,
+        )
+        files = {"image": spoken.pictures} if spoken.pictures else {}
+        return Asked(Kind.TEXT, spoken.prompt, self.model, parameters, files, {**NAMES, "max_tokens": longest})
+
+
+def completion(request: ChatRequest, made: Made) -> dict[str, Any]:
+    """The body of an answer."""
+    text, reason = _said(request, made)
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    choice: dict[str, Any] = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+    return {**_head(made, "chat.completion"), "choices": [choice], "usage": _usage(made)}
+
+
+def stream(request: ChatRequest, made: Made) -> bytes:
+    """The same as a stream of chunks."""
+    return events.unnamed(_chunks(request, made))
+
+
+def _chunks(request: ChatRequest, made: Made) -> Iterator[dict[str, Any]]:
+    text, reason = _said(request, made)
+    counted = bool(request.stream_options and request.stream_options.include_usage)
+    head = {**_head(made, "chat.completion.chunk"), **({"usage": None} if counted else {})}
+
+    def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+        return {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}]}
+
+    yield chunk({"role": "assistant", "content": "", "refusal": None})
+    yield from (chunk({"content": piece}) for piece in events.pieces(text))
+    yield chunk({}, reason)
+    if counted:
+        yield {**head, "choices": [], "usage": _usage(made)}
+
+
+def _said(request: ChatRequest, made: Made) -> tuple[str, str]:
+    text, stopped = ended_at(made.text, request.stop)
+    return text, "length" if made.is_cut and not stopped else "stop"
+
+
+def _head(made: Made, kind: str) -> dict[str, Any]:
+    return {
+        "id": f"chatcmpl-{made.ulid}",
+        "object": kind,
+        "created": made.created,
+        "model": made.model,
+        "service_tier": "default",
+        "system_fingerprint": None,
+    }
+
+
+def _usage(made: Made) -> dict[str, Any]:
+    usage = made.usage
+    return {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.input + usage.output,
+        "prompt_tokens_details": {"cached_tokens": usage.cached, "audio_tokens": 0},
+    }

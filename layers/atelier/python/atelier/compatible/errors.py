@@ -1,0 +1,142 @@
+"""Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, and the headers that its SDKs heed.
+
+Their SDKs try 408, 409, 429 and whatever is 500 or more again by themselves, twice. `x-should-retry` tells them what we
+know better, and `retry-after-ms` when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from atelier.errors import AtelierError, NotFound, ValidationFailed
+from atelier.generations.model import Generation, Status
+
+INVALID = "invalid_request_error"
+# By the contract's code: OpenAI's type and code.
+WORDS = {
+    "UNAUTHENTICATED": (INVALID, "invalid_api_key"),
+    "INSUFFICIENT_CREDITS": ("insufficient_quota", "insufficient_quota"),
+    "BUDGET_EXCEEDED": ("insufficient_quota", "insufficient_quota"),
+    "FORBIDDEN": (INVALID, "insufficient_permissions"),
+    "RATE_LIMITED": ("requests", "rate_limit_exceeded"),
+    "MODEL_NOT_FOUND": (INVALID, "model_not_found"),
+    "UNSUPPORTED_PARAMETER": (INVALID, "unsupported_parameter"),
+    "CONTENT_REFUSED": (INVALID, "content_policy_violation"),
+    "GENERATION_IN_PROGRESS": ("generation_pending", "generation_in_progress"),
+}
+FIELD_CODES = {"Field required": "missing_required_parameter", "Extra inputs are not permitted": "unknown_parameter"}
+PENDING_RETRY_MS = 200
+
+
+class ModelNotFound(AtelierError):
+    """There is no such model here. `offered` is what there is in its place."""
+
+    code, status = "MODEL_NOT_FOUND", 404
+
+    def __init__(self, name: str, why: str, offered: Sequence[str]) -> None:
+        there_is = f" What is offered here: {', '.join(offered)}." if offered else ""
+        super().__init__(f"The model `{name}` cannot be used: {why}{there_is}", param="model")
+
+
+class Unsupported(AtelierError):
+    """The request wants something that no model here can be told."""
+
+    code, status = "UNSUPPORTED_PARAMETER", 400
+
+    def __init__(self, param: str, why: str = "No model can be told this here.") -> None:
+        super().__init__(f"Unsupported parameter: `{param}`. {why}", param=param)
+
+
+class StillRunning(AtelierError):
+    """The gateway's time is up and the work goes on."""
+
+    code, status = "GENERATION_IN_PROGRESS", 504
+
+    def __init__(self, generation_id: str, *, rejoins: bool) -> None:
+        come_back = " Sending the same request again with its Idempotency-Key waits on for the same result."
+        super().__init__(
+            f"{generation_id} is not ready yet and goes on: follow it at GET /api/generations/{generation_id}."
+            + come_back * rejoins,
+            generation_id=generation_id,
+            location=f"/api/generations/{generation_id}",
+        )
+        self.retryable = rejoins  # pyright: ignore[reportAttributeAccessIssue]
+        if rejoins:
+            self.facts["retry_after_ms"] = PENDING_RETRY_MS
+
+
+class ContentRefused(AtelierError):
+    """What was asked for, or what was made of it, may not be."""
+
+    code, status = "CONTENT_REFUSED", 400
+
+
+class InputRefused(AtelierError):
+    """The provider does not take the request."""
+
+    code, status = "BAD_REQUEST", 400
+
+
+class NothingMade(AtelierError):
+    """Every provider that could serve the request was tried."""
+
+    code, status, retryable = "PROVIDER_FAILED", 502, True
+
+
+class Ended(AtelierError):
+    """It was cancelled, or its time was up."""
+
+    code, status = "GENERATION_ENDED", 409
+
+
+def undelivered(generation: Generation) -> AtelierError:
+    """Why a generation that has ended brought nothing."""
+    failure = generation.failure
+    message = failure.message if failure else f"The generation was {generation.status.value}."
+    error_class = failure.error_class if failure else ""
+    facts: dict[str, Any] = {"generation_id": generation.id, "credits_charged": generation.credits_charged}
+    if generation.status in (Status.CANCELLED, Status.EXPIRED):
+        return Ended(message, **facts)
+    if error_class.startswith("moderated"):
+        return ContentRefused(message, **facts)
+    if error_class == "invalid_input":
+        return InputRefused(message, **facts)
+    return NothingMade(message, **facts)
+
+
+def body(error: AtelierError) -> dict[str, Any]:
+    """The body of an error's answer."""
+    usual = (INVALID, None) if error.status < 500 else ("server_error", error.code.lower())
+    kind, code = WORDS.get(error.code, usual)
+    message, param = error.message, error.facts.get("param")
+    if isinstance(error, ValidationFailed):
+        first = error.facts["fields"][0]
+        param, code = first["path"] or None, FIELD_CODES.get(first["message"], "invalid_value")
+        message = "; ".join(f"{each['path']}: {each['message']}" for each in error.facts["fields"])
+    elif code is None and not isinstance(error, NotFound):
+        code = error.code.lower()
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def headers(error: AtelierError) -> dict[str, str]:
+    """What an SDK is told beside it."""
+    facts = error.facts
+    again = error.retryable and not facts.get("final")
+    found = {"x-should-retry": "true" if again else "false"}
+    if "retry_after_seconds" in facts:
+        found |= {"retry-after": str(facts["retry_after_seconds"])}
+        found |= {"retry-after-ms": str(facts["retry_after_seconds"] * 1000)}
+    if "retry_after_ms" in facts:
+        found["retry-after-ms"] = str(facts["retry_after_ms"])
+    if error.status == 429:
+        reset = f"{facts.get('retry_after_seconds', 1)}s"
+        limit = {"x-ratelimit-limit-requests": str(facts["limit"])} if "limit" in facts else {}
+        found |= {**limit, "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset}
+    if "generation_id" in facts:
+        found["atelier-generation-id"] = facts["generation_id"]
+    if "credits_charged" in facts:
+        found["atelier-credits-charged"] = str(facts["credits_charged"])
+    if "location" in facts:
+        found["location"] = facts["location"]
+    return found

@@ -1,0 +1,82 @@
+"""multipart/form-data (RFC 7578), as SDKs and browsers send it: fields and files out of one body."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from atelier.errors import BadRequest, UnsupportedMediaType, ValidationFailed
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+PARTS_MAX = 64
+HEAD_BYTES_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One field. `is_file`: it came with a file's name."""
+
+    name: str
+    data: bytes
+    is_file: bool
+
+
+def parts(body: bytes, content_type: str) -> list[Part]:
+    """The parts in their order. Raises UnsupportedMediaType for what is no form, BadRequest for a broken one."""
+    kind, _, rest = content_type.partition(";")
+    if kind.strip().lower() != "multipart/form-data":
+        raise UnsupportedMediaType("Send the body as multipart/form-data.")
+    boundary = re.search(r'boundary=(?:"([^"]{1,200})"|([^\s;,]{1,200}))', rest, re.IGNORECASE)
+    if boundary is None:
+        raise BadRequest("The form names no boundary.")
+    pieces = (b"\r\n" + body).split(b"\r\n--" + (boundary[1] or boundary[2]).encode("latin-1"))
+    if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
+        raise BadRequest("The form does not end with its boundary.")
+    if len(pieces) > PARTS_MAX + 2:
+        raise BadRequest(f"The form has more than {PARTS_MAX} parts.")
+    return [_part(piece) for piece in pieces[1:-1]]
+
+
+def _part(piece: bytes) -> Part:
+    head, separator, data = piece.partition(b"\r\n\r\n")
+    if not separator or len(head) > HEAD_BYTES_MAX:
+        raise BadRequest("A part of the form has no headers.")
+    says = re.search(rb"content-disposition:([^\r\n]*)", head, re.IGNORECASE)
+    name = re.search(rb'[;\s]name="([^"]*)"', says[1]) if says else None
+    if says is None or name is None:
+        raise BadRequest("A part of the form has no name.")
+    return Part(name[1].decode(errors="replace"), data, re.search(rb"[;\s]filename\*?=", says[1]) is not None)
+
+
+def fields(found: Iterable[Part], *, files: Collection[str]) -> dict[str, Any]:
+    """The form's values by name; `image[]` is `image`, and `reference[url]` a value within `reference`. What came as a
+    file and is named in `files` joins a list."""
+    values: dict[str, Any] = {}
+    for part in found:
+        name, _, inner = part.name.partition("[")
+        if name in files and part.is_file:
+            values.setdefault(name, []).append(part.data)
+            continue
+        text = part.data.decode(errors="replace")
+        if inner.rstrip("]"):
+            held = values.setdefault(name, {})
+            if isinstance(held, dict):
+                held[inner.rstrip("]")] = text
+        else:
+            values[name] = text
+    return values
+
+
+def checked(model: type[ModelT], values: dict[str, Any]) -> ModelT:
+    """The values as a request. Raises ValidationFailed."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        refusals = [{"path": ".".join(map(str, each["loc"])), "message": each["msg"]} for each in found[:50]]
+        raise ValidationFailed(refusals) from None

@@ -1,0 +1,140 @@
+"""`/v1/images/generations` and `/v1/images/edits`: pictures from words, or from pictures and words."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from atelier.compatible import events
+from atelier.compatible.asked import Asked, File, Given, ModelName, bounded, measures, refuse, told
+from atelier.compatible.form import Part, checked, fields
+from atelier.compatible.made import Made
+from atelier.errors import ValidationFailed
+from atelier.generations.model import Kind
+
+HARMLESS: dict[str, tuple[Any, ...]] = {
+    "complexity": (),
+    "frame_count": (1,),
+    "frame_duration_ms": (),
+    "svg": (),
+    "markup": (),
+}
+NAMES = {"width": "size", "height": "size"}
+# Words of older models for what the catalogue calls otherwise; None = the model's own choice.
+QUALITIES = {"auto": None, "standard": None, "hd": "high"}
+
+
+class ImageRequest(Given):
+    """Pictures to make from words."""
+
+    prompt: Annotated[str, Field(min_length=1, max_length=32_000)]
+    model: ModelName | None = None
+    n: Annotated[int, Field(ge=1, le=10)] | None = None
+    size: str | None = None
+    quality: str | None = None
+    background: str | None = None
+    output_format: str | None = None
+    response_format: Literal["b64_json", "url"] | None = None
+    stream: bool | None = None
+    # Of no consequence here.
+    output_compression: Any = None
+    partial_images: Any = None
+    moderation: Any = None
+    style: Any = None
+    input_fidelity: Any = None
+    # Refused, but for what asks for nothing.
+    complexity: Any = None
+    frame_count: Any = None
+    frame_duration_ms: Any = None
+    svg: Any = None
+    markup: Any = None
+
+    @property
+    def wants_bytes(self) -> bool:
+        """Whether the answer holds the pictures themselves."""
+        return self.response_format != "url" or bool(self.stream)
+
+    def asked(self) -> Asked:
+        """The request in our terms. Raises Unsupported or ValidationFailed."""
+        refuse(self, HARMLESS)
+        parameters = measures(self.size) | told(
+            n=self.n,
+            quality=QUALITIES.get(self.quality or "", self.quality),
+            background=None if self.background == "auto" else self.background,
+            output_format=self.output_format,
+        )
+        return Asked(Kind.IMAGE, self.prompt, self.model or "auto", parameters, {}, NAMES)
+
+
+class EditRequest(ImageRequest):
+    """A picture to make from others: the first is changed, where a mask is see-through or everywhere."""
+
+    image: list[bytes] = Field(min_length=1)
+    mask: list[bytes] = Field(default_factory=list[bytes], max_length=1)
+
+    def asked(self) -> Asked:
+        plain = super().asked()
+        pictures = bounded([File("image", data) for data in self.image])
+        masks = bounded([File("mask", data) for data in self.mask])
+        files = {"image": pictures, **({"mask": masks} if masks else {})}
+        return Asked(plain.kind, plain.prompt, plain.model, plain.parameters, files, plain.names)
+
+
+def edit(parts: list[Part]) -> EditRequest:
+    """The form of an edit. Raises ValidationFailed."""
+    given = fields(parts, files=("image", "mask"))
+    if not given.get("image"):
+        raise ValidationFailed([{"path": "image", "message": "Field required"}])
+    return checked(EditRequest, given)
+
+
+def pictures(request: ImageRequest, made: Made) -> dict[str, Any]:
+    """The body of an answer: the bytes in base64, or signed URLs where those are asked for."""
+    if request.response_format == "url":
+        data: list[dict[str, Any]] = [{"url": url} for url in made.urls]
+    else:
+        data = [{"b64_json": base64.b64encode(file).decode()} for file in made.files]
+    return {"created": made.created, "data": data, **_looks(made), "usage": _usage(made)}
+
+
+def stream(request: ImageRequest, made: Made) -> bytes:
+    """The same as a stream: of each picture its end, for there is nothing before it."""
+    return events.named(_events("image_edit" if isinstance(request, EditRequest) else "image_generation", made))
+
+
+def _events(what: str, made: Made) -> Iterator[dict[str, Any]]:
+    for file in made.files:
+        picture = base64.b64encode(file).decode()
+        yield {
+            "type": f"{what}.completed",
+            "b64_json": picture,
+            "created_at": made.created,
+            **_looks(made),
+            "usage": _usage(made),
+        }
+
+
+def _looks(made: Made) -> dict[str, Any]:
+    first = made.generation.assets[0]
+    quality = made.parameters.get("quality")
+    background = made.parameters.get("background", "opaque")
+    return {
+        "background": background if background in ("opaque", "transparent") else "opaque",
+        "output_format": first.format,
+        "size": f"{first.width}x{first.height}",
+        "quality": quality if quality in ("low", "medium", "high", "xhigh", "max") else "medium",
+    }
+
+
+def _usage(made: Made) -> dict[str, Any]:
+    usage = made.usage
+    return {
+        "input_tokens": usage.input,
+        "input_tokens_details": {"image_tokens": usage.image, "text_tokens": max(usage.input - usage.image, 0)},
+        "output_tokens": usage.output,
+        "output_tokens_details": {"image_tokens": usage.output, "text_tokens": 0},
+        "total_tokens": usage.input + usage.output,
+    }

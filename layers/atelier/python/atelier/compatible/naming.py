@@ -1,0 +1,33 @@
+"""Which of our models a name means: `provider/model`, `auto`, or the name that its maker gave it (`gpt-5.5`)."""
+
+from __future__ import annotations
+
+import re
+
+from atelier.pricing.catalogue import CUSTOM, CUSTOM_PREFIX, Data
+
+AUTO = "auto"
+SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+
+
+def meant(name: str, data: Data) -> str | None:
+    """The id of the model, in the catalogue or retired from it; `auto` as it is; None for a name that means nothing.
+
+    A plain name is OpenAI's before anybody else's. A dated snapshot is its model where the catalogue does not have the
+    snapshot by itself; the answer names what was asked."""
+    if name == AUTO:
+        return name
+    for candidate in dict.fromkeys((name, SNAPSHOT.sub("", name))):
+        if "/" in candidate:
+            if (data.model(candidate) or candidate in data.retired) and candidate != CUSTOM:
+                return candidate
+            continue
+        for known in (f"openai/{candidate}", *_ending(candidate, data)):
+            if known in data.retired or data.model(known):
+                return known
+    return None
+
+
+def _ending(name: str, data: Data) -> list[str]:
+    known = [*(model.id for model in data.models), *data.retired]
+    return [each for each in known if each.partition("/")[2] == name and not each.startswith(CUSTOM_PREFIX)]

@@ -1,0 +1,191 @@
+"""`/v1/responses`: input items as a text generation, and its text as a response."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from atelier.compatible import events
+from atelier.compatible.asked import Asked, Given, ModelName, refuse, told
+from atelier.compatible.errors import Unsupported
+from atelier.compatible.made import Made
+from atelier.compatible.talk import Said, said, talk
+from atelier.errors import ValidationFailed
+from atelier.generations.model import Kind
+
+HARMLESS: dict[str, tuple[Any, ...]] = {
+    "background": (False,),
+    "conversation": (),
+    "previous_response_id": (),
+    "prompt": (),
+    "tools": ([],),
+    "tool_choice": ("none", "auto"),
+    "max_tool_calls": (),
+    "top_logprobs": (0,),
+    "truncation": ("disabled",),
+    "include": ([], ["reasoning.encrypted_content"]),
+    "moderation": (),
+    "context_management": ([],),
+    "image": (),
+    "access_programs": (),
+}
+NAMES = {"prompt": "input", "system": "instructions", "messages": "input", "image": "input"}
+LONGEST = "max_output_tokens"
+ROLES = ("user", "assistant", "system", "developer")
+
+
+class ResponseRequest(Given):
+    """Something to respond to."""
+
+    model: ModelName = "auto"
+    input: str | Annotated[list[dict[str, Any]], Field(max_length=1000)]
+    instructions: str | None = None
+    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    reasoning: dict[str, Any] | None = None
+    text: dict[str, Any] | None = None
+    stream: bool | None = None
+    # Of no consequence here.
+    stream_options: Any = None
+    parallel_tool_calls: Any = None
+    prompt_cache_key: Any = None
+    prompt_cache_options: Any = None
+    prompt_cache_retention: Any = None
+    # Refused, but for what asks for nothing.
+    background: Any = None
+    conversation: Any = None
+    previous_response_id: Any = None
+    prompt: Any = None
+    tools: Any = None
+    tool_choice: Any = None
+    max_tool_calls: Any = None
+    top_logprobs: Any = None
+    truncation: Any = None
+    include: Any = None
+    moderation: Any = None
+    context_management: Any = None
+    image: Any = None
+    access_programs: Any = None
+
+    def asked(self) -> Asked:
+        """The request in our terms. Raises Unsupported or ValidationFailed."""
+        refuse(self, HARMLESS)
+        wanted = (self.text or {}).get("format", {"type": "text"})
+        if wanted != {"type": "text"}:
+            raise Unsupported("text.format")
+        instructions = [Said("system", self.instructions)] if self.instructions else []
+        spoken = talk([*instructions, *self._said()], "input")
+        parameters = spoken.parameters | told(
+            max_tokens=self.max_output_tokens,
+            temperature=self.temperature,
+            top_p=self.top_p,
+            reasoning_effort=(self.reasoning or {}).get("effort"),
+        )
+        files = {"image": spoken.pictures} if spoken.pictures else {}
+        names = {**NAMES, "max_tokens": LONGEST, "reasoning_effort": "reasoning.effort"}
+        return Asked(Kind.TEXT, spoken.prompt, self.model, parameters, files, names)
+
+    def _said(self) -> Iterator[Said]:
+        if isinstance(self.input, str):
+            yield Said("user", self.input)
+            return
+        for number, item in enumerate(self.input):
+            place, kind = f"input[{number}]", item.get("type", "message")
+            # What a model thought before is its own.
+            if kind == "reasoning":
+                continue
+            if kind != "message":
+                raise Unsupported(place, f"Items of the type {kind!r} are not taken here: messages are.")
+            role, content = item.get("role"), item.get("content")
+            parts: list[Any] = content if isinstance(content, list) else []  # pyright: ignore[reportUnknownVariableType]
+            if role not in ROLES or not (isinstance(content, str) or all(isinstance(part, dict) for part in parts)):
+                raise ValidationFailed([{"path": place, "message": "must be a message with a role and content"}])
+            yield said(str(role), content, f"{place}.content")
+
+
+def response(request: ResponseRequest, made: Made) -> dict[str, Any]:
+    """The body of an answer."""
+    done = made.generation.completed_at
+    ended = {"reason": LONGEST} if made.is_cut else None
+    return {
+        **_begun(request, made),
+        "status": "incomplete" if ended else "completed",
+        "completed_at": int(done.timestamp()) if done and not ended else None,
+        "incomplete_details": ended,
+        "output": [_item(made, made.text, "incomplete" if ended else "completed")],
+        "usage": _usage(made),
+    }
+
+
+def stream(request: ResponseRequest, made: Made) -> bytes:
+    """The same as a stream of events."""
+    numbers = count()
+    return events.named({**event, "sequence_number": next(numbers)} for event in _events(request, made))
+
+
+def _events(request: ResponseRequest, made: Made) -> Iterator[dict[str, Any]]:
+    whole, begun = response(request, made), _begun(request, made)
+    item = whole["output"][0]
+    place: dict[str, Any] = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    yield {"type": "response.created", "response": begun}
+    yield {"type": "response.in_progress", "response": begun}
+    opened: dict[str, Any] = {**item, "status": "in_progress", "content": []}
+    yield {"type": "response.output_item.added", "output_index": 0, "item": opened}
+    yield {"type": "response.content_part.added", **place, "part": {**item["content"][0], "text": ""}}
+    for piece in events.pieces(made.text):
+        yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}
+    yield {"type": "response.output_text.done", **place, "text": made.text, "logprobs": []}
+    yield {"type": "response.content_part.done", **place, "part": item["content"][0]}
+    yield {"type": "response.output_item.done", "output_index": 0, "item": item}
+    yield {"type": f"response.{whole['status']}", "response": whole}
+
+
+def _begun(request: ResponseRequest, made: Made) -> dict[str, Any]:
+    return {
+        "id": f"resp_{made.ulid}",
+        "object": "response",
+        "created_at": made.created,
+        "completed_at": None,
+        "status": "in_progress",
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": request.instructions,
+        "max_output_tokens": request.max_output_tokens,
+        "model": made.model,
+        "output": [],
+        "parallel_tool_calls": False,
+        "previous_response_id": None,
+        "reasoning": {"effort": (request.reasoning or {}).get("effort"), "summary": None},
+        "service_tier": "default",
+        "store": True,
+        "temperature": request.temperature,
+        "text": {"format": {"type": "text"}},
+        "tool_choice": "none",
+        "tools": [],
+        "top_p": request.top_p,
+        "truncation": "disabled",
+        "usage": None,
+        "user": request.user,
+        "metadata": request.metadata or {},
+    }
+
+
+def _item(made: Made, text: str, status: str) -> dict[str, Any]:
+    part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    return {"id": f"msg_{made.ulid}", "type": "message", "status": status, "role": "assistant", "content": [part]}
+
+
+def _usage(made: Made) -> dict[str, Any]:
+    usage = made.usage
+    return {
+        "input_tokens": usage.input,
+        "input_tokens_details": {"cached_tokens": usage.cached},
+        "output_tokens": usage.output,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": usage.input + usage.output,
+    }

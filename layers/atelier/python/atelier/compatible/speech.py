@@ -1,0 +1,52 @@
+"""`/v1/audio/speech`: a text, spoken."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atelier.compatible import events
+from atelier.compatible.asked import Asked, Given, ModelName, told
+from atelier.compatible.made import Made
+from atelier.generations.model import Kind
+
+CHARACTERS_MAX = 4096
+NAMES = {"prompt": "input", "format": "response_format"}
+
+
+class VoiceId(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+
+
+class SpeechRequest(Given):
+    """A text to be spoken."""
+
+    model: ModelName
+    input: Annotated[str, Field(min_length=1, max_length=CHARACTERS_MAX)]
+    voice: Annotated[str, Field(min_length=1, max_length=100)] | VoiceId | None = None
+    instructions: str | None = None
+    response_format: str | None = None
+    speed: Annotated[float, Field(ge=0.25, le=4)] | None = None
+    stream_format: Literal["audio", "sse"] | None = None
+
+    def asked(self) -> Asked:
+        """The request in our terms."""
+        voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
+        parameters = told(
+            voice=voice, instructions=self.instructions or None, speed=self.speed, format=self.response_format
+        )
+        return Asked(Kind.AUDIO, self.input, self.model, parameters, {}, NAMES)
+
+
+def stream(made: Made) -> bytes:
+    """The sound as a stream of events."""
+    usage = made.usage
+    counted = {"input_tokens": usage.input, "output_tokens": usage.output, "total_tokens": usage.input + usage.output}
+    told_of: list[dict[str, Any]] = [
+        {"type": "speech.audio.delta", "audio": base64.b64encode(file).decode()} for file in made.files
+    ]
+    return events.named([*told_of, {"type": "speech.audio.done", "usage": counted}])

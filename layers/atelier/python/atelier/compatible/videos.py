@@ -1,0 +1,134 @@
+"""`/v1/videos`: films are begun, followed and fetched."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atelier.compatible.asked import Asked, File, Given, ModelName, bounded, measures, pictured
+from atelier.compatible.form import Part, checked, fields
+from atelier.compatible.made import served
+from atelier.errors import AtelierError, NotFound, ValidationFailed
+from atelier.generations.model import Delivered, Generation, Kind, Status
+from atelier.ids import is_id
+
+PREFIX = "video_"
+NAMES = {"width": "size", "height": "size", "duration_seconds": "seconds", "image": "input_reference"}
+STATES = {Status.QUEUED: "queued", Status.RUNNING: "in_progress", Status.SUCCEEDED: "completed"}
+
+
+class NotReady(AtelierError):
+    """The film is asked for before it is there."""
+
+    code, status = "VIDEO_NOT_READY", 400
+
+
+class Reference(BaseModel):
+    """A picture to begin with, by its URL."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image_url: str
+
+
+class VideoRequest(Given):
+    """A film to make from words, or from a picture and words."""
+
+    prompt: Annotated[str, Field(min_length=1, max_length=32_000)]
+    model: ModelName | None = None
+    seconds: Annotated[int, Field(ge=1, le=3600)] | None = None
+    size: str | None = None
+    input_reference: list[bytes] | Reference | None = None
+
+    def asked(self) -> Asked:
+        """The request in our terms. Raises ValidationFailed."""
+        given = self.input_reference
+        if isinstance(given, Reference):
+            files = [pictured(given.image_url, "input_reference")]
+        else:
+            files = [File("input_reference", data) for data in given or ()]
+        length = {} if self.seconds is None else {"duration_seconds": self.seconds}
+        pictures = {"image": bounded(files)} if files else {}
+        return Asked(Kind.VIDEO, self.prompt, self.model or "auto", measures(self.size) | length, pictures, NAMES)
+
+
+class VideoQuery(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    after: Annotated[str, Field(max_length=60)] | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    order: Literal["desc"] = "desc"
+
+
+class ContentQuery(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    variant: Literal["video", "thumbnail"] = "video"
+
+
+def ordered(parts: list[Part]) -> VideoRequest:
+    """The form of an order."""
+    return checked(VideoRequest, fields(parts, files=("input_reference",)))
+
+
+def generation_id(video_id: str) -> str:
+    """The generation that a film's id means; its own id will do. Raises NotFound."""
+    found = f"gen_{video_id.removeprefix(PREFIX)}" if video_id.startswith(PREFIX) else video_id
+    if not is_id(found, "gen"):
+        raise NotFound(f"There is no video {video_id[:60]!r}.")
+    return found
+
+
+def film(generation: Generation) -> Delivered:
+    """The file of a film. Raises NotReady."""
+    if generation.status is not Status.SUCCEEDED:
+        raise NotReady(f"The video is not ready: it is {_state(generation)}.", generation_id=generation.id)
+    return generation.assets[0]
+
+
+def video(generation: Generation) -> dict[str, Any]:
+    """A film as it stands."""
+    parameters, failure = generation.recipe.parameters, generation.failure
+    done = next(iter(generation.assets), None)
+    width, height = (done.width, done.height) if done else (parameters.get("width"), parameters.get("height"))
+    lasting = round(done.duration_ms / 1000) if done and done.duration_ms else parameters.get("duration_seconds", 0)
+    error = None
+    if _state(generation) == "failed":
+        message = failure.message if failure else f"It was {generation.status.value}."
+        error = {"code": failure.error_class if failure else generation.status.value, "message": message}
+    completed = generation.completed_at
+    return {
+        "id": PREFIX + generation.id.partition("_")[2],
+        "object": "video",
+        "created_at": int(generation.created_at.timestamp()),
+        "completed_at": int(completed.timestamp()) if completed else None,
+        "expires_at": None,
+        "status": _state(generation),
+        "progress": generation.progress,
+        "model": served(generation),
+        "prompt": generation.recipe.prompt,
+        "seconds": str(lasting),
+        "size": f"{width}x{height}" if width and height else "auto",
+        "remixed_from_video_id": None,
+        "error": error,
+    }
+
+
+def listing(generations: tuple[Generation, ...], *, more: bool) -> dict[str, Any]:
+    """A page of films, newest first."""
+    items = [video(generation) for generation in generations]
+    ends = {"first_id": items[0]["id"], "last_id": items[-1]["id"]} if items else {"first_id": None, "last_id": None}
+    return {"object": "list", "data": items, "has_more": more, **ends}
+
+
+def after(query: VideoQuery) -> str | None:
+    """Where a page goes on. Raises ValidationFailed."""
+    try:
+        return generation_id(query.after) if query.after else None
+    except NotFound as error:
+        raise ValidationFailed([{"path": "after", "message": error.message}]) from None
+
+
+def _state(generation: Generation) -> str:
+    return STATES.get(generation.status, "failed")

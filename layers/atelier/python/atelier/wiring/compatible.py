@@ -1,0 +1,289 @@
+"""`/v1`, composed: requests in OpenAI's words become generations, are waited for, and are answered in its words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from atelier.compatible import errors, events, models, naming, videos
+from atelier.compatible.asked import Asked, File, fitted
+from atelier.compatible.errors import ModelNotFound, StillRunning, undelivered
+from atelier.compatible.form import Part, parts
+from atelier.compatible.made import Made
+from atelier.compatible.tries import Call, accepted
+from atelier.errors import AtelierError, NotFound, ValidationFailed
+from atelier.generations.model import Generation, Kind, Source, Status
+from atelier.generations.ports import Filters
+from atelier.generations.submit import Accepted
+from atelier.http import Answer, Refusal, Request, parsed
+from atelier.ids import is_id, new_id
+from atelier.library.model import Asset
+from atelier.media.keys import CONTENT_TYPES, media_key, thumbnail_key
+from atelier.pricing.model import Model
+from atelier.settings import Deployment, MediaStore, RequestsTable
+from atelier.wiring import admission, generations, media_urls, routing
+from atelier.wiring.library import assets
+from atelier.wiring.models import listing
+from atelier.wiring.sunsets import routed
+
+# Lambda takes 6 MB, with whatever is no text in base64, and gives as much.
+BODY_BYTES_MAX = 4_400_000
+ANSWER_BYTES_MAX = 5_500_000
+SOUND_BYTES_MAX = 4_000_000
+# The gateway gives up at 29 s; the answer has to be fetched and written in what is left.
+WAIT_SECONDS = 24
+FILE_BYTES_MAX = 50 * 1024 * 1024
+# A picture that a request names by its URL.
+FETCH_BYTES_MAX = 10 * 1024 * 1024
+FETCH_SECONDS_MAX = 3.0
+
+
+def refusal(error: AtelierError, _request_id: str) -> Refusal:
+    """A failure in OpenAI's shape."""
+    return Refusal(errors.body(error), errors.headers(error))
+
+
+def form(request: Request[Any]) -> list[Part]:
+    """The parts of a multipart body."""
+    return parts(request.raw_body, request.headers.get("content-type", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was made of a request, ready to be told in one way or another."""
+
+    made: Made
+    headers: dict[str, str]
+    now: datetime
+
+    def json(self, body: dict[str, Any]) -> Answer:
+        """As a JSON object. One that the gateway would not let through is kept for a while, and the caller sent there:
+        SDKs follow."""
+        written = json.dumps(body, separators=(",", ":")).encode()
+        if len(written) > ANSWER_BYTES_MAX:
+            return self._elsewhere(written, "json", "application/json")
+        return Answer(body, headers=self.headers)
+
+    def events(self, stream: bytes) -> Answer:
+        """As a stream of events, in one piece."""
+        if len(stream) > SOUND_BYTES_MAX:
+            return self._elsewhere(stream, "txt", events.CONTENT_TYPE)
+        return Answer(stream, headers={**self.headers, "Content-Type": events.CONTENT_TYPE})
+
+    def file(self) -> Answer:
+        """As the bytes of its file, or the way to them."""
+        first = self.made.generation.assets[0]
+        if first.size_bytes > SOUND_BYTES_MAX:
+            return moved(self.made.urls[0].removeprefix(Deployment.read().public_url), self.headers)
+        return Answer(self.made.files[0], headers={**self.headers, "Content-Type": CONTENT_TYPES[first.format]})
+
+    def _elsewhere(self, written: bytes, suffix: str, content_type: str) -> Answer:
+        generation = self.made.generation
+        key = f"media/answers/{generation.workspace_id}/{generation.id}.{suffix}"
+        _media().put(key, written, content_type)
+        return moved(media_urls.signed(key, self.now), self.headers)
+
+
+def moved(path: str, headers: dict[str, str], status: int = 303) -> Answer:
+    """The way to what is too large for an answer, as a path of this deployment's own address."""
+    return Answer({}, status=status, headers={**headers, "Location": path})
+
+
+def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = True) -> Done:
+    """Have it made, and wait for it. Raises StillRunning when the gateway's time is up before it is there."""
+    generation, headers, call = begin(request, path, asked)
+    patience = WAIT_SECONDS if request.wait_seconds is None else min(request.wait_seconds, WAIT_SECONDS)
+    generation = generations.wait(generation, patience, request.now)
+    headers["atelier-generation-id"] = generation.id
+    if generation.is_open:
+        raise StillRunning(generation.id, rejoins=call.rejoins)
+    if generation.status is not Status.SUCCEEDED:
+        error = undelivered(generation)
+        # Under the caller's own key it stays what it was.
+        error.facts["final"] = call.key is not None
+        raise error
+    headers["atelier-credits-charged"] = str(generation.credits_charged)
+    return Done(_made(generation, request.now, with_files=with_files), headers, request.now)
+
+
+def begin(request: Request[Any], path: str, asked: Asked) -> tuple[Generation, dict[str, str], Call]:
+    """Have it begun: the generation, the headers that tell of it, and what it was called by."""
+    caller, now = request.caller, request.now
+    model = naming.meant(asked.model, routed(now).data)
+    if model is None:
+        raise _no_model(request, asked, "there is none of that name.")
+    try:
+        asked, ignored = fitted(replace(asked, model=model), _candidates(asked.kind, model, caller.workspace_id, now))
+        kept = {role: tuple(_kept(request, file) for file in files) for role, files in asked.files.items()}
+        recipe = asked.recipe(kept)
+        project = request.headers.get("openai-project", "")
+        call = Call(caller.workspace_id, caller.user_id, path, recipe, request.headers, request.idempotency_key)
+
+        def submit(name: str | None) -> Accepted:
+            project_id = project if is_id(project, "prj") else None
+            return generations.submit(caller, recipe, name, now, project_id=project_id)
+
+        found = accepted(call, submit, _tries(), now)
+    except ValidationFailed as error:
+        told = next((each["message"] for each in error.facts["fields"] if each["path"] == "model"), None)
+        raise (_no_model(request, asked, told) if told else asked.refused(error)) from error
+    headers = _pace(request)
+    if ignored:
+        headers["atelier-ignored-parameters"] = ", ".join(ignored)
+    if found.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return found.generation, headers, call
+
+
+def order(request: Request[Any]) -> Asked:
+    """A film's order, as a form (which SDKs send) or as JSON."""
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        return videos.ordered(form(request)).asked()
+    return parsed(videos.VideoRequest, request).asked()
+
+
+def begun(request: Request[Any], path: str, asked: Asked) -> Answer:
+    """A film, begun."""
+    generation, headers, _ = begin(request, path, asked)
+    return Answer(videos.video(generation), headers={**headers, "atelier-generation-id": generation.id})
+
+
+def film(request: Request[Any], video_id: str) -> Generation:
+    """A film of the workspace. Raises NotFound, for everything else too."""
+    found = generations.store().get(request.caller.workspace_id, videos.generation_id(video_id))
+    if found.recipe.kind is not Kind.VIDEO:
+        raise NotFound("There is no such video.")
+    return found
+
+
+def films(request: Request[Any], query: videos.VideoQuery) -> dict[str, Any]:
+    """A page of the workspace's films, newest first."""
+    filters = Filters(kind=Kind.VIDEO.value)
+    page = generations.store().list(request.caller.workspace_id, filters, videos.after(query), query.limit)
+    return videos.listing(page.generations, more=page.next_id is not None)
+
+
+def content(request: Request[Any], video_id: str, variant: str) -> Answer:
+    """The way to a film, or to its still. Raises NotReady."""
+    generation = film(request, video_id)
+    file = videos.film(generation)
+    path, still = media_urls.urls(generation.workspace_id, file.sha256, file.format, request.now)
+    if variant != "video" and not file.has_thumbnail:
+        raise NotFound("This video has no thumbnail.")
+    return moved(path if variant == "video" else still, {"atelier-generation-id": generation.id}, status=302)
+
+
+def catalogue(request: Request[Any]) -> dict[str, Any]:
+    """Every model that can be asked for here."""
+    return models.listing(listing(request.caller.workspace_id, None, request.now))
+
+
+def model(request: Request[Any], name: str) -> dict[str, Any]:
+    """One model. Raises ModelNotFound."""
+    known = {each["id"]: each for each in catalogue(request)["data"]}
+    meant = naming.meant(name, routed(request.now).data)
+    if meant not in known:
+        raise ModelNotFound(name, "it is not offered here.", list(known))
+    return known[meant]
+
+
+def _candidates(kind: Kind, model: str, workspace_id: str, now: datetime) -> list[Model]:
+    platform = routed(now)
+    if model != naming.AUTO:
+        return [platform.model(model)]
+    return list(routing.routes(workspace_id, now).catalogue(platform).automatic(kind, now.date()))
+
+
+def _no_model(request: Request[Any], asked: Asked, why: str) -> ModelNotFound:
+    there = models.offered(listing(request.caller.workspace_id, None, request.now), asked.kind.value)
+    return ModelNotFound(asked.model, why, models.names(there))
+
+
+def _kept(request: Request[Any], file: File) -> Source:
+    """A picture that came with a request, kept as the workspace's asset: the same bytes are the same asset."""
+    from atelier.media.picture import PictureInvalid, process
+
+    try:
+        picture = process(file.data or _fetched(file), watermark=False)
+    except PictureInvalid:
+        raise ValidationFailed([{"path": file.param, "message": "must be a PNG, JPEG or WebP picture"}]) from None
+    workspace_id, now = request.caller.workspace_id, request.now
+    if picture.thumbnail:
+        _media().put(thumbnail_key(workspace_id, picture.sha256), picture.thumbnail, "image/webp")
+    _media().put(media_key(workspace_id, picture.sha256, picture.format), picture.data, picture.content_type)
+    name = f"v1 file {picture.sha256}"
+    kept = Asset(
+        id=_keys().reserve(workspace_id, name, picture.sha256, new_id("ast", now)),
+        workspace_id=workspace_id,
+        user_id=request.caller.user_id,
+        type="image",
+        name=file.param,
+        format=picture.format,
+        sha256=picture.sha256,
+        size_bytes=len(picture.data),
+        width=picture.width,
+        height=picture.height,
+        generation_id=None,
+        created_at=now,
+    )
+    assets().record_upload(kept)
+    return Source(kept.id, picture.sha256, picture.format)
+
+
+def _fetched(file: File) -> bytes:
+    from atelier.media.fetch import Fetcher, FetchError
+
+    url = file.url or ""
+    try:
+        host = urlsplit(url).hostname or ""
+        return Fetcher().fetch(url, hosts=(host,), bytes_max=FETCH_BYTES_MAX, seconds_max=FETCH_SECONDS_MAX)
+    except (FetchError, ValueError):
+        raise ValidationFailed([{"path": file.param, "message": "cannot be fetched from there"}]) from None
+
+
+def _made(generation: Generation, now: datetime, *, with_files: bool) -> Made:
+    workspace_id, assets = generation.workspace_id, generation.assets
+    if generation.recipe.kind is Kind.TEXT:
+        return Made(generation, text=generations.text(generation) or "")
+    base = Deployment.read().public_url
+    urls = tuple(base + media_urls.urls(workspace_id, each.sha256, each.format, now)[0] for each in assets)
+    if not with_files:
+        return Made(generation, urls=urls)
+    keys = [media_key(workspace_id, each.sha256, each.format) for each in assets]
+    return Made(generation, files=tuple(_media().get(key, FILE_BYTES_MAX) for key in keys), urls=urls)
+
+
+def _pace(request: Request[Any]) -> dict[str, str]:
+    limit, left, reset_seconds = admission.allowance(request.caller, request.now)
+    return {
+        "x-ratelimit-limit-requests": str(limit),
+        "x-ratelimit-remaining-requests": str(left),
+        "x-ratelimit-reset-requests": f"{reset_seconds}s",
+    }
+
+
+@cache
+def _media() -> Any:
+    from atelier.aws.s3 import MediaStore as S3MediaStore
+
+    return S3MediaStore(MediaStore.read().bucket)
+
+
+@cache
+def _keys() -> Any:
+    from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+
+    DynamoIdempotencyKeys.bind(RequestsTable.read().name)
+    return DynamoIdempotencyKeys()
+
+
+@cache
+def _tries() -> Any:
+    from atelier.aws.dynamodb.tries import DynamoTries
+
+    DynamoTries.bind(RequestsTable.read().name)
+    return DynamoTries()
