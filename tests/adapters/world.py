@@ -32,6 +32,9 @@ from atelier.generations.submit import Accepted, Submission, submit
 from atelier.ids import new_id
 from atelier.ledger.model import Daily, Movement, Wallet, new_wallet
 from atelier.ledger.post import Posting
+from atelier.moderation.blocklist import SHIPPED
+from atelier.moderation.model import Category, OutputWithheld, Policy
+from atelier.moderation.prompts import PromptCheck
 from atelier.pricing.catalogue import catalogue
 from atelier.providers._contract import (
     Cancelled,
@@ -132,9 +135,10 @@ class Execution:
 
 @dataclass
 class MemoryMedia:
-    """Media without bytes; `broken` makes every output undeliverable."""
+    """Media without bytes; `broken` makes every output undeliverable, moderation withholds those in `withheld`."""
 
     broken: bool = False
+    withheld: frozenset[int] = frozenset()
 
     def stage(self, generation_id: str, attempt_id: str, number: int, data: bytes) -> str:
         return f"staging/{generation_id}/{attempt_id}/{number}"
@@ -142,6 +146,8 @@ class MemoryMedia:
     def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
         if self.broken:
             raise UndeliverableMedia("The provider's result could not be fetched.")
+        if number in self.withheld:
+            raise OutputWithheld(Category.MINORS)
         return Delivered(asset_id(generation.id, number), "image", "0" * 64, "png", 5, 512, 512, has_thumbnail=True)
 
     def input(self, workspace_id: str, source: Source) -> Input:
@@ -169,6 +175,7 @@ class World:
         self.book = HealthBook(self.health)
         self.own: dict[str, ScriptedProvider] = {}
         self.execution, self.media = Execution(), MemoryMedia()
+        self.moderation = PromptCheck(Policy(), SHIPPED)
         self.local, self.replicate = ScriptedProvider(resend_safe=True), ScriptedProvider()
         with transaction() as write:
             put_new_wallet(write, new_wallet(self.workspace_id, "free", NOON))
@@ -197,6 +204,7 @@ class World:
             pause=lambda tries: None,
             now=self.now,
             routes=routes,
+            moderation=self.moderation,
         )
 
     def get(self, generation: Generation) -> Generation:

@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from atelier.errors import Unavailable, ValidationFailed
+from atelier.generations.outcome import MODERATED_OUTPUT
 from atelier.pricing.catalogue import COMPILED, FOLDER, Catalogue, catalogue, compile_folder, load
 from atelier.providers._contract import ErrorClass
 
@@ -128,7 +129,8 @@ def test_a_model_without_an_entry_has_no_price(both: Catalogue) -> None:
 
 
 def test_every_error_class_and_every_end_has_its_rule(both: Catalogue) -> None:
-    assert set(both.data.outcomes) == {*ErrorClass, "succeeded", "cancelled", "expired", "no_result"}
+    ends = {"succeeded", "cancelled", "expired", "no_result", MODERATED_OUTPUT}
+    assert set(both.data.outcomes) == {*ErrorClass, *ends}
 
 
 def test_auto_prefers_a_trained_model_and_takes_the_procedural_one_where_there_is_no_other(both: Catalogue) -> None:

@@ -12,10 +12,11 @@ from datetime import datetime
 
 from atelier.errors import ValidationFailed
 from atelier.generations.model import Attempt, Delivered, Failure, Generation, Status
-from atelier.generations.outcome import Outcome
+from atelier.generations.outcome import MODERATED_OUTPUT, Outcome
 from atelier.generations.ports import AssetStore, GenerationMoved, GenerationStore, Media, UndeliverableMedia
 from atelier.ledger.model import EndState, end_hold, late_success
 from atelier.ledger.ports import WalletStore
+from atelier.moderation.model import OutputWithheld
 from atelier.pricing.catalogue import Catalogue
 from atelier.providers._contract import ErrorClass
 
@@ -69,6 +70,10 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         except UndeliverableMedia as error:
             outcome = replace(outcome, error_class=ErrorClass.TRANSIENT, message=str(error))
             ended_as = "no_result"
+        except OutputWithheld:
+            message = "Moderation withheld the result. The credits are back."
+            outcome = replace(outcome, error_class=MODERATED_OUTPUT, message=message)
+            ended_as = MODERATED_OUTPUT
     generation, charged = _settled(generation, attempt, ended_as, outcome, len(assets), to)
     if ended_as == "succeeded":
         return _close(generation.succeeded(assets, charged, now), EndState.SETTLED, to, now)
@@ -106,7 +111,7 @@ def _finish_late(generation: Generation, outcome: Outcome, to: Finishing, now: d
         return generation
     try:
         assets = _deliver(generation, attempt, outcome, to)
-    except UndeliverableMedia:
+    except (UndeliverableMedia, OutputWithheld):
         return generation
     generation, lost = _settled(generation, attempt, "succeeded", outcome, len(assets), to)
     delivered = generation.succeeded(assets, 0, now)
@@ -161,10 +166,19 @@ def _deliver(generation: Generation, attempt: Attempt, outcome: Outcome, to: Fin
     hosts = to.catalogue.model(attempt.model).output_hosts
     if not outcome.outputs:
         raise UndeliverableMedia("The provider delivered nothing.")
-    assets = tuple(to.media.deliver(generation, number, output, hosts) for number, output in enumerate(outcome.outputs))
-    for number, delivered in enumerate(assets):
+    made: dict[int, Delivered] = {}
+    withheld: OutputWithheld | None = None
+    for number, output in enumerate(outcome.outputs):
+        try:
+            made[number] = to.media.deliver(generation, number, output, hosts)
+        except OutputWithheld as error:
+            # The others are delivered, and only they are paid for.
+            withheld = error
+    if withheld is not None and not made:
+        raise withheld
+    for number, delivered in made.items():
         to.assets.record(generation, delivered, number)
-    return assets
+    return tuple(made.values())
 
 
 def _failure(outcome: Outcome) -> Failure:

@@ -9,6 +9,9 @@ from typing import Any
 from atelier.generations.ports import StoredOutput
 from atelier.providers._contract import Cancelled, Done, ErrorClass, Failed
 
+# Ours, beside the providers': made, and not delivered.
+MODERATED_OUTPUT = "moderated_output"
+
 # Another provider would refuse these too, or the caller must change something first.
 FINAL_CLASSES = frozenset({ErrorClass.INVALID_INPUT, ErrorClass.MODERATED, ErrorClass.MODERATED_BILLED})
 

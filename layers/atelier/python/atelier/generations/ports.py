@@ -109,6 +109,10 @@ class IdempotencyKeys(Protocol):
         """The id bound to the key: `new_id` the first time, later the one of then. Raises IdempotencyMismatch."""
         ...
 
+    def find(self, workspace_id: str, key: str) -> str | None:
+        """The id bound to the key, None while there is none. Consistent; binds nothing."""
+        ...
+
 
 class Workflow(Protocol):
     """The executions that coordinate generations."""
@@ -155,7 +159,7 @@ class Media(Protocol):
 
     def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
         """Fetch (only from `hosts`), check, clean, watermark and store one output with its thumbnail. Raises
-        UndeliverableMedia."""
+        UndeliverableMedia, or OutputWithheld: then nothing is stored."""
         ...
 
     def input(self, workspace_id: str, source: Source) -> Input:

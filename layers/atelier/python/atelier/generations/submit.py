@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 
 from atelier.errors import Conflict, NotFound, QuoteExpired, Unavailable, ValidationFailed
 from atelier.generations.model import Generation, Recipe, Sources, Status
+from atelier.generations.moderate import wordings
 from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys, QuoteRedeemed, SourceAssets
 from atelier.generations.quote import Ask, Quote, priced
 from atelier.ids import new_id
 from atelier.ledger.model import Daily, open_hold
 from atelier.ledger.ports import StaleWallet, WalletStore
 from atelier.ledger.refresh import refreshed
+from atelier.moderation.prompts import PromptCheck
 from atelier.pricing.catalogue import Catalogue, Offer
 from atelier.projects.model import WORKSPACE
 from atelier.projects.ports import BudgetRefused, Budgets
@@ -64,17 +66,21 @@ def submit(
     pause: Callable[[int], None],
     now: datetime,
     routes: Routes | None = None,
+    moderation: PromptCheck | None = None,
 ) -> Accepted:
     """Write one generation and its hold in one transaction, or raise and write nothing.
 
-    Raises ValidationFailed, InsufficientCredits, BudgetExceeded, IdempotencyMismatch, RateLimited, QuoteExpired,
-    Conflict (a quote redeemed before, an archived project), NotFound (no such project), Unavailable. `pause(tries)`
-    waits a little before the next try after losing to a parallel writer of the same wallet."""
+    Raises ValidationFailed, PromptRefused by `moderation`, InsufficientCredits, BudgetExceeded, IdempotencyMismatch,
+    RateLimited, QuoteExpired, Conflict (a quote redeemed before, an archived project), NotFound (no such project),
+    Unavailable. `pause(tries)` waits a little before the next try after losing to a parallel writer of the same wallet.
+    """
     workspace_id, recipe, promise = submission.workspace_id, submission.recipe, submission.quote
     if promise is not None and not promise.is_for(workspace_id, recipe):
         raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
     generation_id = new_id("gen", now)
     parameters, offers = priced(Ask.of(recipe), catalogue=catalogue, now=now, routes=routes)
+    if moderation is not None:
+        moderation(wordings(recipe), accepted_before=lambda: _is_known(submission, keys, generations))
     if submission.idempotency_key is not None:
         # The key is bound to an id before anything else: whoever comes with it, in parallel or after a crash, writes
         # the same generation, and only the first can.
@@ -153,6 +159,17 @@ def submit(
             return Accepted(generations.get(workspace_id, generation_id), replayed=True)
         return Accepted(generation, replayed=False)
     raise Unavailable("The wallet is busy. Try again.")
+
+
+def _is_known(submission: Submission, keys: IdempotencyKeys, generations: GenerationStore) -> bool:
+    """Whether this very request has been accepted before."""
+    if submission.idempotency_key is None:
+        return False
+    generation_id = keys.find(submission.workspace_id, submission.idempotency_key)
+    try:
+        return generation_id is not None and bool(generations.get(submission.workspace_id, generation_id))
+    except NotFound:
+        return False
 
 
 def resolved(workspace_id: str, inputs: Sources, sources: SourceAssets) -> Sources:

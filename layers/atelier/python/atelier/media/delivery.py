@@ -13,6 +13,7 @@ from atelier.media.fetch import Fetcher, FetchError, FetchFailed
 from atelier.media.keys import CONTENT_TYPES, THUMBNAIL_CONTENT_TYPE, media_key, staging_key, thumbnail_key
 from atelier.media.process import BYTES_MAX, process
 from atelier.media.processed import MediaInvalid
+from atelier.moderation.model import Picture
 from atelier.providers._contract import Input
 
 DELIVERED_AS = {
@@ -40,13 +41,28 @@ class ObjectStore(Protocol):
     def get(self, key: str, bytes_max: int) -> bytes: ...
 
 
+class Look(Protocol):
+    """Looks at a file that is fit to be kept, before it is; `thumbnail` is what there is to see of it. Raises
+    OutputWithheld for what may not be delivered."""
+
+    def __call__(self, type: str, data: bytes, thumbnail: Picture | None) -> None: ...
+
+
 class Delivery:
     """The generations' Media port over an object store."""
 
-    def __init__(self, store: ObjectStore, fetcher: Fetcher, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        fetcher: Fetcher,
+        pause: Callable[[float], None] = time.sleep,
+        *,
+        look: Look = lambda type, data, thumbnail: None,
+    ) -> None:
         self._store = store
         self._fetcher = fetcher
         self._pause = pause
+        self._look = look
 
     def stage(self, generation_id: str, attempt_id: str, number: int, data: bytes) -> str:
         key = staging_key(generation_id, attempt_id, number)
@@ -60,6 +76,7 @@ class Delivery:
             made = process(expected, data, watermark=generation.watermark)
         except MediaInvalid as error:
             raise UndeliverableMedia(f"The provider's result is no {expected} that can be used.") from error
+        self._look(made.type, made.data, Picture(made.thumbnail, THUMBNAIL_CONTENT_TYPE) if made.thumbnail else None)
         workspace_id = generation.workspace_id
         # Thumbnail first: whoever sees the file's key finds its thumbnail.
         if made.thumbnail:

@@ -30,7 +30,7 @@ from atelier.generations.wait import wait_for_end
 from atelier.http import Answer, Caller, Request
 from atelier.media.keys import media_key
 from atelier.settings import AttemptSigning, GenerationsTable, GenerationTimes, MediaStore, RequestsTable
-from atelier.wiring import media_urls, routing
+from atelier.wiring import media_urls, moderation, routing
 from atelier.wiring.budgets import projects
 from atelier.wiring.ledger import wallets
 from atelier.wiring.library import assets
@@ -104,6 +104,7 @@ def submit(
         pause=pause,
         now=now,
         routes=routing.routes(caller.workspace_id, now),
+        moderation=moderation.prompts(),
     )
 
 

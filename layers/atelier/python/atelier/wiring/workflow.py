@@ -25,7 +25,7 @@ from atelier.settings import (
     InboxTable,
     MediaStore,
 )
-from atelier.wiring import adapters, routing
+from atelier.wiring import adapters, moderation, routing
 from atelier.wiring.budgets import projects
 from atelier.wiring.generations import store
 from atelier.wiring.ledger import wallets
@@ -78,7 +78,8 @@ def media() -> Media:
     from atelier.media.delivery import Delivery
     from atelier.media.fetch import Fetcher
 
-    return Delivery(S3MediaStore(MediaStore.read().bucket), Fetcher(local_hosts=adapters.standin_hosts()))
+    store = S3MediaStore(MediaStore.read().bucket)
+    return Delivery(store, Fetcher(local_hosts=adapters.standin_hosts()), look=moderation.outputs())
 
 
 def attempting(clock: Clock = system_clock, *, for_attempts: bool = False) -> Attempting:

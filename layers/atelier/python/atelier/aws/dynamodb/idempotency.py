@@ -11,10 +11,12 @@ from __future__ import annotations
 import hashlib
 
 from pynamodb.attributes import UnicodeAttribute
-from pynamodb.exceptions import PutError
+from pynamodb.exceptions import DoesNotExist, PutError
 
 from atelier.aws.dynamodb import Item
 from atelier.errors import IdempotencyMismatch
+
+SK = "idempotency"
 
 
 class IdempotencyItem(Item):
@@ -33,10 +35,7 @@ class DynamoIdempotencyKeys:
         IdempotencyItem.bind(table_name)
 
     def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
-        digest = hashlib.sha256(key.encode()).hexdigest()
-        item = IdempotencyItem(
-            f"idempotency#{workspace_id}#{digest}", "idempotency", reserved_id=new_id, fingerprint=fingerprint
-        )
+        item = IdempotencyItem(_pk(workspace_id, key), SK, reserved_id=new_id, fingerprint=fingerprint)
         try:
             item.save(condition=IdempotencyItem.pk.does_not_exist())
         except PutError as error:
@@ -47,3 +46,13 @@ class DynamoIdempotencyKeys:
                 raise IdempotencyMismatch("This Idempotency-Key was used for another request.") from error
             return bound.reserved_id
         return new_id
+
+    def find(self, workspace_id: str, key: str) -> str | None:
+        try:
+            return IdempotencyItem.get(_pk(workspace_id, key), SK, consistent_read=True).reserved_id
+        except DoesNotExist:
+            return None
+
+
+def _pk(workspace_id: str, key: str) -> str:
+    return f"idempotency#{workspace_id}#{hashlib.sha256(key.encode()).hexdigest()}"

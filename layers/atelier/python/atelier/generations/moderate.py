@@ -1,0 +1,58 @@
+"""What moderation is shown of a request: every text in it that a model will read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from atelier.errors import PromptRefused
+from atelier.generations.model import Failure, Pipeline, Recipe
+from atelier.moderation.model import Wording
+from atelier.moderation.prompts import PromptCheck
+from atelier.providers._contract import ErrorClass
+
+# Of a message: who says it, and what kind of part it is.
+LABELS = frozenset({"role", "type"})
+
+
+def wordings(recipe: Recipe, pipeline: Pipeline | None = None) -> list[Wording]:
+    """The texts of a recipe and, where it is a run, of its stages."""
+    found = [Wording("prompt", recipe.prompt)]
+    found += _beside(recipe.negative_prompt, recipe.parameters, "")
+    for stage in pipeline.stages if pipeline else ():
+        found += _beside(stage.negative_prompt, stage.parameters, f"stages.{stage.name}.")
+    return list(dict.fromkeys(found))
+
+
+def refusal(prompt: str, check: PromptCheck) -> Failure | None:
+    """Why a prompt that a model wrote may not be used; None = it may be."""
+    try:
+        check([Wording("prompt", prompt)], accepted_before=lambda: False)
+    except PromptRefused:
+        message = "Moderation refused the enhanced prompt. Try another one, or without enhancement."
+        return Failure("VALIDATION_FAILED", ErrorClass.MODERATED, message)
+    return None
+
+
+def _beside(negative_prompt: str | None, parameters: Mapping[str, Any], where: str) -> Iterator[Wording]:
+    if negative_prompt:
+        yield Wording("negative_prompt", negative_prompt, wanted=False)
+    for name, value in parameters.items():
+        # A conversation is read as a whole.
+        text = "\n".join(_texts(value))
+        if text:
+            yield Wording(f"{where}parameters.{name}", text)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        # A picture inside a message is no text.
+        if not value.startswith("data:"):
+            yield value
+    elif isinstance(value, Mapping):
+        for name, inner in cast("Mapping[str, object]", value).items():
+            if name not in LABELS:
+                yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in cast("list[object]", value):
+            yield from _texts(inner)

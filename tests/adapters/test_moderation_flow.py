@@ -1,0 +1,292 @@
+"""What moderation refuses costs nothing and leaves nothing; what it withholds costs the creator nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import botocore.session
+import pytest
+
+from atelier.aws.dynamodb.generations import DynamoGenerations
+from atelier.errors import IdempotencyMismatch, PromptRefused, Unavailable
+from atelier.generations.finish import finish
+from atelier.generations.model import Generation, Kind, Recipe, Status
+from atelier.generations.outcome import MODERATED_OUTPUT, Outcome
+from atelier.generations.ports import StoredOutput
+from atelier.generations.submit import Accepted, Submission, submit
+from atelier.generations.sweep import sweep
+from atelier.ids import new_id
+from atelier.ledger.model import Ending
+from atelier.media.delivery import Delivery
+from atelier.media.fetch import Fetcher
+from atelier.media.keys import staging_key
+from atelier.moderation.blocklist import SHIPPED
+from atelier.moderation.model import Category, OutputWithheld, Picture, Policy
+from atelier.moderation.outputs import OutputCheck
+from atelier.moderation.ports import Findings
+from atelier.moderation.prompts import PromptCheck
+from atelier.providers._contract import Accepted as Taken
+from atelier.providers._contract import Done, Output
+from infra.local.standins._kit import png
+from tests.adapters.world import NOON, World
+from tests.conftest import Tables
+
+REFUSED = "child porn"
+TWO = Done((Output(data=b"one"), Output(data=b"two")), {"predict_milliseconds": 2000})
+
+
+class Judge:
+    """Finds the same in everything; None is silence."""
+
+    def __init__(self, *finding: Category, silent: bool = False) -> None:
+        self.finding = None if silent else frozenset(finding)
+        self.asked = 0
+
+    def texts(self, texts: Sequence[str], *, seconds_max: float) -> Findings | None:
+        self.asked += 1
+        return None if self.finding is None else tuple(self.finding for _ in texts)
+
+    def picture(self, picture: Picture, *, seconds_max: float) -> frozenset[Category] | None:
+        self.asked += 1
+        return self.finding
+
+
+class Objects:
+    """Objects in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def put(self, key: str, data: bytes, content_type: str) -> None:
+        self.kept[key] = data
+
+    def get(self, key: str, bytes_max: int) -> bytes:
+        return self.kept[key]
+
+
+@pytest.fixture
+def world(tables: Tables) -> World:
+    made = World(tables, providers=frozenset({"local", "replicate"}))
+    made.refreshed()  # Today's grant is a write of its own.
+    return made
+
+
+def ask(world: World, recipe: Recipe, key: str | None = None) -> Accepted:
+    return submit(
+        Submission(world.workspace_id, "usr_A", recipe, key),
+        catalogue=world.catalogue,
+        lifetime_max=timedelta(hours=2),
+        wallets=world.wallets,
+        generations=world.generations,
+        keys=world.keys,
+        budgets=world.projects,
+        sources=world.assets,
+        pause=lambda tries: None,
+        now=world.now,
+        moderation=world.moderation,
+    )
+
+
+def everything(aws: botocore.session.Session, tables: Tables) -> dict[str, object]:
+    """All items of all tables."""
+    dynamodb = aws.create_client("dynamodb")
+    return {
+        name: dynamodb.scan(TableName=name)["Items"] for name in (tables.generations, tables.ledger, tables.requests)
+    }
+
+
+@pytest.mark.parametrize(
+    ("recipe", "path"),
+    [
+        (Recipe(Kind.IMAGE, REFUSED), "prompt"),
+        (Recipe(Kind.IMAGE, "a fox", negative_prompt=REFUSED), "negative_prompt"),
+        (Recipe(Kind.TEXT, "a fox", parameters={"system": REFUSED}), "parameters.system"),
+        (
+            Recipe(
+                Kind.TEXT,
+                "a fox",
+                parameters={
+                    "messages": [
+                        {"role": "user", "content": "hello"},
+                        {"role": "user", "content": [{"type": "text", "text": REFUSED}]},
+                    ]
+                },
+            ),
+            "parameters.messages",
+        ),
+    ],
+    ids=["prompt", "negative prompt", "system", "messages"],
+)
+def test_a_refused_request_writes_nothing_and_costs_nothing(
+    world: World, aws: botocore.session.Session, tables: Tables, recipe: Recipe, path: str
+) -> None:
+    before = everything(aws, tables)
+    for key in (None, "k1"):
+        with pytest.raises(PromptRefused) as refused:
+            ask(world, recipe, key)
+        assert refused.value.facts["fields"][0]["path"] == path
+        assert refused.value.facts["category"] == "minors"
+    assert everything(aws, tables) == before
+    assert world.wallet().available == 50
+
+
+def test_a_key_is_not_used_up_by_a_refusal(world: World) -> None:
+    with pytest.raises(PromptRefused):
+        world.submit(key="k1", prompt=REFUSED)
+    accepted = world.submit(key="k1", prompt="a fox")
+    assert not accepted.replayed
+    with pytest.raises(PromptRefused):
+        world.submit(key="k2", prompt=REFUSED)
+    # A key that has made something says so first, whatever the other body says.
+    with pytest.raises(IdempotencyMismatch):
+        world.submit(key="k1", prompt=REFUSED)
+
+
+def test_a_repeated_request_is_not_judged_again(world: World) -> None:
+    judge = Judge()
+    world.moderation = PromptCheck(Policy(), SHIPPED, lambda: judge)
+    first = world.submit(key="k1")
+    judge.finding = frozenset({Category.MINORS})
+    again = world.submit(key="k1")
+    assert (again.generation.id, again.replayed, judge.asked) == (first.generation.id, True, 1)
+    with pytest.raises(PromptRefused):
+        world.submit(key="k2")
+
+
+def test_what_the_moderator_refuses_writes_nothing(world: World, aws: botocore.session.Session, tables: Tables) -> None:
+    before = everything(aws, tables)
+    world.moderation = PromptCheck(Policy(), SHIPPED, lambda: Judge(Category.MINORS))
+    with pytest.raises(PromptRefused):
+        world.submit(key="k1")
+    world.moderation = PromptCheck(Policy(unanswered="refuse"), SHIPPED, lambda: Judge(silent=True))
+    with pytest.raises(Unavailable):
+        world.submit(key="k1")
+    assert everything(aws, tables) == before
+    world.moderation = PromptCheck(Policy(), SHIPPED, lambda: Judge(silent=True))
+    assert world.submit(key="k1").generation.status is Status.QUEUED
+
+
+# ---- results ---------------------------------------------------------------------------------------------------------
+
+
+def withheld(world: World, *numbers: int, n: int = 1) -> Generation:
+    """A generation whose provider is done, with results that will be withheld."""
+    generation = world.submit(model="replicate/sdxl", n=n).generation
+    world.replicate.answers = [TWO] if n == 2 else []
+    world.attempt(generation)
+    world.media.withheld = frozenset(numbers)
+    return generation
+
+
+def test_a_withheld_result_costs_the_creator_nothing_and_the_operator_what_it_cost(world: World) -> None:
+    generation = withheld(world, 0)
+    assert generation.credits_held > 0
+    ended = world.finish(generation)
+    assert ended.failure is not None
+    assert (ended.status, ended.failure.error_class, ended.credits_charged) == (Status.FAILED, MODERATED_OUTPUT, 0)
+    assert (ended.cost_source, ended.usage) == ("usage", {"predict_milliseconds": 2000})
+    assert ended.cost_microusd > 0
+    assert ended.assets == ()
+    assert ended.attempt is not None
+    assert (ended.attempt.status, ended.attempt.error_class) == ("failed", MODERATED_OUTPUT)
+    assert world.assets.list(world.workspace_id, None, None, 10).assets == ()
+    assert [movement.kind for movement in world.assert_sound()] == ["released", "hold", "grant"]
+    assert (world.wallet().available, world.wallet().held) == (50, 0)
+
+
+def test_of_several_results_the_others_are_delivered_and_only_they_are_paid(world: World) -> None:
+    whole = world.finish(withheld(world, n=2))
+    part = world.finish(withheld(world, 1, n=2))
+    assert (part.status, len(part.assets), part.cost_microusd) == (Status.SUCCEEDED, 1, whole.cost_microusd)
+    assert part.assets[0].id != whole.assets[0].id
+    assert part.credits_charged * 2 == whole.credits_charged
+    none = world.finish(withheld(world, 0, 1, n=2))
+    assert (none.status, none.credits_charged) == (Status.FAILED, 0)
+    world.assert_sound()
+
+
+class DyingOnce(DynamoGenerations):
+    """Dies before, or just after, the first end is written."""
+
+    def __init__(self, *, after: bool) -> None:
+        self._after = after
+        self._died = False
+
+    def close_with_ending(self, generation: Generation, ending: Ending) -> None:
+        if self._after or self._died:
+            super().close_with_ending(generation, ending)
+        if not self._died:
+            self._died = True
+            raise ConnectionError("died here")
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the write", "after it"])
+def test_a_death_at_the_end_of_a_withheld_result_leaves_one_end(world: World, after: bool) -> None:
+    generation = withheld(world, 0)
+    outcome = Outcome.from_data(world.execution.results[-1])
+    dying = replace(world.finishing, generations=DyingOnce(after=after))
+    with pytest.raises(ConnectionError):
+        finish(world.workspace_id, generation.id, outcome, to=dying, now=world.now)
+    for _ in range(2):
+        ended = finish(world.workspace_id, generation.id, outcome, to=dying, now=world.now)
+        assert ended.failure is not None
+        assert (ended.status, ended.failure.error_class) == (Status.FAILED, MODERATED_OUTPUT)
+    assert [movement.kind for movement in world.assert_sound()] == ["released", "hold", "grant"]
+
+
+def test_a_result_that_comes_late_and_is_withheld_changes_nothing(world: World) -> None:
+    world.replicate.answers = [Taken("r1")]
+    generation = world.submit(model="replicate/sdxl").generation
+    world.attempt(generation)
+    world.now = generation.deadline_at
+    assert sweep(world.workspace_id, to=world.finishing, now=world.now) == 1
+    expired = world.get(generation)
+    world.media.withheld = frozenset({0})
+    late = Outcome("succeeded", (StoredOutput(url="https://replicate.delivery/out-0.png"),))
+    assert world.finish(generation, late) == expired
+    assert [movement.kind for movement in world.assert_sound()] == ["expired", "hold", "grant"]
+
+
+# ---- where it is looked at -------------------------------------------------------------------------------------------
+
+
+def made(kind: Kind) -> Generation:
+    return Generation(
+        id=new_id("gen", NOON),
+        workspace_id=new_id("wsp", NOON),
+        user_id="usr_A",
+        recipe=Recipe(kind, "a fox"),
+        candidates=("local/canvas",),
+        price_version="1",
+        watermark=True,
+        credits_held=1,
+        status=Status.RUNNING,
+        created_at=NOON,
+        deadline_at=NOON + timedelta(minutes=5),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (Kind.IMAGE, png(96, 64, 1)),
+        (Kind.TEXT, b"A story about child porn."),
+        (Kind.PAGE, b"<!doctype html><html><body><p>child <b>porn</b></p></body></html>"),
+    ],
+    ids=["image", "text", "page"],
+)
+def test_what_is_withheld_is_kept_nowhere_but_where_the_provider_left_it(kind: Kind, data: bytes) -> None:
+    store, generation = Objects(), made(kind)
+    key = staging_key(generation.id, "att_1", 0)
+    store.put(key, data, "application/octet-stream")
+    judge = Judge(Category.MINORS)
+    look = OutputCheck(Policy(), SHIPPED, lambda: judge)
+    with pytest.raises(OutputWithheld):
+        Delivery(store, Fetcher(), look=look).deliver(generation, 0, StoredOutput(key=key), ())
+    assert list(store.kept) == [key]
+    judge.finding = frozenset()
+    if kind is Kind.IMAGE:
+        Delivery(store, Fetcher(), look=look).deliver(generation, 0, StoredOutput(key=key), ())
+        assert (len(store.kept), judge.asked) == (3, 2)
