@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from urllib3.response import HTTPResponse
 
-from atelier.aws.dynamodb import connection, transaction
+from atelier.aws.dynamodb import connection, pause, transaction
 from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.aws.dynamodb.health import DynamoHealth
 from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.aws.dynamodb.inbox import DynamoInbox
 from atelier.aws.dynamodb.ledger import DynamoWallets, put_new_wallet
 from atelier.aws.dynamodb.library import DynamoAssets
+from atelier.aws.dynamodb.paces import DynamoPaces
 from atelier.aws.dynamodb.projects import DynamoProjects
 from atelier.generations.attempt import Attempting, Lost, attempt
 from atelier.generations.finish import Finishing, finish
@@ -53,6 +54,8 @@ from atelier.providers._contract import (
 )
 from atelier.routing.book import HealthBook
 from atelier.routing.choose import Routes
+from atelier.routing.pace import Limit, Limits
+from atelier.routing.places import Places
 from tests.conftest import Tables
 
 T = TypeVar("T")
@@ -111,6 +114,7 @@ class Execution:
     listening: bool = True
     polls: list[tuple[str, str, str, int]] = field(default_factory=list[tuple[str, str, str, int]])
     delays: list[int] = field(default_factory=list[int])
+    turns: list[tuple[str, str | None, int]] = field(default_factory=list[tuple[str, str | None, int]])
 
     def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
         self.started.append(f"{generation_id}-{again}" if again else generation_id)
@@ -131,6 +135,11 @@ class Execution:
 
     def cancel(self, workspace_id: str, generation_id: str) -> None:
         self.polls.append((workspace_id, generation_id, "cancel", 0))
+
+    def try_later(
+        self, workspace_id: str, generation_id: str, task_token: str, turn: str | None, delay_seconds: int
+    ) -> None:
+        self.turns.append((generation_id, turn, delay_seconds))
 
 
 @dataclass
@@ -176,6 +185,10 @@ class World:
         self.own: dict[str, ScriptedProvider] = {}
         self.execution, self.media = Execution(), MemoryMedia()
         self.moderation = PromptCheck(Policy(), SHIPPED)
+        paces = DynamoPaces()
+        paces.bind(tables.providers)
+        self.limits: dict[str, Limit] = {}
+        self.places = Places(paces, Limits({}, self.limits), pause)
         self.local, self.replicate = ScriptedProvider(resend_safe=True), ScriptedProvider()
         with transaction() as write:
             put_new_wallet(write, new_wallet(self.workspace_id, "free", NOON))
@@ -230,6 +243,7 @@ class World:
             own_provider=lambda workspace_id, provider, key_id: self.own.get(key_id),
         )
 
+            places=self.places,
     @property
     def finishing(self) -> Finishing:
         return Finishing(self.generations, self.wallets, self.catalogue, self.media, self.assets)

@@ -87,6 +87,16 @@ def test_a_cancellation_of_what_nobody_runs_does_nothing(app: ModuleType, cloud:
     assert app.handler(example("queues/attempts/cancel"), None) == NONE_FAILED
 
 
+def test_whoever_waits_for_its_turn_is_told_when_it_has_come(app: ModuleType, cloud: Cloud) -> None:
+    task = cloud.task()
+    message = json.loads(example("queues/attempts/try")["Records"][0]["body"]) | {"task_token": task.token}
+    assert app.handler(batch(json.dumps(message)), None) == NONE_FAILED
+    assert not task.unanswered()
+    # Of one that is gone meanwhile nobody is told.
+    assert app.handler(batch(json.dumps(message)), None) == NONE_FAILED
+    assert app.handler(example("queues/attempts/try"), None) == NONE_FAILED
+
+
 def test_messages_that_fail_are_named_and_keep_none_of_the_others(
     app: ModuleType, cloud: Cloud, replicate: ReplicateStandIn
 ) -> None:

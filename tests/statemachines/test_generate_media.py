@@ -14,6 +14,7 @@ import yaml
 from atelier.generations.attempt import Lost
 from atelier.generations.outcome import Outcome
 from tests.statemachines.conftest import ASL, FINISHED, SUCCEEDED, WAIT, WORKSPACE, Execution, Machine
+from atelier.generations.turn import Turn, resume
 
 TRANSITIONS_MAX = 5
 ATTEMPT, ASSUME, FINISH = "AttemptGeneration", "AssumeUnknownOutcome", "FinishGeneration"
@@ -101,6 +102,16 @@ def test_the_next_candidate_is_tried_and_told_which_attempt_was_lost_and_why(mac
 
 
 def test_an_attempt_that_broke_is_visited_again_as_the_same_attempt(machine: Machine) -> None:
+def test_a_turn_that_has_come_is_another_visit_and_is_told(machine: Machine) -> None:
+    execution = machine.start(WAIT, {"succeed": SUCCEEDED})
+    turn = Turn("replicate/sdxl@key_1", datetime(2026, 11, 20, 12, tzinfo=UTC))
+    resume(token(execution), str(turn), workflow=machine.workflow)
+    assert execution.output == FINISHED
+    told = Lost(**json.loads(execution.visits("attempt")[1]["lost"]["Cause"]))
+    assert Turn.read(str(told.turn)) == turn
+    assert execution.transitions == 4
+
+
     execution = machine.start(WAIT, {"succeed": SUCCEEDED})
     broken(machine, execution, 1)
     assert execution.output == FINISHED

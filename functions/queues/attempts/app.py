@@ -1,4 +1,4 @@
-"""Queue: delayed polls of attempts that wait, and cancellations to carry to providers."""
+"""Queue: delayed polls of attempts that wait, turns that have come, and cancellations to carry to providers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from atelier.clock import Clock, system_clock
 from atelier.generations.poll import poll, stop
+from atelier.generations.turn import resume
 from atelier.telemetry import logger
 from atelier.wiring import workflow
 
@@ -31,5 +32,7 @@ def _act(message: dict[str, Any], clock: Clock) -> None:
             poll(workspace_id, generation_id, message["attempt_id"], message["polls"], to=workflow.attempting(clock))
         case "cancel":
             stop(workspace_id, generation_id, to=workflow.attempting(clock))
+        case "try":
+            resume(message["task_token"], message["turn"], workflow=workflow.workflow())
         case unknown:
             raise ValueError(f"nobody knows how to {unknown}")

@@ -139,7 +139,7 @@ def test_nobody_is_lost_or_doubled_and_those_at_rest_come_last(
 
 
 def test_where_all_have_more_to_do_than_can_be_waited_for_a_submission_is_told_when_to_come_again() -> None:
-    line = {"openai": 300.5, "replicate": 130.0, "xai": 500.0}
+    line = {"openai": 900.5, "replicate": 610.0, "xai": 700.0}
     asked = list[str]()
 
     def next_place(scope: Scope) -> datetime:
@@ -151,17 +151,19 @@ def test_where_all_have_more_to_do_than_can_be_waited_for_a_submission_is_told_w
         router.require_awake("auto", OFFERS)
     assert refused.value.facts["retry_after_seconds"] == 11
     assert refused.value.facts["providers"] == ["openai", "replicate", "xai"]
-    # Who can be waited for is enough, and nobody looks further.
+    line["replicate"] = 600.0
+    assert router.require_awake("auto", OFFERS) == timedelta(seconds=600)
+    # Who may be asked now is enough, and nobody looks further.
     asked.clear()
-    line["replicate"] = 120.0
-    router.require_awake("auto", OFFERS)
-    assert asked == ["openai", "replicate"]
+    line["openai"] = 0.0
+    assert router.require_awake("auto", OFFERS) == timedelta()
+    assert asked == ["openai"]
 
 
 def test_who_rests_is_not_asked_for_a_place() -> None:
     def next_place(scope: Scope) -> datetime:
         assert scope.provider != "replicate"
-        return NOON + timedelta(seconds=130)
+        return NOON + timedelta(seconds=630)
 
     router = replace(routes(replicate=FAILURES_TO_DOWN), next_place=next_place)
     with pytest.raises(Unavailable, match="too many requests are in line"):

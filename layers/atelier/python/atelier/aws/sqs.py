@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from atelier.aws.clients import client
 
@@ -25,10 +26,22 @@ class SqsAttemptQueue:
         }
         self._send(message, delay_seconds)
 
+    def try_later(
+        self, workspace_id: str, generation_id: str, task_token: str, turn: str | None, delay_seconds: int
+    ) -> None:
+        message: dict[str, str | int | None] = {
+            "do": "try",
+            "workspace_id": workspace_id,
+            "generation_id": generation_id,
+            "task_token": task_token,
+            "turn": turn,
+        }
+        self._send(message, delay_seconds)
+
     def cancel(self, workspace_id: str, generation_id: str) -> None:
         self._send({"do": "cancel", "workspace_id": workspace_id, "generation_id": generation_id}, 0)
 
-    def _send(self, message: dict[str, str | int], delay_seconds: int) -> None:
+    def _send(self, message: Mapping[str, str | int | None], delay_seconds: int) -> None:
         client("sqs").send_message(QueueUrl=self._url, MessageBody=json.dumps(message), DelaySeconds=delay_seconds)
 
 

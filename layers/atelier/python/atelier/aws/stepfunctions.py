@@ -29,8 +29,8 @@ class StepFunctionsWorkflow:
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
         return self._answer("send_task_success", taskToken=task_token, output=json.dumps(result))
 
-    def try_next(self, task_token: str, attempt_id: str, error_class: str) -> bool:
-        cause = json.dumps({"attempt_id": attempt_id, "error_class": error_class})
+    def try_next(self, task_token: str, attempt_id: str, error_class: str, turn: str | None = None) -> bool:
+        cause = json.dumps({"attempt_id": attempt_id, "error_class": error_class} | ({"turn": turn} if turn else {}))
         return self._answer("send_task_failure", taskToken=task_token, error="NextCandidate", cause=cause)
 
     @staticmethod

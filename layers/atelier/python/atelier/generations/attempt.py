@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import ceil
 from zlib import crc32
 
 from atelier.clock import Clock
@@ -25,6 +26,7 @@ from atelier.generations.ports import (
     WebhookInbox,
     Workflow,
 )
+from atelier.generations.turn import Choice, Turn, Wait, scope_of
 from atelier.ids import new_id
 from atelier.pricing.catalogue import Catalogue
 from atelier.providers._contract import (
@@ -41,7 +43,7 @@ from atelier.providers._contract import (
     WebhookInvalid,
 )
 from atelier.routing.book import HealthBook
-from atelier.routing.model import Scope
+from atelier.routing.places import Places
 from atelier.telemetry import count, logger
 
 # Percent; a smaller step is not worth a write.
@@ -71,6 +73,7 @@ class Attempting:
     clock: Clock
     health: HealthBook
     # The adapter made with a workspace's own key (workspace, provider, key id); None when the key cannot be used.
+    places: Places
     own_provider: Callable[[str, str, str], Provider | None]
 
     def provider(self, generation: Generation, attempt: Attempt) -> Provider | None:
@@ -108,11 +111,12 @@ class Attempting:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The attempt that failed before this visit, and why."""
+    """The attempt that failed before this visit, and why; or the turn that was waited for (`str` of a Turn)."""
 
     attempt_id: str
     error_class: str
 
+    turn: str | None = None
 
 def attempt(
     workspace_id: str, generation_id: str, task_token: str, *, lost: Lost | None = None, to: Attempting
@@ -135,9 +139,18 @@ def attempt(
         to.workflow.succeed(task_token, Outcome("cancelled").as_data())
         return
     if current is None or current.ended_at is not None:
-        chosen = _choose(generation, to)
-        if chosen is None:
-            to.workflow.succeed(task_token, unavailable(lost.error_class if lost else None).as_data())
+        turn = Turn.read(lost.turn) if lost and lost.turn else None
+        chosen = Choice(
+            generation, to.health, to.places, lambda model: to.catalogue.model(model).run_seconds_max, to.clock()
+        ).next(turn)
+        if not isinstance(chosen, str):
+            if generation is not seen:
+                # There is no other write to tell it with.
+                to.generations.save_progress(seen, generation)
+            if chosen is None:
+                to.workflow.succeed(task_token, unavailable(current.error_class if current else None).as_data())
+            else:
+                _wait(generation, chosen, task_token, to)
             return
         model, _, key = chosen.partition("@")
         begun = Attempt(
@@ -181,32 +194,16 @@ def attempt(
             conclude(generation, current, task_token, end, to)
 
 
-def _choose(generation: Generation, to: Attempting) -> str | None:
-    """The first candidate that has not been tried and that may be asked now. One that is passed over was not tried."""
-    for chosen in generation.untried:
-        model, _, key = chosen.partition("@")
-        if _may_try(_scope(generation, model.partition("/")[0], key or None), to):
-            return chosen
-        logger.info("candidate passed over", generation_id=generation.id, model=model, key=key or None)
-    return None
-
-
-def _may_try(scope: Scope, to: Attempting) -> bool:
-    try:
-        return to.health.may_try(scope, to.clock())
-    except Exception:
-        # Of whom nothing can be read, nothing bad is known.
-        logger.exception("health cannot be read", provider=scope.provider)
-        return True
-
-
-def _scope(generation: Generation, provider: str, key: str | None) -> Scope:
-    return Scope(provider, generation.workspace_id, key) if key else Scope(provider)
+def _wait(generation: Generation, wait: Wait, task_token: str, to: Attempting) -> None:
+    seconds = max(ceil((wait.until - to.clock()).total_seconds()), 1)
+    turn = str(wait.turn) if wait.turn else None
+    logger.info("attempt waits for its turn", generation_id=generation.id, turn=turn, seconds=seconds)
+    to.queue.try_later(generation.workspace_id, generation.id, task_token, turn, seconds)
 
 
 def _note(generation: Generation, current: Attempt, end: Done | Failed | Cancelled, to: Attempting) -> None:
     """Tell the health book how an attempt ended. What cannot be told must not keep the attempt from its end."""
-    scope, now = _scope(generation, current.provider, current.key), to.clock()
+    scope, now = scope_of(generation, current.provider, current.key), to.clock()
     latency_ms = int((now - current.started_at).total_seconds() * 1000)
     logger.info(
         "attempt ended",

@@ -126,9 +126,9 @@ class Workflow(Protocol):
         """Answer a waiting task; False when nobody waits on this token any more."""
         ...
 
-    def try_next(self, task_token: str, attempt_id: str, error_class: str) -> bool:
-        """Tell a waiting task that this attempt failed and the next candidate is to be tried; False when nobody waits
-        any more."""
+    def try_next(self, task_token: str, attempt_id: str, error_class: str, turn: str | None = None) -> bool:
+        """Tell a waiting task that this attempt failed and the next candidate is to be tried, or that the turn has come
+        that it waited for; False when nobody waits any more."""
         ...
 
 
@@ -143,6 +143,12 @@ class AttemptQueue(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+    def try_later(
+        self, workspace_id: str, generation_id: str, task_token: str, turn: str | None, delay_seconds: int
+    ) -> None:
+        """Have a waiting task try again, with the turn that is kept for it then."""
+        ...
+
 class StoredOutput:
     """A provider's output that finish can reach: a staging key, or the provider's own URL."""
 

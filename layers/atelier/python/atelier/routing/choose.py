@@ -11,8 +11,8 @@ from atelier.errors import Unavailable, ValidationFailed
 from atelier.pricing.catalogue import CUSTOM_PREFIX, Catalogue, Offer
 from atelier.routing.model import Health, Scope, Status
 
-# How long a submission may wait for its turn, as far as can be foreseen.
-WAIT_MAX = timedelta(minutes=2)
+# Nobody is let into a longer line: what is held meanwhile would only be given back.
+WAIT_MAX = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +49,25 @@ class Routes:
         # Of equals the catalogue's order decides.
         return tuple(sorted(ways, key=place))
 
-    def require_awake(self, model: str, ways: tuple[Offer, ...]) -> None:
-        """Raises Unavailable when everybody who could serve rests, or has more to do than can be waited for."""
+    def require_awake(self, model: str, ways: tuple[Offer, ...]) -> timedelta:
+        """How long it will be until somebody may be asked, as far as can be foreseen. Raises Unavailable when everybody
+        who could serve rests, or has a longer line than may be waited in."""
         scopes = [self._scope(way) for way in ways]
         seen = [self.health(scope) for scope in scopes]
         awake = [health.scope for health in seen if not health.is_cooling(self.now)]
         if not awake:
             until = min(each for health in seen for each in (health.cooldown_until, health.probe_until) if each)
             raise self._refusal("too much has failed there", model, scopes, until)
-        places: list[datetime] = []
+        first: datetime | None = None
         for scope in awake:
-            places.append(self.next_place(scope))
-            if places[-1] - self.now <= WAIT_MAX:
-                return
-        # It would be a wait for nothing: what is held now would only be given back.
-        raise self._refusal("too many requests are in line there", model, awake, min(places) - WAIT_MAX)
+            place = self.next_place(scope)
+            if place <= self.now:
+                return timedelta()
+            first = min(place, first or place)
+        assert first is not None
+        if first - self.now > WAIT_MAX:
+            raise self._refusal("too many requests are in line there", model, awake, first - WAIT_MAX)
+        return first - self.now
 
     def refused(self, provider: str) -> ValidationFailed | None:
         """Why a provider that is named is not used, where the workspace itself has said so."""

@@ -97,6 +97,7 @@ def attempting(clock: Clock = system_clock, *, for_attempts: bool = False) -> At
         clock=clock,
         health=routing.book(),
         own_provider=partial(routing.own_provider, clock=clock, for_attempts=for_attempts),
+        places=routing.places(),
     )
 
 

@@ -1,0 +1,263 @@
+"""A provider's limit, as generations meet it: another candidate, a turn in line, or a word of when to come again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from atelier.aws.dynamodb.generations import GenerationItem
+from atelier.clock import rfc3339
+from atelier.credentials.model import Own
+from atelier.errors import Unavailable
+from atelier.generations.attempt import Lost, attempt
+from atelier.generations.cancel import cancel
+from atelier.generations.model import Generation, Status
+from atelier.generations.sweep import sweep
+from atelier.generations.turn import Turn, resume
+from atelier.pricing.catalogue import catalogue
+from atelier.providers._contract import ErrorClass, Failed
+from atelier.routing.choose import Routes
+from atelier.routing.model import COOLDOWN_SECONDS, Scope
+from atelier.routing.pace import LATE, Limit
+from tests.adapters.test_routing import BROKEN, OWN, counted, take_down
+from tests.adapters.test_routing import submitted as submitted_for_now
+from tests.adapters.world import ScriptedProvider, World, at_once
+from tests.conftest import Tables
+
+TWO = Limit(2)
+SPAN = timedelta(milliseconds=TWO.span_ms)
+
+
+@pytest.fixture
+def world(tables: Tables) -> World:
+    made = World(tables)
+    made.limits["replicate"] = TWO
+    return made
+
+
+def submitted(world: World, *candidates: str) -> Generation:
+    """With the time that its candidates may take, and that it may wait."""
+    generation = submitted_for_now(world, *candidates)
+    runs = sum(world.catalogue.model(candidate.partition("@")[0]).run_seconds_max for candidate in candidates)
+    deadline_at = world.now + timedelta(minutes=5, seconds=runs)
+    GenerationItem(world.workspace_id, generation.id).update([GenerationItem.deadline_at.set(rfc3339(deadline_at))])
+    return world.get(generation)
+
+
+def full(world: World) -> None:
+    """Nobody more may ask Replicate now."""
+    for _ in range(2):
+        assert world.places.take(Scope("replicate"), world.now, latest=world.now).is_taken
+
+
+def turn_of(world: World) -> Turn:
+    _, turn, _ = world.execution.turns[-1]
+    assert turn is not None
+    return Turn.read(turn)
+
+
+def woken(world: World, generation: Generation) -> None:
+    """The turn has come, as the queue and the workflow say it."""
+    _, turn, _ = world.execution.turns[-1]
+    resume("token", turn, workflow=world.execution)
+    world.attempt(generation, lost=world.execution.lost[-1])
+
+
+def test_the_next_candidate_serves_while_the_first_has_as_many_requests_as_it_takes(world: World) -> None:
+    full(world)
+    generation = submitted(world, "replicate/sdxl", "local/canvas")
+    world.attempt(generation)
+    ended = world.finish(generation)
+    assert [attempt.model for attempt in ended.attempts] == ["local/canvas"]
+    assert (world.replicate.submitted, world.execution.turns) == ([], [])
+    # Nobody has taken a place for what was made elsewhere.
+    assert world.places.next_at(Scope("replicate"), world.now + SPAN) == world.now + SPAN
+
+
+def test_where_there_is_nobody_else_it_waits_for_its_turn_and_is_made_then(world: World) -> None:
+    full(world)
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    assert (world.get(generation).status, world.replicate.submitted) == (Status.QUEUED, [])
+    assert turn_of(world) == Turn("replicate/sdxl", world.now + SPAN)
+    assert world.execution.turns[-1][2] == SPAN.total_seconds()
+    assert world.execution.results == []
+    world.now += SPAN + timedelta(seconds=1)
+    woken(world, generation)
+    ended = world.finish(generation)
+    assert (ended.status, len(world.replicate.submitted)) == (Status.SUCCEEDED, 1)
+    world.assert_sound()
+
+
+def test_of_many_at_once_no_more_are_sent_than_the_limit_and_each_has_its_turn(world: World) -> None:
+    world.limits["replicate"] = Limit(4)
+    generations = [submitted(world, "replicate/sdxl") for _ in range(12)]
+    answers = at_once(12, lambda number: world.attempt(generations[number]))
+    assert answers == [None] * 12
+    assert len(world.replicate.submitted) == 4
+    assert len(world.execution.turns) == 8
+    waiting = [(name, Turn.read(turn)) for name, turn, _ in world.execution.turns if turn]
+    for at in sorted({turn.at for _, turn in waiting}):
+        sent, world.now = len(world.replicate.submitted), at
+        for name, turn in waiting:
+            if turn.at == at:
+                world.attempt(world.generations.get(world.workspace_id, name), lost=Lost("", "", str(turn)))
+        assert len(world.replicate.submitted) == sent + 4
+    assert len(world.replicate.submitted) == 12
+    assert len(world.execution.turns) == 8
+
+
+def test_a_turn_that_is_missed_is_asked_for_again(world: World) -> None:
+    full(world)
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    missed = turn_of(world)
+    world.now = missed.at + LATE + timedelta(seconds=1)
+    assert world.places.take(Scope("replicate"), world.now, latest=world.now).is_taken
+    woken(world, generation)
+    assert world.replicate.submitted == []
+    assert turn_of(world).at > world.now
+    world.now = turn_of(world).at
+    woken(world, generation)
+    assert len(world.replicate.submitted) == 1
+
+
+def test_whoever_is_woken_too_early_keeps_the_turn(world: World) -> None:
+    full(world)
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    kept = turn_of(world)
+    world.now += timedelta(seconds=10)
+    woken(world, generation)
+    assert turn_of(world) == kept
+    assert world.replicate.submitted == []
+    world.now = kept.at
+    woken(world, generation)
+    assert len(world.replicate.submitted) == 1
+
+
+def test_a_provider_that_went_down_meanwhile_is_not_asked_though_the_turn_has_come(world: World) -> None:
+    full(world)
+    generation = submitted(world, "replicate/sdxl", "local/canvas")
+    world.local.answers = [BROKEN]
+    world.attempt(generation)
+    world.attempt(generation, lost=world.execution.lost[-1])
+    world.now = turn_of(world).at
+    take_down(world)
+    woken(world, generation)
+    ended = world.finish(generation)
+    assert (ended.status, world.replicate.submitted) == (Status.FAILED, [])
+    world.assert_sound()
+
+
+def test_what_failed_before_the_wait_is_told_while_it_waits(world: World) -> None:
+    full(world)
+    world.local.answers = [Failed(ErrorClass.CAPACITY, "Full.")]
+    generation = submitted(world, "local/canvas", "replicate/sdxl")
+    world.attempt(generation)
+    world.attempt(generation, lost=world.execution.lost[-1])
+    waiting = world.get(generation)
+    assert [(each.status, each.error_class) for each in waiting.attempts] == [("failed", "capacity")]
+    world.now = turn_of(world).at
+    woken(world, generation)
+    ended = world.finish(generation)
+    assert [each.status for each in ended.attempts] == ["failed", "succeeded"]
+    assert ended.status is Status.SUCCEEDED
+
+
+def test_one_that_waits_for_its_turn_is_cancelled_at_once_and_free(world: World) -> None:
+    full(world)
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    cancelled = cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+    assert (cancelled.status, cancelled.credits_charged) == (Status.CANCELLED, 0)
+    world.now = turn_of(world).at
+    woken(world, generation)
+    assert world.execution.results[-1]["status"] == "cancelled"
+    assert world.replicate.submitted == []
+    world.assert_sound()
+
+
+def test_a_message_that_never_comes_costs_nobody_credits(world: World) -> None:
+    full(world)
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    world.now = generation.deadline_at
+    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    ended = world.get(generation)
+    assert (ended.status, ended.credits_charged, ended.cost_microusd) == (Status.EXPIRED, 0, 0)
+    assert world.wallet().held == 0
+
+
+def test_a_turn_that_would_come_too_late_is_not_waited_for_and_the_credits_are_back(world: World) -> None:
+    for _ in range(12):
+        world.places.take(Scope("replicate"), world.now, latest=world.now + timedelta(hours=1))
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    assert world.execution.turns == []
+    ended = world.finish(generation)
+    assert ended.failure is not None
+    assert (ended.status, ended.failure.error_class) == (Status.FAILED, ErrorClass.CAPACITY)
+    assert world.wallet().held == 0
+    world.assert_sound()
+
+
+def test_where_the_line_is_too_long_a_submission_is_refused_with_the_time_to_come_again(world: World) -> None:
+    world.catalogue = catalogue(frozenset({"replicate"}))
+    routes = Routes(
+        world.workspace_id,
+        Own(),
+        lambda scope: world.book.seen(scope, world.now),
+        world.now,
+        lambda scope: world.places.next_at(scope, world.now),
+    )
+    alone = world.submit(model="replicate/sdxl", routes=routes).generation
+    full(world)
+    # Whoever finds a line has the time to wait in it.
+    assert world.submit(model="replicate/sdxl", routes=routes).generation.deadline_at == alone.deadline_at + SPAN
+    for _ in range(16):
+        world.places.take(Scope("replicate"), world.now, latest=world.now + timedelta(hours=1))
+    held = world.wallet().held
+    with pytest.raises(Unavailable) as refused:
+        world.submit(model="replicate/sdxl", routes=routes)
+    assert 0 < refused.value.facts["retry_after_seconds"] < 60
+    assert world.wallet().held == held
+
+
+def test_an_own_key_has_a_line_of_its_own(world: World) -> None:
+    world.limits["replicate@own"] = Limit(1)
+    world.own[OWN] = ScriptedProvider()
+    full(world)
+    first, second = (submitted(world, f"replicate/sdxl@{OWN}") for _ in range(2))
+    world.attempt(first)
+    assert len(world.own[OWN].submitted) == 1
+    world.attempt(second)
+    assert len(world.own[OWN].submitted) == 1
+    assert turn_of(world).candidate == f"replicate/sdxl@{OWN}"
+
+
+def test_whoever_may_try_what_was_down_needs_a_place_too_and_claims_nothing_without(world: World) -> None:
+    down = take_down(world)
+    world.now += timedelta(seconds=COOLDOWN_SECONDS)
+    full(world)
+    generation = submitted(world, "replicate/sdxl", "local/canvas")
+    world.attempt(generation)
+    assert world.replicate.submitted == []
+    assert world.health.get(Scope("replicate")) == down
+
+
+def test_a_place_that_cannot_be_read_keeps_nobody_from_being_tried(world: World) -> None:
+    generation = submitted(world, "replicate/sdxl")
+    world.places.store.bind("there-is-no-such-table")  # type: ignore[attr-defined]
+    world.attempt(generation)
+    assert len(world.replicate.submitted) == 1
+
+
+def test_without_a_limit_an_attempt_costs_what_it_did(world: World) -> None:
+    world.limits.clear()
+    generation = submitted(world, "replicate/sdxl")
+    with counted("PutItem") as puts, counted("Query") as queries:
+        attempt(world.workspace_id, generation.id, "token", to=world.attempting)
+    # The health that it reads and the success that it tells.
+    assert (len(puts), len(queries)) == (1, 1)
