@@ -1,6 +1,8 @@
 """What is deployed as code: one zip per function folder, one for the product's layer, named by their content.
 
-Dependencies are not packed: the emulator runs functions in its own interpreter, whose environment holds them.
+Dependencies are not packed: the emulator runs functions in its own interpreter, whose environment holds them. And the
+emulator unpacks everything again for each worker, in the process that serves all tables: so the product's layer is
+unpacked once, beside the state, and its zip only says where.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PRODUCT_LAYER = "layers/atelier"
+# Python adds what a path file in a site directory names to its import path; the layer's own is such a directory, here
+# and on Lambda.
+PATH_FILE = "python/lib/python3.13/site-packages/atelier.pth"
 
 
 class BrokenSource(Exception):
@@ -23,35 +28,50 @@ class BrokenSource(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """`folder`: as the template names it. `key`: changes with the content, and only with it."""
+    """`folder`: as the template names it. `key`: changes with the content, and only with it. `place`: where it lies
+    unpacked, for what is not to be unpacked by each worker."""
 
     folder: str
     key: str
     files: tuple[tuple[str, bytes], ...]
+    place: Path | None = None
 
     def zipped(self) -> bytes:
-        """The archive; raises BrokenSource.
+        """The archive; raises BrokenSource."""
+        if self.place:
+            return _zip([(PATH_FILE, f"{self.place / 'python'}\n".encode())])
+        return _zip(self._compiled())
 
-        Bytecode goes beside the source: a worker starts with an empty cache each time, and compiling is most of an
-        import. It is of the unchecked kind, since an archive does not keep modification times well."""
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-            for name, data in self.files:
-                archive.writestr(name, data)
-                if name.endswith(".py"):
-                    archive.writestr(*_bytecode(name, data))
-        return buffer.getvalue()
+    def unpack(self) -> None:
+        """Have the files in their place; raises BrokenSource."""
+        if self.place is None or self.place.exists():
+            return
+        making = self.place.with_suffix(".part")
+        for name, data in self._compiled():
+            file = making / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        making.rename(self.place)
+
+    def _compiled(self) -> list[tuple[str, bytes]]:
+        """The files, and bytecode beside the source: a worker starts with an empty cache each time, and compiling is
+        most of an import. It is of the unchecked kind, since an archive does not keep modification times well."""
+        modules = [(name, data) for name, data in self.files if name.endswith(".py")]
+        return [*self.files, *(_bytecode(name, data) for name, data in modules)]
 
 
-def collect(root: Path, folders: list[str]) -> list[Artifact]:
-    """The artifacts of the given code folders of the repository; raises FileNotFoundError for a folder without code."""
-    return [_collect(root, folder) for folder in folders]
+def collect(root: Path, folders: list[str], store: Path) -> list[Artifact]:
+    """The artifacts of the given code folders of the repository; raises FileNotFoundError for a folder without code.
+    store: what is unpacked once is unpacked in there."""
+    return [_collect(root, folder, store) for folder in folders]
 
 
-def _collect(root: Path, folder: str) -> Artifact:
+def _collect(root: Path, folder: str, store: Path) -> Artifact:
     base = root / folder
     files: list[tuple[str, bytes]] = []
-    digest = hashlib.sha256(sys.version.encode())
+    once = folder == PRODUCT_LAYER
+    # A path file holds where the files are: when the store moves, it is another one.
+    digest = hashlib.sha256(sys.version.encode() + (str(store).encode() if once else b""))
     for path in sorted(base.rglob("*")):
         name = path.relative_to(base).as_posix()
         if path.is_file() and "__pycache__" not in name and path.name != "Makefile":
@@ -60,7 +80,16 @@ def _collect(root: Path, folder: str) -> Artifact:
             digest.update(name.encode() + b"\0" + data + b"\0")
     if not files:
         raise FileNotFoundError(f"{folder} holds no code, but template.yaml names it")
-    return Artifact(folder, f"{folder}/{digest.hexdigest()[:32]}.zip", tuple(files))
+    version = digest.hexdigest()[:32]
+    return Artifact(folder, f"{folder}/{version}.zip", tuple(files), store / version if once else None)
+
+
+def _zip(files: list[tuple[str, bytes]]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in files:
+            archive.writestr(name, data)
+    return buffer.getvalue()
 
 
 def _bytecode(name: str, source: bytes) -> tuple[str, bytes]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from infra.local import artifacts, translate
 STACK = "atelier"
 ARTIFACT_BUCKET = "atelier-artifacts"
 TEMPLATE_KEY = "template.json"
+UNPACKED = "layers"
 DEPLOY_SECONDS_MAX = 180.0
 NEVER_CREATED = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
 
@@ -67,7 +69,7 @@ def deploy(root: Path, folder: Path, aws: Aws, parameters: Mapping[str, str]) ->
 
     Raises DeploymentError, translate.TemplateError, FileNotFoundError."""
     template = _translated(root, folder)
-    built = artifacts.collect(root, _code_folders(template))
+    built = artifacts.collect(root, _code_folders(template), folder / UNPACKED)
     _upload(aws, built)
     ready = translate.with_artifacts(template, {artifact.folder: artifact.key for artifact in built})
     declared = template.get("Parameters", {})
@@ -112,10 +114,20 @@ def _upload(aws: Aws, built: list[artifacts.Artifact]) -> None:
     s3.create_bucket(Bucket=ARTIFACT_BUCKET)
     present = {item["Key"] for item in s3.list_objects_v2(Bucket=ARTIFACT_BUCKET).get("Contents", [])}
     for artifact in built:
+        artifact.unpack()
         if artifact.key not in present:
             s3.put_object(Bucket=ARTIFACT_BUCKET, Key=artifact.key, Body=artifact.zipped())
+        if artifact.place:
+            _tidy(artifact.place.parent, {Path(key).stem for key in (artifact.key, *present)})
     for stale in present - {artifact.key for artifact in built} - {TEMPLATE_KEY}:
         s3.delete_object(Bucket=ARTIFACT_BUCKET, Key=stale)
+
+
+def _tidy(store: Path, kept: set[str]) -> None:
+    """Removes what was unpacked before the last time: what was replaced just now may still be at work."""
+    for place in store.iterdir():
+        if place.stem not in kept:
+            shutil.rmtree(place)
 
 
 def _apply(aws: Aws, template: translate.Template, parameters: Mapping[str, str]) -> tuple[str, ...]:

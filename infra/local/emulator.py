@@ -26,6 +26,8 @@ def until_parent_ends():
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 threading.Thread(target=until_parent_ends, daemon=True).start()
+from infra.local import forked
+forked.prepare()
 from ministack.app import main
 main()
 """

@@ -1,0 +1,133 @@
+"""A process that has imported what functions import, and forks itself into a Lambda worker whenever one is asked for.
+
+A worker that starts from nothing spends most of its start on the same libraries as all the others. Run by `forked.py`
+(`python -P zygote.py <descriptor of a socket>`) beside the emulator; ends when the emulator does. Only libraries are
+imported here: the product and the function come with the worker, as they do on Lambda.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+from functools import cache
+from types import CodeType
+from typing import Any
+
+# What functions import beside the standard library; one that is missing is the worker's own affair.
+LIBRARIES = (
+    "argon2",
+    "aws_lambda_powertools.metrics",
+    "botocore.httpsession",
+    "botocore.session",
+    "cryptography.hazmat.primitives.asymmetric.ec",
+    "cryptography.hazmat.primitives.asymmetric.ed25519",
+    "cryptography.hazmat.primitives.asymmetric.padding",
+    "cryptography.hazmat.primitives.ciphers.aead",
+    "cryptography.hazmat.primitives.serialization",
+    "httpx",
+    "isal.isal_zlib",
+    "PIL.ImageChops",
+    "PIL.ImageDraw",
+    "PIL.ImageFilter",
+    "PIL.ImageFont",
+    "PIL.ImageOps",
+    "PIL.JpegImagePlugin",
+    "PIL.PngImagePlugin",
+    "PIL.WebPImagePlugin",
+    "pydantic.main",
+    "pydantic.types",
+    "pynamodb.models",
+    "pynamodb.transactions",
+)
+# The descriptions that SDK clients are made of; reading them is half of a first request.
+SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "sqs", "stepfunctions")
+MESSAGE_BYTES_MAX = 1024 * 1024
+
+
+def main() -> None:
+    """Serve one request after the other; in the process of a worker, be that worker."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    for library in LIBRARIES:
+        try:
+            importlib.import_module(library)
+        except ImportError:
+            continue
+    _describe_services()
+    # What is here stays as it is, so that the workers' memory stays shared.
+    gc.collect()
+    gc.freeze()
+    # Nobody waits for a worker here: the emulator holds a descriptor that tells of its end.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES_MAX, 3)
+        if not message:
+            return
+        request = json.loads(message)
+        code = _compiled(request["script"])
+        worker = os.fork()
+        if worker == 0:
+            control.close()
+            _become(request, descriptors)
+            exec(code, {"__name__": "__main__", "__file__": request["path"]})  # nosec B102 - the emulator's own script
+            return
+        for descriptor in descriptors:
+            os.close(descriptor)
+        _answer(control, worker)
+
+
+def _describe_services() -> None:
+    """Let every session of a worker begin with what is read here, as clients of one session share it."""
+    import botocore.session
+    from botocore.loaders import Loader, create_loader
+
+    known = create_loader()
+    for service in SERVICES:
+        known.load_service_model(service, "service-2")
+        known.load_service_model(service, "endpoint-rule-set-1")
+    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+        known.load_data(name)
+
+    def loader(search_path_string: str | None = None) -> Loader:
+        return create_loader(search_path_string) if search_path_string else known
+
+    botocore.session.create_loader = loader
+
+
+@cache
+def _compiled(script: str) -> CodeType:
+    return compile(script, "worker", "exec", dont_inherit=True)
+
+
+def _answer(control: socket.socket, worker: int) -> None:
+    try:
+        lifeline = os.pidfd_open(worker)
+    except ProcessLookupError:
+        control.send(json.dumps(None).encode())
+        return
+    socket.send_fds(control, [json.dumps(worker).encode()], [lifeline])
+    os.close(lifeline)
+
+
+def _become(request: dict[str, Any], descriptors: list[int]) -> None:
+    """Make this process what a fresh interpreter would have been, started with these standard streams."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for place, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, place)
+        os.close(descriptor)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.argv = [request["path"]]
+    sys.path.insert(0, os.path.dirname(request["path"]))
+
+
+if __name__ == "__main__":
+    main()

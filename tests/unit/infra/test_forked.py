@@ -1,0 +1,94 @@
+"""Workers forked from a prepared process: each is to its caller what a fresh interpreter would be."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.local.forked import Worker, Zygote
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="not run: workers are forked on Linux")
+SECONDS_MAX = 60.0
+
+# Tells of itself, then answers each line, until there is no more of them.
+SCRIPT = """
+import json, os, subprocess, sys
+print(json.dumps({
+    "name": __name__, "folder": os.getcwd(), "environment": dict(os.environ), "path": sys.path[0],
+    "libraries": "pynamodb.models" in sys.modules, "product": "atelier" in sys.modules or "infra" in sys.modules,
+    "child": subprocess.run([sys.executable, "-c", "raise SystemExit(3)"]).returncode,
+}), flush=True)
+print("on the way", file=sys.stderr)
+for line in sys.stdin:
+    print(line.strip()[::-1], flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    prepared = Zygote()
+    yield prepared
+    prepared.close()
+
+
+@pytest.fixture
+def worker(zygote: Zygote, tmp_path: Path) -> Iterator[Worker]:
+    script = tmp_path / "_worker.py"
+    script.write_text(SCRIPT)
+    started = zygote.worker(str(script), str(tmp_path), {"PATH": os.environ["PATH"], "GREETING": "grüß Gott"})
+    yield started
+    started.kill()
+
+
+def test_a_worker_has_its_own_environment_folder_and_streams_and_the_libraries_are_there(
+    worker: Worker, tmp_path: Path
+) -> None:
+    told = json.loads(worker.stdout.readline())
+    assert told["environment"]["GREETING"] == "grüß Gott"
+    assert "HOME" not in told["environment"]
+    assert (told["name"], told["folder"], told["path"]) == ("__main__", str(tmp_path), str(tmp_path))
+    assert (told["libraries"], told["product"]) == (True, False)
+    assert told["child"] == 3, "it can wait for processes of its own"
+    assert worker.stderr.readline() == "on the way\n"
+    worker.stdin.write("pärchen\n")
+    assert worker.stdout.readline() == "nehcräp\n"
+
+
+def test_a_worker_ends_when_its_input_does_and_when_it_is_told_to(worker: Worker) -> None:
+    worker.stdout.readline()
+    assert worker.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        worker.wait(0)
+    worker.stdin.close()
+    assert worker.wait(SECONDS_MAX) == 0
+    assert worker.stdout.read() == ""
+    worker.terminate()
+
+
+def test_two_workers_are_two_processes(zygote: Zygote, tmp_path: Path) -> None:
+    script = tmp_path / "_worker.py"
+    script.write_text("import os, sys\nprint(os.getpid(), flush=True)\nsys.stdin.read()\n")
+    workers = [zygote.worker(str(script), str(tmp_path), {}) for _ in range(2)]
+    assert [int(each.stdout.readline()) for each in workers] == [each.pid for each in workers]
+    workers[0].kill()
+    workers[0].wait(SECONDS_MAX)
+    assert workers[1].poll() is None
+    workers[1].terminate()
+    workers[1].wait(SECONDS_MAX)
+
+
+def test_no_worker_is_had_from_a_zygote_that_died(tmp_path: Path) -> None:
+    lost = Zygote()
+    script = tmp_path / "_worker.py"
+    script.write_text("")
+    os.kill(lost.process_id, signal.SIGKILL)
+    with pytest.raises(OSError):  # noqa: PT011 - which one depends on when it died
+        lost.worker(str(script), str(tmp_path), {})
+    lost.close()
