@@ -123,8 +123,8 @@ class Execution:
         self.results.append(result)
         return self.listening
 
-    def try_next(self, task_token: str, attempt_id: str, error_class: str) -> bool:
-        self.lost.append(Lost(attempt_id, error_class))
+    def try_next(self, task_token: str, attempt_id: str, error_class: str, turn: str | None = None) -> bool:
+        self.lost.append(Lost(attempt_id, error_class, turn))
         return self.listening
 
     def poll_later(
@@ -133,13 +133,13 @@ class Execution:
         self.polls.append((workspace_id, generation_id, attempt_id, polls))
         self.delays.append(delay_seconds)
 
-    def cancel(self, workspace_id: str, generation_id: str) -> None:
-        self.polls.append((workspace_id, generation_id, "cancel", 0))
-
     def try_later(
         self, workspace_id: str, generation_id: str, task_token: str, turn: str | None, delay_seconds: int
     ) -> None:
         self.turns.append((generation_id, turn, delay_seconds))
+
+    def cancel(self, workspace_id: str, generation_id: str) -> None:
+        self.polls.append((workspace_id, generation_id, "cancel", 0))
 
 
 @dataclass
@@ -182,13 +182,13 @@ class World:
         self.health = DynamoHealth()
         self.health.bind(tables.providers)
         self.book = HealthBook(self.health)
-        self.own: dict[str, ScriptedProvider] = {}
-        self.execution, self.media = Execution(), MemoryMedia()
-        self.moderation = PromptCheck(Policy(), SHIPPED)
         paces = DynamoPaces()
         paces.bind(tables.providers)
         self.limits: dict[str, Limit] = {}
         self.places = Places(paces, Limits({}, self.limits), pause)
+        self.own: dict[str, ScriptedProvider] = {}
+        self.execution, self.media = Execution(), MemoryMedia()
+        self.moderation = PromptCheck(Policy(), SHIPPED)
         self.local, self.replicate = ScriptedProvider(resend_safe=True), ScriptedProvider()
         with transaction() as write:
             put_new_wallet(write, new_wallet(self.workspace_id, "free", NOON))
@@ -240,10 +240,10 @@ class World:
             poll_seconds=5,
             clock=lambda: self.now,
             health=self.book,
+            places=self.places,
             own_provider=lambda workspace_id, provider, key_id: self.own.get(key_id),
         )
 
-            places=self.places,
     @property
     def finishing(self) -> Finishing:
         return Finishing(self.generations, self.wallets, self.catalogue, self.media, self.assets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import yaml
 
 from atelier.generations.attempt import Lost
 from atelier.generations.outcome import Outcome
-from tests.statemachines.conftest import ASL, FINISHED, SUCCEEDED, WAIT, WORKSPACE, Execution, Machine
 from atelier.generations.turn import Turn, resume
+from tests.statemachines.conftest import ASL, FINISHED, SUCCEEDED, WAIT, WORKSPACE, Execution, Machine
 
 TRANSITIONS_MAX = 5
 ATTEMPT, ASSUME, FINISH = "AttemptGeneration", "AssumeUnknownOutcome", "FinishGeneration"
@@ -101,7 +102,6 @@ def test_the_next_candidate_is_tried_and_told_which_attempt_was_lost_and_why(mac
     assert execution.transitions == 5
 
 
-def test_an_attempt_that_broke_is_visited_again_as_the_same_attempt(machine: Machine) -> None:
 def test_a_turn_that_has_come_is_another_visit_and_is_told(machine: Machine) -> None:
     execution = machine.start(WAIT, {"succeed": SUCCEEDED})
     turn = Turn("replicate/sdxl@key_1", datetime(2026, 11, 20, 12, tzinfo=UTC))
@@ -112,6 +112,7 @@ def test_a_turn_that_has_come_is_another_visit_and_is_told(machine: Machine) -> 
     assert execution.transitions == 4
 
 
+def test_an_attempt_that_broke_is_visited_again_as_the_same_attempt(machine: Machine) -> None:
     execution = machine.start(WAIT, {"succeed": SUCCEEDED})
     broken(machine, execution, 1)
     assert execution.output == FINISHED

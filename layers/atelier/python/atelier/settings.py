@@ -113,13 +113,6 @@ class ProviderUrls(Settings):
         return {provider: url for provider, _, url in pairs}
 
 
-class ProviderKeys(Settings):
-    """What seals workspaces' own keys: a secret with master keys, or a KMS key where its ARN is given."""
-
-    secret: str = Field(alias="ATELIER_SECRET_PROVIDER_KEYS")
-    kms_arn: str = Field(alias="ATELIER_PROVIDER_KEYS_KMS", default="")
-
-
 class ProviderLimits(Settings):
     """How often providers may be asked, where the catalogue's limits are not what is meant: requests in a minute, or in
     so many seconds, by provider, and by `provider@own` for each own key: `openai=500,openai@own=60,stability=99/10`."""
@@ -130,6 +123,13 @@ class ProviderLimits(Settings):
         """Limits as they are written, by provider or `provider@own`."""
         pairs = (pair.strip().partition("=") for pair in self.written.split(",") if pair.strip())
         return {access: limit for access, _, limit in pairs}
+
+
+class ProviderKeys(Settings):
+    """What seals workspaces' own keys: a secret with master keys, or a KMS key where its ARN is given."""
+
+    secret: str = Field(alias="ATELIER_SECRET_PROVIDER_KEYS")
+    kms_arn: str = Field(alias="ATELIER_PROVIDER_KEYS_KMS", default="")
 
 
 class Providers(Settings):

@@ -72,8 +72,8 @@ class Attempting:
     poll_seconds: int
     clock: Clock
     health: HealthBook
-    # The adapter made with a workspace's own key (workspace, provider, key id); None when the key cannot be used.
     places: Places
+    # The adapter made with a workspace's own key (workspace, provider, key id); None when the key cannot be used.
     own_provider: Callable[[str, str, str], Provider | None]
 
     def provider(self, generation: Generation, attempt: Attempt) -> Provider | None:
@@ -115,8 +115,8 @@ class Lost:
 
     attempt_id: str
     error_class: str
-
     turn: str | None = None
+
 
 def attempt(
     workspace_id: str, generation_id: str, task_token: str, *, lost: Lost | None = None, to: Attempting

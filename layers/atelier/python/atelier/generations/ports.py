@@ -139,16 +139,16 @@ class AttemptQueue(Protocol):
         self, workspace_id: str, generation_id: str, attempt_id: str, polls: int, delay_seconds: int
     ) -> None: ...
 
-    def cancel(self, workspace_id: str, generation_id: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
     def try_later(
         self, workspace_id: str, generation_id: str, task_token: str, turn: str | None, delay_seconds: int
     ) -> None:
         """Have a waiting task try again, with the turn that is kept for it then."""
         ...
 
+    def cancel(self, workspace_id: str, generation_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
 class StoredOutput:
     """A provider's output that finish can reach: a staging key, or the provider's own URL."""
 

@@ -82,9 +82,6 @@ class FileRule(TypedDict):
 
 
 @final
-class Retired(TypedDict):
-    """A model that recipes may still name: it answers with the one to use instead."""
-@final
 class RateLimit(TypedDict):
     """How many requests a provider takes from one account in so many seconds."""
 
@@ -92,6 +89,9 @@ class RateLimit(TypedDict):
     seconds: Positive
 
 
+@final
+class Retired(TypedDict):
+    """A model that recipes may still name: it answers with the one to use instead."""
 
     id: str
     kind: KindName

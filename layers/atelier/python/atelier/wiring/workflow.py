@@ -96,8 +96,8 @@ def attempting(clock: Clock = system_clock, *, for_attempts: bool = False) -> At
         poll_seconds=GenerationTimes.read().poll_seconds,
         clock=clock,
         health=routing.book(),
-        own_provider=partial(routing.own_provider, clock=clock, for_attempts=for_attempts),
         places=routing.places(),
+        own_provider=partial(routing.own_provider, clock=clock, for_attempts=for_attempts),
     )
 
 
