@@ -119,6 +119,9 @@ class Execution:
     def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
         self.started.append(f"{generation_id}-{again}" if again else generation_id)
 
+    def start_run(self, workspace_id: str, run_id: str, *, again: str | None = None) -> None:
+        self.started.append(f"run {run_id}-{again}" if again else f"run {run_id}")
+
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
         self.results.append(result)
         return self.listening

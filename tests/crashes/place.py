@@ -37,6 +37,7 @@ from tests.invoke import function
 
 PUBLIC_URL = "https://media.example.com"
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:generate-media"
+RUNS = "arn:aws:states:us-east-1:000000000000:stateMachine:run-pipeline"
 QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/attempts"
 PROVIDERS = frozenset({"local", "replicate"})
 
@@ -164,6 +165,7 @@ def placed(endpoint_url: str) -> Iterator[Place]:
             "MEDIA_KEY_PAIR_ID": "K2EXAMPLE",
             "MEDIA_BUCKET": f"media-{name}",
             "GENERATE_MEDIA_ARN": MACHINE,
+            "RUN_PIPELINE_ARN": RUNS,
             "ATTEMPTS_QUEUE_URL": QUEUE,
             "ATTEMPT_POLL_SECONDS": "5",
             "GENERATION_DEADLINE_SECONDS": "180",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from atelier.clock import system_clock
@@ -10,6 +10,7 @@ from atelier.credentials.model import Credentials as Access
 from atelier.credentials.model import Place, ProviderKey
 from atelier.generations.callback import Address
 from atelier.generations.model import Attempt, AttemptStatus, Generation, Kind, Recipe, asset_id
+from atelier.generations.pipelines import Asked, assembled
 from atelier.generations.ports import Callback
 from atelier.generations.submit import Submission, submit
 from atelier.identity.api_tokens import LIFE_MAX, ApiToken, Shown
@@ -26,6 +27,7 @@ USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
 SESSION = "ses_01M7XCN60QP33GFPHA3AFEB61Q"
 WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
 GENERATION = "gen_01M7XCQ90TTWV90RHCSAQSAH7Q"
+RUN = "gen_01M7XCQ90T5R2V8Y1B4E7H0K3N"
 ATTEMPT = "att_01M7XCQ9FV8XPRB91WYT2YAKNS"
 ASSET = asset_id(GENERATION, 0)
 KEY = "key_01M7XCN60Q6FWRTBRK8SSNMQ3V"
@@ -58,23 +60,39 @@ def move_in() -> None:
     )
 
 
+@dataclass(frozen=True)
 class _OneId:
-    """Idempotency keys that are all bound to the example's generation."""
+    """Idempotency keys that are all bound to one id of the examples."""
+
+    bound: str
 
     def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
-        return GENERATION
+        return self.bound
 
 
 def ask(*, model: str = "local/canvas", now: datetime | None = None, **parameters: int) -> Generation:
     """The example's generation, submitted and still queued."""
     recipe = Recipe(Kind.IMAGE, PROMPT, model, None, {"width": 512, "height": 512, "seed": 7, **parameters})
+    return _submitted(Submission(WORKSPACE, USER, recipe, "the example's key"), GENERATION, now)
+
+
+def begin_run(now: datetime | None = None) -> Generation:
+    """The example's run, of which no stage has begun: a picture that becomes a film."""
+    small = Asked("local/canvas", {"width": 64, "height": 64, "seed": 7})
+    film = Asked("local/film", {"width": 128, "height": 128, "duration_seconds": 1, "fps": 8, "seed": 7})
+    pipeline = assembled("image_to_video", {"image": small, "video": film}, None)
+    submission = Submission(WORKSPACE, USER, Recipe(Kind.VIDEO, PROMPT), "the example's key", pipeline=pipeline)
+    return _submitted(submission, RUN, now)
+
+
+def _submitted(submission: Submission, bound: str, now: datetime | None) -> Generation:
     return submit(
-        Submission(WORKSPACE, USER, recipe, "the example's key"),
+        submission,
         catalogue=prices(),
         lifetime_max=LIFETIME_MAX,
         wallets=ledger.wallets(),
         generations=generations.store(),
-        keys=_OneId(),
+        keys=_OneId(bound),
         budgets=budgets.projects(),
         sources=library.assets(),
         pause=lambda tries: None,

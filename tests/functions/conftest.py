@@ -169,6 +169,7 @@ def cloud(
         "MEDIA_KEY_PAIR_ID": "K2EXAMPLE",
         "MEDIA_BUCKET": f"media-{name}",
         "GENERATE_MEDIA_ARN": machine,
+        "RUN_PIPELINE_ARN": machine,
         "ATTEMPTS_QUEUE_URL": attempts,
         "RESETS_QUEUE_URL": resets,
         "ATTEMPT_POLL_SECONDS": "1",

@@ -16,6 +16,7 @@ from tests.functions.cast import (
     ask,
     begin_character,
     begin_project,
+    begin_run,
     begin_template,
     bring_key,
     issue_token,
@@ -35,9 +36,9 @@ REFUSED = {
     "api/auth/login": 401,
     "api/auth/refresh": 401,
     "api/status/unknown_route": 404,
-    "webhooks/providers/replicate": 400,
     # Nothing is made here: it is not there yet, and goes on.
     "v1/complete": 504,
+    "webhooks/providers/replicate": 400,
 }
 
 
@@ -52,6 +53,7 @@ def test_a_handler_takes_its_example_as_it_is_and_logs_what_it_did(name: str, cl
     bring_key()
     issue_token()
     begin_project()
+    begin_run()
     begin_character()
     begin_template()
     request = example(name)

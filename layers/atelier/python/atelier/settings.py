@@ -96,6 +96,12 @@ class GenerateMedia(Settings):
     arn: str = Field(alias="ATELIER_GENERATE_MEDIA_ARN")
 
 
+class RunPipeline(Settings):
+    """The state machine that coordinates the stages of one run."""
+
+    arn: str = Field(alias="ATELIER_RUN_PIPELINE_ARN")
+
+
 class ProviderSecrets(Settings):
     """The platform's access to providers: {"openai": {"api_key": …}, …}."""
 

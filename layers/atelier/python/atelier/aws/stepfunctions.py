@@ -14,17 +14,26 @@ NOBODY_WAITS = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 
 class StepFunctionsWorkflow:
-    """Workflow port on a Standard state machine."""
+    """Workflow port on two Standard state machines: one for a generation, one for a run."""
 
-    def __init__(self, state_machine_arn: str) -> None:
-        self._arn = state_machine_arn
+    def __init__(self, state_machine_arn: str, runs_arn: str = "") -> None:
+        self._arn, self._runs_arn = state_machine_arn, runs_arn
 
     def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
-        states = client("stepfunctions")
         data = {"workspace_id": workspace_id, "generation_id": generation_id, "lost": None}
-        name = f"{generation_id}-{again}" if again else generation_id
+        self._start(self._arn, generation_id, again, data)
+
+    def start_run(self, workspace_id: str, run_id: str, *, again: str | None = None) -> None:
+        # No stage has been tried by this execution yet.
+        data = {"workspace_id": workspace_id, "run_id": run_id, "generation_id": None}
+        self._start(self._runs_arn, run_id, again, data)
+
+    @staticmethod
+    def _start(arn: str, subject: str, again: str | None, data: Mapping[str, Any]) -> None:
+        states = client("stepfunctions")
+        name = f"{subject}-{again}" if again else subject
         with contextlib.suppress(states.exceptions.ExecutionAlreadyExists):
-            states.start_execution(stateMachineArn=self._arn, name=name, input=json.dumps(data))
+            states.start_execution(stateMachineArn=arn, name=name, input=json.dumps(data))
 
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
         return self._answer("send_task_success", taskToken=task_token, output=json.dumps(result))

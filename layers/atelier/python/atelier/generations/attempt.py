@@ -272,6 +272,10 @@ def _answered(heard: bool, generation: Generation, current: Attempt, polls: int,
         return
     # It is gone (timed out, or the emulator was restarted) and the result is still wanted. A new execution waits for
     # the same attempt, and its first poll brings the same answer to somebody who listens.
+    if generation.parent_id is not None and generation.is_open:
+        # With its run, which goes on afterwards.
+        to.workflow.start_run(generation.workspace_id, generation.parent_id, again=current.id)
+        return
     again = current.id if generation.is_open else f"{current.id}-late"
     to.workflow.start(generation.workspace_id, generation.id, again=again)
 

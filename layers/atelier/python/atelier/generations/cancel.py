@@ -18,11 +18,14 @@ def cancel(workspace_id: str, generation_id: str, *, to: Closing, now: datetime)
     nothing. Raises NotFound, or Conflict when it ended in another way before."""
     for _ in range(TRIES_MAX):
         generation = to.generations.get(workspace_id, generation_id)
+        if generation.parent_id is not None:
+            # A stage is a part of its run: nothing of it is wanted alone.
+            return cancel(workspace_id, generation.parent_id, to=to, now=now)
         if generation.status is Status.CANCELLED or (generation.is_open and generation.cancel_requested_at):
             return generation
         if not generation.is_open:
             raise Conflict(f"This generation is {generation.status} already.", status=generation.status.value)
-        if not generation.attempts:
+        if not generation.begun:
             # An attempt that begins meanwhile makes this write fail, and it is the slow path after all.
             ended = withdraw(generation, to=to, now=now)
             if ended.status is Status.CANCELLED:

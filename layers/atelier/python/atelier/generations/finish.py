@@ -54,7 +54,7 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
     if attempt is None:
         # Nothing was ever sent: there is nothing to pay for.
         status = Status.CANCELLED if outcome.status == "cancelled" else Status.FAILED
-        return _close(generation.ended(status, 0, _failure(outcome), now), EndState.RELEASED, to, now)
+        return close(generation.ended(status, 0, _failure(outcome), now), EndState.RELEASED, to, now)
     assets: tuple[Delivered, ...] = ()
     ended_as = outcome.error_class or ErrorClass.UNKNOWN_OUTCOME
     if outcome.status in ("succeeded", "cancelled"):
@@ -76,10 +76,10 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
             ended_as = MODERATED_OUTPUT
     generation, charged = _settled(generation, attempt, ended_as, outcome, len(assets), to)
     if ended_as == "succeeded":
-        return _close(generation.succeeded(assets, charged, now), EndState.SETTLED, to, now)
+        return close(generation.succeeded(assets, charged, now), EndState.SETTLED, to, now)
     status = Status.CANCELLED if ended_as == "cancelled" else Status.FAILED
     ended = generation.ended(status, charged, _failure(outcome) if status is Status.FAILED else None, now)
-    return _close(ended, EndState.SETTLED if charged else EndState.RELEASED, to, now)
+    return close(ended, EndState.SETTLED if charged else EndState.RELEASED, to, now)
 
 
 def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
@@ -95,12 +95,12 @@ def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
             generation = replace(generation, cost_microusd=bill.cost_microusd, cost_source=bill.cost_source)
     message = "This took longer than it may; the credits are back."
     failure = Failure("PROVIDER_FAILED", ErrorClass.UNKNOWN_OUTCOME, message)
-    return _close(generation.ended(Status.EXPIRED, 0, failure, now), EndState.EXPIRED, to, now)
+    return close(generation.ended(Status.EXPIRED, 0, failure, now), EndState.EXPIRED, to, now)
 
 
 def withdraw(generation: Generation, *, to: Closing, now: datetime) -> Generation:
     """Cancel a generation of which nothing has been sent to a provider: free, and final at once."""
-    return _close(generation.ended(Status.CANCELLED, 0, None, now), EndState.RELEASED, to, now)
+    return close(generation.ended(Status.CANCELLED, 0, None, now), EndState.RELEASED, to, now)
 
 
 def _finish_late(generation: Generation, outcome: Outcome, to: Finishing, now: datetime) -> Generation:
@@ -116,7 +116,7 @@ def _finish_late(generation: Generation, outcome: Outcome, to: Finishing, now: d
     generation, lost = _settled(generation, attempt, "succeeded", outcome, len(assets), to)
     delivered = generation.succeeded(assets, 0, now)
     try:
-        to.generations.deliver_late(delivered, late_success(delivered.id, lost, _facts(delivered), now))
+        to.generations.deliver_late(delivered, late_success(delivered.id, lost, facts(delivered), now))
     except GenerationMoved:
         return to.generations.get(delivered.workspace_id, delivered.id)
     return delivered
@@ -141,18 +141,31 @@ def _settled(
     return billed, 0 if attempt.key else min(bill.credits, generation.credits_held)
 
 
-def _close(ended: Generation, state: EndState, to: Closing, now: datetime) -> Generation:
+def close(ended: Generation, state: EndState, to: Closing, now: datetime) -> Generation:
+    """Write a final state, and with it the end of the hold; a stage has none, its run's end settles for it. Returns
+    what is written: another's end may have been first."""
+    if ended.parent_id is not None:
+        return _close_stage(ended, to)
     hold = to.wallets.hold(ended.workspace_id, ended.id)
     assert hold is not None, "a generation is written together with its hold"
     try:
-        to.generations.close_with_ending(ended, end_hold(hold, state, ended.credits_charged, _facts(ended), now))
+        to.generations.close_with_ending(ended, end_hold(hold, state, ended.credits_charged, facts(ended), now))
     except GenerationMoved:
         # Another path ended it first, or our own write's answer was lost: what is written counts.
         return to.generations.get(ended.workspace_id, ended.id)
     return ended
 
 
-def _facts(ended: Generation) -> dict[str, int | str | None]:
+def _close_stage(ended: Generation, to: Closing) -> Generation:
+    try:
+        to.generations.close_as_ended(ended)
+    except GenerationMoved:
+        return to.generations.get(ended.workspace_id, ended.id)
+    return ended
+
+
+def facts(ended: Generation) -> dict[str, int | str | None]:
+    """What the ledger keeps of a generation's end."""
     quoted: dict[str, int | str | None] = {"quote": ended.quote_id} if ended.quote_id else {}
     return {
         **quoted,

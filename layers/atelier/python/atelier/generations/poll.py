@@ -8,6 +8,7 @@ from atelier.errors import NotFound
 from atelier.generations.attempt import Attempting, advance, conclude, read_inbox
 from atelier.generations.model import Attempt, Generation
 from atelier.generations.ports import Callback
+from atelier.generations.run import stop_stage
 from atelier.providers._contract import Cancelled, CancelResult, Done, Failed, Unknown
 
 
@@ -47,10 +48,14 @@ def wake(workspace_id: str, generation_id: str, attempt_id: str, *, to: Attempti
 
 
 def stop(workspace_id: str, generation_id: str, *, to: Attempting) -> None:
-    """Carry a requested cancellation to the provider of the open attempt, if there is one that can."""
+    """Carry a requested cancellation to the provider of the open attempt, if there is one that can; a run's to its
+    stage under way."""
     try:
         generation = to.generations.get(workspace_id, generation_id)
     except NotFound:
+        return
+    if generation.pipeline is not None:
+        stop_stage(generation, generations=to.generations, now=to.clock())
         return
     current = generation.attempt
     found = _waiting(workspace_id, generation_id, current.id, to) if current else None

@@ -122,6 +122,10 @@ class Workflow(Protocol):
         needed for; there is at most one for each name."""
         ...
 
+    def start_run(self, workspace_id: str, run_id: str, *, again: str | None = None) -> None:
+        """Start the execution of a run, in the same way: it goes on where the run stands."""
+        ...
+
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
         """Answer a waiting task; False when nobody waits on this token any more."""
         ...

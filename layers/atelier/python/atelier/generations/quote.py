@@ -14,45 +14,72 @@ import hashlib
 import hmac
 import json
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from atelier.errors import ValidationFailed
-from atelier.generations.model import Recipe
+from atelier.generations.model import Pipeline, Recipe, Stage
+from atelier.generations.pipelines import MISSING, foreseen, implied, with_enhancement
 from atelier.ids import is_id, new_id
 from atelier.pricing.catalogue import Catalogue, Offer
 from atelier.routing.choose import Routes
 
 LIFETIME = timedelta(minutes=15)
-CHARACTERS_MAX = 1024
+# All candidates of all stages of a run find room.
+CHARACTERS_MAX = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a price is asked for. Without a prompt the price is for any."""
+    """What a price is asked for. Without a prompt the price is for any. stages: of a run, each by itself."""
 
     kind: str
     model: str
     parameters: dict[str, Any]
     prompt: str | None = None
     files: dict[str, int] = field(default_factory=dict[str, int])
+    stages: tuple[Ask, ...] = ()
+    name: str | None = None
 
     @classmethod
-    def of(cls, recipe: Recipe) -> Ask:
-        """The ask of a recipe."""
-        return cls(recipe.kind, recipe.model, recipe.parameters, recipe.prompt, recipe.files)
+    def of(cls, recipe: Recipe, pipeline: Pipeline | None = None) -> Ask:
+        """The ask of a recipe, or of a run: what an earlier run has made is not asked for."""
+        ask = cls(recipe.kind, recipe.model, recipe.parameters, recipe.prompt, recipe.files)
+        return ask if pipeline is None else ask.in_stages(pipeline)
+
+    def in_stages(self, pipeline: Pipeline) -> Ask:
+        """The same as a run."""
+        wanted = [stage for stage in pipeline.stages if stage.made_by is None]
+        return replace(self, stages=tuple(_stage(stage, self.prompt) for stage in wanted))
 
     def fingerprint(self) -> str:
         """The same for the same request but for its prompt."""
         facts: list[Any] = [self.kind, self.model, self.parameters]
         if self.files:
             facts.append(self.files)
+        if self.stages:
+            facts.append([stage.fingerprint() for stage in self.stages])
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
     def prompt_digest(self) -> str | None:
         """The prompt without telling it."""
         return None if self.prompt is None else hashlib.sha256(self.prompt.encode()).hexdigest()[:32]
+
+
+def _stage(stage: Stage, prompt: str | None) -> Ask:
+    # What a model is still to write is priced at the length that it may have.
+    says = prompt if stage.says is None else foreseen(prompt or "")
+    return Ask(stage.kind, stage.model, stage.parameters, says, stage.files, name=stage.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing that is to be made: complete parameters, and who may make it, in the order to try them."""
+
+    ask: Ask
+    parameters: dict[str, Any]
+    offers: tuple[Offer, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +98,9 @@ class Quote:
     price_version: str
     expires_at: datetime
 
-    def is_for(self, workspace_id: str, recipe: Recipe) -> bool:
+    def is_for(self, workspace_id: str, recipe: Recipe, pipeline: Pipeline | None = None) -> bool:
         """Whether this is the request that was quoted, of the same workspace."""
-        ask = Ask.of(recipe)
+        ask = Ask.of(recipe, pipeline)
         same = self.workspace_id == workspace_id and self.fingerprint == ask.fingerprint()
         return same and self.prompt_digest in (None, ask.prompt_digest())
 
@@ -103,14 +130,47 @@ def priced(
     return parameters, offers if routes is None else routes.ordered(ask.model, offers, platform)
 
 
+def parts(ask: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None) -> tuple[Part, ...]:
+    """What a request comes to: itself, or each stage of a run. Raises as `priced`, with the stage in the paths."""
+    found: list[Part] = []
+    for each in ask.stages or (ask,):
+        try:
+            found.append(Part(each, *priced(each, catalogue=catalogue, now=now, routes=routes)))
+        except ValidationFailed as refused:
+            if each.name is None:
+                raise
+            fields = [{**wrong, "path": f"stages.{each.name}.{wrong['path']}"} for wrong in refused.facts["fields"]]
+            raise ValidationFailed(fields) from refused
+    return tuple(found)
+
+
+def pipeline_for(
+    recipe: Recipe, *, enhance: bool, catalogue: Catalogue, now: datetime, routes: Routes | None = None
+) -> Pipeline | None:
+    """The run that a plain request needs: for its prompt to be enhanced, or for a file that an earlier stage can make
+    and its model cannot do without. None = it is made directly. Raises as `priced`."""
+    if not enhance and all(kind is not recipe.kind for kind, _ in MISSING):
+        return None
+    try:
+        priced(Ask.of(recipe), catalogue=catalogue, now=now, routes=routes)
+    except ValidationFailed as refused:
+        pipeline = implied(recipe, [wrong["path"] for wrong in refused.facts["fields"]], enhance=enhance)
+        if pipeline is None:
+            raise
+        return pipeline
+    return with_enhancement(recipe) if enhance else None
+
+
 def quote(
     workspace_id: str, ask: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
 ) -> tuple[Quote, tuple[Offer, ...]]:
     """The promise, and the candidates it is made of. Nothing is written. Raises ValidationFailed for what has no price,
     and where the price depends on a prompt that is not given; Unavailable."""
-    _, offers = priced(ask, catalogue=catalogue, now=now, routes=routes)
+    wanted = parts(ask, catalogue=catalogue, now=now, routes=routes)
+    offers = tuple(offer for part in wanted for offer in part.offers)
     if routes is not None:
-        routes.require_awake(ask.model, offers)
+        for part in wanted:
+            routes.require_awake(part.ask.model, part.offers)
     if ask.prompt is None and any(catalogue.model(offer.model).prices_prompt for offer in offers):
         raise ValidationFailed([{"path": "prompt", "message": "The price depends on the prompt."}])
     promise = Quote(
@@ -118,9 +178,9 @@ def quote(
         workspace_id=workspace_id,
         fingerprint=ask.fingerprint(),
         prompt_digest=ask.prompt_digest(),
-        credits=offers[0].credits_max,
-        credits_max=max(offer.credits_max for offer in offers),
-        cost_microusd=offers[0].cost_microusd,
+        credits=sum(part.offers[0].credits_max for part in wanted),
+        credits_max=sum(max(offer.credits_max for offer in part.offers) for part in wanted),
+        cost_microusd=sum(part.offers[0].cost_microusd for part in wanted),
         candidates=tuple(offer.candidate for offer in offers),
         price_version=catalogue.price_version,
         expires_at=(now + LIFETIME).replace(microsecond=0),

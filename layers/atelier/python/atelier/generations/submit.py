@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from atelier.errors import Conflict, NotFound, QuoteExpired, Unavailable, ValidationFailed
-from atelier.generations.model import Generation, Recipe, Sources, Status
+from atelier.generations.model import Generation, Pipeline, Recipe, Sources, Stage, Status
 from atelier.generations.moderate import wordings
 from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys, QuoteRedeemed, SourceAssets
-from atelier.generations.quote import Ask, Quote, priced
+from atelier.generations.quote import Ask, Part, Quote, parts
 from atelier.ids import new_id
 from atelier.ledger.model import Daily, open_hold
 from atelier.ledger.ports import StaleWallet, WalletStore
@@ -29,7 +29,8 @@ QUEUE_ALLOWANCE = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a verified caller asks for. `idempotency_key` is the caller's own, if any; `quote` is one that we signed."""
+    """What a verified caller asks for. `idempotency_key` is the caller's own, if any; `quote` is one that we signed;
+    with a `pipeline` it is a run."""
 
     workspace_id: str
     user_id: str
@@ -37,10 +38,11 @@ class Submission:
     idempotency_key: str | None = None
     project_id: str | None = None
     quote: Quote | None = None
+    pipeline: Pipeline | None = None
 
     def fingerprint(self) -> str:
         """What an idempotency key is bound to."""
-        own = self.recipe.fingerprint()
+        own = self.recipe.fingerprint() + (self.pipeline.fingerprint() if self.pipeline else "")
         beside = [self.project_id, self.quote.id if self.quote else None]
         return f"{own}#{beside}" if any(beside) else own
 
@@ -75,12 +77,13 @@ def submit(
     Unavailable. `pause(tries)` waits a little before the next try after losing to a parallel writer of the same wallet.
     """
     workspace_id, recipe, promise = submission.workspace_id, submission.recipe, submission.quote
-    if promise is not None and not promise.is_for(workspace_id, recipe):
+    pipeline = submission.pipeline
+    if promise is not None and not promise.is_for(workspace_id, recipe, pipeline):
         raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
     generation_id = new_id("gen", now)
-    parameters, offers = priced(Ask.of(recipe), catalogue=catalogue, now=now, routes=routes)
+    wanted = parts(Ask.of(recipe, pipeline), catalogue=catalogue, now=now, routes=routes)
     if moderation is not None:
-        moderation(wordings(recipe), accepted_before=lambda: _is_known(submission, keys, generations))
+        moderation(wordings(recipe, pipeline), accepted_before=lambda: _is_known(submission, keys, generations))
     if submission.idempotency_key is not None:
         # The key is bound to an id before anything else: whoever comes with it, in parallel or after a crash, writes
         # the same generation, and only the first can.
@@ -89,19 +92,30 @@ def submit(
             return Accepted(generations.get(workspace_id, generation_id), replayed=True)
         except NotFound:
             pass
-    inputs = resolved(workspace_id, recipe.inputs, sources)
+    if pipeline is None:
+        recipe = replace(recipe, parameters=wanted[0].parameters, inputs=resolved(workspace_id, recipe.inputs, sources))
+    else:
+        pipeline = replace(
+            pipeline,
+            stages=tuple(
+                replace(stage, inputs=resolved(workspace_id, stage.inputs, sources)) for stage in pipeline.stages
+            ),
+        )
     if promise is not None:
-        offers = _promised(promise, offers, now)
+        wanted = _promised(promise, wanted, now)
+    queue_time = QUEUE_ALLOWANCE * max(len(wanted), 1)
     if routes is not None:
-        routes.require_awake(recipe.model, offers)
-    run_time = timedelta(seconds=sum(offer.run_seconds_max for offer in offers))
-    deadline_at = now + min(QUEUE_ALLOWANCE + run_time, lifetime_max)
+        # Where there is a line, it may be waited in.
+        for part in wanted:
+            queue_time += routes.require_awake(part.ask.model, part.offers)
+    run_time = timedelta(seconds=sum(offer.run_seconds_max for part in wanted for offer in part.offers))
+    deadline_at = now + min(queue_time + run_time, lifetime_max)
     generation = Generation(
         id=generation_id,
         workspace_id=workspace_id,
         user_id=submission.user_id,
-        recipe=replace(recipe, parameters=parameters, inputs=inputs),
-        candidates=tuple(offer.candidate for offer in offers),
+        recipe=recipe,
+        candidates=(),
         price_version=catalogue.price_version,
         watermark=True,
         credits_held=0,
@@ -119,15 +133,15 @@ def submit(
     for tries in range(TRIES_MAX):
         wallet = refreshed(workspace_id, wallets=wallets, daily=daily, now=now)
         tier = catalogue.tier(wallet.tier)
-        # What is too dear is left out as long as something is not.
-        chosen = tuple(offer for offer in offers if offer.credits_max <= wallet.available) or offers
-        credits_max = max(offer.credits_max for offer in chosen)
-        cost_max = max(offer.cost_microusd for offer in chosen)
+        chosen = affordable(wanted, wallet.available)
+        credits_max = sum(_most(part) for part in chosen)
+        if promise is not None:
+            credits_max = min(credits_max, promise.credits_max)
+        cost_max = sum(max(offer.cost_microusd for offer in part.offers) for part in chosen)
         budgets_asked = [submission.project_id] if submission.project_id else []
         budgets_asked += [WORKSPACE] if wallet.budgeted else []
         generation = replace(
-            generation,
-            candidates=tuple(offer.candidate for offer in chosen),
+            _planned(generation, pipeline, chosen),
             credits_held=credits_max,
             watermark=tier.watermark,
             budgets=tuple(budgets_asked),
@@ -135,8 +149,8 @@ def submit(
         )
         facts: dict[str, int | str | None] = {
             "price_version": catalogue.price_version,
-            "model": chosen[0].model,
-            "candidates": len(chosen),
+            "model": chosen[-1].offers[0].model if chosen else None,
+            "candidates": sum(len(part.offers) for part in chosen),
         }
         if promise is not None:
             facts["quote"] = promise.id
@@ -159,6 +173,41 @@ def submit(
             return Accepted(generations.get(workspace_id, generation_id), replayed=True)
         return Accepted(generation, replayed=False)
     raise Unavailable("The wallet is busy. Try again.")
+
+
+def affordable(wanted: tuple[Part, ...], available: int) -> tuple[Part, ...]:
+    """The parts without the offers that are too dear, as long as something is not: of several parts each may take what
+    the cheapest of the others leave."""
+    left = available - sum(min(offer.credits_max for offer in part.offers) for part in wanted)
+    chosen: list[Part] = []
+    for part in wanted:
+        left += min(offer.credits_max for offer in part.offers)
+        offers = tuple(offer for offer in part.offers if offer.credits_max <= left) or part.offers
+        chosen.append(replace(part, offers=offers))
+        left -= _most(chosen[-1])
+    return tuple(chosen)
+
+
+def _most(part: Part) -> int:
+    return max(offer.credits_max for offer in part.offers)
+
+
+def _planned(generation: Generation, pipeline: Pipeline | None, chosen: tuple[Part, ...]) -> Generation:
+    """With who is to be tried, for itself or for each stage."""
+    if pipeline is None:
+        return replace(generation, candidates=tuple(offer.candidate for offer in chosen[0].offers))
+    named = {part.ask.name: part for part in chosen}
+    stages = tuple(_with(named.get(stage.name), stage) for stage in pipeline.stages)
+    last = stages[-1]
+    recipe = replace(generation.recipe, parameters=last.parameters, inputs=last.inputs)
+    return replace(generation, recipe=recipe, pipeline=replace(pipeline, stages=stages))
+
+
+def _with(part: Part | None, stage: Stage) -> Stage:
+    if part is None:
+        return stage
+    candidates = tuple(offer.candidate for offer in part.offers)
+    return replace(stage, parameters=part.parameters, candidates=candidates, credits_max=_most(part))
 
 
 def _is_known(submission: Submission, keys: IdempotencyKeys, generations: GenerationStore) -> bool:
@@ -186,15 +235,19 @@ def resolved(workspace_id: str, inputs: Sources, sources: SourceAssets) -> Sourc
     return found
 
 
-def _promised(promise: Quote, offers: tuple[Offer, ...], now: datetime) -> tuple[Offer, ...]:
+def _promised(promise: Quote, wanted: tuple[Part, ...], now: datetime) -> tuple[Part, ...]:
     """Of the candidates those that were quoted, as far as they still exist, for no more than was quoted."""
     if promise.expires_at <= now:
         raise QuoteExpired("This quote has expired. Ask for another.")
-    left = tuple(
+    left = tuple(replace(part, offers=_quoted(promise, part.offers)) for part in wanted)
+    if not all(part.offers for part in left):
+        raise QuoteExpired("What was quoted is not offered any more. Ask for another.")
+    return left
+
+
+def _quoted(promise: Quote, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    return tuple(
         replace(offer, credits_max=min(offer.credits_max, promise.credits_max))
         for offer in offers
         if offer.candidate in promise.candidates
     )
-    if not left:
-        raise QuoteExpired("What was quoted is not offered any more. Ask for another.")
-    return left

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from atelier.generations.finish import Closing, expire
+from atelier.generations.finish import Closing
 from atelier.generations.model import LIFETIME_MAX
+from atelier.generations.run import expire
 
 LOOK_AGAIN = timedelta(minutes=1)
 LOOK_AGAIN_LATEST = timedelta(minutes=5)

@@ -24,6 +24,7 @@ from atelier.settings import (
     GenerationTimes,
     InboxTable,
     MediaStore,
+    RunPipeline,
 )
 from atelier.wiring import adapters, moderation, routing
 from atelier.wiring.budgets import projects
@@ -43,8 +44,8 @@ def inbox() -> DynamoInbox:
 
 @cache
 def workflow() -> StepFunctionsWorkflow:
-    """The executions of generate_media."""
-    return StepFunctionsWorkflow(GenerateMedia.read().arn)
+    """The executions of generate_media and run_pipeline."""
+    return StepFunctionsWorkflow(GenerateMedia.read().arn, RunPipeline.read().arn)
 
 
 @cache

@@ -91,6 +91,7 @@ class GenerationItem(Item):
     usage = CompactJSON(null=True)
     failure = CompactJSON(null=True)
     enhanced_prompt = UnicodeAttribute(null=True)
+    pipeline = UnicodeAttribute(null=True)
     parent_id = UnicodeAttribute(null=True)
     stage = UnicodeAttribute(null=True)
 
@@ -314,8 +315,11 @@ def _put_new(write: TransactWrite, generation: Generation) -> None:
         created_at=rfc3339(generation.created_at),
         deadline_at=rfc3339(generation.deadline_at),
         attempt_count=0,
+        pipeline=generation.pipeline.name if generation.pipeline else None,
         parent_id=generation.parent_id,
         stage=generation.stage,
+        completed_at=rfc3339(generation.completed_at) if generation.completed_at else None,
+        failure=_failure_data(generation.failure) if generation.failure else None,
     )
     write.save(item, condition=GenerationItem.pk.does_not_exist())
     if apart:
@@ -399,7 +403,6 @@ def _recipe_data(generation: Generation) -> dict[str, Any]:
         "model": recipe.model,
         "parameters": recipe.parameters,
         "inputs": _sources_data(recipe.inputs),
-        "pipeline": pipeline.name if pipeline else None,
         "stages": list(map(_stage_data, pipeline.stages)) if pipeline else None,
     }
     return {name: value for name, value in data.items() if value is not None}
@@ -544,8 +547,8 @@ def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
         cancel_requested_at=_time(item.cancel_requested_at),
         started_at=_time(item.started_at),
         completed_at=_time(item.completed_at),
-        pipeline=Pipeline(recipe["pipeline"], tuple(map(_stage, recipe["stages"]))) if "pipeline" in recipe else None,
-        stages_begun=int(item.attempt_count) if "pipeline" in recipe else 0,
+        pipeline=Pipeline(item.pipeline, tuple(map(_stage, recipe["stages"]))) if item.pipeline else None,
+        stages_begun=int(item.attempt_count) if item.pipeline else 0,
         enhanced_prompt=item.enhanced_prompt,
         parent_id=item.parent_id,
         stage=item.stage,

@@ -1,0 +1,25 @@
+"""State machine task: which stage of a run comes next, written if it is new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atelier.clock import Clock, system_clock
+from atelier.generations.run import plan_stage
+from atelier.telemetry import logger
+from atelier.wiring import runs
+
+
+def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> dict[str, str | None]:
+    """event: {workspace_id, run_id, generation_id: the stage just tried, or null}; returns what the next states are
+    given, with the stage to attempt in `generation_id`, null = there is none."""
+    workspace_id, run_id = event["workspace_id"], event["run_id"]
+    stage = plan_stage(workspace_id, run_id, event["generation_id"], to=runs.planning(), now=clock())
+    logger.info("planned", workspace_id=workspace_id, run_id=run_id, stage=stage.stage if stage else None)
+    return {
+        "workspace_id": workspace_id,
+        "run_id": run_id,
+        "generation_id": stage.id if stage else None,
+        # No attempt of this stage has been lost.
+        "lost": None,
+    }

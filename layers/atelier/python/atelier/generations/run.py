@@ -1,0 +1,310 @@
+"""A run: one hold for several stages, each a generation that goes through the same attempt step.
+
+A run can be killed anywhere and started again: its stages have derived ids, so planning one twice makes it once; a
+stage that has ended is never tried again; and the run's one end is settled with what its stages have come to. A stage
+begins in one transaction with the run's count of them, so a run that has ended, or is to be cancelled, begins no more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import takewhile
+
+from atelier.errors import NotFound, Unavailable
+from atelier.generations import finish
+from atelier.generations.finish import Closing, close
+from atelier.generations.model import (
+    Delivered,
+    Failure,
+    Generation,
+    Pipeline,
+    Recipe,
+    Source,
+    Stage,
+    Status,
+    stage_id,
+)
+from atelier.generations.pipelines import rewritten
+from atelier.generations.ports import GenerationMoved, GenerationStore, SourceAssets
+from atelier.ledger.model import EndState, late_success
+from atelier.providers._contract import ErrorClass
+
+TRIES_MAX = 10
+LATE = Failure(
+    "PROVIDER_FAILED",
+    ErrorClass.UNKNOWN_OUTCOME,
+    "This took longer than it may; stages that were delivered are charged, the other credits are back.",
+)
+
+
+@dataclass(frozen=True)
+class Planning:
+    """The collaborators of the next stage. text: what a delivered text says. refusal: why a prompt that a model wrote
+    must not be used, None = it may be."""
+
+    generations: GenerationStore
+    text: Callable[[Generation], str | None]
+    refusal: Callable[[Generation, str], Failure | None] = lambda run, prompt: None
+
+
+# ---- what follows from what: pure ------------------------------------------------------------------------------------
+
+
+def made_by(run: Generation, number: int) -> str:
+    """The id of the generation that makes a stage, or has made it in an earlier run."""
+    return planned(run).stages[number].made_by or stage_id(run.id, number)
+
+
+def planned(run: Generation) -> Pipeline:
+    """What a run is to make."""
+    assert run.pipeline is not None, "only a run has stages"
+    return run.pipeline
+
+
+def next_number(run: Generation, made: Sequence[Generation]) -> int | None:
+    """The number of the stage to attempt now: the one under way, or else the next, as long as all went well."""
+    if made and made[-1].is_open:
+        return len(made) - 1
+    if not run.is_open or run.cancel_requested_at or any(stage.status is not Status.SUCCEEDED for stage in made):
+        return None
+    return len(made) if len(made) < len(planned(run).stages) else None
+
+
+def begun(run: Generation, number: int, made: Sequence[Generation], prompt: str, now: datetime) -> Generation:
+    """A stage as it begins: with what earlier ones have made, and a share of the run's hold."""
+    stage = planned(run).stages[number]
+    return Generation(
+        id=stage_id(run.id, number),
+        workspace_id=run.workspace_id,
+        user_id=run.user_id,
+        recipe=Recipe(
+            stage.kind,
+            prompt,
+            stage.model,
+            stage.negative_prompt,
+            stage.parameters,
+            stage.inputs | {role: _files(run, stage, role, made) for role in stage.starts_from},
+        ),
+        candidates=stage.candidates,
+        price_version=run.price_version,
+        watermark=run.watermark,
+        credits_held=stage.credits_max,
+        status=Status.QUEUED,
+        created_at=now,
+        deadline_at=run.deadline_at,
+        project_id=run.project_id,
+        parent_id=run.id,
+        stage=stage.name,
+    )
+
+
+def _files(run: Generation, stage: Stage, role: str, made: Sequence[Generation]) -> tuple[Source, ...]:
+    asset = _named(run, stage.starts_from[role], made).assets[0]
+    return (*stage.inputs.get(role, ()), Source(asset.id, asset.sha256, asset.format))
+
+
+def _named(run: Generation, name: str, made: Sequence[Generation]) -> Generation:
+    names = [stage.name for stage in planned(run).stages]
+    return made[names.index(name)]
+
+
+def advanced(run: Generation, number: int, now: datetime) -> Generation:
+    """The run with a further stage begun."""
+    return replace(
+        run,
+        status=Status.RUNNING,
+        stages_begun=number + 1,
+        progress=max(run.progress, 100 * number // len(planned(run).stages)),
+        started_at=run.started_at or now,
+    )
+
+
+def concluded(run: Generation, made: Sequence[Generation], now: datetime) -> Generation | None:
+    """The run in the final state that its stages have led to, with what they come to; None while there is more to
+    come. Only its own stages are paid for with it."""
+    if any(stage.is_open for stage in made):
+        return None
+    run = billed(run, made)
+    broken = next((stage for stage in made if stage.status is not Status.SUCCEEDED), None)
+    if broken is None and len(made) == len(planned(run).stages):
+        return run.succeeded(made[-1].assets, run.credits_charged, now)
+    if broken is not None:
+        failure = LATE if broken.status is Status.EXPIRED else broken.failure
+        return run.ended(broken.status, run.credits_charged, failure, now)
+    return run.ended(Status.CANCELLED, run.credits_charged, None, now) if run.cancel_requested_at else None
+
+
+def billed(run: Generation, made: Sequence[Generation]) -> Generation:
+    """The run with the sums of its own stages: never more credits than it holds."""
+    own = [stage for stage in made if stage.parent_id == run.id]
+    usage: Counter[str] = Counter()
+    for stage in own:
+        usage.update(stage.usage)
+    # Of several sources the least sure one.
+    sources = {stage.cost_source for stage in own if stage.attempts} or {"estimate"}
+    return replace(
+        run,
+        attempts=tuple(attempt for stage in own for attempt in stage.attempts),
+        credits_charged=min(sum(stage.credits_charged for stage in own), run.credits_held),
+        cost_microusd=sum(stage.cost_microusd for stage in own),
+        cost_source=next(source for source in ("estimate", "usage", "provider") if source in sources),
+        usage=dict(usage),
+    )
+
+
+def resumed(run: Generation, made: Sequence[Generation], is_kept: Callable[[Delivered], bool]) -> Pipeline:
+    """What the retry of a run is to make: all stages anew, but of a run that did not succeed those that were delivered
+    before it broke off, as far as their files are still there."""
+    taken_over: list[Generation] = []
+    if run.status is not Status.SUCCEEDED:
+        delivered = takewhile(lambda stage: stage.status is Status.SUCCEEDED, made)
+        taken_over = list(takewhile(lambda stage: all(map(is_kept, stage.assets)), delivered))
+    stages = tuple(
+        replace(
+            stage,
+            candidates=(),
+            credits_max=0,
+            made_by=taken_over[number].id if number < len(taken_over) else None,
+        )
+        for number, stage in enumerate(planned(run).stages)
+    )
+    return replace(planned(run), stages=stages)
+
+
+# ---- what is done ----------------------------------------------------------------------------------------------------
+
+
+def stages(run: Generation, generations: GenerationStore) -> list[Generation]:
+    """The stages of a run that there are, in their order."""
+    found: list[Generation] = []
+    for number, stage in enumerate(planned(run).stages):
+        if stage.made_by is None and number >= run.stages_begun:
+            break
+        try:
+            found.append(generations.get(run.workspace_id, made_by(run, number)))
+        except NotFound:
+            break
+    return found
+
+
+def kept_in(workspace_id: str, sources: SourceAssets) -> Callable[[Delivered], bool]:
+    """Whether a delivered file is still in the library."""
+
+    def is_kept(delivered: Delivered) -> bool:
+        try:
+            sources.source(workspace_id, delivered.id, delivered.type)
+        except NotFound:
+            return False
+        return True
+
+    return is_kept
+
+
+def plan_stage(workspace_id: str, run_id: str, after: str | None, *, to: Planning, now: datetime) -> Generation | None:
+    """The stage to attempt now, written if it is new; None when there is none to wait for. after: the stage that has
+    just been tried; if it is still open, nobody knows what became of it: it is left to polls and to the deadline."""
+    for _ in range(TRIES_MAX):
+        run = to.generations.get(workspace_id, run_id)
+        made = stages(run, to.generations)
+        number = next_number(run, made)
+        if number is None:
+            return None
+        if number < len(made):
+            return None if made[number].id == after else made[number]
+        prompt, after_it = _prompt(run, number, made, to), advanced(run, number, now)
+        stage = begun(run, number, made, prompt, now)
+        if planned(run).stages[number].says is not None and run.enhanced_prompt is None:
+            # Shown as soon as it is used; what must not be used ends the stage before it begins.
+            after_it = replace(after_it, enhanced_prompt=prompt)
+            refusal = to.refusal(run, prompt)
+            stage = stage.ended(Status.FAILED, 0, refusal, now) if refusal else stage
+        try:
+            to.generations.begin_stage(run, after_it, stage)
+        except GenerationMoved:
+            continue  # Also our own write, whose answer was lost: the next look finds it.
+        return stage if stage.is_open else None
+    raise Unavailable("This run is changing quickly. Try again.")
+
+
+def _prompt(run: Generation, number: int, made: Sequence[Generation], to: Planning) -> str:
+    stage = planned(run).stages[number]
+    if stage.says is None:
+        return run.recipe.prompt
+    if run.enhanced_prompt is not None:
+        return run.enhanced_prompt
+    return rewritten(run.recipe.prompt, to.text(_named(run, stage.says, made)) or "")
+
+
+def finish_run(workspace_id: str, run_id: str, *, to: Closing, now: datetime) -> Generation:
+    """Bring a run to the final state that its stages have led to, and settle its hold; a run that has more to come
+    stays as it is. One that has expired still takes the result of its last stage, free. Safe to repeat."""
+    run = to.generations.get(workspace_id, run_id)
+    made = stages(run, to.generations)
+    if run.status is Status.EXPIRED:
+        return _finish_late(run, made, to, now)
+    ended = concluded(run, made, now) if run.is_open else None
+    return run if ended is None else close(ended, _end_state(ended), to, now)
+
+
+def _end_state(ended: Generation) -> EndState:
+    if ended.status is Status.SUCCEEDED or ended.credits_charged:
+        return EndState.SETTLED
+    return EndState.EXPIRED if ended.status is Status.EXPIRED else EndState.RELEASED
+
+
+def _finish_late(run: Generation, made: Sequence[Generation], to: Closing, now: datetime) -> Generation:
+    complete = len(made) == len(planned(run).stages) and all(stage.status is Status.SUCCEEDED for stage in made)
+    if not complete or run.cancel_requested_at is not None:
+        return run
+    # What was charged stays charged; what came late is the operator's loss, booked with its stage.
+    delivered = replace(billed(run, made), credits_charged=run.credits_charged)
+    delivered = delivered.succeeded(made[-1].assets, run.credits_charged, now)
+    try:
+        to.generations.deliver_late(delivered, late_success(run.id, 0, finish.facts(delivered), now))
+    except GenerationMoved:
+        return to.generations.get(run.workspace_id, run.id)
+    return delivered
+
+
+def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
+    """End what has passed its deadline. Of a run: the stage under way, and then the run, charged with what was made."""
+    if generation.pipeline is None:
+        return finish.expire(generation, to=to, now=now)
+    run = generation
+    for _ in range(TRIES_MAX):
+        made = stages(run, to.generations)
+        if made and made[-1].is_open:
+            made[-1] = finish.expire(made[-1], to=to, now=now)
+        if not any(stage.is_open for stage in made):
+            ended = concluded(run, made, now) or billed(run, made)
+            if ended.is_open:
+                ended = ended.ended(Status.EXPIRED, ended.credits_charged, LATE, now)
+            closed = close(ended, _end_state(ended), to, now)
+            if not closed.is_open:
+                return closed
+        # A stage has begun meanwhile, or an attempt of it.
+        run = to.generations.get(run.workspace_id, run.id)
+        if not run.is_open:
+            return run
+    return run
+
+
+def stop_stage(run: Generation, *, generations: GenerationStore, now: datetime) -> None:
+    """Carry a run's cancellation to the stage under way: final at once while nothing of it was sent."""
+    for _ in range(TRIES_MAX):
+        made = stages(run, generations)
+        if not made or not made[-1].is_open or made[-1].cancel_requested_at:
+            return
+        stage = made[-1]
+        try:
+            if stage.attempts:
+                generations.save_progress(stage, replace(stage, cancel_requested_at=now))
+            else:
+                generations.close_as_ended(stage.ended(Status.CANCELLED, 0, None, now))
+        except GenerationMoved:
+            continue
+        return
+    raise Unavailable("This run is changing quickly. Try again.")

@@ -1,0 +1,154 @@
+"""A world in which runs are made: the state machine's part played step by step, so that a test can stop it anywhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from atelier.aws.dynamodb.library import AssetItem
+from atelier.generations.finish import finish
+from atelier.generations.model import Delivered, Failure, Generation, Kind, Pipeline, Recipe, Status, asset_id
+from atelier.generations.outcome import Outcome
+from atelier.generations.pipelines import PIPELINES, Asked, assembled
+from atelier.generations.ports import StoredOutput
+from atelier.generations.quote import Quote
+from atelier.generations.run import Planning, finish_run, kept_in, plan_stage, resumed, stages
+from atelier.generations.submit import Accepted, Submission, submit
+from tests.adapters.world import MemoryMedia, World
+from tests.conftest import Tables
+
+TYPES = {Kind.TEXT: ("text", "txt"), Kind.AUDIO: ("audio", "mp3"), Kind.VIDEO: ("video", "mp4")}
+TYPES |= {Kind.AVATAR: ("video", "mp4"), Kind.PAGE: ("page", "html")}
+SMALL = {"width": 512, "height": 512}
+# What the stages of each pipeline cost at most, with the local models and these parameters.
+ASKED: Mapping[str, dict[str, Asked]] = {
+    "talking_avatar": {},
+    "image_to_video": {"image": Asked(parameters=SMALL), "video": Asked(parameters={"duration_seconds": 3})},
+    "enhanced_upscale": {"image": Asked(parameters=SMALL)},
+}
+CREDITS = {"talking_avatar": (1, 6), "image_to_video": (1, 6), "enhanced_upscale": (1, 1, 2)}
+
+
+class TypedMedia(MemoryMedia):
+    """Media whose files are of the kind that was asked for."""
+
+    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
+        delivered = super().deliver(generation, number, output, hosts)
+        type_, form = TYPES.get(generation.recipe.kind, ("image", "png"))
+        return replace(delivered, id=asset_id(generation.id, number), type=type_, format=form)
+
+
+class RunWorld(World):
+    """A workspace, with runs. `writes`: what the text model answers; `refuses`: what no prompt may say."""
+
+    def __init__(self, tables: Tables, *, providers: frozenset[str] = frozenset({"local"})) -> None:
+        super().__init__(tables, providers=providers)
+        self.media = TypedMedia()
+        self.writes = "a lighthouse, in soft light (procedural)"
+        self.refuses: str | None = None
+
+    def begin(
+        self,
+        name: str,
+        *,
+        key: str | None = None,
+        prompt: str = "a lighthouse",
+        asked: dict[str, Asked] | None = None,
+        pipeline: Pipeline | None = None,
+        enhance: bool = False,
+        **beside: Any,
+    ) -> Accepted:
+        """Ask for a run."""
+        pipeline = pipeline or assembled(name, ASKED[name] if asked is None else asked, None, enhance=enhance)
+        return self.ask(Recipe(pipeline.stages[-1].kind, prompt), pipeline, key=key, **beside)
+
+    def ask(
+        self,
+        recipe: Recipe,
+        pipeline: Pipeline | None,
+        *,
+        key: str | None = None,
+        project_id: str | None = None,
+        quote: Quote | None = None,
+        lifetime_max: timedelta = timedelta(hours=2),
+    ) -> Accepted:
+        return submit(
+            Submission(self.workspace_id, "usr_A", recipe, key, project_id, quote, pipeline),
+            catalogue=self.catalogue,
+            lifetime_max=lifetime_max,
+            wallets=self.wallets,
+            generations=self.generations,
+            keys=self.keys,
+            budgets=self.projects,
+            sources=self.assets,
+            pause=lambda tries: None,
+            now=self.now,
+        )
+
+    def retry(self, run: Generation) -> Accepted:
+        """The same again, as the API asks for it."""
+        earlier = self.get(run)
+        pipeline = resumed(earlier, self.stages(run), kept_in(self.workspace_id, self.assets))
+        return self.ask(earlier.recipe, pipeline)
+
+    def delete(self, asset_id: str) -> None:
+        """Somebody deletes a file from the library."""
+        AssetItem(self.workspace_id, asset_id).delete()
+
+    # ---- the state machine's part ------------------------------------------------------------------------------------
+
+    def plan(self, run: Generation, after: Generation | None = None) -> Generation | None:
+        def refusal(run: Generation, prompt: str) -> Failure | None:
+            if self.refuses is None or self.refuses not in prompt:
+                return None
+            return Failure("MODERATED", "moderated", "This must not be made.")
+
+        planning = Planning(self.generations, lambda generation: self.writes, refusal)
+        return plan_stage(self.workspace_id, run.id, after.id if after else None, to=planning, now=self.now)
+
+    def planned(self, run: Generation, after: Generation | None = None) -> Generation:
+        stage = self.plan(run, after)
+        assert stage is not None
+        return stage
+
+    def make(self, stage: Generation, outcome: Outcome | None = None) -> Generation:
+        """Attempt a stage and finish it with what came of it."""
+        self.attempt(stage)
+        result = outcome or Outcome.from_data(self.execution.results[-1])
+        return finish(self.workspace_id, stage.id, result, to=self.finishing, now=self.now)
+
+    def end(self, run: Generation) -> Generation:
+        return finish_run(self.workspace_id, run.id, to=self.finishing, now=self.now)
+
+    def play(self, run: Generation) -> Generation:
+        """An execution from wherever the run stands to where nothing is left to do."""
+        after: Generation | None = None
+        while stage := self.plan(run, after):
+            after = self.make(stage)
+        return self.end(run)
+
+    # ---- what there is -----------------------------------------------------------------------------------------------
+
+    def stages(self, run: Generation) -> list[Generation]:
+        return stages(self.get(run), self.generations)
+
+    def kinds(self) -> Counter[str]:
+        return Counter(movement.kind for movement in self.assert_sound())
+
+    def assert_settled(self, run: Generation, status: Status, charged: int) -> Generation:
+        """The run has ended so, its hold once, for as many credits; nothing is held any more."""
+        ended, kinds = self.get(run), self.kinds()
+        assert (ended.status, ended.credits_charged) == (status, charged)
+        assert kinds["hold"] == kinds["settled"] + kinds["released"] + kinds["expired"] == 1
+        assert (self.wallet().held, self.wallet().holds_open) == (0, 0)
+        revenue = [entry.amount for each in self.movements() for entry in each.entries if entry.account == "revenue"]
+        assert sum(revenue) == charged
+        return ended
+
+
+def names(pipeline: str) -> list[str]:
+    """The stages of a pipeline, by name."""
+    return [step.name for step in PIPELINES[pipeline]]
