@@ -27,7 +27,8 @@ from infra.local.emulator import Emulator
 ROOT = Path(__file__).parents[2]
 KEYS = new_url_keys()
 PICTURE = bytes(range(256)) * 40
-KEY = "media/wsp_1/abc.png"
+KEY, PAGE_KEY = "media/wsp_1/abc.png", "media/wsp_1/def.html"
+PAGE = b"<!doctype html><script>alert(document.domain)</script>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     s3 = Aws(emulator.endpoint).client("s3")
     s3.create_bucket(Bucket="media")
     s3.put_object(Bucket="media", Key=KEY, Body=PICTURE, ContentType="image/png")
+    s3.put_object(Bucket="media", Key=PAGE_KEY, Body=PAGE, ContentType="text/html; charset=utf-8")
     s3.put_object(Bucket="media", Key="staging/secret", Body=b"not yet checked")
     try:
         yield f"{emulator.endpoint}/media"
@@ -165,6 +167,35 @@ def test_a_signed_url_opens_the_file_with_its_type_and_cache_headers(world: Worl
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     head = httpx.head(world.signed())
     assert (head.status_code, head.headers["content-length"], head.content) == (200, str(len(PICTURE)), b"")
+
+
+def policy(answer: httpx.Response) -> dict[str, str]:
+    """The directives of a content security policy."""
+    parts = (part.strip().partition(" ") for part in answer.headers["content-security-policy"].split(";"))
+    return {name: value for name, _, value in parts}
+
+
+def test_a_page_that_a_model_wrote_is_shown_without_origin_script_or_network(world: World) -> None:
+    answer = httpx.get(world.signed(PAGE_KEY))
+    assert (answer.status_code, answer.content) == (200, PAGE)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    said = policy(answer)
+    assert (said["default-src"], said["sandbox"], said["form-action"]) == ("'none'", "", "'none'")
+    assert "script-src" not in said
+    assert {said[name] for name in said if name.endswith("-src") and name != "default-src"} <= {
+        "data:",
+        "'unsafe-inline'",
+    }
+    assert httpx.get(world.base_url + "/" + PAGE_KEY).status_code == 403
+
+
+def test_a_file_of_media_may_be_played_by_the_browser_itself_but_runs_nothing(world: World) -> None:
+    said = policy(httpx.get(world.signed()))
+    assert (said["default-src"], said["media-src"]) == ("'none'", "'self'")
+    # Chromium plays nothing that has no origin.
+    assert said["sandbox"] == "allow-same-origin"
+    assert "script-src" not in said
 
 
 def test_ranges_and_conditions_are_the_origins(world: World) -> None:
