@@ -39,7 +39,7 @@ def pack(layer: str, destination: Path) -> None:
     for folder in [*python.rglob("tests"), *python.rglob("__pycache__")]:
         shutil.rmtree(folder)
     if (python / "botocore").exists():
-        trim_botocore(python / "botocore" / "data")
+        trim_botocore(python / "botocore")
     # Unchecked hashes: Lambda unpacks a layer with times of its own, and what it unpacks never changes.
     if not compileall.compile_dir(
         python, quiet=1, workers=0, invalidation_mode=BYTECODE, stripdir=destination, prependdir="/opt"
@@ -73,8 +73,26 @@ def install(pinned: str, python: Path) -> None:
         subprocess.run(command, check=True)
 
 
-def trim_botocore(data: Path) -> None:
+# What botocore takes from botocore.docs to make a client. Help texts are made when somebody asks for them; on Lambda
+# nobody does, and importing what makes them is 25 ms of a cold start.
+WITHOUT_HELP = """class _Silent(str):
+    def __new__(cls, *_args, **_kwargs):
+        return super().__new__(cls)
+
+
+ClientMethodDocstring = PaginatorDocstring = WaiterDocstring = _Silent
+"""
+
+
+def trim_botocore(botocore: Path) -> None:
     """Keep the services we call, without their prose; it is nine tenths of botocore, and none of it is executed."""
+    for module in (botocore / "docs").iterdir():
+        # What says which parameters are for no caller is asked when a client is made.
+        if module.name != "utils.py":
+            shutil.rmtree(module) if module.is_dir() else module.unlink()
+    (botocore / "docs" / "__init__.py").touch()
+    (botocore / "docs" / "docstring.py").write_text(WITHOUT_HELP)
+    data = botocore / "data"
     for service in data.iterdir():
         if service.is_dir() and service.name not in SERVICES:
             shutil.rmtree(service)

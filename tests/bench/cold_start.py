@@ -60,12 +60,15 @@ def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path,
         "auth": ("GET", "/.well-known/jwks.json", None),
         "auth, log in": ("POST", LOG_IN_PATH, account),
         "account": ("GET", "/api/auth/me", None),
+        "characters": ("GET", "/api/characters", None),
         "credits": ("GET", "/api/credits", None),
         "generations": ("POST", "/api/generate", SMALL),
         "library": ("GET", "/api/assets", None),
         "projects": ("GET", "/api/projects", None),
         "providers": ("GET", "/api/models", None),
         "status": ("GET", "/healthz", None),
+        "templates": ("GET", "/api/templates", None),
+        "tokens": ("GET", "/api/tokens", None),
     }
     served = {path.parent.name for path in (ROOT / "functions/api").glob("*/app.py")}
     asked = {name.partition(",")[0] for name in requests}
@@ -164,7 +167,7 @@ def trimmed_botocore(layer: Path) -> None:
     pack = importlib.util.module_from_spec(packer)
     packer.loader.exec_module(pack)
     shutil.copytree(Path(botocore.__file__).parent, layer / "botocore", ignore=shutil.ignore_patterns("__pycache__"))
-    pack.trim_botocore(layer / "botocore" / "data")
+    pack.trim_botocore(layer / "botocore")
 
 
 def compiled(folder: Path) -> None:

@@ -17,7 +17,8 @@ class Settings(BaseModel):
     """Base: fields take their value from the environment variable named as alias."""
 
     # A missing variable is reported without the others' values: the environment holds the role's credentials.
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    # Built when first read: a function reads few of them.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
     @classmethod
     @cache
