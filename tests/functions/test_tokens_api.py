@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
@@ -14,11 +15,12 @@ import pytest
 from atelier.aws.clients import client
 from atelier.clock import parse_rfc3339, system_clock
 from atelier.identity.api_tokens import LIFE_MAX
+from atelier.identity.scopes import NEVER, SCOPES
 from atelier.wiring import tokens
 from tests.functions.answers import Response, answered, authorized, data, refusal, stranger
 from tests.functions.cast import PROJECT, TOKEN, TOKEN_TEXT, USER, WORKSPACE, begin_project, issue_token
 from tests.functions.conftest import Cloud
-from tests.invoke import event, example, function
+from tests.invoke import ROOT, event, example, function
 
 ROUTES = ["list_tokens", "issue_token", "revoke_token"]
 ASK = {"name": "n8n", "scopes": ["all"]}
@@ -69,6 +71,43 @@ def change_item(cloud: Cloud, pk: str, sk: str, **attributes: str) -> None:
             ExpressionAttributeNames={"#name": name},
             ExpressionAttributeValues={":value": {"S": value}},
         )
+
+
+def asked_by_somebody() -> dict[str, str]:
+    """The examples that carry a caller → the permission that their route asks for."""
+    found: dict[str, str] = {}
+    for path in sorted((ROOT / "events").rglob("*.json")):
+        name = str(path.relative_to(ROOT / "events").with_suffix(""))
+        asked = example(name).get("requestContext", {})
+        if asked.get("authorizer"):
+            api = function(name.rpartition("/")[0]).api
+            method, at = asked["http"]["method"], asked["http"]["path"]
+            paths = ((route, re.sub(r"<\w+\+?>", ".+", route.path)) for route in api.routes if route.method == method)
+            permission = next(route.permission for route, path in paths if re.fullmatch(path, at))
+            found[name] = permission
+    return found
+
+
+def test_every_route_asks_a_token_for_its_scope_and_takes_one_that_has_it(
+    authorizer: ModuleType, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_RATE_REQUESTS_PER_MINUTE", "100000")
+    issue_token(*(scope for scope in SCOPES if scope not in ("all", "read")))
+    claims, key = context(authorizer, TOKEN_TEXT), f"token#{TOKEN}"
+    asked = asked_by_somebody()
+    assert len(asked) > 30
+    for name, permission in asked.items():
+        others = set(SCOPES) - {"all", "read", permission}
+        change_item(cloud, WORKSPACE, key, scopes=" ".join(sorted(others)))
+        without = call(name, claims)
+        assert (without["statusCode"], "scopes" in without["body"]) == (403, True), name
+        if permission in NEVER:
+            continue
+        change_item(cloud, WORKSPACE, key, scopes=permission)
+        having = call(name, claims)
+        assert having["statusCode"] != 401, name
+        # A budget that comes with a project wants a second one.
+        assert "scopes" not in having["body"], name
 
 
 def test_a_token_is_shown_once(app: ModuleType, kept_secret: list[str]) -> None:

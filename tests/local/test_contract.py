@@ -75,7 +75,9 @@ def test_a_wrong_method_is_told_which_are_right(person: Person, method: str, pat
     assert answer.headers["allow"]
 
 
-@pytest.mark.parametrize("header", [None, "none", "Bearer", "Bearer nonsense", "Basic dTpw", "Bearer a.b.c"])
+@pytest.mark.parametrize(
+    "header", [None, "none", "Bearer", "Bearer nonsense", "Basic dTpw", "Bearer a.b.c", "Bearer atl_x"]
+)
 @pytest.mark.parametrize("path", ["/api/credits", "/api/generations", "/api/assets", "/api/auth/me"])
 def test_without_a_good_token_nothing_is_shown(stack: Stack, path: str, header: str | None) -> None:
     answer = httpx.get(stack.base_url + path, headers={"Authorization": header} if header else {})
@@ -86,6 +88,7 @@ def test_a_foreign_id_answers_as_a_missing_one_in_every_route(stack: Stack, pers
     stranger = Person(stack.base_url)
     made = person.generate(wait=25).json()["data"]["generation"]
     project = person.http.post("/api/projects", json={"name": "Harbour lights"}).json()["data"]["project"]
+    token = person.http.post("/api/tokens", json={"name": "n8n", "scopes": ["read"]}).json()["data"]
     routes = [
         ("GET", "/api/generations/{}", made["id"]),
         ("GET", "/api/generations/{}/recipe", made["id"]),
@@ -97,6 +100,7 @@ def test_a_foreign_id_answers_as_a_missing_one_in_every_route(stack: Stack, pers
         ("GET", "/api/projects/{}", project["id"]),
         ("DELETE", "/api/projects/{}", project["id"]),
         ("GET", "/api/projects/{}/alerts", project["id"]),
+        ("DELETE", "/api/tokens/{}", token["id"]),
     ]
     for method, path, real in routes:
         foreign = stranger.http.request(method, path.format(real))
@@ -105,7 +109,14 @@ def test_a_foreign_id_answers_as_a_missing_one_in_every_route(stack: Stack, pers
         assert_error(foreign, 404, "NOT_FOUND")
         bodies = [{**answer.json(), "request_id": ""} for answer in (foreign, missing, malformed)]
         assert bodies[0] == bodies[1] == bodies[2], path
-    for path in ("/api/credits", "/api/generations", "/api/assets", "/api/projects", "/api/settings/budget"):
+    for path in (
+        "/api/credits",
+        "/api/generations",
+        "/api/assets",
+        "/api/projects",
+        "/api/settings/budget",
+        "/api/tokens",
+    ):
         foreign = stranger.http.get(path, headers={"Atelier-Workspace": person.workspace_id})
         assert_error(foreign, 404, "NOT_FOUND")
     assert stranger.get("/api/generations").json()["data"]["items"] == []
