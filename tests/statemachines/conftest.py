@@ -23,7 +23,10 @@ import yaml
 from atelier.aws.stepfunctions import StepFunctionsWorkflow
 from tests.until import until
 
-ASL = Path(__file__).parents[2] / "statemachines/generate_media.asl.yaml"
+MACHINES = Path(__file__).parents[2] / "statemachines"
+ASL, RUNS = MACHINES / "generate_media.asl.yaml", MACHINES / "run_pipeline.asl.yaml"
+# Whose ARNs the definitions ask for, and what they are called here.
+TASKS = {"AttemptGeneration": "attempt", "FinishGeneration": "finish", "PlanStage": "plan", "FinishRun": "end"}
 WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
 ROLE = "arn:aws:iam::000000000000:role/scripted"
 SUCCEEDED = {"status": "succeeded"}
@@ -34,7 +37,8 @@ SCRIPTED = """
 import json, os, pathlib
 
 def handler(event, context):
-    folder, task = pathlib.Path(os.environ["SCRIPTS"]) / event["generation_id"], os.environ["TASK"]
+    subject = event.get("run_id") or event["generation_id"]
+    folder, task = pathlib.Path(os.environ["SCRIPTS"]) / subject, os.environ["TASK"]
     steps = json.loads((folder / (task + ".json")).read_text())
     with (folder / task).open("a+") as visits:
         visits.write(json.dumps(event) + "\\n")
@@ -56,14 +60,14 @@ WAIT: Step = {}
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One running or ended execution, and what its two tasks were given."""
+    """One running or ended execution, and what its tasks were given."""
 
     states: Any
     arn: str
     folder: Path
 
     def visits(self, task: str, count: int = 0) -> list[dict[str, Any]]:
-        """The payloads that a task ("attempt", "finish") has been called with, once there are at least `count`."""
+        """The payloads that a task has been called with, once there are at least `count`."""
         notes = self.folder / task
         if count:
             until(lambda: notes.exists() and notes.read_text().count("\n") >= count)
@@ -127,17 +131,43 @@ class Machine:
         return Execution(self.states, arn, folder)
 
 
+@dataclass(frozen=True, slots=True)
+class RunMachine:
+    """The deployed state machine of runs. What its own tasks say names the run itself as the stage: one folder."""
+
+    states: Any
+    arn: str
+    scripts: Path
+
+    @property
+    def workflow(self) -> StepFunctionsWorkflow:
+        return StepFunctionsWorkflow("", self.arn)
+
+    def start(self, *attempt: Step, stages: int, finish: tuple[Step, ...] = ({"return": FINISHED},)) -> Execution:
+        """An execution of a run with so many stages."""
+        run_id = f"gen_{uuid.uuid4().hex}"
+        folder = self.scripts / run_id
+        folder.mkdir()
+        ids = {"workspace_id": WORKSPACE, "run_id": run_id, "lost": None}
+        plan = [{"return": {**ids, "generation_id": run_id}}] * stages + [{"return": {**ids, "generation_id": None}}]
+        for task, steps in (("attempt", attempt), ("finish", finish), ("plan", plan), ("end", [{"return": FINISHED}])):
+            (folder / f"{task}.json").write_text(json.dumps(steps))
+        self.workflow.start_run(WORKSPACE, run_id)
+        arn = f"{self.arn.replace(':stateMachine:', ':execution:')}:{run_id}"
+        return Execution(self.states, arn, folder)
+
+
 @pytest.fixture(scope="module")
 def deploy(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[str, Path]]:
-    """Makes a state machine from the file, with changes to its states; its ARN and the folder of its scripts."""
+    """Makes a state machine from a file, with changes to its states; its ARN and the folder of its scripts."""
     session = botocore.session.get_session()
     functions, states = (session.create_client(name, endpoint_url=emulator) for name in ("lambda", "stepfunctions"))
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
         zipped.writestr("app.py", SCRIPTED)
     suffix, scripts = uuid.uuid4().hex[:12], tmp_path_factory.mktemp("scripts")
-    text = ASL.read_text()
-    for name, task in (("AttemptGeneration", "attempt"), ("FinishGeneration", "finish")):
+    arns: dict[str, str] = {}
+    for name, task in TASKS.items():
         made = functions.create_function(
             FunctionName=f"{task}-{suffix}",
             Runtime="python3.13",
@@ -147,9 +177,12 @@ def deploy(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[
             Timeout=20,
             Environment={"Variables": {"SCRIPTS": str(scripts), "TASK": task}},
         )
-        text = text.replace(f"${{{name}FunctionArn}}", made["FunctionArn"])
+        arns[name] = made["FunctionArn"]
 
-    def deployed(**changes: Mapping[str, Any]) -> tuple[str, Path]:
+    def deployed(asl: Path = ASL, **changes: Mapping[str, Any]) -> tuple[str, Path]:
+        text = asl.read_text()
+        for name, arn in arns.items():
+            text = text.replace(f"${{{name}FunctionArn}}", arn)
         definition = yaml.safe_load(text)
         for state, fields in changes.items():
             definition["States"][state] |= fields
@@ -169,3 +202,14 @@ def deployed(deploy: Callable[..., tuple[str, Path]]) -> tuple[str, Path]:
 def machine(deployed: tuple[str, Path], aws: botocore.session.Session) -> Machine:
     """generate_media, unchanged."""
     return Machine(aws.create_client("stepfunctions"), *deployed)
+
+
+@pytest.fixture(scope="module")
+def deployed_runs(deploy: Callable[..., tuple[str, Path]]) -> tuple[str, Path]:
+    return deploy(RUNS)
+
+
+@pytest.fixture
+def runs(deployed_runs: tuple[str, Path], aws: botocore.session.Session) -> RunMachine:
+    """run_pipeline, unchanged."""
+    return RunMachine(aws.create_client("stepfunctions"), *deployed_runs)
