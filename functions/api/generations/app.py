@@ -7,7 +7,6 @@ from functools import partial
 from atelier import cursors
 from atelier.errors import NotFound
 from atelier.generations.contract import (
-    GenerateRequest,
     GenerationEnvelope,
     GenerationList,
     ListQuery,
@@ -38,15 +37,13 @@ read = partial(api.route, "GET", permission="generations.read", errors=(404,))
 @create("/api/quotes", body=QuoteRequest, answer=QuoteView, statuses=(200,), errors=(413, 415, 503))
 def quote(request: Request[QuoteRequest]) -> Answer:
     """Ask for a price that holds: signed, redeemed once, never exceeded."""
-    return Answer(generations.quote(request.caller.workspace_id, request.body.ask(), request.now))
+    return Answer(generations.quote(request.caller.workspace_id, request.body, request.now))
 
 
-@create("/api/generate", body=GenerateRequest)
-def generate(request: Request[GenerateRequest]) -> Answer:
-    """Make something; the kind is in the body."""
-    return generations.accept(
-        request, request.body.recipe(), "generate", request.body.project_id, request.body.quote_id
-    )
+@create("/api/generate", body=MakeRequest)
+def generate(request: Request[MakeRequest]) -> Answer:
+    """Make something; the kind is in the body, or a template's."""
+    return generations.make(request)
 
 
 @create("/api/generate/<kind>", body=MakeRequest)
@@ -54,8 +51,13 @@ def generate_kind(request: Request[MakeRequest]) -> Answer:
     """Make a text, an image, a video, audio (speech), an avatar that talks, a page, or an upscale of a picture."""
     if request.path["kind"] not in list(Kind):
         raise NotFound("There is no such route.")
-    recipe = request.body.recipe(request.path["kind"])
-    return generations.accept(request, recipe, "generate", request.body.project_id, request.body.quote_id)
+    return generations.make(request, kind=request.path["kind"])
+
+
+@create("/api/templates/<template_id>/run", body=MakeRequest)
+def run_template(request: Request[MakeRequest]) -> Answer:
+    """Make what a template says; what is said here as well goes before it."""
+    return generations.make(request, template_id=request.id("template_id", "tpl"))
 
 
 @read("/api/generations", query=ListQuery, answer=GenerationList)

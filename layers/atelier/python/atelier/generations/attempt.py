@@ -29,6 +29,7 @@ from atelier.generations.ports import (
 from atelier.generations.turn import Choice, Turn, Wait, scope_of
 from atelier.ids import new_id
 from atelier.pricing.catalogue import Catalogue
+from atelier.pricing.model import inputs_for
 from atelier.providers._contract import (
     Accepted,
     Cancelled,
@@ -104,7 +105,7 @@ class Attempting:
             run_seconds_max=model.run_seconds_max,
             inputs={
                 role: tuple(self.media.input(generation.workspace_id, source) for source in sources)
-                for role, sources in (recipe.inputs if with_files else {}).items()
+                for role, sources in (inputs_for(model, recipe.inputs) if with_files else {}).items()
             },
         )
 

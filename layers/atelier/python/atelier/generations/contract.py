@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from atelier.errors import ValidationFailed
+from atelier.generations.character import showing
 from atelier.generations.model import Generation, Kind, Recipe, Source, Sources
 from atelier.generations.ports import Filters
 from atelier.generations.quote import CHARACTERS_MAX, Ask, Quote
+from atelier.library.character import Character
+from atelier.library.template import Template, filled
 from atelier.pricing.catalogue import Offer
+from atelier.pricing.model import CHARACTER
 
 KindName = Literal["text", "image", "video", "audio", "avatar", "page", "upscale"]
 StatusName = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 PROMPT_CHARACTERS_MAX = 8_000
 ProjectId = Annotated[str, Field(pattern=r"^prj_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+CharacterId = Annotated[str, Field(pattern=r"^chr_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
+TemplateId = Annotated[str, Field(pattern=r"^tpl_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 AssetId = Annotated[str, Field(pattern=r"^ast_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Text = Annotated[str, Field(max_length=200)]
 
@@ -58,15 +65,26 @@ _FILES = {"image_asset_id", "mask_asset_id", "audio_asset_id", "reference_asset_
 
 
 class MakeRequest(BaseModel):
-    """Ask for something; what it is to be is said by the path or by `kind`."""
+    """Ask for something; what it is to be is said by the path, by `kind` or by a template."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    prompt: str = Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX, examples=["a lighthouse at dusk"])
+    prompt: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=PROMPT_CHARACTERS_MAX,
+        examples=["a lighthouse at dusk"],
+        description="Required, but where a template says it.",
+    )
     negative_prompt: str | None = Field(default=None, max_length=PROMPT_CHARACTERS_MAX)
     model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
     parameters: Parameters = Parameters()
     kind: KindName | None = None
+    character_id: CharacterId | None = Field(default=None, description="Who is to be seen.")
+    template_id: TemplateId | None = Field(default=None, description="Says what is not said here.")
+    variables: dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=2000)]] = Field(
+        default={}, max_length=20, description="What fills the template's gaps: text, taken as it is."
+    )
     # What the contract names and this deployment does not do yet may be said to be absent; asked for, it is refused.
     project_id: ProjectId | None = None
     quote_id: str | None = Field(
@@ -75,25 +93,52 @@ class MakeRequest(BaseModel):
         pattern=r"^[A-Za-z0-9_.\-]+$",
         description="As POST /api/quotes gave it.",
     )
-    character_id: None = None
-    template_id: None = None
     webhook_url: None = None
     enhance_prompt: Literal[False] = False
     reuse: Literal[False] = False
 
-    def recipe(self, kind: str | None = None) -> Recipe:
-        """The domain's form; `kind` is what the path says. Raises ValidationFailed when the body says another."""
+    def recipe(self, kind: str | None = None, template: Template | None = None) -> Recipe:
+        """The domain's form; `kind` is what the path says, `template` what the body names. Raises ValidationFailed when
+        they say different things, and for variables that do not fit."""
         if kind and self.kind not in (None, kind):
             raise ValidationFailed([{"path": "kind", "message": f"This path makes the kind {kind}."}])
+        if template is not None:
+            return self._filled(template, kind or self.kind)
+        if self.variables:
+            raise ValidationFailed([{"path": "variables", "message": "Variables are a template's."}])
+        if self.prompt is None:
+            raise ValidationFailed([{"path": "prompt", "message": "Field required"}])
+        made = kind or self.kind
+        if made is None:
+            raise ValidationFailed([{"path": "kind", "message": "Field required"}])
         given = self.parameters
-        made = Kind(kind or self.kind or Kind.IMAGE)
-        return Recipe(made, self.prompt, self.model, self.negative_prompt, given.told(), given.inputs())
+        return Recipe(Kind(made), self.prompt, self.model, self.negative_prompt, given.told(), given.inputs())
 
+    def _filled(self, template: Template, kind: str | None) -> Recipe:
+        if kind not in (None, template.kind):
+            raise ValidationFailed([{"path": "kind", "message": f"This template makes the kind {template.kind}."}])
+        if self.prompt is not None:
+            raise ValidationFailed([{"path": "prompt", "message": "The template says the prompt."}])
+        prompt, negative_prompt = filled(template, self.variables)
+        if max(len(prompt), len(negative_prompt or "")) > PROMPT_CHARACTERS_MAX or not prompt.strip():
+            message = f"Filled, a prompt must have 1 to {PROMPT_CHARACTERS_MAX} characters."
+            raise ValidationFailed([{"path": "variables", "message": message}])
+        # A kind of file is given by one or the other: nobody starts from both pictures.
+        told = Parameters.model_validate(template.parameters | self.parameters.model_dump(exclude_none=True))
+        named = self.model_fields_set
+        return Recipe(
+            Kind(template.kind),
+            prompt,
+            self.model if "model" in named else template.model,
+            self.negative_prompt if "negative_prompt" in named else negative_prompt,
+            told.told(),
+            told.inputs(),
+            template_id=template.id,
+        )
 
-class GenerateRequest(MakeRequest):
-    """Ask for anything; the kind is in the body."""
-
-    kind: KindName  # pyright: ignore[reportGeneralTypeIssues, reportIncompatibleVariableOverride]
+    def fingerprint(self) -> str:
+        """The same for the same request, whatever becomes of the character and the template that it names."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
 
 
 class QuoteRequest(BaseModel):
@@ -105,9 +150,14 @@ class QuoteRequest(BaseModel):
     prompt: str | None = Field(default=None, min_length=1, max_length=PROMPT_CHARACTERS_MAX)
     model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
     parameters: Parameters = Parameters()
+    character_id: CharacterId | None = None
 
-    def ask(self) -> Ask:
-        """The domain's form."""
+    def ask(self, character: Character | None = None) -> Ask:
+        """The domain's form; `character` is who the body names."""
+        if character is not None:
+            recipe = Recipe(Kind(self.kind), "", "", None, self.parameters.told(), self.parameters.inputs())
+            shown = showing(recipe, character)
+            return Ask(self.kind, self.model, shown.parameters, self.prompt, shown.files)
         files = {role: len(sources) for role, sources in self.parameters.inputs().items()}
         return Ask(self.kind, self.model, self.parameters.told(), self.prompt, files)
 
@@ -190,6 +240,8 @@ class GenerationView(BaseModel):
     provider: str | None
     model: str
     project_id: str | None
+    character_id: str | None = None
+    template_id: str | None = None
     quote_id: str | None
     parameters: dict[str, Any]
     credits_held: int
@@ -222,6 +274,7 @@ class RecipeView(BaseModel):
     prompt: str
     negative_prompt: str | None
     model: str
+    character_id: str | None
     parameters: dict[str, Any] = Field(description="With the ids of the files that it started from.")
 
 
@@ -264,13 +317,18 @@ def recipe_view(generation: Generation) -> RecipeView:
         prompt=recipe.prompt,
         negative_prompt=recipe.negative_prompt,
         model=recipe.model,
+        character_id=recipe.character_id,
         parameters=_asked(recipe),
     )
 
 
 def _asked(recipe: Recipe) -> dict[str, Any]:
     """The parameters as a request says them."""
-    files = {f"{role}_asset_id": sources[0].asset_id for role, sources in recipe.inputs.items() if role != "reference"}
+    files = {
+        f"{role}_asset_id": sources[0].asset_id
+        for role, sources in recipe.inputs.items()
+        if role not in ("reference", CHARACTER)
+    }
     alike = [source.asset_id for source in recipe.inputs.get("reference", ())]
     return recipe.parameters | files | ({"reference_asset_ids": alike} if alike else {})
 
@@ -294,6 +352,8 @@ def generation_view(generation: Generation, assets: list[AssetRef], text: str | 
         provider=attempt.provider if attempt else None,
         model=attempt.model if attempt else generation.recipe.model,
         project_id=generation.project_id,
+        character_id=generation.recipe.character_id,
+        template_id=generation.recipe.template_id,
         quote_id=generation.quote_id,
         parameters=_asked(generation.recipe),
         credits_held=generation.credits_held,

@@ -71,7 +71,8 @@ Sources = dict[str, tuple[Source, ...]]
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that the caller asked for: enough to run it again. `parameters` are the model's, validated; `inputs`
-    are files by role: image, mask, audio, reference."""
+    are files by role: image, mask, audio, reference, and the pictures of a character, of which each model takes as many
+    as it has room for. `asked` stands for the request where the recipe came of more than itself."""
 
     kind: Kind
     prompt: str
@@ -79,6 +80,9 @@ class Recipe:
     negative_prompt: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     inputs: Sources = field(default_factory=Sources)
+    character_id: str | None = None
+    template_id: str | None = None
+    asked: str | None = field(default=None, compare=False)
 
     @property
     def files(self) -> dict[str, int]:
@@ -87,6 +91,8 @@ class Recipe:
 
     def fingerprint(self) -> str:
         """The same for the same request, whatever the order of its fields: what an idempotency key is bound to."""
+        if self.asked:
+            return self.asked
         facts: list[Any] = [self.kind, self.prompt, self.model, self.negative_prompt, self.parameters]
         if self.inputs:
             facts.append({role: [source.asset_id for source in sources] for role, sources in self.inputs.items()})

@@ -17,13 +17,14 @@ from atelier.ledger.ports import StaleWallet, WalletStore
 from atelier.ledger.refresh import refreshed
 from atelier.moderation.prompts import PromptCheck
 from atelier.pricing.catalogue import Catalogue, Offer
+from atelier.pricing.model import CHARACTER
 from atelier.projects.model import WORKSPACE
 from atelier.projects.ports import BudgetRefused, Budgets
 from atelier.projects.reserve import clear
 from atelier.routing.choose import Routes
 
 TRIES_MAX = 60
-ROLE_TYPES = {"image": "image", "mask": "image", "audio": "audio", "reference": "image"}
+ROLE_TYPES = {"image": "image", "mask": "image", "audio": "audio", "reference": "image", CHARACTER: "image"}
 QUEUE_ALLOWANCE = timedelta(minutes=2)
 
 
@@ -231,6 +232,7 @@ def resolved(workspace_id: str, inputs: Sources, sources: SourceAssets) -> Sourc
             found[role] = tuple(sources.source(workspace_id, source.asset_id, asset_type) for source in asked)
         except NotFound:
             path = f"parameters.{role}_asset_id" + ("s" if role == "reference" else "")
+            path = "character_id" if role == CHARACTER else path
             raise ValidationFailed([{"path": path, "message": f"There is no such {asset_type} here."}]) from None
     return found
 

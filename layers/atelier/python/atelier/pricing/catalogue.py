@@ -154,13 +154,14 @@ class Catalogue:
         for model in models:
             shared = {name: value for name, value in (first or {}).items() if name in model.parameters}
             try:
-                arithmetic.check_inputs(model, prompt, files)
+                given_files = arithmetic.taken(model, files)
+                arithmetic.check_inputs(model, prompt, given_files)
                 accepted = arithmetic.complete(model, {**shared, **given}, seed=seed)
             except ValidationFailed as refusal:
                 refusals.append(refusal)
                 continue
             first = accepted if first is None else first
-            priced = arithmetic.price(model, Ask(accepted, prompt, files))
+            priced = arithmetic.price(model, Ask(accepted, prompt, given_files))
             offers.append(Offer(model.id, model.provider, priced.credits, priced.cost_microusd, model.run_seconds_max))
         if first is None:
             raise refusals[0]
@@ -173,7 +174,9 @@ class Catalogue:
 
     def price(self, model_id: str, parameters: Parameters, *, prompt: str = "", files: Files = NO_FILES) -> Price:
         """The price of a request's complete parameters with one model."""
-        return arithmetic.price(self.model(model_id), Ask(self.parameters_for(model_id, parameters), prompt, files))
+        model = self.model(model_id)
+        files = arithmetic.taken(model, files)
+        return arithmetic.price(model, Ask(self.parameters_for(model_id, parameters), prompt, files))
 
     def settle(
         self,
@@ -189,10 +192,11 @@ class Catalogue:
     ) -> Settlement:
         """What an ended attempt costs. outcome: succeeded, cancelled, expired (our deadline), no_result (the provider
         was done and its bytes could not be had), or an error class. Raises KeyError for anything else."""
+        model = self.model(model_id)
         return arithmetic.settle(
-            self.model(model_id),
+            model,
             self.data.outcomes[outcome],
-            Ask(self.parameters_for(model_id, parameters), prompt, files),
+            Ask(self.parameters_for(model_id, parameters), prompt, arithmetic.taken(model, files)),
             delivered=delivered,
             usage=usage or {},
             reported_microusd=reported_microusd,

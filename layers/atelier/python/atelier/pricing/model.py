@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Annotated, Any, Literal, final
+from typing import Annotated, Any, Literal, TypeVar, final
 
 from annotated_types import MinLen
 from typing_extensions import TypedDict
@@ -44,7 +44,10 @@ Capability = Literal[
     "text_to_video",
     "vision",
 ]
+# The role of a character's pictures: they are references, of which a model takes as many as it has room for.
+CHARACTER = "character"
 CostSource = Literal["provider", "usage", "estimate"]
+FileT = TypeVar("FileT")
 
 
 @final
@@ -210,10 +213,31 @@ def complete(model: Model, parameters: Parameters, *, seed: int) -> dict[str, An
     return complete
 
 
+def taken(model: Model, files: Files) -> Files:
+    """The files as the model takes them: of a character's pictures as many as it has room for beside the others."""
+    given, room = files.get("reference", 0), _references_max(model)
+    if not files.get(CHARACTER) or given >= room:
+        return files
+    others = {role: number for role, number in files.items() if role != CHARACTER}
+    return {**others, "reference": min(given + files[CHARACTER], room)}
+
+
+def inputs_for(model: Model, inputs: Mapping[str, tuple[FileT, ...]]) -> dict[str, tuple[FileT, ...]]:
+    """The same for the files themselves, by role."""
+    others = {role: given for role, given in inputs.items() if role != CHARACTER}
+    alike = (*inputs.get("reference", ()), *inputs.get(CHARACTER, ()))[: _references_max(model)]
+    return {**others, "reference": alike} if alike else others
+
+
+def _references_max(model: Model) -> int:
+    rule = model.inputs.get("reference")
+    return rule["maximum"] if rule else 0
+
+
 def check_inputs(model: Model, prompt: str, files: Files) -> None:
     """Raises ValidationFailed when the prompt is too long for the model, or the files are not the ones it takes."""
     wrong = [
-        {"path": f"inputs.{role}", "message": f"{model.id} does not take this"}
+        {"path": "character_id" if role == CHARACTER else f"inputs.{role}", "message": f"{model.id} does not take this"}
         for role, number in files.items()
         if number and role not in model.inputs
     ]

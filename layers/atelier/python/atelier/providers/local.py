@@ -93,7 +93,7 @@ def _canvas(job: Job) -> Done:
 
     width, height = whole(job, "width", 1024, 64, 2048), whole(job, "height", 1024, 64, 2048)
     seed, count = whole(job, "seed", 0, 0, 2**32 - 1), whole(job, "n", 1, 1, 4)
-    given, mask = picture(job), picture(job, "mask")
+    given, mask = picture(job) or picture(job, "reference"), picture(job, "mask")
     if given:
         ground = covering(given, (width, height))
         pictures = (restyled(ground, mask, job.prompt, seed + number) for number in range(count))

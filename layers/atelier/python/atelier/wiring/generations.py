@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -16,10 +17,13 @@ from atelier.errors import ValidationFailed
 from atelier.generations import cancel as cancelling
 from atelier.generations import quote as quoting
 from atelier.generations import submit as submitting
+from atelier.generations.character import showing
 from atelier.generations.contract import (
     AssetRef,
     GenerationEnvelope,
     GenerationView,
+    MakeRequest,
+    QuoteRequest,
     QuoteView,
     generation_view,
     quote_view,
@@ -28,6 +32,7 @@ from atelier.generations.finish import Closing
 from atelier.generations.model import Generation, Recipe
 from atelier.generations.wait import wait_for_end
 from atelier.http import Answer, Caller, Request
+from atelier.library.character import Character
 from atelier.media.keys import media_key
 from atelier.settings import AttemptSigning, GenerationsTable, GenerationTimes, MediaStore, RequestsTable
 from atelier.wiring import media_urls, moderation, routing
@@ -67,8 +72,10 @@ def _quote_key() -> bytes:
     return quoting.quote_key(bytes.fromhex(Secret(AttemptSigning.read().secret).value()["key"]))
 
 
-def quote(workspace_id: str, ask: quoting.Ask, now: datetime) -> QuoteView:
+def quote(workspace_id: str, body: QuoteRequest, now: datetime) -> QuoteView:
     """A signed price."""
+    character = _character(workspace_id, body.character_id) if body.character_id else None
+    ask = body.ask(character)
     routes = routing.routes(workspace_id, now)
     promise, offers = quoting.quote(workspace_id, ask, catalogue=routed(now), now=now, routes=routes)
     return quote_view(quoting.signed(promise, _quote_key()), promise, offers)
@@ -108,6 +115,42 @@ def submit(
     )
 
 
+def make(request: Request[MakeRequest], kind: str | None = None, template_id: str | None = None) -> Answer:
+    """Accept what a body asks for; what the path says of its kind, or its template."""
+    body = request.body
+    if template_id not in (None, body.template_id or template_id):
+        raise ValidationFailed([{"path": "template_id", "message": "This path runs another template."}])
+    recipe = _recipe(request.caller.workspace_id, body, kind, template_id or body.template_id)
+    return accept(request, recipe, "generate", body.project_id, body.quote_id)
+
+
+def _recipe(workspace_id: str, body: MakeRequest, kind: str | None, template_id: str | None) -> Recipe:
+    if template_id is None and body.character_id is None:
+        return body.recipe(kind)
+    # A repeated request is the same whatever has become of template and character meanwhile.
+    asked = f"{body.fingerprint()}{template_id}"
+    template = None
+    if template_id is not None:
+        from atelier.wiring.templates import templates
+
+        template = templates().get(workspace_id, template_id)
+    recipe = replace(body.recipe(kind, template), asked=asked)
+    return showing(recipe, _character(workspace_id, body.character_id)) if body.character_id else recipe
+
+
+def _character(workspace_id: str, character_id: str) -> Character:
+    from atelier.wiring.characters import characters
+
+    return characters().get(workspace_id, character_id)
+
+
+def _count_use(generation: Generation) -> None:
+    from atelier.wiring.templates import templates
+
+    if generation.recipe.template_id:
+        templates().count_use(generation.workspace_id, generation.recipe.template_id)
+
+
 def accept(
     request: Request[Any], recipe: Recipe, scope: str, project_id: str | None, quote_id: str | None = None
 ) -> Answer:
@@ -116,6 +159,8 @@ def accept(
     key = f"{scope} {request.idempotency_key}" if request.idempotency_key else None
     accepted = submit(request.caller, recipe, key, request.now, project_id=project_id, quote_id=quote_id)
     generation = accepted.generation
+    if not accepted.replayed:
+        _count_use(generation)
     if request.wait_seconds:
         generation = wait(generation, request.wait_seconds, request.now)
     headers = {"Location": f"/api/generations/{generation.id}"}

@@ -402,6 +402,8 @@ def _recipe_data(generation: Generation) -> dict[str, Any]:
         "negative_prompt": recipe.negative_prompt,
         "model": recipe.model,
         "parameters": recipe.parameters,
+        "character": recipe.character_id,
+        "template": recipe.template_id,
         "inputs": _sources_data(recipe.inputs),
         "stages": list(map(_stage_data, pipeline.stages)) if pipeline else None,
     }
@@ -453,6 +455,8 @@ def _recipe(kind: str, data: dict[str, Any]) -> Recipe:
         data.get("negative_prompt"),
         data["parameters"],
         _sources(data.get("inputs", {})),
+        data.get("character"),
+        data.get("template"),
     )
 
 

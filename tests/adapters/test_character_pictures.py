@@ -1,0 +1,88 @@
+"""A character's pictures at every provider that takes pictures of somebody: the first ones, as many as have room."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from atelier.clock import system_clock
+from atelier.ids import new_id
+from atelier.pricing.catalogue import Catalogue, catalogue
+from atelier.pricing.model import Model, inputs_for
+from atelier.providers._contract import Accepted, Done, Input, Job
+from atelier.providers.fal import Fal
+from atelier.providers.openai import OpenAI
+from atelier.providers.xai import XAI
+from infra.local.standins.fal import FalStandIn
+from infra.local.standins.openai import OpenAIStandIn
+from infra.local.standins.replicate import png
+from infra.local.standins.xai import XAIStandIn
+
+ALL: Catalogue = catalogue(frozenset({"fal", "openai", "xai"}))
+MODELS = [model for model in ALL.data.making("image", ALL.enabled) if "reference" in model.inputs]
+PICTURES = tuple(Input(png(32, 32, number), "image/png") for number in range(8))
+
+
+@pytest.fixture(scope="module")
+def providers() -> Iterator[dict[str, tuple[Any, Any]]]:
+    """Stand-in and adapter by provider."""
+    with ExitStack() as running:
+        fal = running.enter_context(FalStandIn(run_seconds=0.02))
+        openai = running.enter_context(OpenAIStandIn())
+        xai = running.enter_context(XAIStandIn())
+        yield {
+            "fal": (fal, Fal(api_key=fal.api_key, user_id=fal.user_id, base_url=fal.url, rest_url=fal.url)),
+            "openai": (openai, OpenAI(api_key=openai.api_key, base_url=openai.base_url)),
+            "xai": (xai, XAI(api_key=xai.api_key, base_url=xai.base_url)),
+        }
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+def test_as_many_as_it_takes_are_sent_in_their_order(model: Model, providers: dict[str, tuple[Any, Any]]) -> None:
+    stand_in, provider = providers[model.provider]
+    room = model.inputs["reference"]["maximum"]
+    before = len(stand_in.calls)
+    work = Job(
+        new_id("att", system_clock()),
+        "image",
+        model.id,
+        "a woman on a pier",
+        parameters=ALL.parameters_for(model.id, {}),
+        settings=model.settings,
+        inputs=inputs_for(model, {"character": PICTURES}),
+    )
+    answer = provider.submit(work)
+    assert isinstance(answer, Accepted | Done), answer
+    call = stand_in.calls[before]
+    sent = call["body"]["files"] if "files" in call["body"] else _urls(call["body"])
+    assert len(sent) == min(room, len(PICTURES)) >= 1
+    if "files" not in call["body"]:
+        assert [base64.b64decode(url.partition(",")[2]) for url in sent] == [each.data for each in PICTURES[:room]]
+
+
+def _urls(body: Any) -> list[str]:
+    """Every data URL in a body, in its order."""
+    if isinstance(body, str):
+        return [body] if body.startswith("data:") else []
+    parts = body.values() if isinstance(body, dict) else body if isinstance(body, list) else ()
+    return [url for part in parts for url in _urls(part)]
+
+
+def test_beside_given_references_it_has_what_room_is_left() -> None:
+    model = next(model for model in MODELS if model.id == "fal/flux-kontext-multi")
+    given = {"reference": ("a", "b", "c"), "character": ("d", "e"), "image": ("f",)}
+    assert inputs_for(model, given) == {"image": ("f",), "reference": ("a", "b", "c", "d")}
+    assert inputs_for(model, {"image": ("f",)}) == {"image": ("f",)}
+
+
+def test_what_is_asked_for_all_is_priced_by_what_each_takes() -> None:
+    two, eight = (
+        ALL.price("xai/grok-imagine-image", {}, files={"reference": 2}),
+        ALL.price("xai/grok-imagine-image", {}, files={"character": 8}),
+    )
+    assert two == eight
+    assert two.cost_microusd == 60_000
