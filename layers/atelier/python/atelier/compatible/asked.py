@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from atelier.compatible.errors import Unsupported
-from atelier.errors import ValidationFailed
+from atelier.compatible.errors import ContentRefused, Unsupported
+from atelier.errors import AtelierError, PromptRefused, ValidationFailed
 from atelier.generations.model import Kind, Recipe, Source
 from atelier.pricing.model import Model
 
@@ -78,9 +78,11 @@ class Asked:
         """With the files kept as the workspace's assets."""
         return Recipe(self.kind, self.prompt, self.model, None, dict(self.parameters), dict(inputs))
 
-    def refused(self, refusal: ValidationFailed) -> ValidationFailed:
+    def refused(self, refusal: ValidationFailed) -> AtelierError:
         """A refusal of ours in the caller's words."""
         fields: list[dict[str, str]] = refusal.facts["fields"]
+        if isinstance(refusal, PromptRefused):
+            return ContentRefused(refusal.message, param=self._called(fields[0]["path"]))
         return ValidationFailed([{**each, "path": self._called(each["path"])} for each in fields])
 
     def _called(self, path: str) -> str:

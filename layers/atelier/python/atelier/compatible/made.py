@@ -16,6 +16,7 @@ class Tokens:
     input: int
     output: int
     cached: int
+    cache_write: int
     image: int
 
 
@@ -51,7 +52,7 @@ class Made:
     def usage(self) -> Tokens:
         """The tokens of it."""
         counted = self.generation.usage
-        names = ("tokens_input", "tokens_output", "tokens_cached", "tokens_image")
+        names = ("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write", "tokens_image")
         return Tokens(*(counted.get(name, 0) for name in names))
 
     @property

@@ -1,0 +1,212 @@
+"""OpenAI's own SDK, unmodified, before `/v1`: two lines changed, and its ordinary calls simply work."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import warnings
+from collections.abc import Iterator
+
+import httpx
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+from PIL import Image
+
+from infra.local.standins._kit import png
+from tests.local.client import Person
+from tests.local.conftest import Stack
+
+PICTURE = png(96, 64, 3)
+
+
+@pytest.fixture(scope="module")
+def person(stack: Stack) -> Person:
+    return Person(stack.base_url)
+
+
+@pytest.fixture
+def client(stack: Stack, person: Person) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{stack.base_url}/v1", api_key=token(person)) as made:
+        yield made
+
+
+def token(person: Person) -> str:
+    return person.http.headers["Authorization"].removeprefix("Bearer ")
+
+
+def test_models_are_listed_with_the_day_on_which_they_end(client: OpenAI) -> None:
+    listed = {model.id: model for model in client.models.list()}
+    assert {"auto", "local/writer", "local/canvas", "local/voice", "local/film"} <= listed.keys()
+    assert not [name for name in listed if name.startswith("openai/")]
+    one = client.models.retrieve("local/writer")
+    assert (one.object, one.owned_by, one.shutdown_date) == ("model", "local", None)
+    assert client.models.retrieve("auto").id == "auto"
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.models.retrieve("gpt-5.5")
+    assert missing.value.code == "model_not_found"
+
+
+def test_a_conversation_goes_on(client: OpenAI) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model="auto",
+        messages=[
+            {"role": "system", "content": "You are brief."},
+            {"role": "user", "content": "Name three rivers."},
+            {"role": "assistant", "content": "Elbe, Oder, Inn."},
+            {"role": "user", "content": [{"type": "text", "text": "Write a haiku about the second one."}]},
+        ],
+        max_tokens=200,
+        temperature=0.5,
+        seed=7,
+        user="somebody",
+    )
+    done = raw.parse()
+    assert done.object == "chat.completion"
+    assert done.model == "local/writer"
+    assert done.choices[0].finish_reason == "stop"
+    assert "(procedural)" in (done.choices[0].message.content or "")
+    assert done.usage is not None
+    assert done.usage.total_tokens == done.usage.prompt_tokens + done.usage.completion_tokens > 0
+    assert raw.headers["atelier-generation-id"].startswith("gen_")
+    assert int(raw.headers["atelier-credits-charged"]) > 0
+    assert raw.headers["x-request-id"]
+    assert int(raw.headers["x-ratelimit-remaining-requests"]) < int(raw.headers["x-ratelimit-limit-requests"])
+
+
+def test_a_stream_is_one_valid_one(client: OpenAI) -> None:
+    talk: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Tell me about bridges"}]
+    chunks = list(
+        client.chat.completions.create(
+            model="local/writer", messages=talk, seed=1, stream=True, stream_options={"include_usage": True}
+        )
+    )
+    assert chunks[0].choices[0].delta.role == "assistant"
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert (
+        text == client.chat.completions.create(model="local/writer", messages=talk, seed=1).choices[0].message.content
+    )
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens > 0
+
+
+def test_a_response_is_made_and_streamed(client: OpenAI) -> None:
+    made = client.responses.create(model="local/writer", input="A title for a book about dust", instructions="Be brief")
+    assert made.status == "completed"
+    assert made.output_text.endswith("(procedural)")
+    assert made.usage is not None
+    events = list(
+        client.responses.create(
+            model="auto", input=[{"role": "user", "content": "Tell me about dust"}], max_output_tokens=40, stream=True
+        )
+    )
+    kinds = [event.type for event in events]
+    assert kinds[:2] == ["response.created", "response.in_progress"]
+    assert kinds[-1] in ("response.completed", "response.incomplete")
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    with client.responses.stream(model="auto", input="Tell me about dust") as stream:
+        final = stream.get_final_response()
+    assert final.output_text
+
+
+def test_pictures_are_made_and_changed(client: OpenAI, stack: Stack) -> None:
+    made = client.images.generate(
+        model="local/canvas", prompt="a lighthouse at dusk", n=2, size="128x128", quality="high"
+    )
+    assert made.data is not None
+    pictures = [Image.open(io.BytesIO(base64.b64decode(each.b64_json or ""))) for each in made.data]
+    assert [picture.size for picture in pictures] == [(128, 128)] * 2
+    linked = client.images.generate(prompt="a lighthouse", size="64x64", response_format="url")
+    assert linked.data is not None
+    fetched = httpx.get(linked.data[0].url or "")
+    assert Image.open(io.BytesIO(fetched.content)).size == (64, 64)
+    mask = io.BytesIO()
+    Image.new("RGBA", (96, 64), (0, 0, 0, 0)).save(mask, "PNG")
+    edited = client.images.edit(image=PICTURE, mask=mask.getvalue(), prompt="make it night", size="64x64")
+    assert edited.data is not None
+    assert Image.open(io.BytesIO(base64.b64decode(edited.data[0].b64_json or ""))).format == "PNG"
+    listed = [event.type for event in client.images.generate(prompt="dots", size="64x64", stream=True)]
+    assert listed == ["image_generation.completed"]
+
+
+def test_a_text_is_spoken(client: OpenAI) -> None:
+    spoken = client.audio.speech.create(model="auto", voice="alloy", input="Hello there.", response_format="wav")
+    assert spoken.content.startswith(b"RIFF")
+    assert spoken.response.headers["content-type"] == "audio/wav"
+    with client.audio.speech.with_streaming_response.create(
+        model="local/voice", voice="nova", input="Hello again."
+    ) as streamed:
+        assert streamed.read()
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
+        client.audio.speech.create(model="auto", voice="nobody", input="Hello.")
+    assert refused.value.param == "voice"
+
+
+def test_a_film_is_begun_followed_and_fetched(client: OpenAI) -> None:
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        begun = client.videos.create(prompt="waves", model="auto", seconds="4", size="720x1280")
+        assert begun.status in ("queued", "in_progress", "completed")
+        done = client.videos.poll(begun.id, poll_interval_ms=500)
+        assert (done.status, done.error) == ("completed", None)
+        assert (done.seconds, done.size) == ("4", "720x1280")
+        assert b"ftyp" in client.videos.download_content(done.id).content[:32]
+        assert done.id in [film.id for film in client.videos.list(limit=5)]
+        with pytest.raises(openai.NotFoundError):
+            client.videos.retrieve("video_01M7XCN60QZZZZZZZZZZZZZZZZ")
+
+
+def test_refusals_come_as_the_sdk_knows_them(client: OpenAI, stack: Stack, person: Person) -> None:
+    hello: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
+    stranger = OpenAI(base_url=f"{stack.base_url}/v1", api_key="atl_wrong", max_retries=0)
+    with pytest.raises(openai.AuthenticationError) as unknown:
+        stranger.chat.completions.create(model="auto", messages=hello)
+    assert unknown.value.code == "invalid_api_key"
+    with pytest.raises(openai.APIStatusError) as poor:
+        client.images.generate(prompt="large", model="local/canvas", size="2048x2048", n=4)
+    assert (poor.value.status_code, poor.value.code) == (402, "insufficient_quota")
+    with pytest.raises(openai.NotFoundError) as missing:
+        client.chat.completions.create(model="gpt-5.5", messages=hello)
+    assert missing.value.code == "model_not_found"
+    assert "auto, local/writer" in missing.value.message
+    with pytest.raises(openai.NotFoundError) as retired:
+        client.images.generate(model="dall-e-3", prompt="a fox")
+    assert "openai/gpt-image-2" in retired.value.message
+    with pytest.raises(openai.UnprocessableEntityError) as wrong:
+        client.images.generate(prompt="a fox", size="9000x9000")
+    assert (wrong.value.param, wrong.value.type) == ("size", "invalid_request_error")
+    with pytest.raises(openai.BadRequestError) as unsupported:
+        client.chat.completions.create(
+            model="auto", messages=hello, tools=[{"type": "function", "function": {"name": "f", "parameters": {}}}]
+        )
+    assert (unsupported.value.param, unsupported.value.code) == ("tools", "unsupported_parameter")
+    with pytest.raises(openai.NotFoundError) as unserved:
+        client.embeddings.create(model="auto", input="hello", encoding_format="float")
+    assert unserved.value.type == "invalid_request_error"
+
+
+def test_the_same_with_asyncio(stack: Stack, person: Person) -> None:
+    async def calls() -> None:
+        async with AsyncOpenAI(base_url=f"{stack.base_url}/v1", api_key=token(person)) as client:
+            assert [model.id async for model in client.models.list()]
+            said, answered, drawn, changed, spoken = await asyncio.gather(
+                client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "a poem"}]),
+                client.responses.create(model="auto", input="a poem"),
+                client.images.generate(prompt="a fox", size="64x64"),
+                client.images.edit(image=PICTURE, prompt="a fox", size="64x64"),
+                client.audio.speech.create(model="auto", voice="alloy", input="A fox."),
+            )
+            assert said.choices[0].message.content
+            assert answered.output_text
+            assert drawn.data
+            assert changed.data
+            assert spoken.content
+            stream = await client.chat.completions.create(
+                model="auto", messages=[{"role": "user", "content": "a poem"}], stream=True
+            )
+            assert [chunk async for chunk in stream][-1].choices[0].finish_reason == "stop"
+            with pytest.raises(openai.NotFoundError):
+                await client.chat.completions.create(model="no/such", messages=[{"role": "user", "content": "a poem"}])
+
+    asyncio.run(calls())

@@ -1,0 +1,233 @@
+"""Errors in OpenAI's shape, and what its SDK does with them: judged by the SDK itself, before an API of ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from openai import DefaultHttpx2Client, OpenAI
+
+from atelier.compatible import errors
+from atelier.compatible.errors import ModelNotFound, StillRunning, Unsupported, undelivered
+from atelier.errors import (
+    AtelierError,
+    BudgetExceeded,
+    Forbidden,
+    IdempotencyMismatch,
+    InsufficientCredits,
+    NotFound,
+    PayloadTooLarge,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+    ValidationFailed,
+)
+from atelier.generations.model import Failure, Kind, Status
+from atelier.http import Answer, Api, Refusal, Request
+from tests.unit.compatible.test_answers import generation
+
+GENERATION = "gen_01M7XCQ90TTWV90RHCSAQSAH7Q"
+
+
+class Sent:
+    """An API that fails in these ways, one after the other, and the SDK before it."""
+
+    def __init__(self, *failures: AtelierError) -> None:
+        self.left = list(failures)
+        self.counts: list[str] = []
+        self.api = Api("tests", refusal=lambda error, _: Refusal(errors.body(error), errors.headers(error)))
+        self.api.route("POST", "/v1/embeddings", raw=True, raw_body=True)(self.answer)
+
+    def answer(self, request: Request[Any]) -> Answer:
+        self.counts.append(request.headers["x-stainless-retry-count"])
+        if self.left:
+            raise self.left.pop(0)
+        return Answer({"object": "list", "data": [], "model": "m", "usage": {"prompt_tokens": 0, "total_tokens": 0}})
+
+    def handle(self, request: httpx2.Request) -> httpx2.Response:
+        context = {"requestId": "r-1", "http": {"method": request.method, "path": request.url.path}}
+        event = {"requestContext": context, "headers": dict(request.headers), "body": request.content.decode()}
+        answer = self.api.handler(event, None)
+        return httpx2.Response(answer["statusCode"], headers=answer["headers"], text=answer["body"])
+
+    def call(self, **options: Any) -> None:
+        transport = httpx2.MockTransport(self.handle)
+        client = OpenAI(
+            base_url="http://a.test/v1", api_key="k", http_client=DefaultHttpx2Client(transport=transport), **options
+        )
+        client.embeddings.create(model="m", input="i", encoding_format="float")
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "facts"),
+    [
+        (Unauthenticated("No."), openai.AuthenticationError, (401, "invalid_request_error", None, "invalid_api_key")),
+        (
+            InsufficientCredits(needed=9, available=1),
+            openai.APIStatusError,
+            (402, "insufficient_quota", None, "insufficient_quota"),
+        ),
+        (
+            BudgetExceeded(limit="prj_1", needed=9, available=1),
+            openai.APIStatusError,
+            (402, "insufficient_quota", None, "insufficient_quota"),
+        ),
+        (
+            Forbidden("No."),
+            openai.PermissionDeniedError,
+            (403, "invalid_request_error", None, "insufficient_permissions"),
+        ),
+        (NotFound(), openai.NotFoundError, (404, "invalid_request_error", None, None)),
+        (
+            ModelNotFound("gpt-9", "there is none of that name.", ["auto", "local/writer"]),
+            openai.NotFoundError,
+            (404, "invalid_request_error", "model", "model_not_found"),
+        ),
+        (
+            Unsupported("tools"),
+            openai.BadRequestError,
+            (400, "invalid_request_error", "tools", "unsupported_parameter"),
+        ),
+        (
+            ValidationFailed([{"path": "size", "message": "must be less"}]),
+            openai.UnprocessableEntityError,
+            (422, "invalid_request_error", "size", "invalid_value"),
+        ),
+        (
+            ValidationFailed([{"path": "messages", "message": "Field required"}]),
+            openai.UnprocessableEntityError,
+            (422, "invalid_request_error", "messages", "missing_required_parameter"),
+        ),
+        (
+            ValidationFailed([{"path": "surprise", "message": "Extra inputs are not permitted"}]),
+            openai.UnprocessableEntityError,
+            (422, "invalid_request_error", "surprise", "unknown_parameter"),
+        ),
+        (
+            IdempotencyMismatch("Another."),
+            openai.UnprocessableEntityError,
+            (422, "invalid_request_error", None, "idempotency_mismatch"),
+        ),
+        (
+            PayloadTooLarge("Too large."),
+            openai.APIStatusError,
+            (413, "invalid_request_error", None, "payload_too_large"),
+        ),
+        (
+            RateLimited(limit=600, retry_after_seconds=9),
+            openai.RateLimitError,
+            (429, "requests", None, "rate_limit_exceeded"),
+        ),
+        (Unavailable("Busy."), openai.InternalServerError, (503, "server_error", None, "unavailable")),
+        (
+            StillRunning(GENERATION, rejoins=True),
+            openai.InternalServerError,
+            (504, "generation_pending", None, "generation_in_progress"),
+        ),
+    ],
+)
+def test_a_refusal_is_raised_as_what_it_is(
+    error: AtelierError, raised: type[openai.APIStatusError], facts: tuple[Any, ...]
+) -> None:
+    with pytest.raises(raised) as caught:
+        Sent(error).call(max_retries=0)
+    found = caught.value
+    assert (found.status_code, found.type, found.param, found.code) == facts
+    assert error.message in found.message or isinstance(error, ValidationFailed)
+    assert found.request_id == "r-1"
+    assert set(json.loads(found.response.text)["error"]) == {"message", "type", "param", "code"}
+
+
+def test_what_went_wrong_inside_is_not_told(log_nothing: None) -> None:
+    sent = Sent()
+    sent.left = [ZeroDivisionError("a secret")]  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(openai.InternalServerError) as caught:
+        sent.call(max_retries=0)
+    assert "secret" not in caught.value.message
+    assert (caught.value.type, caught.value.code) == ("server_error", "internal")
+
+
+@pytest.fixture
+def log_nothing() -> Iterator[None]:
+    """The traceback is expected."""
+    from atelier.telemetry import logger
+
+    level = logger.log_level
+    logger.setLevel("CRITICAL")
+    yield
+    logger.setLevel(level)
+
+
+def test_a_limit_says_when_to_come_back_and_the_sdk_does() -> None:
+    headers = errors.headers(RateLimited(limit=600, retry_after_seconds=9))
+    assert headers == {
+        "x-should-retry": "true",
+        "retry-after": "9",
+        "retry-after-ms": "9000",
+        "x-ratelimit-limit-requests": "600",
+        "x-ratelimit-remaining-requests": "0",
+        "x-ratelimit-reset-requests": "9s",
+    }
+    # No pause of a whole second in a test: the milliseconds are what the SDK looks at first.
+    soon = RateLimited(limit=600, retry_after_seconds=0)
+    soon.facts["retry_after_ms"] = 1
+    sent = Sent(soon, soon)
+    sent.call(max_retries=2)
+    assert sent.counts == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (StillRunning(GENERATION, rejoins=True), 2),
+        (StillRunning(GENERATION, rejoins=False), 1),
+        (undelivered(generation(Kind.TEXT, status=Status.CANCELLED)), 1),
+        (InsufficientCredits(needed=9, available=1), 1),
+    ],
+)
+def test_the_sdk_tries_again_only_what_can_come_to_another_end(error: AtelierError, tries: int) -> None:
+    sent = Sent(error)
+    if tries == 1:
+        with pytest.raises(openai.APIStatusError):
+            sent.call()
+    else:
+        sent.call()
+    assert len(sent.counts) == tries
+
+
+@pytest.mark.parametrize(
+    ("status", "error_class", "answer"),
+    [
+        (Status.FAILED, "moderated", (400, "content_policy_violation", False)),
+        (Status.FAILED, "moderated_billed", (400, "content_policy_violation", False)),
+        (Status.FAILED, "invalid_input", (400, "bad_request", False)),
+        (Status.FAILED, "transient", (502, "provider_failed", True)),
+        (Status.EXPIRED, "timeout_started", (409, "generation_ended", False)),
+    ],
+)
+def test_what_brought_nothing_says_why_and_what_it_cost(
+    status: Status, error_class: str, answer: tuple[int, str, bool]
+) -> None:
+    failure = Failure("PROVIDER_FAILED", error_class, "It is so.")
+    error = undelivered(generation(Kind.IMAGE, status=status, failure=failure, credits_charged=3))
+    assert (error.status, errors.body(error)["error"]["code"], error.retryable) == answer
+    assert errors.body(error)["error"]["message"] == "It is so."
+    headers = errors.headers(error)
+    assert (headers["atelier-generation-id"], headers["atelier-credits-charged"]) == (GENERATION, "3")
+
+
+def test_under_the_callers_own_key_a_failure_stays_what_it_was() -> None:
+    error = undelivered(generation(Kind.IMAGE, status=Status.FAILED))
+    assert errors.headers(error)["x-should-retry"] == "true"
+    error.facts["final"] = True
+    assert errors.headers(error)["x-should-retry"] == "false"
+
+
+def test_what_goes_on_names_what_to_follow() -> None:
+    error = StillRunning(GENERATION, rejoins=True)
+    assert f"GET /api/generations/{GENERATION}" in error.message
+    assert errors.headers(error)["location"] == f"/api/generations/{GENERATION}"

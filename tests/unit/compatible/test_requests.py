@@ -1,0 +1,284 @@
+"""OpenAI's requests in our terms: what each field becomes, and what is refused by its name."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from atelier.compatible.asked import FILE_BYTES_MAX, Asked, File, fitted
+from atelier.compatible.chat import ChatRequest
+from atelier.compatible.errors import ContentRefused, Unsupported
+from atelier.compatible.form import parts
+from atelier.compatible.images import ImageRequest, edit
+from atelier.compatible.responses import ResponseRequest
+from atelier.compatible.speech import SpeechRequest
+from atelier.compatible.videos import VideoRequest, ordered
+from atelier.errors import BadRequest, PromptRefused, UnsupportedMediaType, ValidationFailed
+from atelier.generations.model import Kind
+from atelier.pricing.catalogue import FOLDER, load
+from atelier.pricing.model import Model
+
+CATALOGUE = load(FOLDER, frozenset({"local", "openai"}))
+DATA_URL = "data:image/png;base64," + base64.b64encode(b"a picture").decode()
+
+
+def chat(*messages: dict[str, Any], **more: Any) -> Asked:
+    return ChatRequest.model_validate({"model": "auto", "messages": messages, **more}).asked()
+
+
+def user(content: Any) -> dict[str, Any]:
+    return {"role": "user", "content": content}
+
+
+def models(*names: str) -> list[Model]:
+    return [CATALOGUE.model(name) for name in names]
+
+
+def paths(refused: pytest.ExceptionInfo[ValidationFailed]) -> list[str]:
+    return [each["path"] for each in refused.value.facts["fields"]]
+
+
+def test_one_message_is_a_prompt_and_nothing_else() -> None:
+    assert chat(user("hello")) == Asked(Kind.TEXT, "hello", names=chat(user("hello")).names)
+    parted = chat(user([{"type": "text", "text": "hello"}, {"type": "text", "text": "there"}]))
+    assert parted.prompt == "hello\nthere"
+
+
+def test_what_instructs_stands_apart_and_the_rest_is_the_conversation() -> None:
+    asked = chat(
+        {"role": "system", "content": "Be brief."},
+        user("Who?"),
+        {"role": "assistant", "content": "Ada.", "refusal": None, "tool_calls": None, "annotations": []},
+        {"role": "developer", "content": "In German."},
+        user("Why?"),
+    )
+    assert asked.prompt == "Why?"
+    assert asked.parameters == {
+        "system": "Be brief.\n\nIn German.",
+        "messages": [
+            {"role": "user", "content": "Who?"},
+            {"role": "assistant", "content": "Ada."},
+            {"role": "user", "content": "Why?"},
+        ],
+    }
+
+
+def test_a_long_message_is_a_conversation_whose_prompt_is_its_beginning() -> None:
+    asked = chat(user("x" * 9000))
+    assert len(asked.prompt) == 8000
+    assert asked.parameters["messages"] == [{"role": "user", "content": "x" * 9000}]
+
+
+def test_pictures_come_as_files() -> None:
+    asked = chat(user([{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": DATA_URL}}]))
+    assert asked.files == {"image": (File("messages[0].content[1].image_url", b"a picture"),)}
+    linked = chat(
+        user([{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": "https://a.test/b"}}])
+    )
+    assert linked.files["image"][0].url == "https://a.test/b"
+    said = ResponseRequest.model_validate(
+        {"input": [user([{"type": "input_text", "text": "?"}, {"type": "input_image", "image_url": DATA_URL}])]}
+    ).asked()
+    assert said.files["image"][0].data == b"a picture"
+
+
+@pytest.mark.parametrize("url", ["http://a.test/b.png", "data:image/png,plain", "data:image/png;base64,%%%", "x"])
+def test_a_picture_that_cannot_be_had_is_refused_where_it_stands(url: str) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        chat(user([{"type": "image_url", "image_url": {"url": url}}]))
+    assert paths(refused) == ["messages[0].content[0].image_url"]
+
+
+def test_numbers_go_through_by_their_names() -> None:
+    asked = chat(user("a"), max_completion_tokens=50, temperature=0.5, top_p=0.9, seed=-1, reasoning_effort="low")
+    assert asked.parameters == {
+        "max_tokens": 50, "temperature": 0.5, "top_p": 0.9, "seed": 2**31 - 1, "reasoning_effort": "low",
+    }  # fmt: skip
+    refusal = asked.refused(ValidationFailed([{"path": "parameters.max_tokens", "message": "must be less"}]))
+    assert refusal.facts["fields"][0]["path"] == "max_completion_tokens"
+
+
+@pytest.mark.parametrize(
+    ("name", "harmless", "harmful"),
+    [
+        ("n", 1, 2),
+        ("tools", [], [{"type": "function"}]),
+        ("tool_choice", "none", "required"),
+        ("response_format", {"type": "text"}, {"type": "json_object"}),
+        ("logprobs", False, True),
+        ("logit_bias", {}, {"50256": -100}),
+        ("presence_penalty", 0, 0.5),
+        ("modalities", ["text"], ["text", "audio"]),
+    ],
+)
+def test_what_nothing_here_can_do_is_refused_unless_it_asks_for_nothing(name: str, harmless: Any, harmful: Any) -> None:
+    assert chat(user("a"), **{name: harmless}) == chat(user("a"), **{name: None}) == chat(user("a"))
+    with pytest.raises(Unsupported) as refused:
+        chat(user("a"), **{name: harmful})
+    assert refused.value.facts["param"] == name
+
+
+def test_what_is_of_no_consequence_is_taken_and_what_is_unknown_is_not() -> None:
+    harmless = {"user": "u", "metadata": {"a": "b"}, "store": False, "service_tier": "auto", "prompt_cache_key": "k"}
+    assert chat(user("a"), **harmless, stream_options={"include_usage": True}) == chat(user("a"))
+    with pytest.raises(ValidationError):
+        chat(user("a"), surprise=1)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "tool", "content": "5", "tool_call_id": "c"},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "c"}]},
+        user([{"type": "input_audio", "input_audio": {}}]),
+    ],
+)
+def test_tools_and_sounds_in_a_conversation_are_refused_where_they_stand(message: dict[str, Any]) -> None:
+    with pytest.raises(Unsupported) as refused:
+        chat(user("a"), message)
+    assert str(refused.value.facts["param"]).startswith("messages[1]")
+
+
+def test_a_conversation_must_say_something() -> None:
+    for message in (user(""), user("  "), user([]), {"role": "assistant", "content": None}):
+        with pytest.raises(ValidationFailed) as refused:
+            chat(message)
+        assert paths(refused) == ["messages"]
+    assert chat({"role": "system", "content": "Greet me."}).prompt == "Greet me."
+
+
+def test_a_response_is_asked_for_with_a_text_or_items() -> None:
+    plain = ResponseRequest.model_validate({"input": "hi", "instructions": "Be brief", "reasoning": {"effort": "low"}})
+    assert plain.asked().prompt == "hi"
+    assert plain.asked().parameters == {"system": "Be brief", "reasoning_effort": "low"}
+    items = [user("Who?"), {"type": "reasoning", "summary": []}, {"role": "assistant", "content": "I."}, user("Why?")]
+    asked = ResponseRequest.model_validate({"input": items}).asked()
+    assert [message["content"] for message in asked.parameters["messages"]] == ["Who?", "I.", "Why?"]
+    for wrong in ({"type": "function_call_output"}, {"type": "item_reference", "id": "x"}):
+        with pytest.raises(Unsupported):
+            ResponseRequest.model_validate({"input": [wrong]}).asked()
+    for wrong in ({"role": "tool", "content": "x"}, {"role": "user", "content": ["x"]}, {"role": "user"}):
+        with pytest.raises(ValidationFailed):
+            ResponseRequest.model_validate({"input": [wrong]}).asked()
+    with pytest.raises(Unsupported):
+        ResponseRequest.model_validate({"input": "a", "text": {"format": {"type": "json_schema"}}}).asked()
+    with pytest.raises(Unsupported):
+        ResponseRequest.model_validate({"input": "a", "previous_response_id": "resp_1"}).asked()
+
+
+def test_pictures_are_asked_for_by_size_and_by_old_words() -> None:
+    asked = ImageRequest(prompt="a fox", size="1536x1024", quality="hd", n=2, background="auto").asked()
+    assert asked.parameters == {"width": 1536, "height": 1024, "n": 2, "quality": "high"}
+    assert ImageRequest(prompt="a fox", size="auto", quality="standard").asked().parameters == {}
+    for size in ("big", "1024", "1024x", "-1x5"):
+        with pytest.raises(ValidationFailed) as refused:
+            ImageRequest(prompt="a fox", size=size).asked()
+        assert paths(refused) == ["size"]
+
+
+def test_speech_and_films_are_asked_for() -> None:
+    spoken = SpeechRequest.model_validate(
+        {"model": "tts-1", "input": "Hi.", "voice": {"id": "nova"}, "response_format": "wav", "speed": 1.5}
+    ).asked()
+    assert (spoken.kind, spoken.prompt, spoken.model) == (Kind.AUDIO, "Hi.", "tts-1")
+    assert spoken.parameters == {"voice": "nova", "speed": 1.5, "format": "wav"}
+    film = VideoRequest.model_validate({"prompt": "waves", "seconds": "8", "size": "720x1280"}).asked()
+    assert film.parameters == {"duration_seconds": 8, "width": 720, "height": 1280}
+    begun = VideoRequest.model_validate({"prompt": "waves", "input_reference": {"image_url": DATA_URL}}).asked()
+    assert begun.files["image"][0].data == b"a picture"
+
+
+def form(*fields: tuple[str, bytes], boundary: str = "xyz") -> bytes:
+    body = b""
+    for head, data in fields:
+        disposition = f"Content-Disposition: form-data; {head}\r\n\r\n".encode()
+        body += f"--{boundary}\r\n".encode() + disposition + data + b"\r\n"
+    return body + f"--{boundary}--\r\n".encode()
+
+
+def test_a_form_is_taken_apart_byte_by_byte() -> None:
+    picture = b"\x89PNG\r\n\r\n--xy\r\n--\x00\xff"
+    body = form(
+        ('name="prompt"', b"a fox"),
+        ('name="image[]"; filename="a.png"', picture),
+        ('name="image[]"; filename="b.png"', b"2"),
+        ('name="mask"; filename="m.png"', b"3"),
+        ('name="n"', b"2"),
+    )
+    asked = edit(parts(body, 'multipart/form-data; boundary="xyz"')).asked()
+    assert asked.prompt == "a fox"
+    assert [file.data for file in asked.files["image"]] == [picture, b"2"]
+    assert [file.data for file in asked.files["mask"]] == [b"3"]
+    assert asked.parameters == {"n": 2}
+    film = form(
+        ('name="prompt"', b"waves"), ('name="seconds"', b"4"), ('name="input_reference[image_url]"', DATA_URL.encode())
+    )
+    ordered_film = ordered(parts(film, "multipart/form-data; boundary=xyz")).asked()
+    assert ordered_film.parameters == {"duration_seconds": 4}
+    assert ordered_film.files["image"][0].data == b"a picture"
+
+
+def test_a_form_that_is_none_is_refused() -> None:
+    with pytest.raises(UnsupportedMediaType):
+        parts(b"{}", "application/json")
+    whole = form(('name="a"', b"1"))
+    for body, content_type in (
+        (whole, "multipart/form-data"),
+        (whole, "multipart/form-data; boundary=other"),
+        (whole[:-6], "multipart/form-data; boundary=xyz"),
+        (b"", "multipart/form-data; boundary=xyz"),
+        (b"--xyz\r\nno head\r\n--xyz--\r\n", "multipart/form-data; boundary=xyz"),
+        (b"--xyz\r\nContent-Type: a/b\r\n\r\n1\r\n--xyz--\r\n", "multipart/form-data; boundary=xyz"),
+        (form(*[('name="a"', b"1")] * 65), "multipart/form-data; boundary=xyz"),
+    ):
+        with pytest.raises(BadRequest):
+            parts(body, content_type)
+
+
+def test_an_edit_needs_a_picture_within_bounds() -> None:
+    def asked(*fields: tuple[str, bytes]) -> None:
+        edit(parts(form(('name="prompt"', b"a"), *fields), "multipart/form-data; boundary=xyz")).asked()
+
+    file = 'name="image"; filename="a"'
+    for wrong, path in (
+        ([], "image"),
+        ([(file, b"x" * (FILE_BYTES_MAX + 1))], "image"),
+        ([(file, b"x")] * 17, "image"),
+        ([(file, b"x"), ('name="mask"; filename="a"', b"1"), ('name="mask"; filename="b"', b"2")], "mask"),
+        ([(file, b"x"), ('name="n"', b"many")], "n"),
+        ([(file, b"x"), ('name="surprise"', b"1")], "surprise"),
+    ):
+        with pytest.raises(ValidationFailed) as refused:
+            asked(*wrong)
+        assert paths(refused)[0].startswith(path)
+
+
+def test_a_wish_that_no_model_knows_is_left_out_and_told() -> None:
+    asked = chat(user("a"), temperature=0.5, seed=3, reasoning_effort="low")
+    left, ignored = fitted(asked, models("local/writer"))
+    assert (dict(left.parameters), ignored) == ({"temperature": 0.5, "seed": 3}, ("reasoning_effort",))
+    left, ignored = fitted(asked, models("openai/gpt-5.5"))
+    assert (dict(left.parameters), ignored) == ({"reasoning_effort": "low"}, ("seed", "temperature"))
+    drawn = ImageRequest(prompt="a", quality="high", output_format="png", background="opaque", n=1).asked()
+    left, ignored = fitted(drawn, models("local/canvas"))
+    assert (dict(left.parameters), ignored) == ({"n": 1}, ("quality",))
+    other = ImageRequest(prompt="a", output_format="webp", background="transparent").asked()
+    assert fitted(other, models("local/canvas"))[0].parameters == other.parameters
+
+
+@pytest.mark.parametrize(("asked_for", "given"), [(1, 16), (500, 500), (100_000, 2048)])
+def test_the_longest_text_is_a_bound_and_no_order(asked_for: int, given: int) -> None:
+    left, ignored = fitted(chat(user("a"), max_tokens=asked_for), models("local/writer"))
+    assert (left.parameters["max_tokens"], ignored) == (given, ())
+
+
+def test_refusals_speak_the_callers_words() -> None:
+    asked = ImageRequest(prompt="a", size="9000x9000").asked()
+    refusal = asked.refused(ValidationFailed([{"path": "parameters.width", "message": "must be between 64 and 2048"}]))
+    assert refusal.facts["fields"] == [{"path": "size", "message": "must be between 64 and 2048"}]
+    moderated = chat(user("a")).refused(PromptRefused("prompt", "violence"))
+    assert isinstance(moderated, ContentRefused)
+    assert moderated.facts["param"] == "messages"
