@@ -12,9 +12,13 @@ from atelier.aws.dynamodb import connection
 from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.credentials.model import Own, ProviderKey
 from atelier.errors import Unavailable
+from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Status
 from atelier.generations.poll import poll
+from atelier.generations.sweep import sweep
+from atelier.ids import new_id
 from atelier.pricing.catalogue import catalogue
+from atelier.projects.model import Budget, Project
 from atelier.providers._contract import Accepted, Done, ErrorClass, Failed, Output, Submitted, Unknown
 from atelier.routing.book import SUCCESSES_TOGETHER, HealthBook
 from atelier.routing.choose import Routes
@@ -305,3 +309,84 @@ def test_a_repeated_request_is_answered_though_its_provider_rests_by_now(world: 
     take_down(world)
     again = world.submit(model="replicate/sdxl", key="k", routes=routes)
     assert (again.replayed, again.generation.id) == (True, first.id)
+
+
+# A failure that the provider bills, with the two seconds that it ran.
+BILLED = Failed(ErrorClass.TRANSIENT, "It broke.", usage={"predict_milliseconds": 2000})
+
+
+def test_what_failed_and_was_billed_before_a_fallback_is_a_part_of_the_cost_and_of_no_charge(world: World) -> None:
+    world.replicate.answers = [BILLED]
+    alone = run(world, "local/canvas")
+    ended = run(world, "replicate/sdxl", "local/canvas")
+    first, second = ended.attempts
+    assert (first.status, first.cost_source) == ("failed", "usage")
+    assert first.cost_microusd > 0
+    assert (second.status, second.cost_microusd) == ("succeeded", 0)
+    assert (ended.cost_microusd, ended.cost_source) == (first.cost_microusd, "usage")
+    assert ended.credits_charged == alone.credits_charged
+    assert world.get(ended) == ended
+    world.assert_sound()
+
+
+def test_two_bills_add_up_and_the_least_sure_one_says_how_far_that_is_known(world: World) -> None:
+    world.replicate.answers = [BILLED, Done((Output(data=b"x"),), {}, 4242)]
+    ended = run(world, "replicate/sdxl", "replicate/sdxl")
+    costs = [(each.cost_microusd, each.cost_source) for each in ended.attempts]
+    assert costs[1] == (4242, "provider")
+    assert (ended.cost_microusd, ended.cost_source) == (costs[0][0] + 4242, "usage")
+    assert world.get(ended) == ended
+
+
+def test_what_failed_and_was_billed_counts_though_nobody_else_could_be_tried(world: World) -> None:
+    take_down(world)
+    world.own[OWN] = ScriptedProvider(answers=[Failed(ErrorClass.TRANSIENT, "It broke.", cost_microusd=99)])
+    ended = run(world, f"replicate/sdxl@{OWN}", "replicate/sdxl")
+    assert (ended.status, ended.credits_charged) == (Status.FAILED, 0)
+    assert (ended.cost_microusd, ended.cost_source) == (99, "provider")
+    assert [(each.status, each.cost_microusd) for each in world.get(ended).attempts] == [("failed", 99)]
+    assert world.wallet().held == 0
+    world.assert_sound()
+
+
+def test_what_failed_and_was_billed_counts_though_the_generation_was_cancelled_meanwhile(world: World) -> None:
+    world.replicate.answers = [BILLED]
+    generation = submitted(world, "replicate/sdxl", "local/canvas")
+    world.attempt(generation)
+    cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+    world.attempt(generation, lost=world.execution.lost[-1])
+    ended = world.finish(generation)
+    assert (ended.status, ended.credits_charged, len(ended.attempts)) == (Status.CANCELLED, 0, 1)
+    assert ended.cost_microusd == world.get(ended).attempts[0].cost_microusd > 0
+    world.assert_sound()
+
+
+def test_what_was_billed_for_nothing_is_spent_of_the_budget(world: World) -> None:
+    made = Project(new_id("prj", world.now), world.workspace_id, "usr_A", "A project", world.now, world.now)
+    world.projects.create(made, Budget(world.workspace_id, made.id, 10_000_000))
+    world.replicate.answers = [BILLED]
+    generation = world.submit(project_id=made.id).generation
+    GenerationItem(world.workspace_id, generation.id).update(
+        [GenerationItem.candidates.set(["replicate/sdxl", "local/canvas"])]
+    )
+    world.attempt(generation)
+    world.attempt(generation, lost=world.execution.lost[-1])
+    ended = world.finish(generation)
+    budget = world.projects.budget(world.workspace_id, made.id)
+    assert budget is not None
+    assert ended.cost_microusd > 0
+    assert (budget.spent_microusd, budget.reserved_microusd) == (ended.cost_microusd, 0)
+
+
+def test_an_expired_generation_costs_what_failed_before_and_what_may_still_come(world: World) -> None:
+    world.replicate.answers = [BILLED, Accepted("r1")]
+    generation = submitted(world, "replicate/sdxl", "replicate/sdxl")
+    world.attempt(generation)
+    world.attempt(generation, lost=world.execution.lost[-1])
+    world.now = generation.deadline_at
+    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    expired = world.get(generation)
+    failed, awaited = expired.attempts
+    assert (expired.status, expired.cost_source) == (Status.EXPIRED, "estimate")
+    assert expired.cost_microusd == failed.cost_microusd + awaited.cost_microusd
+    assert min(failed.cost_microusd, awaited.cost_microusd) > 0

@@ -10,9 +10,10 @@ from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.clock import rfc3339
 from atelier.credentials.model import Own
 from atelier.errors import Unavailable
-from atelier.generations.attempt import Lost, attempt
+from atelier.generations.attempt import attempt
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Status
+from atelier.generations.ports import Lost
 from atelier.generations.sweep import sweep
 from atelier.generations.turn import Turn, resume
 from atelier.pricing.catalogue import catalogue

@@ -23,11 +23,11 @@ from atelier.aws.dynamodb.ledger import DynamoWallets, put_new_wallet
 from atelier.aws.dynamodb.library import DynamoAssets
 from atelier.aws.dynamodb.paces import DynamoPaces
 from atelier.aws.dynamodb.projects import DynamoProjects
-from atelier.generations.attempt import Attempting, Lost, attempt
+from atelier.generations.attempt import Attempting, attempt
 from atelier.generations.finish import Finishing, finish
 from atelier.generations.model import Attempt, Delivered, Generation, Kind, Recipe, Source, asset_id
 from atelier.generations.outcome import Outcome
-from atelier.generations.ports import StoredOutput, UndeliverableMedia
+from atelier.generations.ports import Lost, StoredOutput, UndeliverableMedia
 from atelier.generations.quote import Quote
 from atelier.generations.submit import Accepted, Submission, submit
 from atelier.ids import new_id
@@ -126,8 +126,8 @@ class Execution:
         self.results.append(result)
         return self.listening
 
-    def try_next(self, task_token: str, attempt_id: str, error_class: str, turn: str | None = None) -> bool:
-        self.lost.append(Lost(attempt_id, error_class, turn))
+    def try_next(self, task_token: str, lost: Lost) -> bool:
+        self.lost.append(lost)
         return self.listening
 
     def poll_later(

@@ -12,8 +12,8 @@ import botocore.session
 import pytest
 import yaml
 
-from atelier.generations.attempt import Lost
 from atelier.generations.outcome import Outcome
+from atelier.generations.ports import Lost
 from atelier.generations.turn import Turn, resume
 from tests.statemachines.conftest import ASL, FINISHED, SUCCEEDED, WAIT, WORKSPACE, Execution, Machine
 
@@ -63,7 +63,7 @@ def test_a_token_answered_twice_counts_once(machine: Machine) -> None:
     assert machine.workflow.succeed(token(execution), SUCCEEDED)
     execution.visits("finish", 1)
     assert not machine.workflow.succeed(token(execution), {"status": "failed"})
-    assert not machine.workflow.try_next(token(execution), "att_1", "capacity")
+    assert not machine.workflow.try_next(token(execution), Lost("att_1", "capacity"))
     assert execution.entered == [ATTEMPT, FINISH]
     assert [visit["result"] for visit in execution.visits("finish")] == [SUCCEEDED]
     assert not machine.workflow.succeed(token(execution), {"status": "failed"})
@@ -86,9 +86,9 @@ def test_a_generation_started_twice_runs_once(machine: Machine) -> None:
 
 def test_the_next_candidate_is_tried_and_told_which_attempt_was_lost_and_why(machine: Machine) -> None:
     execution = machine.start(WAIT, WAIT, {"succeed": SUCCEEDED})
-    losses = [Lost("att_1", "capacity"), Lost("att_2", "transient")]
+    losses = [Lost("att_1", "capacity"), Lost("att_2", "transient", cost_microusd=700, cost_source="usage")]
     for visit, lost in enumerate(losses, 1):
-        assert machine.workflow.try_next(token(execution, visit), lost.attempt_id, lost.error_class)
+        assert machine.workflow.try_next(token(execution, visit), lost)
     assert execution.output == FINISHED
     assert execution.entered == [ATTEMPT, ATTEMPT, ATTEMPT, FINISH]
     first, *later = [visit["lost"] for visit in execution.visits("attempt")]
@@ -124,7 +124,7 @@ def test_an_attempt_that_broke_is_visited_again_as_the_same_attempt(machine: Mac
 
 def test_a_loss_is_still_told_when_the_visit_after_it_breaks(machine: Machine) -> None:
     execution = machine.start(WAIT, WAIT, {"succeed": SUCCEEDED})
-    machine.workflow.try_next(token(execution, 1), "att_1", "capacity")
+    machine.workflow.try_next(token(execution, 1), Lost("att_1", "capacity"))
     broken(machine, execution, 2)
     assert execution.output == FINISHED
     lost = [visit["lost"] for visit in execution.visits("attempt")]

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from atelier.clock import Clock, system_clock
-from atelier.generations.attempt import Lost, attempt
+from atelier.generations.attempt import attempt
+from atelier.generations.ports import Lost
 from atelier.telemetry import logger
 from atelier.wiring import workflow
 

@@ -16,7 +16,8 @@ PRICES = catalogue(frozenset({"local", "replicate"}))
 
 
 def ended(model: str, cost_microusd: int, source: str = "provider") -> Generation:
-    attempt = Attempt("att_A", model.partition("/")[0], model, AttemptStatus.SUCCEEDED, NOON, NOON)
+    attempt = Attempt("att_A", model.partition("/")[0], model, AttemptStatus.SUCCEEDED, NOON, NOON,
+                      cost_microusd=cost_microusd, cost_source=source)  # fmt: skip
     recipe = Recipe(Kind.IMAGE, "a lighthouse", "auto", None, {"width": 1024, "height": 1024, "n": 1, "seed": 7})
     return Generation("gen_A", "wsp_A", "usr_A", recipe, (model,), "v", False, 1, Status.SUCCEEDED, NOON, NOON,
                       cost_microusd=cost_microusd, cost_source=source, attempts=(attempt,))  # fmt: skip
@@ -25,6 +26,12 @@ def ended(model: str, cost_microusd: int, source: str = "provider") -> Generatio
 @pytest.mark.parametrize(("cost", "percent"), [(6825, 0), (13650, 100), (0, -100), (7508, 10)])
 def test_the_difference_is_in_percent_of_the_estimate(cost: int, percent: int) -> None:
     assert drift_percent(ended("replicate/sdxl", cost), PRICES) == percent
+
+
+def test_what_another_was_billed_for_before_says_nothing_of_this_models_estimate() -> None:
+    once = ended("replicate/sdxl", 6825)
+    failed = replace(once.attempts[0], status=AttemptStatus.FAILED, cost_microusd=500, cost_source="usage")
+    assert drift_percent(replace(once, attempts=(failed, *once.attempts), cost_microusd=7325), PRICES) == 0
 
 
 def test_what_nobody_measured_or_foresaw_has_none() -> None:

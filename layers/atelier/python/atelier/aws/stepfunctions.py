@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from atelier.aws.clients import client
+from atelier.generations.ports import Lost
 
 # A token whose task has been answered, has timed out, or whose execution has ended.
 NOBODY_WAITS = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
@@ -38,8 +39,8 @@ class StepFunctionsWorkflow:
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
         return self._answer("send_task_success", taskToken=task_token, output=json.dumps(result))
 
-    def try_next(self, task_token: str, attempt_id: str, error_class: str, turn: str | None = None) -> bool:
-        cause = json.dumps({"attempt_id": attempt_id, "error_class": error_class} | ({"turn": turn} if turn else {}))
+    def try_next(self, task_token: str, lost: Lost) -> bool:
+        cause = json.dumps(lost.as_data())
         return self._answer("send_task_failure", taskToken=task_token, error="NextCandidate", cause=cause)
 
     @staticmethod

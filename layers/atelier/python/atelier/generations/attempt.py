@@ -14,6 +14,7 @@ from zlib import crc32
 
 from atelier.clock import Clock
 from atelier.errors import NotFound
+from atelier.generations.bill import bill
 from atelier.generations.model import Attempt, AttemptStatus, Generation
 from atelier.generations.outcome import FINAL_CLASSES, Outcome, outcome_of, source_gone, unavailable
 from atelier.generations.ports import (
@@ -21,6 +22,7 @@ from atelier.generations.ports import (
     Callback,
     GenerationMoved,
     GenerationStore,
+    Lost,
     Media,
     StoredOutput,
     WebhookInbox,
@@ -110,15 +112,6 @@ class Attempting:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The attempt that failed before this visit, and why; or the turn that was waited for (`str` of a Turn)."""
-
-    attempt_id: str
-    error_class: str
-    turn: str | None = None
-
-
 def attempt(
     workspace_id: str, generation_id: str, task_token: str, *, lost: Lost | None = None, to: Attempting
 ) -> None:
@@ -127,7 +120,8 @@ def attempt(
     seen = to.generations.get(workspace_id, generation_id)
     generation = seen
     if lost and seen.attempt and seen.attempt.id == lost.attempt_id:
-        generation = seen.attempt_ended(AttemptStatus.FAILED, to.clock(), lost.error_class)
+        generation = seen.billed(lost.cost_microusd, lost.cost_source)
+        generation = generation.attempt_ended(AttemptStatus.FAILED, to.clock(), lost.error_class)
     current = generation.attempt
     if generation.awaited is not None:
         provider = to.provider(generation, generation.awaited)
@@ -137,6 +131,7 @@ def attempt(
             _await(generation, generation.awaited, task_token, None, to)
             return
     if not generation.is_open or generation.cancel_requested_at is not None:
+        _tell(seen, generation, to)
         to.workflow.succeed(task_token, Outcome("cancelled").as_data())
         return
     if current is None or current.ended_at is not None:
@@ -145,9 +140,7 @@ def attempt(
             generation, to.health, to.places, lambda model: to.catalogue.model(model).run_seconds_max, to.clock()
         ).next(turn)
         if not isinstance(chosen, str):
-            if generation is not seen:
-                # There is no other write to tell it with.
-                to.generations.save_progress(seen, generation)
+            _tell(seen, generation, to)
             if chosen is None:
                 to.workflow.succeed(task_token, unavailable(current.error_class if current else None).as_data())
             else:
@@ -168,6 +161,7 @@ def attempt(
         try:
             job = to.job(after, begun)
         except NotFound:
+            _tell(seen, generation, to)
             to.workflow.succeed(task_token, source_gone().as_data())
             return
         try:
@@ -193,6 +187,12 @@ def attempt(
             _await(generation, current, task_token, None, to)
         case Done() | Failed() as end:
             conclude(generation, current, task_token, end, to)
+
+
+def _tell(seen: Generation, generation: Generation, to: Attempting) -> None:
+    """Write how the attempt before this visit ended where no attempt of its own is written with it."""
+    if generation is not seen and generation.is_open:
+        to.generations.save_progress(seen, generation)
 
 
 def _wait(generation: Generation, wait: Wait, task_token: str, to: Attempting) -> None:
@@ -248,7 +248,7 @@ def conclude(
     if isinstance(end, Failed) and end.error_class not in FINAL_CLASSES and go_on:
         # The next visit records the failure together with its own attempt: nothing is written in between, so there is
         # no state in which the attempt has ended and nobody was told.
-        heard = to.workflow.try_next(task_token, current.id, end.error_class)
+        heard = to.workflow.try_next(task_token, _lost(generation, current, end, to))
         _answered(heard, generation, current, polls, to)
         return
     outputs: tuple[StoredOutput, ...] = ()
@@ -262,6 +262,19 @@ def conclude(
     heard = to.workflow.succeed(task_token, outcome_of(end, outputs).as_data())
     if generation.is_open or (isinstance(end, Done) and wanted):
         _answered(heard, generation, current, polls, to)
+
+
+def _lost(generation: Generation, current: Attempt, end: Failed, to: Attempting) -> Lost:
+    """What the next visit is told; what was billed for nothing is told too."""
+    billed = bill(
+        generation,
+        current,
+        end.error_class,
+        to.catalogue,
+        usage=end.usage,
+        reported_microusd=end.cost_microusd,
+    )
+    return Lost(current.id, end.error_class, cost_microusd=billed.cost_microusd, cost_source=billed.cost_source)
 
 
 def _answered(heard: bool, generation: Generation, current: Attempt, polls: int, to: Attempting) -> None:

@@ -190,6 +190,9 @@ class AttemptView(BaseModel):
     model: str
     status: str
     error_class: str | None
+    key_id: str | None = Field(description="Of the own key that it was made with; null = the platform's access.")
+    cost_microusd: int = Field(description="What the provider bills for it, delivered or not, as far as is known.")
+    cost_source: Literal["provider", "usage", "estimate"]
     started_at: datetime
     ended_at: datetime | None
 
@@ -373,6 +376,9 @@ def generation_view(generation: Generation, assets: list[AssetRef], text: str | 
                 model=attempt.model,
                 status=attempt.status.value,
                 error_class=attempt.error_class,
+                key_id=attempt.key,
+                cost_microusd=attempt.cost_microusd,
+                cost_source=attempt.cost_source,  # pyright: ignore[reportArgumentType]
                 started_at=attempt.started_at,
                 ended_at=attempt.ended_at,
             )

@@ -11,10 +11,10 @@ def drift_percent(generation: Generation, catalogue: Catalogue) -> int | None:
     """By how much what a delivered generation cost is above (+) or below (-) its estimate; None where nobody knows what
     it did cost, or where it was estimated at nothing."""
     attempt, recipe = generation.attempt, generation.recipe
-    if attempt is None or generation.status is not Status.SUCCEEDED or generation.cost_source == "estimate":
+    if attempt is None or generation.status is not Status.SUCCEEDED or attempt.cost_source == "estimate":
         return None
     try:
         estimate = catalogue.price(attempt.model, recipe.parameters, prompt=recipe.prompt).cost_microusd
     except ValidationFailed:
         return None  # The model has left the catalogue meanwhile.
-    return round(100 * (generation.cost_microusd - estimate) / estimate) if estimate else None
+    return round(100 * (attempt.cost_microusd - estimate) / estimate) if estimate else None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from atelier.errors import ValidationFailed
+from atelier.generations.bill import bill
 from atelier.generations.model import Attempt, Delivered, Failure, Generation, Status
 from atelier.generations.outcome import MODERATED_OUTPUT, Outcome
 from atelier.generations.ports import AssetStore, GenerationMoved, GenerationStore, Media, UndeliverableMedia
@@ -55,6 +56,11 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         # Nothing was ever sent: there is nothing to pay for.
         status = Status.CANCELLED if outcome.status == "cancelled" else Status.FAILED
         return close(generation.ended(status, 0, _failure(outcome), now), EndState.RELEASED, to, now)
+    if attempt.ended_at is not None:
+        # It has failed before, nobody else could be tried, and what it cost is known.
+        status = Status.CANCELLED if outcome.status == "cancelled" else Status.FAILED
+        ended = generation.billed(attempt.cost_microusd, attempt.cost_source)
+        return close(ended.ended(status, 0, _failure(outcome), now), EndState.RELEASED, to, now)
     assets: tuple[Delivered, ...] = ()
     ended_as = outcome.error_class or ErrorClass.UNKNOWN_OUTCOME
     if outcome.status in ("succeeded", "cancelled"):
@@ -85,14 +91,14 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
 def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
     """End a generation whose deadline has passed, whatever became of it: the caller gets the credits back, and what the
     provider may still bill is the operator's."""
-    if generation.attempt is not None:
+    attempt = generation.attempt
+    if attempt is not None:
+        generation = generation.billed(attempt.cost_microusd, attempt.cost_source)
+    if generation.awaited is not None:
         # A model that has left the catalogue must not keep its last generations from ending.
         with suppress(ValidationFailed):
-            recipe = generation.recipe
-            bill = to.catalogue.settle(
-                generation.attempt.model, recipe.parameters, "expired", prompt=recipe.prompt, files=recipe.files
-            )
-            generation = replace(generation, cost_microusd=bill.cost_microusd, cost_source=bill.cost_source)
+            expected = bill(generation, generation.awaited, "expired", to.catalogue)
+            generation = generation.billed(expected.cost_microusd, expected.cost_source)
     message = "This took longer than it may; the credits are back."
     failure = Failure("PROVIDER_FAILED", ErrorClass.UNKNOWN_OUTCOME, message)
     return close(generation.ended(Status.EXPIRED, 0, failure, now), EndState.EXPIRED, to, now)
@@ -126,19 +132,18 @@ def _settled(
     generation: Generation, attempt: Attempt, ended_as: str, outcome: Outcome, delivered: int, to: Finishing
 ) -> tuple[Generation, int]:
     """The generation with what its attempt used and cost, and the credits that this comes to: never more than held."""
-    bill = to.catalogue.settle(
-        attempt.model,
-        generation.recipe.parameters,
+    settled = bill(
+        generation,
+        attempt,
         ended_as,
-        prompt=generation.recipe.prompt,
-        files=generation.recipe.files,
+        to.catalogue,
         delivered=delivered,
         usage=outcome.usage,
         reported_microusd=outcome.cost_microusd,
     )
-    billed = replace(generation, usage=outcome.usage, cost_microusd=bill.cost_microusd, cost_source=bill.cost_source)
+    billed = replace(generation, usage=outcome.usage).billed(settled.cost_microusd, settled.cost_source)
     # With a key of their own they have paid the provider themselves.
-    return billed, 0 if attempt.key else min(bill.credits, generation.credits_held)
+    return billed, 0 if attempt.key else min(settled.credits, generation.credits_held)
 
 
 def close(ended: Generation, state: EndState, to: Closing, now: datetime) -> Generation:

@@ -47,6 +47,9 @@ class AttemptStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+# Where the figure of a cost comes from.
+LEAST_SURE_FIRST = ("estimate", "usage", "provider")
+
 # What becomes of an attempt under way when its generation ends without a result.
 LEFT = {
     Status.FAILED: AttemptStatus.FAILED,
@@ -107,7 +110,8 @@ def candidate(model: str, key: str | None) -> str:
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One try with one provider, written before any byte is sent to it. `key`: the id of the workspace's own key that
-    it is made with, None = the platform's access."""
+    it is made with, None = the platform's access. `cost_microusd` is what the provider bills for it, delivered or not,
+    as far as we know."""
 
     id: str
     provider: str
@@ -117,6 +121,8 @@ class Attempt:
     ended_at: datetime | None = None
     error_class: str | None = None
     key: str | None = None
+    cost_microusd: int = 0
+    cost_source: str = "estimate"
 
     @property
     def candidate(self) -> str:
@@ -277,6 +283,19 @@ class Generation:
             status=Status.RUNNING,
             attempts=(*self.attempts, attempt),
             started_at=self.started_at or attempt.started_at,
+        )
+
+    def billed(self, cost_microusd: int, cost_source: str) -> Generation:
+        """With what its latest attempt cost. Those that failed before it may have been billed too, whoever pays: the
+        generation has cost all of them, and of several sources the least sure one says how far that is known."""
+        last = replace(self.attempts[-1], cost_microusd=cost_microusd, cost_source=cost_source)
+        attempts = (*self.attempts[:-1], last)
+        sources = {each.cost_source for each in attempts if each.cost_microusd} or {cost_source}
+        return replace(
+            self,
+            attempts=attempts,
+            cost_microusd=sum(each.cost_microusd for each in attempts),
+            cost_source=next((source for source in LEAST_SURE_FIRST if source in sources), cost_source),
         )
 
     def attempt_ended(self, status: AttemptStatus, at: datetime, error_class: str | None = None) -> Generation:

@@ -54,6 +54,24 @@ class Callback:
     reference: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What the next visit of the attempt step is told: which attempt failed before it, why, and what it cost; or the
+    turn that has come (`str` of a Turn)."""
+
+    attempt_id: str
+    error_class: str
+    turn: str | None = None
+    cost_microusd: int = 0
+    cost_source: str = "estimate"
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain JSON values, without those that say nothing."""
+        data = {"attempt_id": self.attempt_id, "error_class": self.error_class, "turn": self.turn}
+        cost = {"cost_microusd": self.cost_microusd, "cost_source": self.cost_source} if self.cost_microusd else {}
+        return {name: value for name, value in (data | cost).items() if value is not None}
+
+
 class GenerationStore(Protocol):
     """Generations. Writes that move credits carry the ledger's part in the same transaction."""
 
@@ -130,8 +148,8 @@ class Workflow(Protocol):
         """Answer a waiting task; False when nobody waits on this token any more."""
         ...
 
-    def try_next(self, task_token: str, attempt_id: str, error_class: str, turn: str | None = None) -> bool:
-        """Tell a waiting task that this attempt failed and the next candidate is to be tried, or that the turn has come
+    def try_next(self, task_token: str, lost: Lost) -> bool:
+        """Tell a waiting task that an attempt failed and the next candidate is to be tried, or that the turn has come
         that it waited for; False when nobody waits any more."""
         ...
 

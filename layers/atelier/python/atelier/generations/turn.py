@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.generations.model import Generation
-from atelier.generations.ports import Workflow
+from atelier.generations.ports import Lost, Workflow
 from atelier.providers._contract import ErrorClass
 from atelier.routing.book import HealthBook
 from atelier.routing.model import Scope
@@ -47,7 +47,7 @@ class Wait:
 
 def resume(task_token: str, turn: str | None, *, workflow: Workflow) -> None:
     """The turn has come that a waiting task waited for. Where nobody listens any more, the deadline ends it."""
-    workflow.try_next(task_token, "", ErrorClass.RATE_LIMITED, turn)
+    workflow.try_next(task_token, Lost("", ErrorClass.RATE_LIMITED, turn))
 
 
 def scope_of(generation: Generation, provider: str, key: str | None) -> Scope:

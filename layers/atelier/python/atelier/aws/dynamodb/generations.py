@@ -462,7 +462,9 @@ def _recipe(kind: str, data: dict[str, Any]) -> Recipe:
 
 def _attempts_data(generation: Generation) -> list[dict[str, Any]]:
     # The generation's own provider and model are the latest attempt's; here each attempt has its model, which names
-    # its provider.
+    # its provider. What an only attempt cost is what its generation did.
+    billed = generation.attempts[len(generation.attempts) == 1 and not generation.is_open :]
+    told = [attempt for attempt in billed if attempt.cost_microusd]
     return [
         {
             "id": attempt.id,
@@ -472,6 +474,7 @@ def _attempts_data(generation: Generation) -> list[dict[str, Any]]:
             **({"ended_at": rfc3339(attempt.ended_at)} if attempt.ended_at else {}),
             **({"error_class": attempt.error_class} if attempt.error_class else {}),
             **({"key": attempt.key} if attempt.key else {}),
+            **({"cost": [attempt.cost_microusd, attempt.cost_source]} if attempt in told else {}),
         }
         for attempt in generation.attempts
     ]
@@ -511,6 +514,8 @@ def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
     attempts: list[dict[str, Any]] = item.attempts or []
     assets: list[dict[str, Any]] = item.assets or []
     failure: dict[str, str] | None = item.failure
+    cost = int(item.cost_microusd or 0), item.cost_source or "estimate"
+    only = cost if len(attempts) == 1 else (0, "estimate")
     return Generation(
         id=item.sk,
         workspace_id=item.pk,
@@ -543,6 +548,7 @@ def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
                 _time(attempt.get("ended_at")),
                 attempt.get("error_class"),
                 attempt.get("key"),
+                *attempt.get("cost", only),
             )
             for attempt in attempts
         ),

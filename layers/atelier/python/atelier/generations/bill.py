@@ -1,0 +1,33 @@
+"""What an attempt comes to when it ends in one way: the catalogue's rules for its model, asked for its generation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from atelier.generations.model import Attempt, Generation
+from atelier.pricing.catalogue import Catalogue
+from atelier.pricing.model import Settlement
+
+
+def bill(
+    generation: Generation,
+    attempt: Attempt,
+    ended_as: str,
+    catalogue: Catalogue,
+    *,
+    delivered: int = 0,
+    usage: Mapping[str, int] | None = None,
+    reported_microusd: int | None = None,
+) -> Settlement:
+    """ended_as: as Catalogue.settle says. Raises ValidationFailed for a model that has left the catalogue."""
+    recipe = generation.recipe
+    return catalogue.settle(
+        attempt.model,
+        recipe.parameters,
+        ended_as,
+        prompt=recipe.prompt,
+        files=recipe.files,
+        delivered=delivered,
+        usage=usage,
+        reported_microusd=reported_microusd,
+    )
