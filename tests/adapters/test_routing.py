@@ -12,6 +12,7 @@ from atelier.aws.dynamodb import connection
 from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.credentials.model import Own, ProviderKey
 from atelier.errors import Unavailable
+from atelier.generations.attempt import UNHEARD
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Status
 from atelier.generations.poll import poll
@@ -390,3 +391,41 @@ def test_an_expired_generation_costs_what_failed_before_and_what_may_still_come(
     assert (expired.status, expired.cost_source) == (Status.EXPIRED, "estimate")
     assert expired.cost_microusd == failed.cost_microusd + awaited.cost_microusd
     assert min(failed.cost_microusd, awaited.cost_microusd) > 0
+
+
+def test_who_takes_a_job_and_has_nothing_to_say_by_the_deadline_has_failed_once(world: World) -> None:
+    world.replicate.answers = [Accepted("r1")]
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    _, _, attempt_id, _ = world.execution.polls[-1]
+    world.now = generation.deadline_at
+    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    assert world.health.read(None) == {}
+    for polls in (3, UNHEARD, UNHEARD + 1):
+        poll(world.workspace_id, generation.id, attempt_id, polls, to=world.attempting)
+    kept = world.health.get(REPLICATE)
+    assert (kept.failures, kept.error_class) == (1, ErrorClass.TIMEOUT_STARTED)
+
+
+def test_who_said_nothing_at_all_is_not_marked_a_second_time_at_the_deadline(world: World) -> None:
+    world.replicate.answers = [Unknown("the connection broke")]
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    _, _, attempt_id, _ = world.execution.polls[-1]
+    world.now = generation.deadline_at
+    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    poll(world.workspace_id, generation.id, attempt_id, UNHEARD, to=world.attempting)
+    assert world.health.get(REPLICATE).failures == 1
+
+
+def test_who_was_done_all_the_time_is_not_blamed_for_the_expiry(world: World) -> None:
+    world.replicate.answers = [Accepted("r1")]
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    _, _, attempt_id, _ = world.execution.polls[-1]
+    world.now = generation.deadline_at
+    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    world.replicate.progress = DONE
+    poll(world.workspace_id, generation.id, attempt_id, UNHEARD, to=world.attempting)
+    kept = world.health.get(REPLICATE)
+    assert (kept.successes, kept.failures) == (1, 0)

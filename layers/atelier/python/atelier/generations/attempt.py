@@ -302,6 +302,9 @@ def advance(
         case Done() | Failed() | Cancelled() as end:
             conclude(generation, current, callback.task_token, end, to, polls=polls)
         case Pending() | Unknown() if not generation.is_open:
+            if polls == UNHEARD and callback.reference is not None:
+                # The one question that each expiry asks. Who was silent from the start has its mark from then.
+                _note(generation, current, Failed(ErrorClass.TIMEOUT_STARTED, "No answer before the deadline."), to)
             _ask_late(generation, current, callback, polls, to)
         case Pending() | Unknown():
             if isinstance(progress, Pending) and progress.progress >= generation.progress + PROGRESS_STEP:
