@@ -16,6 +16,7 @@ and makes plain PNG, JPEG or WebP files and a tone. Besides the markers of `_kit
 
     moderation:flagged                 the moderation check finds violence in this text, or in what is looked at next
     moderation:CATEGORY                another: sexual, sexual-minors, illicit-violent, self-harm-instructions …
+    moderation:picture-CATEGORY        the same, in the next picture that it is shown
 
 `shutdown_dates` (model → date) can be set.
 """
@@ -201,6 +202,7 @@ class OpenAIStandIn(StandIn):
                 return problem(400, "Only one image is taken at a time.", "invalid_value", param="input")
             # What is seen and said together is judged together.
             inputs = [inputs]
+            markers = [marker.replace("moderation:picture-", "moderation:") for marker in markers]
         # What was asked for from outside holds for whatever comes next.
         behaviour = markers[len(markers_in(inputs, self.name)) :]
         results = [_verdict(asked([*markers_in(each, self.name), *behaviour], "moderation")) for each in inputs]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from atelier.generations.model import OPEN
+from atelier.moderation.model import ALWAYS, Category
 from infra.local.templates import read
 
 ROOT = Path(__file__).parents[3]
@@ -20,6 +21,8 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     for name, resource in TEMPLATE["Resources"].items()
     if resource["Type"] == "AWS::Serverless::Function"
 }
+# Where requests are taken, a model's own words become a prompt, and results are kept.
+JUDGING = ("ApiGenerationsFunction", "V1Function", "TasksPlanStageFunction", "TasksFinishGenerationFunction")
 LAYER = ROOT / "layers/atelier/python"
 # What every function of a deployment is told.
 EVERYONE = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
@@ -75,6 +78,21 @@ def test_a_function_that_sends_to_the_queue_it_reads_may_do_so_often(name: str) 
     read_from = {str(each["Properties"]["Queue"]) for each in events if each["Type"] == "SQS"}
     sent_to = {str(each["Resource"]) for each in statements(FUNCTIONS[name]) if each["Action"] == "sqs:SendMessage"}
     assert (FUNCTIONS[name].get("RecursiveLoop") == "Allow") == bool(read_from & sent_to)
+
+
+@pytest.mark.parametrize("name", JUDGING)
+def test_a_function_that_takes_prompts_or_delivers_results_is_told_the_policy_and_whom_to_ask(name: str) -> None:
+    told = set(FUNCTIONS[name]["Environment"]["Variables"])
+    assert told >= settings()["Moderation"] | {"ATELIER_SECRET_PROVIDERS", "ATELIER_PROVIDER_URLS"}
+    # The secret holds every provider's key: it is opened only where a moderator needs one of them.
+    [granted] = [each["Resource"] for each in statements(FUNCTIONS[name]) if "ProvidersSecretArn" in str(each)]
+    assert granted["Fn::If"][0] == "HasModerator"
+
+
+def test_the_template_names_the_categories_that_there_are() -> None:
+    pattern = TEMPLATE["Parameters"]["ModeratedCategories"]["AllowedPattern"]
+    assert set(re.findall(r"\w+", pattern)) == {category.value for category in Category if category not in ALWAYS}
+    assert re.fullmatch(pattern, TEMPLATE["Parameters"]["ModeratedCategories"]["Default"])
 
 
 def test_the_outbox_wakes_for_every_state_that_ends_a_generation_and_for_no_open_one() -> None:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from atelier.generations.model import Failure, Generation
+from atelier.generations.moderate import refusal
 from atelier.generations.run import Planning
+from atelier.wiring import moderation
 from atelier.wiring.generations import store, text
 
 
 def planning() -> Planning:
     """What it takes to plan a stage."""
-    return Planning(store(), text)
+    return Planning(store(), text, _refusal)
+
+
+def _refusal(_run: Generation, prompt: str) -> Failure | None:
+    return refusal(prompt, moderation.prompts())
