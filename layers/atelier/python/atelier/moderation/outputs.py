@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +31,9 @@ class OutputCheck:
         if type == "text":
             self._text(data.decode(errors="replace"))
         elif type == "page":
+            # Imported here: its table of names is large, and few results are pages.
+            import html
+
             self._text(html.unescape(TAG.sub(" ", data.decode(errors="replace"))))
         elif thumbnail is not None and self.moderator is not None:
             self._judge(self.moderator().picture(thumbnail, seconds_max=SECONDS_MAX), "moderator")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 from atelier.aws.secrets import Secret
 from atelier.moderation.blocklist import SHIPPED
 from atelier.moderation.model import Category, Picture, Policy
-from atelier.moderation.outputs import OutputCheck
 from atelier.moderation.ports import Findings, Moderator
 from atelier.moderation.prompts import PromptCheck
 from atelier.settings import Moderation, ProviderSecrets, ProviderUrls
 from atelier.telemetry import logger
 from atelier.wiring.prices import prices
+
+if TYPE_CHECKING:
+    from atelier.moderation.outputs import OutputCheck
 
 
 class Silent:
@@ -33,6 +36,9 @@ def prompts() -> PromptCheck:
 
 def outputs() -> OutputCheck:
     """The check of what is to be delivered."""
+    # Imported here: who takes requests delivers nothing.
+    from atelier.moderation.outputs import OutputCheck
+
     return OutputCheck(policy(), SHIPPED, moderator if Moderation.read().by else None)
 
 

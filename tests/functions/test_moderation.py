@@ -1,0 +1,100 @@
+"""Moderation as a deployed function finds it: by its settings and the providers secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+from pydantic import ValidationError
+
+from atelier.aws.clients import client
+from atelier.settings import Moderation, ProviderSecrets
+from atelier.wiring import moderation
+from infra.local.standins.openai import OpenAIStandIn
+from tests.embedded_aws import forget_wiring
+from tests.functions.answers import answered, data, refusal
+from tests.functions.cast import movements
+from tests.functions.conftest import Cloud
+from tests.invoke import event, function
+
+FLAGGED = "a fox [[moderation:sexual]]"
+
+
+@pytest.fixture
+def app(cloud: Cloud) -> ModuleType:
+    return function("api/generations")
+
+
+@pytest.fixture
+def openai(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIStandIn]:
+    """The stand-in as the moderator of a deployment that refuses a little more than it must."""
+    with OpenAIStandIn() as running:
+        monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"openai={running.base_url}")
+        monkeypatch.setenv("ATELIER_MODERATOR", "openai")
+        monkeypatch.setenv("ATELIER_MODERATION_CATEGORIES", "weapons, sexual")
+        give_access({"openai": {"api_key": running.api_key}})
+        yield running
+
+
+def give_access(access: dict[str, dict[str, str]]) -> None:
+    client("secretsmanager").put_secret_value(SecretId=ProviderSecrets.read().secret, SecretString=json.dumps(access))
+    forget_wiring(clients=False)
+
+
+def asking(prompt: str) -> dict[str, object]:
+    return event("api/generations/generate_image", body={"prompt": prompt, "model": "local/canvas"})
+
+
+def test_without_a_moderator_the_blocklist_refuses_alone(app: ModuleType, cloud: Cloud) -> None:
+    response = answered(app, asking("child porn"))
+    assert refusal(response) == (422, "VALIDATION_FAILED")
+    details = json.loads(response["body"])["details"]
+    assert details == {
+        "fields": [{"path": "prompt", "message": "This may not be asked for here."}],
+        "category": "minors",
+    }
+    assert (movements(), cloud.items(cloud.tables.generations)) == ([], [])
+    assert data(answered(app, asking(FLAGGED)))["generation"]["status"] == "queued"
+
+
+def test_the_moderator_is_asked_with_the_platforms_key_and_the_catalogues_model(
+    app: ModuleType, openai: OpenAIStandIn
+) -> None:
+    assert refusal(answered(app, asking(FLAGGED))) == (422, "VALIDATION_FAILED")
+    assert data(answered(app, asking("a fox [[moderation:hate]]")))["generation"]["status"] == "queued"
+    assert [call["body"]["model"] for call in openai.calls] == ["omni-moderation-latest"] * 2
+    assert movements() == ["hold", "grant"]
+
+
+@pytest.mark.parametrize("access", [{}, {"openai": {}}, {"replicate": {"api_token": "r8"}}], ids=json.dumps)
+def test_a_moderator_without_a_key_is_a_silent_one(
+    app: ModuleType, openai: OpenAIStandIn, monkeypatch: pytest.MonkeyPatch, access: dict[str, dict[str, str]]
+) -> None:
+    give_access(access)
+    assert data(answered(app, asking(FLAGGED)))["generation"]["status"] == "queued"
+    monkeypatch.setenv("ATELIER_MODERATION_UNANSWERED", "refuse")
+    forget_wiring(clients=False)
+    assert refusal(answered(app, asking("a fox"))) == (503, "UNAVAILABLE")
+    assert refusal(answered(app, asking("child porn"))) == (422, "VALIDATION_FAILED")
+    assert openai.calls == []
+
+
+def test_a_secret_that_cannot_be_read_is_silence_too(
+    app: ModuleType, openai: OpenAIStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_SECRET_PROVIDERS", "there-is-none")
+    forget_wiring(clients=False)
+    assert data(answered(app, asking(FLAGGED)))["generation"]["status"] == "queued"
+
+
+def test_a_setting_that_means_nothing_is_refused(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATELIER_MODERATION_CATEGORIES", "weapons,rudeness")
+    forget_wiring(clients=False)
+    with pytest.raises(ValueError, match="rudeness"):
+        moderation.policy()
+    monkeypatch.setenv("ATELIER_MODERATOR", "somebody")
+    forget_wiring(clients=False)
+    with pytest.raises(ValidationError):
+        Moderation.read()
