@@ -18,13 +18,13 @@ make = partial(api.route, "POST", permission="generations.create", raw=True, bod
 @api.route("GET", "/v1/models", permission="models.read", raw=True)
 def list_models(request: Request[Nothing]) -> Answer:
     """What can be asked for here."""
-    return Answer(compatible.catalogue(request))
+    return Answer(compatible.catalogue(request), headers=compatible.pace(request))
 
 
 @api.route("GET", "/v1/models/<model_id+>", permission="models.read", raw=True)
 def get_model(request: Request[Nothing]) -> Answer:
     """One model."""
-    return Answer(compatible.model(request, request.path["model_id"]))
+    return Answer(compatible.model(request, request.path["model_id"]), headers=compatible.pace(request))
 
 
 @make("/v1/chat/completions", body=chat.ChatRequest)
@@ -73,13 +73,14 @@ def create_video(request: Request[Nothing]) -> Answer:
 @read("/v1/videos", query=videos.VideoQuery)
 def list_videos(request: Request[Nothing]) -> Answer:
     """The workspace's films, newest first."""
-    return Answer(compatible.films(request, request.query))
+    return Answer(compatible.films(request, request.query), headers=compatible.pace(request))
 
 
 @read("/v1/videos/<video_id>")
 def get_video(request: Request[Nothing]) -> Answer:
     """A film as it stands."""
-    return Answer(videos.video(compatible.film(request, request.path["video_id"])))
+    film = compatible.film(request, request.path["video_id"])
+    return Answer(videos.video(film), headers=compatible.pace(request))
 
 
 @read("/v1/videos/<video_id>/content", query=videos.ContentQuery)

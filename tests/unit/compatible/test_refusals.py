@@ -166,7 +166,7 @@ def test_a_limit_says_when_to_come_back_and_the_sdk_does() -> None:
     headers = errors.headers(RateLimited(limit=600, retry_after_seconds=9))
     assert headers == {
         "x-should-retry": "true",
-        "retry-after": "9",
+        "Retry-After": "9",
         "retry-after-ms": "9000",
         "x-ratelimit-limit-requests": "600",
         "x-ratelimit-remaining-requests": "0",
@@ -230,4 +230,4 @@ def test_under_the_callers_own_key_a_failure_stays_what_it_was() -> None:
 def test_what_goes_on_names_what_to_follow() -> None:
     error = StillRunning(GENERATION, rejoins=True)
     assert f"GET /api/generations/{GENERATION}" in error.message
-    assert errors.headers(error)["location"] == f"/api/generations/{GENERATION}"
+    assert errors.headers(error)["Location"] == f"/api/generations/{GENERATION}"

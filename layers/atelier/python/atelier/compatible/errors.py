@@ -125,7 +125,7 @@ def headers(error: AtelierError) -> dict[str, str]:
     again = error.retryable and not facts.get("final")
     found = {"x-should-retry": "true" if again else "false"}
     if "retry_after_seconds" in facts:
-        found |= {"retry-after": str(facts["retry_after_seconds"])}
+        found |= {"Retry-After": str(facts["retry_after_seconds"])}
         found |= {"retry-after-ms": str(facts["retry_after_seconds"] * 1000)}
     if "retry_after_ms" in facts:
         found["retry-after-ms"] = str(facts["retry_after_ms"])
@@ -138,5 +138,5 @@ def headers(error: AtelierError) -> dict[str, str]:
     if "credits_charged" in facts:
         found["atelier-credits-charged"] = str(facts["credits_charged"])
     if "location" in facts:
-        found["location"] = facts["location"]
+        found["Location"] = facts["location"]
     return found

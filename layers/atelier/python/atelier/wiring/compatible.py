@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from atelier.clock import system_clock
 from atelier.compatible import errors, events, models, naming, videos
 from atelier.compatible.asked import Asked, File, fitted
 from atelier.compatible.errors import ModelNotFound, StillRunning, undelivered
@@ -106,8 +107,10 @@ def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = T
         # Under the caller's own key it stays what it was.
         error.facts["final"] = call.key is not None
         raise error
+    made = _made(generation, request.now, with_files=with_files)
     headers["atelier-credits-charged"] = str(generation.credits_charged)
-    return Done(_made(generation, request.now, with_files=with_files), headers, request.now)
+    headers["openai-processing-ms"] = str(round((system_clock() - request.now).total_seconds() * 1000))
+    return Done(made, headers, request.now)
 
 
 def begin(request: Request[Any], path: str, asked: Asked) -> tuple[Generation, dict[str, str], Call]:
@@ -131,7 +134,7 @@ def begin(request: Request[Any], path: str, asked: Asked) -> tuple[Generation, d
     except ValidationFailed as error:
         told = next((each["message"] for each in error.facts["fields"] if each["path"] == "model"), None)
         raise (_no_model(request, asked, told) if told else asked.refused(error)) from error
-    headers = _pace(request)
+    headers = pace(request)
     if ignored:
         headers["atelier-ignored-parameters"] = ", ".join(ignored)
     if found.replayed:
@@ -257,7 +260,8 @@ def _made(generation: Generation, now: datetime, *, with_files: bool) -> Made:
     return Made(generation, files=tuple(_media().get(key, FILE_BYTES_MAX) for key in keys), urls=urls)
 
 
-def _pace(request: Request[Any]) -> dict[str, str]:
+def pace(request: Request[Any]) -> dict[str, str]:
+    """Headers that tell how many more requests may be made."""
     limit, left, reset_seconds = admission.allowance(request.caller, request.now)
     return {
         "x-ratelimit-limit-requests": str(limit),

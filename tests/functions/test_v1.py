@@ -1,0 +1,240 @@
+"""functions/v1 before OpenAI's own SDK, request by request: what is stored, held and answered while nothing is made."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from openai import DefaultHttpx2Client, OpenAI
+
+from atelier.compatible.made import Made
+from atelier.generations.model import Generation, Status
+from atelier.generations.ports import Filters
+from atelier.wiring import compatible, generations, library
+from infra.local.standins._kit import png
+from tests.embedded_aws import forget_wiring
+from tests.functions.answers import stranger
+from tests.functions.cast import PROJECT, WORKSPACE, ask, attempted, begin_project, movements
+from tests.functions.conftest import Cloud
+from tests.invoke import example, function
+
+PICTURE = png(64, 48, 3)
+HELLO: Any = [{"role": "user", "content": "hello"}]
+
+
+class Program:
+    """The SDK, whose requests go straight to the function's handler. Nothing is waited for: nobody works here."""
+
+    def __init__(self, app: ModuleType) -> None:
+        self.app = app
+        self.sent: list[httpx2.Request] = []
+        self.answers: list[dict[str, Any]] = []
+
+    def client(self, **options: Any) -> OpenAI:
+        transport = httpx2.MockTransport(self._handle)
+        options = {"max_retries": 0, "default_headers": {"prefer": "wait=0"}, **options}
+        http_client = DefaultHttpx2Client(transport=transport, follow_redirects=False)
+        return OpenAI(base_url="https://media.example.com/v1", api_key="k", http_client=http_client, **options)
+
+    def _handle(self, request: httpx2.Request) -> httpx2.Response:
+        event = example("v1/complete")
+        event["requestContext"]["http"].update(method=request.method, path=request.url.path)
+        event["headers"] = dict(request.headers)
+        event["queryStringParameters"] = dict(request.url.params)
+        event |= {"body": base64.b64encode(request.content).decode(), "isBase64Encoded": True}
+        answer = self.app.handler(event, None)
+        self.sent.append(request)
+        self.answers.append(answer)
+        body = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
+        return httpx2.Response(answer["statusCode"], headers=answer["headers"], content=body)
+
+
+@pytest.fixture
+def program(cloud: Cloud) -> Program:
+    return Program(function("v1"))
+
+
+@pytest.fixture
+def client(program: Program) -> Iterator[OpenAI]:
+    with program.client() as made:
+        yield made
+
+
+def stored() -> list[Generation]:
+    return list(generations.store().list(WORKSPACE, Filters(), None, 100).generations)
+
+
+def pending(client: OpenAI, **more: Any) -> str:
+    """The generation that a conversation began, which is not ready yet."""
+    with pytest.raises(openai.InternalServerError) as caught:
+        client.chat.completions.create(model="local/writer", messages=HELLO, **more)
+    assert (caught.value.status_code, caught.value.code) == (504, "generation_in_progress")
+    found = caught.value.response.headers["atelier-generation-id"]
+    assert found in caught.value.message
+    return str(found)
+
+
+def test_what_is_not_ready_goes_on_and_is_named(client: OpenAI, cloud: Cloud) -> None:
+    begun = pending(client)
+    [found] = stored()
+    assert (found.id, found.status, found.recipe.prompt) == (begun, Status.QUEUED, "hello")
+    assert movements() == ["hold", "grant"]
+
+
+def test_the_sdks_own_retries_join_what_its_first_try_began(program: Program, cloud: Cloud) -> None:
+    begun = pending(program.client(max_retries=2))
+    assert [request.headers["x-stainless-retry-count"] for request in program.sent] == ["0", "1", "2"]
+    assert {answer["headers"]["atelier-generation-id"] for answer in program.answers} == {begun}
+    assert movements() == ["hold", "grant"]
+    # Said again, it is wanted again.
+    assert pending(program.client()) != begun
+    assert movements() == ["hold", "hold", "grant"]
+
+
+def test_a_key_makes_it_once_however_often_and_binds_to_what_was_said(client: OpenAI, cloud: Cloud) -> None:
+    key = {"Idempotency-Key": "order 1"}
+    assert pending(client, extra_headers=key) == pending(client, extra_headers=key)
+    assert movements() == ["hold", "grant"]
+    with pytest.raises(openai.UnprocessableEntityError) as caught:
+        client.chat.completions.create(model="local/writer", messages=HELLO, seed=1, extra_headers=key)
+    assert caught.value.code == "idempotency_mismatch"
+
+
+def test_without_credits_nothing_is_stored(client: OpenAI, cloud: Cloud) -> None:
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.images.generate(model="local/canvas", prompt="large", size="2048x2048", n=4)
+    assert (caught.value.status_code, caught.value.code) == (402, "insufficient_quota")
+    assert cloud.items(cloud.tables.generations) == []
+
+
+def test_a_project_is_named_as_the_sdk_names_projects(program: Program, cloud: Cloud) -> None:
+    begin_project()
+    pending(program.client(project=PROJECT))
+    pending(program.client(project="proj_of_openais"))
+    assert [found.project_id for found in stored()] == [None, PROJECT]
+
+
+def test_pictures_that_come_along_are_kept_once_and_looked_into(client: OpenAI, cloud: Cloud) -> None:
+    for _ in range(2):
+        with pytest.raises(openai.InternalServerError):
+            client.images.edit(model="local/canvas", image=PICTURE, mask=PICTURE, prompt="make it night")
+    assets = library.assets().list(WORKSPACE, None, None, 10).assets
+    assert [(asset.type, asset.format, asset.generation_id, asset.width) for asset in assets] == [
+        ("image", "png", None, 64)
+    ]
+    again, found = stored()
+    assert found.recipe.inputs == again.recipe.inputs
+    assert {role: [each.asset_id for each in sources] for role, sources in found.recipe.inputs.items()} == {
+        "image": [assets[0].id],
+        "mask": [assets[0].id],
+    }
+    with pytest.raises(openai.UnprocessableEntityError) as caught:
+        client.images.edit(model="local/canvas", image=b"no picture", prompt="make it night")
+    assert caught.value.param == "image"
+    private: Any = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://127.0.0.1/a"}}]}]
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
+        client.chat.completions.create(model="auto", messages=[*HELLO, *private])
+    assert refused.value.param == "messages[1].content[0].image_url"
+
+
+def test_a_model_that_is_not_here_names_those_that_are(client: OpenAI, cloud: Cloud) -> None:
+    for name, why in (
+        ("gpt-5.5", "not offered"),
+        ("dall-e-3", "Use openai/gpt-image-2"),
+        ("no-such", "none of that name"),
+        ("local/canvas", "does not make the kind text"),
+    ):
+        with pytest.raises(openai.NotFoundError) as caught:
+            client.chat.completions.create(model=name, messages=HELLO)
+        assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+        assert why in caught.value.message
+        assert "auto" in caught.value.message
+        assert "local/writer" in caught.value.message
+    assert stored() == []
+
+
+def test_what_a_model_cannot_be_told_is_left_out_or_refused(program: Program, cloud: Cloud) -> None:
+    with program.client() as client:
+        with pytest.raises(openai.UnprocessableEntityError) as caught:
+            client.audio.speech.create(model="local/voice", voice="alloy", input="Hi.", response_format="pcm")
+        assert caught.value.param == "response_format"
+        assert "mp3, wav" in caught.value.message
+        assert stored() == []
+        with pytest.raises(openai.InternalServerError):
+            client.audio.speech.create(model="local/voice", voice="alloy", input="Hi.", instructions="Whisper.")
+    [found] = stored()
+    assert "instructions" not in found.recipe.parameters
+
+
+def test_films_are_begun_listed_and_only_ones_own(program: Program, cloud: Cloud) -> None:
+    answer = program.app.handler(example("v1/create_video"), None)
+    film = json.loads(answer["body"])
+    assert (film["status"], film["seconds"], film["size"]) == ("queued", "4", "720x1280")
+    get = example("v1/list_videos")
+    listed = json.loads(program.app.handler(get, None)["body"])
+    assert [each["id"] for each in listed["data"]] == [film["id"]]
+    get["requestContext"]["http"]["path"] = f"/v1/videos/{film['id']}"
+    assert json.loads(program.app.handler(get, None)["body"]) == film
+    foreign = stranger("v1/list_videos")
+    foreign["requestContext"]["http"]["path"] = f"/v1/videos/{film['id']}"
+    assert program.app.handler(foreign, None)["statusCode"] == 404
+    get["requestContext"]["http"]["path"] = f"/v1/videos/{film['id']}/content"
+    early = program.app.handler(get, None)
+    assert (early["statusCode"], json.loads(early["body"])["error"]["code"]) == (400, "video_not_ready")
+    get["requestContext"]["http"]["path"] = f"/v1/videos/{ask().id}"
+    assert program.app.handler(get, None)["statusCode"] == 404
+
+
+def limited(client: OpenAI) -> openai.RateLimitError | None:
+    try:
+        client.models.list()
+    except openai.RateLimitError as error:
+        return error
+    return None
+
+
+def test_the_limit_is_told_before_and_when_it_is_reached(
+    program: Program, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_RATE_REQUESTS_PER_MINUTE", "3")
+    forget_wiring(clients=False)
+    with program.client() as client:
+        # A minute may begin between two of them, and gives three more.
+        raised = [error for error in (limited(client) for _ in range(7)) if error]
+    first = program.answers[0]["headers"]
+    assert (first["x-ratelimit-limit-requests"], first["x-ratelimit-remaining-requests"]) == ("3", "2")
+    caught = raised[0]
+    headers = caught.response.headers
+    assert caught.code == "rate_limit_exceeded"
+    assert 1 <= int(headers["retry-after"]) <= 60
+    assert headers["retry-after-ms"] == f"{headers['retry-after']}000"
+
+
+def test_an_answer_that_the_gateway_would_not_take_is_fetched_elsewhere(cloud: Cloud) -> None:
+    generation = attempted(ask())
+    assert generation.attempt is not None
+    done = compatible.Done(Made(generation), {"a": "b"}, generation.created_at)
+    assert done.json({"data": []}).status == 200
+    moved = done.json({"data": "x" * compatible.ANSWER_BYTES_MAX})
+    assert moved.status == 303
+    path = moved.headers["Location"].partition("?")[0]
+    assert path == f"/media/answers/{WORKSPACE}/{generation.id}.json"
+    assert cloud.keys("media/answers/") == [path.lstrip("/")]
+    assert done.events(b"data: x\n\n" * 500_000).status == 303
+
+
+def test_a_path_that_is_not_served_is_refused_in_the_same_shape(client: OpenAI, cloud: Cloud) -> None:
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.embeddings.create(model="auto", input="hello")
+    assert caught.value.type == "invalid_request_error"
+    with pytest.raises(openai.APIStatusError) as wrong:
+        client.post("/models", body={}, cast_to=object)
+    assert wrong.value.status_code == 405
+    with pytest.raises(openai.BadRequestError):
+        client.post("/chat/completions", content=b"{", cast_to=object)
