@@ -14,7 +14,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -33,6 +33,7 @@ from atelier.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from atelier.frozen import dataclass
 from atelier.ids import is_id
 from atelier.settings import EdgeKey
 from atelier.telemetry import logger

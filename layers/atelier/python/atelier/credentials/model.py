@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
+
+from atelier.frozen import dataclass
 
 # Who takes own keys. `custom` is any endpoint that speaks OpenAI's API; its address and models come with the key.
 CUSTOM = "custom"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from atelier.frozen import dataclass
 from atelier.ids import CROCKFORD
 
 # No generation may live longer, whatever its model says: bounds what a sweep has to look at.

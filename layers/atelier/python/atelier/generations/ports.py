@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from atelier.frozen import dataclass
 from atelier.generations.model import Delivered, Generation, Source
 from atelier.ledger.model import Ending, Movement, Opening
 from atelier.providers._contract import Input

@@ -15,10 +15,11 @@ import re
 import secrets
 import string
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from atelier.errors import Conflict, Unauthenticated
+from atelier.frozen import dataclass
 
 PREFIX = "atl_"
 TOKENS_PER_WORKSPACE_MAX = 50

@@ -16,11 +16,12 @@ import binascii
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from atelier.errors import Conflict, Unauthenticated
+from atelier.frozen import dataclass
 from atelier.identity.permissions import Role
 from atelier.ids import is_id, new_id
 

@@ -24,13 +24,14 @@ A *change* says what a movement does to the wallet's counters; the store applies
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
 from atelier.clock import next_midnight, rfc3339
 from atelier.errors import InsufficientCredits, RateLimited
+from atelier.frozen import dataclass
 from atelier.ids import floor_id
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from atelier.errors import Conflict, InsufficientCredits
+from atelier.frozen import dataclass
 from atelier.ledger.model import (
     PRIORITY,
     Account,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from atelier.frozen import dataclass
 from atelier.ledger.model import Ending, Hold, Movement, Refresh, Wallet
 from atelier.ledger.operations import Operation, Recorded
 from atelier.ledger.seal import Form, Seal

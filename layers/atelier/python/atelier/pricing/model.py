@@ -6,7 +6,7 @@ Credits for pictures are rounded up for every picture by itself; whatever is not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from typing import Annotated, Any, Literal, TypeVar, final
 
@@ -14,6 +14,7 @@ from annotated_types import MinLen
 from typing_extensions import TypedDict
 
 from atelier.errors import ValidationFailed
+from atelier.frozen import dataclass
 from atelier.pricing.costs import (
     MEGAPIXEL,
     Ask,

@@ -8,11 +8,11 @@ reservation into what was *spent*. Every project counts so, with a limit or with
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from atelier.clock import rfc3339
+from atelier.frozen import dataclass
 from atelier.ids import CROCKFORD
 
 WORKSPACE = "workspace"

@@ -6,10 +6,12 @@ outcome that means “the job may be running and we do not know” has its own n
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from enum import StrEnum
 from typing import Any, Protocol
+
+from atelier.frozen import dataclass
 
 
 class ErrorClass(StrEnum):

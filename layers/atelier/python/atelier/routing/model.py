@@ -7,10 +7,11 @@ one caller alone (half-open). That one's success closes the case; its failure do
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from atelier.frozen import dataclass
 from atelier.providers._contract import ErrorClass
 
 # This process itself: there is nobody to be spared, and nothing to be written.

@@ -8,9 +8,10 @@ served in the order of asking. What is remembered is small whatever the limit: h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from atelier.frozen import dataclass
 from atelier.routing.model import Scope
 
 STEPS = 30

@@ -1,0 +1,113 @@
+"""`dataclass(frozen=True, slots=True)` at a tenth of its cost: for values that are imported more often than made.
+
+The standard one writes and compiles half a dozen methods for each class, 0.7 ms of them, when the class is defined; a
+function imports a hundred such classes and makes objects of a few. Here the methods are shared, and `__init__`, which
+cannot be, is compiled for the first object. What comes out behaves as the standard one's; type checkers see that one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import FrozenInstanceError
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass as dataclass
+else:
+
+    def dataclass(*, frozen: bool, slots: bool, kw_only: bool = False):
+        """The decorator. `frozen` and `slots` are true: it makes nothing else."""
+        assert frozen
+        assert slots
+        return partial(_value, kw_only=kw_only)
+
+
+_standard: Any = dataclasses.dataclass
+
+
+def _value(cls: type, *, kw_only: bool) -> type:
+    if any(dataclasses.is_dataclass(base) for base in cls.__bases__):
+        return _standard(frozen=True, slots=True, kw_only=kw_only)(cls)
+    written = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
+    # Without a text of its own, a class would be given its signature: a tenth of a millisecond.
+    cls.__doc__ = cls.__doc__ or cls.__name__
+    fields = dataclasses.fields(_standard(init=False, repr=False, eq=False, kw_only=kw_only)(cls))
+    names = tuple(field.name for field in fields)
+    kept = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__", *names)}
+    shared = {name: method for name, method in _METHODS.items() if written.get(name) is None}
+    of_its_own = {
+        "__slots__": names,
+        "__qualname__": cls.__qualname__,
+        "__dataclass_params__": _FROZEN,
+        "__compared__": tuple(field.name for field in fields if field.compare),
+        "__shown__": tuple(field.name for field in fields if field.repr),
+    }
+    made = type(cls)(cls.__name__, cls.__bases__, {**kept, **shared, **of_its_own})
+    if "__init__" not in written:
+        made.__init__ = _first_init(made, written, kw_only)
+    return made
+
+
+def _first_init(made: type, written: dict[str, Any], kw_only: bool) -> Any:
+    """An `__init__` that puts the compiled one in its place, and is it from then on."""
+
+    def first(self: Any, *arguments: Any, **named: Any) -> None:
+        standard = type(made)(made.__name__, made.__bases__, {**written, "__qualname__": made.__qualname__})
+        made.__init__ = _standard(frozen=True, repr=False, eq=False, kw_only=kw_only)(standard).__init__
+        self.__init__(*arguments, **named)
+
+    return first
+
+
+def _compared(value: Any) -> tuple[Any, ...]:
+    return tuple([getattr(value, name) for name in value.__compared__])
+
+
+def _eq(self: Any, other: object) -> Any:
+    return _compared(self) == _compared(other) if other.__class__ is self.__class__ else NotImplemented
+
+
+def _hash(self: Any) -> int:
+    return hash(_compared(self))
+
+
+def _repr(self: Any) -> str:
+    shown = (f"{name}={getattr(self, name)!r}" for name in self.__shown__)
+    return f"{type(self).__qualname__}({', '.join(shown)})"
+
+
+def _setattr(self: Any, name: str, value: Any) -> None:
+    raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+
+def _delattr(self: Any, name: str) -> None:
+    raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
+def _getstate(self: Any) -> list[Any]:
+    return [getattr(self, name) for name in self.__slots__]
+
+
+def _setstate(self: Any, state: list[Any]) -> None:
+    for name, value in zip(self.__slots__, state, strict=True):
+        object.__setattr__(self, name, value)
+
+
+_METHODS = {
+    "__eq__": _eq,
+    "__hash__": _hash,
+    "__repr__": _repr,
+    "__setattr__": _setattr,
+    "__delattr__": _delattr,
+    "__getstate__": _getstate,
+    "__setstate__": _setstate,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Model:
+    pass
+
+
+_FROZEN = vars(_Model)["__dataclass_params__"]
