@@ -17,6 +17,13 @@ from atelier.generations.contract import (
     recipe_view,
 )
 from atelier.generations.model import Kind
+from atelier.generations.run_contract import (
+    EnhancedView,
+    EnhanceRequest,
+    PipelineList,
+    PipelineRequest,
+    pipeline_list,
+)
 from atelier.http import Answer, Api, Nothing, Request
 from atelier.wiring import admission, generations
 
@@ -60,6 +67,26 @@ def run_template(request: Request[MakeRequest]) -> Answer:
     return generations.make(request, template_id=request.id("template_id", "tpl"))
 
 
+@create("/api/pipelines", body=PipelineRequest)
+def run_pipeline(request: Request[PipelineRequest]) -> Answer:
+    """Make something in stages, each of what the one before has delivered, under one hold for all."""
+    recipe, pipeline = request.body.asked()
+    body = request.body
+    return generations.accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline)
+
+
+@read("/api/pipelines", answer=PipelineList, errors=())
+def list_pipelines(_request: Request[Nothing]) -> Answer:
+    """The pipelines there are, and their stages."""
+    return Answer(pipeline_list())
+
+
+@create("/api/prompts/enhance", body=EnhanceRequest, answer=EnhancedView, statuses=(200, 202), errors=(402, 502, 503))
+def enhance_prompt(request: Request[EnhanceRequest]) -> Answer:
+    """Have a prompt rewritten by a text model. What takes longer than 25 s is followed as a generation."""
+    return generations.enhance(request)
+
+
 @read("/api/generations", query=ListQuery, answer=GenerationList)
 def list_generations(request: Request[Nothing]) -> Answer:
     """List the workspace's generations, newest first."""
@@ -88,8 +115,7 @@ def cancel_generation(request: Request[Nothing]) -> Answer:
 @create("/api/generations/<generation_id>/retry")
 def retry_generation(request: Request[Nothing]) -> Answer:
     """Run the same recipe again, as a new generation."""
-    earlier = generations.store().get(request.caller.workspace_id, request.id("generation_id", "gen"))
-    return generations.accept(request, earlier.recipe, f"retry {earlier.id}", earlier.project_id)
+    return generations.retry(request, request.id("generation_id", "gen"))
 
 
 @read("/api/generations/<generation_id>/recipe", answer=RecipeEnvelope)

@@ -10,7 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from atelier.errors import ValidationFailed
 from atelier.generations.character import showing
-from atelier.generations.model import Generation, Kind, Recipe, Source, Sources
+from atelier.generations.model import Generation, Kind, Pipeline, Recipe, Source, Sources
+from atelier.generations.pipelines import ENHANCE, PIPELINES, Asked, assembled
 from atelier.generations.ports import Filters
 from atelier.generations.quote import CHARACTERS_MAX, Ask, Quote
 from atelier.library.character import Character
@@ -19,6 +20,7 @@ from atelier.pricing.catalogue import Offer
 from atelier.pricing.model import CHARACTER
 
 KindName = Literal["text", "image", "video", "audio", "avatar", "page", "upscale"]
+PipelineName = Literal["talking_avatar", "image_to_video", "enhanced_upscale"]
 StatusName = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 PROMPT_CHARACTERS_MAX = 8_000
 ProjectId = Annotated[str, Field(pattern=r"^prj_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
@@ -64,6 +66,30 @@ class Parameters(BaseModel):
 _FILES = {"image_asset_id", "mask_asset_id", "audio_asset_id", "reference_asset_ids"}
 
 
+class StageRequest(BaseModel):
+    """What is said of one stage of a run."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
+    parameters: Parameters = Parameters()
+
+
+Stages = Annotated[dict[Annotated[str, Field(max_length=20)], StageRequest], Field(max_length=8)]
+
+
+def run_of(
+    name: str, stages: dict[str, StageRequest], prompt: str, negative_prompt: str | None, *, enhance: bool
+) -> tuple[Recipe, Pipeline]:
+    """A run in the domain's form: its recipe is that of its last stage. Raises ValidationFailed."""
+    asked = {
+        each: Asked(stage.model, stage.parameters.told(), stage.parameters.inputs()) for each, stage in stages.items()
+    }
+    pipeline = assembled(name, asked, negative_prompt, enhance=enhance)
+    last = pipeline.stages[-1]
+    return Recipe(last.kind, prompt, last.model, negative_prompt, last.parameters, last.inputs), pipeline
+
+
 class MakeRequest(BaseModel):
     """Ask for something; what it is to be is said by the path, by `kind` or by a template."""
 
@@ -94,7 +120,9 @@ class MakeRequest(BaseModel):
         description="As POST /api/quotes gave it.",
     )
     webhook_url: None = None
-    enhance_prompt: Literal[False] = False
+    enhance_prompt: bool = Field(default=False, description="Have the prompt rewritten by a text model first.")
+    pipeline: PipelineName | None = Field(default=None, description="A run, as POST /api/pipelines makes it.")
+    stages: Stages | None = None
     reuse: Literal[False] = False
 
     def recipe(self, kind: str | None = None, template: Template | None = None) -> Recipe:
@@ -113,6 +141,23 @@ class MakeRequest(BaseModel):
             raise ValidationFailed([{"path": "kind", "message": "Field required"}])
         given = self.parameters
         return Recipe(Kind(made), self.prompt, self.model, self.negative_prompt, given.told(), given.inputs())
+
+    def run(self) -> tuple[Recipe, Pipeline] | None:
+        """The run that the body names, if it names one. Raises ValidationFailed."""
+        if self.pipeline is None:
+            if self.stages is not None:
+                raise ValidationFailed([{"path": "stages", "message": "Stages are a pipeline's."}])
+            return None
+        if self.prompt is None:
+            raise ValidationFailed([{"path": "prompt", "message": "Field required"}])
+        made = run_of(self.pipeline, self.stages or {}, self.prompt, self.negative_prompt, enhance=self.enhance_prompt)
+        foreign = self.model_fields_set & {"parameters", "character_id", "template_id", "variables"}
+        wrong = [name for name in sorted(foreign) if getattr(self, name) not in (None, {}, Parameters())]
+        wrong += ["model"] if self.model != "auto" else []
+        wrong += ["kind"] if self.kind not in (None, made[0].kind.value) else []
+        if wrong:
+            raise ValidationFailed([{"path": name, "message": "A run is told by its stages."} for name in wrong])
+        return made
 
     def _filled(self, template: Template, kind: str | None) -> Recipe:
         if kind not in (None, template.kind):
@@ -142,24 +187,40 @@ class MakeRequest(BaseModel):
 
 
 class QuoteRequest(BaseModel):
-    """Ask what something will cost."""
+    """Ask what something will cost: one kind of thing, or a run."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    kind: KindName
+    kind: KindName | None = Field(default=None, description="Required, but for a pipeline.")
+    pipeline: PipelineName | None = None
+    stages: Stages | None = None
+    enhance_prompt: bool = False
     prompt: str | None = Field(default=None, min_length=1, max_length=PROMPT_CHARACTERS_MAX)
     model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
     parameters: Parameters = Parameters()
     character_id: CharacterId | None = None
 
-    def ask(self, character: Character | None = None) -> Ask:
-        """The domain's form; `character` is who the body names."""
-        if character is not None:
-            recipe = Recipe(Kind(self.kind), "", "", None, self.parameters.told(), self.parameters.inputs())
-            shown = showing(recipe, character)
-            return Ask(self.kind, self.model, shown.parameters, self.prompt, shown.files)
-        files = {role: len(sources) for role, sources in self.parameters.inputs().items()}
-        return Ask(self.kind, self.model, self.parameters.told(), self.prompt, files)
+    def recipe(self, character: Character | None = None) -> Recipe:
+        """What is priced, as a submission would ask for it; `character` is who the body names. Raises
+        ValidationFailed."""
+        if self.kind is None:
+            raise ValidationFailed([{"path": "kind", "message": "Field required"}])
+        told, inputs = self.parameters.told(), self.parameters.inputs()
+        recipe = Recipe(Kind(self.kind), self.prompt or "", self.model, None, told, inputs)
+        return showing(recipe, character) if character else recipe
+
+    def run(self) -> tuple[Recipe, Pipeline] | None:
+        """The run that is named, None = the body names none. Raises ValidationFailed."""
+        if self.pipeline is None:
+            if self.stages is not None:
+                raise ValidationFailed([{"path": "stages", "message": "Stages are a pipeline's."}])
+            return None
+        return run_of(self.pipeline, self.stages or {}, self.prompt or "", None, enhance=self.enhance_prompt)
+
+    def ask(self, recipe: Recipe, pipeline: Pipeline | None) -> Ask:
+        """The domain's form: for any prompt, where the body names none."""
+        ask = Ask(recipe.kind, recipe.model, recipe.parameters, self.prompt, recipe.files)
+        return ask if pipeline is None else ask.in_stages(pipeline)
 
 
 class CandidateView(BaseModel):
@@ -230,6 +291,20 @@ class UsageView(BaseModel):
     tokens_total: int = Field(default=0, description="Both together.")
 
 
+class StageView(BaseModel):
+    """A stage of a run as far as it has come. Each is a generation, with an answer of its own."""
+
+    name: str
+    generation_id: str
+    kind: KindName
+    status: StatusName
+    provider: str | None
+    model: str
+    credits_charged: int = Field(description="Its part of what the run is charged; 0 if an earlier run has paid it.")
+    cost_microusd: int
+    assets: list[AssetRef]
+
+
 class GenerationView(BaseModel):
     """A generation as its workspace sees it."""
 
@@ -258,6 +333,10 @@ class GenerationView(BaseModel):
     attempts: list[AttemptView]
     assets: list[AssetRef]
     text: str | None = Field(default=None, description="What a text or a page says; not in a list.")
+    pipeline: str | None = Field(default=None, description="Of a run: what it makes.")
+    stages: list[StageView] = Field(default=[], description="Of a run; not in a list.")
+    parent_id: str | None = Field(default=None, description="Of a stage: its run.")
+    stage: str | None = Field(default=None, description="Of a stage: its name.")
     cancel_requested: bool
     created_at: datetime
     started_at: datetime | None
@@ -271,9 +350,12 @@ class GenerationEnvelope(BaseModel):
 
 
 class RecipeView(BaseModel):
-    """A request that makes the same again: post it to /api/generate."""
+    """A request that makes the same again: post it to /api/generate. A pipeline is told by its stages."""
 
     kind: KindName
+    pipeline: PipelineName | None = None
+    stages: dict[str, StageRequest] | None = None
+    enhance_prompt: bool = False
     prompt: str
     negative_prompt: str | None
     model: str
@@ -314,26 +396,59 @@ class ListQuery(BaseModel):
 
 def recipe_view(generation: Generation) -> RecipeView:
     """The recipe with the model that was asked for and every parameter that was filled in."""
-    recipe = generation.recipe
+    recipe, pipeline = generation.recipe, generation.pipeline
+    stages = {stage.name: stage for stage in pipeline.stages} if pipeline else {}
+    named = pipeline is not None and pipeline.name in PIPELINES
     return RecipeView(
         kind=recipe.kind.value,
+        pipeline=pipeline.name if pipeline and named else None,  # pyright: ignore[reportArgumentType]
+        stages={
+            name: StageRequest.model_validate(
+                {"model": stage.model, "parameters": _told(stage.parameters, stage.inputs)}
+            )
+            for name, stage in stages.items()
+        }
+        if named
+        else None,
+        enhance_prompt=ENHANCE in stages and all(step.name != ENHANCE for step in PIPELINES.get(pipeline.name, ()))
+        if pipeline
+        else False,
         prompt=recipe.prompt,
         negative_prompt=recipe.negative_prompt,
-        model=recipe.model,
+        model="auto" if named else recipe.model,
         character_id=recipe.character_id,
-        parameters=_asked(recipe),
+        parameters={} if named else _asked(recipe),
     )
 
 
 def _asked(recipe: Recipe) -> dict[str, Any]:
     """The parameters as a request says them."""
+    return _told(recipe.parameters, recipe.inputs)
+
+
+def _told(parameters: dict[str, Any], inputs: Sources) -> dict[str, Any]:
     files = {
         f"{role}_asset_id": sources[0].asset_id
-        for role, sources in recipe.inputs.items()
+        for role, sources in inputs.items()
         if role not in ("reference", CHARACTER)
     }
-    alike = [source.asset_id for source in recipe.inputs.get("reference", ())]
-    return recipe.parameters | files | ({"reference_asset_ids": alike} if alike else {})
+    alike = [source.asset_id for source in inputs.get("reference", ())]
+    return parameters | files | ({"reference_asset_ids": alike} if alike else {})
+
+
+def stage_view(name: str, stage: Generation, assets: list[AssetRef]) -> StageView:
+    """The contract's form of a stage; `assets` come signed."""
+    return StageView(
+        name=name,
+        generation_id=stage.id,
+        kind=stage.recipe.kind.value,
+        status=stage.status.value,
+        provider=stage.attempt.provider if stage.attempt else None,
+        model=stage.attempt.model if stage.attempt else stage.recipe.model,
+        credits_charged=stage.credits_charged,
+        cost_microusd=stage.cost_microusd,
+        assets=assets,
+    )
 
 
 def _usage(counted: dict[str, int]) -> UsageView:
@@ -341,7 +456,9 @@ def _usage(counted: dict[str, int]) -> UsageView:
     return UsageView.model_validate({**counted, "tokens_total": tokens})
 
 
-def generation_view(generation: Generation, assets: list[AssetRef], text: str | None = None) -> GenerationView:
+def generation_view(
+    generation: Generation, assets: list[AssetRef], text: str | None = None, stages: list[StageView] | None = None
+) -> GenerationView:
     """The contract's form of a generation; `assets` come signed."""
     attempt, failure = generation.attempt, generation.failure
     completed, started = generation.completed_at, generation.created_at
@@ -351,6 +468,7 @@ def generation_view(generation: Generation, assets: list[AssetRef], text: str | 
         status=generation.status.value,
         progress=generation.progress,
         prompt=generation.recipe.prompt,
+        enhanced_prompt=generation.enhanced_prompt,
         negative_prompt=generation.recipe.negative_prompt,
         provider=attempt.provider if attempt else None,
         model=attempt.model if attempt else generation.recipe.model,
@@ -386,6 +504,10 @@ def generation_view(generation: Generation, assets: list[AssetRef], text: str | 
         ],
         assets=assets,
         text=text,
+        pipeline=generation.pipeline.name if generation.pipeline else None,
+        stages=stages or [],
+        parent_id=generation.parent_id,
+        stage=generation.stage,
         cancel_requested=generation.cancel_requested_at is not None,
         created_at=generation.created_at,
         started_at=generation.started_at,

@@ -43,7 +43,9 @@ class Submission:
 
     def fingerprint(self) -> str:
         """What an idempotency key is bound to."""
-        own = self.recipe.fingerprint() + (self.pipeline.fingerprint() if self.pipeline else "")
+        own = self.recipe.fingerprint()
+        if self.pipeline is not None and self.recipe.asked is None:
+            own += self.pipeline.fingerprint()
         beside = [self.project_id, self.quote.id if self.quote else None]
         return f"{own}#{beside}" if any(beside) else own
 

@@ -13,7 +13,7 @@ from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.aws.secrets import Secret
 from atelier.clock import system_clock
-from atelier.errors import ValidationFailed
+from atelier.errors import ProviderFailed, ValidationFailed
 from atelier.generations import cancel as cancelling
 from atelier.generations import quote as quoting
 from atelier.generations import submit as submitting
@@ -27,10 +27,13 @@ from atelier.generations.contract import (
     QuoteView,
     generation_view,
     quote_view,
+    stage_view,
 )
 from atelier.generations.finish import Closing
-from atelier.generations.model import Generation, Recipe
-from atelier.generations.wait import wait_for_end
+from atelier.generations.model import Generation, Pipeline, Recipe, Status
+from atelier.generations.pipelines import rewritten
+from atelier.generations.run_contract import EnhancedView, EnhanceRequest
+from atelier.generations.wait import WAIT_SECONDS_MAX, wait_for_end
 from atelier.http import Answer, Caller, Request
 from atelier.library.character import Character
 from atelier.media.keys import media_key
@@ -74,10 +77,17 @@ def _quote_key() -> bytes:
 
 def quote(workspace_id: str, body: QuoteRequest, now: datetime) -> QuoteView:
     """A signed price."""
-    character = _character(workspace_id, body.character_id) if body.character_id else None
-    ask = body.ask(character)
-    routes = routing.routes(workspace_id, now)
-    promise, offers = quoting.quote(workspace_id, ask, catalogue=routed(now), now=now, routes=routes)
+    catalogue, routes = routed(now), routing.routes(workspace_id, now)
+    named = body.run()
+    if named is not None:
+        recipe, pipeline = named
+    else:
+        recipe = body.recipe(_character(workspace_id, body.character_id) if body.character_id else None)
+        pipeline = quoting.pipeline_for(
+            recipe, enhance=body.enhance_prompt, catalogue=catalogue, now=now, routes=routes
+        )
+    ask = body.ask(recipe, pipeline)
+    promise, offers = quoting.quote(workspace_id, ask, catalogue=catalogue, now=now, routes=routes)
     return quote_view(quoting.signed(promise, _quote_key()), promise, offers)
 
 
@@ -96,11 +106,14 @@ def submit(
     *,
     project_id: str | None = None,
     quote_id: str | None = None,
+    pipeline: Pipeline | None = None,
 ) -> submitting.Accepted:
-    """Accept a generation for a verified caller."""
+    """Accept a generation for a verified caller; with a `pipeline` it is a run."""
     promise = _promise(quote_id) if quote_id else None
     return submitting.submit(
-        submitting.Submission(caller.workspace_id, caller.user_id, recipe, idempotency_key, project_id, promise),
+        submitting.Submission(
+            caller.workspace_id, caller.user_id, recipe, idempotency_key, project_id, promise, pipeline
+        ),
         catalogue=routed(now),
         lifetime_max=timedelta(seconds=GenerationTimes.read().lifetime_seconds_max),
         wallets=wallets(),
@@ -120,8 +133,24 @@ def make(request: Request[MakeRequest], kind: str | None = None, template_id: st
     body = request.body
     if template_id not in (None, body.template_id or template_id):
         raise ValidationFailed([{"path": "template_id", "message": "This path runs another template."}])
+    named = body.run()
+    if named is not None:
+        recipe, pipeline = named
+        return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline)
     recipe = _recipe(request.caller.workspace_id, body, kind, template_id or body.template_id)
-    return accept(request, recipe, "generate", body.project_id, body.quote_id)
+    pipeline = quoting.pipeline_for(
+        recipe,
+        enhance=body.enhance_prompt,
+        catalogue=routed(request.now),
+        now=request.now,
+        routes=routing.routes(request.caller.workspace_id, request.now),
+    )
+    if body.enhance_prompt:
+        # The same request stays the same, whatever stages it takes by then.
+        recipe = replace(recipe, asked=f"{recipe.fingerprint()}+enhanced")
+    elif pipeline is not None:
+        recipe = replace(recipe, asked=recipe.fingerprint())
+    return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline)
 
 
 def _recipe(workspace_id: str, body: MakeRequest, kind: str | None, template_id: str | None) -> Recipe:
@@ -151,13 +180,35 @@ def _count_use(generation: Generation) -> None:
         templates().count_use(generation.workspace_id, generation.recipe.template_id)
 
 
+def retry(request: Request[Any], generation_id: str) -> Answer:
+    """Accept the same once more; of a run that did not succeed, without paying again for what it has made."""
+    workspace_id = request.caller.workspace_id
+    earlier = store().get(workspace_id, generation_id)
+    if earlier.parent_id is not None:
+        earlier = store().get(workspace_id, earlier.parent_id)
+    pipeline = None
+    if earlier.pipeline is not None:
+        from atelier.generations.run import kept_in, resumed, stages
+
+        pipeline = resumed(earlier, stages(earlier, store()), kept_in(workspace_id, assets()))
+    return accept(request, earlier.recipe, f"retry {earlier.id}", earlier.project_id, pipeline=pipeline)
+
+
 def accept(
-    request: Request[Any], recipe: Recipe, scope: str, project_id: str | None, quote_id: str | None = None
+    request: Request[Any],
+    recipe: Recipe,
+    scope: str,
+    project_id: str | None,
+    quote_id: str | None = None,
+    *,
+    pipeline: Pipeline | None = None,
 ) -> Answer:
     """Accept what a request asks for, and answer: at once, or when it is done in the time that the caller gives.
     scope: what the caller's Idempotency-Key is a key of."""
     key = f"{scope} {request.idempotency_key}" if request.idempotency_key else None
-    accepted = submit(request.caller, recipe, key, request.now, project_id=project_id, quote_id=quote_id)
+    accepted = submit(
+        request.caller, recipe, key, request.now, project_id=project_id, quote_id=quote_id, pipeline=pipeline
+    )
     generation = accepted.generation
     if not accepted.replayed:
         _count_use(generation)
@@ -171,6 +222,33 @@ def accept(
         headers["Preference-Applied"] = f"wait={request.wait_seconds}"
     answer = GenerationEnvelope(generation=view(generation, request.now))
     return Answer(answer, status=200 if met else 202, headers=headers)
+
+
+def enhance(request: Request[EnhanceRequest]) -> Answer:
+    """Have a prompt rewritten, and wait for it as long as the gateway does. Raises ProviderFailed when nobody could."""
+    body = request.body
+    key = f"enhance {request.idempotency_key}" if request.idempotency_key else None
+    accepted = submit(request.caller, body.recipe(), key, request.now, project_id=body.project_id)
+    made = wait(accepted.generation, WAIT_SECONDS_MAX, request.now)
+    if not made.is_open and made.status is not Status.SUCCEEDED:
+        failure = made.failure
+        raise ProviderFailed(
+            failure.message if failure else "This was cancelled.",
+            generation_id=made.id,
+            error_class=failure.error_class if failure else None,
+        )
+    written = text(made)
+    answer = EnhancedView(
+        prompt=None if written is None else rewritten(body.prompt, written),
+        original=body.prompt,
+        credits_charged=made.credits_charged,
+        generation_id=made.id,
+        status=made.status.value,
+    )
+    headers = {"Location": f"/api/generations/{made.id}"}
+    if accepted.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return Answer(answer, status=202 if made.is_open else 200, headers=headers)
 
 
 def cancel(workspace_id: str, generation_id: str, now: datetime) -> Generation:
@@ -195,7 +273,24 @@ def text(generation: Generation) -> str | None:
 
 
 def view(generation: Generation, now: datetime, *, with_text: bool = True) -> GenerationView:
-    """The contract's form of a generation, with signed URLs."""
+    """The contract's form of a generation, with signed URLs; with_text: and with its stages, unlike in a listing."""
+    pipeline = generation.pipeline
+    if pipeline is None or not with_text:
+        return generation_view(generation, _refs(generation, now), text(generation) if with_text else None)
+    from atelier.generations.run import billed, stages
+
+    made = stages(generation, store())
+    if generation.is_open:
+        # What has been tried so far; what it comes to is said at the end.
+        generation = replace(generation, attempts=billed(generation, made).attempts)
+    shown = [
+        stage_view(planned.name, stage, _refs(stage, now))
+        for planned, stage in zip(pipeline.stages, made, strict=False)
+    ]
+    return generation_view(generation, _refs(generation, now), text(generation), shown)
+
+
+def _refs(generation: Generation, now: datetime) -> list[AssetRef]:
     refs: list[AssetRef] = []
     for asset in generation.assets:
         url, thumbnail_url = media_urls.urls(generation.workspace_id, asset.sha256, asset.format, now)
@@ -213,4 +308,4 @@ def view(generation: Generation, now: datetime, *, with_text: bool = True) -> Ge
                 size_bytes=asset.size_bytes,
             )
         )
-    return generation_view(generation, refs, text(generation) if with_text else None)
+    return refs

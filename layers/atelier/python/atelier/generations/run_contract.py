@@ -1,0 +1,108 @@
+"""The HTTP contract of runs and of enhanced prompts: what is asked for, and how stages are shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atelier.generations.contract import (
+    CHARACTERS_MAX,
+    PROMPT_CHARACTERS_MAX,
+    KindName,
+    Parameters,
+    PipelineName,
+    ProjectId,
+    Stages,
+    StatusName,
+    run_of,
+)
+from atelier.generations.model import Kind, Pipeline, Recipe
+from atelier.generations.pipelines import PIPELINES, enhancing
+
+
+class PipelineRequest(BaseModel):
+    """Ask for a run: several stages, each made of what the one before has delivered, under one hold."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+
+    pipeline: PipelineName = Field(description="Which stages each has: see GET /api/pipelines.")
+    prompt: str = Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX, examples=["a lighthouse at dusk"])
+    negative_prompt: str | None = Field(default=None, max_length=PROMPT_CHARACTERS_MAX)
+    enhance_prompt: bool = Field(default=False, description="Have the prompt rewritten by a text model first.")
+    stages: Stages = Field(default={}, description="By stage: its model and parameters, where not any will do.")
+    project_id: ProjectId | None = None
+    quote_id: str | None = Field(default=None, max_length=CHARACTERS_MAX, pattern=r"^[A-Za-z0-9_.\-]+$")
+
+    def asked(self) -> tuple[Recipe, Pipeline]:
+        """The domain's form. Raises ValidationFailed."""
+        return run_of(self.pipeline, self.stages, self.prompt, self.negative_prompt, enhance=self.enhance_prompt)
+
+
+class StepView(BaseModel):
+    """One stage of a pipeline."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    name: str
+    kind: KindName
+    starts_from: dict[str, str] = Field(description="By role of a file: the stage that makes it.")
+
+
+class PipelineView(BaseModel):
+    """A pipeline that can be asked for."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    name: PipelineName
+    stages: list[StepView]
+
+
+class PipelineList(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
+    items: list[PipelineView]
+
+
+class EnhanceRequest(BaseModel):
+    """Ask for a better prompt."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
+
+    prompt: str = Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX, examples=["a lighthouse at dusk"])
+    style: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    kind: Literal["image", "video", "text", "page"] = Field(default="image", description="What it is a prompt for.")
+    model: str = Field(default="auto", min_length=1, max_length=200, description="Who writes it.")
+    project_id: ProjectId | None = None
+
+    def recipe(self) -> Recipe:
+        """The text that is to be written."""
+        told = Parameters.model_validate(enhancing(self.kind, self.style))
+        return Recipe(Kind.TEXT, self.prompt, self.model, None, told.told())
+
+
+class EnhancedView(BaseModel):
+    """A prompt as a model rewrote it."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    prompt: str | None = Field(description="Null while it is still being written: follow the generation.")
+    original: str
+    credits_charged: int
+    generation_id: str
+    status: StatusName
+
+
+def pipeline_list() -> PipelineList:
+    """All pipelines."""
+    return PipelineList(
+        items=[
+            PipelineView(
+                name=name,  # pyright: ignore[reportArgumentType]
+                stages=[
+                    StepView(name=step.name, kind=step.kind.value, starts_from=dict(step.starts_from)) for step in steps
+                ],
+            )
+            for name, steps in PIPELINES.items()
+        ]
+    )
