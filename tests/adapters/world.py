@@ -249,7 +249,7 @@ class World:
 
     @property
     def finishing(self) -> Finishing:
-        return Finishing(self.generations, self.wallets, self.catalogue, self.media, self.assets)
+        return Finishing(self.generations, self.wallets, self.catalogue, self.media, self.assets, self.execution)
 
     @property
     def posting(self) -> Posting:

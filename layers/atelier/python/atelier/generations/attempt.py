@@ -259,7 +259,7 @@ def conclude(
             else StoredOutput(key=to.media.stage(generation.id, current.id, number, output.data))
             for number, output in enumerate(end.outputs)
         )
-    heard = to.workflow.succeed(task_token, outcome_of(end, outputs).as_data())
+    heard = to.workflow.succeed(task_token, outcome_of(end, outputs, current.id).as_data())
     if generation.is_open or (isinstance(end, Done) and wanted):
         _answered(heard, generation, current, polls, to)
 

@@ -25,7 +25,7 @@ def cancel(workspace_id: str, generation_id: str, *, to: Closing, now: datetime)
             return generation
         if not generation.is_open:
             raise Conflict(f"This generation is {generation.status} already.", status=generation.status.value)
-        if not generation.begun:
+        if not generation.begun or (generation.attempts and generation.awaited is None):
             # An attempt that begins meanwhile makes this write fail, and it is the slow path after all.
             ended = withdraw(generation, to=to, now=now)
             if ended.status is Status.CANCELLED:

@@ -12,9 +12,9 @@ from datetime import datetime
 
 from atelier.errors import ValidationFailed
 from atelier.generations.bill import bill
-from atelier.generations.model import Attempt, Delivered, Failure, Generation, Status
+from atelier.generations.model import Attempt, AttemptStatus, Delivered, Failure, Generation, Status
 from atelier.generations.outcome import MODERATED_OUTPUT, Outcome
-from atelier.generations.ports import AssetStore, GenerationMoved, GenerationStore, Media, UndeliverableMedia
+from atelier.generations.ports import AssetStore, GenerationMoved, GenerationStore, Media, UndeliverableMedia, Workflow
 from atelier.ledger.model import EndState, end_hold, late_success
 from atelier.ledger.ports import WalletStore
 from atelier.moderation.model import OutputWithheld
@@ -37,11 +37,13 @@ class Finishing(Closing):
 
     media: Media
     assets: AssetStore
+    workflow: Workflow
 
 
 def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finishing, now: datetime) -> Generation:
     """Bring the generation to its final state and return it. A generation that is final already stays as it is, but one
-    that has expired still takes its result."""
+    that has expired still takes its result. Where a result cannot be had and there is another candidate, that one is
+    tried by a new execution, under the same hold, and the generation stays open."""
     generation = to.generations.get(workspace_id, generation_id)
     if generation.status is Status.EXPIRED:
         return _finish_late(generation, outcome, to, now)
@@ -56,11 +58,17 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         # Nothing was ever sent: there is nothing to pay for.
         status = Status.CANCELLED if outcome.status == "cancelled" else Status.FAILED
         return close(generation.ended(status, 0, _failure(outcome), now), EndState.RELEASED, to, now)
+    if outcome.attempt_id not in (None, attempt.id):
+        return generation  # Of an attempt that has failed here before: another is under way.
+    if attempt.ended_at is not None and outcome.status == "succeeded" and _another_may_try(generation):
+        # It has failed here before, and whoever wrote that died before the next step.
+        return _try_another(generation, attempt, to)
     if attempt.ended_at is not None:
-        # It has failed before, nobody else could be tried, and what it cost is known.
-        status = Status.CANCELLED if outcome.status == "cancelled" else Status.FAILED
+        # It has failed before, nobody else is tried, and what it cost is known.
+        stopped = outcome.status == "cancelled" or generation.cancel_requested_at is not None
+        status = Status.CANCELLED if stopped else Status.FAILED
         ended = generation.billed(attempt.cost_microusd, attempt.cost_source)
-        return close(ended.ended(status, 0, _failure(outcome), now), EndState.RELEASED, to, now)
+        return close(ended.ended(status, 0, None if stopped else _failure(outcome), now), EndState.RELEASED, to, now)
     assets: tuple[Delivered, ...] = ()
     ended_as = outcome.error_class or ErrorClass.UNKNOWN_OUTCOME
     if outcome.status in ("succeeded", "cancelled"):
@@ -76,6 +84,15 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         except UndeliverableMedia as error:
             outcome = replace(outcome, error_class=ErrorClass.TRANSIENT, message=str(error))
             ended_as = "no_result"
+            if _another_may_try(generation):
+                billed, _ = _settled(generation, attempt, ended_as, outcome, 0, to)
+                failed = billed.attempt_ended(AttemptStatus.FAILED, now, ErrorClass.TRANSIENT)
+                try:
+                    to.generations.save_progress(generation, failed)
+                except GenerationMoved:
+                    # Cancelled or expired meanwhile: the next look decides on what is written now.
+                    return finish(workspace_id, generation_id, outcome, to=to, now=now)
+                return _try_another(failed, attempt, to)
         except OutputWithheld:
             message = "Moderation withheld the result. The credits are back."
             outcome = replace(outcome, error_class=MODERATED_OUTPUT, message=message)
@@ -86,6 +103,21 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
     status = Status.CANCELLED if ended_as == "cancelled" else Status.FAILED
     ended = generation.ended(status, charged, _failure(outcome) if status is Status.FAILED else None, now)
     return close(ended, EndState.SETTLED if charged else EndState.RELEASED, to, now)
+
+
+def _another_may_try(generation: Generation) -> bool:
+    return generation.next_candidate is not None and generation.cancel_requested_at is None
+
+
+def _try_another(generation: Generation, failed: Attempt, to: Finishing) -> Generation:
+    """What the failed attempt cost is the operator's; the execution that ends here cannot go back to its attempt step
+    without a transition more for everybody."""
+    again = f"{failed.id}-lost"
+    if generation.parent_id is None:
+        to.workflow.start(generation.workspace_id, generation.id, again=again)
+    else:
+        to.workflow.start_run(generation.workspace_id, generation.parent_id, again=again)
+    return generation
 
 
 def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
@@ -105,7 +137,9 @@ def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
 
 
 def withdraw(generation: Generation, *, to: Closing, now: datetime) -> Generation:
-    """Cancel a generation of which nothing has been sent to a provider: free, and final at once."""
+    """Cancel a generation of which nothing is at a provider, not yet or not any more: free, and final at once."""
+    if generation.attempt is not None:
+        generation = generation.billed(generation.attempt.cost_microusd, generation.attempt.cost_source)
     return close(generation.ended(Status.CANCELLED, 0, None, now), EndState.RELEASED, to, now)
 
 

@@ -18,7 +18,8 @@ FINAL_CLASSES = frozenset({ErrorClass.INVALID_INPUT, ErrorClass.MODERATED, Error
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """status: succeeded, failed, cancelled, or unknown (nobody answered in time)."""
+    """status: succeeded, failed, cancelled, or unknown (nobody answered in time). `attempt_id`: whose outcome it is,
+    None = of the generation as a whole."""
 
     status: str
     outputs: tuple[StoredOutput, ...] = ()
@@ -26,6 +27,7 @@ class Outcome:
     cost_microusd: int | None = None
     error_class: str | None = None
     message: str | None = None
+    attempt_id: str | None = None
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -36,6 +38,7 @@ class Outcome:
             "cost_microusd": self.cost_microusd,
             "error_class": self.error_class,
             "message": self.message,
+            "attempt_id": self.attempt_id,
         }
 
     @classmethod
@@ -52,18 +55,21 @@ class Outcome:
             data["cost_microusd"],
             data["error_class"],
             data["message"],
+            data.get("attempt_id"),
         )
 
 
-def outcome_of(end: Done | Failed | Cancelled, outputs: tuple[StoredOutput, ...] = ()) -> Outcome:
+def outcome_of(
+    end: Done | Failed | Cancelled, outputs: tuple[StoredOutput, ...] = (), attempt_id: str | None = None
+) -> Outcome:
     """The outcome of an ended attempt; `outputs` are where its results were staged."""
     match end:
         case Done():
-            return Outcome("succeeded", outputs, end.usage, end.cost_microusd)
+            return Outcome("succeeded", outputs, end.usage, end.cost_microusd, attempt_id=attempt_id)
         case Failed():
-            return Outcome("failed", (), end.usage, end.cost_microusd, end.error_class, end.message)
+            return Outcome("failed", (), end.usage, end.cost_microusd, end.error_class, end.message, attempt_id)
         case Cancelled():
-            return Outcome("cancelled", (), end.usage, end.cost_microusd)
+            return Outcome("cancelled", (), end.usage, end.cost_microusd, attempt_id=attempt_id)
 
 
 def source_gone() -> Outcome:

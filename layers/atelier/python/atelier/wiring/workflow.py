@@ -105,4 +105,4 @@ def attempting(clock: Clock = system_clock, *, for_attempts: bool = False) -> At
 def finishing() -> Finishing:
     """What an end with a result needs."""
     projects()  # Its items are a part of the closing transaction.
-    return Finishing(store(), wallets(), prices(), media(), assets())
+    return Finishing(store(), wallets(), prices(), media(), assets(), workflow())

@@ -1,0 +1,131 @@
+"""A result that cannot be had: another candidate makes it, under the same hold, and nobody pays twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from atelier.aws.dynamodb.generations import GenerationItem
+from atelier.generations.cancel import cancel
+from atelier.generations.model import Generation, Status
+from atelier.generations.outcome import Outcome
+from atelier.generations.sweep import sweep
+from atelier.providers._contract import Accepted, ErrorClass
+from tests.adapters.runs import RunWorld
+from tests.adapters.test_routing import submitted
+from tests.adapters.world import World
+from tests.conftest import Tables
+
+
+@pytest.fixture
+def world(tables: Tables) -> World:
+    return World(tables)
+
+
+def made_and_lost(world: World, *candidates: str) -> Generation:
+    """One whose first candidate has made what cannot be fetched."""
+    generation = submitted(world, *candidates)
+    world.attempt(generation)
+    world.media.broken = True
+    return world.finish(generation)
+
+
+def test_the_next_candidate_makes_it_and_what_the_first_cost_is_the_operators(world: World) -> None:
+    open_still = made_and_lost(world, "replicate/sdxl", "local/canvas")
+    (lost,) = open_still.attempts
+    assert (open_still.status, lost.status, lost.error_class) == (Status.RUNNING, "failed", ErrorClass.TRANSIENT)
+    assert world.execution.started == [f"{open_still.id}-{lost.id}-lost"]
+    assert world.wallet().held == open_still.credits_held > 0
+    world.media.broken = False
+    world.attempt(open_still)
+    ended = world.finish(open_still)
+    assert (ended.status, [each.model for each in ended.attempts]) == (
+        Status.SUCCEEDED,
+        ["replicate/sdxl", "local/canvas"],
+    )
+    assert ended.cost_microusd == lost.cost_microusd > 0
+    assert len(world.replicate.submitted) == len(world.local.submitted) == 1
+    assert (ended.credits_charged, world.wallet().held) == (1, 0)
+    assert [movement.kind for movement in world.assert_sound()].count("settled") == 1
+
+
+def test_with_nobody_left_it_fails_and_the_credits_are_back(world: World) -> None:
+    open_still = made_and_lost(world, "replicate/sdxl", "local/canvas")
+    world.attempt(open_still)
+    ended = world.finish(open_still)
+    assert (ended.status, ended.credits_charged) == (Status.FAILED, 0)
+    assert [each.status for each in ended.attempts] == ["failed", "failed"]
+    assert len(world.execution.started) == 1
+    assert world.wallet().held == 0
+    world.assert_sound()
+
+
+def test_whoever_finishes_again_starts_the_same_execution_and_writes_nothing_else(world: World) -> None:
+    first = made_and_lost(world, "replicate/sdxl", "local/canvas")
+    assert world.finish(first) == world.get(first)
+    assert len(set(world.execution.started)) == 1
+
+
+def test_what_is_said_of_an_attempt_that_was_lost_ends_no_other(world: World) -> None:
+    first = made_and_lost(world, "replicate/sdxl", "replicate/sdxl")
+    said = Outcome.from_data(world.execution.results[-1])
+    world.replicate.answers = [Accepted("r2")]
+    world.attempt(first)
+    world.media.broken = False
+    # The same task of the first execution, delivered once more, and by now the file is there.
+    assert world.finish(first, said).status is Status.RUNNING
+    assert world.get(first).awaited is not None
+
+
+def test_one_that_was_cancelled_is_not_tried_elsewhere(world: World) -> None:
+    generation = submitted(world, "replicate/sdxl", "local/canvas")
+    world.attempt(generation)
+    cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+    world.media.broken = True
+    ended = world.finish(generation)
+    assert not ended.is_open
+    assert (ended.credits_charged, world.execution.started, world.wallet().held) == (0, [], 0)
+
+
+def test_a_cancellation_after_the_loss_is_final_at_once_and_keeps_the_cost(world: World) -> None:
+    lost = made_and_lost(world, "replicate/sdxl", "local/canvas")
+    cancelled = cancel(world.workspace_id, lost.id, to=world.finishing, now=world.now)
+    assert (cancelled.status, cancelled.credits_charged) == (Status.CANCELLED, 0)
+    assert cancelled.cost_microusd == lost.attempts[0].cost_microusd
+    world.attempt(lost)
+    assert world.local.submitted == []
+    world.assert_sound()
+
+
+def test_one_that_expires_meanwhile_stays_so(world: World) -> None:
+    lost = made_and_lost(world, "replicate/sdxl", "local/canvas")
+    world.now = lost.deadline_at + timedelta(seconds=1)
+    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    expired = world.get(lost)
+    # What the provider is known to have billed, and nothing that might still come.
+    assert (expired.status, expired.cost_microusd) == (Status.EXPIRED, lost.attempts[0].cost_microusd)
+    assert world.finish(lost) == expired
+    world.assert_sound()
+
+
+def test_a_stages_next_candidate_is_tried_by_a_new_execution_of_its_run(tables: Tables) -> None:
+    world = RunWorld(tables)
+    run = world.begin("image_to_video").generation
+    stage = world.planned(run)
+    GenerationItem(world.workspace_id, stage.id).update(
+        [GenerationItem.candidates.set(["replicate/sdxl", "local/canvas"])]
+    )
+    world.media.broken = True
+    lost = world.make(stage)
+    assert lost.is_open
+    assert world.execution.started == [f"run {run.id}-{lost.attempts[0].id}-lost"]
+    # The execution that is told so goes no further; the new one tries the same stage.
+    assert world.plan(run, stage) is None
+    assert world.end(run).is_open
+    world.media.broken = False
+    ended = world.play(run)
+    assert ended.status is Status.SUCCEEDED
+    assert [each.model for each in world.get(stage).attempts] == ["replicate/sdxl", "local/canvas"]
+    assert ended.cost_microusd >= lost.attempts[0].cost_microusd > 0
+    assert world.wallet().held == 0
