@@ -12,6 +12,7 @@ import httpx
 import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
+from openai._legacy_response import LegacyAPIResponse
 from PIL import Image
 
 from infra.local.standins._kit import png
@@ -21,7 +22,7 @@ from tests.local.conftest import Stack
 PICTURE = png(96, 64, 3)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def person(stack: Stack) -> Person:
     return Person(stack.base_url)
 
@@ -32,8 +33,11 @@ def client(stack: Stack, person: Person) -> Iterator[OpenAI]:
         yield made
 
 
-def token(person: Person) -> str:
-    return person.http.headers["Authorization"].removeprefix("Bearer ")
+def token(person: Person, *scopes: str) -> str:
+    """An API token of the person's."""
+    issued = person.http.post("/api/tokens", json={"name": "a program", "scopes": scopes or ["all"]})
+    assert issued.status_code == 201, issued.text
+    return str(issued.json()["data"]["token"])
 
 
 def test_models_are_listed_with_the_day_on_which_they_end(client: OpenAI) -> None:
@@ -118,16 +122,20 @@ def test_pictures_are_made_and_changed(client: OpenAI, stack: Stack) -> None:
     assert made.data is not None
     pictures = [Image.open(io.BytesIO(base64.b64decode(each.b64_json or ""))) for each in made.data]
     assert [picture.size for picture in pictures] == [(128, 128)] * 2
-    linked = client.images.generate(prompt="a lighthouse", size="64x64", response_format="url")
+    linked = client.images.generate(model="local/canvas", prompt="a lighthouse", size="64x64", response_format="url")
     assert linked.data is not None
     fetched = httpx.get(linked.data[0].url or "")
     assert Image.open(io.BytesIO(fetched.content)).size == (64, 64)
     mask = io.BytesIO()
     Image.new("RGBA", (96, 64), (0, 0, 0, 0)).save(mask, "PNG")
-    edited = client.images.edit(image=PICTURE, mask=mask.getvalue(), prompt="make it night", size="64x64")
+    edited = client.images.edit(
+        model="local/canvas", image=PICTURE, mask=mask.getvalue(), prompt="make it night", size="64x64"
+    )
     assert edited.data is not None
     assert Image.open(io.BytesIO(base64.b64decode(edited.data[0].b64_json or ""))).format == "PNG"
-    listed = [event.type for event in client.images.generate(prompt="dots", size="64x64", stream=True)]
+    listed = [
+        event.type for event in client.images.generate(model="local/canvas", prompt="dots", size="64x64", stream=True)
+    ]
     assert listed == ["image_generation.completed"]
 
 
@@ -146,7 +154,7 @@ def test_a_text_is_spoken(client: OpenAI) -> None:
 
 def test_a_film_is_begun_followed_and_fetched(client: OpenAI) -> None:
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
-        begun = client.videos.create(prompt="waves", model="auto", seconds="4", size="720x1280")
+        begun = client.videos.create(prompt="waves", model="local/film", seconds="4", size="720x1280")
         assert begun.status in ("queued", "in_progress", "completed")
         done = client.videos.poll(begun.id, poll_interval_ms=500)
         assert (done.status, done.error) == ("completed", None)
@@ -163,6 +171,10 @@ def test_refusals_come_as_the_sdk_knows_them(client: OpenAI, stack: Stack, perso
     with pytest.raises(openai.AuthenticationError) as unknown:
         stranger.chat.completions.create(model="auto", messages=hello)
     assert unknown.value.code == "invalid_api_key"
+    reader = OpenAI(base_url=f"{stack.base_url}/v1", api_key=token(person, "read"), max_retries=0)
+    assert reader.models.list().data
+    with pytest.raises(openai.PermissionDeniedError):
+        reader.chat.completions.create(model="auto", messages=hello)
     with pytest.raises(openai.APIStatusError) as poor:
         client.images.generate(prompt="large", model="local/canvas", size="2048x2048", n=4)
     assert (poor.value.status_code, poor.value.code) == (402, "insufficient_quota")
@@ -174,7 +186,7 @@ def test_refusals_come_as_the_sdk_knows_them(client: OpenAI, stack: Stack, perso
         client.images.generate(model="dall-e-3", prompt="a fox")
     assert "openai/gpt-image-2" in retired.value.message
     with pytest.raises(openai.UnprocessableEntityError) as wrong:
-        client.images.generate(prompt="a fox", size="9000x9000")
+        client.images.generate(model="local/canvas", prompt="a fox", size="9000x9000")
     assert (wrong.value.param, wrong.value.type) == ("size", "invalid_request_error")
     with pytest.raises(openai.BadRequestError) as unsupported:
         client.chat.completions.create(
@@ -186,6 +198,40 @@ def test_refusals_come_as_the_sdk_knows_them(client: OpenAI, stack: Stack, perso
     assert unserved.value.type == "invalid_request_error"
 
 
+def test_what_is_too_large_for_the_gateway_comes_all_the_same(client: OpenAI) -> None:
+    made = client.images.generate(model="local/canvas", prompt="a forest of needles", size="2048x1536", n=3)
+    pictures = [base64.b64decode(each.b64_json or "") for each in made.data or ()]
+    assert sum(map(len, pictures)) > 4_400_000
+    assert {Image.open(io.BytesIO(picture)).size for picture in pictures} == {(2048, 1536)}
+    sentence = "The quick brown fox jumps over the lazy dog. "
+    spoken = client.audio.speech.create(
+        model="local/voice", voice="ada", input=sentence * 90, response_format="wav", speed=0.5
+    )
+    assert len(spoken.content) > 6_000_000
+    assert spoken.content.startswith(b"RIFF")
+
+
+def test_what_takes_longer_is_named_goes_on_and_is_found_again(stack: Stack, client: OpenAI, person: Person) -> None:
+    impatient = client.with_options(default_headers={"Prefer": "wait=1"})
+
+    def asked(client: OpenAI, **headers: str) -> LegacyAPIResponse[openai.types.ImagesResponse]:
+        return client.images.with_raw_response.generate(
+            model="replicate/sdxl", prompt="a slow lake [[run:slow=6]]", size="512x512", extra_headers=headers
+        )
+
+    with pytest.raises(openai.InternalServerError) as caught:
+        asked(impatient.with_options(max_retries=0))
+    assert (caught.value.status_code, caught.value.code) == (504, "generation_in_progress")
+    begun = caught.value.response.headers["atelier-generation-id"]
+    assert begun in caught.value.message
+    # The SDK's own later tries wait on for the same picture, which is paid once.
+    found = asked(impatient.with_options(max_retries=20), **{"x-stainless-retry-count": "1"})
+    assert found.headers["atelier-generation-id"] == begun
+    assert found.parse().data
+    assert [movement["kind"] for movement in person.statement()] == ["settled", "hold", "grant"]
+    person.assert_books_balance()
+
+
 def test_the_same_with_asyncio(stack: Stack, person: Person) -> None:
     async def calls() -> None:
         async with AsyncOpenAI(base_url=f"{stack.base_url}/v1", api_key=token(person)) as client:
@@ -193,8 +239,8 @@ def test_the_same_with_asyncio(stack: Stack, person: Person) -> None:
             said, answered, drawn, changed, spoken = await asyncio.gather(
                 client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "a poem"}]),
                 client.responses.create(model="auto", input="a poem"),
-                client.images.generate(prompt="a fox", size="64x64"),
-                client.images.edit(image=PICTURE, prompt="a fox", size="64x64"),
+                client.images.generate(model="local/canvas", prompt="a fox", size="64x64"),
+                client.images.edit(model="local/canvas", image=PICTURE, prompt="a fox", size="64x64"),
                 client.audio.speech.create(model="auto", voice="alloy", input="A fox."),
             )
             assert said.choices[0].message.content
