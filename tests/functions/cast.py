@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from atelier.aws.dynamodb.uploads import DynamoUploads
+from atelier.aws.s3 import MediaStore as S3MediaStore
 from atelier.clock import system_clock
 from atelier.credentials.model import Credentials as Access
 from atelier.credentials.model import Place, ProviderKey
@@ -17,9 +19,12 @@ from atelier.identity.api_tokens import LIFE_MAX, ApiToken, Shown
 from atelier.identity.model import Credentials, Device, new_user, open_session
 from atelier.library.character import Character
 from atelier.library.template import Template, Variable
+from atelier.library.upload import Upload
+from atelier.media.keys import upload_key
 from atelier.projects.model import WORKSPACE as BUDGET
 from atelier.projects.model import Alert, Budget, Project
 from atelier.providers._contract import Accepted
+from atelier.settings import LibraryTable, MediaStore
 from atelier.wiring import budgets, characters, credentials, generations, identity, ledger, library, templates, workflow
 from atelier.wiring.prices import prices
 
@@ -34,6 +39,7 @@ KEY = "key_01M7XCN60Q6FWRTBRK8SSNMQ3V"
 PROJECT = "prj_01M7XCN60Q4D8K2M6R0V4Z8B3F"
 ALERT = "alr_0QX7H2J5M8R1V4Y6B9D3F0K2N5"
 CHARACTER = "chr_01M7XCN60Q7T2V5X8Z1B4D6F9H"
+UPLOAD = "ast_01M7XCN60Q5W8Z1C4F7J0M3Q6T"
 TEMPLATE = "tpl_01M7XCN60Q3S6V9Y2B5E8G1J4M"
 TOKEN = "tok_01M7XCN60Q3T0KENEXAMPQEXX1"
 # What a program of the examples shows; its record is kept by `issue_token`.
@@ -170,6 +176,16 @@ def issue_token(*scopes: str) -> ApiToken:
     token = ApiToken(TOKEN, WORKSPACE, USER, "n8n", scopes or ("all",), digest, now, now + LIFE_MAX)
     identity.store().add_token(token)
     return token
+
+
+def begin_upload(data: bytes, workspace_id: str = WORKSPACE, content_type: str = "image/png") -> Upload:
+    """The example's upload, its file sent."""
+    upload = Upload(UPLOAD, workspace_id, USER, "harbour.png", content_type, len(data), system_clock())
+    uploads = DynamoUploads()
+    uploads.bind(LibraryTable.read().name)
+    uploads.create(upload)
+    S3MediaStore(MediaStore.read().bucket).put(upload_key(workspace_id, UPLOAD), data, content_type)
+    return upload
 
 
 def current() -> Generation:

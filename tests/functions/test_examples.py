@@ -10,6 +10,7 @@ import pytest
 
 from atelier.generations.model import Delivered
 from atelier.wiring import library
+from infra.local.standins.replicate import png
 from tests.functions.cast import (
     ASSET,
     GENERATION,
@@ -18,6 +19,7 @@ from tests.functions.cast import (
     begin_project,
     begin_run,
     begin_template,
+    begin_upload,
     bring_key,
     issue_token,
 )
@@ -56,6 +58,7 @@ def test_a_handler_takes_its_example_as_it_is_and_logs_what_it_did(name: str, cl
     begin_run()
     begin_character()
     begin_template()
+    begin_upload(png(64, 64, 7))
     request = example(name)
     with receiving() as receiver:
         if "ResponseURL" in request:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atelier.errors import ValidationFailed
@@ -44,12 +44,14 @@ def test_a_missing_variable_and_one_too_many_are_named() -> None:
 
 
 @given(st.text(), st.text(alphabet="{}thingmod "))
+@settings(deadline=None)
 def test_a_value_is_text_whatever_braces_it_has(first: str, second: str) -> None:
     made = template("<{{thing}}|{{mood}}>")
     assert filled(made, {"thing": first, "mood": second}) == (f"<{first}|{second}>", None)
 
 
 @given(st.text(alphabet="{}ab _1\n"))
+@settings(deadline=None)
 def test_a_prompt_is_taken_or_refused_and_never_half_understood(prompt: str) -> None:
     try:
         made = template(prompt)

@@ -20,6 +20,7 @@ WEAKEST: dict[str, Role] = {
     "account.read": Role.VIEWER,
     "api-keys.manage": Role.ADMIN,
     "api-keys.read": Role.EDITOR,
+    "assets.create": Role.EDITOR,
     "assets.read": Role.VIEWER,
     "budgets.manage": Role.ADMIN,
     "budgets.read": Role.VIEWER,
@@ -33,10 +34,10 @@ WEAKEST: dict[str, Role] = {
     "projects.read": Role.VIEWER,
     "providers.manage": Role.ADMIN,
     "providers.read": Role.VIEWER,
-    "tokens.manage": Role.EDITOR,
-    "tokens.read": Role.EDITOR,
     "templates.manage": Role.EDITOR,
     "templates.read": Role.VIEWER,
+    "tokens.manage": Role.EDITOR,
+    "tokens.read": Role.EDITOR,
 }
 _STRENGTH = {role: -place for place, role in enumerate(Role)}
 

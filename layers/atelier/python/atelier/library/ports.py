@@ -89,3 +89,64 @@ class IdempotencyKeys(Protocol):
     def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
         """The id that the key is bound to, `new_id` if it was free. Raises IdempotencyMismatch."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Where a file is sent to by POST, and the fields that go before it, which nobody can change."""
+
+    url: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file that has been looked into, cleaned and stored under the hash of its bytes. Sizes in bytes and pixels."""
+
+    type: str
+    format: str
+    sha256: str
+    size_bytes: int
+    width: int | None = None
+    height: int | None = None
+    duration_ms: int | None = None
+    has_thumbnail: bool = False
+
+
+class FileInvalid(Exception):
+    """The bytes are not of the type that they should be, or nothing that we take."""
+
+
+class Intake(Protocol):
+    """Where files that people bring are looked into."""
+
+    def keep(self, workspace_id: str, file_type: str, data: bytes) -> Kept:
+        """Check, clean and store; the same bytes are stored once. Raises FileInvalid."""
+        ...
+
+
+class Uploads(Protocol[ThingT]):
+    """Files that have been said and are not assets yet."""
+
+    def create(self, upload: ThingT) -> None:
+        """Raises ThingExists."""
+        ...
+
+    def get(self, workspace_id: str, asset_id: str) -> ThingT:
+        """Consistent; raises NotFound. One that has expired may still be there."""
+        ...
+
+
+UploadT = TypeVar("UploadT", contravariant=True)
+
+
+class UploadedFiles(Protocol[UploadT]):
+    """Where the files are that people send."""
+
+    def form(self, upload: UploadT) -> Form:
+        """Good for a few minutes, for this upload's name, type and size alone."""
+        ...
+
+    def read(self, upload: UploadT, bytes_max: int) -> bytes:
+        """What was sent last. Raises NotFound, or ValueError when there is more than `bytes_max`."""
+        ...

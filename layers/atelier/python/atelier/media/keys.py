@@ -26,6 +26,11 @@ def staging_key(generation_id: str, attempt_id: str, number: int) -> str:
     return f"staging/{generation_id}/{attempt_id}/{number}"
 
 
+def upload_key(workspace_id: str, asset_id: str) -> str:
+    """A file as somebody sent it; the bucket forgets it after a day."""
+    return f"uploads/{workspace_id}/{asset_id}"
+
+
 def media_key(workspace_id: str, sha256: str, format: str) -> str:
     """A delivered file, by its content: equal bytes of a workspace are stored once."""
     return f"media/{workspace_id}/{sha256}.{EXTENSIONS[format]}"

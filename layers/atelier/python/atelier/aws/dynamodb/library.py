@@ -1,6 +1,6 @@
 """The library's table.
 
-pk wsp_…  sk ast_…     one asset; its id is derived from its generation, so recording a delivery twice is one asset
+pk wsp_…  sk ast_…     one asset; its id is derived from its generation, or its upload's: recorded twice, it is one
 """
 
 from __future__ import annotations

@@ -1,0 +1,166 @@
+"""Files that people bring: said first, sent to the bucket, looked into, and only then assets.
+
+Whatever happens on the way may happen again: the asset has the upload's id, its bytes lie under their hash, and the
+first one to record it wins. What was never finished is forgotten after a day, and was never an asset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from atelier.errors import Conflict, NotFound, PayloadTooLarge, ValidationFailed
+from atelier.ids import new_id
+from atelier.library.model import Asset
+from atelier.library.ports import (
+    Assets,
+    FileInvalid,
+    Form,
+    IdempotencyKeys,
+    Intake,
+    ThingExists,
+    UploadedFiles,
+    Uploads,
+)
+
+BYTES_MAX = 50 * 1024 * 1024
+NAME_CHARACTERS_MAX = 120
+LIFETIME = timedelta(days=1)
+TYPES = {
+    "image/png": "image",
+    "image/jpeg": "image",
+    "image/webp": "image",
+    "video/mp4": "video",
+    "video/webm": "video",
+    "audio/mpeg": "audio",
+    "audio/mp3": "audio",
+    "audio/wav": "audio",
+    "audio/x-wav": "audio",
+    "audio/flac": "audio",
+    "audio/ogg": "audio",
+    "audio/aac": "audio",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that somebody has said they will send. `id` is the asset's that it may become."""
+
+    id: str
+    workspace_id: str
+    user_id: str
+    name: str
+    content_type: str
+    size_bytes: int
+    created_at: datetime
+
+    @property
+    def type(self) -> str:
+        """image, video or audio."""
+        return TYPES[self.content_type]
+
+    @property
+    def expires_at(self) -> datetime:
+        """When it is forgotten unless it has been completed."""
+        return self.created_at + LIFETIME
+
+    def fingerprint(self) -> str:
+        """What an idempotency key is bound to."""
+        return hashlib.sha256(f"{self.content_type}#{self.size_bytes}#{self.name}".encode()).hexdigest()[:32]
+
+
+def begin(
+    upload: Upload, *, key: str | None, uploads: Uploads[Upload], files: UploadedFiles[Upload], keys: IdempotencyKeys
+) -> tuple[Upload, Form, bool]:
+    """The upload, the form that its file goes with, and whether this request had been answered before. Raises
+    IdempotencyMismatch."""
+    replayed = False
+    if key is not None:
+        upload = replace(upload, id=keys.reserve(upload.workspace_id, key, upload.fingerprint(), upload.id))
+    try:
+        uploads.create(upload)
+    except ThingExists:
+        upload, replayed = uploads.get(upload.workspace_id, upload.id), True
+    return upload, files.form(upload), replayed
+
+
+def complete(
+    workspace_id: str,
+    asset_id: str,
+    *,
+    assets: Assets,
+    uploads: Uploads[Upload],
+    files: UploadedFiles[Upload],
+    intake: Intake,
+    now: datetime,
+) -> Asset:
+    """The asset that an upload has become. Raises NotFound, Conflict while its file is not there, and ValidationFailed
+    for a file that is not what was said: another may be sent in its place."""
+    for done in assets.find(workspace_id, [asset_id]):
+        return done
+    upload = uploads.get(workspace_id, asset_id)
+    if upload.expires_at <= now:
+        raise NotFound
+    try:
+        data = files.read(upload, upload.size_bytes)
+    except NotFound:
+        raise Conflict("The file has not been sent yet.", asset_id=asset_id) from None
+    except ValueError:
+        raise _refused("The file is larger than was said.") from None
+    if len(data) != upload.size_bytes:
+        raise _refused("The file is smaller than was said.")
+    return _recorded(upload, data, assets=assets, intake=intake)
+
+
+def keep(
+    workspace_id: str,
+    user_id: str,
+    data: bytes,
+    name: str,
+    *,
+    content_type: str = "image/png",
+    assets: Assets,
+    intake: Intake,
+    keys: IdempotencyKeys,
+    now: datetime,
+) -> Asset:
+    """An asset of bytes that came with a request; the same bytes are the same asset. content_type: of the type that is
+    expected; of which format it is, the bytes say. Raises PayloadTooLarge, ValidationFailed."""
+    if len(data) > BYTES_MAX:
+        raise PayloadTooLarge(f"The file is larger than {BYTES_MAX} bytes.", bytes_max=BYTES_MAX)
+    digest = hashlib.sha256(data).hexdigest()
+    asset_id = keys.reserve(workspace_id, f"keep {TYPES[content_type]} {digest}", digest, new_id("ast", now))
+    for kept in assets.find(workspace_id, [asset_id]):
+        return kept
+    upload = Upload(asset_id, workspace_id, user_id, name[:NAME_CHARACTERS_MAX], content_type, len(data), now)
+    return _recorded(upload, data, assets=assets, intake=intake)
+
+
+def _recorded(upload: Upload, data: bytes, *, assets: Assets, intake: Intake) -> Asset:
+    try:
+        kept = intake.keep(upload.workspace_id, upload.type, data)
+    except FileInvalid:
+        raise _refused(f"The file is no {upload.type} that can be used.") from None
+    return assets.record_upload(
+        Asset(
+            id=upload.id,
+            workspace_id=upload.workspace_id,
+            user_id=upload.user_id,
+            type=kept.type,
+            name=upload.name,
+            format=kept.format,
+            sha256=kept.sha256,
+            size_bytes=kept.size_bytes,
+            width=kept.width,
+            height=kept.height,
+            generation_id=None,
+            created_at=upload.created_at,
+            duration_ms=kept.duration_ms,
+            has_thumbnail=kept.has_thumbnail,
+        )
+    )
+
+
+def _refused(message: str) -> ValidationFailed:
+    return ValidationFailed([{"path": "file", "message": message}])

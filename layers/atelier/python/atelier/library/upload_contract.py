@@ -1,0 +1,82 @@
+"""The HTTP contract of uploads (api.md, "Library")."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from atelier.ids import new_id
+from atelier.library.ports import Form
+from atelier.library.upload import BYTES_MAX, NAME_CHARACTERS_MAX, Upload
+
+ContentType = Literal[
+    "image/png",
+    "image/jpeg",
+    "image/webp",
+    "video/mp4",
+    "video/webm",
+    "audio/mpeg",
+    "audio/mp3",
+    "audio/wav",
+    "audio/x-wav",
+    "audio/flac",
+    "audio/ogg",
+    "audio/aac",
+]
+
+
+class UploadRequest(BaseModel):
+    """Say which file is to come."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)]
+    content_type: ContentType
+    size: int = Field(ge=1, le=BYTES_MAX, description="Bytes, exactly.")
+
+    def new(self, workspace_id: str, user_id: str, now: datetime) -> Upload:
+        """The domain's form."""
+        return Upload(new_id("ast", now), workspace_id, user_id, self.name, self.content_type, self.size, now)
+
+
+class PendingView(BaseModel):
+    """A file that is to come. It is an asset once POST /api/assets/{id}/complete has found it good."""
+
+    id: str
+    type: Literal["image", "video", "audio"]
+    name: str
+    content_type: ContentType
+    size_bytes: int
+    created_at: datetime
+    expires_at: datetime
+
+
+class FormView(BaseModel):
+    """POST the fields as multipart/form-data to the URL, then the file as the last field, `file`, within five
+    minutes."""
+
+    url: str
+    fields: dict[str, str]
+
+
+class UploadEnvelope(BaseModel):
+    asset: PendingView
+    upload: FormView
+
+
+def upload_view(upload: Upload, form: Form) -> UploadEnvelope:
+    """The contract's form of an upload."""
+    return UploadEnvelope(
+        asset=PendingView(
+            id=upload.id,
+            type=cast('Literal["image", "video", "audio"]', upload.type),
+            name=upload.name,
+            content_type=cast(ContentType, upload.content_type),
+            size_bytes=upload.size_bytes,
+            created_at=upload.created_at,
+            expires_at=upload.expires_at,
+        ),
+        upload=FormView(url=form.url, fields=form.fields),
+    )

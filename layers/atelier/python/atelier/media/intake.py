@@ -1,0 +1,48 @@
+"""From bytes that somebody brought to a file of the library: looked into and cleaned as all others, never marked."""
+
+from __future__ import annotations
+
+from atelier.library.ports import FileInvalid, Kept
+from atelier.media.delivery import ObjectStore
+from atelier.media.keys import THUMBNAIL_CONTENT_TYPE, media_key, thumbnail_key
+from atelier.media.processed import MediaInvalid, Processed
+
+# The gateway waits for 30 s.
+SECONDS_MAX = 22
+
+
+class MediaIntake:
+    """The library's Intake over an object store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def keep(self, workspace_id: str, file_type: str, data: bytes) -> Kept:
+        try:
+            made = _looked_into(file_type, data)
+        except MediaInvalid as error:
+            raise FileInvalid(str(error)) from error
+        # Thumbnail first: whoever sees the file's key finds its thumbnail.
+        if made.thumbnail:
+            self._store.put(thumbnail_key(workspace_id, made.sha256), made.thumbnail, THUMBNAIL_CONTENT_TYPE)
+        self._store.put(media_key(workspace_id, made.sha256, made.format), made.data, made.content_type)
+        return Kept(
+            made.type,
+            made.format,
+            made.sha256,
+            len(made.data),
+            made.width,
+            made.height,
+            made.duration_ms,
+            has_thumbnail=bool(made.thumbnail),
+        )
+
+
+def _looked_into(file_type: str, data: bytes) -> Processed:
+    if file_type == "image":
+        from atelier.media import picture
+
+        return picture.process(data, watermark=False)
+    from atelier.media.apart import process_apart
+
+    return process_apart(file_type, data, watermark=False, seconds_max=SECONDS_MAX)

@@ -1,0 +1,80 @@
+"""Uploads, composed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+
+from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+from atelier.aws.dynamodb.uploads import DynamoUploads
+from atelier.aws.s3 import MediaStore as S3MediaStore
+from atelier.aws.uploads import BucketUploads
+from atelier.http import Caller
+from atelier.library import upload as uploading
+from atelier.library.model import Asset
+from atelier.library.upload_contract import UploadEnvelope, UploadRequest, upload_view
+from atelier.media.intake import MediaIntake
+from atelier.media.keys import upload_key
+from atelier.settings import LibraryTable, MediaStore, RequestsTable
+from atelier.wiring.library import assets
+
+
+@cache
+def _uploads() -> DynamoUploads:
+    store = DynamoUploads()
+    store.bind(LibraryTable.read().name)
+    return store
+
+
+@cache
+def _keys() -> DynamoIdempotencyKeys:
+    keys = DynamoIdempotencyKeys()
+    keys.bind(RequestsTable.read().name)
+    return keys
+
+
+def begin(
+    caller: Caller, body: UploadRequest, idempotency_key: str | None, now: datetime
+) -> tuple[UploadEnvelope, bool]:
+    """An upload of a verified caller's workspace, and whether this request had been answered before."""
+    upload, form, replayed = uploading.begin(
+        body.new(caller.workspace_id, caller.user_id, now),
+        key=f"uploads {idempotency_key}" if idempotency_key else None,
+        uploads=_uploads(),
+        files=BucketUploads(MediaStore.read().bucket, upload_key),
+        keys=_keys(),
+    )
+    return upload_view(upload, form), replayed
+
+
+def complete(workspace_id: str, asset_id: str, now: datetime) -> Asset:
+    """The asset that an upload has become."""
+    bucket = MediaStore.read().bucket
+    return uploading.complete(
+        workspace_id,
+        asset_id,
+        assets=assets(),
+        uploads=_uploads(),
+        files=BucketUploads(bucket, upload_key),
+        intake=MediaIntake(S3MediaStore(bucket)),
+        now=now,
+    )
+
+
+def keep(
+    workspace_id: str, user_id: str, data: bytes, name: str, now: datetime, *, content_type: str = "image/png"
+) -> Asset:
+    """An asset of bytes that came with a request; the same bytes are the same asset. content_type: of the type that is
+    expected. The function needs the media layer, and may put to the bucket's `media/`, the library's table and the
+    idempotency keys."""
+    return uploading.keep(
+        workspace_id,
+        user_id,
+        data,
+        name,
+        content_type=content_type,
+        assets=assets(),
+        intake=MediaIntake(S3MediaStore(MediaStore.read().bucket)),
+        keys=_keys(),
+        now=now,
+    )

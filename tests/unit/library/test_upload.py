@@ -1,0 +1,177 @@
+"""Uploads in memory: whoever dies where, whoever is quicker, there is one asset in the end, or none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from atelier.errors import Conflict, NotFound, ValidationFailed
+from atelier.library.model import Asset
+from atelier.library.ports import FileInvalid, Form, Kept, ThingExists
+from atelier.library.upload import LIFETIME, Upload, begin, complete, keep
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+WORKSPACE, USER, ID = "wsp_x", "usr_x", "ast_x"
+
+
+class Death(BaseException):
+    """The process is no more."""
+
+
+@dataclass
+class World:
+    """Everything around the use cases, in memory; it ends the process at one of the calls if it is told to."""
+
+    assets: dict[str, Asset] = field(default_factory=dict[str, Asset])
+    uploads: dict[str, Upload] = field(default_factory=dict[str, Upload])
+    sent: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    stored: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    bound: dict[str, str] = field(default_factory=dict[str, str])
+    calls: int = 0
+    dies_at: int = -1
+
+    def _step(self) -> None:
+        self.calls += 1
+        if self.calls == self.dies_at:
+            raise Death
+
+    # Assets
+    def find(self, workspace_id: str, asset_ids: Iterable[str]) -> tuple[Asset, ...]:
+        self._step()
+        return tuple(self.assets[each] for each in asset_ids if each in self.assets)
+
+    def record_upload(self, asset: Asset) -> Asset:
+        self._step()
+        kept = self.assets.setdefault(asset.id, asset)
+        self._step()
+        return kept
+
+    # Uploads, and the files
+    def create(self, upload: Upload) -> None:
+        self._step()
+        if upload.id in self.uploads:
+            raise ThingExists
+        self.uploads[upload.id] = upload
+        self._step()
+
+    def get(self, workspace_id: str, asset_id: str) -> Upload:
+        self._step()
+        if asset_id not in self.uploads:
+            raise NotFound
+        return self.uploads[asset_id]
+
+    def form(self, upload: Upload) -> Form:
+        self._step()
+        return Form("https://bucket.example", {"key": upload.id})
+
+    def read(self, upload: Upload, bytes_max: int) -> bytes:
+        self._step()
+        if upload.id not in self.sent:
+            raise NotFound
+        if len(self.sent[upload.id]) > bytes_max:
+            raise ValueError
+        return self.sent[upload.id]
+
+    # Intake
+    def keep(self, workspace_id: str, file_type: str, data: bytes) -> Kept:
+        self._step()
+        if b"bad" in data:
+            raise FileInvalid("bad")
+        sha256 = hashlib.sha256(data).hexdigest()
+        self.stored[sha256] = data
+        self._step()
+        return Kept(file_type, "png", sha256, len(data), 1, 1)
+
+    # IdempotencyKeys
+    def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
+        self._step()
+        return self.bound.setdefault(key, new_id)
+
+
+def said(size: int = 4, asset_id: str = ID) -> Upload:
+    return Upload(asset_id, WORKSPACE, USER, "x.png", "image/png", size, NOW)
+
+
+def ended(world: World, now: datetime = NOW) -> Asset:
+    # One world stands for all ports.
+    return complete(WORKSPACE, ID, assets=world, uploads=world, files=world, intake=world, now=now)  # pyright: ignore
+
+
+def kept(world: World, data: bytes) -> Asset:
+    return keep(WORKSPACE, USER, data, "x.png", assets=world, intake=world, keys=world, now=NOW)  # pyright: ignore
+
+
+@pytest.mark.parametrize("dies_at", range(1, 9))
+def test_whoever_dies_on_the_way_loses_nothing_by_coming_again(dies_at: int) -> None:
+    world = World(uploads={ID: said()}, sent={ID: b"good"}, dies_at=dies_at)
+    try:
+        ended(world)
+    except Death:
+        assert len(world.assets) <= 1
+    world.dies_at = -1
+    first, again = ended(world), ended(world)
+    assert first == again
+    assert list(world.assets.values()) == [first]
+    assert world.stored == {first.sha256: b"good"}
+
+
+def test_who_sends_another_file_later_changes_nothing() -> None:
+    world = World(uploads={ID: said()}, sent={ID: b"good"})
+    first = ended(world)
+    world.sent[ID] = b"evil"
+    assert ended(world) == first
+
+
+def test_of_two_who_complete_different_bytes_the_first_to_record_wins() -> None:
+    world = World(uploads={ID: said()}, sent={ID: b"good"})
+    first = ended(world)
+    late = world.record_upload(Asset(**{**{name: getattr(first, name) for name in first.__slots__}, "sha256": "0"}))
+    assert late == first
+
+
+@pytest.mark.parametrize("data", [b"bad!", b"longer", b"sho"])
+def test_what_is_not_what_was_said_is_refused_and_may_be_replaced(data: bytes) -> None:
+    world = World(uploads={ID: said()}, sent={ID: data})
+    with pytest.raises(ValidationFailed):
+        ended(world)
+    assert world.assets == {}
+    world.sent[ID] = b"good"
+    assert ended(world).size_bytes == 4
+
+
+def test_before_the_file_is_there_and_after_a_day_there_is_nothing_to_complete() -> None:
+    world = World(uploads={ID: said()})
+    with pytest.raises(Conflict):
+        ended(world)
+    world.sent[ID] = b"good"
+    with pytest.raises(NotFound):
+        ended(world, NOW + LIFETIME)
+    done = ended(world, NOW + LIFETIME - timedelta(seconds=1))
+    assert ended(world, NOW + 2 * LIFETIME) == done
+
+
+@pytest.mark.parametrize("dies_at", range(1, 5))
+def test_the_same_key_is_one_upload_whoever_dies(dies_at: int) -> None:
+    world = World(dies_at=dies_at)
+    for number in range(2):
+        try:
+            begin(said(asset_id=f"ast_{number}"), key="k", uploads=world, files=world, keys=world)
+        except Death:
+            world.dies_at = -1
+    assert list(world.uploads) == ["ast_0"] or dies_at == 1
+
+
+@pytest.mark.parametrize("dies_at", range(1, 8))
+def test_the_same_bytes_are_the_same_asset_whoever_dies(dies_at: int) -> None:
+    world = World(dies_at=dies_at)
+    with suppress(Death):
+        kept(world, b"good")
+    world.dies_at = -1
+    first, again, other = kept(world, b"good"), kept(world, b"good"), kept(world, b"else")
+    assert first == again != other
+    assert len(world.assets) == 2
