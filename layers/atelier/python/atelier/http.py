@@ -330,8 +330,9 @@ def _failure(error: Exception, request_id: str, refusal: Callable[[AtelierError,
         logger.error("unhandled", exc_info=error, request_id=request_id)
         error = Internal("Something went wrong on our side.")
     headers: dict[str, str] = {}
+    if "retry_after_seconds" in error.facts:
+        headers["Retry-After"] = str(error.facts["retry_after_seconds"])
     if isinstance(error, RateLimited):
-        headers["Retry-After"] = str(error.retry_after_seconds)
         headers["RateLimit"] = f'"default";r=0;t={error.retry_after_seconds}'
         headers["RateLimit-Policy"] = f'"default";q={error.limit}'
     if isinstance(error, MethodNotAllowed):
