@@ -12,9 +12,11 @@ import pytest
 from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.errors import IdempotencyMismatch, PromptRefused, Unavailable
 from atelier.generations.finish import finish
-from atelier.generations.model import Generation, Kind, Recipe, Status
+from atelier.generations.model import Delivered, Generation, Kind, Recipe, Status
+from atelier.generations.moderate import refusal
 from atelier.generations.outcome import MODERATED_OUTPUT, Outcome
 from atelier.generations.ports import StoredOutput
+from atelier.generations.run import Planning, plan_stage
 from atelier.generations.submit import Accepted, Submission, submit
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
@@ -30,7 +32,8 @@ from atelier.moderation.prompts import PromptCheck
 from atelier.providers._contract import Accepted as Taken
 from atelier.providers._contract import Done, Output
 from infra.local.standins._kit import png
-from tests.adapters.world import NOON, World
+from tests.adapters.runs import RunWorld
+from tests.adapters.world import NOON, MemoryMedia, World
 from tests.conftest import Tables
 
 REFUSED = "child porn"
@@ -247,6 +250,57 @@ def test_a_result_that_comes_late_and_is_withheld_changes_nothing(world: World) 
     late = Outcome("succeeded", (StoredOutput(url="https://replicate.delivery/out-0.png"),))
     assert world.finish(generation, late) == expired
     assert [movement.kind for movement in world.assert_sound()] == ["expired", "hold", "grant"]
+
+
+class Unjudged(MemoryMedia):
+    """Media of which nobody can say whether it may be delivered."""
+
+    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
+        raise Unavailable("The result cannot be checked at the moment.")
+
+
+def test_a_result_that_nobody_judges_waits_and_is_given_up_at_the_deadline(world: World) -> None:
+    generation = withheld(world)
+    judged, world.media = world.media, Unjudged()
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            world.finish(generation)
+    assert world.get(generation).is_open
+    world.media = judged
+    world.now = generation.deadline_at
+    assert sweep(world.workspace_id, to=world.finishing, now=world.now) == 1
+    assert [movement.kind for movement in world.assert_sound()] == ["expired", "hold", "grant"]
+
+
+def test_a_run_ends_with_its_withheld_stage_and_only_earlier_ones_are_paid(tables: Tables) -> None:
+    world = RunWorld(tables)
+    run = world.begin("talking_avatar").generation
+    speech = world.make(world.planned(run))
+    world.media.withheld = frozenset({0})
+    avatar = world.make(world.planned(run, speech))
+    assert avatar.failure is not None
+    assert (avatar.status, avatar.failure.error_class, avatar.credits_charged) == (Status.FAILED, MODERATED_OUTPUT, 0)
+    assert world.plan(run, avatar) is None
+    ended = world.end(run)
+    assert ended.failure is not None
+    assert (ended.status, ended.failure.error_class) == (Status.FAILED, MODERATED_OUTPUT)
+    assert ended.credits_charged == speech.credits_charged > 0
+    assert world.wallet().available == 50 - ended.credits_charged
+    world.assert_sound()
+
+
+def test_a_prompt_that_a_run_wrote_for_itself_is_judged_before_it_is_used(tables: Tables) -> None:
+    world = RunWorld(tables)
+    check = PromptCheck(Policy(), SHIPPED)
+    run = world.begin("enhanced_upscale").generation
+    enhanced = world.make(world.planned(run))
+    planning = Planning(world.generations, lambda made: REFUSED, lambda run, prompt: refusal(prompt, check))
+    assert plan_stage(world.workspace_id, run.id, enhanced.id, to=planning, now=world.now) is None
+    ended = world.end(run)
+    assert ended.failure is not None
+    assert (ended.status, ended.failure.error_class) == (Status.FAILED, "moderated")
+    assert world.local.submitted[-1].kind == "text"
+    world.assert_sound()
 
 
 # ---- where it is looked at -------------------------------------------------------------------------------------------

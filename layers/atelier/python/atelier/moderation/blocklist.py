@@ -46,9 +46,13 @@ READ_AS = ((AS_I, True), (AS_I, False), (AS_L, True))
 WRITTEN = re.compile(r"[a-z0-9@$!|+]+")
 LETTER = re.compile(r"[a-z]")
 DRAWN_OUT = re.compile(r"([a-z])\1{2,}")
-WORD = re.compile(r"[a-z]+")
-# A longer text that is drawn out so is not written to be read.
-RUNS_MAX, DRAWN_OUT_MAX = 4, 500
+WORD = re.compile(r"[a-z]{3,}")
+MASKS = "*#%_.-"
+MASK = re.compile(r"[*#%_.\-]")
+MASKED = re.compile(r"[a-z]+(?:[*#%_.\-][a-z]+)+")
+RUNS_MAX, MASKS_MAX = 4, 2
+# A text with more words that have to be guessed is not written to be read.
+RIDDLES_MAX = 500
 AGE_AND_MORE = re.compile(r"\b(\d{1,2})(?=[a-z])")
 PIECE = re.compile(r"[^\W_]+|[.!?;](?=\s)|\n")
 # Where scripts begin that put no space between words.
@@ -103,27 +107,31 @@ class Phrases:
         return marks
 
     def _readings(self, plain: str) -> set[str]:
-        """The ways to read a folded text: as it is, with figures for letters, with drawn out letters drawn in."""
+        """The ways to read a folded text: as it is, with figures for letters, with signs for vowels, with letters that
+        are drawn out drawn in."""
         found = {AGE_AND_MORE.sub(r"\1 ", plain)}
         if any(sign in plain for sign in FIGURES):
             for table, loud in READ_AS:
                 found.add(WRITTEN.sub(lambda word, t=table, loud=loud: _read(word[0], t, loud=loud), plain))
+        if any(sign in plain for sign in MASKS):
+            found |= {_each(MASKED, text, self._unmasked, MASK) for text in found}
         if DRAWN_OUT.search(plain):
-            known: dict[str, str] = {}
-            found |= {WORD.sub(lambda word: self._drawn_in(word[0], known), text) for text in found}
+            found |= {_each(WORD, text, self._drawn_in, DRAWN_OUT) for text in found}
         return found
 
-    def _drawn_in(self, word: str, known: dict[str, str]) -> str:
-        if word not in known:
-            runs = len(DRAWN_OUT.findall(word))
-            if runs == 0 or runs > RUNS_MAX or len(known) == DRAWN_OUT_MAX:
-                return DRAWN_OUT.sub(r"\1", word)
-            known[word] = self._in_the_list(word, runs)
-        return known[word]
+    def _unmasked(self, word: str) -> str:
+        """The word of the list that has vowels where this one has signs; without one, the word as it is."""
+        parts = MASK.split(word)
+        for vowels in product("aeiou", repeat=len(parts) - 1) if len(parts) <= MASKS_MAX + 1 else ():
+            clear = "".join(part for pair in zip(parts, (*vowels, ""), strict=True) for part in pair)
+            if clear in self.words:
+                return clear
+        return word
 
-    def _in_the_list(self, word: str, runs: int) -> str:
-        # Each run is one letter or two: as a word of the list has it.
-        for lengths in product((1, 2), repeat=runs):
+    def _drawn_in(self, word: str) -> str:
+        """The word of the list that has one or two letters for each run of this one; without one, with single ones."""
+        runs = len(DRAWN_OUT.findall(word))
+        for lengths in product((1, 2), repeat=runs) if 0 < runs <= RUNS_MAX else ():
             left = iter(lengths)
             shorter = DRAWN_OUT.sub(lambda run, left=left: run[1] * next(left), word)
             if shorter in self.words:
@@ -168,6 +176,21 @@ class Phrases:
                 ):
                     found.add(category)
         return found
+
+
+def _each(pattern: re.Pattern[str], text: str, read: Callable[[str], str], riddle: re.Pattern[str]) -> str:
+    """The text with each word read anew that fits the pattern and has a riddle in it, within bounds."""
+    known: dict[str, str] = {}
+
+    def reading(found: re.Match[str]) -> str:
+        word = found[0]
+        if not riddle.search(word):
+            return word
+        if word not in known and len(known) < RIDDLES_MAX:
+            known[word] = read(word)
+        return known.get(word, word)
+
+    return pattern.sub(reading, text)
 
 
 def _is_meant(joined: str, lengths: list[int], as_written: list[int]) -> bool:
