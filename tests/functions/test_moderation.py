@@ -81,6 +81,22 @@ def test_a_moderator_without_a_key_is_a_silent_one(
     assert openai.calls == []
 
 
+def test_silence_and_refusals_are_counted_and_no_prompt_is_written_to_the_log(
+    app: ModuleType, openai: OpenAIStandIn, capsys: pytest.CaptureFixture[str], kept_secret: list[str]
+) -> None:
+    kept_secret.append("a fox")
+    for prompt in ("a fox [[create:lost]]", FLAGGED):
+        answered(app, asking(prompt))
+    written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
+    silent, refused = written
+    # Without a dimension of its own: an alarm looks at it.
+    assert (silent["ModerationUnanswered"], silent["_aws"]["CloudWatchMetrics"][0]["Dimensions"]) == (
+        [1],
+        [["service"]],
+    )
+    assert (refused["ModerationRefused"], refused["category"], refused["by"]) == ([1], "sexual", "moderator")
+
+
 def test_a_secret_that_cannot_be_read_is_silence_too(
     app: ModuleType, openai: OpenAIStandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

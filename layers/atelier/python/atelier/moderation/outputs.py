@@ -46,7 +46,7 @@ class OutputCheck:
 
     def _judge(self, found: frozenset[Category] | None, by: str) -> None:
         if found is None:
-            count("ModerationUnanswered", of="outputs")
+            count("ModerationUnanswered")
             logger.warning("moderation unanswered", of="outputs", policy=self.policy.unanswered)
             if self.policy.unanswered == "refuse":
                 # Tried again by the state machine, and given up with the credits at the generation's deadline.

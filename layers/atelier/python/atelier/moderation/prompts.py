@@ -48,7 +48,7 @@ class PromptCheck:
         findings = moderator.texts([wording.text for wording in wanted], seconds_max=SECONDS_MAX)
         if findings is None:
             # What the blocklist has let through waits for nobody, unless the policy says so.
-            count("ModerationUnanswered", of="prompts")
+            count("ModerationUnanswered")
             logger.warning("moderation unanswered", of="prompts", policy=self.policy.unanswered)
             if self.policy.unanswered == "refuse":
                 raise Unavailable("Prompts cannot be checked at the moment. Nothing was charged; try again soon.")
