@@ -142,6 +142,12 @@ def test_tools_and_sounds_in_a_conversation_are_refused_where_they_stand(message
     assert str(refused.value.facts["param"]).startswith("messages[1]")
 
 
+def test_a_conversation_is_no_longer_than_can_be_kept() -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        chat(user("ü" * 100_000), user("ü" * 50_001))
+    assert paths(refused) == ["messages"]
+
+
 def test_a_conversation_must_say_something() -> None:
     for message in (user(""), user("  "), user([]), {"role": "assistant", "content": None}):
         with pytest.raises(ValidationFailed) as refused:

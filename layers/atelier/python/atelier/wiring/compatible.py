@@ -21,13 +21,11 @@ from atelier.generations.model import Generation, Kind, Source, Status
 from atelier.generations.ports import Filters
 from atelier.generations.submit import Accepted
 from atelier.http import Answer, Refusal, Request, parsed
-from atelier.ids import is_id, new_id
-from atelier.library.model import Asset
-from atelier.media.keys import CONTENT_TYPES, media_key, thumbnail_key
+from atelier.ids import is_id
+from atelier.media.keys import CONTENT_TYPES, media_key
 from atelier.pricing.model import Model
 from atelier.settings import Deployment, MediaStore, RequestsTable
 from atelier.wiring import admission, generations, media_urls, routing
-from atelier.wiring.library import assets
 from atelier.wiring.models import listing
 from atelier.wiring.sunsets import routed
 
@@ -208,33 +206,15 @@ def _no_model(request: Request[Any], asked: Asked, why: str) -> ModelNotFound:
 
 def _kept(request: Request[Any], file: File) -> Source:
     """A picture that came with a request, kept as the workspace's asset: the same bytes are the same asset."""
-    from atelier.media.picture import PictureInvalid, process
+    from atelier.wiring import uploads
 
+    caller, data = request.caller, file.data or _fetched(file)
     try:
-        picture = process(file.data or _fetched(file), watermark=False)
-    except PictureInvalid:
-        raise ValidationFailed([{"path": file.param, "message": "must be a PNG, JPEG or WebP picture"}]) from None
-    workspace_id, now = request.caller.workspace_id, request.now
-    if picture.thumbnail:
-        _media().put(thumbnail_key(workspace_id, picture.sha256), picture.thumbnail, "image/webp")
-    _media().put(media_key(workspace_id, picture.sha256, picture.format), picture.data, picture.content_type)
-    name = f"v1 file {picture.sha256}"
-    kept = Asset(
-        id=_keys().reserve(workspace_id, name, picture.sha256, new_id("ast", now)),
-        workspace_id=workspace_id,
-        user_id=request.caller.user_id,
-        type="image",
-        name=file.param,
-        format=picture.format,
-        sha256=picture.sha256,
-        size_bytes=len(picture.data),
-        width=picture.width,
-        height=picture.height,
-        generation_id=None,
-        created_at=now,
-    )
-    assets().record_upload(kept)
-    return Source(kept.id, picture.sha256, picture.format)
+        asset = uploads.keep(caller.workspace_id, caller.user_id, data, file.param, request.now)
+    except ValidationFailed as refusal:
+        fields: list[dict[str, str]] = refusal.facts["fields"]
+        raise ValidationFailed([{**each, "path": file.param} for each in fields]) from None
+    return Source(asset.id, asset.sha256, asset.format)
 
 
 def _fetched(file: File) -> bytes:
@@ -275,14 +255,6 @@ def _media() -> Any:
     from atelier.aws.s3 import MediaStore as S3MediaStore
 
     return S3MediaStore(MediaStore.read().bucket)
-
-
-@cache
-def _keys() -> Any:
-    from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
-
-    DynamoIdempotencyKeys.bind(RequestsTable.read().name)
-    return DynamoIdempotencyKeys()
 
 
 @cache
