@@ -89,7 +89,23 @@ def test_a_foreign_id_answers_as_a_missing_one_in_every_route(stack: Stack, pers
     made = person.generate(wait=25).json()["data"]["generation"]
     project = person.http.post("/api/projects", json={"name": "Harbour lights"}).json()["data"]["project"]
     token = person.http.post("/api/tokens", json={"name": "n8n", "scopes": ["read"]}).json()["data"]
+    picture = made["assets"][0]["id"]
+    character = {"name": "Mira", "reference_asset_ids": [picture]}
+    character_id = person.http.post("/api/characters", json=character).json()["data"]["character"]["id"]
+    template = {"name": "At dusk", "kind": "image", "prompt": "a ship at dusk"}
+    template_id = person.http.post("/api/templates", json=template).json()["data"]["template"]["id"]
+    upload = {"name": "x.png", "content_type": "image/png", "size": 10}
+    pending = person.http.post("/api/assets/uploads", json=upload).json()["data"]["asset"]["id"]
     routes = [
+        ("GET", "/api/characters/{}", character_id),
+        ("PUT", "/api/characters/{}", character_id),
+        ("DELETE", "/api/characters/{}", character_id),
+        ("GET", "/api/templates/{}", template_id),
+        ("PUT", "/api/templates/{}", template_id),
+        ("DELETE", "/api/templates/{}", template_id),
+        ("POST", "/api/templates/{}/run", template_id),
+        ("POST", "/api/assets/{}/complete", pending),
+        ("POST", "/api/assets/{}/complete", picture),
         ("GET", "/api/generations/{}", made["id"]),
         ("GET", "/api/generations/{}/recipe", made["id"]),
         ("POST", "/api/generations/{}/cancel", made["id"]),
@@ -113,8 +129,10 @@ def test_a_foreign_id_answers_as_a_missing_one_in_every_route(stack: Stack, pers
         "/api/credits",
         "/api/generations",
         "/api/assets",
+        "/api/characters",
         "/api/projects",
         "/api/settings/budget",
+        "/api/templates",
         "/api/tokens",
     ):
         foreign = stranger.http.get(path, headers={"Atelier-Workspace": person.workspace_id})
