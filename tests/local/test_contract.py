@@ -154,7 +154,7 @@ def test_health_status_and_the_apis_own_description_are_public(stack: Stack) -> 
     assert {"id": "local", "enabled": True} in status["providers"]
     document = httpx.get(f"{stack.base_url}/api/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    assert {"/api/generate/image", "/api/credits", "/api/auth/signup"} <= set(document["paths"])
+    assert {"/api/generate/{kind}", "/api/credits", "/api/auth/signup"} <= set(document["paths"])
     page = httpx.get(f"{stack.base_url}/")
     assert page.status_code == 200
     assert "text/html" in page.headers["content-type"]
