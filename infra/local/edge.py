@@ -165,7 +165,8 @@ class Edge:
         path = request.raw_path
         waits = "wait" in headers.get("prefer", "") or (request.method == "POST" and path.startswith("/v1/"))
         if path.startswith("/v1/models/"):
-            path = re.sub("%2F", "/", path, flags=re.IGNORECASE)
+            name, question, query = path.partition("?")
+            path = re.sub("%2F", "/", name, flags=re.IGNORECASE) + question + query
         async with (
             self._waiting_places if waits else self._places,
             self._client.request(

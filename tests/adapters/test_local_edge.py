@@ -280,3 +280,13 @@ def test_until_the_stack_is_deployed_the_edge_says_so() -> None:
 
     status, answer = asyncio.run(ask())
     assert (status, answer["error"], answer["retryable"]) == (503, "UNAVAILABLE", True)
+
+
+def test_the_slash_in_a_models_name_is_written_out(world: World) -> None:
+    def reached(path: str) -> str:
+        return str(httpx.get(world.base_url + path).json()["path"])
+
+    assert reached("/v1/models/local%2Fwriter?a=b%2Fc") == "/stage/v1/models/local/writer?a=b%2Fc"
+    assert reached("/v1/models/a%2fb%2Fc") == "/stage/v1/models/a/b/c"
+    assert reached("/v1/videos/a%2Fb") == "/stage/v1/videos/a%2Fb"
+    assert reached("/api/models/a%2Fb") == "/stage/api/models/a%2Fb"
