@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
+import isal
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +55,44 @@ def test_every_module_ships_its_bytecode_and_lambda_need_not_check_it(layers: di
 def test_every_native_library_is_for_arm64(layers: dict[str, Path]) -> None:
     libraries = [library for layer in layers.values() for library in layer.rglob("*.so*")]
     assert {library.read_bytes()[18:20] for library in libraries} == {ELF_MACHINE_AARCH64}
+
+
+def test_no_native_library_carries_what_only_debuggers_read(layers: dict[str, Path]) -> None:
+    libraries = [library for layer in layers.values() for library in layer.rglob("*.so*")]
+    assert libraries
+    # Without section headers a library has no symbols but those that it is loaded by.
+    assert {library.read_bytes()[40:48] for library in libraries} == {bytes(8)}
+
+
+def test_a_library_that_was_stripped_still_works(tmp_path: Path) -> None:
+    """On this machine's own libraries: those of the layers are for another processor."""
+    found = importlib.util.spec_from_file_location("pack", ROOT / "layers/dependencies/pack.py")
+    assert found
+    assert found.loader
+    pack = importlib.util.module_from_spec(found)
+    found.loader.exec_module(pack)
+    site = Path(isal.__file__).parent.parent
+    for name in ("isal", "PIL", "pillow.libs"):
+        if (site / name).is_dir():
+            shutil.copytree(site / name, tmp_path / name)
+    before = after = 0
+    for library in tmp_path.rglob("*.so*"):
+        whole = library.read_bytes()
+        library.write_bytes(pack.stripped(whole))
+        before, after = before + len(zlib.compress(whole)), after + len(zlib.compress(library.read_bytes()))
+    assert after <= before
+    code = """
+import io, sys
+from isal import isal_zlib
+from PIL import Image
+assert isal_zlib.decompress(isal_zlib.compress(b"a" * 100)) == b"a" * 100
+file = io.BytesIO()
+Image.new("RGB", (8, 8)).save(file, "WEBP")
+assert Image.open(file).size == (8, 8)
+assert {sys.modules[name].__file__.startswith(sys.argv[1]) for name in ("PIL", "isal")} == {True}
+"""
+    subprocess.run([sys.executable, "-S", "-c", code, str(tmp_path)], env={"PYTHONPATH": str(tmp_path)}, check=True)
+    assert pack.stripped(b"no library") == b"no library"
 
 
 def test_no_layer_repeats_what_the_runtime_layer_brings(layers: dict[str, Path]) -> None:

@@ -12,6 +12,7 @@ import json
 import py_compile
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,10 @@ PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(34, 16, -1)] + ["
 SERVICES = frozenset({"dynamodb", "events", "kms", "lambda", "s3", "secretsmanager", "sqs", "stepfunctions", "sts"})
 # The same, by the name that their host begins with: the index of endpoints.json.
 ENDPOINTS = frozenset({"dynamodb", "events", "kms", "lambda", "s3", "secretsmanager", "sqs", "states", "sts"})
+# What compilers and type checkers read.
+SOURCES = frozenset({".c", ".h", ".pxd", ".pyi", ".pyx"})
+# Of the ELF specification: sh_type NULL and NOBITS, sh_flags ALLOC.
+SECTION_NONE, SECTION_WITHOUT_BYTES, SECTION_IN_MEMORY = 0, 8, 2
 BYTECODE = py_compile.PycInvalidationMode.UNCHECKED_HASH
 
 
@@ -38,6 +43,15 @@ def pack(layer: str, destination: Path) -> None:
     shutil.rmtree(python / "bin", ignore_errors=True)
     for folder in [*python.rglob("tests"), *python.rglob("__pycache__")]:
         shutil.rmtree(folder)
+    for source in (path for path in python.rglob("*") if path.suffix in SOURCES):
+        source.unlink()
+    for library in list(python.rglob("*.so.*")):
+        # A wheel cannot hold links: it has the same library under each of its names, of which the plain one is loaded.
+        plain = library.with_name(library.name.partition(".so")[0] + ".so")
+        if plain.exists() and plain.read_bytes() == library.read_bytes():
+            library.unlink()
+    for library in python.rglob("*.so*"):
+        library.write_bytes(stripped(library.read_bytes()))
     if (python / "botocore").exists():
         trim_botocore(python / "botocore")
     # Unchecked hashes: Lambda unpacks a layer with times of its own, and what it unpacks never changes.
@@ -82,6 +96,29 @@ WITHOUT_HELP = """class _Silent(str):
 
 ClientMethodDocstring = PaginatorDocstring = WaiterDocstring = _Silent
 """
+
+
+def stripped(library: bytes) -> bytes:
+    """A 64-bit ELF library without what only debuggers and linkers read: a quarter of what some wheels weigh.
+
+    The loader goes by program headers alone, so section headers go, and what belongs to no memory (symbols and debug
+    information) becomes zeros, which weigh nothing when packed. Nothing moves: some wheels have segments behind it."""
+    if library[:6] != b"\x7fELF\x02\x01":
+        return library
+    programs_at, sections_at = struct.unpack_from("<QQ", library, 32)
+    program_bytes, programs, section_bytes, sections = struct.unpack_from("<HHHH", library, 54)
+    kept = bytearray(library)
+    end = programs_at + programs * program_bytes
+    for at in range(programs_at, end, program_bytes):
+        offset, size = struct.unpack_from("<Q16xQ", library, at + 8)
+        end = max(end, offset + size)
+    for at in range(sections_at, sections_at + sections * section_bytes, section_bytes):
+        kind, flags, _, offset, size = struct.unpack_from("<IQQQQ", library, at + 4)
+        if kind not in (SECTION_NONE, SECTION_WITHOUT_BYTES) and not flags & SECTION_IN_MEMORY:
+            kept[offset : offset + size] = bytes(size)
+    struct.pack_into("<Q", kept, 40, 0)
+    struct.pack_into("<HHH", kept, 58, 64, 0, 0)
+    return bytes(kept[:end])
 
 
 def trim_botocore(botocore: Path) -> None:
