@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from atelier.media import apart, film, picture, sound, text
-from atelier.media.apart import process_apart
 from atelier.media.process import process
 from atelier.media.processed import MediaInvalid, MediaToolMissing
 from infra.local.standins._kit import png
@@ -64,23 +63,23 @@ def test_a_film_of_a_billion_frames_in_few_bytes_ends_its_own_process(plain: byt
     bomb = changed(bomb, "moov/trak/mdia/minf/stbl/stsc", 8, ">II", 1, 0x50000000)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(MediaInvalid):
-        process_apart("video", bomb, watermark=False)
+        process("video", bomb, watermark=False)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="not run: this system does not bound a process's memory")
 def test_memory_has_a_bound() -> None:
     large = reels.film(size=(3840, 2160), frames=2, sound=None, encoding={"preset": "ultrafast"})
-    assert process_apart("video", large, watermark=True).width == 3840
+    assert process("video", large, watermark=True).width == 3840
     with pytest.raises(MediaInvalid):
-        process_apart("video", large, watermark=True, memory_bytes_max=450 * 1024 * 1024)
+        apart.process_apart("video", large, watermark=True, seconds_max=60, memory_bytes_max=450 * 1024 * 1024)
 
 
 def test_time_has_a_bound() -> None:
     long = reels.film(size=(640, 480), frames=400, fps=24, sound=None)
     began = time.monotonic()
     with pytest.raises(MediaInvalid, match="took longer"):
-        process_apart("video", long, watermark=True, seconds_max=0.2)
+        process("video", long, watermark=True, seconds_max=0.2)
     assert time.monotonic() - began < 30
 
 
@@ -89,7 +88,7 @@ def test_a_crash_is_a_refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, p
     program.write_text("import ctypes, sys\nsys.stdin.buffer.read()\nctypes.string_at(0)\n")
     monkeypatch.setattr(apart, "PROGRAM", program)
     with pytest.raises(MediaInvalid, match="status -11"):
-        process_apart("video", plain, watermark=False)
+        process("video", plain, watermark=False)
 
 
 def test_nothing_is_told_to_it_and_nothing_left_by_it(
@@ -103,7 +102,7 @@ def test_nothing_is_told_to_it_and_nothing_left_by_it(
     monkeypatch.setattr(apart, "PROGRAM", told)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     with pytest.raises(MediaInvalid) as refused:
-        process_apart("video", plain, watermark=False)
+        process("video", plain, watermark=False)
     folder, *names = str(refused.value).split()
     assert not Path(folder).exists()
     assert set(names) <= {"LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR"}
@@ -113,7 +112,7 @@ def test_without_pyav_nobody_says_that_a_film_is_bad(monkeypatch: pytest.MonkeyP
     without = [str(Path(film.__file__).parents[2])]
     monkeypatch.setattr(sys, "path", [*without, *(path for path in sys.path if "site-packages" not in path)])
     with pytest.raises(MediaToolMissing, match="not installed here"):
-        process_apart("video", plain, watermark=False)
+        process("video", plain, watermark=False)
 
 
 def test_a_header_that_claims_a_gigabyte_takes_none(plain: bytes) -> None:
@@ -121,7 +120,7 @@ def test_a_header_that_claims_a_gigabyte_takes_none(plain: bytes) -> None:
         at = plain.index(name) - 4
         claiming = plain[:at] + struct.pack(">I", 1 << 30) + plain[at + 4 :]
         try:
-            made = process_apart("video", claiming, watermark=False)
+            made = process("video", claiming, watermark=False)
         except MediaInvalid:
             continue
         assert len(made.data) < 2 * len(plain)

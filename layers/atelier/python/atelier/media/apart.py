@@ -16,8 +16,6 @@ from typing import Any
 from atelier.media.processed import MediaInvalid, MediaToolMissing, Processed
 
 PROGRAM = Path(__file__).with_name("_opening.py")
-# What `film.py` takes on is done in two thirds of it.
-SECONDS_MAX = 150
 MEMORY_BYTES_MAX = 1536 * 1024 * 1024
 
 
@@ -26,7 +24,7 @@ def process_apart(
     data: bytes,
     *,
     watermark: bool,
-    seconds_max: float = SECONDS_MAX,
+    seconds_max: float,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> Processed:
     """A provider's film (video) or sound (audio) as a deliverable one. Raises MediaInvalid, or MediaToolMissing."""
