@@ -31,7 +31,7 @@ from atelier.moderation.ports import Findings
 from atelier.moderation.prompts import PromptCheck
 from atelier.providers._contract import Accepted as Taken
 from atelier.providers._contract import Done, Output
-from infra.local.standins._kit import png
+from infra.local.standins._kit import film, png
 from tests.adapters.runs import RunWorld
 from tests.adapters.world import NOON, MemoryMedia, World
 from tests.conftest import Tables
@@ -326,10 +326,11 @@ def made(kind: Kind) -> Generation:
     ("kind", "data"),
     [
         (Kind.IMAGE, png(96, 64, 1)),
+        (Kind.VIDEO, film(96, 64, 0.5, 1)),
         (Kind.TEXT, b"A story about child porn."),
         (Kind.PAGE, b"<!doctype html><html><body><p>child <b>porn</b></p></body></html>"),
     ],
-    ids=["image", "text", "page"],
+    ids=["image", "film", "text", "page"],
 )
 def test_what_is_withheld_is_kept_nowhere_but_where_the_provider_left_it(kind: Kind, data: bytes) -> None:
     store, generation = Objects(), made(kind)
@@ -341,6 +342,6 @@ def test_what_is_withheld_is_kept_nowhere_but_where_the_provider_left_it(kind: K
         Delivery(store, Fetcher(), look=look).deliver(generation, 0, StoredOutput(key=key), ())
     assert list(store.kept) == [key]
     judge.finding = frozenset()
-    if kind is Kind.IMAGE:
+    if kind in (Kind.IMAGE, Kind.VIDEO):
         Delivery(store, Fetcher(), look=look).deliver(generation, 0, StoredOutput(key=key), ())
         assert (len(store.kept), judge.asked) == (3, 2)

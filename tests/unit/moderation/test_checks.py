@@ -126,7 +126,8 @@ def test_a_picture_and_a_film_are_judged_by_their_small_picture_and_a_sound_by_n
         with pytest.raises(OutputWithheld):
             judge.outputs()(type, b"large", THUMBNAIL)
     assert judge.asked == [THUMBNAIL, THUMBNAIL]
-    judge.outputs()("audio", b"sound", None)
+    # What there is to see of a sound is its wave.
+    judge.outputs()("audio", b"sound", THUMBNAIL)
     OutputCheck(Policy(), SHIPPED)("image", b"large", THUMBNAIL)
     assert judge.asked == [THUMBNAIL, THUMBNAIL]
 

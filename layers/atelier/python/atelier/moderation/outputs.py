@@ -14,6 +14,7 @@ from atelier.telemetry import count, logger
 
 # Nobody waits at the other end of a connection.
 SECONDS_MAX = 10.0
+SEEN = frozenset({"image", "video"})
 TAG = re.compile(r"<[^<>]*>")
 
 
@@ -35,7 +36,7 @@ class OutputCheck:
             import html
 
             self._text(html.unescape(TAG.sub(" ", data.decode(errors="replace"))))
-        elif thumbnail is not None and self.moderator is not None:
+        elif type in SEEN and thumbnail is not None and self.moderator is not None:
             self._judge(self.moderator().picture(thumbnail, seconds_max=SECONDS_MAX), "moderator")
 
     def _text(self, text: str) -> None:
