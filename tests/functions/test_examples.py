@@ -39,7 +39,7 @@ REFUSED = {
     "api/auth/refresh": 401,
     "api/status/unknown_route": 404,
     # Nothing is made here: it is not there yet, and goes on.
-    "v1/complete": 504,
+    "v1/complete": 409,
     "webhooks/providers/replicate": 400,
 }
 

@@ -72,9 +72,9 @@ def stored() -> list[Generation]:
 
 def pending(client: OpenAI, **more: Any) -> str:
     """The generation that a conversation began, which is not ready yet."""
-    with pytest.raises(openai.InternalServerError) as caught:
+    with pytest.raises(openai.ConflictError) as caught:
         client.chat.completions.create(model="local/writer", messages=HELLO, **more)
-    assert (caught.value.status_code, caught.value.code) == (504, "generation_in_progress")
+    assert (caught.value.status_code, caught.value.code) == (409, "generation_in_progress")
     found = caught.value.response.headers["atelier-generation-id"]
     assert found in caught.value.message
     return str(found)
@@ -122,7 +122,7 @@ def test_a_project_is_named_as_the_sdk_names_projects(program: Program, cloud: C
 
 def test_pictures_that_come_along_are_kept_once_and_looked_into(client: OpenAI, cloud: Cloud) -> None:
     for _ in range(2):
-        with pytest.raises(openai.InternalServerError):
+        with pytest.raises(openai.ConflictError):
             client.images.edit(model="local/canvas", image=PICTURE, mask=PICTURE, prompt="make it night")
     assets = library.assets().list(WORKSPACE, None, None, 10).assets
     assert [(asset.type, asset.format, asset.generation_id, asset.width) for asset in assets] == [
@@ -166,7 +166,7 @@ def test_what_a_model_cannot_be_told_is_left_out_or_refused(program: Program, cl
         assert caught.value.param == "response_format"
         assert "mp3, wav" in caught.value.message
         assert stored() == []
-        with pytest.raises(openai.InternalServerError):
+        with pytest.raises(openai.ConflictError):
             client.audio.speech.create(model="local/voice", voice="alloy", input="Hi.", instructions="Whisper.")
     [found] = stored()
     assert "instructions" not in found.recipe.parameters

@@ -219,9 +219,9 @@ def test_what_takes_longer_is_named_goes_on_and_is_found_again(stack: Stack, cli
             model="replicate/sdxl", prompt="a slow lake [[run:slow=6]]", size="512x512", extra_headers=headers
         )
 
-    with pytest.raises(openai.InternalServerError) as caught:
+    with pytest.raises(openai.ConflictError) as caught:
         asked(impatient.with_options(max_retries=0))
-    assert (caught.value.status_code, caught.value.code) == (504, "generation_in_progress")
+    assert (caught.value.status_code, caught.value.code) == (409, "generation_in_progress")
     begun = caught.value.response.headers["atelier-generation-id"]
     assert begun in caught.value.message
     # The SDK's own later tries wait on for the same picture, which is paid once.

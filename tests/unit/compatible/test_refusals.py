@@ -125,8 +125,8 @@ class Sent:
         (Unavailable("Busy."), openai.InternalServerError, (503, "server_error", None, "unavailable")),
         (
             StillRunning(GENERATION, rejoins=True),
-            openai.InternalServerError,
-            (504, "generation_pending", None, "generation_in_progress"),
+            openai.ConflictError,
+            (409, "generation_pending", None, "generation_in_progress"),
         ),
     ],
 )

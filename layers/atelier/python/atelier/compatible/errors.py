@@ -49,9 +49,12 @@ class Unsupported(AtelierError):
 
 
 class StillRunning(AtelierError):
-    """The gateway's time is up and the work goes on."""
+    """The gateway's time is up and the work goes on.
 
-    code, status = "GENERATION_IN_PROGRESS", 504
+    409, which OpenAI's SDKs try again and number, and not 504: whoever else repeats a 504 by himself would pay twice,
+    and slow pictures would look like a broken deployment to the alarm that counts 5xx."""
+
+    code, status = "GENERATION_IN_PROGRESS", 409
 
     def __init__(self, generation_id: str, *, rejoins: bool) -> None:
         come_back = " Sending the same request again with its Idempotency-Key waits on for the same result."
