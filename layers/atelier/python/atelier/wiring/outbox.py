@@ -37,7 +37,7 @@ def relay(workspace_id: str, generation_id: str, new: Image, old: Image | None) 
         _bus().publish([(f"generation.{status}", _ended(workspace_id, generation_id, new))])
         if "budgets" in new:
             budgets.watch(workspace_id, json.loads(new["budgets"]["S"]), _tell, system_clock())
-    if status == Status.EXPIRED != before:
+    if status == Status.EXPIRED != before and "pipeline" not in new:
         _ask_once_more(workspace_id, generation_id, new)
 
 
