@@ -42,8 +42,8 @@ FRAME_PIXELS_MAX = 4096 * 2304
 SIDE_MIN = 16
 # What encoding afresh may read and write, in pixels of all frames: about a minute each of a processor. A longer film
 # is marked at a smaller size.
-READ_PIXELS_MAX = 20_000_000_000
-WRITTEN_PIXELS_MAX = 3_000_000_000
+READ_PIXELS_MAX = 12_000_000_000
+WRITTEN_PIXELS_MAX = 2_500_000_000
 # The poster is what is seen after this time, or at the end of a shorter film.
 POSTER_SECONDS = 1.0
 
