@@ -69,6 +69,7 @@ def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path,
         "status": ("GET", "/healthz", None),
         "templates": ("GET", "/api/templates", None),
         "tokens": ("GET", "/api/tokens", None),
+        "uploads": ("POST", "/api/assets/uploads", {"name": "a.png", "content_type": "image/png", "size": 10}),
     }
     served = {path.parent.name for path in (ROOT / "functions/api").glob("*/app.py")}
     asked = {name.partition(",")[0] for name in requests}

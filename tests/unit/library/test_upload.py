@@ -65,7 +65,7 @@ class World:
             raise NotFound
         return self.uploads[asset_id]
 
-    def form(self, upload: Upload) -> Form:
+    def form(self, upload: Upload, now: datetime) -> Form:
         self._step()
         return Form("https://bucket.example", {"key": upload.id})
 
@@ -160,7 +160,7 @@ def test_the_same_key_is_one_upload_whoever_dies(dies_at: int) -> None:
     world = World(dies_at=dies_at)
     for number in range(2):
         try:
-            begin(said(asset_id=f"ast_{number}"), key="k", uploads=world, files=world, keys=world)
+            begin(said(asset_id=f"ast_{number}"), key="k", uploads=world, files=world, keys=world, now=NOW)
         except Death:
             world.dies_at = -1
     assert list(world.uploads) == ["ast_0"] or dies_at == 1

@@ -66,6 +66,13 @@ class MediaStore(Settings):
     bucket: str = Field(alias="ATELIER_MEDIA_BUCKET")
 
 
+class AwsPlace(Settings):
+    """Where AWS is, as Lambda says it; an endpoint only where it is not AWS's own."""
+
+    region: str = Field(alias="AWS_REGION")
+    endpoint_url: str = Field(alias="AWS_ENDPOINT_URL", default="")
+
+
 class MediaSigning(Settings):
     secret: str = Field(alias="ATELIER_SECRET_MEDIA")
     key_pair_id: str = Field(alias="ATELIER_MEDIA_KEY_PAIR_ID")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
 from atelier.library.model import Asset
@@ -143,7 +144,7 @@ UploadT = TypeVar("UploadT", contravariant=True)
 class UploadedFiles(Protocol[UploadT]):
     """Where the files are that people send."""
 
-    def form(self, upload: UploadT) -> Form:
+    def form(self, upload: UploadT, now: datetime) -> Form:
         """Good for a few minutes, for this upload's name, type and size alone."""
         ...
 

@@ -71,7 +71,13 @@ class Upload:
 
 
 def begin(
-    upload: Upload, *, key: str | None, uploads: Uploads[Upload], files: UploadedFiles[Upload], keys: IdempotencyKeys
+    upload: Upload,
+    *,
+    key: str | None,
+    uploads: Uploads[Upload],
+    files: UploadedFiles[Upload],
+    keys: IdempotencyKeys,
+    now: datetime,
 ) -> tuple[Upload, Form, bool]:
     """The upload, the form that its file goes with, and whether this request had been answered before. Raises
     IdempotencyMismatch."""
@@ -82,7 +88,7 @@ def begin(
         uploads.create(upload)
     except ThingExists:
         upload, replayed = uploads.get(upload.workspace_id, upload.id), True
-    return upload, files.form(upload), replayed
+    return upload, files.form(upload, now), replayed
 
 
 def complete(

@@ -15,7 +15,7 @@ from atelier.library.model import Asset
 from atelier.library.upload_contract import UploadEnvelope, UploadRequest, upload_view
 from atelier.media.intake import MediaIntake
 from atelier.media.keys import upload_key
-from atelier.settings import LibraryTable, MediaStore, RequestsTable
+from atelier.settings import AwsPlace, LibraryTable, MediaStore, RequestsTable
 from atelier.wiring.library import assets
 
 
@@ -33,6 +33,11 @@ def _keys() -> DynamoIdempotencyKeys:
     return keys
 
 
+def _files() -> BucketUploads:
+    place = AwsPlace.read()
+    return BucketUploads(MediaStore.read().bucket, upload_key, region=place.region, endpoint_url=place.endpoint_url)
+
+
 def begin(
     caller: Caller, body: UploadRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[UploadEnvelope, bool]:
@@ -41,22 +46,22 @@ def begin(
         body.new(caller.workspace_id, caller.user_id, now),
         key=f"uploads {idempotency_key}" if idempotency_key else None,
         uploads=_uploads(),
-        files=BucketUploads(MediaStore.read().bucket, upload_key),
+        files=_files(),
         keys=_keys(),
+        now=now,
     )
     return upload_view(upload, form), replayed
 
 
 def complete(workspace_id: str, asset_id: str, now: datetime) -> Asset:
     """The asset that an upload has become."""
-    bucket = MediaStore.read().bucket
     return uploading.complete(
         workspace_id,
         asset_id,
         assets=assets(),
         uploads=_uploads(),
-        files=BucketUploads(bucket, upload_key),
-        intake=MediaIntake(S3MediaStore(bucket)),
+        files=_files(),
+        intake=MediaIntake(S3MediaStore(MediaStore.read().bucket)),
         now=now,
     )
 
