@@ -101,7 +101,7 @@ def test_no_layer_repeats_what_the_runtime_layer_brings(layers: dict[str, Path])
         assert not brought & {path.name for path in (layers[layer] / "python").iterdir()}
 
 
-def test_the_trimmed_sdk_still_makes_every_client(layers: dict[str, Path], tmp_path: Path) -> None:
+def test_the_trimmed_sdk_makes_every_client_and_finds_where_calls_go(layers: dict[str, Path], tmp_path: Path) -> None:
     # Only the SDK comes from the layer: the rest of it holds libraries for another processor.
     (tmp_path / "botocore").symlink_to(layers["RuntimeLayer"] / "python" / "botocore")
     code = """
@@ -111,6 +111,7 @@ session = botocore.session.get_session()
 assert "dynamodb" in session.get_available_services()
 for service in session.get_available_services():
     assert session.create_client(service).meta.endpoint_url.startswith("https://")
+assert session.create_client("s3").generate_presigned_url("get_object", {"Bucket": "bucket", "Key": "key"})
 """
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= {"AWS_DEFAULT_REGION": "eu-central-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}

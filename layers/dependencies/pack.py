@@ -154,10 +154,10 @@ def trim_endpoints(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def without_prose(node: Any) -> Any:
-    """The same model without its documentation strings."""
+    """The same model without its documentation strings; those of a client's own parameters are read with every call."""
     if isinstance(node, dict):
         return {
-            key: without_prose(value)
+            key: value if key == "clientContextParams" else without_prose(value)
             for key, value in node.items()
             if not (key in ("documentation", "documentationUrl") and isinstance(value, str))
         }
