@@ -8,7 +8,7 @@ cannot be, is compiled for the first object. What comes out behaves as the stand
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import FrozenInstanceError
+from dataclasses import MISSING, FrozenInstanceError
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ def _value(cls: type, *, kw_only: bool) -> type:
     # Without a text of its own, a class would be given its signature: a tenth of a millisecond.
     cls.__doc__ = cls.__doc__ or cls.__name__
     fields = dataclasses.fields(_standard(init=False, repr=False, eq=False, kw_only=kw_only)(cls))
+    assert all(field.init for field in fields), "every field is given"
     names = tuple(field.name for field in fields)
     kept = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__", *names)}
     shared = {name: method for name, method in _METHODS.items() if written.get(name) is None}
@@ -45,19 +46,44 @@ def _value(cls: type, *, kw_only: bool) -> type:
     }
     made = type(cls)(cls.__name__, cls.__bases__, {**kept, **shared, **of_its_own})
     if "__init__" not in written:
-        made.__init__ = _first_init(made, written, kw_only)
+        made.__init__ = _first_init(made)
     return made
 
 
-def _first_init(made: type, written: dict[str, Any], kw_only: bool) -> Any:
+def _first_init(made: type) -> Any:
     """An `__init__` that puts the compiled one in its place, and is it from then on."""
 
     def first(self: Any, *arguments: Any, **named: Any) -> None:
-        standard = type(made)(made.__name__, made.__bases__, {**written, "__qualname__": made.__qualname__})
-        made.__init__ = _standard(frozen=True, repr=False, eq=False, kw_only=kw_only)(standard).__init__
+        made.__init__ = _init(made)
         self.__init__(*arguments, **named)
 
     return first
+
+
+def _init(made: Any) -> Any:
+    given = dataclasses.fields(made)
+    values: dict[str, Any] = {"set": object.__setattr__, "MISSING": MISSING}
+    positional, named, lines = ["self"], ["*"], list[str]()
+    for field in given:
+        name, default, made_by = field.name, f"default_{field.name}", f"new_{field.name}"
+        parameter, value = name, name
+        if field.default is not MISSING:
+            values[default] = field.default
+            parameter = f"{name}={default}"
+        elif field.default_factory is not MISSING:
+            values[made_by] = field.default_factory
+            parameter, value = f"{name}=MISSING", f"{made_by}() if {name} is MISSING else {name}"
+        (named if field.kw_only else positional).append(parameter)
+        lines.append(f"    set(self, {name!r}, {value})")
+    if hasattr(made, "__post_init__"):
+        lines.append("    self.__post_init__()")
+    parameters = ", ".join([*positional, *(named if len(named) > 1 else [])])
+    # The names of a class's own fields, written by us: nobody else's text is run.
+    exec(f"def __init__({parameters}):\n" + "\n".join(lines or ["    pass"]), values)  # nosec B102
+    init = values["__init__"]
+    init.__qualname__ = f"{made.__qualname__}.__init__"
+    init.__annotations__ = {field.name: field.type for field in given} | {"return": None}
+    return init
 
 
 def _compared(value: Any) -> tuple[Any, ...]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 from zlib import crc32
 
 from atelier.clock import Clock
 from atelier.errors import NotFound
+from atelier.frozen import dataclass
 from atelier.generations.bill import bill
 from atelier.generations.model import Attempt, AttemptStatus, Generation
 from atelier.generations.outcome import FINAL_CLASSES, Outcome, outcome_of, source_gone, unavailable

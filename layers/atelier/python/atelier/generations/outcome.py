@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from atelier.frozen import dataclass
 from atelier.generations.ports import StoredOutput
 from atelier.providers._contract import Cancelled, Done, ErrorClass, Failed
 

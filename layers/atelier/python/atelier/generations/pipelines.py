@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from atelier.errors import ValidationFailed
+from atelier.frozen import dataclass
 from atelier.generations.model import Kind, Pipeline, Recipe, Sources, Stage
 
 ENHANCE = "enhance"

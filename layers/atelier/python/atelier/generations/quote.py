@@ -14,11 +14,12 @@ import hashlib
 import hmac
 import json
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from atelier.errors import ValidationFailed
+from atelier.frozen import dataclass
 from atelier.generations.model import Pipeline, Recipe, Stage
 from atelier.generations.pipelines import MISSING, foreseen, implied, with_enhancement
 from atelier.ids import is_id, new_id

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from atelier.errors import Conflict, NotFound, QuoteExpired, Unavailable, ValidationFailed
+from atelier.frozen import dataclass
 from atelier.generations.model import Generation, Pipeline, Recipe, Sources, Stage, Status
 from atelier.generations.moderate import wordings
 from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys, QuoteRedeemed, SourceAssets

@@ -7,11 +7,11 @@ write for a key of ours, and the claims are read only after their signature has 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from atelier.errors import Unauthenticated
+from atelier.frozen import dataclass
 from atelier.identity.model import ACCESS_LIFE, RefreshToken, Session, Tokens
 from atelier.identity.ports import KeySets
 from atelier.identity.signing import ALGORITHM, Jwk, from_base64url, sign, to_base64url, verifies

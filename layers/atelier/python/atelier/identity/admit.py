@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from atelier.errors import Forbidden, NotFound, Unauthenticated
+from atelier.frozen import dataclass
 from atelier.identity.access_tokens import SKEW
 from atelier.identity.api_tokens import refused
 from atelier.identity.permissions import Role, permits

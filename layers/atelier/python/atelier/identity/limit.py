@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from atelier.errors import RateLimited, Unavailable
+from atelier.frozen import dataclass
 from atelier.identity.ports import RateWindows
 
 SIGN_IN_WINDOW_SECONDS = 300

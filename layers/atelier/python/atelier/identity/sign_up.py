@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from atelier.errors import IdempotencyMismatch
+from atelier.frozen import dataclass
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.limit import SignInLimits
 from atelier.identity.model import (

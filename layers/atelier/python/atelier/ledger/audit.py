@@ -6,10 +6,10 @@ at. A second run finds everything sealed and writes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from atelier.clock import rfc3339
+from atelier.frozen import dataclass
 from atelier.ledger.model import Wallet
 from atelier.ledger.seal import Seal, digest, drift, intact, place, sums
 from atelier.ledger.sealing import Sealing, append, unsealed

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import Unavailable, ValidationFailed
+from atelier.frozen import dataclass
 from atelier.ids import created_at
 from atelier.ledger.model import Grant, GrantSource
 from atelier.ledger.ports import SealStore, WalletStore

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from atelier.clock import rfc3339
+from atelier.frozen import dataclass
 from atelier.ledger.model import Wallet
 from atelier.ledger.verify import AMOUNT, REMAINING, add, digest, milliseconds, seal_hash, tidy
 

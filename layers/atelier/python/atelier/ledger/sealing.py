@@ -7,10 +7,10 @@ that could cover a movement are those back to its time, and two sealers cannot w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from atelier.errors import Unavailable
+from atelier.frozen import dataclass
 from atelier.ledger.model import Wallet
 from atelier.ledger.ports import SealStore, SealTaken, WalletStore
 from atelier.ledger.seal import Form, Seal, chained, drift, intact, place

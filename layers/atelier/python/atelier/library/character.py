@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from atelier.errors import ValidationFailed
+from atelier.frozen import dataclass
 from atelier.library.ports import Assets
 
 REFERENCES_MAX = 8

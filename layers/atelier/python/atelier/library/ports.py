@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from atelier.frozen import dataclass
 from atelier.library.model import Asset
 
 ThingT = TypeVar("ThingT")

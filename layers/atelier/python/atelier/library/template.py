@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
 from atelier.errors import ValidationFailed
+from atelier.frozen import dataclass
 
 VARIABLES_MAX = 20
 NAME = r"[A-Za-z][A-Za-z0-9_]{0,39}"

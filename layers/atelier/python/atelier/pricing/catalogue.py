@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 from atelier.errors import Unavailable, ValidationFailed
+from atelier.frozen import dataclass
 from atelier.pricing import model as arithmetic
 from atelier.pricing.costs import NO_FILES, Ask, Files, Usage
 from atelier.pricing.model import Model, OutcomeRule, Price, RateLimit, Settlement, Tier

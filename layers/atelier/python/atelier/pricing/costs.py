@@ -8,12 +8,13 @@ the catalogue has them: typed for the reader, checked when the catalogue is comp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, Literal, NotRequired, final
 
 from annotated_types import Ge, Gt
 from typing_extensions import TypedDict
 
+from atelier.frozen import dataclass
 from atelier.pricing.parameters import Parameters, written
 
 MEGAPIXEL = 1024 * 1024

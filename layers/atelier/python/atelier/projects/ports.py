@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from atelier.frozen import dataclass
 from atelier.projects.model import Alert, Budget, Project
 
 

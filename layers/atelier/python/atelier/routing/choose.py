@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from atelier.credentials.model import CUSTOM, Own, ProviderKey
 from atelier.errors import Unavailable, ValidationFailed
+from atelier.frozen import dataclass
 from atelier.pricing.catalogue import CUSTOM_PREFIX, Catalogue, Offer
 from atelier.routing.model import Health, Scope, Status
 

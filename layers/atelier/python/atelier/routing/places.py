@@ -8,9 +8,10 @@ a Lambda makes one attempt at a time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from atelier.frozen import dataclass
 from atelier.routing.model import Scope
 from atelier.routing.pace import LATE, Limits
 from atelier.routing.ports import PaceStore

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atelier.aws.dynamodb import pause
 from atelier.aws.dynamodb.generations import DynamoGenerations
@@ -14,7 +14,6 @@ from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.aws.secrets import Secret
 from atelier.clock import system_clock
 from atelier.errors import ProviderFailed, ValidationFailed
-from atelier.generations import cancel as cancelling
 from atelier.generations import quote as quoting
 from atelier.generations import submit as submitting
 from atelier.generations.character import showing
@@ -29,7 +28,6 @@ from atelier.generations.contract import (
     quote_view,
     stage_view,
 )
-from atelier.generations.finish import Closing
 from atelier.generations.model import Generation, Pipeline, Recipe, Status
 from atelier.generations.pipelines import rewritten
 from atelier.generations.run_contract import EnhancedView, EnhanceRequest
@@ -44,6 +42,9 @@ from atelier.wiring.ledger import wallets
 from atelier.wiring.library import assets
 from atelier.wiring.prices import prices
 from atelier.wiring.sunsets import routed
+
+if TYPE_CHECKING:
+    from atelier.generations.finish import Closing
 
 # A text is read into the answer; the gateway takes no more than 10 MB.
 TEXT_BYTES_MAX = 4 * 1024 * 1024
@@ -66,6 +67,8 @@ def _keys() -> DynamoIdempotencyKeys:
 
 def closing() -> Closing:
     """What ends a generation without a result."""
+    from atelier.generations.finish import Closing
+
     projects()  # Its items are a part of the closing transaction.
     return Closing(store(), wallets(), prices())
 
@@ -174,9 +177,9 @@ def _character(workspace_id: str, character_id: str) -> Character:
 
 
 def _count_use(generation: Generation) -> None:
-    from atelier.wiring.templates import templates
-
     if generation.recipe.template_id:
+        from atelier.wiring.templates import templates
+
         templates().count_use(generation.workspace_id, generation.recipe.template_id)
 
 
@@ -253,6 +256,8 @@ def enhance(request: Request[EnhanceRequest]) -> Answer:
 
 def cancel(workspace_id: str, generation_id: str, now: datetime) -> Generation:
     """Cancel a generation of the workspace."""
+    from atelier.generations import cancel as cancelling
+
     return cancelling.cancel(workspace_id, generation_id, to=closing(), now=now)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
 from atelier.aws.dynamodb.library import DynamoAssets
-from atelier.library.contract import AssetView, asset_view
 from atelier.library.model import Asset
 from atelier.settings import LibraryTable
 from atelier.wiring import media_urls
+
+if TYPE_CHECKING:
+    from atelier.library.contract import AssetView
 
 
 @cache
@@ -22,5 +25,7 @@ def assets() -> DynamoAssets:
 
 def view(asset: Asset, now: datetime) -> AssetView:
     """The contract's form of an asset, with signed URLs."""
+    from atelier.library.contract import asset_view
+
     url, thumbnail_url = media_urls.urls(asset.workspace_id, asset.sha256, asset.format, now)
     return asset_view(asset, url, thumbnail_url if asset.has_thumbnail else None)

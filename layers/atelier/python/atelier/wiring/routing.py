@@ -16,7 +16,6 @@ from atelier.credentials.model import Own
 from atelier.providers._contract import Provider
 from atelier.routing.book import HealthBook
 from atelier.routing.choose import Routes
-from atelier.routing.contract import HealthList, scorecard_view
 from atelier.routing.model import PLATFORM, Health, Scope
 from atelier.routing.pace import Limit, Limits
 from atelier.routing.places import Places
@@ -25,6 +24,7 @@ from atelier.telemetry import logger
 from atelier.wiring.prices import enabled_providers, prices
 
 if TYPE_CHECKING:
+    from atelier.routing.contract import HealthList
     from atelier.routing.probe import Probed
 
 
@@ -78,6 +78,8 @@ def _next_place(scope: Scope, *, now: datetime) -> datetime:
 
 def scorecards(workspace_id: str, now: datetime) -> HealthList:
     """How the platform's providers and the workspace's own keys are."""
+    from atelier.routing.contract import HealthList, scorecard_view
+
     own = {Scope(key.provider, workspace_id, key.id) for key in _keys().own(workspace_id).keys}
     scopes = {*map(Scope, enabled_providers()), *own}
     found = [scorecard_view(_seen(scope, now=now), now) for scope in scopes]
