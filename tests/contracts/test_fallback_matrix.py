@@ -1,4 +1,5 @@
-"""Each provider × each failure, by the real use cases: who pays, what it costs, and whether another is tried.
+"""Each provider × each kind that it makes × each failure, by the real use cases: who pays, what it costs, and whether
+another is tried.
 
 What is found is kept beside this file, in FALLBACKS.md, for people to read; a table that is no longer true fails."""
 
@@ -7,45 +8,78 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.aws.dynamodb.health import DynamoHealth
 from atelier.clock import system_clock
 from atelier.generations.attempt import attempt
 from atelier.generations.cancel import cancel
-from atelier.generations.model import Generation, Kind, Recipe
+from atelier.generations.model import Generation, Kind, Recipe, Source
 from atelier.generations.poll import poll
+from atelier.generations.ports import Lost
 from atelier.generations.submit import Submission, submit
 from atelier.generations.sweep import sweep
-from atelier.providers._contract import ErrorClass, Provider
+from atelier.ledger.model import GrantSource
+from atelier.ledger.post import grant
+from atelier.providers._contract import Input, Provider
 from atelier.routing.book import HealthBook
 from atelier.routing.model import Health, Scope
-from tests.adapters.world import World
+from infra.local.standins._kit import StandIn
+from infra.local.standins.replicate import ReplicateStandIn, png
+from tests.adapters.world import MemoryMedia, World
 from tests.conftest import Tables
-from tests.contracts.cases import TROUBLE, UNANSWERED, adapter, standing_in
+from tests.contracts.cases import TROUBLE, UNANSWERED, adapter, standing_in, troubles
 from tests.until import until
 
 KEPT = Path(__file__).with_name("FALLBACKS.md")
-FIRST = {
-    "fal": "fal/flux-schnell",
-    "openai": "openai/gpt-image-2",
-    "replicate": "replicate/sdxl",
-    "stability": "stability/core",
-    "xai": "xai/grok-imagine-image",
+# What each provider is asked for here, by kind.
+ASKED = {
+    "anthropic": {"text": "anthropic/claude-haiku-4-5", "page": "anthropic/claude-sonnet-5"},
+    "custom": dict.fromkeys(("text", "page", "image", "audio"), "custom/llama"),
+    "fal": {"image": "fal/flux-schnell", "video": "fal/wan-2.5"},
+    "openai": {
+        "image": "openai/gpt-image-2",
+        "text": "openai/gpt-4o-mini",
+        "page": "openai/gpt-5.4-mini",
+        "audio": "openai/tts-1",
+    },
+    "replicate": {
+        "image": "replicate/sdxl",
+        "video": "replicate/stable-video-diffusion",
+        "avatar": "replicate/sadtalker",
+    },
+    "stability": {
+        "image": "stability/core",
+        "upscale": "stability/upscale-fast",
+        "audio": "stability/stable-audio-2.5",
+    },
+    "xai": {"image": "xai/grok-imagine-image", "text": "xai/grok-4.3", "video": "xai/grok-imagine-video"},
 }
-# Who would be asked next, of those that the catalogue names after it.
-NEXT = {"replicate": "stability"}
+FILES = {
+    "replicate/stable-video-diffusion": ("image",),
+    "replicate/sadtalker": ("image", "audio"),
+    "stability/upscale-fast": ("image",),
+}
+# What has no default.
+GIVEN = {("custom/llama", "audio"): {"voice": "alloy"}}
+# Those that can be stopped.
+STOPPABLE = ("fal", "replicate")
 MORE = {"nothing": "", "result cannot be had": "", "stopped by its creator": "run:hang"}
-HEAD = """# What becomes of a picture when its provider fails
+# Who would be asked next, if it did not rest: so each row is one attempt, and what follows is seen all the same.
+NEXT = "nobody/else"
+HEAD = """# What becomes of a generation when its provider fails
 
 Made by `pytest tests/contracts/test_fallback_matrix.py --write-fallbacks`, by submitting, attempting and finishing for
 real, with the real adapters before the stand-ins; the test fails when this is no longer true. Each row is one attempt
-with the provider's first model at its defaults. *Charged* is what its creator pays when nobody else can be tried, of
-the credits held; *cost* is what the provider bills for it as far as we know, and where the figure comes from. Where it
-is not known whether the work was begun, nobody else is tried, and the credits come back at the deadline at the latest.
-Texts, films and sounds fail in the same classes (`test_providers.py`); a workspace's own endpoint costs no credits.
+with one model of each kind at its defaults, of which there is nobody else who could be asked just then. In the columns
+of the kinds: what the creator pays, of the credits held, and what the provider bills for it as far as we know, in
+micro-USD, with where the figure comes from; the operator bears it, also where another is tried. Where it is not known
+whether the work was begun, nobody else is tried, and the credits come back at the deadline at the latest. A workspace's
+own endpoint (custom) costs no credits.
 """
 
 
@@ -57,85 +91,114 @@ class Row:
     ended: Generation
     goes_on: bool
 
-    def cells(self) -> tuple[str, ...]:
+    @property
+    def outcome(self) -> tuple[str, str, str, str]:
+        """What is the same for most kinds."""
+        failure = self.ended.failure.error_class if self.ended.failure else ""
+        return self.trouble, self.ended.status.value, str(failure), "yes" if self.goes_on else "no"
+
+    @property
+    def price(self) -> str:
+        """Who pays what."""
         ended = self.ended
-        failure = ended.failure.error_class if ended.failure else None
-        cost = "0" if not ended.cost_microusd else f"{ended.cost_microusd:,} ({ended.cost_source})"
-        return (
-            self.trouble,
-            str(ended.status.value),
-            str(failure.value) if isinstance(failure, ErrorClass) else str(failure or ""),
-            "yes" if self.goes_on else "no",
-            f"{ended.credits_charged} of {ended.credits_held}",
-            cost,
-        )
+        cost = f"{ended.cost_microusd:,} ({ended.cost_source})" if ended.cost_microusd else "0"
+        return f"{ended.credits_charged} of {ended.credits_held}; {cost}"
 
 
 class NothingIsKnown(DynamoHealth):
-    """Every provider is well at every attempt: one row has nothing to do with the next."""
+    """Every provider is well at every attempt: one row has nothing to do with another. Who would be next rests."""
 
     def read(self, workspace_id: str | None) -> Mapping[Scope, Health]:
-        return {}
+        nobody = Scope(NEXT.partition("/")[0])
+        return {nobody: Health(nobody, cooldown_until=system_clock() + timedelta(days=365))}
+
+
+@dataclass
+class Files(MemoryMedia):
+    """The files that an attempt starts from, its own in each trial, and its results as far as they can be had."""
+
+    number: int = 0
+
+    def input(self, workspace_id: str, source: Source) -> Input:
+        if source.asset_id == "audio":
+            return Input(b"RIFF$\0\0\0WAVEfmt ", "audio/wav")
+        return Input(png(64, 64, self.number), "image/png")
+
+    def source(self, workspace_id: str, asset_id: str, asset_type: str) -> Source:
+        return Source(asset_id, "0" * 64, "png")
 
 
 class Trial:
     """One generation in a workspace of its own, whose provider does as it is told."""
 
+    numbers = count(1)
+
     def __init__(self, tables: Tables, provider_id: str, provider: Provider) -> None:
-        enabled = frozenset({provider_id, NEXT.get(provider_id, provider_id)})
-        self._world = World(tables, providers=enabled)
+        self._world = World(tables, providers=frozenset({provider_id}))
         known = NothingIsKnown()
         known.bind(tables.providers)
+        self._files = self._world.media = Files(number=next(self.numbers))
         self._world.book = HealthBook(known)
         self._providers: Mapping[str, Provider] = {provider_id: provider}
         if provider_id == "replicate":
             # What it was sent is found by when that was, on its own clock.
             self._world.now = system_clock()
-
-    def begin(self, trouble: str, word: str, model: str) -> Generation:
         world = self._world
-        recipe = Recipe(Kind.IMAGE, f"a lake [[{word}]]" if word else "a lake", model, None, {})
-        world.media.broken = trouble == "result cannot be had"
+        world.refreshed()
+        grant(world.workspace_id, "grant#trial", GrantSource.ADMIN, 1000, to=world.posting, now=world.now)
+
+    def row(self, trouble: str, kind: str, model: str) -> Row:
+        """How it ends where there is nobody else, and whether there would have been."""
+        world = self._world
+        self._files.broken = trouble == "result cannot be had"
+        generation = self._begin(kind, model)
+        self._attempt(generation)
+        if trouble == "stopped by its creator" and not self._heard():
+            cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+        self._wait(trouble)
+        if not self._heard():
+            world.now = generation.deadline_at
+            sweep(world.workspace_id, to=world.finishing, now=world.now)
+            ended = world.get(generation)
+        else:
+            if world.execution.lost:
+                self._attempt(generation, world.execution.lost[-1])
+            ended = world.finish(generation)
+            if ended.is_open:
+                self._attempt(generation)
+                ended = world.finish(generation)
+        world.assert_sound()
+        return Row(trouble, ended, bool(world.execution.lost or world.execution.started))
+
+    def _begin(self, kind: str, model: str) -> Generation:
+        world = self._world
+        inputs = {role: (Source(role),) for role in FILES.get(model, ())}
         generation = submit(
-            Submission(world.workspace_id, "usr_A", recipe),
+            Submission(
+                world.workspace_id,
+                "usr_A",
+                Recipe(Kind(kind), "a lake", model, None, GIVEN.get((model, kind), {}), inputs),
+            ),
             catalogue=world.catalogue,
             lifetime_max=timedelta(hours=2),
             wallets=world.wallets,
             generations=world.generations,
             keys=world.keys,
             budgets=world.projects,
-            sources=world.assets,
+            sources=self._files,
             pause=lambda tries: None,
             now=world.now,
         ).generation
+        item = GenerationItem(world.workspace_id, generation.id)
+        item.update([GenerationItem.candidates.set([*generation.candidates, NEXT])])
         self._to = replace(world.attempting, providers=self._providers)
-        attempt(world.workspace_id, generation.id, "token", to=self._to)
-        if trouble == "stopped by its creator" and not self._heard():
-            cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
         return generation
+
+    def _attempt(self, generation: Generation, lost: Lost | None = None) -> None:
+        attempt(generation.workspace_id, generation.id, "token", lost=lost, to=self._to)
 
     def _heard(self) -> bool:
         return bool(self._world.execution.results or self._world.execution.lost)
-
-    def goes_on(self, trouble: str, word: str) -> bool:
-        """Whether another candidate is tried after this."""
-        self.begin(trouble, word, "auto")
-        self._wait(trouble)
-        return bool(self._world.execution.lost)
-
-    def end(self, trouble: str, word: str, model: str) -> Generation:
-        """How it ends where there is nobody else."""
-        world = self._world
-        generation = self.begin(trouble, word, model)
-        self._wait(trouble)
-        if self._heard():
-            ended = world.finish(generation)
-        else:
-            world.now = generation.deadline_at
-            sweep(world.workspace_id, to=world.finishing, now=world.now)
-            ended = world.get(generation)
-        world.assert_sound()
-        return ended
 
     def _wait(self, trouble: str) -> None:
         world = self._world
@@ -154,34 +217,58 @@ class Trial:
         until(ask)
 
 
-def rows(tables: Tables, provider_id: str) -> list[Row]:
-    """Everything that can become of a picture of this provider."""
-    words = {name: by_provider[provider_id] for name, by_provider in TROUBLE.items() if provider_id in by_provider}
+def rows(tables: Tables, provider_id: str) -> dict[str, list[Row]]:
+    """Everything that can become of this provider's work, by kind."""
+    found: dict[str, list[Row]] = {}
     with standing_in(provider_id) as stand_in:
+        assert stand_in is not None
         provider = adapter(provider_id, stand_in)
-        found: list[Row] = []
-        for trouble, word in (MORE | words).items():
-            if trouble == "stopped by its creator" and provider_id not in ("fal", "replicate"):
-                continue
-            goes_on = Trial(tables, provider_id, provider).goes_on(trouble, word)
-            found.append(
-                Row(trouble, Trial(tables, provider_id, provider).end(trouble, word, FIRST[provider_id]), goes_on)
-            )
+        for kind, model in ASKED[provider_id].items():
+            words = MORE | dict(troubles(provider_id, kind, tuple(TROUBLE)))
+            if provider_id not in STOPPABLE:
+                del words["stopped by its creator"]
+            found[kind] = [
+                one_row(tables, provider_id, provider, stand_in, kind, model, *each) for each in words.items()
+            ]
     return found
 
 
-def table(provider_id: str, found: list[Row]) -> str:
-    """One provider's part of FALLBACKS.md."""
-    heads = ("what goes wrong", "end", "class", "another is tried", "charged", "cost in micro-USD")
-    lines = [heads, tuple("---" for _ in heads), *(row.cells() for row in found)]
+def one_row(
+    tables: Tables,
+    provider_id: str,
+    provider: Provider,
+    stand_in: StandIn | ReplicateStandIn,
+    kind: str,
+    model: str,
+    trouble: str,
+    word: str,
+) -> Row:
+    """One trial; not every model is told the prompt, so the stand-in is asked by another way."""
+    if word:
+        stand_in.behave(word)
+    return Trial(tables, provider_id, provider).row(trouble, kind, model)
+
+
+def table(provider_id: str, found: Mapping[str, list[Row]]) -> str:
+    """One provider's part of FALLBACKS.md: what ends in the same way for several kinds is one row."""
+    kinds = ASKED[provider_id]
+    heads = ("what goes wrong", "end", "class", "another is tried", *(f"{kind}: `{kinds[kind]}`" for kind in kinds))
+    prices: dict[tuple[str, ...], dict[str, str]] = {}
+    for trouble in dict.fromkeys(row.trouble for each in found.values() for row in each):
+        for kind, each in found.items():
+            for row in each:
+                if row.trouble == trouble:
+                    prices.setdefault(row.outcome, {})[kind] = row.price
+    lines = [heads, tuple("---" for _ in heads)]
+    lines += [(*outcome, *(by_kind.get(kind, "") for kind in kinds)) for outcome, by_kind in prices.items()]
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return f"\n## {provider_id}: `{FIRST[provider_id]}`\n\n{text}\n"
+    return f"\n## {provider_id}\n\n{text}\n"
 
 
 def kept(provider_id: str) -> str:
     """What FALLBACKS.md says of a provider."""
     parts = KEPT.read_text("utf-8").split("\n## ")
-    return next((f"\n## {part.rstrip()}\n" for part in parts if part.startswith(f"{provider_id}: ")), "")
+    return next((f"\n## {part.rstrip()}\n" for part in parts if part.startswith(f"{provider_id}\n")), "")
 
 
 @pytest.fixture(scope="module")
@@ -190,27 +277,29 @@ def written(request: pytest.FixtureRequest) -> Iterator[dict[str, str] | None]:
     if not request.config.getoption("--write-fallbacks", default=False):
         yield None
         return
-    gathered = {name: kept(name) for name in FIRST}
+    gathered = {name: kept(name) for name in ASKED}
     yield gathered
     KEPT.write_text(HEAD + "".join(gathered[name] for name in sorted(gathered)), "utf-8")
 
 
-@pytest.mark.parametrize("provider_id", sorted(FIRST))
+@pytest.mark.parametrize("provider_id", sorted(ASKED))
 def test_what_becomes_of_each_failure_is_as_the_table_says(
     tables: Tables, provider_id: str, written: dict[str, str] | None
 ) -> None:
     found = rows(tables, provider_id)
-    by_trouble = {row.trouble: row for row in found}
-    for row in found:
-        if row.trouble not in ("nothing", "stopped by its creator") and row.ended.status != "succeeded":
-            assert row.ended.credits_charged == 0, row
-        # What may be running somewhere is never begun a second time by trying another.
-        assert not (row.goes_on and row.trouble in UNANSWERED), row
-    for trouble in ("bad parameters", "refused for its content"):
-        assert trouble not in by_trouble or not by_trouble[trouble].goes_on
-    for trouble in ("wrong key", "no money left", "too many requests", "out of service", "model gone"):
-        assert by_trouble[trouble].goes_on
-    assert by_trouble["nothing"].ended.credits_charged > 0
+    for kind, each in found.items():
+        by_trouble = {row.trouble: row for row in each}
+        for row in each:
+            if row.trouble not in ("nothing", "stopped by its creator") and row.ended.status != "succeeded":
+                assert row.ended.credits_charged == 0, (kind, row)
+            # What may be running somewhere is never begun a second time by trying another.
+            assert not (row.goes_on and row.trouble in UNANSWERED), (kind, row)
+        for trouble in ("bad parameters", "refused for its content"):
+            assert trouble not in by_trouble or not by_trouble[trouble].goes_on
+        for trouble in ("wrong key", "no money left", "too many requests", "out of service", "model gone"):
+            assert by_trouble[trouble].goes_on
+        assert by_trouble["result cannot be had"].goes_on
+        assert (by_trouble["nothing"].ended.credits_charged > 0) == (provider_id != "custom")
     text = table(provider_id, found)
     print(text)
     if written is not None:
