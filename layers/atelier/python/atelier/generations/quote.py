@@ -145,12 +145,17 @@ def parts(ask: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | Non
     return tuple(found)
 
 
+def may_imply(recipe: Recipe) -> bool:
+    """Whether a plain request of this kind may need a file that an earlier stage can make."""
+    return any(kind is recipe.kind and path.rpartition(".")[2] not in recipe.inputs for kind, path in MISSING)
+
+
 def pipeline_for(
     recipe: Recipe, *, enhance: bool, catalogue: Catalogue, now: datetime, routes: Routes | None = None
 ) -> Pipeline | None:
     """The run that a plain request needs: for its prompt to be enhanced, or for a file that an earlier stage can make
     and its model cannot do without. None = it is made directly. Raises as `priced`."""
-    if not enhance and all(kind is not recipe.kind for kind, _ in MISSING):
+    if not enhance and not may_imply(recipe):
         return None
     try:
         priced(Ask.of(recipe), catalogue=catalogue, now=now, routes=routes)

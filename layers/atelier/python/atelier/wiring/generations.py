@@ -141,13 +141,16 @@ def make(request: Request[MakeRequest], kind: str | None = None, template_id: st
         recipe, pipeline = named
         return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline)
     recipe = _recipe(request.caller.workspace_id, body, kind, template_id or body.template_id)
-    pipeline = quoting.pipeline_for(
-        recipe,
-        enhance=body.enhance_prompt,
-        catalogue=routed(request.now),
-        now=request.now,
-        routes=routing.routes(request.caller.workspace_id, request.now),
-    )
+    pipeline = None
+    if body.enhance_prompt or quoting.may_imply(recipe):
+        # Most requests are no run, and read nothing to know it.
+        pipeline = quoting.pipeline_for(
+            recipe,
+            enhance=body.enhance_prompt,
+            catalogue=routed(request.now),
+            now=request.now,
+            routes=routing.routes(request.caller.workspace_id, request.now),
+        )
     if body.enhance_prompt:
         # The same request stays the same, whatever stages it takes by then.
         recipe = replace(recipe, asked=f"{recipe.fingerprint()}+enhanced")
