@@ -16,17 +16,19 @@ import tests.conftest  # noqa: F401 - makes up credentials before any client exi
 from tests.crashes.explorer import crash, explore, pairs, undisturbed
 from tests.crashes.outcomes import keep
 from tests.crashes.place import placed
-from tests.crashes.scenarios import GENERATION
+from tests.crashes.scenarios import GENERATION, RUNS
 from tests.embedded_aws import start_emulator
+
+EVERY = (*GENERATION, *RUNS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.crashes", description="Die at every call of a generation.")
-    parser.add_argument("scenarios", nargs="*", choices=[[], *(scenario.name for scenario in GENERATION)])
+    parser.add_argument("scenarios", nargs="*", choices=[[], *(scenario.name for scenario in EVERY)])
     parser.add_argument("--pairs", type=int, default=0, help="two crashes in one run, so many times for each scenario")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    chosen = [scenario for scenario in GENERATION if scenario.name in given.scenarios or not given.scenarios]
+    chosen = [scenario for scenario in EVERY if scenario.name in given.scenarios or not given.scenarios]
     child, url = start_emulator(Path(tempfile.mkdtemp()))
     try:
         with placed(url) as place:
@@ -42,7 +44,7 @@ def main() -> None:
                         found.append(explore(place, scenario))
                 print(f"{scenario.name}: {given.pairs} pairs, seed {given.seed}" if given.pairs else found[-1].table())
             if found:
-                keep(found, [scenario.name for scenario in GENERATION])
+                keep(found, [scenario.name for scenario in EVERY])
     finally:
         child.terminate()
         child.wait(timeout=10)

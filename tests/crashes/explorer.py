@@ -47,7 +47,9 @@ class Exploration:
             found = [self.outcomes[call.number, mode] for mode in Mode]
             cells = ["the same" if outcome == self.undisturbed else str(outcome) for outcome in found]
             lines.append(f"| {call.number} | {call.function} | {call.operation} {call.target} | {' | '.join(cells)} |")
-        if len(self.explored) < len(self.calls):
+        if self.scenario.writes_only:
+            lines += ["", f"{len(self.calls)} calls; here are the writes that are this story's own."]
+        elif len(self.explored) < len(self.calls):
             lines += ["", f"{len(self.calls)} calls; those left out here are explored above, call for call the same."]
         return "\n".join(lines) + "\n"
 
@@ -58,6 +60,8 @@ def explore(place: Place, scenario: Scenario, check: Check = settled) -> Explora
     calls, outcome = undisturbed(place, scenario, check)
     new = itertools.dropwhile(lambda call: not scenario.since(call), distinct(calls))
     explored = [call for call in new if call.function not in scenario.known]
+    if scenario.writes_only:
+        explored = [call for call in explored if call.writes]
     found = Exploration(scenario, calls, outcome, explored)
     for call in explored:
         for mode in Mode:

@@ -235,6 +235,10 @@ class StateMachine:
             raise Refusal("ExecutionAlreadyExists")
         return {"executionArn": f"arn:aws:states:us-east-1:000000000000:execution:machine:{name}", "startDate": 0}
 
+    def knows(self, token: str) -> bool:
+        """Whether it gave this token to one of its tasks."""
+        return token in self._tokens
+
     def send_task_success(self, asked: dict[str, Any]) -> dict[str, Any]:
         """SendTaskSuccess."""
         task = self._waiting(asked["taskToken"])
@@ -268,6 +272,9 @@ class StateMachine:
                 self._call(task)
             case "Pass":
                 self._succeed(task, state["Result"])
+            case "Choice":
+                met = (rule for rule in state["Choices"] if (_at(data, rule["Variable"]) is None) is rule["IsNull"])
+                self._go(execution, next((rule["Next"] for rule in met), state["Default"]), data)
             case "Fail":
                 execution.status = "FAILED"
             case unknown:

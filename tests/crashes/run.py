@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from atelier.clock import system_clock
 from atelier.generations.model import Generation, Status
+from atelier.generations.run import stages
 from atelier.generations.sweep import sweep
 from atelier.wiring import generations
 from infra.local.standins.replicate import TERMINAL, Prediction, signature
@@ -30,7 +31,7 @@ from tests.crashes.machinery import (
     Time,
     stream_mappings,
 )
-from tests.crashes.place import Place
+from tests.crashes.place import RUNS, Place
 from tests.crashes.wire import Call, Death, Mode
 from tests.invoke import event
 from tests.until import until
@@ -53,21 +54,24 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A story to explore. It begins with `begin`, which a client may repeat at any time; `request` is the POST's body.
-    `jobs`: what the provider makes of each job that it gets; `meanwhile` plans what else happens; `interrupted` may run
-    something in the middle of a call. `known` are functions whose part is the same in another story and explored there;
-    this story is new `since` a call."""
+    """A story to explore. It begins with `begin`, which a client may repeat at any time; `request` is the POST's body,
+    to `path`. `jobs`: what the provider makes of each job that it gets; `meanwhile` plans what else happens;
+    `interrupted` may run something in the middle of a call. `known` are functions whose part is the same in another
+    story and explored there; this story is new `since` a call. `writes_only`: a process that dies at a read leaves what
+    it leaves before its next write, and such reads are explored elsewhere."""
 
     name: str
     story: str
     request: Mapping[str, Any]
     ends_as: Status
+    path: str = "/api/generate/image"
     jobs: tuple[Job, ...] = ()
     meanwhile: Callable[[Run], None] = lambda run: None
     interrupted: Callable[[Run, Call], None] = lambda run, call: None
     begin: Callable[[Run], None] = lambda run: run.submit()
     known: frozenset[str] = frozenset()
     since: Callable[[Call], bool] = lambda call: True
+    writes_only: bool = False
 
 
 @dataclass
@@ -86,6 +90,7 @@ class Run:
         self.time, self.bus = Time(), Bus()
         self.queue = Queue("queues/attempts", self.invoke, self.time)
         self.machine = StateMachine("generate_media", self.invoke, self.time)
+        self.runs = StateMachine("run_pipeline", self.invoke, self.time)
         self.streams = {mapping.table: Stream(mapping, self.invoke, self.time) for mapping in stream_mappings()}
         self._jobs: dict[str, Job] = {}
         self._notified: set[str] = set()
@@ -95,9 +100,9 @@ class Run:
         self._unread: set[str] = set()
         wire = self.place.wire
         wire.answers = {
-            "StartExecution": self.machine.start_execution,
-            "SendTaskSuccess": self.machine.send_task_success,
-            "SendTaskFailure": self.machine.send_task_failure,
+            "StartExecution": lambda asked: self._named(asked["stateMachineArn"]).start_execution(asked),
+            "SendTaskSuccess": lambda asked: self._waiting(asked["taskToken"]).send_task_success(asked),
+            "SendTaskFailure": lambda asked: self._waiting(asked["taskToken"]).send_task_failure(asked),
             "SendMessage": self.queue.send_message,
             "PutEvents": self.bus.put_events,
         }
@@ -106,6 +111,12 @@ class Run:
     @property
     def calls(self) -> list[Call]:
         return self.place.wire.calls
+
+    def _named(self, arn: str) -> StateMachine:
+        return self.runs if arn == RUNS else self.machine
+
+    def _waiting(self, token: str) -> StateMachine:
+        return self.runs if self.runs.knows(token) else self.machine
 
     # ---- what happens ------------------------------------------------------------------------------------------------
 
@@ -171,7 +182,7 @@ class Run:
         """Ask for the generation, again with the same key when no answer comes."""
         key = {"idempotency-key": "the key"}
         body = dict(self.scenario.request)
-        answer = self.ask("api/generations/generate_image", "/api/generate/image", body=body, headers=key)
+        answer = self.ask("api/generations/generate_image", self.scenario.path, body=body, headers=key)
         if answer is None:
             assert tries < TRIES_MAX, "the client gave up"
             self.time.later(CLIENT_PATIENCE_SECONDS, lambda: self.submit(tries + 1))
@@ -272,6 +283,10 @@ class Run:
         from atelier.generations.ports import Filters
 
         return list(self.place.world.generations.list(self.owner.workspace_id, Filters(), None, 10).generations)
+
+    def stages(self, made: Generation) -> list[Generation]:
+        """The stages of a run, as far as there are any."""
+        return stages(made, self.place.world.generations) if made.pipeline else []
 
     def movements(self) -> Counter[str]:
         """How many movements of each kind the wallet has, after its sums were checked."""

@@ -15,6 +15,9 @@ REMOTE = {"prompt": f"a lighthouse {QUIET}", "model": "replicate/sdxl", "paramet
 # Much the same in each story about an asynchronous provider; `webhook` explores them all.
 SUBMISSION, FINISH = "api/generations", "tasks/finish_generation"
 SEALING, SWEEP = "streams/ledger", "schedules/reconcile_generations"
+POLLS, WEBHOOKS, INBOX = "queues/attempts", "webhooks/providers", "streams/inbox"
+ATTEMPT, OUTBOX = "tasks/attempt_generation", "streams/generations"
+ENHANCED = {**REMOTE, "enhance_prompt": True}
 
 
 def _cancel_after(seconds: float) -> object:
@@ -116,4 +119,34 @@ EXPIRED = Scenario(
     known=frozenset({SUBMISSION, SEALING}),
     since=lambda call: call.function == "queues/attempts",
 )
+RUN = Scenario(
+    "run",
+    "A run of two stages: this machine rewrites the prompt, a provider makes the picture and tells by webhook.",
+    ENHANCED,
+    Status.SUCCEEDED,
+    known=frozenset({SUBMISSION, SEALING, SWEEP, POLLS, WEBHOOKS, INBOX, ATTEMPT}),
+    writes_only=True,
+)
+RUN_CANCELLED = Scenario(
+    "run cancelled",
+    "A run is cancelled while its second stage is at the provider: both stages are paid for, as far as they went.",
+    ENHANCED,
+    Status.CANCELLED,
+    jobs=(Job(after_seconds=100),),
+    meanwhile=_cancel_after(3),
+    known=frozenset({SEALING, SWEEP, INBOX, FINISH, "tasks/plan_stage"}),
+    since=lambda call: call.function == SUBMISSION and call.invocation > 1,
+    writes_only=True,
+)
+RUN_EXPIRED = Scenario(
+    "run expired",
+    "The provider of the second stage never ends: at the deadline the first one is charged, and the rest comes back.",
+    ENHANCED,
+    Status.EXPIRED,
+    jobs=(Job(ends_as=None),),
+    known=frozenset({SUBMISSION, SEALING, POLLS, FINISH, OUTBOX}),
+    since=lambda call: call.function == SWEEP,
+    writes_only=True,
+)
+RUNS = (RUN, RUN_CANCELLED, RUN_EXPIRED)
 GENERATION = (SYNCHRONOUS, ASYNCHRONOUS, POLLED, OVERTAKEN, FALLBACK, CANCELLED, WITHDRAWN, LATE, EXPIRED)

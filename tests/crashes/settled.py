@@ -26,14 +26,18 @@ class Outcome:
 def settled(run: Run) -> Outcome:
     """Check it, and say what the run came to."""
     (made,) = run.generations()
+    stages = run.stages(made)
+    # What goes to providers and delivers: the generation itself, or the stages of a run.
+    parts = stages if made.pipeline else [made]
     assert not made.is_open, f"it is still {made.status}"
+    assert not any(part.is_open for part in parts), "a stage is open, its run is not"
     assert set(run.told_clients) <= {made.id}, "a client was told of another generation"
 
     # Credits: none lost, none doubled. The wallet's sums are checked by `movements`.
     wallet, kinds = run.wallet(), run.movements()
     assert kinds["hold"] == 1, kinds
     assert sum(kinds[kind] for kind in ENDS) == 1, kinds
-    assert kinds["late"] <= kinds["expired"], kinds
+    assert made.pipeline or kinds["late"] <= kinds["expired"], kinds
     assert (wallet.held, wallet.holds_open, wallet.debt, wallet.sweep_at) == (0, 0, 0, None)
     revenue = [
         entry.amount
@@ -43,23 +47,31 @@ def settled(run: Run) -> Outcome:
     ]
     assert sum(revenue) == made.credits_charged <= made.credits_held
     assert len(revenue) <= 1, "charged more than once"
-    assert made.credits_charged == 0 or (made.status in (Status.SUCCEEDED, Status.CANCELLED) and not kinds["late"])
+    assert not made.pipeline or made.credits_charged == sum(stage.credits_charged for stage in stages)
+    paid = made.status in (Status.SUCCEEDED, Status.CANCELLED) and not kinds["late"]
+    assert made.credits_charged == 0 or made.pipeline or paid
 
     # The provider was given each attempt's job once at most.
-    attempts = {attempt.id for attempt in made.attempts if attempt.provider != "local"}
+    attempts = {attempt.id for part in parts for attempt in part.attempts if attempt.provider != "local"}
     jobs = [attempt for attempt in attempts for job in run.submissions if f".{attempt}." in str(job.webhook)]
     assert len(jobs) == len(run.submissions) == len(set(jobs)), f"{len(run.submissions)} jobs for {attempts}"
 
     # What was delivered is in the library and in the bucket, and nothing else is.
     assets = run.assets()
-    assert assets == {picture.id for picture in made.assets}
-    assert bool(made.assets) == (made.status is Status.SUCCEEDED)
-    assert not made.assets or {picture.sha256 for picture in made.assets} <= run.stored()
+    delivered = [asset for part in parts for asset in part.assets]
+    assert assets == {asset.id for asset in delivered}
+    assert all(bool(part.assets) == (part.status is Status.SUCCEEDED) for part in [made, *parts])
+    assert not made.pipeline or not made.assets or made.assets == stages[-1].assets
+    assert not delivered or {asset.sha256 for asset in delivered} <= run.stored()
 
     # Its end was told, as one fact however often, and nothing waits any more.
-    ends = [Status.EXPIRED, made.status] if kinds["late"] else [made.status]
-    assert {detail["id"] for _, detail in run.bus.told} == {f"{made.id}#{end.value}" for end in ends}
-    assert {execution.status for execution in run.machine.executions.values()} == {"SUCCEEDED"}
+    told = {detail["id"] for _, detail in run.bus.told}
+    final = {f"{part.id}#{part.status.value}" for part in [made, *parts]}
+    late = {f"{part.id}#{Status.EXPIRED.value}" for part in [made, *parts]} if kinds["late"] else set[str]()
+    assert final <= told <= final | late, told
+    assert not kinds["late"] or made.pipeline or told == final | late
+    executions = [*run.machine.executions.values(), *run.runs.executions.values()]
+    assert {execution.status for execution in executions} == {"SUCCEEDED"}
     assert not run.queue.dead
     assert not any(stream.lost for stream in run.streams.values())
 
