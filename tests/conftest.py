@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 
 import botocore.session
+import hypothesis
 import pytest
 
 from atelier.aws.clients import session
@@ -26,6 +27,10 @@ os.environ.update(
 )
 for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
     os.environ.pop(name, None)
+
+# No timing is asserted: how long an example takes is the machine's affair.
+hypothesis.settings.register_profile("atelier", deadline=None)
+hypothesis.settings.load_profile("atelier")
 
 
 @pytest.fixture(scope="session")
