@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
+import openai
 import pytest
+from openai import OpenAI
 
 from infra.local.running import RunningStack
+from infra.local.standins._kit import png
 from tests.local.client import Person, until
 
 PROVIDERS = {"anthropic", "custom", "fal", "openai", "replicate", "stability", "xai"}
@@ -72,6 +77,29 @@ def test_every_provider_makes_a_picture_and_refuses_alone(running: RunningStack,
     assert (ended["status"], ended["credits_charged"]) == ("failed", 0)
     assert [attempt["status"] for attempt in ended["attempts"]] == ["failed"]
     person.assert_books_balance()
+
+
+def test_openais_sdk_reaches_all_of_them(running: RunningStack) -> None:
+    def client() -> OpenAI:
+        person = Person(running.base_url)
+        token = person.http.post("/api/tokens", json={"name": "a program", "scopes": ["all"]}).json()["data"]["token"]
+        return OpenAI(base_url=f"{running.base_url}/v1", api_key=token)
+
+    picture = "data:image/png;base64," + base64.b64encode(png(32, 32, 1)).decode()
+    asked: Any = [{"type": "text", "text": "what is this"}, {"type": "image_url", "image_url": {"url": picture}}]
+    first = client()
+    for name in ("gpt-5.4-mini", "claude-haiku-4-5"):
+        seen = first.chat.completions.create(model=name, messages=[{"role": "user", "content": asked}])
+        assert "what is this" in (seen.choices[0].message.content or "")
+        assert seen.model.endswith(name)
+        assert first.responses.create(model=name, input="hello").output_text
+    for model in ("gpt-image-2", "fal/flux-kontext", "replicate/photomaker"):
+        assert client().images.edit(model=model, image=png(64, 64, 1), prompt="a lake").data
+    for model in ("stability/core", "xai/grok-imagine-image"):
+        assert client().images.generate(model=model, prompt="a lake").data
+    with pytest.raises(openai.NotFoundError):
+        client().images.generate(model="dall-e-3", prompt="a lake")
+    assert client().audio.speech.create(model="tts-1", voice="alloy", input="Hi.").content
 
 
 def test_stopping_it_leaves_nobody_listening(tmp_path: Path) -> None:

@@ -275,6 +275,14 @@ def test_a_wish_that_no_model_knows_is_left_out_and_told() -> None:
     assert fitted(other, models("local/canvas"))[0].parameters == other.parameters
 
 
+def test_pictures_are_what_the_model_takes_them_for() -> None:
+    body = form(('name="prompt"', b"a"), ('name="image"; filename="a"', b"1"))
+    asked = edit(parts(body, "multipart/form-data; boundary=xyz")).asked()
+    assert fitted(asked, models("openai/gpt-image-2"))[0].files.keys() == {"image"}
+    assert fitted(asked, models("replicate/photomaker"))[0].files.keys() == {"reference"}
+    assert fitted(asked, models("replicate/sdxl"))[0].files.keys() == {"image"}
+
+
 @pytest.mark.parametrize(("asked_for", "given"), [(1, 16), (500, 500), (100_000, 2048)])
 def test_the_longest_text_is_a_bound_and_no_order(asked_for: int, given: int) -> None:
     left, ignored = fitted(chat(user("a"), max_tokens=asked_for), models("local/writer"))

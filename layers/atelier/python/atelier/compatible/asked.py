@@ -104,7 +104,12 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
     if rules and "max_tokens" in left:
         least, most = min(rule["minimum"] for rule in rules), max(rule["maximum"] for rule in rules)
         left["max_tokens"] = min(max(left["max_tokens"], least), most)
-    return replace(asked, parameters=left), tuple(asked.names.get(name, name) for name in ignored)
+    files = dict(asked.files)
+    roles = {role for model in models for role in model.inputs}
+    if "image" in files and "image" not in roles and "reference" in roles:
+        # Pictures to look alike, for models that change none.
+        files["reference"] = files.pop("image")
+    return replace(asked, parameters=left, files=files), tuple(asked.names.get(name, name) for name in ignored)
 
 
 def told(**parameters: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ HARMLESS: dict[str, tuple[Any, ...]] = {
     "svg": (),
     "markup": (),
 }
-NAMES = {"width": "size", "height": "size"}
+NAMES = {"width": "size", "height": "size", "reference": "image"}
 # Words of older models for what the catalogue calls otherwise; None = the model's own choice.
 QUALITIES = {"auto": None, "standard": None, "hd": "high"}
 
