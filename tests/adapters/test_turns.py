@@ -262,3 +262,24 @@ def test_without_a_limit_an_attempt_costs_what_it_did(world: World) -> None:
         attempt(world.workspace_id, generation.id, "token", to=world.attempting)
     # The health that it reads and the success that it tells.
     assert (len(puts), len(queries)) == (1, 1)
+
+
+def test_whoever_dies_between_its_place_and_the_queue_comes_again_and_takes_another(world: World) -> None:
+    full(world)
+    generation = submitted(world, "replicate/sdxl")
+    world.execution.try_later = broken  # type: ignore[method-assign]
+    with pytest.raises(ConnectionError):
+        world.attempt(generation)
+    del world.execution.try_later
+    assert world.get(generation) == generation
+    # With a new token, as the state machine repeats a visit; the place that nobody uses is only a place less.
+    world.attempt(generation)
+    assert len(world.execution.turns) == 1
+    world.now = turn_of(world).at
+    woken(world, generation)
+    assert world.finish(generation).status is Status.SUCCEEDED
+    assert len(world.replicate.submitted) == 1
+
+
+def broken(*_: object) -> None:
+    raise ConnectionError("the queue does not answer")

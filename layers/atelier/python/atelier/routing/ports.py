@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from atelier.routing.model import Health, Scope
-from atelier.routing.pace import Pace
+
+if TYPE_CHECKING:
+    from atelier.routing.pace import Pace
 
 
 class HealthStore(Protocol):

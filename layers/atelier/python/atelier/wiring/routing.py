@@ -7,24 +7,21 @@ from datetime import datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from atelier.aws.dynamodb import pause
 from atelier.aws.dynamodb.credentials import DynamoProviderKeys
 from atelier.aws.dynamodb.health import DynamoHealth
-from atelier.aws.dynamodb.paces import DynamoPaces
 from atelier.clock import Clock, system_clock
 from atelier.credentials.model import Own
 from atelier.providers._contract import Provider
 from atelier.routing.book import HealthBook
 from atelier.routing.choose import Routes
-from atelier.routing.model import PLATFORM, Health, Scope
-from atelier.routing.pace import Limit, Limits
-from atelier.routing.places import Places
+from atelier.routing.model import EMBEDDED, PLATFORM, Health, Scope
 from atelier.settings import ProviderLimits, ProvidersTable
 from atelier.telemetry import logger
 from atelier.wiring.prices import enabled_providers, prices
 
 if TYPE_CHECKING:
     from atelier.routing.contract import HealthList
+    from atelier.routing.places import Places
     from atelier.routing.probe import Probed
 
 
@@ -39,11 +36,22 @@ def book() -> HealthBook:
 @cache
 def places() -> Places:
     """The places in time at which providers may be asked."""
+    # A request asks for them only where there is a limit.
+    from atelier.aws.dynamodb import pause
+    from atelier.aws.dynamodb.paces import DynamoPaces
+    from atelier.routing.pace import Limit, Limits
+    from atelier.routing.places import Places
+
     paces = DynamoPaces()
     paces.bind(ProvidersTable.read().name)
     documented = {provider: Limit(**limit) for provider, limit in prices().data.limits.items()}
     configured = {access: Limit.read(text) for access, text in ProviderLimits.read().by_access().items()}
     return Places(paces, Limits(documented, configured), pause)
+
+
+@cache
+def _limited() -> frozenset[str]:
+    return frozenset({*prices().data.limits, *ProviderLimits.read().by_access()})
 
 
 @cache
@@ -69,6 +77,8 @@ def _seen(scope: Scope, *, now: datetime) -> Health:
 
 
 def _next_place(scope: Scope, *, now: datetime) -> datetime:
+    if scope.provider == EMBEDDED or not {scope.provider, f"{scope.provider}@own"} & _limited():
+        return now
     try:
         return places().next_at(scope, now)
     except Exception:
