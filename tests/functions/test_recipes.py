@@ -106,6 +106,7 @@ def test_what_does_not_fit_a_template_is_named(app: ModuleType, cloud: Cloud) ->
     assert fields(ran(app, variables={"thing": 7})) == ["variables.thing"]
     assert fields(ran(app, variables={"thing": "x"}, prompt="mine")) == ["prompt"]
     assert fields(ran(app, variables={"thing": "x"}, kind="video")) == ["kind"]
+    assert fields(ran(app, pipeline="talking_avatar", prompt="x")) == ["pipeline"]
     assert fields(ran(app, variables={"thing": "x"}, template_id=f"{TEMPLATE[:-1]}0")) == ["template_id"]
     assert fields(ran(app, variables={"thing": "x"}, parameters={"width": 9000})) == ["parameters.width"]
     assert fields(asked(app, kind="image", prompt="x", variables={"thing": "x"})) == ["variables"]

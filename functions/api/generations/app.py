@@ -5,64 +5,39 @@ from __future__ import annotations
 from functools import partial
 
 from atelier import cursors
-from atelier.errors import NotFound
-from atelier.generations.contract import (
-    GenerationEnvelope,
-    GenerationList,
-    ListQuery,
-    MakeRequest,
-    QuoteRequest,
-    QuoteView,
-    RecipeEnvelope,
-    recipe_view,
-)
-from atelier.generations.model import Kind
-from atelier.generations.run_contract import (
-    EnhancedView,
-    EnhanceRequest,
-    PipelineList,
-    PipelineRequest,
-    pipeline_list,
-)
+from atelier.generations import contract
+from atelier.generations.run_contract import EnhancedView, EnhanceRequest, PipelineList, PipelineRequest, pipeline_list
 from atelier.http import Answer, Api, Nothing, Request
 from atelier.wiring import admission, generations
 
 api = Api("generations", gate=admission.gate, limiter=admission.limiter)
 handler = api.handler
-create = partial(
-    api.route,
-    "POST",
-    permission="generations.create",
-    answer=GenerationEnvelope,
-    statuses=(202, 200),
-    errors=(402, 404, 409, 413, 415, 503),
-)
-
+ERRORS = (402, 404, 409, 413, 415, 503)
+made = partial(api.route, "POST", permission="generations.create", statuses=(202, 200), errors=ERRORS)
+create = partial(made, answer=contract.GenerationEnvelope)
 read = partial(api.route, "GET", permission="generations.read", errors=(404,))
 
 
-@create("/api/quotes", body=QuoteRequest, answer=QuoteView, statuses=(200,), errors=(413, 415, 503))
-def quote(request: Request[QuoteRequest]) -> Answer:
+@create("/api/quotes", body=contract.QuoteRequest, answer=contract.QuoteView, statuses=(200,), errors=(413, 415, 503))
+def quote(request: Request[contract.QuoteRequest]) -> Answer:
     """Ask for a price that holds: signed, redeemed once, never exceeded."""
     return Answer(generations.quote(request.caller.workspace_id, request.body, request.now))
 
 
-@create("/api/generate", body=MakeRequest)
-def generate(request: Request[MakeRequest]) -> Answer:
+@create("/api/generate", body=contract.MakeRequest)
+def generate(request: Request[contract.MakeRequest]) -> Answer:
     """Make something; the kind is in the body, or a template's."""
     return generations.make(request)
 
 
-@create("/api/generate/<kind>", body=MakeRequest)
-def generate_kind(request: Request[MakeRequest]) -> Answer:
+@create("/api/generate/<kind>", body=contract.MakeRequest)
+def generate_kind(request: Request[contract.MakeRequest]) -> Answer:
     """Make a text, an image, a video, audio (speech), an avatar that talks, a page, or an upscale of a picture."""
-    if request.path["kind"] not in list(Kind):
-        raise NotFound("There is no such route.")
     return generations.make(request, kind=request.path["kind"])
 
 
-@create("/api/templates/<template_id>/run", body=MakeRequest)
-def run_template(request: Request[MakeRequest]) -> Answer:
+@create("/api/templates/<template_id>/run", body=contract.MakeRequest)
+def run_template(request: Request[contract.MakeRequest]) -> Answer:
     """Make what a template says; what is said here as well goes before it."""
     return generations.make(request, template_id=request.id("template_id", "tpl"))
 
@@ -70,9 +45,10 @@ def run_template(request: Request[MakeRequest]) -> Answer:
 @create("/api/pipelines", body=PipelineRequest)
 def run_pipeline(request: Request[PipelineRequest]) -> Answer:
     """Make something in stages, each of what the one before has delivered, under one hold for all."""
-    recipe, pipeline = request.body.asked()
-    body = request.body
-    return generations.accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline)
+    (recipe, pipeline), body = request.body.asked(), request.body
+    return generations.accept(
+        request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse
+    )
 
 
 @read("/api/pipelines", answer=PipelineList, errors=())
@@ -87,28 +63,27 @@ def enhance_prompt(request: Request[EnhanceRequest]) -> Answer:
     return generations.enhance(request)
 
 
-@read("/api/generations", query=ListQuery, answer=GenerationList)
+@read("/api/generations", query=contract.ListQuery, answer=contract.GenerationList)
 def list_generations(request: Request[Nothing]) -> Answer:
     """List the workspace's generations, newest first."""
-    query: ListQuery = request.query
-    after = cursors.decode(query.cursor, "gen_")
+    query, after = request.query, cursors.decode(request.query.cursor, "gen_")
     page = generations.store().list(request.caller.workspace_id, query.filters(), after, query.limit)
     items = [generations.view(generation, request.now, with_text=False) for generation in page.generations]
-    return Answer(GenerationList(items=items, next_cursor=cursors.encode(page.next_id)))
+    return Answer(contract.GenerationList(items=items, next_cursor=cursors.encode(page.next_id)))
 
 
-@read("/api/generations/<generation_id>", answer=GenerationEnvelope)
+@read("/api/generations/<generation_id>", answer=contract.GenerationEnvelope)
 def get_generation(request: Request[Nothing]) -> Answer:
     """One generation: status, progress, attempts, cost, assets."""
     generation = generations.store().get(request.caller.workspace_id, request.id("generation_id", "gen"))
-    return Answer(GenerationEnvelope(generation=generations.view(generation, request.now)))
+    return Answer(contract.GenerationEnvelope(generation=generations.view(generation, request.now)))
 
 
 @create("/api/generations/<generation_id>/cancel")
 def cancel_generation(request: Request[Nothing]) -> Answer:
     """Ask for a generation to stop; 200 when it has, 202 while its provider is being told."""
     generation = generations.cancel(request.caller.workspace_id, request.id("generation_id", "gen"), request.now)
-    view = GenerationEnvelope(generation=generations.view(generation, request.now))
+    view = contract.GenerationEnvelope(generation=generations.view(generation, request.now))
     return Answer(view, status=202 if generation.is_open else 200)
 
 
@@ -118,8 +93,8 @@ def retry_generation(request: Request[Nothing]) -> Answer:
     return generations.retry(request, request.id("generation_id", "gen"))
 
 
-@read("/api/generations/<generation_id>/recipe", answer=RecipeEnvelope)
+@read("/api/generations/<generation_id>/recipe", answer=contract.RecipeEnvelope)
 def get_recipe(request: Request[Nothing]) -> Answer:
     """All parameters of a generation, to run it again."""
     generation = generations.store().get(request.caller.workspace_id, request.id("generation_id", "gen"))
-    return Answer(RecipeEnvelope(recipe=recipe_view(generation)))
+    return Answer(contract.RecipeEnvelope(recipe=contract.recipe_view(generation)))

@@ -13,7 +13,7 @@ from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.aws.secrets import Secret
 from atelier.clock import system_clock
-from atelier.errors import ProviderFailed, ValidationFailed
+from atelier.errors import NotFound, ProviderFailed, ValidationFailed
 from atelier.generations import quote as quoting
 from atelier.generations import submit as submitting
 from atelier.generations.character import showing
@@ -28,7 +28,7 @@ from atelier.generations.contract import (
     quote_view,
     stage_view,
 )
-from atelier.generations.model import Generation, Pipeline, Recipe, Status
+from atelier.generations.model import Generation, Kind, Pipeline, Recipe, Status
 from atelier.generations.pipelines import rewritten
 from atelier.generations.run_contract import EnhancedView, EnhanceRequest
 from atelier.generations.wait import WAIT_SECONDS_MAX, wait_for_end
@@ -110,12 +110,13 @@ def submit(
     project_id: str | None = None,
     quote_id: str | None = None,
     pipeline: Pipeline | None = None,
+    reuse: bool = False,
 ) -> submitting.Accepted:
     """Accept a generation for a verified caller; with a `pipeline` it is a run."""
     promise = _promise(quote_id) if quote_id else None
     return submitting.submit(
         submitting.Submission(
-            caller.workspace_id, caller.user_id, recipe, idempotency_key, project_id, promise, pipeline
+            caller.workspace_id, caller.user_id, recipe, idempotency_key, project_id, promise, pipeline, reuse
         ),
         catalogue=routed(now),
         lifetime_max=timedelta(seconds=GenerationTimes.read().lifetime_seconds_max),
@@ -132,14 +133,18 @@ def submit(
 
 
 def make(request: Request[MakeRequest], kind: str | None = None, template_id: str | None = None) -> Answer:
-    """Accept what a body asks for; what the path says of its kind, or its template."""
+    """Accept what a body asks for; what the path says of its kind, or its template. Raises NotFound for no kind."""
     body = request.body
+    if kind is not None and kind not in list(Kind):
+        raise NotFound("There is no such route.")
     if template_id not in (None, body.template_id or template_id):
         raise ValidationFailed([{"path": "template_id", "message": "This path runs another template."}])
     named = body.run()
+    if named is not None and template_id is not None:
+        raise ValidationFailed([{"path": "pipeline", "message": "A template is not run in stages."}])
     if named is not None:
         recipe, pipeline = named
-        return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline)
+        return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse)
     recipe = _recipe(request.caller.workspace_id, body, kind, template_id or body.template_id)
     pipeline = None
     if body.enhance_prompt or quoting.may_imply(recipe):
@@ -156,7 +161,7 @@ def make(request: Request[MakeRequest], kind: str | None = None, template_id: st
         recipe = replace(recipe, asked=f"{recipe.fingerprint()}+enhanced")
     elif pipeline is not None:
         recipe = replace(recipe, asked=recipe.fingerprint())
-    return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline)
+    return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse)
 
 
 def _recipe(workspace_id: str, body: MakeRequest, kind: str | None, template_id: str | None) -> Recipe:
@@ -208,12 +213,20 @@ def accept(
     quote_id: str | None = None,
     *,
     pipeline: Pipeline | None = None,
+    reuse: bool = False,
 ) -> Answer:
     """Accept what a request asks for, and answer: at once, or when it is done in the time that the caller gives.
     scope: what the caller's Idempotency-Key is a key of."""
     key = f"{scope} {request.idempotency_key}" if request.idempotency_key else None
     accepted = submit(
-        request.caller, recipe, key, request.now, project_id=project_id, quote_id=quote_id, pipeline=pipeline
+        request.caller,
+        recipe,
+        key,
+        request.now,
+        project_id=project_id,
+        quote_id=quote_id,
+        pipeline=pipeline,
+        reuse=reuse,
     )
     generation = accepted.generation
     if not accepted.replayed:
