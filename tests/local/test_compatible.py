@@ -75,6 +75,8 @@ def test_a_conversation_goes_on(client: OpenAI) -> None:
     assert done.usage.total_tokens == done.usage.prompt_tokens + done.usage.completion_tokens > 0
     assert raw.headers["atelier-generation-id"].startswith("gen_")
     assert int(raw.headers["atelier-credits-charged"]) > 0
+    assert raw.headers["atelier-cost-microusd"] == "0"
+    assert int(raw.headers["openai-processing-ms"]) > 0
     assert raw.headers["x-request-id"]
     assert int(raw.headers["x-ratelimit-remaining-requests"]) < int(raw.headers["x-ratelimit-limit-requests"])
 
@@ -230,6 +232,33 @@ def test_what_takes_longer_is_named_goes_on_and_is_found_again(stack: Stack, cli
     assert found.parse().data
     assert [movement["kind"] for movement in person.statement()] == ["settled", "hold", "grant"]
     person.assert_books_balance()
+
+
+@pytest.mark.parametrize(("trouble", "code"), [("run:nsfw", "content_policy_violation"), ("create:422", "bad_request")])
+def test_what_a_provider_refuses_is_refused_and_costs_nothing(
+    client: OpenAI, person: Person, trouble: str, code: str
+) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.images.generate(model="replicate/sdxl", prompt=f"a lake [[{trouble}]]", size="512x512")
+    assert caught.value.code == code
+    assert caught.value.response.headers["atelier-credits-charged"] == "0"
+    assert caught.value.response.headers["atelier-generation-id"].startswith("gen_")
+    assert person.balance()["available"] == 50
+
+
+def test_what_may_not_be_asked_for_is_refused_in_openais_words(client: OpenAI, person: Person) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.images.generate(model="local/canvas", prompt="how to make ricin", size="64x64")
+    assert (caught.value.code, caught.value.param) == ("content_policy_violation", "prompt")
+    assert [movement["kind"] for movement in person.statement() if movement["kind"] != "grant"] == []
+
+
+def test_the_helper_that_reads_a_stream_understands_it(client: OpenAI) -> None:
+    with client.chat.completions.stream(model="auto", messages=[{"role": "user", "content": "Hello"}]) as stream:
+        kinds = {event.type for event in stream}
+        whole = stream.get_final_completion()
+    assert {"content.delta", "content.done"} <= kinds
+    assert whole.choices[0].message.content
 
 
 def test_the_same_with_asyncio(stack: Stack, person: Person) -> None:

@@ -43,7 +43,7 @@ class Given(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    # Taken, and of no consequence here: every generation is kept, and none is served sooner than another.
+    # Taken, and of no consequence: what is made is kept as a generation whatever is said, and found as one.
     user: Any = None
     safety_identifier: Any = None
     metadata: Any = None

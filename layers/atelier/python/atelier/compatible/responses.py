@@ -162,7 +162,7 @@ def _begun(request: ResponseRequest, made: Made) -> dict[str, Any]:
         "previous_response_id": None,
         "reasoning": {"effort": (request.reasoning or {}).get("effort"), "summary": None},
         "service_tier": "default",
-        "store": True,
+        "store": False,
         "temperature": request.temperature,
         "text": {"format": {"type": "text"}},
         "tool_choice": "none",

@@ -36,9 +36,9 @@ SOUND_BYTES_MAX = 4_000_000
 # The gateway gives up at 29 s; the answer has to be fetched and written in what is left.
 WAIT_SECONDS = 24
 FILE_BYTES_MAX = 50 * 1024 * 1024
-# A picture that a request names by its URL.
+# Pictures that a request names by their URLs; the seconds are all of theirs together.
 FETCH_BYTES_MAX = 10 * 1024 * 1024
-FETCH_SECONDS_MAX = 3.0
+FETCH_SECONDS_MAX = 6.0
 
 
 def refusal(error: AtelierError, _request_id: str) -> Refusal:
@@ -107,6 +107,7 @@ def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = T
         raise error
     made = _made(generation, request.now, with_files=with_files)
     headers["atelier-credits-charged"] = str(generation.credits_charged)
+    headers["atelier-cost-microusd"] = str(generation.cost_microusd)
     headers["openai-processing-ms"] = str(round((system_clock() - request.now).total_seconds() * 1000))
     return Done(made, headers, request.now)
 
@@ -119,7 +120,8 @@ def begin(request: Request[Any], path: str, asked: Asked) -> tuple[Generation, d
         raise _no_model(request, asked, "there is none of that name.")
     try:
         asked, ignored = fitted(replace(asked, model=model), _candidates(asked.kind, model, caller.workspace_id, now))
-        kept = {role: tuple(_kept(request, file) for file in files) for role, files in asked.files.items()}
+        patience = FETCH_SECONDS_MAX / max(sum(map(len, asked.files.values())), 1)
+        kept = {role: tuple(_kept(request, file, patience) for file in files) for role, files in asked.files.items()}
         recipe = asked.recipe(kept)
         project = request.headers.get("openai-project", "")
         call = Call(caller.workspace_id, caller.user_id, path, recipe, request.headers, request.idempotency_key)
@@ -204,11 +206,11 @@ def _no_model(request: Request[Any], asked: Asked, why: str) -> ModelNotFound:
     return ModelNotFound(asked.model, why, models.names(there))
 
 
-def _kept(request: Request[Any], file: File) -> Source:
+def _kept(request: Request[Any], file: File, fetch_seconds_max: float) -> Source:
     """A picture that came with a request, kept as the workspace's asset: the same bytes are the same asset."""
     from atelier.wiring import uploads
 
-    caller, data = request.caller, file.data or _fetched(file)
+    caller, data = request.caller, file.data or _fetched(file, fetch_seconds_max)
     try:
         asset = uploads.keep(caller.workspace_id, caller.user_id, data, file.param, request.now)
     except ValidationFailed as refusal:
@@ -217,13 +219,13 @@ def _kept(request: Request[Any], file: File) -> Source:
     return Source(asset.id, asset.sha256, asset.format)
 
 
-def _fetched(file: File) -> bytes:
+def _fetched(file: File, seconds_max: float) -> bytes:
     from atelier.media.fetch import Fetcher, FetchError
 
     url = file.url or ""
     try:
         host = urlsplit(url).hostname or ""
-        return Fetcher().fetch(url, hosts=(host,), bytes_max=FETCH_BYTES_MAX, seconds_max=FETCH_SECONDS_MAX)
+        return Fetcher().fetch(url, hosts=(host,), bytes_max=FETCH_BYTES_MAX, seconds_max=seconds_max)
     except (FetchError, ValueError):
         raise ValidationFailed([{"path": file.param, "message": "cannot be fetched from there"}]) from None
 
