@@ -74,9 +74,10 @@ class RunWorld(World):
         project_id: str | None = None,
         quote: Quote | None = None,
         lifetime_max: timedelta = timedelta(hours=2),
+        reuse: bool = False,
     ) -> Accepted:
         return submit(
-            Submission(self.workspace_id, "usr_A", recipe, key, project_id, quote, pipeline),
+            Submission(self.workspace_id, "usr_A", recipe, key, project_id, quote, pipeline, reuse),
             catalogue=self.catalogue,
             lifetime_max=lifetime_max,
             wallets=self.wallets,

@@ -123,7 +123,7 @@ class MakeRequest(BaseModel):
     enhance_prompt: bool = Field(default=False, description="Have the prompt rewritten by a text model first.")
     pipeline: PipelineName | None = Field(default=None, description="A run, as POST /api/pipelines makes it.")
     stages: Stages | None = None
-    reuse: Literal[False] = False
+    reuse: bool = Field(default=False, description="An earlier result of the same request will do: it is free.")
 
     def recipe(self, kind: str | None = None, template: Template | None = None) -> Recipe:
         """The domain's form; `kind` is what the path says, `template` what the body names. Raises ValidationFailed when
@@ -335,6 +335,7 @@ class GenerationView(BaseModel):
     text: str | None = Field(default=None, description="What a text or a page says; not in a list.")
     pipeline: str | None = Field(default=None, description="Of a run: what it makes.")
     stages: list[StageView] = Field(default=[], description="Of a run; not in a list.")
+    reused_from: str | None = Field(default=None, description="The generation whose result this one shows, free.")
     parent_id: str | None = Field(default=None, description="Of a stage: its run.")
     stage: str | None = Field(default=None, description="Of a stage: its name.")
     cancel_requested: bool
@@ -506,6 +507,7 @@ def generation_view(
         text=text,
         pipeline=generation.pipeline.name if generation.pipeline else None,
         stages=stages or [],
+        reused_from=generation.reused_from,
         parent_id=generation.parent_id,
         stage=generation.stage,
         cancel_requested=generation.cancel_requested_at is not None,

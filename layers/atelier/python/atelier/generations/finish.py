@@ -99,6 +99,9 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
             ended_as = MODERATED_OUTPUT
     generation, charged = _settled(generation, attempt, ended_as, outcome, len(assets), to)
     if ended_as == "succeeded":
+        if generation.reuse_key is not None:
+            # Before it counts, as its assets: whoever finds the key looks at what the generation has come to.
+            to.generations.keep_result(workspace_id, generation.reuse_key, generation_id)
         return close(generation.succeeded(assets, charged, now), EndState.SETTLED, to, now)
     status = Status.CANCELLED if ended_as == "cancelled" else Status.FAILED
     ended = generation.ended(status, charged, _failure(outcome) if status is Status.FAILED else None, now)

@@ -241,6 +241,9 @@ class Generation:
     enhanced_prompt: str | None = None
     parent_id: str | None = None
     stage: str | None = None
+    # Under which key its result is kept for identical requests, and whose result it shows itself.
+    reuse_key: str | None = None
+    reused_from: str | None = None
 
     @property
     def begun(self) -> int:

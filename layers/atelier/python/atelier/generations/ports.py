@@ -90,6 +90,18 @@ class GenerationStore(Protocol):
         Raises GenerationMoved when it is final already."""
         ...
 
+    def record(self, generation: Generation) -> None:
+        """Write a generation that is final from the start and costs nothing. Raises GenerationExists."""
+        ...
+
+    def keep_result(self, workspace_id: str, reuse_key: str, generation_id: str) -> None:
+        """Remember whose result serves identical requests: the latest one's."""
+        ...
+
+    def result_for(self, workspace_id: str, reuse_key: str) -> Generation | None:
+        """The generation that is remembered under a key."""
+        ...
+
     def begin_stage(self, run: Generation, after: Generation, stage: Generation) -> None:
         """Write the next stage of an open run, and the run as it is `after` that. Raises GenerationMoved when the run
         is no longer as it was seen: it has ended, is to be cancelled, or another has begun the stage."""
@@ -212,6 +224,10 @@ class SourceAssets(Protocol):
 
     def source(self, workspace_id: str, asset_id: str, asset_type: str) -> Source:
         """An asset of the workspace and of this type, as a source. Raises NotFound."""
+        ...
+
+    def is_kept(self, workspace_id: str, asset_id: str) -> bool:
+        """Whether an asset is in the library, and not archived."""
         ...
 
 

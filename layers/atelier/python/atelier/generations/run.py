@@ -246,6 +246,8 @@ def finish_run(workspace_id: str, run_id: str, *, to: Closing, now: datetime) ->
     if run.status is Status.EXPIRED:
         return _finish_late(run, made, to, now)
     ended = concluded(run, made, now) if run.is_open else None
+    if ended is not None and ended.status is Status.SUCCEEDED and run.reuse_key is not None:
+        to.generations.keep_result(workspace_id, run.reuse_key, run_id)
     return run if ended is None else close(ended, _end_state(ended), to, now)
 
 

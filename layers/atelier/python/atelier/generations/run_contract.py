@@ -31,6 +31,7 @@ class PipelineRequest(BaseModel):
     negative_prompt: str | None = Field(default=None, max_length=PROMPT_CHARACTERS_MAX)
     enhance_prompt: bool = Field(default=False, description="Have the prompt rewritten by a text model first.")
     stages: Stages = Field(default={}, description="By stage: its model and parameters, where not any will do.")
+    reuse: bool = Field(default=False, description="An earlier result of the same request will do: it is free.")
     project_id: ProjectId | None = None
     quote_id: str | None = Field(default=None, max_length=CHARACTERS_MAX, pattern=r"^[A-Za-z0-9_.\-]+$")
 

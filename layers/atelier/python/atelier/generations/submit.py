@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 from atelier.errors import Conflict, NotFound, QuoteExpired, Unavailable, ValidationFailed
 from atelier.frozen import dataclass
-from atelier.generations.model import Generation, Pipeline, Recipe, Sources, Stage, Status
+from atelier.generations.model import Delivered, Generation, Pipeline, Recipe, Sources, Stage, Status
 from atelier.generations.moderate import wordings
 from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys, QuoteRedeemed, SourceAssets
 from atelier.generations.quote import Ask, Part, Quote, parts
+from atelier.generations.reuse import SEED, reuse_key, served
 from atelier.ids import new_id
 from atelier.ledger.model import Daily, open_hold
 from atelier.ledger.ports import StaleWallet, WalletStore
@@ -32,7 +33,7 @@ QUEUE_ALLOWANCE = timedelta(minutes=2)
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What a verified caller asks for. `idempotency_key` is the caller's own, if any; `quote` is one that we signed;
-    with a `pipeline` it is a run."""
+    with a `pipeline` it is a run. `reuse`: an earlier result of the same request will do."""
 
     workspace_id: str
     user_id: str
@@ -41,12 +42,14 @@ class Submission:
     project_id: str | None = None
     quote: Quote | None = None
     pipeline: Pipeline | None = None
+    reuse: bool = False
 
     def fingerprint(self) -> str:
         """What an idempotency key is bound to."""
         own = self.recipe.fingerprint()
         if self.pipeline is not None and self.recipe.asked is None:
             own += self.pipeline.fingerprint()
+        own += "+reuse" if self.reuse else ""
         beside = [self.project_id, self.quote.id if self.quote else None]
         return f"{own}#{beside}" if any(beside) else own
 
@@ -105,10 +108,14 @@ def submit(
                 replace(stage, inputs=resolved(workspace_id, stage.inputs, sources)) for stage in pipeline.stages
             ),
         )
+    key = None
+    if submission.reuse or (pipeline is None and SEED in submission.recipe.parameters):
+        key = reuse_key(submission.recipe, recipe, pipeline)
     if promise is not None:
         wanted = _promised(promise, wanted, now)
     queue_time = QUEUE_ALLOWANCE * max(len(wanted), 1)
-    if routes is not None:
+    earlier = generations.result_for(workspace_id, key) if submission.reuse and key else None
+    if routes is not None and earlier is None:
         # Where there is a line, it may be waited in.
         for part in wanted:
             queue_time += routes.require_awake(part.ask.model, part.offers)
@@ -128,6 +135,7 @@ def submit(
         deadline_at=deadline_at,
         project_id=submission.project_id,
         quote_id=promise.id if promise else None,
+        reuse_key=key,
     )
 
     def daily(tier: str) -> Daily:
@@ -137,6 +145,10 @@ def submit(
     for tries in range(TRIES_MAX):
         wallet = refreshed(workspace_id, wallets=wallets, daily=daily, now=now)
         tier = catalogue.tier(wallet.tier)
+        if earlier is not None:
+            again = served(replace(generation, watermark=tier.watermark), earlier, kept(workspace_id, sources), now)
+            if again is not None:
+                return _recorded(again, generations)
         chosen = affordable(wanted, wallet.available)
         credits_max = sum(_most(part) for part in chosen)
         if promise is not None:
@@ -177,6 +189,19 @@ def submit(
             return Accepted(generations.get(workspace_id, generation_id), replayed=True)
         return Accepted(generation, replayed=False)
     raise Unavailable("The wallet is busy. Try again.")
+
+
+def kept(workspace_id: str, sources: SourceAssets) -> Callable[[Delivered], bool]:
+    """Whether a delivered file is still shown in the library."""
+    return lambda delivered: sources.is_kept(workspace_id, delivered.id)
+
+
+def _recorded(generation: Generation, generations: GenerationStore) -> Accepted:
+    try:
+        generations.record(generation)
+    except GenerationExists:
+        return Accepted(generations.get(generation.workspace_id, generation.id), replayed=True)
+    return Accepted(generation, replayed=False)
 
 
 def affordable(wanted: tuple[Part, ...], available: int) -> tuple[Part, ...]:

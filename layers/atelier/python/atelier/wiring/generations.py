@@ -110,12 +110,13 @@ def submit(
     project_id: str | None = None,
     quote_id: str | None = None,
     pipeline: Pipeline | None = None,
+    reuse: bool = False,
 ) -> submitting.Accepted:
     """Accept a generation for a verified caller; with a `pipeline` it is a run."""
     promise = _promise(quote_id) if quote_id else None
     return submitting.submit(
         submitting.Submission(
-            caller.workspace_id, caller.user_id, recipe, idempotency_key, project_id, promise, pipeline
+            caller.workspace_id, caller.user_id, recipe, idempotency_key, project_id, promise, pipeline, reuse
         ),
         catalogue=routed(now),
         lifetime_max=timedelta(seconds=GenerationTimes.read().lifetime_seconds_max),
@@ -143,7 +144,7 @@ def make(request: Request[MakeRequest], kind: str | None = None, template_id: st
         raise ValidationFailed([{"path": "pipeline", "message": "A template is not run in stages."}])
     if named is not None:
         recipe, pipeline = named
-        return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline)
+        return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse)
     recipe = _recipe(request.caller.workspace_id, body, kind, template_id or body.template_id)
     pipeline = None
     if body.enhance_prompt or quoting.may_imply(recipe):
@@ -160,7 +161,7 @@ def make(request: Request[MakeRequest], kind: str | None = None, template_id: st
         recipe = replace(recipe, asked=f"{recipe.fingerprint()}+enhanced")
     elif pipeline is not None:
         recipe = replace(recipe, asked=recipe.fingerprint())
-    return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline)
+    return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse)
 
 
 def _recipe(workspace_id: str, body: MakeRequest, kind: str | None, template_id: str | None) -> Recipe:
@@ -212,12 +213,20 @@ def accept(
     quote_id: str | None = None,
     *,
     pipeline: Pipeline | None = None,
+    reuse: bool = False,
 ) -> Answer:
     """Accept what a request asks for, and answer: at once, or when it is done in the time that the caller gives.
     scope: what the caller's Idempotency-Key is a key of."""
     key = f"{scope} {request.idempotency_key}" if request.idempotency_key else None
     accepted = submit(
-        request.caller, recipe, key, request.now, project_id=project_id, quote_id=quote_id, pipeline=pipeline
+        request.caller,
+        recipe,
+        key,
+        request.now,
+        project_id=project_id,
+        quote_id=quote_id,
+        pipeline=pipeline,
+        reuse=reuse,
     )
     generation = accepted.generation
     if not accepted.replayed:

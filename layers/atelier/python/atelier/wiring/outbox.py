@@ -42,7 +42,11 @@ def relay(workspace_id: str, generation_id: str, new: Image, old: Image | None) 
 
 
 def _start(workspace_id: str, generation_id: str, new: Image) -> None:
-    if "pipeline" in new:
+    if new["status"]["S"] not in OPEN:
+        # Served from an earlier result: there is nothing to do but to tell it.
+        status = new["status"]["S"]
+        _bus().publish([(f"generation.{status}", _ended(workspace_id, generation_id, new))])
+    elif "pipeline" in new:
         workflow().start_run(workspace_id, generation_id)
     else:
         workflow().start(workspace_id, generation_id)

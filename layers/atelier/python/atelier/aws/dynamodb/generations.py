@@ -3,6 +3,7 @@
     pk wsp_…  sk gen_…                     the generation: state, attempts, delivered files; a run's stages too
     pk wsp_…  sk request#gen_…             its recipe, apart, when it is too large to be rewritten with each step
     pk wsp_…  sk quote#quo_…               a quote that was redeemed, and by which generation
+    pk wsp_…  sk reuse#<digest>            whose result serves requests that are identical
     pk wsp_…  sk callback#gen_…#att_…      how to wake the execution about an attempt that waits
 
 DynamoDB bills an update on the whole item, so a long prompt is kept apart from the state that changes.
@@ -91,6 +92,8 @@ class GenerationItem(Item):
     usage = CompactJSON(null=True)
     failure = CompactJSON(null=True)
     enhanced_prompt = UnicodeAttribute(null=True)
+    reuse_key = UnicodeAttribute(null=True)
+    reused_from = UnicodeAttribute(null=True)
     pipeline = UnicodeAttribute(null=True)
     parent_id = UnicodeAttribute(null=True)
     stage = UnicodeAttribute(null=True)
@@ -115,13 +118,19 @@ class RedeemedItem(Item):
     generation_id = UnicodeAttribute()
 
 
+class ReuseItem(Item):
+    """The latest result of a request."""
+
+    generation_id = UnicodeAttribute()
+
+
 class DynamoGenerations:
     """GenerationStore on DynamoDB."""
 
     @staticmethod
     def bind(table_name: str) -> None:
         """Name the generations' table."""
-        for item in (GenerationItem, RequestItem, CallbackItem, RedeemedItem):
+        for item in (GenerationItem, RequestItem, CallbackItem, RedeemedItem, ReuseItem):
             item.bind(table_name)
 
     def open_with_hold(self, generation: Generation, opening: Opening) -> None:
@@ -143,6 +152,25 @@ class DynamoGenerations:
                 )
         except TransactWriteError as error:
             raise _not_opened(generation, _is_apart(generation), failed_conditions(error)) from error
+
+    def record(self, generation: Generation) -> None:
+        try:
+            with transaction() as write:
+                _put_new(write, generation)
+        except TransactWriteError as error:
+            if failed_conditions(error):
+                raise GenerationExists from error
+            raise
+
+    def keep_result(self, workspace_id: str, reuse_key: str, generation_id: str) -> None:
+        ReuseItem(workspace_id, f"reuse#{reuse_key}", generation_id=generation_id).save()
+
+    def result_for(self, workspace_id: str, reuse_key: str) -> Generation | None:
+        try:
+            kept = ReuseItem.get(workspace_id, f"reuse#{reuse_key}", consistent_read=True)
+            return self.get(workspace_id, kept.generation_id)
+        except (DoesNotExist, NotFound):
+            return None
 
     def begin_stage(self, run: Generation, after: Generation, stage: Generation) -> None:
         actions: list[Action] = [
@@ -318,6 +346,11 @@ def _put_new(write: TransactWrite, generation: Generation) -> None:
         pipeline=generation.pipeline.name if generation.pipeline else None,
         parent_id=generation.parent_id,
         stage=generation.stage,
+        reuse_key=generation.reuse_key,
+        reused_from=generation.reused_from,
+        enhanced_prompt=generation.enhanced_prompt,
+        progress=generation.progress or None,
+        assets=_assets_data(generation) or None,
         completed_at=rfc3339(generation.completed_at) if generation.completed_at else None,
         failure=_failure_data(generation.failure) if generation.failure else None,
     )
@@ -560,6 +593,8 @@ def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
         pipeline=Pipeline(item.pipeline, tuple(map(_stage, recipe["stages"]))) if item.pipeline else None,
         stages_begun=int(item.attempt_count) if item.pipeline else 0,
         enhanced_prompt=item.enhanced_prompt,
+        reuse_key=item.reuse_key,
+        reused_from=item.reused_from,
         parent_id=item.parent_id,
         stage=item.stage,
     )

@@ -80,6 +80,12 @@ class DynamoAssets:
             raise NotFound
         return Source(asset.id, asset.sha256, asset.format)
 
+    def is_kept(self, workspace_id: str, asset_id: str) -> bool:
+        try:
+            return self.get(workspace_id, asset_id).archived_at is None
+        except NotFound:
+            return False
+
     def get(self, workspace_id: str, asset_id: str) -> Asset:
         try:
             return _asset(AssetItem.get(workspace_id, asset_id, consistent_read=True))
