@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,15 @@ from infra.local.standins._kit import png
 from tests.local.client import Person, until
 
 PROVIDERS = {"anthropic", "custom", "fal", "openai", "replicate", "stability", "xai"}
-PARAMETERS = {"RequestsPerMinute": "100000", "SignInsPerAddress": "100000", "AttemptPollSeconds": "1"}
+# Two requests in any four seconds: nothing here asks Replicate as often, but the test of it.
+LIMIT, LIMIT_SECONDS = 2, 4
+PICTURE = {"width": 512, "height": 512}
+PARAMETERS = {
+    "RequestsPerMinute": "100000",
+    "SignInsPerAddress": "100000",
+    "AttemptPollSeconds": "1",
+    "ProviderLimits": f"replicate={LIMIT}/{LIMIT_SECONDS}",
+}
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +85,33 @@ def test_every_provider_makes_a_picture_and_refuses_alone(running: RunningStack,
     ended = person.ended(refused)
     assert (ended["status"], ended["credits_charged"]) == ("failed", 0)
     assert [attempt["status"] for attempt in ended["attempts"]] == ["failed"]
+    person.assert_books_balance()
+
+
+def test_a_provider_is_asked_no_oftener_than_its_limit_and_everybody_has_a_turn(running: RunningStack) -> None:
+    person = Person(running.base_url)
+    made = [person.generate("a lake", model="replicate/sdxl", **PICTURE) for _ in range(LIMIT + 1)]
+    ended = [person.ended(answer.json()["data"]["generation"]["id"]) for answer in made]
+    assert [each["status"] for each in ended] == ["succeeded"] * len(ended)
+    begun = sorted(datetime.fromisoformat(attempt["started_at"]) for each in ended for attempt in each["attempts"])
+    assert len(begun) == LIMIT + 1
+    assert begun[LIMIT] - begun[0] >= timedelta(seconds=LIMIT_SECONDS)
+    person.assert_books_balance()
+
+
+def test_a_result_that_is_gone_is_made_by_another_and_paid_once(running: RunningStack) -> None:
+    person = Person(running.base_url)
+    first = {"id": "replicate", "enabled": True, "priority": 1}
+    assert person.http.put("/api/settings/providers", json={"providers": [first]}).status_code == 200
+    asked = person.generate("a lake [[replicate/output:gone]]", model="auto", **PICTURE)
+    ended = person.ended(asked.json()["data"]["generation"]["id"])
+    assert ended["status"] == "succeeded", ended
+    lost, made = ended["attempts"]
+    assert (lost["provider"], lost["status"], lost["key_id"]) == ("replicate", "failed", None)
+    assert made["status"] == "succeeded"
+    assert ended["cost_microusd"] == lost["cost_microusd"] + made["cost_microusd"]
+    assert lost["cost_microusd"] > 0
+    assert [movement["kind"] for movement in person.statement()] == ["settled", "hold", "grant"]
     person.assert_books_balance()
 
 
