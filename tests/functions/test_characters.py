@@ -10,8 +10,9 @@ import pytest
 
 from atelier.generations.model import Delivered
 from atelier.wiring import characters, library
+from tests.adapters.world import at_once
 from tests.functions.answers import answered, data, refusal, stranger
-from tests.functions.cast import ASSET, CHARACTER, ask, begin_character
+from tests.functions.cast import ASSET, CHARACTER, WORKSPACE, ask, begin_character
 from tests.functions.conftest import Cloud
 from tests.invoke import event, example, function
 
@@ -144,3 +145,19 @@ def test_a_foreign_character_looks_like_a_missing_one(app: ModuleType) -> None:
     begin_character()
     assert data(answered(app, stranger("api/characters/list_characters")))["items"] != []
     assert refusal(created(app, reference_asset_ids=[f"{ASSET[:-2]}00"])) == (422, "VALIDATION_FAILED")
+
+
+def test_changes_at_once_all_count(app: ModuleType) -> None:
+    begin_character()
+    bodies: list[dict[str, Any]] = [{"gender": "female"}, {"age": 40}, {"style": "etching"}, {"description": "Tall."}]
+    answers = at_once(len(bodies), lambda place: changed(app, bodies[place]))
+    assert [answer["statusCode"] for answer in answers] == [200] * len(bodies)
+    kept = characters.characters().get(WORKSPACE, CHARACTER)
+    assert (kept.gender, kept.age, kept.style, kept.description) == ("female", 40, "etching", "Tall.")
+
+
+def test_the_same_request_at_once_makes_one_character(app: ModuleType) -> None:
+    request = event("api/characters/create_character", headers={"Idempotency-Key": "at once"})
+    answers = at_once(6, lambda _: answered(app, json.loads(json.dumps(request))))
+    assert {data(answer)["character"]["id"] for answer in answers} == {data(answers[0])["character"]["id"]}
+    assert len(characters.characters().list(WORKSPACE, None, 10).things) == 1

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from atelier.wiring import templates
+from tests.adapters.world import at_once
 from tests.functions.answers import answered, data, refusal
 from tests.functions.cast import TEMPLATE, WORKSPACE, begin_template
 from tests.functions.conftest import Cloud
@@ -115,3 +116,17 @@ def test_a_foreign_template_looks_like_a_missing_one(app: ModuleType) -> None:
         assert foreign["body"] == missing[name]["body"]
     assert templates.templates().get(OTHER, TEMPLATE).name == "At dusk"
     assert data(answered(app, example("api/templates/list_templates")))["items"] == []
+
+
+def test_uses_are_counted_while_others_change_the_template(app: ModuleType) -> None:
+    begin_template()
+
+    def call(place: int) -> None:
+        if place % 2:
+            templates.templates().count_use(WORKSPACE, TEMPLATE)
+        else:
+            data(changed(app, {"description": f"number {place}"}))
+
+    assert at_once(8, call) == [None] * 8
+    kept = templates.templates().get(WORKSPACE, TEMPLATE)
+    assert (kept.uses, kept.description is not None) == (4, True)
