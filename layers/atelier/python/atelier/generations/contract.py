@@ -30,7 +30,13 @@ AssetId = Annotated[str, Field(pattern=r"^ast_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Text = Annotated[str, Field(max_length=200)]
 
 
-class Parameters(BaseModel):
+class Deferred(BaseModel):
+    """Base of the models here: built when first used, since a function meets a few of those that it imports."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Parameters(Deferred):
     """What a model may be told and the files that it starts from. Which ones a model takes, and within which limits, is
     its own: see GET /api/models. Any other parameter that it names there may be given too."""
 
@@ -66,7 +72,7 @@ class Parameters(BaseModel):
 _FILES = {"image_asset_id", "mask_asset_id", "audio_asset_id", "reference_asset_ids"}
 
 
-class StageRequest(BaseModel):
+class StageRequest(Deferred):
     """What is said of one stage of a run."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -90,7 +96,7 @@ def run_of(
     return Recipe(last.kind, prompt, last.model, negative_prompt, last.parameters, last.inputs), pipeline
 
 
-class MakeRequest(BaseModel):
+class MakeRequest(Deferred):
     """Ask for something; what it is to be is said by the path, by `kind` or by a template."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -186,7 +192,7 @@ class MakeRequest(BaseModel):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
 
 
-class QuoteRequest(BaseModel):
+class QuoteRequest(Deferred):
     """Ask what something will cost: one kind of thing, or a run."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -223,7 +229,7 @@ class QuoteRequest(BaseModel):
         return ask if pipeline is None else ask.in_stages(pipeline)
 
 
-class CandidateView(BaseModel):
+class CandidateView(Deferred):
     """Who may be asked to make it, and the most that this one takes."""
 
     provider: str
@@ -231,7 +237,7 @@ class CandidateView(BaseModel):
     credits: int
 
 
-class QuoteView(BaseModel):
+class QuoteView(Deferred):
     """A price that holds until it expires: a submission redeems it once and never pays more than `credits_max`."""
 
     quote_id: str
@@ -243,7 +249,7 @@ class QuoteView(BaseModel):
     expires_at: datetime
 
 
-class AttemptView(BaseModel):
+class AttemptView(Deferred):
     """One try with one provider."""
 
     id: str
@@ -258,7 +264,7 @@ class AttemptView(BaseModel):
     ended_at: datetime | None
 
 
-class AssetRef(BaseModel):
+class AssetRef(Deferred):
     """A delivered file; URLs are ours, signed, and live for minutes."""
 
     id: str
@@ -273,7 +279,7 @@ class AssetRef(BaseModel):
     size_bytes: int
 
 
-class ErrorView(BaseModel):
+class ErrorView(Deferred):
     """Why a generation did not succeed."""
 
     code: str
@@ -281,7 +287,7 @@ class ErrorView(BaseModel):
     message: str
 
 
-class UsageView(BaseModel):
+class UsageView(Deferred):
     """What the provider counted."""
 
     model_config = ConfigDict(extra="allow")
@@ -291,7 +297,7 @@ class UsageView(BaseModel):
     tokens_total: int = Field(default=0, description="Both together.")
 
 
-class StageView(BaseModel):
+class StageView(Deferred):
     """A stage of a run as far as it has come. Each is a generation, with an answer of its own."""
 
     name: str
@@ -305,7 +311,7 @@ class StageView(BaseModel):
     assets: list[AssetRef]
 
 
-class GenerationView(BaseModel):
+class GenerationView(Deferred):
     """A generation as its workspace sees it."""
 
     id: str
@@ -346,11 +352,11 @@ class GenerationView(BaseModel):
     duration_ms: int | None
 
 
-class GenerationEnvelope(BaseModel):
+class GenerationEnvelope(Deferred):
     generation: GenerationView
 
 
-class RecipeView(BaseModel):
+class RecipeView(Deferred):
     """A request that makes the same again: post it to /api/generate. A pipeline is told by its stages."""
 
     kind: KindName
@@ -364,16 +370,16 @@ class RecipeView(BaseModel):
     parameters: dict[str, Any] = Field(description="With the ids of the files that it started from.")
 
 
-class RecipeEnvelope(BaseModel):
+class RecipeEnvelope(Deferred):
     recipe: RecipeView
 
 
-class GenerationList(BaseModel):
+class GenerationList(Deferred):
     items: list[GenerationView]
     next_cursor: str | None
 
 
-class ListQuery(BaseModel):
+class ListQuery(Deferred):
     """Filters of the listing; times are inclusive starts and exclusive ends."""
 
     model_config = ConfigDict(extra="ignore")
