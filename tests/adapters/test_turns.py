@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from atelier.aws.dynamodb.generations import GenerationItem
+from atelier.aws.dynamodb.paces import DynamoPaces
 from atelier.clock import rfc3339
 from atelier.credentials.model import Own
 from atelier.errors import Unavailable
@@ -20,7 +22,8 @@ from atelier.pricing.catalogue import catalogue
 from atelier.providers._contract import ErrorClass, Failed
 from atelier.routing.choose import Routes
 from atelier.routing.model import COOLDOWN_SECONDS, Scope
-from atelier.routing.pace import LATE, Limit
+from atelier.routing.pace import LATE, Limit, Pace
+from atelier.routing.places import CROWD_SECONDS
 from tests.adapters.test_routing import BROKEN, OWN, counted, take_down
 from tests.adapters.test_routing import submitted as submitted_for_now
 from tests.adapters.world import ScriptedProvider, World, at_once
@@ -279,6 +282,26 @@ def test_whoever_dies_between_its_place_and_the_queue_comes_again_and_takes_anot
     woken(world, generation)
     assert world.finish(generation).status is Status.SUCCEEDED
     assert len(world.replicate.submitted) == 1
+
+
+def test_where_so_many_come_at_once_that_no_place_can_be_written_nothing_is_sent_and_it_comes_again(
+    world: World,
+) -> None:
+    class Busy(DynamoPaces):
+        """Somebody else is always faster."""
+
+        def replace(self, before: Pace, after: Pace) -> bool:
+            return False
+
+    free = world.places
+    world.places = replace(free, store=Busy(), pause=lambda tries: None)
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    assert world.replicate.submitted == []
+    assert world.execution.turns == [(generation.id, None, CROWD_SECONDS)]
+    world.places = free
+    woken(world, generation)
+    assert world.finish(generation).status is Status.SUCCEEDED
 
 
 def broken(*_: object) -> None:
