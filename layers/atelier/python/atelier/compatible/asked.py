@@ -41,7 +41,8 @@ ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 class Given(BaseModel):
     """A body in OpenAI's words. Whatever it names that we do not know is refused by name."""
 
-    model_config = ConfigDict(extra="forbid")
+    # A cold start builds the one model that its first request needs.
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     # Taken, and of no consequence: what is made is kept as a generation whatever is said, and found as one.
     user: Any = None
