@@ -131,3 +131,17 @@ def test_a_run_that_is_cancelled_ends_and_gives_back_what_it_has_not_used(person
     assert ended["status"] in ("cancelled", "succeeded")
     assert ended["credits_charged"] == sum(stage["credits_charged"] for stage in ended["stages"])
     assert person.balance()["held"] == 0
+
+
+def test_an_identical_request_is_served_from_its_earlier_result_free(person: Person) -> None:
+    body = {"prompt": "a blue boat", "model": "local/canvas", "parameters": {**SMALL, "seed": 7}}
+    first = person.ended(person.http.post("/api/generate/image", json=body).json()["data"]["generation"]["id"])
+    before = person.balance()["available"]
+    answer = person.http.post("/api/generate/image", json={**body, "reuse": True}, headers={"Prefer": "wait=10"})
+    assert answer.status_code == 200, answer.text
+    again = answer.json()["data"]["generation"]
+    assert (again["status"], again["reused_from"]) == ("succeeded", first["id"])
+    assert [asset["id"] for asset in again["assets"]] == [asset["id"] for asset in first["assets"]]
+    assert (again["credits_charged"], person.balance()["available"]) == (0, before)
+    assert content(person, again["assets"][0]).read() == content(person, first["assets"][0]).read()
+    person.assert_books_balance()
