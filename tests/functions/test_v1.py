@@ -97,6 +97,15 @@ def test_the_sdks_own_retries_join_what_its_first_try_began(program: Program, cl
     assert movements() == ["hold", "hold", "grant"]
 
 
+def test_what_we_name_ourselves_is_forgotten_and_what_a_caller_names_is_not(client: OpenAI, cloud: Cloud) -> None:
+    pending(client)
+    named = [item for item in cloud.items(cloud.tables.requests) if item["sk"]["S"] in ("try", "idempotency")]
+    assert [int(item["expires_at_seconds"]["N"]) > 0 for item in named] == [True, True]
+    pending(client, extra_headers={"Idempotency-Key": "order 1"})
+    kept = [item for item in cloud.items(cloud.tables.requests) if "expires_at_seconds" not in item]
+    assert [item["sk"]["S"] for item in kept] == ["idempotency"]
+
+
 def test_a_key_makes_it_once_however_often_and_binds_to_what_was_said(client: OpenAI, cloud: Cloud) -> None:
     key = {"Idempotency-Key": "order 1"}
     assert pending(client, extra_headers=key) == pending(client, extra_headers=key)

@@ -3,20 +3,26 @@
     pk idempotency#wsp_…#<digest of the key>  sk idempotency
 
 A key is bound to an id *before* the transaction that uses the id. The transaction's own conditions make it happen once,
-so the binding needs no second state: whoever holds the key writes the same thing or finds it written. Never expires.
+so the binding needs no second state: whoever holds the key writes the same thing or finds it written. A caller's key
+never expires; a name that we gave a request ourselves is forgotten after a day.
 """
 
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 
-from pynamodb.attributes import UnicodeAttribute
+from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PutError
 
 from atelier.aws.dynamodb import Item
 from atelier.errors import IdempotencyMismatch
+from atelier.ids import created_at
 
 SK = "idempotency"
+# How compatible/tries.py names the requests of SDKs. What a caller names begins with what it is a key of.
+OURS = "v1 try_"
+KNOWN_FOR = timedelta(days=1)
 
 
 class IdempotencyItem(Item):
@@ -24,6 +30,7 @@ class IdempotencyItem(Item):
 
     reserved_id = UnicodeAttribute()
     fingerprint = UnicodeAttribute()
+    expires_at_seconds = NumberAttribute(null=True)
 
 
 class DynamoIdempotencyKeys:
@@ -35,7 +42,10 @@ class DynamoIdempotencyKeys:
         IdempotencyItem.bind(table_name)
 
     def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
-        item = IdempotencyItem(_pk(workspace_id, key), SK, reserved_id=new_id, fingerprint=fingerprint)
+        until = int((created_at(new_id) + KNOWN_FOR).timestamp()) if key.startswith(OURS) else None
+        item = IdempotencyItem(
+            _pk(workspace_id, key), SK, reserved_id=new_id, fingerprint=fingerprint, expires_at_seconds=until
+        )
         try:
             item.save(condition=IdempotencyItem.pk.does_not_exist())
         except PutError as error:
