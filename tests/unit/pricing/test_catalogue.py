@@ -122,6 +122,19 @@ def test_a_wrong_missing_negative_or_fractional_price_does_not_load(tmp_path: Pa
         load(edited(tmp_path, change), ALL)
 
 
+@pytest.mark.parametrize("limit", [{"requests": 0, "seconds": 60}, {"requests": 5}, {"requests": 5, "seconds": "60"}])
+def test_a_limit_that_is_none_does_not_load(tmp_path: Path, limit: dict[str, Any]) -> None:
+    folder = edited(tmp_path, {})
+    (folder / "limits.yaml").write_text(yaml.safe_dump({"limits": {"replicate": limit}}))
+    with pytest.raises(ValidationError):
+        load(folder, ALL)
+
+
+def test_limits_are_of_providers_that_there_are(both: Catalogue) -> None:
+    assert both.data.limits["stability"] == {"requests": 150, "seconds": 10}
+    assert both.data.limits.keys() <= {model.provider for model in both.data.models}
+
+
 def test_a_model_without_an_entry_has_no_price(both: Catalogue) -> None:
     with pytest.raises(ValidationFailed) as refused:
         both.price("replicate/unheard-of", {"width": 1024, "height": 1024, "n": 1})
