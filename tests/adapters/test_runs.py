@@ -232,6 +232,23 @@ def test_the_retry_of_a_run_that_succeeded_makes_all_of_it_anew(world: RunWorld)
     assert world.retry(run).generation.credits_held == sum(CREDITS["talking_avatar"])
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_the_retry_of_a_run_with_nothing_left_to_make_holds_nothing_and_has_what_is_there(
+    world: RunWorld, name: str
+) -> None:
+    run = world.begin(name).generation
+    while stage := world.plan(run):
+        world.make(stage)
+    # Nobody has finished it yet.
+    jobs = len(world.local.submitted)
+    again = world.play(world.retry(run).generation)
+    assert (again.status, again.credits_held, again.credits_charged) == (Status.SUCCEEDED, 0, 0)
+    ended = world.play(run)
+    assert (ended.credits_charged, again.assets) == (sum(CREDITS[name]), ended.assets)
+    assert len(world.local.submitted) == jobs
+    world.assert_sound()
+
+
 def test_a_run_that_is_cancelled_before_anything_began_is_free_and_final_at_once(world: RunWorld) -> None:
     run = world.begin("image_to_video").generation
     assert cancel(world.workspace_id, run.id, to=world.finishing, now=world.now).status is Status.CANCELLED

@@ -33,14 +33,15 @@ CHARACTERS_MAX = 2048
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a price is asked for. Without a prompt the price is for any. stages: of a run, each by itself."""
+    """What a price is asked for. Without a prompt the price is for any. stages: of a run those that are still to be made,
+    each by itself."""
 
     kind: str
     model: str
     parameters: dict[str, Any]
     prompt: str | None = None
     files: dict[str, int] = field(default_factory=dict[str, int])
-    stages: tuple[Ask, ...] = ()
+    stages: tuple[Ask, ...] | None = None
     name: str | None = None
 
     @classmethod
@@ -134,7 +135,7 @@ def priced(
 def parts(ask: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None) -> tuple[Part, ...]:
     """What a request comes to: itself, or each stage of a run. Raises as `priced`, with the stage in the paths."""
     found: list[Part] = []
-    for each in ask.stages or (ask,):
+    for each in (ask,) if ask.stages is None else ask.stages:
         try:
             found.append(Part(each, *priced(each, catalogue=catalogue, now=now, routes=routes)))
         except ValidationFailed as refused:
