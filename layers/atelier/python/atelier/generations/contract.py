@@ -6,11 +6,12 @@ import hashlib
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from atelier.errors import ValidationFailed
 from atelier.generations.character import showing
-from atelier.generations.model import Generation, Kind, Pipeline, Recipe, Source, Sources
+from atelier.generations.model import Generation, Kind, Pipeline, Recipe, Sources
+from atelier.generations.parameters import PROMPT_CHARACTERS_MAX, Deferred, KindName, Parameters, Text
 from atelier.generations.pipelines import ENHANCE, PIPELINES, Asked, assembled
 from atelier.generations.ports import Filters
 from atelier.generations.quote import CHARACTERS_MAX, Ask, Quote
@@ -19,57 +20,11 @@ from atelier.library.template import Template, filled
 from atelier.pricing.catalogue import Offer
 from atelier.pricing.model import CHARACTER
 
-KindName = Literal["text", "image", "video", "audio", "avatar", "page", "upscale"]
 PipelineName = Literal["talking_avatar", "image_to_video", "enhanced_upscale"]
 StatusName = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
-PROMPT_CHARACTERS_MAX = 8_000
 ProjectId = Annotated[str, Field(pattern=r"^prj_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 CharacterId = Annotated[str, Field(pattern=r"^chr_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 TemplateId = Annotated[str, Field(pattern=r"^tpl_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
-AssetId = Annotated[str, Field(pattern=r"^ast_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
-Text = Annotated[str, Field(max_length=200)]
-
-
-class Deferred(BaseModel):
-    """Base of the models here: built when first used, since a function meets a few of those that it imports."""
-
-    model_config = ConfigDict(defer_build=True)
-
-
-class Parameters(Deferred):
-    """What a model may be told and the files that it starts from. Which ones a model takes, and within which limits, is
-    its own: see GET /api/models. Any other parameter that it names there may be given too."""
-
-    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{"width": 1024, "height": 1024}]})
-
-    width: int | None = Field(default=None, ge=1, le=8192, description="Pixels.")
-    height: int | None = Field(default=None, ge=1, le=8192, description="Pixels.")
-    n: int | None = Field(default=None, ge=1, le=10, description="How many pictures.")
-    seed: int | None = Field(default=None, ge=0, le=2**31 - 1, description="The same seed makes the same again.")
-    duration_seconds: int | None = Field(default=None, ge=1, le=3600)
-    voice: Text | None = Field(default=None, description="Who speaks.")
-    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000, description="The longest text.")
-    image_asset_id: AssetId | None = Field(default=None, description="The picture to start from.")
-    mask_asset_id: AssetId | None = Field(default=None, description="See-through where the picture is to change.")
-    audio_asset_id: AssetId | None = Field(default=None, description="What an avatar says.")
-    reference_asset_ids: list[AssetId] | None = Field(
-        default=None, min_length=1, max_length=8, description="Pictures of whom or what is to be shown."
-    )
-
-    def told(self) -> dict[str, Any]:
-        """What is no file."""
-        return self.model_dump(exclude_none=True, exclude=_FILES)
-
-    def inputs(self) -> Sources:
-        """The files by role."""
-        single = {"image": self.image_asset_id, "mask": self.mask_asset_id, "audio": self.audio_asset_id}
-        files: Sources = {role: (Source(asset_id),) for role, asset_id in single.items() if asset_id}
-        if self.reference_asset_ids:
-            files["reference"] = tuple(map(Source, self.reference_asset_ids))
-        return files
-
-
-_FILES = {"image_asset_id", "mask_asset_id", "audio_asset_id", "reference_asset_ids"}
 
 
 class StageRequest(Deferred):

@@ -35,7 +35,7 @@ References = Annotated[
 
 
 class _Told(BaseModel):
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
 
     gender: Short | None = None
     age: Age | None = None
@@ -89,6 +89,8 @@ class CharacterQuery(BaseModel):
 class CharacterView(BaseModel):
     """A character, for models that take pictures of who is to be seen."""
 
+    model_config = ConfigDict(defer_build=True)
+
     id: str
     name: str
     gender: str | None
@@ -103,10 +105,14 @@ class CharacterView(BaseModel):
 
 
 class CharacterEnvelope(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
     character: CharacterView
 
 
 class CharacterList(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
     items: list[CharacterView]
     next_cursor: str | None
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from atelier.generations.contract import PROMPT_CHARACTERS_MAX, KindName, Parameters
+from atelier.generations.parameters import PROMPT_CHARACTERS_MAX, KindName, Parameters
 from atelier.ids import new_id
 from atelier.library.template import NAME, VARIABLES_MAX, Template, Variable, checked
 
@@ -25,7 +25,7 @@ VariableName = Annotated[str, Field(pattern=f"^{NAME}$")]
 class Gap(BaseModel):
     """What is known of a variable."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     default: Annotated[str, Field(max_length=VALUE_CHARACTERS_MAX)] | None = Field(
         default=None, description="Fills the gap when nobody else does; without it, the variable must be given."
@@ -42,7 +42,7 @@ Gaps = Annotated[
 class CreateTemplateRequest(BaseModel):
     """A recipe to be run again and again; `{{place}}` in its prompts is a gap."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
 
     name: Name
     kind: KindName
@@ -74,7 +74,7 @@ class CreateTemplateRequest(BaseModel):
 class ChangeTemplateRequest(BaseModel):
     """What is to be different; what is not named stays, and null clears."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
 
     name: Name = ""
     kind: KindName = "image"
@@ -107,6 +107,8 @@ class TemplateQuery(BaseModel):
 class VariableView(BaseModel):
     """A gap."""
 
+    model_config = ConfigDict(defer_build=True)
+
     default: str | None
     description: str | None
     required: bool
@@ -114,6 +116,8 @@ class VariableView(BaseModel):
 
 class TemplateView(BaseModel):
     """A saved recipe."""
+
+    model_config = ConfigDict(defer_build=True)
 
     id: str
     name: str
@@ -131,10 +135,14 @@ class TemplateView(BaseModel):
 
 
 class TemplateEnvelope(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
     template: TemplateView
 
 
 class TemplateList(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
     items: list[TemplateView]
     next_cursor: str | None
 

@@ -30,7 +30,7 @@ ContentType = Literal[
 class UploadRequest(BaseModel):
     """Say which file is to come."""
 
-    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
 
     name: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)]
     content_type: ContentType
@@ -43,6 +43,8 @@ class UploadRequest(BaseModel):
 
 class PendingView(BaseModel):
     """A file that is to come. It is an asset once POST /api/assets/{id}/complete has found it good."""
+
+    model_config = ConfigDict(defer_build=True)
 
     id: str
     type: Literal["image", "video", "audio"]
@@ -57,11 +59,15 @@ class FormView(BaseModel):
     """POST the fields as multipart/form-data to the URL, then the file as the last field, `file`, within five
     minutes."""
 
+    model_config = ConfigDict(defer_build=True)
+
     url: str
     fields: dict[str, str]
 
 
 class UploadEnvelope(BaseModel):
+    model_config = ConfigDict(defer_build=True)
+
     asset: PendingView
     upload: FormView
 
