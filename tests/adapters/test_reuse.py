@@ -8,11 +8,14 @@ import pytest
 
 from atelier.aws.dynamodb.generations import GenerationItem, ReuseItem
 from atelier.aws.dynamodb.library import AssetItem
-from atelier.errors import IdempotencyMismatch
+from atelier.errors import Conflict, IdempotencyMismatch, NotFound
 from atelier.generations.model import Generation, Kind, Recipe, Status
 from atelier.generations.ports import Filters
 from atelier.generations.submit import Accepted
+from atelier.ids import new_id
+from atelier.projects.ports import ProjectInUse
 from tests.adapters.runs import SMALL, RunWorld
+from tests.adapters.test_budgets import project
 from tests.adapters.world import at_once
 from tests.conftest import Tables
 
@@ -138,3 +141,24 @@ def test_it_needs_no_credits(world: RunWorld) -> None:
     world.submit()
     assert world.wallet().available == 0
     assert world.ask(NAMED, None, reuse=True).generation.status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("prompt", ["a lighthouse", "a lighthouse " * 40], ids=["short", "long"])
+def test_its_project_is_asked_as_for_any_other(world: RunWorld, tables: Tables, prompt: str) -> None:
+    recipe = replace(NAMED, prompt=prompt)
+    made(world, recipe)
+    for missing in (new_id("prj", world.now), project(RunWorld(tables))):
+        with pytest.raises(NotFound):
+            world.ask(recipe, None, reuse=True, project_id=missing)
+    name = project(world)
+    assert world.ask(recipe, None, reuse=True, project_id=name).generation.status is Status.SUCCEEDED
+    with pytest.raises(ProjectInUse):
+        world.projects.delete(world.workspace_id, name)
+    budget = world.projects.budget(world.workspace_id, name)
+    assert budget is not None
+    assert (budget.generations, budget.spent_microusd, budget.reserved_microusd) == (1, 0, 0)
+    described = world.projects.get(world.workspace_id, name)
+    archived = replace(described, archived_at=world.now), replace(budget, archived=True)
+    world.projects.change((described, budget), archived)
+    with pytest.raises(Conflict):
+        world.ask(recipe, None, reuse=True, project_id=name)

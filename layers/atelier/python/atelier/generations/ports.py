@@ -91,7 +91,8 @@ class GenerationStore(Protocol):
         ...
 
     def record(self, generation: Generation) -> None:
-        """Write a generation that is final from the start and costs nothing. Raises GenerationExists."""
+        """Write a generation that is final from the start and costs nothing. Raises GenerationExists, or BudgetRefused
+        for a project that there is not, or that takes nothing new."""
         ...
 
     def keep_result(self, workspace_id: str, reuse_key: str, generation_id: str) -> None:

@@ -33,8 +33,8 @@ CHARACTERS_MAX = 2048
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a price is asked for. Without a prompt the price is for any. stages: of a run those that are still to be made,
-    each by itself."""
+    """What a price is asked for. Without a prompt the price is for any. stages: of a run those that are still to be
+    made, each by itself."""
 
     kind: str
     model: str

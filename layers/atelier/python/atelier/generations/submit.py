@@ -146,9 +146,19 @@ def submit(
         wallet = refreshed(workspace_id, wallets=wallets, daily=daily, now=now)
         tier = catalogue.tier(wallet.tier)
         if earlier is not None:
-            again = served(replace(generation, watermark=tier.watermark), earlier, kept(workspace_id, sources), now)
+            asked = replace(
+                generation,
+                watermark=tier.watermark,
+                budgets=(submission.project_id,) if submission.project_id else (),
+            )
+            again = served(asked, earlier, kept(workspace_id, sources), now)
             if again is not None:
-                return _recorded(again, generations)
+                try:
+                    return _recorded(again, generations)
+                except BudgetRefused as refused:
+                    clear(workspace_id, refused.name, 0, budgets=budgets, now=now)
+                    pause(tries)
+                    continue
         chosen = affordable(wanted, wallet.available)
         credits_max = sum(_most(part) for part in chosen)
         if promise is not None:

@@ -157,9 +157,13 @@ class DynamoGenerations:
         try:
             with transaction() as write:
                 _put_new(write, generation)
+                put_reservations(write, generation.workspace_id, generation.budgets, 0, month(generation.created_at))
         except TransactWriteError as error:
-            if failed_conditions(error):
+            failed = failed_conditions(error)
+            if 0 in failed:
                 raise GenerationExists from error
+            if failed:
+                raise BudgetRefused(generation.budgets[min(failed) - 1 - _is_apart(generation)]) from error
             raise
 
     def keep_result(self, workspace_id: str, reuse_key: str, generation_id: str) -> None:
