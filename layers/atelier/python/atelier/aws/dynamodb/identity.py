@@ -55,7 +55,7 @@ from atelier.identity.permissions import Role
 TRIES_MAX = 5
 PROFILE = "profile"
 CREDENTIALS = "credentials"
-TOKEN_COUNT = "tokens"
+TOKEN_COUNT = "tokens"  # nosec B105 - the name of an item
 
 
 class IdentityItem(Item):
