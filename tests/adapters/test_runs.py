@@ -319,6 +319,15 @@ def test_a_run_that_expires_gives_back_what_was_not_delivered_and_ends_its_stage
     assert sweep(remote.workspace_id, to=remote.finishing, now=remote.now) == 0
 
 
+def test_a_stage_whose_turn_comes_after_the_deadline_is_sent_to_nobody(remote: RunWorld) -> None:
+    run = remote.begin("image_to_video", asked=SVD).generation
+    remote.make(remote.planned(run))
+    remote.now = run.deadline_at
+    remote.play(run)
+    assert remote.replicate.submitted == []
+    remote.assert_settled(run, Status.FAILED, 1)
+
+
 def test_a_run_whose_execution_died_after_its_last_stage_succeeds_at_its_deadline(world: RunWorld) -> None:
     run = world.begin("image_to_video").generation
     for _ in range(2):

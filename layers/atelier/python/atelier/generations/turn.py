@@ -68,7 +68,9 @@ class Choice:
 
     def next(self, turn: Turn | None) -> str | Wait | None:
         """Who is to be tried now, with its place taken; or how long to wait, within the generation's deadline; or
-        None. One that is passed over was not tried."""
+        None. One that is passed over was not tried. After the deadline nobody is: the work would be the operator's."""
+        if self.generation.deadline_at <= self.now:
+            return None
         awake = [candidate for candidate in self.generation.untried if not self._rests(candidate)]
         if turn is not None and turn.candidate in awake:
             if turn.at > self.now:
