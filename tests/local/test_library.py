@@ -111,7 +111,8 @@ def test_a_character_is_seen_by_the_provider_and_stays_in_what_was_made(stack: S
     assert person.http.post("/api/generate/image", json=asked).status_code == 404
 
 
-def test_a_template_is_run_by_its_path_and_by_its_id(person: Person) -> None:
+def test_a_template_is_run_by_its_path_and_by_its_id(stack: Stack) -> None:
+    person = Person(stack.base_url)
     body = {
         "name": "At dusk",
         "kind": "image",
@@ -128,7 +129,7 @@ def test_a_template_is_run_by_its_path_and_by_its_id(person: Person) -> None:
     by_id = {"template_id": template["id"], "variables": {"thing": "{{mood}}", "mood": "wild"}}
     made = person.http.post("/api/generate", json=by_id)
     assert made.status_code == 202, made.text
-    assert made.json()["data"]["generation"]["prompt"] == "a {{mood}} at dusk, wild"
+    assert person.ended(made.json()["data"]["generation"]["id"])["prompt"] == "a {{mood}} at dusk, wild"
     assert person.http.post(f"{path}/run", json={}).json()["details"]["fields"][0]["path"] == "variables.thing"
     assert person.get(path).json()["data"]["template"]["uses"] == 2
     assert person.http.put(path, json={"prompt": "a {{thing}}"}).status_code == 200
