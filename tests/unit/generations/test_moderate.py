@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from atelier.errors import AtelierError
+from typing import Any
+
+import pytest
+
+from atelier.errors import AtelierError, PromptRefused
 from atelier.generations.model import Kind, Pipeline, Recipe, Stage
 from atelier.generations.moderate import refusal, wordings
 from atelier.moderation.blocklist import SHIPPED
@@ -31,6 +35,24 @@ def test_every_text_that_a_model_will_read_is_shown_with_its_place() -> None:
         Wording("parameters.system", "Be brief."),
         Wording("parameters.messages", "Hello.\nAnd now?"),
     ]
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    ["data: {}", "data:{}", "data:text/plain,{}", "data:image/png;base64,AAAA {}", "data:{};base64,AAAA"],
+)
+def test_words_are_no_file_because_they_begin_like_one(disguise: str) -> None:
+    text = disguise.format("child porn")
+    told: list[dict[str, Any]] = [
+        {"system": text},
+        {"messages": [{"role": "user", "content": text}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": text}]}]},
+        {"messages": [{"role": text, "content": "Hello."}]},
+        {"messages": [{"role": "user", "type": {"text": text}, "content": "Hello."}]},
+    ]
+    for parameters in told:
+        with pytest.raises(PromptRefused):
+            CHECK(wordings(Recipe(Kind.TEXT, "a fox", parameters=parameters)), accepted_before=lambda: False)
 
 
 def test_a_run_is_shown_with_what_its_stages_are_told() -> None:

@@ -160,6 +160,12 @@ def test_any_text_at_all_can_be_looked_at(text: str) -> None:
     assert SHIPPED.found(text) <= frozenset(Category)
 
 
+@pytest.mark.parametrize("text", ["a" * 300_000 + " *", "ab" * 150_000 + ".", "a*" * 150_000, "aab-" * 75_000])
+def test_a_text_is_looked_at_in_a_time_that_grows_with_its_length_alone(text: str) -> None:
+    # Twice over its letters would be hours.
+    assert SHIPPED.found(text) == frozenset()
+
+
 def test_a_section_of_the_lists_own_is_a_group_that_pairs_may_name() -> None:
     lines = "[fruit]\napple # the sour ones too\n[verb]\nthrow\n[violence]\nverb ~ fruit\nsnow ball fight\n"
     list_ = Blocklist(lambda: lines)

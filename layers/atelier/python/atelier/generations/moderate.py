@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -13,6 +14,9 @@ from atelier.providers._contract import ErrorClass
 
 # Of a message: who says it, and what kind of part it is.
 LABELS = frozenset({"role", "type"})
+# A file inside a message is no text; whatever else begins like one is.
+FILE = re.compile(r"data:(?:image|audio|video)/[a-z0-9.+-]{1,20};base64,[A-Za-z0-9+/]*={0,2}")
+LABEL = re.compile(r"[a-z_]{1,20}")
 
 
 def wordings(recipe: Recipe, pipeline: Pipeline | None = None) -> list[Wording]:
@@ -46,12 +50,11 @@ def _beside(negative_prompt: str | None, parameters: Mapping[str, Any], where: s
 
 def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
-        # A picture inside a message is no text.
-        if not value.startswith("data:"):
+        if not FILE.fullmatch(value):
             yield value
     elif isinstance(value, Mapping):
         for name, inner in cast("Mapping[str, object]", value).items():
-            if name not in LABELS:
+            if name not in LABELS or not LABEL.fullmatch(str(inner)):
                 yield from _texts(inner)
     elif isinstance(value, list):
         for inner in cast("list[object]", value):

@@ -49,7 +49,8 @@ DRAWN_OUT = re.compile(r"([a-z])\1{2,}")
 WORD = re.compile(r"[a-z]{3,}")
 MASKS = "*#%_.-"
 MASK = re.compile(r"[*#%_.\-]")
-MASKED = re.compile(r"[a-z]+(?:[*#%_.\-][a-z]+)+")
+# From a word's beginning on only: a long run of letters is looked at once, not again from each of its letters.
+MASKED = re.compile(r"(?<![a-z])[a-z]+(?:[*#%_.\-][a-z]+)+")
 RUNS_MAX, MASKS_MAX = 4, 2
 # A text with more words that have to be guessed is not written to be read.
 RIDDLES_MAX = 500
