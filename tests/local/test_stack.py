@@ -44,9 +44,10 @@ def copy(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[RunningStack]:
-    with RunningStack(tmp_path / "data") as stack:
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """A stack that is only looked at."""
+    with RunningStack(tmp_path_factory.mktemp("running") / "data") as stack:
         yield stack
 
 
