@@ -161,3 +161,33 @@ def test_a_retry_of_a_run_takes_over_what_it_has_made(app: ModuleType, cloud: Cl
         assert again["credits_held"] == 4
         shown = get(app, again["id"])["stages"]
         assert [(stage["name"], stage["generation_id"]) for stage in shown] == [("image", image.id)]
+
+
+def test_a_retry_with_a_key_stays_the_same_whatever_is_left_to_be_made(app: ModuleType, cloud: Cloud) -> None:
+    run = asked(app)
+    path = f"/api/generations/{run['id']}/retry"
+    request = at(path, body="", headers={"idempotency-key": "again-1"})
+    first = data(answered(app, request))["generation"]
+    # Meanwhile the run has made a stage that a retry would take over now.
+    image = plan(run["id"])
+    delivered = Delivered(asset_id(image.id, 0), "image", "0" * 64, "png", 5, 256, 256)
+    library.assets().record(image, delivered, 0)
+    generations.store().close_as_ended(image.succeeded((delivered,), 1, system_clock()))
+    again = answered(app, request)
+    assert (again["statusCode"], data(again)["generation"]["id"]) == (202, first["id"])
+    assert movements().count("hold") == 2
+
+
+def test_the_retry_of_a_served_result_makes_what_was_made_for_it(app: ModuleType, cloud: Cloud) -> None:
+    body = {"pipeline": "image_to_video", "prompt": PROMPT, "reuse": True}
+    run = data(answered(app, at("/api/generate", body=body)))["generation"]
+    for form in ("png", "mp4"):
+        stage = plan(run["id"])
+        delivered = Delivered(asset_id(stage.id, 0), "image" if form == "png" else "video", "0" * 64, form, 5, 256, 256)
+        library.assets().record(stage, delivered, 0)
+        generations.store().close_as_ended(stage.succeeded((delivered,), 1, system_clock()))
+    finish_run(WORKSPACE, run["id"], to=generations.closing(), now=system_clock())
+    served = data(answered(app, at("/api/generate", body=body)))["generation"]
+    assert (served["status"], served["credits_held"]) == ("succeeded", 0)
+    again = data(answered(app, at(f"/api/generations/{served['id']}/retry", body="")))["generation"]
+    assert (again["pipeline"], again["credits_held"]) == ("image_to_video", run["credits_held"])

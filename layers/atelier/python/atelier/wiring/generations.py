@@ -197,12 +197,16 @@ def retry(request: Request[Any], generation_id: str) -> Answer:
     earlier = store().get(workspace_id, generation_id)
     if earlier.parent_id is not None:
         earlier = store().get(workspace_id, earlier.parent_id)
+    # Whose result it shows says what it took, perhaps a run.
+    made = store().get(workspace_id, earlier.reused_from) if earlier.reused_from else earlier
     pipeline = None
-    if earlier.pipeline is not None:
+    if made.pipeline is not None:
         from atelier.generations.run import kept_in, resumed, stages
 
-        pipeline = resumed(earlier, stages(earlier, store()), kept_in(workspace_id, assets()))
-    return accept(request, earlier.recipe, f"retry {earlier.id}", earlier.project_id, pipeline=pipeline)
+        pipeline = resumed(made, stages(made, store()), kept_in(workspace_id, assets()))
+    # The same request stays the same, whatever is left to be made by then.
+    scope = f"retry {earlier.id}"
+    return accept(request, replace(made.recipe, asked=scope), scope, earlier.project_id, pipeline=pipeline)
 
 
 def accept(
