@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import Any
 
 import pytest
@@ -10,15 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from atelier.compatible import naming
-from atelier.compatible.asked import Asked
+from atelier.compatible import errors, naming
+from atelier.compatible.asked import Asked, pictured
 from atelier.compatible.chat import ChatRequest
 from atelier.compatible.form import fields, parts
 from atelier.compatible.images import ImageRequest, edit
 from atelier.compatible.responses import ResponseRequest
 from atelier.compatible.speech import SpeechRequest
 from atelier.compatible.videos import VideoRequest, ordered
-from atelier.errors import AtelierError
+from atelier.errors import AtelierError, BadRequest, ValidationFailed
+from atelier.http import Answer, Api, Refusal
 from atelier.pricing.catalogue import FOLDER, load
 
 DATA = load(FOLDER, frozenset({"local"})).data
@@ -75,6 +77,60 @@ def test_a_form_is_understood_or_refused(pieces: list[bytes]) -> None:
         for read in (edit, ordered):
             with contextlib.suppress(AtelierError):
                 read(found).asked()
+
+
+@pytest.mark.parametrize("content", [5, True, {"a": 1}, {}, [5], ["x"], [{"type": []}], [{"type": "text", "text": 5}]])
+def test_content_that_is_none_is_refused_where_it_stands(content: Any) -> None:
+    with pytest.raises(AtelierError) as refused:
+        ResponseRequest.model_validate({"input": [{"role": "user", "content": content}]}).asked()
+    assert refused.value.status in (400, 422)
+    with pytest.raises((ValidationError, AtelierError)):
+        ChatRequest.model_validate({"model": "auto", "messages": [{"role": "user", "content": content}]}).asked()
+
+
+@pytest.mark.parametrize("url", ["data:image/png;base64,ü", "data:image/png;base64,A", "data:;base64,\0", "data:,ü"])
+def test_a_picture_that_is_no_base64_is_refused(url: str) -> None:
+    with pytest.raises(ValidationFailed):
+        pictured(url, "input")
+
+
+@pytest.mark.parametrize("field", ["temperature", "top_p", "user", "metadata", "reasoning"])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_what_is_given_back_is_json(field: str, number: str) -> None:
+    values = {"metadata": f'{{"a": {number}}}', "reasoning": f'{{"effort": {number}}}'}
+    with pytest.raises(ValidationError):
+        ResponseRequest.model_validate_json(f'{{"input": "a", "{field}": {values.get(field, number)}}}')
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        (b'name="image"', b'name="image"; filename=a'),
+        (b'name="image[x]"', b'name="image"; filename=a'),
+        (b'name="image"; filename=a', b'name="image"'),
+    ],
+)
+def test_a_field_that_comes_as_a_file_and_as_a_value_is_refused(names: tuple[bytes, ...]) -> None:
+    said = b"".join(b"--x\r\nContent-Disposition: form-data; " + name + b"\r\n\r\na\r\n" for name in names)
+    with pytest.raises(ValidationFailed):
+        edit(parts(said + b"--x--\r\n", "multipart/form-data; boundary=x"))
+
+
+def test_a_boundary_of_any_letters_is_understood_or_refused() -> None:
+    with pytest.raises(BadRequest):
+        parts(b"--x--\r\n", "multipart/form-data; boundary=€")
+
+
+def test_names_as_long_as_a_body_leave_room_for_the_answer() -> None:
+    api = Api("tests", refusal=lambda error, _: Refusal(errors.body(error), errors.headers(error)))
+    take = api.route("POST", "/v1/responses", body=ResponseRequest, raw=True, body_bytes_max=5_000_000)
+    take(lambda request: Answer(str(request.body.asked())))
+    long = "k" * 4_000_000
+    for body in ({long: 1}, {"input": [{"type": long}]}, {"input": [{"role": "user", "content": [{"type": long}]}]}):
+        context = {"requestId": "r-1", "http": {"method": "POST", "path": "/v1/responses"}}
+        answer = api.handler({"requestContext": context, "headers": {}, "body": json.dumps(body)}, None)
+        assert answer["statusCode"] in (400, 422)
+        assert len(answer["body"]) < 2000
 
 
 @settings(max_examples=200, deadline=None)

@@ -39,6 +39,7 @@ from atelier.settings import EdgeKey
 from atelier.telemetry import logger
 
 BODY_BYTES_MAX = 256 * 1024
+NAME_CHARACTERS_MAX = 200
 IDEMPOTENCY_KEY = r"[!-~](?:[ -~]{0,253}[!-~])?"
 BodyT = TypeVar("BodyT")
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -407,7 +408,11 @@ def _parse_body(model: type[ModelT], raw: bytes, headers: Mapping[str, str]) -> 
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as error:
-        if error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid":
+        # What cannot be read has one error; what can, as many as its sender likes.
+        if (
+            error.error_count() == 1
+            and error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid"
+        ):
             raise BadRequest("The body is not valid JSON.") from error
         raise ValidationFailed(_fields(error)) from error
 
@@ -420,9 +425,13 @@ def _validate(model: type[BaseModel], values: Mapping[str, Any], root: str) -> B
 
 
 def _fields(error: ValidationError, root: str = "") -> list[dict[str, str]]:
+    """What a model refuses, path by path. Names are the sender's words, and so long that an answer still has room."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     return [
-        {"path": ".".join([root] * bool(root) + [str(part) for part in item["loc"]]), "message": item["msg"]}
+        {
+            "path": ".".join([root] * bool(root) + [str(part)[:NAME_CHARACTERS_MAX] for part in item["loc"]]),
+            "message": item["msg"],
+        }
         for item in found[:50]
     ]
 

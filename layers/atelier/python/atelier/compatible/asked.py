@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,12 +41,13 @@ class Given(BaseModel):
     """A body in OpenAI's words. Whatever it names that we do not know is refused by name."""
 
     # A cold start builds the one model that its first request needs.
-    model_config = ConfigDict(extra="forbid", defer_build=True)
+    # JSON knows no infinity and no NaN; its readers do.
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
 
     # Taken, and of no consequence: what is made is kept as a generation whatever is said, and found as one.
-    user: Any = None
+    user: str | None = None
     safety_identifier: Any = None
-    metadata: Any = None
+    metadata: dict[str, str] | None = None
     store: Any = None
     service_tier: Any = None
 
@@ -150,7 +150,8 @@ def pictured(url: str, param: str) -> File:
     head, _, body = url.partition(",")
     try:
         data = base64.b64decode(body, validate=True) if head.endswith(";base64") else b""
-    except binascii.Error:
+    except ValueError:
+        # No base64, or not even ASCII.
         data = b""
     if not data:
         raise ValidationFailed([{"path": param, "message": "must be a data: URL with a picture in base64"}])

@@ -34,7 +34,7 @@ def parts(body: bytes, content_type: str) -> list[Part]:
     boundary = re.search(r'boundary=(?:"([^"]{1,200})"|([^\s;,]{1,200}))', rest, re.IGNORECASE)
     if boundary is None:
         raise BadRequest("The form names no boundary.")
-    pieces = (b"\r\n" + body).split(b"\r\n--" + (boundary[1] or boundary[2]).encode("latin-1"))
+    pieces = (b"\r\n" + body).split(b"\r\n--" + (boundary[1] or boundary[2]).encode(errors="replace"))
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
         raise BadRequest("The form does not end with its boundary.")
     if len(pieces) > PARTS_MAX + 2:
@@ -60,7 +60,9 @@ def fields(found: Iterable[Part], *, files: Collection[str]) -> dict[str, Any]:
     for part in found:
         name, _, inner = part.name.partition("[")
         if name in files and part.is_file:
-            values.setdefault(name, []).append(part.data)
+            if not isinstance(values.setdefault(name, []), list):
+                raise ValidationFailed([{"path": name, "message": "is given as a file and as a value"}])
+            values[name].append(part.data)
             continue
         text = part.data.decode(errors="replace")
         if inner.rstrip("]"):

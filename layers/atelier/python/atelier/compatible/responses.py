@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.compatible import events
 from atelier.compatible.asked import Asked, Given, ModelName, refuse, told
@@ -37,6 +37,12 @@ LONGEST = "max_output_tokens"
 ROLES = ("user", "assistant", "system", "developer")
 
 
+class Reasoning(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    effort: str | None = None
+
+
 class ResponseRequest(Given):
     """Something to respond to."""
 
@@ -46,7 +52,7 @@ class ResponseRequest(Given):
     max_output_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: float | None = None
     top_p: float | None = None
-    reasoning: dict[str, Any] | None = None
+    reasoning: Reasoning | None = None
     text: dict[str, Any] | None = None
     stream: bool | None = None
     # Of no consequence here.
@@ -71,6 +77,11 @@ class ResponseRequest(Given):
     image: Any = None
     access_programs: Any = None
 
+    @property
+    def effort(self) -> str | None:
+        """How long to think about it."""
+        return self.reasoning.effort if self.reasoning else None
+
     def asked(self) -> Asked:
         """The request in our terms. Raises Unsupported or ValidationFailed."""
         refuse(self, HARMLESS)
@@ -83,7 +94,7 @@ class ResponseRequest(Given):
             max_tokens=self.max_output_tokens,
             temperature=self.temperature,
             top_p=self.top_p,
-            reasoning_effort=(self.reasoning or {}).get("effort"),
+            reasoning_effort=self.effort,
         )
         files = {"image": spoken.pictures} if spoken.pictures else {}
         names = {**NAMES, "max_tokens": LONGEST, "reasoning_effort": "reasoning.effort"}
@@ -99,12 +110,16 @@ class ResponseRequest(Given):
             if kind == "reasoning":
                 continue
             if kind != "message":
-                raise Unsupported(place, f"Items of the type {kind!r} are not taken here: messages are.")
+                raise Unsupported(place, f"Items of the type {str(kind)[:60]!r} are not taken here: messages are.")
             role, content = item.get("role"), item.get("content")
-            parts: list[Any] = content if isinstance(content, list) else []  # pyright: ignore[reportUnknownVariableType]
-            if role not in ROLES or not (isinstance(content, str) or all(isinstance(part, dict) for part in parts)):
+            if role not in ROLES or not _is_content(content):
                 raise ValidationFailed([{"path": place, "message": "must be a message with a role and content"}])
             yield said(str(role), content, f"{place}.content")
+
+
+def _is_content(content: Any) -> bool:
+    is_list = isinstance(content, list) and all(isinstance(part, dict) for part in cast("list[Any]", content))
+    return content is None or isinstance(content, str) or is_list
 
 
 def response(request: ResponseRequest, made: Made) -> dict[str, Any]:
@@ -160,7 +175,7 @@ def _begun(request: ResponseRequest, made: Made) -> dict[str, Any]:
         "output": [],
         "parallel_tool_calls": False,
         "previous_response_id": None,
-        "reasoning": {"effort": (request.reasoning or {}).get("effort"), "summary": None},
+        "reasoning": {"effort": request.effort, "summary": None},
         "service_tier": "default",
         "store": False,
         "temperature": request.temperature,

@@ -66,7 +66,7 @@ def said(role: str, content: Any, param: str) -> Said:
         elif kind in PICTURES:
             pictures.append(_picture(part, f"{place}.image_url"))
         else:
-            raise Unsupported(place, f"Parts of the type {kind!r} are not taken here: text and images are.")
+            raise Unsupported(place, f"Parts of the type {str(kind)[:60]!r} are not taken here: text and images are.")
     return Said(role, "\n".join(texts), tuple(pictures))
 
 
