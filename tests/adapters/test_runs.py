@@ -20,6 +20,7 @@ from atelier.generations.quote import Ask, pipeline_for, quote
 from atelier.generations.reconcile import Repairs, reconcile
 from atelier.generations.submit import Accepted
 from atelier.generations.sweep import sweep
+from atelier.ledger.model import EndState, end_hold
 from atelier.pricing.catalogue import catalogue
 from atelier.providers._contract import Accepted as ProviderAccepted
 from atelier.providers._contract import Done, ErrorClass, Failed, Output, Pending
@@ -518,6 +519,24 @@ def test_the_reconciler_finds_nothing_amiss_with_a_run_under_way(world: RunWorld
     )
     assert found == Repairs()
     assert world.play(run).status is Status.SUCCEEDED
+
+
+def test_a_run_that_is_closed_as_its_hold_has_ended_leaves_no_stage_open(remote: RunWorld) -> None:
+    run = remote.begin("image_to_video", asked=SVD).generation
+    remote.make(remote.planned(run))
+    film = remote.planned(run)
+    remote.attempt(film)
+    hold = remote.wallets.hold(remote.workspace_id, run.id)
+    assert hold is not None
+    # As a table restored to another instant says.
+    remote.wallets.end(remote.workspace_id, end_hold(hold, EndState.SETTLED, 1, {}, remote.now))
+    since, found = remote.now - timedelta(hours=30), []
+    for _ in range(2):
+        again = reconcile(remote.workspace_id, created_after=since, thorough=True, to=remote.finishing, now=remote.now)
+        found.append(again)
+    assert found == [Repairs(closed=1), Repairs()]
+    assert (remote.get(run).status, remote.get(film).status) == (Status.FAILED, Status.EXPIRED)
+    remote.assert_sound()
 
 
 # ---- which requests are runs -----------------------------------------------------------------------------------------

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from atelier.errors import NotFound
-from atelier.generations.finish import Closing
+from atelier.generations.finish import Closing, expire
 from atelier.generations.model import Failure, Generation, Status
 from atelier.generations.ports import GenerationMoved
+from atelier.generations.run import stages
 from atelier.ledger.model import Ending, EndState, Hold, Movement, end_hold
 from atelier.ledger.ports import StaleWallet
 
@@ -84,6 +85,10 @@ def _close(generation: Generation, to: Closing, now: datetime) -> bool:
     end = next((movement for movement in movements if movement.kind in AS_ENDED), None)
     if end is None:
         return False
+    for stage in stages(generation, to.generations) if generation.pipeline else ():
+        if stage.is_open:
+            # Nobody would look for it any more; its result may still come.
+            expire(stage, to=to, now=now)
     status = AS_ENDED[EndState(end.kind)]
     if status is Status.FAILED and generation.cancel_requested_at is not None:
         status = Status.CANCELLED
