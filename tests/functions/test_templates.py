@@ -61,6 +61,23 @@ def test_the_same_key_makes_one_template(app: ModuleType) -> None:
     assert again["headers"]["Idempotent-Replayed"] == "true"
 
 
+def test_a_page_of_long_templates_is_one_that_an_answer_has_room_for(app: ModuleType) -> None:
+    # In an answer each of these letters takes six bytes.
+    long = {"name": "Long", "kind": "text", "prompt": "hello", "parameters": {"system": "ü" * 100_000}}
+    body = json.dumps(long, ensure_ascii=False)
+    keys = [{"idempotency-key": str(number)} for number in range(9)]
+    made = [answered(app, event("api/templates/create_template", body=body, headers=key)) for key in keys]
+    listed: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        query = {"cursor": cursor} if cursor else {}
+        response = answered(app, event("api/templates/list_templates", queryStringParameters=query))
+        assert len(response["body"]) < 5_000_000
+        listed += [template["id"] for template in data(response)["items"]]
+        cursor = data(response)["next_cursor"]
+    assert sorted(listed) == sorted(data(response)["template"]["id"] for response in made)
+
+
 def test_gaps_come_and_go_with_the_prompt(app: ModuleType) -> None:
     begin_template()
     fewer = data(changed(app, {"prompt": "a {{thing}}"}))["template"]

@@ -67,7 +67,7 @@ def enhance_prompt(request: Request[EnhanceRequest]) -> Answer:
 def list_generations(request: Request[Nothing]) -> Answer:
     """List the workspace's generations, newest first."""
     query, after = request.query, cursors.decode(request.query.cursor, "gen_")
-    page = generations.store().list(request.caller.workspace_id, query.filters(), after, query.limit)
+    page = generations.page(request.caller.workspace_id, query.filters(), after, query.limit)
     items = [generations.view(generation, request.now, with_text=False) for generation in page.generations]
     return Answer(contract.GenerationList(items=items, next_cursor=cursors.encode(page.next_id)))
 

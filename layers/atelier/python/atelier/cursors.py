@@ -4,8 +4,28 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from atelier.errors import ValidationFailed
+
+# Lambda gives answers of 6 MB; the rest of a thing is small beside what people said.
+WORDS_BYTES_MAX = 4_000_000
+ThingT = TypeVar("ThingT")
+
+
+def fitting(
+    things: Sequence[ThingT], next_key: str | None, *, key: Callable[[ThingT], str], words: Callable[[ThingT], Any]
+) -> tuple[Sequence[ThingT], str | None]:
+    """As many of a page's things as an answer has room for, one at least, and the key that the next page comes after.
+    words: what of a thing may be long, as JSON."""
+    left = WORDS_BYTES_MAX
+    for number, thing in enumerate(things):
+        left -= len(json.dumps(words(thing)))
+        if left < 0 and number:
+            return things[:number], key(things[number - 1])
+    return things, next_key
 
 
 def encode(key: str | None) -> str | None:

@@ -166,7 +166,7 @@ def film(request: Request[Any], video_id: str) -> Generation:
 def films(request: Request[Any], query: videos.VideoQuery) -> dict[str, Any]:
     """A page of the workspace's films, newest first."""
     filters = Filters(kind=Kind.VIDEO.value)
-    page = generations.store().list(request.caller.workspace_id, filters, videos.after(query), query.limit)
+    page = generations.page(request.caller.workspace_id, filters, videos.after(query), query.limit)
     return videos.listing(page.generations, more=page.next_id is not None)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from atelier import cursors
 from atelier.aws.dynamodb import pause
 from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
@@ -30,6 +31,7 @@ from atelier.generations.contract import (
 )
 from atelier.generations.model import Generation, Kind, Pipeline, Recipe, Status
 from atelier.generations.pipelines import rewritten
+from atelier.generations.ports import Filters, GenerationPage
 from atelier.generations.run_contract import EnhancedView, EnhanceRequest
 from atelier.generations.wait import WAIT_SECONDS_MAX, wait_for_end
 from atelier.http import Answer, Caller, Request
@@ -272,6 +274,23 @@ def enhance(request: Request[EnhanceRequest]) -> Answer:
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
     return Answer(answer, status=202 if made.is_open else 200, headers=headers)
+
+
+def page(workspace_id: str, filters: Filters, after_id: str | None, limit: int) -> GenerationPage:
+    """A page of the workspace's generations, newest first: of long conversations fewer than `limit`."""
+    found = store().list(workspace_id, filters, after_id, limit)
+    fit, next_id = cursors.fitting(
+        found.generations,
+        found.next_id,
+        key=lambda each: each.id,
+        words=lambda each: [
+            each.recipe.prompt,
+            each.enhanced_prompt,
+            each.recipe.negative_prompt,
+            each.recipe.parameters,
+        ],
+    )
+    return GenerationPage(tuple(fit), next_id)
 
 
 def cancel(workspace_id: str, generation_id: str, now: datetime) -> Generation:

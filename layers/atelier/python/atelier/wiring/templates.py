@@ -60,4 +60,7 @@ def remove(workspace_id: str, template_id: str) -> None:
 def listing(workspace_id: str, query: TemplateQuery) -> TemplateList:
     """One page of templates, newest first."""
     page = templates().list(workspace_id, cursors.decode(query.cursor, "tpl_"), query.limit)
-    return TemplateList(items=list(map(template_view, page.things)), next_cursor=cursors.encode(page.next_id))
+    fit, next_id = cursors.fitting(
+        page.things, page.next_id, key=lambda each: each.id, words=lambda each: [each.prompt, each.parameters]
+    )
+    return TemplateList(items=list(map(template_view, fit)), next_cursor=cursors.encode(next_id))
