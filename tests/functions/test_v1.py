@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -13,14 +14,18 @@ import openai
 import pytest
 from openai import DefaultHttpx2Client, OpenAI
 
+from atelier.clock import system_clock
+from atelier.compatible.asked import Asked, File
 from atelier.compatible.made import Made
-from atelier.generations.model import Generation, Status
+from atelier.errors import ValidationFailed
+from atelier.generations.model import Generation, Kind, Status
 from atelier.generations.ports import Filters
+from atelier.http import Caller, Request
 from atelier.wiring import compatible, generations, library
 from infra.local.standins._kit import png
 from tests.embedded_aws import forget_wiring
 from tests.functions.answers import stranger
-from tests.functions.cast import PROJECT, WORKSPACE, ask, attempted, begin_project, movements
+from tests.functions.cast import PROJECT, USER, WORKSPACE, ask, attempted, begin_project, movements
 from tests.functions.conftest import Cloud
 from tests.invoke import example, function
 
@@ -150,6 +155,16 @@ def test_pictures_that_come_along_are_kept_once_and_looked_into(client: OpenAI, 
     with pytest.raises(openai.UnprocessableEntityError) as refused:
         client.chat.completions.create(model="auto", messages=[*HELLO, *private])
     assert refused.value.param == "messages[1].content[0].image_url"
+
+
+def test_pictures_that_take_long_are_refused_while_there_is_time_to_say_so(cloud: Cloud) -> None:
+    asked = Asked(Kind.IMAGE, "make it night", "local/canvas", files={"image": (File("image", PICTURE),)})
+    came = system_clock() - timedelta(seconds=compatible.LOOKING_SECONDS_MAX + 1)
+    request = Request(came, None, None, {}, {}, {}, "", "r-1", {}, _caller=Caller(USER, WORKSPACE, "owner"))
+    with pytest.raises(ValidationFailed) as refused:
+        compatible.begin(request, "images/edits", asked)
+    assert [each["path"] for each in refused.value.facts["fields"]] == ["image"]
+    assert stored() == []
 
 
 def test_a_model_that_is_not_here_names_those_that_are(client: OpenAI, cloud: Cloud) -> None:

@@ -39,6 +39,8 @@ FILE_BYTES_MAX = 50 * 1024 * 1024
 # Pictures that a request names by their URLs; the seconds are all of theirs together.
 FETCH_BYTES_MAX = 10 * 1024 * 1024
 FETCH_SECONDS_MAX = 6.0
+# Since the request came. A picture that is begun before takes some seconds more, and then there is still an answer.
+LOOKING_SECONDS_MAX = 12
 
 
 def refusal(error: AtelierError, _request_id: str) -> Refusal:
@@ -210,6 +212,9 @@ def _kept(request: Request[Any], file: File, fetch_seconds_max: float) -> Source
     """A picture that came with a request, kept as the workspace's asset: the same bytes are the same asset."""
     from atelier.wiring import uploads
 
+    if (system_clock() - request.now).total_seconds() > LOOKING_SECONDS_MAX:
+        message = "takes too long to look into with the others: send fewer or smaller pictures"
+        raise ValidationFailed([{"path": file.param, "message": message}])
     caller, data = request.caller, file.data or _fetched(file, fetch_seconds_max)
     try:
         asset = uploads.keep(caller.workspace_id, caller.user_id, data, file.param, request.now)
