@@ -112,6 +112,8 @@ def test_a_silent_moderator_holds_up_a_prompt_only_where_the_policy_says_so() ->
         ("text", b"Once upon a time: child porn."),
         ("page", b"<p>child <b>p&#111;rn</b></p>"),
         ("page", b"<i>child</i>porn"),
+        ("page", b"<img ALT = 'child porn'>"),
+        ("page", b'<input placeholder="a child p&#111;rn">'),
     ],
 )
 def test_a_written_result_is_withheld_by_its_words_alone(type: str, data: bytes) -> None:

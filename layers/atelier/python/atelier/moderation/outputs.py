@@ -16,6 +16,10 @@ from atelier.telemetry import count, logger
 SECONDS_MAX = 10.0
 SEEN = frozenset({"image", "video"})
 TAG = re.compile(r"<[^<>]*>")
+# What a tag shows or says to its reader.
+SHOWN = re.compile(
+    r"\b(?:alt|aria-label|content|label|placeholder|title|value)\s*=\s*(\"[^\"]*\"|'[^']*')", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class OutputCheck:
             # Imported here: its table of names is large, and few results are pages.
             import html
 
-            self._text(html.unescape(TAG.sub(" ", data.decode(errors="replace"))))
+            page = data.decode(errors="replace")
+            self._text(html.unescape("\n".join([TAG.sub(" ", page), *SHOWN.findall(page)])))
         elif type in SEEN and thumbnail is not None and self.moderator is not None:
             self._judge(self.moderator().picture(thumbnail, seconds_max=SECONDS_MAX), "moderator")
 
