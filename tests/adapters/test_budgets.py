@@ -228,11 +228,12 @@ def test_a_workspace_starts_again_each_month_and_keeps_what_is_reserved(world: W
     ask(world)
     with pytest.raises(BudgetExceeded):
         ask(world)
+    # Under way as the month ends: after its deadline nobody would be asked any more.
+    world.attempt(carried)
     world.now = datetime(2026, 12, 1, 0, 0, 1, tzinfo=world.now.tzinfo)
     results = at_once(6, lambda _: ask(world))
     assert len([result for result in results if isinstance(result, Generation)]) == 1
     assert counters(world, WORKSPACE) == (0, 3 * ESTIMATE, 0)
-    world.attempt(carried)
     world.finish(carried, succeeded(ESTIMATE))
     assert counters(world, WORKSPACE) == (0, 2 * ESTIMATE, ESTIMATE)
 

@@ -60,7 +60,7 @@ def test_a_validation_error_names_the_field_by_its_path(person: Person) -> None:
     assert [field["path"] for field in too_large.json()["details"]["fields"]] == ["parameters.width"]
 
 
-@pytest.mark.parametrize("path", ["/api/nothing", "/api", "/v1/models", "/api/generations/x/y/z", "/api/auth/nothing"])
+@pytest.mark.parametrize("path", ["/api/nothing", "/api", "/v2/models", "/api/generations/x/y/z", "/api/auth/nothing"])
 def test_an_unknown_route_is_not_found(person: Person, path: str) -> None:
     assert_error(person.get(path), 404, "NOT_FOUND")
 
