@@ -45,7 +45,7 @@ def stand_in() -> Iterator[AnthropicStandIn]:
 
 @pytest.fixture
 def provider(stand_in: AnthropicStandIn) -> Anthropic:
-    return Anthropic(api_key=stand_in.api_key, base_url=stand_in.url, answer_seconds_max=0.5)
+    return Anthropic(api_key=stand_in.api_key, base_url=stand_in.url, answer_seconds_max=3)
 
 
 def job(prompt: str = "Write a line about a fox.", kind: str = "text", **parameters: Any) -> Job:

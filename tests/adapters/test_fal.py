@@ -91,11 +91,11 @@ def accepted(provider: Fal, work: Job) -> str:
 
 
 def ended(provider: Fal, reference: str, work: Job) -> Progress:
-    """Polls until the request is no longer pending."""
+    """Polls until the request has ended. A poll that was not answered in time says nothing about it."""
 
     def look() -> Progress | None:
         progress = provider.poll(reference, work)
-        return None if isinstance(progress, Pending) else progress
+        return None if isinstance(progress, Pending | Unknown) else progress
 
     return until(look)
 

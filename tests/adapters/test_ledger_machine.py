@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -42,6 +43,15 @@ hours = st.sampled_from([None, 1, 5, 13, 26])
 small = st.integers(1, 60)
 
 
+@dataclass
+class Open:
+    """A generation under way, what is held for it, and whether a model was asked for it in time."""
+
+    generation: Generation
+    reserve: Reserve
+    asked: bool = False
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """Two wallets; the second only receives, and spends what it received by an adjustment now and then."""
 
@@ -51,7 +61,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         self.world, self.other = World(self.tables), World(self.tables)
         self.purse, self.other_purse = Purse(self.world.now), Purse(self.world.now)
-        self.open: list[tuple[Generation, Reserve]] = []
+        self.open: list[Open] = []
         self.ended: list[Generation] = []
         self.bought: list[tuple[str, Pot]] = []
         self.repeatable: list[Callable[[], object]] = []
@@ -95,19 +105,35 @@ class LedgerMachine(RuleBasedStateMachine):
                 call()
             return
         generation = call()
-        self.open.append((generation, self.purse.hold(price, self.world.now)))
+        self.open.append(Open(generation, self.purse.hold(price, self.world.now)))
         self.done(call)
 
-    def take_open(self, place: int) -> tuple[Generation, Reserve]:
-        generation, reserve = self.open.pop(place % len(self.open))
-        self.ended.append(generation)
-        return generation, reserve
+    def take_open(self, place: int) -> Open:
+        taken = self.open.pop(place % len(self.open))
+        self.ended.append(taken.generation)
+        return taken
+
+    def ask(self, what: Open) -> None:
+        """A visit of the attempt step. The first decides: before the deadline a model is asked, after it none is."""
+        self.world.attempt(what.generation)
+        what.asked = what.asked or self.world.now < what.generation.deadline_at
+
+    @precondition(lambda self: self.open)
+    @rule(place=st.integers(0, 9))
+    def a_model_is_asked(self, place: int) -> None:
+        self.ask(self.open[place % len(self.open)])
 
     @precondition(lambda self: self.open)
     @rule(place=st.integers(0, 9), delivered=st.integers(1, 4))
     def succeed(self, place: int, delivered: int) -> None:
-        generation, reserve = self.take_open(place)
-        self.world.attempt(generation)
+        taken = self.take_open(place)
+        self.ask(taken)
+        generation, reserve = taken.generation, taken.reserve
+        if not taken.asked:
+            ended = self.world.finish(generation)
+            assert (ended.status, ended.credits_charged) == (Status.FAILED, 0)
+            self.purse.end(reserve, 0, self.world.now)
+            return
         images = generation.recipe.parameters["n"]
         delivered = min(delivered, images)
         outcome = Outcome("succeeded", tuple(StoredOutput(key=f"k{number}") for number in range(delivered)))
@@ -120,33 +146,39 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.open)
     @rule(place=st.integers(0, 9))
     def fail(self, place: int) -> None:
-        generation, reserve = self.take_open(place)
-        self.world.attempt(generation)
+        taken = self.take_open(place)
+        self.ask(taken)
+        generation = taken.generation
         assert self.world.fail(generation).status is Status.FAILED
-        self.purse.end(reserve, 0, self.world.now)
+        self.purse.end(taken.reserve, 0, self.world.now)
         self.done(lambda: self.world.fail(generation))
 
     @precondition(lambda self: self.open)
     @rule(place=st.integers(0, 9))
     def cancel(self, place: int) -> None:
-        generation, reserve = self.take_open(place)
+        taken = self.take_open(place)
+        generation = taken.generation
 
         def call() -> Generation:
             return cancel(self.world.workspace_id, generation.id, to=self.world.finishing, now=self.world.now)
 
-        assert call().status is Status.CANCELLED
-        self.purse.end(reserve, 0, self.world.now)
+        cancelled = call()
+        if taken.asked:
+            # It is under way: what comes of it is no longer wanted.
+            cancelled = self.world.finish(generation, Outcome("succeeded", (StoredOutput(key="k0"),)))
+        assert cancelled.status is Status.CANCELLED
+        self.purse.end(taken.reserve, 0, self.world.now)
         self.done(call)
 
     @rule()
     def the_sweep_runs(self) -> None:
         sweep(self.world.workspace_id, to=self.world.finishing, now=self.world.now)
-        overdue = [pair for pair in self.open if pair[0].deadline_at <= self.world.now]
-        for generation, reserve in overdue:
-            assert self.world.get(generation).status is Status.EXPIRED
-            self.purse.end(reserve, 0, self.world.now)
-            self.ended.append(generation)
-        self.open = [pair for pair in self.open if pair not in overdue]
+        overdue = [each for each in self.open if each.generation.deadline_at <= self.world.now]
+        for each in overdue:
+            assert self.world.get(each.generation).status is Status.EXPIRED
+            self.purse.end(each.reserve, 0, self.world.now)
+            self.ended.append(each.generation)
+        self.open = [each for each in self.open if each not in overdue]
 
     # ---- everything else ---------------------------------------------------------------------------------------------
 
