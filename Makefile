@@ -83,7 +83,7 @@ bench: $(test_ready) ## measure against references in the same run: a table, and
 # ---- what must hold --------------------------------------------------------------------------------------------------
 
 test: check $(test_ready) $(judges_ready) ## everything that CI runs [ARGS=pytest's arguments]
-	@.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 together := --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 checks := check-types check-sam check-template check-style check-arrows check-security check-machines check-openapi

@@ -33,6 +33,27 @@ hypothesis.settings.register_profile("atelier", deadline=None)
 hypothesis.settings.load_profile("atelier")
 
 
+# A file is one worker's; those that take minutes come first, or one worker would be left alone with the last of them.
+LONG = (
+    "crashes",
+    "local/test_openapi",
+    "ledger_machine",
+    "fallback_matrix",
+    "mutations",
+    "layers",
+    "bench/",
+    "tests/local",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        file = item.nodeid.partition("::")[0]
+        return next((place for place, part in enumerate(LONG) if part in file), len(LONG))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The endpoint URL of an embedded AWS that lives as long as this test process. Tests that use AWS take `tables`
