@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from types import ModuleType
@@ -40,6 +41,7 @@ class Program:
         self.app = app
         self.sent: list[httpx2.Request] = []
         self.answers: list[dict[str, Any]] = []
+        self.at: list[float] = []
 
     def client(self, **options: Any) -> OpenAI:
         transport = httpx2.MockTransport(self._handle)
@@ -55,6 +57,7 @@ class Program:
         event |= {"body": base64.b64encode(request.content).decode(), "isBase64Encoded": True}
         answer = self.app.handler(event, None)
         self.sent.append(request)
+        self.at.append(time.monotonic())
         self.answers.append(answer)
         body = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
         return httpx2.Response(answer["statusCode"], headers=answer["headers"], content=body)
@@ -238,6 +241,21 @@ def test_the_limit_is_told_before_and_when_it_is_reached(
     assert caught.code == "rate_limit_exceeded"
     assert 1 <= int(headers["retry-after"]) <= 60
     assert headers["retry-after-ms"] == f"{headers['retry-after']}000"
+
+
+def test_the_sdk_comes_again_when_the_limit_says_so_and_is_served(
+    program: Program, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_RATE_REQUESTS_PER_MINUTE", "2")
+    forget_wiring(clients=False)
+    with program.client(max_retries=1) as client:
+        while 429 not in (answer["statusCode"] for answer in program.answers):
+            # None of them fails: whoever is refused waits for the next minute by itself.
+            assert "auto" in [model.id for model in client.models.list()]
+    refused, served = program.answers[-2:]
+    assert (refused["statusCode"], served["statusCode"]) == (429, 200)
+    assert program.sent[-1].headers["x-stainless-retry-count"] == "1"
+    assert program.at[-1] - program.at[-2] >= int(refused["headers"]["Retry-After"])
 
 
 def test_an_answer_that_the_gateway_would_not_take_is_fetched_elsewhere(cloud: Cloud) -> None:
