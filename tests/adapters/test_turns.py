@@ -14,12 +14,13 @@ from atelier.credentials.model import Own
 from atelier.errors import Unavailable
 from atelier.generations.attempt import attempt
 from atelier.generations.cancel import cancel
-from atelier.generations.model import Generation, Status
+from atelier.generations.model import LIMITED_TRIES_MAX, Generation, Status
 from atelier.generations.ports import Lost
 from atelier.generations.sweep import sweep
 from atelier.generations.turn import Turn, resume
 from atelier.pricing.catalogue import catalogue
 from atelier.providers._contract import ErrorClass, Failed
+from atelier.routing.book import HealthBook
 from atelier.routing.choose import Routes
 from atelier.routing.model import COOLDOWN_SECONDS, Scope
 from atelier.routing.pace import LATE, Limit, Pace
@@ -306,3 +307,128 @@ def test_where_so_many_come_at_once_that_no_place_can_be_written_nothing_is_sent
 
 def broken(*_: object) -> None:
     raise ConnectionError("the queue does not answer")
+
+
+# ---- a provider that says itself that it takes no more ---------------------------------------------------------------
+
+LIMITED = Failed(ErrorClass.RATE_LIMITED, "Slow down.", retry_after_seconds=30)
+
+
+def wait_of(world: World) -> int:
+    """For how long the last of those who wait sleeps."""
+    _, turn, seconds = world.execution.turns[-1]
+    assert turn is None
+    return seconds
+
+
+def goes_on(world: World, generation: Generation) -> None:
+    """The workflow's next visit after a failed attempt."""
+    world.attempt(generation, lost=world.execution.lost[-1])
+
+
+def test_the_only_one_who_can_is_asked_again_when_it_takes_requests_again(world: World) -> None:
+    world.replicate.answers = [LIMITED]
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    goes_on(world, generation)
+    waiting = world.get(generation)
+    assert [(each.status, each.error_class) for each in waiting.attempts] == [("failed", "rate_limited")]
+    assert (waiting.status, world.execution.results, len(world.replicate.submitted)) == (Status.RUNNING, [], 1)
+    assert 30 <= wait_of(world) <= 60
+    world.now += timedelta(seconds=wait_of(world))
+    woken(world, generation)
+    ended = world.finish(generation)
+    assert [each.status for each in ended.attempts] == ["failed", "succeeded"]
+    assert (ended.status, ended.credits_charged, ended.cost_microusd > 0) == (Status.SUCCEEDED, 1, True)
+    assert len({job.attempt_id for job in world.replicate.submitted}) == 2
+    world.assert_sound()
+
+
+def test_whoever_comes_meanwhile_waits_too_and_is_not_sent_for_nothing(world: World) -> None:
+    world.replicate.answers = [LIMITED]
+    first, *others = (submitted(world, "replicate/sdxl") for _ in range(5))
+    world.attempt(first)
+    for other in others:
+        world.attempt(other)
+    assert (len(world.replicate.submitted), world.execution.results) == (1, [])
+    waits = {seconds for _, _, seconds in world.execution.turns}
+    assert len(world.execution.turns) == 4
+    # They do not all come at the same instant.
+    assert len(waits) > 1
+    assert all(30 <= seconds <= 60 for seconds in waits)
+
+
+def test_a_submission_is_taken_while_a_provider_rests_that_is_well(world: World) -> None:
+    world.catalogue = catalogue(frozenset({"replicate"}))
+    routes = Routes(world.workspace_id, Own(), lambda scope: world.book.seen(scope, world.now), world.now)
+    alone = world.submit(model="replicate/sdxl", routes=routes).generation
+    started = {"started_at": world.now, "now": world.now}
+    world.book.failed(Scope("replicate"), ErrorClass.RATE_LIMITED, retry_after_seconds=30, **started)
+    waits = world.submit(model="replicate/sdxl", routes=routes).generation
+    assert waits.deadline_at == alone.deadline_at + timedelta(seconds=30)
+    world.book.failed(Scope("replicate"), ErrorClass.RATE_LIMITED, retry_after_seconds=3600, **started)
+    with pytest.raises(Unavailable) as refused:
+        world.submit(model="replicate/sdxl", routes=routes)
+    assert 0 < refused.value.facts["retry_after_seconds"] <= 3600
+
+
+def test_it_is_refused_so_often_and_then_fails_with_the_credits_back(world: World) -> None:
+    world.replicate.answers = [LIMITED] * 10
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    for _ in range(LIMITED_TRIES_MAX - 1):
+        goes_on(world, generation)
+        world.now += timedelta(seconds=wait_of(world))
+        woken(world, generation)
+    ended = world.finish(generation)
+    assert ended.failure is not None
+    assert (ended.status, ended.failure.error_class) == (Status.FAILED, ErrorClass.RATE_LIMITED)
+    assert len(ended.attempts) == len(world.replicate.submitted) == LIMITED_TRIES_MAX
+    assert (ended.credits_charged, world.wallet().held) == (0, 0)
+    world.assert_sound()
+
+
+def test_a_rest_that_is_longer_than_its_time_is_not_waited_for(world: World) -> None:
+    world.replicate.answers = [replace(LIMITED, retry_after_seconds=3000)]
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    goes_on(world, generation)
+    ended = world.finish(generation)
+    assert ended.failure is not None
+    assert (ended.failure.error_class, world.execution.turns) == (ErrorClass.RATE_LIMITED, [])
+    assert world.wallet().held == 0
+
+
+def test_another_is_tried_before_anybody_waits(world: World) -> None:
+    world.replicate.answers = [LIMITED]
+    world.local.answers = [BROKEN]
+    generation = submitted(world, "replicate/sdxl", "local/canvas")
+    world.attempt(generation)
+    goes_on(world, generation)
+    assert world.execution.turns == []
+    goes_on(world, generation)
+    world.now += timedelta(seconds=wait_of(world))
+    woken(world, generation)
+    ended = world.finish(generation)
+    assert [each.model for each in ended.attempts] == ["replicate/sdxl", "local/canvas", "replicate/sdxl"]
+    assert ended.status is Status.SUCCEEDED
+
+
+def test_a_process_that_has_not_heard_of_it_yet_asks_before_it_sends_again(world: World) -> None:
+    world.replicate.answers = [LIMITED]
+    generation = submitted(world, "replicate/sdxl")
+    elsewhere = HealthBook(world.health)
+    assert not elsewhere.seen(Scope("replicate"), world.now).is_cooling(world.now)
+    world.attempt(generation)
+    world.book = elsewhere
+    goes_on(world, generation)
+    assert len(world.replicate.submitted) == 1
+    assert 30 <= wait_of(world) <= 60
+
+
+def test_one_that_is_down_is_not_waited_for(world: World) -> None:
+    take_down(world)
+    generation = submitted(world, "replicate/sdxl")
+    world.attempt(generation)
+    ended = world.finish(generation)
+    assert (ended.status, world.execution.turns) == (Status.FAILED, [])

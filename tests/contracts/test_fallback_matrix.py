@@ -6,7 +6,7 @@ What is found is kept beside this file, in FALLBACKS.md, for people to read; a t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from atelier.aws.dynamodb.generations import GenerationItem
-from atelier.aws.dynamodb.health import DynamoHealth
 from atelier.clock import system_clock
 from atelier.generations.attempt import attempt
 from atelier.generations.cancel import cancel
@@ -69,17 +68,17 @@ GIVEN = {("custom/llama", "audio"): {"voice": "alloy"}}
 # Those that can be stopped.
 STOPPABLE = ("fal", "replicate")
 MORE = {"nothing": "", "result cannot be had": "", "stopped by its creator": "run:hang"}
-# Who would be asked next, if it did not rest: so each row is one attempt, and what follows is seen all the same.
+# Who would be asked next, if it were not down: so each row is one attempt, and what follows is seen all the same.
 NEXT = "nobody/else"
 HEAD = """# What becomes of a generation when its provider fails
 
 Made by `pytest tests/contracts/test_fallback_matrix.py --write-fallbacks`, by submitting, attempting and finishing for
 real, with the real adapters before the stand-ins; the test fails when this is no longer true. Each row is one attempt
-with one model of each kind at its defaults, of which there is nobody else who could be asked just then. In the columns
-of the kinds: what the creator pays, of the credits held, and what the provider bills for it as far as we know, in
-micro-USD, with where the figure comes from; the operator bears it, also where another is tried. Where it is not known
-whether the work was begun, nobody else is tried, and the credits come back at the deadline at the latest. A workspace's
-own endpoint (custom) costs no credits.
+with one model of each kind at its defaults, of which there is nobody else who could be asked just then; who takes no
+more requests for now is waited for, and asked a second time. In the columns of the kinds: what the creator pays, of the
+credits held, and what the provider bills for it as far as we know, in micro-USD, with where the figure comes from; the
+operator bears it, also where another is tried. Where it is not known whether the work was begun, nobody else is tried,
+and the credits come back at the deadline at the latest. A workspace's own endpoint (custom) costs no credits.
 """
 
 
@@ -105,12 +104,25 @@ class Row:
         return f"{ended.credits_charged} of {ended.credits_held}; {cost}"
 
 
-class NothingIsKnown(DynamoHealth):
-    """Every provider is well at every attempt: one row has nothing to do with another. Who would be next rests."""
+@dataclass
+class OneRow:
+    """What is known of providers in one row: that who would be next is down, and what became of its own attempts."""
+
+    kept: dict[Scope, Health] = field(default_factory=dict[Scope, Health])
+
+    def __post_init__(self) -> None:
+        nobody, now = Scope(NEXT.partition("/")[0]), system_clock()
+        self.kept[nobody] = Health(nobody, opened_at=now, cooldown_until=now + timedelta(days=365))
 
     def read(self, workspace_id: str | None) -> Mapping[Scope, Health]:
-        nobody = Scope(NEXT.partition("/")[0])
-        return {nobody: Health(nobody, cooldown_until=system_clock() + timedelta(days=365))}
+        return dict(self.kept)
+
+    def get(self, scope: Scope) -> Health:
+        return self.kept.get(scope, Health(scope))
+
+    def replace(self, before: Health, after: Health) -> bool:
+        self.kept[after.scope] = after
+        return True
 
 
 @dataclass
@@ -135,10 +147,8 @@ class Trial:
 
     def __init__(self, tables: Tables, provider_id: str, provider: Provider) -> None:
         self._world = World(tables, providers=frozenset({provider_id}))
-        known = NothingIsKnown()
-        known.bind(tables.providers)
         self._files = self._world.media = Files(number=next(self.numbers))
-        self._world.book = HealthBook(known)
+        self._world.book = HealthBook(OneRow())
         self._providers: Mapping[str, Provider] = {provider_id: provider}
         if provider_id == "replicate":
             # What it was sent is found by when that was, on its own clock.
@@ -163,6 +173,8 @@ class Trial:
         else:
             if world.execution.lost:
                 self._attempt(generation, world.execution.lost[-1])
+            if world.execution.turns:
+                self._wait_for_turn(generation)
             ended = world.finish(generation)
             if ended.is_open:
                 self._attempt(generation)
@@ -196,6 +208,15 @@ class Trial:
 
     def _attempt(self, generation: Generation, lost: Lost | None = None) -> None:
         attempt(generation.workspace_id, generation.id, "token", lost=lost, to=self._to)
+
+    def _wait_for_turn(self, generation: Generation) -> None:
+        """It takes no more requests for now, and is asked again when it does."""
+        world = self._world
+        world.now += timedelta(seconds=world.execution.turns[-1][2])
+        tried = len(world.execution.polls)
+        self._attempt(generation)
+        if len(world.execution.polls) > tried:
+            until(lambda: world.execution.results or poll(*world.execution.polls[-1], to=self._to))
 
     def _heard(self) -> bool:
         return bool(self._world.execution.results or self._world.execution.lost)

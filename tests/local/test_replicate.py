@@ -71,7 +71,6 @@ def test_whatever_becomes_of_the_webhook_the_picture_comes_once(stack: Stack, tr
         ("run:nsfw", "moderated_billed"),
         ("create:422", "invalid_input"),
         ("create:402", "provider_billing"),
-        ("create:429", "rate_limited"),
         ("output:gone", None),
         ("output:text", None),
         ("output:svg", None),
@@ -91,6 +90,23 @@ def test_a_providers_failure_returns_the_credits(stack: Stack, trouble: str, err
     balance = person.balance()
     assert (balance["available"], balance["held"]) == (50, 0)
     person.assert_books_balance()
+
+
+def test_while_the_provider_takes_no_more_requests_they_wait_and_are_sent_when_it_does(stack: Stack) -> None:
+    refused = Person(stack.base_url)
+    generation_id = start(refused, "a crowded lake [[create:429-body]]")
+    waiting = until(
+        lambda: refused.generation(generation_id),
+        lambda found: [attempt["error_class"] for attempt in found["attempts"]] == ["rate_limited"],
+    )
+    assert waiting["status"] == "running"
+    assert refused.http.post(f"/api/generations/{generation_id}/cancel").status_code in (200, 202)
+    assert (refused.ended(generation_id)["status"], refused.balance()["available"]) == ("cancelled", 50)
+    other = Person(stack.base_url)
+    ended = other.ended(start(other, "a patient lake"))
+    assert (ended["status"], len(predictions(stack, "a patient lake"))) == ("succeeded", 1)
+    for person in (refused, other):
+        person.assert_books_balance()
 
 
 def test_a_submission_whose_answer_was_lost_is_found_and_never_sent_again(stack: Stack) -> None:

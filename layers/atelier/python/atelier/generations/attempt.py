@@ -245,8 +245,7 @@ def conclude(
     """Answer the waiting task with how the attempt ended, or send it on to the next candidate. Safe to repeat."""
     _note(generation, current, end, to)
     wanted = generation.cancel_requested_at is None
-    go_on = generation.is_open and generation.next_candidate is not None and wanted
-    if isinstance(end, Failed) and end.error_class not in FINAL_CLASSES and go_on:
+    if isinstance(end, Failed) and generation.is_open and wanted and _goes_on(generation, end, to):
         # The next visit records the failure together with its own attempt: nothing is written in between, so there is
         # no state in which the attempt has ended and nobody was told.
         heard = to.workflow.try_next(task_token, _lost(generation, current, end, to))
@@ -263,6 +262,14 @@ def conclude(
     heard = to.workflow.succeed(task_token, outcome_of(end, outputs, current.id).as_data())
     if generation.is_open or (isinstance(end, Done) and wanted):
         _answered(heard, generation, current, polls, to)
+
+
+def _goes_on(generation: Generation, end: Failed, to: Attempting) -> bool:
+    """Whether after this failure somebody may still be tried; the same candidate too, where it only takes no more
+    requests for now."""
+    if end.error_class in FINAL_CLASSES:
+        return False
+    return generation.attempt_ended(AttemptStatus.FAILED, to.clock(), end.error_class).next_candidate is not None
 
 
 def _lost(generation: Generation, current: Attempt, end: Failed, to: Attempting) -> Lost:

@@ -11,9 +11,12 @@ from typing import Any
 
 from atelier.frozen import dataclass
 from atelier.ids import CROCKFORD
+from atelier.providers._contract import ErrorClass
 
 # No generation may live longer, whatever its model says: bounds what a sweep has to look at.
 LIFETIME_MAX = timedelta(hours=2)
+# As often one candidate may say that it takes no more requests for now.
+LIMITED_TRIES_MAX = 4
 
 
 class Kind(StrEnum):
@@ -268,12 +271,16 @@ class Generation:
 
     @property
     def untried(self) -> tuple[str, ...]:
-        """The candidates that have not been tried, in order."""
+        """The candidates that may still be tried: those that have not been, in order, and then those that only said
+        that they take no more requests for now."""
         left = list(self.candidates)
+        refused = dict.fromkeys(self.candidates, 0)
         for attempt in self.attempts:
             if attempt.candidate in left:
                 left.remove(attempt.candidate)
-        return tuple(left)
+            was_limited = attempt.error_class == ErrorClass.RATE_LIMITED
+            refused[attempt.candidate] = refused.get(attempt.candidate, 0) + 1 if was_limited else LIMITED_TRIES_MAX
+        return (*left, *(each for each, times in refused.items() if 0 < times < LIMITED_TRIES_MAX))
 
     @property
     def next_candidate(self) -> str | None:

@@ -1,23 +1,26 @@
 """Whose turn it is: the first candidate that is well and may be asked now; or, where all who are well have as many
-requests as they may be sent, a place in line with the one that is free first."""
+requests as they may be sent, a place in line with the one that is free first; or, where they have said themselves that
+they take no more for now, the time until they do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zlib import crc32
 
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.generations.model import Generation
 from atelier.generations.ports import Lost, Workflow
 from atelier.providers._contract import ErrorClass
 from atelier.routing.book import HealthBook
-from atelier.routing.model import Scope
+from atelier.routing.model import Health, Scope
 from atelier.routing.places import Place, Places
 from atelier.telemetry import logger
 
 # As long as a message of the queue can be held back.
 WAIT_MAX = timedelta(seconds=900)
+SPREAD = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,17 @@ class Choice:
                 return Wait(place.at, Turn(candidate, place.at))
             if place.at <= latest:
                 return Wait(place.at, None)
+        return self._rest()
+
+    def _rest(self) -> Wait | None:
+        """Until one of those who take no more requests for now does again. As many wait for that, they come one after
+        the other, within as long again."""
+        ends = [(until, each) for each in self.generation.untried if (until := self._limited_until(each)) is not None]
+        for until, candidate in sorted(ends):
+            latest = self._latest(candidate)
+            if until <= latest:
+                place = crc32(self.generation.id.encode()) % SPREAD / SPREAD
+                return Wait(min(until + (until - self.now) * place, latest), None)
         return None
 
     def _latest(self, candidate: str) -> datetime:
@@ -99,14 +113,26 @@ class Choice:
         return min(self.generation.deadline_at - run_time, self.now + WAIT_MAX)
 
     def _rests(self, candidate: str) -> bool:
-        try:
-            rests = self.health.is_cooling(self._scope(candidate), self.now)
-        except Exception:
-            logger.exception("health cannot be read", candidate=candidate)
-            return False
+        health = self._seen(candidate)
+        rests = health is not None and health.is_cooling(self.now)
         if rests:
             logger.info("candidate passed over", generation_id=self.generation.id, candidate=candidate)
         return rests
+
+    def _limited_until(self, candidate: str) -> datetime | None:
+        health = self._seen(candidate)
+        return health.limited_until(self.now) if health else None
+
+    def _seen(self, candidate: str) -> Health | None:
+        """How it is, as far as that is known. What it has said to this very generation is known for certain."""
+        scope = self._scope(candidate)
+        try:
+            if any(attempt.candidate == candidate for attempt in self.generation.attempts):
+                return self.health.fresh(scope)
+            return self.health.seen(scope, self.now)
+        except Exception:
+            logger.exception("health cannot be read", candidate=candidate)
+            return None
 
     def _may_try(self, candidate: str) -> bool:
         try:

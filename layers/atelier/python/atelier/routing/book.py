@@ -39,9 +39,11 @@ class HealthBook:
             self._read_at = {**self._recent(now), scope.workspace_id: now}
         return self._known.get(scope, Health(scope))
 
-    def is_cooling(self, scope: Scope, now: datetime) -> bool:
-        """Whether a scope is to be left alone."""
-        return self.seen(scope, now).is_cooling(now)
+    def fresh(self, scope: Scope) -> Health:
+        """How a scope is."""
+        health = self.store.get(scope)
+        self._known[scope] = health
+        return health
 
     def may_try(self, scope: Scope, now: datetime) -> bool:
         """Whether an attempt may be made now. Of one that was down and whose cooldown has passed, one caller alone is
@@ -51,7 +53,7 @@ class HealthBook:
             return False
         if not health.needs_claim(now):
             return True
-        health = self._fresh(scope)
+        health = self.fresh(scope)
         if not health.needs_claim(now):
             return not health.is_cooling(now)
         return self._write(health, health.claimed(now))
@@ -99,16 +101,11 @@ class HealthBook:
 
     def _change(self, scope: Scope, after: Callable[[Health], Health]) -> None:
         for _ in range(TRIES_MAX):
-            before = self._fresh(scope)
+            before = self.fresh(scope)
             changed = after(before)
             if changed == before or self._write(before, changed):
                 return
         # So many others wrote meanwhile that what we saw is among what they saw.
-
-    def _fresh(self, scope: Scope) -> Health:
-        health = self.store.get(scope)
-        self._known[scope] = health
-        return health
 
     def _write(self, before: Health, after: Health) -> bool:
         written = replace(after, version=before.version + 1)

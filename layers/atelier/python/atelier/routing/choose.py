@@ -52,22 +52,24 @@ class Routes:
 
     def require_awake(self, model: str, ways: tuple[Offer, ...]) -> timedelta:
         """How long it will be until somebody may be asked, as far as can be foreseen. Raises Unavailable when everybody
-        who could serve rests, or has a longer line than may be waited in."""
+        who could serve is ill, or has a longer line than may be waited in."""
         scopes = [self._scope(way) for way in ways]
         seen = [self.health(scope) for scope in scopes]
         awake = [health.scope for health in seen if not health.is_cooling(self.now)]
-        if not awake:
+        limited = {health.scope: until for health in seen if (until := health.limited_until(self.now))}
+        if not awake and not limited:
             until = min(each for health in seen for each in (health.cooldown_until, health.probe_until) if each)
             raise self._refusal("too much has failed there", model, scopes, until)
-        first: datetime | None = None
+        places: list[datetime] = []
         for scope in awake:
             place = self.next_place(scope)
             if place <= self.now:
                 return timedelta()
-            first = min(place, first or place)
-        assert first is not None
+            places.append(place)
+        first = min((*places, *limited.values()))
         if first - self.now > WAIT_MAX:
-            raise self._refusal("too many requests are in line there", model, awake, first - WAIT_MAX)
+            well = [*awake, *limited]
+            raise self._refusal("too many requests are in line there", model, well, first - WAIT_MAX)
         return first - self.now
 
     def refused(self, provider: str) -> ValidationFailed | None:

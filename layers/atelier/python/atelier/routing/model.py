@@ -144,6 +144,11 @@ class Health:
         until = max((each for each in (self.cooldown_until, self.probe_until) if each), default=None)
         return until is not None and now < until
 
+    def limited_until(self, now: datetime) -> datetime | None:
+        """Until when it takes no more requests, well as it is; None when it does, and when it rests for another
+        reason."""
+        return self.cooldown_until if self.opened_at is None and self.is_cooling(now) else None
+
     def needs_claim(self, now: datetime) -> bool:
         """It was down, and one caller may find out whether it still is."""
         return self.opened_at is not None and not self.is_cooling(now)
