@@ -36,7 +36,7 @@ from atelier.errors import (
 from atelier.frozen import dataclass
 from atelier.ids import is_id
 from atelier.settings import EdgeKey
-from atelier.telemetry import logger
+from atelier.telemetry import logger, request_line
 
 BODY_BYTES_MAX = 256 * 1024
 NAME_CHARACTERS_MAX = 200
@@ -250,8 +250,7 @@ class Api:
         except Exception as error:
             response = _failure(error, request_id, self._refusal)
         response["headers"]["x-request-id"] = request_id
-        logger.info(
-            "request",
+        request_line(
             request_id=request_id,
             method=http.get("method"),
             route=event.get("routeKey"),
@@ -442,9 +441,22 @@ def _render(answer: Answer, *, raw: bool) -> Response:
     if isinstance(answer.data, bytes):
         response = _response(answer.status, "", answer.headers, answer.cookies)
         return {**response, "body": base64.b64encode(answer.data).decode(), "isBase64Encoded": True}
-    data = answer.data.model_dump(mode="json") if isinstance(answer.data, BaseModel) else answer.data
+    data = _plain(answer.data)
     body = data if raw else {"success": True, "data": data, "message": answer.message}
     return _response(answer.status, json.dumps(body, separators=(",", ":")), answer.headers, answer.cookies)
+
+
+def _plain(value: Any) -> Any:
+    """Models and times in it as JSON. An answer may be a TypedDict, which is a model for the OpenAPI document only: our
+    own code makes it from values that the type checker has seen, and a validator takes long to build. Times are aware
+    and UTC."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in cast("list[Any]", value)]
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
 def _response(status: int, body: str, headers: Mapping[str, str], cookies: tuple[str, ...] = ()) -> Response:

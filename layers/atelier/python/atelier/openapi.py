@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
+from typing_extensions import is_typeddict
 
 from atelier.http import IDEMPOTENCY_KEY, Nothing, Route
 
@@ -154,7 +155,7 @@ def _success(route: Route, status: int, schemas: Json) -> Json:
 def _schema(kind: Any, mode: Any, schemas: Json) -> Json:
     schema = TypeAdapter(kind).json_schema(mode=mode, ref_template=REF)
     schemas.update(schema.pop("$defs", {}))
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
+    if is_typeddict(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel)):
         schemas[kind.__name__] = schema
         return {"$ref": REF.format(model=kind.__name__)}
     return schema

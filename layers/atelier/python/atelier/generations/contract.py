@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
 from atelier.errors import ValidationFailed
 from atelier.generations.character import showing
@@ -184,7 +185,7 @@ class QuoteRequest(Deferred):
         return ask if pipeline is None else ask.in_stages(pipeline)
 
 
-class CandidateView(Deferred):
+class CandidateView(TypedDict):
     """Who may be asked to make it, and the most that this one takes."""
 
     provider: str
@@ -192,7 +193,7 @@ class CandidateView(Deferred):
     credits: int
 
 
-class QuoteView(Deferred):
+class QuoteView(TypedDict):
     """A price that holds until it expires: a submission redeems it once and never pays more than `credits_max`."""
 
     quote_id: str
@@ -204,7 +205,7 @@ class QuoteView(Deferred):
     expires_at: datetime
 
 
-class AttemptView(Deferred):
+class AttemptView(TypedDict):
     """One try with one provider."""
 
     id: str
@@ -212,14 +213,18 @@ class AttemptView(Deferred):
     model: str
     status: str
     error_class: str | None
-    key_id: str | None = Field(description="Of the own key that it was made with; null = the platform's access.")
-    cost_microusd: int = Field(description="What the provider bills for it, delivered or not, as far as is known.")
+    key_id: Annotated[
+        str | None, Field(description="Of the own key that it was made with; null = the platform's access.")
+    ]
+    cost_microusd: Annotated[
+        int, Field(description="What the provider bills for it, delivered or not, as far as is known.")
+    ]
     cost_source: Literal["provider", "usage", "estimate"]
     started_at: datetime
     ended_at: datetime | None
 
 
-class AssetRef(Deferred):
+class AssetRef(TypedDict):
     """A delivered file; URLs are ours, signed, and live for minutes."""
 
     id: str
@@ -234,7 +239,7 @@ class AssetRef(Deferred):
     size_bytes: int
 
 
-class ErrorView(Deferred):
+class ErrorView(TypedDict):
     """Why a generation did not succeed."""
 
     code: str
@@ -242,17 +247,16 @@ class ErrorView(Deferred):
     message: str
 
 
-class UsageView(Deferred):
+@with_config(ConfigDict(extra="allow"))
+class UsageView(TypedDict):
     """What the provider counted."""
 
-    model_config = ConfigDict(extra="allow")
-
-    tokens_input: int = 0
-    tokens_output: int = 0
-    tokens_total: int = Field(default=0, description="Both together.")
+    tokens_input: int
+    tokens_output: int
+    tokens_total: Annotated[int, Field(description="Both together.")]
 
 
-class StageView(Deferred):
+class StageView(TypedDict):
     """A stage of a run as far as it has come. Each is a generation, with an answer of its own."""
 
     name: str
@@ -261,44 +265,46 @@ class StageView(Deferred):
     status: StatusName
     provider: str | None
     model: str
-    credits_charged: int = Field(description="Its part of what the run is charged; 0 if an earlier run has paid it.")
+    credits_charged: Annotated[
+        int, Field(description="Its part of what the run is charged; 0 if an earlier run has paid it.")
+    ]
     cost_microusd: int
     assets: list[AssetRef]
 
 
-class GenerationView(Deferred):
+class GenerationView(TypedDict):
     """A generation as its workspace sees it."""
 
     id: str
     kind: KindName
     status: StatusName
-    progress: int = Field(ge=0, le=100)
+    progress: Annotated[int, Field(ge=0, le=100)]
     prompt: str
-    enhanced_prompt: str | None = None
+    enhanced_prompt: str | None
     negative_prompt: str | None
     provider: str | None
     model: str
     project_id: str | None
-    character_id: str | None = None
-    template_id: str | None = None
+    character_id: str | None
+    template_id: str | None
     quote_id: str | None
     parameters: dict[str, Any]
     credits_held: int
     credits_charged: int
     cost_microusd: int
-    cost_cents: str = Field(description="The same cost in US cents, a decimal.")
+    cost_cents: Annotated[str, Field(description="The same cost in US cents, a decimal.")]
     cost_source: Literal["provider", "usage", "estimate"]
     price_version: str
     usage: UsageView
     error: ErrorView | None
     attempts: list[AttemptView]
     assets: list[AssetRef]
-    text: str | None = Field(default=None, description="What a text or a page says; not in a list.")
-    pipeline: str | None = Field(default=None, description="Of a run: what it makes.")
-    stages: list[StageView] = Field(default=[], description="Of a run; not in a list.")
-    reused_from: str | None = Field(default=None, description="The generation whose result this one shows, free.")
-    parent_id: str | None = Field(default=None, description="Of a stage: its run.")
-    stage: str | None = Field(default=None, description="Of a stage: its name.")
+    text: Annotated[str | None, Field(description="What a text or a page says; not in a list.")]
+    pipeline: Annotated[str | None, Field(description="Of a run: what it makes.")]
+    stages: Annotated[list[StageView], Field(description="Of a run; not in a list.")]
+    reused_from: Annotated[str | None, Field(description="The generation whose result this one shows, free.")]
+    parent_id: Annotated[str | None, Field(description="Of a stage: its run.")]
+    stage: Annotated[str | None, Field(description="Of a stage: its name.")]
     cancel_requested: bool
     created_at: datetime
     started_at: datetime | None
@@ -307,29 +313,29 @@ class GenerationView(Deferred):
     duration_ms: int | None
 
 
-class GenerationEnvelope(Deferred):
+class GenerationEnvelope(TypedDict):
     generation: GenerationView
 
 
-class RecipeView(Deferred):
+class RecipeView(TypedDict):
     """A request that makes the same again: post it to /api/generate. A pipeline is told by its stages."""
 
     kind: KindName
-    pipeline: PipelineName | None = None
-    stages: dict[str, StageRequest] | None = None
-    enhance_prompt: bool = False
+    pipeline: PipelineName | None
+    stages: dict[str, StageRequest] | None
+    enhance_prompt: bool
     prompt: str
     negative_prompt: str | None
     model: str
     character_id: str | None
-    parameters: dict[str, Any] = Field(description="With the ids of the files that it started from.")
+    parameters: Annotated[dict[str, Any], Field(description="With the ids of the files that it started from.")]
 
 
-class RecipeEnvelope(Deferred):
+class RecipeEnvelope(TypedDict):
     recipe: RecipeView
 
 
-class GenerationList(Deferred):
+class GenerationList(TypedDict):
     items: list[GenerationView]
     next_cursor: str | None
 
@@ -414,8 +420,9 @@ def stage_view(name: str, stage: Generation, assets: list[AssetRef]) -> StageVie
 
 
 def _usage(counted: dict[str, int]) -> UsageView:
-    tokens = counted.get("tokens_input", 0) + counted.get("tokens_output", 0)
-    return UsageView.model_validate({**counted, "tokens_total": tokens})
+    asked, said = counted.get("tokens_input", 0), counted.get("tokens_output", 0)
+    tokens = UsageView(tokens_input=asked, tokens_output=said, tokens_total=asked + said)
+    return cast("UsageView", {**tokens, **counted})
 
 
 def generation_view(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from atelier.generations.contract import (
     CHARACTERS_MAX,
@@ -40,28 +41,22 @@ class PipelineRequest(BaseModel):
         return run_of(self.pipeline, self.stages, self.prompt, self.negative_prompt, enhance=self.enhance_prompt)
 
 
-class StepView(BaseModel):
+class StepView(TypedDict):
     """One stage of a pipeline."""
-
-    model_config = ConfigDict(defer_build=True)
 
     name: str
     kind: KindName
-    starts_from: dict[str, str] = Field(description="By role of a file: the stage that makes it.")
+    starts_from: Annotated[dict[str, str], Field(description="By role of a file: the stage that makes it.")]
 
 
-class PipelineView(BaseModel):
+class PipelineView(TypedDict):
     """A pipeline that can be asked for."""
-
-    model_config = ConfigDict(defer_build=True)
 
     name: PipelineName
     stages: list[StepView]
 
 
-class PipelineList(BaseModel):
-    model_config = ConfigDict(defer_build=True)
-
+class PipelineList(TypedDict):
     items: list[PipelineView]
 
 
@@ -82,12 +77,10 @@ class EnhanceRequest(BaseModel):
         return Recipe(Kind.TEXT, self.prompt, self.model, None, told.told())
 
 
-class EnhancedView(BaseModel):
+class EnhancedView(TypedDict):
     """A prompt as a model rewrote it."""
 
-    model_config = ConfigDict(defer_build=True)
-
-    prompt: str | None = Field(description="Null while it is still being written: follow the generation.")
+    prompt: Annotated[str | None, Field(description="Null while it is still being written: follow the generation.")]
     original: str
     credits_charged: int
     generation_id: str

@@ -1,0 +1,51 @@
+"""The session with few handlers behaves as botocore's own, for every service that Atelier calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.handlers import BUILTIN_HANDLERS
+
+from atelier.aws.clients import session
+
+PRODUCT = Path(__file__).parents[3] / "layers/atelier/python/atelier"
+CALLED = {
+    found for path in PRODUCT.rglob("*.py") for found in re.findall(r'\bclient\("([a-z0-9-]+)"\)', path.read_text())
+}
+
+
+@pytest.fixture
+def sparing() -> Iterator[botocore.session.Session]:
+    session.cache_clear()
+    yield session()
+    session.cache_clear()
+
+
+def heard(made: Any, event: str) -> list[Any]:
+    """Who hears an event of a client's."""
+    emitter = made.meta.events._emitter
+    return list(emitter._handlers.prefix_search(made.meta.events._alias_event_name(event)))
+
+
+@pytest.mark.parametrize("service", sorted(CALLED | {"dynamodb"}))
+def test_a_client_hears_what_botocores_own_hears(sparing: botocore.session.Session, service: str) -> None:
+    place = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
+    ours, theirs = (each.create_client(service, **place) for each in (sparing, botocore.session.Session()))
+    name = theirs.meta.service_model.service_id.hyphenize()
+    events = {event for event, *_ in BUILTIN_HANDLERS if not event.startswith("docs.")}
+    parts = [event.split(".") for event in events]
+    asked = [".".join([part[0], name, *(part[2:] if part[1:2] == [name] else ["Any"])]) for part in parts]
+    assert {event: names(heard(ours, event)) for event in asked} == {
+        event: names(heard(theirs, event)) for event in asked
+    }
+    assert {"s3", "sqs", "stepfunctions"} <= CALLED
+
+
+def names(handlers: list[Any]) -> list[str]:
+    """Handlers as text: some are another object for each client."""
+    return sorted(getattr(handler, "__qualname__", type(handler).__name__) for handler in handlers)
