@@ -90,7 +90,9 @@ class Purse:
         for pot, amount in reserve.parts:
             paid = min(amount, charged)
             charged -= paid
-            if not (pot.expires and pot.expires <= now):
+            if pot.expires and pot.expires <= now:
+                pot.lapsed += amount - paid
+            else:
                 pot.left += amount - paid
 
     def take_back(self, pot: Pot, amount: int) -> None:

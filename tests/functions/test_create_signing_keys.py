@@ -64,7 +64,7 @@ def secrets(aws: botocore.session.Session, monkeypatch: pytest.MonkeyPatch) -> A
 
 
 def contents(secrets: Any) -> dict[str, Any]:
-    names = SigningSecrets.read().model_dump()
+    names = vars(SigningSecrets.read())
     return {name: json.loads(secrets.get_secret_value(SecretId=names[name])["SecretString"]) for name in NAMES}
 
 

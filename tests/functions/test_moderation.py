@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
-from pydantic import ValidationError
 
 from atelier.aws.clients import client
-from atelier.settings import Moderation, ProviderSecrets
+from atelier.settings import InvalidSettings, Moderation, ProviderSecrets
 from atelier.wiring import moderation
 from infra.local.standins.openai import OpenAIStandIn
 from tests.embedded_aws import forget_wiring
@@ -112,5 +111,5 @@ def test_a_setting_that_means_nothing_is_refused(cloud: Cloud, monkeypatch: pyte
         moderation.policy()
     monkeypatch.setenv("ATELIER_MODERATOR", "somebody")
     forget_wiring(clients=False)
-    with pytest.raises(ValidationError):
+    with pytest.raises(InvalidSettings, match="ATELIER_MODERATOR"):
         Moderation.read()
