@@ -56,7 +56,7 @@ def stand_in() -> Iterator[FalStandIn]:
 
 def adapter(stand_in: FalStandIn, **given: Any) -> Fal:
     known = {"api_key": stand_in.api_key, "user_id": stand_in.user_id}
-    return Fal(**{**known, "base_url": stand_in.url, "rest_url": stand_in.url, "answer_seconds_max": 0.5, **given})
+    return Fal(**{**known, "base_url": stand_in.url, "rest_url": stand_in.url, "answer_seconds_max": 3, **given})
 
 
 @pytest.fixture
