@@ -56,8 +56,8 @@ $(tools_ready):
 	$(call install,.venv-tools,.ci/locks/tools.txt,sync)
 	@rm -f .venv-tools/.tools-*; touch $@
 
-compile = .venv/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header \
-	--annotation-style line --python-version
+compile = .venv/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --annotation-style line \
+	--python-version
 
 lock: .venv ## pin the newest versions that pyproject.toml allows
 	@for group in bootstrap test tools; do \

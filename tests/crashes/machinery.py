@@ -278,7 +278,7 @@ class StateMachine:
             case "Fail":
                 execution.status = "FAILED"
             case unknown:
-                raise NotImplementedError(unknown)
+                raise ValueError(f"{name} is a {unknown}, a kind of state that this machine does not run")
 
     def _call(self, task: _Task) -> None:
         token = f"token {len(self._tokens)} of {task.execution.name}"
@@ -350,7 +350,7 @@ def _allows(rule: Any, value: Any) -> bool:
         case {"exists": wanted}:
             return (value is not None) is wanted
         case dict():
-            raise NotImplementedError(rule)
+            raise ValueError(f"{rule} is a rule that this machine cannot match")
         case _:
             return bool(value == rule)
 
