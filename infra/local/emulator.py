@@ -18,9 +18,10 @@ STOP_SECONDS_MAX = 20.0
 PORTS_MAX = 3
 
 # The child ends itself in good order (state is written) when our end of its standard input closes, so it dies with us
-# even if we are killed; and a terminal's Ctrl-C, which goes to a whole group, reaches only us.
+# even if we are killed; and a terminal's Ctrl-C, which goes to a whole group, reaches only us. What it has imported is
+# kept from the garbage collector, which would go through all of it again and again while every request waits.
 _CHILD = """
-import os, signal, threading
+import gc, os, signal, threading
 def until_parent_ends():
     while os.read(0, 1):
         pass
@@ -29,6 +30,7 @@ threading.Thread(target=until_parent_ends, daemon=True).start()
 from infra.local import forked
 forked.prepare()
 from ministack.app import main
+gc.freeze()
 main()
 """
 

@@ -78,14 +78,7 @@ class RunWorld(World):
     ) -> Accepted:
         return submit(
             Submission(self.workspace_id, "usr_A", recipe, key, project_id, quote, pipeline, reuse),
-            catalogue=self.catalogue,
-            lifetime_max=lifetime_max,
-            wallets=self.wallets,
-            generations=self.generations,
-            keys=self.keys,
-            budgets=self.projects,
-            sources=self.assets,
-            pause=lambda tries: None,
+            to=replace(self.submitting, lifetime_max=lifetime_max),
             now=self.now,
         )
 

@@ -12,15 +12,15 @@ from atelier.aws.dynamodb.generations import DynamoGenerations, GenerationItem
 from atelier.errors import Conflict, IdempotencyMismatch, InsufficientCredits, NotFound, Unavailable
 from atelier.generations.attempt import attempt
 from atelier.generations.cancel import cancel
-from atelier.generations.model import Generation, Status
+from atelier.generations.model import Generation, Kind, Recipe, Status
 from atelier.generations.outcome import Outcome
 from atelier.generations.poll import poll, stop, wake
 from atelier.generations.ports import Filters
-from atelier.generations.submit import Accepted
+from atelier.generations.submit import Accepted, Submission, submit
 from atelier.generations.sweep import sweep
 from atelier.providers._contract import Accepted as ProviderAccepted
 from atelier.providers._contract import ErrorClass, Failed, Job, Pending, Unknown
-from tests.adapters.world import DONE, SINGLE_CONFLICT, TRANSACTION_CONFLICT, World, answering, at_once
+from tests.adapters.world import DONE, SINGLE_CONFLICT, TRANSACTION_CONFLICT, World, answering, at_once, meanwhile
 from tests.conftest import Tables
 
 BOTH = frozenset({"local", "replicate"})
@@ -80,6 +80,32 @@ def test_one_key_twenty_times_at_once_is_one_generation(world: World) -> None:
     assert all(isinstance(result, Accepted) for result in results)
     assert kinds(world)["hold"] == 1
     world.assert_sound()
+
+
+def test_one_key_at_once_is_answered_with_its_generation_also_by_who_finds_the_credits_taken(world: World) -> None:
+    results = at_once(20, lambda _: world.submit(key="order-1", width=2048, height=1280, n=4))  # 40 of 50 credits
+    assert {type(result) for result in results} == {Accepted}
+    assert kinds(world)["hold"] == 1
+
+
+def test_who_has_to_plan_anew_after_the_other_of_its_key_took_the_credits_is_answered_with_it(world: World) -> None:
+    world.refreshed()
+    others: list[Accepted] = []
+
+    def pause(_: int) -> None:
+        others.append(world.submit(key="k", width=2048, height=1280, n=4))
+
+    stale = Submission(
+        world.workspace_id,
+        "usr_A",
+        Recipe(Kind.IMAGE, "a lighthouse", "auto", None, {"width": 2048, "height": 1280, "n": 4}),
+        "k",
+    )
+    with meanwhile(lambda: world.wallets.mark_own_routes(world.workspace_id)):
+        mine = submit(stale, to=replace(world.submitting, pause=pause), now=world.now)
+    assert [other.generation.id for other in others] == [mine.generation.id]
+    assert mine.replayed
+    assert kinds(world)["hold"] == 1
 
 
 def test_a_key_answers_the_same_after_its_generation_ended_and_refuses_another_body(world: World) -> None:

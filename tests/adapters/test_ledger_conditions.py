@@ -6,9 +6,6 @@ fail. A race is told by `meanwhile`: what happens between somebody's reading and
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -30,31 +27,13 @@ from atelier.ledger.operations import Share, plan_adjustment, plan_grant, plan_r
 from atelier.ledger.ports import OperationExists, StaleWallet
 from atelier.ledger.post import adjust, grant, revoke, transfer
 from atelier.projects.model import WORKSPACE, Budget, Project, month
-from tests.adapters.world import World
+from tests.adapters.world import World, meanwhile
 from tests.conftest import Tables
 
 
 @pytest.fixture
 def world(tables: Tables) -> World:
     return World(tables)
-
-
-@contextmanager
-def meanwhile(act: Callable[[], object], operation: str = "TransactWriteItems") -> Iterator[None]:
-    """Before the first write of this kind that this thread sends, something else happens."""
-    waiting, here = [act], threading.get_ident()
-
-    def first(**_: Any) -> None:
-        if waiting and threading.get_ident() == here:
-            waiting.pop()()
-
-    events = connection().client.meta.events
-    events.register_first(f"before-call.dynamodb.{operation}", first)
-    try:
-        yield
-    finally:
-        events.unregister(f"before-call.dynamodb.{operation}", first)
-    assert not waiting, "nothing was written"
 
 
 def give(world: World, key: str, credits: int, *, hours: int | None = None) -> str:
@@ -318,7 +297,7 @@ def test_what_ends_while_the_day_changes_stays_ended(world: World) -> None:
 
 def test_what_ends_meanwhile_stays_ended_in_a_wallet_whose_movements_were_not_counted_yet(world: World) -> None:
     generation = hold(world, 8)
-    WalletItem(world.workspace_id, "wallet").update([WalletItem.written.remove()])
+    WalletItem(world.workspace_id, "wallet").update(actions=[WalletItem.written.remove()])
     world.now += timedelta(days=1)
     with meanwhile(lambda: end(world, generation)):
         world.refreshed()
@@ -348,7 +327,7 @@ def test_a_wallet_that_was_put_back_to_an_earlier_state_books_nothing_twice(worl
 
 def test_a_days_grant_is_appended_once_even_if_the_wallet_forgot_it(world: World) -> None:
     world.refreshed()
-    WalletItem(world.workspace_id, "wallet").update([WalletItem.reset_at.set(rfc3339(world.now))])
+    WalletItem(world.workspace_id, "wallet").update(actions=[WalletItem.reset_at.set(rfc3339(world.now))])
     with pytest.raises(AtelierError):
         world.refreshed()
     assert world.wallet().available == 50
@@ -372,7 +351,7 @@ def test_a_look_that_books_something_leaves_the_time_of_the_next_sweep_alone(wor
 
 def hold_now(world: World) -> None:
     due = rfc3339(world.now + timedelta(hours=1))
-    WalletItem(world.workspace_id, "wallet").update([WalletItem.sweep_at.set(due)])
+    WalletItem(world.workspace_id, "wallet").update(actions=[WalletItem.sweep_at.set(due)])
 
 
 def test_a_sweep_puts_off_only_what_it_has_seen(world: World) -> None:
@@ -678,8 +657,23 @@ def test_a_budget_that_is_set_while_the_day_changes_stays_set(world: World) -> N
     assert world.wallet().available == 50
 
 
-def test_a_budget_makes_no_wallet(world: World) -> None:
+def test_what_is_of_a_workspaces_own_while_the_day_changes_stays_known(world: World) -> None:
+    assert not world.wallet().own_routes
+    with meanwhile(lambda: world.wallets.mark_own_routes(world.workspace_id)):
+        world.refreshed()
+    assert world.wallet().own_routes
+    assert world.wallet().available == 50
+
+
+def test_a_wallet_from_before_it_said_so_may_have_ways_of_its_own(world: World) -> None:
+    WalletItem(world.workspace_id, "wallet").update(actions=[WalletItem.own_routes.remove()])
+    assert world.wallet().own_routes
+
+
+def test_a_mark_makes_no_wallet(world: World) -> None:
     with pytest.raises(NotFound):
         world.wallets.mark_budgeted("wsp_nobody")
+    with pytest.raises(NotFound):
+        world.wallets.mark_own_routes("wsp_nobody")
     with pytest.raises(NotFound):
         world.wallets.wallet("wsp_nobody")

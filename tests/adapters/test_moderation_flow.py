@@ -79,16 +79,8 @@ def world(tables: Tables) -> World:
 def ask(world: World, recipe: Recipe, key: str | None = None) -> Accepted:
     return submit(
         Submission(world.workspace_id, "usr_A", recipe, key),
-        catalogue=world.catalogue,
-        lifetime_max=timedelta(hours=2),
-        wallets=world.wallets,
-        generations=world.generations,
-        keys=world.keys,
-        budgets=world.projects,
-        sources=world.assets,
-        pause=lambda tries: None,
+        to=world.submitting,
         now=world.now,
-        moderation=world.moderation,
     )
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any, TypeVar
@@ -29,7 +29,7 @@ from atelier.generations.model import Attempt, Delivered, Generation, Kind, Reci
 from atelier.generations.outcome import Outcome
 from atelier.generations.ports import Lost, StoredOutput, UndeliverableMedia
 from atelier.generations.quote import Quote
-from atelier.generations.submit import Accepted, Submission, submit
+from atelier.generations.submit import Accepted, Submission, Submitting, submit
 from atelier.ids import new_id
 from atelier.ledger.model import Daily, Movement, Wallet, new_wallet
 from atelier.ledger.post import Posting
@@ -196,6 +196,20 @@ class World:
         with transaction() as write:
             put_new_wallet(write, new_wallet(self.workspace_id, "free", NOON))
 
+    @property
+    def submitting(self) -> Submitting:
+        return Submitting(
+            catalogue=self.catalogue,
+            lifetime_max=timedelta(hours=2),
+            wallets=self.wallets,
+            generations=self.generations,
+            keys=self.keys,
+            budgets=self.projects,
+            sources=self.assets,
+            pause=lambda tries: None,
+            moderation=self.moderation,
+        )
+
     def submit(
         self,
         *,
@@ -210,17 +224,8 @@ class World:
         recipe = Recipe(Kind.IMAGE, prompt, model, None, {"width": 512, "height": 512, **parameters})
         return submit(
             Submission(self.workspace_id, "usr_A", recipe, key, project_id, quote),
-            catalogue=self.catalogue,
-            lifetime_max=timedelta(hours=2),
-            wallets=self.wallets,
-            generations=self.generations,
-            keys=self.keys,
-            budgets=self.projects,
-            sources=self.assets,
-            pause=lambda tries: None,
+            to=replace(self.submitting, routes=None if routes is None else lambda wallet: routes),
             now=self.now,
-            routes=routes,
-            moderation=self.moderation,
         )
 
     def get(self, generation: Generation) -> Generation:
@@ -352,3 +357,21 @@ def answering(operation: str, body: bytes) -> Iterator[None]:
         yield
     finally:
         events.unregister(f"before-send.dynamodb.{operation}", answer)
+
+
+@contextmanager
+def meanwhile(act: Callable[[], object], operation: str = "TransactWriteItems") -> Iterator[None]:
+    """Before the first write of this kind that this thread sends, something else happens."""
+    waiting, here = [act], threading.get_ident()
+
+    def first(**_: Any) -> None:
+        if waiting and threading.get_ident() == here:
+            waiting.pop()()
+
+    events = connection().client.meta.events
+    events.register_first(f"before-call.dynamodb.{operation}", first)
+    try:
+        yield
+    finally:
+        events.unregister(f"before-call.dynamodb.{operation}", first)
+    assert not waiting, "nothing was written"

@@ -191,14 +191,7 @@ class Trial:
                 "usr_A",
                 Recipe(Kind(kind), "a lake", model, None, GIVEN.get((model, kind), {}), inputs),
             ),
-            catalogue=world.catalogue,
-            lifetime_max=timedelta(hours=2),
-            wallets=world.wallets,
-            generations=world.generations,
-            keys=world.keys,
-            budgets=world.projects,
-            sources=self._files,
-            pause=lambda tries: None,
+            to=replace(world.submitting, sources=self._files),
             now=world.now,
         ).generation
         item = GenerationItem(world.workspace_id, generation.id)

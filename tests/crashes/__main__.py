@@ -1,7 +1,8 @@
 """Explore, print and keep what was found, or try pairs of crashes for as long as you like.
 
-python -m tests.crashes [scenario …]                       # writes OUTCOMES.md
-python -m tests.crashes [scenario …] --pairs 500 --seed 7
+export PYTHONPATH=layers/atelier/python
+.venv/bin/python -m tests.crashes [scenario …]                       # writes OUTCOMES.md; all take some minutes
+.venv/bin/python -m tests.crashes [scenario …] --pairs 500 --seed 7
 """
 
 from __future__ import annotations

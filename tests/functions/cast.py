@@ -14,7 +14,7 @@ from atelier.generations.callback import Address
 from atelier.generations.model import Attempt, AttemptStatus, Generation, Kind, Recipe, asset_id
 from atelier.generations.pipelines import Asked, assembled
 from atelier.generations.ports import Callback
-from atelier.generations.submit import Submission, submit
+from atelier.generations.submit import Submission, Submitting, submit
 from atelier.identity.api_tokens import LIFE_MAX, ApiToken, Shown
 from atelier.identity.model import Credentials, Device, new_user, open_session
 from atelier.library.character import Character
@@ -94,14 +94,16 @@ def begin_run(now: datetime | None = None) -> Generation:
 def _submitted(submission: Submission, bound: str, now: datetime | None) -> Generation:
     return submit(
         submission,
-        catalogue=prices(),
-        lifetime_max=LIFETIME_MAX,
-        wallets=ledger.wallets(),
-        generations=generations.store(),
-        keys=_OneId(bound),
-        budgets=budgets.projects(),
-        sources=library.assets(),
-        pause=lambda tries: None,
+        to=Submitting(
+            catalogue=prices(),
+            lifetime_max=LIFETIME_MAX,
+            wallets=ledger.wallets(),
+            generations=generations.store(),
+            keys=_OneId(bound),
+            budgets=budgets.projects(),
+            sources=library.assets(),
+            pause=lambda tries: None,
+        ),
         now=now or system_clock(),
     ).generation
 
@@ -134,6 +136,7 @@ def bring_key(name: str = "the first") -> ProviderKey:
     sealed = credentials.vault().seal(Access(OWN_KEY), Place(WORKSPACE, "replicate", KEY))
     now = system_clock()
     key = ProviderKey(KEY, WORKSPACE, USER, "replicate", name, OWN_KEY[-4:], sealed.record, sealed.by, now)
+    ledger.wallets().mark_own_routes(WORKSPACE)
     credentials.keys().add(key)
     return key
 

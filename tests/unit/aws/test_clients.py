@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
 from botocore.handlers import BUILTIN_HANDLERS
+from urllib3.response import HTTPResponse
 
 from atelier.aws.clients import session
 
@@ -49,3 +53,19 @@ def test_a_client_hears_what_botocores_own_hears(sparing: botocore.session.Sessi
 def names(handlers: list[Any]) -> list[str]:
     """Handlers as text: some are another object for each client."""
     return sorted(getattr(handler, "__qualname__", type(handler).__name__) for handler in handlers)
+
+
+def test_a_client_says_who_it_is_in_one_word(sparing: botocore.session.Session) -> None:
+    config = Config(parameter_validation=False)
+    made = sparing.create_client("sqs", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b", config=config)
+    sent: list[Any] = []
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        sent.append(request.headers["User-Agent"])
+        return AWSResponse(request.url, 200, {}, HTTPResponse(BytesIO(b"{}"), preload_content=False))
+
+    made.meta.events.register_first("before-send.sqs", answer)
+    made.list_queues()
+    # Powertools, where it was imported, says that it is there too.
+    assert [said.split()[0] for said in sent] == [b"atelier"]
+    assert b"lang/python" not in sent[0]

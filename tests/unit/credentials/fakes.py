@@ -82,6 +82,19 @@ class HeldDataKeys:
         return plain
 
 
+class Wallets:
+    """Remembers which workspaces' submissions ask for keys and wishes; refuses on request."""
+
+    def __init__(self) -> None:
+        self.marked: set[str] = set()
+        self.refusal: Exception | None = None
+
+    def mark_own_routes(self, workspace_id: str) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        self.marked.add(workspace_id)
+
+
 class InMemoryProviderKeys:
     """ProviderKeys; `writes` counts what would have been paid for."""
 

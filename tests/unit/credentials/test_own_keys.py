@@ -26,7 +26,15 @@ from atelier.credentials.reveal import reveal
 from atelier.credentials.rewrap import new_master_key, rewrap
 from atelier.credentials.vault import Vault
 from atelier.credentials.wishes import change_wishes, standings
-from atelier.errors import Conflict, IdempotencyMismatch, NotFound, ProviderFailed, RateLimited, ValidationFailed
+from atelier.errors import (
+    Conflict,
+    IdempotencyMismatch,
+    NotFound,
+    ProviderFailed,
+    RateLimited,
+    Unavailable,
+    ValidationFailed,
+)
 from atelier.ids import new_id
 from atelier.providers._contract import ErrorClass, Failed
 from tests.unit.credentials.fakes import (
@@ -40,6 +48,7 @@ from tests.unit.credentials.fakes import (
     HeldDataKeys,
     HeldSecret,
     InMemoryProviderKeys,
+    Wallets,
     sealed_key,
 )
 
@@ -69,6 +78,7 @@ class House:
     """Own keys, composed over memory. KMS does the sealing: it costs nothing here."""
 
     keys: InMemoryProviderKeys = field(default_factory=InMemoryProviderKeys)
+    wallets: Wallets = field(default_factory=Wallets)
     vault: Vault = field(default_factory=lambda: Vault(HeldSecret(), HeldDataKeys()))
     bindings: Bindings = field(default_factory=Bindings)
 
@@ -85,6 +95,7 @@ class House:
         return add_key(
             NewKey(workspace_id, USER, provider, name, credentials, key),
             keys=self.keys,
+            wallets=self.wallets,
             vault=self.vault,
             bindings=self.bindings,
             is_outside=lambda url: url.startswith("https://models.example.com"),
@@ -391,7 +402,7 @@ def test_wishes_name_known_providers_once_and_keys_that_are_theirs(house: House)
         Wish("anthropic", own_key_id=mine.id),
     ]
     with pytest.raises(ValidationFailed) as refused:
-        change_wishes(WORKSPACE, wrong, known=known, keys=house.keys)
+        change_wishes(WORKSPACE, wrong, known=known, keys=house.keys, wallets=house.wallets)
     assert refused_fields(refused) == [
         "providers.0.id",
         "providers.1.use_own_key",
@@ -399,11 +410,45 @@ def test_wishes_name_known_providers_once_and_keys_that_are_theirs(house: House)
         "providers.3.use_own_key",
     ]
     with pytest.raises(ValidationFailed):
-        change_wishes(WORKSPACE, [Wish("openai", own_key_id=off.id)], known=known, keys=house.keys)
+        change_wishes(
+            WORKSPACE, [Wish("openai", own_key_id=off.id)], known=known, keys=house.keys, wallets=house.wallets
+        )
     assert house.own().wishes == {}
-    change_wishes(WORKSPACE, [Wish("openai", own_key_id=mine.id)], known=known, keys=house.keys)
-    change_wishes(WORKSPACE, [Wish("anthropic", priority=3)], known=known, keys=house.keys)
+    change_wishes(WORKSPACE, [Wish("openai", own_key_id=mine.id)], known=known, keys=house.keys, wallets=house.wallets)
+    change_wishes(WORKSPACE, [Wish("anthropic", priority=3)], known=known, keys=house.keys, wallets=house.wallets)
     assert house.own().wishes == {"anthropic": Wish("anthropic", priority=3)}
+
+
+# ---- what submissions are told ---------------------------------------------------------------------------------------
+
+
+def test_submissions_ask_for_keys_before_there_is_one(house: House) -> None:
+    house.wallets.refusal = Unavailable("The wallet is busy. Try again.")
+    with pytest.raises(Unavailable):
+        house.add()
+    assert house.own().keys == ()
+    house.wallets.refusal = None
+    house.add()
+    assert house.wallets.marked == {WORKSPACE}
+
+
+def test_submissions_ask_for_wishes_before_there_is_one(house: House) -> None:
+    known = frozenset({"openai"})
+    house.wallets.refusal = Unavailable("The wallet is busy. Try again.")
+    with pytest.raises(Unavailable):
+        change_wishes(WORKSPACE, [Wish("openai", enabled=False)], known=known, keys=house.keys, wallets=house.wallets)
+    assert house.own().wishes == {}
+    house.wallets.refusal = None
+    change_wishes(WORKSPACE, [Wish("openai", enabled=False)], known=known, keys=house.keys, wallets=house.wallets)
+    assert house.wallets.marked == {WORKSPACE}
+
+
+def test_what_is_refused_tells_submissions_nothing(house: House) -> None:
+    with pytest.raises(ValidationFailed):
+        house.add(Credentials("short"))
+    with pytest.raises(ValidationFailed):
+        change_wishes(WORKSPACE, [Wish("nobody")], known=frozenset(), keys=house.keys, wallets=house.wallets)
+    assert house.wallets.marked == set()
 
 
 # ---- rotation --------------------------------------------------------------------------------------------------------

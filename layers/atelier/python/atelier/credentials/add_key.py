@@ -20,7 +20,7 @@ from atelier.credentials.model import (
     TooManyKeys,
     last_four,
 )
-from atelier.credentials.ports import IdempotencyKeys, KeyExists, ProviderKeys
+from atelier.credentials.ports import IdempotencyKeys, KeyExists, ProviderKeys, Wallets
 from atelier.credentials.vault import Vault
 from atelier.errors import Conflict, NotFound, ValidationFailed
 from atelier.ids import new_id
@@ -54,6 +54,7 @@ def add_key(
     new: NewKey,
     *,
     keys: ProviderKeys,
+    wallets: Wallets,
     vault: Vault,
     bindings: IdempotencyKeys,
     is_outside: Callable[[str], bool],
@@ -84,6 +85,8 @@ def add_key(
         base_url=credentials.base_url,
         models=credentials.models,
     )
+    # First: a key that submissions do not ask for would be used by nobody.
+    wallets.mark_own_routes(new.workspace_id)
     try:
         keys.add(key)
     except KeyExists:

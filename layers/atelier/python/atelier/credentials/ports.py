@@ -58,6 +58,12 @@ class ProviderKeys(Protocol):
         ...
 
 
+class Wallets(Protocol):
+    """What must know that a workspace may have keys or wishes: submissions ask for them only where it does."""
+
+    def mark_own_routes(self, workspace_id: str) -> None: ...
+
+
 class IdempotencyKeys(Protocol):
     """Binds a caller's key to one id and one fingerprint, for ever."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from atelier.credentials.model import PROVIDERS, Own, Wish
-from atelier.credentials.ports import ProviderKeys
+from atelier.credentials.ports import ProviderKeys, Wallets
 from atelier.errors import ValidationFailed
 
 UNKNOWN = "unknown"
@@ -43,7 +43,9 @@ def standings(
     return sorted(found, key=lambda each: (each.wish.priority, each.wish.provider))
 
 
-def change_wishes(workspace_id: str, wishes: list[Wish], *, known: frozenset[str], keys: ProviderKeys) -> None:
+def change_wishes(
+    workspace_id: str, wishes: list[Wish], *, known: frozenset[str], keys: ProviderKeys, wallets: Wallets
+) -> None:
     """Replace a workspace's wishes; a provider that they do not name is again as if nothing had been said of it. known:
     the providers that there are. Raises ValidationFailed."""
     own = keys.own(workspace_id)
@@ -58,4 +60,6 @@ def change_wishes(workspace_id: str, wishes: list[Wish], *, known: frozenset[str
             wrong.append({"path": f"providers.{place}.use_own_key", "message": message})
     if wrong:
         raise ValidationFailed(wrong)
+    # First: a provider that is switched off must not be reached because submissions do not ask.
+    wallets.mark_own_routes(workspace_id)
     keys.wish(workspace_id, wishes)

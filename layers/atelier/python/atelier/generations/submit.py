@@ -6,7 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from atelier.errors import Conflict, NotFound, QuoteExpired, Unavailable, ValidationFailed
+from atelier.errors import (
+    BudgetExceeded,
+    Conflict,
+    InsufficientCredits,
+    NotFound,
+    QuoteExpired,
+    RateLimited,
+    Unavailable,
+    ValidationFailed,
+)
 from atelier.frozen import dataclass
 from atelier.generations.model import Delivered, Generation, Pipeline, Recipe, Sources, Stage, Status
 from atelier.generations.moderate import wordings
@@ -14,7 +23,7 @@ from atelier.generations.ports import GenerationExists, GenerationStore, Idempot
 from atelier.generations.quote import Ask, Part, Quote, parts
 from atelier.generations.reuse import SEED, reuse_key, served
 from atelier.ids import new_id
-from atelier.ledger.model import Daily, open_hold
+from atelier.ledger.model import Daily, Wallet, open_hold
 from atelier.ledger.ports import StaleWallet, WalletStore
 from atelier.ledger.refresh import refreshed
 from atelier.moderation.prompts import PromptCheck
@@ -62,50 +71,85 @@ class Accepted:
     replayed: bool
 
 
-def submit(
-    submission: Submission,
-    *,
-    catalogue: Catalogue,
-    lifetime_max: timedelta,
-    wallets: WalletStore,
-    generations: GenerationStore,
-    keys: IdempotencyKeys,
-    budgets: Budgets,
-    sources: SourceAssets,
-    pause: Callable[[int], None],
-    now: datetime,
-    routes: Routes | None = None,
-    moderation: PromptCheck | None = None,
-) -> Accepted:
+@dataclass(frozen=True, slots=True)
+class Submitting:
+    """What it takes to accept something. `routes`: the workspace's ways to providers, for which its wallet says whether
+    they are to be asked for; None = the platform's. `pause(tries)` waits a little before the next try after losing to a
+    parallel writer of the same wallet."""
+
+    catalogue: Catalogue
+    lifetime_max: timedelta
+    wallets: WalletStore
+    generations: GenerationStore
+    keys: IdempotencyKeys
+    budgets: Budgets
+    sources: SourceAssets
+    pause: Callable[[int], None]
+    routes: Callable[[Wallet], Routes] | None = None
+    moderation: PromptCheck | None = None
+
+    def accepted_before(self, submission: Submission) -> Generation | None:
+        """What came of this very request, if it has been accepted."""
+        if submission.idempotency_key is None:
+            return None
+        generation_id = self.keys.find(submission.workspace_id, submission.idempotency_key)
+        try:
+            return self.generations.get(submission.workspace_id, generation_id) if generation_id else None
+        except NotFound:
+            return None
+
+    def daily(self, tier: str) -> Daily:
+        """What a tier gives each day."""
+        given = self.catalogue.tier(tier)
+        return Daily(given.daily_credits, given.daily_reset)
+
+
+def submit(submission: Submission, *, to: Submitting, now: datetime) -> Accepted:
     """Write one generation and its hold in one transaction, or raise and write nothing.
 
-    Raises ValidationFailed, PromptRefused by `moderation`, InsufficientCredits, BudgetExceeded, IdempotencyMismatch,
+    Raises ValidationFailed, PromptRefused by the moderation, InsufficientCredits, BudgetExceeded, IdempotencyMismatch,
     RateLimited, QuoteExpired, Conflict (a quote redeemed before, an archived project), NotFound (no such project),
-    Unavailable. `pause(tries)` waits a little before the next try after losing to a parallel writer of the same wallet.
+    Unavailable.
     """
+    try:
+        return _accepted(submission, to, now)
+    except (InsufficientCredits, BudgetExceeded, RateLimited, Conflict):
+        # Of two at once with one key, the other may have been accepted, and have taken what this one is short of.
+        earlier = to.accepted_before(submission)
+        if earlier is None:
+            raise
+        return Accepted(earlier, replayed=True)
+
+
+def _accepted(submission: Submission, to: Submitting, now: datetime) -> Accepted:
     workspace_id, recipe, promise = submission.workspace_id, submission.recipe, submission.quote
     pipeline = submission.pipeline
     if promise is not None and not promise.is_for(workspace_id, recipe, pipeline):
         raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
-    generation_id = new_id("gen", now)
-    wanted = parts(Ask.of(recipe, pipeline), catalogue=catalogue, now=now, routes=routes)
-    if moderation is not None:
-        moderation(wordings(recipe, pipeline), accepted_before=lambda: _is_known(submission, keys, generations))
+    seen: Wallet | None = to.wallets.wallet(workspace_id)
+    ways = to.routes(seen) if to.routes is not None else None
+    wanted = parts(Ask.of(recipe, pipeline), catalogue=to.catalogue, now=now, routes=ways)
+    if to.moderation is not None:
+        asked_for = wordings(recipe, pipeline)
+        to.moderation(asked_for, accepted_before=lambda: to.accepted_before(submission) is not None)
+    generation_id = own_id = new_id("gen", now)
     if submission.idempotency_key is not None:
         # The key is bound to an id before anything else: whoever comes with it, in parallel or after a crash, writes
         # the same generation, and only the first can.
-        generation_id = keys.reserve(workspace_id, submission.idempotency_key, submission.fingerprint(), generation_id)
+        generation_id = to.keys.reserve(workspace_id, submission.idempotency_key, submission.fingerprint(), own_id)
+    if generation_id != own_id:
         try:
-            return Accepted(generations.get(workspace_id, generation_id), replayed=True)
+            return Accepted(to.generations.get(workspace_id, generation_id), replayed=True)
         except NotFound:
             pass
     if pipeline is None:
-        recipe = replace(recipe, parameters=wanted[0].parameters, inputs=resolved(workspace_id, recipe.inputs, sources))
+        inputs = resolved(workspace_id, recipe.inputs, to.sources)
+        recipe = replace(recipe, parameters=wanted[0].parameters, inputs=inputs)
     else:
         pipeline = replace(
             pipeline,
             stages=tuple(
-                replace(stage, inputs=resolved(workspace_id, stage.inputs, sources)) for stage in pipeline.stages
+                replace(stage, inputs=resolved(workspace_id, stage.inputs, to.sources)) for stage in pipeline.stages
             ),
         )
     key = None
@@ -114,20 +158,20 @@ def submit(
     if promise is not None:
         wanted = _promised(promise, wanted, now)
     queue_time = QUEUE_ALLOWANCE * max(len(wanted), 1)
-    earlier = generations.result_for(workspace_id, key) if submission.reuse and key else None
-    if routes is not None and earlier is None:
+    earlier = to.generations.result_for(workspace_id, key) if submission.reuse and key else None
+    if ways is not None and earlier is None:
         # Where there is a line, it may be waited in.
         for part in wanted:
-            queue_time += routes.require_awake(part.ask.model, part.offers)
+            queue_time += ways.require_awake(part.ask.model, part.offers)
     run_time = timedelta(seconds=sum(offer.run_seconds_max for part in wanted for offer in part.offers))
-    deadline_at = now + min(queue_time + run_time, lifetime_max)
+    deadline_at = now + min(queue_time + run_time, to.lifetime_max)
     generation = Generation(
         id=generation_id,
         workspace_id=workspace_id,
         user_id=submission.user_id,
         recipe=recipe,
         candidates=(),
-        price_version=catalogue.price_version,
+        price_version=to.catalogue.price_version,
         watermark=True,
         credits_held=0,
         status=Status.QUEUED,
@@ -138,26 +182,23 @@ def submit(
         reuse_key=key,
     )
 
-    def daily(tier: str) -> Daily:
-        given = catalogue.tier(tier)
-        return Daily(given.daily_credits, given.daily_reset)
-
     for tries in range(TRIES_MAX):
-        wallet = refreshed(workspace_id, wallets=wallets, daily=daily, now=now)
-        tier = catalogue.tier(wallet.tier)
+        wallet = refreshed(workspace_id, wallets=to.wallets, daily=to.daily, now=now, seen=seen)
+        seen = None
+        tier = to.catalogue.tier(wallet.tier)
         if earlier is not None:
             asked = replace(
                 generation,
                 watermark=tier.watermark,
                 budgets=(submission.project_id,) if submission.project_id else (),
             )
-            again = served(asked, earlier, kept(workspace_id, sources), now)
+            again = served(asked, earlier, kept(workspace_id, to.sources), now)
             if again is not None:
                 try:
-                    return _recorded(again, generations)
+                    return _recorded(again, to.generations)
                 except BudgetRefused as refused:
-                    clear(workspace_id, refused.name, 0, budgets=budgets, now=now)
-                    pause(tries)
+                    clear(workspace_id, refused.name, 0, budgets=to.budgets, now=now)
+                    to.pause(tries)
                     continue
         chosen = affordable(wanted, wallet.available)
         credits_max = sum(_most(part) for part in chosen)
@@ -174,7 +215,7 @@ def submit(
             reserved_microusd=cost_max if budgets_asked else 0,
         )
         facts: dict[str, int | str | None] = {
-            "price_version": catalogue.price_version,
+            "price_version": to.catalogue.price_version,
             "model": chosen[-1].offers[0].model if chosen else None,
             "candidates": sum(len(part.offers) for part in chosen),
         }
@@ -184,19 +225,19 @@ def submit(
             wallet, generation_id, credits_max, deadline_at, facts, now, holds_open_max=tier.generations_open_max
         )
         try:
-            generations.open_with_hold(generation, opening)
+            to.generations.open_with_hold(generation, opening)
         except StaleWallet:
-            pause(tries)
+            to.pause(tries)
             continue
         except BudgetRefused as refused:
-            clear(workspace_id, refused.name, cost_max, budgets=budgets, now=now)
-            pause(tries)
+            clear(workspace_id, refused.name, cost_max, budgets=to.budgets, now=now)
+            to.pause(tries)
             continue
         except QuoteRedeemed:
             raise Conflict("This quote was redeemed before.", quote_id=generation.quote_id) from None
         except GenerationExists:
             # Our own earlier write whose answer was lost, or a parallel request with the same key.
-            return Accepted(generations.get(workspace_id, generation_id), replayed=True)
+            return Accepted(to.generations.get(workspace_id, generation_id), replayed=True)
         return Accepted(generation, replayed=False)
     raise Unavailable("The wallet is busy. Try again.")
 
@@ -247,17 +288,6 @@ def _with(part: Part | None, stage: Stage) -> Stage:
         return stage
     candidates = tuple(offer.candidate for offer in part.offers)
     return replace(stage, parameters=part.parameters, candidates=candidates, credits_max=_most(part))
-
-
-def _is_known(submission: Submission, keys: IdempotencyKeys, generations: GenerationStore) -> bool:
-    """Whether this very request has been accepted before."""
-    if submission.idempotency_key is None:
-        return False
-    generation_id = keys.find(submission.workspace_id, submission.idempotency_key)
-    try:
-        return generation_id is not None and bool(generations.get(submission.workspace_id, generation_id))
-    except NotFound:
-        return False
 
 
 def resolved(workspace_id: str, inputs: Sources, sources: SourceAssets) -> Sources:

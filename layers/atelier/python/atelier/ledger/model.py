@@ -104,7 +104,8 @@ class Wallet:
     """A workspace's counters. `revision` counts changes to the *set* of grants, not to their amounts, so that parallel
     spending does not invalidate itself; `written` counts its movements. `debt` is what a refund or chargeback took back
     after it was spent; while there is any, nothing can be spent. `budgeted`: the
-    workspace has a budget, which each hold must ask."""
+    workspace has a budget, which each hold must ask; `own_routes`: it may have keys or wishes of its own, which decide
+    about the providers of each generation."""
 
     workspace_id: str
     tier: str
@@ -118,6 +119,7 @@ class Wallet:
     sweep_at: datetime | None
     written: int = 0
     budgeted: bool = False
+    own_routes: bool = True
 
     def spendable(self, now: datetime) -> int:
         """Credits that a hold could take now: expired rests still count as available until their expiry is booked."""
@@ -250,7 +252,7 @@ class Refresh:
 
 def new_wallet(workspace_id: str, tier: str, now: datetime) -> Wallet:
     """An empty wallet whose first daily grant is due at once."""
-    return Wallet(workspace_id, tier, 0, 0, 0, 0, 0, (), now, None)
+    return Wallet(workspace_id, tier, 0, 0, 0, 0, 0, (), now, None, own_routes=False)
 
 
 def burn_down(grants: Iterable[Grant], now: datetime) -> list[Grant]:

@@ -47,6 +47,11 @@ class WalletStore(Protocol):
         """From now on each hold asks the workspace's budget, also one that is planned already; raises NotFound."""
         ...
 
+    def mark_own_routes(self, workspace_id: str) -> None:
+        """From now on each submission asks for the workspace's own keys and wishes; raises NotFound. Called before the
+        first of them is written."""
+        ...
+
     def apply_refresh(self, refresh: Refresh) -> None:
         """Write the refreshed wallet and its movements in one transaction; raises StaleWallet."""
         ...

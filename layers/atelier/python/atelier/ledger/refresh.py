@@ -12,13 +12,21 @@ from atelier.ledger.ports import StaleWallet, WalletStore
 TRIES_MAX = 60
 
 
-def refreshed(workspace_id: str, *, wallets: WalletStore, daily: Callable[[str], Daily], now: datetime) -> Wallet:
-    """The wallet with everything due booked; writes only when something is. `daily` says what a tier gives.
+def refreshed(
+    workspace_id: str,
+    *,
+    wallets: WalletStore,
+    daily: Callable[[str], Daily],
+    now: datetime,
+    seen: Wallet | None = None,
+) -> Wallet:
+    """The wallet with everything due booked; writes only when something is. `daily` says what a tier gives, `seen` is
+    the wallet for whoever has read it.
 
     Safe to run any number of times at once: the day's grant has one key. Raises Unavailable when the wallet is so busy
     that no try saw it still."""
     for _ in range(TRIES_MAX):
-        wallet = wallets.wallet(workspace_id)
+        wallet, seen = seen or wallets.wallet(workspace_id), None
         if not wallet.needs_refresh(now):
             return wallet
         plan = refresh(wallet, daily(wallet.tier), now)

@@ -18,6 +18,7 @@ from atelier.credentials.vault import Vault
 from atelier.http import Caller
 from atelier.settings import ProviderKeys, ProvidersTable, RequestsTable
 from atelier.wiring import adapters, routing
+from atelier.wiring.ledger import wallets
 from atelier.wiring.prices import enabled_providers, prices
 
 # A rotation ends well before its function is stopped.
@@ -72,6 +73,7 @@ def add(
     return add_key.add_key(
         add_key.NewKey(caller.workspace_id, caller.user_id, provider, name, credentials, bound),
         keys=keys(),
+        wallets=wallets(),
         vault=vault(),
         bindings=bindings,
         is_outside=_is_outside,
@@ -105,7 +107,7 @@ def standings(workspace_id: str, now: datetime) -> list[wishes.Standing]:
 def wish(workspace_id: str, wanted: Iterable[Wish]) -> None:
     """Replace what a workspace wants of providers."""
     known = frozenset({*_kinds(), *PROVIDERS, *enabled_providers()})
-    wishes.change_wishes(workspace_id, list(wanted), known=known, keys=keys())
+    wishes.change_wishes(workspace_id, list(wanted), known=known, keys=keys(), wallets=wallets())
 
 
 def rotate(now: datetime, *, new_master_key: bool) -> rewrap.Rewrapped:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from atelier import cursors
@@ -120,17 +120,19 @@ def submit(
         submitting.Submission(
             caller.workspace_id, caller.user_id, recipe, idempotency_key, project_id, promise, pipeline, reuse
         ),
-        catalogue=routed(now),
-        lifetime_max=timedelta(seconds=GenerationTimes.read().lifetime_seconds_max),
-        wallets=wallets(),
-        generations=store(),
-        keys=_keys(),
-        budgets=projects(),
-        sources=assets(),
-        pause=pause,
+        to=submitting.Submitting(
+            catalogue=routed(now),
+            lifetime_max=timedelta(seconds=GenerationTimes.read().lifetime_seconds_max),
+            wallets=wallets(),
+            generations=store(),
+            keys=_keys(),
+            budgets=projects(),
+            sources=assets(),
+            pause=pause,
+            routes=partial(routing.routes_of, now=now),
+            moderation=moderation.prompts(),
+        ),
         now=now,
-        routes=routing.routes(caller.workspace_id, now),
-        moderation=moderation.prompts(),
     )
 
 

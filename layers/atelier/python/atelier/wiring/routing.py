@@ -11,6 +11,7 @@ from atelier.aws.dynamodb.credentials import DynamoProviderKeys
 from atelier.aws.dynamodb.health import DynamoHealth
 from atelier.clock import Clock, system_clock
 from atelier.credentials.model import Own
+from atelier.ledger.model import Wallet
 from atelier.providers._contract import Provider
 from atelier.routing.book import HealthBook
 from atelier.routing.choose import Routes
@@ -65,7 +66,16 @@ def routes(workspace_id: str, now: datetime) -> Routes:
     """A workspace's ways to providers."""
     # A workspace that has switched a provider off must not reach it because that could not be read; how providers are
     # may be unknown.
-    return Routes(workspace_id, _keys().own(workspace_id), partial(_seen, now=now), now, partial(_next_place, now=now))
+    return _routes(workspace_id, _keys().own(workspace_id), now)
+
+
+def routes_of(wallet: Wallet, now: datetime) -> Routes:
+    """The same for whoever has read the wallet, which mostly says that there is nothing of the workspace's own."""
+    return routes(wallet.workspace_id, now) if wallet.own_routes else _routes(wallet.workspace_id, Own(), now)
+
+
+def _routes(workspace_id: str, own: Own, now: datetime) -> Routes:
+    return Routes(workspace_id, own, partial(_seen, now=now), now, partial(_next_place, now=now))
 
 
 def _seen(scope: Scope, *, now: datetime) -> Health:

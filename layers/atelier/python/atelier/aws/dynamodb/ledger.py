@@ -82,6 +82,8 @@ class WalletItem(Item):
     revision = NumberAttribute()
     written = NumberAttribute(default=0)
     budgeted = NumberAttribute(null=True)
+    # A wallet from before this was kept may have some.
+    own_routes = NumberAttribute(default=1)
     grants: MapAttribute[str, Any] = MapAttribute(default=dict)
     shard = UnicodeAttribute()
     reset_at = UnicodeAttribute()
@@ -127,6 +129,7 @@ def wallet_item(wallet: Wallet) -> WalletItem:
         revision=wallet.revision,
         written=wallet.written,
         budgeted=1 if wallet.budgeted else None,
+        own_routes=int(wallet.own_routes),
         grants=_grants(wallet),
         # Spread over a fixed number of index partitions, so that no day's reset meets one partition's limit.
         shard=str(zlib.crc32(wallet.workspace_id.encode()) % SHARDS),
@@ -175,8 +178,7 @@ def put_late(write: TransactWrite, workspace_id: str, movement: Movement) -> Non
     """Add a result that came too late to be charged to a transaction: one put (the movement), one update (the count of
     the wallet's movements)."""
     write.save(_movement_item(workspace_id, movement), condition=MovementItem.pk.does_not_exist())
-    counted = WalletItem.written.set((WalletItem.written | 0) + 1)
-    write.update(WalletItem(workspace_id, WALLET), actions=[counted])
+    write.update(WalletItem(workspace_id, WALLET), actions=[WalletItem.written.add(1)])
 
 
 class DynamoWallets:
@@ -195,24 +197,14 @@ class DynamoWallets:
             raise NotFound from error
 
     def mark_budgeted(self, workspace_id: str) -> None:
-        # A new revision, so that no hold is written on a plan that knew of no budget.
-        actions: list[Action] = [WalletItem.budgeted.set(1), WalletItem.revision.set(WalletItem.revision + 1)]
-        for tries in range(MARKS_MAX):
-            try:
-                WalletItem(workspace_id, WALLET).update(actions, condition=WalletItem.pk.exists())
-            except UpdateError as error:
-                if error.cause_response_code == "ConditionalCheckFailedException":
-                    raise NotFound from error
-                if error.cause_response_code not in MOVED:
-                    raise
-                pause(tries)
-            else:
-                return
-        raise Unavailable("The wallet is busy. Try again.")
+        _mark(workspace_id, WalletItem.budgeted.set(1))
+
+    def mark_own_routes(self, workspace_id: str) -> None:
+        _mark(workspace_id, WalletItem.own_routes.set(1))
 
     def apply_refresh(self, refresh: Refresh) -> None:
         seen = refresh.seen
-        # Whatever changes a wallet is a movement, but for the time of its next sweep and that it gets a budget.
+        # Whatever changes a wallet is a movement, but for the time of its next sweep, and its marks.
         still = (
             # A wallet from before this count was kept has none.
             (
@@ -415,16 +407,16 @@ def _still_left(taken: GrantChange) -> Condition:
 
 def _counters(change: Change) -> list[Action]:
     actions: list[Action] = [
-        WalletItem.available.set(WalletItem.available + change.available),
-        WalletItem.held.set(WalletItem.held + change.held),
-        WalletItem.holds_open.set(WalletItem.holds_open + change.holds_open),
-        WalletItem.written.set((WalletItem.written | 0) + 1),
+        WalletItem.available.add(change.available),
+        WalletItem.held.add(change.held),
+        WalletItem.holds_open.add(change.holds_open),
+        WalletItem.written.add(1),
     ]
     if change.debt:
-        actions.append(WalletItem.debt.set(WalletItem.debt + change.debt))
+        actions.append(WalletItem.debt.add(change.debt))
     if change.added is not None:
         actions.append(Path(["grants", change.added.id]).set(_grant_data(change.added)))
-        actions.append(WalletItem.revision.set(WalletItem.revision + 1))
+        actions.append(WalletItem.revision.add(1))
     for grant in change.grants:
         for name, delta in (("remaining", grant.remaining), ("held", grant.held), ("amount", grant.amount)):
             if delta:
@@ -510,6 +502,24 @@ def _grant_data(grant: Grant) -> dict[str, Any]:
     }
 
 
+def _mark(workspace_id: str, mark: Action) -> None:
+    """Write what a wallet must know from now on; raises NotFound."""
+    # A new revision, so that nothing is written on a plan that knew nothing of it, nor over it.
+    actions: list[Action] = [mark, WalletItem.revision.add(1)]
+    for tries in range(MARKS_MAX):
+        try:
+            WalletItem(workspace_id, WALLET).update(actions, condition=WalletItem.pk.exists())
+        except UpdateError as error:
+            if error.cause_response_code == "ConditionalCheckFailedException":
+                raise NotFound from error
+            if error.cause_response_code not in MOVED:
+                raise
+            pause(tries)
+        else:
+            return
+    raise Unavailable("The wallet is busy. Try again.")
+
+
 def _wallet(item: WalletItem) -> Wallet:
     grants = cast(dict[str, dict[str, Any]], item.grants.as_dict())
     return Wallet(
@@ -537,4 +547,5 @@ def _wallet(item: WalletItem) -> Wallet:
         parse_rfc3339(item.sweep_at) if item.sweep_at else None,
         int(item.written),
         bool(item.budgeted),
+        bool(item.own_routes),
     )
