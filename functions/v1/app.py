@@ -9,7 +9,7 @@ from atelier.compatible import chat, images, responses, speech, videos
 from atelier.http import Answer, Api, Nothing, Request
 from atelier.wiring import admission, compatible
 
-api = Api("v1", gate=admission.gate, limiter=admission.limiter, refusal=compatible.refusal)
+api = Api("v1", gate=admission.spending_gate, limiter=admission.limiter, refusal=compatible.refusal)
 handler = api.handler
 read = partial(api.route, "GET", permission="generations.read", raw=True)
 make = partial(api.route, "POST", permission="generations.create", raw=True, body_bytes_max=compatible.BODY_BYTES_MAX)

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from functools import cache
 from types import CodeType
 from typing import Any
@@ -61,6 +62,9 @@ def main() -> None:
     # What is here stays as it is, so that the workers' memory stays shared.
     gc.collect()
     gc.freeze()
+    # A worker that wakes up does not interrupt the emulator, for which all of them wait. Its share is the same.
+    with suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     # Nobody waits for a worker here: the emulator holds a descriptor that tells of its end.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:

@@ -19,7 +19,7 @@ from tests.bench.measure import Result, percentile
 from tests.bench.stack import Stack
 
 REQUESTS = {1: 40, 16: 128}
-ROUNDS = 3
+ROUNDS = 5
 ACCOUNT_REQUESTS = 20
 STARTED_AT_ONCE = 4
 NOTHING = """

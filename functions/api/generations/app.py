@@ -10,7 +10,7 @@ from atelier.generations.run_contract import EnhancedView, EnhanceRequest, Pipel
 from atelier.http import Answer, Api, Nothing, Request
 from atelier.wiring import admission, generations
 
-api = Api("generations", gate=admission.gate, limiter=admission.limiter)
+api = Api("generations", gate=admission.spending_gate, limiter=admission.limiter)
 handler = api.handler
 ERRORS = (402, 404, 409, 413, 415, 503)
 made = partial(api.route, "POST", permission="generations.create", statuses=(202, 200), errors=ERRORS)
@@ -21,7 +21,7 @@ read = partial(api.route, "GET", permission="generations.read", errors=(404,))
 @create("/api/quotes", body=contract.QuoteRequest, answer=contract.QuoteView, statuses=(200,), errors=(413, 415, 503))
 def quote(request: Request[contract.QuoteRequest]) -> Answer:
     """Ask for a price that holds: signed, redeemed once, never exceeded."""
-    return Answer(generations.quote(request.caller.workspace_id, request.body, request.now))
+    return Answer(generations.quote(request.caller, request.body, request.now))
 
 
 @create("/api/generate", body=contract.MakeRequest)

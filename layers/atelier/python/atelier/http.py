@@ -64,6 +64,8 @@ class Caller:
     # Of a program: its API token, and what that narrows the role to.
     token_id: str | None = None
     scopes: tuple[str, ...] | None = None
+    # What the gate has read beside, for the routes that it was read for.
+    beside: object = None
 
 
 @dataclass(frozen=True, slots=True)

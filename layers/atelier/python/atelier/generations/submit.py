@@ -42,7 +42,8 @@ QUEUE_ALLOWANCE = timedelta(minutes=2)
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What a verified caller asks for. `idempotency_key` is the caller's own, if any; `quote` is one that we signed;
-    with a `pipeline` it is a run. `reuse`: an earlier result of the same request will do."""
+    with a `pipeline` it is a run. `reuse`: an earlier result of the same request will do. `wallet`: the workspace's, if
+    it was read since the request came."""
 
     workspace_id: str
     user_id: str
@@ -52,6 +53,7 @@ class Submission:
     quote: Quote | None = None
     pipeline: Pipeline | None = None
     reuse: bool = False
+    wallet: Wallet | None = None
 
     def fingerprint(self) -> str:
         """What an idempotency key is bound to."""
@@ -126,7 +128,7 @@ def _accepted(submission: Submission, to: Submitting, now: datetime) -> Accepted
     pipeline = submission.pipeline
     if promise is not None and not promise.is_for(workspace_id, recipe, pipeline):
         raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
-    seen: Wallet | None = to.wallets.wallet(workspace_id)
+    seen = submission.wallet or to.wallets.wallet(workspace_id)
     ways = to.routes(seen) if to.routes is not None else None
     wanted = parts(Ask.of(recipe, pipeline), catalogue=to.catalogue, now=now, routes=ways)
     if to.moderation is not None:
@@ -183,8 +185,7 @@ def _accepted(submission: Submission, to: Submitting, now: datetime) -> Accepted
     )
 
     for tries in range(TRIES_MAX):
-        wallet = refreshed(workspace_id, wallets=to.wallets, daily=to.daily, now=now, seen=seen)
-        seen = None
+        wallet = refreshed(workspace_id, wallets=to.wallets, daily=to.daily, now=now, seen=None if tries else seen)
         tier = to.catalogue.tier(wallet.tier)
         if earlier is not None:
             asked = replace(

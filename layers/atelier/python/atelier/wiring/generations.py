@@ -35,8 +35,10 @@ from atelier.generations.ports import Filters, GenerationPage
 from atelier.generations.run_contract import EnhancedView, EnhanceRequest
 from atelier.generations.wait import WAIT_SECONDS_MAX, wait_for_end
 from atelier.http import Answer, Caller, Request
+from atelier.ledger.model import Wallet
 from atelier.library.character import Character
 from atelier.media.keys import media_key
+from atelier.routing.choose import Routes
 from atelier.settings import AttemptSigning, GenerationsTable, GenerationTimes, MediaStore, RequestsTable
 from atelier.wiring import media_urls, moderation, routing
 from atelier.wiring.budgets import projects
@@ -80,9 +82,9 @@ def _quote_key() -> bytes:
     return quoting.quote_key(bytes.fromhex(Secret(AttemptSigning.read().secret).value()["key"]))
 
 
-def quote(workspace_id: str, body: QuoteRequest, now: datetime) -> QuoteView:
+def quote(caller: Caller, body: QuoteRequest, now: datetime) -> QuoteView:
     """A signed price."""
-    catalogue, routes = routed(now), routing.routes(workspace_id, now)
+    workspace_id, catalogue, routes = caller.workspace_id, routed(now), _routes(caller, now)
     named = body.run()
     if named is not None:
         recipe, pipeline = named
@@ -94,6 +96,16 @@ def quote(workspace_id: str, body: QuoteRequest, now: datetime) -> QuoteView:
     ask = body.ask(recipe, pipeline)
     promise, offers = quoting.quote(workspace_id, ask, catalogue=catalogue, now=now, routes=routes)
     return quote_view(quoting.signed(promise, _quote_key()), promise, offers)
+
+
+def _wallet(caller: Caller) -> Wallet | None:
+    """The workspace's wallet, where the gate has read it."""
+    return caller.beside if isinstance(caller.beside, Wallet) else None
+
+
+def _routes(caller: Caller, now: datetime) -> Routes:
+    wallet = _wallet(caller)
+    return routing.routes_of(wallet, now) if wallet else routing.routes(caller.workspace_id, now)
 
 
 def _promise(quote_id: str) -> quoting.Quote:
@@ -118,7 +130,15 @@ def submit(
     promise = _promise(quote_id) if quote_id else None
     return submitting.submit(
         submitting.Submission(
-            caller.workspace_id, caller.user_id, recipe, idempotency_key, project_id, promise, pipeline, reuse
+            caller.workspace_id,
+            caller.user_id,
+            recipe,
+            idempotency_key,
+            project_id,
+            promise,
+            pipeline,
+            reuse,
+            _wallet(caller),
         ),
         to=submitting.Submitting(
             catalogue=routed(now),
@@ -158,7 +178,7 @@ def make(request: Request[MakeRequest], kind: str | None = None, template_id: st
             enhance=body.enhance_prompt,
             catalogue=routed(request.now),
             now=request.now,
-            routes=routing.routes(request.caller.workspace_id, request.now),
+            routes=_routes(request.caller, request.now),
         )
     if body.enhance_prompt:
         # The same request stays the same, whatever stages it takes by then.

@@ -9,12 +9,13 @@
     pk wsp_…            sk tokens            how many there are
 
 What the gate reads on a mutation (session and membership) lies in one partition and is one small batch; what it reads
-for a program (token, membership and the user, who may be suspended) is another.
+for a program (token, membership and the user, who may be suspended) is another. Where credits are about to be spent,
+the wallet is read in the same batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -28,7 +29,7 @@ from pynamodb.attributes import (
 )
 from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError, UpdateError
 
-from atelier.aws.dynamodb import Item, failed_conditions, newest_page, pause, transaction
+from atelier.aws.dynamodb import Item, Wanted, failed_conditions, newest_page, pause, read_together, transaction
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound, Unavailable
 from atelier.identity.api_tokens import (
@@ -126,7 +127,12 @@ class TokenCountItem(IdentityItem, discriminator="token-count"):
 
 
 class DynamoIdentity:
-    """Accounts, Sessions, ApiTokens and Standings on DynamoDB."""
+    """Accounts, Sessions, ApiTokens and Standings on DynamoDB. `place`: an item of the workspace's that is read with
+    each standing, whichever table it is in; it is in `beside` then, None where there is none."""
+
+    def __init__(self, place: Callable[[str], Wanted] | None = None) -> None:
+        self._place = place
+        self.beside: Item | None = None
 
     @staticmethod
     def bind(table_name: str) -> None:
@@ -229,9 +235,17 @@ class DynamoIdentity:
         except DoesNotExist:
             return None
 
+    def _read(self, workspace_id: str, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Item]:
+        if self._place is None:
+            return _batch(keys, consistent=True)
+        place = self._place(workspace_id)
+        found = read_together([place, *((IdentityItem, *key) for key in keys)])
+        self.beside = found.pop(place, None)
+        return {(pk, sk): item for (_, pk, sk), item in found.items()}
+
     def standing(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
         session_key, member_key = (user_id, _session_key(session_id)), (user_id, _member(workspace_id))
-        items = _batch([session_key, member_key], consistent=True)
+        items = self._read(workspace_id, [session_key, member_key])
         session, membership = items.get(session_key), items.get(member_key)
         return (
             _session(session) if isinstance(session, SessionItem) else None,
@@ -240,7 +254,7 @@ class DynamoIdentity:
 
     def bearing(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
         token_key, member_key = (workspace_id, _token_key(token_id)), (user_id, _member(workspace_id))
-        items = _batch([token_key, member_key, (user_id, PROFILE)], consistent=True)
+        items = self._read(workspace_id, [token_key, member_key, (user_id, PROFILE)])
         token, membership, user = (items.get(key) for key in (token_key, member_key, (user_id, PROFILE)))
         is_active = isinstance(user, UserItem) and user.status == UserStatus.ACTIVE
         return (
@@ -312,7 +326,7 @@ def _busy() -> Unavailable:
     return Unavailable("The workspace's tokens are busy just now. Try again.")
 
 
-def _batch(keys: list[tuple[str, str]], *, consistent: bool) -> dict[tuple[str, str], IdentityItem]:
+def _batch(keys: list[tuple[str, str]], *, consistent: bool) -> dict[tuple[str, str], Item]:
     found: Iterable[IdentityItem] = IdentityItem.batch_get(keys, consistent_read=consistent)
     return {(item.pk, item.sk): item for item in found}
 

@@ -22,7 +22,7 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.transactions import TransactWrite
 
-from atelier.aws.dynamodb import MOVED, CompactJSON, Item, failed_conditions, pause, transaction
+from atelier.aws.dynamodb import MOVED, CompactJSON, Item, Wanted, failed_conditions, pause, transaction
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound, Unavailable
 from atelier.ledger.model import (
@@ -136,6 +136,16 @@ def wallet_item(wallet: Wallet) -> WalletItem:
         reset_at=rfc3339(wallet.reset_at),
         sweep_at=rfc3339(wallet.sweep_at) if wallet.sweep_at else None,
     )
+
+
+def wallet_place(workspace_id: str) -> Wanted:
+    """Where a workspace's wallet is, for who reads it together with something else."""
+    return WalletItem, workspace_id, WALLET
+
+
+def wallet_of(item: Item | None) -> Wallet | None:
+    """What was read there."""
+    return _wallet(item) if isinstance(item, WalletItem) else None
 
 
 def put_new_wallet(write: TransactWrite, wallet: Wallet) -> None:

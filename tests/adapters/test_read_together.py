@@ -1,0 +1,87 @@
+"""Items of several tables in one read: the wallet beside a caller's standing, and what DynamoDB leaves for later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from urllib3.response import HTTPResponse
+
+from atelier.aws.dynamodb import READS_MAX, connection, read_together
+from atelier.aws.dynamodb.generations import GenerationItem
+from atelier.aws.dynamodb.identity import DynamoIdentity
+from atelier.aws.dynamodb.ledger import wallet_of, wallet_place
+from atelier.errors import Unavailable
+from atelier.identity.permissions import Role
+from atelier.ids import new_id
+from tests.adapters.world import NOON, World
+from tests.conftest import Tables
+from tests.contracts.test_identity import account, bind
+
+
+@pytest.fixture
+def world(tables: Tables) -> World:
+    return World(tables)
+
+
+@contextmanager
+def leaving(times: int) -> Iterator[list[dict[str, Any]]]:
+    """DynamoDB that comes to nothing of what is asked, so many times; what was asked."""
+    asked: list[dict[str, Any]] = []
+
+    def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+        assert isinstance(request.body, bytes)
+        asked.append(json.loads(request.body)["RequestItems"])
+        if len(asked) > times:
+            return None
+        body = json.dumps({"Responses": {}, "UnprocessedKeys": asked[-1]}).encode()
+        raw = HTTPResponse(BytesIO(body), preload_content=False)
+        return AWSResponse(request.url, 200, {"content-type": "application/x-amz-json-1.0"}, raw)
+
+    events = connection().client.meta.events
+    events.register_first("before-send.dynamodb.BatchGetItem", answer)
+    try:
+        yield asked
+    finally:
+        events.unregister("before-send.dynamodb.BatchGetItem", answer)
+
+
+def test_items_of_two_tables_are_found_and_what_is_not_there_is_not(world: World) -> None:
+    made = world.submit().generation
+    wallet, generation = wallet_place(world.workspace_id), (GenerationItem, world.workspace_id, made.id)
+    nothing = GenerationItem, world.workspace_id, new_id("gen", NOON)
+    found = read_together([wallet, generation, nothing])
+    assert set(found) == {wallet, generation}
+    assert wallet_of(found[wallet]) == world.wallet()
+    assert found[generation].sk == made.id
+
+
+def test_what_is_left_for_later_is_asked_for_again(world: World) -> None:
+    place = wallet_place(world.workspace_id)
+    with leaving(2) as asked:
+        assert wallet_of(read_together([place])[place]) == world.wallet()
+    assert len(asked) == 3
+    assert asked[0] == asked[1] == asked[2]
+
+
+def test_what_is_never_come_to_is_said_to_be_busy(world: World) -> None:
+    with leaving(READS_MAX), pytest.raises(Unavailable):
+        read_together([wallet_place(world.workspace_id)])
+
+
+def test_a_standing_brings_the_wallet_of_its_workspace(world: World, tables: Tables) -> None:
+    bind(tables)
+    credentials, user, workspace, session, _ = account()
+    DynamoIdentity().create(credentials, user, workspace, session)
+    standings = DynamoIdentity(wallet_place)
+    assert standings.standing(user.id, session.id, workspace.id) == (session, Role.OWNER)
+    wallet = wallet_of(standings.beside)
+    assert wallet is not None
+    assert (wallet.workspace_id, wallet.own_routes) == (workspace.id, False)
+    assert standings.standing(user.id, session.id, new_id("wsp", NOON)) == (session, None)
+    assert wallet_of(standings.beside) is None
