@@ -6,63 +6,63 @@ of a minute, so a function that answers a few requests never loads DynamoDB for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from atelier.http import Caller, Gate, Limiter
-from atelier.identity.admit import Admitted, admit
+from atelier.identity.admit import admit
 from atelier.identity.limit import SparseLimiter, network
 from atelier.identity.permissions import Role, permits
 from atelier.identity.scopes import covers
 from atelier.settings import IdentityTable, RateLimits, RequestsTable
 
 if TYPE_CHECKING:
+    from atelier.aws.dynamodb import Item, Wanted
     from atelier.aws.dynamodb.requests import DynamoRateWindows
 
 
 @cache
 def gate() -> Gate:
     """Lets a caller into a workspace; needs ATELIER_TABLE_IDENTITY."""
-    from atelier.aws.dynamodb.identity import DynamoIdentity
-
-    DynamoIdentity.bind(IdentityTable.read().name)
-    standings = DynamoIdentity()
-
-    def admitted(
-        claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, fresh: bool, now: datetime
-    ) -> Caller:
-        return _caller(admit(claims, workspace_id, permission, fresh=fresh, standings=standings, now=now))
-
-    return admitted
+    return _gate()
 
 
 @cache
 def spending_gate() -> Gate:
     """The same for functions whose callers spend credits: where session and membership are read, the wallet is read
     with them, in one request. It is `Caller.beside`; needs ATELIER_TABLE_LEDGER as well."""
-    from atelier.aws.dynamodb.identity import DynamoIdentity
     from atelier.aws.dynamodb.ledger import wallet_of, wallet_place
     from atelier.wiring.ledger import wallets
 
-    DynamoIdentity.bind(IdentityTable.read().name)
     wallets()  # Its items are bound by it.
+    return _gate(wallet_place, wallet_of)
+
+
+def _gate(
+    place: Callable[[str], Wanted] | None = None, read: Callable[[Item | None], object] = lambda item: None
+) -> Gate:
+    from atelier.aws.dynamodb.identity import DynamoIdentity
+
+    DynamoIdentity.bind(IdentityTable.read().name)
 
     def admitted(
         claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, fresh: bool, now: datetime
     ) -> Caller:
-        standings = DynamoIdentity(wallet_place if fresh else None)
+        standings = DynamoIdentity(place if fresh else None)
         found = admit(claims, workspace_id, permission, fresh=fresh, standings=standings, now=now)
-        return _caller(found, wallet_of(standings.beside))
+        return Caller(
+            found.user_id,
+            found.workspace_id,
+            found.role.value,
+            found.session_id,
+            found.token_id,
+            found.scopes,
+            read(standings.beside),
+        )
 
     return admitted
-
-
-def _caller(found: Admitted, beside: object = None) -> Caller:
-    return Caller(
-        found.user_id, found.workspace_id, found.role.value, found.session_id, found.token_id, found.scopes, beside
-    )
 
 
 def may(caller: Caller, permission: str) -> bool:
