@@ -2,11 +2,13 @@
 
 A meter stands between every function and the embedded AWS. Lambda's requests and times come from its own reports in
 the log, transitions from the execution's history, and money from a dated price file. Counted as warm: what a deployment
-does once an hour (cold starts, secrets, keys) is spread over too many generations to matter.
+does once an hour (cold starts, secrets, keys) is spread over too many generations to matter. Counted without the model:
+the embedded one paints within the function, and how long it took is in the log too; that is printed apart.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections import Counter
@@ -33,6 +35,7 @@ LOG_EVENT_OVERHEAD_BYTES = 26
 ACCESS_LOG_BYTES = 300
 
 BILLED_CALLS = {"sqs": "sqs_request", "events": "event", "secretsmanager": "secret_read"}
+ATTEMPT_ENDED = '"message":"attempt ended"'
 REPORT = re.compile(r"REPORT RequestId: \S+\tDuration: \S+ ms\tBilled Duration: ([\d.]+) ms\tMemory Size: (\d+) MB")
 
 
@@ -51,7 +54,8 @@ class Bill:
 
     def dollars(self, prices: dict[str, int]) -> dict[str, float]:
         """Dollars for a million generations, by what is paid for."""
-        return {thing: amount * prices[thing] / 1e6 for thing, amount in self.quantities.items()}
+        by_name = {"model_gigabyte_second": prices["lambda_gigabyte_second"], **prices}
+        return {thing: amount * by_name[thing] / 1e6 for thing, amount in self.quantities.items()}
 
 
 def rows(running: Stack) -> list[Result]:
@@ -61,9 +65,11 @@ def rows(running: Stack) -> list[Result]:
     # The one in the middle: a schedule that ran meanwhile belongs to no generation.
     bill = sorted(bills(running), key=lambda bill: sum(bill.dollars(prices).values()))[GENERATIONS // 2]
     dollars = bill.dollars(prices)
+    model = dollars.pop("model_gigabyte_second")
     for context in TABLES:
         print(f"{context}: {bill.tables.get(running.child.table(context), Units())}")
     print("dollars for a million: " + "; ".join(f"{thing} {amount:.2f}" for thing, amount in sorted(dollars.items())))
+    print(f"the model that paints them, beside that: {model:.2f}")
     naive_dollars = naive["microusd_per_million_generations"] / 1e6
     return [
         Result(4, "write units of a generation", bill.units.write, naive["write_units"], "WRU", ours_max=16),
@@ -163,17 +169,25 @@ def quiet(meter: Meter) -> None:
 
 
 def logged(stack: Stack, since_milliseconds: int) -> Counter[str]:
-    """Invocations, gigabyte-seconds and log bytes, from what Lambda wrote into the log."""
+    """Invocations, gigabyte-seconds (those of the embedded model apart) and log bytes, from what Lambda wrote into the
+    log."""
     logs, found = stack.aws.client("logs"), Counter[str]()
+    # What an invocation's own lines say of the model, until its report comes; an instance has one at a time.
+    model_milliseconds = Counter[str]()
     for group in logs.describe_log_groups()["logGroups"]:
         pages = logs.get_paginator("filter_log_events").paginate(
             logGroupName=group["logGroupName"], startTime=since_milliseconds
         )
         for event in (event for page in pages for event in page["events"]):
             found["log_byte"] += len(event["message"].encode()) + LOG_EVENT_OVERHEAD_BYTES
+            instance = event["logStreamName"]
+            if ATTEMPT_ENDED in event["message"]:
+                model_milliseconds[instance] += json.loads(event["message"])["latency_ms"]
             if report := REPORT.match(event["message"]):
+                gigabytes, model = int(report[2]) / 1024, model_milliseconds.pop(instance, 0)
                 found["lambda_request"] += 1
-                found["lambda_gigabyte_second"] += float(report[1]) / 1000 * int(report[2]) / 1024  # pyright: ignore
+                found["lambda_gigabyte_second"] += (float(report[1]) - model) / 1000 * gigabytes  # pyright: ignore
+                found["model_gigabyte_second"] += model / 1000 * gigabytes  # pyright: ignore
     return found
 
 

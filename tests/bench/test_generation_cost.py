@@ -32,5 +32,11 @@ def test_a_generation_with_one_provider_takes_two_states(measured: list[Bill]) -
     assert {bill.transitions for bill in measured} == {TRANSITIONS}
 
 
+def test_the_time_of_the_embedded_model_is_told_apart(measured: list[Bill]) -> None:
+    for bill in measured:
+        assert bill.quantities["model_gigabyte_second"] > 0
+        assert bill.quantities["lambda_gigabyte_second"] > 0
+
+
 def test_bytes_are_stored_once_as_result_picture_and_thumbnail(measured: list[Bill]) -> None:
     assert {bill.quantities["s3_put"] for bill in measured} == {3}
