@@ -69,3 +69,21 @@ def test_a_client_says_who_it_is_in_one_word(sparing: botocore.session.Session) 
     # Powertools, where it was imported, says that it is there too.
     assert [said.split()[0] for said in sent] == [b"atelier"]
     assert b"lang/python" not in sent[0]
+
+
+def test_credentials_are_lambdas_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "SESSION_TOKEN": "c"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    session.cache_clear()
+    assert session().get_credentials().get_frozen_credentials()[:3] == ("a", "b", "c")
+    session.cache_clear()
+
+
+def test_credentials_of_a_profile_are_looked_for_as_ever(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "credentials").write_text("[mine]\naws_access_key_id = d\naws_secret_access_key = e\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    session.cache_clear()
+    assert session().get_credentials().get_frozen_credentials()[:2] == ("d", "e")
+    session.cache_clear()

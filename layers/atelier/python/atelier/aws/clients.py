@@ -21,6 +21,7 @@ def session() -> Session:
     machine together anew for each request, a quarter of what a request costs here."""
     import botocore.config
     import botocore.session
+    from botocore.credentials import CredentialResolver, EnvProvider
 
     class Sparing(botocore.session.Session):
         def __init__(self) -> None:
@@ -28,6 +29,10 @@ def session() -> Session:
             self._handled = {""}
             _register("", self)
             self.set_default_client_config(botocore.config.Config(user_agent=USER_AGENT))
+            environment = EnvProvider()
+            if environment.load() is not None:
+                # As in Lambda. It is the first place to look anyway; to set up the other ones takes 3 ms.
+                self.register_component("credential_provider", CredentialResolver([environment]))
 
         def create_client(self, service_name: str, *args: Any, **named: Any) -> BaseClient:
             if service_name not in self._handled:

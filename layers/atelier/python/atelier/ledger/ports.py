@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from atelier.frozen import dataclass
 from atelier.ledger.model import Ending, Hold, Movement, Refresh, Wallet
 from atelier.ledger.operations import Operation, Recorded
-from atelier.ledger.seal import Form, Seal
+
+if TYPE_CHECKING:
+    from atelier.ledger.seal import Form, Seal
 
 
 class StaleWallet(Exception):

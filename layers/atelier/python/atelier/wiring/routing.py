@@ -7,13 +7,10 @@ from datetime import datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from atelier.aws.dynamodb.credentials import DynamoProviderKeys
-from atelier.aws.dynamodb.health import DynamoHealth
 from atelier.clock import Clock, system_clock
 from atelier.credentials.model import Own
 from atelier.ledger.model import Wallet
 from atelier.providers._contract import Provider
-from atelier.routing.book import HealthBook
 from atelier.routing.choose import Routes
 from atelier.routing.model import EMBEDDED, PLATFORM, Health, Scope
 from atelier.settings import ProviderLimits, ProvidersTable
@@ -21,6 +18,8 @@ from atelier.telemetry import logger
 from atelier.wiring.prices import enabled_providers, prices
 
 if TYPE_CHECKING:
+    from atelier.aws.dynamodb.credentials import DynamoProviderKeys
+    from atelier.routing.book import HealthBook
     from atelier.routing.contract import HealthList
     from atelier.routing.places import Places
     from atelier.routing.probe import Probed
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
 @cache
 def book() -> HealthBook:
     """What this process knows of providers' health."""
+    # A request asks for health only where a provider is not embedded, and for keys only where there may be some.
+    from atelier.aws.dynamodb.health import DynamoHealth
+    from atelier.routing.book import HealthBook
+
     health = DynamoHealth()
     health.bind(ProvidersTable.read().name)
     return HealthBook(health)
@@ -57,6 +60,8 @@ def _limited() -> frozenset[str]:
 
 @cache
 def _keys() -> DynamoProviderKeys:
+    from atelier.aws.dynamodb.credentials import DynamoProviderKeys
+
     kept = DynamoProviderKeys()
     kept.bind(ProvidersTable.read().name)
     return kept
@@ -79,6 +84,8 @@ def _routes(workspace_id: str, own: Own, now: datetime) -> Routes:
 
 
 def _seen(scope: Scope, *, now: datetime) -> Health:
+    if scope.provider == EMBEDDED:
+        return Health(scope, checked_at=now)
     try:
         return book().seen(scope, now)
     except Exception:
