@@ -164,6 +164,29 @@ def test_a_foreign_key_answers_as_a_missing_one(house: House) -> None:
     assert (still["id"], still["is_active"], still["last_test"]) == (key_id, True, None)
 
 
+def test_what_is_said_of_providers_holds_from_the_next_request_on(house: House) -> None:
+    person = house.person()
+    assert person.generate().status_code == 202
+    off = {"providers": [{"id": "local", "enabled": False}]}
+    for wanted, status in ((off, 422), ({"providers": []}, 202), (off, 422)):
+        assert person.http.put("/api/settings/providers", json=wanted).status_code == 200
+        assert person.generate().status_code == status
+    bare = {"kind": "image", "model": "local/canvas"}
+    assert person.http.post("/api/quotes", json=bare).status_code == 422
+    assert house.person().generate().status_code == 202
+
+
+def test_a_key_is_used_from_the_next_request_on(house: House) -> None:
+    person, model = house.person(), "replicate/sdxl"
+    assert person.generate(model=model, width=512, height=512).status_code == 422
+    key_id = key_of(house.add(person, "replicate", house.keys["replicate"]))["id"]
+    mine = person.generate(model=model, width=512, height=512)
+    assert mine.status_code == 202, mine.text
+    assert mine.json()["data"]["generation"]["credits_held"] == 0
+    assert person.http.put(f"/api/api-keys/{key_id}", json={"is_active": False}).status_code == 200
+    assert person.generate(model=model, width=512, height=512).status_code == 422
+
+
 def test_one_idempotency_key_at_once_makes_one_key(house: House) -> None:
     person, key = house.person(), new_key("openai")
     answers = at_once(8, lambda _: house.add(person, "openai", key, **{"Idempotency-Key": "at once"}))
