@@ -108,6 +108,20 @@ def test_who_has_to_plan_anew_after_the_other_of_its_key_took_the_credits_is_ans
     assert kinds(world)["hold"] == 1
 
 
+def test_nobody_is_refused_for_what_was_so_when_the_request_came(world: World) -> None:
+    asked = Submission(
+        world.workspace_id, "usr_A", Recipe(Kind.IMAGE, "a lighthouse", "auto", None, {"width": 64, "height": 64})
+    )
+    tier = world.catalogue.tier(world.refreshed().tier)
+    for then in (
+        replace(world.refreshed(), available=0, grants=()),
+        replace(world.refreshed(), holds_open=tier.generations_open_max),
+    ):
+        assert not submit(asked, to=world.submitting, now=world.now, wallet=then).replayed
+    assert kinds(world)["hold"] == 2
+    world.assert_sound()
+
+
 def test_a_key_answers_the_same_after_its_generation_ended_and_refuses_another_body(world: World) -> None:
     first = world.submit(key="k").generation
     world.attempt(first)

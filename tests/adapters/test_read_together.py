@@ -12,14 +12,14 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from urllib3.response import HTTPResponse
 
-from atelier.aws.dynamodb import READS_MAX, connection, read_together
+from atelier.aws.dynamodb import READS_MAX, read_together
 from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.aws.dynamodb.identity import DynamoIdentity
 from atelier.aws.dynamodb.ledger import wallet_of, wallet_place
 from atelier.errors import Unavailable
 from atelier.identity.permissions import Role
 from atelier.ids import new_id
-from tests.adapters.world import NOON, World
+from tests.adapters.world import NOON, World, hearing
 from tests.conftest import Tables
 from tests.contracts.test_identity import account, bind
 
@@ -43,12 +43,8 @@ def leaving(times: int) -> Iterator[list[dict[str, Any]]]:
         raw = HTTPResponse(BytesIO(body), preload_content=False)
         return AWSResponse(request.url, 200, {"content-type": "application/x-amz-json-1.0"}, raw)
 
-    events = connection().client.meta.events
-    events.register_first("before-send.dynamodb.BatchGetItem", answer)
-    try:
+    with hearing("before-send.dynamodb.BatchGetItem", answer):
         yield asked
-    finally:
-        events.unregister("before-send.dynamodb.BatchGetItem", answer)
 
 
 def test_items_of_two_tables_are_found_and_what_is_not_there_is_not(world: World) -> None:

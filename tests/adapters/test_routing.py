@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.aws.dynamodb import connection
 from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.credentials.model import Own, ProviderKey
 from atelier.errors import Unavailable
@@ -25,7 +24,7 @@ from atelier.routing.book import SUCCESSES_TOGETHER, HealthBook
 from atelier.routing.choose import Routes
 from atelier.routing.model import COOLDOWN_SECONDS, FAILURES_TO_DOWN, Health, Scope
 from atelier.routing.model import Status as HealthStatus
-from tests.adapters.world import DONE, ScriptedProvider, World, at_once
+from tests.adapters.world import DONE, ScriptedProvider, World, at_once, hearing
 from tests.conftest import Tables
 
 BROKEN = Failed(ErrorClass.TRANSIENT, "It broke.")
@@ -66,16 +65,12 @@ def take_down(world: World) -> Health:
 def counted(operation: str) -> Iterator[list[None]]:
     """Each DynamoDB `operation` sent while it lasts."""
     seen: list[None] = []
-    events = connection().client.meta.events
 
     def note(**_: object) -> None:
         seen.append(None)
 
-    events.register_first(f"before-send.dynamodb.{operation}", note)
-    try:
+    with hearing(f"before-send.dynamodb.{operation}", note):
         yield seen
-    finally:
-        events.unregister(f"before-send.dynamodb.{operation}", note)
 
 
 def test_health_is_kept_as_it_was_written(world: World) -> None:

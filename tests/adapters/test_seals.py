@@ -31,7 +31,7 @@ from atelier.ledger.prove import prove
 from atelier.ledger.seal import Form, Seal, following, public
 from atelier.ledger.sealing import Sealed, Sealing, unsealed
 from atelier.ledger.verify import Unsound, verify
-from tests.adapters.world import World, at_once
+from tests.adapters.world import World, at_once, hearing
 from tests.bench.units import item_bytes
 from tests.conftest import Tables
 
@@ -101,12 +101,8 @@ def calls() -> Iterator[Counter[str]]:
         target = request.headers["X-Amz-Target"]
         asked[(target.decode() if isinstance(target, bytes) else str(target)).rpartition(".")[2]] += 1
 
-    events = connection().client.meta.events
-    events.register("before-send.dynamodb", count)
-    try:
+    with hearing("before-send.dynamodb", count):
         yield asked
-    finally:
-        events.unregister("before-send.dynamodb", count)
 
 
 def live(world: Sealer, other: World) -> Iterator[None]:

@@ -341,6 +341,17 @@ SINGLE_CONFLICT = (
 
 
 @contextmanager
+def hearing(event: str, call: Callable[..., object]) -> Iterator[None]:
+    """While it lasts, the DynamoDB client of this process tells `call` of an event of botocore's, before its own."""
+    events = connection().client.meta.events
+    events.register_first(event, call)
+    try:
+        yield
+    finally:
+        events.unregister(event, call)
+
+
+@contextmanager
 def answering(operation: str, body: bytes) -> Iterator[None]:
     """While it lasts, each DynamoDB `operation` of this process is answered with this error and never sent. The fault
     is put in at the client's event hook, as an answer from the wire."""
@@ -351,12 +362,8 @@ def answering(operation: str, body: bytes) -> Iterator[None]:
     def raw(content: bytes) -> HTTPResponse:
         return HTTPResponse(BytesIO(content), preload_content=False)
 
-    events = connection().client.meta.events
-    events.register_first(f"before-send.dynamodb.{operation}", answer)
-    try:
+    with hearing(f"before-send.dynamodb.{operation}", answer):
         yield
-    finally:
-        events.unregister(f"before-send.dynamodb.{operation}", answer)
 
 
 @contextmanager
@@ -368,10 +375,6 @@ def meanwhile(act: Callable[[], object], operation: str = "TransactWriteItems") 
         if waiting and threading.get_ident() == here:
             waiting.pop()()
 
-    events = connection().client.meta.events
-    events.register_first(f"before-call.dynamodb.{operation}", first)
-    try:
+    with hearing(f"before-call.dynamodb.{operation}", first):
         yield
-    finally:
-        events.unregister(f"before-call.dynamodb.{operation}", first)
     assert not waiting, "nothing was written"

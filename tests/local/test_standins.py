@@ -53,7 +53,7 @@ def test_every_provider_is_told_of_and_answers(running: RunningStack) -> None:
         assert httpx.get(httpx.URL(url).join("/_standin/calls")).status_code == 200
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl")
+@pytest.mark.skipif(not shutil.which("curl"), reason="not run: the printed command is curl's, and there is none")
 def test_the_printed_command_shows_a_fallback(running: RunningStack) -> None:
     ran = subprocess.run(
         ["bash", "-c", "\n".join(running.lines[-2:])], check=False, capture_output=True, text=True, timeout=60

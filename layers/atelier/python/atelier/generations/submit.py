@@ -42,8 +42,7 @@ QUEUE_ALLOWANCE = timedelta(minutes=2)
 @dataclass(frozen=True, slots=True)
 class Submission:
     """What a verified caller asks for. `idempotency_key` is the caller's own, if any; `quote` is one that we signed;
-    with a `pipeline` it is a run. `reuse`: an earlier result of the same request will do. `wallet`: the workspace's, if
-    it was read since the request came."""
+    with a `pipeline` it is a run. `reuse`: an earlier result of the same request will do."""
 
     workspace_id: str
     user_id: str
@@ -53,7 +52,6 @@ class Submission:
     quote: Quote | None = None
     pipeline: Pipeline | None = None
     reuse: bool = False
-    wallet: Wallet | None = None
 
     def fingerprint(self) -> str:
         """What an idempotency key is bound to."""
@@ -106,15 +104,16 @@ class Submitting:
         return Daily(given.daily_credits, given.daily_reset)
 
 
-def submit(submission: Submission, *, to: Submitting, now: datetime) -> Accepted:
-    """Write one generation and its hold in one transaction, or raise and write nothing.
+def submit(submission: Submission, *, to: Submitting, now: datetime, wallet: Wallet | None = None) -> Accepted:
+    """Write one generation and its hold in one transaction, or raise and write nothing. `wallet`: the workspace's, for
+    whoever has read it since the request came.
 
     Raises ValidationFailed, PromptRefused by the moderation, InsufficientCredits, BudgetExceeded, IdempotencyMismatch,
     RateLimited, QuoteExpired, Conflict (a quote redeemed before, an archived project), NotFound (no such project),
     Unavailable.
     """
     try:
-        return _accepted(submission, to, now)
+        return _accepted(submission, to, now, wallet or to.wallets.wallet(submission.workspace_id))
     except (InsufficientCredits, BudgetExceeded, RateLimited, Conflict):
         # Of two at once with one key, the other may have been accepted, and have taken what this one is short of.
         earlier = to.accepted_before(submission)
@@ -123,12 +122,11 @@ def submit(submission: Submission, *, to: Submitting, now: datetime) -> Accepted
         return Accepted(earlier, replayed=True)
 
 
-def _accepted(submission: Submission, to: Submitting, now: datetime) -> Accepted:
+def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Wallet) -> Accepted:
     workspace_id, recipe, promise = submission.workspace_id, submission.recipe, submission.quote
     pipeline = submission.pipeline
     if promise is not None and not promise.is_for(workspace_id, recipe, pipeline):
         raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
-    seen = submission.wallet or to.wallets.wallet(workspace_id)
     ways = to.routes(seen) if to.routes is not None else None
     wanted = parts(Ask.of(recipe, pipeline), catalogue=to.catalogue, now=now, routes=ways)
     if to.moderation is not None:
@@ -222,9 +220,15 @@ def _accepted(submission: Submission, to: Submitting, now: datetime) -> Accepted
         }
         if promise is not None:
             facts["quote"] = promise.id
-        opening = open_hold(
-            wallet, generation_id, credits_max, deadline_at, facts, now, holds_open_max=tier.generations_open_max
-        )
+        try:
+            opening = open_hold(
+                wallet, generation_id, credits_max, deadline_at, facts, now, holds_open_max=tier.generations_open_max
+            )
+        except (InsufficientCredits, RateLimited):
+            # A moderator may have taken seconds since the first look: nobody is refused without another.
+            if tries:
+                raise
+            continue
         try:
             to.generations.open_with_hold(generation, opening)
         except StaleWallet:

@@ -138,7 +138,6 @@ def submit(
             promise,
             pipeline,
             reuse,
-            _wallet(caller),
         ),
         to=submitting.Submitting(
             catalogue=routed(now),
@@ -153,6 +152,7 @@ def submit(
             moderation=moderation.prompts(),
         ),
         now=now,
+        wallet=_wallet(caller),
     )
 
 
