@@ -16,6 +16,8 @@ from infra.local.emulator import Emulator
 HANDLES = "stack.json"
 EDGE_SECRET = "DataEdgeSecret"
 PROVIDERS_SECRET = "DataProvidersSecret"
+# Pages that are developed on this machine may call the stack, whatever port they are served on.
+FRONTEND_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 
 
 class DataInUse(Exception):
@@ -64,7 +66,7 @@ class Stack:
 
     def deploy(self) -> Deployed:
         """Deploys what changed since the last time."""
-        local = {"Stage": "local", "PublicUrl": self._public_url}
+        local = {"Stage": "local", "PublicUrl": self._public_url, "FrontendOrigins": FRONTEND_ORIGINS}
         deployed = deploy(self._options.root, self._options.data, self._aws, {**local, **self._options.parameters})
         if self._options.provider_secrets:
             manager, secret = self._aws.client("secretsmanager"), deployed.resources[PROVIDERS_SECRET]

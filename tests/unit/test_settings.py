@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from atelier.settings import EventBus, GenerationTimes, InvalidSettings, MediaSigning, Moderation, RateLimits
+from atelier.settings import (
+    EventBus,
+    FrontendOrigins,
+    GenerationTimes,
+    InvalidSettings,
+    MediaSigning,
+    Moderation,
+    RateLimits,
+)
 
 
 def test_a_missing_variable_is_named_without_the_values_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,3 +46,48 @@ def test_what_is_not_said_is_the_default_and_nothing_changes_later() -> None:
     assert (limits.requests_per_minute, limits.sign_ins_per_account, limits.sign_ins_per_address) == (600, 3, 30)
     with pytest.raises(AttributeError):
         limits.requests_per_minute = 1
+
+
+FRONTENDS = FrontendOrigins(
+    {"ATELIER_FRONTEND_ORIGINS": "https://app.example.com, http://localhost:*,http://dev.test:3000"}
+)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://app.example.com",
+        "http://localhost",
+        "http://localhost:1",
+        "http://localhost:5173",
+        "http://dev.test:3000",
+    ],
+)
+def test_a_named_frontend_origin_is_allowed(origin: str) -> None:
+    assert FRONTENDS.allow(origin)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "",
+        "null",
+        "*",
+        "https://app.example.com:8443",
+        "https://app.example.com.evil.test",
+        "http://app.example.com",
+        "https://localhost:5173",
+        "http://localhost:",
+        "http://localhost:*x",
+        "http://localhost:5173.evil.test",
+        "http://dev.test",
+        "http://dev.test:30000",
+    ],
+)
+def test_an_origin_that_no_frontend_has_is_refused(origin: str) -> None:
+    assert not FRONTENDS.allow(origin)
+
+
+def test_without_frontend_origins_none_is_allowed() -> None:
+    assert not FrontendOrigins({}).allow("http://localhost:5173")
+    assert not FrontendOrigins({}).allow("")

@@ -75,7 +75,7 @@ def _opened(signed_in: SignedIn, delivery: str, *, status: int) -> Answer:
 
 def _presented(request: Request[RefreshTokenRequest]) -> browser.Presented:
     origin = request.headers.get("origin")
-    return browser.presented(request.body.refresh_token, request.cookies, origin, identity.public_url())
+    return browser.presented(request.body.refresh_token, request.cookies, origin, identity.allows_origin)
 
 
 def _device(request: Request[SignUpRequest] | Request[LogInRequest]) -> Device:

@@ -243,6 +243,20 @@ class EdgeKey(Settings):
     digest: str = text("ATELIER_EDGE_KEY_DIGEST", "")
 
 
+class FrontendOrigins(Settings):
+    """Origins of web pages that may call this deployment from a browser, beside its own: `https://app.example.com`,
+    comma separated. `:*` in place of a port means any port: `http://localhost:*`."""
+
+    written: str = text("ATELIER_FRONTEND_ORIGINS", "")
+
+    def allow(self, origin: str) -> bool:
+        """Whether an `Origin` header names one of them."""
+        named = [each.strip() for each in self.written.split(",")]
+        base, colon, port = origin.rpartition(":")
+        any_port = f"{base}:*" if colon and port.isascii() and port.isdigit() else f"{origin}:*"
+        return bool(origin) and (origin in named or any_port in named)
+
+
 class RateLimits(Settings):
     """How many requests a subject (an account, or an address without one) may make in a minute, and how many attempts
     to sign up or log in there may be in 5 minutes for one e-mail and from one address."""

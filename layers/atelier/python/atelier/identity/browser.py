@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -22,13 +22,17 @@ class Presented:
     delivery: Literal["cookie", "body"]
 
 
-def presented(body_token: str | None, cookies: Mapping[str, str], origin: str | None, public_url: str) -> Presented:
+def presented(
+    body_token: str | None, cookies: Mapping[str, str], origin: str | None, is_allowed: Callable[[str], bool]
+) -> Presented:
     """The refresh token of a request; one in the body goes first. Raises Forbidden for a cookie that another site made
-    the browser send: browsers name the origin on every POST, and nothing but a browser sends cookies unasked."""
+    the browser send: browsers name the origin on every POST, and nothing but a browser sends cookies unasked.
+
+    is_allowed: whether pages of an origin may act for the person (`wiring.identity.allows_origin`)."""
     if body_token is not None:
         return Presented(body_token, "body")
     token = cookies.get(COOKIE)
-    if token and origin is not None and origin != public_url:
+    if token and origin is not None and not is_allowed(origin):
         raise Forbidden("This request came from another site.")
     return Presented(token or None, "cookie")
 

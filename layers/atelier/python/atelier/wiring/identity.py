@@ -17,7 +17,15 @@ from atelier.identity.model import Membership, SignedIn, Tokens, User
 from atelier.identity.passwords import Argon2
 from atelier.identity.ports import Passwords
 from atelier.identity.signing import public
-from atelier.settings import Deployment, IdentitySigning, IdentityTable, LedgerTable, RateLimits, RequestsTable
+from atelier.settings import (
+    Deployment,
+    FrontendOrigins,
+    IdentitySigning,
+    IdentityTable,
+    LedgerTable,
+    RateLimits,
+    RequestsTable,
+)
 
 if TYPE_CHECKING:
     from atelier.aws.dynamodb.identity import DynamoIdentity
@@ -71,6 +79,11 @@ def public_keys() -> dict[str, list[dict[str, Any]]]:
 
 def public_url() -> str:
     return Deployment.read().public_url
+
+
+def allows_origin(origin: str) -> bool:
+    """Whether pages of `origin` may act for the person at the browser: this deployment's own, and its frontends'."""
+    return origin == public_url() or FrontendOrigins.read().allow(origin)
 
 
 @cache
