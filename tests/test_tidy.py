@@ -36,7 +36,9 @@ def files(*folders: str, suffix: str = "") -> Iterator[Path]:
             if path.is_file() and not {"__pycache__", "node_modules"} & set(path.parts):
                 yield path
     if not folders:
-        yield from (path for path in sorted(ROOT.iterdir()) if path.is_file() and path.name.endswith(suffix))
+        # In a work tree of git's, `.git` is a file that says where the repository is.
+        beside = (path for path in sorted(ROOT.iterdir()) if path.is_file() and path.name != ".git")
+        yield from (path for path in beside if path.name.endswith(suffix))
 
 
 def modules(*folders: str) -> list[Path]:
