@@ -12,7 +12,7 @@ import pytest
 
 from atelier.errors import Conflict, NotFound, ValidationFailed
 from atelier.library.model import Asset
-from atelier.library.ports import FileInvalid, Form, Kept, ThingExists
+from atelier.library.ports import FileInvalid, FileLimitExceeded, Form, Kept, ThingExists
 from atelier.library.upload import LIFETIME, Upload, begin, complete, keep
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -82,6 +82,8 @@ class World:
         self._step()
         if b"bad" in data:
             raise FileInvalid("bad")
+        if b"big!" in data:
+            raise FileLimitExceeded("It has 7 sides; at most 6 are taken.")
         sha256 = hashlib.sha256(data).hexdigest()
         self.stored[sha256] = data
         self._step()
@@ -142,6 +144,13 @@ def test_what_is_not_what_was_said_is_refused_and_may_be_replaced(data: bytes) -
     assert world.assets == {}
     world.sent[ID] = b"good"
     assert ended(world).size_bytes == 4
+
+
+def test_a_file_beyond_a_limit_is_refused_with_the_limit_and_its_own_figure() -> None:
+    world = World(uploads={ID: said()}, sent={ID: b"big!"})
+    with pytest.raises(ValidationFailed) as refused:
+        ended(world)
+    assert refused.value.facts["fields"] == [{"path": "file", "message": "It has 7 sides; at most 6 are taken."}]
 
 
 def test_before_the_file_is_there_and_after_a_day_there_is_nothing_to_complete() -> None:

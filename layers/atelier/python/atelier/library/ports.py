@@ -118,11 +118,15 @@ class FileInvalid(Exception):
     """The bytes are not of the type that they should be, or nothing that we take."""
 
 
+class FileLimitExceeded(FileInvalid):
+    """The file is beyond a limit of ours; the text names it and the file's own figure, for whoever brought it."""
+
+
 class Intake(Protocol):
     """Where files that people bring are looked into."""
 
     def keep(self, workspace_id: str, file_type: str, data: bytes) -> Kept:
-        """Check, clean and store; the same bytes are stored once. Raises FileInvalid."""
+        """Check, clean and store; the same bytes are stored once. Raises FileInvalid, FileLimitExceeded."""
         ...
 
 

@@ -16,6 +16,7 @@ from atelier.library.model import Asset
 from atelier.library.ports import (
     Assets,
     FileInvalid,
+    FileLimitExceeded,
     Form,
     IdempotencyKeys,
     Intake,
@@ -146,6 +147,8 @@ def keep(
 def _recorded(upload: Upload, data: bytes, *, assets: Assets, intake: Intake) -> Asset:
     try:
         kept = intake.keep(upload.workspace_id, upload.type, data)
+    except FileLimitExceeded as error:
+        raise _refused(str(error)) from None
     except FileInvalid:
         raise _refused(f"The file is no {upload.type} that can be used.") from None
     return assets.record_upload(

@@ -22,10 +22,12 @@ def main() -> None:
     _confine(asked["memory_bytes_max"], asked["seconds_max"])
     files = b""
     try:
-        from atelier.media.processed import MediaInvalid
+        from atelier.media.processed import MediaInvalid, MediaLimitExceeded
 
         try:
             made = _processed(asked["type"], sys.stdin.buffer.read(), watermark=asked["watermark"])
+        except MediaLimitExceeded as refusal:
+            answer = {"limit": str(refusal)}
         except MediaInvalid as refusal:
             answer = {"refused": str(refusal)}
         else:

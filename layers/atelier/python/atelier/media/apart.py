@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from atelier.media.processed import MediaInvalid, MediaToolMissing, Processed
+from atelier.media.processed import MediaInvalid, MediaLimitExceeded, MediaToolMissing, Processed
 
 PROGRAM = Path(__file__).with_name("_opening.py")
 MEMORY_BYTES_MAX = 1536 * 1024 * 1024
@@ -53,6 +53,8 @@ def process_apart(
     answer: dict[str, Any] = json.loads(line)
     if "lacking" in answer:
         raise MediaToolMissing(f"{answer['lacking']} is not installed here: this function needs the film layer")
+    if "limit" in answer:
+        raise MediaLimitExceeded(answer["limit"])
     if "refused" in answer:
         raise MediaInvalid(answer["refused"])
     size = answer.pop("size_bytes")

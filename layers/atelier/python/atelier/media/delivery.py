@@ -12,7 +12,7 @@ from atelier.generations.ports import StoredOutput, UndeliverableMedia
 from atelier.media.fetch import Fetcher, FetchError, FetchFailed
 from atelier.media.keys import CONTENT_TYPES, THUMBNAIL_CONTENT_TYPE, media_key, staging_key, thumbnail_key
 from atelier.media.process import BYTES_MAX, process
-from atelier.media.processed import MediaInvalid
+from atelier.media.processed import MediaInvalid, MediaLimitExceeded
 from atelier.moderation.model import Picture
 from atelier.providers._contract import Input
 
@@ -74,6 +74,8 @@ class Delivery:
         data = self._bytes(output, hosts, expected)
         try:
             made = process(expected, data, watermark=generation.watermark)
+        except MediaLimitExceeded as error:
+            raise UndeliverableMedia(f"The provider's result is beyond what is kept here. {error}") from error
         except MediaInvalid as error:
             raise UndeliverableMedia(f"The provider's result is no {expected} that can be used.") from error
         self._look(made.type, made.data, Picture(made.thumbnail, THUMBNAIL_CONTENT_TYPE) if made.thumbnail else None)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from atelier.library.ports import FileInvalid, Kept
+from atelier.library.ports import FileInvalid, FileLimitExceeded, Kept
 from atelier.media.delivery import ObjectStore
 from atelier.media.keys import THUMBNAIL_CONTENT_TYPE, media_key, thumbnail_key
-from atelier.media.processed import MediaInvalid, Processed
+from atelier.media.processed import MediaInvalid, MediaLimitExceeded, Processed
 
 # The gateway waits for 30 s.
 SECONDS_MAX = 22
@@ -20,6 +20,8 @@ class MediaIntake:
     def keep(self, workspace_id: str, file_type: str, data: bytes) -> Kept:
         try:
             made = _looked_into(file_type, data)
+        except MediaLimitExceeded as error:
+            raise FileLimitExceeded(str(error)) from error
         except MediaInvalid as error:
             raise FileInvalid(str(error)) from error
         # Thumbnail first: whoever sees the file's key finds its thumbnail.

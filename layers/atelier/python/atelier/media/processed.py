@@ -12,6 +12,11 @@ class MediaInvalid(Exception):
     """The bytes are nothing that we take; the text says why, for the log."""
 
 
+class MediaLimitExceeded(MediaInvalid):
+    """A good file, as far as anybody can say, beyond a limit of ours. The text names the limit and the file's own
+    figure, as a sentence for whoever brought it."""
+
+
 class MediaToolMissing(Exception):
     """This installation lacks what it takes to look into such a file: nobody can say yet whether it is good."""
 
