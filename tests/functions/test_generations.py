@@ -138,3 +138,12 @@ def test_nobody_is_let_in_without_a_token(app: ModuleType, cloud: Cloud, name: s
     assert refusal(answered(app, request)) == (401, "UNAUTHENTICATED")
     assert current().status is Status.QUEUED
     assert movements() == ["hold", "grant"]
+
+
+def test_a_request_larger_than_can_be_kept_is_refused_at_its_longest_text(app: ModuleType, cloud: Cloud) -> None:
+    said = [{"role": "user", "content": "\x01" * 40_000}]
+    body = {"kind": "text", "prompt": "go on", "parameters": {"messages": said}, "enhance_prompt": True}
+    response = app.handler(event("api/generations/generate", body=body), None)
+    assert response["statusCode"] == 422
+    assert json.loads(response["body"])["details"]["fields"][0]["path"] == "parameters.messages"
+    assert cloud.items(cloud.tables.generations) == []

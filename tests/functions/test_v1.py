@@ -280,3 +280,15 @@ def test_a_path_that_is_not_served_is_refused_in_the_same_shape(client: OpenAI, 
     assert wrong.value.status_code == 405
     with pytest.raises(openai.BadRequestError):
         client.post("/chat/completions", content=b"{", cast_to=object)
+
+
+@pytest.mark.parametrize("sign", ['"', "\\", "\x01", "€"])
+def test_a_conversation_larger_than_can_be_kept_is_refused_before_it_is_stored(
+    client: OpenAI, cloud: Cloud, sign: str
+) -> None:
+    said: Any = [{"role": "user", "content": sign * 290_000}, *HELLO]
+    with pytest.raises(openai.APIStatusError) as caught:
+        client.chat.completions.create(model="local/writer", messages=said)
+    assert caught.value.status_code in (400, 413, 422)
+    assert caught.value.param == "messages"
+    assert stored() == []

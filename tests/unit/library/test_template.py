@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atelier.errors import ValidationFailed
-from atelier.library.template import Template, Variable, checked, filled
+from atelier.library.template import VARIABLES_MAX, Template, Variable, checked, filled
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -59,3 +59,11 @@ def test_a_prompt_is_taken_or_refused_and_never_half_understood(prompt: str) -> 
         return
     text, _ = filled(made, {variable.name: "" for variable in made.variables})
     assert text.count("{{") <= prompt.count("{{{")
+
+
+def test_a_template_larger_than_can_be_kept_is_refused_at_its_largest_part() -> None:
+    gaps = tuple(Variable(f"v{number}", '"' * 20_000) for number in range(VARIABLES_MAX))
+    prompt = " ".join(f"{{{{{gap.name}}}}}" for gap in gaps)
+    with pytest.raises(ValidationFailed) as refused:
+        template(prompt, None, *gaps)
+    assert [each["path"] for each in refused.value.facts["fields"]] == ["variables"]

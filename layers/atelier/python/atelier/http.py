@@ -11,7 +11,9 @@ import binascii
 import hashlib
 import hmac
 import json
+import math
 import re
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import field
@@ -19,6 +21,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from atelier.clock import Clock, system_clock
 from atelier.errors import (
@@ -406,16 +409,29 @@ def parsed(model: type[ModelT], request: Request[Any]) -> ModelT:
 def _parse_body(model: type[ModelT], raw: bytes, headers: Mapping[str, str]) -> ModelT:
     if headers.get("content-type", "application/json").partition(";")[0].strip().lower() != "application/json":
         raise UnsupportedMediaType("Send the body as application/json.")
+    text = raw or b"{}"
+    _check_json(text)
     try:
-        return model.model_validate_json(raw or b"{}")
+        return model.model_validate_json(text)
     except ValidationError as error:
-        # What cannot be read has one error; what can, as many as its sender likes.
-        if (
-            error.error_count() == 1
-            and error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid"
-        ):
-            raise BadRequest("The body is not valid JSON.") from error
         raise ValidationFailed(_fields(error)) from error
+
+
+def _check_json(text: bytes) -> None:
+    """Raises BadRequest for what is no JSON, and for numbers that no reader of JSON can take: NaN, Infinity, and what
+    is too large for a double, wherever they stand. Kept, they would make every later answer invalid."""
+    try:
+        left: list[Any] = [from_json(text, allow_inf_nan=False)]
+    except ValueError as error:
+        raise BadRequest("The body is not valid JSON.") from error
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += cast("dict[str, Any]", value).values()
+        elif isinstance(value, list):
+            left += cast("list[Any]", value)
+        elif isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
+            raise BadRequest("The body is not valid JSON: a number in it is too large.")
 
 
 def _validate(model: type[BaseModel], values: Mapping[str, Any], root: str) -> BaseModel:
@@ -451,9 +467,11 @@ def _render(answer: Answer, *, raw: bool) -> Response:
 def _plain(value: Any) -> Any:
     """Models and times in it as JSON. An answer may be a TypedDict, which is a model for the OpenAPI document only: our
     own code makes it from values that the type checker has seen, and a validator takes long to build. Times are aware
-    and UTC."""
+    and UTC. A number that JSON does not have, kept before such numbers were refused, is null."""
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return _plain(value.model_dump(mode="json"))
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in cast("dict[str, Any]", value).items()}
     if isinstance(value, list | tuple):

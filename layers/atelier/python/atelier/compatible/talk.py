@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from atelier.errors import ValidationFailed
 TEXTS = ("text", "input_text", "output_text", "refusal")
 PICTURES = ("image_url", "input_image")
 INSTRUCTING = ("system", "developer")
-# A conversation is stored as one item, which has 400 KB.
+# A conversation is kept as JSON in one item, which has 400 KB.
 BYTES_MAX = 300_000
 
 
@@ -37,8 +38,8 @@ class Talk:
 
 def talk(said: Sequence[Said], param: str) -> Talk:
     """The conversation. What instructs stands apart, wherever it stood; the prompt is what was said last."""
-    if sum(len(each.text.encode()) for each in said) > BYTES_MAX:
-        raise ValidationFailed([{"path": param, "message": f"must not be longer than {BYTES_MAX} bytes of text"}])
+    if sum(len(json.dumps(each.text, ensure_ascii=False).encode(errors="replace")) for each in said) > BYTES_MAX:
+        raise ValidationFailed([{"path": param, "message": f"must not be longer than {BYTES_MAX} bytes as JSON"}])
     system = "\n\n".join(each.text for each in said if each.role in INSTRUCTING and each.text)
     rest = [each for each in said if each.role not in INSTRUCTING and (each.text or each.pictures)]
     pictures = bounded([picture for each in rest for picture in each.pictures])

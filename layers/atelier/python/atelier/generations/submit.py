@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -37,6 +38,8 @@ from atelier.routing.choose import Routes
 TRIES_MAX = 60
 ROLE_TYPES = {"image": "image", "mask": "image", "audio": "audio", "reference": "image", CHARACTER: "image"}
 QUEUE_ALLOWANCE = timedelta(minutes=2)
+# A recipe is kept as JSON in one item of DynamoDB, which has 400 KB for it and the names around it.
+RECIPE_BYTES_MAX = 380_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
     pipeline = submission.pipeline
     if promise is not None and not promise.is_for(workspace_id, recipe, pipeline):
         raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
+    check_size(recipe, pipeline)
     ways = to.routes(seen) if to.routes is not None else None
     wanted = parts(Ask.of(recipe, pipeline), catalogue=to.catalogue, now=now, routes=ways)
     if to.moderation is not None:
@@ -245,6 +249,18 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
             return Accepted(to.generations.get(workspace_id, generation_id), replayed=True)
         return Accepted(generation, replayed=False)
     raise Unavailable("The wallet is busy. Try again.")
+
+
+def check_size(recipe: Recipe, pipeline: Pipeline | None) -> None:
+    """Raises ValidationFailed at the longest text of a request that is larger than can be kept, measured as it is
+    stored: quotation marks and control characters take more room in JSON than they had when they were written."""
+    stages = [stage.parameters for stage in pipeline.stages] if pipeline else []
+    facts = [recipe.prompt, recipe.negative_prompt, recipe.parameters, *stages]
+    size = len(json.dumps(facts, ensure_ascii=False).encode(errors="replace"))
+    if size > RECIPE_BYTES_MAX:
+        longest = max(wordings(recipe, pipeline), key=lambda wording: len(wording.text.encode(errors="replace")))
+        message = f"must be shorter: the request takes {size} bytes as JSON, and {RECIPE_BYTES_MAX} can be kept"
+        raise ValidationFailed([{"path": longest.path, "message": message}])
 
 
 def kept(workspace_id: str, sources: SourceAssets) -> Callable[[Delivered], bool]:

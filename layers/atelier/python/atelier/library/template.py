@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
@@ -12,6 +13,8 @@ from atelier.errors import ValidationFailed
 from atelier.frozen import dataclass
 
 VARIABLES_MAX = 20
+# It is kept as JSON in one item of DynamoDB, and changed part by part.
+BYTES_MAX = 380_000
 NAME = r"[A-Za-z][A-Za-z0-9_]{0,39}"
 GAP = re.compile(r"\{\{\s*(" + NAME + r")\s*\}\}")
 
@@ -68,7 +71,25 @@ def checked(template: Template) -> Template:
     ]
     if wrong:
         raise ValidationFailed(wrong)
-    return replace(template, variables=tuple(told.get(name) or Variable(name) for name in names))
+    complete = replace(template, variables=tuple(told.get(name) or Variable(name) for name in names))
+    _check_size(complete)
+    return complete
+
+
+def _check_size(template: Template) -> None:
+    """Raises ValidationFailed at the largest part of a template that is larger than can be kept."""
+    parts = {
+        "prompt": template.prompt,
+        "negative_prompt": template.negative_prompt,
+        "description": template.description,
+        "parameters": template.parameters,
+        "variables": [[variable.name, variable.default, variable.description] for variable in template.variables],
+    }
+    sizes = {path: len(json.dumps(part, ensure_ascii=False).encode(errors="replace")) for path, part in parts.items()}
+    if sum(sizes.values()) > BYTES_MAX:
+        largest = max(sizes, key=lambda path: sizes[path])
+        message = f"must be smaller: a template has at most {BYTES_MAX} bytes as JSON"
+        raise ValidationFailed([{"path": largest, "message": message}])
 
 
 def filled(template: Template, values: Mapping[str, str]) -> tuple[str, str | None]:

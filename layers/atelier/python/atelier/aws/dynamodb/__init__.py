@@ -77,7 +77,19 @@ class CompactJSON(JSONAttribute):
     """JSON without the spaces: they are billed like everything else."""
 
     def serialize(self, value: Any) -> str | None:
-        return None if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        if value is None:
+            return None
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        # Half of a surrogate pair, as a provider may send it, has no UTF-8: it stays the escape that it came as.
+        return text if text.isascii() or _is_utf8(text) else json.dumps(value, separators=(",", ":"))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_together(wanted: Iterable[Wanted]) -> dict[Wanted, Item]:
