@@ -124,7 +124,7 @@ class Sent:
         ),
         (Unavailable("Busy."), openai.InternalServerError, (503, "server_error", None, "unavailable")),
         (
-            StillRunning(GENERATION, rejoins=True),
+            StillRunning(GENERATION),
             openai.ConflictError,
             (409, "generation_pending", None, "generation_in_progress"),
         ),
@@ -183,8 +183,7 @@ def test_a_limit_says_when_to_come_back_and_the_sdk_does() -> None:
 @pytest.mark.parametrize(
     ("error", "tries"),
     [
-        (StillRunning(GENERATION, rejoins=True), 2),
-        (StillRunning(GENERATION, rejoins=False), 1),
+        (StillRunning(GENERATION), 2),
         (undelivered(generation(Kind.TEXT, status=Status.CANCELLED)), 1),
         (InsufficientCredits(needed=9, available=1), 1),
     ],
@@ -207,6 +206,8 @@ def test_the_sdk_tries_again_only_what_can_come_to_another_end(error: AtelierErr
         (Status.FAILED, "invalid_input", (400, "bad_request", False)),
         (Status.FAILED, "transient", (502, "provider_failed", True)),
         (Status.EXPIRED, "timeout_started", (409, "generation_ended", False)),
+        # No client sends a 400 again by itself: what somebody stopped does not begin anew.
+        (Status.CANCELLED, "cancelled", (400, "generation_ended", False)),
     ],
 )
 def test_what_brought_nothing_says_why_and_what_it_cost(
@@ -228,6 +229,20 @@ def test_under_the_callers_own_key_a_failure_stays_what_it_was() -> None:
 
 
 def test_what_goes_on_names_what_to_follow() -> None:
-    error = StillRunning(GENERATION, rejoins=True)
+    error = StillRunning(GENERATION)
     assert f"GET /api/generations/{GENERATION}" in error.message
     assert errors.headers(error)["Location"] == f"/api/generations/{GENERATION}"
+
+
+@pytest.mark.parametrize(("age_seconds", "milliseconds"), [(0, "200"), (24.3, "200"), (48.5, "24250"), (600, "30000")])
+def test_unfinished_work_is_asked_for_at_once_and_then_more_rarely(age_seconds: float, milliseconds: str) -> None:
+    headers = errors.headers(StillRunning(GENERATION, age_seconds=age_seconds))
+    assert (headers["x-should-retry"], headers["retry-after-ms"]) == ("true", milliseconds)
+    assert 0 <= int(headers["Retry-After"]) - int(milliseconds) / 1000 < 1
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "status"), [("langchainjs-openai/1.0.0 (node/20)", 408), ("OpenAI/JS 6.49.0", 409), ("", 409)]
+)
+def test_a_client_that_gives_up_at_409_is_answered_408(user_agent: str, status: int) -> None:
+    assert StillRunning(GENERATION, user_agent=user_agent).status == status

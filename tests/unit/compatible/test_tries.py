@@ -1,4 +1,4 @@
-"""An SDK's tries of one request come to one generation, and different requests to different ones."""
+"""A client's tries of one request come to one generation, and different requests to different ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from atelier.compatible.tries import RETRY_COUNT, Call, accepted
+import pytest
+
+from atelier.compatible.ports import Known
+from atelier.compatible.tries import RESULT_WAITS, RETRY_COUNT, Call, Order, accepted
 from atelier.generations.model import Generation, Kind, Recipe, Status
 from atelier.generations.submit import Accepted
 from tests.unit.compatible.test_answers import generation
@@ -18,48 +21,114 @@ class House:
     """Generations by the name of their request, and the names that requests go by."""
 
     def __init__(self) -> None:
-        self.names: dict[str, str] = {}
+        self.names: dict[str, Known] = {}
         self.made: dict[str, Generation] = {}
         self.count = 0
+        self.now = NOW
 
-    def remember(self, workspace_id: str, fingerprint: str, name: str, now: datetime) -> None:
-        self.names[workspace_id + fingerprint] = name
+    def claim(
+        self, workspace_id: str, fingerprint: str, name: str, now: datetime, *, instead_of: str | None = None
+    ) -> Known:
+        found = self.names.get(workspace_id + fingerprint)
+        if found is None or found.name == instead_of:
+            found = self.names[workspace_id + fingerprint] = Known(name)
+        return found
 
-    def recall(self, workspace_id: str, fingerprint: str, now: datetime) -> str | None:
-        return self.names.get(workspace_id + fingerprint)
+    def name(self, workspace_id: str, fingerprint: str, name: str, now: datetime) -> None:
+        self.names[workspace_id + fingerprint] = Known(name)
 
-    def submit(self, name: str | None) -> Accepted:
+    def answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
+        if self.names[workspace_id + fingerprint].name == name:
+            self.names[workspace_id + fingerprint] = Known(name, answered=True)
+
+    def submit(self, name: str) -> Accepted:
         if name in self.made:
             return Accepted(self.made[name], replayed=True)
         self.count += 1
-        made = replace(generation(), id=f"gen_{self.count}", status=Status.RUNNING)
-        if name:
-            self.made[name] = made
-        return Accepted(made, replayed=False)
+        self.made[name] = replace(generation(), id=f"gen_{self.count}", status=Status.RUNNING, completed_at=None)
+        return Accepted(self.made[name], replayed=False)
 
-    def sent(self, count: str | None, *, key: str | None = None, prompt: str = "a fox", **facts: Any) -> str:
+    def sent(self, count: str | None = None, *, key: str | None = None, prompt: str = "a fox", **facts: Any) -> str:
+        return self.order(count, key=key, prompt=prompt, **facts)[1].generation.id
+
+    def order(self, count: str | None, *, key: str | None, prompt: str, **facts: Any) -> tuple[Call, Order]:
         headers = {} if count is None else {RETRY_COUNT: count}
         facts = {"workspace_id": "wsp_1", "user_id": "usr_1", "path": "chat/completions", **facts}
         call = Call(recipe=Recipe(Kind.TEXT, prompt), headers=headers, key=key, **facts)
-        return accepted(call, self.submit, self, NOW).generation.id
+        return call, accepted(call, self.submit, self, self.now)
+
+    def read(self, count: str | None = None, prompt: str = "a fox") -> str:
+        """Sent, and answered with what came of it."""
+        call, order = self.order(count, key=None, prompt=prompt)
+        self.answered(call.workspace_id, call.fingerprint, order.name)
+        return order.generation.id
 
     def ended(self, generation_id: str, status: Status) -> None:
         self.made = {
-            name: replace(made, status=status) if made.id == generation_id else made for name, made in self.made.items()
+            name: replace(made, status=status, completed_at=self.now) if made.id == generation_id else made
+            for name, made in self.made.items()
         }
 
 
-def test_a_retry_finds_what_its_first_try_began() -> None:
+REPEATS = [
+    pytest.param(["0", "1", "2"], id="numbered"),
+    pytest.param([None, None, None], id="not numbered"),
+    pytest.param(["0", "0", "0"], id="numbered as if it were the first, by who repeats an SDK's call"),
+]
+
+
+@pytest.mark.parametrize("counts", REPEATS)
+def test_a_repeat_is_the_same_order_while_that_is_made(counts: list[str | None]) -> None:
     house = House()
-    assert [house.sent(count) for count in ("0", "1", "2")] == ["gen_1"] * 3
+    assert [house.sent(count) for count in counts] == ["gen_1"] * 3
+
+
+@pytest.mark.parametrize("counts", REPEATS)
+def test_a_result_that_nobody_was_answered_with_waits_for_a_repeat(counts: list[str | None]) -> None:
+    house = House()
+    house.sent(counts[0])
     house.ended("gen_1", Status.SUCCEEDED)
-    assert house.sent("1") == "gen_1"
+    assert house.read(counts[1]) == "gen_1"
+    house.now += RESULT_WAITS
+    assert house.sent(counts[2]) == "gen_2"
 
 
-def test_the_same_said_twice_is_made_twice() -> None:
+def test_the_same_after_its_answer_is_another_order_and_a_numbered_retry_is_not() -> None:
     house = House()
-    assert [house.sent("0"), house.sent("0")] == ["gen_1", "gen_2"]
+    house.sent()
+    house.ended("gen_1", Status.SUCCEEDED)
+    assert house.read() == "gen_1"
+    # The answer may have been lost on its way.
+    assert house.sent("1") == "gen_1"
+    assert house.sent() == "gen_2"
     assert house.sent("1") == "gen_2"
+
+
+def test_keys_make_orders_of_their_own_unless_an_sdk_made_them_up() -> None:
+    house = House()
+    assert [house.sent(), house.sent(key="second"), house.sent(key="third")] == ["gen_1", "gen_2", "gen_3"]
+    assert house.sent() == "gen_3"
+    house = House()
+    keys = [f"stainless-{language}-retry-{number}" for number, language in enumerate(["node", "python"])]
+    assert [house.sent(key=key) for key in keys] == ["gen_1"] * 2
+
+
+def test_whoever_finds_an_ended_order_replaced_joins_what_replaced_it() -> None:
+    house = House()
+    house.sent()
+    house.ended("gen_1", Status.FAILED)
+
+    class Slower(House):
+        def claim(self, *facts: Any, **more: Any) -> Known:
+            # Somebody else repeats the request between this one's first look and its claim.
+            if more["instead_of"] is not None:
+                house.sent()
+            return house.claim(*facts, **more)
+
+    slower = Slower()
+    slower.made = house.made
+    assert slower.sent() == "gen_2"
+    assert house.count == 2
 
 
 def test_nobody_elses_try_is_taken_for_one() -> None:
@@ -69,9 +138,11 @@ def test_nobody_elses_try_is_taken_for_one() -> None:
         house.sent("1", prompt="a wolf"),
         house.sent("1", path="responses"),
         house.sent("1", user_id="usr_2"),
+        house.sent("1", token_id="tok_2"),
+        house.sent("1", project_id="prj_2"),
         house.sent("1", workspace_id="wsp_2"),
     ]
-    assert len({first, *others}) == 5
+    assert len({first, *others}) == 7
 
 
 def test_after_a_failure_a_retry_is_made_anew() -> None:
@@ -94,10 +165,3 @@ def test_a_key_of_the_callers_own_goes_before_the_count() -> None:
     house.ended("gen_1", Status.FAILED)
     assert house.sent("1", key="k") == "gen_1"
     assert house.sent("0", key="k", path="responses") == "gen_2"
-    assert house.names == {}
-
-
-def test_without_key_and_count_every_request_is_its_own() -> None:
-    house = House()
-    assert [house.sent(None), house.sent(None)] == ["gen_1", "gen_2"]
-    assert house.names == {}

@@ -27,6 +27,11 @@ WORDS = {
 }
 FIELD_CODES = {"Field required": "missing_required_parameter", "Extra inputs are not permitted": "unknown_parameter"}
 PENDING_RETRY_MS = 200
+# More than one wait. Clients take a pause of less than a minute from us, and make their own where it is longer.
+PENDING_IS_LONG_SECONDS = 40
+PENDING_PAUSE_SECONDS_MAX = 30
+# How the names of clients begin that repeat a 408 and no 409.
+GIVE_UP_AT_409 = ("langchainjs",)
 
 
 class ModelNotFound(AtelierError):
@@ -51,22 +56,30 @@ class Unsupported(AtelierError):
 class StillRunning(AtelierError):
     """The gateway's time is up and the work goes on.
 
-    409, which OpenAI's SDKs try again and number, and not 504: whoever else repeats a 504 by himself would pay twice,
-    and slow pictures would look like a broken deployment to the alarm that counts 5xx."""
+    409, which most clients send again, and not 504: slow pictures would look like a broken deployment to the alarm that
+    counts 5xx. A 408 to those that give up at a 409."""
 
     code, status = "GENERATION_IN_PROGRESS", 409
+    retryable = True
 
-    def __init__(self, generation_id: str, *, rejoins: bool) -> None:
-        come_back = " Sending the same request again with its Idempotency-Key waits on for the same result."
+    def __init__(self, generation_id: str, *, age_seconds: float = 0, user_agent: str = "") -> None:
         super().__init__(
-            f"{generation_id} is not ready yet and goes on: follow it at GET /api/generations/{generation_id}."
-            + come_back * rejoins,
+            f"{generation_id} is not ready yet and goes on: follow it at GET /api/generations/{generation_id}. "
+            "Sending the same request again waits on for the same result.",
             generation_id=generation_id,
             location=f"/api/generations/{generation_id}",
+            retry_after_ms=pending_pause_ms(age_seconds),
         )
-        self.retryable = rejoins  # pyright: ignore[reportAttributeAccessIssue]
-        if rejoins:
-            self.facts["retry_after_ms"] = PENDING_RETRY_MS
+        if user_agent.lower().startswith(GIVE_UP_AT_409):
+            self.status = 408  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def pending_pause_ms(age_seconds: float) -> int:
+    """How long a client leaves work of this age alone. Clients come three times by themselves: after the second time
+    the pause grows, or what takes longer than three waits would end in an error."""
+    if age_seconds < PENDING_IS_LONG_SECONDS:
+        return PENDING_RETRY_MS
+    return int(min(age_seconds / 2, PENDING_PAUSE_SECONDS_MAX) * 1000)
 
 
 class ContentRefused(AtelierError):
@@ -88,9 +101,16 @@ class NothingMade(AtelierError):
 
 
 class Ended(AtelierError):
-    """It was cancelled, or its time was up."""
+    """Its time was up."""
 
     code, status = "GENERATION_ENDED", 409
+
+
+class Cancelled(AtelierError):
+    """Somebody stopped it. 400, since clients send a 409 again whatever is said beside it: what was stopped would begin
+    anew, and be paid."""
+
+    code, status = "GENERATION_ENDED", 400
 
 
 def undelivered(generation: Generation) -> AtelierError:
@@ -99,7 +119,9 @@ def undelivered(generation: Generation) -> AtelierError:
     message = failure.message if failure else f"The generation was {generation.status.value}."
     error_class = failure.error_class if failure else ""
     facts: dict[str, Any] = {"generation_id": generation.id, "credits_charged": generation.credits_charged}
-    if generation.status in (Status.CANCELLED, Status.EXPIRED):
+    if generation.status is Status.CANCELLED:
+        return Cancelled(message, **facts)
+    if generation.status is Status.EXPIRED:
         return Ended(message, **facts)
     if error_class.startswith("moderated"):
         return ContentRefused(message, **facts)
@@ -131,7 +153,10 @@ def headers(error: AtelierError) -> dict[str, str]:
         found |= {"Retry-After": str(facts["retry_after_seconds"])}
         found |= {"retry-after-ms": str(facts["retry_after_seconds"] * 1000)}
     if "retry_after_ms" in facts:
-        found["retry-after-ms"] = str(facts["retry_after_ms"])
+        found |= {
+            "Retry-After": str(-(-facts["retry_after_ms"] // 1000)),
+            "retry-after-ms": str(facts["retry_after_ms"]),
+        }
     if error.status == 429:
         reset = f"{facts.get('retry_after_seconds', 1)}s"
         limit = {"x-ratelimit-limit-requests": str(facts["limit"])} if "limit" in facts else {}

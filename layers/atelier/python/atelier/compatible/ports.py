@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 
-class Tries(Protocol):
-    """What a request was last sent as, for a while: by it a second try is known as one."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a request goes by, and whether somebody was answered with what came of it."""
 
-    def remember(self, workspace_id: str, fingerprint: str, name: str, now: datetime) -> None:
+    name: str
+    answered: bool = False
+
+
+class Tries(Protocol):
+    """The name that a request goes by, for a while: by it a repeat is known as one."""
+
+    def claim(
+        self, workspace_id: str, fingerprint: str, name: str, now: datetime, *, instead_of: str | None = None
+    ) -> Known:
+        """The request with this fingerprint goes by `name`, if it has none or still that of `instead_of`; the one that
+        it goes by then. Of several at once one gets its name, and all of them the same."""
+        ...
+
+    def name(self, workspace_id: str, fingerprint: str, name: str, now: datetime) -> None:
         """A request with this fingerprint goes by this name from now on."""
         ...
 
-    def recall(self, workspace_id: str, fingerprint: str, now: datetime) -> str | None:
-        """The name that the last one with this fingerprint goes by, None when that was long ago."""
+    def answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
+        """Somebody was answered with what came of the request; nothing happens if it goes by another name by now."""
         ...

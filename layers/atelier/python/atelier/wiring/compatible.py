@@ -15,7 +15,7 @@ from atelier.compatible.asked import Asked, File, fitted
 from atelier.compatible.errors import ModelNotFound, StillRunning, undelivered
 from atelier.compatible.form import Part, parts
 from atelier.compatible.made import Made
-from atelier.compatible.tries import Call, accepted
+from atelier.compatible.tries import Call, Order, accepted
 from atelier.errors import AtelierError, NotFound, ValidationFailed
 from atelier.generations.model import Generation, Kind, Source, Status
 from atelier.generations.ports import Filters
@@ -33,8 +33,9 @@ from atelier.wiring.sunsets import routed
 BODY_BYTES_MAX = 4_400_000
 ANSWER_BYTES_MAX = 5_500_000
 SOUND_BYTES_MAX = 4_000_000
-# The gateway gives up at 29 s; the answer has to be fetched and written in what is left.
+# The gateway gives up at 29 s; the answer has to be fetched and written in what is left. Later ones reach nobody.
 WAIT_SECONDS = 24
+GATEWAY_SECONDS = 28
 FILE_BYTES_MAX = 50 * 1024 * 1024
 # Pictures that a request names by their URLs; the seconds are all of theirs together.
 FETCH_BYTES_MAX = 10 * 1024 * 1024
@@ -96,26 +97,44 @@ def moved(path: str, headers: dict[str, str], status: int = 303) -> Answer:
 
 def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = True) -> Done:
     """Have it made, and wait for it. Raises StillRunning when the gateway's time is up before it is there."""
-    generation, headers, call = begin(request, path, asked)
+    started = begin(request, path, asked)
+    headers = started.headers
     patience = WAIT_SECONDS if request.wait_seconds is None else min(request.wait_seconds, WAIT_SECONDS)
-    generation = generations.wait(generation, patience, request.now)
+    generation = generations.wait(started.order.generation, patience, request.now)
     headers["atelier-generation-id"] = generation.id
     if generation.is_open:
-        raise StillRunning(generation.id, rejoins=call.rejoins)
+        age = (system_clock() - generation.created_at).total_seconds()
+        raise StillRunning(generation.id, age_seconds=age, user_agent=request.headers.get("user-agent", ""))
     if generation.status is not Status.SUCCEEDED:
         error = undelivered(generation)
         # Under the caller's own key it stays what it was.
-        error.facts["final"] = call.key is not None
+        error.facts["final"] = started.call.own_key is not None
         raise error
     made = _made(generation, request.now, with_files=with_files)
     headers["atelier-credits-charged"] = str(generation.credits_charged)
     headers["atelier-cost-microusd"] = str(generation.cost_microusd)
-    headers["openai-processing-ms"] = str(round((system_clock() - request.now).total_seconds() * 1000))
+    taken = system_clock() - request.now
+    headers["openai-processing-ms"] = str(round(taken.total_seconds() * 1000))
+    if taken.total_seconds() < GATEWAY_SECONDS:
+        started.answered()
     return Done(made, headers, request.now)
 
 
-def begin(request: Request[Any], path: str, asked: Asked) -> tuple[Generation, dict[str, str], Call]:
-    """Have it begun: the generation, the headers that tell of it, and what it was called by."""
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The order of a call, and the headers that tell of it."""
+
+    call: Call
+    order: Order
+    headers: dict[str, str]
+
+    def answered(self) -> None:
+        """What came of it is in the answer: the same request after its end is another order."""
+        _tries().answered(self.call.workspace_id, self.call.fingerprint, self.order.name)
+
+
+def begin(request: Request[Any], path: str, asked: Asked) -> Begun:
+    """Have it begun, or find it begun by an earlier try."""
     caller, now = request.caller, request.now
     model = naming.meant(asked.model, routed(now).data)
     if model is None:
@@ -126,22 +145,30 @@ def begin(request: Request[Any], path: str, asked: Asked) -> tuple[Generation, d
         kept = {role: tuple(_kept(request, file, patience) for file in files) for role, files in asked.files.items()}
         recipe = asked.recipe(kept)
         project = request.headers.get("openai-project", "")
-        call = Call(caller.workspace_id, caller.user_id, path, recipe, request.headers, request.idempotency_key)
+        call = Call(
+            caller.workspace_id,
+            caller.user_id,
+            path,
+            recipe,
+            request.headers,
+            key=request.idempotency_key,
+            token_id=caller.token_id,
+            project_id=project if is_id(project, "prj") else None,
+        )
 
-        def submit(name: str | None) -> Accepted:
-            project_id = project if is_id(project, "prj") else None
-            return generations.submit(caller, recipe, name, now, project_id=project_id)
+        def submit(name: str) -> Accepted:
+            return generations.submit(caller, recipe, name, now, project_id=call.project_id)
 
-        found = accepted(call, submit, _tries(), now)
+        order = accepted(call, submit, _tries(), now)
     except ValidationFailed as error:
         told = next((each["message"] for each in error.facts["fields"] if each["path"] == "model"), None)
         raise (_no_model(request, asked, told) if told else asked.refused(error)) from error
     headers = pace(request)
     if ignored:
         headers["atelier-ignored-parameters"] = ", ".join(ignored)
-    if found.replayed:
+    if order.replayed:
         headers["Idempotent-Replayed"] = "true"
-    return found.generation, headers, call
+    return Begun(call, order, headers)
 
 
 def order(request: Request[Any]) -> Asked:
@@ -153,8 +180,10 @@ def order(request: Request[Any]) -> Asked:
 
 def begun(request: Request[Any], path: str, asked: Asked) -> Answer:
     """A film, begun."""
-    generation, headers, _ = begin(request, path, asked)
-    return Answer(videos.video(generation), headers={**headers, "atelier-generation-id": generation.id})
+    started = begin(request, path, asked)
+    generation = started.order.generation
+    started.answered()
+    return Answer(videos.video(generation), headers={**started.headers, "atelier-generation-id": generation.id})
 
 
 def film(request: Request[Any], video_id: str) -> Generation:

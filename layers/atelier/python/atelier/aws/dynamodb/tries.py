@@ -1,21 +1,25 @@
-"""What SDKs' requests go by, in the requests table.
+"""What requests without a key of their caller's go by, in the requests table.
 
     pk try#wsp_…#<fingerprint>  sk try
 
-Overwritten by the next request that says the same; deleted by TTL.
+One item for all repeats of a request: the condition of its write decides which of several at once names it. Replaced
+once its order has ended; deleted by TTL.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pynamodb.attributes import NumberAttribute, UnicodeAttribute
-from pynamodb.exceptions import DoesNotExist
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.exceptions import DoesNotExist, PutError, UpdateError
 
 from atelier.aws.dynamodb import Item
+from atelier.compatible.ports import Known
+from atelier.errors import Unavailable
 
-# Three tries of half a minute, and the longest pauses between them that an SDK makes.
-KNOWN_FOR = timedelta(minutes=10)
+# Longer than a generation lives, and its result waits for the client.
+KNOWN_FOR = timedelta(hours=3)
+READS_MAX = 3
 
 
 class TryItem(Item):
@@ -23,6 +27,7 @@ class TryItem(Item):
 
     name = UnicodeAttribute()
     expires_at_seconds = NumberAttribute()
+    answered = BooleanAttribute(null=True)
 
 
 class DynamoTries:
@@ -33,13 +38,41 @@ class DynamoTries:
         """Name the requests table."""
         TryItem.bind(table_name)
 
-    def remember(self, workspace_id: str, fingerprint: str, name: str, now: datetime) -> None:
-        until = int((now + KNOWN_FOR).timestamp())
-        TryItem(f"try#{workspace_id}#{fingerprint}", "try", name=name, expires_at_seconds=until).save()
+    def claim(
+        self, workspace_id: str, fingerprint: str, name: str, now: datetime, *, instead_of: str | None = None
+    ) -> Known:
+        """Raises Unavailable when the item comes and goes."""
+        free = TryItem.pk.does_not_exist() | (TryItem.expires_at_seconds <= int(now.timestamp()))
+        if instead_of is not None:
+            free |= TryItem.name == instead_of
+        item = _item(workspace_id, fingerprint, name, now)
+        for _ in range(READS_MAX):
+            try:
+                item.save(condition=free)
+            except PutError as error:
+                if error.cause_response_code != "ConditionalCheckFailedException":
+                    raise
+            else:
+                return Known(name)
+            try:
+                found = TryItem.get(item.pk, item.sk, consistent_read=True)
+            except DoesNotExist:
+                continue
+            return Known(found.name, bool(found.answered))
+        raise Unavailable("The database is busy. Try again.")
 
-    def recall(self, workspace_id: str, fingerprint: str, now: datetime) -> str | None:
+    def name(self, workspace_id: str, fingerprint: str, name: str, now: datetime) -> None:
+        _item(workspace_id, fingerprint, name, now).save()
+
+    def answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
+        item = TryItem(f"try#{workspace_id}#{fingerprint}", "try")
         try:
-            found = TryItem.get(f"try#{workspace_id}#{fingerprint}", "try", consistent_read=True)
-        except DoesNotExist:
-            return None
-        return found.name if found.expires_at_seconds > now.timestamp() else None
+            item.update(actions=[TryItem.answered.set(True)], condition=TryItem.name == name)
+        except UpdateError as error:
+            if error.cause_response_code != "ConditionalCheckFailedException":
+                raise
+
+
+def _item(workspace_id: str, fingerprint: str, name: str, now: datetime) -> TryItem:
+    until = int((now + KNOWN_FOR).timestamp())
+    return TryItem(f"try#{workspace_id}#{fingerprint}", "try", name=name, expires_at_seconds=until)
