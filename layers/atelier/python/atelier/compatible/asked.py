@@ -14,11 +14,13 @@ from atelier.compatible.errors import ContentRefused, Unsupported
 from atelier.errors import AtelierError, PromptRefused, ValidationFailed
 from atelier.generations.model import Kind, Recipe, Source
 from atelier.pricing.model import Model
+from atelier.pricing.parameters import SEED
 
 # A base64 file of this size is in a body that Lambda still takes.
 FILE_BYTES_MAX = 4 * 1024 * 1024
 FILES_MAX = 16
 PROMPT_CHARACTERS_MAX = 8_000
+
 # The seeds of all models.
 SEEDS = 2**31
 
@@ -105,6 +107,9 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
     if rules and "max_tokens" in left:
         least, most = min(rule["minimum"] for rule in rules), max(rule["maximum"] for rule in rules)
         left["max_tokens"] = min(max(left["max_tokens"], least), most)
+    seeds: list[Any] = [model.parameters["seed"] for model in models if "seed" in model.parameters]
+    if seeds and "seed" in left:
+        left["seed"] %= min(rule["maximum"] for rule in seeds) + 1
     files = dict(asked.files)
     roles = {role for model in models for role in model.inputs}
     if "image" in files and "image" not in roles and "reference" in roles:
@@ -127,8 +132,8 @@ def refuse(body: BaseModel, harmless: Mapping[str, Iterable[Any]]) -> None:
 
 
 def seed(number: int | None) -> int | None:
-    """Any number as a seed that every model takes."""
-    return None if number is None else number % SEEDS
+    """Any number as a seed that a model may take; what none takes as one that all do."""
+    return number if number is None or SEED[0] <= number <= SEED[1] else number % SEEDS
 
 
 def measures(size: str | None, param: str = "size") -> dict[str, int]:

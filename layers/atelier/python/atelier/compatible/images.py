@@ -14,6 +14,7 @@ from atelier.compatible.form import Part, checked, fields
 from atelier.compatible.made import Made
 from atelier.errors import ValidationFailed
 from atelier.generations.model import Kind
+from atelier.pricing.parameters import PROMPT_CHARACTERS_MAX, N
 
 HARMLESS: dict[str, tuple[Any, ...]] = {
     "complexity": (),
@@ -30,9 +31,9 @@ QUALITIES = {"auto": None, "standard": None, "hd": "high"}
 class ImageRequest(Given):
     """Pictures to make from words."""
 
-    prompt: Annotated[str, Field(min_length=1, max_length=32_000)]
+    prompt: Annotated[str, Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX)]
     model: ModelName | None = None
-    n: Annotated[int, Field(ge=1, le=10)] | None = None
+    n: Annotated[int, Field(ge=N[0], le=N[1])] | None = None
     size: str | None = None
     quality: str | None = None
     background: str | None = None

@@ -11,6 +11,7 @@ from atelier.compatible import events
 from atelier.compatible.asked import Asked, Given, ModelName, told
 from atelier.compatible.made import Made
 from atelier.generations.model import Kind
+from atelier.pricing.parameters import SPEED, VOICE_CHARACTERS_MAX
 
 CHARACTERS_MAX = 4096
 NAMES = {"prompt": "input", "format": "response_format"}
@@ -27,10 +28,10 @@ class SpeechRequest(Given):
 
     model: ModelName
     input: Annotated[str, Field(min_length=1, max_length=CHARACTERS_MAX)]
-    voice: Annotated[str, Field(min_length=1, max_length=100)] | VoiceId | None = None
+    voice: Annotated[str, Field(min_length=1, max_length=VOICE_CHARACTERS_MAX)] | VoiceId | None = None
     instructions: str | None = None
     response_format: str | None = None
-    speed: Annotated[float, Field(ge=0.25, le=4)] | None = None
+    speed: Annotated[float, Field(ge=SPEED[0], le=SPEED[1])] | None = None
     stream_format: Literal["audio", "sse"] | None = None
 
     def asked(self) -> Asked:

@@ -12,6 +12,7 @@ from atelier.compatible.made import served
 from atelier.errors import AtelierError, NotFound, ValidationFailed
 from atelier.generations.model import Delivered, Generation, Kind, Status
 from atelier.ids import is_id
+from atelier.pricing.parameters import DURATION_SECONDS, PROMPT_CHARACTERS_MAX
 
 PREFIX = "video_"
 NAMES = {"width": "size", "height": "size", "duration_seconds": "seconds", "image": "input_reference"}
@@ -35,9 +36,9 @@ class Reference(BaseModel):
 class VideoRequest(Given):
     """A film to make from words, or from a picture and words."""
 
-    prompt: Annotated[str, Field(min_length=1, max_length=32_000)]
+    prompt: Annotated[str, Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX)]
     model: ModelName | None = None
-    seconds: Annotated[int, Field(ge=1, le=3600)] | None = None
+    seconds: Annotated[int, Field(ge=DURATION_SECONDS[0], le=DURATION_SECONDS[1])] | None = None
     size: str | None = None
     input_reference: list[bytes] | Reference | None = None
 

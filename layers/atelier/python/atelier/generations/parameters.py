@@ -7,9 +7,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.generations.model import Source, Sources
+from atelier.pricing.parameters import (
+    DURATION_SECONDS,
+    HEIGHT,
+    MAX_TOKENS,
+    PROMPT_CHARACTERS_MAX,
+    SEED,
+    VOICE_CHARACTERS_MAX,
+    WIDTH,
+    N,
+)
+
+__all__ = ["PROMPT_CHARACTERS_MAX", "AssetId", "Deferred", "KindName", "Parameters", "Text"]
 
 KindName = Literal["text", "image", "video", "audio", "avatar", "page", "upscale"]
-PROMPT_CHARACTERS_MAX = 8_000
 AssetId = Annotated[str, Field(pattern=r"^ast_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Text = Annotated[str, Field(max_length=200)]
 
@@ -26,13 +37,13 @@ class Parameters(Deferred):
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{"width": 1024, "height": 1024}]})
 
-    width: int | None = Field(default=None, ge=1, le=8192, description="Pixels.")
-    height: int | None = Field(default=None, ge=1, le=8192, description="Pixels.")
-    n: int | None = Field(default=None, ge=1, le=10, description="How many pictures.")
-    seed: int | None = Field(default=None, ge=0, le=2**31 - 1, description="The same seed makes the same again.")
-    duration_seconds: int | None = Field(default=None, ge=1, le=3600)
-    voice: Text | None = Field(default=None, description="Who speaks.")
-    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000, description="The longest text.")
+    width: int | None = Field(default=None, ge=WIDTH[0], le=WIDTH[1], description="Pixels.")
+    height: int | None = Field(default=None, ge=HEIGHT[0], le=HEIGHT[1], description="Pixels.")
+    n: int | None = Field(default=None, ge=N[0], le=N[1], description="How many pictures.")
+    seed: int | None = Field(default=None, ge=SEED[0], le=SEED[1], description="The same seed makes the same again.")
+    duration_seconds: int | None = Field(default=None, ge=DURATION_SECONDS[0], le=DURATION_SECONDS[1])
+    voice: str | None = Field(default=None, max_length=VOICE_CHARACTERS_MAX, description="Who speaks.")
+    max_tokens: int | None = Field(default=None, ge=MAX_TOKENS[0], le=MAX_TOKENS[1], description="The longest text.")
     image_asset_id: AssetId | None = Field(default=None, description="The picture to start from.")
     mask_asset_id: AssetId | None = Field(default=None, description="See-through where the picture is to change.")
     audio_asset_id: AssetId | None = Field(default=None, description="What an avatar says.")

@@ -15,6 +15,27 @@ from typing_extensions import TypedDict
 
 Parameters = Mapping[str, Any]
 
+# The widest that any door takes, from and to: the contract and `/v1` refuse what is beyond, and a catalogue whose
+# models offer more does not compile.
+WIDTH = HEIGHT = (1, 8192)
+N = (1, 10)
+SEED = (0, 2**32 - 1)
+DURATION_SECONDS = (1, 3600)
+MAX_TOKENS = (1, 1_000_000)
+SPEED = (0.25, 4)
+VOICE_CHARACTERS_MAX = 200
+PROMPT_CHARACTERS_MAX = 32_000
+LIMITS: Mapping[str, tuple[float, float]] = {
+    "width": WIDTH,
+    "height": HEIGHT,
+    "n": N,
+    "seed": SEED,
+    "duration_seconds": DURATION_SECONDS,
+    "max_tokens": MAX_TOKENS,
+    "speed": SPEED,
+}
+WORDS_MAX: Mapping[str, int] = {"voice": VOICE_CHARACTERS_MAX}
+
 
 @final
 class Number(TypedDict):
@@ -122,6 +143,20 @@ def written(value: object) -> int:
     if isinstance(value, list):
         return sum(written(inner) for inner in cast("list[object]", value))
     return 0
+
+
+def beyond(name: str, rule: Parameter) -> str | None:
+    """What a rule offers that no door takes, or None."""
+    least, most = LIMITS.get(name, (float("-inf"), float("inf")))
+    if "minimum" in rule and not least <= rule["minimum"] <= rule["maximum"] <= most:
+        return f"{name} goes beyond {least} to {most}"
+    if "least" in rule and not least <= rule["least"] <= rule["most"] <= most:
+        return f"{name} goes beyond {least} to {most}"
+    words = [*rule["choices"]] if "choices" in rule else []
+    longest = max([rule["length_max"]] if "length_max" in rule else map(len, words), default=0)
+    if longest > WORDS_MAX.get(name, longest):
+        return f"{name} goes beyond {WORDS_MAX[name]} characters"
+    return None
 
 
 def completed(

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator, wit
 from atelier.pricing import costs, model, parameters
 from atelier.pricing.costs import ImageCost, SecondCost
 from atelier.pricing.model import Model, OutcomeRule, RateLimit, Retired, Tier
-from atelier.pricing.parameters import Parameter, refusal
+from atelier.pricing.parameters import PROMPT_CHARACTERS_MAX, Parameter, beyond, refusal
 
 STRICT = ConfigDict(strict=True, extra="forbid")
 # A rule that allows nothing, in place of one that is not there.
@@ -30,9 +30,14 @@ def _checked(model: Model) -> Model:
     for name, rule in model.parameters.items():
         if "minimum" in rule and rule["minimum"] > rule["maximum"]:
             raise ValueError(f"{name} has no value that it could take")
+        offered = beyond(name, rule)
+        if offered:
+            raise ValueError(offered)
         reason = refusal(rule, rule["default"]) if "default" in rule else None
         if reason:
             raise ValueError(f"the default of {name} {reason}")
+    if model.prompt_characters_max > PROMPT_CHARACTERS_MAX:
+        raise ValueError(f"no prompt has more than {PROMPT_CHARACTERS_MAX} characters")
     for cost in model.cost:
         if cost["unit"] == "image" or cost["unit"] == "second":
             _check_table(model, cost)

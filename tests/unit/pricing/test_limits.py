@@ -1,0 +1,93 @@
+"""One source for one limit: what the catalogue offers, the contract and `/v1` take, and nothing is offered in vain."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from atelier.compatible.images import ImageRequest
+from atelier.compatible.speech import SpeechRequest
+from atelier.compatible.videos import VideoRequest
+from atelier.generations.contract import MakeRequest
+from atelier.generations.parameters import Parameters
+from atelier.library.template_contract import Prompt
+from atelier.pricing.catalogue import FOLDER, load
+from atelier.pricing.model import Model
+from atelier.pricing.schema import check
+
+ALL = load(FOLDER, frozenset({"local"}))
+MODELS = ALL.data.models
+
+
+def extremes(model: Model) -> list[dict[str, Any]]:
+    """The least and the most that an entry offers of each parameter, alone."""
+    found: list[dict[str, Any]] = []
+    for name, rule in model.parameters.items():
+        if "minimum" in rule:
+            found += [{name: rule["minimum"]}, {name: rule["maximum"]}]
+        elif "least" in rule:
+            found += [{name: rule["least"]}, {name: rule["most"]}]
+        elif "choices" in rule:
+            found += [{name: choice} for choice in rule["choices"]]
+        elif "length_max" in rule:
+            found.append({name: "x" * rule["length_max"]})
+    return found
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+def test_what_the_catalogue_offers_of_a_parameter_the_contract_takes(model: Model) -> None:
+    for offered in extremes(model):
+        assert Parameters.model_validate(offered).told() == offered
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
+def test_a_prompt_as_long_as_the_catalogue_says_is_taken_at_every_door(model: Model) -> None:
+    prompt = "x" * model.prompt_characters_max
+    assert MakeRequest(prompt=prompt, kind="image").prompt == prompt
+    assert TypeAdapter(Prompt).validate_python(prompt) == prompt
+    for request in (ImageRequest, VideoRequest):
+        assert request(prompt=prompt).prompt == prompt
+
+
+@pytest.mark.parametrize(
+    ("request_type", "field", "parameter", "beside"),
+    [
+        (ImageRequest, "n", "n", {"prompt": "a fox"}),
+        (VideoRequest, "seconds", "duration_seconds", {"prompt": "a fox"}),
+        (SpeechRequest, "speed", "speed", {"model": "tts-1", "input": "Hello."}),
+        (SpeechRequest, "voice", "voice", {"model": "tts-1", "input": "Hello."}),
+    ],
+)
+def test_v1_takes_whatever_the_catalogue_offers_in_its_words(
+    request_type: type[BaseModel], field: str, parameter: str, beside: dict[str, Any]
+) -> None:
+    for model in MODELS:
+        for offered in extremes(model):
+            if parameter in offered:
+                assert request_type.model_validate({**beside, field: offered[parameter]})
+
+
+def test_the_largest_seed_that_a_model_takes_is_taken_and_the_next_is_refused() -> None:
+    assert Parameters(seed=2**32 - 1).told() == {"seed": 2**32 - 1}
+    with pytest.raises(ValidationError):
+        Parameters(seed=2**32)
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        {"parameters": {"seed": {"minimum": 0, "maximum": 2**32, "drawn": True}}},
+        {"parameters": {"voice": {"length_max": 201}}},
+        {"parameters": {"speed": {"least": 0.1, "most": 2}}},
+        {"prompt_characters_max": 32_001},
+    ],
+)
+def test_a_catalogue_that_offers_more_than_any_door_takes_does_not_compile(beyond: dict[str, Any]) -> None:
+    document = json.loads((FOLDER / "compiled.json").read_bytes())["data"]
+    check(json.dumps(document))
+    document["models"][0] |= beyond
+    with pytest.raises(ValidationError):
+        check(json.dumps(document))
