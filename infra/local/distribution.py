@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from atelier.settings import FrontendOrigins
 from infra.local.templates import read
 
 _SECURITY_HEADERS = {
@@ -22,6 +23,42 @@ _SECURITY_HEADERS = {
 }
 
 
+PREFLIGHT = "access-control-request-method"
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    """What pages of other origins may do. `origins`: theirs, as the template's parameter FrontendOrigins names them."""
+
+    origins: FrontendOrigins
+    methods: str
+    allowed_headers: str
+    exposed_headers: str
+    max_age_seconds: int
+
+    def preflight(self, origin: str) -> dict[str, str]:
+        """The headers of the answer to a preflight of a page of `origin`."""
+        if not self.origins.allow(origin):
+            return {}
+        return {
+            "access-control-allow-origin": origin,
+            "access-control-allow-credentials": "true",
+            "access-control-allow-methods": self.methods,
+            "access-control-allow-headers": self.allowed_headers,
+            "access-control-max-age": str(self.max_age_seconds),
+        }
+
+    def answer(self, origin: str) -> dict[str, str]:
+        """The headers of any other answer that a page of `origin` is to read."""
+        if not self.origins.allow(origin):
+            return {}
+        return {
+            "access-control-allow-origin": origin,
+            "access-control-allow-credentials": "true",
+            "access-control-expose-headers": self.exposed_headers,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """What happens to a path. `origin`: api or media. `headers` are set on every answer, in place of the origin's."""
@@ -31,6 +68,7 @@ class Behaviour:
     methods: frozenset[str]
     signed: bool
     headers: Mapping[str, str]
+    cors: Cors
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +83,10 @@ class Distribution:
         return next(each for each in self.behaviours if fnmatch.fnmatchcase(path, each.pattern))
 
 
-def read_distribution(edge: Path) -> Distribution:
-    """The distribution that the template at `edge` declares."""
+def read_distribution(edge: Path, frontend_origins: str = "") -> Distribution:
+    """The distribution that the template at `edge` declares, with its parameter FrontendOrigins."""
     template = read(edge)
+    frontends = FrontendOrigins({"ATELIER_FRONTEND_ORIGINS": frontend_origins})
     resources = template["Resources"]
     config = resources["Distribution"]["Properties"]["DistributionConfig"]
     declared = [*config.get("CacheBehaviors", []), {"PathPattern": "*", **config["DefaultCacheBehavior"]}]
@@ -58,7 +97,8 @@ def read_distribution(edge: Path) -> Distribution:
                 origin=each["TargetOriginId"],
                 methods=frozenset(each["AllowedMethods"]),
                 signed=bool(each.get("TrustedKeyGroups")),
-                headers=_headers(resources, each["ResponseHeadersPolicyId"]),
+                headers=_headers(_policy(resources, each)),
+                cors=_cors(template, _policy(resources, each), frontends),
             )
             for each in declared
         ),
@@ -66,8 +106,30 @@ def read_distribution(edge: Path) -> Distribution:
     )
 
 
-def _headers(resources: Mapping[str, Any], reference: Mapping[str, str]) -> dict[str, str]:
-    policy = resources[reference["Ref"]]["Properties"]["ResponseHeadersPolicyConfig"]
+def _policy(resources: Mapping[str, Any], behaviour: Mapping[str, Any]) -> Mapping[str, Any]:
+    return resources[behaviour["ResponseHeadersPolicyId"]["Ref"]]["Properties"]["ResponseHeadersPolicyConfig"]
+
+
+def _cors(template: Mapping[str, Any], policy: Mapping[str, Any], frontends: FrontendOrigins) -> Cors:
+    _condition, config, _otherwise = policy["CorsConfig"]["Fn::If"]
+
+    def listed(name: str) -> str:
+        items = config[name]["Items"]
+        if isinstance(items, dict):
+            table, *keys = items["Fn::FindInMap"]
+            items = template["Mappings"][table][keys[0]][keys[1]]
+        return ", ".join(items)
+
+    return Cors(
+        frontends,
+        listed("AccessControlAllowMethods"),
+        listed("AccessControlAllowHeaders"),
+        listed("AccessControlExposeHeaders"),
+        config["AccessControlMaxAgeSec"],
+    )
+
+
+def _headers(policy: Mapping[str, Any]) -> dict[str, str]:
     headers = dict(_SECURITY_HEADERS[kind](options) for kind, options in policy["SecurityHeadersConfig"].items())
     for item in policy.get("CustomHeadersConfig", {}).get("Items", []):
         headers[item["Header"]] = item["Value"]

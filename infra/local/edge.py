@@ -1,8 +1,9 @@
 """The local edge: one address before the API and the media bucket, behaving as the distribution in infra/edge.yaml.
 
 Listens on loopback only. What it does beside passing on: it names the viewer's address, supplies the authorizer's
-header and writes out the slashes in models' names (as the CloudFront Function `GreetViewer` does), checks signed URLs,
-reads the bucket with its own credentials (as origin access control does), and turns the emulator's failures into the
+header, writes out the slashes in models' names and answers preflights (as the CloudFront Function `GreetViewer` does),
+adds the headers of the distribution's policies, those for pages of other origins among them, checks signed URLs, reads
+the bucket with its own credentials (as origin access control does), and turns the emulator's failures into the
 contract's envelope.
 """
 
@@ -27,7 +28,7 @@ from botocore.credentials import Credentials
 from multidict import CIMultiDict
 from yarl import URL
 
-from infra.local.distribution import Behaviour, Distribution
+from infra.local.distribution import PREFLIGHT, Behaviour, Distribution
 from infra.local.signed_urls import SignedUrls, UrlRefused
 
 BODY_BYTES_MAX = 10 * 1024 * 1024  # the gateway's own limit
@@ -133,12 +134,15 @@ class Edge:
         except (aiohttp.ClientError, TimeoutError):
             answer = _refusal(503, "UNAVAILABLE", "The embedded AWS does not answer.", retryable=True)
         if not answer.prepared:
-            answer.headers.update(behaviour.headers)
+            answer.headers.update(_added(behaviour, request))
             if behaviour.signed:
                 answer.headers["cache-control"] = "no-store"
         return answer
 
     async def _obey(self, behaviour: Behaviour, request: web.BaseRequest, path: str) -> web.StreamResponse:
+        origin = request.headers.get("origin")
+        if request.method == "OPTIONS" and origin and request.headers.get(PREFLIGHT):
+            return web.Response(status=204, headers={"cache-control": "no-store", **behaviour.cors.preflight(origin)})
         if self._origins is None:
             return _refusal(503, "UNAVAILABLE", "The stack is starting.", retryable=True)
         if request.method not in behaviour.methods:
@@ -198,7 +202,7 @@ class Edge:
                 return _refusal(403, "FORBIDDEN", "There is no such file.")
             names = _MEDIA_ANSWER_HEADERS if origin.status < 400 else ("content-range",)
             headers = {name: origin.headers[name] for name in names if name in origin.headers}
-            answer = web.StreamResponse(status=origin.status, headers={**headers, **behaviour.headers})
+            answer = web.StreamResponse(status=origin.status, headers={**headers, **_added(behaviour, request)})
             await answer.prepare(request)
             if request.method != "HEAD" and origin.status in (200, 206):
                 async for chunk in origin.content.iter_chunked(CHUNK_BYTES):
@@ -210,6 +214,12 @@ class Edge:
     def _client(self) -> aiohttp.ClientSession:
         assert self._session is not None, "listen comes first"
         return self._session
+
+
+def _added(behaviour: Behaviour, request: web.BaseRequest) -> dict[str, str]:
+    """The headers that the distribution adds to the answer."""
+    origin = request.headers.get("origin", "")
+    return {**behaviour.headers, **behaviour.cors.answer(origin)}
 
 
 async def _body(request: web.BaseRequest) -> bytes:

@@ -45,6 +45,11 @@ class Stack:
         self._public_url = ""
         self.emulator = Emulator(options.data, enforce_policies=options.enforce_policies)
 
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Of template.yaml: the local ones, and what was chosen over them."""
+        return {"Stage": "local", "FrontendOrigins": FRONTEND_ORIGINS, **self._options.parameters}
+
     def claim_data(self) -> None:
         """Takes the data folder for this process; raises DataInUse."""
         self._options.data.mkdir(parents=True, exist_ok=True)
@@ -66,8 +71,8 @@ class Stack:
 
     def deploy(self) -> Deployed:
         """Deploys what changed since the last time."""
-        local = {"Stage": "local", "PublicUrl": self._public_url, "FrontendOrigins": FRONTEND_ORIGINS}
-        deployed = deploy(self._options.root, self._options.data, self._aws, {**local, **self._options.parameters})
+        parameters = {"PublicUrl": self._public_url, **self.parameters}
+        deployed = deploy(self._options.root, self._options.data, self._aws, parameters)
         if self._options.provider_secrets:
             manager, secret = self._aws.client("secretsmanager"), deployed.resources[PROVIDERS_SECRET]
             present = json.loads(manager.get_secret_value(SecretId=secret)["SecretString"])

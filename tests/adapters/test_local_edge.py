@@ -64,7 +64,7 @@ def world(bucket: str) -> Iterator[World]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    edge = Edge(read_distribution(ROOT / "infra/edge.yaml"))
+    edge = Edge(read_distribution(ROOT / "infra/edge.yaml", "https://app.example.com,http://localhost:*"))
     closing = [edge.close]
 
     async def begin() -> World:
@@ -154,6 +154,65 @@ def test_the_start_page_shows_the_two_commands(world: World) -> None:
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "/api/auth/signup" in answer.text
     assert "/api/generate/image" in answer.text
+
+
+# ---- pages of other origins ------------------------------------------------------------------------------------------
+
+
+def preflight(url: str, origin: str, **asked: str) -> httpx.Response:
+    asking = {"Origin": origin, "Access-Control-Request-Method": "POST", **asked}
+    return httpx.options(url, headers=asking)
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/generate/image", "/v1/chat/completions", "/healthz", "/media/a.png", "/media/a.html"]
+)
+@pytest.mark.parametrize("origin", ["https://app.example.com", "http://localhost:5173"])
+def test_a_preflight_of_a_frontend_is_answered_at_the_edge(world: World, path: str, origin: str) -> None:
+    answer = preflight(f"{world.base_url}{path}", origin)
+    said = answer.headers
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert (said["access-control-allow-origin"], said["vary"]) == (origin, "Origin")
+    assert said["access-control-allow-credentials"] == "true"
+    assert {"GET", "POST", "PUT", "PATCH", "DELETE"} <= set(said["access-control-allow-methods"].split(", "))
+    allowed = set(said["access-control-allow-headers"].split(", "))
+    assert {"authorization", "content-type", "idempotency-key", "prefer", "atelier-workspace"} <= allowed
+    assert {"x-stainless-os", "x-stainless-retry-count", "openai-organization"} <= allowed
+    assert "*" not in answer.headers.values()
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "https://app.example.com.evil.example"])
+def test_a_page_that_is_no_frontend_is_allowed_nothing(world: World, origin: str) -> None:
+    asked = preflight(f"{world.base_url}/api/x", origin)
+    read = httpx.get(f"{world.base_url}/api/x", headers={"Origin": origin})
+    assert (asked.status_code, read.status_code, read.headers["vary"]) == (204, 207, "Origin")
+    assert not [name for answer in (asked, read) for name in answer.headers if name.startswith("access-control-")]
+
+
+def test_a_frontend_reads_answers_files_and_refusals_alike(world: World) -> None:
+    origin = {"Origin": "https://app.example.com"}
+    answers = [
+        httpx.get(f"{world.base_url}/api/x", headers=origin),
+        httpx.get(f"{world.base_url}/api/cut", headers=origin),
+        httpx.post(f"{world.base_url}/api/x", headers=origin, content=b"x" * (BODY_BYTES_MAX + 1)),
+        httpx.get(world.signed(), headers={**origin, "Range": "bytes=0-9"}),
+        httpx.get(f"{world.base_url}/{KEY}", headers=origin),
+        httpx.post(world.signed(), headers=origin),
+    ]
+    assert [answer.status_code for answer in answers] == [207, 503, 413, 206, 403, 403]
+    for answer in answers:
+        assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
+        assert answer.headers["access-control-allow-credentials"] == "true"
+        assert answer.headers["vary"] == "Origin"
+        exposed = set(answer.headers["access-control-expose-headers"].split(", "))
+        assert {"location", "retry-after", "idempotent-replayed", "x-request-id", "content-range"} <= exposed
+        assert {"x-ratelimit-remaining-requests", "atelier-credits-charged", "atelier-generation-id"} <= exposed
+
+
+def test_who_names_no_origin_is_told_that_answers_depend_on_it(world: World) -> None:
+    for answer in (httpx.get(f"{world.base_url}/api/x"), httpx.get(world.signed())):
+        assert answer.headers["vary"] == "Origin"
+        assert "access-control-allow-origin" not in answer.headers
 
 
 # ---- media -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,96 @@
+"""What runs at CloudFront's edge, run here: the local edge must behave as it does."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.distribution import read_distribution
+from infra.local.templates import read
+
+EDGE = Path(__file__).parents[3] / "infra/edge.yaml"
+FRONTENDS = "https://app.example.com,http://localhost:*"
+ORIGINS = ("https://app.example.com", "http://localhost:5173", "http://localhost", "https://evil.example.com", "null")
+
+
+def code(frontends: str) -> str:
+    """The CloudFront Function's code, as CloudFormation fills it in."""
+    template = read(EDGE)
+    text, variables = template["Resources"]["GreetViewer"]["Properties"]["FunctionCode"]["Fn::Sub"]
+    assert set(variables) == {"Page", "AllowedHeaders"}
+    values = {
+        "Page": template["Mappings"]["StartPage"]["Page"]["Html"],
+        "AllowedHeaders": ", ".join(template["Mappings"]["Cors"]["Headers"]["Allowed"]),
+        "FrontendOrigins": frontends,
+    }
+    return re.sub(r"\$\{(\w+)\}", lambda found: values[found[1]], text)
+
+
+def run(frontends: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the function makes of requests (method, uri, headers)."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("not run: there is no Node.js here")
+    events = [
+        {
+            "viewer": {"ip": "192.0.2.1"},
+            "request": {**each, "headers": {name: {"value": value} for name, value in each["headers"].items()}},
+        }
+        for each in requests
+    ]
+    script = f"{code(frontends)}\nconsole.log(JSON.stringify({json.dumps(events)}.map(handler)))"
+    ran = subprocess.run([node, "-e", script], capture_output=True, text=True, timeout=60, check=True)
+    return json.loads(ran.stdout)
+
+
+def plain(headers: dict[str, dict[str, str]]) -> dict[str, str]:
+    return {name: each["value"] for name, each in headers.items()}
+
+
+@pytest.mark.parametrize("frontends", [FRONTENDS, ""])
+def test_cloudfront_answers_preflights_as_the_local_edge_does(frontends: str) -> None:
+    asked = [
+        {"method": "OPTIONS", "uri": uri, "headers": {"origin": origin, "access-control-request-method": "POST"}}
+        for uri in ("/api/x", "/media/a.png")
+        for origin in ORIGINS
+    ]
+    distribution = read_distribution(EDGE, frontends)
+    for request, answer in zip(asked, run(frontends, asked), strict=True):
+        cors = distribution.behaviour(request["uri"]).cors
+        assert answer["statusCode"] == 204
+        assert plain(answer["headers"]) == {
+            "cache-control": "no-store",
+            **cors.preflight(request["headers"]["origin"]),
+        }
+
+
+def test_cloudfront_tells_the_api_who_calls_and_leaves_media_as_it_is() -> None:
+    asked = [
+        {"method": "OPTIONS", "uri": "/api/x", "headers": {"origin": "https://app.example.com"}},
+        {"method": "GET", "uri": "/v1/models/local%2Fcanvas", "headers": {"authorization": "Bearer a"}},
+        {"method": "GET", "uri": "/media/a.png", "headers": {"origin": "https://app.example.com"}},
+        {"method": "GET", "uri": "/", "headers": {}},
+    ]
+    api, model, media, page = run(FRONTENDS, asked)
+    known = {"atelier-viewer-address": "192.0.2.1"}
+    assert plain(api["headers"]) == {"origin": "https://app.example.com", "authorization": "none", **known}
+    assert (model["uri"], plain(model["headers"])) == (
+        "/v1/models/local/canvas",
+        {"authorization": "Bearer a", **known},
+    )
+    assert plain(media["headers"]) == {"origin": "https://app.example.com"}
+    assert page["body"] == read_distribution(EDGE).start_page
+
+
+def test_every_path_allows_the_same_headers_to_the_frontends() -> None:
+    seen = {
+        each.cors.answer(ORIGINS[0])["access-control-expose-headers"]
+        for each in read_distribution(EDGE, FRONTENDS).behaviours
+    }
+    assert len(seen) == 1
