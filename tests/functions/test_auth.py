@@ -82,6 +82,9 @@ def test_the_refresh_token_comes_in_the_body_when_asked_for(auth: ModuleType) ->
         ({"password": "short"}, "password"),
         ({"password": "password1234"}, "password"),
         ({"password": 123456789012}, "password"),
+        ({"password": " " * 12}, "password"),
+        ({"password": "ADA@example.com"}, "password"),
+        ({"password": "moc.elpmaxe@ada"}, "password"),
         ({"name": ""}, "name"),
         ({"name": " \t"}, "name"),
         ({"name": "Ada\r\nBcc: eve"}, "name"),
@@ -99,6 +102,18 @@ def test_a_bad_sign_up_names_the_field(auth: ModuleType, change: dict[str, Any],
 
 def test_a_refused_password_is_not_echoed(auth: ModuleType) -> None:
     assert "password1234" not in post(auth, "signup", {**SIGN_UP, "password": "password1234"})["body"]
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_a_body_that_does_not_say_it_is_json_is_refused(auth: ModuleType, kind: str) -> None:
+    response = post(auth, "login", LOG_IN, headers={"content-type": kind})
+    assert refusal(response) == (415, "UNSUPPORTED_MEDIA_TYPE")
+    assert "Content-Type: application/json" in json.loads(response["body"])["message"]
+
+
+@pytest.mark.parametrize("kind", ["Application/JSON;charset=utf-8", "application/vnd.atelier+json"])
+def test_a_body_may_say_it_is_json_in_other_words(auth: ModuleType, kind: str) -> None:
+    assert refusal(post(auth, "login", LOG_IN, headers={"content-type": kind})) == (401, "UNAUTHENTICATED")
 
 
 def test_a_taken_email_is_a_conflict_in_any_spelling(auth: ModuleType) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.identity.credentials import good_password, normal_email, normal_password
+from atelier.identity.credentials import good_password, normal_email, normal_password, require_unrelated
 from atelier.identity.passwords import Argon2
 
 
@@ -63,7 +63,9 @@ def test_normalising_twice_changes_nothing(address: str) -> None:
     assert normal_email(address.upper()) == normal_email(known.upper())
 
 
-@pytest.mark.parametrize("password", ["correct horse battery", "Zwölf Boxkämpfer", "🐎" * 12, "x7" * 128])
+@pytest.mark.parametrize(
+    "password", ["correct horse battery", "Zwölf Boxkämpfer", "🐎🦄🐉🐍🦊🐢🐎🦄🐉🐍🐢🦊", "春眠不覚暁処処聞啼鳥夜来"]
+)
 def test_a_long_uncommon_password_is_good(password: str) -> None:
     assert good_password(password) == normal_password(password)
 
@@ -81,6 +83,62 @@ def test_a_common_password_is_refused_in_any_spelling(password: str) -> None:
     with pytest.raises(ValueError, match="too common") as refused:
         good_password(password)
     assert password not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        " " * 12,
+        "\u3000" * 12,
+        "\u200b \u00a0\u2003\u200d" * 3,
+        "\t a \t b \t c \t",
+        "aaaaaaaaaaab",
+        "ababABABcabc",
+        "a b c a b c a b c",
+        "-" * 40,
+        "🐎" * 12,
+    ],
+    ids=ascii,
+)
+def test_a_password_of_blanks_or_of_few_characters_is_refused(password: str) -> None:
+    with pytest.raises(ValueError, match="5 different characters"):
+        good_password(password)
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["abcdeabcdeabcde", "Horse! Horse! Horse! ", "bcdefghijklmn", "zyxwvutsrqpon", "345678901234", "876543210987"],
+)
+def test_a_password_that_repeats_or_counts_is_refused(password: str) -> None:
+    with pytest.raises(ValueError, match="repeats or counts|too common"):
+        good_password(password)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "ada.lovelace@example.com",
+        "ADA.LOVELACE@EXAMPLE.COM",
+        "ada.lovelace",
+        "AdaLovelace2026!",
+        "ecalevol.ada",
+        "moc.elpmaxe@ecalevol.ada",
+        "Zoë Byron-King",
+        "zoe-byron-king-1",
+        "gniK noryB ëoZ",
+        "lovelace+byron",
+        "\uff41\uff44\uff41.lovelace",
+    ],
+)
+def test_ones_own_address_or_name_is_no_password_in_any_spelling(password: str) -> None:
+    with pytest.raises(ValueError, match="your own e-mail address or name") as refused:
+        require_unrelated(normal_password(password), "ada.lovelace+studio@example.com", "Zoë Byron-King")
+    assert password not in str(refused.value)
+
+
+@pytest.mark.parametrize("password", ["correct horse battery", "ada likes steam engines", "example of a long phrase"])
+def test_a_password_may_mention_the_person(password: str) -> None:
+    require_unrelated(password, "ada.lovelace+studio@example.com", "Ada Lovelace")
 
 
 def test_the_length_is_counted_after_normalising() -> None:

@@ -407,8 +407,8 @@ def parsed(model: type[ModelT], request: Request[Any]) -> ModelT:
 
 
 def _parse_body(model: type[ModelT], raw: bytes, headers: Mapping[str, str]) -> ModelT:
-    if headers.get("content-type", "application/json").partition(";")[0].strip().lower() != "application/json":
-        raise UnsupportedMediaType("Send the body as application/json.")
+    if raw and not _is_json(headers.get("content-type", "")):
+        raise UnsupportedMediaType("Send the body as JSON, with the header Content-Type: application/json.")
     text = raw or b"{}"
     _check_json(text)
     try:
@@ -432,6 +432,13 @@ def _check_json(text: bytes) -> None:
             left += cast("list[Any]", value)
         elif isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
             raise BadRequest("The body is not valid JSON: a number in it is too large.")
+
+
+def _is_json(content_type: str) -> bool:
+    """Whether a Content-Type says JSON (RFC 6839 has the suffix). An absent one does not: browsers send a body without
+    one, or as a form or plain text, across origins and without asking first."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def _validate(model: type[BaseModel], values: Mapping[str, Any], root: str) -> BaseModel:

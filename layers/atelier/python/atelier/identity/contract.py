@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from atelier.identity.credentials import (
     EMAIL_BYTES_MAX,
@@ -14,6 +14,7 @@ from atelier.identity.credentials import (
     good_password,
     normal_email,
     normal_password,
+    require_unrelated,
 )
 from atelier.identity.model import Membership, SignedIn, Tokens, User
 from atelier.identity.permissions import Role
@@ -36,16 +37,23 @@ class SignUpRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    # Before the password, which is compared with both.
     email: Email
+    name: Annotated[
+        str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", examples=["Ada"])
+    ]
     password: Annotated[
         str,
         Field(min_length=PASSWORD_LENGTH_MIN, max_length=PASSWORD_LENGTH_MAX, examples=["correct horse battery"]),
         AfterValidator(good_password),
     ] = Field(repr=False)
-    name: Annotated[
-        str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", examples=["Ada"])
-    ]
     token_delivery: Delivery = "cookie"
+
+    @field_validator("password")
+    @classmethod
+    def _unrelated(cls, password: str, info: ValidationInfo) -> str:
+        require_unrelated(password, info.data.get("email", ""), info.data.get("name", ""))
+        return password
 
 
 class LogInRequest(BaseModel):

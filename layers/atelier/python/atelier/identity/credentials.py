@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,13 @@ EMAIL_BYTES_MAX = 254
 LOCAL_PART_BYTES_MAX = 64
 PASSWORD_LENGTH_MIN = 12
 PASSWORD_LENGTH_MAX = 256
+# Fewer different visible characters than this are a key held down, or a row of spaces.
+PASSWORD_DISTINCT_MIN = 5
+# "abcdabcdabcd" is as good as "abcd".
+PASSWORD_PERIOD_MIN = 8
+# A password is refused when so little is left of it without the person's own name and address.
+PASSWORD_REST_MIN = 6
+IDENTITY_WORD_MIN = 3
 _LOCAL_PART = r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*"
 _LABEL = r"[^\W_](?:(?:[^\W_]|-){0,61}[^\W_])?"
 _EMAIL = re.compile(rf"{_LOCAL_PART}@{_LABEL}(?:\.{_LABEL})+")
@@ -35,14 +43,54 @@ def normal_password(text: str) -> str:
 
 
 def good_password(text: str) -> str:
-    """A password that the policy accepts, in its normal form: 12 to 256 characters, and not a common one. Raises
-    ValueError that says what is wrong, never the password."""
+    """A password that the policy accepts, in its normal form: 12 to 256 characters, not a common one, and not a few
+    characters over and over. Raises ValueError that says what is wrong, never the password."""
     password = normal_password(text)
     if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
         raise ValueError(f"a password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters")
-    if password.casefold() in _common_passwords():
+    folded = password.casefold()
+    if folded in _common_passwords():
         raise ValueError("this password is too common")
+    if len({character for character in folded if _is_visible(character)}) < PASSWORD_DISTINCT_MIN:
+        raise ValueError(f"a password has at least {PASSWORD_DISTINCT_MIN} different characters, spaces not counted")
+    if (folded + folded).find(folded, 1) < PASSWORD_PERIOD_MIN or _is_run(folded):
+        raise ValueError("this password repeats or counts a few characters: use several words")
     return password
+
+
+def require_unrelated(password: str, email: str, name: str) -> None:
+    """Raises ValueError for a password that is little more than the person's own address or name, in whatever case,
+    punctuation, accents or direction. `password` and `email` are in their normal form."""
+    rest = _letters(password)
+    for word in sorted(_identity_words(email, name), key=len, reverse=True):
+        rest = rest.replace(word, "").replace(word[::-1], "")
+    if len(rest) < PASSWORD_REST_MIN:
+        raise ValueError("this password is too close to your own e-mail address or name")
+
+
+def _identity_words(email: str, name: str) -> Iterable[str]:
+    local_part, _, domain = email.partition("@")
+    texts = [email, local_part, domain, name, *re.split(r"[\W_]+", f"{local_part} {domain} {name}")]
+    return {word for word in map(_letters, texts) if len(word) >= IDENTITY_WORD_MIN}
+
+
+def _letters(text: str) -> str:
+    """Letters and digits alone, case-folded, without accents."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text.casefold())))
+
+
+def _is_visible(character: str) -> bool:
+    """Neither a space nor a control, format or unassigned character."""
+    return unicodedata.category(character)[0] not in "ZC"
+
+
+def _is_run(text: str) -> bool:
+    """Whether each character is the next, or the previous, of the one before: "abcdefghijkl", "987654321098"."""
+    steps = {
+        (ord(after) - ord(before)) % 10 if (before + after).isdecimal() else ord(after) - ord(before)
+        for before, after in zip(text, text[1:], strict=False)
+    }
+    return steps in ({1}, {-1}, {9})
 
 
 @cache

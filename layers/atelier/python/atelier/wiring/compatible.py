@@ -173,7 +173,7 @@ def begin(request: Request[Any], path: str, asked: Asked) -> Begun:
 
 def order(request: Request[Any]) -> Asked:
     """A film's order, as a form (which SDKs send) or as JSON."""
-    if request.headers.get("content-type", "").startswith("multipart/"):
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
         return videos.ordered(form(request)).asked()
     return parsed(videos.VideoRequest, request).asked()
 
