@@ -15,6 +15,7 @@ from atelier.identity.browser import COOKIE
 from atelier.wiring.admission import gate, limiter
 from tests.embedded_aws import Tables, forget_wiring
 from tests.functions.answers import Response, answered, authorized, data, refusal
+from tests.functions.conftest import PUBLIC_URL
 from tests.invoke import event, function
 
 SIGN_UP = {"email": "ada@example.com", "password": "correct horse battery", "name": "Ada", "token_delivery": "body"}
@@ -173,6 +174,25 @@ def test_another_site_cannot_use_the_cookie(auth: ModuleType, call: str) -> None
     forged = post(auth, call, cookies=[cookie], headers={"origin": "https://evil.example.com"})
     assert refusal(forged) == (403, "FORBIDDEN")
     assert post(auth, "refresh", cookies=[cookie])["statusCode"] == 200
+
+
+@pytest.mark.parametrize("call", ["signup", "login", "logout"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example.com", "null", f"{PUBLIC_URL}.evil.example", "http://localhost"]
+)
+def test_another_site_cannot_sign_a_person_in_or_out(auth: ModuleType, call: str, origin: str) -> None:
+    response = post(auth, call, headers={"origin": origin})
+    assert refusal(response) == (403, "FORBIDDEN")
+    assert response["cookies"] == []
+
+
+def test_the_own_pages_and_the_named_frontends_may_sign_in(auth: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATELIER_FRONTEND_ORIGINS", "https://app.example.org,http://localhost:*")
+    forget_wiring(clients=False)
+    assert post(auth, "signup", headers={"origin": PUBLIC_URL})["statusCode"] == 201
+    for origin in ("https://app.example.org", "http://localhost:5173"):
+        assert post(auth, "login", headers={"origin": origin})["statusCode"] == 200
+    assert refusal(post(auth, "login", headers={"origin": "https://app.example.org:8443"})) == (403, "FORBIDDEN")
 
 
 @pytest.mark.parametrize("body", [{}, {"refresh_token": "rubbish"}, {"refresh_token": None}, ""], ids=repr)

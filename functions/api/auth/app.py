@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from atelier.errors import Unauthenticated
 from atelier.http import Answer, Api, Request
 from atelier.identity import browser
@@ -25,17 +27,19 @@ from atelier.wiring.admission import limiter
 api = Api("auth", limiter=limiter)
 
 
-@api.route("POST", "/api/auth/signup", body=SignUpRequest, answer=SignedInView, statuses=(201,), errors=(409,))
+@api.route("POST", "/api/auth/signup", body=SignUpRequest, answer=SignedInView, statuses=(201,), errors=(403, 409))
 def sign_up(request: Request[SignUpRequest]) -> Answer:
     """Make an account with a personal workspace and open a session."""
+    _require_own_origin(request)
     body = request.body
     command = SignUp(body.email, body.password, body.name.strip(), _device(request), request.idempotency_key)
     return _opened(identity.sign_up(command, request.now), body.token_delivery, status=201)
 
 
-@api.route("POST", "/api/auth/login", body=LogInRequest, answer=SignedInView, errors=(401,))
+@api.route("POST", "/api/auth/login", body=LogInRequest, answer=SignedInView, errors=(401, 403))
 def log_in(request: Request[LogInRequest]) -> Answer:
     """Open a session."""
+    _require_own_origin(request)
     body = request.body
     command = LogIn(body.email, body.password, _device(request))
     return _opened(identity.log_in(command, request.now), body.token_delivery, status=200)
@@ -71,6 +75,10 @@ def _opened(signed_in: SignedIn, delivery: str, *, status: int) -> Answer:
     headers = {"Idempotent-Replayed": "true"} if signed_in.replayed else {}
     cookies = (browser.cookie(str(signed_in.tokens.refresh_token)),) if delivery == "cookie" else ()
     return Answer(signed_in_view(signed_in, delivery), status, headers=headers, cookies=cookies)
+
+
+def _require_own_origin(request: Request[Any]) -> None:
+    browser.require_own_origin(request.headers.get("origin"), identity.allows_origin)
 
 
 def _presented(request: Request[RefreshTokenRequest]) -> browser.Presented:

@@ -33,7 +33,7 @@ JSON: Any = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(WORDS | st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
-JSON = {"content-type": "application/json"}
+JSON_HEADERS = {"content-type": "application/json"}
 MODELS = [ChatRequest, ResponseRequest, ImageRequest, SpeechRequest, VideoRequest]
 
 
@@ -129,7 +129,7 @@ def test_names_as_long_as_a_body_leave_room_for_the_answer() -> None:
     long = "k" * 4_000_000
     for body in ({long: 1}, {"input": [{"type": long}]}, {"input": [{"role": "user", "content": [{"type": long}]}]}):
         context = {"requestId": "r-1", "http": {"method": "POST", "path": "/v1/responses"}}
-        answer = api.handler({"requestContext": context, "headers": JSON, "body": json.dumps(body)}, None)
+        answer = api.handler({"requestContext": context, "headers": JSON_HEADERS, "body": json.dumps(body)}, None)
         assert answer["statusCode"] in (400, 422)
         assert len(answer["body"]) < 2000
 

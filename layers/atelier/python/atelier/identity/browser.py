@@ -22,19 +22,25 @@ class Presented:
     delivery: Literal["cookie", "body"]
 
 
+def require_own_origin(origin: str | None, is_allowed: Callable[[str], bool]) -> None:
+    """Raises Forbidden for a request that a page of another site made the browser send: it would sign the person in as
+    somebody else, or out. Browsers name the origin on every POST; what names none is no browser, and sends no cookie
+    unasked.
+
+    is_allowed: whether pages of an origin may act for the person (`wiring.identity.allows_origin`)."""
+    if origin is not None and not is_allowed(origin):
+        raise Forbidden("This request came from another site.")
+
+
 def presented(
     body_token: str | None, cookies: Mapping[str, str], origin: str | None, is_allowed: Callable[[str], bool]
 ) -> Presented:
-    """The refresh token of a request; one in the body goes first. Raises Forbidden for a cookie that another site made
-    the browser send: browsers name the origin on every POST, and nothing but a browser sends cookies unasked.
-
-    is_allowed: whether pages of an origin may act for the person (`wiring.identity.allows_origin`)."""
+    """The refresh token of a request; one in the body goes first, and proves by itself who sends it. Raises Forbidden
+    for a request of another site that would use or delete the cookie."""
     if body_token is not None:
         return Presented(body_token, "body")
-    token = cookies.get(COOKIE)
-    if token and origin is not None and not is_allowed(origin):
-        raise Forbidden("This request came from another site.")
-    return Presented(token or None, "cookie")
+    require_own_origin(origin, is_allowed)
+    return Presented(cookies.get(COOKIE) or None, "cookie")
 
 
 def cookie(token: str) -> str:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 EMAIL_BYTES_MAX = 254
@@ -88,7 +89,7 @@ def _is_run(text: str) -> bool:
     """Whether each character is the next, or the previous, of the one before: "abcdefghijkl", "987654321098"."""
     steps = {
         (ord(after) - ord(before)) % 10 if (before + after).isdecimal() else ord(after) - ord(before)
-        for before, after in zip(text, text[1:], strict=False)
+        for before, after in pairwise(text)
     }
     return steps in ({1}, {-1}, {9})
 
