@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from atelier.settings import FrontendOrigins
 from infra.local.templates import read
 
 _SECURITY_HEADERS = {
@@ -30,15 +30,19 @@ PREFLIGHT = "access-control-request-method"
 class Cors:
     """What pages of other origins may do. `origins`: theirs, as the template's parameter FrontendOrigins names them."""
 
-    origins: FrontendOrigins
+    origins: frozenset[str]
     methods: str
     allowed_headers: str
     exposed_headers: str
     max_age_seconds: int
 
+    def _allows(self, origin: str) -> bool:
+        any_port = re.sub(r":[0-9]+$", "", origin) + ":*"
+        return bool(origin) and bool({origin, any_port} & self.origins)
+
     def preflight(self, origin: str) -> dict[str, str]:
         """The headers of the answer to a preflight of a page of `origin`."""
-        if not self.origins.allow(origin):
+        if not self._allows(origin):
             return {}
         return {
             "access-control-allow-origin": origin,
@@ -50,7 +54,7 @@ class Cors:
 
     def answer(self, origin: str) -> dict[str, str]:
         """The headers of any other answer that a page of `origin` is to read."""
-        if not self.origins.allow(origin):
+        if not self._allows(origin):
             return {}
         return {
             "access-control-allow-origin": origin,
@@ -86,7 +90,7 @@ class Distribution:
 def read_distribution(edge: Path, frontend_origins: str = "") -> Distribution:
     """The distribution that the template at `edge` declares, with its parameter FrontendOrigins."""
     template = read(edge)
-    frontends = FrontendOrigins({"ATELIER_FRONTEND_ORIGINS": frontend_origins})
+    frontends = frozenset(frontend_origins.split(","))
     resources = template["Resources"]
     config = resources["Distribution"]["Properties"]["DistributionConfig"]
     declared = [*config.get("CacheBehaviors", []), {"PathPattern": "*", **config["DefaultCacheBehavior"]}]
@@ -110,7 +114,7 @@ def _policy(resources: Mapping[str, Any], behaviour: Mapping[str, Any]) -> Mappi
     return resources[behaviour["ResponseHeadersPolicyId"]["Ref"]]["Properties"]["ResponseHeadersPolicyConfig"]
 
 
-def _cors(template: Mapping[str, Any], policy: Mapping[str, Any], frontends: FrontendOrigins) -> Cors:
+def _cors(template: Mapping[str, Any], policy: Mapping[str, Any], frontends: frozenset[str]) -> Cors:
     _condition, config, _otherwise = policy["CorsConfig"]["Fn::If"]
 
     def listed(name: str) -> str:
