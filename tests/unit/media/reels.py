@@ -54,6 +54,20 @@ def film(
     return file.getvalue()
 
 
+def sound(
+    codec: str, form: str, *, seconds: float = 2, rate: int = 48_000, options: dict[str, str] | None = None
+) -> bytes:
+    """A tone of one channel."""
+    file = io.BytesIO()
+    with av.open(file, "w", format=form, options=options or {}) as made:
+        tone = made.add_stream(codec, rate=rate, layout="mono")
+        with av.open(io.BytesIO(wav(seconds))) as plain:
+            for part in plain.decode(audio=0):
+                made.mux(tone.encode(part))
+        made.mux(tone.encode())
+    return file.getvalue()
+
+
 def tagged(data: bytes, form: str, tags: dict[str, str] = TAGS, **options: str) -> bytes:
     """The same sound or film with tags."""
     file = io.BytesIO()

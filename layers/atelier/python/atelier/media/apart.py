@@ -58,4 +58,5 @@ def process_apart(
     if "refused" in answer:
         raise MediaInvalid(answer["refused"])
     size = answer.pop("size_bytes")
-    return Processed(**answer, data=files[:size], thumbnail=files[size:])
+    notes = tuple(answer.pop("notes"))
+    return Processed(**answer, notes=notes, data=files[:size], thumbnail=files[size:])

@@ -13,6 +13,7 @@ CONTENT_TYPES = {
     "flac": "audio/flac",
     "ogg": "audio/ogg",
     "aac": "audio/aac",
+    "m4a": "audio/mp4",
     # A page's own word on its letters does not count. The edge shows it in a sandbox.
     "txt": "text/plain; charset=utf-8",
     "html": "text/html; charset=utf-8",

@@ -23,7 +23,8 @@ class MediaToolMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """What is stored. type: image, video, audio, text or page; format: a key of CONTENT_TYPES; thumbnail: WebP."""
+    """What is stored. type: image, video, audio, text or page; format: a key of CONTENT_TYPES; thumbnail: WebP; notes:
+    sentences for the owner on what was left out or changed."""
 
     type: str
     format: str
@@ -32,6 +33,7 @@ class Processed:
     height: int | None = None
     duration_ms: int | None = None
     thumbnail: bytes | None = None
+    notes: tuple[str, ...] = ()
     sha256: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import av
 import av.logging
 from av.error import FFmpegError
+from av.stream import Disposition
 
 from atelier.media.processed import MediaInvalid
 
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 AnyStream = TypeVar("AnyStream", bound="AudioStream | VideoStream")
 
 BYTES_MAX = 100 * 1024 * 1024
-STREAMS_MAX = 8
+# Cameras write subtitles, time codes, positions and several sounds beside a film.
+STREAMS_MAX = 64
 PACKETS_MAX = 200_000
 # So many packets, and one in fifty, may be broken: a stutter, but no reason to throw away what was paid for.
 BROKEN_MAX = 2
@@ -42,6 +44,21 @@ SECONDS_MISSING_MAX = 0.5
 
 # Nothing in a new file tells when, where or with what it was made.
 WRITING = {"fflags": "+bitexact"}
+
+
+EBML = b"\x1a\x45\xdf\xa3"
+# What a file of boxes may begin with: not only `ftyp`, which older cameras do not write.
+FIRST_BOXES = frozenset([b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"])
+
+
+def is_mov(data: bytes) -> bool:
+    """Whether the first bytes are those of an MP4 or a QuickTime file."""
+    return data[4:8] in FIRST_BOXES
+
+
+def is_attached(stream: VideoStream) -> bool:
+    """Whether it is a cover and no film."""
+    return bool(stream.disposition & Disposition.attached_pic)
 
 
 @contextmanager
@@ -69,14 +86,18 @@ def codec_of(stream: AudioStream | VideoStream) -> str:
     return context.codec.canonical_name if context else "nothing known"
 
 
+class TrackBroken(MediaInvalid):
+    """So much of one track cannot be decoded that it is worth nothing; the others may be."""
+
+
 @dataclass(slots=True)
 class Pace:
     """A stream, and what it has given so far: its packets, the broken ones among them, from when to when. is_exact: the
-    file knows how long it is, where others guess or are made before they know; then it must not be cut off."""
+    file knows how long the stream is, and must not end before that."""
 
     stream: AudioStream | VideoStream
     seconds_max: float
-    is_exact: bool
+    is_exact: bool = False
     packets: int = 0
     broken: int = 0
     begin: float = math.inf
@@ -93,38 +114,47 @@ class Pace:
         except FFmpegError as error:
             self.broken += 1
             if self.broken > BROKEN_MAX + self.packets // BROKEN_SHARE:
-                raise MediaInvalid(f"{self.broken} of {self.packets} packets are broken") from error
+                raise TrackBroken(f"{self.broken} of {self.packets} packets are broken") from error
             return []
 
     def take(self, packet: AnyPacket) -> None:
-        at = packet.pts if packet.pts is not None else packet.dts
-        if at is None or (packet.is_corrupt and self.is_exact):
-            raise MediaInvalid("a packet that is cut off, or has no time")
-        begin, lasting = (float(ticks * packet.time_base) for ticks in (at, packet.duration or 0))
         self.packets += 1
-        self.begin, self.end = min(begin, self.begin), max(begin + lasting, self.end)
+        at = packet.pts if packet.pts is not None else packet.dts
+        if at is not None:
+            begin, lasting = (float(ticks * packet.time_base) for ticks in (at, packet.duration or 0))
+            self.begin, self.end = min(begin, self.begin), max(begin + lasting, self.end)
         if self.seconds > self.seconds_max or self.packets > PACKETS_MAX:
             raise MediaInvalid(f"longer than {self.seconds_max} seconds or {PACKETS_MAX} packets")
 
-    def check_end(self, claimed: float) -> None:
+    def check_end(self) -> None:
         """All packets were taken: they must last about as long as it is said."""
+        claimed = float((self.stream.duration or 0) * (self.stream.time_base or 0))
         missing = claimed - self.seconds
         if self.is_exact and (claimed > self.seconds_max or missing > max(SECONDS_MISSING_MAX, claimed / 20)):
             raise MediaInvalid(f"{self.seconds:.1f} seconds, where the file says {claimed:.1f}")
 
 
 def packets(container: InputContainer, *paces: Pace) -> Iterator[tuple[Pace, AnyPacket]]:
-    """The packets of these streams as they come, each with its stream; in the end an empty one for each of them."""
+    """The packets of these streams as they come, each with its stream; in the end an empty one for each of them. Raises
+    MediaInvalid for a file that has been cut off."""
     by_index = {pace.stream.index: pace for pace in paces}
     for packet in container.demux(*(pace.stream for pace in paces)):
         pace = by_index[packet.stream_index]
         if packet.size:
             pace.take(packet)
         yield pace, packet
-    # MP4 and FLAC say it of each stream, WebM of the whole.
     for pace in paces:
-        pace.check_end(float((pace.stream.duration or 0) * (pace.stream.time_base or 0)))
-    max(paces, key=lambda pace: pace.seconds).check_end((container.duration or 0) / av.time_base)
+        pace.check_end()
+        # Tracks may begin late and end early; what their index names, however, must be there.
+        if "mov" in container.format.name and _indexed_end(pace.stream) > container.size:
+            raise MediaInvalid("the file is cut off")
+
+
+def _indexed_end(stream: AudioStream | VideoStream) -> int:
+    entries = stream.index_entries
+    if len(entries) > PACKETS_MAX:
+        raise MediaInvalid(f"more than {PACKETS_MAX} packets")
+    return max((entry.pos + entry.size for entry in entries), default=0)
 
 
 def carried(made: OutputContainer, stream: AnyStream) -> AnyStream:

@@ -1,6 +1,7 @@
 """Sounds: decoded from end to end within bounds, and their samples' packets moved into a new file without any tags.
 
-Nothing is encoded afresh: what was said in a file is left behind, what is heard is the same. A sound carries no mark.
+What browsers play is not encoded afresh: what was said in a file is left behind, what is heard is the same. What they
+do not play becomes FLAC or WAV where nothing was lost before, else AAC. A sound carries no mark.
 Imported only in a process of its own (`apart.py`).
 """
 
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import io
 from array import array
+from collections.abc import Sequence
+from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,13 +21,16 @@ import av
 from av.audio.resampler import AudioResampler
 from PIL import Image, ImageDraw
 
+from atelier.media.frames import LENGTHS, after_tags, first_frame, frames_alone
 from atelier.media.picture import thumbnail
 from atelier.media.processed import MediaInvalid, Processed
-from atelier.media.reading import WRITING, Pace, carried, codec_of, opened, packets
+from atelier.media.reading import EBML, WRITING, Pace, carried, codec_of, is_attached, is_mov, opened, packets
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
-    from av.container import InputContainer
+    from av.container import InputContainer, OutputContainer
+
+    from atelier.media.reading import AnyPacket
 
 SECONDS_MAX = 30 * 60
 RATE_MAX = 192_000
@@ -33,16 +39,46 @@ CHANNELS_MAX = 8
 SAMPLES_MAX = SECONDS_MAX * 96_000 * 2
 
 PCM = frozenset(["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le", "pcm_alaw", "pcm_mulaw"])
-# By format: how FFmpeg calls its reader and its writer, and what may be inside.
-FORMS = {
-    "mp3": ("mp3", "mp3", frozenset(["mp3"])),
-    "wav": ("wav", "wav", PCM),
-    "flac": ("flac", "flac", frozenset(["flac"])),
-    "ogg": ("ogg", "ogg", frozenset(["opus", "vorbis", "flac"])),
-    "aac": ("aac", "adts", frozenset(["aac"])),
+# How FFmpeg calls the reader of each form, and the writer of those that are kept.
+READERS = {
+    "mp3": "mp3",
+    "wav": "wav",
+    "flac": "flac",
+    "ogg": "ogg",
+    "aac": "aac",
+    "m4a": "mov",
+    "webm": "matroska",
+    "amr": "amr",
+    "aiff": "aiff",
+    "caf": "caf",
 }
-# Some programs put a tag before a tag.
-TAGS_MAX = 4
+WRITERS = {"mp3": "mp3", "wav": "wav", "flac": "flac", "ogg": "ogg", "aac": "adts", "m4a": "ipod"}
+# By what is inside: the form that it is moved to as it is.
+MOVED = {"mp3": "mp3", "flac": "flac", "opus": "ogg", "vorbis": "ogg", "aac": "m4a"} | dict.fromkeys(PCM, "wav")
+# What browsers do not play: the form that it becomes, and how FFmpeg calls its encoder.
+ENCODED = {
+    "alac": ("flac", "flac"),
+    "pcm_s8": ("wav", "pcm_s16le"),
+    "pcm_s16be": ("wav", "pcm_s16le"),
+    "pcm_s24be": ("wav", "pcm_s24le"),
+    "pcm_s32be": ("wav", "pcm_s32le"),
+    "pcm_f32be": ("wav", "pcm_f32le"),
+    "pcm_f64be": ("wav", "pcm_f64le"),
+    "adpcm_ms": ("wav", "pcm_s16le"),
+    "adpcm_ima_wav": ("wav", "pcm_s16le"),
+    "adpcm_ima_qt": ("wav", "pcm_s16le"),
+    "gsm_ms": ("wav", "pcm_s16le"),
+    "amr_nb": ("m4a", "aac"),
+    "amr_wb": ("m4a", "aac"),
+    "ac3": ("m4a", "aac"),
+    "eac3": ("m4a", "aac"),
+}
+AAC_RATES = frozenset([8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000])
+# An Ogg file may be several of them in a row.
+LINKS_MAX = 100
+BEGINS_A_LINK = 2
+# A cover, or the pictures of chapters, beside a sound.
+STILLS = frozenset(["mjpeg", "png"])
 # No tags, at either end.
 UNTAGGED = {"mp3": {"id3v2_version": "0", "write_id3v1": "0"}}
 
@@ -53,61 +89,170 @@ WAVE_COLOUR, GROUND_COLOUR = (64, 72, 102), (246, 246, 249)
 
 
 def process(data: bytes) -> Processed:
-    """A provider's file as a deliverable sound; equal input gives equal output. Raises MediaInvalid."""
-    form = sniffed(data)
-    reader, writer, codecs = FORMS[form]
+    """Somebody's file as a deliverable sound; equal input gives equal output. Raises MediaInvalid."""
+    form, start = sniffed(data)
+    links = _links(data, form, start)
+    with opened(links[0], READERS[form]) as source:
+        sound, notes = _stream(source)
+        kept_as, encoder = _kept_as(sound, form)
     file = io.BytesIO()
-    with opened(data, reader) as source:
-        sound = _stream(source, codecs)
-        with av.open(file, "w", format=writer, options=WRITING | UNTAGGED.get(form, {})) as made:
-            to, heard = carried(made, sound), Heard(sound.codec_context.sample_rate)
-            pace = Pace(sound, SECONDS_MAX, is_exact=form == "flac")
-            for _, packet in packets(source, pace):
-                for frame in pace.decoded(packet):
-                    heard.take(frame)
-                if packet.size:
-                    packet.stream = to
-                    made.mux(packet)
+    with (
+        opened(links[0], READERS[form]) as like,
+        av.open(file, "w", format=WRITERS[kept_as], options=WRITING | UNTAGGED.get(kept_as, {})) as made,
+    ):
+        sound, _ = _stream(like)
+        lane = Encoded(made, sound, encoder) if encoder else Moved(made, sound)
+        heard = Heard(sound.codec_context.sample_rate)
+        for link in links:
+            with opened(link, READERS[form]) as source:
+                _hear(source, lane, heard, made, is_exact=form == "flac")
+        lane.finish()
     if not heard.samples:
         raise MediaInvalid("there is nothing to hear")
+    picture = thumbnail(wave(heard.outline))
     return Processed(
-        "audio", form, file.getvalue(), duration_ms=heard.milliseconds, thumbnail=thumbnail(wave(heard.outline))
+        "audio", kept_as, file.getvalue(), duration_ms=heard.milliseconds, thumbnail=picture, notes=notes
     )
 
 
-def sniffed(data: bytes) -> str:
-    """mp3, wav, flac, ogg or aac by the first bytes; raises MediaInvalid for anything else."""
-    head = data[:12]
-    at = 0
-    for _ in range(TAGS_MAX):
-        if head.startswith(b"ID3") and len(head) > 9:
-            # What follows the tag counts; its length has seven bits a byte.
-            at += 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
-            head = data[at : at + 12]
-    if head.startswith(b"RIFF") and head[8:12] == b"WAVE":
-        return "wav"
-    if head.startswith((b"fLaC", b"OggS")):
-        return "flac" if head.startswith(b"fLaC") else "ogg"
-    if len(head) > 1 and head[0] == 0xFF:
-        # Frames begin with eleven ones (twelve in AAC); then comes which layer it is, and AAC has layer 0.
-        if head[1] & 0xE6 == 0xE2:
-            return "mp3"
-        if head[1] & 0xF6 == 0xF0:
-            return "aac"
-    raise MediaInvalid("the bytes are neither MP3, WAV, FLAC, Ogg nor AAC")
+def _hear(source: InputContainer, lane: Moved | Encoded, heard: Heard, made: OutputContainer, *, is_exact: bool) -> None:
+    """Decode all of it, and write what goes into the new file."""
+    sound, _ = _stream(source)
+    if sound.codec_context.sample_rate != heard.rate:
+        raise MediaInvalid("it changes its sample rate on the way")
+    pace = Pace(sound, SECONDS_MAX, is_exact=is_exact)
+    for _, packet in packets(source, pace):
+        for frame in pace.decoded(packet):
+            heard.take(frame)
+            lane.frame(frame)
+        if packet.size:
+            lane.packet(packet)
+    lane.end_link()
 
 
-def _stream(source: InputContainer, codecs: frozenset[str]) -> AudioStream:
-    """The one sound; a cover beside it is left behind."""
+def sniffed(data: bytes) -> tuple[str, int]:
+    """The form by the first bytes that are no tag, padding or junk, and where it begins. Raises MediaInvalid."""
+    at = after_tags(data)
+    head = data[at : at + 12]
+    if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
+        return "wav", at
+    if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
+        return "aiff", at
+    for magic, form in ((b"fLaC", "flac"), (b"OggS", "ogg"), (b"caff", "caf"), (b"#!AMR", "amr"), (EBML, "webm")):
+        if head.startswith(magic):
+            return form, at
+    # A box's length begins with zeros.
+    if is_mov(data):
+        return "m4a", 0
+    found = first_frame(data, at)
+    if found is None:
+        raise MediaInvalid("the bytes are neither MP3, WAV, FLAC, Ogg, AAC, M4A, WebM, AMR, AIFF nor CAF")
+    return found
+
+
+def _links(data: bytes, form: str, start: int) -> list[bytes]:
+    """What FFmpeg reads: the file without what stands around it; an Ogg as the files that it is a chain of."""
+    if form in LENGTHS:
+        return [frames_alone(data, form, start)]
+    if form != "ogg":
+        return [data[start:]]
+    starts, at, was_head = [start], start, True
+    while data[at : at + 4] == b"OggS" and at + 27 <= len(data):
+        is_head = bool(data[at + 5] & BEGINS_A_LINK)
+        if is_head and not was_head:
+            starts.append(at)
+        was_head = is_head
+        segments = data[at + 27 : at + 27 + data[at + 26]]
+        at += 27 + len(segments) + sum(segments)
+    if len(starts) > LINKS_MAX:
+        raise MediaInvalid(f"more than {LINKS_MAX} sounds in a row")
+    return [data[begin:end] for begin, end in pairwise([*starts, len(data)])]
+
+
+def _stream(source: InputContainer) -> tuple[AudioStream, tuple[str, ...]]:
+    """The first sound that can be read, and what is said of the others; a cover beside it is left behind."""
+    for film in source.streams.video:
+        if not is_attached(film) and codec_of(film) not in STILLS:
+            raise MediaInvalid("it is a film")
     sounds = source.streams.audio
-    if len(sounds) != 1:
-        raise MediaInvalid(f"{len(sounds)} sounds in it")
-    if codec_of(sounds[0]) not in codecs:
-        raise MediaInvalid(f"encoded as {codec_of(sounds[0])}")
-    context = sounds[0].codec_context
+    readable = [sound for sound in sounds if codec_of(sound) in MOVED or codec_of(sound) in ENCODED]
+    if not readable:
+        raise MediaInvalid(f"encoded as {codec_of(sounds[0])}" if sounds else "0 sounds in it")
+    sound = readable[0]
+    context = sound.codec_context
     if not (0 < context.sample_rate <= RATE_MAX and 0 < context.channels <= CHANNELS_MAX):
         raise MediaInvalid(f"{context.channels} channels of {context.sample_rate} samples a second")
-    return sounds[0]
+    return sound, left_out(sounds, sound)
+
+
+def left_out(sounds: Sequence[AudioStream], kept: AudioStream) -> tuple[str, ...]:
+    """One sentence for each sound track that does not go into the new file."""
+    return tuple(
+        f"Sound track {number} ({codec_of(sound)}) was left out."
+        for number, sound in enumerate(sounds, 1)
+        if sound.index != kept.index
+    )
+
+
+def _kept_as(sound: AudioStream, form: str) -> tuple[str, str]:
+    """The form of the new file, and the encoder if it takes one."""
+    codec = codec_of(sound)
+    if codec not in MOVED:
+        return ENCODED[codec]
+    stays = (form, codec) in (("aac", "aac"), ("ogg", "flac"))
+    return (form if stays else MOVED[codec]), ""
+
+
+class Moved:
+    """The sound's packets, as they are; of a chain, each link after the one before."""
+
+    def __init__(self, made: OutputContainer, sound: AudioStream) -> None:
+        self._made, self._to = made, carried(made, sound)
+        self._after = self._end = Fraction(0)
+
+    def frame(self, frame: av.AudioFrame) -> None:
+        pass
+
+    def packet(self, packet: AnyPacket) -> None:
+        if packet.pts is not None:
+            shift = int(self._after / packet.time_base)
+            packet.pts += shift
+            packet.dts = packet.pts
+            self._end = max(self._end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+        packet.stream = self._to
+        self._made.mux(packet)
+
+    def end_link(self) -> None:
+        self._after = self._end
+
+    def finish(self) -> None:
+        pass
+
+
+class Encoded:
+    """The sound, encoded afresh."""
+
+    def __init__(self, made: OutputContainer, sound: AudioStream, encoder: str) -> None:
+        context = sound.codec_context
+        rate, layout = context.sample_rate, context.layout.name
+        if encoder == "aac":
+            rate, layout = (rate if rate in AAC_RATES else 48_000), ("mono" if context.channels == 1 else "stereo")
+        self._made, self._to = made, made.add_stream(encoder, rate=rate, layout=layout)
+        self._samples = 0
+
+    def frame(self, frame: av.AudioFrame) -> None:
+        frame.pts, frame.time_base = self._samples, Fraction(1, frame.sample_rate)
+        self._samples += frame.samples
+        self._made.mux(self._to.encode(frame))
+
+    def packet(self, packet: AnyPacket) -> None:
+        pass
+
+    def end_link(self) -> None:
+        pass
+
+    def finish(self) -> None:
+        self._made.mux(self._to.encode())
 
 
 class Heard:
@@ -116,16 +261,16 @@ class Heard:
     def __init__(self, rate: int) -> None:
         self.samples = 0
         self.outline = array("h")
-        self._rate = rate
+        self.rate = rate
         self._resampler = AudioResampler(format="s16", layout="mono", rate=WAVE_RATE)
 
     @property
     def milliseconds(self) -> int:
-        return max(round(self.samples * 1000 / self._rate), 1)
+        return max(round(self.samples * 1000 / self.rate), 1)
 
     def take(self, frame: av.AudioFrame) -> None:
         self.samples += frame.samples
-        if self.samples * len(frame.layout.channels) > SAMPLES_MAX or self.samples > SECONDS_MAX * self._rate:
+        if self.samples * len(frame.layout.channels) > SAMPLES_MAX or self.samples > SECONDS_MAX * self.rate:
             raise MediaInvalid(f"more than {SAMPLES_MAX} samples or {SECONDS_MAX} seconds")
         for part in self._resampler.resample(frame):
             self.outline.frombytes(bytes(part.planes[0])[: part.samples * 2])

@@ -1,0 +1,102 @@
+"""Where an MP3's or an AAC's frames begin: behind tags, padding and whatever else programs put before them.
+
+A frame is recognised by its head and by another frame that follows it, as players do.
+"""
+
+from __future__ import annotations
+
+# Some programs put a tag before a tag.
+TAGS_MAX = 4
+# How far after the tags and zeros a first frame is looked for.
+JUNK_BYTES_MAX = 256 * 1024
+
+# What the bit rates in the head of an MP3 frame stand for, and the sample rates of its three versions.
+MPEG1_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+MPEG2_KBITS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+RATES = (44_100, 48_000, 32_000)
+
+
+def after_tags(data: bytes) -> int:
+    """Where the file goes on after zeros, ID3 and APE tags at its beginning."""
+    at = 0
+    for _ in range(TAGS_MAX):
+        at = _after_zeros(data, at)
+        head = data[at : at + 32]
+        if head.startswith(b"ID3") and len(head) > 9:
+            # The length has seven bits a byte. A tag that claims more than there is has none that can be believed.
+            size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+            at = at + 10 + (size if at + 10 + size < len(data) else 0)
+        elif head.startswith(b"APETAGEX") and len(head) == 32:
+            at += 32 + int.from_bytes(head[12:16], "little")
+    return min(_after_zeros(data, at), len(data))
+
+
+def first_frame(data: bytes, at: int) -> tuple[str, int] | None:
+    """`mp3` or `aac`, and where its first frame is, from `at` on."""
+    end = min(len(data), at + JUNK_BYTES_MAX)
+    while (at := data.find(b"\xff", at, end)) >= 0:
+        for form, length_of in LENGTHS.items():
+            length = length_of(data, at)
+            follows = at + length
+            if length and (follows == len(data) or (length_of(data, follows) and _is_alike(data, at, follows))):
+                return form, at
+        at += 1
+    return None
+
+
+def frames_alone(data: bytes, form: str, at: int) -> bytes:
+    """The frames from this first one on, without what stands between or behind them."""
+    length_of, first = LENGTHS[form], at
+    pieces: list[bytes] = []
+    start = at
+    while at < len(data):
+        length = length_of(data, at)
+        if length and at + length <= len(data) and _is_alike(data, first, at):
+            at += length
+            continue
+        pieces.append(data[start:at])
+        found = first_frame(data, at + 1)
+        if found is None:
+            return b"".join(pieces)
+        start = at = found[1]
+        if found[0] != form:
+            # Another kind of frame: junk as well.
+            at = start = at + 1
+    return b"".join([*pieces, data[start:at]])
+
+
+def mp3_length(data: bytes, at: int) -> int:
+    """Of the frame (layer III) whose head is here, in bytes; 0 for what is no such head."""
+    head = data[at : at + 4]
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+        return 0
+    version, bit_rate, sample_rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
+    if version == 1 or not 0 < bit_rate < 15 or sample_rate == 3:
+        return 0
+    kbits = (MPEG1_KBITS if version == 3 else MPEG2_KBITS)[bit_rate - 1]
+    rate = RATES[sample_rate] // {3: 1, 2: 2, 0: 4}[version]
+    return (144 if version == 3 else 72) * kbits * 1000 // rate + (head[2] >> 1 & 1)
+
+
+def aac_length(data: bytes, at: int) -> int:
+    """Of the ADTS frame whose head is here, in bytes; 0 for what is no such head."""
+    head = data[at : at + 7]
+    if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
+        return 0
+    length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
+    return length if length > len(head) else 0
+
+
+def _is_alike(data: bytes, one: int, other: int) -> bool:
+    """Whether two frames have the same version, layer and sample rate."""
+    return data[one + 1] & 0xFE == data[other + 1] & 0xFE and data[one + 2] & 0x0C == data[other + 2] & 0x0C
+
+
+def _after_zeros(data: bytes, at: int) -> int:
+    while at < len(data) and not data[at]:
+        step = data[at : at + 65536]
+        at += len(step) - len(step.lstrip(b"\0"))
+    return at
+
+
+LENGTHS = {"mp3": mp3_length, "aac": aac_length}
