@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from array import array
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -31,6 +32,7 @@ def film(
     times: list[int] | None = None,
     options: dict[str, str] | None = None,
     encoding: dict[str, str] | None = None,
+    aspect: Fraction | None = None,
 ) -> bytes:
     """A box that moves over a ground that grows darker, with a tone. times: when each frame is shown, in frames."""
     file = io.BytesIO()
@@ -38,6 +40,8 @@ def film(
         made.metadata.update(tags or {})
         shown = made.add_stream(codec, rate=fps, options=encoding or {})
         shown.width, shown.height, shown.pix_fmt = *size, pixels
+        if aspect:
+            shown.codec_context.sample_aspect_ratio = aspect
         tone = made.add_stream(sound, rate=48_000, layout="stereo") if sound else None
         for number in range(frames):
             picture = Image.new("RGB", size, (200 - number * 100 // frames, 100, 60))
@@ -66,6 +70,35 @@ def sound(
                 made.mux(tone.encode(part))
         made.mux(tone.encode())
     return file.getvalue()
+
+
+def joined(files: list[bytes], form: str, begins: dict[int, float] | None = None) -> bytes:
+    """The tracks of several files in one; begins: of a file by its number, the second at which it begins."""
+    file = io.BytesIO()
+    with ExitStack() as stack, av.open(file, "w", format=form) as made:
+        sources = [stack.enter_context(av.open(io.BytesIO(data))) for data in files]
+        to = [[made.add_stream_from_template(stream) for stream in source.streams] for source in sources]
+        for number, source in enumerate(sources):
+            for packet in source.demux():
+                if packet.size:
+                    shift = round((begins or {}).get(number, 0) / packet.time_base)
+                    packet.pts, packet.dts = (packet.pts or 0) + shift, (packet.dts or 0) + shift
+                    packet.stream = to[number][packet.stream_index]
+                    made.mux(packet)
+    return file.getvalue()
+
+
+def lanes(data: bytes) -> list[tuple[float, float]]:
+    """When each track begins, and how long it is shown or heard, as a player does it."""
+    found: list[tuple[float, float]] = []
+    with av.open(io.BytesIO(data)) as container:
+        numbers = range(len(container.streams))
+    for number in numbers:
+        with av.open(io.BytesIO(data)) as container:
+            frames = list(container.decode(container.streams[number]))
+            heard = [frame.samples / frame.sample_rate for frame in frames if isinstance(frame, av.AudioFrame)]
+            found.append((float(frames[0].pts * frames[0].time_base), sum(heard)))
+    return found
 
 
 def tagged(data: bytes, form: str, tags: dict[str, str] = TAGS, **options: str) -> bytes:

@@ -31,7 +31,9 @@ def main() -> None:
         except MediaInvalid as refusal:
             answer = {"refused": str(refusal)}
         else:
-            answer = {name: getattr(made, name) for name in ("type", "format", "width", "height", "duration_ms", "notes")}
+            answer = {
+                name: getattr(made, name) for name in ("type", "format", "width", "height", "duration_ms", "notes")
+            }
             answer["size_bytes"] = len(made.data)
             files = made.data + (made.thumbnail or b"")
     except ImportError as error:

@@ -1,5 +1,7 @@
 """Films: opened within bounds, cleaned by moving their streams into a new file, marked by encoding them once more.
 
+What a player does with a file is what is done here: the first film and the first sound that can be read are taken,
+turned or mirrored and scaled as the file says, whenever they begin and end. What is left out is said in notes.
 What a browser plays is copied bit by bit: quick, and nothing is lost. A mark lies in the picture itself, so a film that
 carries one is encoded afresh, as is one that browsers do not play; its sound is copied all the same where it can be.
 Imported only in a process of its own (`apart.py`).
@@ -11,21 +13,36 @@ Imported only in a process of its own (`apart.py`).
 from __future__ import annotations
 
 import math
+import struct
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import av
 from av.bitstream import BitStreamFilterContext
 from av.filter import Graph
-from av.stream import Disposition
+from av.sidedata.sidedata import Type as SideData
 from av.video.frame import PictureType, VideoFrame
+from PIL import Image
 
 from atelier.media.picture import thumbnail
 from atelier.media.processed import MediaInvalid, Processed
-from atelier.media.reading import WRITING, Pace, carried, codec_of, opened, packets
+from atelier.media.reading import (
+    EBML,
+    WRITING,
+    Pace,
+    TrackBroken,
+    carried,
+    codec_of,
+    is_attached,
+    is_mov,
+    opened,
+    packets,
+    tracks_left_out,
+)
 from atelier.media.watermark import mark, tile
 
 if TYPE_CHECKING:
@@ -33,7 +50,6 @@ if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
     from av.filter.context import FilterContext
     from av.video.stream import VideoStream
-    from PIL import Image
 
     from atelier.media.reading import AnyPacket
 
@@ -47,111 +63,225 @@ WRITTEN_PIXELS_MAX = 2_500_000_000
 # The poster is what is seen after this time, or at the end of a shorter film.
 POSTER_SECONDS = 1.0
 
-DEMUXERS = {"mp4": "mov", "webm": "matroska"}
 # Pictures and sounds of these brands are in the same boxes as films.
 STILL_BRANDS = frozenset([b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"M4A ", b"M4B "])
-EBML = b"\x1a\x45\xdf\xa3"
 # What browsers play in which file; what else we can read.
 COPIED_FILMS = {"mp4": frozenset(["h264", "av1", "vp9"]), "webm": frozenset(["vp8", "vp9", "av1"])}
 COPIED_SOUNDS = {"mp4": frozenset(["aac", "mp3"]), "webm": frozenset(["opus", "vorbis"])}
-READ_FILMS = COPIED_FILMS["mp4"] | COPIED_FILMS["webm"] | {"hevc", "mpeg4", "mjpeg", "prores"}
-READ_SOUNDS = COPIED_SOUNDS["mp4"] | COPIED_SOUNDS["webm"] | {"ac3", "alac", "eac3", "flac", "pcm_s16be", "pcm_s16le"}
+READ_FILMS = (
+    COPIED_FILMS["mp4"]
+    | COPIED_FILMS["webm"]
+    | {"hevc", "mpeg4", "mjpeg", "prores", "h263", "mpeg1video", "mpeg2video", "dnxhd", "dvvideo"}
+)
+READ_SOUNDS = (
+    COPIED_SOUNDS["mp4"]
+    | COPIED_SOUNDS["webm"]
+    | {"ac3", "eac3", "alac", "flac", "mp2", "amr_nb", "amr_wb", "adpcm_ms", "adpcm_ima_wav", "adpcm_ima_qt"}
+    | {"pcm_u8", "pcm_s8", "pcm_alaw", "pcm_mulaw"}
+    | {f"pcm_{sort}{order}" for sort in ("s16", "s24", "s32", "f32", "f64") for order in ("le", "be")}
+)
+# Of H.264, browsers play eight bits with halved colours; cameras write more.
+PLAYED_PIXELS = frozenset(["yuv420p", "yuvj420p", None])
+# PQ and HLG, the two curves of high dynamic range.
+HDR_CURVES = frozenset([16, 18])
 # The index stands first, so that a film plays while it loads.
 INDEX_FIRST = {"mp4": {"movflags": "+faststart"}, "webm": {"cues_to_front": "1"}}
 
 # The bytes depend on the number of threads, so it is fixed. And where the processor has AVX-512, x264's macroblock tree
 # reads memory that nobody has written: then they differ from run to run.
 ENCODING = {"preset": "superfast", "crf": "23", "threads": "2", "x264-params": "mbtree=0"}
-# Counterclockwise, as a chain of quarter turns.
-TURNS = {0: [], 90: ["cclock"], 180: ["clock", "clock"], 270: ["clock"]}
+# How a frame is to be turned and mirrored, by the signs in its display matrix: for Pillow, and as a chain of filters.
+# A matrix of the rows (a, b) and (c, d) shows the point (x, y) at (ax + cy, bx + dy); y grows downwards.
+ORIENTATIONS: dict[tuple[int, int, int, int], tuple[Image.Transpose | None, tuple[tuple[str, str | None], ...]]] = {
+    (1, 0, 0, 1): (None, ()),
+    (-1, 0, 0, 1): (Image.Transpose.FLIP_LEFT_RIGHT, (("hflip", None),)),
+    (1, 0, 0, -1): (Image.Transpose.FLIP_TOP_BOTTOM, (("vflip", None),)),
+    (-1, 0, 0, -1): (Image.Transpose.ROTATE_180, (("hflip", None), ("vflip", None))),
+    (0, 1, -1, 0): (Image.Transpose.ROTATE_270, (("transpose", "clock"),)),
+    (0, -1, 1, 0): (Image.Transpose.ROTATE_90, (("transpose", "cclock"),)),
+    (0, 1, 1, 0): (Image.Transpose.TRANSPOSE, (("transpose", "cclock_flip"),)),
+    (0, -1, -1, 0): (Image.Transpose.TRANSVERSE, (("transpose", "clock_flip"),)),
+}
+UPRIGHT = (1, 0, 0, 1)
+# A pixel may be that much broader than high, or higher than broad; what says more is not believed.
+PIXEL_ASPECT_MAX = 8
+# Recorded calls change their size with the connection.
+CHANGES_MAX = 200
 SOUND_RATE, SOUND_BITS_A_SECOND = 48_000, 128_000
 
 
 def process(data: bytes, *, watermark: bool) -> Processed:
-    """A provider's file as a deliverable film; equal input gives equal output. Raises MediaInvalid."""
-    kind = sniffed(data)
-    with opened(data, DEMUXERS[kind]) as source:
+    """Somebody's file as a deliverable film; equal input gives equal output. Raises MediaInvalid."""
+    demuxer = sniffed(data)
+    if demuxer == "matroska" and _matroska_end(data) > len(data):
+        raise MediaInvalid("the file is cut off")
+    with opened(data, demuxer) as source:
         seen = _looked_through(source)
-    poster = _upright(seen.frame)
+    poster = seen.poster()
     with tempfile.TemporaryDirectory(prefix="atelier-film-") as folder:
         # The index can only be moved to the front of a file that can be read again.
         file = Path(folder) / "film"
-        with opened(data, DEMUXERS[kind]) as source:
-            kind, poster = _moved(source, file, kind, seen, poster, watermark=watermark)
+        with opened(data, demuxer) as source:
+            kind, poster = _moved(source, file, demuxer, seen, poster, watermark=watermark)
         cleaned = file.read_bytes()
-    with opened(cleaned, DEMUXERS[kind]) as again:
+    with opened(cleaned, {"mp4": "mov", "webm": "matroska"}[kind]) as again:
         # As players will show it.
         duration_ms = round((again.duration or 0) / 1000)
-    return Processed("video", kind, cleaned, poster.width, poster.height, duration_ms, thumbnail(poster))
+    return Processed(
+        "video", kind, cleaned, poster.width, poster.height, duration_ms, thumbnail(poster), notes=seen.notes
+    )
 
 
 def sniffed(data: bytes) -> str:
-    """mp4 (or QuickTime) or webm by the first bytes; raises MediaInvalid for anything else."""
-    if data[4:8] == b"ftyp" and data[8:12] not in STILL_BRANDS:
-        return "mp4"
-    if data.startswith(EBML) and b"webm" in data[:64]:
-        return "webm"
-    raise MediaInvalid("the bytes are neither MP4, QuickTime nor WebM")
+    """FFmpeg's name for the reader of such a file, by its first bytes. Raises MediaInvalid."""
+    if is_mov(data):
+        if data[4:8] == b"ftyp" and data[8:12] in STILL_BRANDS:
+            raise MediaInvalid("it is a picture or a sound and no film")
+        return "mov"
+    if data.startswith(EBML):
+        return "matroska"
+    if data.startswith(b"RIFF") and data[8:12] == b"AVI ":
+        return "avi"
+    # A transport stream is packets of 188 bytes; camcorders put four bytes of time before each.
+    for first, step in ((0, 188), (4, 192)):
+        if len(data) > first + 2 * step and data[first] == data[first + step] == data[first + 2 * step] == 0x47:
+            return "mpegts"
+    raise MediaInvalid("the bytes are neither MP4, QuickTime, WebM, Matroska, MPEG-TS nor AVI")
+
+
+def _matroska_end(data: bytes) -> int:
+    """Where the file ends by its own account; 0 where it does not say, as in what was recorded in one go."""
+    at = 4
+    head_length, at = _ebml_number(data, at)
+    at += (head_length or 0) + 4
+    length, at = _ebml_number(data, at)
+    return 0 if length is None else at + length
+
+
+def _ebml_number(data: bytes, at: int) -> tuple[int | None, int]:
+    """A length as EBML writes it, None where it is left open, and where it ends."""
+    if at >= len(data) or not data[at]:
+        return None, at + 1
+    size = 9 - data[at].bit_length()
+    value = int.from_bytes(data[at : at + size], "big") & (1 << 7 * size) - 1
+    return (None if value == (1 << 7 * size) - 1 else value), at + size
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of a film that was looked through: a frame of its beginning, and how many there are."""
+    """What is known of a film that was looked through: a frame of its beginning, how many there are, how broad a pixel
+    is beside its height, which sound belongs to it, and what the owner is told."""
 
     frame: VideoFrame
     frames: int
+    pixel_aspect: Fraction
+    sound_index: int | None
+    notes: tuple[str, ...]
 
     @property
-    def turned(self) -> int:
-        """By how many degrees, counterclockwise, it is to be turned to stand upright: 0, 90, 180 or 270."""
-        return round(self.frame.rotation / 90) % 4 * 90
+    def orientation(self) -> tuple[Image.Transpose | None, tuple[tuple[str, str | None], ...]]:
+        """How its frames are turned and mirrored to be shown."""
+        # The annotations do not know that this is a mapping.
+        matrix: Any = self.frame.side_data.get(SideData.DISPLAYMATRIX)
+        if matrix is None or len(bytes(matrix)) != 36:
+            return ORIENTATIONS[UPRIGHT]
+        a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
+        if abs(a) + abs(d) >= abs(b) + abs(c):
+            b = c = 0
+        else:
+            a = d = 0
+        signs = tuple((value > 0) - (value < 0) for value in (a, b, c, d))
+        return ORIENTATIONS.get(signs, ORIENTATIONS[UPRIGHT])
+
+    def poster(self) -> Image.Image:
+        """The frame as it is to be seen."""
+        picture, aspect = self.frame.to_image(), self.pixel_aspect
+        # The side that is too short for its pixels is stretched, so that nothing is lost.
+        if aspect > 1:
+            picture = picture.resize((round(picture.width * aspect), picture.height))
+        elif aspect < 1:
+            picture = picture.resize((picture.width, round(picture.height / aspect)))
+        transposed = self.orientation[0]
+        return picture if transposed is None else picture.transpose(transposed)
 
 
-def _streams(source: InputContainer) -> tuple[VideoStream, AudioStream | None]:
-    """The first film in the file and the first sound; all else is left behind."""
-    film = next((film for film in source.streams.video if not film.disposition & Disposition.attached_pic), None)
+def _film(source: InputContainer) -> VideoStream:
+    """The first film in the file that can be read. Raises MediaInvalid."""
+    films = [film for film in source.streams.video if not is_attached(film)]
+    if not films:
+        raise MediaInvalid("there is no film in it, only sound" if source.streams.audio else "there is no film in it")
+    film = next((film for film in films if codec_of(film) in READ_FILMS), None)
     if film is None:
-        raise MediaInvalid("there is no film in it")
-    if codec_of(film) not in READ_FILMS:
-        raise MediaInvalid(f"encoded as {codec_of(film)}")
+        raise MediaInvalid(f"encoded as {codec_of(films[0])}")
     context = film.codec_context
     if not 0 < context.width * context.height <= FRAME_PIXELS_MAX or min(context.width, context.height) < SIDE_MIN:
-        raise MediaInvalid(f"{context.width} × {context.height} pixels")
+        allowed = f"a side has {SIDE_MIN} pixels or more, and a frame at most {FRAME_PIXELS_MAX}"
+        raise MediaInvalid(f"{context.width} × {context.height} pixels, where {allowed}")
     # A frame may be larger than its file says.
     context.options = {"max_pixels": str(FRAME_PIXELS_MAX)}
     context.thread_count = 2
-    sound = next(iter(source.streams.audio), None)
-    if sound and codec_of(sound) not in READ_SOUNDS:
-        raise MediaInvalid(f"its sound is encoded as {codec_of(sound)}")
-    return film, sound
+    return film
+
+
+def _sound(source: InputContainer) -> AudioStream | None:
+    """The first sound in the file that can be read."""
+    return next((sound for sound in source.streams.audio if _is_readable(sound)), None)
+
+
+def _is_readable(sound: AudioStream) -> bool:
+    return codec_of(sound) in READ_SOUNDS and sound.codec_context.sample_rate > 0 and sound.codec_context.channels > 0
 
 
 def _looked_through(source: InputContainer) -> Seen:
     """From end to end, of which the sound and the beginning are decoded: all pictures would take minutes."""
-    film, sound = _streams(source)
-    paces = [Pace(stream, SECONDS_MAX, is_exact=True) for stream in (film, sound) if stream]
+    film, sound = _film(source), _sound(source)
+    paces = [Pace(stream, SECONDS_MAX) for stream in (film, sound) if stream]
     found: VideoFrame | None = None
     for pace, packet in packets(source, *paces):
-        if pace.stream is sound:
-            pace.decoded(packet)
-        elif found is None or (found.time or 0) < POSTER_SECONDS:
-            found = next((frame for frame in reversed(pace.decoded(packet)) if not frame.is_corrupt), found)
+        if pace.stream is film:
+            if found is None or (found.time or 0) < POSTER_SECONDS:
+                found = next((frame for frame in reversed(pace.decoded(packet)) if _is_next(frame, found)), found)
+        elif sound:
+            try:
+                pace.decoded(packet)
+            except TrackBroken:
+                sound = None
     if found is None:
         raise MediaInvalid("not one frame can be decoded")
-    return Seen(found, paces[0].packets)
+    notes = tracks_left_out("Film", [each for each in source.streams.video if not is_attached(each)], film)
+    notes += tracks_left_out("Sound", source.streams.audio, sound)
+    if film.codec_context.color_trc in HDR_CURVES:
+        notes += ("The film has a high dynamic range; screens without one may show other colours.",)
+    return Seen(found, paces[0].packets, _pixel_aspect(film), sound.index if sound else None, notes)
+
+
+def _is_next(frame: VideoFrame, found: VideoFrame | None) -> bool:
+    """Whether it is whole, and of the size with which the film began."""
+    return not frame.is_corrupt and (found is None or (frame.width, frame.height) == (found.width, found.height))
+
+
+def _pixel_aspect(film: VideoStream) -> Fraction:
+    aspect = film.sample_aspect_ratio
+    width, height = film.codec_context.width, film.codec_context.height
+    if not aspect or not 1 / PIXEL_ASPECT_MAX <= aspect <= PIXEL_ASPECT_MAX:
+        return Fraction(1)
+    return aspect if width * height * max(aspect, 1 / aspect) <= FRAME_PIXELS_MAX else Fraction(1)
 
 
 def _moved(
-    source: InputContainer, file: Path, kind: str, seen: Seen, poster: Image.Image, *, watermark: bool
+    source: InputContainer, file: Path, demuxer: str, seen: Seen, poster: Image.Image, *, watermark: bool
 ) -> tuple[str, Image.Image]:
     """Write the new file; returns its kind, and the poster at its size and with its mark."""
-    film, sound = _streams(source)
-    copied = not watermark and codec_of(film) in COPIED_FILMS[kind]
-    if not copied or (sound and codec_of(sound) not in COPIED_SOUNDS[kind]):
+    film = _film(source)
+    sound = next((sound for sound in source.streams.audio if sound.index == seen.sound_index), None)
+    kind, is_copied = _kind(film, sound, demuxer, seen)
+    is_copied = is_copied and not watermark
+    if not is_copied:
         kind = "mp4"
     with av.open(str(file), "w", format=kind, options=WRITING | INDEX_FIRST[kind]) as made:
-        if copied:
+        if is_copied:
             lane = Copied(made, film)
+            lane.show_pixels(seen.pixel_aspect)
         else:
             size = _encoded_size(poster.size, seen.frames)
             poster = poster.resize(size)
@@ -160,13 +290,33 @@ def _moved(
                 mark(poster)
         lanes: dict[int, Lane] = {film.index: lane}
         if sound:
-            lanes[sound.index] = (Copied if codec_of(sound) in COPIED_SOUNDS[kind] else Voiced)(made, sound)
-        paces = [Pace(stream, SECONDS_MAX, is_exact=True) for stream in (film, sound) if stream]
+            lanes[sound.index] = (Copied if _is_sound_copied(sound, kind, demuxer) else Voiced)(made, sound)
+        paces = [Pace(stream, SECONDS_MAX) for stream in (film, sound) if stream]
         for pace, packet in packets(source, *paces):
             made.mux(lanes[packet.stream_index].taken(packet, pace))
         for each in lanes.values():
             made.mux(each.rest())
     return kind, poster
+
+
+def _kind(film: VideoStream, sound: AudioStream | None, demuxer: str, seen: Seen) -> tuple[str, bool]:
+    """The kind of the new file, and whether the film can be copied into it."""
+    codec = codec_of(film)
+    is_played = codec != "h264" or film.codec_context.pix_fmt in PLAYED_PIXELS
+    if demuxer not in ("mov", "matroska") or not is_played:
+        return "mp4", False
+    kinds = ["mp4", "webm"] if demuxer == "mov" else ["webm", "mp4"]
+    # Of WebM, only square pixels can be written.
+    fitting = [kind for kind in kinds if codec in COPIED_FILMS[kind] and (kind == "mp4" or seen.pixel_aspect == 1)]
+    with_sound = [kind for kind in fitting if sound is None or codec_of(sound) in COPIED_SOUNDS[kind]]
+    if with_sound:
+        return with_sound[0], True
+    # The sound becomes AAC.
+    return "mp4", "mp4" in fitting
+
+
+def _is_sound_copied(sound: AudioStream, kind: str, demuxer: str) -> bool:
+    return demuxer in ("mov", "matroska") and codec_of(sound) in COPIED_SOUNDS[kind]
 
 
 def _encoded_size(size: tuple[int, int], frames: int) -> tuple[int, int]:
@@ -177,13 +327,6 @@ def _encoded_size(size: tuple[int, int], frames: int) -> tuple[int, int]:
     share = min(math.sqrt(WRITTEN_PIXELS_MAX / pixels), 1)
     width, height = (max(int(side * share) // 2 * 2, 2) for side in size)
     return width, height
-
-
-def _upright(frame: VideoFrame) -> Image.Image:
-    """A frame as it is to be seen."""
-    picture = frame.to_image()
-    turned = Seen(frame, 1).turned
-    return picture.rotate(turned, expand=True) if turned else picture
 
 
 class Lane(Protocol):
@@ -206,6 +349,11 @@ class Copied:
         self._to = carried(made, stream)
         plain = codec_of(stream) == "h264"
         self._filter = BitStreamFilterContext("filter_units=remove_types=6", stream, self._to) if plain else None
+
+    def show_pixels(self, aspect: Fraction) -> None:
+        """Say how broad a pixel is: what the file says counts, not what the pictures' own heads do."""
+        context: Any = self._to.codec_context
+        context.sample_aspect_ratio = aspect
 
     def taken(self, packet: AnyPacket, pace: Pace) -> list[AnyPacket]:
         if not packet.size:
@@ -232,6 +380,9 @@ class Voiced:
         return self._to.encode()
 
 
+Shape = tuple[int, int, str, int, int]
+
+
 class Encoded:
     """A film, encoded as H.264: upright, at this size, with or without the mark."""
 
@@ -245,29 +396,41 @@ class Encoded:
         context.time_base = seen.frame.time_base or context.time_base
         context.color_primaries, context.color_trc = like.color_primaries, like.color_trc
         context.colorspace, context.color_range = like.colorspace, like.color_range
-        self._graph, self._begin = _filters(seen, size, watermark=watermark)
-        self._like = seen.frame
+        self._size, self._filters = size, seen.orientation[1]
+        self._tile = tile(size) if watermark else None
+        self._shape: Shape | None = None
+        self._begin: FilterContext | None = None
+        self._graph = Graph()
+        self._changes = 0
         self._last: int | None = None
 
     def taken(self, packet: AnyPacket, pace: Pace) -> list[AnyPacket]:
         return [made for frame in pace.decoded(packet) for made in self._frame(frame)]
 
     def rest(self) -> list[AnyPacket]:
-        self._begin.push(None)
-        return [*self._filtered(), *self._to.encode()]
+        return [*self._ended(), *self._to.encode()]
 
     def _frame(self, frame: VideoFrame) -> list[AnyPacket]:
-        if (frame.width, frame.height, frame.format.name) != (
-            self._like.width,
-            self._like.height,
-            self._like.format.name,
-        ):
-            raise MediaInvalid("it changes its size or its colours on the way")
         if frame.pts is None or (self._last is not None and frame.pts <= self._last):
             # Two frames at one time: the first is shown.
             return []
         self._last = frame.pts
+        written: list[AnyPacket] = []
+        shape = (frame.width, frame.height, frame.format.name, int(frame.colorspace), int(frame.color_range))
+        if self._begin is None or shape != self._shape:
+            written += self._ended()
+            self._shape, self._changes = shape, self._changes + 1
+            if self._changes > CHANGES_MAX:
+                raise MediaInvalid(f"it changes its size or its colours more than {CHANGES_MAX} times")
+            self._graph, self._begin = _graph(frame, self._filters, self._size, self._tile)
         self._begin.push(frame)
+        return [*written, *self._filtered()]
+
+    def _ended(self) -> list[AnyPacket]:
+        """What is still in the filters."""
+        if self._begin is None:
+            return []
+        self._begin.push(None)
         return list(self._filtered())
 
     def _filtered(self) -> Iterator[AnyPacket]:
@@ -281,19 +444,21 @@ class Encoded:
             yield from self._to.encode(frame)
 
 
-def _filters(seen: Seen, size: tuple[int, int], *, watermark: bool) -> tuple[Graph, FilterContext]:
+def _graph(
+    frame: VideoFrame, filters: tuple[tuple[str, str | None], ...], size: tuple[int, int], mark: Image.Image | None
+) -> tuple[Graph, FilterContext]:
     """A graph that gives frames turned, scaled and marked, and where they go in."""
-    frame, graph = seen.frame, Graph()
+    graph = Graph()
     begin = _entrance(graph, frame)
     way = [begin]
-    way += [graph.add("transpose", turn) for turn in TURNS[seen.turned]]
+    way += [graph.add(name, value) for name, value in filters]
     way.append(graph.add("scale", f"{size[0]}:{size[1]}"))
+    way.append(graph.add("setsar", "1"))
     way.append(graph.add("format", "yuv420p"))
-    if not watermark:
+    if mark is None:
         graph.link_nodes(*way, graph.add("buffersink")).configure()
         return graph, begin
-    shown = tile(size)
-    small = VideoFrame.from_bytes(shown.tobytes(), shown.width, shown.height, "rgba")
+    small = VideoFrame.from_bytes(mark.tobytes(), mark.width, mark.height, "rgba")
     small.pts, small.time_base = 0, frame.time_base
     beside = _entrance(graph, small)
     laid = graph.add("overlay", "x=W-w:y=H-h:eof_action=repeat")

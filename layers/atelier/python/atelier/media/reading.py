@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -80,10 +80,10 @@ def opened(data: bytes, form: str) -> Generator[InputContainer]:
 
 
 def codec_of(stream: AudioStream | VideoStream) -> str:
-    """What the stream is encoded with, whichever decoder reads it; nothing, if none does."""
+    """What the stream is encoded with, whichever decoder reads it."""
     # Of a codec unknown to the library there is no context, whatever its annotations say.
     context: Any = stream.codec_context
-    return context.codec.canonical_name if context else "nothing known"
+    return context.codec.canonical_name if context else "unknown codec"
 
 
 class TrackBroken(MediaInvalid):
@@ -155,6 +155,17 @@ def _indexed_end(stream: AudioStream | VideoStream) -> int:
     if len(entries) > PACKETS_MAX:
         raise MediaInvalid(f"more than {PACKETS_MAX} packets")
     return max((entry.pos + entry.size for entry in entries), default=0)
+
+
+def tracks_left_out(
+    title: str, tracks: Sequence[AudioStream | VideoStream], kept: AudioStream | VideoStream | None
+) -> tuple[str, ...]:
+    """One sentence for each track that does not go into the new file."""
+    return tuple(
+        f"{title} track {number} ({codec_of(track)}) was left out."
+        for number, track in enumerate(tracks, 1)
+        if kept is None or track.index != kept.index
+    )
 
 
 def carried(made: OutputContainer, stream: AnyStream) -> AnyStream:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 from array import array
-from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -24,7 +23,18 @@ from PIL import Image, ImageDraw
 from atelier.media.frames import LENGTHS, after_tags, first_frame, frames_alone
 from atelier.media.picture import thumbnail
 from atelier.media.processed import MediaInvalid, Processed
-from atelier.media.reading import EBML, WRITING, Pace, carried, codec_of, is_attached, is_mov, opened, packets
+from atelier.media.reading import (
+    EBML,
+    WRITING,
+    Pace,
+    carried,
+    codec_of,
+    is_attached,
+    is_mov,
+    opened,
+    packets,
+    tracks_left_out,
+)
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -105,17 +115,15 @@ def process(data: bytes) -> Processed:
         heard = Heard(sound.codec_context.sample_rate)
         for link in links:
             with opened(link, READERS[form]) as source:
-                _hear(source, lane, heard, made, is_exact=form == "flac")
+                _hear(source, lane, heard, is_exact=form == "flac")
         lane.finish()
     if not heard.samples:
         raise MediaInvalid("there is nothing to hear")
     picture = thumbnail(wave(heard.outline))
-    return Processed(
-        "audio", kept_as, file.getvalue(), duration_ms=heard.milliseconds, thumbnail=picture, notes=notes
-    )
+    return Processed("audio", kept_as, file.getvalue(), duration_ms=heard.milliseconds, thumbnail=picture, notes=notes)
 
 
-def _hear(source: InputContainer, lane: Moved | Encoded, heard: Heard, made: OutputContainer, *, is_exact: bool) -> None:
+def _hear(source: InputContainer, lane: Moved | Encoded, heard: Heard, *, is_exact: bool) -> None:
     """Decode all of it, and write what goes into the new file."""
     sound, _ = _stream(source)
     if sound.codec_context.sample_rate != heard.rate:
@@ -182,16 +190,7 @@ def _stream(source: InputContainer) -> tuple[AudioStream, tuple[str, ...]]:
     context = sound.codec_context
     if not (0 < context.sample_rate <= RATE_MAX and 0 < context.channels <= CHANNELS_MAX):
         raise MediaInvalid(f"{context.channels} channels of {context.sample_rate} samples a second")
-    return sound, left_out(sounds, sound)
-
-
-def left_out(sounds: Sequence[AudioStream], kept: AudioStream) -> tuple[str, ...]:
-    """One sentence for each sound track that does not go into the new file."""
-    return tuple(
-        f"Sound track {number} ({codec_of(sound)}) was left out."
-        for number, sound in enumerate(sounds, 1)
-        if sound.index != kept.index
-    )
+    return sound, tracks_left_out("Sound", sounds, sound)
 
 
 def _kept_as(sound: AudioStream, form: str) -> tuple[str, str]:
