@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from types import ModuleType
 from typing import Any
@@ -19,6 +20,8 @@ from atelier.aws.dynamodb.uploads import UploadItem
 from atelier.clock import system_clock
 from atelier.errors import NotFound, PayloadTooLarge, ValidationFailed
 from atelier.library.upload import BYTES_MAX
+from atelier.providers._contract import Done, Input, Job
+from atelier.providers.local import Local
 from atelier.wiring import library, uploads
 from infra.local.standins._kit import film
 from infra.local.standins.replicate import png
@@ -26,6 +29,7 @@ from tests.functions.answers import answered, data, refusal
 from tests.functions.cast import UPLOAD, USER, WORKSPACE, begin_upload
 from tests.functions.conftest import Cloud
 from tests.invoke import event, example, function
+from tests.unit.media import reels
 
 OTHER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
 PICTURE = png(64, 48, 7)
@@ -115,6 +119,40 @@ def test_films_are_taken_too(app: ModuleType, cloud: Cloud) -> None:
     done = data(completed(app))["asset"]
     assert (done["type"], done["format"], done["width"]) == ("video", "mp4", 64)
     assert done["duration_ms"] == pytest.approx(1000, abs=200)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "name", "codec", "form", "format"),
+    [
+        ("audio/x-m4a", "New Recording 7.m4a", "aac", "ipod", "m4a"),
+        ("Audio/WebM;codecs=opus", "blob", "libopus", "webm", "ogg"),
+        ("application/octet-stream", "memo.M4A", "aac", "ipod", "m4a"),
+    ],
+)
+def test_a_recording_goes_the_whole_way_under_its_own_type(
+    app: ModuleType, cloud: Cloud, content_type: str, name: str, codec: str, form: str, format: str
+) -> None:
+    recording = reels.sound(codec, form)
+    body = {"name": name, "content_type": content_type, "size": len(recording)}
+    made = data(answered(app, event("api/uploads/begin_upload", body=body)))
+    assert made["upload"]["fields"]["Content-Type"] == content_type
+    assert sent(made["upload"], recording) == 204
+    done = data(completed(app, made["asset"]["id"]))["asset"]
+    assert (done["type"], done["format"], done["notes"]) == ("audio", format, [])
+    face = Job("att_x", "avatar", "local/talker", "", parameters={"width": 128, "height": 128, "fps": 8})
+    kept = (
+        client("s3").get_object(Bucket=cloud.bucket, Key=f"media/{WORKSPACE}/{done['sha256']}.{format}")["Body"].read()
+    )
+    spoken = Local().submit(replace(face, inputs={"audio": (Input(kept, "audio/x"),)}))
+    assert isinstance(spoken, Done)
+    assert spoken.usage["output_milliseconds"] == pytest.approx(2700, abs=200)
+
+
+def test_a_track_that_was_left_out_is_said_with_the_asset(app: ModuleType, cloud: Cloud) -> None:
+    data_ = reels.joined([reels.film(), reels.sound("aac", "mp4", seconds=3)], "mov")
+    begin_upload(data_, content_type="video/quicktime")
+    assert data(completed(app))["asset"]["notes"] == ["Sound track 2 (aac) was left out."]
+    assert library.assets().get(WORKSPACE, UPLOAD).notes == ("Sound track 2 (aac) was left out.",)
 
 
 @pytest.mark.parametrize(

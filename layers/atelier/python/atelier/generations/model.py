@@ -137,7 +137,8 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """A delivered file as the generation shows it. type: image, video, audio, text or page. Sizes are in pixels, of
-    what has any; `has_thumbnail`: whether a small picture of it is kept beside it."""
+    what has any; `has_thumbnail`: whether a small picture of it is kept beside it; `notes` say what was left out or
+    changed, and are kept with the asset alone."""
 
     id: str
     type: str
@@ -148,6 +149,7 @@ class Delivered:
     height: int | None = None
     duration_ms: int | None = None
     has_thumbnail: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class AssetView(BaseModel):
     duration_ms: int | None
     generation_id: str | None = Field(description="What made it; null = it was uploaded.")
     made_from: list[str] = Field(description="The assets that it was made from.")
+    notes: list[str] = Field(default=[], description="What was left out or changed when it was kept.")
     project_id: str | None
     url: str
     thumbnail_url: str | None
@@ -63,6 +64,7 @@ def asset_view(asset: Asset, url: str, thumbnail_url: str | None) -> AssetView:
         duration_ms=asset.duration_ms,
         generation_id=asset.generation_id,
         made_from=list(asset.made_from),
+        notes=list(asset.notes),
         project_id=asset.project_id,
         url=url,
         thumbnail_url=thumbnail_url,

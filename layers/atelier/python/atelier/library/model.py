@@ -10,7 +10,8 @@ from atelier.frozen import dataclass
 @dataclass(frozen=True, slots=True)
 class Asset:
     """One kept file. `sha256` and `format` name its bytes in the media store; sizes in bytes and pixels. Without a
-    `generation_id` it was uploaded; `made_from` are the assets that it was made from."""
+    `generation_id` it was uploaded; `made_from` are the assets that it was made from; `notes` are
+    sentences for the owner on what was left out or changed when it was kept."""
 
     id: str
     workspace_id: str
@@ -29,3 +30,4 @@ class Asset:
     duration_ms: int | None = None
     has_thumbnail: bool = True
     made_from: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

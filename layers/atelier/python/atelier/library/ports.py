@@ -102,7 +102,8 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A file that has been looked into, cleaned and stored under the hash of its bytes. Sizes in bytes and pixels."""
+    """A file that has been looked into, cleaned and stored under the hash of its bytes. Sizes in bytes and pixels;
+    notes: sentences for the owner on what was left out or changed."""
 
     type: str
     format: str
@@ -112,10 +113,12 @@ class Kept:
     height: int | None = None
     duration_ms: int | None = None
     has_thumbnail: bool = False
+    notes: tuple[str, ...] = ()
 
 
 class FileInvalid(Exception):
-    """The bytes are not of the type that they should be, or nothing that we take."""
+    """The bytes are not of the type that they should be, or nothing that we take. The text says why, for whoever
+    brought them."""
 
 
 class FileLimitExceeded(FileInvalid):

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from atelier.errors import Conflict, NotFound, PayloadTooLarge, ValidationFailed
 from atelier.ids import new_id
+from atelier.library.file_types import kind_of
 from atelier.library.model import Asset
 from atelier.library.ports import (
     Assets,
@@ -28,20 +29,6 @@ from atelier.library.ports import (
 BYTES_MAX = 50 * 1024 * 1024
 NAME_CHARACTERS_MAX = 120
 LIFETIME = timedelta(days=1)
-TYPES = {
-    "image/png": "image",
-    "image/jpeg": "image",
-    "image/webp": "image",
-    "video/mp4": "video",
-    "video/webm": "video",
-    "audio/mpeg": "audio",
-    "audio/mp3": "audio",
-    "audio/wav": "audio",
-    "audio/x-wav": "audio",
-    "audio/flac": "audio",
-    "audio/ogg": "audio",
-    "audio/aac": "audio",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +46,7 @@ class Upload:
     @property
     def type(self) -> str:
         """image, video or audio."""
-        return TYPES[self.content_type]
+        return kind_of(self.content_type, self.name)
 
     @property
     def expires_at(self) -> datetime:
@@ -137,7 +124,7 @@ def keep(
     if len(data) > BYTES_MAX:
         raise PayloadTooLarge(f"The file is larger than {BYTES_MAX} bytes.", bytes_max=BYTES_MAX)
     digest = hashlib.sha256(data).hexdigest()
-    asset_id = keys.reserve(workspace_id, f"keep {TYPES[content_type]} {digest}", digest, new_id("ast", now))
+    asset_id = keys.reserve(workspace_id, f"keep {kind_of(content_type)} {digest}", digest, new_id("ast", now))
     for kept in assets.find(workspace_id, [asset_id]):
         return kept
     upload = Upload(asset_id, workspace_id, user_id, name[:NAME_CHARACTERS_MAX], content_type, len(data), now)
@@ -149,8 +136,9 @@ def _recorded(upload: Upload, data: bytes, *, assets: Assets, intake: Intake) ->
         kept = intake.keep(upload.workspace_id, upload.type, data)
     except FileLimitExceeded as error:
         raise _refused(str(error)) from None
-    except FileInvalid:
-        raise _refused(f"The file is no {upload.type} that can be used.") from None
+    except FileInvalid as error:
+        reason = f": {error}" if str(error) else ""
+        raise _refused(f"The file is no {upload.type} that can be used{reason}.") from None
     return assets.record_upload(
         Asset(
             id=upload.id,
@@ -167,6 +155,7 @@ def _recorded(upload: Upload, data: bytes, *, assets: Assets, intake: Intake) ->
             created_at=upload.created_at,
             duration_ms=kept.duration_ms,
             has_thumbnail=kept.has_thumbnail,
+            notes=kept.notes,
         )
     )
 

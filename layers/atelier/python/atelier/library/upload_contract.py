@@ -5,26 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from atelier.ids import new_id
+from atelier.library.file_types import TypeRefused, kind_of
 from atelier.library.ports import Form
 from atelier.library.upload import BYTES_MAX, NAME_CHARACTERS_MAX, Upload
-
-ContentType = Literal[
-    "image/png",
-    "image/jpeg",
-    "image/webp",
-    "video/mp4",
-    "video/webm",
-    "audio/mpeg",
-    "audio/mp3",
-    "audio/wav",
-    "audio/x-wav",
-    "audio/flac",
-    "audio/ogg",
-    "audio/aac",
-]
 
 
 class UploadRequest(BaseModel):
@@ -33,8 +20,19 @@ class UploadRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
 
     name: Annotated[str, Field(min_length=1, max_length=NAME_CHARACTERS_MAX)]
-    content_type: ContentType
+    content_type: Annotated[str, Field(min_length=3, max_length=100, pattern=r"^[!-~][ -~]*$")] = Field(
+        description="As the device or the browser says it: image/jpeg, video/quicktime, audio/webm;codecs=opus."
+    )
     size: int = Field(ge=1, le=BYTES_MAX, description="Bytes, exactly.")
+
+    @field_validator("content_type")
+    @classmethod
+    def _is_taken(cls, content_type: str, info: ValidationInfo) -> str:
+        try:
+            kind_of(content_type, str(info.data.get("name", "")))
+        except TypeRefused as error:
+            raise PydanticCustomError("content_type", "{reason}", {"reason": str(error)}) from error
+        return content_type
 
     def new(self, workspace_id: str, user_id: str, now: datetime) -> Upload:
         """The domain's form."""
@@ -49,7 +47,7 @@ class PendingView(BaseModel):
     id: str
     type: Literal["image", "video", "audio"]
     name: str
-    content_type: ContentType
+    content_type: str
     size_bytes: int
     created_at: datetime
     expires_at: datetime
@@ -79,7 +77,7 @@ def upload_view(upload: Upload, form: Form) -> UploadEnvelope:
             id=upload.id,
             type=cast('Literal["image", "video", "audio"]', upload.type),
             name=upload.name,
-            content_type=cast(ContentType, upload.content_type),
+            content_type=upload.content_type,
             size_bytes=upload.size_bytes,
             created_at=upload.created_at,
             expires_at=upload.expires_at,

@@ -94,6 +94,7 @@ class Delivery:
             made.height,
             made.duration_ms,
             has_thumbnail=made.thumbnail is not None,
+            notes=made.notes,
         )
 
     def input(self, workspace_id: str, source: Source) -> Input:

@@ -29,7 +29,7 @@ from av.video.frame import PictureType, VideoFrame
 from PIL import Image
 
 from atelier.media.picture import thumbnail
-from atelier.media.processed import MediaInvalid, Processed
+from atelier.media.processed import MediaInvalid, MediaLimitExceeded, Processed
 from atelier.media.reading import (
     EBML,
     WRITING,
@@ -181,16 +181,13 @@ class Seen:
     @property
     def orientation(self) -> tuple[Image.Transpose | None, tuple[tuple[str, str | None], ...]]:
         """How its frames are turned and mirrored to be shown."""
-        # The annotations do not know that this is a mapping.
-        matrix: Any = self.frame.side_data.get(SideData.DISPLAYMATRIX)
+        side_data: Any = self.frame.side_data
+        matrix = side_data.get(SideData.DISPLAYMATRIX)
         if matrix is None or len(bytes(matrix)) != 36:
             return ORIENTATIONS[UPRIGHT]
-        a, b, _, c, d, *_ = struct.unpack("=9i", bytes(matrix))
-        if abs(a) + abs(d) >= abs(b) + abs(c):
-            b = c = 0
-        else:
-            a = d = 0
-        signs = tuple((value > 0) - (value < 0) for value in (a, b, c, d))
+        a, b, _, c, d, *_ = (int(value) for value in struct.unpack("=9i", bytes(matrix)))
+        is_lying = abs(a) + abs(d) < abs(b) + abs(c)
+        signs = (0, _sign(b), _sign(c), 0) if is_lying else (_sign(a), 0, 0, _sign(d))
         return ORIENTATIONS.get(signs, ORIENTATIONS[UPRIGHT])
 
     def poster(self) -> Image.Image:
@@ -205,6 +202,10 @@ class Seen:
         return picture if transposed is None else picture.transpose(transposed)
 
 
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)
+
+
 def _film(source: InputContainer) -> VideoStream:
     """The first film in the file that can be read. Raises MediaInvalid."""
     films = [film for film in source.streams.video if not is_attached(film)]
@@ -216,7 +217,7 @@ def _film(source: InputContainer) -> VideoStream:
     context = film.codec_context
     if not 0 < context.width * context.height <= FRAME_PIXELS_MAX or min(context.width, context.height) < SIDE_MIN:
         allowed = f"a side has {SIDE_MIN} pixels or more, and a frame at most {FRAME_PIXELS_MAX}"
-        raise MediaInvalid(f"{context.width} × {context.height} pixels, where {allowed}")
+        raise MediaLimitExceeded(f"The film has {context.width} × {context.height} pixels, where {allowed}.")
     # A frame may be larger than its file says.
     context.options = {"max_pixels": str(FRAME_PIXELS_MAX)}
     context.thread_count = 2
@@ -323,7 +324,10 @@ def _encoded_size(size: tuple[int, int], frames: int) -> tuple[int, int]:
     """Even sides, as the encoder wants them, of no more pixels than there is time for."""
     pixels = size[0] * size[1] * frames
     if pixels > READ_PIXELS_MAX:
-        raise MediaInvalid(f"{frames} frames of {size[0]} × {size[1]} pixels take too long to encode")
+        raise MediaLimitExceeded(
+            f"The film has {frames} frames of {size[0]} × {size[1]} pixels, which take too long to encode afresh."
+            f" At most {READ_PIXELS_MAX} pixels are: make it shorter or smaller, or send it as H.264."
+        )
     share = min(math.sqrt(WRITTEN_PIXELS_MAX / pixels), 1)
     width, height = (max(int(side * share) // 2 * 2, 2) for side in size)
     return width, height

@@ -23,7 +23,8 @@ class MediaIntake:
         except MediaLimitExceeded as error:
             raise FileLimitExceeded(str(error)) from error
         except MediaInvalid as error:
-            raise FileInvalid(str(error)) from error
+            # What follows a colon is for the log.
+            raise FileInvalid(str(error).partition(":")[0]) from error
         # Thumbnail first: whoever sees the file's key finds its thumbnail.
         if made.thumbnail:
             self._store.put(thumbnail_key(workspace_id, made.sha256), made.thumbnail, THUMBNAIL_CONTENT_TYPE)
@@ -37,6 +38,7 @@ class MediaIntake:
             made.height,
             made.duration_ms,
             has_thumbnail=bool(made.thumbnail),
+            notes=made.notes,
         )
 
 

@@ -20,7 +20,7 @@ import av.logging
 from av.error import FFmpegError
 from av.stream import Disposition
 
-from atelier.media.processed import MediaInvalid
+from atelier.media.processed import MediaInvalid, MediaLimitExceeded
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -124,7 +124,7 @@ class Pace:
             begin, lasting = (float(ticks * packet.time_base) for ticks in (at, packet.duration or 0))
             self.begin, self.end = min(begin, self.begin), max(begin + lasting, self.end)
         if self.seconds > self.seconds_max or self.packets > PACKETS_MAX:
-            raise MediaInvalid(f"longer than {self.seconds_max} seconds or {PACKETS_MAX} packets")
+            raise MediaLimitExceeded(f"The file is longer than {self.seconds_max} seconds or {PACKETS_MAX} packets.")
 
     def check_end(self) -> None:
         """All packets were taken: they must last about as long as it is said."""

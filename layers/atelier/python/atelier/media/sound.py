@@ -14,7 +14,7 @@ import io
 from array import array
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 from av.audio.resampler import AudioResampler
@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw
 
 from atelier.media.frames import LENGTHS, after_tags, first_frame, frames_alone
 from atelier.media.picture import thumbnail
-from atelier.media.processed import MediaInvalid, Processed
+from atelier.media.processed import MediaInvalid, MediaLimitExceeded, Processed
 from atelier.media.reading import (
     EBML,
     WRITING,
@@ -236,7 +236,9 @@ class Encoded:
         rate, layout = context.sample_rate, context.layout.name
         if encoder == "aac":
             rate, layout = (rate if rate in AAC_RATES else 48_000), ("mono" if context.channels == 1 else "stereo")
-        self._made, self._to = made, made.add_stream(encoder, rate=rate, layout=layout)
+        # The annotations know the kind of stream for literal names only.
+        stream: Any = made.add_stream(encoder, rate=rate, layout=layout)
+        self._made, self._to = made, stream
         self._samples = 0
 
     def frame(self, frame: av.AudioFrame) -> None:
@@ -270,7 +272,7 @@ class Heard:
     def take(self, frame: av.AudioFrame) -> None:
         self.samples += frame.samples
         if self.samples * len(frame.layout.channels) > SAMPLES_MAX or self.samples > SECONDS_MAX * self.rate:
-            raise MediaInvalid(f"more than {SAMPLES_MAX} samples or {SECONDS_MAX} seconds")
+            raise MediaLimitExceeded(f"The sound has more than {SAMPLES_MAX} samples or {SECONDS_MAX} seconds.")
         for part in self._resampler.resample(frame):
             self.outline.frombytes(bytes(part.planes[0])[: part.samples * 2])
 

@@ -34,6 +34,7 @@ class AssetItem(Item):
     duration_ms = NumberAttribute(null=True)
     no_thumbnail = NumberAttribute(null=True)
     made_from = CompactJSON(null=True)
+    notes = CompactJSON(null=True)
     generation_id = UnicodeAttribute(null=True)
     project_id = UnicodeAttribute(null=True)
     created_at = UnicodeAttribute()
@@ -64,6 +65,7 @@ class DynamoAssets:
             duration_ms=delivered.duration_ms,
             no_thumbnail=None if delivered.has_thumbnail else 1,
             made_from=made_from or None,
+            notes=list(delivered.notes) or None,
             generation_id=generation.id,
             project_id=generation.project_id,
             created_at=rfc3339(generation.created_at),
@@ -110,6 +112,7 @@ class DynamoAssets:
             height=asset.height,
             duration_ms=asset.duration_ms,
             no_thumbnail=None if asset.has_thumbnail else 1,
+            notes=list(asset.notes) or None,
             project_id=asset.project_id,
             created_at=rfc3339(asset.created_at),
         )
@@ -174,4 +177,5 @@ def _asset(item: AssetItem) -> Asset:
         _whole(item.duration_ms),
         not item.no_thumbnail,
         tuple(item.made_from or ()),
+        tuple(item.notes or ()),
     )
