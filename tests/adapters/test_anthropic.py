@@ -23,6 +23,7 @@ from atelier.providers._contract import (
     Done,
     ErrorClass,
     Failed,
+    FinishReason,
     Input,
     Job,
     ListedModel,
@@ -149,7 +150,7 @@ def test_usage_that_is_not_told_is_not_zero(provider: Anthropic) -> None:
 def test_a_text_that_reaches_its_bound_is_a_text(provider: Anthropic) -> None:
     done = provider.submit(job("A fox in the snow.", max_tokens=2))
     assert isinstance(done, Done)
-    assert done.outputs[0].data == b"You said"
+    assert (done.outputs[0].data, done.finish_reason) == (b"You said", FinishReason.LENGTH)
 
 
 def test_a_refusal_is_moderated_and_billed(provider: Anthropic) -> None:
@@ -159,11 +160,21 @@ def test_a_refusal_is_moderated_and_billed(provider: Anthropic) -> None:
     assert failed.usage["tokens_input"] > 0
 
 
-def test_an_answer_without_words_is_no_result_but_was_billed(provider: Anthropic) -> None:
-    failed = provider.submit(job("A fox. [[run:none]]"))
+@pytest.mark.parametrize(("marker", "reason"), [("think", FinishReason.LENGTH), ("none", None)])
+def test_an_answer_without_words_is_an_empty_text_that_was_billed(
+    provider: Anthropic, marker: str, reason: FinishReason | None
+) -> None:
+    end = provider.submit(job(f"A fox. [[run:{marker}]]", max_tokens=50))
+    assert isinstance(end, Done)
+    assert (end.outputs, end.finish_reason) == ((), reason)
+    assert end.usage["tokens_output"] > 0
+
+
+def test_a_conversation_that_is_too_long_is_refused_in_the_providers_words(provider: Anthropic) -> None:
+    failed = provider.submit(job("A fox. [[create:long]]"))
     assert isinstance(failed, Failed)
-    assert failed.error_class is ErrorClass.TRANSIENT
-    assert failed.usage["tokens_output"] > 0
+    assert (failed.error_class, failed.code) == (ErrorClass.INVALID_INPUT, "context_length_exceeded")
+    assert "250000 tokens" in failed.message
 
 
 @pytest.mark.parametrize(

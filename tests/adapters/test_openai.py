@@ -32,6 +32,7 @@ from atelier.providers._contract import (
     Done,
     ErrorClass,
     Failed,
+    FinishReason,
     Input,
     Job,
     ListedModel,
@@ -246,12 +247,43 @@ def test_a_page_is_html(provider: OpenAI) -> None:
 
 
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
-@pytest.mark.parametrize("marker", ["refuse", "filter"])
-def test_a_models_refusal_was_run_and_is_billed(provider: OpenAI, settings: dict[str, Any], marker: str) -> None:
-    end = provider.submit(job(settings, f"a fox [[run:{marker}]]"))
+def test_a_models_own_refusal_is_a_text_and_named_as_such(provider: OpenAI, settings: dict[str, Any]) -> None:
+    end = done(provider, job(settings, "a fox [[run:refuse]]"))
+    assert (data(end), end.finish_reason) == (b"I cannot help with that.", FinishReason.REFUSAL)
+    assert end.usage["tokens_output"] > 0
+
+
+@pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
+def test_a_text_that_the_filter_cuts_off_is_kept_up_to_there(provider: OpenAI, settings: dict[str, Any]) -> None:
+    end = done(provider, job(settings, "a fox [[run:filter]]"))
+    assert (data(end), end.finish_reason) == (b"The stand-in heard: a fox", FinishReason.CONTENT_FILTER)
+
+
+def test_a_text_that_the_filter_left_nothing_of_was_run_and_is_billed(provider: OpenAI) -> None:
+    end = provider.submit(job(CHAT, "a fox [[run:filter]] [[run:none]]"))
     assert isinstance(end, Failed)
     assert end.error_class is ErrorClass.MODERATED_BILLED
     assert end.usage["tokens_output"] > 0
+
+
+@pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
+@pytest.mark.parametrize("kind", ["text", "page"])
+def test_a_model_that_spent_its_tokens_on_thinking_has_written_an_empty_text(
+    provider: OpenAI, settings: dict[str, Any], kind: str
+) -> None:
+    end = done(provider, replace(job(settings, "a fox [[run:think]]", max_tokens=40), kind=kind))
+    assert (end.outputs, end.finish_reason, end.usage["tokens_output"]) == ((), FinishReason.LENGTH, 40)
+
+
+@pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
+def test_an_empty_text_without_a_sign_that_the_model_ran_is_a_failure(
+    provider: OpenAI, settings: dict[str, Any]
+) -> None:
+    ran = done(provider, job(settings, "a fox [[run:none]]"))
+    assert (ran.outputs, ran.finish_reason) == ((), None)
+    end = provider.submit(job(settings, "a fox [[run:none]] [[usage:none]]"))
+    assert isinstance(end, Failed)
+    assert end.error_class is ErrorClass.TRANSIENT
 
 
 @pytest.mark.parametrize(
@@ -260,7 +292,6 @@ def test_a_models_refusal_was_run_and_is_billed(provider: OpenAI, settings: dict
         ("fail", ErrorClass.TRANSIENT, False),
         ("limit", ErrorClass.RATE_LIMITED, False),
         ("flagged", ErrorClass.MODERATED_BILLED, True),
-        ("none", ErrorClass.TRANSIENT, True),
     ],
 )
 def test_status_200_can_carry_a_failure(provider: OpenAI, marker: str, error_class: ErrorClass, billed: bool) -> None:
@@ -356,6 +387,8 @@ REFUSALS = [
     ("billing", ErrorClass.PROVIDER_BILLING, None),
     ("moderated", ErrorClass.MODERATED, None),
     ("policy", ErrorClass.MODERATED, None),
+    ("long", ErrorClass.INVALID_INPUT, None),
+    ("large", ErrorClass.INVALID_INPUT, None),
     ("error", ErrorClass.TRANSIENT, None),
 ]
 
@@ -378,7 +411,27 @@ def test_a_refusal_is_typed_and_sent_once(
     assert len(stand_in.calls) == 1
 
 
-def test_what_a_refusal_says_to_the_caller_is_ours_and_not_the_providers(provider: OpenAI) -> None:
+@pytest.mark.parametrize(
+    ("marker", "code", "words"),
+    [
+        ("400", "invalid_value", "Invalid value: 'enormous'."),
+        ("long", "context_length_exceeded", "maximum context length is 128000 tokens"),
+        ("large", "request_too_large", "Limit 30000, Requested 50000"),
+        ("moderated", "moderation_blocked", "rejected by the safety system"),
+        ("policy", "content_policy_violation", "violates our policies"),
+    ],
+)
+def test_a_refused_request_keeps_the_providers_words_and_code(
+    provider: OpenAI, marker: str, code: str, words: str
+) -> None:
+    end = provider.submit(job(CHAT, f"a fox [[create:{marker}]]"))
+    assert isinstance(end, Failed)
+    assert end.code == code
+    assert words in end.message
+    assert "org-a1b2c3d4" not in end.message
+
+
+def test_what_a_refusal_says_of_our_account_is_not_told(provider: OpenAI) -> None:
     end = provider.submit(job(IMAGES, "a fox [[create:quota]]"))
     assert isinstance(end, Failed)
     assert "quota" not in end.message.lower()

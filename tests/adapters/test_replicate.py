@@ -207,6 +207,7 @@ def test_a_single_file_and_a_shorter_list_are_results_too(provider: Replicate) -
     ("marker", "error_class", "billed"),
     [
         ("run:fail", ErrorClass.TRANSIENT, True),
+        ("run:unfit", ErrorClass.INVALID_INPUT, True),
         ("run:nsfw", ErrorClass.MODERATED_BILLED, True),
         ("run:oom", ErrorClass.CAPACITY, True),
         ("run:abort", ErrorClass.TIMEOUT_UNSTARTED, False),

@@ -213,7 +213,7 @@ def test_a_cost_that_is_no_count_is_no_cost(provider: XAI, ticks: Any) -> None:
 
 
 def test_a_refused_text_that_was_run_tells_its_cost(provider: XAI) -> None:
-    end = provider.submit(job(CHAT, "a fox [[run:filter]]"))
+    end = provider.submit(job(CHAT, "a fox [[run:filter]] [[run:none]]"))
     assert isinstance(end, Failed)
     assert end.error_class is ErrorClass.MODERATED_BILLED
     assert end.cost_microusd

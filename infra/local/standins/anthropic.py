@@ -12,7 +12,9 @@ and plain words otherwise. Besides the markers of `_kit`, in what the user says 
     create:filtered                        the output was held back, as an invalid request
     create:failed 503 504 529              status 500 and others, in the API's own words
     create:error                           status 200 with an error inside
+    create:long                            too long for the model's context
     run:refusal none                       a refusal, with its tokens counted; an answer without words
+    run:think                              all tokens that may be made were spent on thinking
     usage:none cached                      no usage at all; a part of the input comes from a cache
 """
 
@@ -94,6 +96,7 @@ class AnthropicStandIn(StandIn):
         "spend": limited({"retry-after": "86400"}, error_code="enforced_spend_limit_reached"),
         "credit": problem(400, INVALID, NO_CREDIT),
         "filtered": problem(400, INVALID, "Output blocked by content filtering policy"),
+        "long": problem(400, INVALID, "prompt is too long: 250000 tokens > 200000 maximum"),
         "failed": problem(500, "api_error", "Internal server error"),
         "503": Answer(503, b"<html>unavailable</html>", {"content-type": "text/html"}),
         "504": problem(504, "timeout_error", "The request timed out."),
@@ -155,8 +158,17 @@ class AnthropicStandIn(StandIn):
         self.stopping.wait(number(markers, "run", "slow", 0))
         run = asked(markers, "run")
         text, is_cut = _cut(_written(said), body["max_tokens"])
+        if "think" in run:
+            text, is_cut = "", True
         stop_reason = "refusal" if "refusal" in run else "max_tokens" if is_cut else "end_turn"
-        content = [] if {"refusal", "none"} & set(run) else [{"type": "text", "text": text, "citations": None}]
+        thought = {"type": "thinking", "thinking": "Hm.", "signature": "c2lnbmVk"}
+        content = (
+            [thought]
+            if "think" in run
+            else []
+            if {"refusal", "none"} & set(run)
+            else [{"type": "text", "text": text, "citations": None}]
+        )
         message: dict[str, Any] = {
             "id": f"msg_{secrets.token_hex(12)}",
             "type": "message",
@@ -166,7 +178,9 @@ class AnthropicStandIn(StandIn):
             "stop_reason": stop_reason,
             "stop_sequence": None,
             "usage": _usage(
-                _tokens(body), max(len(text) // CHARACTERS_PER_TOKEN, 1), "cached" in asked(markers, "usage")
+                _tokens(body),
+                body["max_tokens"] if "think" in run else max(len(text) // CHARACTERS_PER_TOKEN, 1),
+                "cached" in asked(markers, "usage"),
             ),
         }
         if "none" in asked(markers, "usage"):

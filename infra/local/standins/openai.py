@@ -11,7 +11,9 @@ and makes plain PNG, JPEG or WebP files and a tone. Besides the markers of `_kit
     create:moderated policy            refused by the safety check
     create:error                       status 200 with an error inside
     run:none                           taken, and nothing came of it
+    create:long large                  too long for the model's context, larger than a minute's tokens of the account
     run:fail limit flagged refuse filter    text: failed, failed for now, failed as unsafe, refused in words, cut off
+    run:think                          text: all tokens that may be made were spent on thinking
     usage:none times=NUMBER            the usage is left out, or multiplied
 
     moderation:flagged                 the moderation check finds violence in this text, or in what is looked at next
@@ -119,6 +121,10 @@ def limited(message: str = "Rate limit reached for requests.", **headers: str) -
 
 
 SAFETY = "Your request was rejected by the safety system. safety_violations=[violence]."
+TOO_LONG = "This model's maximum context length is 128000 tokens. However, your messages resulted in 250000 tokens."
+TOO_LARGE = (
+    "Request too large for gpt-4o in organization org-a1b2c3d4 on tokens per min (TPM): Limit 30000, Requested 50000."
+)
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
 
 
@@ -142,6 +148,8 @@ class OpenAIStandIn(StandIn):
         "billing": problem(400, "Billing hard limit has been reached.", "billing_hard_limit_reached"),
         "moderated": problem(400, SAFETY, "moderation_blocked", "image_generation_user_error"),
         "policy": problem(400, "Your request violates our policies.", "content_policy_violation"),
+        "long": problem(400, TOO_LONG, "context_length_exceeded", param="messages"),
+        "large": problem(429, TOO_LARGE, "rate_limit_exceeded", "tokens"),
         "error": problem(200, "The server had an error.", "server_error", "server_error"),
     }
 
@@ -289,6 +297,8 @@ class OpenAIStandIn(StandIn):
         self.stopping.wait(number(markers, "run", "slow", 0))
         said, text, cut = _written(body["input"], body.get("max_output_tokens"))
         run = asked(markers, "run")
+        thinks, limit = "think" in run, int(body.get("max_output_tokens") or 4096)
+        text, cut = ("", True) if thinks else (text, cut)
         part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
         if "refuse" in run:
             part = {"type": "refusal", "refusal": "I cannot help with that."}
@@ -316,13 +326,19 @@ class OpenAIStandIn(StandIn):
             "instructions": body.get("instructions"),
             "metadata": {},
             "model": body["model"],
-            "output": [] if failure or "none" in run else [message],
+            "output": [{"type": "reasoning", "summary": []}]
+            if thinks
+            else []
+            if failure or "none" in run
+            else [message],
             "parallel_tool_calls": True,
             "temperature": body.get("temperature", 1.0),
             "tool_choice": "auto",
             "tools": [],
             "top_p": 1.0,
-            "usage": None if failure and "flagged" not in run else _text_usage(said, text, markers, "input", "output"),
+            "usage": None
+            if failure and "flagged" not in run
+            else _text_usage(said, text, markers, "input", "output", limit if thinks else 0),
         }
         with self.lock:
             self.responses[content["id"]] = content
@@ -353,6 +369,8 @@ class OpenAIStandIn(StandIn):
         """A chat's answer."""
         said, text, cut = _written(body["messages"], body.get("max_completion_tokens") or body.get("max_tokens"))
         run = asked(markers, "run")
+        thinks, limit = "think" in run, int(body.get("max_completion_tokens") or body.get("max_tokens") or 4096)
+        text, cut = ("", True) if thinks else (text, cut)
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
         if "refuse" in run:
             message |= {"content": None, "refusal": "I cannot help with that."}
@@ -370,7 +388,7 @@ class OpenAIStandIn(StandIn):
             "created": int(time.time()),
             "model": body["model"],
             "choices": [choice],
-            "usage": _text_usage(said, text, markers, "prompt", "completion"),
+            "usage": _text_usage(said, text, markers, "prompt", "completion", limit if thinks else 0),
         }
 
     def counted(self, content: dict[str, Any], markers: list[str]) -> dict[str, Any]:
@@ -462,14 +480,14 @@ def _written(given: Any, limit: int | None) -> tuple[str, str, bool]:
     return str(given), " ".join(words[:limit] if cut else words), cut
 
 
-def _text_usage(said: str, text: str, markers: list[str], into: str, out: str) -> dict[str, Any]:
-    heard, spoken = len(said) // 4 + 1, round(len(text.split()) * number(markers, "usage", "times", 1))
+def _text_usage(said: str, text: str, markers: list[str], into: str, out: str, thought: int = 0) -> dict[str, Any]:
+    heard, spoken = len(said) // 4 + 1, round(len(text.split()) * number(markers, "usage", "times", 1)) + thought
     cached = {"cached_tokens": heard // 2}
     return {
         f"{into}_tokens": heard,
         f"{into}_tokens_details": {**cached, "cache_write_tokens": 0} if into == "input" else cached,
         f"{out}_tokens": spoken,
-        f"{out}_tokens_details": {"reasoning_tokens": 0},
+        f"{out}_tokens_details": {"reasoning_tokens": thought},
         "total_tokens": heard + spoken,
     }
 

@@ -14,7 +14,7 @@ What is asked for in double brackets in a prompt goes wrong; several may stand t
     create:429 429-header 429-body       refused; the hint is in the text, the header, or a field of the body
     upload:503 lost                      a file is refused, or gets no answer (from outside only)
     create:500 lost hang garbage         accepted, then: status 500, no answer, an answer that never ends, no JSON
-    run:fail nsfw oom abort              ends in that way        run:boot hang    never begins, never ends
+    run:fail nsfw oom abort unfit        ends in that way        run:boot hang    never begins, never ends
     run:slow=SECONDS                     takes that long, with a progress bar in its logs
     output:gone denied text svg broken bomb huge slow redirect   the file misbehaves    output:none   there is none
     output:private file                  the file's URL points to the metadata address, to a local file
@@ -257,6 +257,7 @@ class ReplicateStandIn:
             self._change(prediction, logs=prediction.shown["logs"] + bar)
         errors = {
             "fail": "RuntimeError: the model fell over",
+            "unfit": "ValueError: cannot identify image file '/tmp/in.png'",
             "nsfw": "NSFW content detected. Try running it again, or try a different prompt.",
             "oom": "CUDA out of memory. Tried to allocate 2.00 GiB",
         }

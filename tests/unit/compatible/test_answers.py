@@ -134,6 +134,37 @@ def test_a_response_that_was_cut_says_so() -> None:
     assert events(responses.stream(request, made))[-1]["type"] == "response.incomplete"
 
 
+def test_a_text_without_a_word_is_an_answer_in_both_shapes() -> None:
+    made = Made(generation(finish_reason="length"), "")
+    done = ChatCompletion.model_validate(chat.completion(ask(), made), strict=True)
+    assert (done.choices[0].message.content, done.choices[0].finish_reason) == ("", "length")
+    request = responses.ResponseRequest.model_validate({"input": "hi"})
+    response = Response.model_validate(responses.response(request, made))
+    assert (response.status, response.output_text, response.output) == ("incomplete", "", [])
+    for event in events(responses.stream(request, made)):
+        TypeAdapter(ResponseStreamEvent).validate_python(event)
+
+
+def test_a_models_refusal_is_told_as_one_in_both_shapes() -> None:
+    made, words = Made(generation(finish_reason="refusal"), "I cannot help."), "I cannot help."
+    choice = ChatCompletion.model_validate(chat.completion(ask(), made), strict=True).choices[0]
+    assert (choice.message.content, choice.message.refusal, choice.finish_reason) == (None, words, "stop")
+    chunks = [ChatCompletionChunk.model_validate(event) for event in events(chat.stream(ask(), made))]
+    assert "".join(chunk.choices[0].delta.refusal or "" for chunk in chunks) == words
+    request = responses.ResponseRequest.model_validate({"input": "hi"})
+    [item] = Response.model_validate(responses.response(request, made)).to_dict()["output"]  # pyright: ignore
+    assert (item["content"], item["status"]) == ([{"type": "refusal", "refusal": words}], "completed")  # pyright: ignore
+    for event in events(responses.stream(request, made)):
+        TypeAdapter(ResponseStreamEvent).validate_python(event)
+
+
+def test_a_text_that_a_filter_cut_off_says_so_in_both_shapes() -> None:
+    made = Made(generation(finish_reason="content_filter"), "Up to")
+    assert chat.completion(ask(), made)["choices"][0]["finish_reason"] == "content_filter"
+    request = responses.ResponseRequest.model_validate({"input": "hi"})
+    assert responses.response(request, made)["incomplete_details"] == {"reason": "content_filter"}
+
+
 def test_pictures_come_in_base64_or_as_urls() -> None:
     file = Delivered("ast_1", "image", "0" * 64, "png", 3, 64, 48)
     made = Made(generation(Kind.IMAGE, file, file), files=(b"one", b"two"), urls=("https://a/1", "https://a/2"))

@@ -88,7 +88,9 @@ def test_a_failure_never_costs_the_creator(outcome: str) -> None:
         ("moderated_billed", {}, 6825),
         ("unknown_outcome", {}, 6825),
         ("no_result", {"predict_milliseconds": 1000}, 975),
-        ("invalid_input", {"predict_milliseconds": 1000}, 0),
+        ("invalid_input", {"predict_milliseconds": 1000}, 975),
+        ("moderated", {"predict_milliseconds": 1000}, 975),
+        ("invalid_input", {}, 0),
         ("timeout_unstarted", {}, 0),
     ],
 )

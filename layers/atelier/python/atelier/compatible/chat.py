@@ -119,7 +119,8 @@ class ChatRequest(Given):
 def completion(request: ChatRequest, made: Made) -> dict[str, Any]:
     """The body of an answer."""
     text, reason = _said(request, made)
-    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+    said = {"content": None, "refusal": text} if made.is_refusal else {"content": text, "refusal": None}
+    message: dict[str, Any] = {"role": "assistant", **said, "annotations": []}
     choice: dict[str, Any] = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
     return {**_head(made, "chat.completion"), "choices": [choice], "usage": _usage(made)}
 
@@ -137,8 +138,9 @@ def _chunks(request: ChatRequest, made: Made) -> Iterator[dict[str, Any]]:
     def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         return {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}]}
 
+    where = "refusal" if made.is_refusal else "content"
     yield chunk({"role": "assistant", "content": "", "refusal": None})
-    yield from (chunk({"content": piece}) for piece in events.pieces(text))
+    yield from (chunk({where: piece}) for piece in events.pieces(text))
     yield chunk({}, reason)
     if counted:
         yield {**head, "choices": [], "usage": _usage(made)}
@@ -146,7 +148,9 @@ def _chunks(request: ChatRequest, made: Made) -> Iterator[dict[str, Any]]:
 
 def _said(request: ChatRequest, made: Made) -> tuple[str, str]:
     text, stopped = ended_at(made.text, request.stop)
-    return text, "length" if made.is_cut and not stopped else "stop"
+    if stopped:
+        return text, "stop"
+    return text, "content_filter" if made.is_filtered else "length" if made.is_cut else "stop"
 
 
 def _head(made: Made, kind: str) -> dict[str, Any]:

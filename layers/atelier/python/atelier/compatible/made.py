@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from atelier.generations.model import Generation
+from atelier.providers._contract import FinishReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,20 @@ class Made:
     @property
     def is_cut(self) -> bool:
         """Whether the text ends where the longest that was asked for does."""
+        if self.generation.finish_reason is not None:
+            return self.generation.finish_reason == FinishReason.LENGTH
         longest = self.parameters.get("max_tokens")
         return longest is not None and self.usage.output >= longest
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the provider's filter ended the text."""
+        return self.generation.finish_reason == FinishReason.CONTENT_FILTER
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the text is the model's refusal, in its own words."""
+        return self.generation.finish_reason == FinishReason.REFUSAL
 
 
 def served(generation: Generation) -> str:

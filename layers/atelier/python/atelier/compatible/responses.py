@@ -125,13 +125,14 @@ def _is_content(content: Any) -> bool:
 def response(request: ResponseRequest, made: Made) -> dict[str, Any]:
     """The body of an answer."""
     done = made.generation.completed_at
-    ended = {"reason": LONGEST} if made.is_cut else None
+    ended = {"reason": "content_filter"} if made.is_filtered else {"reason": LONGEST} if made.is_cut else None
     return {
         **_begun(request, made),
         "status": "incomplete" if ended else "completed",
         "completed_at": int(done.timestamp()) if done and not ended else None,
         "incomplete_details": ended,
-        "output": [_item(made, made.text, "incomplete" if ended else "completed")],
+        # A model that never came to write has no message.
+        "output": [_item(made, made.text, "incomplete" if ended else "completed")] if made.text or not ended else [],
         "usage": _usage(made),
     }
 
@@ -144,19 +145,27 @@ def stream(request: ResponseRequest, made: Made) -> bytes:
 
 def _events(request: ResponseRequest, made: Made) -> Iterator[dict[str, Any]]:
     whole, begun = response(request, made), _begun(request, made)
-    item = whole["output"][0]
-    place: dict[str, Any] = {"item_id": item["id"], "output_index": 0, "content_index": 0}
     yield {"type": "response.created", "response": begun}
     yield {"type": "response.in_progress", "response": begun}
+    for item in whole["output"]:
+        yield from _item_events(item, made.text)
+    yield {"type": f"response.{whole['status']}", "response": whole}
+
+
+def _item_events(item: dict[str, Any], text: str) -> Iterator[dict[str, Any]]:
+    part = item["content"][0]
+    kind = "refusal" if part["type"] == "refusal" else "output_text"
+    said = "refusal" if kind == "refusal" else "text"
+    beside: dict[str, Any] = {} if kind == "refusal" else {"logprobs": []}
+    place: dict[str, Any] = {"item_id": item["id"], "output_index": 0, "content_index": 0}
     opened: dict[str, Any] = {**item, "status": "in_progress", "content": []}
     yield {"type": "response.output_item.added", "output_index": 0, "item": opened}
-    yield {"type": "response.content_part.added", **place, "part": {**item["content"][0], "text": ""}}
-    for piece in events.pieces(made.text):
-        yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}
-    yield {"type": "response.output_text.done", **place, "text": made.text, "logprobs": []}
-    yield {"type": "response.content_part.done", **place, "part": item["content"][0]}
+    yield {"type": "response.content_part.added", **place, "part": {**part, said: ""}}
+    for piece in events.pieces(text):
+        yield {"type": f"response.{kind}.delta", **place, "delta": piece, **beside}
+    yield {"type": f"response.{kind}.done", **place, said: text, **beside}
+    yield {"type": "response.content_part.done", **place, "part": part}
     yield {"type": "response.output_item.done", "output_index": 0, "item": item}
-    yield {"type": f"response.{whole['status']}", "response": whole}
 
 
 def _begun(request: ResponseRequest, made: Made) -> dict[str, Any]:
@@ -192,6 +201,8 @@ def _begun(request: ResponseRequest, made: Made) -> dict[str, Any]:
 
 def _item(made: Made, text: str, status: str) -> dict[str, Any]:
     part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    if made.is_refusal:
+        part = {"type": "refusal", "refusal": text}
     return {"id": f"msg_{made.ulid}", "type": "message", "status": status, "role": "assistant", "content": [part]}
 
 

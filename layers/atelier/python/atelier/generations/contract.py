@@ -244,6 +244,9 @@ class ErrorView(TypedDict):
 
     code: str
     error_class: str
+    provider_code: Annotated[
+        str | None, Field(description="The provider's own name for what is wrong with the request.")
+    ]
     message: str
 
 
@@ -300,6 +303,10 @@ class GenerationView(TypedDict):
     attempts: list[AttemptView]
     assets: list[AssetRef]
     text: Annotated[str | None, Field(description="What a text or a page says; not in a list.")]
+    finish_reason: Annotated[
+        Literal["length", "content_filter", "refusal"] | None,
+        Field(description="Why a text ends before its own end, or is the model's refusal; null = by itself."),
+    ]
     pipeline: Annotated[str | None, Field(description="Of a run: what it makes.")]
     stages: Annotated[list[StageView], Field(description="Of a run; not in a list.")]
     reused_from: Annotated[str | None, Field(description="The generation whose result this one shows, free.")]
@@ -453,7 +460,12 @@ def generation_view(
         cost_source=generation.cost_source,  # pyright: ignore[reportArgumentType]
         price_version=generation.price_version,
         usage=_usage(generation.usage),
-        error=ErrorView(code=failure.code, error_class=failure.error_class, message=failure.message)
+        error=ErrorView(
+            code=failure.code,
+            error_class=failure.error_class,
+            provider_code=failure.provider_code,
+            message=failure.message,
+        )
         if failure
         else None,
         attempts=[
@@ -473,6 +485,7 @@ def generation_view(
         ],
         assets=assets,
         text=text,
+        finish_reason=generation.finish_reason,  # pyright: ignore[reportArgumentType]
         pipeline=generation.pipeline.name if generation.pipeline else None,
         stages=stages or [],
         reused_from=generation.reused_from,

@@ -12,14 +12,22 @@ from datetime import datetime
 
 from atelier.errors import ValidationFailed
 from atelier.generations.bill import bill
-from atelier.generations.model import Attempt, AttemptStatus, Delivered, Failure, Generation, Status
+from atelier.generations.model import WRITTEN, Attempt, AttemptStatus, Delivered, Failure, Generation, Status
 from atelier.generations.outcome import MODERATED_OUTPUT, Outcome
-from atelier.generations.ports import AssetStore, GenerationMoved, GenerationStore, Media, UndeliverableMedia, Workflow
+from atelier.generations.ports import (
+    AssetStore,
+    GenerationMoved,
+    GenerationStore,
+    Media,
+    UndeliverableMedia,
+    UnusableMedia,
+    Workflow,
+)
 from atelier.ledger.model import EndState, end_hold, late_success
 from atelier.ledger.ports import WalletStore
 from atelier.moderation.model import OutputWithheld
 from atelier.pricing.catalogue import Catalogue
-from atelier.providers._contract import ErrorClass
+from atelier.providers._contract import ErrorClass, FinishReason
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,7 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         ended = generation.billed(attempt.cost_microusd, attempt.cost_source)
         return close(ended.ended(status, 0, None if stopped else _failure(outcome), now), EndState.RELEASED, to, now)
     assets: tuple[Delivered, ...] = ()
+    delivered = 0
     ended_as = outcome.error_class or ErrorClass.UNKNOWN_OUTCOME
     if outcome.status in ("succeeded", "cancelled"):
         ended_as = outcome.status
@@ -81,6 +90,8 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
     if ended_as == "succeeded":
         try:
             assets = _deliver(generation, attempt, outcome, to)
+            # A text without a word is one text all the same: the model has worked for it.
+            delivered = len(assets) or 1
         except UndeliverableMedia as error:
             outcome = replace(outcome, error_class=ErrorClass.TRANSIENT, message=str(error))
             ended_as = "no_result"
@@ -97,9 +108,10 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
             message = "Moderation withheld the result. The credits are back."
             outcome = replace(outcome, error_class=MODERATED_OUTPUT, message=message)
             ended_as = MODERATED_OUTPUT
-    generation, charged = _settled(generation, attempt, ended_as, outcome, len(assets), to)
+    generation, charged = _settled(generation, attempt, ended_as, outcome, delivered, to)
     if ended_as == "succeeded":
-        if generation.reuse_key is not None:
+        generation = replace(generation, finish_reason=outcome.finish_reason)
+        if generation.reuse_key is not None and assets:
             # Before it counts, as its assets: whoever finds the key looks at what the generation has come to.
             to.generations.keep_result(workspace_id, generation.reuse_key, generation_id)
         return close(generation.succeeded(assets, charged, now), EndState.SETTLED, to, now)
@@ -156,8 +168,8 @@ def _finish_late(generation: Generation, outcome: Outcome, to: Finishing, now: d
         assets = _deliver(generation, attempt, outcome, to)
     except (UndeliverableMedia, OutputWithheld):
         return generation
-    generation, lost = _settled(generation, attempt, "succeeded", outcome, len(assets), to)
-    delivered = generation.succeeded(assets, 0, now)
+    generation, lost = _settled(generation, attempt, "succeeded", outcome, len(assets) or 1, to)
+    delivered = replace(generation, finish_reason=outcome.finish_reason).succeeded(assets, 0, now)
     try:
         to.generations.deliver_late(delivered, late_success(delivered.id, lost, facts(delivered), now))
     except GenerationMoved:
@@ -219,6 +231,8 @@ def facts(ended: Generation) -> dict[str, int | str | None]:
 
 def _deliver(generation: Generation, attempt: Attempt, outcome: Outcome, to: Finishing) -> tuple[Delivered, ...]:
     hosts = to.catalogue.model(attempt.model).output_hosts
+    if not outcome.outputs and generation.recipe.kind in WRITTEN:
+        return ()
     if not outcome.outputs:
         raise UndeliverableMedia("The provider delivered nothing.")
     made: dict[int, Delivered] = {}
@@ -229,6 +243,10 @@ def _deliver(generation: Generation, attempt: Attempt, outcome: Outcome, to: Fin
         except OutputWithheld as error:
             # The others are delivered, and only they are paid for.
             withheld = error
+        except UnusableMedia:
+            # Cut off before there was anything in it that could be kept, by the caller's own bound.
+            if outcome.finish_reason != FinishReason.LENGTH:
+                raise
     if withheld is not None and not made:
         raise withheld
     for number, delivered in made.items():
@@ -241,4 +259,5 @@ def _failure(outcome: Outcome) -> Failure:
         "PROVIDER_FAILED",
         outcome.error_class or ErrorClass.UNKNOWN_OUTCOME,
         outcome.message or "The provider could not make this.",
+        outcome.provider_code,
     )

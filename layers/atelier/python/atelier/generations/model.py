@@ -31,6 +31,10 @@ class Kind(StrEnum):
     UPSCALE = "upscale"
 
 
+# What may be empty: a model can work without writing a word.
+WRITTEN = frozenset({Kind.TEXT, Kind.PAGE})
+
+
 class Status(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
@@ -154,11 +158,13 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a generation did not succeed: a contract code, the provider's error class, a text for the caller."""
+    """Why a generation did not succeed: a contract code, the provider's error class, a text for the caller, and the
+    provider's own code for what is wrong with the request, where it has one."""
 
     code: str
     error_class: str
     message: str
+    provider_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +255,8 @@ class Generation:
     # Under which key its result is kept for identical requests, and whose result it shows itself.
     reuse_key: str | None = None
     reused_from: str | None = None
+    # Of a text: why it ends before its own end (see FinishReason).
+    finish_reason: str | None = None
 
     @property
     def begun(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from atelier.frozen import dataclass
 from atelier.generations.ports import StoredOutput
-from atelier.providers._contract import Cancelled, Done, ErrorClass, Failed
+from atelier.providers._contract import Cancelled, Done, ErrorClass, Failed, FinishReason
 
 # Ours, beside the providers': made, and not delivered.
 MODERATED_OUTPUT = "moderated_output"
@@ -20,7 +20,7 @@ FINAL_CLASSES = frozenset({ErrorClass.INVALID_INPUT, ErrorClass.MODERATED, Error
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """status: succeeded, failed, cancelled, or unknown (nobody answered in time). `attempt_id`: whose outcome it is,
-    None = of the generation as a whole."""
+    None = of the generation as a whole. `provider_code`: the provider's own name for what is wrong with the request."""
 
     status: str
     outputs: tuple[StoredOutput, ...] = ()
@@ -29,9 +29,12 @@ class Outcome:
     error_class: str | None = None
     message: str | None = None
     attempt_id: str | None = None
+    finish_reason: FinishReason | None = None
+    provider_code: str | None = None
 
     def as_data(self) -> dict[str, Any]:
         """Plain JSON values."""
+        rare = {"finish_reason": self.finish_reason, "provider_code": self.provider_code}
         return {
             "status": self.status,
             "outputs": [{"key": output.key, "url": output.url} for output in self.outputs],
@@ -40,6 +43,7 @@ class Outcome:
             "error_class": self.error_class,
             "message": self.message,
             "attempt_id": self.attempt_id,
+            **{name: value for name, value in rare.items() if value},
         }
 
     @classmethod
@@ -57,6 +61,8 @@ class Outcome:
             data["error_class"],
             data["message"],
             data.get("attempt_id"),
+            FinishReason(data["finish_reason"]) if data.get("finish_reason") else None,
+            data.get("provider_code"),
         )
 
 
@@ -66,9 +72,25 @@ def outcome_of(
     """The outcome of an ended attempt; `outputs` are where its results were staged."""
     match end:
         case Done():
-            return Outcome("succeeded", outputs, end.usage, end.cost_microusd, attempt_id=attempt_id)
+            return Outcome(
+                "succeeded",
+                outputs,
+                end.usage,
+                end.cost_microusd,
+                attempt_id=attempt_id,
+                finish_reason=end.finish_reason,
+            )
         case Failed():
-            return Outcome("failed", (), end.usage, end.cost_microusd, end.error_class, end.message, attempt_id)
+            return Outcome(
+                "failed",
+                (),
+                end.usage,
+                end.cost_microusd,
+                end.error_class,
+                end.message,
+                attempt_id,
+                provider_code=end.code,
+            )
         case Cancelled():
             return Outcome("cancelled", (), end.usage, end.cost_microusd, attempt_id=attempt_id)
 

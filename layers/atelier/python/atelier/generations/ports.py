@@ -212,6 +212,10 @@ class UndeliverableMedia(Exception):
     """The provider's output cannot be fetched, or is not what it should be. The text is safe to show."""
 
 
+class UnusableMedia(UndeliverableMedia):
+    """Its bytes are there, and are not what they should be."""
+
+
 class AssetStore(Protocol):
     """The library's side of a delivery."""
 

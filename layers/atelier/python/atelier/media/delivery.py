@@ -8,7 +8,7 @@ from typing import Protocol
 
 from atelier.errors import NotFound
 from atelier.generations.model import Delivered, Generation, Kind, Source, asset_id
-from atelier.generations.ports import StoredOutput, UndeliverableMedia
+from atelier.generations.ports import StoredOutput, UndeliverableMedia, UnusableMedia
 from atelier.media.fetch import Fetcher, FetchError, FetchFailed
 from atelier.media.keys import CONTENT_TYPES, THUMBNAIL_CONTENT_TYPE, media_key, staging_key, thumbnail_key
 from atelier.media.process import BYTES_MAX, process
@@ -77,7 +77,7 @@ class Delivery:
         except MediaLimitExceeded as error:
             raise UndeliverableMedia(f"The provider's result is beyond what is kept here. {error}") from error
         except MediaInvalid as error:
-            raise UndeliverableMedia(f"The provider's result is no {expected} that can be used.") from error
+            raise UnusableMedia(f"The provider's result is no {expected} that can be used.") from error
         self._look(made.type, made.data, Picture(made.thumbnail, THUMBNAIL_CONTENT_TYPE) if made.thumbnail else None)
         workspace_id = generation.workspace_id
         # Thumbnail first: whoever sees the file's key finds its thumbnail.

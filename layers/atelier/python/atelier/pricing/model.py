@@ -178,7 +178,7 @@ class OutcomeRule:
 
     credits: Literal["delivered", "usage", "none"]
     cost: Literal["usage", "usage_or_estimate", "none"]
-    only_if: Literal["bills_on_cancel", "bills_on_failure", "charges_on_policy_rejection"] | None = None
+    only_if: Literal["bills_on_cancel", "charges_on_policy_rejection"] | None = None
 
     def applies(self, model: Model) -> bool:
         """Whether the model's own rules let this one count."""
@@ -317,11 +317,12 @@ def _cost(
 ) -> tuple[int, CostSource]:
     if reported_microusd is not None and reported_microusd >= 0:
         return reported_microusd, "provider"
-    if rule is None or rule.cost == "none":
-        return 0, "estimate"
+    # Usage that was reported counts whatever became of the work: what was run has been paid for.
     used = measured(model.cost, usage, ask)
     if used is not None:
         return used, "usage"
+    if rule is None or rule.cost == "none":
+        return 0, "estimate"
     return quoted.cost_microusd if rule.cost == "usage_or_estimate" else 0, "estimate"
 
 

@@ -31,6 +31,15 @@ class ErrorClass(StrEnum):
     UNKNOWN_OUTCOME = "unknown_outcome"
 
 
+class FinishReason(StrEnum):
+    """Why a text ends before its own end: it was as long as it may be, a filter of the provider's stopped it, or it is
+    the model's own refusal in words."""
+
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+    REFUSAL = "refusal"
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """A file that the work starts from. `url` is where the provider may fetch the same bytes, when it can reach us."""
@@ -88,22 +97,28 @@ class Done:
 
     tokens_input    all input tokens; of them tokens_cached (read from a cache), tokens_cache_write, tokens_image
     tokens_output   all output tokens
-    predict_milliseconds (of running), output_milliseconds (of film or sound), images, characters"""
+    predict_milliseconds (of running), output_milliseconds (of film or sound), images, characters
+
+    A text or a page may have no output at all: a model that has spent its tokens on thinking has worked, is billed, and
+    has said nothing."""
 
     outputs: tuple[Output, ...]
     usage: dict[str, int] = field(default_factory=dict[str, int])
     cost_microusd: int | None = None
+    finish_reason: FinishReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Finished, or refused, with nothing to deliver. `message` is safe to show to the caller."""
+    """Finished, or refused, with nothing to deliver. `message` is safe to show to the caller; `code` is the provider's
+    own name for what is wrong with the request, where it has one."""
 
     error_class: ErrorClass
     message: str
     retry_after_seconds: int | None = None
     usage: dict[str, int] = field(default_factory=dict[str, int])
     cost_microusd: int | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

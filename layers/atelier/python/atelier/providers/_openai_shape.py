@@ -19,6 +19,7 @@ from atelier.providers._contract import (
     Done,
     ErrorClass,
     Failed,
+    FinishReason,
     Input,
     Job,
     ListedModel,
@@ -30,6 +31,7 @@ from atelier.providers._contract import (
     WebhookInvalid,
 )
 from atelier.providers._speech_parts import CONTENT_TYPES, duration_milliseconds, joined, parts_of
+from atelier.providers._text import text_end
 from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed
 
 Answer = dict[str, Any]
@@ -53,18 +55,31 @@ MODEL_CODES = re.compile(r"model_(not_found|deprecated|removed|gone)")
 MODEL_TEXTS = re.compile(r"\bmodel\b.{0,200}(does not exist|not found|deprecated|no longer|shut ?down|not available)")
 LIMIT_CODES = re.compile(r"rate_limit|resource.{0,10}exhausted|too_many_requests")
 LOAD_TEXTS = re.compile(r"overloaded|capacity|slow ?down|high demand")
-INPUT_CODES = re.compile(r"invalid|image_(too|file|parse)|unsupported_|empty_image|failed_to_download_image")
+INPUT_CODES = re.compile(
+    r"invalid|image_(too|file|parse)|unsupported_|empty_image|failed_to_download_image|context_length|above_max|too_large"
+)
+# More than the account may send in a minute at all: no other time is better.
+TOO_LARGE_TEXTS = re.compile(r"^request too large|tokens must be reduced")
+# Why a completion ends, by either API's name for it.
+FINISHES = {
+    "length": FinishReason.LENGTH,
+    "max_tokens": FinishReason.LENGTH,
+    "max_output_tokens": FinishReason.LENGTH,
+    "content_filter": FinishReason.CONTENT_FILTER,
+}
 WAITS = re.compile(r"(?:try again|retry) (?:in|after) ~?(\d{1,6}(?:\.\d{1,6})?) ?(ms|s|m)\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What an answer says went wrong, in lower case. `code` is code and type together; status 200 where it came inside
-    a success."""
+    """What an answer says went wrong. `code` is code and type together, in lower case as `text` is; `said` and `named`
+    are message and code as they came. Status 200 where it came inside a success."""
 
     status: int
     code: str
     text: str
+    said: object = None
+    named: object = None
 
     @classmethod
     def in_answer(cls, status: int, answer: Answer) -> Problem:
@@ -72,9 +87,10 @@ class Problem:
         error = answer.get("error")
         if isinstance(error, dict):
             told = cast("Answer", error)
-            return cls(status, f"{told.get('code')} {told.get('type')}".lower(), str(told.get("message")).lower())
+            code, said = told.get("code"), told.get("message")
+            return cls(status, f"{code} {told.get('type')}".lower(), str(said).lower(), said, code)
         text = error or answer.get("message") or answer.get("detail")
-        return cls(status, str(answer.get("code")).lower(), str(text).lower())
+        return cls(status, str(answer.get("code")).lower(), str(text).lower(), text, answer.get("code"))
 
     @property
     def error_class(self) -> ErrorClass:
@@ -90,11 +106,18 @@ class Problem:
             return ErrorClass.AUTH
         if status == 410 or MODEL_CODES.search(self.code) or (status in (400, 404) and MODEL_TEXTS.search(self.text)):
             return ErrorClass.MODEL_GONE
+        if TOO_LARGE_TEXTS.search(self.text):
+            return ErrorClass.INVALID_INPUT
         if status == 429 or LIMIT_CODES.search(self.code):
             return ErrorClass.CAPACITY if LOAD_TEXTS.search(self.text) else ErrorClass.RATE_LIMITED
         if status in NOT_TAKEN and LOAD_TEXTS.search(f"{self.code} {self.text}"):
             return ErrorClass.CAPACITY
         return self._by_status()
+
+    def failed(self, error_class: ErrorClass | None = None, **known: Any) -> Failed:
+        """As an outcome, of its own class or of another."""
+        code = "request_too_large" if TOO_LARGE_TEXTS.search(self.text) else self.named
+        return failed(error_class or self.error_class, said=self.said, code=code, **known)
 
     def _by_status(self) -> ErrorClass:
         match self.status:
@@ -115,7 +138,7 @@ def refusal(reply: Reply) -> Failed:
     problem = Problem.in_answer(reply.status, reply.json())
     error_class = problem.error_class
     if error_class not in (ErrorClass.RATE_LIMITED, ErrorClass.CAPACITY):
-        return failed(error_class)
+        return problem.failed(error_class)
     wait = reply.retry_after_seconds()
     if wait is None and (told := WAITS.search(problem.text)):
         seconds = float(told[1]) * {"ms": 0.001, "s": 1, "m": 60}[told[2]]
@@ -200,7 +223,8 @@ class OpenAIShape:
         if not answer:
             return Unknown("the answer cannot be read")
         if answer.get("error") and answer.get("object") != "response":
-            return failed(Problem.in_answer(200, answer).error_class, cost_microusd=self._cost_microusd(answer))
+            usage = chat_usage(an_object(answer.get("usage")))
+            return Problem.in_answer(200, answer).failed(usage=usage, cost_microusd=self._cost_microusd(answer))
         return read(answer)
 
     def _sent(self, path: str, **request: Any) -> Reply | Failed | Unknown:
@@ -238,11 +262,16 @@ class OpenAIShape:
         order |= {name: given[name] for name in names if given.get(name) is not None}
 
         def read(answer: Answer) -> Submitted:
-            choice = next(iter(objects(answer.get("choices"))), Answer())
-            message = an_object(choice.get("message"))
-            refused = choice.get("finish_reason") == "content_filter" or bool(message.get("refusal"))
             usage, cost = chat_usage(an_object(answer.get("usage"))), self._cost_microusd(answer)
-            return text_end(job, message.get("content"), usage, cost, refused=refused)
+            choice = next(iter(objects(answer.get("choices"))), None)
+            if choice is None:
+                return failed(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost)
+            message = an_object(choice.get("message"))
+            text, refusal = said_in(message.get("content")), said_in(message.get("refusal"))
+            finish = FINISHES.get(str(choice.get("finish_reason")))
+            if refusal and not text:
+                text, finish = refusal, FinishReason.REFUSAL
+            return text_end(job, text, usage, cost_microusd=cost, finish_reason=finish)
 
         return self._asked("/chat/completions", read, body=preset(job) | order)
 
@@ -261,15 +290,18 @@ class OpenAIShape:
         def read(answer: Answer) -> Submitted:
             usage, cost = _response_usage(answer), self._cost_microusd(answer)
             if answer.get("status") not in ("completed", "incomplete"):
-                error_class = Problem.in_answer(200, answer).error_class
+                problem = Problem.in_answer(200, answer)
                 # What ran before it was refused is on the bill.
-                billed = error_class is ErrorClass.MODERATED and usage
-                return failed(ErrorClass.MODERATED_BILLED if billed else error_class, usage=usage, cost_microusd=cost)
+                billed = problem.error_class is ErrorClass.MODERATED and usage
+                error_class = ErrorClass.MODERATED_BILLED if billed else problem.error_class
+                return problem.failed(error_class, usage=usage, cost_microusd=cost)
             said = [part for item in objects(answer.get("output")) for part in objects(item.get("content"))]
             text = "".join(str(part.get("text")) for part in said if part.get("type") == "output_text")
-            filtered = an_object(answer.get("incomplete_details")).get("reason") == "content_filter"
-            refused = filtered or (not text and any(part.get("type") == "refusal" for part in said))
-            return text_end(job, text, usage, cost, refused=refused)
+            refusal = "".join(str(part.get("refusal")) for part in said if part.get("type") == "refusal")
+            finish = FINISHES.get(str(an_object(answer.get("incomplete_details")).get("reason")))
+            if refusal and not text:
+                text, finish = refusal, FinishReason.REFUSAL
+            return text_end(job, text, usage, cost_microusd=cost, finish_reason=finish)
 
         return self._asked("/responses", read, body=preset(job) | order)
 
@@ -357,7 +389,7 @@ class OpenAIShape:
             return Unknown("the request was answered with a page")
         if any(not reply.body or "json" in reply.headers.get("content-type", "") for reply in replies):
             told = next((reply.json() for reply in replies if reply.json()), Answer())
-            return replace(failed(Problem.in_answer(200, told).error_class), usage=usage)
+            return Problem.in_answer(200, told).failed(usage=usage)
         data = joined([reply.body for reply in replies], form)
         lasting = duration_milliseconds(data, form)
         usage |= {} if lasting is None else {"output_milliseconds": lasting}
@@ -402,14 +434,11 @@ def pictures_in(job: Job) -> tuple[Input, ...]:
     return (*job.inputs.get("image", ()), *job.inputs.get("reference", ()))
 
 
-def text_end(job: Job, text: object, usage: dict[str, int], cost: int | None, *, refused: bool) -> Done | Failed:
-    """A text, or a model's refusal to write one: it has run then, and is billed."""
-    if refused:
-        return failed(ErrorClass.MODERATED_BILLED, usage=usage, cost_microusd=cost)
-    if not isinstance(text, str) or not text:
-        return failed(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost)
-    content_type = "text/html" if job.kind == "page" else "text/plain"
-    return Done((Output(text.encode(errors="replace"), content_type=content_type),), usage, cost)
+def said_in(content: object) -> str:
+    """The words of a message: a text, or those among its parts."""
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.get("text")) for part in objects(content) if part.get("type") in ("text", "output_text"))
 
 
 def chat_usage(usage: Answer) -> dict[str, int]:
@@ -489,7 +518,7 @@ def _response_usage(answer: Answer) -> dict[str, int]:
 def _after_others(refused: Failed, usage: dict[str, int]) -> Failed:
     """One part of a text was refused, the others were made and are billed."""
     billed = usage and refused.error_class is ErrorClass.MODERATED
-    return failed(ErrorClass.MODERATED_BILLED, usage=usage) if billed else replace(refused, usage=usage)
+    return replace(refused, error_class=ErrorClass.MODERATED_BILLED if billed else refused.error_class, usage=usage)
 
 
 def _suffix(content_type: str) -> str:

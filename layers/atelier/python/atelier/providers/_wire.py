@@ -25,7 +25,8 @@ CONNECT_SECONDS_MAX = 5.0
 ANSWER_BYTES_MAX = 80 * 1024 * 1024
 RETRY_AFTER_SECONDS_MAX = 3600
 
-# Our words for the caller: a provider's own may speak of our account, or tell them to buy its credit.
+# Our words for the caller: a provider's own may speak of our account, or tell them to buy its credit. Where the request
+# itself is at fault, only the provider knows what is wrong with it, and its words are shown (`shown`).
 MESSAGES = {
     ErrorClass.INVALID_INPUT: "The provider refused these parameters.",
     ErrorClass.MODERATED: "The provider's safety check refused this. Try another prompt.",
@@ -40,6 +41,24 @@ MESSAGES = {
     ErrorClass.TIMEOUT_STARTED: "The provider did not finish in time.",
     ErrorClass.UNKNOWN_OUTCOME: "The provider lost track of this.",
 }
+
+
+REQUEST_AT_FAULT = frozenset({ErrorClass.INVALID_INPUT, ErrorClass.MODERATED, ErrorClass.MODERATED_BILLED})
+WORDS_MAX = 400
+CODE = re.compile(r"[a-z][a-z0-9_.-]{2,63}")
+TOO_LONG = "context_length_exceeded"
+TOO_LONG_WORDS = re.compile(
+    r"context[ _]length|maximum (?:context|prompt) length|(?:prompt|input) is too long|context (?:window|limit)"
+    r"|exceeds? the (?:maximum|model's) (?:number of tokens|context)|too many (?:input )?tokens",
+    re.IGNORECASE,
+)
+# Addresses, and whatever may be a key, a token or an account's id: a long run of letters and figures.
+HIDDEN = re.compile(
+    r"[a-z][a-z0-9+.-]{1,9}://\S{1,500}|\b(?:sk|pk|rk|r8|xai|key|org|proj|user|acct|bearer)[-_ ]\S{4,200}"
+    r"|(?<![A-Za-z0-9_])(?=[A-Za-z_-]{0,200}[0-9])[A-Za-z0-9_-]{24,200}",
+    re.IGNORECASE,
+)
+OF_OUR_ACCOUNT = re.compile(r"billing|\bcredits?\b|balance|quota|api key|your (?:account|organi[sz]ation|plan)", re.I)
 
 
 class NotSent(Exception):
@@ -171,9 +190,27 @@ def failed(
     retry_after_seconds: int | None = None,
     usage: dict[str, int] | None = None,
     cost_microusd: int | None = None,
+    said: object = None,
+    code: object = None,
 ) -> Failed:
-    """A failure in our words for its class."""
-    return Failed(error_class, MESSAGES[error_class], retry_after_seconds, usage or {}, cost_microusd)
+    """A failure in our words for its class. `said` and `code`: the provider's own, kept where the request is at
+    fault."""
+    message = MESSAGES[error_class]
+    if error_class not in REQUEST_AT_FAULT:
+        return Failed(error_class, message, retry_after_seconds, usage or {}, cost_microusd)
+    if isinstance(said, str) and TOO_LONG_WORDS.search(said[:WORDS_MAX]):
+        code = TOO_LONG
+    known = code if isinstance(code, str) and CODE.fullmatch(code) else None
+    return Failed(error_class, shown(said) or message, retry_after_seconds, usage or {}, cost_microusd, known)
+
+
+def shown(said: object) -> str | None:
+    """A provider's words about a request, fit to be shown to whoever made it; None where they are none, or speak of our
+    account."""
+    if not isinstance(said, str) or OF_OUR_ACCOUNT.search(said[: 2 * WORDS_MAX]):
+        return None
+    plain = " ".join(HIDDEN.sub("…", said[: 2 * WORDS_MAX]).split())
+    return (plain or None) if len(plain) <= WORDS_MAX else f"{plain[: WORDS_MAX - 1]}…"
 
 
 def _bounded(seconds: float) -> int:

@@ -17,18 +17,18 @@ from urllib.parse import urlencode
 
 from atelier.providers._contract import (
     CancelResult,
-    Done,
     ErrorClass,
     Failed,
+    FinishReason,
     Job,
     ListedModel,
-    Output,
     Progress,
     Submitted,
     Unknown,
     WebhookEvent,
     WebhookInvalid,
 )
+from atelier.providers._text import text_end
 from atelier.providers._wire import RETRY_AFTER_SECONDS_MAX, NoAnswer, NotSent, Reply, Wire, failed
 
 VERSION = "2023-06-01"
@@ -56,6 +56,12 @@ REFUSALS: dict[str | int, ErrorClass] = {
     413: ErrorClass.INVALID_INPUT,
     429: ErrorClass.RATE_LIMITED,
     529: ErrorClass.CAPACITY,
+}
+# A refusal is the provider's own filter: what the model had written until then is cut off there.
+FINISHES = {
+    "max_tokens": FinishReason.LENGTH,
+    "model_context_window_exceeded": FinishReason.LENGTH,
+    "refusal": FinishReason.CONTENT_FILTER,
 }
 SHAPING = ("max_tokens", "temperature", "top_p", "top_k")
 
@@ -88,14 +94,8 @@ class Anthropic:
         if not reply.ok or answer.get("type") != "message":
             # From something in between, or cut short: the tokens may have been made and billed.
             return Unknown(f"the request was answered with {reply.status} and no message")
-        usage = _usage(answer.get("usage"))
-        if answer.get("stop_reason") == "refusal":
-            return failed(ErrorClass.MODERATED_BILLED, usage=usage)
-        text = _text(answer.get("content"))
-        if not text:
-            return failed(ErrorClass.TRANSIENT, usage=usage)
-        content_type = "text/html" if job.kind == "page" else "text/plain"
-        return Done((Output(text.encode(errors="replace"), content_type=content_type),), usage)
+        finish_reason = FINISHES.get(str(answer.get("stop_reason")))
+        return text_end(job, _text(answer.get("content")), _usage(answer.get("usage")), finish_reason=finish_reason)
 
     def poll(self, reference: str, job: Job) -> Progress:
         # Every answer comes at once; nothing can be asked about later.
@@ -229,9 +229,9 @@ def _failure(reply: Reply) -> Failed:
         if re.match(r"(your )?credit balance is too low", text):
             return failed(ErrorClass.PROVIDER_BILLING)
         if re.match(r"output blocked by content filtering", text):
-            return failed(ErrorClass.MODERATED)
+            error_class = ErrorClass.MODERATED
     if error_class is not ErrorClass.RATE_LIMITED:
-        return failed(error_class)
+        return failed(error_class, said=error.get("message"), code=None if kind == "invalid_request_error" else kind)
     details: Any = error.get("details")
     if (
         isinstance(details, dict)

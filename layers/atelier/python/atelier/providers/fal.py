@@ -42,6 +42,7 @@ from atelier.providers._contract import (
 from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed
 
 OUTPUTS_MAX = 16
+PROBLEMS_MAX = 4
 # What fal keeps of a result: long enough for the last poll, and no longer.
 RESULT_SECONDS = 24 * 3600
 TOLERANCE_SECONDS = 300
@@ -481,7 +482,25 @@ def _failure(
         error_class = ErrorClass.MODERATED_BILLED
     if error_class is ErrorClass.RATE_LIMITED:
         return failed(error_class, retry_after_seconds=_reply_hint(hints), usage=usage)
-    return failed(error_class, usage=usage)
+    code = next((kind for kind in kinds if kind not in ("None", "")), None)
+    return failed(error_class, usage=usage, said=_said(detail), code=code)
+
+
+def _said(detail: Any) -> str | None:
+    """What is wrong, and where: a sentence, or a list of them with their places."""
+    if isinstance(detail, str):
+        return detail
+    told: list[str] = []
+    for entry in cast("list[Any]", detail)[:PROBLEMS_MAX] if isinstance(detail, list) else []:
+        problem = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {"msg": entry}
+        steps: Any = problem.get("loc")
+        place = (
+            ".".join(str(step) for step in cast("list[object]", steps) if step != "body")
+            if isinstance(steps, list)
+            else ""
+        )
+        told.append(": ".join(word for word in (place, str(problem.get("msg") or "")) if word))
+    return "; ".join(told) or None
 
 
 def _reply_hint(headers: dict[str, str]) -> int | None:

@@ -40,7 +40,7 @@ from atelier.providers._contract import (
     WebhookInvalid,
 )
 from atelier.providers._standard_webhooks import verified_id
-from atelier.providers._wire import MESSAGES
+from atelier.providers._wire import failed
 
 if TYPE_CHECKING:
     import httpx
@@ -72,7 +72,21 @@ FAILURES: tuple[tuple[re.Pattern[str], ErrorClass], ...] = (
     (re.compile(r"nsfw|sensitive|safety|moderat|\bE005\b", re.IGNORECASE), ErrorClass.MODERATED_BILLED),
     (re.compile(r"timed? ?out|deadline", re.IGNORECASE), ErrorClass.TIMEOUT_STARTED),
     (re.compile(r"out of memory|capacity|queue is full|high demand", re.IGNORECASE), ErrorClass.CAPACITY),
+    # What the model was given cannot be worked with: a file that is none, no face in a picture, a value out of range.
+    (
+        re.compile(
+            r"\bE006\b|\binvalid (?:input|image|audio|video|file|format|mask|value|prompt|url|argument)"
+            r"|(?:input|field|value) validation|validation error|field required|cannot identify image|unsupported"
+            r"|\bno (?:face|person|people|speech|audio|voice)s?\b|not (?:a valid|supported)\b"
+            r"|(?:could ?n.t|could not|can ?not|unable to|failed to)"
+            r" (?:detect|find|read|decode|open|load|parse|identify|download|fetch)"
+            r"|too (?:large|long|short|small|big|many)\b|must be (?:one|at|less|greater|between|smaller|larger|a|an)\b",
+            re.IGNORECASE,
+        ),
+        ErrorClass.INVALID_INPUT,
+    ),
 )
+ERROR_CHARACTERS_MAX = 2000
 
 
 # A model that draws one person finds them in the prompt by a word of its own behind one of these.
@@ -120,7 +134,7 @@ class Replicate:
                 return Unknown(f"the creation was answered with {refusal.status}")
             return refusal.failure()
         except _NotSent:
-            return _failed(ErrorClass.TRANSIENT)
+            return failed(ErrorClass.TRANSIENT)
         except _NoAnswer as error:
             return Unknown(f"the creation was not answered: {error}")
         reference = _reference(prediction)
@@ -131,7 +145,7 @@ class Replicate:
             return _progress(self._ask(lambda api: api.predictions.get(reference)), job)
         except _Refused as refusal:
             if refusal.status in (404, 410):
-                return _failed(ErrorClass.UNKNOWN_OUTCOME)
+                return failed(ErrorClass.UNKNOWN_OUTCOME)
             return Unknown(f"the poll was answered with {refusal.status}")
         except (_NotSent, _NoAnswer) as error:
             return Unknown(f"the poll was not answered: {error}")
@@ -196,7 +210,7 @@ class Replicate:
         except _Refused as refusal:
             return refusal.failure()
         except (_NotSent, _NoAnswer):
-            return _failed(ErrorClass.TRANSIENT)
+            return failed(ErrorClass.TRANSIENT)
         return None
 
     def models(self) -> tuple[ListedModel, ...] | None:
@@ -216,10 +230,10 @@ class Replicate:
         except _Refused as refusal:
             return refusal.failure()
         except (_NotSent, _NoAnswer):
-            return _failed(ErrorClass.TRANSIENT)
+            return failed(ErrorClass.TRANSIENT)
         urls: Any = answer.get("urls")
         url: Any = cast("dict[str, Any]", urls).get("get") if isinstance(urls, dict) else None
-        return url if isinstance(url, str) and url else _failed(ErrorClass.TRANSIENT)
+        return url if isinstance(url, str) and url else failed(ErrorClass.TRANSIENT)
 
     def _own(self, url: object) -> str | None:
         # Our token goes with the request, so only to where it belongs.
@@ -269,10 +283,9 @@ class _Refused(Exception):
             error_class = ErrorClass.MODEL_GONE
         elif "spend limit" in text.lower():
             error_class = ErrorClass.PROVIDER_BILLING
-        failed = _failed(error_class)
         if error_class is ErrorClass.RATE_LIMITED:
-            return Failed(error_class, failed.message, retry_after_seconds=self._retry_after_seconds())
-        return failed
+            return failed(error_class, retry_after_seconds=self._retry_after_seconds())
+        return failed(error_class, said=self.problem.get("detail") or self.problem.get("title"))
 
     def _retry_after_seconds(self) -> int | None:
         # Its documented hint is in the text; the number beside it and the usual header are seen as well.
@@ -402,20 +415,17 @@ def _progress(prediction: Prediction, job: Job | None = None) -> Progress:
             return Pending(_percentage(prediction.get("logs")))
         case "succeeded":
             outputs = _outputs(prediction.get("output"), job.settings.get("output") if job else None)
-            return Done(outputs, usage) if outputs else _failed(ErrorClass.TRANSIENT, usage)
+            return Done(outputs, usage) if outputs else failed(ErrorClass.TRANSIENT, usage=usage)
         case "failed":
-            return _failed(_failure_class(str(prediction.get("error")), usage), usage)
+            said = str(prediction.get("error"))[:ERROR_CHARACTERS_MAX]
+            return failed(_failure_class(said, usage), usage=usage, said=said)
         case "canceled":
             overdue = _after_deadline(prediction)
-            return _failed(ErrorClass.TIMEOUT_STARTED, usage) if overdue else Cancelled(usage)
+            return failed(ErrorClass.TIMEOUT_STARTED, usage=usage) if overdue else Cancelled(usage)
         case "aborted":
-            return _failed(ErrorClass.TIMEOUT_UNSTARTED)
+            return failed(ErrorClass.TIMEOUT_UNSTARTED)
         case status:
             return Unknown(f"status {str(status)[:40]}")
-
-
-def _failed(error_class: ErrorClass, usage: dict[str, int] | None = None) -> Failed:
-    return Failed(error_class, MESSAGES[error_class], usage=usage or {})
 
 
 def _failure_class(error: str, usage: dict[str, int]) -> ErrorClass:

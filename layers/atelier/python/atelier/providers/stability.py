@@ -199,4 +199,6 @@ def _failure(reply: Reply) -> Failed:
         error_class = ErrorClass.MODERATED
     if error_class is ErrorClass.RATE_LIMITED:
         return failed(error_class, retry_after_seconds=reply.retry_after_seconds() or LOCKED_OUT_SECONDS)
-    return failed(error_class)
+    told: Any = problem.get("errors")
+    said = "; ".join(map(str, cast("list[object]", told))) if isinstance(told, list) else None
+    return failed(error_class, said=said, code=problem.get("name"))

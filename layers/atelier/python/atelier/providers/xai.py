@@ -183,10 +183,10 @@ class XAI(OpenAIShape):
                     return Done((Output(url=url, content_type="video/mp4"),), usage, cost)
                 return failed(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost)
             case "failed":
-                error_class = Problem.in_answer(200, answer).error_class
-                billed = error_class is ErrorClass.MODERATED and bool(cost)
-                error_class = ErrorClass.MODERATED_BILLED if billed else error_class
-                return failed(error_class, usage=usage, cost_microusd=cost)
+                problem = Problem.in_answer(200, answer)
+                billed = problem.error_class is ErrorClass.MODERATED and bool(cost)
+                error_class = ErrorClass.MODERATED_BILLED if billed else problem.error_class
+                return problem.failed(error_class, usage=usage, cost_microusd=cost)
             case "expired":
                 return failed(ErrorClass.TIMEOUT_STARTED, usage=usage, cost_microusd=cost)
             case status:

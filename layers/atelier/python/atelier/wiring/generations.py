@@ -29,7 +29,7 @@ from atelier.generations.contract import (
     quote_view,
     stage_view,
 )
-from atelier.generations.model import Generation, Kind, Pipeline, Recipe, Status
+from atelier.generations.model import WRITTEN, Generation, Kind, Pipeline, Recipe, Status
 from atelier.generations.pipelines import rewritten
 from atelier.generations.ports import Filters, GenerationPage
 from atelier.generations.run_contract import EnhancedView, EnhanceRequest
@@ -331,7 +331,7 @@ def text(generation: Generation) -> str | None:
     """What a text or a page says; None while there is none."""
     written = next((asset for asset in generation.assets if asset.type in ("text", "page")), None)
     if written is None:
-        return None
+        return "" if generation.status is Status.SUCCEEDED and generation.recipe.kind in WRITTEN else None
     from atelier.aws.s3 import MediaStore as S3MediaStore
 
     key = media_key(generation.workspace_id, written.sha256, written.format)

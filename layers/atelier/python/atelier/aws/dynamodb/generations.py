@@ -97,6 +97,7 @@ class GenerationItem(Item):
     pipeline = UnicodeAttribute(null=True)
     parent_id = UnicodeAttribute(null=True)
     stage = UnicodeAttribute(null=True)
+    finish_reason = UnicodeAttribute(null=True)
 
 
 class RequestItem(Item):
@@ -384,6 +385,8 @@ def _final(generation: Generation) -> list[Action]:
         actions.append(GenerationItem.assets.set(_assets_data(generation)))
     if generation.usage:
         actions.append(GenerationItem.usage.set(generation.usage))
+    if generation.finish_reason:
+        actions.append(GenerationItem.finish_reason.set(generation.finish_reason))
     if generation.failure:
         actions.append(GenerationItem.failure.set(_failure_data(generation.failure)))
     if generation.pipeline and generation.attempt:
@@ -540,7 +543,8 @@ def _asset(data: dict[str, Any]) -> Delivered:
 
 
 def _failure_data(failure: Failure) -> dict[str, str]:
-    return {"code": failure.code, "error_class": failure.error_class, "message": failure.message}
+    data = {"code": failure.code, "error_class": failure.error_class, "message": failure.message}
+    return data | ({"provider_code": failure.provider_code} if failure.provider_code else {})
 
 
 def _time(text: str | None) -> datetime | None:
@@ -601,4 +605,5 @@ def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
         reused_from=item.reused_from,
         parent_id=item.parent_id,
         stage=item.stage,
+        finish_reason=item.finish_reason,
     )

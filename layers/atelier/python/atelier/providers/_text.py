@@ -1,0 +1,28 @@
+"""How an attempt at a text or a page ends, whichever API wrote it."""
+
+from __future__ import annotations
+
+from atelier.providers._contract import Done, ErrorClass, Failed, FinishReason, Job, Output
+from atelier.providers._wire import failed
+
+
+def text_end(
+    job: Job,
+    text: str,
+    usage: dict[str, int],
+    *,
+    cost_microusd: int | None = None,
+    finish_reason: FinishReason | None = None,
+) -> Done | Failed:
+    """A text, or nothing in its place. An empty completion is a result where the model has run: it spent its tokens on
+    thinking, or a stop sequence came first. Without any sign that it ran, the provider could not."""
+    if text.strip():
+        content_type = "text/html" if job.kind == "page" else "text/plain"
+        output = Output(text.encode(errors="replace"), content_type=content_type)
+        return Done((output,), usage, cost_microusd, finish_reason)
+    if finish_reason is FinishReason.CONTENT_FILTER:
+        return failed(ErrorClass.MODERATED_BILLED, usage=usage, cost_microusd=cost_microusd)
+    has_run = finish_reason is FinishReason.LENGTH or (job.kind != "page" and "tokens_output" in usage)
+    if has_run:
+        return Done((), usage, cost_microusd, finish_reason)
+    return failed(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost_microusd)

@@ -1,0 +1,83 @@
+"""How a text may end other than well: empty, filtered, refused; what it costs, and what it says of a provider."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from atelier.generations.attempt import attempt
+from atelier.generations.model import Generation, Kind, Recipe, Status
+from atelier.generations.submit import Submission, submit
+from atelier.media.delivery import Delivery
+from atelier.pricing.catalogue import catalogue
+from atelier.providers._contract import Done, ErrorClass, Failed, FinishReason, Output, Submitted
+from atelier.routing.model import Scope
+from tests.adapters.world import ScriptedProvider, World
+from tests.conftest import Tables
+
+MODEL = "openai/gpt-5.4-mini"
+USAGE = {"tokens_input": 10, "tokens_output": 4000}
+# 10 × 0.75 + 4000 × 4.5 millionths of a dollar.
+COST_MICROUSD = 18_008
+
+
+@pytest.fixture
+def world(tables: Tables) -> World:
+    world = World(tables)
+    world.catalogue = catalogue(frozenset({"openai"}))
+    return world
+
+
+def ended(world: World, *ends: Submitted, kind: Kind = Kind.TEXT) -> Generation:
+    """A text whose one candidate ends like this."""
+    recipe = Recipe(kind, "why is the sky blue?", MODEL, None, {"max_tokens": 4000})
+    begun = submit(Submission(world.workspace_id, "usr_A", recipe), to=world.submitting, now=world.now).generation
+    to = replace(world.attempting, providers={"openai": ScriptedProvider(list(ends))})
+    attempt(world.workspace_id, begun.id, "token", to=to)
+    return world.finish(begun)
+
+
+@pytest.mark.parametrize("kind", [Kind.TEXT, Kind.PAGE])
+def test_tokens_spent_on_thinking_make_an_empty_text_that_is_charged_by_usage(world: World, kind: Kind) -> None:
+    for _ in range(3):
+        made = ended(world, Done((), USAGE, finish_reason=FinishReason.LENGTH), kind=kind)
+    assert (made.status, made.assets, made.finish_reason) == (Status.SUCCEEDED, (), "length")
+    assert (made.cost_microusd, made.cost_source, made.credits_charged) == (COST_MICROUSD, "usage", 3)
+    assert world.get(made) == made
+    assert world.health.get(Scope("openai")).failures == 0
+    world.assert_sound()
+
+
+def test_a_page_cut_off_before_its_first_tag_is_empty_and_not_tried_elsewhere(world: World) -> None:
+    files = {"staged": b"Let me think about the page first"}
+
+    class Kept:
+        def put(self, key: str, data: bytes, content_type: str) -> None:
+            files[key] = data
+
+        def get(self, key: str, bytes_max: int) -> bytes:
+            return files[key]
+
+    world.media = Delivery(Kept(), None)  # pyright: ignore
+    cut = Done((Output(files["staged"]),), USAGE, finish_reason=FinishReason.LENGTH)
+    assert (ended(world, cut, kind=Kind.PAGE).status, world.execution.started) == (Status.SUCCEEDED, [])
+
+
+@pytest.mark.parametrize("error_class", [ErrorClass.INVALID_INPUT, ErrorClass.MODERATED, ErrorClass.MODERATED_BILLED])
+def test_a_request_at_fault_books_its_usage_and_says_nothing_of_the_provider(
+    world: World, error_class: ErrorClass
+) -> None:
+    for _ in range(3):
+        refused = Failed(error_class, "Too long.", usage=USAGE, code="context_length_exceeded")
+        failed = ended(world, refused)
+    assert (failed.status, failed.cost_microusd, failed.credits_charged) == (Status.FAILED, COST_MICROUSD, 0)
+    assert failed.failure is not None
+    assert (failed.failure.message, failed.failure.provider_code) == ("Too long.", "context_length_exceeded")
+    assert world.get(failed) == failed
+    assert world.health.get(Scope("openai")).version == 0
+
+
+def test_usage_that_a_failing_provider_reports_is_booked(world: World) -> None:
+    failed = ended(world, Failed(ErrorClass.TRANSIENT, "It broke.", usage=USAGE))
+    assert (failed.status, failed.cost_microusd, failed.cost_source) == (Status.FAILED, COST_MICROUSD, "usage")
