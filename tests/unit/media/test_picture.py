@@ -15,8 +15,16 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops
 from PIL.PngImagePlugin import PngInfo
 
+from atelier.media import picture as media_picture
 from atelier.media import png
-from atelier.media.picture import FRAMES_MAX, PIXELS_MAX, PictureInvalid, process
+from atelier.media.picture import (
+    FRAMES_MAX,
+    PIXELS_MAX,
+    SIDE_MAX,
+    PictureInvalid,
+    PictureLimitExceeded,
+    process,
+)
 
 SECRET = "canary 51.4778 N"
 
@@ -163,36 +171,204 @@ def test_what_is_no_whole_png_jpeg_or_webp_is_refused(data: bytes) -> None:
         process(data, watermark=True)
 
 
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def chunk(kind: bytes, data: bytes, checksum: int | None = None) -> bytes:
+    checksum = zlib.crc32(kind + data) if checksum is None else checksum
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
 
 
-def png_claiming(width: int, height: int, *chunks: bytes) -> bytes:
+def png_claiming(width: int, height: int) -> bytes:
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    pixels = chunk(b"IDAT", zlib.compress(bytes(1000)))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + pixels + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-@pytest.mark.parametrize("size", [(PIXELS_MAX // 1000 + 1, 1000), (30_000, 30_000), (2**31 - 1, 2**31 - 1)])
-def test_a_bomb_of_pixels_is_refused_by_its_header(size: tuple[int, int]) -> None:
-    with pytest.raises(PictureInvalid):
-        process(png_claiming(*size), watermark=True)
+def jpeg_claiming(width: int, height: int) -> bytes:
+    data = saved(gradient(16, 16), "JPEG")
+    return data.replace(struct.pack(">HH", 16, 16), struct.pack(">HH", height, width))
 
 
-def test_a_bomb_of_text_is_refused() -> None:
-    bomb = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80 * 1024 * 1024), 9))
-    with pytest.raises(PictureInvalid):
-        process(png_claiming(100, 100, bomb), watermark=True)
+def webp_claiming(width: int, height: int) -> bytes:
+    data = saved(gradient(16, 16), "WEBP", lossless=True)
+    at = data.index(b"VP8L") + 9
+    return data[:at] + (width - 1 | height - 1 << 14).to_bytes(4, "little") + data[at + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (png_claiming(PIXELS_MAX // 1000 + 1, 1000), r"40\.0 megapixels \(40001 × 1000\); a PNG may have 40"),
+        (png_claiming(30_000, 30_000), r"900\.0 megapixels"),
+        (png_claiming(2**31 - 1, 2**31 - 1), r"megapixels \(2147483647 × 2147483647\)"),
+        (png_claiming(SIDE_MAX + 1, 1), r"32769 × 1 pixels; a side may have 32,768"),
+        (png_claiming(1, SIDE_MAX + 1), r"1 × 32769 pixels; a side may have 32,768"),
+        (webp_claiming(16_383, 16_383), r"268\.4 megapixels \(16383 × 16383\); a WebP may have 40"),
+        (jpeg_claiming(65_000, 60_000), r"3900\.0 megapixels \(65000 × 60000\); a JPEG may have 210"),
+        (jpeg_claiming(40_000, 16), r"40000 × 16 pixels; a side may have 32,768"),
+    ],
+)
+def test_a_picture_beyond_a_limit_is_refused_with_the_limit_and_its_figure(data: bytes, words: str) -> None:
+    with pytest.raises(PictureLimitExceeded, match=words):
+        process(data, watermark=True)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF"])
+def test_a_picture_of_another_format_is_refused_with_the_formats_that_are_taken(kind: str) -> None:
+    with pytest.raises(PictureLimitExceeded, match=f"The file is {kind}; pictures are taken as PNG, JPEG and WebP"):
+        process(saved(gradient(), kind), watermark=True)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_a_bomb_of_frames_is_refused_and_of_a_few_the_first_is_kept(kind: str) -> None:
     frames = [Image.new("RGB", (8, 8), (number % 256, number // 256 * 90, 7)) for number in range(FRAMES_MAX + 1)]
-    with pytest.raises(PictureInvalid):
+    with pytest.raises(PictureLimitExceeded, match="301 frames; it may have 300"):
         process(saved(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True), watermark=False)
     few = saved(frames[0], kind, save_all=True, append_images=frames[1:5], lossless=True)
-    assert getattr(opened(process(few, watermark=False).data), "n_frames", 1) == 1
+    made = opened(process(few, watermark=False).data)
+    assert getattr(made, "n_frames", 1) == 1
+    assert ImageChops.difference(made, frames[0]).getextrema() <= ((0, 3),) * 3
+
+
+def test_a_first_frame_smaller_than_its_canvas_stays_in_its_place() -> None:
+    picture = Image.new("RGBA", (64, 48))
+    picture.paste((200, 30, 30, 255), (20, 10, 40, 30))
+    data = saved(picture, "WEBP", save_all=True, append_images=[Image.new("RGBA", (64, 48))], lossless=True)
+    made = opened(process(data, watermark=False).data)
+    assert made.size == (64, 48)
+    assert made.getchannel("A").getbbox() == (20, 10, 40, 30)
+
+
+def test_a_jpeg_of_very_many_scans_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    progressive = saved(gradient(), "JPEG", progressive=True)
+    assert process(progressive, watermark=False).width == 320
+    monkeypatch.setattr(media_picture, "SCANS_MAX", 9)
+    with pytest.raises(PictureLimitExceeded, match="10 scans; it may have 9"):
+        process(progressive, watermark=False)
+
+
+@pytest.mark.parametrize(("pixels_max", "size"), [(64_000, (320, 200)), (63_999, (160, 100)), (1_000, (40, 25))])
+@pytest.mark.parametrize("progressive", [True, False])
+def test_a_jpeg_of_more_pixels_than_are_kept_is_scaled_down(
+    monkeypatch: pytest.MonkeyPatch, progressive: bool, pixels_max: int, size: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(media_picture, "PIXELS_MAX", pixels_max)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    made = process(saved(gradient(320, 200), "JPEG", progressive=progressive, exif=exif), watermark=False)
+    assert (made.height, made.width) == size
+    assert opened(made.data).size == (made.width, made.height)
+
+
+def test_no_shape_within_the_limits_takes_long_or_much() -> None:
+    for size in ((1, SIDE_MAX), (SIDE_MAX, 1)):
+        made = process(saved(Image.new("L", size, 90), "PNG"), watermark=True)
+        assert (made.width, made.height) == size
+
+
+# ---- what stands beside the pixels -----------------------------------------------------------------------------------
+
+
+def with_chunk(*chunks: bytes) -> bytes:
+    data = saved(gradient(), "PNG")
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
+def with_segment(marker: int, segment: bytes) -> bytes:
+    data = saved(gradient(), "JPEG")
+    return data[:2] + bytes([0xFF, marker]) + struct.pack(">H", len(segment) + 2) + segment + data[2:]
+
+
+def with_webp_chunk(kind: bytes, content: bytes, length: int | None = None) -> bytes:
+    data = saved(gradient(), "WEBP", exif=RATIONAL)
+    at = data.index(b"EXIF")
+    length = len(content) if length is None else length
+    return data[:at] + kind + struct.pack("<I", length) + content + bytes(len(content) % 2)
+
+
+def tiff(kind: int, count: int, value: bytes, order: str = "<") -> bytes:
+    """EXIF that says 6 for the orientation, and one thing more."""
+    more = struct.pack(order + "HHI", 0x829A, kind, count) + struct.pack(order + "I", 38)
+    orientation = struct.pack(order + "HHIHH", 0x0112, 3, 1, 6, 0)
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
+    return head + struct.pack(order + "H", 2) + orientation + more + struct.pack(order + "I", 0) + value
+
+
+RATIONAL = tiff(10, 1, struct.pack("<ii", -1, 0))
+BESIDE: dict[str, tuple[bytes, bool]] = {
+    "a rational of minus one by nothing in a PNG": (with_chunk(chunk(b"eXIf", RATIONAL)), True),
+    "a rational of minus one by nothing in a JPEG": (with_segment(0xE1, b"Exif\0\0" + RATIONAL), True),
+    "a rational of minus one by nothing in a WebP": (with_webp_chunk(b"EXIF", RATIONAL), True),
+    "an entry of gigabytes": (with_chunk(chunk(b"eXIf", tiff(5, 2**32 - 1, b"", ">"))), True),
+    "an EXIF chunk with JPEG's prefix": (with_chunk(chunk(b"eXIf", b"Exif\0\0" + RATIONAL)), True),
+    "an EXIF chunk that is no TIFF": (with_chunk(chunk(b"eXIf", b"no tiff at all")), False),
+    "an EXIF chunk that is empty": (with_chunk(chunk(b"eXIf", b"")), False),
+    "an EXIF segment that is cut off": (with_segment(0xE1, b"Exif\0\0" + RATIONAL[:12]), False),
+    "an orientation out of its range": (with_segment(0xE1, b"Exif\0\0" + RATIONAL.replace(b"\6\0", b"\x63\0")), False),
+    "a text of megabytes": (
+        with_chunk(chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80 * 1024 * 1024), 9))),
+        False,
+    ),
+    "a text that cannot be unpacked": (with_chunk(chunk(b"zTXt", b"Comment\0\0nothing packed")), False),
+    "an international text of nonsense": (with_chunk(chunk(b"iTXt", b"\xff" * 40)), False),
+    "a wrong checksum in a text": (with_chunk(chunk(b"tEXt", b"Comment\0words", 7)), False),
+    "a wrong checksum in an EXIF chunk": (with_chunk(chunk(b"eXIf", RATIONAL, 7)), False),
+    "a wrong checksum in a transparent colour": (with_chunk(chunk(b"tRNS", bytes(6), 7)), False),
+    "a physical size of the wrong length": (with_chunk(chunk(b"pHYs", b"12")), False),
+    "frames that are claimed and not there": (with_chunk(chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0))), False),
+    "a chunk that nobody knows": (with_chunk(chunk(b"abCd", b"words")), False),
+    "an index of further pictures that is cut off": (with_segment(0xE2, b"MPF\0II*\0\x08\0\0\0\xff\xff"), False),
+    "an XMP packet of nonsense": (with_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x:" + b"\xff" * 99), False),
+    "a Photoshop segment that is cut off": (with_segment(0xED, b"Photoshop 3.0\x008BIM\x04"), False),
+    "a JFIF preview of no size": (with_segment(0xE0, b"JFIF\0\1\2\0\0\1\0\1\xff\xff"), False),
+    "a comment": (with_segment(0xFE, b"\xff\xd8\xff\xd9"), False),
+    "an XMP chunk of gigabytes": (with_webp_chunk(b"XMP ", b"words", 2**32 - 2), False),
+    "a WebP chunk that nobody knows": (with_webp_chunk(b"abcd", b"words!"), False),
+}
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_what_stands_beside_the_pixels_never_decides(beside: str) -> None:
+    data, lies_on_its_side = BESIDE[beside]
+    kind = "WEBP" if data.startswith(b"RIFF") else "JPEG" if data.startswith(b"\xff") else "PNG"
+    made = opened(process(data, watermark=False).data)
+    plain = opened(process(saved(gradient(), kind), watermark=False).data)
+    assert made.tobytes() == (plain.transpose(Image.Transpose.ROTATE_270) if lies_on_its_side else plain).tobytes() or (
+        # What loses something loses it after the turn.
+        lies_on_its_side and kind != "PNG" and made.size == (200, 320)
+    )
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_what_follows_the_end_never_decides(kind: str) -> None:
+    data = saved(gradient(), kind)
+    plain = process(data, watermark=False)
+    for more in (b"\0" * 4096, b"words", data, saved(gradient(8, 8), "JPEG")[:-40], b"\xff\xd8\xff"):
+        assert process(data + more, watermark=False) == plain
+
+
+def test_a_jpeg_whose_end_alone_is_missing_is_taken() -> None:
+    data = saved(gradient(), "JPEG")
+    assert process(data[:-2], watermark=False) == process(data, watermark=False)
+    for missing in (40, 400, 2000):
+        with pytest.raises(PictureInvalid):
+            process(data[:-missing], watermark=False)
+
+
+def test_a_png_whose_end_alone_is_missing_is_taken() -> None:
+    data = saved(gradient(), "PNG")
+    assert process(data[:-12], watermark=False) == process(data, watermark=False)
+
+
+def test_a_checksum_counts_for_a_header_and_not_for_pixels_with_their_own() -> None:
+    data = saved(gradient().convert("P"), "PNG")
+    plain = process(data, watermark=False)
+    for kind, counts in ((b"IHDR", True), (b"PLTE", True), (b"IDAT", False), (b"IEND", False)):
+        at = data.index(kind)
+        end = at + 4 + int.from_bytes(data[at - 4 : at])
+        broken = data[:end] + bytes(4) + data[end + 4 :]
+        if counts:
+            with pytest.raises(PictureInvalid, match="checksum"):
+                process(broken, watermark=False)
+        else:
+            assert process(broken, watermark=False) == plain
 
 
 SEEDS = [saved(gradient(48, 40), kind) for kind in ("PNG", "JPEG", "WEBP")]

@@ -1,8 +1,8 @@
 """From a provider's bytes to what is delivered: recognised, decoded within bounds, cleaned, marked, encoded afresh.
 
 A picture keeps its format: a PNG's pixels are delivered as they are, losslessly, but for the tier's watermark. All else
-in the file is left behind, whatever it calls itself, because only pixels are carried over: camera data, places,
-comments, prompts, and whatever follows a file's end.
+in the file is left behind (`still.py`): camera data, places, comments, prompts, and whatever follows a file's end.
+Colours of other spaces become sRGB (`colour.py`).
 """
 
 # Pillow's annotations name numpy, which is not installed.
@@ -13,77 +13,140 @@ from __future__ import annotations
 import io
 import warnings
 
-from PIL import Image, ImageOps
+from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from atelier.media import png
-from atelier.media.processed import MediaInvalid, Processed
+from atelier.media import colour, png, still
+from atelier.media.processed import Processed
+from atelier.media.still import PictureInvalid, PictureLimitExceeded, Still
 from atelier.media.watermark import mark
 
+__all__ = ["PictureInvalid", "PictureLimitExceeded", "process", "thumbnail"]
+
 PIXELS_MAX = 40_000_000
+# A JPEG of more is decoded at a half, a quarter or an eighth of its sides, as its decoder can: cameras make 200
+# megapixels.
+JPEG_PIXELS_MAX = 210_000_000
+REDUCTIONS = (1, 2, 4, 8)
+# A row or a column costs something beside its pixels, here and wherever the picture goes. Panoramas have 16,000.
+SIDE_MAX = 32_768
 FRAMES_MAX = 300
+# A decoder goes over all pixels for each. Encoders make ten; the format has no bound.
+SCANS_MAX = 100
 THUMBNAIL_SIDE_MAX = 512
 THUMBNAIL_QUALITY = 80
 QUALITY = 92
 
-# What a file is, by its first bytes; what a provider or a header calls it does not count.
-MAGIC = {"PNG": b"\x89PNG\r\n\x1a\n", "JPEG": b"\xff\xd8\xff", "WEBP": b"RIFF"}
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Named by hand, a decoder looks at nothing but the file that was cut out for it.
+DECODERS = {
+    "PNG": PngImagePlugin.PngImageFile,
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+}
 
 # Pillow warns of a bomb at this many pixels; nobody reads a warning.
 Image.MAX_IMAGE_PIXELS = PIXELS_MAX
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
-class PictureInvalid(MediaInvalid):
-    """The bytes are no picture that we take."""
-
-
 def process(data: bytes, *, watermark: bool) -> Processed:
-    """A provider's file as a deliverable picture; equal input gives equal output. Raises PictureInvalid."""
-    kind = sniffed(data)
-    pixels = _decoded(data, kind)
+    """A provider's file as a deliverable picture; equal input gives equal output. Raises PictureInvalid, or
+    PictureLimitExceeded for what is too large."""
+    found = still.read(data)
+    _require_within_limits(found)
+    pixels = _decoded(found)
     if watermark:
         mark(pixels)
     return Processed(
         type="image",
-        format=kind.lower(),
-        data=_encoded(pixels, kind),
+        format=found.kind.lower(),
+        data=_encoded(pixels, found.kind),
         width=pixels.width,
         height=pixels.height,
         thumbnail=thumbnail(pixels),
     )
 
 
-def sniffed(data: bytes) -> str:
-    """PNG, JPEG or WEBP; raises PictureInvalid for anything else, SVG and HTML among it."""
-    for kind, magic in MAGIC.items():
-        if data.startswith(magic) and (kind != "WEBP" or data[8:12] == b"WEBP"):
-            return kind
-    raise PictureInvalid("the bytes are neither PNG, JPEG nor WebP")
+def _require_within_limits(found: Still) -> None:
+    """Everything that says how much work a file is, from its headers: nothing has been decoded yet."""
+    sides, pixels = f"{found.width} × {found.height}", found.width * found.height
+    pixels_max = JPEG_PIXELS_MAX if found.kind == "JPEG" else PIXELS_MAX
+    if not pixels:
+        raise PictureInvalid("a picture without pixels")
+    if pixels > pixels_max:
+        limit = f"a {NAMES[found.kind]} may have {pixels_max // 1_000_000}"
+        raise PictureLimitExceeded(f"The picture has {pixels / 1e6:.1f} megapixels ({sides}); {limit}.")
+    if max(found.width, found.height) > SIDE_MAX:
+        raise PictureLimitExceeded(f"The picture has {sides} pixels; a side may have {SIDE_MAX:,}.")
+    if found.frames > FRAMES_MAX:
+        raise PictureLimitExceeded(f"The picture has {found.frames} frames; it may have {FRAMES_MAX}.")
+    if found.scans > SCANS_MAX:
+        raise PictureLimitExceeded(f"The JPEG is written in {found.scans} scans; it may have {SCANS_MAX}.")
 
 
-def _decoded(data: bytes, kind: str) -> Image.Image:
-    """The first frame, upright, as L, RGB or RGBA with eight bits a channel."""
+NAMES = {"PNG": "PNG", "JPEG": "JPEG", "WEBP": "WebP"}
+
+
+def _decoded(found: Still) -> Image.Image:
+    """The first frame, upright, in sRGB, as L, RGB or RGBA with eight bits a channel."""
     try:
-        with Image.open(io.BytesIO(data), formats=[kind]) as opened:
-            # Both are known from headers: nothing has been decoded yet.
-            if opened.width * opened.height > PIXELS_MAX:
-                raise PictureInvalid(f"{opened.width} × {opened.height} pixels are more than {PIXELS_MAX}")
-            if getattr(opened, "n_frames", 1) > FRAMES_MAX:
-                raise PictureInvalid(f"more than {FRAMES_MAX} frames")
-            opened.load()
-            return _plain(ImageOps.exif_transpose(opened))
+        pixels = _opened(found.data, found)
+        if not found.whole and pixels != _opened(found.data + FILLER, found):
+            raise PictureInvalid("a JPEG that is cut off")
+        plain = _plain(colour.to_srgb(_even(pixels), found.profiles))
+        if found.orientation in UPRIGHT:
+            plain = plain.transpose(UPRIGHT[found.orientation])
+        return plain
     except PictureInvalid:
         raise
+    except MemoryError:
+        raise
     except Exception as error:
-        # On broken bytes a decoder raises whatever comes: OSError, SyntaxError, struct.error, a bomb's warning …
-        raise PictureInvalid(f"not decodable as {kind}: {type(error).__name__}") from error
+        # On broken bytes a decoder raises whatever comes: OSError, SyntaxError, struct.error …
+        raise PictureInvalid(f"not decodable as {found.kind}: {type(error).__name__}") from error
+
+
+# Where pixels are missing at the end, they are made of what follows; where none are, nothing is.
+FILLER = b"\x55" * 64
+
+
+def _opened(data: bytes, found: Still) -> Image.Image:
+    if not found.whole:
+        data += b"\xff\xd9"
+    with DECODERS[found.kind](io.BytesIO(data)) as opened:
+        if found.kind == "JPEG":
+            by = next(by for by in REDUCTIONS if found.width * found.height <= PIXELS_MAX * by * by)
+            opened.draft(None, (found.width // by, found.height // by))
+        opened.load()
+        if found.kind == "WEBP" and opened.size != (found.width, found.height):
+            canvas = Image.new("RGBA", (found.width, found.height))
+            canvas.paste(opened, found.corner)
+            return canvas
+        return opened
+
+
+def _even(picture: Image.Image) -> Image.Image:
+    """With eight bits a channel, and each pixel's own colour."""
+    if picture.mode.startswith("I"):
+        # Sixteen bits: keep the upper eight, where converting would cut off everything brighter than 255.
+        return picture.convert("I").point(lambda value: value / 256).convert("L")
+    if picture.mode in ("P", "1"):
+        return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    if picture.mode in ("L", "RGB") and "transparency" in picture.info:
+        return picture.convert("LA" if picture.mode == "L" else "RGBA")
+    return picture
 
 
 def _plain(picture: Image.Image) -> Image.Image:
-    if picture.mode in ("I;16", "I"):
-        # Sixteen bits: keep the upper eight, where converting would cut off everything brighter than 255.
-        return picture.convert("I").point(lambda value: value / 256).convert("L")
-    if picture.mode in ("L", "RGB", "RGBA") and "transparency" not in picture.info:
+    if picture.mode in ("L", "RGB", "RGBA"):
         return picture
     return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
 

@@ -4,6 +4,9 @@ Trying five filters on every row and searching hard for repeats takes Pillow 190
 picture. One filter that suits such pictures, and ISA-L's deflate, take 8 ms and 5 % more bytes.
 """
 
+# Pillow's and ISA-L's annotations are not complete.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import struct
@@ -16,20 +19,32 @@ COLOUR_TYPES = {"L": 0, "RGB": 2, "RGBA": 6}
 # Each byte is stored as its difference from the pixel to the left (PNG specification, 9.2: filter type 1).
 SUB = b"\1"
 LEVEL = 2
+# Only so much is held beside the picture and its file.
+STRIP_BYTES = 1 << 20
 
 
 def encode(picture: Image.Image) -> bytes:
     """An L, RGB or RGBA picture as a PNG file: its pixels and nothing else."""
     width, height = picture.size
-    left = Image.new(picture.mode, picture.size)
-    left.paste(picture, (1, 0))
-    differences = ImageChops.subtract_modulo(picture, left).tobytes()
     stride = width * len(picture.mode)
-    rows = (part for start in range(0, len(differences), stride) for part in (SUB, differences[start : start + stride]))
+    rows = max(STRIP_BYTES // stride, 1)
+    deflate = isal_zlib.compressobj(LEVEL)
+    deflated = [deflate.compress(_filtered(picture, top, min(top + rows, height))) for top in range(0, height, rows)]
     header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[picture.mode], 0, 0, 0)
-    deflated = isal_zlib.compress(b"".join(rows), LEVEL)  # pyright: ignore[reportUnknownMemberType]
-    chunks = ((b"IHDR", header), (b"IDAT", deflated), (b"IEND", b""))
+    pixels = b"".join([*deflated, deflate.flush()])
+    chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+
+
+def _filtered(picture: Image.Image, top: int, bottom: int) -> bytes:
+    strip = picture.crop((0, top, picture.width, bottom))
+    left = Image.new(strip.mode, strip.size)
+    left.paste(strip, (1, 0))
+    differences = ImageChops.subtract_modulo(strip, left).tobytes()
+    stride = strip.width * len(strip.mode)
+    return b"".join(
+        part for start in range(0, len(differences), stride) for part in (SUB, differences[start : start + stride])
+    )
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -1,0 +1,386 @@
+"""What in a PNG, JPEG or WebP file is the picture: its pixels, which way up they are, and what their numbers mean.
+
+Everything else (camera data, texts, previews, further pictures, what follows the end) is left out before a decoder
+sees the file, so that none of it can decide whether the picture is good. Read here are only the outer pieces that a
+file is made of, by Python, from bytes that nobody has vouched for.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from atelier.media import colour
+from atelier.media.processed import MediaInvalid, MediaLimitExceeded
+
+PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
+# Profiles of printing presses have up to 4 MiB; nobody reads one of more.
+PROFILE_BYTES_MAX = 8 * 1024 * 1024
+EXIF_PREFIX = b"Exif\0\0"
+ORIENTATION, EXIF_FOLDER, INTEROPERABILITY_FOLDER = 0x0112, 0x8769, 0xA005
+COLOUR_SPACE, INTEROPERABILITY_INDEX = 0xA001, 0x0001
+UNCALIBRATED = 0xFFFF
+
+# JPEG markers (ITU-T T.81, table B.1). The frame headers are all of C0 to CF but three.
+START_OF_SCAN, END_OF_IMAGE, APP0, APP1, APP2, APP14 = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2, 0xEE
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Tables for Huffman and arithmetic codes and for quantization, the number of lines, the restart interval.
+TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})
+BASELINE = frozenset({0xC0, 0xC1})
+MARKER = re.compile(rb"\xff+([\x01-\xfe])")
+# In coded pixels FF 00 stands for a byte FF, and D0 to D7 are restart markers.
+END_OF_CODED = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
+
+# Files of other kinds, by their first bytes, to say so.
+OTHERS = {
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"\0\0\0\x0cjP  ": "JPEG 2000",
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"%PDF": "PDF",
+    b"8BPS": "Photoshop",
+}
+# The same of the family of MP4, by their brand.
+BRANDS = {
+    b"avif": "AVIF",
+    b"avis": "AVIF",
+    b"heic": "HEIC",
+    b"heim": "HEIC",
+    b"heis": "HEIC",
+    b"heix": "HEIC",
+    b"hevc": "HEIC",
+    b"mif1": "HEIC",
+}
+
+
+class PictureInvalid(MediaInvalid):
+    """The bytes are no picture that we take."""
+
+
+class PictureLimitExceeded(PictureInvalid, MediaLimitExceeded):
+    """A picture beyond a limit of ours; the text is for whoever brought it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A picture's essential parts. data: a file of its kind with the pixels alone; of several frames, the first.
+
+    width and height as stored, before orientation (EXIF's 1 to 8). profiles: ICC profiles that may say what the
+    numbers mean, the first that can be read counts; none = sRGB. scans: how often a decoder goes over the pixels.
+    corner: where the pixels lie on a canvas of width × height. whole: the file has an end."""
+
+    kind: str
+    data: bytes
+    width: int
+    height: int
+    orientation: int = 1
+    profiles: tuple[bytes, ...] = ()
+    frames: int = 1
+    scans: int = 1
+    corner: tuple[int, int] = (0, 0)
+    whole: bool = True
+
+
+def read(data: bytes) -> Still:
+    """Raises PictureInvalid for what is no PNG, JPEG or WebP, SVG and HTML among it, or has no pixels."""
+    kind = sniffed(data)
+    try:
+        return READERS[kind](data)
+    except (struct.error, IndexError) as error:
+        raise PictureInvalid(f"not readable as {kind}: it ends too early") from error
+
+
+def sniffed(data: bytes) -> str:
+    """PNG, JPEG or WEBP, by the first bytes: what a provider or a header calls it does not count. Raises
+    PictureInvalid."""
+    if data.startswith(PNG_MAGIC):
+        return "PNG"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "WEBP"
+    other = BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
+    other = other or next((name for magic, name in OTHERS.items() if data.startswith(magic)), None)
+    if other:
+        raise PictureLimitExceeded(f"The file is {other}; pictures are taken as PNG, JPEG and WebP.")
+    raise PictureInvalid("the bytes are neither PNG, JPEG nor WebP")
+
+
+# ---- PNG (W3C Portable Network Graphics, third edition) --------------------------------------------------------------
+
+
+class Chunk(NamedTuple):
+    kind: bytes
+    data: bytes
+    intact: bool
+
+
+def _png(data: bytes) -> Still:
+    """A checksum counts where nothing else guards the picture: the header and the palette. The pixels have their own,
+    within; an ancillary chunk with a wrong one is as good as absent, as it is in browsers."""
+    header = palette = transparency = b""
+    pixels: list[bytes] = []
+    told: dict[bytes, bytes] = {}
+    frames = 0
+    for kind, content, intact in _png_chunks(data):
+        if kind == b"IDAT":
+            pixels.append(content)
+        elif kind in (b"IHDR", b"PLTE"):
+            if not intact:
+                raise PictureInvalid(f"the checksum of {kind.decode()} is wrong")
+            header, palette = (header or content, palette) if kind == b"IHDR" else (header, palette or content)
+        elif kind == b"fcTL":
+            frames += 1
+        elif intact and kind == b"tRNS":
+            transparency = transparency or content
+        elif intact:
+            told.setdefault(kind, content)
+    if not header or not pixels:
+        raise PictureInvalid("a PNG without a header or without pixels")
+    width, height = struct.unpack(">II", header[:8])
+    written = [(b"IHDR", header), (b"PLTE", palette), (b"tRNS", transparency), (b"IDAT", b"".join(pixels))]
+    parts = [_png_chunk(kind, content) for kind, content in written if content]
+    return Still(
+        "PNG",
+        PNG_MAGIC + b"".join(parts) + _png_chunk(b"IEND", b""),
+        width,
+        height,
+        Exif.read(told.get(b"eXIf", b"")).orientation,
+        tuple(_png_profiles(told)),
+        frames=max(frames, 1),
+    )
+
+
+def _png_chunks(data: bytes) -> Iterator[Chunk]:
+    at = len(PNG_MAGIC)
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        content = data[at + 8 : at + 8 + length]
+        checksum = data[at + 8 + length : at + 12 + length]
+        if kind == b"IEND":
+            return
+        # A text may have any length; only what is wanted is worth adding up.
+        wanted = kind in PNG_WANTED
+        yield Chunk(kind, content, wanted and checksum == struct.pack(">I", zlib.crc32(content, zlib.crc32(kind))))
+        at += 12 + length
+
+
+PNG_WANTED = frozenset({b"IHDR", b"PLTE", b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf"})
+
+
+def _png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
+
+
+def _png_profiles(told: dict[bytes, bytes]) -> Iterator[bytes]:
+    """In their order of precedence (4.3, "Colour spaces"): cICP, iCCP, sRGB, then gAMA and cHRM."""
+    coded = told.get(b"cICP", b"")
+    # Of pictures only all of RGB's range is of sense: no matrix, full range.
+    if coded[2:] == b"\0\1" and (profile := colour.coded(coded[0], coded[1])):
+        yield profile
+    name, _, packed = told.get(b"iCCP", b"").partition(b"\0")
+    if name and packed[:1] == b"\0" and (profile := _inflated(packed[1:])):
+        yield profile
+    if b"sRGB" in told:
+        return
+    gamma, corners = told.get(b"gAMA", b""), told.get(b"cHRM", b"")
+    exponent = struct.unpack(">I", gamma)[0] / 100_000 if len(gamma) == 4 else None
+    points = [value / 100_000 for value in struct.unpack(">8I", corners)] if len(corners) == 32 else None
+    if profile := colour.measured(exponent, points):
+        yield profile
+
+
+def _inflated(packed: bytes) -> bytes | None:
+    inflate = zlib.decompressobj()
+    try:
+        profile = inflate.decompress(packed, PROFILE_BYTES_MAX)
+    except zlib.error:
+        return None
+    return profile if inflate.eof else None
+
+
+# ---- JPEG (ITU-T T.81; ICC.1, annex B.4) -----------------------------------------------------------------------------
+
+
+def _jpeg(data: bytes) -> Still:
+    kept = [b"\xff\xd8"]
+    profiles: dict[int, bytes] = {}
+    exif, width, height, scans, frame, at, whole = Exif(), 0, 0, 0, 0, 2, False
+    while found := MARKER.search(data, at):
+        marker, at = found[1][0], found.end()
+        if marker == END_OF_IMAGE:
+            whole = True
+            break
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            continue
+        length = int.from_bytes(data[at : at + 2])
+        segment, end = data[at + 2 : at + length], at + max(length, 2)
+        if marker == START_OF_SCAN:
+            scans += 1
+            coded = END_OF_CODED.search(data, end)
+            end = coded.start() if coded else len(data)
+            kept.append(b"\xff\xda" + data[at:end])
+        elif marker in FRAMES or marker in TABLES or (marker == APP0 and segment.startswith(b"JFIF\0")):
+            kept.append(bytes((0xFF, marker)) + data[at:end])
+            if marker in FRAMES and not frame:
+                frame = marker
+                height, width = struct.unpack(">HH", segment[1:5])
+        elif marker == APP14 and segment.startswith(b"Adobe"):
+            kept.append(bytes((0xFF, marker)) + data[at:end])
+        elif marker == APP1 and segment.startswith(EXIF_PREFIX):
+            exif = exif if exif.found else Exif.read(segment)
+        elif marker == APP2 and segment.startswith(b"ICC_PROFILE\0") and len(segment) > 14:
+            profiles.setdefault(segment[12], segment[14:])
+        at = end
+    if not scans or not frame:
+        raise PictureInvalid("a JPEG without a header or without pixels")
+    if not whole and frame not in BASELINE:
+        raise PictureInvalid("a progressive JPEG without an end")
+    profile = b"".join(profiles[number] for number in sorted(profiles))
+    found_profiles = (profile,) if profile and len(profile) <= PROFILE_BYTES_MAX else ()
+    if not found_profiles and exif.is_adobe_rgb:
+        found_profiles = (colour.adobe_rgb(),)
+    written = b"".join(kept)
+    written = written + b"\xff\xd9" if whole else written.rstrip(b"\xff")
+    return Still("JPEG", written, width, height, exif.orientation, found_profiles, scans=scans, whole=whole)
+
+
+# ---- WebP (RFC 9649) -------------------------------------------------------------------------------------------------
+
+
+def _webp(data: bytes) -> Still:
+    canvas: tuple[int, int] | None = None
+    pixels: dict[bytes, bytes] = {}
+    told: dict[bytes, bytes] = {}
+    frames, corner = 0, (0, 0)
+    for kind, content in _webp_chunks(data, 12):
+        if kind == b"VP8X":
+            canvas = (_whole(content, 4) + 1, _whole(content, 7) + 1)
+        elif kind == b"ANMF":
+            frames += 1
+            if not pixels:
+                corner = (2 * _whole(content, 0), 2 * _whole(content, 3))
+                pixels = _webp_pixels(_webp_chunks(content, 16))
+        elif kind in (b"ALPH", b"VP8 ", b"VP8L") and not frames:
+            pixels.setdefault(kind, content)
+        else:
+            told.setdefault(kind, content)
+    size = _webp_size(pixels)
+    if not frames or canvas is None:
+        # Without frames the canvas is the picture, whatever it is said to be.
+        canvas, corner = size, (0, 0)
+    profile = told.get(b"ICCP", b"")
+    return Still(
+        "WEBP",
+        _webp_file(pixels, size),
+        *canvas,
+        orientation=Exif.read(told.get(b"EXIF", b"")).orientation,
+        profiles=(profile,) if 0 < len(profile) <= PROFILE_BYTES_MAX else (),
+        frames=max(frames, 1),
+        corner=corner,
+    )
+
+
+def _webp_chunks(data: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
+    while at + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, at)
+        content = data[at + 8 : at + 8 + length]
+        if len(content) == length or kind in (b"EXIF", b"XMP "):
+            yield kind, content
+        at += 8 + length + length % 2
+
+
+def _webp_pixels(chunks: Iterator[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    return {kind: content for kind, content in chunks if kind in (b"ALPH", b"VP8 ", b"VP8L")}
+
+
+def _webp_size(pixels: dict[bytes, bytes]) -> tuple[int, int]:
+    lossless, lossy = pixels.get(b"VP8L"), pixels.get(b"VP8 ")
+    if lossless and lossless[0] == 0x2F:
+        bits = int.from_bytes(lossless[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if lossy and lossy[3:6] == b"\x9d\x01\x2a":
+        width, height = struct.unpack_from("<HH", lossy, 6)
+        return width & 0x3FFF, height & 0x3FFF
+    raise PictureInvalid("a WebP without pixels")
+
+
+def _webp_file(pixels: dict[bytes, bytes], size: tuple[int, int]) -> bytes:
+    if b"VP8L" in pixels:
+        chunks = [(b"VP8L", pixels[b"VP8L"])]
+    elif b"ALPH" in pixels:
+        has_alpha = b"\x10\0\0\0" + b"".join((side - 1).to_bytes(3, "little") for side in size)
+        chunks = [(b"VP8X", has_alpha), (b"ALPH", pixels[b"ALPH"]), (b"VP8 ", pixels[b"VP8 "])]
+    else:
+        chunks = [(b"VP8 ", pixels[b"VP8 "])]
+    body = b"WEBP"
+    for kind, content in chunks:
+        body += struct.pack("<4sI", kind, len(content)) + content + bytes(len(content) % 2)
+    return struct.pack("<4sI", b"RIFF", len(body)) + body
+
+
+def _whole(data: bytes, at: int) -> int:
+    if at + 3 > len(data):
+        raise IndexError
+    return int.from_bytes(data[at : at + 3], "little")
+
+
+READERS = {"PNG": _png, "JPEG": _jpeg, "WEBP": _webp}
+
+
+# ---- EXIF (CIPA DC-008) ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Exif:
+    """The two things in it that belong to the picture. Cameras that are set to Adobe RGB say so here alone (CIPA
+    DC-010, "Design rule for Camera File system")."""
+
+    orientation: int = 1
+    is_adobe_rgb: bool = False
+    found: bool = False
+
+    @staticmethod
+    def read(data: bytes) -> Exif:
+        """What can be read of it; the defaults where it is broken."""
+        tiff = data.removeprefix(EXIF_PREFIX)
+        order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+        if order is None:
+            return Exif()
+        main = _entries(tiff, order, struct.unpack_from(f"{order}I", tiff, 4)[0] if len(tiff) >= 8 else 0)
+        details = _entries(tiff, order, _number(main, EXIF_FOLDER, order))
+        compatible = _entries(tiff, order, _number(details, INTEROPERABILITY_FOLDER, order))
+        is_adobe_rgb = (
+            _number(details, COLOUR_SPACE, order) == UNCALIBRATED
+            and compatible.get(INTEROPERABILITY_INDEX, b"")[8:11] == b"R03"
+        )
+        orientation = _number(main, ORIENTATION, order)
+        return Exif(orientation if 1 <= orientation <= 8 else 1, is_adobe_rgb, found=True)
+
+
+def _entries(tiff: bytes, order: str, at: int) -> dict[int, bytes]:
+    """The entries of the directory at an offset, by tag, as their twelve bytes each; none where there is none."""
+    entries: dict[int, bytes] = {}
+    if not 8 <= at <= len(tiff) - 2:
+        return entries
+    (count,) = struct.unpack_from(f"{order}H", tiff, at)
+    for number in range(count):
+        entry = tiff[at + 2 + 12 * number : at + 14 + 12 * number]
+        if len(entry) < 12:
+            break
+        entries.setdefault(struct.unpack_from(f"{order}H", entry)[0], entry)
+    return entries
+
+
+def _number(entries: dict[int, bytes], tag: int, order: str) -> int:
+    """A whole number (SHORT or LONG) that stands in its entry; 0 where there is none."""
+    entry = entries.get(tag, bytes(12))
+    form = {3: "H", 4: "I"}.get(struct.unpack_from(f"{order}H", entry, 2)[0])
+    return struct.unpack_from(f"{order}{form}", entry, 8)[0] if form else 0
