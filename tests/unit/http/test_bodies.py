@@ -30,7 +30,7 @@ def answer_to(body: str, answer: Any = None) -> dict[str, Any]:
 
     api.route("POST", "/things", body=Anything)(take)
     context = {"requestId": "r-1", "http": {"method": "POST", "path": "/things"}}
-    return api.handler({"requestContext": context, "headers": {}, "body": body}, None)
+    return api.handler({"requestContext": context, "headers": {"content-type": "application/json"}, "body": body}, None)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "9" * 400, "9" * 5000])
