@@ -161,6 +161,8 @@ def test_a_retry_of_a_run_takes_over_what_it_has_made(app: ModuleType, cloud: Cl
         assert again["credits_held"] == 4
         shown = get(app, again["id"])["stages"]
         assert [(stage["name"], stage["generation_id"]) for stage in shown] == [("image", image.id)]
+        # It was paid for in the run that made it.
+        assert (shown[0]["credits_charged"], shown[0]["cost_microusd"]) == (0, 0)
 
 
 def test_a_retry_with_a_key_stays_the_same_whatever_is_left_to_be_made(app: ModuleType, cloud: Cloud) -> None:

@@ -31,6 +31,7 @@ from atelier.generations.ports import (
 )
 from atelier.generations.turn import Choice, Turn, Wait, scope_of
 from atelier.ids import new_id
+from atelier.pricing.candidates import candidate_parts
 from atelier.pricing.catalogue import Catalogue
 from atelier.pricing.model import inputs_for
 from atelier.providers._contract import (
@@ -147,14 +148,14 @@ def attempt(
             else:
                 _wait(generation, chosen, task_token, to)
             return
-        model, _, key = chosen.partition("@")
+        model, key = candidate_parts(chosen)
         begun = Attempt(
             new_id("att", to.clock()),
             model.partition("/")[0],
             model,
             AttemptStatus.SUBMITTING,
             to.clock(),
-            key=key or None,
+            key=key,
         )
         after = generation.attempting(begun)
         # All that the sending needs is fetched before: who dies after this write leaves an attempt that may be out.
@@ -205,7 +206,7 @@ def _wait(generation: Generation, wait: Wait, task_token: str, to: Attempting) -
 
 def _note(generation: Generation, current: Attempt, end: Done | Failed | Cancelled, to: Attempting) -> None:
     """Tell the health book how an attempt ended. What cannot be told must not keep the attempt from its end."""
-    scope, now = scope_of(generation, current.provider, current.key), to.clock()
+    scope, now = scope_of(generation, current.model, current.key), to.clock()
     latency_ms = int((now - current.started_at).total_seconds() * 1000)
     logger.info(
         "attempt ended",
@@ -226,6 +227,7 @@ def _note(generation: Generation, current: Attempt, end: Done | Failed | Cancell
                 end.error_class,
                 end.message,
                 retry_after_seconds=end.retry_after_seconds,
+                provider_wide=end.provider_wide,
                 started_at=current.started_at,
                 now=now,
             )

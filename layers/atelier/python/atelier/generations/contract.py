@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from atelier.errors import ValidationFailed
 from atelier.generations.character import showing
-from atelier.generations.model import Generation, Kind, Pipeline, Recipe, Sources
+from atelier.generations.model import Generation, Kind, Pipeline, Recipe, Sources, Stage
 from atelier.generations.parameters import PROMPT_CHARACTERS_MAX, Deferred, KindName, Parameters, Text
 from atelier.generations.pipelines import ENHANCE, PIPELINES, Asked, assembled
 from atelier.generations.ports import Filters
@@ -411,17 +411,18 @@ def _told(parameters: dict[str, Any], inputs: Sources) -> dict[str, Any]:
     return parameters | files | ({"reference_asset_ids": alike} if alike else {})
 
 
-def stage_view(name: str, stage: Generation, assets: list[AssetRef]) -> StageView:
-    """The contract's form of a stage; `assets` come signed."""
+def stage_view(planned: Stage, stage: Generation, assets: list[AssetRef]) -> StageView:
+    """The contract's form of a stage; `assets` come signed. One that an earlier run has made was paid for there."""
+    is_own = planned.made_by is None
     return StageView(
-        name=name,
+        name=planned.name,
         generation_id=stage.id,
         kind=stage.recipe.kind.value,
         status=stage.status.value,
         provider=stage.attempt.provider if stage.attempt else None,
         model=stage.attempt.model if stage.attempt else stage.recipe.model,
-        credits_charged=stage.credits_charged,
-        cost_microusd=stage.cost_microusd,
+        credits_charged=stage.credits_charged if is_own else 0,
+        cost_microusd=stage.cost_microusd if is_own else 0,
         assets=assets,
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from atelier.frozen import dataclass
 from atelier.ids import CROCKFORD
+from atelier.pricing.candidates import candidate
 from atelier.providers._contract import ErrorClass
 
 # No generation may live longer, whatever its model says: bounds what a sweep has to look at.
@@ -108,11 +109,6 @@ class Recipe:
         if self.inputs:
             facts.append({role: [source.asset_id for source in sources] for role, sources in self.inputs.items()})
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def candidate(model: str, key: str | None) -> str:
-    """What may be tried, as a text: a model, and the id of the own key to ask for it with (`openai/…@key_…`)."""
-    return f"{model}@{key}" if key else model
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from zlib import crc32
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.generations.model import Generation
 from atelier.generations.ports import Lost, Workflow
+from atelier.pricing.candidates import candidate_parts
 from atelier.providers._contract import ErrorClass
 from atelier.routing.book import HealthBook
-from atelier.routing.model import Health, Scope
+from atelier.routing.model import Reachable, Scope
 from atelier.routing.places import Place, Places
 from atelier.telemetry import logger
 
@@ -53,9 +54,9 @@ def resume(task_token: str, turn: str | None, *, workflow: Workflow) -> None:
     workflow.try_next(task_token, Lost("", ErrorClass.RATE_LIMITED, turn))
 
 
-def scope_of(generation: Generation, provider: str, key: str | None) -> Scope:
-    """Whose access an attempt is made with."""
-    return Scope(provider, generation.workspace_id, key) if key else Scope(provider)
+def scope_of(generation: Generation, model: str, key: str | None) -> Scope:
+    """Which model an attempt is made with, and by whose access."""
+    return Scope(model.partition("/")[0], generation.workspace_id if key else None, key, model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,27 +110,25 @@ class Choice:
 
     def _latest(self, candidate: str) -> datetime:
         """Whoever begins later than this is not done in time."""
-        run_time = timedelta(seconds=self.run_seconds_max(candidate.partition("@")[0]))
+        run_time = timedelta(seconds=self.run_seconds_max(candidate_parts(candidate)[0]))
         return min(self.generation.deadline_at - run_time, self.now + WAIT_MAX)
 
     def _rests(self, candidate: str) -> bool:
-        health = self._seen(candidate)
-        rests = health is not None and health.is_cooling(self.now)
+        reachable = self._seen(candidate)
+        rests = reachable is not None and reachable.is_cooling(self.now)
         if rests:
             logger.info("candidate passed over", generation_id=self.generation.id, candidate=candidate)
         return rests
 
     def _limited_until(self, candidate: str) -> datetime | None:
-        health = self._seen(candidate)
-        return health.limited_until(self.now) if health else None
+        reachable = self._seen(candidate)
+        return reachable.limited_until(self.now) if reachable else None
 
-    def _seen(self, candidate: str) -> Health | None:
+    def _seen(self, candidate: str) -> Reachable | None:
         """How it is, as far as that is known. What it has said to this very generation is known for certain."""
-        scope = self._scope(candidate)
+        tried = any(attempt.candidate == candidate for attempt in self.generation.attempts)
         try:
-            if any(attempt.candidate == candidate for attempt in self.generation.attempts):
-                return self.health.fresh(scope)
-            return self.health.seen(scope, self.now)
+            return self.health.reachable(self._scope(candidate), self.now, fresh=tried)
         except Exception:
             logger.exception("health cannot be read", candidate=candidate)
             return None
@@ -143,11 +142,10 @@ class Choice:
 
     def _place(self, candidate: str, latest: datetime) -> Place:
         try:
-            return self.places.take(self._scope(candidate), self.now, latest=latest)
+            return self.places.take(self._scope(candidate).access, self.now, latest=latest)
         except Exception:
             logger.exception("places cannot be read", candidate=candidate)
             return Place(self.now, is_taken=True)
 
     def _scope(self, candidate: str) -> Scope:
-        model, _, key = candidate.partition("@")
-        return scope_of(self.generation, model.partition("/")[0], key or None)
+        return scope_of(self.generation, *candidate_parts(candidate))

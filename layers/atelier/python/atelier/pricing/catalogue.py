@@ -19,6 +19,7 @@ from typing import Any, cast
 from atelier.errors import Unavailable, ValidationFailed
 from atelier.frozen import dataclass
 from atelier.pricing import model as arithmetic
+from atelier.pricing.candidates import candidate
 from atelier.pricing.costs import NO_FILES, Ask, Files, Usage
 from atelier.pricing.model import Model, OutcomeRule, Price, RateLimit, Settlement, Tier
 from atelier.pricing.parameters import Parameters, completed
@@ -85,7 +86,7 @@ class Offer:
     @property
     def candidate(self) -> str:
         """How a generation names it: the model, and the key (`openai/…@key_…`)."""
-        return f"{self.model}@{self.key}" if self.key else self.model
+        return candidate(self.model, self.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,8 @@ class Done:
 @dataclass(frozen=True, slots=True)
 class Failed:
     """Finished, or refused, with nothing to deliver. `message` is safe to show to the caller; `code` is the provider's
-    own name for what is wrong with the request, where it has one."""
+    own name for what is wrong with the request, where it has one. `provider_wide`: whether it concerns every model of
+    the access; None = as is usual for its class."""
 
     error_class: ErrorClass
     message: str
@@ -119,6 +120,7 @@ class Failed:
     usage: dict[str, int] = field(default_factory=dict[str, int])
     cost_microusd: int | None = None
     code: str | None = None
+    provider_wide: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

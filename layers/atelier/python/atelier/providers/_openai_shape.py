@@ -32,7 +32,7 @@ from atelier.providers._contract import (
 )
 from atelier.providers._speech_parts import CONTENT_TYPES, duration_milliseconds, joined, parts_of
 from atelier.providers._text import text_end
-from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed
+from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed, unreachable
 
 Answer = dict[str, Any]
 
@@ -60,6 +60,8 @@ INPUT_CODES = re.compile(
 )
 # More than the account may send in a minute at all: no other time is better.
 TOO_LARGE_TEXTS = re.compile(r"^request too large|tokens must be reduced")
+# A limit of one model: “Rate limit reached for gpt-5.5 in organization …”.
+LIMITED_MODEL = re.compile(r"\bfor (?:model )?[`'\"]?[a-z]{2,20}-[a-z0-9.:-]{1,60}[`'\"]? (?:in|on|\()")
 # Why a completion ends, by either API's name for it.
 FINISHES = {
     "length": FinishReason.LENGTH,
@@ -116,8 +118,14 @@ class Problem:
 
     def failed(self, error_class: ErrorClass | None = None, **known: Any) -> Failed:
         """As an outcome, of its own class or of another."""
+        error_class = error_class or self.error_class
+        if error_class is ErrorClass.AUTH and self.status == 403:
+            # A key may be good for one model and not for another.
+            known["provider_wide"] = False
+        if error_class is ErrorClass.RATE_LIMITED and LIMITED_MODEL.search(self.text):
+            known["provider_wide"] = False
         code = "request_too_large" if TOO_LARGE_TEXTS.search(self.text) else self.named
-        return failed(error_class or self.error_class, said=self.said, code=code, **known)
+        return failed(error_class, said=self.said, code=code, **known)
 
     def _by_status(self) -> ErrorClass:
         match self.status:
@@ -143,7 +151,7 @@ def refusal(reply: Reply) -> Failed:
     if wait is None and (told := WAITS.search(problem.text)):
         seconds = float(told[1]) * {"ms": 0.001, "s": 1, "m": 60}[told[2]]
         wait = Reply(reply.status, {"retry-after-ms": f"{min(seconds * 1000, 10**8):.3f}"}, b"").retry_after_seconds()
-    return failed(error_class, retry_after_seconds=wait)
+    return problem.failed(error_class, retry_after_seconds=wait)
 
 
 class OpenAIShape:
@@ -206,7 +214,7 @@ class OpenAIShape:
         return refusal(reply)
 
     def _not_sent(self, error: NotSent) -> Failed:
-        return failed(ErrorClass.TRANSIENT)
+        return unreachable()
 
     def _cost_microusd(self, answer: Answer) -> int | None:
         """The provider's own figure, where it tells one."""

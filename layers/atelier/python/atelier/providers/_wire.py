@@ -192,16 +192,24 @@ def failed(
     cost_microusd: int | None = None,
     said: object = None,
     code: object = None,
+    provider_wide: bool | None = None,
 ) -> Failed:
     """A failure in our words for its class. `said` and `code`: the provider's own, kept where the request is at
     fault."""
     message = MESSAGES[error_class]
     if error_class not in REQUEST_AT_FAULT:
-        return Failed(error_class, message, retry_after_seconds, usage or {}, cost_microusd)
+        return Failed(
+            error_class, message, retry_after_seconds, usage or {}, cost_microusd, provider_wide=provider_wide
+        )
     if isinstance(said, str) and TOO_LONG_WORDS.search(said[:WORDS_MAX]):
         code = TOO_LONG
     known = code if isinstance(code, str) and CODE.fullmatch(code) else None
     return Failed(error_class, shown(said) or message, retry_after_seconds, usage or {}, cost_microusd, known)
+
+
+def unreachable() -> Failed:
+    """No connection: whatever is the reason, it is the same for all models."""
+    return failed(ErrorClass.TRANSIENT, provider_wide=True)
 
 
 def shown(said: object) -> str | None:

@@ -29,7 +29,7 @@ from atelier.providers._contract import (
     WebhookInvalid,
 )
 from atelier.providers._text import text_end
-from atelier.providers._wire import RETRY_AFTER_SECONDS_MAX, NoAnswer, NotSent, Reply, Wire, failed
+from atelier.providers._wire import RETRY_AFTER_SECONDS_MAX, NoAnswer, NotSent, Reply, Wire, failed, unreachable
 
 VERSION = "2023-06-01"
 # The API insists on a bound; this one counts where neither the caller nor the catalogue gives one.
@@ -85,7 +85,7 @@ class Anthropic:
         try:
             reply = self._wire.ask("POST", "/v1/messages", body=_order(job))
         except NotSent:
-            return failed(ErrorClass.TRANSIENT)
+            return unreachable()
         except NoAnswer as error:
             return Unknown(f"the request was not answered: {error}")
         answer = reply.json()
@@ -230,6 +230,9 @@ def _failure(reply: Reply) -> Failed:
             return failed(ErrorClass.PROVIDER_BILLING)
         if re.match(r"output blocked by content filtering", text):
             error_class = ErrorClass.MODERATED
+    if error_class is ErrorClass.AUTH and reply.status == 403:
+        # A key may be good for one model and not for another.
+        return failed(error_class, provider_wide=False)
     if error_class is not ErrorClass.RATE_LIMITED:
         return failed(error_class, said=error.get("message"), code=None if kind == "invalid_request_error" else kind)
     details: Any = error.get("details")

@@ -39,7 +39,7 @@ from atelier.providers._contract import (
     WebhookEvent,
     WebhookInvalid,
 )
-from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed
+from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed, unreachable
 
 OUTPUTS_MAX = 16
 PROBLEMS_MAX = 4
@@ -125,7 +125,7 @@ class Fal:
         try:
             reply = self._queue.ask("POST", path, body=_input(job), headers=headers)
         except NotSent:
-            return failed(ErrorClass.TRANSIENT)
+            return unreachable()
         except NoAnswer as error:
             return Unknown(f"the request was not answered: {error}")
         if reply.status >= 500 and reply.status not in NOT_TAKEN:
@@ -483,7 +483,9 @@ def _failure(
     if error_class is ErrorClass.RATE_LIMITED:
         return failed(error_class, retry_after_seconds=_reply_hint(hints), usage=usage)
     code = next((kind for kind in kinds if kind not in ("None", "")), None)
-    return failed(error_class, usage=usage, said=_said(detail), code=code)
+    # A key may be good for one model and not for another.
+    wide = False if error_class is ErrorClass.AUTH and status == 403 else None
+    return failed(error_class, usage=usage, said=_said(detail), code=code, provider_wide=wide)
 
 
 def _said(detail: Any) -> str | None:

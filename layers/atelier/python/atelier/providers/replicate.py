@@ -40,7 +40,7 @@ from atelier.providers._contract import (
     WebhookInvalid,
 )
 from atelier.providers._standard_webhooks import verified_id
-from atelier.providers._wire import failed
+from atelier.providers._wire import failed, unreachable
 
 if TYPE_CHECKING:
     import httpx
@@ -134,7 +134,7 @@ class Replicate:
                 return Unknown(f"the creation was answered with {refusal.status}")
             return refusal.failure()
         except _NotSent:
-            return failed(ErrorClass.TRANSIENT)
+            return unreachable()
         except _NoAnswer as error:
             return Unknown(f"the creation was not answered: {error}")
         reference = _reference(prediction)
@@ -285,7 +285,10 @@ class _Refused(Exception):
             error_class = ErrorClass.PROVIDER_BILLING
         if error_class is ErrorClass.RATE_LIMITED:
             return failed(error_class, retry_after_seconds=self._retry_after_seconds())
-        return failed(error_class, said=self.problem.get("detail") or self.problem.get("title"))
+        # A key may be good for one model and not for another.
+        wide = False if self.status == 403 and error_class is ErrorClass.AUTH else None
+        said = self.problem.get("detail") or self.problem.get("title")
+        return failed(error_class, said=said, provider_wide=wide)
 
     def _retry_after_seconds(self) -> int | None:
         # Its documented hint is in the text; the number beside it and the usual header are seen as well.

@@ -29,7 +29,7 @@ from atelier.providers._contract import (
     WebhookEvent,
     WebhookInvalid,
 )
-from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed
+from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed, unreachable
 
 JSON = {"accept": "application/json"}
 LOCKED_OUT_SECONDS = 60
@@ -69,7 +69,7 @@ class Stability:
         try:
             reply = self._wire.ask("POST", job.settings["path"], fields=_fields(job), files=_files(job), headers=JSON)
         except NotSent:
-            return failed(ErrorClass.TRANSIENT)
+            return unreachable()
         except NoAnswer as error:
             return Unknown(f"the request was not answered: {error}")
         if not reply.ok:
@@ -201,4 +201,6 @@ def _failure(reply: Reply) -> Failed:
         return failed(error_class, retry_after_seconds=reply.retry_after_seconds() or LOCKED_OUT_SECONDS)
     told: Any = problem.get("errors")
     said = "; ".join(map(str, cast("list[object]", told))) if isinstance(told, list) else None
-    return failed(error_class, said=said, code=problem.get("name"))
+    # A key may be good for one model and not for another.
+    wide = False if error_class is ErrorClass.AUTH and reply.status == 403 else None
+    return failed(error_class, said=said, code=problem.get("name"), provider_wide=wide)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from atelier.routing.model import BLAME, EMBEDDED, Blame, Health, Scope, Status
+from atelier.routing.model import BLAME, EMBEDDED, PROVIDER_WIDE, Blame, Health, Reachable, Scope, Status
 from atelier.routing.ports import HealthStore
 
 KNOWN_FOR = timedelta(seconds=5)
@@ -39,6 +40,18 @@ class HealthBook:
             self._read_at = {**self._recent(now), scope.workspace_id: now}
         return self._known.get(scope, Health(scope))
 
+    def reachable(self, scope: Scope, now: datetime, *, fresh: bool = False) -> Reachable:
+        """How a model and its access were a moment ago, or are."""
+        return Reachable(tuple(self.fresh(each) if fresh else self.seen(each, now) for each in scope.levels))
+
+    def models(self, access: Scope, now: datetime) -> tuple[Health, ...]:
+        """Those models of an access of which something is known."""
+        self.seen(access, now)
+        known = {
+            scope.model: health for scope, health in self._known.items() if scope.access == access and health.version
+        }
+        return tuple(known[model] for model in sorted(model for model in known if model))
+
     def fresh(self, scope: Scope) -> Health:
         """How a scope is."""
         health = self.store.get(scope)
@@ -48,6 +61,11 @@ class HealthBook:
     def may_try(self, scope: Scope, now: datetime) -> bool:
         """Whether an attempt may be made now. Of one that was down and whose cooldown has passed, one caller alone is
         told so."""
+        if self.reachable(scope, now).is_cooling(now):
+            return False
+        return all(self._may_try(each, now) for each in scope.levels)
+
+    def _may_try(self, scope: Scope, now: datetime) -> bool:
         health = self.seen(scope, now)
         if health.is_cooling(now):
             return False
@@ -59,9 +77,15 @@ class HealthBook:
         return self._write(health, health.claimed(now))
 
     def succeeded(self, scope: Scope, latency_ms: int, *, started_at: datetime, now: datetime) -> None:
-        """An attempt ended well."""
+        """An attempt ended well. A model's own successes are counted as long as there are failures to weigh them
+        against."""
         if scope.provider == EMBEDDED:
             return
+        if scope.model is not None:
+            self.succeeded(scope.access, latency_ms, started_at=started_at, now=now)
+            if not self.seen(scope, now).has_failed(now):
+                self._gathered.pop(scope, None)
+                return
         gathered = self._gathered.setdefault(scope, [])
         gathered.append(latency_ms)
         if self.seen(scope, now).status(now) is Status.HEALTHY and len(gathered) < SUCCESSES_TOGETHER:
@@ -82,18 +106,20 @@ class HealthBook:
         message: str = "",
         *,
         retry_after_seconds: int | None = None,
+        provider_wide: bool | None = None,
         started_at: datetime,
         now: datetime,
     ) -> None:
-        """An attempt failed."""
+        """An attempt failed. provider_wide: whether that concerns all models of the access; None = by its class."""
         if scope.provider == EMBEDDED or BLAME.get(error_class) is Blame.NONE:
             return
-        self._change(
-            scope,
-            lambda health: health.failed(
-                error_class, message, retry_after_seconds=retry_after_seconds, started_at=started_at, now=now
-            ),
-        )
+        told: dict[str, Any] = {"retry_after_seconds": retry_after_seconds, "started_at": started_at, "now": now}
+        wide = error_class in PROVIDER_WIDE if provider_wide is None else provider_wide
+        if wide or scope.model is None:
+            self._change(scope.access, lambda health: health.failed(error_class, message, **told))
+            return
+        self._change(scope, lambda health: health.failed(error_class, message, **told))
+        self._change(scope.access, lambda health: health.observed(error_class, message, **told))
 
     def checked(self, scope: Scope, error_class: str | None, message: str, now: datetime) -> None:
         """A question that cost nothing was answered, or not."""

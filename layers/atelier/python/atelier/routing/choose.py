@@ -10,7 +10,7 @@ from atelier.credentials.model import CUSTOM, Own, ProviderKey
 from atelier.errors import Unavailable, ValidationFailed
 from atelier.frozen import dataclass
 from atelier.pricing.catalogue import CUSTOM_PREFIX, Catalogue, Offer
-from atelier.routing.model import Health, Scope, Status
+from atelier.routing.model import Health, Reachable, Scope
 
 # Nobody is let into a longer line: what is held meanwhile would only be given back.
 WAIT_MAX = timedelta(minutes=10)
@@ -39,13 +39,13 @@ class Routes:
         ways = [way for offer in offers for way in self._ways(offer, platform)]
         if not ways:
             raise ValidationFailed([{"path": "model", "message": "No key of yours serves this model."}])
-        seen = {way.candidate: self.health(self._scope(way)) for way in ways}
+        seen = {way.candidate: self._reachable(way) for way in ways}
 
         def place(way: Offer) -> tuple[int, ...]:
-            health = seen[way.candidate]
-            ill = health.status(self.now) in (Status.DEGRADED, Status.DOWN)
+            reachable = seen[way.candidate]
+            doubtful = reachable.is_doubtful(self.now)
             priority = self.own.wish(way.provider).priority
-            return (health.is_cooling(self.now), priority, ill, way.credits_max, way.cost_microusd)
+            return (reachable.is_cooling(self.now), priority, doubtful, way.credits_max, way.cost_microusd)
 
         # Of equals the catalogue's order decides.
         return tuple(sorted(ways, key=place))
@@ -53,15 +53,14 @@ class Routes:
     def require_awake(self, model: str, ways: tuple[Offer, ...]) -> timedelta:
         """How long it will be until somebody may be asked, as far as can be foreseen. Raises Unavailable when everybody
         who could serve is ill, or has a longer line than may be waited in."""
-        scopes = [self._scope(way) for way in ways]
-        seen = [self.health(scope) for scope in scopes]
-        awake = [health.scope for health in seen if not health.is_cooling(self.now)]
-        limited = {health.scope: until for health in seen if (until := health.limited_until(self.now))}
+        seen = [(self._scope(way), self._reachable(way)) for way in ways]
+        awake = [scope.access for scope, reachable in seen if not reachable.is_cooling(self.now)]
+        limited = {scope.access: until for scope, reachable in seen if (until := reachable.limited_until(self.now))}
         if not awake and not limited:
-            until = min(each for health in seen for each in (health.cooldown_until, health.probe_until) if each)
-            raise self._refusal("too much has failed there", model, scopes, until)
+            until = min(reachable.free_at(self.now) for _, reachable in seen)
+            raise self._refusal("too much has failed there", model, [scope for scope, _ in seen], until)
         places: list[datetime] = []
-        for scope in awake:
+        for scope in dict.fromkeys(awake):
             place = self.next_place(scope)
             if place <= self.now:
                 return timedelta()
@@ -94,7 +93,10 @@ class Routes:
         return chosen if chosen in serving else next(iter(serving[::-1]), None)
 
     def _scope(self, way: Offer) -> Scope:
-        return Scope(way.provider, self.workspace_id, way.key) if way.key else Scope(way.provider)
+        return Scope(way.provider, self.workspace_id if way.key else None, way.key, way.model)
+
+    def _reachable(self, way: Offer) -> Reachable:
+        return Reachable(tuple(self.health(level) for level in self._scope(way).levels))
 
     def _refusal(self, why: str, model: str, scopes: list[Scope], until: datetime) -> Unavailable:
         seconds = max(1, int((until - self.now).total_seconds()) + 1)

@@ -7,9 +7,21 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from atelier.routing.model import PLATFORM, WINDOW, Health
+from atelier.routing.model import PLATFORM, WINDOW, Health, overall
 
 WINDOW_MINUTES = int(2 * WINDOW.total_seconds() // 60)
+
+
+class ModelHealthView(BaseModel):
+    """One model of which something is to be said: it has failed lately."""
+
+    model: str
+    status: Literal["healthy", "degraded", "down", "unknown"]
+    failures_in_a_row: int
+    cooldown_until: datetime | None = Field(description="Until then nobody asks for it; null = it may be asked for.")
+    last_failure_at: datetime | None
+    error_class: str | None
+    error_message: str | None
 
 
 class ScorecardView(BaseModel):
@@ -30,6 +42,7 @@ class ScorecardView(BaseModel):
     checked_at: datetime | None = Field(description="When it was last asked by a question that costs nothing.")
     error_class: str | None = Field(description="Of the last failure.")
     error_message: str | None
+    models: list[ModelHealthView] = Field(description="Those of its models that have failed lately, by name.")
 
 
 class HealthList(BaseModel):
@@ -39,18 +52,19 @@ class HealthList(BaseModel):
     next_cursor: None = None
 
 
-def scorecard_view(health: Health, now: datetime) -> ScorecardView:
-    """The contract's form of one scope's health."""
+def scorecard_view(health: Health, models: tuple[Health, ...], now: datetime) -> ScorecardView:
+    """The contract's form of one access's health; `models`: what is known of its models."""
     seen = health.at(now)
+    failed = [each.at(now) for each in models if each.has_failed(now)]
     return ScorecardView.model_validate(
         {
             "provider": seen.scope.provider,
             "scope": seen.scope.name,
-            "status": seen.status(now).value,
+            "status": overall(seen, failed, now).value,
             "success_percent": seen.success_percent(),
             "success_count": seen.successes,
             "failure_count": seen.failures,
-            "failures_in_a_row": seen.failures_in_a_row,
+            "failures_in_a_row": max(each.failures_in_a_row for each in (seen, *failed)),
             "avg_response_time_ms": seen.latency_ms_mean(),
             "p95_response_time_ms": seen.latency_ms_p95(),
             "cooldown_until": seen.cooldown_until if seen.is_cooling(now) else None,
@@ -59,5 +73,18 @@ def scorecard_view(health: Health, now: datetime) -> ScorecardView:
             "checked_at": seen.checked_at,
             "error_class": seen.error_class,
             "error_message": seen.error_message,
+            "models": [_model_view(each, now) for each in failed],
         }
     )
+
+
+def _model_view(health: Health, now: datetime) -> dict[str, object]:
+    return {
+        "model": health.scope.model,
+        "status": health.status(now).value,
+        "failures_in_a_row": health.failures_in_a_row,
+        "cooldown_until": health.cooldown_until if health.is_cooling(now) else None,
+        "last_failure_at": health.last_failure_at,
+        "error_class": health.error_class,
+        "error_message": health.error_message,
+    }

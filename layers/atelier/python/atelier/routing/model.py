@@ -1,12 +1,15 @@
-"""How a provider is, from what became of attempts with it. Pure: instants are handed in.
+"""How a provider and each of its models are, from what became of attempts with them. Pure: instants are handed in.
 
-A provider that fails FAILURES_TO_DOWN times in a row is down: nobody asks it until its cooldown has passed, and then
-one caller alone (half-open). That one's success closes the case; its failure doubles the cooldown.
+What is wrong with a key, an account or the way to a provider concerns all of its models; any other failure is the
+model's alone. An access or a model that fails FAILURES_TO_DOWN times in a row is down: nobody asks for it until its
+cooldown has passed, and then one caller alone (half-open). That one's success closes the case; its failure doubles the
+cooldown.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -65,18 +68,34 @@ BLAME: dict[str, Blame] = {
 }
 
 
+# What is the same for every model that is used with the same access, unless the provider says otherwise.
+PROVIDER_WIDE = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_BILLING, ErrorClass.RATE_LIMITED})
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose access to a provider: the platform's, or one key of a workspace."""
+    """Whose access to a provider (the platform's, or one key of a workspace), and to which of its models; None = to all
+    of them."""
 
     provider: str
     workspace_id: str | None = None
     key_id: str | None = None
+    model: str | None = None
 
     @property
     def name(self) -> str:
         """`platform`, or the key's id."""
         return self.key_id or PLATFORM
+
+    @property
+    def access(self) -> Scope:
+        """The access as a whole."""
+        return self if self.model is None else replace(self, model=None)
+
+    @property
+    def levels(self) -> tuple[Scope, ...]:
+        """All whose health says whether this may be used: the access, and the model."""
+        return (self,) if self.model is None else (self.access, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +210,31 @@ class Health:
             return _opened(said, max(COOLDOWN_SECONDS, min(seconds, COOLDOWN_SECONDS_MAX)), COOLDOWN_SECONDS_MAX, now)
         return said
 
+    def observed(
+        self, error_class: str, message: str, *, retry_after_seconds: int | None, started_at: datetime, now: datetime
+    ) -> Health:
+        """An access after a failure that is one model's own: counted, and no reason to leave the other models alone.
+        While it is down it is a failure like any other: nothing has shown yet that it is up."""
+        if self.opened_at is not None:
+            return self.failed(
+                error_class, message, retry_after_seconds=retry_after_seconds, started_at=started_at, now=now
+            )
+        if BLAME.get(error_class) is Blame.NONE:
+            return self
+        moved = self.at(now)
+        return replace(
+            moved,
+            current=replace(moved.current, failures=moved.current.failures + 1),
+            last_failure_at=now,
+            error_class=error_class,
+            error_message=message[:MESSAGE_CHARACTERS_MAX],
+        )
+
+    def has_failed(self, now: datetime) -> bool:
+        """Whether anything in the window, or not made up for since, speaks against it."""
+        is_closed = not self.failures_in_a_row and self.opened_at is None and not self.cooldown_until
+        return not is_closed or self.at(now).failures > 0
+
     def checked(self, error_class: str | None, message: str, now: datetime) -> Health:
         """After a question that cost nothing. That it answers is no proof that it works: the next failure is one too
         many again, and its cooldown the longer one."""
@@ -241,6 +285,51 @@ class Health:
 
     def _is_older(self, started_at: datetime) -> bool:
         return self.opened_at is not None and started_at < self.opened_at
+
+
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    """Whether one model can be used with one access: the health of both."""
+
+    levels: tuple[Health, ...]
+
+    def is_cooling(self, now: datetime) -> bool:
+        """Nobody is to ask for it now."""
+        return any(health.is_cooling(now) for health in self.levels)
+
+    def limited_until(self, now: datetime) -> datetime | None:
+        """Until when it takes no more requests, well as it is; None when it does, and when it rests for another
+        reason."""
+        limits = [health.limited_until(now) for health in self.levels if health.is_cooling(now)]
+        known = [until for until in limits if until is not None]
+        return max(known) if known and len(known) == len(limits) else None
+
+    def free_at(self, now: datetime) -> datetime:
+        """When it may be asked for again."""
+        ends = [
+            until
+            for health in self.levels
+            if health.is_cooling(now)
+            for until in (health.cooldown_until, health.probe_until)
+            if until
+        ]
+        return max(ends, default=now)
+
+    def is_doubtful(self, now: datetime) -> bool:
+        """Whether something that has not failed lately is to be preferred. That other models of the access fail often
+        says nothing of this one."""
+        *accesses, last = self.levels
+        return any(health.failures_in_a_row or health.opened_at for health in accesses) or last.status(now) in (
+            Status.DEGRADED,
+            Status.DOWN,
+        )
+
+
+def overall(access: Health, models: Iterable[Health], now: datetime) -> Status:
+    """An access in one word: one that works, but not for all of its models, is degraded."""
+    status = access.status(now)
+    ill = any(health.status(now) in (Status.DEGRADED, Status.DOWN) for health in models)
+    return Status.DEGRADED if ill and status is not Status.DOWN else status
 
 
 def _closed(health: Health) -> Health:

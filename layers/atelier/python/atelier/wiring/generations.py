@@ -350,8 +350,7 @@ def view(generation: Generation, now: datetime, *, with_text: bool = True) -> Ge
         # What has been tried so far; what it comes to is said at the end.
         generation = replace(generation, attempts=billed(generation, made).attempts)
     shown = [
-        stage_view(planned.name, stage, _refs(stage, now))
-        for planned, stage in zip(pipeline.stages, made, strict=False)
+        stage_view(planned, stage, _refs(stage, now)) for planned, stage in zip(pipeline.stages, made, strict=False)
     ]
     return generation_view(generation, _refs(generation, now), text(generation), shown)
 

@@ -12,7 +12,7 @@ from atelier.credentials.model import Own
 from atelier.ledger.model import Wallet
 from atelier.providers._contract import Provider
 from atelier.routing.choose import Routes
-from atelier.routing.model import EMBEDDED, PLATFORM, Health, Scope
+from atelier.routing.model import EMBEDDED, PLATFORM, Health, Scope, overall
 from atelier.settings import ProviderLimits, ProvidersTable
 from atelier.telemetry import logger
 from atelier.wiring.prices import enabled_providers, prices
@@ -109,7 +109,7 @@ def scorecards(workspace_id: str, now: datetime) -> HealthList:
 
     own = {Scope(key.provider, workspace_id, key.id) for key in _keys().own(workspace_id).keys}
     scopes = {*map(Scope, enabled_providers()), *own}
-    found = [scorecard_view(_seen(scope, now=now), now) for scope in scopes]
+    found = [scorecard_view(_seen(scope, now=now), _models(scope, now), now) for scope in scopes]
     return HealthList(items=sorted(found, key=lambda each: (each.provider, each.scope != PLATFORM, each.scope)))
 
 
@@ -119,7 +119,19 @@ def statuses(workspace_id: str, own: Own, providers: Iterable[str], now: datetim
     scopes = {
         provider: Scope(provider, workspace_id, key) if key else Scope(provider) for provider, key in keys.items()
     }
-    return {provider: _seen(scope, now=now).status(now).value for provider, scope in scopes.items()}
+    return {
+        provider: overall(_seen(scope, now=now), _models(scope, now), now).value for provider, scope in scopes.items()
+    }
+
+
+def _models(scope: Scope, now: datetime) -> tuple[Health, ...]:
+    if scope.provider == EMBEDDED:
+        return ()
+    try:
+        return book().models(scope, now)
+    except Exception:
+        logger.exception("health cannot be read")
+        return ()
 
 
 def probe(clock: Clock) -> Probed:

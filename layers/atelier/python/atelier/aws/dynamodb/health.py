@@ -1,7 +1,9 @@
 """The providers table: how providers are.
 
-pk health         sk <provider>             the platform's access
-pk health#wsp_…   sk <provider>#<key id>    a workspace's own key
+pk health         sk <provider>                     the platform's access
+pk health         sk <provider>##<model>            one model by it, once it has failed
+pk health#wsp_…   sk <provider>#<key id>            a workspace's own key
+pk health#wsp_…   sk <provider>#<key id>#<model>    one model by it
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from atelier.clock import parse_rfc3339, rfc3339
 from atelier.routing.model import Bucket, Health, Scope
 
 PK = "health"
-SCOPES_MAX = 100
+SCOPES_MAX = 400
 TIMES = (
     "opened_at",
     "cooldown_until",
@@ -75,12 +77,14 @@ def _pk(workspace_id: str | None) -> str:
 
 
 def _sk(scope: Scope) -> str:
-    return f"{scope.provider}#{scope.key_id}" if scope.key_id else scope.provider
+    parts = (scope.provider, scope.key_id or "", scope.model or "")
+    return "#".join(parts).rstrip("#") if scope.model is None else "#".join(parts)
 
 
 def _scope(workspace_id: str | None, sk: str) -> Scope:
-    provider, _, key_id = sk.partition("#")
-    return Scope(provider, workspace_id, key_id or None)
+    # A workspace's name for a model may have any sign in it.
+    provider, key_id, model = (*sk.split("#", 2), "", "")[:3]
+    return Scope(provider, workspace_id, key_id or None, model or None)
 
 
 def _data(health: Health) -> dict[str, Any]:
