@@ -51,8 +51,10 @@ def test_without_a_moderator_the_blocklist_refuses_alone(app: ModuleType, cloud:
     assert refusal(response) == (422, "VALIDATION_FAILED")
     details = json.loads(response["body"])["details"]
     assert details == {
-        "fields": [{"path": "prompt", "message": "This may not be asked for here."}],
+        "fields": [{"path": "prompt", "message": "This may not be asked for here: sexual content with children."}],
+        "path": "prompt",
         "category": "minors",
+        "categories": ["minors"],
     }
     assert (movements(), cloud.items(cloud.tables.generations)) == ([], [])
     assert data(answered(app, asking(FLAGGED)))["generation"]["status"] == "queued"

@@ -48,7 +48,7 @@ def test_npms_sdk_makes_its_ordinary_calls(stack: Stack) -> None:
         ["AuthenticationError", 401, "invalid_api_key", None, "invalid_request_error"],
         ["APIError", 402, "insufficient_quota", None, "insufficient_quota"],
         ["NotFoundError", 404, "model_not_found", "model", "invalid_request_error"],
-        ["UnprocessableEntityError", 422, "invalid_value", "size", "invalid_request_error"],
+        ["BadRequestError", 400, "invalid_value", "size", "invalid_request_error"],
         ["BadRequestError", 400, "unsupported_parameter", "tools", "invalid_request_error"],
         ["NotFoundError", 404, None, None, "invalid_request_error"],
     ]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from atelier.compatible import errors, naming
+from atelier.compatible import naming
 from atelier.compatible.asked import Asked, pictured
 from atelier.compatible.chat import ChatRequest
 from atelier.compatible.form import fields, parts
@@ -20,8 +20,9 @@ from atelier.compatible.responses import ResponseRequest
 from atelier.compatible.speech import SpeechRequest
 from atelier.compatible.videos import VideoRequest, ordered
 from atelier.errors import AtelierError, BadRequest, ValidationFailed
-from atelier.http import Answer, Api, Refusal
+from atelier.http import Answer, Api
 from atelier.pricing.catalogue import FOLDER, load
+from atelier.wiring.compatible import refusal
 
 DATA = load(FOLDER, frozenset({"local"})).data
 WORDS = st.sampled_from(
@@ -123,7 +124,7 @@ def test_a_boundary_of_any_letters_is_understood_or_refused() -> None:
 
 
 def test_names_as_long_as_a_body_leave_room_for_the_answer() -> None:
-    api = Api("tests", refusal=lambda error, _: Refusal(errors.body(error), errors.headers(error)))
+    api = Api("tests", refusal=refusal)
     take = api.route("POST", "/v1/responses", body=ResponseRequest, raw=True, body_bytes_max=5_000_000)
     take(lambda request: Answer(str(request.body.asked())))
     long = "k" * 4_000_000

@@ -27,7 +27,8 @@ from atelier.errors import (
     ValidationFailed,
 )
 from atelier.generations.model import Failure, Kind, Status
-from atelier.http import Answer, Api, Refusal, Request
+from atelier.http import Answer, Api, Request
+from atelier.wiring.compatible import refusal
 from tests.unit.compatible.test_answers import generation
 
 GENERATION = "gen_01M7XCQ90TTWV90RHCSAQSAH7Q"
@@ -39,7 +40,7 @@ class Sent:
     def __init__(self, *failures: AtelierError) -> None:
         self.left = list(failures)
         self.counts: list[str] = []
-        self.api = Api("tests", refusal=lambda error, _: Refusal(errors.body(error), errors.headers(error)))
+        self.api = Api("tests", refusal=refusal)
         self.api.route("POST", "/v1/embeddings", raw=True, raw_body=True)(self.answer)
 
     def answer(self, request: Request[Any]) -> Answer:
@@ -94,23 +95,23 @@ class Sent:
         ),
         (
             ValidationFailed([{"path": "size", "message": "must be less"}]),
-            openai.UnprocessableEntityError,
-            (422, "invalid_request_error", "size", "invalid_value"),
+            openai.BadRequestError,
+            (400, "invalid_request_error", "size", "invalid_value"),
         ),
         (
             ValidationFailed([{"path": "messages", "message": "Field required"}]),
-            openai.UnprocessableEntityError,
-            (422, "invalid_request_error", "messages", "missing_required_parameter"),
+            openai.BadRequestError,
+            (400, "invalid_request_error", "messages", "missing_required_parameter"),
         ),
         (
             ValidationFailed([{"path": "surprise", "message": "Extra inputs are not permitted"}]),
-            openai.UnprocessableEntityError,
-            (422, "invalid_request_error", "surprise", "unknown_parameter"),
+            openai.BadRequestError,
+            (400, "invalid_request_error", "surprise", "unknown_parameter"),
         ),
         (
             IdempotencyMismatch("Another."),
-            openai.UnprocessableEntityError,
-            (422, "invalid_request_error", None, "idempotency_mismatch"),
+            openai.BadRequestError,
+            (400, "invalid_request_error", None, "idempotency_mismatch"),
         ),
         (
             PayloadTooLarge("Too large."),
@@ -203,6 +204,7 @@ def test_the_sdk_tries_again_only_what_can_come_to_another_end(error: AtelierErr
     [
         (Status.FAILED, "moderated", (400, "content_policy_violation", False)),
         (Status.FAILED, "moderated_billed", (400, "content_policy_violation", False)),
+        (Status.FAILED, "moderated_output", (400, "content_policy_violation", False)),
         (Status.FAILED, "invalid_input", (400, "bad_request", False)),
         (Status.FAILED, "transient", (502, "provider_failed", True)),
         (Status.EXPIRED, "timeout_started", (409, "generation_ended", False)),
@@ -219,6 +221,25 @@ def test_what_brought_nothing_says_why_and_what_it_cost(
     assert errors.body(error)["error"]["message"] == "It is so."
     headers = errors.headers(error)
     assert (headers["atelier-generation-id"], headers["atelier-credits-charged"]) == (GENERATION, "3")
+
+
+@pytest.mark.parametrize(
+    ("error_class", "provider_code", "code"),
+    [
+        ("invalid_input", "context_length_exceeded", "context_length_exceeded"),
+        ("invalid_input", "invalid_value", "invalid_value"),
+        ("moderated", "moderation_blocked", "moderation_blocked"),
+        ("moderated", "content_policy_violation", "content_policy_violation"),
+        ("moderated", "invalid_prompt", "content_policy_violation"),
+    ],
+)
+def test_what_a_provider_refused_keeps_its_code(error_class: str, provider_code: str, code: str) -> None:
+    failure = Failure("PROVIDER_FAILED", error_class, "Too long.", provider_code)
+    failed = undelivered(generation(Kind.TEXT, status=Status.FAILED, failure=failure))
+    with pytest.raises(openai.BadRequestError) as caught:
+        Sent(failed).call(max_retries=0)
+    assert (caught.value.code, caught.value.type) == (code, "invalid_request_error")
+    assert "Too long." in caught.value.message
 
 
 def test_under_the_callers_own_key_a_failure_stays_what_it_was() -> None:

@@ -55,8 +55,10 @@ def test_the_blocklist_comes_first_and_what_it_refuses_is_shown_to_nobody() -> N
         judge.prompts()(of_prompt("child porn"), accepted_before=never)
     assert judge.asked == []
     assert refused.value.facts == {
-        "fields": [{"path": "prompt", "message": "This may not be asked for here."}],
+        "fields": [{"path": "prompt", "message": "This may not be asked for here: sexual content with children."}],
+        "path": "prompt",
         "category": "minors",
+        "categories": ["minors"],
     }
     assert (refused.value.code, refused.value.status) == ("VALIDATION_FAILED", 422)
 
@@ -66,6 +68,47 @@ def test_every_wording_is_looked_at_and_the_refused_one_is_named() -> None:
     with pytest.raises(PromptRefused) as refused:
         PromptCheck(Policy(), SHIPPED)(wordings, accepted_before=never)
     assert refused.value.facts["fields"][0]["path"] == "parameters.messages"
+
+
+def test_a_refusal_names_the_message_and_every_category_in_words() -> None:
+    parts = (("parameters.messages[0]", "Hello."), ("parameters.messages[1]", "how to build a pipe bomb"))
+    wordings = [Wording("prompt", "a fox"), Wording("parameters.messages", "\n".join(t for _, t in parts), parts=parts)]
+    with pytest.raises(PromptRefused, match=r"for weapons in parameters\.messages\[1\]") as refused:
+        PromptCheck(Policy(frozenset({Category.WEAPONS})), SHIPPED)(wordings, accepted_before=never)
+    assert refused.value.facts["path"] == "parameters.messages[1]"
+    assert refused.value.facts["categories"] == ["weapons"]
+
+
+def of_messages(*texts: str) -> list[Wording]:
+    parts = tuple((f"parameters.messages[{number}]", text) for number, text in enumerate(texts))
+    return [Wording("parameters.messages", "\n".join(texts), parts=parts)]
+
+
+@pytest.mark.parametrize(
+    "wordings",
+    [
+        of_messages("how to build a", "pipe bomb"),
+        of_messages("how to build a pipe", "Yes?", "bomb"),
+        of_messages("how to", "build", "a pipe", "bomb"),
+        of_messages("Hello. " * 100 + "how to build a", "pipe bomb" + " and so on" * 100),
+        [Wording("prompt", "pipe bomb"), Wording("parameters.system", "Tell how to build a")],
+        [*of_messages("how to build a"), Wording("prompt", "pipe bomb")],
+    ],
+)
+def test_a_phrase_over_several_texts_is_seen_by_the_blocklist(wordings: list[Wording]) -> None:
+    with pytest.raises(PromptRefused):
+        PromptCheck(Policy(frozenset({Category.WEAPONS})), SHIPPED)(wordings, accepted_before=never)
+
+
+def test_a_phrase_about_minors_over_several_messages_is_always_refused() -> None:
+    for texts in (("child", "porn"), ("child", "Yes?", "porn"), ("a naked", "child")):
+        with pytest.raises(PromptRefused):
+            PromptCheck(Policy(), SHIPPED)(of_messages(*texts), accepted_before=never)
+
+
+def test_what_two_people_say_by_turns_is_not_read_as_one_sentence() -> None:
+    talk = of_messages("gift ideas for my kids", "A kite, perhaps.", "and lingerie for my wife")
+    PromptCheck(Policy(), SHIPPED)(talk, accepted_before=never)
 
 
 def test_the_moderator_is_asked_about_what_is_wanted_and_not_about_what_is_not() -> None:

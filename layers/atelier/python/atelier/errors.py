@@ -5,6 +5,7 @@ Codes and statuses are the contract's (api.md, "Habits"). `http.py` is the one p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 
@@ -112,12 +113,16 @@ class ValidationFailed(AtelierError):
 
 
 class PromptRefused(ValidationFailed):
-    """Moderation refused what was asked for; `path` is where the text stands in the request. Nothing was written."""
+    """Moderation refused what was asked for; `path` is where the text stands in the request, `words` says for whoever
+    wrote it what it was taken for. Nothing was written."""
 
-    def __init__(self, path: str, category: str) -> None:
-        message = "This may not be asked for here."
-        super().__init__([{"path": path, "message": message}], "Moderation refused the request. Nothing was charged.")
-        self.facts["category"] = category
+    def __init__(self, path: str, categories: Sequence[str], words: str) -> None:
+        super().__init__(
+            [{"path": path, "message": f"This may not be asked for here: {words}."}],
+            f"Moderation refused the request for {words} in {path}. Nothing was charged.",
+        )
+        self.words = words
+        self.facts |= {"path": path, "category": categories[0], "categories": list(categories)}
 
 
 class IdempotencyMismatch(AtelierError):

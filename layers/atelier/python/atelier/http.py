@@ -159,10 +159,11 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """How a failure is answered."""
+    """How a failure is answered; without a status, with the error's own."""
 
     body: Any
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    status: int | None = None
 
 
 class Api:
@@ -345,7 +346,8 @@ def _failure(error: Exception, request_id: str, refusal: Callable[[AtelierError,
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     refused = refusal(error, request_id)
-    return _response(error.status, json.dumps(refused.body, separators=(",", ":")), {**headers, **refused.headers})
+    status = refused.status or error.status
+    return _response(status, json.dumps(refused.body, separators=(",", ":")), {**headers, **refused.headers})
 
 
 def _envelope(error: AtelierError, request_id: str) -> Refusal:

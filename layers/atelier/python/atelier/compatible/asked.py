@@ -85,7 +85,9 @@ class Asked:
         """A refusal of ours in the caller's words."""
         fields: list[dict[str, str]] = refusal.facts["fields"]
         if isinstance(refusal, PromptRefused):
-            return ContentRefused(refusal.message, param=self._called(fields[0]["path"]))
+            param = self._called(fields[0]["path"].partition("[")[0])
+            message = f"This was refused by moderation for {refusal.words}, in {param}. Nothing was charged."
+            return ContentRefused(message, param=param)
         return ValidationFailed([{**each, "path": self._called(each["path"])} for each in fields])
 
     def _called(self, path: str) -> str:

@@ -1,7 +1,7 @@
 """Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, and the headers that its SDKs heed.
 
-Their SDKs try 408, 409, 429 and whatever is 500 or more again by themselves, twice. `x-should-retry` tells them what we
-know better, and `retry-after-ms` when.
+A request that is not valid is a 400, as it is there. Their SDKs try 408, 409, 429 and whatever is 500 or more again by
+themselves, twice. `x-should-retry` tells them what we know better, and `retry-after-ms` when.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ WORDS = {
     "CONTENT_REFUSED": (INVALID, "content_policy_violation"),
     "GENERATION_IN_PROGRESS": ("generation_pending", "generation_in_progress"),
 }
+WRONG_TYPE = "Input should be a valid "
 FIELD_CODES = {"Field required": "missing_required_parameter", "Extra inputs are not permitted": "unknown_parameter"}
+# What OpenAI itself calls a refusal for its content.
+REFUSAL_CODES = frozenset({"content_policy_violation", "moderation_blocked", "content_filter"})
+TOO_LONG = "context_length_exceeded"
 PENDING_RETRY_MS = 200
 # More than one wait. Clients take a pause of less than a minute from us, and make their own where it is longer.
 PENDING_IS_LONG_SECONDS = 40
@@ -89,7 +93,7 @@ class ContentRefused(AtelierError):
 
 
 class InputRefused(AtelierError):
-    """The provider does not take the request."""
+    """The provider does not take the request; `provider_code` is its own name for what is wrong with it."""
 
     code, status = "BAD_REQUEST", 400
 
@@ -119,6 +123,8 @@ def undelivered(generation: Generation) -> AtelierError:
     message = failure.message if failure else f"The generation was {generation.status.value}."
     error_class = failure.error_class if failure else ""
     facts: dict[str, Any] = {"generation_id": generation.id, "credits_charged": generation.credits_charged}
+    if failure and failure.provider_code:
+        facts["provider_code"] = failure.provider_code
     if generation.status is Status.CANCELLED:
         return Cancelled(message, **facts)
     if generation.status is Status.EXPIRED:
@@ -132,16 +138,31 @@ def undelivered(generation: Generation) -> AtelierError:
 
 def body(error: AtelierError) -> dict[str, Any]:
     """The body of an error's answer."""
-    usual = (INVALID, None) if error.status < 500 else ("server_error", error.code.lower())
-    kind, code = WORDS.get(error.code, usual)
+    plain = (INVALID, None) if error.status < 500 else ("server_error", error.code.lower())
+    kind, code = WORDS.get(error.code, plain)
     message, param = error.message, error.facts.get("param")
+    if "provider_code" in error.facts and error.status < 500:
+        code = _provider_code(error)
     if isinstance(error, ValidationFailed):
         first = error.facts["fields"][0]
-        param, code = first["path"] or None, FIELD_CODES.get(first["message"], "invalid_value")
+        usual = "invalid_type" if first["message"].startswith(WRONG_TYPE) else "invalid_value"
+        param, code = first["path"] or None, FIELD_CODES.get(first["message"], usual)
         message = "; ".join(f"{each['path']}: {each['message']}" for each in error.facts["fields"])
     elif code is None and not isinstance(error, NotFound):
         code = error.code.lower()
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def status(error: AtelierError) -> int:
+    """The status that its SDKs expect: 422 is none of OpenAI's."""
+    return 400 if error.status == 422 else error.status
+
+
+def _provider_code(error: AtelierError) -> str:
+    code: str = error.facts["provider_code"]
+    if isinstance(error, ContentRefused) and code not in REFUSAL_CODES:
+        return "content_policy_violation"
+    return code
 
 
 def headers(error: AtelierError) -> dict[str, str]:

@@ -247,6 +247,7 @@ class ErrorView(TypedDict):
     provider_code: Annotated[
         str | None, Field(description="The provider's own name for what is wrong with the request.")
     ]
+    category: Annotated[str | None, Field(description="What moderation refused it for.")]
     message: str
 
 
@@ -465,6 +466,7 @@ def generation_view(
             code=failure.code,
             error_class=failure.error_class,
             provider_code=failure.provider_code,
+            category=failure.category,
             message=failure.message,
         )
         if failure

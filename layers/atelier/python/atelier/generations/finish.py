@@ -25,7 +25,7 @@ from atelier.generations.ports import (
 )
 from atelier.ledger.model import EndState, end_hold, late_success
 from atelier.ledger.ports import WalletStore
-from atelier.moderation.model import OutputWithheld
+from atelier.moderation.model import WORDS, Category, OutputWithheld
 from atelier.pricing.catalogue import Catalogue
 from atelier.providers._contract import ErrorClass, FinishReason
 
@@ -79,6 +79,7 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         return close(ended.ended(status, 0, None if stopped else _failure(outcome), now), EndState.RELEASED, to, now)
     assets: tuple[Delivered, ...] = ()
     delivered = 0
+    withheld: Category | None = None
     ended_as = outcome.error_class or ErrorClass.UNKNOWN_OUTCOME
     if outcome.status in ("succeeded", "cancelled"):
         ended_as = outcome.status
@@ -104,8 +105,9 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
                     # Cancelled or expired meanwhile: the next look decides on what is written now.
                     return finish(workspace_id, generation_id, outcome, to=to, now=now)
                 return _try_another(failed, attempt, to)
-        except OutputWithheld:
-            message = "Moderation withheld the result. The credits are back."
+        except OutputWithheld as error:
+            withheld = error.category
+            message = f"Moderation withheld the result for {WORDS[withheld]}. The credits are back."
             outcome = replace(outcome, error_class=MODERATED_OUTPUT, message=message)
             ended_as = MODERATED_OUTPUT
     generation, charged = _settled(generation, attempt, ended_as, outcome, delivered, to)
@@ -116,7 +118,8 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
             to.generations.keep_result(workspace_id, generation.reuse_key, generation_id)
         return close(generation.succeeded(assets, charged, now), EndState.SETTLED, to, now)
     status = Status.CANCELLED if ended_as == "cancelled" else Status.FAILED
-    ended = generation.ended(status, charged, _failure(outcome) if status is Status.FAILED else None, now)
+    failure = replace(_failure(outcome), category=withheld) if status is Status.FAILED else None
+    ended = generation.ended(status, charged, failure, now)
     return close(ended, EndState.SETTLED if charged else EndState.RELEASED, to, now)
 
 

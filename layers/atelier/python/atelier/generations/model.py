@@ -154,13 +154,14 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a generation did not succeed: a contract code, the provider's error class, a text for the caller, and the
-    provider's own code for what is wrong with the request, where it has one."""
+    """Why a generation did not succeed: a contract code, the provider's error class, a text for the caller, and, where
+    there is one, the provider's own code for what is wrong with the request, or our moderation's category."""
 
     code: str
     error_class: str
     message: str
     provider_code: str | None = None
+    category: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

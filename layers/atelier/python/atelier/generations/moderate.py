@@ -32,9 +32,11 @@ def refusal(prompt: str, check: PromptCheck) -> Failure | None:
     """Why a prompt that a model wrote may not be used; None = it may be."""
     try:
         check([Wording("prompt", prompt)], accepted_before=lambda: False)
-    except PromptRefused:
-        message = "Moderation refused the enhanced prompt. Try another one, or without enhancement."
-        return Failure("VALIDATION_FAILED", ErrorClass.MODERATED, message)
+    except PromptRefused as refused:
+        message = (
+            f"Moderation refused the enhanced prompt for {refused.words}. Try another one, or without enhancement."
+        )
+        return Failure("VALIDATION_FAILED", ErrorClass.MODERATED, message, category=refused.facts["category"])
     return None
 
 
@@ -43,9 +45,14 @@ def _beside(negative_prompt: str | None, parameters: Mapping[str, Any], where: s
         yield Wording("negative_prompt", negative_prompt, wanted=False)
     for name, value in parameters.items():
         # A conversation is read as a whole.
-        text = "\n".join(_texts(value))
+        text, path = "\n".join(_texts(value)), f"{where}parameters.{name}"
         if text:
-            yield Wording(f"{where}parameters.{name}", text)
+            yield Wording(path, text, parts=tuple(_parts(value, path)))
+
+
+def _parts(value: object, path: str) -> Iterator[tuple[str, str]]:
+    for number, inner in enumerate(cast("list[object]", value) if isinstance(value, list) else []):
+        yield f"{path}[{number}]", "\n".join(_texts(inner))
 
 
 def _texts(value: object) -> Iterator[str]:

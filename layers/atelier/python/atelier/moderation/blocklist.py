@@ -1,8 +1,8 @@
 """The blocklist: what is refused by its words alone, on this machine, free of charge.
 
 `blocklist.txt` says what; this module how it is found. A phrase is found as whole words, however they are written:
-letters that only look like letters, accents, figures in place of letters, letters drawn out, spaced out, or run
-together. A part of a longer word is never a find.
+letters that only look like letters, letters that show nothing, accents, figures in place of letters, letters drawn out,
+spaced out, or run together. A part of a longer word is never a find.
 """
 
 from __future__ import annotations
@@ -33,8 +33,16 @@ AGES = frozenset((*NUMBERS.split(), *map(str, range(1, 18))))
 # A letter, and the signs of other scripts that pass for it, after decomposition and in lower case.
 PASSING = (
     "aаαᴀ bвьʙ cсᴄ dԁđᴅ eеєεᴇ gɡɢց hһнհħʜ iіιıɪ jјᴊ kкκᴋ lӏłʟ mмᴍ nոηɴ oоοσօøᴏ pрρᴘ qԛզ rгʀ sѕꜱ tтτŧᴛ uυսᴜ vνᴠ wԝωᴡ "
-    "xхχ yуүγʏ zᴢ"
+    "xхχ yуүγʏ zᴢ fƒꜰ "
+    # Coptic, Cherokee, Lisu.
+    "aⲁᎪꓮ bⲃᏴꓐ cⲥᏟꓚ dᎠꓓ eⲉᎬꓰ fꓝ gᏀꓖ hⲏᎻᏂꓧ iⲓᎥꓲ jᎫꓙ kⲕᏦꓗ lᏞꓡ mⲙᎷꓟ nⲛꓠ oⲟꓳ pⲣᏢꓑ rᎡꓣ sᏚꓢ tⲧᎢꓔ uꓴ vᏙꓦ wᎳꓪ "
+    "xⲭꓫ yⲩꓬ zᏃꓜ"
 )
+# What has none of the word before it: “ricin-free soap”. “Free of charge” is another thing.
+FREE = "%"
+# Letters that show nothing: tags, and variation selectors, of which each stands for a byte.
+TAGS, SELECTORS = range(0xE0020, 0xE007F), range(0xE0100, 0xE01F0)
+HIDDEN = re.compile("[\U000e0020-\U000e007e\U000e0100-\U000e01ef]+")
 # Letters in circles and squares that do not decompose, and those of flags: the alphabet from each of these on.
 ALPHABETS = (0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
 # Letters, as Unicode has it, that take up no room or show nothing.
@@ -55,7 +63,10 @@ RUNS_MAX, MASKS_MAX = 4, 2
 # A text with more words that have to be guessed is not written to be read.
 RIDDLES_MAX = 500
 AGE_AND_MORE = re.compile(r"\b(\d{1,2})(?=[a-z])")
-PIECE = re.compile(r"[^\W_]+|[.!?;](?=\s)|\n")
+PIECE = re.compile(
+    r"[^\W_]+|[-\u2010-\u2013]free(?=\s{1,3}(?!(?:of|from|for|and|or|to|in|at|by|with|on|now|please)\b)[^\W_])"
+    r"|[.!?;](?=\s)|\n"
+)
 # Where scripts begin that put no space between words.
 UNSPACED = "\u1100"
 
@@ -77,8 +88,9 @@ class Phrases:
         self.marks: dict[str, list[tuple[str, list[int]]]] = {}
         self.beginnings: set[str] = set()
         self.words: set[str] = set()
-        # (group, group, category)
-        self.pairs: list[tuple[str, str, str]] = []
+        # (group, group, category, before, after): not where the second stands directly behind a find of `before`, or
+        # directly before one of `after`.
+        self.pairs: list[tuple[str, str, str, str, str]] = []
         # In scripts that put no space between words: (phrase, category)
         self.unspaced: list[tuple[str, str]] = []
 
@@ -101,7 +113,7 @@ class Phrases:
             harmless = {word for find in finds if find.mark == EXCEPT for word in range(find.first, find.last + 1)}
             counted = [find for find in finds if not harmless.issuperset(range(find.first, find.last + 1))]
             marks |= {find.mark for find in counted}
-            marks |= self._paired(counted) if wanted else set()
+            marks |= self._paired(counted) if wanted else set[str]()
         if self.unspaced:
             run = re.sub(r"\s", "", plain)
             marks |= {mark for phrase, mark in self.unspaced if phrase in run}
@@ -147,7 +159,7 @@ class Phrases:
             if piece in ".!?;\n":
                 sentence += 1
             else:
-                words.append(AGE if piece in AGES else piece)
+                words.append(AGE if piece in AGES else piece if piece[0].isalnum() else FREE)
                 sentences.append(sentence)
         for first, word in enumerate(words):
             if word in self.beginnings:
@@ -167,9 +179,13 @@ class Phrases:
 
     def _paired(self, counted: list[Find]) -> set[str]:
         found = set[str]()
-        for one, other, category in self.pairs:
-            begins = {(find.first, find.sentence) for find in counted if find.mark == other}
-            ends = {(find.last, find.sentence) for find in counted if find.mark == other}
+        for one, other, category, before, after in self.pairs:
+            befores = {find.last + 1 for find in counted if find.mark == before}
+            afters = {find.first - 1 for find in counted if find.mark == after}
+            meant = [find for find in counted if find.mark == other]
+            meant = [find for find in meant if find.first not in befores and find.last not in afters]
+            begins = {(find.first, find.sentence) for find in meant}
+            ends = {(find.last, find.sentence) for find in meant}
             for find in counted:
                 if find.mark == one and any(
                     (find.last + step, find.sentence) in begins or (find.first - step, find.sentence) in ends
@@ -199,6 +215,19 @@ def _is_meant(joined: str, lengths: list[int], as_written: list[int]) -> bool:
     if lengths == as_written or len(joined) >= JOINED_MIN:
         return True
     return len(joined) >= SPELLED_MIN and len(lengths) > 1 and max(lengths) == 1
+
+
+def _shown(text: str) -> Iterator[str]:
+    """The text as it is, and with the letters that show nothing: in their places, and as words of their own."""
+    yield text
+    if not text.isascii() and HIDDEN.search(text):
+        yield HIDDEN.sub(lambda run: _revealed(run[0]), text)
+        yield HIDDEN.sub(lambda run: f" {_revealed(run[0])} ", text)
+
+
+def _revealed(run: str) -> str:
+    codes = (code - 0xE0000 if code in TAGS else code - SELECTORS.start + 16 for code in map(ord, run))
+    return "".join(chr(code) for code in codes if 0x20 <= code < 0x7F)
 
 
 def folded(text: str) -> str:
@@ -242,15 +271,21 @@ def parsed(lines: str, *, foreign: bool = True) -> Phrases:
             if mark not in CATEGORIES and mark != EXCEPT:
                 groups.add(mark)
         elif "~" in said:
-            one, _, other = (part.strip() for part in said.partition("~"))
-            if not {one, other} <= groups or mark not in CATEGORIES:
+            pair, *spared = (part.strip() for part in said.split("!"))
+            one, _, other = (part.strip() for part in pair.partition("~"))
+            if not {one, other, *spared} <= groups or len(spared) not in (0, 2) or mark not in CATEGORIES:
                 raise ValueError(f"line {number} of the blocklist pairs no groups: {said}")
-            made.pairs.append((one, other, mark))
-        elif not mark or not all(word.isalnum() for word in said.replace("{age}", "1").split()):
+            before, after = spared or ("", "")
+            made.pairs.append((one, other, mark, before, after))
+        elif not mark or not all(word.isalnum() for word in _written(said, "1", "1").split()):
             raise ValueError(f"line {number} of the blocklist is no phrase of a section: {said}")
         elif foreign or said.isascii():
-            made.add(folded(said.replace("{age}", AGE)), mark)
+            made.add(folded(_written(said, AGE, FREE)), mark)
     return made
+
+
+def _written(said: str, age: str, free: str) -> str:
+    return said.replace("{age}", age).replace("{free}", free)
 
 
 class Blocklist:
@@ -263,7 +298,7 @@ class Blocklist:
         """What a text is. Not wanted: it names what is not to be seen, so words that are near each other by chance say
         nothing."""
         phrases = self._ascii if text.isascii() else self._all
-        marks = phrases.marks_of(folded(text), wanted=wanted)
+        marks = set[str]().union(*(phrases.marks_of(folded(each), wanted=wanted) for each in _shown(text)))
         return frozenset(category for category in Category if category in marks)
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import field
 from enum import StrEnum
 from typing import Literal
 
@@ -22,6 +23,18 @@ class Category(StrEnum):
     SEXUAL = "sexual"
 
 
+# What a person is told that a text or a result was refused for.
+WORDS: dict[Category, str] = {
+    Category.MINORS: "sexual content with children",
+    Category.WEAPONS: "weapons",
+    Category.SELF_HARM: "self-harm",
+    Category.THREATS: "threats",
+    Category.HATE: "hate",
+    Category.CRIME: "crime",
+    Category.VIOLENCE: "graphic violence",
+    Category.SEXUAL: "sexual content",
+}
+
 # Illegal nearly everywhere, and refused by every provider: no deployment can allow it.
 ALWAYS = frozenset({Category.MINORS})
 
@@ -36,16 +49,23 @@ class Policy:
 
     def gravest(self, found: Iterable[Category]) -> Category | None:
         """Of these the one to refuse for; None when all of them may pass."""
-        return next((each for each in Category if each in found and (each in self.refused or each in ALWAYS)), None)
+        return next(iter(self.refusable(found)), None)
+
+    def refusable(self, found: Iterable[Category]) -> tuple[Category, ...]:
+        """Of these all that may be refused for, the gravest first."""
+        known = frozenset(found)
+        return tuple(each for each in Category if each in known and (each in self.refused or each in ALWAYS))
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A text of a request and where it stands there. Not `wanted`: it names what is not to be seen."""
+    """A text of a request and where it stands there. Not `wanted`: it names what is not to be seen. `parts`: the texts
+    that it was put together from, each with its own place, as a conversation is from its messages."""
 
     path: str
     text: str
     wanted: bool = True
+    parts: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from atelier.errors import PromptRefused, Unavailable
 from atelier.moderation.blocklist import Blocklist
-from atelier.moderation.model import Category, Policy, Wording
+from atelier.moderation.model import WORDS, Category, Policy, Wording
 from atelier.moderation.ports import Moderator
 from atelier.telemetry import count, logger
 
 # A caller waits for it.
 SECONDS_MAX = 2.0
+PROMPT = "prompt"
+# How much of a text's beginning and end is read together with its neighbours.
+END = 200
+# A choice, of a quality or a format, is no text that others are read together with.
+LABEL = re.compile(r"[a-z0-9_.:-]{1,24}")
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,27 @@ class PromptCheck:
         if self.moderator is not None:
             self._ask(self.moderator(), [wording for wording in wordings if wording.wanted])
 
-    def _listed(self, wordings: Sequence[Wording]) -> tuple[Wording, Category] | None:
+    def _listed(self, wordings: Sequence[Wording]) -> tuple[str, tuple[Category, ...]] | None:
         for wording in wordings:
-            category = self.policy.gravest(self.blocklist.found(wording.text, wanted=wording.wanted))
-            if category:
-                return wording, category
+            categories = self.policy.refusable(self.blocklist.found(wording.text, wanted=wording.wanted))
+            if categories:
+                return self._place(wording, categories[0]), categories
+        for path, text, apart in seams(wordings):
+            found = self.blocklist.found(text)
+            if apart and Category.MINORS in found:
+                # Between the messages of two people, words are near each other by chance.
+                found = found - {Category.MINORS} | self.blocklist.found(text, wanted=False)
+            categories = self.policy.refusable(found)
+            if categories:
+                return path, categories
         return None
+
+    def _place(self, wording: Wording, category: Category) -> str:
+        """Which of its parts it is; the whole where it is none of them alone."""
+        return next(
+            (path for path, text in wording.parts if category in self.blocklist.found(text, wanted=wording.wanted)),
+            wording.path,
+        )
 
     def _ask(self, moderator: Moderator, wanted: Sequence[Wording]) -> None:
         findings = moderator.texts([wording.text for wording in wanted], seconds_max=SECONDS_MAX)
@@ -54,11 +75,36 @@ class PromptCheck:
                 raise Unavailable("Prompts cannot be checked at the moment. Nothing was charged; try again soon.")
             return
         for wording, found in zip(wanted, findings, strict=True):
-            category = self.policy.gravest(found)
-            if category:
-                raise _refused(wording, category, by="moderator")
+            categories = self.policy.refusable(found)
+            if categories:
+                raise _refused(wording.path, categories, by="moderator")
 
 
-def _refused(wording: Wording, category: Category, *, by: str) -> PromptRefused:
-    count("ModerationRefused", of="prompts", category=category, by=by)
-    return PromptRefused(wording.path, category)
+def seams(wordings: Sequence[Wording]) -> Iterator[tuple[str, str, bool]]:
+    """What is read across the ends of texts that a model reads one after the other: where, the text, and whether
+    another's message stands between."""
+    wanted = [wording for wording in wordings if wording.wanted]
+    for wording in wanted:
+        texts = [text for _, text in wording.parts]
+        if len(texts) > 1:
+            yield wording.path, _joined(texts), False
+        for turn in (texts[::2], texts[1::2]):
+            if len(turn) > 1:
+                yield wording.path, _joined(turn), True
+    whole = [wording for wording in wanted if " " in wording.text or not LABEL.fullmatch(wording.text)]
+    # Whatever instructs comes before the prompt, which may be a conversation's last message as well.
+    before = [wording for wording in whole if wording.path != PROMPT]
+    prompts = [
+        wording for wording in whole if wording.path == PROMPT and all(wording.text not in b.text for b in before)
+    ]
+    if len(before) + len(prompts) > 1:
+        yield PROMPT, _joined([wording.text for wording in (*before, *prompts)]), False
+
+
+def _joined(texts: Sequence[str]) -> str:
+    return " ".join(text if len(text) <= 2 * END else f"{text[:END]}\n{text[-END:]}" for text in texts)
+
+
+def _refused(path: str, categories: tuple[Category, ...], *, by: str) -> PromptRefused:
+    count("ModerationRefused", of="prompts", category=categories[0], by=by)
+    return PromptRefused(path, categories, ", ".join(WORDS[category] for category in categories))

@@ -46,7 +46,7 @@ LOOKING_SECONDS_MAX = 12
 
 def refusal(error: AtelierError, _request_id: str) -> Refusal:
     """A failure in OpenAI's shape."""
-    return Refusal(errors.body(error), errors.headers(error))
+    return Refusal(errors.body(error), errors.headers(error), errors.status(error))
 
 
 def form(request: Request[Any]) -> list[Part]:
@@ -109,6 +109,8 @@ def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = T
         error = undelivered(generation)
         # Under the caller's own key it stays what it was.
         error.facts["final"] = started.call.own_key is not None
+        if error.facts.get("provider_code") == errors.TOO_LONG:
+            error.facts["param"] = asked.names.get("prompt", "prompt")
         raise error
     made = _made(generation, request.now, with_files=with_files)
     headers["atelier-credits-charged"] = str(generation.credits_charged)

@@ -544,7 +544,8 @@ def _asset(data: dict[str, Any]) -> Delivered:
 
 def _failure_data(failure: Failure) -> dict[str, str]:
     data = {"code": failure.code, "error_class": failure.error_class, "message": failure.message}
-    return data | ({"provider_code": failure.provider_code} if failure.provider_code else {})
+    rare = {"provider_code": failure.provider_code, "category": failure.category}
+    return data | {name: value for name, value in rare.items() if value}
 
 
 def _time(text: str | None) -> datetime | None:
