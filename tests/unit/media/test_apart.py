@@ -12,7 +12,7 @@ import pytest
 
 from atelier.media import apart, film, picture, sound, text
 from atelier.media.process import process
-from atelier.media.processed import MediaInvalid, MediaToolMissing
+from atelier.media.processed import MediaInvalid, MediaLimitExceeded, MediaToolMissing
 from infra.local.standins._kit import png
 from infra.local.standins._kit import sound as tone
 from tests.unit.media import reels
@@ -83,29 +83,72 @@ def test_time_has_a_bound() -> None:
     assert time.monotonic() - began < 30
 
 
-def test_a_crash_is_a_refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plain: bytes) -> None:
-    program = tmp_path / "crash.py"
-    program.write_text("import ctypes, sys\nsys.stdin.buffer.read()\nctypes.string_at(0)\n")
+def replaced(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
+    """Have this done in the process of a file, in place of looking into it."""
+    program = folder / "opening.py"
+    source = apart.PROGRAM.read_text()
+    assert "def _answer(asked" in source
+    program.write_text(source.replace('if __name__ == "__main__":', f"{code}\n\nif __name__ == '__main__':"))
     monkeypatch.setattr(apart, "PROGRAM", program)
-    with pytest.raises(MediaInvalid, match="status -11"):
-        process("video", plain, watermark=False)
+
+
+def test_a_crash_is_a_refusal_and_the_next_file_is_opened(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plain: bytes
+) -> None:
+    with monkeypatch.context() as patch:
+        replaced(patch, tmp_path, "def _answer(asked, data):\n    os.kill(os.getpid(), signal.SIGSEGV)")
+        for kind in ("image", "video"):
+            with pytest.raises(MediaInvalid, match="status -11"):
+                process(kind, plain, watermark=False)
+    assert process("image", png(64, 48, 1), watermark=False).width == 64
 
 
 def test_nothing_is_told_to_it_and_nothing_left_by_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plain: bytes
 ) -> None:
-    told = tmp_path / "told.py"
-    told.write_text(
-        "import json, os, sys\nsys.stdin.buffer.read()\nopen('left', 'w').close()\n"
-        "print(json.dumps({'refused': os.getcwd() + ' ' + ' '.join(sorted(os.environ))}))\n"
-    )
-    monkeypatch.setattr(apart, "PROGRAM", told)
+    says = "{'refused': os.getcwd() + ' ' + ' '.join(sorted(os.environ))}"
+    replaced(monkeypatch, tmp_path, f"def _answer(asked, data):\n    open('left', 'w').close()\n    return {says}, b''")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     with pytest.raises(MediaInvalid) as refused:
-        process("video", plain, watermark=False)
+        process("image", plain, watermark=False)
     folder, *names = str(refused.value).split()
     assert not Path(folder).exists()
     assert set(names) <= {"LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR"}
+
+
+def test_one_file_knows_nothing_of_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plain: bytes) -> None:
+    replaced(
+        monkeypatch,
+        tmp_path,
+        "seen = []\n\n\ndef _answer(asked, data):\n    seen.append(len(data))\n    return {'refused': f'{seen}'}, b''",
+    )
+    for data in (plain, plain[:10]):
+        with pytest.raises(MediaInvalid, match=rf"^\[{len(data)}\]$"):
+            process("image", data, watermark=False)
+
+
+@pytest.mark.parametrize("code", ["while True: pass", "signal.pause()"])
+def test_a_picture_that_takes_too_long_is_refused_with_the_limit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str
+) -> None:
+    replaced(monkeypatch, tmp_path, f"def _answer(asked, data):\n    {code}")
+    with pytest.raises(MediaLimitExceeded, match=r"took longer than 0\.2 seconds, the most"):
+        process("image", b"data", watermark=False, seconds_max=0.2)
+
+
+def test_a_process_that_will_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    code = "def _answer(asked, data):\n    signal.signal(signal.SIGALRM, signal.SIG_IGN)\n    signal.pause()"
+    replaced(monkeypatch, tmp_path, code)
+    with pytest.raises(MediaLimitExceeded, match="took longer"):
+        process("image", b"data", watermark=False, seconds_max=0.2)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="not run: this system does not bound a process's memory")
+def test_a_picture_that_takes_too_much_memory_is_refused_with_the_limit() -> None:
+    large = png(6000, 4000, 1)
+    with pytest.raises(MediaLimitExceeded, match="more memory than the 100 MiB"):
+        apart.process_apart("image", large, watermark=True, seconds_max=60, memory_bytes_max=100 * 1024 * 1024)
+    assert apart.process_apart("image", large, watermark=True, seconds_max=60).width == 6000
 
 
 def test_without_pyav_nobody_says_that_a_film_is_bad(monkeypatch: pytest.MonkeyPatch, plain: bytes) -> None:

@@ -1,49 +1,141 @@
-"""A program: looks into a film or a sound in a process of its own (`apart.py`).
+"""A program: looks into pictures, films and sounds, each in a process that it forks for it (`apart.py`).
 
-Standard input: a line of JSON, then the file. Standard output: a line of JSON, then the new file and its thumbnail.
+Standard input is a socket. Asked and answered are a line of JSON and bytes, each led by its length. The process of a
+file reads the bytes and answers; where it dies, this one dies the same way, and is started anew.
 """
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
+import os
 import resource
+import signal
+import socket
+import struct
 import sys
+import tempfile
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from atelier.media.processed import Processed
 
+HEAD = struct.Struct(">IQ")
+# Nothing that is asked or answered is larger.
+LINE_BYTES_MAX, FILES_BYTES_MAX = 1 << 20, 1 << 30
+MODULES = {"image": "atelier.media.picture", "video": "atelier.media.film", "audio": "atelier.media.sound"}
+
+
+def send(connection: socket.socket, line: dict[str, Any], files: bytes, deadline: float | None = None) -> None:
+    """A line and bytes. deadline: of time.monotonic. Raises OSError, TimeoutError among them."""
+    written = json.dumps(line).encode()
+    for part in (HEAD.pack(len(written), len(files)) + written, files):
+        connection.settimeout(_left(deadline))
+        connection.sendall(part)
+
+
+def receive_line(connection: socket.socket, deadline: float | None = None) -> tuple[dict[str, Any], int]:
+    """A line, and how many bytes follow it. Raises OSError, ConnectionError where the other side has ended."""
+    line_size, files_size = HEAD.unpack(receive(connection, HEAD.size, deadline))
+    if line_size > LINE_BYTES_MAX or files_size > FILES_BYTES_MAX:
+        raise ConnectionError("more than anybody says")
+    return json.loads(receive(connection, line_size, deadline)), files_size
+
+
+def receive(connection: socket.socket, size: int, deadline: float | None = None) -> bytes:
+    """So many bytes. Raises OSError, ConnectionError where the other side has ended."""
+    data = bytearray(size)
+    view, at = memoryview(data), 0
+    while at < size:
+        connection.settimeout(_left(deadline))
+        count = connection.recv_into(view[at:])
+        if not count:
+            raise ConnectionError("the other side has ended")
+        at += count
+    return bytes(data)
+
+
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(deadline - time.monotonic(), 0.001)
+
 
 def main() -> None:
-    """Do what is asked; every refusal is an answer."""
-    asked: dict[str, Any] = json.loads(sys.stdin.buffer.readline())
-    sys.path[:] = asked["path"]
-    _confine(asked["memory_bytes_max"], asked["seconds_max"])
-    files = b""
+    """Fork a process for each file, until nobody asks any more."""
+    sys.path[:] = json.loads(sys.argv[1])
+    connection = socket.socket(fileno=0)
+    prepared: set[str] = set()
+    while True:
+        try:
+            asked, size = receive_line(connection)
+        except ConnectionError:
+            return
+        # What all files of a type need is imported once; nothing of a stranger's has been read.
+        if asked["type"] not in prepared:
+            _prepare(asked["type"])
+            prepared.add(asked["type"])
+        child = os.fork()
+        if child == 0:
+            _open(connection, asked, size)
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status):
+            os.kill(os.getpid(), os.WTERMSIG(status))
+        if status:
+            sys.exit(1)
+
+
+def _prepare(type: str) -> None:
+    # What is missing is said by the process of the file.
+    with suppress(ImportError):
+        module = importlib.import_module(MODULES[type])
+        if type == "image":
+            module.prepare()
+        gc.freeze()
+
+
+def _open(connection: socket.socket, asked: dict[str, Any], size: int) -> NoReturn:
+    """The life of a file's own process."""
+    try:
+        _confine(asked["memory_bytes_max"], asked["seconds_max"])
+        os.chdir(asked["folder"])
+        tempfile.tempdir = asked["folder"]
+        answer, files = _answer(asked, receive(connection, size))
+        send(connection, answer, files)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def _answer(asked: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+    """Every refusal is an answer."""
     try:
         from atelier.media.processed import MediaInvalid, MediaLimitExceeded
 
         try:
-            made = _processed(asked["type"], sys.stdin.buffer.read(), watermark=asked["watermark"])
+            made = _processed(asked["type"], data, watermark=asked["watermark"])
         except MediaLimitExceeded as refusal:
-            answer = {"limit": str(refusal)}
+            return {"limit": str(refusal)}, b""
         except MediaInvalid as refusal:
-            answer = {"refused": str(refusal)}
-        else:
-            answer = {
-                name: getattr(made, name) for name in ("type", "format", "width", "height", "duration_ms", "notes")
-            }
-            answer["size_bytes"] = len(made.data)
-            files = made.data + (made.thumbnail or b"")
+            return {"refused": str(refusal)}, b""
     except ImportError as error:
-        answer = {"lacking": error.name}
+        return {"lacking": error.name}, b""
     except MemoryError:
-        answer = {"refused": "it takes more memory than it may"}
-    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + files)
+        mebibytes = asked["memory_bytes_max"] // 1024**2
+        return {"limit": f"Looking into the file takes more memory than the {mebibytes} MiB that it may."}, b""
+    except Exception as error:
+        return {"refused": f"looking into it failed: {type(error).__name__}: {error}"[:300]}, b""
+    names = ("type", "format", "width", "height", "duration_ms", "notes")
+    answer = {name: getattr(made, name) for name in names}
+    return {**answer, "size_bytes": len(made.data)}, made.data + (made.thumbnail or b"")
 
 
 def _processed(type: str, data: bytes, *, watermark: bool) -> Processed:
+    if type == "image":
+        from atelier.media import picture
+
+        return picture.process(data, watermark=watermark)
     if type == "video":
         from atelier.media import film
 
@@ -61,6 +153,8 @@ def _confine(memory_bytes_max: int, seconds_max: float) -> None:
     processor_seconds_max = round(2 * seconds_max) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (processor_seconds_max, processor_seconds_max))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # The alarm ends the process, whatever it is at.
+    signal.setitimer(signal.ITIMER_REAL, seconds_max)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,37 @@
-"""Films and sounds are opened in a process of their own, with bounds on its memory and its time.
+"""Pictures, films and sounds are opened in processes of their own, with bounds on their memory and their time.
 
-FFmpeg is a large library in C, and what it reads comes from strangers. A file that makes it crash, loop or swell ends
-that process and is refused; ours goes on. It is told no secret either: its environment is all but empty.
+Decoders are large libraries in C, and what they read comes from strangers. A file that makes one crash, loop or swell
+ends its own process and is refused; ours goes on. That process is told no secret either, and knows no other file: it is
+forked for one from a clean process with an all but empty environment, which is started once and has the libraries
+imported (`_opening.py`), so that a file costs milliseconds more and not an interpreter's start.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
+import signal
+import socket
 import subprocess  # nosec B404
 import sys
 import tempfile
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from atelier.media._opening import receive, receive_line, send
 from atelier.media.processed import MediaInvalid, MediaLimitExceeded, MediaToolMissing, Processed
 
 PROGRAM = Path(__file__).with_name("_opening.py")
-MEMORY_BYTES_MAX = 1536 * 1024 * 1024
+MEBIBYTE = 1024 * 1024
+MEMORY_BYTES_MAX = 1536 * MEBIBYTE
+# Of a smaller machine so much: the function itself has to live on.
+MEMORY_SHARE = 2 / 3
+# The process ends itself in time; one that does not is ended.
+GRACE_SECONDS = 1.0
 
 
 def process_apart(
@@ -27,30 +42,16 @@ def process_apart(
     seconds_max: float,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> Processed:
-    """A provider's film (video) or sound (audio) as a deliverable one. Raises MediaInvalid, or MediaToolMissing."""
+    """A file of this type (image, video or audio) as a deliverable one. Raises MediaInvalid, MediaLimitExceeded for
+    what takes too long or too much, or MediaToolMissing."""
+    if type == "image":
+        # Pictures are opened in functions with a gigabyte too.
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        memory_bytes_max = min(memory_bytes_max, round(machine * MEMORY_SHARE))
     asked = {"type": type, "watermark": watermark, "seconds_max": seconds_max, "memory_bytes_max": memory_bytes_max}
+    # What is left behind, even by a process that was killed, goes with the folder.
     with tempfile.TemporaryDirectory(prefix="atelier-media-") as folder:
-        question = json.dumps({**asked, "path": sys.path}).encode() + b"\n" + data
-        command = [sys.executable, "-I", "-S", str(PROGRAM)]
-        # Our own program, by its path; what it leaves behind, even when it is killed, goes with the folder.
-        try:
-            done = subprocess.run(  # nosec B603
-                command,
-                input=question,
-                capture_output=True,
-                timeout=seconds_max,
-                check=False,
-                cwd=folder,
-                # The interpreter's own library lies beside it, and Lambda finds it by this name alone.
-                env={"TMPDIR": folder, "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"},
-            )
-        except subprocess.TimeoutExpired as error:
-            raise MediaInvalid(f"looking into it took longer than {seconds_max} seconds") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise MediaInvalid(f"looking into it ended with status {done.returncode}: {said[:200]}")
-    line, _, files = done.stdout.partition(b"\n")
-    answer: dict[str, Any] = json.loads(line)
+        answer, files = sandbox.ask({**asked, "folder": folder}, data, seconds_max)
     if "lacking" in answer:
         raise MediaToolMissing(f"{answer['lacking']} is not installed here: this function needs the film layer")
     if "limit" in answer:
@@ -59,4 +60,78 @@ def process_apart(
         raise MediaInvalid(answer["refused"])
     size = answer.pop("size_bytes")
     notes = tuple(answer.pop("notes"))
-    return Processed(**answer, notes=notes, data=files[:size], thumbnail=files[size:])
+    return Processed(**answer, notes=notes, data=files[:size], thumbnail=files[size:] or None)
+
+
+class Sandbox:
+    """Our side of the clean process. It opens one file after the other, and is started anew after one that ended it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: socket.socket | None = None
+        # Who started it, to run what, with which libraries: a fork of ours, and a test, need another.
+        self._is_for: object = None
+
+    def ask(self, asked: dict[str, Any], data: bytes, seconds_max: float) -> tuple[dict[str, Any], bytes]:
+        """What is said of a file, and what was made of it. Raises MediaInvalid when nothing is."""
+        with self._lock:
+            connection = self._connected()
+            deadline = time.monotonic() + seconds_max + GRACE_SECONDS
+            try:
+                send(connection, asked, data, deadline)
+                answer, size = receive_line(connection, deadline)
+                return answer, receive(connection, size, deadline)
+            except TimeoutError:
+                self.close()
+                raise MediaLimitExceeded(too_long(seconds_max)) from None
+            except OSError:
+                status = self.close()
+                if -status in (signal.SIGALRM, signal.SIGXCPU):
+                    raise MediaLimitExceeded(too_long(seconds_max)) from None
+                raise MediaInvalid(f"looking into it ended early: status {status}") from None
+
+    def close(self) -> int:
+        """End the process, and say how it ended."""
+        process, self._process = self._process, None
+        if self._connection:
+            self._connection.close()
+        if process is None:
+            return 0
+        try:
+            return process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            # With the one that it has forked.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            return process.wait()
+
+    def _connected(self) -> socket.socket:
+        wanted = (os.getpid(), PROGRAM, tuple(sys.path))
+        if self._process and self._connection and self._is_for == wanted and self._process.poll() is None:
+            return self._connection
+        if self._process and wanted[0] == os.getpid():
+            self.close()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # Our own program, by its path.
+            self._process = subprocess.Popen(  # nosec B603
+                [sys.executable, "-I", "-S", str(PROGRAM), json.dumps(sys.path)],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                # The interpreter's own library lies beside it, and Lambda finds it by this name alone.
+                env={"LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"},
+            )
+        self._connection, self._is_for = ours, wanted
+        return ours
+
+
+def too_long(seconds_max: float) -> str:
+    """The refusal of what is not done in time."""
+    return f"Looking into the file took longer than {seconds_max:g} seconds, the most that is spent on one."
+
+
+sandbox = Sandbox()
+atexit.register(sandbox.close)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from atelier.library.ports import FileInvalid, FileLimitExceeded, Kept
 from atelier.media.delivery import ObjectStore
 from atelier.media.keys import THUMBNAIL_CONTENT_TYPE, media_key, thumbnail_key
-from atelier.media.processed import MediaInvalid, MediaLimitExceeded, Processed
+from atelier.media.process import process
+from atelier.media.processed import MediaInvalid, MediaLimitExceeded
 
 # The gateway waits for 30 s.
 SECONDS_MAX = 22
@@ -19,7 +20,7 @@ class MediaIntake:
 
     def keep(self, workspace_id: str, file_type: str, data: bytes) -> Kept:
         try:
-            made = _looked_into(file_type, data)
+            made = process(file_type, data, watermark=False, seconds_max=SECONDS_MAX)
         except MediaLimitExceeded as error:
             raise FileLimitExceeded(str(error)) from error
         except MediaInvalid as error:
@@ -40,13 +41,3 @@ class MediaIntake:
             has_thumbnail=bool(made.thumbnail),
             notes=made.notes,
         )
-
-
-def _looked_into(file_type: str, data: bytes) -> Processed:
-    if file_type == "image":
-        from atelier.media import picture
-
-        return picture.process(data, watermark=False)
-    from atelier.media.apart import process_apart
-
-    return process_apart(file_type, data, watermark=False, seconds_max=SECONDS_MAX)

@@ -20,7 +20,7 @@ from atelier.media.processed import Processed
 from atelier.media.still import PictureInvalid, PictureLimitExceeded, Still
 from atelier.media.watermark import mark
 
-__all__ = ["PictureInvalid", "PictureLimitExceeded", "process", "thumbnail"]
+__all__ = ["PictureInvalid", "PictureLimitExceeded", "prepare", "process", "thumbnail"]
 
 PIXELS_MAX = 40_000_000
 # A JPEG of more is decoded at a half, a quarter or an eighth of its sides, as its decoder can: cameras make 200
@@ -72,7 +72,22 @@ def process(data: bytes, *, watermark: bool) -> Processed:
         width=pixels.width,
         height=pixels.height,
         thumbnail=thumbnail(pixels),
+        notes=_notes(found, pixels),
     )
+
+
+def prepare() -> None:
+    """Load what every picture needs beside modules: for the process that the ones of pictures are forked from."""
+    usual = Image.new("RGB", (1024, 1024))
+    mark(usual)
+    thumbnail(usual)
+
+
+def _notes(found: Still, pixels: Image.Image) -> tuple[str, ...]:
+    if pixels.width * pixels.height == found.width * found.height:
+        return ()
+    before, after = f"{found.width} × {found.height}", f"{pixels.width} × {pixels.height}"
+    return (f"The picture was scaled down to {after} from {before} as stored: {PIXELS_MAX:,} pixels are kept.",)
 
 
 def _require_within_limits(found: Still) -> None:

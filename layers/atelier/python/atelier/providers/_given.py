@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 PIXELS_MAX = 40_000_000
+SIDE_MAX = 32_768
 FORMATS = ("PNG", "JPEG", "WEBP")
 
 
@@ -75,7 +76,7 @@ def picture(job: Job, role: str = "image") -> Image.Image | None:
             # A bomb is judged by its size, here.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             opened = Image.open(io.BytesIO(files[0].data), formats=FORMATS)
-        if opened.width * opened.height > PIXELS_MAX:
+        if opened.width * opened.height > PIXELS_MAX or max(opened.size) > SIDE_MAX:
             raise Refused(f"The {role} has too many pixels.")
         upright = ImageOps.exif_transpose(opened)
         return upright.convert("RGBA" if upright.has_transparency_data else "RGB")

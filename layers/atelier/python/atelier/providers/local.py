@@ -104,13 +104,15 @@ def _canvas(job: Job) -> Done:
 
 def _enlarge(job: Job) -> Done:
     from atelier.providers._canvas import enlarged
-    from atelier.providers._given import Refused, picture, whole
+    from atelier.providers._given import SIDE_MAX, Refused, picture, whole
 
     given, factor = picture(job), whole(job, "factor", 2, 2, 4)
     if given is None:
         raise Refused("There is no picture to enlarge.")
     if given.width * given.height * factor**2 > 4096**2:
         raise Refused("Enlarged, the picture would have more than 4096 × 4096 pixels.")
+    if max(given.size) * factor > SIDE_MAX:
+        raise Refused(f"Enlarged, the picture would have a side of more than {SIDE_MAX:,} pixels.")
     return Done((_png(enlarged(given, factor), "enlarge"),))
 
 
