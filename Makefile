@@ -10,7 +10,7 @@ STACK ?= atelier
 STAGE ?= production
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build deploy clean lock .venv .venv-tools
+.PHONY: help run test check bench build deploy clean lock .venv .venv-tools .venv-clients
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,7 @@ key = $(shell cksum < $(1) | cut -d' ' -f1)
 run_ready := .venv/.run-$(call key,.ci/locks/run.txt)
 test_ready := .venv/.test-$(call key,.ci/locks/test.txt)
 tools_ready := .venv-tools/.tools-$(call key,.ci/locks/tools.txt)
+clients_ready := .venv-clients/.clients-$(call key,.ci/locks/clients.txt)
 judges_ready := tests/judges/node_modules/.ready-$(call key,tests/judges/package-lock.json)
 
 define create_environment
@@ -40,6 +41,7 @@ endef
 
 .venv: $(test_ready) ## what runs the product and its tests (`make run` alone installs less)
 .venv-tools: $(tools_ready)
+.venv-clients: $(clients_ready)
 
 $(run_ready):
 	$(call create_environment,.venv)
@@ -56,11 +58,21 @@ $(tools_ready):
 	$(call install,.venv-tools,.ci/locks/tools.txt,sync)
 	@rm -f .venv-tools/.tools-*; touch $@
 
+# Other people's programs; where they cannot be installed, the tests that want them say that they are not run. uv is
+# .venv's: this environment holds what its lock lists and no more.
+$(clients_ready): $(test_ready)
+	@echo ".venv-clients: installing what .ci/locks/clients.txt pins"
+	@{ $(PYTHON) -m venv .venv-clients && \
+		if .venv/bin/uv --version >/dev/null 2>&1; \
+			then .venv/bin/uv pip sync --quiet --python .venv-clients/bin/python --require-hashes .ci/locks/clients.txt; \
+			else .venv-clients/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/locks/clients.txt; \
+		fi; } && rm -f .venv-clients/.clients-* && touch $@ || echo "they cannot be installed here, and are left out"
+
 compile = .venv/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --annotation-style line \
 	--python-version
 
 lock: .venv ## pin the newest versions that pyproject.toml allows
-	@for group in bootstrap test tools; do \
+	@for group in bootstrap test tools clients; do \
 		$(compile) 3.11 --group $$group --output-file .ci/locks/$$group.txt || exit 1; done
 	@$(compile) 3.11 --group run --constraint .ci/locks/test.txt --output-file .ci/locks/run.txt
 	@for layer in runtime media ai film; do $(compile) 3.13 --group layer-$$layer --constraint .ci/locks/test.txt \
@@ -82,7 +94,7 @@ bench: $(test_ready) ## measure against references in the same run: a table, and
 
 # ---- what must hold --------------------------------------------------------------------------------------------------
 
-test: check $(test_ready) $(judges_ready) ## everything that CI runs [ARGS=pytest's arguments]
+test: check $(test_ready) $(judges_ready) $(clients_ready) ## everything that CI runs [ARGS=pytest's arguments]
 	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 together := --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
@@ -157,5 +169,5 @@ deploy: build ## to the AWS account of your credentials [STACK=atelier] [STAGE=p
 		.venv-tools/bin/python -m infra.deploy --stack-name $(STACK) --stage $(STAGE) $(ARGS)
 
 clean: ## remove environments, builds and caches; what `make run` keeps under DATA stays
-	@rm -rf .venv .venv-tools tests/judges/node_modules .aws-sam .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-tools .venv-clients tests/judges/node_modules .aws-sam .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

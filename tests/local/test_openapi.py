@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from infra.openapi import TARGET, written
 from tests.local.client import Person
@@ -22,6 +25,27 @@ EXCLUDED = ",".join(
 
 def test_the_document_is_what_the_routes_say() -> None:
     assert TARGET.read_text() == written(), "run `python -m infra.openapi`"
+
+
+def properties(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every property of every schema in the document."""
+    if isinstance(value, list):
+        for each in value:
+            yield from properties(each)
+    elif isinstance(value, dict):
+        known = value.get("properties")
+        yield from known.items() if isinstance(known, dict) else ()
+        for each in value.values():
+            yield from properties(each)
+
+
+def test_every_property_has_a_type_and_may_be_left_out_where_it_has_a_default() -> None:
+    """Generators know no type that is null alone, and take a field with a default for one that is always there."""
+    found = list(properties(json.loads(TARGET.read_text())))
+    assert {"webhook_url", "next_cursor", "prompt"} <= {name for name, _ in found}
+    assert [name for name, schema in found if schema.get("type") == "null" or "default" in schema] == []
+    prompts = {schema["description"] for name, schema in found if name == "model" and "description" in schema}
+    assert '`provider/model`, or `auto`. Default: "auto".' in prompts
 
 
 def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import is_typeddict
@@ -153,9 +154,36 @@ def _success(route: Route, status: int, schemas: Json) -> Json:
 
 
 def _schema(kind: Any, mode: Any, schemas: Json) -> Json:
-    schema = TypeAdapter(kind).json_schema(mode=mode, ref_template=REF)
+    schema = plainly(TypeAdapter(kind).json_schema(mode=mode, ref_template=REF))
     schemas.update(schema.pop("$defs", {}))
     if is_typeddict(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel)):
         schemas[kind.__name__] = schema
         return {"$ref": REF.format(model=kind.__name__)}
     return schema
+
+
+def plainly(schema: Any) -> Any:
+    """A schema as client generators understand it, with the same meaning. What is always null so far has a type that
+    they know: a text or null. A default is told in words: one of them takes every field that has one for always there,
+    and a default of null says no more than that a field may be left out."""
+    if isinstance(schema, list):
+        return [plainly(each) for each in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: plainly(value) for name, value in cast("Json", schema).items()}
+    properties = found.get("properties")
+    if isinstance(properties, dict):
+        found["properties"] = {name: _property(value) for name, value in cast("Json", properties).items()}
+    return found
+
+
+def _property(schema: Json) -> Json:
+    found = dict(schema)
+    if found.get("type") == "null":
+        del found["type"]
+        found = {"anyOf": [{"type": "string"}, {"type": "null"}], **found}
+    default = found.pop("default", None)
+    if isinstance(default, str | int) and default != "":
+        said = f"Default: {json.dumps(default)}."
+        found["description"] = f"{found['description']} {said}" if "description" in found else said
+    return found
