@@ -16,7 +16,7 @@ from openai._legacy_response import LegacyAPIResponse
 from PIL import Image
 
 from infra.local.standins._kit import png
-from tests.local.client import Person
+from tests.local.client import Person, at_once
 from tests.local.conftest import Stack
 
 PICTURE = png(96, 64, 3)
@@ -231,6 +231,30 @@ def test_what_takes_longer_is_named_goes_on_and_is_found_again(stack: Stack, cli
     assert found.headers["atelier-generation-id"] == begun
     assert found.parse().data
     assert [movement["kind"] for movement in person.statement()] == ["settled", "hold", "grant"]
+    person.assert_books_balance()
+
+
+def test_the_same_sent_often_at_once_is_one_order_and_a_key_makes_another(stack: Stack, person: Person) -> None:
+    access = {"authorization": f"Bearer {token(person)}", "prefer": "wait=1"}
+    body = {"model": "replicate/sdxl", "prompt": "a slow pond [[run:slow=4]]", "size": "512x512"}
+
+    def sent(**headers: str) -> str:
+        url = f"{stack.base_url}/v1/images/generations"
+        answer = httpx.post(url, json=body, headers={**access, **headers}, timeout=40)
+        assert answer.status_code in (200, 409), answer.text
+        return answer.headers["atelier-generation-id"]
+
+    [begun] = set(at_once(6, lambda _: sent()))
+    # Whatever it is numbered; a key that an SDK made up is nobody's wish.
+    assert {sent(**{"x-stainless-retry-count": "0", "idempotency-key": "stainless-node-retry-1"})} == {begun}
+    another = sent(**{"idempotency-key": "a second one, please"})
+    assert another != begun
+    for each in (begun, another):
+        person.ended(each)
+    # Its result is there for whoever asks again, and is asked for anew after it was answered.
+    assert sent() == begun
+    assert sent() not in (begun, another)
+    assert [movement["kind"] for movement in person.statement()].count("hold") == 3
     person.assert_books_balance()
 
 

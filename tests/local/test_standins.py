@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
 import re
 import shutil
 import signal
@@ -21,6 +23,7 @@ from infra.local.running import RunningStack
 from infra.local.standins._kit import png
 from tests.local.client import Person, until
 
+JUDGES = Path(__file__).parents[1] / "judges"
 PROVIDERS = {"anthropic", "custom", "fal", "openai", "replicate", "stability", "xai"}
 # Two requests in any four seconds: nothing here asks Replicate as often, but the test of it.
 LIMIT, LIMIT_SECONDS = 2, 4
@@ -147,3 +150,36 @@ def test_stopping_it_leaves_nobody_listening(tmp_path: Path) -> None:
     for url, _ in told(stack).values():
         with pytest.raises(httpx.ConnectError):
             httpx.get(url)
+
+
+# Clients that repeat a request by themselves, and what each of them asks for.
+NPM = {"ai, picture": True, "ai, text": True, "langchain": True, "openai": True}
+PYTHON = {"litellm_client": True, "langchain_client": True}
+
+
+def repeated(order: list[str], running: RunningStack, clients: dict[str, bool], *models: str) -> None:
+    """Each client waits 4 s for an answer and repeats what takes 6 s: it has its result, and one order is paid."""
+    person = Person(running.base_url)
+    token = person.http.post("/api/tokens", json={"name": "clients", "scopes": ["all"]}).json()["data"]["token"]
+    order = [*order, f"{running.base_url}/v1", token, "wait=4", "6", *models]
+    offline = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    ran = subprocess.run(order, env=offline, capture_output=True, text=True, timeout=200, check=False)
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    assert json.loads(ran.stdout) == clients
+    paid = sorted(movement["kind"] for movement in person.statement())
+    assert paid == ["grant", *["hold"] * len(clients), *["settled"] * len(clients)]
+
+
+def test_npms_clients_that_repeat_slow_work_pay_for_it_once(running: RunningStack) -> None:
+    node = shutil.which("node")
+    if node is None or not (JUDGES / "node_modules/ai").exists():
+        pytest.skip("not run: there is no Node.js, or npm's clients are not installed (npm ci --prefix tests/judges)")
+    order = [node, str(JUDGES / "slow.mjs")]
+    repeated(order, running, NPM, "openai/gpt-image-1-mini", "openai/gpt-5.4-mini")
+
+
+def test_pythons_clients_that_repeat_slow_work_pay_for_it_once(running: RunningStack) -> None:
+    python = JUDGES.parents[1] / ".venv-clients/bin/python"
+    if not (python.with_name("litellm")).exists():
+        pytest.skip("not run: litellm and LangChain are not installed (make .venv-clients)")
+    repeated([str(python), str(JUDGES / "slow.py")], running, PYTHON, "openai/gpt-5.4-mini")

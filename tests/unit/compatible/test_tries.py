@@ -34,9 +34,6 @@ class House:
             found = self.names[workspace_id + fingerprint] = Known(name)
         return found
 
-    def name(self, workspace_id: str, fingerprint: str, name: str, now: datetime) -> None:
-        self.names[workspace_id + fingerprint] = Known(name)
-
     def answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
         if self.names[workspace_id + fingerprint].name == name:
             self.names[workspace_id + fingerprint] = Known(name, answered=True)
@@ -107,7 +104,11 @@ def test_the_same_after_its_answer_is_another_order_and_a_numbered_retry_is_not(
 def test_keys_make_orders_of_their_own_unless_an_sdk_made_them_up() -> None:
     house = House()
     assert [house.sent(), house.sent(key="second"), house.sent(key="third")] == ["gen_1", "gen_2", "gen_3"]
-    assert house.sent() == "gen_3"
+    assert house.sent() == "gen_1"
+    house.ended("gen_1", Status.SUCCEEDED)
+    assert [house.read(), house.sent(key="fourth"), house.sent()] == ["gen_1", "gen_4", "gen_4"]
+    house = House()
+    assert [house.sent(key="first"), house.sent()] == ["gen_1"] * 2
     house = House()
     keys = [f"stainless-{language}-retry-{number}" for number, language in enumerate(["node", "python"])]
     assert [house.sent(key=key) for key in keys] == ["gen_1"] * 2

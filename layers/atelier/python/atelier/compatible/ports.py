@@ -25,10 +25,6 @@ class Tries(Protocol):
         it goes by then. Of several at once one gets its name, and all of them the same."""
         ...
 
-    def name(self, workspace_id: str, fingerprint: str, name: str, now: datetime) -> None:
-        """A request with this fingerprint goes by this name from now on."""
-        ...
-
     def answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
         """Somebody was answered with what came of the request; nothing happens if it goes by another name by now."""
         ...

@@ -81,7 +81,10 @@ def accepted(call: Call, submit: Callable[[str], Accepted], tries: Tries, now: d
     workspace_id, fingerprint = call.workspace_id, call.fingerprint
     if call.own_key is not None:
         name = f"v1 {call.path} {call.own_key}"
-        tries.name(workspace_id, fingerprint, name, now)
+        # A repeat without the key finds it, where no other order of the same is waited for.
+        found = tries.claim(workspace_id, fingerprint, name, now)
+        if found.answered:
+            tries.claim(workspace_id, fingerprint, name, now, instead_of=found.name)
         return _order(submit(name), name)
     name, ended = f"v1 {new_id('try', now)}", None
     for _ in range(CLAIMS_MAX):

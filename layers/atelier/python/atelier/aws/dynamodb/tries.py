@@ -45,7 +45,8 @@ class DynamoTries:
         free = TryItem.pk.does_not_exist() | (TryItem.expires_at_seconds <= int(now.timestamp()))
         if instead_of is not None:
             free |= TryItem.name == instead_of
-        item = _item(workspace_id, fingerprint, name, now)
+        until = int((now + KNOWN_FOR).timestamp())
+        item = TryItem(f"try#{workspace_id}#{fingerprint}", "try", name=name, expires_at_seconds=until)
         for _ in range(READS_MAX):
             try:
                 item.save(condition=free)
@@ -61,9 +62,6 @@ class DynamoTries:
             return Known(found.name, bool(found.answered))
         raise Unavailable("The database is busy. Try again.")
 
-    def name(self, workspace_id: str, fingerprint: str, name: str, now: datetime) -> None:
-        _item(workspace_id, fingerprint, name, now).save()
-
     def answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
         item = TryItem(f"try#{workspace_id}#{fingerprint}", "try")
         try:
@@ -71,8 +69,3 @@ class DynamoTries:
         except UpdateError as error:
             if error.cause_response_code != "ConditionalCheckFailedException":
                 raise
-
-
-def _item(workspace_id: str, fingerprint: str, name: str, now: datetime) -> TryItem:
-    until = int((now + KNOWN_FOR).timestamp())
-    return TryItem(f"try#{workspace_id}#{fingerprint}", "try", name=name, expires_at_seconds=until)
