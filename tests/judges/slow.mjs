@@ -9,16 +9,18 @@ const [baseURL, apiKey, prefer, slow, image, chat] = process.argv.slice(2);
 const headers = { prefer };
 const words = (client) => `a lake for ${client} [[run:slow=${slow}]]`;
 const provider = createOpenAICompatible({ name: "atelier", baseURL, apiKey, headers });
-const client = new OpenAI({ baseURL, apiKey, defaultHeaders: headers });
+// More often than they would by themselves, for a busy machine.
+const maxRetries = 6;
+const client = new OpenAI({ baseURL, apiKey, defaultHeaders: headers, maxRetries });
 const langchain = new ChatOpenAI({ model: chat, apiKey, configuration: { baseURL, defaultHeaders: headers } });
 
 const clients = {
   "ai, picture": async () => {
-    const made = await generateImage({ model: provider.imageModel(image), prompt: words("ai"), size: "1024x1024" });
+    const made = await generateImage({ model: provider.imageModel(image), prompt: words("ai"), size: "1024x1024", maxRetries });
     return made.image.base64.length > 0;
   },
   "ai, text": async () => {
-    const made = await generateText({ model: provider.chatModel(chat), prompt: words("ai") });
+    const made = await generateText({ model: provider.chatModel(chat), prompt: words("ai"), maxRetries });
     return made.text.length > 0;
   },
   langchain: async () => (await langchain.invoke(words("langchain"))).content.length > 0,

@@ -14,7 +14,9 @@ from langchain_openai import ChatOpenAI
 
 BASE_URL, TOKEN, PREFER, SLOW, CHAT = sys.argv[1:6]
 HEADERS = {"prefer": PREFER}
-ACCESS: dict[str, Any] = {"api_base": BASE_URL, "api_key": TOKEN, "extra_headers": HEADERS}
+# More often than they would by themselves, for a busy machine.
+RETRIES = 6
+ACCESS: dict[str, Any] = {"api_base": BASE_URL, "api_key": TOKEN, "extra_headers": HEADERS, "max_retries": RETRIES}
 
 
 def words(client: str) -> str:
@@ -27,7 +29,7 @@ def litellm_client() -> str:
 
 
 def langchain_client() -> str:
-    client = ChatOpenAI(model=CHAT, api_key=TOKEN, base_url=BASE_URL, default_headers=HEADERS)
+    client = ChatOpenAI(model=CHAT, api_key=TOKEN, base_url=BASE_URL, default_headers=HEADERS, max_retries=RETRIES)
     return str(client.invoke(words("langchain")).content)
 
 

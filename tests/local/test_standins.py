@@ -158,10 +158,10 @@ PYTHON = {"litellm_client": True, "langchain_client": True}
 
 
 def repeated(order: list[str], running: RunningStack, clients: dict[str, bool], *models: str) -> None:
-    """Each client waits 4 s for an answer and repeats what takes 6 s: it has its result, and one order is paid."""
+    """Each client waits 5 s for an answer and repeats what takes 6 s: it has its result, and one order is paid."""
     person = Person(running.base_url)
     token = person.http.post("/api/tokens", json={"name": "clients", "scopes": ["all"]}).json()["data"]["token"]
-    order = [*order, f"{running.base_url}/v1", token, "wait=4", "6", *models]
+    order = [*order, f"{running.base_url}/v1", token, "wait=5", "6", *models]
     offline = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     ran = subprocess.run(order, env=offline, capture_output=True, text=True, timeout=200, check=False)
     assert ran.returncode == 0, ran.stderr[-4000:]

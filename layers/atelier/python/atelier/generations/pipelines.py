@@ -19,7 +19,7 @@ ENHANCE_TOKENS_MAX = 1024
 # What an enhanced prompt has room for: it is priced at this length before it is known, and cut to it.
 ROOM_BYTES_MIN, ROOM_BYTES_MORE, ROOM_BYTES_MAX = 1000, 600, 8000
 # What the embedded writer marks its texts with. The text says so where it is kept; a prompt need not.
-MARK = re.compile(r"\s*\(procedural\)\s*$")
+MARK = "(procedural)"
 INSTRUCTION = (
     "Rewrite the prompt that follows, for a generator of the kind “{kind}”. Keep its subject, its meaning and its"
     " language; add what helps to make it well: light, material, composition, mood, detail.{style} Answer with the new"
@@ -147,7 +147,7 @@ def foreseen(prompt: str) -> str:
 
 def rewritten(prompt: str, text: str) -> str:
     """The prompt that a model wrote, without what models put around it; the original one where it wrote none."""
-    words = MARK.sub("", text).strip().strip("`").strip()
+    words = text.strip().removesuffix(MARK).strip().strip("`").strip()
     words = re.sub(r"^(?:\w+ ){0,2}prompt:\s*", "", words, flags=re.IGNORECASE)
     words = " ".join(words.split()).strip("\"“”'")
     return _cut(words, room_bytes(prompt)) or prompt

@@ -64,10 +64,11 @@ SECTIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         ),
     ),
 }
+# For texts with single spaces, as in `_writer`.
 LEAD = re.compile(
-    r"^(?:please\s+)?(?:make|build|create|design|write|generate)?\s*(?:me\s+)?(?:an?\s+|the\s+)?"
-    r"(?:(?:simple|modern|small|beautiful|elegant|one-page|single-page|landing|home|web|portfolio)\s+)*"
-    r"(?:page|website|site|homepage|webpage)\s+(?:for|about|of)\s+",
+    r"^(?:please )?(?:(?:make|build|create|design|write|generate) )?(?:me )?(?:(?:an?|the) )?"
+    r"(?:(?:simple|modern|small|beautiful|elegant|one-page|single-page|landing|home|web|portfolio) )*"
+    r"(?:page|website|site|homepage|webpage) (?:for|about|of) ",
     re.IGNORECASE,
 )
 
@@ -77,7 +78,7 @@ def page(job: Job) -> str:
     seed = whole(job, "seed", 0, 0, 2**32 - 1)
     style = choice(job, "style", STYLES)
     luck = luck_of(job.prompt, seed)
-    subject = re.sub(r"\s+", " ", LEAD.sub("", job.prompt.replace("\0", " ").strip()))[:300].strip() or "A new page"
+    subject = LEAD.sub("", " ".join(job.prompt.replace("\0", " ").split()))[:300].strip() or "A new page"
     title = re.split(r"(?<=\w)[.!?,;:] | in | with | that | – ", subject)[0][:80].strip(" .")
     title = re.sub(r"^(?:a|an|the|my|our)\s+", "", title, flags=re.IGNORECASE)
     title = title[:1].upper() + title[1:]

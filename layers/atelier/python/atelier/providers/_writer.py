@@ -78,13 +78,14 @@ LIGHTS = (
 LOOKS = ("fine detail", "muted colours", "rich colours", "a shallow depth of field", "clear air", "gentle grain")
 VIEWS = ("wide angle", "seen from slightly above", "close up", "balanced composition", "a calm background")
 
-ASKS = r"(?:please\s+|can you\s+|could you\s+)*(?:write|make|give|tell|create|compose|draft|describe|list|suggest|name)"
+# For lines with single spaces: where any number of them may stand between two words, time grows faster than the line.
+ASKS = r"(?:please |can you |could you )*(?:write|make|give|tell|create|compose|draft|describe|list|suggest|name)"
 LEAD = re.compile(
-    rf"^{ASKS}?\s*(?:me|us)?\s*(?:an?|the|some|\d+|two|three|four|five|six|ten)?\s*(?:\w+\s+){{0,3}}?"
-    r"(?:about|on|of|for|called|titled)\s+",
+    rf"^(?:{ASKS} )?(?:(?:me|us) )?(?:(?:an?|the|some|\d+|two|three|four|five|six|ten) )?(?:\w+ ){{0,3}}?"
+    r"(?:about|on|of|for|called|titled) ",
     re.IGNORECASE,
 )
-ASK = re.compile(rf"^{ASKS}\s+(?:me\s+|us\s+)?", re.IGNORECASE)
+ASK = re.compile(rf"^{ASKS} (?:me |us )?", re.IGNORECASE)
 NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 
 
@@ -153,7 +154,7 @@ def _text(system: str, asked: str, luck: Random) -> str:
 
 def subject(asked: str) -> str:
     """What a request is about: without “write me a poem about”, without its end, at most a dozen words."""
-    line = next((line.strip() for line in asked.splitlines() if line.strip()), "")
+    line = next((" ".join(line.split()) for line in asked.splitlines() if line.strip()), "")
     line = ASK.sub("", LEAD.sub("", line))
     line = re.split(r"[.!?;\n]", line)[0]
     # What stands in braces or at the border of a template is no field of ours.
@@ -163,8 +164,9 @@ def subject(asked: str) -> str:
 
 def _enhanced(asked: str, luck: Random) -> str:
     """The prompt as it was, with light, look and view added."""
-    prompt = re.sub(r"^[^:\n]*\bprompt\b[^:\n]*:\s*", "", asked.strip(), flags=re.IGNORECASE)
-    prompt = prompt.strip().rstrip(".,; ")
+    head, colon, rest = asked.strip().partition(":")
+    is_lead = colon and "\n" not in head and re.search(r"\bprompt\b", head, re.IGNORECASE)
+    prompt = (rest if is_lead else asked).strip().rstrip(".,; ")
     additions = [luck.choice(LIGHTS), *luck.sample(LOOKS, 2), luck.choice(VIEWS)]
     return ", ".join(part for part in [prompt, *additions] if part)
 

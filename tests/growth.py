@@ -1,0 +1,309 @@
+"""Whether matching a pattern, or code that reads people's text, takes time in proportion to the text's length.
+
+    python -m tests.growth          # reads the product's code, and prints as JSON what takes more
+
+CPU time is compared with itself: a text eight times as long may take 24 times as long, not 64. What is over in a moment
+is not compared at all, the best of three counts, and other processes take no part in it, so that a busy machine changes
+nothing. An alarm of CPU time ends what would never end.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+PRODUCT = ("layers/atelier/python", "functions", "infra")
+# Who may send what to a stand-in is who runs it.
+LEFT_OUT = ("infra/local/standins",)
+FUNCTIONS = {"compile", "sub", "subn", "match", "fullmatch", "search", "split", "findall", "finditer"}
+CHARACTERS = 16_000
+TIMES_LONGER = 8
+# Between eight, for what is linear, and sixty-four.
+TIMES_SLOWER_MAX = 24
+IN_NO_TIME_SECONDS = 0.02
+ENDLESS_SECONDS = 3
+PLAIN = [
+    " ",
+    "\n",
+    "a",
+    "A",
+    "1",
+    "-",
+    "_",
+    ".",
+    ",",
+    ";",
+    ":",
+    "=",
+    "!",
+    "?",
+    "'",
+    '"',
+    "(",
+    "[",
+    "{",
+    "<",
+    "é",
+    "年",
+    "*",
+    "/",
+]
+SHAPES = 40
+
+
+class Endless(Exception):
+    """It has taken its share of CPU time."""
+
+
+class Pattern:
+    """A pattern of the product: where it stands, and how it is applied."""
+
+    def __init__(self, place: str, compiled: re.Pattern[Any], methods: set[str]) -> None:
+        self.place, self.compiled, self.methods = place, compiled, methods
+
+    def uses(self) -> list[Callable[[Any], object]]:
+        """The ways in which it is applied to a text."""
+        ways: list[Callable[[Any], object]] = []
+        if self.methods & {"match"}:
+            ways.append(self.compiled.match)
+        if self.methods & {"fullmatch"}:
+            ways.append(self.compiled.fullmatch)
+        if self.methods - {"match", "fullmatch"}:
+            # Whatever else there is looks at every place of the text.
+            ways.append(lambda text: sum(1 for _ in self.compiled.finditer(text)))
+        return ways
+
+
+def modules() -> Iterator[tuple[Path, ast.Module]]:
+    for folder in PRODUCT:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if not str(path.relative_to(ROOT)).startswith(LEFT_OUT):
+                yield path, ast.parse(path.read_text())
+
+
+def namespace(path: Path) -> dict[str, Any]:
+    """The names that a module's patterns are made of."""
+    inside = path.relative_to(ROOT / "layers/atelier/python") if "layers" in path.parts else path.relative_to(ROOT)
+    return vars(importlib.import_module(".".join(inside.with_suffix("").parts)))
+
+
+def patterns() -> tuple[list[Pattern], set[str]]:
+    """All patterns, and the places of those that are made of what is only known when they run."""
+    trees = list(modules())
+    methods: dict[str, set[str]] = {}
+    for _, tree in trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in FUNCTIONS - {"compile"}:
+                name = node.value.id if isinstance(node.value, ast.Name) else getattr(node.value, "attr", "")
+                methods.setdefault(name, set()).add(node.attr)
+    found: list[Pattern] = []
+    made = set[str]()
+    for path, tree in trees:
+        names = {
+            id(each.value): each.targets[0].id
+            for each in ast.walk(tree)
+            if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name)
+        }
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=attribute)) if attribute in FUNCTIONS:
+                    place = f"{path.relative_to(ROOT)}: {ast.unparse(node.args[0])[:90]}"
+                    rest = [each for each in node.args[1:] if "re." in ast.unparse(each)]
+                    flags = [each.value for each in node.keywords if each.arg == "flags"] or rest[-1:]
+                    try:
+                        scope = namespace(path)
+                        written = eval(ast.unparse(node.args[0]), scope)
+                        flag = eval(ast.unparse(flags[0]), scope) if flags else 0
+                        compiled = re.compile(written, flag)
+                    except NameError:
+                        made.add(place)
+                        continue
+                    name = names.get(id(node), "")
+                    ways = methods.get(name, FUNCTIONS) if attribute == "compile" else {attribute}
+                    found.append(Pattern(place, compiled, ways))
+                case _:
+                    pass
+    return found, made
+
+
+def pieces(compiled: re.Pattern[Any]) -> list[str]:
+    """What a pattern is made of: its words, and a character of each of its classes."""
+    written = compiled.pattern if isinstance(compiled.pattern, str) else compiled.pattern.decode("latin-1")
+    words = re.findall(r"[^\W\d_]{2,}|\d+", re.sub(r"\\[a-zA-Z]", " ", written))
+    signs = re.findall(r"[^\w\s\\]", written)
+    return list(dict.fromkeys([*words, *signs]))
+
+
+def shapes(compiled: re.Pattern[Any]) -> list[tuple[str, str, str]]:
+    """Awkward texts: how they begin, what is repeated, and how they end."""
+    own, luck = pieces(compiled), Random(compiled.pattern if isinstance(compiled.pattern, str) else 1)
+    anything = [*PLAIN, *own]
+    found = [("", piece, "\0") for piece in anything]
+    found += [(word, " ", "!") for word in own]
+    for _ in range(SHAPES):
+        head = "".join(luck.choice(anything) for _ in range(luck.randint(0, 3)))
+        found.append(
+            (head, "".join(luck.choice(anything) for _ in range(luck.randint(1, 3))), luck.choice(["\0", "", " "]))
+        )
+    return found
+
+
+def readers() -> dict[str, Callable[[str], object]]:
+    """Code that reads what people and programs write, with its patterns and without; refusing is an end as well."""
+    from datetime import UTC, datetime
+
+    from atelier.compatible import form
+    from atelier.compatible.asked import pictured
+    from atelier.errors import AtelierError
+    from atelier.generations.pipelines import rewritten
+    from atelier.http import Request
+    from atelier.identity import credentials
+    from atelier.library import template
+    from atelier.media import text as texts
+    from atelier.media.processed import MediaInvalid
+    from atelier.moderation.blocklist import SHIPPED
+    from atelier.providers._contract import Job
+    from atelier.providers._page import page
+    from atelier.providers._speech_parts import parts_of
+    from atelier.providers._writer import written
+
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+
+    def gaps(text: str) -> object:
+        known = template.Template("tpl_1", "wsp_1", "usr_1", "a", "image", text, now, now)
+        return template.filled(template.checked(known), {})
+
+    def prefer(text: str) -> object:
+        return Request(now, None, None, {}, {"prefer": text}, {}, "", "r-1", {}).wait_seconds
+
+    def refused(read: Callable[[str], object]) -> Callable[[str], object]:
+        def reading(text: str) -> object:
+            try:
+                return read(text)
+            except (AtelierError, MediaInvalid, ValueError) as error:
+                return error
+
+        return reading
+
+    kind = "multipart/form-data; boundary=x"
+    head = 'content-disposition: form-data; name="'
+    found: dict[str, Callable[[str], object]] = {
+        "local/writer": lambda text: written(Job("att_1", "text", "local/writer", text)),
+        "local/writer, a rewritten prompt": lambda text: written(
+            Job("att_1", "text", "local/writer", f"Rewrite the prompt {text}")
+        ),
+        "local/page": lambda text: page(Job("att_1", "page", "local/page", text)),
+        "a model's rewritten prompt": lambda text: rewritten("a fox", text),
+        "the blocklist": SHIPPED.found,
+        "a form": lambda text: form.parts(text.encode(), kind),
+        "a form's part": lambda text: form.parts(f"--x\r\n{head}{text}\r\n\r\n1\r\n--x--\r\n".encode(), kind),
+        "a form's content type": lambda text: form.parts(b"", f"multipart/form-data; {text}"),
+        "a form's fields": lambda text: form.fields([form.Part(text, b"1", False)], files=()),
+        "a template": gaps,
+        "the Prefer header": prefer,
+        "a data URL": lambda text: pictured(f"data:{text}", "image"),
+        "an address": credentials.normal_email,
+        "a text to be spoken": parts_of,
+        "a text that was made": lambda text: texts.process(text.encode()),
+        "a page that was made": lambda text: texts.process_page(text.encode()),
+    }
+    return {name: refused(read) for name, read in found.items()}
+
+
+WORDS = [
+    "please",
+    "could you ",
+    "prompt",
+    "a simple ",
+    "{{a}}",
+    "{{",
+    "}}",
+    "--x\r\n",
+    "\r\n",
+    'name="',
+    "<html ",
+    "</html",
+    "wait=",
+    "b.o.m.b ",
+    "b0mb ",
+    "aaab",
+    "; ",
+    "data:",
+    "%",
+    "@",
+    "\u0301",
+]
+
+
+def seconds(use: Callable[[Any], object], text: Any) -> float:
+    """CPU time of one use. Raises Endless."""
+    before = signal.signal(signal.SIGVTALRM, _ring)
+    signal.setitimer(signal.ITIMER_VIRTUAL, ENDLESS_SECONDS)
+    started = time.process_time()
+    try:
+        use(text)
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+    return time.process_time() - started
+
+
+def _ring(*_: object) -> None:
+    raise Endless
+
+
+def grows(use: Callable[[Any], object], shape: tuple[str, str, str], *, raw: bool = False) -> str | None:
+    """How much longer a longer text takes, where that is too much."""
+    head, body, tail = shape
+
+    def best(characters: int, times: int) -> float:
+        text = head + body * (characters // len(body)) + tail
+        return min(seconds(use, text.encode() if raw else text) for _ in range(times))
+
+    try:
+        if best(CHARACTERS, 1) < IN_NO_TIME_SECONDS:
+            return None
+        short, long = best(CHARACTERS, 3), best(CHARACTERS * TIMES_LONGER, 3)
+    except Endless:
+        return f"{shape}: no end"
+    return f"{shape}: {short:.3f} s, then {long:.3f} s" if long > short * TIMES_SLOWER_MAX else None
+
+
+def main() -> int:
+    """Print what grows too fast."""
+
+    sys.path[:0] = [str(ROOT), str(ROOT / "layers/atelier/python")]
+    known, made = patterns()
+    slow: dict[str, str] = {}
+    for pattern in known:
+        raw = isinstance(pattern.compiled.pattern, bytes)
+        for use in pattern.uses():
+            for shape in shapes(pattern.compiled):
+                said = grows(use, shape, raw=raw)
+                if said:
+                    slow[pattern.place] = said
+                    break
+    luck = Random(7)
+    mixed = [*PLAIN, *WORDS]
+    whole = [("", piece, "\0") for piece in mixed] + [(word, " ", "!") for word in WORDS]
+    whole += [("", luck.choice(mixed) + luck.choice(mixed), luck.choice(mixed)) for _ in range(SHAPES)]
+    for name, read in readers().items():
+        said = next((said for shape in whole if (said := grows(read, shape))), None)
+        if said:
+            slow[name] = said
+    print(json.dumps({"patterns": len(known), "made": sorted(made), "slow": slow}, ensure_ascii=False, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

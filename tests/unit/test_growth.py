@@ -1,0 +1,50 @@
+"""No text that somebody writes makes the product work for longer than its length says."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tests import growth
+
+# Made of an escaped name or a route's own path when they run: their parts cannot be repeated.
+MADE_WHEN_RUN = {
+    "layers/atelier/python/atelier/http.py": "<(",
+    "layers/atelier/python/atelier/providers/fal.py": "requests",
+    "layers/atelier/python/atelier/providers/replicate.py": "trigger",
+}
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[str, Any]:
+    """In a process of its own: it counts CPU time, and its alarm is nobody else's."""
+    order = [sys.executable, "-m", "tests.growth"]
+    ran = subprocess.run(order, cwd=growth.ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    return json.loads(ran.stdout)
+
+
+def test_no_pattern_and_no_reader_takes_longer_than_its_text_is_long(seen: dict[str, Any]) -> None:
+    assert seen["slow"] == {}
+    assert seen["patterns"] > 100
+
+
+def test_patterns_that_are_made_when_they_run_are_known(seen: dict[str, Any]) -> None:
+    known = dict(place.split(": ", 1) for place in seen["made"])
+    assert known.keys() == MADE_WHEN_RUN.keys()
+    assert [place for place, part in MADE_WHEN_RUN.items() if part not in known[place]] == []
+
+
+def test_the_patterns_of_schemas_are_matched_by_an_engine_that_is_linear() -> None:
+    """pydantic's own, Rust's regex, which takes no pattern that it could not match in linear time."""
+    assert [str(path) for path, _ in growth.modules() if "regex_engine" in path.read_text()] == []
+
+
+def test_the_measure_knows_a_pattern_that_is_not_linear() -> None:
+    assert growth.grows(re.compile("a+b").search, ("", "a", "!")) is not None
+    assert growth.grows(re.compile("a++b").match, ("", "a", "!")) is None
