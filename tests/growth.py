@@ -26,11 +26,11 @@ PRODUCT = ("layers/atelier/python", "functions", "infra")
 # Who may send what to a stand-in is who runs it.
 LEFT_OUT = ("infra/local/standins",)
 FUNCTIONS = {"compile", "sub", "subn", "match", "fullmatch", "search", "split", "findall", "finditer"}
-CHARACTERS = 16_000
+CHARACTERS = 20_000
 TIMES_LONGER = 8
 # Between eight, for what is linear, and sixty-four.
 TIMES_SLOWER_MAX = 24
-IN_NO_TIME_SECONDS = 0.02
+IN_NO_TIME_SECONDS = 0.05
 ENDLESS_SECONDS = 3
 PLAIN = [
     " ",
@@ -271,12 +271,16 @@ def grows(use: Callable[[Any], object], shape: tuple[str, str, str], *, raw: boo
         return min(seconds(use, text.encode() if raw else text) for _ in range(times))
 
     try:
-        if best(CHARACTERS, 1) < IN_NO_TIME_SECONDS:
-            return None
-        short, long = best(CHARACTERS, 3), best(CHARACTERS * TIMES_LONGER, 3)
+        for times in (1, 3):
+            # Once is enough for most; who is suspected is looked at again.
+            short, long = best(CHARACTERS, times), 0.0
+            if short >= IN_NO_TIME_SECONDS:
+                long = best(CHARACTERS * TIMES_LONGER, times)
+            if long <= short * TIMES_SLOWER_MAX:
+                return None
     except Endless:
         return f"{shape}: no end"
-    return f"{shape}: {short:.3f} s, then {long:.3f} s" if long > short * TIMES_SLOWER_MAX else None
+    return f"{shape}: {short:.3f} s, then {long:.3f} s"
 
 
 def main() -> int:
