@@ -201,9 +201,35 @@ def test_another_voice_and_another_speed_sound_different() -> None:
     assert spoken["quick"][1]["output_milliseconds"] < spoken["plain"][1]["output_milliseconds"] * 0.7
 
 
-@pytest.mark.parametrize("text", ["", "\0", "…", "   \n"])
+@pytest.mark.parametrize("text", ["", "\0", "…", "...", "   \n", "🦊🎉", "<br/>", "?!"])
 def test_a_text_without_words_is_refused(text: str) -> None:
     assert "nothing to say" in refused(job("voice", text))
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [
+        ("你好，世界。今天天气很好，我们去公园散步。", 350),
+        ("こんにちは、せかい。きょうはいいてんきです。", 200),
+        ("안녕하세요 세계. 오늘은 날씨가 좋습니다.", 200),
+        ("مرحبا بالعالم. الطقس جميل اليوم.", 130),
+        ("Привет, мир. Сегодня хорошая погода.", 110),
+        ("Γεια σου κόσμε. Ο καιρός είναι καλός σήμερα.", 110),
+        ("नमस्ते दुनिया। आज मौसम अच्छा है।", 120),
+        ("The sign says 你好 and привет.", 140),
+    ],
+)
+def test_a_text_is_spoken_in_words_whatever_its_script(text: str, milliseconds: int) -> None:
+    # The names of its letters take several times as long.
+    _, usage = made(job("voice", text))
+    assert 40 * len(text) < usage["output_milliseconds"] < milliseconds * len(text)
+
+
+@pytest.mark.parametrize("text", ["שלום עולם", "สวัสดีชาวโลก", "今日は天気がいい", "Hello ᚠᚢᚦ"])
+def test_a_script_that_it_cannot_read_is_refused_with_the_languages_that_it_speaks(text: str) -> None:
+    message = refused(job("voice", text))
+    assert "cannot read" in message
+    assert "Chinese, Japanese in kana, Korean" in message
 
 
 @pytest.mark.parametrize("voice", ["klingon", "../../etc/passwd", "en+../x", "zz", ""])
@@ -217,7 +243,7 @@ def test_a_voice_that_does_not_exist_is_refused(voice: str) -> None:
 def test_a_text_that_looks_like_a_command_is_only_spoken() -> None:
     for text in (
         "; rm -rf /",
-        "<speak><audio src='file:///etc/passwd'/></speak>",
+        "<speak>Hello<audio src='file:///etc/passwd'/></speak>",
         "[[h@'loU]]",
         "🦊 \udcff fox",
         "x" * 4096,

@@ -19,6 +19,7 @@ from typing import Any, cast
 from atelier.errors import Unavailable, ValidationFailed
 from atelier.frozen import dataclass
 from atelier.pricing import model as arithmetic
+from atelier.pricing import speakable
 from atelier.pricing.candidates import candidate
 from atelier.pricing.costs import NO_FILES, Ask, Files, Usage
 from atelier.pricing.model import Model, OutcomeRule, Price, RateLimit, Settlement, Tier
@@ -148,7 +149,7 @@ class Catalogue:
         The complete parameters are the first one's; a later one takes of them what it knows (`parameters_for`), and
         must know whatever the caller gave. `seed` is drawn from where the caller gave none. Raises ValidationFailed, or
         Unavailable when no provider of the kind is enabled."""
-        models = self._asked(kind, model_id, today)
+        models = _speaking(kind, prompt, files, self._asked(kind, model_id, today))
         given = {name: value for name, value in parameters.items() if value is not None}
         first: dict[str, Any] | None = None
         offers: list[Offer] = []
@@ -316,3 +317,16 @@ def _refused_model(message: str) -> ValidationFailed:
 
 if __name__ == "__main__":
     (FOLDER / COMPILED).write_text(compile_folder(FOLDER))
+
+
+def _speaking(kind: str, prompt: str, files: Files, models: tuple[Model, ...]) -> tuple[Model, ...]:
+    """Of the models those that can speak the prompt, where it is to be spoken. Raises ValidationFailed if none can."""
+    if kind not in ("audio", "avatar") or not prompt:
+        return models
+    refusals = [
+        speakable.refusal(prompt, model.scripts) if arithmetic.speaks(model, kind, files) else None for model in models
+    ]
+    able = tuple(model for model, reason in zip(models, refusals, strict=True) if reason is None)
+    if not able and refusals:
+        raise ValidationFailed([{"path": "prompt", "message": next(filter(None, refusals))}])
+    return able

@@ -110,7 +110,8 @@ class Model:
     procedural: drawn by an algorithm, not by a trained model; `auto` takes it only where there is nothing else.
     also: other kinds that it makes. inputs: the files it takes, by role.
     charges_on_policy_rejection: whether a refusal for its content is billed; unknown counts as billed.
-    output_hosts: where results may be fetched from, each with its subdomains."""
+    output_hosts: where results may be fetched from, each with its subdomains.
+    scripts: what a voice can read, by the names of pricing/speakable.py; none = whatever there is."""
 
     id: str
     provider: str
@@ -140,6 +141,7 @@ class Model:
     prompt_characters_max: Positive = 8000
     pixels_max: Positive | None = None
     ratio_max: Positive | None = None
+    scripts: tuple[str, ...] = ()
 
     def makes(self, kind: str) -> bool:
         """Whether it can be asked for this kind."""
@@ -155,7 +157,7 @@ class Model:
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Model:
         """An entry from compiled data, which has been checked."""
-        lists = ("cost", "output_hosts", "also", "capabilities")
+        lists = ("cost", "output_hosts", "also", "capabilities", "scripts")
         dates = ("priced_at", "sunset_at")
         made: dict[str, Any] = {name: tuple(data[name]) for name in lists if name in data}
         made |= {name: date.fromisoformat(data[name]) for name in dates if data[name]}
@@ -233,6 +235,15 @@ def inputs_for(model: Model, inputs: Mapping[str, tuple[FileT, ...]]) -> dict[st
 def _references_max(model: Model) -> int:
     rule = model.inputs.get("reference")
     return rule["maximum"] if rule else 0
+
+
+def speaks(model: Model, kind: str, files: Files) -> bool:
+    """Whether it speaks the prompt, where others make music of it or are given the speech."""
+    if kind == "audio":
+        return "music" not in model.capabilities
+    return (
+        kind == "avatar" and "audio" in model.inputs and not files.get("audio") and not model.inputs["audio"]["minimum"]
+    )
 
 
 def check_inputs(model: Model, prompt: str, files: Files) -> None:

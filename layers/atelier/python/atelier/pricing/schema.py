@@ -16,6 +16,7 @@ from atelier.pricing import costs, model, parameters
 from atelier.pricing.costs import ImageCost, SecondCost
 from atelier.pricing.model import Model, OutcomeRule, RateLimit, Retired, Tier
 from atelier.pricing.parameters import PROMPT_CHARACTERS_MAX, Parameter, beyond, refusal
+from atelier.pricing.speakable import LANGUAGES
 
 STRICT = ConfigDict(strict=True, extra="forbid")
 # A rule that allows nothing, in place of one that is not there.
@@ -38,6 +39,9 @@ def _checked(model: Model) -> Model:
             raise ValueError(f"the default of {name} {reason}")
     if model.prompt_characters_max > PROMPT_CHARACTERS_MAX:
         raise ValueError(f"no prompt has more than {PROMPT_CHARACTERS_MAX} characters")
+    unknown = set(model.scripts) - set(LANGUAGES)
+    if unknown:
+        raise ValueError(f"nobody knows these scripts: {sorted(unknown)}")
     for cost in model.cost:
         if cost["unit"] == "image" or cost["unit"] == "second":
             _check_table(model, cost)

@@ -13,7 +13,8 @@ CONTENT_TYPES = {
     "aac": "audio/aac",
     "opus": "audio/ogg",
     "flac": "audio/flac",
-    "pcm": "audio/pcm",
+    # What is asked for as raw samples is delivered with a head.
+    "pcm": "audio/wav",
 }
 # Raw samples come as 24 kHz, 16 bits, one channel.
 PCM_BYTES_PER_SECOND = 48_000
@@ -44,25 +45,34 @@ def _within(sentence: str, characters_max: int) -> list[str]:
 
 
 def joined(sounds: list[bytes], form: str) -> bytes:
-    """One sound of several. Compressed forms are sequences of frames and can be strung together; WAV has one head."""
+    """One sound of several. Compressed forms are sequences of frames and can be strung together; WAV has one head. Raw
+    samples become WAV, whether they are of one part or of many."""
+    if form == "pcm":
+        return wrapped(b"".join(sounds))
     if len(sounds) == 1:
         return sounds[0]
     if form == "mp3":
         return b"".join(map(_mp3_frames, sounds))
     if form != "wav":
+        # Opus in Ogg becomes a chain, which is an Ogg file as well.
         return b"".join(sounds)
     head, _ = _wav(sounds[0])
-    samples = b"".join(_wav(sound)[1] for sound in sounds)
-    form_chunk = b"fmt " + struct.pack("<I", len(head)) + head
-    body = b"WAVE" + form_chunk + b"data" + struct.pack("<I", len(samples)) + samples
-    return b"RIFF" + struct.pack("<I", len(body)) + body
+    return _as_wav(head, b"".join(_wav(sound)[1] for sound in sounds))
+
+
+def wrapped(samples: bytes) -> bytes:
+    """Raw samples as a WAV file: without a head nobody knows what they are."""
+    return _as_wav(struct.pack("<HHIIHH", 1, 1, PCM_BYTES_PER_SECOND // 2, PCM_BYTES_PER_SECOND, 2, 16), samples)
+
+
+def _as_wav(head: bytes, samples: bytes) -> bytes:
+    chunks = b"fmt " + struct.pack("<I", len(head)) + head + b"data" + struct.pack("<I", len(samples)) + samples
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
 
 
 def duration_milliseconds(sound: bytes, form: str) -> int | None:
     """How long it lasts, where that can be read from its size."""
-    if form == "pcm":
-        return len(sound) * 1000 // PCM_BYTES_PER_SECOND
-    if form != "wav":
+    if form not in ("wav", "pcm"):
         return None
     head, samples = _wav(sound)
     bytes_per_second = struct.unpack_from("<I", head, 8)[0] if len(head) >= 12 else 0
@@ -86,13 +96,14 @@ def _mp3_frames(sound: bytes) -> bytes:
 
 
 def _wav(sound: bytes) -> tuple[bytes, bytes]:
-    """Form and samples. A WAV that was streamed does not know its size, so the samples end where the bytes do."""
+    """Form and samples. A WAV that was streamed does not know its size, and says 0 or the most there is: its samples
+    end where the bytes do."""
     head, at = b"", 12
     while at + 8 <= len(sound):
         name, size = struct.unpack_from("<4sI", sound, at)
         chunk = sound[at + 8 : at + 8 + size]
         if name == b"data":
-            return head, chunk
+            return head, chunk if size else sound[at + 8 :]
         head = chunk if name == b"fmt " else head
         at += 8 + size + size % 2
     return head, b""

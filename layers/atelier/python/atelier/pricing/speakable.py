@@ -1,0 +1,82 @@
+"""What a text is written in, and whether there is anything in it to speak: known before it is paid for."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+TAG = re.compile(r"<[^<>]*>")
+# By the first word of a character's name in Unicode. Whatever is not here has the name of its script there.
+SCRIPTS = {"cjk": "han", "hiragana": "kana", "katakana": "kana", "katakana-hiragana": "kana"}
+KANA, HAN, KANJI = "kana", "han", "kanji"
+LANGUAGES = {
+    "latin": "languages in Latin letters",
+    "han": "Chinese",
+    "kana": "Japanese in kana",
+    "hangul": "Korean",
+    "arabic": "Arabic, Persian and Urdu",
+    "cyrillic": "Russian and Ukrainian",
+    "greek": "Greek",
+    "devanagari": "Hindi",
+    "bengali": "Bengali",
+    "tamil": "Tamil",
+    "telugu": "Telugu",
+    "kannada": "Kannada",
+    "malayalam": "Malayalam",
+    "gujarati": "Gujarati",
+    "gurmukhi": "Punjabi",
+    "oriya": "Odia",
+    "sinhala": "Sinhala",
+    "georgian": "Georgian",
+    "armenian": "Armenian",
+    "ethiopic": "Amharic",
+}
+
+
+def is_speakable(text: str) -> bool:
+    """Whether there is a letter or a number in it, outside of tags."""
+    return any(character.isalnum() for character in TAG.sub(" ", text))
+
+
+def runs(text: str) -> Iterator[tuple[str, str]]:
+    """The text in pieces of one script each; what belongs to none goes with what is before it. The ideographs of a text
+    that has kana as well are `kanji`: they are not read as Chinese."""
+    scripts = [_script(character) for character in text]
+    ideographs = KANJI if KANA in scripts else HAN
+    current, start = "", 0
+    for at, own in enumerate(scripts):
+        script = ideographs if own == HAN else own
+        if script and script != current:
+            if current:
+                yield current, text[start:at]
+                start = at
+            current = script
+    if current:
+        yield current, text[start:]
+    elif text:
+        yield "latin", text
+
+
+def refusal(text: str, scripts: tuple[str, ...]) -> str | None:
+    """Why a voice that reads these scripts (none = whatever there is) cannot speak the text."""
+    if not is_speakable(text):
+        return "there is nothing in it to speak: no letter and no number"
+    found = {script for script, _ in runs(text)} if scripts else set[str]()
+    unread = sorted(found - set(scripts))
+    if not unread:
+        return None
+    spoken = ", ".join(LANGUAGES[script] for script in scripts)
+    return f"is partly written in {', '.join(unread)}, which this voice cannot read. It speaks {spoken}."
+
+
+def _script(character: str) -> str:
+    """Of a letter; nothing for all else."""
+    if character.isascii():
+        return "latin" if character.isalpha() else ""
+    # Letters in a circle, of full width or in bold are letters.
+    plain = unicodedata.normalize("NFKC", character)[:1]
+    if not plain.isalpha() or unicodedata.category(plain) == "Lm":
+        return ""
+    name = unicodedata.name(plain, "").lower().partition(" ")[0]
+    return SCRIPTS.get(name, name)
