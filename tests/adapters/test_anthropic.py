@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import subprocess
@@ -86,24 +87,27 @@ def test_a_bound_on_the_answer_is_always_sent_since_the_api_insists(
 def test_a_conversation_keeps_its_order_and_its_system_message_moves_out(
     provider: Anthropic, stand_in: AnthropicStandIn
 ) -> None:
-    parts = [
-        {"type": "text", "text": "And this?"},
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
-        {"type": "image_url", "image_url": {"url": "https://pictures.example/fox.png"}},
-    ]
+    parts = [{"type": "image", "image": 1}, {"type": "text", "text": "And this?"}]
     messages = [
         {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": "Hello."},
+        {"role": "user", "content": [{"type": "text", "text": "Hello."}, {"type": "image", "image": 0}]},
         {"role": "assistant", "content": "Good day."},
         {"role": "user", "content": parts},
     ]
-    assert isinstance(provider.submit(job("", messages=messages)), Done)
+    pictures = (Input(b"first", "image/png"), Input(b"second", "image/jpeg"))
+    work = replace(job("", messages=messages), inputs={"image": pictures})
+    assert isinstance(provider.submit(work), Done)
     body = stand_in.calls[0]["body"]
     assert body["system"] == "Be brief."
-    assert [message["role"] for message in body["messages"]] == ["user", "assistant", "user"]
-    assert body["messages"][2]["content"][1:] == [
-        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
-        {"type": "image", "source": {"type": "url", "url": "https://pictures.example/fox.png"}},
+
+    def shown(data: bytes, media_type: str) -> dict[str, Any]:
+        source = {"type": "base64", "media_type": media_type, "data": base64.b64encode(data).decode()}
+        return {"type": "image", "source": source}
+
+    assert body["messages"] == [
+        {"role": "user", "content": [{"type": "text", "text": "Hello."}, shown(b"first", "image/png")]},
+        {"role": "assistant", "content": [{"type": "text", "text": "Good day."}]},
+        {"role": "user", "content": [shown(b"second", "image/jpeg"), {"type": "text", "text": "And this?"}]},
     ]
 
 

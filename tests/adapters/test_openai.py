@@ -190,19 +190,23 @@ def test_the_responses_request_is_the_documented_one_and_is_not_kept_over_there(
 ) -> None:
     talk = [
         {"role": "user", "content": "what is this?"},
-        {"role": "assistant", "content": [{"type": "text", "text": "a fox"}]},
-        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]},
+        {"role": "assistant", "content": [{"type": "text", "text": "a fox"}, {"type": "text", "text": "or a dog"}]},
+        {"role": "user", "content": [{"type": "image", "image": 0}]},
     ]
     work = job(
         RESPONSES, system="be brief", messages=talk, max_tokens=50, temperature=0, top_p=0.5, reasoning_effort="low"
     )
-    done(provider, work)
+    done(provider, replace(work, inputs={"image": (Input(b"picture", "image/png"),)}))
+    url = f"data:image/png;base64,{base64.b64encode(b'picture').decode()}"
     assert stand_in.calls[0]["body"] == {
         "model": "gpt-5.5",
         "input": [
             {"role": "user", "content": "what is this?"},
-            {"role": "assistant", "content": [{"type": "output_text", "text": "a fox"}]},
-            {"role": "user", "content": [{"type": "input_image", "image_url": "https://a.example/b.png"}]},
+            {
+                "role": "assistant",
+                "content": [{"type": "output_text", "text": "a fox"}, {"type": "output_text", "text": "or a dog"}],
+            },
+            {"role": "user", "content": [{"type": "input_image", "image_url": url}]},
         ],
         "instructions": "be brief",
         "max_output_tokens": 50,

@@ -63,7 +63,8 @@ def test_the_same_key_makes_one_template(app: ModuleType) -> None:
 
 def test_a_page_of_long_templates_is_one_that_an_answer_has_room_for(app: ModuleType) -> None:
     # In an answer each of these letters takes six bytes.
-    long = {"name": "Long", "kind": "text", "prompt": "hello", "parameters": {"system": "ü" * 100_000}}
+    said = [{"role": "user", "content": "ü" * 100_000}]
+    long = {"name": "Long", "kind": "text", "prompt": "hello", "parameters": {"messages": said}}
     body = json.dumps(long, ensure_ascii=False)
     keys = [{"idempotency-key": str(number)} for number in range(9)]
     made = [answered(app, event("api/templates/create_template", body=body, headers=key)) for key in keys]

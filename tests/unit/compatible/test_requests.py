@@ -47,9 +47,10 @@ def test_one_message_is_a_prompt_and_nothing_else() -> None:
     assert parted.prompt == "hello\nthere"
 
 
-def test_what_instructs_stands_apart_and_the_rest_is_the_conversation() -> None:
+def test_what_instructs_first_stands_apart_and_the_rest_is_the_conversation_in_its_order() -> None:
     asked = chat(
         {"role": "system", "content": "Be brief."},
+        {"role": "developer", "content": "Be kind."},
         user("Who?"),
         {"role": "assistant", "content": "Ada.", "refusal": None, "tool_calls": None, "annotations": []},
         {"role": "developer", "content": "In German."},
@@ -57,13 +58,53 @@ def test_what_instructs_stands_apart_and_the_rest_is_the_conversation() -> None:
     )
     assert asked.prompt == "Why?"
     assert asked.parameters == {
-        "system": "Be brief.\n\nIn German.",
+        "system": "Be brief.\n\nBe kind.",
         "messages": [
             {"role": "user", "content": "Who?"},
             {"role": "assistant", "content": "Ada."},
+            {"role": "system", "content": "In German."},
             {"role": "user", "content": "Why?"},
         ],
     }
+
+
+def picture(data: bytes) -> dict[str, Any]:
+    return {
+        "type": "image_url",
+        "image_url": {"url": f"data:image/png;base64,{base64.b64encode(data).decode()}", "detail": "low"},
+    }
+
+
+def test_pictures_stay_in_the_message_and_at_the_place_where_they_were_shown() -> None:
+    asked = chat(
+        user([picture(b"first"), {"type": "text", "text": "What is it?"}]),
+        {"role": "assistant", "content": "A fox."},
+        user([picture(b"second")]),
+        {"role": "assistant", "content": "A dog."},
+        user([{"type": "text", "text": "And"}, picture(b"third"), {"type": "text", "text": "this?"}]),
+    )
+    shown = [{"type": "image", "image": number} for number in range(3)]
+    assert asked.parameters["messages"] == [
+        {"role": "user", "content": [shown[0], {"type": "text", "text": "What is it?"}]},
+        {"role": "assistant", "content": "A fox."},
+        {"role": "user", "content": [shown[1]]},
+        {"role": "assistant", "content": "A dog."},
+        {"role": "user", "content": [{"type": "text", "text": "And"}, shown[2], {"type": "text", "text": "this?"}]},
+    ]
+    assert [file.data for file in asked.files["image"]] == [b"first", b"second", b"third"]
+
+
+def test_a_message_of_pictures_alone_says_something() -> None:
+    asked = chat(user([picture(b"alone")]))
+    assert (asked.prompt, [file.data for file in asked.files["image"]]) == ("", [b"alone"])
+    assert asked.parameters["messages"] == [{"role": "user", "content": [{"type": "image", "image": 0}]}]
+
+
+@pytest.mark.parametrize("role", ["assistant", "system", "developer"])
+def test_a_picture_that_is_not_the_users_is_refused_where_it_stands(role: str) -> None:
+    with pytest.raises(Unsupported) as refused:
+        chat(user("a"), {"role": role, "content": [picture(b"1")]}, user("b"))
+    assert refused.value.facts["param"] == "messages[1].content[0]"
 
 
 def test_a_long_message_is_a_conversation_whose_prompt_is_its_beginning() -> None:

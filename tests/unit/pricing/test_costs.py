@@ -119,8 +119,8 @@ def test_a_sum_of_units_is_exact_and_rounded_up_once(prices: list[int], tokens: 
 
 
 @given(text=st.text(), talk=st.lists(st.text(), max_size=3))
-def test_a_conversation_is_counted_like_a_prompt(text: str, talk: list[str]) -> None:
+def test_a_conversation_is_counted_in_place_of_the_prompt(text: str, talk: list[str]) -> None:
     messages: list[dict[str, Any]] = [{"role": "user", "content": [{"type": "text", "text": said}]} for said in talk]
-    alone, more = Ask({"max_tokens": 1}, text), Ask({"max_tokens": 1, "messages": messages}, text)
-    said = sum(len(each.encode(errors="replace")) for each in talk)
-    assert more.tokens_input * 3 >= alone.tokens_input * 3 + said - 3
+    ask = Ask({"max_tokens": 1, "messages": messages}, text)
+    assert ask.tokens_input * 3 >= sum(len(each.encode(errors="replace")) for each in talk or [text])
+    assert ask.tokens_input == Ask({"max_tokens": 1, "messages": messages}, "" if talk else text).tokens_input

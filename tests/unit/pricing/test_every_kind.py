@@ -125,6 +125,10 @@ def test_a_choice_or_a_size_that_a_model_does_not_have_is_named(
     assert refusal("image", model, parameters)[0] == path
 
 
+UNTYPED = "message 0 must have a role (user, assistant or system) and a content, and nothing else"
+UNKNOWN_PART = "message 0 has a part that is neither a text nor a picture of the workspace"
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -133,7 +137,21 @@ def test_a_choice_or_a_size_that_a_model_does_not_have_is_named(
         ({"system": 7}, "must be text"),
         ({"system": "x" * 32001}, "must not be longer than 32000 characters"),
         ({"messages": []}, "must be a list of messages with role and content"),
-        ({"messages": [{"content": "hello"}]}, "must be a list of messages with role and content"),
+        ({"messages": [{"content": "hello"}]}, UNTYPED),
+        ({"messages": [{"role": "tool", "content": "hello"}]}, UNTYPED),
+        ({"messages": [{"role": "user", "content": "hello", "cache_control": {"ttl": "1h"}}]}, UNTYPED),
+        ({"messages": [{"role": "user", "content": []}]}, UNTYPED),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}]}]}, UNKNOWN_PART),
+        ({"messages": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, UNKNOWN_PART),
+        ({"messages": [{"role": "user", "content": [{"type": "image", "image": True}]}]}, UNKNOWN_PART),
+        (
+            {"messages": [{"role": "assistant", "content": [{"type": "image", "image": 0}]}]},
+            "message 0 shows a picture, which only the user can",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image", "image": 0}]}]},
+            "must show each picture of the request once",
+        ),
         ({"messages": [{"role": "user", "content": "x"}] * 201}, "must not have more than 200 messages"),
         ({"messages": [{"role": "user", "content": "x" * 400_001}]}, "must not be longer than 400000 characters"),
     ],

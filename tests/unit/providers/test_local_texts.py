@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atelier.providers._contract import Done, ErrorClass, Failed, Job
+from atelier.providers._contract import Done, Job
 from atelier.providers._writer import MARK, subject, tokens
 from atelier.providers.local import Local
 
@@ -86,13 +86,6 @@ def test_a_conversation_is_answered_by_its_last_message_and_counted_as_a_whole()
     text, usage = written("", messages=messages)
     assert "rain" in text.lower()
     assert usage["tokens_input"] == tokens("Be brief.\nHello\nHello. What shall it be?\nA haiku about rain")
-
-
-@pytest.mark.parametrize("messages", ["hello", [7], [["user", "hello"]]])
-def test_messages_of_another_shape_are_refused(messages: Any) -> None:
-    failed = Local().submit(Job(ATTEMPT, "text", "local/writer", "", parameters={"messages": messages}))
-    assert isinstance(failed, Failed)
-    assert failed.error_class is ErrorClass.INVALID_INPUT
 
 
 def test_a_stop_word_ends_the_text_before_it() -> None:

@@ -88,7 +88,7 @@ class ResponseRequest(Given):
         wanted = (self.text or {}).get("format", {"type": "text"})
         if wanted != {"type": "text"}:
             raise Unsupported("text.format")
-        instructions = [Said("system", self.instructions)] if self.instructions else []
+        instructions = [Said("system", (self.instructions,))] if self.instructions else []
         spoken = talk([*instructions, *self._said()], "input")
         parameters = spoken.parameters | told(
             max_tokens=self.max_output_tokens,
@@ -102,7 +102,7 @@ class ResponseRequest(Given):
 
     def _said(self) -> Iterator[Said]:
         if isinstance(self.input, str):
-            yield Said("user", self.input)
+            yield Said("user", (self.input,) if self.input else ())
             return
         for number, item in enumerate(self.input):
             place, kind = f"input[{number}]", item.get("type", "message")

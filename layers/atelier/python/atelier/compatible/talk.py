@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from atelier.compatible.asked import PROMPT_CHARACTERS_MAX, File, bounded, pictured
@@ -20,16 +21,24 @@ BYTES_MAX = 300_000
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message: who said it, its text, and the pictures in it."""
+    """One message: who said it, and its texts and pictures in their order."""
 
     role: str
-    text: str
-    pictures: tuple[File, ...] = ()
+    parts: tuple[str | File, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part for part in self.parts if isinstance(part, str))
+
+    @property
+    def pictures(self) -> tuple[File, ...]:
+        return tuple(part for part in self.parts if isinstance(part, File))
 
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """A conversation as a recipe has it. `messages` are given where the prompt alone would not say it all."""
+    """A conversation as a recipe has it. `messages` are given where the prompt alone would not say it all; the pictures
+    in them are numbers of `pictures`."""
 
     prompt: str
     parameters: dict[str, Any]
@@ -37,38 +46,66 @@ class Talk:
 
 
 def talk(said: Sequence[Said], param: str) -> Talk:
-    """The conversation. What instructs stands apart, wherever it stood; the prompt is what was said last."""
-    if sum(len(json.dumps(each.text, ensure_ascii=False).encode(errors="replace")) for each in said) > BYTES_MAX:
-        raise ValidationFailed([{"path": param, "message": f"must not be longer than {BYTES_MAX} bytes as JSON"}])
-    system = "\n\n".join(each.text for each in said if each.role in INSTRUCTING and each.text)
-    rest = [each for each in said if each.role not in INSTRUCTING and (each.text or each.pictures)]
+    """The conversation, in its order. What instructs before anybody has spoken stands apart; the prompt is what the
+    user said last."""
+    said = [each for each in said if each.parts]
+    first = next((number for number, each in enumerate(said) if each.role not in INSTRUCTING), len(said))
+    system, rest = "\n\n".join(each.text for each in said[:first]), said[first:]
     pictures = bounded([picture for each in rest for picture in each.pictures])
     spoken = [each for each in rest if each.role == "user" and each.text]
     prompt = spoken[-1].text if spoken else (rest[-1].text if rest else system)
-    if not prompt.strip():
+    if not prompt.strip() and not pictures:
         raise ValidationFailed([{"path": param, "message": "must say something"}])
     parameters: dict[str, Any] = {"system": system} if system and rest else {}
-    if len(rest) > 1 or len(prompt) > PROMPT_CHARACTERS_MAX:
-        parameters["messages"] = [{"role": each.role, "content": each.text} for each in rest if each.text]
+    is_prompt_alone = not rest or (len(rest) == 1 and rest[0] == Said("user", (prompt,)))
+    if not is_prompt_alone or len(prompt) > PROMPT_CHARACTERS_MAX:
+        parameters["messages"] = _messages(rest or said)
+    _check_size(system, parameters.get("messages"), param)
     return Talk(prompt[:PROMPT_CHARACTERS_MAX], parameters, pictures)
 
 
+def _messages(said: Sequence[Said]) -> list[dict[str, Any]]:
+    numbers = count()
+
+    def plain(part: str | File) -> dict[str, Any]:
+        return {"type": "text", "text": part} if isinstance(part, str) else {"type": "image", "image": next(numbers)}
+
+    messages: list[dict[str, Any]] = []
+    for each in said:
+        role = "system" if each.role in INSTRUCTING else each.role
+        match each.parts:
+            case (str(text),):
+                messages.append({"role": role, "content": text})
+            case parts:
+                messages.append({"role": role, "content": [plain(part) for part in parts]})
+    return messages
+
+
+def _check_size(system: str, messages: list[dict[str, Any]] | None, param: str) -> None:
+    """Early, before pictures are fetched for a conversation that cannot be kept."""
+    if len(json.dumps([system, messages], ensure_ascii=False).encode(errors="replace")) > BYTES_MAX:
+        raise ValidationFailed([{"path": param, "message": f"must not be longer than {BYTES_MAX} bytes as JSON"}])
+
+
 def said(role: str, content: Any, param: str) -> Said:
-    """One message out of its content: a text, or a list of parts."""
+    """One message out of its content: a text, or a list of parts. What a part says beside (how a picture is to be
+    looked at, what may be cached) is a wish that no model here is told."""
     if content is None or isinstance(content, str):
-        return Said(role, content or "")
-    texts: list[str] = []
-    pictures: list[File] = []
+        return Said(role, (content,) if content else ())
+    parts: list[str | File] = []
     for number, part in enumerate(content):
         place = f"{param}[{number}]"
         kind = part.get("type")
         if kind in TEXTS and isinstance(part.get("text", part.get("refusal")), str):
-            texts.append(part.get("text", part.get("refusal")))
+            text = part.get("text", part.get("refusal"))
+            parts += [text] if text else []
+        elif kind in PICTURES and role == "user":
+            parts.append(_picture(part, f"{place}.image_url"))
         elif kind in PICTURES:
-            pictures.append(_picture(part, f"{place}.image_url"))
+            raise Unsupported(place, "Only the user can show a picture.")
         else:
             raise Unsupported(place, f"Parts of the type {str(kind)[:60]!r} are not taken here: text and images are.")
-    return Said(role, "\n".join(texts), tuple(pictures))
+    return Said(role, tuple(parts))
 
 
 def _picture(part: dict[str, Any], param: str) -> File:

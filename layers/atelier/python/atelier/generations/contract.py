@@ -6,20 +6,19 @@ import hashlib
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AwareDatetime, ConfigDict, Field, with_config
+from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from atelier.errors import ValidationFailed
 from atelier.generations.character import showing
-from atelier.generations.model import Generation, Kind, Pipeline, Recipe, Sources, Stage
-from atelier.generations.parameters import PROMPT_CHARACTERS_MAX, Deferred, KindName, Parameters, Text
+from atelier.generations.model import Generation, Kind, Pipeline, Recipe, Stage
+from atelier.generations.parameters import PROMPT_CHARACTERS_MAX, Deferred, KindName, Parameters, Text, as_given
 from atelier.generations.pipelines import ENHANCE, PIPELINES, Asked, assembled
 from atelier.generations.ports import Filters
 from atelier.generations.quote import CHARACTERS_MAX, Ask, Quote
 from atelier.library.character import Character
 from atelier.library.template import Template, filled
 from atelier.pricing.catalogue import Offer
-from atelier.pricing.model import CHARACTER
 
 PipelineName = Literal["talking_avatar", "image_to_video", "enhanced_upscale"]
 StatusName = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
@@ -131,7 +130,7 @@ class MakeRequest(Deferred):
             message = f"Filled, a prompt must have 1 to {PROMPT_CHARACTERS_MAX} characters."
             raise ValidationFailed([{"path": "variables", "message": message}])
         # A kind of file is given by one or the other: nobody starts from both pictures.
-        told = Parameters.model_validate(template.parameters | self.parameters.model_dump(exclude_none=True))
+        told = _checked(template.parameters | self.parameters.plain())
         named = self.model_fields_set
         return Recipe(
             Kind(template.kind),
@@ -146,6 +145,18 @@ class MakeRequest(Deferred):
     def fingerprint(self) -> str:
         """The same for the same request, whatever becomes of the character and the template that it names."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
+
+
+def _checked(parameters: dict[str, Any]) -> Parameters:
+    """Parameters of a template, which may be older than what is refused today. Raises ValidationFailed."""
+    try:
+        return Parameters.model_validate(parameters)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)[:50]
+        paths = [".".join(["parameters", *map(str, each["loc"])]) for each in found]
+        raise ValidationFailed(
+            [{"path": path, "message": each["msg"]} for path, each in zip(paths, found, strict=True)]
+        ) from None
 
 
 class QuoteRequest(Deferred):
@@ -380,7 +391,7 @@ def recipe_view(generation: Generation) -> RecipeView:
         pipeline=pipeline.name if pipeline and named else None,  # pyright: ignore[reportArgumentType]
         stages={
             name: StageRequest.model_validate(
-                {"model": stage.model, "parameters": _told(stage.parameters, stage.inputs)}
+                {"model": stage.model, "parameters": as_given(stage.parameters, stage.inputs)}
             )
             for name, stage in stages.items()
         }
@@ -399,17 +410,7 @@ def recipe_view(generation: Generation) -> RecipeView:
 
 def _asked(recipe: Recipe) -> dict[str, Any]:
     """The parameters as a request says them."""
-    return _told(recipe.parameters, recipe.inputs)
-
-
-def _told(parameters: dict[str, Any], inputs: Sources) -> dict[str, Any]:
-    files = {
-        f"{role}_asset_id": sources[0].asset_id
-        for role, sources in inputs.items()
-        if role not in ("reference", CHARACTER)
-    }
-    alike = [source.asset_id for source in inputs.get("reference", ())]
-    return parameters | files | ({"reference_asset_ids": alike} if alike else {})
+    return as_given(recipe.parameters, recipe.inputs)
 
 
 def stage_view(planned: Stage, stage: Generation, assets: list[AssetRef]) -> StageView:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from itertools import count
+from typing import Annotated, Any, Literal, LiteralString, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from atelier.generations.model import Source, Sources
 from atelier.pricing.parameters import (
@@ -23,6 +25,8 @@ __all__ = ["PROMPT_CHARACTERS_MAX", "AssetId", "Deferred", "KindName", "Paramete
 KindName = Literal["text", "image", "video", "audio", "avatar", "page", "upscale"]
 AssetId = Annotated[str, Field(pattern=r"^ast_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Text = Annotated[str, Field(max_length=200)]
+# No parameter of any model may be longer, and none has more parameters.
+TEXT_CHARACTERS_MAX, OTHERS_MAX = 32_000, 40
 
 
 class Deferred(BaseModel):
@@ -31,11 +35,92 @@ class Deferred(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
 
+class TextPart(Deferred):
+    """A text within a message."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["text"]
+    text: str
+
+
+class ImagePart(Deferred):
+    """A picture within a message: a file of the workspace."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["image"]
+    image_asset_id: AssetId
+
+
+HOW: LiteralString = (
+    'A part is {"type": "text", "text": "…"} or {"type": "image", "image_asset_id": "ast_…"}: a picture is sent as a'
+    " file of the workspace, which POST /api/assets/uploads makes of it."
+)
+
+
+def _known(part: object) -> object:
+    """Whatever another API calls a picture is answered with how to send one here."""
+    kind = cast("dict[str, object]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
+    if kind not in ("text", "image"):
+        raise PydanticCustomError("part", HOW)
+    return cast("object", part)
+
+
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type"), BeforeValidator(_known)]
+
+
+def _parts(content: object) -> object:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+class Message(Deferred):
+    """What one side says: a text, or texts and pictures in their order. Only the user shows pictures."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Literal["user", "assistant", "system"]
+    content: Annotated[
+        list[Part],
+        Field(min_length=1, max_length=100),
+        BeforeValidator(_parts, json_schema_input_type=str | list[Part]),
+    ]
+
+    @model_validator(mode="after")
+    def _user_shows(self) -> Message:
+        if self.role != "user" and any(isinstance(part, ImagePart) for part in self.content):
+            raise ValueError("only the user can show a picture")
+        return self
+
+    def plain(self) -> dict[str, Any]:
+        """The message as it was given."""
+        match self.content:
+            case [TextPart(text=text)]:
+                return {"role": self.role, "content": text}
+            case parts:
+                return {"role": self.role, "content": [part.model_dump() for part in parts]}
+
+    @property
+    def pictures(self) -> list[str]:
+        """The ids of the pictures in it."""
+        return [part.image_asset_id for part in self.content if isinstance(part, ImagePart)]
+
+
+def _scalar(value: object) -> object:
+    """Parameters that have no field here are single values; which of them a model takes is said by its entry."""
+    if isinstance(value, str) and len(value) > TEXT_CHARACTERS_MAX:
+        raise ValueError(f"must not be longer than {TEXT_CHARACTERS_MAX} characters")
+    if value is not None and not isinstance(value, str | int | float):
+        raise ValueError("must be a text, a number, or true or false")
+    return value
+
+
 class Parameters(Deferred):
     """What a model may be told and the files that it starts from. Which ones a model takes, and within which limits, is
     its own: see GET /api/models. Any other parameter that it names there may be given too."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{"width": 1024, "height": 1024}]})
+    __pydantic_extra__: dict[str, Annotated[Any, AfterValidator(_scalar)]] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
 
     width: int | None = Field(default=None, ge=WIDTH[0], le=WIDTH[1], description="Pixels.")
     height: int | None = Field(default=None, ge=HEIGHT[0], le=HEIGHT[1], description="Pixels.")
@@ -51,17 +136,78 @@ class Parameters(Deferred):
         default=None, min_length=1, max_length=8, description="Pictures of whom or what is to be shown."
     )
 
+    messages: list[Message] | None = Field(
+        default=None, min_length=1, max_length=1000, description="A conversation to go on with, in the prompt's place."
+    )
+
+    @model_validator(mode="after")
+    def _few_others(self) -> Parameters:
+        if len(self.model_extra or {}) > OTHERS_MAX:
+            raise ValueError("no model has so many parameters")
+        return self
+
+    def plain(self) -> dict[str, Any]:
+        """The parameters as a request says them."""
+        said = [message.plain() for message in self.messages or ()]
+        return self.model_dump(exclude_none=True, exclude={"messages"}) | ({"messages": said} if said else {})
+
     def told(self) -> dict[str, Any]:
-        """What is no file."""
-        return self.model_dump(exclude_none=True, exclude=_FILES)
+        """What is no file; a picture within a conversation is the number of its file."""
+        told = self.model_dump(exclude_none=True, exclude={*_FILES, "messages"})
+        if self.messages:
+            told["messages"] = _numbered(self.plain()["messages"], 1 if self.image_asset_id else 0)
+        return told
 
     def inputs(self) -> Sources:
-        """The files by role."""
-        single = {"image": self.image_asset_id, "mask": self.mask_asset_id, "audio": self.audio_asset_id}
-        files: Sources = {role: (Source(asset_id),) for role, asset_id in single.items() if asset_id}
+        """The files by role; the pictures of a conversation come after the one that stands by itself."""
+        pictures = [self.image_asset_id] if self.image_asset_id else []
+        pictures += [each for message in self.messages or () for each in message.pictures]
+        files: Sources = {"image": tuple(map(Source, pictures))} if pictures else {}
+        single = {"mask": self.mask_asset_id, "audio": self.audio_asset_id}
+        files |= {role: (Source(asset_id),) for role, asset_id in single.items() if asset_id}
         if self.reference_asset_ids:
             files["reference"] = tuple(map(Source, self.reference_asset_ids))
         return files
+
+
+def as_given(parameters: dict[str, Any], inputs: Sources) -> dict[str, Any]:
+    """A recipe's parameters and files as a request says them: the opposite of `told` and `inputs`."""
+    pictures = [source.asset_id for source in inputs.get("image", ())]
+    given = dict(parameters)
+    if parameters.get("messages"):
+        left = dict(enumerate(pictures))
+        given["messages"] = [_named(message, left) for message in parameters["messages"]]
+        pictures = list(left.values())
+    given |= {"image_asset_id": pictures[0]} if pictures else {}
+    given |= {f"{role}_asset_id": inputs[role][0].asset_id for role in ("mask", "audio") if inputs.get(role)}
+    alike = [source.asset_id for source in inputs.get("reference", ())]
+    return given | ({"reference_asset_ids": alike} if alike else {})
+
+
+def _numbered(messages: list[dict[str, Any]], first: int) -> list[dict[str, Any]]:
+    numbers = count(first)
+
+    def plain(content: Any) -> Any:
+        if isinstance(content, str):
+            return content
+        parts = cast("list[dict[str, Any]]", content)
+        return [{"type": "image", "image": next(numbers)} if part["type"] == "image" else part for part in parts]
+
+    return [{**message, "content": plain(message["content"])} for message in messages]
+
+
+def _named(message: dict[str, Any], pictures: dict[int, str]) -> dict[str, Any]:
+    """A stored message with the ids of its pictures, which are taken out of `pictures`."""
+    if not isinstance(message.get("content"), list):
+        return message
+    parts: list[Any] = []
+    for part in message["content"]:
+        match part:
+            case {"type": "image", "image": int(number)} if number in pictures:
+                parts.append({"type": "image", "image_asset_id": pictures.pop(number)})
+            case _:
+                parts.append(part)
+    return {**message, "content": parts}
 
 
 _FILES = {"image_asset_id", "mask_asset_id", "audio_asset_id", "reference_asset_ids"}

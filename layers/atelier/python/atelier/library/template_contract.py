@@ -174,7 +174,7 @@ def template_view(template: Template) -> TemplateView:
 def _facts(told: BaseModel, names: set[str]) -> dict[str, Any]:
     facts = {name: getattr(told, name) for name in names}
     if "parameters" in facts:
-        facts["parameters"] = facts["parameters"].model_dump(exclude_none=True)
+        facts["parameters"] = facts["parameters"].plain()
     if "variables" in facts:
         gaps = cast("dict[str, Gap]", facts["variables"])
         facts["variables"] = tuple(Variable(name, gap.default, gap.description) for name, gap in gaps.items())

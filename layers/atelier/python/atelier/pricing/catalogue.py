@@ -160,6 +160,7 @@ class Catalogue:
                 given_files = arithmetic.taken(model, files)
                 arithmetic.check_inputs(model, prompt, given_files)
                 accepted = arithmetic.complete(model, {**shared, **given}, seed=seed)
+                arithmetic.check_shown(accepted, given_files)
             except ValidationFailed as refusal:
                 refusals.append(refusal)
                 continue

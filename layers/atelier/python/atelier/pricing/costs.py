@@ -52,8 +52,10 @@ class Ask:
 
     @property
     def tokens_input(self) -> int:
-        """The prompt and all other text in tokens, estimated from above."""
-        return TOKENS_AROUND + -(-(written(self.prompt) + written(self.parameters)) // TOKEN_BYTES)
+        """All text that the model is sent in tokens, estimated from above: where there are messages, they stand in the
+        prompt's place."""
+        prompt = 0 if self.parameters.get("messages") else written(self.prompt)
+        return TOKENS_AROUND + -(-(prompt + written(self.parameters)) // TOKEN_BYTES)
 
 
 @final

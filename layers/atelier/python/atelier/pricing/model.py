@@ -28,7 +28,7 @@ from atelier.pricing.costs import (
     measured,
     share,
 )
-from atelier.pricing.parameters import Parameter, Parameters, completed, untaken
+from atelier.pricing.parameters import Parameter, Parameters, completed, shown, untaken
 
 KindName = Literal["text", "image", "video", "audio", "avatar", "page", "upscale", "moderation"]
 Capability = Literal[
@@ -263,6 +263,15 @@ def check_inputs(model: Model, prompt: str, files: Files) -> None:
         wrong.append({"path": "prompt", "message": message})
     if wrong:
         raise ValidationFailed(wrong)
+
+
+def check_shown(parameters: Parameters, files: Files) -> None:
+    """Raises ValidationFailed unless each picture that a conversation shows is one of the files, and none is shown
+    twice: each file is paid for once."""
+    places = shown(parameters)
+    if len(set(places)) != len(places) or any(place >= files.get("image", 0) for place in places):
+        message = "must show each picture of the request once"
+        raise ValidationFailed([{"path": "parameters.messages", "message": message}])
 
 
 def price(model: Model, ask: Ask) -> Price:

@@ -14,6 +14,7 @@ from annotated_types import Gt, MinLen
 from typing_extensions import TypedDict
 
 Parameters = Mapping[str, Any]
+ROLES = ("system", "user", "assistant")
 
 # The widest that any door takes, from and to: the contract and `/v1` refuse what is beyond, and a catalogue whose
 # models offer more does not compile.
@@ -82,7 +83,9 @@ class Switch(TypedDict):
 
 @final
 class Conversation(TypedDict):
-    """Messages, each with a role and a content: text, or a list of parts."""
+    """Messages, each `{"role", "content"}`: the role is system, user or assistant, the content a text or a list of
+    parts: `{"type": "text", "text"}`, and where the user speaks `{"type": "image", "image": n}`, the n-th file of the
+    input `image`, which no other part shows. Nothing else is in them, so that all that a model sees is counted."""
 
     messages_max: Annotated[int, Gt(0)]
     characters_max: Annotated[int, Gt(0)]
@@ -122,16 +125,43 @@ def _whole_refusal(rule: Number, value: object) -> str | None:
 
 
 def _conversation_refusal(rule: Conversation, value: object) -> str | None:
-    messages = cast("list[Any]", value) if isinstance(value, list) else []
-    if not messages or not all(
-        isinstance(message, dict) and isinstance(message.get("role"), str) and "content" in message  # pyright: ignore[reportUnknownMemberType]
-        for message in messages
-    ):
+    messages = cast("list[object]", value) if isinstance(value, list) else []
+    if not messages:
         return "must be a list of messages with role and content"
     if len(messages) > rule["messages_max"]:
         return f"must not have more than {rule['messages_max']} messages"
+    for number, message in enumerate(messages):
+        reason = _message_refusal(message)
+        if reason:
+            return f"message {number} {reason}"
     longest = rule["characters_max"]
     return None if written(messages) <= longest else f"must not be longer than {longest} characters"
+
+
+def _message_refusal(value: object) -> str | None:
+    message = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    role, content = message.get("role"), message.get("content")
+    parts = cast("list[object]", content) if isinstance(content, list) else []
+    if message.keys() != {"role", "content"} or role not in ROLES or not (parts or isinstance(content, str)):
+        return "must have a role (user, assistant or system) and a content, and nothing else"
+    return next((reason for part in parts if (reason := _part_refusal(role, part))), None)
+
+
+def _part_refusal(role: object, value: object) -> str | None:
+    part = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    if part.keys() == {"type", "text"} and part["type"] == "text" and isinstance(part["text"], str):
+        return None
+    place = part.get("image")
+    if part.keys() != {"type", "image"} or part["type"] != "image" or type(place) is not int or place < 0:
+        return "has a part that is neither a text nor a picture of the workspace"
+    return None if role == "user" else "shows a picture, which only the user can"
+
+
+def shown(parameters: Parameters) -> list[int]:
+    """Which files of the input `image` a conversation shows, as often as it does."""
+    contents = [message["content"] for message in parameters.get("messages") or ()]
+    parts = [part for content in contents if isinstance(content, list) for part in cast("list[Any]", content)]
+    return [part["image"] for part in parts if part["type"] == "image"]
 
 
 def written(value: object) -> int:

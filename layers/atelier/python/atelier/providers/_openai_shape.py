@@ -30,6 +30,7 @@ from atelier.providers._contract import (
     WebhookEvent,
     WebhookInvalid,
 )
+from atelier.providers._conversation import Message, conversation
 from atelier.providers._speech_parts import CONTENT_TYPES, duration_milliseconds, joined, parts_of
 from atelier.providers._text import text_end
 from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed, unreachable
@@ -286,7 +287,7 @@ class OpenAIShape:
     def _respond(self, job: Job) -> Submitted:
         given = job.parameters
         is_prompt_alone = not given.get("messages") and not pictures_in(job)
-        talk = job.prompt if is_prompt_alone else [_item(message) for message in messages(job)]
+        talk = job.prompt if is_prompt_alone else [_item(message) for message in conversation(job)]
         order: Answer = {"model": job.settings["model"], "input": talk, "store": False}
         names = {"system": "instructions", "max_tokens": "max_output_tokens"}
         for name in ("system", "max_tokens", "temperature", "top_p"):
@@ -416,15 +417,8 @@ def preset(job: Job) -> Answer:
 
 
 def messages(job: Job) -> list[Answer]:
-    """The conversation: the one that was given, else the prompt alone. Its last message shows the pictures that the
-    job brings."""
-    talk = objects(job.parameters.get("messages")) or [{"role": "user", "content": job.prompt}]
-    shown = [{"type": "image_url", "image_url": {"url": data_url(picture)}} for picture in pictures_in(job)]
-    if not shown:
-        return talk
-    content: Any = talk[-1].get("content")
-    said = cast("list[Any]", content) if isinstance(content, list) else [{"type": "text", "text": content}]
-    return [*talk[:-1], {**talk[-1], "content": [*shown, *said]}]
+    """The conversation as chat takes it."""
+    return [{"role": message.role, "content": _content(message)} for message in conversation(job)]
 
 
 def data_url(file: Input) -> str:
@@ -493,23 +487,33 @@ def objects(value: object) -> list[Answer]:
     return [cast("Answer", entry) for entry in entries if isinstance(entry, dict)]
 
 
-def _item(message: Answer) -> Answer:
-    """A chat message as the Responses API takes it."""
-    role, content = message.get("role"), message.get("content")
-    if isinstance(content, list):
-        content = [_part(str(role), part) for part in objects(cast("object", content))]
-    return {"role": role, "content": content}
+def _content(message: Message) -> str | list[Answer]:
+    match message.parts:
+        case (str(text),):
+            return text
+        case parts:
+            return [
+                {"type": "text", "text": part}
+                if isinstance(part, str)
+                else {"type": "image_url", "image_url": {"url": data_url(part)}}
+                for part in parts
+            ]
 
 
-def _part(role: str, part: Answer) -> Answer:
-    match part.get("type"):
-        case "text":
-            return {"type": "output_text" if role == "assistant" else "input_text", "text": part.get("text")}
-        case "image_url":
-            url = part.get("image_url")
-            return {"type": "input_image", "image_url": an_object(url).get("url") or url}
-        case _:
-            return part
+def _item(message: Message) -> Answer:
+    """The same message as the Responses API takes it."""
+    text_type = "output_text" if message.role == "assistant" else "input_text"
+    match message.parts:
+        case (str(text),):
+            return {"role": message.role, "content": text}
+        case parts:
+            content = [
+                {"type": text_type, "text": part}
+                if isinstance(part, str)
+                else {"type": "input_image", "image_url": data_url(part)}
+                for part in parts
+            ]
+            return {"role": message.role, "content": content}
 
 
 def _response_usage(answer: Answer) -> dict[str, int]:

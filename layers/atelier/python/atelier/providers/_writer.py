@@ -10,9 +10,10 @@ import re
 from random import Random
 from typing import Any, cast
 
+from atelier.providers import _conversation
 from atelier.providers._canvas import luck_of
 from atelier.providers._contract import Job
-from atelier.providers._given import Refused, whole
+from atelier.providers._given import whole
 
 BYTES_A_TOKEN = 4
 TOKENS_MAX = 32768
@@ -106,28 +107,11 @@ def tokens(text: str) -> int:
 
 
 def conversation(job: Job) -> tuple[str, list[str]]:
-    """The instructions, and what was said so far: the prompt, or the job's messages. Raises Refused for messages of
-    another shape."""
+    """The instructions, and what was said so far."""
+    said = _conversation.conversation(job)
     system = [str(job.parameters["system"])] if job.parameters.get("system") else []
-    said: list[str] = []
-    messages: Any = job.parameters.get("messages") or [{"role": "user", "content": job.prompt}]
-    if not isinstance(messages, list):
-        raise Refused("messages must be a list.")
-    for message in cast("list[Any]", messages):
-        if not isinstance(message, dict):
-            raise Refused("A message must have a role and content.")
-        part = cast("dict[str, Any]", message)
-        (system if part.get("role") in ("system", "developer") else said).append(_content(part.get("content")))
-    return "\n".join(system), said
-
-
-def _content(content: Any) -> str:
-    """A message's text: a string, or parts of which some are text."""
-    if isinstance(content, str):
-        return content
-    parts = cast("list[Any]", content) if isinstance(content, list) else []
-    texts = [cast("dict[str, Any]", part).get("text") for part in parts if isinstance(part, dict)]
-    return "\n".join(text for text in texts if isinstance(text, str))
+    system += [message.text for message in said if message.role == "system"]
+    return "\n".join(system), [message.text for message in said if message.role != "system"] or [job.prompt]
 
 
 def _text(system: str, asked: str, luck: Random) -> str:

@@ -28,6 +28,7 @@ from atelier.providers._contract import (
     WebhookEvent,
     WebhookInvalid,
 )
+from atelier.providers._conversation import Part, conversation
 from atelier.providers._text import text_end
 from atelier.providers._wire import RETRY_AFTER_SECONDS_MAX, NoAnswer, NotSent, Reply, Wire, failed, unreachable
 
@@ -69,9 +70,8 @@ SHAPING = ("max_tokens", "temperature", "top_p", "top_k")
 class Anthropic:
     """Models by catalogue entry; its `settings`: `model`, and `input` (what every request carries besides).
 
-    A job is a prompt, or a conversation in `parameters`: `messages` (role and content: text or parts), `system`,
-    `max_tokens`, `temperature` (or `temperature_percent`), `top_p`, `top_k`, `stop`. Pictures among its inputs are
-    shown to the model."""
+    A job is a prompt, or a conversation (`_conversation`) in `parameters`, beside `system`, `max_tokens`, `temperature`
+    (or `temperature_percent`), `top_p`, `top_k`, `stop`."""
 
     resend_safe = False
 
@@ -145,17 +145,12 @@ def _order(job: Job) -> dict[str, Any]:
     parameters = job.parameters
     system: list[str] = [parameters["system"]] if parameters.get("system") else []
     messages: list[dict[str, Any]] = []
-    for message in parameters.get("messages") or [{"role": "user", "content": job.prompt}]:
-        blocks = _blocks(message.get("content"))
-        if message.get("role") in ("system", "developer"):
-            system.append(_text(blocks))
+    for message in conversation(job):
+        if message.role == "system":
+            # It has no place among the messages here.
+            system.append(message.text)
         else:
-            messages.append({"role": "assistant" if message.get("role") == "assistant" else "user", "content": blocks})
-    shown = [
-        _picture(file.data, file.content_type) for role in ("image", "reference") for file in job.inputs.get(role, ())
-    ]
-    if shown and messages:
-        messages[-1]["content"] = [*shown, *messages[-1]["content"]]
+            messages.append({"role": message.role, "content": [_block(part) for part in message.parts]})
     order: dict[str, Any] = {"max_tokens": TOKENS_OUTPUT_MAX, **job.settings.get("input", {})}
     order |= {"model": job.settings["model"], "messages": messages}
     if system:
@@ -167,25 +162,11 @@ def _order(job: Job) -> dict[str, Any]:
     return order | {name: parameters[name] for name in SHAPING if parameters.get(name) is not None}
 
 
-def _blocks(content: object) -> list[dict[str, Any]]:
-    """A message's content as the API's blocks; parts in the shape of the other widespread API are translated."""
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    return [_linked(part) if part.get("type") == "image_url" else part for part in _objects(content)]
-
-
-def _linked(part: dict[str, Any]) -> dict[str, Any]:
-    told: Any = part.get("image_url")
-    url = str(cast("dict[str, Any]", told).get("url") if isinstance(told, dict) else told)
-    inline = re.match(r"data:(image/[\w.+-]+);base64,", url)
-    if inline:
-        source = {"type": "base64", "media_type": inline[1], "data": url[inline.end() :]}
-        return {"type": "image", "source": source}
-    return {"type": "image", "source": {"type": "url", "url": url}}
-
-
-def _picture(data: bytes, content_type: str) -> dict[str, Any]:
-    source = {"type": "base64", "media_type": content_type, "data": base64.b64encode(data).decode()}
+def _block(part: Part) -> dict[str, Any]:
+    """A part of a message as one of the API's blocks."""
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    source = {"type": "base64", "media_type": part.content_type, "data": base64.b64encode(part.data).decode()}
     return {"type": "image", "source": source}
 
 
