@@ -59,7 +59,7 @@ def job(prompt: str = "Write a line about a fox.", kind: str = "text", **paramet
 
 
 def test_a_prompt_is_the_documented_request_and_is_sent_once(provider: Anthropic, stand_in: AnthropicStandIn) -> None:
-    provider.submit(job("A fox.", max_tokens=100, system="Be brief.", temperature_percent=50, stop="END"))
+    provider.submit(job("A fox.", max_tokens=100, system="Be brief.", temperature_percent=50, stop=["END"]))
     (call,) = stand_in.calls
     assert (call["method"], call["path"]) == ("POST", "/v1/messages")
     assert call["headers"]["x-api-key"] == stand_in.api_key
@@ -155,6 +155,13 @@ def test_a_text_that_reaches_its_bound_is_a_text(provider: Anthropic) -> None:
     done = provider.submit(job("A fox in the snow.", max_tokens=2))
     assert isinstance(done, Done)
     assert (done.outputs[0].data, done.finish_reason) == (b"You said", FinishReason.LENGTH)
+
+
+def test_what_comes_after_a_stop_sequence_is_neither_written_nor_billed(provider: Anthropic) -> None:
+    done = provider.submit(job("A fox in the snow.", stop=["in the"]))
+    assert isinstance(done, Done)
+    assert done.outputs[0].data == b"You said: A fox "
+    assert done.usage["tokens_output"] == 4
 
 
 def test_a_refusal_is_moderated_and_billed(provider: Anthropic) -> None:

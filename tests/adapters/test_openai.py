@@ -48,7 +48,7 @@ from infra.local.standins.openai import OpenAIStandIn
 
 IMAGES = {"model": "gpt-image-2.5-flare", "api": "images"}
 RESPONSES = {"model": "gpt-5.5", "api": "responses"}
-CHAT = {"model": "gpt-5.5", "api": "chat"}
+CHAT = {"model": "gpt-4o", "api": "chat"}
 SPEECH = {"model": "gpt-4o-mini-tts", "api": "speech", "input": {"voice": "alloy"}}
 OFFERED = catalogue(frozenset({"openai"}))
 MODELS = [model for model in OFFERED.data.models if model.provider == "openai" and model.kind != "moderation"]
@@ -221,12 +221,28 @@ def test_the_chat_request_is_the_documented_one(provider: OpenAI, stand_in: Open
     talk = [{"role": "user", "content": "hello"}]
     done(provider, job(CHAT, system="be brief", messages=talk, max_tokens=50, temperature=0, stop=["!"]))
     assert stand_in.calls[0]["body"] == {
-        "model": "gpt-5.5",
+        "model": "gpt-4o",
         "messages": [{"role": "system", "content": "be brief"}, *talk],
         "max_completion_tokens": 50,
         "temperature": 0,
         "stop": ["!"],
     }
+
+
+def test_a_model_of_the_responses_api_is_asked_by_chat_where_to_stop(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+    settings = {"model": "gpt-4o", "api": "responses"}
+    end = done(provider, job(settings, "one two three four", stop=["three"]))
+    assert (stand_in.calls[0]["path"], stand_in.calls[0]["body"]["stop"]) == ("/v1/chat/completions", ["three"])
+    assert data(end) == b"The stand-in heard: one two "
+    # Four words, "heard:" and all: what was never written is not counted.
+    assert end.usage["tokens_output"] == 5
+
+
+def test_how_much_is_said_is_told_in_each_apis_words(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+    done(provider, job(RESPONSES, verbosity="low"))
+    done(provider, job(CHAT, verbosity="low"))
+    assert stand_in.calls[0]["body"]["text"] == {"verbosity": "low"}
+    assert stand_in.calls[1]["body"]["verbosity"] == "low"
 
 
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])

@@ -160,7 +160,12 @@ class AnthropicStandIn(StandIn):
         text, is_cut = _cut(_written(said), body["max_tokens"])
         if "think" in run:
             text, is_cut = "", True
-        stop_reason = "refusal" if "refusal" in run else "max_tokens" if is_cut else "end_turn"
+        stop_sequence = None
+        for stop in body.get("stop_sequences") or []:
+            if stop in text:
+                text, stop_sequence, is_cut = text.partition(stop)[0], stop, False
+        reason = "max_tokens" if is_cut else "stop_sequence" if stop_sequence else "end_turn"
+        stop_reason = "refusal" if "refusal" in run else reason
         thought = {"type": "thinking", "thinking": "Hm.", "signature": "c2lnbmVk"}
         content = (
             [thought]
@@ -176,7 +181,7 @@ class AnthropicStandIn(StandIn):
             "model": body["model"],
             "content": content,
             "stop_reason": stop_reason,
-            "stop_sequence": None,
+            "stop_sequence": stop_sequence,
             "usage": _usage(
                 _tokens(body),
                 body["max_tokens"] if "think" in run else max(len(text) // CHARACTERS_PER_TOKEN, 1),
@@ -201,6 +206,8 @@ def _wrong(body: dict[str, Any]) -> str | None:
     temperature = body.get("temperature", 1)
     if not isinstance(temperature, int | float) or not 0 <= temperature <= 1:
         return "temperature: range: 0..1"
+    if not all(isinstance(stop, str) and stop.strip() for stop in body.get("stop_sequences") or []):
+        return "stop_sequences: each stop sequence must contain non-whitespace"
     messages = body["messages"]
     if not isinstance(messages, list) or not messages:
         return "messages: at least one message is required"

@@ -59,6 +59,8 @@ MODELS = {
     "gpt-4o": "2027-01-14",
     "omni-moderation-latest": None,
 }
+# Models that do not think first.
+WITH_STOP = re.compile(r"(?!gpt-5|o\d|grok-4).*")
 RETIRED = re.compile(r"dall-e-.*|gpt-image-1|sora-.*|0+")
 
 
@@ -79,7 +81,7 @@ RESPONSE_FIELDS = _words(
 )
 CHAT_FIELDS = _words(
     "model messages max_tokens max_completion_tokens temperature top_p n stop stream stream_options seed user store "
-    "metadata presence_penalty frequency_penalty reasoning_effort response_format tools tool_choice logprobs "
+    "metadata presence_penalty frequency_penalty reasoning_effort response_format tools tool_choice logprobs verbosity "
     "safety_identifier service_tier"
 )
 VOICES = _words("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar")
@@ -368,6 +370,10 @@ class OpenAIStandIn(StandIn):
     def completion(self, body: dict[str, Any], markers: list[str]) -> dict[str, Any]:
         """A chat's answer."""
         said, text, cut = _written(body["messages"], body.get("max_completion_tokens") or body.get("max_tokens"))
+        stops = body.get("stop") or []
+        for stop in [stops] if isinstance(stops, str) else stops:
+            text, stopped, _ = text.partition(stop)
+            cut = cut and not stopped
         run = asked(markers, "run")
         thinks, limit = "think" in run, int(body.get("max_completion_tokens") or body.get("max_tokens") or 4096)
         text, cut = ("", True) if thinks else (text, cut)
@@ -465,6 +471,9 @@ def _response_problem(body: dict[str, Any]) -> Answer | None:
 
 def _chat_problem(body: dict[str, Any]) -> Answer | None:
     talk = body["messages"]
+    if body.get("stop") and not WITH_STOP.fullmatch(str(body["model"])):
+        text = "Unsupported parameter: 'stop' is not supported with this model."
+        return problem(400, text, "unsupported_parameter", param="stop")
     roles = {"system", "developer", "user", "assistant", "tool"}
     well = isinstance(talk, list) and all(isinstance(turn, dict) and turn.get("role") in roles for turn in talk)
     return None if well else _wrong("messages", "malformed")

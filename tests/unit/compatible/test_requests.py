@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from openai.types.audio.speech_create_params import SpeechCreateParams
+from openai.types.chat.completion_create_params import (
+    CompletionCreateParamsNonStreaming,
+    CompletionCreateParamsStreaming,
+)
+from openai.types.image_edit_params import ImageEditParamsNonStreaming, ImageEditParamsStreaming
+from openai.types.image_generate_params import ImageGenerateParamsNonStreaming, ImageGenerateParamsStreaming
+from openai.types.responses.response_create_params import (
+    ResponseCreateParamsNonStreaming,
+    ResponseCreateParamsStreaming,
+)
+from openai.types.video_create_params import VideoCreateParams
 
-from atelier.compatible.asked import FILE_BYTES_MAX, Asked, File, fitted
+from atelier.compatible.asked import FILE_BYTES_MAX, WISHES_OF_CLIENTS, Asked, File, fitted
 from atelier.compatible.chat import ChatRequest
 from atelier.compatible.errors import ContentRefused, Unsupported
 from atelier.compatible.form import parts
-from atelier.compatible.images import ImageRequest, edit
+from atelier.compatible.images import EditRequest, ImageRequest, edit
 from atelier.compatible.responses import ResponseRequest
 from atelier.compatible.speech import SpeechRequest
 from atelier.compatible.videos import VideoRequest, ordered
@@ -151,7 +163,7 @@ def test_numbers_go_through_by_their_names() -> None:
         ("response_format", {"type": "text"}, {"type": "json_object"}),
         ("logprobs", False, True),
         ("logit_bias", {}, {"50256": -100}),
-        ("presence_penalty", 0, 0.5),
+        ("top_logprobs", 0, 3),
         ("modalities", ["text"], ["text", "audio"]),
     ],
 )
@@ -162,11 +174,84 @@ def test_what_nothing_here_can_do_is_refused_unless_it_asks_for_nothing(name: st
     assert refused.value.facts["param"] == name
 
 
-def test_what_is_of_no_consequence_is_taken_and_what_is_unknown_is_not() -> None:
-    harmless = {"user": "u", "metadata": {"a": "b"}, "store": False, "service_tier": "auto", "prompt_cache_key": "k"}
-    assert chat(user("a"), **harmless, stream_options={"include_usage": True}) == chat(user("a"))
-    with pytest.raises(ValidationError):
-        chat(user("a"), surprise=1)
+BODIES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "chat": (ChatRequest, {"model": "auto", "messages": [user("a")]}),
+    "responses": (ResponseRequest, {"input": "a"}),
+    "images": (ImageRequest, {"prompt": "a"}),
+    "edits": (EditRequest, {"prompt": "a", "image": [b"1"]}),
+    "speech": (SpeechRequest, {"model": "tts-1", "input": "a"}),
+    "videos": (VideoRequest, {"prompt": "a"}),
+}
+
+
+def at(door: str, **more: Any) -> Asked:
+    model, body = BODIES[door]
+    return model.model_validate({**body, **more}).asked()
+
+
+@pytest.mark.parametrize("door", BODIES)
+def test_every_door_takes_a_clients_wishes_and_says_that_nobody_is_told(door: str) -> None:
+    wishes = {
+        "user": "u", "metadata": {"a": "b"}, "store": False, "service_tier": "auto", "safety_identifier": "s",
+        "prompt_cache_key": "k", "prompt_cache_retention": "24h", "parallel_tool_calls": True, "truncation": "auto",
+        "include": ["reasoning.encrypted_content"],
+    }  # fmt: skip
+    asked = at(door, **wishes)
+    assert asked.ignored == tuple(sorted(wishes))
+    assert replace(asked, ignored=()) == at(door)
+    assert fitted(asked, [])[1] == asked.ignored
+
+
+@pytest.mark.parametrize("door", BODIES)
+def test_every_door_refuses_an_unknown_field_by_its_name(door: str) -> None:
+    for surprise in (1, None):
+        if surprise is None:
+            assert at(door, surprise=None) == at(door)
+            continue
+        with pytest.raises(ValidationFailed) as refused:
+            at(door, surprise=surprise)
+        assert refused.value.facts["fields"] == [{"path": "surprise", "message": "Extra inputs are not permitted"}]
+
+
+@pytest.mark.parametrize(
+    ("door", "types"),
+    [
+        ("chat", (CompletionCreateParamsNonStreaming, CompletionCreateParamsStreaming)),
+        ("responses", (ResponseCreateParamsNonStreaming, ResponseCreateParamsStreaming)),
+        ("images", (ImageGenerateParamsNonStreaming, ImageGenerateParamsStreaming)),
+        ("edits", (ImageEditParamsNonStreaming, ImageEditParamsStreaming)),
+        ("speech", (SpeechCreateParams,)),
+        ("videos", (VideoCreateParams,)),
+    ],
+)
+def test_every_field_of_openais_sdk_is_carried_or_a_wish_or_refused(door: str, types: tuple[Any, ...]) -> None:
+    model, _ = BODIES[door]
+    carried = set(model.model_fields) - WISHES_OF_CLIENTS
+    fields = {name for each in types for name in each.__required_keys__ | each.__optional_keys__}
+    assert fields <= carried | WISHES_OF_CLIENTS | set(model.REFUSED)
+    assert not carried & set(model.REFUSED)
+    assert not WISHES_OF_CLIENTS & set(model.REFUSED)
+
+
+def test_how_much_is_said_is_told_to_a_model_that_knows_it_and_ignored_by_others() -> None:
+    asked = (at("chat", verbosity="low"), at("responses", text={"verbosity": "low", "format": {"type": "text"}}))
+    for each, name in zip(asked, ("verbosity", "text.verbosity"), strict=True):
+        left, ignored = fitted(each, models("openai/gpt-5.5"))
+        assert (dict(left.parameters), ignored) == ({"verbosity": "low"}, ())
+        left, ignored = fitted(each, models("openai/gpt-4o"))
+        assert (dict(left.parameters), ignored) == ({}, (name,))
+
+
+@pytest.mark.parametrize(("stop", "given"), [("END", ["END"]), (["END", "\n"], ["END", "\n"])])
+def test_where_to_stop_is_told_to_the_model_or_refused_as_openai_does(stop: Any, given: list[str]) -> None:
+    asked = chat(user("a"), stop=stop)
+    for name in ("openai/gpt-4o", "local/writer"):
+        assert fitted(asked, models(name))[0].parameters == {"stop": given}
+    for name in ("openai/gpt-5.5", "openai/o3"):
+        with pytest.raises(Unsupported) as refused:
+            fitted(asked, models(name))
+        assert refused.value.facts["param"] == "stop"
+    assert "stop" not in chat(user("a"), stop=[]).parameters
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,13 @@ def test_a_stop_word_ends_the_text_before_it() -> None:
     assert "3." not in text
 
 
+@pytest.mark.parametrize("stop", ["\n", "procedural", "(", ".", " "])
+def test_a_text_has_no_stop_word_in_it_and_only_what_was_written_is_counted(stop: str) -> None:
+    text, usage = written("five ideas for a cake", stop=["never written", stop])
+    assert stop not in text
+    assert usage["tokens_output"] == tokens(text) < written("five ideas for a cake")[1]["tokens_output"]
+
+
 @pytest.mark.parametrize(
     ("asked", "about"),
     [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,7 +26,9 @@ SEEDS = 2**31
 
 # A model that knows nothing of these does what is asked without them, and the answer's header says so. Everything else
 # that a model does not take is refused.
-WISHES = frozenset({"temperature", "top_p", "seed", "reasoning_effort", "quality", "instructions"})
+WISHES = frozenset({"temperature", "top_p", "seed", "reasoning_effort", "verbosity", "quality", "instructions"})
+# A model that does not take these cannot do what is asked.
+ORDERS = frozenset({"stop"})
 # What a model does that has no say in it.
 USUAL: Mapping[str, tuple[Any, ...]] = {
     "background": ("auto", "opaque"),
@@ -36,22 +38,69 @@ USUAL: Mapping[str, tuple[Any, ...]] = {
     "speed": (1,),
 }
 
+NAME_CHARACTERS_MAX = 200
+UNKNOWN = "Extra inputs are not permitted"
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+# What clients say of how a request is to be served, at whichever door: none of it changes what they get.
+WISHES_OF_CLIENTS = frozenset(
+    [
+        "user",
+        "safety_identifier",
+        "metadata",
+        "store",
+        "service_tier",
+        "parallel_tool_calls",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "truncation",
+        "include",
+        "max_tool_calls",
+        "stream_options",
+        "prediction",
+        "presence_penalty",
+        "frequency_penalty",
+        "top_k",
+        "min_p",
+        "repetition_penalty",
+        "output_compression",
+        "partial_images",
+        "moderation",
+        "style",
+        "input_fidelity",
+    ]
+)
+
+
 class Given(BaseModel):
-    """A body in OpenAI's words. Whatever it names that we do not know is refused by name."""
+    """A body in OpenAI's words. The one rule for its fields, at every door: what is told to a model, or changes the
+    answer's form, is a field of the door's class. A wish that nobody is told is taken, and named in the answer's header
+    (`WISHES_OF_CLIENTS`). What would change what the caller gets is refused by its name, unless its value asks for
+    nothing (`REFUSED`). Whatever is unknown is refused by its name too, as OpenAI does."""
+
+    REFUSED: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     # A cold start builds the one model that its first request needs.
     # JSON knows no infinity and no NaN; its readers do.
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, defer_build=True)
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, defer_build=True)
 
-    # Taken, and of no consequence: what is made is kept as a generation whatever is said, and found as one.
+    # Given back in answers.
     user: str | None = None
-    safety_identifier: Any = None
     metadata: dict[str, str] | None = None
-    store: Any = None
-    service_tier: Any = None
+
+    def wishes(self) -> tuple[str, ...]:
+        """The wishes that nobody is told. Raises Unsupported, and ValidationFailed for unknown fields."""
+        others = {name: value for name, value in (self.model_extra or {}).items() if value is not None}
+        for name, value in others.items():
+            if name in self.REFUSED:
+                if value not in self.REFUSED[name]:
+                    raise Unsupported(name)
+            elif name not in WISHES_OF_CLIENTS:
+                raise ValidationFailed([{"path": name[:NAME_CHARACTERS_MAX], "message": UNKNOWN}])
+        named = {"user": self.user, "metadata": self.metadata, **others}
+        return tuple(sorted(name for name in named.keys() & WISHES_OF_CLIENTS if named[name] is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +117,8 @@ Files = Mapping[str, tuple[File, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request in our terms, with its files by role. `names`: what the caller calls the paths of a refusal."""
+    """A request in our terms, with its files by role. `names`: what the caller calls the paths of a refusal. `ignored`:
+    the wishes in it that nobody is told."""
 
     kind: Kind
     prompt: str
@@ -76,6 +126,7 @@ class Asked:
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
     files: Files = field(default_factory=dict[str, tuple[File, ...]])
     names: Mapping[str, str] = field(default_factory=dict[str, str])
+    ignored: tuple[str, ...] = ()
 
     def recipe(self, inputs: Mapping[str, tuple[Source, ...]]) -> Recipe:
         """With the files kept as the workspace's assets."""
@@ -97,9 +148,11 @@ class Asked:
 
 def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...]]:
     """The request as these models can take it, and which of its wishes none of them knows. A length is brought within
-    what they write: the longest that was asked for is a bound, not an order."""
+    what they write: the longest that was asked for is a bound, not an order. Raises Unsupported."""
     known = {name for model in models for name in model.parameters}
     ignored = tuple(sorted((WISHES & asked.parameters.keys()) - known))
+    for name in sorted((ORDERS & asked.parameters.keys()) - known):
+        raise Unsupported(name, f"'{name}' is not supported with this model.")
     left = {
         name: value
         for name, value in asked.parameters.items()
@@ -117,20 +170,13 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
     if "image" in files and "image" not in roles and "reference" in roles:
         # Pictures to look alike, for models that change none.
         files["reference"] = files.pop("image")
-    return replace(asked, parameters=left, files=files), tuple(asked.names.get(name, name) for name in ignored)
+    told_of = {*asked.ignored, *(asked.names.get(name, name) for name in ignored)}
+    return replace(asked, parameters=left, files=files), tuple(sorted(told_of))
 
 
 def told(**parameters: Any) -> dict[str, Any]:
     """The parameters that were given."""
     return {name: value for name, value in parameters.items() if value is not None}
-
-
-def refuse(body: BaseModel, harmless: Mapping[str, Iterable[Any]]) -> None:
-    """Raises Unsupported for the first of these that was given another value than one that changes nothing."""
-    for name, values in harmless.items():
-        value = getattr(body, name)
-        if value is not None and value not in list(values):
-            raise Unsupported(name)
 
 
 def seed(number: int | None) -> int | None:

@@ -8,32 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.compatible import events
-from atelier.compatible.asked import Asked, Given, ModelName, refuse, seed, told
+from atelier.compatible.asked import Asked, Given, ModelName, seed, told
 from atelier.compatible.errors import Unsupported
 from atelier.compatible.made import Made
-from atelier.compatible.talk import ended_at, said, talk
+from atelier.compatible.talk import said, talk
 from atelier.generations.model import Kind
 
-# What no adapter carries, and the values of it that ask for nothing.
-HARMLESS: dict[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "functions": ([],),
-    "function_call": ("none", "auto"),
-    "response_format": ({"type": "text"},),
-    "modalities": (["text"],),
-    "audio": (),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "logit_bias": ({},),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "prediction": (),
-    "web_search_options": (),
-    "verbosity": ("medium",),
-    "moderation": (),
-}
 NAMES = {"prompt": "messages", "system": "messages", "image": "messages"}
 
 
@@ -56,6 +36,22 @@ class StreamOptions(BaseModel):
 class ChatRequest(Given):
     """A conversation to go on with."""
 
+    # What no adapter carries, and the values of it that ask for nothing.
+    REFUSED = {
+        "n": (1,),
+        "tools": ([],),
+        "tool_choice": ("none", "auto"),
+        "functions": ([],),
+        "function_call": ("none", "auto"),
+        "response_format": ({"type": "text"},),
+        "modalities": (["text"],),
+        "audio": (),
+        "logprobs": (False,),
+        "top_logprobs": (0,),
+        "logit_bias": ({},),
+        "web_search_options": (),
+    }
+
     model: ModelName
     messages: list[Message] = Field(min_length=1, max_length=1000)
     max_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -64,36 +60,14 @@ class ChatRequest(Given):
     top_p: float | None = None
     seed: int | None = None
     reasoning_effort: str | None = None
+    verbosity: str | None = None
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    # Of no consequence here.
-    parallel_tool_calls: Any = None
-    prompt_cache_key: Any = None
-    prompt_cache_options: Any = None
-    prompt_cache_retention: Any = None
-    # Refused, but for what asks for nothing.
-    n: Any = None
-    tools: Any = None
-    tool_choice: Any = None
-    functions: Any = None
-    function_call: Any = None
-    response_format: Any = None
-    modalities: Any = None
-    audio: Any = None
-    logprobs: Any = None
-    top_logprobs: Any = None
-    logit_bias: Any = None
-    presence_penalty: Any = None
-    frequency_penalty: Any = None
-    prediction: Any = None
-    web_search_options: Any = None
-    verbosity: Any = None
-    moderation: Any = None
 
     def asked(self) -> Asked:
         """The request in our terms. Raises Unsupported or ValidationFailed."""
-        refuse(self, HARMLESS)
+        ignored = self.wishes()
         for number, message in enumerate(self.messages):
             if message.role in ("tool", "function") or message.tool_calls:
                 raise Unsupported(f"messages[{number}]", "Tools are not called here.")
@@ -111,14 +85,17 @@ class ChatRequest(Given):
             top_p=self.top_p,
             seed=seed(self.seed),
             reasoning_effort=self.reasoning_effort,
+            verbosity=self.verbosity,
+            stop=([self.stop] if isinstance(self.stop, str) else self.stop) or None,
         )
         files = {"image": spoken.pictures} if spoken.pictures else {}
-        return Asked(Kind.TEXT, spoken.prompt, self.model, parameters, files, {**NAMES, "max_tokens": longest})
+        names = {**NAMES, "max_tokens": longest}
+        return Asked(Kind.TEXT, spoken.prompt, self.model, parameters, files, names, ignored)
 
 
 def completion(request: ChatRequest, made: Made) -> dict[str, Any]:
     """The body of an answer."""
-    text, reason = _said(request, made)
+    text, reason = made.text, _reason(made)
     said = {"content": None, "refusal": text} if made.is_refusal else {"content": text, "refusal": None}
     message: dict[str, Any] = {"role": "assistant", **said, "annotations": []}
     choice: dict[str, Any] = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
@@ -131,7 +108,7 @@ def stream(request: ChatRequest, made: Made) -> bytes:
 
 
 def _chunks(request: ChatRequest, made: Made) -> Iterator[dict[str, Any]]:
-    text, reason = _said(request, made)
+    text, reason = made.text, _reason(made)
     counted = bool(request.stream_options and request.stream_options.include_usage)
     head = {**_head(made, "chat.completion.chunk"), **({"usage": None} if counted else {})}
 
@@ -146,11 +123,8 @@ def _chunks(request: ChatRequest, made: Made) -> Iterator[dict[str, Any]]:
         yield {**head, "choices": [], "usage": _usage(made)}
 
 
-def _said(request: ChatRequest, made: Made) -> tuple[str, str]:
-    text, stopped = ended_at(made.text, request.stop)
-    if stopped:
-        return text, "stop"
-    return text, "content_filter" if made.is_filtered else "length" if made.is_cut else "stop"
+def _reason(made: Made) -> str:
+    return "content_filter" if made.is_filtered else "length" if made.is_cut else "stop"
 
 
 def _head(made: Made, kind: str) -> dict[str, Any]:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from atelier.compatible import events
-from atelier.compatible.asked import Asked, File, Given, ModelName, bounded, measures, refuse, told
+from atelier.compatible.asked import Asked, File, Given, ModelName, bounded, measures, told
 from atelier.compatible.form import Part, checked, fields
 from atelier.compatible.made import Made
 from atelier.errors import ValidationFailed
 from atelier.generations.model import Kind
 from atelier.pricing.parameters import PROMPT_CHARACTERS_MAX, N
 
-HARMLESS: dict[str, tuple[Any, ...]] = {
-    "complexity": (),
-    "frame_count": (1,),
-    "frame_duration_ms": (),
-    "svg": (),
-    "markup": (),
-}
 NAMES = {"width": "size", "height": "size", "reference": "image"}
 # Words of older models for what the catalogue calls otherwise; None = the model's own choice.
 QUALITIES = {"auto": None, "standard": None, "hd": "high"}
@@ -30,6 +24,8 @@ QUALITIES = {"auto": None, "standard": None, "hd": "high"}
 
 class ImageRequest(Given):
     """Pictures to make from words."""
+
+    REFUSED = {"complexity": (), "frame_count": (1, "1"), "frame_duration_ms": (), "svg": (), "markup": ()}
 
     prompt: Annotated[str, Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX)]
     model: ModelName | None = None
@@ -40,18 +36,6 @@ class ImageRequest(Given):
     output_format: str | None = None
     response_format: Literal["b64_json", "url"] | None = None
     stream: bool | None = None
-    # Of no consequence here.
-    output_compression: Any = None
-    partial_images: Any = None
-    moderation: Any = None
-    style: Any = None
-    input_fidelity: Any = None
-    # Refused, but for what asks for nothing.
-    complexity: Any = None
-    frame_count: Any = None
-    frame_duration_ms: Any = None
-    svg: Any = None
-    markup: Any = None
 
     @property
     def wants_bytes(self) -> bool:
@@ -60,14 +44,14 @@ class ImageRequest(Given):
 
     def asked(self) -> Asked:
         """The request in our terms. Raises Unsupported or ValidationFailed."""
-        refuse(self, HARMLESS)
+        ignored = self.wishes()
         parameters = measures(self.size) | told(
             n=self.n,
             quality=QUALITIES.get(self.quality or "", self.quality),
             background=None if self.background == "auto" else self.background,
             output_format=self.output_format,
         )
-        return Asked(Kind.IMAGE, self.prompt, self.model or "auto", parameters, {}, NAMES)
+        return Asked(Kind.IMAGE, self.prompt, self.model or "auto", parameters, {}, NAMES, ignored)
 
 
 class EditRequest(ImageRequest):
@@ -81,7 +65,7 @@ class EditRequest(ImageRequest):
         pictures = bounded([File("image", data) for data in self.image])
         masks = bounded([File("mask", data) for data in self.mask])
         files = {"image": pictures, **({"mask": masks} if masks else {})}
-        return Asked(plain.kind, plain.prompt, plain.model, plain.parameters, files, plain.names)
+        return replace(plain, files=files)
 
 
 def edit(parts: list[Part]) -> EditRequest:

@@ -9,31 +9,23 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.compatible import events
-from atelier.compatible.asked import Asked, Given, ModelName, refuse, told
+from atelier.compatible.asked import Asked, Given, ModelName, told
 from atelier.compatible.errors import Unsupported
 from atelier.compatible.made import Made
 from atelier.compatible.talk import Said, said, talk
 from atelier.errors import ValidationFailed
 from atelier.generations.model import Kind
 
-HARMLESS: dict[str, tuple[Any, ...]] = {
-    "background": (False,),
-    "conversation": (),
-    "previous_response_id": (),
-    "prompt": (),
-    "tools": ([],),
-    "tool_choice": ("none", "auto"),
-    "max_tool_calls": (),
-    "top_logprobs": (0,),
-    "truncation": ("disabled",),
-    "include": ([], ["reasoning.encrypted_content"]),
-    "moderation": (),
-    "context_management": ([],),
-    "image": (),
-    "access_programs": (),
-}
-NAMES = {"prompt": "input", "system": "instructions", "messages": "input", "image": "input"}
 LONGEST = "max_output_tokens"
+NAMES = {
+    "prompt": "input",
+    "system": "instructions",
+    "messages": "input",
+    "image": "input",
+    "max_tokens": LONGEST,
+    "reasoning_effort": "reasoning.effort",
+    "verbosity": "text.verbosity",
+}
 ROLES = ("user", "assistant", "system", "developer")
 
 
@@ -43,8 +35,28 @@ class Reasoning(BaseModel):
     effort: str | None = None
 
 
+class TextOptions(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    format: dict[str, Any] | None = None
+    verbosity: str | None = None
+
+
 class ResponseRequest(Given):
     """Something to respond to."""
+
+    REFUSED = {
+        "background": (False,),
+        "conversation": (),
+        "previous_response_id": (),
+        "prompt": (),
+        "tools": ([],),
+        "tool_choice": ("none", "auto"),
+        "top_logprobs": (0,),
+        "context_management": ([],),
+        "image": (),
+        "access_programs": (),
+    }
 
     model: ModelName = "auto"
     input: str | Annotated[list[dict[str, Any]], Field(max_length=1000)]
@@ -53,29 +65,8 @@ class ResponseRequest(Given):
     temperature: float | None = None
     top_p: float | None = None
     reasoning: Reasoning | None = None
-    text: dict[str, Any] | None = None
+    text: TextOptions | None = None
     stream: bool | None = None
-    # Of no consequence here.
-    stream_options: Any = None
-    parallel_tool_calls: Any = None
-    prompt_cache_key: Any = None
-    prompt_cache_options: Any = None
-    prompt_cache_retention: Any = None
-    # Refused, but for what asks for nothing.
-    background: Any = None
-    conversation: Any = None
-    previous_response_id: Any = None
-    prompt: Any = None
-    tools: Any = None
-    tool_choice: Any = None
-    max_tool_calls: Any = None
-    top_logprobs: Any = None
-    truncation: Any = None
-    include: Any = None
-    moderation: Any = None
-    context_management: Any = None
-    image: Any = None
-    access_programs: Any = None
 
     @property
     def effort(self) -> str | None:
@@ -84,9 +75,8 @@ class ResponseRequest(Given):
 
     def asked(self) -> Asked:
         """The request in our terms. Raises Unsupported or ValidationFailed."""
-        refuse(self, HARMLESS)
-        wanted = (self.text or {}).get("format", {"type": "text"})
-        if wanted != {"type": "text"}:
+        ignored = self.wishes()
+        if self.text and self.text.format not in (None, {"type": "text"}):
             raise Unsupported("text.format")
         instructions = [Said("system", (self.instructions,))] if self.instructions else []
         spoken = talk([*instructions, *self._said()], "input")
@@ -95,10 +85,10 @@ class ResponseRequest(Given):
             temperature=self.temperature,
             top_p=self.top_p,
             reasoning_effort=self.effort,
+            verbosity=self.text.verbosity if self.text else None,
         )
         files = {"image": spoken.pictures} if spoken.pictures else {}
-        names = {**NAMES, "max_tokens": LONGEST, "reasoning_effort": "reasoning.effort"}
-        return Asked(Kind.TEXT, spoken.prompt, self.model, parameters, files, names)
+        return Asked(Kind.TEXT, spoken.prompt, self.model, parameters, files, NAMES, ignored)
 
     def _said(self) -> Iterator[Said]:
         if isinstance(self.input, str):

@@ -35,12 +35,12 @@ class SpeechRequest(Given):
     stream_format: Literal["audio", "sse"] | None = None
 
     def asked(self) -> Asked:
-        """The request in our terms."""
+        """The request in our terms. Raises Unsupported or ValidationFailed."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
         parameters = told(
             voice=voice, instructions=self.instructions or None, speed=self.speed, format=self.response_format
         )
-        return Asked(Kind.AUDIO, self.input, self.model, parameters, {}, NAMES)
+        return Asked(Kind.AUDIO, self.input, self.model, parameters, {}, NAMES, self.wishes())
 
 
 def stream(made: Made) -> bytes:

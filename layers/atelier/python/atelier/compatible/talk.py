@@ -114,10 +114,3 @@ def _picture(part: dict[str, Any], param: str) -> File:
     if not isinstance(url, str):
         raise ValidationFailed([{"path": param, "message": "must be a URL; files by id are not kept here"}])
     return pictured(url, param)
-
-
-def ended_at(text: str, stop: str | list[str] | None) -> tuple[str, bool]:
-    """The text up to the first of these words, and whether one of them ended it."""
-    words = [stop] if isinstance(stop, str) else stop or []
-    places = [place for place in (text.find(word) for word in words if word) if place >= 0]
-    return (text[: min(places)], True) if places else (text, False)

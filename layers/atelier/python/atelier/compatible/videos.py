@@ -51,7 +51,8 @@ class VideoRequest(Given):
             files = [File("input_reference", data) for data in given or ()]
         length = {} if self.seconds is None else {"duration_seconds": self.seconds}
         pictures = {"image": bounded(files)} if files else {}
-        return Asked(Kind.VIDEO, self.prompt, self.model or "auto", measures(self.size) | length, pictures, NAMES)
+        parameters = measures(self.size) | length
+        return Asked(Kind.VIDEO, self.prompt, self.model or "auto", parameters, pictures, NAMES, self.wishes())
 
 
 class VideoQuery(BaseModel):

@@ -25,6 +25,7 @@ __all__ = ["PROMPT_CHARACTERS_MAX", "AssetId", "Deferred", "KindName", "Paramete
 KindName = Literal["text", "image", "video", "audio", "avatar", "page", "upscale"]
 AssetId = Annotated[str, Field(pattern=r"^ast_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Text = Annotated[str, Field(max_length=200)]
+StopText = Annotated[str, Field(min_length=1, max_length=200)]
 # No parameter of any model may be longer, and none has more parameters.
 TEXT_CHARACTERS_MAX, OTHERS_MAX = 32_000, 40
 
@@ -138,6 +139,10 @@ class Parameters(Deferred):
 
     messages: list[Message] | None = Field(
         default=None, min_length=1, max_length=1000, description="A conversation to go on with, in the prompt's place."
+    )
+
+    stop: list[StopText] | None = Field(
+        default=None, min_length=1, max_length=4, description="The first of these that is written ends the text."
     )
 
     @model_validator(mode="after")

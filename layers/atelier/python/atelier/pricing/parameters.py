@@ -91,8 +91,18 @@ class Conversation(TypedDict):
     characters_max: Annotated[int, Gt(0)]
 
 
+@final
+class Sequences(TypedDict):
+    """Texts, none of them empty, of which the first that a model writes ends its text and is no part of it. `visible`:
+    none may be white space alone."""
+
+    sequences_max: Annotated[int, Gt(0)]
+    each_characters_max: Annotated[int, Gt(0)]
+    visible: NotRequired[bool]
+
+
 # With neither a default nor a draw, a parameter that is not given is left out.
-Parameter = Number | Fraction | Choice | Words | Switch | Conversation
+Parameter = Number | Fraction | Choice | Words | Switch | Conversation | Sequences
 
 
 def refusal(rule: Parameter, value: object) -> str | None:
@@ -112,6 +122,8 @@ def refusal(rule: Parameter, value: object) -> str | None:
         return None if rule["least"] <= value <= rule["most"] else f"must be from {rule['least']} to {rule['most']}"
     if "messages_max" in rule:
         return _conversation_refusal(rule, value)
+    if "sequences_max" in rule:
+        return _sequences_refusal(rule, value)
     return None if isinstance(value, bool) else "must be true or false"
 
 
@@ -122,6 +134,15 @@ def _whole_refusal(rule: Number, value: object) -> str | None:
         return f"must be between {rule['minimum']} and {rule['maximum']}"
     multiple_of = rule.get("multiple_of", 1)
     return f"must be a multiple of {multiple_of}" if value % multiple_of else None
+
+
+def _sequences_refusal(rule: Sequences, value: object) -> str | None:
+    given = cast("list[object]", value) if isinstance(value, list) else []
+    most, longest = rule["sequences_max"], rule["each_characters_max"]
+    if not 1 <= len(given) <= most or not all(isinstance(each, str) and 1 <= len(each) <= longest for each in given):
+        return f"must be 1 to {most} texts of 1 to {longest} characters"
+    is_blank = rule.get("visible") and not all(str(each).strip() for each in given)
+    return "must not be white space alone" if is_blank else None
 
 
 def _conversation_refusal(rule: Conversation, value: object) -> str | None:

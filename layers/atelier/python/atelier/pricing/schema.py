@@ -102,7 +102,7 @@ def _check_table(model: Model, cost: ImageCost | SecondCost) -> None:
 # Whatever an entry is made of is read as strictly as the whole.
 for part in (
     *(parameters.Number, parameters.Fraction, parameters.Choice),
-    *(parameters.Words, parameters.Switch, parameters.Conversation),
+    *(parameters.Words, parameters.Switch, parameters.Conversation, parameters.Sequences),
     *(costs.TokenCost, costs.ImageCost, costs.MegapixelCost, costs.SecondCost),
     *(costs.PredictionSecondCost, costs.CharacterCost, costs.FileCost, costs.CallCost),
     *(model.Fixed, model.Margin, model.Free, model.FileRule, RateLimit, Retired, Model, Tier, OutcomeRule),

@@ -267,7 +267,16 @@ class OpenAIShape:
         order: Answer = {"model": job.settings["model"], "messages": [*system, *messages(job)]}
         if given.get("max_tokens"):
             order[self.tokens_max_field] = given["max_tokens"]
-        names = ("temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty", "reasoning_effort")
+        names = (
+            "temperature",
+            "top_p",
+            "stop",
+            "seed",
+            "presence_penalty",
+            "frequency_penalty",
+            "reasoning_effort",
+            "verbosity",
+        )
         order |= {name: given[name] for name in names if given.get(name) is not None}
 
         def read(answer: Answer) -> Submitted:
@@ -295,6 +304,8 @@ class OpenAIShape:
                 order[names.get(name, name)] = given[name]
         if given.get("reasoning_effort"):
             order["reasoning"] = {"effort": given["reasoning_effort"]}
+        if given.get("verbosity"):
+            order["text"] = {"verbosity": given["verbosity"]}
 
         def read(answer: Answer) -> Submitted:
             usage, cost = _response_usage(answer), self._cost_microusd(answer)

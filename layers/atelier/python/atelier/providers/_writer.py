@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from random import Random
-from typing import Any, cast
 
 from atelier.providers import _conversation
 from atelier.providers._canvas import luck_of
@@ -97,7 +96,7 @@ def written(job: Job) -> tuple[str, dict[str, int]]:
     system, asked = conversation(job)
     last = asked[-1] if asked else ""
     luck = luck_of("\n".join([system, *asked]), seed)
-    text = _cut(_text(system, last, luck), tokens_max, job.parameters.get("stop"))
+    text = _cut(_text(system, last, luck), tokens_max, job.parameters.get("stop") or [])
     return text, {"tokens_input": tokens("\n".join([system, *asked])), "tokens_output": tokens(text)}
 
 
@@ -169,17 +168,20 @@ def _prose(luck: Random) -> str:
     return "\n\n".join(paragraphs)
 
 
-def _cut(text: str, tokens_max: int, stop: Any) -> str:
-    """The text up to a stop word, and within the tokens: cut between words, its mark kept as long as there is room."""
+def _cut(text: str, tokens_max: int, stop: list[str]) -> str:
+    """The text up to a stop word, and within the tokens: cut between words, its mark kept as long as there is room, in
+    a form that has no stop word in it."""
     body, mark = text.removesuffix(MARK).rstrip(), text[len(text.removesuffix(MARK).rstrip()) :]
-    for word in [stop] if isinstance(stop, str) else cast("list[Any]", stop or []):
-        if isinstance(word, str) and word:
-            body = body.partition(word)[0].rstrip()
+    for word in stop:
+        body = body.partition(word)[0]
+    if stop:
+        body = body.rstrip()
+        mark = next((form for form in (mark, f" {MARK}") if not any(word in body + form for word in stop)), "")
     room = tokens_max * BYTES_A_TOKEN
     if len((body + mark).encode(errors="replace")) <= room:
         return body + mark
     left = room - len(mark)
     if left <= 0:
-        return MARK[:room]
+        return mark.strip()[:room]
     cut = body.encode(errors="replace")[:left].decode(errors="ignore")
     return (cut.rpartition(" ")[0].rstrip() or cut) + mark

@@ -158,7 +158,7 @@ def _order(job: Job) -> dict[str, Any]:
     if parameters.get("temperature_percent") is not None:
         order["temperature"] = parameters["temperature_percent"] / 100
     if parameters.get("stop"):
-        order["stop_sequences"] = [parameters["stop"]] if isinstance(parameters["stop"], str) else parameters["stop"]
+        order["stop_sequences"] = parameters["stop"]
     return order | {name: parameters[name] for name in SHAPING if parameters.get(name) is not None}
 
 

@@ -26,6 +26,11 @@ class OpenAI(OpenAIShape):
     ) -> None:
         super().__init__(Wire(base_url, bearer(api_key), answer_seconds_max=answer_seconds_max))
 
+    def _api(self, job: Job) -> str:
+        # The Responses API cannot be told where to stop; chat can.
+        api = super()._api(job)
+        return "chat" if api == "responses" and job.parameters.get("stop") else api
+
     def _measures(self, job: Job) -> Answer:
         given = job.parameters
         names = ("background", "output_format", "output_compression")
