@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from atelier.media import film
-from atelier.media.processed import MediaInvalid, Processed
+from atelier.media.processed import MediaInvalid, MediaLimitExceeded, Processed
 from atelier.providers._contract import Done, Job
 from atelier.providers.local import Local
 from tests.unit.media import reels
@@ -383,6 +383,26 @@ def test_a_film_too_long_to_be_marked_in_time_is_made_smaller(monkeypatch: pytes
     monkeypatch.setattr(film, "READ_PIXELS_MAX", 24 * 32 * 24)
     with pytest.raises(MediaInvalid, match="too long"):
         film.process(plain, watermark=True)
+
+
+def test_a_film_too_long_to_be_encoded_in_time_is_kept_as_it_is_where_players_take_it() -> None:
+    data = reels.film("libx265", "mov", pixels="yuv420p10le", sound="pcm_s24le")
+    made = film.process(data, watermark=False, seconds_max=0.002)
+    assert made.notes == ("The film is kept as it is encoded (hevc), which not every browser plays.",)
+    assert seen(made.data).codecs == ("hevc", "aac")
+    assert [picture.tobytes() for picture in seen(made.data).pictures] == [
+        picture.tobytes() for picture in seen(data).pictures
+    ]
+    assert b"hvc1" in made.data
+    assert seen(film.process(data, watermark=False).data).codecs == ("h264", "aac")
+
+
+def test_a_film_that_nobody_plays_and_that_takes_too_long_is_refused_with_the_limit() -> None:
+    data = reels.film("mjpeg", "mov", pixels="yuvj420p", sound=None)
+    smaller = film.process(data, watermark=False, seconds_max=0.002)
+    assert smaller.notes == ("The film was made smaller: 46 × 34 pixels.",)
+    with pytest.raises(MediaLimitExceeded, match="At most 50000 pixels are"):
+        film.process(data, watermark=False, seconds_max=0.0005)
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------

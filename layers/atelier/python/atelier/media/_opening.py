@@ -114,7 +114,7 @@ def _answer(asked: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         from atelier.media.processed import MediaInvalid, MediaLimitExceeded
 
         try:
-            made = _processed(asked["type"], data, watermark=asked["watermark"])
+            made = _processed(asked["type"], data, asked["seconds_max"], watermark=asked["watermark"])
         except MediaLimitExceeded as refusal:
             return {"limit": str(refusal)}, b""
         except MediaInvalid as refusal:
@@ -131,7 +131,7 @@ def _answer(asked: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     return {**answer, "size_bytes": len(made.data)}, made.data + (made.thumbnail or b"")
 
 
-def _processed(type: str, data: bytes, *, watermark: bool) -> Processed:
+def _processed(type: str, data: bytes, seconds_max: float, *, watermark: bool) -> Processed:
     if type == "image":
         from atelier.media import picture
 
@@ -139,7 +139,7 @@ def _processed(type: str, data: bytes, *, watermark: bool) -> Processed:
     if type == "video":
         from atelier.media import film
 
-        return film.process(data, watermark=watermark)
+        return film.process(data, watermark=watermark, seconds_max=seconds_max)
     from atelier.media import sound
 
     return sound.process(data)

@@ -60,6 +60,8 @@ SIDE_MIN = 16
 # is marked at a smaller size.
 READ_PIXELS_MAX = 12_000_000_000
 WRITTEN_PIXELS_MAX = 2_500_000_000
+# The same for who has less time, with room to spare.
+READ_PIXELS_A_SECOND, WRITTEN_PIXELS_A_SECOND = 100_000_000, 20_000_000
 # The poster is what is seen after this time, or at the end of a shorter film.
 POSTER_SECONDS = 1.0
 
@@ -82,6 +84,10 @@ READ_SOUNDS = (
 )
 # Of H.264, browsers play eight bits with halved colours; cameras write more.
 PLAYED_PIXELS = frozenset(["yuv420p", "yuvj420p", None])
+# What newer players play: not encoded afresh where there is no time for it.
+KEPT_FILMS = frozenset(["hevc", "h264"])
+# The readers whose packets can be written as they are.
+COPYING = frozenset(["mov", "matroska"])
 # PQ and HLG, the two curves of high dynamic range.
 HDR_CURVES = frozenset([16, 18])
 # The index stands first, so that a film plays while it loads.
@@ -110,8 +116,9 @@ CHANGES_MAX = 200
 SOUND_RATE, SOUND_BITS_A_SECOND = 48_000, 128_000
 
 
-def process(data: bytes, *, watermark: bool) -> Processed:
-    """Somebody's file as a deliverable film; equal input gives equal output. Raises MediaInvalid."""
+def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Processed:
+    """Somebody's file as a deliverable film; equal input gives equal output. seconds_max: what there is time for.
+    Raises MediaInvalid."""
     demuxer = sniffed(data)
     if demuxer == "matroska" and _matroska_end(data) > len(data):
         raise MediaInvalid("the file is cut off")
@@ -122,13 +129,14 @@ def process(data: bytes, *, watermark: bool) -> Processed:
         # The index can only be moved to the front of a file that can be read again.
         file = Path(folder) / "film"
         with opened(data, demuxer) as source:
-            kind, poster = _moved(source, file, demuxer, seen, poster, watermark=watermark)
-        cleaned = file.read_bytes()
+            kind, poster, notes = _moved(source, file, demuxer, seen, poster, seconds_max, watermark=watermark)
+        # Apple's players take HEVC under this name alone, and FFmpeg's writer uses the other; the index is in front.
+        cleaned = file.read_bytes().replace(b"hev1", b"hvc1", 1)
     with opened(cleaned, {"mp4": "mov", "webm": "matroska"}[kind]) as again:
         # As players will show it.
         duration_ms = round((again.duration or 0) / 1000)
     return Processed(
-        "video", kind, cleaned, poster.width, poster.height, duration_ms, thumbnail(poster), notes=seen.notes
+        "video", kind, cleaned, poster.width, poster.height, duration_ms, thumbnail(poster), notes=seen.notes + notes
     )
 
 
@@ -270,12 +278,26 @@ def _pixel_aspect(film: VideoStream) -> Fraction:
 
 
 def _moved(
-    source: InputContainer, file: Path, demuxer: str, seen: Seen, poster: Image.Image, *, watermark: bool
-) -> tuple[str, Image.Image]:
-    """Write the new file; returns its kind, and the poster at its size and with its mark."""
+    source: InputContainer,
+    file: Path,
+    demuxer: str,
+    seen: Seen,
+    poster: Image.Image,
+    seconds_max: float,
+    *,
+    watermark: bool,
+) -> tuple[str, Image.Image, tuple[str, ...]]:
+    """Write the new file; returns its kind, the poster at its size and with its mark, and what the owner is told."""
     film = _film(source)
     sound = next((sound for sound in source.streams.audio if sound.index == seen.sound_index), None)
     kind, is_copied = _kind(film, sound, demuxer, seen)
+    notes: tuple[str, ...] = ()
+    pixels = poster.width * poster.height * seen.frames
+    if not is_copied and codec_of(film) in KEPT_FILMS and demuxer in COPYING:
+        # Better as it is than smaller, or not at all.
+        is_copied = pixels > min(WRITTEN_PIXELS_MAX, WRITTEN_PIXELS_A_SECOND * seconds_max)
+        if is_copied and not watermark:
+            notes = (f"The film is kept as it is encoded ({codec_of(film)}), which not every browser plays.",)
     is_copied = is_copied and not watermark
     if not is_copied:
         kind = "mp4"
@@ -284,7 +306,9 @@ def _moved(
             lane = Copied(made, film)
             lane.show_pixels(seen.pixel_aspect)
         else:
-            size = _encoded_size(poster.size, seen.frames)
+            size = _encoded_size(poster.size, seen.frames, seconds_max)
+            if size[0] < poster.width - 1:
+                notes = (f"The film was made smaller: {size[0]} × {size[1]} pixels.",)
             poster = poster.resize(size)
             lane = Encoded(made, film, seen, size, watermark=watermark)
             if watermark:
@@ -297,14 +321,14 @@ def _moved(
             made.mux(lanes[packet.stream_index].taken(packet, pace))
         for each in lanes.values():
             made.mux(each.rest())
-    return kind, poster
+    return kind, poster, notes
 
 
 def _kind(film: VideoStream, sound: AudioStream | None, demuxer: str, seen: Seen) -> tuple[str, bool]:
     """The kind of the new file, and whether the film can be copied into it."""
     codec = codec_of(film)
     is_played = codec != "h264" or film.codec_context.pix_fmt in PLAYED_PIXELS
-    if demuxer not in ("mov", "matroska") or not is_played:
+    if demuxer not in COPYING or not is_played:
         return "mp4", False
     kinds = ["mp4", "webm"] if demuxer == "mov" else ["webm", "mp4"]
     # Of WebM, only square pixels can be written.
@@ -317,18 +341,20 @@ def _kind(film: VideoStream, sound: AudioStream | None, demuxer: str, seen: Seen
 
 
 def _is_sound_copied(sound: AudioStream, kind: str, demuxer: str) -> bool:
-    return demuxer in ("mov", "matroska") and codec_of(sound) in COPIED_SOUNDS[kind]
+    return demuxer in COPYING and codec_of(sound) in COPIED_SOUNDS[kind]
 
 
-def _encoded_size(size: tuple[int, int], frames: int) -> tuple[int, int]:
+def _encoded_size(size: tuple[int, int], frames: int, seconds_max: float) -> tuple[int, int]:
     """Even sides, as the encoder wants them, of no more pixels than there is time for."""
     pixels = size[0] * size[1] * frames
-    if pixels > READ_PIXELS_MAX:
+    read_max = min(READ_PIXELS_MAX, round(READ_PIXELS_A_SECOND * seconds_max))
+    written_max = min(WRITTEN_PIXELS_MAX, WRITTEN_PIXELS_A_SECOND * seconds_max)
+    if pixels > read_max:
         raise MediaLimitExceeded(
             f"The film has {frames} frames of {size[0]} × {size[1]} pixels, which take too long to encode afresh."
-            f" At most {READ_PIXELS_MAX} pixels are: make it shorter or smaller, or send it as H.264."
+            f" At most {read_max} pixels are: make it shorter or smaller, or send it as H.264."
         )
-    share = min(math.sqrt(WRITTEN_PIXELS_MAX / pixels), 1)
+    share = min(math.sqrt(written_max / pixels), 1)
     width, height = (max(int(side * share) // 2 * 2, 2) for side in size)
     return width, height
 
