@@ -84,6 +84,11 @@ $(judges_ready):
 		npm ci --prefix tests/judges --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && touch $@ \
 		|| echo "npm cannot be used here: its judges are left out"; fi
 
+# A browser for the test of pages of other origins; where none can be had, that test says that it is not run.
+.PHONY: browser
+browser:
+	@.ci/chromium
+
 # ---- the product on this machine -------------------------------------------------------------------------------------
 
 run: $(run_ready) ## start the whole stack on this machine [PORT=8080] [DATA=.local] [DEMO=0] [STANDINS=1: all providers, offline]
@@ -94,7 +99,7 @@ bench: $(test_ready) ## measure against references in the same run: a table, and
 
 # ---- what must hold --------------------------------------------------------------------------------------------------
 
-test: check $(test_ready) $(judges_ready) $(clients_ready) ## everything that CI runs [ARGS=pytest's arguments]
+test: check $(test_ready) $(judges_ready) $(clients_ready) browser ## everything that CI runs [ARGS=pytest's arguments]
 	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 together := --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)

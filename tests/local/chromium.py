@@ -1,0 +1,84 @@
+"""A real browser, driven over its DevTools protocol: Debian's `chromium`, or whatever of its kind is on the path."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+START_SECONDS_MAX = 60.0
+ANSWER_SECONDS_MAX = 120.0
+
+
+def found() -> str | None:
+    """The browser's path; None where there is none."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+class Page:
+    """One tab."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+
+    async def show(self, url: str) -> None:
+        """Goes to a page and waits until it is there."""
+        await self._call("Page.enable")
+        await self._call("Page.navigate", url=url)
+        await self.run("document.readyState === 'complete' || new Promise(seen => addEventListener('load', seen))")
+        assert await self.run("location.href") == url
+
+    async def run(self, script: str) -> Any:
+        """What an expression comes to in the page; a promise is awaited. Raises AssertionError where it fails."""
+        ran = await self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in ran, ran["exceptionDetails"]
+        return ran["result"].get("value")
+
+    async def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        async with asyncio.timeout(ANSWER_SECONDS_MAX):
+            while True:
+                said = await self._socket.receive_json()
+                if said.get("id") == number:
+                    assert "error" not in said, said
+                    return said["result"]
+
+
+@asynccontextmanager
+async def chromium(path: str, folder: Path, *arguments: str) -> AsyncIterator[Page]:
+    """A browser with one empty tab, its profile in `folder`."""
+    command = [path, "--headless", "--remote-debugging-port=0", f"--user-data-dir={folder}", "--no-first-run"]
+    # A sandbox of its own needs a user of its own; only our own pages are shown.
+    command += ["--no-sandbox"] if os.geteuid() == 0 else []
+    process = subprocess.Popen(
+        [*command, "--disable-gpu", *arguments, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        async with aiohttp.ClientSession() as session:
+            port = await _port(folder / "DevToolsActivePort")
+            async with session.get(f"http://127.0.0.1:{port}/json/list") as tabs:
+                [tab] = [each for each in json.loads(await tabs.text()) if each["type"] == "page"]
+            async with session.ws_connect(tab["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                yield Page(socket)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+async def _port(file: Path) -> int:
+    async with asyncio.timeout(START_SECONDS_MAX):
+        while not (file.exists() and file.read_text()):
+            await asyncio.sleep(0.05)
+    return int(file.read_text().split()[0])
