@@ -37,6 +37,11 @@ BODY_BYTES_MAX = 10 * 1024 * 1024  # the gateway's own limit
 REQUESTS_AT_ONCE = max(8, 4 * (os.cpu_count() or 1))
 WAITING_AT_ONCE = 64
 API_SECONDS_MAX = 30.0
+# A client has this long for the head of its first request, and for a body; an idle connection is closed after a while.
+HEAD_SECONDS_MAX = 30.0
+BODY_SECONDS_MAX = 60.0
+IDLE_SECONDS_MAX = 75.0
+HEAD_BYTES_MAX = 16_384
 CHUNK_BYTES = 256 * 1024
 _HOP_BY_HOP = frozenset(
     {
@@ -54,6 +59,7 @@ _HOP_BY_HOP = frozenset(
 _NOT_FORWARDED = _HOP_BY_HOP | {
     "host",
     "content-length",
+    "expect",
     "x-forwarded-for",
     "atelier-viewer-address",
     "atelier-edge-key",
@@ -78,10 +84,51 @@ class Origins:
     edge_key: str = ""
 
 
-class Edge:
-    """One HTTP server on 127.0.0.1. `origins` may be replaced while it runs."""
+class _Server(web.Server):
+    """A server whose clients do not take for ever to say what they want. An idle connection is aiohttp's affair, and so
+    is a slow head after the first, since it counts as idle."""
 
-    def __init__(self, distribution: Distribution) -> None:
+    def __init__(self, handler: Any, head_seconds_max: float, **options: Any) -> None:
+        super().__init__(handler, **options)
+        self._head_seconds_max = head_seconds_max
+        self._deadlines: dict[object, asyncio.TimerHandle] = {}
+
+    def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
+        """A client has connected."""
+        super().connection_made(handler, transport)
+        later = asyncio.get_running_loop().call_later
+        self._deadlines[handler] = later(self._head_seconds_max, _refuse_slow_head, transport)
+
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        """A client has gone."""
+        self.head_is_read(handler)
+        super().connection_lost(handler, exc)
+
+    def head_is_read(self, handler: object) -> None:
+        """The client has said what it wants."""
+        if deadline := self._deadlines.pop(handler, None):
+            deadline.cancel()
+
+
+def _refuse_slow_head(transport: asyncio.Transport) -> None:
+    transport.write(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    transport.close()
+
+
+class Edge:
+    """One HTTP server on 127.0.0.1. `origins` may be replaced while it runs. `head_seconds_max`, `body_seconds_max`:
+    how long a client may take to send them."""
+
+    def __init__(
+        self,
+        distribution: Distribution,
+        *,
+        head_seconds_max: float = HEAD_SECONDS_MAX,
+        body_seconds_max: float = BODY_SECONDS_MAX,
+    ) -> None:
+        self._body_seconds_max = body_seconds_max
+        self._head_seconds_max = head_seconds_max
+        self._server: _Server | None = None
         self._distribution = distribution
         self._origins: Origins | None = None
         self._signed_urls = SignedUrls({})
@@ -99,8 +146,17 @@ class Edge:
             auto_decompress=False,
             skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
         )
-        server = web.Server(self._answer, access_log=None, max_line_size=16_384, max_field_size=16_384)
-        self._runner = web.ServerRunner(server, shutdown_timeout=1)
+        self._server = _Server(
+            self._answer,
+            self._head_seconds_max,
+            access_log=None,
+            max_line_size=HEAD_BYTES_MAX,
+            max_field_size=HEAD_BYTES_MAX,
+            keepalive_timeout=IDLE_SECONDS_MAX,
+            # As through the gateway, a compressed body is the function's to read.
+            auto_decompress=False,
+        )
+        self._runner = web.ServerRunner(self._server, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port, reuse_address=True)
         try:
@@ -125,6 +181,8 @@ class Edge:
             await self._session.close()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._server:
+            self._server.head_is_read(request.protocol)
         path = request.raw_path.partition("?")[0]
         behaviour = self._distribution.behaviour(path)
         try:
@@ -158,7 +216,13 @@ class Edge:
     async def _from_api(self, request: web.BaseRequest, origins: Origins) -> web.Response:
         if (request.content_length or 0) > BODY_BYTES_MAX:
             return _refusal(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
-        body = await _body(request) if request.body_exists else None
+        try:
+            async with asyncio.timeout(self._body_seconds_max):
+                body = await _body(request) if request.body_exists else None
+        except TimeoutError:
+            answer = _refusal(408, "REQUEST_TIMEOUT", "The body took too long to arrive.", retryable=True)
+            answer.force_close()
+            return answer
         if body is not None and len(body) > BODY_BYTES_MAX:
             return _refusal(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
         headers = CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in _NOT_FORWARDED)
@@ -223,6 +287,10 @@ def _added(behaviour: Behaviour, request: web.BaseRequest) -> dict[str, str]:
 
 
 async def _body(request: web.BaseRequest) -> bytes:
+    if request.headers.get("expect", "").lower() == "100-continue":
+        # curl and others wait for this before they send a large body.
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
     # One byte more than allowed is enough to know.
     data = bytearray()
     async for chunk in request.content.iter_any():

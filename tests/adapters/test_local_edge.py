@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -21,7 +23,7 @@ from atelier.aws.cloudfront import UrlSigner
 from atelier.aws.signing_keys import new_url_keys
 from infra.local.deploy import Aws
 from infra.local.distribution import read_distribution
-from infra.local.edge import BODY_BYTES_MAX, Edge, Origins, PortInUse
+from infra.local.edge import BODY_BYTES_MAX, HEAD_BYTES_MAX, Edge, Origins, PortInUse
 from infra.local.emulator import Emulator
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +66,11 @@ def world(bucket: str) -> Iterator[World]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    edge = Edge(read_distribution(ROOT / "infra/edge.yaml", "https://app.example.com,http://localhost:*"))
+    edge = Edge(
+        read_distribution(ROOT / "infra/edge.yaml", "https://app.example.com,http://localhost:*"),
+        head_seconds_max=1,
+        body_seconds_max=1,
+    )
     closing = [edge.close]
 
     async def begin() -> World:
@@ -313,6 +319,57 @@ def test_there_is_no_way_around_to_the_rest_of_the_bucket(world: World) -> None:
         assert answer.status == 403
         assert b"not yet checked" not in answer.read()
         connection.close()
+
+
+# ---- slow and careful clients ----------------------------------------------------------------------------------------
+
+
+def said_to(world: World, *parts: bytes) -> bytes:
+    """What the edge says to these bytes, one after the other, until it closes the connection."""
+    port = int(world.base_url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        heard = b""
+        for part in parts:
+            connection.sendall(part)
+            heard += connection.recv(65536)
+        while more := connection.recv(65536):
+            heard += more
+    return heard
+
+
+def test_a_client_that_waits_before_its_body_is_told_to_go_on(world: World) -> None:
+    head = b"POST /api/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
+    heard = said_to(world, head, b"body")
+    assert heard.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 207 ")
+    assert b'"body": "body"' in heard
+    assert b'"expect"' not in heard
+
+
+def test_a_client_that_waits_before_too_large_a_body_is_refused_at_once(world: World) -> None:
+    size = str(BODY_BYTES_MAX + 1).encode()
+    head = b"POST /api/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %b\r\nExpect: 100-continue\r\n\r\n"
+    assert said_to(world, head % size).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("slow", [b"", b"GET /api/x HT", b"GET /api/x HTTP/1.1\r\nHost: a\r\nX: "])
+def test_a_head_that_does_not_come_to_an_end_is_given_up(world: World, slow: bytes) -> None:
+    assert said_to(world, slow).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_that_does_not_come_to_an_end_is_given_up(world: World) -> None:
+    heard = said_to(world, b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nbegun")
+    assert heard.startswith(b"HTTP/1.1 408 ")
+    assert b'"error": "REQUEST_TIMEOUT"' in heard
+
+
+def test_a_head_beyond_its_bound_is_refused(world: World) -> None:
+    assert httpx.get(f"{world.base_url}/api/x", headers={"x": "y" * HEAD_BYTES_MAX}).status_code == 400
+
+
+def test_a_compressed_body_reaches_the_function_as_it_was_sent(world: World) -> None:
+    packed = gzip.compress(b"body", mtime=0)
+    seen = httpx.post(f"{world.base_url}/api/x", content=packed, headers={"Content-Encoding": "gzip"}).json()
+    assert (seen["headers"]["content-encoding"], seen["headers"]["content-length"]) == ("gzip", str(len(packed)))
 
 
 # ---- the port --------------------------------------------------------------------------------------------------------

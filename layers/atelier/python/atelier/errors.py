@@ -103,6 +103,10 @@ class UnsupportedMediaType(AtelierError):
     code, status = "UNSUPPORTED_MEDIA_TYPE", 415
 
 
+class UnsupportedEncoding(UnsupportedMediaType):
+    """The body is compressed in a way that is not read here."""
+
+
 class ValidationFailed(AtelierError):
     """`fields` is a list of `{"path": "parameters.width", "message": "…"}`, paths from the request's root."""
 

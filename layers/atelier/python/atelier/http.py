@@ -15,6 +15,7 @@ import math
 import re
 import sys
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import datetime
@@ -33,6 +34,7 @@ from atelier.errors import (
     PayloadTooLarge,
     RateLimited,
     Unauthenticated,
+    UnsupportedEncoding,
     UnsupportedMediaType,
     ValidationFailed,
 )
@@ -255,6 +257,8 @@ class Api:
                 ids["made"] = response["headers"]["Location"].rpartition("/")[2]
         except Exception as error:
             response = _failure(error, request_id, self._refusal)
+        if http.get("method") == "HEAD":
+            response |= {"body": "", "isBase64Encoded": False}
         response["headers"]["x-request-id"] = request_id
         request_line(
             request_id=request_id,
@@ -279,9 +283,12 @@ class Api:
             match = pattern.fullmatch(path)
             if match is None:
                 continue
-            if method not in routes:
-                raise MethodNotAllowed("This route does not take that method.", allowed=sorted(routes))
-            return routes[method], match.groupdict()
+            # HEAD is a GET whose body stays here (RFC 9110).
+            route = routes.get("GET" if method == "HEAD" else method)
+            if route is None:
+                allowed = sorted({*routes, *(["HEAD"] if "GET" in routes else [])})
+                raise MethodNotAllowed("This route does not take that method.", allowed=allowed)
+            return route, match.groupdict()
         raise NotFound("There is no such route.")
 
     def _parse(self, route: Route, event: Event, path: dict[str, str], request_id: str) -> Request[Any]:
@@ -306,7 +313,8 @@ class Api:
             caller = self._gate()(
                 claims, headers.get("atelier-workspace"), route.permission, fresh=route.method != "GET", now=now
             )
-        raw_body = _raw_body(event, route.body_bytes_max) if route.method in ("POST", "PUT", "PATCH") else b""
+        has_body = route.method in ("POST", "PUT", "PATCH")
+        raw_body = _raw_body(event, headers, route.body_bytes_max) if has_body else b""
         body = Nothing() if route.body is Nothing else _parse_body(route.body, raw_body, headers)
         query = _validate(route.query, event.get("queryStringParameters") or {}, "query")
         return Request(
@@ -343,6 +351,8 @@ def _failure(error: Exception, request_id: str, refusal: Callable[[AtelierError,
         headers["RateLimit-Policy"] = f'"default";q={error.limit}'
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.facts["allowed"])
+    if isinstance(error, UnsupportedEncoding):
+        headers["Accept-Encoding"] = "gzip"
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     refused = refusal(error, request_id)
@@ -390,7 +400,7 @@ def _cookies(event: Event, headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs if name}
 
 
-def _raw_body(event: Event, bytes_max: int) -> bytes:
+def _raw_body(event: Event, headers: Mapping[str, str], bytes_max: int) -> bytes:
     raw: str | bytes = event.get("body") or ""
     if event.get("isBase64Encoded"):
         try:
@@ -398,9 +408,27 @@ def _raw_body(event: Event, bytes_max: int) -> bytes:
         except binascii.Error as error:
             raise BadRequest("The body is not valid.") from error
     raw = raw.encode() if isinstance(raw, str) else raw
+    if len(raw) <= bytes_max:
+        raw = _decoded(raw, headers.get("content-encoding", "").strip().lower(), bytes_max)
     if len(raw) > bytes_max:
         raise PayloadTooLarge(f"The body is larger than {bytes_max} bytes.", bytes_max=bytes_max)
     return raw
+
+
+def _decoded(raw: bytes, encoding: str, bytes_max: int) -> bytes:
+    """The body as it was before it was compressed, read no further than one byte beyond `bytes_max`."""
+    if encoding in ("", "identity"):
+        return raw
+    if encoding not in ("gzip", "x-gzip"):
+        raise UnsupportedEncoding("Send the body as it is, or compressed with gzip.")
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        plain = reader.decompress(raw, bytes_max + 1)
+    except zlib.error as error:
+        raise BadRequest("The body is not valid gzip.") from error
+    if len(plain) <= bytes_max and (not reader.eof or reader.unused_data):
+        raise BadRequest("The body is not valid gzip.")
+    return plain
 
 
 def parsed(model: type[ModelT], request: Request[Any]) -> ModelT:

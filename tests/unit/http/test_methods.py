@@ -1,0 +1,91 @@
+"""Methods and encodings of requests, as HTTP means them and on every route alike."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import zlib
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from atelier.http import Answer, Api, Nothing, Request
+
+BYTES_MAX = 1000
+
+
+class Thing(BaseModel):
+    name: str
+
+
+def api() -> Api:
+    made = Api("tests")
+
+    def show(request: Request[Nothing]) -> Answer:
+        return Answer({"name": "it"}, headers={"ETag": '"1"'})
+
+    def send(request: Request[Nothing]) -> Answer:
+        return Answer(b"bytes", headers={"Content-Type": "image/png"})
+
+    def make(request: Request[Thing]) -> Answer:
+        return Answer({"name": request.body.name}, status=201)
+
+    made.route("GET", "/things/<thing_id>")(show)
+    made.route("GET", "/file")(send)
+    made.route("POST", "/things", body=Thing, body_bytes_max=BYTES_MAX)(make)
+    return made
+
+
+def answer_to(method: str, path: str, body: bytes | None = None, **headers: str) -> dict[str, Any]:
+    said = {"content-type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    event: dict[str, Any] = {
+        "requestContext": {"requestId": "r-1", "http": {"method": method, "path": path}},
+        "headers": said,
+    }
+    if body is not None:
+        event |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+    return api().handler(event, None)
+
+
+@pytest.mark.parametrize("path", ["/things/1", "/file", "/nowhere"])
+def test_head_answers_as_get_does_without_the_body(path: str) -> None:
+    head, get = answer_to("HEAD", path), answer_to("GET", path)
+    assert (head["statusCode"], head["headers"]) == (get["statusCode"], get["headers"])
+    assert (head["body"], head["isBase64Encoded"]) == ("", False)
+
+
+@pytest.mark.parametrize(("path", "allowed"), [("/things/1", "GET, HEAD"), ("/things", "POST")])
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PROPFIND", "DELETE"])
+def test_another_method_is_refused_with_those_that_there_are(method: str, path: str, allowed: str) -> None:
+    refused = answer_to(method, path)
+    assert (refused["statusCode"], refused["headers"]["Allow"]) == (405, allowed)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip"])
+def test_a_body_compressed_with_gzip_is_read(encoding: str) -> None:
+    made = answer_to("POST", "/things", gzip.compress(b'{"name": "small"}'), content_encoding=encoding)
+    assert (made["statusCode"], json.loads(made["body"])["data"]) == (201, {"name": "small"})
+
+
+def test_a_compressed_body_is_measured_as_it_was_before() -> None:
+    longest = b'{"name": "' + b"x" * (BYTES_MAX - 12) + b'"}'
+    assert answer_to("POST", "/things", gzip.compress(longest), content_encoding="gzip")["statusCode"] == 201
+    refused = answer_to("POST", "/things", gzip.compress(longest + b" "), content_encoding="gzip")
+    assert (refused["statusCode"], json.loads(refused["body"])["error"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b'{"name": "plain"}', gzip.compress(b'{"name": "cut"}')[:-4], gzip.compress(b"{}") + b"rest"]
+)
+def test_a_body_that_is_no_gzip_is_a_clear_refusal(body: bytes) -> None:
+    refused = answer_to("POST", "/things", body, content_encoding="gzip")
+    assert (refused["statusCode"], json.loads(refused["body"])["message"]) == (400, "The body is not valid gzip.")
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip"])
+def test_another_compression_is_refused_with_the_one_that_is_read(encoding: str) -> None:
+    refused = answer_to("POST", "/things", zlib.compress(b"{}"), content_encoding=encoding)
+    assert (refused["statusCode"], refused["headers"]["Accept-Encoding"]) == (415, "gzip")
+    assert answer_to("POST", "/things", b'{"name": "it"}', content_encoding="identity")["statusCode"] == 201
