@@ -148,7 +148,8 @@ DIFFERENCES = (
     Difference(
         "a_killed_emulator_forgets",
         "A committed write is durable.",
-        "State is written when the emulator is stopped; SIGKILL loses what was written to tables since the start.",
-        "The child stops in good order even when its parent is killed; only killing the emulator itself loses state.",
+        "State is written when the emulator is stopped, and the emulator goes on when it could not be.",
+        "infra/local/emulator_process.py saves a copy every two seconds in which something changed; a start goes on "
+        "from the newest whole one, and a stop says when the last could not be written.",
     ),
 )

@@ -1,56 +1,64 @@
-"""The embedded AWS: ministack as a child process on loopback, with its state in a folder of ours."""
+"""The embedded AWS: ministack as a child process on loopback, with its state in a folder of ours.
+
+`saved/` holds whole copies of its state (`saved_state.py`), the newest of which is what a start goes on from; `state/`
+is what the emulator reads, made anew from that copy by each start; `s3/` holds the objects.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-START_SECONDS_MAX = 20.0
-STOP_SECONDS_MAX = 20.0
-PORTS_MAX = 3
+from infra.local import saved_state
 
-# The child ends itself in good order (state is written) when our end of its standard input closes, so it dies with us
-# even if we are killed; and a terminal's Ctrl-C, which goes to a whole group, reaches only us. What it has imported is
-# kept from the garbage collector, which would go through all of it again and again while every request waits.
-_CHILD = """
-import gc, os, signal, threading
-def until_parent_ends():
-    while os.read(0, 1):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
-threading.Thread(target=until_parent_ends, daemon=True).start()
-from infra.local import forked
-forked.prepare()
-from ministack.app import main
-gc.freeze()
-main()
-"""
+START_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 20.0
+REPORT_SECONDS_MAX = 2.0
+PORTS_MAX = 3
+CHILD = "infra.local.emulator_process"
 
 
 class EmulatorError(Exception):
     """The embedded AWS could not be started; the text is for the person who asked."""
 
 
+class StateNotSaved(EmulatorError):
+    """The embedded AWS has stopped, but what changed last could not be written."""
+
+
 class Emulator:
-    """One running ministack. `endpoint` is its URL, without a trailing slash."""
+    """One running ministack. `endpoint` is its URL, without a trailing slash. `notes`: what the person at the terminal
+    should know of the last start. `failure`: why its state cannot be written at present; empty = it can."""
 
     def __init__(self, folder: Path, *, enforce_policies: bool = True) -> None:
         self._folder = folder
         self._state = folder / "state"
+        self._saved = folder / "saved"
+        self._state_port: int | None = None
+        self._saved_at_ns = 0
+        self._saved_in_order = False
+        self._reports: threading.Thread | None = None
+        self._saving_paused = False
+        self.notes: list[str] = []
+        self.failure = ""
         self._enforce_policies = enforce_policies
         self._process: subprocess.Popen[bytes] | None = None
         self.endpoint = ""
 
     def start(self) -> None:
         """Starts it and waits until it answers; raises EmulatorError."""
+        self._restore()
         for folder in (self._state, self._folder / "s3"):
             folder.mkdir(parents=True, exist_ok=True)
         _edit(self._state / "lambda.json", _rewind_streams)
@@ -66,27 +74,87 @@ class Emulator:
             else:
                 return
 
+    def _restore(self) -> None:
+        """Lays out the state that the last run left; what cannot be used is set aside, and said."""
+        self.notes, self.failure, self._saving_paused = [], "", False
+        self._saved_at_ns, self._saved_in_order = 0, False
+        copy = saved_state.newest(self._saved)
+        if copy:
+            shutil.rmtree(self._state, ignore_errors=True)
+            shutil.copytree(copy.folder, self._state, ignore=shutil.ignore_patterns(saved_state.MANIFEST))
+            self._state_port, self._saved_at_ns = copy.port, copy.saved_at_ns
+            if not copy.in_order:
+                self.notes.append(
+                    f"the last run did not end in order; going on from what was saved at {_time(copy.saved_at_ns)}"
+                )
+        elif not self._saved.exists() and _is_readable(self._state):
+            # Written before there were copies.
+            record = self._folder / "port"
+            self._state_port = json.loads(record.read_text("utf-8"))["port"] if record.exists() else None
+        else:
+            self._set_aside()
+
+    def _set_aside(self) -> None:
+        left = [each for each in (self._saved, self._state, self._folder / "s3") if each.exists()]
+        if not any(each.is_file() or any(each.iterdir()) for each in left):
+            return
+        aside = self._folder / f"unusable-{time.strftime('%Y%m%d-%H%M%S')}"
+        aside.mkdir(parents=True)
+        for each in left:
+            each.rename(aside / each.name)
+        self._state_port = None
+        self.notes.append(f"the last run left no state that can be used; starting empty, what it left is in {aside}")
+
     def _start_on(self, port: int) -> None:
-        _move_to_port(self._state, self._folder / "port", port)
-        log = (self._folder / "emulator.log").open("wb")
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _CHILD],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=self._environment(port),
-            start_new_session=True,
-        )
-        log.close()
+        _move_to_port(self._state, self._state_port, port)
+        self._state_port = port
+        reading, reporting = os.pipe()
+        with (self._folder / "emulator.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", CHILD, str(self._saved), str(port), str(reporting)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment(port),
+                pass_fds=[reporting],
+                # A terminal's Ctrl-C goes to a whole group; it reaches only us, and the child stops when we say so.
+                start_new_session=True,
+            )
+        os.close(reporting)
+        self._reports = threading.Thread(target=self._hear, args=(reading,), daemon=True)
+        self._reports.start()
         self.endpoint = f"http://127.0.0.1:{port}"
         self._wait()
 
+    def _hear(self, reading: int) -> None:
+        with os.fdopen(reading) as lines:
+            for line in lines:
+                said = json.loads(line)
+                self.failure = said.get("failed", "")
+                if "saved" in said:
+                    self._saved_at_ns, self._saved_in_order = said["saved"], said["in_order"]
+
+    @contextmanager
+    def saving_paused(self) -> Iterator[None]:
+        """No copy is taken meanwhile: half a deployment could neither be used nor gone on with."""
+        self._say(b"0")
+        self._saving_paused = True
+        yield
+        self._say(b"1")
+        self._saving_paused = False
+
+    def _say(self, word: bytes) -> None:
+        if self._process and self._process.stdin and self.running:
+            self._process.stdin.write(word)
+            self._process.stdin.flush()
+
     def stop(self) -> None:
-        """Stops it and waits until its state is written."""
+        """Stops it and waits until its state is written; raises StateNotSaved when it could not be."""
         process, self._process = self._process, None
         if process is None:
             return
-        if process.poll() is None:
+        killed = process.poll() is not None
+        if not killed:
             process.terminate()
         try:
             process.wait(STOP_SECONDS_MAX)
@@ -95,6 +163,12 @@ class Emulator:
             process.wait()
         if process.stdin:
             process.stdin.close()
+        if self._reports:
+            self._reports.join(REPORT_SECONDS_MAX)
+        if not self._saved_in_order and not killed and not self._saving_paused:
+            reason = self.failure or f"it did not stop within {STOP_SECONDS_MAX:.0f} s"
+            kept = f"what was saved at {_time(self._saved_at_ns)} is kept" if self._saved_at_ns else "nothing is kept"
+            raise StateNotSaved(f"the last changes are lost, they could not be written: {reason}; {kept}")
 
     @property
     def running(self) -> bool:
@@ -138,7 +212,8 @@ class Emulator:
                     return
             except OSError:
                 time.sleep(0.02)
-        self.stop()
+        with suppress(StateNotSaved):
+            self.stop()
         raise EmulatorError(f"the embedded AWS did not answer within {START_SECONDS_MAX:.0f} s")
 
     def _last_words(self) -> str:
@@ -155,17 +230,30 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _move_to_port(state: Path, record: Path, port: int) -> None:
+def _move_to_port(state: Path, old: int | None, port: int) -> None:
     """Queue URLs carry the emulator's port, and it keeps queues under their URLs: on a new port they would be lost.
     So the saved state is moved to the new port before it is read."""
-    if record.exists():
-        old = json.loads(record.read_text("utf-8"))["port"]
-        before, after = f"://localhost:{old}/".encode(), f"://localhost:{port}/".encode()
-        for file in state.glob("*.json"):
-            data = file.read_bytes()
-            if before in data:
-                file.write_bytes(data.replace(before, after))
-    record.write_text(json.dumps({"port": port}), "utf-8")
+    if old is None:
+        return
+    before, after = f"://localhost:{old}/".encode(), f"://localhost:{port}/".encode()
+    for file in state.glob("*.json"):
+        data = file.read_bytes()
+        if before in data:
+            file.write_bytes(data.replace(before, after))
+
+
+def _is_readable(state: Path) -> bool:
+    files = list(state.glob("*.json"))
+    try:
+        for file in files:
+            json.loads(file.read_text("utf-8"))
+    except ValueError:
+        return False
+    return bool(files)
+
+
+def _time(nanoseconds: int) -> str:
+    return time.strftime("%H:%M:%S on %d %b %Y", time.localtime(nanoseconds / 1e9))
 
 
 def _rewind_streams(saved: dict[str, Any]) -> None:

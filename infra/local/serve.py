@@ -76,6 +76,8 @@ async def _serve(serving: Serving) -> None:
         seen = _state_of(options.root)
         edge.serve(await _until(stop, asyncio.to_thread(stack.start, f"http://localhost:{port}")))
         await _until(stop, _answering(port))
+        for note in stack.emulator.notes:
+            _say(note)
         taken = time.monotonic() - started
         _say(f"ready at http://localhost:{port} after {taken:.1f} s; state is kept in {options.data}; Ctrl-C stops it")
         for line in serving.standins.told(f"http://localhost:{port}") if serving.standins else ():
@@ -118,9 +120,18 @@ async def _answering(port: int) -> None:
 
 
 async def _guard(stack: Stack) -> None:
-    """Returns never; raises EmulatorError when the embedded AWS dies."""
+    """Returns never; raises EmulatorError when the embedded AWS dies. Says when its state cannot be written, and when
+    it can again."""
+    failure = ""
     while stack.emulator.running:
         await asyncio.sleep(0.5)
+        if stack.emulator.failure != failure:
+            failure = stack.emulator.failure
+            _say(
+                f"the state cannot be written, and would be lost: {failure}"
+                if failure
+                else "the state is written again"
+            )
     raise EmulatorError("the embedded AWS has died; its last words are in emulator.log in the data folder")
 
 

@@ -71,6 +71,10 @@ class Stack:
 
     def deploy(self) -> Deployed:
         """Deploys what changed since the last time."""
+        with self.emulator.saving_paused():
+            return self._deploy()
+
+    def _deploy(self) -> Deployed:
         parameters = {"PublicUrl": self._public_url, **self.parameters}
         deployed = deploy(self._options.root, self._options.data, self._aws, parameters)
         if self._options.provider_secrets:
@@ -105,7 +109,9 @@ class Stack:
         return str(json.loads(secret["SecretString"])["key"])
 
     def stop(self) -> None:
-        """Stops the emulator, which writes its state, and lets go of the data folder."""
-        self.emulator.stop()
-        if self._lock:
-            self._lock.close()
+        """Stops the emulator, which writes its state, and lets go of the data folder. Raises StateNotSaved."""
+        try:
+            self.emulator.stop()
+        finally:
+            if self._lock:
+                self._lock.close()

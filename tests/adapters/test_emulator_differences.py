@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.local import translate
+from infra.local import saved_state, translate
 from infra.local.deploy import Aws
 from infra.local.differences import DIFFERENCES
 from infra.local.emulator import Emulator
@@ -359,12 +359,17 @@ def test_a_killed_emulator_forgets(tmp_path: Path) -> None:
     emulator.start()
     try:
         keys = {key: TABLE["Properties"][key] for key in ("BillingMode", "KeySchema", "AttributeDefinitions")}
-        Aws(emulator.endpoint).client("dynamodb").create_table(TableName="lost", **keys)
-        os.kill(emulator.process_id, signal.SIGKILL)
-        until(lambda: not emulator.running)
+        Aws(emulator.endpoint).client("dynamodb").create_table(TableName="kept", **keys)
+        until(lambda: saved_state.newest(tmp_path / "saved"))
+        with emulator.saving_paused():
+            Aws(emulator.endpoint).client("dynamodb").create_table(TableName="lost", **keys)
+            os.kill(emulator.process_id, signal.SIGKILL)
+            until(lambda: not emulator.running)
         emulator.stop()
         emulator.start()
-        assert Aws(emulator.endpoint).client("dynamodb").list_tables()["TableNames"] == []
+        assert Aws(emulator.endpoint).client("dynamodb").list_tables()["TableNames"] == ["kept"]
+        [note] = emulator.notes
+        assert note.startswith("the last run did not end in order; going on from what was saved at ")
     finally:
         emulator.stop()
 

@@ -1,0 +1,192 @@
+"""The embedded AWS's own process: ministack's ASGI application, and beside it what saves its state while it runs.
+
+    python -m infra.local.emulator_process <folder of copies> <port> <file descriptor to report to>
+
+ministack itself writes its state only when it is stopped, and goes on when it could not. Here a copy is written every
+few seconds in which something changed, and once more at the end. A copy is made in a fork, which sees everything as it
+was at one instant between two requests and holds nobody up. How it went is reported line by line: {"saved": <time>},
+{"failed": <reason>}.
+
+Standard input is the lifeline: when it closes, this process ends itself in good order, so it dies with the one that
+started it. `0` on it means: no copies for now (a deployment is under way, which must be whole or absent), `1`: again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from infra.local import forked, saved_state
+
+SAVE_SECONDS = 2.0
+# Saving takes at most this share of one processor.
+SAVE_SHARE = 0.1
+FORK_SECONDS_MAX = 60
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+Message = dict[str, Any]
+
+
+class SavingApplication:
+    """An ASGI application that saves the state of the one that it wraps. See the module."""
+
+    def __init__(self, application: Any, folder: Path, port: int, report: int) -> None:
+        self._application = application
+        self._folder = folder
+        self._port = port
+        self._report = report
+        self._changed = False
+        self._paused = False
+        self._pause = SAVE_SECONDS
+        self._last: asyncio.Task[None] | None = None
+        self._waiter = ThreadPoolExecutor(1)
+
+    async def __call__(
+        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        async def received() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                keeping.cancel()
+                await self.save(in_order=True)
+            return message
+
+        if scope["type"] != "lifespan":
+            self._changed |= scope.get("method") not in READING
+            await self._application(scope, receive, send)
+            return
+        keeping = asyncio.create_task(self._keep_saving())
+        await self._application(scope, received, send)
+
+    def pause(self) -> None:
+        """No copies from now on, after one of what is there."""
+        if self._changed and not self._paused:
+            self._last = asyncio.create_task(self._wait_for(self._fork(False)))
+        self._paused = True
+
+    def resume(self) -> None:
+        """Copies again, and one soon."""
+        self._paused, self._changed = False, True
+
+    async def save(self, *, in_order: bool = False) -> None:
+        """Writes a copy of what is there at this instant, and reports how it went."""
+        if not self._paused:
+            await self._wait_for(self._fork(in_order))
+
+    def _fork(self, in_order: bool) -> int:
+        self._changed = False
+        child = os.fork()
+        if child == 0:
+            self._write_and_exit(in_order)
+        return child
+
+    async def _wait_for(self, child: int) -> None:
+        _, status, used = await asyncio.get_running_loop().run_in_executor(self._waiter, os.wait4, child, 0)
+        self._pause = max(SAVE_SECONDS, (used.ru_utime + used.ru_stime) / SAVE_SHARE)
+        if status:
+            self._changed = True
+            if os.WIFSIGNALED(status):
+                self._tell({"failed": f"the process that writes it was ended by signal {os.WTERMSIG(status)}"})
+
+    async def _keep_saving(self) -> None:
+        while True:
+            await asyncio.sleep(self._pause)
+            if self._changed:
+                await self.save()
+
+    def _write_and_exit(self, in_order: bool) -> None:
+        """The fork's whole life: it shares nothing of the running server but what it reads."""
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            signal.alarm(FORK_SECONDS_MAX)
+            copy = saved_state.write(self._folder, self._port, _write_services, in_order=in_order)
+            self._tell({"saved": copy.saved_at_ns, "in_order": in_order})
+            code = 0
+        except BaseException as error:
+            self._tell({"failed": str(error) or type(error).__name__})
+        finally:
+            os._exit(code)
+
+    def _tell(self, line: Message) -> None:
+        # Whoever was to hear it may have been killed; the copy is what counts.
+        with suppress(OSError):
+            os.write(self._report, json.dumps(line).encode() + b"\n")
+
+
+def _write_services(folder: Path) -> None:
+    """Each service's state in ministack's own format, one file each; raises OSError for one that is not written."""
+    from ministack import app
+    from ministack.core import persistence
+
+    reasons: list[str] = []
+    heard = logging.Handler()
+    heard.emit = lambda record: reasons.append(record.getMessage())
+    persistence.logger.addHandler(heard)
+    persistence.STATE_DIR = str(folder)
+    # Functions' code lies beside their description, where ministack decided at its start.
+    if functions := sys.modules.get("ministack.services.lambda_svc"):
+        vars(functions)["CODE_BLOB_DIR"] = str(folder / "lambda-blobs")
+    for service, state_of in app._build_persistence_save_dict().items():
+        state = state_of()
+        if state is not None:
+            persistence.save_state(service, state)
+            if not (folder / f"{service}.json").exists():
+                raise OSError(reasons[-1].rpartition("Persistence: ")[2] if reasons else f"{service} is not written")
+
+
+def _follow_lifeline(loop: asyncio.AbstractEventLoop, application: SavingApplication, stop: asyncio.Event) -> None:
+    while said := os.read(0, 1):
+        loop.call_soon_threadsafe(application.pause if said == b"0" else application.resume)
+    loop.call_soon_threadsafe(stop.set)
+
+
+async def _serve(application: Any, folder: Path, port: int, report: int) -> None:
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    saving = SavingApplication(application, folder, port, report)
+    threading.Thread(target=_follow_lifeline, args=(loop, saving, stop), daemon=True).start()
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.keep_alive_timeout = 75
+    await serve(saving, config, shutdown_trigger=stop.wait)
+
+
+def _raise_file_limit() -> None:
+    import resource
+
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main(arguments: list[str]) -> None:
+    """Serves until it is told to stop."""
+    folder, port, report = Path(arguments[0]), int(arguments[1]), int(arguments[2])
+    forked.prepare()
+    from ministack.app import app
+
+    # What has been imported is kept from the garbage collector, which would go through all of it again and again while
+    # every request waits.
+    gc.freeze()
+    _raise_file_limit()
+    asyncio.run(_serve(app, folder, port, report))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,107 @@
+"""The local stack after a hard death of its parts: what it goes on with, and what it says is lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.local import saved_state
+from infra.local.running import NotReady, RunningStack
+from tests.local.client import PASSWORD, Person
+from tests.until import until
+
+WAIT_SECONDS_MAX = 60
+
+
+def kill_emulator(stack: RunningStack) -> None:
+    """Ends it as the kernel does when memory is short; the stack then ends by itself."""
+    os.kill(stack.emulator_process_id, signal.SIGKILL)
+    until(lambda: any("the embedded AWS has died" in line for line in stack.lines), WAIT_SECONDS_MAX)
+
+
+def log_in(stack: RunningStack, person: Person) -> Person:
+    """The same account, on the stack as it runs now."""
+    answer = httpx.post(f"{stack.base_url}/api/auth/login", json={"email": person.email, "password": PASSWORD})
+    assert answer.status_code == 200, answer.text
+    person.http.base_url = stack.base_url
+    person.http.headers["Authorization"] = f"Bearer {answer.json()['data']['access_token']}"
+    return person
+
+
+def test_the_local_stack_goes_on_after_its_emulator_was_killed_or_could_not_save(tmp_path: Path) -> None:
+    saved = tmp_path / "data/saved"
+    stack = RunningStack(tmp_path / "data").start()
+    person = Person(stack.base_url)
+    made = person.generate(wait=25).json()["data"]["generation"]
+    statement = person.statement()
+    now = time.time_ns()
+    until(lambda: (copy := saved_state.newest(saved)) and copy.saved_at_ns > now, WAIT_SECONDS_MAX)
+    kill_emulator(stack)
+    stack.stop()
+
+    # What the last copy was cut short, as by the kill, the one before serves.
+    torn = saved / f"{2**62}"
+    torn.mkdir()
+    (torn / "dynamodb.json").write_text('{"payload": {"tables"')
+    stack.start()
+    assert re.search(r"did not end in order; going on from what was saved at \d\d:\d\d:\d\d", "\n".join(stack.lines))
+    assert log_in(stack, person).statement() == statement
+    [asset] = person.generation(made["id"])["assets"]
+    assert person.http.get(asset["url"]).status_code == 200
+
+    # No copy can be written any more, as on a full disk.
+    kept = saved.rename(tmp_path / "kept")
+    saved.write_text("in the way")
+    lost = person.generate(wait=25).json()["data"]["generation"]
+    until(
+        lambda: any("the state cannot be written, and would be lost: " in line for line in stack.lines),
+        WAIT_SECONDS_MAX,
+    )
+    stack.stop()
+    [told] = [line for line in stack.lines if "the last changes are lost, they could not be written: " in line]
+    assert "what was saved at " in told
+
+    saved.unlink()
+    kept.rename(saved)
+    with stack:
+        assert log_in(stack, person).get(f"/api/generations/{lost['id']}").status_code == 404
+        assert person.generation(made["id"])["status"] == "succeeded"
+
+
+def test_a_stack_that_is_killed_in_its_first_deployment_starts_again(tmp_path: Path) -> None:
+    stack = RunningStack(tmp_path / "data")
+    with pytest.raises(NotReady):
+        _start_and_kill(stack)
+    with stack:
+        [note, ready] = stack.lines
+        assert "the last run left no state that can be used; starting empty, what it left is in " in note
+        assert "ready at" in ready
+        assert Person(stack.base_url).generate(wait=25).json()["data"]["generation"]["status"] == "succeeded"
+
+
+def _start_and_kill(stack: RunningStack) -> None:
+    """Kills the emulator as soon as the first object lies in its bucket: in the middle of the deployment."""
+
+    def kill() -> None:
+        until(lambda: any((stack.data / "s3").rglob("*.zip")), 60)
+        for process in Path("/proc").glob("[0-9]*"):
+            command = (process / "cmdline").read_bytes() if (process / "cmdline").exists() else b""
+            if b"infra.local.emulator_process" in command and str(stack.data).encode() in command:
+                os.kill(int(process.name), signal.SIGKILL)
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    try:
+        stack.start()
+    finally:
+        killing.join()
+        stack.stop()
+        shutil.rmtree(stack.data / "layers", ignore_errors=True)
