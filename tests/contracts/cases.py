@@ -77,7 +77,7 @@ TROUBLE: dict[str, dict[str, str]] = {
     "did not begin in time": {"fal": "run:startup_timeout", "replicate": "run:abort"},
     "did not end in time": {"fal": "run:slowdown"},
     "taken, and nothing came": {
-        **dict.fromkeys(("anthropic", "custom", "openai", "xai"), "run:none]] [[usage:none"),
+        **dict.fromkeys(("anthropic", "custom", "openai", "xai"), "run:silent"),
         **dict.fromkeys(("fal", "replicate"), "output:none"),
     },
     "answer lost": dict.fromkeys(EVERYBODY, "create:lost"),

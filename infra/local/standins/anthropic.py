@@ -13,7 +13,7 @@ and plain words otherwise. Besides the markers of `_kit`, in what the user says 
     create:failed 503 504 529              status 500 and others, in the API's own words
     create:error                           status 200 with an error inside
     create:long                            too long for the model's context
-    run:refusal none                       a refusal, with its tokens counted; an answer without words
+    run:refusal none silent                a refusal, with its tokens counted; no words; nor any count
     run:think                              all tokens that may be made were spent on thinking
     usage:none cached                      no usage at all; a part of the input comes from a cache
 """
@@ -171,7 +171,7 @@ class AnthropicStandIn(StandIn):
             [thought]
             if "think" in run
             else []
-            if {"refusal", "none"} & set(run)
+            if {"refusal", "none", "silent"} & set(run)
             else [{"type": "text", "text": text, "citations": None}]
         )
         message: dict[str, Any] = {
@@ -188,7 +188,7 @@ class AnthropicStandIn(StandIn):
                 "cached" in asked(markers, "usage"),
             ),
         }
-        if "none" in asked(markers, "usage"):
+        if "none" in asked(markers, "usage") or "silent" in run:
             del message["usage"]
         return self.taken(markers, Answer(200, message, {"request-id": f"req_{secrets.token_hex(8)}"}))
 

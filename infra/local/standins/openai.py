@@ -10,7 +10,7 @@ and makes plain PNG, JPEG or WebP files and a tone. Besides the markers of `_kit
     create:quota exhausted billing     the account has no money left
     create:moderated policy            refused by the safety check
     create:error                       status 200 with an error inside
-    run:none                           taken, and nothing came of it
+    run:none silent                    taken, and nothing came of it; not even a count of what was used
     create:long large                  too long for the model's context, larger than a minute's tokens of the account
     run:fail limit flagged refuse filter    text: failed, failed for now, failed as unsafe, refused in words, cut off
     run:think                          text: all tokens that may be made were spent on thinking
@@ -99,6 +99,9 @@ QUALITY_TOKENS = {"low": 272, "medium": 1056, "high": 4160, "xhigh": 6240, "max"
 SHOWN_PICTURE_TOKENS = 765
 PIXELS_MAX = 3840 * 2160
 
+
+# What a run is asked for that is to bring nothing.
+NOTHING = {"none", "silent"}
 
 Check = Callable[[dict[str, Any]], Answer | None]
 
@@ -254,7 +257,7 @@ class OpenAIStandIn(StandIn):
         width, height = (1024, 1024) if size == "auto" else (int(side) for side in size.split("x"))
         quality = body.get("quality", "auto").replace("auto", "medium")
         form = body.get("output_format", "png")
-        count = 0 if "none" in asked(markers, "run") else int(body.get("n") or 1)
+        count = 0 if NOTHING & set(asked(markers, "run")) else int(body.get("n") or 1)
         seed = secrets.token_hex(4)
         made = [base64.b64encode(picture(width, height, f"{seed}{place}", form)).decode() for place in range(count)]
         times = number(markers, "usage", "times", 1)
@@ -287,7 +290,7 @@ class OpenAIStandIn(StandIn):
         self.stopping.wait(number(markers, "run", "slow", 0))
         form = body.get("response_format", "mp3")
         seconds = max(len(body["input"]) * SECONDS_PER_CHARACTER / float(body.get("speed", 1)), 0.1)
-        data = b"" if "none" in asked(markers, "run") else sound(seconds, form)
+        data = b"" if NOTHING & set(asked(markers, "run")) else sound(seconds, form)
         return self.taken(markers, Answer(200, data, {"content-type": SOUNDS[form]}))
 
     # ---- text --------------------------------------------------------------------------------------------------------
@@ -331,7 +334,7 @@ class OpenAIStandIn(StandIn):
             "output": [{"type": "reasoning", "summary": []}]
             if thinks
             else []
-            if failure or "none" in run
+            if failure or NOTHING & set(run)
             else [message],
             "parallel_tool_calls": True,
             "temperature": body.get("temperature", 1.0),
@@ -380,7 +383,7 @@ class OpenAIStandIn(StandIn):
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
         if "refuse" in run:
             message |= {"content": None, "refusal": "I cannot help with that."}
-        if "none" in run:
+        if NOTHING & set(run):
             message["content"] = ""
         choice = {
             "index": 0,
@@ -399,7 +402,8 @@ class OpenAIStandIn(StandIn):
 
     def counted(self, content: dict[str, Any], markers: list[str]) -> dict[str, Any]:
         """An answer with its usage as the markers want it."""
-        return {**content, "usage": None} if "none" in asked(markers, "usage") else content
+        is_silent = "none" in asked(markers, "usage") or "silent" in asked(markers, "run")
+        return {**content, "usage": None} if is_silent else content
 
     # ---- what is refused ---------------------------------------------------------------------------------------------
 

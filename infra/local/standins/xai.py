@@ -39,7 +39,7 @@ from infra.local.standins._kit import (
     png,
     route,
 )
-from infra.local.standins.openai import OpenAIStandIn
+from infra.local.standins.openai import NOTHING, OpenAIStandIn
 
 TICKS_PER_USD = 10**10
 PICTURE_TICKS = {"1k": TICKS_PER_USD * 2 // 100, "2k": TICKS_PER_USD * 7 // 100}
@@ -173,7 +173,7 @@ class XAIStandIn(OpenAIStandIn):
         width, height = _size(body.get("aspect_ratio", "1:1"), long=LONG_SIDES[resolution])
         seed = secrets.token_hex(4)
         pictures: list[dict[str, Any]] = []
-        for place in range(0 if "none" in run else count):
+        for place in range(0 if NOTHING & set(run) else count):
             if "blocked" in run or ("some" in run and place == count - 1):
                 pictures.append({"respect_moderation": False, "revised_prompt": ""})
                 continue
@@ -235,7 +235,7 @@ class XAIStandIn(OpenAIStandIn):
 
     def counted(self, content: dict[str, Any], markers: list[str], ticks: int | None = None) -> dict[str, Any]:
         cost, usage = asked(markers, "cost"), dict(content.get("usage") or {})
-        if "none" in asked(markers, "usage"):
+        if "none" in asked(markers, "usage") or "silent" in asked(markers, "run"):
             return {**content, "usage": None}
         if "none" in cost:
             return {**content, "usage": usage or None}

@@ -12,6 +12,7 @@ import pytest
 
 from atelier.generations.model import OPEN
 from atelier.moderation.model import ALWAYS, Category
+from atelier.providers._contract import WORK_SECONDS_MAX
 from infra.local.templates import read
 
 ROOT = Path(__file__).parents[3]
@@ -39,6 +40,10 @@ def test_a_functions_policy_names_its_actions_and_resources(name: str) -> None:
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         assert not [action for action in actions if "*" in action]
         assert "*" not in resources
+
+
+def test_an_attempts_function_outlives_the_longest_wait_for_a_provider() -> None:
+    assert FUNCTIONS["TasksAttemptGenerationFunction"]["Timeout"] >= WORK_SECONDS_MAX + 30
 
 
 def test_a_wildcard_resource_is_explained_in_the_line_before_its_statement() -> None:

@@ -10,6 +10,8 @@ import pytest
 from atelier.errors import Unavailable, ValidationFailed
 from atelier.pricing.catalogue import Catalogue, catalogue
 from atelier.pricing.model import Model, Settlement
+from atelier.providers._contract import LATE_SECONDS_MAX, WORK_SECONDS_MAX, Job
+from atelier.providers._wire import Wire
 
 TODAY = date(2026, 11, 21)
 PROVIDERS = frozenset({"openai", "anthropic", "replicate", "fal", "xai", "stability", "custom", "local"})
@@ -348,3 +350,26 @@ def test_a_refusal_for_its_content_costs_the_operator_where_the_provider_bills_i
     parameters = ALL.parameters_for(model, {})
     end = ALL.settle(model, parameters, "moderated")
     assert (end.credits, end.cost_microusd > 0) == (0, cost)
+
+
+def test_a_long_text_has_as_long_as_its_tokens_take() -> None:
+    model = catalogue(frozenset({"openai"})).model("openai/gpt-5.4-mini")
+    assert model.run_seconds({"max_tokens": 4096}) == model.run_seconds_max == 180
+    assert model.run_seconds({"max_tokens": 16_000}) == 20 + 16_000 // 40
+    assert model.run_seconds({"max_tokens": 32_768}) == WORK_SECONDS_MAX
+    assert model.run_seconds({}) == model.run_seconds_max
+
+
+def test_the_offer_of_a_long_text_says_how_long_it_may_take() -> None:
+    long = {"max_tokens": 32_768}
+    _, (offer,) = catalogue(frozenset({"openai"})).offers(
+        "text", "openai/gpt-5.4-mini", long, today=date(2026, 11, 20), seed=1, prompt="Tell all."
+    )
+    assert offer.run_seconds_max == WORK_SECONDS_MAX
+
+
+def test_an_attempt_waits_for_an_answer_as_long_as_the_work_may_take() -> None:
+    wire = Wire("https://api.test", {}, answer_seconds_max=WORK_SECONDS_MAX)
+    short, long = (Job("att_1", "text", "m", "Hi.", run_seconds_max=most) for most in (180, 840))
+    assert wire.within(short).answer_seconds_max == 180 + LATE_SECONDS_MAX
+    assert wire.within(long).answer_seconds_max == WORK_SECONDS_MAX

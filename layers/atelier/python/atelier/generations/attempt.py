@@ -87,11 +87,17 @@ class Attempting:
             return self.providers.get(attempt.provider)
         return self.own_provider(generation.workspace_id, attempt.provider, attempt.key)
 
+    def run_seconds(self, model: str, generation: Generation) -> int:
+        """How long a model may run for a generation."""
+        return self.catalogue.model(model).run_seconds(generation.recipe.parameters)
+
     def job(self, generation: Generation, attempt: Attempt, *, with_files: bool = True) -> Job:
         """The attempt's work in the provider's terms; without its files where only its result is asked for. Raises
         NotFound when a file is gone."""
         model = self.catalogue.model(attempt.model)
         recipe = generation.recipe
+        # A later candidate may know other parameters than the first; a seed of its own is the same in every visit.
+        parameters = self.catalogue.parameters_for(attempt.model, recipe.parameters, seed=crc32(generation.id.encode()))
         # What another account's webhooks are signed with we do not know: an attempt with an own key is polled.
         is_told = model.supports_webhook and attempt.key is None
         return Job(
@@ -100,13 +106,10 @@ class Attempting:
             model=attempt.model,
             prompt=recipe.prompt,
             negative_prompt=recipe.negative_prompt,
-            # A later candidate may know other parameters than the first; a seed of its own is the same in every visit.
-            parameters=self.catalogue.parameters_for(
-                attempt.model, recipe.parameters, seed=crc32(generation.id.encode())
-            ),
+            parameters=parameters,
             settings=model.settings,
             webhook_url=self.webhook_url(generation, attempt) if is_told else None,
-            run_seconds_max=model.run_seconds_max,
+            run_seconds_max=model.run_seconds(parameters),
             inputs={
                 role: tuple(self.media.input(generation.workspace_id, source) for source in sources)
                 for role, sources in (inputs_for(model, recipe.inputs) if with_files else {}).items()
@@ -139,7 +142,7 @@ def attempt(
     if current is None or current.ended_at is not None:
         turn = Turn.read(lost.turn) if lost and lost.turn else None
         chosen = Choice(
-            generation, to.health, to.places, lambda model: to.catalogue.model(model).run_seconds_max, to.clock()
+            generation, to.health, to.places, lambda model: to.run_seconds(model, generation), to.clock()
         ).next(turn)
         if not isinstance(chosen, str):
             _tell(seen, generation, to)

@@ -166,7 +166,9 @@ class Catalogue:
                 continue
             first = accepted if first is None else first
             priced = arithmetic.price(model, Ask(accepted, prompt, given_files))
-            offers.append(Offer(model.id, model.provider, priced.credits, priced.cost_microusd, model.run_seconds_max))
+            offers.append(
+                Offer(model.id, model.provider, priced.credits, priced.cost_microusd, model.run_seconds(accepted))
+            )
         if first is None:
             raise refusals[0]
         return first, tuple(offers)

@@ -29,6 +29,7 @@ from atelier.pricing.costs import (
     share,
 )
 from atelier.pricing.parameters import Parameter, Parameters, completed, shown, untaken
+from atelier.providers._contract import WORK_SECONDS_MAX
 
 KindName = Literal["text", "image", "video", "audio", "avatar", "page", "upscale", "moderation"]
 Capability = Literal[
@@ -47,6 +48,8 @@ Capability = Literal[
 ]
 # The role of a character's pictures: they are references, of which a model takes as many as it has room for.
 CHARACTER = "character"
+# Before a text's first token, at most as a rule.
+START_SECONDS = 20
 CostSource = Literal["provider", "usage", "estimate"]
 FileT = TypeVar("FileT")
 
@@ -111,7 +114,8 @@ class Model:
     also: other kinds that it makes. inputs: the files it takes, by role.
     charges_on_policy_rejection: whether a refusal for its content is billed; unknown counts as billed.
     output_hosts: where results may be fetched from, each with its subdomains.
-    scripts: what a voice can read, by the names of pricing/speakable.py; none = whatever there is."""
+    scripts: what a voice can read, by the names of pricing/speakable.py; none = whatever there is.
+    output_tokens_per_second: how fast it writes at least; the longer the text may be, the longer it may run."""
 
     id: str
     provider: str
@@ -142,6 +146,15 @@ class Model:
     pixels_max: Positive | None = None
     ratio_max: Positive | None = None
     scripts: tuple[str, ...] = ()
+    output_tokens_per_second: Positive | None = None
+
+    def run_seconds(self, parameters: Parameters) -> int:
+        """How long it may run for complete parameters: as long as all of `max_tokens` takes."""
+        longest = parameters.get("max_tokens")
+        if self.output_tokens_per_second is None or not isinstance(longest, int):
+            return self.run_seconds_max
+        writing = START_SECONDS + -(-longest // self.output_tokens_per_second)
+        return max(self.run_seconds_max, min(writing, WORK_SECONDS_MAX))
 
     def makes(self, kind: str) -> bool:
         """Whether it can be asked for this kind."""

@@ -13,6 +13,11 @@ from typing import Any, Protocol
 
 from atelier.frozen import dataclass
 
+# How long an attempt waits for a provider that answers with the finished work: less than its function may run.
+WORK_SECONDS_MAX = 840
+# An answer that comes a little late is worth having: it has been paid for.
+LATE_SECONDS_MAX = 60
+
 
 class ErrorClass(StrEnum):
     """Why an attempt failed; the billing rule of each class is data in the catalogue."""

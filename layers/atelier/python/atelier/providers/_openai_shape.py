@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, cast
@@ -169,7 +170,9 @@ class OpenAIShape:
     # ---- the contract ------------------------------------------------------------------------------------------------
 
     def submit(self, job: Job) -> Submitted:
-        work = self._apis().get(self._api(job))
+        bounded = copy(self)
+        bounded._wire = self._wire.within(job)
+        work = bounded._apis().get(self._api(job))
         return work(job) if work else failed(ErrorClass.MODEL_GONE)
 
     def poll(self, reference: str, job: Job) -> Progress:

@@ -11,12 +11,13 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from atelier.providers._contract import ErrorClass, Failed
+from atelier.providers._contract import LATE_SECONDS_MAX, ErrorClass, Failed, Job
 
 if TYPE_CHECKING:
     import httpx
@@ -119,9 +120,15 @@ class Wire:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._headers = dict(headers)
-        self._answer_seconds_max = answer_seconds_max
+        self.answer_seconds_max = answer_seconds_max
         self._connections = connections
         self._client: httpx.Client | None = None
+
+    def within(self, job: Job) -> Wire:
+        """The same for one job's work: it is waited for as long as that may take, and a little longer."""
+        bounded = copy(self)
+        bounded.answer_seconds_max = min(self.answer_seconds_max, job.run_seconds_max + LATE_SECONDS_MAX)
+        return bounded
 
     def ask(
         self,
@@ -150,7 +157,7 @@ class Wire:
                 trust_env=transport is None,
             )
         url = path if path.startswith("http") else f"{self.base_url}{path}"
-        seconds_max = answer_seconds_max or self._answer_seconds_max
+        seconds_max = answer_seconds_max or self.answer_seconds_max
         deadline = time.monotonic() + seconds_max
         timeout = httpx.Timeout(seconds_max, connect=CONNECT_SECONDS_MAX)
         try:

@@ -83,7 +83,7 @@ class Anthropic:
 
     def submit(self, job: Job) -> Submitted:
         try:
-            reply = self._wire.ask("POST", "/v1/messages", body=_order(job))
+            reply = self._wire.within(job).ask("POST", "/v1/messages", body=_order(job))
         except NotSent:
             return unreachable()
         except NoAnswer as error:

@@ -67,7 +67,8 @@ class Stability:
 
     def submit(self, job: Job) -> Submitted:
         try:
-            reply = self._wire.ask("POST", job.settings["path"], fields=_fields(job), files=_files(job), headers=JSON)
+            wire = self._wire.within(job)
+            reply = wire.ask("POST", job.settings["path"], fields=_fields(job), files=_files(job), headers=JSON)
         except NotSent:
             return unreachable()
         except NoAnswer as error:

@@ -8,14 +8,13 @@ from typing import Any
 
 from atelier.aws.secrets import Secret
 from atelier.credentials.model import Credentials, Served
-from atelier.providers._contract import Provider
+from atelier.providers._contract import WORK_SECONDS_MAX, Provider
 from atelier.settings import Deployment, ProviderSecrets, ProviderUrls
 from atelier.telemetry import logger
 from atelier.wiring.prices import enabled_providers
 
-# Who answers with the finished work, and how long that is waited for: less than the attempt's function may run.
+# Who answers with the finished work.
 SYNCHRONOUS = frozenset({"anthropic", "custom", "openai", "stability", "xai"})
-WORK_SECONDS_MAX = 240.0
 
 
 def adapter(provider_id: str, credentials: Credentials, *, answer_seconds_max: float | None = None) -> Provider:
@@ -83,7 +82,7 @@ def platform(*, for_attempts: bool = False) -> Mapping[str, Provider]:
 
 def patience_seconds(provider_id: str) -> float | None:
     """How long an attempt waits for a provider's answer; None = as the adapter has it."""
-    return WORK_SECONDS_MAX if provider_id in SYNCHRONOUS else None
+    return float(WORK_SECONDS_MAX) if provider_id in SYNCHRONOUS else None
 
 
 def urls() -> Mapping[str, str]:
