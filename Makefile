@@ -10,7 +10,7 @@ STACK ?= atelier
 STAGE ?= production
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench build deploy clean lock .venv .venv-tools .venv-clients
+.PHONY: help run test check bench build deploy verify-email clean lock .venv .venv-tools .venv-clients
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -172,6 +172,10 @@ build: .aws-sam/build/template.yaml ## what is deployed: functions and layers, c
 deploy: build ## to the AWS account of your credentials [STACK=atelier] [STAGE=production] [ARGS=sam deploy's arguments]
 	@SAM_CLI_TELEMETRY=0 PATH="$(CURDIR)/.venv-tools/bin:$$PATH" \
 		.venv-tools/bin/python -m infra.deploy --stack-name $(STACK) --stage $(STAGE) $(ARGS)
+
+verify-email: $(tools_ready) ## say that a mailbox is its account's: EMAIL=… [STACK=atelier] [ARGS=--region …]
+	@test -n "$(EMAIL)" || { echo "say whose: EMAIL=ada@example.com"; exit 1; }
+	@.venv-tools/bin/python -m infra.verify_email --stack-name $(STACK) $(ARGS) "$(EMAIL)"
 
 clean: ## remove environments, builds and caches; what `make run` keeps under DATA stays
 	@rm -rf .venv .venv-tools .venv-clients tests/judges/node_modules .aws-sam .bench .pytest_cache .ruff_cache .hypothesis .import_linter_cache

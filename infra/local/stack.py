@@ -18,6 +18,8 @@ EDGE_SECRET = "DataEdgeSecret"
 PROVIDERS_SECRET = "DataProvidersSecret"
 # Pages that are developed on this machine may call the stack, whatever port they are served on.
 FRONTEND_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
+# Providers are stand-ins or the developer's own, nobody can be sent a code, and all callers have one address.
+WITHOUT_MAIL = {"DailyCredits": "everyone", "SignUpsPerAddress": "1000000"}
 
 
 class DataInUse(Exception):
@@ -48,7 +50,7 @@ class Stack:
     @property
     def parameters(self) -> dict[str, str]:
         """Of template.yaml: the local ones, and what was chosen over them."""
-        return {"Stage": "local", "FrontendOrigins": FRONTEND_ORIGINS, **self._options.parameters}
+        return {"Stage": "local", "FrontendOrigins": FRONTEND_ORIGINS, **WITHOUT_MAIL, **self._options.parameters}
 
     def claim_data(self) -> None:
         """Takes the data folder for this process; raises DataInUse."""

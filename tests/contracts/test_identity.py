@@ -38,6 +38,7 @@ from atelier.identity.model import (
 from atelier.identity.permissions import Role
 from atelier.identity.ports import Accounts, ApiTokens, RateWindows, Sessions, Standings
 from atelier.ids import new_id
+from atelier.ledger.model import Mailbox
 from tests.embedded_aws import Tables, create_tables, forget_wiring
 from tests.unit.identity.fakes import InMemoryIdentity, InMemoryRateWindows
 
@@ -80,11 +81,17 @@ def windows(place: str) -> RateWindows:
 
 
 def account(
-    email: str = "ada@example.com", signup_key: str | None = None
+    email: str = "ada@example.com", signup_key: str | None = None, mailbox: str | None = None
 ) -> tuple[Credentials, User, Workspace, Session, RefreshToken]:
     user, workspace = new_user(email, "Ada", NOW)
     session, token = open_session(user.id, workspace.id, Device("Firefox", "203.0.113.7"), NOW)
-    return Credentials(email, user.id, workspace.id, "$argon2id$…", signup_key), user, workspace, session, token
+    return (
+        Credentials(email, user.id, workspace.id, "$argon2id$…", signup_key, mailbox),
+        user,
+        workspace,
+        session,
+        token,
+    )
 
 
 def test_what_was_created_can_be_read(store: Store) -> None:
@@ -98,6 +105,41 @@ def test_what_was_created_can_be_read(store: Store) -> None:
     assert store.session(user.id, session.id) == session
     assert store.role(user.id, workspace.id) is Role.OWNER
     assert store.standing(user.id, session.id, workspace.id) == (session, Role.OWNER)
+
+
+def mailbox_of(store: Store, workspace: Workspace) -> Mailbox:
+    """What the wallet of a workspace knows of its owner's mailbox."""
+    if isinstance(store, InMemoryIdentity):
+        return store.wallets[workspace.id]
+    return DynamoWallets().wallet(workspace.id).mailbox
+
+
+def test_the_first_account_of_a_mailbox_has_its_credits_until_another_is_verified(store: Store) -> None:
+    accounts = [account(email, mailbox="digest") for email in ("a@example.com", "b@example.com", "c@example.com")]
+    for credentials, user, workspace, session, _ in accounts:
+        store.create(credentials, user, workspace, session)
+    assert store.credentials("b@example.com") == accounts[1][0]
+    workspaces = [workspace for _, _, workspace, _, _ in accounts]
+    known = [mailbox_of(store, workspace) for workspace in workspaces]
+    assert known == [Mailbox.UNVERIFIED, Mailbox.SHARED, Mailbox.SHARED]
+    verified = store.verify(accounts[1][1].id, "digest", LATER)
+    assert (verified.email_verified, verified.email_verified_at) == (True, LATER)
+    assert store.owner(verified.id, verified.workspace_id)[0] == verified
+    # The first one comes too late, and verifying again changes nothing.
+    store.verify(accounts[0][1].id, "digest", LATER)
+    assert store.verify(verified.id, "digest", LATER + timedelta(days=1)) == verified
+    known = [mailbox_of(store, workspace) for workspace in workspaces]
+    assert known == [Mailbox.SHARED, Mailbox.COUNTS, Mailbox.SHARED]
+    with pytest.raises(NotFound):
+        store.verify(new_id("usr", NOW), "digest", LATER)
+
+
+def test_an_account_from_before_mailboxes_were_kept_counts_and_can_be_verified(store: Store) -> None:
+    credentials, user, workspace, session, _ = account()
+    store.create(credentials, user, workspace, session)
+    assert mailbox_of(store, workspace) is Mailbox.COUNTS
+    store.verify(user.id, "digest", LATER)
+    assert mailbox_of(store, workspace) is Mailbox.COUNTS
 
 
 def test_nothing_is_read_of_what_does_not_exist(store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from atelier.settings import (
+    DailyCredits,
     EventBus,
     FrontendOrigins,
     GenerationTimes,
@@ -91,3 +92,20 @@ def test_an_origin_that_no_frontend_has_is_refused(origin: str) -> None:
 def test_without_frontend_origins_none_is_allowed() -> None:
     assert not FrontendOrigins({}).allow("http://localhost:5173")
     assert not FrontendOrigins({}).allow("")
+
+
+@pytest.mark.parametrize(
+    ("given_to", "providers", "verified_only"),
+    [
+        ("", "local", False),
+        ("", "local,openai", True),
+        ("", "replicate", True),
+        ("everyone", "local,openai", False),
+        ("verified", "local", True),
+    ],
+)
+def test_daily_credits_wait_for_a_mailbox_where_a_provider_costs_money(
+    given_to: str, providers: str, *, verified_only: bool
+) -> None:
+    settings = DailyCredits({"ATELIER_DAILY_CREDITS": given_to, "ATELIER_PROVIDERS": providers})
+    assert settings.verified_only == verified_only

@@ -40,7 +40,8 @@ def balance(request: Request[Nothing]) -> Answer:
     at = request.query.at
     if at is not None:
         return Answer(past_balance_view(seals.balance_at(request.caller.workspace_id, at, request.now), at))
-    return Answer(balance_view(ledger.refreshed(request.caller.workspace_id, request.now), request.now))
+    wallet = ledger.refreshed(request.caller.workspace_id, request.now)
+    return Answer(balance_view(wallet, ledger.daily(wallet.tier), request.now))
 
 
 @api.route(

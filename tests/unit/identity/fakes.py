@@ -15,6 +15,7 @@ from atelier.identity.limit import SignInLimits
 from atelier.identity.model import Credentials, EmailTaken, Membership, Session, User, UserStatus, Workspace
 from atelier.identity.permissions import Role
 from atelier.identity.signing import new_key_set
+from atelier.ledger.model import Mailbox
 
 ISSUER = "https://media.example.com"
 
@@ -28,7 +29,10 @@ class InMemoryIdentity:
         self.roles: dict[tuple[str, str], Role] = {}
         self.sessions: dict[tuple[str, str], Session] = {}
         self.api_tokens: dict[tuple[str, str], ApiToken] = {}
-        self.wallets: set[str] = set()
+        # By workspace: what its wallet knows of the owner's mailbox.
+        self.wallets: dict[str, Mailbox] = {}
+        # By mailbox: whose its daily credits are, and whether that account is verified.
+        self.claims: dict[str, tuple[str, bool]] = {}
         self.last_login_at: dict[str, datetime] = {}
         self.reads = 0
         self._credentials: dict[str, Credentials] = {}
@@ -40,8 +44,29 @@ class InMemoryIdentity:
         self.users[user.id] = user
         self.workspaces[workspace.id] = workspace
         self.roles[user.id, workspace.id] = Role.OWNER
-        self.wallets.add(workspace.id)
+        self.wallets[workspace.id] = self._claimed(credentials.mailbox, workspace.id)
         self.add(session)
+
+    def _claimed(self, mailbox: str | None, workspace_id: str) -> Mailbox:
+        if mailbox is None:
+            return Mailbox.COUNTS
+        if mailbox in self.claims:
+            return Mailbox.SHARED
+        self.claims[mailbox] = workspace_id, False
+        return Mailbox.UNVERIFIED
+
+    def verify(self, user_id: str, mailbox: str, at: datetime) -> User:
+        if user_id not in self.users:
+            raise NotFound
+        user = self.users[user_id]
+        if user.email_verified_at is None:
+            workspace_id, is_verified = self.claims.get(mailbox, (user.workspace_id, False))
+            if not is_verified:
+                self.wallets[workspace_id] = Mailbox.SHARED
+                self.claims[mailbox] = user.workspace_id, True
+            self.wallets[user.workspace_id] = Mailbox.SHARED if is_verified else Mailbox.COUNTS
+            self.users[user_id] = replace(user, email_verified=True, email_verified_at=at)
+        return self.users[user_id]
 
     def credentials(self, email: str) -> Credentials | None:
         return self._credentials.get(email)
@@ -198,12 +223,12 @@ class HeldKeys:
 class Identity:
     """All of it together, as wiring would compose it."""
 
-    def __init__(self, per_account: int = 10, per_address: int = 30) -> None:
+    def __init__(self, per_account: int = 10, per_address: int = 30, sign_ups_per_address: int = 20) -> None:
         self.store = InMemoryIdentity()
         self.passwords = QuickPasswords()
         self.windows = InMemoryRateWindows()
         self.keys = HeldKeys()
-        self.limits = SignInLimits(self.windows, per_account, per_address)
+        self.limits = SignInLimits(self.windows, per_account, per_address, sign_ups_per_address)
         self.access_tokens = AccessTokens(self.keys, ISSUER)
 
     @property

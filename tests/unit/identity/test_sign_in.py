@@ -14,6 +14,8 @@ from atelier.identity.model import Device, EmailTaken, SignedIn, Tokens, UserSta
 from atelier.identity.permissions import Role
 from atelier.identity.refresh import refresh
 from atelier.identity.sign_up import SignUp, sign_up
+from atelier.identity.verify_email import verify_email
+from atelier.ledger.model import Mailbox
 from tests.unit.identity.fakes import Identity
 
 NOW = datetime(2026, 11, 20, 21, 0, 5, tzinfo=UTC)
@@ -49,7 +51,7 @@ def test_signing_up_makes_a_user_a_workspace_a_wallet_and_a_session() -> None:
     assert store.workspaces == {answer.workspace.id: answer.workspace}
     assert (answer.workspace.kind, answer.workspace.tier) == ("personal", "free")
     assert store.roles == {(answer.user.id, answer.workspace.id): Role.OWNER}
-    assert store.wallets == {answer.workspace.id}
+    assert store.wallets == {answer.workspace.id: Mailbox.UNVERIFIED}
     assert not answer.replayed
     claims = identity.access_tokens.verify(answer.tokens.access_token, NOW)
     assert (claims.user_id, claims.workspace_id) == (answer.user.id, answer.workspace.id)
@@ -261,3 +263,48 @@ def test_logging_out_with_nothing_or_with_rubbish_is_no_error() -> None:
     for refresh_token, access_token in ((None, None), ("rubbish", "rubbish")):
         log_out(refresh_token, access_token, **identity.session_ports, now=NOW)
     assert refreshed(identity, str(tokens.refresh_token))
+
+
+def test_one_mailbox_has_one_accounts_daily_credits_however_it_is_written() -> None:
+    identity = Identity()
+    first = signed_up(identity)
+    written = ["ada+1@example.com", "ada+studio@example.com"]
+    later = [signed_up(identity, replace(ADA, email=email)) for email in written]
+    assert identity.store.wallets[first.workspace.id] is Mailbox.UNVERIFIED
+    assert {identity.store.wallets[each.workspace.id] for each in later} == {Mailbox.SHARED}
+
+
+def test_who_verifies_the_mailbox_first_has_its_daily_credits() -> None:
+    identity = Identity()
+    squatter, owner = signed_up(identity, replace(ADA, email="ada+free@example.com")), signed_up(identity)
+    verified = verify_email(ADA.email, accounts=identity.store, now=NOW)
+    assert (verified.email_verified, verified.email_verified_at) == (True, NOW)
+    verify_email("ada+free@example.com", accounts=identity.store, now=NOW + SECOND)
+    assert identity.store.wallets == {owner.workspace.id: Mailbox.COUNTS, squatter.workspace.id: Mailbox.SHARED}
+    assert verify_email(ADA.email, accounts=identity.store, now=NOW + SECOND) == verified
+
+
+@pytest.mark.parametrize(
+    ("address", "limit"),
+    [("203.0.113.7", 2), ("2001:db8:1:2::{:x}", 2), ("203.0.113.{}", 10), ("2001:db8:1:{:x}::1", 10)],
+)
+def test_sign_ups_of_a_day_are_bounded_by_address_and_by_its_surroundings(address: str, limit: int) -> None:
+    identity = Identity(sign_ups_per_address=2)
+
+    def sign_up_from(number: int) -> None:
+        device = Device("", address.format(number + 1))
+        signed_up(identity, replace(ADA, email=f"user{number}@example.com", device=device))
+
+    for number in range(limit):
+        sign_up_from(number)
+    with pytest.raises(RateLimited) as refused:
+        sign_up_from(limit)
+    assert refused.value.retry_after_seconds == 3 * 3600 - 5  # Until midnight, UTC.
+
+
+def test_one_mailbox_cannot_be_signed_up_without_end() -> None:
+    identity = Identity(per_address=100, sign_ups_per_address=100)
+    for number in range(10):
+        signed_up(identity, replace(ADA, email=f"ada+{number}@example.com"))
+    with pytest.raises(RateLimited):
+        signed_up(identity)

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from atelier.errors import InsufficientCredits, RateLimited
 from atelier.ledger.model import (
+    NEVER,
     Account,
     Daily,
     EndState,
     Grant,
     GrantSource,
+    Mailbox,
     Movement,
     Opening,
     Wallet,
@@ -176,3 +178,36 @@ def test_no_credit_appears_or_disappears(amounts: list[int], asked: int, charged
     assert opening.change.available + ending.change.available == sums.get("available", 0)
     for change in (*opening.change.grants, *ending.change.grants):
         assert abs(change.remaining) <= 30
+
+
+def test_daily_credits_of_an_unverified_mailbox_wait_for_its_verification() -> None:
+    daily = Daily(50, verified_only=True)
+    of = new_wallet("wsp_A", "free", NOW, Mailbox.UNVERIFIED)
+    waiting = refresh(of, daily, NOW).wallet
+    assert (waiting.grants, waiting.reset_at) == ((), NEVER)
+    much_later = NOW + timedelta(days=40)
+    assert not waiting.needs_refresh(much_later)
+    assert not daily.is_due(waiting, much_later)
+    with pytest.raises(InsufficientCredits) as refused:
+        open_hold(waiting, "gen_A", 4, NOW, {}, NOW, holds_open_max=9, withheld=daily.withheld_from(waiting))
+    assert refused.value.facts == {"limit": "wallet", "needed": 4, "available": 0, "reason": "email_unverified"}
+    assert "verified" in refused.value.message
+    verified = replace(waiting, mailbox=Mailbox.COUNTS)
+    assert daily.is_due(verified, much_later)
+    given_on = refresh(verified, daily, much_later)
+    assert [movement.key for movement in given_on.movements] == ["daily#2026-12-30"]
+    assert not daily.is_due(given_on.wallet, much_later)
+
+
+def test_daily_credits_need_no_mailbox_where_a_deployment_gives_them_to_everyone() -> None:
+    of = new_wallet("wsp_A", "free", NOW, Mailbox.UNVERIFIED)
+    assert refresh(of, Daily(50), NOW).wallet.available == 50
+    waiting = refresh(of, Daily(50, verified_only=True), NOW).wallet
+    assert refresh(waiting, Daily(50), NOW).wallet.available == 50
+
+
+def test_a_second_account_of_a_mailbox_has_no_daily_credits_anywhere() -> None:
+    of = new_wallet("wsp_A", "free", NOW, Mailbox.SHARED)
+    for daily in (Daily(50), Daily(50, verified_only=True)):
+        assert daily.withheld_from(of) == "mailbox_shared"
+        assert refresh(of, daily, NOW).movements == ()

@@ -37,16 +37,22 @@ class Unauthenticated(AtelierError):
 
 
 class InsufficientCredits(AtelierError):
-    """The wallet cannot cover the hold. Credits are integers."""
+    """The wallet cannot cover the hold. Credits are integers. `reason`: why the wallet is given no daily credits, where
+    it is not."""
 
     code, status = "INSUFFICIENT_CREDITS", 402
+    explained: ClassVar[dict[str, str]] = {
+        "email_unverified": " The daily credits wait until the e-mail address is verified.",
+        "mailbox_shared": " The daily credits of this mailbox go to another account.",
+    }
 
-    def __init__(self, *, needed: int, available: int) -> None:
+    def __init__(self, *, needed: int, available: int, reason: str | None = None) -> None:
         super().__init__(
-            f"This needs {needed} credits and the wallet has {available}.",
+            f"This needs {needed} credits and the wallet has {available}.{self.explained.get(reason or '', '')}",
             limit="wallet",
             needed=needed,
             available=available,
+            **({"reason": reason} if reason else {}),
         )
 
 

@@ -211,6 +211,20 @@ class Providers(Settings):
     enabled: str = text("ATELIER_PROVIDERS", "local")
 
 
+class DailyCredits(Settings):
+    """Who is given daily credits: `everyone`, or accounts with a `verified` mailbox. Where a deployment does not say,
+    verified ones as soon as a provider may be chosen that costs it money."""
+
+    given_to: Literal["", "everyone", "verified"] = text("ATELIER_DAILY_CREDITS", "", ("", "everyone", "verified"))
+    providers: str = text("ATELIER_PROVIDERS", "local")
+
+    @property
+    def verified_only(self) -> bool:
+        """Whether they wait for a verified mailbox."""
+        costly = {provider.strip() for provider in self.providers.split(",")} - {"", "local"}
+        return self.given_to == "verified" or (self.given_to == "" and bool(costly))
+
+
 class Moderation(Settings):
     """Who is asked beside the blocklist (empty = nobody), what is refused beside what always is, comma separated, and
     what becomes of a request or a result when nobody answers."""
@@ -225,6 +239,12 @@ class GenerationTimes(Settings):
 
     lifetime_seconds_max: int = number("ATELIER_GENERATION_DEADLINE_SECONDS", 7200, minimum=1, maximum=7200)
     poll_seconds: int = number("ATELIER_ATTEMPT_POLL_SECONDS", 5, minimum=1, maximum=900)
+
+
+class Waiting(Settings):
+    """How many requests of one account may wait for their results at once."""
+
+    at_once: int = number("ATELIER_WAITS_AT_ONCE", 8, minimum=1)
 
 
 class SigningSecrets(Settings):
@@ -259,8 +279,10 @@ class FrontendOrigins(Settings):
 
 class RateLimits(Settings):
     """How many requests a subject (an account, or an address without one) may make in a minute, and how many attempts
-    to sign up or log in there may be in 5 minutes for one e-mail and from one address."""
+    to sign up or log in there may be in 5 minutes for one e-mail and from one address; and sign-ups in a day from one
+    address (an IPv4 address, an IPv6 /64), from its surroundings (/24 and /48) and for one mailbox."""
 
     requests_per_minute: int = number("ATELIER_RATE_REQUESTS_PER_MINUTE", 600, minimum=1)
     sign_ins_per_account: int = number("ATELIER_RATE_SIGN_INS_PER_ACCOUNT", 10, minimum=1)
     sign_ins_per_address: int = number("ATELIER_RATE_SIGN_INS_PER_ADDRESS", 30, minimum=1)
+    sign_ups_per_address: int = number("ATELIER_RATE_SIGN_UPS_PER_ADDRESS", 20, minimum=1)

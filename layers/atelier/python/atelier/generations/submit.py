@@ -90,6 +90,8 @@ class Submitting:
     pause: Callable[[int], None]
     routes: Callable[[Wallet], Routes] | None = None
     moderation: PromptCheck | None = None
+    # Whether daily credits are given to verified mailboxes only.
+    daily_verified_only: bool = False
 
     def accepted_before(self, submission: Submission) -> Generation | None:
         """What came of this very request, if it has been accepted."""
@@ -104,7 +106,7 @@ class Submitting:
     def daily(self, tier: str) -> Daily:
         """What a tier gives each day."""
         given = self.catalogue.tier(tier)
-        return Daily(given.daily_credits, given.daily_reset)
+        return Daily(given.daily_credits, given.daily_reset, self.daily_verified_only)
 
 
 def submit(submission: Submission, *, to: Submitting, now: datetime, wallet: Wallet | None = None) -> Accepted:
@@ -226,7 +228,14 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
             facts["quote"] = promise.id
         try:
             opening = open_hold(
-                wallet, generation_id, credits_max, deadline_at, facts, now, holds_open_max=tier.generations_open_max
+                wallet,
+                generation_id,
+                credits_max,
+                deadline_at,
+                facts,
+                now,
+                holds_open_max=tier.generations_open_max,
+                withheld=to.daily(wallet.tier).withheld_from(wallet),
             )
         except (InsufficientCredits, RateLimited):
             # A moderator may have taken seconds since the first look: nobody is refused without another.

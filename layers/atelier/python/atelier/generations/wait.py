@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from atelier.clock import Clock
+from atelier.errors import Unavailable
 from atelier.generations.model import Generation
 from atelier.generations.ports import GenerationStore
 
 WAIT_SECONDS_MAX = 25
 FIRST_LOOK_SECONDS = 0.2
 LOOK_SECONDS_MAX = 1.0
+# A lease outlives its wait by this much: the last look, and clocks that differ.
+LEASE_SPARE = timedelta(seconds=5)
+
+
+class WaitSlots(Protocol):
+    """How many of a subject's requests wait at once, over all instances. A lease ends by itself at `until`."""
+
+    def take(self, subject: str, limit: int, until: datetime, now: datetime) -> str | None:
+        """A free one of `limit` slots, None when there is none. Raises Unavailable."""
+        ...
+
+    def give_back(self, subject: str, slot: str, until: datetime) -> None:
+        """End a lease. Raises nothing."""
+        ...
+
+
+@contextmanager
+def wait_slot(subject: str, limit: int, seconds: int, *, slots: WaitSlots, now: datetime) -> Iterator[bool]:
+    """Whether `subject` may have one more request wait for so long: each one that waits keeps a worker busy, and
+    workers are everybody's. Where the slots do not answer it may: a limit must not be what takes the product down."""
+    until = now + timedelta(seconds=min(seconds, WAIT_SECONDS_MAX)) + LEASE_SPARE
+    try:
+        slot = slots.take(subject, limit, until, now)
+    except Unavailable:
+        yield True
+        return
+    try:
+        yield slot is not None
+    finally:
+        if slot is not None:
+            slots.give_back(subject, slot, until)
 
 
 def wait_for_end(

@@ -15,11 +15,18 @@ from atelier.frozen import dataclass
 from atelier.identity.ports import RateWindows
 
 SIGN_IN_WINDOW_SECONDS = 300
+SIGN_UP_WINDOW_SECONDS = 86_400
+# Sign-ups from the surroundings of an address, in multiples of what one address may: a household's and a company's
+# addresses lie together, and so do those that somebody rents by the block.
+SURROUNDINGS = 5
+SIGN_UPS_PER_MAILBOX = 10
 REQUEST_WINDOW_SECONDS = 60
 # A worker tells the shared counter of every 30th part of the allowance: 20 requests of 600.
 SHARES = 30
 SUBJECTS_MAX = 10_000
 IPV6_SUBSCRIBER_BITS = 64
+IPV6_SITE_BITS = 48
+IPV4_BLOCK_BITS = 24
 
 
 def network(address: str) -> str:
@@ -37,24 +44,48 @@ def network(address: str) -> str:
     return str(ipaddress.IPv6Network((parsed, IPV6_SUBSCRIBER_BITS), strict=False))
 
 
+def surroundings(address: str) -> str:
+    """The block that a subscriber's address lies in: an IPv4 /24, or the /48 that a site is given."""
+    import ipaddress
+
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
+        parsed = parsed.ipv4_mapped
+    bits = IPV4_BLOCK_BITS if parsed.version == 4 else IPV6_SITE_BITS
+    return str(ipaddress.ip_network((parsed, bits), strict=False))
+
+
 @dataclass(frozen=True, slots=True)
 class SignInLimits:
-    """Attempts to sign up or log in, per address and per account, in 5 minutes. One conditional write each."""
+    """Attempts to sign up or log in, per address and per account, in 5 minutes; and to sign up, per address, block of
+    addresses and mailbox, in a day. One conditional write each."""
 
     windows: RateWindows
     per_account: int
     per_address: int
+    sign_ups_per_address: int = 20
 
     def take(self, email: str, address: str, now: datetime) -> None:
         """Count one attempt; raises RateLimited, before any work was done for it."""
         # The e-mail of someone who may have no account is not ours to keep in the clear.
         account = hashlib.sha256(email.encode()).hexdigest()
-        for subject, limit in (
-            (f"sign-in#address#{network(address)}", self.per_address),
-            (f"sign-in#account#{account}", self.per_account),
-        ):
-            if not self.windows.take(subject, limit, SIGN_IN_WINDOW_SECONDS, now):
-                raise _refused(limit, SIGN_IN_WINDOW_SECONDS, now)
+        self._take(f"sign-in#address#{network(address)}", self.per_address, SIGN_IN_WINDOW_SECONDS, now)
+        self._take(f"sign-in#account#{account}", self.per_account, SIGN_IN_WINDOW_SECONDS, now)
+
+    def take_sign_up(self, mailbox: str, address: str, now: datetime) -> None:
+        """Count one attempt to make an account, whatever becomes of it: an attempt tells whether an address has one.
+        Raises RateLimited. mailbox: its digest."""
+        limit = self.sign_ups_per_address
+        self._take(f"sign-up#address#{network(address)}", limit, SIGN_UP_WINDOW_SECONDS, now)
+        self._take(f"sign-up#block#{surroundings(address)}", limit * SURROUNDINGS, SIGN_UP_WINDOW_SECONDS, now)
+        self._take(f"sign-up#mailbox#{mailbox}", SIGN_UPS_PER_MAILBOX, SIGN_UP_WINDOW_SECONDS, now)
+
+    def _take(self, subject: str, limit: int, window_seconds: int, now: datetime) -> None:
+        if not self.windows.take(subject, limit, window_seconds, now):
+            raise _refused(limit, window_seconds, now)
 
 
 class SparseLimiter:

@@ -53,13 +53,15 @@ class UserStatus(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """The claim on a normalised e-mail and what proves it, apart from the user: a log-in reads one item whether there
-    is one or not, so its time does not tell. `signup_key` digests the idempotency key the account was made with."""
+    is one or not, so its time does not tell. `signup_key` digests the idempotency key the account was made with,
+    `mailbox` the mailbox behind the address (see mailbox.py; None: the account is from before this was kept)."""
 
     email: str
     user_id: str
     workspace_id: str
     password_hash: str = field(repr=False)
     signup_key: str | None = None
+    mailbox: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class User:
     status: UserStatus
     workspace_id: str
     created_at: datetime
+    email_verified_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

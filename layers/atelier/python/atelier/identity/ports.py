@@ -16,7 +16,15 @@ class Accounts(Protocol):
 
     def create(self, credentials: Credentials, user: User, workspace: Workspace, session: Session) -> None:
         """Write the claim on the e-mail, the user, the workspace, its owner's membership, an empty wallet and the first
-        session: all or nothing. Raises EmailTaken."""
+        session: all or nothing. Raises EmailTaken.
+
+        The first account of a mailbox claims its daily credits, for ever: the claim outlives the account. The wallet of
+        every later one has none."""
+        ...
+
+    def verify(self, user_id: str, mailbox: str, at: datetime) -> User:
+        """Note that a user's mailbox is theirs, and give the daily credits of the mailbox to the user's wallet, unless
+        another verified account has them. Again changes nothing. Raises NotFound."""
         ...
 
     def credentials(self, email: str) -> Credentials | None:

@@ -10,6 +10,7 @@ from atelier.errors import IdempotencyMismatch
 from atelier.frozen import dataclass
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.limit import SignInLimits
+from atelier.identity.mailbox import mailbox_digest
 from atelier.identity.model import (
     Credentials,
     Device,
@@ -48,10 +49,12 @@ def sign_up(
     cannot be given again, for they were never stored; that the key *and* the password are right makes a new pair safe.
     """
     limits.take(command.email, command.device.address, now)
+    mailbox = mailbox_digest(command.email)
+    limits.take_sign_up(mailbox, command.device.address, now)
     key = hashlib.sha256(command.idempotency_key.encode()).hexdigest() if command.idempotency_key else None
     user, workspace = new_user(command.email, command.name, now)
     password_hash = passwords.hash(command.password)
-    credentials = Credentials(command.email, user.id, workspace.id, password_hash, key)
+    credentials = Credentials(command.email, user.id, workspace.id, password_hash, key, mailbox)
     session, token = open_session(user.id, workspace.id, command.device, now)
     try:
         accounts.create(credentials, user, workspace, session)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from atelier.ledger.history import Balance
-from atelier.ledger.model import Account, Grant, Movement, Wallet, burn_down
+from atelier.ledger.model import Account, Daily, Grant, Movement, Wallet, burn_down
 
 
 class GrantView(BaseModel):
@@ -30,6 +30,10 @@ class BalanceView(BaseModel):
     debt: int
     grants: list[GrantView]
     next_daily_reset_at: datetime | None
+    daily_credits_withheld: Literal["email_unverified", "mailbox_shared"] | None = Field(
+        description="Why no daily credits come: the e-mail address is not verified, or another account of the same "
+        "mailbox has them."
+    )
 
 
 class EntryView(BaseModel):
@@ -156,14 +160,16 @@ class StatementQuery(BaseModel):
     cursor: Annotated[str, Field(max_length=400)] | None = None
 
 
-def balance_view(wallet: Wallet, now: datetime) -> BalanceView:
-    """The contract's form of a wallet; its grants in the order they will be spent."""
+def balance_view(wallet: Wallet, daily: Daily, now: datetime) -> BalanceView:
+    """The contract's form of a wallet; its grants in the order they will be spent. daily: what its tier gives."""
+    withheld = daily.withheld_from(wallet)
     return BalanceView(
         available=wallet.spendable(now),
         held=wallet.held,
         debt=wallet.debt,
         grants=_grant_views(wallet.grants, now),
-        next_daily_reset_at=wallet.reset_at,
+        next_daily_reset_at=None if withheld else wallet.reset_at,
+        daily_credits_withheld=withheld,
     )
 
 
@@ -176,6 +182,7 @@ def past_balance_view(balance: Balance, at: datetime) -> BalanceView:
         debt=balance.debt,
         grants=grants,
         next_daily_reset_at=None,
+        daily_credits_withheld=None,
     )
 
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -67,6 +67,16 @@ class EndState(StrEnum):
     EXPIRED = "expired"
 
 
+class Mailbox(StrEnum):
+    """What is known of the mailbox of a wallet's owner; daily credits depend on it."""
+
+    # Verified, or the wallet is from before this was kept.
+    COUNTS = "counts"
+    UNVERIFIED = "unverified"
+    # The daily credits of this mailbox go to another account.
+    SHARED = "shared"
+
+
 # A smaller number is spent first among grants that expire together: free credits go before bought ones.
 PRIORITY = {
     GrantSource.DAILY: 10,
@@ -78,6 +88,8 @@ PRIORITY = {
     GrantSource.PURCHASE: 60,
 }
 FOREVER = "9999"
+# `Wallet.reset_at` of a wallet whose daily credits wait for something: it stands in no line of the daily reset.
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 RETRY_AFTER_SECONDS = 5
 
 
@@ -105,7 +117,7 @@ class Wallet:
     spending does not invalidate itself; `written` counts its movements. `debt` is what a refund or chargeback took back
     after it was spent; while there is any, nothing can be spent. `budgeted`: the
     workspace has a budget, which each hold must ask; `own_routes`: it may have keys or wishes of its own, which decide
-    about the providers of each generation."""
+    about the providers of each generation. `mailbox`: of the owner; see `Daily.withheld_from`."""
 
     workspace_id: str
     tier: str
@@ -120,6 +132,7 @@ class Wallet:
     written: int = 0
     budgeted: bool = False
     own_routes: bool = True
+    mailbox: Mailbox = Mailbox.COUNTS
 
     def spendable(self, now: datetime) -> int:
         """Credits that a hold could take now: expired rests still count as available until their expiry is booked."""
@@ -235,6 +248,18 @@ class Daily:
 
     credits: int
     reset: Literal["midnight", "after_24h"] = "midnight"
+    # Whether this deployment gives them to verified mailboxes only.
+    verified_only: bool = False
+
+    def withheld_from(self, wallet: Wallet) -> Literal["email_unverified", "mailbox_shared"] | None:
+        """Why a wallet is given none; None when it is given them."""
+        if wallet.mailbox is Mailbox.SHARED:
+            return "mailbox_shared"
+        return "email_unverified" if self.verified_only and wallet.mailbox is Mailbox.UNVERIFIED else None
+
+    def is_due(self, wallet: Wallet, now: datetime) -> bool:
+        """Whether the next ones are due, or what they waited for has come."""
+        return wallet.reset_at <= now or (wallet.reset_at == NEVER and self.withheld_from(wallet) is None)
 
     def next_at(self, now: datetime) -> datetime:
         """When the credits that are given now expire and the next ones are due: never on the same date."""
@@ -250,9 +275,9 @@ class Refresh:
     movements: tuple[Movement, ...]
 
 
-def new_wallet(workspace_id: str, tier: str, now: datetime) -> Wallet:
+def new_wallet(workspace_id: str, tier: str, now: datetime, mailbox: Mailbox = Mailbox.COUNTS) -> Wallet:
     """An empty wallet whose first daily grant is due at once."""
-    return Wallet(workspace_id, tier, 0, 0, 0, 0, 0, (), now, None, own_routes=False)
+    return Wallet(workspace_id, tier, 0, 0, 0, 0, 0, (), now, None, own_routes=False, mailbox=mailbox)
 
 
 def burn_down(grants: Iterable[Grant], now: datetime) -> list[Grant]:
@@ -277,16 +302,17 @@ def open_hold(
     now: datetime,
     *,
     holds_open_max: int,
+    withheld: str | None = None,
 ) -> Opening:
     """Plan a hold of `amount` credits for a generation. Raises InsufficientCredits with what is spendable, RateLimited
-    when `holds_open_max` holds are open already."""
+    when `holds_open_max` holds are open already. withheld: why the wallet gets no daily credits, for the refusal."""
     if amount < 0:
         raise ValueError("a hold cannot be negative")
     if wallet.holds_open >= holds_open_max:
         raise RateLimited(limit=holds_open_max, retry_after_seconds=RETRY_AFTER_SECONDS)
     spendable = wallet.spendable(now)
     if wallet.debt > 0 or spendable < amount:
-        raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable)
+        raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable, reason=withheld)
     draws = drawn(wallet.grants, amount, now)
     changes = tuple(replace(taken, held=-taken.remaining) for taken in taken_from(draws))
     entries = tuple(
@@ -361,9 +387,10 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
         if kept.remaining or kept.held:
             grants.append(kept)
     reset_at = wallet.reset_at
-    if reset_at <= now:
-        reset_at = daily.next_at(now)
-        if daily.credits > 0:
+    if daily.is_due(wallet, now):
+        withheld = daily.withheld_from(wallet)
+        reset_at = NEVER if withheld else daily.next_at(now)
+        if daily.credits > 0 and not withheld:
             day = now.date().isoformat()
             grant = Grant(
                 f"daily#{day}",

@@ -27,9 +27,10 @@ def refreshed(
     that no try saw it still."""
     for _ in range(TRIES_MAX):
         wallet, seen = seen or wallets.wallet(workspace_id), None
-        if not wallet.needs_refresh(now):
+        given = daily(wallet.tier)
+        if not wallet.needs_refresh(now) and not given.is_due(wallet, now):
             return wallet
-        plan = refresh(wallet, daily(wallet.tier), now)
+        plan = refresh(wallet, given, now)
         try:
             wallets.apply_refresh(plan)
         except StaleWallet:

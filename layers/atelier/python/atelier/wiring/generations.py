@@ -12,6 +12,7 @@ from atelier import cursors
 from atelier.aws.dynamodb import pause
 from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
+from atelier.aws.dynamodb.wait_slots import DynamoWaitSlots
 from atelier.aws.secrets import Secret
 from atelier.clock import system_clock
 from atelier.errors import NotFound, ProviderFailed, ValidationFailed
@@ -33,13 +34,21 @@ from atelier.generations.model import WRITTEN, Generation, Kind, Pipeline, Recip
 from atelier.generations.pipelines import rewritten
 from atelier.generations.ports import Filters, GenerationPage
 from atelier.generations.run_contract import EnhancedView, EnhanceRequest
-from atelier.generations.wait import WAIT_SECONDS_MAX, wait_for_end
+from atelier.generations.wait import WAIT_SECONDS_MAX, wait_for_end, wait_slot
 from atelier.http import Answer, Caller, Request
 from atelier.ledger.model import Wallet
 from atelier.library.character import Character
 from atelier.media.keys import media_key
 from atelier.routing.choose import Routes
-from atelier.settings import AttemptSigning, GenerationsTable, GenerationTimes, MediaStore, RequestsTable
+from atelier.settings import (
+    AttemptSigning,
+    DailyCredits,
+    GenerationsTable,
+    GenerationTimes,
+    MediaStore,
+    RequestsTable,
+    Waiting,
+)
 from atelier.wiring import media_urls, moderation, routing
 from atelier.wiring.budgets import projects
 from atelier.wiring.ledger import wallets
@@ -60,6 +69,13 @@ def store() -> DynamoGenerations:
     generations = DynamoGenerations()
     generations.bind(GenerationsTable.read().name)
     return generations
+
+
+@cache
+def _wait_slots() -> DynamoWaitSlots:
+    slots = DynamoWaitSlots()
+    slots.bind(RequestsTable.read().name)
+    return slots
 
 
 @cache
@@ -150,6 +166,7 @@ def submit(
             pause=pause,
             routes=partial(routing.routes_of, now=now),
             moderation=moderation.prompts(),
+            daily_verified_only=DailyCredits.read().verified_only,
         ),
         now=now,
         wallet=_wallet(caller),
@@ -323,7 +340,16 @@ def cancel(workspace_id: str, generation_id: str, now: datetime) -> Generation:
 
 
 def wait(generation: Generation, seconds: int, asked_at: datetime) -> Generation:
-    """Wait for the end, within bounds."""
+    """Wait for the end, within bounds: of time, and of how many requests of one account wait at once. Beyond the latter
+    the generation comes back as it is."""
+    if not generation.is_open:
+        return generation
+    limit = Waiting.read().at_once
+    with wait_slot(generation.user_id, limit, seconds, slots=_wait_slots(), now=system_clock()) as may_wait:
+        return _ended(generation, seconds, asked_at) if may_wait else generation
+
+
+def _ended(generation: Generation, seconds: int, asked_at: datetime) -> Generation:
     return wait_for_end(generation, asked_at, seconds, generations=store(), sleep=time.sleep, clock=system_clock)
 
 

@@ -10,8 +10,10 @@ from atelier.identity import log_in as _log_in
 from atelier.identity import log_out as _log_out
 from atelier.identity import refresh as _refresh
 from atelier.identity import sign_up as _sign_up
+from atelier.identity import verify_email as _verify_email
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.authorize import authorize as _authorize
+from atelier.identity.credentials import normal_email
 from atelier.identity.limit import SignInLimits
 from atelier.identity.model import Membership, SignedIn, Tokens, User
 from atelier.identity.passwords import Argon2
@@ -43,6 +45,11 @@ def sign_up(command: _sign_up.SignUp, now: datetime) -> SignedIn:
         access_tokens=_access_tokens(),
         now=now,
     )
+
+
+def verify_email(email: str, now: datetime) -> User:
+    _bind_wallets()
+    return _verify_email.verify_email(normal_email(email), accounts=store(), now=now)
 
 
 def log_in(command: _log_in.LogIn, now: datetime) -> SignedIn:
@@ -125,4 +132,6 @@ def _sign_in_limits() -> SignInLimits:
 
     DynamoRateWindows.bind(RequestsTable.read().name)
     limits = RateLimits.read()
-    return SignInLimits(DynamoRateWindows(), limits.sign_ins_per_account, limits.sign_ins_per_address)
+    return SignInLimits(
+        DynamoRateWindows(), limits.sign_ins_per_account, limits.sign_ins_per_address, limits.sign_ups_per_address
+    )

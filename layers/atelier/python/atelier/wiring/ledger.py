@@ -8,7 +8,7 @@ from functools import cache
 from atelier.aws.dynamodb.ledger import DynamoWallets
 from atelier.ledger import refresh
 from atelier.ledger.model import Daily, Wallet
-from atelier.settings import LedgerTable
+from atelier.settings import DailyCredits, LedgerTable
 from atelier.wiring.prices import prices
 
 
@@ -23,7 +23,7 @@ def wallets() -> DynamoWallets:
 def daily(tier: str) -> Daily:
     """What a tier gives each day."""
     given = prices().tier(tier)
-    return Daily(given.daily_credits, given.daily_reset)
+    return Daily(given.daily_credits, given.daily_reset, DailyCredits.read().verified_only)
 
 
 def refreshed(workspace_id: str, now: datetime) -> Wallet:

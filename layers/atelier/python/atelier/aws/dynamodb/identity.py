@@ -1,6 +1,7 @@
 """The identity table.
 
     pk email#<address>  sk credentials       the claim on an e-mail, and what proves it
+    pk mailbox#<digest> sk daily-credits     the workspace that the mailbox's daily credits go to; never deleted
     pk usr_…            sk profile           the user
     pk usr_…            sk member#wsp_…      the user's role in a workspace
     pk usr_…            sk session#ses_…     a session; deleted by TTL after its end
@@ -56,6 +57,7 @@ from atelier.identity.permissions import Role
 TRIES_MAX = 5
 PROFILE = "profile"
 CREDENTIALS = "credentials"
+DAILY_CREDITS = "daily-credits"
 TOKEN_COUNT = "tokens"  # nosec B105 - the name of an item
 
 
@@ -70,11 +72,18 @@ class CredentialsItem(IdentityItem, discriminator="credentials"):
     workspace_id = UnicodeAttribute()
     password_hash = UnicodeAttribute()
     signup_key = UnicodeAttribute(null=True)
+    mailbox = UnicodeAttribute(null=True)
+
+
+class MailboxItem(IdentityItem, discriminator="mailbox"):
+    workspace_id = UnicodeAttribute()
+    verified_at = UnicodeAttribute(null=True)
 
 
 class UserItem(IdentityItem, discriminator="user"):
     email = UnicodeAttribute()
     email_verified = BooleanAttribute()
+    email_verified_at = UnicodeAttribute(null=True)
     name = UnicodeAttribute()
     avatar_url = UnicodeAttribute(null=True)
     persona = UnicodeAttribute()
@@ -142,32 +151,84 @@ class DynamoIdentity:
     def create(self, credentials: Credentials, user: User, workspace: Workspace, session: Session) -> None:
         # Imported here: of the functions that know identity, one opens wallets.
         from atelier.aws.dynamodb.ledger import put_new_wallet
-        from atelier.ledger.model import new_wallet
+        from atelier.ledger.model import Mailbox, new_wallet
 
         at = rfc3339(user.created_at)
-        for _ in range(TRIES_MAX):
+        mailbox = Mailbox.COUNTS if credentials.mailbox is None else Mailbox.UNVERIFIED
+        for tries in range(TRIES_MAX):
             try:
                 with transaction() as write:
                     # First, so that its failure is the transaction's part 0.
                     write.save(_credentials_item(credentials), condition=CredentialsItem.pk.does_not_exist())
+                    if mailbox is Mailbox.UNVERIFIED:
+                        # Second, so that its failure is part 1.
+                        claim = MailboxItem(_mailbox(credentials.mailbox), DAILY_CREDITS, workspace_id=workspace.id)
+                        write.save(claim, condition=MailboxItem.pk.does_not_exist())
                     write.save(_user_item(user))
                     write.save(_workspace_item(workspace))
                     write.save(MembershipItem(user.id, _member(workspace.id), role=Role.OWNER.value, created_at=at))
                     write.save(_session_item(session))
-                    put_new_wallet(write, new_wallet(workspace.id, workspace.tier, user.created_at))
+                    put_new_wallet(write, new_wallet(workspace.id, workspace.tier, user.created_at, mailbox))
             except TransactWriteError as error:
-                if 0 in failed_conditions(error):
+                failed = failed_conditions(error)
+                if 0 in failed:
                     raise EmailTaken from error
+                if 1 in failed:
+                    mailbox = Mailbox.SHARED
+                else:
+                    pause(tries)
                 continue
             return
         raise Unavailable("The account could not be made just now. Try again.")
+
+    def verify(self, user_id: str, mailbox: str, at: datetime) -> User:
+        # Imported here, as in `create`.
+        from atelier.aws.dynamodb.ledger import put_mailbox
+        from atelier.ledger.model import Mailbox
+
+        user_key, claim_key = (user_id, PROFILE), (_mailbox(mailbox), DAILY_CREDITS)
+        gone = False
+        for tries in range(TRIES_MAX):
+            items = _batch([user_key, claim_key], consistent=True)
+            user, claim = items.get(user_key), items.get(claim_key)
+            if not isinstance(user, UserItem):
+                raise NotFound
+            if user.email_verified_at:
+                return _user(user)
+            claimed = claim if isinstance(claim, MailboxItem) else None
+            wins = claimed is None or claimed.verified_at is None
+            try:
+                with transaction() as write:
+                    if wins:
+                        # As it was seen: of two accounts that are verified at once, one has the credits.
+                        seen = (
+                            MailboxItem.pk.does_not_exist()
+                            if claimed is None
+                            else (MailboxItem.workspace_id == claimed.workspace_id)
+                            & MailboxItem.verified_at.does_not_exist()
+                        )
+                        verified = MailboxItem(*claim_key, workspace_id=user.workspace_id, verified_at=rfc3339(at))
+                        write.save(verified, condition=seen)
+                    write.update(
+                        UserItem(*user_key),
+                        [UserItem.email_verified.set(True), UserItem.email_verified_at.set(rfc3339(at))],
+                        UserItem.pk.exists(),
+                    )
+                    put_mailbox(write, user.workspace_id, Mailbox.COUNTS if wins else Mailbox.SHARED)
+                    if wins and claimed and claimed.workspace_id != user.workspace_id and not gone:
+                        # The last part: it fails alone where the account that had the claim is gone.
+                        put_mailbox(write, claimed.workspace_id, Mailbox.SHARED)
+            except TransactWriteError as error:
+                gone = failed_conditions(error) == {3}
+                pause(tries)
+        raise _busy()
 
     def credentials(self, email: str) -> Credentials | None:
         try:
             item = CredentialsItem.get(f"email#{email}", CREDENTIALS, consistent_read=True)
         except DoesNotExist:
             return None
-        return Credentials(email, item.user_id, item.workspace_id, item.password_hash, item.signup_key)
+        return Credentials(email, item.user_id, item.workspace_id, item.password_hash, item.signup_key, item.mailbox)
 
     def replace_password_hash(self, credentials: Credentials, password_hash: str) -> None:
         _update(
@@ -342,6 +403,10 @@ def _update(item: IdentityItem, actions: list[Any], condition: Any) -> bool:
     return True
 
 
+def _mailbox(digest: str | None) -> str:
+    return f"mailbox#{digest}"
+
+
 def _member(workspace_id: str) -> str:
     return f"member#{workspace_id}"
 
@@ -390,6 +455,7 @@ def _credentials_item(credentials: Credentials) -> CredentialsItem:
         workspace_id=credentials.workspace_id,
         password_hash=credentials.password_hash,
         signup_key=credentials.signup_key,
+        mailbox=credentials.mailbox,
     )
 
 
@@ -407,6 +473,7 @@ def _user_item(user: User) -> UserItem:
         workspace_id=user.workspace_id,
         created_at=rfc3339(user.created_at),
         last_login_at=rfc3339(user.created_at),
+        email_verified_at=rfc3339(user.email_verified_at) if user.email_verified_at else None,
     )
 
 
@@ -422,6 +489,7 @@ def _user(item: UserItem) -> User:
         status=UserStatus(item.status),
         workspace_id=item.workspace_id,
         created_at=parse_rfc3339(item.created_at),
+        email_verified_at=parse_rfc3339(item.email_verified_at) if item.email_verified_at else None,
     )
 
 

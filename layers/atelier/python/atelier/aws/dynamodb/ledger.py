@@ -35,6 +35,7 @@ from atelier.ledger.model import (
     GrantChange,
     GrantSource,
     Hold,
+    Mailbox,
     Movement,
     Opening,
     Refresh,
@@ -84,6 +85,8 @@ class WalletItem(Item):
     budgeted = NumberAttribute(null=True)
     # A wallet from before this was kept may have some.
     own_routes = NumberAttribute(default=1)
+    # A wallet without it counts.
+    mailbox = UnicodeAttribute(null=True)
     grants: MapAttribute[str, Any] = MapAttribute(default=dict)
     shard = UnicodeAttribute()
     reset_at = UnicodeAttribute()
@@ -130,6 +133,7 @@ def wallet_item(wallet: Wallet) -> WalletItem:
         written=wallet.written,
         budgeted=1 if wallet.budgeted else None,
         own_routes=int(wallet.own_routes),
+        mailbox=None if wallet.mailbox is Mailbox.COUNTS else wallet.mailbox.value,
         grants=_grants(wallet),
         # Spread over a fixed number of index partitions, so that no day's reset meets one partition's limit.
         shard=str(zlib.crc32(wallet.workspace_id.encode()) % SHARDS),
@@ -151,6 +155,17 @@ def wallet_of(item: Item | None) -> Wallet | None:
 def put_new_wallet(write: TransactWrite, wallet: Wallet) -> None:
     """Add the creation of a wallet to a transaction (one put)."""
     write.save(wallet_item(wallet), condition=WalletItem.pk.does_not_exist())
+
+
+def put_mailbox(write: TransactWrite, workspace_id: str, mailbox: Mailbox) -> None:
+    """Add what is known of its owner's mailbox to an existing wallet, in a transaction (one update). A new revision, so
+    that no refresh is written over it that knew nothing of it."""
+    said = WalletItem.mailbox.remove() if mailbox is Mailbox.COUNTS else WalletItem.mailbox.set(mailbox.value)
+    write.update(
+        WalletItem(workspace_id, WALLET),
+        actions=[said, WalletItem.revision.add(1)],
+        condition=WalletItem.pk.exists(),
+    )
 
 
 def put_opening(write: TransactWrite, workspace_id: str, opening: Opening) -> None:
@@ -558,4 +573,5 @@ def _wallet(item: WalletItem) -> Wallet:
         int(item.written),
         bool(item.budgeted),
         bool(item.own_routes),
+        Mailbox(item.mailbox or Mailbox.COUNTS),
     )

@@ -1,0 +1,17 @@
+"""Task: an operator says that the mailbox of an e-mail address is its account's, which releases the daily credits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from atelier.clock import rfc3339, system_clock
+from atelier.telemetry import logger
+from atelier.wiring import identity
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, str | None]:
+    """event: {"email"}. Safe to repeat; an address without an account is an error."""
+    user = identity.verify_email(str(event["email"]), system_clock())
+    logger.info("e-mail verified", user_id=user.id, workspace_id=user.workspace_id)
+    verified_at = rfc3339(user.email_verified_at) if user.email_verified_at else None
+    return {"user_id": user.id, "email_verified_at": verified_at}

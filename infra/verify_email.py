@@ -1,0 +1,45 @@
+"""`python -m infra.verify_email`: what `make verify-email` runs. Says to a deployment that a mailbox is its account's.
+
+Until codes are sent by mail, this is how an operator releases the daily credits of an account whose deployment gives
+them to verified mailboxes only. Wants AWS credentials that may read the stack and invoke its function.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+FUNCTION = "TasksVerifyEmailFunction"
+
+
+def verify(email: str, stack: str, *, cloudformation: Any, functions: Any) -> int:
+    """Returns the exit code; says what came of it."""
+    found = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId=FUNCTION)
+    name = found["StackResourceDetail"]["PhysicalResourceId"]
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"email": email}).encode())
+    said = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        print(f"atelier: not verified: {said.get('errorMessage', said)}", file=sys.stderr)
+        return 1
+    print(f"atelier: {email} is verified since {said['email_verified_at']} ({said['user_id']})")
+    return 0
+
+
+def _main() -> int:
+    import boto3
+
+    parser = argparse.ArgumentParser(prog="python -m infra.verify_email", allow_abbrev=False)
+    parser.add_argument("--stack-name", default="atelier")
+    parser.add_argument("--region")
+    parser.add_argument("email")
+    chosen = parser.parse_args()
+    cloudformation, functions = (
+        boto3.client(service, region_name=chosen.region) for service in ("cloudformation", "lambda")
+    )
+    return verify(chosen.email, chosen.stack_name, cloudformation=cloudformation, functions=functions)
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

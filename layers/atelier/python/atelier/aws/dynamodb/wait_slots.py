@@ -1,0 +1,103 @@
+"""Who waits for answers at this moment, in the requests table.
+
+    pk waiting#<subject>  sk waiting      a map: number of the slot → when its lease ends, in ms since 1970
+
+A slot is taken by one conditional write and given back by another; a lease that its holder never gave back, because it
+died, ends by itself. Nothing is written for callers who do not wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from pynamodb.attributes import MapAttribute, NumberAttribute
+from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, UpdateError
+from pynamodb.expressions.operand import Path
+
+from atelier.aws.dynamodb import MOVED, Item
+from atelier.errors import Unavailable
+
+SK = "waiting"
+TRIES_MAX = 4
+KEPT_FOR = timedelta(days=1)
+
+
+class WaitItem(Item):
+    """The slots of one subject."""
+
+    slots: MapAttribute[str, Any] = MapAttribute(default=dict)
+    expires_at_seconds = NumberAttribute()
+
+
+class DynamoWaitSlots:
+    """WaitSlots on DynamoDB."""
+
+    @staticmethod
+    def bind(table_name: str) -> None:
+        """Name the requests table."""
+        WaitItem.bind(table_name)
+
+    def take(self, subject: str, limit: int, until: datetime, now: datetime) -> str | None:
+        try:
+            for _ in range(TRIES_MAX):
+                leases = _leases(subject)
+                slot = next((slot for slot in map(str, range(limit)) if leases.get(slot, 0) <= _ms(now)), None)
+                if slot is None or _lease(subject, slot, until, now, first=not leases):
+                    return slot
+        except PynamoDBException as error:
+            raise Unavailable("The wait slots do not answer.") from error
+        # So many come at once that others had each slot first: enough of them wait.
+        return None
+
+    def give_back(self, subject: str, slot: str, until: datetime) -> None:
+        lease = Path(["slots", slot])
+        try:
+            _item(subject).update([lease.set(0)], condition=lease == _ms(until))
+        except PynamoDBException:
+            # The lease ends by itself.
+            return
+
+
+def _leases(subject: str) -> dict[str, int]:
+    try:
+        item = WaitItem.get(_pk(subject), SK, consistent_read=True)
+    except DoesNotExist:
+        return {}
+    return cast("dict[str, int]", item.slots.as_dict())
+
+
+def _lease(subject: str, slot: str, until: datetime, now: datetime, *, first: bool) -> bool:
+    """Whether the slot was free until now. first: there is no item yet."""
+    expires_at_seconds = int((until + KEPT_FOR).timestamp())
+    if first:
+        new = WaitItem(_pk(subject), SK, slots={slot: _ms(until)}, expires_at_seconds=expires_at_seconds)
+        return _written(lambda: new.save(condition=WaitItem.pk.does_not_exist()))
+    lease = Path(["slots", slot])
+    actions = [lease.set(_ms(until)), WaitItem.expires_at_seconds.set(expires_at_seconds)]
+    # The TTL may have deleted the item since it was read.
+    free = WaitItem.pk.exists() & (lease.does_not_exist() | (lease <= _ms(now)))
+    return _written(lambda: _item(subject).update(actions, condition=free))
+
+
+def _written(write: Callable[[], object]) -> bool:
+    try:
+        write()
+    except (PutError, UpdateError) as error:
+        if error.cause_response_code not in MOVED:
+            raise
+        return False
+    return True
+
+
+def _item(subject: str) -> WaitItem:
+    return WaitItem(_pk(subject), SK)
+
+
+def _pk(subject: str) -> str:
+    return f"waiting#{subject}"
+
+
+def _ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)

@@ -1,0 +1,116 @@
+"""Free credits belong to a mailbox, not to an address or an account; to a verified one where a deployment says so."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from atelier.aws.dynamodb.identity import IdentityItem
+from atelier.aws.dynamodb.ledger import WalletItem
+from infra.verify_email import verify
+from tests.embedded_aws import Tables, forget_wiring
+from tests.functions.answers import answered, authorized, data
+from tests.invoke import event, function
+
+DAILY = 50
+PERSON = {"password": "correct horse battery", "name": "Ada", "token_delivery": "body"}
+
+
+@pytest.fixture(autouse=True)
+def everyone(deployed: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    gives_to("everyone", monkeypatch)
+
+
+def gives_to(whom: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATELIER_DAILY_CREDITS", whom)
+    forget_wiring(clients=False)
+
+
+def signed_up(email: str) -> dict[str, Any]:
+    """The claims of a new account."""
+    session = data(answered(function("api/auth"), event("api/auth/signup", body={**PERSON, "email": email})))
+    header = f"Bearer {session['access_token']}"
+    asked = event("authorizer/request", headers={"authorization": header}, identitySource=[header])
+    found: dict[str, Any] = function("authorizer").handler(asked, None)["context"]
+    return found
+
+
+def balance(claims: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = data(answered(function("api/credits"), authorized("api/credits/balance", claims)))
+    return found
+
+
+def test_plus_and_dot_addresses_of_one_mailbox_get_one_mailboxs_credits() -> None:
+    written = ["ada.king@gmail.com", "adaking@gmail.com", "a.d.a.k.i.n.g+1@googlemail.com", "ADA.KING+2@gmail.com"]
+    balances = [balance(signed_up(email)) for email in written]
+    assert [each["available"] for each in balances] == [DAILY, 0, 0, 0]
+    assert [each["daily_credits_withheld"] for each in balances] == [None, *["mailbox_shared"] * 3]
+    assert [each["next_daily_reset_at"] is None for each in balances] == [False, True, True, True]
+
+
+def test_deleting_an_account_and_rejoining_gives_nothing_anew() -> None:
+    first = signed_up("ada@example.com")
+    assert balance(first)["available"] == DAILY
+    # What a deletion takes: everything of the person and the workspace.
+    for partition in ("email#ada@example.com", first["user_id"], first["workspace_id"]):
+        for item in list(IdentityItem.query(partition)):
+            item.delete()
+    WalletItem(first["workspace_id"], "wallet").delete()
+    for email in ("ada@example.com", "ada+again@example.com"):
+        assert balance(signed_up(email))["available"] == 0
+
+
+def test_credits_wait_for_a_verified_mailbox_where_the_deployment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    gives_to("verified", monkeypatch)
+    claims = signed_up("ada@example.com")
+    before = balance(claims)
+    assert (before["available"], before["daily_credits_withheld"]) == (0, "email_unverified")
+    assert before["next_daily_reset_at"] is None
+    told = function("tasks/verify_email").handler({"email": "Ada@Example.com"}, None)
+    assert told["user_id"] == claims["user_id"]
+    assert function("tasks/verify_email").handler({"email": "ada@example.com"}, None) == told
+    after = balance(claims)
+    assert (after["available"], after["daily_credits_withheld"]) == (DAILY, None)
+    assert after["next_daily_reset_at"]
+
+
+def test_a_deployment_that_stops_asking_for_mailboxes_releases_what_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    gives_to("verified", monkeypatch)
+    claims = signed_up("ada@example.com")
+    assert balance(claims)["available"] == 0
+    gives_to("everyone", monkeypatch)
+    assert balance(claims)["available"] == DAILY
+
+
+class Deployed:
+    """CloudFormation's and Lambda's answers about the function that verifies."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    def describe_stack_resource(self, **asked: str) -> dict[str, Any]:
+        self.asked.append(asked)
+        return {"StackResourceDetail": {"PhysicalResourceId": "atelier-verify"}}
+
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+        self.asked.append(FunctionName)
+        try:
+            told = function("tasks/verify_email").handler(json.loads(Payload), None)
+        except Exception as error:
+            return {
+                "FunctionError": "Unhandled",
+                "Payload": io.BytesIO(json.dumps({"errorMessage": str(error)}).encode()),
+            }
+        return {"Payload": io.BytesIO(json.dumps(told).encode())}
+
+
+def test_an_operator_verifies_a_mailbox_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    aws, claims = Deployed(), signed_up("ada@example.com")
+    assert verify("ada@example.com", "mine", cloudformation=aws, functions=aws) == 0
+    assert claims["user_id"] in capsys.readouterr().out
+    assert aws.asked == [{"StackName": "mine", "LogicalResourceId": "TasksVerifyEmailFunction"}, "atelier-verify"]
+    assert verify("eve@example.com", "mine", cloudformation=aws, functions=aws) == 1
+    assert "no account with this e-mail" in capsys.readouterr().err
