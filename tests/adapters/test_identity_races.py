@@ -53,7 +53,7 @@ class Deployed:
             accounts=self.store,
             sessions=self.store,
             passwords=QuickPasswords(),
-            limits=SignInLimits(self.windows, 1000, 1000),
+            limits=SignInLimits(self.windows, 1000, 1000, 1000),
             access_tokens=self.access_tokens,
             now=NOW,
         )

@@ -31,6 +31,7 @@ FIELD_CODES = {"Field required": "missing_required_parameter", "Extra inputs are
 REFUSAL_CODES = frozenset({"content_policy_violation", "moderation_blocked", "content_filter"})
 TOO_LONG = "context_length_exceeded"
 PENDING_RETRY_MS = 200
+UNWAITED_PAUSE_MS = 5000
 # More than one wait. Clients take a pause of less than a minute from us, and make their own where it is longer.
 PENDING_IS_LONG_SECONDS = 40
 PENDING_PAUSE_SECONDS_MAX = 30
@@ -58,7 +59,8 @@ class Unsupported(AtelierError):
 
 
 class StillRunning(AtelierError):
-    """The gateway's time is up and the work goes on.
+    """The gateway's time is up and the work goes on; or so many requests of the account wait already that this one was
+    not `waited` for, and may come back when it is probably done.
 
     409, which most clients send again, and not 504: slow pictures would look like a broken deployment to the alarm that
     counts 5xx. A 408 to those that give up at a 409."""
@@ -66,13 +68,15 @@ class StillRunning(AtelierError):
     code, status = "GENERATION_IN_PROGRESS", 409
     retryable = True
 
-    def __init__(self, generation_id: str, *, age_seconds: float = 0, user_agent: str = "") -> None:
+    def __init__(
+        self, generation_id: str, *, age_seconds: float = 0, user_agent: str = "", waited: bool = True
+    ) -> None:
         super().__init__(
             f"{generation_id} is not ready yet and goes on: follow it at GET /api/generations/{generation_id}. "
             "Sending the same request again waits on for the same result.",
             generation_id=generation_id,
             location=f"/api/generations/{generation_id}",
-            retry_after_ms=pending_pause_ms(age_seconds),
+            retry_after_ms=max(pending_pause_ms(age_seconds), 0 if waited else UNWAITED_PAUSE_MS),
         )
         if user_agent.lower().startswith(GIVE_UP_AT_409):
             self.status = 408  # pyright: ignore[reportAttributeAccessIssue]

@@ -104,7 +104,9 @@ def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = T
     headers["atelier-generation-id"] = generation.id
     if generation.is_open:
         age = (system_clock() - generation.created_at).total_seconds()
-        raise StillRunning(generation.id, age_seconds=age, user_agent=request.headers.get("user-agent", ""))
+        waited = (system_clock() - request.now).total_seconds() >= patience
+        agent = request.headers.get("user-agent", "")
+        raise StillRunning(generation.id, age_seconds=age, user_agent=agent, waited=waited)
     if generation.status is not Status.SUCCEEDED:
         error = undelivered(generation)
         # Under the caller's own key it stays what it was.
