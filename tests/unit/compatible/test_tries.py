@@ -114,6 +114,22 @@ def test_keys_make_orders_of_their_own_unless_an_sdk_made_them_up() -> None:
     assert [house.sent(key=key) for key in keys] == ["gen_1"] * 2
 
 
+def test_a_try_that_died_before_it_wrote_leaves_its_name_to_the_next() -> None:
+    house = House()
+
+    class Dies(House):
+        def submit(self, name: str) -> Accepted:
+            raise ZeroDivisionError
+
+    dies = Dies()
+    dies.names = house.names
+    with pytest.raises(ZeroDivisionError):
+        dies.sent()
+    [left] = house.names.values()
+    assert house.sent() == "gen_1"
+    assert list(house.made) == [left.name]
+
+
 def test_whoever_finds_an_ended_order_replaced_joins_what_replaced_it() -> None:
     house = House()
     house.sent()
