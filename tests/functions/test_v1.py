@@ -120,7 +120,7 @@ def test_a_key_makes_it_once_however_often_and_binds_to_what_was_said(client: Op
     key = {"Idempotency-Key": "order 1"}
     assert pending(client, extra_headers=key) == pending(client, extra_headers=key)
     assert movements() == ["hold", "grant"]
-    with pytest.raises(openai.UnprocessableEntityError) as caught:
+    with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="local/writer", messages=HELLO, seed=1, extra_headers=key)
     assert caught.value.code == "idempotency_mismatch"
 
@@ -159,11 +159,11 @@ def test_pictures_that_come_along_are_kept_once_and_looked_into(client: OpenAI, 
         "image": [assets[0].id],
         "mask": [assets[0].id],
     }
-    with pytest.raises(openai.UnprocessableEntityError) as caught:
+    with pytest.raises(openai.BadRequestError) as caught:
         client.images.edit(model="local/canvas", image=b"no picture", prompt="make it night")
     assert caught.value.param == "image"
     private: Any = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://127.0.0.1/a"}}]}]
-    with pytest.raises(openai.UnprocessableEntityError) as refused:
+    with pytest.raises(openai.BadRequestError) as refused:
         client.chat.completions.create(model="auto", messages=[*HELLO, *private])
     assert refused.value.param == "messages[1].content[0].image_url"
 
@@ -196,7 +196,7 @@ def test_a_model_that_is_not_here_names_those_that_are(client: OpenAI, cloud: Cl
 
 def test_what_a_model_cannot_be_told_is_left_out_or_refused(program: Program, cloud: Cloud) -> None:
     with program.client() as client:
-        with pytest.raises(openai.UnprocessableEntityError) as caught:
+        with pytest.raises(openai.BadRequestError) as caught:
             client.audio.speech.create(model="local/voice", voice="alloy", input="Hi.", response_format="pcm")
         assert caught.value.param == "response_format"
         assert "mp3, wav" in caught.value.message
@@ -300,3 +300,21 @@ def test_a_conversation_larger_than_can_be_kept_is_refused_before_it_is_stored(
     assert caught.value.status_code in (400, 413, 422)
     assert caught.value.param == "messages"
     assert stored() == []
+
+
+def test_a_model_that_sees_nothing_refuses_a_picture_in_a_conversation(client: OpenAI, cloud: Cloud) -> None:
+    url = f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"
+    shown: Any = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}, *HELLO]
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model="local/writer", messages=shown)
+    assert (caught.value.param, stored()) == ("messages", [])
+
+
+def test_a_wish_of_the_client_is_taken_and_a_misspelt_bound_is_refused(program: Program, cloud: Cloud) -> None:
+    with program.client(default_headers={"prefer": "wait=0"}) as client:
+        pending(client, verbosity="low", store=False, stop=["END"])
+        [begun] = stored()
+        assert begun.recipe.parameters["stop"] == ["END"]
+        with pytest.raises(openai.BadRequestError) as caught:
+            client.chat.completions.create(model="local/writer", messages=HELLO, extra_body={"max_token": 5})
+    assert (caught.value.code, caught.value.param) == ("unknown_parameter", "max_token")
