@@ -12,12 +12,14 @@ from atelier.aws.dynamodb.generations import DynamoGenerations, GenerationItem
 from atelier.errors import Conflict, IdempotencyMismatch, InsufficientCredits, NotFound, Unavailable
 from atelier.generations.attempt import attempt
 from atelier.generations.cancel import cancel
-from atelier.generations.model import Generation, Kind, Recipe, Status
+from atelier.generations.model import Generation, Kind, Recipe, Source, Status
 from atelier.generations.outcome import Outcome
 from atelier.generations.poll import poll, stop, wake
 from atelier.generations.ports import Filters
 from atelier.generations.submit import Accepted, Submission, submit
 from atelier.generations.sweep import sweep
+from atelier.ids import new_id
+from atelier.library.model import Asset
 from atelier.providers._contract import Accepted as ProviderAccepted
 from atelier.providers._contract import ErrorClass, Failed, Job, Pending, Unknown
 from tests.adapters.world import DONE, SINGLE_CONFLICT, TRANSACTION_CONFLICT, World, answering, at_once, meanwhile
@@ -356,6 +358,49 @@ def test_the_daily_grant_comes_once_however_many_ask_for_it_first(world: World) 
     world.now += timedelta(days=1)
     at_once(10, lambda number: world.submit(prompt=str(number)))
     assert kinds(world)["grant"] == 2
+    world.assert_sound()
+
+
+def uploaded(world: World) -> Source:
+    """A picture in the library."""
+    asset = Asset(
+        new_id("ast", world.now),
+        world.workspace_id,
+        "usr_A",
+        "image",
+        "a.png",
+        "png",
+        "0" * 64,
+        5,
+        8,
+        8,
+        None,
+        world.now,
+    )
+    return Source(world.assets.record_upload(asset).id)
+
+
+def edit(world: World, picture: Source, mask: Source) -> Generation:
+    recipe = Recipe(Kind.IMAGE, "a hat", "local/canvas", None, {}, {"image": (picture,), "mask": (mask,)})
+    return submit(Submission(world.workspace_id, "usr_A", recipe), to=world.submitting, now=world.now).generation
+
+
+def test_a_mask_reaches_the_provider_in_the_shape_of_its_picture(world: World) -> None:
+    picture, mask = uploaded(world), uploaded(world)
+    world.attempt(edit(world, picture, mask))
+    (job,) = world.local.submitted
+    assert [each.data.decode() for each in job.inputs["mask"]] == [f"{mask.asset_id} of {picture.asset_id}"]
+
+
+def test_a_mask_that_changes_nothing_is_asked_of_nobody_and_free(world: World) -> None:
+    picture = uploaded(world)
+    generation = edit(world, picture, picture)
+    world.attempt(generation)
+    ended = world.finish(generation)
+    assert world.local.submitted == []
+    assert (ended.status, ended.credits_charged) == (Status.FAILED, 0)
+    assert ended.failure is not None
+    assert ended.failure.message == "The mask changes nothing."
     world.assert_sound()
 
 

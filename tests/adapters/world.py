@@ -27,7 +27,7 @@ from atelier.generations.attempt import Attempting, attempt
 from atelier.generations.finish import Finishing, finish
 from atelier.generations.model import Attempt, Delivered, Generation, Kind, Recipe, Source, asset_id
 from atelier.generations.outcome import Outcome
-from atelier.generations.ports import Lost, StoredOutput, UndeliverableMedia
+from atelier.generations.ports import InputUnusable, Lost, StoredOutput, UndeliverableMedia
 from atelier.generations.quote import Quote
 from atelier.generations.submit import Accepted, Submission, Submitting, submit
 from atelier.ids import new_id
@@ -164,6 +164,11 @@ class MemoryMedia:
 
     def input(self, workspace_id: str, source: Source) -> Input:
         return Input(source.asset_id.encode(), f"image/{source.format}")
+
+    def mask(self, mask: Input, picture: Input) -> Input:
+        if mask == picture:
+            raise InputUnusable("The mask changes nothing.")
+        return Input(b"%b of %b" % (mask.data, picture.data), "image/png")
 
 
 class World:

@@ -107,6 +107,7 @@ def test_the_files_and_the_length_that_a_model_does_not_take_are_named() -> None
     )
     assert refusal("avatar", "replicate/sadtalker", files={"image": 1})[0] == "inputs.audio"
     assert refusal("image", "replicate/sdxl", files={"mask": 1}) == ("inputs.mask", "replicate/sdxl does not take this")
+    assert refusal("image", "local/canvas", files={"mask": 1})[0] == "inputs.mask"
     assert refusal("audio", "openai/tts-1", prompt="x" * 4097)[0] == "prompt"
     assert refusal("text", "replicate/sdxl") == ("model", "This model does not make the kind text.")
 

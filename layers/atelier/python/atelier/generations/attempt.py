@@ -16,13 +16,14 @@ from atelier.clock import Clock
 from atelier.errors import NotFound
 from atelier.frozen import dataclass
 from atelier.generations.bill import bill
-from atelier.generations.model import Attempt, AttemptStatus, Generation
-from atelier.generations.outcome import FINAL_CLASSES, Outcome, outcome_of, source_gone, unavailable
+from atelier.generations.model import Attempt, AttemptStatus, Generation, Sources
+from atelier.generations.outcome import FINAL_CLASSES, Outcome, outcome_of, source_gone, source_unusable, unavailable
 from atelier.generations.ports import (
     AttemptQueue,
     Callback,
     GenerationMoved,
     GenerationStore,
+    InputUnusable,
     Lost,
     Media,
     StoredOutput,
@@ -40,6 +41,7 @@ from atelier.providers._contract import (
     Done,
     ErrorClass,
     Failed,
+    Input,
     Job,
     Pending,
     Progress,
@@ -93,7 +95,7 @@ class Attempting:
 
     def job(self, generation: Generation, attempt: Attempt, *, with_files: bool = True) -> Job:
         """The attempt's work in the provider's terms; without its files where only its result is asked for. Raises
-        NotFound when a file is gone."""
+        NotFound when a file is gone, InputUnusable when one will not do."""
         model = self.catalogue.model(attempt.model)
         recipe = generation.recipe
         # A later candidate may know other parameters than the first; a seed of its own is the same in every visit.
@@ -110,11 +112,17 @@ class Attempting:
             settings=model.settings,
             webhook_url=self.webhook_url(generation, attempt) if is_told else None,
             run_seconds_max=model.run_seconds(parameters),
-            inputs={
-                role: tuple(self.media.input(generation.workspace_id, source) for source in sources)
-                for role, sources in (inputs_for(model, recipe.inputs) if with_files else {}).items()
-            },
+            inputs=self._inputs(generation.workspace_id, inputs_for(model, recipe.inputs)) if with_files else {},
         )
+
+    def _inputs(self, workspace_id: str, sources: Sources) -> dict[str, tuple[Input, ...]]:
+        inputs = {
+            role: tuple(self.media.input(workspace_id, each) for each in given) for role, given in sources.items()
+        }
+        pictures = inputs.get("image") or inputs.get("reference")
+        if pictures and (masks := inputs.get("mask")):
+            inputs["mask"] = tuple(self.media.mask(mask, pictures[0]) for mask in masks)
+        return inputs
 
 
 def attempt(
@@ -168,6 +176,10 @@ def attempt(
         except NotFound:
             _tell(seen, generation, to)
             to.workflow.succeed(task_token, source_gone().as_data())
+            return
+        except InputUnusable as refusal:
+            _tell(seen, generation, to)
+            to.workflow.succeed(task_token, source_unusable(str(refusal)).as_data())
             return
         try:
             to.generations.save_progress(seen, after)

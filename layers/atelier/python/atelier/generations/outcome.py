@@ -102,6 +102,11 @@ def source_gone() -> Outcome:
     )
 
 
+def source_unusable(message: str) -> Outcome:
+    """Of a generation with a file that will not do for it: nobody is asked, and nothing is charged."""
+    return Outcome("failed", error_class=ErrorClass.INVALID_INPUT, message=message)
+
+
 def unavailable(error_class: str | None = None) -> Outcome:
     """Of a generation whose remaining candidates are all to be left alone now; `error_class` is how its last attempt
     failed, if there was one."""

@@ -131,7 +131,9 @@ class Parameters(Deferred):
     voice: str | None = Field(default=None, max_length=VOICE_CHARACTERS_MAX, description="Who speaks.")
     max_tokens: int | None = Field(default=None, ge=MAX_TOKENS[0], le=MAX_TOKENS[1], description="The longest text.")
     image_asset_id: AssetId | None = Field(default=None, description="The picture to start from.")
-    mask_asset_id: AssetId | None = Field(default=None, description="See-through where the picture is to change.")
+    mask_asset_id: AssetId | None = Field(
+        default=None, description="See-through, or white on black, where the picture is to change; of its shape."
+    )
     audio_asset_id: AssetId | None = Field(default=None, description="What an avatar says.")
     reference_asset_ids: list[AssetId] | None = Field(
         default=None, min_length=1, max_length=8, description="Pictures of whom or what is to be shown."

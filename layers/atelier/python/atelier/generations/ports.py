@@ -207,6 +207,15 @@ class Media(Protocol):
         """The bytes of a file that the work starts from. Raises NotFound."""
         ...
 
+    def mask(self, mask: Input, picture: Input) -> Input:
+        """A mask in the one form that providers are given: a PNG of the picture's size, see-through where it is to
+        change. Raises InputUnusable for one that changes nothing, or is of another shape."""
+        ...
+
+
+class InputUnusable(Exception):
+    """A file that the work starts from cannot be used for it. The text is safe to show."""
+
 
 class UndeliverableMedia(Exception):
     """The provider's output cannot be fetched, or is not what it should be. The text is safe to show."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from atelier.errors import NotFound
 from atelier.generations.model import Delivered, Generation, Kind, Source, asset_id
-from atelier.generations.ports import StoredOutput, UndeliverableMedia, UnusableMedia
+from atelier.generations.ports import InputUnusable, StoredOutput, UndeliverableMedia, UnusableMedia
 from atelier.media.fetch import Fetcher, FetchError, FetchFailed
 from atelier.media.keys import CONTENT_TYPES, THUMBNAIL_CONTENT_TYPE, media_key, staging_key, thumbnail_key
 from atelier.media.process import BYTES_MAX, process
@@ -104,6 +104,14 @@ class Delivery:
             # Nobody takes so much; for this work it is as good as gone.
             raise NotFound from error
         return Input(data, CONTENT_TYPES[source.format])
+
+    def mask(self, mask: Input, picture: Input) -> Input:
+        from atelier.media.mask import MaskUnusable, fitted
+
+        try:
+            return Input(fitted(mask.data, picture.data), CONTENT_TYPES["png"])
+        except MaskUnusable as error:
+            raise InputUnusable(str(error)) from error
 
     def _bytes(self, output: StoredOutput, hosts: tuple[str, ...], expected: str) -> bytes:
         try:

@@ -271,6 +271,8 @@ def check_inputs(model: Model, prompt: str, files: Files) -> None:
         if not least <= files.get(role, 0) <= most:
             wanted = str(least) if least == most else f"{least} to {most}"
             wrong.append({"path": f"inputs.{role}", "message": f"{model.id} needs {wanted} of these"})
+    if "mask" in model.inputs and files.get("mask") and not (files.get("image") or files.get("reference")):
+        wrong.append({"path": "inputs.mask", "message": "A mask needs the picture that it belongs to"})
     if len(prompt) > model.prompt_characters_max:
         message = f"must not be longer than {model.prompt_characters_max} characters for {model.id}"
         wrong.append({"path": "prompt", "message": message})

@@ -1,0 +1,89 @@
+"""A mask says where a picture is to change, in whichever of the usual forms a tool writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from PIL import Image
+
+from atelier.media.mask import MaskUnusable, fitted
+from atelier.media.picture import process
+from tests.unit.media.test_picture import opened, saved
+
+SIZE = (120, 80)
+PICTURE = saved(Image.new("RGB", SIZE, "teal"), "PNG")
+# The left half is to change.
+LEFT = (0, 0, 60, 80)
+
+
+def white_on_black(size: tuple[int, int] = SIZE) -> Image.Image:
+    mask = Image.new("L", size, 0)
+    mask.paste(255, (0, 0, size[0] // 2, size[1]))
+    return mask
+
+
+def see_through() -> Image.Image:
+    mask = Image.new("RGBA", SIZE, (9, 99, 199, 255))
+    mask.paste((9, 99, 199, 0), LEFT)
+    return mask
+
+
+def palette() -> Image.Image:
+    mask = Image.new("P", SIZE, 0)
+    mask.putpalette([0, 0, 0, 255, 255, 255])
+    mask.paste(1, LEFT)
+    return mask
+
+
+def changes(mask: bytes) -> tuple[int, int, int, int] | None:
+    """Where the picture is to change, by the mask as a provider is given it."""
+    made = opened(fitted(process(mask, watermark=False).data, PICTURE))
+    assert (made.format, made.mode, made.size) == ("PNG", "RGBA", SIZE)
+    return made.getchannel("A").point(lambda alpha: 255 * (alpha < 128)).getbbox()
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        saved(see_through(), "PNG"),
+        saved(see_through(), "WEBP", lossless=True),
+        saved(white_on_black(), "PNG"),
+        saved(white_on_black().convert("1"), "PNG"),
+        saved(white_on_black().convert("I;16").point(lambda value: value * 257), "PNG"),
+        saved(white_on_black().convert("RGB"), "PNG"),
+        saved(white_on_black().convert("RGBA"), "PNG"),
+        saved(palette(), "PNG"),
+        saved(white_on_black(), "JPEG"),
+        saved(white_on_black().convert("RGB"), "JPEG", quality=70),
+        saved(white_on_black().convert("RGB"), "WEBP"),
+        saved(white_on_black((60, 40)), "PNG"),
+        saved(white_on_black((361, 241)), "PNG"),
+    ],
+)
+def test_every_usual_form_of_a_mask_says_the_same(mask: bytes) -> None:
+    left, top, right, bottom = changes(mask) or (0, 0, 0, 0)
+    assert (left, top, bottom) == (0, 0, 80)
+    assert 56 <= right <= 64
+
+
+def test_a_soft_mask_stays_soft() -> None:
+    made = opened(fitted(saved(Image.linear_gradient("L").resize(SIZE), "PNG"), PICTURE))
+    assert len(set(made.getchannel("A").tobytes())) > 50
+
+
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (lambda: Image.new("L", SIZE, 0), "changes nothing"),
+        (lambda: Image.new("RGBA", SIZE, (0, 0, 0, 255)), "changes nothing"),
+        (lambda: Image.new("RGBA", SIZE, (0, 0, 0, 200)), "changes nothing"),
+        (lambda: Image.new("RGB", SIZE, "red"), "neither see-through anywhere nor black and white"),
+        (lambda: white_on_black((80, 80)), "shape of the picture: it has 80 × 80 pixels, the picture 120 × 80"),
+    ],
+)
+def test_a_mask_that_changes_nothing_or_is_of_another_shape_is_refused(
+    mask: Callable[[], Image.Image], words: str
+) -> None:
+    with pytest.raises(MaskUnusable, match=words):
+        fitted(saved(mask(), "PNG"), PICTURE)
