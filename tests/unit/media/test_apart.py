@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import resource
 import struct
 import sys
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from atelier.media import apart, film, picture, sound, text
 from atelier.media.process import process
@@ -127,6 +129,19 @@ def test_one_file_knows_nothing_of_another(monkeypatch: pytest.MonkeyPatch, tmp_
             process("image", data, watermark=False)
 
 
+def test_who_is_interrupted_leaves_no_answer_for_the_next_file(plain: bytes) -> None:
+    class Interrupted(BaseException):
+        pass
+
+    class Data(bytes):
+        def __len__(self) -> int:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        process("image", Data(plain), watermark=False)
+    assert process("image", png(64, 48, 1), watermark=False).width == 64
+
+
 @pytest.mark.parametrize("code", ["while True: pass", "signal.pause()"])
 def test_a_picture_that_takes_too_long_is_refused_with_the_limit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str
@@ -145,10 +160,12 @@ def test_a_process_that_will_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, t
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="not run: this system does not bound a process's memory")
 def test_a_picture_that_takes_too_much_memory_is_refused_with_the_limit() -> None:
-    large = png(6000, 4000, 1)
-    with pytest.raises(MediaLimitExceeded, match="more memory than the 100 MiB"):
-        apart.process_apart("image", large, watermark=True, seconds_max=60, memory_bytes_max=100 * 1024 * 1024)
-    assert apart.process_apart("image", large, watermark=True, seconds_max=60).width == 6000
+    file = io.BytesIO()
+    Image.new("RGB", (6000, 6000)).save(file, "PNG", compress_level=1)
+    with pytest.raises(MediaLimitExceeded, match="more memory than the 150 MiB"):
+        apart.process_apart(
+            "image", file.getvalue(), watermark=True, seconds_max=60, memory_bytes_max=150 * 1024 * 1024
+        )
 
 
 def test_without_pyav_nobody_says_that_a_film_is_bad(monkeypatch: pytest.MonkeyPatch, plain: bytes) -> None:

@@ -1,7 +1,8 @@
 """A program: looks into pictures, films and sounds, each in a process that it forks for it (`apart.py`).
 
-Standard input is a socket. Asked and answered are a line of JSON and bytes, each led by its length. The process of a
-file reads the bytes and answers; where it dies, this one dies the same way, and is started anew.
+Standard input is a socket, over which come a file's type and a connection for that file. On it are asked and answered a
+line of JSON and bytes, led by their lengths, by the process of the file; where it dies, this one dies the same way, and
+is started anew.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 HEAD = struct.Struct(">IQ")
 # Nothing that is asked or answered is larger.
-LINE_BYTES_MAX, FILES_BYTES_MAX = 1 << 20, 1 << 30
+TYPE_BYTES_MAX, LINE_BYTES_MAX, FILES_BYTES_MAX = 16, 1 << 20, 1 << 30
 MODULES = {"image": "atelier.media.picture", "video": "atelier.media.film", "audio": "atelier.media.sound"}
 
 
@@ -65,20 +66,21 @@ def _left(deadline: float | None) -> float | None:
 def main() -> None:
     """Fork a process for each file, until nobody asks any more."""
     sys.path[:] = json.loads(sys.argv[1])
-    connection = socket.socket(fileno=0)
+    control = socket.socket(fileno=0)
     prepared: set[str] = set()
     while True:
-        try:
-            asked, size = receive_line(connection)
-        except ConnectionError:
+        type, descriptors, _, _ = socket.recv_fds(control, TYPE_BYTES_MAX, 1)
+        if not type:
             return
         # What all files of a type need is imported once; nothing of a stranger's has been read.
-        if asked["type"] not in prepared:
-            _prepare(asked["type"])
-            prepared.add(asked["type"])
+        if type.decode() not in prepared:
+            _prepare(type.decode())
+            prepared.add(type.decode())
         child = os.fork()
         if child == 0:
-            _open(connection, asked, size)
+            control.close()
+            _open(socket.socket(fileno=descriptors[0]))
+        os.close(descriptors[0])
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
             os.kill(os.getpid(), os.WTERMSIG(status))
@@ -95,13 +97,15 @@ def _prepare(type: str) -> None:
         gc.freeze()
 
 
-def _open(connection: socket.socket, asked: dict[str, Any], size: int) -> NoReturn:
+def _open(connection: socket.socket) -> NoReturn:
     """The life of a file's own process."""
     try:
+        asked, size = receive_line(connection)
+        data = receive(connection, size)
         _confine(asked["memory_bytes_max"], asked["seconds_max"])
         os.chdir(asked["folder"])
         tempfile.tempdir = asked["folder"]
-        answer, files = _answer(asked, receive(connection, size))
+        answer, files = _answer(asked, data)
         send(connection, answer, files)
         os._exit(0)
     finally:

@@ -69,33 +69,42 @@ class Sandbox:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._connection: socket.socket | None = None
+        self._control: socket.socket | None = None
         # Who started it, to run what, with which libraries: a fork of ours, and a test, need another.
         self._is_for: object = None
 
     def ask(self, asked: dict[str, Any], data: bytes, seconds_max: float) -> tuple[dict[str, Any], bytes]:
         """What is said of a file, and what was made of it. Raises MediaInvalid when nothing is."""
         with self._lock:
-            connection = self._connected()
+            control = self._connected()
             deadline = time.monotonic() + seconds_max + GRACE_SECONDS
+            # A connection for this file alone: its process can neither hear nor answer for another.
+            ours, theirs = socket.socketpair()
             try:
-                send(connection, asked, data, deadline)
-                answer, size = receive_line(connection, deadline)
-                return answer, receive(connection, size, deadline)
+                with ours:
+                    with theirs:
+                        socket.send_fds(control, [asked["type"].encode()], [theirs.fileno()])
+                    send(ours, asked, data, deadline)
+                    answer, size = receive_line(ours, deadline)
+                    return answer, receive(ours, size, deadline)
             except TimeoutError:
                 self.close()
                 raise MediaLimitExceeded(too_long(seconds_max)) from None
-            except OSError:
+            except (OSError, ValueError):
                 status = self.close()
                 if -status in (signal.SIGALRM, signal.SIGXCPU):
                     raise MediaLimitExceeded(too_long(seconds_max)) from None
                 raise MediaInvalid(f"looking into it ended early: status {status}") from None
+            except BaseException:
+                # Whoever comes next does not wait for what nobody hears any more.
+                self.close()
+                raise
 
     def close(self) -> int:
         """End the process, and say how it ended."""
         process, self._process = self._process, None
-        if self._connection:
-            self._connection.close()
+        if self._control:
+            self._control.close()
         if process is None:
             return 0
         try:
@@ -108,8 +117,8 @@ class Sandbox:
 
     def _connected(self) -> socket.socket:
         wanted = (os.getpid(), PROGRAM, tuple(sys.path))
-        if self._process and self._connection and self._is_for == wanted and self._process.poll() is None:
-            return self._connection
+        if self._process and self._control and self._is_for == wanted and self._process.poll() is None:
+            return self._control
         if self._process and wanted[0] == os.getpid():
             self.close()
         ours, theirs = socket.socketpair()
@@ -124,7 +133,7 @@ class Sandbox:
                 # The interpreter's own library lies beside it, and Lambda finds it by this name alone.
                 env={"LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"},
             )
-        self._connection, self._is_for = ours, wanted
+        self._control, self._is_for = ours, wanted
         return ours
 
 
