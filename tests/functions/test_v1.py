@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from types import ModuleType
@@ -211,6 +212,7 @@ def test_films_are_begun_listed_and_only_ones_own(program: Program, cloud: Cloud
     answer = program.app.handler(example("v1/create_video"), None)
     film = json.loads(answer["body"])
     assert (film["status"], film["seconds"], film["size"]) == ("queued", "4", "720x1280")
+    assert "atelier-adjusted-parameters" not in answer["headers"]
     get = example("v1/list_videos")
     listed = json.loads(program.app.handler(get, None)["body"])
     assert [each["id"] for each in listed["data"]] == [film["id"]]
@@ -224,6 +226,19 @@ def test_films_are_begun_listed_and_only_ones_own(program: Program, cloud: Cloud
     assert (early["statusCode"], json.loads(early["body"])["error"]["code"]) == (400, "video_not_ready")
     get["requestContext"]["http"]["path"] = f"/v1/videos/{ask().id}"
     assert program.app.handler(get, None)["statusCode"] == 404
+
+
+def test_a_size_that_the_model_does_not_make_is_told_as_what_was_taken(program: Program) -> None:
+    with program.client() as client, warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        size: Any = "1920x1080"
+        begun = client.videos.with_raw_response.create(prompt="waves", model="local/film", seconds="4", size=size)
+        assert begun.headers["atelier-adjusted-parameters"] == "size=1920x1080 (width=1280 height=720)"
+        assert begun.parse().size == "1280x720"
+        far: Any = "8192x256"
+        with pytest.raises(openai.UnprocessableEntityError) as refused:
+            client.videos.create(prompt="waves", model="local/film", size=far)
+    assert refused.value.param == "size"
+    assert "128 to 1280 pixels wide" in refused.value.message
 
 
 def limited(client: OpenAI) -> openai.RateLimitError | None:

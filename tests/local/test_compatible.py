@@ -135,6 +135,11 @@ def test_pictures_are_made_and_changed(client: OpenAI, stack: Stack) -> None:
     )
     assert edited.data is not None
     assert Image.open(io.BytesIO(base64.b64decode(edited.data[0].b64_json or ""))).format == "PNG"
+    own = client.images.with_raw_response.edit(model="local/canvas", image=PICTURE, prompt="make it day", size="auto")
+    shaped = own.parse().data
+    assert shaped is not None
+    assert Image.open(io.BytesIO(base64.b64decode(shaped[0].b64_json or ""))).size == (96, 64)
+    assert "atelier-adjusted-parameters" not in own.headers
     listed = [
         event.type for event in client.images.generate(model="local/canvas", prompt="dots", size="64x64", stream=True)
     ]

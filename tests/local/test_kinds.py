@@ -103,20 +103,27 @@ def test_a_film_moves_and_sounds(person: Person) -> None:
 
 
 def test_a_picture_comes_to_life_grows_and_is_changed_and_each_says_what_it_was_made_from(person: Person) -> None:
-    still = make(person, "image", "a red boat", width=256, height=256)["assets"][0]
-    film = make(
-        person, "video", "a slow zoom", image_asset_id=still["id"], duration_seconds=1, width=256, height=256, fps=8
-    )
+    still = make(person, "image", "a red boat", width=256, height=400)["assets"][0]
+    film = make(person, "video", "a slow zoom", image_asset_id=still["id"], duration_seconds=1, fps=8)
     large = make(person, "upscale", "larger", image_asset_id=still["id"], factor=2)
-    changed = make(person, "image", "a blue boat", image_asset_id=still["id"], width=256, height=256)
-    assert (asset_of(large, "image")["width"], asset_of(large, "image")["height"]) == (512, 512)
+    quote = person.http.post(
+        "/api/quotes",
+        json={"kind": "image", "model": "local/canvas", "parameters": {"image_asset_id": still["id"]}},
+    ).json()["data"]
+    changed = make(person, "image", "a blue boat", image_asset_id=still["id"])
+    # Without a size it is the picture's own, at its price.
+    assert (quote["credits_max"], changed["credits_charged"]) == (1, 1)
+    assert (asset_of(large, "image")["width"], asset_of(large, "image")["height"]) == (512, 800)
+    for made, kind in ((film, "video"), (changed, "image")):
+        assert (asset_of(made, kind)["width"], asset_of(made, kind)["height"]) == (256, 400)
+        assert {"size": "auto", "width": 256, "height": 400}.items() <= made["parameters"].items()
     assert changed["assets"][0]["sha256"] != still["sha256"]
     for made in (film, large, changed):
         assert made["parameters"]["image_asset_id"] == still["id"]
         kept = person.get(f"/api/assets/{made['assets'][0]['id']}").json()["data"]["asset"]
         assert kept["made_from"] == [still["id"]]
     picture = Image.open(io.BytesIO(content(person, asset_of(large, "image"), "image/png")))
-    assert picture.size == (512, 512)
+    assert picture.size == (512, 800)
 
 
 def test_an_avatar_says_what_it_is_told_with_the_face_and_the_voice_that_it_is_given(person: Person) -> None:

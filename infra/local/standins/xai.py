@@ -164,7 +164,8 @@ class XAIStandIn(OpenAIStandIn):
         given = body.get("images") or [body.get("image")]
         if not all(_is_picture(one) for one in given):
             return problem(400, INVALID, "The image could not be read.")
-        return self._drawn(body, markers, len(given))
+        ratio = _ratio_of(given[0]) if len(given) == 1 else None
+        return self._drawn({"aspect_ratio": ratio, **body} if ratio else body, markers, len(given))
 
     def _drawn(self, body: dict[str, Any], markers: list[str], given: int) -> Answer:
         self.stopping.wait(number(markers, "run", "slow", 0))
@@ -200,7 +201,8 @@ class XAIStandIn(OpenAIStandIn):
         if not all(_is_picture(one) for one in given):
             return problem(400, INVALID, "The image could not be read.")
         name = secrets.token_hex(16)
-        size = _size(body.get("aspect_ratio", "16:9"), short=SHORT_SIDES[body.get("resolution", "480p")])
+        own = _ratio_of(body["image"]) if "image" in body else None
+        size = _size(body.get("aspect_ratio", own or "16:9"), short=SHORT_SIDES[body.get("resolution", "480p")])
         url = self.keep(lambda: film(*size, int(body.get("duration", 8)), name), "video/mp4", "mp4", markers)
         taking = number(markers, "run", "slow", self.run_seconds)
         with self.lock:
@@ -291,6 +293,15 @@ def _is_picture(given: Any) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def _ratio_of(given: Any) -> str | None:
+    """The shape of a picture that comes as a data URL: it is the result's, where no ratio is said."""
+    url = given.get("url", "") if isinstance(given, dict) else ""
+    if not url.startswith("data:"):
+        return None
+    width, height = picture_size(base64.b64decode(url.partition(",")[2]))
+    return f"{width}:{height}"
 
 
 def _size(ratio: str, *, long: int = 0, short: int = 0) -> tuple[int, int]:

@@ -21,7 +21,7 @@ PICTURE: Cost = {
     "output_per_megapixel": {"low": 272, "high": 4160},
     "tokens_each_file": 1600,
 }
-SPEECH: Cost = {"unit": "token", "input": 600_000, "output": 12_000_000, "output_per_thousand_characters": 1600}
+SPEECH: Cost = {"unit": "token", "input": 600_000, "output": 12_000_000, "output_per_second": 21}
 BY_SIZE: Cost = {"unit": "image", "by": ["resolution", "quality"], "microusd": {"1k low": 30_000, "2k low": 50_000}}
 FILM: Cost = {"unit": "second", "by": ["resolution"], "microusd": {"480p": 50_000, "720p": 70_000}}
 GIVEN: Cost = {"unit": "file", "role": "image", "microusd": 2000}
@@ -37,11 +37,13 @@ SQUARE = {"width": 1024, "height": 1024}
         # 64 tokens around it and one for three bytes, at the dearest price for input; then all output that it may have.
         ((TEXT,), Ask({"max_tokens": 1000}, "x" * 300), ceil(164 * 2.5) + 10_000),
         ((TEXT,), Ask({"max_tokens": 1000, "system": "y" * 300}, "x" * 300), ceil(264 * 2.5) + 10_000),
-        ((TEXT,), Ask({"max_tokens": 1000}, "é" * 150), ceil(164 * 2.5) + 10_000),
+        # From above: a letter of two bytes, and a digit, may be one, a Chinese character two.
+        ((TEXT,), Ask({"max_tokens": 1000}, "é" * 150 + "7" * 10), ceil(224 * 2.5) + 10_000),
+        ((TEXT,), Ask({"max_tokens": 1000}, "中" * 100), ceil(264 * 2.5) + 10_000),
         # The words of a choice count as text: an estimate is from above.
         ((PICTURE,), Ask({**SQUARE, "quality": "high", "n": 2}), 66 * 5 + 2 * 4160 * 30),
         ((PICTURE,), Ask({**SQUARE, "quality": "low"}, files={"image": 2}), 65 * 5 + 272 * 30 + 3200 * 8),
-        ((SPEECH,), Ask({}, "x" * 1000), ceil((64 + 334) * 0.6 + 1600 * 12)),
+        ((SPEECH,), Ask({}, "x" * 1000), ceil((64 + 334) * 0.6 + ceil(77.5 * 21) * 12)),
         ((BY_SIZE,), Ask({"resolution": "2k", "quality": "low", "n": 3}), 150_000),
         ((FILM,), Ask({"resolution": "720p", "duration_seconds": 8}), 560_000),
         ((FILM, GIVEN), Ask({"resolution": "480p", "duration_seconds": 1}, files={"image": 1}), 52_000),

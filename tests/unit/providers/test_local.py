@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
+from atelier.pricing.catalogue import catalogue
+from atelier.pricing.shapes import InputFacts
 from atelier.providers import _canvas
 from atelier.providers._contract import CancelResult, Done, ErrorClass, Failed, Input, Job, WebhookInvalid
 from atelier.providers.local import Local
@@ -151,6 +153,21 @@ def test_a_mask_protects_what_it_covers() -> None:
     assert changed is not None
     assert changed[0] == 0
     assert 60 <= changed[2] <= 101
+
+
+def test_a_masked_edit_without_a_size_changes_the_masked_rows_alone() -> None:
+    ground = Image.radial_gradient("L").resize((300, 600)).convert("RGB")
+    mask = Image.new("RGBA", ground.size, (0, 0, 0, 255))
+    mask.paste((0, 0, 0, 0), (0, 300, 300, 400))
+    shelf = catalogue(frozenset({"local"}))
+    told = shelf.parameters_for("local/canvas", {}, facts=InputFacts(*ground.size))
+    inputs = {"image": (png(ground),), "mask": (png(mask),)}
+    (file,) = painted(Job(ATTEMPT, "image", "local/canvas", "neon city", parameters=told, inputs=inputs))
+    edited = Image.open(io.BytesIO(file)).convert("RGB")
+    assert edited.size == ground.size
+    # The mark stands below.
+    changed = ImageChops.difference(ground, edited).crop((0, 0, 300, 500)).getbbox()
+    assert changed == (0, 300, 300, 400)
 
 
 @pytest.mark.parametrize("factor", [2, 4])

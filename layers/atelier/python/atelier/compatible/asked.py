@@ -15,12 +15,15 @@ from atelier.errors import AtelierError, PromptRefused, ValidationFailed
 from atelier.generations.model import Kind, Recipe, Source
 from atelier.pricing.model import Model
 from atelier.pricing.parameters import SEED
+from atelier.pricing.shapes import SIZE, TERMS
 
 # A base64 file of this size is in a body that Lambda still takes.
 FILE_BYTES_MAX = 4 * 1024 * 1024
 FILES_MAX = 16
 PROMPT_CHARACTERS_MAX = 8_000
 
+# A film of another length than asked for has half of it at least and twice of it at most.
+SECONDS_OFF_MAX = 2
 # The seeds of all models.
 SEEDS = 2**31
 
@@ -129,8 +132,11 @@ class Asked:
     ignored: tuple[str, ...] = ()
 
     def recipe(self, inputs: Mapping[str, tuple[Source, ...]]) -> Recipe:
-        """With the files kept as the workspace's assets."""
-        return Recipe(self.kind, self.prompt, self.model, None, dict(self.parameters), dict(inputs))
+        """With the files kept as the workspace's assets. A size is one to come near to: clients always send one."""
+        parameters = dict(self.parameters)
+        if "width" in parameters and "height" in parameters:
+            parameters[SIZE] = f"{parameters.pop('width')}x{parameters.pop('height')}"
+        return Recipe(self.kind, self.prompt, self.model, None, parameters, dict(inputs))
 
     def refused(self, refusal: ValidationFailed) -> AtelierError:
         """A refusal of ours in the caller's words."""
@@ -143,12 +149,14 @@ class Asked:
 
     def _called(self, path: str) -> str:
         plain = path.removeprefix("parameters.").removeprefix("inputs.")
+        plain = plain if plain != SIZE else "width"
         return self.names.get(plain, plain)
 
 
 def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...]]:
     """The request as these models can take it, and which of its wishes none of them knows. A length is brought within
-    what they write: the longest that was asked for is a bound, not an order. Raises Unsupported."""
+    what they write: the longest that was asked for is a bound, not an order. Raises ValidationFailed for a film that is
+    much shorter or longer than any that they make, and Unsupported."""
     known = {name for model in models for name in model.parameters}
     ignored = tuple(sorted((WISHES & asked.parameters.keys()) - known))
     for name in sorted((ORDERS & asked.parameters.keys()) - known):
@@ -165,6 +173,14 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
     seeds: list[Any] = [model.parameters["seed"] for model in models if "seed" in model.parameters]
     if seeds and "seed" in left:
         left["seed"] %= min(rule["maximum"] for rule in seeds) + 1
+    if asked.kind is Kind.VIDEO and "duration_seconds" in left:
+        lengths: list[Any] = [
+            model.parameters["duration_seconds"] for model in models if "duration_seconds" in model.parameters
+        ]
+        if lengths:
+            left["duration_seconds"] = _nearest(left["duration_seconds"], lengths)
+        else:
+            left.pop("duration_seconds")
     files = dict(asked.files)
     roles = {role for model in models for role in model.inputs}
     if "image" in files and "image" not in roles and "reference" in roles:
@@ -172,6 +188,40 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
         files["reference"] = files.pop("image")
     told_of = {*asked.ignored, *(asked.names.get(name, name) for name in ignored)}
     return replace(asked, parameters=left, files=files), tuple(sorted(told_of))
+
+
+def _nearest(seconds: int, rules: Sequence[Any]) -> int:
+    """The length nearest to the one asked for that one of some models makes; of two as near the shorter."""
+    made = {
+        length for rule in rules for length in range(rule["minimum"], rule["maximum"] + 1, rule.get("multiple_of", 1))
+    }
+    nearest = min(made, key=lambda length: (abs(length - seconds), length))
+    if max(nearest, seconds) > SECONDS_OFF_MAX * min(nearest, seconds):
+        message = f"is too far from what can be made: {min(made)} to {max(made)}"
+        raise ValidationFailed([{"path": "duration_seconds", "message": message}])
+    return nearest
+
+
+def adjusted(asked: Asked, parameters: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What was taken of a size and a length in place of those that were asked for, and which of them mean nothing to
+    the model; parameters: the generation's."""
+    near: list[str] = []
+    ignored: list[str] = []
+    size = asked.parameters.get("width"), asked.parameters.get("height")
+    terms = {name: parameters[name] for name in TERMS if name in parameters}
+    if all(size):
+        if not terms:
+            ignored.append(asked.names.get("width", SIZE))
+        elif (terms.get("width"), terms.get("height")) != size:
+            near.append(f"size={size[0]}x{size[1]} ({' '.join(f'{name}={value}' for name, value in terms.items())})")
+    seconds, name = asked.parameters.get("duration_seconds"), asked.names.get("duration_seconds", "duration_seconds")
+    if seconds is not None:
+        made = parameters.get("duration_seconds")
+        if made is None:
+            ignored.append(name)
+        elif made != seconds:
+            near.append(f"{name}={seconds} ({made})")
+    return tuple(near), tuple(ignored)
 
 
 def told(**parameters: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from atelier.errors import AtelierError, NotFound, ValidationFailed
 from atelier.generations.model import Delivered, Generation, Kind, Status
 from atelier.ids import is_id
 from atelier.pricing.parameters import DURATION_SECONDS, PROMPT_CHARACTERS_MAX
+from atelier.pricing.shapes import SIZE, parsed
 
 PREFIX = "video_"
 NAMES = {"width": "size", "height": "size", "duration_seconds": "seconds", "image": "input_reference"}
@@ -94,6 +95,9 @@ def video(generation: Generation) -> dict[str, Any]:
     parameters, failure = generation.recipe.parameters, generation.failure
     done = next(iter(generation.assets), None)
     width, height = (done.width, done.height) if done else (parameters.get("width"), parameters.get("height"))
+    if not done and width is None:
+        # In a ratio's terms; how large it is is known when it is done.
+        width, height = parsed(parameters.get(SIZE)) or (None, None)
     lasting = round(done.duration_ms / 1000) if done and done.duration_ms else parameters.get("duration_seconds", 0)
     error = None
     if _state(generation) == "failed":

@@ -99,7 +99,9 @@ class Attempting:
         model = self.catalogue.model(attempt.model)
         recipe = generation.recipe
         # A later candidate may know other parameters than the first; a seed of its own is the same in every visit.
-        parameters = self.catalogue.parameters_for(attempt.model, recipe.parameters, seed=crc32(generation.id.encode()))
+        parameters = self.catalogue.parameters_for(
+            attempt.model, recipe.parameters, seed=crc32(generation.id.encode()), facts=recipe.facts
+        )
         # What another account's webhooks are signed with we do not know: an attempt with an own key is polled.
         is_told = model.supports_webhook and attempt.key is None
         return Job(

@@ -27,6 +27,7 @@ def bill(
         ended_as,
         prompt=recipe.prompt,
         files=recipe.files,
+        facts=recipe.facts,
         delivered=delivered,
         usage=usage,
         reported_microusd=reported_microusd,

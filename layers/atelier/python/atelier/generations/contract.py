@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
@@ -192,7 +193,7 @@ class QuoteRequest(Deferred):
 
     def ask(self, recipe: Recipe, pipeline: Pipeline | None) -> Ask:
         """The domain's form: for any prompt, where the body names none."""
-        ask = Ask(recipe.kind, recipe.model, recipe.parameters, self.prompt, recipe.files)
+        ask = replace(Ask.of(recipe), prompt=self.prompt)
         return ask if pipeline is None else ask.in_stages(pipeline)
 
 

@@ -14,7 +14,9 @@ def drift_percent(generation: Generation, catalogue: Catalogue) -> int | None:
     if attempt is None or generation.status is not Status.SUCCEEDED or attempt.cost_source == "estimate":
         return None
     try:
-        estimate = catalogue.price(attempt.model, recipe.parameters, prompt=recipe.prompt).cost_microusd
+        estimate = catalogue.price(
+            attempt.model, recipe.parameters, prompt=recipe.prompt, files=recipe.files, facts=recipe.facts
+        ).cost_microusd
     except ValidationFailed:
         return None  # The model has left the catalogue meanwhile.
     return round(100 * (attempt.cost_microusd - estimate) / estimate) if estimate else None

@@ -110,6 +110,7 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
             message = f"Moderation withheld the result for {WORDS[withheld]}. The credits are back."
             outcome = replace(outcome, error_class=MODERATED_OUTPUT, message=message)
             ended_as = MODERATED_OUTPUT
+    outcome = _measured(outcome, assets)
     generation, charged = _settled(generation, attempt, ended_as, outcome, delivered, to)
     if ended_as == "succeeded":
         generation = replace(generation, finish_reason=outcome.finish_reason)
@@ -171,6 +172,7 @@ def _finish_late(generation: Generation, outcome: Outcome, to: Finishing, now: d
         assets = _deliver(generation, attempt, outcome, to)
     except (UndeliverableMedia, OutputWithheld):
         return generation
+    outcome = _measured(outcome, assets)
     generation, lost = _settled(generation, attempt, "succeeded", outcome, len(assets) or 1, to)
     delivered = replace(generation, finish_reason=outcome.finish_reason).succeeded(assets, 0, now)
     try:
@@ -178,6 +180,13 @@ def _finish_late(generation: Generation, outcome: Outcome, to: Finishing, now: d
     except GenerationMoved:
         return to.generations.get(delivered.workspace_id, delivered.id)
     return delivered
+
+
+def _measured(outcome: Outcome, assets: tuple[Delivered, ...]) -> Outcome:
+    """With how long the delivered sound lasts, where the provider has not said it."""
+    lasting = [asset.duration_ms for asset in assets if asset.type == "audio" and asset.duration_ms is not None]
+    usage = {"output_milliseconds": sum(lasting)} if lasting else {}
+    return replace(outcome, usage=usage | outcome.usage)
 
 
 def _settled(

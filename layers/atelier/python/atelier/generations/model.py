@@ -12,6 +12,7 @@ from typing import Any
 from atelier.frozen import dataclass
 from atelier.ids import CROCKFORD
 from atelier.pricing.candidates import candidate
+from atelier.pricing.shapes import InputFacts
 from atelier.providers._contract import ErrorClass
 
 # No generation may live longer, whatever its model says: bounds what a sweep has to look at.
@@ -70,14 +71,28 @@ LEFT = {
 @dataclass(frozen=True, slots=True)
 class Source:
     """A file that the work starts from: an asset of the workspace, and (once it is known to be there) where its bytes
-    are."""
+    are, how large it is in pixels, and how long it lasts."""
 
     asset_id: str
     sha256: str = ""
     format: str = ""
+    width: int | None = None
+    height: int | None = None
+    duration_ms: int | None = None
 
 
 Sources = dict[str, tuple[Source, ...]]
+
+
+def facts_of(inputs: Sources) -> InputFacts:
+    """What prices and shapes depend on: the first picture's size, and the length of the sound."""
+    picture = next(iter(inputs.get("image", ())), None)
+    sound = next(iter(inputs.get("audio", ())), None)
+    return InputFacts(
+        picture.width if picture else None,
+        picture.height if picture else None,
+        sound.duration_ms if sound else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +115,11 @@ class Recipe:
     def files(self) -> dict[str, int]:
         """How many files of each role."""
         return {role: len(sources) for role, sources in self.inputs.items()}
+
+    @property
+    def facts(self) -> InputFacts:
+        """What is known of them."""
+        return facts_of(self.inputs)
 
     def fingerprint(self) -> str:
         """The same for the same request, whatever the order of its fields: what an idempotency key is bound to."""
@@ -189,6 +209,12 @@ class Stage:
         """How many files of each role, those of earlier stages included."""
         own = {role: len(sources) for role, sources in self.inputs.items()}
         return own | {role: own.get(role, 0) + 1 for role in self.starts_from}
+
+    @property
+    def facts(self) -> InputFacts:
+        """What is known of them: of those that earlier stages make, that they are to come."""
+        own = {role: sources for role, sources in self.inputs.items() if sources}
+        return replace(facts_of(own), pending=frozenset(self.starts_from.keys() - own.keys()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,12 @@ class Parameters(Deferred):
 
     width: int | None = Field(default=None, ge=WIDTH[0], le=WIDTH[1], description="Pixels.")
     height: int | None = Field(default=None, ge=HEIGHT[0], le=HEIGHT[1], description="Pixels.")
+    size: str | None = Field(
+        default=None,
+        max_length=11,
+        description="`1536x1024`: the nearest that the model makes, in its own terms; `auto`: as the picture given. "
+        "Goes before width, height and aspect_ratio.",
+    )
     n: int | None = Field(default=None, ge=N[0], le=N[1], description="How many pictures.")
     seed: int | None = Field(default=None, ge=SEED[0], le=SEED[1], description="The same seed makes the same again.")
     duration_seconds: int | None = Field(default=None, ge=DURATION_SECONDS[0], le=DURATION_SECONDS[1])

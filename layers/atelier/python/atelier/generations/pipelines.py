@@ -44,7 +44,7 @@ PIPELINES: Mapping[str, tuple[Step, ...]] = {
         Step("avatar", Kind.AVATAR, {"audio": "speech"}),
     ),
     "image_to_video": (
-        Step("image", Kind.IMAGE, takes=frozenset({"width", "height"})),
+        Step("image", Kind.IMAGE, takes=frozenset({"width", "height", "size"})),
         Step("video", Kind.VIDEO, {"image": "image"}),
     ),
     "enhanced_upscale": (

@@ -24,6 +24,8 @@ from atelier.generations.model import Pipeline, Recipe, Stage
 from atelier.generations.pipelines import MISSING, foreseen, implied, with_enhancement
 from atelier.ids import is_id, new_id
 from atelier.pricing.catalogue import Catalogue, Offer
+from atelier.pricing.shapes import NO_FACTS, InputFacts
+from atelier.pricing.speech import spoken_milliseconds
 from atelier.routing.choose import Routes
 
 LIFETIME = timedelta(minutes=15)
@@ -43,23 +45,26 @@ class Ask:
     files: dict[str, int] = field(default_factory=dict[str, int])
     stages: tuple[Ask, ...] | None = None
     name: str | None = None
+    facts: InputFacts = NO_FACTS
 
     @classmethod
     def of(cls, recipe: Recipe, pipeline: Pipeline | None = None) -> Ask:
         """The ask of a recipe, or of a run: what an earlier run has made is not asked for."""
-        ask = cls(recipe.kind, recipe.model, recipe.parameters, recipe.prompt, recipe.files)
+        ask = cls(recipe.kind, recipe.model, recipe.parameters, recipe.prompt, recipe.files, facts=recipe.facts)
         return ask if pipeline is None else ask.in_stages(pipeline)
 
     def in_stages(self, pipeline: Pipeline) -> Ask:
         """The same as a run."""
         wanted = [stage for stage in pipeline.stages if stage.made_by is None]
-        return replace(self, stages=tuple(_stage(stage, self.prompt) for stage in wanted))
+        return replace(self, stages=tuple(_stage(stage, self.prompt, pipeline) for stage in wanted))
 
     def fingerprint(self) -> str:
         """The same for the same request but for its prompt."""
         facts: list[Any] = [self.kind, self.model, self.parameters]
         if self.files:
             facts.append(self.files)
+        if self.facts != NO_FACTS:
+            facts.append([self.facts.width, self.facts.height, self.facts.audio_milliseconds])
         if self.stages:
             facts.append([stage.fingerprint() for stage in self.stages])
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
@@ -69,10 +74,19 @@ class Ask:
         return None if self.prompt is None else hashlib.sha256(self.prompt.encode()).hexdigest()[:32]
 
 
-def _stage(stage: Stage, prompt: str | None) -> Ask:
-    # What a model is still to write is priced at the length that it may have.
+def _stage(stage: Stage, prompt: str | None, pipeline: Pipeline) -> Ask:
+    # What a model is still to write is priced at the length that it may have, and so is what is still to be spoken.
     says = prompt if stage.says is None else foreseen(prompt or "")
-    return Ask(stage.kind, stage.model, stage.parameters, says, stage.files, name=stage.name)
+    facts = stage.facts
+    if "audio" in facts.pending and says is not None:
+        speaks = next((each for each in pipeline.stages if each.name == stage.starts_from["audio"]), None)
+        speed = speaks.parameters.get("speed") if speaks else None
+        facts = replace(facts, audio_milliseconds=spoken_milliseconds(says, speed if _is_number(speed) else None))
+    return Ask(stage.kind, stage.model, stage.parameters, says, stage.files, name=stage.name, facts=facts)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +142,7 @@ def priced(
         seed=secrets.randbelow(2**31),
         prompt=ask.prompt or "",
         files=ask.files,
+        facts=ask.facts,
     )
     return parameters, offers if routes is None else routes.ordered(ask.model, offers, platform)
 

@@ -103,7 +103,8 @@ def begun(run: Generation, number: int, made: Sequence[Generation], prompt: str,
 
 def _files(run: Generation, stage: Stage, role: str, made: Sequence[Generation]) -> tuple[Source, ...]:
     asset = _named(run, stage.starts_from[role], made).assets[0]
-    return (*stage.inputs.get(role, ()), Source(asset.id, asset.sha256, asset.format))
+    made_of = Source(asset.id, asset.sha256, asset.format, asset.width, asset.height, asset.duration_ms)
+    return (*stage.inputs.get(role, ()), made_of)
 
 
 def _named(run: Generation, name: str, made: Sequence[Generation]) -> Generation:

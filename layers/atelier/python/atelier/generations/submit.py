@@ -129,8 +129,14 @@ def submit(submission: Submission, *, to: Submitting, now: datetime, wallet: Wal
 
 def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Wallet) -> Accepted:
     workspace_id, recipe, promise = submission.workspace_id, submission.recipe, submission.quote
-    pipeline = submission.pipeline
-    if promise is not None and not promise.is_for(workspace_id, recipe, pipeline):
+    pipeline, missing = submission.pipeline, None
+    try:
+        # Known before it is priced: what a file is decides what comes of it.
+        recipe, pipeline = looked_up(workspace_id, recipe, pipeline, to.sources)
+    except ValidationFailed as refusal:
+        # Whoever asks again for what was accepted gets it, whatever has become of its files.
+        missing = refusal
+    if promise is not None and missing is None and not promise.is_for(workspace_id, recipe, pipeline):
         raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
     check_size(recipe, pipeline)
     ways = to.routes(seen) if to.routes is not None else None
@@ -148,16 +154,10 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
             return Accepted(to.generations.get(workspace_id, generation_id), replayed=True)
         except NotFound:
             pass
+    if missing is not None:
+        raise missing
     if pipeline is None:
-        inputs = resolved(workspace_id, recipe.inputs, to.sources)
-        recipe = replace(recipe, parameters=wanted[0].parameters, inputs=inputs)
-    else:
-        pipeline = replace(
-            pipeline,
-            stages=tuple(
-                replace(stage, inputs=resolved(workspace_id, stage.inputs, to.sources)) for stage in pipeline.stages
-            ),
-        )
+        recipe = replace(recipe, parameters=wanted[0].parameters)
     key = None
     if submission.reuse or (pipeline is None and SEED in submission.recipe.parameters):
         key = reuse_key(submission.recipe, recipe, pipeline)
@@ -318,6 +318,16 @@ def _with(part: Part | None, stage: Stage) -> Stage:
         return stage
     candidates = tuple(offer.candidate for offer in part.offers)
     return replace(stage, parameters=part.parameters, candidates=candidates, credits_max=_most(part))
+
+
+def looked_up(
+    workspace_id: str, recipe: Recipe, pipeline: Pipeline | None, sources: SourceAssets
+) -> tuple[Recipe, Pipeline | None]:
+    """The recipe, or the run's stages, with what is known of their files. Raises as `resolved`."""
+    if pipeline is None:
+        return replace(recipe, inputs=resolved(workspace_id, recipe.inputs, sources)), None
+    stages = tuple(replace(stage, inputs=resolved(workspace_id, stage.inputs, sources)) for stage in pipeline.stages)
+    return recipe, replace(pipeline, stages=stages)
 
 
 def resolved(workspace_id: str, inputs: Sources, sources: SourceAssets) -> Sources:

@@ -21,9 +21,10 @@ from atelier.frozen import dataclass
 from atelier.pricing import model as arithmetic
 from atelier.pricing import speakable
 from atelier.pricing.candidates import candidate
-from atelier.pricing.costs import NO_FILES, Ask, Files, Usage
+from atelier.pricing.costs import NO_FILES, Files, Usage
 from atelier.pricing.model import Model, OutcomeRule, Price, RateLimit, Settlement, Tier
-from atelier.pricing.parameters import Parameters, completed
+from atelier.pricing.parameters import Parameters
+from atelier.pricing.shapes import NO_FACTS, SIZE, TERMS, InputFacts
 
 FOLDER = Path(__file__).parent.parent / "catalogue"
 COMPILED = "compiled.json"
@@ -142,47 +143,61 @@ class Catalogue:
         seed: int,
         prompt: str = "",
         files: Files = NO_FILES,
+        facts: InputFacts = NO_FACTS,
     ) -> tuple[dict[str, Any], tuple[Offer, ...]]:
         """The complete parameters of a request, and who can serve it in the order to try them; at least one offer.
 
         `auto` takes every model that accepts prompt, files and parameters; procedural ones only when there is no other.
         The complete parameters are the first one's; a later one takes of them what it knows (`parameters_for`), and
-        must know whatever the caller gave. `seed` is drawn from where the caller gave none. Raises ValidationFailed, or
-        Unavailable when no provider of the kind is enabled."""
+        must know whatever the caller gave. Where none takes width and height as they are, those do that make a ratio of
+        them. `seed` is drawn from where the caller gave none. Raises ValidationFailed, or Unavailable when no provider
+        of the kind is enabled."""
         models = _speaking(kind, prompt, files, self._asked(kind, model_id, today))
         given = {name: value for name, value in parameters.items() if value is not None}
-        first: dict[str, Any] | None = None
-        offers: list[Offer] = []
         refusals: list[ValidationFailed] = []
-        for model in models:
-            shared = {name: value for name, value in (first or {}).items() if name in model.parameters}
-            try:
-                given_files = arithmetic.taken(model, files)
-                arithmetic.check_inputs(model, prompt, given_files)
-                accepted = arithmetic.complete(model, {**shared, **given}, seed=seed)
-                arithmetic.check_shown(accepted, given_files)
-            except ValidationFailed as refusal:
-                refusals.append(refusal)
-                continue
-            first = accepted if first is None else first
-            priced = arithmetic.price(model, Ask(accepted, prompt, given_files))
-            offers.append(
-                Offer(model.id, model.provider, priced.credits, priced.cost_microusd, model.run_seconds(accepted))
-            )
-        if first is None:
-            raise refusals[0]
-        return first, tuple(offers)
+        for near in (False, True):
+            first: dict[str, Any] | None = None
+            offers: list[Offer] = []
+            for model in models:
+                try:
+                    given_files = arithmetic.taken(model, files)
+                    arithmetic.check_inputs(model, prompt, given_files, facts)
+                    shared = _shared(first or {}, model)
+                    accepted = arithmetic.complete(model, {**shared, **given}, seed=seed, facts=facts, near=near)
+                    arithmetic.check_shown(accepted, given_files)
+                except ValidationFailed as refusal:
+                    refusals.append(refusal)
+                    continue
+                first = accepted if first is None else first
+                priced = arithmetic.price(model, arithmetic.asked_of(model, accepted, prompt, given_files, facts))
+                offers.append(
+                    Offer(model.id, model.provider, priced.credits, priced.cost_microusd, model.run_seconds(accepted))
+                )
+            if first is not None:
+                return first, tuple(offers)
+        # The last round's: what is wrong even where a ratio may stand for a size.
+        raise refusals[len(refusals) // 2]
 
-    def parameters_for(self, model_id: str, parameters: Parameters, *, seed: int = 0) -> dict[str, Any]:
-        """Of a request's complete parameters those that one of its candidates knows, with its own defaults for what the
-        others do not have."""
-        return completed(self.model(model_id).parameters, parameters, seed=seed)[0]
+    def parameters_for(
+        self, model_id: str, parameters: Parameters, *, seed: int = 0, facts: InputFacts = NO_FACTS
+    ) -> dict[str, Any]:
+        """Of a request's complete parameters those that one of its candidates knows, with its own shape and defaults
+        for what the others do not have."""
+        return arithmetic.known_parameters(self.model(model_id), parameters, seed=seed, facts=facts)
 
-    def price(self, model_id: str, parameters: Parameters, *, prompt: str = "", files: Files = NO_FILES) -> Price:
+    def price(
+        self,
+        model_id: str,
+        parameters: Parameters,
+        *,
+        prompt: str = "",
+        files: Files = NO_FILES,
+        facts: InputFacts = NO_FACTS,
+    ) -> Price:
         """The price of a request's complete parameters with one model."""
         model = self.model(model_id)
-        files = arithmetic.taken(model, files)
-        return arithmetic.price(model, Ask(self.parameters_for(model_id, parameters), prompt, files))
+        files, known = arithmetic.taken(model, files), self.parameters_for(model_id, parameters, facts=facts)
+        return arithmetic.price(model, arithmetic.asked_of(model, known, prompt, files, facts))
 
     def settle(
         self,
@@ -192,6 +207,7 @@ class Catalogue:
         *,
         prompt: str = "",
         files: Files = NO_FILES,
+        facts: InputFacts = NO_FACTS,
         delivered: int = 0,
         usage: Usage | None = None,
         reported_microusd: int | None = None,
@@ -199,10 +215,11 @@ class Catalogue:
         """What an ended attempt costs. outcome: succeeded, cancelled, expired (our deadline), no_result (the provider
         was done and its bytes could not be had), or an error class. Raises KeyError for anything else."""
         model = self.model(model_id)
+        files, known = arithmetic.taken(model, files), self.parameters_for(model_id, parameters, facts=facts)
         return arithmetic.settle(
             model,
             self.data.outcomes[outcome],
-            Ask(self.parameters_for(model_id, parameters), prompt, arithmetic.taken(model, files)),
+            arithmetic.asked_of(model, known, prompt, files, facts),
             delivered=delivered,
             usage=usage or {},
             reported_microusd=reported_microusd,
@@ -303,6 +320,13 @@ def _parse(sources: list[bytes]) -> dict[str, Any]:
             held = data.setdefault(section, type(entries)())
             data[section] = held + entries if isinstance(entries, list) else held | entries
     return json.loads(json.dumps(data, default=str))
+
+
+def _shared(first: Mapping[str, Any], model: Model) -> dict[str, Any]:
+    """Of the first candidate's parameters those that the others share: not its own terms for a shape that each makes
+    out for itself."""
+    own = TERMS if SIZE in first else ()
+    return {name: value for name, value in first.items() if name in model.parameters and name not in own}
 
 
 def _no_such_model() -> ValidationFailed:

@@ -15,14 +15,25 @@ from annotated_types import Ge, Gt
 from typing_extensions import TypedDict
 
 from atelier.frozen import dataclass
-from atelier.pricing.parameters import Parameters, written
+from atelier.pricing.parameters import Parameters, texts
+from atelier.pricing.speech import spoken_milliseconds
 
 MEGAPIXEL = 1024 * 1024
 MILLION = 10**6
 # Every unit's price is a whole number of these parts of a micro-dollar.
 PARTS = MEGAPIXEL * MILLION
-# A prompt in tokens, from above: no tokenizer needs more than one for three bytes of prose, and a little is around it.
-TOKEN_BYTES, TOKENS_AROUND = 3, 64
+# A prompt in tokens, from above, and a little around it: a token for three bytes of prose; a digit is one by itself,
+# and so is a letter with two bytes. A character with three bytes (Chinese, Japanese, Thai …) may take two, others four.
+TOKENS_AROUND = 64
+THIRDS = {
+    **dict.fromkeys(range(0x80), 1),
+    **dict.fromkeys(b"0123456789", 3),
+    **dict.fromkeys(range(0xC0, 0xE0), 3),
+    **dict.fromkeys(range(0xE0, 0xF0), 6),
+    **dict.fromkeys(range(0xF0, 0x100), 12),
+}
+
+OTHERS_THAN = {weight: bytes(byte for byte in range(0x100) if THIRDS.get(byte) != weight) for weight in (1, 3, 6, 12)}
 
 Count = Annotated[int, Ge(0)]
 Positive = Annotated[int, Gt(0)]
@@ -34,11 +45,14 @@ NO_FILES: Files = {}
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a price depends on: complete parameters, the prompt, and how many files of each role."""
+    """What a price depends on: complete parameters, the prompt, how many files of each role, and how long the sound
+    among them lasts. pixels_most: of a picture whose size is not known yet."""
 
     parameters: Parameters
     prompt: str = ""
     files: Files = field(default_factory=lambda: NO_FILES)
+    audio_milliseconds: int = 0
+    pixels_most: int = 0
 
     @property
     def images(self) -> int:
@@ -48,14 +62,22 @@ class Ask:
     @property
     def pixels(self) -> int:
         """The pixels of one picture."""
+        if "width" not in self.parameters and self.pixels_most:
+            return self.pixels_most
         return self.parameters["width"] * self.parameters["height"]
 
     @property
     def tokens_input(self) -> int:
         """All text that the model is sent in tokens, estimated from above: where there are messages, they stand in the
         prompt's place."""
-        prompt = 0 if self.parameters.get("messages") else written(self.prompt)
-        return TOKENS_AROUND + -(-(prompt + written(self.parameters)) // TOKEN_BYTES)
+        prompt = "" if self.parameters.get("messages") else self.prompt
+        said = (prompt, *texts(self.parameters))
+        return TOKENS_AROUND + -(-sum(map(_thirds_of_tokens, said)) // 3)
+
+    @property
+    def spoken_milliseconds(self) -> int:
+        """How long the prompt lasts when it is spoken, estimated from above."""
+        return spoken_milliseconds(self.prompt, self.parameters.get("speed"))
 
 
 @final
@@ -63,7 +85,8 @@ class TokenCost(TypedDict):
     """Micro-USD for a million tokens. What has no price of its own (cached, cache_write, image_input) costs as `input`.
 
     Output is bounded by the parameter `max_tokens`, or estimated: for a picture's megapixel by the parameter `quality`,
-    or for a thousand characters to speak. `tokens_each_file`: an input file in tokens, estimated."""
+    or for a second of sound, whose length is estimated too and measured in the end. `tokens_each_file`: an input file
+    in tokens, estimated."""
 
     unit: Literal["token"]
     input: Count
@@ -72,7 +95,7 @@ class TokenCost(TypedDict):
     cache_write: NotRequired[Count]
     image_input: NotRequired[Count]
     output_per_megapixel: NotRequired[dict[str, Positive]]
-    output_per_thousand_characters: NotRequired[Positive]
+    output_per_second: NotRequired[Positive]
     tokens_each_file: NotRequired[Positive]
 
 
@@ -104,12 +127,15 @@ class SecondCost(TypedDict):
 
 @final
 class PredictionSecondCost(TypedDict):
-    """Micro-USD for a second of running; `seconds_estimate` is how long a call, a picture or its megapixel takes."""
+    """Micro-USD for a second of running; `seconds_estimate` is how long a call, a picture or its megapixel takes, or a
+    table of it as for pictures; `seconds_each_audio_second` is added for each second of the sound that is given."""
 
     unit: Literal["prediction_second"]
     microusd: Count
-    seconds_estimate: Positive
+    seconds_estimate: Positive | dict[str, Positive]
     per: Literal["call", "image", "megapixel"]
+    by: NotRequired[list[str]]
+    seconds_each_audio_second: NotRequired[Positive]
 
 
 @final
@@ -169,15 +195,17 @@ def _estimate(cost: Cost, ask: Ask) -> int:
             text = ask.tokens_input * max(cost["input"], cost.get("cache_write", 0))
             return (text + files * file_price + _tokens_output(cost, ask) * cost["output"]) * (PARTS // MILLION)
         case "image":
-            return _looked_up(cost, ask) * ask.images * PARTS
+            return _looked_up(cost["microusd"], cost, ask) * ask.images * PARTS
         case "megapixel":
             return cost["microusd"] * ask.pixels * ask.images * (PARTS // MEGAPIXEL)
         case "second":
-            return _looked_up(cost, ask) * ask.parameters["duration_seconds"] * PARTS
+            return _looked_up(cost["microusd"], cost, ask) * ask.parameters["duration_seconds"] * PARTS
         case "prediction_second":
             runs = 1 if cost["per"] == "call" else ask.images
             pixels = ask.pixels if cost["per"] == "megapixel" else MEGAPIXEL
-            return cost["microusd"] * cost["seconds_estimate"] * runs * pixels * (PARTS // MEGAPIXEL)
+            seconds = _looked_up(cost["seconds_estimate"], cost, ask)
+            listening = cost.get("seconds_each_audio_second", 0) * ask.audio_milliseconds * (PARTS // 1000)
+            return cost["microusd"] * (seconds * runs * pixels * (PARTS // MEGAPIXEL) + listening)
         case "character":
             return cost["microusd_per_million"] * len(ask.prompt) * (PARTS // MILLION)
         case "file" | "call":
@@ -192,12 +220,17 @@ def _measure(cost: Cost, usage: Usage, ask: Ask) -> int | None:
     match cost["unit"]:
         case "token" if {"tokens_input", "tokens_output"} <= usage.keys():
             return _tokens(cost, usage) * (PARTS // MILLION)
+        case "token" if "output_per_second" in cost and "output_milliseconds" in usage:
+            # Raw sound comes without a count; how long it lasts was measured.
+            tokens = share(cost["output_per_second"], usage["output_milliseconds"], 1000)
+            counted = {"tokens_input": ask.tokens_input, **usage, "tokens_output": tokens}
+            return _tokens(cost, counted) * (PARTS // MILLION)
         case "image" if "images" in usage:
-            return _looked_up(cost, ask) * usage["images"] * PARTS
+            return _looked_up(cost["microusd"], cost, ask) * usage["images"] * PARTS
         case "megapixel" if "images" in usage:
             return cost["microusd"] * ask.pixels * usage["images"] * (PARTS // MEGAPIXEL)
         case "second" if "output_milliseconds" in usage:
-            return _looked_up(cost, ask) * usage["output_milliseconds"] * (PARTS // 1000)
+            return _looked_up(cost["microusd"], cost, ask) * usage["output_milliseconds"] * (PARTS // 1000)
         case "prediction_second" if "predict_milliseconds" in usage:
             return cost["microusd"] * usage["predict_milliseconds"] * (PARTS // 1000)
         case "character" if "characters" in usage:
@@ -229,17 +262,23 @@ def _tokens_output(cost: TokenCost, ask: Ask) -> int:
         table = cost["output_per_megapixel"]
         each = table.get(ask.parameters["quality"], max(table.values()))
         return share(each, ask.pixels, MEGAPIXEL) * ask.images
-    if "output_per_thousand_characters" in cost:
-        return share(cost["output_per_thousand_characters"], len(ask.prompt), 1000)
+    if "output_per_second" in cost:
+        return share(cost["output_per_second"], ask.spoken_milliseconds, 1000)
     return ask.parameters["max_tokens"]
 
 
-def _looked_up(cost: ImageCost | SecondCost, ask: Ask) -> int:
-    price = cost["microusd"]
-    if isinstance(price, int):
-        return price
+def _looked_up(table: int | dict[str, int], cost: ImageCost | SecondCost | PredictionSecondCost, ask: Ask) -> int:
+    if isinstance(table, int):
+        return table
     # A choice that has left the catalogue since it was made costs as much as the dearest.
-    return price.get(" ".join(ask.parameters[name] for name in cost.get("by", [])), max(price.values()))
+    return table.get(" ".join(ask.parameters[name] for name in cost.get("by", [])), max(table.values()))
+
+
+def _thirds_of_tokens(text: str) -> int:
+    data = text.encode(errors="replace")
+    # Counted by kinds of bytes: a conversation has hundreds of thousands of them.
+    thirds = len(data.translate(None, OTHERS_THAN[1]))
+    return thirds + sum(weight * len(data.translate(None, OTHERS_THAN[weight])) for weight in (3, 6, 12))
 
 
 def _rounded(parts: int) -> int:

@@ -6,9 +6,9 @@ Credits for pictures are rounded up for every picture by itself; whatever is not
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from datetime import date
-from typing import Annotated, Any, Literal, TypeVar, final
+from typing import Annotated, Any, Literal, NotRequired, TypeVar, final
 
 from annotated_types import MinLen
 from typing_extensions import TypedDict
@@ -29,6 +29,17 @@ from atelier.pricing.costs import (
     share,
 )
 from atelier.pricing.parameters import Parameter, Parameters, completed, shown, untaken
+from atelier.pricing.shapes import (
+    AUTO,
+    NO_FACTS,
+    SIZE,
+    TERMS,
+    InputFacts,
+    pixels_most,
+    shaped,
+    takes_measures,
+    takes_size,
+)
 from atelier.providers._contract import WORK_SECONDS_MAX
 
 KindName = Literal["text", "image", "video", "audio", "avatar", "page", "upscale", "moderation"]
@@ -82,10 +93,11 @@ Credits = Fixed | Margin | Free
 
 @final
 class FileRule(TypedDict):
-    """How many input files of a role a model takes."""
+    """How many input files of a role a model takes, and how long a sound may be."""
 
     minimum: Count
     maximum: Positive
+    seconds_max: NotRequired[Positive]
 
 
 @final
@@ -115,7 +127,8 @@ class Model:
     charges_on_policy_rejection: whether a refusal for its content is billed; unknown counts as billed.
     output_hosts: where results may be fetched from, each with its subdomains.
     scripts: what a voice can read, by the names of pricing/speakable.py; none = whatever there is.
-    output_tokens_per_second: how fast it writes at least; the longer the text may be, the longer it may run."""
+    output_tokens_per_second: how fast it writes at least; the longer the text may be, the longer it may run.
+    pixels_auto: as many pixels at most where the shape is the given picture's and no size is named."""
 
     id: str
     provider: str
@@ -146,6 +159,7 @@ class Model:
     pixels_max: Positive | None = None
     ratio_max: Positive | None = None
     scripts: tuple[str, ...] = ()
+    pixels_auto: Positive | None = None
     output_tokens_per_second: Positive | None = None
 
     def run_seconds(self, parameters: Parameters) -> int:
@@ -217,16 +231,55 @@ class Settlement:
     cost_source: CostSource
 
 
-def complete(model: Model, parameters: Parameters, *, seed: int) -> dict[str, Any]:
-    """The parameters with the model's defaults filled in, and `seed` where one is to be drawn. Raises ValidationFailed
-    with a path for each wrong field."""
-    complete, wrong = completed(model.parameters, parameters, seed=seed)
-    wrong = [(name, f"{model.id} does not take this") for name in untaken(model.parameters, parameters)] + wrong
-    if not wrong and "width" in complete and "height" in complete:
+def complete(
+    model: Model, parameters: Parameters, *, seed: int, facts: InputFacts = NO_FACTS, near: bool = True
+) -> dict[str, Any]:
+    """The parameters with the shape in the model's own terms, its defaults filled in, and `seed` where one is to be
+    drawn; a size, or width and height in place of a ratio, stay beside what came of them. near: a ratio may stand for
+    width and height. Raises ValidationFailed with a path for each wrong field."""
+    kept = {SIZE} if takes_size(model) else set[str]()
+    if near and takes_measures(model):
+        kept |= {"width", "height"}
+    complete, reason, wrong = _completed(model, parameters, seed, facts)
+    foreign = [name for name in untaken(model.parameters, parameters) if name not in kept]
+    wrong = [(name, f"{model.id} does not take this") for name in foreign] + wrong
+    if reason and not foreign:
+        wrong.append((SIZE if parameters.get(SIZE) else "width", reason))
+    if not wrong and "width" in model.parameters and "width" in complete and "height" in complete:
         wrong = _size_refusals(model, complete["width"], complete["height"])
     if wrong:
         raise ValidationFailed([{"path": f"parameters.{name}", "message": message} for name, message in wrong])
-    return complete
+    measures = {name: parameters[name] for name in kept - {SIZE} if parameters.get(name) is not None}
+    return complete | measures
+
+
+def known_parameters(
+    model: Model, parameters: Parameters, *, seed: int, facts: InputFacts = NO_FACTS
+) -> dict[str, Any]:
+    """Of complete parameters those that a model knows, with its own shape and defaults."""
+    return _completed(model, parameters, seed, facts)[0]
+
+
+def _completed(
+    model: Model, parameters: Parameters, seed: int, facts: InputFacts
+) -> tuple[dict[str, Any], str | None, list[tuple[str, str]]]:
+    given, reason = (parameters, None) if not takes_size(model) else shaped(model, parameters, facts)
+    rules = model.parameters
+    if given.get(SIZE) == AUTO:
+        # What the picture says has no default: it is not known yet, or followed by the model itself.
+        rules = {name: rule for name, rule in rules.items() if name not in TERMS[:3] or given.get(name) is not None}
+    complete, wrong = completed(rules, given, seed=seed)
+    return complete | ({SIZE: given[SIZE]} if given.get(SIZE) else {}), reason, wrong
+
+
+def asked_of(model: Model, parameters: Parameters, prompt: str, files: Files, facts: InputFacts = NO_FACTS) -> Ask:
+    """What a price depends on. A sound whose length nobody knows counts for the longest that the model takes."""
+    sound = 0
+    if files.get("audio") and "audio" in model.inputs:
+        longest = model.inputs["audio"].get("seconds_max", 0) * 1000
+        known = facts.audio_milliseconds
+        sound = longest if known is None else min(known, longest)
+    return Ask(parameters, prompt, files, sound, pixels_most(model))
 
 
 def taken(model: Model, files: Files) -> Files:
@@ -259,8 +312,9 @@ def speaks(model: Model, kind: str, files: Files) -> bool:
     )
 
 
-def check_inputs(model: Model, prompt: str, files: Files) -> None:
-    """Raises ValidationFailed when the prompt is too long for the model, or the files are not the ones it takes."""
+def check_inputs(model: Model, prompt: str, files: Files, facts: InputFacts = NO_FACTS) -> None:
+    """Raises ValidationFailed when the prompt or the sound is too long for the model, or the files are not the ones it
+    takes."""
     wrong = [
         {"path": "character_id" if role == CHARACTER else f"inputs.{role}", "message": f"{model.id} does not take this"}
         for role, number in files.items()
@@ -271,6 +325,10 @@ def check_inputs(model: Model, prompt: str, files: Files) -> None:
         if not least <= files.get(role, 0) <= most:
             wanted = str(least) if least == most else f"{least} to {most}"
             wrong.append({"path": f"inputs.{role}", "message": f"{model.id} needs {wanted} of these"})
+        longest = rule.get("seconds_max")
+        lasting = facts.audio_milliseconds if role == "audio" and role not in facts.pending else None
+        if longest and lasting is not None and lasting > longest * 1000:
+            wrong.append({"path": f"inputs.{role}", "message": f"{model.id} takes no more than {longest} seconds"})
     if "mask" in model.inputs and files.get("mask") and not (files.get("image") or files.get("reference")):
         wrong.append({"path": "inputs.mask", "message": "A mask needs the picture that it belongs to"})
     if len(prompt) > model.prompt_characters_max:
@@ -344,7 +402,7 @@ def _what_came(ask: Ask, came: int, usage: Usage) -> Ask:
     if "duration_seconds" in parameters and "output_milliseconds" in usage:
         seconds = max(-(-usage["output_milliseconds"] // 1000), 1)
         parameters["duration_seconds"] = min(parameters["duration_seconds"], seconds)
-    return Ask(parameters, ask.prompt, ask.files)
+    return replace(ask, parameters=parameters)
 
 
 def _cost(

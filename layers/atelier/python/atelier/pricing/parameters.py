@@ -7,8 +7,8 @@ to load.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, NotRequired, cast, final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, NotRequired, cast, final
 
 from annotated_types import Gt, MinLen
 from typing_extensions import TypedDict
@@ -60,10 +60,12 @@ class Fraction(TypedDict):
 
 @final
 class Choice(TypedDict):
-    """One of some words."""
+    """One of some words. follows_image: of an aspect ratio, that the model takes its picture's by itself: where none is
+    said, or whatever is said."""
 
     choices: Annotated[list[str], MinLen(1)]
     default: NotRequired[str]
+    follows_image: NotRequired[Literal["unless_said", "always"]]
 
 
 @final
@@ -187,13 +189,19 @@ def shown(parameters: Parameters) -> list[int]:
 
 def written(value: object) -> int:
     """The bytes of all text in a value, whatever its shape."""
+    return sum(len(text.encode(errors="replace")) for text in texts(value))
+
+
+def texts(value: object) -> Iterator[str]:
+    """All text in a value, whatever its shape."""
     if isinstance(value, str):
-        return len(value.encode(errors="replace"))
-    if isinstance(value, Mapping):
-        return sum(written(inner) for inner in cast("Mapping[str, object]", value).values())
-    if isinstance(value, list):
-        return sum(written(inner) for inner in cast("list[object]", value))
-    return 0
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in cast("Mapping[str, object]", value).values():
+            yield from texts(inner)
+    elif isinstance(value, list):
+        for inner in cast("list[object]", value):
+            yield from texts(inner)
 
 
 def beyond(name: str, rule: Parameter) -> str | None:

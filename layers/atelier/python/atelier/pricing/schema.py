@@ -13,9 +13,10 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator, with_config
 
 from atelier.pricing import costs, model, parameters
-from atelier.pricing.costs import ImageCost, SecondCost
+from atelier.pricing.costs import ImageCost, PredictionSecondCost, SecondCost
 from atelier.pricing.model import Model, OutcomeRule, RateLimit, Retired, Tier
 from atelier.pricing.parameters import PROMPT_CHARACTERS_MAX, Parameter, beyond, refusal
+from atelier.pricing.shapes import RESOLUTION
 from atelier.pricing.speakable import LANGUAGES
 
 STRICT = ConfigDict(strict=True, extra="forbid")
@@ -44,7 +45,14 @@ def _checked(model: Model) -> Model:
         raise ValueError(f"nobody knows these scripts: {sorted(unknown)}")
     for cost in model.cost:
         if cost["unit"] == "image" or cost["unit"] == "second":
-            _check_table(model, cost)
+            _check_table(model, cost, cost["microusd"])
+        if cost["unit"] == "prediction_second":
+            _check_table(model, cost, cost["seconds_estimate"])
+            if "seconds_each_audio_second" in cost and "seconds_max" not in (model.inputs.get("audio") or {}):
+                raise ValueError("a price by the length of a sound needs its seconds_max")
+    resolutions = model.parameters.get("resolution") or NONE
+    if "choices" in resolutions and not all(map(RESOLUTION.fullmatch, resolutions["choices"])):
+        raise ValueError("a resolution is named as 720p or 2k")
     lacking = {name for name in _needed(model) if "default" not in (model.parameters.get(name) or NONE)}
     if lacking:
         raise ValueError(f"the price needs these parameters, with a default: {sorted(lacking)}")
@@ -63,7 +71,7 @@ def _needed(model: Model) -> set[str]:
             if "output_per_megapixel" in cost:
                 _check_qualities(model, set(cost["output_per_megapixel"]))
                 needed |= {*sizes, "quality"}
-            elif "output_per_thousand_characters" not in cost:
+            elif "output_per_second" not in cost:
                 needed.add("max_tokens")
         elif cost["unit"] == "megapixel" or (cost["unit"] == "prediction_second" and cost["per"] == "megapixel"):
             needed |= sizes
@@ -82,8 +90,10 @@ def _check_qualities(model: Model, priced: set[str]) -> None:
         raise ValueError("output_per_megapixel does not have every quality, or has another")
 
 
-def _check_table(model: Model, cost: ImageCost | SecondCost) -> None:
-    table, by = cost["microusd"], cost.get("by", [])
+def _check_table(
+    model: Model, cost: ImageCost | SecondCost | PredictionSecondCost, table: int | dict[str, int]
+) -> None:
+    by = cost.get("by", [])
     if isinstance(table, int) != (not by):
         raise ValueError("a table of prices goes with `by`, and only with it")
     if isinstance(table, int):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from atelier.clock import system_clock
 from atelier.compatible import errors, events, models, naming, videos
-from atelier.compatible.asked import Asked, File, fitted
+from atelier.compatible.asked import Asked, File, adjusted, fitted
 from atelier.compatible.errors import ModelNotFound, StillRunning, undelivered
 from atelier.compatible.form import Part, parts
 from atelier.compatible.made import Made
@@ -139,12 +139,12 @@ class Begun:
 
 def begin(request: Request[Any], path: str, asked: Asked) -> Begun:
     """Have it begun, or find it begun by an earlier try."""
-    caller, now = request.caller, request.now
+    caller, now, said = request.caller, request.now, asked
     model = naming.meant(asked.model, routed(now).data)
     if model is None:
         raise _no_model(request, asked, "there is none of that name.")
     try:
-        asked, ignored = fitted(replace(asked, model=model), _candidates(asked.kind, model, caller.workspace_id, now))
+        asked, ignored = fitted(replace(said, model=model), _candidates(asked.kind, model, caller.workspace_id, now))
         patience = FETCH_SECONDS_MAX / max(sum(map(len, asked.files.values())), 1)
         kept = {role: tuple(_kept(request, file, patience) for file in files) for role, files in asked.files.items()}
         recipe = asked.recipe(kept)
@@ -168,6 +168,10 @@ def begin(request: Request[Any], path: str, asked: Asked) -> Begun:
         told = next((each["message"] for each in error.facts["fields"] if each["path"] == "model"), None)
         raise (_no_model(request, asked, told) if told else asked.refused(error)) from error
     headers = pace(request)
+    near, meaningless = adjusted(said, order.generation.recipe.parameters)
+    ignored = (*ignored, *meaningless)
+    if near:
+        headers["atelier-adjusted-parameters"] = ", ".join(near)
     if ignored:
         headers["atelier-ignored-parameters"] = ", ".join(ignored)
     if order.replayed:
@@ -254,7 +258,7 @@ def _kept(request: Request[Any], file: File, fetch_seconds_max: float) -> Source
     except ValidationFailed as refusal:
         fields: list[dict[str, str]] = refusal.facts["fields"]
         raise ValidationFailed([{**each, "path": file.param} for each in fields]) from None
-    return Source(asset.id, asset.sha256, asset.format)
+    return Source(asset.id, asset.sha256, asset.format, asset.width, asset.height, asset.duration_ms)
 
 
 def _fetched(file: File, seconds_max: float) -> bytes:

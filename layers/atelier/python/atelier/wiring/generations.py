@@ -109,6 +109,7 @@ def quote(caller: Caller, body: QuoteRequest, now: datetime) -> QuoteView:
         pipeline = quoting.pipeline_for(
             recipe, enhance=body.enhance_prompt, catalogue=catalogue, now=now, routes=routes
         )
+    recipe, pipeline = submitting.looked_up(workspace_id, recipe, pipeline, assets())
     ask = body.ask(recipe, pipeline)
     promise, offers = quoting.quote(workspace_id, ask, catalogue=catalogue, now=now, routes=routes)
     return quote_view(quoting.signed(promise, _quote_key()), promise, offers)

@@ -450,14 +450,16 @@ def _recipe_data(generation: Generation) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value is not None}
 
 
-def _sources_data(inputs: Sources) -> dict[str, list[list[str]]] | None:
-    return {
-        role: [[source.asset_id, source.sha256, source.format] for source in sources]
-        for role, sources in inputs.items()
-    } or None
+def _sources_data(inputs: Sources) -> dict[str, list[list[Any]]] | None:
+    return {role: list(map(_source_data, sources)) for role, sources in inputs.items()} or None
 
 
-def _sources(data: dict[str, list[list[str]]]) -> Sources:
+def _source_data(source: Source) -> list[Any]:
+    measured = [source.width, source.height, source.duration_ms]
+    return [source.asset_id, source.sha256, source.format, *(measured if any(measured) else ())]
+
+
+def _sources(data: dict[str, list[list[Any]]]) -> Sources:
     return {role: tuple(Source(*source) for source in sources) for role, sources in data.items()}
 
 

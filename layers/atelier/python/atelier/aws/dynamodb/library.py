@@ -80,7 +80,7 @@ class DynamoAssets:
         asset = self.get(workspace_id, asset_id)
         if asset.type != asset_type:
             raise NotFound
-        return Source(asset.id, asset.sha256, asset.format)
+        return Source(asset.id, asset.sha256, asset.format, asset.width, asset.height, asset.duration_ms)
 
     def is_kept(self, workspace_id: str, asset_id: str) -> bool:
         try:

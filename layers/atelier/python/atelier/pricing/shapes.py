@@ -1,0 +1,216 @@
+"""How large and in which shape: a size that is wished for, or the picture that the work starts from, in the terms that
+a model takes: width and height in pixels, or an aspect ratio and a resolution.
+
+The parameter `size` (`1536x1024`, or `auto`: as the picture) stays in a request's parameters beside what came of it, so
+that each candidate, every attempt and a retry make it out anew, each in its own terms.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from atelier.frozen import dataclass
+
+if TYPE_CHECKING:
+    from atelier.pricing.model import Model
+    from atelier.pricing.parameters import Choice, Number
+
+SIZE, AUTO = "size", "auto"
+WRITTEN = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
+TERMS = ("width", "height", "aspect_ratio", "resolution")
+SHAPED_KINDS = ("image", "video", "avatar")
+# A size that is further from all that a model makes is refused: by more than a quarter of a side, or four times the
+# pixels.
+RATIO_OFF_MAX, PIXELS_OFF_MAX = 1.25, 4
+# A model that follows its picture by itself is told a ratio only where that is the picture's own.
+RATIO_SAME = 1.02
+RESOLUTION = re.compile(r"(\d+)([pk])")
+
+
+@dataclass(frozen=True, slots=True)
+class InputFacts:
+    """What is known of the input files beside how many there are: the first picture's size in pixels, and how long the
+    sound lasts, None = not known. pending: the roles of files that an earlier stage is still to make; of such a sound
+    the length is the most that it may have."""
+
+    width: int | None = None
+    height: int | None = None
+    audio_milliseconds: int | None = None
+    pending: frozenset[str] = frozenset()
+
+
+NO_FACTS = InputFacts()
+
+
+def takes_size(model: Model) -> bool:
+    """Whether a size means anything to a model, if only that its picture has one."""
+    return any(kind in SHAPED_KINDS for kind in (model.kind, *model.also))
+
+
+def takes_measures(model: Model) -> bool:
+    """Whether a model without width and height can take a ratio or a resolution in their place."""
+    return "width" not in model.parameters and bool({"aspect_ratio", "resolution"} & model.parameters.keys())
+
+
+def shaped(model: Model, given: Mapping[str, Any], facts: InputFacts) -> tuple[dict[str, Any], str | None]:
+    """The parameters with the shape in the model's own terms, and why there can be none. `size` goes before the others;
+    without any, the picture that is given says it. What is still to come leaves `auto` alone."""
+    found, wish = dict(given), given.get(SIZE)
+    width, height = given.get("width"), given.get("height")
+    if wish not in (None, AUTO):
+        size = parsed(wish)
+        if size is None:
+            return found, "must be auto, or a size like 1024x1024"
+    elif wish is None and takes_measures(model) and isinstance(width, int) and isinstance(height, int):
+        size = width, height
+    else:
+        return _as_picture(model, found, facts), None
+    taken, reason = _nearest(model, *size, facts)
+    if "aspect_ratio" not in taken:
+        found.pop("aspect_ratio", None)
+    return found | taken, reason
+
+
+def parsed(size: object) -> tuple[int, int] | None:
+    """`1024x1536` as width and height."""
+    match = WRITTEN.fullmatch(size) if isinstance(size, str) else None
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def pixels_most(model: Model) -> int:
+    """The most pixels that a picture of this model can have, where its size is not known yet."""
+    width, height = _number(model, "width"), _number(model, "height")
+    most = width["maximum"] * height["maximum"] if width and height else 0
+    return min(most, model.pixels_max or most, model.pixels_auto or most)
+
+
+def _as_picture(model: Model, found: dict[str, Any], facts: InputFacts) -> dict[str, Any]:
+    """The shape of the picture that is given, where the caller names none."""
+    automatic = found.pop(SIZE, None) == AUTO
+    if "image" not in model.inputs or (not automatic and any(found.get(name) is not None for name in TERMS[:3])):
+        return found
+    width, ratio = _number(model, "width"), _choice(model, "aspect_ratio")
+    by_pixels = width is not None and "default" in width
+    if not by_pixels and ratio is None:
+        return found
+    if facts.width is None and "image" not in facts.pending:
+        return found
+    found = {name: value for name, value in found.items() if name not in TERMS[:3]} | {SIZE: AUTO}
+    if facts.width is None or facts.height is None:
+        return found
+    if by_pixels:
+        found["width"], found["height"] = fitting(model, facts.width, facts.height, model.pixels_auto)
+    elif ratio is not None:
+        own = facts.width / facts.height
+        nearest = min(ratio["choices"], key=lambda name: _off(own, name))
+        follows = ratio.get("follows_image")
+        if follows is None or (follows == "unless_said" and _off(own, nearest) <= RATIO_SAME):
+            found["aspect_ratio"] = nearest
+    return found
+
+
+def _nearest(model: Model, width: int, height: int, facts: InputFacts) -> tuple[dict[str, Any], str | None]:
+    """The nearest that a model makes to a size, in its own terms, or why that is too far off."""
+    if _number(model, "width") and _number(model, "height"):
+        taken = fitting(model, width, height)
+        far = _off(width / height, f"{taken[0]}:{taken[1]}") > RATIO_OFF_MAX
+        if far or width * height > PIXELS_OFF_MAX * taken[0] * taken[1]:
+            return {}, _too_far(model, width, height)
+        return dict(zip(("width", "height"), taken, strict=True)), None
+    found: dict[str, Any] = {}
+    ratio, ratios = width / height, _choice(model, "aspect_ratio")
+    has_picture = "image" in model.inputs and (facts.width is not None or "image" in facts.pending)
+    if ratios is not None and has_picture and ratios.get("follows_image") == "always":
+        ratios = None
+    if ratios is not None:
+        name = found["aspect_ratio"] = min(ratios["choices"], key=lambda name: _off(ratio, name))
+        if _off(ratio, name) > RATIO_OFF_MAX:
+            return {}, _too_far(model, width, height)
+        ratio = _ratio(name)
+    resolutions = _choice(model, "resolution")
+    pixels = 1024 * 1024 if ratios else None
+    if resolutions is not None:
+        sizes = {name: _pixels(name, ratio) for name in resolutions["choices"]}
+        found["resolution"] = min(sizes, key=lambda name: abs(math.log(sizes[name] / (width * height))))
+        pixels = sizes[found["resolution"]]
+    if pixels is not None and width * height > PIXELS_OFF_MAX * pixels:
+        return {}, _too_far(model, width, height)
+    return found, None
+
+
+def fitting(model: Model, width: int, height: int, pixels_max: int | None = None) -> tuple[int, int]:
+    """The size nearest to one that a model with width and height makes: its shape first, then its pixels."""
+    across, down = _number(model, "width"), _number(model, "height")
+    assert across is not None, "only asked of models with both"
+    assert down is not None, "only asked of models with both"
+    least = across["minimum"], down["minimum"]
+    most = across["maximum"], down["maximum"]
+    pixels = min(bound for bound in (model.pixels_max, pixels_max, most[0] * most[1]) if bound)
+    steepest = model.ratio_max or math.inf
+    ratio = min(max(width / height, least[0] / most[1], 1 / steepest), most[0] / least[1], steepest)
+    area = width * height
+    ideal = math.sqrt(area * ratio), math.sqrt(area / ratio)
+    larger = max(1.0, least[0] / ideal[0], least[1] / ideal[1])
+    scale = min(larger, most[0] / ideal[0], most[1] / ideal[1], math.sqrt(pixels / area))
+    sides = [_around(side * scale, rule) for side, rule in ((ideal[0], across), (ideal[1], down))]
+
+    def distance(size: tuple[int, int]) -> tuple[bool, float]:
+        beyond = size[0] * size[1] > pixels or max(size) > steepest * min(size)
+        off = abs(math.log(size[0] / size[1] / ratio)), abs(math.log(size[0] * size[1] / (area * scale**2)))
+        return beyond, off[0] * 2 + off[1]
+
+    return min(((w, h) for w in sides[0] for h in sides[1]), key=distance)
+
+
+def _around(side: float, rule: Number) -> list[int]:
+    """The sides just below and just above one that a rule allows."""
+    step = rule.get("multiple_of", 1)
+    least, most = -(-rule["minimum"] // step) * step, rule["maximum"] // step * step
+    below = int(side + 1e-6) // step * step
+    return sorted({min(max(each, least), most) for each in (below - step, below, below + step)})
+
+
+def _off(ratio: float, name: str) -> float:
+    """By how much a side would have to grow to be as the other."""
+    quotient = ratio / _ratio(name)
+    return max(quotient, 1 / quotient)
+
+
+def _ratio(name: str) -> float:
+    across, _, down = name.partition(":")
+    return float(across) / float(down)
+
+
+def _pixels(resolution: str, ratio: float) -> float:
+    """Of `720p` and a ratio, or of `2k`."""
+    match = RESOLUTION.fullmatch(resolution)
+    assert match is not None, "the catalogue's check knows no other"
+    number = int(match[1])
+    return number**2 * max(ratio, 1 / ratio) if match[2] == "p" else (number * 1024) ** 2
+
+
+def _too_far(model: Model, width: int, height: int) -> str:
+    across, down = _number(model, "width"), _number(model, "height")
+    if across and down:
+        makes = (
+            f"{across['minimum']} to {across['maximum']} pixels wide and {down['minimum']} to {down['maximum']} high, "
+            f"at most {model.pixels_max or across['maximum'] * down['maximum']} in all"
+        )
+        makes += f", no side more than {model.ratio_max} times the other" if model.ratio_max else ""
+    else:
+        terms = [rule["choices"] for name in ("aspect_ratio", "resolution") if (rule := _choice(model, name))]
+        makes = " in ".join(", ".join(choices) for choices in terms)
+    return f"{width}x{height} is too far from what {model.id} makes: {makes}"
+
+
+def _number(model: Model, name: str) -> Number | None:
+    rule = model.parameters.get(name)
+    return rule if rule is not None and "minimum" in rule else None
+
+
+def _choice(model: Model, name: str) -> Choice | None:
+    rule = model.parameters.get(name)
+    return rule if rule is not None and "choices" in rule else None

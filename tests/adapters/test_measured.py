@@ -1,0 +1,123 @@
+"""What a file measures decides what comes of it: the picture that a stage starts from, and the sound that was made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from atelier.aws.dynamodb.library import DynamoAssets
+from atelier.errors import NotFound, ValidationFailed
+from atelier.generations.finish import finish
+from atelier.generations.model import (
+    Attempt,
+    AttemptStatus,
+    Delivered,
+    Generation,
+    Kind,
+    Recipe,
+    Source,
+    Status,
+    asset_id,
+)
+from atelier.generations.outcome import Outcome
+from atelier.generations.ports import StoredOutput
+from atelier.generations.quote import Ask, quote
+from atelier.generations.submit import Submission, looked_up, submit
+from atelier.ids import new_id
+from tests.adapters.runs import RunWorld
+from tests.adapters.world import MemoryMedia, World
+from tests.conftest import Tables
+
+SPEECH = "openai/gpt-4o-mini-tts"
+
+
+@dataclass
+class Sounds(MemoryMedia):
+    """Media that are all sounds of one length."""
+
+    milliseconds: int = 0
+
+    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
+        return Delivered(asset_id(generation.id, number), "audio", "0" * 64, "mp3", 5, duration_ms=self.milliseconds)
+
+
+def spoken(tables: Tables, prompt: str, milliseconds: int, **usage: int) -> Generation:
+    """A speech that a provider has made, which says of it what `usage` does."""
+    world = World(tables, providers=frozenset({"openai"}))
+    world.media = Sounds(milliseconds=milliseconds)
+    submission = Submission(world.workspace_id, "usr_A", Recipe(Kind.AUDIO, prompt, SPEECH))
+    asked = submit(submission, to=world.submitting, now=world.now).generation
+    begun = Attempt(new_id("att", world.now), "openai", SPEECH, AttemptStatus.SUBMITTING, world.now)
+    world.generations.save_progress(asked, asked.attempting(begun))
+    outcome = Outcome("succeeded", (StoredOutput(key="made"),), usage)
+    return finish(world.workspace_id, asked.id, outcome, to=world.finishing, now=world.now)
+
+
+def test_a_speech_is_charged_by_how_long_it_was_measured_where_the_provider_counts_nothing(tables: Tables) -> None:
+    prompt = "灯塔的灯在黄昏时点亮。" * 40
+    made = spoken(tables, prompt, 110_000)
+    assert (made.status, made.cost_source, made.usage) == (Status.SUCCEEDED, "usage", {"output_milliseconds": 110_000})
+    assert made.cost_microusd == pytest.approx(2310 * 12 + 560, abs=60)
+    assert 3 <= made.credits_charged < made.credits_held
+    longer = spoken(tables, prompt, 3_000_000)
+    assert (longer.credits_charged, longer.credits_held) == (made.credits_held, made.credits_held)
+    counted = spoken(tables, prompt, 110_000, tokens_input=300, tokens_output=1000)
+    assert counted.cost_microusd == 12_180
+
+
+def test_a_film_made_from_an_earlier_stage_has_the_shape_of_its_picture(tables: Tables) -> None:
+    world = RunWorld(tables)
+    run = world.play(world.begin("image_to_video").generation)
+    _, video = world.stages(run)
+    assert video.recipe.inputs["image"][0].width == 512
+    assert video.recipe.parameters["size"] == "auto"
+    told = world.local.submitted[-1].parameters
+    assert (told["width"], told["height"]) == (512, 512)
+
+
+def still(world: World, width: int, height: int) -> str:
+    """A picture of the workspace's, in this size."""
+    owner = world.submit().generation
+    made = Delivered(asset_id(owner.id, width), "image", f"{width:064}", "png", 5, width, height, has_thumbnail=True)
+    world.assets.record(owner, made, 0)
+    return made.id
+
+
+def test_an_edit_is_quoted_held_and_made_in_the_shape_of_its_picture(tables: Tables) -> None:
+    world = World(tables)
+    small, large = still(world, 600, 1200), still(world, 1600, 1600)
+    asked = Recipe(Kind.IMAGE, "make it night", inputs={"image": (Source(small),)})
+    seen, _ = looked_up(world.workspace_id, asked, None, world.assets)
+    promise, _ = quote(world.workspace_id, Ask.of(seen), catalogue=world.catalogue, now=world.now)
+    assert promise.credits_max == 3
+    made = submit(
+        Submission(world.workspace_id, "usr_A", asked, quote=promise), to=world.submitting, now=world.now
+    ).generation
+    assert made.credits_held == 3
+    assert {"size": "auto", "width": 600, "height": 1200}.items() <= made.recipe.parameters.items()
+    assert world.get(made).recipe == made.recipe
+    # A quote is for what was looked at: another picture has another price.
+    other = replace(asked, inputs={"image": (Source(large),)})
+    with pytest.raises(ValidationFailed):
+        submit(Submission(world.workspace_id, "usr_A", other, quote=promise), to=world.submitting, now=world.now)
+
+
+class Gone(DynamoAssets):
+    """A library that has lost its files."""
+
+    def source(self, workspace_id: str, asset_id: str, asset_type: str) -> Source:
+        raise NotFound
+
+
+def test_a_repeated_request_is_answered_whatever_has_become_of_its_file(tables: Tables) -> None:
+    world = World(tables)
+    asked = Recipe(Kind.IMAGE, "make it night", inputs={"image": (Source(still(world, 64, 64)),)})
+    submission = Submission(world.workspace_id, "usr_A", asked, "order-1")
+    first = submit(submission, to=world.submitting, now=world.now)
+    later = replace(world.submitting, sources=Gone())
+    again = submit(submission, to=later, now=world.now)
+    assert (again.replayed, again.generation.id) == (True, first.generation.id)
+    with pytest.raises(ValidationFailed) as refused:
+        submit(replace(submission, idempotency_key="order-2"), to=later, now=world.now)
+    assert refused.value.facts["fields"][0]["path"] == "parameters.image_asset_id"

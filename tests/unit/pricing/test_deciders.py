@@ -1,0 +1,180 @@
+"""What decides a provider's bill decides the price: every parameter and every file that is known to move it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from atelier.errors import ValidationFailed
+from atelier.pricing.catalogue import catalogue
+from atelier.pricing.model import Model
+from atelier.pricing.shapes import NO_FACTS, InputFacts
+from atelier.pricing.speech import spoken_milliseconds
+
+TODAY = date(2026, 11, 21)
+ALL = catalogue(frozenset({"openai", "anthropic", "replicate", "fal", "xai", "stability", "local"}))
+BILLED = [model for model in ALL.data.models if "margin_percent" in model.credits]
+
+# What no provider bills by: which of it is asked for costs the same.
+FREE_OF_CHARGE = frozenset(
+    {
+        *("seed", "format", "output_format", "background", "style", "voice", "temperature", "top_p", "aspect_ratio"),
+        *("motion", "still", "reasoning_effort"),
+        # Frames that are shown faster are no more frames.
+        "frames_per_second",
+    }
+)
+# Within these a flat price covers whatever is asked for.
+FLAT = {("stability/stable-audio-2.5", "duration_seconds")}
+# What is counted as text, where the words are what costs.
+WORDS = frozenset({"system", "messages", "instructions"})
+
+
+def cost(model: Model, parameters: dict[str, Any], prompt: str = "A fox.", facts: InputFacts = NO_FACTS) -> int:
+    files = {role: rule["minimum"] for role, rule in model.inputs.items()}
+    whole, *_ = ALL.offers(
+        model.kind, model.id, parameters, today=min(TODAY, model.sunset_at or TODAY), seed=1, prompt=prompt,
+        files=files, facts=facts,
+    )  # fmt: skip
+    return ALL.price(model.id, whole, prompt=prompt, files=files, facts=facts).cost_microusd
+
+
+def deciders() -> list[tuple[Model, str]]:
+    return [
+        (model, name)
+        for model in BILLED
+        for name in model.parameters
+        if name not in FREE_OF_CHARGE and (model.id, name) not in FLAT
+    ]
+
+
+@pytest.mark.parametrize(("model", "name"), deciders(), ids=[f"{model.id} {name}" for model, name in deciders()])
+def test_a_parameter_that_moves_the_bill_moves_the_price(model: Model, name: str) -> None:
+    rule = model.parameters[name]
+    if name == "speed" and any(cost["unit"] == "character" for cost in model.cost):
+        return  # Billed by what is said, however fast.
+    values: list[Any]
+    if name == "messages":
+        values = [[{"role": "user", "content": "x" * length}] for length in (1, 30_000)]
+    elif name in WORDS:
+        values = ["x", "x" * 4000]
+    elif "minimum" in rule:
+        values = [rule["minimum"], rule["maximum"]]
+    elif "least" in rule:
+        values = [rule["most"], rule["least"]]
+    else:
+        assert "choices" in rule, f"{model.id}: is {name} billed?"
+        values = list(rule["choices"])
+    prices = {cost(model, {name: value} | _beside(model, name, value)) for value in values}
+    assert len(prices) > 1, f"{model.id} costs the same with every {name}"
+
+
+def _beside(model: Model, name: str, value: Any) -> dict[str, Any]:
+    """The other side of a picture, where the shape would not do alone."""
+    other = {"width": "height", "height": "width"}.get(name)
+    return {other: min(value, 1024)} if other else {}
+
+
+@pytest.mark.parametrize("model", BILLED, ids=lambda model: model.id)
+def test_each_further_file_that_is_billed_is_priced(model: Model) -> None:
+    for role, rule in model.inputs.items():
+        few, many = ({role: number} for number in (rule["minimum"], rule["maximum"]))
+        if few == many or model.id in UNBILLED_FILES:
+            continue
+        prices = [ALL.price(model.id, _defaults(model), files=files).cost_microusd for files in (few, many)]
+        assert prices[0] < prices[1], f"{model.id}: {role}"
+
+
+# A call, a picture or a film of theirs costs the same with and without.
+UNBILLED_FILES = {"stability/ultra", "fal/flux-kontext-multi"}
+
+
+def _defaults(model: Model) -> dict[str, Any]:
+    return ALL.parameters_for(model.id, {})
+
+
+# ---- the length of a sound that is given -----------------------------------------------------------------------------
+
+
+def test_an_avatar_costs_by_how_long_the_given_sound_lasts() -> None:
+    model = ALL.model("replicate/sadtalker")
+    five, minute, longest = (cost(model, {}, facts=InputFacts(audio_milliseconds=ms)) for ms in (5000, 60_000, 280_000))
+    assert (five, minute, longest) == (975 * 30, 975 * 195, 975 * 855)
+    # Of an unknown sound the longest is held; what is settled is the time that the run took.
+    assert cost(model, {}) == longest
+    files, facts = {"image": 1, "audio": 1}, InputFacts(audio_milliseconds=60_000)
+    end = ALL.settle(
+        model.id, {}, "succeeded", files=files, facts=facts, delivered=1, usage={"predict_milliseconds": 100_000}
+    )
+    assert end.cost_microusd == 97_500
+    assert end.credits < ALL.price(model.id, {}, files=files, facts=facts).credits
+
+
+def test_a_sound_too_long_for_an_avatar_is_refused_with_how_long_it_may_be() -> None:
+    for model, seconds, files in (
+        ("replicate/sadtalker", 280, {"image": 1, "audio": 1}),
+        ("local/talker", 75, {"audio": 1}),
+    ):
+        facts = InputFacts(audio_milliseconds=1_500_000)
+        with pytest.raises(ValidationFailed) as refused:
+            ALL.offers("avatar", model, {}, today=TODAY, seed=1, files=files, facts=facts)
+        assert refused.value.facts["fields"] == [
+            {"path": "inputs.audio", "message": f"{model} takes no more than {seconds} seconds"}
+        ]
+
+
+def test_a_speech_that_is_still_to_be_made_is_held_by_how_long_its_text_may_last() -> None:
+    facts = InputFacts(audio_milliseconds=spoken_milliseconds("A lamp. " * 20), pending=frozenset({"audio"}))
+    model = ALL.model("replicate/sadtalker")
+    assert 975 * 30 < cost(model, {}, facts=facts) < 975 * 70
+    endless = InputFacts(audio_milliseconds=10**9, pending=frozenset({"audio"}))
+    assert cost(model, {}, facts=endless) == cost(model, {})
+
+
+# ---- the length of a speech ------------------------------------------------------------------------------------------
+
+SPEECH = "openai/gpt-4o-mini-tts"
+# The same news, and how many milliseconds it took to say by a voice that takes its time.
+SPOKEN = {
+    "english": ("The lamp of the lighthouse is lit at dusk and burns until the morning.", 4600),
+    "chinese": ("灯塔的灯在黄昏时点亮，一直燃烧到第二天早晨。", 5600),
+    "japanese": ("灯台の明かりは夕暮れにともり、朝まで燃えつづけます。", 5400),
+    "korean": ("등대의 불은 해 질 녘에 켜져 아침까지 타오릅니다.", 4900),
+    "arabic": ("يضاء مصباح المنارة عند الغسق ويظل مشتعلا حتى الصباح.", 5000),
+    "hindi": ("प्रकाशस्तंभ का दीपक शाम को जलाया जाता है और सुबह तक जलता है।", 5200),
+    "thai": ("โคมไฟของประภาคารจุดตอนพลบค่ำและส่องสว่างจนถึงเช้า", 5000),
+    "russian": ("Лампа маяка зажигается в сумерках и горит до самого утра.", 4500),
+    "numbers": ("In 1873 the tower had 2,417 steps and cost 98,305 pounds.", 8000),
+}
+
+
+@pytest.mark.parametrize("script", SPOKEN)
+def test_the_hold_for_a_speech_covers_how_long_it_takes_in_its_script(script: str) -> None:
+    text, lasted = SPOKEN[script]
+    held = ALL.price(SPEECH, {"voice": "alloy"}, prompt=text).cost_microusd
+    assert lasted <= spoken_milliseconds(text) <= 3 * lasted
+    assert held >= lasted * 21 * 12 // 1000
+
+
+def test_a_thousand_chinese_characters_are_held_and_charged_for_more_than_english_ones() -> None:
+    chinese, english = "灯" * 1000, "lamp " * 200
+    assert ALL.price(SPEECH, {}, prompt=chinese).credits > 3 * ALL.price(SPEECH, {}, prompt=english).credits
+    ends = [
+        ALL.settle(SPEECH, {}, "succeeded", prompt=text, delivered=1, usage={"output_milliseconds": lasting})
+        for text, lasting in ((chinese, 240_000), (english, 66_000))
+    ]
+    assert [(end.credits, end.cost_source) for end in ends] == [(8, "usage"), (3, "usage")]
+
+
+def test_a_speech_is_never_charged_for_more_than_was_held() -> None:
+    held = ALL.price(SPEECH, {}, prompt="Hello.")
+    end = ALL.settle(SPEECH, {}, "succeeded", prompt="Hello.", delivered=1, usage={"output_milliseconds": 3_600_000})
+    assert (end.credits, end.cost_microusd > held.cost_microusd) == (held.credits, True)
+
+
+def test_what_the_provider_counted_goes_before_what_was_measured() -> None:
+    usage = {"output_milliseconds": 60_000, "tokens_input": 10, "tokens_output": 1000}
+    end = ALL.settle(SPEECH, {}, "succeeded", prompt="x" * 1000, delivered=1, usage=usage)
+    assert end.cost_microusd == 12_006
