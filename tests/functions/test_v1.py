@@ -235,7 +235,7 @@ def test_a_size_that_the_model_does_not_make_is_told_as_what_was_taken(program: 
         assert begun.headers["atelier-adjusted-parameters"] == "size=1920x1080 (width=1280 height=720)"
         assert begun.parse().size == "1280x720"
         far: Any = "8192x256"
-        with pytest.raises(openai.UnprocessableEntityError) as refused:
+        with pytest.raises(openai.BadRequestError) as refused:
             client.videos.create(prompt="waves", model="local/film", size=far)
     assert refused.value.param == "size"
     assert "128 to 1280 pixels wide" in refused.value.message
