@@ -21,7 +21,9 @@ BILLED = [model for model in ALL.data.models if "margin_percent" in model.credit
 FREE_OF_CHARGE = frozenset(
     {
         *("seed", "format", "output_format", "background", "style", "voice", "temperature", "top_p", "aspect_ratio"),
-        *("motion", "still", "reasoning_effort"),
+        *("motion", "still", "reasoning_effort", "verbosity"),
+        # It ends what is written sooner.
+        "stop",
         # Frames that are shown faster are no more frames.
         "frames_per_second",
     }
