@@ -16,7 +16,9 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +38,9 @@ BODY_BYTES_MAX = 10 * 1024 * 1024  # the gateway's own limit
 # cold starts in each other's way; those who wait for a picture (`Prefer: wait`) sit still and have places of their own.
 REQUESTS_AT_ONCE = max(8, 4 * (os.cpu_count() or 1))
 WAITING_AT_ONCE = 64
+# As many of them as one account's requests may wait at once (template.yaml, WaitsAtOnce). What it sends beyond that is
+# answered at once, so it goes with the others.
+WAITING_OF_ONE_CALLER = 8
 API_SECONDS_MAX = 30.0
 # A client has this long for the head of its first request, and for a body; an idle connection is closed after a while.
 HEAD_SECONDS_MAX = 30.0
@@ -134,6 +139,7 @@ class Edge:
         self._signed_urls = SignedUrls({})
         self._places = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._waiting_places = asyncio.Semaphore(WAITING_AT_ONCE)
+        self._waiting: Counter[str] = Counter()
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.ServerRunner | None = None
 
@@ -236,7 +242,7 @@ class Edge:
             name, question, query = path.partition("?")
             path = re.sub("%2F", "/", name, flags=re.IGNORECASE) + question + query
         async with (
-            self._waiting_places if waits else self._places,
+            self._place(headers["authorization"], waits=waits),
             self._client.request(
                 request.method,
                 URL(origins.api_url + path, encoded=True),
@@ -253,6 +259,21 @@ class Edge:
                 if k.lower() not in _HOP_BY_HOP | {"content-length", "date", "server"}
             )
             return web.Response(status=answer.status, body=content, headers=kept)
+
+    @asynccontextmanager
+    async def _place(self, caller: str, *, waits: bool) -> AsyncIterator[None]:
+        """A place for one request. caller: the Authorization header."""
+        if not waits or self._waiting[caller] >= WAITING_OF_ONE_CALLER:
+            async with self._places:
+                yield
+            return
+        self._waiting[caller] += 1
+        try:
+            async with self._waiting_places:
+                yield
+        finally:
+            self._waiting[caller] -= 1
+            self._waiting += Counter()  # Forgets callers without any.
 
     async def _from_media(
         self, request: web.BaseRequest, path: str, behaviour: Behaviour, origins: Origins

@@ -9,7 +9,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,8 +23,18 @@ from atelier.aws.cloudfront import UrlSigner
 from atelier.aws.signing_keys import new_url_keys
 from infra.local.deploy import Aws
 from infra.local.distribution import read_distribution
-from infra.local.edge import BODY_BYTES_MAX, HEAD_BYTES_MAX, Edge, Origins, PortInUse
+from infra.local.edge import (
+    BODY_BYTES_MAX,
+    HEAD_BYTES_MAX,
+    REQUESTS_AT_ONCE,
+    WAITING_AT_ONCE,
+    WAITING_OF_ONE_CALLER,
+    Edge,
+    Origins,
+    PortInUse,
+)
 from infra.local.emulator import Emulator
+from tests.until import until
 
 ROOT = Path(__file__).parents[2]
 KEYS = new_url_keys()
@@ -102,8 +112,17 @@ def world(bucket: str) -> Iterator[World]:
         loop.close()
 
 
+HELD: list[str] = []
+RELEASED = asyncio.Event()
+
+
 async def echo(request: web.BaseRequest) -> web.Response:
-    """Answers with what it was sent."""
+    """Answers with what it was sent; at /hold not before somebody has been answered at /release."""
+    if request.path.endswith("/hold"):
+        HELD.append(request.headers["authorization"])
+        await RELEASED.wait()
+    if request.path.endswith("/release"):
+        RELEASED.set()
     if request.path.endswith("/cut"):
         assert request.transport is not None
         request.transport.close()
@@ -135,6 +154,18 @@ def test_the_viewer_cannot_say_where_it_is(world: World) -> None:
     claimed = {"X-Forwarded-For": "198.51.100.1", "Atelier-Viewer-Address": "198.51.100.2", "Connection": "close"}
     seen = httpx.get(f"{world.base_url}/api/x", headers=claimed).json()["headers"]
     assert (seen["x-forwarded-for"], seen["atelier-viewer-address"]) == ("127.0.0.1", "127.0.0.1")
+
+
+def test_the_waiting_requests_of_one_caller_keep_nobody_else_from_waiting(world: World) -> None:
+    def ask(path: str, caller: str) -> int:
+        headers = {"prefer": "wait=25", "authorization": caller}
+        return httpx.post(f"{world.base_url}/api/{path}", headers=headers, timeout=25).status_code
+
+    with ThreadPoolExecutor(WAITING_AT_ONCE) as pool:
+        held = [pool.submit(ask, "hold", "A") for _ in range(WAITING_AT_ONCE)]
+        until(lambda: len(HELD) >= min(WAITING_OF_ONE_CALLER + REQUESTS_AT_ONCE, WAITING_AT_ONCE))
+        assert ask("release", "B") == 207
+        assert 207 in {each.result() for each in held}
 
 
 def test_the_authorizer_always_finds_its_header(world: World) -> None:
