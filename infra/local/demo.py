@@ -56,12 +56,7 @@ async def _show_fallback(api: _Api, trouble: str) -> None:
 
 
 async def _sign_in(api: _Api, kept: Path) -> None:
-    if kept.exists():
-        account = json.loads(kept.read_text("utf-8"))
-    else:
-        account = {"email": EMAIL, "password": secrets.token_urlsafe(18)}
-        kept.touch(mode=0o600)
-        kept.write_text(json.dumps(account), "utf-8")
+    account = _account(kept)
     body = {**account, "token_delivery": "body"}
     status, answer = await api.ask("POST", "/api/auth/login", body)
     if status == 401:
@@ -72,6 +67,21 @@ async def _sign_in(api: _Api, kept: Path) -> None:
     if status not in (200, 201):
         raise DemoFailed(f"signing in was answered {status}: {answer}")
     api.access_token = answer["data"]["access_token"]
+
+
+def _account(kept: Path) -> dict[str, str]:
+    """E-mail and password of the account that is kept; of a new one where there is none, or where a hard death cut its
+    file short: then the address is new too, since the old one may be taken."""
+    email = EMAIL
+    if kept.exists():
+        try:
+            return json.loads(kept.read_text("utf-8"))
+        except ValueError:
+            email = EMAIL.replace("@", f"-{secrets.token_hex(4)}@")
+    account = {"email": email, "password": secrets.token_urlsafe(18)}
+    kept.touch(mode=0o600)
+    kept.write_text(json.dumps(account), "utf-8")
+    return account
 
 
 async def _finished(api: _Api, generation: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -88,6 +88,18 @@ DIFFERENCES = (
         "The local edge refuses with the contract's envelope; the status is the same.",
         "Clients go by the status.",
     ),
+    Difference(
+        "compressed_text_is_mangled",
+        "A compressed body reaches the function in base64, whatever its type.",
+        "A body of a text type is decoded as text, and what is no UTF-8 in it is replaced.",
+        "The local edge unpacks gzip before it passes a body on; atelier/http.py does so on AWS.",
+    ),
+    Difference(
+        "options_is_answered_by_the_gateway",
+        "Without a CORS configuration OPTIONS reaches the function, which refuses it with 405 and Allow.",
+        "The gateway refuses it with 403.",
+        "Preflights are answered at the edge on both; nothing else relies on OPTIONS.",
+    ),
     # ---- streams and workflows -----------------------------------------------------------------------------------
     Difference(
         "streams_do_not_repeat_single_records",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -147,13 +148,14 @@ def gateway(aws: Aws) -> Callable[..., tuple[int, Any]]:
     apis.create_route(ApiId=api, RouteKey="$default", Target=f"integrations/{integration}")
     apis.create_stage(ApiId=api, StageName="$default", AutoDeploy=True)
 
-    def call(path: str, **headers: str) -> tuple[int, Any]:
-        request = urllib.request.Request(f"{aws.endpoint}/_aws/execute-api/{api}/$default{path}", headers=headers)
+    def call(path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, Any]:
+        url = f"{aws.endpoint}/_aws/execute-api/{api}/$default{path}"
+        request = urllib.request.Request(url, body, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=20) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as refused:
-            return refused.code, json.load(refused)
+            return refused.code, json.loads(refused.read() or b"null")
 
     return call
 
@@ -168,6 +170,18 @@ def test_a_crash_is_shown_to_the_caller(gateway: Callable[..., tuple[int, Any]])
     status, answer = gateway("/crash")
     assert status == 502
     assert "inner words" in json.dumps(answer)
+
+
+def test_compressed_text_is_mangled(gateway: Callable[..., tuple[int, Any]]) -> None:
+    said = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    _, event = gateway("/", "POST", gzip.compress(b"{}"), **said)
+    assert not event["isBase64Encoded"]
+    assert "\ufffd" in event["body"]
+
+
+def test_options_is_answered_by_the_gateway(gateway: Callable[..., tuple[int, Any]]) -> None:
+    status, _ = gateway("/", "OPTIONS")
+    assert status == 403
 
 
 def test_every_request_comes_from_loopback(gateway: Callable[..., tuple[int, Any]]) -> None:

@@ -1,0 +1,51 @@
+"""HTTP as every client may speak it, through the whole stack: HEAD, compressed bodies, methods that are not taken."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import httpx
+import pytest
+
+from tests.local.client import PASSWORD, Person
+from tests.local.conftest import Stack
+
+KEPT = ("content-type", "cache-control", "vary", "x-content-type-options")
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/api/status", "/api/openapi.json", "/api/credits", "/api/nowhere"])
+def test_head_is_answered_as_get_is_without_a_body(stack: Stack, path: str) -> None:
+    head, get = (httpx.request(method, f"{stack.base_url}{path}", timeout=30) for method in ("HEAD", "GET"))
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert {name: head.headers.get(name) for name in KEPT} == {name: get.headers.get(name) for name in KEPT}
+
+
+def test_a_compressed_order_is_made_and_an_unknown_compression_is_refused(stack: Stack) -> None:
+    person = Person(stack.base_url)
+    body = json.dumps({"prompt": "a lighthouse", "model": "local/canvas", "parameters": {"width": 64, "height": 64}})
+    sent = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    made = person.http.post("/api/generate/image", content=gzip.compress(body.encode()), headers=sent)
+    assert made.status_code == 202, made.text
+    refused = person.http.post("/api/generate/image", content=b"...", headers={**sent, "Content-Encoding": "br"})
+    assert (refused.status_code, refused.headers["accept-encoding"]) == (415, "gzip")
+    assert person.ended(made.json()["data"]["generation"]["id"])["prompt"] == "a lighthouse"
+
+
+@pytest.mark.parametrize(("path", "allowed"), [("/healthz", "GET, HEAD"), ("/api/auth/login", "POST")])
+def test_a_method_that_is_not_taken_is_refused_with_those_that_are(stack: Stack, path: str, allowed: str) -> None:
+    # OPTIONS is answered so on AWS; here the embedded gateway keeps it to itself.
+    for method in ("DELETE", "PATCH"):
+        refused = httpx.request(method, f"{stack.base_url}{path}", timeout=30)
+        assert (refused.status_code, refused.headers.get("allow")) == (405, allowed)
+        assert refused.json()["error"] == "METHOD_NOT_ALLOWED"
+
+
+def test_a_page_of_this_machine_may_log_in_with_its_cookie(stack: Stack) -> None:
+    person = Person(stack.base_url)
+    said = {"Origin": "http://localhost:5173"}
+    answer = httpx.post(
+        f"{stack.base_url}/api/auth/login", json={"email": person.email, "password": PASSWORD}, headers=said, timeout=30
+    )
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
