@@ -419,6 +419,6 @@ def test_refusals_speak_the_callers_words() -> None:
     asked = ImageRequest(prompt="a", size="9000x9000").asked()
     refusal = asked.refused(ValidationFailed([{"path": "parameters.width", "message": "must be between 64 and 2048"}]))
     assert refusal.facts["fields"] == [{"path": "size", "message": "must be between 64 and 2048"}]
-    moderated = chat(user("a")).refused(PromptRefused("prompt", "violence"))
+    moderated = chat(user("a")).refused(PromptRefused("prompt", "violence", "graphic violence"))
     assert isinstance(moderated, ContentRefused)
     assert moderated.facts["param"] == "messages"
