@@ -30,8 +30,8 @@ MEBIBYTE = 1024 * 1024
 MEMORY_BYTES_MAX = 1536 * MEBIBYTE
 # Of a smaller machine so much: the function itself has to live on.
 MEMORY_SHARE = 2 / 3
-# The process ends itself in time; one that does not is ended.
-GRACE_SECONDS = 1.0
+# A file's process ends itself in time; one that does not is ended. Until it begins, the clean one may have to start.
+START_SECONDS, GRACE_SECONDS = 4.0, 1.0
 
 
 def process_apart(
@@ -77,7 +77,7 @@ class Sandbox:
         """What is said of a file, and what was made of it. Raises MediaInvalid when nothing is."""
         with self._lock:
             control = self._connected()
-            deadline = time.monotonic() + seconds_max + GRACE_SECONDS
+            deadline = time.monotonic() + START_SECONDS + seconds_max + GRACE_SECONDS
             # A connection for this file alone: its process can neither hear nor answer for another.
             ours, theirs = socket.socketpair()
             try:
