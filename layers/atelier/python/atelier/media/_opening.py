@@ -33,7 +33,8 @@ MODULES = {"image": "atelier.media.picture", "video": "atelier.media.film", "aud
 def send(connection: socket.socket, line: dict[str, Any], files: bytes, deadline: float | None = None) -> None:
     """A line and bytes. deadline: of time.monotonic. Raises OSError, TimeoutError among them."""
     written = json.dumps(line).encode()
-    for part in (HEAD.pack(len(written), len(files)) + written, files):
+    # Who has heard all may hang up: nothing is sent after it, not even nothing.
+    for part in filter(None, (HEAD.pack(len(written), len(files)) + written, files)):
         connection.settimeout(_left(deadline))
         connection.sendall(part)
 
