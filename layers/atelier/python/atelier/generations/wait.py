@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -32,7 +32,7 @@ class WaitSlots(Protocol):
 
 
 @contextmanager
-def wait_slot(subject: str, limit: int, seconds: int, *, slots: WaitSlots, now: datetime) -> Iterator[bool]:
+def wait_slot(subject: str, limit: int, seconds: int, *, slots: WaitSlots, now: datetime) -> Generator[bool]:
     """Whether `subject` may have one more request wait for so long: each one that waits keeps a worker busy, and
     workers are everybody's. Where the slots do not answer it may: a limit must not be what takes the product down."""
     until = now + timedelta(seconds=min(seconds, WAIT_SECONDS_MAX)) + LEASE_SPARE

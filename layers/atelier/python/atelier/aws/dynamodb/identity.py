@@ -196,7 +196,7 @@ class DynamoIdentity:
             if user.email_verified_at:
                 return _user(user)
             claimed = claim if isinstance(claim, MailboxItem) else None
-            wins = claimed is None or claimed.verified_at is None
+            wins = claimed is None or not claimed.verified_at
             try:
                 with transaction() as write:
                     if wins:

@@ -15,6 +15,7 @@ from typing import Any, cast
 from pynamodb.attributes import MapAttribute, NumberAttribute
 from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, UpdateError
 from pynamodb.expressions.operand import Path
+from pynamodb.expressions.update import Action
 
 from atelier.aws.dynamodb import MOVED, Item
 from atelier.errors import Unavailable
@@ -75,7 +76,7 @@ def _lease(subject: str, slot: str, until: datetime, now: datetime, *, first: bo
         new = WaitItem(_pk(subject), SK, slots={slot: _ms(until)}, expires_at_seconds=expires_at_seconds)
         return _written(lambda: new.save(condition=WaitItem.pk.does_not_exist()))
     lease = Path(["slots", slot])
-    actions = [lease.set(_ms(until)), WaitItem.expires_at_seconds.set(expires_at_seconds)]
+    actions: list[Action] = [lease.set(_ms(until)), WaitItem.expires_at_seconds.set(expires_at_seconds)]
     # The TTL may have deleted the item since it was read.
     free = WaitItem.pk.exists() & (lease.does_not_exist() | (lease <= _ms(now)))
     return _written(lambda: _item(subject).update(actions, condition=free))
