@@ -20,7 +20,7 @@ from openai.types.responses.response_create_params import (
 )
 from openai.types.video_create_params import VideoCreateParams
 
-from atelier.compatible.asked import FILE_BYTES_MAX, WISHES_OF_CLIENTS, Asked, File, fitted
+from atelier.compatible.asked import FILE_BYTES_MAX, WISHES_OF_CLIENTS, Asked, File, adjusted, fitted
 from atelier.compatible.chat import ChatRequest
 from atelier.compatible.errors import ContentRefused, Unsupported
 from atelier.compatible.form import parts
@@ -203,14 +203,44 @@ def test_every_door_takes_a_clients_wishes_and_says_that_nobody_is_told(door: st
 
 
 @pytest.mark.parametrize("door", BODIES)
-def test_every_door_refuses_an_unknown_field_by_its_name(door: str) -> None:
-    for surprise in (1, None):
-        if surprise is None:
-            assert at(door, surprise=None) == at(door)
-            continue
-        with pytest.raises(ValidationFailed) as refused:
-            at(door, surprise=surprise)
-        assert refused.value.facts["fields"] == [{"path": "surprise", "message": "Extra inputs are not permitted"}]
+def test_every_door_takes_what_clients_tell_other_servers_and_says_that_nobody_is_told(door: str) -> None:
+    theirs = {
+        "extra_headers": {"X-Title": "a"}, "chat_id": "c", "session_id": "s", "keep_alive": "5m", "think": False,
+        "enable_thinking": True, "chat_template_kwargs": {"thinking": True}, "num_ctx": 8192, "safe_prompt": True,
+        "provider": {"sort": "price"}, "transforms": ["middle-out"], "repeat_penalty": 1.1, "max_retries": 2,
+    }  # fmt: skip
+    asked = at(door, **theirs, absent=None)
+    assert asked.ignored == tuple(sorted(theirs))
+    assert replace(asked, ignored=()) == at(door)
+
+
+@pytest.mark.parametrize("door", BODIES)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_token", 5),
+        ("maxOutputTokens", 5),
+        ("num_predict", 5),
+        ("budget", 1),
+        ("modle", "auto"),
+        ("guided_json", "{}"),
+        ("reasoning_limits", {"max_tokens": 5}),
+        ("negative_prompt", "a"),
+        ("x\r\ny", 1),
+        ("ä", 1),
+        ("x" * 65, 1),
+    ],
+)
+def test_every_door_refuses_an_unknown_field_that_may_be_a_bound(door: str, name: str, value: Any) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        at(door, **{name: value})
+    assert refused.value.facts["fields"] == [{"path": name, "message": "Extra inputs are not permitted"}]
+
+
+def test_no_client_has_more_unknown_fields_than_a_header_has_room_for() -> None:
+    assert len(at("chat", **{f"wish_{number}": 1 for number in range(20)}).ignored) == 20
+    with pytest.raises(ValidationFailed):
+        at("chat", **{f"wish_{number}": 1 for number in range(21)})
 
 
 @pytest.mark.parametrize(
@@ -240,6 +270,19 @@ def test_how_much_is_said_is_told_to_a_model_that_knows_it_and_ignored_by_others
         assert (dict(left.parameters), ignored) == ({"verbosity": "low"}, ())
         left, ignored = fitted(each, models("openai/gpt-4o"))
         assert (dict(left.parameters), ignored) == ({}, (name,))
+
+
+@pytest.mark.parametrize(
+    ("door", "name"), [("chat", "max_tokens"), ("chat", "max_completion_tokens"), ("responses", "max_output_tokens")]
+)
+def test_a_bound_that_no_model_takes_becomes_the_nearest_and_is_told(door: str, name: str) -> None:
+    for given, taken in ((1, 16), (10**6, 32768)):
+        asked = at(door, **{name: given})
+        left, _ = fitted(asked, models("openai/gpt-5.5"))
+        assert left.parameters["max_tokens"] == taken
+        assert adjusted(asked, left.parameters) == ((f"{name}={given} ({taken})",), ())
+    asked = at(door, **{name: 100})
+    assert adjusted(asked, fitted(asked, models("openai/gpt-5.5"))[0].parameters) == ((), ())
 
 
 @pytest.mark.parametrize(("stop", "given"), [("END", ["END"]), (["END", "\n"], ["END", "\n"])])
@@ -381,7 +424,7 @@ def test_an_edit_needs_a_picture_within_bounds() -> None:
         ([(file, b"x")] * 17, "image"),
         ([(file, b"x"), ('name="mask"; filename="a"', b"1"), ('name="mask"; filename="b"', b"2")], "mask"),
         ([(file, b"x"), ('name="n"', b"many")], "n"),
-        ([(file, b"x"), ('name="surprise"', b"1")], "surprise"),
+        ([(file, b"x"), ('name="steps_max"', b"1")], "steps_max"),
     ):
         with pytest.raises(ValidationFailed) as refused:
             asked(*wrong)

@@ -6,7 +6,8 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar
+from difflib import get_close_matches
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -73,15 +74,34 @@ WISHES_OF_CLIENTS = frozenset(
         "moderation",
         "style",
         "input_fidelity",
+        # Of programs that speak to other servers by OpenAI's API; their names look like more.
+        "max_retries",
+        "safe_prompt",
     ]
 )
+
+# Words in an unknown field's name that make it more than a wish: a bound, what is sent, the answer's form, its price.
+BINDING_WORD = re.compile(
+    r"max|maximum|min|minimum|limit|budget|token|tokens|length|stop|n|size|width|height|aspect|ratio|resolution|"
+    r"seconds|duration|fps|format|schema|grammar|guided|structured|json|regex|tool|tools|function|functions|"
+    r"choice|choices|image|images|picture|pictures|reference|mask|audio|voice|video|file|files|document|documents|"
+    r"prompt|prompts|message|messages|input|inputs|text|instruction|instructions|system|search|plugins|cost|price|"
+    r"credits|quality|best|echo|suffix|logprobs|predict|background|callback|webhook|url"
+)
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+# A name that can stand in an answer's header, and how many unknown ones do.
+PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}")
+UNKNOWN_MAX = 20
+# How alike a misspelt name is to the one that was meant.
+MISSPELT = 0.8
 
 
 class Given(BaseModel):
     """A body in OpenAI's words. The one rule for its fields, at every door: what is told to a model, or changes the
     answer's form, is a field of the door's class. A wish that nobody is told is taken, and named in the answer's header
     (`WISHES_OF_CLIENTS`). What would change what the caller gets is refused by its name, unless its value asks for
-    nothing (`REFUSED`). Whatever is unknown is refused by its name too, as OpenAI does."""
+    nothing (`REFUSED`). Clients send what only other servers know: an unknown field is taken for a wish, unless it may
+    be a misspelt field, or a bound (`BINDING_WORD`): those cost money where they are passed over, and are refused."""
 
     REFUSED: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
@@ -96,14 +116,26 @@ class Given(BaseModel):
     def wishes(self) -> tuple[str, ...]:
         """The wishes that nobody is told. Raises Unsupported, and ValidationFailed for unknown fields."""
         others = {name: value for name, value in (self.model_extra or {}).items() if value is not None}
-        for name, value in others.items():
-            if name in self.REFUSED:
-                if value not in self.REFUSED[name]:
-                    raise Unsupported(name)
-            elif name not in WISHES_OF_CLIENTS:
+        for name in others.keys() & self.REFUSED.keys():
+            if others[name] not in self.REFUSED[name]:
+                raise Unsupported(name)
+        unknown = [name for name in others if name not in WISHES_OF_CLIENTS and name not in self.REFUSED]
+        for number, name in enumerate(unknown):
+            if number == UNKNOWN_MAX or self._binds(name, others[name]):
                 raise ValidationFailed([{"path": name[:NAME_CHARACTERS_MAX], "message": UNKNOWN}])
-        named = {"user": self.user, "metadata": self.metadata, **others}
-        return tuple(sorted(name for name in named.keys() & WISHES_OF_CLIENTS if named[name] is not None))
+        told_of = {"user": self.user, "metadata": self.metadata}
+        named = {name for name, value in told_of.items() if value is not None} | others.keys() - self.REFUSED.keys()
+        return tuple(sorted(named))
+
+    def _binds(self, name: str, value: object) -> bool:
+        """Whether an unknown field may be more than a wish, by its name or those inside it."""
+        if not PLAIN_NAME.fullmatch(name):
+            return True
+        names = [name, *(cast("dict[str, object]", value) if isinstance(value, dict) else ())]
+        if any(BINDING_WORD.fullmatch(word.lower()) for each in names for word in WORD.findall(each)):
+            return True
+        fields = [*type(self).model_fields, *self.REFUSED]
+        return bool(get_close_matches(name.lower(), fields, n=1, cutoff=MISSPELT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +235,8 @@ def _nearest(seconds: int, rules: Sequence[Any]) -> int:
 
 
 def adjusted(asked: Asked, parameters: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What was taken of a size and a length in place of those that were asked for, and which of them mean nothing to
-    the model; parameters: the generation's."""
+    """What was taken of a size, a length and a bound in place of those that were asked for, and which of them mean
+    nothing to the model; parameters: the generation's."""
     near: list[str] = []
     ignored: list[str] = []
     size = asked.parameters.get("width"), asked.parameters.get("height")
@@ -221,6 +253,9 @@ def adjusted(asked: Asked, parameters: Mapping[str, Any]) -> tuple[tuple[str, ..
             ignored.append(name)
         elif made != seconds:
             near.append(f"{name}={seconds} ({made})")
+    longest, bound = asked.parameters.get("max_tokens"), parameters.get("max_tokens")
+    if longest is not None and bound not in (None, longest):
+        near.append(f"{asked.names.get('max_tokens', 'max_tokens')}={longest} ({bound})")
     return tuple(near), tuple(ignored)
 
 
