@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atelier.errors import Conflict, IdempotencyMismatch, QuoteExpired, ValidationFailed
+from atelier.generations.model import Kind, Recipe
 from atelier.generations.outcome import Outcome
 from atelier.generations.ports import StoredOutput
 from atelier.generations.quote import CHARACTERS_MAX, LIFETIME, Ask, Quote, quote, quote_key, signed, verified
@@ -177,6 +178,19 @@ def test_without_a_prompt_the_price_holds_for_any(prompt: str) -> None:
     promise, _ = quote("wsp_A", Ask("image", "auto", SIZE), catalogue=prices, now=NOON)
     same, _ = quote("wsp_A", Ask("image", "auto", SIZE, prompt), catalogue=prices, now=NOON)
     assert (promise.credits_max, promise.cost_microusd) == (same.credits_max, same.cost_microusd)
+
+
+def test_a_quote_for_a_prompt_is_for_what_is_not_to_be_seen_as_well() -> None:
+    def promise(negative_prompt: str | None) -> Quote:
+        ask = Ask.of(replace(lighthouse, negative_prompt=negative_prompt))
+        return quote("wsp_A", ask, catalogue=catalogue(ALL), now=NOON)[0]
+
+    lighthouse = Recipe(Kind.IMAGE, "a lighthouse", "openai/gpt-image-2")
+    plain, long = promise(None), promise("fog, rain " * 3000)
+    assert plain.credits_max < long.credits_max
+    for negative_prompt, fitting, other in ((None, plain, long), ("fog, rain " * 3000, long, plain)):
+        recipe = replace(lighthouse, negative_prompt=negative_prompt)
+        assert (fitting.is_for("wsp_A", recipe), other.is_for("wsp_A", recipe)) == (True, False)
 
 
 def test_what_has_no_price_is_refused() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from atelier.generations.model import Kind, Pipeline, Recipe, Stage
 from atelier.generations.pipelines import PIPELINES, Asked, assembled, enhancing, foreseen, rewritten, room_bytes
 from atelier.generations.quote import Ask
+from atelier.pricing.costs import Ask as Counted
 
 
 @pytest.mark.parametrize(
@@ -29,10 +30,17 @@ def test_what_models_put_around_a_prompt_is_taken_off(text: str, prompt: str) ->
     assert rewritten("a boat", text) == prompt
 
 
-@given(st.text(max_size=400), st.text(min_size=1, max_size=4000))
+@given(st.text(max_size=400), st.text(max_size=4000))
+@example("a boat " * 2000, "")
 def test_a_rewritten_prompt_is_never_longer_than_it_was_priced(prompt: str, text: str) -> None:
-    written = rewritten(prompt, text)
-    assert written == prompt or len(written.encode()) <= len(foreseen(prompt)) == room_bytes(prompt)
+    assert len(rewritten(prompt, text).encode()) <= len(foreseen(prompt)) == room_bytes(prompt)
+
+
+@pytest.mark.parametrize("prompt", ["一只狐狸在雪地里" * 40, "рыжая лиса " * 30, "🦊" * 80])
+def test_a_prompt_that_is_enhanced_in_its_own_language_costs_no_more_than_was_held(prompt: str) -> None:
+    written = rewritten(prompt, prompt * 20)
+    assert len(written.encode()) > 0.9 * room_bytes(prompt)
+    assert Counted({}, written).tokens_input <= Counted({}, foreseen(prompt)).tokens_input
 
 
 def test_each_stage_starts_from_one_that_comes_before_it() -> None:

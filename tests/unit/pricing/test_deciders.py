@@ -52,6 +52,12 @@ def deciders() -> list[tuple[Model, str]]:
     ]
 
 
+@pytest.mark.parametrize("model", [model for model in BILLED if model.kind in ("image", "video")], ids=lambda m: m.id)
+def test_what_is_not_to_be_seen_is_in_the_price_where_words_are_billed(model: Model) -> None:
+    plain, more = (cost(model, {}, facts=InputFacts(negative_prompt=text)) for text in ("", "fog, rain " * 400))
+    assert (more > plain) == any(each["unit"] == "token" for each in model.cost)
+
+
 @pytest.mark.parametrize(("model", "name"), deciders(), ids=[f"{model.id} {name}" for model, name in deciders()])
 def test_a_parameter_that_moves_the_bill_moves_the_price(model: Model, name: str) -> None:
     rule = model.parameters[name]

@@ -170,6 +170,7 @@ class QuoteRequest(Deferred):
     stages: Stages | None = None
     enhance_prompt: bool = False
     prompt: str | None = Field(default=None, min_length=1, max_length=PROMPT_CHARACTERS_MAX)
+    negative_prompt: str | None = Field(default=None, max_length=PROMPT_CHARACTERS_MAX)
     model: str = Field(default="auto", min_length=1, max_length=200, description="`provider/model`, or `auto`.")
     parameters: Parameters = Parameters()
     character_id: CharacterId | None = None
@@ -180,7 +181,7 @@ class QuoteRequest(Deferred):
         if self.kind is None:
             raise ValidationFailed([{"path": "kind", "message": "Field required"}])
         told, inputs = self.parameters.told(), self.parameters.inputs()
-        recipe = Recipe(Kind(self.kind), self.prompt or "", self.model, None, told, inputs)
+        recipe = Recipe(Kind(self.kind), self.prompt or "", self.model, self.negative_prompt, told, inputs)
         return showing(recipe, character) if character else recipe
 
     def run(self) -> tuple[Recipe, Pipeline] | None:
@@ -189,7 +190,9 @@ class QuoteRequest(Deferred):
             if self.stages is not None:
                 raise ValidationFailed([{"path": "stages", "message": "Stages are a pipeline's."}])
             return None
-        return run_of(self.pipeline, self.stages or {}, self.prompt or "", None, enhance=self.enhance_prompt)
+        return run_of(
+            self.pipeline, self.stages or {}, self.prompt or "", self.negative_prompt, enhance=self.enhance_prompt
+        )
 
     def ask(self, recipe: Recipe, pipeline: Pipeline | None) -> Ask:
         """The domain's form: for any prompt, where the body names none."""

@@ -118,8 +118,8 @@ class Recipe:
 
     @property
     def facts(self) -> InputFacts:
-        """What is known of them."""
-        return facts_of(self.inputs)
+        """What is known of them, and what is sent beside the prompt."""
+        return replace(facts_of(self.inputs), negative_prompt=self.negative_prompt or "")
 
     def fingerprint(self) -> str:
         """The same for the same request, whatever the order of its fields: what an idempotency key is bound to."""
@@ -212,9 +212,11 @@ class Stage:
 
     @property
     def facts(self) -> InputFacts:
-        """What is known of them: of those that earlier stages make, that they are to come."""
+        """What is known of them: of those that earlier stages make, that they are to come; and what is sent beside the
+        prompt."""
         own = {role: sources for role, sources in self.inputs.items() if sources}
-        return replace(facts_of(own), pending=frozenset(self.starts_from.keys() - own.keys()))
+        pending = frozenset(self.starts_from.keys() - own.keys())
+        return replace(facts_of(own), pending=pending, negative_prompt=self.negative_prompt or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,8 +141,9 @@ def room_bytes(prompt: str) -> int:
 
 
 def foreseen(prompt: str) -> str:
-    """Stands for a prompt that is not written yet, where its length has a price: none is longer."""
-    return "x" * room_bytes(prompt)
+    """Stands for a prompt that is not written yet, where its length has a price: none is longer. In its language: where
+    that is not Latin, each byte may be a token, as a digit is."""
+    return ("x" if prompt.isascii() else "0") * room_bytes(prompt)
 
 
 def rewritten(prompt: str, text: str) -> str:
@@ -150,7 +151,7 @@ def rewritten(prompt: str, text: str) -> str:
     words = text.strip().removesuffix(MARK).strip().strip("`").strip()
     words = re.sub(r"^(?:\w+ ){0,2}prompt:\s*", "", words, flags=re.IGNORECASE)
     words = " ".join(words.split()).strip("\"“”'")
-    return _cut(words, room_bytes(prompt)) or prompt
+    return _cut(words, room_bytes(prompt)) or _cut(prompt, room_bytes(prompt))
 
 
 def _cut(words: str, bytes_max: int) -> str:

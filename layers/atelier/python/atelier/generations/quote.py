@@ -63,15 +63,20 @@ class Ask:
         facts: list[Any] = [self.kind, self.model, self.parameters]
         if self.files:
             facts.append(self.files)
-        if self.facts != NO_FACTS:
-            facts.append([self.facts.width, self.facts.height, self.facts.audio_milliseconds])
+        known = [self.facts.width, self.facts.height, self.facts.audio_milliseconds]
+        if any(fact is not None for fact in known):
+            facts.append(known)
         if self.stages:
             facts.append([stage.fingerprint() for stage in self.stages])
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
     def prompt_digest(self) -> str | None:
-        """The prompt without telling it."""
-        return None if self.prompt is None else hashlib.sha256(self.prompt.encode()).hexdigest()[:32]
+        """The prompt, and what is sent beside it, without telling them."""
+        if self.prompt is None:
+            return None
+        beside = self.facts.negative_prompt
+        said = json.dumps([self.prompt, beside]) if beside else self.prompt
+        return hashlib.sha256(said.encode(errors="replace")).hexdigest()[:32]
 
 
 def _stage(stage: Stage, prompt: str | None, pipeline: Pipeline) -> Ask:

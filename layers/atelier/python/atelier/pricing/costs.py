@@ -46,13 +46,14 @@ NO_FILES: Files = {}
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What a price depends on: complete parameters, the prompt, how many files of each role, and how long the sound
-    among them lasts. pixels_most: of a picture whose size is not known yet."""
+    among them lasts. pixels_most: of a picture whose size is not known yet. negative_prompt: where it is sent."""
 
     parameters: Parameters
     prompt: str = ""
     files: Files = field(default_factory=lambda: NO_FILES)
     audio_milliseconds: int = 0
     pixels_most: int = 0
+    negative_prompt: str = ""
 
     @property
     def images(self) -> int:
@@ -71,7 +72,7 @@ class Ask:
         """All text that the model is sent in tokens, estimated from above: where there are messages, they stand in the
         prompt's place."""
         prompt = "" if self.parameters.get("messages") else self.prompt
-        said = (prompt, *texts(self.parameters))
+        said = (prompt, self.negative_prompt, *texts(self.parameters))
         return TOKENS_AROUND + -(-sum(map(_thirds_of_tokens, said)) // 3)
 
     @property

@@ -59,6 +59,8 @@ Capability = Literal[
 ]
 # The role of a character's pictures: they are references, of which a model takes as many as it has room for.
 CHARACTER = "character"
+# Whose models are sent a negative prompt: where they have no field for it, as a part of the prompt.
+PICTURED_KINDS = ("image", "video")
 # Before a text's first token, at most as a rule.
 START_SECONDS = 20
 CostSource = Literal["provider", "usage", "estimate"]
@@ -279,7 +281,8 @@ def asked_of(model: Model, parameters: Parameters, prompt: str, files: Files, fa
         longest = model.inputs["audio"].get("seconds_max", 0) * 1000
         known = facts.audio_milliseconds
         sound = longest if known is None else min(known, longest)
-    return Ask(parameters, prompt, files, sound, pixels_most(model))
+    negative_prompt = facts.negative_prompt if model.kind in PICTURED_KINDS else ""
+    return Ask(parameters, prompt, files, sound, pixels_most(model), negative_prompt)
 
 
 def taken(model: Model, files: Files) -> Files:

@@ -32,14 +32,16 @@ RESOLUTION = re.compile(r"(\d+)([pk])")
 
 @dataclass(frozen=True, slots=True)
 class InputFacts:
-    """What is known of the input files beside how many there are: the first picture's size in pixels, and how long the
-    sound lasts, None = not known. pending: the roles of files that an earlier stage is still to make; of such a sound
-    the length is the most that it may have."""
+    """What else decides a price. Of the input files, beside how many there are: the first picture's size in pixels, and
+    how long the sound lasts, None = not known. pending: the roles of files that an earlier stage is still to make; of
+    such a sound the length is the most that it may have. negative_prompt: sent to models of pictures beside the
+    prompt."""
 
     width: int | None = None
     height: int | None = None
     audio_milliseconds: int | None = None
     pending: frozenset[str] = frozenset()
+    negative_prompt: str = ""
 
 
 NO_FACTS = InputFacts()
