@@ -142,6 +142,22 @@ def test_an_account_from_before_mailboxes_were_kept_counts_and_can_be_verified(s
     assert mailbox_of(store, workspace) is Mailbox.COUNTS
 
 
+def test_an_account_from_before_mailboxes_were_kept_claims_its_own_once(store: Store) -> None:
+    old, user, workspace, session, _ = account()
+    store.create(old, user, workspace, session)
+    for _ in range(2):
+        store.claim_mailbox(old, "digest")
+    assert store.credentials(old.email) == replace(old, mailbox="digest")
+    variant, user, second, session, _ = account("a+1@example.com", mailbox="digest")
+    store.create(variant, user, second, session)
+    # What an account has already is nobody else's to take.
+    later, user, third, session, _ = account("a+2@example.com")
+    store.create(later, user, third, session)
+    store.claim_mailbox(later, "digest")
+    known = [mailbox_of(store, each) for each in (workspace, second, third)]
+    assert known == [Mailbox.COUNTS, Mailbox.SHARED, Mailbox.COUNTS]
+
+
 def test_nothing_is_read_of_what_does_not_exist(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
     store.create(credentials, user, workspace, session)

@@ -68,6 +68,10 @@ class InMemoryIdentity:
             self.users[user_id] = replace(user, email_verified=True, email_verified_at=at)
         return self.users[user_id]
 
+    def claim_mailbox(self, credentials: Credentials, mailbox: str) -> None:
+        self.claims.setdefault(mailbox, (credentials.workspace_id, False))
+        self._credentials[credentials.email] = replace(self._credentials[credentials.email], mailbox=mailbox)
+
     def credentials(self, email: str) -> Credentials | None:
         return self._credentials.get(email)
 

@@ -10,7 +10,16 @@ import pytest
 from atelier.errors import IdempotencyMismatch, RateLimited, Unauthenticated
 from atelier.identity.log_in import LogIn, log_in
 from atelier.identity.log_out import log_out
-from atelier.identity.model import Device, EmailTaken, SignedIn, Tokens, UserStatus
+from atelier.identity.model import (
+    Credentials,
+    Device,
+    EmailTaken,
+    SignedIn,
+    Tokens,
+    UserStatus,
+    new_user,
+    open_session,
+)
 from atelier.identity.permissions import Role
 from atelier.identity.refresh import refresh
 from atelier.identity.sign_up import SignUp, sign_up
@@ -272,6 +281,17 @@ def test_one_mailbox_has_one_accounts_daily_credits_however_it_is_written() -> N
     later = [signed_up(identity, replace(ADA, email=email)) for email in written]
     assert identity.store.wallets[first.workspace.id] is Mailbox.UNVERIFIED
     assert {identity.store.wallets[each.workspace.id] for each in later} == {Mailbox.SHARED}
+
+
+def test_an_account_from_before_claims_its_mailbox_when_it_logs_in() -> None:
+    identity = Identity()
+    user, workspace = new_user(ADA.email, "Ada", NOW)
+    session, _ = open_session(user.id, workspace.id, ADA.device, NOW)
+    old = Credentials(ADA.email, user.id, workspace.id, identity.passwords.hash(ADA.password))
+    identity.store.create(old, user, workspace, session)
+    logged_in(identity)
+    later = signed_up(identity, replace(ADA, email="ada+1@example.com"))
+    assert identity.store.wallets == {workspace.id: Mailbox.COUNTS, later.workspace.id: Mailbox.SHARED}
 
 
 def test_who_verifies_the_mailbox_first_has_its_daily_credits() -> None:

@@ -9,6 +9,7 @@ from atelier.errors import Unauthenticated
 from atelier.frozen import dataclass
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.limit import SignInLimits
+from atelier.identity.mailbox import mailbox_digest
 from atelier.identity.model import Device, SignedIn, UserStatus, open_session
 from atelier.identity.ports import Accounts, Passwords, Sessions
 
@@ -42,6 +43,8 @@ def log_in(
         raise _refused()
     if passwords.outdated(known.password_hash):
         accounts.replace_password_hash(known, passwords.hash(command.password))
+    if known.mailbox is None:
+        accounts.claim_mailbox(known, mailbox_digest(known.email))
     session, token = open_session(user.id, workspace.id, command.device, now)
     sessions.add(session)
     accounts.signed_in(user.id, now)

@@ -54,7 +54,7 @@ class UserStatus(StrEnum):
 class Credentials:
     """The claim on a normalised e-mail and what proves it, apart from the user: a log-in reads one item whether there
     is one or not, so its time does not tell. `signup_key` digests the idempotency key the account was made with,
-    `mailbox` the mailbox behind the address (see mailbox.py; None: the account is from before this was kept)."""
+    `mailbox` the mailbox behind the address (see mailbox.py; None: from before this was kept, until it logs in)."""
 
     email: str
     user_id: str

@@ -27,6 +27,11 @@ class Accounts(Protocol):
         another verified account has them. Again changes nothing. Raises NotFound."""
         ...
 
+    def claim_mailbox(self, credentials: Credentials, mailbox: str) -> None:
+        """For an account from before mailboxes were kept: note its mailbox, and claim the daily credits of the mailbox
+        unless another account has them. Its own wallet stays as it is. Raises nothing: the next log-in tries again."""
+        ...
+
     def credentials(self, email: str) -> Credentials | None:
         """What is known of a normalised e-mail (consistent)."""
         ...

@@ -28,7 +28,7 @@ from pynamodb.attributes import (
     NumberAttribute,
     UnicodeAttribute,
 )
-from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError, UpdateError
+from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, TransactWriteError, UpdateError
 
 from atelier.aws.dynamodb import Item, Wanted, failed_conditions, newest_page, pause, read_together, transaction
 from atelier.clock import parse_rfc3339, rfc3339
@@ -222,6 +222,21 @@ class DynamoIdentity:
                 gone = failed_conditions(error) == {3}
                 pause(tries)
         raise _busy()
+
+    def claim_mailbox(self, credentials: Credentials, mailbox: str) -> None:
+        claim = MailboxItem(_mailbox(mailbox), DAILY_CREDITS, workspace_id=credentials.workspace_id)
+        with suppress(PynamoDBException):
+            try:
+                claim.save(condition=MailboxItem.pk.does_not_exist())
+            except PutError as error:
+                if error.cause_response_code != "ConditionalCheckFailedException":
+                    raise
+            # Last, so that a log-in that died before it is made up for by the next.
+            _update(
+                CredentialsItem(f"email#{credentials.email}", CREDENTIALS),
+                [CredentialsItem.mailbox.set(mailbox)],
+                CredentialsItem.user_id == credentials.user_id,
+            )
 
     def credentials(self, email: str) -> Credentials | None:
         try:

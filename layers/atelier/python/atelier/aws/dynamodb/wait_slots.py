@@ -8,6 +8,7 @@ died, ends by itself. Nothing is written for callers who do not wait.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -44,8 +45,12 @@ class DynamoWaitSlots:
         try:
             for _ in range(TRIES_MAX):
                 leases = _leases(subject)
-                slot = next((slot for slot in map(str, range(limit)) if leases.get(slot, 0) <= _ms(now)), None)
-                if slot is None or _lease(subject, slot, until, now, first=not leases):
+                free = [slot for slot in map(str, range(limit)) if leases.get(slot, 0) <= _ms(now)]
+                if not free:
+                    return None
+                # Any of them: those that come at once do not all try for the same.
+                slot = random.choice(free)  # nosec B311 - no secret
+                if _lease(subject, slot, until, now, first=not leases):
                     return slot
         except PynamoDBException as error:
             raise Unavailable("The wait slots do not answer.") from error
