@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
@@ -14,8 +15,8 @@ from atelier.aws.clients import client
 from atelier.clock import system_clock
 from atelier.identity.permissions import Role
 from atelier.routing.model import Scope
-from atelier.settings import ProviderKeys
-from atelier.wiring import credentials, routing
+from atelier.settings import ProviderKeys, Waiting
+from atelier.wiring import credentials, routing, waiting
 from infra.local.standins.replicate import API_TOKEN, ReplicateStandIn
 from tests.embedded_aws import forget_wiring
 from tests.functions.answers import answered, data, refusal, stranger
@@ -169,6 +170,15 @@ def test_a_key_that_the_provider_refuses_is_told_to_be_bad(app: ModuleType, repl
 
 def test_a_provider_that_does_not_answer_says_nothing_of_the_key(app: ModuleType) -> None:
     bring_key()
+    assert data(answered(app, example("api/providers/test_key")))["test"]["error_class"] == "transient"
+
+
+def test_an_account_has_no_more_keys_tested_at_once_than_may_wait(app: ModuleType) -> None:
+    bring_key()
+    with ExitStack() as under_way:
+        for _ in range(Waiting.read().at_once):
+            under_way.enter_context(waiting.request_to_others(USER))
+        assert refusal(answered(app, example("api/providers/test_key"))) == (429, "RATE_LIMITED")
     assert data(answered(app, example("api/providers/test_key")))["test"]["error_class"] == "transient"
 
 

@@ -64,7 +64,7 @@ def remove_key(request: Request[Nothing]) -> Answer:
 @manage("POST", "/api/api-keys/<key_id>/test", answer=TestEnvelope, errors=(404, 502))
 def test_key(request: Request[Nothing]) -> Answer:
     """Ask the provider whether it takes a key; costs nothing."""
-    checked = credentials.check(request.caller.workspace_id, request.id("key_id", "key"), request.now)
+    checked = credentials.check(request.caller, request.id("key_id", "key"), request.now)
     return Answer(TestEnvelope(test=tested_view(checked)))
 
 

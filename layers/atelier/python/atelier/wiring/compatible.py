@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -25,7 +26,7 @@ from atelier.ids import is_id
 from atelier.media.keys import CONTENT_TYPES, media_key
 from atelier.pricing.model import Model
 from atelier.settings import Deployment, MediaStore, RequestsTable
-from atelier.wiring import admission, generations, media_urls, routing
+from atelier.wiring import admission, generations, media_urls, routing, waiting
 from atelier.wiring.models import listing
 from atelier.wiring.sunsets import routed
 
@@ -146,7 +147,11 @@ def begin(request: Request[Any], path: str, asked: Asked) -> Begun:
     try:
         asked, ignored = fitted(replace(said, model=model), _candidates(asked.kind, model, caller.workspace_id, now))
         patience = FETCH_SECONDS_MAX / max(sum(map(len, asked.files.values())), 1)
-        kept = {role: tuple(_kept(request, file, patience) for file in files) for role, files in asked.files.items()}
+        fetches = any(file.url for files in asked.files.values() for file in files)
+        with waiting.request_to_others(caller.user_id) if fetches else nullcontext():
+            kept = {
+                role: tuple(_kept(request, file, patience) for file in files) for role, files in asked.files.items()
+            }
         recipe = asked.recipe(kept)
         project = request.headers.get("openai-project", "")
         call = Call(

@@ -17,7 +17,7 @@ from atelier.credentials.model import CUSTOM, PROVIDERS, Credentials, ProviderKe
 from atelier.credentials.vault import Vault
 from atelier.http import Caller
 from atelier.settings import ProviderKeys, ProvidersTable, RequestsTable
-from atelier.wiring import adapters, routing
+from atelier.wiring import adapters, routing, waiting
 from atelier.wiring.ledger import wallets
 from atelier.wiring.prices import enabled_providers, prices
 
@@ -81,10 +81,11 @@ def add(
     )
 
 
-def check(workspace_id: str, key_id: str, now: datetime) -> check_key.Checked:
+def check(caller: Caller, key_id: str, now: datetime) -> check_key.Checked:
     """Ask the provider whether it takes a key."""
     adapter = partial(adapters.adapter, answer_seconds_max=CHECK_SECONDS_MAX)
-    return check_key.check_key(workspace_id, key_id, keys=keys(), vault=vault(), adapter=adapter, now=now)
+    with waiting.request_to_others(caller.user_id):
+        return check_key.check_key(caller.workspace_id, key_id, keys=keys(), vault=vault(), adapter=adapter, now=now)
 
 
 def switch(workspace_id: str, key_id: str, *, is_active: bool) -> ProviderKey:

@@ -12,7 +12,6 @@ from atelier import cursors
 from atelier.aws.dynamodb import pause
 from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
-from atelier.aws.dynamodb.wait_slots import DynamoWaitSlots
 from atelier.aws.secrets import Secret
 from atelier.clock import system_clock
 from atelier.errors import NotFound, ProviderFailed, ValidationFailed
@@ -34,7 +33,7 @@ from atelier.generations.model import WRITTEN, Generation, Kind, Pipeline, Recip
 from atelier.generations.pipelines import rewritten
 from atelier.generations.ports import Filters, GenerationPage
 from atelier.generations.run_contract import EnhancedView, EnhanceRequest
-from atelier.generations.wait import WAIT_SECONDS_MAX, wait_for_end, wait_slot
+from atelier.generations.wait import WAIT_SECONDS_MAX, wait_for_end
 from atelier.http import Answer, Caller, Request
 from atelier.ledger.model import Wallet
 from atelier.library.character import Character
@@ -47,9 +46,8 @@ from atelier.settings import (
     GenerationTimes,
     MediaStore,
     RequestsTable,
-    Waiting,
 )
-from atelier.wiring import media_urls, moderation, routing
+from atelier.wiring import media_urls, moderation, routing, waiting
 from atelier.wiring.budgets import projects
 from atelier.wiring.ledger import wallets
 from atelier.wiring.library import assets
@@ -69,13 +67,6 @@ def store() -> DynamoGenerations:
     generations = DynamoGenerations()
     generations.bind(GenerationsTable.read().name)
     return generations
-
-
-@cache
-def _wait_slots() -> DynamoWaitSlots:
-    slots = DynamoWaitSlots()
-    slots.bind(RequestsTable.read().name)
-    return slots
 
 
 @cache
@@ -345,8 +336,7 @@ def wait(generation: Generation, seconds: int, asked_at: datetime) -> Generation
     the generation comes back as it is."""
     if not generation.is_open:
         return generation
-    limit = Waiting.read().at_once
-    with wait_slot(generation.user_id, limit, seconds, slots=_wait_slots(), now=system_clock()) as may_wait:
+    with waiting.wait_of(generation.user_id, seconds) as may_wait:
         return _ended(generation, seconds, asked_at) if may_wait else generation
 
 
