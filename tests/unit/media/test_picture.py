@@ -111,6 +111,20 @@ def test_a_palette_with_a_transparent_colour_stays_transparent() -> None:
     assert made.getpixel((0, 0))[3] == 0
 
 
+@pytest.mark.parametrize(
+    ("depth", "colours", "samples"),
+    [(2, 0, (2,)), (4, 0, (10,)), (16, 0, (0x8001,)), (16, 2, (0x8001, 0x4002, 0xFFFF)), (8, 2, (9, 99, 199))],
+)
+def test_one_transparent_colour_of_any_depth_is_see_through(depth: int, colours: int, samples: tuple[int, ...]) -> None:
+    see_through = b"".join(sample.to_bytes(2) for sample in samples)
+    pixel = see_through if depth == 16 else bytes(samples) if depth == 8 else bytes([samples[0] << 8 - depth])
+    row = b"\0" + pixel + bytes(len(pixel)) * (depth >= 8)
+    header = struct.pack(">IIBBBBB", 2, 1, depth, colours, 0, 0, 0)
+    pieces = (b"IHDR", header), (b"tRNS", see_through), (b"IDAT", zlib.compress(row)), (b"IEND", b"")
+    made = opened(process(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*piece) for piece in pieces), watermark=False).data)
+    assert [made.getpixel((x, 0))[3] for x in (0, 1)] == [0, 255]
+
+
 def test_a_cmyk_jpeg_becomes_rgb() -> None:
     made = opened(process(saved(gradient().convert("CMYK"), "JPEG"), watermark=False).data)
     assert (made.mode, made.format) == ("RGB", "JPEG")

@@ -170,6 +170,20 @@ def test_a_masked_edit_without_a_size_changes_the_masked_rows_alone() -> None:
     assert changed == (0, 300, 300, 400)
 
 
+def test_a_mask_is_cropped_as_its_picture_is() -> None:
+    ground = Image.new("RGB", (300, 600), (90, 120, 60))
+    mask = Image.new("RGBA", ground.size, (0, 0, 0, 255))
+    # Of the square that is cut out of the middle, the upper third.
+    mask.paste((0, 0, 0, 0), (0, 150, 300, 250))
+    inputs = {"image": (png(ground),), "mask": (png(mask),)}
+    (file,) = painted(replace(job("neon city", width=300, height=300), inputs=inputs))
+    edited = Image.open(io.BytesIO(file)).convert("RGB").crop((0, 0, 300, 250))
+    _, top, _, bottom = (
+        ImageChops.difference(Image.new("RGB", edited.size, (90, 120, 60)), edited).getbbox() or (0,) * 4
+    )
+    assert (top, bottom) == (0, 100)
+
+
 @pytest.mark.parametrize("factor", [2, 4])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_an_enlarged_picture_is_the_same_one_in_more_pixels(factor: int, mode: str) -> None:

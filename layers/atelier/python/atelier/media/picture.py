@@ -152,7 +152,11 @@ def _even(picture: Image.Image) -> Image.Image:
     """With eight bits a channel, and each pixel's own colour."""
     if picture.mode.startswith("I"):
         # Sixteen bits: keep the upper eight, where converting would cut off everything brighter than 255.
-        return picture.convert("I").point(lambda value: value / 256).convert("L")
+        grey = picture.convert("I").point(lambda value: value / 256).convert("L")
+        if "transparency" not in picture.info:
+            return grey
+        grey.info["transparency"] = picture.info["transparency"]
+        return grey.convert("LA")
     if picture.mode in ("P", "1"):
         return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     if picture.mode in ("L", "RGB") and "transparency" in picture.info:

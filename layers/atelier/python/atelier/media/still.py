@@ -144,8 +144,9 @@ def _png(data: bytes) -> Still:
             told.setdefault(kind, content)
     if not header or not pixels:
         raise PictureInvalid("a PNG without a header or without pixels")
-    width, height = struct.unpack(">II", header[:8])
-    written = [(b"IHDR", header), (b"PLTE", palette), (b"tRNS", transparency), (b"IDAT", b"".join(pixels))]
+    width, height, depth, colours = struct.unpack(">IIBB", header[:10])
+    see_through = _in_eight_bits(transparency, depth, colours)
+    written = [(b"IHDR", header), (b"PLTE", palette), (b"tRNS", see_through), (b"IDAT", b"".join(pixels))]
     parts = [_png_chunk(kind, content) for kind, content in written if content]
     return Still(
         "PNG",
@@ -156,6 +157,9 @@ def _png(data: bytes) -> Still:
         tuple(_png_profiles(told)),
         frames=max(frames, 1),
     )
+
+
+PNG_PALETTE = 3
 
 
 def _png_chunks(data: bytes) -> Iterator[Chunk]:
@@ -173,6 +177,15 @@ def _png_chunks(data: bytes) -> Iterator[Chunk]:
 
 
 PNG_WANTED = frozenset({b"IHDR", b"PLTE", b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf"})
+
+
+def _in_eight_bits(transparency: bytes, depth: int, colours: int) -> bytes:
+    """tRNS's one colour in the samples that Pillow compares it with, which have eight bits whatever the file's have."""
+    if colours == PNG_PALETTE or depth in (1, 8):
+        return transparency
+    scale = {2: 85, 4: 17, 16: 1 / 256}.get(depth, 1)
+    samples = struct.unpack(f">{len(transparency) // 2}H", transparency[: len(transparency) // 2 * 2])
+    return b"".join(struct.pack(">H", min(int(sample * scale), 255)) for sample in samples)
 
 
 def _png_chunk(kind: bytes, data: bytes) -> bytes:

@@ -96,15 +96,14 @@ def scene(prompt: str, seed: int, width: int, height: int) -> Image.Image:
     return _grained(SCENES[chosen](canvas), luck)
 
 
-def restyled(picture: Image.Image, mask: Image.Image | None, prompt: str, seed: int) -> Image.Image:
-    """The picture in colours that suit the prompt, with a scene of the prompt laid softly over it. Where a mask is
-    given, only what its transparent parts show is touched."""
+def restyled(picture: Image.Image, kept: Image.Image | None, prompt: str, seed: int) -> Image.Image:
+    """The picture in colours that suit the prompt, with a scene of the prompt laid softly over it. kept: a mask
+    of the same size, white where nothing is touched."""
     luck = luck_of(prompt, seed)
     toned = Image.blend(picture, _toned(picture.convert("L").convert("F"), _palette(words_of(prompt), luck)), 0.5)
     laid = ImageChops.soft_light(toned, scene(prompt, seed, *picture.size))
     edited = Image.blend(toned, laid, 0.55 + 0.3 * luck.random())
-    if mask is not None:
-        kept = mask.convert("RGBA").getchannel("A").resize(picture.size)
+    if kept is not None:
         edited = Image.composite(picture, edited, kept)
     return marked(edited)
 

@@ -94,3 +94,11 @@ def covering(found: Image.Image, size: tuple[int, int]) -> Image.Image:
         ground = Image.new("RGBA", found.size, (255, 255, 255, 255))
         found = Image.alpha_composite(ground, found)
     return ImageOps.fit(found.convert("RGB"), size, Image.Resampling.LANCZOS)
+
+
+def covering_mask(mask: Image.Image, picture_size: tuple[int, int], size: tuple[int, int]) -> Image.Image:
+    """What a mask keeps of a picture of this size, cut and scaled as `covering` does it with the picture."""
+    from PIL import Image, ImageOps
+
+    kept = mask.convert("RGBA").getchannel("A").resize(picture_size, Image.Resampling.BILINEAR)
+    return ImageOps.fit(kept, size, Image.Resampling.BILINEAR)

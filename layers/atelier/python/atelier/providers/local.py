@@ -89,14 +89,15 @@ def _made(job: Job) -> Done | Failed:
 def _canvas(job: Job) -> Done:
     """1 to 4 PNG pictures of exactly the size asked; picture number k is made with seed + k."""
     from atelier.providers._canvas import paint, restyled
-    from atelier.providers._given import covering, picture, whole
+    from atelier.providers._given import covering, covering_mask, picture, whole
 
     width, height = whole(job, "width", 1024, 64, 2048), whole(job, "height", 1024, 64, 2048)
     seed, count = whole(job, "seed", 0, 0, 2**32 - 1), whole(job, "n", 1, 1, 4)
     given, mask = picture(job) or picture(job, "reference"), picture(job, "mask")
     if given:
         ground = covering(given, (width, height))
-        pictures = (restyled(ground, mask, job.prompt, seed + number) for number in range(count))
+        kept = covering_mask(mask, given.size, (width, height)) if mask else None
+        pictures = (restyled(ground, kept, job.prompt, seed + number) for number in range(count))
     else:
         pictures = (paint(job.prompt, seed + number, width, height) for number in range(count))
     return Done(tuple(_png(each, "canvas") for each in pictures))
