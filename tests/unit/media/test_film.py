@@ -189,6 +189,23 @@ def test_a_phones_small_film_with_amr_sound_is_taken() -> None:
     assert seen(made.data).codecs == ("h264", "aac")
 
 
+@pytest.mark.parametrize("watermark", [False, True])
+def test_a_film_of_old_cameras_keeps_its_mp3_sound(watermark: bool) -> None:
+    # An AVI says times in steps of a sound's packet.
+    made = film.process(reels.film("mpeg4", "avi", sound="libmp3lame"), watermark=watermark)
+    assert seen(made.data).codecs == ("h264", "aac")
+    assert seen(made.data).lasting == pytest.approx(2, abs=0.15)
+
+
+@pytest.mark.parametrize("watermark", [False, True])
+def test_a_film_in_pieces_whose_times_do_not_grow_is_taken(watermark: bool) -> None:
+    # Written frame by frame, as programs that send a film while they record it do; FFmpeg reads two of one time.
+    data = reels.film(options={"movflags": "frag_every_frame+empty_moov"})
+    made = film.process(data, watermark=watermark)
+    assert seen(made.data).lasting == pytest.approx(2, abs=0.15)
+    assert made.duration_ms == pytest.approx(2000, abs=250)
+
+
 @pytest.mark.parametrize("form", ["mp4", "mov", "webm"])
 @pytest.mark.parametrize("watermark", [False, True])
 def test_a_sound_that_begins_late_or_ends_early_or_late_stays_where_it_is(form: str, watermark: bool) -> None:

@@ -193,6 +193,20 @@ def test_an_mp3_with_padding_plays_as_the_one_without(padded: bytes) -> None:
     assert not seen(made.data).is_silent
 
 
+def test_a_tag_with_a_footer_before_a_flac_is_left_behind() -> None:
+    flac = reels.sound("flac", "flac")
+    footed = b"ID3\x04\0\x10" + tag(bytes(300))[6:] + b"3DI\x04\0\x10" + tag(bytes(300))[6:10]
+    assert sound.process(footed + flac) == sound.process(flac)
+
+
+@pytest.mark.parametrize("place", [12, 36, -1])
+def test_a_broken_piece_beside_the_samples_of_a_wav_does_not_decide(place: int) -> None:
+    plain = wav(2)
+    before, after = (plain, b"") if place < 0 else (plain[:place], plain[place:])
+    broken = before + b"LIST" + struct.pack("<I", 3) + b"abc\0" + after
+    assert sound.process(broken) == sound.process(plain)
+
+
 def test_zeros_alone_and_frames_without_end_of_junk_are_no_sound() -> None:
     for data in (bytes(10**6), b"x" * 10**6, b"\xff" * 10**6, b"\xff\xfb\x90" * 10**5):
         with pytest.raises(MediaInvalid):

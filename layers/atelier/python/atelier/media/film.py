@@ -33,6 +33,7 @@ from atelier.media.processed import MediaInvalid, MediaLimitExceeded, Processed
 from atelier.media.reading import (
     EBML,
     WRITING,
+    DecodeOrder,
     Pace,
     TrackBroken,
     carried,
@@ -46,6 +47,7 @@ from atelier.media.reading import (
 from atelier.media.watermark import mark, tile
 
 if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
     from av.audio.stream import AudioStream
     from av.container import InputContainer, OutputContainer
     from av.filter.context import FilterContext
@@ -114,6 +116,8 @@ PIXEL_ASPECT_MAX = 8
 # Recorded calls change their size with the connection.
 CHANGES_MAX = 200
 SOUND_RATE, SOUND_BITS_A_SECOND = 48_000, 128_000
+# A sound that goes on that much later than where it was has a pause.
+GAP_SECONDS_MIN = 0.1
 
 
 def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Processed:
@@ -377,6 +381,7 @@ class Copied:
 
     def __init__(self, made: OutputContainer, stream: AudioStream | VideoStream) -> None:
         self._to = carried(made, stream)
+        self._order = DecodeOrder()
         plain = codec_of(stream) == "h264"
         self._filter = BitStreamFilterContext("filter_units=remove_types=6", stream, self._to) if plain else None
 
@@ -390,6 +395,7 @@ class Copied:
             return []
         kept = self._filter.filter(packet) if self._filter else [packet]
         for each in kept:
+            self._order.keep(each)
             each.stream = self._to
         return kept
 
@@ -402,12 +408,24 @@ class Voiced:
 
     def __init__(self, made: OutputContainer, stream: AudioStream) -> None:
         self._to = made.add_stream("aac", rate=SOUND_RATE, layout="stereo", bit_rate=SOUND_BITS_A_SECOND)
+        # In samples: where the next frame is, if it follows the one before.
+        self._next: int | None = None
 
     def taken(self, packet: AnyPacket, pace: Pace) -> list[AnyPacket]:
-        return [made for frame in pace.decoded(packet) for made in self._to.encode(frame)]
+        return [made for frame in pace.decoded(packet) for made in self._to.encode(self._placed(frame))]
 
     def rest(self) -> list[AnyPacket]:
         return self._to.encode()
+
+    def _placed(self, frame: AudioFrame) -> AudioFrame:
+        """At its place in samples. Files say it in their own steps, of 24 ms in an AVI: only a gap is believed."""
+        rate = frame.sample_rate
+        at = self._next if frame.pts is None else round(frame.pts * (frame.time_base or 0) * rate)
+        if self._next is None or (at is not None and at - self._next > GAP_SECONDS_MIN * rate):
+            self._next = at or 0
+        frame.pts, frame.time_base = self._next, Fraction(1, rate)
+        self._next += frame.samples
+        return frame
 
 
 Shape = tuple[int, int, str, int, int]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 # Some programs put a tag before a tag.
 TAGS_MAX = 4
+ID3_HAS_FOOTER, ID3_FOOTER_BYTES = 0x10, 10
 # How far after the tags and zeros a first frame is looked for.
 JUNK_BYTES_MAX = 256 * 1024
 
@@ -25,6 +26,7 @@ def after_tags(data: bytes) -> int:
         if head.startswith(b"ID3") and len(head) > 9:
             # The length has seven bits a byte. A tag that claims more than there is has none that can be believed.
             size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+            size += ID3_FOOTER_BYTES if head[5] & ID3_HAS_FOOTER else 0
             at = at + 10 + (size if at + 10 + size < len(data) else 0)
         elif head.startswith(b"APETAGEX") and len(head) == 32:
             at += 32 + int.from_bytes(head[12:16], "little")

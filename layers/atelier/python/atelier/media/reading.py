@@ -168,6 +168,22 @@ def tracks_left_out(
     )
 
 
+class DecodeOrder:
+    """The packets of one stream, their decode times growing: players go on where two are the same, writers do not."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+
+    def keep(self, packet: AnyPacket) -> None:
+        """Move a packet that would come too early, by as little as can be said."""
+        if packet.dts is None:
+            return
+        if self._last is not None and packet.dts <= self._last:
+            packet.dts = self._last + 1
+            packet.pts = max(packet.dts, packet.dts if packet.pts is None else packet.pts)
+        self._last = packet.dts
+
+
 def carried(made: OutputContainer, stream: AnyStream) -> AnyStream:
     """A stream of the new file for packets of this one as they are."""
     # Without `opaque`, an encoder of the same name would be looked for; some codecs can only be read here.

@@ -11,6 +11,7 @@ Imported only in a process of its own (`apart.py`).
 from __future__ import annotations
 
 import io
+import struct
 from array import array
 from fractions import Fraction
 from itertools import pairwise
@@ -26,6 +27,7 @@ from atelier.media.processed import MediaInvalid, MediaLimitExceeded, Processed
 from atelier.media.reading import (
     EBML,
     WRITING,
+    DecodeOrder,
     Pace,
     carried,
     codec_of,
@@ -84,6 +86,7 @@ ENCODED = {
     "eac3": ("m4a", "aac"),
 }
 AAC_RATES = frozenset([8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000])
+WAV_KEPT = frozenset([b"fmt ", b"fact", b"ds64", b"data"])
 # An Ogg file may be several of them in a row.
 LINKS_MAX = 100
 BEGINS_A_LINK = 2
@@ -162,6 +165,8 @@ def _links(data: bytes, form: str, start: int) -> list[bytes]:
     """What FFmpeg reads: the file without what stands around it; an Ogg as the files that it is a chain of."""
     if form in LENGTHS:
         return [frames_alone(data, form, start)]
+    if form == "wav":
+        return [_samples_alone(data[start:])]
     if form != "ogg":
         return [data[start:]]
     starts, at, was_head = [start], start, True
@@ -175,6 +180,21 @@ def _links(data: bytes, form: str, start: int) -> list[bytes]:
     if len(starts) > LINKS_MAX:
         raise MediaInvalid(f"more than {LINKS_MAX} sounds in a row")
     return [data[begin:end] for begin, end in pairwise([*starts, len(data)])]
+
+
+def _samples_alone(data: bytes) -> bytes:
+    """A WAV file's form and samples: texts, cues and pictures beside them do not decide whether it can be read."""
+    kept, at = [data[:12]], 12
+    while at + 8 <= len(data):
+        name, size = struct.unpack_from("<4sI", data, at)
+        end = at + 8 + size + size % 2
+        if name == b"data" and (size == 0 or end > len(data)):
+            # One that was streamed does not know its size.
+            return b"".join([*kept, data[at:]])
+        if name in WAV_KEPT:
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
 
 
 def _stream(source: InputContainer) -> tuple[AudioStream, tuple[str, ...]]:
@@ -208,6 +228,7 @@ class Moved:
     def __init__(self, made: OutputContainer, sound: AudioStream) -> None:
         self._made, self._to = made, carried(made, sound)
         self._after = self._end = Fraction(0)
+        self._order = DecodeOrder()
 
     def frame(self, frame: av.AudioFrame) -> None:
         pass
@@ -217,6 +238,7 @@ class Moved:
             shift = int(self._after / packet.time_base)
             packet.pts += shift
             packet.dts = packet.pts
+            self._order.keep(packet)
             self._end = max(self._end, (packet.pts + (packet.duration or 0)) * packet.time_base)
         packet.stream = self._to
         self._made.mux(packet)
