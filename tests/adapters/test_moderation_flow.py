@@ -109,7 +109,7 @@ def everything(aws: botocore.session.Session, tables: Tables) -> dict[str, objec
                     ]
                 },
             ),
-            "parameters.messages",
+            "parameters.messages[1]",
         ),
     ],
     ids=["prompt", "negative prompt", "system", "messages"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from types import ModuleType
@@ -16,6 +17,7 @@ from tests.embedded_aws import forget_wiring
 from tests.functions.answers import answered, data, refusal
 from tests.functions.cast import movements
 from tests.functions.conftest import Cloud
+from tests.functions.test_uploads import PICTURE, begun, completed, sent
 from tests.invoke import event, function
 
 FLAGGED = "a fox [[moderation:sexual]]"
@@ -104,6 +106,31 @@ def test_a_secret_that_cannot_be_read_is_silence_too(
     monkeypatch.setenv("ATELIER_SECRET_PROVIDERS", "there-is-none")
     forget_wiring(clients=False)
     assert data(answered(app, asking(FLAGGED)))["generation"]["status"] == "queued"
+
+
+def test_a_picture_that_may_not_be_made_is_not_taken_as_an_upload_either(cloud: Cloud, openai: OpenAIStandIn) -> None:
+    app = function("api/uploads")
+    upload = data(begun(app))
+    assert sent(upload["upload"], PICTURE) == 204
+    openai.behave("moderation:sexual")
+    refused = completed(app, upload["asset"]["id"])
+    assert refusal(refused) == (422, "VALIDATION_FAILED")
+    details = json.loads(refused["body"])["details"]
+    assert (details["category"], details["path"], cloud.keys("media/")) == ("sexual", "file", [])
+    assert data(completed(app, upload["asset"]["id"]))["asset"]["format"] == "png"
+    assert [len(call["body"]["input"]) for call in openai.calls] == [1, 1]
+
+
+def test_a_picture_in_a_conversation_is_judged_before_anything_is_held(cloud: Cloud, openai: OpenAIStandIn) -> None:
+    url = f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"
+    said = [{"type": "text", "text": "Who?"}, {"type": "image_url", "image_url": {"url": url}}]
+    body = {"model": "local/writer", "messages": [{"role": "user", "content": said}]}
+    openai.behave("moderation:sexual")
+    refused = answered(function("v1"), event("v1/complete", body=body))
+    error = json.loads(refused["body"])["error"]
+    assert (refused["statusCode"], error["code"], error["param"]) == (400, "content_policy_violation", "messages")
+    assert "sexual content" in error["message"]
+    assert (movements(), cloud.items(cloud.tables.generations), cloud.keys("media/")) == ([], [], [])
 
 
 def test_a_setting_that_means_nothing_is_refused(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

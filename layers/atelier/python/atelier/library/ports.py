@@ -125,11 +125,21 @@ class FileLimitExceeded(FileInvalid):
     """The file is beyond a limit of ours; the text names it and the file's own figure, for whoever brought it."""
 
 
+class FileRefused(Exception):
+    """Moderation does not let the file in; `words` say what it was taken for."""
+
+    def __init__(self, category: str, words: str) -> None:
+        super().__init__(category)
+        self.category = category
+        self.words = words
+
+
 class Intake(Protocol):
     """Where files that people bring are looked into."""
 
     def keep(self, workspace_id: str, file_type: str, data: bytes) -> Kept:
-        """Check, clean and store; the same bytes are stored once. Raises FileInvalid, FileLimitExceeded."""
+        """Check, clean and store; the same bytes are stored once. Raises FileInvalid, FileLimitExceeded,
+        FileRefused, Unavailable."""
         ...
 
 

@@ -10,7 +10,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from atelier.errors import Conflict, NotFound, PayloadTooLarge, ValidationFailed
+from atelier.errors import Conflict, NotFound, PayloadTooLarge, PromptRefused, ValidationFailed
 from atelier.ids import new_id
 from atelier.library.file_types import kind_of
 from atelier.library.model import Asset
@@ -18,6 +18,7 @@ from atelier.library.ports import (
     Assets,
     FileInvalid,
     FileLimitExceeded,
+    FileRefused,
     Form,
     IdempotencyKeys,
     Intake,
@@ -134,6 +135,8 @@ def keep(
 def _recorded(upload: Upload, data: bytes, *, assets: Assets, intake: Intake) -> Asset:
     try:
         kept = intake.keep(upload.workspace_id, upload.type, data)
+    except FileRefused as error:
+        raise PromptRefused("file", (error.category,), error.words) from None
     except FileLimitExceeded as error:
         raise _refused(str(error)) from None
     except FileInvalid as error:

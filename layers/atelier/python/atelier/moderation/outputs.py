@@ -1,10 +1,11 @@
-"""Moderation of what a provider made, before it is kept where anybody could see it."""
+"""Moderation of files before they are kept where anybody could see them: what providers make, and what people bring."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from atelier.errors import Unavailable
 from atelier.moderation.blocklist import Blocklist
@@ -12,8 +13,9 @@ from atelier.moderation.model import Category, OutputWithheld, Picture, Policy
 from atelier.moderation.ports import Moderator
 from atelier.telemetry import count, logger
 
-# Nobody waits at the other end of a connection.
-SECONDS_MAX = 10.0
+# Nobody waits at the other end of a connection; but whoever brings a file does.
+SECONDS_MAX, BROUGHT_SECONDS_MAX = 10.0, 3.0
+NAMES = {"outputs": "result", "uploads": "file"}
 SEEN = frozenset({"image", "video"})
 TAG = re.compile(r"<[^<>]*>")
 # What a tag shows or says to its reader.
@@ -29,6 +31,8 @@ class OutputCheck:
     policy: Policy
     blocklist: Blocklist
     moderator: Callable[[], Moderator] | None = None
+    of: Literal["outputs", "uploads"] = "outputs"
+    seconds_max: float = SECONDS_MAX
 
     def __call__(self, type: str, data: bytes, thumbnail: Picture | None) -> None:
         """Look at a file that is fit to be kept; of a picture or a film, at a small picture of it. Raises
@@ -42,23 +46,23 @@ class OutputCheck:
             page = data.decode(errors="replace")
             self._text(html.unescape("\n".join([TAG.sub(" ", page), *SHOWN.findall(page)])))
         elif type in SEEN and thumbnail is not None and self.moderator is not None:
-            self._judge(self.moderator().picture(thumbnail, seconds_max=SECONDS_MAX), "moderator")
+            self._judge(self.moderator().picture(thumbnail, seconds_max=self.seconds_max), "moderator")
 
     def _text(self, text: str) -> None:
         self._judge(self.blocklist.found(text), "blocklist")
         if self.moderator is not None:
-            findings = self.moderator().texts([text], seconds_max=SECONDS_MAX)
+            findings = self.moderator().texts([text], seconds_max=self.seconds_max)
             self._judge(None if findings is None else findings[0], "moderator")
 
     def _judge(self, found: frozenset[Category] | None, by: str) -> None:
         if found is None:
             count("ModerationUnanswered")
-            logger.warning("moderation unanswered", of="outputs", policy=self.policy.unanswered)
+            logger.warning("moderation unanswered", of=self.of, policy=self.policy.unanswered)
             if self.policy.unanswered == "refuse":
                 # Tried again by the state machine, and given up with the credits at the generation's deadline.
-                raise Unavailable("The result cannot be checked at the moment.")
+                raise Unavailable(f"The {NAMES[self.of]} cannot be checked at the moment.")
             return
         category = self.policy.gravest(found)
         if category:
-            count("ModerationRefused", of="outputs", category=category, by=by)
+            count("ModerationRefused", of=self.of, category=category, by=by)
             raise OutputWithheld(category)

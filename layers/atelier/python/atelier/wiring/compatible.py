@@ -17,7 +17,7 @@ from atelier.compatible.errors import ModelNotFound, StillRunning, undelivered
 from atelier.compatible.form import Part, parts
 from atelier.compatible.made import Made
 from atelier.compatible.tries import Call, Order, accepted
-from atelier.errors import AtelierError, NotFound, ValidationFailed
+from atelier.errors import AtelierError, NotFound, PromptRefused, ValidationFailed
 from atelier.generations.model import Generation, Kind, Source, Status
 from atelier.generations.ports import Filters
 from atelier.generations.submit import Accepted
@@ -260,6 +260,8 @@ def _kept(request: Request[Any], file: File, fetch_seconds_max: float) -> Source
     caller, data = request.caller, file.data or _fetched(file, fetch_seconds_max)
     try:
         asset = uploads.keep(caller.workspace_id, caller.user_id, data, file.param, request.now)
+    except PromptRefused as refusal:
+        raise PromptRefused(file.param, refusal.facts["categories"], refusal.words) from None
     except ValidationFailed as refusal:
         fields: list[dict[str, str]] = refusal.facts["fields"]
         raise ValidationFailed([{**each, "path": file.param} for each in fields]) from None

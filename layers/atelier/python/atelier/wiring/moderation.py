@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,13 @@ def outputs() -> OutputCheck:
     from atelier.moderation.outputs import OutputCheck
 
     return OutputCheck(policy(), SHIPPED, moderator if Moderation.read().by else None)
+
+
+def brought() -> OutputCheck:
+    """The check of files that people bring: what may not be made may not be shown to a model either."""
+    from atelier.moderation.outputs import BROUGHT_SECONDS_MAX
+
+    return replace(outputs(), of="uploads", seconds_max=BROUGHT_SECONDS_MAX)
 
 
 @cache

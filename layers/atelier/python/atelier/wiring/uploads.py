@@ -16,6 +16,7 @@ from atelier.library.upload_contract import UploadEnvelope, UploadRequest, uploa
 from atelier.media.intake import MediaIntake
 from atelier.media.keys import upload_key
 from atelier.settings import AwsPlace, LibraryTable, MediaStore, RequestsTable
+from atelier.wiring import moderation
 from atelier.wiring.library import assets
 
 
@@ -36,6 +37,10 @@ def _keys() -> DynamoIdempotencyKeys:
 def _files() -> BucketUploads:
     place = AwsPlace.read()
     return BucketUploads(MediaStore.read().bucket, upload_key, region=place.region, endpoint_url=place.endpoint_url)
+
+
+def _intake() -> MediaIntake:
+    return MediaIntake(S3MediaStore(MediaStore.read().bucket), look=moderation.brought())
 
 
 def begin(
@@ -61,7 +66,7 @@ def complete(workspace_id: str, asset_id: str, now: datetime) -> Asset:
         assets=assets(),
         uploads=_uploads(),
         files=_files(),
-        intake=MediaIntake(S3MediaStore(MediaStore.read().bucket)),
+        intake=_intake(),
         now=now,
     )
 
@@ -79,7 +84,7 @@ def keep(
         name,
         content_type=content_type,
         assets=assets(),
-        intake=MediaIntake(S3MediaStore(MediaStore.read().bucket)),
+        intake=_intake(),
         keys=_keys(),
         now=now,
     )
