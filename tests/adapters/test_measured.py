@@ -54,7 +54,7 @@ def spoken(tables: Tables, prompt: str, milliseconds: int, **usage: int) -> Gene
     return finish(world.workspace_id, asked.id, outcome, to=world.finishing, now=world.now)
 
 
-def test_a_speech_is_charged_by_how_long_it_was_measured_where_the_provider_counts_nothing(tables: Tables) -> None:
+def test_a_speech_without_reported_usage_is_charged_by_its_measured_length(tables: Tables) -> None:
     prompt = "灯塔的灯在黄昏时点亮。" * 40
     made = spoken(tables, prompt, 110_000)
     assert (made.status, made.cost_source, made.usage) == (Status.SUCCEEDED, "usage", {"output_milliseconds": 110_000})

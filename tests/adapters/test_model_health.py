@@ -112,7 +112,7 @@ def test_the_health_of_an_own_keys_model_is_kept_under_any_name(world: World) ->
     assert (kept.failures_in_a_row, world.health.get(scope.access).failures) == (1, 1)
 
 
-def test_a_custom_model_whose_name_looks_like_a_key_is_asked_for_with_the_key_that_serves_it(world: World) -> None:
+def test_a_custom_model_named_like_a_key_id_is_called_with_the_right_key(world: World) -> None:
     name = f"custom/x@{OWN}"
     mine = "key_" + "0" * 25 + "2"
     world.own[mine] = ScriptedProvider()

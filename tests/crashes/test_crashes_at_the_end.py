@@ -19,4 +19,4 @@ from tests.crashes.run import Scenario
 def test_whatever_dies_no_credit_is_lost_and_no_job_bought_twice(place: Place, scenario: Scenario) -> None:
     table = explore(place, scenario).table()
     print(table)
-    assert kept().get(scenario.name) == table, "python -m tests.crashes writes OUTCOMES.md anew"
+    assert kept().get(scenario.name) == table, "tests/crashes/__main__.py says how to write OUTCOMES.md anew"

@@ -19,7 +19,7 @@ PAIRS = 4
 def test_whatever_dies_no_stage_is_paid_for_twice(place: Place, scenario: Scenario) -> None:
     table = explore(place, scenario).table()
     print(table)
-    assert kept().get(scenario.name) == table, "python -m tests.crashes writes OUTCOMES.md anew"
+    assert kept().get(scenario.name) == table, "tests/crashes/__main__.py says how to write OUTCOMES.md anew"
 
 
 def test_a_second_death_during_the_repair_is_repaired_too(place: Place) -> None:

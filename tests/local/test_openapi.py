@@ -24,7 +24,7 @@ EXCLUDED = ",".join(
 
 
 def test_the_document_is_what_the_routes_say() -> None:
-    assert TARGET.read_text() == written(), "run `python -m infra.openapi`"
+    assert TARGET.read_text() == written(), "run `.venv/bin/python -m infra.openapi`"
 
 
 def properties(value: Any) -> Iterator[tuple[str, Any]]:

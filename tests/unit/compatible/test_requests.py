@@ -59,7 +59,7 @@ def test_one_message_is_a_prompt_and_nothing_else() -> None:
     assert parted.prompt == "hello\nthere"
 
 
-def test_what_instructs_first_stands_apart_and_the_rest_is_the_conversation_in_its_order() -> None:
+def test_leading_instructions_become_system_and_the_rest_keeps_its_order() -> None:
     asked = chat(
         {"role": "system", "content": "Be brief."},
         {"role": "developer", "content": "Be kind."},

@@ -402,7 +402,7 @@ def test_a_film_too_long_to_be_marked_in_time_is_made_smaller(monkeypatch: pytes
         film.process(plain, watermark=True)
 
 
-def test_a_film_too_long_to_be_encoded_in_time_is_kept_as_it_is_where_players_take_it() -> None:
+def test_a_playable_film_too_long_to_encode_in_time_is_kept_as_it_is() -> None:
     data = reels.film("libx265", "mov", pixels="yuv420p10le", sound="pcm_s24le")
     made = film.process(data, watermark=False, seconds_max=0.002)
     assert made.notes == ("The film is kept as it is encoded (hevc), which not every browser plays.",)

@@ -17,6 +17,7 @@ from atelier.pricing.catalogue import COMPILED, FOLDER, Catalogue, catalogue, co
 from atelier.providers._contract import ErrorClass
 
 TODAY = date(2026, 11, 20)
+COMPILE = "PYTHONPATH=layers/atelier/python .venv/bin/python -m atelier.pricing.catalogue"
 LOCAL = frozenset({"local"})
 ALL = frozenset({"local", "replicate"})
 RUN = {"unit": "prediction_second", "microusd": 975, "seconds_estimate": 7, "per": "megapixel"}
@@ -44,7 +45,7 @@ def edited(folder: Path, change: dict[str, Any]) -> Path:
 
 
 def test_the_compiled_catalogue_is_what_the_yaml_says() -> None:
-    assert (FOLDER / COMPILED).read_text() == compile_folder(FOLDER), "run: python -m atelier.pricing.catalogue"
+    assert (FOLDER / COMPILED).read_text() == compile_folder(FOLDER), f"run: {COMPILE}"
 
 
 def test_an_outdated_compilation_is_not_used(tmp_path: Path) -> None:

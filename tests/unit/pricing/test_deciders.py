@@ -166,7 +166,7 @@ def test_the_hold_for_a_speech_covers_how_long_it_takes_in_its_script(script: st
     assert held >= lasted * 21 * 12 // 1000
 
 
-def test_a_thousand_chinese_characters_are_held_and_charged_for_more_than_english_ones() -> None:
+def test_chinese_speech_holds_and_costs_more_than_as_many_english_characters() -> None:
     chinese, english = "灯" * 1000, "lamp " * 200
     assert ALL.price(SPEECH, {}, prompt=chinese).credits > 3 * ALL.price(SPEECH, {}, prompt=english).credits
     ends = [

@@ -169,7 +169,7 @@ def test_the_nearest_length_of_a_film_is_taken_and_told(model: str, seconds: int
     assert (f"seconds={seconds} ({made})" in adjusted(asked, told)[0]) is (seconds != made)
 
 
-def test_a_length_far_from_all_that_a_model_makes_is_refused_and_one_it_does_not_know_ignored() -> None:
+def test_a_film_length_far_from_every_offered_one_is_refused() -> None:
     asked = VideoRequest(prompt="a fox", seconds=60).asked()
     with pytest.raises(ValidationFailed) as refused:
         fitted(asked, [ALL.model("fal/wan-2.5")])
@@ -233,7 +233,7 @@ def test_a_picture_to_look_like_says_nothing_of_the_shape() -> None:
     assert (found["width"], found["height"], found.get("size")) == (1024, 1024, None)
 
 
-def test_a_picture_that_is_still_to_be_made_is_held_by_the_largest_and_settled_by_its_own() -> None:
+def test_a_pending_picture_is_held_at_the_largest_size_and_settled_at_its_own() -> None:
     pending = InputFacts(pending=frozenset({"image"}))
     told, most = offered("local/canvas", facts=pending, image=1)
     assert (told["size"], "width" in told, most) == ("auto", False, 16)

@@ -38,7 +38,7 @@ def test_music_is_made_of_any_words_and_a_given_speech_needs_none(catalogue: Cat
     assert catalogue.offers("avatar", "local/talker", {}, today=TODAY, seed=1, prompt="…", files=given)
 
 
-def test_a_script_that_the_embedded_voice_cannot_read_is_refused_with_those_that_it_can(catalogue: Catalogue) -> None:
+def test_a_script_unknown_to_the_embedded_voice_is_refused_with_the_known_ones(catalogue: Catalogue) -> None:
     for text in ("שלום", "今日は天気がいい", "Say สวัสดี"):
         with pytest.raises(ValidationFailed) as refused:
             catalogue.offers("audio", "local/voice", {}, today=TODAY, seed=1, prompt=text)
