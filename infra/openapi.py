@@ -1,4 +1,4 @@
-"""Write the served OpenAPI document from the routes in functions/: `.venv/bin/python -m infra.openapi`, `--check` to compare."""
+"""Write the served OpenAPI document from the routes in functions/: `.venv/bin/python -m infra.openapi [--check]`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main() -> int:
     if "--check" in sys.argv[1:]:
         if TARGET.exists() and TARGET.read_text() == document:
             return 0
-        print("layers/atelier/python/atelier/openapi.json is not what the routes say: run `.venv/bin/python -m infra.openapi`")
+        print("openapi.json is not what the routes say: run `.venv/bin/python -m infra.openapi`")
         return 1
     TARGET.write_text(document)
     return 0

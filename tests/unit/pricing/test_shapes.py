@@ -174,6 +174,10 @@ def test_a_film_length_far_from_every_offered_one_is_refused() -> None:
     with pytest.raises(ValidationFailed) as refused:
         fitted(asked, [ALL.model("fal/wan-2.5")])
     assert refused.value.facts["fields"][0]["message"] == "is too far from what can be made: 5 to 10"
+
+
+def test_a_film_length_is_ignored_by_a_model_without_one() -> None:
+    asked = VideoRequest(prompt="a fox", seconds=60).asked()
     still = ALL.model("replicate/stable-video-diffusion")
     told, _ = offered(still.id, fitted(asked, [still])[0].recipe({}).parameters)
     assert adjusted(asked, told) == ((), ("seconds",))
