@@ -6,6 +6,7 @@ import io
 import math
 import subprocess
 import sys
+import unicodedata
 from array import array
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -223,6 +224,28 @@ def test_a_text_is_spoken_in_words_whatever_its_script(text: str, milliseconds: 
     # The names of its letters take several times as long.
     _, usage = made(job("voice", text))
     assert 40 * len(text) < usage["output_milliseconds"] < milliseconds * len(text)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "usual"),
+    [
+        ("Ｈｅｌｌｏ　１２", "Hello 12"),
+        ("𝐇𝐞𝐥𝐥𝐨 𝓌ℴ𝓇𝓁𝒹", "Hello world"),
+        ("ⒽⒺⓁⓁⓄ", "HELLO"),
+        ("ᴴᵉˡˡᵒ", "Hello"),
+        ("ﻣﺮﺣﺒﺎ", "مرحبا"),
+        ("ｶﾀｶﾅ", "カタカナ"),
+        (unicodedata.normalize("NFD", "Привет ёлка, 한국어"), "Привет ёлка, 한국어"),
+    ],
+)
+def test_letters_that_are_drawn_or_stored_otherwise_are_read_as_the_usual_ones(drawn: str, usual: str) -> None:
+    assert made(job("voice", drawn))[1]["output_milliseconds"] == made(job("voice", usual))[1]["output_milliseconds"]
+
+
+def test_a_text_that_takes_too_long_to_speak_is_refused_with_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "changes its script 3,999 times; it may 999 times" in refused(job("voice", "a你" * 2000))
+    monkeypatch.setattr("atelier.providers._voice.SECONDS_MAX", 0.001)
+    assert "longer than 0.001 seconds" in refused(job("voice", "Hello"))
 
 
 @pytest.mark.parametrize("text", ["שלום עולם", "สวัสดีชาวโลก", "今日は天気がいい", "Hello ᚠᚢᚦ"])

@@ -39,6 +39,20 @@ def is_speakable(text: str) -> bool:
     return any(character.isalnum() for character in TAG.sub(" ", text))
 
 
+def plain(text: str) -> str:
+    """With the usual letters and digits in place of those that are only drawn or stored otherwise (full width, bold, in
+    a circle, as an accent of its own): voices read those as names."""
+    return "".join(map(_usual, unicodedata.normalize("NFC", text)))
+
+
+def _usual(character: str) -> str:
+    if character.isascii():
+        return character
+    usual = unicodedata.normalize("NFKC", character)
+    is_same = usual.isdecimal() if character.isdecimal() else usual.isalpha()
+    return usual if is_same and (character.isalpha() or len(usual) == 1) else character
+
+
 def runs(text: str) -> Iterator[tuple[str, str]]:
     """The text in pieces of one script each; what belongs to none goes with what is before it. The ideographs of a text
     that has kana as well are `kanji`: they are not read as Chinese."""
@@ -60,6 +74,7 @@ def runs(text: str) -> Iterator[tuple[str, str]]:
 
 def refusal(text: str, scripts: tuple[str, ...]) -> str | None:
     """Why a voice that reads these scripts (none = whatever there is) cannot speak the text."""
+    text = plain(text)
     if not is_speakable(text):
         return "there is nothing in it to speak: no letter and no number"
     found = {script for script, _ in runs(text)} if scripts else set[str]()
@@ -75,8 +90,8 @@ def _script(character: str) -> str:
     if character.isascii():
         return "latin" if character.isalpha() else ""
     # Letters in a circle, of full width or in bold are letters.
-    plain = unicodedata.normalize("NFKC", character)[:1]
-    if not plain.isalpha() or unicodedata.category(plain) == "Lm":
+    usual = unicodedata.normalize("NFKC", character)[:1]
+    if not usual.isalpha() or unicodedata.category(usual) == "Lm":
         return ""
-    name = unicodedata.name(plain, "").lower().partition(" ")[0]
+    name = unicodedata.name(usual, "").lower().partition(" ")[0]
     return SCRIPTS.get(name, name)

@@ -21,6 +21,8 @@ TITLE = "Atelier local/voice"
 
 CHARACTERS_MAX = 4096
 SECONDS_MAX = 30
+# Each takes a voice of its own: some milliseconds.
+PIECES_MAX = 1000
 NO_SUCH_VOICE, TOO_LONG = 3, 4
 # Of 32 767: what is never louder is a silence.
 QUIET = 50
@@ -95,7 +97,7 @@ def speech(job: Job) -> Sound:
     if len(text) > CHARACTERS_MAX:
         raise Refused(f"The text is longer than {CHARACTERS_MAX} characters.")
     # Control characters and halves of pairs are no words; espeak-ng would read tags as such.
-    words = re.sub(r"[\0-\x08\x0b-\x1f\ud800-\udfff]", " ", text).strip()
+    words = speakable.plain(re.sub(r"[\0-\x08\x0b-\x1f\ud800-\udfff]", " ", text).strip())
     if refusal := speakable.refusal(words, tuple(LANGUAGE_OF)):
         raise Refused(f"The text {refusal}" if refusal.startswith("is") else "There is nothing to say.")
     language, plus, variant = named.partition("+")
@@ -103,19 +105,25 @@ def speech(job: Job) -> Sound:
     for script, piece in speakable.runs(words):
         voices.append(f"{_language(script, piece, language)}{plus}{variant}")
         pieces.append(piece.encode())
+    if len(pieces) > PIECES_MAX:
+        raise Refused(f"The text changes its script {len(pieces) - 1:,} times; it may {PIECES_MAX - 1:,} times.")
     import espeakng_loader  # pyright: ignore[reportMissingTypeStubs]
 
     command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("_speaking.py"))]
     command += [espeakng_loader.get_library_path(), espeakng_loader.get_data_path()]
     command += [str(round(WORDS_A_MINUTE * speed)), *voices]
     # Our own program and library, by their paths; the text goes through its standard input.
-    said = subprocess.run(  # nosec B603
-        command,
-        input=b"\0".join(pieces),
-        capture_output=True,
-        timeout=SECONDS_MAX,
-        check=False,
-    )
+    try:
+        said = subprocess.run(  # nosec B603
+            command,
+            input=b"\0".join(pieces),
+            capture_output=True,
+            timeout=SECONDS_MAX,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        # The text decides how long it takes: another try would take as long.
+        raise Refused(f"To speak the text takes longer than {SECONDS_MAX} seconds, the most that is spent.") from None
     if said.returncode == NO_SUCH_VOICE:
         raise Refused("There is no such voice.")
     if said.returncode == TOO_LONG:
