@@ -23,17 +23,17 @@ FILE_BYTES_MAX = 4 * 1024 * 1024
 FILES_MAX = 16
 PROMPT_CHARACTERS_MAX = 8_000
 
-# A film of another length than asked for has half of it at least and twice of it at most.
+# The nearest length that a model makes may be half to twice the requested one; beyond that the request is refused.
 SECONDS_OFF_MAX = 2
 # The seeds of all models.
 SEEDS = 2**31
 
-# A model that knows nothing of these does what is asked without them, and the answer's header says so. Everything else
-# that a model does not take is refused.
+# Ignored where the model does not support them, and named in `atelier-ignored-parameters`. Every other parameter that a
+# model does not support is refused.
 WISHES = frozenset({"temperature", "top_p", "seed", "reasoning_effort", "verbosity", "quality", "instructions"})
-# A model that does not take these cannot do what is asked.
+# Refused where the model does not support them: without them the answer would be another.
 ORDERS = frozenset({"stop"})
-# What a model does that has no say in it.
+# The values that are accepted where a model has no such parameter, because it behaves that way anyway.
 USUAL: Mapping[str, tuple[Any, ...]] = {
     "background": ("auto", "opaque"),
     "format": ("mp3",),
@@ -47,7 +47,8 @@ UNKNOWN = "Extra inputs are not permitted"
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-# What clients say of how a request is to be served, at whichever door: none of it changes what they get.
+# Fields about how a request is to be served. They change nothing about the result, so every route accepts and ignores
+# them, and names them in `atelier-ignored-parameters`.
 WISHES_OF_CLIENTS = frozenset(
     [
         "user",
@@ -97,11 +98,14 @@ MISSPELT = 0.8
 
 
 class Given(BaseModel):
-    """A body in OpenAI's words. The one rule for its fields, at every door: what is told to a model, or changes the
-    answer's form, is a field of the door's class. A wish that nobody is told is taken, and named in the answer's header
-    (`WISHES_OF_CLIENTS`). What would change what the caller gets is refused by its name, unless its value asks for
-    nothing (`REFUSED`). Clients send what only other servers know: an unknown field is taken for a wish, unless it may
-    be a misspelt field, or a bound (`BINDING_WORD`): those cost money where they are passed over, and are refused."""
+    """A request body in OpenAI's form. One rule holds for its fields, on every route of `/v1`:
+
+    - what a model is sent, or what changes the answer's form, is a field of the route's class;
+    - what changes nothing about the result is ignored and named in the answer's header (`WISHES_OF_CLIENTS`);
+    - what would change the result and is not supported is refused by name, unless its value asks for nothing
+      (`REFUSED`);
+    - an unknown field is ignored too, since clients send what only other servers know, unless it may be a misspelt
+      field or a bound (`BINDING_WORD`): to ignore those could cost the caller money, so they are refused."""
 
     REFUSED: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
@@ -109,7 +113,7 @@ class Given(BaseModel):
     # JSON knows no infinity and no NaN; its readers do.
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, defer_build=True)
 
-    # Given back in answers.
+    # Returned in answers.
     user: str | None = None
     metadata: dict[str, str] | None = None
 

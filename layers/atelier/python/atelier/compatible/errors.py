@@ -1,7 +1,7 @@
 """Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, and the headers that its SDKs heed.
 
-A request that is not valid is a 400, as it is there. Their SDKs try 408, 409, 429 and whatever is 500 or more again by
-themselves, twice. `x-should-retry` tells them what we know better, and `retry-after-ms` when.
+An invalid request is a 400, as at OpenAI. OpenAI's SDKs retry 408, 409, 429 and everything from 500 twice by
+themselves; `x-should-retry` overrides that, and `retry-after-ms` says when.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ WORDS = {
 }
 WRONG_TYPE = "Input should be a valid "
 FIELD_CODES = {"Field required": "missing_required_parameter", "Extra inputs are not permitted": "unknown_parameter"}
-# What OpenAI itself calls a refusal for its content.
+# OpenAI's own codes for a refusal by moderation.
 REFUSAL_CODES = frozenset({"content_policy_violation", "moderation_blocked", "content_filter"})
 TOO_LONG = "context_length_exceeded"
 PENDING_RETRY_MS = 200
 UNWAITED_PAUSE_MS = 5000
-# More than one wait. Clients take a pause of less than a minute from us, and make their own where it is longer.
+# Longer than one wait. OpenAI's SDKs obey a pause of less than a minute; in place of a longer one they use their own.
 PENDING_IS_LONG_SECONDS = 40
 PENDING_PAUSE_SECONDS_MAX = 30
-# How the names of clients begin that repeat a 408 and no 409.
+# How the `User-Agent` of clients begins that retry a 408 and not a 409: see findings/langchain_js_repeats_408_not_409.sh.
 GIVE_UP_AT_409 = ("langchainjs",)
 
 
@@ -50,20 +50,20 @@ class ModelNotFound(AtelierError):
 
 
 class Unsupported(AtelierError):
-    """The request wants something that no model here can be told."""
+    """The request has a parameter that no model here supports."""
 
     code, status = "UNSUPPORTED_PARAMETER", 400
 
-    def __init__(self, param: str, why: str = "No model can be told this here.") -> None:
+    def __init__(self, param: str, why: str = "No model here supports it.") -> None:
         super().__init__(f"Unsupported parameter: `{param}`. {why}", param=param)
 
 
 class StillRunning(AtelierError):
-    """The gateway's time is up and the work goes on; or so many requests of the account wait already that this one was
-    not `waited` for, and may come back when it is probably done.
+    """The gateway's time is up and the generation goes on. waited: whether the request waited at all; it does not where
+    too many requests of its account wait already, and is then told to come back when the result is probably there.
 
-    409, which most clients send again, and not 504: slow pictures would look like a broken deployment to the alarm that
-    counts 5xx. A 408 to those that give up at a 409."""
+    The status is 409, which most clients retry, and not 504: slow pictures would raise the alarm that counts 5xx.
+    Clients that do not retry a 409 get a 408."""
 
     code, status = "GENERATION_IN_PROGRESS", 409
     retryable = True
@@ -72,8 +72,8 @@ class StillRunning(AtelierError):
         self, generation_id: str, *, age_seconds: float = 0, user_agent: str = "", waited: bool = True
     ) -> None:
         super().__init__(
-            f"{generation_id} is not ready yet and goes on: follow it at GET /api/generations/{generation_id}. "
-            "Sending the same request again waits on for the same result.",
+            f"{generation_id} is still being made: follow it at GET /api/generations/{generation_id}, "
+            "or send the same request again to wait for the same result.",
             generation_id=generation_id,
             location=f"/api/generations/{generation_id}",
             retry_after_ms=max(pending_pause_ms(age_seconds), 0 if waited else UNWAITED_PAUSE_MS),
@@ -83,21 +83,21 @@ class StillRunning(AtelierError):
 
 
 def pending_pause_ms(age_seconds: float) -> int:
-    """How long a client leaves work of this age alone. Clients come three times by themselves: after the second time
-    the pause grows, or what takes longer than three waits would end in an error."""
+    """How long a client pauses before it retries, for a generation of this age. Clients send a request three times at
+    most, so the pause grows after the second: work that takes longer than three waits would end in an error."""
     if age_seconds < PENDING_IS_LONG_SECONDS:
         return PENDING_RETRY_MS
     return int(min(age_seconds / 2, PENDING_PAUSE_SECONDS_MAX) * 1000)
 
 
 class ContentRefused(AtelierError):
-    """What was asked for, or what was made of it, may not be."""
+    """Moderation refused the prompt or the result."""
 
     code, status = "CONTENT_REFUSED", 400
 
 
 class InputRefused(AtelierError):
-    """The provider does not take the request; `provider_code` is its own name for what is wrong with it."""
+    """The provider refused the request as invalid; `provider_code` is the provider's own error code."""
 
     code, status = "BAD_REQUEST", 400
 
@@ -109,14 +109,14 @@ class NothingMade(AtelierError):
 
 
 class Ended(AtelierError):
-    """Its time was up."""
+    """The generation's deadline passed."""
 
     code, status = "GENERATION_ENDED", 409
 
 
 class Cancelled(AtelierError):
-    """Somebody stopped it. 400, since clients send a 409 again whatever is said beside it: what was stopped would begin
-    anew, and be paid."""
+    """The generation was cancelled. The status is 400, because clients retry a 409 whatever its headers say: the
+    cancelled work would begin anew, and be paid for."""
 
     code, status = "GENERATION_ENDED", 400
 
@@ -158,7 +158,7 @@ def body(error: AtelierError) -> dict[str, Any]:
 
 
 def status(error: AtelierError) -> int:
-    """The status that its SDKs expect: 422 is none of OpenAI's."""
+    """The status that OpenAI's SDKs expect: OpenAI answers no 422."""
     return 400 if error.status == 422 else error.status
 
 

@@ -9,22 +9,22 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a request goes by, and whether somebody was answered with what came of it."""
+    """The name (idempotency key) of a request's order, and whether its result has been answered."""
 
     name: str
     answered: bool = False
 
 
 class Tries(Protocol):
-    """The name that a request goes by, for a while: by it a repeat is known as one."""
+    """Which order a request's content stands for at present; the entries expire."""
 
     def claim(
         self, workspace_id: str, fingerprint: str, name: str, now: datetime, *, instead_of: str | None = None
     ) -> Known:
-        """The request with this fingerprint goes by `name`, if it has none or still that of `instead_of`; the one that
-        it goes by then. Of several at once one gets its name, and all of them the same."""
+        """Set the name of the request with this fingerprint if it has none, or if it is still `instead_of`; return the
+        name that holds afterwards. Of several calls at once one sets it, and all get the same."""
         ...
 
     def answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
-        """Somebody was answered with what came of the request; nothing happens if it goes by another name by now."""
+        """Note that the result of the order `name` has been answered; no effect once the request has another name."""
         ...

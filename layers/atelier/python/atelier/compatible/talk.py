@@ -21,7 +21,7 @@ BYTES_MAX = 300_000
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message: who said it, and its texts and pictures in their order."""
+    """One message: its role, and its texts and pictures in their order."""
 
     role: str
     parts: tuple[str | File, ...] = ()
@@ -37,8 +37,8 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """A conversation as a recipe has it. `messages` are given where the prompt alone would not say it all; the pictures
-    in them are numbers of `pictures`."""
+    """A conversation in a recipe's terms. `parameters` have `messages` only where the prompt alone would lose
+    something; a picture in them is an index of `pictures`."""
 
     prompt: str
     parameters: dict[str, Any]
@@ -46,8 +46,8 @@ class Talk:
 
 
 def talk(said: Sequence[Said], param: str) -> Talk:
-    """The conversation, in its order. What instructs before anybody has spoken stands apart; the prompt is what the
-    user said last."""
+    """Translate a conversation, in its order. Instructions before the first other message become `system`; the prompt
+    is the user's last text."""
     said = [each for each in said if each.parts]
     first = next((number for number, each in enumerate(said) if each.role not in INSTRUCTING), len(said))
     system, rest = "\n\n".join(each.text for each in said[:first]), said[first:]
@@ -82,14 +82,14 @@ def _messages(said: Sequence[Said]) -> list[dict[str, Any]]:
 
 
 def _check_size(system: str, messages: list[dict[str, Any]] | None, param: str) -> None:
-    """Early, before pictures are fetched for a conversation that cannot be kept."""
+    """Raises ValidationFailed for a conversation too large to be stored; called before its pictures are fetched."""
     if len(json.dumps([system, messages], ensure_ascii=False).encode(errors="replace")) > BYTES_MAX:
         raise ValidationFailed([{"path": param, "message": f"must not be longer than {BYTES_MAX} bytes as JSON"}])
 
 
 def said(role: str, content: Any, param: str) -> Said:
-    """One message out of its content: a text, or a list of parts. What a part says beside (how a picture is to be
-    looked at, what may be cached) is a wish that no model here is told."""
+    """Read one message from its content: a text, or a list of parts. Other fields of a part (a picture's `detail`,
+    cache hints) are ignored."""
     if content is None or isinstance(content, str):
         return Said(role, (content,) if content else ())
     parts: list[str | File] = []
@@ -102,7 +102,7 @@ def said(role: str, content: Any, param: str) -> Said:
         elif kind in PICTURES and role == "user":
             parts.append(_picture(part, f"{place}.image_url"))
         elif kind in PICTURES:
-            raise Unsupported(place, "Only the user can show a picture.")
+            raise Unsupported(place, "Only messages with the role user can hold pictures.")
         else:
             raise Unsupported(place, f"Parts of the type {str(kind)[:60]!r} are not taken here: text and images are.")
     return Said(role, tuple(parts))

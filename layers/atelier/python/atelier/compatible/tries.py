@@ -1,11 +1,11 @@
-"""One order, however often its request is sent.
+"""Deduplicate requests to `/v1`: however often one is sent, it starts and pays for one generation (its order).
 
-Clients repeat a request whose answer they did not get, by themselves, and most do not name it: OpenAI's SDKs number
-their tries (`x-stainless-retry-count`), others send the same bytes once more. So a request without an `Idempotency-Key`
-of its caller's is named by what it says and who says it. A repeat is the same order while that is being made, and until
-its result has been answered; a retry by number also for a while after, since the answer may have been lost on its way.
+Clients retry by themselves, and most do not mark a retry: OpenAI's SDKs number theirs (`x-stainless-retry-count`),
+others send the same bytes again. So a request without an `Idempotency-Key` is identified by its content and its sender.
+The same request is the same order while the generation runs, and for RESULT_WAITS after it succeeded, until its result
+has been answered. A numbered retry gets the result even then, because the answer may have been lost on its way.
 
-An `Idempotency-Key` makes an order of its own: the way to ask for the same twice at once.
+A caller who wants the same thing twice at once sends different `Idempotency-Key`s.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from atelier.generations.submit import Accepted
 from atelier.ids import new_id
 
 RETRY_COUNT = "x-stainless-retry-count"
-# What the generator of OpenAI's SDKs makes up where nobody gave a key: another one for each call of whoever repeats it.
+# The key that OpenAI's SDKs invent where the caller gave none. It differs at each call, so it identifies nothing.
 MADE_UP_KEY = re.compile(r"stainless-[a-z]{1,20}-retry-")
-# A result that nobody was answered with, or whose answer may have been lost, waits so long for its client.
+# How long a result is kept for a client that did not get it, or whose answer may have been lost.
 RESULT_WAITS = timedelta(minutes=10)
-# Each time somebody else has replaced the order that was to be replaced.
+# A claim fails when another request has replaced the ended order first; this many are tried.
 CLAIMS_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: who sends it where, what it says, and what its headers say of earlier tries."""
+    """One request: its sender, its path, its content, and what its headers say of earlier tries."""
 
     workspace_id: str
     user_id: str
@@ -65,7 +65,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The generation of a call, whether an earlier try began it, and the name that its tries go by."""
+    """The generation of a call, whether an earlier try began it, and the idempotency key that all its tries share."""
 
     generation: Generation
     replayed: bool
@@ -73,15 +73,15 @@ class Order:
 
 
 def accepted(call: Call, submit: Callable[[str], Accepted], tries: Tries, now: datetime) -> Order:
-    """The order of a call: a new one, or the one that an earlier try began. `submit` takes the name to go by; under one
-    name there is one generation, whoever comes with it and however often.
+    """The order of a call: a new one, or the one that an earlier try began. `submit` takes the order's name as its
+    idempotency key, so that one name has one generation, however often it is submitted.
 
-    A generation that has failed is not waited for: whoever tries again, and has not said otherwise by a key of their
-    own, wants another. Raises Unavailable when others keep replacing the order."""
+    A failed generation is not returned to a later try without a key: that one starts another. Raises Unavailable when
+    other requests keep replacing the order."""
     workspace_id, fingerprint = call.workspace_id, call.fingerprint
     if call.own_key is not None:
         name = f"v1 {call.path} {call.own_key}"
-        # A repeat without the key finds it, where no other order of the same is waited for.
+        # So that a later try without the key finds this order, unless another one of the same content is open.
         found = tries.claim(workspace_id, fingerprint, name, now)
         if found.answered:
             tries.claim(workspace_id, fingerprint, name, now, instead_of=found.name)
@@ -93,7 +93,7 @@ def accepted(call: Call, submit: Callable[[str], Accepted], tries: Tries, now: d
         if found.name == name or _is_awaited(order.generation, call, found.answered, now):
             return order
         ended = found.name
-    raise Unavailable("Others ask for the same. Try again.")
+    raise Unavailable("Other copies of this request are being handled at the same time. Try again.")
 
 
 def _order(accepted: Accepted, name: str) -> Order:
@@ -101,7 +101,7 @@ def _order(accepted: Accepted, name: str) -> Order:
 
 
 def _is_awaited(generation: Generation, call: Call, answered: bool, now: datetime) -> bool:
-    """Whether a repeat wants what its order has come to, and not another."""
+    """Whether the order that was found answers this call; otherwise the call starts a new one."""
     if generation.is_open:
         return True
     if generation.status is not Status.SUCCEEDED or (answered and not call.is_retry):

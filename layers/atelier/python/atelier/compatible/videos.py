@@ -96,7 +96,7 @@ def video(generation: Generation) -> dict[str, Any]:
     done = next(iter(generation.assets), None)
     width, height = (done.width, done.height) if done else (parameters.get("width"), parameters.get("height"))
     if not done and width is None:
-        # In a ratio's terms; how large it is is known when it is done.
+        # Where the model takes a ratio, the size in pixels is known only when the film is made.
         width, height = parsed(parameters.get(SIZE)) or (None, None)
     lasting = round(done.duration_ms / 1000) if done and done.duration_ms else parameters.get("duration_seconds", 0)
     error = None

@@ -1,9 +1,9 @@
-"""What requests without a key of their caller's go by, in the requests table.
+"""Which order each request to `/v1` stands for, in the requests table.
 
     pk try#wsp_…#<fingerprint>  sk try
 
-One item for all repeats of a request: the condition of its write decides which of several at once names it. Replaced
-once its order has ended; deleted by TTL.
+One item for all tries of a request: the condition of its write decides which of several at once sets the order's name.
+Replaced once the order has ended; deleted by TTL.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from atelier.aws.dynamodb import Item
 from atelier.compatible.ports import Known
 from atelier.errors import Unavailable
 
-# Longer than a generation lives, and its result waits for the client.
+# Longer than a generation's deadline and RESULT_WAITS together.
 KNOWN_FOR = timedelta(hours=3)
 READS_MAX = 3
 
@@ -41,7 +41,7 @@ class DynamoTries:
     def claim(
         self, workspace_id: str, fingerprint: str, name: str, now: datetime, *, instead_of: str | None = None
     ) -> Known:
-        """Raises Unavailable when the item comes and goes."""
+        """Raises Unavailable when the item is written and deleted at each look."""
         free = TryItem.pk.does_not_exist() | (TryItem.expires_at_seconds <= int(now.timestamp()))
         if instead_of is not None:
             free |= TryItem.name == instead_of
