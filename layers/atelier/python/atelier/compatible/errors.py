@@ -35,7 +35,7 @@ UNWAITED_PAUSE_MS = 5000
 # Longer than one wait. OpenAI's SDKs obey a pause of less than a minute; in place of a longer one they use their own.
 PENDING_IS_LONG_SECONDS = 40
 PENDING_PAUSE_SECONDS_MAX = 30
-# How the `User-Agent` of clients begins that retry a 408 and not a 409: see findings/langchain_js_repeats_408_not_409.sh.
+# How the `User-Agent` of clients begins that retry a 408, not a 409 (findings/langchain_js_repeats_408_not_409.sh).
 GIVE_UP_AT_409 = ("langchainjs",)
 
 
