@@ -105,6 +105,24 @@ def test_a_crash_is_a_refusal_and_the_next_file_is_opened(
     assert process("image", png(64, 48, 1), watermark=False).width == 64
 
 
+@pytest.mark.parametrize("whom", ["os.getpid()", "os.getppid()"])
+def test_a_process_that_is_killed_from_outside_is_no_fault_of_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whom: str
+) -> None:
+    once = tmp_path / "killed"
+    lines = (
+        "looked_into = _answer",
+        "def _answer(asked, data):",
+        f"    if not os.path.exists({str(once)!r}):",
+        f"        open({str(once)!r}, 'w').close()",
+        f"        os.kill({whom}, signal.SIGKILL)",
+        "    return looked_into(asked, data)",
+    )
+    replaced(monkeypatch, tmp_path, "\n".join(lines))
+    assert process("image", png(64, 48, 1), watermark=False).width == 64
+    assert once.exists()
+
+
 def test_nothing_is_told_to_it_and_nothing_left_by_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plain: bytes
 ) -> None:

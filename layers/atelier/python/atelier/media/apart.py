@@ -50,8 +50,17 @@ def process_apart(
         memory_bytes_max = min(memory_bytes_max, round(machine * MEMORY_SHARE))
     asked = {"type": type, "watermark": watermark, "seconds_max": seconds_max, "memory_bytes_max": memory_bytes_max}
     # What is left behind, even by a process that was killed, goes with the folder.
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="atelier-media-") as folder:
-        answer, files = sandbox.ask({**asked, "folder": folder}, data, seconds_max)
+        asked["folder"] = folder
+        try:
+            answer, files = sandbox.ask(asked, data, seconds_max)
+        except KilledFromOutside:
+            # That says nothing of the file, which may have been paid for.
+            left = seconds_max - (time.monotonic() - began)
+            if left <= 0:
+                raise
+            answer, files = sandbox.ask({**asked, "seconds_max": left}, data, left)
     if "lacking" in answer:
         raise MediaToolMissing(f"{answer['lacking']} is not installed here: this function needs the film layer")
     if "limit" in answer:
@@ -61,6 +70,10 @@ def process_apart(
     size = answer.pop("size_bytes")
     notes = tuple(answer.pop("notes"))
     return Processed(**answer, notes=notes, data=files[:size], thumbnail=files[size:] or None)
+
+
+class KilledFromOutside(MediaInvalid):
+    """The process was ended by somebody else: a system that is short of memory, or that stops."""
 
 
 class Sandbox:
@@ -94,7 +107,8 @@ class Sandbox:
                 status = self.close()
                 if -status in (signal.SIGALRM, signal.SIGXCPU):
                     raise MediaLimitExceeded(too_long(seconds_max)) from None
-                raise MediaInvalid(f"looking into it ended early: status {status}") from None
+                ended = KilledFromOutside if -status in (signal.SIGKILL, signal.SIGTERM) else MediaInvalid
+                raise ended(f"looking into it ended early: status {status}") from None
             except BaseException:
                 # Whoever comes next does not wait for what nobody hears any more.
                 self.close()
