@@ -104,6 +104,18 @@ class Sent:
             (400, "invalid_request_error", "messages", "missing_required_parameter"),
         ),
         (
+            ValidationFailed(
+                [{"path": "messages.0.content.list[dict[str,any]].1", "message": "Input should be an object"}]
+            ),
+            openai.BadRequestError,
+            (400, "invalid_request_error", "messages[0].content[1]", "invalid_value"),
+        ),
+        (
+            ValidationFailed([{"path": "voice.constrained-str", "message": "Input should be a valid string"}]),
+            openai.BadRequestError,
+            (400, "invalid_request_error", "voice", "invalid_type"),
+        ),
+        (
             ValidationFailed([{"path": "surprise", "message": "Extra inputs are not permitted"}]),
             openai.BadRequestError,
             (400, "invalid_request_error", "surprise", "unknown_parameter"),

@@ -294,12 +294,15 @@ def test_where_to_stop_is_told_to_the_model_or_refused_as_openai_does(stop: Any,
         with pytest.raises(Unsupported) as refused:
             fitted(asked, models(name))
         assert refused.value.facts["param"] == "stop"
-    assert "stop" not in chat(user("a"), stop=[]).parameters
+    for nothing in ([], "", None):
+        assert "stop" not in chat(user("a"), stop=nothing).parameters
 
 
 @pytest.mark.parametrize(
     "message",
     [
+        {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "assistant", "content": None, "audio": {"id": "audio_1"}},
         {"role": "tool", "content": "5", "tool_call_id": "c"},
         {"role": "assistant", "content": None, "tool_calls": [{"id": "c"}]},
         user([{"type": "input_audio", "input_audio": {}}]),
@@ -309,6 +312,26 @@ def test_tools_and_sounds_in_a_conversation_are_refused_where_they_stand(message
     with pytest.raises(Unsupported) as refused:
         chat(user("a"), message)
     assert str(refused.value.facts["param"]).startswith("messages[1]")
+
+
+def test_what_a_model_refused_to_say_stays_in_the_conversation() -> None:
+    refused = {"role": "assistant", "content": None, "refusal": "I can't.", "annotations": [], "tool_calls": None}
+    asked = chat(user("a"), refused, user("b"))
+    assert [each["content"] for each in asked.parameters["messages"]] == ["a", "I can't.", "b"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        DATA_URL.upper().split(",")[0] + "," + DATA_URL.split(",")[1],
+        f" {DATA_URL}\n",
+        "data:image/png;base64," + base64.encodebytes(b"a picture" * 20).decode(),
+        DATA_URL.replace(";base64", ";name=a.png;base64"),
+    ],
+)
+def test_a_picture_is_taken_however_its_data_url_is_written(url: str) -> None:
+    [picture] = chat(user([{"type": "image_url", "image_url": {"url": url}}])).files["image"]
+    assert picture.data.startswith(b"a picture")
 
 
 def test_a_conversation_is_no_longer_than_can_be_kept() -> None:

@@ -285,13 +285,16 @@ def measures(size: str | None, param: str = "size") -> dict[str, int]:
 
 def pictured(url: str, param: str) -> File:
     """A picture that is given by its URL: the bytes of a data URL, or where it is."""
-    if not url.startswith("data:"):
-        if not url.startswith("https://"):
+    url = url.strip()
+    scheme = url[:8].lower()
+    if not scheme.startswith("data:"):
+        if scheme != "https://":
             raise ValidationFailed([{"path": param, "message": "must be a data: URL or an https one"}])
         return File(param, url=url)
     head, _, body = url.partition(",")
     try:
-        data = base64.b64decode(body, validate=True) if head.endswith(";base64") else b""
+        # Some programs break base64 into lines.
+        data = base64.b64decode("".join(body.split()), validate=True) if head.lower().endswith(";base64") else b""
     except ValueError:
         # No base64, or not even ASCII.
         data = b""

@@ -24,7 +24,10 @@ class Message(BaseModel):
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[dict[str, Any]] | None = None
+    refusal: str | None = None
     tool_calls: list[Any] | None = None
+    function_call: Any = None
+    audio: Any = None
 
 
 class StreamOptions(BaseModel):
@@ -69,11 +72,13 @@ class ChatRequest(Given):
         """The request in our terms. Raises Unsupported or ValidationFailed."""
         ignored = self.wishes()
         for number, message in enumerate(self.messages):
-            if message.role in ("tool", "function") or message.tool_calls:
+            if message.role in ("tool", "function") or message.tool_calls or message.function_call:
                 raise Unsupported(f"messages[{number}]", "Tools are not called here.")
+            if message.audio:
+                raise Unsupported(f"messages[{number}].audio", "A sound has no place in a conversation here.")
         spoken = talk(
             [
-                said(message.role, message.content, f"messages[{number}].content")
+                said(message.role, message.content or message.refusal, f"messages[{number}].content")
                 for number, message in enumerate(self.messages)
             ],
             "messages",
@@ -86,7 +91,7 @@ class ChatRequest(Given):
             seed=seed(self.seed),
             reasoning_effort=self.reasoning_effort,
             verbosity=self.verbosity,
-            stop=([self.stop] if isinstance(self.stop, str) else self.stop) or None,
+            stop=[self.stop] if self.stop and isinstance(self.stop, str) else self.stop or None,
         )
         files = {"image": spoken.pictures} if spoken.pictures else {}
         names = {**NAMES, "max_tokens": longest}

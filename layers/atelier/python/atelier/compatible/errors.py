@@ -6,6 +6,7 @@ themselves; `x-should-retry` overrides that, and `retry-after-ms` says when.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ WORDS = {
 }
 WRONG_TYPE = "Input should be a valid "
 FIELD_CODES = {"Field required": "missing_required_parameter", "Extra inputs are not permitted": "unknown_parameter"}
+# How pydantic names the types that a field may have.
+OF_TYPE = re.compile(r"(?:str|int|float|bool|VoiceId|Reference)$|constrained-|(?:list|dict)\[[a-z]")
 # OpenAI's own codes for a refusal by moderation.
 REFUSAL_CODES = frozenset({"content_policy_violation", "moderation_blocked", "content_filter"})
 TOO_LONG = "context_length_exceeded"
@@ -150,11 +153,17 @@ def body(error: AtelierError) -> dict[str, Any]:
     if isinstance(error, ValidationFailed):
         first = error.facts["fields"][0]
         usual = "invalid_type" if first["message"].startswith(WRONG_TYPE) else "invalid_value"
-        param, code = first["path"] or None, FIELD_CODES.get(first["message"], usual)
-        message = "; ".join(f"{each['path']}: {each['message']}" for each in error.facts["fields"])
+        param, code = _param(first["path"]) or None, FIELD_CODES.get(first["message"], usual)
+        message = "; ".join(f"{_param(each['path'])}: {each['message']}" for each in error.facts["fields"])
     elif code is None and not isinstance(error, NotFound):
         code = error.code.lower()
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def _param(path: str) -> str:
+    """A path as OpenAI writes it: `messages[0].content`, without the names that pydantic gives to a field's types."""
+    steps = [f"[{step}]" if step.isdecimal() else f".{step}" for step in path.split(".") if not OF_TYPE.match(step)]
+    return "".join(steps).removeprefix(".")
 
 
 def status(error: AtelierError) -> int:

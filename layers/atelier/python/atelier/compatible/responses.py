@@ -95,7 +95,7 @@ class ResponseRequest(Given):
             yield Said("user", (self.input,) if self.input else ())
             return
         for number, item in enumerate(self.input):
-            place, kind = f"input[{number}]", item.get("type", "message")
+            place, kind = f"input[{number}]", item.get("type") or "message"
             # What a model thought before is its own.
             if kind == "reasoning":
                 continue

@@ -99,6 +99,8 @@ def said(role: str, content: Any, param: str) -> Said:
         if kind in TEXTS and isinstance(part.get("text", part.get("refusal")), str):
             text = part.get("text", part.get("refusal"))
             parts += [text] if text else []
+        elif kind in TEXTS:
+            raise ValidationFailed([{"path": place, "message": "must have a text"}])
         elif kind in PICTURES and role == "user":
             parts.append(_picture(part, f"{place}.image_url"))
         elif kind in PICTURES:
