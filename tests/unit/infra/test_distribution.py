@@ -14,7 +14,9 @@ import pytest
 from infra.local.distribution import read_distribution
 from infra.local.templates import read
 
-EDGE = Path(__file__).parents[3] / "infra/edge.yaml"
+ROOT = Path(__file__).parents[3]
+EDGE = ROOT / "infra/edge.yaml"
+PRODUCT = (ROOT / "layers/atelier/python/atelier", ROOT / "functions")
 FRONTENDS = "https://app.example.com,http://localhost:*"
 ORIGINS = ("https://app.example.com", "http://localhost:5173", "http://localhost", "https://evil.example.com", "null")
 
@@ -94,3 +96,15 @@ def test_every_path_allows_the_same_headers_to_the_frontends() -> None:
         for each in read_distribution(EDGE, FRONTENDS).behaviours
     }
     assert len(seen) == 1
+
+
+def test_frontends_may_read_every_header_that_the_product_sets() -> None:
+    product = [
+        path.read_text() for folder in PRODUCT for path in folder.rglob("*.py") if path.parent.name != "providers"
+    ]
+    answered = {name.lower() for text in product for name in re.findall(r'headers\["([\w-]+)"\] = ', text)}
+    errors = (PRODUCT[0] / "compatible/errors.py").read_text()
+    answered |= set(re.findall(r'"((?:x|retry)-[a-z-]+)": ', errors))
+    exposed = read_distribution(EDGE, FRONTENDS).behaviours[0].cors.exposed_headers.split(", ")
+    assert {"atelier-adjusted-parameters", "retry-after-ms"} <= answered
+    assert answered <= set(exposed)
