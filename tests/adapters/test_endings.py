@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from atelier.generations.attempt import attempt
 from atelier.generations.model import Generation, Kind, Recipe, Status
 from atelier.generations.submit import Submission, submit
+from atelier.generations.sweep import sweep
 from atelier.media.delivery import Delivery
 from atelier.pricing.catalogue import catalogue
-from atelier.providers._contract import Done, ErrorClass, Failed, FinishReason, Output, Submitted
+from atelier.providers._contract import Done, ErrorClass, Failed, FinishReason, Job, Output, Submitted
 from atelier.routing.model import Scope
 from tests.adapters.world import ScriptedProvider, World
 from tests.conftest import Tables
@@ -76,6 +78,24 @@ def test_a_request_at_fault_books_its_usage_and_says_nothing_of_the_provider(
     assert (failed.failure.message, failed.failure.provider_code) == ("Too long.", "context_length_exceeded")
     assert world.get(failed) == failed
     assert world.health.get(Scope("openai")).version == 0
+
+
+@pytest.mark.parametrize("max_tokens", [16, 4096, 12_000])
+def test_a_text_that_takes_245_seconds_is_delivered_and_charged(world: World, max_tokens: int) -> None:
+    recipe = Recipe(Kind.TEXT, "why is the sky blue?", MODEL, None, {"max_tokens": max_tokens})
+    begun = submit(Submission(world.workspace_id, "usr_A", recipe), to=world.submitting, now=world.now).generation
+
+    def slowly(job: Job) -> None:
+        assert job.run_seconds_max >= 245
+        world.now += timedelta(seconds=245)
+        assert sweep(world.workspace_id, to=world.finishing, now=world.now) == 0
+
+    provider = ScriptedProvider([Done((Output(b"Because."),), USAGE)], before_answer=slowly)
+    attempt(world.workspace_id, begun.id, "token", to=replace(world.attempting, providers={"openai": provider}))
+    made = world.finish(begun)
+    assert (made.status, made.cost_source) == (Status.SUCCEEDED, "usage")
+    assert made.credits_charged > 0
+    world.assert_sound()
 
 
 def test_usage_that_a_failing_provider_reports_is_booked(world: World) -> None:

@@ -17,8 +17,10 @@ from atelier.generations.model import Generation, Status
 from atelier.generations.outcome import Outcome
 from atelier.generations.poll import poll, wake
 from atelier.generations.sweep import sweep
+from atelier.ids import new_id
 from atelier.ledger.contract import explanation_view
 from atelier.ledger.model import Movement
+from atelier.projects.model import Budget, Project
 from atelier.providers._contract import Accepted, ErrorClass, Failed, Pending, Unknown
 from tests.adapters.world import DONE, TRANSACTION_CONFLICT, World, answering, at_once
 from tests.conftest import Tables
@@ -44,9 +46,9 @@ def world(tables: Tables) -> World:
     return made
 
 
-def expired(world: World) -> Generation:
+def expired(world: World, project_id: str | None = None) -> Generation:
     """A generation that its provider still works on, given up at its deadline."""
-    generation = world.submit(width=1024, height=1024).generation
+    generation = world.submit(width=1024, height=1024, project_id=project_id).generation
     world.attempt(generation)
     world.now = generation.deadline_at
     assert sweep(world.workspace_id, to=world.finishing, now=world.now) == 1
@@ -55,6 +57,13 @@ def expired(world: World) -> Generation:
 
 def kinds(world: World) -> Counter[str]:
     return Counter(movement.kind for movement in world.movements())
+
+
+def spent(world: World, project: Project) -> int:
+    budget = world.projects.budget(world.workspace_id, project.id)
+    assert budget is not None
+    assert budget.reserved_microusd == 0
+    return budget.spent_microusd
 
 
 def keep_webhook(world: World, generation: Generation) -> None:
@@ -256,11 +265,42 @@ def test_a_late_failure_is_told_to_whoever_waits_and_starts_nothing(world: World
     assert kinds(world) == EXPIRED
 
 
-def test_a_late_result_that_cannot_be_fetched_leaves_everything_as_it_is(world: World) -> None:
+FAILED = replace(SUCCEEDED, status="failed", error_class=ErrorClass.TRANSIENT)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attempt_status"),
+    [(SUCCEEDED, "unknown"), (FAILED, "failed"), (replace(SUCCEEDED, status="cancelled"), "cancelled")],
+)
+def test_what_comes_late_and_is_no_result_costs_what_it_used(
+    world: World, outcome: Outcome, attempt_status: str
+) -> None:
+    project = Project(new_id("prj", world.now), world.workspace_id, "usr_A", "A project", world.now, world.now)
+    world.projects.create(project, Budget(world.workspace_id, project.id, 10_000_000))
+    generation = expired(world, project.id)
+    assert (generation.cost_microusd, generation.cost_source) == (6825, "estimate")
+    assert spent(world, project) == 6825
+    world.media.broken = True
+    # Two at once, and the same again: what is spent is counted once.
+    at_once(4, lambda _: world.finish(generation, outcome))
+    world.finish(generation, outcome)
+    ended = world.get(generation)
+    assert (ended.status, ended.credits_charged, ended.assets) == (Status.EXPIRED, 0, ())
+    assert (ended.cost_microusd, ended.cost_source, ended.usage) == (1950, "usage", {"predict_milliseconds": 2000})
+    assert ended.attempt is not None
+    assert ended.attempt.status == attempt_status
+    assert spent(world, project) == 1950
+    assert kinds(world) == EXPIRED
+    world.assert_sound()
+
+
+def test_a_result_that_could_not_be_fetched_late_is_delivered_when_it_can_be(world: World) -> None:
     generation = expired(world)
     world.media.broken = True
-    assert world.finish(generation, SUCCEEDED) == world.get(generation) == generation
-    assert kinds(world) == EXPIRED
+    world.finish(generation, SUCCEEDED)
+    world.media.broken = False
+    world.finish(generation, SUCCEEDED)
+    assert_delivered_free(world, generation)
 
 
 def test_who_asked_to_stop_gets_nothing_late(world: World) -> None:

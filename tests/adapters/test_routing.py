@@ -19,7 +19,7 @@ from atelier.generations.sweep import sweep
 from atelier.ids import new_id
 from atelier.pricing.catalogue import catalogue
 from atelier.projects.model import Budget, Project
-from atelier.providers._contract import Accepted, Done, ErrorClass, Failed, Output, Submitted, Unknown
+from atelier.providers._contract import Accepted, Cancelled, Done, ErrorClass, Failed, Output, Submitted, Unknown
 from atelier.routing.book import SUCCESSES_TOGETHER, HealthBook
 from atelier.routing.choose import Routes
 from atelier.routing.model import COOLDOWN_SECONDS, FAILURES_TO_DOWN, Health, Scope
@@ -29,6 +29,7 @@ from tests.conftest import Tables
 
 BROKEN = Failed(ErrorClass.TRANSIENT, "It broke.")
 REPLICATE = Scope("replicate")
+SDXL = Scope("replicate", model="replicate/sdxl")
 OWN = "key_" + "0" * 25 + "1"
 
 
@@ -160,6 +161,21 @@ def test_of_twenty_generations_at_once_one_pays_for_a_provider_that_is_down(worl
     world.replicate.answers = [BROKEN] * 20
     at_once(3, lambda number: world.attempt(generations[number]))
     assert len(world.replicate.submitted) == 1
+
+
+@pytest.mark.parametrize("end", [Failed(ErrorClass.INVALID_INPUT, "No."), Cancelled()])
+def test_a_try_that_its_caller_ends_keeps_nobody_from_the_next(world: World, end: Failed | Cancelled) -> None:
+    for _ in range(FAILURES_TO_DOWN):
+        run(world, "replicate/sdxl")
+    take_down(world)
+    world.now += timedelta(seconds=COOLDOWN_SECONDS)
+    generation = submitted(world, "replicate/sdxl")
+    world.replicate.answers = [Accepted("r1")]
+    world.attempt(generation)
+    assert not HealthBook(world.health).may_try(SDXL, world.now)
+    world.replicate.progress = end
+    poll(*world.execution.polls[-1], to=world.attempting)
+    assert HealthBook(world.health).may_try(SDXL, world.now)
 
 
 def test_when_it_works_again_everybody_may(world: World) -> None:

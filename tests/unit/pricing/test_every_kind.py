@@ -355,8 +355,8 @@ def test_a_refusal_for_its_content_costs_the_operator_where_the_provider_bills_i
 
 def test_a_long_text_has_as_long_as_its_tokens_take() -> None:
     model = catalogue(frozenset({"openai"})).model("openai/gpt-5.4-mini")
-    assert model.run_seconds({"max_tokens": 4096}) == model.run_seconds_max == 180
-    assert model.run_seconds({"max_tokens": 16_000}) == 20 + 16_000 // 40
+    assert model.run_seconds({"max_tokens": 16}) == model.run_seconds_max == 300
+    assert model.run_seconds({"max_tokens": 6_000}) == 20 + 6_000 // 15
     assert model.run_seconds({"max_tokens": 32_768}) == WORK_SECONDS_MAX
     assert model.run_seconds({}) == model.run_seconds_max
 

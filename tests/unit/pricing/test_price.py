@@ -13,6 +13,7 @@ from atelier.pricing.model import Settlement
 from atelier.providers._contract import ErrorClass
 
 BOTH = catalogue(frozenset({"local", "replicate"}))
+ALL = catalogue(frozenset({"openai", "anthropic", "replicate", "fal", "xai", "stability", "local", "custom"}))
 FOUR = {"width": 1024, "height": 1024, "n": 4, "seed": 1}
 ONE = FOUR | {"n": 1}
 
@@ -62,6 +63,50 @@ def test_a_success_is_charged_by_what_was_delivered() -> None:
     assert BOTH.settle("replicate/sdxl", FOUR, "succeeded", delivered=3).credits == 24
     assert BOTH.settle("replicate/sdxl", FOUR, "succeeded", delivered=0).credits == 0
     assert BOTH.settle("replicate/sdxl", FOUR, "succeeded", delivered=5).credits == 32
+
+
+def test_pictures_that_were_not_made_take_nothing_off_the_bill_for_those_that_were() -> None:
+    four = ALL.parameters_for("openai/gpt-image-2", {"n": 4, "quality": "high"})
+    usage = {"tokens_input": 20, "tokens_output": 8000, "images": 2}
+    end = ALL.settle("openai/gpt-image-2", four, "succeeded", delivered=2, usage=usage)
+    assert (end.credits, end.cost_microusd) == (31, 240_100)
+    # One of the two was held back here: the bill for it is the operator's.
+    assert ALL.settle("openai/gpt-image-2", four, "succeeded", delivered=1, usage=usage).credits == 16
+
+
+KNOWN = ("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write", "tokens_image", "images", "characters",
+         "output_milliseconds", "predict_milliseconds")  # fmt: skip
+told = st.one_of(st.integers(-3, 3), st.integers(0, 10**6), st.integers(-(10**20), 10**20))
+
+
+@given(st.data())
+def test_whatever_a_provider_says_a_bill_is_within_its_bounds(data: st.DataObject) -> None:
+    model = data.draw(st.sampled_from(ALL.data.models))
+    asked: dict[str, Any] = {}
+    for name, rule in model.parameters.items():
+        if "minimum" in rule and data.draw(st.booleans()):
+            asked[name] = data.draw(st.sampled_from([rule["minimum"], rule["maximum"]]))
+        elif "choices" in rule and data.draw(st.booleans()):
+            asked[name] = data.draw(st.sampled_from(rule["choices"]))
+        elif "least" in rule and data.draw(st.booleans()):
+            asked[name] = data.draw(st.floats(rule["least"], rule["most"]))
+    files = {role: data.draw(st.integers(rule["minimum"], rule["maximum"])) for role, rule in model.inputs.items()}
+    prompt = data.draw(st.text(max_size=40))
+    request: dict[str, Any] = {"prompt": prompt, "files": files}
+    parameters = ALL.parameters_for(model.id, asked)
+    price = ALL.price(model.id, parameters, **request)
+    usage = data.draw(st.dictionaries(st.sampled_from(KNOWN), told))
+    reported, delivered = data.draw(st.none() | told), data.draw(st.integers(0, 20))
+    outcome = data.draw(st.sampled_from(sorted(ALL.data.outcomes)))
+    end = ALL.settle(
+        model.id, parameters, outcome, delivered=delivered, usage=usage, reported_microusd=reported, **request
+    )
+    assert type(end.credits) is type(end.cost_microusd) is int
+    assert 0 <= end.credits <= price.credits
+    # A million dollars is no bill; a count below its bound, at the dearest price there is, may come to more.
+    assert 0 <= end.cost_microusd < 10**15
+    if outcome == "succeeded" and delivered:
+        assert end.credits >= (0 if "free" in model.credits else 1)
 
 
 def test_the_cost_is_the_providers_own_figure_then_its_usage_then_the_estimate() -> None:

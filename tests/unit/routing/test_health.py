@@ -86,6 +86,15 @@ def test_after_the_cooldown_one_may_try_and_the_others_wait_for_it() -> None:
     assert claimed.needs_claim(after + timedelta(hours=1))
 
 
+def test_who_tried_and_learnt_nothing_leaves_the_try_to_the_next() -> None:
+    health = down()
+    after = later(COOLDOWN_SECONDS)
+    claimed = health.claimed(after)
+    assert claimed.undecided(started_at=after).needs_claim(after)
+    # One that was begun before it went down did not try for the others.
+    assert claimed.undecided(started_at=NOON - WINDOW) == claimed
+
+
 def test_a_success_closes_the_case_and_a_failure_doubles_the_cooldown_within_bounds() -> None:
     health, now, seen = down(), NOON, []
     for _ in range(8):

@@ -248,6 +248,8 @@ def _note(generation: Generation, current: Attempt, end: Done | Failed | Cancell
                 started_at=current.started_at,
                 now=now,
             )
+        else:
+            to.health.undecided(scope, started_at=current.started_at, now=now)
     except Exception:
         logger.exception("health was not written", provider=current.provider)
 

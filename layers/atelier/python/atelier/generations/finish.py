@@ -164,22 +164,49 @@ def withdraw(generation: Generation, *, to: Closing, now: datetime) -> Generatio
 
 def _finish_late(generation: Generation, outcome: Outcome, to: Finishing, now: datetime) -> Generation:
     """The credits are back, so a result that comes now is free, and the operator's loss; wanted all the same, unless
-    somebody had asked to stop."""
+    somebody had asked to stop. What was used is booked in any case: until now it was an estimate."""
     attempt = generation.awaited
-    if attempt is None or outcome.status != "succeeded" or generation.cancel_requested_at is not None:
+    if attempt is None or outcome.attempt_id not in (None, attempt.id) or outcome.status == "unknown":
         return generation
+    if outcome.status != "succeeded":
+        ended_as, status = outcome.error_class or ErrorClass.UNKNOWN_OUTCOME, AttemptStatus.FAILED
+        if outcome.status == "cancelled":
+            ended_as, status = "cancelled", AttemptStatus.CANCELLED
+        ended = generation.attempt_ended(status, now, outcome.error_class)
+        return _booked_late(ended, attempt, ended_as, outcome, to, now)
+    if generation.cancel_requested_at is not None:
+        return _booked_late(generation, attempt, "succeeded", outcome, to, now)
     try:
         assets = _deliver(generation, attempt, outcome, to)
-    except (UndeliverableMedia, OutputWithheld):
-        return generation
-    outcome = _measured(outcome, assets)
-    generation, lost = _settled(generation, attempt, "succeeded", outcome, len(assets) or 1, to)
-    delivered = replace(generation, finish_reason=outcome.finish_reason).succeeded(assets, 0, now)
+    except (UndeliverableMedia, OutputWithheld) as error:
+        ended_as = "no_result" if isinstance(error, UndeliverableMedia) else MODERATED_OUTPUT
+        return _booked_late(generation, attempt, ended_as, outcome, to, now)
+    measured = _measured(outcome, assets)
+    billed, lost = _settled(generation, attempt, "succeeded", measured, len(assets) or 1, to)
+    delivered = replace(billed, finish_reason=measured.finish_reason).succeeded(assets, 0, now)
     try:
         to.generations.deliver_late(delivered, late_success(delivered.id, lost, facts(delivered), now))
     except GenerationMoved:
-        return to.generations.get(delivered.workspace_id, delivered.id)
+        return _late_again(generation, outcome, to, now)
     return delivered
+
+
+def _booked_late(
+    generation: Generation, attempt: Attempt, ended_as: str, outcome: Outcome, to: Finishing, now: datetime
+) -> Generation:
+    booked, _ = _settled(generation, attempt, ended_as, outcome, 0, to)
+    try:
+        to.generations.book_late(booked)
+    except GenerationMoved:
+        return _late_again(generation, outcome, to, now)
+    return booked
+
+
+def _late_again(seen: Generation, outcome: Outcome, to: Finishing, now: datetime) -> Generation:
+    """Another has booked or delivered meanwhile, or our own write's answer was lost."""
+    written = to.generations.get(seen.workspace_id, seen.id)
+    moved = (written.status, written.counted_microusd) != (seen.status, seen.counted_microusd)
+    return _finish_late(written, outcome, to, now) if moved and written.status is Status.EXPIRED else written
 
 
 def _measured(outcome: Outcome, assets: tuple[Delivered, ...]) -> Outcome:

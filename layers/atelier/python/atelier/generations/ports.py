@@ -113,6 +113,11 @@ class GenerationStore(Protocol):
         GenerationMoved when it is not expired any more."""
         ...
 
+    def book_late(self, generation: Generation) -> None:
+        """Write what a generation that has expired turns out to have used and cost, and how its attempt ended. Raises
+        GenerationMoved when it is not expired any more, or another has booked meanwhile."""
+        ...
+
     def get(self, workspace_id: str, generation_id: str) -> Generation:
         """Consistent; raises NotFound."""
         ...

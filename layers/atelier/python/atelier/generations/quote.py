@@ -59,16 +59,24 @@ class Ask:
         return replace(self, stages=tuple(_stage(stage, self.prompt, pipeline) for stage in wanted))
 
     def fingerprint(self) -> str:
-        """The same for the same request but for its prompt."""
+        """The same for the same request but for its prompt; behind a dot, what is known of its files."""
+        known = self._known()
+        if all(fact is None for fact in known):
+            return self.request()
+        return f"{self.request()}.{_digest(known)[:16]}"
+
+    def request(self) -> str:
+        """The same whatever is known of its files."""
         facts: list[Any] = [self.kind, self.model, self.parameters]
         if self.files:
             facts.append(self.files)
-        known = [self.facts.width, self.facts.height, self.facts.audio_milliseconds]
-        if any(fact is not None for fact in known):
-            facts.append(known)
         if self.stages:
-            facts.append([stage.fingerprint() for stage in self.stages])
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
+            facts.append([stage.request() for stage in self.stages])
+        return _digest(facts)
+
+    def _known(self) -> list[Any]:
+        own = [self.facts.width, self.facts.height, self.facts.audio_milliseconds]
+        return own + [known for stage in self.stages or () for known in stage._known()]
 
     def prompt_digest(self) -> str | None:
         """The prompt, and what is sent beside it, without telling them."""
@@ -77,6 +85,10 @@ class Ask:
         beside = self.facts.negative_prompt
         said = json.dumps([self.prompt, beside]) if beside else self.prompt
         return hashlib.sha256(said.encode(errors="replace")).hexdigest()[:32]
+
+
+def _digest(facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _stage(stage: Stage, prompt: str | None, pipeline: Pipeline) -> Ask:
@@ -124,6 +136,12 @@ class Quote:
         ask = Ask.of(recipe, pipeline)
         same = self.workspace_id == workspace_id and self.fingerprint == ask.fingerprint()
         return same and self.prompt_digest in (None, ask.prompt_digest())
+
+    def was_for(self, workspace_id: str, recipe: Recipe, pipeline: Pipeline | None = None) -> bool:
+        """Whether it was, as far as anything was known of the files when it was quoted."""
+        request = Ask.of(recipe, pipeline).request()
+        quoted = replace(self, fingerprint=Ask.of(recipe, pipeline).fingerprint())
+        return self.fingerprint.partition(".")[0] == request and quoted.is_for(workspace_id, recipe, pipeline)
 
 
 def priced(

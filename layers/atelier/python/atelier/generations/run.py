@@ -261,7 +261,7 @@ def _end_state(ended: Generation) -> EndState:
 def _finish_late(run: Generation, made: Sequence[Generation], to: Closing, now: datetime) -> Generation:
     complete = len(made) == len(planned(run).stages) and all(stage.status is Status.SUCCEEDED for stage in made)
     if not complete or run.cancel_requested_at is not None:
-        return run
+        return _booked_late(run, made, to)
     # What was charged stays charged; what came late is the operator's loss, booked with its stage.
     delivered = replace(billed(run, made), credits_charged=run.credits_charged)
     delivered = delivered.succeeded(made[-1].assets, run.credits_charged, now)
@@ -270,6 +270,18 @@ def _finish_late(run: Generation, made: Sequence[Generation], to: Closing, now: 
     except GenerationMoved:
         return to.generations.get(run.workspace_id, run.id)
     return delivered
+
+
+def _booked_late(run: Generation, made: Sequence[Generation], to: Closing) -> Generation:
+    """With what its stages turn out to have cost."""
+    booked = replace(billed(run, made), credits_charged=run.credits_charged)
+    if (booked.cost_microusd, booked.cost_source) == (run.cost_microusd, run.cost_source):
+        return run
+    try:
+        to.generations.book_late(booked)
+    except GenerationMoved:
+        return to.generations.get(run.workspace_id, run.id)
+    return booked
 
 
 def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:

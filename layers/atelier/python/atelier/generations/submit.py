@@ -129,7 +129,8 @@ def submit(submission: Submission, *, to: Submitting, now: datetime, wallet: Wal
 
 def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Wallet) -> Accepted:
     workspace_id, recipe, promise = submission.workspace_id, submission.recipe, submission.quote
-    pipeline, missing = submission.pipeline, None
+    pipeline = submission.pipeline
+    missing: ValidationFailed | QuoteExpired | None = None
     try:
         # Known before it is priced: what a file is decides what comes of it.
         recipe, pipeline = looked_up(workspace_id, recipe, pipeline, to.sources)
@@ -137,7 +138,9 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
         # Whoever asks again for what was accepted gets it, whatever has become of its files.
         missing = refusal
     if promise is not None and missing is None and not promise.is_for(workspace_id, recipe, pipeline):
-        raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
+        if not promise.was_for(workspace_id, recipe, pipeline):
+            raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
+        missing = QuoteExpired("More is known of the files than when this was quoted. Ask for another.")
     check_size(recipe, pipeline)
     ways = to.routes(seen) if to.routes is not None else None
     wanted = parts(Ask.of(recipe, pipeline), catalogue=to.catalogue, now=now, routes=ways)

@@ -20,6 +20,8 @@ from atelier.pricing.speech import spoken_milliseconds
 
 MEGAPIXEL = 1024 * 1024
 MILLION = 10**6
+# A count or a bill of so much is no provider's word.
+TOLD_MAX = 10**12
 # Every unit's price is a whole number of these parts of a micro-dollar.
 PARTS = MEGAPIXEL * MILLION
 # A prompt in tokens, from above, and a little around it: a token for three bytes of prose; a digit is one by itself,
@@ -175,7 +177,7 @@ def estimated(costs: tuple[Cost, ...], ask: Ask) -> int:
 def measured(costs: tuple[Cost, ...], usage: Usage, ask: Ask) -> int | None:
     """What the reported usage came to in micro-USD; None when it does not tell all of it. What costs the same whatever
     is reported does not make a bill a measured one."""
-    if any(count < 0 for count in usage.values()):
+    if not all(0 <= count < TOLD_MAX for count in usage.values()):
         return None
     parts = [_measure(cost, usage, ask) for cost in costs]
     known = [part for part in parts if part is not None]

@@ -17,6 +17,7 @@ from atelier.errors import ValidationFailed
 from atelier.frozen import dataclass
 from atelier.pricing.costs import (
     MEGAPIXEL,
+    TOLD_MAX,
     Ask,
     Cost,
     Count,
@@ -61,7 +62,7 @@ Capability = Literal[
 CHARACTER = "character"
 # Whose models are sent a negative prompt: where they have no field for it, as a part of the prompt.
 PICTURED_KINDS = ("image", "video")
-# Before a text's first token, at most as a rule.
+# Before a text's first token, as a rule.
 START_SECONDS = 20
 CostSource = Literal["provider", "usage", "estimate"]
 FileT = TypeVar("FileT")
@@ -149,7 +150,6 @@ class Model:
     supports_idempotency: bool
     list_for_reconcile: bool
     bills_on_cancel: bool
-    bills_on_failure: bool
     charges_on_policy_rejection: Literal["yes", "no", "unknown"]
     output_hosts: tuple[str, ...]
     settings: dict[str, Any]
@@ -374,7 +374,9 @@ def settle(
     credits = 0
     if applies and rule.credits == "delivered" and delivered > 0:
         came = min(delivered, ask.images)
-        credits = _credits(model.credits, _what_came(ask, came, usage), share(cost, came, ask.images))
+        # A bill by what was counted is for the pictures that were made, which may be fewer than were asked for.
+        made = min(usage.get("images", ask.images), ask.images) if source == "usage" else ask.images
+        credits = _credits(model.credits, _what_came(ask, came, usage), share(cost, came, max(came, made)))
     elif applies and rule.credits == "usage" and quoted.cost_microusd:
         credits = share(quoted.credits, cost, quoted.cost_microusd)
     return Settlement(min(credits, quoted.credits), cost, source)
@@ -411,7 +413,7 @@ def _what_came(ask: Ask, came: int, usage: Usage) -> Ask:
 def _cost(
     model: Model, rule: OutcomeRule | None, ask: Ask, quoted: Price, usage: Usage, reported_microusd: int | None
 ) -> tuple[int, CostSource]:
-    if reported_microusd is not None and reported_microusd >= 0:
+    if reported_microusd is not None and 0 <= reported_microusd < TOLD_MAX:
         return reported_microusd, "provider"
     # Usage that was reported counts whatever became of the work: what was run has been paid for.
     used = measured(model.cost, usage, ask)

@@ -33,6 +33,8 @@ from atelier.providers._text import text_end
 from atelier.providers._wire import RETRY_AFTER_SECONDS_MAX, NoAnswer, NotSent, Reply, Wire, failed, unreachable
 
 VERSION = "2023-06-01"
+# More than any call can count.
+COUNT_MAX = 10**12
 # The API insists on a bound; this one counts where neither the caller nor the catalogue gives one.
 TOKENS_OUTPUT_MAX = 1024
 MODELS_PAGE, MODELS_PAGES_MAX = 1000, 10
@@ -184,7 +186,7 @@ def _usage(reported: object) -> dict[str, int]:
 
     def count(name: str) -> int | None:
         value = counts.get(name)
-        return value if type(value) is int and value >= 0 else None
+        return value if type(value) is int and 0 <= value < COUNT_MAX else None
 
     usage: dict[str, int] = {}
     plain, output = count("input_tokens"), count("output_tokens")

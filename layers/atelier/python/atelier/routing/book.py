@@ -111,7 +111,10 @@ class HealthBook:
         now: datetime,
     ) -> None:
         """An attempt failed. provider_wide: whether that concerns all models of the access; None = by its class."""
-        if scope.provider == EMBEDDED or BLAME.get(error_class) is Blame.NONE:
+        if BLAME.get(error_class) is Blame.NONE:
+            self.undecided(scope, started_at=started_at, now=now)
+            return
+        if scope.provider == EMBEDDED:
             return
         told: dict[str, Any] = {"retry_after_seconds": retry_after_seconds, "started_at": started_at, "now": now}
         wide = error_class in PROVIDER_WIDE if provider_wide is None else provider_wide
@@ -120,6 +123,12 @@ class HealthBook:
             return
         self._change(scope, lambda health: health.failed(error_class, message, **told))
         self._change(scope.access, lambda health: health.observed(error_class, message, **told))
+
+    def undecided(self, scope: Scope, *, started_at: datetime, now: datetime) -> None:
+        """An attempt ended in a way that says nothing of the provider."""
+        for each in scope.levels:
+            if self.seen(each, now).probe_until is not None:
+                self._change(each, lambda health: health.undecided(started_at=started_at))
 
     def checked(self, scope: Scope, error_class: str | None, message: str, now: datetime) -> None:
         """A question that cost nothing was answered, or not."""

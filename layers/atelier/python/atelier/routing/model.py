@@ -230,6 +230,10 @@ class Health:
             error_message=message[:MESSAGE_CHARACTERS_MAX],
         )
 
+    def undecided(self, *, started_at: datetime) -> Health:
+        """After an attempt that says nothing of it. Where it was the one that was to find out, another may."""
+        return self if self._is_older(started_at) else replace(self, probe_until=None)
+
     def has_failed(self, now: datetime) -> bool:
         """Whether anything in the window, or not made up for since, speaks against it."""
         is_closed = not self.failures_in_a_row and self.opened_at is None and not self.cooldown_until

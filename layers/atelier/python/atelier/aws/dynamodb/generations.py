@@ -219,7 +219,17 @@ class DynamoGenerations:
 
         actions = [*_final(generation), GenerationItem.failure.remove()]
         # What was reserved is free since it expired.
-        self._close(generation, actions, GenerationItem.status == Status.EXPIRED.value, put, released=0)
+        self._close(generation, actions, _still_expired(generation), put, released=0)
+
+    def book_late(self, generation: Generation) -> None:
+        actions: list[Action] = [
+            GenerationItem.attempts.set(_attempts_data(generation)),
+            GenerationItem.cost_microusd.set(generation.cost_microusd),
+            GenerationItem.cost_source.set(generation.cost_source),
+        ]
+        if generation.usage:
+            actions.append(GenerationItem.usage.set(generation.usage))
+        self._close(generation, actions, _still_expired(generation), lambda write: None, released=0)
 
     @staticmethod
     def _close(
@@ -413,6 +423,15 @@ def _not_opened(generation: Generation, apart: bool, failed: set[int]) -> Except
 
 def _still_open(begun: int) -> Condition:
     return GenerationItem.status.is_in(*(status.value for status in OPEN)) & (GenerationItem.attempt_count == begun)
+
+
+def _still_expired(seen: Generation) -> Condition:
+    """With the cost that was seen: what is spent beyond it is counted once."""
+    cost = GenerationItem.cost_microusd
+    counted = cost == seen.counted_microusd
+    return (GenerationItem.status == Status.EXPIRED.value) & (
+        counted if seen.counted_microusd else counted | cost.does_not_exist()
+    )
 
 
 def _not_a_stage() -> Condition:
