@@ -29,6 +29,10 @@ class DeploymentError(Exception):
     """The deployment failed; the text names the resource and the reason."""
 
 
+class DeploymentUnfinished(Exception):
+    """CloudFormation is at it still, after a time in which it should have come to an end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deployed:
     """A deployed stack. `resources`: logical id → physical id. `changed`: logical ids that this deployment touched."""
@@ -67,7 +71,7 @@ class Aws:
 def deploy(root: Path, folder: Path, aws: Aws, parameters: Mapping[str, str]) -> Deployed:
     """Brings the stack to what the repository at `root` says. `folder` keeps translations between runs.
 
-    Raises DeploymentError, translate.TemplateError, FileNotFoundError."""
+    Raises DeploymentError, DeploymentUnfinished, translate.TemplateError, FileNotFoundError."""
     template = _translated(root, folder)
     built = artifacts.collect(root, _code_folders(template), folder / UNPACKED)
     _upload(aws, built)
@@ -168,7 +172,9 @@ def _settled(describe: Callable[[], Any], status: str) -> Any:
         if not described[status].endswith(("_IN_PROGRESS", "_PENDING")):
             return described
         time.sleep(0.02)
-    raise DeploymentError(f"CloudFormation was not done within {DEPLOY_SECONDS_MAX:.0f} s")
+    raise DeploymentUnfinished(
+        f"CloudFormation was not done within {DEPLOY_SECONDS_MAX:.0f} s; start again, no state is written until it is"
+    )
 
 
 def _first_failure(cloudformation: Any, since: datetime) -> str:

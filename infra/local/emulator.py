@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,14 @@ class Emulator:
         self.failure = ""
         self._enforce_policies = enforce_policies
         self._process: subprocess.Popen[bytes] | None = None
+        # A stop may come from another thread while a start is under way, and ends it.
+        self._starting = threading.Lock()
+        self._is_stopped = False
         self.endpoint = ""
 
     def start(self) -> None:
         """Starts it and waits until it answers; raises EmulatorError."""
+        self._is_stopped = False
         self._restore()
         for folder in (self._state, self._folder / "s3"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +113,9 @@ class Emulator:
         _move_to_port(self._state, self._state_port, port)
         self._state_port = port
         reading, reporting = os.pipe()
-        with (self._folder / "emulator.log").open("wb") as log:
+        with self._starting, (self._folder / "emulator.log").open("wb") as log:
+            if self._is_stopped:
+                raise EmulatorError("the embedded AWS was stopped before it had started")
             self._process = subprocess.Popen(
                 [sys.executable, "-m", CHILD, str(self._saved), str(port), str(reporting)],
                 stdin=subprocess.PIPE,
@@ -135,11 +141,19 @@ class Emulator:
                     self._saved_at_ns, self._saved_in_order = said["saved"], said["in_order"]
 
     @contextmanager
-    def saving_paused(self) -> Iterator[None]:
-        """No copy is taken meanwhile: half a deployment could neither be used nor gone on with."""
+    def saving_paused(self, *, resumes_after: tuple[type[Exception], ...] = ()) -> Generator[None]:
+        """No copy is taken meanwhile: half a deployment could neither be used nor gone on with. resumes_after: failures
+        after which the state is whole."""
         self._say(b"0")
         self._saving_paused = True
-        yield
+        try:
+            yield
+        except resumes_after:
+            self._resume_saving()
+            raise
+        self._resume_saving()
+
+    def _resume_saving(self) -> None:
         self._say(b"1")
         self._saving_paused = False
 
@@ -150,7 +164,9 @@ class Emulator:
 
     def stop(self) -> None:
         """Stops it and waits until its state is written; raises StateNotSaved when it could not be."""
-        process, self._process = self._process, None
+        with self._starting:
+            self._is_stopped = True
+            process, self._process = self._process, None
         if process is None:
             return
         killed = process.poll() is not None

@@ -13,17 +13,15 @@ from typing import TypeVar
 import aiohttp
 
 from infra.local import demo
-from infra.local.artifacts import BrokenSource
-from infra.local.deploy import DeploymentError
+from infra.local.deploy import DeploymentError, DeploymentUnfinished
 from infra.local.distribution import read_distribution
 from infra.local.edge import Edge, PortInUse
 from infra.local.emulator import EmulatorError
-from infra.local.stack import DataInUse, Options, Stack
+from infra.local.stack import MISTAKES, DataInUse, Options, Stack
 from infra.local.standins.together import FALLBACK, Together
-from infra.local.translate import TemplateError
 
 # What can go wrong for reasons that one sentence explains.
-EXPLAINED = (PortInUse, DataInUse, EmulatorError, DeploymentError, TemplateError, BrokenSource, FileNotFoundError)
+EXPLAINED = (PortInUse, DataInUse, EmulatorError, DeploymentUnfinished, *MISTAKES)
 WATCHED = ("functions", "layers/atelier", "statemachines", "infra", "template.yaml")
 WATCH_SECONDS = 0.7
 READY_SECONDS_MAX = 20.0

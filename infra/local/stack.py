@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from infra.local.deploy import Aws, Deployed, deploy
+from infra.local.artifacts import BrokenSource
+from infra.local.deploy import Aws, Deployed, DeploymentError, deploy
 from infra.local.edge import Origins
-from infra.local.emulator import Emulator
+from infra.local.emulator import Emulator, StateNotSaved
+from infra.local.translate import TemplateError
 
 HANDLES = "stack.json"
 EDGE_SECRET = "DataEdgeSecret"
@@ -20,6 +23,9 @@ PROVIDERS_SECRET = "DataProvidersSecret"
 FRONTEND_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 # Providers are stand-ins or the developer's own, nobody can be sent a code, and all callers have one address.
 WITHOUT_MAIL = {"DailyCredits": "everyone", "SignUpsPerAddress": "1000000"}
+# What can be wrong with the sources; a deployment that fails of it is rolled back.
+MISTAKES = (BrokenSource, DeploymentError, TemplateError, FileNotFoundError)
+REDEPLOYMENT_SECONDS_MAX = 15.0
 
 
 class DataInUse(Exception):
@@ -45,6 +51,9 @@ class Stack:
         self._options = options
         self._lock: IO[bytes] | None = None
         self._public_url = ""
+        self._deploying = threading.Lock()
+        # Whether a deployment has been whole, and requests are taken.
+        self._serves = False
         self.emulator = Emulator(options.data, enforce_policies=options.enforce_policies)
 
     @property
@@ -72,9 +81,12 @@ class Stack:
         return self.origins(self.deploy())
 
     def deploy(self) -> Deployed:
-        """Deploys what changed since the last time."""
-        with self.emulator.saving_paused():
-            return self._deploy()
+        """Deploys what changed since the last time; raises what `deploy` raises. After a mistake the stack goes on as
+        it was, and so does the saving of its state."""
+        with self._deploying, self.emulator.saving_paused(resumes_after=MISTAKES if self._serves else ()):
+            deployed = self._deploy()
+        self._serves = True
+        return deployed
 
     def _deploy(self) -> Deployed:
         parameters = {"PublicUrl": self._public_url, **self.parameters}
@@ -111,9 +123,16 @@ class Stack:
         return str(json.loads(secret["SecretString"])["key"])
 
     def stop(self) -> None:
-        """Stops the emulator, which writes its state, and lets go of the data folder. Raises StateNotSaved."""
+        """Stops the emulator, which writes its state, and lets go of the data folder. Raises StateNotSaved.
+
+        What was accepted during a redeployment is written when that has come to its end."""
+        waited = self._serves and self._deploying.acquire(timeout=REDEPLOYMENT_SECONDS_MAX)
         try:
             self.emulator.stop()
         finally:
+            if waited:
+                self._deploying.release()
             if self._lock:
                 self._lock.close()
+        if self._serves and not waited:
+            raise StateNotSaved("a redeployment did not come to its end: what was accepted since it began is lost")

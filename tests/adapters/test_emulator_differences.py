@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -384,6 +385,44 @@ def test_a_killed_emulator_forgets(tmp_path: Path) -> None:
         assert Aws(emulator.endpoint).client("dynamodb").list_tables()["TableNames"] == ["kept"]
         [note] = emulator.notes
         assert note.startswith("the last run did not end in order; going on from what was saved at ")
+    finally:
+        emulator.stop()
+
+
+def test_a_data_folder_from_before_there_were_copies_is_gone_on_with(tmp_path: Path) -> None:
+    emulator = Emulator(tmp_path)
+    emulator.start()
+    try:
+        sqs = Aws(emulator.endpoint).client("sqs")
+        sqs.send_message(QueueUrl=sqs.create_queue(QueueName="kept")["QueueUrl"], MessageBody="still here")
+        emulator.stop()
+        copy = saved_state.newest(tmp_path / "saved")
+        assert copy
+        shutil.rmtree(tmp_path / "state")
+        (copy.folder / saved_state.MANIFEST).unlink()
+        copy.folder.rename(tmp_path / "state")
+        shutil.rmtree(tmp_path / "saved")
+        (tmp_path / "port").write_text(json.dumps({"port": copy.port}))
+        emulator.start()
+        assert emulator.notes == []
+        sqs = Aws(emulator.endpoint).client("sqs")
+        url = sqs.get_queue_url(QueueName="kept")["QueueUrl"]
+        assert sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"] == "still here"
+    finally:
+        emulator.stop()
+
+
+def test_after_a_deployment_that_fails_the_state_is_saved_again(tmp_path: Path) -> None:
+    emulator = Emulator(tmp_path)
+    emulator.start()
+    try:
+        with pytest.raises(ValueError, match="a mistake"), emulator.saving_paused(resumes_after=(ValueError,)):
+            raise ValueError("a mistake in a template")
+        Aws(emulator.endpoint).client("sqs").create_queue(QueueName="kept")
+        emulator.stop()
+        emulator.start()
+        assert Aws(emulator.endpoint).client("sqs").get_queue_url(QueueName="kept")["QueueUrl"]
+        assert emulator.notes == []
     finally:
         emulator.stop()
 
