@@ -418,7 +418,7 @@ def test_a_film_that_nobody_plays_and_that_takes_too_long_is_refused_with_the_li
     data = reels.film("mjpeg", "mov", pixels="yuvj420p", sound=None)
     smaller = film.process(data, watermark=False, seconds_max=0.002)
     assert smaller.notes == ("The film was made smaller: 46 × 34 pixels.",)
-    with pytest.raises(MediaLimitExceeded, match="At most 50000 pixels are"):
+    with pytest.raises(MediaLimitExceeded, match="at most 50000 pixels in all"):
         film.process(data, watermark=False, seconds_max=0.0005)
 
 

@@ -78,7 +78,7 @@ def test_a_soft_mask_stays_soft() -> None:
         (lambda: Image.new("L", SIZE, 0), "changes nothing"),
         (lambda: Image.new("RGBA", SIZE, (0, 0, 0, 255)), "changes nothing"),
         (lambda: Image.new("RGBA", SIZE, (0, 0, 0, 200)), "changes nothing"),
-        (lambda: Image.new("RGB", SIZE, "red"), "neither see-through anywhere nor black and white"),
+        (lambda: Image.new("RGB", SIZE, "red"), "not black and white, and has no transparent part"),
         (lambda: white_on_black((80, 80)), "shape of the picture: it has 80 × 80 pixels, the picture 120 × 80"),
     ],
 )

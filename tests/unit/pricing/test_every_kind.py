@@ -153,7 +153,7 @@ UNKNOWN_PART = "message 0 has a part that is neither a text nor a picture of the
         ({"messages": [{"role": "user", "content": [{"type": "image", "image": True}]}]}, UNKNOWN_PART),
         (
             {"messages": [{"role": "assistant", "content": [{"type": "image", "image": 0}]}]},
-            "message 0 shows a picture, which only the user can",
+            "message 0 holds a picture, which only messages of the role user can",
         ),
         (
             {"messages": [{"role": "user", "content": [{"type": "image", "image": 0}]}]},

@@ -149,7 +149,7 @@ class MakeRequest(Deferred):
 
 
 def _checked(parameters: dict[str, Any]) -> Parameters:
-    """Parameters of a template, which may be older than what is refused today. Raises ValidationFailed."""
+    """Parameters of a template, which may have been stored before a rule that refuses them. Raises ValidationFailed."""
     try:
         return Parameters.model_validate(parameters)
     except ValidationError as error:
@@ -259,10 +259,8 @@ class ErrorView(TypedDict):
 
     code: str
     error_class: str
-    provider_code: Annotated[
-        str | None, Field(description="The provider's own name for what is wrong with the request.")
-    ]
-    category: Annotated[str | None, Field(description="What moderation refused it for.")]
+    provider_code: Annotated[str | None, Field(description="The provider's own error code for the request.")]
+    category: Annotated[str | None, Field(description="The category for which moderation refused it.")]
     message: str
 
 
@@ -321,7 +319,7 @@ class GenerationView(TypedDict):
     text: Annotated[str | None, Field(description="What a text or a page says; not in a list.")]
     finish_reason: Annotated[
         Literal["length", "content_filter", "refusal"] | None,
-        Field(description="Why a text ends before its own end, or is the model's refusal; null = by itself."),
+        Field(description="Why a text stopped early, or that it is the model's refusal; null = it ended by itself."),
     ]
     pipeline: Annotated[str | None, Field(description="Of a run: what it makes.")]
     stages: Annotated[list[StageView], Field(description="Of a run; not in a list.")]

@@ -55,13 +55,13 @@ class ImagePart(Deferred):
 
 
 HOW: LiteralString = (
-    'A part is {"type": "text", "text": "…"} or {"type": "image", "image_asset_id": "ast_…"}: a picture is sent as a'
-    " file of the workspace, which POST /api/assets/uploads makes of it."
+    'A part is {"type": "text", "text": "…"} or {"type": "image", "image_asset_id": "ast_…"}: a picture is a file of'
+    " the workspace; POST /api/assets/uploads makes one."
 )
 
 
 def _known(part: object) -> object:
-    """Whatever another API calls a picture is answered with how to send one here."""
+    """Refuse a part of another API's form (an `image_url`) with how to send it here."""
     kind = cast("dict[str, object]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
     if kind not in ("text", "image"):
         raise PydanticCustomError("part", HOW)
@@ -76,7 +76,7 @@ def _parts(content: object) -> object:
 
 
 class Message(Deferred):
-    """What one side says: a text, or texts and pictures in their order. Only the user shows pictures."""
+    """One message: a text, or texts and pictures in their order. Only the role user may have pictures."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -90,7 +90,7 @@ class Message(Deferred):
     @model_validator(mode="after")
     def _user_shows(self) -> Message:
         if self.role != "user" and any(isinstance(part, ImagePart) for part in self.content):
-            raise ValueError("only the user can show a picture")
+            raise ValueError("only messages with the role user can hold pictures")
         return self
 
     def plain(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class Message(Deferred):
 
 
 def _scalar(value: object) -> object:
-    """Parameters that have no field here are single values; which of them a model takes is said by its entry."""
+    """Check a parameter that has no field here: a single value. Which ones a model takes, its catalogue entry says."""
     if isinstance(value, str) and len(value) > TEXT_CHARACTERS_MAX:
         raise ValueError(f"must not be longer than {TEXT_CHARACTERS_MAX} characters")
     if value is not None and not isinstance(value, str | int | float):
@@ -128,8 +128,8 @@ class Parameters(Deferred):
     size: str | None = Field(
         default=None,
         max_length=11,
-        description="`1536x1024`: the nearest that the model makes, in its own terms; `auto`: as the picture given. "
-        "Goes before width, height and aspect_ratio.",
+        description="`1536x1024`: the nearest size that the model makes; `auto`: the size of the given picture. "
+        "Overrides width, height and aspect_ratio.",
     )
     n: int | None = Field(default=None, ge=N[0], le=N[1], description="How many pictures.")
     seed: int | None = Field(default=None, ge=SEED[0], le=SEED[1], description="The same seed makes the same again.")
@@ -138,7 +138,8 @@ class Parameters(Deferred):
     max_tokens: int | None = Field(default=None, ge=MAX_TOKENS[0], le=MAX_TOKENS[1], description="The longest text.")
     image_asset_id: AssetId | None = Field(default=None, description="The picture to start from.")
     mask_asset_id: AssetId | None = Field(
-        default=None, description="See-through, or white on black, where the picture is to change; of its shape."
+        default=None,
+        description="Transparent, or white on black, where the picture is to change; in the picture's shape.",
     )
     audio_asset_id: AssetId | None = Field(default=None, description="What an avatar says.")
     reference_asset_ids: list[AssetId] | None = Field(
@@ -146,11 +147,11 @@ class Parameters(Deferred):
     )
 
     messages: list[Message] | None = Field(
-        default=None, min_length=1, max_length=1000, description="A conversation to go on with, in the prompt's place."
+        default=None, min_length=1, max_length=1000, description="The conversation so far, in place of the prompt."
     )
 
     stop: list[StopText] | None = Field(
-        default=None, min_length=1, max_length=4, description="The first of these that is written ends the text."
+        default=None, min_length=1, max_length=4, description="Stop sequences: the text ends before the first of them."
     )
 
     @model_validator(mode="after")
@@ -165,14 +166,14 @@ class Parameters(Deferred):
         return self.model_dump(exclude_none=True, exclude={"messages"}) | ({"messages": said} if said else {})
 
     def told(self) -> dict[str, Any]:
-        """What is no file; a picture within a conversation is the number of its file."""
+        """The parameters of a recipe: all but the files. A picture within a conversation is the index of its file."""
         told = self.model_dump(exclude_none=True, exclude={*_FILES, "messages"})
         if self.messages:
             told["messages"] = _numbered(self.plain()["messages"], 1 if self.image_asset_id else 0)
         return told
 
     def inputs(self) -> Sources:
-        """The files by role; the pictures of a conversation come after the one that stands by itself."""
+        """The files by role; `image_asset_id` comes before the pictures of a conversation."""
         pictures = [self.image_asset_id] if self.image_asset_id else []
         pictures += [each for message in self.messages or () for each in message.pictures]
         files: Sources = {"image": tuple(map(Source, pictures))} if pictures else {}

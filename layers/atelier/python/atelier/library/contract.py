@@ -24,7 +24,7 @@ class AssetView(BaseModel):
     duration_ms: int | None
     generation_id: str | None = Field(description="What made it; null = it was uploaded.")
     made_from: list[str] = Field(description="The assets that it was made from.")
-    notes: list[str] = Field(default=[], description="What was left out or changed when it was kept.")
+    notes: list[str] = Field(default=[], description="What was left out of the file or changed when it was stored.")
     project_id: str | None
     url: str
     thumbnail_url: str | None

@@ -1,8 +1,8 @@
-"""A program: looks into pictures, films and sounds, each in a process that it forks for it (`apart.py`).
+"""A program that decodes pictures, films and sounds, each in a process forked for it (`apart.py` starts the program).
 
-Standard input is a socket, over which come a file's type and a connection for that file. On it are asked and answered a
-line of JSON and bytes, led by their lengths, by the process of the file; where it dies, this one dies the same way, and
-is started anew.
+Standard input is a socket. Over it come, for each file, its type and a connection of its own. On that connection the
+file's process reads the request and writes the answer: each is two lengths, a line of JSON and the files' bytes. When
+the file's process dies, this program ends with the same status, and `apart.py` starts it anew.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ if TYPE_CHECKING:
     from atelier.media.processed import Processed
 
 HEAD = struct.Struct(">IQ")
-# Nothing that is asked or answered is larger.
+# Bounds of what is sent either way.
 TYPE_BYTES_MAX, LINE_BYTES_MAX, FILES_BYTES_MAX = 16, 1 << 20, 1 << 30
 MODULES = {"image": "atelier.media.picture", "video": "atelier.media.film", "audio": "atelier.media.sound"}
 
 
 def send(connection: socket.socket, line: dict[str, Any], files: bytes, deadline: float | None = None) -> None:
-    """A line and bytes. deadline: of time.monotonic. Raises OSError, TimeoutError among them."""
+    """Send a line of JSON and bytes. deadline: of time.monotonic. Raises OSError (so TimeoutError too)."""
     written = json.dumps(line).encode()
-    # Who has heard all may hang up: nothing is sent after it, not even nothing.
+    # The receiver may close as soon as it has everything, so an empty part is not sent: it would fail.
     for part in filter(None, (HEAD.pack(len(written), len(files)) + written, files)):
         connection.settimeout(_left(deadline))
         connection.sendall(part)
 
 
 def receive_line(connection: socket.socket, deadline: float | None = None) -> tuple[dict[str, Any], int]:
-    """A line, and how many bytes follow it. Raises OSError, ConnectionError where the other side has ended."""
+    """Receive a line of JSON, and how many bytes follow it. Raises OSError; ConnectionError when the peer closed."""
     line_size, files_size = HEAD.unpack(receive(connection, HEAD.size, deadline))
     if line_size > LINE_BYTES_MAX or files_size > FILES_BYTES_MAX:
-        raise ConnectionError("more than anybody says")
+        raise ConnectionError("the message is larger than any that is sent")
     return json.loads(receive(connection, line_size, deadline)), files_size
 
 
 def receive(connection: socket.socket, size: int, deadline: float | None = None) -> bytes:
-    """So many bytes. Raises OSError, ConnectionError where the other side has ended."""
+    """Receive exactly `size` bytes. Raises OSError; ConnectionError when the peer has closed."""
     data = bytearray(size)
     view, at = memoryview(data), 0
     while at < size:
         connection.settimeout(_left(deadline))
         count = connection.recv_into(view[at:])
         if not count:
-            raise ConnectionError("the other side has ended")
+            raise ConnectionError("the peer has closed the connection")
         at += count
     return bytes(data)
 
@@ -65,7 +65,7 @@ def _left(deadline: float | None) -> float | None:
 
 
 def main() -> None:
-    """Fork a process for each file, until nobody asks any more."""
+    """Fork a process for each file, until standard input closes."""
     sys.path[:] = json.loads(sys.argv[1])
     control = socket.socket(fileno=0)
     prepared: set[str] = set()
@@ -128,9 +128,9 @@ def _answer(asked: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
         return {"lacking": error.name}, b""
     except MemoryError:
         mebibytes = asked["memory_bytes_max"] // 1024**2
-        return {"limit": f"Looking into the file takes more memory than the {mebibytes} MiB that it may."}, b""
+        return {"limit": f"Opening the file takes more memory than the {mebibytes} MiB that are allowed."}, b""
     except Exception as error:
-        return {"refused": f"looking into it failed: {type(error).__name__}: {error}"[:300]}, b""
+        return {"refused": f"opening it failed: {type(error).__name__}: {error}"[:300]}, b""
     names = ("type", "format", "width", "height", "duration_ms", "notes")
     answer = {name: getattr(made, name) for name in names}
     return {**answer, "size_bytes": len(made.data)}, made.data + (made.thumbnail or b"")

@@ -77,17 +77,17 @@ class KilledFromOutside(MediaInvalid):
 
 
 class Sandbox:
-    """Our side of the clean process. It opens one file after the other, and is started anew after one that ended it."""
+    """The client of the clean process, which opens one file at a time. A file that kills it has it started anew."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        # Who started it, to run what, with which libraries: a fork of ours, and a test, need another.
+        # The process id, program and libraries that it was started for; a fork of ours, or a test, needs another one.
         self._is_for: object = None
 
     def ask(self, asked: dict[str, Any], data: bytes, seconds_max: float) -> tuple[dict[str, Any], bytes]:
-        """What is said of a file, and what was made of it. Raises MediaInvalid when nothing is."""
+        """Have a file opened: what was found out about it, and the new files. Raises MediaInvalid."""
         with self._lock:
             control = self._connected()
             deadline = time.monotonic() + START_SECONDS + seconds_max + GRACE_SECONDS
@@ -108,9 +108,9 @@ class Sandbox:
                 if -status in (signal.SIGALRM, signal.SIGXCPU):
                     raise MediaLimitExceeded(too_long(seconds_max)) from None
                 ended = KilledFromOutside if -status in (signal.SIGKILL, signal.SIGTERM) else MediaInvalid
-                raise ended(f"looking into it ended early: status {status}") from None
+                raise ended(f"opening it ended early: status {status}") from None
             except BaseException:
-                # Whoever comes next does not wait for what nobody hears any more.
+                # The caller was interrupted: the next one must not wait for this file's answer.
                 self.close()
                 raise
 
@@ -124,7 +124,7 @@ class Sandbox:
         try:
             return process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            # With the one that it has forked.
+            # The group, so that the file's process ends too.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             return process.wait()
@@ -153,7 +153,7 @@ class Sandbox:
 
 def too_long(seconds_max: float) -> str:
     """The refusal of what is not done in time."""
-    return f"Looking into the file took longer than {seconds_max:g} seconds, the most that is spent on one."
+    return f"Opening the file took longer than {seconds_max:g} seconds, the most that is allowed."
 
 
 sandbox = Sandbox()

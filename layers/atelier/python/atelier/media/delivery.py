@@ -75,7 +75,7 @@ class Delivery:
         try:
             made = process(expected, data, watermark=generation.watermark)
         except MediaLimitExceeded as error:
-            raise UndeliverableMedia(f"The provider's result is beyond what is kept here. {error}") from error
+            raise UndeliverableMedia(f"The provider's result exceeds a limit here. {error}") from error
         except MediaInvalid as error:
             raise UnusableMedia(f"The provider's result is no {expected} that can be used.") from error
         self._look(made.type, made.data, Picture(made.thumbnail, THUMBNAIL_CONTENT_TYPE) if made.thumbnail else None)

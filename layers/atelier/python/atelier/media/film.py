@@ -62,7 +62,7 @@ SIDE_MIN = 16
 # is marked at a smaller size.
 READ_PIXELS_MAX = 12_000_000_000
 WRITTEN_PIXELS_MAX = 2_500_000_000
-# The same for who has less time, with room to spare.
+# The same per second of the time that there is, with room to spare.
 READ_PIXELS_A_SECOND, WRITTEN_PIXELS_A_SECOND = 100_000_000, 20_000_000
 # The poster is what is seen after this time, or at the end of a shorter film.
 POSTER_SECONDS = 1.0
@@ -86,7 +86,7 @@ READ_SOUNDS = (
 )
 # Of H.264, browsers play eight bits with halved colours; cameras write more.
 PLAYED_PIXELS = frozenset(["yuv420p", "yuvj420p", None])
-# What newer players play: not encoded afresh where there is no time for it.
+# Played by newer players only: encoded afresh, or kept where there is no time for that.
 KEPT_FILMS = frozenset(["hevc", "h264"])
 # The readers whose packets can be written as they are.
 COPYING = frozenset(["mov", "matroska"])
@@ -111,7 +111,7 @@ ORIENTATIONS: dict[tuple[int, int, int, int], tuple[Image.Transpose | None, tupl
     (0, -1, -1, 0): (Image.Transpose.TRANSVERSE, (("transpose", "clock_flip"),)),
 }
 UPRIGHT = (1, 0, 0, 1)
-# A pixel may be that much broader than high, or higher than broad; what says more is not believed.
+# A pixel may be this many times as broad as it is high, or as high as it is broad; a greater ratio is ignored.
 PIXEL_ASPECT_MAX = 8
 # Recorded calls change their size with the connection.
 CHANGES_MAX = 200
@@ -134,7 +134,8 @@ def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Proc
         file = Path(folder) / "film"
         with opened(data, demuxer) as source:
             kind, poster, notes = _moved(source, file, demuxer, seen, poster, seconds_max, watermark=watermark)
-        # Apple's players take HEVC under this name alone, and FFmpeg's writer uses the other; the index is in front.
+        # Apple's players take HEVC under the name hvc1 alone, and FFmpeg writes hev1 (findings/). The index, which has
+        # the name, is in front, so the first occurrence is the right one.
         cleaned = file.read_bytes().replace(b"hev1", b"hvc1", 1)
     with opened(cleaned, {"mp4": "mov", "webm": "matroska"}[kind]) as again:
         # As players will show it.
@@ -228,8 +229,8 @@ def _film(source: InputContainer) -> VideoStream:
         raise MediaInvalid(f"encoded as {codec_of(films[0])}")
     context = film.codec_context
     if not 0 < context.width * context.height <= FRAME_PIXELS_MAX or min(context.width, context.height) < SIDE_MIN:
-        allowed = f"a side has {SIDE_MIN} pixels or more, and a frame at most {FRAME_PIXELS_MAX}"
-        raise MediaLimitExceeded(f"The film has {context.width} × {context.height} pixels, where {allowed}.")
+        allowed = f"each side needs at least {SIDE_MIN}, and a frame may have {FRAME_PIXELS_MAX} in all"
+        raise MediaLimitExceeded(f"The film has {context.width} × {context.height} pixels; {allowed}.")
     # A frame may be larger than its file says.
     context.options = {"max_pixels": str(FRAME_PIXELS_MAX)}
     context.thread_count = 2
@@ -355,8 +356,8 @@ def _encoded_size(size: tuple[int, int], frames: int, seconds_max: float) -> tup
     written_max = min(WRITTEN_PIXELS_MAX, WRITTEN_PIXELS_A_SECOND * seconds_max)
     if pixels > read_max:
         raise MediaLimitExceeded(
-            f"The film has {frames} frames of {size[0]} × {size[1]} pixels, which take too long to encode afresh."
-            f" At most {read_max} pixels are: make it shorter or smaller, or send it as H.264."
+            f"The film has {frames} frames of {size[0]} × {size[1]} pixels, too many to encode in the time allowed"
+            f" (at most {read_max} pixels in all). Make it shorter or smaller, or send it as H.264."
         )
     share = min(math.sqrt(written_max / pixels), 1)
     width, height = (max(int(side * share) // 2 * 2, 2) for side in size)

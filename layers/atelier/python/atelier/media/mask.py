@@ -1,8 +1,8 @@
-"""Masks in one form, whichever form they came in: a PNG of the picture's size, see-through where it is to change.
+"""Masks in one form, whichever form they came in: a PNG of the picture's size, transparent where it is to change.
 
-Two forms are usual. A mask with alpha says it by being see-through (OpenAI's way); one without is white where the
-picture is to change and black where it stays (what painting tools and most other models write). Both files are the
-library's own: they have been looked into and encoded afresh.
+Two forms are usual. A mask with an alpha channel is transparent where the picture is to change (OpenAI's way); one
+without is white there, and black where the picture stays (what painting tools and most other models write). Mask and
+picture both come from the library, so they have been checked and encoded afresh.
 """
 
 # Pillow's annotations name numpy, which is not installed.
@@ -16,16 +16,16 @@ from PIL import Image, ImageChops, ImageOps
 
 from atelier.media import png
 
-# Half see-through is see-through, half grey is white.
+# Below this alpha a point is to change; a mask needs at least one such point.
 HALF = 128
 # A black-and-white mask as JPEG has some colour.
 COLOUR_MAX = 48
-# Two shapes are the same whose sides differ by rounding.
+# Shapes count as equal when their ratios differ by rounding only.
 SHAPE_DIFFERENCE_MAX = 0.02
 
 
 class MaskUnusable(Exception):
-    """This mask changes nothing, or is none of this picture. The text is for whoever brought it."""
+    """The mask changes nothing, or does not fit the picture. The text is shown to its owner."""
 
 
 def fitted(mask: bytes, picture: bytes) -> bytes:
@@ -35,7 +35,7 @@ def fitted(mask: bytes, picture: bytes) -> bytes:
     with Image.open(io.BytesIO(mask)) as opened:
         stays = _stays(opened)
     if stays.getextrema()[0] >= HALF:  # pyright: ignore[reportOperatorIssue]
-        raise MaskUnusable("The mask changes nothing: it is nowhere see-through, and nowhere white.")
+        raise MaskUnusable("The mask changes nothing: no part of it is transparent or white.")
     across, along = stays.width * size[1], stays.height * size[0]
     if abs(across - along) > SHAPE_DIFFERENCE_MAX * max(across, along):
         sizes = f"{stays.width} × {stays.height} pixels, the picture {size[0]} × {size[1]}"
@@ -47,7 +47,7 @@ def fitted(mask: bytes, picture: bytes) -> bytes:
 
 
 def _stays(mask: Image.Image) -> Image.Image:
-    """How much of the picture stays at each point: 255 = all of it."""
+    """The mask as alpha, how much of the picture stays at each point: 255 = all of it."""
     if mask.has_transparency_data:
         alpha = mask.convert("RGBA").getchannel("A")
         if alpha.getextrema()[0] < HALF:  # pyright: ignore[reportOperatorIssue]
@@ -55,5 +55,5 @@ def _stays(mask: Image.Image) -> Image.Image:
     red, green, blue = mask.convert("RGB").split()
     for one, other in ((red, green), (green, blue)):
         if ImageChops.difference(one, other).getextrema()[1] > COLOUR_MAX:  # pyright: ignore[reportOperatorIssue]
-            raise MaskUnusable("The mask is neither see-through anywhere nor black and white.")
+            raise MaskUnusable("The mask is not black and white, and has no transparent part.")
     return ImageOps.invert(mask.convert("L"))

@@ -177,7 +177,7 @@ def _part_refusal(role: object, value: object) -> str | None:
     place = part.get("image")
     if part.keys() != {"type", "image"} or part["type"] != "image" or type(place) is not int or place < 0:
         return "has a part that is neither a text nor a picture of the workspace"
-    return None if role == "user" else "shows a picture, which only the user can"
+    return None if role == "user" else "holds a picture, which only messages of the role user can"
 
 
 def shown(parameters: Parameters) -> list[int]:

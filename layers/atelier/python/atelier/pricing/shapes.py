@@ -1,8 +1,8 @@
-"""How large and in which shape: a size that is wished for, or the picture that the work starts from, in the terms that
-a model takes: width and height in pixels, or an aspect ratio and a resolution.
+"""Translate a size into a model's own terms: width and height in pixels, or an aspect ratio and a resolution. The size
+is the one requested, or that of the picture that the work starts from.
 
-The parameter `size` (`1536x1024`, or `auto`: as the picture) stays in a request's parameters beside what came of it, so
-that each candidate, every attempt and a retry make it out anew, each in its own terms.
+The parameter `size` (`1536x1024`, or `auto`: as the picture) stays in a request's parameters beside its translation,
+because each candidate model, attempt and retry translates it anew.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ SIZE, AUTO = "size", "auto"
 WRITTEN = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 TERMS = ("width", "height", "aspect_ratio", "resolution")
 SHAPED_KINDS = ("image", "video", "avatar")
-# A size that is further from all that a model makes is refused: by more than a quarter of a side, or four times the
-# pixels.
+# A size is refused where the nearest that a model makes differs by more than this: a quarter in the sides' ratio, four
+# times in the number of pixels.
 RATIO_OFF_MAX, PIXELS_OFF_MAX = 1.25, 4
-# A model that follows its picture by itself is told a ratio only where that is the picture's own.
+# A model that takes over its picture's ratio by itself is sent a ratio only where it is the picture's own, within this.
 RATIO_SAME = 1.02
 RESOLUTION = re.compile(r"(\d+)([pk])")
 
@@ -48,7 +48,7 @@ NO_FACTS = InputFacts()
 
 
 def takes_size(model: Model) -> bool:
-    """Whether a size means anything to a model, if only that its picture has one."""
+    """Whether the model makes something that has a size."""
     return any(kind in SHAPED_KINDS for kind in (model.kind, *model.also))
 
 
@@ -58,8 +58,8 @@ def takes_measures(model: Model) -> bool:
 
 
 def shaped(model: Model, given: Mapping[str, Any], facts: InputFacts) -> tuple[dict[str, Any], str | None]:
-    """The parameters with the shape in the model's own terms, and why there can be none. `size` goes before the others;
-    without any, the picture that is given says it. What is still to come leaves `auto` alone."""
+    """The parameters with the shape in the model's own terms, and the reason where the model cannot make it. `size`
+    overrides the others; without any, the given picture decides. `auto` stays as it is while the picture is pending."""
     found, wish = dict(given), given.get(SIZE)
     width, height = given.get("width"), given.get("height")
     if wish not in (None, AUTO):
@@ -90,7 +90,7 @@ def pixels_most(model: Model) -> int:
 
 
 def _as_picture(model: Model, found: dict[str, Any], facts: InputFacts) -> dict[str, Any]:
-    """The shape of the picture that is given, where the caller names none."""
+    """The parameters with the given picture's shape, where the caller names none."""
     automatic = found.pop(SIZE, None) == AUTO
     if "image" not in model.inputs or (not automatic and any(found.get(name) is not None for name in TERMS[:3])):
         return found
@@ -176,7 +176,7 @@ def _around(side: float, rule: Number) -> list[int]:
 
 
 def _off(ratio: float, name: str) -> float:
-    """By how much a side would have to grow to be as the other."""
+    """The quotient of two ratios, the larger by the smaller."""
     quotient = ratio / _ratio(name)
     return max(quotient, 1 / quotient)
 

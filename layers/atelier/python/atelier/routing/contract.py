@@ -13,12 +13,12 @@ WINDOW_MINUTES = int(2 * WINDOW.total_seconds() // 60)
 
 
 class ModelHealthView(BaseModel):
-    """One model of which something is to be said: it has failed lately."""
+    """The health of one model that has failed lately."""
 
     model: str
     status: Literal["healthy", "degraded", "down", "unknown"]
     failures_in_a_row: int
-    cooldown_until: datetime | None = Field(description="Until then nobody asks for it; null = it may be asked for.")
+    cooldown_until: datetime | None = Field(description="The model is not used until then; null = it may be used.")
     last_failure_at: datetime | None
     error_class: str | None
     error_message: str | None
