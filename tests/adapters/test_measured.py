@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from atelier.aws.dynamodb.library import DynamoAssets
-from atelier.errors import NotFound, ValidationFailed
+from atelier.errors import NotFound, QuoteExpired, ValidationFailed
 from atelier.generations.finish import finish
 from atelier.generations.model import (
     Attempt,
@@ -101,6 +101,19 @@ def test_an_edit_is_quoted_held_and_made_in_the_shape_of_its_picture(tables: Tab
     other = replace(asked, inputs={"image": (Source(large),)})
     with pytest.raises(ValidationFailed):
         submit(Submission(world.workspace_id, "usr_A", other, quote=promise), to=world.submitting, now=world.now)
+
+
+def test_a_quote_from_before_its_file_was_measured_has_expired(tables: Tables) -> None:
+    world = World(tables)
+    asked = Recipe(Kind.IMAGE, "make it night", inputs={"image": (Source(still(world, 600, 1200)),)})
+    unmeasured, _ = quote(world.workspace_id, Ask.of(asked), catalogue=world.catalogue, now=world.now)
+    submission = Submission(world.workspace_id, "usr_A", asked, "order-1", quote=unmeasured)
+    with pytest.raises(QuoteExpired):
+        submit(submission, to=world.submitting, now=world.now)
+    # Of another request it is no quote, whatever was known.
+    with pytest.raises(ValidationFailed):
+        submit(replace(submission, recipe=replace(asked, prompt="make it day")), to=world.submitting, now=world.now)
+    assert world.wallet().holds_open == 1
 
 
 class Gone(DynamoAssets):

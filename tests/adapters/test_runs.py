@@ -371,6 +371,8 @@ def test_a_late_first_stage_does_not_bring_its_run_back(remote: RunWorld) -> Non
     assert remote.finish(image).status is Status.SUCCEEDED
     assert remote.play(run).status is Status.EXPIRED
     assert remote.get(run).credits_charged == 0
+    # What the late stage cost is a part of what its run has cost.
+    assert remote.get(run).cost_microusd == remote.get(image).cost_microusd == 1950
 
 
 def test_a_sweep_and_a_finish_at_once_end_a_run_once(world: RunWorld) -> None:

@@ -138,10 +138,10 @@ class Quote:
         return same and self.prompt_digest in (None, ask.prompt_digest())
 
     def was_for(self, workspace_id: str, recipe: Recipe, pipeline: Pipeline | None = None) -> bool:
-        """Whether it was, as far as anything was known of the files when it was quoted."""
-        request = Ask.of(recipe, pipeline).request()
-        quoted = replace(self, fingerprint=Ask.of(recipe, pipeline).fingerprint())
-        return self.fingerprint.partition(".")[0] == request and quoted.is_for(workspace_id, recipe, pipeline)
+        """Whether it was made for this request when nothing was known of its files yet."""
+        ask = Ask.of(recipe, pipeline)
+        measured = replace(self, fingerprint=ask.fingerprint())
+        return self.fingerprint == ask.request() and measured.is_for(workspace_id, recipe, pipeline)
 
 
 def priced(
