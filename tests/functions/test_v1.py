@@ -108,6 +108,16 @@ def test_the_sdks_own_retries_join_what_its_first_try_began(program: Program, cl
     assert movements() == ["hold", "hold", "grant"]
 
 
+def test_what_is_cancelled_between_a_clients_repeats_is_not_begun_again(client: OpenAI, cloud: Cloud) -> None:
+    begun = pending(client)
+    generations.cancel(WORKSPACE, begun, system_clock())
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.chat.completions.create(model="local/writer", messages=HELLO)
+    assert caught.value.code == "generation_ended"
+    assert len(stored()) == 1
+    assert pending(client) != begun
+
+
 def test_what_we_name_ourselves_is_forgotten_and_what_a_caller_names_is_not(client: OpenAI, cloud: Cloud) -> None:
     pending(client)
     named = [item for item in cloud.items(cloud.tables.requests) if item["sk"]["S"] in ("try", "idempotency")]

@@ -163,12 +163,22 @@ def test_nobody_elses_try_is_taken_for_one() -> None:
 
 
 def test_after_a_failure_a_retry_is_made_anew() -> None:
-    for status in (Status.FAILED, Status.CANCELLED, Status.EXPIRED):
+    for status in (Status.FAILED, Status.EXPIRED):
         house = House()
         first = house.sent("0")
         house.ended(first, status)
         assert house.sent("1") == "gen_2"
         assert house.sent("2") == "gen_2"
+
+
+@pytest.mark.parametrize("count", [None, "1"])
+def test_what_was_cancelled_between_two_repeats_is_not_begun_again(count: str | None) -> None:
+    house = House()
+    first = house.sent("0")
+    house.ended(first, Status.CANCELLED)
+    assert house.read(count) == first
+    # Whoever has been told, and asks by a request of its own, wants another.
+    assert house.sent() == "gen_2"
 
 
 def test_a_retry_whose_first_try_never_came_begins() -> None:

@@ -144,6 +144,8 @@ UNKNOWN_PART = "message 0 has a part that is neither a text nor a picture of the
         ({"stop": [""]}, "must be 1 to 4 texts of 1 to 200 characters"),
         ({"stop": ["a"] * 5}, "must be 1 to 4 texts of 1 to 200 characters"),
         ({"stop": ["\n"]}, "must not be white space alone"),
+        ({"messages": [{"role": "user", "content": ""}]}, "must say something"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": ""}]}]}, "must say something"),
         ({"messages": [{"content": "hello"}]}, UNTYPED),
         ({"messages": [{"role": "tool", "content": "hello"}]}, UNTYPED),
         ({"messages": [{"role": "user", "content": "hello", "cache_control": {"ttl": "1h"}}]}, UNTYPED),

@@ -308,6 +308,8 @@ def bounded(files: Sequence[File]) -> tuple[File, ...]:
     if len(files) > FILES_MAX:
         raise ValidationFailed([{"path": files[-1].param, "message": f"must not be more than {FILES_MAX} files"}])
     for file in files:
+        if not file.data and file.url is None:
+            raise ValidationFailed([{"path": file.param, "message": "must not be empty"}])
         if len(file.data) > FILE_BYTES_MAX:
             message = f"must not be larger than {FILE_BYTES_MAX} bytes"
             raise ValidationFailed([{"path": file.param, "message": message}])

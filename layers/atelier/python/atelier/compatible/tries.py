@@ -104,6 +104,8 @@ def _is_awaited(generation: Generation, call: Call, answered: bool, now: datetim
     """Whether the order that was found answers this call; otherwise the call starts a new one."""
     if generation.is_open:
         return True
-    if generation.status is not Status.SUCCEEDED or (answered and not call.is_retry):
+    # A cancelled order answers too, once: a client that repeats by itself would start it again, and be charged.
+    is_answer = generation.status in (Status.SUCCEEDED, Status.CANCELLED)
+    if not is_answer or (answered and not call.is_retry):
         return False
     return generation.completed_at is None or now - generation.completed_at < RESULT_WAITS

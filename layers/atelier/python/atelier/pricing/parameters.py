@@ -157,6 +157,9 @@ def _conversation_refusal(rule: Conversation, value: object) -> str | None:
         reason = _message_refusal(message)
         if reason:
             return f"message {number} {reason}"
+    if not any(map(_says_something, messages)):
+        # Adapters would send the prompt in its place, which is not priced beside a conversation.
+        return "must say something"
     longest = rule["characters_max"]
     return None if written(messages) <= longest else f"must not be longer than {longest} characters"
 
@@ -168,6 +171,12 @@ def _message_refusal(value: object) -> str | None:
     if message.keys() != {"role", "content"} or role not in ROLES or not (parts or isinstance(content, str)):
         return "must have a role (user, assistant or system) and a content, and nothing else"
     return next((reason for part in parts if (reason := _part_refusal(role, part))), None)
+
+
+def _says_something(message: object) -> bool:
+    """Whether a message that is valid has a text or a picture in it."""
+    content = cast("dict[str, Any]", message)["content"]
+    return bool(content) if isinstance(content, str) else any(part.get("text") != "" for part in content)
 
 
 def _part_refusal(role: object, value: object) -> str | None:

@@ -108,6 +108,8 @@ def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = T
         waited = (system_clock() - request.now).total_seconds() >= patience
         agent = request.headers.get("user-agent", "")
         raise StillRunning(generation.id, age_seconds=age, user_agent=agent, waited=waited)
+    if generation.status is Status.CANCELLED:
+        started.answered()
     if generation.status is not Status.SUCCEEDED:
         error = undelivered(generation)
         # Under the caller's own key it stays what it was.
