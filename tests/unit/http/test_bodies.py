@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from atelier.http import Answer, Api, Request
 
@@ -16,6 +16,13 @@ class Anything(BaseModel):
 
     named: Any = None
     amount: float | None = None
+
+    @field_validator("named")
+    @classmethod
+    def _is_no_fish(cls, value: Any) -> Any:
+        if value == "fish":
+            raise ValueError("a fish is not taken")
+        return value
 
 
 class Measured(BaseModel):
@@ -55,3 +62,8 @@ def test_what_was_kept_before_such_numbers_were_refused_is_answered_as_null(kept
     answered = answer_to("{}", kept)
     assert "null" in answered["body"]
     json.loads(answered["body"], parse_constant=pytest.fail)
+
+
+def test_a_refused_field_is_explained_in_the_rules_own_words_alone() -> None:
+    refused = json.loads(answer_to('{"named": "fish"}')["body"])
+    assert refused["details"]["fields"] == [{"path": "named", "message": "a fish is not taken"}]

@@ -110,7 +110,7 @@ class UnsupportedMediaType(AtelierError):
 
 
 class UnsupportedEncoding(UnsupportedMediaType):
-    """The body is compressed in a way that is not read here."""
+    """The body's Content-Encoding is not supported."""
 
 
 class ValidationFailed(AtelierError):
@@ -119,12 +119,14 @@ class ValidationFailed(AtelierError):
     code, status = "VALIDATION_FAILED", 422
 
     def __init__(self, fields: list[dict[str, str]], message: str = "The request is not valid.") -> None:
-        super().__init__(message, fields=fields)
+        # pydantic writes this before the text of a ValueError; to a caller it says nothing.
+        plain = [{**field, "message": field["message"].removeprefix("Value error, ")} for field in fields]
+        super().__init__(message, fields=plain)
 
 
 class PromptRefused(ValidationFailed):
-    """Moderation refused what was asked for; `path` is where the text stands in the request, `words` says for whoever
-    wrote it what it was taken for. Nothing was written."""
+    """Moderation refused a text of the request. path: where the text is in the request. words: the refused categories,
+    in words for its writer. Nothing was stored."""
 
     def __init__(self, path: str, categories: Sequence[str], words: str) -> None:
         super().__init__(
