@@ -151,6 +151,12 @@ def test_usage_that_is_not_told_is_not_zero(provider: Anthropic) -> None:
     assert done.usage == {}
 
 
+def test_counts_that_cannot_be_are_taken_for_untold(provider: Anthropic) -> None:
+    done = provider.submit(job("A fox. [[usage:absurd]]"))
+    assert isinstance(done, Done)
+    assert done.usage == {}
+
+
 def test_a_text_that_reaches_its_bound_is_a_text(provider: Anthropic) -> None:
     done = provider.submit(job("A fox in the snow.", max_tokens=2))
     assert isinstance(done, Done)

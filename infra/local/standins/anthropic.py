@@ -15,7 +15,7 @@ and plain words otherwise. Besides the markers of `_kit`, in what the user says 
     create:long                            too long for the model's context
     run:refusal none silent                a refusal, with its tokens counted; no words; nor any count
     run:think                              all tokens that may be made were spent on thinking
-    usage:none cached                      no usage at all; a part of the input comes from a cache
+    usage:none cached absurd               no usage at all; a part of the input from a cache; counts that cannot be
 """
 
 from __future__ import annotations
@@ -190,6 +190,8 @@ class AnthropicStandIn(StandIn):
         }
         if "none" in asked(markers, "usage") or "silent" in run:
             del message["usage"]
+        elif "absurd" in asked(markers, "usage"):
+            message["usage"] = {"input_tokens": 10**40, "output_tokens": -5, "cache_read_input_tokens": "7"}
         return self.taken(markers, Answer(200, message, {"request-id": f"req_{secrets.token_hex(8)}"}))
 
 
