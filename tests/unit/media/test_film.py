@@ -414,6 +414,18 @@ def test_a_playable_film_too_long_to_encode_in_time_is_kept_as_it_is() -> None:
     assert seen(film.process(data, watermark=False).data).codecs == ("h264", "aac")
 
 
+def test_a_film_that_a_slow_machine_does_not_encode_in_time_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = reels.film("libx265", "mov", pixels="yuv420p10le", sound="pcm_s24le")
+    monkeypatch.setattr(film, "ENCODING_SHARE", 0)
+    made = film.process(data, watermark=False)
+    assert made.notes == ("The film is kept as it is encoded (hevc), which not every browser plays.",)
+    assert seen(made.data).codecs == ("hevc", "aac")
+    assert len(seen(made.data).pictures) == 24
+    # Nobody else gets less than a whole film.
+    assert seen(film.process(data, watermark=True).data).codecs == ("h264", "aac")
+    assert seen(film.process(reels.film("mjpeg", "mov", pixels="yuvj420p"), watermark=False).data).codecs[0] == "h264"
+
+
 def test_a_film_that_nobody_plays_and_that_takes_too_long_is_refused_with_the_limit() -> None:
     data = reels.film("mjpeg", "mov", pixels="yuvj420p", sound=None)
     smaller = film.process(data, watermark=False, seconds_max=0.002)

@@ -15,8 +15,9 @@ from __future__ import annotations
 import math
 import struct
 import tempfile
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -64,6 +65,8 @@ READ_PIXELS_MAX = 12_000_000_000
 WRITTEN_PIXELS_MAX = 2_500_000_000
 # The same per second of the time that there is, with room to spare.
 READ_PIXELS_A_SECOND, WRITTEN_PIXELS_A_SECOND = 100_000_000, 20_000_000
+# A slower machine than these were measured on notices it after so much of the time; the rest is for keeping the film.
+ENCODING_SHARE = 0.6
 # The poster is what is seen after this time, or at the end of a shorter film.
 POSTER_SECONDS = 1.0
 
@@ -121,8 +124,10 @@ GAP_SECONDS_MIN = 0.1
 
 
 def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Processed:
-    """Somebody's file as a deliverable film; equal input gives equal output. seconds_max: what there is time for.
-    Raises MediaInvalid."""
+    """Somebody's file as a deliverable film; equal input gives equal output, but for one that could be kept as it is:
+    that depends on whether this machine encodes it in time. seconds_max: what there is time for. Raises
+    MediaInvalid."""
+    pressed = _Pressed(seconds_max, time.monotonic() + seconds_max * ENCODING_SHARE)
     demuxer = sniffed(data)
     if demuxer == "matroska" and _matroska_end(data) > len(data):
         raise MediaInvalid("the file is cut off")
@@ -132,8 +137,13 @@ def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Proc
     with tempfile.TemporaryDirectory(prefix="atelier-film-") as folder:
         # The index can only be moved to the front of a file that can be read again.
         file = Path(folder) / "film"
-        with opened(data, demuxer) as source:
-            kind, poster, notes = _moved(source, file, demuxer, seen, poster, seconds_max, watermark=watermark)
+        try:
+            with opened(data, demuxer) as source:
+                kind, poster, notes = _moved(source, file, demuxer, seen, poster, pressed, watermark=watermark)
+        except _OutOfTime:
+            pressed = replace(pressed, encode_until=None)
+            with opened(data, demuxer) as source:
+                kind, poster, notes = _moved(source, file, demuxer, seen, poster, pressed, watermark=watermark)
         # Apple's players take HEVC under the name hvc1 alone, and FFmpeg writes hev1 (findings/). The index, which has
         # the name, is in front, so the first occurrence is the right one.
         cleaned = file.read_bytes().replace(b"hev1", b"hvc1", 1)
@@ -282,13 +292,26 @@ def _pixel_aspect(film: VideoStream) -> Fraction:
     return aspect if width * height * max(aspect, 1 / aspect) <= FRAME_PIXELS_MAX else Fraction(1)
 
 
+class _OutOfTime(Exception):
+    """The film is not encoded in time here, and can be kept as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pressed:
+    """How long all of it may take, and until when (of time.monotonic) a film that can be kept as it is may be encoded:
+    None = not at all."""
+
+    seconds_max: float
+    encode_until: float | None
+
+
 def _moved(
     source: InputContainer,
     file: Path,
     demuxer: str,
     seen: Seen,
     poster: Image.Image,
-    seconds_max: float,
+    pressed: _Pressed,
     *,
     watermark: bool,
 ) -> tuple[str, Image.Image, tuple[str, ...]]:
@@ -298,10 +321,12 @@ def _moved(
     kind, is_copied = _kind(film, sound, demuxer, seen)
     notes: tuple[str, ...] = ()
     pixels = poster.width * poster.height * seen.frames
-    if not is_copied and codec_of(film) in KEPT_FILMS and demuxer in COPYING:
+    seconds_max, until = pressed.seconds_max, pressed.encode_until
+    can_be_kept = not (is_copied or watermark) and codec_of(film) in KEPT_FILMS and demuxer in COPYING
+    if can_be_kept:
         # Better as it is than smaller, or not at all.
-        is_copied = pixels > min(WRITTEN_PIXELS_MAX, WRITTEN_PIXELS_A_SECOND * seconds_max)
-        if is_copied and not watermark:
+        is_copied = until is None or pixels > min(WRITTEN_PIXELS_MAX, WRITTEN_PIXELS_A_SECOND * seconds_max)
+        if is_copied:
             notes = (f"The film is kept as it is encoded ({codec_of(film)}), which not every browser plays.",)
     is_copied = is_copied and not watermark
     if not is_copied:
@@ -323,6 +348,8 @@ def _moved(
             lanes[sound.index] = (Copied if _is_sound_copied(sound, kind, demuxer) else Voiced)(made, sound)
         paces = [Pace(stream, SECONDS_MAX) for stream in (film, sound) if stream]
         for pace, packet in packets(source, *paces):
+            if can_be_kept and not is_copied and until is not None and time.monotonic() > until:
+                raise _OutOfTime
             made.mux(lanes[packet.stream_index].taken(packet, pace))
         for each in lanes.values():
             made.mux(each.rest())
