@@ -16,6 +16,8 @@ CONTENT_TYPES = {
     # What is asked for as raw samples is delivered with a head.
     "pcm": "audio/wav",
 }
+# Format, channels, rate and bits of a sample.
+WAV_HEAD_BYTES = 16
 # Raw samples come as 24 kHz, 16 bits, one channel.
 PCM_BYTES_PER_SECOND = 48_000
 # What the bit rates in the head of an MP3 frame stand for.
@@ -46,18 +48,38 @@ def _within(sentence: str, characters_max: int) -> list[str]:
 
 def joined(sounds: list[bytes], form: str) -> bytes:
     """One sound of several. Compressed forms are sequences of frames and can be strung together; WAV has one head. Raw
-    samples become WAV, whether they are of one part or of many."""
-    if form == "pcm":
+    samples become WAV, whether they are of one part or of many. What the parts are counts, not what was asked for:
+    some servers know one form only. Nothing, where they cannot be joined: a part alone would pass for the whole."""
+    forms = {_form_of(sound, form) for sound in sounds}
+    if forms == {"pcm"}:
         return wrapped(b"".join(sounds))
     if len(sounds) == 1:
         return sounds[0]
+    if len(forms) > 1 or forms == {"flac"}:
+        return b""
+    (form,) = forms
     if form == "mp3":
         return b"".join(map(_mp3_frames, sounds))
     if form != "wav":
         # Opus in Ogg becomes a chain, which is an Ogg file as well.
         return b"".join(sounds)
     head, _ = _wav(sounds[0])
+    if any(_wav(sound)[0][:WAV_HEAD_BYTES] != head[:WAV_HEAD_BYTES] for sound in sounds):
+        return b""
     return _as_wav(head, b"".join(_wav(sound)[1] for sound in sounds))
+
+
+def _form_of(sound: bytes, form: str) -> str:
+    if sound[:4] == b"RIFF" and sound[8:12] == b"WAVE":
+        return "wav"
+    if form == "pcm":
+        return form
+    for magic, name in ((b"OggS", "opus"), (b"fLaC", "flac"), (b"ID3", "mp3")):
+        if sound.startswith(magic):
+            return name
+    if sound[:1] == b"\xff" and len(sound) > 1 and sound[1] & 0xE0 == 0xE0:
+        return "aac" if sound[1] & 0xF6 == 0xF0 else "mp3"
+    return form
 
 
 def wrapped(samples: bytes) -> bytes:
