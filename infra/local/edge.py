@@ -39,9 +39,11 @@ BODY_BYTES_MAX = 10 * 1024 * 1024  # the gateway's own limit
 # cold starts in each other's way; those who wait for a picture (`Prefer: wait`) sit still and have places of their own.
 REQUESTS_AT_ONCE = max(8, 4 * (os.cpu_count() or 1))
 WAITING_AT_ONCE = 64
-# As many of them as one account's requests may wait at once (template.yaml, WaitsAtOnce). What it sends beyond that is
-# answered at once, so it goes with the others.
+# As many of them as one account's requests may wait at once (template.yaml, WaitsAtOnce). Most of what it sends beyond
+# that is answered at once; but which of its requests wait is the API's to say, so these have places of their own too,
+# more than one account can fill with waiting.
 WAITING_OF_ONE_CALLER = 8
+BEYOND_AT_ONCE = 2 * WAITING_OF_ONE_CALLER
 API_SECONDS_MAX = 30.0
 # A client has this long for the head of its first request, and for a body; an idle connection is closed after a while.
 HEAD_SECONDS_MAX = 30.0
@@ -140,6 +142,7 @@ class Edge:
         self._signed_urls = SignedUrls({})
         self._places = asyncio.Semaphore(REQUESTS_AT_ONCE)
         self._waiting_places = asyncio.Semaphore(WAITING_AT_ONCE)
+        self._places_beyond = asyncio.Semaphore(BEYOND_AT_ONCE)
         self._waiting: Counter[str] = Counter()
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.ServerRunner | None = None
@@ -269,7 +272,7 @@ class Edge:
     async def _place(self, caller: str, *, waits: bool) -> AsyncIterator[None]:
         """A place for one request. caller: the Authorization header."""
         if not waits or self._waiting[caller] >= WAITING_OF_ONE_CALLER:
-            async with self._places:
+            async with self._places_beyond if waits else self._places:
                 yield
             return
         self._waiting[caller] += 1
