@@ -93,8 +93,8 @@ class Origins:
 
 
 class _Server(web.Server):
-    """A server whose clients do not take for ever to say what they want. An idle connection is aiohttp's affair, and so
-    is a slow head after the first, since it counts as idle."""
+    """A server that gives a client limited time for the head of its first request. aiohttp closes idle connections, and
+    a slow head after the first counts as idle."""
 
     def __init__(self, handler: Any, head_seconds_max: float, **options: Any) -> None:
         super().__init__(handler, **options)
@@ -113,7 +113,7 @@ class _Server(web.Server):
         super().connection_lost(handler, exc)
 
     def head_is_read(self, handler: object) -> None:
-        """The client has said what it wants."""
+        """The head of the client's request has arrived."""
         if deadline := self._deadlines.pop(handler, None):
             deadline.cancel()
 

@@ -220,7 +220,7 @@ class DailyCredits(Settings):
 
     @property
     def verified_only(self) -> bool:
-        """Whether they wait for a verified mailbox."""
+        """Whether daily credits are given to verified mailboxes only."""
         costly = {provider.strip() for provider in self.providers.split(",")} - {"", "local"}
         return self.given_to == "verified" or (self.given_to == "" and bool(costly))
 

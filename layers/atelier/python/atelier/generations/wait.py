@@ -20,10 +20,10 @@ LEASE_SPARE = timedelta(seconds=5)
 
 
 class WaitSlots(Protocol):
-    """How many of a subject's requests wait at once, over all instances. A lease ends by itself at `until`."""
+    """Bounds how many of a subject's requests wait at once, over all instances. A lease ends by itself at `until`."""
 
     def take(self, subject: str, limit: int, until: datetime, now: datetime) -> str | None:
-        """A free one of `limit` slots, None when there is none. Raises Unavailable."""
+        """Take a free one of `limit` slots; None when there is none. Raises Unavailable."""
         ...
 
     def give_back(self, subject: str, slot: str, until: datetime) -> None:
@@ -33,8 +33,8 @@ class WaitSlots(Protocol):
 
 @contextmanager
 def wait_slot(subject: str, limit: int, seconds: int, *, slots: WaitSlots, now: datetime) -> Generator[bool]:
-    """Whether `subject` may have one more request wait for so long: each one that waits keeps a worker busy, and
-    workers are everybody's. Where the slots do not answer it may: a limit must not be what takes the product down."""
+    """Whether `subject` may have one more request wait for this long: each keeps a worker busy, and all
+    accounts share them. When the slots cannot be read it may, so that this limit never takes the product down."""
     until = now + timedelta(seconds=min(seconds, WAIT_SECONDS_MAX)) + LEASE_SPARE
     try:
         slot = slots.take(subject, limit, until, now)

@@ -23,9 +23,9 @@ class Presented:
 
 
 def require_own_origin(origin: str | None, is_allowed: Callable[[str], bool]) -> None:
-    """Raises Forbidden for a request that a page of another site made the browser send: it would sign the person in as
-    somebody else, or out. Browsers name the origin on every POST; what names none is no browser, and sends no cookie
-    unasked.
+    """Raises Forbidden for a request that a page of another site made the browser send: it could sign the person in as
+    somebody else, or out. Browsers send `Origin` with every POST; a client without it is no browser, and sends no
+    cookie by itself.
 
     is_allowed: whether pages of an origin may act for the person (`wiring.identity.allows_origin`)."""
     if origin is not None and not is_allowed(origin):

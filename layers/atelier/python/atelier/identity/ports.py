@@ -23,8 +23,8 @@ class Accounts(Protocol):
         ...
 
     def verify(self, user_id: str, mailbox: str, at: datetime) -> User:
-        """Note that a user's mailbox is theirs, and give the daily credits of the mailbox to the user's wallet, unless
-        another verified account has them. Again changes nothing. Raises NotFound."""
+        """Mark a user's e-mail address as verified, and give the mailbox's daily credits to the user's wallet, unless
+        another verified account has them. Idempotent. Raises NotFound."""
         ...
 
     def claim_mailbox(self, credentials: Credentials, mailbox: str) -> None:

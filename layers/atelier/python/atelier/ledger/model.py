@@ -88,7 +88,7 @@ PRIORITY = {
     GrantSource.PURCHASE: 60,
 }
 FOREVER = "9999"
-# `Wallet.reset_at` of a wallet whose daily credits wait for something: it stands in no line of the daily reset.
+# `Wallet.reset_at` of a wallet whose daily credits are withheld: the daily reset does not visit it.
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 RETRY_AFTER_SECONDS = 5
 
@@ -252,13 +252,13 @@ class Daily:
     verified_only: bool = False
 
     def withheld_from(self, wallet: Wallet) -> Literal["email_unverified", "mailbox_shared"] | None:
-        """Why a wallet is given none; None when it is given them."""
+        """Why a wallet gets no daily credits; None when it gets them."""
         if wallet.mailbox is Mailbox.SHARED:
             return "mailbox_shared"
         return "email_unverified" if self.verified_only and wallet.mailbox is Mailbox.UNVERIFIED else None
 
     def is_due(self, wallet: Wallet, now: datetime) -> bool:
-        """Whether the next ones are due, or what they waited for has come."""
+        """Whether the next daily credits are due, or withheld ones are released."""
         return wallet.reset_at <= now or (wallet.reset_at == NEVER and self.withheld_from(wallet) is None)
 
     def next_at(self, now: datetime) -> datetime:

@@ -82,7 +82,7 @@ def refusal(text: str, scripts: tuple[str, ...]) -> str | None:
     if not unread:
         return None
     spoken = ", ".join(LANGUAGES[script] for script in scripts)
-    return f"is partly written in {', '.join(unread)}, which this voice cannot read. It speaks {spoken}."
+    return f"has letters of a script that this voice cannot read ({', '.join(unread)}). It speaks {spoken}."
 
 
 def _script(character: str) -> str:

@@ -99,7 +99,7 @@ def speech(job: Job) -> Sound:
     # Control characters and halves of pairs are no words; espeak-ng would read tags as such.
     words = speakable.plain(re.sub(r"[\0-\x08\x0b-\x1f\ud800-\udfff]", " ", text).strip())
     if refusal := speakable.refusal(words, tuple(LANGUAGE_OF)):
-        raise Refused(f"The text {refusal}" if refusal.startswith("is") else "There is nothing to say.")
+        raise Refused(f"The text {refusal}" if refusal.startswith("has") else "There is nothing to say.")
     language, plus, variant = named.partition("+")
     voices, pieces = list[str](), list[bytes]()
     for script, piece in speakable.runs(words):

@@ -1,9 +1,9 @@
-"""The providers table: how providers are.
+"""Provider health, in the providers table.
 
 pk health         sk <provider>                     the platform's access
-pk health         sk <provider>##<model>            one model by it, once it has failed
+pk health         sk <provider>##<model>            one model of that access, once it has failed
 pk health#wsp_…   sk <provider>#<key id>            a workspace's own key
-pk health#wsp_…   sk <provider>#<key id>#<model>    one model by it
+pk health#wsp_…   sk <provider>#<key id>#<model>    one model of that key
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ class DynamoIdentity:
             try:
                 with transaction() as write:
                     if wins:
-                        # As it was seen: of two accounts that are verified at once, one has the credits.
+                        # Only if it is as it was read: of two accounts verified at once, one gets the credits.
                         seen = (
                             MailboxItem.pk.does_not_exist()
                             if claimed is None
@@ -216,7 +216,7 @@ class DynamoIdentity:
                     )
                     put_mailbox(write, user.workspace_id, Mailbox.COUNTS if wins else Mailbox.SHARED)
                     if wins and claimed and claimed.workspace_id != user.workspace_id and not gone:
-                        # The last part: it fails alone where the account that had the claim is gone.
+                        # The last part, because it alone fails where the account that had the claim is deleted.
                         put_mailbox(write, claimed.workspace_id, Mailbox.SHARED)
             except TransactWriteError as error:
                 gone = failed_conditions(error) == {3}

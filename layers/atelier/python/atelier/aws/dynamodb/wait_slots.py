@@ -1,4 +1,4 @@
-"""Who waits for answers at this moment, in the requests table.
+"""The slots that waiting requests hold at this moment, in the requests table.
 
     pk waiting#<subject>  sk waiting      a map: number of the slot → when its lease ends, in ms since 1970
 
@@ -48,13 +48,13 @@ class DynamoWaitSlots:
                 free = [slot for slot in map(str, range(limit)) if leases.get(slot, 0) <= _ms(now)]
                 if not free:
                     return None
-                # Any of them: those that come at once do not all try for the same.
+                # A random one, so that requests that come at once do not all try for the same.
                 slot = random.choice(free)  # nosec B311 - no secret
                 if _lease(subject, slot, until, now, first=not leases):
                     return slot
         except PynamoDBException as error:
             raise Unavailable("The wait slots do not answer.") from error
-        # So many come at once that others had each slot first: enough of them wait.
+        # Other requests took each slot first; then enough of them are waiting.
         return None
 
     def give_back(self, subject: str, slot: str, until: datetime) -> None:
@@ -62,7 +62,7 @@ class DynamoWaitSlots:
         try:
             _item(subject).update([lease.set(0)], condition=lease == _ms(until))
         except PynamoDBException:
-            # The lease ends by itself.
+            # The slot becomes free when its lease ends.
             return
 
 
@@ -75,7 +75,7 @@ def _leases(subject: str) -> dict[str, int]:
 
 
 def _lease(subject: str, slot: str, until: datetime, now: datetime, *, first: bool) -> bool:
-    """Whether the slot was free until now. first: there is no item yet."""
+    """Take the slot; whether it was still free. first: there is no item yet."""
     expires_at_seconds = int((until + KEPT_FOR).timestamp())
     if first:
         new = WaitItem(_pk(subject), SK, slots={slot: _ms(until)}, expires_at_seconds=expires_at_seconds)
