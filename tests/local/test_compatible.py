@@ -256,7 +256,8 @@ def test_the_same_sent_often_at_once_is_one_order_and_a_key_makes_another(stack:
     assert another != begun
     assert [movement["kind"] for movement in person.statement()] == ["hold", "hold", "grant"]
     for each in (begun, another):
-        assert person.http.post(f"/api/generations/{each}/cancel").status_code == 202
+        # 200 where it had not been sent to anybody yet.
+        assert person.http.post(f"/api/generations/{each}/cancel").status_code in (200, 202)
 
 
 @pytest.mark.parametrize(("trouble", "code"), [("run:nsfw", "content_policy_violation"), ("create:422", "bad_request")])
