@@ -100,5 +100,6 @@ def covering_mask(mask: Image.Image, picture_size: tuple[int, int], size: tuple[
     """What a mask keeps of a picture of this size, cut and scaled as `covering` does it with the picture."""
     from PIL import Image, ImageOps
 
-    kept = mask.convert("RGBA").getchannel("A").resize(picture_size, Image.Resampling.BILINEAR)
+    kept = mask.convert("RGBA").getchannel("A")
+    kept = kept.resize(picture_size, Image.Resampling.BILINEAR)  # pyright: ignore[reportUnknownMemberType]
     return ImageOps.fit(kept, size, Image.Resampling.BILINEAR)
