@@ -41,9 +41,9 @@ REQUESTS_AT_ONCE = max(8, 4 * (os.cpu_count() or 1))
 WAITING_AT_ONCE = 64
 # As many of them as one account's requests may wait at once (template.yaml, WaitsAtOnce). Most of what it sends beyond
 # that is answered at once; but which of its requests wait is the API's to say, so these have places of their own too,
-# more than one account can fill with waiting.
+# a few more than one account can fill with waiting: each is a worker to start.
 WAITING_OF_ONE_CALLER = 8
-BEYOND_AT_ONCE = 2 * WAITING_OF_ONE_CALLER
+BEYOND_AT_ONCE = WAITING_OF_ONE_CALLER + 2
 API_SECONDS_MAX = 30.0
 # A client has this long for the head of its first request, and for a body; an idle connection is closed after a while.
 HEAD_SECONDS_MAX = 30.0
