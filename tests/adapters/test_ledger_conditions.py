@@ -283,6 +283,16 @@ def test_a_late_result_is_booked_once_even_if_the_generation_forgot_it(world: Wo
     world.assert_sound()
 
 
+def test_a_late_result_is_not_written_over_a_cost_booked_meanwhile(world: World) -> None:
+    generation = hold(world, 4)
+    item = GenerationItem(world.workspace_id, generation.id)
+    item.update([GenerationItem.status.set(Status.EXPIRED.value), GenerationItem.cost_microusd.set(70)])
+    with pytest.raises(GenerationMoved):
+        deliver_late(world, generation)
+    stored = world.get(generation)
+    assert (stored.status, stored.cost_microusd) == (Status.EXPIRED, 70)
+
+
 # ---- looking at a wallet ---------------------------------------------------------------------------------------------
 
 
