@@ -183,7 +183,10 @@ def test_a_token_is_nowhere_but_in_the_answer_that_made_it(stack: Stack, person:
     answers = [again, person.get("/api/tokens")]
     with program(person, token) as http:
         answers += [http.get("/api/credits"), http.post("/api/generate/image", json=PICTURE), http.get("/api/nothing")]
-        answers += [http.get("/api/tokens"), http.post("/api/generate/image", content=b"{")]
+        answers += [
+            http.get("/api/tokens"),
+            http.post("/api/generate/image", content=b"{", headers={"content-type": "application/json"}),
+        ]
     forged = token[:60] + ("A" if token[60] != "A" else "B") + token[61:]
     with program(person, forged) as http:
         answers.append(http.get("/api/credits"))
