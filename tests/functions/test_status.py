@@ -73,4 +73,4 @@ def test_a_method_that_a_route_does_not_take_is_told_with_those_it_does(app: Mod
     request["requestContext"]["http"]["method"] = "POST"
     response = answered(app, request)
     assert refusal(response) == (405, "METHOD_NOT_ALLOWED")
-    assert response["headers"]["Allow"] == "GET"
+    assert response["headers"]["Allow"] == "GET, HEAD"

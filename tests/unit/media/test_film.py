@@ -398,7 +398,7 @@ def test_a_film_too_long_to_be_marked_in_time_is_made_smaller(monkeypatch: pytes
     assert seen(made.data).pictures[0].size == (32, 24)
     assert film.process(plain, watermark=False).width == 64
     monkeypatch.setattr(film, "READ_PIXELS_MAX", 24 * 32 * 24)
-    with pytest.raises(MediaInvalid, match="too long"):
+    with pytest.raises(MediaInvalid, match="too many to encode in the time allowed"):
         film.process(plain, watermark=True)
 
 
