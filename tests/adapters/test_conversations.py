@@ -116,7 +116,8 @@ def check(body: dict[str, Any], recipe: Recipe) -> None:
     assert len(pictures) == recipe.files.get("image", 0) <= PICTURES_MAX
     words = sum(len(part.encode()) for part in said if part not in pictures)
     tokens = costs.Ask(recipe.parameters, recipe.prompt, recipe.files).tokens_input
-    assert words <= (tokens - costs.TOKENS_AROUND) * costs.TOKEN_BYTES
+    # No text is priced at more than three bytes a token.
+    assert words <= (tokens - costs.TOKENS_AROUND) * 3
     assert not unknown_keys(body.get("messages", body.get("input")))
 
 
