@@ -1,7 +1,7 @@
-"""The audit of one wallet: what is written and not sealed is sealed, and the counters are held against the entries.
+"""The audit of one wallet: seals the unsealed movements, and compares the counters with the entries.
 
-It repairs by sealing alone, never by changing a counter or an entry; what does not fit is told, for somebody to look
-at. A second run finds everything sealed and writes nothing.
+The audit only writes seals; it never changes a counter or an entry. It reports each mismatch, for a person to
+investigate. A second run finds everything sealed and writes nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ STREAM_TAKES = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What an audit sealed, how much of that the stream should have sealed long ago, and what does not fit."""
+    """How many movements an audit sealed, how many of these are older than STREAM_TAKES, so that the stream should have
+    sealed them, and the mismatches."""
 
     sealed: int = 0
     late: int = 0
@@ -30,7 +31,8 @@ class Audit:
 
 
 def audit(workspace_id: str, *, to: Sealing, now: datetime) -> Audit:
-    """Look at one wallet. A wallet that is never still while it is looked at is left for the next time."""
+    """Audit one wallet. A wallet that changes during every attempt gives an empty report and is left for the next
+    run."""
     for _ in range(TRIES_MAX):
         head = to.seals.newest(workspace_id, consistent=True)
         seen = to.wallets.wallet(workspace_id)
@@ -38,7 +40,7 @@ def audit(workspace_id: str, *, to: Sealing, now: datetime) -> Audit:
         found = unsealed(workspace_id, head, missing, seals=to.seals, pages_max=PAGES_MAX) if missing > 0 else []
         wallet = to.wallets.wallet(workspace_id) if missing > 0 else seen
         if wallet.written != seen.written:
-            continue  # It was written to while it was searched: what was found may not be what is counted.
+            continue  # The wallet changed during the search: the movements found may not be those that it counts.
         sealed = append(workspace_id, found, to=to, now=now).movements if found else 0
         late = sum(form["at"] < rfc3339(now - STREAM_TAKES) for form in found)
         faults = (*_chain_faults(workspace_id, head, to), *_counter_faults(wallet, head, found, missing))
@@ -54,7 +56,7 @@ def _counter_faults(wallet: Wallet, head: Seal | None, found: list[dict[str, obj
 
 
 def _chain_faults(workspace_id: str, head: Seal | None, to: Sealing) -> list[str]:
-    """What of the newest seal and the movements under it is not as it was sealed: a sample of what a proof shows."""
+    """Mismatches in the newest seal and the movements that it covers: a sample of what a proof checks in full."""
     if head is None:
         return []
     if not intact(workspace_id, head):

@@ -1,4 +1,4 @@
-"""The HTTP contract of credits: answer models (api.md, "Credits"). All amounts are integer credits."""
+"""HTTP schemas of credits: queries and responses. All amounts are integer credits."""
 
 from __future__ import annotations
 
@@ -161,7 +161,8 @@ class StatementQuery(BaseModel):
 
 
 def balance_view(wallet: Wallet, daily: Daily, now: datetime) -> BalanceView:
-    """The contract's form of a wallet; its grants in the order they will be spent. daily: what its tier gives."""
+    """The response for a wallet, with its grants in the order in which they will be spent. `daily`: the daily credits
+    of the wallet's tier."""
     withheld = daily.withheld_from(wallet)
     return BalanceView(
         available=wallet.spendable(now),
@@ -174,7 +175,7 @@ def balance_view(wallet: Wallet, daily: Daily, now: datetime) -> BalanceView:
 
 
 def past_balance_view(balance: Balance, at: datetime) -> BalanceView:
-    """The contract's form of what a wallet came to; its grants in the order they would have been spent."""
+    """The response for a past balance, with the grants in the order in which they would have been spent."""
     grants = _grant_views(balance.grants, at)
     return BalanceView(
         available=sum(grant.remaining for grant in grants),
@@ -201,7 +202,7 @@ def _grant_views(grants: Sequence[Grant], at: datetime) -> list[GrantView]:
 
 
 def movement_view(movement: Movement) -> MovementView:
-    """The contract's form of a movement."""
+    """The response for a movement."""
 
     def on(account: str) -> int:
         return sum(entry.amount for entry in movement.entries if entry.account == account)
@@ -222,7 +223,7 @@ def movement_view(movement: Movement) -> MovementView:
 
 
 def explanation_view(generation_id: str, movements: tuple[Movement, ...]) -> ExplanationView:
-    """The contract's form of a generation's movements."""
+    """The response for the movements of a generation. `movements` is not empty and begins with the hold."""
     views = [movement_view(movement) for movement in movements]
     facts = {name: value for movement in movements for name, value in movement.facts.items()}
     price_version, quote, attempts = facts.get("price_version"), facts.get("quote"), facts.get("attempts")
@@ -241,7 +242,7 @@ def explanation_view(generation_id: str, movements: tuple[Movement, ...]) -> Exp
 
 
 def _grants_used(movement: Movement) -> list[GrantUseView]:
-    # An end takes each grant's part out of held, and puts what was charged to it beside.
+    # In the end of a hold, the line on `held` of each grant comes before the line with the credits charged to it.
     uses: list[GrantUseView] = []
     grant_id = None
     for entry in movement.entries:

@@ -20,7 +20,7 @@ SEALS_A_READ = 50
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What a wallet came to at an instant: by everything that had happened to it, whether or not it was sealed yet."""
+    """A wallet's balance at an instant, from all its movements until then, sealed or not."""
 
     available: int
     held: int
@@ -29,8 +29,8 @@ class Balance:
 
 
 def balance_at(workspace_id: str, at: datetime, *, wallets: WalletStore, seals: SealStore, now: datetime) -> Balance:
-    """The balance at `at`; nothing before the wallet was opened. Raises ValidationFailed for the future, Unavailable
-    when what has just been written cannot be told apart yet."""
+    """The balance at `at`; zero before the wallet was opened. Raises ValidationFailed for a future instant, Unavailable
+    while too many movements are not sealed yet."""
     if at > now:
         raise ValidationFailed([{"path": "query.at", "message": "is in the future"}])
     if at < created_at(workspace_id):
@@ -49,13 +49,13 @@ def balance_at(workspace_id: str, at: datetime, *, wallets: WalletStore, seals: 
         balance.get("available", 0),
         balance.get("held", 0),
         -balance.get("debt", 0),
-        # A draw may be sealed before the grant it was taken from: of that nothing can be told yet.
+        # A hold may be sealed before the grant that it drew from. Such a grant has no source yet and is left out.
         tuple(_grant(grant_id, state) for grant_id, state in sorted(grants.items()) if state[SOURCE]),
     )
 
 
 def _newest_until(workspace_id: str, until: str, head: Seal, seals: SealStore) -> Seal | None:
-    """The newest seal that is not younger than `until`: all that it covers had happened by then."""
+    """The newest seal from `until` or earlier: every movement that it covers had happened by then. Binary search."""
     if head.at <= until:
         return head
     found: Seal | None = None
@@ -71,7 +71,8 @@ def _newest_until(workspace_id: str, until: str, head: Seal, seals: SealStore) -
 
 
 def _sealed_later(workspace_id: str, at: datetime, base: Seal | None, head: Seal, seals: SealStore) -> list[Form]:
-    """What younger seals may cover that had happened by then: none was ever sealed later than the longest lag."""
+    """The movements of later seals that may have happened by `at`. No movement ever waited longer for its seal than the
+    chain's lag, so seals later than `at` plus that lag need not be read."""
     latest = rfc3339(at + timedelta(milliseconds=head.lag_milliseconds))
     number, places = base.number if base else 0, list[tuple[str, str]]()
     while number < head.number:

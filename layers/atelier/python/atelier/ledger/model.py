@@ -5,20 +5,20 @@ movement's key is its natural key, so writing it twice is impossible:
 
     hold#<generation>      available → held             one per generation
     settle#<generation>    held → revenue, available, expired, operator loss   the one end of that hold
-    late#<generation>      issued → operator loss       a result that came after the hold was given back
+    late#<generation>      issued → operator loss       a result that arrived after its hold was released
     daily#<date>           issued → available           one per UTC day
     expiry#<grant>#<n>     available → expired          one per grant and revision of the wallet
     cover#<n>              available → debt             one per revision of the wallet
 
-These keys say themselves where their movement stands in the statement. The others are the caller's (a payment intent, a
-refund, a sale), and an item of their own makes them unique for ever:
+The place of these movements in the statement follows from their keys. The keys below are chosen by the caller (a
+payment intent, a refund, a sale); a separate key item makes each of them unique for ever:
 
     grant#<reference>      issued → available           paid, promised or given
     revoke#<reference>     available, expired, debt → issued      a refund or a chargeback of a grant
     adjust#<reference>     issued ↔ available           an administrator's, with a reason
     transfer#<reference>   available → issued, revenue; in each receiver's wallet issued → available
 
-A *change* says what a movement does to the wallet's counters; the store applies it in the same transaction.
+A *change* lists the deltas of the wallet's counters; the store applies it in the transaction of its movement.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from atelier.ids import floor_id
 
 
 class Account(StrEnum):
-    """Where credits can be. `issued` is the source of all grants, so the sum over all accounts is always zero."""
+    """The accounts of a wallet. `issued` is the source of all grants, so the sum over all accounts is always zero."""
 
     AVAILABLE = "available"
     HELD = "held"
@@ -68,12 +68,12 @@ class EndState(StrEnum):
 
 
 class Mailbox(StrEnum):
-    """What is known of the mailbox of a wallet's owner; daily credits depend on it."""
+    """State of the mailbox of the wallet's owner; daily credits depend on it."""
 
-    # Verified, or the wallet is from before this was kept.
+    # The mailbox is verified, or the wallet was created before this state was stored.
     COUNTS = "counts"
     UNVERIFIED = "unverified"
-    # The daily credits of this mailbox go to another account.
+    # Another account of the same mailbox receives its daily credits.
     SHARED = "shared"
 
 
@@ -88,7 +88,7 @@ PRIORITY = {
     GrantSource.PURCHASE: 60,
 }
 FOREVER = "9999"
-# `Wallet.reset_at` of a wallet whose daily credits are withheld: the daily reset does not visit it.
+# `Wallet.reset_at` of a wallet whose daily credits are withheld: the daily reset skips it.
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 RETRY_AFTER_SECONDS = 5
 
@@ -107,17 +107,19 @@ class Grant:
     expires_at: datetime | None
 
     def expired(self, now: datetime) -> bool:
-        """Whether its rest can no longer be spent."""
+        """Whether the remaining credits can no longer be spent."""
         return self.expires_at is not None and self.expires_at <= now
 
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """A workspace's counters. `revision` counts changes to the *set* of grants, not to their amounts, so that parallel
-    spending does not invalidate itself; `written` counts its movements. `debt` is what a refund or chargeback took back
-    after it was spent; while there is any, nothing can be spent. `budgeted`: the
-    workspace has a budget, which each hold must ask; `own_routes`: it may have keys or wishes of its own, which decide
-    about the providers of each generation. `mailbox`: of the owner; see `Daily.withheld_from`."""
+    """A workspace's credit counters.
+
+    `revision` counts changes to the *set* of grants, not to their amounts, so that parallel holds do not invalidate
+    each other. `written` counts the movements. `debt` is the amount that a refund or chargeback took back after it was
+    spent; while it is above zero, nothing can be spent. `budgeted`: the workspace has a budget, so each hold must
+    reserve on it. `own_routes`: the workspace may have its own provider keys or preferences, which each submission must
+    read. `mailbox`: state of the owner's mailbox; see `Daily.withheld_from`."""
 
     workspace_id: str
     tier: str
@@ -135,11 +137,12 @@ class Wallet:
     mailbox: Mailbox = Mailbox.COUNTS
 
     def spendable(self, now: datetime) -> int:
-        """Credits that a hold could take now: expired rests still count as available until their expiry is booked."""
+        """Credits that a hold could take now. Can be less than `available`, which includes expired credits until their
+        expiry is booked."""
         return sum(grant.remaining for grant in self.grants if not grant.expired(now))
 
     def needs_refresh(self, now: datetime) -> bool:
-        """Whether a daily grant is due, or an expiry or the covering of a debt is still to be booked."""
+        """Whether a daily grant is due, an expiry is not booked yet, or a debt can be paid."""
         return (
             self.reset_at <= now
             or any(grant.expired(now) and grant.remaining for grant in self.grants)
@@ -153,7 +156,8 @@ class Wallet:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line: `amount` credits (± integer) on an account; wallet-side lines name their grant."""
+    """One line of a movement: `amount` credits (± integer) on an account. Lines on `available` and `held` name their
+    grant."""
 
     account: Account
     amount: int
@@ -162,7 +166,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """One happening. `order` (26 ULID characters) and `key` place it in the statement; `subject`: what it concerns."""
+    """One change of a wallet. `order` (26 ULID characters) and `key` give its place in the statement; `subject` is the
+    id that it concerns: a generation, a grant, or an operation's key. Raises ValueError unless its entries sum to
+    zero."""
 
     key: str
     order: str
@@ -179,8 +185,10 @@ class Movement:
 
 @dataclass(frozen=True, slots=True)
 class GrantChange:
-    """What a movement does to one grant. `drains` marks a draw that took all that remained: it holds only while that
-    is still all, or a later grant would be spent before an earlier one. `amount` is what joins a standing grant."""
+    """What a movement does to one grant (deltas).
+
+    `drains` marks a draw that took everything that remained. It is valid only while `remaining` is still exactly that:
+    with more left, a later grant would be spent before an earlier one. `amount`: credits added to an existing grant."""
 
     grant_id: str
     remaining: int
@@ -191,7 +199,7 @@ class GrantChange:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a movement does to the wallet's counters (all deltas). `added` is a grant that joins the set."""
+    """What a movement does to the wallet's counters (all deltas). `added` is a new grant."""
 
     available: int
     held: int
@@ -203,7 +211,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What a hold took from one grant, in the order it was taken."""
+    """Credits that a hold took from one grant. `expires_at` is the grant's."""
 
     grant_id: str
     amount: int
@@ -212,7 +220,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Credits reserved for one generation, up to its deadline."""
+    """Credits reserved for one generation until its deadline. `draws` are in the order in which they were taken."""
 
     reference: str
     amount: int
@@ -222,7 +230,8 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A hold about to be written: `revision` is the set of grants that it was planned on."""
+    """A hold to be written. `revision` is the wallet's revision at planning; a different one makes the plan stale.
+    `sweep_at`: a new, earlier time at which the sweep visits the wallet; None keeps the present one."""
 
     hold: Hold
     movement: Movement
@@ -234,7 +243,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The end of a hold about to be written."""
+    """The end of a hold, to be written: `charged` credits are paid, the rest goes back."""
 
     state: EndState
     charged: int
@@ -244,31 +253,32 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Daily:
-    """What a tier gives each day, and when: at UTC midnight, or 24 hours after it was given last."""
+    """The daily credits of a tier, and when they are given: at UTC midnight, or 24 hours after the last ones."""
 
     credits: int
     reset: Literal["midnight", "after_24h"] = "midnight"
-    # Whether this deployment gives them to verified mailboxes only.
+    # Whether this deployment gives daily credits to verified mailboxes only.
     verified_only: bool = False
 
     def withheld_from(self, wallet: Wallet) -> Literal["email_unverified", "mailbox_shared"] | None:
-        """Why a wallet gets no daily credits; None when it gets them."""
+        """The reason why a wallet gets no daily credits; None when it gets them."""
         if wallet.mailbox is Mailbox.SHARED:
             return "mailbox_shared"
         return "email_unverified" if self.verified_only and wallet.mailbox is Mailbox.UNVERIFIED else None
 
     def is_due(self, wallet: Wallet, now: datetime) -> bool:
-        """Whether the next daily credits are due, or withheld ones are released."""
+        """Whether the next daily credits are due, or the reason for withholding them no longer holds."""
         return wallet.reset_at <= now or (wallet.reset_at == NEVER and self.withheld_from(wallet) is None)
 
     def next_at(self, now: datetime) -> datetime:
-        """When the credits that are given now expire and the next ones are due: never on the same date."""
+        """When the credits that are given at `now` expire and the next ones are due. Always on a later date, because
+        the date is the key of a daily grant."""
         return next_midnight(now) if self.reset == "midnight" else now + timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class Refresh:
-    """Expiries booked and the daily grant appended: the wallet as it will be, and the movements that say why."""
+    """A refresh to be written: the wallet afterwards, the wallet as it was read, and the movements between them."""
 
     wallet: Wallet
     seen: Wallet
@@ -304,8 +314,9 @@ def open_hold(
     holds_open_max: int,
     withheld: str | None = None,
 ) -> Opening:
-    """Plan a hold of `amount` credits for a generation. Raises InsufficientCredits with what is spendable, RateLimited
-    when `holds_open_max` holds are open already. withheld: why the wallet gets no daily credits, for the refusal."""
+    """Plan a hold of `amount` credits for a generation. `withheld`: the reason why the wallet gets no daily credits,
+    for the error. Raises InsufficientCredits with the spendable amount, RateLimited when `holds_open_max` holds are
+    open already, ValueError for a negative amount."""
     if amount < 0:
         raise ValueError("a hold cannot be negative")
     if wallet.holds_open >= holds_open_max:
@@ -325,15 +336,18 @@ def open_hold(
     )
     movement = Movement(f"hold#{reference}", reference[4:], "hold", reference, now, entries, facts)
     hold = Hold(reference, amount, deadline_at, draws)
-    # The wallet is looked at again no later than its earliest open deadline.
+    # The sweep must visit the wallet no later than its earliest open deadline.
     sweep_at = deadline_at if wallet.sweep_at is None or wallet.sweep_at > deadline_at else None
     change = Change(-amount, amount, 1, changes)
     return Opening(hold, movement, change, wallet.revision, sweep_at, holds_open_max)
 
 
 def end_hold(hold: Hold, state: EndState, charged: int, facts: dict[str, int | str | None], now: datetime) -> Ending:
-    """Plan the one end of a hold: `charged` ≤ held goes to revenue, the rest back to the grants it came from (the ones
-    drawn last first); what came from a grant that has since expired goes to *expired*, never to another grant."""
+    """Plan the one end of a hold: `charged` credits go to revenue, the rest back to the grants that it came from.
+
+    The charge is taken from the draws in their order, so the grants drawn last get credits back first. Credits of a
+    grant that has expired meanwhile go to *expired*, never to another grant. Raises ValueError unless
+    0 ≤ charged ≤ the hold's amount."""
     if not 0 <= charged <= hold.amount:
         raise ValueError(f"cannot charge {charged} on a hold of {hold.amount}")
     entries: list[Entry] = []
@@ -361,15 +375,15 @@ def end_hold(hold: Hold, state: EndState, charged: int, facts: dict[str, int | s
 
 
 def late_success(reference: str, credits: int, facts: dict[str, int | str | None], now: datetime) -> Movement:
-    """A result that came when its hold had been given back already: it is free, and what it would have cost is the
-    operator's loss. Nothing of the wallet changes."""
+    """The movement for a result that arrived after its hold was released: the result is free, and its price is booked
+    as the operator's loss. The wallet's counters do not change."""
     entries = (Entry(Account.ISSUED, -credits), Entry(Account.OPERATOR_LOSS, credits)) if credits else ()
     return Movement(f"late#{reference}", reference[4:], "late", reference, now, entries, facts)
 
 
 def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
-    """Book what has expired, drop grants that are spent and unreserved, append today's grant when it is due, and pay a
-    debt from what there is."""
+    """Plan a refresh: book expiries, drop grants that are spent and not held, add today's grant when it is due, and pay
+    a debt from the remaining credits."""
     movements: list[Movement] = []
     grants: list[Grant] = []
     available = wallet.available
@@ -379,7 +393,8 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
             lost = grant.remaining
             entries = (Entry(Account.AVAILABLE, -lost, grant.id), Entry(Account.EXPIRED, lost))
             at = grant.expires_at or now
-            # By revision: credits that an end decided just before midnight bring back afterwards expire in their turn.
+            # The key has the revision, because one grant can expire twice: a hold's end that was decided just before
+            # the expiry may give credits back after it was booked.
             key = f"expiry#{grant.id}#{wallet.revision}"
             movements.append(Movement(key, order_at(at), "expire", grant.id, now, entries, {}))
             kept = replace(grant, remaining=0)
@@ -403,7 +418,7 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
                 reset_at,
             )
             entries = (Entry(Account.ISSUED, -daily.credits), Entry(Account.AVAILABLE, daily.credits, grant.id))
-            # Ordered by the day, not by the moment it was noticed: the key of a day's grant is one key for ever.
+            # The order comes from the day, not from `now`, so that a day's grant has one sort key for ever.
             order = order_at(next_midnight(now) - timedelta(days=1))
             movements.append(Movement(f"daily#{day}", order, "grant", grant.id, now, entries, grant_facts(grant)))
             grants.append(grant)
@@ -431,7 +446,7 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
 
 
 def grant_facts(grant: Grant) -> dict[str, int | str | None]:
-    """What the movement that makes a grant says of it."""
+    """The facts of the movement that creates a grant: source, priority, expiry."""
     return {
         "source": grant.source.value,
         "priority": grant.priority,
@@ -440,7 +455,7 @@ def grant_facts(grant: Grant) -> dict[str, int | str | None]:
 
 
 def drawn(grants: Iterable[Grant], amount: int, now: datetime) -> tuple[Draw, ...]:
-    """`amount` credits in burn-down order; less where there is less."""
+    """Draws of `amount` credits from the grants in burn-down order; of fewer when the grants have fewer."""
     draws: list[Draw] = []
     for grant in burn_down(grants, now):
         taken = min(grant.remaining, amount)
@@ -452,10 +467,10 @@ def drawn(grants: Iterable[Grant], amount: int, now: datetime) -> tuple[Draw, ..
 
 
 def taken_from(draws: tuple[Draw, ...]) -> tuple[GrantChange, ...]:
-    """What draws do to their grants. All but the last were drained on the way to the next."""
+    """The changes of the grants by these draws. Every draw but the last took all that its grant had."""
     return tuple(GrantChange(draw.grant_id, -draw.amount, 0, drains=draw is not draws[-1]) for draw in draws)
 
 
 def order_at(at: datetime) -> str:
-    """Where a movement of this time stands in the statement: the first 26 ULID characters of its millisecond."""
+    """The `order` of a movement at this time: the lowest ULID (26 characters) of its millisecond."""
     return floor_id("grt", at)[4:]

@@ -1,8 +1,7 @@
-"""What happens to wallets beside holds: credits granted, taken back, adjusted, transferred. Pure plans.
+"""Operations on wallets other than holds: credits are granted, revoked, adjusted, transferred. Pure plans.
 
-Each operation has a key of its caller's (a payment intent, a refund, a sale) that is unique for ever, and a fingerprint
-of what was asked: the same key with the same facts has happened already, with other facts it is a conflict.
-"""
+Each operation has a key chosen by its caller (a payment intent, a refund, a sale), unique for ever, and a fingerprint
+of its facts. The same key with the same facts is a repetition; the same key with other facts is a conflict."""
 
 from __future__ import annotations
 
@@ -29,18 +28,21 @@ from atelier.ledger.model import (
 )
 
 GRANTS_MAX = 200
-# Money has been taken for these already: they are given however many grants there are.
+# Money has been taken for these grants already, so they are given even beyond GRANTS_MAX.
 PAID = frozenset({GrantSource.PURCHASE, GrantSource.REFUND})
 EARNINGS = "earnings"
-# A transaction has at most 100 parts: two for each wallet, and the key.
+# A DynamoDB transaction has at most 100 parts: here two for each wallet, and one for the key.
 RECEIVERS_MAX = 40
 Facts = dict[str, int | str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One wallet's part of an operation. `revision`: the set of grants it was planned on, where it takes from them;
-    `unindebted`: it spends, which a debt forbids; `remaining` are grants that must have exactly so much left."""
+    """One wallet's part of an operation, with the conditions of its write.
+
+    `revision`: the revision that the wallet must still have, where credits are drawn from its grants. `unindebted`: the
+    wallet must have no debt, because credits are spent. `remaining`: (grant id, credits) that must be left exactly;
+    None when there must be no such grant."""
 
     workspace_id: str
     movement: Movement
@@ -52,8 +54,8 @@ class Posting:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A grant as its operation recorded it, and how much of it has been taken back since: in all, and of what had
-    expired."""
+    """A grant as its operation recorded it, and how many of its credits have been revoked since: in total, and out of
+    those that had expired."""
 
     key: str
     grant_id: str
@@ -65,8 +67,10 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Everything that one key does, in one transaction. The first posting's wallet owns the key. `given`: how much was
-    granted, for a later revocation; `revokes`: the grant taken back and how it stands afterwards."""
+    """Everything that one key does, in one transaction. The wallet of the first posting owns the key.
+
+    `given`: the grant that this operation makes, recorded for a later revocation. `revokes`: the record of the revoked
+    grant, before and after."""
 
     key: str
     postings: tuple[Posting, ...]
@@ -76,7 +80,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What is kept of an operation for ever: enough to recognise it, and to find its movement."""
+    """The record of an operation, kept for ever: enough to recognise a repetition and to find its movement."""
 
     key: str
     fingerprint: str
@@ -85,7 +89,7 @@ class Recorded:
 
 
 def fingerprint(kind: str, facts: Facts) -> str:
-    """The same for the same facts; the time of the operation is none of them."""
+    """32 hex digits, equal for equal facts. The time of the operation is not a fact."""
     return hashlib.sha256(json.dumps([kind, facts], sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -101,9 +105,9 @@ def plan_grant(
     order: str,
     now: datetime,
 ) -> Operation:
-    """Give credits: issued → available. `order` (26 ULID characters) places it in the statement and names the grant.
-    Raises ValueError for an amount below one, Conflict when the wallet holds too many grants to take
-    another that was not paid for."""
+    """Plan a grant: issued → available. `order` (26 ULID characters) is its place in the statement and part of the
+    grant's id. Raises ValueError for an amount below one, Conflict when the wallet has GRANTS_MAX grants and this one
+    was not paid for."""
     if amount < 1:
         raise ValueError("a grant gives at least one credit")
     live = sum(1 for each in wallet.grants if each.remaining or each.held)
@@ -121,10 +125,11 @@ def plan_grant(
 def plan_revocation(
     wallet: Wallet, key: str, given: Given, amount: int, *, expired: int, reason: str, order: str, now: datetime
 ) -> Operation:
-    """Take a grant back, wholly or in part: from what remains of it, then from what of it had expired; what has been
-    spent becomes a debt. `expired`: credits of the grant that the ledger has booked as expired.
+    """Plan a revocation of a grant or a part of it: first the remaining credits are taken, then the expired ones; for
+    credits that have been spent, the wallet gets a debt. `expired`: credits of the grant booked as expired.
 
-    The wallet must be refreshed. Raises Conflict when more would be taken back than was given."""
+    The wallet must be refreshed. Raises Conflict when more would be revoked than was granted, ValueError for an amount
+    below one."""
     if amount < 1:
         raise ValueError("a revocation takes back at least one credit")
     if given.revoked + amount > given.amount:
@@ -156,8 +161,8 @@ def plan_revocation(
 
 
 def plan_adjustment(wallet: Wallet, key: str, credits: int, facts: Facts, *, order: str, now: datetime) -> Operation:
-    """An administrator's correction: credits given (a grant without expiry), or taken where they are there to take.
-    Raises InsufficientCredits, ValueError for nothing."""
+    """Plan an administrator's correction: positive credits become a grant without expiry, negative ones are spent.
+    Raises InsufficientCredits when fewer can be spent, Conflict like `plan_grant`, ValueError for zero credits."""
     if credits == 0:
         raise ValueError("an adjustment changes something")
     if credits > 0:
@@ -178,7 +183,7 @@ def plan_adjustment(wallet: Wallet, key: str, credits: int, facts: Facts, *, ord
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one receiver of a transfer gets; `role`: seller, or royalty."""
+    """The credits that one receiver of a transfer gets. `role`: seller or royalty."""
 
     wallet: Wallet
     credits: int
@@ -188,10 +193,12 @@ class Share:
 def plan_transfer(
     payer: Wallet, key: str, shares: tuple[Share, ...], fee: int, facts: Facts, *, order: str, now: datetime
 ) -> Operation:
-    """Pay from one wallet to others, at most RECEIVERS_MAX: what they get is theirs without expiry, the fee is revenue.
+    """Plan a payment from one wallet to at most RECEIVERS_MAX others. Received credits do not expire; the fee is
+    revenue.
 
-    Each wallet's movement sums to zero by itself: credits leave one wallet to *issued* and are issued again in another.
-    Raises InsufficientCredits; ValueError when a receiver is the payer, comes twice, or gets nothing."""
+    Each wallet's movement sums to zero by itself: credits go from the payer's wallet to *issued*, and are issued again
+    in the receiver's. Raises InsufficientCredits; ValueError when a receiver is the payer, is named twice, or gets less
+    than one credit, or when the fee is negative."""
     receivers = [share.wallet.workspace_id for share in shares]
     if payer.workspace_id in receivers or len(set(receivers)) < len(receivers):
         raise ValueError("a transfer goes to other wallets, to each once")
@@ -204,7 +211,8 @@ def plan_transfer(
 
 
 def _receive(share: Share, key: str, facts: Facts, order: str, now: datetime) -> Posting:
-    # A seller may sell every minute: all earnings are one grant.
+    # All earnings of a wallet are one grant, because a seller may sell every minute and the wallet item must stay
+    # small.
     earned = share.wallet.grant(EARNINGS)
     entries = (Entry(Account.ISSUED, -share.credits), Entry(Account.AVAILABLE, share.credits, EARNINGS))
     source = GrantSource.TRANSFER

@@ -1,4 +1,4 @@
-"""What the ledger needs from outside."""
+"""Ports of the ledger: the stores that it needs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class StaleWallet(Exception):
-    """The wallet changed since it was read, in a way that the plan depended on: read again and plan again."""
+    """The wallet changed since it was read, in a way that the plan depends on: read and plan again."""
 
 
 class OperationExists(Exception):
-    """An operation with this key has been written before; whether with the same facts is to be seen."""
+    """An operation with this key is written already, with the same facts or with others."""
 
 
 @dataclass(frozen=True, slots=True)
 class MovementPage:
-    """Newest first; `next_key` continues after the last of them, None at the end."""
+    """Movements, newest first. `next_key` is where the next page begins; None on the last page."""
 
     movements: tuple[Movement, ...]
     next_key: str | None
@@ -32,26 +32,27 @@ class MovementPage:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A wallet that is due, and its place in the line: the next page comes after it."""
+    """A wallet that is due, and its place in the index, from which the next page continues."""
 
     workspace_id: str
     place: str
 
 
 class WalletStore(Protocol):
-    """Wallets and movements. Every write is conditional; none reads first and then trusts what it read."""
+    """Wallets and movements. Every write is conditional: no write relies on an earlier read alone."""
 
     def wallet(self, workspace_id: str, *, consistent: bool = True) -> Wallet:
-        """The wallet as it is now, or without `consistent` maybe as it was a moment ago; raises NotFound."""
+        """The wallet; without `consistent` it may be slightly out of date. Raises NotFound."""
         ...
 
     def mark_budgeted(self, workspace_id: str) -> None:
-        """From now on each hold asks the workspace's budget, also one that is planned already; raises NotFound."""
+        """Make each hold from now on reserve on the workspace's budget; a hold that is planned already becomes stale.
+        Raises NotFound."""
         ...
 
     def mark_own_routes(self, workspace_id: str) -> None:
-        """From now on each submission asks for the workspace's own keys and wishes; raises NotFound. Called before the
-        first of them is written."""
+        """Make each submission from now on read the workspace's own provider keys and preferences. Called before the
+        first of them is written. Raises NotFound."""
         ...
 
     def apply_refresh(self, refresh: Refresh) -> None:
@@ -63,11 +64,11 @@ class WalletStore(Protocol):
         ...
 
     def recorded(self, workspace_id: str, key: str) -> Recorded | None:
-        """What is kept of an operation; None when there was none with this key."""
+        """The record of the operation with this key; None when there was none."""
         ...
 
     def expired_of(self, workspace_id: str, grant_id: str, expires_at: datetime) -> int:
-        """Credits of a grant that its expiry has taken."""
+        """How many credits of a grant have been booked as expired."""
         ...
 
     def hold(self, workspace_id: str, reference: str) -> Hold | None:
@@ -75,12 +76,12 @@ class WalletStore(Protocol):
         ...
 
     def open_holds(self, workspace_id: str, created_after: datetime, wanted: int) -> list[Hold]:
-        """Holds that have not ended, of references made since an instant: that many, or as many as there are."""
+        """Up to `wanted` open holds of generations created since an instant, newest first."""
         ...
 
     def end(self, workspace_id: str, ending: Ending) -> None:
-        """Write the end of a hold whose generation has ended already; raises StaleWallet when it has ended, or lost to
-        a parallel writer."""
+        """Write the end of a hold whose generation has ended already. Raises StaleWallet when the hold has ended too,
+        or when a parallel write won."""
         ...
 
     def movements(self, workspace_id: str, after_key: str | None, limit: int) -> MovementPage:
@@ -88,45 +89,47 @@ class WalletStore(Protocol):
         ...
 
     def movements_of(self, workspace_id: str, reference: str) -> tuple[Movement, ...]:
-        """The hold, its end, and a result that came later, in this order, as far as they exist."""
+        """The movements of a generation: hold, end of the hold, late result; in this order, those that exist."""
         ...
 
     def wallets_due_for_reset(self, shard: int, now: datetime, after: str | None, limit: int) -> list[Due]:
-        """Wallets whose daily reset is due, the longest first, by the sparse index and never by a scan. Fewer than
-        `limit`: there are no more. `after`: the place of the last one that was seen."""
+        """Wallets of a shard whose daily reset is due, the longest overdue first, read by the sparse index and never by
+        a scan. Fewer than `limit` means that there are no more. `after`: the place of the last wallet of the page
+        before."""
         ...
 
     def wallets_due_for_sweep(self, shard: int, now: datetime, after: str | None, limit: int) -> list[Due]:
-        """Wallets with a hold whose deadline may have passed, in the same way."""
+        """Wallets of a shard with a hold whose deadline may have passed; paged like `wallets_due_for_reset`."""
         ...
 
     def postpone_sweep(self, wallet: Wallet, sweep_at: datetime | None) -> None:
-        """Set when to look again at a wallet as it was seen; None only takes effect while no hold is open. Yields in
-        silence when holds were opened or ended since: the next sweep sees them."""
+        """Set when the sweep visits the wallet again; None (never) takes effect only while no hold is open. Does
+        nothing when holds were opened or ended since the wallet was read: the next sweep will see them."""
         ...
 
 
 class SealTaken(Exception):
-    """Another has written the seal with this number: read the newest and go on from there."""
+    """A seal with this number exists already: read the newest seal and continue from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FormPage:
-    """Movements in their public form, newest first by order; `next_key` continues after the last of them."""
+    """Movements in their public form, newest first by order. `next_key` is where the next page begins; None on the last
+    page."""
 
     forms: tuple[Form, ...]
     next_key: str | None
 
 
 class SealStore(Protocol):
-    """Seals, and movements as they are sealed. Seals are written once and never changed."""
+    """Seals, and movements in their public form. Seals are written once and never changed."""
 
     def newest(self, workspace_id: str, *, consistent: bool) -> Seal | None:
-        """The last seal of the chain; without `consistent` maybe the last but a few."""
+        """The last seal of the chain, None when there is none; without `consistent` a slightly older one may come."""
         ...
 
     def between(self, workspace_id: str, first: int, last: int) -> list[Seal]:
-        """The seals with these numbers (inclusive), as far as they exist, in their order."""
+        """The existing seals with numbers from `first` to `last` (both inclusive), in their order."""
         ...
 
     def append(self, workspace_id: str, seal: Seal) -> None:
@@ -134,9 +137,9 @@ class SealStore(Protocol):
         ...
 
     def forms(self, workspace_id: str, after_key: str | None, limit: int) -> FormPage:
-        """One page of the movements (consistent)."""
+        """One page of the movements (consistent read)."""
         ...
 
     def forms_of(self, workspace_id: str, places: Sequence[tuple[str, str]]) -> list[Form]:
-        """The movements at these (order, key), in this order, without those that do not exist (consistent)."""
+        """The movements with these (order, key), in this order, without those that do not exist (consistent read)."""
         ...

@@ -1,4 +1,5 @@
-"""Carry out an operation once for ever: plan on the wallets as they are, write, and plan again when they have moved."""
+"""Carry out an operation exactly once: plan it on the wallets as read, write it, and plan again if they have
+changed."""
 
 from __future__ import annotations
 
@@ -26,13 +27,14 @@ from atelier.ledger.ports import OperationExists, StaleWallet, WalletStore
 from atelier.ledger.refresh import refreshed
 
 TRIES_MAX = 60
-# Other movements are told apart by what their keys begin with, and a sort key has 1 KiB.
+# The prefixes of the other movements' keys are reserved, and a sort key has at most 1 KiB.
 KEY = re.compile(r"(?!(hold|settle|late|daily|expiry|cover)#)[^\x00-\x1f\x7f]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """The collaborators. `pause(tries)` waits a little after losing to a parallel writer of the same wallet."""
+    """Dependencies. `daily` gives a tier's daily credits; `pause(tries)` waits a little after a parallel writer has
+    changed the wallet first."""
 
     wallets: WalletStore
     daily: Callable[[str], Daily]
@@ -55,12 +57,13 @@ def grant(
     to: Posting,
     now: datetime,
 ) -> Recorded:
-    """Give credits under a key of the business object that earned them (`grant#stripe#pi_…`), once for ever.
+    """Grant credits exactly once, under a key that names their reason (`grant#stripe#pi_…`). Returns the record.
 
-    Everything but `now` must be the same when it is repeated; raises Conflict otherwise, NotFound without a wallet."""
+    A repetition must have the same arguments, except `now`; otherwise raises Conflict. Raises NotFound when there is no
+    wallet, ValueError for an invalid key, Unavailable when the wallet is too busy."""
 
     told: Facts = {
-        # First: no fact of the caller's may stand in for what is given.
+        # The caller's facts come first, so that none of them replaces one of ours.
         **(facts or {}),
         "amount": amount,
         "source": source.value,
@@ -87,9 +90,9 @@ def grant(
 def revoke(
     workspace_id: str, key: str, grant_key: str, amount: int, reason: str, *, to: Posting, now: datetime
 ) -> Recorded:
-    """Take a grant back, wholly or in part, after a refund or a chargeback; what was spent of it becomes a debt, and
-    nothing can be spent until credits have covered it. Raises NotFound when there was no such grant, Conflict when more
-    would be taken back than was given."""
+    """Revoke a grant or a part of it, after a refund or a chargeback. Credits of it that were spent become a debt, and
+    nothing can be spent until new credits have paid it. Raises NotFound when there was no such grant, Conflict when
+    more would be revoked than was granted."""
 
     def plan() -> Operation:
         wallet = to.wallet(workspace_id, now)
@@ -97,7 +100,8 @@ def revoke(
         if recorded is None or recorded.given is None:
             raise NotFound("There is no such grant.")
         given = recorded.given
-        # Whatever our clock says: one that is ahead of it may have booked the expiry already.
+        # Read even if the grant has not expired by our clock: a process whose clock is ahead may have booked the
+        # expiry.
         expired = to.wallets.expired_of(workspace_id, given.grant_id, given.expires_at) if given.expires_at else 0
         return plan_revocation(wallet, key, given, amount, expired=expired, reason=reason, order=_order(now), now=now)
 
@@ -106,8 +110,8 @@ def revoke(
 
 
 def adjust(workspace_id: str, key: str, credits: int, *, reason: str, by: str, to: Posting, now: datetime) -> Recorded:
-    """An administrator's correction, up or down, with its reason. Raises InsufficientCredits when it would take more
-    than can be spent."""
+    """Apply an administrator's correction of `credits` (positive or negative). `by`: the administrator. Raises
+    InsufficientCredits when it would take more than can be spent."""
 
     facts: Facts = {"reason": reason, "by": by}
 
@@ -127,8 +131,9 @@ def transfer(
     to: Posting,
     now: datetime,
 ) -> Recorded:
-    """Pay other workspaces in one transaction: `shares` maps each to its role (seller, royalty) and credits; `fee` is
-    the platform's. Raises InsufficientCredits, NotFound when a wallet does not exist."""
+    """Pay other workspaces in one transaction. `shares`: receiver's workspace id → (role, credits), the role being
+    seller or royalty; `fee`: credits for the platform. Raises InsufficientCredits, NotFound when a wallet does not
+    exist."""
 
     def plan() -> Operation:
         received = tuple(
@@ -145,7 +150,7 @@ def _post(workspace_id: str, key: str, identity: str, plan: Callable[[], Operati
     if not KEY.fullmatch(key):
         raise ValueError(f"the key of an operation is {KEY.pattern}")
     for tries in range(TRIES_MAX):
-        # Before the plan: what has happened already must not be refused for what the wallet has become since.
+        # Read before planning: a repetition must not be refused because of the wallet's state today.
         recorded = to.wallets.recorded(workspace_id, key)
         if recorded is not None:
             if recorded.fingerprint != identity:
@@ -156,7 +161,7 @@ def _post(workspace_id: str, key: str, identity: str, plan: Callable[[], Operati
         except AtelierError:
             if to.wallets.recorded(workspace_id, key) is None:
                 raise
-            continue  # Refused for what a parallel request with this key has just done.
+            continue  # The plan was refused because of what a parallel request with the same key has just written.
         try:
             to.wallets.post(operation, identity)
         except StaleWallet:

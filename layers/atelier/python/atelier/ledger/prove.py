@@ -1,8 +1,8 @@
-"""The proof of a wallet: its seals, what they cover, and at the end the wallet itself; `verify.py` checks it offline.
+"""The proof of a wallet: its seals, the movements they cover, and at the end the wallet itself; `verify.py` checks it
+offline.
 
-It comes in pages of seals. The last page seals first what no seal covers yet, so that the wallet it shows is exactly
-what the entries come to.
-"""
+A proof has pages of seals. Before the last page is built, all unsealed movements are sealed, so that the wallet on it
+is exactly the sum of the entries."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ TRIES_MAX = 5
 def prove(
     workspace_id: str, after: int, *, to: Sealing, now: datetime, bytes_max: int = PAGE_BYTES_MAX
 ) -> tuple[Form, int | None]:
-    """One page: the seals that come after number `after` with their entries, and the number that the next page comes
-    after, None on the last. Raises Unavailable while the wallet is too busy to be seen still."""
+    """One page: the seals after number `after` with their entries; and the number of its last seal, after which the
+    next page begins, or None on the last page. Raises Unavailable while parallel writers keep changing the wallet,
+    ValidationFailed when `after` is beyond the newest seal."""
     page = _Page(workspace_id, after, to.seals, bytes_max)
     page.fill()
     for _ in range(TRIES_MAX):
@@ -53,7 +54,7 @@ class _Page:
         self.full = False
 
     def fill(self) -> None:
-        """Take further seals until there are no more, or no more room for them."""
+        """Add seals until there are no more, or until the page has its maximum size."""
         for seal, entries in self._following():
             self._bytes += len(json.dumps([public(seal), entries]))
             if self._bytes > self._bytes_max and self._seals:
@@ -71,14 +72,14 @@ class _Page:
                 forms = {place(form): form for form in self._store.forms_of(self._workspace_id, places)}
                 for seal in group:
                     of_seal = (forms.get((order, key)) for order, key, _ in seal.movements)
-                    # What is not there any more is left out: the verifier names it.
+                    # A movement that is missing from the table is left out; the verifier reports it.
                     yield seal, [form for form in of_seal if form]
             if len(read) < SEALS_A_READ:
                 return
             read = self._store.between(self._workspace_id, read[-1].number + 1, read[-1].number + SEALS_A_READ)
 
     def shown(self, head: Seal | None, wallet: Form | None) -> Form:
-        """The page as far as it is filled."""
+        """The page in its public form."""
         return {
             "workspace_id": self._workspace_id,
             "wallet": wallet,
@@ -89,7 +90,7 @@ class _Page:
 
 
 def _together(seals: list[Seal]) -> Iterator[list[Seal]]:
-    """The seals in groups whose movements are read at once."""
+    """The seals in groups; the movements of a group (at most 100) are read in one batch."""
     group: list[Seal] = []
     for seal in seals:
         if group and sum(len(each.movements) for each in (*group, seal)) > MOVEMENTS_MAX:

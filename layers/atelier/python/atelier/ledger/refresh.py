@@ -1,4 +1,4 @@
-"""Bring a wallet up to date: book expiries, append today's grant. Lazily on first use, and by the daily reset."""
+"""Bring a wallet up to date: book expiries and add today's grant. Done on first use, and by the daily reset."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def refreshed(
     now: datetime,
     seen: Wallet | None = None,
 ) -> Wallet:
-    """The wallet with everything due booked; writes only when something is. `daily` says what a tier gives, `seen` is
-    the wallet for whoever has read it.
+    """The wallet with everything due booked; writes only when something is due. `daily` gives a tier's daily credits;
+    `seen` is the wallet if the caller has read it already.
 
-    Safe to run any number of times at once: the day's grant has one key. Raises Unavailable when the wallet is so busy
-    that no try saw it still."""
+    Safe to run many times in parallel, because the day's grant has one key. Raises Unavailable when parallel writers
+    changed the wallet at every attempt, NotFound when there is no wallet."""
     for _ in range(TRIES_MAX):
         wallet, seen = seen or wallets.wallet(workspace_id), None
         given = daily(wallet.tier)

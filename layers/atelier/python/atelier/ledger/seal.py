@@ -1,9 +1,10 @@
 """Seals: a wallet's movements, chained by their hashes so that a later change of any of them shows. Pure.
 
-A seal covers up to 100 movements that no seal before it covers, in the order in which they were found, and says what
-everything sealed up to it comes to. What is hashed, and how, stands in `verify.py`, which checks it from outside.
+A seal covers up to 100 movements that no earlier seal covers, in the order in which they were found, and holds the sums
+of everything sealed so far. `verify.py` defines what is hashed and how, and checks it independently.
 
-Nothing waits for a seal: it is written after the movements, by the table's stream, and by whoever needs it sooner.
+No request waits for a seal: the reader of the table's stream writes it after the movements, and so does a request that
+needs it sooner (a proof, an audit).
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ Form = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """One link. `movements` are (order, key, digest); `count`, `balance` and `grants` cover all seals up to this one,
-    a grant as `verify.py` lists it. `at` is never before what it covers, nor before the previous seal's;
-    `lag_milliseconds` is the longest that a movement of this chain has waited for its seal so far."""
+    """One link of the chain.
+
+    `movements` are (order, key, digest). `count`, `balance` and `grants` are sums over all seals up to this one; a
+    grant has the form that `verify.py` describes. `at` (RFC 3339) is never before a covered movement nor before the
+    previous seal. `lag_milliseconds` is the longest time that a movement of this chain has waited for its seal so
+    far."""
 
     number: int
     previous: str | None
@@ -40,7 +44,7 @@ class Seal:
     hash: str
 
     def covers(self) -> set[tuple[str, str]]:
-        """(order, key) of each of its movements."""
+        """(order, key) of each movement that this seal covers."""
         return {(order, key) for order, key, _ in self.movements}
 
 
@@ -66,17 +70,17 @@ def from_public(data: Form) -> Seal:
 
 
 def intact(workspace_id: str, seal: Seal) -> bool:
-    """Whether the seal still says what was hashed."""
+    """Whether the seal's hash matches its content."""
     return seal.hash == seal_hash(workspace_id, public(seal))
 
 
 def place(form: Form) -> tuple[str, str]:
-    """What names a movement in its wallet: (order, key)."""
+    """(order, key): together they identify a movement in its wallet."""
     return form["order"], form["key"]
 
 
 def following(workspace_id: str, previous: Seal | None, forms: Sequence[Form], now: datetime) -> Seal:
-    """The seal of up to 100 movements that comes after `previous`."""
+    """The seal after `previous`, over 1 to 100 movements. Raises ValueError for another number of movements."""
     if not 0 < len(forms) <= MOVEMENTS_MAX:
         raise ValueError(f"a seal covers 1 to {MOVEMENTS_MAX} movements")
     at = max(rfc3339(now), previous.at if previous else "", *(form["at"] for form in forms))
@@ -98,14 +102,14 @@ def following(workspace_id: str, previous: Seal | None, forms: Sequence[Form], n
 
 
 def chained(workspace_id: str, previous: Seal | None, forms: Sequence[Form], now: datetime) -> Iterator[Seal]:
-    """As many seals as the movements need."""
+    """The seals after `previous` over all these movements, up to 100 movements each."""
     for start in range(0, len(forms), MOVEMENTS_MAX):
         previous = following(workspace_id, previous, forms[start : start + MOVEMENTS_MAX], now)
         yield previous
 
 
 def sums(previous: Seal | None, forms: Sequence[Form]) -> tuple[dict[str, int], dict[str, list[Any]]]:
-    """What accounts and grants come to with these movements added to everything sealed."""
+    """The sums by account and by grant: everything sealed up to `previous`, and these movements."""
     balance = dict(previous.balance) if previous else {}
     grants = copy.deepcopy(previous.grants) if previous else {}
     for form in forms:
@@ -115,7 +119,7 @@ def sums(previous: Seal | None, forms: Sequence[Form]) -> tuple[dict[str, int], 
 
 
 def counters(wallet: Wallet) -> Form:
-    """What a proof shows of a wallet: just what its entries must come to."""
+    """The wallet's counters that a proof shows: those that follow from its entries."""
     return {
         "available": wallet.available,
         "held": wallet.held,
@@ -127,7 +131,7 @@ def counters(wallet: Wallet) -> Form:
 
 
 def drift(wallet: Wallet, balance: dict[str, int], grants: dict[str, list[Any]]) -> str | None:
-    """How the counters of a wallet differ from what all its movements come to; None when they agree."""
+    """How the counters of a wallet differ from the sums of all its movements; None when they agree."""
     shown = counters(wallet)
     come_to = {
         "available": balance.get("available", 0),

@@ -1,7 +1,7 @@
-"""Seal what has been written: what the stream brings, or what it has not brought yet.
+"""Seal the movements of a wallet: those that the table's stream delivers, or those that it has not delivered yet.
 
-A movement is sealed once, whoever tells of it and how often: a seal is never older than what it covers, so the seals
-that could cover a movement are those back to its time, and two sealers cannot write the same number.
+A movement is sealed once, however often it is delivered: a seal is never older than the movements it covers, so only
+seals from a movement's time onwards can cover it; and two writers cannot write a seal with the same number.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PAGES_A_REQUEST = 10
 
 @dataclass(frozen=True, slots=True)
 class Sealing:
-    """The collaborators. `pause(tries)` waits a little after another has sealed first."""
+    """Dependencies. `pause(tries)` waits a little after a parallel writer has taken the next seal number."""
 
     wallets: WalletStore
     seals: SealStore
@@ -33,7 +33,7 @@ class Sealing:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """The newest seal, how many movements were sealed now, and what was found not to fit."""
+    """The newest seal, how many movements this call sealed, and a description of a mismatch, if one was found."""
 
     head: Seal | None
     movements: int
@@ -41,25 +41,27 @@ class Sealed:
 
 
 def seal(workspace_id: str, arrived: Sequence[Form], *, to: Sealing, now: datetime) -> Sealed:
-    """Seal those of the movements that no seal covers yet, and hold the sums against the wallet."""
+    """Seal those of the movements that no seal covers yet, then compare the sealed sums with the wallet."""
     sealed = append(workspace_id, arrived, to=to, now=now)
     if not sealed.movements or sealed.fault or sealed.head is None:
         return sealed
-    # Half the price, and sure enough to find nothing wrong.
+    # An eventually consistent read costs half, and is good enough to find no difference.
     fault = difference(to.wallets.wallet(workspace_id, consistent=False), sealed.head)
     if fault:
-        # Read after the seal: all that is sealed is in the wallet, so equal counts mean the same movements.
+        # A difference is checked by a consistent read. The wallet is read after the seal, so it contains every sealed
+        # movement; equal counts therefore mean the same movements.
         fault = difference(to.wallets.wallet(workspace_id), sealed.head)
     return Sealed(sealed.head, sealed.movements, fault)
 
 
 def append(workspace_id: str, arrived: Sequence[Form], *, to: Sealing, now: datetime) -> Sealed:
-    """Seal those of the movements that no seal covers yet. Raises Unavailable when others always come first."""
+    """Seal those of the movements that no seal covers yet. Raises Unavailable when parallel writers took the next seal
+    number at every attempt."""
     forms = {place(form): form for form in arrived}
     if not forms:
         return Sealed(to.seals.newest(workspace_id, consistent=False), 0)
     for tries in range(TRIES_MAX):
-        # A stale newest seal is found out by the write, which wants its number to be free.
+        # The first read may be stale: then the write fails, because its seal number is taken.
         covered = Covered(workspace_id, to.seals.newest(workspace_id, consistent=tries > 0), to.seals)
         left = [form for at, form in forms.items() if not covered.has(at, form["at"])]
         head = covered.head
@@ -78,7 +80,7 @@ def append(workspace_id: str, arrived: Sequence[Form], *, to: Sealing, now: date
 
 
 class Covered:
-    """What the seals cover, read back from the newest only as far as a question needs."""
+    """The keys of the movements that seals cover. Older seals are read only as far as a question needs them."""
 
     def __init__(self, workspace_id: str, head: Seal | None, seals: SealStore) -> None:
         self.head = head
@@ -87,7 +89,7 @@ class Covered:
         self._oldest = head
 
     def has(self, place: tuple[str, str], at: str) -> bool:
-        """Whether a seal covers this movement, which happened `at`."""
+        """Whether a seal covers the movement with this (order, key) and time (RFC 3339)."""
         while place not in self._places and self._oldest and self._oldest.at >= at and self._oldest.number > 1:
             last = self._oldest.number - 1
             read = self._seals.between(self._workspace_id, max(1, last - SEALS_A_READ + 1), last)
@@ -100,15 +102,15 @@ class Covered:
 
 
 def unsealed(workspace_id: str, head: Seal | None, missing: int, *, seals: SealStore, pages_max: int) -> list[Form]:
-    """Up to `missing` movements that no seal up to `head` covers, found from the newest of the statement backwards.
-    Fewer when there are no more in that many pages."""
+    """Up to `missing` movements that no seal up to `head` covers, searched from the newest backwards and returned
+    oldest first. Fewer when `pages_max` pages of the statement have no more."""
     covered, found = Covered(workspace_id, head, seals), list[Form]()
     after: str | None = None
     for _ in range(pages_max):
         if len(found) >= missing:
             break
         page = seals.forms(workspace_id, after, FORMS_A_READ)
-        # The youngest first: what is younger than the newest seal needs no look at other seals.
+        # The newest first: a movement that is newer than the newest seal needs no read of older seals.
         for form in sorted(page.forms, key=lambda form: form["at"], reverse=True):
             if len(found) < missing and not covered.has(place(form), form["at"]):
                 found.append(form)
@@ -119,9 +121,10 @@ def unsealed(workspace_id: str, head: Seal | None, missing: int, *, seals: SealS
 
 
 def complete(workspace_id: str, *, to: Sealing, now: datetime) -> tuple[Wallet, Seal | None]:
-    """Seal all that is written, and return the wallet with the seal that comes to exactly it.
+    """Seal every movement that is written, and return the wallet with the seal whose sums are exactly the wallet's.
 
-    Raises Unavailable when the wallet is too busy to be seen still, or when something written cannot be found soon."""
+    Raises Unavailable when the wallet changed at every attempt, or when an unsealed movement is not found within
+    PAGES_A_REQUEST pages."""
     for _ in range(TRIES_MAX):
         head = to.seals.newest(workspace_id, consistent=True)
         wallet = to.wallets.wallet(workspace_id)
@@ -136,8 +139,8 @@ def complete(workspace_id: str, *, to: Sealing, now: datetime) -> tuple[Wallet, 
 
 
 def difference(wallet: Wallet, head: Seal) -> str | None:
-    """How a wallet differs from its sealed movements; None while movements are on their way. The seal must have been
-    read before the wallet."""
+    """How a wallet differs from its sealed movements; None when they agree, or while movements are not sealed yet. The
+    seal must have been read before the wallet."""
     if head.count > wallet.written:
         return f"{head.count} movements are sealed and {wallet.written} were written"
     return drift(wallet, head.balance, head.grants) if head.count == wallet.written else None

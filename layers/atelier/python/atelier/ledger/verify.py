@@ -2,18 +2,17 @@
 
     python -m atelier.ledger.verify PROOF.json [MORE-PAGES.json …] [--head NUMBER:HASH …]
 
-A file is one answer of GET /api/credits/proof, or its `data`; a long proof comes in several. Recomputed are the digest
-of every entry, the chain of seals over them, every sum (by account, by grant, and zero for each entry), what is open,
-and the wallet itself. The first thing that does not fit is named. `--head` is a head that was written down earlier:
-whoever could write the whole chain anew could not make it pass through that one.
+A file is one response of GET /api/credits/proof, or its `data`; a long proof has several pages, one in each file. The
+check computes anew the digest of every entry, the chain of seals over them, every sum (by account, by grant, and zero
+for each entry), the open holds, and the wallet itself. It prints the first mismatch. `--head` is the head of an earlier
+proof that was noted then: an attacker who rewrote the whole chain could not make it pass through that head.
 
-Exit status: 0 = all fits, 1 = something does not, 2 = the files cannot be read as a proof.
+Exit status: 0 = everything agrees, 1 = there is a mismatch, 2 = the files cannot be read as a proof.
 
-What is hashed is JSON with sorted keys and no spaces (RFC 8785, as far as our values go). An *entry* here is one
-movement of the ledger with its lines. A *seal* lists the movements it covers as [order, key, digest], and what all that
-is sealed up to there comes to: by account, and by grant as [remaining, held, amount, source, priority, granted_at,
-expires_at].
-"""
+Hashes are computed over JSON with sorted keys and no spaces (RFC 8785, as far as our values need it). An *entry* here
+is one movement of the ledger with its lines. A *seal* lists the movements that it covers as [order, key, digest], and
+the sums of everything sealed so far: by account, and by grant as [remaining, held, amount, source, priority,
+granted_at, expires_at]."""
 
 from __future__ import annotations
 
@@ -35,18 +34,18 @@ WALLET = {"available", "held", "debt", "holds_open", "written", "grants"}
 
 
 class Unsound(Exception):
-    """Something in the proof does not fit; the text names it."""
+    """The proof has a mismatch; the text names it."""
 
 
 class Unreadable(Exception):
-    """This is no proof, or a part of it is not there."""
+    """The input is not a proof, or a page of it is missing."""
 
 
-# ---- the rules, which the ledger seals by ----------------------------------------------------------------------------
+# ---- the rules of sealing, which the ledger uses too -----------------------------------------------------------------
 
 
 def canonical(value: Any) -> bytes:
-    """The bytes that are hashed."""
+    """The canonical JSON of a value: the bytes that are hashed."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8", "surrogatepass")
 
@@ -57,7 +56,7 @@ def digest(value: Any) -> str:
 
 
 def seal_hash(workspace_id: str, seal: Data) -> str:
-    """The hash of a seal: over everything it says, whose it is, and the hash of the one before."""
+    """The hash of a seal, over all its fields (also the previous seal's hash) and the workspace's id."""
     said = {name: value for name, value in seal.items() if name != "hash"}
     return digest({**said, "workspace_id": workspace_id})
 
@@ -69,7 +68,7 @@ def milliseconds(at: str) -> int:
 
 
 def add(movement: Data, balance: dict[str, int], grants: dict[str, list[Any]]) -> None:
-    """Add one movement to what accounts and grants come to."""
+    """Add one movement to the sums by account (`balance`) and by grant, in place."""
     facts = movement["facts"]
     gives = movement["kind"] in ("grant", "transfer") and "source" in facts
     for entry in movement["entries"]:
@@ -89,7 +88,7 @@ def add(movement: Data, balance: dict[str, int], grants: dict[str, list[Any]]) -
 
 
 def tidy(balance: dict[str, int], grants: dict[str, list[Any]]) -> None:
-    """Leave out what has come to nothing, as a seal does."""
+    """Remove accounts and grants whose sums are zero, in place: a seal does not list them."""
     for account in [account for account, amount in balance.items() if amount == 0]:
         del balance[account]
     for grant in [grant for grant, state in grants.items() if not state[REMAINING] and not state[HELD]]:
@@ -101,7 +100,7 @@ def tidy(balance: dict[str, int], grants: dict[str, list[Any]]) -> None:
 
 @dataclass
 class Chain:
-    """What has been checked so far, seal by seal."""
+    """The state of the check: the sums and keys of all seals checked so far."""
 
     workspace_id: str
     number: int = 0
@@ -116,7 +115,7 @@ class Chain:
     holds: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
 
     def page(self, page: Data) -> None:
-        """Check one page's seals, and its entries in the order in which they were sealed."""
+        """Check the seals of one page, and its entries in the order in which they were sealed. Raises Unsound."""
         entries, taken = page["entries"], 0
         for seal in page["seals"]:
             self._linked(seal)
@@ -130,7 +129,7 @@ class Chain:
             raise Unsound(f"entry {self._next()}, {entries[taken]['key']}: no seal covers it")
 
     def end(self, wallet: Data) -> None:
-        """Check that the wallet is what all entries come to."""
+        """Check that the wallet's counters are the sums of all entries. Raises Unsound."""
         _shaped(wallet, WALLET, "the wallet")
         grants = {grant: state[: HELD + 1] for grant, state in self.grants.items()}
         ours: Data = {
@@ -155,7 +154,7 @@ class Chain:
                 raise Unsound(f"the wallet: its grants do not come to what is {name}")
 
     def passes(self, number: int, hash: str) -> None:
-        """Check that the chain goes through a head seen elsewhere."""
+        """Check that the chain contains a seal with this number and hash. Raises Unsound."""
         if self.heads.get(number) != hash:
             raise Unsound(f"seal {number}: the chain does not pass through this head, {hash}")
 
@@ -182,7 +181,8 @@ class Chain:
             raise Unsound(f"{name}: {entry['key']} stands in its place")
         if digest(entry) != sealed:
             raise Unsound(f"{name}: its digest is not the sealed one")
-        # A sale's key is its payer's; another payer's may be the same.
+        # Uniqueness is checked on order and key: the key of a received transfer was chosen by its payer, and another
+        # payer may choose the same key.
         if (order, key) in self.keys:
             raise Unsound(f"{name}: it happened before")
         if any(line["account"] not in ACCOUNTS or type(line["amount"]) is not int for line in entry["entries"]):
@@ -200,7 +200,7 @@ class Chain:
             self._held(entry, name)
 
     def _held(self, entry: Data, name: str) -> None:
-        # Whichever was sealed first: a hold and its end cancel out, grant by grant.
+        # A hold and its end cancel out grant by grant, whichever of the two was sealed first.
         reference = entry["key"].partition("#")[2]
         lines = self.holds.pop(reference, None)
         held = dict(lines or {})
@@ -224,8 +224,8 @@ class Chain:
 
 
 def verify(pages: list[Any], heads: list[tuple[int, str]] | None = None) -> str:
-    """Check the pages of one proof, in any order, and return what was found sound in one line. Raises Unsound, with the
-    first thing that does not fit, or Unreadable."""
+    """Check the pages of one proof, given in any order, and return a summary of one line. `heads`: (number, hash) noted
+    from earlier proofs. Raises Unsound with the first mismatch, or Unreadable."""
     unordered = [_page(page) for page in pages]
     if not unordered:
         raise Unreadable("no page was given")
@@ -281,7 +281,7 @@ def _shaped(value: Any, names: set[str], place: str) -> None:
 
 
 def _same(one: Any, other: Any) -> bool:
-    # Not ==: True is no 1 and 1.0 is no 1 in what is hashed.
+    # Compared by canonical JSON, because with == True, 1 and 1.0 would be equal although their hashes differ.
     return canonical(one) == canonical(other)
 
 
