@@ -1,7 +1,8 @@
-"""Try the next candidate: write the attempt, send it to the provider, and answer or leave a way to be woken.
+"""Try the next candidate: write the attempt, send its job to the provider, and either answer the task token or save it.
 
-Crash points (reliability.md): C4 the attempt is saved and nothing was sent; C5 the provider has it and we do not know.
-Both look the same here, so an attempt found half done is never sent again unless the provider is safe to resend to.
+A function that dies after it has written the attempt leaves one of two states: nothing was sent, or the provider has
+the job and we do not know. Both look the same here, so an attempt that is found half done is never sent again, unless
+the provider recognises a repeated job (`resend_safe`).
 """
 
 from __future__ import annotations
@@ -53,20 +54,22 @@ from atelier.routing.book import HealthBook
 from atelier.routing.places import Places
 from atelier.telemetry import count, logger
 
-# Percent; a smaller step is not worth a write.
+# Percent. Progress that grew by less than this is not written.
 PROGRESS_STEP = 10
-# A number of polls that no attempt reaches by asking: it marks a poll about a result that nobody had waited for.
+# A poll count that no attempt reaches by polling. It is a flag: it marks the poll that follows an unanswered task
+# token.
 UNHEARD = 1000
-# Within this time whoever was faster has made the end.
+# A parallel finish of the same generation has ended within this time.
 FINISH_SECONDS = 60
-# How long after its deadline an attempt is still asked about, and the longest wait between two questions (SQS's own).
+# An attempt is still polled for this long after its deadline. The longest delay between two such polls is SQS's
+# maximum.
 LATE_SECONDS_MAX = 3600
 LATE_POLL_SECONDS_MAX = 900
 
 
 @dataclass(frozen=True, slots=True)
 class Attempting:
-    """The collaborators of everything that happens around an attempt."""
+    """The dependencies of submitting, polling, cancelling and concluding an attempt."""
 
     generations: GenerationStore
     catalogue: Catalogue
@@ -80,29 +83,31 @@ class Attempting:
     clock: Clock
     health: HealthBook
     places: Places
-    # The adapter made with a workspace's own key (workspace, provider, key id); None when the key cannot be used.
+    # (workspace id, provider, key id) -> the adapter that uses the workspace's own key; None when it cannot be used.
     own_provider: Callable[[str, str, str], Provider | None]
 
     def provider(self, generation: Generation, attempt: Attempt) -> Provider | None:
-        """The adapter of an attempt, with the access that it is made with."""
+        """The adapter of an attempt's provider, with the platform's key or the workspace's own; None without access."""
         if attempt.key is None:
             return self.providers.get(attempt.provider)
         return self.own_provider(generation.workspace_id, attempt.provider, attempt.key)
 
     def run_seconds(self, model: str, generation: Generation) -> int:
-        """How long a model may run for a generation."""
+        """The longest time, in seconds, that a model may run for a generation."""
         return self.catalogue.model(model).run_seconds(generation.recipe.parameters)
 
     def job(self, generation: Generation, attempt: Attempt, *, with_files: bool = True) -> Job:
-        """The attempt's work in the provider's terms; without its files where only its result is asked for. Raises
-        NotFound when a file is gone, InputUnusable when one will not do."""
+        """The attempt as a job for the provider. `with_files=False` leaves out the input files: reading a result does
+        not need them. Raises NotFound when an input file was deleted, InputUnusable when one does not fit."""
         model = self.catalogue.model(attempt.model)
         recipe = generation.recipe
-        # A later candidate may know other parameters than the first; a seed of its own is the same in every visit.
+        # A later candidate may take other parameters than the first. The seed is derived from the generation's id, so
+        # that every visit sends the same one.
         parameters = self.catalogue.parameters_for(
             attempt.model, recipe.parameters, seed=crc32(generation.id.encode()), facts=recipe.facts
         )
-        # What another account's webhooks are signed with we do not know: an attempt with an own key is polled.
+        # The webhooks of another account are signed with a secret that we do not have, so an attempt with the
+        # workspace's own key is only polled.
         is_told = model.supports_webhook and attempt.key is None
         return Job(
             attempt_id=attempt.id,
@@ -130,25 +135,31 @@ class Attempting:
 def attempt(
     workspace_id: str, generation_id: str, task_token: str, *, lost: Lost | None = None, to: Attempting
 ) -> None:
-    """One visit of the workflow's attempt step. Always ends with the task answered, or with the callback saved so that
-    a webhook, a poll or the deadline answers it."""
+    """One visit of the workflow's attempt step. It ends with the task token answered, with the token saved so that a
+    webhook or a poll answers it later, or with the visit queued again for its reserved slot.
+
+    `lost`: how the attempt before this visit failed, or the slot that is due now. Raises GenerationMoved when the
+    generation was changed in parallel: the next visit decides again."""
     seen = to.generations.get(workspace_id, generation_id)
     generation = seen
     if lost and seen.attempt and seen.attempt.id == lost.attempt_id:
         generation = seen.billed(lost.cost_microusd, lost.cost_source)
         generation = generation.attempt_ended(AttemptStatus.FAILED, to.clock(), lost.error_class)
     current = generation.attempt
+
     if generation.awaited is not None:
         provider = to.provider(generation, generation.awaited)
         if provider is None or not provider.resend_safe:
-            # It may be out: it is waited for, and a cancellation that is asked for reaches it by the first poll. After
-            # the deadline too, as long as its result may still come.
+            # The job may have been sent, so its result is awaited, after the deadline too, as long as it may still
+            # come. A requested cancellation reaches the provider with the first poll.
             _await(generation, generation.awaited, task_token, None, to)
             return
+
     if not generation.is_open or generation.cancel_requested_at is not None:
         _tell(seen, generation, to)
         to.workflow.succeed(task_token, Outcome("cancelled").as_data())
         return
+
     if current is None or current.ended_at is not None:
         turn = Turn.read(lost.turn) if lost and lost.turn else None
         chosen = Choice(
@@ -161,6 +172,7 @@ def attempt(
             else:
                 _wait(generation, chosen, task_token, to)
             return
+
         model, key = candidate_parts(chosen)
         begun = Attempt(
             new_id("att", to.clock()),
@@ -171,7 +183,7 @@ def attempt(
             key=key,
         )
         after = generation.attempting(begun)
-        # All that the sending needs is fetched before: who dies after this write leaves an attempt that may be out.
+        # Everything that the sending needs is fetched before the write: an attempt that is written counts as sent.
         provider = to.provider(after, begun)
         try:
             job = to.job(after, begun)
@@ -183,17 +195,20 @@ def attempt(
             _tell(seen, generation, to)
             to.workflow.succeed(task_token, source_unusable(str(refusal)).as_data())
             return
+
         try:
             to.generations.save_progress(seen, after)
         except GenerationMoved:
             after = to.generations.get(workspace_id, generation_id)
             if after.attempt is None or after.attempt.id != begun.id:
-                # Cancelled, expired, or another visit was faster: the next visit decides on what is written now.
+                # The generation was cancelled or expired, or a parallel visit wrote first: the next visit decides
+                # again.
                 raise
-            # Our own write, whose answer was lost.
+            # The attempt that is stored is our own: the write had succeeded and only its answer was lost.
         generation, current = after, begun
     else:
         job, provider = to.job(generation, current), to.provider(generation, current)
+
     if provider is None:
         refusal = Failed(ErrorClass.AUTH, "This provider is not set up here.")
         conclude(generation, current, task_token, refusal, to)
@@ -209,7 +224,7 @@ def attempt(
 
 
 def _tell(seen: Generation, generation: Generation, to: Attempting) -> None:
-    """Write how the attempt before this visit ended where no attempt of its own is written with it."""
+    """Write how the previous attempt ended, on a visit that writes no attempt of its own."""
     if generation is not seen and generation.is_open:
         to.generations.save_progress(seen, generation)
 
@@ -222,7 +237,8 @@ def _wait(generation: Generation, wait: Wait, task_token: str, to: Attempting) -
 
 
 def _note(generation: Generation, current: Attempt, end: Done | Failed | Cancelled, to: Attempting) -> None:
-    """Tell the health book how an attempt ended. What cannot be told must not keep the attempt from its end."""
+    """Record in the provider's health how an attempt ended. A failed write is only logged: it must not keep the attempt
+    from ending."""
     scope, now = scope_of(generation, current.model, current.key), to.clock()
     latency_ms = int((now - current.started_at).total_seconds() * 1000)
     logger.info(
@@ -263,12 +279,14 @@ def conclude(
     *,
     polls: int = 0,
 ) -> None:
-    """Answer the waiting task with how the attempt ended, or send it on to the next candidate. Safe to repeat."""
+    """Answer the task token with how the attempt ended, or have the workflow try the next candidate. Safe to repeat.
+
+    `polls`: how many polls came before; it decides what happens when no execution waits on the token any more."""
     _note(generation, current, end, to)
     wanted = generation.cancel_requested_at is None
     if isinstance(end, Failed) and generation.is_open and wanted and _goes_on(generation, end, to):
-        # The next visit records the failure together with its own attempt: nothing is written in between, so there is
-        # no state in which the attempt has ended and nobody was told.
+        # The failure travels with the answer, and the next visit writes it together with its own attempt. Nothing is
+        # written here, so no crash can leave an ended attempt that the workflow does not know of.
         heard = to.workflow.try_next(task_token, _lost(generation, current, end, to))
         _answered(heard, generation, current, polls, to)
         return
@@ -286,15 +304,14 @@ def conclude(
 
 
 def _goes_on(generation: Generation, end: Failed, to: Attempting) -> bool:
-    """Whether after this failure somebody may still be tried; the same candidate too, where it only takes no more
-    requests for now."""
+    """Whether a candidate is left to try after this failure. After a rate limit this may be the same candidate."""
     if end.error_class in FINAL_CLASSES:
         return False
     return generation.attempt_ended(AttemptStatus.FAILED, to.clock(), end.error_class).next_candidate is not None
 
 
 def _lost(generation: Generation, current: Attempt, end: Failed, to: Attempting) -> Lost:
-    """What the next visit is told; what was billed for nothing is told too."""
+    """The failed attempt as the next visit receives it, with what the provider bills for it."""
     billed = bill(
         generation,
         current,
@@ -307,16 +324,18 @@ def _lost(generation: Generation, current: Attempt, end: Failed, to: Attempting)
 
 
 def _answered(heard: bool, generation: Generation, current: Attempt, polls: int, to: Attempting) -> None:
+    """Make sure that the answer has a reader: when no execution took it, poll once more, then start a new execution."""
     if heard:
         return
     if polls < UNHEARD:
-        # Either somebody else was faster and the end is being made, or the execution is gone: time tells.
+        # Either another path has answered first and the generation is being finished, or the execution is gone. The
+        # poll after `FINISH_SECONDS` tells which.
         to.queue.poll_later(generation.workspace_id, generation.id, current.id, UNHEARD, FINISH_SECONDS)
         return
-    # It is gone (timed out, or the emulator was restarted) and the result is still wanted. A new execution waits for
-    # the same attempt, and its first poll brings the same answer to somebody who listens.
+    # The execution is gone (timed out, or the emulator was restarted) and the result is still wanted. A new execution
+    # waits for the same attempt, and its first poll brings it the same answer.
     if generation.parent_id is not None and generation.is_open:
-        # With its run, which goes on afterwards.
+        # A stage continues in an execution of its run, which then goes on to the next stage.
         to.workflow.start_run(generation.workspace_id, generation.parent_id, again=current.id)
         return
     again = current.id if generation.is_open else f"{current.id}-late"
@@ -326,13 +345,14 @@ def _answered(heard: bool, generation: Generation, current: Attempt, polls: int,
 def advance(
     generation: Generation, current: Attempt, callback: Callback, progress: Progress, polls: int, to: Attempting
 ) -> None:
-    """Act on what a webhook or a poll says of an open attempt; a job still pending is asked again later."""
+    """Act on the progress of an attempt, as a webhook or a poll reports it. A pending job is polled again later."""
     match progress:
         case Done() | Failed() | Cancelled() as end:
             conclude(generation, current, callback.task_token, end, to, polls=polls)
         case Pending() | Unknown() if not generation.is_open:
             if polls == UNHEARD and callback.reference is not None:
-                # The one question that each expiry asks. Who was silent from the start has its mark from then.
+                # Count the time-out in the provider's health once: at the poll that the expiry itself queues. A
+                # submission without an answer was counted when it happened.
                 _note(generation, current, Failed(ErrorClass.TIMEOUT_STARTED, "No answer before the deadline."), to)
             _ask_late(generation, current, callback, polls, to)
         case Pending() | Unknown():
@@ -344,19 +364,20 @@ def advance(
 
 
 def _ask_late(generation: Generation, current: Attempt, callback: Callback, polls: int, to: Attempting) -> None:
-    """Time was up and the credits are back; the result may still come, ever less likely."""
+    """Poll an expired attempt with growing delay, for at most `LATE_SECONDS_MAX`. The credits are released already; the
+    result may still come."""
     overdue_seconds = int((to.clock() - generation.deadline_at).total_seconds())
     if overdue_seconds >= LATE_SECONDS_MAX:
-        # Nobody asks any more. An execution that still waits must not do so for nothing.
+        # This was the last poll. An execution that still waits is released.
         to.workflow.succeed(callback.task_token, Outcome("unknown").as_data())
         return
-    # As long again as it has taken so far.
+    # The delay is the time since the deadline, so it doubles from poll to poll.
     delay = min(max(overdue_seconds, to.poll_seconds), LATE_POLL_SECONDS_MAX)
     to.queue.poll_later(generation.workspace_id, generation.id, current.id, polls + 1, delay)
 
 
 def read_inbox(generation: Generation, current: Attempt, callback: Callback, to: Attempting) -> bool:
-    """Act on a kept webhook that ends the attempt; True when there was one."""
+    """Act on the first stored webhook that ends the attempt. Returns whether there was one."""
     provider = to.provider(generation, current)
     if provider is None:
         return False
@@ -369,9 +390,9 @@ def read_inbox(generation: Generation, current: Attempt, callback: Callback, to:
                 to.job(generation, current, with_files=False),
             )
         except WebhookInvalid:
-            continue  # About another job, or signed with a secret that is ours no more: the poll decides.
+            continue  # About another job, or signed with a secret that has been replaced: a poll decides.
         if callback.reference is not None and event.reference != callback.reference:
-            continue  # Signed by the provider, but about another job: no business of this attempt.
+            continue  # The provider signed it, but it is about another job.
         if not isinstance(event.progress, (Pending, Unknown)):
             advance(generation, current, callback, event.progress, 0, to)
             return True
@@ -379,12 +400,14 @@ def read_inbox(generation: Generation, current: Attempt, callback: Callback, to:
 
 
 def _await(generation: Generation, current: Attempt, task_token: str, reference: str | None, to: Attempting) -> None:
+    """Save the task token and the provider's reference, queue the first poll, and read webhooks that are here
+    already."""
     if reference is None:
-        # An earlier visit may have learnt it and died afterwards.
+        # An earlier visit may have saved the reference before it died.
         earlier = to.generations.callback(generation.workspace_id, generation.id, current.id)
         reference = earlier.reference if earlier else None
     callback = Callback(current.id, task_token, reference)
     to.generations.save_callback(generation.workspace_id, generation.id, callback)
     to.queue.poll_later(generation.workspace_id, generation.id, current.id, 0, to.poll_seconds)
-    # A webhook may have come before the callback was there to be found; its own reader then did nothing.
+    # A webhook may have arrived before the task token was saved; the function that read it then found none.
     read_inbox(generation, current, callback, to)

@@ -1,4 +1,4 @@
-"""What an attempt comes to when it ends in one way: the catalogue's rules for its model, asked for its generation."""
+"""Settle one attempt: its credits and its cost, by the catalogue's rules for its model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def bill(
     usage: Mapping[str, int] | None = None,
     reported_microusd: int | None = None,
 ) -> Settlement:
-    """ended_as: as Catalogue.settle says. Raises ValidationFailed for a model that has left the catalogue."""
+    """The credits and the cost (micro-USD) of an attempt. `ended_as` takes the values of `Catalogue.settle`;
+    `delivered` is the number of delivered files. Raises ValidationFailed for a model that has left the catalogue."""
     recipe = generation.recipe
     return catalogue.settle(
         attempt.model,

@@ -1,4 +1,4 @@
-"""Signed attempt ids: the last part of a webhook's path says which attempt it is about and that we made it."""
+"""The token at the end of a webhook's path: it names the attempt, and its signature proves that we issued the path."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atelier.ids import is_id
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Which attempt a webhook belongs to."""
+    """The attempt that a webhook belongs to."""
 
     provider: str
     workspace_id: str
@@ -20,7 +20,7 @@ class Address:
 
 
 def sign(address: Address, key: bytes) -> str:
-    """`wsp_….gen_….att_….<hex>`, safe in a URL's path; the signature covers the provider too."""
+    """The token `wsp_….gen_….att_….<hex>`, safe in a URL's path. The signature covers the provider too."""
     path = f"{address.workspace_id}.{address.generation_id}.{address.attempt_id}"
     return f"{path}.{_mac(address.provider, path, key)}"
 

@@ -1,4 +1,4 @@
-"""Cancel: final at once while nothing was sent, a request to the provider afterwards."""
+"""Cancel a generation: it is final at once while nothing was sent; afterwards the provider is asked to stop."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ def cancel(workspace_id: str, generation_id: str, *, to: Closing, now: datetime)
     for _ in range(TRIES_MAX):
         generation = to.generations.get(workspace_id, generation_id)
         if generation.parent_id is not None:
-            # A stage is a part of its run: nothing of it is wanted alone.
+            # A stage is a part of its run, so the whole run is cancelled.
             return cancel(workspace_id, generation.parent_id, to=to, now=now)
         if generation.status is Status.CANCELLED or (generation.is_open and generation.cancel_requested_at):
             return generation
         if not generation.is_open:
             raise Conflict(f"This generation is {generation.status} already.", status=generation.status.value)
         if not generation.begun or (generation.attempts and generation.awaited is None):
-            # An attempt that begins meanwhile makes this write fail, and it is the slow path after all.
+            # Nothing is at a provider. An attempt that begins in parallel makes this write fail; the next pass then
+            # requests the cancellation.
             ended = withdraw(generation, to=to, now=now)
             if ended.status is Status.CANCELLED:
                 return ended

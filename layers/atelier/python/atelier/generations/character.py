@@ -1,4 +1,4 @@
-"""Who is to be seen: a character becomes a part of the recipe, as they are when it is accepted."""
+"""Put a character into a recipe, as the character is when the generation is accepted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from atelier.pricing.model import CHARACTER
 
 
 def showing(recipe: Recipe, character: Character) -> Recipe:
-    """The recipe with a character's pictures, and with what the character's generations are told that say nothing
-    else. What becomes of the character afterwards changes nothing."""
+    """The recipe with the character's images and, for parameters that the recipe leaves out, the character's. They are
+    copied: later changes of the character do not change the recipe."""
     return replace(
         recipe,
         parameters={**character.parameters, **recipe.parameters},

@@ -1,4 +1,4 @@
-"""The HTTP contract of generations: request and answer models (api.md, "Generate")."""
+"""The HTTP schemas of generations: request models, response models, and the functions that build the responses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TemplateId = Annotated[str, Field(pattern=r"^tpl_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 
 
 class StageRequest(Deferred):
-    """What is said of one stage of a run."""
+    """The options of one stage of a run."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -43,7 +43,8 @@ Stages = Annotated[dict[Annotated[str, Field(max_length=20)], StageRequest], Fie
 def run_of(
     name: str, stages: dict[str, StageRequest], prompt: str, negative_prompt: str | None, *, enhance: bool
 ) -> tuple[Recipe, Pipeline]:
-    """A run in the domain's form: its recipe is that of its last stage. Raises ValidationFailed."""
+    """The recipe and the pipeline of a run, from its request. The recipe is that of the last stage. Raises
+    ValidationFailed."""
     asked = {
         each: Asked(stage.model, stage.parameters.told(), stage.parameters.inputs()) for each, stage in stages.items()
     }
@@ -53,7 +54,7 @@ def run_of(
 
 
 class MakeRequest(Deferred):
-    """Ask for something; what it is to be is said by the path, by `kind` or by a template."""
+    """Create a generation. Its kind is given by the path, by `kind` or by a template."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -73,7 +74,7 @@ class MakeRequest(Deferred):
     variables: dict[Annotated[str, Field(max_length=40)], Annotated[str, Field(max_length=2000)]] = Field(
         default={}, max_length=20, description="What fills the template's gaps: text, taken as it is."
     )
-    # What the contract names and this deployment does not do yet may be said to be absent; asked for, it is refused.
+    # A field that the API names and this deployment does not support yet may be null; any other value is refused.
     project_id: ProjectId | None = None
     quote_id: str | None = Field(
         default=None,
@@ -88,8 +89,8 @@ class MakeRequest(Deferred):
     reuse: bool = Field(default=False, description="An earlier result of the same request will do: it is free.")
 
     def recipe(self, kind: str | None = None, template: Template | None = None) -> Recipe:
-        """The domain's form; `kind` is what the path says, `template` what the body names. Raises ValidationFailed when
-        they say different things, and for variables that do not fit."""
+        """The request as a recipe. `kind` comes from the path, `template` is the one that the body names. Raises
+        ValidationFailed when path, body and template contradict one another, and for variables that do not fit."""
         if kind and self.kind not in (None, kind):
             raise ValidationFailed([{"path": "kind", "message": f"This path makes the kind {kind}."}])
         if template is not None:
@@ -105,7 +106,7 @@ class MakeRequest(Deferred):
         return Recipe(Kind(made), self.prompt, self.model, self.negative_prompt, given.told(), given.inputs())
 
     def run(self) -> tuple[Recipe, Pipeline] | None:
-        """The run that the body names, if it names one. Raises ValidationFailed."""
+        """The run that the body names, None = it names no pipeline. Raises ValidationFailed."""
         if self.pipeline is None:
             if self.stages is not None:
                 raise ValidationFailed([{"path": "stages", "message": "Stages are a pipeline's."}])
@@ -130,7 +131,7 @@ class MakeRequest(Deferred):
         if max(len(prompt), len(negative_prompt or "")) > PROMPT_CHARACTERS_MAX or not prompt.strip():
             message = f"Filled, a prompt must have 1 to {PROMPT_CHARACTERS_MAX} characters."
             raise ValidationFailed([{"path": "variables", "message": message}])
-        # A kind of file is given by one or the other: nobody starts from both pictures.
+        # A parameter of the request replaces the template's, an input file too: the two images are not combined.
         told = _checked(template.parameters | self.parameters.plain())
         named = self.model_fields_set
         return Recipe(
@@ -144,12 +145,14 @@ class MakeRequest(Deferred):
         )
 
     def fingerprint(self) -> str:
-        """The same for the same request, whatever becomes of the character and the template that it names."""
+        """A digest of the request alone, so that it stays equal when the character or the template that it names
+        changes."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
 
 
 def _checked(parameters: dict[str, Any]) -> Parameters:
-    """Parameters of a template, which may have been stored before a rule that refuses them. Raises ValidationFailed."""
+    """Validate the parameters of a template again: it may have been stored before a newer rule. Raises
+    ValidationFailed."""
     try:
         return Parameters.model_validate(parameters)
     except ValidationError as error:
@@ -161,7 +164,7 @@ def _checked(parameters: dict[str, Any]) -> Parameters:
 
 
 class QuoteRequest(Deferred):
-    """Ask what something will cost: one kind of thing, or a run."""
+    """Ask for the price of a generation or of a run."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -176,8 +179,8 @@ class QuoteRequest(Deferred):
     character_id: CharacterId | None = None
 
     def recipe(self, character: Character | None = None) -> Recipe:
-        """What is priced, as a submission would ask for it; `character` is who the body names. Raises
-        ValidationFailed."""
+        """The recipe to price, the same that a submission would make. `character` is the one that the body names.
+        Raises ValidationFailed."""
         if self.kind is None:
             raise ValidationFailed([{"path": "kind", "message": "Field required"}])
         told, inputs = self.parameters.told(), self.parameters.inputs()
@@ -185,7 +188,7 @@ class QuoteRequest(Deferred):
         return showing(recipe, character) if character else recipe
 
     def run(self) -> tuple[Recipe, Pipeline] | None:
-        """The run that is named, None = the body names none. Raises ValidationFailed."""
+        """The run that the body names, None = it names no pipeline. Raises ValidationFailed."""
         if self.pipeline is None:
             if self.stages is not None:
                 raise ValidationFailed([{"path": "stages", "message": "Stages are a pipeline's."}])
@@ -195,13 +198,13 @@ class QuoteRequest(Deferred):
         )
 
     def ask(self, recipe: Recipe, pipeline: Pipeline | None) -> Ask:
-        """The domain's form: for any prompt, where the body names none."""
+        """The input of the quote. Without a prompt in the body the price is for any prompt."""
         ask = replace(Ask.of(recipe), prompt=self.prompt)
         return ask if pipeline is None else ask.in_stages(pipeline)
 
 
 class CandidateView(TypedDict):
-    """Who may be asked to make it, and the most that this one takes."""
+    """A candidate that may be tried, and the most credits that it can take."""
 
     provider: str
     model: str
@@ -221,7 +224,7 @@ class QuoteView(TypedDict):
 
 
 class AttemptView(TypedDict):
-    """One try with one provider."""
+    """One attempt with one provider."""
 
     id: str
     provider: str
@@ -266,7 +269,7 @@ class ErrorView(TypedDict):
 
 @with_config(ConfigDict(extra="allow"))
 class UsageView(TypedDict):
-    """What the provider counted."""
+    """The usage that the provider reported."""
 
     tokens_input: int
     tokens_output: int
@@ -274,7 +277,7 @@ class UsageView(TypedDict):
 
 
 class StageView(TypedDict):
-    """A stage of a run as far as it has come. Each is a generation, with an answer of its own."""
+    """A stage of a run, in its current state. Each stage is a generation that can be read by its own id."""
 
     name: str
     generation_id: str
@@ -339,7 +342,8 @@ class GenerationEnvelope(TypedDict):
 
 
 class RecipeView(TypedDict):
-    """A request that makes the same again: post it to /api/generate. A pipeline is told by its stages."""
+    """A request that makes the same again: post it to /api/generate. For a pipeline, the parameters are in its
+    stages."""
 
     kind: KindName
     pipeline: PipelineName | None
@@ -362,7 +366,7 @@ class GenerationList(TypedDict):
 
 
 class ListQuery(Deferred):
-    """Filters of the listing; times are inclusive starts and exclusive ends."""
+    """Filters of the listing. `from` is inclusive, `to` is exclusive."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -377,14 +381,14 @@ class ListQuery(Deferred):
     cursor: Text | None = None
 
     def filters(self) -> Filters:
-        """The domain's form."""
+        """The query as the filters of the store."""
         return Filters(
             self.status, self.kind, self.provider, self.model, self.project_id, self.created_from, self.created_to
         )
 
 
 def recipe_view(generation: Generation) -> RecipeView:
-    """The recipe with the model that was asked for and every parameter that was filled in."""
+    """The recipe with the requested model and every parameter, defaults included."""
     recipe, pipeline = generation.recipe, generation.pipeline
     stages = {stage.name: stage for stage in pipeline.stages} if pipeline else {}
     named = pipeline is not None and pipeline.name in PIPELINES
@@ -411,12 +415,13 @@ def recipe_view(generation: Generation) -> RecipeView:
 
 
 def _asked(recipe: Recipe) -> dict[str, Any]:
-    """The parameters as a request says them."""
+    """The parameters and files of a recipe in the form of a request."""
     return as_given(recipe.parameters, recipe.inputs)
 
 
 def stage_view(planned: Stage, stage: Generation, assets: list[AssetRef]) -> StageView:
-    """The contract's form of a stage; `assets` come signed. One that an earlier run has made was paid for there."""
+    """The response form of a stage; `assets` come with signed URLs. A stage that an earlier run has made shows no
+    charge: it was paid for there."""
     is_own = planned.made_by is None
     return StageView(
         name=planned.name,
@@ -440,7 +445,7 @@ def _usage(counted: dict[str, int]) -> UsageView:
 def generation_view(
     generation: Generation, assets: list[AssetRef], text: str | None = None, stages: list[StageView] | None = None
 ) -> GenerationView:
-    """The contract's form of a generation; `assets` come signed."""
+    """The response form of a generation; `assets` come with signed URLs."""
     attempt, failure = generation.attempt, generation.failure
     completed, started = generation.completed_at, generation.created_at
     return GenerationView(
@@ -507,7 +512,7 @@ def generation_view(
 
 
 def quote_view(quote_id: str, promise: Quote, offers: tuple[Offer, ...]) -> QuoteView:
-    """The contract's form of a quote; `quote_id` is the signed one."""
+    """The response form of a quote; `quote_id` is the signed text."""
     return QuoteView(
         quote_id=quote_id,
         credits=promise.credits,

@@ -1,4 +1,4 @@
-"""How far an estimate was off: the catalogue's prices and times age."""
+"""The error of a cost estimate. It is watched because the prices and run times of the catalogue become outdated."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from atelier.pricing.catalogue import Catalogue
 
 
 def drift_percent(generation: Generation, catalogue: Catalogue) -> int | None:
-    """By how much what a delivered generation cost is above (+) or below (-) its estimate; None where nobody knows what
-    it did cost, or where it was estimated at nothing."""
+    """By how many percent the cost of a succeeded generation is above (+) or below (-) its estimate. None when the real
+    cost is not known, the estimate is zero, or the model has left the catalogue."""
     attempt, recipe = generation.attempt, generation.recipe
     if attempt is None or generation.status is not Status.SUCCEEDED or attempt.cost_source == "estimate":
         return None

@@ -1,7 +1,8 @@
-"""Turn an attempt's outcome into the generation's end: bytes stored, credits settled, or the hold given back.
+"""Turn an attempt's outcome into the final state of its generation: store the files and settle the credits, or release
+the hold.
 
-May run any number of times. Media and assets have derived keys; the end of the hold and the final state are one
-transaction, and only the first one counts.
+May run any number of times. Files and assets have derived keys, so they are stored once. The end of the hold and the
+final state are one transaction, and only the first such transaction succeeds.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from atelier.providers._contract import ErrorClass, FinishReason
 
 @dataclass(frozen=True)
 class Closing:
-    """The collaborators of an end without a result."""
+    """The dependencies of ending a generation without a result."""
 
     generations: GenerationStore
     wallets: WalletStore
@@ -41,7 +42,7 @@ class Closing:
 
 @dataclass(frozen=True)
 class Finishing(Closing):
-    """The collaborators of an end with one."""
+    """The dependencies of ending a generation with a result."""
 
     media: Media
     assets: AssetStore
@@ -49,34 +50,36 @@ class Finishing(Closing):
 
 
 def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finishing, now: datetime) -> Generation:
-    """Bring the generation to its final state and return it. A generation that is final already stays as it is, but one
-    that has expired still takes its result. Where a result cannot be had and there is another candidate, that one is
-    tried by a new execution, under the same hold, and the generation stays open."""
+    """Bring the generation to its final state and return it. A final generation stays as it is; only an expired one
+    still takes its result. When the result cannot be delivered and another candidate is left, a new execution tries
+    that one under the same hold, and the generation stays open. Raises NotFound."""
     generation = to.generations.get(workspace_id, generation_id)
     if generation.status is Status.EXPIRED:
         return _finish_late(generation, outcome, to, now)
     if not generation.is_open:
         return generation
+
     attempt = generation.attempt
     if outcome.status == "unknown" and attempt is not None and attempt.ended_at is None:
-        # The provider may have the job and may still deliver it: the hold stays until it says otherwise, or until the
-        # deadline.
+        # The provider may have the job and may still deliver it: the hold stays until the provider answers, or until
+        # the deadline.
         return generation
     if attempt is None:
-        # Nothing was ever sent: there is nothing to pay for.
+        # Nothing was sent to a provider, so nothing is charged.
         status = Status.CANCELLED if outcome.status == "cancelled" else Status.FAILED
         return close(generation.ended(status, 0, _failure(outcome), now), EndState.RELEASED, to, now)
     if outcome.attempt_id not in (None, attempt.id):
-        return generation  # Of an attempt that has failed here before: another is under way.
+        return generation  # The outcome is of an earlier attempt, which has failed here; another one is under way.
     if attempt.ended_at is not None and outcome.status == "succeeded" and _another_may_try(generation):
-        # It has failed here before, and whoever wrote that died before the next step.
+        # The delivery has failed here before, and that run of this function died before it started the next try.
         return _try_another(generation, attempt, to)
     if attempt.ended_at is not None:
-        # It has failed before, nobody else is tried, and what it cost is known.
+        # The attempt has failed before, no other candidate is tried, and its cost is known.
         stopped = outcome.status == "cancelled" or generation.cancel_requested_at is not None
         status = Status.CANCELLED if stopped else Status.FAILED
         ended = generation.billed(attempt.cost_microusd, attempt.cost_source)
         return close(ended.ended(status, 0, None if stopped else _failure(outcome), now), EndState.RELEASED, to, now)
+
     assets: tuple[Delivered, ...] = ()
     delivered = 0
     withheld: Category | None = None
@@ -85,13 +88,14 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         ended_as = outcome.status
     stopping_is_free = not to.catalogue.model(attempt.model).bills_on_cancel
     if ended_as == "succeeded" and generation.cancel_requested_at and stopping_is_free:
-        # Asked to stop in time, as far as the caller is concerned. Where a stopped run is billed, the picture is paid
-        # for and delivered.
+        # The caller asked to stop before the result was known here, so it counts as cancelled and is free. A model
+        # whose provider bills stopped work is the exception: its result is paid for and delivered.
         ended_as = "cancelled"
+
     if ended_as == "succeeded":
         try:
             assets = _deliver(generation, attempt, outcome, to)
-            # A text without a word is one text all the same: the model has worked for it.
+            # An empty text has no asset but counts as one result: the provider bills it.
             delivered = len(assets) or 1
         except UndeliverableMedia as error:
             outcome = replace(outcome, error_class=ErrorClass.TRANSIENT, message=str(error))
@@ -102,7 +106,7 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
                 try:
                     to.generations.save_progress(generation, failed)
                 except GenerationMoved:
-                    # Cancelled or expired meanwhile: the next look decides on what is written now.
+                    # The generation was cancelled or expired in parallel: decide again on what is written now.
                     return finish(workspace_id, generation_id, outcome, to=to, now=now)
                 return _try_another(failed, attempt, to)
         except OutputWithheld as error:
@@ -110,12 +114,14 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
             message = f"Moderation withheld the result for {WORDS[withheld]}. The credits are back."
             outcome = replace(outcome, error_class=MODERATED_OUTPUT, message=message)
             ended_as = MODERATED_OUTPUT
+
     outcome = _measured(outcome, assets)
     generation, charged = _settled(generation, attempt, ended_as, outcome, delivered, to)
     if ended_as == "succeeded":
         generation = replace(generation, finish_reason=outcome.finish_reason)
         if generation.reuse_key is not None and assets:
-            # Before it counts, as its assets: whoever finds the key looks at what the generation has come to.
+            # Written before the final state, like the assets. That is safe: a reader of the key checks the status of
+            # the generation that it names.
             to.generations.keep_result(workspace_id, generation.reuse_key, generation_id)
         return close(generation.succeeded(assets, charged, now), EndState.SETTLED, to, now)
     status = Status.CANCELLED if ended_as == "cancelled" else Status.FAILED
@@ -129,8 +135,8 @@ def _another_may_try(generation: Generation) -> bool:
 
 
 def _try_another(generation: Generation, failed: Attempt, to: Finishing) -> Generation:
-    """What the failed attempt cost is the operator's; the execution that ends here cannot go back to its attempt step
-    without a transition more for everybody."""
+    """Start a new execution that tries the next candidate; the operator pays for the failed attempt. The current
+    execution cannot return to its attempt step: that would cost every generation one more state transition."""
     again = f"{failed.id}-lost"
     if generation.parent_id is None:
         to.workflow.start(generation.workspace_id, generation.id, again=again)
@@ -140,13 +146,13 @@ def _try_another(generation: Generation, failed: Attempt, to: Finishing) -> Gene
 
 
 def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
-    """End a generation whose deadline has passed, whatever became of it: the caller gets the credits back, and what the
-    provider may still bill is the operator's."""
+    """End a generation whose deadline has passed, in whatever state it is: the caller gets the credits back, and the
+    operator pays what the provider may still bill."""
     attempt = generation.attempt
     if attempt is not None:
         generation = generation.billed(attempt.cost_microusd, attempt.cost_source)
     if generation.awaited is not None:
-        # A model that has left the catalogue must not keep its last generations from ending.
+        # A model that has left the catalogue has no price, and its last generations must end all the same.
         with suppress(ValidationFailed):
             expected = bill(generation, generation.awaited, "expired", to.catalogue)
             generation = generation.billed(expected.cost_microusd, expected.cost_source)
@@ -156,15 +162,16 @@ def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
 
 
 def withdraw(generation: Generation, *, to: Closing, now: datetime) -> Generation:
-    """Cancel a generation of which nothing is at a provider, not yet or not any more: free, and final at once."""
+    """Cancel a generation that has no job at a provider, not yet or not any more. It is free and final at once."""
     if generation.attempt is not None:
         generation = generation.billed(generation.attempt.cost_microusd, generation.attempt.cost_source)
     return close(generation.ended(Status.CANCELLED, 0, None, now), EndState.RELEASED, to, now)
 
 
 def _finish_late(generation: Generation, outcome: Outcome, to: Finishing, now: datetime) -> Generation:
-    """The credits are back, so a result that comes now is free, and the operator's loss; wanted all the same, unless
-    somebody had asked to stop. What was used is booked in any case: until now it was an estimate."""
+    """Take the outcome of an expired generation. Its credits are released, so a late result is delivered free, at the
+    operator's expense, unless the caller had cancelled. The cost is booked in any case: until now it was an
+    estimate."""
     attempt = generation.awaited
     if attempt is None or outcome.attempt_id not in (None, attempt.id) or outcome.status == "unknown":
         return generation
@@ -203,14 +210,15 @@ def _booked_late(
 
 
 def _late_again(seen: Generation, outcome: Outcome, to: Finishing, now: datetime) -> Generation:
-    """Another has booked or delivered meanwhile, or our own write's answer was lost."""
+    """Decide again after a failed write: a parallel writer has booked or delivered first, or the write had succeeded
+    and its answer was lost."""
     written = to.generations.get(seen.workspace_id, seen.id)
     moved = (written.status, written.counted_microusd) != (seen.status, seen.counted_microusd)
     return _finish_late(written, outcome, to, now) if moved and written.status is Status.EXPIRED else written
 
 
 def _measured(outcome: Outcome, assets: tuple[Delivered, ...]) -> Outcome:
-    """With how long the delivered sound lasts, where the provider has not said it."""
+    """The outcome with the duration of the delivered audio as usage, where the provider reported none."""
     lasting = [asset.duration_ms for asset in assets if asset.type == "audio" and asset.duration_ms is not None]
     usage = {"output_milliseconds": sum(lasting)} if lasting else {}
     return replace(outcome, usage=usage | outcome.usage)
@@ -219,7 +227,7 @@ def _measured(outcome: Outcome, assets: tuple[Delivered, ...]) -> Outcome:
 def _settled(
     generation: Generation, attempt: Attempt, ended_as: str, outcome: Outcome, delivered: int, to: Finishing
 ) -> tuple[Generation, int]:
-    """The generation with what its attempt used and cost, and the credits that this comes to: never more than held."""
+    """The generation with the usage and cost of its attempt, and the credits to charge: never more than are held."""
     settled = bill(
         generation,
         attempt,
@@ -230,13 +238,13 @@ def _settled(
         reported_microusd=outcome.cost_microusd,
     )
     billed = replace(generation, usage=outcome.usage).billed(settled.cost_microusd, settled.cost_source)
-    # With a key of their own they have paid the provider themselves.
+    # A workspace that uses its own key pays the provider itself.
     return billed, 0 if attempt.key else min(settled.credits, generation.credits_held)
 
 
 def close(ended: Generation, state: EndState, to: Closing, now: datetime) -> Generation:
-    """Write a final state, and with it the end of the hold; a stage has none, its run's end settles for it. Returns
-    what is written: another's end may have been first."""
+    """Write a final state together with the end of the hold. A stage has no hold: the end of its run settles for it.
+    Returns the generation as it is stored, which is the other one's end when a parallel writer was first."""
     if ended.parent_id is not None:
         return _close_stage(ended, to)
     hold = to.wallets.hold(ended.workspace_id, ended.id)
@@ -244,7 +252,7 @@ def close(ended: Generation, state: EndState, to: Closing, now: datetime) -> Gen
     try:
         to.generations.close_with_ending(ended, end_hold(hold, state, ended.credits_charged, facts(ended), now))
     except GenerationMoved:
-        # Another path ended it first, or our own write's answer was lost: what is written counts.
+        # A parallel writer ended it first, or our own write had succeeded and its answer was lost.
         return to.generations.get(ended.workspace_id, ended.id)
     return ended
 
@@ -258,7 +266,7 @@ def _close_stage(ended: Generation, to: Closing) -> Generation:
 
 
 def facts(ended: Generation) -> dict[str, int | str | None]:
-    """What the ledger keeps of a generation's end."""
+    """The facts about a generation's end that its ledger movement keeps."""
     quoted: dict[str, int | str | None] = {"quote": ended.quote_id} if ended.quote_id else {}
     return {
         **quoted,
@@ -269,6 +277,8 @@ def facts(ended: Generation) -> dict[str, int | str | None]:
 
 
 def _deliver(generation: Generation, attempt: Attempt, outcome: Outcome, to: Finishing) -> tuple[Delivered, ...]:
+    """Store the outputs as assets and return them. An output that moderation withholds is left out. Raises
+    UndeliverableMedia, or OutputWithheld when every output is withheld."""
     hosts = to.catalogue.model(attempt.model).output_hosts
     if not outcome.outputs and generation.recipe.kind in WRITTEN:
         return ()
@@ -280,10 +290,10 @@ def _deliver(generation: Generation, attempt: Attempt, outcome: Outcome, to: Fin
         try:
             made[number] = to.media.deliver(generation, number, output, hosts)
         except OutputWithheld as error:
-            # The others are delivered, and only they are paid for.
+            # The other outputs are delivered, and only they are charged.
             withheld = error
         except UnusableMedia:
-            # Cut off before there was anything in it that could be kept, by the caller's own bound.
+            # The caller's own length limit cut the text before it held anything to store: that is no failure.
             if outcome.finish_reason != FinishReason.LENGTH:
                 raise
     if withheld is not None and not made:

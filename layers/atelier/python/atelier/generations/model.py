@@ -1,4 +1,4 @@
-"""A generation as a value, its attempts, and the transitions between its states. Pure: nothing here knows AWS."""
+"""A generation as a value, its attempts, and the transitions between its states. Pure: nothing here imports AWS."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from atelier.pricing.candidates import candidate
 from atelier.pricing.shapes import InputFacts
 from atelier.providers._contract import ErrorClass
 
-# No generation may live longer, whatever its model says: bounds what a sweep has to look at.
+# The longest lifetime of a generation, whatever its model allows. It bounds what a sweep has to read.
 LIFETIME_MAX = timedelta(hours=2)
-# As often one candidate may say that it takes no more requests for now.
+# A candidate that answers with a rate limit is tried at most this many times.
 LIMITED_TRIES_MAX = 4
 
 
 class Kind(StrEnum):
-    """What is made."""
+    """What a generation produces."""
 
     TEXT = "text"
     IMAGE = "image"
@@ -33,7 +33,7 @@ class Kind(StrEnum):
     UPSCALE = "upscale"
 
 
-# What may be empty: a model can work without writing a word.
+# Kinds whose result is text. It may be empty: a model can work (and be billed) without writing a word.
 WRITTEN = frozenset({Kind.TEXT, Kind.PAGE})
 
 
@@ -57,10 +57,10 @@ class AttemptStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
-# Where the figure of a cost comes from.
+# The sources of a cost figure, the least reliable first.
 LEAST_SURE_FIRST = ("estimate", "usage", "provider")
 
-# What becomes of an attempt under way when its generation ends without a result.
+# The status of a running attempt after its generation has ended without a result.
 LEFT = {
     Status.FAILED: AttemptStatus.FAILED,
     Status.CANCELLED: AttemptStatus.CANCELLED,
@@ -70,8 +70,8 @@ LEFT = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file that the work starts from: an asset of the workspace, and (once it is known to be there) where its bytes
-    are, how large it is in pixels, and how long it lasts."""
+    """An input file: an asset of the workspace. Hash, format, size in pixels and duration are filled in once the asset
+    has been looked up."""
 
     asset_id: str
     sha256: str = ""
@@ -85,7 +85,7 @@ Sources = dict[str, tuple[Source, ...]]
 
 
 def facts_of(inputs: Sources) -> InputFacts:
-    """What prices and shapes depend on: the first picture's size, and the length of the sound."""
+    """The facts that prices and sizes depend on: the size of the first image, and the duration of the audio."""
     picture = next(iter(inputs.get("image", ())), None)
     sound = next(iter(inputs.get("audio", ())), None)
     return InputFacts(
@@ -97,9 +97,10 @@ def facts_of(inputs: Sources) -> InputFacts:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that the caller asked for: enough to run it again. `parameters` are the model's, validated; `inputs`
-    are files by role: image, mask, audio, reference, and the pictures of a character, of which each model takes as many
-    as it has room for. `asked` stands for the request where the recipe came of more than itself."""
+    """Everything that the caller requested: enough to run it again. `parameters` are the validated parameters of the
+    model. `inputs` are files by role: image, mask, audio, reference, and the images of a character, of which each model
+    takes as many as it accepts. `asked` is the fingerprint of the request, where the recipe depends on more than the
+    request itself (a template, a character, a run)."""
 
     kind: Kind
     prompt: str
@@ -113,16 +114,17 @@ class Recipe:
 
     @property
     def files(self) -> dict[str, int]:
-        """How many files of each role."""
+        """The number of files of each role."""
         return {role: len(sources) for role, sources in self.inputs.items()}
 
     @property
     def facts(self) -> InputFacts:
-        """What is known of them, and what is sent beside the prompt."""
+        """What is known of the files, and the negative prompt."""
         return replace(facts_of(self.inputs), negative_prompt=self.negative_prompt or "")
 
     def fingerprint(self) -> str:
-        """The same for the same request, whatever the order of its fields: what an idempotency key is bound to."""
+        """A digest that is equal for equal requests, whatever the order of their fields. An idempotency key is bound to
+        it."""
         if self.asked:
             return self.asked
         facts: list[Any] = [self.kind, self.prompt, self.model, self.negative_prompt, self.parameters]
@@ -133,9 +135,9 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try with one provider, written before any byte is sent to it. `key`: the id of the workspace's own key that
-    it is made with, None = the platform's access. `cost_microusd` is what the provider bills for it, delivered or not,
-    as far as we know."""
+    """One attempt with one provider, written before any byte is sent to the provider. `key` is the id of the
+    workspace's own key, None = the platform's key. `cost_microusd` is what the provider bills for the attempt, whether
+    it delivers or not, as far as we know."""
 
     id: str
     provider: str
@@ -150,15 +152,15 @@ class Attempt:
 
     @property
     def candidate(self) -> str:
-        """The candidate that is tried here."""
+        """The candidate of this attempt: its model, and the workspace's key if there is one."""
         return candidate(self.model, self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A delivered file as the generation shows it. type: image, video, audio, text or page. Sizes are in pixels, of
-    what has any; `has_thumbnail`: whether a small picture of it is kept beside it; `notes` say what was left out or
-    changed, and are kept with the asset alone."""
+    """A delivered file as its generation shows it. `type` is image, video, audio, text or page. `width` and `height`
+    are in pixels, for types that have a size. `has_thumbnail` says whether a thumbnail is stored beside the file.
+    `notes` say what was left out or changed in processing; they are stored with the asset only."""
 
     id: str
     type: str
@@ -174,8 +176,8 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a generation did not succeed: a contract code, the provider's error class, a text for the caller, and, where
-    there is one, the provider's own code for what is wrong with the request, or our moderation's category."""
+    """Why a generation did not succeed: an error code of our API, the error class, a text for the caller, and, where
+    there is one, the provider's own code for what is wrong with the request, or the category of our moderation."""
 
     code: str
     error_class: str
@@ -186,11 +188,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage of a run, as it is asked for and then planned: who may make it, for how many credits at most.
+    """One stage of a run: first as requested, then planned, with its candidates and the most credits that it may take.
 
-    says: the earlier stage whose text is this one's prompt; None = the run's own prompt. starts_from: by role, the
-    earlier stage whose file this one starts from, beside `inputs` of its own. made_by: the generation that has made
-    this stage in an earlier run; nobody pays for it again."""
+    says: the earlier stage whose text is this stage's prompt; None = the run's own prompt. starts_from: by file role,
+    the earlier stage whose file this stage takes as input, beside its own `inputs`. made_by: the generation that has
+    made this stage in an earlier run; it is not charged again."""
 
     name: str
     kind: Kind
@@ -206,14 +208,13 @@ class Stage:
 
     @property
     def files(self) -> dict[str, int]:
-        """How many files of each role, those of earlier stages included."""
+        """The number of files of each role, including those that earlier stages will make."""
         own = {role: len(sources) for role, sources in self.inputs.items()}
         return own | {role: own.get(role, 0) + 1 for role in self.starts_from}
 
     @property
     def facts(self) -> InputFacts:
-        """What is known of them: of those that earlier stages make, that they are to come; and what is sent beside the
-        prompt."""
+        """What is known of the files, and the negative prompt. Files that earlier stages will make are `pending`."""
         own = {role: sources for role, sources in self.inputs.items() if sources}
         pending = frozenset(self.starts_from.keys() - own.keys())
         return replace(facts_of(own), pending=pending, negative_prompt=self.negative_prompt or "")
@@ -221,13 +222,13 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What a run makes, one stage after the other."""
+    """The stages of a run, in the order in which they are made."""
 
     name: str
     stages: tuple[Stage, ...]
 
     def fingerprint(self) -> str:
-        """The same for the same stages asked for in the same way."""
+        """A digest that is equal for equal stages with equal options."""
         facts: list[Any] = [self.name]
         for stage in self.stages:
             asked = {role: [source.asset_id for source in sources] for role, sources in stage.inputs.items()}
@@ -237,12 +238,12 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The whole state. Money is integer micro-USD, credits are integers, times UTC. `reserved_microusd` is what it may
-    cost at most, reserved on each of `budgets` until it ends.
+    """The whole state of a generation. Money is integer micro-USD, credits are integers, times are UTC.
+    `reserved_microusd` is its maximum cost, reserved on each of `budgets` until it ends.
 
-    With a `pipeline` it is a run: it holds the credits for all stages and tries nobody itself. `stages_begun` counts
-    the stages up to the latest one that has begun. Each stage is a generation with a `parent_id` and without a hold of
-    its own: its `credits_held` are the most that it may take of the run's."""
+    A generation with a `pipeline` is a run: it holds the credits for all stages and makes no attempt itself.
+    `stages_begun` counts the stages up to the latest one that has begun. Each stage is a generation with a `parent_id`
+    and without a hold of its own: its `credits_held` is the most that it may take from the run's hold."""
 
     id: str
     workspace_id: str
@@ -259,7 +260,7 @@ class Generation:
     quote_id: str | None = None
     budgets: tuple[str, ...] = ()
     reserved_microusd: int = 0
-    # Of the cost, what the budgets have counted: all of it that is stored.
+    # The part of the cost that the budgets have counted: all of the cost that is stored.
     counted_microusd: int = field(default=0, compare=False)
     progress: int = 0
     credits_charged: int = 0
@@ -277,20 +278,21 @@ class Generation:
     enhanced_prompt: str | None = None
     parent_id: str | None = None
     stage: str | None = None
-    # Under which key its result is kept for identical requests, and whose result it shows itself.
+    # The key under which this result is remembered for identical requests, and the generation whose result this one
+    # shows.
     reuse_key: str | None = None
     reused_from: str | None = None
-    # Of a text: why it ends before its own end (see FinishReason).
+    # Why a text was cut short (see FinishReason); None = it is complete.
     finish_reason: str | None = None
 
     @property
     def begun(self) -> int:
-        """How many attempts have begun, or stages of a run: whoever plans a write holds it to this number."""
+        """The number of attempts that have begun, or of stages in a run. A write is conditional on this number."""
         return len(self.attempts) if self.pipeline is None else self.stages_begun
 
     @property
     def is_open(self) -> bool:
-        """Not yet in a final state."""
+        """Whether the generation is not yet in a final state."""
         return self.status in OPEN
 
     @property
@@ -300,14 +302,14 @@ class Generation:
 
     @property
     def awaited(self) -> Attempt | None:
-        """The attempt that may still bring a result: the one under way, or the one that was out when time was up."""
+        """The attempt that may still bring a result: the running one, also after the generation has expired."""
         last = self.attempt
         return last if last is not None and last.ended_at is None else None
 
     @property
     def untried(self) -> tuple[str, ...]:
-        """The candidates that may still be tried: those that have not been, in order, and then those that only said
-        that they take no more requests for now."""
+        """The candidates that may still be tried: first those that were not tried, in order, then those that only
+        answered with a rate limit."""
         left = list(self.candidates)
         refused = dict.fromkeys(self.candidates, 0)
         for attempt in self.attempts:
@@ -319,11 +321,11 @@ class Generation:
 
     @property
     def next_candidate(self) -> str | None:
-        """The candidate to try next, None when all have been tried."""
+        """The candidate to try next; None when no candidate is left."""
         return next(iter(self.untried), None)
 
     def attempting(self, attempt: Attempt) -> Generation:
-        """With a new attempt begun."""
+        """A copy with a new attempt."""
         return replace(
             self,
             status=Status.RUNNING,
@@ -332,8 +334,8 @@ class Generation:
         )
 
     def billed(self, cost_microusd: int, cost_source: str) -> Generation:
-        """With what its latest attempt cost. Those that failed before it may have been billed too, whoever pays: the
-        generation has cost all of them, and of several sources the least sure one says how far that is known."""
+        """A copy with the cost of the latest attempt. The cost of the generation is the sum over all attempts, because
+        failed ones may be billed too; its source is the least reliable source among them."""
         last = replace(self.attempts[-1], cost_microusd=cost_microusd, cost_source=cost_source)
         attempts = (*self.attempts[:-1], last)
         sources = {each.cost_source for each in attempts if each.cost_microusd} or {cost_source}
@@ -345,8 +347,8 @@ class Generation:
         )
 
     def attempt_ended(self, status: AttemptStatus, at: datetime, error_class: str | None = None) -> Generation:
-        """With the latest attempt in a new state; no change when it has none or has ended already. An unknown outcome
-        is no end."""
+        """A copy with a new status of the latest attempt; unchanged when there is no attempt or it has ended already.
+        After an unknown outcome the attempt has not ended."""
         last = self.attempt
         if last is None or last.ended_at is not None:
             return self
@@ -357,7 +359,7 @@ class Generation:
         )
 
     def succeeded(self, assets: tuple[Delivered, ...], charged: int, at: datetime) -> Generation:
-        """Delivered: the bytes are stored, the credits settle."""
+        """A copy that has succeeded, with its stored assets and the credits charged."""
         return replace(
             self.attempt_ended(AttemptStatus.SUCCEEDED, at),
             status=Status.SUCCEEDED,
@@ -369,19 +371,20 @@ class Generation:
         )
 
     def ended(self, status: Status, charged: int, failure: Failure | None, at: datetime) -> Generation:
-        """In a final state without a result: failed, cancelled or expired. An attempt that is out when time is up has
-        not ended: its result may still come."""
+        """A copy in a final state without a result: failed, cancelled or expired. On expiry a running attempt does not
+        end: its result may still come."""
         closed = self.attempt_ended(LEFT[status], at, failure.error_class if failure else None)
         return replace(closed, status=status, credits_charged=charged, failure=failure, completed_at=at)
 
 
 def asset_id(generation_id: str, number: int) -> str:
-    """The id of a generation's n-th asset: derived, so that finishing twice stores it once."""
+    """The id of a generation's n-th asset. It is derived, so that finishing twice stores the asset once."""
     return f"ast_{generation_id[4:14]}{_tail(f'{generation_id}#{number}')}"
 
 
 def stage_id(run_id: str, number: int) -> str:
-    """The id of a run's n-th stage: derived, so that planning it twice makes one, and with the run's own time."""
+    """The id of a run's n-th stage, with the time of the run's id. It is derived, so that planning twice makes one
+    stage."""
     return f"gen_{run_id[4:14]}{_tail(f'{run_id}#stage#{number}')}"
 
 

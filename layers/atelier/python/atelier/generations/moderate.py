@@ -1,4 +1,4 @@
-"""What moderation is shown of a request: every text in it that a model will read."""
+"""Collect every text of a request that a model will read, for moderation."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from atelier.moderation.model import Wording
 from atelier.moderation.prompts import PromptCheck
 from atelier.providers._contract import ErrorClass
 
-# Of a message: who says it, and what kind of part it is.
+# Fields of a message that name its role and the type of a part; their values are no text for a model.
 LABELS = frozenset({"role", "type"})
-# A file inside a message is no text; whatever else begins like one is.
+# A file inside a message (a whole data URL) is no text. Any other value is text, also one that only begins like a file.
 FILE = re.compile(r"data:(?:image|audio|video)/[a-z0-9.+-]{1,20};base64,[A-Za-z0-9+/]*={0,2}")
 LABEL = re.compile(r"[a-z_]{1,20}")
 
 
 def wordings(recipe: Recipe, pipeline: Pipeline | None = None) -> list[Wording]:
-    """The texts of a recipe and, where it is a run, of its stages."""
+    """The texts of a recipe and of the stages of its pipeline, each with its path in the request."""
     found = [Wording("prompt", recipe.prompt)]
     found += _beside(recipe.negative_prompt, recipe.parameters, "")
     for stage in pipeline.stages if pipeline else ():
@@ -29,7 +29,7 @@ def wordings(recipe: Recipe, pipeline: Pipeline | None = None) -> list[Wording]:
 
 
 def refusal(prompt: str, check: PromptCheck) -> Failure | None:
-    """Why a prompt that a model wrote may not be used; None = it may be."""
+    """The failure of a run whose model-written prompt moderation refuses; None when the prompt may be used."""
     try:
         check([Wording("prompt", prompt)], accepted_before=lambda: False)
     except PromptRefused as refused:
@@ -44,7 +44,7 @@ def _beside(negative_prompt: str | None, parameters: Mapping[str, Any], where: s
     if negative_prompt:
         yield Wording("negative_prompt", negative_prompt, wanted=False)
     for name, value in parameters.items():
-        # A conversation is read as a whole.
+        # A conversation is checked as a whole, so that a text spread over several messages is found.
         text, path = "\n".join(_texts(value)), f"{where}parameters.{name}"
         if text:
             yield Wording(path, text, parts=tuple(_parts(value, path)))

@@ -1,4 +1,4 @@
-"""What an attempt came to, as data that travels through the workflow: ids, keys and URLs, never bytes."""
+"""The outcome of an attempt, as JSON data that travels through the workflow: ids, keys and URLs, never bytes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from atelier.frozen import dataclass
 from atelier.generations.ports import StoredOutput
 from atelier.providers._contract import Cancelled, Done, ErrorClass, Failed, FinishReason
 
-# Ours, beside the providers': made, and not delivered.
+# An error class of our own beside those of the providers: the result was made, and moderation withheld it.
 MODERATED_OUTPUT = "moderated_output"
 
-# Another provider would refuse these too, or the caller must change something first.
+# After these no other candidate is tried: it would refuse too, or the caller must change the request first.
 FINAL_CLASSES = frozenset({ErrorClass.INVALID_INPUT, ErrorClass.MODERATED, ErrorClass.MODERATED_BILLED})
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """status: succeeded, failed, cancelled, or unknown (nobody answered in time). `attempt_id`: whose outcome it is,
-    None = of the generation as a whole. `provider_code`: the provider's own name for what is wrong with the request."""
+    """`status` is succeeded, failed, cancelled, or unknown (no answer in time). `attempt_id` is the attempt of this
+    outcome, None = the outcome is of the generation as a whole. `provider_code` is the provider's own code for what is
+    wrong with the request."""
 
     status: str
     outputs: tuple[StoredOutput, ...] = ()
@@ -33,7 +34,7 @@ class Outcome:
     provider_code: str | None = None
 
     def as_data(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """The outcome as plain JSON values."""
         rare = {"finish_reason": self.finish_reason, "provider_code": self.provider_code}
         return {
             "status": self.status,
@@ -48,7 +49,7 @@ class Outcome:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Outcome:
-        """The inverse of `as_data`; anything else (a caught time-out, say) reads as unknown."""
+        """The inverse of `as_data`. Any other data, such as a caught time-out, becomes an unknown outcome."""
         if data.get("status") not in ("succeeded", "failed", "cancelled"):
             return cls(
                 "unknown", error_class=ErrorClass.UNKNOWN_OUTCOME, message="The provider did not answer in time."
@@ -69,7 +70,7 @@ class Outcome:
 def outcome_of(
     end: Done | Failed | Cancelled, outputs: tuple[StoredOutput, ...] = (), attempt_id: str | None = None
 ) -> Outcome:
-    """The outcome of an ended attempt; `outputs` are where its results were staged."""
+    """The outcome of an ended attempt; `outputs` name the places where its results were staged."""
     match end:
         case Done():
             return Outcome(
@@ -96,20 +97,20 @@ def outcome_of(
 
 
 def source_gone() -> Outcome:
-    """Of a generation that was to start from a file which has been deleted since."""
+    """The outcome of a generation whose input file was deleted."""
     return Outcome(
         "failed", error_class=ErrorClass.INVALID_INPUT, message="A file that this was to start from has been deleted."
     )
 
 
 def source_unusable(message: str) -> Outcome:
-    """Of a generation with a file that will not do for it: nobody is asked, and nothing is charged."""
+    """The outcome of a generation whose input file does not fit. No provider is called, and nothing is charged."""
     return Outcome("failed", error_class=ErrorClass.INVALID_INPUT, message=message)
 
 
 def unavailable(error_class: str | None = None) -> Outcome:
-    """Of a generation whose remaining candidates are all to be left alone now; `error_class` is how its last attempt
-    failed, if there was one."""
+    """The outcome of a generation that has no available candidate left. `error_class` is the failure of its last
+    attempt, if there was one."""
     return Outcome(
         "failed",
         error_class=error_class or ErrorClass.CAPACITY,

@@ -1,4 +1,4 @@
-"""What a model may be told, as requests say it; apart from the rest of the contract, because templates say it too."""
+"""The request schema of model parameters. It is apart from the other schemas because templates use it too."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ KindName = Literal["text", "image", "video", "audio", "avatar", "page", "upscale
 AssetId = Annotated[str, Field(pattern=r"^ast_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Text = Annotated[str, Field(max_length=200)]
 StopText = Annotated[str, Field(min_length=1, max_length=200)]
-# No parameter of any model may be longer, and none has more parameters.
+# Bounds for parameters without a field below: the longest text in characters, and how many a request may have.
 TEXT_CHARACTERS_MAX, OTHERS_MAX = 32_000, 40
 
 
 class Deferred(BaseModel):
-    """Base of the models here: built when first used, since a function meets a few of those that it imports."""
+    """Base of the schemas here. Each is built when it is first used, because a function uses few of those it
+    imports."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -46,7 +47,7 @@ class TextPart(Deferred):
 
 
 class ImagePart(Deferred):
-    """A picture within a message: a file of the workspace."""
+    """An image within a message: a file of the workspace."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -61,7 +62,7 @@ HOW: LiteralString = (
 
 
 def _known(part: object) -> object:
-    """Refuse a part of another API's form (an `image_url`) with how to send it here."""
+    """Refuse a part in the form of another API (an `image_url`), and say how to send it here."""
     kind = cast("dict[str, object]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
     if kind not in ("text", "image"):
         raise PydanticCustomError("part", HOW)
@@ -76,7 +77,7 @@ def _parts(content: object) -> object:
 
 
 class Message(Deferred):
-    """One message: a text, or texts and pictures in their order. Only the role user may have pictures."""
+    """One message: a text, or texts and images in their order. Only the role user may have images."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -94,7 +95,7 @@ class Message(Deferred):
         return self
 
     def plain(self) -> dict[str, Any]:
-        """The message as it was given."""
+        """The message in the form of a request."""
         match self.content:
             case [TextPart(text=text)]:
                 return {"role": self.role, "content": text}
@@ -103,12 +104,13 @@ class Message(Deferred):
 
     @property
     def pictures(self) -> list[str]:
-        """The ids of the pictures in it."""
+        """The asset ids of the images in the message."""
         return [part.image_asset_id for part in self.content if isinstance(part, ImagePart)]
 
 
 def _scalar(value: object) -> object:
-    """Check a parameter that has no field here: a single value. Which ones a model takes, its catalogue entry says."""
+    """Check a parameter that has no field here: it must be a single value. The catalogue says which ones a model
+    takes."""
     if isinstance(value, str) and len(value) > TEXT_CHARACTERS_MAX:
         raise ValueError(f"must not be longer than {TEXT_CHARACTERS_MAX} characters")
     if value is not None and not isinstance(value, str | int | float):
@@ -117,8 +119,8 @@ def _scalar(value: object) -> object:
 
 
 class Parameters(Deferred):
-    """What a model may be told and the files that it starts from. Which ones a model takes, and within which limits, is
-    its own: see GET /api/models. Any other parameter that it names there may be given too."""
+    """Parameters of a model, and the files that it starts from. Each model takes some of them, within its own limits:
+    see GET /api/models. Any other parameter that a model names there may be given too."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{"width": 1024, "height": 1024}]})
     __pydantic_extra__: dict[str, Annotated[Any, AfterValidator(_scalar)]] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -161,19 +163,20 @@ class Parameters(Deferred):
         return self
 
     def plain(self) -> dict[str, Any]:
-        """The parameters as a request says them."""
+        """The parameters in the form of a request."""
         said = [message.plain() for message in self.messages or ()]
         return self.model_dump(exclude_none=True, exclude={"messages"}) | ({"messages": said} if said else {})
 
     def told(self) -> dict[str, Any]:
-        """The parameters of a recipe: all but the files. A picture within a conversation is the index of its file."""
+        """The parameters of a recipe: all but the files. An image within a conversation becomes the index of its
+        file."""
         told = self.model_dump(exclude_none=True, exclude={*_FILES, "messages"})
         if self.messages:
             told["messages"] = _numbered(self.plain()["messages"], 1 if self.image_asset_id else 0)
         return told
 
     def inputs(self) -> Sources:
-        """The files by role; `image_asset_id` comes before the pictures of a conversation."""
+        """The files by role; `image_asset_id` comes before the images of a conversation."""
         pictures = [self.image_asset_id] if self.image_asset_id else []
         pictures += [each for message in self.messages or () for each in message.pictures]
         files: Sources = {"image": tuple(map(Source, pictures))} if pictures else {}
@@ -185,7 +188,7 @@ class Parameters(Deferred):
 
 
 def as_given(parameters: dict[str, Any], inputs: Sources) -> dict[str, Any]:
-    """A recipe's parameters and files as a request says them: the opposite of `told` and `inputs`."""
+    """The parameters and files of a recipe in the form of a request: the inverse of the two methods that split them."""
     pictures = [source.asset_id for source in inputs.get("image", ())]
     given = dict(parameters)
     if parameters.get("messages"):

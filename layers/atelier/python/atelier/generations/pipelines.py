@@ -1,4 +1,4 @@
-"""Pipelines: what is made from what, in which order. Data, and what it takes to make a request into stages. Pure."""
+"""Pipelines as data: their stages and which stage's result each one takes. And how a request becomes stages. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from atelier.frozen import dataclass
 from atelier.generations.model import Kind, Pipeline, Recipe, Sources, Stage
 
 ENHANCE = "enhance"
-# What is heard is left as its author wrote it, and an upscale has nothing to say.
+# Kinds whose prompt may be enhanced. A spoken text stays as its author wrote it, and an upscale has no prompt.
 ENHANCED = (Kind.TEXT, Kind.IMAGE, Kind.VIDEO, Kind.PAGE)
-# A model that thinks first takes some of these for itself.
+# A reasoning model spends a part of these tokens before it writes.
 ENHANCE_TOKENS_MAX = 1024
-# What an enhanced prompt has room for: it is priced at this length before it is known, and cut to it.
+# The length of an enhanced prompt: at least, more than the original, at most. It is priced at this length before it is
+# written, and cut to it afterwards.
 ROOM_BYTES_MIN, ROOM_BYTES_MORE, ROOM_BYTES_MAX = 1000, 600, 8000
-# What the embedded writer marks its texts with. The text says so where it is kept; a prompt need not.
+# The embedded text model appends this mark to its texts. A prompt is used without it.
 MARK = "(procedural)"
 INSTRUCTION = (
     "Rewrite the prompt that follows, for a generator of the kind “{kind}”. Keep its subject, its meaning and its"
@@ -29,8 +30,8 @@ INSTRUCTION = (
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One stage as every run of its pipeline has it. starts_from: by role, the step whose file it starts from. takes:
-    parameters of a plain request that are this step's, where the request became a run by itself."""
+    """One stage in the definition of a pipeline. starts_from: by file role, the step whose file it takes as input.
+    takes: the parameters that go to this step when a plain request becomes a run."""
 
     name: str
     kind: Kind
@@ -53,13 +54,13 @@ PIPELINES: Mapping[str, tuple[Step, ...]] = {
         Step("upscale", Kind.UPSCALE, {"image": "image"}),
     ),
 }
-# Which pipeline makes, for a plain request of a kind, the one file that its model cannot do without.
+# The kind of a plain request and the path of the input file it lacks -> the pipeline that makes that file first.
 MISSING = {(Kind.AVATAR, "inputs.audio"): "talking_avatar", (Kind.VIDEO, "inputs.image"): "image_to_video"}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request says of one stage."""
+    """The options of one stage, as a request gives them."""
 
     model: str = "auto"
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -67,8 +68,8 @@ class Asked:
 
 
 def assembled(name: str, asked: Mapping[str, Asked], negative_prompt: str | None, *, enhance: bool = False) -> Pipeline:
-    """A pipeline by its name, with what is asked of its stages. Raises ValidationFailed for what it has no stage for,
-    or for a prompt that is to be enhanced and heard."""
+    """The pipeline of this name, with the requested options of its stages. Raises ValidationFailed for options of a
+    stage that it does not have, and for a spoken prompt that is to be enhanced."""
     steps = PIPELINES[name]
     if unknown := asked.keys() - {step.name for step in steps} - ({ENHANCE} if enhance else set()):
         wrong = [{"path": f"stages.{each}", "message": f"{name} has no such stage."} for each in sorted(unknown)]
@@ -92,12 +93,12 @@ def assembled(name: str, asked: Mapping[str, Asked], negative_prompt: str | None
 
 
 def enhanced(stages: tuple[Stage, ...], asked: Asked | None = None) -> tuple[Stage, ...]:
-    """The stages with one before them that rewrites their prompt. Raises ValidationFailed where it is to be heard."""
+    """The stages, after a new first stage that rewrites their prompt. Raises ValidationFailed for a spoken prompt."""
     heard = next((stage for stage in stages if stage.kind in (Kind.AUDIO, Kind.AVATAR)), None)
     if heard is not None or all(stage.kind not in ENHANCED for stage in stages):
         raise ValidationFailed([{"path": "enhance_prompt", "message": "What is said is left as it is written."}])
     asked = asked or Asked()
-    # Of what is made from the words, not from a file.
+    # The prompt is written for the first stage that is made from the prompt, not from a file.
     kind = next(stage.kind for stage in stages if stage.kind in ENHANCED)
     parameters = {**enhancing(kind), **asked.parameters}
     first = Stage(ENHANCE, Kind.TEXT, asked.model, parameters, inputs=asked.inputs)
@@ -105,7 +106,7 @@ def enhanced(stages: tuple[Stage, ...], asked: Asked | None = None) -> tuple[Sta
 
 
 def enhancing(kind: str, style: str | None = None) -> dict[str, Any]:
-    """What a text model is told when it is to rewrite a prompt."""
+    """The parameters of the text model that rewrites a prompt."""
     wanted = f" The style wanted: {style}." if style else ""
     return {"system": INSTRUCTION.format(kind=kind, style=wanted), "max_tokens": ENHANCE_TOKENS_MAX}
 
@@ -119,8 +120,8 @@ def with_enhancement(recipe: Recipe) -> Pipeline:
 
 
 def implied(recipe: Recipe, refused: Collection[str], *, enhance: bool) -> Pipeline | None:
-    """A plain request as a run, where all that keeps it from being made directly is a file that an earlier stage can
-    make. refused: the paths of what is wrong with it. None where that does not help."""
+    """A plain request as a run, when it only lacks a file that an earlier stage can make; None otherwise. refused: the
+    paths of the request's validation errors."""
     name = next((MISSING[recipe.kind, path] for path in refused if (recipe.kind, path) in MISSING), None)
     if name is None:
         return None
@@ -136,18 +137,20 @@ def implied(recipe: Recipe, refused: Collection[str], *, enhance: bool) -> Pipel
 
 
 def room_bytes(prompt: str) -> int:
-    """How long a prompt may get by being enhanced."""
+    """The longest that the enhanced form of a prompt may be, in bytes of UTF-8."""
     return min(max(ROOM_BYTES_MIN, len(prompt.encode()) + ROOM_BYTES_MORE), ROOM_BYTES_MAX)
 
 
 def foreseen(prompt: str) -> str:
-    """Stands for a prompt that is not written yet, where its length has a price: none is longer. In its language: where
-    that is not Latin, each byte may be a token, as a digit is."""
+    """A placeholder for the enhanced prompt, to price it before it is written: no enhanced prompt is longer. For an
+    ASCII prompt it is letters; otherwise digits, because in other scripts each byte may be a token, as each digit
+    is."""
     return ("x" if prompt.isascii() else "0") * room_bytes(prompt)
 
 
 def rewritten(prompt: str, text: str) -> str:
-    """The prompt that a model wrote, without what models put around it; the original one where it wrote none."""
+    """The prompt in a model's text, without the quotation marks and labels that models put around it; the original
+    prompt when the model wrote none."""
     words = text.strip().removesuffix(MARK).strip().strip("`").strip()
     words = re.sub(r"^(?:\w+ ){0,2}prompt:\s*", "", words, flags=re.IGNORECASE)
     words = " ".join(words.split()).strip("\"“”'")

@@ -1,4 +1,5 @@
-"""The second path to every asynchronous result: ask the provider, in case its webhook is late, lost or never sent."""
+"""Poll providers and carry cancellations to them. Polling is the second path to every asynchronous result, for webhooks
+that are late, lost or never sent."""
 
 from __future__ import annotations
 
@@ -13,21 +14,21 @@ from atelier.providers._contract import Cancelled, CancelResult, Done, Failed, U
 
 
 def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, to: Attempting) -> None:
-    """Ask about one attempt; does nothing when no result of it is awaited any more. Safe to repeat."""
+    """Poll the provider about one attempt; does nothing when its result is no longer awaited. Safe to repeat."""
     found = _waiting(workspace_id, generation_id, attempt_id, to)
     if found is None:
         return
     generation, current, callback = found
     provider = to.provider(generation, current)
     if provider is None:
-        # Its secret is gone for now; the job is not.
+        # The platform's key is missing at the moment, but the job may still run: poll again later.
         advance(generation, current, callback, Unknown("the provider is not set up"), polls, to)
         return
-    # What makes the work again, or is to recognise it, must see all that it was made from.
+    # A provider that repeats the work, or has to find the job by its content, needs the input files as well.
     job = to.job(generation, current, with_files=provider.resend_safe or callback.reference is None)
     if callback.reference is None:
-        # The submission's answer was lost: the job may exist. Found, it is followed; not found, it is waited for
-        # until the deadline, and never sent again.
+        # The answer to the submission was lost, so the job may exist. If the provider finds it, it is polled from now
+        # on; otherwise it is looked for until the deadline, and never sent again.
         reference = provider.find(job)
         if reference is None:
             advance(generation, current, callback, Unknown("not found yet"), polls, to)
@@ -41,15 +42,14 @@ def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, 
 
 
 def wake(workspace_id: str, generation_id: str, attempt_id: str, *, to: Attempting) -> None:
-    """A webhook of this attempt is in the inbox: act on it, if the attempt waits."""
+    """Act on the webhooks that are stored for this attempt, if its result is still awaited."""
     found = _waiting(workspace_id, generation_id, attempt_id, to)
     if found is not None:
         read_inbox(*found, to)
 
 
 def stop(workspace_id: str, generation_id: str, *, to: Attempting) -> None:
-    """Carry a requested cancellation to the provider of the open attempt, if there is one that can; a run's to its
-    stage under way."""
+    """Carry a requested cancellation to the provider of the running attempt; for a run, to its running stage."""
     try:
         generation = to.generations.get(workspace_id, generation_id)
     except NotFound:
@@ -60,7 +60,7 @@ def stop(workspace_id: str, generation_id: str, *, to: Attempting) -> None:
     current = generation.attempt
     found = _waiting(workspace_id, generation_id, current.id, to) if current else None
     if found is None:
-        return  # Nothing is out, or its callback is not saved yet: then the first poll carries the cancellation.
+        return  # No job is running, or its task token is not saved yet: then the first poll carries the cancellation.
     _stopped(*found, to)
 
 
@@ -72,7 +72,7 @@ def _stopped(generation: Generation, current: Attempt, callback: Callback, to: A
         or provider.cancel(callback.reference) is not CancelResult.CANCELLED
     ):
         return False
-    # The provider's last word says what the run cost up to here.
+    # One more poll after the cancellation reads what the provider bills for the work so far.
     progress = provider.poll(callback.reference, to.job(generation, current, with_files=provider.resend_safe))
     end = progress if isinstance(progress, Done | Failed | Cancelled) else Cancelled()
     conclude(generation, current, callback.task_token, end, to)

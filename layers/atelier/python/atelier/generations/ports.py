@@ -1,4 +1,4 @@
-"""What generations need from outside: the store, the workflow, the queue, media, and the providers' inbox."""
+"""The ports of generations: store, idempotency keys, workflow, queue, media, assets, and the webhook inbox."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from atelier.providers._contract import Input
 
 
 class GenerationExists(Exception):
-    """A generation with this id has been written before."""
+    """A generation with this id is stored already."""
 
 
 class QuoteRedeemed(Exception):
-    """Another generation has been written with this quote."""
+    """This quote was redeemed by another generation."""
 
 
 class GenerationMoved(Exception):
-    """The generation is no longer in the state that the write was planned on: read it again."""
+    """The stored generation has changed since it was read, so the write failed: read it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationPage:
-    """Newest first; `next_id` continues after the last."""
+    """One page of generations, newest first. `next_id` is the id to continue after; None = the last page."""
 
     generations: tuple[Generation, ...]
     next_id: str | None
@@ -34,7 +34,7 @@ class GenerationPage:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a listing may ask for; None = any."""
+    """The filters of a listing; None = any value."""
 
     status: str | None = None
     kind: str | None = None
@@ -47,7 +47,8 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """How to wake a waiting execution about one attempt: the task token, and the provider's reference once known."""
+    """How to answer the execution that waits for an attempt: its task token, and the provider's id of the job (None =
+    not known yet)."""
 
     attempt_id: str
     task_token: str
@@ -56,8 +57,8 @@ class Callback:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What the next visit of the attempt step is told: which attempt failed before it, why, and what it cost; or the
-    turn that has come (`str` of a Turn)."""
+    """The input of the next visit of the attempt step: the attempt that failed before it, why, and what it cost; or the
+    reserved slot that is due now (`turn`, its text form)."""
 
     attempt_id: str
     error_class: str
@@ -66,67 +67,67 @@ class Lost:
     cost_source: str = "estimate"
 
     def as_data(self) -> dict[str, Any]:
-        """Plain JSON values, without those that say nothing."""
+        """Plain JSON values; fields without a value are left out."""
         data = {"attempt_id": self.attempt_id, "error_class": self.error_class, "turn": self.turn}
         cost = {"cost_microusd": self.cost_microusd, "cost_source": self.cost_source} if self.cost_microusd else {}
         return {name: value for name, value in (data | cost).items() if value is not None}
 
 
 class GenerationStore(Protocol):
-    """Generations. Writes that move credits carry the ledger's part in the same transaction."""
+    """The store of generations. A write that moves credits contains the ledger's writes in the same transaction."""
 
     def open_with_hold(self, generation: Generation, opening: Opening) -> None:
-        """Write the generation, its hold, the hold's movement, its reservations, and that its quote is redeemed. Raises
-        GenerationExists, StaleWallet, QuoteRedeemed, or BudgetRefused."""
+        """Write the generation, its hold with the movement, its budget reservations, and the redemption of its quote.
+        Raises GenerationExists, StaleWallet, QuoteRedeemed, or BudgetRefused."""
         ...
 
     def close_with_ending(self, generation: Generation, ending: Ending) -> None:
-        """Write the final state, the end of its hold, and what was spent. Raises GenerationMoved when it is final
-        already."""
+        """Write the final state, the end of the hold, and the spending of its budgets. Raises GenerationMoved when the
+        generation is final already."""
         ...
 
     def close_as_ended(self, generation: Generation) -> None:
-        """Write the final state of a generation whose hold has ended already, or that has none of its own (a stage).
-        Raises GenerationMoved when it is final already."""
+        """Write the final state of a generation whose hold has ended already, or that has no hold (a stage). Raises
+        GenerationMoved when the generation is final already."""
         ...
 
     def record(self, generation: Generation) -> None:
-        """Write a generation that is final from the start and costs nothing. Raises GenerationExists, or BudgetRefused
-        for a project that there is not, or that takes nothing new."""
+        """Write a generation that is final from the start and free. Raises GenerationExists, or BudgetRefused when its
+        project does not exist or is archived."""
         ...
 
     def keep_result(self, workspace_id: str, reuse_key: str, generation_id: str) -> None:
-        """Remember whose result serves identical requests: the latest one's."""
+        """Remember this generation as the result for identical requests, in place of an earlier one."""
         ...
 
     def result_for(self, workspace_id: str, reuse_key: str) -> Generation | None:
-        """The generation that is remembered under a key."""
+        """The generation that is remembered under a key, None = there is none."""
         ...
 
     def begin_stage(self, run: Generation, after: Generation, stage: Generation) -> None:
-        """Write the next stage of an open run, and the run as it is `after` that. Raises GenerationMoved when the run
-        is no longer as it was seen: it has ended, is to be cancelled, or another has begun the stage."""
+        """Write the next stage of an open run, and the run's new state `after`. Raises GenerationMoved when the stored
+        run differs from `run`: it has ended, its cancellation is requested, or a parallel writer began the stage."""
         ...
 
     def deliver_late(self, generation: Generation, movement: Movement) -> None:
-        """Write the success of a generation that had expired, and the movement that says whose loss it is. Raises
-        GenerationMoved when it is not expired any more."""
+        """Write the success of an expired generation, and the movement that books its cost as the operator's loss.
+        Raises GenerationMoved when the generation is no longer expired."""
         ...
 
     def book_late(self, generation: Generation) -> None:
-        """Write what a generation that has expired turns out to have used and cost, and how its attempt ended. Raises
-        GenerationMoved when it is not expired any more, or another has booked meanwhile."""
+        """Write the real usage and cost of an expired generation, and how its attempt ended. Raises GenerationMoved
+        when it is no longer expired, or a parallel writer has booked its cost."""
         ...
 
     def get(self, workspace_id: str, generation_id: str) -> Generation:
-        """Consistent; raises NotFound."""
+        """Read a generation, with a consistent read. Raises NotFound."""
         ...
 
     def list(self, workspace_id: str, filters: Filters, after_id: str | None, limit: int) -> GenerationPage: ...
 
     def save_progress(self, before: Generation, after: Generation) -> None:
-        """Write an open generation's attempts, status, progress or cancel request. Raises GenerationMoved unless it is
-        still as `before` says."""
+        """Write the attempts, status, progress or cancel request of an open generation. Raises GenerationMoved unless
+        the stored generation is still the same as `before`."""
         ...
 
     def save_callback(self, workspace_id: str, generation_id: str, callback: Callback) -> None: ...
@@ -134,46 +135,47 @@ class GenerationStore(Protocol):
     def callback(self, workspace_id: str, generation_id: str, attempt_id: str) -> Callback | None: ...
 
     def open_since(self, workspace_id: str, created_after: datetime) -> list[Generation]:
-        """All open generations made after an instant (consistent)."""
+        """All open generations created after an instant, with a consistent read."""
         ...
 
 
 class IdempotencyKeys(Protocol):
-    """Binds a caller's key to one id and one fingerprint, for ever."""
+    """Binds a caller's idempotency key to one id and one fingerprint, permanently."""
 
     def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
-        """The id bound to the key: `new_id` the first time, later the one of then. Raises IdempotencyMismatch."""
+        """Bind the key, and return its id: `new_id` the first time, the earlier id afterwards. Raises
+        IdempotencyMismatch for another fingerprint."""
         ...
 
     def find(self, workspace_id: str, key: str) -> str | None:
-        """The id bound to the key, None while there is none. Consistent; binds nothing."""
+        """The id bound to the key, None = the key is not bound. Reads consistently and binds nothing."""
         ...
 
 
 class Workflow(Protocol):
-    """The executions that coordinate generations."""
+    """The workflow executions that drive generations and runs."""
 
     def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
-        """Start the execution named as the generation; an existing one is success. `again` names what a further one is
-        needed for; there is at most one for each name."""
+        """Start the execution that is named after the generation; it is success when that exists already. `again` names
+        the reason for a further execution, and there is at most one for each reason."""
         ...
 
     def start_run(self, workspace_id: str, run_id: str, *, again: str | None = None) -> None:
-        """Start the execution of a run, in the same way: it goes on where the run stands."""
+        """Start the execution of a run, in the same way. It continues from the run's stored state."""
         ...
 
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
-        """Answer a waiting task; False when nobody waits on this token any more."""
+        """Answer a task token with a result. Returns False when no execution waits on the token any more."""
         ...
 
     def try_next(self, task_token: str, lost: Lost) -> bool:
-        """Tell a waiting task that an attempt failed and the next candidate is to be tried, or that the turn has come
-        that it waited for; False when nobody waits any more."""
+        """Have the execution that waits on the token run its attempt step again: an attempt failed, or the slot that it
+        waited for is due. Returns False when no execution waits on the token any more."""
         ...
 
 
 class AttemptQueue(Protocol):
-    """Delayed messages about attempts."""
+    """The queue of delayed messages about attempts."""
 
     def poll_later(
         self, workspace_id: str, generation_id: str, attempt_id: str, polls: int, delay_seconds: int
@@ -182,7 +184,7 @@ class AttemptQueue(Protocol):
     def try_later(
         self, workspace_id: str, generation_id: str, task_token: str, turn: str | None, delay_seconds: int
     ) -> None:
-        """Have a waiting task try again, with the turn that is kept for it then."""
+        """After a delay, run the attempt step of a waiting task again, with the slot that is reserved for then."""
         ...
 
     def cancel(self, workspace_id: str, generation_id: str) -> None: ...
@@ -190,68 +192,68 @@ class AttemptQueue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredOutput:
-    """A provider's output that finish can reach: a staging key, or the provider's own URL."""
+    """Where the finish step finds an output of a provider: a staging key, or the provider's own URL."""
 
     key: str | None = None
     url: str | None = None
 
 
 class Media(Protocol):
-    """Result bytes: staged by the attempt, processed and kept by finish."""
+    """The files of generations: the attempt step stages results, and the finish step processes and stores them."""
 
     def stage(self, generation_id: str, attempt_id: str, number: int, data: bytes) -> str:
-        """Store raw bytes; returns the staging key. The same call twice stores once."""
+        """Store the raw bytes of an output, and return the staging key. Calling it twice stores the bytes once."""
         ...
 
     def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
         """Fetch (only from `hosts`), check, clean, watermark and store one output with its thumbnail. Raises
-        UndeliverableMedia, or OutputWithheld: then nothing is stored."""
+        UndeliverableMedia, or OutputWithheld by moderation; then nothing is stored."""
         ...
 
     def input(self, workspace_id: str, source: Source) -> Input:
-        """The bytes of a file that the work starts from. Raises NotFound."""
+        """Read the bytes of an input file. Raises NotFound."""
         ...
 
     def mask(self, mask: Input, picture: Input) -> Input:
-        """A mask in the one form that providers are given: a PNG of the picture's size, see-through where it is to
-        change. Raises InputUnusable for one that changes nothing, or is of another shape."""
+        """The mask in the one form that providers get: a PNG of the image's size, transparent where the image is to
+        change. Raises InputUnusable for a mask that changes nothing, or that has another shape."""
         ...
 
 
 class InputUnusable(Exception):
-    """A file that the work starts from cannot be used for it. The text is safe to show."""
+    """An input file cannot be used for this generation. The text is safe to show to the caller."""
 
 
 class UndeliverableMedia(Exception):
-    """The provider's output cannot be fetched, or is not what it should be. The text is safe to show."""
+    """The provider's output cannot be fetched, or is not a valid file. The text is safe to show to the caller."""
 
 
 class UnusableMedia(UndeliverableMedia):
-    """Its bytes are there, and are not what they should be."""
+    """The output was fetched, and its bytes are not a valid file of the expected type."""
 
 
 class AssetStore(Protocol):
-    """The library's side of a delivery."""
+    """The library, as the finish step writes to it."""
 
     def record(self, generation: Generation, delivered: Delivered, number: int) -> None:
-        """Write the asset unless it is there already; edits made since stay."""
+        """Write the asset unless it exists already, so that later edits are kept."""
         ...
 
 
 class SourceAssets(Protocol):
-    """Where the files are that a generation may start from."""
+    """The library, as the source of input files."""
 
     def source(self, workspace_id: str, asset_id: str, asset_type: str) -> Source:
-        """An asset of the workspace and of this type, as a source. Raises NotFound."""
+        """The asset as an input file. Raises NotFound when the workspace has no such asset of this type."""
         ...
 
     def is_kept(self, workspace_id: str, asset_id: str) -> bool:
-        """Whether an asset is in the library, and not archived."""
+        """Whether an asset is in the library and not archived."""
         ...
 
 
 class WebhookInbox(Protocol):
-    """Webhooks as they came, kept before they are answered."""
+    """The webhooks of providers, stored as received before they are answered."""
 
     def keep(
         self,
@@ -263,17 +265,17 @@ class WebhookInbox(Protocol):
         body: bytes,
         now: datetime,
     ) -> bool:
-        """Store one webhook; False when it is there already. `address` says which generation it belongs to."""
+        """Store one webhook; returns False when it is stored already. `address` names the attempt it belongs to."""
         ...
 
     def find(self, provider: str, attempt_id: str) -> list[KeptWebhook]:
-        """All webhooks kept for an attempt."""
+        """All webhooks that are stored for an attempt."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class KeptWebhook:
-    """A stored webhook: raw bytes and headers, with the time they came."""
+    """A stored webhook: its raw bytes and headers, and the time it arrived."""
 
     headers: dict[str, str]
     body: bytes

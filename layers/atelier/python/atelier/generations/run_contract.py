@@ -1,4 +1,4 @@
-"""The HTTP contract of runs and of enhanced prompts: what is asked for, and how stages are shown."""
+"""The HTTP schemas of runs and of enhanced prompts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from atelier.generations.pipelines import PIPELINES, enhancing
 
 
 class PipelineRequest(BaseModel):
-    """Ask for a run: several stages, each made of what the one before has delivered, under one hold."""
+    """Create a run: several stages, each made from the result of the stage before, under one hold of credits."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
 
@@ -37,7 +37,7 @@ class PipelineRequest(BaseModel):
     quote_id: str | None = Field(default=None, max_length=CHARACTERS_MAX, pattern=r"^[A-Za-z0-9_.\-]+$")
 
     def asked(self) -> tuple[Recipe, Pipeline]:
-        """The domain's form. Raises ValidationFailed."""
+        """The request as a recipe and a pipeline. Raises ValidationFailed."""
         return run_of(self.pipeline, self.stages, self.prompt, self.negative_prompt, enhance=self.enhance_prompt)
 
 
@@ -50,7 +50,7 @@ class StepView(TypedDict):
 
 
 class PipelineView(TypedDict):
-    """A pipeline that can be asked for."""
+    """A pipeline that can be run."""
 
     name: PipelineName
     stages: list[StepView]
@@ -72,7 +72,7 @@ class EnhanceRequest(BaseModel):
     project_id: ProjectId | None = None
 
     def recipe(self) -> Recipe:
-        """The text that is to be written."""
+        """The recipe of the text generation that rewrites the prompt."""
         told = Parameters.model_validate(enhancing(self.kind, self.style))
         return Recipe(Kind.TEXT, self.prompt, self.model, None, told.told())
 
