@@ -1,7 +1,8 @@
-"""Atelier: the serverless backend for AI media products. One package per bounded context; arrows point inwards."""
+"""Atelier: the serverless backend for AI media products. One package per bounded context; imports
+point inwards, from adapters and wiring to the contexts (import-linter checks them)."""
 
 import gc
 
-# Importing allocates tens of thousands of objects that live as long as the process: collecting while they are made
-# finds nothing and is a tenth of a cold start. The other generations keep their proportions.
+# Imports allocate tens of thousands of objects that live as long as the process. Garbage collection during the imports
+# finds nothing to free and takes a tenth of a cold start. The thresholds of the older generations keep their ratios.
 gc.set_threshold(100_000, 20, 100)

@@ -1,4 +1,5 @@
-"""Which addresses are out in the internet. Whoever opens a name that somebody else chose asks here first."""
+"""Tell public IP addresses from private ones. Code that connects to a host that a caller chose checks here first, so
+that nobody reaches our internal network through us (SSRF)."""
 
 from __future__ import annotations
 
@@ -6,18 +7,19 @@ import ipaddress
 import socket
 from collections.abc import Callable
 
-# The addresses of a host and port; raises OSError. The system's resolver, unless a test brings its own.
+# Looks up the IP addresses of a host name and port; raises OSError. Tests pass their own in place of the system's.
 Resolve = Callable[[str, int], list[str]]
 
-# A range that carries an IPv4 address inside: what it leads to is judged, not how it is written.
+# IPv6 addresses of this range contain an IPv4 address, and packets go there: that IPv4 address is checked instead.
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Special ranges that some Python versions take for public: one holds another cloud's metadata service.
+# Special ranges that some Python versions report as public. The first holds another cloud's metadata service.
 SPECIAL = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("fec0::/10"))
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is out in the internet: not private, loopback, link-local (the metadata service), shared,
-    multicast or reserved, in whatever notation IPv6 hides an IPv4 address."""
+    """Whether an IP address is on the public internet: not private, loopback, link-local (the metadata service),
+    shared, multicast or reserved. An IPv4 address inside an IPv6 address is checked too. False for text that is no
+    address."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -33,6 +35,6 @@ def is_public(address: str) -> bool:
 
 
 def system_addresses(host: str, port: int) -> list[str]:
-    """What the system's resolver finds."""
+    """The IP addresses of a host name, from the system's resolver; raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(place[4][0]) for place in found]

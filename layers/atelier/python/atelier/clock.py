@@ -1,4 +1,5 @@
-"""Time: one way to ask for it, one way to write it. Use cases are handed `now`; nothing else reads a clock."""
+"""Read the clock and write times, each in one way. Use cases receive `now` as an argument; nothing else reads a
+clock."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ Clock = Callable[[], datetime]
 
 
 def system_clock() -> datetime:
-    """Now, UTC, cut to whole milliseconds: what an id and a stored time can both carry."""
+    """The current time in UTC, cut to whole milliseconds, because ids and stored times hold no more."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 

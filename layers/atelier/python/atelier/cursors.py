@@ -1,4 +1,5 @@
-"""Opaque list cursors: where the next page starts. They carry a sort key only; the workspace is always the caller's."""
+"""Opaque cursors of lists: where the next page starts. A cursor contains a sort key only; the workspace is always the
+caller's, so a cursor gives no access to another workspace."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 from atelier.errors import ValidationFailed
 
-# Lambda gives answers of 6 MB; the rest of a thing is small beside what people said.
+# A Lambda response has at most 6 MB. Only texts that people wrote are counted: the other fields of an item are small.
 WORDS_BYTES_MAX = 4_000_000
 ThingT = TypeVar("ThingT")
 
@@ -18,8 +19,10 @@ ThingT = TypeVar("ThingT")
 def fitting(
     things: Sequence[ThingT], next_key: str | None, *, key: Callable[[ThingT], str], words: Callable[[ThingT], Any]
 ) -> tuple[Sequence[ThingT], str | None]:
-    """As many of a page's things as an answer has room for, one at least, and the key that the next page comes after.
-    words: what of a thing may be long, as JSON."""
+    """Cut a page to the items that fit into one response, at least one; return them with the key after which the next
+    page starts.
+
+    key: the sort key of an item. words: the parts of an item that may be long, as a JSON value."""
     left = WORDS_BYTES_MAX
     for number, thing in enumerate(things):
         left -= len(json.dumps(words(thing)))

@@ -1,6 +1,6 @@
-"""The error tree: each error names its code, its HTTP status and whether trying again can help; facts are fields.
+"""The expected errors: each class names its code, its HTTP status and whether a retry can help; facts become fields.
 
-Codes and statuses are the contract's (api.md, "Habits"). `http.py` is the one place that turns them into answers.
+Codes and statuses are part of the API and do not change. `http.py` is the one place that turns errors into responses.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 
 class AtelierError(Exception):
-    """Base of every expected failure. `facts` become the answer's `details`; `message` is written for the caller."""
+    """Base of every expected failure. `facts` become the response's `details`; `message` is written for the caller."""
 
     code: ClassVar[str] = "INTERNAL"
     status: ClassVar[int] = 500
@@ -23,7 +23,7 @@ class AtelierError(Exception):
 
 
 class Internal(AtelierError):
-    """Our own fault; what it was is in the log."""
+    """An unexpected failure on our side; the cause is in the log only."""
 
     retryable = True
 
@@ -37,8 +37,8 @@ class Unauthenticated(AtelierError):
 
 
 class InsufficientCredits(AtelierError):
-    """The wallet cannot cover the hold. Credits are integers. `reason`: why the wallet is given no daily credits, where
-    it is not."""
+    """The wallet cannot cover the hold. `needed` and `available` are whole credits. `reason`: why the wallet gets no
+    daily credits (a key of `explained`); None where it gets them."""
 
     code, status = "INSUFFICIENT_CREDITS", 402
     explained: ClassVar[dict[str, str]] = {
@@ -57,7 +57,8 @@ class InsufficientCredits(AtelierError):
 
 
 class BudgetExceeded(AtelierError):
-    """A budget does not allow what this may cost at most. Amounts are micro-USD; `limit` names the budget."""
+    """The highest possible cost of the request is more than its budget has left. Amounts are in micro-USD; `limit`
+    names the budget."""
 
     code, status = "BUDGET_EXCEEDED", 402
 
@@ -75,7 +76,7 @@ class Forbidden(AtelierError):
 
 
 class NotFound(AtelierError):
-    """Also the answer for a thing that exists in another workspace: a foreign id looks exactly like a missing one."""
+    """The resource does not exist, or belongs to another workspace: the two cases look the same to the caller."""
 
     code, status = "NOT_FOUND", 404
 
@@ -92,7 +93,7 @@ class Conflict(AtelierError):
 
 
 class QuoteExpired(AtelierError):
-    """The quote was good once: ask for another."""
+    """The quote was valid once, and the caller has to request another."""
 
     code, status = "QUOTE_EXPIRED", 409
 
@@ -114,19 +115,20 @@ class UnsupportedEncoding(UnsupportedMediaType):
 
 
 class ValidationFailed(AtelierError):
-    """`fields` is a list of `{"path": "parameters.width", "message": "…"}`, paths from the request's root."""
+    """The request is invalid. `fields` is a list of `{"path": "parameters.width", "message": "…"}`; a path starts at
+    the request's root."""
 
     code, status = "VALIDATION_FAILED", 422
 
     def __init__(self, fields: list[dict[str, str]], message: str = "The request is not valid.") -> None:
-        # pydantic writes this before the text of a ValueError; to a caller it says nothing.
+        # pydantic puts "Value error, " before the text of a ValueError. It tells a caller nothing.
         plain = [{**field, "message": field["message"].removeprefix("Value error, ")} for field in fields]
         super().__init__(message, fields=plain)
 
 
 class PromptRefused(ValidationFailed):
-    """Moderation refused a text of the request. path: where the text is in the request. words: the refused categories,
-    in words for its writer. Nothing was stored."""
+    """Moderation refused a text of the request; nothing was stored. path: where the text is in the request. words: the
+    refused categories, in words for the text's author."""
 
     def __init__(self, path: str, categories: Sequence[str], words: str) -> None:
         super().__init__(
@@ -159,6 +161,6 @@ class ProviderFailed(AtelierError):
 
 
 class Unavailable(AtelierError):
-    """A dependency is throttled or busy; nothing was changed. Safe to try again."""
+    """A dependency is throttled or busy; nothing was changed, so a retry is safe."""
 
     code, status, retryable = "UNAVAILABLE", 503, True

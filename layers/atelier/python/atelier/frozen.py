@@ -1,9 +1,9 @@
-"""`dataclass(frozen=True, slots=True)` at a tenth of its cost: for values that are imported more often than made.
+"""`dataclass(frozen=True, slots=True)` at a tenth of its cost, for classes that are imported more often than used.
 
-The standard one writes and compiles half a dozen methods for each class, 0.7 ms of them, when the class is defined; a
-function imports a hundred such classes and makes objects of a few. Here the methods are shared, and `__init__`, which
-cannot be, is compiled for a class of which many are made. What comes out behaves as the standard one's; type checkers
-see that one.
+The standard decorator generates and compiles half a dozen methods for each class when the class is defined, which takes
+0.7 ms. A Lambda function imports a hundred such classes and creates objects of only a few. Here all classes share their
+methods. `__init__` cannot be shared; it is compiled once a class has created more than FEW objects. The resulting class
+behaves like one of the standard decorator, which type checkers see in its place.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(*, frozen: bool, slots: bool, kw_only: bool = False):
-        """The decorator. `frozen` and `slots` are true: it makes nothing else."""
+        """The decorator. `frozen` and `slots` must be true: other dataclasses are not supported."""
         assert frozen
         assert slots
         return partial(_value, kw_only=kw_only)
@@ -31,7 +31,7 @@ def _value(cls: type, *, kw_only: bool) -> type:
     if any(dataclasses.is_dataclass(base) for base in cls.__bases__):
         return _standard(frozen=True, slots=True, kw_only=kw_only)(cls)
     written = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
-    # Without a text of its own, a class would be given its signature: a tenth of a millisecond.
+    # A class without a docstring would get its signature as one, and computing that takes 0.1 ms.
     cls.__doc__ = cls.__doc__ or cls.__name__
     fields = dataclasses.fields(_standard(init=False, repr=False, eq=False, kw_only=kw_only)(cls))
     assert all(field.init for field in fields), "every field is given"
@@ -51,13 +51,13 @@ def _value(cls: type, *, kw_only: bool) -> type:
     return made
 
 
-# Of how many objects each is made slowly, in 5 µs, before 200 µs are spent on compiling.
+# The number of objects of a class that are created slowly (5 µs each) before its `__init__` is compiled (200 µs).
 FEW = 16
 
 
 def _first_init(made: Any) -> Any:
-    """An `__init__` for the first few objects, which puts the compiled one in its place. That one also says what is
-    wrong with arguments that do not fit."""
+    """An `__init__` for the first FEW objects; afterwards it replaces itself by the compiled one. The compiled one is
+    used earlier when the arguments do not match, because it raises the usual TypeError."""
     count = 0
 
     def first(self: Any, *arguments: Any, **named: Any) -> None:
@@ -79,7 +79,7 @@ def _first_init(made: Any) -> Any:
 def _bound(
     fields: tuple[dataclasses.Field[Any], ...], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> dict[str, Any] | None:
-    """The value of each field, in order; None where the arguments do not fit."""
+    """The value of each field by name, in the order of the fields; None when the arguments do not match the fields."""
     values: dict[str, Any] = {}
     left, taken = list(arguments), 0
     for field in fields:
@@ -117,7 +117,7 @@ def _init(made: Any) -> Any:
     if hasattr(made, "__post_init__"):
         lines.append("    self.__post_init__()")
     parameters = ", ".join([*positional, *(named if len(named) > 1 else [])])
-    # The names of a class's own fields, written by us: nobody else's text is run.
+    # The source consists of the field names of our own classes only: no text from outside is executed.
     exec(f"def __init__({parameters}):\n" + "\n".join(lines or ["    pass"]), values)  # nosec B102
     init = values["__init__"]
     init.__qualname__ = f"{made.__qualname__}.__init__"

@@ -1,7 +1,7 @@
-"""HTTP in and out: routes, the contract's envelope, and the one place where errors become answers.
+"""HTTP requests and responses: routes, the API's JSON envelope, and the one place where errors become responses.
 
-A function's `app.py` declares routes on an `Api`; each route names the permission it needs, the models of its body,
-query and answer. From the same declarations `openapi.py` writes the served document, so the two cannot differ.
+A function's `app.py` declares routes on an `Api`. Each route names the permission that it needs and the models of its
+body, query and response. `openapi.py` writes the served document from the same declarations, so the two cannot differ.
 """
 
 from __future__ import annotations
@@ -53,29 +53,31 @@ Response = dict[str, Any]
 
 
 class Nothing(BaseModel):
-    """The model of an absent body or query."""
+    """The model of a route that takes no body, or no query."""
 
     model_config = {"extra": "ignore"}
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, verified: built by the gate from the authorizer's context, never from the request alone."""
+    """The verified sender of a request. The gate builds it from the authorizer's context, never from the request
+    alone."""
 
     user_id: str
     workspace_id: str
     role: str
     session_id: str | None = None
-    # Of a program: its API token, and what that narrows the role to.
+    # Only of a program: the id of its API token, and the scopes that restrict the role.
     token_id: str | None = None
     scopes: tuple[str, ...] | None = None
-    # What the gate has read beside, for the routes that it was read for.
+    # On routes that spend credits: the wallet, which the gate reads in the same request as the membership.
     beside: object = None
 
 
 @dataclass(frozen=True, slots=True)
 class Request(Generic[BodyT]):
-    """One request, parsed once. Header names are lower-case; `query` is the route's query model."""
+    """One parsed request. Header names are lower-case; `query` is an instance of the route's query model; `claims` is
+    what the authorizer verified."""
 
     now: datetime
     body: BodyT
@@ -92,13 +94,14 @@ class Request(Generic[BodyT]):
 
     @property
     def caller(self) -> Caller:
-        """The verified caller; a route without a permission has none."""
+        """The verified caller. Raises Unauthenticated on a route without a permission, which has none."""
         if self._caller is None:
             raise Unauthenticated("This call needs an access token.")
         return self._caller
 
     def id(self, name: str, prefix: str) -> str:
-        """The id in the path at `name`; anything that is no id of this kind is missing, like a foreign one."""
+        """The path parameter `name`. Raises NotFound when it is no id with this prefix, as for an id of another
+        workspace."""
         if not is_id(self.path[name], prefix):
             raise NotFound
         return self.path[name]
@@ -112,8 +115,8 @@ class Request(Generic[BodyT]):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a route returns: `data` (a pydantic model or plain JSON values) goes into the envelope; bytes are the whole
-    body as they are, and `headers` name their Content-Type."""
+    """The response of a route. `data` (a pydantic model or plain JSON values) goes into the envelope. Bytes are the
+    whole body, and `headers` then contain their Content-Type. `cookies` are values of Set-Cookie headers."""
 
     data: Any = None
     status: int = 200
@@ -123,10 +126,10 @@ class Answer:
 
 
 class Gate(Protocol):
-    """Turns the authorizer's claims and the `Atelier-Workspace` header into a caller allowed to do `permission`.
+    """Builds the caller from the authorizer's claims and the `Atelier-Workspace` header, if it has `permission`.
 
-    `fresh` asks for session and membership to be read from the store now (every mutation does). Raises Unauthenticated,
-    Forbidden, or NotFound for a workspace the user is no member of."""
+    fresh: read session and membership from the store now, as every request that changes something does. Raises
+    Unauthenticated, Forbidden, or NotFound for a workspace of which the user is no member."""
 
     def __call__(
         self, claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, fresh: bool, now: datetime
@@ -134,7 +137,8 @@ class Gate(Protocol):
 
 
 class Limiter(Protocol):
-    """Counts one request of `subject` (an account or an address) and raises RateLimited beyond its allowance."""
+    """Counts one request of `subject` (`account#<user id>` or `address#<IP address>`); raises RateLimited above the
+    limit."""
 
     def __call__(self, subject: str, now: datetime) -> None: ...
 
@@ -161,7 +165,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """How a failure is answered; without a status, with the error's own."""
+    """The response to a failed request; `status` None means the status of the error's class."""
 
     body: Any
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -171,8 +175,9 @@ class Refusal:
 class Api:
     """The routes of one function and its Lambda handler.
 
-    gate, limiter: factories, called on the first request that needs them, so that importing a function touches no AWS.
-    refusal: what a failure's answer says, where it is not the contract's envelope.
+    gate, limiter: factories. They are called on the first request that needs them, so that importing a function calls
+    no AWS. refusal: builds the response to an error, given the error and the request id; by default it is the API's
+    envelope.
     """
 
     def __init__(
@@ -209,9 +214,10 @@ class Api:
         """Declare an operation at each of `paths` (`/api/things/<thing_id>`; `<name+>` takes slashes too).
 
         permission: what the caller's role must allow; None = public. answer: the type of `data` on success.
-        statuses: successes, first is the usual one. errors: statuses beyond those every route can give.
+        statuses: the statuses of success, the usual one first. errors: error statuses beside those of every route.
         raw: `data` is the whole body (health, JWKS, OpenAPI), without the envelope.
-        raw_body: the handler reads `request.raw_body` itself (signed webhooks), whatever its content type."""
+        raw_body: the handler parses `request.raw_body` itself (signed webhooks), whatever its content type.
+        body_bytes_max: a larger body is refused, also when it is larger only after decompression."""
 
         def declare(handler: Callable[[Request[Any]], Answer]) -> Callable[[Request[Any]], Answer]:
             summary = (handler.__doc__ or handler.__name__.replace("_", " ")).strip().splitlines()[0]
@@ -239,8 +245,8 @@ class Api:
         return declare
 
     def handler(self, event: Event, _context: object) -> Response:
-        """The Lambda entry point: HTTP API payload 2.0 in and out. Never raises: a raised exception would be answered
-        by the gateway, outside the contract."""
+        """The Lambda entry point; event and result are in payload format 2.0 of HTTP APIs. Raises nothing: after an
+        exception the gateway would send its own response, without the API's envelope."""
         started = time.perf_counter()
         asked = event.get("requestContext", {})
         request_id, http = str(asked.get("requestId", "")), asked.get("http", {})
@@ -283,7 +289,7 @@ class Api:
             match = pattern.fullmatch(path)
             if match is None:
                 continue
-            # HEAD is a GET whose body stays here (RFC 9110).
+            # HEAD is handled as a GET; `handler` removes the body (RFC 9110).
             route = routes.get("GET" if method == "HEAD" else method)
             if route is None:
                 allowed = sorted({*routes, *(["HEAD"] if "GET" in routes else [])})
@@ -327,7 +333,7 @@ class Api:
             source_address=address,
             request_id=request_id,
             claims=claims,
-            # Optional on every POST, and a key that cannot be one is refused even where repeating is harmless anyway.
+            # Optional on every POST. An invalid key is refused also by routes that do not use it.
             idempotency_key=_idempotency_key(headers) if route.method == "POST" else None,
             raw_body=raw_body,
             _caller=caller,
@@ -340,7 +346,7 @@ def _named(found: re.Match[str]) -> str:
 
 def _failure(error: Exception, request_id: str, refusal: Callable[[AtelierError, str], Refusal]) -> Response:
     if not isinstance(error, AtelierError):
-        # What went wrong is in the log; the caller learns nothing of our insides.
+        # The details go to the log only, so that the caller learns nothing about our internals.
         logger.error("unhandled", exc_info=error, request_id=request_id)
         error = Internal("Something went wrong on our side.")
     headers: dict[str, str] = {}
@@ -374,8 +380,9 @@ def _envelope(error: AtelierError, request_id: str) -> Refusal:
 
 
 def source_address(event: Event, headers: Mapping[str, str]) -> str:
-    """The client's address, as the edge says it in a header; believed only beside the edge's key, since the gateway can
-    be reached directly. X-Forwarded-For is not read: its first entries are the client's own words."""
+    """The client's IP address. The edge (CloudFront) sends it in the header `Atelier-Viewer-Address`. The header is
+    used only when the edge's key comes with it, since clients can reach the gateway directly; otherwise the address is
+    the gateway's peer. X-Forwarded-For is not read, because the client can write its first entries."""
     digest = EdgeKey.read().digest
     shown = hashlib.sha256(headers.get("atelier-edge-key", "").encode()).hexdigest()
     if not digest or hmac.compare_digest(shown, digest):
@@ -394,7 +401,7 @@ def _idempotency_key(headers: Mapping[str, str]) -> str | None:
 
 
 def _cookies(event: Event, headers: Mapping[str, str]) -> dict[str, str]:
-    # The gateway moves cookies into a list of their own; the emulator leaves them in the header.
+    # The gateway moves cookies into a list of the event; the local emulator leaves them in the header.
     parts: list[str] = event.get("cookies") or headers.get("cookie", "").split(";")
     pairs = (part.strip().partition("=") for part in parts)
     return {name: value for name, _, value in pairs if name}
@@ -416,7 +423,8 @@ def _raw_body(event: Event, headers: Mapping[str, str], bytes_max: int) -> bytes
 
 
 def _decoded(raw: bytes, encoding: str, bytes_max: int) -> bytes:
-    """The body as it was before it was compressed, read no further than one byte beyond `bytes_max`."""
+    """The decompressed body, at most `bytes_max` + 1 bytes of it, so that a small body cannot expand without bound.
+    Raises UnsupportedEncoding, and BadRequest for invalid gzip."""
     if encoding in ("", "identity"):
         return raw
     if encoding not in ("gzip", "x-gzip"):
@@ -432,7 +440,8 @@ def _decoded(raw: bytes, encoding: str, bytes_max: int) -> bytes:
 
 
 def parsed(model: type[ModelT], request: Request[Any]) -> ModelT:
-    """The JSON body of a request whose route reads it itself, since it may be something else."""
+    """Parse the JSON body of a request of a `raw_body` route, which also takes other content types. Raises
+    UnsupportedMediaType, BadRequest or ValidationFailed."""
     return _parse_body(model, request.raw_body, request.headers)
 
 
@@ -448,8 +457,8 @@ def _parse_body(model: type[ModelT], raw: bytes, headers: Mapping[str, str]) -> 
 
 
 def _check_json(text: bytes) -> None:
-    """Raises BadRequest for what is no JSON, and for numbers that no reader of JSON can take: NaN, Infinity, and what
-    is too large for a double, wherever they stand. Kept, they would make every later answer invalid."""
+    """Raises BadRequest for invalid JSON, and for numbers that JSON parsers cannot read: NaN, Infinity, and numbers too
+    large for a double, at any depth. Such a number, once stored, would make every later response invalid JSON."""
     try:
         left: list[Any] = [from_json(text, allow_inf_nan=False)]
     except ValueError as error:
@@ -465,8 +474,9 @@ def _check_json(text: bytes) -> None:
 
 
 def _is_json(content_type: str) -> bool:
-    """Whether a Content-Type says JSON (RFC 6839 has the suffix). An absent one does not: browsers send a body without
-    one, or as a form or plain text, across origins and without asking first."""
+    """Whether a Content-Type is JSON, also by its suffix `+json` (RFC 6839). An absent one is not: a page of another
+    origin can make a browser send a body without a type, or as a form or plain text, and no CORS preflight prevents
+    it."""
     kind = content_type.partition(";")[0].strip().lower()
     return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
@@ -479,7 +489,8 @@ def _validate(model: type[BaseModel], values: Mapping[str, Any], root: str) -> B
 
 
 def _fields(error: ValidationError, root: str = "") -> list[dict[str, str]]:
-    """What a model refuses, path by path. Names are the sender's words, and so long that an answer still has room."""
+    """A pydantic error as our `fields`, at most 50 of them. Path parts come from the sender, so they are cut to
+    NAME_CHARACTERS_MAX to keep the response small."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     return [
         {
@@ -502,9 +513,11 @@ def _render(answer: Answer, *, raw: bool) -> Response:
 
 
 def _plain(value: Any) -> Any:
-    """Models and times in it as JSON. An answer may be a TypedDict, which is a model for the OpenAPI document only: our
-    own code makes it from values that the type checker has seen, and a validator takes long to build. Times are aware
-    and UTC. A number that JSON does not have, kept before such numbers were refused, is null."""
+    """A value with its models and times turned into plain JSON values.
+
+    Routes may return a TypedDict, which serves the OpenAPI document only and is not validated here: the type checker
+    has checked our code, and building a validator takes long. Times must be aware and in UTC. NaN and Infinity, which
+    may be stored from before such numbers were refused, become null."""
     if isinstance(value, BaseModel):
         return _plain(value.model_dump(mode="json"))
     if isinstance(value, float):
@@ -518,7 +531,7 @@ def _plain(value: Any) -> Any:
 
 def _response(status: int, body: str, headers: Mapping[str, str], cookies: tuple[str, ...] = ()) -> Response:
     content_type = {"Content-Type": "application/json"} if body else {}
-    # What an answer says is the caller's alone; only a route that says otherwise may be kept by a cache.
+    # A response is for its caller only, so caches must not store it, unless the route sets its own Cache-Control.
     return {
         "statusCode": status,
         "headers": {"Cache-Control": "no-store", **content_type, **headers},

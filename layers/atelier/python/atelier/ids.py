@@ -1,4 +1,5 @@
-"""Ids: a prefix that names the kind, and a ULID (https://github.com/ulid/spec), so ids of a kind sort by creation."""
+"""Ids: a prefix that names the kind, and a ULID (https://github.com/ulid/spec), so ids of one kind sort by the time of
+their creation."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ def is_id(value: str, prefix: str) -> bool:
 
 
 def created_at(value: str) -> datetime:
-    """The instant that an id carries, UTC, millisecond precision."""
+    """The time of creation that an id contains, in UTC, to the millisecond."""
     milliseconds = 0
     for character in value[4:14]:
         milliseconds = milliseconds * 32 + CROCKFORD.index(character)

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, written from the routes that the functions declare, so that it cannot say anything else."""
+"""Write the OpenAPI 3.1 document from the routes that the functions declare, so that the two cannot differ."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _parameters(route: Route, path: str, schemas: Json) -> list[Json]:
         schemas.update(query.pop("$defs", {}))
         required = query.get("required", [])
         for name, schema in query.get("properties", {}).items():
-            # In a query, absent is absent: there is no way to write null.
+            # A query parameter cannot be null, only absent: the null type that pydantic adds is removed.
             kinds = [kind for kind in schema.pop("anyOf", [schema]) if kind.get("type") != "null"]
             parameters.append({"name": name, "in": "query", "required": name in required, "schema": kinds[0]})
     if route.permission is not None:
@@ -163,9 +163,11 @@ def _schema(kind: Any, mode: Any, schemas: Json) -> Json:
 
 
 def plainly(schema: Any) -> Any:
-    """A schema as client generators understand it, with the same meaning. What is always null so far has a type that
-    they know: a text or null. A default is told in words: one of them takes every field that has one for always there,
-    and a default of null says no more than that a field may be left out."""
+    """A JSON schema rewritten for client generators, with the same meaning.
+
+    A field that is always null so far gets the type "string or null", since generators do not know a null type alone. A
+    default moves into the description, because one generator takes every field with a default as always present. A
+    default of null is dropped: it says only that the field may be left out."""
     if isinstance(schema, list):
         return [plainly(each) for each in cast("list[Any]", schema)]
     if not isinstance(schema, dict):

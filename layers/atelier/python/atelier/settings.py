@@ -1,7 +1,7 @@
-"""Settings: one frozen value per concern, read from the environment by `wiring/` when first needed.
+"""Settings: one immutable object per concern, read from the environment by `wiring/` when first needed.
 
-This is the only module that reads `os.environ`. A function is given just the variables it uses, so a concern that is
-not asked for is never looked at. Plain Python: as pydantic models these were a tenth of every cold start.
+This is the only module that reads `os.environ`. A Lambda function has only the variables that it uses, so each class is
+read on its own and only on demand. Plain Python: as pydantic models these classes took a tenth of every cold start.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from atelier.frozen import dataclass
 
 
 class InvalidSettings(ValueError):
-    """Variables that are missing or cannot be meant, by name. Never their values: some are secret."""
+    """Environment variables that are missing or invalid. The message has their names, never their values: some are
+    secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One variable of the environment; a number where it has a `minimum`, one of the `choices` where there are some."""
+    """One environment variable. With a `minimum` its value is a whole number; with `choices` it is one of them; with
+    neither any text. Without a default it is required."""
 
     name: str
     default: Any = None
@@ -29,7 +31,7 @@ class Variable:
     choices: tuple[str, ...] = ()
 
     def value(self, environment: Mapping[str, str]) -> Any:
-        """What it says; raises InvalidSettings."""
+        """The variable's value in `environment`, or the default; raises InvalidSettings."""
         text = environment.get(self.name)
         if text is None:
             if self.default is None:
@@ -51,17 +53,18 @@ class Variable:
 
 
 def text(name: str, default: str | None = None, choices: tuple[str, ...] = ()) -> Any:
-    """A field whose value is the text of a variable; without a default it must be there."""
+    """Declare a field whose value is the text of the variable `name`; without a default the variable is required."""
     return Variable(name, default, choices=choices)
 
 
 def number(name: str, default: int, *, minimum: int, maximum: int | None = None) -> Any:
-    """A field whose value is a whole number."""
+    """Declare a field whose value is the whole number in the variable `name`."""
     return Variable(name, default, minimum, maximum)
 
 
 class Settings:
-    """Base: fields take their value from the environment variable that they are declared with."""
+    """Base class: each field declared by `text` or `number` gets the value of its environment variable. Raises
+    InvalidSettings with everything that is missing or invalid."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         values: dict[str, Any] = {}
@@ -87,7 +90,7 @@ class Settings:
 
 
 class Deployment(Settings):
-    """Where this deployment lives. `public_url` has no trailing slash."""
+    """The stage and the public address of this deployment. `public_url` has no trailing slash."""
 
     stage: str = text("ATELIER_STAGE")
     public_url: str = text("ATELIER_PUBLIC_URL")
@@ -126,7 +129,7 @@ class MediaStore(Settings):
 
 
 class AwsPlace(Settings):
-    """Where AWS is, as Lambda says it; an endpoint only where it is not AWS's own."""
+    """The AWS region, which Lambda sets, and the endpoint of an emulator (empty = AWS's own endpoints)."""
 
     region: str = text("AWS_REGION")
     endpoint_url: str = text("AWS_ENDPOINT_URL", "")
@@ -170,64 +173,67 @@ class RunPipeline(Settings):
 
 
 class ProviderSecrets(Settings):
-    """The platform's access to providers: {"openai": {"api_key": …}, …}."""
+    """The id of the secret with the platform's own keys of providers: {"openai": {"api_key": …}, …}."""
 
     secret: str = text("ATELIER_SECRET_PROVIDERS")
 
 
 class ProviderUrls(Settings):
-    """Where providers are that are not where they usually are: `openai=https://…,fal=https://…`."""
+    """Base-URL overrides by provider: `openai=https://…,fal=https://…`."""
 
     written: str = text("ATELIER_PROVIDER_URLS", "")
 
     def by_provider(self) -> dict[str, str]:
-        """Base URLs by provider."""
+        """The overrides as a mapping from provider to base URL."""
         pairs = (pair.strip().partition("=") for pair in self.written.split(",") if pair.strip())
         return {provider: url for provider, _, url in pairs}
 
 
 class ProviderLimits(Settings):
-    """How often providers may be asked, where the catalogue's limits are not what is meant: requests in a minute, or in
-    so many seconds, by provider, and by `provider@own` for each own key: `openai=500,openai@own=60,stability=99/10`."""
+    """Overrides of the catalogue's rate limits: requests per minute (`500`), or per number of seconds (`99/10` = 99 in
+    10 s). By provider for the platform's key; by `provider@own` for each key that a workspace brings:
+    `openai=500,openai@own=60,stability=99/10`."""
 
     written: str = text("ATELIER_PROVIDER_LIMITS", "")
 
     def by_access(self) -> dict[str, str]:
-        """Limits as they are written, by provider or `provider@own`."""
+        """The limits as written in the variable, by provider or `provider@own`."""
         pairs = (pair.strip().partition("=") for pair in self.written.split(",") if pair.strip())
         return {access: limit for access, _, limit in pairs}
 
 
 class ProviderKeys(Settings):
-    """What seals workspaces' own keys: a secret with master keys, or a KMS key where its ARN is given."""
+    """The master keys that encrypt workspaces' own provider keys: a secret that contains them, or, where `kms_arn` is
+    set, a KMS key."""
 
     secret: str = text("ATELIER_SECRET_PROVIDER_KEYS")
     kms_arn: str = text("ATELIER_PROVIDER_KEYS_KMS", "")
 
 
 class Providers(Settings):
-    """Which providers may be chosen, comma separated."""
+    """The enabled providers, comma separated."""
 
     enabled: str = text("ATELIER_PROVIDERS", "local")
 
 
 class DailyCredits(Settings):
-    """Who is given daily credits: `everyone`, or accounts with a `verified` mailbox. Where a deployment does not say,
-    verified ones as soon as a provider may be chosen that costs it money."""
+    """The accounts that get daily credits: `everyone`, or those with a `verified` e-mail address. Empty means
+    `verified` as soon as a provider is enabled that costs the deployment money, else `everyone`."""
 
     given_to: Literal["", "everyone", "verified"] = text("ATELIER_DAILY_CREDITS", "", ("", "everyone", "verified"))
     providers: str = text("ATELIER_PROVIDERS", "local")
 
     @property
     def verified_only(self) -> bool:
-        """Whether daily credits are given to verified mailboxes only."""
+        """Whether only accounts with a verified e-mail address get daily credits."""
         costly = {provider.strip() for provider in self.providers.split(",")} - {"", "local"}
         return self.given_to == "verified" or (self.given_to == "" and bool(costly))
 
 
 class Moderation(Settings):
-    """Who is asked beside the blocklist (empty = nobody), what is refused beside what always is, comma separated, and
-    what becomes of a request or a result when nobody answers."""
+    """Moderation. `by`: the service that judges texts and images after the blocklist (empty = none). `categories`:
+    refused in addition to those that are always refused, comma separated. `unanswered`: what happens to a request or
+    result when the service does not answer."""
 
     by: Literal["", "openai"] = text("ATELIER_MODERATOR", "", ("", "openai"))
     categories: str = text("ATELIER_MODERATION_CATEGORIES", "")
@@ -235,20 +241,20 @@ class Moderation(Settings):
 
 
 class GenerationTimes(Settings):
-    """How long a generation may live at most, and when an attempt is first asked about."""
+    """The longest time that a generation may take, and the time until the first poll of an attempt, both in seconds."""
 
     lifetime_seconds_max: int = number("ATELIER_GENERATION_DEADLINE_SECONDS", 7200, minimum=1, maximum=7200)
     poll_seconds: int = number("ATELIER_ATTEMPT_POLL_SECONDS", 5, minimum=1, maximum=900)
 
 
 class Waiting(Settings):
-    """How many requests of one account may wait for their results at once."""
+    """The number of requests of one account that may wait for their results at the same time."""
 
     at_once: int = number("ATELIER_WAITS_AT_ONCE", 8, minimum=1)
 
 
 class SigningSecrets(Settings):
-    """The secrets that the first deployment fills."""
+    """The ids of the secrets whose values are created at the first deployment."""
 
     identity: str = text("ATELIER_SECRET_IDENTITY")
     media: str = text("ATELIER_SECRET_MEDIA")
@@ -258,19 +264,20 @@ class SigningSecrets(Settings):
 
 
 class EdgeKey(Settings):
-    """The SHA-256 digest, in hex, of the key that only the edge has; empty = whoever calls is the edge (tests)."""
+    """The SHA-256 digest, in hex, of the key that only the edge (CloudFront) knows. Empty = every caller counts as the
+    edge, for tests."""
 
     digest: str = text("ATELIER_EDGE_KEY_DIGEST", "")
 
 
 class FrontendOrigins(Settings):
-    """Origins of web pages that may call this deployment from a browser, beside its own: `https://app.example.com`,
-    comma separated. `:*` in place of a port means any port: `http://localhost:*`."""
+    """Origins whose web pages may call this deployment from a browser, in addition to its own:
+    `https://app.example.com`, comma separated. `:*` in place of a port means any port: `http://localhost:*`."""
 
     written: str = text("ATELIER_FRONTEND_ORIGINS", "")
 
     def allow(self, origin: str) -> bool:
-        """Whether an `Origin` header names one of them."""
+        """Whether the value of an `Origin` header is one of these origins."""
         named = [each.strip() for each in self.written.split(",")]
         base, colon, port = origin.rpartition(":")
         any_port = f"{base}:*" if colon and port.isascii() and port.isdigit() else f"{origin}:*"
@@ -278,9 +285,12 @@ class FrontendOrigins(Settings):
 
 
 class RateLimits(Settings):
-    """How many requests a subject (an account, or an address without one) may make in a minute, and how many attempts
-    to sign up or log in there may be in 5 minutes for one e-mail and from one address; and sign-ups in a day from one
-    address (an IPv4 address, an IPv6 /64), from its surroundings (/24 and /48) and for one mailbox."""
+    """Rate limits of callers.
+
+    requests_per_minute: of one account, or of one address without an account. sign_ins_per_account and
+    sign_ins_per_address: attempts to sign up or log in within 5 minutes, for one e-mail and from one address.
+    sign_ups_per_address: sign-ups in a day from one address (an IPv4 address or an IPv6 /64); the limits of the
+    surrounding block (/24 or /48) and of one mailbox are in `identity/limit.py`."""
 
     requests_per_minute: int = number("ATELIER_RATE_REQUESTS_PER_MINUTE", 600, minimum=1)
     sign_ins_per_account: int = number("ATELIER_RATE_SIGN_INS_PER_ACCOUNT", 10, minimum=1)

@@ -1,4 +1,5 @@
-"""Structured logs and EMF metrics (Powertools). Never a secret, a token, a password or a prompt at INFO."""
+"""Structured logs and metrics in CloudWatch's embedded metric format (EMF), by Powertools. Lines of level INFO never
+contain a secret, a token, a password or a prompt."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Formatter(LambdaPowertoolsFormatter):
-    """Powertools' own, which lets pass what is a line already."""
+    """Powertools' formatter; a record that has a finished `line` already is written as it is."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: str | None = getattr(record, "line", None)
@@ -27,8 +28,8 @@ logger = Logger(logger_formatter=_Formatter())
 
 
 def request_line(**facts: Any) -> None:
-    """The one line of each request, in the logger's format. The logger would look for the place in the code, which is
-    always the same here, and take as long as half of a warm request."""
+    """Log the one line of each request, in the logger's format, without the logger: the logger would search the stack
+    for the calling line, which is always the same here, and so take half the time of a warm request."""
     if logger.log_level > logging.INFO:
         return
     record = logging.LogRecord("atelier", logging.INFO, "", 0, "request", None, None)
@@ -57,7 +58,7 @@ def duration(metric: str, milliseconds: int, **dimensions: str) -> None:
 
 
 def percent(metric: str, value: int, **dimensions: str) -> None:
-    """Write one share or difference in percent."""
+    """Write one percentage metric: a share or a difference, in whole percent."""
     from aws_lambda_powertools.metrics import MetricUnit
 
     _emit(metric, MetricUnit.Percent, value, dimensions)

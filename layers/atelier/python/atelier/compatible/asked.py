@@ -1,4 +1,4 @@
-"""What a request in OpenAI's words asks for, in ours."""
+"""Map a request in OpenAI's form to a recipe of ours: its parameters, its files and the models that can serve it."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from atelier.pricing.model import Model
 from atelier.pricing.parameters import SEED
 from atelier.pricing.shapes import SIZE, TERMS
 
-# A base64 file of this size is in a body that Lambda still takes.
+# In base64, a file of this size still fits into the largest request body that Lambda takes.
 FILE_BYTES_MAX = 4 * 1024 * 1024
 FILES_MAX = 16
 PROMPT_CHARACTERS_MAX = 8_000
 
-# The nearest length that a model makes may be half to twice the requested one; beyond that the request is refused.
+# The nearest length that a model offers may be half to twice the requested one; beyond that the request is refused.
 SECONDS_OFF_MAX = 2
-# The seeds of all models.
+# The number of seeds that every model accepts: 0 to SEEDS - 1.
 SEEDS = 2**31
 
 # Ignored where the model does not support them, and named in `atelier-ignored-parameters`. Every other parameter that a
 # model does not support is refused.
 WISHES = frozenset({"temperature", "top_p", "seed", "reasoning_effort", "verbosity", "quality", "instructions"})
-# Refused where the model does not support them: without them the answer would be another.
+# Refused where the model does not support them, since they change the result.
 ORDERS = frozenset({"stop"})
 # The values that are accepted where a model has no such parameter, because it behaves that way anyway.
 USUAL: Mapping[str, tuple[Any, ...]] = {
@@ -75,13 +75,14 @@ WISHES_OF_CLIENTS = frozenset(
         "moderation",
         "style",
         "input_fidelity",
-        # Of programs that speak to other servers by OpenAI's API; their names look like more.
+        # Options of other servers with OpenAI's API. Listed, because their names contain a BINDING_WORD.
         "max_retries",
         "safe_prompt",
     ]
 )
 
-# Words in an unknown field's name that make it more than a wish: a bound, what is sent, the answer's form, its price.
+# Words in the name of an unknown field that show that it is not optional: it may be a bound, an input, the form of the
+# response or a limit of its price.
 BINDING_WORD = re.compile(
     r"max|maximum|min|minimum|limit|budget|token|tokens|length|stop|n|size|width|height|aspect|ratio|resolution|"
     r"seconds|duration|fps|format|schema|grammar|guided|structured|json|regex|tool|tools|function|functions|"
@@ -90,35 +91,36 @@ BINDING_WORD = re.compile(
     r"credits|quality|best|echo|suffix|logprobs|predict|background|callback|webhook|url"
 )
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-# A name that can stand in an answer's header, and how many unknown ones do.
+# A name that is safe in a response header, and the number of unknown fields that are named there at most.
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}")
 UNKNOWN_MAX = 20
-# How alike a misspelt name is to the one that was meant.
+# An unknown name this similar to a known field's counts as its misspelling (the ratio of `difflib`, 0 to 1).
 MISSPELT = 0.8
 
 
 class Given(BaseModel):
     """A request body in OpenAI's form. One rule holds for its fields, on every route of `/v1`:
 
-    - what a model is sent, or what changes the answer's form, is a field of the route's class;
-    - what changes nothing about the result is ignored and named in the answer's header (`WISHES_OF_CLIENTS`);
-    - what would change the result and is not supported is refused by name, unless its value asks for nothing
-      (`REFUSED`);
-    - an unknown field is ignored too, since clients send what only other servers know, unless it may be a misspelt
-      field or a bound (`BINDING_WORD`): to ignore those could cost the caller money, so they are refused."""
+    - a field that is sent to a model, or changes the form of the response, is a field of the route's class;
+    - a field that does not change the result is ignored and named in a response header (`WISHES_OF_CLIENTS`);
+    - a field that would change the result and is not supported is refused by name, unless its value has no effect
+      (`REFUSED` has these values for each field);
+    - an unknown field is ignored too, since clients send fields of other servers, unless it may be a misspelt field or
+      a bound (`BINDING_WORD`): to ignore those could cost the caller money, so they are refused."""
 
     REFUSED: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
-    # A cold start builds the one model that its first request needs.
-    # JSON knows no infinity and no NaN; its readers do.
+    # `defer_build`: a cold start then builds the validator of one route only.
+    # `allow_inf_nan`: JSON has no Infinity and no NaN, but Python's parsers accept them.
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, defer_build=True)
 
-    # Returned in answers.
+    # Both are returned in the responses of some routes.
     user: str | None = None
     metadata: dict[str, str] | None = None
 
     def wishes(self) -> tuple[str, ...]:
-        """The wishes that nobody is told. Raises Unsupported, and ValidationFailed for unknown fields."""
+        """The names of this request's fields that are ignored. Raises Unsupported for a field of `REFUSED`, and
+        ValidationFailed for an unknown field that may be misspelt or a bound, or for too many unknown fields."""
         others = {name: value for name, value in (self.model_extra or {}).items() if value is not None}
         for name in others.keys() & self.REFUSED.keys():
             if others[name] not in self.REFUSED[name]:
@@ -132,7 +134,7 @@ class Given(BaseModel):
         return tuple(sorted(named))
 
     def _binds(self, name: str, value: object) -> bool:
-        """Whether an unknown field may be more than a wish, by its name or those inside it."""
+        """Whether an unknown field must not be ignored, by its name or the names of the fields inside it."""
         if not PLAIN_NAME.fullmatch(name):
             return True
         names = [name, *(cast("dict[str, object]", value) if isinstance(value, dict) else ())]
@@ -144,7 +146,7 @@ class Given(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that came with the request, or the https URL where it is; `param` is what the request calls it."""
+    """A file of the request: its bytes, or its https URL. `param`: the request's field that has it."""
 
     param: str
     data: bytes = b""
@@ -156,8 +158,10 @@ Files = Mapping[str, tuple[File, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request in our terms, with its files by role. `names`: what the caller calls the paths of a refusal. `ignored`:
-    the wishes in it that nobody is told."""
+    """A request in our terms.
+
+    files: by role (`image`, `mask`, `reference`). names: OpenAI's field name for each of our parameters, used in error
+    messages. ignored: the names of the request's fields that are ignored."""
 
     kind: Kind
     prompt: str
@@ -168,14 +172,15 @@ class Asked:
     ignored: tuple[str, ...] = ()
 
     def recipe(self, inputs: Mapping[str, tuple[Source, ...]]) -> Recipe:
-        """With the files kept as the workspace's assets. A size is one to come near to: clients always send one."""
+        """The recipe. inputs: the files, stored as assets of the workspace, by role. A size becomes an approximate one:
+        clients always send a size, also one that the model does not have."""
         parameters = dict(self.parameters)
         if "width" in parameters and "height" in parameters:
             parameters[SIZE] = f"{parameters.pop('width')}x{parameters.pop('height')}"
         return Recipe(self.kind, self.prompt, self.model, None, parameters, dict(inputs))
 
     def refused(self, refusal: ValidationFailed) -> AtelierError:
-        """A refusal of ours in the caller's words."""
+        """The same refusal with the field names of the caller's request."""
         fields: list[dict[str, str]] = refusal.facts["fields"]
         if isinstance(refusal, PromptRefused):
             param = self._called(fields[0]["path"].partition("[")[0])
@@ -190,9 +195,11 @@ class Asked:
 
 
 def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...]]:
-    """The request as these models can take it, and which of its wishes none of them knows. A length is brought within
-    what they write: the longest that was asked for is a bound, not an order. Raises ValidationFailed for a film that is
-    much shorter or longer than any that they make, and Unsupported."""
+    """The request adapted to the given models, and the names of all its ignored fields.
+
+    Optional parameters that no model has are left out. `max_tokens` is moved into the range of the models, because it
+    is a bound, not an order. A video gets the nearest length that a model offers. Raises ValidationFailed when that
+    length is too far from the requested one, and Unsupported for a parameter that would change the result."""
     known = {name for model in models for name in model.parameters}
     ignored = tuple(sorted((WISHES & asked.parameters.keys()) - known))
     for name in sorted((ORDERS & asked.parameters.keys()) - known):
@@ -220,14 +227,15 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
     files = dict(asked.files)
     roles = {role for model in models for role in model.inputs}
     if "image" in files and "image" not in roles and "reference" in roles:
-        # Pictures to look alike, for models that change none.
+        # These models take images as references only; they cannot edit an image.
         files["reference"] = files.pop("image")
     told_of = {*asked.ignored, *(asked.names.get(name, name) for name in ignored)}
     return replace(asked, parameters=left, files=files), tuple(sorted(told_of))
 
 
 def _nearest(seconds: int, rules: Sequence[Any]) -> int:
-    """The length nearest to the one asked for that one of some models makes; of two as near the shorter."""
+    """The length in seconds, of those in the models' rules, that is nearest to the requested one; of two equally near
+    ones the shorter. Raises ValidationFailed when it is too far away (SECONDS_OFF_MAX)."""
     made = {
         length for rule in rules for length in range(rule["minimum"], rule["maximum"] + 1, rule.get("multiple_of", 1))
     }
@@ -239,8 +247,10 @@ def _nearest(seconds: int, rules: Sequence[Any]) -> int:
 
 
 def adjusted(asked: Asked, parameters: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What was taken of a size, a length and a bound in place of those that were asked for, and which of them mean
-    nothing to the model; parameters: the generation's."""
+    """Compare the requested size, length and `max_tokens` with those of the generation. parameters: the generation's.
+
+    Returns two lists: a text such as `size=1000x1000 (width=1024 height=1024)` for each changed value, and the names of
+    those that the model ignores."""
     near: list[str] = []
     ignored: list[str] = []
     size = asked.parameters.get("width"), asked.parameters.get("height")
@@ -264,17 +274,19 @@ def adjusted(asked: Asked, parameters: Mapping[str, Any]) -> tuple[tuple[str, ..
 
 
 def told(**parameters: Any) -> dict[str, Any]:
-    """The parameters that were given."""
+    """The parameters that are not None."""
     return {name: value for name, value in parameters.items() if value is not None}
 
 
 def seed(number: int | None) -> int | None:
-    """Any number as a seed that a model may take; what none takes as one that all do."""
+    """The seed for a model. A number outside the range of all models is mapped to one that every model accepts, because
+    OpenAI's API takes any number."""
     return number if number is None or SEED[0] <= number <= SEED[1] else number % SEEDS
 
 
 def measures(size: str | None, param: str = "size") -> dict[str, int]:
-    """`1024x1536` as width and height; nothing where the model may choose."""
+    """`1024x1536` as width and height in pixels; empty for `auto` or no size, where the model chooses. Raises
+    ValidationFailed."""
     if size in (None, "", "auto"):
         return {}
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size or "")
@@ -284,7 +296,8 @@ def measures(size: str | None, param: str = "size") -> dict[str, int]:
 
 
 def pictured(url: str, param: str) -> File:
-    """A picture that is given by its URL: the bytes of a data URL, or where it is."""
+    """An image given by URL: the decoded bytes of a data URL, or an https URL to be fetched later. Raises
+    ValidationFailed."""
     url = url.strip()
     scheme = url[:8].lower()
     if not scheme.startswith("data:"):
@@ -296,7 +309,7 @@ def pictured(url: str, param: str) -> File:
         # Some programs break base64 into lines.
         data = base64.b64decode("".join(body.split()), validate=True) if head.lower().endswith(";base64") else b""
     except ValueError:
-        # No base64, or not even ASCII.
+        # Invalid base64, or characters outside ASCII.
         data = b""
     if not data:
         raise ValidationFailed([{"path": param, "message": "must be a data: URL with a picture in base64"}])
@@ -304,7 +317,8 @@ def pictured(url: str, param: str) -> File:
 
 
 def bounded(files: Sequence[File]) -> tuple[File, ...]:
-    """The files, refused where there are too many or one is too large."""
+    """The files as they are. Raises ValidationFailed for more than FILES_MAX files, for an empty file, and for one
+    larger than FILE_BYTES_MAX."""
     if len(files) > FILES_MAX:
         raise ValidationFailed([{"path": files[-1].param, "message": f"must not be more than {FILES_MAX} files"}])
     for file in files:

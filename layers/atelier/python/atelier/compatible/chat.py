@@ -1,4 +1,4 @@
-"""`/v1/chat/completions`: a conversation as a text generation, and its text as a completion."""
+"""`/v1/chat/completions`: map a conversation to a text generation, and the result to a chat completion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMES = {"prompt": "messages", "system": "messages", "image": "messages"}
 
 
 class Message(BaseModel):
-    """One message. A completion's own message may be given back as it came."""
+    """One message of the conversation. The message of an earlier completion is accepted unchanged."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -37,9 +37,9 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(Given):
-    """A conversation to go on with."""
+    """The request body: a conversation to continue."""
 
-    # What no adapter carries, and the values of it that ask for nothing.
+    # Fields that no adapter supports, each with the values that have no effect.
     REFUSED = {
         "n": (1,),
         "tools": ([],),
@@ -69,7 +69,7 @@ class ChatRequest(Given):
     stream_options: StreamOptions | None = None
 
     def asked(self) -> Asked:
-        """The request in our terms. Raises Unsupported or ValidationFailed."""
+        """The request in our terms. Raises Unsupported, ValidationFailed."""
         ignored = self.wishes()
         for number, message in enumerate(self.messages):
             if message.role in ("tool", "function") or message.tool_calls or message.function_call:
@@ -99,7 +99,7 @@ class ChatRequest(Given):
 
 
 def completion(request: ChatRequest, made: Made) -> dict[str, Any]:
-    """The body of an answer."""
+    """The response body: a chat completion."""
     text, reason = made.text, _reason(made)
     said = {"content": None, "refusal": text} if made.is_refusal else {"content": text, "refusal": None}
     message: dict[str, Any] = {"role": "assistant", **said, "annotations": []}
@@ -108,7 +108,7 @@ def completion(request: ChatRequest, made: Made) -> dict[str, Any]:
 
 
 def stream(request: ChatRequest, made: Made) -> bytes:
-    """The same as a stream of chunks."""
+    """The response body of a streaming request: server-sent events of chunks."""
     return events.unnamed(_chunks(request, made))
 
 

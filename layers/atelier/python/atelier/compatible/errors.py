@@ -1,7 +1,7 @@
-"""Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`, and the headers that its SDKs heed.
+"""Errors in OpenAI's form, `{"error": {"message", "type", "param", "code"}}`, and the headers that its SDKs obey.
 
-An invalid request is a 400, as at OpenAI. OpenAI's SDKs retry 408, 409, 429 and everything from 500 twice by
-themselves; `x-should-retry` overrides that, and `retry-after-ms` says when.
+An invalid request is a 400, as with OpenAI. OpenAI's SDKs by themselves retry 408, 409, 429 and all statuses from 500
+twice. The header `x-should-retry` overrides that, and `retry-after-ms` sets the pause.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from atelier.errors import AtelierError, NotFound, ValidationFailed
 from atelier.generations.model import Generation, Status
 
 INVALID = "invalid_request_error"
-# By the contract's code: OpenAI's type and code.
+# Our error code → OpenAI's error type and error code.
 WORDS = {
     "UNAUTHENTICATED": (INVALID, "invalid_api_key"),
     "INSUFFICIENT_CREDITS": ("insufficient_quota", "insufficient_quota"),
@@ -28,22 +28,25 @@ WORDS = {
 }
 WRONG_TYPE = "Input should be a valid "
 FIELD_CODES = {"Field required": "missing_required_parameter", "Extra inputs are not permitted": "unknown_parameter"}
-# How pydantic names the types that a field may have.
+# The steps that pydantic adds to an error's path for each type of a union; they are no fields of the request.
 OF_TYPE = re.compile(r"(?:str|int|float|bool|VoiceId|Reference)$|constrained-|(?:list|dict)\[[a-z]")
 # OpenAI's own codes for a refusal by moderation.
 REFUSAL_CODES = frozenset({"content_policy_violation", "moderation_blocked", "content_filter"})
 TOO_LONG = "context_length_exceeded"
 PENDING_RETRY_MS = 200
 UNWAITED_PAUSE_MS = 5000
-# Longer than one wait. OpenAI's SDKs obey a pause of less than a minute; in place of a longer one they use their own.
+# A generation older than this has outlasted one waiting request. OpenAI's SDKs obey pauses below one minute only, and
+# replace a longer one by their own; hence the maximum.
 PENDING_IS_LONG_SECONDS = 40
 PENDING_PAUSE_SECONDS_MAX = 30
-# How the `User-Agent` of clients begins that retry a 408, not a 409 (findings/langchain_js_repeats_408_not_409.sh).
+# The start of the `User-Agent` of clients that retry a 408 but not a 409
+# (findings/langchain_js_repeats_408_not_409.sh).
 GIVE_UP_AT_409 = ("langchainjs",)
 
 
 class ModelNotFound(AtelierError):
-    """There is no such model here. `offered` is what there is in its place."""
+    """The model does not exist or cannot be used. `why` ends with a full stop; `offered` are the ids of usable
+    models."""
 
     code, status = "MODEL_NOT_FOUND", 404
 
@@ -53,7 +56,7 @@ class ModelNotFound(AtelierError):
 
 
 class Unsupported(AtelierError):
-    """The request has a parameter that no model here supports."""
+    """The request has a parameter that none of its possible models supports."""
 
     code, status = "UNSUPPORTED_PARAMETER", 400
 
@@ -62,10 +65,12 @@ class Unsupported(AtelierError):
 
 
 class StillRunning(AtelierError):
-    """The gateway's time is up and the generation goes on. waited: whether the request waited at all; it does not where
-    too many requests of its account wait already, and is then told to come back when the result is probably there.
+    """The generation is not finished within the time that the gateway allows a request, and continues.
 
-    The status is 409, which most clients retry, and not 504: slow pictures would raise the alarm that counts 5xx.
+    age_seconds: the age of the generation. waited: False when the request could not wait, because too many requests of
+    its account wait already; its pause is then longer, so that the result is probably there at the retry.
+
+    The status is 409, which most clients retry, and not 504, because slow images would raise the alarm that counts 5xx.
     Clients that do not retry a 409 get a 408."""
 
     code, status = "GENERATION_IN_PROGRESS", 409
@@ -86,8 +91,9 @@ class StillRunning(AtelierError):
 
 
 def pending_pause_ms(age_seconds: float) -> int:
-    """How long a client pauses before it retries, for a generation of this age. Clients send a request three times at
-    most, so the pause grows after the second: work that takes longer than three waits would end in an error."""
+    """The pause in milliseconds before a client's retry, for a generation of this age. Clients send a request at most
+    three times, so the pause grows with the age: otherwise a generation longer than three waits would end in an
+    error."""
     if age_seconds < PENDING_IS_LONG_SECONDS:
         return PENDING_RETRY_MS
     return int(min(age_seconds / 2, PENDING_PAUSE_SECONDS_MAX) * 1000)
@@ -106,7 +112,7 @@ class InputRefused(AtelierError):
 
 
 class NothingMade(AtelierError):
-    """Every provider that could serve the request was tried."""
+    """Every provider that could serve the request was tried, and each failed."""
 
     code, status, retryable = "PROVIDER_FAILED", 502, True
 
@@ -118,14 +124,14 @@ class Ended(AtelierError):
 
 
 class Cancelled(AtelierError):
-    """The generation was cancelled. The status is 400, because clients retry a 409 whatever its headers say: the
-    cancelled work would begin anew, and be paid for."""
+    """The generation was cancelled. The status is 400, because some clients retry a 409 whatever its headers say, and
+    so would start the cancelled work again and pay for it."""
 
     code, status = "GENERATION_ENDED", 400
 
 
 def undelivered(generation: Generation) -> AtelierError:
-    """Why a generation that has ended brought nothing."""
+    """The error that describes why an ended generation has no result."""
     failure = generation.failure
     message = failure.message if failure else f"The generation was {generation.status.value}."
     error_class = failure.error_class if failure else ""
@@ -144,7 +150,7 @@ def undelivered(generation: Generation) -> AtelierError:
 
 
 def body(error: AtelierError) -> dict[str, Any]:
-    """The body of an error's answer."""
+    """The response body of an error: `{"error": {"message", "type", "param", "code"}}`."""
     plain = (INVALID, None) if error.status < 500 else ("server_error", error.code.lower())
     kind, code = WORDS.get(error.code, plain)
     message, param = error.message, error.facts.get("param")
@@ -161,13 +167,13 @@ def body(error: AtelierError) -> dict[str, Any]:
 
 
 def _param(path: str) -> str:
-    """A path as OpenAI writes it: `messages[0].content`, without the names that pydantic gives to a field's types."""
+    """A path as OpenAI writes it, `messages[0].content`, without the steps that pydantic adds for types."""
     steps = [f"[{step}]" if step.isdecimal() else f".{step}" for step in path.split(".") if not OF_TYPE.match(step)]
     return "".join(steps).removeprefix(".")
 
 
 def status(error: AtelierError) -> int:
-    """The status that OpenAI's SDKs expect: OpenAI answers no 422."""
+    """The HTTP status: a 422 of ours becomes a 400, because OpenAI does not use 422."""
     return 400 if error.status == 422 else error.status
 
 
@@ -179,7 +185,7 @@ def _provider_code(error: AtelierError) -> str:
 
 
 def headers(error: AtelierError) -> dict[str, str]:
-    """What an SDK is told beside it."""
+    """The response headers: whether and when to retry, rate limits, and the generation that failed."""
     facts = error.facts
     again = error.retryable and not facts.get("final")
     found = {"x-should-retry": "true" if again else "false"}

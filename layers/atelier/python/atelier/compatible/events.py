@@ -1,4 +1,5 @@
-"""Server-sent events. The gateway hands on whole answers only, so a stream comes in one piece, when all is there."""
+"""Server-sent events (SSE). The gateway forwards complete responses only, so all events of a stream arrive together
+when the generation is finished."""
 
 from __future__ import annotations
 
@@ -11,12 +12,12 @@ Event = dict[str, Any]
 
 
 def unnamed(events: Iterable[Event]) -> bytes:
-    """Chat's kind of stream: data alone, and a last word."""
+    """The stream of chat completions: events without a name, and a last event `[DONE]`."""
     return "".join([*(f"data: {_json(event)}\n\n" for event in events), "data: [DONE]\n\n"]).encode()
 
 
 def named(events: Iterable[Event]) -> bytes:
-    """The others' kind: each event says its type twice."""
+    """The stream of all other routes: each event's name is the `type` in its data."""
     return "".join(f"event: {event['type']}\ndata: {_json(event)}\n\n" for event in events).encode()
 
 
@@ -25,5 +26,5 @@ def _json(event: Event) -> str:
 
 
 def pieces(text: str, characters: int = 200) -> list[str]:
-    """A text in pieces, as a reader of streams expects it."""
+    """Split a text into pieces of at most `characters`, since clients of a stream expect several events."""
     return [text[start : start + characters] for start in range(0, len(text), characters)]

@@ -1,4 +1,4 @@
-"""multipart/form-data (RFC 7578), as SDKs and browsers send it: fields and files out of one body."""
+"""Parse multipart/form-data (RFC 7578), as SDKs and browsers send it, into fields and files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEAD_BYTES_MAX = 4096
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One field. `is_file`: it came with a file's name."""
+    """One part of a form. `is_file`: it has a file name."""
 
     name: str
     data: bytes
@@ -27,7 +27,8 @@ class Part:
 
 
 def parts(body: bytes, content_type: str) -> list[Part]:
-    """The parts in their order. Raises UnsupportedMediaType for what is no form, BadRequest for a broken one."""
+    """The parts of a body, in order. Raises UnsupportedMediaType for another content type, BadRequest for an invalid
+    form."""
     kind, _, rest = content_type.partition(";")
     if kind.strip().lower() != "multipart/form-data":
         raise UnsupportedMediaType("Send the body as multipart/form-data.")
@@ -54,8 +55,9 @@ def _part(piece: bytes) -> Part:
 
 
 def fields(found: Iterable[Part], *, files: Collection[str]) -> dict[str, Any]:
-    """The form's values by name; `image[]` is `image`, and `reference[url]` a value within `reference`. What came as a
-    file and is named in `files` joins a list."""
+    """The values of a form by name. `image[]` is the field `image`; `reference[url]` is the value `url` in the object
+    `reference`. A part with a file name whose name is in `files` is added to a list of bytes; all others are texts.
+    Raises ValidationFailed."""
     values: dict[str, Any] = {}
     for part in found:
         name, _, inner = part.name.partition("[")
@@ -80,7 +82,7 @@ def fields(found: Iterable[Part], *, files: Collection[str]) -> dict[str, Any]:
 
 
 def checked(model: type[ModelT], values: dict[str, Any]) -> ModelT:
-    """The values as a request. Raises ValidationFailed."""
+    """Validate the values of a form with a model. Raises ValidationFailed."""
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""`/v1/images/generations` and `/v1/images/edits`: pictures from words, or from pictures and words."""
+"""`/v1/images/generations` and `/v1/images/edits`: images from a prompt, or from images and a prompt."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from atelier.generations.model import Kind
 from atelier.pricing.parameters import PROMPT_CHARACTERS_MAX, N
 
 NAMES = {"width": "size", "height": "size", "reference": "image"}
-# Words of older models for what the catalogue calls otherwise; None = the model's own choice.
+# Quality names of OpenAI's older models, as the catalogue calls them; None = the model chooses.
 QUALITIES = {"auto": None, "standard": None, "hd": "high"}
 
 
 class ImageRequest(Given):
-    """Pictures to make from words."""
+    """The request body of a generation from a prompt."""
 
     REFUSED = {"complexity": (), "frame_count": (1, "1"), "frame_duration_ms": (), "svg": (), "markup": ()}
 
@@ -39,11 +39,11 @@ class ImageRequest(Given):
 
     @property
     def wants_bytes(self) -> bool:
-        """Whether the answer holds the pictures themselves."""
+        """Whether the response contains the bytes of the images, not their URLs."""
         return self.response_format != "url" or bool(self.stream)
 
     def asked(self) -> Asked:
-        """The request in our terms. Raises Unsupported or ValidationFailed."""
+        """The request in our terms. Raises Unsupported, ValidationFailed."""
         ignored = self.wishes()
         parameters = measures(self.size) | told(
             n=self.n,
@@ -55,7 +55,7 @@ class ImageRequest(Given):
 
 
 class EditRequest(ImageRequest):
-    """A picture to make from others: the first is changed, where a mask is see-through or everywhere."""
+    """The form of an edit: the first image is changed where the mask is transparent, or everywhere without a mask."""
 
     image: list[bytes] = Field(min_length=1)
     mask: list[bytes] = Field(default_factory=list[bytes], max_length=1)
@@ -69,7 +69,7 @@ class EditRequest(ImageRequest):
 
 
 def edit(parts: list[Part]) -> EditRequest:
-    """The form of an edit. Raises ValidationFailed."""
+    """Parse the form of an edit. Raises ValidationFailed."""
     given = fields(parts, files=("image", "mask"))
     if not given.get("image"):
         raise ValidationFailed([{"path": "image", "message": "Field required"}])
@@ -77,7 +77,7 @@ def edit(parts: list[Part]) -> EditRequest:
 
 
 def pictures(request: ImageRequest, made: Made) -> dict[str, Any]:
-    """The body of an answer: the bytes in base64, or signed URLs where those are asked for."""
+    """The response body: the images in base64, or their signed URLs if the request wants `url`."""
     if request.response_format == "url":
         data: list[dict[str, Any]] = [{"url": url} for url in made.urls]
     else:
@@ -86,7 +86,7 @@ def pictures(request: ImageRequest, made: Made) -> dict[str, Any]:
 
 
 def stream(request: ImageRequest, made: Made) -> bytes:
-    """The same as a stream: of each picture its end, for there is nothing before it."""
+    """The response body of a streaming request: one `completed` event for each image. There are no partial images."""
     return events.named(_events("image_edit" if isinstance(request, EditRequest) else "image_generation", made))
 
 

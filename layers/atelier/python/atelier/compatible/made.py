@@ -1,4 +1,4 @@
-"""What was made of a request, as the answers tell it."""
+"""The result of a generation, from which the response bodies of `/v1` are built."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atelier.providers._contract import FinishReason
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What the provider counted; zero where it did not."""
+    """The provider's token counts; 0 where it reports none. `image` is a part of `input`."""
 
     input: int
     output: int
@@ -23,7 +23,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A generation that has succeeded: its text, or its files as bytes and as URLs, in the order of its assets."""
+    """A successful generation with its text, or with the bytes and URLs of its files in the order of its assets."""
 
     generation: Generation
     text: str = ""
@@ -32,17 +32,17 @@ class Made:
 
     @property
     def ulid(self) -> str:
-        """The generation's id without its prefix: ids in OpenAI's style are made of it."""
+        """The generation's id without its prefix; ids in OpenAI's form are built from it."""
         return self.generation.id.partition("_")[2]
 
     @property
     def created(self) -> int:
-        """Seconds since 1970."""
+        """The time of creation in seconds since 1970."""
         return int(self.generation.created_at.timestamp())
 
     @property
     def model(self) -> str:
-        """The model that made it."""
+        """The id of the model that served the generation."""
         return served(self.generation)
 
     @property
@@ -51,14 +51,14 @@ class Made:
 
     @property
     def usage(self) -> Tokens:
-        """The tokens of it."""
+        """The token counts of the generation."""
         counted = self.generation.usage
         names = ("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write", "tokens_image")
         return Tokens(*(counted.get(name, 0) for name in names))
 
     @property
     def is_cut(self) -> bool:
-        """Whether the text ends where the longest that was asked for does."""
+        """Whether the text ends because it reached the requested `max_tokens`."""
         if self.generation.finish_reason is not None:
             return self.generation.finish_reason == FinishReason.LENGTH
         longest = self.parameters.get("max_tokens")
@@ -71,10 +71,10 @@ class Made:
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the text is the model's refusal, in its own words."""
+        """Whether the text is a refusal that the model wrote."""
         return self.generation.finish_reason == FinishReason.REFUSAL
 
 
 def served(generation: Generation) -> str:
-    """The model that serves a generation, or the one that was asked for while there is none."""
+    """The id of the model that serves a generation, or the requested one before the first attempt."""
     return generation.attempt.model if generation.attempt else generation.recipe.model

@@ -1,4 +1,4 @@
-"""`/v1/models`: what the catalogue offers a workspace, as OpenAI lists models."""
+"""`/v1/models`: the models that the catalogue offers a workspace, in OpenAI's form."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any
 from atelier.compatible.naming import AUTO
 from atelier.pricing.listing import ModelList, ModelView
 
-# Kinds that `/v1` has a path for.
+# The kinds of media for which `/v1` has a route.
 KINDS = ("text", "image", "audio", "video")
 
 
 def offered(catalogue: ModelList, kind: str | None = None) -> list[ModelView]:
-    """The models that can be asked for here, of one kind or of each that there is a path for."""
+    """The offered models of the given kind, or of every kind that has a route."""
     kinds = (kind,) if kind else KINDS
     return [model for model in catalogue.items if model.is_offered and set(kinds) & set(model.kinds)]
 
 
 def names(models: Iterable[ModelView]) -> list[str]:
-    """What may be asked for: by their names, or whichever comes first."""
+    """The values that a request may have as `model`: `auto` and the ids of the models; empty without models."""
     found = [model.id for model in models]
     return [AUTO, *found] if found else []
 
 
 def listing(catalogue: ModelList) -> dict[str, Any]:
-    """The body of a list."""
+    """The response body of the list of models."""
     day = catalogue.price_version.rpartition("-")[0]
     created = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
     models = [view(model, created) for model in offered(catalogue)]
@@ -34,7 +34,7 @@ def listing(catalogue: ModelList) -> dict[str, Any]:
 
 
 def view(model: ModelView, created: int) -> dict[str, Any]:
-    """One model; `created` is when its price was last looked at."""
+    """One model in OpenAI's form. created: the day of the price list, in seconds since 1970."""
     return {
         "id": model.id,
         "object": "model",
@@ -46,7 +46,7 @@ def view(model: ModelView, created: int) -> dict[str, Any]:
 
 
 def auto(created: int) -> dict[str, Any]:
-    """Whichever model is well and cheap."""
+    """The entry of `auto`, for which a healthy and cheap model is chosen."""
     return {
         "id": AUTO,
         "object": "model",

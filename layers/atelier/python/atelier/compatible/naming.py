@@ -1,4 +1,4 @@
-"""Which of our models a name means: `provider/model`, `auto`, or the name that its maker gave it (`gpt-5.5`)."""
+"""Resolve the model names of requests: `provider/model`, `auto`, or the vendor's own name of a model (`gpt-5.5`)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 def meant(name: str, data: Data) -> str | None:
-    """The id of the model, in the catalogue or retired from it; `auto` as it is; None for a name that means nothing.
+    """The id of the model that a name means, also of a retired model; `auto` unchanged; None for an unknown name.
 
-    A plain name is OpenAI's before anybody else's. A dated snapshot is its model where the catalogue does not have the
-    snapshot by itself; the answer names what was asked."""
+    A name without a provider is first looked up among OpenAI's models. The name of a dated snapshot means the model
+    itself when the catalogue does not have the snapshot."""
     if name == AUTO:
         return name
     for candidate in dict.fromkeys((name, SNAPSHOT.sub("", name))):

@@ -1,4 +1,4 @@
-"""What the front door needs from outside."""
+"""The port of `/v1`: the store that recognises repeated requests."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The name (idempotency key) of a request's order, and whether its result has been answered."""
+    """The stored entry of a request: its order's name (idempotency key), and whether a response with the order's result
+    has been sent."""
 
     name: str
     answered: bool = False
 
 
 class Tries(Protocol):
-    """Which order a request's content stands for at present; the entries expire."""
+    """Maps the fingerprint of a request's content to its present order; entries expire. See tries.py."""
 
     def claim(
         self, workspace_id: str, fingerprint: str, name: str, now: datetime, *, instead_of: str | None = None
     ) -> Known:
-        """Set the name of the request with this fingerprint if it has none, or if it is still `instead_of`; return the
-        name that holds afterwards. Of several calls at once one sets it, and all get the same."""
+        """Set the name for a fingerprint if it has none, or if its name is still `instead_of`; return the entry that
+        holds afterwards. Of parallel calls one sets the name, and all return it."""
         ...
 
     def answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
-        """Note that the result of the order `name` has been answered; no effect once the request has another name."""
+        """Store that the result of the order `name` has been sent. No effect once the fingerprint has another name."""
         ...

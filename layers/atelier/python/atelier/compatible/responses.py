@@ -1,4 +1,4 @@
-"""`/v1/responses`: input items as a text generation, and its text as a response."""
+"""`/v1/responses`: map input items to a text generation, and the result to a response object."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TextOptions(BaseModel):
 
 
 class ResponseRequest(Given):
-    """Something to respond to."""
+    """The request body: instructions and the items to respond to."""
 
     REFUSED = {
         "background": (False,),
@@ -70,11 +70,11 @@ class ResponseRequest(Given):
 
     @property
     def effort(self) -> str | None:
-        """How long to think about it."""
+        """The requested reasoning effort, or None."""
         return self.reasoning.effort if self.reasoning else None
 
     def asked(self) -> Asked:
-        """The request in our terms. Raises Unsupported or ValidationFailed."""
+        """The request in our terms. Raises Unsupported, ValidationFailed."""
         ignored = self.wishes()
         if self.text and self.text.format not in (None, {"type": "text"}):
             raise Unsupported("text.format")
@@ -96,7 +96,7 @@ class ResponseRequest(Given):
             return
         for number, item in enumerate(self.input):
             place, kind = f"input[{number}]", item.get("type") or "message"
-            # What a model thought before is its own.
+            # Reasoning of an earlier response is dropped: only the model that wrote it could read it.
             if kind == "reasoning":
                 continue
             if kind != "message":
@@ -113,7 +113,7 @@ def _is_content(content: Any) -> bool:
 
 
 def response(request: ResponseRequest, made: Made) -> dict[str, Any]:
-    """The body of an answer."""
+    """The response body."""
     done = made.generation.completed_at
     ended = {"reason": "content_filter"} if made.is_filtered else {"reason": LONGEST} if made.is_cut else None
     return {
@@ -121,14 +121,14 @@ def response(request: ResponseRequest, made: Made) -> dict[str, Any]:
         "status": "incomplete" if ended else "completed",
         "completed_at": int(done.timestamp()) if done and not ended else None,
         "incomplete_details": ended,
-        # A model that never came to write has no message.
+        # A response that ended before any text has no message.
         "output": [_item(made, made.text, "incomplete" if ended else "completed")] if made.text or not ended else [],
         "usage": _usage(made),
     }
 
 
 def stream(request: ResponseRequest, made: Made) -> bytes:
-    """The same as a stream of events."""
+    """The response body of a streaming request: server-sent events with sequence numbers."""
     numbers = count()
     return events.named({**event, "sequence_number": next(numbers)} for event in _events(request, made))
 

@@ -1,4 +1,4 @@
-"""`/v1/audio/speech`: a text, spoken."""
+"""`/v1/audio/speech`: map a text to an audio generation that speaks it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class VoiceId(BaseModel):
 
 
 class SpeechRequest(Given):
-    """A text to be spoken."""
+    """The request body: a text and the voice that speaks it."""
 
     model: ModelName
     input: Annotated[str, Field(min_length=1, max_length=CHARACTERS_MAX)]
@@ -35,7 +35,7 @@ class SpeechRequest(Given):
     stream_format: Literal["audio", "sse"] | None = None
 
     def asked(self) -> Asked:
-        """The request in our terms. Raises Unsupported or ValidationFailed."""
+        """The request in our terms. Raises Unsupported, ValidationFailed."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
         parameters = told(
             voice=voice, instructions=self.instructions or None, speed=self.speed, format=self.response_format
@@ -44,7 +44,7 @@ class SpeechRequest(Given):
 
 
 def stream(made: Made) -> bytes:
-    """The sound as a stream of events."""
+    """The response body of a streaming request: the audio in base64 as server-sent events."""
     usage = made.usage
     counted = {"input_tokens": usage.input, "output_tokens": usage.output, "total_tokens": usage.input + usage.output}
     told_of: list[dict[str, Any]] = [

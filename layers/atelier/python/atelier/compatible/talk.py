@@ -1,4 +1,4 @@
-"""Conversations: what was said to a model, and in whose name, out of the two ways in which OpenAI's API says it."""
+"""Conversations: read the messages of chat completions and of responses, and map them to a recipe's parameters."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from atelier.errors import ValidationFailed
 TEXTS = ("text", "input_text", "output_text", "refusal")
 PICTURES = ("image_url", "input_image")
 INSTRUCTING = ("system", "developer")
-# A conversation is kept as JSON in one item, which has 400 KB.
+# A conversation is stored as JSON in one DynamoDB item, which may have 400 KB.
 BYTES_MAX = 300_000
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message: its role, and its texts and pictures in their order."""
+    """One message: its role, and its texts and images in order."""
 
     role: str
     parts: tuple[str | File, ...] = ()
@@ -37,8 +37,8 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """A conversation in a recipe's terms. `parameters` have `messages` only where the prompt alone would lose
-    something; a picture in them is an index of `pictures`."""
+    """A conversation in a recipe's terms. `parameters` have `messages` only where the prompt alone does not hold the
+    whole conversation; an image in them is an index into `pictures`."""
 
     prompt: str
     parameters: dict[str, Any]
@@ -46,8 +46,9 @@ class Talk:
 
 
 def talk(said: Sequence[Said], param: str) -> Talk:
-    """Translate a conversation, in its order. Instructions before the first other message become `system`; the prompt
-    is the user's last text."""
+    """Map the messages of a conversation. Instructions before the first other message become `system`; the prompt is
+    the user's last text. param: the request's field for error messages. Raises ValidationFailed for a conversation that
+    is empty or too large, or whose images are (see `bounded`)."""
     said = [each for each in said if each.parts]
     first = next((number for number, each in enumerate(said) if each.role not in INSTRUCTING), len(said))
     system, rest = "\n\n".join(each.text for each in said[:first]), said[first:]
@@ -82,14 +83,14 @@ def _messages(said: Sequence[Said]) -> list[dict[str, Any]]:
 
 
 def _check_size(system: str, messages: list[dict[str, Any]] | None, param: str) -> None:
-    """Raises ValidationFailed for a conversation too large to be stored; called before its pictures are fetched."""
+    """Raises ValidationFailed for a conversation too large to be stored; called before its images are fetched."""
     if len(json.dumps([system, messages], ensure_ascii=False).encode(errors="replace")) > BYTES_MAX:
         raise ValidationFailed([{"path": param, "message": f"must not be longer than {BYTES_MAX} bytes as JSON"}])
 
 
 def said(role: str, content: Any, param: str) -> Said:
-    """Read one message from its content: a text, or a list of parts. Other fields of a part (a picture's `detail`,
-    cache hints) are ignored."""
+    """Read one message from its content: a text, or a list of parts. Other fields of a part (an image's `detail`, cache
+    hints) are ignored. Raises Unsupported, ValidationFailed."""
     if content is None or isinstance(content, str):
         return Said(role, (content,) if content else ())
     parts: list[str | File] = []

@@ -1,9 +1,10 @@
 """Deduplicate requests to `/v1`: however often one is sent, it starts and pays for one generation (its order).
 
-Clients retry by themselves, and most do not mark a retry: OpenAI's SDKs number theirs (`x-stainless-retry-count`),
-others send the same bytes again. So a request without an `Idempotency-Key` is identified by its content and its sender.
-The same request is the same order while the generation runs, and for RESULT_WAITS after it succeeded, until its result
-has been answered. A numbered retry gets the result even then, because the answer may have been lost on its way.
+Clients retry by themselves. OpenAI's SDKs number their retries (`x-stainless-retry-count`), but most other clients send
+the same bytes again without any mark. So a request without an `Idempotency-Key` is identified by its content and its
+sender. The same request is the same order while the generation runs, and for RESULT_WAITS after its success, until a
+response with its result has been sent. A numbered retry gets the result even after that, because the response may have
+been lost.
 
 A caller who wants the same thing twice at once sends different `Idempotency-Key`s.
 """
@@ -24,9 +25,10 @@ from atelier.generations.submit import Accepted
 from atelier.ids import new_id
 
 RETRY_COUNT = "x-stainless-retry-count"
-# The key that OpenAI's SDKs invent where the caller gave none. It differs at each call, so it identifies nothing.
+# The key that OpenAI's SDKs invent when the caller gives none. It is new for each call of the SDK, so it cannot
+# identify a request that the caller repeats.
 MADE_UP_KEY = re.compile(r"stainless-[a-z]{1,20}-retry-")
-# How long a result is kept for a client that did not get it, or whose answer may have been lost.
+# How long after its end an order still answers the same request, for a client that may not have got the response.
 RESULT_WAITS = timedelta(minutes=10)
 # A claim fails when another request has replaced the ended order first; this many are tried.
 CLAIMS_MAX = 5
@@ -34,7 +36,7 @@ CLAIMS_MAX = 5
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: its sender, its path, its content, and what its headers say of earlier tries."""
+    """One request: its sender, its path, its content and its headers. key: the `Idempotency-Key` header."""
 
     workspace_id: str
     user_id: str
@@ -47,7 +49,7 @@ class Call:
 
     @property
     def fingerprint(self) -> str:
-        """The same for each try."""
+        """A digest of sender, path and content; the same for each try of a request."""
         sender = [self.user_id, self.token_id, self.project_id]
         facts = json.dumps([*sender, self.path, self.recipe.fingerprint()])
         return hashlib.sha256(facts.encode()).hexdigest()[:32]
@@ -59,13 +61,14 @@ class Call:
 
     @property
     def is_retry(self) -> bool:
-        """Whether the client says that it sends this once more."""
+        """Whether the client marks the request as a retry."""
         return self.headers.get(RETRY_COUNT, "0") != "0"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The generation of a call, whether an earlier try began it, and the idempotency key that all its tries share."""
+    """The generation of a request, whether an earlier try started it (`replayed`), and the idempotency key that all its
+    tries share (`name`)."""
 
     generation: Generation
     replayed: bool
@@ -73,15 +76,16 @@ class Order:
 
 
 def accepted(call: Call, submit: Callable[[str], Accepted], tries: Tries, now: datetime) -> Order:
-    """The order of a call: a new one, or the one that an earlier try began. `submit` takes the order's name as its
-    idempotency key, so that one name has one generation, however often it is submitted.
+    """The order of a request: a new one, or the one that an earlier try started.
 
-    A failed generation is not returned to a later try without a key: that one starts another. Raises Unavailable when
-    other requests keep replacing the order."""
+    submit: called with the order's name as idempotency key, so that a name has one generation however often it is
+    submitted. A later try without a key of its own does not get a failed generation: it starts another. Raises
+    Unavailable when other requests keep replacing the order."""
     workspace_id, fingerprint = call.workspace_id, call.fingerprint
     if call.own_key is not None:
         name = f"v1 {call.path} {call.own_key}"
-        # So that a later try without the key finds this order, unless another one of the same content is open.
+        # The order is stored under its content too, so that a later try without the key finds it, unless another order
+        # of the same content is open.
         found = tries.claim(workspace_id, fingerprint, name, now)
         if found.answered:
             tries.claim(workspace_id, fingerprint, name, now, instead_of=found.name)
@@ -104,7 +108,7 @@ def _is_awaited(generation: Generation, call: Call, answered: bool, now: datetim
     """Whether the order that was found answers this call; otherwise the call starts a new one."""
     if generation.is_open:
         return True
-    # A cancelled order answers too, once: a client that repeats by itself would start it again, and be charged.
+    # A cancelled order is returned too, once: otherwise a client's automatic retry would start it again, for money.
     is_answer = generation.status in (Status.SUCCEEDED, Status.CANCELLED)
     if not is_answer or (answered and not call.is_retry):
         return False

@@ -1,4 +1,4 @@
-"""`/v1/videos`: films are begun, followed and fetched."""
+"""`/v1/videos`: start a video, follow its progress, list videos and fetch the file."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ STATES = {Status.QUEUED: "queued", Status.RUNNING: "in_progress", Status.SUCCEED
 
 
 class NotReady(AtelierError):
-    """The film is asked for before it is there."""
+    """The file was requested before the video was finished."""
 
     code, status = "VIDEO_NOT_READY", 400
 
 
 class Reference(BaseModel):
-    """A picture to begin with, by its URL."""
+    """The first frame of a video, as the URL of an image."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,7 +35,7 @@ class Reference(BaseModel):
 
 
 class VideoRequest(Given):
-    """A film to make from words, or from a picture and words."""
+    """The request body: a video from a prompt, or from an image and a prompt."""
 
     prompt: Annotated[str, Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX)]
     model: ModelName | None = None
@@ -71,12 +71,12 @@ class ContentQuery(BaseModel):
 
 
 def ordered(parts: list[Part]) -> VideoRequest:
-    """The form of an order."""
+    """Parse the form of a video request. Raises ValidationFailed."""
     return checked(VideoRequest, fields(parts, files=("input_reference",)))
 
 
 def generation_id(video_id: str) -> str:
-    """The generation that a film's id means; its own id will do. Raises NotFound."""
+    """The generation's id for a video's id; a generation's id is accepted too. Raises NotFound for any other text."""
     found = f"gen_{video_id.removeprefix(PREFIX)}" if video_id.startswith(PREFIX) else video_id
     if not is_id(found, "gen"):
         raise NotFound(f"There is no video {video_id[:60]!r}.")
@@ -84,19 +84,19 @@ def generation_id(video_id: str) -> str:
 
 
 def film(generation: Generation) -> Delivered:
-    """The file of a film. Raises NotReady."""
+    """The file of a finished video. Raises NotReady."""
     if generation.status is not Status.SUCCEEDED:
         raise NotReady(f"The video is not ready: it is {_state(generation)}.", generation_id=generation.id)
     return generation.assets[0]
 
 
 def video(generation: Generation) -> dict[str, Any]:
-    """A film as it stands."""
+    """A video in OpenAI's form, in its present state."""
     parameters, failure = generation.recipe.parameters, generation.failure
     done = next(iter(generation.assets), None)
     width, height = (done.width, done.height) if done else (parameters.get("width"), parameters.get("height"))
     if not done and width is None:
-        # Where the model takes a ratio, the size in pixels is known only when the film is made.
+        # A model that takes a ratio decides the size in pixels itself; until then the requested size is shown.
         width, height = parsed(parameters.get(SIZE)) or (None, None)
     lasting = round(done.duration_ms / 1000) if done and done.duration_ms else parameters.get("duration_seconds", 0)
     error = None
@@ -122,14 +122,14 @@ def video(generation: Generation) -> dict[str, Any]:
 
 
 def listing(generations: tuple[Generation, ...], *, more: bool) -> dict[str, Any]:
-    """A page of films, newest first."""
+    """The response body of a page of videos, newest first. more: whether another page follows."""
     items = [video(generation) for generation in generations]
     ends = {"first_id": items[0]["id"], "last_id": items[-1]["id"]} if items else {"first_id": None, "last_id": None}
     return {"object": "list", "data": items, "has_more": more, **ends}
 
 
 def after(query: VideoQuery) -> str | None:
-    """Where a page goes on. Raises ValidationFailed."""
+    """The id of the generation after which a page starts; None for the first page. Raises ValidationFailed."""
     try:
         return generation_id(query.after) if query.after else None
     except NotFound as error:

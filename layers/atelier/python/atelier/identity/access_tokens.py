@@ -1,7 +1,8 @@
-"""Access tokens: signed by the newest key, verified offline by any, valid for ten minutes (RFC 9068 in form).
+"""Issue and verify access tokens: JWTs in the form of RFC 9068, valid for ten minutes. The newest key of the set signs
+them; each key of the set verifies them, without a call to the store.
 
-What a stranger sends is parsed as little as possible: the first part must be, letter for letter, one that we would
-write for a key of ours, and the claims are read only after their signature has been verified.
+As little as possible of an unverified token is parsed: its header must be, byte for byte, the header that we write for
+one of our keys, and the claims are decoded only after the signature has been verified.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ TOKEN_LENGTH_MAX = 2048
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """What a verified access token says. `workspace_id` is the user's personal workspace."""
+    """The claims of a verified access token. `workspace_id` is the user's personal workspace."""
 
     user_id: str
     session_id: str
@@ -35,14 +36,15 @@ class AccessClaims:
 
 
 class AccessTokens:
-    """Issues and verifies. issuer: the deployment's public URL."""
+    """Issues and verifies access tokens. issuer: the deployment's public URL."""
 
     def __init__(self, key_sets: KeySets, issuer: str) -> None:
         self._key_sets = key_sets
         self._issuer = issuer
 
     def issue(self, session: Session, refresh_token: RefreshToken, now: datetime) -> Tokens:
-        """An access token of a session, beside its refresh token; it does not outlive the session."""
+        """A new access token of a session, together with the given refresh token. It expires with the session at the
+        latest."""
         key = self._key_sets.key_set()["keys"][0]
         issued_at = int(now.timestamp())
         expires_at = int(min(now + ACCESS_LIFE, session.ends_at).timestamp())
@@ -62,8 +64,8 @@ class AccessTokens:
         return Tokens(token, expires_at - issued_at, refresh_token)
 
     def verify(self, token: str, now: datetime) -> AccessClaims:
-        """The claims of a token that this deployment signed and that is valid now, give or take 30 s of clock skew.
-        Raises Unauthenticated."""
+        """The claims of a token that this deployment signed and that is valid now, with SKEW of tolerance between
+        clocks. Raises Unauthenticated."""
         claims = self._signed_claims(token)
         expires_at, not_before = claims.get("exp"), claims.get("nbf")
         user_id, session_id, workspace_id = claims.get("sub"), claims.get("sid"), claims.get("wsp")
@@ -105,7 +107,7 @@ class AccessTokens:
 
     def _key(self, head: str) -> Jwk:
         for fresh in (False, True):
-            # An unknown key may be the newest one, made since the set was read.
+            # The key may be newer than our copy of the key set, so the set is read once more.
             for key in self._key_sets.key_set(fresh=fresh)["keys"]:
                 if head == _head(key):
                     return key

@@ -1,4 +1,4 @@
-"""The gate: may this caller do this in this workspace, now?"""
+"""Authorise a verified caller: may this user or API token use this permission in this workspace now?"""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from atelier.ids import is_id
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A user let into a workspace."""
+    """A caller who may act in a workspace. `session_id` is None for an API token."""
 
     user_id: str
     session_id: str | None
     workspace_id: str
     role: Role
-    # Of a program: its token, and what that narrows the role to.
+    # Only of a program: the id of its API token, and the scopes that restrict the role.
     token_id: str | None = None
     scopes: tuple[str, ...] | None = None
 
@@ -38,11 +38,14 @@ def admit(
     standings: Standings,
     now: datetime,
 ) -> Admitted:
-    """Let a verified caller in. claims: what `authorize` gave. workspace_id: the one asked for; None = personal.
+    """Check that a verified caller has `permission` in a workspace.
 
-    A reading in the personal workspace trusts the token alone: nothing is read. With `fresh` the session and the
-    membership are read as they are now, so that a revoked one ends at once. Raises Unauthenticated, Forbidden, or
-    NotFound for a workspace that does not exist for this user."""
+    claims: the authorizer's context. workspace_id: the requested workspace; None = the user's personal one. fresh: read
+    the session and the membership as they are now, so that a revocation has effect at once. Without `fresh`, a request
+    to the personal workspace relies on the token alone and reads nothing.
+
+    Raises Unauthenticated, Forbidden, or NotFound for a workspace that does not exist or where the user is no
+    member."""
     if "token_id" in claims:
         return _admit_program(claims, workspace_id, permission, standings=standings, now=now)
     user_id, session_id, personal = str(claims["user_id"]), str(claims["session_id"]), str(claims["workspace_id"])
@@ -69,8 +72,8 @@ def admit(
 def _admit_program(
     claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, standings: Standings, now: datetime
 ) -> Admitted:
-    """Let an API token in, into its own workspace alone. It is read on every call, readings too: it has no short life,
-    and whoever revokes one has reason to."""
+    """Check an API token, which is valid in its own workspace only. The token is read on every request, also on a GET:
+    it does not expire soon, and a revocation must have effect at once."""
     user_id, token_id, own = str(claims["user_id"]), str(claims["token_id"]), str(claims["workspace_id"])
     if workspace_id not in (None, own):
         raise NotFound("There is no such workspace.")
@@ -79,7 +82,7 @@ def _admit_program(
         raise refused()
     token.check(now)
     if role is None:
-        # Whose it is has left the workspace.
+        # The user who made the token has left the workspace.
         raise refused()
     if not covers(token.scopes, permission):
         raise Forbidden("The API token's scopes do not allow this.", permission=permission)

@@ -1,10 +1,11 @@
-"""API tokens: what a program shows in place of a session. Frozen values, no effects.
+"""API tokens, with which a program authenticates in place of a session. Immutable values, no side effects.
 
     atl_ <26: ULID of the workspace> <26: ULID of the token> <43: 256 random bits> <6: CRC-32 of all before, base 62>
 
-The text says where its record is kept, so it is found by one read of its key and no index; the checksum lets a scanner
-of leaked secrets be sure, and us refuse what is mistyped or made up without reading anything. The record holds the
-SHA-256 of the whole text: what has 256 random bits cannot be searched, and the ids are bound by the same hash.
+The text contains the key of its record, so one read finds the record, without an index. With the checksum a scanner for
+leaked secrets recognises a token for certain, and we refuse a mistyped or invented one without any read. The record
+holds the SHA-256 of the whole text: 256 random bits cannot be found by trying, so a slow hash is not needed, and the
+hash covers the ids too.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from atelier.frozen import dataclass
 
 PREFIX = "atl_"
 TOKENS_PER_WORKSPACE_MAX = 50
-# Nobody's secret is good for ever: one that does not say when it ends, ends then.
+# No token is valid for ever: a token without an expiry date expires after this time.
 LIFE_MAX = timedelta(days=366)
-# How far behind `last_used_at` may be; it is written once in that time, however often the token is used.
+# `last_used_at` is written at most once in this time, however often the token is used, so it may be this far behind.
 USE_NOTED_EVERY = timedelta(minutes=10)
-# A revoked token is remembered for a while, so that a request repeated late cannot bring its id back to life.
+# The record of a revoked token is kept this long, so that a late repetition of the request that created it cannot
+# create a token with its id again.
 REVOKED_KEPT = timedelta(days=30)
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SECRET_CHARACTERS = 43
@@ -39,14 +41,14 @@ _TEXT = re.compile(
 
 
 class TokenExists(Conflict):
-    """A parallel request with the same Idempotency-Key has made it."""
+    """A parallel request with the same Idempotency-Key has created the token."""
 
     def __init__(self) -> None:
         super().__init__("This token has been made.")
 
 
 class TooManyTokens(Conflict):
-    """The workspace's tokens are used up; expired ones count until they are revoked."""
+    """The workspace has TOKENS_PER_WORKSPACE_MAX tokens; expired ones count until they are revoked."""
 
     def __init__(self) -> None:
         super().__init__(f"A workspace has at most {TOKENS_PER_WORKSPACE_MAX} tokens. Revoke one first.")
@@ -54,7 +56,8 @@ class TooManyTokens(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """One token as it is kept: whose it is, where it is good and for what."""
+    """The stored record of one token: its owner, its workspace and its scopes. `digest` is the SHA-256 of its text in
+    hex."""
 
     id: str
     workspace_id: str
@@ -68,20 +71,21 @@ class ApiToken:
     revoked_at: datetime | None = None
 
     def check(self, now: datetime) -> None:
-        """Raises Unauthenticated for one that is good no more."""
+        """Raises Unauthenticated when the token is revoked or expired."""
         if self.revoked_at is not None:
             raise Unauthenticated("The API token has been revoked.")
         if now >= self.expires_at:
             raise Unauthenticated("The API token has expired.")
 
     def should_note_use(self, now: datetime) -> bool:
-        """Whether `last_used_at` is behind by more than it may be."""
+        """Whether `last_used_at` is missing or older than USE_NOTED_EVERY."""
         return self.last_used_at is None or now - self.last_used_at >= USE_NOTED_EVERY
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPage:
-    """Some of a workspace's tokens, newest first, and the key that the next page comes after."""
+    """A page of a workspace's tokens, newest first, and the sort key after which the next page starts (None = last
+    page)."""
 
     tokens: tuple[ApiToken, ...]
     next_key: str | None
@@ -89,7 +93,7 @@ class TokenPage:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A token's text as a caller showed it, taken apart: nothing in it is believed before its hash was compared."""
+    """The parsed text of a token that a caller sent. Its ids may be invented until `proves` has compared the hash."""
 
     workspace_id: str
     token_id: str
@@ -97,14 +101,14 @@ class Shown:
 
     @classmethod
     def parse(cls, text: str) -> Shown:
-        """Raises Unauthenticated for a text that we cannot have written."""
+        """Raises Unauthenticated for a text without the form or the checksum of a token."""
         match = _TEXT.fullmatch(text)
         if match is None or _checksum(match[1]) != match[4]:
             raise refused()
         return cls(f"wsp_{match[2]}", f"tok_{match[3]}", _digest(text))
 
     def proves(self, token: ApiToken) -> bool:
-        """Whether it is the text of which `token` is the record."""
+        """Whether this is the text of `token`."""
         return hmac.compare_digest(self.digest, token.digest)
 
 
@@ -117,7 +121,7 @@ def new_token(
     expires_at: datetime,
     now: datetime,
 ) -> tuple[ApiToken, str]:
-    """A token with a secret that nobody has seen, and its text, which is to be shown once and kept nowhere."""
+    """A token with a new random secret, and its text. The text is shown to the caller once and never stored."""
     secret = "".join(secrets.choice(_BASE62) for _ in range(_SECRET_CHARACTERS))
     body = f"{PREFIX}{workspace_id[4:]}{token_id[4:]}{secret}"
     text = body + _checksum(body)
@@ -125,7 +129,7 @@ def new_token(
 
 
 def refused() -> Unauthenticated:
-    """What every text is answered that is no token's, whatever is wrong with it."""
+    """The one error for every text that is no valid token, so that it does not tell what is wrong with the text."""
     return Unauthenticated("The API token is not valid.")
 
 

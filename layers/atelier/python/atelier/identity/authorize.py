@@ -1,4 +1,4 @@
-"""What the authorizer says of an Authorization header: who it is, or why it is nobody."""
+"""Authenticate an Authorization header for the gateway's authorizer: the caller's claims, or the reason for refusal."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ Context = dict[str, str | int]
 def authorize(
     header: str, *, access_tokens: AccessTokens, api_tokens: Callable[[], ApiTokens], now: datetime
 ) -> Context:
-    """The context that functions get: {"user_id", "session_id", "workspace_id", "expires_at"} with the last in seconds
-    since 1970, with "token_id" in place of "session_id" for a program, or {"reason"}. The gateway keeps an answer for
-    minutes, so what may end before is looked at again (admit.py). api_tokens: only an API token has them opened."""
+    """The context that the gateway passes to the functions.
+
+    For a session: {"user_id", "session_id", "workspace_id", "expires_at"}, the last in seconds since 1970. For an API
+    token: "token_id" in place of "session_id". For an invalid header: {"reason"}. The gateway caches the context for
+    minutes, so `admit.py` checks again whatever may have ended since. api_tokens: a factory, called for API tokens
+    only."""
     try:
         token = bearer(header)
         if token.startswith(PREFIX):
@@ -49,7 +52,7 @@ def _program(text: str, api_tokens: Callable[[], ApiTokens], now: datetime) -> C
     if token is None or not shown.proves(token):
         raise refused()
     token.check(now)
-    # Here and not at the gate: the gateway asks once in some minutes, however busy the program is.
+    # Here and not in `admit.py`, because the gateway calls the authorizer only once in some minutes for each token.
     if token.should_note_use(now):
         tokens.note_use(token, now)
     return {

@@ -1,4 +1,4 @@
-"""What browsers need beside the tokens: the refresh cookie, and the check of who made them send it."""
+"""The refresh token's cookie in browsers, and the check that no other site made the browser send it (CSRF)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from typing import Literal
 from atelier.errors import Forbidden
 from atelier.identity.model import REFRESH_IDLE
 
-# The prefix makes browsers refuse it from a subdomain, over plain HTTP, or with another path (RFC 6265bis).
+# With the prefix `__Host-` browsers refuse the cookie from a subdomain, over plain HTTP, or with another path
+# (RFC 6265bis).
 COOKIE = "__Host-atelier-refresh"
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A refresh token as it came (None: there is none), and the way its successor goes back."""
+    """The refresh token of a request (None = it has none), and where the response has to put its successor."""
 
     token: str | None
     delivery: Literal["cookie", "body"]
 
 
 def require_own_origin(origin: str | None, is_allowed: Callable[[str], bool]) -> None:
-    """Raises Forbidden for a request that a page of another site made the browser send: it could sign the person in as
-    somebody else, or out. Browsers send `Origin` with every POST; a client without it is no browser, and sends no
-    cookie by itself.
+    """Raises Forbidden for a request that a page of another site made the browser send. Such a request could sign the
+    user in to another account, or out. Browsers send `Origin` with every POST; a client without it is no browser and
+    sends no cookie unasked.
 
-    is_allowed: whether pages of an origin may act for the person (`wiring.identity.allows_origin`)."""
+    is_allowed: whether pages of an origin may act for the user (`wiring.identity.allows_origin`)."""
     if origin is not None and not is_allowed(origin):
         raise Forbidden("This request came from another site.")
 
@@ -35,8 +36,8 @@ def require_own_origin(origin: str | None, is_allowed: Callable[[str], bool]) ->
 def presented(
     body_token: str | None, cookies: Mapping[str, str], origin: str | None, is_allowed: Callable[[str], bool]
 ) -> Presented:
-    """The refresh token of a request; one in the body goes first, and proves by itself who sends it. Raises Forbidden
-    for a request of another site that would use or delete the cookie."""
+    """The refresh token of a request. A token in the body has precedence, and needs no check of the origin, since
+    another site cannot know it. Raises Forbidden for a request of another site that would use or delete the cookie."""
     if body_token is not None:
         return Presented(body_token, "body")
     require_own_origin(origin, is_allowed)
@@ -44,12 +45,12 @@ def presented(
 
 
 def cookie(token: str) -> str:
-    """The Set-Cookie value that keeps a refresh token for as long as it can be used."""
+    """The Set-Cookie value that stores a refresh token until it expires."""
     return _cookie(token, REFRESH_IDLE)
 
 
 def no_cookie() -> str:
-    """The Set-Cookie value that forgets it."""
+    """The Set-Cookie value that deletes the refresh token."""
     return _cookie("", timedelta())
 
 

@@ -1,4 +1,4 @@
-"""The HTTP contract of identity: request and answer models (api.md, "Auth")."""
+"""The request and response models of sign-up, log-in, sessions, accounts and public keys."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SignUpRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    # Before the password, which is compared with both.
+    # E-mail and name stand before the password, whose validator compares it with both.
     email: Email
     name: Annotated[
         str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", examples=["Ada"])
@@ -141,12 +141,12 @@ class KeySetView(BaseModel):
 
 
 def user_view(user: User) -> UserView:
-    """The contract's form of a user."""
+    """The response model of a user."""
     return UserView.model_validate(user, from_attributes=True)
 
 
 def workspace_view(membership: Membership) -> WorkspaceView:
-    """The contract's form of a workspace."""
+    """The response model of a workspace."""
     workspace = membership.workspace
     return WorkspaceView.model_validate(
         {"id": workspace.id, "name": workspace.name, "kind": workspace.kind, "role": membership.role.value}
@@ -154,7 +154,7 @@ def workspace_view(membership: Membership) -> WorkspaceView:
 
 
 def tokens_view(tokens: Tokens, delivery: str) -> TokensView:
-    """The tokens; without the refresh token when that goes into a cookie."""
+    """The response model of tokens, without the refresh token when a cookie carries it."""
     return TokensView(
         access_token=tokens.access_token,
         expires_in=tokens.expires_in_seconds,
@@ -163,7 +163,7 @@ def tokens_view(tokens: Tokens, delivery: str) -> TokensView:
 
 
 def signed_in_view(signed_in: SignedIn, delivery: str) -> SignedInView:
-    """The contract's answer to a sign-up or a log-in."""
+    """The response to a sign-up or a log-in."""
     return SignedInView(
         **dict(tokens_view(signed_in.tokens, delivery)),
         user=user_view(signed_in.user),
@@ -172,7 +172,7 @@ def signed_in_view(signed_in: SignedIn, delivery: str) -> SignedInView:
 
 
 def account_view(user: User, memberships: list[Membership]) -> AccountView:
-    """The contract's answer to “me”."""
+    """The response of `GET /api/auth/me`: the account of the caller."""
     return AccountView(
         user=user_view(user),
         workspaces=[workspace_view(membership) for membership in memberships],

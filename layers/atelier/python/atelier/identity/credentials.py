@@ -1,4 +1,4 @@
-"""What a person signs in with: the form of an e-mail address, and which passwords are good enough."""
+"""E-mail addresses and passwords of users: their normal form, and the password policy."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ EMAIL_BYTES_MAX = 254
 LOCAL_PART_BYTES_MAX = 64
 PASSWORD_LENGTH_MIN = 12
 PASSWORD_LENGTH_MAX = 256
-# Fewer different visible characters than this are a key held down, or a row of spaces.
+# A password with fewer different visible characters is a repeated key or a row of spaces.
 PASSWORD_DISTINCT_MIN = 5
-# "abcdabcdabcd" is as good as "abcd".
+# "abcdabcdabcd" is as weak as "abcd": a repeated part must be at least this long.
 PASSWORD_PERIOD_MIN = 8
-# A password is refused when so little is left of it without the person's own name and address.
+# A password is refused when fewer letters than this remain after the user's name and address are removed.
 PASSWORD_REST_MIN = 6
 IDENTITY_WORD_MIN = 3
 _LOCAL_PART = r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*"
@@ -26,7 +26,8 @@ _EMAIL = re.compile(rf"{_LOCAL_PART}@{_LABEL}(?:\.{_LABEL})+")
 
 
 def normal_email(text: str) -> str:
-    """The one spelling by which an address is known: NFKC, trimmed, case-folded. Raises ValueError when it is none."""
+    """The normal form of an e-mail address: NFKC, trimmed, case-folded. Raises ValueError for text that is no
+    address."""
     email = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).strip().casefold())
     local_part = email.partition("@")[0]
     if (
@@ -39,13 +40,13 @@ def normal_email(text: str) -> str:
 
 
 def normal_password(text: str) -> str:
-    """NFKC, so that the same password typed on another system is the same password."""
+    """The password in NFKC: systems encode the same typed characters differently."""
     return unicodedata.normalize("NFKC", text)
 
 
 def good_password(text: str) -> str:
-    """A password that the policy accepts, in its normal form: 12 to 256 characters, not a common one, and not a few
-    characters over and over. Raises ValueError that says what is wrong, never the password."""
+    """The normal form of a password that the policy accepts: 12 to 256 characters, not a common password, and not a few
+    characters repeated. Raises ValueError with the reason; its message never contains the password."""
     password = normal_password(text)
     if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
         raise ValueError(f"a password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters")
@@ -60,8 +61,8 @@ def good_password(text: str) -> str:
 
 
 def require_unrelated(password: str, email: str, name: str) -> None:
-    """Raises ValueError for a password that is little more than the person's own address or name, in whatever case,
-    punctuation, accents or direction. `password` and `email` are in their normal form."""
+    """Raises ValueError for a password that is little more than the user's own address or name, whatever its case,
+    punctuation and accents, also written backwards. `password` and `email` are in their normal form."""
     rest = _letters(password)
     for word in sorted(_identity_words(email, name), key=len, reverse=True):
         rest = rest.replace(word, "").replace(word[::-1], "")
@@ -76,7 +77,7 @@ def _identity_words(email: str, name: str) -> Iterable[str]:
 
 
 def _letters(text: str) -> str:
-    """Letters and digits alone, case-folded, without accents."""
+    """The letters and digits of a text, case-folded, without accents."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text.casefold())))
 
 
@@ -86,7 +87,7 @@ def _is_visible(character: str) -> bool:
 
 
 def _is_run(text: str) -> bool:
-    """Whether each character is the next, or the previous, of the one before: "abcdefghijkl", "987654321098"."""
+    """Whether the characters count up or down by one: "abcdefghijkl", "987654321098"."""
     steps = {
         (ord(after) - ord(before)) % 10 if (before + after).isdecimal() else ord(after) - ord(before)
         for before, after in pairwise(text)

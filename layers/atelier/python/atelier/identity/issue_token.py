@@ -1,5 +1,5 @@
-"""Issue and revoke API tokens. A request repeated with its Idempotency-Key makes none, and shows none: the text of the
-one it made is kept nowhere."""
+"""Issue and revoke API tokens. A request repeated with its Idempotency-Key issues no second token. Its response does
+not show the text of the first token again, because the text is not stored."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from atelier.ids import new_id
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """What a verified caller asks for. `idempotency_key` is the caller's own, if any; without an end it gets the latest
-    possible one."""
+    """The request for a token. `role`: the caller's role in the workspace. `expires_at`: None = as late as possible.
+    `idempotency_key`: chosen by the caller, or None."""
 
     workspace_id: str
     user_id: str
@@ -33,14 +33,18 @@ class NewToken:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """The token and its text; None when this request had been answered before."""
+    """An issued token and its text. The text is None when the request repeats an earlier one."""
 
     token: ApiToken
     text: str | None = field(repr=False)
 
 
 def issue_token(new: NewToken, *, tokens: ApiTokens, bindings: IdempotencyKeys, now: datetime) -> Issued:
-    """Make one token, or raise and make none. Raises ValidationFailed, Forbidden, Conflict, IdempotencyMismatch."""
+    """Issue one token.
+
+    Raises ValidationFailed for an expiry date in the past or too late, Forbidden for a scope beyond the caller's role,
+    TooManyTokens, IdempotencyMismatch when the key was used with another request, and Conflict when the token of a
+    repeated request has been revoked."""
     latest = now + LIFE_MAX
     if not now < (new.expires_at or latest) <= latest:
         message = f"must be in the future, and within {LIFE_MAX.days} days"
@@ -55,13 +59,13 @@ def issue_token(new: NewToken, *, tokens: ApiTokens, bindings: IdempotencyKeys, 
         made = tokens.token(new.workspace_id, token_id)
         if made is not None:
             return _replayed(made)
-    # As it will be read again: to the millisecond.
+    # Times are stored to the millisecond: the response must show the same time as a later read.
     expires_at = parse_rfc3339(rfc3339(new.expires_at or latest))
     token, text = new_token(token_id, new.workspace_id, new.user_id, new.name, new.scopes, expires_at, now)
     try:
         tokens.add_token(token)
     except TokenExists:
-        # A parallel request with the same Idempotency-Key.
+        # A parallel request with the same Idempotency-Key has issued it.
         made = tokens.token(new.workspace_id, token_id)
         if made is None:
             raise
@@ -72,7 +76,7 @@ def issue_token(new: NewToken, *, tokens: ApiTokens, bindings: IdempotencyKeys, 
 def revoke_token(
     workspace_id: str, token_id: str, user_id: str, role: Role, *, tokens: ApiTokens, now: datetime
 ) -> None:
-    """End a token for good: one's own, or, for those who run the workspace, anybody's. Raises NotFound, Forbidden."""
+    """Revoke a token for ever: the caller's own, or, for an admin of the workspace, any. Raises NotFound, Forbidden."""
     token = tokens.token(workspace_id, token_id)
     if token is None or token.revoked_at is not None:
         raise NotFound

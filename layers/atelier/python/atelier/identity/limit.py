@@ -1,7 +1,7 @@
-"""How often: exact limits before a password is hashed, and a cheap one over every request.
+"""Rate limits in fixed windows: exact ones before a password is hashed, and a cheap, approximate one for every request.
 
-Windows are fixed and start at whole multiples of their length, so a caller may spend two windows' allowances around a
-boundary; what is guarded (password guesses, the bill) bears a factor of two.
+Windows start at whole multiples of their length, so a caller can use two windows' limits around a boundary. Double the
+limit is acceptable for what is protected: guesses of passwords, and the bill.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from atelier.identity.ports import RateWindows
 
 SIGN_IN_WINDOW_SECONDS = 300
 SIGN_UP_WINDOW_SECONDS = 86_400
-# Sign-ups from the surroundings of an address, in multiples of what one address may: a household's and a company's
-# addresses lie together, and so do those that somebody rents by the block.
+# The sign-up limit of a block of addresses, in multiples of the limit of one address. The addresses of a household or a
+# company lie in one block, and so do addresses that an attacker rents.
 SURROUNDINGS = 5
 SIGN_UPS_PER_MAILBOX = 10
 REQUEST_WINDOW_SECONDS = 60
-# A worker tells the shared counter of every 30th part of the allowance: 20 requests of 600.
+# A worker adds to the shared counter after each 30th part of the limit: after 20 requests where the limit is 600.
 SHARES = 30
 SUBJECTS_MAX = 10_000
 IPV6_SUBSCRIBER_BITS = 64
@@ -30,10 +30,11 @@ IPV4_BLOCK_BITS = 24
 
 
 def network(address: str) -> str:
-    """What one subscriber holds: an IPv4 address, or the /64 within which an IPv6 address can be changed at will."""
+    """The network of one subscriber: an IPv4 address, or the /64 of an IPv6 address, within which the subscriber can
+    choose any address. Text that is no address is returned unchanged."""
     if ":" not in address:
         return address
-    import ipaddress  # most callers still come without a colon
+    import ipaddress  # Only here: most callers still have IPv4 addresses, and the import takes time.
 
     try:
         parsed = ipaddress.IPv6Address(address)
@@ -45,7 +46,7 @@ def network(address: str) -> str:
 
 
 def surroundings(address: str) -> str:
-    """The block that a subscriber's address lies in: an IPv4 /24, or the /48 that a site is given."""
+    """The block around an address: the /24 of an IPv4 address, or the /48 of an IPv6 address, which one site gets."""
     import ipaddress
 
     try:
@@ -60,8 +61,8 @@ def surroundings(address: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SignInLimits:
-    """Attempts to sign up or log in, per address and per account, in 5 minutes; and to sign up, per address, block of
-    addresses and mailbox, in a day. One conditional write each."""
+    """Exact limits: of attempts to sign up or log in, per address and per account, in 5 minutes; and of attempts to
+    sign up, per address, block of addresses and mailbox, in a day. Each check is one conditional write."""
 
     windows: RateWindows
     per_account: int
@@ -69,15 +70,15 @@ class SignInLimits:
     sign_ups_per_address: int = 20
 
     def take(self, email: str, address: str, now: datetime) -> None:
-        """Count one attempt; raises RateLimited, before any work was done for it."""
-        # The e-mail of someone who may have no account is not ours to keep in the clear.
+        """Count one attempt to sign up or log in, before any password is hashed. Raises RateLimited."""
+        # The e-mail is stored as a digest only: it may belong to a person who has no account here.
         account = hashlib.sha256(email.encode()).hexdigest()
         self._take(f"sign-in#address#{network(address)}", self.per_address, SIGN_IN_WINDOW_SECONDS, now)
         self._take(f"sign-in#account#{account}", self.per_account, SIGN_IN_WINDOW_SECONDS, now)
 
     def take_sign_up(self, mailbox: str, address: str, now: datetime) -> None:
-        """Count one attempt to make an account, whatever becomes of it: an attempt tells whether an address has one.
-        Raises RateLimited. mailbox: its digest."""
+        """Count one attempt to sign up, also when it fails: even a failed attempt tells whether an e-mail has an
+        account. Raises RateLimited. mailbox: the digest of the mailbox."""
         limit = self.sign_ups_per_address
         self._take(f"sign-up#address#{network(address)}", limit, SIGN_UP_WINDOW_SECONDS, now)
         self._take(f"sign-up#block#{surroundings(address)}", limit * SURROUNDINGS, SIGN_UP_WINDOW_SECONDS, now)
@@ -89,12 +90,12 @@ class SignInLimits:
 
 
 class SparseLimiter:
-    """Requests of one subject per minute, counted sparsely: a warm worker counts by itself and adds to the shared
-    counter once in `share` requests, so a request costs 1/share of a write.
+    """Limits the requests of a subject per minute with few writes: each warm worker counts in memory and adds to the
+    shared counter after `share` requests, so that a request costs 1/share of a write.
 
-    Nobody is refused below the limit. With W workers at most limit + W · (share - 1) requests of a subject pass in one
-    window: each worker can hold back less than one share, and learns the sum when it tells its own. When the shared
-    counter does not answer, requests pass: a limiter must not be what takes the product down.
+    No request below the limit is refused. With W workers, at most limit + W · (share - 1) requests of a subject pass in
+    one window: each worker has less than one share that it has not added, and gets the sum whenever it adds. When the
+    shared counter does not answer, requests pass, since a limiter must not take the product down.
     """
 
     def __init__(self, windows: Callable[[], RateWindows], limit: int) -> None:
@@ -106,7 +107,7 @@ class SparseLimiter:
         self._sums: dict[str, int] = {}
 
     def __call__(self, subject: str, now: datetime) -> None:
-        """Count one request of `subject`; raises RateLimited beyond the limit."""
+        """Count one request of `subject`; raises RateLimited above the limit."""
         window = int(now.timestamp()) // REQUEST_WINDOW_SECONDS
         if window != self._window or len(self._untold) >= SUBJECTS_MAX:
             self._window = window
@@ -120,13 +121,13 @@ class SparseLimiter:
             self._tell(subject, untold + 1, now)
 
     def left(self, subject: str, now: datetime) -> int:
-        """How many more requests pass in this window, as far as this worker knows."""
+        """The number of requests that still pass in this window, as far as this worker knows."""
         if int(now.timestamp()) // REQUEST_WINDOW_SECONDS != self._window:
             return self.limit
         return max(self.limit - self._sums.get(subject, 0) - self._untold.get(subject, 0), 0)
 
     def reset_seconds(self, now: datetime) -> int:
-        """Until the next window."""
+        """Seconds until the next window."""
         return REQUEST_WINDOW_SECONDS - int(now.timestamp()) % REQUEST_WINDOW_SECONDS
 
     def _tell(self, subject: str, count: int, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Log in with e-mail and password. A stranger learns neither by answer nor by time whether an account exists."""
+"""Log in with e-mail and password. Neither the response nor its duration tells a stranger whether an account exists."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def log_in(
     access_tokens: AccessTokens,
     now: datetime,
 ) -> SignedIn:
-    """Open a session. Raises RateLimited (before anything is hashed) or Unauthenticated."""
+    """Open a session. Raises RateLimited (before the password is hashed) or Unauthenticated."""
     limits.take(command.email, command.device.address, now)
     known = accounts.credentials(command.email)
     if not passwords.verify(known.password_hash if known else None, command.password) or known is None:

@@ -19,11 +19,12 @@ def log_out(
     access_tokens: AccessTokens,
     now: datetime,
 ) -> None:
-    """End every session that was shown. A token that names none is no error: then there is nothing to end."""
+    """End the sessions of the given tokens. An invalid token is no error, since it has no session that could be
+    ended."""
     if refresh_token is not None:
         with suppress(Unauthenticated):
             token = RefreshToken.parse(refresh_token)
-            # A wrong secret ends the session as well, just as presenting it for a refresh would.
+            # A token with a wrong secret ends the session as well, as it does in `refresh.py`.
             sessions.revoke(token.user_id, token.session_id, now)
     if access_token is not None:
         with suppress(Unauthenticated):

@@ -1,14 +1,15 @@
-"""The mailbox behind an e-mail address, for what is given once to a mailbox. People sign in with what they typed.
+"""The mailbox behind an e-mail address: daily credits are given once for each mailbox. Users still sign in with the
+address that they typed.
 
-Written so that two addresses of one mailbox come to one form; where a provider's rule is not known, a plus tag is the
-only thing left out. Two people whose addresses come to one form lose no account, only the second free credits.
+Two addresses of one mailbox get the same form. Where a mail provider's rules are not known, only a plus tag is removed.
+Two people whose addresses get the same form by mistake both have their accounts; only the second gets no free credits.
 """
 
 from __future__ import annotations
 
 import hashlib
 
-# Domains of one provider under which a local part is the same mailbox.
+# Domains of one mail provider: the same local part is the same mailbox under each.
 SAME_DOMAIN = {
     "googlemail.com": "gmail.com",
     "me.com": "icloud.com",
@@ -22,16 +23,16 @@ SAME_DOMAIN = {
     "yandex.kz": "yandex.ru",
     "yandex.ua": "yandex.ru",
 }
-# Characters of a local part that make no difference there.
+# Characters that the mail provider ignores in a local part.
 IGNORED = {"gmail.com": ".", "proton.me": "._-", "yandex.ru": ".-"}
-# Providers whose disposable addresses are tagged with a hyphen; names of accounts have none there.
+# Mail providers that mark a disposable address by a hyphen; account names contain no hyphen there.
 HYPHEN_TAGS = ("yahoo.", "ymail.com", "rocketmail.com")
-# Where `anything@name.fastmail.com` is `name@fastmail.com`.
+# Mail providers where `anything@name.fastmail.com` is the mailbox `name@fastmail.com`.
 SUBDOMAIN_MAILBOXES = (".fastmail.com", ".fastmail.fm")
 
 
 def mailbox(email: str) -> str:
-    """The one form of all addresses of a mailbox. `email` is in its normal form (see credentials.py)."""
+    """The form that all addresses of a mailbox share. `email` is in its normal form (see credentials.py)."""
     local_part, _, domain = email.rpartition("@")
     domain = _ascii(domain.rstrip("."))
     for suffix in SUBDOMAIN_MAILBOXES:
@@ -47,7 +48,7 @@ def mailbox(email: str) -> str:
 
 
 def mailbox_digest(email: str) -> str:
-    """What is kept of a mailbox, also after its account is gone: no address in the clear."""
+    """The SHA-256 of a mailbox in hex. It is stored, also after the account is deleted; the address itself is not."""
     return hashlib.sha256(mailbox(email).encode()).hexdigest()
 
 
@@ -59,5 +60,5 @@ def _ascii(domain: str) -> str:
     try:
         return domain.encode("idna").decode()
     except UnicodeError:
-        # A name that this codec cannot write is compared as it is.
+        # A domain that the codec cannot encode is compared unchanged.
         return domain

@@ -1,12 +1,13 @@
-"""Identity's types and rules: users, workspaces, sessions and their refresh tokens. Frozen values, no effects.
+"""Types and rules of identity: users, workspaces, sessions and refresh tokens. Immutable values, no side effects.
 
-A *session* is one signed-in device and one family of refresh tokens. Each use of a refresh token replaces it; what the
-session keeps is hashes only. A successor is derived from the token that was presented and a nonce of that one rotation,
+A *session* is one signed-in device and one family of refresh tokens: each use of a refresh token replaces it by its
+successor. A session stores hashes of tokens only. A successor is derived from the token that the client presented and
+from a nonce of that rotation,
 
     successor = HMAC-SHA256(nonce, presented)
 
-so that a second request with the same token (a lost answer, two tabs) gets the *same* successor during the grace,
-without a usable token ever being stored.
+so that a second request with the same token (after a lost response, or from a second tab) gets the *same* successor
+for REFRESH_GRACE, without a usable token ever being stored.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ REFRESH_IDLE = timedelta(days=7)
 SESSION_LIFE = timedelta(days=30)
 REFRESH_GRACE = timedelta(seconds=10)
 REFRESH_SECRET_BYTES = 32
-# More rotations than this within the grace are no client's doing; the oldest is then forgotten and counts as reuse.
+# No client makes more rotations than this within REFRESH_GRACE. The oldest is then removed, and a further use of its
+# token counts as reuse of an old token.
 ROTATIONS_KEPT_MAX = 8
 FREE_TIER = "free"
 
@@ -52,9 +54,12 @@ class UserStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The claim on a normalised e-mail and what proves it, apart from the user: a log-in reads one item whether there
-    is one or not, so its time does not tell. `signup_key` digests the idempotency key the account was made with,
-    `mailbox` the mailbox behind the address (see mailbox.py; None: from before this was kept, until it logs in)."""
+    """The e-mail address and the password hash of an account, stored apart from the user: a log-in then reads one item
+    whether the account exists or not, so its duration does not tell which.
+
+    email: in its normal form; each belongs to one account. signup_key: the SHA-256 of the idempotency key of the
+    sign-up. mailbox: the digest of the mailbox behind the address (see mailbox.py); None for an account from before
+    mailboxes were stored, until its next log-in."""
 
     email: str
     user_id: str
@@ -83,7 +88,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Where work and credits live. Every user has a personal one."""
+    """The owner of work and credits. Every user has a personal workspace."""
 
     id: str
     name: str
@@ -103,7 +108,7 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where a session was opened from, as the device list will show it."""
+    """The client that opened a session: its User-Agent header and its IP address."""
 
     user_agent: str
     address: str
@@ -111,7 +116,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
-    """What a client presents: the session it belongs to and a 256-bit secret."""
+    """A refresh token: the ids of its user and session, and a 256-bit secret. `str` gives the text for the client."""
 
     user_id: str
     session_id: str
@@ -125,12 +130,13 @@ class RefreshToken:
 
     @property
     def digest(self) -> str:
-        """What is stored in place of the secret. It has 256 random bits, so a plain hash cannot be searched."""
+        """The SHA-256 of the secret in hex, which is stored in its place. 256 random bits cannot be found by trying, so
+        a slow hash is not needed."""
         return hashlib.sha256(self.secret).hexdigest()
 
     @classmethod
     def parse(cls, text: str) -> RefreshToken:
-        """The inverse of `str`; raises Unauthenticated."""
+        """The refresh token from its text, the inverse of `str`; raises Unauthenticated for any other text."""
         user_id, _, rest = text.partition(".")
         session_id, _, encoded = rest.partition(".")
         try:
@@ -144,7 +150,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a client goes on with."""
+    """A new access token with its lifetime, and the refresh token for the next pair."""
 
     access_token: str = field(repr=False)
     expires_in_seconds: int
@@ -153,7 +159,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """The answer to a sign-up (`replayed` when it repeats an earlier one) or a log-in."""
+    """The result of a log-in or a sign-up; `replayed` when the sign-up repeats an earlier one."""
 
     user: User
     workspace: Workspace
@@ -163,7 +169,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """A refresh token that was used: its digest, and the nonce from which its successor follows."""
+    """One use of a refresh token: the digest of the used token, and the nonce from which its successor is derived."""
 
     digest: str
     nonce: str
@@ -172,7 +178,8 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One signed-in device. `digest` is the one unused refresh token's, `rotations` are those still in their grace."""
+    """One signed-in device. `digest` is that of its one unused refresh token; `rotations` are the latest rotations, of
+    which those within REFRESH_GRACE count."""
 
     id: str
     user_id: str
@@ -186,31 +193,31 @@ class Session:
 
     @property
     def ends_at(self) -> datetime:
-        """When it ends whatever happens."""
+        """The end of the session, however often it is used."""
         return self.created_at + SESSION_LIFE
 
     @property
     def expires_at(self) -> datetime:
-        """When it ends unless it is used before."""
+        """The end of the session if it is not used any more."""
         return min(self.last_used_at + REFRESH_IDLE, self.ends_at)
 
     def live(self, now: datetime) -> bool:
-        """Neither revoked nor expired."""
+        """Whether the session is neither revoked nor expired."""
         return self.revoked_at is None and now < self.expires_at
 
     def awaits(self, token: RefreshToken) -> bool:
-        """Whether `token` is the unused one."""
+        """Whether `token` is the session's unused refresh token."""
         return hmac.compare_digest(self.digest, token.digest)
 
     def successor(self, token: RefreshToken, now: datetime) -> RefreshToken | None:
-        """The token that `token` was replaced by, while its grace lasts."""
+        """The successor of a used token within REFRESH_GRACE of its use; None afterwards, and for other tokens."""
         for rotation in self.rotations:
             if hmac.compare_digest(rotation.digest, token.digest) and now - rotation.at <= REFRESH_GRACE:
                 return _successor(token, rotation.nonce)
         return None
 
     def rotated(self, token: RefreshToken, at: datetime) -> tuple[Session, RefreshToken]:
-        """The session after `token` was used for the first time, and the successor."""
+        """The session after the first use of `token`, and the successor of `token`."""
         nonce = secrets.token_hex(REFRESH_SECRET_BYTES)
         successor = _successor(token, nonce)
         in_grace = tuple(rotation for rotation in self.rotations if at - rotation.at <= REFRESH_GRACE)
@@ -230,7 +237,7 @@ def open_session(user_id: str, workspace_id: str, device: Device, now: datetime)
 
 
 def new_user(email: str, name: str, now: datetime) -> tuple[User, Workspace]:
-    """An active user whose e-mail is still unverified, and the personal workspace on the free tier."""
+    """A new active user whose e-mail is not verified, and the user's personal workspace on the free tier."""
     user_id, workspace_id = new_id("usr", now), new_id("wsp", now)
     user = User(
         id=user_id,

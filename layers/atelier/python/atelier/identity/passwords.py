@@ -1,6 +1,7 @@
-"""argon2id as OWASP's password storage cheat sheet gives its floor: 19 MiB, 2 passes, 1 lane; salt 16, tag 32 bytes.
+"""Password hashes: argon2id with the minimum of OWASP's password storage cheat sheet: 19 MiB, 2 passes, 1 lane; a salt
+of 16 bytes and a tag of 32 bytes.
 
-The library is imported on first use: only sign-up and log-in pay for it.
+The library is imported on first use, since only sign-up and log-in need it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
 
-# The hash of a random string nobody kept: an unknown e-mail costs the same work as a known one.
+# The hash of a random, discarded string. It is verified when an e-mail has no account, so that the response takes as
+# long as with one.
 NOBODYS_HASH = "$argon2id$v=19$m=19456,t=2,p=1$+22eYXh2/NVB12Vylv/96w$Wh9jGyoRzOEMzqNuLZ1EcVIcde2RefC9OB4nMh6R2mA"
 
 
 class Argon2:
-    """The port `Passwords`."""
+    """The port `Passwords`, by argon2-cffi."""
 
     @cached_property
     def _hasher(self) -> PasswordHasher:

@@ -1,4 +1,5 @@
-"""The one permission table: every route names a permission, every membership a role."""
+"""Roles and permissions. Each route names a permission, each membership has a role; WEAKEST says which role has which
+permission."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a member is to a workspace, strongest first; each role may do all that the ones after it may."""
+    """The role of a member in a workspace, strongest first; a role has all permissions of the roles after it."""
 
     OWNER = "owner"
     ADMIN = "admin"
@@ -15,7 +16,7 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-# The weakest role that holds each permission.
+# For each permission the weakest role that has it.
 WEAKEST: dict[str, Role] = {
     "account.read": Role.VIEWER,
     "api-keys.manage": Role.ADMIN,
@@ -43,7 +44,7 @@ _STRENGTH = {role: -place for place, role in enumerate(Role)}
 
 
 def permits(role: Role, permission: str) -> bool:
-    """Whether `role` holds `permission`; raises KeyError for a permission that the table does not know."""
+    """Whether `role` has `permission`; raises KeyError for a permission that is not in WEAKEST."""
     return at_least(role, WEAKEST[permission])
 
 

@@ -1,4 +1,4 @@
-"""What identity needs from outside."""
+"""The ports of identity: stores, password hashes, signing keys and rate counters."""
 
 from __future__ import annotations
 
@@ -15,41 +15,43 @@ class Accounts(Protocol):
     """Users with their credentials, workspaces and memberships."""
 
     def create(self, credentials: Credentials, user: User, workspace: Workspace, session: Session) -> None:
-        """Write the claim on the e-mail, the user, the workspace, its owner's membership, an empty wallet and the first
+        """Store the credentials, the user, the workspace, the owner's membership, an empty wallet and the first
         session: all or nothing. Raises EmailTaken.
 
-        The first account of a mailbox claims its daily credits, for ever: the claim outlives the account. The wallet of
-        every later one has none."""
+        The first account of a mailbox claims the mailbox's daily credits for ever: the claim remains when the account
+        is deleted. The wallets of later accounts of the mailbox get no daily credits."""
         ...
 
     def verify(self, user_id: str, mailbox: str, at: datetime) -> User:
         """Mark a user's e-mail address as verified, and give the mailbox's daily credits to the user's wallet, unless
-        another verified account has them. Idempotent. Raises NotFound."""
+        another verified account has claimed them. Idempotent. Raises NotFound."""
         ...
 
     def claim_mailbox(self, credentials: Credentials, mailbox: str) -> None:
-        """For an account from before mailboxes were kept: note its mailbox, and claim the daily credits of the mailbox
-        unless another account has them. Its own wallet stays as it is. Raises nothing: the next log-in tries again."""
+        """Store the mailbox of an account from before mailboxes were stored, and claim the mailbox's daily credits for
+        it unless another account has them. The account's wallet does not change. A failure of the store raises nothing:
+        the next log-in repeats the call."""
         ...
 
     def credentials(self, email: str) -> Credentials | None:
-        """What is known of a normalised e-mail (consistent)."""
+        """The credentials of an e-mail in its normal form, by a consistent read; None without an account."""
         ...
 
     def replace_password_hash(self, credentials: Credentials, password_hash: str) -> None:
-        """Store a stronger hash of the same password; does nothing when the password was changed meanwhile."""
+        """Store a stronger hash of the same password. Does nothing when the password has changed since `credentials`
+        was read."""
         ...
 
     def owner(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
-        """A user and their personal workspace (consistent); raises NotFound."""
+        """A user and the user's personal workspace, by a consistent read; raises NotFound."""
         ...
 
     def account(self, user_id: str) -> tuple[User, list[Membership]]:
-        """A user and all their workspaces, oldest first; raises NotFound."""
+        """A user and the memberships in all workspaces, oldest workspace first; raises NotFound."""
         ...
 
     def signed_in(self, user_id: str, at: datetime) -> None:
-        """Note the last sign-in."""
+        """Store the time of the last log-in."""
         ...
 
 
@@ -59,96 +61,100 @@ class Sessions(Protocol):
     def add(self, session: Session) -> None: ...
 
     def session(self, user_id: str, session_id: str) -> Session | None:
-        """Consistent."""
+        """A session by a consistent read, also when it is revoked or expired; None if there is none."""
         ...
 
     def rotate(self, before: Session, after: Session) -> bool:
-        """Store a rotation; False when the session was rotated or revoked since `before` was read."""
+        """Store the session `after` a rotation. False, and no change, when the session was rotated or revoked since
+        `before` was read."""
         ...
 
     def revoke(self, user_id: str, session_id: str, at: datetime) -> None:
-        """End a session and its refresh tokens; ending it again, or one that is not there, changes nothing."""
+        """End a session and its refresh tokens. Does nothing for a revoked session or a missing one."""
         ...
 
 
 class Standings(Protocol):
-    """What the gate asks."""
+    """The reads that authorise a request (see admit.py)."""
 
     def role(self, user_id: str, workspace_id: str) -> Role | None:
-        """The user's role in a workspace; None for a stranger."""
+        """The user's role in a workspace, which may be some moments old; None when the user is no member."""
         ...
 
     def standing(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
-        """The session and the role, as they are now: one consistent read of both."""
+        """The session and the user's role in the workspace, in one consistent read."""
         ...
 
     def bearing(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
-        """A workspace's API token and its user's role there, as they are now: one consistent read. Who is not active
-        has no role."""
+        """A workspace's API token and its user's role there, in one consistent read. The role is None when the user is
+        no member or not active."""
         ...
 
 
 class ApiTokens(Protocol):
-    """API tokens, kept below their workspace. A revoked one is remembered for a while, and listed no more."""
+    """API tokens by workspace. A revoked token is stored for REVOKED_KEPT, but not listed."""
 
     def add_token(self, token: ApiToken) -> None:
-        """Raises TokenExists when there is one with its id, revoked or not; TooManyTokens when the workspace has its
-        share, however many are added at once."""
+        """Store a new token. Raises TokenExists when there is a token with its id, revoked or not, and TooManyTokens
+        when the workspace has TOKENS_PER_WORKSPACE_MAX, however many are added at the same time."""
         ...
 
     def token(self, workspace_id: str, token_id: str) -> ApiToken | None:
-        """Consistent; a revoked one too."""
+        """A token by a consistent read, also when it is revoked or expired; None if there is none."""
         ...
 
     def tokens(self, workspace_id: str, after: str | None, limit: int) -> TokenPage: ...
 
     def note_use(self, token: ApiToken, at: datetime) -> None:
-        """Say when it was used. A note that gets lost is no reason to refuse a request: raises nothing."""
+        """Store the time of a token's last use. Raises nothing: a failure of this write must not fail the request."""
         ...
 
     def revoke_token(self, workspace_id: str, token_id: str, at: datetime) -> bool:
-        """End a token; False when there is none, or none any more."""
+        """Revoke a token; False when there is none, or when it is revoked already."""
         ...
 
 
 class IdempotencyKeys(Protocol):
-    """Callers' own keys, each bound to one id for ever."""
+    """The idempotency keys of callers; each is bound to one id for ever."""
 
     def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
-        """Bind a key to `new_id`, or answer what it is bound to. Raises IdempotencyMismatch for another request."""
+        """Bind a key to `new_id` unless it is bound already; return the id that it is bound to. Raises
+        IdempotencyMismatch when the key was bound with another fingerprint, that is, for another request."""
         ...
 
 
 class Passwords(Protocol):
-    """Slow hashes of passwords."""
+    """Deliberately slow hashes of passwords."""
 
     def hash(self, password: str) -> str: ...
 
     def verify(self, password_hash: str | None, password: str) -> bool:
-        """False, after the same work, when there is no hash to compare with."""
+        """Whether a password matches a hash. Without a hash (None) the result is False after the same amount of
+        work."""
         ...
 
     def outdated(self, password_hash: str) -> bool:
-        """Whether it was made with weaker parameters than today's."""
+        """Whether a hash was made with other parameters than the current ones."""
         ...
 
 
 class KeySets(Protocol):
-    """The signing keys (`signing.py` says what a key set is)."""
+    """The signing keys; `signing.py` describes a key set."""
 
     def key_set(self, *, fresh: bool = False) -> Mapping[str, Any]:
-        """The key set, which may be some minutes old. `fresh` asks for it as it is now, within what the source can
-        bear: a stranger can cause that call."""
+        """The key set, which may be some minutes old. fresh: read the current one; the source limits how often, because
+        a stranger can cause this call with an invalid token."""
         ...
 
 
 class RateWindows(Protocol):
-    """Shared counters of fixed windows that start at whole multiples of their length since 1970."""
+    """Shared counters of fixed time windows, which start at whole multiples of their length since 1970."""
 
     def add(self, subject: str, count: int, window_seconds: int, now: datetime) -> int:
-        """Add to the current window; the window's sum so far."""
+        """Add `count` to the current window of a subject; return the sum of that window."""
         ...
 
     def take(self, subject: str, limit: int, window_seconds: int, now: datetime) -> bool:
-        """Count one, exactly: False when the window already holds `limit`."""
+        """Add one to the current window of a subject, exactly. False, and no change, when the window already has
+        `limit`."""
         ...

@@ -1,4 +1,4 @@
-"""Refresh: trade a refresh token for its successor and a new access token; a token used twice ends its family."""
+"""Exchange a refresh token for its successor and a new access token. Reuse of an old token ends the session."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ TRIES_MAX = 4
 
 
 def refresh(refresh_token: str, *, sessions: Sessions, access_tokens: AccessTokens, now: datetime) -> Tokens:
-    """New tokens of the session. Of requests that race with one token, one rotates it and the others find its nonce, so
-    all get the same successor; so does a repetition within the grace.
+    """New tokens of the session.
 
-    Raises Unauthenticated; for a token that is neither the unused one nor in its grace the session is revoked, for one
-    of its two holders is a thief."""
+    Of parallel requests with one token, one rotates it and the others read the stored nonce, so all get the same
+    successor. So does a repetition within REFRESH_GRACE.
+
+    Raises Unauthenticated, and Unavailable when other requests keep changing the session. For a token
+    that is neither the unused one nor within REFRESH_GRACE of its use, the session is revoked: two clients had the
+    token, so it may be stolen."""
     token = RefreshToken.parse(refresh_token)
     for _ in range(TRIES_MAX):
         session = sessions.session(token.user_id, token.session_id)

@@ -1,6 +1,6 @@
-"""What an API token may be good for: permissions by name, and two groups of them.
+"""The scopes of API tokens: permissions by name, and two groups of permissions.
 
-A token's scopes only ever narrow: what it may do is what they cover *and* its creator's role holds at that moment.
+Scopes only restrict: a token may use a permission that its scopes cover *and* its creator's role has at that moment.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ from collections.abc import Iterable
 
 from atelier.identity.permissions import WEAKEST, Role, permits
 
-# Everything that an editor may do. What administers a workspace is good only where it is named.
+# Everything that an editor may do. Permissions of admins and owners have to be named one by one.
 ALL = "all"
-# Everything that anybody in the workspace may read.
+# Everything that every member of the workspace may read.
 READ = "read"
 GROUPS = {ALL: "everything that an editor may do", READ: "everything that a viewer may read"}
-# What is about the person or about tokens: whoever finds a token can neither make another nor look around.
+# Permissions that no token has, on the account and on tokens: whoever finds a token must not read the account, list the
+# tokens or create more of them.
 NEVER = frozenset({"account.read", "tokens.manage", "tokens.read"})
 SCOPES = (*GROUPS, *sorted(WEAKEST.keys() - NEVER))
 
 
 def covers(scopes: Iterable[str], permission: str) -> bool:
-    """Whether a token with these scopes may use `permission` where its creator's role holds it."""
+    """Whether a token with these scopes may use `permission`, provided that its creator's role has it."""
     if permission in NEVER:
         return False
     return permission in scopes or any(_includes(scope, permission) for scope in scopes)

@@ -1,4 +1,4 @@
-"""Sign up: a user with a personal workspace, a wallet and a first session, all at once or not at all."""
+"""Sign up: create a user with a personal workspace, a wallet and a first session, all or nothing."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ def sign_up(
     access_tokens: AccessTokens,
     now: datetime,
 ) -> SignedIn:
-    """Raises RateLimited, EmailTaken, or IdempotencyMismatch.
+    """Create an account and open its first session. Raises RateLimited, EmailTaken, or IdempotencyMismatch.
 
-    A sign-up repeated with its idempotency key opens one more session of the same account. The first answer's tokens
-    cannot be given again, for they were never stored; that the key *and* the password are right makes a new pair safe.
+    A sign-up repeated with its idempotency key opens one more session of the same account. The tokens of the first
+    response cannot be returned again, because they were never stored. Issuing a new pair is safe, because the key *and*
+    the password must match.
     """
     limits.take(command.email, command.device.address, now)
     mailbox = mailbox_digest(command.email)

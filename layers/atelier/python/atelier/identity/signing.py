@@ -1,12 +1,12 @@
-"""The key set that signs access tokens, and ES256 itself (RFC 7518 §3.4): ECDSA on P-256 with SHA-256.
+"""The key set of access tokens, and the signature algorithm ES256 (RFC 7518 §3.4): ECDSA on P-256 with SHA-256.
 
-A key set is one secret, JWKs (RFC 7517) newest first: the newest signs, all verify.
+A key set is the JSON of one secret: JWKs (RFC 7517), newest first. The newest key signs, all keys verify.
 
     {"keys": [{"kty": "EC", "crv": "P-256", "x": …, "y": …, "d": …, "kid": …, "alg": "ES256", "use": "sig"}, …]}
 
-`kid` is the RFC 7638 thumbprint, so a key cannot be stored under another's name. Only `cryptography` is used, and on
-first use: a JOSE library brings every algorithm there is, for one that we allow and several times the cold start.
-"""
+`kid` is the RFC 7638 thumbprint, so a key cannot be stored under the id of another. The only library is `cryptography`,
+imported on first use: a JOSE library has many algorithms, of which we allow one, and takes several times the cold
+start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import Any
 ALGORITHM = "ES256"
 CURVE = "P-256"
 COORDINATE_BYTES = 32
-# Two old keys beside the new one: rotating daily, a token still verifies for far longer than its ten minutes.
+# The new key and two old ones: with a daily rotation a key verifies tokens for days, and a token lives ten minutes.
 KEYS_MAX = 3
 _PUBLIC = ("kty", "crv", "x", "y", "kid", "alg", "use")
 
@@ -28,22 +28,22 @@ KeySet = dict[str, list[dict[str, Any]]]
 
 
 def new_key_set() -> KeySet:
-    """A key set with one fresh key, to be written as the secret's JSON."""
+    """A key set with one new key, to be stored as the JSON of the secret."""
     return {"keys": [_new_key()]}
 
 
 def rotated(key_set: Mapping[str, Any]) -> KeySet:
-    """The key set with a fresh key that signs from now on, and without the keys that are too old to matter."""
+    """The key set with a new key in front, which signs from now on, and at most KEYS_MAX keys in all."""
     return {"keys": [_new_key(), *key_set["keys"][: KEYS_MAX - 1]]}
 
 
 def public(key_set: Mapping[str, Any]) -> KeySet:
-    """The JWKS to publish: what verifies, nothing that signs."""
+    """The JWKS to publish: the public parts of the keys, without the private ones."""
     return {"keys": [{name: key[name] for name in _PUBLIC} for key in key_set["keys"]]}
 
 
 def sign(key: Jwk, message: bytes) -> bytes:
-    """The 64 bytes of an ES256 signature."""
+    """The ES256 signature of a message: 64 bytes, r and s."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, utils
 
@@ -53,7 +53,7 @@ def sign(key: Jwk, message: bytes) -> bytes:
 
 
 def verifies(key: Jwk, message: bytes, signature: bytes) -> bool:
-    """Whether `signature` is `key`'s over `message`."""
+    """Whether `signature` is the ES256 signature of `message` by `key`."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, utils
@@ -70,7 +70,7 @@ def verifies(key: Jwk, message: bytes, signature: bytes) -> bool:
 
 
 def to_base64url(value: bytes) -> str:
-    """Without padding, as JOSE writes it."""
+    """Bytes in base64url without padding, as JOSE requires."""
     return base64.urlsafe_b64encode(value).decode().rstrip("=")
 
 

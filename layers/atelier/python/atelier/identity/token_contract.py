@@ -1,4 +1,4 @@
-"""The HTTP contract of API tokens (api.md, "Tokens, workspaces"). One answer holds a token: the one that made it."""
+"""The request and response models of API tokens. Only the response to its creation contains a token."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ class TokenQuery(BaseModel):
 
 
 def token_view(token: ApiToken) -> TokenView:
-    """The contract's form of a token."""
+    """The response model of a token in a list."""
     return TokenView.model_validate(token, from_attributes=True)
 
 
 def issued_view(issued: Issued) -> IssuedTokenView:
-    """The contract's answer to whoever made one."""
+    """The response to the creation of a token."""
     return IssuedTokenView(**dict(token_view(issued.token)), token=issued.text)

@@ -1,4 +1,4 @@
-"""Verify an e-mail address: its owner has shown that the mailbox is theirs, or an operator says so."""
+"""Mark an e-mail address as verified: its owner has proved control of the mailbox, or an operator confirms it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from atelier.identity.ports import Accounts
 
 
 def verify_email(email: str, *, accounts: Accounts, now: datetime) -> User:
-    """The verified user. From now on the daily credits of the mailbox are this account's, unless another account has
-    been verified for it before. Safe to repeat. `email` is in its normal form; raises NotFound."""
+    """Verify the account of an e-mail address and return its user. From then on this account gets the daily credits of
+    the mailbox, unless another account of the mailbox was verified before. Idempotent. `email` is in its normal form.
+    Raises NotFound."""
     known = accounts.credentials(email)
     if known is None:
         raise NotFound("There is no account with this e-mail.")
