@@ -1,1 +1,1 @@
-"""Adapters to AWS: each implements a context's ports and nothing else knows the SDK."""
+"""Adapters to AWS. Each implements ports of a context; no other code imports the SDK."""

@@ -1,4 +1,4 @@
-"""SDK clients, one per service and process, made when first used: a cold start pays only for what it calls."""
+"""SDK clients, one per service and process, created at first use, so that a cold start pays only for those it uses."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ USER_AGENT = "atelier"
 
 @cache
 def session() -> Session:
-    """The process's one session: every further one would read botocore's data again, some 70 ms of a cold start.
+    """The process's only session. A second one would read botocore's data again, about 70 ms of a cold start.
 
-    Of botocore's 127 event handlers, which take 8 ms to register, it has those that are for every service, and for one
-    service when its first client is made. Its clients say who they are in one word: botocore puts a sentence about the
-    machine together anew for each request, a quarter of what a request costs here."""
+    Registering all 127 event handlers of botocore takes 8 ms. This session registers the handlers for all services at
+    once, and those of one service when its first client is created. The clients have a short fixed user agent, because
+    botocore otherwise builds a description of the machine for each request, a quarter of what a request costs here."""
     import botocore.config
     import botocore.session
     from botocore.credentials import CredentialResolver, EnvProvider
@@ -31,7 +31,8 @@ def session() -> Session:
             self.set_default_client_config(botocore.config.Config(user_agent=USER_AGENT))
             environment = EnvProvider()
             if environment.load() is not None:
-                # As in Lambda. It is the first place to look anyway; to set up the other ones takes 3 ms.
+                # In Lambda the credentials are in the environment, which botocore reads first anyway. Setting up its
+                # other credential providers takes 3 ms.
                 self.register_component("credential_provider", CredentialResolver([environment]))
 
         def create_client(self, service_name: str, *args: Any, **named: Any) -> BaseClient:
@@ -44,7 +45,7 @@ def session() -> Session:
 
 
 def _register(service: str, on: Session) -> None:
-    """Botocore's handlers of one service's events, or those of all services' ("")."""
+    """Register botocore's handlers for the events of one service, or those for all services (`service` is "")."""
     from botocore.handlers import BUILTIN_HANDLERS, REGISTER_FIRST, REGISTER_LAST
 
     events = on.get_component("event_emitter")

@@ -1,4 +1,4 @@
-"""Custom resources: the answer that CloudFormation waits for."""
+"""Custom resources: the response that CloudFormation waits for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ ANSWER_SECONDS_MAX = 10
 
 
 def answer(event: Mapping[str, Any], resource_id: str, data: Mapping[str, str], failure: str | None = None) -> None:
-    """Tell CloudFormation that the request of `event` is done, or why it failed. data: what `!GetAtt` can read."""
+    """Report to CloudFormation that the request of `event` succeeded, or why it failed (`failure`). data: the
+    attributes that `!GetAtt` can read. Raises OSError when CloudFormation's URL cannot be reached."""
     import urllib.request
 
     body = {

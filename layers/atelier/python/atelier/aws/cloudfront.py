@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 LIFE_SECONDS = 600
-# Within a window the same object has the same URL, so that a browser's cache can be of use.
+# Within a window the URL of an object stays the same, so that browsers can cache it.
 WINDOW_SECONDS = 120
 
 
@@ -26,7 +26,7 @@ class UrlSigner:
         self._private_key_pem = private_key_pem
 
     def sign(self, key: str, now: datetime) -> str:
-        """The signed path and query of a media key, good for 8 to 10 minutes."""
+        """The signed path and query of a media key, valid for 8 to 10 minutes."""
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric import padding
 

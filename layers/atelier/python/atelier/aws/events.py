@@ -1,4 +1,4 @@
-"""The event bus: what happened, for whoever wants to know. Delivered at least once; readers dedupe by `id`."""
+"""The event bus. Domain events are delivered at least once; consumers deduplicate them by `id`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class EventBridgeBus:
         self._name = name
 
     def publish(self, events: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        """Publish (type, detail) pairs; raises RuntimeError when the bus refused one, so that the batch is repeated."""
+        """Publish (type, detail) pairs. Raises RuntimeError when the bus refused an event, so that the stream repeats
+        the batch."""
         for start in range(0, len(events), BATCH_MAX):
             entries = [
                 {

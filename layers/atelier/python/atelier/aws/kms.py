@@ -1,4 +1,5 @@
-"""KMS as the source of data keys: the plain one is used and forgotten, the wrapped one is kept with what it sealed."""
+"""Data keys from KMS. The plain data key is used once and not stored; the wrapped one is stored with the sealed
+data."""
 
 from __future__ import annotations
 
@@ -9,19 +10,21 @@ from atelier.aws.clients import client
 from atelier.credentials.model import UnreadableKey
 from atelier.credentials.record import KEY_BYTES, KID_BYTES
 
-# KMS says by these that it does not open this blob, with these facts, by this key: asking again is useless.
+# Error codes for a blob that KMS cannot decrypt with this key and encryption context. A retry would fail again.
 REFUSALS = ("InvalidCiphertextException", "IncorrectKeyException", "InvalidKeyUsageException", "ValidationException")
 
 
 class KmsDataKeys:
-    """DataKeys by one KMS key. `arn`: of the key itself, not of an alias, which may come to mean another."""
+    """DataKeys on one KMS key. `arn`: the ARN of the key itself, not of an alias, which could later point to another
+    key."""
 
     def __init__(self, arn: str) -> None:
         self.arn = arn
 
     @property
     def kid(self) -> bytes:
-        """The first bytes of the ARN's digest: KMS rotates what is behind an ARN by itself."""
+        """The master key's id in sealed records: the first bytes of the ARN's SHA-256. It stays the same when KMS
+        rotates the key material behind the ARN."""
         return hashlib.sha256(self.arn.encode()).digest()[:KID_BYTES]
 
     def new(self, facts: Mapping[str, str]) -> tuple[bytes, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from atelier.aws.clients import client
 from atelier.errors import NotFound
 
-# A key that begins so never changes its bytes: it is named by their hash, or by the one attempt that made them.
+# Objects never change: a key contains the hash of the bytes, or the id of the only attempt that wrote them.
 CACHE_CONTROL = "private, max-age=31536000, immutable"
 
 
@@ -16,7 +16,7 @@ class MediaStore:
         self._bucket = bucket
 
     def put(self, key: str, data: bytes, content_type: str) -> None:
-        """Store bytes under a key. Keys are derived, so storing twice stores the same."""
+        """Store bytes under a key. Keys are derived, so repeating a put stores the same object."""
         client("s3").put_object(
             Bucket=self._bucket, Key=key, Body=data, ContentType=content_type, CacheControl=CACHE_CONTROL
         )

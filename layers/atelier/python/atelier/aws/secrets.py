@@ -1,4 +1,4 @@
-"""Secrets Manager: JSON secrets, kept in memory for some minutes; read when first needed, never at import."""
+"""JSON secrets from Secrets Manager, cached in memory for some minutes; read at first use, never at import."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from atelier.aws.clients import client
 from atelier.telemetry import logger
 
 KEPT_SECONDS = 300
-# How often a caller who asks for the newest value is obeyed: strangers can cause that (an unknown key id).
+# The least time between two reads with `fresh`. Without it anyone could cause a read per request, by an unknown key id.
 FRESH_AFTER_SECONDS = 30
 
 
 class Secret:
-    """One secret, `{…}` as JSON; an empty one reads as {}. name: its name or ARN. seconds: a clock that only grows."""
+    """One secret with a JSON object; an empty secret reads as {}. name: its name or ARN. seconds: a monotonic clock."""
 
     def __init__(self, name: str, seconds: Callable[[], float] = time.monotonic) -> None:
         self._name = name
@@ -25,7 +25,8 @@ class Secret:
         self._asked_at = 0.0
 
     def value(self, *, fresh: bool = False) -> dict[str, Any]:
-        """The secret, at most 5 minutes old, or 30 s when `fresh`. An older value outlives a failure to read it."""
+        """The secret's value, at most 5 minutes old, or 30 s when `fresh`. When reading fails, the older value is used;
+        the error is raised only when there is none."""
         age_seconds = self._seconds() - self._asked_at
         if self._value is not None and age_seconds < (FRESH_AFTER_SECONDS if fresh else KEPT_SECONDS):
             return self._value

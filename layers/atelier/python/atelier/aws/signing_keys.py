@@ -1,4 +1,4 @@
-"""The keys that a deployment makes for itself, written once: a secret that holds something is never touched."""
+"""Keys that a deployment generates for itself. They are written once: a secret with a value is never overwritten."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ HMAC_BYTES = 32
 
 
 def fill_if_empty(secret: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The secret's content; made and written first if it is `{}`. secret: its name or ARN."""
+    """The secret's value. If it is empty (`{}`), `make` creates the value and it is written first. secret: its name or
+    ARN."""
     manager = client("secretsmanager")
     try:
         present: Mapping[str, Any] = json.loads(manager.get_secret_value(SecretId=secret)["SecretString"] or "{}")
     except manager.exceptions.ResourceNotFoundException:
-        # A secret without any version, as one restored from its description alone.
+        # The secret has no version, for example because only its description was restored.
         present = {}
     if not present:
         present = make()
@@ -28,7 +29,7 @@ def fill_if_empty(secret: str, make: Callable[[], Mapping[str, Any]]) -> Mapping
 
 
 class SecretText:
-    """One secret, read and written as it is now. name: its name or ARN."""
+    """One secret, read and written without a cache. name: its name or ARN."""
 
     def __init__(self, name: str) -> None:
         self._name = name

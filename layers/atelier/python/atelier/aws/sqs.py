@@ -1,4 +1,4 @@
-"""The queues on SQS: delayed polls and cancellations of attempts, and wallets to be worked through."""
+"""The SQS queues: delayed polls, retries and cancellations of attempts; and shards of wallets to be reset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from atelier.aws.clients import client
 
 
 class SqsAttemptQueue:
-    """AttemptQueue port. Delivery is at least once and unordered; its reader drops what is no longer true."""
+    """AttemptQueue on SQS. Delivery is at least once and unordered; the reader drops messages that are out of date."""
 
     def __init__(self, queue_url: str) -> None:
         self._url = queue_url
@@ -46,11 +46,12 @@ class SqsAttemptQueue:
 
 
 class SqsResetQueue:
-    """Shards of wallets to be worked through. Delivery is at least once: what is done already is not due any more."""
+    """Queue of wallet shards whose due wallets are to be processed. Delivery is at least once; a repeated message finds
+    nothing due."""
 
     def __init__(self, queue_url: str) -> None:
         self._url = queue_url
 
     def ask(self, shard: int, after: str | None) -> None:
-        """Have a shard worked through, from its start or after a place in its line."""
+        """Queue the processing of a shard's due wallets: from its start, or after a place in its index."""
         client("sqs").send_message(QueueUrl=self._url, MessageBody=json.dumps({"shard": shard, "after": after}))

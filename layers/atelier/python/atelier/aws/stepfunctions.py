@@ -1,4 +1,4 @@
-"""The workflow on Step Functions: executions are named as their generation, so starting twice starts once."""
+"""The workflow on Step Functions. An execution has the name of its generation, so a second start does nothing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from atelier.aws.clients import client
 from atelier.generations.ports import Lost
 
-# A token whose task has been answered, has timed out, or whose execution has ended.
+# Error codes for a token whose task is completed or timed out, or whose execution has ended.
 NOBODY_WAITS = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 
 class StepFunctionsWorkflow:
-    """Workflow port on two Standard state machines: one for a generation, one for a run."""
+    """Workflow on two Standard state machines: one for a generation, one for a run of a pipeline."""
 
     def __init__(self, state_machine_arn: str, runs_arn: str = "") -> None:
         self._arn, self._runs_arn = state_machine_arn, runs_arn
@@ -25,7 +25,7 @@ class StepFunctionsWorkflow:
         self._start(self._arn, generation_id, again, data)
 
     def start_run(self, workspace_id: str, run_id: str, *, again: str | None = None) -> None:
-        # No stage has been tried by this execution yet.
+        # `generation_id` is the stage that this execution tried last; none yet.
         data = {"workspace_id": workspace_id, "run_id": run_id, "generation_id": None}
         self._start(self._runs_arn, run_id, again, data)
 

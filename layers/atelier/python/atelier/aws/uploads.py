@@ -1,7 +1,7 @@
-"""Files that people send straight to the media bucket, by a form that S3 checks.
+"""Files that users send directly to the media bucket, by a form whose fields S3 checks.
 
-The form is signed here (Amazon S3 API Reference, "Authenticating requests: browser-based uploads using POST"): a client
-of the SDK would be made for this alone, in half a second of a cold start.
+The form is signed here (Amazon S3 API Reference, "Authenticating requests: browser-based uploads using POST"), because
+creating an SDK client only for this would cost half a second of a cold start.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ FORM_LIFE = timedelta(minutes=5)
 
 
 class BucketUploads:
-    """The library's UploadedFiles over a bucket. key: of a workspace's upload; endpoint_url: where S3 is that is not
-    where it usually is."""
+    """The library's UploadedFiles on a bucket. key: (workspace id, upload id) → object key; endpoint_url: base URL of
+    S3 if it is not the public one."""
 
     def __init__(self, bucket: str, key: Callable[[str, str], str], *, region: str, endpoint_url: str = "") -> None:
         self._bucket = bucket

@@ -2,7 +2,8 @@
 offline.
 
 A proof has pages of seals. Before the last page is built, all unsealed movements are sealed, so that the wallet on it
-is exactly the sum of the entries."""
+is exactly the sum of the entries.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The library: what a workspace has made and keeps."""
+"""The library: a workspace's assets, uploads, characters and templates."""

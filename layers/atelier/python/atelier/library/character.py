@@ -1,4 +1,4 @@
-"""Characters: somebody who looks the same in every picture."""
+"""Characters: persons or figures who look the same in every image."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ REFERENCES_MAX = 8
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """Who it is, and the pictures that show them: assets of the workspace, the most telling first. `parameters` are
-    what their generations are told that say nothing else; `face_embedding` is kept for whoever computes one."""
+    """A description of a character, and the images that show it: assets of the workspace, the most important first.
+
+    `parameters` are defaults for the generations that show the character. `face_embedding` is stored for clients that
+    compute one; nothing here reads it. `age` is in years."""
 
     id: str
     workspace_id: str
@@ -34,7 +36,7 @@ class Character:
 
 
 def check_references(workspace_id: str, asset_ids: tuple[str, ...], *, assets: Assets) -> None:
-    """Raises ValidationFailed for what is no picture of the workspace."""
+    """Raises ValidationFailed for each id that is not an image of the workspace."""
     pictures = {asset.id for asset in assets.find(workspace_id, asset_ids) if asset.type == "image"}
     wrong = [
         {"path": f"reference_asset_ids.{place}", "message": "There is no such picture here."}

@@ -1,4 +1,4 @@
-"""The HTTP contract of characters (api.md, "Library")."""
+"""HTTP schemas of characters."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class CreateCharacterRequest(_Told):
     parameters: Parameters = Field(default={}, description="For generations that say nothing else.")
 
     def new(self, workspace_id: str, user_id: str, now: datetime) -> Character:
-        """The domain's form."""
+        """The new character."""
         return Character(
             id=new_id("chr", now),
             workspace_id=workspace_id,
@@ -63,7 +63,7 @@ class CreateCharacterRequest(_Told):
         )
 
     def fingerprint(self) -> str:
-        """What an idempotency key is bound to."""
+        """A digest of the request (32 hex digits), to which the caller's idempotency key is bound."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
 
 
@@ -75,7 +75,7 @@ class ChangeCharacterRequest(_Told):
     parameters: Parameters = {}
 
     def change(self, seen: Character) -> Character:
-        """What becomes of a character."""
+        """The character with this request's changes. `seen`: the character as it was read."""
         return replace(seen, **_facts(self, self.model_fields_set))
 
 
@@ -118,7 +118,7 @@ class CharacterList(BaseModel):
 
 
 def character_view(character: Character) -> CharacterView:
-    """The contract's form of a character."""
+    """The response for a character."""
     return CharacterView.model_validate(character, from_attributes=True)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP contract of the library: answer models (api.md, "Library")."""
+"""HTTP schemas of the library: queries and responses of assets."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class AssetQuery(BaseModel):
 
 
 def asset_view(asset: Asset, url: str, thumbnail_url: str | None) -> AssetView:
-    """The contract's form of an asset with its signed URLs."""
+    """The response for an asset, with its signed URLs."""
     return AssetView(
         id=asset.id,
         type=asset.type,

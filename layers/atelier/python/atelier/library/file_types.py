@@ -1,13 +1,13 @@
-"""Which kind of file a declared content type stands for, as devices, browsers and programs declare them.
+"""The kind of file (image, video or audio) that a declared content type stands for.
 
-The declaration only says who looks into the file; what it is, its bytes decide. So every sound and every film may come
-under whatever name its maker has for it; of pictures, only those are taken that can be read.
+The declaration only selects the decoder; the file's bytes decide what it is. So audio and video are accepted under any
+content type that a device, browser or program declares; images only in the formats that can be decoded.
 """
 
 from __future__ import annotations
 
 PICTURES = frozenset(["png", "x-png", "jpeg", "jpg", "pjpeg", "jfif", "webp"])
-# Says nothing of the kind, or may be either: the name's ending decides.
+# These types do not tell the kind, or may be audio or video: the ending of the file's name decides.
 GENERIC = frozenset(["application/octet-stream", "binary/octet-stream", "application/ogg", "application/mp4"])
 ENDINGS = {
     **dict.fromkeys(["png", "jpg", "jpeg", "jfif", "webp", "heic", "heif", "avif", "gif"], "image"),
@@ -19,11 +19,12 @@ PICTURE_ENDINGS = {"heic": "heic", "heif": "heif", "avif": "avif", "gif": "gif"}
 
 
 class TypeRefused(ValueError):
-    """No file of this type is taken; the text says which are, for whoever brings one."""
+    """Files of this type are not accepted. The text, for the uploader, says which are."""
 
 
 def kind_of(content_type: str, name: str = "") -> str:
-    """image, video or audio. Raises TypeRefused."""
+    """The kind of a file: image, video or audio. `name`: the file's name, whose ending counts for generic types. Raises
+    TypeRefused."""
     declared = content_type.partition(";")[0].strip().lower()
     main, _, sub = declared.partition("/")
     ending = name.rpartition(".")[2].lower() if "." in name else ""

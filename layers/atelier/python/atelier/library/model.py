@@ -9,9 +9,10 @@ from atelier.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One kept file. `sha256` and `format` name its bytes in the media store; sizes in bytes and pixels. Without a
-    `generation_id` it was uploaded; `made_from` are the assets that it was made from; `notes` are
-    sentences for the owner on what was left out or changed when it was kept."""
+    """One stored file. `sha256` and `format` give its key in the media bucket; sizes are in bytes and pixels.
+
+    Without a `generation_id` it was uploaded. `made_from`: ids of the assets that were inputs of its generation.
+    `notes`: sentences for the owner about what was removed or changed when the file was stored."""
 
     id: str
     workspace_id: str

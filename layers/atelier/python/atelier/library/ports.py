@@ -1,4 +1,4 @@
-"""What the library needs from outside."""
+"""Ports of the library: what it needs from outside."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ ThingT = TypeVar("ThingT")
 
 
 class ThingExists(Exception):
-    """A thing with this id has been written before."""
+    """A document (or upload) with this id exists already."""
 
 
 class ThingMoved(Exception):
-    """The thing is no longer as it was seen: read again and plan again."""
+    """The document changed since it was read: read it and apply the change again."""
 
 
 @dataclass(frozen=True, slots=True)
 class AssetPage:
-    """Newest first; `next_id` continues after the last."""
+    """Assets, newest first. `next_id` is the id after which the next page begins; None on the last page."""
 
     assets: tuple[Asset, ...]
     next_id: str | None
@@ -36,11 +36,11 @@ class Assets(Protocol):
         ...
 
     def find(self, workspace_id: str, asset_ids: Iterable[str]) -> tuple[Asset, ...]:
-        """Those of them that there are, in any order. Consistent."""
+        """Those of these assets that exist, in any order (consistent read)."""
         ...
 
     def record_upload(self, asset: Asset) -> Asset:
-        """Write an asset that no generation made, unless it is there already; returns it as it is kept."""
+        """Write an uploaded asset unless it exists already; returns the stored asset."""
         ...
 
     def list(
@@ -56,27 +56,27 @@ class Assets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[ThingT]):
-    """Newest first; `next_id` continues after the last."""
+    """Documents, newest first. `next_id` is the id after which the next page begins; None on the last page."""
 
     things: tuple[ThingT, ...]
     next_id: str | None
 
 
 class Things(Protocol[ThingT]):
-    """What people write down and change: characters, templates. Every write is conditional."""
+    """Documents that users write and change: characters, templates. Every write is conditional."""
 
     def create(self, thing: ThingT) -> None:
         """Raises ThingExists."""
         ...
 
     def get(self, workspace_id: str, thing_id: str) -> ThingT:
-        """Consistent; raises NotFound."""
+        """The document (consistent read); raises NotFound."""
         ...
 
     def list(self, workspace_id: str, after_id: str | None, limit: int) -> Page[ThingT]: ...
 
     def change(self, seen: ThingT, after: ThingT) -> None:
-        """Write all that a person may change; raises ThingMoved."""
+        """Write everything that a user may change. Raises ThingMoved when the stored document is not `seen`."""
         ...
 
     def delete(self, workspace_id: str, thing_id: str) -> None:
@@ -94,7 +94,7 @@ class IdempotencyKeys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Where a file is sent to by POST, and the fields that go before it, which nobody can change."""
+    """The URL to which a file is sent by POST, and the signed form fields that come before the file."""
 
     url: str
     fields: dict[str, str]
@@ -102,8 +102,8 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A file that has been looked into, cleaned and stored under the hash of its bytes. Sizes in bytes and pixels;
-    notes: sentences for the owner on what was left out or changed."""
+    """A file that has been checked, cleaned and stored under the hash of its bytes. Sizes are in bytes and pixels.
+    notes: sentences for the owner about what was removed or changed."""
 
     type: str
     format: str
@@ -117,16 +117,15 @@ class Kept:
 
 
 class FileInvalid(Exception):
-    """The bytes are not of the type that they should be, or nothing that we take. The text says why, for whoever
-    brought them."""
+    """The file is not of its declared type, or of no type that is accepted. The text, for the uploader, says why."""
 
 
 class FileLimitExceeded(FileInvalid):
-    """The file is beyond a limit of ours; the text names it and the file's own figure, for whoever brought it."""
+    """The file exceeds a limit of ours. The text, for the uploader, names the limit and the file's own figure."""
 
 
 class FileRefused(Exception):
-    """Moderation does not let the file in; `words` say what it was taken for."""
+    """Moderation rejected the file. `category` is the code; `words` describe it for the uploader."""
 
     def __init__(self, category: str, words: str) -> None:
         super().__init__(category)
@@ -135,23 +134,23 @@ class FileRefused(Exception):
 
 
 class Intake(Protocol):
-    """Where files that people bring are looked into."""
+    """Checks, cleans and stores uploaded files."""
 
     def keep(self, workspace_id: str, file_type: str, data: bytes) -> Kept:
-        """Check, clean and store; the same bytes are stored once. Raises FileInvalid, FileLimitExceeded,
-        FileRefused, Unavailable."""
+        """Check, clean and store a file; equal bytes are stored once. file_type: image, video or audio. Raises
+        FileInvalid, FileLimitExceeded, FileRefused, Unavailable."""
         ...
 
 
 class Uploads(Protocol[ThingT]):
-    """Files that have been said and are not assets yet."""
+    """Announced files that are not assets yet."""
 
     def create(self, upload: ThingT) -> None:
         """Raises ThingExists."""
         ...
 
     def get(self, workspace_id: str, asset_id: str) -> ThingT:
-        """Consistent; raises NotFound. One that has expired may still be there."""
+        """The upload (consistent read); an expired one may still be returned. Raises NotFound."""
         ...
 
 
@@ -159,12 +158,12 @@ UploadT = TypeVar("UploadT", contravariant=True)
 
 
 class UploadedFiles(Protocol[UploadT]):
-    """Where the files are that people send."""
+    """The bucket to which users send files."""
 
     def form(self, upload: UploadT, now: datetime) -> Form:
-        """Good for a few minutes, for this upload's name, type and size alone."""
+        """A signed form that is valid for a few minutes, for this upload's key, content type and exact size only."""
         ...
 
     def read(self, upload: UploadT, bytes_max: int) -> bytes:
-        """What was sent last. Raises NotFound, or ValueError when there is more than `bytes_max`."""
+        """The bytes that were sent last. Raises NotFound, or ValueError when there are more than `bytes_max`."""
         ...

@@ -1,4 +1,4 @@
-"""Templates: recipes with gaps, filled in when they are run."""
+"""Templates: saved requests whose prompts have gaps for variables, filled in when the template is run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from atelier.errors import ValidationFailed
 from atelier.frozen import dataclass
 
 VARIABLES_MAX = 20
-# It is kept as JSON in one item of DynamoDB, and changed part by part.
+# A template is stored as JSON in one DynamoDB item (at most 400 KB). A change may name only some parts, so the limit is
+# checked on the whole template.
 BYTES_MAX = 380_000
 NAME = r"[A-Za-z][A-Za-z0-9_]{0,39}"
 GAP = re.compile(r"\{\{\s*(" + NAME + r")\s*\}\}")
@@ -21,7 +22,8 @@ GAP = re.compile(r"\{\{\s*(" + NAME + r")\s*\}\}")
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A gap. `default` fills it when nobody else does; without one it must be given."""
+    """A variable of a template. `default` is its value when the run gives none; without a default a value is
+    required."""
 
     name: str
     default: str | None = None
@@ -30,8 +32,8 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A saved recipe. `prompt` and `negative_prompt` have gaps such as `{{place}}`, of which each is a variable; `uses`
-    counts what was made with it."""
+    """A saved request. Each gap in `prompt` and `negative_prompt`, such as `{{place}}`, is a variable. `uses` counts
+    the generations made with the template."""
 
     id: str
     workspace_id: str
@@ -47,13 +49,13 @@ class Template:
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     variables: tuple[Variable, ...] = ()
     visibility: str = "private"
-    # Counted apart from all else, by whoever runs it.
+    # A counter that each run increments; it is not part of what a user may change.
     uses: int = field(default=0, compare=False)
 
 
 def checked(template: Template) -> Template:
-    """The same with a variable for every gap, in their order. Raises ValidationFailed for a gap that is none, and for a
-    variable that fills none."""
+    """The template with exactly one variable for every gap, in the order of the gaps. Raises ValidationFailed for a
+    malformed gap, for a variable without a gap, for too many variables, and for a template that is too large."""
     texts = {"prompt": template.prompt, "negative_prompt": template.negative_prompt or ""}
     wrong = [
         {"path": path, "message": f"What follows {{{{ must be a variable's name, then }}}}: …{broken}"}
@@ -77,7 +79,7 @@ def checked(template: Template) -> Template:
 
 
 def _check_size(template: Template) -> None:
-    """Raises ValidationFailed at the largest part of a template that is larger than can be kept."""
+    """Raises ValidationFailed, naming the largest part, when the template has more than BYTES_MAX bytes as JSON."""
     parts = {
         "prompt": template.prompt,
         "negative_prompt": template.negative_prompt,
@@ -93,8 +95,8 @@ def _check_size(template: Template) -> None:
 
 
 def filled(template: Template, values: Mapping[str, str]) -> tuple[str, str | None]:
-    """Prompt and negative prompt with every gap filled, once: a value is text, whatever braces it has. Raises
-    ValidationFailed for a value that is missing, and for one that fills no gap."""
+    """Prompt and negative prompt with every gap filled. Values are plain text: braces in a value are no new gaps.
+    Raises ValidationFailed for a missing value, and for a value without a variable."""
     wrong = [
         {"path": f"variables.{name}", "message": "This template has no such variable."}
         for name in values.keys() - {variable.name for variable in template.variables}
@@ -115,6 +117,6 @@ def filled(template: Template, values: Mapping[str, str]) -> tuple[str, str | No
 
 
 def _broken(text: str) -> Iterator[str]:
-    """Where a gap begins that is none."""
+    """The beginning (20 characters) of each malformed gap."""
     left = GAP.sub(" ", text)
     yield from (left[found.start() : found.start() + 20] for found in re.finditer(r"\{\{", left))

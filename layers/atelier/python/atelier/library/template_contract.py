@@ -1,4 +1,4 @@
-"""The HTTP contract of templates (api.md, "Library"). How one is run is in the contract of generations."""
+"""HTTP schemas of templates. The request that runs a template is in the schemas of generations."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class CreateTemplateRequest(BaseModel):
     visibility: Literal["private"] = "private"
 
     def new(self, workspace_id: str, user_id: str, now: datetime) -> Template:
-        """The domain's form. Raises ValidationFailed when prompts and variables do not fit together."""
+        """The new template. Raises ValidationFailed when prompts and variables do not match."""
         template = Template(
             id=new_id("tpl", now),
             workspace_id=workspace_id,
@@ -67,7 +67,7 @@ class CreateTemplateRequest(BaseModel):
         return checked(template)
 
     def fingerprint(self) -> str:
-        """What an idempotency key is bound to."""
+        """A digest of the request (32 hex digits), to which the caller's idempotency key is bound."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
 
 
@@ -87,10 +87,11 @@ class ChangeTemplateRequest(BaseModel):
     visibility: Literal["private"] = "private"
 
     def change(self, seen: Template) -> Template:
-        """What becomes of a template. Raises ValidationFailed when prompts and variables do not fit together."""
+        """The template with this request's changes. `seen`: the template as it was read. Raises ValidationFailed when
+        prompts and variables do not match."""
         facts = _facts(self, self.model_fields_set)
         if "variables" not in facts:
-            # Of what was said of gaps, that of the gaps that are gone goes with them.
+            # Without `variables` in the request, the present ones stay, except those whose gaps are gone.
             bare = checked(replace(seen, **facts, variables=()))
             names = {variable.name for variable in bare.variables}
             facts["variables"] = tuple(variable for variable in seen.variables if variable.name in names)
@@ -148,7 +149,7 @@ class TemplateList(BaseModel):
 
 
 def template_view(template: Template) -> TemplateView:
-    """The contract's form of a template."""
+    """The response for a template."""
     return TemplateView(
         id=template.id,
         name=template.name,

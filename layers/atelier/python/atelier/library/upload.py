@@ -1,7 +1,7 @@
-"""Files that people bring: said first, sent to the bucket, looked into, and only then assets.
+"""Uploads: a file is announced, sent to the bucket, checked, and only then becomes an asset.
 
-Whatever happens on the way may happen again: the asset has the upload's id, its bytes lie under their hash, and the
-first one to record it wins. What was never finished is forgotten after a day, and was never an asset.
+Every step can be repeated: the asset has the upload's id, its bytes are stored under their hash, and the first request
+that records the asset wins. An upload that is not completed within a day is deleted and never becomes an asset.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LIFETIME = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that somebody has said they will send. `id` is the asset's that it may become."""
+    """An announced file. `id` will be the asset's id."""
 
     id: str
     workspace_id: str
@@ -46,16 +46,16 @@ class Upload:
 
     @property
     def type(self) -> str:
-        """image, video or audio."""
+        """The kind of file: image, video or audio. Raises TypeRefused, which the request's schema has excluded."""
         return kind_of(self.content_type, self.name)
 
     @property
     def expires_at(self) -> datetime:
-        """When it is forgotten unless it has been completed."""
+        """When the upload is deleted unless it has been completed."""
         return self.created_at + LIFETIME
 
     def fingerprint(self) -> str:
-        """What an idempotency key is bound to."""
+        """A digest of the request (32 hex digits), to which the caller's idempotency key is bound."""
         return hashlib.sha256(f"{self.content_type}#{self.size_bytes}#{self.name}".encode()).hexdigest()[:32]
 
 
@@ -68,8 +68,9 @@ def begin(
     keys: IdempotencyKeys,
     now: datetime,
 ) -> tuple[Upload, Form, bool]:
-    """The upload, the form that its file goes with, and whether this request had been answered before. Raises
-    IdempotencyMismatch."""
+    """Announce an upload. Returns it, the form for sending its file, and whether the same request announced it before.
+    `key`: the caller's idempotency key, if any. Raises IdempotencyMismatch when the key was used for another
+    request."""
     replayed = False
     if key is not None:
         upload = replace(upload, id=keys.reserve(upload.workspace_id, key, upload.fingerprint(), upload.id))
@@ -90,8 +91,10 @@ def complete(
     intake: Intake,
     now: datetime,
 ) -> Asset:
-    """The asset that an upload has become. Raises NotFound, Conflict while its file is not there, and ValidationFailed
-    for a file that is not what was said: another may be sent in its place."""
+    """Turn an upload into an asset, and return it; an asset that exists already is returned as it is.
+
+    Raises NotFound without such an upload, Conflict while its file has not been sent, PromptRefused when moderation
+    rejects the file, and ValidationFailed for a file that is not as announced: then another file may be sent."""
     for done in assets.find(workspace_id, [asset_id]):
         return done
     upload = uploads.get(workspace_id, asset_id)
@@ -120,8 +123,8 @@ def keep(
     keys: IdempotencyKeys,
     now: datetime,
 ) -> Asset:
-    """An asset of bytes that came with a request; the same bytes are the same asset. content_type: of the type that is
-    expected; of which format it is, the bytes say. Raises PayloadTooLarge, ValidationFailed."""
+    """Store the bytes of a request as an asset; equal bytes give the same asset. content_type: stands for the expected
+    kind of file; the bytes decide the format. Raises PayloadTooLarge, ValidationFailed, PromptRefused."""
     if len(data) > BYTES_MAX:
         raise PayloadTooLarge(f"The file is larger than {BYTES_MAX} bytes.", bytes_max=BYTES_MAX)
     digest = hashlib.sha256(data).hexdigest()

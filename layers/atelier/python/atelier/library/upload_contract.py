@@ -1,4 +1,4 @@
-"""The HTTP contract of uploads (api.md, "Library")."""
+"""HTTP schemas of uploads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UploadRequest(BaseModel):
         return content_type
 
     def new(self, workspace_id: str, user_id: str, now: datetime) -> Upload:
-        """The domain's form."""
+        """The new upload."""
         return Upload(new_id("ast", now), workspace_id, user_id, self.name, self.content_type, self.size, now)
 
 
@@ -71,7 +71,7 @@ class UploadEnvelope(BaseModel):
 
 
 def upload_view(upload: Upload, form: Form) -> UploadEnvelope:
-    """The contract's form of an upload."""
+    """The response for an announced upload and its form."""
     return UploadEnvelope(
         asset=PendingView(
             id=upload.id,

@@ -1,1 +1,1 @@
-"""Projects, what may be spent on them and in their workspace, and who is told when it is."""
+"""Projects, budgets of projects and workspaces, and alerts when a budget is nearly or fully spent."""

@@ -1,7 +1,7 @@
-"""Raise what is due, and tell of it once.
+"""Raise the alerts that are due, and publish each of them.
 
-An alert follows from what is spent, so whoever dies before raising one loses nothing: the next end of a generation, or
-the next look, finds it due again.
+Whether an alert is due follows from the amount spent, so a crash before an alert is raised loses nothing: the next end
+of a generation, or the next request for the alerts, finds it due again.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Publish = Callable[[str, dict[str, str | int | None]], None]
 
 
 def raise_due(budget: Budget, *, projects: ProjectStore, now: datetime) -> list[Alert]:
-    """The alerts that are due, as they are kept."""
+    """Store the alerts that are due, unless they are stored already; returns the stored alerts."""
     return [projects.raise_alert(alert) for alert in due_alerts(budget, now)]
 
 
 def watch(workspace_id: str, name: str, *, projects: ProjectStore, publish: Publish, now: datetime) -> None:
-    """After something was spent: raise what is due, and publish what nobody was told of. The event may come twice, with
-    one id."""
+    """After spending on a budget: raise the due alerts, and publish those that are not published yet. An event may be
+    published twice, with the same id."""
     budget = projects.budget(workspace_id, name)
     if budget is None:
         return

@@ -1,4 +1,4 @@
-"""The HTTP contract of projects, budgets and alerts (api.md, "Library"). Money is integer micro-USD."""
+"""HTTP schemas of projects, budgets and alerts. Money is integer micro-USD."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class CreateProjectRequest(BaseModel):
 
     @property
     def changes_budget(self) -> bool:
-        """Whether it says what may be spent."""
+        """Whether the request sets a budget."""
         return self.budget_microusd is not None
 
     def new(self, workspace_id: str, user_id: str, idempotency_key: str | None) -> NewProject:
-        """The domain's form."""
+        """The command for the use case."""
         return NewProject(
             workspace_id=workspace_id,
             user_id=user_id,
@@ -77,11 +77,11 @@ class ChangeProjectRequest(BaseModel):
 
     @property
     def changes_budget(self) -> bool:
-        """Whether it says what may be spent, or when somebody is told."""
+        """Whether the request changes the budget or its alert thresholds."""
         return not self.model_fields_set.isdisjoint({"budget_microusd", "settings"})
 
     def change(self, seen: Both, now: datetime) -> Both:
-        """What becomes of a project."""
+        """The project and its budget with this request's changes. `seen`: both as they were read."""
         project, budget = seen
         named = self.model_fields_set
         texts = {name: getattr(self, name) for name in named & {"name", "description", "thumbnail_url"}}
@@ -170,7 +170,7 @@ class AlertList(BaseModel):
 
 
 def project_view(project: Project, budget: Budget) -> ProjectView:
-    """The contract's form of a project."""
+    """The response for a project with its budget."""
     return ProjectView(
         id=project.id,
         name=project.name,
@@ -188,7 +188,7 @@ def project_view(project: Project, budget: Budget) -> ProjectView:
 
 
 def budget_view(budget: Budget) -> BudgetView:
-    """The contract's form of a workspace's budget."""
+    """The response for a workspace's budget."""
     return BudgetView(
         budget_microusd=budget.limit_microusd,
         spent_microusd=budget.spent_microusd,
@@ -200,7 +200,7 @@ def budget_view(budget: Budget) -> BudgetView:
 
 
 def alert_view(alert: Alert) -> AlertView:
-    """The contract's form of an alert."""
+    """The response for an alert."""
     return AlertView(
         id=alert.id,
         project_id=alert.budget if alert.budget.startswith("prj_") else None,

@@ -1,4 +1,4 @@
-"""Make, change, archive and remove projects, and say what may be spent."""
+"""Create, change, archive and remove projects, and set budgets."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ class IdempotencyKeys(Protocol):
 
 
 class Wallets(Protocol):
-    """What must know that a workspace has a budget."""
+    """The wallet, which must record that its workspace has a budget."""
 
     def mark_budgeted(self, workspace_id: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class NewProject:
-    """What a verified caller wants. `idempotency_key` is the caller's own, if any."""
+    """A request for a new project from an authenticated caller. `idempotency_key` is the caller's own, if any;
+    thresholds are in percent of the budget."""
 
     workspace_id: str
     user_id: str
@@ -44,13 +45,14 @@ class NewProject:
     idempotency_key: str | None = None
 
     def fingerprint(self) -> str:
-        """What the key is bound to."""
+        """A digest of the request (32 hex digits), to which the idempotency key is bound."""
         facts = [self.name, self.description, self.thumbnail_url, self.budget_microusd, self.thresholds]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
 def create(new: NewProject, *, projects: ProjectStore, keys: IdempotencyKeys, now: datetime) -> tuple[Both, bool]:
-    """The project with its budget, and whether this request had been answered before. Raises IdempotencyMismatch."""
+    """Create a project. Returns it with its budget, and whether the same request created it before. Raises
+    IdempotencyMismatch when the key was used for another request."""
     project_id = new_id("prj", now)
     if new.idempotency_key is not None:
         project_id = keys.reserve(new.workspace_id, new.idempotency_key, new.fingerprint(), project_id)
@@ -68,7 +70,7 @@ def create(new: NewProject, *, projects: ProjectStore, keys: IdempotencyKeys, no
     try:
         projects.create(project, budget)
     except ProjectExists:
-        # The same request before, or in parallel.
+        # The same request created it earlier, or in parallel.
         return read(new.workspace_id, project_id, projects=projects), True
     return (project, budget), False
 
@@ -77,18 +79,20 @@ def read(workspace_id: str, project_id: str, *, projects: ProjectStore) -> Both:
     """A project with its budget; raises NotFound."""
     project, budget = projects.get(workspace_id, project_id), projects.budget(workspace_id, project_id)
     if budget is None:
-        raise NotFound  # It went between the two.
+        raise NotFound  # The project was removed between the two reads.
     return project, budget
 
 
 def change(
     workspace_id: str, project_id: str, to: Callable[[Both], Both], *, projects: ProjectStore, now: datetime
 ) -> Both:
-    """What `to` makes of a project. Raises NotFound, or Unavailable when others change it all the time."""
+    """Change a project and its budget by the function `to`, and return them. Calls `to` again when a parallel request
+    changed them first. Raises NotFound, or Unavailable when parallel requests change them at every attempt."""
     for _ in range(TRIES_MAX):
         seen = read(workspace_id, project_id, projects=projects)
         project, budget = to(seen)
-        # Each change has a time of its own: by it the next writer knows what it has seen.
+        # Each change has a later `updated_at` than the one before, because the store's condition compares that time to
+        # see whether the project changed since it was read.
         at = max(now, seen[0].updated_at + timedelta(milliseconds=1))
         after = replace(project, updated_at=at), replace(budget, archived=project.archived_at is not None)
         try:
@@ -100,7 +104,8 @@ def change(
 
 
 def remove(workspace_id: str, project_id: str, *, projects: ProjectStore) -> None:
-    """Remove a project that was never used. Raises NotFound, or Conflict: what was made for it says so for ever."""
+    """Remove a project that was never used. Raises NotFound, or Conflict when something was made for it, because its
+    generations refer to it for ever."""
     for _ in range(TRIES_MAX):
         try:
             projects.delete(workspace_id, project_id)
@@ -113,11 +118,11 @@ def remove(workspace_id: str, project_id: str, *, projects: ProjectStore) -> Non
 
 
 def workspace_budget(workspace_id: str, *, projects: ProjectStore, now: datetime) -> Budget:
-    """What the workspace may spend in this month, and what it has."""
+    """The workspace's budget of this month: limit, spent and reserved amounts; without a limit if none was ever set."""
     budget = projects.budget(workspace_id, WORKSPACE)
     if budget is None:
         return Budget(workspace_id, WORKSPACE, period=month(now))
-    # A month that nobody has asked in yet begins with nothing.
+    # The stored budget is of an earlier month until the first reservation of this one: nothing is spent yet.
     return replace(budget, period=month(now), spent_microusd=0) if (budget.period or "") < month(now) else budget
 
 
@@ -130,7 +135,8 @@ def change_workspace_budget(
     wallets: Wallets,
     now: datetime,
 ) -> Budget:
-    """Set or lift what the workspace may spend in a month. It counts what is asked for from its first setting on."""
+    """Set the workspace's monthly budget, or lift it (None). Only generations requested after the first setting count.
+    Raises Unavailable when parallel requests change the budget at every attempt."""
     for _ in range(TRIES_MAX):
         seen = projects.budget(workspace_id, WORKSPACE)
         if seen is None:
@@ -144,7 +150,8 @@ def change_workspace_budget(
             projects.change_budget(seen, after)
         except ProjectMoved:
             continue
-        # Last, and each time: whoever died between the two is made up for by asking again.
+        # The wallet is marked last and at every call, so that a repeated request repairs a crash between the two
+        # writes.
         wallets.mark_budgeted(workspace_id)
         return after
     raise Unavailable("This budget is changing quickly. Try again.")

@@ -1,8 +1,8 @@
 """Projects, budgets and alerts as values, and the rules of budgets. Money is integer micro-USD.
 
-A budget is known by its name: a project's id, or `workspace` for the whole workspace's, which starts again each month
-(UTC). What a generation may come to at most is *reserved* on its budgets together with its hold; its end turns the
-reservation into what was *spent*. Every project counts so, with a limit or without.
+A budget's name is a project's id, or `workspace` for the budget of the whole workspace, which starts at zero each month
+(UTC). The highest cost of a generation is *reserved* on its budgets together with its hold; at its end the reservation
+is released and the actual cost is *spent*. A project without a limit counts in the same way.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ THRESHOLDS = (80, 100)
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """What a workspace works on. An archived one takes no new generation."""
+    """A project of a workspace. An archived project takes no new generations."""
 
     id: str
     workspace_id: str
@@ -37,8 +37,10 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What was spent and is reserved under a name, and the limit for both, if there is one. `period`: the month that
-    `spent_microusd` is of, where it starts again; `generations`: how many were ever reserved for."""
+    """The spent and reserved amounts of a budget, and the limit of their sum, if there is one.
+
+    `period`: the month (`2026-11`) of `spent_microusd`, for a monthly budget. `generations`: for how many generations
+    something was ever reserved. `thresholds`: percents of the limit at which an alert is raised."""
 
     workspace_id: str
     name: str
@@ -52,16 +54,17 @@ class Budget:
 
     @property
     def left_microusd(self) -> int:
-        """The one counter that a reservation is conditional on; below zero without a limit, or when more was spent."""
+        """Limit − spent − reserved: the one counter that a reservation's condition checks. Below zero without a limit,
+        or when more was spent than the limit."""
         return (self.limit_microusd or 0) - self.spent_microusd - self.reserved_microusd
 
     def takes(self, microusd: int) -> bool:
-        """Whether so much more may be reserved. What costs nothing is never refused."""
+        """Whether this amount may be reserved. An amount of zero may always be."""
         return self.limit_microusd is None or microusd == 0 or self.left_microusd >= microusd
 
 
 class AlertType(StrEnum):
-    """What an alert is about."""
+    """Whether a part of the limit was reached, or the whole limit."""
 
     THRESHOLD_REACHED = "threshold_reached"
     BUDGET_EXCEEDED = "budget_exceeded"
@@ -69,8 +72,8 @@ class AlertType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A threshold (percent) of a limit that was reached by what was spent: raised once for each threshold and limit, in
-    a workspace once a month. `told_at`: when the event bus was."""
+    """A threshold (percent of the limit) that the spent amount has reached. Raised once for each threshold and limit;
+    on a workspace's budget, once a month. `told_at`: when its event was published."""
 
     id: str
     workspace_id: str
@@ -85,7 +88,7 @@ class Alert:
 
     @property
     def type(self) -> AlertType:
-        """The whole limit, or a part of it."""
+        """BUDGET_EXCEEDED for the whole limit, THRESHOLD_REACHED for a part of it."""
         return AlertType.BUDGET_EXCEEDED if self.threshold >= 100 else AlertType.THRESHOLD_REACHED
 
 
@@ -95,7 +98,7 @@ def month(at: datetime) -> str:
 
 
 def due_alerts(budget: Budget, now: datetime) -> list[Alert]:
-    """The alerts that what is spent gives cause for, raised already or not."""
+    """The alerts of all thresholds that the spent amount has reached, raised already or not."""
     limit = budget.limit_microusd
     if limit is None:
         return []
@@ -111,13 +114,13 @@ def due_alerts(budget: Budget, now: datetime) -> list[Alert]:
             period=budget.period,
         )
         for threshold in budget.thresholds
-        # A limit of nothing is reached by the first micro-dollar, not before.
+        # A limit of zero is reached by the first micro-dollar, not before.
         if budget.spent_microusd * 100 >= threshold * limit and budget.spent_microusd > 0
     ]
 
 
 def _alert_id(budget: Budget, threshold: int, limit: int) -> str:
-    """Derived, so that raising it again is the same alert."""
+    """The alert's id, derived from its facts, so that raising it again gives the same alert."""
     facts = f"{budget.workspace_id}#{budget.name}#{budget.period}#{threshold}#{limit}"
     digest = int.from_bytes(hashlib.sha256(facts.encode()).digest()[:16])
     return "alr_0" + "".join(CROCKFORD[digest >> shift & 31] for shift in range(0, 125, 5))

@@ -1,4 +1,4 @@
-"""What projects need from outside: their store."""
+"""Ports of projects: their store."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atelier.projects.model import Alert, Budget, Project
 
 
 class BudgetRefused(Exception):
-    """A reservation did not go through: the budget must be looked at. `name` says which."""
+    """A reservation failed on the budget `name`. Read that budget to learn why (see `reserve.py`)."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -19,11 +19,11 @@ class BudgetRefused(Exception):
 
 
 class ProjectExists(Exception):
-    """A project with this id has been written before."""
+    """A project with this id exists already."""
 
 
 class ProjectMoved(Exception):
-    """The project, or its budget, is no longer as it was seen: read again and plan again."""
+    """The project or its budget changed since it was read: read both and apply the change again."""
 
 
 class ProjectInUse(Exception):
@@ -32,22 +32,23 @@ class ProjectInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProjectPage:
-    """Newest first; `next_id` continues after the last."""
+    """Projects, newest first. `next_id` is the id after which the next page begins; None on the last page."""
 
     projects: tuple[Project, ...]
     next_id: str | None
 
 
 class Budgets(Protocol):
-    """Budgets as an accepted generation needs them; reserving itself is a part of the hold's transaction."""
+    """The part of the store that submitting a generation needs. The reservation itself is written in the transaction of
+    the hold."""
 
     def budget(self, workspace_id: str, name: str) -> Budget | None:
-        """Consistent."""
+        """The budget with this name (consistent read), None when there is none."""
         ...
 
     def begin_period(self, seen: Budget, period: str) -> None:
-        """Start a month: nothing spent yet, reservations stay. Yields in silence when the budget is no longer as it was
-        seen."""
+        """Start a new month: nothing is spent yet, reservations stay. Does nothing when the budget changed since it was
+        read."""
         ...
 
 
@@ -59,7 +60,7 @@ class ProjectStore(Budgets, Protocol):
         ...
 
     def get(self, workspace_id: str, project_id: str) -> Project:
-        """Consistent; raises NotFound."""
+        """The project (consistent read); raises NotFound."""
         ...
 
     def list(self, workspace_id: str, archived: bool | None, after_id: str | None, limit: int) -> ProjectPage: ...
@@ -67,20 +68,20 @@ class ProjectStore(Budgets, Protocol):
     def budgets(self, workspace_id: str, names: Iterable[str]) -> Mapping[str, Budget]: ...
 
     def change(self, seen: tuple[Project, Budget], after: tuple[Project, Budget]) -> None:
-        """Write a project's description, and of its budget limit, thresholds and whether it is archived; raises
-        ProjectMoved."""
+        """Write a project's texts, and its budget's limit, thresholds and archived mark. Raises ProjectMoved."""
         ...
 
     def delete(self, workspace_id: str, project_id: str) -> None:
-        """Remove a project that no generation was ever made for; raises ProjectInUse, NotFound."""
+        """Remove a project that no generation was ever made for. Raises ProjectInUse, NotFound, and ProjectMoved when a
+        parallel write won."""
         ...
 
     def create_budget(self, budget: Budget) -> None:
-        """Write a budget unless it is there already."""
+        """Write a budget unless it exists already."""
         ...
 
     def change_budget(self, seen: Budget, after: Budget) -> None:
-        """Write limit and thresholds; raises ProjectMoved."""
+        """Write a budget's limit and thresholds; raises ProjectMoved."""
         ...
 
     def alerts(self, workspace_id: str, name: str) -> tuple[Alert, ...]:
@@ -88,13 +89,13 @@ class ProjectStore(Budgets, Protocol):
         ...
 
     def raise_alert(self, alert: Alert) -> Alert:
-        """Write an alert unless it is there already; returns it as it is kept."""
+        """Write an alert unless it exists already; returns the stored alert."""
         ...
 
     def acknowledge(self, workspace_id: str, name: str, alert_id: str, now: datetime) -> Alert:
-        """The first acknowledgement stays; raises NotFound."""
+        """Mark an alert as acknowledged at `now`, unless it is already; returns the stored alert. Raises NotFound."""
         ...
 
     def told(self, alert: Alert, now: datetime) -> None:
-        """Remember that the event bus knows of an alert."""
+        """Mark an alert as published at `now`."""
         ...

@@ -1,4 +1,4 @@
-"""Why a budget did not take a reservation, and what to do about it."""
+"""Find out why a reservation on a budget failed, and repair it if possible."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from atelier.projects.ports import Budgets
 
 
 def clear(workspace_id: str, name: str, needed_microusd: int, *, budgets: Budgets, now: datetime) -> None:
-    """Return where trying again can help, after beginning a new month if that is what was missing. Raises
-    BudgetExceeded, NotFound for a project that there is not, Conflict for one that is archived."""
+    """Return when the reservation may succeed now, after starting a new month if that was missing. Raises
+    BudgetExceeded, NotFound when the project does not exist, Conflict when it is archived."""
     budget = budgets.budget(workspace_id, name)
     if budget is None:
         raise NotFound("There is no such project.")

@@ -1,6 +1,6 @@
-"""DynamoDB through PynamoDB: the base of every stored item, one shared client, and how a transaction's failure reads.
+"""DynamoDB through PynamoDB: the base of every stored item, one shared client, and the reading of transaction errors.
 
-PynamoDB makes a client per model; a cold start would pay for each. Here all models share one connection.
+PynamoDB creates a client for each model, and a cold start would pay for each. Here all models share one connection.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ ItemT = TypeVar("ItemT", bound="Item")
 FILTERED_PAGE = 100
 PAGES_MAX = 10
 READS_MAX = 5
-# A place in some table: whose items it holds, `pk` and `sk`.
+# The address of an item in any table: its model class, `pk` and `sk`.
 Wanted = tuple[type["Item"], str, str]
 
 
 @cache
 def connection() -> Connection:
-    """The process's one DynamoDB client. Short time-outs: a Lambda that hangs on a dead socket is billed for it."""
+    """The process's only DynamoDB client. Its time-outs are short, because a Lambda that waits on a dead socket is
+    billed."""
     return _Connection(connect_timeout_seconds=2, read_timeout_seconds=5, max_retry_attempts=4, max_pool_connections=50)
 
 
@@ -57,7 +58,7 @@ class Item(Model):
 
     @classmethod
     def bind(cls, table_name: str) -> None:
-        """Say which table this item lives in."""
+        """Set the table of this item."""
         meta = type("Meta", (Item.Meta,), {"table_name": table_name})
         cls.Meta = meta  # pyright: ignore[reportAttributeAccessIssue, reportIncompatibleVariableOverride]
 
@@ -66,7 +67,8 @@ class Item(Model):
         table = super()._get_connection()
         shared = connection()
         if table.connection is not shared:
-            # What a table is like is known by the class that came first, and of its indexes by those that have them.
+            # The connection keeps one description for each table: that of the first model, replaced by those of models
+            # that define indexes.
             if table.table_name not in shared._tables or cls._indexes:  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
                 shared._tables[table.table_name] = table.get_meta_table()  # pyright: ignore[reportPrivateUsage]
             table.connection = shared
@@ -74,13 +76,13 @@ class Item(Model):
 
 
 class CompactJSON(JSONAttribute):
-    """JSON without the spaces: they are billed like everything else."""
+    """JSON without spaces, because stored bytes are billed."""
 
     def serialize(self, value: Any) -> str | None:
         if value is None:
             return None
         text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-        # Half of a surrogate pair, as a provider may send it, has no UTF-8: it stays the escape that it came as.
+        # Half of a surrogate pair, which a provider may send, has no UTF-8 form, so such a text keeps its JSON escapes.
         return text if text.isascii() or _is_utf8(text) else json.dumps(value, separators=(",", ":"))
 
 
@@ -93,8 +95,9 @@ def _is_utf8(text: str) -> bool:
 
 
 def read_together(wanted: Iterable[Wanted]) -> dict[Wanted, Item]:
-    """Items of several tables in one consistent read (at most 100), by where they were wanted; what does not exist is
-    not there. PynamoDB's own batch reads one table. Raises Unavailable when DynamoDB does not come to it."""
+    """Read up to 100 items of several tables in one consistent batch; PynamoDB's own batch reads a single table.
+    Returns the existing items by their address. Raises Unavailable when DynamoDB leaves some unprocessed READS_MAX
+    times."""
     places = {(model.Meta.table_name, pk, sk): (model, pk, sk) for model, pk, sk in wanted}
     left: dict[str, Any] = {}
     for table, pk, sk in places:
@@ -116,15 +119,17 @@ def read_together(wanted: Iterable[Wanted]) -> dict[Wanted, Item]:
 
 
 def transaction(token: str | None = None) -> TransactWrite:
-    """A write transaction, used as a context manager. `token` makes a lost answer's retry within 10 minutes one write;
-    beyond that, and always, the conditions decide."""
+    """A write transaction, used as a context manager. With a `token`, a repetition within 10 minutes is not written
+    twice; independent of that, the conditions of the parts protect against repetition."""
     return TransactWrite(connection=connection(), client_request_token=token)
 
 
 def failed_conditions(error: TransactWriteError) -> set[int]:
-    """The positions of the transaction's parts whose condition did not hold. Parts count in DynamoDB's order of this
-    adapter: condition checks, deletes, puts, updates. Empty when the transaction lost to a conflict or a throttle and
-    may simply be tried again; raises the error itself when it is neither."""
+    """The positions of the transaction's parts whose condition did not hold.
+
+    PynamoDB sends the parts in this order: condition checks, deletes, puts, updates. The set is empty when the
+    transaction failed because of a conflict or throttling and can simply be retried. Raises the error itself when the
+    cause is neither."""
     reasons = error.cancellation_reasons
     if not reasons:
         if error.cause_response_code in RETRYABLE:
@@ -136,7 +141,7 @@ def failed_conditions(error: TransactWriteError) -> set[int]:
     return {place for place, reason in enumerate(reasons) if reason and reason.code == "ConditionalCheckFailed"}
 
 
-# A single write that did not happen because the item is no longer, or at this instant not, as it was seen.
+# Error codes of a single write that failed because the item has changed, or is just being changed by a transaction.
 MOVED = {"ConditionalCheckFailedException", "TransactionConflictException"}
 RETRYABLE = {
     "TransactionConflict",
@@ -152,7 +157,7 @@ RETRYABLE = {
 
 
 def pause(tries: int) -> None:
-    """Full jitter up to 10 ms · 2^tries, at most 0.3 s: parallel writers of one item spread out."""
+    """Sleep a random time up to 10 ms · 2^tries, at most 0.3 s (full jitter), so that parallel writers spread out."""
     time.sleep(random.uniform(0, min(0.01 * 2**tries, 0.3)))  # nosec B311 - luck, not a secret
 
 
@@ -166,15 +171,18 @@ def newest_page(
     limit: int,
     mostly: bool = False,
 ) -> tuple[list[ItemT], str | None]:
-    """Up to `limit` items of a partition with sort keys within the inclusive bounds, newest first, and the key that the
-    next page comes after. Reads a bounded number of pages: what matches rarely answers with a short page and a key to
-    go on from, not with a long wait. mostly: nearly all items match, so no more are read than without a filter."""
+    """Up to `limit` items of a partition, newest first, and the sort key after which the next page begins (None at the
+    end).
+
+    bounds: lowest and highest sort key, both inclusive. Reads at most PAGES_MAX pages of DynamoDB: a filter that
+    matches few items gives a short page with a key to continue from, not a long wait. mostly: nearly all items match,
+    so no more items are read than without a filter."""
     lowest, highest = bounds
     highest = min(highest, after) if after else highest
     if lowest > highest:
         return [], None
     key = Item.sk.between(lowest, highest)
-    # One more to know whether there is a next page, one for the item that the cursor names.
+    # One item more shows whether there is a next page; another one is needed for the item that the cursor names.
     size = limit + 2 if matching is None or mostly else FILTERED_PAGE
     found: list[ItemT] = []
     results = model.query(pk, key, filter_condition=matching, scan_index_forward=False, page_size=size)

@@ -1,13 +1,13 @@
-"""The providers table: own keys and wishes.
+"""The providers table: a workspace's own provider keys and its provider preferences.
 
-    pk wsp_…  sk own#key_…          one key; its secret only as a sealed record, in base64
-    pk wsp_…  sk own#wishes         what the workspace wants of each provider, so one query reads all that routing needs
-    pk wsp_…  sk own-names#…        that a name is taken: provider and the name's digest
-    pk wsp_…  sk own-count          how many keys there are
-    pk wsp_…  sk own-removed#key_…  that a key was here, so that a late repetition of its request does not bring it back
-    pk rotation  sk <kid>           that somebody is replacing this master key
+    pk wsp_…  sk own#key_…          one key; its secret is stored only as a sealed record, in base64
+    pk wsp_…  sk own#wishes         all provider preferences; the prefix is that of keys, so one query reads both
+    pk wsp_…  sk own-names#…        a taken key name: provider and digest of the name
+    pk wsp_…  sk own-count          the number of keys
+    pk wsp_…  sk own-removed#key_…  a removed key, so that a late repetition of its request does not create it again
+    pk rotation  sk <kid>           a claim: a process is rotating this master key
 
-Index `sealed-by` (kid, sk): what a rotation has yet to do.
+Index `sealed-by` (kid, sk): the keys that a rotation still has to reseal.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _SealedBy(GlobalSecondaryIndex["OwnItem"]):
 
 
 class OwnItem(Item):
-    """A key; or, where it is read among them, the wishes."""
+    """One provider key; or the item of the preferences, when the query for keys returns it too."""
 
     user_id = UnicodeAttribute()
     provider = UnicodeAttribute()
@@ -77,13 +77,13 @@ class OwnItem(Item):
 
 
 class WishesItem(Item):
-    """All wishes of a workspace: they are replaced as a whole."""
+    """All provider preferences of a workspace, as JSON; they are replaced as a whole."""
 
     wishes = UnicodeAttribute()
 
 
 class NameItem(Item):
-    """A name that is taken."""
+    """Marks a key name of a provider as taken."""
 
 
 class CountItem(Item):
@@ -99,7 +99,7 @@ class RemovedItem(Item):
 
 
 class RotationItem(Item):
-    """A claim."""
+    """The claim of a process on the rotation of a master key."""
 
     claimed_at = UnicodeAttribute()
 
@@ -131,7 +131,7 @@ class DynamoProviderKeys:
                 return
             except TransactWriteError as error:
                 failed = failed_conditions(error)
-                # That it was removed, or is there already, says more than the name, which is then its own.
+                # Checked in this order, because a key that exists already also holds its name.
                 for place, reason in enumerate((KeyRemoved, KeyExists, KeyNameTaken, TooManyKeys)):
                     if place in failed:
                         raise reason from error
@@ -227,7 +227,7 @@ def _text(record: bytes) -> str:
 
 
 def _record(text: str) -> bytes:
-    # What is no base64 becomes what is no record: it is refused where records are.
+    # Invalid base64 becomes an empty record, which decryption refuses like any invalid record.
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:

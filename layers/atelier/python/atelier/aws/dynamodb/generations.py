@@ -1,12 +1,12 @@
 """The generations table.
 
-    pk wsp_…  sk gen_…                     the generation: state, attempts, delivered files; a run's stages too
-    pk wsp_…  sk request#gen_…             its recipe, apart, when it is too large to be rewritten with each step
-    pk wsp_…  sk quote#quo_…               a quote that was redeemed, and by which generation
-    pk wsp_…  sk reuse#<digest>            whose result serves requests that are identical
-    pk wsp_…  sk callback#gen_…#att_…      how to wake the execution about an attempt that waits
+    pk wsp_…  sk gen_…                     a generation: state, attempts, delivered files; also the stages of a run
+    pk wsp_…  sk request#gen_…             its recipe, if it is too large to be rewritten with each change of state
+    pk wsp_…  sk quote#quo_…               a redeemed quote, with the generation that redeemed it
+    pk wsp_…  sk reuse#<digest>            the generation whose result is reused for identical requests
+    pk wsp_…  sk callback#gen_…#att_…      the task token to resume the execution of a waiting attempt
 
-DynamoDB bills an update on the whole item, so a long prompt is kept apart from the state that changes.
+DynamoDB bills an update by the size of the whole item, so a long prompt is stored apart from the state that changes.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ CONFLICTS_MAX = 30
 
 
 class GenerationItem(Item):
-    """The state of one generation. Absent attributes have their defaults; see `_generation`."""
+    """The state of one generation. Missing attributes have defaults; see `_generation`."""
 
     user_id = UnicodeAttribute()
     kind = UnicodeAttribute()
@@ -101,26 +101,26 @@ class GenerationItem(Item):
 
 
 class RequestItem(Item):
-    """A recipe too large to travel with the state."""
+    """A recipe that is too large to be stored with the state."""
 
     recipe = CompactJSON()
 
 
 class CallbackItem(Item):
-    """A task token and the provider's reference."""
+    """The Step Functions task token of an attempt, and the provider's reference for its job."""
 
     task_token = UnicodeAttribute()
     reference = UnicodeAttribute(null=True)
 
 
 class RedeemedItem(Item):
-    """A quote that was used, for ever."""
+    """A redeemed quote; kept for ever."""
 
     generation_id = UnicodeAttribute()
 
 
 class ReuseItem(Item):
-    """The latest result of a request."""
+    """The generation with the latest result of a request."""
 
     generation_id = UnicodeAttribute()
 
@@ -218,7 +218,7 @@ class DynamoGenerations:
             put_late(write, generation.workspace_id, movement)
 
         actions = [*_final(generation), GenerationItem.failure.remove()]
-        # What was reserved is free since it expired.
+        # The reservation was released when the generation expired.
         self._close(generation, actions, _still_expired(generation), put, released=0)
 
     def book_late(self, generation: Generation) -> None:
@@ -256,7 +256,7 @@ class DynamoGenerations:
             except TransactWriteError as error:
                 if failed_conditions(error):
                     raise GenerationMoved from error
-                pause(tries)  # Lost to a parallel writer of the same wallet; nothing was written.
+                pause(tries)  # A parallel write to the same wallet won; nothing was written.
             else:
                 return
         raise Unavailable("The wallet is busy. Try again.")
@@ -386,7 +386,7 @@ def _final(generation: Generation) -> list[Action]:
         GenerationItem.progress.set(generation.progress),
     ]
     if (generation.cost_microusd, generation.cost_source) != (0, "estimate"):
-        # Anything but what their absence says: with a usual prompt the item stays below one unit.
+        # The default cost is not written, so that with a usual prompt the item stays below one write unit.
         actions.append(GenerationItem.cost_microusd.set(generation.cost_microusd))
         actions.append(GenerationItem.cost_source.set(generation.cost_source))
     if generation.completed_at:
@@ -400,14 +400,17 @@ def _final(generation: Generation) -> list[Action]:
     if generation.failure:
         actions.append(GenerationItem.failure.set(_failure_data(generation.failure)))
     if generation.pipeline and generation.attempt:
-        # Of a run those of its last stage, so that a listing finds it by them.
+        # A run gets the provider and model of its last stage, so that a listing can filter by them.
         actions.append(GenerationItem.provider.set(generation.attempt.provider))
         actions.append(GenerationItem.model.set(generation.attempt.model))
     return actions
 
 
 def _not_opened(generation: Generation, apart: bool, failed: set[int]) -> Exception:
-    """Why an opening was not written, by the parts whose conditions did not hold: puts first, then updates."""
+    """Why a generation and its hold were not written, from the positions of the parts whose conditions did not hold.
+
+    Positions: 0 the generation, 1 its recipe (if apart), then the movement, the quote (if any), the wallet, and one for
+    each budget."""
     quote = 3 if apart else 2
     wallet = quote + (generation.quote_id is not None)
     if 0 in failed:
@@ -417,7 +420,7 @@ def _not_opened(generation: Generation, apart: bool, failed: set[int]) -> Except
     refused = [name for place, name in enumerate(generation.budgets, wallet + 1) if place in failed]
     if refused and min(failed) > wallet:
         return BudgetRefused(refused[0])
-    # Also when nothing failed but the moment: lost to a parallel writer of the same items.
+    # Also when no condition failed: a parallel write to the same items won.
     return StaleWallet()
 
 
@@ -426,7 +429,8 @@ def _still_open(begun: int) -> Condition:
 
 
 def _still_expired(seen: Generation) -> Condition:
-    """With the cost that was seen: what is spent beyond it is counted once."""
+    """Condition: the generation is expired, and its cost is the one that was read, so that the difference to a new cost
+    is counted once on the budgets."""
     cost = GenerationItem.cost_microusd
     counted = cost == seen.counted_microusd
     return (GenerationItem.status == Status.EXPIRED.value) & (
@@ -435,7 +439,7 @@ def _still_expired(seen: Generation) -> Condition:
 
 
 def _not_a_stage() -> Condition:
-    """A run is shown as a whole; its stages are found through it."""
+    """Condition: the item is not a stage of a run. Listings show a run as a whole."""
     return GenerationItem.parent_id.does_not_exist()
 
 
@@ -522,8 +526,8 @@ def _recipe(kind: str, data: dict[str, Any]) -> Recipe:
 
 
 def _attempts_data(generation: Generation) -> list[dict[str, Any]]:
-    # The generation's own provider and model are the latest attempt's; here each attempt has its model, which names
-    # its provider. What an only attempt cost is what its generation did.
+    # Each attempt stores its model, whose prefix is the provider; `provider` and `model` of the item are those of the
+    # latest attempt. If an ended generation has a single attempt, the cost is stored with the generation only.
     billed = generation.attempts[len(generation.attempts) == 1 and not generation.is_open :]
     told = [attempt for attempt in billed if attempt.cost_microusd]
     return [
@@ -542,7 +546,7 @@ def _attempts_data(generation: Generation) -> list[dict[str, Any]]:
 
 
 def _assets_data(generation: Generation) -> list[dict[str, Any]]:
-    """What is most often so is not written: a picture, with a thumbnail."""
+    """The stored form of delivered files. The most frequent values, type image and a thumbnail, are not written."""
     return [
         {
             "id": asset.id,

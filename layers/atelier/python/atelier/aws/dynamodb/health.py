@@ -1,9 +1,9 @@
 """Provider health, in the providers table.
 
-pk health         sk <provider>                     the platform's access
-pk health         sk <provider>##<model>            one model of that access, once it has failed
-pk health#wsp_…   sk <provider>#<key id>            a workspace's own key
-pk health#wsp_…   sk <provider>#<key id>#<model>    one model of that key
+pk health         sk <provider>                     with the platform's key
+pk health         sk <provider>##<model>            one model, with the platform's key; written after its first failure
+pk health#wsp_…   sk <provider>#<key id>            with a workspace's own key
+pk health#wsp_…   sk <provider>#<key id>#<model>    one model, with that key
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FACTS = ("failures_in_a_row", "cooldown_seconds", "error_class", "error_message"
 
 
 class HealthItem(Item):
-    """One scope."""
+    """The health of one scope. `version` grows with each write; `seen` holds the other fields."""
 
     version = NumberAttribute()
     seen = CompactJSON()
@@ -82,7 +82,7 @@ def _sk(scope: Scope) -> str:
 
 
 def _scope(workspace_id: str | None, sk: str) -> Scope:
-    # A workspace's name for a model may have any sign in it.
+    # The model is the rest of the key, because a workspace's name for a model may contain "#".
     provider, key_id, model = (*sk.split("#", 2), "", "")[:3]
     return Scope(provider, workspace_id, key_id or None, model or None)
 

@@ -3,8 +3,8 @@
     pk idempotency#wsp_…#<digest of the key>  sk idempotency
 
 A key is bound to an id *before* the transaction that uses the id. The transaction's own conditions make it happen once,
-so the binding needs no second state: whoever holds the key writes the same thing or finds it written. A caller's key
-never expires; a name that we gave a request ourselves is forgotten after a day.
+so the binding needs no second state: a repeated request writes the same item or finds it written. A caller's key never
+expires; a key that we derived ourselves for a request is deleted after a day.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from atelier.errors import IdempotencyMismatch
 from atelier.ids import created_at
 
 SK = "idempotency"
-# How compatible/tries.py names the requests of SDKs. What a caller names begins with what it is a key of.
+# Prefix of the keys that compatible/tries.py derives for requests of SDKs. A caller's key has the prefix of its
+# resource instead.
 OURS = "v1 try_"
 KNOWN_FOR = timedelta(days=1)
 

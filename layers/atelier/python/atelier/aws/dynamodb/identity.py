@@ -1,17 +1,17 @@
 """The identity table.
 
-    pk email#<address>  sk credentials       the claim on an e-mail, and what proves it
-    pk mailbox#<digest> sk daily-credits     the workspace that the mailbox's daily credits go to; never deleted
+    pk email#<address>  sk credentials       the claim on an e-mail address, with the password's hash
+    pk mailbox#<digest> sk daily-credits     the workspace that gets the mailbox's daily credits; never deleted
     pk usr_…            sk profile           the user
     pk usr_…            sk member#wsp_…      the user's role in a workspace
     pk usr_…            sk session#ses_…     a session; deleted by TTL after its end
     pk wsp_…            sk profile           the workspace
     pk wsp_…            sk token#tok_…       an API token; deleted by TTL some time after it was revoked
-    pk wsp_…            sk tokens            how many there are
+    pk wsp_…            sk tokens            the number of API tokens
 
-What the gate reads on a mutation (session and membership) lies in one partition and is one small batch; what it reads
-for a program (token, membership and the user, who may be suspended) is another. Where credits are about to be spent,
-the wallet is read in the same batch.
+Authorizing a request costs one small batch read: session and membership for a browser, which are in one partition; or
+token, membership and user (who may be suspended) for a program. Where credits are about to be spent, the wallet is read
+in the same batch.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ TOKEN_COUNT = "tokens"  # nosec B105 - the name of an item
 
 
 class IdentityItem(Item):
-    """Base of this table's items; `kind` says which class a read one is."""
+    """Base of this table's items; `kind` tells the class of an item that was read."""
 
     kind = DiscriminatorAttribute()
 
@@ -136,8 +136,10 @@ class TokenCountItem(IdentityItem, discriminator="token-count"):
 
 
 class DynamoIdentity:
-    """Accounts, Sessions, ApiTokens and Standings on DynamoDB. `place`: an item of the workspace's that is read with
-    each standing, whichever table it is in; it is in `beside` then, None where there is none."""
+    """Accounts, Sessions, ApiTokens and Standings on DynamoDB.
+
+    `place`: workspace id → address of one more item, of any table, that each authorization reads in its batch. After
+    the read, `beside` is that item, or None when it does not exist."""
 
     def __init__(self, place: Callable[[str], Wanted] | None = None) -> None:
         self._place = place
@@ -145,11 +147,11 @@ class DynamoIdentity:
 
     @staticmethod
     def bind(table_name: str) -> None:
-        """Name the identity table. `create` also writes to the ledger's, which is bound by its own adapter."""
+        """Set the table of these items. `create` also writes to the ledger's table, which its own adapter binds."""
         IdentityItem.bind(table_name)
 
     def create(self, credentials: Credentials, user: User, workspace: Workspace, session: Session) -> None:
-        # Imported here: of the functions that know identity, one opens wallets.
+        # Imported here, because only one of the functions that use this store opens wallets.
         from atelier.aws.dynamodb.ledger import put_new_wallet
         from atelier.ledger.model import Mailbox, new_wallet
 
@@ -158,10 +160,10 @@ class DynamoIdentity:
         for tries in range(TRIES_MAX):
             try:
                 with transaction() as write:
-                    # First, so that its failure is the transaction's part 0.
+                    # The first put, so that its failure has position 0.
                     write.save(_credentials_item(credentials), condition=CredentialsItem.pk.does_not_exist())
                     if mailbox is Mailbox.UNVERIFIED:
-                        # Second, so that its failure is part 1.
+                        # The second put, so that its failure has position 1.
                         claim = MailboxItem(_mailbox(credentials.mailbox), DAILY_CREDITS, workspace_id=workspace.id)
                         write.save(claim, condition=MailboxItem.pk.does_not_exist())
                     write.save(_user_item(user))
@@ -200,7 +202,7 @@ class DynamoIdentity:
             try:
                 with transaction() as write:
                     if wins:
-                        # Only if it is as it was read: of two accounts verified at once, one gets the credits.
+                        # The claim must be as it was read: of two accounts verified in parallel, one gets the credits.
                         seen = (
                             MailboxItem.pk.does_not_exist()
                             if claimed is None
@@ -216,7 +218,7 @@ class DynamoIdentity:
                     )
                     put_mailbox(write, user.workspace_id, Mailbox.COUNTS if wins else Mailbox.SHARED)
                     if wins and claimed and claimed.workspace_id != user.workspace_id and not gone:
-                        # The last part, because it alone fails where the account that had the claim is deleted.
+                        # The last update (position 3), because it alone fails when the other account was deleted.
                         put_mailbox(write, claimed.workspace_id, Mailbox.SHARED)
             except TransactWriteError as error:
                 gone = failed_conditions(error) == {3}
@@ -231,7 +233,7 @@ class DynamoIdentity:
             except PutError as error:
                 if error.cause_response_code != "ConditionalCheckFailedException":
                     raise
-            # Last, so that a log-in that died before it is made up for by the next.
+            # Written last, so that the next log-in repairs a crash between the two writes.
             _update(
                 CredentialsItem(f"email#{credentials.email}", CREDENTIALS),
                 [CredentialsItem.mailbox.set(mailbox)],
@@ -260,7 +262,7 @@ class DynamoIdentity:
         return _user(user), _workspace(workspace)
 
     def account(self, user_id: str) -> tuple[User, list[Membership]]:
-        # From the memberships to the profile: one query, which leaves the sessions out.
+        # One query for memberships and profile: sort keys from "member#" to "profile", without the sessions.
         found = list(IdentityItem.query(user_id, IdentityItem.sk.between("member#", PROFILE), consistent_read=True))
         users = [item for item in found if isinstance(item, UserItem)]
         roles = {item.sk.partition("#")[2]: Role(item.role) for item in found if isinstance(item, MembershipItem)}

@@ -1,6 +1,6 @@
-"""The inbox table: every webhook as it came, before it is answered.
+"""The inbox table: every webhook as it was received, stored before it is answered.
 
-pk <provider>#att_…  sk <event id>     raw body, headers, and which generation it is about
+pk <provider>#att_…  sk <event id>     raw body, headers, and the generation's address
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KEPT = timedelta(days=30)
 
 
 class WebhookItem(Item):
-    """One webhook. The stream carries the whole item to its reader."""
+    """One webhook. The table's stream carries the whole item to its reader."""
 
     address = JSONAttribute()
     headers = JSONAttribute()

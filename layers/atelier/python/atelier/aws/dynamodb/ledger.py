@@ -1,11 +1,11 @@
 """The ledger's table: one wallet item per workspace, and one immutable item per movement.
 
     pk wsp_…  sk wallet                       counters and the map of live grants
-    pk wsp_…  sk movement#<order>#<key>       entries; <order> sorts the statement, the whole key is natural
-    pk wsp_…  sk key#<key>                    an operation whose key does not say its order: recorded for ever
+    pk wsp_…  sk movement#<order>#<key>       a movement's entries; <order> sorts the statement, <key> is natural
+    pk wsp_…  sk key#<key>                    an operation whose order does not follow from its key; kept for ever
 
-Spending is written as deltas under conditions, so that parallel spenders of one wallet do not invalidate each other;
-only a change of the *set* of grants (`revision`) makes a plan stale.
+Holds are written as deltas under conditions, so that parallel holds on one wallet do not invalidate each other; only a
+change of the *set* of grants (`revision`) makes a plan stale.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ WALLET = "wallet"
 MARKS_MAX = 10
 HOLD_LASTS_MAX = timedelta(days=2)
 """Longer than any hold: none that was made earlier was still open when a grant expired."""
-# The order of a generation's movements; between them comes the end of the hold, whichever it is.
+# Sort ranks of a generation's movements by kind; the end of the hold, of whichever kind, has 1.
 HAPPENS = {"hold": 0, "late": 2}
 
 
@@ -73,7 +73,7 @@ class _SweepDue(GlobalSecondaryIndex["WalletItem"]):
 
 
 class WalletItem(Item):
-    """The counters of one wallet. Small on purpose: every hold is billed on its whole size, twice."""
+    """The counters of one wallet. Kept small, because every hold is billed twice by the size of the whole item."""
 
     tier = UnicodeAttribute()
     available = NumberAttribute()
@@ -83,9 +83,9 @@ class WalletItem(Item):
     revision = NumberAttribute()
     written = NumberAttribute(default=0)
     budgeted = NumberAttribute(null=True)
-    # A wallet from before this was kept may have some.
+    # 1 is the default because older wallets, stored without this mark, may have keys or preferences of their own.
     own_routes = NumberAttribute(default=1)
-    # A wallet without it counts.
+    # A wallet without this attribute has Mailbox.COUNTS.
     mailbox = UnicodeAttribute(null=True)
     grants: MapAttribute[str, Any] = MapAttribute(default=dict)
     shard = UnicodeAttribute()
@@ -108,7 +108,7 @@ class MovementItem(Item):
 
 
 class KeyItem(Item):
-    """One operation's key, bound to its facts. Of a grant also how much of it has been taken back."""
+    """One operation's key, bound to the fingerprint of its facts; for a grant also how much of it has been revoked."""
 
     fingerprint = UnicodeAttribute()
     order = UnicodeAttribute()
@@ -135,7 +135,7 @@ def wallet_item(wallet: Wallet) -> WalletItem:
         own_routes=int(wallet.own_routes),
         mailbox=None if wallet.mailbox is Mailbox.COUNTS else wallet.mailbox.value,
         grants=_grants(wallet),
-        # Spread over a fixed number of index partitions, so that no day's reset meets one partition's limit.
+        # Wallets are spread over SHARDS index partitions, so that a day's reset does not hit one partition's limit.
         shard=str(zlib.crc32(wallet.workspace_id.encode()) % SHARDS),
         reset_at=rfc3339(wallet.reset_at),
         sweep_at=rfc3339(wallet.sweep_at) if wallet.sweep_at else None,
@@ -143,12 +143,12 @@ def wallet_item(wallet: Wallet) -> WalletItem:
 
 
 def wallet_place(workspace_id: str) -> Wanted:
-    """Where a workspace's wallet is, for who reads it together with something else."""
+    """The address of a workspace's wallet, for reading it in one batch with other items."""
     return WalletItem, workspace_id, WALLET
 
 
 def wallet_of(item: Item | None) -> Wallet | None:
-    """What was read there."""
+    """The wallet in an item read by `wallet_place`; None when there is none."""
     return _wallet(item) if isinstance(item, WalletItem) else None
 
 
@@ -158,8 +158,8 @@ def put_new_wallet(write: TransactWrite, wallet: Wallet) -> None:
 
 
 def put_mailbox(write: TransactWrite, workspace_id: str, mailbox: Mailbox) -> None:
-    """Add what is known of its owner's mailbox to an existing wallet, in a transaction (one update). A new revision, so
-    that no refresh is written over it that knew nothing of it."""
+    """Add to a transaction the change of a wallet's mailbox state (one update). The revision grows, so that a refresh
+    planned on the old state cannot overwrite it."""
     said = WalletItem.mailbox.remove() if mailbox is Mailbox.COUNTS else WalletItem.mailbox.set(mailbox.value)
     write.update(
         WalletItem(workspace_id, WALLET),
@@ -182,7 +182,7 @@ def put_opening(write: TransactWrite, workspace_id: str, opening: Opening) -> No
         actions.append(WalletItem.sweep_at.set(sweep_at))
         condition &= WalletItem.sweep_at.does_not_exist() | (WalletItem.sweep_at >= sweep_at)
     else:
-        # Planned on a sweep that comes early enough: hold it to that.
+        # The plan relies on a sweep that is early enough, so the wallet must still have one.
         condition &= WalletItem.sweep_at <= rfc3339(opening.hold.deadline_at)
     for taken in opening.change.grants:
         condition &= _still_left(taken)
@@ -229,9 +229,10 @@ class DynamoWallets:
 
     def apply_refresh(self, refresh: Refresh) -> None:
         seen = refresh.seen
-        # Whatever changes a wallet is a movement, but for the time of its next sweep, and its marks.
+        # Every change of a wallet is a movement (counted by `written`), except the time of its next sweep and its
+        # marks; a mark changes `revision`.
         still = (
-            # A wallet from before this count was kept has none.
+            # A wallet stored before this counter existed has no such attribute.
             (
                 WalletItem.written == seen.written
                 if seen.written
@@ -290,7 +291,7 @@ class DynamoWallets:
         booked = MovementItem.query(workspace_id, MovementItem.sk.startswith(prefix), consistent_read=True)
         entries = (entry for item in booked for entry in _movement(item).entries)
         lapsed = sum(entry.amount for entry in entries if entry.account is Account.EXPIRED)
-        # What was held at the expiry expires by the end of its hold, which has the order of its generation.
+        # Credits that were held at the expiry expire with the end of their hold, which has its generation's order.
         around = MovementItem.sk.between(
             _movement_key(order_at(expires_at - HOLD_LASTS_MAX), ""), _movement_key(order_at(expires_at), "~")
         )
@@ -312,7 +313,7 @@ class DynamoWallets:
         holds, ended = list[Hold](), set[str]()
         since = MovementItem.sk.between(_movement_key(order_at(created_after), ""), "movement#~")
         newest_first = MovementItem.query(workspace_id, since, consistent_read=True, scan_index_forward=False)
-        # Both have the order of their generation, so an end comes before its hold here.
+        # A hold and its end have the same order, so here, newest first, `settle#…` comes before its `hold#…`.
         for item in newest_first:
             if item.key.startswith("settle#"):
                 ended.add(item.subject)
@@ -389,7 +390,8 @@ def _due(
 
 
 def _lapsed_by_end(end: Movement, grant_id: str) -> int:
-    """What of a grant a hold's end moved to *expired*: the line follows the one that takes the grant's part out."""
+    """How many credits of a grant the end of a hold moved to *expired*. That line follows the line that takes the
+    grant's credits out of *held*."""
     lapsed, of = 0, None
     for entry in end.entries:
         if entry.account is Account.HELD:
@@ -528,8 +530,8 @@ def _grant_data(grant: Grant) -> dict[str, Any]:
 
 
 def _mark(workspace_id: str, mark: Action) -> None:
-    """Write what a wallet must know from now on; raises NotFound."""
-    # A new revision, so that nothing is written on a plan that knew nothing of it, nor over it.
+    """Set a mark on a wallet. Raises NotFound, or Unavailable when parallel writers win at every attempt."""
+    # The revision grows, so that plans made before the mark become stale and no refresh overwrites it.
     actions: list[Action] = [mark, WalletItem.revision.add(1)]
     for tries in range(MARKS_MAX):
         try:

@@ -1,6 +1,6 @@
 """The library's table.
 
-pk wsp_…  sk ast_…     one asset; its id is derived from its generation, or its upload's: recorded twice, it is one
+pk wsp_…  sk ast_…     one asset; its id is derived from its generation or is its upload's, so recording is repeatable
 """
 
 from __future__ import annotations

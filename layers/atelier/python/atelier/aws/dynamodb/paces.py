@@ -1,7 +1,7 @@
-"""The providers table: how often providers are asked, of those that have a limit.
+"""Rate limit windows in the providers table: reserved requests to providers that have a rate limit.
 
-pk pace         sk <provider>             the platform's access
-pk pace#wsp_…   sk <provider>#<key id>    a workspace's own key
+pk pace         sk <provider>             requests with the platform's key
+pk pace#wsp_…   sk <provider>#<key id>    requests with a workspace's own key
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ PK = "pace"
 
 
 class PaceItem(Item):
-    """One scope. places: [milliseconds after the one before, or since 1970; count]."""
+    """The window of one scope. places: [time, count] of reservations; the first time is in milliseconds since 1970,
+    each later one in milliseconds after the one before."""
 
     version = NumberAttribute()
     places = CompactJSON()
@@ -34,7 +35,7 @@ class DynamoPaces:
         PaceItem.bind(table_name)
 
     def seen(self, scope: Scope) -> Pace:
-        # A query, as for everything else that a submission reads in this table.
+        # A query instead of a get, like all other reads of this table in a submission, whose permission is for queries.
         found = list(PaceItem.query(_pk(scope), PaceItem.sk == _sk(scope), limit=1))
         return _pace(scope, found[0]) if found else Pace(scope)
 

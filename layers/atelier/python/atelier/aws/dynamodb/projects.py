@@ -2,11 +2,11 @@
 
     pk wsp_…  sk prj_…                   a project's description
     pk wsp_…  sk budget#prj_…            its budget; budget#workspace is the whole workspace's
-    pk wsp_…  sk alert#prj_…#alr_…       a threshold that was reached; its id is derived, so raising it twice is one
+    pk wsp_…  sk alert#prj_…#alr_…       a threshold that was reached; its id is derived, so it exists once
 
-Counters are apart from descriptions, which are larger and change at other times. A condition cannot add attributes, so
-`left_microusd` is always limit − spent − reserved, and a reservation has the one condition that it is enough. Changing
-the limit changes it by the difference.
+Counters are stored apart from descriptions, which are larger and change at other times. A DynamoDB condition cannot add
+attributes, so `left_microusd` always holds limit − spent − reserved, and a reservation only needs the condition that it
+is large enough. Changing the limit changes `left_microusd` by the difference.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from atelier.projects.model import WORKSPACE, Alert, Budget, Project
 from atelier.projects.ports import ProjectExists, ProjectInUse, ProjectMoved, ProjectPage
 
 ALERTS_MAX = 100
-# How long (see `pause`) a change of a budget waits for the generations that reserve on it.
+# Argument of `pause` after a change of a budget has lost to generations that reserve on it.
 BUSY = 3
 
 
 class ProjectItem(Item):
-    """What a project is called and says of itself."""
+    """A project's name, description and image."""
 
     user_id = UnicodeAttribute()
     name = UnicodeAttribute()
@@ -75,7 +75,8 @@ def bind(table_name: str) -> None:
 
 
 def put_reservations(write: TransactWrite, workspace_id: str, names: Sequence[str], microusd: int, period: str) -> None:
-    """Add to a hold's transaction that so much is reserved on these budgets: one update each, in their order."""
+    """Add to a hold's transaction the reservation of an amount on each of these budgets: one update each, in their
+    order. `period`: the current month, which a workspace's budget must have reached."""
     for name in names:
         condition = BudgetItem.pk.exists() & BudgetItem.archived.does_not_exist()
         if microusd:
@@ -91,8 +92,9 @@ def put_reservations(write: TransactWrite, workspace_id: str, names: Sequence[st
 
 
 def put_spending(write: TransactWrite, workspace_id: str, names: Sequence[str], *, released: int, spent: int) -> None:
-    """Add to the transaction of a generation's end that so much of what was reserved is free again, and so much spent.
-    Nothing is asked here: the end happens once by the generation's own condition."""
+    """Add to the transaction of a generation's end the change of its budgets: `released` of the reserved amount is free
+    again, `spent` is spent (micro-USD). No condition is needed: the generation's own condition makes the end happen
+    once."""
     if not released and not spent:
         return
     for name in names:
@@ -127,7 +129,8 @@ class DynamoProjects:
         actions: list[Action] = [
             BudgetItem.period.set(period),
             BudgetItem.spent_microusd.set(0),
-            # As it is, not as it was seen: what ends meanwhile is a part of the month that ends.
+            # A delta on the stored value, because generations may reserve meanwhile. What was spent in the old month no
+            # longer reduces what is left.
             BudgetItem.left_microusd.set(BudgetItem.left_microusd + seen.spent_microusd),
         ]
         unchanged = (BudgetItem.period == seen.period) & (BudgetItem.spent_microusd == seen.spent_microusd)
@@ -239,7 +242,7 @@ class DynamoProjects:
             triggered_at=rfc3339(alert.triggered_at),
         )
         try:
-            # Looked for first: most of the time it was raised before, and reading is cheaper than a write in vain.
+            # Read first: most of the time the alert was raised before, and a read is cheaper than a failed write.
             return _alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
         except DoesNotExist:
             pass

@@ -2,7 +2,7 @@
 
     pk rate#<subject>  sk <seconds since 1970 at which the window starts>
 
-One counter a window and subject, deleted by TTL some time after the window has passed.
+There is one counter for each window and subject; TTL deletes it some time after the window has passed.
 """
 
 from __future__ import annotations

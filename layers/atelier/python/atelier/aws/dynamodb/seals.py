@@ -1,6 +1,6 @@
-"""Seals in the ledger's table, and its movements as they are sealed.
+"""Seals in the ledger's table, and its movements in their public form.
 
-    pk wsp_…  sk seal#<number, 12 digits>     one seal, as it is hashed and shown
+    pk wsp_…  sk seal#<number, 12 digits>     one seal, in the form that is hashed and shown
 
 A seal of the movements of one generation stays below one write unit.
 """
@@ -48,7 +48,8 @@ class DynamoSeals:
         return next((_seal(item) for item in found), None)
 
     def between(self, workspace_id: str, first: int, last: int) -> list[Seal]:
-        # Consistent though seals never change: one that is not seen here would be taken for one that covers nothing.
+        # Read consistently although seals never change: if a new seal were missing here, its movements would seem
+        # unsealed.
         found = SealItem.query(workspace_id, SealItem.sk.between(_key(first), _key(last)), consistent_read=True)
         return [_seal(item) for item in found]
 
@@ -83,7 +84,7 @@ class DynamoSeals:
 
 
 def form_of(image: dict[str, dict[str, Any]]) -> Form:
-    """The movement in an image of the table's stream (DynamoDB JSON)."""
+    """The movement in an item image of the table's stream (DynamoDB JSON), in its public form."""
     return _form(MovementItem.from_raw_data(image))
 
 

@@ -1,6 +1,6 @@
-"""The providers table: when providers have said that their models end.
+"""Shutdown dates of models, as published by their providers; in the providers table.
 
-pk sunsets  sk <provider>    published dates and given warnings, by model
+pk sunsets  sk <provider>    published dates, and warnings already given, by model
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PROVIDERS_MAX = 100
 
 
 class SunsetsItem(Item):
-    """What is known of one provider."""
+    """The shutdown dates and warnings of one provider's models."""
 
     dates = JSONAttribute()
     warned = JSONAttribute()
@@ -32,7 +32,8 @@ class DynamoSunsets:
         SunsetsItem.bind(table_name)
 
     def read(self) -> dict[str, Sunsets]:
-        # Small items on one page; a few minutes do not matter to what is known for weeks.
+        # The items are small and fit on one page. A read that is slightly out of date does no harm to dates that are
+        # known weeks before.
         return {
             item.sk: Sunsets({model: date.fromisoformat(day) for model, day in item.dates.items()}, item.warned)
             for item in SunsetsItem.query(PK, limit=PROVIDERS_MAX)

@@ -1,9 +1,9 @@
-"""Which order each request to `/v1` stands for, in the requests table.
+"""Retries of requests to `/v1` by SDKs, in the requests table.
 
     pk try#wsp_…#<fingerprint>  sk try
 
-One item for all tries of a request: the condition of its write decides which of several at once sets the order's name.
-Replaced once the order has ended; deleted by TTL.
+All retries of a request share one item with the name of its order. The condition of the write decides which of several
+parallel retries sets the name. The item is replaced once the order has ended, and deleted by TTL.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ READS_MAX = 3
 
 
 class TryItem(Item):
-    """One request's name."""
+    """The name of one request's order, and whether it was answered."""
 
     name = UnicodeAttribute()
     expires_at_seconds = NumberAttribute()
@@ -41,7 +41,7 @@ class DynamoTries:
     def claim(
         self, workspace_id: str, fingerprint: str, name: str, now: datetime, *, instead_of: str | None = None
     ) -> Known:
-        """Raises Unavailable when the item is written and deleted at each look."""
+        """See the port. Raises Unavailable when parallel requests write and delete the item at every attempt."""
         free = TryItem.pk.does_not_exist() | (TryItem.expires_at_seconds <= int(now.timestamp()))
         if instead_of is not None:
             free |= TryItem.name == instead_of

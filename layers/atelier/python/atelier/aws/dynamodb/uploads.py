@@ -1,6 +1,6 @@
 """Uploads in the library's table.
 
-pk wsp_…  sk upload#ast_…     a file that is to come; TTL, so that one which never comes leaves nothing
+pk wsp_…  sk upload#ast_…     an announced file; deleted by TTL if the file never comes
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from atelier.library.upload import Upload
 
 
 class UploadItem(Item):
-    """One upload."""
+    """One announced file."""
 
     user_id = UnicodeAttribute()
     name = UnicodeAttribute()

@@ -1,9 +1,9 @@
-"""The slots that waiting requests hold at this moment, in the requests table.
+"""The slots held by requests that are waiting for a result, in the requests table.
 
     pk waiting#<subject>  sk waiting      a map: number of the slot → when its lease ends, in ms since 1970
 
-A slot is taken by one conditional write and given back by another; a lease that its holder never gave back, because it
-died, ends by itself. Nothing is written for callers who do not wait.
+A slot is taken by one conditional write and given back by another. If a process crashes and never gives its slot back,
+the lease ends by itself. Nothing is written for requests that do not wait.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class DynamoWaitSlots:
                 free = [slot for slot in map(str, range(limit)) if leases.get(slot, 0) <= _ms(now)]
                 if not free:
                     return None
-                # A random one, so that requests that come at once do not all try for the same.
+                # A random slot, so that parallel requests do not all try to take the same one.
                 slot = random.choice(free)  # nosec B311 - no secret
                 if _lease(subject, slot, until, now, first=not leases):
                     return slot
         except PynamoDBException as error:
             raise Unavailable("The wait slots do not answer.") from error
-        # Other requests took each slot first; then enough of them are waiting.
+        # Other requests took the slot first at every attempt, so enough requests are waiting.
         return None
 
     def give_back(self, subject: str, slot: str, until: datetime) -> None:
@@ -75,7 +75,7 @@ def _leases(subject: str) -> dict[str, int]:
 
 
 def _lease(subject: str, slot: str, until: datetime, now: datetime, *, first: bool) -> bool:
-    """Take the slot; whether it was still free. first: there is no item yet."""
+    """Take the slot; returns whether it was still free. first: there is no item yet."""
     expires_at_seconds = int((until + KEPT_FOR).timestamp())
     if first:
         new = WaitItem(_pk(subject), SK, slots={slot: _ms(until)}, expires_at_seconds=expires_at_seconds)

@@ -1,7 +1,7 @@
 """Characters and templates in the library's table.
 
 pk wsp_…  sk chr_…     one character
-pk wsp_…  sk tpl_…     one template; what was made with it is counted beside what it says
+pk wsp_…  sk tpl_…     one template; its uses are counted in an attribute of their own
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from atelier.library.ports import Page, ThingExists, ThingMoved
 from atelier.library.template import Template, Variable
 
 ThingT = TypeVar("ThingT", Character, Template)
-# Kept as attributes of their own; all else is what a person wrote.
+# Fields stored as separate attributes; all others were written by the user and are stored as JSON in `says`.
 OWN = ("id", "workspace_id", "user_id", "created_at", "updated_at", "uses")
-# How long (see `pause`) a writer who lost waits before looking again.
+# Argument of `pause` after a change has lost to a parallel one.
 BUSY = 2
 
 
 class WrittenItem(Item):
-    """One character or template. What is not said is not stored."""
+    """One character or template. Empty fields are not stored."""
 
     user_id = UnicodeAttribute()
     says = CompactJSON()
@@ -39,7 +39,7 @@ class WrittenItem(Item):
 
 
 class _Written(Generic[ThingT]):
-    """Things of one kind, named by the prefix of their ids."""
+    """Store of one kind of document. prefix: of their ids; read: builds the document from an item."""
 
     def __init__(self, prefix: str, read: Callable[[WrittenItem], ThingT]) -> None:
         self._prefix = prefix
@@ -115,7 +115,7 @@ class DynamoTemplates(_Written[Template]):
 
     @staticmethod
     def count_use(workspace_id: str, template_id: str) -> None:
-        """One more was made with it; nothing happens when it has gone."""
+        """Count one use of a template. Does nothing when the template no longer exists."""
         try:
             WrittenItem(workspace_id, template_id).update([WrittenItem.uses.add(1)], condition=WrittenItem.pk.exists())
         except UpdateError as error:
