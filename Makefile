@@ -1,5 +1,5 @@
-# Every target sets itself up and is quick when nothing changed. `make` alone lists them.
-# Needed on the machine: make and Python 3.11 or newer; `make build` also wants a Python 3.13 to compile the layers for Lambda.
+# Every target installs what it needs and is quick when nothing has changed. `make` alone lists the targets.
+# Requirements: make and Python 3.11 or newer; `make build` also needs a Python 3.13 to compile the layers for Lambda.
 
 PYTHON ?= python3
 PORT ?= 8080
@@ -16,7 +16,7 @@ help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 # ---- environments ----------------------------------------------------------------------------------------------------
-# A stamp named after the lock's checksum says that an environment holds exactly what its lock lists.
+# A stamp file named after the lock's checksum shows that an environment contains exactly what its lock lists.
 
 key = $(shell cksum < $(1) | cut -d' ' -f1)
 run_ready := .venv/.run-$(call key,.ci/locks/run.txt)
@@ -58,8 +58,8 @@ $(tools_ready):
 	$(call install,.venv-tools,.ci/locks/tools.txt,sync)
 	@rm -f .venv-tools/.tools-*; touch $@
 
-# Other people's programs; where they cannot be installed, the tests that want them say that they are not run. uv is
-# .venv's: this environment holds what its lock lists and no more.
+# Third-party clients of the API, for tests. Where they cannot be installed, the tests that need them report that they do
+# not run. uv comes from .venv, because this environment contains only what its lock lists.
 $(clients_ready): $(test_ready)
 	@echo ".venv-clients: installing what .ci/locks/clients.txt pins"
 	@{ $(PYTHON) -m venv .venv-clients && \
@@ -78,13 +78,13 @@ lock: .venv ## pin the newest versions that pyproject.toml allows
 	@for layer in runtime media ai film; do $(compile) 3.13 --group layer-$$layer --constraint .ci/locks/test.txt \
 		--output-file layers/dependencies/$$layer/requirements.txt || exit 1; done
 
-# What npm has of other people's judgement; where there is no npm, the tests that want it say that they are not run.
+# Third-party npm packages that check our API, for tests. Without npm, the tests that need them report that they do not run.
 $(judges_ready):
 	@if command -v npm >/dev/null; then echo "tests/judges: installing what package-lock.json pins"; \
 		npm ci --prefix tests/judges --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && touch $@ \
 		|| echo "npm cannot be used here: its judges are left out"; fi
 
-# A browser for the test of pages of other origins; where none can be had, that test says that it is not run.
+# A browser for the test of cross-origin pages. Where none can be installed, that test reports that it does not run.
 .PHONY: browser
 browser:
 	@.ci/chromium
@@ -133,7 +133,7 @@ check-template:
 	$(tool)/cfn-lint $(templates)
 	@echo "templates: ok"
 
-# No credentials, no network: the region only tells the linter which resources exist.
+# This needs neither credentials nor network: the region only tells the linter which resource types exist.
 check-sam: export AWS_DEFAULT_REGION := us-east-1
 check-sam: export SAM_CLI_TELEMETRY := 0
 check-sam:
@@ -148,7 +148,7 @@ check-openapi:
 
 # ---- AWS -------------------------------------------------------------------------------------------------------------
 
-# The interpreter that compiles for Lambda: the one named, on the path, or kept by a version manager.
+# The interpreter that compiles for Lambda: $LAMBDA_PYTHON, or one on the path, or one that a version manager installed.
 lambda_python = $(shell for python in "$$LAMBDA_PYTHON" python3.13 "$$HOME"/.pyenv/versions/3.13.*/bin/python3.13 \
 	"$$HOME"/.local/share/uv/python/cpython-3.13.*/bin/python3.13; do \
 	"$$python" -c "import sys" 2>/dev/null && command -v "$$python" && break; done)

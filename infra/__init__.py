@@ -1,1 +1,1 @@
-"""What Atelier stands on: the nested stacks, the local stack and the deployment."""
+"""Atelier's infrastructure: the nested stacks, the local stack and the deployment to AWS."""

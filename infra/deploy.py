@@ -1,7 +1,8 @@
 """`python -m infra.deploy`: what `make deploy` runs after the build. One `sam deploy`; two when the address is new.
 
-Functions are told their public address, and without an own domain that is the distribution's, which exists only after
-the functions do. So the first deployment is followed by a second one that tells them; every later one knows it before.
+Functions have their public address as a parameter. Without an own domain that is the distribution's address, which
+exists only after the functions do. So a first deployment is followed by a second one that sets the parameter; every
+later one reads it from the stack's outputs.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ def deploy(
     sam: Callable[[Sequence[str]], int] = lambda command: subprocess.run(["sam", *command], check=False).returncode,
     outputs_of: Callable[[str, str | None], Outputs] | None = None,
 ) -> int:
-    """Returns sam's exit code. What is not known here goes to `sam deploy` as it is.
+    """Returns sam's exit code. Arguments that this module does not know are passed on to `sam deploy`.
 
-    sam: runs one sam command. outputs_of: the outputs of a stack in a region, {} when there is none."""
+    sam: runs one sam command. outputs_of: the outputs of a stack in a region; {} when there is no such stack."""
     parser = argparse.ArgumentParser(prog="python -m infra.deploy", allow_abbrev=False)
     parser.add_argument("--stack-name", default="atelier")
     parser.add_argument("--stage", default="production")

@@ -13,7 +13,7 @@ TARGET = LAYER / "atelier/openapi.json"
 
 
 def written() -> str:
-    """The document as it should be, ending in a newline."""
+    """The document made from the routes, ending in a newline."""
     sys.path.insert(0, str(LAYER))
     from atelier.http import Api
     from atelier.openapi import document
@@ -25,7 +25,7 @@ def written() -> str:
 
 
 def main() -> int:
-    """Write the document, or with --check say whether the written one is true; 0 when it is."""
+    """Write the document, or with --check compare the written one; returns 0 when it is up to date."""
     document = written()
     if "--check" in sys.argv[1:]:
         if TARGET.exists() and TARGET.read_text() == document:

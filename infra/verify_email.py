@@ -1,7 +1,7 @@
-"""`python -m infra.verify_email`: what `make verify-email` runs. Says to a deployment that a mailbox is its account's.
+"""`python -m infra.verify_email`: what `make verify-email` runs. Marks an account's e-mail address as verified.
 
-Until codes are sent by mail, this is how an operator releases the daily credits of an account whose deployment gives
-them to verified mailboxes only. Wants AWS credentials that may read the stack and invoke its function.
+Until codes are sent by e-mail, an operator does this to release an account's daily credits where the deployment gives
+them to verified mailboxes only. Needs AWS credentials that may read the stack and invoke its function.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FUNCTION = "TasksVerifyEmailFunction"
 
 
 def verify(email: str, stack: str, *, cloudformation: Any, functions: Any) -> int:
-    """Returns the exit code; says what came of it."""
+    """Returns the exit code and prints the result."""
     found = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId=FUNCTION)
     name = found["StackResourceDetail"]["PhysicalResourceId"]
     answer = functions.invoke(FunctionName=name, Payload=json.dumps({"email": email}).encode())

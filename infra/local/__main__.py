@@ -54,7 +54,7 @@ def _options(chosen: argparse.Namespace, standins: Together | None) -> Options:
     if chosen.replicate_secret_file:
         secrets["replicate"] = json.loads(Path(chosen.replicate_secret_file).read_text("utf-8"))
     if urls:
-        # What is said by name goes before what follows from the addresses.
+        # Parameters given with --parameter win over those derived from the providers' addresses.
         parameters = {
             "ProviderUrls": ",".join(f"{provider}={url}" for provider, url in urls.items()),
             "Providers": ",".join(["local", *urls]),

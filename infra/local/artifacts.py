@@ -1,8 +1,8 @@
-"""What is deployed as code: one zip per function folder, one for the product's layer, named by their content.
+"""The code archives of a deployment: one zip per function folder and one for the product's layer, named by content.
 
-Dependencies are not packed: the emulator runs functions in its own interpreter, whose environment holds them. And the
-emulator unpacks everything again for each worker, in the process that serves all tables: so the product's layer is
-unpacked once, beside the state, and its zip only says where.
+Dependencies are not packed: the emulator runs functions in its own interpreter, whose environment holds them. The
+emulator unpacks each archive anew for every worker, in the same process that serves all tables. So the product's layer
+is unpacked only once, into the data folder, and its zip contains just a path file that points there.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PRODUCT_LAYER = "layers/atelier"
-# Python adds what a path file in a site directory names to its import path; the layer's own is such a directory, here
-# and on Lambda.
+# Python adds the directories named in a path file (.pth) to its import path when the file lies in a site directory. The
+# layer's site-packages is one, here and on Lambda.
 PATH_FILE = "python/lib/python3.13/site-packages/atelier.pth"
 
 
@@ -28,8 +28,8 @@ class BrokenSource(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """`folder`: as the template names it. `key`: changes with the content, and only with it. `place`: where it lies
-    unpacked, for what is not to be unpacked by each worker."""
+    """`folder`: the code folder as the template names it. `key`: the S3 key, which changes only with the content.
+    `place`: where the files are unpacked once for all workers; None when each worker unpacks the archive."""
 
     folder: str
     key: str
@@ -43,7 +43,7 @@ class Artifact:
         return _zip(self._compiled())
 
     def unpack(self) -> None:
-        """Have the files in their place; raises BrokenSource."""
+        """Write the files to `place` unless they are there; raises BrokenSource."""
         if self.place is None or self.place.exists():
             return
         making = self.place.with_suffix(".part")
@@ -54,15 +54,15 @@ class Artifact:
         making.rename(self.place)
 
     def _compiled(self) -> list[tuple[str, bytes]]:
-        """The files, and bytecode beside the source: a worker starts with an empty cache each time, and compiling is
-        most of an import. It is of the unchecked kind, since an archive does not keep modification times well."""
+        """The files with their bytecode: each worker starts without a bytecode cache, and compiling is most of an
+        import. The bytecode is the unchecked kind, because an archive does not keep modification times exactly."""
         modules = [(name, data) for name, data in self.files if name.endswith(".py")]
         return [*self.files, *(_bytecode(name, data) for name, data in modules)]
 
 
 def collect(root: Path, folders: list[str], store: Path) -> list[Artifact]:
-    """The artifacts of the given code folders of the repository; raises FileNotFoundError for a folder without code.
-    store: what is unpacked once is unpacked in there."""
+    """The artifacts of these code folders of the repository; raises FileNotFoundError for a folder without code.
+    store: the folder into which the product's layer is unpacked."""
     return [_collect(root, folder, store) for folder in folders]
 
 
@@ -70,7 +70,7 @@ def _collect(root: Path, folder: str, store: Path) -> Artifact:
     base = root / folder
     files: list[tuple[str, bytes]] = []
     once = folder == PRODUCT_LAYER
-    # A path file holds where the files are: when the store moves, it is another one.
+    # The path file contains the store's path: when the store moves, the artifact is another one.
     digest = hashlib.sha256(sys.version.encode() + (str(store).encode() if once else b""))
     for path in sorted(base.rglob("*")):
         name = path.relative_to(base).as_posix()

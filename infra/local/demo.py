@@ -1,4 +1,4 @@
-"""The main job before the reader's eyes, through the public API alone: sign up, ask for a picture, see what it cost."""
+"""The demo of `make run`, through the public API alone: sign up, generate an image, show what it cost."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PICTURE_SECONDS_MAX = 60.0
 
 
 class DemoFailed(Exception):
-    """A step was not answered as the contract says; the text names the step and the answer."""
+    """A step got an unexpected response; the text names the step and the response."""
 
 
 async def show(base_url: str, data: Path, trouble: str | None = None) -> None:
-    """Runs the demo and prints it. A failure is told in a sentence; the stack serves on. trouble: what makes the first
-    candidate's stand-in refuse, so that the next one is seen to take over."""
+    """Runs the demo and prints its steps. A failure is printed as one sentence, and the stack goes on serving. trouble:
+    a marker for the prompt that makes the first candidate's stand-in refuse, which shows the fallback to the next."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=35)) as session:
         try:
             await _show(_Api(session, base_url), data, trouble)
@@ -70,8 +70,8 @@ async def _sign_in(api: _Api, kept: Path) -> None:
 
 
 def _account(kept: Path) -> dict[str, str]:
-    """E-mail and password of the account that is kept; of a new one where there is none, or where a hard death cut its
-    file short: then the address is new too, since the old one may be taken."""
+    """E-mail and password of the account stored in the file `kept`, or of a new one. When a crash cut the file short,
+    the new account has a new address, because the old one may be taken."""
     email = EMAIL
     if kept.exists():
         try:
@@ -103,7 +103,7 @@ async def _finished(api: _Api, generation: Mapping[str, Any]) -> Mapping[str, An
 
 
 def _tell_statement(statement: Mapping[str, Any], balance: Mapping[str, Any]) -> None:
-    """A small table, oldest first: what each movement did to what can be spent and to what is held."""
+    """Prints a table of movements, oldest first: how each changed the available and the held credits."""
     _tell(f"{'movement':<10}{'available':>10}{'held':>6}  of")
     for movement in reversed(statement["items"]):
         _tell(f"{movement['kind']:<10}{movement['available']:>+10}{movement['held']:>+6}  {movement['subject']}")
@@ -115,7 +115,7 @@ def _tell(text: str) -> None:
 
 
 class _Api:
-    """Atelier's API as any client sees it."""
+    """A client of Atelier's public API."""
 
     def __init__(self, session: aiohttp.ClientSession, base_url: str) -> None:
         self._session = session
@@ -136,7 +136,7 @@ class _Api:
         return answer["data"]
 
     async def download(self, path: str) -> bytes:
-        """The bytes behind a signed path, which is taken to the letter; raises DemoFailed."""
+        """The bytes behind a signed path, which is sent exactly as given; raises DemoFailed."""
         async with self._session.get(URL(self.base_url + path, encoded=True)) as answer:
             if answer.status != 200:
                 raise DemoFailed(f"the picture's URL was answered {answer.status}")

@@ -1,6 +1,6 @@
-"""Deploys the translated template to the embedded AWS, as CloudFormation would: a change set, executed.
+"""Deploys the translated template to the embedded AWS: creates a CloudFormation change set and executes it.
 
-Deploying again costs little and changes only what changed, so it is also how new code takes effect.
+Deploying again is cheap and touches only changed resources, so redeploying is also how new code takes effect.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class DeploymentError(Exception):
 
 
 class DeploymentUnfinished(Exception):
-    """CloudFormation is at it still, after a time in which it should have come to an end."""
+    """CloudFormation is still working after the time in which a deployment should have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Deployed:
 
 
 class Aws:
-    """Clients for the embedded AWS at `endpoint`, made when first used."""
+    """Clients for the embedded AWS at `endpoint`, created at first use."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -69,7 +69,7 @@ class Aws:
 
 
 def deploy(root: Path, folder: Path, aws: Aws, parameters: Mapping[str, str]) -> Deployed:
-    """Brings the stack to what the repository at `root` says. `folder` keeps translations between runs.
+    """Deploys the repository at `root`. `folder` keeps the translated template and the unpacked layer between runs.
 
     Raises DeploymentError, DeploymentUnfinished, translate.TemplateError, FileNotFoundError."""
     template = _translated(root, folder)
@@ -85,7 +85,8 @@ def deploy(root: Path, folder: Path, aws: Aws, parameters: Mapping[str, str]) ->
 
 
 def _translated(root: Path, folder: Path) -> translate.Template:
-    """The translation, from the last run if no template changed since: importing the translator costs a second."""
+    """The translated template; the last run's if no source of it has changed, because importing the translator takes a
+    second."""
     templates = [
         root / "template.yaml",
         *sorted((root / "infra").glob("*.yaml")),
@@ -128,7 +129,7 @@ def _upload(aws: Aws, built: list[artifacts.Artifact]) -> None:
 
 
 def _tidy(store: Path, kept: set[str]) -> None:
-    """Removes what was unpacked before the last time: what was replaced just now may still be at work."""
+    """Removes unpacked layers other than the new one and the one it replaces, which workers may still be using."""
     for place in store.iterdir():
         if place.stem not in kept:
             shutil.rmtree(place)
@@ -189,7 +190,7 @@ def _first_failure(cloudformation: Any, since: datetime) -> str:
     ]
     if not failures:
         return ""
-    # Newest first, so the last is where it began.
+    # Events come newest first, so the last failure in the list is the one that caused the others.
     first = failures[-1]
     return f"{first['LogicalResourceId']} ({first['ResourceType']}): {first['ResourceStatusReason']}"
 

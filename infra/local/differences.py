@@ -1,7 +1,8 @@
-"""Where the embedded AWS (ministack 1.5.33) differs from AWS in something that Atelier meets, and what meets it.
+"""Where the embedded AWS (ministack 1.5.33) differs from AWS in something that Atelier uses, and what we do about it.
 
-The one list. Each entry has a test of its name in tests/adapters/test_emulator_differences.py, which shows the
-difference or that it is met: when a new version of the emulator ends one, its test fails, and entry and remedy can go.
+This is the only list. Each entry has a test of its name in tests/adapters/test_emulator_differences.py, which shows the
+difference or its remedy. When a new version of the emulator removes a difference, the test fails: then remove the entry
+and the remedy.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """name: of its test, without `test_`. met_by: what we do about it."""
+    """name: the name of its test, without `test_`. on_aws, here: what AWS does, what the embedded AWS does. met_by: our
+    remedy."""
 
     name: str
     on_aws: str

@@ -1,4 +1,4 @@
-"""What infra/edge.yaml says of the CloudFront distribution, as far as a request can tell: the local edge obeys it."""
+"""Reads the CloudFront distribution from infra/edge.yaml, as far as requests notice it; the local edge follows it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PREFLIGHT = "access-control-request-method"
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """What pages of other origins may do. `origins`: theirs, as the template's parameter FrontendOrigins names them."""
+    """What web pages of other origins may do. `origins`: the allowed ones, from the parameter FrontendOrigins."""
 
     origins: frozenset[str]
     methods: str
@@ -41,7 +41,7 @@ class Cors:
         return bool(origin) and bool({origin, any_port} & self.origins)
 
     def preflight(self, origin: str) -> dict[str, str]:
-        """The headers of the answer to a preflight of a page of `origin`."""
+        """The response headers for a preflight by a page of `origin`."""
         if not self._allows(origin):
             return {}
         return {
@@ -53,7 +53,7 @@ class Cors:
         }
 
     def answer(self, origin: str) -> dict[str, str]:
-        """The headers of any other answer that a page of `origin` is to read."""
+        """The response headers for any other request by a page of `origin`."""
         if not self._allows(origin):
             return {}
         return {
@@ -65,7 +65,8 @@ class Cors:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What happens to a path. `origin`: api or media. `headers` are set on every answer, in place of the origin's."""
+    """How requests to a path pattern are handled. `origin`: api or media. `headers`: set on every response, replacing
+    the origin's. `signed`: the URL must be signed."""
 
     pattern: str
     origin: str
@@ -77,7 +78,7 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """The behaviours in the order in which they are tried; the last takes every path."""
+    """The behaviours in the order in which they are matched; the last matches every path."""
 
     behaviours: tuple[Behaviour, ...]
     start_page: str

@@ -1,10 +1,10 @@
-"""The local edge: one address before the API and the media bucket, behaving as the distribution in infra/edge.yaml.
+"""The local edge: one address in front of the API and the media bucket, acting as the distribution in infra/edge.yaml.
 
-Listens on loopback only. What it does beside passing on: it names the viewer's address, supplies the authorizer's
-header, writes out the slashes in models' names and answers preflights (as the CloudFront Function `GreetViewer` does),
-adds the headers of the distribution's policies, those for pages of other origins among them, checks signed URLs, reads
-the bucket with its own credentials (as origin access control does), and turns the emulator's failures into the
-contract's envelope.
+Listens on loopback only. Besides forwarding requests, it does what the CloudFront Function `GreetViewer` does: it sets
+the viewer's address, fills in the authorizer's header when it is missing, decodes the slashes in model names and
+answers CORS preflights. It adds the headers of the distribution's policies (CORS headers among them), checks signed
+URLs, reads the bucket with its own credentials (as origin access control does), and turns the emulator's failures into
+the API's error envelope.
 """
 
 from __future__ import annotations
@@ -35,17 +35,18 @@ from infra.local.distribution import PREFLIGHT, Behaviour, Distribution
 from infra.local.signed_urls import SignedUrls, UrlRefused
 
 BODY_BYTES_MAX = 10 * 1024 * 1024  # the gateway's own limit
-# Each request under way is a worker process of the emulator. More of them than the processors can serve would only be
-# cold starts in each other's way; those who wait for a picture (`Prefer: wait`) sit still and have places of their own.
+# Each request in progress occupies a worker process of the emulator. More of them than the processors can serve would
+# only slow down each other's cold starts. Requests that wait for a result (`Prefer: wait`) use no processor time, so
+# they are counted apart.
 REQUESTS_AT_ONCE = max(8, 4 * (os.cpu_count() or 1))
 WAITING_AT_ONCE = 64
-# As many of them as one account's requests may wait at once (template.yaml, WaitsAtOnce). Most of what it sends beyond
-# that is answered at once; but which of its requests wait is the API's to say, so these have places of their own too,
-# a few more than one account can fill with waiting: each is a worker to start.
+# So many requests of one account may wait at the same time (template.yaml, WaitsAtOnce). The API answers most of the
+# further ones at once, but only the API knows which of them wait. So they have a limit of their own, a little above
+# what one account can fill with waiting requests: each request is one more worker to start.
 WAITING_OF_ONE_CALLER = 8
 BEYOND_AT_ONCE = WAITING_OF_ONE_CALLER + 2
 API_SECONDS_MAX = 30.0
-# A client has this long for the head of its first request, and for a body; an idle connection is closed after a while.
+# How long a client may take for the head of its first request, and for a body; then how long a connection may be idle.
 HEAD_SECONDS_MAX = 30.0
 BODY_SECONDS_MAX = 60.0
 IDLE_SECONDS_MAX = 75.0
@@ -63,7 +64,7 @@ _HOP_BY_HOP = frozenset(
         "upgrade",
     }
 )
-# The viewer's word for what only the edge knows, and what the client library writes itself.
+# Headers by which a viewer could pretend to be the edge, and headers that the client library writes itself.
 _NOT_FORWARDED = _HOP_BY_HOP | {
     "host",
     "content-length",
@@ -77,13 +78,13 @@ _MEDIA_ANSWER_HEADERS = ("content-type", "content-length", "content-range", "acc
 
 
 class PortInUse(Exception):
-    """Another program listens on the port that was asked for."""
+    """Another program listens on the requested port."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """Where requests go. `public_url`: what viewers are told; signed URLs begin with it. No trailing slashes.
-    `edge_key`: shown to the API with each request."""
+    """Where requests are forwarded to. `public_url`: the address that viewers use; signed URLs begin with it.
+    `edge_key`: the secret that the edge sends to the API with each request. URLs have no trailing slash."""
 
     public_url: str
     api_url: str
@@ -93,8 +94,8 @@ class Origins:
 
 
 class _Server(web.Server):
-    """A server that gives a client limited time for the head of its first request. aiohttp closes idle connections, and
-    a slow head after the first counts as idle."""
+    """A server that gives a client limited time for the head of its first request. For later requests aiohttp does so
+    itself: it counts a connection with a slow head as idle, and closes it."""
 
     def __init__(self, handler: Any, head_seconds_max: float, **options: Any) -> None:
         super().__init__(handler, **options)
@@ -148,8 +149,10 @@ class Edge:
         self._runner: web.ServerRunner | None = None
 
     async def listen(self, port: int) -> int:
-        """Takes the port (0 = any free one) and answers 503 until `serve`; returns the port. Raises PortInUse."""
-        # The emulator closes idle connections after 75 s: ours go first, so that none dies under a request.
+        """Listens on the port (0 = any free one) and answers 503 until `serve` is called; returns the port. Raises
+        PortInUse."""
+        # The emulator closes idle connections after 75 s. The edge closes them earlier, so that no request is sent on
+        # a connection that the emulator is just closing.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -163,7 +166,7 @@ class Edge:
             max_line_size=HEAD_BYTES_MAX,
             max_field_size=HEAD_BYTES_MAX,
             keepalive_timeout=IDLE_SECONDS_MAX,
-            # Compressed bodies are unpacked here, within bounds of ours (`_unpacked`).
+            # `_unpacked` decompresses bodies, and bounds their size.
             auto_decompress=False,
         )
         self._runner = web.ServerRunner(self._server, shutdown_timeout=1)
@@ -179,12 +182,12 @@ class Edge:
         return int(self._runner.addresses[0][1])
 
     def serve(self, origins: Origins) -> None:
-        """Passes requests on from now on."""
+        """Forwards requests to these origins from now on."""
         self._signed_urls = SignedUrls(origins.media_keys)
         self._origins = origins
 
     async def close(self) -> None:
-        """Lets go of the port; requests under way have a second to end."""
+        """Releases the port; requests in progress have one second to end."""
         if self._runner:
             await self._runner.cleanup()
         if self._session:
@@ -270,7 +273,8 @@ class Edge:
 
     @asynccontextmanager
     async def _place(self, caller: str, *, waits: bool) -> AsyncIterator[None]:
-        """A place for one request. caller: the Authorization header."""
+        """Waits until one more request may be sent to the API, and counts it until the end of the block.
+        caller: the Authorization header, which identifies whose waiting requests these are."""
         if not waits or self._waiting[caller] >= WAITING_OF_ONE_CALLER:
             async with self._places_beyond if waits else self._places:
                 yield
@@ -281,7 +285,7 @@ class Edge:
                 yield
         finally:
             self._waiting[caller] -= 1
-            self._waiting += Counter()  # Forgets callers without any.
+            self._waiting += Counter()  # Removes callers whose count is zero.
 
     async def _from_media(
         self, request: web.BaseRequest, path: str, behaviour: Behaviour, origins: Origins
@@ -291,7 +295,7 @@ class Edge:
         signed = _signed_as_origin_access_control(request.method, url, wanted)
         async with self._client.request(request.method, URL(url, encoded=True), headers=signed) as origin:
             if origin.status >= 400 and origin.status not in (412, 416):
-                # A missing file and a foreign one look the same, and the origin's words stay inside.
+                # The same answer for a missing file and for another workspace's; the bucket's own error is not shown.
                 return _refusal(403, "FORBIDDEN", "There is no such file.")
             names = _MEDIA_ANSWER_HEADERS if origin.status < 400 else ("content-range",)
             headers = {name: origin.headers[name] for name in names if name in origin.headers}
@@ -310,8 +314,8 @@ class Edge:
 
 
 def _unpacked(body: bytes, headers: CIMultiDict[str]) -> bytes:
-    """The body of a gzip'd request, at most one byte beyond the limit. The emulator would hand it on as mangled text;
-    on AWS it reaches the function, which unpacks it (`atelier/http.py`)."""
+    """Decompresses the body of a gzip request, up to one byte beyond the limit. The emulator would decode compressed
+    bytes as text and damage them; on AWS they reach the function, which decompresses them (`atelier/http.py`)."""
     reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         plain = reader.decompress(body, BODY_BYTES_MAX + 1)
@@ -331,10 +335,10 @@ def _added(behaviour: Behaviour, request: web.BaseRequest) -> dict[str, str]:
 
 async def _body(request: web.BaseRequest) -> bytes:
     if request.headers.get("expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
-        # curl and others wait for this before they send a large body.
+        # curl and other clients wait for this interim response before they send a large body.
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
-    # One byte more than allowed is enough to know.
+    # One byte more than allowed is enough to know that the body is too large.
     data = bytearray()
     async for chunk in request.content.iter_any():
         data += chunk

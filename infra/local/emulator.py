@@ -1,7 +1,7 @@
-"""The embedded AWS: ministack as a child process on loopback, with its state in a folder of ours.
+"""The embedded AWS: ministack as a child process on loopback, with its state in the stack's data folder.
 
-`saved/` holds whole copies of its state (`saved_state.py`), the newest of which is what a start goes on from; `state/`
-is what the emulator reads, made anew from that copy by each start; `s3/` holds the objects.
+`saved/` holds complete copies of its state (`saved_state.py`); each start continues from the newest one. `state/` is
+what the emulator reads: each start writes it anew from that copy. `s3/` holds the objects.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ CHILD = "infra.local.emulator_process"
 
 
 class EmulatorError(Exception):
-    """The embedded AWS could not be started; the text is for the person who asked."""
+    """The embedded AWS could not be started; the text is for the person at the terminal."""
 
 
 class StateNotSaved(EmulatorError):
-    """The embedded AWS has stopped, but what changed last could not be written."""
+    """The embedded AWS has stopped, but the last changes could not be written."""
 
 
 class Emulator:
-    """One running ministack. `endpoint` is its URL, without a trailing slash. `notes`: what the person at the terminal
-    should know of the last start. `failure`: why its state cannot be written at present; empty = it can."""
+    """One ministack process. `endpoint` is its URL, without a trailing slash. `notes`: sentences about the last start
+    for the person at the terminal. `failure`: why its state cannot be written at present; empty when it can."""
 
     def __init__(self, folder: Path, *, enforce_policies: bool = True) -> None:
         self._folder = folder
@@ -54,13 +54,13 @@ class Emulator:
         self.failure = ""
         self._enforce_policies = enforce_policies
         self._process: subprocess.Popen[bytes] | None = None
-        # A stop may come from another thread while a start is under way, and ends it.
+        # Another thread may call `stop` during `start`; then the start is given up.
         self._starting = threading.Lock()
         self._is_stopped = False
         self.endpoint = ""
 
     def start(self) -> None:
-        """Starts it and waits until it answers; raises EmulatorError."""
+        """Starts the emulator and waits until it answers; raises EmulatorError."""
         self._is_stopped = False
         self._restore()
         for folder in (self._state, self._folder / "s3"):
@@ -72,14 +72,14 @@ class Emulator:
             try:
                 self._start_on(_free_port())
             except EmulatorError:
-                # Between our finding a port free and its being used, another program may take it.
+                # Another program may take the port after it was found free and before the emulator uses it.
                 if "already in use" not in self._log() or not tries_left:
                     raise
             else:
                 return
 
     def _restore(self) -> None:
-        """Lays out the state that the last run left; what cannot be used is set aside, and said."""
+        """Puts the newest saved state in place. State that cannot be used is moved aside, and a note says where."""
         self.notes, self.failure, self._saving_paused = [], "", False
         self._saved_at_ns, self._saved_in_order = 0, False
         copy = saved_state.newest(self._saved)
@@ -92,7 +92,7 @@ class Emulator:
                     f"the last run did not end in order; going on from what was saved at {_time(copy.saved_at_ns)}"
                 )
         elif not self._saved.exists() and _is_readable(self._state):
-            # Written before there were copies.
+            # This state was written by a build that kept no copies.
             record = self._folder / "port"
             self._state_port = json.loads(record.read_text("utf-8"))["port"] if record.exists() else None
         else:
@@ -123,7 +123,8 @@ class Emulator:
                 stderr=subprocess.STDOUT,
                 env=self._environment(port),
                 pass_fds=[reporting],
-                # A terminal's Ctrl-C goes to a whole group; it reaches only us, and the child stops when we say so.
+                # A terminal sends Ctrl-C to a whole process group. In a group of its own the child does not get it,
+                # and stops only when this process tells it to.
                 start_new_session=True,
             )
         os.close(reporting)
@@ -142,8 +143,8 @@ class Emulator:
 
     @contextmanager
     def saving_paused(self, *, resumes_after: tuple[type[Exception], ...] = ()) -> Generator[None]:
-        """No copy is taken meanwhile: half a deployment could neither be used nor gone on with. resumes_after: failures
-        after which the state is whole."""
+        """Within this context no copy is taken: a later start could not continue from half a deployment. resumes_after:
+        exceptions after which the state is complete, so that saving goes on. Any other exception leaves it paused."""
         self._say(b"0")
         self._saving_paused = True
         try:
@@ -163,7 +164,7 @@ class Emulator:
             self._process.stdin.flush()
 
     def stop(self) -> None:
-        """Stops it and waits until its state is written; raises StateNotSaved when it could not be."""
+        """Stops the emulator and waits until its state is written; raises StateNotSaved when it could not be."""
         with self._starting:
             self._is_stopped = True
             process, self._process = self._process, None
@@ -188,7 +189,7 @@ class Emulator:
 
     @property
     def running(self) -> bool:
-        """Whether the child is alive."""
+        """Whether the child process is alive."""
         return self._process is not None and self._process.poll() is None
 
     @property
@@ -214,7 +215,7 @@ class Emulator:
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": "us-east-1",
-            # Worker processes inherit this; a file of credentials of the user's would only slow the SDK down.
+            # Worker processes inherit this: the SDK does not look for an EC2 instance's credentials, which takes time.
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
@@ -247,8 +248,8 @@ def _free_port() -> int:
 
 
 def _move_to_port(state: Path, old: int | None, port: int) -> None:
-    """Queue URLs carry the emulator's port, and it keeps queues under their URLs: on a new port they would be lost.
-    So the saved state is moved to the new port before it is read."""
+    """Rewrites the saved state from the port `old` to `port`. Queue URLs contain the emulator's port, and the emulator
+    stores queues by URL, so queues would be lost on another port."""
     if old is None:
         return
     before, after = f"://localhost:{old}/".encode(), f"://localhost:{port}/".encode()
@@ -273,19 +274,19 @@ def _time(nanoseconds: int) -> str:
 
 
 def _rewind_streams(saved: dict[str, Any]) -> None:
-    """Streams start empty after a restart, but their readers remember how far they had come, and would wait until as
-    many records have passed again. So what they remember is dropped."""
+    """Drops the positions of stream readers. After a restart a stream is empty, but its readers keep their old
+    positions, and would skip as many new records as they had read before."""
     saved.pop("dynamodb_stream_positions", None)
 
 
 def _forget_logs(saved: dict[str, Any]) -> None:
-    """Every start reads the whole state: what functions logged in earlier runs would make it slower for ever."""
+    """Drops the log lines of earlier runs: every start reads the whole state, so they would make each start slower."""
     for group in saved["log_groups"]["data"].values():
         group["streams"] = {}
 
 
 def _forget_deployments(saved: dict[str, Any]) -> None:
-    """As for logs: each redeployment adds an event for every resource that it touched."""
+    """Drops stack events for the same reason: each redeployment adds one for every resource that it touched."""
     saved.pop("stack_events", None)
 
 

@@ -1,14 +1,14 @@
-"""The embedded AWS's own process: ministack's ASGI application, and beside it what saves its state while it runs.
+"""The process of the embedded AWS: ministack's ASGI application, and code that saves its state while it runs.
 
     python -m infra.local.emulator_process <folder of copies> <port> <file descriptor to report to>
 
-ministack itself writes its state only when it is stopped, and goes on when it could not. Here a copy is written every
-few seconds in which something changed, and once more at the end. A copy is made in a fork, which sees everything as it
-was at one instant between two requests and holds nobody up. How it went is reported line by line: {"saved": <time>},
+ministack itself writes its state only when it is stopped, and ignores it when the write fails. Here a copy is written
+every few seconds if something changed, and once more at the end. A forked process writes the copy: it sees the state of
+one instant between two requests, and delays no request. The result is reported as a line of JSON: {"saved": <time>} or
 {"failed": <reason>}.
 
-Standard input is the lifeline: when it closes, this process ends itself in good order, so it dies with the one that
-started it. `0` on it means: no copies for now (a deployment is under way, which must be whole or absent), `1`: again.
+When standard input closes, the parent process has died, and this process stops as if it were asked to. A `0` on
+standard input pauses copies (during a deployment, of which the state must hold all or nothing), a `1` resumes them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 from infra.local import forked, saved_state
 
 SAVE_SECONDS = 2.0
-# Saving takes at most this share of one processor.
+# Saving takes at most this share of one processor's time.
 SAVE_SHARE = 0.1
 FORK_SECONDS_MAX = 60
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -38,7 +38,7 @@ Message = dict[str, Any]
 
 
 class SavingApplication:
-    """An ASGI application that saves the state of the one that it wraps. See the module."""
+    """An ASGI application that wraps ministack's and saves its state, as the module's docstring describes."""
 
     def __init__(self, application: Any, folder: Path, port: int, report: int) -> None:
         self._application = application
@@ -69,17 +69,17 @@ class SavingApplication:
         await self._application(scope, received, send)
 
     def pause(self) -> None:
-        """No copies from now on, after one of what is there."""
+        """Stops taking copies, after one last copy of the present state."""
         if self._changed and not self._paused:
             self._last = asyncio.create_task(self._wait_for(self._fork(False)))
         self._paused = True
 
     def resume(self) -> None:
-        """Copies again, and one soon."""
+        """Takes copies again, the next one soon."""
         self._paused, self._changed = False, True
 
     async def save(self, *, in_order: bool = False) -> None:
-        """Writes a copy of what is there at this instant, and reports how it went."""
+        """Writes a copy of the present state and reports the result."""
         if not self._paused:
             await self._wait_for(self._fork(in_order))
 
@@ -105,7 +105,7 @@ class SavingApplication:
                 await self.save()
 
     def _write_and_exit(self, in_order: bool) -> None:
-        """The fork's whole life: it shares nothing of the running server but what it reads."""
+        """All that the forked process does: it only reads the server's memory, writes the copy and exits."""
         code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -121,13 +121,13 @@ class SavingApplication:
             os._exit(code)
 
     def _tell(self, line: Message) -> None:
-        # Whoever was to hear it may have been killed; the copy is what counts.
+        # The process that reads reports may have been killed; the copy is still worth writing.
         with suppress(OSError):
             os.write(self._report, json.dumps(line).encode() + b"\n")
 
 
 def _write_services(folder: Path) -> None:
-    """Each service's state in ministack's own format, one file each; raises OSError for one that is not written."""
+    """Writes one file for each service, in ministack's own format; raises OSError when one could not be written."""
     from ministack import app
     from ministack.core import persistence
 
@@ -136,7 +136,7 @@ def _write_services(folder: Path) -> None:
     heard.emit = lambda record: reasons.append(record.getMessage())
     persistence.logger.addHandler(heard)
     persistence.STATE_DIR = str(folder)
-    # Functions' code lies beside their description, where ministack decided at its start.
+    # ministack chooses the folder of the functions' code when it starts; a copy needs the code too.
     if functions := sys.modules.get("ministack.services.lambda_svc"):
         vars(functions)["CODE_BLOB_DIR"] = str(folder / "lambda-blobs")
     for service, state_of in app._build_persistence_save_dict().items():
@@ -176,12 +176,12 @@ def _raise_file_limit() -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Serves until it is told to stop."""
+    """Serves until it is stopped by a signal or by the end of standard input."""
     folder, port, report = Path(arguments[0]), int(arguments[1]), int(arguments[2])
     forked.prepare()
     from ministack.app import app
 
-    # What has been imported is kept from the garbage collector, which would go through all of it again and again while
+    # The garbage collector leaves out what has been imported: otherwise it would scan all of it again and again while
     # every request waits.
     gc.freeze()
     _raise_file_limit()

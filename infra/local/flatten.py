@@ -1,4 +1,5 @@
-"""Lays nested stacks into their parent: the emulator creates them, but cannot update one that tells of a stream."""
+"""Merges nested stacks into their parent: the emulator can create a nested stack, but cannot update one that has a
+table's StreamArn among its outputs."""
 
 from __future__ import annotations
 
@@ -14,9 +15,9 @@ _SUB_NAME = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
 def flatten(template: Template, root: Path, left_out: str) -> Template:
-    """The template with the resources of its nested stacks in place of them, named `<stack><resource>`.
+    """The template with its nested stacks replaced by their resources, which are named `<stack><resource>`.
 
-    The stack `left_out` goes without a trace, and so do the outputs that tell of it. Templates lie below `root`."""
+    The stack `left_out` is removed, with the outputs that refer to it. Paths of templates are relative to `root`."""
     outputs: dict[str, Json] = {}
     for stack, resource in list(template["Resources"].items()):
         if resource["Type"] != "AWS::CloudFormation::Stack":
@@ -45,7 +46,7 @@ def _mentions(value: Json, stack: str) -> bool:
 
 
 class _Renamer:
-    """Rewrites what a nested template says about itself into the parent's terms."""
+    """Rewrites a nested template's references: names get the stack's name before them, parameters their values."""
 
     def __init__(self, stack: str, nested: Template, arguments: Mapping[str, Json]) -> None:
         self._stack = stack
@@ -101,7 +102,7 @@ class _Renamer:
 
 
 def _resolve_outputs(value: Json, outputs: Mapping[str, Json]) -> Json:
-    """Replaces each reference to a nested stack's output by what the output says."""
+    """Replaces each reference to a nested stack's output by the output's value."""
     if isinstance(value, list):
         return [_resolve_outputs(item, outputs) for item in value]
     if not isinstance(value, dict):

@@ -1,8 +1,8 @@
-"""Workers of the embedded AWS that are forked from one prepared process (`zygote.py`), not started from nothing.
+"""Lambda workers of the embedded AWS, forked from one prepared process (`zygote.py`) and not started afresh.
 
-`prepare` is called in the emulator's process before the emulator: from then on, where it would start its Python worker
-script, it gets a fork. Where there is no fork to be had (another system than Linux, a zygote that died), it starts the
-script as it always did.
+`prepare` is called in the emulator's process before the emulator starts. From then on the emulator gets a forked worker
+where it would start its Python worker script. When no worker can be forked (not on Linux, or the zygote has died), the
+script is started as without this module.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WORKER_SCRIPT = "_worker.py"
 
 
 class Worker:
-    """As much of `subprocess.Popen` as the emulator uses, for a process that is another one's child."""
+    """The part of `subprocess.Popen` that the emulator uses, for a process that is the zygote's child, not our own."""
 
     def __init__(self, process_id: int, lifeline: int, streams: Sequence[int]) -> None:
         self.pid = process_id
@@ -36,21 +36,21 @@ class Worker:
         self.stderr = os.fdopen(streams[2], encoding="utf-8", errors="replace")
 
     def poll(self) -> int | None:
-        """None while it lives."""
+        """The exit code; None while the process is running."""
         return self.returncode if self._ended_within(0) else None
 
     def wait(self, timeout: float | None = None) -> int:
-        """Waits for its end; raises subprocess.TimeoutExpired."""
+        """Waits for the end of the process; raises subprocess.TimeoutExpired."""
         if not self._ended_within(timeout):
             raise subprocess.TimeoutExpired(WORKER_SCRIPT, timeout or 0)
         return self.returncode or 0
 
     def terminate(self) -> None:
-        """Asks it to end."""
+        """Sends SIGTERM."""
         self._send(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends it."""
+        """Sends SIGKILL."""
         self._send(signal.SIGKILL)
 
     def _send(self, number: signal.Signals) -> None:
@@ -65,7 +65,7 @@ class Worker:
             ended = select.poll()
             ended.register(self._lifeline, select.POLLIN)
             if ended.poll(None if seconds is None else seconds * 1000):
-                # How it ended is its parent's secret; the emulator asks only whether it did.
+                # Only the parent process can read the exit status; the emulator needs to know only that it ended.
                 self.returncode = 0
         return self.returncode is not None
 
@@ -74,7 +74,8 @@ class Worker:
 
 
 class Zygote:
-    """The emulator's side of the prepared process. Importing its libraries takes it half a second, beside us."""
+    """The emulator's handle on the prepared process, which imports its libraries in half a second while the emulator
+    starts."""
 
     def __init__(self) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -88,16 +89,16 @@ class Zygote:
 
     @property
     def process_id(self) -> int:
-        """The prepared process."""
+        """The process id of the prepared process."""
         return self._process.pid
 
     def close(self) -> None:
-        """Ends the prepared process; its workers go on."""
+        """Ends the prepared process; its workers keep running."""
         self._control.close()
         self._process.wait()
 
     def worker(self, path: str, folder: str, environment: Mapping[str, str]) -> Worker:
-        """A new worker that runs the script at `path`; raises OSError when there is none to be had."""
+        """Forks a worker that runs the script at `path`; raises OSError when none can be forked."""
         script = Path(path).read_text("utf-8")
         request = {"path": path, "script": script, "folder": folder, "environment": dict(environment)}
         pipes = [os.pipe() for _ in range(3)]
@@ -120,7 +121,7 @@ class Zygote:
 
 
 def prepare() -> None:
-    """Have the emulator of this process fork its Python workers."""
+    """Let the emulator in this process get its Python workers from a zygote; does nothing on systems but Linux."""
     if not sys.platform.startswith("linux"):
         return
     zygote = Zygote()
@@ -134,5 +135,5 @@ def prepare() -> None:
                 pass
         return subprocess.Popen(arguments, **options)
 
-    # The one name through which the emulator's module starts processes.
+    # The emulator's module starts processes only through this name.
     lambda_runtime.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": started})

@@ -1,4 +1,4 @@
-"""A local stack as a child process, for tests and benchmarks: what `make run` starts, with handles to look inside."""
+"""A local stack as a child process, for tests and benchmarks: what `make run` starts, with access to its AWS."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ STOP_SECONDS_MAX = 30.0
 
 
 class NotReady(Exception):
-    """The stack ended before it was ready; the text is what it said."""
+    """The stack ended before it was ready; the text is what it printed."""
 
 
 class RunningStack:
-    """One `python -m infra.local`. Use as a context manager, or call `start` and `stop` yourself.
+    """One process of `python -m infra.local`. Use it as a context manager, or call `start` and `stop`.
 
-    data: the folder that keeps its state; the same folder again is the same stack. parameters: of template.yaml.
-    arguments: more of the command line (`--watch 1` redeploys what changes). root: the repository, or a copy of it."""
+    data: the folder that keeps its state; started on the same folder again, it is the same stack. parameters: of
+    template.yaml. arguments: further command line arguments (`--watch 1` redeploys what changes). root: the repository,
+    or a copy of it."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class RunningStack:
         self._handles: dict[str, Any] = {}
 
     def start(self) -> RunningStack:
-        """Returns when the stack is ready; raises NotReady. What it prints is kept in `lines`."""
+        """Starts the stack and returns when it is ready; raises NotReady. `lines` collects what it prints."""
         self.lines = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "infra.local", *self._arguments],
@@ -68,7 +69,7 @@ class RunningStack:
         return self
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """Ends it with a signal; returns its exit code (negative = the signal that ended it)."""
+        """Ends the process with a signal; returns its exit code (negative = the signal that ended it)."""
         process, self._process = self._process, None
         if process is None:
             return 0
@@ -83,17 +84,17 @@ class RunningStack:
 
     @property
     def base_url(self) -> str:
-        """The edge: where viewers go."""
+        """The URL of the edge, which clients use."""
         return str(self._handles["base_url"])
 
     @property
     def endpoint(self) -> str:
-        """The embedded AWS itself."""
+        """The URL of the embedded AWS."""
         return str(self._handles["endpoint"])
 
     @property
     def emulator_process_id(self) -> int:
-        """The embedded AWS's process."""
+        """The process id of the embedded AWS."""
         return int(self._handles["emulator_process_id"])
 
     @property
@@ -106,7 +107,8 @@ class RunningStack:
         return Aws(self.endpoint)
 
     def resource(self, logical_id: str) -> str:
-        """The physical id of a resource; one of a nested stack is named `<stack><resource>`: DataLedgerTable."""
+        """The physical id of a resource. The logical id of a nested stack's resource is `<stack><resource>`, for
+        example DataLedgerTable."""
         return str(self._handles["resources"][logical_id])
 
     def table(self, context: str) -> str:
@@ -114,7 +116,7 @@ class RunningStack:
         return self.resource(f"Data{context.capitalize()}Table")
 
     def invoke(self, function: str, event: object) -> Any:
-        """What a function (by its logical id) answers to an event."""
+        """Invokes a function (by its logical id) with an event; returns its result."""
         answer = (
             self.aws().client("lambda").invoke(FunctionName=self.resource(function), Payload=json.dumps(event).encode())
         )

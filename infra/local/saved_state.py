@@ -1,7 +1,7 @@
-"""Copies of the embedded AWS's state, each whole or worthless: `<folder>/<time>/`, its manifest written last.
+"""Copies of the embedded AWS's state in `<folder>/<time>/`. A copy is valid when its manifest is: it is written last.
 
-A copy that was cut short (the process killed, the disk full) has no manifest, or one that does not fit; then the copy
-before it is the state. Times are nanoseconds since 1970.
+A copy that was cut short (process killed, disk full) has no manifest, or one that does not match its files; then the
+copy before it is used. Times are nanoseconds since 1970.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ COPIES_KEPT = 2
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A whole copy. port: of the emulator that wrote it. in_order: written when that emulator was stopped."""
+    """A valid copy. port: of the emulator that wrote it. in_order: it was written when that emulator was stopped, so
+    nothing that came later is missing."""
 
     folder: Path
     saved_at_ns: int
@@ -30,8 +31,8 @@ class Copy:
 
 
 def write(folder: Path, port: int, write_files: Callable[[Path], None], *, in_order: bool) -> Copy:
-    """Has `write_files` fill a new copy, and removes copies that are older than the one before. Raises what goes wrong,
-    and leaves nothing of the attempt."""
+    """Lets `write_files` fill the folder of a new copy, then removes all copies but the newest COPIES_KEPT. When
+    something fails, the new copy is removed and the exception raised."""
     now = time.time_ns()
     new = folder / str(now)
     try:
@@ -48,7 +49,7 @@ def write(folder: Path, port: int, write_files: Callable[[Path], None], *, in_or
 
 
 def newest(folder: Path) -> Copy | None:
-    """The newest whole copy; None where there is none."""
+    """The newest valid copy; None when there is none."""
     for name in reversed(_names(folder)):
         manifest = _manifest(folder / name)
         if manifest:

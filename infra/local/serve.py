@@ -1,4 +1,5 @@
-"""Runs the local stack until it is told to stop: claim, listen, start, deploy, show, and redeploy what changes."""
+"""Runs the local stack until it is stopped: locks the data, listens, starts, deploys, runs the demo, redeploys
+changes."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from infra.local.emulator import EmulatorError
 from infra.local.stack import MISTAKES, DataInUse, Options, Stack
 from infra.local.standins.together import FALLBACK, Together
 
-# What can go wrong for reasons that one sentence explains.
+# Expected failures: their text is one sentence that explains the reason, so no traceback is shown.
 EXPLAINED = (PortInUse, DataInUse, EmulatorError, DeploymentUnfinished, *MISTAKES)
 WATCHED = ("functions", "layers/atelier", "statemachines", "infra", "template.yaml")
 WATCH_SECONDS = 0.7
@@ -30,8 +31,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """options: the stack's. port: 0 = any free one. with_watch: redeploy what changes. standins: those that the stack
-    was pointed to, to be told of."""
+    """options: of the stack. port: 0 = any free one. with_watch: redeploy what changes. standins: the stand-ins that
+    the stack uses; their addresses are printed."""
 
     options: Options
     port: int
@@ -45,7 +46,7 @@ class Stopped(Exception):
 
 
 def serve(serving: Serving) -> int:
-    """Runs until SIGINT or SIGTERM; returns the exit code. Says in one sentence what went wrong, if it did."""
+    """Runs until SIGINT or SIGTERM; returns the exit code. Prints one sentence about a failure."""
     try:
         asyncio.run(_serve(serving))
     except Stopped:
@@ -92,7 +93,7 @@ async def _serve(serving: Serving) -> None:
 
 
 async def _until(stop: asyncio.Event, work: Awaitable[T]) -> T:
-    """What `work` gives; raises Stopped as soon as it is time to stop."""
+    """The result of `work`; raises Stopped and cancels the work as soon as `stop` is set."""
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if stop.is_set():
@@ -104,7 +105,7 @@ async def _until(stop: asyncio.Event, work: Awaitable[T]) -> T:
 
 
 async def _answering(port: int) -> None:
-    """Ready means that a request went all the way through; raises DeploymentError when none does."""
+    """Waits until a request has passed through the edge and the whole stack; raises DeploymentError when none does."""
     status = 0
     deadline = time.monotonic() + READY_SECONDS_MAX
     async with aiohttp.ClientSession() as session:
@@ -118,8 +119,8 @@ async def _answering(port: int) -> None:
 
 
 async def _guard(stack: Stack) -> None:
-    """Returns never; raises EmulatorError when the embedded AWS dies. Says when its state cannot be written, and when
-    it can again."""
+    """Watches the embedded AWS. Never returns; raises EmulatorError when the process dies. Prints when its state can no
+    longer be written, and when it can again."""
     failure = ""
     while stack.emulator.running:
         await asyncio.sleep(0.5)
@@ -134,7 +135,8 @@ async def _guard(stack: Stack) -> None:
 
 
 async def _watch(stack: Stack, edge: Edge, root: Path, seen: frozenset[tuple[str, int]]) -> None:
-    """Deploys again when a file changed since `seen`. A mistake is told and waits for the next change."""
+    """Deploys again whenever a file has changed since `seen`. After a mistake in the sources it prints the reason and
+    waits for the next change."""
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         now = await asyncio.to_thread(_state_of, root)
@@ -162,6 +164,6 @@ def _state_of(root: Path) -> frozenset[tuple[str, int]]:
                 try:
                     state.add((str(path), path.stat().st_mtime_ns))
                 except FileNotFoundError:
-                    # Gone between the listing and the look: an editor saving.
+                    # The file went between listing and reading its time: an editor is saving.
                     continue
     return frozenset(state)

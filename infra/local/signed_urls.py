@@ -18,7 +18,7 @@ SIGNING_PARAMETERS = ("Expires", "Signature", "Key-Pair-Id")
 
 
 class UrlRefused(Exception):
-    """The URL opens nothing; the text says why without helping to forge one."""
+    """The URL is not valid; the text says why without helping to forge one."""
 
 
 class SignedUrls:

@@ -1,4 +1,4 @@
-"""The local stack without its edge: the embedded AWS and what is deployed to it, kept in one data folder."""
+"""The local stack without its edge: the embedded AWS and the deployment on it, kept in one data folder."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from infra.local.translate import TemplateError
 HANDLES = "stack.json"
 EDGE_SECRET = "DataEdgeSecret"
 PROVIDERS_SECRET = "DataProvidersSecret"
-# Pages that are developed on this machine may call the stack, whatever port they are served on.
+# Web pages served from this machine may call the stack, on any port: front ends are developed that way.
 FRONTEND_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
-# Providers are stand-ins or the developer's own, nobody can be sent a code, and all callers have one address.
+# No e-mail can be sent here, so unverified accounts get daily credits too; and all callers have one address. Nobody
+# else pays for that: providers are stand-ins or the developer's own.
 WITHOUT_MAIL = {"DailyCredits": "everyone", "SignUpsPerAddress": "1000000"}
-# What can be wrong with the sources; a deployment that fails of it is rolled back.
+# Exceptions that mean a mistake in the sources; a deployment that fails with one of them is rolled back.
 MISTAKES = (BrokenSource, DeploymentError, TemplateError, FileNotFoundError)
 REDEPLOYMENT_SECONDS_MAX = 15.0
 
@@ -34,8 +35,8 @@ class DataInUse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to run. parameters: of template.yaml, over the local ones. provider_secrets: the platform's access by
-    provider, put beside what is there."""
+    """What to run. parameters: of template.yaml; they override the local defaults. provider_secrets: the platform's
+    credentials by provider, added to those already stored."""
 
     root: Path
     data: Path
@@ -45,24 +46,25 @@ class Options:
 
 
 class Stack:
-    """Start it, deploy as often as the code changes, stop it. Its state lies in the data folder and outlives it."""
+    """The embedded AWS and its deployments: `start` it, `deploy` whenever the code has changed, `stop` it. The state is
+    in the data folder and stays there."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._lock: IO[bytes] | None = None
         self._public_url = ""
         self._deploying = threading.Lock()
-        # Whether a deployment has been whole, and requests are taken.
+        # Whether a deployment has been completed, so that requests are served.
         self._serves = False
         self.emulator = Emulator(options.data, enforce_policies=options.enforce_policies)
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Of template.yaml: the local ones, and what was chosen over them."""
+        """The parameters of template.yaml: the local defaults, overridden by the options."""
         return {"Stage": "local", "FrontendOrigins": FRONTEND_ORIGINS, **WITHOUT_MAIL, **self._options.parameters}
 
     def claim_data(self) -> None:
-        """Takes the data folder for this process; raises DataInUse."""
+        """Locks the data folder for this process; raises DataInUse."""
         self._options.data.mkdir(parents=True, exist_ok=True)
         self._lock = (self._options.data / "lock").open("wb")
         try:
@@ -81,8 +83,8 @@ class Stack:
         return self.origins(self.deploy())
 
     def deploy(self) -> Deployed:
-        """Deploys what changed since the last time; raises what `deploy` raises. After a mistake the stack goes on as
-        it was, and so does the saving of its state."""
+        """Deploys what changed since the last time; raises what the module `deploy` raises. After a mistake in the
+        sources the stack goes on as it was, and saving its state goes on too."""
         with self._deploying, self.emulator.saving_paused(resumes_after=MISTAKES if self._serves else ()):
             deployed = self._deploy()
         self._serves = True
@@ -100,7 +102,8 @@ class Stack:
         return deployed
 
     def origins(self, deployed: Deployed) -> Origins:
-        """Where the edge finds what was deployed; also written to the data folder, for tests and tools."""
+        """The addresses to which the edge forwards requests. They are also written to the data folder, for tests and
+        tools."""
         outputs = deployed.outputs
         handles = {
             "base_url": self._public_url,
@@ -123,9 +126,9 @@ class Stack:
         return str(json.loads(secret["SecretString"])["key"])
 
     def stop(self) -> None:
-        """Stops the emulator, which writes its state, and lets go of the data folder. Raises StateNotSaved.
+        """Stops the emulator, which writes its state, and unlocks the data folder. Raises StateNotSaved.
 
-        What was accepted during a redeployment is written when that has come to its end."""
+        Waits for a redeployment in progress, because requests accepted during it are saved only after its end."""
         waited = self._serves and self._deploying.acquire(timeout=REDEPLOYMENT_SECONDS_MAX)
         try:
             self.emulator.stop()

@@ -1,8 +1,8 @@
 """template.yaml → the one flat CloudFormation template that the embedded AWS deploys.
 
-SAM is translated as AWS does it. Each step after that meets a difference listed in `differences.py`: nested stacks are
-laid into their parent (`flatten.py`), the HTTP API's body becomes routes, what has no counterpart is left out, and task
-tokens may be answered. Pure: nothing is deployed here and nothing but the templates is read.
+SAM is translated by AWS's own translator. Each later step handles a difference listed in `differences.py`: nested
+stacks are merged into their parent (`flatten.py`), the HTTP API's body becomes routes, resources that the emulator does
+not know are left out, and policies allow task tokens to be answered. Pure: it reads the templates and deploys nothing.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ Json = Any
 
 REGION = "us-east-1"
 LOCAL_KEY_PAIR_ID = "KLOCAL"
-# What has no counterpart in the emulator, and what a reference to it becomes.
+# Resource types that the emulator does not know, and the value that replaces a reference to such a resource.
 STAND_INS: Mapping[str, str] = {"AWS::CloudFront::PublicKey": LOCAL_KEY_PAIR_ID, "AWS::CloudFront::KeyGroup": "local"}
-# The local edge plays the part of this nested stack; an output that needs it is left out.
+# The local edge does the work of this nested stack; outputs that refer to it are left out.
 EDGE_STACK = "Edge"
 
 
 class TemplateError(Exception):
-    """The template uses something that the local translation does not know; the text names it."""
+    """The template uses a resource type that the local translation does not know; the text names it."""
 
 
 def translate(root: Path, artifact_bucket: str) -> Template:
     """The local template of the repository at `root`.
 
-    Code lies at `s3://<artifact_bucket>/<its folder>`: `with_artifacts` replaces the folder by the key of a build."""
+    Code is at `s3://<artifact_bucket>/<its folder>`; `with_artifacts` replaces the folder by an archive's key."""
     template = _translate_sam(read(root / "template.yaml"), root, artifact_bucket)
     template = flatten(template, root, left_out=EDGE_STACK)
     _spell_out_routes(template)
@@ -44,7 +44,7 @@ def translate(root: Path, artifact_bucket: str) -> Template:
 
 
 def with_artifacts(template: Template, keys: Mapping[str, str]) -> Template:
-    """The template with each code folder replaced by the key of what was built from it.
+    """The template with each code folder replaced by the S3 key of its archive.
 
     A layer whose folder has no key (dependencies) is left out: its packages come with the emulator's environment."""
     template = copy.deepcopy(template)
@@ -84,7 +84,7 @@ def _translate_sam(template: Template, root: Path, bucket: str) -> Template:
             properties["Definition"] = yaml.safe_load(definition)
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
     translated = translator.translate(template, {"AWS::Region": REGION, "AWS::Partition": "aws"})
-    # The translator leaves its own kinds of mappings behind; the emulator reads plain JSON.
+    # The translator's result contains mapping types of its own; the emulator reads plain JSON.
     return json.loads(json.dumps(translated, default=str))
 
 
@@ -156,7 +156,8 @@ def _route(api: str, key: str, target: str, guards: list[str]) -> Json:
 
 
 def _name_of(route_key: str) -> str:
-    """`GET /a/{b+}` → `GetAB`, with a mark where two keys would meet."""
+    """The logical name of a route: `GET /a/{b}` → `GetAB`. A greedy path (`{b+}`) gets the suffix `Below`, so that its
+    name differs from that of the same path without the plus sign."""
     words = "".join(word.capitalize() for word in re.findall(r"[A-Za-z0-9]+", route_key))
     return words + ("Below" if "+}" in route_key else "")
 
@@ -173,7 +174,7 @@ def _leave_out(template: Template) -> None:
     for name in [*stand_ins, *combined]:
         del resources[name]
     for resource in resources.values():
-        # A stage that lives in a folder is thrown away with the folder.
+        # The local stage's data ends with its folder; nothing is to be retained when a resource is deleted.
         resource.pop("DeletionPolicy", None)
         resource.pop("UpdateReplacePolicy", None)
     replaced = _replace_refs(template, stand_ins.get)
@@ -185,7 +186,8 @@ def _leave_out(template: Template) -> None:
 
 
 def _widen_callbacks(template: Template) -> None:
-    """A task token names its state machine on AWS; the emulator checks the callback against no resource at all."""
+    """Allows task tokens to be answered for every resource: on AWS the permission names the state machine of the token,
+    but the emulator checks the callback without a resource."""
     for resource in template["Resources"].values():
         for policy in resource["Properties"].get("Policies", []) if resource["Type"] == "AWS::IAM::Role" else []:
             statements: list[Json] = policy["PolicyDocument"]["Statement"]

@@ -1,8 +1,8 @@
-"""A process that has imported what functions import, and forks itself into a Lambda worker whenever one is asked for.
+"""A process that has imported the functions' libraries, and forks itself into a Lambda worker on request.
 
-A worker that starts from nothing spends most of its start on the same libraries as all the others. Run by `forked.py`
-(`python -P zygote.py <descriptor of a socket>`) beside the emulator; ends when the emulator does. Only libraries are
-imported here: the product and the function come with the worker, as they do on Lambda.
+A worker that starts as a fresh interpreter spends most of its start on importing the same libraries as all others. The
+emulator's process starts the zygote (`python -P zygote.py <descriptor of a socket>`, see `forked.py`), which ends when
+that process does. Only libraries are imported here: the worker imports the product and its function, as on Lambda.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from functools import cache
 from types import CodeType
 from typing import Any
 
-# What functions import beside the standard library; one that is missing is the worker's own affair.
+# What functions import besides the standard library. One that is missing here fails in the worker that imports it.
 LIBRARIES = (
     "argon2",
     "aws_lambda_powertools.metrics",
@@ -45,13 +45,13 @@ LIBRARIES = (
     "pynamodb.models",
     "pynamodb.transactions",
 )
-# The descriptions that SDK clients are made of; reading them is half of a first request.
+# The services whose SDK descriptions are read ahead; reading them takes half of a first request's time.
 SERVICES = ("dynamodb", "events", "s3", "secretsmanager", "sqs", "stepfunctions")
 MESSAGE_BYTES_MAX = 1024 * 1024
 
 
 def main() -> None:
-    """Serve one request after the other; in the process of a worker, be that worker."""
+    """Serve fork requests one after the other; in a forked process, run the worker's script."""
     control = socket.socket(fileno=int(sys.argv[1]))
     for library in LIBRARIES:
         try:
@@ -59,13 +59,14 @@ def main() -> None:
         except ImportError:
             continue
     _describe_services()
-    # What is here stays as it is, so that the workers' memory stays shared.
+    # The garbage collector must not touch what is imported: untouched memory stays shared with the workers.
     gc.collect()
     gc.freeze()
-    # A worker that wakes up does not interrupt the emulator, for which all of them wait. Its share is the same.
+    # With batch scheduling a worker that wakes up does not interrupt the emulator, for which all workers wait. Its
+    # share of processor time stays the same.
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    # Nobody waits for a worker here: the emulator holds a descriptor that tells of its end.
+    # This process does not wait for its workers: the emulator holds a descriptor that tells when one has ended.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES_MAX, 3)
@@ -85,7 +86,7 @@ def main() -> None:
 
 
 def _describe_services() -> None:
-    """Let every session of a worker begin with what is read here, as clients of one session share it."""
+    """Read the services' descriptions once, and let every SDK session of a worker start with them."""
     import botocore.session
     from botocore.loaders import Loader, create_loader
 
@@ -118,7 +119,7 @@ def _answer(control: socket.socket, worker: int) -> None:
 
 
 def _become(request: dict[str, Any], descriptors: list[int]) -> None:
-    """Make this process what a fresh interpreter would have been, started with these standard streams."""
+    """Make this forked process look like a fresh interpreter with these standard streams and this environment."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for place, descriptor in enumerate(descriptors):
         os.dup2(descriptor, place)

@@ -1,4 +1,4 @@
-// npm's `openai`, unmodified, before /v1: its ordinary calls, and what came of each as one line of JSON.
+// Calls /v1 with npm's unmodified `openai` client and prints the result of each call as one line of JSON.
 import assert from "node:assert/strict";
 import OpenAI, { toFile } from "openai";
 

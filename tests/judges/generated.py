@@ -1,5 +1,6 @@
-"""What openapi-generator and openapi-python-client made of our document, each calling a stack: sign up, have a picture
-made, get it, list it. The generated packages are beside `argv[2]`; what came of the calls is one line of JSON."""
+"""Calls a stack with two Python clients generated from our OpenAPI document, by openapi-generator and by
+openapi-python-client: each signs up, generates an image, gets it and lists it. Arguments: the stack's base URL, and the
+folder that contains the generated packages. Prints the results as one line of JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ def person() -> dict[str, Any]:
 
 
 def loaded(package: str) -> int:
-    """How many modules the package has, all of them imported."""
+    """Imports all modules of the package; returns how many there are."""
     parent = importlib.import_module(package)
     return len([importlib.import_module(each.name) for each in pkgutil.walk_packages(parent.__path__, f"{package}.")])
 

@@ -1,5 +1,5 @@
-// What openapi-generator (typescript-fetch, in ./ts) and openapi-typescript (./schema, called by openapi-fetch) made of our
-// document, each calling a stack: sign up, have a picture made, get it, list it.
+// Calls a stack with two clients generated from our OpenAPI document, by openapi-generator (typescript-fetch, in ./ts) and
+// by openapi-typescript (./schema, called by openapi-fetch): each signs up, generates an image, gets it and lists it.
 import createClient from "openapi-fetch";
 import type { paths } from "./schema";
 import { AuthApi, Configuration, GenerationsApi, ResponseError, SignUpRequestTokenDeliveryEnum } from "./ts";

@@ -1,5 +1,6 @@
-// Clients that repeat a request by themselves, each in its own way, before work that takes longer than they are made to wait:
-// npm's `ai` (neither number nor key), LangChain (never after a 409) and `openai` (numbered). One order each.
+// Clients that retry a request by themselves, each in its own way, when work takes longer than they may wait: npm's `ai`
+// (sends neither a retry number nor a key), LangChain (never retries after a 409) and `openai` (numbers its retries). Each
+// submits once.
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { ChatOpenAI } from "@langchain/openai";
 import { generateImage, generateText } from "ai";
@@ -9,7 +10,7 @@ const [baseURL, apiKey, prefer, slow, image, chat] = process.argv.slice(2);
 const headers = { prefer };
 const words = (client) => `a lake for ${client} [[run:slow=${slow}]]`;
 const provider = createOpenAICompatible({ name: "atelier", baseURL, apiKey, headers });
-// More often than they would by themselves, for a busy machine.
+// More retries than the clients' default, because a busy machine is slow.
 const maxRetries = 6;
 const client = new OpenAI({ baseURL, apiKey, defaultHeaders: headers, maxRetries });
 const langchain = new ChatOpenAI({ model: chat, apiKey, configuration: { baseURL, defaultHeaders: headers } });

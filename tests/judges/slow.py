@@ -1,5 +1,5 @@
-"""Python's clients that repeat a request by themselves, as slow.mjs has npm's: litellm and LangChain, each before work
-that takes longer than they are made to wait. One order each; what came of them is one line of JSON."""
+"""Python clients that retry a request by themselves (litellm and LangChain), while work takes longer than they may
+wait; slow.mjs does the same with npm's clients. Each submits once; the results are printed as one line of JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from langchain_openai import ChatOpenAI
 
 BASE_URL, TOKEN, PREFER, SLOW, CHAT = sys.argv[1:6]
 HEADERS = {"prefer": PREFER}
-# More often than they would by themselves, for a busy machine.
+# More retries than the clients' default, because a busy machine is slow.
 RETRIES = 6
 ACCESS: dict[str, Any] = {"api_base": BASE_URL, "api_key": TOKEN, "extra_headers": HEADERS, "max_retries": RETRIES}
 

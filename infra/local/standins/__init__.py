@@ -1,1 +1,2 @@
-"""Stand-ins for the services that the product calls: they speak the documented API, and misbehave on request."""
+"""Stand-ins for the services that the product calls: they answer as the vendors' documentation says, and fail on
+request."""

@@ -1,19 +1,20 @@
-"""What the stand-ins share: a server on loopback, its routes, what it was asked, and how to ask it to misbehave.
+"""What the stand-ins share: a loopback server with routes, a record of its requests, faults on request, sample files.
 
-A stand-in is a subclass of `StandIn` whose methods are marked with `@route`. What stands in double brackets in a prompt
-goes wrong; several may stand together, as in `a lake [[create:429]] [[output:gone]]`; `[[fal/create:429]]` is for fal's
-stand-in alone. The words that mean the same in all of them:
+A stand-in is a subclass of `StandIn` whose methods are marked with `@route`. A prompt asks for faults by markers in
+double brackets; it may hold several, as in `a lake [[create:429]] [[output:gone]]`. `[[fal/create:429]]` is for fal's
+stand-in only. These markers mean the same in all stand-ins:
 
-    create:NAME                  refused as the stand-in's table `refusals` says, nothing begun
-    create:500 502 lost hang     taken, then: that status, no answer, an answer that never ends
-    create:garbage empty         taken, then: no JSON, an object with nothing in it
-    run:slow=SECONDS             takes that long
-    output:gone denied text svg broken bomb huge slow redirect    the result's file misbehaves
-    output:private file          the result's URL points to the metadata address, to a local file
+    create:NAME                  the creation is refused with the answer NAME of the table `refusals`; no work begins
+    create:500 502 lost hang     work begins, then the answer is: that status, a closed connection, never sent
+    create:garbage empty         work begins, then the answer is: no JSON, an empty object
+    run:slow=SECONDS             the work takes that long
+    output:gone denied text svg broken bomb huge slow redirect    the result's file is faulty in that way
+    output:private file          the result's URL is the cloud's metadata address, or a local file
 
-`POST /_standin/behave {"markers": [...], "creations": n}` asks for the same from outside, for the next n creations;
-`GET /_standin/calls` lists the requests to the API (`method`, `path`, `headers` with lower-case names, and `body`,
-parsed), `GET /_standin/webhooks` the deliveries, `GET /_standin/health` answers, `POST /_standin/reset` forgets all.
+`POST /_standin/behave {"markers": [...], "creations": n}` applies markers to the next n creations, whatever their
+prompts. `GET /_standin/calls` lists the requests to the API (`method`, `path`, `headers` with lower-case names, and
+`body`, parsed), `GET /_standin/webhooks` the webhook deliveries, `GET /_standin/health` answers when the server runs,
+and `POST /_standin/reset` clears all records.
 """
 
 from __future__ import annotations
@@ -45,13 +46,13 @@ from urllib.parse import parse_qs, urlsplit
 METADATA_URL = "http://169.254.169.254/latest/meta-data/iam/security-credentials/"
 ENDLESS_BYTES = 512 * 1024 * 1024
 BODY_BYTES_MAX = 128 * 1024 * 1024
-# After the first post of a webhook, for one that is not taken.
+# Pauses before a webhook is posted again when the receiver did not accept it.
 RETRIES_AFTER_SECONDS = (0.2, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
 class Upload:
-    """One file of a multipart body."""
+    """One part of a multipart body; a plain field has no file `name`."""
 
     name: str
     content_type: str
@@ -60,7 +61,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Request:
-    """What came: header names are lower-case, `path` is without the query."""
+    """A received request. Header names are lower-case; `target` is the path with the query, `path` without it."""
 
     method: str
     target: str
@@ -80,7 +81,7 @@ class Request:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def json(self) -> dict[str, Any]:
-        """The body as a JSON object; empty when it is none."""
+        """The body as a JSON object; empty when the body is something else."""
         try:
             value: Any = json.loads(self.body)
         except ValueError:
@@ -110,11 +111,11 @@ class Request:
         return {name: part.data.decode(errors="replace") for name, part in self._parts if not part.name}
 
     def files(self, *names: str) -> list[Upload]:
-        """The files of a multipart body, of these fields (of all when none is named)."""
+        """The files of a multipart body in these fields (in all fields when none is named)."""
         return [part for name, part in self._parts if part.name and (not names or name in names)]
 
     def shown(self) -> dict[str, Any]:
-        """As `GET /_standin/calls` lists it."""
+        """The request as `GET /_standin/calls` lists it."""
         body: Any = self.body.decode(errors="replace")
         if self._parts:
             files = [
@@ -131,7 +132,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back: `content` as JSON unless it is bytes, or `pieces` one after the other."""
+    """A response: `content` is sent as it is when it is bytes, else as JSON; `pieces` are sent one after the other."""
 
     status: int = 200
     content: Any = None
@@ -148,15 +149,15 @@ class Answer:
 
 
 class Lost(Exception):
-    """The connection ends without an answer."""
+    """The server closes the connection without a response."""
 
 
 class Hung(Exception):
-    """The connection stays open, and no answer comes."""
+    """The server leaves the connection open and sends no response."""
 
 
 class Refused(Exception):
-    """The answer is a refusal, from however deep inside a route."""
+    """Ends the handling of a request with this response; a route's helper functions may raise it."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.status)
@@ -167,7 +168,7 @@ Route = Callable[..., Answer]
 
 
 def route(method: str, pattern: str) -> Callable[[Route], Route]:
-    """Marks a method of a stand-in: it is called with the request and the pattern's groups."""
+    """Marks a method of a stand-in as a route. The method is called with the request and the pattern's groups."""
 
     def marked(function: Route) -> Route:
         function.route = (method, re.compile(pattern))  # pyright: ignore[reportFunctionMemberAccess]
@@ -185,11 +186,11 @@ class _File:
 
 
 class StandIn:
-    """The running server; a context manager. `api_key` is the one it takes, `run_seconds` how long ordinary work
-    takes, `file_seconds` how long the URL of a result lives, `name` whom it stands in for.
+    """A server in the place of a provider; a context manager. `api_key`: the key that it accepts. `run_seconds`: how
+    long ordinary work takes. `file_seconds`: how long the URL of a result is valid. `name`: the provider's id.
 
-    A subclass gives `refusals` (marker → answer, or what makes it) and may refuse a request before its route with
-    `refusal_of`."""
+    A subclass defines `refusals` (marker → answer, or a function that returns it). `refusal_of` may refuse a request
+    before its route is called."""
 
     api_key_default: ClassVar[str] = "standin"
     refusals: ClassVar[dict[str, Answer | Callable[[], Answer]]] = {}
@@ -248,7 +249,7 @@ class StandIn:
         self.stop()
 
     def reset(self) -> None:
-        """Forget everything. A subclass with state of its own forgets that too."""
+        """Clear all records and faults. A subclass with state of its own clears that too."""
         with self.lock:
             self.calls, self.deliveries, self._behaviour, self._files = [], [], ([], 0), {}
 
@@ -260,7 +261,7 @@ class StandIn:
             self._behaviour = (list(markers), creations)
 
     def markers(self, prompt: object) -> list[str]:
-        """What a creation with this prompt asks for; counts as one creation."""
+        """The markers that apply to a creation with this prompt; counts it as one creation for `behave`."""
         found = markers_in(prompt, self.name)
         with self.lock:
             extra, creations = self._behaviour
@@ -270,12 +271,13 @@ class StandIn:
         return found
 
     def refused(self, markers: list[str]) -> Answer | None:
-        """The refusal that a creation asks for: to be answered before anything is begun."""
+        """The refusal that the markers ask for, if any; the route returns it before any work begins."""
         found = next((self.refusals[name] for name in asked(markers, "create") if name in self.refusals), None)
         return found() if callable(found) else found
 
     def taken(self, markers: list[str], answer: Answer) -> Answer:
-        """The answer to a creation that was taken, unless it asks for another. Raises Lost or Hung."""
+        """The answer to a creation whose work has begun: `answer`, or the faulty one that the markers ask for. Raises
+        Lost or Hung."""
         for name in asked(markers, "create"):
             if name == "lost":
                 raise Lost
@@ -294,7 +296,7 @@ class StandIn:
     # ---- hooks -------------------------------------------------------------------------------------------------------
 
     def refusal_of(self, request: Request) -> Answer | None:
-        """Refuses a request to the API before its route is called: the key is wrong, a header is missing."""
+        """The refusal of a request before its route is called, for a wrong key or a missing header; None accepts it."""
         return None
 
     def not_found(self, request: Request) -> Answer:
@@ -303,7 +305,7 @@ class StandIn:
     # ---- result files ------------------------------------------------------------------------------------------------
 
     def keep(self, make: Callable[[], bytes], content_type: str, suffix: str, markers: list[str] | None = None) -> str:
-        """The URL of a result, made when it is fetched; it misbehaves as the markers ask."""
+        """The URL of a result file. `make` creates the file when it is fetched; the markers may make it faulty."""
         wishes = asked(markers or [], "output")
         if "private" in wishes:
             return METADATA_URL
@@ -351,8 +353,8 @@ class StandIn:
     # ---- webhooks ----------------------------------------------------------------------------------------------------
 
     def deliver(self, url: str, body: bytes, signed: Callable[[], dict[str, str]], **noted: Any) -> int:
-        """Post a webhook, again when it is not taken; `signed` makes its headers anew for each try. The last status,
-        0 for no answer; the delivery is listed with what is `noted`."""
+        """Post a webhook, and again while the receiver does not accept it. `signed` returns the signature headers, anew
+        for each try. Returns the last status, 0 for no answer. Each try is listed with the fields `noted`."""
         status = 0
         for pause in (*RETRIES_AFTER_SECONDS, None):
             status = _post(url, {"content-type": "application/json", **signed()}, body)
@@ -365,7 +367,7 @@ class StandIn:
     # ---- control -----------------------------------------------------------------------------------------------------
 
     def control(self, request: Request) -> Answer | None:
-        """The stand-in's own routes; a subclass may add some."""
+        """The routes that control the stand-in, below /_standin and /_files; a subclass may add some."""
         match request.method, request.path:
             case "GET", "/_standin/health":
                 return Answer(200, {"status": "ok"})
@@ -413,7 +415,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "standin"
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: what came is under /_standin/calls."""
+        """Log nothing: /_standin/calls lists the requests."""
 
     def do_GET(self) -> None:
         if self.owner.stopping.is_set():
@@ -458,24 +460,24 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def markers_in(prompt: object, name: str) -> list[str]:
-    """What stands in double brackets for everybody, or for this stand-in alone."""
+    """The markers in double brackets that are for all stand-ins, or for the one called `name`."""
     found: list[tuple[str, str]] = re.findall(r"\[\[(?:([a-z]+)/)?([a-z0-9:=._-]+)\]\]", str(prompt))
     return [marker for whose, marker in found if whose in ("", name)]
 
 
 def asked(markers: list[str], kind: str) -> list[str]:
-    """The markers of a kind, without it: `["lost"]` for `webhook:lost`."""
+    """The markers of a kind, without their prefix: `["lost"]` for `webhook:lost`."""
     return [marker.removeprefix(f"{kind}:") for marker in markers if marker.startswith(f"{kind}:")]
 
 
 def number(markers: list[str], kind: str, name: str, otherwise: float) -> float:
-    """The number after `kind:name=`."""
+    """The number in the marker `kind:name=NUMBER`; `otherwise` when there is no such marker."""
     values = [wish.removeprefix(f"{name}=") for wish in asked(markers, kind) if wish.startswith(f"{name}=")]
     return float(values[0]) if values else otherwise
 
 
 def date_in(seconds: float) -> str:
-    """A date as headers have it."""
+    """The time in so many seconds, as an HTTP date."""
     return formatdate(time.time() + seconds, usegmt=True)
 
 
@@ -502,8 +504,8 @@ def _post(url: str, headers: dict[str, str], body: bytes) -> int:
 
 
 def png(width: int, height: int, seed: object, *, declared: tuple[int, int] | None = None) -> bytes:
-    """A PNG with a slanted gradient whose colours depend on the seed, and a text that finishing must take away.
-    `declared` lies about the size in the header."""
+    """A PNG with a diagonal gradient whose colours depend on the seed, and a text chunk that the product must remove.
+    `declared`: a false size for the header."""
     red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
     ramp = bytes(part for x in range(width + height) for part in ((x + red) & 255, (x // 2 + green) & 255, blue))
     rows = b"".join(b"\0" + ramp[y * 3 : (y + width) * 3] for y in range(height))
@@ -520,7 +522,7 @@ def png(width: int, height: int, seed: object, *, declared: tuple[int, int] | No
 
 
 def picture(width: int, height: int, seed: object, format: str = "png") -> bytes:
-    """The same as PNG, JPEG or WebP."""
+    """The image of `png`, encoded as PNG, JPEG or WebP."""
     data = png(width, height, seed)
     if format == "png":
         return data
@@ -546,7 +548,7 @@ def wav(seconds: float, hertz: float = 440.0, rate: int = 24_000) -> bytes:
 
 
 def sound(seconds: float, format: str) -> bytes:
-    """The tone as wav, pcm, mp3, aac, opus or flac."""
+    """The tone of `wav`, encoded as wav, pcm, mp3, aac, opus or flac."""
     data = wav(seconds)
     if format in ("wav", "pcm"):
         return data if format == "wav" else data[44:]
@@ -560,7 +562,7 @@ def sound(seconds: float, format: str) -> bytes:
     }[format]
     file = io.BytesIO()
     with av.open(io.BytesIO(data)) as plain, av.open(file, "w", format=container) as made:
-        # LAME's quickest: a minute of sound is to be there in well under a client's time.
+        # LAME's fastest setting: a minute of audio must be ready well before a client's time-out.
         options = {"compression_level": "9"} if format == "mp3" else {}
         stream = made.add_stream(codec, rate=24_000, layout="mono", options=options)
         for frame in plain.decode(audio=0):
@@ -570,7 +572,7 @@ def sound(seconds: float, format: str) -> bytes:
 
 
 def film(width: int, height: int, seconds: float, seed: object, fps: int = 12) -> bytes:
-    """An MP4 whose picture slides past, with the tone."""
+    """An MP4 that pans over the image of `png`, with the tone of `wav`."""
     import av
     from PIL import Image
 
@@ -593,7 +595,7 @@ def film(width: int, height: int, seconds: float, seed: object, fps: int = 12) -
 
 
 def picture_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a picture that was sent; raises OSError when it is none."""
+    """Width and height of an image file; raises OSError when it cannot be read as one."""
     from PIL import Image
 
     with Image.open(io.BytesIO(data)) as opened:
@@ -604,7 +606,7 @@ def picture_size(data: bytes) -> tuple[int, int]:
 
 
 def main(kind: type[StandIn], name: str) -> None:
-    """`python -m infra.local.standins.<name>`: prints its URL, serves until it is stopped."""
+    """The program `python -m infra.local.standins.<name>`: prints the server's URL and serves until it is stopped."""
     parser = argparse.ArgumentParser(prog=f"python -m infra.local.standins.{name}", description=kind.__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--api-key", default=kind.api_key_default)

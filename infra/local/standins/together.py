@@ -1,4 +1,4 @@
-"""Every provider's stand-in at once, in this process, and what a stack must be told so that it meets them."""
+"""All providers' stand-ins at once, in this process, and the settings by which a stack uses them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from infra.local.standins.replicate import ReplicateStandIn
 from infra.local.standins.stability import StabilityStandIn
 from infra.local.standins.xai import XAIStandIn
 
-# Below its address, where the provider's API begins.
+# The path below a stand-in's address where the provider's API begins.
 BELOW = {"openai": "/v1", "xai": "/v1", "custom": "/v1"}
-# What each of them does that is worth seeing; all it can do is told at the head of its module.
+# One marker of each stand-in to try first; the docstring of its module lists them all.
 WORTH_SEEING = {
     "anthropic": "create:529",
     "custom": "create:429",
@@ -26,25 +26,25 @@ WORTH_SEEING = {
     "stability": "output:filtered",
     "xai": "create:credits",
 }
-# Makes the provider that is asked first for a picture refuse, and it alone.
+# A marker that makes only the provider of the first image candidate refuse, so that the next candidate takes over.
 FALLBACK = "fal/create:503"
 
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """The running stand-ins by provider. `custom` stands in for a workspace's own endpoint: the platform has no key
-    for it."""
+    """The running stand-ins by provider. `custom` stands in for an endpoint that a workspace brings itself, so the
+    platform has no key for it."""
 
     by_provider: Mapping[str, StandIn | ReplicateStandIn]
 
     @property
     def urls(self) -> dict[str, str]:
-        """Base URLs by provider, as the stack's parameter takes them."""
+        """Base URLs by provider, for the template's parameter ProviderUrls."""
         return {provider: each.url + BELOW.get(provider, "") for provider, each in self.by_provider.items()}
 
     @property
     def secrets(self) -> dict[str, object]:
-        """The platform's access to them."""
+        """The platform's credentials for the stand-ins, by provider."""
         found: dict[str, object] = {}
         for provider, each in self.by_provider.items():
             if isinstance(each, ReplicateStandIn):
@@ -56,7 +56,7 @@ class Together:
         return found
 
     def told(self, base_url: str) -> list[str]:
-        """For a person: where they are, how to make them misbehave, and a fallback to try."""
+        """Lines to print for the user: the stand-ins' addresses, how to make them fail, and a fallback to try."""
         lines = [
             f"{provider:<10}{url:<28}say [[{provider}/{WORTH_SEEING[provider]}]] in a prompt to make it misbehave"
             for provider, url in sorted(self.urls.items())
@@ -88,7 +88,7 @@ def _commands(base_url: str) -> str:
 
 @contextmanager
 def together(*, run_seconds: float = 1.0) -> Generator[Together, None, None]:
-    """All of them on free ports of loopback, until the block ends."""
+    """Runs all stand-ins on free loopback ports until the block ends. run_seconds: how long ordinary work takes."""
     with ExitStack() as opened:
         yield Together(
             {
