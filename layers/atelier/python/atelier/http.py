@@ -251,6 +251,7 @@ class Api:
         asked = event.get("requestContext", {})
         request_id, http = str(asked.get("requestId", "")), asked.get("http", {})
         ids: dict[str, Any] = {}
+
         try:
             route, path = self._find(http["method"], http["path"])
             ids = {name: value for name, value in path.items() if is_id(value, value[:3])}
@@ -263,6 +264,7 @@ class Api:
                 ids["made"] = response["headers"]["Location"].rpartition("/")[2]
         except Exception as error:
             response = _failure(error, request_id, self._refusal)
+
         if http.get("method") == "HEAD":
             response |= {"body": "", "isBase64Encoded": False}
         response["headers"]["x-request-id"] = request_id
@@ -302,6 +304,7 @@ class Api:
         given = cast(dict[str, str], event.get("headers") or {})
         headers = {name.lower(): value for name, value in given.items()}
         address = source_address(event, headers)
+
         claims = cast(dict[str, Any], event["requestContext"].get("authorizer", {}).get("lambda") or {})
         limiter = self._limiter() if self._limiter else None
         caller = None
@@ -319,10 +322,12 @@ class Api:
             caller = self._gate()(
                 claims, headers.get("atelier-workspace"), route.permission, fresh=route.method != "GET", now=now
             )
+
         has_body = route.method in ("POST", "PUT", "PATCH")
         raw_body = _raw_body(event, headers, route.body_bytes_max) if has_body else b""
         body = Nothing() if route.body is Nothing else _parse_body(route.body, raw_body, headers)
         query = _validate(route.query, event.get("queryStringParameters") or {}, "query")
+
         return Request(
             now=now,
             body=body,

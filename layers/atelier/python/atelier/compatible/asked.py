@@ -204,18 +204,22 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
     ignored = tuple(sorted((WISHES & asked.parameters.keys()) - known))
     for name in sorted((ORDERS & asked.parameters.keys()) - known):
         raise Unsupported(name, f"'{name}' is not supported with this model.")
+
     left = {
         name: value
         for name, value in asked.parameters.items()
         if name in known or not (name in ignored or value in USUAL.get(name, ()))
     }
+
     rules: list[Any] = [model.parameters["max_tokens"] for model in models if "max_tokens" in model.parameters]
     if rules and "max_tokens" in left:
         least, most = min(rule["minimum"] for rule in rules), max(rule["maximum"] for rule in rules)
         left["max_tokens"] = min(max(left["max_tokens"], least), most)
+
     seeds: list[Any] = [model.parameters["seed"] for model in models if "seed" in model.parameters]
     if seeds and "seed" in left:
         left["seed"] %= min(rule["maximum"] for rule in seeds) + 1
+
     if asked.kind is Kind.VIDEO and "duration_seconds" in left:
         lengths: list[Any] = [
             model.parameters["duration_seconds"] for model in models if "duration_seconds" in model.parameters
@@ -224,11 +228,13 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
             left["duration_seconds"] = _nearest(left["duration_seconds"], lengths)
         else:
             left.pop("duration_seconds")
+
     files = dict(asked.files)
     roles = {role for model in models for role in model.inputs}
     if "image" in files and "image" not in roles and "reference" in roles:
         # These models take images as references only; they cannot edit an image.
         files["reference"] = files.pop("image")
+
     told_of = {*asked.ignored, *(asked.names.get(name, name) for name in ignored)}
     return replace(asked, parameters=left, files=files), tuple(sorted(told_of))
 
@@ -255,11 +261,13 @@ def adjusted(asked: Asked, parameters: Mapping[str, Any]) -> tuple[tuple[str, ..
     ignored: list[str] = []
     size = asked.parameters.get("width"), asked.parameters.get("height")
     terms = {name: parameters[name] for name in TERMS if name in parameters}
+
     if all(size):
         if not terms:
             ignored.append(asked.names.get("width", SIZE))
         elif (terms.get("width"), terms.get("height")) != size:
             near.append(f"size={size[0]}x{size[1]} ({' '.join(f'{name}={value}' for name, value in terms.items())})")
+
     seconds, name = asked.parameters.get("duration_seconds"), asked.names.get("duration_seconds", "duration_seconds")
     if seconds is not None:
         made = parameters.get("duration_seconds")
@@ -267,6 +275,7 @@ def adjusted(asked: Asked, parameters: Mapping[str, Any]) -> tuple[tuple[str, ..
             ignored.append(name)
         elif made != seconds:
             near.append(f"{name}={seconds} ({made})")
+
     longest, bound = asked.parameters.get("max_tokens"), parameters.get("max_tokens")
     if longest is not None and bound not in (None, longest):
         near.append(f"{asked.names.get('max_tokens', 'max_tokens')}={longest} ({bound})")

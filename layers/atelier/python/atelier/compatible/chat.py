@@ -76,6 +76,7 @@ class ChatRequest(Given):
                 raise Unsupported(f"messages[{number}]", "Tools are not called here.")
             if message.audio:
                 raise Unsupported(f"messages[{number}].audio", "A sound has no place in a conversation here.")
+
         spoken = talk(
             [
                 said(message.role, message.content or message.refusal, f"messages[{number}].content")
@@ -83,6 +84,7 @@ class ChatRequest(Given):
             ],
             "messages",
         )
+
         longest = "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
         parameters = spoken.parameters | told(
             max_tokens=getattr(self, longest),
@@ -93,6 +95,7 @@ class ChatRequest(Given):
             verbosity=self.verbosity,
             stop=[self.stop] if self.stop and isinstance(self.stop, str) else self.stop or None,
         )
+
         files = {"image": spoken.pictures} if spoken.pictures else {}
         names = {**NAMES, "max_tokens": longest}
         return Asked(Kind.TEXT, spoken.prompt, self.model, parameters, files, names, ignored)

@@ -66,10 +66,12 @@ def fields(found: Iterable[Part], *, files: Collection[str]) -> dict[str, Any]:
                 raise ValidationFailed([{"path": name, "message": "is given as a file and as a value"}])
             values[name].append(part.data)
             continue
+
         try:
             text = part.data.decode()
         except UnicodeDecodeError:
             raise ValidationFailed([{"path": name, "message": "must be text in UTF-8"}]) from None
+
         if name in values and not inner:
             raise ValidationFailed([{"path": name, "message": "is given twice"}])
         if inner.rstrip("]"):

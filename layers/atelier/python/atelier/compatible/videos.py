@@ -99,10 +99,12 @@ def video(generation: Generation) -> dict[str, Any]:
         # A model that takes a ratio decides the size in pixels itself; until then the requested size is shown.
         width, height = parsed(parameters.get(SIZE)) or (None, None)
     lasting = round(done.duration_ms / 1000) if done and done.duration_ms else parameters.get("duration_seconds", 0)
+
     error = None
     if _state(generation) == "failed":
         message = failure.message if failure else f"It was {generation.status.value}."
         error = {"code": failure.error_class if failure else generation.status.value, "message": message}
+
     completed = generation.completed_at
     return {
         "id": PREFIX + generation.id.partition("_")[2],

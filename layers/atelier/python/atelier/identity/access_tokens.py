@@ -69,6 +69,7 @@ class AccessTokens:
         claims = self._signed_claims(token)
         expires_at, not_before = claims.get("exp"), claims.get("nbf")
         user_id, session_id, workspace_id = claims.get("sub"), claims.get("sid"), claims.get("wsp")
+
         if not (
             claims.get("iss") == self._issuer
             and claims.get("aud") == AUDIENCE
@@ -83,6 +84,7 @@ class AccessTokens:
             and is_id(workspace_id, "wsp")
         ):
             raise _refused()
+
         seconds = now.timestamp()
         if seconds >= expires_at + SKEW.total_seconds():
             raise Unauthenticated("The access token has expired.")

@@ -51,9 +51,11 @@ def admit(
     user_id, session_id, personal = str(claims["user_id"]), str(claims["session_id"]), str(claims["workspace_id"])
     if now.timestamp() >= int(claims["expires_at"]) + SKEW.total_seconds():
         raise Unauthenticated("The access token has expired.")
+
     workspace_id = personal if workspace_id is None else workspace_id
     if not is_id(workspace_id, "wsp"):
         raise NotFound("There is no such workspace.")
+
     if fresh:
         session, role = standings.standing(user_id, session_id, workspace_id)
         if session is None or not session.live(now):
@@ -62,6 +64,7 @@ def admit(
         role = Role.OWNER
     else:
         role = standings.role(user_id, workspace_id)
+
     if role is None:
         raise NotFound("There is no such workspace.")
     if not permits(role, permission):

@@ -52,6 +52,7 @@ def issue_token(new: NewToken, *, tokens: ApiTokens, bindings: IdempotencyKeys, 
     for scope in new.scopes:
         if scope not in GROUPS and not permits(new.role, scope):
             raise Forbidden(f"The role {new.role} does not allow this.", permission=scope)
+
     token_id = new_id("tok", now)
     if new.idempotency_key is not None:
         key = f"tokens {new.idempotency_key}"
@@ -59,6 +60,7 @@ def issue_token(new: NewToken, *, tokens: ApiTokens, bindings: IdempotencyKeys, 
         made = tokens.token(new.workspace_id, token_id)
         if made is not None:
             return _replayed(made)
+
     # Times are stored to the millisecond: the response must show the same time as a later read.
     expires_at = parse_rfc3339(rfc3339(new.expires_at or latest))
     token, text = new_token(token_id, new.workspace_id, new.user_id, new.name, new.scopes, expires_at, now)

@@ -41,10 +41,12 @@ def log_in(
     user, workspace = accounts.owner(known.user_id, known.workspace_id)
     if user.status is not UserStatus.ACTIVE:
         raise _refused()
+
     if passwords.outdated(known.password_hash):
         accounts.replace_password_hash(known, passwords.hash(command.password))
     if known.mailbox is None:
         accounts.claim_mailbox(known, mailbox_digest(known.email))
+
     session, token = open_session(user.id, workspace.id, command.device, now)
     sessions.add(session)
     accounts.signed_in(user.id, now)

@@ -52,11 +52,13 @@ def sign_up(
     limits.take(command.email, command.device.address, now)
     mailbox = mailbox_digest(command.email)
     limits.take_sign_up(mailbox, command.device.address, now)
+
     key = hashlib.sha256(command.idempotency_key.encode()).hexdigest() if command.idempotency_key else None
     user, workspace = new_user(command.email, command.name, now)
     password_hash = passwords.hash(command.password)
     credentials = Credentials(command.email, user.id, workspace.id, password_hash, key, mailbox)
     session, token = open_session(user.id, workspace.id, command.device, now)
+
     try:
         accounts.create(credentials, user, workspace, session)
     except EmailTaken:
@@ -65,6 +67,7 @@ def sign_up(
             raise
     else:
         return SignedIn(user, workspace, access_tokens.issue(session, token, now))
+
     user, workspace = accounts.owner(known.user_id, known.workspace_id)
     if not passwords.verify(known.password_hash, command.password) or user.name != command.name:
         raise IdempotencyMismatch("This Idempotency-Key was used for another sign-up.")
