@@ -1,1 +1,1 @@
-"""Own keys: what a workspace brings of its own for a provider, sealed, and which providers it wants to be used."""
+"""Own keys: the provider keys that a workspace has added, stored encrypted, and its preferences among providers."""

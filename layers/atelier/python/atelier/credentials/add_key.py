@@ -1,4 +1,4 @@
-"""Take a workspace's own key: check it, seal it, keep it. The same request again answers with the same key."""
+"""Add a workspace's own provider key: validate, encrypt and store it. A repeated request returns the same key."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ URL_CHARACTERS_MAX = 300
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """What a verified caller brings. `idempotency_key` is the caller's own, if any."""
+    """The key that an authenticated caller adds. `idempotency_key`: from the request, None = none."""
 
     workspace_id: str
     user_id: str
@@ -44,7 +44,7 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The key as it stands, and whether this request had been answered before."""
+    """The stored key, and whether this request had been served before."""
 
     key: ProviderKey
     replayed: bool
@@ -60,17 +60,18 @@ def add_key(
     is_outside: Callable[[str], bool],
     now: datetime,
 ) -> Added:
-    """Keep one key, or raise and keep nothing. is_outside: whether a base URL leads out into the internet, or to where
-    this machine allows. Raises ValidationFailed, Conflict, IdempotencyMismatch."""
+    """Store one key, or raise and store nothing. is_outside: whether a base URL leads to a public internet address, or
+    to one that this machine allows. Raises ValidationFailed, Conflict, IdempotencyMismatch."""
     credentials = _checked(new, is_outside)
     key_id = new_id("key", now)
     if new.idempotency_key is not None:
-        # What is remembered of the request names the key without telling anything of it.
+        # The stored fingerprint identifies the request, but reveals nothing of the secret key in it.
         key_id = bindings.reserve(new.workspace_id, new.idempotency_key, vault.fingerprint(_facts(new)), key_id)
         try:
             return Added(keys.get(new.workspace_id, key_id), replayed=True)
         except NotFound:
             pass
+
     sealed = vault.seal(credentials, Place(new.workspace_id, new.provider, key_id))
     key = ProviderKey(
         id=key_id,
@@ -85,7 +86,8 @@ def add_key(
         base_url=credentials.base_url,
         models=credentials.models,
     )
-    # First: a key that submissions do not ask for would be used by nobody.
+
+    # The wallet is marked first: submissions look for own keys only in marked workspaces, so the key would stay unused.
     wallets.mark_own_routes(new.workspace_id)
     try:
         keys.add(key)
@@ -103,12 +105,13 @@ def add_key(
 
 def _checked(new: NewKey, is_outside: Callable[[str], bool]) -> Credentials:
     given, wrong = new.credentials, dict[str, str]()
-    # What surrounds a pasted key is no part of it; what is in it and cannot be seen is a mistake or an attack.
+    # White space around a pasted key is cut off; an invisible character inside a key is a mistake or an attack.
     key = given.key.strip()
     if not KEY_CHARACTERS_MIN <= len(key) <= KEY_CHARACTERS_MAX:
         wrong["key"] = f"must have {KEY_CHARACTERS_MIN} to {KEY_CHARACTERS_MAX} characters"
     elif not PRINTABLE.fullmatch(key):
         wrong["key"] = "must be printable ASCII characters without spaces"
+
     if new.provider != CUSTOM:
         if given.base_url is not None:
             wrong["base_url"] = "only a custom provider has one"
@@ -122,6 +125,7 @@ def _checked(new: NewKey, is_outside: Callable[[str], bool]) -> Credentials:
             wrong["models"] = "a custom provider serves at least one model"
         elif len({model.name for model in given.models}) < len(given.models):
             wrong["models"] = "two models have one name"
+
     if wrong:
         raise ValidationFailed([{"path": path, "message": message} for path, message in wrong.items()])
     base_url = given.base_url.rstrip("/") if given.base_url else None

@@ -1,4 +1,4 @@
-"""Ask the provider whether it takes a key, by a call that costs nothing."""
+"""Test whether the provider accepts a key, by a call that costs nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from atelier.providers._contract import Provider
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """How it went, and the provider's own words for a refusal, fit to be shown."""
+    """The result of a test, and the provider's own message for a refusal, which is safe to show; None = accepted."""
 
     test: KeyTest
     message: str | None
@@ -31,7 +31,7 @@ def check_key(
     adapter: Callable[[str, Credentials], Provider],
     now: datetime,
 ) -> Checked:
-    """Test one key and write down how it went. Raises NotFound, RateLimited, ProviderFailed, UnreadableKey."""
+    """Test one key and store the result. Raises NotFound, RateLimited, ProviderFailed, UnreadableKey."""
     key = keys.get(workspace_id, key_id)
     if key.last_test is not None and now - key.last_test.at < TESTED_EVERY:
         raise RateLimited(limit=1, retry_after_seconds=int(TESTED_EVERY.total_seconds()))
@@ -39,7 +39,8 @@ def check_key(
     try:
         failure = adapter(key.provider, credentials).check()
     except Exception as error:
-        # Adapters do not raise for what they expect. What they did not expect may hold anything, the key as well.
+        # Adapters return expected failures as values. An unexpected exception may contain anything, even the key, so
+        # its text is not shown.
         raise ProviderFailed(f"The provider could not be asked ({type(error).__name__}).") from None
     test = KeyTest(now, failure.error_class.value if failure else None)
     keys.note_test(workspace_id, key_id, test)

@@ -1,4 +1,4 @@
-"""The HTTP contract of own keys and provider settings (api.md, "Keys and provider settings"). No answer holds a key."""
+"""HTTP schemas of own keys and provider preferences. No response contains a key."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ class ServedModel(BaseModel):
 
 
 class AddKeyRequest(BaseModel):
-    """Bring a key. It is sealed at once, and never shown again."""
+    """Add a key. It is encrypted at once, and never shown again."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     provider: OwnProvider
     key_name: Name = Field(description="What you call it; one of a name for a provider.")
-    # How long it may be is said where it is checked: here a refusal could quote it.
+    # The length is checked in add_key.py, not here: an error of this schema could quote the key.
     key: SecretStr = Field(description="8 to 512 printable ASCII characters; spaces around it are cut off.")
     base_url: str | None = Field(default=None, max_length=300, description="Of a custom provider: an https address.")
     models: list[ServedModel] = Field(default=[], max_length=50, description="What a custom provider serves.")
 
     def credentials(self) -> Credentials:
-        """The domain's form."""
+        """The same as a domain value."""
         models = tuple(Served(model.name, model.kind) for model in self.models)
         return Credentials(self.key.get_secret_value(), self.base_url, models=models)
 
 
 class SwitchKeyRequest(BaseModel):
-    """Switch a key off, and on again."""
+    """Switch a key off or on."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,7 +56,7 @@ class SwitchKeyRequest(BaseModel):
 
 
 class KeyTestView(BaseModel):
-    """What the provider said to a key; `error_class` is null when it took it."""
+    """The result of testing a key; `error_class` is null when the provider accepted it."""
 
     ok: bool
     error_class: str | None
@@ -64,7 +64,7 @@ class KeyTestView(BaseModel):
 
 
 class ProviderKeyView(BaseModel):
-    """One own key, without the key."""
+    """One own key, without its secret."""
 
     id: str
     provider: str
@@ -83,14 +83,14 @@ class KeyEnvelope(BaseModel):
 
 
 class KeyList(BaseModel):
-    """All of them: there are at most 50."""
+    """All keys of the workspace, at most 50."""
 
     items: list[ProviderKeyView]
     next_cursor: None = None
 
 
 class TestedView(KeyTestView):
-    """A test just made; `message` says in words why a key was not taken."""
+    """The result of a test just made; `message` says why the provider refused the key."""
 
     message: str | None
 
@@ -100,7 +100,7 @@ class TestEnvelope(BaseModel):
 
 
 class ProviderWish(BaseModel):
-    """What is wanted of one provider."""
+    """The workspace's preferences for one provider."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -116,12 +116,12 @@ class ProviderWish(BaseModel):
     )
 
     def wish(self) -> Wish:
-        """The domain's form."""
+        """The same as a domain value."""
         return Wish(self.id, self.enabled, self.priority, self.use_own_key, self.platform_fallback)
 
 
 class WishesRequest(BaseModel):
-    """Replaces all settings: a provider that is not named is as if nothing had been said of it."""
+    """Replaces all preferences: a provider that is not named gets the defaults."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -129,8 +129,8 @@ class WishesRequest(BaseModel):
 
 
 class ProviderView(BaseModel):
-    """A provider as this workspace finds it. `use_own_key`: the key that is in fact used; without a setting the newest
-    active one. `is_offered`: the platform itself has access."""
+    """A provider's status for this workspace. `use_own_key`: the key that is in fact used; without a preference, the
+    newest active one. `is_offered`: the platform itself has access."""
 
     id: str
     enabled: bool
@@ -144,13 +144,13 @@ class ProviderView(BaseModel):
 
 
 class ProvidersView(BaseModel):
-    """Most wanted first."""
+    """All providers, the most preferred first."""
 
     providers: list[ProviderView]
 
 
 def key_view(key: ProviderKey) -> ProviderKeyView:
-    """The contract's form of a key."""
+    """The API's view of a key."""
     test = key.last_test
     return ProviderKeyView(
         id=key.id,
@@ -167,13 +167,13 @@ def key_view(key: ProviderKey) -> ProviderKeyView:
 
 
 def tested_view(checked: Checked) -> TestedView:
-    """The contract's form of a test."""
+    """The API's view of a test."""
     test = checked.test
     return TestedView(ok=test.ok, error_class=test.error_class, at=test.at, message=checked.message)
 
 
 def providers_view(standings: Iterable[Standing]) -> ProvidersView:
-    """The contract's form of all providers."""
+    """The API's view of all providers."""
     views = [
         {
             "id": each.wish.provider,

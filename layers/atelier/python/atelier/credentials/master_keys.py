@@ -1,8 +1,8 @@
-"""The secret that seals without KMS: master keys by id, newest first. The newest seals, all open.
+"""The secret for sealing without KMS: master keys by id, newest first. The newest one seals; every one of them opens.
 
     {"keys": [{"kid": 16 hex digits, "key": 64 hex digits, "made_at": …}, …], "fingerprint_key": 64 hex digits}
 
-`fingerprint_key` never changes: it compares requests that carry a key without remembering them.
+`fingerprint_key` never changes: its fingerprints show whether two requests carry the same key, without storing the key.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any
 from atelier.clock import rfc3339
 from atelier.credentials.record import KEY_BYTES, KID_BYTES
 
-# Random bytes repeat themselves rarely: fewer distinct ones than this in 32 come once in 10^13 keys, and always in a
-# key that somebody typed.
+# Of 32 random bytes, fewer than this are distinct only once in 10^13 keys, so a key below it was not made at random:
+# for example, somebody typed it.
 DISTINCT_BYTES_MIN = 18
 
 
 class MasterKeyRefused(Exception):
-    """The master secret holds something that is no key of 32 random bytes. The text does not show it."""
+    """The master secret contains a key that is not 32 random bytes, or cannot be read. The message does not show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +37,22 @@ class MasterKey:
 
 @dataclass(frozen=True, slots=True)
 class MasterKeys:
-    """All of them, newest first; at least one."""
+    """All master keys, newest first; at least one."""
 
     keys: tuple[MasterKey, ...]
     fingerprint_key: bytes = field(repr=False)
 
     @property
     def newest(self) -> MasterKey:
-        """The one that seals."""
+        """The key that seals."""
         return self.keys[0]
 
     def named(self, kid: bytes) -> MasterKey | None:
-        """The one with this id."""
+        """The key with this id, or None."""
         return next((key for key in self.keys if key.kid == kid), None)
 
     def fingerprint(self, text: str) -> str:
-        """A name for a text that tells nothing of it to who has not this secret."""
+        """An HMAC of a text, in hex: without this secret it reveals nothing of the text."""
         return hmac.new(self.fingerprint_key, text.encode(), hashlib.sha256).hexdigest()
 
 
@@ -76,12 +76,12 @@ def parse(secret: Mapping[str, Any]) -> MasterKeys:
 
 
 def new_master_keys(now: datetime) -> dict[str, Any]:
-    """A secret with one fresh key."""
+    """The JSON of a secret with one new key."""
     return {"keys": [_new_key(now)], "fingerprint_key": secrets.token_hex(KEY_BYTES)}
 
 
 def rotated(secret: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """The secret with a fresh key that seals from now on. The old ones stay: something may still be sealed by them."""
+    """The secret with a new key, which seals from now on. Old keys stay: records may still be sealed by them."""
     return {**secret, "keys": [_new_key(now), *secret["keys"]]}
 
 

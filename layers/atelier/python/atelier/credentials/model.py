@@ -1,4 +1,4 @@
-"""Own keys and a workspace's wishes about providers. Nothing here shows a secret: not by `repr`, not in an error."""
+"""Own keys, and a workspace's preferences among providers. No value shows its secret in `repr` or in an error."""
 
 from __future__ import annotations
 
@@ -8,38 +8,39 @@ from datetime import datetime, timedelta
 
 from atelier.frozen import dataclass
 
-# Who takes own keys. `custom` is any endpoint that speaks OpenAI's API; its address and models come with the key.
+# Providers that own keys can be added for. `custom` is any endpoint with OpenAI's API; its address and models are
+# stored with the key.
 CUSTOM = "custom"
 PROVIDERS = ("anthropic", CUSTOM, "fal", "openai", "replicate", "stability", "xai")
 KEYS_PER_WORKSPACE_MAX = 50
 PRIORITY_DEFAULT, PRIORITY_MAX = 100, 1000
 SHOWN_FROM_CHARACTERS = 12
-# A key's use is written down at most this often: a write for each call would cost more than it tells.
+# The last use of a key is stored at most this often: the exact time is not worth a write for each call.
 USE_NOTED_EVERY = timedelta(hours=1)
-# Each test is a call to the provider with somebody's key.
+# The shortest time between two tests of a key: each test is a call to the provider with somebody's key.
 TESTED_EVERY = timedelta(seconds=5)
 
 
 class UnreadableKey(Exception):
-    """A stored key cannot be decrypted: damaged, moved from where it belongs, or sealed by a key that is gone. There is
-    never a part of it. The text is for the log."""
+    """A stored key cannot be decrypted: it was damaged, moved to another record, or sealed by a key that is gone. It is
+    never opened in part. The message is for the log."""
 
 
 class KeyNameTaken(Exception):
-    """The workspace has a key of this name for this provider."""
+    """The workspace already has a key of this name for this provider."""
 
 
 class TooManyKeys(Exception):
-    """The workspace has KEYS_PER_WORKSPACE_MAX keys."""
+    """The workspace already has KEYS_PER_WORKSPACE_MAX keys."""
 
 
 class KeyRemoved(Exception):
-    """A key with this id was there, and has been removed for good."""
+    """A key with this id existed, and has been removed for good."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model behind a custom endpoint: its name there, and the kind of thing it makes."""
+    """A model behind a custom endpoint: its name there, and the kind of media that it makes."""
 
     name: str
     kind: str
@@ -47,8 +48,8 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an adapter is made with, the platform's or a workspace's own. `base_url`: None = the usual one;
-    `account`: who the provider says that we are, where its webhooks carry that."""
+    """The credentials that an adapter is built with, the platform's or a workspace's own. `base_url`: None = the
+    provider's usual one; `account`: our account's id at the provider, when its webhooks carry it."""
 
     key: str = field(repr=False)
     base_url: str | None = None
@@ -59,7 +60,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sealed key belongs. It opens at no other."""
+    """The record that a sealed key is bound to; it cannot be opened for another."""
 
     workspace_id: str
     provider: str
@@ -68,14 +69,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class KeyTest:
-    """What the provider said to the key; `error_class` is None when it was taken."""
+    """The result of testing a key; `error_class` is None when the provider accepted it."""
 
     at: datetime
     error_class: str | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether the provider took the key."""
+        """Whether the provider accepted the key."""
         return self.error_class is None
 
 
@@ -100,19 +101,19 @@ class ProviderKey:
 
     @property
     def place(self) -> Place:
-        """Where it is sealed to."""
+        """The record that the secret is bound to."""
         return Place(self.workspace_id, self.provider, self.id)
 
     def use_is_due(self, now: datetime) -> bool:
-        """Whether a use at `now` is worth writing down."""
+        """Whether a use at `now` should be stored."""
         return self.last_used_at is None or now - self.last_used_at >= USE_NOTED_EVERY
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a workspace wants of one provider. A lower priority number is tried first; `own_key_id` names the key to be
-    used in place of the platform's, None = the platform's; `platform_fallback`: the platform's access may be used (and
-    paid for in credits) when the own key fails."""
+    """A workspace's preferences for one provider. A lower `priority` is tried first. `own_key_id`: the key to use in
+    place of the platform's, None = the platform's. `platform_fallback`: the platform's access may be used, and paid for
+    in credits, when the own key fails."""
 
     provider: str
     enabled: bool = True
@@ -123,18 +124,19 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """All that a workspace has of its own: keys, oldest first, and wishes by provider."""
+    """A workspace's own provider keys, oldest first, and its preferences by provider."""
 
     keys: tuple[ProviderKey, ...] = ()
     wishes: Mapping[str, Wish] = field(default_factory=dict[str, Wish])
 
     def active(self, provider: str) -> tuple[ProviderKey, ...]:
-        """The keys that may be used with a provider."""
+        """The keys for a provider that are switched on, oldest first."""
         return tuple(key for key in self.keys if key.provider == provider and key.is_active)
 
     def chosen(self, provider: str) -> ProviderKey | None:
-        """The own key to use with a provider. Without a wish, the newest: who brings a key wants it used. A wish that
-        names a key which is gone or switched off means the platform's."""
+        """The own key to use with a provider; None = use the platform's access. Without a preference it is the newest
+        active key, because a workspace that adds a key wants it to be used. A preference for a key that is gone or
+        switched off gives None."""
         active = self.active(provider)
         wish = self.wishes.get(provider)
         if wish is None:
@@ -142,16 +144,16 @@ class Own:
         return next((key for key in active if key.id == wish.own_key_id), None)
 
     def wish(self, provider: str) -> Wish:
-        """What is wanted of a provider, with the key that is in fact used."""
+        """The preferences for a provider, with the id of the key that is in fact used."""
         key = self.chosen(provider)
         return replace(self.wishes.get(provider, Wish(provider)), own_key_id=key.id if key else None)
 
 
 def last_four(key: str) -> str:
-    """What may be shown of a key: nothing of one so short that it would be a part worth having."""
+    """The last four characters of a key, to be shown; empty for a short key, of which they would reveal too much."""
     return key[-4:] if len(key) >= SHOWN_FROM_CHARACTERS else ""
 
 
 def by_provider(wishes: Iterable[Wish]) -> dict[str, Wish]:
-    """Wishes by their provider."""
+    """The preferences by provider."""
     return {wish.provider: wish for wish in wishes}

@@ -1,4 +1,4 @@
-"""What own keys need from outside: the store, the master secret, and KMS."""
+"""Ports of own keys: the store, wallets, idempotency keys, the master secret, and KMS."""
 
 from __future__ import annotations
 
@@ -10,56 +10,56 @@ from atelier.credentials.model import KeyTest, Own, ProviderKey, Wish
 
 
 class ProviderKeys(Protocol):
-    """The keys of workspaces, and their wishes."""
+    """Stores the provider keys of workspaces, and their preferences."""
 
     def add(self, key: ProviderKey) -> None:
-        """Write a new key. Raises KeyNameTaken, TooManyKeys, or KeyRemoved for an id that was removed; and KeyExists
-        for one that is there."""
+        """Store a new key. Raises KeyNameTaken, TooManyKeys, KeyRemoved when a key with this id was removed, and
+        KeyExists when one with this id is stored."""
         ...
 
     def get(self, workspace_id: str, key_id: str) -> ProviderKey:
-        """Consistent; raises NotFound."""
+        """Read one key, strongly consistent; raises NotFound."""
         ...
 
     def own(self, workspace_id: str) -> Own:
-        """All keys and wishes of a workspace, in one reading."""
+        """All keys and preferences of a workspace, in one read."""
         ...
 
     def remove(self, key: ProviderKey, now: datetime) -> None:
-        """Remove for good: neither the secret nor the name stays. Raises NotFound when it was removed meanwhile."""
+        """Delete a key for good, with its secret and its name. Raises NotFound when it was removed meanwhile."""
         ...
 
     def switch(self, workspace_id: str, key_id: str, *, is_active: bool) -> None:
-        """Raises NotFound."""
+        """Switch a key on or off. Raises NotFound."""
         ...
 
     def note_use(self, workspace_id: str, key_id: str, at: datetime) -> None:
-        """Write when it was last used; nothing when the key is gone."""
+        """Store when a key was last used; does nothing when the key is gone."""
         ...
 
     def note_test(self, workspace_id: str, key_id: str, test: KeyTest) -> None:
-        """Write the latest test; nothing when the key is gone."""
+        """Store the latest test of a key; does nothing when the key is gone."""
         ...
 
     def wish(self, workspace_id: str, wishes: Iterable[Wish]) -> None:
-        """Replace all wishes."""
+        """Replace all preferences of a workspace."""
         ...
 
     def sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
-        """Workspace and id of every key that this key sealed, as far as known: some may have changed since."""
+        """(workspace id, key id) of every key sealed by the master key `kid`; eventually consistent."""
         ...
 
     def claim_rotation(self, kid: str, now: datetime) -> bool:
-        """Whether the caller alone may replace this newest master key, for some minutes from now."""
+        """Claim the rotation of the newest master key `kid` for some minutes; False when another process holds it."""
         ...
 
     def reseal(self, before: ProviderKey, after: ProviderKey) -> bool:
-        """Replace the sealed record, unless it is no longer as `before`; whether it was replaced."""
+        """Replace a key's sealed record if it is still that of `before`; returns whether it was replaced."""
         ...
 
 
 class Wallets(Protocol):
-    """What must know that a workspace may have keys or wishes: submissions ask for them only where it does."""
+    """Marks wallets whose workspace may have keys or preferences: submissions read those only for a marked wallet."""
 
     def mark_own_routes(self, workspace_id: str) -> None: ...
 
@@ -68,30 +68,31 @@ class IdempotencyKeys(Protocol):
     """Binds a caller's key to one id and one fingerprint, for ever."""
 
     def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
-        """The id bound to the key: `new_id` the first time, later the one of then. Raises IdempotencyMismatch."""
+        """Bind `new_id` to the key, or return the id that was bound first. Raises IdempotencyMismatch when the bound
+        fingerprint is another."""
         ...
 
 
 class KeyExists(Exception):
-    """A key with this id is there already."""
+    """A key with this id is stored already."""
 
 
 class MasterSecret(Protocol):
     """The secret that holds the master keys."""
 
     def value(self, *, fresh: bool = False) -> Mapping[str, Any]:
-        """Its JSON; `fresh` = as it is now, as far as that may be asked."""
+        """The secret's JSON. `fresh`: skip the cache, as far as its limits allow."""
         ...
 
 
 class DataKeys(Protocol):
-    """A KMS key that makes and opens data keys. `kid` is its id in records."""
+    """A KMS key that makes and unwraps data keys. `kid` is its id in records."""
 
     @property
     def kid(self) -> bytes: ...
 
     def new(self, facts: Mapping[str, str]) -> tuple[bytes, bytes]:
-        """A fresh data key of 32 bytes, plain and wrapped, bound to the facts."""
+        """A new data key of 32 bytes, plain and wrapped, bound to the facts (the encryption context)."""
         ...
 
     def unwrap(self, wrapped: bytes, facts: Mapping[str, str]) -> bytes:
@@ -100,7 +101,7 @@ class DataKeys(Protocol):
 
 
 class MasterSecretText(Protocol):
-    """The same secret, to be changed: nothing of it is remembered."""
+    """The same secret for changing it, read and written without a cache."""
 
     def read(self) -> Mapping[str, Any]: ...
 

@@ -1,10 +1,10 @@
-"""How a secret lies in the store: AES-256-GCM, binary, every part of a known length, in one of two forms.
+"""The binary format of a stored secret: AES-256-GCM, every part of a known length, in one of two versions.
 
     1 │ kid 8 │ log2 N 1 │ r 1 │ p 1 │ salt 64 │ iv 12 │ ciphertext │ tag 16      key = scrypt(master key `kid`, salt)
     2 │ kid 8 │ length 2 │ wrapped data key │ iv 12 │ ciphertext │ tag 16         key = a data key of the KMS key `kid`
 
-What is authenticated beside the secret: version, workspace, provider, record id and kid. So a record that was changed,
-or put at another place, does not open.
+Version, workspace, provider, record id and kid are authenticated beside the secret, so a record that was changed, or
+moved to another key, does not open.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ScryptRecord:
 
 @dataclass(frozen=True, slots=True)
 class KmsRecord:
-    """Version 2. `wrapped` is the data key as only KMS can open it."""
+    """Version 2. `wrapped` is the data key, encrypted by KMS. `sealed` is ciphertext and tag."""
 
     kid: bytes
     wrapped: bytes
@@ -63,7 +63,7 @@ class KmsRecord:
 
 
 def unpacked(data: bytes) -> ScryptRecord | KmsRecord:
-    """The record that these bytes are; raises UnreadableKey."""
+    """Parse a record from its bytes; raises UnreadableKey."""
     version = data[0] if data else 0
     try:
         if version == SCRYPT:
@@ -84,7 +84,7 @@ def unpacked(data: bytes) -> ScryptRecord | KmsRecord:
 
 
 def context(place: Place, version: int, kid: bytes) -> dict[str, str]:
-    """What a record is bound to, by name: KMS takes it as the encryption context."""
+    """The facts that a record is bound to, by name: the encryption context for KMS."""
     return {
         "version": str(version),
         "workspace": place.workspace_id,
@@ -95,19 +95,19 @@ def context(place: Place, version: int, kid: bytes) -> dict[str, str]:
 
 
 def bound_to(place: Place, version: int, kid: bytes) -> bytes:
-    """The same as GCM's additional data; the parts are ids, none of which holds the separator."""
+    """The same facts as additional authenticated data for GCM; they are ids, none of which contains the separator."""
     return "\0".join(context(place, version, kid).values()).encode()
 
 
 def encrypt(key: bytes, iv: bytes, secret: bytes, bound: bytes) -> bytes:
-    """Ciphertext and tag of AES-256-GCM."""
+    """Encrypt with AES-256-GCM; returns ciphertext and tag. `bound`: additional authenticated data."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     return AESGCM(key).encrypt(iv, secret, bound)
 
 
 def decrypt(key: bytes, iv: bytes, sealed: bytes, bound: bytes) -> bytes:
-    """The secret, whole or not at all; raises UnreadableKey."""
+    """Decrypt and authenticate; raises UnreadableKey."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 

@@ -1,4 +1,4 @@
-"""Take a key away for good, or switch it off and on."""
+"""Remove a workspace's own key for good, or switch it off and on."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from atelier.credentials.ports import ProviderKeys
 
 
 def remove_key(workspace_id: str, key_id: str, *, keys: ProviderKeys, now: datetime) -> None:
-    """Nothing of the secret stays. What names the key in the workspace's wishes then means the platform's. Raises
+    """Remove a key with its secret. A preference that names the key then means the platform's access. Raises
     NotFound."""
     keys.remove(keys.get(workspace_id, key_id), now)
 
 
 def switch_key(workspace_id: str, key_id: str, *, is_active: bool, keys: ProviderKeys) -> ProviderKey:
-    """Switch a key off, and on again. Raises NotFound."""
+    """Switch a key off or on. Raises NotFound."""
     keys.switch(workspace_id, key_id, is_active=is_active)
     return keys.get(workspace_id, key_id)

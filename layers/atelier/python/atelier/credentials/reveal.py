@@ -1,4 +1,4 @@
-"""The one way from a stored key to its plaintext: for the provider's request, and for nothing else."""
+"""Decrypt a stored key: the only way to its plaintext, used for requests to the provider and nothing else."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from atelier.errors import NotFound
 def reveal(
     workspace_id: str, provider: str, key_id: str, *, keys: ProviderKeys, vault: Vault, now: datetime
 ) -> Credentials:
-    """The credentials of a workspace's key for a provider, about to be used.
+    """Decrypt a workspace's key for a provider for use now, and store the time of use.
 
-    A key that is switched off is revealed too: what was begun with it is asked about and cancelled with it. Raises
-    NotFound for a key that is not there or is another provider's, and UnreadableKey."""
+    A key that is switched off is decrypted too: jobs that were started with it are polled and cancelled with it. Raises
+    NotFound when there is no such key for this provider, and UnreadableKey."""
     key = keys.get(workspace_id, key_id)
     if key.provider != provider:
         raise NotFound

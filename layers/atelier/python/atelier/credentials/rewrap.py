@@ -1,7 +1,7 @@
-"""Rotation: a new master key, and everything that older keys sealed sealed anew.
+"""Rotation: add a new master key, and seal again with it every record that older keys sealed.
 
-It can stop anywhere and begin again: a record says which key sealed it, one that is done is no longer found, and one
-that changes meanwhile is left to the next run.
+A run can stop anywhere and start again: each record names the key that sealed it, a record that is done is no longer
+listed, and a record that changes during the run is left to the next run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from atelier.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class Rewrapped:
-    """What a run came to. `is_complete`: nothing is sealed by an outdated key any more but what could not be read."""
+    """The result of a run. `is_complete`: only unreadable records are still sealed by an outdated key."""
 
     resealed: int = 0
     passed_over: int = 0
@@ -28,9 +28,9 @@ class Rewrapped:
 
 
 def new_master_key(*, keys: ProviderKeys, secret: MasterSecretText, now: datetime) -> bool:
-    """Put a fresh master key before the others; whether it was done here. Somebody else may be doing it at this moment,
-    and the later of two writers would take away the key that the earlier one has begun to seal by. Old keys stay in the
-    secret: a backup that is restored may need them. Raises MasterKeyRefused."""
+    """Put a new master key before the others; returns whether this call did it. The rotation is claimed first, because
+    of two writers at the same time the later would overwrite a key that the earlier has begun to seal with. Old keys
+    stay in the secret: a restored backup may need them. Raises MasterKeyRefused."""
     before = secret.read()
     if not keys.claim_rotation(parse(before).newest.kid.hex(), now):
         return False
@@ -39,7 +39,7 @@ def new_master_key(*, keys: ProviderKeys, secret: MasterSecretText, now: datetim
 
 
 def rewrap(*, keys: ProviderKeys, vault: Vault, may_go_on: Callable[[], bool]) -> Rewrapped:
-    """Seal by the newest key what outdated ones sealed, for as long as `may_go_on` says."""
+    """Seal again, with the newest key, the records that outdated keys sealed, until `may_go_on` returns False."""
     resealed, passed_over, unreadable = 0, 0, list[str]()
     for kid in vault.outdated():
         for workspace_id, key_id in keys.sealed_by(kid):
@@ -51,7 +51,7 @@ def rewrap(*, keys: ProviderKeys, vault: Vault, may_go_on: Callable[[], bool]) -
                     raise NotFound
                 sealed = vault.seal(vault.open(key.record, key.place), key.place)
             except NotFound:
-                # Removed, or done by somebody else, since it was listed.
+                # The key was removed, or sealed again by another run, since it was listed.
                 passed_over += 1
                 continue
             except UnreadableKey:

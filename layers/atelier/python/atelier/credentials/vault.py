@@ -1,6 +1,7 @@
-"""Sealing and opening: by master keys (scrypt), or by KMS data keys. One of the two seals; both kinds are opened.
+"""Seal (encrypt) and open credentials, by master keys (scrypt) or by KMS data keys. A deployment seals with one of the
+two and opens records of both.
 
-Keys that cost something to come by are remembered in memory, few and for minutes, and nowhere else.
+Derived and unwrapped keys are expensive to get, so a few of them are cached in memory for minutes, and nowhere else.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from atelier.credentials.record import (
     unpacked,
 )
 
-# 16 MiB and some 50 ms for a guess at a master key. A record may not ask for other work: it could ask for all memory.
+# 16 MiB and about 50 ms for each guess at a master key. A record with other parameters is refused: it could use up all
+# memory.
 WORK = Work(log2_n=14, r=8, p=1)
 REMEMBERED_MAX = 256
 REMEMBERED_SECONDS = 300
@@ -48,7 +50,7 @@ class Sealed:
 
 
 class Vault:
-    """seconds: a clock that only grows. random: as many unpredictable bytes as it is asked for."""
+    """Seals and opens credentials. seconds: a monotonic clock. random: returns that many unpredictable bytes."""
 
     def __init__(
         self,
@@ -64,7 +66,7 @@ class Vault:
         self._derived = _Remembered(seconds)
 
     def seal(self, credentials: Credentials, place: Place) -> Sealed:
-        """The credentials as only this vault, and only at this place, opens them again."""
+        """Encrypt credentials, bound to the record at `place`. Raises UnreadableKey, MasterKeyRefused."""
         secret, iv = _text(credentials), self._random(IV_BYTES)
         if self._data_keys is not None:
             kid = self._data_keys.kid
@@ -79,18 +81,18 @@ class Vault:
         return Sealed(ScryptRecord(master.kid, WORK, salt, iv, sealed).packed(), master.kid.hex())
 
     def open(self, record: bytes, place: Place) -> Credentials:
-        """What was sealed. Raises UnreadableKey, for a record that is not as it was sealed or not where."""
+        """Decrypt a record. Raises UnreadableKey for a record that was changed, or that belongs to another place."""
         parts = unpacked(record)
         key = self._data_key(parts, place) if isinstance(parts, KmsRecord) else self._scrypt_key(parts)
         return _credentials(decrypt(key, parts.iv, parts.sealed, bound_to(place, parts.version, parts.kid)))
 
     def outdated(self) -> tuple[str, ...]:
-        """The ids of the keys that something may be sealed by and should not be any more."""
+        """The ids, in hex, of keys that old records may be sealed with but new ones are not."""
         masters = self.masters(fresh=True).keys
         return tuple(key.kid.hex() for key in (masters if self._data_keys is not None else masters[1:]))
 
     def fingerprint(self, text: str) -> str:
-        """A name for a text that reveals nothing of it."""
+        """A fingerprint of a text, which reveals nothing of the text."""
         return self.masters().fingerprint(text)
 
     def masters(self, *, fresh: bool = False) -> MasterKeys:
@@ -100,7 +102,7 @@ class Vault:
     def _scrypt_key(self, record: ScryptRecord) -> bytes:
         if record.work != WORK:
             raise UnreadableKey("a sealed key asks for work that is not ours")
-        # Another process may have begun to seal by a key that this one has not read yet.
+        # Another process may have begun to seal with a new master key that this process has not read yet.
         master = self.masters().named(record.kid) or self.masters(fresh=True).named(record.kid)
         if master is None:
             raise UnreadableKey(f"a sealed key names the master key {record.kid.hex()}, which is not here")
@@ -108,7 +110,7 @@ class Vault:
 
     def _scrypt(self, key: bytes, salt: bytes, work: Work) -> bytes:
         n = 1 << work.log2_n
-        # Named by a digest: what is remembered does not hold the master key a second time.
+        # The cache key is a digest, so that the cache does not hold a second copy of the master key.
         return self._derived.get(
             hashlib.sha256(key + salt).digest(),
             lambda: hashlib.scrypt(
@@ -126,7 +128,7 @@ class Vault:
 
 
 class _Remembered:
-    """Keys by name, the least recently used dropped first."""
+    """A cache of keys by name, for REMEMBERED_SECONDS each; beyond REMEMBERED_MAX the least recently used goes."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
@@ -134,7 +136,7 @@ class _Remembered:
 
     def get(self, name: bytes, make: Callable[[], bytes]) -> bytes:
         now = self._seconds()
-        # Made in the order of their age, but used in another: all that are too old go, used or not.
+        # The order is by last use and not by age, so every entry is checked; expired ones go even when used lately.
         for old in [kept for kept, (made, _) in self._kept.items() if now - made >= REMEMBERED_SECONDS]:
             del self._kept[old]
         if name not in self._kept:
@@ -145,8 +147,8 @@ class _Remembered:
         return self._kept[name][1]
 
 
-# The address of a custom endpoint is sealed with its key: who could only write to the store cannot have the key sent
-# somewhere else.
+# The address of a custom endpoint is sealed together with its key: an attacker who can only write to the store cannot
+# make us send the key to another address.
 def _text(credentials: Credentials) -> bytes:
     facts = {
         "key": credentials.key,

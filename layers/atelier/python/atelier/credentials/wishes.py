@@ -1,4 +1,4 @@
-"""Which providers a workspace wants, in which order, and with whose key."""
+"""A workspace's preferences: which providers it uses, in which order, and with whose key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A provider as a workspace finds it. `is_offered`: the platform itself has access to it."""
+    """A provider's status for one workspace. `is_offered`: the platform itself has access to the provider."""
 
     wish: Wish
     kinds: tuple[str, ...]
@@ -26,7 +26,8 @@ class Standing:
 def standings(
     own: Own, *, kinds: Mapping[str, Iterable[str]], offered: frozenset[str], health: Mapping[str, str]
 ) -> list[Standing]:
-    """Every provider that there is, most wanted first. kinds: what each one's models make, by provider."""
+    """The status of every known provider, the most preferred first. kinds: the kinds that models make, by provider;
+    health: the health status by provider."""
     found: list[Standing] = []
     for provider in sorted({*kinds, *PROVIDERS, *offered}):
         active = own.active(provider)
@@ -46,8 +47,8 @@ def standings(
 def change_wishes(
     workspace_id: str, wishes: list[Wish], *, known: frozenset[str], keys: ProviderKeys, wallets: Wallets
 ) -> None:
-    """Replace a workspace's wishes; a provider that they do not name is again as if nothing had been said of it. known:
-    the providers that there are. Raises ValidationFailed."""
+    """Replace a workspace's preferences; a provider that they do not name gets the defaults. known: the existing
+    providers. Raises ValidationFailed."""
     own = keys.own(workspace_id)
     wrong: list[dict[str, str]] = []
     for place, wish in enumerate(wishes):
@@ -60,6 +61,7 @@ def change_wishes(
             wrong.append({"path": f"providers.{place}.use_own_key", "message": message})
     if wrong:
         raise ValidationFailed(wrong)
-    # First: a provider that is switched off must not be reached because submissions do not ask.
+    # The wallet is marked first: submissions read preferences only for a marked one, and would otherwise use a
+    # provider that is switched off.
     wallets.mark_own_routes(workspace_id)
     keys.wish(workspace_id, wishes)

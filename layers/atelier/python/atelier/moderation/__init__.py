@@ -1,1 +1,1 @@
-"""Moderation: what may not be asked for, and what may not be delivered."""
+"""Moderation: which requests are refused, and which results are withheld."""

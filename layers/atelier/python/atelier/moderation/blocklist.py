@@ -1,8 +1,8 @@
-"""The blocklist: what is refused by its words alone, on this machine, free of charge.
+"""The blocklist: find texts that are refused by their words alone, on this machine, free of charge.
 
-`blocklist.txt` says what; this module how it is found. A phrase is found as whole words, however they are written:
-letters that only look like letters, letters that show nothing, accents, figures in place of letters, letters drawn out,
-spaced out, or run together. A part of a longer word is never a find.
+`blocklist.txt` has the phrases; this module finds them. A phrase is found as whole words, also when they are disguised:
+look-alike letters of other scripts, invisible letters, accents, digits in place of letters, letters repeated, spaced
+out or run together. A part of a longer word is never found.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from atelier.moderation.model import Category
 FILE = Path(__file__).with_name("blocklist.txt")
 CATEGORIES = frozenset(Category)
 EXCEPT = "except"
-# How many words may stand between the two of a pair, within a sentence.
+# At most this many words stand between the two words of a pair, within a sentence.
 BETWEEN_MAX = 4
-# From so many letters on it is no accident when the ends and beginnings of words make up a phrase.
+# Words that are not split as in the phrase count from this many letters on, words spelled letter by letter from fewer:
+# shorter ones make up a phrase by accident.
 JOINED_MIN, SPELLED_MIN = 7, 4
 
-# Every age below eighteen is read as one sign.
+# Every age below eighteen is replaced by this character, in phrases and in texts.
 AGE = "#"
 NUMBERS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
 AGES = frozenset((*NUMBERS.split(), *map(str, range(1, 18))))
 
-# A letter, and the signs of other scripts that pass for it, after decomposition and in lower case.
+# Each letter, followed by its look-alikes in other scripts, after decomposition and in lower case.
 PASSING = (
     "aаαᴀ bвьʙ cсᴄ dԁđᴅ eеєεᴇ gɡɢց hһнհħʜ iіιıɪ jјᴊ kкκᴋ lӏłʟ mмᴍ nոηɴ oоοσօøᴏ pрρᴘ qԛզ rгʀ sѕꜱ tтτŧᴛ uυսᴜ vνᴠ wԝωᴡ "
     "xхχ yуүγʏ zᴢ fƒꜰ "
@@ -38,14 +39,14 @@ PASSING = (
     "aⲁᎪꓮ bⲃᏴꓐ cⲥᏟꓚ dᎠꓓ eⲉᎬꓰ fꓝ gᏀꓖ hⲏᎻᏂꓧ iⲓᎥꓲ jᎫꓙ kⲕᏦꓗ lᏞꓡ mⲙᎷꓟ nⲛꓠ oⲟꓳ pⲣᏢꓑ rᎡꓣ sᏚꓢ tⲧᎢꓔ uꓴ vᏙꓦ wᎳꓪ "
     "xⲭꓫ yⲩꓬ zᏃꓜ"
 )
-# What has none of the word before it: “ricin-free soap”. “Free of charge” is another thing.
+# Stands for “-free” after a word: “ricin-free soap” has no ricin in it. “Free of charge” is not meant.
 FREE = "%"
-# Letters that show nothing: tags, and variation selectors, of which each stands for a byte.
+# Invisible characters that can hide text: tags, and variation selectors, each of which can stand for a byte.
 TAGS, SELECTORS = range(0xE0020, 0xE007F), range(0xE0100, 0xE01F0)
 HIDDEN = re.compile("[\U000e0020-\U000e007e\U000e0100-\U000e01ef]+")
-# Letters in circles and squares that do not decompose, and those of flags: the alphabet from each of these on.
+# Code points where an alphabet begins that does not decompose: letters in circles and squares, and letters of flags.
 ALPHABETS = (0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
-# Letters, as Unicode has it, that take up no room or show nothing.
+# Letters by Unicode's category that are invisible or blank.
 UNSEEN = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)
 
 FIGURES = "0134578@$!|+"
@@ -57,22 +58,22 @@ DRAWN_OUT = re.compile(r"([a-z])\1{2,}")
 WORD = re.compile(r"[a-z]{3,}")
 MASKS = "*#%_.-"
 MASK = re.compile(r"[*#%_.\-]")
-# From a word's beginning on only: a long run of letters is looked at once, not again from each of its letters.
+# Starts only at the beginning of a word, so that a long run of letters is scanned once and not from each letter again.
 MASKED = re.compile(r"(?<![a-z])[a-z]+(?:[*#%_.\-][a-z]+)+")
 RUNS_MAX, MASKS_MAX = 4, 2
-# A text with more words that have to be guessed is not written to be read.
+# At most this many disguised words of a text are decoded, which bounds the work; a text with more is not readable.
 RIDDLES_MAX = 500
 AGE_AND_MORE = re.compile(r"\b(\d{1,2})(?=[a-z])")
 PIECE = re.compile(
     r"[^\W_]+|[-\u2010-\u2013]free(?=\s{1,3}(?!(?:of|from|for|and|or|to|in|at|by|with|on|now|please)\b)[^\W_])"
     r"|[.!?;](?=\s)|\n"
 )
-# Where scripts begin that put no space between words.
+# The first code point of scripts that put no space between words.
 UNSPACED = "\u1100"
 
 
 class Find(NamedTuple):
-    """Where a mark was found: from word to word, in which sentence."""
+    """Where a mark was found: indexes of its first and last word, and of its sentence."""
 
     mark: str
     first: int
@@ -81,21 +82,21 @@ class Find(NamedTuple):
 
 
 class Phrases:
-    """What to look for. A mark is a category, or a group of words that counts only near another."""
+    """The phrases to look for. A mark is a category, or a group of words that counts only near another group."""
 
     def __init__(self) -> None:
-        # What is written without its spaces → its marks, each with how many letters the words have.
+        # Phrase without its spaces → its marks, each with the number of letters of each word.
         self.marks: dict[str, list[tuple[str, list[int]]]] = {}
         self.beginnings: set[str] = set()
         self.words: set[str] = set()
-        # (group, group, category, before, after): not where the second stands directly behind a find of `before`, or
-        # directly before one of `after`.
+        # (group, other group, category, before, after). A word of the other group does not count directly after a find
+        # of the group `before`, or directly before one of `after`.
         self.pairs: list[tuple[str, str, str, str, str]] = []
-        # In scripts that put no space between words: (phrase, category)
+        # (phrase, category) for scripts that put no space between words.
         self.unspaced: list[tuple[str, str]] = []
 
     def add(self, phrase: str, mark: str) -> None:
-        """Take up a folded phrase."""
+        """Add a folded phrase."""
         words = phrase.split()
         joined = "".join(words)
         if max(joined) >= UNSPACED:
@@ -106,7 +107,7 @@ class Phrases:
         self.beginnings.update(joined[: length + 1] for length in range(len(joined)))
 
     def marks_of(self, plain: str, *, wanted: bool) -> set[str]:
-        """What is found in a folded text. Not wanted: without pairs."""
+        """The marks found in a folded text. wanted: False leaves out pairs."""
         marks = set[str]()
         for reading in self._readings(plain):
             finds = list(self._finds(reading))
@@ -120,8 +121,8 @@ class Phrases:
         return marks
 
     def _readings(self, plain: str) -> set[str]:
-        """The ways to read a folded text: as it is, with figures for letters, with signs for vowels, with letters that
-        are drawn out drawn in."""
+        """All readings of a folded text: as it is, with digits read as letters, with masked vowels filled in, with
+        repeated letters reduced."""
         found = {AGE_AND_MORE.sub(r"\1 ", plain)}
         if any(sign in plain for sign in FIGURES):
             for table, loud in READ_AS:
@@ -133,7 +134,7 @@ class Phrases:
         return found
 
     def _unmasked(self, word: str) -> str:
-        """The word of the list that has vowels where this one has signs; without one, the word as it is."""
+        """The listed word that has vowels where this word has masks (`*`, `#` …); without one, the word as it is."""
         parts = MASK.split(word)
         for vowels in product("aeiou", repeat=len(parts) - 1) if len(parts) <= MASKS_MAX + 1 else ():
             clear = "".join(part for pair in zip(parts, (*vowels, ""), strict=True) for part in pair)
@@ -142,7 +143,8 @@ class Phrases:
         return word
 
     def _drawn_in(self, word: str) -> str:
-        """The word of the list that has one or two letters for each run of this one; without one, with single ones."""
+        """The listed word that has one or two letters for each run of three and more; without one, each run is reduced
+        to one letter."""
         runs = len(DRAWN_OUT.findall(word))
         for lengths in product((1, 2), repeat=runs) if 0 < runs <= RUNS_MAX else ():
             left = iter(lengths)
@@ -196,7 +198,8 @@ class Phrases:
 
 
 def _each(pattern: re.Pattern[str], text: str, read: Callable[[str], str], riddle: re.Pattern[str]) -> str:
-    """The text with each word read anew that fits the pattern and has a riddle in it, within bounds."""
+    """Replace each word that fits `pattern` and contains `riddle` (a disguise) by `read(word)`; at most RIDDLES_MAX
+    different words."""
     known: dict[str, str] = {}
 
     def reading(found: re.Match[str]) -> str:
@@ -211,14 +214,14 @@ def _each(pattern: re.Pattern[str], text: str, read: Callable[[str], str], riddl
 
 
 def _is_meant(joined: str, lengths: list[int], as_written: list[int]) -> bool:
-    """Whether words that make up a phrase do so on purpose."""
+    """Whether words that together make up a phrase do so on purpose, not by accident."""
     if lengths == as_written or len(joined) >= JOINED_MIN:
         return True
     return len(joined) >= SPELLED_MIN and len(lengths) > 1 and max(lengths) == 1
 
 
 def _shown(text: str) -> Iterator[str]:
-    """The text as it is, and with the letters that show nothing: in their places, and as words of their own."""
+    """The text as it is, and with hidden text revealed: within its word, and as a word of its own."""
     yield text
     if not text.isascii() and HIDDEN.search(text):
         yield HIDDEN.sub(lambda run: _revealed(run[0]), text)
@@ -231,10 +234,10 @@ def _revealed(run: str) -> str:
 
 
 def folded(text: str) -> str:
-    """The text in plain small letters, as far as it is written to look like such."""
+    """The text in plain lower case: look-alikes become letters, accents and invisible characters are left out."""
     if text.isascii():
         return text.lower()
-    # Imported here: it is large, and most texts come without it.
+    # Imported here because it is large and most texts do not need it.
     import unicodedata
 
     shown = unicodedata.normalize("NFKD", text).casefold().translate(_lookalikes())
@@ -249,17 +252,17 @@ def _lookalikes() -> dict[int, str | None]:
 
 
 def _read(word: str, table: dict[int, int], *, loud: bool) -> str:
-    """A word with figures for letters; loud: signs at its end are no letters."""
+    """Read the digits and signs of a word as letters. loud: `!`, `|` and `+` at its end are no letters."""
     if not LETTER.search(word):
-        # A number is a number.
+        # A number without any letter stays a number.
         return word
     body = word.rstrip("!|+") if loud else word
     return f"{body.translate(table)} {word[len(body) :]}"
 
 
 def parsed(lines: str, *, foreign: bool = True) -> Phrases:
-    """Phrases as `blocklist.txt` is written; not `foreign`: those that an ASCII text can hold. Raises ValueError that
-    quotes a line which says nothing."""
+    """Parse lines in the format of `blocklist.txt`. foreign: False leaves out phrases that are not ASCII.
+    Raises ValueError, which quotes the line, for a line that is neither a section, a pair nor a phrase."""
     made = Phrases()
     mark, groups = "", set[str]()
     for number, line in enumerate(lines.splitlines(), 1):
@@ -289,21 +292,21 @@ def _written(said: str, age: str, free: str) -> str:
 
 
 class Blocklist:
-    """A list as `blocklist.txt` is written, read when it is first needed."""
+    """A blocklist in the format of `blocklist.txt`, parsed at first use."""
 
     def __init__(self, lines: Callable[[], str]) -> None:
         self._lines = lines
 
     def found(self, text: str, *, wanted: bool = True) -> frozenset[Category]:
-        """What a text is. Not wanted: it names what is not to be seen, so words that are near each other by chance say
-        nothing."""
+        """The categories of a text. wanted: False for a negative prompt, whose words are near each other by chance, so
+        that pairs of words do not count."""
         phrases = self._ascii if text.isascii() else self._all
         marks = set[str]().union(*(phrases.marks_of(folded(each), wanted=wanted) for each in _shown(text)))
         return frozenset(category for category in Category if category in marks)
 
     @cached_property
     def _ascii(self) -> Phrases:
-        # Most texts need no more, and folding the rest takes a table that a cold start would wait for.
+        # Enough for an ASCII text; folding the other phrases needs a large table, which a cold start would wait for.
         return parsed(self._lines(), foreign=False)
 
     @cached_property

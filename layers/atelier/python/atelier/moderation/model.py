@@ -1,4 +1,4 @@
-"""What moderation speaks of: categories, a deployment's policy, and what is looked at. Pure."""
+"""Moderation's values: categories, a deployment's policy, and the texts and images that are checked. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atelier.frozen import dataclass
 
 
 class Category(StrEnum):
-    """Why something may be refused, the gravest first."""
+    """Reasons to refuse a text or a result, the gravest first."""
 
     MINORS = "minors"
     WEAPONS = "weapons"
@@ -23,7 +23,7 @@ class Category(StrEnum):
     SEXUAL = "sexual"
 
 
-# What a person is told that a text or a result was refused for.
+# The words for each category in messages to callers.
 WORDS: dict[Category, str] = {
     Category.MINORS: "sexual content with children",
     Category.WEAPONS: "weapons",
@@ -35,32 +35,32 @@ WORDS: dict[Category, str] = {
     Category.SEXUAL: "sexual content",
 }
 
-# Illegal nearly everywhere, and refused by every provider: no deployment can allow it.
+# Categories that no deployment can allow: illegal nearly everywhere, and refused by every provider.
 ALWAYS = frozenset({Category.MINORS})
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a deployment refuses, and what it does when its moderator does not answer: `allow` what the blocklist has
-    let through, or `refuse` it for the time being."""
+    """The categories that a deployment refuses. `unanswered`: when the moderator does not answer, `allow` what passed
+    the blocklist, or `refuse` it for the time being."""
 
     refused: frozenset[Category] = ALWAYS
     unanswered: Literal["allow", "refuse"] = "allow"
 
     def gravest(self, found: Iterable[Category]) -> Category | None:
-        """Of these the one to refuse for; None when all of them may pass."""
+        """The gravest of the found categories that the policy refuses; None when it refuses none of them."""
         return next(iter(self.refusable(found)), None)
 
     def refusable(self, found: Iterable[Category]) -> tuple[Category, ...]:
-        """Of these all that may be refused for, the gravest first."""
+        """Those of the found categories that the policy refuses, the gravest first."""
         known = frozenset(found)
         return tuple(each for each in Category if each in known and (each in self.refused or each in ALWAYS))
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A text of a request and where it stands there. Not `wanted`: it names what is not to be seen. `parts`: the texts
-    that it was put together from, each with its own place, as a conversation is from its messages."""
+    """A text of a request, and its path in the request. `wanted`: False for a negative prompt, which names what is not
+    to be seen. `parts`: the (path, text) that it was joined from, as a conversation is from its messages."""
 
     path: str
     text: str
@@ -70,14 +70,14 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A small picture of what is to be delivered."""
+    """A thumbnail of a result or an upload."""
 
     data: bytes
     content_type: str
 
 
 class OutputWithheld(Exception):
-    """What a provider made may not be delivered."""
+    """A result may not be delivered, or an upload not kept."""
 
     def __init__(self, category: Category) -> None:
         super().__init__(category)

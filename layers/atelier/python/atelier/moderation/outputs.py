@@ -1,4 +1,4 @@
-"""Moderation of files before they are kept where anybody could see them: what providers make, and what people bring."""
+"""Moderation of files before they are stored where anybody could see them: results of providers, and uploads."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from atelier.moderation.model import Category, OutputWithheld, Picture, Policy
 from atelier.moderation.ports import Moderator
 from atelier.telemetry import count, logger
 
-# Nobody waits at the other end of a connection; but whoever brings a file does.
+# No caller waits on a connection for the check of a result; a caller who uploads a file does wait.
 SECONDS_MAX, BROUGHT_SECONDS_MAX = 10.0, 3.0
 NAMES = {"outputs": "result", "uploads": "file"}
 SEEN = frozenset({"image", "video"})
 TAG = re.compile(r"<[^<>]*>")
-# What a tag shows or says to its reader.
+# Attributes whose text is shown or read out to the reader of a page.
 SHOWN = re.compile(
     r"\b(?:alt|aria-label|content|label|placeholder|title|value)\s*=\s*(\"[^\"]*\"|'[^']*')", re.IGNORECASE
 )
@@ -26,7 +26,8 @@ SHOWN = re.compile(
 
 @dataclass(frozen=True)
 class OutputCheck:
-    """Texts by the blocklist and the moderator, pictures by the moderator; a sound by nobody: its script was."""
+    """Checks texts by blocklist and moderator, and thumbnails of images and videos by the moderator. Audio is not
+    checked: its script was, before it was spoken."""
 
     policy: Policy
     blocklist: Blocklist
@@ -35,8 +36,8 @@ class OutputCheck:
     seconds_max: float = SECONDS_MAX
 
     def __call__(self, type: str, data: bytes, thumbnail: Picture | None) -> None:
-        """Look at a file that is fit to be kept; of a picture or a film, at a small picture of it. Raises
-        OutputWithheld, or Unavailable where nobody judged and the policy wants that."""
+        """Check a valid file; of an image or a video, its thumbnail. Raises OutputWithheld, or Unavailable when the
+        moderator does not answer and the policy refuses in that case."""
         if type == "text":
             self._text(data.decode(errors="replace"))
         elif type == "page":
@@ -59,7 +60,7 @@ class OutputCheck:
             count("ModerationUnanswered")
             logger.warning("moderation unanswered", of=self.of, policy=self.policy.unanswered)
             if self.policy.unanswered == "refuse":
-                # Tried again by the state machine, and given up with the credits at the generation's deadline.
+                # The state machine retries; at the generation's deadline it stops and the credits are released.
                 raise Unavailable(f"The {NAMES[self.of]} cannot be checked at the moment.")
             return
         category = self.policy.gravest(found)

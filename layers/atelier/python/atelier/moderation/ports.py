@@ -1,4 +1,4 @@
-"""What moderation needs from outside: somebody who judges."""
+"""What moderation needs from outside: a moderator."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Protocol
 
 from atelier.moderation.model import Category, Picture
 
-# For each thing asked about, what it was found to be.
+# The categories found in each text, in the order of the texts.
 Findings = tuple[frozenset[Category], ...]
 
 
 class Moderator(Protocol):
-    """A provider's moderation endpoint: free, remote, and sometimes silent. Answers are values, never exceptions."""
+    """A provider's moderation endpoint: free, remote, and sometimes silent. Outcomes are values, never exceptions."""
 
     def texts(self, texts: Sequence[str], *, seconds_max: float) -> Findings | None:
-        """What each text is; None when nobody said in time."""
+        """The categories of each text; None when no answer came within `seconds_max`."""
         ...
 
     def picture(self, picture: Picture, *, seconds_max: float) -> frozenset[Category] | None:
-        """What a picture shows; None when nobody said in time."""
+        """The categories of an image; None when no answer came within `seconds_max`."""
         ...

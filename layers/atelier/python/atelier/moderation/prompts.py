@@ -1,4 +1,4 @@
-"""Moderation of what is asked for, before anything is reserved, written or sent."""
+"""Moderation of the texts of a request, before anything is reserved, written or sent."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from atelier.moderation.model import WORDS, Category, Policy, Wording
 from atelier.moderation.ports import Moderator
 from atelier.telemetry import count, logger
 
-# A caller waits for it.
+# Short, because the caller waits for the check.
 SECONDS_MAX = 2.0
 PROMPT = "prompt"
-# How much of a text's beginning and end is read together with its neighbours.
+# How many characters of a text's beginning and end are checked together with its neighbours.
 END = 200
-# A choice, of a quality or a format, is no text that others are read together with.
+# Texts of this form are choices (a quality, a format), which are not checked together with other texts.
 LABEL = re.compile(r"[a-z0-9_.:-]{1,24}")
 
 
 @dataclass(frozen=True)
 class PromptCheck:
-    """The blocklist, which is free, and then whoever else judges here, made when first needed."""
+    """Checks by the blocklist, which is free, and then by the moderator, which is built when first needed."""
 
     policy: Policy
     blocklist: Blocklist
     moderator: Callable[[], Moderator] | None = None
 
     def __call__(self, wordings: Sequence[Wording], *, accepted_before: Callable[[], bool]) -> None:
-        """Raises PromptRefused for what may not be asked for; Unavailable where nobody judged and the policy wants
-        that. accepted_before: whether this very request has been taken already: then it is not judged again. Asked only
-        when that matters."""
+        """Check the texts of a request. accepted_before: whether the same request was accepted already; then it is not
+        checked again. It is called only when a check would follow. Raises PromptRefused for a refused category, and
+        Unavailable when the moderator does not answer and the policy refuses in that case."""
         listed = self._listed(wordings)
         if listed is None and self.moderator is None:
             return
@@ -51,7 +51,7 @@ class PromptCheck:
         for path, text, apart in seams(wordings):
             found = self.blocklist.found(text)
             if apart and Category.MINORS in found:
-                # Between the messages of two people, words are near each other by chance.
+                # Across messages of two people, words are near each other by chance, so pairs of words do not count.
                 found = found - {Category.MINORS} | self.blocklist.found(text, wanted=False)
             categories = self.policy.refusable(found)
             if categories:
@@ -59,7 +59,7 @@ class PromptCheck:
         return None
 
     def _place(self, wording: Wording, category: Category) -> str:
-        """Which of its parts it is; the whole where it is none of them alone."""
+        """The path of the part in which the category is found; the whole text's path when no part has it alone."""
         return next(
             (path for path, text in wording.parts if category in self.blocklist.found(text, wanted=wording.wanted)),
             wording.path,
@@ -68,7 +68,7 @@ class PromptCheck:
     def _ask(self, moderator: Moderator, wanted: Sequence[Wording]) -> None:
         findings = moderator.texts([wording.text for wording in wanted], seconds_max=SECONDS_MAX)
         if findings is None:
-            # What the blocklist has let through waits for nobody, unless the policy says so.
+            # A text that passed the blocklist is accepted without the moderator, unless the policy refuses.
             count("ModerationUnanswered")
             logger.warning("moderation unanswered", of="prompts", policy=self.policy.unanswered)
             if self.policy.unanswered == "refuse":
@@ -81,8 +81,8 @@ class PromptCheck:
 
 
 def seams(wordings: Sequence[Wording]) -> Iterator[tuple[str, str, bool]]:
-    """What is read across the ends of texts that a model reads one after the other: where, the text, and whether
-    another's message stands between."""
+    """Joins of texts that a model reads one after the other, so that a phrase across their ends is found. Yields the
+    path, the joined text, and whether messages of the other speaker stand between the texts."""
     wanted = [wording for wording in wordings if wording.wanted]
     for wording in wanted:
         texts = [text for _, text in wording.parts]
@@ -92,7 +92,8 @@ def seams(wordings: Sequence[Wording]) -> Iterator[tuple[str, str, bool]]:
             if len(turn) > 1:
                 yield wording.path, _joined(turn), True
     whole = [wording for wording in wanted if " " in wording.text or not LABEL.fullmatch(wording.text)]
-    # Whatever instructs comes before the prompt, which may be a conversation's last message as well.
+    # Other texts come before the prompt. A prompt that is also a part of another text, such as the last message of a
+    # conversation, is not joined a second time.
     before = [wording for wording in whole if wording.path != PROMPT]
     prompts = [
         wording for wording in whole if wording.path == PROMPT and all(wording.text not in b.text for b in before)

@@ -1,1 +1,1 @@
-"""What things cost: the catalogue of models, prices and tiers, and the arithmetic over it. Integers only."""
+"""The catalogue of models, prices and tiers, and the arithmetic of prices. Integers only."""

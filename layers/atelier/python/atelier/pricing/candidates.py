@@ -1,7 +1,7 @@
-"""Candidates as texts: a model, and the id of the own key to ask for it with (`openai/…@key_…`).
+"""Candidates as texts: a model, and the id of the workspace's own provider key to use with it (`openai/…@key_…`).
 
-A workspace names its own models as it likes, so a name may hold an `@`, and even what looks like a key's id behind it:
-only a last part that is such an id is one, and a name that ends like one gets an `@` with nothing behind it.
+A workspace may give a custom model any name, also one with an `@`, or one that ends like a candidate with a key. Only a
+last part that is a valid key id is read as a key; a model name that could be misread is written with an `@` at its end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def candidate(model: str, key: str | None) -> str:
 
 
 def candidate_parts(text: str) -> tuple[str, str | None]:
-    """The inverse: the model, and the key's id or None."""
+    """Parse a candidate's text into the model and the key's id; None = no own key."""
     model, at, key = text.rpartition("@")
     if at and not key:
         return model, None

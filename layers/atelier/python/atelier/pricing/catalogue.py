@@ -1,8 +1,8 @@
 """The catalogue: models, prices, tiers and outcomes, written in `catalogue/*.yaml` and checked by `pricing/schema.py`.
 
-Reading and checking YAML costs a cold start far more than a function may take, so the same data lies beside it as
-`compiled.json`, with the digest of the YAML that it was made from (`python -m atelier.pricing.catalogue` makes it). One
-that does not match is not used. An entry becomes a Model when it is first asked for.
+Reading and checking YAML takes too long for a cold start, so the same data is kept beside it in `compiled.json`,
+with the digest of the YAML files that it was made from (`python -m atelier.pricing.catalogue` makes it). When the
+digest does not match, the YAML is compiled again in memory. A Model is built from its entry at first use.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from atelier.pricing.shapes import NO_FACTS, SIZE, TERMS, InputFacts
 
 FOLDER = Path(__file__).parent.parent / "catalogue"
 COMPILED = "compiled.json"
-# The entry that stands for every model of a workspace's own, and how those are asked for.
+# The entry that stands for every model behind a workspace's custom endpoint, and the prefix of their ids.
 CUSTOM, CUSTOM_PREFIX = "custom/endpoint", "custom/"
 
 
 class Data:
-    """What the files hold together, checked; entries are made when they are asked for."""
+    """The checked content of all files together. Each Model is built at first use."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._entries: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in document["models"]}
@@ -49,7 +49,7 @@ class Data:
         return tuple(self._model(name) for name in self._entries)
 
     def model(self, model_id: str) -> Model | None:
-        """The model with this id."""
+        """The model with this id, or None."""
         if model_id in self._entries:
             return self._model(model_id)
         if model_id.startswith(CUSTOM_PREFIX) and CUSTOM in self._entries:
@@ -59,7 +59,7 @@ class Data:
         return None
 
     def making(self, kind: str, providers: frozenset[str]) -> tuple[Model, ...]:
-        """The models of some providers that make a kind, in the order of the files."""
+        """The models of these providers that make a kind, in the order of the files; never a custom model."""
         return tuple(
             self._model(name)
             for name, entry in self._entries.items()
@@ -76,7 +76,8 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One model that can do what is asked, and the most it will cost; `key` is the own key to ask for it with."""
+    """One model that can serve a request, and the most that it will cost. `key`: the id of the workspace's own provider
+    key to use; None = the platform's."""
 
     model: str
     provider: str
@@ -87,15 +88,15 @@ class Offer:
 
     @property
     def candidate(self) -> str:
-        """How a generation names it: the model, and the key (`openai/…@key_…`)."""
+        """The text that names this offer in a generation: the model, and the key (`openai/…@key_…`)."""
         return candidate(self.model, self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The data, and the providers that are enabled in this deployment. `price_version` names the prices by the day they
-    were last looked at and by their digest, for example `2026-11-20-1a2b3c4d`. `sunsets`: shutdown dates that providers
-    have published since; they go before the catalogue's own."""
+    """The data, and the providers that are enabled in this deployment. `price_version` names the prices by the
+    newest `priced_at` and their digest, for example `2026-11-20-1a2b3c4d`. `sunsets`: shutdown dates by model id that
+    providers have published since; they override the catalogue's own."""
 
     data: Data
     price_version: str
@@ -103,12 +104,12 @@ class Catalogue:
     sunsets: Mapping[str, date] = field(default_factory=dict[str, date])
 
     def with_sunsets(self, sunsets: Mapping[str, date]) -> Catalogue:
-        """The same with the dates that were observed."""
+        """This catalogue with the shutdown dates that providers have published."""
         return replace(self, sunsets=sunsets)
 
     def model(self, model_id: str) -> Model:
-        """The model with this id, enabled or not, open or shut down; raises ValidationFailed (`model`) when there is
-        none: what has no entry has no price."""
+        """The model with this id, whether or not it is enabled or shut down. Raises ValidationFailed (`model`) when the
+        id has no entry: a model without an entry has no price."""
         model = self.data.model(model_id)
         if model is not None:
             return model
@@ -120,15 +121,15 @@ class Catalogue:
         return self.data.tiers[name]
 
     def sunset_at(self, model: Model) -> date | None:
-        """The day from which a model is not offered any more."""
+        """The first day on which a model is no longer offered, or None."""
         return self.sunsets.get(model.id, model.sunset_at)
 
     def models_for(self, kind: str, today: date) -> tuple[Model, ...]:
-        """What can be asked for today, in catalogue order."""
+        """The models that can be requested for a kind today, in catalogue order."""
         return tuple(model for model in self.data.making(kind, self.enabled) if self._is_open(model, today))
 
     def automatic(self, kind: str, today: date) -> tuple[Model, ...]:
-        """What `auto` takes: trained models, and procedural ones only where there is no other."""
+        """The models that `auto` chooses from: trained ones, and procedural ones only when there is no trained one."""
         models = self.models_for(kind, today)
         trained = tuple(model for model in models if not model.procedural)
         return trained or models
@@ -145,16 +146,18 @@ class Catalogue:
         files: Files = NO_FILES,
         facts: InputFacts = NO_FACTS,
     ) -> tuple[dict[str, Any], tuple[Offer, ...]]:
-        """The complete parameters of a request, and who can serve it in the order to try them; at least one offer.
+        """The complete parameters of a request, and the offers of models that can serve it in catalogue order; at least
+        one offer.
 
-        `auto` takes every model that accepts prompt, files and parameters; procedural ones only when there is no other.
-        The complete parameters are the first one's; a later one takes of them what it knows (`parameters_for`), and
-        must know whatever the caller gave. Where none takes width and height as they are, those do that make a ratio of
-        them. `seed` is drawn from where the caller gave none. Raises ValidationFailed, or Unavailable when no provider
-        of the kind is enabled."""
+        `auto` offers every model that accepts prompt, files and parameters; procedural ones only when there is no
+        other. The complete parameters are those of the first model. A later model uses those of them that it knows
+        (`parameters_for`), and must know every parameter that the caller gave. When no model takes width and height as
+        they are, models that translate them into an aspect ratio are offered. `seed`: the random number for parameters
+        that are drawn. Raises ValidationFailed, or Unavailable when no provider of the kind is enabled."""
         models = _speaking(kind, prompt, files, self._asked(kind, model_id, today))
         given = {name: value for name, value in parameters.items() if value is not None}
         refusals: list[ValidationFailed] = []
+
         for near in (False, True):
             first: dict[str, Any] | None = None
             offers: list[Offer] = []
@@ -175,14 +178,15 @@ class Catalogue:
                 )
             if first is not None:
                 return first, tuple(offers)
-        # The last round's: what is wrong even where a ratio may stand for a size.
+
+        # The first refusal of the second round: it holds even where an aspect ratio may replace width and height.
         raise refusals[len(refusals) // 2]
 
     def parameters_for(
         self, model_id: str, parameters: Parameters, *, seed: int = 0, facts: InputFacts = NO_FACTS
     ) -> dict[str, Any]:
-        """Of a request's complete parameters those that one of its candidates knows, with its own shape and defaults
-        for what the others do not have."""
+        """Those of a request's complete parameters that this candidate knows, with its own shape, and its own defaults
+        for parameters that the first candidate does not have."""
         return arithmetic.known_parameters(self.model(model_id), parameters, seed=seed, facts=facts)
 
     def price(
@@ -194,7 +198,7 @@ class Catalogue:
         files: Files = NO_FILES,
         facts: InputFacts = NO_FACTS,
     ) -> Price:
-        """The price of a request's complete parameters with one model."""
+        """The price of a request with one model; `parameters` are complete."""
         model = self.model(model_id)
         files, known = arithmetic.taken(model, files), self.parameters_for(model_id, parameters, facts=facts)
         return arithmetic.price(model, arithmetic.asked_of(model, known, prompt, files, facts))
@@ -213,7 +217,7 @@ class Catalogue:
         reported_microusd: int | None = None,
     ) -> Settlement:
         """What an ended attempt costs. outcome: succeeded, cancelled, expired (our deadline), no_result (the provider
-        was done and its bytes could not be had), or an error class. Raises KeyError for anything else."""
+        was done, but its result could not be fetched), or an error class. Raises KeyError for anything else."""
         model = self.model(model_id)
         files, known = arithmetic.taken(model, files), self.parameters_for(model_id, parameters, facts=facts)
         return arithmetic.settle(
@@ -287,7 +291,7 @@ def _compile(sources: list[bytes]) -> dict[str, Any]:
     text = json.dumps(data)
     check(text)
     newest = max(entry["priced_at"] for entry in data["models"])
-    # Of the data, not of the files: a comment does not change a price.
+    # The version is a digest of the data, not of the files: a changed comment does not change a price.
     version = f"{newest}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     return {"digest": _digest(sources), "price_version": version, "data": data}
 
@@ -308,7 +312,7 @@ def _compiled(folder: Path) -> dict[str, Any]:
 
 
 def _parse(sources: list[bytes]) -> dict[str, Any]:
-    """The files' sections put together. A file's `defaults` are filled into each of its models."""
+    """Merge the sections of all files. A file's `defaults` are filled into each of its models."""
     import yaml
 
     data: dict[str, Any] = {"models": [], "retired": []}
@@ -323,8 +327,8 @@ def _parse(sources: list[bytes]) -> dict[str, Any]:
 
 
 def _shared(first: Mapping[str, Any], model: Model) -> dict[str, Any]:
-    """Of the first candidate's parameters those that the others share: not its own terms for a shape that each makes
-    out for itself."""
+    """Those of the first candidate's parameters that this model shares. With `size`, its terms for the shape are left
+    out, because each model translates the size for itself."""
     own = TERMS if SIZE in first else ()
     return {name: value for name, value in first.items() if name in model.parameters and name not in own}
 
@@ -347,7 +351,7 @@ if __name__ == "__main__":
 
 
 def _speaking(kind: str, prompt: str, files: Files, models: tuple[Model, ...]) -> tuple[Model, ...]:
-    """Of the models those that can speak the prompt, where it is to be spoken. Raises ValidationFailed if none can."""
+    """The models whose voice can read the prompt, when it is to be spoken. Raises ValidationFailed when none can."""
     if kind not in ("audio", "avatar") or not prompt:
         return models
     refusals = [

@@ -1,8 +1,9 @@
-"""What a provider bills us: unit prices, what an ask will come to by them, and what reported usage did come to.
+"""What a provider bills the operator: unit prices, the estimated cost of a workload, and the cost of reported usage.
 
-A bill is the sum of its units, added up exactly in parts of a micro-dollar and rounded up once. A *megapixel* here is
-1024 × 1024 = 1 048 576 pixels, so that the usual square costs exactly its listed price. The prices are plain data as
-the catalogue has them: typed for the reader, checked when the catalogue is compiled, and free to load.
+A bill is the sum of its units, added up exactly in parts of a micro-USD and rounded up once. A *megapixel* here is
+1024 × 1024 = 1 048 576 pixels, so that an image of the usual square size costs exactly its listed price. The prices are
+plain data in the form of the catalogue: typed for the reader and checked when the catalogue is compiled, so loading
+them costs nothing.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from atelier.pricing.speech import spoken_milliseconds
 
 MEGAPIXEL = 1024 * 1024
 MILLION = 10**6
-# A count or a bill of so much is no provider's word.
+# A reported count or bill of this size or more is not believed.
 TOLD_MAX = 10**12
-# Every unit's price is a whole number of these parts of a micro-dollar.
+# Costs are added up in these parts of a micro-USD: every unit's price is a whole number of them.
 PARTS = MEGAPIXEL * MILLION
-# A prompt in tokens, from above, and a little around it: a token for three bytes of prose; a digit is one by itself,
-# and so is a letter with two bytes. A character with three bytes (Chinese, Japanese, Thai …) may take two, others four.
+# The upper estimate of a prompt in tokens, plus a constant for what surrounds it. Weights are thirds of a token for
+# each byte that starts a character: a byte of ASCII prose is a third; a digit, or a letter of two bytes, is a whole
+# token; a character of three bytes (Chinese, Japanese, Thai …) may take two tokens, one of four bytes four.
 TOKENS_AROUND = 64
 THIRDS = {
     **dict.fromkeys(range(0x80), 1),
@@ -47,8 +49,9 @@ NO_FILES: Files = {}
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a price depends on: complete parameters, the prompt, how many files of each role, and how long the sound
-    among them lasts. pixels_most: of a picture whose size is not known yet. negative_prompt: where it is sent."""
+    """The work that a price depends on: complete parameters, the prompt, the number of input files by role, and the
+    length of the audio among them. pixels_most: the most pixels of an image whose size is not known yet.
+    negative_prompt: empty where the model is not sent it."""
 
     parameters: Parameters
     prompt: str = ""
@@ -59,37 +62,38 @@ class Ask:
 
     @property
     def images(self) -> int:
-        """How many pictures are asked for."""
+        """The number of requested images."""
         return self.parameters.get("n", 1)
 
     @property
     def pixels(self) -> int:
-        """The pixels of one picture."""
+        """The pixels of one image."""
         if "width" not in self.parameters and self.pixels_most:
             return self.pixels_most
         return self.parameters["width"] * self.parameters["height"]
 
     @property
     def tokens_input(self) -> int:
-        """All text that the model is sent in tokens, estimated from above: where there are messages, they stand in the
-        prompt's place."""
+        """An upper estimate, in tokens, of all text that the model is sent: the messages of a conversation, or else the
+        prompt, and every text in the parameters."""
         prompt = "" if self.parameters.get("messages") else self.prompt
         said = (prompt, self.negative_prompt, *texts(self.parameters))
         return TOKENS_AROUND + -(-sum(map(_thirds_of_tokens, said)) // 3)
 
     @property
     def spoken_milliseconds(self) -> int:
-        """How long the prompt lasts when it is spoken, estimated from above."""
+        """An upper estimate of how long the prompt lasts when it is spoken."""
         return spoken_milliseconds(self.prompt, self.parameters.get("speed"))
 
 
 @final
 class TokenCost(TypedDict):
-    """Micro-USD for a million tokens. What has no price of its own (cached, cache_write, image_input) costs as `input`.
+    """Micro-USD for a million tokens. Input tokens without a price of their own (cached, cache_write, image_input) cost
+    as `input`.
 
-    Output is bounded by the parameter `max_tokens`, or estimated: for a picture's megapixel by the parameter `quality`,
-    or for a second of sound, whose length is estimated too and measured in the end. `tokens_each_file`: an input file
-    in tokens, estimated."""
+    Output tokens are bounded by the parameter `max_tokens`, or estimated: `output_per_megapixel` of an image, by the
+    parameter `quality`, or `output_per_second` of audio, whose length is estimated first and measured in the end.
+    `tokens_each_file`: the estimated tokens of an input file."""
 
     unit: Literal["token"]
     input: Count
@@ -104,7 +108,7 @@ class TokenCost(TypedDict):
 
 @final
 class ImageCost(TypedDict):
-    """Micro-USD for a picture: one price, or a table `by` choices, whose keys are their values with a space between."""
+    """Micro-USD for an image: one price, or a table `by` parameters, whose keys are their values joined by spaces."""
 
     unit: Literal["image"]
     microusd: Count | dict[str, Count]
@@ -113,7 +117,7 @@ class ImageCost(TypedDict):
 
 @final
 class MegapixelCost(TypedDict):
-    """Micro-USD for a megapixel of a picture."""
+    """Micro-USD for a megapixel of an image."""
 
     unit: Literal["megapixel"]
     microusd: Count
@@ -121,7 +125,7 @@ class MegapixelCost(TypedDict):
 
 @final
 class SecondCost(TypedDict):
-    """Micro-USD for a second of film or sound, as the parameter `duration_seconds` asks; a table as for pictures."""
+    """Micro-USD for a second of video or audio, as requested by `duration_seconds`; a table as in ImageCost."""
 
     unit: Literal["second"]
     microusd: Count | dict[str, Count]
@@ -130,8 +134,8 @@ class SecondCost(TypedDict):
 
 @final
 class PredictionSecondCost(TypedDict):
-    """Micro-USD for a second of running; `seconds_estimate` is how long a call, a picture or its megapixel takes, or a
-    table of it as for pictures; `seconds_each_audio_second` is added for each second of the sound that is given."""
+    """Micro-USD for a second of running. `seconds_estimate`: the estimated seconds for a call, an image or a megapixel
+    of it (`per`), or a table as in ImageCost. `seconds_each_audio_second` is added for each second of input audio."""
 
     unit: Literal["prediction_second"]
     microusd: Count
@@ -160,7 +164,7 @@ class FileCost(TypedDict):
 
 @final
 class CallCost(TypedDict):
-    """Micro-USD for a call, whatever it asks for."""
+    """Micro-USD for a call, whatever it requests."""
 
     unit: Literal["call"]
     microusd: Count
@@ -170,13 +174,13 @@ Cost = TokenCost | ImageCost | MegapixelCost | SecondCost | PredictionSecondCost
 
 
 def estimated(costs: tuple[Cost, ...], ask: Ask) -> int:
-    """What an ask will come to in micro-USD, at most as far as that can be known."""
+    """The estimated cost of a workload in micro-USD: an upper bound as far as one is known."""
     return _rounded(sum(_estimate(cost, ask) for cost in costs))
 
 
 def measured(costs: tuple[Cost, ...], usage: Usage, ask: Ask) -> int | None:
-    """What the reported usage came to in micro-USD; None when it does not tell all of it. What costs the same whatever
-    is reported does not make a bill a measured one."""
+    """The cost of the reported usage in micro-USD; None when a unit of the price is missing in the usage. Prices for a
+    file or a call need no usage, so they alone do not make a bill a measured one."""
     if not all(0 <= count < TOLD_MAX for count in usage.values()):
         return None
     parts = [_measure(cost, usage, ask) for cost in costs]
@@ -186,7 +190,7 @@ def measured(costs: tuple[Cost, ...], usage: Usage, ask: Ask) -> int | None:
 
 
 def share(amount: int, part: int, whole: int) -> int:
-    """amount × part ÷ whole, rounded up: a fraction of a credit, or of a micro-dollar, is a whole one."""
+    """amount × part ÷ whole, rounded up: a fraction of a credit, or of a micro-USD, counts as a whole one."""
     return -(-amount * part // whole)
 
 
@@ -224,7 +228,7 @@ def _measure(cost: Cost, usage: Usage, ask: Ask) -> int | None:
         case "token" if {"tokens_input", "tokens_output"} <= usage.keys():
             return _tokens(cost, usage) * (PARTS // MILLION)
         case "token" if "output_per_second" in cost and "output_milliseconds" in usage:
-            # Raw sound comes without a count; how long it lasts was measured.
+            # A provider sends raw audio without a token count; its length was measured.
             tokens = share(cost["output_per_second"], usage["output_milliseconds"], 1000)
             counted = {"tokens_input": ask.tokens_input, **usage, "tokens_output": tokens}
             return _tokens(cost, counted) * (PARTS // MILLION)
@@ -245,7 +249,7 @@ def _measure(cost: Cost, usage: Usage, ask: Ask) -> int | None:
 
 
 def _tokens(cost: TokenCost, usage: Usage) -> int:
-    """Tokens × their prices for a million; what has a price of its own is a part of the input."""
+    """Tokens × their prices for a million. Tokens with a price of their own are a part of the input tokens."""
     own = (
         ("tokens_cached", cost.get("cached")),
         ("tokens_cache_write", cost.get("cache_write")),
@@ -273,13 +277,13 @@ def _tokens_output(cost: TokenCost, ask: Ask) -> int:
 def _looked_up(table: int | dict[str, int], cost: ImageCost | SecondCost | PredictionSecondCost, ask: Ask) -> int:
     if isinstance(table, int):
         return table
-    # A choice that has left the catalogue since it was made costs as much as the dearest.
+    # A choice that the catalogue no longer has costs as much as the dearest.
     return table.get(" ".join(ask.parameters[name] for name in cost.get("by", [])), max(table.values()))
 
 
 def _thirds_of_tokens(text: str) -> int:
     data = text.encode(errors="replace")
-    # Counted by kinds of bytes: a conversation has hundreds of thousands of them.
+    # Counted by kind of byte, because a loop over the hundreds of thousands in a conversation would be slow.
     thirds = len(data.translate(None, OTHERS_THAN[1]))
     return thirds + sum(weight * len(data.translate(None, OTHERS_THAN[weight])) for weight in (3, 6, 12))
 

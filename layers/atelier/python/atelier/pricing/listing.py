@@ -1,5 +1,5 @@
-"""The catalogue as creators read it (api.md, `/api/models`): what a model makes and takes, what it costs in credits,
-and until when there is it. The provider's bill and our margin on it are not shown apart.
+"""The catalogue as creators read it (`/api/models`): what a model makes and takes, its price in credits, and until when
+it is offered. The provider's bill and the operator's margin on it are not shown separately.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from atelier.pricing.costs import Cost
 from atelier.pricing.model import KindName, Margin, Model
 
-# How finely a credit is divided for showing: a thousandth part of a picture's price can be the price of a token's.
+# Shown prices are rounded up to this part of a credit: the price of a token is far smaller than that of an image.
 PARTS = 10_000
 TOKEN_PRICES = ("input", "output", "cached", "cache_write", "image_input")
 
@@ -28,7 +28,7 @@ class PriceView(BaseModel):
 
 
 class ModelView(BaseModel):
-    """One model. `is_offered`: it can be asked for here and now, on the platform's access or a key of your own."""
+    """One model. `is_offered`: you can use it now, with the platform's access or a key of your own."""
 
     id: str
     provider: str
@@ -47,7 +47,7 @@ class ModelView(BaseModel):
 
 
 class RetiredView(BaseModel):
-    """A model that is gone, and the one to use in its place."""
+    """A model that is gone, and the model to use in its place."""
 
     id: str
     kind: KindName
@@ -71,7 +71,7 @@ class ModelQuery(BaseModel):
 
 
 def model_view(model: Model, *, kinds: tuple[KindName, ...], sunset_at: date | None, is_offered: bool) -> ModelView:
-    """The contract's form of a model that makes these kinds."""
+    """The API's view of a model that makes these kinds."""
     return ModelView(
         id=model.id,
         provider=model.provider,

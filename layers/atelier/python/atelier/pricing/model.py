@@ -1,6 +1,7 @@
-"""The catalogue's entries, and what a request costs its creator: integers only, never more at the end than was held.
+"""The entries of the catalogue, and what a request costs in credits.
 
-Credits for pictures are rounded up for every picture by itself; whatever is not free costs at least one credit.
+All arithmetic is in integers, and a settlement never charges more credits than were held. Credits are rounded up for
+each image separately; a request that is not free costs at least one credit.
 """
 
 from __future__ import annotations
@@ -58,11 +59,11 @@ Capability = Literal[
     "text_to_video",
     "vision",
 ]
-# The role of a character's pictures: they are references, of which a model takes as many as it has room for.
+# The role of a character's images. A model receives them as references, as many as it has room for.
 CHARACTER = "character"
-# Whose models are sent a negative prompt: where they have no field for it, as a part of the prompt.
+# Kinds whose models receive the negative prompt; a model without a field for it receives it as part of the prompt.
 PICTURED_KINDS = ("image", "video")
-# Before a text's first token, as a rule.
+# Time allowed to a text model before its first token.
 START_SECONDS = 20
 CostSource = Literal["provider", "usage", "estimate"]
 FileT = TypeVar("FileT")
@@ -70,7 +71,7 @@ FileT = TypeVar("FileT")
 
 @final
 class Fixed(TypedDict):
-    """`amount` credits for each picture, megapixel of a picture, second asked for, thousand characters, or call."""
+    """`amount` credits per unit: image, megapixel of an image, requested second, thousand characters, or call."""
 
     unit: Literal["image", "megapixel", "second", "thousand_characters", "call"]
     amount: Positive
@@ -78,7 +79,7 @@ class Fixed(TypedDict):
 
 @final
 class Margin(TypedDict):
-    """The provider's bill and so many percent on it, in credits of so many micro-USD."""
+    """The provider's bill plus `margin_percent`, in credits of `microusd_per_credit` micro-USD each."""
 
     margin_percent: Count
     microusd_per_credit: Positive
@@ -86,7 +87,7 @@ class Margin(TypedDict):
 
 @final
 class Free(TypedDict):
-    """Nothing, and said so: what has no price at all does not load."""
+    """No price. A free model has to say so, because an entry without `credits` does not load."""
 
     free: Literal[True]
 
@@ -96,7 +97,7 @@ Credits = Fixed | Margin | Free
 
 @final
 class FileRule(TypedDict):
-    """How many input files of a role a model takes, and how long a sound may be."""
+    """How many input files of a role a model takes. `seconds_max`: the longest audio file, in seconds."""
 
     minimum: Count
     maximum: Positive
@@ -105,7 +106,7 @@ class FileRule(TypedDict):
 
 @final
 class RateLimit(TypedDict):
-    """How many requests a provider takes from one account in so many seconds."""
+    """A limit documented by a provider: `requests` from one account within `seconds`."""
 
     requests: Positive
     seconds: Positive
@@ -113,7 +114,7 @@ class RateLimit(TypedDict):
 
 @final
 class Retired(TypedDict):
-    """A model that recipes may still name: it answers with the one to use instead."""
+    """A model that is gone but may still be named by recipes: its refusal names the successor to use instead."""
 
     id: str
     kind: KindName
@@ -123,15 +124,15 @@ class Retired(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model of one provider; `settings` is what only its adapter understands.
+    """One model of one provider. `settings` is read only by the provider's adapter.
 
-    procedural: drawn by an algorithm, not by a trained model; `auto` takes it only where there is nothing else.
-    also: other kinds that it makes. inputs: the files it takes, by role.
-    charges_on_policy_rejection: whether a refusal for its content is billed; unknown counts as billed.
-    output_hosts: where results may be fetched from, each with its subdomains.
-    scripts: what a voice can read, by the names of pricing/speakable.py; none = whatever there is.
-    output_tokens_per_second: how fast it writes at least; the longer the text may be, the longer it may run.
-    pixels_auto: as many pixels at most where the shape is the given picture's and no size is named."""
+    procedural: draws with an algorithm, not a trained model; `auto` chooses it only when there is no trained model.
+    also: other kinds that the model makes. inputs: the files that it takes, by role.
+    charges_on_policy_rejection: whether the provider bills a refusal for content; "unknown" counts as billed.
+    output_hosts: hosts that results may be downloaded from, each with its subdomains.
+    scripts: the scripts that a voice can read, by their names in pricing/speakable.py; empty = all.
+    output_tokens_per_second: the slowest writing speed; a larger `max_tokens` allows a longer run.
+    pixels_auto: the most pixels when the shape is taken from the input image and the request names no size."""
 
     id: str
     provider: str
@@ -165,7 +166,8 @@ class Model:
     output_tokens_per_second: Positive | None = None
 
     def run_seconds(self, parameters: Parameters) -> int:
-        """How long it may run for complete parameters: as long as all of `max_tokens` takes."""
+        """The longest run in seconds for complete parameters; a text model may take the time to write all of
+        `max_tokens`."""
         longest = parameters.get("max_tokens")
         if self.output_tokens_per_second is None or not isinstance(longest, int):
             return self.run_seconds_max
@@ -173,19 +175,19 @@ class Model:
         return max(self.run_seconds_max, min(writing, WORK_SECONDS_MAX))
 
     def makes(self, kind: str) -> bool:
-        """Whether it can be asked for this kind."""
+        """Whether the model makes this kind."""
         return kind == self.kind or kind in self.also
 
     @property
     def prices_prompt(self) -> bool:
-        """Whether its price depends on what the prompt says."""
+        """Whether the price depends on the text of the prompt."""
         if "unit" in self.credits and self.credits["unit"] == "thousand_characters":
             return True
         return any(cost["unit"] in ("token", "character") for cost in self.cost)
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Model:
-        """An entry from compiled data, which has been checked."""
+        """Build a Model from compiled data, which was checked when it was compiled."""
         lists = ("cost", "output_hosts", "also", "capabilities", "scripts")
         dates = ("priced_at", "sunset_at")
         made: dict[str, Any] = {name: tuple(data[name]) for name in lists if name in data}
@@ -195,7 +197,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
-    """What a workspace may do and gets; catalogue/tiers.yaml explains the words."""
+    """What a workspace of a tier may do and receives; catalogue/tiers.yaml explains the values."""
 
     daily_credits: Count
     daily_reset: Literal["midnight", "after_24h"]
@@ -205,20 +207,20 @@ class Tier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeRule:
-    """Who pays what when an attempt ends in one way; catalogue/outcomes.yaml explains the words."""
+    """What creator and operator pay for one outcome of an attempt; catalogue/outcomes.yaml explains the values."""
 
     credits: Literal["delivered", "usage", "none"]
     cost: Literal["usage", "usage_or_estimate", "none"]
     only_if: Literal["bills_on_cancel", "charges_on_policy_rejection"] | None = None
 
     def applies(self, model: Model) -> bool:
-        """Whether the model's own rules let this one count."""
+        """Whether the rule counts for the model: always without `only_if`, else unless the model's field says no."""
         return self.only_if is None or getattr(model, self.only_if) not in (False, "no")
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The most that a request can cost: credits to hold, and the provider's bill as far as it can be foreseen."""
+    """The most that a request can cost: the credits to hold, and the estimated bill of the provider."""
 
     credits: int
     cost_microusd: int
@@ -226,7 +228,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an attempt did cost. `cost_source`: provider (its own figure), usage (measured × price), or estimate."""
+    """The cost of an ended attempt. `cost_source`: provider (its own figure), usage (measured × price), or estimate."""
 
     credits: int
     cost_microusd: int
@@ -236,12 +238,14 @@ class Settlement:
 def complete(
     model: Model, parameters: Parameters, *, seed: int, facts: InputFacts = NO_FACTS, near: bool = True
 ) -> dict[str, Any]:
-    """The parameters with the shape in the model's own terms, its defaults filled in, and `seed` where one is to be
-    drawn; a size, or width and height in place of a ratio, stay beside what came of them. near: a ratio may stand for
-    width and height. Raises ValidationFailed with a path for each wrong field."""
+    """The complete parameters of a request for one model: the shape in the model's own terms, defaults filled in, and
+    `seed` where the model draws one. `size`, or width and height that an aspect ratio replaces, stay beside their
+    translation. near: whether an aspect ratio may replace width and height. Raises ValidationFailed with a path for
+    each wrong field."""
     kept = {SIZE} if takes_size(model) else set[str]()
     if near and takes_measures(model):
         kept |= {"width", "height"}
+
     complete, reason, wrong = _completed(model, parameters, seed, facts)
     foreign = [name for name in untaken(model.parameters, parameters) if name not in kept]
     wrong = [(name, f"{model.id} does not take this") for name in foreign] + wrong
@@ -251,6 +255,7 @@ def complete(
         wrong = _size_refusals(model, complete["width"], complete["height"])
     if wrong:
         raise ValidationFailed([{"path": f"parameters.{name}", "message": message} for name, message in wrong])
+
     measures = {name: parameters[name] for name in kept - {SIZE} if parameters.get(name) is not None}
     return complete | measures
 
@@ -258,7 +263,7 @@ def complete(
 def known_parameters(
     model: Model, parameters: Parameters, *, seed: int, facts: InputFacts = NO_FACTS
 ) -> dict[str, Any]:
-    """Of complete parameters those that a model knows, with its own shape and defaults."""
+    """Those of the complete parameters that the model knows, with its own shape and defaults."""
     return _completed(model, parameters, seed, facts)[0]
 
 
@@ -268,14 +273,14 @@ def _completed(
     given, reason = (parameters, None) if not takes_size(model) else shaped(model, parameters, facts)
     rules = model.parameters
     if given.get(SIZE) == AUTO:
-        # What the picture says has no default: it is not known yet, or followed by the model itself.
+        # The input image decides the shape, so no default may: the image is not known yet, or the model follows it.
         rules = {name: rule for name, rule in rules.items() if name not in TERMS[:3] or given.get(name) is not None}
     complete, wrong = completed(rules, given, seed=seed)
     return complete | ({SIZE: given[SIZE]} if given.get(SIZE) else {}), reason, wrong
 
 
 def asked_of(model: Model, parameters: Parameters, prompt: str, files: Files, facts: InputFacts = NO_FACTS) -> Ask:
-    """What a price depends on. A sound whose length nobody knows counts for the longest that the model takes."""
+    """The workload that a price depends on. Audio of unknown length counts as the longest that the model takes."""
     sound = 0
     if files.get("audio") and "audio" in model.inputs:
         longest = model.inputs["audio"].get("seconds_max", 0) * 1000
@@ -286,7 +291,7 @@ def asked_of(model: Model, parameters: Parameters, prompt: str, files: Files, fa
 
 
 def taken(model: Model, files: Files) -> Files:
-    """The files as the model takes them: of a character's pictures as many as it has room for beside the others."""
+    """File counts by role as the model takes them: a character's images count as references, up to the maximum."""
     given, room = files.get("reference", 0), _references_max(model)
     if not files.get(CHARACTER) or given >= room:
         return files
@@ -295,7 +300,7 @@ def taken(model: Model, files: Files) -> Files:
 
 
 def inputs_for(model: Model, inputs: Mapping[str, tuple[FileT, ...]]) -> dict[str, tuple[FileT, ...]]:
-    """The same for the files themselves, by role."""
+    """The files themselves as the model takes them, by role: a character's images come last among the references."""
     others = {role: given for role, given in inputs.items() if role != CHARACTER}
     alike = (*inputs.get("reference", ()), *inputs.get(CHARACTER, ()))[: _references_max(model)]
     return {**others, "reference": alike} if alike else others
@@ -307,7 +312,7 @@ def _references_max(model: Model) -> int:
 
 
 def speaks(model: Model, kind: str, files: Files) -> bool:
-    """Whether it speaks the prompt, where others make music of it or are given the speech."""
+    """Whether the model speaks the prompt. Other models make music from it, or receive the speech as a file."""
     if kind == "audio":
         return "music" not in model.capabilities
     return (
@@ -316,13 +321,14 @@ def speaks(model: Model, kind: str, files: Files) -> bool:
 
 
 def check_inputs(model: Model, prompt: str, files: Files, facts: InputFacts = NO_FACTS) -> None:
-    """Raises ValidationFailed when the prompt or the sound is too long for the model, or the files are not the ones it
-    takes."""
+    """Check prompt and input files. Raises ValidationFailed when the prompt or the audio is too long for the model, or
+    when the number of files of a role is not one that the model takes."""
     wrong = [
         {"path": "character_id" if role == CHARACTER else f"inputs.{role}", "message": f"{model.id} does not take this"}
         for role, number in files.items()
         if number and role not in model.inputs
     ]
+
     for role, rule in model.inputs.items():
         least, most = rule["minimum"], rule["maximum"]
         if not least <= files.get(role, 0) <= most:
@@ -332,6 +338,7 @@ def check_inputs(model: Model, prompt: str, files: Files, facts: InputFacts = NO
         lasting = facts.audio_milliseconds if role == "audio" and role not in facts.pending else None
         if longest and lasting is not None and lasting > longest * 1000:
             wrong.append({"path": f"inputs.{role}", "message": f"{model.id} takes no more than {longest} seconds"})
+
     if "mask" in model.inputs and files.get("mask") and not (files.get("image") or files.get("reference")):
         wrong.append({"path": "inputs.mask", "message": "A mask needs the picture that it belongs to"})
     if len(prompt) > model.prompt_characters_max:
@@ -342,8 +349,8 @@ def check_inputs(model: Model, prompt: str, files: Files, facts: InputFacts = NO
 
 
 def check_shown(parameters: Parameters, files: Files) -> None:
-    """Raises ValidationFailed unless each picture that a conversation shows is one of the files, and none is shown
-    twice: each file is paid for once."""
+    """Check the images in a conversation. Raises ValidationFailed when one is not among the input files, or when one is
+    shown twice: each file is paid for once."""
     places = shown(parameters)
     if len(set(places)) != len(places) or any(place >= files.get("image", 0) for place in places):
         message = "must show each picture of the request once"
@@ -351,7 +358,7 @@ def check_shown(parameters: Parameters, files: Files) -> None:
 
 
 def price(model: Model, ask: Ask) -> Price:
-    """The price of an ask with complete parameters."""
+    """The price of a workload with complete parameters."""
     cost = estimated(model.cost, ask)
     return Price(_credits(model.credits, ask, cost), cost)
 
@@ -365,16 +372,18 @@ def settle(
     usage: Usage,
     reported_microusd: int | None,
 ) -> Settlement:
-    """What an attempt at an ask comes to under a rule; never more credits than its price.
+    """What an attempt costs under the rule of its outcome; never more credits than the price.
 
-    delivered: how many of the asked outputs came; a provider may hold some back."""
+    delivered: how many of the requested outputs arrived; a provider may withhold some.
+    reported_microusd: the provider's own figure for its bill; None = it reported none."""
     quoted = price(model, ask)
     applies = rule.applies(model)
     cost, source = _cost(model, rule if applies else None, ask, quoted, usage, reported_microusd)
+
     credits = 0
     if applies and rule.credits == "delivered" and delivered > 0:
         came = min(delivered, ask.images)
-        # A bill by what was counted is for the pictures that were made, which may be fewer than were asked for.
+        # A measured bill covers the images that were made, which may be fewer than were requested.
         made = min(usage.get("images", ask.images), ask.images) if source == "usage" else ask.images
         credits = _credits(model.credits, _what_came(ask, came, usage), share(cost, came, max(came, made)))
     elif applies and rule.credits == "usage" and quoted.cost_microusd:
@@ -402,7 +411,7 @@ def _credits(rule: Credits, ask: Ask, cost_microusd: int) -> int:
 
 
 def _what_came(ask: Ask, came: int, usage: Usage) -> Ask:
-    """The ask for what was delivered: fewer pictures, a shorter film."""
+    """The workload of what was delivered: fewer images, a shorter video."""
     parameters = {**ask.parameters, "n": came}
     if "duration_seconds" in parameters and "output_milliseconds" in usage:
         seconds = max(-(-usage["output_milliseconds"] // 1000), 1)
@@ -415,7 +424,7 @@ def _cost(
 ) -> tuple[int, CostSource]:
     if reported_microusd is not None and 0 <= reported_microusd < TOLD_MAX:
         return reported_microusd, "provider"
-    # Usage that was reported counts whatever became of the work: what was run has been paid for.
+    # Reported usage counts whatever the outcome: the provider bills what it has run.
     used = measured(model.cost, usage, ask)
     if used is not None:
         return used, "usage"

@@ -1,8 +1,7 @@
-"""What a model may be told: the rules that its catalogue entry gives for each parameter, and the making of a complete
-set out of what a caller gave.
+"""The rules for a model's parameters, as its catalogue entry gives them, and how a caller's values are completed.
 
-Rules are plain data as the catalogue has them: typed for the reader, checked when the catalogue is compiled, and free
-to load.
+Rules are plain data in the form of the catalogue: typed for the reader and checked when the catalogue is compiled, so
+loading them costs nothing.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from typing_extensions import TypedDict
 Parameters = Mapping[str, Any]
 ROLES = ("system", "user", "assistant")
 
-# The widest that any door takes, from and to: the contract and `/v1` refuse what is beyond, and a catalogue whose
-# models offer more does not compile.
+# The widest ranges (from, to) that any API accepts. The schemas of `/api` and `/v1` refuse values outside, and a
+# catalogue whose models offer more does not compile.
 WIDTH = HEIGHT = (1, 8192)
 N = (1, 10)
 SEED = (0, 2**32 - 1)
@@ -40,7 +39,7 @@ WORDS_MAX: Mapping[str, int] = {"voice": VOICE_CHARACTERS_MAX}
 
 @final
 class Number(TypedDict):
-    """An integer. `drawn`: chosen when the request is accepted (the seed)."""
+    """An integer. `drawn`: a random value is drawn when the request is accepted and the caller gave none (the seed)."""
 
     minimum: int
     maximum: int
@@ -51,7 +50,7 @@ class Number(TypedDict):
 
 @final
 class Fraction(TypedDict):
-    """A number that need not be whole: how warm, how fast. Nothing is priced by one."""
+    """A number that need not be whole, such as a temperature or a speed. No table of prices goes by one."""
 
     least: float
     most: float
@@ -60,8 +59,8 @@ class Fraction(TypedDict):
 
 @final
 class Choice(TypedDict):
-    """One of some words. follows_image: of an aspect ratio, that the model takes its picture's by itself: where none is
-    said, or whatever is said."""
+    """One of several words. follows_image is for an aspect ratio: the model takes over the ratio of its input image,
+    only when the request names none (`unless_said`) or whatever the request names (`always`)."""
 
     choices: Annotated[list[str], MinLen(1)]
     default: NotRequired[str]
@@ -70,7 +69,7 @@ class Choice(TypedDict):
 
 @final
 class Words(TypedDict):
-    """Free text."""
+    """Free text of at most `length_max` characters."""
 
     length_max: Annotated[int, Gt(0)]
     default: NotRequired[str]
@@ -85,9 +84,10 @@ class Switch(TypedDict):
 
 @final
 class Conversation(TypedDict):
-    """Messages, each `{"role", "content"}`: the role is system, user or assistant, the content a text or a list of
-    parts: `{"type": "text", "text"}`, and where the user speaks `{"type": "image", "image": n}`, the n-th file of the
-    input `image`, which no other part shows. Nothing else is in them, so that all that a model sees is counted."""
+    """Messages, each `{"role", "content"}`. The role is system, user or assistant; the content is a text or a list of
+    parts: `{"type": "text", "text"}`, and in a user's message also `{"type": "image", "image": n}`, the n-th file of
+    the input `image`, which no other part shows. A message may hold nothing else, so that everything the model sees is
+    counted in its price."""
 
     messages_max: Annotated[int, Gt(0)]
     characters_max: Annotated[int, Gt(0)]
@@ -95,20 +95,20 @@ class Conversation(TypedDict):
 
 @final
 class Sequences(TypedDict):
-    """Texts, none of them empty, of which the first that a model writes ends its text and is no part of it. `visible`:
-    none may be white space alone."""
+    """Stop sequences: texts, none of them empty. The first one that the model writes ends its text and is not part of
+    it. `visible`: none may be white space alone."""
 
     sequences_max: Annotated[int, Gt(0)]
     each_characters_max: Annotated[int, Gt(0)]
     visible: NotRequired[bool]
 
 
-# With neither a default nor a draw, a parameter that is not given is left out.
+# A parameter that the caller does not give, without a default and not `drawn`, is left out.
 Parameter = Number | Fraction | Choice | Words | Switch | Conversation | Sequences
 
 
 def refusal(rule: Parameter, value: object) -> str | None:
-    """Why a parameter cannot have this value, or None."""
+    """Why a parameter cannot have this value; None = it can."""
     if "minimum" in rule:
         return _whole_refusal(rule, value)
     if "choices" in rule:
@@ -158,7 +158,7 @@ def _conversation_refusal(rule: Conversation, value: object) -> str | None:
         if reason:
             return f"message {number} {reason}"
     if not any(map(_says_something, messages)):
-        # Adapters would send the prompt in its place, which is not priced beside a conversation.
+        # Adapters send the prompt in place of an empty conversation, but the price of a conversation leaves it out.
         return "must say something"
     longest = rule["characters_max"]
     return None if written(messages) <= longest else f"must not be longer than {longest} characters"
@@ -174,7 +174,7 @@ def _message_refusal(value: object) -> str | None:
 
 
 def _says_something(message: object) -> bool:
-    """Whether a message that is valid has a text or a picture in it."""
+    """Whether a valid message contains an image or a text that is not empty."""
     content = cast("dict[str, Any]", message)["content"]
     return bool(content) if isinstance(content, str) else any(part.get("text") != "" for part in content)
 
@@ -190,19 +190,19 @@ def _part_refusal(role: object, value: object) -> str | None:
 
 
 def shown(parameters: Parameters) -> list[int]:
-    """Which files of the input `image` a conversation shows, as often as it does."""
+    """The indexes of the `image` input files that a conversation shows; one that is shown twice stands twice."""
     contents = [message["content"] for message in parameters.get("messages") or ()]
     parts = [part for content in contents if isinstance(content, list) for part in cast("list[Any]", content)]
     return [part["image"] for part in parts if part["type"] == "image"]
 
 
 def written(value: object) -> int:
-    """The bytes of all text in a value, whatever its shape."""
+    """The size of all text in a value in bytes of UTF-8, whatever the value's shape."""
     return sum(len(text.encode(errors="replace")) for text in texts(value))
 
 
 def texts(value: object) -> Iterator[str]:
-    """All text in a value, whatever its shape."""
+    """All texts in a value, whatever the value's shape."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -214,7 +214,7 @@ def texts(value: object) -> Iterator[str]:
 
 
 def beyond(name: str, rule: Parameter) -> str | None:
-    """What a rule offers that no door takes, or None."""
+    """Why a rule offers values that no API accepts; None = it does not."""
     least, most = LIMITS.get(name, (float("-inf"), float("inf")))
     if "minimum" in rule and not least <= rule["minimum"] <= rule["maximum"] <= most:
         return f"{name} goes beyond {least} to {most}"
@@ -230,8 +230,8 @@ def beyond(name: str, rule: Parameter) -> str | None:
 def completed(
     rules: Mapping[str, Parameter], given: Parameters, *, seed: int
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """The given values with the defaults filled in, and a draw from `seed` where one is due; and what is wrong, by
-    parameter. None counts as not given."""
+    """The given values with defaults filled in, and with a value derived from `seed` where the rule is `drawn`; and the
+    errors as (parameter, message). A value of None counts as not given."""
     wrong: list[tuple[str, str]] = []
     complete: dict[str, Any] = {}
     for name, rule in rules.items():
@@ -250,5 +250,5 @@ def completed(
 
 
 def untaken(rules: Mapping[str, Parameter], given: Parameters) -> Iterable[str]:
-    """The names of given parameters that there is no rule for."""
+    """The names of given parameters that have no rule."""
     return (name for name, value in given.items() if value is not None and name not in rules)

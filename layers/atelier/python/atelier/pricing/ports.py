@@ -1,4 +1,4 @@
-"""What the catalogue needs from outside: what providers have said of the end of their models."""
+"""What the catalogue needs from outside: a store of the shutdown dates that providers have published."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Sunsets:
-    """Of one provider: the shutdown dates that it has published, by our model id, and how many days before its end each
-    leaving model was last warned of."""
+    """One provider's shutdown dates, by our model id. `warned`: for each model that is about to end, the step of
+    WARNED_AT (days before its end) at which a notice was last sent."""
 
     dates: Mapping[str, date] = field(default_factory=dict[str, date])
     warned: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 class SunsetStore(Protocol):
-    """Observed sunsets, a small record for each provider."""
+    """Published shutdown dates, one small record for each provider."""
 
     def read(self) -> dict[str, Sunsets]:
-        """Everything that is known, by provider; may lag a moment behind."""
+        """All records by provider; eventually consistent."""
         ...
 
     def write(self, provider: str, sunsets: Sunsets) -> None:
-        """Replace what is known of one provider."""
+        """Replace the record of one provider."""
         ...

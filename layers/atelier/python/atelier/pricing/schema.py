@@ -1,7 +1,7 @@
-"""The catalogue's check: what the YAML must be before anything is priced by it.
+"""The schema of the catalogue's YAML, and the checks that types cannot express.
 
-Read when the catalogue is compiled, and by nobody who finds it compiled: building and running these checks would cost a
-cold start tens of milliseconds.
+Imported only when the catalogue is compiled: building and running these checks would cost a cold start tens of
+milliseconds.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from atelier.pricing.shapes import RESOLUTION
 from atelier.pricing.speakable import LANGUAGES
 
 STRICT = ConfigDict(strict=True, extra="forbid")
-# A rule that allows nothing, in place of one that is not there.
+# A rule that allows no value; it stands for a parameter that has no rule.
 NONE: Parameter = {"minimum": 1, "maximum": 0}
 ID = re.compile(r"[a-z0-9-]+/[a-z0-9.-]+")
 
 
 def _checked(model: Model) -> Model:
-    """Raises ValueError for what the types alone cannot see."""
+    """Check what types alone cannot express. Raises ValueError."""
     if not ID.fullmatch(model.id) or not model.id.startswith(f"{model.provider}/"):
         raise ValueError("a model's id is provider/name")
     for name, rule in model.parameters.items():
@@ -38,11 +38,13 @@ def _checked(model: Model) -> Model:
         reason = refusal(rule, rule["default"]) if "default" in rule else None
         if reason:
             raise ValueError(f"the default of {name} {reason}")
+
     if model.prompt_characters_max > PROMPT_CHARACTERS_MAX:
         raise ValueError(f"no prompt has more than {PROMPT_CHARACTERS_MAX} characters")
     unknown = set(model.scripts) - set(LANGUAGES)
     if unknown:
         raise ValueError(f"nobody knows these scripts: {sorted(unknown)}")
+
     for cost in model.cost:
         if cost["unit"] == "image" or cost["unit"] == "second":
             _check_table(model, cost, cost["microusd"])
@@ -50,6 +52,7 @@ def _checked(model: Model) -> Model:
             _check_table(model, cost, cost["seconds_estimate"])
             if "seconds_each_audio_second" in cost and "seconds_max" not in (model.inputs.get("audio") or {}):
                 raise ValueError("a price by the length of a sound needs its seconds_max")
+
     resolutions = model.parameters.get("resolution") or NONE
     if "choices" in resolutions and not all(map(RESOLUTION.fullmatch, resolutions["choices"])):
         raise ValueError("a resolution is named as 720p or 2k")
@@ -63,7 +66,7 @@ def _checked(model: Model) -> Model:
 
 
 def _needed(model: Model) -> set[str]:
-    """The parameters without which a price cannot be told."""
+    """The parameters that the price is computed from."""
     sizes = {"width", "height"}
     needed = set[str]()
     for cost in model.cost:
@@ -109,7 +112,7 @@ def _check_table(
         raise ValueError(f"the table of prices lacks or exceeds {sorted(wanted ^ set(table))}")
 
 
-# Whatever an entry is made of is read as strictly as the whole.
+# Each part of an entry is checked as strictly as the whole.
 for part in (
     *(parameters.Number, parameters.Fraction, parameters.Choice),
     *(parameters.Words, parameters.Switch, parameters.Conversation, parameters.Sequences),
@@ -121,7 +124,7 @@ for part in (
 
 
 class Document(BaseModel):
-    """What the files hold together."""
+    """The content of all files together."""
 
     model_config = STRICT
 
@@ -138,10 +141,12 @@ class Document(BaseModel):
         twice = {name for name in ids if ids.count(name) > 1}
         if twice:
             raise ValueError(f"two entries have one id: {sorted(twice)}")
+
         looked_at = max(model.priced_at for model in self.models)
         early = [past["id"] for past in self.retired if past["sunset_at"] > looked_at]
         if early:
             raise ValueError(f"not retired yet: {early}; give it a whole entry with sunset_at and successor")
+
         successors = [(model.id, model.successor) for model in self.models if model.successor is not None]
         successors += [(past["id"], past["successor"]) for past in self.retired]
         for name, successor in successors:
@@ -151,5 +156,5 @@ class Document(BaseModel):
 
 
 def check(text: str) -> None:
-    """Raises pydantic.ValidationError that names what is wrong in a document, given as JSON."""
+    """Check a document, given as JSON. Raises pydantic.ValidationError, which names what is wrong."""
     Document.model_validate_json(text)

@@ -1,8 +1,8 @@
 """Translate a size into a model's own terms: width and height in pixels, or an aspect ratio and a resolution. The size
-is the one requested, or that of the picture that the work starts from.
+is the one requested, or that of the input image.
 
-The parameter `size` (`1536x1024`, or `auto`: as the picture) stays in a request's parameters beside its translation,
-because each candidate model, attempt and retry translates it anew.
+The parameter `size` (`1536x1024`, or `auto`: as the input image) stays in a request's parameters beside its
+translation, because each candidate model, attempt and retry translates it anew.
 """
 
 from __future__ import annotations
@@ -22,20 +22,19 @@ SIZE, AUTO = "size", "auto"
 WRITTEN = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 TERMS = ("width", "height", "aspect_ratio", "resolution")
 SHAPED_KINDS = ("image", "video", "avatar")
-# A size is refused where the nearest that a model makes differs by more than this: a quarter in the sides' ratio, four
-# times in the number of pixels.
+# A size is refused when the nearest size that the model makes differs by more than these factors: in the ratio of its
+# sides, or in its number of pixels.
 RATIO_OFF_MAX, PIXELS_OFF_MAX = 1.25, 4
-# A model that takes over its picture's ratio by itself is sent a ratio only where it is the picture's own, within this.
+# A model that follows its input image's ratio is sent a ratio only when it is the image's own, within this factor.
 RATIO_SAME = 1.02
 RESOLUTION = re.compile(r"(\d+)([pk])")
 
 
 @dataclass(frozen=True, slots=True)
 class InputFacts:
-    """What else decides a price. Of the input files, beside how many there are: the first picture's size in pixels, and
-    how long the sound lasts, None = not known. pending: the roles of files that an earlier stage is still to make; of
-    such a sound the length is the most that it may have. negative_prompt: sent to models of pictures beside the
-    prompt."""
+    """Facts that decide a price, besides the number of input files: the size of the first input image in pixels, and
+    the length of the input audio; None = not known. pending: roles of files that an earlier stage is still to make; for
+    such audio the length is an upper bound. negative_prompt: sent to image and video models beside the prompt."""
 
     width: int | None = None
     height: int | None = None
@@ -48,7 +47,7 @@ NO_FACTS = InputFacts()
 
 
 def takes_size(model: Model) -> bool:
-    """Whether the model makes something that has a size."""
+    """Whether the model makes a kind of media that has a size."""
     return any(kind in SHAPED_KINDS for kind in (model.kind, *model.also))
 
 
@@ -58,8 +57,9 @@ def takes_measures(model: Model) -> bool:
 
 
 def shaped(model: Model, given: Mapping[str, Any], facts: InputFacts) -> tuple[dict[str, Any], str | None]:
-    """The parameters with the shape in the model's own terms, and the reason where the model cannot make it. `size`
-    overrides the others; without any, the given picture decides. `auto` stays as it is while the picture is pending."""
+    """The parameters with the shape in the model's own terms, and the reason when the model cannot make that shape.
+    `size` overrides the other terms; without any of them, the input image decides. `auto` stays as it is while the
+    image is pending."""
     found, wish = dict(given), given.get(SIZE)
     width, height = given.get("width"), given.get("height")
     if wish not in (None, AUTO):
@@ -77,20 +77,20 @@ def shaped(model: Model, given: Mapping[str, Any], facts: InputFacts) -> tuple[d
 
 
 def parsed(size: object) -> tuple[int, int] | None:
-    """`1024x1536` as width and height."""
+    """Parse `1024x1536` into width and height; None for anything else."""
     match = WRITTEN.fullmatch(size) if isinstance(size, str) else None
     return (int(match[1]), int(match[2])) if match else None
 
 
 def pixels_most(model: Model) -> int:
-    """The most pixels that a picture of this model can have, where its size is not known yet."""
+    """The most pixels that an image of this model can have while its size is not known yet."""
     width, height = _number(model, "width"), _number(model, "height")
     most = width["maximum"] * height["maximum"] if width and height else 0
     return min(most, model.pixels_max or most, model.pixels_auto or most)
 
 
 def _as_picture(model: Model, found: dict[str, Any], facts: InputFacts) -> dict[str, Any]:
-    """The parameters with the given picture's shape, where the caller names none."""
+    """The parameters with the input image's shape, when the caller names none."""
     automatic = found.pop(SIZE, None) == AUTO
     if "image" not in model.inputs or (not automatic and any(found.get(name) is not None for name in TERMS[:3])):
         return found
@@ -100,6 +100,7 @@ def _as_picture(model: Model, found: dict[str, Any], facts: InputFacts) -> dict[
         return found
     if facts.width is None and "image" not in facts.pending:
         return found
+
     found = {name: value for name, value in found.items() if name not in TERMS[:3]} | {SIZE: AUTO}
     if facts.width is None or facts.height is None:
         return found
@@ -115,13 +116,14 @@ def _as_picture(model: Model, found: dict[str, Any], facts: InputFacts) -> dict[
 
 
 def _nearest(model: Model, width: int, height: int, facts: InputFacts) -> tuple[dict[str, Any], str | None]:
-    """The nearest that a model makes to a size, in its own terms, or why that is too far off."""
+    """The nearest size that a model makes, in its own terms; or the reason why it is too far off."""
     if _number(model, "width") and _number(model, "height"):
         taken = fitting(model, width, height)
         far = _off(width / height, f"{taken[0]}:{taken[1]}") > RATIO_OFF_MAX
         if far or width * height > PIXELS_OFF_MAX * taken[0] * taken[1]:
             return {}, _too_far(model, width, height)
         return dict(zip(("width", "height"), taken, strict=True)), None
+
     found: dict[str, Any] = {}
     ratio, ratios = width / height, _choice(model, "aspect_ratio")
     has_picture = "image" in model.inputs and (facts.width is not None or "image" in facts.pending)
@@ -132,6 +134,7 @@ def _nearest(model: Model, width: int, height: int, facts: InputFacts) -> tuple[
         if _off(ratio, name) > RATIO_OFF_MAX:
             return {}, _too_far(model, width, height)
         ratio = _ratio(name)
+
     resolutions = _choice(model, "resolution")
     pixels = 1024 * 1024 if ratios else None
     if resolutions is not None:
@@ -144,7 +147,8 @@ def _nearest(model: Model, width: int, height: int, facts: InputFacts) -> tuple[
 
 
 def fitting(model: Model, width: int, height: int, pixels_max: int | None = None) -> tuple[int, int]:
-    """The size nearest to one that a model with width and height makes: its shape first, then its pixels."""
+    """The size nearest to width × height that the model makes: nearest in shape first, then in pixels. The model has
+    both parameters, width and height."""
     across, down = _number(model, "width"), _number(model, "height")
     assert across is not None, "only asked of models with both"
     assert down is not None, "only asked of models with both"
@@ -168,7 +172,7 @@ def fitting(model: Model, width: int, height: int, pixels_max: int | None = None
 
 
 def _around(side: float, rule: Number) -> list[int]:
-    """The sides just below and just above one that a rule allows."""
+    """The lengths just below and just above `side` that a rule allows."""
     step = rule.get("multiple_of", 1)
     least, most = -(-rule["minimum"] // step) * step, rule["maximum"] // step * step
     below = int(side + 1e-6) // step * step
@@ -176,7 +180,7 @@ def _around(side: float, rule: Number) -> list[int]:
 
 
 def _off(ratio: float, name: str) -> float:
-    """The quotient of two ratios, the larger by the smaller."""
+    """The factor between two ratios: the larger divided by the smaller. `name`: a ratio such as `16:9`."""
     quotient = ratio / _ratio(name)
     return max(quotient, 1 / quotient)
 
@@ -187,7 +191,7 @@ def _ratio(name: str) -> float:
 
 
 def _pixels(resolution: str, ratio: float) -> float:
-    """Of `720p` and a ratio, or of `2k`."""
+    """The number of pixels of `720p` with this ratio, or of `2k`."""
     match = RESOLUTION.fullmatch(resolution)
     assert match is not None, "the catalogue's check knows no other"
     number = int(match[1])

@@ -1,4 +1,4 @@
-"""What a text is written in, and whether there is anything in it to speak: known before it is paid for."""
+"""Which scripts a text is written in, and whether it has anything to speak: checked before the speech is paid for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 
 TAG = re.compile(r"<[^<>]*>")
-# By the first word of a character's name in Unicode. Whatever is not here has the name of its script there.
+# Script by the first word of a character's Unicode name; for all other scripts that word is the name itself.
 SCRIPTS = {"cjk": "han", "hiragana": "kana", "katakana": "kana", "katakana-hiragana": "kana"}
 KANA, HAN, KANJI = "kana", "han", "kanji"
 LANGUAGES = {
@@ -35,13 +35,13 @@ LANGUAGES = {
 
 
 def is_speakable(text: str) -> bool:
-    """Whether there is a letter or a number in it, outside of tags."""
+    """Whether the text has a letter or a number outside of tags."""
     return any(character.isalnum() for character in TAG.sub(" ", text))
 
 
 def plain(text: str) -> str:
-    """With the usual letters and digits in place of those that are only drawn or stored otherwise (full width, bold, in
-    a circle, as an accent of its own): voices read those as names."""
+    """The text with usual letters and digits in place of variants (full width, bold, in a circle, with a separate
+    accent), because voices read such variants by their Unicode names."""
     return "".join(map(_usual, unicodedata.normalize("NFC", text)))
 
 
@@ -54,8 +54,8 @@ def _usual(character: str) -> str:
 
 
 def runs(text: str) -> Iterator[tuple[str, str]]:
-    """The text in pieces of one script each; what belongs to none goes with what is before it. The ideographs of a text
-    that has kana as well are `kanji`: they are not read as Chinese."""
+    """Split the text into (script, piece). Characters of no script go with the piece before them. Ideographs in a text
+    that also has kana are `kanji`, because they are not read as Chinese."""
     scripts = [_script(character) for character in text]
     ideographs = KANJI if KANA in scripts else HAN
     current, start = "", 0
@@ -73,7 +73,7 @@ def runs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def refusal(text: str, scripts: tuple[str, ...]) -> str | None:
-    """Why a voice that reads these scripts (none = whatever there is) cannot speak the text."""
+    """Why a voice that reads these scripts (empty = all) cannot speak the text; None = it can."""
     text = plain(text)
     if not is_speakable(text):
         return "there is nothing in it to speak: no letter and no number"
@@ -86,10 +86,10 @@ def refusal(text: str, scripts: tuple[str, ...]) -> str | None:
 
 
 def _script(character: str) -> str:
-    """Of a letter; nothing for all else."""
+    """The script of a letter; empty for any other character."""
     if character.isascii():
         return "latin" if character.isalpha() else ""
-    # Letters in a circle, of full width or in bold are letters.
+    # Normalised first, so that letters in a circle, of full width or in bold count as letters.
     usual = unicodedata.normalize("NFKC", character)[:1]
     if not usual.isalpha() or unicodedata.category(usual) == "Lm":
         return ""

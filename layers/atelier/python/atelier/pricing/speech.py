@@ -1,5 +1,6 @@
-"""How long a text lasts when it is spoken, from above, by the scripts that it is written in: what is billed by the
-length of sound is held by this, and settled by what was measured.
+"""An upper estimate of how long a text lasts when it is spoken, by the scripts that it is written in.
+
+A price by the length of the audio is held by this estimate and settled by the measured length.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from bisect import bisect_right
 from collections import Counter
 
 LATIN, SPELLED, SYLLABLE, KANA, HANGUL, DIGIT, SIGN = 77, 120, 350, 200, 300, 500, 500
-# From each code point on: milliseconds for a character. A letter of an alphabet, at eight hundred a minute; one of a
-# script that leaves vowels out, or writes them as signs of their own; a syllable or a word in one character. Digits and
-# signs are read out as words, and so are emoji.
+# Milliseconds for a character, from each code point on. LATIN: a letter, at eight hundred a minute. SPELLED: a letter
+# in a script that leaves vowels out, or writes them as separate signs. SYLLABLE: a syllable or a word in one character.
+# Digits, signs and emoji are read out as words.
 SCRIPTS: tuple[tuple[int, int], ...] = (
     (0x0000, LATIN),
-    (0x0021, LATIN),  # Punctuation is a pause; the signs that are read are below.
+    (0x0021, LATIN),  # Punctuation is a pause; READ_OUT has the signs that are read out.
     (0x0030, DIGIT),
     (0x003A, LATIN),
     (0x0080, SIGN),
@@ -66,12 +67,12 @@ STARTS = [start for start, _ in SCRIPTS]
 READ_OUT = frozenset("#$%&*+/<=>@\\^_|~")
 # The digits of other scripts.
 DIGIT_STARTS = (0x660, 0x6F0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xE50, 0xED0, 0x1040)
-# How slowly a voice may be told to speak at the most; a smaller speed is taken for this.
+# The slowest speed of a voice, in hundredths; a smaller one counts as this.
 SPEED_HUNDREDTHS_MIN = 25
 
 
 def spoken_milliseconds(text: str, speed: float | None = None) -> int:
-    """How long the text lasts at the most, at a speed (1 = as usual); a short one has its breath before and after."""
+    """An upper estimate of the spoken length at a speed (1 = as usual), with a constant for silence around it."""
     usual = 500 + sum(_milliseconds(character) * number for character, number in Counter(text).items())
     hundredths = max(int((speed or 1) * 100), SPEED_HUNDREDTHS_MIN)
     return -(-usual * 100 // hundredths)

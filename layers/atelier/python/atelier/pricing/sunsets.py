@@ -1,7 +1,7 @@
-"""Once a day: ask the providers when their models end, keep it, and say in time which ones leave.
+"""Once a day: read from the providers when their models end, store the dates, and give notice of models about to end.
 
-A model that is shut down answers nobody; what is routed by a date that its provider has published fails before that
-day and not on it. A provider that gives no answer leaves what is known as it is.
+The dates keep requests away from a model on the day that its provider shuts it down, before they can fail. When a
+provider does not answer, the dates known of it stay as they are.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from atelier.pricing.model import Model
 from atelier.pricing.ports import Sunsets, SunsetStore
 from atelier.providers._contract import ListedModel, Provider
 
-# Days before the end at which somebody is told; at 0 the model is offered no more.
+# Days before the end at which the operator gets a notice; from 0 on the model is no longer offered.
 WARNED_AT = (0, 7, 30, 60)
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A model that leaves, or has left: told once at each of WARNED_AT, a day late where a run was missed."""
+    """A model that ends soon, or has ended: sent once at each step of WARNED_AT, later when a daily run was missed."""
 
     model: str
     provider: str
@@ -32,14 +32,14 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What one run found: how many providers published a list, and what is to be told."""
+    """What one run found: how many providers published a list, and the notices to send."""
 
     lists: int
     notices: tuple[Notice, ...]
 
 
 def refresh(catalogue: Catalogue, providers: Mapping[str, Provider], store: SunsetStore, today: date) -> Refreshed:
-    """Ask every provider that is set up, keep what it says, and find what is to be told. Safe to repeat."""
+    """Read the list of every provider that is set up, store its dates, and find the notices to send. Safe to repeat."""
     known = store.read()
     lists, notices = 0, list[Notice]()
     for provider in sorted(catalogue.enabled):
@@ -57,7 +57,7 @@ def refresh(catalogue: Catalogue, providers: Mapping[str, Provider], store: Suns
 
 
 def published(models: Iterable[Model], listed: Iterable[ListedModel]) -> dict[str, date]:
-    """The dates in a provider's own list, by our model id; there a model goes by its upstream name."""
+    """The shutdown dates in a provider's list, by our model id. The list has models by their upstream name."""
     dates = {each.name: each.shutdown_on for each in listed if each.shutdown_on is not None}
     names = {model.id: str(model.settings.get("model", model.id.partition("/")[2])) for model in models}
     return {model_id: dates[name] for model_id, name in names.items() if name in dates}

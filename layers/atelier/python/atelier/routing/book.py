@@ -1,7 +1,7 @@
-"""What one process knows of providers' health: read at most every few seconds, written when there is news.
+"""A process-local cache of provider health: read from the store at most every few seconds, written on changes.
 
-Failures are news. Successes of a provider that is well are gathered and written many at a time: what a process that is
-stopped had gathered is lost, and no harm is done.
+Failures are written at once. Successes of a healthy provider are collected and written many at a time; a process that
+is stopped loses those it has collected, which does no harm.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TRIES_MAX = 8
 
 @dataclass(slots=True)
 class HealthBook:
-    """Health as this process sees it."""
+    """Provider health as this process knows it. `_gathered`: latencies in ms of successes not yet written, by scope."""
 
     store: HealthStore
     _read_at: dict[str | None, datetime] = field(default_factory=dict[str | None, datetime])
@@ -29,7 +29,7 @@ class HealthBook:
     _gathered: dict[Scope, list[int]] = field(default_factory=dict[Scope, list[int]])
 
     def seen(self, scope: Scope, now: datetime) -> Health:
-        """How a scope was a moment ago."""
+        """The health of a scope, at most KNOWN_FOR old."""
         if scope.provider == EMBEDDED:
             return Health(scope, checked_at=now)
         read_at = self._read_at.get(scope.workspace_id)
@@ -41,11 +41,11 @@ class HealthBook:
         return self._known.get(scope, Health(scope))
 
     def reachable(self, scope: Scope, now: datetime, *, fresh: bool = False) -> Reachable:
-        """How a model and its access were a moment ago, or are."""
+        """The health of a scope and its access, at most KNOWN_FOR old; `fresh`: read from the store now."""
         return Reachable(tuple(self.fresh(each) if fresh else self.seen(each, now) for each in scope.levels))
 
     def models(self, access: Scope, now: datetime) -> tuple[Health, ...]:
-        """Those models of an access of which something is known."""
+        """The health of those models of an access that have a record, by name."""
         self.seen(access, now)
         known = {
             scope.model: health for scope, health in self._known.items() if scope.access == access and health.version
@@ -53,14 +53,14 @@ class HealthBook:
         return tuple(known[model] for model in sorted(model for model in known if model))
 
     def fresh(self, scope: Scope) -> Health:
-        """How a scope is."""
+        """The health of a scope, read from the store now."""
         health = self.store.get(scope)
         self._known[scope] = health
         return health
 
     def may_try(self, scope: Scope, now: datetime) -> bool:
-        """Whether an attempt may be made now. Of one that was down and whose cooldown has passed, one caller alone is
-        told so."""
+        """Whether an attempt may be sent now. For a half-open circuit only one caller gets True: its attempt is the
+        probe."""
         if self.reachable(scope, now).is_cooling(now):
             return False
         return all(self._may_try(each, now) for each in scope.levels)
@@ -77,8 +77,8 @@ class HealthBook:
         return self._write(health, health.claimed(now))
 
     def succeeded(self, scope: Scope, latency_ms: int, *, started_at: datetime, now: datetime) -> None:
-        """An attempt ended well. A model's own successes are counted as long as there are failures to weigh them
-        against."""
+        """Record a successful attempt; latency in ms. A model's own successes are counted only while it has recent
+        failures to weigh them against."""
         if scope.provider == EMBEDDED:
             return
         if scope.model is not None:
@@ -110,7 +110,7 @@ class HealthBook:
         started_at: datetime,
         now: datetime,
     ) -> None:
-        """An attempt failed. provider_wide: whether that concerns all models of the access; None = by its class."""
+        """Record a failed attempt. provider_wide: whether it concerns all models of the access; None = by its class."""
         if BLAME.get(error_class) is Blame.NONE:
             self.undecided(scope, started_at=started_at, now=now)
             return
@@ -125,13 +125,13 @@ class HealthBook:
         self._change(scope.access, lambda health: health.observed(error_class, message, **told))
 
     def undecided(self, scope: Scope, *, started_at: datetime, now: datetime) -> None:
-        """An attempt ended in a way that says nothing of the provider."""
+        """Record an attempt whose end says nothing about the provider: a probe in flight is over."""
         for each in scope.levels:
             if self.seen(each, now).probe_until is not None:
                 self._change(each, lambda health: health.undecided(started_at=started_at))
 
     def checked(self, scope: Scope, error_class: str | None, message: str, now: datetime) -> None:
-        """A question that cost nothing was answered, or not."""
+        """Record a free check of an access; error_class None = it succeeded."""
         self._change(scope, lambda health: health.checked(error_class, message, now))
 
     def _change(self, scope: Scope, after: Callable[[Health], Health]) -> None:
@@ -140,7 +140,7 @@ class HealthBook:
             changed = after(before)
             if changed == before or self._write(before, changed):
                 return
-        # So many others wrote meanwhile that what we saw is among what they saw.
+        # After so many lost races the change is dropped: other processes have recorded the same state of the provider.
 
     def _write(self, before: Health, after: Health) -> bool:
         written = replace(after, version=before.version + 1)
@@ -150,7 +150,7 @@ class HealthBook:
         return True
 
     def _recent(self, now: datetime) -> Mapping[str | None, datetime]:
-        # Of workspaces that nobody asks about any more nothing is kept.
+        # Drops the health of workspaces that this process has not read lately.
         recent = {each: at for each, at in self._read_at.items() if now - at < KNOWN_FOR}
         self._known = {scope: h for scope, h in self._known.items() if scope.workspace_id in (None, *recent)}
         return recent

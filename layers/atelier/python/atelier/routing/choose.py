@@ -1,4 +1,4 @@
-"""Who may serve a request, in the order to ask: what the workspace wants, then who is well, then what it costs."""
+"""Rank the offers for a request: by the workspace's preferences, then health, then price."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from atelier.frozen import dataclass
 from atelier.pricing.catalogue import CUSTOM_PREFIX, Catalogue, Offer
 from atelier.routing.model import Health, Reachable, Scope
 
-# Nobody is let into a longer line: what is held meanwhile would only be given back.
+# A request that would have to wait longer is refused: its held credits would only be released again at its deadline.
 WAIT_MAX = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """One workspace's ways to providers. `health` says how a scope was a moment ago, `next_place` when it may be asked
-    next."""
+    """One workspace's routes to providers. `health`: the cached health of a scope. `next_place`: when a scope's rate
+    limit allows the next request."""
 
     workspace_id: str
     own: Own
@@ -28,14 +28,14 @@ class Routes:
     next_place: Callable[[Scope], datetime] = lambda scope: datetime.min.replace(tzinfo=UTC)
 
     def catalogue(self, platform: Catalogue) -> Catalogue:
-        """The catalogue with the providers that this workspace has access to and wants."""
+        """The catalogue with the providers that this workspace has access to and has not switched off."""
         own = {key.provider for key in self.own.keys if self.own.chosen(key.provider)}
         wanted = {provider for provider in platform.enabled | own if self.own.wish(provider).enabled}
         return replace(platform, enabled=frozenset(wanted))
 
     def ordered(self, model: str, offers: tuple[Offer, ...], platform: frozenset[str]) -> tuple[Offer, ...]:
-        """The offers as they are to be tried; those with a key of the workspace's own cost no credits. Raises
-        ValidationFailed for a model that no own endpoint serves."""
+        """The offers in the order in which to try them; an offer with an own key costs no credits. platform: providers
+        that the platform has access to. Raises ValidationFailed for a model that no own endpoint serves."""
         ways = [way for offer in offers for way in self._ways(offer, platform)]
         if not ways:
             raise ValidationFailed([{"path": "model", "message": "No key of yours serves this model."}])
@@ -47,18 +47,19 @@ class Routes:
             priority = self.own.wish(way.provider).priority
             return (reachable.is_cooling(self.now), priority, doubtful, way.credits_max, way.cost_microusd)
 
-        # Of equals the catalogue's order decides.
+        # The sort is stable: equal offers stay in catalogue order.
         return tuple(sorted(ways, key=place))
 
     def require_awake(self, model: str, ways: tuple[Offer, ...]) -> timedelta:
-        """How long it will be until somebody may be asked, as far as can be foreseen. Raises Unavailable when everybody
-        who could serve is ill, or has a longer line than may be waited in."""
+        """How long the request will wait for its first attempt, as far as is known. Raises Unavailable when every
+        candidate's circuit is open, or when the wait would be longer than WAIT_MAX."""
         seen = [(self._scope(way), self._reachable(way)) for way in ways]
         awake = [scope.access for scope, reachable in seen if not reachable.is_cooling(self.now)]
         limited = {scope.access: until for scope, reachable in seen if (until := reachable.limited_until(self.now))}
         if not awake and not limited:
             until = min(reachable.free_at(self.now) for _, reachable in seen)
             raise self._refusal("too much has failed there", model, [scope for scope, _ in seen], until)
+
         places: list[datetime] = []
         for scope in dict.fromkeys(awake):
             place = self.next_place(scope)
@@ -72,7 +73,7 @@ class Routes:
         return first - self.now
 
     def refused(self, provider: str) -> ValidationFailed | None:
-        """Why a provider that is named is not used, where the workspace itself has said so."""
+        """The error for a provider that the workspace itself has switched off; None when it is switched on."""
         if self.own.wish(provider).enabled:
             return None
         return ValidationFailed([{"path": "model", "message": f"{provider} is switched off in the provider settings."}])

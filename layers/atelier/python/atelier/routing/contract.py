@@ -1,4 +1,4 @@
-"""The HTTP contract of providers' health: one scorecard for each access."""
+"""HTTP schemas of providers' health: one scorecard for each access."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ModelHealthView(BaseModel):
 
 
 class ScorecardView(BaseModel):
-    """How a provider is. Counts, rate and latencies are of the last minutes; null = nothing happened in them."""
+    """The health of a provider. Counts, rate and latencies are of the last minutes; null = there were no attempts."""
 
     provider: str
     scope: str = Field(description="`platform`, or the id of an own key.", examples=[PLATFORM])
@@ -53,7 +53,7 @@ class HealthList(BaseModel):
 
 
 def scorecard_view(health: Health, models: tuple[Health, ...], now: datetime) -> ScorecardView:
-    """The contract's form of one access's health; `models`: what is known of its models."""
+    """The API's view of one access's health; `models`: the health of its models, as far as known."""
     seen = health.at(now)
     failed = [each.at(now) for each in models if each.has_failed(now)]
     return ScorecardView.model_validate(

@@ -1,9 +1,10 @@
-"""How a provider and each of its models are, from what became of attempts with them. Pure: instants are handed in.
+"""Circuit breakers for providers and their models: health computed from the results of attempts. Pure: instants are
+handed in.
 
-What is wrong with a key, an account or the way to a provider concerns all of its models; any other failure is the
-model's alone. An access or a model that fails FAILURES_TO_DOWN times in a row is down: nobody asks for it until its
-cooldown has passed, and then one caller alone (half-open). That one's success closes the case; its failure doubles the
-cooldown.
+A failure of a key, an account or the connection concerns all models of a provider; any other failure concerns one
+model. An access or a model that fails FAILURES_TO_DOWN times in a row is down (its circuit is open): no attempt is sent
+until its cooldown has passed, and then a single probe (half-open). When the probe succeeds, the circuit closes; when it
+fails, the cooldown doubles.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from enum import StrEnum
 from atelier.frozen import dataclass
 from atelier.providers._contract import ErrorClass
 
-# This process itself: there is nobody to be spared, and nothing to be written.
+# The provider embedded in this process: its health needs no protection and is not stored.
 EMBEDDED = "local"
 PLATFORM = "platform"
 
@@ -25,14 +26,14 @@ WINDOW = timedelta(minutes=5)
 FAILURES_TO_DOWN = 3
 DEGRADED_FROM_PERCENT, DEGRADED_FROM_ATTEMPTS = 20, 5
 COOLDOWN_SECONDS, COOLDOWN_SECONDS_MAX = 30, 900
-# A refused credential or an unpaid bill is not over in a minute: somebody has to do something.
+# Cooldown after a refused credential or an unpaid bill: longer, because somebody has to correct it.
 REFUSED_SECONDS, REFUSED_SECONDS_MAX = 900, 3600
-# A provider's own 429: as long as it says, within reason.
+# Cooldown after a 429: the provider's Retry-After within a limit, else the default.
 LIMITED_SECONDS, LIMITED_SECONDS_MAX = 20, 3600
-# Who claimed the one attempt and died keeps the others away this long at least.
+# A probe blocks other attempts for this long at least, and not for ever: its process may have died.
 PROBE_SECONDS = 60
 MESSAGE_CHARACTERS_MAX = 200
-# Upper bounds of the latency sketch, each half as much again as the one before: 100 ms to 19 min.
+# Upper bounds of the latency histogram, each 1.5 times the one before: 100 ms to 19 min.
 LATENCIES_MS = tuple(int(100 * 1.5**step) for step in range(24))
 
 
@@ -44,7 +45,7 @@ class Status(StrEnum):
 
 
 class Blame(StrEnum):
-    """What an error class says of the provider. `none`: the request or its model was at fault."""
+    """What an error class says about the provider's health. `none`: the request or its model was at fault."""
 
     NONE = "none"
     FAILURE = "failure"
@@ -68,14 +69,14 @@ BLAME: dict[str, Blame] = {
 }
 
 
-# What is the same for every model that is used with the same access, unless the provider says otherwise.
+# Failures that concern every model of the same access, unless the provider says otherwise.
 PROVIDER_WIDE = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_BILLING, ErrorClass.RATE_LIMITED})
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose access to a provider (the platform's, or one key of a workspace), and to which of its models; None = to all
-    of them."""
+    """An access to a provider (the platform's, or one own key of a workspace), and one of the provider's models;
+    `model` None = the access as a whole."""
 
     provider: str
     workspace_id: str | None = None
@@ -94,13 +95,13 @@ class Scope:
 
     @property
     def levels(self) -> tuple[Scope, ...]:
-        """All whose health says whether this may be used: the access, and the model."""
+        """The scopes whose health decides whether this one may be used: the access, and the model."""
         return (self,) if self.model is None else (self.access, self)
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What happened in one WINDOW of time. `latencies` counts successes by their place in LATENCIES_MS."""
+    """The attempts in one WINDOW of time. `latencies`: (index in LATENCIES_MS, number of successes)."""
 
     began_at: datetime | None = None
     successes: int = 0
@@ -109,7 +110,7 @@ class Bucket:
     latencies: tuple[tuple[int, int], ...] = ()
 
     def succeeded(self, latency_ms: int) -> Bucket:
-        """With one success more."""
+        """This bucket with one more success."""
         counts = dict(self.latencies)
         place = min(bisect_left(LATENCIES_MS, latency_ms), len(LATENCIES_MS) - 1)
         counts[place] = counts.get(place, 0) + 1
@@ -123,8 +124,9 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How one scope is. `opened_at`: since when it is down; `cooldown_seconds` is remembered until a success, so that
-    the next cooldown is longer. `version` counts the writes."""
+    """The health of one scope. `opened_at`: since when it is down. `cooldown_seconds` is kept until a success, so that
+    the next cooldown is longer. `probe_until`: a half-open probe is in flight until then. `version` counts the
+    writes."""
 
     scope: Scope
     version: int = 0
@@ -142,7 +144,7 @@ class Health:
     error_message: str | None = None
 
     def at(self, now: datetime) -> Health:
-        """With its buckets moved on to an instant: the current one and the one before make the sliding window."""
+        """This health with its buckets moved on to `now`. The current and the previous one make the sliding window."""
         began_at = self.current.began_at
         if began_at is None or now - began_at >= 2 * WINDOW:
             return replace(self, current=Bucket(now), previous=Bucket())
@@ -151,7 +153,7 @@ class Health:
         return self
 
     def status(self, now: datetime) -> Status:
-        """In one word."""
+        """The status at `now`."""
         if self.opened_at is not None:
             return Status.DOWN
         if self.failures_in_a_row or self.is_cooling(now) or self._fails_often(now):
@@ -159,25 +161,26 @@ class Health:
         return Status.HEALTHY if self.last_success_at or self.checked_at else Status.UNKNOWN
 
     def is_cooling(self, now: datetime) -> bool:
-        """Nobody is to ask it now. Of one that is down this also says that somebody is just trying it."""
+        """Whether no attempt may be sent now: during a cooldown, and while a half-open probe is in flight."""
         until = max((each for each in (self.cooldown_until, self.probe_until) if each), default=None)
         return until is not None and now < until
 
     def limited_until(self, now: datetime) -> datetime | None:
-        """Until when it takes no more requests, well as it is; None when it does, and when it rests for another
-        reason."""
+        """Until when a healthy provider accepts no more requests (a 429); None when it accepts them, and when it is
+        down for another reason."""
         return self.cooldown_until if self.opened_at is None and self.is_cooling(now) else None
 
     def needs_claim(self, now: datetime) -> bool:
-        """It was down, and one caller may find out whether it still is."""
+        """Whether the circuit is half-open: down, the cooldown is over, and one caller may send a probe."""
         return self.opened_at is not None and not self.is_cooling(now)
 
     def claimed(self, now: datetime) -> Health:
-        """With that one caller on the way."""
+        """Half-open, with one probe in flight."""
         return replace(self, probe_until=now + timedelta(seconds=max(PROBE_SECONDS, self.cooldown_seconds)))
 
     def succeeded(self, latency_ms: int, *, started_at: datetime, now: datetime) -> Health:
-        """After an attempt that ended well. One that was begun before it went down says nothing of now."""
+        """This health after a successful attempt. An attempt that began before the scope went down does not close the
+        circuit."""
         moved = self.at(now)
         counted = replace(moved, current=moved.current.succeeded(latency_ms), last_success_at=now)
         return counted if self._is_older(started_at) else _closed(counted)
@@ -185,10 +188,12 @@ class Health:
     def failed(
         self, error_class: str, message: str, *, retry_after_seconds: int | None, started_at: datetime, now: datetime
     ) -> Health:
-        """After an attempt that failed; itself when that says nothing (new) of the provider."""
+        """This health after a failed attempt; unchanged when the failure says nothing about the provider, or when the
+        attempt began before the scope went down."""
         blame = BLAME.get(error_class, Blame.FAILURE)
         if blame is Blame.NONE or self._is_older(started_at):
             return self
+
         moved = self.at(now)
         said = replace(
             moved,
@@ -198,10 +203,11 @@ class Health:
             error_message=message[:MESSAGE_CHARACTERS_MAX],
         )
         if blame is Blame.LIMITED:
-            # It is well, and wants to be left alone: many wait together, and nobody has to find out.
+            # A 429 is not a failure: the circuit closes, all callers wait for the cooldown, and no probe is needed.
             seconds = min(max(retry_after_seconds or LIMITED_SECONDS, 1), LIMITED_SECONDS_MAX)
             until = max(now + timedelta(seconds=seconds), self.cooldown_until or now)
             return replace(_closed(said), cooldown_until=until)
+
         said = replace(said, failures_in_a_row=moved.failures_in_a_row + 1)
         if blame is Blame.REFUSED:
             return _opened(said, REFUSED_SECONDS, REFUSED_SECONDS_MAX, now)
@@ -213,8 +219,9 @@ class Health:
     def observed(
         self, error_class: str, message: str, *, retry_after_seconds: int | None, started_at: datetime, now: datetime
     ) -> Health:
-        """An access after a failure that is one model's own: counted, and no reason to leave the other models alone.
-        While it is down it is a failure like any other: nothing has shown yet that it is up."""
+        """The health of an access after a failure that concerns one model: it is counted, but does not open the circuit
+        for the other models. While the access is down it is a failure like any other, because nothing has shown yet
+        that the access works again."""
         if self.opened_at is not None:
             return self.failed(
                 error_class, message, retry_after_seconds=retry_after_seconds, started_at=started_at, now=now
@@ -231,17 +238,17 @@ class Health:
         )
 
     def undecided(self, *, started_at: datetime) -> Health:
-        """After an attempt that says nothing of it. Where it was the one that was to find out, another may."""
+        """This health after an attempt that says nothing about it: if it was the probe, another probe may be sent."""
         return self if self._is_older(started_at) else replace(self, probe_until=None)
 
     def has_failed(self, now: datetime) -> bool:
-        """Whether anything in the window, or not made up for since, speaks against it."""
+        """Whether there were failures in the window, or earlier ones that no success has cleared since."""
         is_closed = not self.failures_in_a_row and self.opened_at is None and not self.cooldown_until
         return not is_closed or self.at(now).failures > 0
 
     def checked(self, error_class: str | None, message: str, now: datetime) -> Health:
-        """After a question that cost nothing. That it answers is no proof that it works: the next failure is one too
-        many again, and its cooldown the longer one."""
+        """This health after a free check. A successful check ends the cooldown but does not prove that generations
+        work: the next failure opens the circuit at once, with the longer cooldown."""
         asked = replace(self, checked_at=now)
         if error_class is not None:
             return asked.failed(error_class, message, retry_after_seconds=None, started_at=now, now=now)
@@ -252,26 +259,26 @@ class Health:
 
     @property
     def successes(self) -> int:
-        """In the window."""
+        """The successes in the window."""
         return self.current.successes + self.previous.successes
 
     @property
     def failures(self) -> int:
-        """In the window."""
+        """The failures in the window."""
         return self.current.failures + self.previous.failures
 
     def success_percent(self) -> int | None:
-        """Of the window's attempts; None without any."""
+        """The percentage of successful attempts in the window, rounded down; None without any attempt."""
         attempts = self.successes + self.failures
         return 100 * self.successes // attempts if attempts else None
 
     def latency_ms_mean(self) -> int | None:
-        """Of the window's successes; None without any."""
+        """The mean latency of the successes in the window; None without any."""
         total = self.current.latency_ms_sum + self.previous.latency_ms_sum
         return total // self.successes if self.successes else None
 
     def latency_ms_p95(self) -> int | None:
-        """An upper bound of it, at most half as much again; None without any success."""
+        """An upper bound of the 95th percentile of the latency, at most 1.5 times it; None without any success."""
         left = -(-95 * self.successes // 100)
         counts = dict(self.previous.latencies)
         for place, count in self.current.latencies:
@@ -293,23 +300,23 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Reachable:
-    """Whether one model can be used with one access: the health of both."""
+    """The health of an access and of one model with it, in this order: what decides whether the model can be used."""
 
     levels: tuple[Health, ...]
 
     def is_cooling(self, now: datetime) -> bool:
-        """Nobody is to ask for it now."""
+        """Whether no attempt may be sent now."""
         return any(health.is_cooling(now) for health in self.levels)
 
     def limited_until(self, now: datetime) -> datetime | None:
-        """Until when it takes no more requests, well as it is; None when it does, and when it rests for another
+        """Until when only a 429 keeps attempts away; None when attempts may be sent, and when there is another
         reason."""
         limits = [health.limited_until(now) for health in self.levels if health.is_cooling(now)]
         known = [until for until in limits if until is not None]
         return max(known) if known and len(known) == len(limits) else None
 
     def free_at(self, now: datetime) -> datetime:
-        """When it may be asked for again."""
+        """When an attempt may be sent again."""
         ends = [
             until
             for health in self.levels
@@ -320,8 +327,8 @@ class Reachable:
         return max(ends, default=now)
 
     def is_doubtful(self, now: datetime) -> bool:
-        """Whether something that has not failed lately is to be preferred. That other models of the access fail often
-        says nothing of this one."""
+        """Whether a candidate that has not failed lately is preferable. Failures of other models of the access do not
+        count against this model."""
         *accesses, last = self.levels
         return any(health.failures_in_a_row or health.opened_at for health in accesses) or last.status(now) in (
             Status.DEGRADED,
@@ -330,7 +337,7 @@ class Reachable:
 
 
 def overall(access: Health, models: Iterable[Health], now: datetime) -> Status:
-    """An access in one word: one that works, but not for all of its models, is degraded."""
+    """The status of an access with its models: an access that works, but not for all of them, is degraded."""
     status = access.status(now)
     ill = any(health.status(now) in (Status.DEGRADED, Status.DOWN) for health in models)
     return Status.DEGRADED if ill and status is not Status.DOWN else status

@@ -1,9 +1,9 @@
-"""How often a provider may be asked, kept below its own limits: places in time, given out one after the other. Pure:
-instants are handed in.
+"""Sliding-window rate limits that keep requests below a provider's own limits, by reserving slots in time. Pure:
+instants are arguments.
 
-Whoever wants to ask takes a place: now, or a later one that nobody else has. However many come at once, in no stretch
-of `Limit.seconds` are there more requests than the limit says, whichever stretch one looks at, and whoever waits is
-served in the order of asking. What is remembered is small whatever the limit: how many places each step of time has.
+Each request reserves a slot: now, or the next later one that is free. However many requests come at once, no window of
+`Limit.seconds` has more of them than the limit allows, and waiting requests are served in the order of their
+reservations. The record is small whatever the limit: the number of reserved slots in each step of time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from atelier.frozen import dataclass
 from atelier.routing.model import Scope
 
 STEPS = 30
-# A place is good for so long: an execution that was woken for it has a way to go, and so have the bytes.
+# A reserved slot stays valid this long: the execution that waits for it takes time to resume, and so does its request.
 LATE = timedelta(seconds=5)
 OWN = "own"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,14 +23,14 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most so many requests in any so many seconds; none at all is no limit."""
+    """At most `requests` in any window of `seconds`; 0 requests = no limit."""
 
     requests: int
     seconds: int = 60
 
     @classmethod
     def read(cls, text: str) -> Limit:
-        """From `500` (in a minute) or `150/10` (in ten seconds); raises ValueError."""
+        """Parse `500` (in a minute) or `150/10` (in ten seconds); raises ValueError."""
         requests, _, seconds = text.partition("/")
         if not requests.isdecimal() or not (seconds or "60").isdecimal() or seconds == "0":
             raise ValueError(f"{text} is no limit")
@@ -38,28 +38,28 @@ class Limit:
 
     @property
     def step_ms(self) -> int:
-        """How finely time is divided."""
+        """The length of one step of time in milliseconds."""
         return 1000 * self.seconds // STEPS
 
     @property
     def span_ms(self) -> int:
-        """Two requests whose places are this far apart are never sent within `seconds`: the first may have been sent
-        at the end of its step and late."""
+        """The distance in milliseconds at which two reserved slots are never sent within `seconds`, even when the first
+        is sent at the end of its step and LATE."""
         needed = 1000 * self.seconds + round(1000 * LATE.total_seconds())
         return (-(-needed // self.step_ms) + 1) * self.step_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits of a deployment: the catalogue's, and what the deployment says instead (`openai`, or `openai@own` for
-    each own key by itself)."""
+    """The limits of a deployment: those of the catalogue, and those that the deployment sets instead (`openai`, or
+    `openai@own` for each single own key)."""
 
     documented: dict[str, Limit]
     configured: dict[str, Limit]
 
     def of(self, scope: Scope) -> Limit | None:
-        """The limit of one access; None = there is none. What the platform's access may do says nothing of an own
-        key's."""
+        """The limit of one access; None = there is none. A limit set for the platform's access does not apply to own
+        keys."""
         name = f"{scope.provider}@{OWN}" if scope.key_id else scope.provider
         limit = self.configured.get(name) or self.documented.get(scope.provider)
         return limit if limit and limit.requests else None
@@ -67,7 +67,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The places of one scope that still count: the start of a step in milliseconds since 1970, and how many have it.
+    """The reserved slots of one scope that still count: (start of the step in ms since 1970, number of slots), sorted.
     `version` counts the writes."""
 
     scope: Scope
@@ -75,12 +75,12 @@ class Pace:
     places: tuple[tuple[int, int], ...] = ()
 
     def next_at(self, limit: Limit, now: datetime) -> datetime:
-        """When the next place is: now, or later."""
+        """When the next slot is free: now, or later."""
         step = self._next_step(limit, now)
         return max(now, EPOCH + timedelta(milliseconds=step))
 
     def taken(self, limit: Limit, now: datetime) -> Pace:
-        """With the next place taken, and without those that do not count any more."""
+        """This window with the next slot reserved, and without slots that no longer count."""
         step = self._next_step(limit, now)
         oldest = _milliseconds(now) - limit.span_ms - limit.step_ms
         places = {at: count for at, count in self.places if at > oldest}
@@ -90,7 +90,7 @@ class Pace:
     def _next_step(self, limit: Limit, now: datetime) -> int:
         step = _milliseconds(now) // limit.step_ms * limit.step_ms
         if self.places:
-            # Never before somebody who came earlier, whatever another process's clock says.
+            # Never before an earlier reservation, even when another process's clock is ahead.
             step = max(step, self.places[-1][0])
         counted = [(at, count) for at, count in self.places if at > step - limit.span_ms]
         used = sum(count for _, count in counted)

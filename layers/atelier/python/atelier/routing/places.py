@@ -1,8 +1,8 @@
-"""Give out places in time: to whoever may ask at once, and to whoever waits. Without a limit it costs nothing; with
-one, a read and a write for each attempt, and a read for each that is passed over.
+"""The rate limiter over its store: reserve slots for requests now or later. An access without a limit costs nothing;
+one with a limit costs a read and a write for each attempt, and a read for each candidate that is skipped.
 
-A lease of several places for a process would save writes and give them away with every process that is put to sleep;
-a Lambda makes one attempt at a time.
+A process does not lease several slots at once: that would save writes, but a Lambda makes one attempt at a time, and
+the slots of a frozen process would be lost.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from atelier.routing.pace import LATE, Limits
 from atelier.routing.ports import PaceStore
 
 TRIES_MAX = 60
-# When to come again where so many came at once that no place could be written.
+# When to try again after TRIES_MAX lost races: so many requests came at once that no slot could be reserved.
 CROWD_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A moment at which a scope may be asked, and whether it is kept for whoever asked for it."""
+    """The time of a slot. `is_taken`: whether the slot is reserved for the caller."""
 
     at: datetime
     is_taken: bool
@@ -31,19 +31,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The places of every scope. `pause(tries)` waits a little after losing to somebody who came at the same time."""
+    """The rate limiter of all scopes. `pause(tries)` waits a little after a lost race with another process."""
 
     store: PaceStore
     limits: Limits
     pause: Callable[[int], None]
 
     def next_at(self, scope: Scope, now: datetime) -> datetime:
-        """When the next place would be, as far as was known a moment ago; takes none."""
+        """When the next slot is free, from a read that may be stale; reserves nothing."""
         limit = self.limits.of(scope)
         return self.store.seen(scope).next_at(limit, now) if limit else now
 
     def take(self, scope: Scope, now: datetime, *, latest: datetime) -> Place:
-        """The next place, taken unless it is later than `latest`."""
+        """Reserve the next slot unless it is later than `latest`."""
         limit = self.limits.of(scope)
         if limit is None:
             return Place(now, is_taken=True)
@@ -60,5 +60,5 @@ class Places:
 
     @staticmethod
     def is_good(at: datetime, now: datetime) -> bool:
-        """Whether a place that was taken may be used now."""
+        """Whether a slot reserved for `at` may be used now."""
         return at <= now <= at + LATE

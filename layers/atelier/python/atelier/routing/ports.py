@@ -1,4 +1,4 @@
-"""What routing needs from outside: where health is kept, and where the places in time that were given out."""
+"""Ports of routing: the store of health, and the store of rate windows."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ if TYPE_CHECKING:
 
 
 class HealthStore(Protocol):
-    """Health by scope, a small record each."""
+    """Stores health by scope, a small record each."""
 
     def read(self, workspace_id: str | None) -> Mapping[Scope, Health]:
-        """The platform's scopes (None) or those of a workspace's keys; may lag a moment behind."""
+        """The health of the platform's scopes (None) or of a workspace's own keys; eventually consistent."""
         ...
 
     def get(self, scope: Scope) -> Health:
-        """As it is now; a scope that nothing is known of is there too."""
+        """The health of a scope, strongly consistent; a scope without a record gets an empty one."""
         ...
 
     def replace(self, before: Health, after: Health) -> bool:
-        """Write the next version; False when somebody else has written meanwhile."""
+        """Write the next version; False when another process has written meanwhile."""
         ...
 
 
 class PaceStore(Protocol):
-    """The places given out, by scope: a small record each, of scopes that have a limit."""
+    """Stores reserved slots by scope, a small record for each scope that has a limit."""
 
     def seen(self, scope: Scope) -> Pace:
-        """As it was a moment ago."""
+        """The rate window of a scope; eventually consistent."""
         ...
 
     def get(self, scope: Scope) -> Pace:
-        """As it is now; a scope of which no place was ever taken is there too."""
+        """The rate window of a scope, strongly consistent; a scope without a record gets an empty one."""
         ...
 
     def replace(self, before: Pace, after: Pace) -> bool:
-        """Write the next version; False when somebody else has written meanwhile."""
+        """Write the next version; False when another process has written meanwhile."""
         ...

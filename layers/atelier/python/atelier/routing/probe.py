@@ -1,4 +1,4 @@
-"""Ask providers how they are, by questions that cost nothing, so that fewer callers have to find out."""
+"""Check providers by free endpoints, so that fewer callers meet a provider that is down."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from atelier.providers._contract import Provider
 from atelier.routing.book import HealthBook
 from atelier.routing.model import EMBEDDED, Health, Scope, Status
 
-# Those that are ill are asked each time.
+# Healthy providers are checked this often, unhealthy ones at every run.
 ASKED_EVERY = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """Who was asked, and what those that were not well said: provider and error class."""
+    """The providers that were checked, and for each that failed (provider, error class)."""
 
     asked: tuple[str, ...]
     ill: tuple[tuple[str, str], ...]
 
 
 def probe(providers: Mapping[str, Provider], book: HealthBook, clock: Clock) -> Probed:
-    """Ask every provider that is due, once each. Safe to repeat."""
+    """Check every provider that is due, once each. Safe to repeat."""
     asked: list[str] = []
     ill: list[tuple[str, str]] = []
     for name in sorted(providers.keys() - {EMBEDDED}):
@@ -40,7 +40,7 @@ def probe(providers: Mapping[str, Provider], book: HealthBook, clock: Clock) -> 
 
 
 def _is_due(health: Health, now: datetime) -> bool:
-    # Written by use as well as by questions.
+    # Use by attempts counts as well as checks.
     heard_at = max((at for at in (health.checked_at, health.last_success_at) if at), default=None)
     ill = health.status(now) in (Status.DEGRADED, Status.DOWN)
     return ill or heard_at is None or now - heard_at >= ASKED_EVERY
