@@ -1,6 +1,6 @@
-"""A test tool: every clause of the ledger's conditions, found as they are sent, and switched off one at a time.
+"""A test tool that finds every clause of the ledger's conditions as it is sent, and switches off one at a time.
 
-It works at the client's event hook: a clause is made always true on its way to the store, the code stays as it is. A
+It works at the client's event hook: a clause is replaced by one that is always true; the product is unchanged. A
 *site* is one clause for one kind of item in one kind of write, for example `hold · wallet: grants.<id>.remaining >= ?`.
 """
 
@@ -21,7 +21,7 @@ PARAMETERS = dict[str, Any]
 
 @contextmanager
 def watching(act: Callable[[PARAMETERS, str, int, int, str], None], ledger: str) -> Iterator[None]:
-    """While it lasts, `act(write, text, start, end, site)` is called for each clause about to be sent to the ledger's
+    """Within the block, `act(write, text, start, end, site)` is called for each clause about to be sent to the ledger's
     table, or in one transaction with it: it stands at text[start:end] of the write's ConditionExpression."""
 
     def each(params: PARAMETERS, **_: Any) -> None:
@@ -32,7 +32,7 @@ def watching(act: Callable[[PARAMETERS, str, int, int, str], None], ledger: str)
         purpose = _purpose(writes)
         for write in writes:
             expression = write.get("ConditionExpression")
-            # From the last to the first, so that a replacement moves nothing that is still to come.
+            # From the last clause to the first, so that a replacement does not shift the positions of the others.
             for start, end in reversed(clauses(expression or "")):
                 text = write["ConditionExpression"]
                 act(write, text, start, end, f"{purpose} · {_kind(write)}: {_named(text[start:end], write)}")
@@ -49,7 +49,7 @@ def watching(act: Callable[[PARAMETERS, str, int, int, str], None], ledger: str)
 
 @contextmanager
 def recording(ledger: str) -> Iterator[set[str]]:
-    """The sites that are met while it lasts."""
+    """Collects the sites that are sent within the block."""
     met: set[str] = set()
     with watching(lambda write, text, start, end, site: met.add(site), ledger):
         yield met
@@ -57,11 +57,11 @@ def recording(ledger: str) -> Iterator[set[str]]:
 
 @contextmanager
 def without(site: str, ledger: str) -> Iterator[None]:
-    """While it lasts, the clause at this site holds whatever the item is."""
+    """Within the block, the clause at this site is always true."""
 
     def switch_off(write: PARAMETERS, text: str, start: int, end: int, at: str) -> None:
         if at == site:
-            # The clause stays beside it, since names and values may not be given and unused.
+            # The original clause stays in the expression, since DynamoDB refuses unused names and values.
             write["ConditionExpression"] = f"{text[:start]}({ALWAYS} OR {text[start:end]}){text[end:]}"
 
     with watching(switch_off, ledger):
@@ -69,7 +69,7 @@ def without(site: str, ledger: str) -> Iterator[None]:
 
 
 def clauses(expression: str) -> list[tuple[int, int]]:
-    """Where the parts joined by AND stand, through any number of brackets; a part with OR in it is one."""
+    """Start and end of each part joined by AND, inside any brackets; a part that contains OR is one clause."""
     return list(_parts(expression, 0, len(expression)))
 
 
@@ -116,7 +116,7 @@ def _named(clause: str, write: PARAMETERS) -> str:
 
 
 def _purpose(writes: list[PARAMETERS]) -> str:
-    """What the write is for: said by its movements, which the same code has made."""
+    """The purpose of a write, read from the movements in its transaction."""
     kinds = {_kind(write).partition(" ")[2] for write in writes} - {""}
     if "hold" in kinds:
         return "hold"
@@ -130,7 +130,7 @@ def _purpose(writes: list[PARAMETERS]) -> str:
 
 
 def _kind(write: PARAMETERS) -> str:
-    """The kind of item that is written: wallet, key, gen, seal; of a movement also its own kind."""
+    """The kind of the written item: wallet, key, gen or seal; for a movement, with the movement's own kind."""
     sort = re.split("[#_]", _key(write))[0]
     return f"movement {write['Item']['kind']['S']}" if sort == "movement" else sort
 

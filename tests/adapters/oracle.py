@@ -1,6 +1,6 @@
-"""What the ledger should do, said once more in the plainest way: one list of grants, one list of holds, no deltas.
+"""The oracle: what the ledger should do, in the plainest code: one list of grants, one list of holds, no deltas.
 
-The state machine in test_ledger_machine.py drives the real use cases beside it. Nothing here is shared with the ledger.
+The state machine in test_ledger_machine.py runs it beside the real use cases. It shares no code with the ledger.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Pot:
 
 @dataclass
 class Reserve:
-    """One open hold: how much of which pot, in the order it was taken."""
+    """One open hold: the amount from each pot, in the order in which the pots were used."""
 
     parts: list[tuple[Pot, int]]
 
@@ -49,7 +49,7 @@ class Purse:
         return sum(pot.left for pot in self.pots)
 
     def look(self, now: datetime) -> None:
-        """What any use of the wallet does first."""
+        """Books expiries, the daily grant and the repayment of debt, as every use of the wallet does first."""
         for pot in self.pots:
             if pot.expires and pot.expires <= now:
                 pot.lapsed += pot.left

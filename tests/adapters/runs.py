@@ -1,4 +1,4 @@
-"""A world in which runs are made: the state machine's part played step by step, so that a test can stop it anywhere."""
+"""A test world for pipeline runs: it plays the state machine's part step by step, so that a test can stop anywhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.conftest import Tables
 TYPES = {Kind.TEXT: ("text", "txt"), Kind.AUDIO: ("audio", "mp3"), Kind.VIDEO: ("video", "mp4")}
 TYPES |= {Kind.AVATAR: ("video", "mp4"), Kind.PAGE: ("page", "html")}
 SMALL = {"width": 512, "height": 512}
-# What the stages of each pipeline cost at most, with the local models and these parameters.
+# The maximum credits of each pipeline's stages, with the local models and these parameters.
 ASKED: Mapping[str, dict[str, Asked]] = {
     "talking_avatar": {},
     "image_to_video": {"image": Asked(parameters=SMALL), "video": Asked(parameters={"duration_seconds": 3})},
@@ -33,7 +33,7 @@ CREDITS = {"talking_avatar": (1, 6), "image_to_video": (1, 6), "enhanced_upscale
 
 
 class TypedMedia(MemoryMedia):
-    """Media whose files are of the kind that was asked for."""
+    """Media that deliver files of the requested kind."""
 
     def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
         delivered = super().deliver(generation, number, output, hosts)
@@ -42,7 +42,7 @@ class TypedMedia(MemoryMedia):
 
 
 class RunWorld(World):
-    """A workspace, with runs. `writes`: what the text model answers; `refuses`: what no prompt may say."""
+    """A workspace with runs. `writes`: the text model's answer; `refuses`: what moderation refuses in a prompt."""
 
     def __init__(self, tables: Tables, *, providers: frozenset[str] = frozenset({"local"})) -> None:
         super().__init__(tables, providers=providers)
@@ -61,7 +61,7 @@ class RunWorld(World):
         enhance: bool = False,
         **beside: Any,
     ) -> Accepted:
-        """Ask for a run."""
+        """Submits a run."""
         pipeline = pipeline or assembled(name, ASKED[name] if asked is None else asked, None, enhance=enhance)
         return self.ask(Recipe(pipeline.stages[-1].kind, prompt), pipeline, key=key, **beside)
 
@@ -83,13 +83,13 @@ class RunWorld(World):
         )
 
     def retry(self, run: Generation) -> Accepted:
-        """The same again, as the API asks for it."""
+        """Retries a run as the API does."""
         earlier = self.get(run)
         pipeline = resumed(earlier, self.stages(run), kept_in(self.workspace_id, self.assets))
         return self.ask(earlier.recipe, pipeline)
 
     def delete(self, asset_id: str) -> None:
-        """Somebody deletes a file from the library."""
+        """Deletes a file from the library."""
         AssetItem(self.workspace_id, asset_id).delete()
 
     # ---- the state machine's part ------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ class RunWorld(World):
         return stage
 
     def make(self, stage: Generation, outcome: Outcome | None = None) -> Generation:
-        """Attempt a stage and finish it with what came of it."""
+        """Attempts a stage and finishes it with the attempt's outcome, or with the given one."""
         self.attempt(stage)
         result = outcome or Outcome.from_data(self.execution.results[-1])
         return finish(self.workspace_id, stage.id, result, to=self.finishing, now=self.now)
@@ -118,7 +118,7 @@ class RunWorld(World):
         return finish_run(self.workspace_id, run.id, to=self.finishing, now=self.now)
 
     def play(self, run: Generation) -> Generation:
-        """An execution from wherever the run stands to where nothing is left to do."""
+        """Runs one execution from the run's present state until no stage is left."""
         after: Generation | None = None
         while stage := self.plan(run, after):
             after = self.make(stage)
@@ -133,7 +133,7 @@ class RunWorld(World):
         return Counter(movement.kind for movement in self.assert_sound())
 
     def assert_settled(self, run: Generation, status: Status, charged: int) -> Generation:
-        """The run has ended so, its hold once, for as many credits; nothing is held any more."""
+        """Asserts the run's status and charge, and that its hold ended once and nothing is held any more."""
         ended, kinds = self.get(run), self.kinds()
         assert (ended.status, ended.credits_charged) == (status, charged)
         assert kinds["hold"] == kinds["settled"] + kinds["released"] + kinds["expired"] == 1
@@ -144,5 +144,5 @@ class RunWorld(World):
 
 
 def names(pipeline: str) -> list[str]:
-    """The stages of a pipeline, by name."""
+    """The names of a pipeline's stages."""
     return [step.name for step in PIPELINES[pipeline]]

@@ -1,6 +1,6 @@
-"""Our adapters before somebody else's stand-in: `@copilotkit/aimock` speaks OpenAI's API and xAI's films.
+"""Our adapters against a third-party stand-in: `@copilotkit/aimock` speaks OpenAI's API and xAI's video API.
 
-It runs where Node.js is and `npm ci --prefix tests/judges` has been run; elsewhere these tests say so and are skipped.
+These tests need Node.js and `npm ci --prefix tests/judges`; without them they are skipped with a message.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     fixtures.write_text(json.dumps({"fixtures": FIXTURES}))
     order = [node, str(PROGRAM), "-p", "0", "-h", "127.0.0.1", "-f", str(fixtures), "--strict", "--validate-on-load"]
     child = subprocess.Popen(order, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    # A child that says nothing ends by itself, and the reading below with it.
+    # Kills a child that prints nothing, so that the reading below ends.
     watchdog = threading.Timer(60, child.kill)
     watchdog.start()
     try:
@@ -75,7 +75,7 @@ def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for line in child.stdout:
             told.append(line)
             if found := re.search(r"listening on (http://\S+)", line):
-                # What it says later is of no interest, but must not fill the pipe.
+                # The later output is discarded, but must be read, or the pipe fills and the child blocks.
                 threading.Thread(target=child.stdout.read, daemon=True).start()
                 yield f"{found[1]}/v1"
                 break

@@ -1,4 +1,4 @@
-"""The Anthropic adapter against its stand-in: what it sends is what Anthropic documents, what comes back is typed."""
+"""The Anthropic adapter against its stand-in: it sends documented requests and returns typed outcomes."""
 
 from __future__ import annotations
 
@@ -342,7 +342,7 @@ def test_a_stand_in_runs_as_a_program_that_says_where_it_is(name: str) -> None:
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
-    # A child that says nothing ends by itself, and the read below with it.
+    # Kills a child that prints nothing, so that the reading below ends.
     watchdog = threading.Timer(20, child.kill)
     watchdog.start()
     try:

@@ -1,4 +1,4 @@
-"""Budgets on the embedded store: enforced in the hold's transaction, counted once whatever dies or races."""
+"""Budgets on the embedded store: enforced in the hold's transaction, and counted once under crashes and races."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.adapters.test_ledger_conditions import meanwhile
 from tests.adapters.world import SINGLE_CONFLICT, TRANSACTION_CONFLICT, World, answering, at_once
 from tests.conftest import Tables
 
-# One picture of replicate/sdxl of 512 × 512: 7 seconds × 975 micro-USD × a quarter of a megapixel, rounded up.
+# One image of replicate/sdxl of 512 × 512: 7 seconds × 975 micro-USD × a quarter of a megapixel, rounded up.
 ESTIMATE = 1707
 
 
@@ -57,7 +57,7 @@ def succeeded(cost_microusd: int | None) -> Outcome:
 
 
 def counters(world: World, name: str) -> tuple[int, int, int]:
-    """Left, reserved, spent; the stored `left` is always what the others make it."""
+    """(left, reserved, spent) in micro-USD; asserts that the stored `left` follows from the others."""
     item = BudgetItem.get(world.workspace_id, f"budget#{name}", consistent_read=True)
     budget = world.projects.budget(world.workspace_id, name)
     assert budget is not None
@@ -143,7 +143,7 @@ def test_a_late_success_adds_its_own_cost_to_what_its_expiry_counted_once(world:
     world.attempt(generation)
     world.now = generation.deadline_at + timedelta(seconds=1)
     sweep(world.workspace_id, to=world.finishing, now=world.now)
-    # The provider may bill it: it counts as the estimate until somebody knows better.
+    # The provider may still bill the attempt, so it counts at the estimate until its cost is known.
     assert counters(world, name) == (10_000 - ESTIMATE, 0, ESTIMATE)
     results = at_once(8, lambda _: world.finish(generation, succeeded(2000)))
     assert {result.status for result in results if isinstance(result, Generation)} == {Status.SUCCEEDED}
@@ -228,7 +228,7 @@ def test_a_workspace_starts_again_each_month_and_keeps_what_is_reserved(world: W
     ask(world)
     with pytest.raises(BudgetExceeded):
         ask(world)
-    # Under way as the month ends: after its deadline nobody would be asked any more.
+    # The attempt starts before the month ends; after its deadline it could not be submitted any more.
     world.attempt(carried)
     world.now = datetime(2026, 12, 1, 0, 0, 1, tzinfo=world.now.tzinfo)
     results = at_once(6, lambda _: ask(world))
@@ -328,7 +328,7 @@ def test_an_accepted_one_says_so_again(world: World) -> None:
 
 
 class Dies(DynamoGenerations):
-    """Now and then it dies after its write, before anybody heard of it."""
+    """Crashes at random after a write, before the caller gets the answer."""
 
     def __init__(self, luck: random.Random) -> None:
         self.luck = luck
@@ -420,7 +420,7 @@ def test_a_threshold_that_is_crossed_is_told_of_once_however_many_look(world: Wo
 
 
 def ask_beyond(world: World, name: str) -> Generation:
-    """One more, although there is no room: the limit was higher for a moment."""
+    """Submits a generation beyond the limit, by raising the limit for a moment."""
     seen = world.projects.budget(world.workspace_id, name)
     assert seen is not None
     higher = replace(seen, limit_microusd=10**6)

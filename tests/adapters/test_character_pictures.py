@@ -1,4 +1,4 @@
-"""A character's pictures at every provider that takes pictures of somebody: the first ones, as many as have room."""
+"""A character's images at every model that takes reference images: the first ones, up to the model's maximum."""
 
 from __future__ import annotations
 

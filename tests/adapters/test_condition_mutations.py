@@ -1,4 +1,4 @@
-"""Each clause of the ledger's conditions is needed: with any one of them switched off, one of the stories fails."""
+"""Each clause of the ledger's conditions is needed: without it, a test of test_ledger_conditions.py fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Story = Callable[[], None]
 
 
 def told(tables: Tables) -> dict[str, Story]:
-    """The stories by name, each on wallets of its own."""
+    """The tests of test_ledger_conditions by name; each uses its own wallets."""
     found: dict[str, Story] = {}
     for name, test in inspect.getmembers(stories, inspect.isfunction):
         if not name.startswith("test_"):

@@ -1,5 +1,5 @@
-"""What a provider is sent of a conversation is what was said and what was priced: random ones, through both doors, to
-each adapter that takes pictures, before its stand-in."""
+"""A provider gets exactly the conversation that was submitted and priced: random conversations, through our own API and
+the OpenAI-compatible one, to each adapter that takes images, against its stand-in."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 CATALOGUE = load(FOLDER, frozenset({"openai", "anthropic", "xai", "custom"}))
 MODELS = ("openai/gpt-5.5", "openai/gpt-4o", "anthropic/claude-opus-5", "xai/grok-4.6", "custom/own")
 PICTURES_MAX = 8
-# All that a request may hold, at any depth, beside what its parameters are called.
+# Every key that a conversation in a request may contain, at any depth.
 KEYS = {"role", "content", "type", "text", "image_url", "url", "source", "media_type", "data"}
 Said = list[tuple[str, list[str]]]
 
@@ -69,7 +69,7 @@ def providers() -> Iterator[dict[str, tuple[Provider, StandIn]]]:
 
 
 def sent(providers: dict[str, tuple[Provider, StandIn]], recipe: Recipe, model: str) -> dict[str, Any]:
-    """What the stand-in got of a recipe that has a price; raises ValidationFailed as a submission does."""
+    """The request body that the stand-in received for a recipe; raises ValidationFailed as a submission does."""
     ask = Ask.of(recipe)
     parameters, _ = priced(ask, catalogue=CATALOGUE, now=NOW)
     entry = CATALOGUE.model(model)
@@ -87,7 +87,7 @@ def sent(providers: dict[str, tuple[Provider, StandIn]], recipe: Recipe, model: 
 
 
 def heard(body: dict[str, Any]) -> Said:
-    """A request's conversation, whichever API it is for: a picture is named by what is in it."""
+    """The conversation in a request body of any API; an image is represented by its bytes, which are its name here."""
 
     def part(value: Any) -> str:
         if value["type"] in ("text", "input_text", "output_text"):
@@ -110,13 +110,13 @@ def unknown_keys(value: Any) -> set[str]:
 
 
 def check(body: dict[str, Any], recipe: Recipe) -> None:
-    """What was sent is no more than what was priced, and nothing that nobody knows."""
+    """Asserts that the body holds no more images or text than were priced, and no unknown key."""
     said = [part for _, parts in heard(body) for part in parts]
     pictures = [part for part in said if part.startswith("ast_")]
     assert len(pictures) == recipe.files.get("image", 0) <= PICTURES_MAX
     words = sum(len(part.encode()) for part in said if part not in pictures)
     tokens = costs.Ask(recipe.parameters, recipe.prompt, recipe.files).tokens_input
-    # No text is priced at more than three bytes a token.
+    # The price assumes at most three bytes of text a token.
     assert words <= (tokens - costs.TOKENS_AROUND) * 3
     assert not unknown_keys(body.get("messages", body.get("input")))
 
@@ -172,7 +172,7 @@ def test_what_is_sent_is_what_was_said_in_its_order_and_what_was_priced(
     assert heard(body) == [(role, list(parts)) for role, parts in said]
     check(body, recipe)
     if door == "native":
-        # What is shown of it makes the same again.
+        # The parameters as the API shows them give the same recipe again.
         again = MakeRequest.model_validate({"prompt": "unsaid", "parameters": as_given(made.parameters, made.inputs)})
         assert again.recipe("text") == made
 

@@ -1,4 +1,4 @@
-"""A workspace's own endpoint: it works where it speaks OpenAI's API, and cannot be used to reach what is inside."""
+"""A workspace's own endpoint: it works if it speaks OpenAI's API, and cannot be used to reach internal addresses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def stand_in() -> Iterator[OpenAIStandIn]:
 
 
 def at(url: str, key: str = "sk-standin", **given: Any) -> Custom:
-    """An adapter for a server of this machine."""
+    """An adapter that may reach this one server on loopback."""
     host = url.partition("://")[2].partition("/")[0]
     return Custom(api_key=key, base_url=url, **{"local_hosts": frozenset({host}), "answer_seconds_max": 2, **given})
 
@@ -216,7 +216,7 @@ def test_an_address_that_is_not_plain_https_is_refused_before_any_lookup(url: st
 def test_a_host_that_the_system_reads_as_inside_is_refused(host: str) -> None:
     end = Custom(api_key="sk", base_url=f"https://{host}/v1").submit(job())
     assert isinstance(end, Failed)
-    # Some writings are no address to this system: those do not resolve.
+    # Some notations are not an address on this system; they fail to resolve.
     assert end.error_class in (ErrorClass.AUTH, ErrorClass.TRANSIENT)
     assert end.error_class is ErrorClass.AUTH or host in ("2130706433", "0x7f.1", "127.1")
 
@@ -290,7 +290,7 @@ def test_the_connection_goes_to_the_checked_address_with_the_name_in_tls_and_hos
 
     def resolve(host: str, port: int) -> list[str]:
         looked_up.append(host)
-        # A second lookup would lead elsewhere, as a rebinding name does.
+        # A second lookup returns another address, as in DNS rebinding.
         return ["127.0.0.77", "127.0.0.1"] if len(looked_up) == 1 else ["127.0.0.2"]
 
     with serving(ok(CHAT_ANSWER), server_tls) as (place, heads):

@@ -1,4 +1,4 @@
-"""One test for each entry of infra/local/differences.py: the difference is there, or what we do about it works."""
+"""One test for each entry of infra/local/differences.py: the difference exists, or our workaround works."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_nothing_is_retained() -> None:
 
 @pytest.fixture(scope="module")
 def gateway(aws: Aws) -> Callable[..., tuple[int, Any]]:
-    """Calls an HTTP API whose one function answers with its event, or crashes when the path says so."""
+    """Calls an HTTP API whose only function returns its event, or crashes at the path /crash."""
     function = made(
         aws,
         "import json\n"
@@ -193,7 +193,7 @@ def test_every_request_comes_from_loopback(gateway: Callable[..., tuple[int, Any
 def test_refused_media_is_told_in_json(aws: Aws) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{aws.endpoint}/no-such-bucket/media/x.png", timeout=5)
-    # The emulator speaks XML as S3 does; tests/adapters/test_local_edge.py shows what the edge makes of it.
+    # The emulator answers XML as S3 does; test_local_edge.py shows that the edge turns it into JSON.
     assert refused.value.read().startswith(b"<?xml")
 
 
@@ -319,7 +319,7 @@ def test_queue_urls_carry_the_port(tmp_path: Path) -> None:
         sqs.send_message(QueueUrl=url, MessageBody="still here")
         emulator.stop()
         with socket.socket() as taken:
-            # The old port is in other hands, so the emulator has to come back on a new one.
+            # The old port is in use by another process, so the emulator has to start on a new one.
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             taken.bind(("127.0.0.1", int(first.rpartition(":")[2])))
             emulator.start()
@@ -472,7 +472,7 @@ def physical_id(aws: Aws, stack: str, resource: str) -> str:
 
 
 def a_role(aws: Aws, name: str) -> str:
-    """A role that may do everything; its ARN."""
+    """Creates a role with every permission and returns its ARN."""
     iam, trusted = aws.client("iam"), ["lambda.amazonaws.com", "states.amazonaws.com"]
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": trusted}}
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -482,7 +482,7 @@ def a_role(aws: Aws, name: str) -> str:
 
 
 def made(aws: Aws, source: str) -> str:
-    """A function with this source; its name."""
+    """Creates a function with this source and returns its name."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
         zipped.writestr("app.py", source)
@@ -500,7 +500,7 @@ def made(aws: Aws, source: str) -> str:
 
 
 def streamed_to(aws: Aws, function: str, name: str = "streamed", *, window_seconds: int = 0) -> None:
-    """A table whose stream the function reads."""
+    """Creates a table whose stream the function reads."""
     table = aws.client("dynamodb").create_table(
         TableName=name,
         **{key: value for key, value in TABLE["Properties"].items() if key != "StreamSpecification"},
@@ -535,7 +535,7 @@ def executed(aws: Aws, name: str, task: dict[str, Any]) -> dict[str, Any]:
 
 
 def answer_as(aws: Aws, role: str, resource: str) -> str:
-    """What a role, allowed to answer task tokens on `resource`, is told when it answers one that does not exist."""
+    """The error code when a role that may answer task tokens on `resource` answers a token that does not exist."""
     import boto3
 
     anyone = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}}

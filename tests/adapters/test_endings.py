@@ -1,4 +1,4 @@
-"""How a text may end other than well: empty, filtered, refused; what it costs, and what it says of a provider."""
+"""Texts that end empty, filtered or refused: what they cost, and whether they count against the provider's health."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def world(tables: Tables) -> World:
 
 
 def ended(world: World, *ends: Submitted, kind: Kind = Kind.TEXT) -> Generation:
-    """A text whose one candidate ends like this."""
+    """Submits a text and finishes it with this answer of its only candidate."""
     recipe = Recipe(kind, "why is the sky blue?", MODEL, None, {"max_tokens": 4000})
     begun = submit(Submission(world.workspace_id, "usr_A", recipe), to=world.submitting, now=world.now).generation
     to = replace(world.attempting, providers={"openai": ScriptedProvider(list(ends))})

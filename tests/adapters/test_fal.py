@@ -44,7 +44,7 @@ SEED = bytes(range(32))
 
 @pytest.fixture(autouse=True)
 def no_keys_of_an_earlier_test() -> None:
-    # A port may come again, with another server behind it.
+    # A port may be reused by another server, with other keys.
     signing_keys.cache_clear()
 
 
@@ -91,7 +91,7 @@ def accepted(provider: Fal, work: Job) -> str:
 
 
 def ended(provider: Fal, reference: str, work: Job) -> Progress:
-    """Polls until the request has ended. A poll that was not answered in time says nothing about it."""
+    """Polls until the request has ended; polls that were not answered in time are repeated."""
 
     def look() -> Progress | None:
         progress = provider.poll(reference, work)
@@ -205,7 +205,7 @@ def test_a_submission_whose_answer_is_lost_is_unknown_and_never_sent_again(
     assert isinstance(provider.submit(work), Unknown)
     assert len(stand_in.calls) == 1
     assert len(stand_in.requests) == 1
-    # There is no list to look into; a webhook may still come.
+    # fal has no list of requests; a webhook may still arrive.
     assert provider.find(work) is None
     assert provider.resend_safe is False
 
@@ -376,7 +376,7 @@ def test_a_request_that_fal_forgot_is_lost(provider: Fal, stand_in: FalStandIn) 
 
 
 class _Odd(StandIn):
-    """Answers a status with whatever it was given."""
+    """Answers a status request with a given value."""
 
     status: Any = None
 
@@ -545,7 +545,7 @@ def test_keys_are_kept_for_a_day_and_a_new_one_is_looked_for_now_and_then(publis
     assert fetched() == 1
     assert keys.signed(right, b"m", 1001 + KEYS_SECONDS_MAX)
     assert fetched() == 2
-    # By no key that is known: asked again, but not for every forgery.
+    # The signature matches no cached key: the keys are fetched again, but not for every forgery.
     at = 1001 + KEYS_SECONDS_MAX
     assert not keys.signed(new, b"m", at + KEYS_SECONDS_MIN)
     assert fetched() == 2
@@ -575,7 +575,7 @@ def test_a_webhook_says_what_a_poll_says(provider: Fal, receiver: Receiver) -> N
     assert isinstance(event.progress, Done)
     assert isinstance(polled, Done)
     assert event.progress.outputs == polled.outputs
-    # It brings no measurement, and none is made up.
+    # fal's webhook reports no run time, and none is invented.
     assert event.progress.usage == {}
 
 

@@ -127,7 +127,7 @@ def test_a_listed_host_that_leads_inside_is_refused(address: str) -> None:
 
 @pytest.mark.parametrize("number", ["2130706433", "0x7f.1", "127.1"])
 def test_a_number_that_the_system_reads_as_an_address_is_judged_by_that_address(number: str) -> None:
-    # The allow-list would stop it; were it listed, the address still would.
+    # Even if the host were in the allow-list, its address is refused.
     with pytest.raises(FetchRefused, match="inside"):
         Fetcher().fetch(f"https://{number}/x.png", hosts=(number,))
 
@@ -151,7 +151,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def delivery(certificate: Path, names: list[str | None]) -> Iterator[tuple[Fetcher, str, list[bytes], list[str]]]:
-    """A TLS server on loopback that plays replicate.delivery, and a fetcher whose resolver sends that name there."""
+    """A TLS server on loopback in the role of replicate.delivery, and a fetcher whose resolver returns its address."""
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
     tls.sni_callback = lambda _socket, name, _context: names.append(name)
@@ -160,7 +160,7 @@ def delivery(certificate: Path, names: list[str | None]) -> Iterator[tuple[Fetch
 
     def resolve(host: str, port: int) -> list[str]:
         looked_up.append(host)
-        # A second lookup would lead elsewhere, as a rebinding name does.
+        # A second lookup returns another address, as in DNS rebinding.
         return ["127.0.0.1"] if len(looked_up) == 1 else ["127.0.0.2"]
 
     with serving(ok(b"picture"), tls) as (place, heads):

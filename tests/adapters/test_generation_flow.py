@@ -1,4 +1,4 @@
-"""One generation through the real use cases on the embedded store: races, repeats, and deaths in the middle."""
+"""One generation through the real use cases on the embedded store: races, repeats, and crashes in the middle."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def world(tables: Tables) -> World:
 
 @pytest.fixture
 def remote(tables: Tables) -> World:
-    """A world where pictures come from an asynchronous provider."""
+    """A world where images come from an asynchronous provider."""
     world = World(tables, providers=BOTH)
     world.replicate.answers = [ProviderAccepted("r1")]
     return world
@@ -208,7 +208,7 @@ def test_cancelling_while_it_runs_reaches_the_provider_and_costs_what_the_run_co
     stop(remote.workspace_id, generation.id, to=remote.attempting)
     assert remote.replicate.cancelled == ["r1"]
     ended = remote.finish(generation)
-    # One of the seven seconds that the price allows for.
+    # The run took one of the seven seconds that the price assumes.
     assert (ended.status, ended.credits_held, ended.credits_charged, ended.cost_microusd) == (
         Status.CANCELLED,
         generation.credits_held,
@@ -235,7 +235,7 @@ def test_cancelling_what_has_ended_in_another_way_is_a_conflict(world: World) ->
 
 
 def test_an_attempt_that_died_after_sending_is_never_sent_again(remote: World) -> None:
-    """Crash points C4 and C5: the attempt row is there, and nobody knows whether the provider has the job."""
+    """The attempt is stored, and it is unknown whether the provider has the job."""
     generation = remote.submit().generation
     remote.replicate.answers = [Unknown("no answer")]
     remote.attempt(generation)
@@ -258,7 +258,7 @@ def test_a_free_deterministic_provider_is_asked_again_after_a_death(world: World
 
 
 def test_a_webhook_that_came_before_its_callback_is_not_lost(remote: World) -> None:
-    """Crash point C6."""
+    """The webhook arrives before the provider's answer to the submission is stored."""
     generation = remote.submit().generation
     remote.replicate.progress = DONE
 
@@ -304,7 +304,7 @@ def test_a_webhook_about_another_job_of_the_same_provider_is_not_acted_on(remote
 def test_a_failed_candidate_is_followed_by_the_next_under_the_same_hold(remote: World) -> None:
     generation = remote.submit().generation
     remote.replicate.answers = [Failed(ErrorClass.CAPACITY, "busy")]
-    # The catalogue offers the procedural model only alone; two candidates are written as a later catalogue would.
+    # The catalogue offers the procedural model only as a sole candidate, so the two candidates are stored by hand.
     item = GenerationItem(remote.workspace_id, generation.id)
     item.update([GenerationItem.candidates.set(["replicate/sdxl", "local/canvas"])])
     remote.attempt(generation)
@@ -362,7 +362,7 @@ def test_the_daily_grant_comes_once_however_many_ask_for_it_first(world: World) 
 
 
 def uploaded(world: World) -> Source:
-    """A picture in the library."""
+    """An image in the library."""
     asset = Asset(
         new_id("ast", world.now),
         world.workspace_id,
@@ -470,7 +470,7 @@ def test_a_key_bound_long_before_its_generation_could_be_afforded_is_swept_all_t
 
 
 def test_a_begun_attempt_whose_answer_was_lost_goes_on(remote: World) -> None:
-    """The write took effect, its answer was lost, and the SDK sent it again: the condition fails on our own write."""
+    """The write took effect, its answer was lost, and the SDK repeats it: its condition fails on our own write."""
     generation = remote.submit().generation
 
     class LosesAnswers(DynamoGenerations):
@@ -498,7 +498,7 @@ def test_a_second_visit_keeps_the_reference_that_the_first_one_learnt(remote: Wo
 
 
 def test_a_result_that_nobody_waits_for_any_more_starts_an_execution_that_does(remote: World) -> None:
-    """Crash point C7."""
+    """The execution that waited for the result has ended before the result arrives."""
     generation = remote.submit().generation
     remote.attempt(generation)
     current = remote.get(generation).attempt
@@ -550,7 +550,7 @@ def test_a_cursor_from_outside_the_asked_times_is_an_empty_or_a_whole_listing(wo
 
 
 def test_an_end_that_meets_only_conflicts_says_so_and_settles_when_it_is_repeated(world: World) -> None:
-    """The embedded store never answers TransactionConflict; AWS does, when transactions on one wallet overlap."""
+    """The embedded store never answers TransactionConflict; AWS does when transactions on one wallet overlap."""
     generation = world.submit().generation
     world.attempt(generation)
     with answering("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
@@ -576,7 +576,7 @@ def test_a_first_look_that_meets_only_conflicts_is_unavailable_and_grants_nothin
 
 
 def test_a_cancellation_never_closes_an_attempt_that_may_be_out_without_asking_its_provider(remote: World) -> None:
-    """The function died after the provider had accepted; the caller cancelled; the state machine comes again."""
+    """The function crashed after the provider accepted the job, the caller cancelled, and the task is retried."""
     generation = remote.submit().generation
     remote.replicate.answers = [Unknown("died here")]
     remote.attempt(generation)

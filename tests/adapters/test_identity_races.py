@@ -36,7 +36,7 @@ ResultT = TypeVar("ResultT")
 
 
 class Deployed:
-    """Identity on the emulator's tables, with quick passwords."""
+    """Identity on the emulator's tables, with a fast password hash."""
 
     def __init__(self, tables: Tables) -> None:
         DynamoIdentity.bind(tables.identity)
@@ -68,7 +68,7 @@ def deployed(tables: Tables) -> Deployed:
 
 
 def at_once(act: Callable[[], ResultT], callers: int = CALLERS) -> list[ResultT | Exception]:
-    """What each caller got; they start together at a barrier."""
+    """Runs `act` in parallel threads from one barrier; returns what each returned or raised."""
     barrier = threading.Barrier(callers)
 
     def call(_number: int) -> ResultT | Exception:
@@ -176,7 +176,7 @@ def test_the_last_places_for_tokens_taken_at_once_are_taken_exactly(deployed: De
     outcomes = at_once(one, CALLERS)
     assert sum(isinstance(outcome, ApiToken) for outcome in outcomes) == places
     assert sum(isinstance(outcome, TooManyTokens) for outcome in outcomes) == CALLERS - places
-    # However many revoke one at once, it makes room for one.
+    # Parallel revocations of one token make room for one token.
     revoked = at_once(lambda: deployed.store.revoke_token(workspace_id, first[0].id, NOW))
     assert sorted(map(bool, revoked)) == [False] * (CALLERS - 1) + [True]
     assert sum(isinstance(outcome, ApiToken) for outcome in at_once(one)) == 1

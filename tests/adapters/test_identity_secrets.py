@@ -1,4 +1,4 @@
-"""Secrets Manager as the signing keys' source: what is remembered, for how long, and what happens when it is silent."""
+"""Secrets Manager as the source of the signing keys: what is cached, for how long, and what happens when it fails."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from atelier.aws.secrets import FRESH_AFTER_SECONDS, KEPT_SECONDS, Secret
 
 
 class Vault:
-    """A secret that can be changed and taken away, and the clock of the process that reads it."""
+    """A secret that can be changed and deleted, and the clock of the process that reads it."""
 
     def __init__(self, manager: Any) -> None:
         self.manager = manager

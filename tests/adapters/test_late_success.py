@@ -1,4 +1,4 @@
-"""A result that comes after its deadline: the credits are back, the picture is free, and the operator bears it."""
+"""A result that arrives after its deadline: the credits are back, the image is free, the operator bears the cost."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def world(tables: Tables) -> World:
 
 
 def expired(world: World, project_id: str | None = None) -> Generation:
-    """A generation that its provider still works on, given up at its deadline."""
+    """A generation that expired while its provider was still working on it."""
     generation = world.submit(width=1024, height=1024, project_id=project_id).generation
     world.attempt(generation)
     world.now = generation.deadline_at
@@ -220,7 +220,7 @@ def test_what_does_not_come_is_asked_for_ever_less_often_and_given_up_after_an_h
     assert world.now - generation.deadline_at >= timedelta(seconds=LATE_SECONDS_MAX)
     assert world.now - generation.deadline_at <= timedelta(seconds=LATE_SECONDS_MAX + 900)
     assert asked < 15
-    # Whoever still waited is told, and the execution ends.
+    # An execution that still waits gets the outcome `unknown` and ends.
     assert [result["status"] for result in world.execution.results] == ["unknown"]
     assert world.finish(generation).status is Status.EXPIRED
     assert kinds(world) == EXPIRED
@@ -281,7 +281,7 @@ def test_what_comes_late_and_is_no_result_costs_what_it_used(
     assert (generation.cost_microusd, generation.cost_source) == (6825, "estimate")
     assert spent(world, project) == 6825
     world.media.broken = True
-    # Two at once, and the same again: what is spent is counted once.
+    # Parallel and repeated finish calls count the spending once.
     at_once(4, lambda _: world.finish(generation, outcome))
     world.finish(generation, outcome)
     ended = world.get(generation)

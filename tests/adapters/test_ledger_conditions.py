@@ -1,7 +1,7 @@
-"""For each clause of the ledger's conditions a story that goes wrong without it, told the same way every time.
+"""For each clause of the ledger's conditions, a deterministic test that fails without the clause.
 
-The stories are plain tests. `test_condition_mutations.py` switches the clauses off one by one and wants one of them to
-fail. A race is told by `meanwhile`: what happens between somebody's reading and their writing.
+`test_condition_mutations.py` switches the clauses off one by one and expects a test of this file to fail each time. A
+race is staged with `meanwhile`, which runs another write between a caller's read and its own write.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def give(world: World, key: str, credits: int, *, hours: int | None = None) -> s
 
 
 def hold(world: World, credits: int) -> Generation:
-    """A generation of this many credits, a multiple of four up to 16."""
+    """Submits a generation that holds this many credits: a multiple of four up to 16."""
     return world.submit(model="local/canvas", width=1024, height=1024, n=credits // 4).generation
 
 
@@ -71,7 +71,7 @@ def sell(world: World, to: World, credits: int, key: str = "transfer#1") -> None
 
 
 def drift(world: World, **counters: int) -> None:
-    """Make a counter lie, as no code of ours does."""
+    """Sets the wallet's counters to wrong values, as no product code does."""
     item = WalletItem(world.workspace_id, "wallet")
     item.update([getattr(WalletItem, name).set(value) for name, value in counters.items()])
 
@@ -227,7 +227,7 @@ def test_an_end_gives_back_nothing_that_is_not_held(world: World, lie: str) -> N
 
 
 def end_strictly(world: World, generation: Generation) -> None:
-    """As finishing does, but a refusal is an error."""
+    """Ends a hold as finishing does, but raises when the write is refused."""
     held = world.wallets.hold(world.workspace_id, generation.id)
     assert held is not None
     ending = end_hold(held, EndState.RELEASED, 0, {}, world.now)
@@ -319,7 +319,7 @@ def test_a_wallet_that_was_put_back_to_an_earlier_state_books_nothing_twice(worl
     correct(world, -58)
     take_back(world, 8, "a", "a")
     give(world, "b", 4, hours=1)
-    # First with a debt to cover, then with something to expire.
+    # First with a debt to cover, then with a grant that expires.
     for hours in (0, 2):
         world.now += timedelta(hours=hours)
         if hours:
@@ -450,7 +450,7 @@ def test_every_kind_of_movement_is_never_written_over(world: World) -> None:
         key = f"key#k#{number}"
         connection().delete_item(WalletItem.Meta.table_name or "", world.workspace_id, key)
         again = plan(world, f"k#{number}", order)
-        # The same place in the statement, and a grant of another name, so that only the movement stands in the way.
+        # The same order in the statement and another grant id, so that only the existing movement makes the write fail.
         posting = again.postings[0]
         if posting.change.added is not None:
             other = replace(posting.change.added, id="another")
@@ -580,7 +580,7 @@ def test_a_grant_that_left_the_wallet_and_is_there_again_is_not_taken_for_gone(w
 
 def test_two_refunds_of_one_grant_at_once_take_back_no_more_than_was_given(world: World) -> None:
     give(world, "a", 10, hours=1)
-    correct(world, -10)  # All spent: what is taken back is owed, and the grant itself does not change.
+    correct(world, -10)  # All credits are spent: a revocation becomes a debt, and the grant itself does not change.
     with meanwhile(lambda: take_back(world, 6, "1", "a")), pytest.raises(AtelierError):
         take_back(world, 6, "2", "a")
     assert sum(left(world).values()) == 44
@@ -591,7 +591,7 @@ def test_two_refunds_of_one_grant_at_once_take_back_no_more_than_was_given(world
 
 
 def paid(tables: Tables) -> World:
-    """A world whose pictures cost somebody money."""
+    """A world whose images come from a paid provider."""
     return World(tables, providers=frozenset({"replicate"}))
 
 

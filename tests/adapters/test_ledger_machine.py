@@ -1,8 +1,8 @@
-"""A Hypothesis state machine: the real use cases on the embedded store, in any order, beside a plain oracle.
+"""A Hypothesis state machine: the real use cases on the embedded store, in any order, compared with a plain oracle.
 
 Every step may be repeated as a retry would; the clock jumps across midnights, deadlines and expiries; after every step
-the wallet is what the oracle says, and what the entries add up to. Each run takes another seed and prints it:
-`LEDGER_SEED=… pytest tests/adapters/test_ledger_machine.py` goes the same way again, `LEDGER_EXAMPLES=1000` goes on.
+the wallet equals the oracle and the sums of the entries. Each run uses another seed and prints it:
+`LEDGER_SEED=… pytest tests/adapters/test_ledger_machine.py` repeats a run, `LEDGER_EXAMPLES=1000` makes it longer.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ small = st.integers(1, 60)
 
 @dataclass
 class Open:
-    """A generation under way, what is held for it, and whether a model was asked for it in time."""
+    """An open generation, its hold in the oracle, and whether it was submitted to a provider before its deadline."""
 
     generation: Generation
     reserve: Reserve
@@ -53,7 +53,7 @@ class Open:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Two wallets; the second only receives, and spends what it received by an adjustment now and then."""
+    """Two wallets; the second only receives transfers."""
 
     tables: Tables
 
@@ -72,7 +72,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return f"{kind}#{self.number}"
 
     def done(self, again: Callable[[], object]) -> None:
-        """Remember how to repeat what has just been done, and repeat it at once: a retry after a lost answer."""
+        """Repeats the last step at once, as a retry after a lost answer, and keeps it for later repeats."""
         again()
         self.repeatable.append(again)
 
@@ -114,7 +114,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return taken
 
     def ask(self, what: Open) -> None:
-        """A visit of the attempt step. The first decides: before the deadline a model is asked, after it none is."""
+        """Attempts a generation. It is submitted to a provider only if the first attempt is before the deadline."""
         self.world.attempt(what.generation)
         what.asked = what.asked or self.world.now < what.generation.deadline_at
 
@@ -164,7 +164,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
         cancelled = call()
         if taken.asked:
-            # It is under way: what comes of it is no longer wanted.
+            # The job is already running: the cancellation takes effect when its result arrives, which is discarded.
             cancelled = self.world.finish(generation, Outcome("succeeded", (StoredOutput(key="k0"),)))
         assert cancelled.status is Status.CANCELLED
         self.purse.end(taken.reserve, 0, self.world.now)
@@ -312,7 +312,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("lane", range(4))
 def test_the_ledger_does_what_the_oracle_does_in_any_order(tables: Tables, lane: int) -> None:
-    # Examples × steps: some thousands.
+    # 15 examples of 50 steps in each lane.
     examples, seed = int(os.environ.get("LEDGER_EXAMPLES", "15")), os.environ.get("LEDGER_SEED")
     chosen = int(seed) if seed else secrets.randbelow(2**32)
     print(f"LEDGER_SEED={chosen} (lane {lane})")

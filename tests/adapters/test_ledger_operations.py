@@ -1,4 +1,4 @@
-"""Grants, revocations, adjustments and transfers on the embedded store: once for ever, under repeats and races."""
+"""Grants, revocations, adjustments and transfers on the embedded store: each is booked once, in repeats and races."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def take_back(world: World, credits: int = 100, key: str = "revoke#stripe#re_1",
 
 
 def spend(world: World, credits: int) -> None:
-    """Settle generations for this many credits, four each."""
+    """Settles generations for this many credits, four each."""
     for _ in range(credits // 4):
         generation = world.submit(model="local/canvas", width=1024, height=1024).generation
         world.attempt(generation)
@@ -85,7 +85,7 @@ def test_a_refund_of_unspent_credits_takes_them_back_and_owes_nothing(world: Wor
 
 def test_a_chargeback_after_spending_is_a_debt_that_freezes_spending_until_it_is_covered(world: World) -> None:
     buy(world, 40)
-    spend(world, 80)  # Today's 50 went first, then 30 of the bought 40.
+    spend(world, 80)  # The daily 50 credits are spent first, then 30 of the 40 bought.
     take_back(world, 40)
     assert (world.wallet().available, world.wallet().debt) == (0, 30)
     buy(world, 20, key="grant#stripe#pi_2")
@@ -144,7 +144,7 @@ def test_what_expired_unspent_is_not_owed_when_it_is_refunded(world: World) -> N
     world.now += timedelta(hours=2)
     take_back(world, 90, "revoke#1")
     take_back(world, 10, "revoke#2")
-    # Of the 12 that were spent, today's credits have covered the first 2 before the second refund came.
+    # 12 credits were spent; before the second refund, the daily credits already covered the first 2 of the debt.
     assert (world.wallet().available, world.wallet().debt) == (48, 10)
     world.assert_sound()
 

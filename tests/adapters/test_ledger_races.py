@@ -1,4 +1,4 @@
-"""Races at a barrier, each told many times over: what may happen once happens once, and no credit is lost."""
+"""Races from a barrier, each repeated many times: what may happen once happens once, and no credit is lost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENDINGS = {"settled", "released", "expired"}
 def test_of_fifty_callers_with_funds_for_ten_exactly_ten_are_served(tables: Tables, lane: int) -> None:
     for _ in range(ROUNDS // 4):
         world = World(tables)
-        # Today's 50 credits; five each.
+        # The daily 50 credits are enough for ten submissions of five credits.
         results = at_once(CALLERS, lambda _, world=world: world.submit(width=1024, height=1280, model="local/canvas"))
         accepted = [result for result in results if isinstance(result, Accepted)]
         assert len(accepted) == FUNDED, lane
@@ -49,7 +49,7 @@ def test_a_reset_while_many_spend_across_midnight_gives_one_grant_and_loses_noth
         assert not [result for result in results if isinstance(result, Exception)]
         kinds = [movement.key for movement in world.assert_sound()]
         assert kinds.count("daily#2026-11-21") == 1
-        # What was held yesterday went to yesterday's grant, which is over.
+        # The credits held yesterday returned to yesterday's grant, which has expired.
         assert (world.refreshed().available, world.wallet().held) == (10, 40)
 
 
@@ -74,7 +74,7 @@ def test_settle_against_release_against_expire_is_one_end(tables: Tables) -> Non
         kinds = [movement.kind for movement in world.assert_sound()]
         assert len([kind for kind in kinds if kind in ENDINGS]) == 1
         final = world.get(generation)
-        # A result that comes after the expiry is still delivered, for nothing.
+        # A result that arrives after the expiry is still delivered, free.
         before = {Status.EXPIRED} if "late" in kinds else set[Status]()
         assert {result.status for result in results if isinstance(result, Generation)} - before == {final.status}
         charged = 4 if "settled" in kinds else 0

@@ -1,4 +1,4 @@
-"""The local edge, alone: before an API that tells what it was sent, and a bucket that only its owner may read."""
+"""The local edge by itself, in front of an API that echoes its requests and a private bucket."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ PAGE = b"<!doctype html><script>alert(document.domain)</script>"
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """base_url: the edge. signer: signs for it."""
+    """`base_url`: the edge's URL. `signer`: signs media URLs for it."""
 
     base_url: str
     signer: UrlSigner
 
     def signed(self, key: str = KEY, **age: int) -> str:
-        """A signed URL of an object, made that long ago."""
+        """A signed URL of an object, signed `age` ago."""
         return self.base_url + self.signer.sign(key, datetime.now(UTC) - timedelta(**age))
 
 
 @pytest.fixture(scope="module")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a private bucket with one picture in it."""
+    """The URL of a private bucket with an image, a page and a staged file."""
     emulator = Emulator(tmp_path_factory.mktemp("emulator"))
     emulator.start()
     s3 = Aws(emulator.endpoint).client("s3")
@@ -116,7 +116,7 @@ RELEASED = asyncio.Event()
 
 
 async def echo(request: web.BaseRequest) -> web.Response:
-    """Answers with what it was sent; at /hold not before somebody has been answered at /release."""
+    """Echoes the request; a request to /hold is answered only after one to /release."""
     if request.path.endswith("/hold"):
         HELD.append(request.headers["authorization"])
         await RELEASED.wait()
@@ -166,7 +166,7 @@ def test_the_waiting_requests_of_one_caller_keep_nobody_else_waiting(world: Worl
         with ThreadPoolExecutor(at_the_api + 4) as pool:
             held = [pool.submit(ask, "hold", "A") for _ in range(at_the_api + 4)]
             until(lambda: len(HELD) >= at_the_api)
-            # Neither who does not wait, whoever it is, nor who waits.
+            # Neither another request of the same caller is blocked, nor one of another caller, nor one that waits.
             for caller in ("A", "B"):
                 assert http.get("/api/x", headers={"authorization": caller}).status_code == 207
             assert ask("release", "B") == 207
@@ -294,7 +294,7 @@ def test_a_page_that_a_model_wrote_is_shown_without_origin_script_or_network(wor
 def test_a_file_of_media_may_be_played_by_the_browser_itself_but_runs_nothing(world: World) -> None:
     said = policy(httpx.get(world.signed()))
     assert (said["default-src"], said["media-src"]) == ("'none'", "'self'")
-    # Chromium plays nothing that has no origin.
+    # Chromium does not play media in a document without an origin.
     assert said["sandbox"] == "allow-same-origin"
     assert "script-src" not in said
 
@@ -348,7 +348,7 @@ def test_there_is_no_way_around_to_the_rest_of_the_bucket(world: World) -> None:
         "/media/wsp_1/abc.png/../../../staging/secret",
         "/media/%2e%2e/staging/secret",
     ):
-        # Not httpx, which would tidy the path up.
+        # Not httpx, which normalises the path.
         connection = http.client.HTTPConnection("127.0.0.1", int(world.base_url.rpartition(":")[2]))
         connection.request("GET", f"{path}?{query}")
         answer = connection.getresponse()
@@ -361,7 +361,7 @@ def test_there_is_no_way_around_to_the_rest_of_the_bucket(world: World) -> None:
 
 
 def said_to(world: World, *parts: bytes) -> bytes:
-    """What the edge says to these bytes, one after the other, until it closes the connection."""
+    """Sends the parts one after the other; returns the edge's bytes until it closes the connection."""
     port = int(world.base_url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         heard = b""

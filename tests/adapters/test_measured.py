@@ -1,4 +1,4 @@
-"""What a file measures decides what comes of it: the picture that a stage starts from, and the sound that was made."""
+"""The measured size of an input image and length of an audio result decide the output's size and the price."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SPEECH = "openai/gpt-4o-mini-tts"
 
 @dataclass
 class Sounds(MemoryMedia):
-    """Media that are all sounds of one length."""
+    """Media that deliver every output as audio of one length."""
 
     milliseconds: int = 0
 
@@ -43,7 +43,7 @@ class Sounds(MemoryMedia):
 
 
 def spoken(tables: Tables, prompt: str, milliseconds: int, **usage: int) -> Generation:
-    """A speech that a provider has made, which says of it what `usage` does."""
+    """A finished speech generation for which the provider reported this `usage`."""
     world = World(tables, providers=frozenset({"openai"}))
     world.media = Sounds(milliseconds=milliseconds)
     submission = Submission(world.workspace_id, "usr_A", Recipe(Kind.AUDIO, prompt, SPEECH))
@@ -77,7 +77,7 @@ def test_a_film_made_from_an_earlier_stage_has_the_shape_of_its_picture(tables: 
 
 
 def still(world: World, width: int, height: int) -> str:
-    """A picture of the workspace's, in this size."""
+    """An image of this size in the workspace's library; its asset id."""
     owner = world.submit().generation
     made = Delivered(asset_id(owner.id, width), "image", f"{width:064}", "png", 5, width, height, has_thumbnail=True)
     world.assets.record(owner, made, 0)
@@ -97,7 +97,7 @@ def test_an_edit_is_quoted_held_and_made_in_the_shape_of_its_picture(tables: Tab
     assert made.credits_held == 3
     assert {"size": "auto", "width": 600, "height": 1200}.items() <= made.recipe.parameters.items()
     assert world.get(made).recipe == made.recipe
-    # A quote is for what was looked at: another picture has another price.
+    # A quote is for one input image: another image has another price.
     other = replace(asked, inputs={"image": (Source(large),)})
     with pytest.raises(ValidationFailed):
         submit(Submission(world.workspace_id, "usr_A", other, quote=promise), to=world.submitting, now=world.now)
@@ -110,14 +110,14 @@ def test_a_quote_from_before_its_file_was_measured_has_expired(tables: Tables) -
     submission = Submission(world.workspace_id, "usr_A", asked, "order-1", quote=unmeasured)
     with pytest.raises(QuoteExpired):
         submit(submission, to=world.submitting, now=world.now)
-    # Of another request it is no quote, whatever was known.
+    # For another request the quote is invalid, whether or not the file was measured.
     with pytest.raises(ValidationFailed):
         submit(replace(submission, recipe=replace(asked, prompt="make it day")), to=world.submitting, now=world.now)
     assert world.wallet().holds_open == 1
 
 
 class Gone(DynamoAssets):
-    """A library that has lost its files."""
+    """A library in which every file is missing."""
 
     def source(self, workspace_id: str, asset_id: str, asset_type: str) -> Source:
         raise NotFound

@@ -73,7 +73,7 @@ def stand_in() -> Iterator[ReplicateStandIn]:
 
 
 def output_url(stand_in: ReplicateStandIn, marker: str = "") -> str:
-    """The URL of a finished prediction's picture."""
+    """The URL of a finished prediction's image."""
     answer = httpx.post(
         f"{stand_in.url}/v1/predictions",
         json={"version": "f" * 64, "input": {"prompt": f"a fox [[{marker}]]", "width": 96, "height": 64, "seed": 3}},
@@ -113,7 +113,7 @@ WORK = {
 
 
 def made_here(kind: Kind) -> bytes:
-    """What the local provider makes of this kind."""
+    """An output of this kind from the local provider."""
     model, parameters = WORK[kind]
     inputs = {"image": (Input(png(48, 32, 1), "image/png"),)} if kind is Kind.UPSCALE else {}
     done = Local().submit(Job("att_1", kind, model, "A fox says good morning.", parameters=parameters, inputs=inputs))
@@ -203,7 +203,7 @@ def test_where_pyav_is_missing_a_film_stays_staged_and_nobody_says_that_it_is_ba
 
 def test_what_is_larger_than_its_kind_may_be_is_undeliverable() -> None:
     class Bounded(Objects):
-        """As the bucket's adapter, which looks at the size before it reads."""
+        """Checks the size before it reads, as the bucket's adapter does."""
 
         def get(self, key: str, bytes_max: int) -> bytes:
             data = super().get(key, bytes_max)

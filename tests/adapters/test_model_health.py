@@ -1,4 +1,4 @@
-"""Health by provider and model: what one model fails over is no reason to leave the others alone."""
+"""Health by provider and model: failures of one model do not stop the use of the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What moderation refuses costs nothing and leaves nothing; what it withholds costs the creator nothing."""
+"""A request refused by moderation costs and stores nothing; a withheld result costs the creator nothing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TWO = Done((Output(data=b"one"), Output(data=b"two")), {"predict_milliseconds": 
 
 
 class Judge:
-    """Finds the same in everything; None is silence."""
+    """A moderation provider that returns the same finding for everything; `silent`: it never answers."""
 
     def __init__(self, *finding: Category, silent: bool = False) -> None:
         self.finding = None if silent else frozenset(finding)
@@ -72,7 +72,7 @@ class Objects:
 @pytest.fixture
 def world(tables: Tables) -> World:
     made = World(tables, providers=frozenset({"local", "replicate"}))
-    made.refreshed()  # Today's grant is a write of its own.
+    made.refreshed()  # The daily grant is a separate write.
     return made
 
 
@@ -134,7 +134,7 @@ def test_a_key_is_not_used_up_by_a_refusal(world: World) -> None:
     assert not accepted.replayed
     with pytest.raises(PromptRefused):
         world.submit(key="k2", prompt=REFUSED)
-    # A key that has made something says so first, whatever the other body says.
+    # A key that is bound to a generation raises the mismatch before the new body is moderated.
     with pytest.raises(IdempotencyMismatch):
         world.submit(key="k1", prompt=REFUSED)
 
@@ -167,7 +167,7 @@ def test_what_the_moderator_refuses_writes_nothing(world: World, aws: botocore.s
 
 
 def withheld(world: World, *numbers: int, n: int = 1) -> Generation:
-    """A generation whose provider is done, with results that will be withheld."""
+    """A generation whose provider is done and whose results of these numbers will be withheld."""
     generation = world.submit(model="replicate/sdxl", n=n).generation
     world.replicate.answers = [TWO] if n == 2 else []
     world.attempt(generation)
@@ -203,7 +203,7 @@ def test_of_several_results_the_others_are_delivered_and_only_they_are_paid(worl
 
 
 class DyingOnce(DynamoGenerations):
-    """Dies before, or just after, the first end is written."""
+    """Crashes before, or just after, the first settlement is written."""
 
     def __init__(self, *, after: bool) -> None:
         self._after = after
@@ -245,7 +245,7 @@ def test_a_result_that_comes_late_and_is_withheld_changes_nothing(world: World) 
 
 
 class Unjudged(MemoryMedia):
-    """Media of which nobody can say whether it may be delivered."""
+    """Media whose moderation is unavailable."""
 
     def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
         raise Unavailable("The result cannot be checked at the moment.")

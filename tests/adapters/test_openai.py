@@ -1,4 +1,4 @@
-"""The OpenAI adapter against the stand-in, and the stand-in before the unmodified SDK."""
+"""The OpenAI adapter against the stand-in, and the stand-in against the unmodified SDK."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_a_model_of_the_responses_api_is_asked_by_chat_where_to_stop(provider: O
     end = done(provider, job(settings, "one two three four", stop=["three"]))
     assert (stand_in.calls[0]["path"], stand_in.calls[0]["body"]["stop"]) == ("/v1/chat/completions", ["three"])
     assert data(end) == b"The stand-in heard: one two "
-    # Four words, "heard:" and all: what was never written is not counted.
+    # Only the tokens before the stop sequence are counted.
     assert end.usage["tokens_output"] == 5
 
 
@@ -359,7 +359,7 @@ def test_a_long_text_is_spoken_in_parts_and_joined(provider: OpenAI, stand_in: O
     assert len(parts) == 2
     assert all(len(part) <= 4096 for part in parts)
     assert end.usage["characters"] == sum(len(part) for part in parts)
-    # As the creator gets it.
+    # Processed as it is delivered to the creator.
     lasting = (sound.process(data(end)).duration_ms or 0) / 1000
     assert lasting == pytest.approx(len(text) / 100, abs=0.5)
     if form in ("wav", "pcm", "flac"):
@@ -428,7 +428,7 @@ def test_a_refusal_is_typed_and_sent_once(
     end = provider.submit(job(settings, f"a fox [[create:{marker}]]"))
     assert isinstance(end, Failed)
     assert end.error_class is error_class
-    # A date has whole seconds, and one may pass meanwhile.
+    # An HTTP date has whole seconds, and a second may pass during the test.
     assert end.retry_after_seconds == retry_after or (retry_after == 30 and end.retry_after_seconds in (29, 31))
     assert len(stand_in.calls) == 1
 
@@ -689,7 +689,7 @@ def test_it_runs_as_a_program_that_says_where_it_is() -> None:
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
-    # A child that says nothing ends by itself, and the read below with it.
+    # Kills a child that prints nothing, so that the reading below ends.
     watchdog = threading.Timer(20, child.kill)
     watchdog.start()
     try:

@@ -85,5 +85,5 @@ def test_one_that_never_answers_is_waited_for_within_bounds(
 ) -> None:
     began = time.monotonic()
     assert moderation.texts(["[[create:hang]]"], seconds_max=0.2) is None
-    # Half a minute would be the client's own patience, or the stand-in's.
+    # The client's and the stand-in's own time-outs are half a minute.
     assert time.monotonic() - began < 10

@@ -1,4 +1,4 @@
-"""Places in time over the embedded store: never more than the limit, however many come at once, and what it costs."""
+"""Rate limits with reserved slots on the embedded store: never more than the limit in parallel, and their cost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def paces(tables: Tables) -> DynamoPaces:
 
 
 def process(paces: DynamoPaces, **limits: Limit) -> Places:
-    """What one process has; it remembers nothing."""
+    """The rate limiter of one process; it caches nothing."""
     return Places(paces, Limits({}, limits), pause)
 
 
@@ -44,7 +44,7 @@ def test_of_fifty_at_once_ten_are_let_through_and_the_others_are_told_when(paces
     assert sum(place.is_taken for place in told if isinstance(place, Place)) == 10
     free_at = NOON + timedelta(milliseconds=TEN.span_ms)
     assert {place.at for place in told if isinstance(place, Place) and not place.is_taken} == {free_at}
-    # Whoever comes a moment before is not let through either, and in the next stretch there are ten again.
+    # A request a millisecond before the window ends is refused too; the next window admits ten again.
     almost = free_at - timedelta(milliseconds=1)
     assert not process(paces, replicate=TEN).take(REPLICATE, almost, latest=almost).is_taken
     again = at_once(20, lambda number: processes[number].take(REPLICATE, free_at, latest=free_at))

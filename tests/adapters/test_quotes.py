@@ -1,4 +1,4 @@
-"""Quotes: signed, the same price as without one, redeemed once, never exceeded."""
+"""Quotes: signed, equal to the price without a quote, redeemed once, never exceeded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def world(tables: Tables) -> World:
 def promised(world: World, prompt: str | None = None, **parameters: int) -> Quote:
     ask = Ask("image", "auto", {**SIZE, **parameters}, prompt)
     promise, _ = quote(world.workspace_id, ask, catalogue=world.catalogue, now=world.now)
-    # As it comes back from the caller.
+    # The token as the caller sends it back.
     returned = verified(signed(promise, KEY), KEY)
     assert returned == promise
     return promise
@@ -147,7 +147,7 @@ def test_a_promise_is_not_made_by_its_own_payload(world: World) -> None:
     facts[4] = 0
     forged = base64.urlsafe_b64encode(json.dumps(facts).encode()).rstrip(b"=").decode()
     assert verified(f"{name}.{forged}.{mac}", KEY) is None
-    # The digest of a prompt, not the prompt.
+    # The token contains the prompt's digest, not the prompt.
     assert b"lighthouse" not in base64.urlsafe_b64decode(payload + "==")
 
 

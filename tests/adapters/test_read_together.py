@@ -1,4 +1,4 @@
-"""Items of several tables in one read: the wallet beside a caller's standing, and what DynamoDB leaves for later."""
+"""Items of several tables in one batch read: the wallet with a caller's session and role, and unprocessed keys."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def world(tables: Tables) -> World:
 
 @contextmanager
 def leaving(times: int) -> Iterator[list[dict[str, Any]]]:
-    """DynamoDB that comes to nothing of what is asked, so many times; what was asked."""
+    """Answers the first `times` batch reads with every key unprocessed; yields the requested keys of each read."""
     asked: list[dict[str, Any]] = []
 
     def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:

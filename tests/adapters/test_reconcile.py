@@ -1,4 +1,4 @@
-"""Holds and generations that disagree are brought together by ordinary entries, and a second run writes nothing."""
+"""The reconciler repairs holds and generations that disagree by ordinary entries; a second run writes nothing."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def forget(generation: Generation) -> None:
 
 
 def end_alone(world: World, generation: Generation, state: EndState, charged: int = 0) -> None:
-    """End a hold, and not its generation."""
+    """Ends a hold but not its generation."""
     hold = world.wallets.hold(world.workspace_id, generation.id)
     assert hold is not None
     world.wallets.end(world.workspace_id, end_hold(hold, state, charged, {}, world.now))
@@ -108,7 +108,7 @@ def test_a_hold_made_long_ago_is_found_by_a_thorough_run(world: World) -> None:
     assert run(world, thorough=False) == Repairs()
     assert run(world) == Repairs(released=1)
     assert_settled(world)
-    # Three days later the credits of that day's grant have expired, and are nobody else's.
+    # Three days later that day's grant has expired, so its released credits are not available.
     assert world.refreshed().available == 50
     world.assert_sound()
 

@@ -1,4 +1,4 @@
-"""The Replicate adapter against the stand-in: what it sends is what Replicate documents, what comes back is typed."""
+"""The Replicate adapter against the stand-in: it sends documented requests and returns typed outcomes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def accepted(provider: Replicate, work: Job) -> str:
 
 
 def ended(provider: Replicate, reference: str, work: Job) -> Progress:
-    """Polls until the prediction has ended. A poll that was not answered in time says nothing about it."""
+    """Polls until the prediction has ended; polls that were not answered in time are repeated."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         progress = provider.poll(reference, work)
@@ -353,7 +353,7 @@ def test_the_token_is_not_carried_to_another_host_by_the_list(
     stand_in: ReplicateStandIn,
 ) -> None:
     with ReplicateStandIn() as other:
-        # The list of one server that continues on another.
+        # The list's next page is on another server.
         stand_in.url = other.url
         provider = Replicate(api_token=API_TOKEN, webhook_secret=WEBHOOK_SECRET, base_url=f"http://{stand_in.host}")
         work = job("the first one")
@@ -386,7 +386,7 @@ def of(model: str, prompt: str = "", *, inputs: dict[str, tuple[Input, ...]], **
 
 
 def sent(stand_in: ReplicateStandIn) -> dict[str, Any]:
-    """The input of the last creation."""
+    """The input of the last prediction that was submitted."""
     return [call["body"]["input"] for call in stand_in.calls if call["path"] == "/v1/predictions"][-1]
 
 

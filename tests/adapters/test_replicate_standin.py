@@ -1,4 +1,4 @@
-"""The stand-in speaks Replicate's API: judged by the unmodified SDK and by the reference verifier of its signatures."""
+"""The stand-in speaks Replicate's API: tested with the unmodified SDK and the reference verifier of its signatures."""
 
 from __future__ import annotations
 
@@ -251,7 +251,7 @@ def test_it_runs_as_a_program_that_says_where_it_is() -> None:
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
-    # A child that says nothing ends by itself, and the read below with it.
+    # Kills a child that prints nothing, so that the reading below ends.
     watchdog = threading.Timer(20, child.kill)
     watchdog.start()
     try:

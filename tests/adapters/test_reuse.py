@@ -1,4 +1,4 @@
-"""Identical requests served from an earlier result: free, and only when the caller allows it."""
+"""Identical requests answered with an earlier result: free, and only when the caller allows it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_an_identical_request_shows_the_earlier_result_and_costs_nothing(world: 
     assert again == world.get(again)
     assert world.kinds() == {"grant": 1, "hold": 1, "settled": 1}
     assert len(world.local.submitted) == 1
-    # It is one of the workspace's generations, and shows whose result it has, however often it is asked for.
+    # The reused generation is listed, and a further reuse names the first generation, not the reused one.
     assert {each.id for each in world.generations.list(world.workspace_id, Filters(), None, 10).generations} == {
         first.id,
         again.id,
@@ -81,7 +81,7 @@ def test_without_a_seed_a_result_is_kept_for_those_who_asked_for_it(world: RunWo
     first = made(world, UNNAMED, reuse=True)
     again = world.ask(UNNAMED, None, reuse=True).generation
     assert again.reused_from == first.id
-    # The seed that it was made with is told with it.
+    # The parameters show the seed that produced the result.
     assert again.recipe.parameters == first.recipe.parameters
 
 
@@ -106,7 +106,7 @@ def test_a_result_of_another_look_or_that_never_came_serves_nobody(world: RunWor
     world.fail(world.ask(NAMED, None).generation)
     assert world.ask(NAMED, None, reuse=True).generation.status is Status.QUEUED
     first = made(world, NAMED)
-    # As of a tier without a mark.
+    # As in a tier without a watermark.
     GenerationItem(world.workspace_id, first.id).update([GenerationItem.watermark.set(0)])
     assert world.ask(NAMED, None, reuse=True).generation.status is Status.QUEUED
 

@@ -1,4 +1,4 @@
-"""The router over the embedded store: who is asked, who is spared, what it costs, and what callers are told."""
+"""Routing on the embedded store: which candidate is tried, which is skipped, the costs, and what callers see."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def world(tables: Tables) -> World:
 
 
 def submitted(world: World, *candidates: str) -> Generation:
-    """A generation with these candidates."""
+    """Submits a generation and stores these candidates in it."""
     generation = world.submit().generation
     GenerationItem(world.workspace_id, generation.id).update([GenerationItem.candidates.set(list(candidates))])
     return generation
 
 
 def run(world: World, *candidates: str) -> Generation:
-    """One from submission to its end, as the workflow would."""
+    """Runs a generation from its submission to its end, as the workflow does."""
     generation = submitted(world, *candidates)
     lost = len(world.execution.lost)
     world.attempt(generation)
@@ -64,7 +64,7 @@ def take_down(world: World) -> Health:
 
 @contextmanager
 def counted(operation: str) -> Iterator[list[None]]:
-    """Each DynamoDB `operation` sent while it lasts."""
+    """Collects one entry for each DynamoDB `operation` sent within the block."""
     seen: list[None] = []
 
     def note(**_: object) -> None:
@@ -91,7 +91,7 @@ def test_a_provider_that_keeps_failing_is_passed_over_and_the_next_candidate_ser
         ended = run(world, "replicate/sdxl", "local/canvas")
         assert ended.status is Status.SUCCEEDED
     assert len(world.replicate.submitted) == FAILURES_TO_DOWN
-    # One that is passed over is no attempt.
+    # A skipped candidate is not an attempt.
     assert [attempt.model for attempt in ended.attempts] == ["local/canvas"]
     world.assert_sound()
 
@@ -150,7 +150,7 @@ def test_of_twenty_at_once_exactly_one_tries_what_was_down(world: World) -> None
         assert sorted(map(bool, told)) == [False] * 19 + [True]
         assert not any(at_once(20, lambda number: books[number].may_try(REPLICATE, world.now)))
         world.book.failed(REPLICATE, ErrorClass.TRANSIENT, started_at=world.now, now=world.now)
-        # What every process had read before is forgotten by then.
+        # By then the health cached in each process has expired.
         world.now += timedelta(seconds=6)
 
 
@@ -268,7 +268,7 @@ def test_an_own_key_is_used_recorded_by_its_id_and_costs_no_credits(world: World
     assert ended.credits_charged == 0
     assert ended.cost_microusd == 4242
     assert world.replicate.submitted == []
-    # Its account signs webhooks with a secret that we do not know.
+    # The workspace's account signs webhooks with a secret that we do not know, so none is requested.
     assert [job.webhook_url for job in world.own[OWN].submitted] == [None]
     assert world.get(ended).attempts == ended.attempts
     assert world.health.get(Scope("replicate", world.workspace_id, OWN)).successes == 1
@@ -323,7 +323,7 @@ def test_a_repeated_request_is_answered_though_its_provider_rests_by_now(world: 
     assert (again.replayed, again.generation.id) == (True, first.id)
 
 
-# A failure that the provider bills, with the two seconds that it ran.
+# A failure for which the provider bills the two seconds that it ran.
 BILLED = Failed(ErrorClass.TRANSIENT, "It broke.", usage={"predict_milliseconds": 2000})
 
 

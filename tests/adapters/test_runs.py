@@ -1,4 +1,4 @@
-"""Runs through the real use cases on the embedded store: killed, doubled, failed, cancelled, expired at each stage."""
+"""Runs through the real use cases on the embedded store: crashed, repeated, failed, cancelled or expired."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def world(tables: Tables) -> RunWorld:
 
 @pytest.fixture
 def remote(tables: Tables) -> RunWorld:
-    """A world whose films come from an asynchronous provider that needs a picture to start from."""
+    """A world whose videos come from an asynchronous provider that needs an input image."""
     made = RunWorld(tables, providers=frozenset({"local", "replicate"}))
     made.replicate.answers = [ProviderAccepted("r1")]
     return made
@@ -131,7 +131,7 @@ def test_a_run_that_is_killed_after_a_stage_and_started_again_pays_for_none_twic
     run = world.begin(name).generation
     for _ in range(number + 1):
         world.make(world.planned(run))
-    # Each start of an execution knows nothing of the one before.
+    # A new execution has no state of an earlier one.
     world.play(run)
     assert [job.kind for job in world.local.submitted] == [step.kind for step in PIPELINES[name]]
     world.assert_settled(run, Status.SUCCEEDED, sum(CREDITS[name]))
@@ -149,7 +149,7 @@ def test_a_stage_whose_outcome_nobody_knows_is_not_tried_again_by_the_execution_
     run = world.begin("image_to_video").generation
     stage = world.planned(run)
     assert world.plan(run, stage) is None
-    # And the run waits for it.
+    # The run stays open until the stage ends.
     assert world.end(run).status is Status.RUNNING
 
 
@@ -240,7 +240,7 @@ def test_the_retry_of_a_run_with_nothing_left_to_make_holds_nothing_and_has_what
     run = world.begin(name).generation
     while stage := world.plan(run):
         world.make(stage)
-    # Nobody has finished it yet.
+    # The run itself is not finished yet.
     jobs = len(world.local.submitted)
     again = world.play(world.retry(run).generation)
     assert (again.status, again.credits_held, again.credits_charged) == (Status.SUCCEEDED, 0, 0)
@@ -290,7 +290,7 @@ def test_the_cancellation_of_a_run_reaches_the_provider_of_its_stage(remote: Run
     remote.make(remote.planned(run))
     film = remote.planned(run)
     remote.attempt(film)
-    # As the API does it, and then the outbox: the run's, and the stage's.
+    # First the API's call, then what the outbox does for the run and for the stage.
     cancel(remote.workspace_id, film.id, to=remote.finishing, now=remote.now)
     assert remote.get(run).cancel_requested_at is not None
     stop(remote.workspace_id, run.id, to=remote.attempting)
@@ -351,7 +351,7 @@ def test_a_last_stage_that_comes_late_is_delivered_free_with_its_run(remote: Run
     assert remote.finish(film).status is Status.SUCCEEDED
     ended = remote.end(run)
     assert ended.assets == remote.get(film).assets
-    # What was charged at the deadline stays all that is charged; the film is the operator's loss.
+    # The charge of the deadline stays; the video is the operator's loss.
     assert (ended.status, ended.credits_charged) == (Status.SUCCEEDED, 1)
     lost = [e.amount for m in remote.movements() for e in m.entries if e.account == "operator_loss"]
     assert sum(lost) > 0
@@ -371,7 +371,7 @@ def test_a_late_first_stage_does_not_bring_its_run_back(remote: RunWorld) -> Non
     assert remote.finish(image).status is Status.SUCCEEDED
     assert remote.play(run).status is Status.EXPIRED
     assert remote.get(run).credits_charged == 0
-    # What the late stage cost is a part of what its run has cost.
+    # The late stage's cost is part of its run's cost.
     assert remote.get(run).cost_microusd == remote.get(image).cost_microusd == 1950
 
 
@@ -425,7 +425,7 @@ def test_a_result_that_nobody_waits_for_starts_the_run_again(remote: RunWorld) -
     for polls in (3, 1000):
         poll(remote.workspace_id, film.id, attempt.id, polls, to=remote.attempting)
     assert remote.execution.started == [f"run {run.id}-{attempt.id}"]
-    # Started so, it waits for the same attempt.
+    # The new execution waits for the same attempt.
     assert remote.planned(run).id == film.id
 
 
@@ -483,7 +483,7 @@ def test_the_cost_and_usage_of_a_run_are_those_of_its_stages(remote: RunWorld) -
     remote.finish(film)
     ended = remote.play(run)
     assert ended.cost_microusd == remote.get(film).cost_microusd == 84_000
-    # The picture has told 2000 ms too.
+    # The image stage reported 2000 ms too.
     assert ended.usage == {"predict_milliseconds": 62_000}
     remote.assert_settled(run, Status.SUCCEEDED, 1 + remote.get(film).credits_charged)
 
@@ -530,7 +530,7 @@ def test_a_run_that_is_closed_as_its_hold_has_ended_leaves_no_stage_open(remote:
     remote.attempt(film)
     hold = remote.wallets.hold(remote.workspace_id, run.id)
     assert hold is not None
-    # As a table restored to another instant says.
+    # As after one table was restored to another point in time.
     remote.wallets.end(remote.workspace_id, end_hold(hold, EndState.SETTLED, 1, {}, remote.now))
     since, found = remote.now - timedelta(hours=30), []
     for _ in range(2):

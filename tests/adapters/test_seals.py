@@ -1,4 +1,4 @@
-"""Seals, proofs, past balances and audits on the embedded store: exactly once, in any order, however they race."""
+"""Seals, proofs, past balances and audits on the embedded store: exactly once, in any order and under races."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.conftest import Tables
 
 
 class Sealer(World):
-    """A world whose movements are sealed when the test says so."""
+    """A world whose movements are sealed only when the test calls `seal`."""
 
     def __init__(self, tables: Tables) -> None:
         super().__init__(tables)
@@ -46,7 +46,7 @@ class Sealer(World):
         self.to = Sealing(self.wallets, self.seals, lambda tries: None)
 
     def forms(self) -> list[Form]:
-        """All movements as the stream would bring them, newest first by order."""
+        """All movements in the form in which the stream delivers them, newest first."""
         found, after = list[Form](), None
         while True:
             page = self.seals.forms(self.workspace_id, after, 50)
@@ -62,7 +62,7 @@ class Sealer(World):
         return self.seals.between(self.workspace_id, 1, 999)
 
     def proof(self, **bounds: int) -> list[Form]:
-        """The whole proof, by pages."""
+        """All pages of the proof."""
         pages, after = list[Form](), 0
         while True:
             page, next_after = prove(self.workspace_id, after, to=self.to, now=self.now, **bounds)
@@ -94,7 +94,7 @@ def world(tables: Tables) -> Sealer:
 
 @contextmanager
 def calls() -> Iterator[Counter[str]]:
-    """What this process asks DynamoDB meanwhile, by operation."""
+    """Counts this process's DynamoDB calls within the block, by operation."""
     asked: Counter[str] = Counter()
 
     def count(request: AWSPreparedRequest, **_: Any) -> None:
@@ -106,7 +106,7 @@ def calls() -> Iterator[Counter[str]]:
 
 
 def live(world: Sealer, other: World) -> Iterator[None]:
-    """Three days of everything that can happen to a wallet, a step at a time."""
+    """Three days with every kind of movement; yields after each step."""
     world.buy()
     yield
     for _ in range(3):
@@ -226,7 +226,7 @@ def test_a_proof_is_sound_while_the_wallet_is_spent_from(world: Sealer) -> None:
         return [verify(world.proof()) for _ in range(4)]
 
     for result in at_once(6, one):
-        # Too busy to be seen still is an answer; a proof that does not fit is not.
+        # A wallet that changes too fast to be read may raise Unavailable; a proof that does not verify is an error.
         assert not isinstance(result, Exception) or isinstance(result, Unavailable), result
     assert verify(world.proof()).startswith("sound: 14 entries")
 
@@ -278,7 +278,7 @@ def test_before_the_wallet_there_was_nothing_and_the_future_is_not_told(world: S
 
 
 def write_history(world: Sealer, seals: int) -> None:
-    """One grant a minute, each with its seal, written past the use cases: a long life in little time."""
+    """Writes one grant a minute, each with its seal, without the use cases: a long history in little time."""
     head, wallet = world.seals.newest(world.workspace_id, consistent=True), WalletItem(world.workspace_id, "wallet")
     with SealItem.batch_write() as links, MovementItem.batch_write() as movements:
         for _ in range(seals):
@@ -337,7 +337,7 @@ def test_an_audit_seals_what_the_stream_lost_and_the_next_one_writes_nothing(wor
 
 
 def test_an_entry_that_stands_far_back_in_the_statement_is_found(world: Sealer) -> None:
-    # Its key was bound to an id long before it could be afforded.
+    # The key is bound to a generation id long before the credits suffice, so the movement's order is far in the past.
     with pytest.raises(InsufficientCredits):
         world.submit(key="dear", model="local/canvas", width=2048, height=2048, n=4)
     world.seal()

@@ -1,4 +1,4 @@
-"""The Stability adapter against its stand-in: multipart requests, results at once and later, a filter behind 200."""
+"""The Stability adapter against its stand-in: multipart requests, immediate and polled results, filtered results."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def upscaling(prompt: str = "a fox", model: str = "upscale-creative", **paramete
 
 
 def ended(provider: Stability, work: Job) -> Progress:
-    """Submits and polls until the result is there. A poll that was not answered in time says nothing about it."""
+    """Submits and polls until the result is there; polls that were not answered in time are repeated."""
     answer = provider.submit(work)
     assert isinstance(answer, Accepted), answer
 
@@ -196,7 +196,7 @@ def test_a_filtered_result_behind_200_is_a_failure_that_costs_nothing(provider: 
         ("402", ErrorClass.PROVIDER_BILLING, None),
         ("moderated", ErrorClass.MODERATED, None),
         ("404", ErrorClass.MODEL_GONE, None),
-        # Locked out for a minute, which nothing in the answer says.
+        # Stability locks a key out for a minute, which the response does not say.
         ("429", ErrorClass.RATE_LIMITED, 60),
         ("429-header", ErrorClass.RATE_LIMITED, 12),
         ("failed", ErrorClass.TRANSIENT, None),

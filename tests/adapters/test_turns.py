@@ -1,4 +1,4 @@
-"""A provider's limit, as generations meet it: another candidate, a turn in line, or a word of when to come again."""
+"""Generations at a provider's rate limit: another candidate, a reserved slot, or a refusal with a retry-after time."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def world(tables: Tables) -> World:
 
 
 def submitted(world: World, *candidates: str) -> Generation:
-    """With the time that its candidates may take, and that it may wait."""
+    """Submits a generation whose deadline allows for its candidates' run time and five minutes of waiting."""
     generation = submitted_for_now(world, *candidates)
     runs = sum(world.catalogue.model(candidate.partition("@")[0]).run_seconds_max for candidate in candidates)
     deadline_at = world.now + timedelta(minutes=5, seconds=runs)
@@ -51,7 +51,7 @@ def submitted(world: World, *candidates: str) -> Generation:
 
 
 def full(world: World) -> None:
-    """Nobody more may ask Replicate now."""
+    """Uses up Replicate's rate limit."""
     for _ in range(2):
         assert world.places.take(Scope("replicate"), world.now, latest=world.now).is_taken
 
@@ -63,7 +63,7 @@ def turn_of(world: World) -> Turn:
 
 
 def woken(world: World, generation: Generation) -> None:
-    """The turn has come, as the queue and the workflow say it."""
+    """Wakes the generation when its slot is due, as the queue and the workflow do."""
     _, turn, _ = world.execution.turns[-1]
     resume("token", turn, workflow=world.execution)
     world.attempt(generation, lost=world.execution.lost[-1])
@@ -76,7 +76,7 @@ def test_the_next_candidate_serves_while_the_first_has_as_many_requests_as_it_ta
     ended = world.finish(generation)
     assert [attempt.model for attempt in ended.attempts] == ["local/canvas"]
     assert (world.replicate.submitted, world.execution.turns) == ([], [])
-    # Nobody has taken a place for what was made elsewhere.
+    # No slot was reserved for a generation that another candidate served.
     assert world.places.next_at(Scope("replicate"), world.now + SPAN) == world.now + SPAN
 
 
@@ -219,7 +219,7 @@ def test_where_the_line_is_too_long_a_submission_is_refused_with_the_time_to_com
     )
     alone = world.submit(model="replicate/sdxl", routes=routes).generation
     full(world)
-    # Whoever finds a line has the time to wait in it.
+    # The deadline is extended by the expected time in the queue.
     assert world.submit(model="replicate/sdxl", routes=routes).generation.deadline_at == alone.deadline_at + SPAN
     for _ in range(16):
         world.places.take(Scope("replicate"), world.now, latest=world.now + timedelta(hours=1))
@@ -264,7 +264,7 @@ def test_without_a_limit_an_attempt_costs_what_it_did(world: World) -> None:
     generation = submitted(world, "replicate/sdxl")
     with counted("PutItem") as puts, counted("Query") as queries:
         attempt(world.workspace_id, generation.id, "token", to=world.attempting)
-    # The health that it reads and the success that it tells.
+    # One query reads the health, one write records the success.
     assert (len(puts), len(queries)) == (1, 1)
 
 
@@ -276,7 +276,7 @@ def test_whoever_dies_between_its_place_and_the_queue_comes_again_and_takes_anot
         world.attempt(generation)
     del world.execution.try_later
     assert world.get(generation) == generation
-    # With a new token, as the state machine repeats a visit; the place that nobody uses is only a place less.
+    # The state machine retries the task with a new token; the first reservation stays unused.
     world.attempt(generation)
     assert len(world.execution.turns) == 1
     world.now = turn_of(world).at
@@ -289,7 +289,7 @@ def test_where_so_many_come_at_once_that_no_place_can_be_written_nothing_is_sent
     world: World,
 ) -> None:
     class Busy(DynamoPaces):
-        """Somebody else is always faster."""
+        """A store in which another process always writes first."""
 
         def replace(self, before: Pace, after: Pace) -> bool:
             return False
@@ -315,14 +315,14 @@ LIMITED = Failed(ErrorClass.RATE_LIMITED, "Slow down.", retry_after_seconds=30)
 
 
 def wait_of(world: World) -> int:
-    """For how long the last of those who wait sleeps."""
+    """The delay in seconds of the last message that was queued."""
     _, turn, seconds = world.execution.turns[-1]
     assert turn is None
     return seconds
 
 
 def goes_on(world: World, generation: Generation) -> None:
-    """The workflow's next visit after a failed attempt."""
+    """Starts the workflow's next attempt after a failed one."""
     world.attempt(generation, lost=world.execution.lost[-1])
 
 
@@ -353,7 +353,7 @@ def test_whoever_comes_meanwhile_waits_too_and_is_not_sent_for_nothing(world: Wo
     assert (len(world.replicate.submitted), world.execution.results) == (1, [])
     waits = {seconds for _, _, seconds in world.execution.turns}
     assert len(world.execution.turns) == 4
-    # They do not all come at the same instant.
+    # The delays differ, so that the generations do not all retry at the same instant.
     assert len(waits) > 1
     assert all(30 <= seconds <= 60 for seconds in waits)
 

@@ -1,4 +1,4 @@
-"""A result that cannot be had: another candidate makes it, under the same hold, and nobody pays twice."""
+"""A result that cannot be fetched: the next candidate is tried under the same hold, and nothing is charged twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def world(tables: Tables) -> World:
 
 
 def made_and_lost(world: World, *candidates: str) -> Generation:
-    """One whose first candidate has made what cannot be fetched."""
+    """A generation whose first candidate has finished with a result that cannot be fetched."""
     generation = submitted(world, *candidates)
     world.attempt(generation)
     world.media.broken = True
@@ -73,7 +73,7 @@ def test_what_is_said_of_an_attempt_that_was_lost_ends_no_other(world: World) ->
     world.replicate.answers = [Accepted("r2")]
     world.attempt(first)
     world.media.broken = False
-    # The same task of the first execution, delivered once more, and by now the file is there.
+    # The first execution's finish task is repeated, when the file can be fetched again.
     assert world.finish(first, said).status is Status.RUNNING
     assert world.get(first).awaited is not None
 
@@ -103,7 +103,7 @@ def test_one_that_expires_meanwhile_stays_so(world: World) -> None:
     world.now = lost.deadline_at + timedelta(seconds=1)
     sweep(world.workspace_id, to=world.finishing, now=world.now)
     expired = world.get(lost)
-    # What the provider is known to have billed, and nothing that might still come.
+    # The cost is what the first attempt was billed; no attempt is open that could cost more.
     assert (expired.status, expired.cost_microusd) == (Status.EXPIRED, lost.attempts[0].cost_microusd)
     assert world.finish(lost) == expired
     world.assert_sound()
@@ -120,7 +120,7 @@ def test_a_stages_next_candidate_is_tried_by_a_new_execution_of_its_run(tables: 
     lost = world.make(stage)
     assert lost.is_open
     assert world.execution.started == [f"run {run.id}-{lost.attempts[0].id}-lost"]
-    # The execution that is told so goes no further; the new one tries the same stage.
+    # The old execution ends here; the new one attempts the same stage.
     assert world.plan(run, stage) is None
     assert world.end(run).is_open
     world.media.broken = False

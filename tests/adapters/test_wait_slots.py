@@ -1,4 +1,4 @@
-"""How many requests of one account wait at once: over all instances, in parallel, and after a death."""
+"""The limit on waiting requests of one account: over all instances, in parallel, and after a crash."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_of_64_requests_at_once_no_more_than_the_limit_wait(slots: DynamoWaitSlo
     held = [slot for slot in taken if slot is not None]
     assert 1 <= len(held) <= 8
     assert len(set(held)) == len(held)
-    # Another account's are its own.
+    # Another account has its own slots.
     assert slots.take("usr_B", 8, UNTIL, NOW) is not None
 
 
@@ -46,7 +46,7 @@ def test_the_slot_of_a_request_that_died_ends_by_itself(slots: DynamoWaitSlots) 
     assert slots.take("usr_A", 1, UNTIL, UNTIL - timedelta(milliseconds=1)) is None
     later = UNTIL + timedelta(seconds=30)
     assert slots.take("usr_A", 1, later, UNTIL) == "0"
-    # The first holder lives after all: it does not take the slot from whoever has it now.
+    # The first holder gives its expired slot back: the new holder keeps it.
     slots.give_back("usr_A", "0", UNTIL)
     assert slots.take("usr_A", 1, later, UNTIL) is None
 

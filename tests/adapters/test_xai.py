@@ -1,4 +1,4 @@
-"""The xAI adapter against the stand-in: its own shapes, its exact costs, and films that are polled for."""
+"""The xAI adapter against the stand-in: its own request formats, exact costs, and videos that are polled."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def accepted(provider: XAI, work: Job) -> str:
 
 
 def ended(provider: XAI, work: Job) -> Progress:
-    """Polls until the film has ended. A poll that was not answered in time says nothing about it."""
+    """Polls until the video has ended; polls that were not answered in time are repeated."""
     reference = accepted(provider, work)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
@@ -340,7 +340,7 @@ def test_a_refusal_is_typed_and_begins_nothing(
     end = provider.submit(job(settings, f"a fox [[create:{marker}]]"))
     assert isinstance(end, Failed)
     assert end.error_class is error_class
-    # A date has whole seconds, and one may pass meanwhile.
+    # An HTTP date has whole seconds, and a second may pass during the test.
     assert end.retry_after_seconds == retry_after or (retry_after == 30 and end.retry_after_seconds in (29, 31))
     assert len(stand_in.calls) == 1
     assert stand_in.films == {}

@@ -65,7 +65,7 @@ DONE = Done((Output(data=b"bytes"),), {"predict_milliseconds": 2000})
 
 @dataclass
 class ScriptedProvider:
-    """A provider that answers as it is told and remembers what it was asked."""
+    """A provider with scripted answers that records the submitted jobs."""
 
     answers: list[Submitted] = field(default_factory=list[Submitted])
     progress: Progress = field(default_factory=Pending)
@@ -106,7 +106,7 @@ class ScriptedProvider:
 
 @dataclass
 class Execution:
-    """The workflow and the queue as far as a test needs them: who was answered, what was sent."""
+    """A fake of the workflow and the queue that records answers and messages."""
 
     started: list[str] = field(default_factory=list[str])
     results: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
@@ -270,7 +270,7 @@ class World:
         return Posting(self.wallets, daily, lambda tries: None)
 
     def wallet(self) -> Wallet:
-        """The wallet as it is stored, with nothing booked by looking at it."""
+        """The wallet as it is stored; reading it books nothing."""
         return self.wallets.wallet(self.workspace_id)
 
     def refreshed(self) -> Wallet:
@@ -287,7 +287,7 @@ class World:
         return self.finish(generation, Outcome("failed", error_class=ErrorClass.TRANSIENT, message="It broke."))
 
     def movements(self) -> list[Movement]:
-        """The whole statement, by pages, newest first."""
+        """All movements of the statement, newest first."""
         found: list[Movement] = []
         page = self.wallets.movements(self.workspace_id, None, 100)
         found.extend(page.movements)
@@ -297,8 +297,8 @@ class World:
         return found
 
     def assert_sound(self) -> list[Movement]:
-        """The invariants of reliability.md that one wallet can show: counters are the sums of the entries. Returns the
-        movements that say so."""
+        """Asserts the ledger's invariants in this wallet: its counters are the sums of its entries. Returns its
+        movements, newest first."""
         wallet, movements = self.wallets.wallet(self.workspace_id), self.movements()
         entries = [entry for movement in movements for entry in movement.entries]
         accounts = ("available", "held", "debt")
@@ -321,7 +321,7 @@ class World:
 
 
 def at_once(count: int, call: Callable[[int], T]) -> list[T | Exception]:
-    """Run `call` in `count` threads that all start at one barrier; what each returned or raised."""
+    """Runs `call` in `count` threads from one barrier; returns what each returned or raised."""
     barrier = threading.Barrier(count)
 
     def one(number: int) -> T | Exception:
@@ -347,7 +347,7 @@ SINGLE_CONFLICT = (
 
 @contextmanager
 def hearing(event: str, call: Callable[..., object]) -> Iterator[None]:
-    """While it lasts, the DynamoDB client of this process tells `call` of an event of botocore's, before its own."""
+    """Within the block, `call` is the first handler of this botocore event on the process's DynamoDB client."""
     events = connection().client.meta.events
     events.register_first(event, call)
     try:
@@ -358,7 +358,7 @@ def hearing(event: str, call: Callable[..., object]) -> Iterator[None]:
 
 @contextmanager
 def answering(operation: str, body: bytes) -> Iterator[None]:
-    """While it lasts, each DynamoDB `operation` of this process is answered with this error and never sent. The fault
+    """Within the block, each DynamoDB `operation` of this process is answered with this error and never sent. The fault
     is put in at the client's event hook, as an answer from the wire."""
 
     def answer(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
@@ -373,7 +373,7 @@ def answering(operation: str, body: bytes) -> Iterator[None]:
 
 @contextmanager
 def meanwhile(act: Callable[[], object], operation: str = "TransactWriteItems") -> Iterator[None]:
-    """Before the first write of this kind that this thread sends, something else happens."""
+    """Calls `act` just before this thread's first write of this kind is sent."""
     waiting, here = [act], threading.get_ident()
 
     def first(**_: Any) -> None:
