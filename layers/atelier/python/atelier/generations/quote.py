@@ -1,10 +1,10 @@
-"""A price known before: signed, redeemed once, never exceeded.
+"""Quotes: a price that is known before, redeemed at most once, and never exceeded.
 
-A quote is not stored when it is made. All that it promises travels in its own id, signed:
+A quote is not stored when it is made. All that it promises is in its own signed id:
 
     quo_<ULID> . <promise, JSON in base64url> . <HMAC-SHA256 in base64url>
 
-Only its redemption is written, in the transaction of the hold.
+Only the redemption is stored, in the transaction that writes the hold.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from atelier.pricing.speech import spoken_milliseconds
 from atelier.routing.choose import Routes
 
 LIFETIME = timedelta(minutes=15)
-# All candidates of all stages of a run find room.
+# The longest signed quote. It has room for all candidates of all stages of a run.
 CHARACTERS_MAX = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a price is asked for. Without a prompt the price is for any. stages: of a run those that are still to be
-    made, each by itself."""
+    """The input of a price: what is to be made. Without a prompt the price is for any prompt. stages: for a run, the
+    stages that are still to be made, each priced by itself."""
 
     kind: str
     model: str
@@ -49,24 +49,25 @@ class Ask:
 
     @classmethod
     def of(cls, recipe: Recipe, pipeline: Pipeline | None = None) -> Ask:
-        """The ask of a recipe, or of a run: what an earlier run has made is not asked for."""
+        """The input for a recipe or a run. Stages that are kept from an earlier run are not priced."""
         ask = cls(recipe.kind, recipe.model, recipe.parameters, recipe.prompt, recipe.files, facts=recipe.facts)
         return ask if pipeline is None else ask.in_stages(pipeline)
 
     def in_stages(self, pipeline: Pipeline) -> Ask:
-        """The same as a run."""
+        """This input as a run with these stages."""
         wanted = [stage for stage in pipeline.stages if stage.made_by is None]
         return replace(self, stages=tuple(_stage(stage, self.prompt, pipeline) for stage in wanted))
 
     def fingerprint(self) -> str:
-        """The same for the same request but for its prompt; behind a dot, what is known of its files."""
+        """A digest that is equal for equal requests, whatever their prompt; after a dot, a digest of what is known of
+        the files (size, duration)."""
         known = self._known()
         if all(fact is None for fact in known):
             return self.request()
         return f"{self.request()}.{_digest(known)[:16]}"
 
     def request(self) -> str:
-        """The same whatever is known of its files."""
+        """The digest of the request alone, without what is known of its files."""
         facts: list[Any] = [self.kind, self.model, self.parameters]
         if self.files:
             facts.append(self.files)
@@ -79,7 +80,8 @@ class Ask:
         return own + [known for stage in self.stages or () for known in stage._known()]
 
     def prompt_digest(self) -> str | None:
-        """The prompt, and what is sent beside it, without telling them."""
+        """A digest of the prompt and the negative prompt, so that a quote does not reveal them; None without a
+        prompt."""
         if self.prompt is None:
             return None
         beside = self.facts.negative_prompt
@@ -92,7 +94,7 @@ def _digest(facts: object) -> str:
 
 
 def _stage(stage: Stage, prompt: str | None, pipeline: Pipeline) -> Ask:
-    # What a model is still to write is priced at the length that it may have, and so is what is still to be spoken.
+    # A prompt that a model is still to write is priced at its maximum length, and so is the speech made from it.
     says = prompt if stage.says is None else foreseen(prompt or "")
     facts = stage.facts
     if "audio" in facts.pending and says is not None:
@@ -108,7 +110,8 @@ def _is_number(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing that is to be made: complete parameters, and who may make it, in the order to try them."""
+    """A generation or one stage, priced: its complete parameters, and its offers in the order in which they are
+    tried."""
 
     ask: Ask
     parameters: dict[str, Any]
@@ -117,8 +120,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What was promised to a workspace. `credits` is what the first candidate comes to, `credits_max` what any does;
-    `cost_microusd` is the first one's bill as far as it can be foreseen."""
+    """The promise to a workspace. `credits` is the price with the first candidate, `credits_max` the highest price with
+    any candidate. `cost_microusd` is the estimated cost with the first candidate."""
 
     id: str
     workspace_id: str
@@ -132,13 +135,13 @@ class Quote:
     expires_at: datetime
 
     def is_for(self, workspace_id: str, recipe: Recipe, pipeline: Pipeline | None = None) -> bool:
-        """Whether this is the request that was quoted, of the same workspace."""
+        """Whether this request, of this workspace, is the one that was quoted."""
         ask = Ask.of(recipe, pipeline)
         same = self.workspace_id == workspace_id and self.fingerprint == ask.fingerprint()
         return same and self.prompt_digest in (None, ask.prompt_digest())
 
     def was_for(self, workspace_id: str, recipe: Recipe, pipeline: Pipeline | None = None) -> bool:
-        """Whether it was made for this request when nothing was known of its files yet."""
+        """Whether the quote is for this request but was made before anything was known of its files."""
         ask = Ask.of(recipe, pipeline)
         measured = replace(self, fingerprint=ask.fingerprint())
         return self.fingerprint == ask.request() and measured.is_for(workspace_id, recipe, pipeline)
@@ -147,9 +150,9 @@ class Quote:
 def priced(
     ask: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
 ) -> tuple[dict[str, Any], tuple[Offer, ...]]:
-    """The complete parameters of a request and its candidates in the order to try them, each with its price: the same
-    for a quote and for a submission. routes: the workspace's own; None = the platform's, in the catalogue's order.
-    Raises ValidationFailed, Unavailable."""
+    """The complete parameters of a request, and its priced offers in the order in which they are tried. Quote and
+    submission both use it, so they agree. routes: the workspace's routes; None = the platform's, in the catalogue's
+    order. Raises ValidationFailed, Unavailable."""
     platform = catalogue.enabled
     if routes is not None:
         refused = routes.refused(ask.model.partition("/")[0])
@@ -161,7 +164,7 @@ def priced(
         ask.model,
         ask.parameters,
         today=now.date(),
-        # Without a seed of the caller's, one that the recipe then keeps, so that it can be run again exactly.
+        # The seed of a request that gives none. The recipe keeps it, so that the request can be repeated exactly.
         seed=secrets.randbelow(2**31),
         prompt=ask.prompt or "",
         files=ask.files,
@@ -171,7 +174,8 @@ def priced(
 
 
 def parts(ask: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None) -> tuple[Part, ...]:
-    """What a request comes to: itself, or each stage of a run. Raises as `priced`, with the stage in the paths."""
+    """The priced parts of a request: one for a plain request, one for each stage of a run. Raises what `priced` raises;
+    for a stage, the paths of a ValidationFailed name the stage."""
     found: list[Part] = []
     for each in (ask,) if ask.stages is None else ask.stages:
         try:
@@ -185,15 +189,16 @@ def parts(ask: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | Non
 
 
 def may_imply(recipe: Recipe) -> bool:
-    """Whether a plain request of this kind may need a file that an earlier stage can make."""
+    """Whether this plain request may become a run: its kind can need an input file that it lacks and a stage can
+    make."""
     return any(kind is recipe.kind and path.rpartition(".")[2] not in recipe.inputs for kind, path in MISSING)
 
 
 def pipeline_for(
     recipe: Recipe, *, enhance: bool, catalogue: Catalogue, now: datetime, routes: Routes | None = None
 ) -> Pipeline | None:
-    """The run that a plain request needs: for its prompt to be enhanced, or for a file that an earlier stage can make
-    and its model cannot do without. None = it is made directly. Raises as `priced`."""
+    """The pipeline of a plain request that has to become a run: to enhance its prompt, or to make an input file that
+    its model requires. None = it is made directly. Raises what `priced` raises."""
     if not enhance and not may_imply(recipe):
         return None
     try:
@@ -209,8 +214,9 @@ def pipeline_for(
 def quote(
     workspace_id: str, ask: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
 ) -> tuple[Quote, tuple[Offer, ...]]:
-    """The promise, and the candidates it is made of. Nothing is written. Raises ValidationFailed for what has no price,
-    and where the price depends on a prompt that is not given; Unavailable."""
+    """The promise, and the offers that it is computed from. Nothing is stored. Raises ValidationFailed for a request
+    without a price, and for a missing prompt when the price depends on it; Unavailable when no provider is
+    available."""
     wanted = parts(ask, catalogue=catalogue, now=now, routes=routes)
     offers = tuple(offer for part in wanted for offer in part.offers)
     if routes is not None:
@@ -234,7 +240,7 @@ def quote(
 
 
 def signed(promise: Quote, key: bytes) -> str:
-    """The text that the caller keeps."""
+    """The signed text of a quote, which the caller keeps as its id."""
     facts = [
         promise.workspace_id,
         promise.fingerprint,
@@ -251,13 +257,13 @@ def signed(promise: Quote, key: bytes) -> str:
 
 
 def verified(token: str, key: bytes) -> Quote | None:
-    """The promise in a text that we signed; None for any other text."""
+    """The promise in a text that we have signed; None for any other text."""
     text, _, mac = token.rpartition(".")
     quote_id, _, payload = text.partition(".")
     if not is_id(quote_id, "quo") or not hmac.compare_digest(mac.encode(), _mac(text, key).encode()):
         return None
     workspace_id, fingerprint, prompt, credits, most, cost, candidates, version, expires = json.loads(
-        # It was signed, so it is what we wrote.
+        # The signature is ours, so the payload has the form that we wrote.
         base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
     )
     expires_at = datetime.fromtimestamp(expires, UTC)
@@ -267,7 +273,8 @@ def verified(token: str, key: bytes) -> Quote | None:
 
 
 def quote_key(attempts_key: bytes) -> bytes:
-    """A key of its own, derived from the one that signs attempts: neither's signatures mean anything to the other."""
+    """The key that signs quotes, derived from the key that signs attempts. Because the keys differ, a signature of one
+    kind is never valid for the other."""
     return hmac.new(attempts_key, b"quotes", hashlib.sha256).digest()
 
 

@@ -1,8 +1,9 @@
-"""The reconciler's second look at one wallet: holds and generations that disagree.
+"""Repair the holds and generations of one wallet that disagree.
 
-A generation and its hold begin in one transaction and end in one, so no crash of ours leaves these; a table restored to
-another instant does, or a hand in the tables. The ledger is right about credits and the generation about its outcome:
-whichever has not ended is ended as the other says, by ordinary entries. A second run writes nothing.
+A generation and its hold begin in one transaction and end in one, so a crash cannot make them disagree; a table that
+was restored to another instant can, and so can a manual change. The ledger is the authority on credits, the generation
+on its outcome: when only one of the two has ended, the other is ended in the same way, by ordinary entries. A second
+run writes nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ AS_ENDED = {EndState.SETTLED: Status.FAILED, EndState.RELEASED: Status.FAILED, E
 
 @dataclass(frozen=True, slots=True)
 class Repairs:
-    """Holds given back because their generation does not exist, holds ended as their generation says, generations ended
-    as the ledger says."""
+    """Counts of repairs. `released`: holds released because their generation does not exist; `ended`: holds ended to
+    match their generation; `closed`: generations ended to match the ledger."""
 
     released: int = 0
     ended: int = 0
@@ -37,8 +38,8 @@ class Repairs:
 
 
 def reconcile(workspace_id: str, *, created_after: datetime, thorough: bool, to: Closing, now: datetime) -> Repairs:
-    """Bring together the open holds and generations of one workspace that were made since an instant; `thorough` looks
-    for older holds too, as long as the wallet counts more than were found."""
+    """Compare the open holds and generations of one workspace that were created after an instant, and end those that
+    disagree. `thorough` also reads older holds when the wallet counts more open holds than were found."""
     released = ended = closed = 0
     count = to.wallets.wallet(workspace_id).holds_open
     holds = to.wallets.open_holds(workspace_id, created_after, count) if count else []
@@ -53,7 +54,7 @@ def reconcile(workspace_id: str, *, created_after: datetime, thorough: bool, to:
         try:
             to.wallets.end(workspace_id, ending)
         except StaleWallet:
-            continue  # It has just been ended in the ordinary way; whatever else moved, the next run sees.
+            continue  # The hold has just ended in the ordinary way; the next run sees any other change.
         released += ending.movement.facts["reason"] == "missing"
         ended += ending.movement.facts["reason"] != "missing"
     held = {hold.reference for hold in holds}
@@ -87,7 +88,7 @@ def _close(generation: Generation, to: Closing, now: datetime) -> bool:
         return False
     for stage in stages(generation, to.generations) if generation.pipeline else ():
         if stage.is_open:
-            # Nobody would look for it any more; its result may still come.
+            # After its run has ended no sweep finds this stage, so it expires here. Its result may still come.
             expire(stage, to=to, now=now)
     status = AS_ENDED[EndState(end.kind)]
     if status is Status.FAILED and generation.cancel_requested_at is not None:

@@ -1,5 +1,6 @@
-"""An identical request may be served from its earlier result, free: the key of what is asked for, and whether a result
-may still be shown for it. Kept for requests that name their seed or ask for it; any other draws a picture of its own.
+"""Reuse of earlier results: an identical request may get an earlier result, free. This module makes the key of a
+request and decides whether an earlier result may still be shown. Results are remembered only for requests that give a
+seed or ask for reuse; any other request is meant to make something new.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ SEED = "seed"
 
 
 def reuse_key(asked: Recipe, complete: Recipe, pipeline: Pipeline | None) -> str:
-    """The same for requests that make the same: of complete parameters, but for a seed that nobody named, and of what
-    is in the files, whatever they are called. A run goes by what is asked of its stages."""
+    """A digest that is equal for requests with the same result. It covers the complete parameters (without a seed that
+    the caller did not give) and the hashes of the input files, not their ids. For a run it covers the requested options
+    of its stages."""
     parameters = {
         name: value for name, value in complete.parameters.items() if name != SEED or SEED in asked.parameters
     }
@@ -39,8 +41,8 @@ def _contents(inputs: Sources) -> dict[str, list[str]]:
 def served(
     asked: Generation, earlier: Generation, is_kept: Callable[[Delivered], bool], now: datetime
 ) -> Generation | None:
-    """What was asked for, succeeded at once with an earlier one's files; None where these are not to be had, or do not
-    look as this workspace's do today."""
+    """The new generation, succeeded at once with the files of an earlier one. None when these files are not kept any
+    more, or when the workspace's tier now differs in its watermark."""
     if earlier.status is not Status.SUCCEEDED or earlier.watermark != asked.watermark:
         return None
     if not earlier.assets or not all(map(is_kept, earlier.assets)):

@@ -1,8 +1,9 @@
-"""A run: one hold for several stages, each a generation that goes through the same attempt step.
+"""Runs: one hold for several stages, each of them a generation that goes through the same attempt step.
 
-A run can be killed anywhere and started again: its stages have derived ids, so planning one twice makes it once; a
-stage that has ended is never tried again; and the run's one end is settled with what its stages have come to. A stage
-begins in one transaction with the run's count of them, so a run that has ended, or is to be cancelled, begins no more.
+A run can be killed anywhere and started again. Its stages have derived ids, so planning a stage twice writes it once; a
+stage that has ended is not tried again; and the run ends once, settled with the sums of its stages. A stage begins in
+one transaction with the run's count of stages, so a run that has ended, or whose cancellation is requested, begins no
+further stage.
 """
 
 from __future__ import annotations
@@ -42,30 +43,31 @@ LATE = Failure(
 
 @dataclass(frozen=True)
 class Planning:
-    """The collaborators of the next stage. text: what a delivered text says. refusal: why a prompt that a model wrote
-    must not be used, None = it may be."""
+    """The dependencies of planning the next stage. text: reads the text that a generation delivered. refusal: the
+    failure for a model-written prompt that moderation refuses, None = the prompt may be used."""
 
     generations: GenerationStore
     text: Callable[[Generation], str | None]
     refusal: Callable[[Generation, str], Failure | None] = lambda run, prompt: None
 
 
-# ---- what follows from what: pure ------------------------------------------------------------------------------------
+# ---- pure decisions --------------------------------------------------------------------------------------------------
 
 
 def made_by(run: Generation, number: int) -> str:
-    """The id of the generation that makes a stage, or has made it in an earlier run."""
+    """The id of a stage's generation, in this run or in the earlier run that has made the stage."""
     return planned(run).stages[number].made_by or stage_id(run.id, number)
 
 
 def planned(run: Generation) -> Pipeline:
-    """What a run is to make."""
+    """The pipeline of a run."""
     assert run.pipeline is not None, "only a run has stages"
     return run.pipeline
 
 
 def next_number(run: Generation, made: Sequence[Generation]) -> int | None:
-    """The number of the stage to attempt now: the one under way, or else the next, as long as all went well."""
+    """The index of the stage to attempt now: the open one, else the next one while all stages have succeeded. None when
+    there is none to attempt."""
     if made and made[-1].is_open:
         return len(made) - 1
     if not run.is_open or run.cancel_requested_at or any(stage.status is not Status.SUCCEEDED for stage in made):
@@ -74,7 +76,7 @@ def next_number(run: Generation, made: Sequence[Generation]) -> int | None:
 
 
 def begun(run: Generation, number: int, made: Sequence[Generation], prompt: str, now: datetime) -> Generation:
-    """A stage as it begins: with what earlier ones have made, and a share of the run's hold."""
+    """A new stage as a generation: with the files of earlier stages as inputs, and a share of the run's hold."""
     stage = planned(run).stages[number]
     return Generation(
         id=stage_id(run.id, number),
@@ -113,7 +115,7 @@ def _named(run: Generation, name: str, made: Sequence[Generation]) -> Generation
 
 
 def advanced(run: Generation, number: int, now: datetime) -> Generation:
-    """The run with a further stage begun."""
+    """The run after the stage with this index has begun."""
     return replace(
         run,
         status=Status.RUNNING,
@@ -124,8 +126,8 @@ def advanced(run: Generation, number: int, now: datetime) -> Generation:
 
 
 def concluded(run: Generation, made: Sequence[Generation], now: datetime) -> Generation | None:
-    """The run in the final state that its stages have led to, with what they come to; None while there is more to
-    come. Only its own stages are paid for with it."""
+    """The run in its final state, with the sums of its stages; None while a stage is open or still to be made. Stages
+    of an earlier run are not charged again."""
     if any(stage.is_open for stage in made):
         return None
     run = billed(run, made)
@@ -139,12 +141,12 @@ def concluded(run: Generation, made: Sequence[Generation], now: datetime) -> Gen
 
 
 def billed(run: Generation, made: Sequence[Generation]) -> Generation:
-    """The run with the sums of its own stages: never more credits than it holds."""
+    """The run with the sums of its own stages: usage, cost, and credits, of which never more than it holds."""
     own = [stage for stage in made if stage.parent_id == run.id]
     usage: Counter[str] = Counter()
     for stage in own:
         usage.update(stage.usage)
-    # Of several sources the least sure one.
+    # The cost source of the run is the least reliable one of its stages.
     sources = {stage.cost_source for stage in own if stage.attempts} or {"estimate"}
     return replace(
         run,
@@ -157,8 +159,8 @@ def billed(run: Generation, made: Sequence[Generation]) -> Generation:
 
 
 def resumed(run: Generation, made: Sequence[Generation], is_kept: Callable[[Delivered], bool]) -> Pipeline:
-    """What the retry of a run is to make: all stages anew, but of a run that did not succeed those that were delivered
-    before it broke off, as far as their files are still there."""
+    """The pipeline for the retry of a run. After a success all stages are made again; after a failure the stages that
+    were delivered before it are kept, as long as their files still exist."""
     taken_over: list[Generation] = []
     if run.status is not Status.SUCCEEDED:
         delivered = takewhile(lambda stage: stage.status is Status.SUCCEEDED, made)
@@ -175,11 +177,11 @@ def resumed(run: Generation, made: Sequence[Generation], is_kept: Callable[[Deli
     return replace(planned(run), stages=stages)
 
 
-# ---- what is done ----------------------------------------------------------------------------------------------------
+# ---- actions ---------------------------------------------------------------------------------------------------------
 
 
 def stages(run: Generation, generations: GenerationStore) -> list[Generation]:
-    """The stages of a run that there are, in their order."""
+    """The generations of a run's stages that exist so far, in order."""
     found: list[Generation] = []
     for number, stage in enumerate(planned(run).stages):
         if stage.made_by is None and number >= run.stages_begun:
@@ -192,7 +194,7 @@ def stages(run: Generation, generations: GenerationStore) -> list[Generation]:
 
 
 def kept_in(workspace_id: str, sources: SourceAssets) -> Callable[[Delivered], bool]:
-    """Whether a delivered file is still in the library."""
+    """A function that tells whether a delivered file is still in the library."""
 
     def is_kept(delivered: Delivered) -> bool:
         try:
@@ -205,8 +207,9 @@ def kept_in(workspace_id: str, sources: SourceAssets) -> Callable[[Delivered], b
 
 
 def plan_stage(workspace_id: str, run_id: str, after: str | None, *, to: Planning, now: datetime) -> Generation | None:
-    """The stage to attempt now, written if it is new; None when there is none to wait for. after: the stage that has
-    just been tried; if it is still open, nobody knows what became of it: it is left to polls and to the deadline."""
+    """The stage to attempt now, which is written if it is new; None when there is none to attempt. after: the id of the
+    stage that was just attempted. If that stage is still open, its outcome is unknown: polls or the deadline end it.
+    Raises Unavailable when parallel writers win every time."""
     for _ in range(TRIES_MAX):
         run = to.generations.get(workspace_id, run_id)
         made = stages(run, to.generations)
@@ -218,14 +221,15 @@ def plan_stage(workspace_id: str, run_id: str, after: str | None, *, to: Plannin
         prompt, after_it = _prompt(run, number, made, to), advanced(run, number, now)
         stage = begun(run, number, made, prompt, now)
         if planned(run).stages[number].says is not None and run.enhanced_prompt is None:
-            # Shown as soon as it is used; what must not be used ends the stage before it begins.
+            # The run shows the enhanced prompt as soon as it is used. If moderation refuses the prompt, the stage is
+            # written as failed, before any attempt.
             after_it = replace(after_it, enhanced_prompt=prompt)
             refusal = to.refusal(run, prompt)
             stage = stage.ended(Status.FAILED, 0, refusal, now) if refusal else stage
         try:
             to.generations.begin_stage(run, after_it, stage)
         except GenerationMoved:
-            continue  # Also our own write, whose answer was lost: the next look finds it.
+            continue  # A parallel writer was first, or our own write had succeeded: the next pass reads the stage.
         return stage if stage.is_open else None
     raise Unavailable("This run is changing quickly. Try again.")
 
@@ -240,8 +244,8 @@ def _prompt(run: Generation, number: int, made: Sequence[Generation], to: Planni
 
 
 def finish_run(workspace_id: str, run_id: str, *, to: Closing, now: datetime) -> Generation:
-    """Bring a run to the final state that its stages have led to, and settle its hold; a run that has more to come
-    stays as it is. One that has expired still takes the result of its last stage, free. Safe to repeat."""
+    """Bring a run to the final state that follows from its stages, and settle its hold. A run with stages still to come
+    stays as it is; an expired run still takes the result of its last stage, free. Safe to repeat."""
     run = to.generations.get(workspace_id, run_id)
     made = stages(run, to.generations)
     if run.status is Status.EXPIRED:
@@ -262,7 +266,8 @@ def _finish_late(run: Generation, made: Sequence[Generation], to: Closing, now: 
     complete = len(made) == len(planned(run).stages) and all(stage.status is Status.SUCCEEDED for stage in made)
     if not complete or run.cancel_requested_at is not None:
         return _booked_late(run, made, to)
-    # What was charged stays charged; what came late is the operator's loss, booked with its stage.
+    # The credits charged at the expiry stay as they are. The late stage is the operator's loss, which was booked with
+    # the stage itself.
     delivered = replace(billed(run, made), credits_charged=run.credits_charged)
     delivered = delivered.succeeded(made[-1].assets, run.credits_charged, now)
     try:
@@ -273,7 +278,7 @@ def _finish_late(run: Generation, made: Sequence[Generation], to: Closing, now: 
 
 
 def _booked_late(run: Generation, made: Sequence[Generation], to: Closing) -> Generation:
-    """With what its stages turn out to have cost."""
+    """Book the real cost of the stages of an expired run."""
     booked = replace(billed(run, made), credits_charged=run.credits_charged)
     if (booked.cost_microusd, booked.cost_source) == (run.cost_microusd, run.cost_source):
         return run
@@ -285,7 +290,8 @@ def _booked_late(run: Generation, made: Sequence[Generation], to: Closing) -> Ge
 
 
 def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
-    """End what has passed its deadline. Of a run: the stage under way, and then the run, charged with what was made."""
+    """End a generation that has passed its deadline. For a run, first the open stage expires, then the run, which is
+    charged for the stages that were delivered."""
     if generation.pipeline is None:
         return finish.expire(generation, to=to, now=now)
     run = generation
@@ -300,7 +306,7 @@ def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
             closed = close(ended, _end_state(ended), to, now)
             if not closed.is_open:
                 return closed
-        # A stage has begun meanwhile, or an attempt of it.
+        # A stage, or an attempt of a stage, has begun in parallel: read again.
         run = to.generations.get(run.workspace_id, run.id)
         if not run.is_open:
             return run
@@ -308,7 +314,8 @@ def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
 
 
 def stop_stage(run: Generation, *, generations: GenerationStore, now: datetime) -> None:
-    """Carry a run's cancellation to the stage under way: final at once while nothing of it was sent."""
+    """Cancel the open stage of a run: at once when nothing was sent to a provider, else by a cancel request. Raises
+    Unavailable when parallel writers win every time."""
     for _ in range(TRIES_MAX):
         made = stages(run, generations)
         if not made or not made[-1].is_open or made[-1].cancel_requested_at:

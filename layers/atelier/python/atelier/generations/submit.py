@@ -1,4 +1,5 @@
-"""Accept a generation: validate, price, reserve credits and budgets, write it. Nothing is sent anywhere yet."""
+"""Accept a generation: validate it, price it, reserve credits and budgets, and write it. Nothing is sent to a provider
+yet."""
 
 from __future__ import annotations
 
@@ -38,14 +39,14 @@ from atelier.routing.choose import Routes
 TRIES_MAX = 60
 ROLE_TYPES = {"image": "image", "mask": "image", "audio": "audio", "reference": "image", CHARACTER: "image"}
 QUEUE_ALLOWANCE = timedelta(minutes=2)
-# A recipe is kept as JSON in one item of DynamoDB, which has 400 KB for it and the names around it.
+# A recipe is stored as JSON in one DynamoDB item, which may have 400 KB including its attribute names.
 RECIPE_BYTES_MAX = 380_000
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What a verified caller asks for. `idempotency_key` is the caller's own, if any; `quote` is one that we signed;
-    with a `pipeline` it is a run. `reuse`: an earlier result of the same request will do."""
+    """The request of a verified caller. `idempotency_key` is the caller's own, if any; `quote` is one that we signed;
+    with a `pipeline` it is a run. `reuse`: an earlier result of the same request may be returned."""
 
     workspace_id: str
     user_id: str
@@ -57,7 +58,7 @@ class Submission:
     reuse: bool = False
 
     def fingerprint(self) -> str:
-        """What an idempotency key is bound to."""
+        """The digest that an idempotency key is bound to."""
         own = self.recipe.fingerprint()
         if self.pipeline is not None and self.recipe.asked is None:
             own += self.pipeline.fingerprint()
@@ -68,7 +69,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The generation as it stands, and whether this key had been accepted before."""
+    """The generation in its current state, and whether it had been accepted before under the same key."""
 
     generation: Generation
     replayed: bool
@@ -76,9 +77,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Submitting:
-    """What it takes to accept something. `routes`: the workspace's ways to providers, for which its wallet says whether
-    they are to be asked for; None = the platform's. `pause(tries)` waits a little before the next try after losing to a
-    parallel writer of the same wallet."""
+    """The dependencies of accepting a generation. `routes`: the workspace's routes to providers, from its wallet (which
+    says whether the workspace has any of its own); None = the platform's. `pause(tries)` sleeps before the next try,
+    after a parallel writer of the same wallet was first."""
 
     catalogue: Catalogue
     lifetime_max: timedelta
@@ -90,11 +91,11 @@ class Submitting:
     pause: Callable[[int], None]
     routes: Callable[[Wallet], Routes] | None = None
     moderation: PromptCheck | None = None
-    # Whether daily credits are given to verified mailboxes only.
+    # Whether only accounts with a verified mailbox get daily credits.
     daily_verified_only: bool = False
 
     def accepted_before(self, submission: Submission) -> Generation | None:
-        """What came of this very request, if it has been accepted."""
+        """The generation that was accepted under this idempotency key, None = there is none."""
         if submission.idempotency_key is None:
             return None
         generation_id = self.keys.find(submission.workspace_id, submission.idempotency_key)
@@ -104,14 +105,14 @@ class Submitting:
             return None
 
     def daily(self, tier: str) -> Daily:
-        """What a tier gives each day."""
+        """The daily grant of a tier."""
         given = self.catalogue.tier(tier)
         return Daily(given.daily_credits, given.daily_reset, self.daily_verified_only)
 
 
 def submit(submission: Submission, *, to: Submitting, now: datetime, wallet: Wallet | None = None) -> Accepted:
-    """Write one generation and its hold in one transaction, or raise and write nothing. `wallet`: the workspace's, for
-    whoever has read it since the request came.
+    """Write one generation and its hold in one transaction, or raise and write nothing. `wallet`: the workspace's
+    wallet, when the caller has read it since the request came.
 
     Raises ValidationFailed, PromptRefused by the moderation, InsufficientCredits, BudgetExceeded, IdempotencyMismatch,
     RateLimited, QuoteExpired, Conflict (a quote redeemed before, an archived project), NotFound (no such project),
@@ -120,7 +121,8 @@ def submit(submission: Submission, *, to: Submitting, now: datetime, wallet: Wal
     try:
         return _accepted(submission, to, now, wallet or to.wallets.wallet(submission.workspace_id))
     except (InsufficientCredits, BudgetExceeded, RateLimited, Conflict):
-        # Of two at once with one key, the other may have been accepted, and have taken what this one is short of.
+        # A parallel request with the same key may have been accepted first, and have taken the credits, the budget or
+        # the quote that are missing here. Then its generation is the answer.
         earlier = to.accepted_before(submission)
         if earlier is None:
             raise
@@ -131,26 +133,30 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
     workspace_id, recipe, promise = submission.workspace_id, submission.recipe, submission.quote
     pipeline = submission.pipeline
     missing: ValidationFailed | QuoteExpired | None = None
+
     try:
-        # Known before it is priced: what a file is decides what comes of it.
+        # The files are looked up before pricing: their size and duration decide the price.
         recipe, pipeline = looked_up(workspace_id, recipe, pipeline, to.sources)
     except ValidationFailed as refusal:
-        # Whoever asks again for what was accepted gets it, whatever has become of its files.
+        # Not raised yet: the repetition of an accepted request returns its generation, even when its files are gone.
         missing = refusal
+
     if promise is not None and missing is None and not promise.is_for(workspace_id, recipe, pipeline):
         if not promise.was_for(workspace_id, recipe, pipeline):
             raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
         missing = QuoteExpired("More is known of the files than when this was quoted. Ask for another.")
+
     check_size(recipe, pipeline)
     ways = to.routes(seen) if to.routes is not None else None
     wanted = parts(Ask.of(recipe, pipeline), catalogue=to.catalogue, now=now, routes=ways)
     if to.moderation is not None:
         asked_for = wordings(recipe, pipeline)
         to.moderation(asked_for, accepted_before=lambda: to.accepted_before(submission) is not None)
+
     generation_id = own_id = new_id("gen", now)
     if submission.idempotency_key is not None:
-        # The key is bound to an id before anything else: whoever comes with it, in parallel or after a crash, writes
-        # the same generation, and only the first can.
+        # The key is bound to an id before anything is written: every request with this key, in parallel or after a
+        # crash, writes the same generation, and only one write can succeed.
         generation_id = to.keys.reserve(workspace_id, submission.idempotency_key, submission.fingerprint(), own_id)
     if generation_id != own_id:
         try:
@@ -159,6 +165,7 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
             pass
     if missing is not None:
         raise missing
+
     if pipeline is None:
         recipe = replace(recipe, parameters=wanted[0].parameters)
     key = None
@@ -166,10 +173,11 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
         key = reuse_key(submission.recipe, recipe, pipeline)
     if promise is not None:
         wanted = _promised(promise, wanted, now)
+
     queue_time = QUEUE_ALLOWANCE * max(len(wanted), 1)
     earlier = to.generations.result_for(workspace_id, key) if submission.reuse and key else None
     if ways is not None and earlier is None:
-        # Where there is a line, it may be waited in.
+        # Extend the deadline by the expected wait for a provider's rate limit.
         for part in wanted:
             queue_time += ways.require_awake(part.ask.model, part.offers)
     run_time = timedelta(seconds=sum(offer.run_seconds_max for part in wanted for offer in part.offers))
@@ -194,6 +202,7 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
     for tries in range(TRIES_MAX):
         wallet = refreshed(workspace_id, wallets=to.wallets, daily=to.daily, now=now, seen=None if tries else seen)
         tier = to.catalogue.tier(wallet.tier)
+
         if earlier is not None:
             asked = replace(
                 generation,
@@ -208,6 +217,7 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
                     clear(workspace_id, refused.name, 0, budgets=to.budgets, now=now)
                     to.pause(tries)
                     continue
+
         chosen = affordable(wanted, wallet.available)
         credits_max = sum(_most(part) for part in chosen)
         if promise is not None:
@@ -222,6 +232,7 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
             budgets=tuple(budgets_asked),
             reserved_microusd=cost_max if budgets_asked else 0,
         )
+
         facts: dict[str, int | str | None] = {
             "price_version": to.catalogue.price_version,
             "model": chosen[-1].offers[0].model if chosen else None,
@@ -241,10 +252,11 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
                 withheld=to.daily(wallet.tier).withheld_from(wallet),
             )
         except (InsufficientCredits, RateLimited):
-            # A moderator may have taken seconds since the first look: nobody is refused without another.
+            # The wallet is read once more before a refusal, because moderation may have taken seconds.
             if tries:
                 raise
             continue
+
         try:
             to.generations.open_with_hold(generation, opening)
         except StaleWallet:
@@ -257,15 +269,16 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
         except QuoteRedeemed:
             raise Conflict("This quote was redeemed before.", quote_id=generation.quote_id) from None
         except GenerationExists:
-            # Our own earlier write whose answer was lost, or a parallel request with the same key.
+            # Our own write had succeeded and its answer was lost, or a parallel request with the same key was first.
             return Accepted(to.generations.get(workspace_id, generation_id), replayed=True)
         return Accepted(generation, replayed=False)
     raise Unavailable("The wallet is busy. Try again.")
 
 
 def check_size(recipe: Recipe, pipeline: Pipeline | None) -> None:
-    """Raises ValidationFailed at the longest text of a request that is larger than can be kept, measured as it is
-    stored: quotation marks and control characters take more room in JSON than they had when they were written."""
+    """Check that a request can be stored. Raises ValidationFailed for one that is too large, with the path of its
+    longest text. The size is measured in JSON, as it is stored: escapes make quotation marks and control characters
+    longer."""
     stages = [stage.parameters for stage in pipeline.stages] if pipeline else []
     facts = [recipe.prompt, recipe.negative_prompt, recipe.parameters, *stages]
     size = len(json.dumps(facts, ensure_ascii=False).encode(errors="replace"))
@@ -276,7 +289,7 @@ def check_size(recipe: Recipe, pipeline: Pipeline | None) -> None:
 
 
 def kept(workspace_id: str, sources: SourceAssets) -> Callable[[Delivered], bool]:
-    """Whether a delivered file is still shown in the library."""
+    """A function that tells whether a delivered file is in the library and not archived."""
     return lambda delivered: sources.is_kept(workspace_id, delivered.id)
 
 
@@ -289,8 +302,9 @@ def _recorded(generation: Generation, generations: GenerationStore) -> Accepted:
 
 
 def affordable(wanted: tuple[Part, ...], available: int) -> tuple[Part, ...]:
-    """The parts without the offers that are too dear, as long as something is not: of several parts each may take what
-    the cheapest of the others leave."""
+    """The parts without the offers that cost more than the available credits. Each part may spend what is left when all
+    other parts take their cheapest offer. A part without an affordable offer keeps all its offers; the hold is then
+    refused."""
     left = available - sum(min(offer.credits_max for offer in part.offers) for part in wanted)
     chosen: list[Part] = []
     for part in wanted:
@@ -306,7 +320,7 @@ def _most(part: Part) -> int:
 
 
 def _planned(generation: Generation, pipeline: Pipeline | None, chosen: tuple[Part, ...]) -> Generation:
-    """With who is to be tried, for itself or for each stage."""
+    """The generation with its candidates: its own, or those of each stage."""
     if pipeline is None:
         return replace(generation, candidates=tuple(offer.candidate for offer in chosen[0].offers))
     named = {part.ask.name: part for part in chosen}
@@ -326,7 +340,7 @@ def _with(part: Part | None, stage: Stage) -> Stage:
 def looked_up(
     workspace_id: str, recipe: Recipe, pipeline: Pipeline | None, sources: SourceAssets
 ) -> tuple[Recipe, Pipeline | None]:
-    """The recipe, or the run's stages, with what is known of their files. Raises as `resolved`."""
+    """The recipe, or the stages of the run, with the facts about their input files. Raises what `resolved` raises."""
     if pipeline is None:
         return replace(recipe, inputs=resolved(workspace_id, recipe.inputs, sources)), None
     stages = tuple(replace(stage, inputs=resolved(workspace_id, stage.inputs, sources)) for stage in pipeline.stages)
@@ -334,8 +348,8 @@ def looked_up(
 
 
 def resolved(workspace_id: str, inputs: Sources, sources: SourceAssets) -> Sources:
-    """The files with where their bytes are. Raises ValidationFailed for what is no file of the workspace's, or not of
-    the type that its role needs."""
+    """The input files with their hashes and facts. Raises ValidationFailed for a file that the workspace does not have,
+    or whose type does not fit its role."""
     found: Sources = {}
     for role, asked in inputs.items():
         asset_type = ROLE_TYPES[role]
@@ -349,7 +363,7 @@ def resolved(workspace_id: str, inputs: Sources, sources: SourceAssets) -> Sourc
 
 
 def _promised(promise: Quote, wanted: tuple[Part, ...], now: datetime) -> tuple[Part, ...]:
-    """Of the candidates those that were quoted, as far as they still exist, for no more than was quoted."""
+    """The parts with only the quoted offers that still exist, at no more than the quoted price. Raises QuoteExpired."""
     if promise.expires_at <= now:
         raise QuoteExpired("This quote has expired. Ask for another.")
     left = tuple(replace(part, offers=_quoted(promise, part.offers)) for part in wanted)

@@ -1,4 +1,4 @@
-"""The reconciler's part for one wallet: no generation stays open past its deadline, whatever died."""
+"""Expire the overdue generations of one wallet, so that none stays open past its deadline, whatever crashed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def sweep(workspace_id: str, *, to: Closing, now: datetime) -> int:
-    """Expire what is overdue in one workspace and say when to look again; returns how many were expired. A second run
-    over the same state writes nothing."""
+    """Expire the overdue generations of one workspace, and set the time of its next sweep. Returns how many were
+    overdue. A second run over the same state writes nothing."""
     wallet = to.wallets.wallet(workspace_id)
     if wallet.sweep_at is None or wallet.sweep_at > now:
         return 0
     open_ones = to.generations.open_since(workspace_id, wallet.sweep_at - LIFETIME_MAX)
     if len(open_ones) < min(wallet.holds_open, to.wallets.wallet(workspace_id).holds_open):
-        # Some id is older than its generation: an idempotency key was bound to it long before it could be afforded.
+        # The time in an id can be older than its generation: the id was bound to an idempotency key long before the
+        # workspace could afford the generation.
         open_ones = to.generations.open_since(workspace_id, EPOCH)
     overdue = [generation for generation in open_ones if generation.deadline_at <= now]
     for generation in overdue:
@@ -30,7 +31,7 @@ def sweep(workspace_id: str, *, to: Closing, now: datetime) -> int:
     waiting = [generation.deadline_at for generation in open_ones if generation.deadline_at > now]
     left = replace(wallet, holds_open=wallet.holds_open - len(overdue))
     if waiting:
-        # Not too far: a hold that another has replaced meanwhile could have an earlier deadline.
+        # Not later than `LOOK_AGAIN_LATEST`: a hold that was opened in parallel could have an earlier deadline.
         to.wallets.postpone_sweep(left, min(*waiting, now + LOOK_AGAIN_LATEST))
     else:
         to.wallets.postpone_sweep(left, now + LOOK_AGAIN if left.holds_open else None)

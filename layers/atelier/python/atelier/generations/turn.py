@@ -1,6 +1,6 @@
-"""Whose turn it is: the first candidate that is well and may be asked now; or, where all who are well have as many
-requests as they may be sent, a place in line with the one that is free first; or, where they have said themselves that
-they take no more for now, the time until they do."""
+"""Select the next candidate: the first one that is healthy and under its rate limit. When all healthy candidates are at
+their limit, reserve a slot with the one that is free first. When they have answered with a rate limit themselves, wait
+until it ends."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from atelier.routing.model import Reachable, Scope
 from atelier.routing.places import Place, Places
 from atelier.telemetry import logger
 
-# As long as a message of the queue can be held back.
+# The longest delay of a message in SQS.
 WAIT_MAX = timedelta(seconds=900)
 SPREAD = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A place in line that is kept for a generation: with which candidate, and when."""
+    """A slot that is reserved for a generation: the candidate, and the time at which the request may be sent."""
 
     candidate: str
     at: datetime
@@ -43,26 +43,27 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nobody may be asked before `until`; `turn` is what is kept for then, if anything could be."""
+    """No candidate may be tried before `until`. `turn` is the slot that is reserved for then; None = no reservation."""
 
     until: datetime
     turn: Turn | None
 
 
 def resume(task_token: str, turn: str | None, *, workflow: Workflow) -> None:
-    """The turn has come that a waiting task waited for. Where nobody listens any more, the deadline ends it."""
+    """Have the attempt step continue: its reserved slot is due. If no execution waits any more, the generation ends at
+    its deadline."""
     workflow.try_next(task_token, Lost("", ErrorClass.RATE_LIMITED, turn))
 
 
 def scope_of(generation: Generation, model: str, key: str | None) -> Scope:
-    """Which model an attempt is made with, and by whose access."""
+    """The health scope of an attempt: its provider, model, and the workspace's own key if it uses one."""
     return Scope(model.partition("/")[0], generation.workspace_id if key else None, key, model)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Chooses among the untried candidates of one generation. What cannot be read (health, places) keeps nobody from
-    being tried: of whom nothing is known, nothing bad is known."""
+    """Selects among the untried candidates of one generation. A candidate whose health or rate limit cannot be read
+    counts as healthy and free, so that a failing table stops no generation."""
 
     generation: Generation
     health: HealthBook
@@ -71,8 +72,9 @@ class Choice:
     now: datetime
 
     def next(self, turn: Turn | None) -> str | Wait | None:
-        """Who is to be tried now, with its place taken; or how long to wait, within the generation's deadline; or
-        None. One that is passed over was not tried. After the deadline nobody is: the work would be the operator's."""
+        """The candidate to try now, with its rate-limit slot taken; or how long to wait, within the generation's
+        deadline; or None. A candidate that is skipped here stays untried. After the deadline the answer is None,
+        because the operator would pay for the work."""
         if self.generation.deadline_at <= self.now:
             return None
         awake = [candidate for candidate in self.generation.untried if not self._rests(candidate)]
@@ -98,8 +100,8 @@ class Choice:
         return self._rest()
 
     def _rest(self) -> Wait | None:
-        """Until one of those who take no more requests for now does again. As many wait for that, they come one after
-        the other, within as long again."""
+        """The delay until the first rate-limited candidate takes requests again. Many generations may wait for the same
+        moment, so each is delayed further by its own share of the waiting time: they do not all return at once."""
         ends = [(until, each) for each in self.generation.untried if (until := self._limited_until(each)) is not None]
         for until, candidate in sorted(ends):
             latest = self._latest(candidate)
@@ -109,7 +111,7 @@ class Choice:
         return None
 
     def _latest(self, candidate: str) -> datetime:
-        """Whoever begins later than this is not done in time."""
+        """The latest start with which the candidate can end before the deadline, and that the queue can wait for."""
         run_time = timedelta(seconds=self.run_seconds_max(candidate_parts(candidate)[0]))
         return min(self.generation.deadline_at - run_time, self.now + WAIT_MAX)
 
@@ -125,7 +127,8 @@ class Choice:
         return reachable.limited_until(self.now) if reachable else None
 
     def _seen(self, candidate: str) -> Reachable | None:
-        """How it is, as far as that is known. What it has said to this very generation is known for certain."""
+        """The candidate's health; None when it cannot be read. A candidate that this generation has tried before is
+        read afresh, past the cache, so that its latest answer counts."""
         tried = any(attempt.candidate == candidate for attempt in self.generation.attempts)
         try:
             return self.health.reachable(self._scope(candidate), self.now, fresh=tried)

@@ -1,4 +1,4 @@
-"""Wait for a generation's end, for callers who would rather wait a little than ask again."""
+"""Wait for the end of a generation within the request, so that the caller need not poll."""
 
 from __future__ import annotations
 
@@ -15,26 +15,28 @@ from atelier.generations.ports import GenerationStore
 WAIT_SECONDS_MAX = 25
 FIRST_LOOK_SECONDS = 0.2
 LOOK_SECONDS_MAX = 1.0
-# A lease outlives its wait by this much: the last look, and clocks that differ.
+# A lease lasts this much longer than its wait, for the last read and for clocks that differ.
 LEASE_SPARE = timedelta(seconds=5)
 
 
 class WaitSlots(Protocol):
-    """Bounds how many of a subject's requests wait at once, over all instances. A lease ends by itself at `until`."""
+    """Bounds how many requests of one subject wait at the same time, over all instances. A lease ends by itself at
+    `until`."""
 
     def take(self, subject: str, limit: int, until: datetime, now: datetime) -> str | None:
-        """Take a free one of `limit` slots; None when there is none. Raises Unavailable."""
+        """Lease one of `limit` slots and return its name; None when all are taken. Raises Unavailable."""
         ...
 
     def give_back(self, subject: str, slot: str, until: datetime) -> None:
-        """End a lease. Raises nothing."""
+        """End a lease before its time. Raises nothing."""
         ...
 
 
 @contextmanager
 def wait_slot(subject: str, limit: int, seconds: int, *, slots: WaitSlots, now: datetime) -> Generator[bool]:
-    """Whether `subject` may have one more request wait for this long: each keeps a worker busy, and all
-    accounts share them. When the slots cannot be read it may, so that this limit never takes the product down."""
+    """Lease a wait slot for the body of a `with`, and tell whether there was one. The waits of one subject are bounded
+    because each keeps a worker busy, and all accounts share the workers. When the slots cannot be read the request may
+    wait, so that this limit never takes the product down."""
     until = now + timedelta(seconds=min(seconds, WAIT_SECONDS_MAX)) + LEASE_SPARE
     try:
         slot = slots.take(subject, limit, until, now)
@@ -57,8 +59,8 @@ def wait_for_end(
     sleep: Callable[[float], None],
     clock: Clock,
 ) -> Generation:
-    """The generation once it is final, or as it stands `seconds` after the request came (at most 25: the gateway gives
-    up at 29)."""
+    """The generation once it is final, or in its state `seconds` after `asked_at`, the time of the request (at most
+    25 s: the gateway's time-out is 29 s)."""
     until = asked_at + timedelta(seconds=min(seconds, WAIT_SECONDS_MAX))
     pause = FIRST_LOOK_SECONDS
     while generation.is_open and clock() < until:
