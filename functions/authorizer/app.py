@@ -1,5 +1,6 @@
-"""The gateway's authorizer: tells the functions who calls. It lets every request through, for only they can refuse one
-in the contract's envelope; without a user in the context they do."""
+"""The gateway's authorizer: it authenticates the caller and passes the user to the functions. It lets every request
+through, because only a function can refuse one with an error in the API's format; a function does so when the context
+holds no user."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from atelier.wiring import identity
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Payload format 2.0, simple response. The identity source is the Authorization header, by which the
-    gateway keeps the answer for 5 minutes."""
+    """event: payload format 2.0; returns a simple response. The identity source is the Authorization header; the
+    gateway caches the response for each header value for 5 minutes."""
     started = time.perf_counter()
     context = identity.authorize(event["identitySource"][0], system_clock())
     logger.info(

@@ -17,19 +17,19 @@ make = partial(api.route, "POST", permission="generations.create", raw=True, bod
 
 @api.route("GET", "/v1/models", permission="models.read", raw=True)
 def list_models(request: Request[Nothing]) -> Answer:
-    """What can be asked for here."""
+    """List the models."""
     return Answer(compatible.catalogue(request), headers=compatible.pace(request))
 
 
 @api.route("GET", "/v1/models/<model_id+>", permission="models.read", raw=True)
 def get_model(request: Request[Nothing]) -> Answer:
-    """One model."""
+    """Get one model."""
     return Answer(compatible.model(request, request.path["model_id"]), headers=compatible.pace(request))
 
 
 @make("/v1/chat/completions", body=chat.ChatRequest)
 def complete(request: Request[chat.ChatRequest]) -> Answer:
-    """Go on with a conversation."""
+    """Answer a conversation (chat completion)."""
     asked = request.body
     done = compatible.make(request, "chat/completions", asked.asked())
     return done.events(chat.stream(asked, done.made)) if asked.stream else done.json(chat.completion(asked, done.made))
@@ -37,7 +37,7 @@ def complete(request: Request[chat.ChatRequest]) -> Answer:
 
 @make("/v1/responses", body=responses.ResponseRequest)
 def respond(request: Request[responses.ResponseRequest]) -> Answer:
-    """Respond to something."""
+    """Create a response."""
     asked = request.body
     done = compatible.make(request, "responses", asked.asked())
     if asked.stream:
@@ -47,45 +47,45 @@ def respond(request: Request[responses.ResponseRequest]) -> Answer:
 
 @make("/v1/images/generations", body=images.ImageRequest)
 def generate_images(request: Request[images.ImageRequest]) -> Answer:
-    """Make pictures from words."""
+    """Create images from a prompt."""
     return _pictured(request, "images/generations", request.body)
 
 
 @make("/v1/images/edits", raw_body=True)
 def edit_images(request: Request[Nothing]) -> Answer:
-    """Make pictures from pictures."""
+    """Create images from images."""
     return _pictured(request, "images/edits", images.edit(compatible.form(request)))
 
 
 @make("/v1/audio/speech", body=speech.SpeechRequest)
 def speak(request: Request[speech.SpeechRequest]) -> Answer:
-    """Speak a text."""
+    """Create speech from a text."""
     done = compatible.make(request, "audio/speech", request.body.asked())
     return done.events(speech.stream(done.made)) if request.body.stream_format == "sse" else done.file()
 
 
 @make("/v1/videos", raw_body=True)
 def create_video(request: Request[Nothing]) -> Answer:
-    """Begin a film."""
+    """Begin a video."""
     return compatible.begun(request, "videos", compatible.order(request))
 
 
 @read("/v1/videos", query=videos.VideoQuery)
 def list_videos(request: Request[Nothing]) -> Answer:
-    """The workspace's films, newest first."""
+    """List the workspace's videos, newest first."""
     return Answer(compatible.films(request, request.query), headers=compatible.pace(request))
 
 
 @read("/v1/videos/<video_id>")
 def get_video(request: Request[Nothing]) -> Answer:
-    """A film as it stands."""
+    """Get a video in its current state."""
     film = compatible.film(request, request.path["video_id"])
     return Answer(videos.video(film), headers=compatible.pace(request))
 
 
 @read("/v1/videos/<video_id>/content", query=videos.ContentQuery)
 def get_content(request: Request[Nothing]) -> Answer:
-    """The way to a film's bytes, or to its still."""
+    """A redirect to a video's file, or to its thumbnail."""
     return compatible.content(request, request.path["video_id"], request.query.variant)
 
 

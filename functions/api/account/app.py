@@ -12,7 +12,7 @@ api = Api("account", gate=gate, limiter=limiter)
 
 @api.route("GET", "/api/auth/me", permission="account.read", answer=AccountView)
 def me(request: Request[object]) -> Answer:
-    """Who I am, and the workspaces I work in."""
+    """The caller's account, and the workspaces of which it is a member."""
     return Answer(account_view(*identity.account(request.caller.user_id)))
 
 

@@ -1,4 +1,4 @@
-"""/api/auth: sign up, log in, refresh, log out; and the public keys. Open to everyone."""
+"""/api/auth: sign up, log in, refresh, log out, and the public keys. These routes need no authentication."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ api = Api("auth", limiter=limiter)
 
 @api.route("POST", "/api/auth/signup", body=SignUpRequest, answer=SignedInView, statuses=(201,), errors=(403, 409))
 def sign_up(request: Request[SignUpRequest]) -> Answer:
-    """Make an account with a personal workspace and open a session."""
+    """Create an account with a personal workspace, and open a session."""
     _require_own_origin(request)
     body = request.body
     command = SignUp(body.email, body.password, body.name.strip(), _device(request), request.idempotency_key)
@@ -47,7 +47,7 @@ def log_in(request: Request[LogInRequest]) -> Answer:
 
 @api.route("POST", "/api/auth/refresh", body=RefreshTokenRequest, answer=TokensView, errors=(401, 403))
 def refresh(request: Request[RefreshTokenRequest]) -> Answer:
-    """Trade a refresh token, from the cookie or the body, for its successor and a new access token."""
+    """Exchange a refresh token, from the cookie or the body, for its successor and a new access token."""
     presented = _presented(request)
     if presented.token is None:
         raise Unauthenticated("There is no refresh token.")
@@ -58,7 +58,7 @@ def refresh(request: Request[RefreshTokenRequest]) -> Answer:
 
 @api.route("POST", "/api/auth/logout", body=RefreshTokenRequest, statuses=(204,), errors=(403,))
 def log_out(request: Request[RefreshTokenRequest]) -> Answer:
-    """End the session of the refresh token (cookie or body) or of the bearer token; again is no error."""
+    """End the session of the refresh token (cookie or body) or of the bearer token. Repeating it is no error."""
     header = request.headers.get("authorization", "")
     access_token = bearer(header) if header.lower().startswith("bearer ") else None
     identity.log_out(_presented(request).token, access_token, request.now)

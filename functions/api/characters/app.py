@@ -28,7 +28,7 @@ def list_characters(request: Request[Nothing]) -> Answer:
 
 @manage("POST", "/api/characters", body=CreateCharacterRequest, answer=CharacterEnvelope, statuses=(201,))
 def create_character(request: Request[CreateCharacterRequest]) -> Answer:
-    """Make a character."""
+    """Create a character."""
     character, replayed = characters.create(request.caller, request.body, request.idempotency_key, request.now)
     headers = {"Location": f"/api/characters/{character.id}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
     return Answer(CharacterEnvelope(character=character), status=201, headers=headers)
@@ -36,14 +36,14 @@ def create_character(request: Request[CreateCharacterRequest]) -> Answer:
 
 @read("/api/characters/<character_id>", answer=CharacterEnvelope, errors=(404,))
 def get_character(request: Request[Nothing]) -> Answer:
-    """One character."""
+    """Get one character."""
     character = characters.read(request.caller.workspace_id, request.id("character_id", "chr"))
     return Answer(CharacterEnvelope(character=character))
 
 
 @manage("PUT", "/api/characters/<character_id>", body=ChangeCharacterRequest, answer=CharacterEnvelope)
 def change_character(request: Request[ChangeCharacterRequest]) -> Answer:
-    """Change what is named."""
+    """Change the fields that the body names."""
     character_id = request.id("character_id", "chr")
     character = characters.change(request.caller.workspace_id, character_id, request.body, request.now)
     return Answer(CharacterEnvelope(character=character))
@@ -51,6 +51,6 @@ def change_character(request: Request[ChangeCharacterRequest]) -> Answer:
 
 @manage("DELETE", "/api/characters/<character_id>", statuses=(204,))
 def remove_character(request: Request[Nothing]) -> Answer:
-    """Remove a character; what was made with it stays."""
+    """Remove a character; results made with it stay."""
     characters.remove(request.caller.workspace_id, request.id("character_id", "chr"))
     return Answer(status=204)

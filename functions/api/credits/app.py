@@ -1,4 +1,4 @@
-"""Credits over HTTP: balance now and then, statement, proof, and why a generation was charged."""
+"""Credits over HTTP: present and past balance, statement, proof, and why a generation was charged."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ handler = api.handler
     errors=(503,),
 )
 def balance(request: Request[Nothing]) -> Answer:
-    """The balance now, with today's grant; or as it was at a past instant."""
+    """The present balance, with today's grant; or the balance at a past instant."""
     at = request.query.at
     if at is not None:
         return Answer(past_balance_view(seals.balance_at(request.caller.workspace_id, at, request.now), at))
@@ -88,7 +88,7 @@ def proof(request: Request[Nothing]) -> Answer:
     errors=(404,),
 )
 def explanation(request: Request[Nothing]) -> Answer:
-    """Why a generation was charged: its hold and its end."""
+    """Why a generation was charged: its hold, and how the hold ended."""
     generation_id = request.id("generation_id", "gen")
     movements = ledger.wallets().movements_of(request.caller.workspace_id, generation_id)
     if not movements:

@@ -1,4 +1,4 @@
-"""Generations over HTTP: ask, look, list, cancel, retry, recipe."""
+"""Generations over HTTP: quote, create, get, list, cancel, retry, recipe."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ read = partial(api.route, "GET", permission="generations.read", errors=(404,))
 
 @create("/api/quotes", body=contract.QuoteRequest, answer=contract.QuoteView, statuses=(200,), errors=(413, 415, 503))
 def quote(request: Request[contract.QuoteRequest]) -> Answer:
-    """Ask for a price that holds: signed, redeemed once, never exceeded."""
+    """Get a binding price: a signed quote, redeemed once and never exceeded."""
     return Answer(generations.quote(request.caller, request.body, request.now))
 
 
 @create("/api/generate", body=contract.MakeRequest)
 def generate(request: Request[contract.MakeRequest]) -> Answer:
-    """Make something; the kind is in the body, or a template's."""
+    """Create a generation; its kind is given by the body or by a template."""
     return generations.make(request)
 
 
 @create("/api/generate/<kind>", body=contract.MakeRequest)
 def generate_kind(request: Request[contract.MakeRequest]) -> Answer:
-    """Make a text, an image, a video, audio (speech), an avatar that talks, a page, or an upscale of a picture."""
+    """Create a text, an image, a video, audio (speech), a talking avatar, a page, or an upscale of an image."""
     return generations.make(request, kind=request.path["kind"])
 
 
 @create("/api/templates/<template_id>/run", body=contract.MakeRequest)
 def run_template(request: Request[contract.MakeRequest]) -> Answer:
-    """Make what a template says; what is said here as well goes before it."""
+    """Create a generation from a template; values in the body override those of the template."""
     return generations.make(request, template_id=request.id("template_id", "tpl"))
 
 
 @create("/api/pipelines", body=PipelineRequest)
 def run_pipeline(request: Request[PipelineRequest]) -> Answer:
-    """Make something in stages, each of what the one before has delivered, under one hold for all."""
+    """Create a run: several stages, each made from the result of the one before, under one hold of credits."""
     (recipe, pipeline), body = request.body.asked(), request.body
     return generations.accept(
         request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse
@@ -53,13 +53,13 @@ def run_pipeline(request: Request[PipelineRequest]) -> Answer:
 
 @read("/api/pipelines", answer=PipelineList, errors=())
 def list_pipelines(_request: Request[Nothing]) -> Answer:
-    """The pipelines there are, and their stages."""
+    """List the pipelines and their stages."""
     return Answer(pipeline_list())
 
 
 @create("/api/prompts/enhance", body=EnhanceRequest, answer=EnhancedView, statuses=(200, 202), errors=(402, 502, 503))
 def enhance_prompt(request: Request[EnhanceRequest]) -> Answer:
-    """Have a prompt rewritten by a text model. What takes longer than 25 s is followed as a generation."""
+    """Have a prompt rewritten by a text model. If it takes longer than 25 s, poll its generation."""
     return generations.enhance(request)
 
 
@@ -74,14 +74,14 @@ def list_generations(request: Request[Nothing]) -> Answer:
 
 @read("/api/generations/<generation_id>", answer=contract.GenerationEnvelope)
 def get_generation(request: Request[Nothing]) -> Answer:
-    """One generation: status, progress, attempts, cost, assets."""
+    """Get one generation: status, progress, attempts, cost, assets."""
     generation = generations.store().get(request.caller.workspace_id, request.id("generation_id", "gen"))
     return Answer(contract.GenerationEnvelope(generation=generations.view(generation, request.now)))
 
 
 @create("/api/generations/<generation_id>/cancel")
 def cancel_generation(request: Request[Nothing]) -> Answer:
-    """Ask for a generation to stop; 200 when it has, 202 while its provider is being told."""
+    """Cancel a generation: 200 when it has ended, 202 while its provider is asked to stop."""
     generation = generations.cancel(request.caller.workspace_id, request.id("generation_id", "gen"), request.now)
     view = contract.GenerationEnvelope(generation=generations.view(generation, request.now))
     return Answer(view, status=202 if generation.is_open else 200)
@@ -95,6 +95,6 @@ def retry_generation(request: Request[Nothing]) -> Answer:
 
 @read("/api/generations/<generation_id>/recipe", answer=contract.RecipeEnvelope)
 def get_recipe(request: Request[Nothing]) -> Answer:
-    """All parameters of a generation, to run it again."""
+    """Get all parameters of a generation, to run it again."""
     generation = generations.store().get(request.caller.workspace_id, request.id("generation_id", "gen"))
     return Answer(contract.RecipeEnvelope(recipe=contract.recipe_view(generation)))

@@ -25,6 +25,6 @@ def list_assets(request: Request[Nothing]) -> Answer:
 
 @api.route("GET", "/api/assets/<asset_id>", permission="assets.read", answer=AssetEnvelope, errors=(404,))
 def get_asset(request: Request[Nothing]) -> Answer:
-    """One asset with its signed URLs."""
+    """Get one asset with its signed URLs."""
     asset = library.assets().get(request.caller.workspace_id, request.id("asset_id", "ast"))
     return Answer(AssetEnvelope(asset=library.view(asset, request.now)))

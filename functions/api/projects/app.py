@@ -33,7 +33,7 @@ def list_projects(request: Request[Nothing]) -> Answer:
 
 @manage("POST", "/api/projects", body=CreateProjectRequest, answer=ProjectEnvelope, statuses=(201,))
 def create_project(request: Request[CreateProjectRequest]) -> Answer:
-    """Make a project, with a budget or without."""
+    """Create a project, with a budget or without."""
     project, replayed = projects.create(request.caller, request.body, request.idempotency_key, request.now)
     headers = {"Location": f"/api/projects/{project.id}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
     return Answer(ProjectEnvelope(project=project), status=201, headers=headers)
@@ -41,57 +41,57 @@ def create_project(request: Request[CreateProjectRequest]) -> Answer:
 
 @read("/api/projects/<project_id>", answer=ProjectEnvelope, errors=(404,))
 def get_project(request: Request[Nothing]) -> Answer:
-    """One project, and what it has cost."""
+    """Get one project, and what it has cost."""
     project = projects.read(request.caller.workspace_id, request.id("project_id", "prj"))
     return Answer(ProjectEnvelope(project=project))
 
 
 @manage("PUT", "/api/projects/<project_id>", body=ChangeProjectRequest, answer=ProjectEnvelope)
 def change_project(request: Request[ChangeProjectRequest]) -> Answer:
-    """Change what is named: texts, budget, settings, whether it is archived."""
+    """Change the fields that the body names: texts, budget, settings, whether the project is archived."""
     project = projects.change(request.caller, request.id("project_id", "prj"), request.body, request.now)
     return Answer(ProjectEnvelope(project=project))
 
 
 @manage("DELETE", "/api/projects/<project_id>", statuses=(204,))
 def remove_project(request: Request[Nothing]) -> Answer:
-    """Remove a project that nothing was made for; any other can be archived."""
+    """Remove a project without generations; any other project can be archived."""
     projects.remove(request.caller.workspace_id, request.id("project_id", "prj"))
     return Answer(status=204)
 
 
 @read("/api/projects/<project_id>/alerts", answer=AlertList, errors=(404,))
 def list_alerts(request: Request[Nothing]) -> Answer:
-    """A project's alerts, newest first."""
+    """List a project's alerts, newest first."""
     return Answer(projects.project_alerts(request.caller.workspace_id, request.id("project_id", "prj"), request.now))
 
 
 @manage("POST", "/api/projects/<project_id>/alerts/<alert_id>/acknowledge", answer=AlertEnvelope)
 def acknowledge_alert(request: Request[Nothing]) -> Answer:
-    """Say that an alert was seen; the first time counts."""
+    """Acknowledge an alert of a project; only the first acknowledgement is stored."""
     return Answer(projects.acknowledge(request, request.id("project_id", "prj")))
 
 
 @read("/api/settings/budget", permission="budgets.read", answer=BudgetView)
 def get_budget(request: Request[Nothing]) -> Answer:
-    """What the workspace may spend in this month, and what it has."""
+    """Get the workspace's budget of this month, and what was spent of it."""
     return Answer(projects.workspace_budget(request.caller.workspace_id, request.now))
 
 
 @manage("PUT", "/api/settings/budget", permission="budgets.manage", body=BudgetRequest, answer=BudgetView)
 def put_budget(request: Request[BudgetRequest]) -> Answer:
-    """Say what the workspace may spend in a month; null lifts it."""
+    """Set the workspace's monthly budget; null removes the limit."""
     limit, thresholds = request.body.budget_microusd, request.body.settings.alert_thresholds
     return Answer(projects.change_workspace_budget(request.caller.workspace_id, limit, thresholds, request.now))
 
 
 @read("/api/settings/budget/alerts", permission="budgets.read", answer=AlertList)
 def list_workspace_alerts(request: Request[Nothing]) -> Answer:
-    """The workspace's alerts, newest first."""
+    """List the workspace's alerts, newest first."""
     return Answer(projects.alerts(request.caller.workspace_id, WORKSPACE, request.now))
 
 
 @manage("POST", "/api/settings/budget/alerts/<alert_id>/acknowledge", permission="budgets.manage", answer=AlertEnvelope)
 def acknowledge_workspace_alert(request: Request[Nothing]) -> Answer:
-    """Say that an alert of the workspace was seen."""
+    """Acknowledge an alert of the workspace."""
     return Answer(projects.acknowledge(request, WORKSPACE))

@@ -1,4 +1,4 @@
-"""Own keys, provider settings and the catalogue over HTTP. Nothing here answers with a key."""
+"""Workspaces' own provider keys, provider settings and the catalogue over HTTP. No response contains a key."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ manage = partial(api.route, permission="api-keys.manage")
 
 @api.route("GET", "/api/api-keys", permission="api-keys.read", answer=KeyList)
 def list_keys(request: Request[Nothing]) -> Answer:
-    """List the workspace's own keys, without the keys."""
+    """List the workspace's own provider keys, without their secret values."""
     own = credentials.keys().own(request.caller.workspace_id)
     return Answer(KeyList(items=[key_view(key) for key in own.keys]))
 
 
 @manage("POST", "/api/api-keys", body=AddKeyRequest, answer=KeyEnvelope, statuses=(201,), errors=(409,))
 def add_key(request: Request[AddKeyRequest]) -> Answer:
-    """Bring a key of your own for a provider."""
+    """Add a key of your own for a provider."""
     body = request.body
     added = credentials.add(
         request.caller, body.provider, body.key_name, body.credentials(), request.idempotency_key, request.now
@@ -63,20 +63,20 @@ def remove_key(request: Request[Nothing]) -> Answer:
 
 @manage("POST", "/api/api-keys/<key_id>/test", answer=TestEnvelope, errors=(404, 502))
 def test_key(request: Request[Nothing]) -> Answer:
-    """Ask the provider whether it takes a key; costs nothing."""
+    """Test with the provider whether it accepts a key; free of charge."""
     checked = credentials.check(request.caller, request.id("key_id", "key"), request.now)
     return Answer(TestEnvelope(test=tested_view(checked)))
 
 
 @api.route("GET", "/api/settings/providers", permission="providers.read", answer=ProvidersView)
 def get_providers(request: Request[Nothing]) -> Answer:
-    """Every provider as the workspace finds it, most wanted first."""
+    """List every provider with its status for the workspace, the most preferred first."""
     return Answer(providers_view(credentials.standings(request.caller.workspace_id, request.now)))
 
 
 @api.route("PUT", "/api/settings/providers", permission="providers.manage", body=WishesRequest, answer=ProvidersView)
 def put_providers(request: Request[WishesRequest]) -> Answer:
-    """Say which providers are used, in which order, and with whose key."""
+    """Set which providers are used, in which order, and with whose key."""
     workspace_id = request.caller.workspace_id
     credentials.wish(workspace_id, (each.wish() for each in request.body.providers))
     return Answer(providers_view(credentials.standings(workspace_id, request.now)))
@@ -84,12 +84,12 @@ def put_providers(request: Request[WishesRequest]) -> Answer:
 
 @api.route("GET", "/api/providers/health", permission="providers.read", answer=HealthList)
 def list_health(request: Request[Nothing]) -> Answer:
-    """How the platform's providers and the workspace's own keys are."""
+    """The health of the platform's providers and of the workspace's own keys."""
     return Answer(routing.scorecards(request.caller.workspace_id, request.now))
 
 
 @api.route("GET", "/api/models", permission="models.read", query=ModelQuery, answer=ModelList)
 def list_models(request: Request[Nothing]) -> Answer:
-    """The catalogue: what each model makes and takes, what it costs, and until when there is it."""
+    """The catalogue: what each model makes and takes, what it costs, and until when it is offered."""
     query: ModelQuery = request.query
     return Answer(models.listing(request.caller.workspace_id, query.kind, request.now))

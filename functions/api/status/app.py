@@ -13,18 +13,18 @@ handler = api.handler
 
 @api.route("GET", "/healthz", answer=dict[str, str], raw=True, errors=(503,))
 def healthz(request: Request[Nothing]) -> Answer:
-    """Whether the stack can serve."""
+    """Whether the service can serve requests."""
     state = status.health()
     return Answer({"status": state}, status=200 if state == "ok" else 503)
 
 
 @api.route("GET", "/api/status", answer=dict[str, Any])
 def report(request: Request[Nothing]) -> Answer:
-    """Services, providers and queues, each with its state."""
+    """The state of services, providers and queues."""
     return Answer(status.report())
 
 
 @api.route("GET", "/api/openapi.json", answer=dict[str, Any], raw=True)
 def openapi(request: Request[Nothing]) -> Answer:
-    """This document."""
+    """This OpenAPI document."""
     return Answer(status.openapi(), headers={"Cache-Control": "public, max-age=300"})

@@ -28,7 +28,7 @@ def list_templates(request: Request[Nothing]) -> Answer:
 
 @manage("POST", "/api/templates", body=CreateTemplateRequest, answer=TemplateEnvelope, statuses=(201,))
 def create_template(request: Request[CreateTemplateRequest]) -> Answer:
-    """Make a template."""
+    """Create a template."""
     template, replayed = templates.create(request.caller, request.body, request.idempotency_key, request.now)
     headers = {"Location": f"/api/templates/{template.id}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
     return Answer(TemplateEnvelope(template=template), status=201, headers=headers)
@@ -36,14 +36,14 @@ def create_template(request: Request[CreateTemplateRequest]) -> Answer:
 
 @read("/api/templates/<template_id>", answer=TemplateEnvelope, errors=(404,))
 def get_template(request: Request[Nothing]) -> Answer:
-    """One template."""
+    """Get one template."""
     template = templates.read(request.caller.workspace_id, request.id("template_id", "tpl"))
     return Answer(TemplateEnvelope(template=template))
 
 
 @manage("PUT", "/api/templates/<template_id>", body=ChangeTemplateRequest, answer=TemplateEnvelope)
 def change_template(request: Request[ChangeTemplateRequest]) -> Answer:
-    """Change what is named."""
+    """Change the fields that the body names."""
     template_id = request.id("template_id", "tpl")
     template = templates.change(request.caller.workspace_id, template_id, request.body, request.now)
     return Answer(TemplateEnvelope(template=template))
@@ -51,6 +51,6 @@ def change_template(request: Request[ChangeTemplateRequest]) -> Answer:
 
 @manage("DELETE", "/api/templates/<template_id>", statuses=(204,))
 def remove_template(request: Request[Nothing]) -> Answer:
-    """Remove a template; what was made with it stays."""
+    """Remove a template; results made with it stay."""
     templates.remove(request.caller.workspace_id, request.id("template_id", "tpl"))
     return Answer(status=204)

@@ -1,4 +1,4 @@
-"""API tokens over HTTP: for people, who log in; no token opens these routes."""
+"""API tokens over HTTP, for users who are logged in: an API token itself has no access to these routes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ handler = api.handler
 
 @api.route("GET", "/api/tokens", permission="tokens.read", query=TokenQuery, answer=TokenList)
 def list_tokens(request: Request[Nothing]) -> Answer:
-    """List the workspace's API tokens, newest first, without the tokens."""
+    """List the workspace's API tokens, newest first, without their secret values."""
     query: TokenQuery = request.query
     return Answer(tokens.listing(request.caller.workspace_id, query.cursor, query.limit))
 
@@ -27,7 +27,7 @@ def list_tokens(request: Request[Nothing]) -> Answer:
     errors=(409,),
 )
 def issue_token(request: Request[IssueTokenRequest]) -> Answer:
-    """Make an API token for a program; this answer alone shows it."""
+    """Create an API token for a program; only this response shows it."""
     body = request.body
     issued = tokens.issue(
         request.caller, body.name, tuple(body.scopes), body.expires_at, request.idempotency_key, request.now
@@ -40,6 +40,6 @@ def issue_token(request: Request[IssueTokenRequest]) -> Answer:
 
 @api.route("DELETE", "/api/tokens/<token_id>", permission="tokens.manage", statuses=(204,), errors=(404,))
 def revoke_token(request: Request[Nothing]) -> Answer:
-    """Revoke an API token: your own, or anybody's if you run the workspace. It ends at once."""
+    """Revoke an API token: your own, or any token if you administer the workspace. It ends at once."""
     tokens.revoke(request.caller, request.id("token_id", "tok"), request.now)
     return Answer(status=204)

@@ -1,4 +1,4 @@
-"""Uploads over HTTP: a file is said, sent to the bucket, and found good."""
+"""Uploads over HTTP: a file is announced, sent to the bucket, and then checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ create = partial(api.route, "POST", permission="assets.create")
 
 @create("/api/assets/uploads", body=UploadRequest, answer=UploadEnvelope, statuses=(201,), errors=(503,))
 def begin_upload(request: Request[UploadRequest]) -> Answer:
-    """Say which file is to come, and get the form that it is sent with."""
+    """Begin an upload: announce a file, and get the form to send it with."""
     begun, replayed = uploads.begin(request.caller, request.body, request.idempotency_key, request.now)
     headers = {"Location": f"/api/assets/{begun.asset.id}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
     return Answer(begun, status=201, headers=headers)
@@ -24,6 +24,6 @@ def begin_upload(request: Request[UploadRequest]) -> Answer:
 
 @create("/api/assets/<asset_id>/complete", answer=AssetEnvelope, errors=(404, 409, 503))
 def complete_upload(request: Request[Nothing]) -> Answer:
-    """Say that the file has been sent: it is looked into, and is an asset from then on."""
+    """Complete an upload after the file was sent: the file is checked and becomes an asset."""
     asset = uploads.complete(request.caller.workspace_id, request.id("asset_id", "ast"), request.now)
     return Answer(AssetEnvelope(asset=library.view(asset, request.now)))

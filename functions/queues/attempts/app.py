@@ -1,4 +1,4 @@
-"""Queue: delayed polls of attempts that wait, turns that have come, and cancellations to carry to providers."""
+"""Queue: delayed polls of attempts, rate-limit slots that are due, and cancellations to carry to providers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from atelier.wiring import workflow
 
 
 def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> dict[str, list[dict[str, str]]]:
-    """An SQS batch; failed messages are reported one by one, so that the others are not repeated."""
+    """Act on an SQS batch. Failed messages are reported one by one, so that the others are not repeated."""
     failed: list[dict[str, str]] = []
     for record in event["Records"]:
         try:

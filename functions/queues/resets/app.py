@@ -1,5 +1,5 @@
-"""Queue: work through the wallets of one shard whose daily credits are due, audit each on the way, and ask for the rest
-when time runs low."""
+"""Queue: grant the daily credits that are due in one shard of the wallets, audit each of these wallets, and queue a
+message for the rest when the function's time runs low."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atelier.wiring import audits, ledger, reconcile
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
-    """An SQS batch of {shard, after}; `after` is the place in the line where an earlier message had to stop."""
+    """Act on an SQS batch of {shard, after}; `after` is the index position at which an earlier message had to stop."""
     failed: list[dict[str, str]] = []
     for record in event["Records"]:
         try:
@@ -30,7 +30,7 @@ def _work_through(message: dict[str, Any], context: Any) -> None:
         try:
             audits.audit(workspace_id, now)
         finally:
-            # Whatever the audit meets, the day's credits are given.
+            # The day's credits are granted even if the audit fails.
             ledger.refreshed(workspace_id, now)
 
     done = reconcile.each_due_for_reset(shard, message["after"], see_to, now, context)

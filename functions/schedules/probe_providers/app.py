@@ -1,4 +1,4 @@
-"""Schedule: how are the platform's providers? Who was down is found well again at no caller's expense."""
+"""Schedule: probe the health of the platform's providers, so that a recovery is found without a caller's request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from atelier.wiring import routing
 
 
 def handler(_event: dict[str, Any], _context: object, clock: Clock = system_clock) -> dict[str, int]:
-    """Safe to repeat: the questions cost nothing."""
+    """Probe the providers that are due. Safe to repeat: the probes use free endpoints."""
     found = routing.probe(clock)
     for provider, error_class in found.ill:
         logger.warning("a provider is not well", provider=provider, error_class=error_class)

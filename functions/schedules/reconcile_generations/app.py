@@ -1,4 +1,4 @@
-"""Schedule: no generation stays open past its deadline, whatever died on the way."""
+"""Schedule: expire overdue generations, so that none stays open past its deadline, whatever crashed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atelier.wiring import audits, generations, reconcile
 
 
 def handler(_event: dict[str, Any], context: Any, clock: Clock = system_clock) -> dict[str, int]:
-    """Look at the wallets whose earliest deadline has passed and expire what is overdue."""
+    """Sweep the wallets whose earliest deadline has passed: expire overdue generations, and repair disagreements."""
     now = clock()
     expired = 0
     for workspace_id in reconcile.due_for_sweep(now, context):
@@ -19,7 +19,7 @@ def handler(_event: dict[str, Any], context: Any, clock: Clock = system_clock) -
             expired += sweep(workspace_id, to=generations.closing(), now=now)
             audits.agree(workspace_id, now)
         except Exception:
-            # One wallet must not keep the others from being looked at.
+            # A wallet that fails must not keep the others from their sweep.
             logger.exception("sweep failed", workspace_id=workspace_id)
     logger.info("reconciled", expired=expired)
     if expired:

@@ -1,4 +1,4 @@
-"""Schedule: when do the providers' models end? What leaves is told of 60, 30 and 7 days before, and on its day."""
+"""Schedule: refresh the shutdown dates of models. A notice is logged 60, 30 and 7 days before, and on the day."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from atelier.wiring import sunsets
 
 
 def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
-    """Safe to repeat: each notice is given once."""
+    """Refresh the dates and log the notices. Safe to repeat: each notice is given once."""
     found = sunsets.refresh(system_clock())
     for notice in found.notices:
         logger.warning(

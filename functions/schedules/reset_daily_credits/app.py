@@ -1,4 +1,4 @@
-"""Schedule: have the wallets looked at whose daily credits are due, each shard of them by a message of its own."""
+"""Schedule: queue one message for each shard of the wallets in which daily credits are due."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from atelier.wiring import reconcile
 
 
 def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
-    """Safe to run any number of times at once: what has been done is not due any more."""
+    """Queue the messages. Safe to run any number of times in parallel: a wallet with its credits is not due."""
     shards = reconcile.ask_for_resets(system_clock())
     logger.info("daily reset asked for", shards=shards)
     return {"shards": shards}

@@ -1,4 +1,4 @@
-"""Once a day, and when an operator asks: what outdated keys sealed is sealed anew."""
+"""Schedule (daily) and operator task: encrypt again the provider keys that an outdated master key encrypts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from atelier.wiring import credentials
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """event: the schedule's, or an operator's `{"new_master_key": true}`. What a run leaves is the next one's."""
+    """event: the schedule's, or an operator's `{"new_master_key": true}`. What one run has no time for, the next run
+    does."""
     done = credentials.rotate(system_clock(), new_master_key=event.get("new_master_key") is True)
     told: dict[str, Any] = asdict(done)
     if done.unreadable:

@@ -10,7 +10,7 @@ from atelier.wiring import outbox
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
-    """A DynamoDB stream batch with old and new images. A failure repeats the batch; every step is safe to repeat."""
+    """Relay a DynamoDB stream batch with both images. A failure repeats the batch; every step is safe to repeat."""
     for record in event["Records"]:
         keys = record["dynamodb"]["Keys"]
         workspace_id, generation_id = keys["pk"]["S"], keys["sk"]["S"]

@@ -1,4 +1,4 @@
-"""Stream of the inbox table: each new webhook wakes the attempt that it is about."""
+"""Stream of the inbox table: act on each new webhook for its attempt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atelier.wiring import workflow
 
 
 def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> None:
-    """A DynamoDB stream batch of INSERTs."""
+    """Act on a DynamoDB stream batch of INSERTs."""
     for record in event["Records"]:
         if record["eventName"] != "INSERT":
             continue
@@ -21,6 +21,6 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
         try:
             wake(**ids, to=workflow.attempting(clock))
         except Exception:
-            # One webhook must not hold up the others: it is kept, and the attempt's poll is the second path.
+            # A webhook that fails must not hold up the others. It is stored, and the attempt's poll is the second path.
             logger.exception("not woken", **ids)
         logger.info("woken", **ids)

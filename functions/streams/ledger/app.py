@@ -1,4 +1,4 @@
-"""Stream of the ledger table: new movements are sealed into their wallet's chain, its counters held against them."""
+"""Stream of the ledger table: seal new movements into their wallet's hash chain, and compare the wallet's counters."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from atelier.wiring import seals
 
 
 def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> None:
-    """A DynamoDB stream batch of new items. A wallet that cannot be sealed keeps none of the others waiting; it fails
-    the batch, which then comes again: what is sealed already stays as it is."""
+    """Seal a DynamoDB stream batch of new items. A wallet that cannot be sealed does not delay the others, but the
+    batch fails and is repeated; movements that are sealed already stay as they are."""
     arrived: dict[str, list[dict[str, Any]]] = {}
     for record in event["Records"]:
         keys = record["dynamodb"]["Keys"]
@@ -25,7 +25,7 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
             failed.append(workspace_id)
             logger.exception("not sealed", workspace_id=workspace_id)
             continue
-        # The log is another place than the table: who rewrites the one does not rewrite the other.
+        # The head of the chain is logged as evidence outside the table: rewriting the table does not rewrite the log.
         head = f"{sealed.head.number}:{sealed.head.hash}" if sealed.head else None
         logger.info("sealed", workspace_id=workspace_id, movements=sealed.movements, head=head)
     if failed:

@@ -1,4 +1,4 @@
-"""State machine task: try the next candidate. Its task token is answered here, by a webhook, or by a poll."""
+"""State machine task: try the next candidate. The task token is answered here, or later after a webhook or a poll."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
             attempt(event["workspace_id"], generation_id, task_token, lost=previous, to=to)
             break
         except Exception:
-            # A second visit finds what the first one wrote and sends nothing twice. If that fails too, the state
-            # machine comes again later.
+            # A second visit reads what the first one wrote, so it sends nothing twice. If it fails too, the state
+            # machine retries later.
             logger.exception("attempt failed", generation_id=generation_id, visit=visit)
             if visit + 1 == VISITS_MAX:
                 raise

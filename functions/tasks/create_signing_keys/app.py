@@ -16,7 +16,8 @@ def handler(event: dict[str, Any], _context: object) -> None:
     try:
         public = {} if event["RequestType"] == "Delete" else signing_keys.create()
     except Exception as error:
-        # Without an answer the deployment would wait for its time-out. The text is a class name: details may be secret.
+        # Without an answer the deployment would wait until its time-out. The text holds only the name of the error's
+        # class, because its message may contain secrets.
         logger.exception("signing keys not created")
         signing_keys.answer(event, RESOURCE_ID, {}, failure=f"{type(error).__name__}: see the function's log")
         return

@@ -1,4 +1,4 @@
-"""State machine task: deliver and settle, or give the credits back."""
+"""State machine task: deliver the result and settle the credits, or release them."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
     drift = drift_percent(generation, prices())
     if drift is not None:
         percent("EstimateDrift", drift, model=model)
-        # Over all models, and only what was more than foreseen: budgets and prices rest on the estimate as a maximum.
+        # Over all models, and only costs above the estimate: budgets and prices rely on the estimate as a maximum.
         percent("EstimateExcess", max(drift, 0))
     return {"outcome": status}

@@ -1,4 +1,4 @@
-"""State machine task: the one end of a run, settled with what its stages have come to."""
+"""State machine task: end a run, and settle its hold with the sums of its stages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atelier.wiring import generations
 
 
 def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> dict[str, str]:
-    """event: {workspace_id, run_id}; returns {outcome}, the run's status: final, unless a stage is still out."""
+    """event: {workspace_id, run_id}; returns {outcome}, the run's status: final, unless a stage is still running."""
     workspace_id, run_id = event["workspace_id"], event["run_id"]
     run = finish_run(workspace_id, run_id, to=generations.closing(), now=clock())
     status, pipeline = run.status.value, run.pipeline.name if run.pipeline else "none"

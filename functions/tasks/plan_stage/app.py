@@ -1,4 +1,4 @@
-"""State machine task: which stage of a run comes next, written if it is new."""
+"""State machine task: find the next stage of a run, and write it if it is new."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from atelier.wiring import runs
 
 
 def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> dict[str, str | None]:
-    """event: {workspace_id, run_id, generation_id: the stage just tried, or null}; returns what the next states are
-    given, with the stage to attempt in `generation_id`, null = there is none."""
+    """event: {workspace_id, run_id, generation_id: the stage just attempted, or null}; returns the input of the next
+    states, with the stage to attempt in `generation_id`, null = there is none."""
     workspace_id, run_id = event["workspace_id"], event["run_id"]
     stage = plan_stage(workspace_id, run_id, event["generation_id"], to=runs.planning(), now=clock())
     logger.info("planned", workspace_id=workspace_id, run_id=run_id, stage=stage.stage if stage else None)
@@ -20,6 +20,6 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
         "workspace_id": workspace_id,
         "run_id": run_id,
         "generation_id": stage.id if stage else None,
-        # No attempt of this stage has been lost.
+        # No attempt of this stage has failed yet.
         "lost": None,
     }

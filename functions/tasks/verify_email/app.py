@@ -1,4 +1,4 @@
-"""Task: an operator says that the mailbox of an e-mail address is its account's, which releases the daily credits."""
+"""Task: an operator confirms that an account owns its mailbox, which releases the daily credits."""
 
 from __future__ import annotations
 

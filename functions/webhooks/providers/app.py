@@ -1,11 +1,12 @@
-"""Webhooks of AI providers: verify the raw bytes, keep them, answer. Acting on them is the inbox stream's work."""
+"""Webhooks of AI providers: verify the raw bytes, store them, and answer. The inbox stream's function acts on them."""
 
 from __future__ import annotations
 
 from atelier.http import Answer, Api, Nothing, Request
 from atelier.wiring import webhooks
 
-# No limit by address: a provider delivers from few, and what is not signed by us in its path is refused unread.
+# No rate limit by address: a provider sends all its webhooks from a few addresses. A path that we have not signed is
+# refused before its body is read.
 api = Api("webhooks")
 handler = api.handler
 
@@ -14,7 +15,7 @@ handler = api.handler
     "POST", "/api/webhooks/providers/<provider>/<token>", answer=dict[str, bool], errors=(400, 404), raw_body=True
 )
 def receive(request: Request[Nothing]) -> Answer:
-    """Take a provider's webhook; the path's last part says which attempt it is about."""
+    """Receive a provider's webhook; the last part of the path names its attempt."""
     kept = webhooks.receive(
         request.path["provider"], request.path["token"], request.headers, request.raw_body, request.now
     )

@@ -1,4 +1,4 @@
-"""The one place that makes an adapter: for a provider, with the platform's access or with somebody's own."""
+"""The one place that makes provider adapters: with the platform's key, or with a workspace's own."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from atelier.settings import Deployment, ProviderSecrets, ProviderUrls
 from atelier.telemetry import logger
 from atelier.wiring.prices import enabled_providers
 
-# Who answers with the finished work.
+# Providers whose response to a request is the finished work.
 SYNCHRONOUS = frozenset({"anthropic", "custom", "openai", "stability", "xai"})
 
 
 def adapter(provider_id: str, credentials: Credentials, *, answer_seconds_max: float | None = None) -> Provider:
-    """The adapter of a provider that asks for access; what it needs to speak is imported when it is first asked. Raises
-    KeyError for a provider that there is none for."""
+    """The adapter of a provider that needs a key. Its module is imported here, on first use. Raises KeyError for a
+    provider without an adapter."""
     base_url = credentials.base_url or urls().get(provider_id)
     how: dict[str, Any] = {"base_url": base_url, "answer_seconds_max": answer_seconds_max}
-    # What is not said is as the adapter has it.
+    # Options left out keep the adapter's defaults.
     how = {name: value for name, value in how.items() if value is not None}
     match provider_id:
         case "anthropic":
@@ -36,7 +36,7 @@ def adapter(provider_id: str, credentials: Credentials, *, answer_seconds_max: f
         case "fal":
             from atelier.providers.fal import Fal
 
-            # Elsewhere, both of its hosts are one.
+            # fal has two hosts; with a base-URL override one host serves both.
             how |= {"rest_url": base_url} if base_url else {}
             return Fal(api_key=credentials.key, user_id=credentials.account or "", **how)
         case "openai":
@@ -60,8 +60,9 @@ def adapter(provider_id: str, credentials: Credentials, *, answer_seconds_max: f
 
 
 def platform(*, for_attempts: bool = False) -> Mapping[str, Provider]:
-    """The adapters of the providers that are enabled and that the platform has access to, by id. Asked for each time: a
-    rotated secret is taken up within minutes. for_attempts: there is time to wait for the finished work."""
+    """The adapters of the enabled providers that the platform has a key for, by id. They are made anew for each call,
+    so that a rotated secret is used within minutes. for_attempts: the calling function has the time to wait for a
+    synchronous provider's work."""
     enabled = enabled_providers()
     made: dict[str, Provider] = {}
     if "local" in enabled:
@@ -81,18 +82,18 @@ def platform(*, for_attempts: bool = False) -> Mapping[str, Provider]:
 
 
 def patience_seconds(provider_id: str) -> float | None:
-    """How long an attempt waits for a provider's answer; None = as the adapter has it."""
+    """How many seconds an attempt waits for a provider's response; None = the adapter's default."""
     return float(WORK_SECONDS_MAX) if provider_id in SYNCHRONOUS else None
 
 
 def urls() -> Mapping[str, str]:
-    """Where providers are that are not where they usually are."""
+    """Base-URL overrides by provider."""
     return ProviderUrls.read().by_provider()
 
 
 def standin_hosts() -> frozenset[str]:
-    """`host:port` of the stand-ins. Only on a developer's machine may anything come from loopback, and only from the
-    stand-ins that are configured."""
+    """`host:port` of the configured stand-ins, the only loopback addresses that may be called; empty unless the stage
+    is a developer's machine."""
     if Deployment.read().stage != "local":
         return frozenset()
     from urllib.parse import urlsplit

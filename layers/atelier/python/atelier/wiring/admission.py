@@ -1,7 +1,7 @@
-"""What every API function puts before its routes: the gate and the limiter.
+"""The gate (authorisation) and the limiter (rate limit) that every API function puts before its routes.
 
-Both are made on the first request that needs them. The limiter touches no table until a subject has used up its share
-of a minute, so a function that answers a few requests never loads DynamoDB for it.
+Both are made on the first request that needs them. The limiter reads no table until a subject has used up its share of
+a minute in this worker, so a function that answers few requests never loads DynamoDB for it.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 @cache
 def gate() -> Gate:
-    """Lets a caller into a workspace; needs ATELIER_TABLE_IDENTITY."""
+    """The gate that authorises a caller for a workspace; needs ATELIER_TABLE_IDENTITY."""
     return _gate()
 
 
 @cache
 def spending_gate() -> Gate:
-    """The same for functions whose callers spend credits: where session and membership are read, the wallet is read
-    with them, in one request. It is `Caller.beside`; needs ATELIER_TABLE_LEDGER as well."""
+    """The gate of functions whose callers spend credits. It reads the wallet in the same request as session and
+    membership, and attaches it to the caller; needs ATELIER_TABLE_LEDGER as well."""
     from atelier.aws.dynamodb.ledger import wallet_of, wallet_place
     from atelier.wiring.ledger import wallets
 
-    wallets()  # Its items are bound by it.
+    wallets()  # Binds the wallet's items to their table.
     return _gate(wallet_place, wallet_of)
 
 
@@ -66,13 +66,13 @@ def _gate(
 
 
 def may(caller: Caller, permission: str) -> bool:
-    """Whether an admitted caller may do this as well, beside what the route asks for."""
+    """Whether an authorised caller has a further permission, beside the one that the route requires."""
     return permits(Role(caller.role), permission) and (caller.scopes is None or covers(caller.scopes, permission))
 
 
 @cache
 def limiter() -> Limiter:
-    """Counts requests per account and address; needs ATELIER_TABLE_REQUESTS."""
+    """The limiter that counts requests per account and per address; needs ATELIER_TABLE_REQUESTS."""
     sparse = _sparse()
 
     def counted(subject: str, now: datetime) -> None:
@@ -83,8 +83,8 @@ def limiter() -> Limiter:
 
 
 def allowance(caller: Caller, now: datetime) -> tuple[int, int, int]:
-    """How many requests a caller may make in a window, how many of them are left as far as this worker knows, and in
-    how many seconds the next window begins."""
+    """The caller's rate limit: requests per window, requests left as far as this worker knows, and seconds until the
+    next window."""
     sparse = _sparse()
     return sparse.limit, sparse.left(f"account#{caller.user_id}", now), sparse.reset_seconds(now)
 

@@ -1,4 +1,4 @@
-"""The daily audit of one wallet, composed: its seals, its counters, and its holds beside the generations."""
+"""The daily audit of one wallet, composed: seal it, check its counters, and compare its holds with the generations."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from atelier.telemetry import count, logger
 from atelier.wiring import generations, seals
 
 RECENT = 2 * LIFETIME_MAX
-# Each wallet is looked at once a day, or a little later.
+# Each wallet is audited once a day, or a little later; the look-back covers the delay.
 DAILY = timedelta(hours=30)
 
 
 def audit(workspace_id: str, now: datetime) -> None:
-    """Seal, compare and reconcile; what was repaired and what cannot be is counted for the alarms."""
+    """Seal, compare and reconcile one wallet. Repairs, and faults that cannot be repaired, are counted for the
+    alarms."""
     found = seals.audit(workspace_id, now)
     for fault in found.faults:
         seals.alarm(workspace_id, fault)
@@ -26,7 +27,7 @@ def audit(workspace_id: str, now: datetime) -> None:
 
 
 def agree(workspace_id: str, now: datetime, *, look_back: timedelta = RECENT, thorough: bool = False) -> None:
-    """End the holds and generations of a workspace that disagree."""
+    """End the holds and generations of a workspace that disagree, and count the repairs."""
     repairs = reconcile(
         workspace_id, created_after=now - look_back, thorough=thorough, to=generations.closing(), now=now
     )

@@ -1,4 +1,4 @@
-"""The projects' store and what an end sets in motion there, composed: light, for functions that only count."""
+"""The store of projects and the budget alerts, composed. It imports little, for functions that only count spending."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from atelier.settings import LibraryTable
 
 @cache
 def projects() -> DynamoProjects:
-    """The projects and budgets of this deployment; until this is asked for, no transaction knows their table."""
+    """The projects and budgets of this deployment. The first call binds their table, which transactions over budgets
+    need."""
     store = DynamoProjects()
     store.bind(LibraryTable.read().name)
     return store
 
 
 def watch(workspace_id: str, names: Iterable[str], publish: alert.Publish, now: datetime) -> None:
-    """After something was spent on these budgets: raise what is due, and tell of it."""
+    """After spending on these budgets: raise the alerts that are due, and publish them."""
     for name in names:
         alert.watch(workspace_id, name, projects=projects(), publish=publish, now=now)

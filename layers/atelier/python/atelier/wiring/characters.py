@@ -33,7 +33,7 @@ def characters() -> DynamoCharacters:
 def create(
     caller: Caller, body: CreateCharacterRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[CharacterView, bool]:
-    """A new character of a verified caller's workspace, and whether this request had been answered before."""
+    """A new character of a verified caller's workspace, and whether it had been created before under the same key."""
     from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 
     keys = DynamoIdempotencyKeys()
@@ -51,7 +51,7 @@ def read(workspace_id: str, character_id: str) -> CharacterView:
 
 
 def change(workspace_id: str, character_id: str, body: ChangeCharacterRequest, now: datetime) -> CharacterView:
-    """A character as somebody wants it."""
+    """Change a character, and return it."""
 
     def to(seen: Character) -> Character:
         after = body.change(seen)
@@ -63,7 +63,7 @@ def change(workspace_id: str, character_id: str, body: ChangeCharacterRequest, n
 
 
 def remove(workspace_id: str, character_id: str) -> None:
-    """Remove a character; what was made with it stays as it is."""
+    """Remove a character; results made with it stay as they are."""
     characters().delete(workspace_id, character_id)
 
 

@@ -1,4 +1,4 @@
-"""`/v1`, composed: requests in OpenAI's words become generations, are waited for, and are answered in its words."""
+"""`/v1`, composed: requests in OpenAI's format become generations, are waited for, and are answered in its format."""
 
 from __future__ import annotations
 
@@ -30,23 +30,25 @@ from atelier.wiring import admission, generations, media_urls, routing, waiting
 from atelier.wiring.models import listing
 from atelier.wiring.sunsets import routed
 
-# Lambda takes 6 MB, with whatever is no text in base64, and gives as much.
+# Bounds of request and response bodies. Lambda allows 6 MB for each, with binary content in base64 (4/3 of its size).
 BODY_BYTES_MAX = 4_400_000
 ANSWER_BYTES_MAX = 5_500_000
 SOUND_BYTES_MAX = 4_000_000
-# The gateway gives up at 29 s; the answer has to be fetched and written in what is left. Later ones reach nobody.
+# The gateway's time-out is 29 s. The result has to be read and the response written in the time that is left after the
+# wait; a response after `GATEWAY_SECONDS` does not reach the client.
 WAIT_SECONDS = 24
 GATEWAY_SECONDS = 28
 FILE_BYTES_MAX = 50 * 1024 * 1024
-# Pictures that a request names by their URLs; the seconds are all of theirs together.
+# Bounds for images that a request gives by URL: bytes of each, and seconds for all of them together.
 FETCH_BYTES_MAX = 10 * 1024 * 1024
 FETCH_SECONDS_MAX = 6.0
-# Since the request came. A picture that is begun before takes some seconds more, and then there is still an answer.
+# No input image is processed later than this after the request. An image that was begun before takes some seconds more,
+# and the response still arrives in time.
 LOOKING_SECONDS_MAX = 12
 
 
 def refusal(error: AtelierError, _request_id: str) -> Refusal:
-    """A failure in OpenAI's shape."""
+    """An error as a response in OpenAI's format."""
     return Refusal(errors.body(error), errors.headers(error), errors.status(error))
 
 
@@ -57,28 +59,28 @@ def form(request: Request[Any]) -> list[Part]:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was made of a request, ready to be told in one way or another."""
+    """The result of a request, with methods that build the response in each format."""
 
     made: Made
     headers: dict[str, str]
     now: datetime
 
     def json(self, body: dict[str, Any]) -> Answer:
-        """As a JSON object. One that the gateway would not let through is kept for a while, and the caller sent there:
-        SDKs follow."""
+        """The response as a JSON object. An object that is too large for the gateway is stored for a while, and the
+        response redirects to it: SDKs follow redirects."""
         written = json.dumps(body, separators=(",", ":")).encode()
         if len(written) > ANSWER_BYTES_MAX:
             return self._elsewhere(written, "json", "application/json")
         return Answer(body, headers=self.headers)
 
     def events(self, stream: bytes) -> Answer:
-        """As a stream of events, in one piece."""
+        """The response as a stream of server-sent events, sent in one piece."""
         if len(stream) > SOUND_BYTES_MAX:
             return self._elsewhere(stream, "txt", events.CONTENT_TYPE)
         return Answer(stream, headers={**self.headers, "Content-Type": events.CONTENT_TYPE})
 
     def file(self) -> Answer:
-        """As the bytes of its file, or the way to them."""
+        """The response as the bytes of the file, or as a redirect to a file that is too large."""
         first = self.made.generation.assets[0]
         if first.size_bytes > SOUND_BYTES_MAX:
             return moved(self.made.urls[0].removeprefix(Deployment.read().public_url), self.headers)
@@ -92,12 +94,13 @@ class Done:
 
 
 def moved(path: str, headers: dict[str, str], status: int = 303) -> Answer:
-    """The way to what is too large for an answer, as a path of this deployment's own address."""
+    """A redirect to a path on this deployment's own address."""
     return Answer({}, status=status, headers={**headers, "Location": path})
 
 
 def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = True) -> Done:
-    """Have it made, and wait for it. Raises StillRunning when the gateway's time is up before it is there."""
+    """Create a generation and wait for its result. Raises StillRunning when the result is not there before the
+    gateway's time-out, and the errors of a generation that ended without one."""
     started = begin(request, path, asked)
     headers = started.headers
     patience = WAIT_SECONDS if request.wait_seconds is None else min(request.wait_seconds, WAIT_SECONDS)
@@ -112,7 +115,7 @@ def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = T
         started.answered()
     if generation.status is not Status.SUCCEEDED:
         error = undelivered(generation)
-        # Under the caller's own key it stays what it was.
+        # Under the caller's own idempotency key this failure is final: a repetition gets the same generation.
         error.facts["final"] = started.call.own_key is not None
         if error.facts.get("provider_code") == errors.TOO_LONG:
             error.facts["param"] = asked.names.get("prompt", "prompt")
@@ -129,19 +132,19 @@ def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = T
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The order of a call, and the headers that tell of it."""
+    """A generation that was accepted for a call, and the response headers about it."""
 
     call: Call
     order: Order
     headers: dict[str, str]
 
     def answered(self) -> None:
-        """What came of it is in the answer: the same request after its end is another order."""
+        """Record that the result has been sent, so that the same request makes a new generation from now on."""
         _tries().answered(self.call.workspace_id, self.call.fingerprint, self.order.name)
 
 
 def begin(request: Request[Any], path: str, asked: Asked) -> Begun:
-    """Have it begun, or find it begun by an earlier try."""
+    """Accept a generation for a request, or find the one that an earlier try of the same SDK call began."""
     caller, now, said = request.caller, request.now, asked
     model = naming.meant(asked.model, routed(now).data)
     if model is None:
@@ -187,14 +190,14 @@ def begin(request: Request[Any], path: str, asked: Asked) -> Begun:
 
 
 def order(request: Request[Any]) -> Asked:
-    """A film's order, as a form (which SDKs send) or as JSON."""
+    """Parse the request for a video: a multipart form (which SDKs send) or JSON."""
     if request.headers.get("content-type", "").lower().startswith("multipart/"):
         return videos.ordered(form(request)).asked()
     return parsed(videos.VideoRequest, request).asked()
 
 
 def begun(request: Request[Any], path: str, asked: Asked) -> Answer:
-    """A film, begun."""
+    """Begin a video, and answer with its current state."""
     started = begin(request, path, asked)
     generation = started.order.generation
     started.answered()
@@ -202,7 +205,7 @@ def begun(request: Request[Any], path: str, asked: Asked) -> Answer:
 
 
 def film(request: Request[Any], video_id: str) -> Generation:
-    """A film of the workspace. Raises NotFound, for everything else too."""
+    """A video generation of the workspace. Raises NotFound, for generations of other kinds too."""
     found = generations.store().get(request.caller.workspace_id, videos.generation_id(video_id))
     if found.recipe.kind is not Kind.VIDEO:
         raise NotFound("There is no such video.")
@@ -210,14 +213,14 @@ def film(request: Request[Any], video_id: str) -> Generation:
 
 
 def films(request: Request[Any], query: videos.VideoQuery) -> dict[str, Any]:
-    """A page of the workspace's films, newest first."""
+    """A page of the workspace's videos, newest first."""
     filters = Filters(kind=Kind.VIDEO.value)
     page = generations.page(request.caller.workspace_id, filters, videos.after(query), query.limit)
     return videos.listing(page.generations, more=page.next_id is not None)
 
 
 def content(request: Request[Any], video_id: str, variant: str) -> Answer:
-    """The way to a film, or to its still. Raises NotReady."""
+    """A redirect to a video's file, or to its thumbnail. Raises NotReady, NotFound."""
     generation = film(request, video_id)
     file = videos.film(generation)
     path, still = media_urls.urls(generation.workspace_id, file.sha256, file.format, request.now)
@@ -227,12 +230,12 @@ def content(request: Request[Any], video_id: str, variant: str) -> Answer:
 
 
 def catalogue(request: Request[Any]) -> dict[str, Any]:
-    """Every model that can be asked for here."""
+    """The list of models that this workspace can use, in OpenAI's format."""
     return models.listing(listing(request.caller.workspace_id, None, request.now))
 
 
 def model(request: Request[Any], name: str) -> dict[str, Any]:
-    """One model. Raises ModelNotFound."""
+    """One model in OpenAI's format. Raises ModelNotFound."""
     known = {each["id"]: each for each in catalogue(request)["data"]}
     meant = naming.meant(name, routed(request.now).data)
     if meant not in known:
@@ -253,7 +256,8 @@ def _no_model(request: Request[Any], asked: Asked, why: str) -> ModelNotFound:
 
 
 def _kept(request: Request[Any], file: File, fetch_seconds_max: float) -> Source:
-    """A picture that came with a request, kept as the workspace's asset: the same bytes are the same asset."""
+    """Store an image of a request as an asset of the workspace; the same bytes are stored once. Raises ValidationFailed
+    or PromptRefused, which name the request's parameter."""
     from atelier.wiring import uploads
 
     if (system_clock() - request.now).total_seconds() > LOOKING_SECONDS_MAX:
@@ -294,7 +298,7 @@ def _made(generation: Generation, now: datetime, *, with_files: bool) -> Made:
 
 
 def pace(request: Request[Any]) -> dict[str, str]:
-    """Headers that tell how many more requests may be made."""
+    """The rate-limit headers in OpenAI's format."""
     limit, left, reset_seconds = admission.allowance(request.caller, request.now)
     return {
         "x-ratelimit-limit-requests": str(limit),

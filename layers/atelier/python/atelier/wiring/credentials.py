@@ -1,4 +1,4 @@
-"""Own keys and wishes about providers, composed."""
+"""Workspaces' own provider keys and provider preferences, composed."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from atelier.wiring import adapters, routing, waiting
 from atelier.wiring.ledger import wallets
 from atelier.wiring.prices import enabled_providers, prices
 
-# A rotation ends well before its function is stopped.
+# A rotation stops after this time, well before its function's time-out; the next run continues.
 REWRAP_SECONDS_MAX = 180
-# The gateway gives up on us at 30.
+# A check has to answer before the gateway's time-out of 30 s.
 CHECK_SECONDS_MAX = 12.0
 
 
 @cache
 def keys() -> DynamoProviderKeys:
-    """The keys and wishes of this deployment's workspaces."""
+    """The store of provider keys and preferences."""
     kept = DynamoProviderKeys()
     kept.bind(ProvidersTable.read().name)
     return kept
@@ -37,7 +37,7 @@ def keys() -> DynamoProviderKeys:
 
 @cache
 def vault() -> Vault:
-    """What seals and opens them."""
+    """The vault that encrypts and decrypts the keys."""
     return _new_vault()
 
 
@@ -52,19 +52,19 @@ def _new_vault() -> Vault:
 
 
 def reveal(workspace_id: str, provider: str, key_id: str, now: datetime) -> Credentials:
-    """The plaintext of a workspace's key, for the provider's request alone. Raises NotFound, UnreadableKey."""
+    """Decrypt a workspace's key, only for a request to its provider. Raises NotFound, UnreadableKey."""
     return revealing.reveal(workspace_id, provider, key_id, keys=keys(), vault=vault(), now=now)
 
 
 def choose(workspace_id: str, provider: str) -> ProviderKey | None:
-    """The workspace's own key that is to be used with a provider; None = the platform's access."""
+    """The workspace's own key that is used with a provider; None = the platform's key is used."""
     return keys().own(workspace_id).chosen(provider)
 
 
 def add(
     caller: Caller, provider: str, name: str, credentials: Credentials, idempotency_key: str | None, now: datetime
 ) -> add_key.Added:
-    """Keep a verified caller's key."""
+    """Store a key of a verified caller's workspace."""
     from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 
     bindings = DynamoIdempotencyKeys()
@@ -82,7 +82,7 @@ def add(
 
 
 def check(caller: Caller, key_id: str, now: datetime) -> check_key.Checked:
-    """Ask the provider whether it takes a key."""
+    """Test with the provider whether it accepts a key. Raises NotFound, RateLimited."""
     adapter = partial(adapters.adapter, answer_seconds_max=CHECK_SECONDS_MAX)
     with waiting.request_to_others(caller.user_id):
         return check_key.check_key(caller.workspace_id, key_id, keys=keys(), vault=vault(), adapter=adapter, now=now)
@@ -99,40 +99,41 @@ def remove(workspace_id: str, key_id: str, now: datetime) -> None:
 
 
 def standings(workspace_id: str, now: datetime) -> list[wishes.Standing]:
-    """Every provider as the workspace finds it."""
+    """The status of every provider for a workspace."""
     own, kinds, offered = keys().own(workspace_id), _kinds(), enabled_providers()
     health = routing.statuses(workspace_id, own, {*kinds, *PROVIDERS, *offered}, now)
     return wishes.standings(own, kinds=kinds, offered=offered, health=health)
 
 
 def wish(workspace_id: str, wanted: Iterable[Wish]) -> None:
-    """Replace what a workspace wants of providers."""
+    """Replace a workspace's provider preferences."""
     known = frozenset({*_kinds(), *PROVIDERS, *enabled_providers()})
     wishes.change_wishes(workspace_id, list(wanted), known=known, keys=keys(), wallets=wallets())
 
 
 def rotate(now: datetime, *, new_master_key: bool) -> rewrap.Rewrapped:
-    """Seal anew what outdated keys sealed; before that, when asked, make a newer one."""
+    """Encrypt again what outdated master keys encrypted; with `new_master_key`, make a new master key first."""
     if new_master_key:
         from atelier.aws.signing_keys import SecretText
 
         rewrap.new_master_key(keys=keys(), secret=SecretText(ProviderKeys.read().secret), now=now)
     ends_at = time.monotonic() + REWRAP_SECONDS_MAX
-    # A new vault: one that has been used remembers what the newest master key was.
+    # A new vault, because one that was used before caches which master key is the newest.
     return rewrap.rewrap(keys=keys(), vault=_new_vault(), may_go_on=lambda: time.monotonic() < ends_at)
 
 
 def _kinds() -> Mapping[str, set[str]]:
     kinds: dict[str, set[str]] = {}
     for model in prices().data.models:
-        # What a custom endpoint makes is said by its key.
+        # The kinds of a custom endpoint are stored with its key.
         if model.provider != CUSTOM:
             kinds.setdefault(model.provider, set()).update((model.kind, *model.also))
     return kinds
 
 
 def _is_outside(url: str) -> bool:
-    """Whether every address of a base URL is out in the internet; asked again whenever the key is used."""
+    """Whether every address of a base URL is public. It is checked again whenever the key is used, because DNS can
+    change."""
     parts = urlsplit(url)
     if parts.netloc in adapters.standin_hosts():
         return True

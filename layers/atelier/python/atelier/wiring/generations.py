@@ -1,4 +1,4 @@
-"""Generations as the HTTP function needs them, composed: nothing here imports a provider or decodes media."""
+"""Generations for the HTTP function, composed. Nothing here imports a provider or decodes media."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ from atelier.wiring.sunsets import routed
 if TYPE_CHECKING:
     from atelier.generations.finish import Closing
 
-# A text is read into the answer; the gateway takes no more than 10 MB.
+# The longest text that is read into a response, in bytes. The gateway allows 10 MB for a response.
 TEXT_BYTES_MAX = 4 * 1024 * 1024
 
 
@@ -77,10 +77,10 @@ def _keys() -> DynamoIdempotencyKeys:
 
 
 def closing() -> Closing:
-    """What ends a generation without a result."""
+    """The dependencies of ending a generation without a result."""
     from atelier.generations.finish import Closing
 
-    projects()  # Its items are a part of the closing transaction.
+    projects()  # Binds the budgets' table: the closing transaction writes to it.
     return Closing(store(), wallets(), prices())
 
 
@@ -107,7 +107,7 @@ def quote(caller: Caller, body: QuoteRequest, now: datetime) -> QuoteView:
 
 
 def _wallet(caller: Caller) -> Wallet | None:
-    """The workspace's wallet, where the gate has read it."""
+    """The workspace's wallet, if the gate has read it."""
     return caller.beside if isinstance(caller.beside, Wallet) else None
 
 
@@ -166,7 +166,8 @@ def submit(
 
 
 def make(request: Request[MakeRequest], kind: str | None = None, template_id: str | None = None) -> Answer:
-    """Accept what a body asks for; what the path says of its kind, or its template. Raises NotFound for no kind."""
+    """Accept the generation that a body requests. `kind` and `template_id` come from the path. Raises NotFound for an
+    unknown kind."""
     body = request.body
     if kind is not None and kind not in list(Kind):
         raise NotFound("There is no such route.")
@@ -181,7 +182,7 @@ def make(request: Request[MakeRequest], kind: str | None = None, template_id: st
     recipe = _recipe(request.caller.workspace_id, body, kind, template_id or body.template_id)
     pipeline = None
     if body.enhance_prompt or quoting.may_imply(recipe):
-        # Most requests are no run, and read nothing to know it.
+        # Only these requests can become a run. All others skip this step and its reads.
         pipeline = quoting.pipeline_for(
             recipe,
             enhance=body.enhance_prompt,
@@ -190,7 +191,7 @@ def make(request: Request[MakeRequest], kind: str | None = None, template_id: st
             routes=_routes(request.caller, request.now),
         )
     if body.enhance_prompt:
-        # The same request stays the same, whatever stages it takes by then.
+        # The fingerprint is that of the request, so a repetition matches even if it then needs other stages.
         recipe = replace(recipe, asked=f"{recipe.fingerprint()}+enhanced")
     elif pipeline is not None:
         recipe = replace(recipe, asked=recipe.fingerprint())
@@ -200,7 +201,7 @@ def make(request: Request[MakeRequest], kind: str | None = None, template_id: st
 def _recipe(workspace_id: str, body: MakeRequest, kind: str | None, template_id: str | None) -> Recipe:
     if template_id is None and body.character_id is None:
         return body.recipe(kind)
-    # A repeated request is the same whatever has become of template and character meanwhile.
+    # The fingerprint is that of the request, so a repetition matches even if template or character have changed.
     asked = f"{body.fingerprint()}{template_id}"
     template = None
     if template_id is not None:
@@ -225,19 +226,20 @@ def _count_use(generation: Generation) -> None:
 
 
 def retry(request: Request[Any], generation_id: str) -> Answer:
-    """Accept the same once more; of a run that did not succeed, without paying again for what it has made."""
+    """Accept the same recipe again as a new generation. The retry of a failed run keeps its delivered stages, which are
+    not charged again."""
     workspace_id = request.caller.workspace_id
     earlier = store().get(workspace_id, generation_id)
     if earlier.parent_id is not None:
         earlier = store().get(workspace_id, earlier.parent_id)
-    # Whose result it shows says what it took, perhaps a run.
+    # A reused result is retried from the generation that made it, which may be a run.
     made = store().get(workspace_id, earlier.reused_from) if earlier.reused_from else earlier
     pipeline = None
     if made.pipeline is not None:
         from atelier.generations.run import kept_in, resumed, stages
 
         pipeline = resumed(made, stages(made, store()), kept_in(workspace_id, assets()))
-    # The same request stays the same, whatever is left to be made by then.
+    # The fingerprint is fixed per retried generation, so a repetition matches even if other stages are left by then.
     scope = f"retry {earlier.id}"
     return accept(request, replace(made.recipe, asked=scope), scope, earlier.project_id, pipeline=pipeline)
 
@@ -252,8 +254,8 @@ def accept(
     pipeline: Pipeline | None = None,
     reuse: bool = False,
 ) -> Answer:
-    """Accept what a request asks for, and answer: at once, or when it is done in the time that the caller gives.
-    scope: what the caller's Idempotency-Key is a key of."""
+    """Accept a generation and build the response: at once, or after waiting as long as the caller allows (`Prefer:
+    wait`). scope: the namespace of the caller's Idempotency-Key."""
     key = f"{scope} {request.idempotency_key}" if request.idempotency_key else None
     accepted = submit(
         request.caller,
@@ -281,7 +283,8 @@ def accept(
 
 
 def enhance(request: Request[EnhanceRequest]) -> Answer:
-    """Have a prompt rewritten, and wait for it as long as the gateway does. Raises ProviderFailed when nobody could."""
+    """Have a prompt rewritten, and wait for it within the gateway's time-out. Raises ProviderFailed when the generation
+    ended without a result."""
     body = request.body
     key = f"enhance {request.idempotency_key}" if request.idempotency_key else None
     accepted = submit(request.caller, body.recipe(), key, request.now, project_id=body.project_id)
@@ -308,7 +311,8 @@ def enhance(request: Request[EnhanceRequest]) -> Answer:
 
 
 def page(workspace_id: str, filters: Filters, after_id: str | None, limit: int) -> GenerationPage:
-    """A page of the workspace's generations, newest first: of long conversations fewer than `limit`."""
+    """A page of the workspace's generations, newest first. It has fewer than `limit` items when their texts are too
+    long for one response."""
     found = store().list(workspace_id, filters, after_id, limit)
     fit, next_id = cursors.fitting(
         found.generations,
@@ -332,8 +336,8 @@ def cancel(workspace_id: str, generation_id: str, now: datetime) -> Generation:
 
 
 def wait(generation: Generation, seconds: int, asked_at: datetime) -> Generation:
-    """Wait for the end, within bounds: of time, and of how many requests of one account wait at once. Beyond the latter
-    the generation comes back as it is."""
+    """Wait for the end of a generation, for a bounded time. When too many requests of the account wait already, the
+    generation is returned at once."""
     if not generation.is_open:
         return generation
     with waiting.wait_of(generation.user_id, seconds) as may_wait:
@@ -345,7 +349,7 @@ def _ended(generation: Generation, seconds: int, asked_at: datetime) -> Generati
 
 
 def text(generation: Generation) -> str | None:
-    """What a text or a page says; None while there is none."""
+    """The content of a text or page result; None while there is none."""
     written = next((asset for asset in generation.assets if asset.type in ("text", "page")), None)
     if written is None:
         return "" if generation.status is Status.SUCCEEDED and generation.recipe.kind in WRITTEN else None
@@ -356,7 +360,8 @@ def text(generation: Generation) -> str | None:
 
 
 def view(generation: Generation, now: datetime, *, with_text: bool = True) -> GenerationView:
-    """The contract's form of a generation, with signed URLs; with_text: and with its stages, unlike in a listing."""
+    """The response form of a generation, with signed URLs. with_text: include the text and the stages, which a listing
+    leaves out."""
     pipeline = generation.pipeline
     if pipeline is None or not with_text:
         return generation_view(generation, _refs(generation, now), text(generation) if with_text else None)
@@ -364,7 +369,7 @@ def view(generation: Generation, now: datetime, *, with_text: bool = True) -> Ge
 
     made = stages(generation, store())
     if generation.is_open:
-        # What has been tried so far; what it comes to is said at the end.
+        # An open run shows the attempts of its stages so far; its sums are shown when it has ended.
         generation = replace(generation, attempts=billed(generation, made).attempts)
     shown = [
         stage_view(planned, stage, _refs(stage, now)) for planned, stage in zip(pipeline.stages, made, strict=False)

@@ -89,13 +89,13 @@ def public_url() -> str:
 
 
 def allows_origin(origin: str) -> bool:
-    """Whether pages of `origin` may act for the person at the browser: this deployment's own, and its frontends'."""
+    """Whether pages of `origin` may use the browser's cookie: the origin is this deployment's own or a frontend's."""
     return origin == public_url() or FrontendOrigins.read().allow(origin)
 
 
 @cache
 def store() -> DynamoIdentity:
-    """Accounts, sessions and standings."""
+    """The store of accounts, sessions and memberships."""
     from atelier.aws.dynamodb.identity import DynamoIdentity
 
     DynamoIdentity.bind(IdentityTable.read().name)

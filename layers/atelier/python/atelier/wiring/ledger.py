@@ -21,11 +21,11 @@ def wallets() -> DynamoWallets:
 
 
 def daily(tier: str) -> Daily:
-    """What a tier gives each day."""
+    """The daily grant of a tier."""
     given = prices().tier(tier)
     return Daily(given.daily_credits, given.daily_reset, DailyCredits.read().verified_only)
 
 
 def refreshed(workspace_id: str, now: datetime) -> Wallet:
-    """The wallet with expiries and today's grant booked."""
+    """The wallet after expired credits and today's grant have been booked."""
     return refresh.refreshed(workspace_id, wallets=wallets(), daily=daily, now=now)

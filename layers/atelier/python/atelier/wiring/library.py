@@ -24,7 +24,7 @@ def assets() -> DynamoAssets:
 
 
 def view(asset: Asset, now: datetime) -> AssetView:
-    """The contract's form of an asset, with signed URLs."""
+    """The response form of an asset, with signed URLs."""
     from atelier.library.contract import asset_view
 
     url, thumbnail_url = media_urls.urls(asset.workspace_id, asset.sha256, asset.format, now)

@@ -27,7 +27,7 @@ def signed(key: str, now: datetime) -> str:
 
 
 def urls(workspace_id: str, sha256: str, format: str, now: datetime) -> tuple[str, str]:
-    """The signed URLs of a picture and of its thumbnail."""
+    """The signed URLs of a media file and of its thumbnail."""
     signer = _signer()
     return (
         signer.sign(media_key(workspace_id, sha256, format), now),

@@ -1,4 +1,4 @@
-"""The catalogue as a workspace finds it, composed: what the deployment offers, and what its own keys add."""
+"""The model list of a workspace, composed: the deployment's models, and those that the workspace's own keys add."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from atelier.wiring.sunsets import routed
 
 
 def listing(workspace_id: str, kind: KindName | None, now: datetime) -> ModelList:
-    """All models, or those that make one kind, in the order of the catalogue; a workspace's own come last."""
+    """All models, or those of one kind, in the order of the catalogue; the models of the workspace's own custom
+    endpoints come last."""
     catalogue, own, today = routed(now), keys().own(workspace_id), now.date()
     reachable = enabled_providers() | {key.provider for key in own.keys if key.is_active}
 

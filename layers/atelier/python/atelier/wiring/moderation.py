@@ -1,4 +1,4 @@
-"""Moderation, composed: what this deployment refuses, and whom it asks."""
+"""Moderation, composed: the policy of this deployment, and its moderator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Silent:
-    """In place of a moderator that cannot be asked: the policy says what silence means."""
+    """Replaces a moderator that has no key: it gives no answer, and the policy decides what that means."""
 
     def texts(self, texts: Sequence[str], *, seconds_max: float) -> Findings | None:
         return None
@@ -31,20 +31,21 @@ class Silent:
 
 
 def prompts() -> PromptCheck:
-    """The check of what is asked for."""
+    """The check of prompts."""
     return PromptCheck(policy(), SHIPPED, moderator if Moderation.read().by else None)
 
 
 def outputs() -> OutputCheck:
-    """The check of what is to be delivered."""
-    # Imported here: who takes requests delivers nothing.
+    """The check of results, before they are delivered."""
+    # Imported here, because the functions that accept requests deliver nothing.
     from atelier.moderation.outputs import OutputCheck
 
     return OutputCheck(policy(), SHIPPED, moderator if Moderation.read().by else None)
 
 
 def brought() -> OutputCheck:
-    """The check of files that people bring: what may not be made may not be shown to a model either."""
+    """The check of uploaded files, by the policy for results: content that may not be made may not be sent to a model
+    either."""
     from atelier.moderation.outputs import BROUGHT_SECONDS_MAX
 
     return replace(outputs(), of="uploads", seconds_max=BROUGHT_SECONDS_MAX)
@@ -52,14 +53,15 @@ def brought() -> OutputCheck:
 
 @cache
 def policy() -> Policy:
-    """This deployment's policy. Raises ValueError for a category that there is none of."""
+    """This deployment's policy. Raises ValueError for an unknown category."""
     said = Moderation.read()
     names = (name.strip() for name in said.categories.split(",") if name.strip())
     return Policy(frozenset(map(Category, names)), said.unanswered)
 
 
 def moderator() -> Moderator:
-    """Who judges beside the blocklist. Asked for each time: a rotated secret is taken up within minutes."""
+    """The moderator that judges beside the blocklist. The secret is read for each call, so that a rotated key is used
+    within minutes."""
     by = Moderation.read().by
     try:
         access: Mapping[str, str] = _secret().value().get(by, {})
@@ -80,7 +82,7 @@ def _secret() -> Secret:
 
 @cache
 def _openai(api_key: str, base_url: str | None) -> Moderator:
-    # Imported here: most deployments ask nobody.
+    # Imported here, because most deployments have no moderator.
     from atelier.providers.openai_moderation import BASE_URL, OpenAIModeration
 
     model = prices().data.making("moderation", frozenset({"openai"}))[0].settings["model"]

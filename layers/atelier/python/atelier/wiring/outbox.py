@@ -1,4 +1,4 @@
-"""The outbox, composed: what a committed change of a generation sets in motion."""
+"""The outbox, composed: when a generation changes, start executions, queue messages and publish events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def _bus() -> EventBridgeBus:
 
 
 def relay(workspace_id: str, generation_id: str, new: Image, old: Image | None) -> None:
-    """Act on one change, given the stream's images (DynamoDB JSON). Every effect is safe to repeat."""
+    """Act on one change, given its new and old image from the stream (DynamoDB JSON). Every effect is safe to
+    repeat."""
     if "parent_id" in new:
         _relay_stage(workspace_id, generation_id, new, old)
         return
@@ -43,7 +44,7 @@ def relay(workspace_id: str, generation_id: str, new: Image, old: Image | None) 
 
 def _start(workspace_id: str, generation_id: str, new: Image) -> None:
     if new["status"]["S"] not in OPEN:
-        # Served from an earlier result: there is nothing to do but to tell it.
+        # The generation reuses an earlier result and is final already: only its event is published.
         status = new["status"]["S"]
         _bus().publish([(f"generation.{status}", _ended(workspace_id, generation_id, new))])
     elif "pipeline" in new:
@@ -53,7 +54,8 @@ def _start(workspace_id: str, generation_id: str, new: Image) -> None:
 
 
 def _relay_stage(workspace_id: str, stage_id: str, new: Image, old: Image | None) -> None:
-    """A stage is begun by its run, and what it comes to is settled and told with it."""
+    """Act on the change of a stage. Unlike other generations it is started, settled and counted on budgets by its
+    run."""
     if old is None:
         return
     if "cancel_requested_at" in new and "cancel_requested_at" not in old:
@@ -66,14 +68,14 @@ def _relay_stage(workspace_id: str, stage_id: str, new: Image, old: Image | None
     if status == Status.EXPIRED:
         _ask_once_more(workspace_id, stage_id, new)
     elif before == Status.EXPIRED:
-        # It came late, and nobody may be waiting: its run has an end to look at.
+        # A late result of an expired stage: start the run again, because no execution may be left to finish it.
         workflow().start_run(workspace_id, run_id, again=stage_id)
 
 
 def _ended(workspace_id: str, generation_id: str, new: Image) -> dict[str, str | int | None]:
     status = new["status"]["S"]
     return {
-        # One id per fact: whoever reads the event twice knows it.
+        # One id for each fact, so that a consumer recognises a repeated event.
         "id": f"{generation_id}#{status}",
         "workspace_id": workspace_id,
         "generation_id": generation_id,
@@ -90,7 +92,8 @@ def _tell(kind: str, detail: dict[str, str | int | None]) -> None:
 
 
 def _ask_once_more(workspace_id: str, generation_id: str, expired: Image) -> None:
-    """The result may have been there all the time, and only its delivery had failed: then nobody asks any more."""
+    """Poll an expired generation once more. The result may have been ready before, with only its delivery failed: then
+    no other poll is queued."""
     attempts: list[dict[str, str]] = json.loads(expired.get("attempts", {}).get("S", "[]"))
     if attempts and "ended_at" not in attempts[-1]:
         queue().poll_later(workspace_id, generation_id, attempts[-1]["id"], UNHEARD, FINISH_SECONDS)

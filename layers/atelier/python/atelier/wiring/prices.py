@@ -7,10 +7,10 @@ from atelier.settings import Providers
 
 
 def enabled_providers() -> frozenset[str]:
-    """The providers that this deployment may choose."""
+    """The ids of the providers that are enabled in this deployment."""
     return frozenset(name.strip() for name in Providers.read().enabled.split(",") if name.strip())
 
 
 def prices() -> Catalogue:
-    """The catalogue with this deployment's providers."""
+    """The catalogue with the enabled providers."""
     return catalogue(enabled_providers())

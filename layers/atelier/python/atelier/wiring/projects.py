@@ -32,7 +32,7 @@ from atelier.wiring.ledger import wallets
 def create(
     caller: Caller, body: CreateProjectRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[ProjectView, bool]:
-    """A new project of a verified caller's workspace, and whether this request had been answered before."""
+    """A new project of a verified caller's workspace, and whether it had been created before under the same key."""
     from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 
     if body.changes_budget:
@@ -50,7 +50,8 @@ def read(workspace_id: str, project_id: str) -> ProjectView:
 
 
 def change(caller: Caller, project_id: str, body: ChangeProjectRequest, now: datetime) -> ProjectView:
-    """A project as a verified caller wants it."""
+    """Change a project for a verified caller. Raises Forbidden when the role does not allow the change of its
+    budget."""
     if body.changes_budget:
         _may_say_what_is_spent(caller)
     after = manage.change(
@@ -69,7 +70,7 @@ def listing(workspace_id: str, query: ProjectQuery) -> ProjectList:
     after = cursors.decode(query.cursor, "prj_")
     page = projects().list(workspace_id, query.archived, after, query.limit)
     budgets = projects().budgets(workspace_id, [project.id for project in page.projects])
-    # One that was removed between the two reads is not there.
+    # A project that was removed between the two reads has no budget and is left out.
     items = [project_view(project, budgets[project.id]) for project in page.projects if project.id in budgets]
     return ProjectList(items=items, next_cursor=cursors.encode(page.next_id))
 
@@ -81,7 +82,7 @@ def project_alerts(workspace_id: str, project_id: str, now: datetime) -> AlertLi
 
 
 def alerts(workspace_id: str, name: str, now: datetime) -> AlertList:
-    """A budget's alerts; what is due and was not raised yet is now."""
+    """A budget's alerts; alerts that are due and not raised yet are raised first."""
     budget = projects().budget(workspace_id, name)
     if budget is not None:
         alerting.raise_due(budget, projects=projects(), now=now)
@@ -89,21 +90,21 @@ def alerts(workspace_id: str, name: str, now: datetime) -> AlertList:
 
 
 def acknowledge(request: Request[Any], name: str) -> AlertEnvelope:
-    """A budget's alert that was seen; the first time counts."""
+    """Acknowledge an alert of a budget. Only the first acknowledgement is stored."""
     alert_id = request.id("alert_id", "alr")
     alert = projects().acknowledge(request.caller.workspace_id, name, alert_id, request.now)
     return AlertEnvelope(alert=alert_view(alert))
 
 
 def workspace_budget(workspace_id: str, now: datetime) -> BudgetView:
-    """What the workspace may spend in this month."""
+    """The workspace's budget of this month."""
     return budget_view(manage.workspace_budget(workspace_id, projects=projects(), now=now))
 
 
 def change_workspace_budget(
     workspace_id: str, limit_microusd: int | None, thresholds: list[int], now: datetime
 ) -> BudgetView:
-    """Set or lift it."""
+    """Set the workspace's monthly budget, or remove the limit with None."""
     budget = manage.change_workspace_budget(
         workspace_id, limit_microusd, tuple(thresholds), projects=projects(), wallets=wallets(), now=now
     )

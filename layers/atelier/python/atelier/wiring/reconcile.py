@@ -1,4 +1,4 @@
-"""Which wallets are due, composed: page by page over an index, within the time that is left."""
+"""Find the wallets that are due, composed: page by page over an index, within the time that the function has left."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ MILLISECONDS_SPARE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """How far one round through a shard came. `place`: of the last wallet that it saw to, well or not."""
+    """The progress of one round through a shard. `place`: the index position of the last wallet that was processed,
+    with success or not."""
 
     seen_to: int
     failed: int
@@ -37,7 +38,7 @@ def queue() -> SqsResetQueue:
 
 
 def ask_for_resets(now: datetime) -> int:
-    """Have each shard worked through in which a wallet is due; returns how many these are."""
+    """Queue a message for each shard that has a due wallet; returns the number of these shards."""
     due = [shard for shard in range(SHARDS) if wallets().wallets_due_for_reset(shard, now, None, 1)]
     for shard in due:
         queue().ask(shard, None)
@@ -47,9 +48,9 @@ def ask_for_resets(now: datetime) -> int:
 def each_due_for_reset(
     shard: int, after: str | None, see_to: Callable[[str], object], now: datetime, context: Any
 ) -> Round:
-    """See to each wallet of a shard whose daily credits are due, after a place in the line.
+    """Call `see_to` for each wallet of a shard whose daily credits are due, after an index position.
 
-    A wallet that fails is logged and left: the line goes on after it, and the next round from the start meets it again.
+    A wallet that fails is logged and skipped; the next round from the start of the shard finds it again.
     """
     place, seen_to, failed = after, 0, 0
     for due in _line(lambda after: wallets().wallets_due_for_reset(shard, now, after, PAGE), after):
@@ -66,8 +67,8 @@ def each_due_for_reset(
 
 
 def due_for_sweep(now: datetime, context: Any) -> Iterator[str]:
-    """Workspaces with an open hold whose deadline may have passed, of all shards."""
-    # In another order each time: one slow wallet must not always keep the same ones waiting.
+    """The ids of workspaces, over all shards, with an open hold whose deadline may have passed."""
+    # The shards come in random order, so that one slow wallet does not always delay the same others.
     for shard in random.sample(range(SHARDS), SHARDS):  # nosec B311 - luck, not a secret
         for due in _line(lambda after, shard=shard: wallets().wallets_due_for_sweep(shard, now, after, PAGE), None):
             if _time_is_short(context):
@@ -76,7 +77,8 @@ def due_for_sweep(now: datetime, context: Any) -> Iterator[str]:
 
 
 def _line(page_after: Callable[[str | None], list[Due]], place: str | None) -> Iterator[Due]:
-    # By place, not from the start again: whoever stays in the line (a wallet that fails) holds up nobody.
+    # Pages continue after a position instead of starting again, so a wallet that stays due (because it fails) delays no
+    # other wallet.
     while True:
         page = page_after(place)
         yield from page

@@ -1,4 +1,4 @@
-"""Routing, composed: how providers are, how often they may be asked, and the adapters of workspaces' own keys."""
+"""Routing, composed: provider health, rate limits, and the adapters of workspaces' own keys."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 @cache
 def book() -> HealthBook:
-    """What this process knows of providers' health."""
-    # A request asks for health only where a provider is not embedded, and for keys only where there may be some.
+    """The cache of provider health in this process."""
+    # Imported here, because a request that uses only the embedded provider needs no health.
     from atelier.aws.dynamodb.health import DynamoHealth
     from atelier.routing.book import HealthBook
 
@@ -39,8 +39,8 @@ def book() -> HealthBook:
 
 @cache
 def places() -> Places:
-    """The places in time at which providers may be asked."""
-    # A request asks for them only where there is a limit.
+    """The rate limiter of requests to providers."""
+    # Imported here, because a request needs the limiter only for providers with a limit.
     from atelier.aws.dynamodb import pause
     from atelier.aws.dynamodb.paces import DynamoPaces
     from atelier.routing.pace import Limit, Limits
@@ -68,14 +68,14 @@ def _keys() -> DynamoProviderKeys:
 
 
 def routes(workspace_id: str, now: datetime) -> Routes:
-    """A workspace's ways to providers."""
-    # A workspace that has switched a provider off must not reach it because that could not be read; how providers are
-    # may be unknown.
+    """A workspace's routes to providers. Raises when its preferences cannot be read."""
+    # Unread preferences are an error, because the workspace may have switched a provider off. Unread health is not.
     return _routes(workspace_id, _keys().own(workspace_id), now)
 
 
 def routes_of(wallet: Wallet, now: datetime) -> Routes:
-    """The same for whoever has read the wallet, which mostly says that there is nothing of the workspace's own."""
+    """The routes of a wallet's workspace. Most wallets say that the workspace has no keys and preferences; then nothing
+    is read."""
     return routes(wallet.workspace_id, now) if wallet.own_routes else _routes(wallet.workspace_id, Own(), now)
 
 
@@ -104,7 +104,7 @@ def _next_place(scope: Scope, *, now: datetime) -> datetime:
 
 
 def scorecards(workspace_id: str, now: datetime) -> HealthList:
-    """How the platform's providers and the workspace's own keys are."""
+    """The health of the platform's providers and of the workspace's own keys."""
     from atelier.routing.contract import HealthList, scorecard_view
 
     own = {Scope(key.provider, workspace_id, key.id) for key in _keys().own(workspace_id).keys}
@@ -114,7 +114,7 @@ def scorecards(workspace_id: str, now: datetime) -> HealthList:
 
 
 def statuses(workspace_id: str, own: Own, providers: Iterable[str], now: datetime) -> dict[str, str]:
-    """In one word how each provider is for a workspace, with the access that it uses."""
+    """The status word of each provider's health for a workspace, with the key that the workspace uses."""
     keys = {provider: own.wish(provider).own_key_id for provider in providers}
     scopes = {
         provider: Scope(provider, workspace_id, key) if key else Scope(provider) for provider, key in keys.items()
@@ -135,7 +135,7 @@ def _models(scope: Scope, now: datetime) -> tuple[Health, ...]:
 
 
 def probe(clock: Clock) -> Probed:
-    """Ask the platform's providers."""
+    """Probe the health of the platform's providers."""
     from atelier.routing.probe import probe
     from atelier.wiring import adapters
 
@@ -145,7 +145,7 @@ def probe(clock: Clock) -> Probed:
 def own_provider(
     workspace_id: str, provider: str, key_id: str, *, clock: Clock = system_clock, for_attempts: bool = False
 ) -> Provider | None:
-    """The adapter made with a workspace's own key; None when the key is gone or cannot be read."""
+    """The adapter with a workspace's own key; None when the key was removed or cannot be decrypted."""
     from atelier.credentials.model import UnreadableKey
     from atelier.errors import NotFound
     from atelier.wiring import adapters, credentials

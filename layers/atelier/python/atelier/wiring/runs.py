@@ -1,4 +1,4 @@
-"""Runs, composed: what the next stage of one needs."""
+"""Runs, composed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from atelier.wiring.generations import store, text
 
 
 def planning() -> Planning:
-    """What it takes to plan a stage."""
+    """The dependencies of planning a stage."""
     return Planning(store(), text, _refusal)
 
 

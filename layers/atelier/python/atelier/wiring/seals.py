@@ -1,5 +1,5 @@
-"""Seals, proofs and audits of wallets, composed. Apart from the rest of the ledger: who spends credits needs none of
-it."""
+"""Seals, proofs and audits of wallets, composed. Apart from the rest of the ledger, because the functions that spend
+credits do not need them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def store() -> DynamoSeals:
 
 
 def collaborators() -> Sealing:
-    """What sealing needs."""
+    """The dependencies of sealing."""
     return Sealing(ledger.wallets(), store(), pause)
 
 
 def seal(workspace_id: str, images: Iterable[dict[str, dict[str, Any]]], now: datetime) -> Sealed:
-    """Seal the movements in these images of the stream (DynamoDB JSON), and hold the sums against the wallet."""
+    """Seal the movements in these stream images (DynamoDB JSON), and compare their sums with the wallet's counters."""
     to = collaborators()
     sealed = sealing.seal(workspace_id, [seals.form_of(image) for image in images], to=to, now=now)
     if sealed.fault:
@@ -44,12 +44,13 @@ def seal(workspace_id: str, images: Iterable[dict[str, dict[str, Any]]], now: da
 
 
 def audit(workspace_id: str, now: datetime) -> Audit:
-    """Seal what is written and not sealed, and hold the counters against the entries."""
+    """Seal the movements that are not sealed yet, and compare the wallet's counters with its entries."""
     return audits.audit(workspace_id, to=collaborators(), now=now)
 
 
 def alarm(workspace_id: str, fault: str) -> None:
-    """Say that a wallet and its entries differ: nothing repairs that but somebody who looks at it."""
+    """Raise the alarm that a wallet and its entries differ. There is no automatic repair: an operator has to look at
+    it."""
     logger.error("ledger drift", workspace_id=workspace_id, fault=fault)
     count("LedgerDrift")
 
@@ -60,5 +61,5 @@ def proof(workspace_id: str, after: int, now: datetime) -> tuple[Form, int | Non
 
 
 def balance_at(workspace_id: str, at: datetime, now: datetime) -> history.Balance:
-    """What a wallet came to at a past instant."""
+    """The balance of a wallet at a past instant."""
     return history.balance_at(workspace_id, at, wallets=ledger.wallets(), seals=store(), now=now)

@@ -1,4 +1,4 @@
-"""The first deployment's keys, composed."""
+"""The signing keys that the first deployment creates, composed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ __all__ = ["answer", "create"]
 
 
 def create() -> dict[str, str]:
-    """Fill the secrets that are empty; what the template may know: {"MediaPublicKeyPem": …, "EdgeKeyDigest": …}."""
+    """Fill the secrets that are empty. Returns the public values for the template: {"MediaPublicKeyPem": …,
+    "EdgeKeyDigest": …}."""
     names = SigningSecrets.read()
     fill_if_empty(names.identity, new_key_set)
     fill_if_empty(names.attempts, new_hmac_key)

@@ -1,4 +1,4 @@
-"""When providers' models end, composed: found out once a day, and known to whoever routes."""
+"""Shutdown dates of providers' models, composed: refreshed once a day, and used in routing."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from atelier.aws.dynamodb.sunsets import DynamoSunsets
     from atelier.pricing.sunsets import Refreshed
 
-# Dates are told weeks ahead; reading them again this often costs next to nothing.
+# How long a process caches the dates. They are published weeks ahead, and reading them again this often costs little.
 KNOWN_FOR = timedelta(minutes=15)
 
 
 def refresh(now: datetime) -> Refreshed:
-    """Ask the providers, and keep what they say."""
+    """Read the shutdown dates that providers publish, and store them."""
     from atelier.pricing.sunsets import refresh
     from atelier.wiring import adapters
 
@@ -30,15 +30,15 @@ def refresh(now: datetime) -> Refreshed:
 
 
 def routed(now: datetime) -> Catalogue:
-    """The catalogue to route by: with the dates that providers have published since it was written."""
+    """The catalogue for routing: with the shutdown dates that providers have published since it was written."""
     catalogue = prices()
-    # A deployment of the embedded provider alone has nothing to look up.
+    # With the embedded provider alone there are no published dates to read.
     return catalogue.with_sunsets(_observed(now)) if catalogue.enabled - {"local"} else catalogue
 
 
 @dataclass(slots=True)
 class _Memory:
-    """What this process knows, and since when."""
+    """The dates that this process has read, and when."""
 
     read_at: datetime | None = None
     dates: Mapping[str, date] = field(default_factory=dict[str, date])
@@ -65,6 +65,6 @@ def _observed(now: datetime) -> Mapping[str, date]:
         try:
             known.dates = {model: day for each in _store().read().values() for model, day in each.dates.items()}
         except Exception:
-            # The catalogue's own dates have to do meanwhile, and what was known before.
+            # Until the next read, the catalogue's own dates and the dates read before are used.
             logger.exception("observed sunsets cannot be read")
     return known.dates

@@ -31,7 +31,7 @@ def templates() -> DynamoTemplates:
 def create(
     caller: Caller, body: CreateTemplateRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[TemplateView, bool]:
-    """A new template of a verified caller's workspace, and whether this request had been answered before."""
+    """A new template of a verified caller's workspace, and whether it had been created before under the same key."""
     from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 
     keys = DynamoIdempotencyKeys()
@@ -48,12 +48,12 @@ def read(workspace_id: str, template_id: str) -> TemplateView:
 
 
 def change(workspace_id: str, template_id: str, body: ChangeTemplateRequest, now: datetime) -> TemplateView:
-    """A template as somebody wants it."""
+    """Change a template, and return it."""
     return template_view(edit.change(workspace_id, template_id, body.change, things=templates(), now=now))
 
 
 def remove(workspace_id: str, template_id: str) -> None:
-    """Remove a template; what was made with it stays as it is."""
+    """Remove a template; results made with it stay as they are."""
     templates().delete(workspace_id, template_id)
 
 

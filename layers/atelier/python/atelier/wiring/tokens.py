@@ -31,7 +31,7 @@ def issue(
     idempotency_key: str | None,
     now: datetime,
 ) -> issue_token.Issued:
-    """Make one for a verified caller."""
+    """Issue an API token to a verified caller."""
     from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 
     bindings = DynamoIdempotencyKeys()
@@ -43,7 +43,7 @@ def issue(
 
 
 def revoke(caller: Caller, token_id: str, now: datetime) -> None:
-    """End one for good."""
+    """Revoke an API token for good."""
     role = Role(caller.role)
     issue_token.revoke_token(caller.workspace_id, token_id, caller.user_id, role, tokens=store(), now=now)
 

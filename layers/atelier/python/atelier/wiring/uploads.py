@@ -46,7 +46,7 @@ def _intake() -> MediaIntake:
 def begin(
     caller: Caller, body: UploadRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[UploadEnvelope, bool]:
-    """An upload of a verified caller's workspace, and whether this request had been answered before."""
+    """A new upload of a verified caller's workspace, and whether it had been begun before under the same key."""
     upload, form, replayed = uploading.begin(
         body.new(caller.workspace_id, caller.user_id, now),
         key=f"uploads {idempotency_key}" if idempotency_key else None,
@@ -59,7 +59,7 @@ def begin(
 
 
 def complete(workspace_id: str, asset_id: str, now: datetime) -> Asset:
-    """The asset that an upload has become."""
+    """Complete an upload, and return its asset."""
     return uploading.complete(
         workspace_id,
         asset_id,
@@ -74,9 +74,9 @@ def complete(workspace_id: str, asset_id: str, now: datetime) -> Asset:
 def keep(
     workspace_id: str, user_id: str, data: bytes, name: str, now: datetime, *, content_type: str = "image/png"
 ) -> Asset:
-    """An asset of bytes that came with a request; the same bytes are the same asset. content_type: of the type that is
-    expected. The function needs the media layer, and may put to the bucket's `media/`, the library's table and the
-    idempotency keys."""
+    """Store bytes that came with a request as an asset; the same bytes are stored once. content_type: the expected
+    type. The calling function needs the media layer, and permission to write to the bucket's `media/`, the library's
+    table and the idempotency keys."""
     return uploading.keep(
         workspace_id,
         user_id,

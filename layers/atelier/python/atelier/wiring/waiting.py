@@ -1,4 +1,4 @@
-"""How many requests of one account that keep a worker busy for long may be under way at once, over all instances."""
+"""Bounds for long requests, composed: how many of one account may keep a worker busy at once, over all instances."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ def _slots() -> DynamoWaitSlots:
 
 
 def wait_of(user_id: str, seconds: int) -> AbstractContextManager[bool]:
-    """Whether one more request of an account may wait for its result."""
+    """A context in which one more request of an account waits for its result; False when too many wait already."""
     return wait_slot(user_id, Waiting.read().at_once, seconds, slots=_slots(), now=system_clock())
 
 
 @contextmanager
 def request_to_others(user_id: str) -> Generator[None]:
-    """While a request waits for a server that its caller named. Raises RateLimited when so many of an account do."""
+    """A context in which a request waits for a server that its caller has named. Raises RateLimited when too many
+    requests of the account do so already."""
     limit = Waiting.read().at_once
     with wait_slot(f"outside#{user_id}", limit, WAIT_SECONDS_MAX, slots=_slots(), now=system_clock()) as may_wait:
         if not may_wait:

@@ -1,4 +1,4 @@
-"""Provider webhooks, composed: nothing unverified is kept."""
+"""Provider webhooks, composed: only verified webhooks are stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from atelier.providers._contract import WebhookInvalid
 from atelier.telemetry import logger
 from atelier.wiring.workflow import inbox, providers, signing_key
 
-# What the signatures are over: by Standard Webhooks, and fal's own.
+# The headers that the signatures cover, by Standard Webhooks and by fal; only they are stored.
 KEPT_HEADERS = (
     *(f"webhook-{name}" for name in ("id", "timestamp", "signature")),
     *(f"x-fal-webhook-{name}" for name in ("request-id", "user-id", "timestamp", "signature")),
@@ -22,8 +22,8 @@ ADDRESS_FIELDS = tuple(field.name for field in fields(callback.Address))
 
 
 def receive(provider_id: str, token: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
-    """Verify and keep one webhook; False when it had been kept before. Raises NotFound for a path that we did not make,
-    BadRequest for a body that the provider did not sign."""
+    """Verify and store one webhook; returns False when it is stored already. Raises NotFound for a path that we did not
+    issue, BadRequest for a body that the provider did not sign."""
     provider = providers().get(provider_id)
     address = callback.verify(provider_id, token, signing_key())
     if provider is None or address is None:
@@ -34,6 +34,6 @@ def receive(provider_id: str, token: str, headers: Mapping[str, str], body: byte
     except WebhookInvalid as error:
         logger.warning("webhook refused", provider=provider_id, reason=str(error), generation_id=address.generation_id)
         raise BadRequest("The signature is not valid.") from error
-    # Its fields are plain texts: nothing is there to be copied deeply, for each delivery.
+    # Not `asdict`, which copies deeply: the fields are plain strings, and this runs for each webhook.
     plain: dict[str, str] = {name: getattr(address, name) for name in ADDRESS_FIELDS}
     return inbox().keep(provider_id, address.attempt_id, event.event_id, plain, kept, body, now)

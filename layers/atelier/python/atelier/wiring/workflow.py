@@ -1,4 +1,4 @@
-"""What happens around an attempt and at the end of a generation, composed for the task, queue and stream functions."""
+"""Attempts and the finish of generations, composed for the task, queue and stream functions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from atelier.wiring.prices import prices
 
 @cache
 def inbox() -> DynamoInbox:
-    """The webhooks that came."""
+    """The store of received webhooks."""
     kept = DynamoInbox()
     kept.bind(InboxTable.read().name)
     return kept
@@ -55,7 +55,7 @@ def queue() -> SqsAttemptQueue:
 
 
 def providers() -> Mapping[str, Provider]:
-    """The adapters of the providers that are enabled and that the platform has access to, by id."""
+    """The adapters of the enabled providers that the platform has a key for, by id."""
     return adapters.platform()
 
 
@@ -66,7 +66,7 @@ def signing_key() -> bytes:
 
 
 def webhook_url(generation: Generation, attempt: Attempt) -> str:
-    """Where the provider tells how this attempt ended."""
+    """The URL to which the provider sends the webhooks of this attempt."""
     address = Address(attempt.provider, generation.workspace_id, generation.id, attempt.id)
     token = sign(address, signing_key())
     return f"{Deployment.read().public_url}/api/webhooks/providers/{attempt.provider}/{token}"
@@ -74,7 +74,7 @@ def webhook_url(generation: Generation, attempt: Attempt) -> str:
 
 @cache
 def media() -> Media:
-    """Where result bytes go."""
+    """The adapter that stages, checks and stores result files."""
     from atelier.aws.s3 import MediaStore as S3MediaStore
     from atelier.media.delivery import Delivery
     from atelier.media.fetch import Fetcher
@@ -84,7 +84,8 @@ def media() -> Media:
 
 
 def attempting(clock: Clock = system_clock, *, for_attempts: bool = False) -> Attempting:
-    """What an attempt needs. for_attempts: there is time to wait for a provider that answers with the finished work."""
+    """The dependencies of an attempt. for_attempts: the calling function has the time to wait for a synchronous
+    provider's work."""
     return Attempting(
         generations=store(),
         catalogue=prices(),
@@ -103,6 +104,6 @@ def attempting(clock: Clock = system_clock, *, for_attempts: bool = False) -> At
 
 
 def finishing() -> Finishing:
-    """What an end with a result needs."""
-    projects()  # Its items are a part of the closing transaction.
+    """The dependencies of ending a generation with a result."""
+    projects()  # Binds the budgets' table: the closing transaction writes to it.
     return Finishing(store(), wallets(), prices(), media(), assets(), workflow())
