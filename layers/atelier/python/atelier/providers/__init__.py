@@ -1,1 +1,1 @@
-"""Provider adapters: one file per provider, its name is the provider's id. `_contract.py` says what each must do."""
+"""Provider adapters: one file per provider, named after the provider's id. `_contract.py` defines their interface."""

@@ -1,7 +1,8 @@
-"""What a provider adapter must do: submit, poll, cancel, read a webhook. Outcomes are values, never exceptions.
+"""The interface of a provider adapter: submit, poll, cancel, read a webhook. Outcomes are values, never exceptions.
 
-The shapes follow the cross-provider matrix: some providers answer at once, some take a webhook, all can lie, so every
-outcome that means “the job may be running and we do not know” has its own name and is never resent blindly.
+Some providers return the result in the response, others call a webhook later, and any of them may report something
+wrong. Therefore each outcome that means “the job may be running and we do not know” has its own type (`Unknown`), and
+such a job is never sent again blindly.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import Any, Protocol
 
 from atelier.frozen import dataclass
 
-# How long an attempt waits for a provider that answers with the finished work: less than its function may run.
+# How long an attempt waits for a provider that returns the finished work in its response: less than the Lambda
+# function's time-out.
 WORK_SECONDS_MAX = 840
-# An answer that comes a little late is worth having: it has been paid for.
+# How much longer than the job's own limit a response is awaited: a late result has been paid for.
 LATE_SECONDS_MAX = 60
 
 
@@ -37,8 +39,8 @@ class ErrorClass(StrEnum):
 
 
 class FinishReason(StrEnum):
-    """Why a text ends before its own end: it was as long as it may be, a filter of the provider's stopped it, or it is
-    the model's own refusal in words."""
+    """Why a text ended early: it reached the length limit, the provider's filter stopped it, or the model refused in
+    words."""
 
     LENGTH = "length"
     CONTENT_FILTER = "content_filter"
@@ -47,7 +49,7 @@ class FinishReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A file that the work starts from. `url` is where the provider may fetch the same bytes, when it can reach us."""
+    """An input file. `url` is where the provider can fetch the same bytes; None when it cannot reach this system."""
 
     data: bytes
     content_type: str
@@ -56,8 +58,8 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One attempt's work, in the product's terms. `settings` is the model's own part of the catalogue entry; `inputs`
-    are files by role: image, mask, audio, reference."""
+    """The work of one attempt, in the product's terms. `settings` is the adapter's part of the model's catalogue entry;
+    `inputs` are files by role: image, mask, audio, reference."""
 
     attempt_id: str
     kind: str
@@ -73,8 +75,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One result file: inline bytes (synchronous providers) or a provider's URL, never both. Text is UTF-8 bytes with
-    the content type text/plain or text/html."""
+    """One result file: either its bytes (synchronous providers) or a URL at the provider, never both. Text is UTF-8
+    bytes with the content type text/plain or text/html."""
 
     data: bytes | None = None
     url: str | None = None
@@ -83,7 +85,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider has the job; `reference` is its own id for it."""
+    """The provider accepted the job; `reference` is the provider's id of the job."""
 
     reference: str
 
@@ -97,15 +99,16 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Finished with results. `cost_microusd` is the provider's own figure when it reports one, else None; `usage` holds
-    integer counts by unit, and only what the provider did report, since a missing count is not a zero:
+    """Finished with results. `cost_microusd` is the provider's own figure when it reports one, else None. `usage` holds
+    integer counts by unit, and only those that the provider reported, since a missing count is not a zero:
 
     tokens_input    all input tokens; of them tokens_cached (read from a cache), tokens_cache_write, tokens_image
     tokens_output   all output tokens
-    predict_milliseconds (of running), output_milliseconds (of film or sound), images, characters
+    predict_milliseconds (the model's running time), output_milliseconds (length of the video or audio), images,
+    characters
 
-    A text or a page may have no output at all: a model that has spent its tokens on thinking has worked, is billed, and
-    has said nothing."""
+    A text or a page may have no output at all: a model that spent all its tokens on reasoning is billed although it
+    wrote nothing."""
 
     outputs: tuple[Output, ...]
     usage: dict[str, int] = field(default_factory=dict[str, int])
@@ -115,9 +118,9 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Finished, or refused, with nothing to deliver. `message` is safe to show to the caller; `code` is the provider's
-    own name for what is wrong with the request, where it has one. `provider_wide`: whether it concerns every model of
-    the access; None = as is usual for its class."""
+    """Finished or refused, with nothing to deliver. `message` is safe to show to the caller. `code` is the provider's
+    own error code for a faulty request, or None. `provider_wide`: whether the failure concerns all models behind the
+    same credentials; None = as usual for its error class."""
 
     error_class: ErrorClass
     message: str
@@ -138,7 +141,8 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Bytes were sent and no answer came: the job may exist and may be billed. Reconciled, never resent."""
+    """The request was sent and no usable response came: the job may exist and may be billed. Such a job is looked up
+    later, never sent again."""
 
     message: str
 
@@ -148,7 +152,8 @@ Progress = Pending | Done | Failed | Cancelled | Unknown
 
 
 class CancelResult(StrEnum):
-    """`pending`: asked, and not confirmed yet or not answered at all: the next poll tells."""
+    """The result of a cancellation request. `pending`: the request was sent but not confirmed; the next poll shows what
+    happened. `unsupported`: the provider has no cancellation."""
 
     CANCELLED = "cancelled"
     PENDING = "pending"
@@ -158,7 +163,7 @@ class CancelResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WebhookEvent:
-    """A verified webhook: the provider's event id, its reference for the job, and what it says of it."""
+    """A verified webhook: the provider's event id, the provider's id of the job, and the job's reported state."""
 
     event_id: str
     reference: str
@@ -167,31 +172,32 @@ class WebhookEvent:
 
 @dataclass(frozen=True, slots=True)
 class ListedModel:
-    """A model as the provider's own list names it, without the provider's prefix of ours."""
+    """A model as the provider's own list names it, without the `<provider>/` prefix that our catalogue adds."""
 
     name: str
     shutdown_on: date | None
 
 
 class WebhookInvalid(Exception):
-    """The signature, the timestamp or the shape of a webhook is wrong; the text says which, for the log only."""
+    """The signature, the timestamp or the body of a webhook is wrong; the text says which and is only for the log."""
 
 
 class Provider(Protocol):
-    """One provider. Methods never raise for an expected failure; SDK imports happen inside them.
+    """One provider. Methods never raise for an expected failure. SDKs are imported inside the methods, so that
+    importing the adapter is cheap.
 
-    An adapter is made with its credentials, the platform's or a workspace's own, and its base URL.
-    `resend_safe`: sending the same job twice is harmless and free, so a crash in the middle needs no reconciliation."""
+    An adapter is constructed with credentials (the platform's or a workspace's own) and a base URL.
+    `resend_safe`: sending the same job twice is harmless and free, so after a crash the job is simply sent again."""
 
     @property
     def resend_safe(self) -> bool: ...
 
     def submit(self, job: Job) -> Submitted:
-        """Send the job once. Never retries after bytes were sent."""
+        """Send the job once. Never retries once any byte was sent, because the job may have been started."""
         ...
 
     def poll(self, reference: str, job: Job) -> Progress:
-        """Ask how a submitted job stands. Unknown means that this question got no answer: ask again later."""
+        """Return the state of a submitted job. Unknown: this poll got no usable response, so poll again later."""
         ...
 
     def cancel(self, reference: str) -> CancelResult:
@@ -199,24 +205,24 @@ class Provider(Protocol):
         ...
 
     def find(self, job: Job) -> str | None:
-        """The reference of a job whose submission's answer was lost. None when it can't be found, which does not prove
-        that it never was."""
+        """Look up the reference of a job whose submission got no response. None when it is not found, which does not
+        prove that the job was never started."""
         ...
 
     def parse_webhook(
         self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None
     ) -> WebhookEvent:
-        """Verify the raw bytes (header names lower-case) and read them; raises WebhookInvalid.
+        """Verify the signature over the raw body and parse it. Header names are lower-case. Raises WebhookInvalid.
 
-        `job` is absent when only verification matters (before the webhook is stored); with it, a webhook that is of
-        another job is invalid too."""
+        Without `job` only the signature and the form are verified (before the webhook is stored); with `job`, a webhook
+        of another job is invalid too."""
         ...
 
     def check(self) -> Failed | None:
-        """Whether the provider answers and takes our credentials, by a call that costs nothing; None = all is well."""
+        """Check by a free call that the provider responds and accepts the credentials. None when it does."""
         ...
 
     def models(self) -> tuple[ListedModel, ...] | None:
-        """The provider's own list of models with their shutdown dates; None where it publishes none, or gave no
-        answer."""
+        """The provider's list of models with their shutdown dates. None when the provider publishes no such list or did
+        not respond."""
         ...

@@ -1,4 +1,4 @@
-"""A conversation as an adapter sends it: message by message, part by part, each picture where it was shown."""
+"""A conversation as adapters send it: messages made of text and image parts, in order."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Part = str | Input
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one role says at one time: texts, and pictures where the user shows some. role: system, user, assistant."""
+    """One message of a conversation. role: system, user or assistant; parts: texts and images, in order."""
 
     role: str
     parts: tuple[Part, ...]
 
     @property
     def text(self) -> str:
-        """Its texts, one below the other."""
+        """The text parts, joined by newlines."""
         return "\n".join(part for part in self.parts if isinstance(part, str))
 
     @property
@@ -30,9 +30,9 @@ class Message:
 
 
 def conversation(job: Job) -> list[Message]:
-    """The job's messages in their order, or its prompt alone. A picture of the job that no message shows stands at the
-    beginning of what the user says last. Only what the catalogue's rule knows is read: nothing else reaches a
-    provider, whatever was stored."""
+    """The job's messages in order, or its prompt as one user message. Input images that no message refers to are put at
+    the beginning of the last user message. Only the keys that the catalogue's parameter rule allows are read, so that
+    nothing else in a stored job reaches a provider."""
     pictures = job.inputs.get("image", ())
     said: list[Message] = []
     shown: set[int] = set()

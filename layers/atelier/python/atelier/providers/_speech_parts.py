@@ -1,11 +1,11 @@
-"""Long texts for speech: cut where a voice would pause, and the sounds of the parts joined again."""
+"""Long texts for speech: the text is split where a voice would pause, and the audio of the parts is joined again."""
 
 from __future__ import annotations
 
 import re
 import struct
 
-# What one request takes.
+# The longest text that one request accepts.
 PART_CHARACTERS_MAX = 4096
 CONTENT_TYPES = {
     "mp3": "audio/mpeg",
@@ -13,20 +13,20 @@ CONTENT_TYPES = {
     "aac": "audio/aac",
     "opus": "audio/ogg",
     "flac": "audio/flac",
-    # What is asked for as raw samples is delivered with a head.
+    # Raw samples are delivered with a WAV header.
     "pcm": "audio/wav",
 }
-# Format, channels, rate and bits of a sample.
+# The part of a WAV format header that must be equal to join files: format, channels, rate, bits of a sample.
 WAV_HEAD_BYTES = 16
-# Raw samples come as 24 kHz, 16 bits, one channel.
+# Providers send raw samples as 24 kHz, 16 bits, one channel.
 PCM_BYTES_PER_SECOND = 48_000
-# What the bit rates in the head of an MP3 frame stand for.
+# The bit rates by their index in an MP3 frame header (indexes 1 to 14).
 MPEG1_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 MPEG2_KBITS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
 
 def parts_of(text: str, characters_max: int = PART_CHARACTERS_MAX) -> list[str]:
-    """The text in order, each part within the limit: cut after sentences, else between words, else anywhere."""
+    """Split the text into parts of at most `characters_max`: after sentences, else between words, else anywhere."""
     parts = [""]
     for sentence in re.split(r"(?<=[.!?…。！？\n])\s+", text.strip()):
         for piece in _within(sentence, characters_max):
@@ -47,9 +47,10 @@ def _within(sentence: str, characters_max: int) -> list[str]:
 
 
 def joined(sounds: list[bytes], form: str) -> bytes:
-    """One sound of several. Compressed forms are sequences of frames and can be strung together; WAV has one head. Raw
-    samples become WAV, whether they are of one part or of many. What the parts are counts, not what was asked for:
-    some servers know one form only. Nothing, where they cannot be joined: a part alone would pass for the whole."""
+    """Join audio files of one format into one file. Compressed formats are sequences of frames and are concatenated;
+    WAV gets one header; raw samples become WAV, even a single part. The format is detected from the bytes, because some
+    servers ignore the requested `form`. Returns b"" when the parts cannot be joined, since one part alone would look
+    like the whole."""
     forms = {_form_of(sound, form) for sound in sounds}
     if forms == {"pcm"}:
         return wrapped(b"".join(sounds))
@@ -61,7 +62,7 @@ def joined(sounds: list[bytes], form: str) -> bytes:
     if form == "mp3":
         return b"".join(map(_mp3_frames, sounds))
     if form != "wav":
-        # Opus in Ogg becomes a chain, which is an Ogg file as well.
+        # Concatenated Ogg files are a chained Ogg file, which is valid too.
         return b"".join(sounds)
     head, _ = _wav(sounds[0])
     if any(_wav(sound)[0][:WAV_HEAD_BYTES] != head[:WAV_HEAD_BYTES] for sound in sounds):
@@ -83,7 +84,7 @@ def _form_of(sound: bytes, form: str) -> str:
 
 
 def wrapped(samples: bytes) -> bytes:
-    """Raw samples as a WAV file: without a head nobody knows what they are."""
+    """Raw samples as a WAV file, because without a header a player cannot know their rate and size."""
     return _as_wav(struct.pack("<HHIIHH", 1, 1, PCM_BYTES_PER_SECOND // 2, PCM_BYTES_PER_SECOND, 2, 16), samples)
 
 
@@ -93,7 +94,7 @@ def _as_wav(head: bytes, samples: bytes) -> bytes:
 
 
 def duration_milliseconds(sound: bytes, form: str) -> int | None:
-    """How long it lasts, where that can be read from its size."""
+    """The length of WAV or raw audio, computed from its size; None for other formats."""
     if form not in ("wav", "pcm"):
         return None
     head, samples = _wav(sound)
@@ -102,7 +103,7 @@ def duration_milliseconds(sound: bytes, form: str) -> int | None:
 
 
 def _mp3_frames(sound: bytes) -> bytes:
-    """Without the tag before the first frame, and without a first frame that only tells how long this part is."""
+    """The MP3 frames without the ID3 tag and without a Xing/Info frame, which states the length of this part only."""
     if sound[:3] == b"ID3" and len(sound) > 10:
         size = sum((byte & 127) << shift for byte, shift in zip(sound[6:10], (21, 14, 7, 0), strict=True))
         sound = sound[10 + size :]
@@ -118,8 +119,8 @@ def _mp3_frames(sound: bytes) -> bytes:
 
 
 def _wav(sound: bytes) -> tuple[bytes, bytes]:
-    """Form and samples. A WAV that was streamed does not know its size, and says 0 or the most there is: its samples
-    end where the bytes do."""
+    """The format header and the samples of a WAV file. A streamed WAV states the size 0 or the largest number: its
+    samples then end with the file."""
     head, at = b"", 12
     while at + 8 <= len(sound):
         name, size = struct.unpack_from("<4sI", sound, at)

@@ -1,4 +1,4 @@
-"""Signatures by Standard Webhooks 1.0 (https://www.standardwebhooks.com), which several providers use."""
+"""Webhook signatures by Standard Webhooks 1.0 (https://www.standardwebhooks.com), which several providers use."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ TOLERANCE_SECONDS = 300
 
 
 def verified_id(secret: str, headers: Mapping[str, str], body: bytes, now_seconds: int) -> str:
-    """The webhook's own id, once one of its signatures over the raw body is right and its time is within five minutes
-    of ours, before or after. secret: `whsec_` and base64. Header names lower-case. Raises WebhookInvalid."""
+    """Verify a webhook and return its event id: one of its signatures over the raw body must match, and its timestamp
+    must be within five minutes of `now_seconds`. secret: `whsec_` followed by base64. Header names are lower-case.
+    Raises WebhookInvalid."""
     event_id, sent_at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     signatures = headers.get("webhook-signature", "")
     if not (event_id and sent_at and signatures):
@@ -34,7 +35,7 @@ def verified_id(secret: str, headers: Mapping[str, str], body: bytes, now_second
 
 def _key(secret: str) -> bytes:
     key = _decoded(secret.removeprefix("whsec_"))
-    # An empty key would make a signature that anybody can compute.
+    # With an empty key, anybody could compute a valid signature.
     if len(key) < 16:
         raise WebhookInvalid("no usable signing secret is configured")
     return key

@@ -1,4 +1,4 @@
-"""How an attempt at a text or a page ends, whichever API wrote it."""
+"""The outcome of a text or page job, the same for every provider's API."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ def text_end(
     cost_microusd: int | None = None,
     finish_reason: FinishReason | None = None,
 ) -> Done | Failed:
-    """A text, or nothing in its place. An empty completion is a result where the model has run: it spent its tokens on
-    thinking, or a stop sequence came first. Without any sign that it ran, the provider could not."""
+    """Done with the text as output, or the fitting outcome when the text is empty. An empty completion still counts as
+    a result when the model has run: it spent its tokens on reasoning, or a stop sequence came first. Without any sign
+    that the model ran, the outcome is a transient failure."""
     if text.strip():
         content_type = "text/html" if job.kind == "page" else "text/plain"
         output = Output(text.encode(errors="replace"), content_type=content_type)

@@ -1,7 +1,7 @@
-"""How adapters without an SDK speak HTTP: one request, sent once, whose answer is read within bounds.
+"""The HTTP client of adapters without an SDK: one request, sent once, with limits on the size and time of its response.
 
-It tells apart what billing depends on: refused (an answer that says so), not sent (nothing can have been begun) and no
-answer (something may have been).
+It distinguishes three failures that billing depends on: refused (a response with an error status), not sent (the
+provider cannot have started anything) and no answer (the provider may have started the work).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ CONNECT_SECONDS_MAX = 5.0
 ANSWER_BYTES_MAX = 80 * 1024 * 1024
 RETRY_AFTER_SECONDS_MAX = 3600
 
-# Our words for the caller: a provider's own may speak of our account, or tell them to buy its credit. Where the request
-# itself is at fault, only the provider knows what is wrong with it, and its words are shown (`shown`).
+# Our own messages for the caller, because a provider's message may mention our account or ask to buy credit there.
+# Only when the request itself is at fault is the provider's message shown, after cleaning (`shown`).
 MESSAGES = {
     ErrorClass.INVALID_INPUT: "The provider refused these parameters.",
     ErrorClass.MODERATED: "The provider's safety check refused this. Try another prompt.",
@@ -53,7 +53,7 @@ TOO_LONG_WORDS = re.compile(
     r"|exceeds? the (?:maximum|model's) (?:number of tokens|context)|too many (?:input )?tokens",
     re.IGNORECASE,
 )
-# Addresses, and whatever may be a key, a token or an account's id: a long run of letters and figures.
+# URLs, and anything that may be a key, a token or an account id: a long run of letters and digits.
 HIDDEN = re.compile(
     r"[a-z][a-z0-9+.-]{1,9}://\S{1,500}|\b(?:sk|pk|rk|r8|xai|key|org|proj|user|acct|bearer)[-_ ]\S{4,200}"
     r"|(?<![A-Za-z0-9_])(?=[A-Za-z_-]{0,200}[0-9])[A-Za-z0-9_-]{24,200}",
@@ -63,16 +63,16 @@ OF_OUR_ACCOUNT = re.compile(r"billing|\bcredits?\b|balance|quota|api key|your (?
 
 
 class NotSent(Exception):
-    """No connection: nothing can have been begun."""
+    """No connection was made, so the provider cannot have started anything."""
 
 
 class NoAnswer(Exception):
-    """Something was sent, and no usable answer came."""
+    """The request was sent, at least in part, and no usable response came: the provider may have started the work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of any status; header names are lower-case."""
+    """An HTTP response of any status; header names are lower-case."""
 
     status: int
     headers: dict[str, str]
@@ -80,11 +80,11 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Whether the status says success."""
+        """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
     def json(self) -> dict[str, Any]:
-        """The body as a JSON object; empty when it is none."""
+        """The body as a JSON object; empty when the body is no JSON object."""
         try:
             value: Any = json.loads(self.body)
         except ValueError:
@@ -92,7 +92,8 @@ class Reply:
         return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
     def retry_after_seconds(self) -> int | None:
-        """`retry-after-ms`, then `retry-after` in seconds or as a date; None without either."""
+        """Seconds to wait, 1 to RETRY_AFTER_SECONDS_MAX, from `retry-after-ms`, else from `retry-after` (seconds or a
+        date, compared with the response's own `date`). None without a usable header."""
         milliseconds, hint = self.headers.get("retry-after-ms", ""), self.headers.get("retry-after", "")
         if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", milliseconds):
             return _bounded(float(milliseconds) / 1000)
@@ -107,8 +108,8 @@ class Reply:
 
 
 class Wire:
-    """One provider's address and credentials. `headers` go with every request, and only to `base_url`'s own origin.
-    `connections` makes the transport below; without it, httpx's own."""
+    """An HTTP client for one provider. `headers` (with the credentials) are sent with every request, and only to the
+    origin of `base_url`. `connections` creates the httpx transport to use; None = httpx's default."""
 
     def __init__(
         self,
@@ -125,7 +126,7 @@ class Wire:
         self._client: httpx.Client | None = None
 
     def within(self, job: Job) -> Wire:
-        """The same for one job's work: it is waited for as long as that may take, and a little longer."""
+        """A copy of this client whose time-out is the job's own limit plus LATE_SECONDS_MAX, if that is shorter."""
         bounded = copy(self)
         bounded.answer_seconds_max = min(self.answer_seconds_max, job.run_seconds_max + LATE_SECONDS_MAX)
         return bounded
@@ -141,19 +142,20 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         answer_seconds_max: float | None = None,
     ) -> Reply:
-        """Send one request, never twice. `path` is below the base URL, or a URL of its origin that the provider gave.
-        `body` goes as JSON; `fields` and `files` (name, (file name, bytes, type)) as multipart. Redirects are not
-        followed. Raises NotSent or NoAnswer."""
+        """Send one request, never twice. `path` is relative to the base URL, or a full URL of the same origin that the
+        provider returned. `body` is sent as JSON; `fields` and `files` (name, (file name, bytes, content type)) as
+        multipart. Redirects are not followed. Raises NotSent or NoAnswer."""
         import httpx
 
         if self._client is None:
-            # No connection is kept: one that died while the function slept would cost a submission its answer.
+            # No keep-alive: a connection that died while the Lambda function was frozen would lose the response of the
+            # next submission.
             transport = self._connections() if self._connections else None
             self._client = httpx.Client(
                 limits=httpx.Limits(max_keepalive_connections=0),
                 follow_redirects=False,
                 transport=transport,
-                # A proxy of the environment would go round the transport.
+                # With a transport of our own, a proxy from the environment would bypass it.
                 trust_env=transport is None,
             )
         url = path if path.startswith("http") else f"{self.base_url}{path}"
@@ -179,7 +181,7 @@ class Wire:
                     if len(content) > ANSWER_BYTES_MAX:
                         raise NoAnswer("the answer is too large")
                     if time.monotonic() > deadline:
-                        # The client's own limit is for each piece: an answer may drip for ever.
+                        # httpx's time-out counts from one chunk to the next, so a slow response could last for ever.
                         raise NoAnswer("the answer takes too long")
                 return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(content))
         except (
@@ -201,8 +203,8 @@ def failed(
     code: object = None,
     provider_wide: bool | None = None,
 ) -> Failed:
-    """A failure in our words for its class. `said` and `code`: the provider's own, kept where the request is at
-    fault."""
+    """A Failed outcome with our message for its class. `said` and `code` are the provider's own message and code; they
+    are used only when the request is at fault."""
     message = MESSAGES[error_class]
     if error_class not in REQUEST_AT_FAULT:
         return Failed(
@@ -215,13 +217,13 @@ def failed(
 
 
 def unreachable() -> Failed:
-    """No connection: whatever is the reason, it is the same for all models."""
+    """The Failed outcome when no connection was made: the cause concerns all models of the provider."""
     return failed(ErrorClass.TRANSIENT, provider_wide=True)
 
 
 def shown(said: object) -> str | None:
-    """A provider's words about a request, fit to be shown to whoever made it; None where they are none, or speak of our
-    account."""
+    """A provider's error message, without URLs and secrets and shortened, to show to the caller. None when it is no
+    text or mentions our account."""
     if not isinstance(said, str) or OF_OUR_ACCOUNT.search(said[: 2 * WORDS_MAX]):
         return None
     plain = " ".join(HIDDEN.sub("…", said[: 2 * WORDS_MAX]).split())

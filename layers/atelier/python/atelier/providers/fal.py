@@ -1,9 +1,9 @@
-"""fal: models behind a queue, with a webhook and polling as the second path.
+"""fal: models behind a queue, with a webhook, and polling as the second path.
 
-What shapes this file: the queue knows no failure, `COMPLETED` may carry one, and so may the status of the result;
-`detail` is a sentence or a list; a request's own addresses leave out the model's sub-path; webhooks are signed with
-keys that all of fal's customers share, so a genuine one may still be of another account or another request; there is no
-idempotency key and no list.
+Facts about fal's API that shape this file: the queue has no status for failures, so `COMPLETED` may carry an error, and
+the HTTP status of the result may be one too; `detail` is a sentence or a list; the URLs of a request leave out the
+model's sub-path; webhooks are signed with keys that all of fal's customers share, so a correctly signed webhook may
+still belong to another account or another request; there is no idempotency key and no list of requests.
 """
 
 from __future__ import annotations
@@ -43,11 +43,12 @@ from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed, unre
 
 OUTPUTS_MAX = 16
 PROBLEMS_MAX = 4
-# What fal keeps of a result: long enough for the last poll, and no longer.
+# How long fal keeps a result: long enough for the last poll, and no longer.
 RESULT_SECONDS = 24 * 3600
 TOLERANCE_SECONDS = 300
 KEYS_SECONDS_MAX = 24 * 3600
-# A signature that no known key made may be by a new key; fetched again no more often than this.
+# A signature that matches no known key may be made with a new key, so the keys are fetched again, but no more often
+# than this.
 KEYS_SECONDS_MIN = 300
 KEYS_BYTES_MAX, KEYS_MAX, KEYS_ANSWER_SECONDS_MAX = 64 * 1024, 16, 5.0
 
@@ -55,7 +56,8 @@ SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 APP = rf"(?:(?:workflows|comfy)/)?{SEGMENT}/{SEGMENT}"
 REQUEST_ID = r"[A-Za-z0-9_-]{1,64}"
 
-# The service, or the network before it, says that it did not take the request. Any other 5xx may come after it did.
+# Statuses by which fal, or the network in front of it, says that the request was not accepted. After any other 5xx the
+# request may have been accepted.
 NOT_TAKEN = frozenset({503, 521, 522, 523})
 REFUSALS = {
     401: ErrorClass.AUTH,
@@ -66,7 +68,7 @@ REFUSALS = {
     429: ErrorClass.RATE_LIMITED,
     504: ErrorClass.TIMEOUT_STARTED,
 }
-# What the platform (`error_type`) and the models (`detail[].type`) call their failures.
+# Error types of the platform (`error_type`) and of the models (`detail[].type`).
 TYPES = {
     "request_timeout": ErrorClass.TIMEOUT_STARTED,
     "startup_timeout": ErrorClass.TIMEOUT_UNSTARTED,
@@ -90,12 +92,14 @@ CANCELLED_TYPES = frozenset({"client_cancelled", "client_disconnected"})
 
 
 class Fal:
-    """Models by catalogue entry; its `settings`: `app` (owner/app, and a sub-path where there is one), `names` (our
-    field → the model's, where a dot goes one level down), `values` (our choices → what the model calls them), `strings`
-    (our fields that go as text), `inputs` (our role → the model's field, in a list where it takes several), `input`
-    (what the model is given besides) and `output` (where its files are in the answer).
+    """The adapter for fal. A model's `settings` in the catalogue: `app` (owner/app, and a sub-path if the model has
+    one), `names` (our field → the model's field; a dot goes one level down), `values` (our choices → the model's
+    values), `strings` (our fields that are sent as text), `inputs` (our role → the model's field, in a list if the
+    field takes several files), `input` (constant fields of each request) and `output` (the path of the files in the
+    result).
 
-    `user_id` is our account's, which webhooks name; without it they are all refused, and polls tell."""
+    `user_id` is the id of our fal account, which webhooks carry. Without it every webhook is refused, and results are
+    found by polling only."""
 
     resend_safe = False
 
@@ -118,7 +122,7 @@ class Fal:
         if job.webhook_url:
             path += f"?{urlencode({'fal_webhook': job.webhook_url})}"
         headers = {
-            # The time to begin within; what has begun is not stopped by it.
+            # The job must start within this time; a job that has started is not stopped by it.
             "x-fal-request-timeout": str(job.run_seconds_max),
             "x-fal-object-lifecycle-preference": json.dumps({"expiration_duration_seconds": RESULT_SECONDS}),
         }
@@ -179,11 +183,11 @@ class Fal:
             case "ALREADY_COMPLETED" | "NOT_FOUND":
                 return CancelResult.TOO_LATE
             case _:
-                # Asked for: the model may stop, or go on and be billed. The next poll tells.
+                # Requested only: the model may stop, or finish and be billed. The next poll shows which.
                 return CancelResult.PENDING
 
     def find(self, job: Job) -> str | None:
-        # There is no list; the webhook's address names the attempt.
+        # fal has no list of requests. A lost request is found by its webhook, whose URL contains the attempt's id.
         return None
 
     def parse_webhook(
@@ -203,7 +207,7 @@ class Fal:
         return WebhookEvent(request_id, reference, self._told(event, reference, job))
 
     def check(self) -> Failed | None:
-        """Ask for leave to upload, which costs nothing and only our key gets."""
+        """Request an upload token, which is free and needs a valid key."""
         try:
             reply = self._rest.ask("POST", "/storage/auth/token?storage_type=fal-cdn-v3", body={})
         except (NotSent, NoAnswer):
@@ -211,13 +215,13 @@ class Fal:
         return None if reply.ok else _refusal(reply)
 
     def models(self) -> tuple[ListedModel, ...] | None:
-        # Its list has no shutdown dates.
+        # fal's list of models has no shutdown dates.
         return None
 
     def _told(self, event: dict[str, Any], reference: str, job: Job) -> Progress:
         payload: Any = event.get("payload")
         if event.get("payload_error"):
-            # It ended well, but its result did not fit in here.
+            # The request succeeded, but its result did not fit into the webhook.
             return self.poll(reference, job)
         match event.get("status"):
             case "OK":
@@ -231,8 +235,8 @@ class Fal:
                 return Unknown(f"status {str(other)[:40]}")
 
     def _reference(self, job: Job, answer: dict[str, Any]) -> str | None:
-        """owner/app#request. The addresses of a request that fal answers with are taken where they are its own and have
-        the documented shape; otherwise they are made by it."""
+        """The reference `owner/app#request`. owner/app comes from the `response_url` in the answer if that URL has
+        fal's origin and the documented form, else from the model's settings. None without a valid request id."""
         request_id: Any = answer.get("request_id")
         if not isinstance(request_id, str) or not re.fullmatch(REQUEST_ID, request_id):
             return None
@@ -243,8 +247,8 @@ class Fal:
         return f"{named[1] if named and is_own else _app(job)}#{request_id}"
 
     def _verified_id(self, headers: dict[str, str], body: bytes, now_seconds: int) -> str:
-        """The request that a webhook is about, once its signature is right, its time is within five minutes of ours
-        and it was sent for our account."""
+        """Verify a webhook and return the id of its request: the signature must match, the timestamp must be within
+        five minutes of `now_seconds`, and the webhook must be for our account. Raises WebhookInvalid."""
         names = ("request-id", "user-id", "timestamp", "signature")
         request_id, user_id, sent_at, signature = (headers.get(f"x-fal-webhook-{name}", "") for name in names)
         if not (request_id and user_id and sent_at and signature):
@@ -266,7 +270,7 @@ class Fal:
 
 
 class SigningKeys:
-    """The public keys that fal signs webhooks with, kept for a day at the most."""
+    """The public keys with which fal signs webhooks, cached for a day at most."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -274,7 +278,7 @@ class SigningKeys:
         self._fetched_at_seconds: int | None = None
 
     def signed(self, signature: bytes, message: bytes, now_seconds: int) -> bool:
-        """Whether one of the keys made the signature. Raises WebhookInvalid when there are no keys to tell."""
+        """Whether the signature was made with one of the keys. Raises WebhookInvalid when no keys can be fetched."""
         age = self._age_seconds(now_seconds)
         if age <= KEYS_SECONDS_MAX and self._match(signature, message):
             return True
@@ -299,7 +303,7 @@ class SigningKeys:
         return False
 
     def _fetch(self, now_seconds: int) -> None:
-        # By the standard library: who receives webhooks needs no other request, and no client for it.
+        # The standard library is enough: the webhook function makes no other request and has no HTTP client.
         import urllib.request
 
         if not self._url.startswith(("https://", "http://127.0.0.1:")):
@@ -316,7 +320,7 @@ class SigningKeys:
 
 @cache
 def signing_keys(url: str) -> SigningKeys:
-    """The keys of an address, kept by the process: adapters come and go."""
+    """The keys at a URL, cached for the life of the process, because adapters are short-lived."""
     return SigningKeys(url)
 
 
@@ -332,7 +336,7 @@ def _public_keys(document: Any) -> Iterator[bytes]:
 
 
 def _app(job: Job) -> str:
-    """owner/app of a model, which its requests hang off, without the sub-path."""
+    """The owner/app of a model without the sub-path, as in the URLs of its requests."""
     found = re.match(APP, job.settings["app"])
     return found[0] if found else job.settings["app"]
 
@@ -382,7 +386,7 @@ def _result(reply: Reply, job: Job, usage: dict[str, int]) -> Progress:
     if reply.status in (404, 410):
         return failed(ErrorClass.UNKNOWN_OUTCOME, usage=usage)
     if reply.status in (401, 403, 429) or (reply.status >= 500 and not reply.json().get("detail")):
-        # About this question, not about the job.
+        # This status concerns the poll, not the job.
         return Unknown(f"the result was answered with {reply.status}")
     return _failure(reply.json(), usage, status=reply.status, headers=reply.headers)
 
@@ -398,7 +402,7 @@ def _done(payload: Any, job: Job, usage: dict[str, int]) -> Done | Failed:
             duration_seconds += length if isinstance(length, int | float) and 0 < length < 10**6 else 0
     flags: Any = cast("dict[str, Any]", payload).get("has_nsfw_concepts") if isinstance(payload, dict) else None
     if isinstance(flags, list) and outputs:
-        # A picture that its safety check blacked out is no result.
+        # An image that fal's safety check blacked out is no result.
         marks = cast("list[object]", flags)
         outputs = [output for output, mark in zip(outputs, [*marks, *[False] * len(outputs)], strict=False) if not mark]
         if not outputs:
@@ -411,7 +415,7 @@ def _done(payload: Any, job: Job, usage: dict[str, int]) -> Done | Failed:
 
 
 def _files(value: Any, path: list[str]) -> Iterator[dict[str, Any]]:
-    """The file objects that lie at a path; a plain URL is taken for one."""
+    """The file objects at a path in the result; a plain URL counts as a file object."""
     if isinstance(value, list):
         for one in cast("list[Any]", value):
             yield from _files(one, path)
@@ -442,7 +446,7 @@ def _usage(metrics: Any) -> dict[str, int]:
 
 
 def _percentage(logs: Any) -> int:
-    """The last progress bar in the logs, as models print it: ` 40%|████      | 20/50`."""
+    """The percentage of the last progress bar in the logs, as models print it: ` 40%|████      | 20/50`."""
     lines = cast("list[Any]", logs)[-50:] if isinstance(logs, list) else []
     texts = [str(cast("dict[str, Any]", line).get("message")) for line in lines if isinstance(line, dict)]
     found = re.findall(r"(\d{1,3})%\|", "\n".join(texts))
@@ -450,19 +454,21 @@ def _percentage(logs: Any) -> int:
 
 
 def _refusal(reply: Reply) -> Failed:
-    """A request that was not taken. An account without credit is locked, and answered as if the key were wrong."""
+    """The outcome of a request that fal refused. fal locks an account without credit and responds to it as to a wrong
+    key."""
     detail = str(reply.json().get("detail")).lower()
     if reply.status in (401, 403) and re.search(r"exhausted balance|user is locked|top up", detail):
         return failed(ErrorClass.PROVIDER_BILLING)
     failure = _failure(reply.json(), {}, status=reply.status, headers=reply.headers)
-    # Callers see a failure to begin, never a run that was cancelled before it had an id.
+    # A submission can only be accepted or fail: a cancellation before the request had an id counts as a failure.
     return failure if isinstance(failure, Failed) else failed(ErrorClass.TRANSIENT)
 
 
 def _failure(
     problem: dict[str, Any], usage: dict[str, int], *, status: int = 0, headers: dict[str, str] | None = None
 ) -> Failed | Cancelled:
-    """A failure by what the platform or the model calls it, then by the status, then by whether fal would try again."""
+    """Classify a failure by its error type (the platform's or the model's), then by the HTTP status, then by fal's hint
+    whether a retry makes sense."""
     hints = headers or {}
     detail: Any = problem.get("detail")
     listed = cast("list[Any]", detail) if isinstance(detail, list) else []
@@ -483,13 +489,13 @@ def _failure(
     if error_class is ErrorClass.RATE_LIMITED:
         return failed(error_class, retry_after_seconds=_reply_hint(hints), usage=usage)
     code = next((kind for kind in kinds if kind not in ("None", "")), None)
-    # A key may be good for one model and not for another.
+    # A 403 may concern one model only: the key may be valid for others.
     wide = False if error_class is ErrorClass.AUTH and status == 403 else None
     return failed(error_class, usage=usage, said=_said(detail), code=code, provider_wide=wide)
 
 
 def _said(detail: Any) -> str | None:
-    """What is wrong, and where: a sentence, or a list of them with their places."""
+    """The error message in `detail`: a sentence, or a list of messages, each with the field that it concerns."""
     if isinstance(detail, str):
         return detail
     told: list[str] = []
