@@ -2,20 +2,20 @@
 
     python -m infra.local.standins.anthropic --port 9102        # prints its URL, serves until it is stopped
 
-It answers as Anthropic documents, refuses fields that are not documented, and writes a page where a page is asked for
-and plain words otherwise. Besides the markers of `_kit`, in what the user says last:
+It answers as Anthropic documents, refuses fields that are not documented, and returns an HTML page when the prompt asks
+for a page, else plain text. Markers in the user's last message, besides those of `_kit`:
 
     create:400 401 402 403 404 409 413     refused with that status
-    create:429 429-ms 429-date 429-reset 429-bare    refused for now; the hint is in one header, in those that tell how
-                                           each limit stands, or nowhere
-    create:spend credit                    no more money may be spent, there is none (as an invalid request)
-    create:filtered                        the output was held back, as an invalid request
-    create:failed 503 504 529              status 500 and others, in the API's own words
-    create:error                           status 200 with an error inside
+    create:429 429-ms 429-date 429-reset 429-bare    refused by the rate limit; when to retry is in one header, in the
+                                           headers that show each limit's state, or not said
+    create:spend credit                    the spending limit is reached; no credit is left (as an invalid request)
+    create:filtered                        the output was withheld, as an invalid request
+    create:failed 503 504 529              status 500 and others, in the API's own error format
+    create:error                           status 200 with an error in the body
     create:long                            too long for the model's context
-    run:refusal none silent                a refusal, with its tokens counted; no words; nor any count
-    run:think                              all tokens that may be made were spent on thinking
-    usage:none cached absurd               no usage at all; a part of the input from a cache; counts that cannot be
+    run:refusal none silent                a refusal, with its usage; an empty result; an empty result without usage
+    run:think                              the model spent all its output tokens on thinking
+    usage:none cached absurd               no usage; a part of the input read from a cache; impossible counts
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any, ClassVar, cast
 from infra.local.standins._kit import Answer, Request, StandIn, asked, date_in, main, number, route
 
 MODELS = ("claude-opus-5", "claude-sonnet-5", "claude-haiku-4-5")
-# Any name of this form is taken; those it does not list too, but for one.
+# Any model name of this form is accepted, listed or not, except GONE_MODEL.
 MODEL = re.compile(r"claude-[a-z0-9-]+")
 GONE_MODEL = "claude-gone"
 FIELDS = {"model", "max_tokens", "messages", "system", "temperature", "top_p", "top_k", "stop_sequences", "stream"}
@@ -54,7 +54,7 @@ def problem(status: int, kind: str, message: str, headers: dict[str, str] | None
 
 
 def limited(headers: dict[str, str] | None = None, **details: str) -> Answer:
-    """A 429."""
+    """A 429 answer."""
     return problem(429, "rate_limit_error", "This request would exceed your rate limit.", headers, **details)
 
 
@@ -196,7 +196,7 @@ class AnthropicStandIn(StandIn):
 
 
 def _wrong(body: dict[str, Any]) -> str | None:
-    """What Anthropic would not take of a request."""
+    """The first thing that is wrong with a request's body, in Anthropic's words; None when nothing is."""
     unknown = sorted(set(body) - FIELDS)
     if unknown:
         return f"{unknown[0]}: Extra inputs are not permitted"

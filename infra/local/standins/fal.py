@@ -1,25 +1,26 @@
-"""A stand-in for fal's queue: requests, their status, result and cancellation, signed webhooks, the signing keys.
+"""A stand-in for fal's queue: requests, their status, result and cancellation, signed webhooks, public signing keys.
 
     python -m infra.local.standins.fal --port 9104        # prints its URL, serves until it is stopped
 
-Queue and REST host are one here. Any app is run: one with `video` in its name (or of a known family of film models)
-makes an MP4, one with `audio` or `speech` a WAV, every other PNG pictures. Besides the markers of `_kit`, in a prompt:
+The queue's host and the REST host are the same here. It runs an app of any name: an app with `video` in its name (or of
+a known family of video models) returns an MP4, one with `audio` or `speech` a WAV, every other PNG images. Markers in a
+prompt, besides those of `_kit`:
 
     create:401 402 403 404 422 503       refused      create:locked    the account has no money left
-    create:429 429-header 429-ms 429-date    refused for now, without a hint or with one
-    urls:foreign odd                     the request's addresses are on another host, or of another form
+    create:429 429-header 429-ms 429-date    refused by the rate limit, without or with a hint when to retry
+    urls:foreign odd                     the request's URLs are on another host, or of another form
     run:queue hang                       never begins, never ends
-    run:policy policy-late               a model's refusal, before it ran and after
-    run:invalid empty crash down slowdown    a model's errors: its input, no_media_generated, internal_server_error,
+    run:policy policy-late               a model's refusal, before it ran, or after
+    run:invalid empty crash down slowdown    a model's errors: invalid input, no_media_generated, internal_server_error,
                                          downstream_service_unavailable, generation_timeout
-    run:retryable text                   a 422 that may be tried again; an error that is a sentence alone
-    run:ERROR_TYPE                       one of the platform's own (runner_disconnected, startup_timeout …)
-    output:none nsfw fewer inline        no files; all blacked out, or one of them; a data URL
-    webhook:lost twice forged stale      never, two times, with a wrong signature, with an old timestamp
-    webhook:early late=SECONDS           before the request is answered; that much after the end
+    run:retryable text                   a 422 that may be retried; an error that is only a sentence
+    run:ERROR_TYPE                       one of the platform's own errors (runner_disconnected, startup_timeout …)
+    output:none nsfw fewer inline        no files; all blacked out; one of them blacked out; a data URL
+    webhook:lost twice forged stale      never sent, sent twice, with a wrong signature, with an old timestamp
+    webhook:early late=SECONDS           sent before the request is answered; so long after the end
     webhook:foreign other large          of another account, about another request, without its payload
 
-`rotate()` changes the signing key; `expire()` makes finished requests unknown.
+`rotate()` changes the signing key; `expire()` forgets finished requests.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ SIZES = {
     "landscape_4_3": (1024, 768),
     "landscape_16_9": (1024, 576),
 }
-# The platform's errors with their statuses; any of them may be asked for.
+# The platform's own errors and their statuses; each is also a `run:` marker.
 PLATFORM_ERRORS = {
     "request_timeout": 504,
     "startup_timeout": 504,
@@ -71,7 +72,7 @@ PLATFORM_ERRORS = {
     "bad_request": 400,
     "internal_error": 500,
 }
-# Marker → status, type, whether it may be tried again.
+# Marker → status, type, whether the request may be retried.
 MODEL_ERRORS = {
     "policy": (422, "content_policy_violation", False),
     "policy-late": (422, "content_policy_violation", False),
@@ -82,7 +83,7 @@ MODEL_ERRORS = {
     "slowdown": (504, "generation_timeout", True),
     "retryable": (422, "file_download_error", True),
 }
-# Those that come before the model has run.
+# The errors that occur before the model has run, so that nothing is charged.
 UNSTARTED = frozenset({"policy", "invalid", "retryable", "text"})
 
 
@@ -96,7 +97,8 @@ LOCKED = "User is locked. Reason: Exhausted balance. Top up your balance at fal.
 
 @dataclass
 class Queued:
-    """A request: what the model was given, how it stands, and in the end its result as the API answers it."""
+    """A request in the queue: the model's input (`given`), its status, and at the end the API's answer with its
+    result."""
 
     id: str
     app: str
@@ -113,7 +115,7 @@ class Queued:
 
 
 class FalStandIn(StandIn):
-    """fal, stood in for. `user_id`: whom its webhooks are for."""
+    """fal, stood in for. `user_id`: the account that its webhooks name."""
 
     api_key_default = "standin-id:standin-secret"
     refusals: ClassVar[dict[str, Answer | Callable[[], Answer]]] = {
@@ -342,7 +344,7 @@ class FalStandIn(StandIn):
             self.tell(queued)
 
     def tell(self, queued: Queued) -> None:
-        """Send a request's end to its webhook."""
+        """Send the webhook about the end of a request."""
         wishes = asked(queued.markers, "webhook")
         event: dict[str, Any] = {"request_id": queued.id, "gateway_request_id": queued.id, "status": "OK"}
         event["payload"] = queued.result.content
@@ -371,7 +373,7 @@ class FalStandIn(StandIn):
 
 
 def signature_headers(seed: bytes, request_id: str, user_id: str, sent_at: int, body: bytes) -> dict[str, str]:
-    """The headers that a webhook is signed with."""
+    """The signature headers of a webhook."""
     message = "\n".join((request_id, user_id, str(sent_at), hashlib.sha256(body).hexdigest()))
     return {
         "X-Fal-Webhook-Request-Id": request_id,
@@ -425,7 +427,7 @@ def _size(given: dict[str, Any]) -> tuple[int, int]:
 
 
 def _wrong(given: dict[str, Any]) -> tuple[str, str] | None:
-    """What a model would not take of its input, as (type, field)."""
+    """The first thing that is wrong with a model's input, as (error type, field); None when nothing is."""
     if not isinstance(given.get("prompt", ""), str):
         return "string_type", "prompt"
     count: Any = given.get("num_images", 1)

@@ -1,24 +1,24 @@
-"""A stand-in for OpenAI's HTTP API: models, responses, chat, pictures made and edited, speech, moderations.
+"""A stand-in for OpenAI's HTTP API: models, responses, chat, image generation and edits, speech, moderations.
 
     python -m infra.local.standins.openai --port 9101        # prints its URL, serves until it is stopped
 
 It answers as OpenAI documents (platform reference and the SDK's own types), refuses parameters that are not documented,
-and makes plain PNG, JPEG or WebP files and a tone. Besides the markers of `_kit`, in a prompt, an input or a message:
+and returns plain PNG, JPEG or WebP files and a tone. Markers in a prompt, input or message, besides those of `_kit`:
 
     create:400 401 403 404 503 503-plain    refused
-    create:429 429-ms 429-header 429-date   refused for now; the hint is in the text or a header
+    create:429 429-ms 429-header 429-date   refused by the rate limit; when to retry is in the text or a header
     create:quota exhausted billing     the account has no money left
     create:moderated policy            refused by the safety check
-    create:error                       status 200 with an error inside
-    run:none silent                    taken, and nothing came of it; not even a count of what was used
-    create:long large                  too long for the model's context, larger than a minute's tokens of the account
-    run:fail limit flagged refuse filter    text: failed, failed for now, failed as unsafe, refused in words, cut off
-    run:think                          text: all tokens that may be made were spent on thinking
+    create:error                       status 200 with an error in the body
+    run:none silent                    accepted, but the result is empty; `silent`: it has no usage either
+    create:long large                  too long for the model's context; more tokens than the account has in a minute
+    run:fail limit flagged refuse filter    text: failed; failed by a rate limit; failed as unsafe; a refusal; cut off
+    run:think                          text: the model spent all its output tokens on thinking
     usage:none times=NUMBER            the usage is left out, or multiplied
 
-    moderation:flagged                 the moderation check finds violence in this text, or in what is looked at next
-    moderation:CATEGORY                another: sexual, sexual-minors, illicit-violent, self-harm-instructions …
-    moderation:picture-CATEGORY        the same, in the next picture that it is shown
+    moderation:flagged                 the moderation check finds violence in this text (through `behave`: in the next)
+    moderation:CATEGORY                the same for another category: sexual, sexual-minors, illicit-violent, …
+    moderation:picture-CATEGORY        the same, in the next image that it checks
 
 `shutdown_dates` (model → date) can be set.
 """
@@ -48,7 +48,7 @@ from infra.local.standins._kit import (
     sound,
 )
 
-# What the documentation names; any other name of a model is taken too, but for the retired.
+# Documented models with their shutdown dates. Any other model name is accepted too, except the retired ones below.
 MODELS = {
     "gpt-image-2": None,
     "gpt-image-2.5-flare": None,
@@ -59,7 +59,7 @@ MODELS = {
     "gpt-4o": "2027-01-14",
     "omni-moderation-latest": None,
 }
-# Models that do not think first.
+# Models that accept `stop`: those that do not reason before they answer.
 WITH_STOP = re.compile(r"(?!gpt-5|o\d|grok-4).*")
 RETIRED = re.compile(r"dall-e-.*|gpt-image-1|sora-.*|0+")
 
@@ -94,13 +94,13 @@ SOUNDS = {
     "pcm": "audio/pcm",
 }
 SECONDS_PER_CHARACTER = 0.01
-# Tokens of a picture of a megapixel.
+# Output tokens of an image of one megapixel, by quality.
 QUALITY_TOKENS = {"low": 272, "medium": 1056, "high": 4160, "xhigh": 6240, "max": 8320}
 SHOWN_PICTURE_TOKENS = 765
 PIXELS_MAX = 3840 * 2160
 
 
-# What a run is asked for that is to bring nothing.
+# The `run:` markers that make the result empty.
 NOTHING = {"none", "silent"}
 
 Check = Callable[[dict[str, Any]], Answer | None]
@@ -120,7 +120,7 @@ def problem(
 
 
 def limited(message: str = "Rate limit reached for requests.", **headers: str) -> Answer:
-    """A 429 for going too fast."""
+    """A 429 answer of the rate limit."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return problem(429, message, "rate_limit_exceeded", "requests", headers=named)
 
@@ -213,10 +213,10 @@ class OpenAIStandIn(StandIn):
         if not all(isinstance(each, str) for each in inputs):
             if sum("image_url" in str(each) for each in inputs) > 1:
                 return problem(400, "Only one image is taken at a time.", "invalid_value", param="input")
-            # What is seen and said together is judged together.
+            # An image and text in one request get one verdict.
             inputs = [inputs]
             markers = [marker.replace("moderation:picture-", "moderation:") for marker in markers]
-        # What was asked for from outside holds for whatever comes next.
+        # The markers set through `behave` apply to each input.
         behaviour = markers[len(markers_in(inputs, self.name)) :]
         results = [_verdict(asked([*markers_in(each, self.name), *behaviour], "moderation")) for each in inputs]
         content = {"id": f"modr-{secrets.token_hex(8)}", "model": "omni-moderation-latest", "results": results}
@@ -371,7 +371,7 @@ class OpenAIStandIn(StandIn):
         return self.taken(markers, Answer(200, self.counted(content, markers)))
 
     def completion(self, body: dict[str, Any], markers: list[str]) -> dict[str, Any]:
-        """A chat's answer."""
+        """The body of a chat completion."""
         said, text, cut = _written(body["messages"], body.get("max_completion_tokens") or body.get("max_tokens"))
         stops = body.get("stop") or []
         for stop in [stops] if isinstance(stops, str) else stops:
@@ -401,14 +401,14 @@ class OpenAIStandIn(StandIn):
         }
 
     def counted(self, content: dict[str, Any], markers: list[str]) -> dict[str, Any]:
-        """An answer with its usage as the markers want it."""
+        """The content with its usage, or without it when the markers ask for that."""
         is_silent = "none" in asked(markers, "usage") or "silent" in asked(markers, "run")
         return {**content, "usage": None} if is_silent else content
 
     # ---- what is refused ---------------------------------------------------------------------------------------------
 
     def admitted(self, body: dict[str, Any], fields: frozenset[str], check: Check, said: str = "prompt") -> list[str]:
-        """The markers of a creation that is taken; raises Refused for one that is not."""
+        """The markers of a valid creation; raises Refused for an invalid one. said: the field with the prompt."""
         unknown = sorted(body.keys() - fields)
         if unknown:
             raise Refused(problem(400, f"Unknown parameter: '{unknown[0]}'.", "unknown_parameter", param=unknown[0]))
@@ -484,7 +484,8 @@ def _chat_problem(body: dict[str, Any]) -> Answer | None:
 
 
 def _written(given: Any, limit: int | None) -> tuple[str, str, bool]:
-    """What was said last, the answer to it, and whether that was cut at the limit of tokens (here: of words)."""
+    """The whole input as text, the reply to its last message, and whether the reply was cut at the limit of tokens
+    (words count as tokens here)."""
     last = given if isinstance(given, str) else given[-1].get("content")
     if isinstance(last, list):
         last = " ".join(str(part.get("text", "a picture")) for part in cast("list[dict[str, Any]]", last))

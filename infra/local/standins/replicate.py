@@ -2,30 +2,30 @@
 
     python -m infra.local.standins.replicate --port 9100        # prints its URL, serves until it is stopped
 
-It answers as Replicate documents (replicate.com/docs/reference/http), signs webhooks by Standard Webhooks, and makes
-plain PNG files, or MP4 files for the models that make films. Files may be uploaded to it; what a model is given must be
-a data URL, an upload of its own, or an HTTPS address, and what the model needs must be there.
+It answers as Replicate documents (replicate.com/docs/reference/http), signs webhooks by Standard Webhooks, and returns
+plain PNG files, or MP4 files for video models. Files can be uploaded. A model's input file must be a data URL, an
+uploaded file or an HTTPS address, and required inputs must be present.
 
-What is asked for in double brackets in a prompt goes wrong; several may stand together, as in
-`a lake [[webhook:lost]] [[output:gone]]`; `[[replicate/run:fail]]` is for this stand-in alone.
-`POST /_standin/behave {"markers": [...], "creations": n}` asks for the same from outside, for the next n creations.
+A prompt asks for faults by markers in double brackets; it may hold several, as in
+`a lake [[webhook:lost]] [[output:gone]]`. `[[replicate/run:fail]]` is for this stand-in only.
+`POST /_standin/behave {"markers": [...], "creations": n}` applies markers to the next n creations.
 
-    create:401 402 403 404 410 422 503   refused with that status, nothing begun       create:gone   the version is gone
-    create:429 429-header 429-body       refused; the hint is in the text, the header, or a field of the body
-    upload:503 lost                      a file is refused, or gets no answer (from outside only)
-    create:500 lost hang garbage         accepted, then: status 500, no answer, an answer that never ends, no JSON
+    create:401 402 403 404 410 422 503   refused with that status, no work begins   create:gone   the version is gone
+    create:429 429-header 429-body       refused; when to retry is in the text, the header, or a field of the body
+    upload:503 lost                      an upload is refused, or gets no answer (through `behave` only)
+    create:500 lost hang garbage         accepted, then the answer is: a 500, a closed connection, never sent, no JSON
     run:fail nsfw oom abort unfit        ends in that way        run:boot hang    never begins, never ends
     run:slow=SECONDS                     takes that long, with a progress bar in its logs
-    output:gone denied text svg broken bomb huge slow redirect   the file misbehaves    output:none   there is none
-    output:private file                  the file's URL points to the metadata address, to a local file
-    output:single fewer                  a string instead of a list; one picture held back by the safety check
-    output:object                        an object that holds the file beside words
-    webhook:lost twice forged stale      never, two times, with a wrong signature, with an old timestamp
-    webhook:early late=SECONDS           before the creation is answered; that much after the end
+    output:gone denied text svg broken bomb huge slow redirect   the file is faulty    output:none   there is no file
+    output:private file                  the file's URL is the cloud's metadata address, or a local file
+    output:single fewer                  a string instead of a list; one image withheld by the safety check
+    output:object                        an object that holds the file's URL among other values
+    webhook:lost twice forged stale      never sent, sent twice, with a wrong signature, with an old timestamp
+    webhook:early late=SECONDS           sent before the creation is answered; so long after the end
 
 `GET /_standin/calls` lists the requests to the API (`method`, `path`, `headers`, and `body`, parsed),
-`GET /_standin/webhooks` the deliveries; `POST /_standin/webhooks/{prediction}` sends one again and
-`POST /_standin/reset` forgets everything.
+`GET /_standin/webhooks` the deliveries; `POST /_standin/webhooks/{prediction}` sends a webhook again and
+`POST /_standin/reset` clears everything.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ UPLOAD_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class ModelKind:
-    """A model other than SDXL: its name, the fields that hold its files (of these the needed ones), whether it makes a
-    film, and the word that its prompt must have."""
+    """A model. `files`: the input fields that hold files; `needed`: those of them that are required. `makes_film`:
+    whether it outputs a video. `trigger`: a word that the prompt must contain."""
 
     name: str
     files: tuple[str, ...]
@@ -83,7 +83,7 @@ class ModelKind:
 
 
 SDXL = ModelKind("stability-ai/sdxl", ("image", "mask"), (), makes_film=False)
-# By version, as the catalogue has them.
+# Models other than SDXL, by the version that the catalogue names.
 MODELS = {
     "ddfc2b08d209f9fa8c1eca692712918bd449f695dabb4a958da31802a9570fe4": ModelKind(
         "tencentarc/photomaker",
@@ -103,7 +103,7 @@ MODELS = {
 
 @dataclass(frozen=True)
 class StoredFile:
-    """What was uploaded: its bytes and what the API shows of it."""
+    """An uploaded file: its bytes, and its description in the API."""
 
     data: bytes
     shown: dict[str, Any]
@@ -111,7 +111,7 @@ class StoredFile:
 
 @dataclass
 class Prediction:
-    """What the API shows of a prediction (`shown`), and what only the stand-in knows."""
+    """A prediction: its representation in the API (`shown`), and the stand-in's own facts about it."""
 
     shown: dict[str, Any]
     markers: list[str]
@@ -125,7 +125,7 @@ class Prediction:
         return self.shown["id"]
 
     def asked(self, kind: str) -> list[str]:
-        """The markers of a kind, without it: `["lost"]` for `webhook:lost`."""
+        """The markers of a kind, without their prefix: `["lost"]` for `webhook:lost`."""
         return [marker.removeprefix(f"{kind}:") for marker in self.markers if marker.startswith(f"{kind}:")]
 
     def seconds(self, kind: str, name: str, otherwise: float) -> float:
@@ -134,7 +134,7 @@ class Prediction:
 
 
 class ReplicateStandIn:
-    """The running server; a context manager. `run_seconds`: how long an ordinary prediction takes."""
+    """A server in Replicate's place; a context manager. `run_seconds`: how long an ordinary prediction takes."""
 
     def __init__(
         self,
@@ -184,7 +184,7 @@ class ReplicateStandIn:
         self.stop()
 
     def reset(self) -> None:
-        """Forget everything; what still runs is stopped."""
+        """Clear all records and stop running predictions."""
         with self.lock:
             for prediction in self.predictions.values():
                 prediction.stop.set()
@@ -201,7 +201,7 @@ class ReplicateStandIn:
     def create(
         self, body: dict[str, Any], markers: list[str], cancel_after: float | None
     ) -> tuple[Prediction, dict[str, Any]]:
-        """A new prediction on its way, and what it looked like before it set out."""
+        """Starts a prediction; returns it, and its representation from before it started."""
         reference = base64.b32encode(secrets.token_bytes(16)).decode().strip("=").lower()
         now = datetime.now(UTC)
         deadline = now + timedelta(seconds=cancel_after) if cancel_after else None
@@ -265,7 +265,7 @@ class ReplicateStandIn:
         self.end(prediction, "failed" if error else "succeeded", error)
 
     def _complaint(self, prediction: Prediction) -> str | None:
-        """What the model finds wrong with what it is given, when it is about to use it."""
+        """The model's error about its input, found only when it starts; None when the input is right."""
         given = prediction.shown["input"]
         model = MODELS.get(prediction.shown["version"], SDXL)
         if model.trigger and not re.search(rf"\b{model.trigger}\b", str(given.get("prompt"))):
@@ -277,7 +277,7 @@ class ReplicateStandIn:
         return None
 
     def _wait(self, prediction: Prediction, seconds: float) -> bool:
-        """Let time pass; True when the prediction was ended meanwhile, by a cancellation or its deadline."""
+        """Waits; returns True when a cancellation or the deadline ended the prediction meanwhile."""
         if prediction.deadline:
             left = (prediction.deadline - datetime.now(UTC)).total_seconds()
             if left < seconds:
@@ -287,7 +287,7 @@ class ReplicateStandIn:
         return prediction.stop.wait(seconds)
 
     def end(self, prediction: Prediction, status: str, error: str | None = None) -> bool:
-        """Bring a prediction to its final state and tell its webhook; False when it had ended before."""
+        """Set a prediction's final state and send its webhook; returns False when it had already ended."""
         with self.lock:
             if prediction.shown["status"] in TERMINAL:
                 return False
@@ -342,7 +342,7 @@ class ReplicateStandIn:
         self.deliver(prediction, repeat=2 if "twice" in asked else 1)
 
     def deliver(self, prediction: Prediction, repeat: int = 1) -> None:
-        """Send a prediction to its webhook: the same message `repeat` times, each tried again when it is not taken."""
+        """Send a prediction to its webhook: the same message `repeat` times, each retried when it is not accepted."""
         asked = prediction.asked("webhook")
         with self.lock:
             body = json.dumps(prediction.shown).encode()
@@ -390,8 +390,8 @@ def signature(secret: str, event_id: str, sent_at: int, body: bytes) -> str:
 
 
 def png(width: int, height: int, seed: int, *, declared: tuple[int, int] | None = None) -> bytes:
-    """A PNG with a slanted gradient whose colours depend on the seed, and a text that finishing must take away.
-    `declared` lies about the size in the header."""
+    """A PNG with a diagonal gradient whose colours depend on the seed, and a text chunk that the product must remove.
+    `declared`: a false size for the header."""
     red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
     ramp = bytes(part for x in range(width + height) for part in ((x + red) & 255, (x // 2 + green) & 255, blue))
     rows = b"".join(b"\0" + ramp[y * 3 : (y + width) * 3] for y in range(height))
@@ -422,7 +422,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: what came is under /_standin/calls."""
+        """Log nothing: /_standin/calls lists the requests."""
 
     def _serve(self) -> None:
         if self.owner.stopping.is_set():
@@ -711,7 +711,7 @@ def _parsed(body: bytes) -> Any:
 
 
 def _problems(body: Any) -> list[tuple[str, str]]:
-    """What Replicate would not take of a creation, as (field, why)."""
+    """Replicate's validation errors for a creation, as (field, reason)."""
     if not isinstance(body, dict):
         return [("", "an object is needed")]
     problems = [(name, "Additional property is not allowed") for name in body if name not in BODY_FIELDS]
@@ -745,7 +745,7 @@ def _problems(body: Any) -> list[tuple[str, str]]:
 
 
 def _duration(text: str | None) -> float | None:
-    """`90s`, `5m`, `1h30m`, or seconds."""
+    """Seconds of a duration such as `90s`, `5m`, `1h30m`, or a plain number of seconds; None for none."""
     if not text:
         return None
     units = {"s": 1, "m": 60, "h": 3600, "": 1}

@@ -1,19 +1,19 @@
-"""A stand-in for Stability's v2beta API: pictures, larger pictures, sound, results that come later, the balance.
+"""A stand-in for Stability's v2beta API: images, upscaling, audio, asynchronous results, the account's balance.
 
     python -m infra.local.standins.stability --port 9103        # prints its URL, serves until it is stopped
 
-It takes multipart only, answers as JSON or as bytes, keeps an account with credits, and locks a key out for a minute
-after more than 150 requests in ten seconds. Besides the markers of `_kit`, in a prompt:
+It accepts only multipart bodies, answers with JSON or bytes, keeps an account's credits, and locks a key out for a
+minute after more than 150 requests in ten seconds. Markers in a prompt, besides those of `_kit`:
 
     create:400 401 402 403 413 422 503   refused with that status      create:moderated   403, for its content
-    create:429 429-header 429-date       refused for now, without a hint or with one
-    create:failed                        status 500, in the API's own words
+    create:429 429-header 429-date       refused by the rate limit, without or with a hint when to retry
+    create:failed                        status 500, in the API's own error format
     run:hang                             an asynchronous result that never comes
     run:fail moderated                   an asynchronous result that fails, or is refused for its content
-    output:filtered none bad             200 with a blurred picture; with nothing; with what is no base64
-    output:gone                          an asynchronous result that is no longer kept
+    output:filtered none bad             status 200 with a blurred image; without an image; with invalid base64
+    output:gone                          an asynchronous result that has expired
 
-A service that has no prompt is asked to misbehave through `/_standin/behave`.
+A service without a prompt gets its markers through `/_standin/behave`.
 """
 
 from __future__ import annotations
@@ -68,13 +68,13 @@ WINDOW_SECONDS, LOCKED_OUT_SECONDS = 10, 60
 
 
 def problem(status: int, name: str, *errors: str, **headers: str) -> Answer:
-    """An error as Stability words it."""
+    """An error in Stability's format."""
     named = {header.replace("_", "-"): value for header, value in headers.items()}
     return Answer(status, {"id": secrets.token_hex(16), "name": name, "errors": list(errors)}, named)
 
 
 def limited(**headers: str) -> Answer:
-    """A 429."""
+    """A 429 answer."""
     return problem(429, "rate_limit_exceeded", "You have exceeded the rate limit of 150 requests.", **headers)
 
 
@@ -83,7 +83,7 @@ MODERATED = problem(403, "content_moderation", "Your request was flagged by our 
 
 @dataclass
 class _Later:
-    """A result that is asked for."""
+    """An asynchronous result, which the client fetches later."""
 
     ready_at: float
     answer: Callable[[Request], Answer]
@@ -204,7 +204,7 @@ class StabilityStandIn(StandIn):
     # ---- what they share ---------------------------------------------------------------------------------------------
 
     def _admitted(self, request: Request, service: str, *, prompt_needed: bool) -> tuple[dict[str, str], list[str]]:
-        """The fields of a request and what it asks for in brackets. Raises Refused."""
+        """The fields of a valid request, and its markers. Raises Refused."""
         _need(request.content_type == "multipart/form-data", "content-type: must be multipart/form-data")
         given = request.fields()
         markers = self.markers(given.get("prompt", ""))
@@ -245,7 +245,7 @@ class StabilityStandIn(StandIn):
         content_type: str,
         name: str,
     ) -> Answer:
-        """A result as the request wants it: base64 in JSON, or its bytes."""
+        """The answer with a result in the requested form: base64 in JSON, or bytes."""
         output = asked(markers, "output")
         if "gone" in output:
             return problem(404, "not_found", "id: not found or expired")

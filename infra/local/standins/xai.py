@@ -1,19 +1,19 @@
-"""A stand-in for xAI's HTTP API: text, pictures made and edited, films, and what a key may do.
+"""A stand-in for xAI's HTTP API: text, image generation and edits, videos, and the permissions of a key.
 
     python -m infra.local.standins.xai --port 9102        # prints its URL, serves until it is stopped
 
-It answers as xAI documents (docs.x.ai), with the exact cost of each request in ticks, and makes plain PNG files and
-short MP4 films. Besides the markers of `_kit` and those of text in `openai`:
+It answers as xAI documents (docs.x.ai), with the exact cost of each request in ticks (10^10 to the dollar), and returns
+plain PNG files and short MP4 videos. Markers besides those of `_kit` and those for text in `openai`:
 
-    create:400 401 403 404 422 503 key envelope   refused; `key` is a wrong key's 400, `envelope` OpenAI's shape
-    create:429 429-ms 429-header 429-date         refused for now
+    create:400 401 403 404 422 503 key envelope   refused; `key`: the 400 of a wrong key; `envelope`: in OpenAI's format
+    create:429 429-ms 429-header 429-date         refused by the rate limit
     create:credits limit                          the team has no money left
     create:moderated guidelines                   refused by the safety check
-    run:hang                 a film that never ends
-    run:fail moderated expired       a film that ends in that way, with status 200
-    run:blocked some none    made and held back: all of it, the last picture; an empty list
-    run:nowhere              a film that is done and has no URL
-    cost:none zero times=N   the cost is left out, nothing, or so many times too high
+    run:hang                 a video that is never ready
+    run:fail moderated expired       a video that ends in that way, with status 200
+    run:blocked some none    results made but withheld: all of them, or the last image; `none`: an empty list
+    run:nowhere              a video that is ready and has no URL
+    cost:none zero times=N   the cost is left out, is zero, or is N times too high
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TICKS_PER_USD = 10**10
 PICTURE_TICKS = {"1k": TICKS_PER_USD * 2 // 100, "2k": TICKS_PER_USD * 7 // 100}
 SECOND_TICKS = {"480p": TICKS_PER_USD * 5 // 100, "720p": TICKS_PER_USD * 7 // 100, "1080p": TICKS_PER_USD // 4}
 GIVEN_PICTURE_TICKS = TICKS_PER_USD * 2 // 1000
-# A text costs less than a millionth of a dollar here and there, so that rounding shows.
+# The cost of one token. It is not a whole number of micro-USD, so that rounding errors would show.
 TOKEN_TICKS = 12_345
 FILM_RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
 PICTURE_RATIOS = (*FILM_RATIOS, "9:19.5", "19.5:9", "9:20", "20:9", "1:2", "2:1")
@@ -61,7 +61,7 @@ LONG_SIDES = {"1k": 1024, "2k": 2048}
 
 
 def problem(status: int, code: str, error: str, **headers: str) -> Answer:
-    """An error as xAI tells it: two sentences."""
+    """An error in xAI's format: two sentences."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status, {"code": code, "error": error}, named)
 
@@ -74,7 +74,7 @@ BROKE = "Your team has either used all available credits or reached its monthly 
 
 @dataclass
 class Film:
-    """A film that was asked for."""
+    """A requested video."""
 
     body: dict[str, Any]
     markers: list[str]
@@ -126,13 +126,13 @@ class XAIStandIn(OpenAIStandIn):
         key = request.headers.get("authorization", "")
         if not key:
             return self.refusals["401"]
-        # As documented: a wrong key is a 400.
+        # xAI documents a 400, not a 401, for a wrong key.
         return None if key == f"Bearer {self.api_key}" else self.refusals["key"]
 
     def not_found(self, request: Request) -> Answer:
         return problem(404, "Some requested entity was not found", f"There is no {request.path}.")
 
-    # What OpenAI has and xAI has not.
+    # Routes of OpenAI's API that xAI does not have.
     speak = moderate = get_model = None
 
     # ---- the account -------------------------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ class XAIStandIn(OpenAIStandIn):
         except Refused as refused:
             told = refused.answer.content.get("error") if isinstance(refused.answer.content, dict) else None
             if isinstance(told, dict) and refused.answer is not self.refusals["envelope"]:
-                # The same refusal in xAI's own shape.
+                # The inherited refusal is in OpenAI's format; xAI has its own.
                 code = "Some requested entity was not found" if refused.answer.status == 404 else INVALID
                 raise Refused(problem(refused.answer.status, code, str(told["message"]))) from refused
             raise
@@ -284,7 +284,7 @@ def _film_problem(body: dict[str, Any]) -> Answer | None:
 
 
 def _is_picture(given: Any) -> bool:
-    """A URL, or a file inside one that can be opened."""
+    """Whether it is an HTTP URL, or a data URL with a readable image."""
     url = given.get("url", "") if isinstance(given, dict) else ""
     if not url.startswith("data:"):
         return bool(re.match(r"https?://", url))
@@ -296,7 +296,8 @@ def _is_picture(given: Any) -> bool:
 
 
 def _ratio_of(given: Any) -> str | None:
-    """The shape of a picture that comes as a data URL: it is the result's, where no ratio is said."""
+    """The aspect ratio of an image in a data URL, None for another URL. Without an explicit ratio, the result gets the
+    input's."""
     url = given.get("url", "") if isinstance(given, dict) else ""
     if not url.startswith("data:"):
         return None
@@ -305,7 +306,7 @@ def _ratio_of(given: Any) -> str | None:
 
 
 def _size(ratio: str, *, long: int = 0, short: int = 0) -> tuple[int, int]:
-    """Width and height by a ratio and one of the sides, even numbers."""
+    """Width and height, both even, from an aspect ratio and the length of the long or the short side."""
     across, down = (float(side) for side in ratio.split(":"))
     unit = long / max(across, down) if long else short / min(across, down)
     return math.floor(across * unit / 2) * 2, math.floor(down * unit / 2) * 2
