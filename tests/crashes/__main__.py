@@ -1,7 +1,7 @@
-"""Explore, print and keep what was found, or try pairs of crashes for as long as you like.
+"""Explore the crash points of scenarios and write OUTCOMES.md, or try a number of random pairs of crashes.
 
 export PYTHONPATH=layers/atelier/python
-.venv/bin/python -m tests.crashes [scenario …]                       # writes OUTCOMES.md; all take some minutes
+.venv/bin/python -m tests.crashes [scenario …]                       # writes OUTCOMES.md; all scenarios take minutes
 .venv/bin/python -m tests.crashes [scenario …] --pairs 500 --seed 7
 """
 
@@ -35,7 +35,7 @@ def main() -> None:
         with placed(url) as place:
             found = []
             for scenario in chosen:
-                # What the functions print is not what is asked for.
+                # The functions' own output is not shown; only the tables are.
                 with contextlib.redirect_stdout(io.StringIO()):
                     if given.pairs:
                         calls, _ = undisturbed(place, scenario)

@@ -1,4 +1,5 @@
-"""The place where functions die: made once for all tests of a file, as making it takes longer than most runs."""
+"""The deployment in which the crash tests run: created once for each test file, because creating it takes longer than
+most runs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Die at every call, in every way, then let the world go on: what must hold afterwards, whatever happened.
+"""Crash at every AWS call, in every way, let everything be retried, and check the invariants on the final state.
 
-exploration = explore(place, scenario)     # raises AssertionError with the call and the way it went wrong
+exploration = explore(place, scenario)     # raises AssertionError that names the call and what was broken
 print(exploration.table())
 """
 
@@ -16,7 +16,7 @@ from tests.crashes.run import Run, Scenario
 from tests.crashes.settled import Outcome, settled
 from tests.crashes.wire import Call, Mode
 
-# How far behind the first crash the second one lies at most: further on it meets a run that has long recovered.
+# How many calls after the first crash the second one comes at most: later, the run has recovered from the first.
 SECOND_WITHIN = 15
 
 
@@ -25,7 +25,8 @@ Check = Callable[[Run], Outcome]
 
 @dataclass
 class Exploration:
-    """A scenario's calls, and what became of each run in which one of them went wrong."""
+    """A scenario's calls, and the outcome of each run in which one of them failed. `explored`: the calls that were made
+    to fail."""
 
     scenario: Scenario
     calls: list[Call]
@@ -34,7 +35,7 @@ class Exploration:
     outcomes: dict[tuple[int, Mode], Outcome] = field(default_factory=dict[tuple[int, Mode], Outcome])
 
     def table(self) -> str:
-        """The section of OUTCOMES.md."""
+        """The scenario's section of OUTCOMES.md, in Markdown."""
         lines = [
             f"## {self.scenario.name}",
             "",
@@ -55,8 +56,8 @@ class Exploration:
 
 
 def explore(place: Place, scenario: Scenario, check: Check = settled) -> Exploration:
-    """Run a scenario undisturbed, then once for each of its calls and each way in which a call can go wrong. `check`
-    says what a run came to, and raises AssertionError when something does not hold that must."""
+    """Run a scenario undisturbed, then once for each of its calls and each way in which a call can fail. `check`
+    returns the outcome of a run, and raises AssertionError when an invariant is broken."""
     calls, outcome = undisturbed(place, scenario, check)
     new = itertools.dropwhile(lambda call: not scenario.since(call), distinct(calls))
     explored = [call for call in new if call.function not in scenario.known]
@@ -66,7 +67,7 @@ def explore(place: Place, scenario: Scenario, check: Check = settled) -> Explora
     for call in explored:
         for mode in Mode:
             if mode is Mode.DIE_AFTER and not call.writes:
-                # A read takes no effect: the world is the one in which the process died before it.
+                # A read changes nothing, so dying after it leaves the same state as dying before it.
                 found.outcomes[call.number, mode] = found.outcomes[call.number, Mode.DIE_BEFORE]
             else:
                 found.outcomes[call.number, mode] = crash(place, scenario, calls, {call.number: mode}, check)
@@ -74,8 +75,8 @@ def explore(place: Place, scenario: Scenario, check: Check = settled) -> Explora
 
 
 def distinct(calls: list[Call]) -> list[Call]:
-    """The calls to explore: all of them, but of a function that does the same again and again (a poll of a job that
-    goes on) the first two runs and the last two."""
+    """The calls to explore. When a function is invoked repeatedly with the same calls (polls of a running job), only
+    those of the first two and the last two invocations."""
     runs: dict[int, list[Call]] = {}
     for call in calls:
         runs.setdefault(call.invocation, []).append(call)
@@ -87,12 +88,12 @@ def distinct(calls: list[Call]) -> list[Call]:
 
 
 def undisturbed(place: Place, scenario: Scenario, check: Check = settled) -> tuple[list[Call], Outcome]:
-    """The calls of a scenario when nothing goes wrong, and what it comes to."""
+    """The calls of a scenario when nothing fails, and its outcome."""
     run = Run(place, scenario, {})
     run.play()
     calls, outcome = list(run.calls), check(run)
     assert (outcome.status, run.failures) == (scenario.ends_as, [])
-    # A client that asks again with its key, long after, changes nothing.
+    # A client that repeats the request with its idempotency key, long after the end, changes nothing.
     scenario.begin(run)
     assert check(run) == outcome
     return calls, outcome
@@ -101,7 +102,7 @@ def undisturbed(place: Place, scenario: Scenario, check: Check = settled) -> tup
 def crash(
     place: Place, scenario: Scenario, calls: list[Call], faults: Mapping[int, Mode], check: Check = settled
 ) -> Outcome:
-    """What becomes of a run with these faults. `calls`: those of the undisturbed run."""
+    """The outcome of a run with these faults. `calls`: those of the undisturbed run."""
     run = Run(place, scenario, faults)
     first = min(faults)
     try:
@@ -119,7 +120,7 @@ def crash(
 
 
 def pairs(calls: list[Call], count: int, seed: int) -> list[dict[int, Mode]]:
-    """A sample of two crashes in one run, the second one while the first is being repaired."""
+    """A random sample of two crashes in one run, the second one while the first is being repaired."""
     luck = random.Random(seed)
     modes = list(Mode)
     found: list[dict[int, Mode]] = []

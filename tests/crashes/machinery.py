@@ -1,9 +1,9 @@
-"""AWS's moving parts as far as a crash needs them, on a virtual clock: what delivers, waits, retries and times out.
+"""Simulates the AWS services that deliver, delay, retry and time out, on a virtual clock, for the crash tests.
 
-Tables, buckets and secrets are the emulator's. What *moves* is played here, because no test can wait for a queue's
-delay of a minute or a task's time-out of two hours: event source mappings as template.yaml has them, a queue, a bus,
-and Step Functions, which interprets the product's own state machine. Everything is delivered at least once, and again
-after a failure, as often as the real one would.
+Tables, buckets and secrets are the emulator's. The services simulated here are those for which a test would have to
+wait, for example a minute of a queue's delay or the two hours of a task's time-out: event source mappings as
+template.yaml declares them, a queue, an event bus, and Step Functions, which interprets the product's own state
+machines. Everything is delivered at least once, and again after a failure, as often as AWS would.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ RETRY_SECONDS = 1
 
 
 class FunctionFailed(Exception):
-    """A function raised, or its process died. Whoever called it sees no more than that."""
+    """A function raised, or its process died. Its caller is told no more than that."""
 
 
 @dataclass
 class Time:
-    """A virtual clock, and what is to happen. Seconds since the run began."""
+    """A virtual clock, in seconds since the run began, and the actions scheduled on it."""
 
     now: float = 0
     _ahead: list[tuple[float, int, Callable[[], None]]] = field(
@@ -48,11 +48,11 @@ class Time:
     _order: itertools.count[int] = field(default_factory=itertools.count)
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
-        """Let something happen; what is due together happens in the order in which it was planned."""
+        """Schedule an action; actions due at the same time run in the order in which they were scheduled."""
         heapq.heappush(self._ahead, (self.now + seconds, next(self._order), action))
 
     def run(self, after_each: Callable[[], None]) -> None:
-        """Until nothing is to happen any more."""
+        """Run actions, each followed by `after_each`, until none is scheduled any more."""
         for _ in range(STEPS_MAX):
             if not self._ahead:
                 return
@@ -64,7 +64,7 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class StreamMapping:
-    """What template.yaml says of how a table's stream reaches a function. `table` is its context."""
+    """An event source mapping of template.yaml, from a table's stream to a function. `table`: the table's context."""
 
     table: str
     function: str
@@ -80,7 +80,7 @@ class StreamMapping:
 
 @cache
 def stream_mappings() -> tuple[StreamMapping, ...]:
-    """All of them."""
+    """All stream mappings that template.yaml declares."""
     template = read(ROOT / "template.yaml")
     found: list[StreamMapping] = []
     for resource in template["Resources"].values():
@@ -106,7 +106,8 @@ def stream_mappings() -> tuple[StreamMapping, ...]:
 
 @dataclass
 class Stream:
-    """A DynamoDB stream and the mapping that feeds it to one function: in order, a failing batch again in halves."""
+    """A DynamoDB stream and its mapping to one function. Records arrive in order; a failing batch is retried in halves.
+    `lost`: the records given up after the last retry."""
 
     mapping: StreamMapping
     invoke: Invoke
@@ -117,12 +118,12 @@ class Stream:
     _planned: bool = False
 
     def put(self, records: list[Record]) -> None:
-        """What has been committed to the table. What the mapping filters out never arrives."""
+        """Add records committed to the table; those that the mapping filters out are dropped."""
         self._waiting.extend(record for record in records if self.mapping.takes(record))
         self._plan(self.mapping.window_seconds)
 
     def deliver(self) -> None:
-        """Hand the next batch to the function."""
+        """Invoke the function with the next batch."""
         self._planned = False
         if not self._waiting:
             return
@@ -148,7 +149,7 @@ class Stream:
 
 @dataclass
 class Queue:
-    """An SQS queue and the mapping that feeds it to one function, message by message."""
+    """An SQS queue and its mapping to one function, one message at a time. `dead`: its dead letters."""
 
     function: str
     invoke: Invoke
@@ -177,7 +178,7 @@ class Queue:
 
 @dataclass
 class Bus:
-    """EventBridge: what was told."""
+    """An EventBridge bus. `told`: the events put on it, as (detail type, detail)."""
 
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])
 
@@ -196,7 +197,8 @@ class _Execution:
 
 @dataclass
 class _Task:
-    """A state that has been entered. It ends once, whoever ends it."""
+    """A state that an execution has entered. It ends only once, by its result, an answered token or a time-out.
+    `retried`: how often each retry rule was applied."""
 
     execution: _Execution
     name: str
@@ -208,8 +210,9 @@ class _Task:
 
 @dataclass
 class StateMachine:
-    """Step Functions for one of `statemachines/`, with the parts of the language that it uses. A task's function is
-    named by the placeholder for its ARN: `${AttemptGenerationFunctionArn}` is `tasks/attempt_generation`."""
+    """Step Functions with one definition of `statemachines/`, and the parts of Amazon States Language that it uses. The
+    placeholder for a function's ARN names the function: `${AttemptGenerationFunctionArn}` is
+    `tasks/attempt_generation`."""
 
     definition: str
     invoke: Invoke
@@ -225,7 +228,8 @@ class StateMachine:
     # ---- the API -----------------------------------------------------------------------------------------------------
 
     def start_execution(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """StartExecution: the same name and input while it runs is the same execution, anything else is refused."""
+        """StartExecution. A name that is known already is refused, except while the execution with this name and input
+        is running; then it is the same execution."""
         name, data = asked["name"], asked["input"]
         known = self.executions.get(name)
         if known is None:
@@ -236,7 +240,7 @@ class StateMachine:
         return {"executionArn": f"arn:aws:states:us-east-1:000000000000:execution:machine:{name}", "startDate": 0}
 
     def knows(self, token: str) -> bool:
-        """Whether it gave this token to one of its tasks."""
+        """Whether one of this machine's tasks has this token."""
         return token in self._tokens
 
     def send_task_success(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -334,7 +338,7 @@ def _definition(name: str) -> dict[str, Any]:
 
 
 def _fits(pattern: Any, value: Any) -> bool:
-    """Event filtering, with the operators that the template uses."""
+    """Whether a value matches an event filter pattern; knows the operators that the template uses."""
     if isinstance(pattern, dict):
         there = value if isinstance(value, dict) else {}
         return all(_fits(wanted, there.get(name)) for name, wanted in pattern.items())

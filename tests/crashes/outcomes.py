@@ -1,4 +1,4 @@
-"""OUTCOMES.md: the table of crash points as the last exploration found it, kept beside the code that makes it."""
+"""Reads and writes OUTCOMES.md, the table of crash points as the last exploration found it."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def kept() -> dict[str, str]:
 
 
 def keep(explorations: list[Exploration], order: list[str]) -> None:
-    """Put sections in place of their older ones; those of scenarios that are no more go."""
+    """Write the file with these sections in place of their older ones; sections of removed scenarios are dropped."""
     sections = kept() | {found.scenario.name: found.table() for found in explorations}
     FILE.write_text("\n".join([HEAD, *(sections[name] for name in order if name in sections)]))

@@ -1,6 +1,6 @@
-"""Where the explored functions live: one deployment on the emulator for all runs, and a new workspace for each.
+"""The deployment that the crash tests explore: one on the emulator for all runs, with a new workspace for each run.
 
-Tables have their streams, which are read by the emulator's own API; the provider is the stand-in for Replicate.
+Its tables have streams, which are read through the emulator's API; its provider is the stand-in for Replicate.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PROVIDERS = frozenset({"local", "replicate"})
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who asks."""
+    """The user, session and workspace of a run's client."""
 
     user_id: str
     session_id: str
@@ -52,12 +52,12 @@ class Owner:
 
 
 class Place:
-    """The deployment."""
+    """A deployment on the emulator: tables, bucket, provider, and the functions' modules."""
 
     def __init__(self, tables: Tables, wire: Wire, replicate: ReplicateStandIn, bucket: str) -> None:
         self.tables, self.wire, self.replicate, self.bucket = tables, wire, replicate, bucket
         self.world = World(tables, providers=PROVIDERS)
-        # Not the product's clients: these are never counted and never broken.
+        # These are not the product's clients, so that the tests' own calls are neither counted nor made to fail.
         session = botocore.session.Session()
         self.dynamodb, self.s3 = session.create_client("dynamodb"), session.create_client("s3")
         self._streams = session.create_client("dynamodbstreams")
@@ -65,18 +65,18 @@ class Place:
         self._apps: dict[str, ModuleType] = {}
 
     def app(self, folder: str) -> ModuleType:
-        """A function, as warm as its last run left it."""
+        """The module of a function, kept between invocations like a warm Lambda process."""
         if folder not in self._apps:
             self._apps[folder] = function(folder)
         return self._apps[folder]
 
     def cold(self) -> None:
-        """Every function's process is a new one."""
+        """Make every function's next invocation a cold start."""
         self._apps.clear()
         forget_wiring(clients=False)
 
     def anew(self) -> None:
-        """No run knows of an earlier one: what is shared by all workspaces is forgotten."""
+        """Clear the state that all workspaces share, so that no run depends on an earlier one."""
         self.replicate.reset()
         for item in self.dynamodb.scan(TableName=self.tables.providers)["Items"]:
             self.dynamodb.delete_item(TableName=self.tables.providers, Key={"pk": item["pk"], "sk": item["sk"]})
@@ -85,7 +85,7 @@ class Place:
         self.cold()
 
     def owner(self) -> Owner:
-        """Somebody new, with a workspace whose wallet is still empty."""
+        """Create a user with a workspace whose wallet is still empty."""
         now = system_clock()
         ledger.wallets()
         user, workspace = new_user("ada@example.com", "Ada", now)
@@ -96,7 +96,7 @@ class Place:
         return Owner(user.id, session.id, workspace.id)
 
     def changes(self, table: str) -> list[dict[str, Any]]:
-        """What was committed to a table since it was last asked: the records of its stream, in order."""
+        """The stream records of a table since the last call, in order."""
         answer = self._streams.get_records(ShardIterator=self._after[table])
         self._after[table] = answer["NextShardIterator"]
         return [_as_delivered(record) for record in answer["Records"]]
@@ -112,7 +112,7 @@ class Place:
 
 
 def _as_delivered(record: Any) -> dict[str, Any]:
-    """A record as Lambda gets it: binary values in base64. The images' own JSON is the same."""
+    """A stream record as Lambda receives it: binary values are in base64, the rest is the same."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -123,7 +123,7 @@ def _as_delivered(record: Any) -> dict[str, Any]:
 
 
 def _url_keys() -> dict[str, str]:
-    """Shorter than a real one: it is read anew in every run, and nobody checks what it signs."""
+    """A key for signed URLs, shorter than a real one: every run reads it anew, and no test checks the signatures."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     plain = serialization.PrivateFormat.TraditionalOpenSSL
     pem = key.private_bytes(serialization.Encoding.PEM, plain, serialization.NoEncryption())
@@ -132,7 +132,8 @@ def _url_keys() -> dict[str, str]:
 
 @contextmanager
 def placed(endpoint_url: str) -> Iterator[Place]:
-    """A deployment on the emulator at `endpoint_url`; its environment is this process's while it lasts."""
+    """A deployment on the emulator at `endpoint_url`. Until the block ends, its environment variables are set in this
+    process and the product's AWS clients are intercepted."""
     with (
         TemporaryDirectory() as directory,
         pytest.MonkeyPatch.context() as environment,
@@ -142,7 +143,8 @@ def placed(endpoint_url: str) -> Iterator[Place]:
         certificate = Path(directory, "one.pem")
         certificate.write_text(first + end)
         environment.setenv("AWS_ENDPOINT_URL", endpoint_url)
-        # Nobody speaks TLS here. Reading a whole store of certificates each time would be half of the time.
+        # Nothing here uses TLS, but clients load the certificate store each time they are created. One certificate in
+        # place of all of them halves the duration.
         environment.setenv("SSL_CERT_FILE", str(certificate))
         forget_wiring(clients=False)
         tables = create_tables(client("dynamodb"), environment)
@@ -174,7 +176,7 @@ def placed(endpoint_url: str) -> Iterator[Place]:
             environment.setenv(f"ATELIER_{variable}", value)
         forget_wiring(clients=False)
         wire, level = Wire(), logger.log_level
-        # Hundreds of deaths are not worth a line each.
+        # Hundreds of intended crashes need no log lines.
         logger.setLevel(logging.CRITICAL)
         try:
             with wire.tapped():

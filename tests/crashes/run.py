@@ -1,4 +1,4 @@
-"""One generation from its request to a state in which nothing moves any more, with everything AWS does around it."""
+"""Runs one generation from its request until nothing more is scheduled, with all that AWS does around it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ SWEEP = "schedules/reconcile_generations"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the provider makes of one job: how it ends (None: never), after how long, and whether it tells."""
+    """How the provider handles one job: the status with which it ends (None: never), after how many seconds, and how
+    many webhooks it sends."""
 
     ends_as: str | None = "succeeded"
     after_seconds: float = 3
@@ -54,11 +55,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A story to explore. It begins with `begin`, which a client may repeat at any time; `request` is the POST's body,
-    to `path`. `jobs`: what the provider makes of each job that it gets; `meanwhile` plans what else happens;
-    `interrupted` may run something in the middle of a call. `known` are functions whose part is the same in another
-    story and explored there; this story is new `since` a call. `writes_only`: a process that dies at a read leaves what
-    it leaves before its next write, and such reads are explored elsewhere."""
+    """A sequence of events to explore. `begin` starts it, and a client may repeat that at any time; it posts `request`
+    to `path`. `jobs`: how the provider handles each job that it is given, in order. `meanwhile`: schedules other
+    actions. `interrupted`: called at each AWS call, and may run something in the middle of it.
+
+    Only some calls are explored: not those of the functions in `known`, which make the same calls in another scenario,
+    and only those from the first call for which `since` is true. With `writes_only` no reads: a process that dies at a
+    read leaves the same state as one that dies before its next write, and other scenarios explore reads."""
 
     name: str
     story: str
@@ -76,7 +79,8 @@ class Scenario:
 
 @dataclass
 class Run:
-    """One run of a scenario at a place, with faults ahead. `failures`: which functions died or raised."""
+    """One run of a scenario in a deployment, with faults by the number of the call. `told_clients`: the generation ids
+    in the API's responses. `failures`: the functions that died or raised."""
 
     place: Place
     scenario: Scenario
@@ -121,16 +125,16 @@ class Run:
     # ---- what happens ------------------------------------------------------------------------------------------------
 
     def play(self) -> None:
-        """From the request to the fixed point."""
+        """Run from the request until nothing more is scheduled."""
         self.time.later(0, lambda: self.scenario.begin(self))
         self.time.later(RECONCILE_SECONDS, self.reconcile)
         self.scenario.meanwhile(self)
         self.time.run(after_each=self.look)
 
     def invoke(self, folder: str, given: Any) -> Any:
-        """Run a function. Raises FunctionFailed when it raised or died."""
+        """Invoke a function. Raises FunctionFailed when it raised or died."""
         handler = self.place.app(folder).handler
-        # Those that wait for something take the time; a request and its answer are of one moment.
+        # Handlers that wait take the virtual clock; within a request the time stands still.
         timed = {"clock": lambda: self.now} if "clock" in inspect.signature(handler).parameters else {}
         return self._survive(folder, lambda: handler(given, None, **timed))
 
@@ -147,25 +151,25 @@ class Run:
             raise FunctionFailed(name) from error
 
     def look(self) -> None:
-        """Let what was committed reach the streams, and what was created reach the provider."""
+        """Schedule the delivery of committed changes to the streams, and the ends of new jobs at the provider."""
         written = [call.target for call in self.calls[self._read_up_to :] if call.writes]
         self._read_up_to = len(self.calls)
         for table in self.streams:
             if table not in self._unread and any(f"{table} " in target for target in written):
-                # A stream is read some times in a second, not after each write.
+                # As on AWS, a stream is read a few times in a second, not after each write.
                 self._unread.add(table)
                 self.time.later(STREAM_SECONDS, lambda changed=table: self.read(changed))
         self._look_at_provider()
 
     def read(self, table: str) -> None:
-        """Give what was committed to a table to whom its stream feeds."""
+        """Deliver a table's committed changes to the function that reads its stream."""
         self._unread.discard(table)
         self.streams[table].put(self.place.changes(table))
 
     # ---- the client --------------------------------------------------------------------------------------------------
 
     def ask(self, name: str, path: str, **changes: Any) -> dict[str, Any] | None:
-        """A request of the client; what it was answered, None when it should ask again."""
+        """Send a request of the client; returns the response, None when the client should try again."""
         request = _at(path, event(name, **changes))
         request["requestContext"]["authorizer"]["lambda"] |= {
             "user_id": self.owner.user_id,
@@ -179,7 +183,7 @@ class Run:
         return None if answer["statusCode"] >= 500 else answer
 
     def submit(self, tries: int = 1) -> None:
-        """Ask for the generation, again with the same key when no answer comes."""
+        """Submit the generation; without an answer the client submits again with the same idempotency key."""
         key = {"idempotency-key": "the key"}
         body = dict(self.scenario.request)
         answer = self.ask("api/generations/generate_image", self.scenario.path, body=body, headers=key)
@@ -191,7 +195,7 @@ class Run:
         self.told_clients.append(json.loads(answer["body"])["data"]["generation"]["id"])
 
     def cancel(self, tries: int = 1) -> None:
-        """Ask for the generation to be cancelled, as soon as it is known and until there is an answer."""
+        """Cancel the generation as soon as the client knows its id, and again until there is an answer."""
         answer = None
         if self.told_clients:
             answer = self.ask("api/generations/cancel", f"/api/generations/{self.told_clients[0]}/cancel")
@@ -203,7 +207,7 @@ class Run:
 
     @property
     def submissions(self) -> list[Prediction]:
-        """The jobs that the provider was given."""
+        """The jobs that were submitted to the provider."""
         return list(self.place.replicate.predictions.values())
 
     def _look_at_provider(self) -> None:
@@ -220,13 +224,13 @@ class Run:
                     self.time.later(0.1 + number, lambda made=prediction: self.notify(made))
 
     def end(self, prediction: Prediction, job: Job) -> None:
-        """The provider is done with a job."""
+        """End a job at the provider."""
         assert job.ends_as is not None
         error = "RuntimeError: the model fell over" if job.ends_as == "failed" else None
         self.place.replicate.end(prediction, job.ends_as, error)
 
     def notify(self, prediction: Prediction, tries: int = 1) -> None:
-        """The provider's webhook about a job that has ended, sent again when it is not taken."""
+        """Send the provider's webhook about an ended job, and again when it is not accepted."""
         path = urlsplit(prediction.webhook or "").path
         body, event_id, sent_at = json.dumps(prediction.shown), f"msg_{prediction.id}", int(time.time())
         secret = self.place.replicate.webhook_secret
@@ -247,8 +251,8 @@ class Run:
     # ---- the reconciler ----------------------------------------------------------------------------------------------
 
     def reconcile(self) -> None:
-        """Every minute, the schedule's work for this workspace. It looks only where the index leads it, so to a wallet
-        whose sweep is due; the index itself, with a query for each shard, is left to `test_schedules.py`."""
+        """Run the reconciler for this workspace, every minute, as its schedule does. It handles only wallets that the
+        index lists as due. The index itself, with a query for each shard, is tested in `test_schedules.py`."""
         due = self.wallet().sweep_at
         if due is not None and due <= self.now:
             with suppress(FunctionFailed):
@@ -264,12 +268,12 @@ class Run:
         )
 
     def sweep(self) -> None:
-        """Look at this workspace now."""
+        """Sweep this workspace now."""
         sweep(self.owner.workspace_id, to=generations.closing(), now=self.now)
 
     @property
     def now(self) -> datetime:
-        """The virtual time as a date."""
+        """The virtual time as a datetime."""
         return self.began_at + timedelta(seconds=self.time.now)
 
     # ---- what there is -----------------------------------------------------------------------------------------------
@@ -285,28 +289,28 @@ class Run:
         return list(self.place.world.generations.list(self.owner.workspace_id, Filters(), None, 10).generations)
 
     def stages(self, made: Generation) -> list[Generation]:
-        """The stages of a run, as far as there are any."""
+        """The stages of a pipeline run that exist so far."""
         return stages(made, self.place.world.generations) if made.pipeline else []
 
     def movements(self) -> Counter[str]:
-        """How many movements of each kind the wallet has, after its sums were checked."""
+        """Checks the wallet's sums; returns how many movements of each kind it has."""
         self.place.world.workspace_id = self.owner.workspace_id
         return Counter(movement.kind for movement in self.place.world.assert_sound())
 
     def assets(self) -> set[str]:
-        """What the library has of this workspace."""
+        """The ids of the workspace's assets in the library."""
         page = self.place.world.assets.list(self.owner.workspace_id, None, None, 100)
         return {asset.id for asset in page.assets}
 
     def stored(self) -> set[str]:
-        """The hashes by which the bucket's pictures of this workspace are named."""
+        """The hashes in the names of the workspace's files in the bucket."""
         listed = self.place.s3.list_objects_v2(Bucket=self.place.bucket, Prefix=f"media/{self.owner.workspace_id}/")
         return {entry["Key"].rpartition("/")[2].partition(".")[0] for entry in listed.get("Contents", [])}
 
     # ---- once more ---------------------------------------------------------------------------------------------------
 
     def sweep_again(self) -> list[Call]:
-        """Another pass of the reconciler, in which nothing goes wrong; what it writes."""
+        """Sweep once more without faults; returns the writes, of which there should be none."""
         self.place.wire.faults.clear()
         before = len(self.calls)
         self._survive(SWEEP, self.sweep)

@@ -1,4 +1,4 @@
-"""The stories that are explored."""
+"""The scenarios that are explored."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tests.crashes.run import Job, Run, Scenario
 from tests.crashes.wire import Call
 
 SIZE = {"width": 512, "height": 512, "seed": 7}
-# The stand-in ends nothing by itself and tells nobody: both are the run's to decide.
+# The stand-in neither ends jobs nor sends webhooks by itself: the run decides about both.
 QUIET = "[[run:hang]] [[webhook:lost]]"
 LOCAL = {"prompt": "a lighthouse", "model": "local/canvas", "parameters": {"width": 64, "height": 64, "seed": 7}}
 REMOTE = {"prompt": f"a lighthouse {QUIET}", "model": "replicate/sdxl", "parameters": SIZE}
-# Much the same in each story about an asynchronous provider; `webhook` explores them all.
+# Functions that make the same calls in every scenario with an asynchronous provider; `webhook` explores them all.
 SUBMISSION, FINISH = "api/generations", "tasks/finish_generation"
 SEALING, SWEEP = "streams/ledger", "schedules/reconcile_generations"
 POLLS, WEBHOOKS, INBOX = "queues/attempts", "webhooks/providers", "streams/inbox"
@@ -25,7 +25,8 @@ def _cancel_after(seconds: float) -> object:
 
 
 def _with_a_second_candidate(run: Run) -> None:
-    """The catalogue offers the procedural model only alone; two candidates are written as a later catalogue would."""
+    """Adds a second candidate to the stored generation. Today's catalogue never puts the procedural model beside
+    another candidate, so the test writes it."""
 
     def add() -> None:
         for made in run.generations():
@@ -39,7 +40,7 @@ def _with_a_second_candidate(run: Run) -> None:
 
 
 def _webhook_before_callback(run: Run, call: Call) -> None:
-    """The provider is done, and its webhook acted upon, before the attempt's callback is stored."""
+    """Ends the job and processes its webhook before the attempt's callback is stored."""
     if call.operation == "PutItem" and call.target.startswith("generations callback"):
         for prediction in run.submissions:
             if prediction.shown["completed_at"] is None:

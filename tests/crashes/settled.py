@@ -1,4 +1,4 @@
-"""What must hold of a generation and its wallet when nothing moves any more, whatever went wrong on the way."""
+"""The invariants of a generation and its wallet at the end of a run, whatever failed on the way."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENDS = ("settled", "released", "expired")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to."""
+    """The outcome of a run: the generation's status, the credits charged, and the jobs submitted to the provider."""
 
     status: Status
     credits: int
@@ -24,10 +24,10 @@ class Outcome:
 
 
 def settled(run: Run) -> Outcome:
-    """Check it, and say what the run came to."""
+    """Checks the invariants; returns the run's outcome."""
     (made,) = run.generations()
     stages = run.stages(made)
-    # What goes to providers and delivers: the generation itself, or the stages of a run.
+    # The generations that are sent to providers: the generation itself, or the stages of a pipeline run.
     parts = stages if made.pipeline else [made]
     assert not made.is_open, f"it is still {made.status}"
     assert not any(part.is_open for part in parts), "a stage is open, its run is not"
@@ -51,12 +51,12 @@ def settled(run: Run) -> Outcome:
     paid = made.status in (Status.SUCCEEDED, Status.CANCELLED) and not kinds["late"]
     assert made.credits_charged == 0 or made.pipeline or paid
 
-    # The provider was given each attempt's job once at most.
+    # Each attempt's job was submitted to the provider at most once.
     attempts = {attempt.id for part in parts for attempt in part.attempts if attempt.provider != "local"}
     jobs = [attempt for attempt in attempts for job in run.submissions if f".{attempt}." in str(job.webhook)]
     assert len(jobs) == len(run.submissions) == len(set(jobs)), f"{len(run.submissions)} jobs for {attempts}"
 
-    # What was delivered is in the library and in the bucket, and nothing else is.
+    # The library contains exactly the delivered assets, and the bucket has their files.
     assets = run.assets()
     delivered = [asset for part in parts for asset in part.assets]
     assert assets == {asset.id for asset in delivered}
@@ -64,7 +64,7 @@ def settled(run: Run) -> Outcome:
     assert not made.pipeline or not made.assets or made.assets == stages[-1].assets
     assert not delivered or {asset.sha256 for asset in delivered} <= run.stored()
 
-    # Its end was told, as one fact however often, and nothing waits any more.
+    # An event about the end was published (repeats have the same id), and no execution or message is left.
     told = {detail["id"] for _, detail in run.bus.told}
     final = {f"{part.id}#{part.status.value}" for part in [made, *parts]}
     late = {f"{part.id}#{Status.EXPIRED.value}" for part in [made, *parts]} if kinds["late"] else set[str]()
@@ -75,7 +75,7 @@ def settled(run: Run) -> Outcome:
     assert not run.queue.dead
     assert not any(stream.lost for stream in run.streams.values())
 
-    # The stream has sealed every movement once.
+    # The ledger's stream has sealed every movement, once.
     audit = seals.audit(made.workspace_id, run.now)
     assert (audit.sealed, audit.faults) == (0, ())
 

@@ -1,7 +1,7 @@
-"""Every AWS call that the product makes, numbered, and broken on purpose: at the clients' event hooks, nowhere else.
+"""Numbers every AWS call that the product makes and makes it fail on request, at the SDK clients' event hooks only.
 
-`before-send` sees each request with its headers and its signature, right before it would go out. Here it can be
-counted, lost, carried out and then not answered, or answered by the test where AWS's part is played by the test.
+The hook `before-send` gets each signed request right before it is sent. The request is counted here; it can be dropped,
+or executed with its answer dropped, or answered by the simulated AWS services of the tests.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from atelier.aws.dynamodb import connection
 
 SERVICES = ("s3", "sqs", "stepfunctions", "events", "secretsmanager")
 READS = {"BatchGetItem", "GetItem", "GetObject", "GetSecretValue", "HeadObject", "Query", "TransactGetItems"}
-# As the SDK's own connections: no waiting for a packet to fill.
+# The SDK's own connections have this option too: small packets are sent at once.
 NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-# What differs from one run to the next. ULIDs, dates, hashes, receipts.
+# Text that differs from run to run, with its replacement: ULIDs, dates, hashes, message ids.
 VARIABLE = (
     (re.compile(r"(?<=_)[0-9A-HJKMNP-TV-Z]{26}"), "…"),
     (re.compile(r"(?<=#)[0-9A-HJKMNP-TV-Z]{26}(?=#)"), "…"),
@@ -42,7 +42,7 @@ Answers = Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
 
 
 class Mode(StrEnum):
-    """What goes wrong with a call. The first two take the function's process with them."""
+    """How a call fails. With the first two, the function's process dies."""
 
     DIE_BEFORE = "died before it"
     DIE_AFTER = "died after it"
@@ -51,8 +51,8 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to AWS: `target` says what it reads or writes, without what differs from run to run. `invocation`
-    counts the runs of functions."""
+    """One request to AWS. `target`: what it reads or writes, without text that differs from run to run. `invocation`:
+    the number of the function's invocation."""
 
     number: int
     invocation: int
@@ -66,11 +66,11 @@ class Call:
 
 
 class Death(BaseException):
-    """The function's process is gone. No `except Exception` of the product catches it, as none could."""
+    """The function's process dies. It is a BaseException, so that no `except Exception` of the product catches it."""
 
 
 class Refusal(Exception):
-    """An error that the test's part of AWS answers with."""
+    """An error with which a simulated AWS service answers. `code`: AWS's name of the error."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -86,10 +86,11 @@ class _Invocation:
 
 @dataclass
 class Wire:
-    """Between the product's clients and AWS. Calls outside an `invocation` are the test's own: never counted.
+    """Intercepts the calls of the product's AWS clients. Calls outside an `invocation` are the tests' own and are not
+    counted.
 
-    `answers`: operations whose other end is played by the test. `interrupted`: called with each call before anything
-    else happens to it, so that another function can run in the middle of this one."""
+    `answers`: the operations that simulated services answer. `faults`: how calls fail, by their number. `interrupted`:
+    called with each call before it is sent, so that another function can run in the middle of this one."""
 
     answers: Answers = field(default_factory=dict[str, Callable[[dict[str, Any]], dict[str, Any]]])
     faults: dict[int, Mode] = field(default_factory=dict[int, Mode])
@@ -102,13 +103,13 @@ class Wire:
     _sending: URLLib3Session = field(default_factory=lambda: URLLib3Session(socket_options=[NO_DELAY]))
 
     def begin(self, faults: Mapping[int, Mode], interrupted: Callable[[Call], None]) -> None:
-        """Count from one again, with these faults ahead."""
+        """Start counting from one again, with these faults."""
         self.faults, self.calls, self.interrupted = dict(faults), [], interrupted
         self._invocations = 0
 
     @contextmanager
     def tapped(self) -> Iterator[None]:
-        """While it lasts, every request of the product's clients comes by here."""
+        """Intercept every request of the product's clients until the block ends."""
         clients = [client(service) for service in SERVICES] + [connection().client]
         for each in clients:
             self._tries_max[each.meta.service_model.service_id.hyphenize()] = each.meta.config.retries[
@@ -125,7 +126,7 @@ class Wire:
 
     @contextmanager
     def invocation(self, function: str) -> Iterator[None]:
-        """One run of a function. Raises Death when its process died."""
+        """The block is one invocation of a function; Death comes out of it when the function's process dies."""
         self._invocations += 1
         self._running.append(_Invocation(self._invocations, function))
         try:
@@ -169,7 +170,7 @@ class Wire:
         return AWSResponse(request.url, status, {"content-type": "application/x-amz-json-1.0"}, raw)
 
     def _needs_retry(self, event_name: str, attempts: int, **_: Any) -> float | None:
-        """A client that would try again after a lost answer does so without its pause of up to a second."""
+        """A client that would retry after a lost answer retries at once, not after a pause of up to a second."""
         broken, self._broken = self._broken, False
         return 0 if broken and attempts < self._tries_max[event_name.split(".")[1]] else None
 
@@ -207,7 +208,7 @@ def _item(part: Mapping[str, Any]) -> str:
     if key is None:
         asked = (value.get("S", "") for value in part.get("ExpressionAttributeValues", {}).values())
         return " ".join([table, *(text for text in asked if text and not text.startswith("wsp_"))])
-    # The sort key says what an item is, except where one partition is one thing.
+    # The sort key tells the kind of an item, except in tables with one kind of item per partition.
     return f"{table} {key['pk']['S'] if table in ('requests', 'inbox', 'identity') else key['sk']['S']}"
 
 
