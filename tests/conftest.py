@@ -1,7 +1,7 @@
-"""Fixtures every suite shares: an embedded AWS of this test process, and the tables with fresh names.
+"""Fixtures that all suites share: an embedded AWS for this test process, and tables with fresh names.
 
-Each xdist worker has its own emulator on a free loopback port. Nothing here can reach a real account: the credentials
-are made up before any client exists.
+Each xdist worker has its own emulator on a free loopback port. No test can reach a real AWS account: invalid
+credentials are set before any client exists.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ os.environ.update(
 for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
     os.environ.pop(name, None)
 
-# No timing is asserted: how long an example takes is the machine's affair.
+# No deadline for examples: how long one takes depends on the machine.
 hypothesis.settings.register_profile("atelier", deadline=None)
 hypothesis.settings.load_profile("atelier")
 
 
-# A file is one worker's; those that take minutes come first, or one worker would be left alone with the last of them.
+# xdist gives each file to one worker. Files that take minutes come first; otherwise one worker would run the last of
+# them alone while the others have nothing to do.
 LONG = (
     "crashes",
     "local/test_openapi",
@@ -56,8 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint URL of an embedded AWS that lives as long as this test process. Tests that use AWS take `tables`
-    (or set AWS_ENDPOINT_URL to this themselves, for their own duration)."""
+    """The endpoint URL of an embedded AWS that runs as long as this test process. Tests that use AWS take the fixture
+    `tables`, or set AWS_ENDPOINT_URL to this URL themselves for their own duration."""
     child, url = start_emulator(tmp_path_factory.mktemp("emulator"))
     forget_wiring()
     try:
@@ -69,7 +70,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def aws(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[botocore.session.Session]:
-    """A session on the emulator, which is also where the product's own clients go while the test runs."""
+    """An SDK session on the emulator. While the test runs, the product's own clients use the emulator too."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", emulator)
     forget_wiring(clients=False)
     yield session()
@@ -78,5 +79,5 @@ def aws(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[botocore.ses
 
 @pytest.fixture
 def tables(aws: botocore.session.Session, monkeypatch: pytest.MonkeyPatch) -> Tables:
-    """Fresh tables on the emulator, named in the environment as a deployed function would find them."""
+    """Fresh tables on the emulator, named in the environment as for a deployed function."""
     return create_tables(aws.create_client("dynamodb"), monkeypatch)

@@ -1,4 +1,4 @@
-"""The embedded AWS of the tests: how it starts, the product's tables, and how a process is made cold again."""
+"""The embedded AWS of the tests: starts it, creates the product's tables, and clears the product's caches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Tables:
 
 
 def create_tables(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
-    """Create the tables with any DynamoDB client (moto's too) and name them in the environment."""
+    """Create the tables with any DynamoDB client and set their names in the environment."""
     suffix = uuid.uuid4().hex[:12]
     names = Tables(*(f"{context}-{suffix}" for context in Tables.__dataclass_fields__))
     indexes = {
@@ -62,8 +62,8 @@ def create_tables(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
 
 
 def forget_wiring(*, clients: bool = True) -> None:
-    """Drop what a warm process would remember (settings, composed use cases), as a cold start would. SDK clients may be
-    kept when they go to the same place as before: making them is most of a test's set-up."""
+    """Clear what a warm process would keep (settings, composed use cases), as in a cold start. clients: clear SDK
+    clients too. They may be kept when the endpoint is the same: creating them is most of a test's set-up."""
     for name, module in list(sys.modules.items()):
         if name.startswith("atelier.") and (clients or not name.startswith("atelier.aws")):
             for member in list(vars(module).values()):
@@ -81,7 +81,7 @@ def _key_schema(hash_key: str, range_key: str) -> list[dict[str, str]]:
 def start_emulator(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
     """The child process and its URL; its log goes into `directory`."""
     for _ in range(STARTS_MAX):
-        # Another process may take the port between the question and the use: then the child dies and we ask again.
+        # Another process may take the free port before the child uses it; then the child dies and we try another.
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -95,7 +95,7 @@ def start_emulator(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
                     "GATEWAY_PORT": str(port),
                     "IOT_MTLS_ENABLED": "0",
                     "SFTP_ENABLED": "0",
-                    # What a state machine waits between two tries is not waited here.
+                    # State machines do not wait between retries here.
                     "SFN_WAIT_SCALE": "0",
                     "LOG_LEVEL": "WARNING",
                 },

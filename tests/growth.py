@@ -1,10 +1,10 @@
-"""Whether matching a pattern, or code that reads people's text, takes time in proportion to the text's length.
+"""Checks that regular expressions and text parsers take time linear in the length of their input.
 
-    python -m tests.growth          # reads the product's code, and prints as JSON what takes more
+    python -m tests.growth          # reads the product's code, and prints the slow ones as JSON
 
-CPU time is compared with itself: a text eight times as long may take 24 times as long, not 64. What is over in a moment
-is not compared at all, the best of three counts, and other processes take no part in it, so that a busy machine changes
-nothing. An alarm of CPU time ends what would never end.
+For a text eight times as long, the time may grow by 24 times at most; quadratic code grows by 64. Only CPU time of this
+process counts, the best of three measurements, and very short times are not compared, so a busy machine changes
+nothing. An alarm after some CPU time stops code that would never end.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = ("layers/atelier/python", "functions", "infra")
-# Who may send what to a stand-in is who runs it.
+# Only the person who runs a stand-in sends text to it, so its patterns need no check.
 LEFT_OUT = ("infra/local/standins",)
 FUNCTIONS = {"compile", "sub", "subn", "match", "fullmatch", "search", "split", "findall", "finditer"}
 CHARACTERS = 20_000
 TIMES_LONGER = 8
-# Between eight, for what is linear, and sixty-four.
+# Between 8, the factor of linear code, and 64, the factor of quadratic code.
 TIMES_SLOWER_MAX = 24
 IN_NO_TIME_SECONDS = 0.05
 ENDLESS_SECONDS = 3
@@ -62,24 +62,25 @@ SHAPES = 40
 
 
 class Endless(Exception):
-    """It has taken its share of CPU time."""
+    """The call has used up its CPU time."""
 
 
 class Pattern:
-    """A pattern of the product: where it stands, and how it is applied."""
+    """A regular expression of the product. `place`: its file and source text. `methods`: the names of the methods that
+    apply it."""
 
     def __init__(self, place: str, compiled: re.Pattern[Any], methods: set[str]) -> None:
         self.place, self.compiled, self.methods = place, compiled, methods
 
     def uses(self) -> list[Callable[[Any], object]]:
-        """The ways in which it is applied to a text."""
+        """Functions that apply the pattern to a text as the product does."""
         ways: list[Callable[[Any], object]] = []
         if self.methods & {"match"}:
             ways.append(self.compiled.match)
         if self.methods & {"fullmatch"}:
             ways.append(self.compiled.fullmatch)
         if self.methods - {"match", "fullmatch"}:
-            # Whatever else there is looks at every place of the text.
+            # All other methods try every position of the text.
             ways.append(lambda text: sum(1 for _ in self.compiled.finditer(text)))
         return ways
 
@@ -92,13 +93,13 @@ def modules() -> Iterator[tuple[Path, ast.Module]]:
 
 
 def namespace(path: Path) -> dict[str, Any]:
-    """The names that a module's patterns are made of."""
+    """A module's global names, with which the expressions of its patterns are evaluated."""
     inside = path.relative_to(ROOT / "layers/atelier/python") if "layers" in path.parts else path.relative_to(ROOT)
     return vars(importlib.import_module(".".join(inside.with_suffix("").parts)))
 
 
 def patterns() -> tuple[list[Pattern], set[str]]:
-    """All patterns, and the places of those that are made of what is only known when they run."""
+    """All patterns of the product, and the places of those that depend on values known only at run time."""
     trees = list(modules())
     methods: dict[str, set[str]] = {}
     for _, tree in trees:
@@ -137,7 +138,7 @@ def patterns() -> tuple[list[Pattern], set[str]]:
 
 
 def pieces(compiled: re.Pattern[Any]) -> list[str]:
-    """What a pattern is made of: its words, and a character of each of its classes."""
+    """The parts of a pattern from which awkward texts are built: its words, numbers and punctuation characters."""
     written = compiled.pattern if isinstance(compiled.pattern, str) else compiled.pattern.decode("latin-1")
     words = re.findall(r"[^\W\d_]{2,}|\d+", re.sub(r"\\[a-zA-Z]", " ", written))
     signs = re.findall(r"[^\w\s\\]", written)
@@ -145,7 +146,7 @@ def pieces(compiled: re.Pattern[Any]) -> list[str]:
 
 
 def shapes(compiled: re.Pattern[Any]) -> list[tuple[str, str, str]]:
-    """Awkward texts: how they begin, what is repeated, and how they end."""
+    """Awkward texts for a pattern, each as (beginning, repeated part, end)."""
     own, luck = pieces(compiled), Random(compiled.pattern if isinstance(compiled.pattern, str) else 1)
     anything = [*PLAIN, *own]
     found = [("", piece, "\0") for piece in anything]
@@ -159,7 +160,8 @@ def shapes(compiled: re.Pattern[Any]) -> list[tuple[str, str, str]]:
 
 
 def readers() -> dict[str, Callable[[str], object]]:
-    """Code that reads what people and programs write, with its patterns and without; refusing is an end as well."""
+    """Functions of the product that parse text from users, clients and models, by name. An expected refusal counts as
+    a result."""
     from datetime import UTC, datetime
 
     from atelier.compatible import form
@@ -246,7 +248,7 @@ WORDS = [
 
 
 def seconds(use: Callable[[Any], object], text: Any) -> float:
-    """CPU time of one use. Raises Endless."""
+    """CPU seconds of one call. Raises Endless."""
     before = signal.signal(signal.SIGVTALRM, _ring)
     signal.setitimer(signal.ITIMER_VIRTUAL, ENDLESS_SECONDS)
     started = time.process_time()
@@ -263,7 +265,7 @@ def _ring(*_: object) -> None:
 
 
 def grows(use: Callable[[Any], object], shape: tuple[str, str, str], *, raw: bool = False) -> str | None:
-    """How much longer a longer text takes, where that is too much."""
+    """A description of the growth when a longer text takes too much longer; None when the growth is acceptable."""
     head, body, tail = shape
 
     def best(characters: int, times: int) -> float:
@@ -272,7 +274,7 @@ def grows(use: Callable[[Any], object], shape: tuple[str, str, str], *, raw: boo
 
     try:
         for times in (1, 3):
-            # Once is enough for most; who is suspected is looked at again.
+            # One measurement is enough for most; a suspect is measured three times again.
             short, long = best(CHARACTERS, times), 0.0
             if short >= IN_NO_TIME_SECONDS:
                 long = best(CHARACTERS * TIMES_LONGER, times)
@@ -284,7 +286,7 @@ def grows(use: Callable[[Any], object], shape: tuple[str, str, str], *, raw: boo
 
 
 def main() -> int:
-    """Print what grows too fast."""
+    """Print the patterns and functions whose time grows too fast."""
 
     sys.path[:0] = [str(ROOT), str(ROOT / "layers/atelier/python")]
     known, made = patterns()

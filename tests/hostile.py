@@ -1,4 +1,4 @@
-"""A server on loopback that answers whatever it likes, and a certificate for it: what our guards are tried on."""
+"""A loopback server that may send any bytes, and a self-signed certificate for it: for tests of clients' limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ Serve = Callable[[socket.socket, threading.Event], None]
 
 @contextmanager
 def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[bytes]]]:
-    """A loopback server that reads a request, keeps its head, and lets `serve` do what it likes with the socket."""
+    """A loopback server. It reads a request, then calls `serve` with the socket and an event that is set when the
+    server stops. Yields the server's address (host:port) and the heads of the received requests."""
     heads: list[bytes] = []
     stop = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -43,7 +44,7 @@ def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[tuple[s
                     head += talking.recv(4096)
                 head, _, body = head.partition(b"\r\n\r\n")
                 announced = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
-                # What is left unread would reset the connection, and the answer with it.
+                # Closing the socket with unread bytes would reset the connection, and the client would lose the answer.
                 while announced and len(body) < int(announced[1]):
                     body += talking.recv(65536)
                 heads.append(head + b"\r\n\r\n")
@@ -70,7 +71,7 @@ def ok(body: bytes) -> Serve:
 
 
 def self_signed(folder: Path, *names: str) -> Path:
-    """A file with a key and a certificate for these names, signed by itself."""
+    """Writes a PEM file with a private key and a self-signed certificate for these host names; returns its path."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
     now = dt.datetime.now(dt.UTC)

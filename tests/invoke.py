@@ -1,4 +1,4 @@
-"""Functions and the events they are fed with, as tests need them."""
+"""Loads Lambda functions and example events for tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def function(folder: str) -> ModuleType:
-    """The module of `functions/<folder>/app.py`, imported anew as a cold start would."""
+    """The module `functions/<folder>/app.py`, imported anew, as in a cold start."""
     path = ROOT / "functions" / folder / "app.py"
     spec = importlib.util.spec_from_file_location(f"app_{folder.replace('/', '_')}", path)
     assert spec is not None
@@ -23,13 +23,14 @@ def function(folder: str) -> ModuleType:
 
 
 def example(name: str) -> dict[str, Any]:
-    """`events/<name>.json` as it is."""
+    """The event in `events/<name>.json`, unchanged."""
     loaded: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
     return loaded
 
 
 def event(name: str, **changes: Any) -> dict[str, Any]:
-    """`events/<name>.json` with top-level keys replaced; headers are merged, a `body` that is no text becomes JSON."""
+    """The event in `events/<name>.json` with top-level keys replaced; headers are merged, and a `body` that is not a
+    string is encoded as JSON."""
     loaded = example(name)
     headers = changes.pop("headers", {})
     if not isinstance(changes.get("body", ""), str):

@@ -1,4 +1,4 @@
-"""A small HTTP server that keeps what is posted or put to it: the receiving end of webhooks in tests."""
+"""A small HTTP server that records the POST and PUT requests it gets: the receiver of webhooks in tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Receiver:
-    """`statuses`: what the next posts are answered with; 200 when they are used up."""
+    """`posts`: the requests so far, as (path, headers with lower-case names, body). `statuses`: the statuses of the
+    next answers; 200 when they are used up."""
 
     url: str
     posts: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list[tuple[str, dict[str, str], bytes]])
@@ -19,7 +20,7 @@ class Receiver:
     arrived: threading.Condition = field(default_factory=threading.Condition)
 
     def wait_for(self, count: int, seconds_max: float = 10) -> list[tuple[str, dict[str, str], bytes]]:
-        """The posts so far, at least `count`: (path, headers with lower-case names, body)."""
+        """Waits until there are at least `count` posts; returns all posts so far."""
         with self.arrived:
             assert self.arrived.wait_for(lambda: len(self.posts) >= count, seconds_max), f"{len(self.posts)} came"
             return list(self.posts)
@@ -45,7 +46,7 @@ def receiving() -> Iterator[Receiver]:
             self.do_POST()
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: the posts are kept."""
+            """Log nothing: the requests are recorded."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

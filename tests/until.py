@@ -1,4 +1,4 @@
-"""Waiting for what happens in another process: looked for again and again, never slept for."""
+"""Waits for something that happens in another process by polling, not by sleeping for a guessed time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOOK_SECONDS = 0.01
 
 
 def until(look: Callable[[], T | None], seconds_max: float = 15) -> T:
-    """What `look` finds, as soon as it finds something true."""
+    """Calls `look` until it returns something true, and returns that. AssertionError after `seconds_max`."""
     deadline = time.monotonic() + seconds_max
     while not (found := look()):
         assert time.monotonic() < deadline, f"it did not happen within {seconds_max} s"

@@ -1,6 +1,7 @@
-"""`make bench`: measure every row of performance.md that exists, print the table, write .bench/results.json.
+"""`make bench`: measures all rows, prints them as a table and writes .bench/results.json.
 
-Usage: python -m tests.bench [--rows 1,3,12]. Figures are ratios within one run; nothing here fails a build.
+Usage: python -m tests.bench [--rows 1,3,12]. A row compares the product with a reference measured in the same run, so
+the figures hold on any machine. A missed goal is shown in the table; it does not fail a build.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ RESULTS = ROOT / ".bench/results.json"
 
 
 def main() -> int:
-    """Measure what was asked for; 0 unless a row could not be measured."""
+    """Measure the wanted rows; returns 0 unless one could not be measured."""
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--rows", default="", help="comma separated numbers; all of them when empty")
     wanted = {int(row) for row in parser.parse_args().rows.split(",") if row} or {*ALONE, *ON_THE_STACK}
@@ -45,7 +46,7 @@ def main() -> int:
 
 
 def measures(wanted: set[int]) -> Iterable[tuple[str, Callable[[], list[Result]]]]:
-    """What to do, in order, for the wanted rows: each by name."""
+    """The measurements for the wanted rows, in order, as (name, function that returns results)."""
     from importlib import import_module
 
     for row, module in ALONE.items():
@@ -57,7 +58,7 @@ def measures(wanted: set[int]) -> Iterable[tuple[str, Callable[[], list[Result]]
 
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        # What needs the streams comes before what pauses them.
+        # Measurements that need the streams come before those that pause them.
         with stack.running(data) as running:
             if wanted & {4, 5, 6}:
                 yield "the cost of a generation", lambda: generation_cost.rows(running)
@@ -81,7 +82,7 @@ def table(results: list[Result]) -> str:
 
 
 def write(results: list[Result], missing: dict[str, str]) -> None:
-    """Keep the run for machines."""
+    """Write the results as JSON, for other programs."""
     rows = [asdict(result) | {"ratio": result.ratio, "goal": result.goal, "met": result.met} for result in results]
     RESULTS.parent.mkdir(exist_ok=True)
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

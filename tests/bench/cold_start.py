@@ -1,8 +1,8 @@
-"""Rows 1 and 2: a fresh process imports a function and serves its first request: how long, and how much memory then.
+"""Rows 1 and 2: the time in which a fresh process imports a function and serves its first request, and its memory then.
 
-Ours are the API functions as deployed: bytecode beside the source, botocore's data as the runtime layer carries it, the
-environment that the template gives them, and a request of a signed-up account that really reads (or writes) the tables.
-The typical function gets the same: bytecode, a table to read from, one request.
+Measured are the API functions as deployed: with bytecode, botocore's data as in the runtime layer, the environment that
+the template sets, and a request of a signed-up account that really reads (or writes) the tables. The reference, a
+typical function, gets the same: bytecode, a table to read from, one request.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ SMALL = {"kind": "image", "prompt": "a lighthouse", "model": "local/canvas", "pa
 def rows(running: Stack, folder: Path) -> list[Result]:
     """One row for each API function and measure; `folder` takes the staged copies."""
     token = running.sign_up()
-    # What the submissions start would run beside what is measured.
+    # Without this, the generations that the requests submit would run during the measurement.
     running.pause_streams()
     sides = {"bare": ([str(FIRST_REQUEST), "-", "-", ""], dict[str, str]())}
     for name, source, request, environment in functions(running, folder, token):
-        # The typical function takes its libraries as they are installed.
+        # The typical function uses the installed libraries, not the layers.
         path = "" if name.startswith("typical") else str(folder / "layer")
         sides[name] = ([str(FIRST_REQUEST), str(staged(folder, name, source)), str(request), path], environment)
     found = in_turn(sides)
@@ -97,12 +97,13 @@ def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path,
 
 
 def reference_of(name: str, references: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A log-in hashes a password, which is slow on purpose: it is measured beside a typical log-in, which does too."""
+    """The reference for a function. A log-in hashes a password, which is slow on purpose, so its reference is the
+    typical function's log-in, which hashes one too."""
     return references[LOG_IN if name.endswith("log in") else "typical"]
 
 
 def reachable(running: Stack) -> dict[str, str]:
-    """The environment that leads a function in a child process to the embedded AWS, without limits on its log-ins."""
+    """The environment by which a function in a child process uses the embedded AWS, without sign-in limits."""
     return {
         "AWS_ENDPOINT_URL": running.aws.endpoint,
         "AWS_REGION": "us-east-1",
@@ -116,7 +117,7 @@ def reachable(running: Stack) -> dict[str, str]:
 
 
 def authorized(running: Stack, token: str) -> Mapping[str, Any]:
-    """What the authorizer makes of a token: the claims that a function is given."""
+    """The authorizer's context for a token: the claims that a function gets."""
     headers = {"authorization": f"Bearer {token}"}
     question = {"version": "2.0", "type": "REQUEST", "headers": headers, "identitySource": [headers["authorization"]]}
     return running.child.invoke("AuthorizerFunction", question | {"requestContext": {}})["context"]
@@ -147,7 +148,8 @@ def written(path: Path, content: Any) -> Path:
 
 
 def staged(folder: Path, name: str, source: Path) -> Path:
-    """A copy of a function with its bytecode; beside it, once, what the layers have of their own."""
+    """Copies a function with its bytecode into `folder`, and the first time also the product's layer and the trimmed
+    botocore; returns the path of the copied app.py."""
     layer = folder / "layer"
     if not layer.exists():
         shutil.copytree(ROOT / "layers/atelier/python", layer, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,6 +1,6 @@
-"""Run by itself in a fresh process: import a function's app.py, serve one request, tell time and memory.
+"""Run in a fresh process: imports a function's app.py, serves one request, prints time and memory as JSON.
 
-Usage: python first_request.py <app.py, or - for nothing> <event.json> <directories of the import path>
+Usage: python first_request.py <app.py, or - for none> <event.json> <directories of the import path>
 """
 
 import time
@@ -13,7 +13,7 @@ import sys  # noqa: E402
 
 
 class Context:
-    """What Lambda hands a handler beside the event."""
+    """The context object that Lambda passes to a handler."""
 
     function_name = "bench"
     memory_limit_in_mb = 512
@@ -25,7 +25,7 @@ class Context:
 
 
 def resident_mebibytes() -> float:
-    """Memory in use now. Not getrusage's peak: a child begins with its parent's."""
+    """Memory in use now. getrusage's peak would be wrong, because a child starts with its parent's peak."""
     with open("/proc/self/status") as status:
         line = next(line for line in status if line.startswith("VmRSS:"))
     return int(line.split()[1]) / 1024

@@ -1,9 +1,10 @@
-"""Rows 4, 5 and 6: what one picture costs at AWS, from the submission to the settled and sealed credits and the asset.
+"""Rows 4, 5 and 6: what one image costs at AWS, from the submission to the asset and the settled, sealed credits.
 
-A meter stands between every function and the embedded AWS. Lambda's requests and times come from its own reports in
-the log, transitions from the execution's history, and money from a dated price file. Counted as warm: what a deployment
-does once an hour (cold starts, secrets, keys) is spread over too many generations to matter. Counted without the model:
-the embedded one paints within the function, and how long it took is in the log too; that is printed apart.
+A meter between the functions and the embedded AWS counts their calls. Lambda's requests and times come from its own
+reports in the log, transitions from the execution's history, and prices from a dated file. Cold starts and what happens
+once an hour (reading secrets and keys) are not counted: they are spread over too many generations to matter. The
+embedded model's time is not counted either, because it paints inside the function; it is in the log too, and is printed
+separately.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ REPORT = re.compile(r"REPORT RequestId: \S+\tDuration: \S+ ms\tBilled Duration: 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What one picture used: units from the submission to the last event about it, everything else with a client's
-    looks at it."""
+    """What one image used. `tables`: request units by table, from the submission to the last event about it.
+    `quantities`: amounts by the names of the price file, including a client's polls."""
 
     tables: dict[str, Units]
     transitions: int
@@ -53,7 +54,7 @@ class Bill:
         return sum(self.tables.values(), Units())
 
     def dollars(self, prices: dict[str, int]) -> dict[str, float]:
-        """Dollars for a million generations, by what is paid for."""
+        """Dollars for a million generations, by the names of the price file."""
         by_name = {"model_gigabyte_second": prices["lambda_gigabyte_second"], **prices}
         return {thing: amount * by_name[thing] / 1e6 for thing, amount in self.quantities.items()}
 
@@ -62,7 +63,7 @@ def rows(running: Stack) -> list[Result]:
     """Units, transitions and dollars of one generation (of a million, for the last)."""
     sheet = yaml.safe_load((Path(__file__).parent / "prices.yaml").read_text())
     prices, naive = sheet["microusd_per_million"], sheet["naive"]
-    # The one in the middle: a schedule that ran meanwhile belongs to no generation.
+    # The median: a schedule may have run meanwhile, and its calls belong to no generation.
     bill = sorted(bills(running), key=lambda bill: sum(bill.dollars(prices).values()))[GENERATIONS // 2]
     dollars = bill.dollars(prices)
     model = dollars.pop("model_gigabyte_second")
@@ -80,7 +81,7 @@ def rows(running: Stack) -> list[Result]:
 
 
 def bills(stack: Stack, generations: int = GENERATIONS) -> list[Bill]:
-    """Make pictures one after the other behind the meter, after a few uncounted ones."""
+    """Generate images one after the other behind the meter, after a few uncounted ones."""
     with metered(stack.aws.endpoint) as (meter, url):
         stack.set_environment(AWS_ENDPOINT_URL=url)
         try:
@@ -91,11 +92,12 @@ def bills(stack: Stack, generations: int = GENERATIONS) -> list[Bill]:
 
 
 def bill(stack: Stack, meter: Meter, token: str) -> Bill:
-    """Make one picture and count everything that was done for it."""
+    """Generate one image and count everything that was done for it."""
     quiet(meter)
     meter.reset()
     since = int(time.time() * 1000)
-    # It ends well within the window in which entries wait to be sealed together (SealWindowSeconds, a minute).
+    # A generation ends well within the window for which AWS collects ledger entries to seal them together
+    # (SealWindowSeconds, a minute), so its entries are sealed in one batch here too.
     with stack.gathering("StreamsLedgerFunction"):
         generation = submitted(stack, token)
         execution = finished(stack, generation)
@@ -123,7 +125,7 @@ def bill(stack: Stack, meter: Meter, token: str) -> Bill:
 
 
 def submitted(stack: Stack, token: str) -> str:
-    """Ask for one picture of the usual size; returns the generation's id."""
+    """Submit one image of the usual size; returns the generation's id."""
     parameters = {"width": 1024, "height": 1024}
     body = {"kind": "image", "prompt": PROMPT, "model": "local/canvas", "parameters": parameters}
     status, answer = stack.call("POST", "/api/generate", body, token)
@@ -132,7 +134,7 @@ def submitted(stack: Stack, token: str) -> str:
 
 
 def finished(stack: Stack, generation: str) -> str:
-    """Wait for the generation's execution behind the meter's back; returns its ARN."""
+    """Wait for the generation's execution without passing the meter; returns its ARN."""
     states = stack.aws.client("stepfunctions")
     execution = f"{stack.child.resource('GenerateMedia').replace(':stateMachine:', ':execution:')}:{generation}"
     deadline = time.monotonic() + GENERATION_SECONDS_MAX
@@ -149,7 +151,7 @@ def finished(stack: Stack, generation: str) -> str:
 
 
 def sealed(meter: Meter, puts: int) -> None:
-    """Wait until the stream that was held back has brought its seal: one item put more than before."""
+    """Wait until the held-back stream was processed and a seal written: one more item put than before."""
     deadline = time.monotonic() + SETTLED_SECONDS_MAX
     while meter.calls["dynamodb.PutItem"] == puts:
         if time.monotonic() > deadline:
@@ -158,7 +160,7 @@ def sealed(meter: Meter, puts: int) -> None:
 
 
 def quiet(meter: Meter) -> None:
-    """Wait until nothing has passed the meter for a second: streams and events trail the answer."""
+    """Wait until no call has passed the meter for a second: streams and events follow after the answer."""
     seen, since = -1, time.monotonic()
     deadline = since + SETTLED_SECONDS_MAX
     while time.monotonic() < min(deadline, since + QUIET_SECONDS):
@@ -169,10 +171,10 @@ def quiet(meter: Meter) -> None:
 
 
 def logged(stack: Stack, since_milliseconds: int) -> Counter[str]:
-    """Invocations, gigabyte-seconds (those of the embedded model apart) and log bytes, from what Lambda wrote into the
-    log."""
+    """Invocations, gigabyte-seconds (the embedded model's separately) and log bytes, read from Lambda's log."""
     logs, found = stack.aws.client("logs"), Counter[str]()
-    # What an invocation's own lines say of the model, until its report comes; an instance has one at a time.
+    # The model's time by instance, from an invocation's own log lines until its report follows. An instance has one
+    # invocation at a time.
     model_milliseconds = Counter[str]()
     for group in logs.describe_log_groups()["logGroups"]:
         pages = logs.get_paginator("filter_log_events").paginate(
@@ -192,7 +194,7 @@ def logged(stack: Stack, since_milliseconds: int) -> Counter[str]:
 
 
 def transitions(stack: Stack, execution: str) -> int:
-    """Billed transitions of an execution: each state entered, each retry, and the end."""
+    """The billed transitions of an execution: each entered state, each retry, and the end."""
     pages = stack.aws.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
     kinds = Counter(str(event["type"]) for page in pages for event in page["events"])
     entered = sum(count for kind, count in kinds.items() if kind.endswith("StateEntered"))

@@ -1,11 +1,11 @@
-"""Row 8: ledger operations on one hot wallet and on a hundred, beside a raw loop of the same transactions.
+"""Row 8: ledger operations on one hot wallet and on a hundred, compared with a plain loop of the same transactions.
 
-An operation is a hold or its end, as submitting and finishing make them: read, plan, and one transaction (generation,
-movement, wallet) under conditions. The reference sends these very requests, byte for byte but for the keys, to the same
-store, with nothing read and nothing planned; once more without their conditions, for comparison. 32 writers each.
-Afterwards each wallet is counted: exact, none overdrawn.
+An operation is a hold or its end, as the use cases submit and finish do it: read, plan, and one conditional transaction
+(generation, movement, wallet). The reference sends the same requests with other keys to the same store, without reading
+and planning; then once more without their conditions. Each side has 32 writers. Afterwards every wallet is checked: the
+sums are exact and none is overdrawn.
 
-Run by itself it prints the medians in operations a second.
+Run as a program it prints the medians in operations a second.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def rows() -> list[object]:
 
 
 def main() -> None:
-    """Both sides in turn, so that a slow moment of the machine meets both."""
+    """Measure the sides alternately, so that a slow moment of the machine affects them all."""
     import pytest
 
     from atelier.aws.clients import session
 
-    # Imported first: the tests' own settings take the endpoint away that is set below.
+    # Imported first, because tests/conftest.py removes AWS_ENDPOINT_URL from the environment, which is set below.
     from tests.adapters.world import World  # noqa: F401
     from tests.embedded_aws import create_tables, start_emulator
 
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def rate(pair: Callable[[int], None]) -> float:
-    """Operations a second; `pair(number)` does two of them for one writer."""
+    """Operations a second; `pair(number)` does two operations for the writer of that number."""
     barrier = threading.Barrier(WRITERS + 1)
 
     def write(number: int) -> None:
@@ -95,7 +95,7 @@ def rate(pair: Callable[[int], None]) -> float:
 
 
 def ours(tables: Any, count: int) -> float:
-    """Hold four credits, settle three of them."""
+    """The product's operations a second: hold four credits, then settle three of them."""
     worlds = [funded(tables, OPERATIONS * CREDITS) for _ in range(count)]
     speed = rate(lambda number: spend(worlds[number % count]))
     for world in worlds:
@@ -106,7 +106,7 @@ def ours(tables: Any, count: int) -> float:
 
 
 def funded(tables: Any, credits: int) -> Any:
-    """A wallet with a grant that never expires, and no daily one before it."""
+    """A world whose wallet has one grant, which never expires, and no daily grant."""
     from atelier.ledger.model import Daily, GrantSource
     from atelier.ledger.post import Posting, grant
     from tests.adapters.world import World
@@ -118,7 +118,7 @@ def funded(tables: Any, credits: int) -> Any:
 
 
 def spend(world: Any) -> None:
-    """One hold and its end, through the stores that submitting and finishing use."""
+    """One hold and its end, through the stores that the use cases submit and finish use."""
     from atelier.aws.dynamodb import pause
     from atelier.ids import new_id
     from atelier.ledger.model import EndState, end_hold, open_hold
@@ -171,7 +171,8 @@ def made(world: Any, reference: str) -> Any:
 
 
 def raw(tables: Any, count: int, *, conditions: bool) -> float:
-    """The transactions of one hold and its end as they were sent, to other wallets and under other keys."""
+    """The reference's operations a second: the recorded transactions of one hold and its end, with other wallets and
+    keys."""
     from botocore.config import Config
 
     from atelier.aws.clients import session
@@ -214,7 +215,7 @@ def writes(params: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def unconditional(params: dict[str, Any]) -> str:
-    """A transaction without its conditions, as JSON: names and values that only they used go with them."""
+    """A transaction without its conditions, as JSON; names and values that only they used are removed too."""
     for write in writes(params):
         write.pop("ConditionExpression", None)
         kept = write.get("UpdateExpression", "")

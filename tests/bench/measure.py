@@ -1,4 +1,4 @@
-"""What every row needs: a result, medians, and fresh processes that take turns with their reference."""
+"""What every row needs: results, percentiles, and fresh processes measured alternately with their reference."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class NotRun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One line of the table. The goal is one of `ratio_max`, `ratio_min`, `ours_max`; a line with none only informs."""
+    """One line of the table. Its goal is one of `ratio_max`, `ratio_min` (of ours to the reference) and `ours_max`; a
+    line without a goal is only for information."""
 
     row: int
     metric: str
@@ -58,10 +59,11 @@ class Result:
 def in_turn(
     sides: Mapping[str, tuple[Sequence[str], Mapping[str, str]]], processes: int = PROCESSES
 ) -> dict[str, dict[str, float]]:
-    """The medians, by side, of what `processes` fresh children print as their last line (a flat JSON object).
+    """The medians, by side, of the figures that `processes` fresh child processes print as their last line (a flat JSON
+    object).
 
-    sides: name → (arguments of this Python, environment beside the inherited one). The sides take turns, so that a slow
-    moment of the machine meets them all; one round before goes uncounted and leaves caches and bytecode behind."""
+    sides: name → (arguments for this Python, additional environment). The sides run alternately, so that a slow moment
+    of the machine affects them all. A first round is not counted: it fills caches and writes bytecode."""
     found: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
     for round_number in range(processes + 1):
         for name, (arguments, environment) in sides.items():
@@ -72,7 +74,7 @@ def in_turn(
 
 
 def child(arguments: Sequence[str], environment: Mapping[str, str] = {}) -> dict[str, Any]:
-    """Run this Python once and return the JSON object of its last line; raises RuntimeError with what it said."""
+    """Run this Python once and return the JSON object of its last line; raises RuntimeError with its output."""
     ran = subprocess.run(
         [sys.executable, *arguments],
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environment},

@@ -1,7 +1,7 @@
-"""Row 11: from a provider's 1024² PNG to what is delivered, with thumbnail, watermark and provenance.
+"""Row 11: processing a provider's 1024 × 1024 PNG into the delivered files, with thumbnail, watermark and provenance.
 
-Run by itself (`python media_path.py <side> <picture>`) it does one side in this process: imports, one pass
-uncounted for what a warm function has at hand, then the median of several.
+Run as a program (`python media_path.py <side> <image>`) it measures one side in this process: one uncounted pass, as in
+a function that is already warm, then the median of several.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SIZE = 1024
 
 
 def rows() -> list[object]:
-    """Milliseconds and peak memory, beside two naive paths: to JPEG and WebP, and to the same files as ours."""
+    """Milliseconds and peak memory, compared with two naive paths: to JPEG and WebP, and to the product's formats."""
     from tests.bench.measure import ROOT, Result, in_turn
 
     with tempfile.TemporaryDirectory() as folder:
@@ -39,7 +39,7 @@ def rows() -> list[object]:
 
 
 def painted() -> bytes:
-    """A picture with the smooth gradients and the grain that generated pictures have."""
+    """An image with smooth gradients and grain, as generated images have."""
     from PIL import Image
 
     channels = [
@@ -52,12 +52,12 @@ def painted() -> bytes:
 
 
 def naive(data: bytes) -> int:
-    """What most projects do: full-size layers for the watermark, a JPEG and a WebP with the library's defaults."""
+    """What most projects do: a full-size layer for the watermark, a JPEG and a WebP with the library's defaults."""
     return _naive(data, ("JPEG", "WEBP"))
 
 
 def naive_png(data: bytes) -> int:
-    """The same, but a PNG stays a PNG, as it does with us."""
+    """The same, but a PNG stays a PNG, as in the product."""
     return _naive(data, ("PNG",))
 
 
@@ -83,7 +83,7 @@ def _naive(data: bytes, formats: tuple[str, ...]) -> int:
 
 
 def ours(data: bytes) -> int:
-    """The product's own path, with the process that a picture is opened in."""
+    """The product's processing, including the sandbox process that opens the image."""
     from atelier.media.process import process
 
     made = process("image", data, watermark=True)
@@ -91,7 +91,7 @@ def ours(data: bytes) -> int:
 
 
 def peak_mebibytes() -> float:
-    """The most memory that this process ever had, or one that it has started."""
+    """The peak memory of this process or of a process that it has started, whichever is larger."""
     from atelier.media.apart import sandbox
 
     sandbox.close()

@@ -1,7 +1,7 @@
-"""A meter between the product and the embedded AWS: it forwards every call and counts what AWS would bill for it.
+"""A proxy between the product and the embedded AWS: it forwards every call and counts what AWS would bill for it.
 
-It speaks the wire, so that it sees what any SDK sends, retries included. To learn the sizes of items a write does not
-carry, it reads them itself before and after, behind the counter.
+It works on HTTP, so it sees what any SDK sends, retries included. A write does not contain the sizes of the items
+before and after it, so the meter reads these items itself, without counting.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ HOP_HEADERS = {"connection", "content-length", "expect", "keep-alive", "transfer
 
 
 class Refused(Exception):
-    """DynamoDB answered with an error; the call may have cost units all the same."""
+    """DynamoDB answered with an error; the call may have cost request units nevertheless."""
 
 
 class DynamoDBMeter:
-    """Counts request units; `total` by table is in `tables`, by operation in `operations`."""
+    """Counts DynamoDB request units: by table in `tables`, by operation in `operations`, each call in `log`."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -51,7 +51,7 @@ class DynamoDBMeter:
         return sum(self.tables.values(), Units())
 
     def watch(self, operation: str, request: Mapping[str, Any], call: Callable[[], Any]) -> Any:
-        """Do `call`, which sends `request`, and count it whether or not it succeeds."""
+        """Make `call`, which sends `request`, and count its units, also when it fails."""
         if operation in WRITES:
             writes, reads = list(_writes(operation, request)), []
         elif operation in READS:
@@ -92,8 +92,8 @@ class DynamoDBMeter:
             yield request["TableName"], self._page(operation, request)
 
     def _page(self, operation: str, request: Mapping[str, Any]) -> Units:
-        # What was read, not what was returned: the same page without its filter and projection. Names and values that
-        # only those used would be refused as unused, so just the ones of the key condition stay.
+        # AWS bills the items that were read, not those returned: so the same page is read without its filter and
+        # projection. DynamoDB refuses unused names and values, so only those of the key condition are kept.
         narrowing = {"FilterExpression", "ProjectionExpression", "Select", "AttributesToGet"}
         whole = {name: value for name, value in request.items() if name not in narrowing}
         condition = str(request.get("KeyConditionExpression", ""))
@@ -113,7 +113,7 @@ class DynamoDBMeter:
         return units.queried(items, consistent=request.get("ConsistentRead", False))
 
     def _key(self, table: str, part: Mapping[str, Any]) -> Item:
-        """The key of what `part` writes: given as such, or inside the item put."""
+        """The key of the item that `part` writes: from `Key`, or from the item put."""
         return part.get("Key") or {name: part["Item"][name] for name in self._schema(table)[0]}
 
     def _item(self, table: str, key: Item) -> Item | None:
@@ -141,7 +141,7 @@ def _index(described: Mapping[str, Any], table_keys: tuple[str, ...]) -> Index:
 
 
 def _writes(operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(table, part) of every item a call writes or checks; a part has a `Key` or an `Item`."""
+    """(table, part) of every item that a call writes or checks; a part has a `Key` or an `Item`."""
     if operation == "TransactWriteItems":
         for part in request["TransactItems"]:
             (inner,) = part.values()
@@ -156,7 +156,7 @@ def _writes(operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, M
 
 
 class Meter:
-    """Everything that passed: request units, and calls by service and operation (`calls["sqs.SendMessage"]`)."""
+    """Counts all calls: DynamoDB's request units, and calls by service and operation (`calls["sqs.SendMessage"]`)."""
 
     def __init__(self, endpoint: str) -> None:
         at = urlsplit(endpoint)
@@ -173,7 +173,7 @@ class Meter:
     def forward(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        """Pass one request on, count it, and return (status, headers, body)."""
+        """Forward one request and count it; returns (status, headers, body)."""
         service, operation = called(method, path, headers)
         with self._lock:
             self.calls[f"{service}.{operation}"] += entries(service, operation, body)
@@ -195,7 +195,7 @@ class Meter:
 
     def _dynamodb(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         headers = {"X-Amz-Target": f"DynamoDB_20120810.{operation}", "Content-Type": "application/x-amz-json-1.0"}
-        # The emulator finds the account and the region in the credential; a made-up one is as good as any.
+        # The emulator reads only the account and the region from the credential, so an invented one will do.
         headers["Authorization"] = "AWS4-HMAC-SHA256 Credential=test/20261120/us-east-1/dynamodb/aws4_request"
         status, _, body = self._pass_on("POST", "/", headers, json.dumps(request).encode())
         if status != 200:

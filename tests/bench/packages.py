@@ -1,7 +1,7 @@
-"""Row 12: what Lambda unpacks for each function: its zip and its layers', with bytecode.
+"""Row 12: the zipped size of what Lambda unpacks for each function: its package and its layers, with bytecode.
 
-Read from `sam build`'s output. The reference is one package as projects make it from the same libraries: all that pip
-installs for Lambda, the SDK and the tracer with it, nothing trimmed.
+Read from the output of `sam build`. The reference is one package as most projects build it from the same libraries:
+everything that pip installs for Lambda, with the SDK and the tracer, nothing trimmed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ ALSO_TYPICAL = ("boto3", "aws-xray-sdk")
 
 
 def rows() -> list[Result]:
-    """Megabytes of the largest and of the usual API function, and of the largest that opens films: its reference has
-    the libraries for that, too."""
+    """Megabytes of the largest function, of a usual API function, and of the largest function that decodes video. The
+    reference of the last contains the libraries for video too."""
     python = build()
     sizes = {name: megabytes(folders) for name, folders in packages().items()}
     print("packages, MB: " + "; ".join(f"{name} {size:.1f}" for name, size in sorted(sizes.items())))

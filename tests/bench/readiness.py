@@ -1,4 +1,4 @@
-"""Row 13: how long `make run` takes to be ready the second time, beside the emulator that it starts."""
+"""Row 13: how long `make run` takes until it is ready on an existing data folder, compared with the emulator alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STARTS = 3
 
 
 def rows(data: Path) -> list[Result]:
-    """`data`: where a stack has run before."""
+    """Medians over several starts. `data`: the data folder of a stack that has run before."""
     stack, emulator = [], []
     for _ in range(STARTS):
         with running(data) as started:

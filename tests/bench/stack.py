@@ -1,4 +1,4 @@
-"""The whole local stack as a child process, as the rows that measure it use it: callers, accounts, configuration."""
+"""The whole local stack as a child process, with what its rows need: requests, accounts, configuration."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 from infra.local.running import RunningStack
 
 PASSWORD = "a bench of seven words for one run"
-# A bench asks and signs up more often than a person.
+# A benchmark sends more requests and signs up more accounts than a person may.
 WITHOUT_LIMITS = {"RequestsPerMinute": "1000000", "SignInsPerAddress": "1000000"}
 
 
 class Stack:
-    """One running local stack. `seconds_to_ready`: from the start of the process to its word that it is ready."""
+    """One running local stack. `seconds_to_ready`: from the start of the process until it printed that it is ready."""
 
     def __init__(self, child: RunningStack, seconds_to_ready: float) -> None:
         self.child = child
@@ -29,7 +29,7 @@ class Stack:
         self._accounts = 0
 
     def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, dict[str, Any]]:
-        """One request over a connection that this thread keeps; (status, parsed body)."""
+        """One request over this thread's open connection; returns (status, parsed body)."""
         connection = _connection(urlsplit(self.child.base_url).port or 80)
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         try:
@@ -50,20 +50,20 @@ class Stack:
         return answer["data"]["access_token"]
 
     def functions(self) -> dict[str, dict[str, Any]]:
-        """Configuration by function name."""
+        """The functions' configurations by name."""
         pages = self.aws.client("lambda").get_paginator("list_functions").paginate()
         return {each["FunctionName"]: each for page in pages for each in page["Functions"]}
 
     def pause_streams(self) -> None:
-        """Let no table's changes reach a function any more: generations stay queued."""
+        """Disable all stream mappings: changes of tables no longer invoke functions, so generations stay queued."""
         client = self.aws.client("lambda")
         for mapping in client.list_event_source_mappings()["EventSourceMappings"]:
             client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
 
     @contextmanager
     def gathering(self, function: str) -> Iterator[None]:
-        """Hold back the stream that a function reads, and hand it on at the end in one batch: what its batching window
-        does on AWS, which the emulator does not wait for."""
+        """Hold back the stream of a function, and deliver it in one batch at the end of the block. On AWS the mapping's
+        batching window does that; the emulator has no such window."""
         client, name = self.aws.client("lambda"), self.child.resource(function)
         (mapping,) = client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
         client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
@@ -73,7 +73,7 @@ class Stack:
             client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
     def set_environment(self, **variables: str) -> None:
-        """Give every function these variables besides its own; takes effect with its next cold start."""
+        """Add these variables to every function's environment; they take effect at its next cold start."""
         for name, configuration in self.functions().items():
             own = configuration.get("Environment", {}).get("Variables", {})
             self.aws.client("lambda").update_function_configuration(
@@ -93,7 +93,7 @@ def _connection(port: int) -> http.client.HTTPConnection:
 
 @contextmanager
 def running(data: Path) -> Iterator[Stack]:
-    """The stack with its state under `data`, ready; stopped at the end."""
+    """The stack with its state in `data`, ready; stopped at the end of the block."""
     started = time.perf_counter()
     with RunningStack(data, parameters=WITHOUT_LIMITS) as child:
         yield Stack(child, time.perf_counter() - started)

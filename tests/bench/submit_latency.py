@@ -1,8 +1,8 @@
-"""Row 7: from a submission to its 202 through the whole local stack, beside a function that does nothing.
+"""Row 7: the latency of a submission through the whole local stack, compared with a function that does nothing.
 
 The reference is a route of the same API, behind the same edge, to a function that only answers. The embedded AWS waits
-50 ms for the log of a function that writes none, so a second one, which writes a line, is measured too. What a
-submission sets off is held back: in AWS it runs on other machines, here it would run on the same two cores.
+50 ms for the log of a function that writes none, so a second reference, which writes a line, is measured too. The
+submitted generations are not run: on AWS other machines would run them, here they would use the same two cores.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ A_LINE = NOTHING.replace("    return", "    print('nothing')\n    return")
 
 
 def rows(stack: Stack) -> list[Result]:
-    """p50 and p95, one and sixteen at a time, each the median of its rounds; the bar is for the function that only
-    answers."""
+    """p50 and p95 with one and with sixteen clients, each the median of its rounds. The goal applies to the comparison
+    with the function that only answers."""
     stack.pause_streams()
     references = {"nothing": NOTHING, "one line": A_LINE}
     for name, source in references.items():
         add_function(stack, path_of(name), source)
     tokens = [stack.sign_up() for _ in range(ROUNDS * sum(REQUESTS.values()) // ACCOUNT_REQUESTS + 8)]
     results: list[Result] = []
-    # Everybody has their own wallet: one that all wait for is another row's matter.
+    # Many accounts, each with its own wallet: contention on one wallet is measured by row 8.
     calls = iter(tokens * ACCOUNT_REQUESTS)
     for clients, requests in REQUESTS.items():
         warm(stack, calls, clients)
         answers = {name: [lambda name=name: answered(stack, path_of(name))] * requests for name in references}
         for each in answers.values():
-            # First the workers that the load needs are started, uncounted.
+            # These uncounted calls start the workers that the load needs.
             timed(each[: 2 * clients], clients)
         ours: list[list[float]] = []
         beside_ours: dict[str, list[list[float]]] = {name: [] for name in references}
-        # In turn, so that a machine that is slow for a while is slow for all.
+        # Measured alternately, so that a slow moment of the machine affects them all.
         for _ in range(ROUNDS):
             ours.append(timed([submission(stack, next(calls)) for _ in range(requests)], clients))
             for name, each in answers.items():
@@ -63,7 +63,8 @@ def rows(stack: Stack) -> list[Result]:
 
 
 def warm(stack: Stack, tokens: Iterator[str], clients: int) -> None:
-    """Start as many workers of the submission's functions as the load needs, a few at a time: starting takes a core."""
+    """Start as many workers of the product's functions as the load needs, a few at a time, because starting one uses a
+    whole core."""
     for width in [*range(STARTED_AT_ONCE, clients, STARTED_AT_ONCE), clients, clients, clients]:
         timed([submission(stack, next(tokens)) for _ in range(width)], width)
 
@@ -99,7 +100,7 @@ def timed(calls: Sequence[Callable[[], None]], clients: int) -> list[float]:
 
 
 def add_function(stack: Stack, path: str, source: str) -> None:
-    """Put a function and its route beside the product's, in the same API."""
+    """Add a function and a route to it to the product's API."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
         zipped.writestr("app.py", source)

@@ -1,4 +1,4 @@
-"""Request units of a DynamoDB call, as AWS bills them: from the sizes of the items it touched.
+"""Request units of a DynamoDB call, as AWS bills them, from the sizes of the items that it read or wrote.
 
 Rules (DynamoDB developer guide, "Item sizes and formats" and "Capacity unit consumption"): a write costs one unit per
 started KiB of the larger of the item before and after; a strongly consistent read one per started 4 KiB, an eventually
@@ -59,7 +59,7 @@ def item_bytes(item: Item | None) -> int:
 
 
 def written(before: Item | None, after: Item | None, indexes: Sequence[Index] = ()) -> Units:
-    """One write that turned `before` into `after` (None = no item). A refused write is one with `after` = `before`."""
+    """The units of a write that made `after` of `before` (None = no item). A refused write has `after` = `before`."""
     units = max(1, math.ceil(max(item_bytes(before), item_bytes(after)) / WRITE_BYTES))
     for index in indexes:
         units += _index_units(index, index.entry(before), index.entry(after))
@@ -67,12 +67,12 @@ def written(before: Item | None, after: Item | None, indexes: Sequence[Index] = 
 
 
 def read(item: Item | None, *, consistent: bool) -> Units:
-    """One item read by its key; a missing item costs as the smallest one."""
+    """The units of reading one item by its key; a missing item costs as much as the smallest one."""
     return queried([item] if item else [], consistent=consistent)
 
 
 def queried(items: Sequence[Item], *, consistent: bool) -> Units:
-    """One page of a query or scan that read `items`, before any filter or projection."""
+    """The units of one page of a query or scan that read `items`, before any filter or projection."""
     pages = max(1, math.ceil(sum(map(item_bytes, items)) / READ_BYTES))
     return Units(read=pages if consistent else pages / 2)
 

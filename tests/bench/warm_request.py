@@ -1,8 +1,8 @@
-"""Row 3: one warm request, everything it asks of the world in memory: what our own code and its libraries cost.
+"""Row 3: the time of one warm request without any I/O: what the product's code and its libraries take.
 
-Run by itself (`python warm_request.py ours|typical`) it serves the same balance many times in this process. Ours is the
-deployed `functions/api/credits/app.py` with its routes, its gate, its limiter and its use case; only the composition
-root hands it a wallet in memory instead of the table.
+Run as a program (`python warm_request.py ours|typical`) it serves the same balance many times in this process. Ours is
+the deployed `functions/api/credits/app.py` with its routes, authorization, rate limiter and use case; only the
+composition root is replaced, so that the wallet comes from memory, not from the table.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def rows() -> list[object]:
 
 
 def ours() -> Callable[[], dict[str, Any]]:
-    """The credits function, composed over memory."""
+    """A call that serves a request by the credits function, with a wallet in memory."""
     from atelier.clock import system_clock
     from atelier.http import Caller
     from atelier.identity.admit import admit
@@ -78,7 +78,7 @@ def ours() -> Callable[[], dict[str, Any]]:
 
 
 def composed(*modules: ModuleType) -> None:
-    """Put these in the place of the composition root's modules, before the function imports them."""
+    """Replace modules of the composition root by these, before the function imports them."""
     import atelier.wiring
 
     for module in modules:
@@ -87,12 +87,12 @@ def composed(*modules: ModuleType) -> None:
 
 
 def typical() -> Callable[[], dict[str, Any]]:
-    """The typical function, which finds no table and answers from memory."""
+    """A call that serves a request by the typical function, which has no table and answers from memory."""
     return serving("tests/bench/typical", {})
 
 
 def serving(folder: str, authorizer: dict[str, Any]) -> Callable[[], dict[str, Any]]:
-    """A call that serves GET /api/credits by the app.py of `folder`."""
+    """A call that serves GET /api/credits by the app.py in `folder`."""
     from tests.bench.first_request import Context
 
     sys.path.insert(0, str(ROOT / folder))
@@ -112,7 +112,7 @@ def serving(folder: str, authorizer: dict[str, Any]) -> Callable[[], dict[str, A
         },
         "isBase64Encoded": False,
     }
-    # Lambda decodes an event of its own for each request.
+    # As on Lambda, each request decodes its own event.
     text = json.dumps(event)
     return lambda: app.handler(json.loads(text), Context())
 

@@ -1,8 +1,8 @@
-"""Row 10: a burst of provider webhooks, a fifth of them sent twice, in any order: verified, kept once, answered.
+"""Row 10: a burst of provider webhooks in random order, a fifth of them duplicates: verified, stored once, answered.
 
-Run by itself (`python webhook_burst.py ours|stripe`). Ours is the deployed `functions/webhooks/providers/app.py` from
-its event to its answer; only the composition root hands it an inbox in memory instead of the table. The reference does
-less: Stripe's own library verifies and parses the same bodies, and keeps nothing.
+Run as a program: `python webhook_burst.py ours|stripe`. Ours is the deployed `functions/webhooks/providers/app.py` from
+its event to its answer; only the composition root is replaced, so that the inbox is in memory, not in the table. The
+reference does less: Stripe's own library verifies and parses the same bodies, and stores nothing.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def rows() -> list[object]:
 
 
 def bodies() -> list[bytes]:
-    """The burst: each distinct body once, a fifth of all a second time, shuffled in the same way for both sides."""
+    """The burst: each distinct body once, and duplicates that are a fifth of all, shuffled equally for both sides."""
     example = json.loads((ROOT / "events/webhooks/providers/replicate.json").read_text("utf-8"))["body"]
     prediction = json.loads(example)
     distinct = [
@@ -62,7 +62,7 @@ def bodies() -> list[bytes]:
 
 
 def ours() -> dict[str, float]:
-    """The function's handler over an inbox in memory."""
+    """Measures the function's handler with an inbox in memory."""
     import atelier.wiring
     from atelier.clock import system_clock
     from atelier.generations.callback import Address, sign
@@ -110,7 +110,7 @@ def ours() -> dict[str, float]:
     answers: Counter[tuple[int, bool]] = Counter()
     started = time.process_time()
     for text in events:
-        # Lambda decodes an event of its own for each delivery.
+        # As on Lambda, each delivery decodes its own event.
         answer = app.handler(json.loads(text), Context())
         answers[answer["statusCode"], '"received":true' in answer["body"]] += 1
     taken = time.process_time() - started
@@ -119,7 +119,7 @@ def ours() -> dict[str, float]:
 
 
 def event(token: str, body: bytes, event_id: str, at: int) -> dict[str, Any]:
-    """What the gateway hands over for one delivery, as Replicate signs it."""
+    """The gateway's event for one delivery, signed as Replicate signs it."""
     secret = base64.b64decode(SECRET.removeprefix("whsec_"))
     mac = base64.b64encode(hmac.new(secret, f"{event_id}.{at}.".encode() + body, hashlib.sha256).digest()).decode()
     example: dict[str, Any] = json.loads((ROOT / "events/webhooks/providers/replicate.json").read_text("utf-8"))
@@ -137,7 +137,7 @@ def event(token: str, body: bytes, event_id: str, at: int) -> dict[str, Any]:
 
 
 def stripe() -> dict[str, float]:
-    """The reference: the same bodies, verified and parsed by Stripe's library."""
+    """Measures the reference: Stripe's library verifies and parses the same bodies."""
     from stripe import Webhook
 
     at = int(time.time())

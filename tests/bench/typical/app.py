@@ -1,6 +1,6 @@
-"""The reference of rows 1, 2, 3 and 12: a function as most projects write one, with everything its libraries offer.
+"""The reference of rows 1, 2, 3 and 12: a function as most projects write one, with all that its libraries offer.
 
-Powertools' Logger, Metrics and Tracer, its validating resolver, and a boto3 client made at import.
+It uses Powertools' Logger, Metrics and Tracer, its validating resolver, and a boto3 client created at import.
 """
 
 import json
@@ -32,7 +32,7 @@ class Balance(BaseModel):
 
 @tracer.capture_method
 def load(workspace: str) -> Balance:
-    """The balance of a workspace; from the table when there is one, or else from memory."""
+    """The balance of a workspace, always the same one; reads the table first when there is one."""
     if table := os.environ.get("TYPICAL_TABLE"):
         dynamodb.get_item(TableName=table, Key={"pk": {"S": workspace}, "sk": {"S": "wallet"}})
     return Balance(available=40, held=4, grants=[Grant(source="daily", remaining=40)])
@@ -53,9 +53,9 @@ class LogIn(BaseModel):
 @app.post("/api/auth/login")
 @tracer.capture_method
 def log_in(asked: LogIn) -> dict[str, str]:
-    """What a log-in comes to anywhere: read the user, hash the password, keep a session, sign a token with a key from a
-    secret. The hash has the product's parameters."""
-    # Imported here, so that only a log-in pays for them.
+    """What any log-in does: read the user, hash the password, store a session, sign a token with a key from a secret.
+    The hash has the product's parameters."""
+    # Imported here, so that only a log-in takes the time to import them.
     from argon2 import PasswordHasher
     from joserfc import jwt
     from joserfc.jwk import ECKey
