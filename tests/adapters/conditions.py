@@ -103,7 +103,7 @@ def _depth(text: str) -> int:
 
 
 def _whole(text: str) -> bool:
-    """Whether the first bracket closes with the last character."""
+    """Whether the last character closes the first bracket."""
     return all(_depth(text[:length]) > 0 for length in range(1, len(text)))
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 @dataclass
 class Pot:
-    """One grant."""
+    """A grant of credits. `left`: still spendable; `lapsed`: expired unspent."""
 
     name: str
     left: int
@@ -36,7 +36,7 @@ class Reserve:
 
 @dataclass
 class Purse:
-    """One wallet."""
+    """A wallet. `reset`: when the next daily grant is due."""
 
     reset: datetime
     pots: list[Pot] = field(default_factory=list[Pot])

@@ -1,4 +1,4 @@
-"""A workspace on the embedded store with the real use cases, and fakes only at the ports beyond it."""
+"""A workspace in the embedded DynamoDB with the real use cases; providers, workflow and media are fakes."""
 
 from __future__ import annotations
 
@@ -147,7 +147,8 @@ class Execution:
 
 @dataclass
 class MemoryMedia:
-    """Media without bytes; `broken` makes every output undeliverable, moderation withholds those in `withheld`."""
+    """A media store that stores nothing. `broken`: every output is undeliverable. `withheld`: the numbers of the
+    outputs that moderation withholds."""
 
     broken: bool = False
     withheld: frozenset[int] = frozenset()
@@ -172,7 +173,7 @@ class MemoryMedia:
 
 
 class World:
-    """One workspace. `now` is a virtual clock."""
+    """One workspace with its stores, fakes and use cases. `now` is a virtual clock, which tests set."""
 
     def __init__(self, tables: Tables, *, providers: frozenset[str] = frozenset({"local"})) -> None:
         self.now = NOON

@@ -1,4 +1,4 @@
-"""Every provider as the product meets it: its adapter with the stand-in behind it, and what can become of its work."""
+"""The cases of the provider tests: each adapter with its stand-in, and the faults that can occur, as data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateS
 from infra.local.standins.stability import StabilityStandIn
 from infra.local.standins.xai import XAIStandIn
 
-# What each provider is asked for in these tests.
+# The models, and the kinds, with which each provider is tested.
 SERVED = (
     *(("local/canvas", "image"), ("local/writer", "text"), ("local/page", "page"), ("local/voice", "audio")),
     *(("openai/gpt-image-1-mini", "image"), ("openai/gpt-4o-mini", "text"), ("openai/gpt-5.4-mini", "page")),
@@ -40,10 +40,10 @@ SERVED = (
 )
 PROVIDERS = frozenset(model.partition("/")[0] for model, _ in SERVED)
 ALL = catalogue(PROVIDERS)
-# Long enough for any answer that comes, short enough for those that do not.
+# Long enough for every answer that comes, short enough for tests of answers that never come.
 ANSWER_SECONDS_MAX = 3.0
 
-# What goes wrong → how the provider's stand-in is asked for it. Where there are no words, it cannot happen there.
+# Fault → provider → the marker for its stand-in. A fault cannot occur at a provider that is not listed.
 EVERYBODY = ("anthropic", "custom", "fal", "openai", "replicate", "stability", "xai")
 TROUBLE: dict[str, dict[str, str]] = {
     "bad parameters": {
@@ -89,7 +89,8 @@ TROUBLE: dict[str, dict[str, str]] = {
     },
     "gateway's 502": {name: "create:502" for name in EVERYBODY if name != "replicate"} | {"replicate": "create:500"},
 }
-# A film or a text is not held back in this way, and an empty answer to a speech is one without sound.
+# Faults of the table above that cannot occur for one kind of work. For example, an empty answer to a speech request is
+# an empty audio file, not a broken answer.
 IMPOSSIBLE = {
     ("xai", "text", "made, then held back"),
     ("xai", "video", "taken, and nothing came"),
@@ -116,7 +117,7 @@ UNANSWERED = ("answer lost", "answer never ends", "answer is no JSON", "answer h
 
 @dataclass(frozen=True)
 class Case:
-    """A provider with a model of the catalogue, a kind, and its stand-in; the embedded provider needs none."""
+    """A provider's adapter with a model of the catalogue, a kind, and its stand-in; the embedded provider has none."""
 
     provider: Provider
     model: Model
@@ -133,7 +134,7 @@ class Case:
 
     @property
     def creations(self) -> int:
-        """How many jobs the stand-in was sent."""
+        """How many jobs were submitted to the stand-in."""
         assert self.stand_in is not None
         asked = (call["path"] for call in self.stand_in.calls if call["method"] == "POST")
         return sum(not path.partition("?")[0].endswith(("/cancel", "/files", "/token")) for path in asked)
@@ -141,7 +142,7 @@ class Case:
     def job(self, prompt: str = "a fox in the snow", *, webhook: str | None = None, **given: Any) -> Job:
         size = {"width": 512, "height": 640} if self.kind == "image" and "width" in self.model.parameters else {}
         voice = {"voice": "alloy"} if (self.provider_id, self.kind) == ("custom", "audio") else {}
-        # Long sounds and films take the stand-in's time.
+        # The stand-in needs long to encode long audio.
         short = {"duration_seconds": 1} if self.kind == "audio" and "duration_seconds" in self.model.parameters else {}
         parameters = ALL.parameters_for(self.model.id, size | voice | short | given, seed=11)
         return Job(
@@ -157,7 +158,7 @@ class Case:
 
 
 def troubles(provider_id: str, kind: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
-    """What of these can go wrong with a provider's work of a kind, and how its stand-in is asked for it."""
+    """Those of the named faults that can occur at a provider for a kind, each with the marker for its stand-in."""
     return [
         (name, TROUBLE[name][provider_id])
         for name in names
@@ -167,8 +168,8 @@ def troubles(provider_id: str, kind: str, names: tuple[str, ...]) -> list[tuple[
 
 @contextmanager
 def standing_in(provider_id: str) -> Generator[StandIn | ReplicateStandIn | None, None, None]:
-    """Who stands in for a provider, as long as the block lasts; nobody for the embedded one."""
-    # A port may come again, with another server behind it.
+    """Runs a provider's stand-in until the block ends; None for the embedded provider."""
+    # fal's signing keys are cached by URL, and a new stand-in may get a port that was used before.
     signing_keys.cache_clear()
     match provider_id:
         case "local":
@@ -191,7 +192,7 @@ def standing_in(provider_id: str) -> Generator[StandIn | ReplicateStandIn | None
 
 
 def adapter(provider_id: str, stand_in: StandIn | ReplicateStandIn | None, key: str | None = None) -> Provider:
-    """The adapter, with the key that its stand-in takes or with another one."""
+    """The provider's adapter, with `key` or with the key that its stand-in accepts."""
     if isinstance(stand_in, ReplicateStandIn):
         return Replicate(
             api_token=key or API_TOKEN,
@@ -220,7 +221,7 @@ def adapter(provider_id: str, stand_in: StandIn | ReplicateStandIn | None, key: 
 
 @contextmanager
 def serving(model_id: str, kind: str) -> Generator[Case, None, None]:
-    """One case, as long as the block lasts."""
+    """The case of a model and kind, with its stand-in running until the block ends."""
     model = ALL.model(model_id)
     with standing_in(model.provider) as stand_in:
         yield Case(adapter(model.provider, stand_in), model, kind, stand_in)

@@ -1,4 +1,4 @@
-"""`pytest tests/contracts --write-fallbacks` writes FALLBACKS.md anew."""
+"""Adds the option --write-fallbacks: `pytest tests/contracts --write-fallbacks` generates FALLBACKS.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an API function is asked and answers, taken apart."""
+"""Builds requests to API functions and takes their responses apart."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Response = dict[str, Any]
 
 
 def answered(app: ModuleType | Api, request: Response) -> Response:
-    """The answer to a request of the gateway."""
+    """Invokes an API function with a gateway event; returns its response."""
     response: Response = app.handler(request, None)
     return response
 
 
 def data(response: Response) -> Any:
-    """The data of a success."""
+    """The `data` of a successful response."""
     envelope = json.loads(response["body"])
     assert envelope["success"], envelope
     return envelope["data"]
 
 
 def refusal(response: Response) -> tuple[int, str]:
-    """Status and code of an error."""
+    """Status and error code of an error response."""
     envelope = json.loads(response["body"])
     assert set(envelope) == {"success", "error", "message", "details", "request_id", "retryable"}
     assert not envelope["success"]
@@ -34,14 +34,14 @@ def refusal(response: Response) -> tuple[int, str]:
 
 
 def authorized(name: str, claims: dict[str, Any], **changes: Any) -> Response:
-    """The example, from the caller that the authorizer names."""
+    """An example event with these claims of the authorizer."""
     request = event(name, **changes)
     request["requestContext"]["authorizer"] = {"lambda": claims}
     return request
 
 
 def stranger(name: str) -> Response:
-    """The example, sent by somebody with another workspace."""
+    """An example event, sent by a caller with another workspace."""
     request = event(name)
     request["requestContext"]["authorizer"]["lambda"]["workspace_id"] = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
     return request

@@ -1,4 +1,4 @@
-"""Whom and what the example events speak of, put where the functions look for them."""
+"""Creates the resources that the example events name, in the stores that the functions read."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ CHARACTER = "chr_01M7XCN60Q7T2V5X8Z1B4D6F9H"
 UPLOAD = "ast_01M7XCN60Q5W8Z1C4F7J0M3Q6T"
 TEMPLATE = "tpl_01M7XCN60Q3S6V9Y2B5E8G1J4M"
 TOKEN = "tok_01M7XCN60Q3T0KENEXAMPQEXX1"
-# What a program of the examples shows; its record is kept by `issue_token`.
+# The API token that example events send; `issue_token` stores its record.
 TOKEN_TEXT = "atl_01M7XCN60Q0Z9AH99VAAQWYH9901M7XCN60Q3T0KENEXAMPQEXX1ofTheExampleEventsofTheExampleEventsofTheEx3levci"
 PROMPT = "a lighthouse at dusk"
-# Signs the attempt in the path of the example webhook.
+# The key that signs the token in the example webhook's path.
 ATTEMPTS_KEY = "6578616d706c65206b6579206f6620746865206578616d706c65206576656e74"
 # The workspace's own key for Replicate.
 OWN_KEY = "r8_0123456789abcdefghijklmnopqrstuvwxyzA"
@@ -53,7 +53,7 @@ LIFETIME_MAX = timedelta(hours=2)
 
 
 def move_in() -> None:
-    """Ada, her session, her workspace and its still empty wallet."""
+    """Creates the user Ada, her session, and her workspace with a wallet that is still empty."""
     now = system_clock()
     ledger.wallets()
     user, workspace = new_user("of-the-examples@example.com", "Ada", now)
@@ -68,7 +68,7 @@ def move_in() -> None:
 
 @dataclass(frozen=True)
 class _OneId:
-    """Idempotency keys that are all bound to one id of the examples."""
+    """A store of idempotency keys that returns the same id for every key."""
 
     bound: str
 
@@ -77,13 +77,13 @@ class _OneId:
 
 
 def ask(*, model: str = "local/canvas", now: datetime | None = None, **parameters: int) -> Generation:
-    """The example's generation, submitted and still queued."""
+    """Submits the example's generation; it stays queued."""
     recipe = Recipe(Kind.IMAGE, PROMPT, model, None, {"width": 512, "height": 512, "seed": 7, **parameters})
     return _submitted(Submission(WORKSPACE, USER, recipe, "the example's key"), GENERATION, now)
 
 
 def begin_run(now: datetime | None = None) -> Generation:
-    """The example's run, of which no stage has begun: a picture that becomes a film."""
+    """Submits the example's run, an image that becomes a video; no stage begins."""
     small = Asked("local/canvas", {"width": 64, "height": 64, "seed": 7})
     film = Asked("local/film", {"width": 128, "height": 128, "duration_seconds": 1, "fps": 8, "seed": 7})
     pipeline = assembled("image_to_video", {"image": small, "video": film}, None)
@@ -109,7 +109,8 @@ def _submitted(submission: Submission, bound: str, now: datetime | None) -> Gene
 
 
 def attempted(generation: Generation, task_token: str | None = None, reference: str | None = None) -> Generation:
-    """The same with the example's attempt under way: its first candidate, and how to wake who waits for it."""
+    """Starts the example's attempt with the generation's first candidate. task_token: of the waiting state machine,
+    stored with the provider's `reference` as the attempt's callback."""
     model = generation.candidates[0]
     begun = Attempt(ATTEMPT, model.partition("/")[0], model, AttemptStatus.SUBMITTING, system_clock())
     running = generation.attempting(begun)
@@ -121,7 +122,7 @@ def attempted(generation: Generation, task_token: str | None = None, reference: 
 
 
 def under_way(task_token: str) -> str:
-    """The same as a prediction that Replicate (or its stand-in) runs now; its reference."""
+    """Submits the example's generation and its attempt to Replicate (or its stand-in); returns the reference."""
     generation = attempted(ask(model="replicate/sdxl"))
     assert generation.attempt is not None
     attempting = workflow.attempting()
@@ -132,7 +133,7 @@ def under_way(task_token: str) -> str:
 
 
 def bring_key(name: str = "the first") -> ProviderKey:
-    """The example's own key, kept."""
+    """Stores the example's own provider key."""
     sealed = credentials.vault().seal(Access(OWN_KEY), Place(WORKSPACE, "replicate", KEY))
     now = system_clock()
     key = ProviderKey(KEY, WORKSPACE, USER, "replicate", name, OWN_KEY[-4:], sealed.record, sealed.by, now)
@@ -142,7 +143,7 @@ def bring_key(name: str = "the first") -> ProviderKey:
 
 
 def begin_project(limit_microusd: int | None = 5_000_000, workspace_id: str = WORKSPACE) -> Project:
-    """The example's project, which nothing was made for yet, with the example's alert about it and the workspace."""
+    """Creates the example's project, without generations, and the example's alerts about it and the workspace."""
     now = system_clock()
     project = Project(PROJECT, workspace_id, USER, "Harbour lights", now, now)
     store = budgets.projects()
@@ -153,7 +154,7 @@ def begin_project(limit_microusd: int | None = 5_000_000, workspace_id: str = WO
 
 
 def begin_character(workspace_id: str = WORKSPACE) -> Character:
-    """The example's character, known by the example's asset."""
+    """Creates the example's character, with the example's asset as its image."""
     now = system_clock()
     character = Character(CHARACTER, workspace_id, USER, "Mira", (ASSET,), now, now, age=31, style="linocut")
     characters.characters().create(character)
@@ -161,7 +162,7 @@ def begin_character(workspace_id: str = WORKSPACE) -> Character:
 
 
 def begin_template(workspace_id: str = WORKSPACE) -> Template:
-    """The example's template."""
+    """Creates the example's template."""
     now = system_clock()
     gaps = (Variable("thing"), Variable("mood", "calm"))
     template = Template(
@@ -173,7 +174,7 @@ def begin_template(workspace_id: str = WORKSPACE) -> Template:
 
 
 def issue_token(*scopes: str) -> ApiToken:
-    """The example's token, as it is kept."""
+    """Stores the example's API token; its scopes are ("all",) unless some are given."""
     now = system_clock()
     digest = Shown.parse(TOKEN_TEXT).digest
     token = ApiToken(TOKEN, WORKSPACE, USER, "n8n", scopes or ("all",), digest, now, now + LIFE_MAX)
@@ -182,7 +183,7 @@ def issue_token(*scopes: str) -> ApiToken:
 
 
 def begin_upload(data: bytes, workspace_id: str = WORKSPACE, content_type: str = "image/png") -> Upload:
-    """The example's upload, its file sent."""
+    """Creates the example's upload and stores its file."""
     upload = Upload(UPLOAD, workspace_id, USER, "harbour.png", content_type, len(data), system_clock())
     uploads = DynamoUploads()
     uploads.bind(LibraryTable.read().name)
@@ -197,13 +198,13 @@ def current() -> Generation:
 
 
 def movements() -> list[str]:
-    """The kinds of what happened to the wallet, newest first; entries of each must sum to zero. The day's grant comes
-    last: it is of today, whenever that is, and the example's generation of a day that is named in its id."""
+    """The kinds of the wallet's movements, newest first, after a check that each one's entries sum to zero. The daily
+    grant is put last: it is dated today, while the example's generation is dated by its id."""
     found = ledger.wallets().movements(WORKSPACE, None, 100).movements
     assert all(sum(entry.amount for entry in movement.entries) == 0 for movement in found)
     return sorted((movement.kind for movement in found), key=lambda kind: kind == "grant")
 
 
 def address() -> Address:
-    """What the example webhook is about."""
+    """The attempt that the example webhook's token names."""
     return Address("replicate", WORKSPACE, GENERATION, ATTEMPT)

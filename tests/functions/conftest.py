@@ -1,4 +1,4 @@
-"""Fixtures for feeding events to handlers that are wired to the emulator, and for seeing what they did there."""
+"""Fixtures for invoking handlers whose adapters use the emulator, and for inspecting their effects there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.until import until
 
 PUBLIC_URL = "https://media.example.com"
 ROLE = "arn:aws:iam::000000000000:role/tests"
-# Hands out its task token, and what it was started with, as a message; it ends with the answer.
+# A state that sends its task token and its input as a message, and ends when the token is answered.
 WAITING = {
     "Type": "Task",
     "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
@@ -47,13 +47,13 @@ def deployed(tables: Tables, aws: botocore.session.Session, monkeypatch: pytest.
 
 @pytest.fixture(scope="session")
 def url_keys() -> dict[str, str]:
-    """Making an RSA key takes longer than most tests."""
+    """The RSA key for signed URLs, one for all tests: creating it takes longer than most tests."""
     return new_url_keys()
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A workflow that waits: its token, and what it was answered once it was."""
+    """An execution that waits for its task token to be answered."""
 
     execution: str
     token: str
@@ -61,7 +61,7 @@ class Task:
 
     @property
     def answer(self) -> Any:
-        """The result that its token was answered with, or {"Error", "Cause"}."""
+        """Waits for the end; returns the result with which the token was answered, or {"Error", "Cause"}."""
 
         def ended() -> dict[str, Any] | None:
             found: dict[str, Any] = client("stepfunctions").describe_execution(executionArn=self.execution)
@@ -70,7 +70,7 @@ class Task:
         return json.loads(until(ended)["output"])
 
     def unanswered(self) -> bool:
-        """Whether nobody has answered; it is answered with that."""
+        """Whether the token has not been answered yet. Asking answers it, with "nobody else"."""
         states = client("stepfunctions")
         try:
             states.send_task_success(taskToken=self.token, output='"nobody else"')
@@ -81,7 +81,8 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """What a deployed function has around it, and what it left there. Queues are named by their URLs."""
+    """The AWS resources of a deployed function, and ways to look into them. Queues are given by their URLs; `told` gets
+    the events of the bus, `tokens` the task tokens of waiting executions. `secrets`: texts that must not be logged."""
 
     tables: Tables
     bucket: str
@@ -103,7 +104,7 @@ class Cloud:
         return [entry["Key"] for entry in found.get("Contents", [])]
 
     def messages(self, queue: str, *, seconds_max: int = 0) -> list[Any]:
-        """What is in a queue now, taken out of it; seconds_max: how long the first message may be awaited."""
+        """Takes the messages out of a queue; seconds_max: how long to wait for the first one."""
         found: list[Any] = []
         answer = client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=seconds_max)
         for message in answer.get("Messages", []):
@@ -112,18 +113,18 @@ class Cloud:
         return found
 
     def delayed(self) -> int:
-        """How many messages about attempts are still held back."""
+        """How many messages of the attempts queue are still delayed."""
         name = "ApproximateNumberOfMessagesDelayed"
         answer = client("sqs").get_queue_attributes(QueueUrl=self.attempts, AttributeNames=[name])
         return int(answer["Attributes"][name])
 
     def task(self) -> Task:
-        """A workflow that has begun to wait, as an attempt's does."""
+        """Starts an execution that waits for its token, as the one of an attempt does."""
         client("stepfunctions").start_execution(stateMachineArn=self.machine, input="{}")
         return self.begun()
 
     def begun(self) -> Task:
-        """The workflow that has begun to wait last."""
+        """The execution that was started last and waits for its token."""
         (message,) = self.messages(self.tokens, seconds_max=10)
         listed = client("stepfunctions").list_executions(stateMachineArn=self.machine, maxResults=1)
         self.secrets.append(message["token"])
@@ -134,7 +135,7 @@ class Cloud:
 def cloud(
     deployed: Tables, monkeypatch: pytest.MonkeyPatch, url_keys: dict[str, str], kept_secret: list[str]
 ) -> Iterator[Cloud]:
-    """Everything that a deployment stands on, with the cast of the examples moved in and both providers enabled."""
+    """All AWS resources of a deployment, with the account of the example events and both providers enabled."""
     name = deployed.identity.removeprefix("identity-")
     attempts, resets, told, tokens = (
         client("sqs").create_queue(QueueName=f"{queue}-{name}")["QueueUrl"]
@@ -164,7 +165,7 @@ def cloud(
         # Results may come from loopback here.
         "STAGE": "local",
         "PROVIDERS": "local,replicate",
-        # Nobody answers there; the fixture `replicate` is somebody.
+        # Nothing listens on this port; the fixture `replicate` starts a server and sets its address.
         "PROVIDER_URLS": "replicate=http://127.0.0.1:9",
         "MEDIA_KEY_PAIR_ID": "K2EXAMPLE",
         "MEDIA_BUCKET": f"media-{name}",
@@ -187,7 +188,7 @@ def cloud(
 
 @pytest.fixture
 def replicate(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplicateStandIn]:
-    """The stand-in, in the place of Replicate. Its webhooks are lost: nobody serves the public URL."""
+    """Replicate's stand-in. It sends no webhooks, because nothing listens on the public URL."""
     with ReplicateStandIn(run_seconds=0.02) as running:
         running.behave("webhook:lost", creations=100)
         monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"replicate={running.url}")
@@ -197,14 +198,14 @@ def replicate(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Replica
 
 @pytest.fixture
 def kept_secret() -> list[str]:
-    """Texts that no line of the log may carry; a test adds its own."""
+    """Texts that no line of the log may contain; tests may add more."""
     token_secret = TOKEN_TEXT[56:]
     return [PROMPT, OWN_KEY, API_TOKEN, WEBHOOK_SECRET, ATTEMPTS_KEY, token_secret, "PRIVATE KEY", "correct horse"]
 
 
 @pytest.fixture(autouse=True)
 def log(kept_secret: list[str]) -> Iterator[io.StringIO]:
-    """Every line that the product's logger writes, at its most talkative. No test leaves a secret there."""
+    """All lines of the product's logger, at level DEBUG. After each test it checks that they contain no secret."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(logger.registered_formatter)

@@ -1,4 +1,4 @@
-"""Looks for a secret everywhere that a stack keeps or says something, in every dress that it could wear."""
+"""Searches everything that a stack stores or prints for a secret, in every encoding that it could have there."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from urllib.parse import quote
 
 from infra.local.running import RunningStack
 
-# What is stored compressed or sealed by others is not ours to have written plainly: pictures, code.
+# Larger files are skipped.
 LOOKED_AT_BYTES_MAX = 64 * 1024 * 1024
 
 
 def dresses(secret: str) -> list[bytes]:
-    """The secret as it would look in texts, JSON, URLs, hexadecimal, and base64 at each of its three places."""
+    """The secret as text, in URLs, in hexadecimal, and in base64 at each of the three alignments."""
     plain = secret.encode()
     inside = [base64.b64encode(b"x" * shift + plain)[4 if shift else 0 : -4] for shift in range(3)]
-    # Half of it would be found, too.
+    # Half of a secret counts as a finding too.
     parts = [plain, plain[: len(plain) // 2], plain[len(plain) // 2 :]]
     return [*parts, quote(secret, safe="").encode(), plain.hex().encode(), *inside]
 
 
 def sightings(running: RunningStack, secrets: list[str]) -> list[str]:
-    """Where any of the secrets is to be seen on a stack that runs: tables, logs, queues, executions, files."""
+    """The places in a running stack that contain one of the secrets: tables, logs, queues, executions, files."""
     seen: list[str] = []
 
     def look(where: str, what: object) -> None:
@@ -56,8 +56,8 @@ def sightings(running: RunningStack, secrets: list[str]) -> list[str]:
 
 
 def kept(folder: Path, secrets: list[str]) -> list[str]:
-    """Where any of the secrets is to be seen in the files below a folder: the emulator's log, and all of its state once
-    it has been stopped."""
+    """The files below a folder that contain one of the secrets: the emulator's log, and once it has been stopped, all
+    of its state."""
     forms = [(secret, dress) for secret in secrets for dress in dresses(secret)]
     return [
         f"{path}: {secret[:6]}…"

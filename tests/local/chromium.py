@@ -1,4 +1,4 @@
-"""A real browser, driven over its DevTools protocol: Debian's `chromium`, or whatever of its kind is on the path."""
+"""A real browser, driven over its DevTools protocol: Debian's `chromium`, or another Chromium on the path."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ANSWER_SECONDS_MAX = 120.0
 
 
 def found() -> str | None:
-    """The browser's path; None where there is none."""
+    """The browser's path; None when there is none."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
@@ -33,14 +33,15 @@ class Page:
         self._numbers = itertools.count(1)
 
     async def show(self, url: str) -> None:
-        """Goes to a page and waits until it is there."""
+        """Opens a page and waits until it has loaded."""
         await self._call("Page.enable")
         await self._call("Page.navigate", url=url)
         await self.run("document.readyState === 'complete' || new Promise(seen => addEventListener('load', seen))")
         assert await self.run("location.href") == url
 
     async def run(self, script: str) -> Any:
-        """What an expression comes to in the page; a promise is awaited. Raises AssertionError where it fails."""
+        """Evaluates an expression in the page and returns its value; a promise is awaited. Raises AssertionError when
+        the expression throws."""
         ran = await self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in ran, ran["exceptionDetails"]
         return ran["result"].get("value")
@@ -60,7 +61,7 @@ class Page:
 async def chromium(path: str, folder: Path, *arguments: str) -> AsyncIterator[Page]:
     """A browser with one empty tab, its profile in `folder`."""
     command = [path, "--headless", "--remote-debugging-port=0", f"--user-data-dir={folder}", "--no-first-run"]
-    # A sandbox of its own needs a user of its own; only our own pages are shown.
+    # Chromium's sandbox does not work for root. It is not needed, because only our own pages are shown.
     command += ["--no-sandbox"] if os.geteuid() == 0 else []
     process = subprocess.Popen(
         [*command, "--disable-gpu", *arguments, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""A person at the public HTTP API: nothing here knows what stands behind it."""
+"""A client of the public HTTP API; it knows nothing of the implementation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PASSWORD = "a long enough passphrase 27"
 
 
 class Person:
-    """One account, logged in."""
+    """A new account, logged in."""
 
     def __init__(self, base_url: str) -> None:
         self.http = httpx.Client(base_url=base_url, timeout=40)
@@ -53,7 +53,7 @@ class Person:
         return answer.json()["data"]["generation"]
 
     def ended(self, generation_id: str) -> dict[str, Any]:
-        """The generation once it is final."""
+        """Waits until the generation is final; returns it."""
         return until(lambda: self.generation(generation_id), lambda found: found["status"] not in ("queued", "running"))
 
     def balance(self) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Person:
 
 
 def until(look: Callable[[], T], enough: Callable[[T], bool], seconds: float = PATIENCE_SECONDS) -> T:
-    """Look again and again until it is enough; fails with the last sight."""
+    """Calls `look` until `enough` accepts its result, and returns that. AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         seen = look()
@@ -91,6 +91,6 @@ def until(look: Callable[[], T], enough: Callable[[T], bool], seconds: float = P
 
 
 def at_once(count: int, call: Callable[[int], T]) -> list[T]:
-    """Run `call` in `count` threads."""
+    """Run `call` in `count` threads; returns the results in order."""
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(call, range(count)))

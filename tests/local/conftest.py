@@ -11,7 +11,7 @@ import pytest
 from infra.local.running import RunningStack
 from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
 
-# Black-box tests are many callers at one address, and they do not wait for minutes.
+# The tests are many callers at one address, so the limits must be high; and they cannot wait minutes for a poll.
 PARAMETERS = {
     "RequestsPerMinute": "100000",
     "SignInsPerAddress": "100000",
@@ -21,7 +21,7 @@ PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """base_url: the edge. standin_url: the stand-in's. running: handles into the embedded AWS."""
+    """base_url: of the edge. standin_url: of Replicate's stand-in. running: the process, with access to its AWS."""
 
     base_url: str
     standin_url: str

@@ -1,7 +1,7 @@
-"""The state machine as it is written, on the embedded AWS, with two scripted functions in place of its tasks.
+"""The product's state machines on the embedded AWS, with scripted functions in place of their tasks.
 
-The emulator swallows the failure of a function that was called with a task token (infra/local/differences.py), so here
-an attempt fails by the answer to its token. Each retry gets the token of the first try again; on AWS each has its own.
+The emulator ignores the failure of a function that was called with a task token (infra/local/differences.py), so here
+an attempt fails by the answer to its token. Each retry gets the token of the first try; on AWS each has its own.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from tests.until import until
 
 MACHINES = Path(__file__).parents[2] / "statemachines"
 ASL, RUNS = MACHINES / "generate_media.asl.yaml", MACHINES / "run_pipeline.asl.yaml"
-# Whose ARNs the definitions ask for, and what they are called here.
+# The functions whose ARNs the definitions contain as placeholders, and the names of their scripts here.
 TASKS = {"AttemptGeneration": "attempt", "FinishGeneration": "finish", "PlanStage": "plan", "FinishRun": "end"}
 WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
 ROLE = "arn:aws:iam::000000000000:role/scripted"
 SUCCEEDED = {"status": "succeeded"}
 FINISHED = {"outcome": "succeeded"}
 
-# Notes the visit, then does what the script says about a visit of this number; the last step stands for all later ones.
+# The code of the scripted functions: it records the call, then does the script's step of that number. The last step is
+# repeated for all later calls.
 SCRIPTED = """
 import json, os, pathlib
 
@@ -60,21 +61,21 @@ WAIT: Step = {}
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One running or ended execution, and what its tasks were given."""
+    """A running or ended execution, and the payloads of its tasks."""
 
     states: Any
     arn: str
     folder: Path
 
     def visits(self, task: str, count: int = 0) -> list[dict[str, Any]]:
-        """The payloads that a task has been called with, once there are at least `count`."""
+        """The payloads with which a task was called; waits until there are at least `count`."""
         notes = self.folder / task
         if count:
             until(lambda: notes.exists() and notes.read_text().count("\n") >= count)
         return [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
 
     def ended(self) -> dict[str, Any]:
-        """Its description, once it has ended."""
+        """Waits until the execution has ended; returns its description."""
 
         def described() -> dict[str, Any] | None:
             found: dict[str, Any] = self.states.describe_execution(executionArn=self.arn)
@@ -84,20 +85,20 @@ class Execution:
 
     @property
     def output(self) -> Any:
-        """What it ended with; it must have succeeded."""
+        """The output of the execution, which must have succeeded."""
         ended = self.ended()
         assert ended["status"] == "SUCCEEDED", ended
         return json.loads(ended["output"])
 
     @property
     def entered(self) -> list[str]:
-        """The states that it went through."""
+        """The names of the states that it entered, in order."""
         entries = [event.get("stateEnteredEventDetails") for event in self._history()]
         return [entry["name"] for entry in entries if entry]
 
     @property
     def transitions(self) -> int:
-        """What AWS bills: each state entered, each retry of one, and the end."""
+        """The transitions that AWS bills: each entered state, each retry, and the end."""
         kinds = Counter(str(event["type"]) for event in self._history())
         return len(self.entered) + kinds["TaskScheduled"] - kinds["TaskStateEntered"] + 1
 
@@ -109,7 +110,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The deployed state machine. It is started and its tokens are answered by the product's own adapter."""
+    """The deployed state machine generate_media. The product's own adapter starts it and answers its tokens."""
 
     states: Any
     arn: str
@@ -120,7 +121,7 @@ class Machine:
         return StepFunctionsWorkflow(self.arn)
 
     def start(self, *attempt: Step, finish: tuple[Step, ...] = ({"return": FINISHED},)) -> Execution:
-        """An execution whose tasks follow these scripts, a step for each visit."""
+        """Starts an execution whose tasks follow these scripts, one step for each call."""
         generation_id = f"gen_{uuid.uuid4().hex}"
         folder = self.scripts / generation_id
         folder.mkdir()
@@ -133,7 +134,8 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class RunMachine:
-    """The deployed state machine of runs. What its own tasks say names the run itself as the stage: one folder."""
+    """The deployed state machine run_pipeline. Its scripted planning task names the run itself as each stage, so that
+    one folder has the scripts of all tasks."""
 
     states: Any
     arn: str
@@ -144,7 +146,7 @@ class RunMachine:
         return StepFunctionsWorkflow("", self.arn)
 
     def start(self, *attempt: Step, stages: int, finish: tuple[Step, ...] = ({"return": FINISHED},)) -> Execution:
-        """An execution of a run with so many stages."""
+        """Starts an execution of a run with this number of stages."""
         run_id = f"gen_{uuid.uuid4().hex}"
         folder = self.scripts / run_id
         folder.mkdir()
@@ -159,7 +161,8 @@ class RunMachine:
 
 @pytest.fixture(scope="module")
 def deploy(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[str, Path]]:
-    """Makes a state machine from a file, with changes to its states; its ARN and the folder of its scripts."""
+    """A function that creates a state machine from a file, with changes to its states; it returns the machine's ARN and
+    the folder of the scripts."""
     session = botocore.session.get_session()
     functions, states = (session.create_client(name, endpoint_url=emulator) for name in ("lambda", "stepfunctions"))
     archive = io.BytesIO()
@@ -200,7 +203,7 @@ def deployed(deploy: Callable[..., tuple[str, Path]]) -> tuple[str, Path]:
 
 @pytest.fixture
 def machine(deployed: tuple[str, Path], aws: botocore.session.Session) -> Machine:
-    """generate_media, unchanged."""
+    """The state machine generate_media, unchanged."""
     return Machine(aws.create_client("stepfunctions"), *deployed)
 
 
@@ -211,5 +214,5 @@ def deployed_runs(deploy: Callable[..., tuple[str, Path]]) -> tuple[str, Path]:
 
 @pytest.fixture
 def runs(deployed_runs: tuple[str, Path], aws: botocore.session.Session) -> RunMachine:
-    """run_pipeline, unchanged."""
+    """The state machine run_pipeline, unchanged."""
     return RunMachine(aws.create_client("stepfunctions"), *deployed_runs)

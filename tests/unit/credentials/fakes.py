@@ -1,4 +1,4 @@
-"""The ports of own keys in memory. tests/contracts holds the store to the same promises as DynamoDB."""
+"""The ports of provider keys in memory. tests/contracts runs the same tests on this store as on DynamoDB's."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
 USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
 KEY_ID = "key_01M7XCN60Q6FWRTBRK8SSNMQ3V"
 PLACE = Place(WORKSPACE, "openai", KEY_ID)
-# What must not be found anywhere.
+# A secret that tests search for: it must not be found anywhere.
 CANARY = "sk-canary-7b1f0c9e5d2a4836-tail"
 CREDENTIALS = Credentials(CANARY)
 
 
 @dataclass
 class HeldSecret:
-    """MasterSecret with what the secret holds (`current`) and what this process remembers of it."""
+    """MasterSecret: `current` is the secret's present value, `remembered` the value that this process has cached."""
 
     current: Mapping[str, Any] = field(default_factory=lambda: new_master_keys(NOW))
     fresh_reads: int = 0
@@ -61,7 +61,7 @@ class HeldSecret:
 
 
 class HeldDataKeys:
-    """DataKeys that remember what they wrapped."""
+    """DataKeys in memory: they remember the data keys that they wrapped. `opened` counts the unwrapping calls."""
 
     def __init__(self, kid: bytes = b"one kms\0") -> None:
         self.kid = kid
@@ -83,7 +83,7 @@ class HeldDataKeys:
 
 
 class Wallets:
-    """Remembers which workspaces' submissions ask for keys and wishes; refuses on request."""
+    """Records the workspaces that were marked as having own routes; raises `refusal` when one is set."""
 
     def __init__(self) -> None:
         self.marked: set[str] = set()
@@ -96,7 +96,7 @@ class Wallets:
 
 
 class InMemoryProviderKeys:
-    """ProviderKeys; `writes` counts what would have been paid for."""
+    """ProviderKeys in memory; `writes` counts the writes that AWS would bill."""
 
     def __init__(self) -> None:
         self.keys: dict[tuple[str, str], ProviderKey] = {}
@@ -171,7 +171,7 @@ class InMemoryProviderKeys:
 
 
 class Bindings:
-    """IdempotencyKeys."""
+    """IdempotencyKeys in memory."""
 
     def __init__(self) -> None:
         self.kept: dict[tuple[str, str], tuple[str, str]] = {}
@@ -184,6 +184,6 @@ class Bindings:
 
 
 def sealed_key(vault: Vault, name: str = "first", *, key_id: str = KEY_ID, provider: str = "openai") -> ProviderKey:
-    """A key of the workspace as `add_key` makes one."""
+    """A sealed provider key of the workspace, as the use case `add_key` creates it."""
     sealed = vault.seal(CREDENTIALS, Place(WORKSPACE, provider, key_id))
     return ProviderKey(key_id, WORKSPACE, USER, provider, name, CANARY[-4:], sealed.record, sealed.by, NOW)

@@ -1,4 +1,4 @@
-"""Identity's ports in memory. tests/contracts holds them to the same promises as the real adapters."""
+"""Identity's ports in memory. tests/contracts runs the same tests on them as on the real adapters."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class InMemoryIdentity:
         self.roles: dict[tuple[str, str], Role] = {}
         self.sessions: dict[tuple[str, str], Session] = {}
         self.api_tokens: dict[tuple[str, str], ApiToken] = {}
-        # By workspace: what its wallet knows of the owner's mailbox.
+        # Workspace → the state of the owner's mailbox, as its wallet stores it.
         self.wallets: dict[str, Mailbox] = {}
-        # By mailbox: whose its daily credits are, and whether that account is verified.
+        # Mailbox → the workspace that gets its daily credits, and whether that account is verified.
         self.claims: dict[str, tuple[str, bool]] = {}
         self.last_login_at: dict[str, datetime] = {}
         self.reads = 0
@@ -158,7 +158,7 @@ class InMemoryIdentity:
 
 
 class QuickPasswords:
-    """Passwords without the work; counts how often it would have been done."""
+    """Passwords without slow hashing; `work` counts how often a real one would have hashed."""
 
     def __init__(self, parameters: str = "today") -> None:
         self.parameters = parameters
@@ -177,7 +177,7 @@ class QuickPasswords:
 
 
 class InMemoryRateWindows:
-    """RateWindows; `writes` counts what would have been paid for."""
+    """RateWindows in memory; `writes` counts the writes that AWS would bill."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, int]] = Counter()
@@ -197,7 +197,7 @@ class InMemoryRateWindows:
 
 
 class InMemoryIdempotencyKeys:
-    """IdempotencyKeys."""
+    """IdempotencyKeys in memory."""
 
     def __init__(self) -> None:
         self.bound: dict[tuple[str, str], tuple[str, str]] = {}
@@ -210,7 +210,7 @@ class InMemoryIdempotencyKeys:
 
 
 class HeldKeys:
-    """KeySets with what the secret holds (`current`) and what this process remembers of it."""
+    """KeySets: `current` is the secret's present value, `remembered` the value that this process has cached."""
 
     def __init__(self) -> None:
         self.current: Mapping[str, Any] = new_key_set()
@@ -225,7 +225,7 @@ class HeldKeys:
 
 
 class Identity:
-    """All of it together, as wiring would compose it."""
+    """All fakes of identity together, as the composition root would compose the real adapters."""
 
     def __init__(self, per_account: int = 10, per_address: int = 30, sign_ups_per_address: int = 20) -> None:
         self.store = InMemoryIdentity()

@@ -1,4 +1,4 @@
-"""Films and sounds for these tests, made with PyAV, and what PyAV sees and hears in the results."""
+"""Video and audio files for these tests, made with PyAV, and functions that decode and inspect the results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def film(
     encoding: dict[str, str] | None = None,
     aspect: Fraction | None = None,
 ) -> bytes:
-    """A box that moves over a ground that grows darker, with a tone. times: when each frame is shown, in frames."""
+    """A video of a box that moves over a darkening background, with a tone. form: the container format. sound: the
+    audio codec, None for no audio. times: when each frame is shown, in units of a frame's duration."""
     file = io.BytesIO()
     with av.open(file, "w", format=form, options=options or {}) as made:
         made.metadata.update(tags or {})
@@ -61,7 +62,7 @@ def film(
 def sound(
     codec: str, form: str, *, seconds: float = 2, rate: int = 48_000, options: dict[str, str] | None = None
 ) -> bytes:
-    """A tone of one channel."""
+    """A mono tone in a container of the format `form`."""
     file = io.BytesIO()
     with av.open(file, "w", format=form, options=options or {}) as made:
         tone = made.add_stream(codec, rate=rate, layout="mono")
@@ -73,7 +74,7 @@ def sound(
 
 
 def joined(files: list[bytes], form: str, begins: dict[int, float] | None = None) -> bytes:
-    """The tracks of several files in one; begins: of a file by its number, the second at which it begins."""
+    """The tracks of several files in one file. begins: number of a file → the second at which its tracks begin."""
     file = io.BytesIO()
     with ExitStack() as stack, av.open(file, "w", format=form) as made:
         sources = [stack.enter_context(av.open(io.BytesIO(data))) for data in files]
@@ -89,7 +90,7 @@ def joined(files: list[bytes], form: str, begins: dict[int, float] | None = None
 
 
 def lanes(data: bytes) -> list[tuple[float, float]]:
-    """When each track begins, and how long it is shown or heard, as a player does it."""
+    """For each track, the second at which it begins, and the seconds of audio in it, as a player would play it."""
     found: list[tuple[float, float]] = []
     with av.open(io.BytesIO(data)) as container:
         numbers = range(len(container.streams))
@@ -102,7 +103,7 @@ def lanes(data: bytes) -> list[tuple[float, float]]:
 
 
 def tagged(data: bytes, form: str, tags: dict[str, str] = TAGS, **options: str) -> bytes:
-    """The same sound or film with tags."""
+    """The same audio or video file with metadata tags."""
     file = io.BytesIO()
     with av.open(io.BytesIO(data)) as plain, av.open(file, "w", format=form, options=options) as made:
         made.metadata.update(tags)
@@ -116,7 +117,8 @@ def tagged(data: bytes, form: str, tags: dict[str, str] = TAGS, **options: str) 
 
 @dataclass(frozen=True)
 class Seen:
-    """A file as PyAV reads it from end to end. seconds: what it says of itself; lasting: what was decoded."""
+    """A completely decoded file. seconds: the duration in its header; lasting: the seconds of audio that were
+    decoded."""
 
     form: str
     seconds: float
@@ -162,7 +164,7 @@ def difference(first: Image.Image, second: Image.Image) -> float:
 
 
 def boxes(data: bytes, start: int = 0, end: int | None = None) -> list[tuple[str, int, int]]:
-    """The boxes of an MP4 file: name, and from where to where they are."""
+    """The boxes of an MP4 file between two offsets, each as (name, start, end)."""
     found: list[tuple[str, int, int]] = []
     while start + 8 <= (len(data) if end is None else end):
         size, name = struct.unpack_from(">I4s", data, start)
@@ -172,7 +174,7 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> list[tuple[str
 
 
 def box(data: bytes, path: str) -> tuple[int, int]:
-    """Where the first box of this path is, as in `moov/trak/tkhd`: the start of what it says, and its end."""
+    """Start and end of the content of the first box with this path, for example `moov/trak/tkhd`."""
     start, end = 0, len(data)
     for name in path.split("/"):
         start, end = next((at + 8, to) for found, at, to in boxes(data, start, end) if found == name)
@@ -180,7 +182,7 @@ def box(data: bytes, path: str) -> tuple[int, int]:
 
 
 def changed(data: bytes, path: str, offset: int, form: str, *values: Any) -> bytes:
-    """The file with other numbers in a box, `offset` bytes after its head."""
+    """The file with these values packed into a box, `offset` bytes after the box's header. form: of `struct`."""
     edited = bytearray(data)
     struct.pack_into(form, edited, box(data, path)[0] + offset, *values)
     return bytes(edited)
