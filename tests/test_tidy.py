@@ -13,12 +13,12 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = {"functions", "layers", "statemachines", "infra", "events", "tests"}
-# Folders that may be absent: surprises about real libraries, each a script of its own.
+# Folders that may be absent. `findings`: surprises about real libraries, one script each.
 OPTIONAL_FOLDERS = {"findings"}
 APP_LINES_MAX = 250
 PRODUCT = ("functions", "layers")
 
-# What a handler must not reach past the use cases for. Only wiring knows both sides.
+# Modules that a handler must not import: it calls use cases, and only wiring knows the adapters.
 ADAPTERS = re.compile(r"atelier\.(aws|providers|payments|media)\b")
 CLIENTS = re.compile(r"(boto3|botocore|pynamodb|stripe|openai|replicate|httpx|requests|urllib3)\b")
 FORBIDDEN_NAMES = {"base", "common", "core", "helper", "helpers", "misc", "util", "utils"}
@@ -36,7 +36,7 @@ def files(*folders: str, suffix: str = "") -> Iterator[Path]:
             if path.is_file() and not {"__pycache__", "node_modules"} & set(path.parts):
                 yield path
     if not folders:
-        # In a work tree of git's, `.git` is a file that says where the repository is.
+        # In a git worktree, `.git` is a file that names the repository.
         beside = (path for path in sorted(ROOT.iterdir()) if path.is_file() and path.name != ".git")
         yield from (path for path in beside if path.name.endswith(suffix))
 
@@ -135,7 +135,7 @@ def test_every_function_folder_is_in_the_template_and_the_other_way_round() -> N
 
 
 def test_a_function_takes_no_layer_that_it_could_not_import() -> None:
-    # Films are looked into in a process of their own, which no import tells of.
+    # Videos are decoded in a sandbox process, which the imports do not show.
     film = {"av", "espeakng_loader", "atelier.media.apart"}
     heavy = {"MediaLayer": {"PIL"}, "AiLayer": {"httpx", "replicate"}, "FilmLayer": film}
     idle = [

@@ -1,4 +1,4 @@
-"""What one generation costs, counted on the whole stack. Counts do not vary, so they are held, not only printed."""
+"""What one generation costs, counted on the whole stack. The counts do not vary, so they are asserted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Bill]]:
 
 
 def test_a_generation_stays_within_its_request_units(measured: list[Bill]) -> None:
-    # The leanest of three: a schedule that ran meanwhile belongs to no generation.
+    # The lowest of three: a schedule that ran at the same time belongs to no generation.
     assert min(bill.units.write for bill in measured) <= WRITE_UNITS_MAX
     assert min(bill.units.read for bill in measured) <= READ_UNITS_MAX
 

@@ -1,4 +1,4 @@
-"""The meter between an SDK and the embedded AWS: nothing changes on the way, and the count is AWS's."""
+"""The meter between an SDK and the embedded AWS: it changes no request, and counts as AWS bills."""
 
 from __future__ import annotations
 

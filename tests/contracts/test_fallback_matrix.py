@@ -1,7 +1,7 @@
-"""Each provider × each kind that it makes × each failure, by the real use cases: who pays, what it costs, and whether
-another is tried.
+"""Each provider × each of its kinds × each failure, through the real use cases: the charge, the cost, and whether
+another candidate is tried.
 
-What is found is kept beside this file, in FALLBACKS.md, for people to read; a table that is no longer true fails."""
+The result is kept in FALLBACKS.md beside this file, for people to read; the test fails when it differs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.contracts.cases import TROUBLE, UNANSWERED, adapter, standing_in, tro
 from tests.until import until
 
 KEPT = Path(__file__).with_name("FALLBACKS.md")
-# What each provider is asked for here, by kind.
+# The model of each provider and kind in this table.
 ASKED = {
     "anthropic": {"text": "anthropic/claude-haiku-4-5", "page": "anthropic/claude-sonnet-5"},
     "custom": dict.fromkeys(("text", "page", "image", "audio"), "custom/llama"),
@@ -63,12 +63,12 @@ FILES = {
     "replicate/sadtalker": ("image", "audio"),
     "stability/upscale-fast": ("image",),
 }
-# What has no default.
+# Parameters that are required and have no default.
 GIVEN = {("custom/llama", "audio"): {"voice": "alloy"}}
-# Those that can be stopped.
+# Providers that can cancel a running job.
 STOPPABLE = ("fal", "replicate")
 MORE = {"nothing": "", "result cannot be had": "", "stopped by its creator": "run:hang"}
-# Who would be asked next, if it were not down: so each row is one attempt, and what follows is seen all the same.
+# A further candidate whose circuit is open: each row is one attempt, and shows whether a fallback would follow.
 NEXT = "nobody/else"
 HEAD = """# What becomes of a generation when its provider fails
 
@@ -84,7 +84,7 @@ and the credits come back at the deadline at the latest. A workspace's own endpo
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one failure came to."""
+    """The outcome of one failure; `goes_on`: another candidate is tried."""
 
     trouble: str
     ended: Generation
@@ -92,13 +92,13 @@ class Row:
 
     @property
     def outcome(self) -> tuple[str, str, str, str]:
-        """What is the same for most kinds."""
+        """The columns that are the same for most kinds."""
         failure = self.ended.failure.error_class if self.ended.failure else ""
         return self.trouble, self.ended.status.value, str(failure), "yes" if self.goes_on else "no"
 
     @property
     def price(self) -> str:
-        """Who pays what."""
+        """The credits charged of those held, and the operator's cost with its source."""
         ended = self.ended
         cost = f"{ended.cost_microusd:,} ({ended.cost_source})" if ended.cost_microusd else "0"
         return f"{ended.credits_charged} of {ended.credits_held}; {cost}"
@@ -106,7 +106,7 @@ class Row:
 
 @dataclass
 class OneRow:
-    """What is known of providers in one row: that who would be next is down, and what became of its own attempts."""
+    """A health store for one row: the circuit of the next candidate is open, the others start healthy."""
 
     kept: dict[Scope, Health] = field(default_factory=dict[Scope, Health])
 
@@ -127,7 +127,7 @@ class OneRow:
 
 @dataclass
 class Files(MemoryMedia):
-    """The files that an attempt starts from, its own in each trial, and its results as far as they can be had."""
+    """Input files that differ in each trial, and results that cannot be fetched when `broken`."""
 
     number: int = 0
 
@@ -141,7 +141,7 @@ class Files(MemoryMedia):
 
 
 class Trial:
-    """One generation in a workspace of its own, whose provider does as it is told."""
+    """One generation in its own workspace, whose provider's stand-in follows a marker."""
 
     numbers = count(1)
 
@@ -151,14 +151,14 @@ class Trial:
         self._world.book = HealthBook(OneRow())
         self._providers: Mapping[str, Provider] = {provider_id: provider}
         if provider_id == "replicate":
-            # What it was sent is found by when that was, on its own clock.
+            # Replicate's `find` searches by creation time on the stand-in's clock, which is the real one.
             self._world.now = system_clock()
         world = self._world
         world.refreshed()
         grant(world.workspace_id, "grant#trial", GrantSource.ADMIN, 1000, to=world.posting, now=world.now)
 
     def row(self, trouble: str, kind: str, model: str) -> Row:
-        """How it ends where there is nobody else, and whether there would have been."""
+        """How the generation ends without another candidate, and whether another one would have been tried."""
         world = self._world
         self._files.broken = trouble == "result cannot be had"
         generation = self._begin(kind, model)
@@ -203,7 +203,7 @@ class Trial:
         attempt(generation.workspace_id, generation.id, "token", lost=lost, to=self._to)
 
     def _wait_for_turn(self, generation: Generation) -> None:
-        """It takes no more requests for now, and is asked again when it does."""
+        """After a 429, waits until the provider takes requests again and attempts once more."""
         world = self._world
         world.now += timedelta(seconds=world.execution.turns[-1][2])
         tried = len(world.execution.polls)
@@ -225,14 +225,14 @@ class Trial:
         if self._heard():
             return
         if trouble in UNANSWERED and "replicate" not in self._providers:
-            # Nobody can be asked: one question shows that it is not lost by asking, then only the deadline is left.
+            # The provider has no list to find the job in: one poll shows that the outcome stays unknown.
             ask()
             return
         until(ask)
 
 
 def rows(tables: Tables, provider_id: str) -> dict[str, list[Row]]:
-    """Everything that can become of this provider's work, by kind."""
+    """The rows of every failure of this provider, by kind."""
     found: dict[str, list[Row]] = {}
     with standing_in(provider_id) as stand_in:
         assert stand_in is not None
@@ -257,14 +257,14 @@ def one_row(
     trouble: str,
     word: str,
 ) -> Row:
-    """One trial; not every model is told the prompt, so the stand-in is asked by another way."""
+    """One trial. The marker goes to the stand-in directly, since not every model's request has a prompt."""
     if word:
         stand_in.behave(word)
     return Trial(tables, provider_id, provider).row(trouble, kind, model)
 
 
 def table(provider_id: str, found: Mapping[str, list[Row]]) -> str:
-    """One provider's part of FALLBACKS.md: what ends in the same way for several kinds is one row."""
+    """One provider's section of FALLBACKS.md; failures that end alike for several kinds share one row."""
     kinds = ASKED[provider_id]
     heads = ("what goes wrong", "end", "class", "another is tried", *(f"{kind}: `{kinds[kind]}`" for kind in kinds))
     prices: dict[tuple[str, ...], dict[str, str]] = {}
@@ -280,14 +280,14 @@ def table(provider_id: str, found: Mapping[str, list[Row]]) -> str:
 
 
 def kept(provider_id: str) -> str:
-    """What FALLBACKS.md says of a provider."""
+    """The provider's section in FALLBACKS.md, or an empty string."""
     parts = KEPT.read_text("utf-8").split("\n## ")
     return next((f"\n## {part.rstrip()}\n" for part in parts if part.startswith(f"{provider_id}\n")), "")
 
 
 @pytest.fixture(scope="module")
 def written(request: pytest.FixtureRequest) -> Iterator[dict[str, str] | None]:
-    """Where tables are gathered that are to be written; None when they are compared."""
+    """Collects the tables to be written, with --write-fallbacks; None when they are compared."""
     if not request.config.getoption("--write-fallbacks", default=False):
         yield None
         return
@@ -306,7 +306,7 @@ def test_what_becomes_of_each_failure_is_as_the_table_says(
         for row in each:
             if row.trouble not in ("nothing", "stopped by its creator") and row.ended.status != "succeeded":
                 assert row.ended.credits_charged == 0, (kind, row)
-            # What may be running somewhere is never begun a second time by trying another.
+            # A job that may still be running is never followed by another candidate.
             assert not (row.goes_on and row.trouble in UNANSWERED), (kind, row)
         for trouble in ("bad parameters", "refused for its content"):
             assert trouble not in by_trouble or not by_trouble[trouble].goes_on

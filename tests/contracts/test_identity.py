@@ -1,4 +1,4 @@
-"""What identity's ports promise, held by the ones in memory and by DynamoDB's alike (on moto and on the emulator)."""
+"""The contract of identity's ports, kept by the adapters in memory and on DynamoDB (on moto and on the emulator)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LATER = NOW + timedelta(seconds=3)
 
 
 class Store(Accounts, Sessions, ApiTokens, Standings, Protocol):
-    """All that the identity table does."""
+    """All ports that the identity table serves."""
 
 
 @pytest.fixture(params=["memory", "moto", "emulator"])
@@ -108,7 +108,7 @@ def test_what_was_created_can_be_read(store: Store) -> None:
 
 
 def mailbox_of(store: Store, workspace: Workspace) -> Mailbox:
-    """What the wallet of a workspace knows of its owner's mailbox."""
+    """The mailbox state stored in the wallet of a workspace."""
     if isinstance(store, InMemoryIdentity):
         return store.wallets[workspace.id]
     return DynamoWallets().wallet(workspace.id).mailbox
@@ -125,7 +125,7 @@ def test_the_first_account_of_a_mailbox_has_its_credits_until_another_is_verifie
     verified = store.verify(accounts[1][1].id, "digest", LATER)
     assert (verified.email_verified, verified.email_verified_at) == (True, LATER)
     assert store.owner(verified.id, verified.workspace_id)[0] == verified
-    # The first one comes too late, and verifying again changes nothing.
+    # Verifying the first account comes too late, and verifying the second again changes nothing.
     store.verify(accounts[0][1].id, "digest", LATER)
     assert store.verify(verified.id, "digest", LATER + timedelta(days=1)) == verified
     known = [mailbox_of(store, workspace) for workspace in workspaces]
@@ -150,7 +150,7 @@ def test_an_account_from_before_mailboxes_were_kept_claims_its_own_once(store: S
     assert store.credentials(old.email) == replace(old, mailbox="digest")
     variant, user, second, session, _ = account("a+1@example.com", mailbox="digest")
     store.create(variant, user, second, session)
-    # What an account has already is nobody else's to take.
+    # A mailbox that belongs to an account cannot be claimed by another one.
     later, user, third, session, _ = account("a+2@example.com")
     store.create(later, user, third, session)
     store.claim_mailbox(later, "digest")
@@ -261,7 +261,7 @@ def test_a_window_sums_what_is_added(windows: RateWindows) -> None:
 
 
 def token(workspace_id: str, user_id: str, at: datetime = NOW, name: str = "n8n") -> ApiToken:
-    """A token as it is kept."""
+    """A token as it is stored."""
     scopes = ("generations.create", "read")
     return new_token(new_id("tok", at), workspace_id, user_id, name, scopes, at + timedelta(days=9), at)[0]
 
@@ -346,7 +346,7 @@ def test_a_workspace_has_so_many_tokens_and_no_more(store: Store) -> None:
     with pytest.raises(TooManyTokens):
         store.add_token(token(workspace_id, user_id))
     store.add_token(token(new_id("wsp", NOW), user_id))
-    # Revoking one again makes no room for another.
+    # A second revocation of the same token makes no room for another.
     assert [store.revoke_token(workspace_id, made[0].id, LATER) for _ in "ab"] == [True, False]
     store.add_token(token(workspace_id, user_id))
     with pytest.raises(TooManyTokens):

@@ -1,4 +1,4 @@
-"""What the store of own keys promises, held by the one in memory and by DynamoDB's alike; KMS as a source of keys."""
+"""The contract of the provider key store, kept by the adapters in memory and on DynamoDB; data keys from KMS."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_what_a_key_sealed_is_found_until_it_is_sealed_anew(store: ProviderKeys)
     assert store.reseal(key(), after)
     assert store.get(WORKSPACE, KEY_ID) == after
     assert list(store.sealed_by(key().sealed_by)) == []
-    # Somebody who had read it before does not undo it.
+    # A stale writer does not undo the new encryption.
     assert not store.reseal(key(), key())
     assert store.get(WORKSPACE, KEY_ID) == after
 
@@ -198,7 +198,7 @@ def dynamo(request: pytest.FixtureRequest) -> DynamoProviderKeys:
 
 
 def at_once(calls: list[Callable[[], None]]) -> list[str]:
-    """What each call ended in: the kind of its exception, or nothing."""
+    """Runs the calls in parallel; the name of the exception that each raised, or an empty string."""
     barrier, ends = threading.Barrier(len(calls)), [""] * len(calls)
 
     def run(place: int) -> None:
@@ -236,7 +236,7 @@ def test_a_key_is_removed_by_one_of_many(dynamo: DynamoProviderKeys) -> None:
     dynamo.add(key())
     ends = at_once([lambda: dynamo.remove(key(), NOW)] * 8)
     assert sorted(ends) == [""] + ["NotFound"] * 7
-    # Counted once: the bound is where it was.
+    # The removal was counted once: the maximum is unchanged.
     for number in range(KEYS_PER_WORKSPACE_MAX):
         dynamo.add(another(f"key {number}", minutes=number))
     with pytest.raises(TooManyKeys):

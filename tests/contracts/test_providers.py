@@ -1,4 +1,4 @@
-"""One suite over every provider and kind: what routing, attempts and finishing rely on, whoever does the work."""
+"""One contract suite over every provider and kind: what routing, attempts and finishing rely on."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def each(served: list[tuple[str, str]] | tuple[tuple[str, str], ...] = SERVED) -
 
 
 def finished(case: Case, work: Job) -> Progress:
-    """The end of a job, whether its provider answers at once or is asked until it does."""
+    """The outcome of a job, returned at once or polled until it ends."""
     answer = case.provider.submit(work)
     if not isinstance(answer, Accepted):
         return answer
@@ -153,7 +153,7 @@ def test_usage_and_cost_are_integers_that_the_catalogue_can_settle(case: Case) -
     held = ALL.price(case.model.id, work.parameters, prompt=work.prompt).credits
     assert 0 <= bill.credits <= held
     assert (bill.credits > 0) == (case.provider_id != "custom")
-    # What the provider says goes before what it lets us measure, and that before what we expect.
+    # A cost reported by the provider goes before one computed from usage, and that before the estimate.
     sources = {"xai": "provider"}
     assert bill.cost_source in (sources.get(case.provider_id, "usage"), "estimate")
     if end.cost_microusd is not None:
@@ -199,7 +199,7 @@ def test_what_cannot_be_sent_has_begun_nothing(case: Case) -> None:
     case.stand_in.stop()
     end = case.provider.submit(case.job())
     assert isinstance(end, Failed)
-    # An address of a workspace's own is not told apart from one that nobody may open.
+    # A custom endpoint fails in the same way, although its address could also have been refused.
     assert end.error_class is ErrorClass.TRANSIENT
 
 
@@ -330,7 +330,7 @@ def test_a_webhook_says_what_a_poll_says(case: Case) -> None:
         polled = case.provider.poll(answer.reference, work)
         assert isinstance(event.progress, Done)
         assert isinstance(polled, Done)
-        # fal's webhook does not tell how long it ran.
+        # fal's webhook does not report the run time.
         told = polled.usage if case.provider_id == "replicate" else event.progress.usage
         assert (event.reference, event.progress) == (answer.reference, replace(polled, usage=told))
         assert event.event_id
@@ -385,7 +385,7 @@ def test_a_webhook_of_another_job_is_never_taken_for_this_ones(case: Case) -> No
             event = case.provider.parse_webhook(headers, body, int(time.time()), mine)
         except WebhookInvalid:
             return
-        # Where a request does not say what it was given, its reference tells them apart.
+        # A webhook without the job's input is told apart by its reference.
         assert event.reference != answer.reference
 
 

@@ -1,4 +1,4 @@
-"""One generation dies at each call of what is no plain success: another candidate, a cancellation, a deadline."""
+"""A generation crashes at each call of its less usual ends: a fallback, a cancellation, a late or missed deadline."""
 
 from __future__ import annotations
 

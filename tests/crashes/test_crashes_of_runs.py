@@ -1,4 +1,4 @@
-"""A run dies at each call of what is its own: planning a stage, ending one, the end that settles for all of them."""
+"""A run crashes at each call that only runs have: planning a stage, ending it, and the settlement for all stages."""
 
 from __future__ import annotations
 

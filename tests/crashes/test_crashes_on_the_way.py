@@ -1,4 +1,4 @@
-"""One generation dies at each call of its way to a result, and once more while it recovers."""
+"""A generation crashes at each call on the way to its result, and once more while it recovers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""generate_media, executed: which states it goes through, what its tasks are given, what it makes of each answer."""
+"""Executions of generate_media: the states it enters, the inputs of its tasks, and its reaction to each answer."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ RETRIES_OF_AN_ATTEMPT, RETRIES_OF_A_FINISH = 6, 5
 
 
 def token(execution: Execution, visit: int = 1) -> str:
-    """The task token that the attempt was given at this visit."""
+    """The task token of the attempt task's call number `visit`."""
     return str(execution.visits("attempt", visit)[-1]["task_token"])
 
 
 def broken(machine: Machine, execution: Execution, visit: int) -> None:
-    """Answer the visit with an error that is not the one for the next candidate."""
+    """Fails the attempt task with an error other than the one for the next candidate."""
     machine.states.send_task_failure(taskToken=token(execution, visit), error="Broken", cause="it fell over")
 
 
@@ -93,12 +93,12 @@ def test_the_next_candidate_is_tried_and_told_which_attempt_was_lost_and_why(mac
     assert execution.entered == [ATTEMPT, ATTEMPT, ATTEMPT, FINISH]
     first, *later = [visit["lost"] for visit in execution.visits("attempt")]
     assert first is None
-    # As functions/tasks/attempt_generation reads it.
+    # Parsed as functions/tasks/attempt_generation does.
     assert [(lost["Error"], Lost(**json.loads(lost["Cause"]))) for lost in later] == [
         ("NextCandidate", lost) for lost in losses
     ]
     assert execution.visits("finish")[0]["result"] == SUCCEEDED
-    # Each further candidate is one transition: the loss is no retry of the same one.
+    # Each further candidate is one transition: it is not a retry of the same task.
     assert execution.transitions == 5
 
 
@@ -145,7 +145,7 @@ def test_an_attempt_that_keeps_breaking_is_finished_as_unknown(machine: Machine)
 def test_an_attempt_that_nobody_answers_is_finished_as_unknown_and_not_repeated(
     deploy: Callable[..., tuple[str, Path]], aws: botocore.session.Session
 ) -> None:
-    # The one thing changed: nobody waits two hours here.
+    # The only change to the definition: a time-out of a second instead of two hours.
     machine = Machine(aws.create_client("stepfunctions"), *deploy(AttemptGeneration={"TimeoutSeconds": 1}))
     execution = machine.start(WAIT)
     assert execution.output == FINISHED
@@ -183,6 +183,6 @@ def test_every_task_has_a_time_out_retries_and_a_net() -> None:
 
 
 def result_of(execution: Execution) -> str:
-    """How the finish reads what it was given."""
+    """The status of the finish task's input, as the finish function reads it."""
     (finish,) = execution.visits("finish")
     return Outcome.from_data(finish["result"]).status

@@ -1,4 +1,4 @@
-"""run_pipeline, executed: which states a run goes through, what its tasks are given, and what each stage is billed."""
+"""Executions of run_pipeline: the states a run enters, the inputs of its tasks, and the billed transitions."""
 
 from __future__ import annotations
 
