@@ -1,4 +1,4 @@
-"""The ledger's stream, the daily reset and the reconciler as auditors, fed with events."""
+"""How the ledger's stream, the daily reset and the reconciler audit the ledger, fed with events."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def resets(cloud: Cloud) -> ModuleType:
 
 
 def told(cloud: Cloud) -> dict[str, Any]:
-    """The stream's batch about everything in the ledger's table, the wallet and the seals too."""
+    """The stream's batch about every item of the ledger's table, including the wallet and the seals."""
     (record,) = example("streams/ledger/granted")["Records"]
     batch: list[dict[str, Any]] = []
     for item in cloud.items(cloud.tables.ledger):
@@ -56,7 +56,7 @@ def proof() -> dict[str, Any]:
 
 
 def workspace(opened_at: datetime) -> str:
-    """A workspace whose wallet was opened then, in shard 0."""
+    """A workspace whose wallet was opened at that time, in shard 0."""
     made = (new_wallet(new_id("wsp", opened_at), "free", opened_at) for _ in range(10_000))
     wallet = next(wallet for wallet in made if wallet_item(wallet).shard == "0")
     with transaction() as write:
@@ -65,7 +65,7 @@ def workspace(opened_at: datetime) -> str:
 
 
 def orphan(cloud: Cloud, at: datetime) -> str:
-    """A workspace with a hold whose generation, asked for then, is lost; the rest of its wallet is as it should be."""
+    """A workspace with a hold of that time whose generation is deleted; the rest of its wallet is correct."""
     workspace_id, caller = workspace(at), Caller(USER, "", "owner")
     recipe = Recipe(Kind.IMAGE, PROMPT, "local/canvas", None, {"width": 512, "height": 512})
     made = generations.submit(replace(caller, workspace_id=workspace_id), recipe, None, at).generation
@@ -89,7 +89,7 @@ def everything(cloud: Cloud) -> str:
 
 
 def alarmed(capsys: pytest.CaptureFixture[str]) -> Counter[str]:
-    """How often each metric was counted; there must be an alarm of its name that watches it."""
+    """How often each metric was counted; each metric must have an alarm of its name that watches it."""
     alarms: dict[str, Any] = read(ROOT / "infra/observability.yaml")["Resources"]
     found: Counter[str] = Counter()
     for line in map(json.loads, filter(lambda line: line.startswith('{"_aws"'), capsys.readouterr().out.splitlines())):

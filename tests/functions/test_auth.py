@@ -157,7 +157,7 @@ def test_the_cookie_refreshes_and_rotates(auth: ModuleType) -> None:
     assert set(data(response)) == {"access_token", "token_type", "expires_in"}
     second = refresh_cookie(response)
     assert second != first
-    # In the grace the first gives the same successor; the emulator leaves cookies in the header.
+    # Within its grace period the first token gives the same successor; the emulator leaves cookies in the header.
     assert refresh_cookie(post(auth, "refresh", headers={"cookie": f"theme=dark; {first}"})) == second
 
 
@@ -262,7 +262,7 @@ def test_a_workspace_of_another_user_answers_as_a_missing_one(auth: ModuleType, 
 
 
 def mutating() -> Api:
-    """An API with a mutation behind the gate, as every context has."""
+    """An API with a mutation behind the authorization gate, as every context has."""
     api = Api("test", gate=gate, limiter=limiter)
     api.route("POST", "/api/auth/me", permission="generations.create")(lambda request: Answer(request.caller.role))
     return api
@@ -300,7 +300,7 @@ def limited(monkeypatch: pytest.MonkeyPatch, **limits: int) -> None:
 
 
 def until_refused(attempt: Any, limit: int) -> Response:
-    """The first 429. A window may end meanwhile: then a second one is used up."""
+    """The first response with status 429. If a window ends meanwhile, a second one is used up."""
     for number in range(2 * limit + 1):
         response: Response = attempt(number)
         if response["statusCode"] == 429:

@@ -1,4 +1,4 @@
-"""Every route of every API function names who may use it."""
+"""Every route of every API function names the permission that it needs."""
 
 from __future__ import annotations
 

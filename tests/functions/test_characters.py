@@ -22,7 +22,7 @@ FILM = f"{ASSET[:-1]}0"
 
 @pytest.fixture
 def app(cloud: Cloud) -> ModuleType:
-    """The function, over a library with the example's picture and a film in it."""
+    """The function, over a library with the example's image and a video."""
     generation = ask()
     picture = Delivered(ASSET, "image", "0" * 64, "png", 1, 512, 512, has_thumbnail=True)
     library.assets().record(generation, picture, 0)

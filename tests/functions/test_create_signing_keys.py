@@ -1,4 +1,4 @@
-"""The custom resource that fills the signing secrets: once, and never again."""
+"""The custom resource that fills the signing secrets once and never overwrites them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = ("identity", "media", "attempts", "edge", "provider_keys")
 
 @dataclass
 class CloudFormation:
-    """Takes the answers to its requests. `url` is the presigned URL of each."""
+    """Records the responses that the custom resource sends to the presigned `url`."""
 
     url: str
     answers: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
@@ -41,7 +41,7 @@ def cloudformation() -> Iterator[CloudFormation]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: the answers are kept."""
+            """Logs nothing: the responses are recorded."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         taken = CloudFormation(f"http://127.0.0.1:{server.server_address[1]}/signed?signature=x")
@@ -54,7 +54,7 @@ def cloudformation() -> Iterator[CloudFormation]:
 
 @pytest.fixture
 def secrets(aws: botocore.session.Session, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The secrets as the template makes them, empty; the client to read them with."""
+    """The empty secrets as the template creates them; returns the client to read them with."""
     manager = aws.create_client("secretsmanager")
     for name in NAMES:
         secret = f"{name}-{uuid.uuid4().hex}"
@@ -69,7 +69,7 @@ def contents(secrets: Any) -> dict[str, Any]:
 
 
 def ask(cloudformation: CloudFormation, **changes: str) -> dict[str, Any]:
-    """The answer to the recorded request with these changes."""
+    """The response to the recorded request with these changes."""
     request = event("tasks/create_signing_keys/create", ResponseURL=cloudformation.url, **changes)
     function("tasks/create_signing_keys").handler(request, None)
     return cloudformation.answers[-1]

@@ -39,7 +39,7 @@ def test_the_first_look_brings_the_days_grant_and_the_second_no_other(app: Modul
 def test_the_statement_tells_of_every_movement_and_its_entries_sum_to_zero(app: ModuleType) -> None:
     held = ask().credits_held
     statement = data(answered(app, example("api/credits/entries")))
-    # The example's generation is of a fixed day, the day's grant of today: which is newer is the calendar's.
+    # The example's generation has a fixed date and the daily grant has today's, so their order is not fixed.
     assert {(item["kind"], item["available"], item["held"]) for item in statement["items"]} == {
         ("hold", -held, held),
         ("grant", DAILY, 0),

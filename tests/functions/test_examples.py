@@ -1,4 +1,4 @@
-"""The example events themselves: every function has some, and its handler takes each of them as it is."""
+"""The example events: every function has some, and its handler accepts each of them unchanged."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ EXAMPLES = {
     for folder in FUNCTIONS
     for path in sorted((ROOT / "events" / folder).glob("*.json"))
 }
-# What an example is answered with that is no success: nobody has logged in, and a recorded signature is old.
+# Examples whose response is no success: nobody has logged in, and a recorded signature is too old.
 REFUSED = {
     "api/auth/login": 401,
     "api/auth/refresh": 401,
     "api/status/unknown_route": 404,
-    # Nothing is made here: it is not there yet, and goes on.
+    # No worker runs here, so the generation is still in progress.
     "v1/complete": 409,
     "webhooks/providers/replicate": 400,
 }
@@ -74,7 +74,7 @@ def test_a_handler_takes_its_example_as_it_is_and_logs_what_it_did(name: str, cl
 
 
 def ids_of(request: dict[str, Any]) -> set[str]:
-    """The ids by which the work on an event is found in the log."""
+    """The ids by which the log lines about an event are found."""
     text = json.dumps(request)
     if "requestContext" in request:
         asked_by = {"user_id", "workspace_id"} if '"expires_at"' in text else set[str]()

@@ -1,4 +1,4 @@
-"""functions/api/generations, fed with events: what is stored, held and answered."""
+"""functions/api/generations, fed with events: what is stored, what is held, and the responses."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_without_credits_nothing_is_stored(app: ModuleType, cloud: Cloud) -> Non
 
 
 def test_a_body_that_is_refused_is_not_echoed_into_the_log(app: ModuleType, cloud: Cloud) -> None:
-    # The fixture `log` looks for the prompt when the test has ended.
+    # After the test, the fixture `log` searches the log for the prompt.
     for body in (
         {"prompt": PROMPT, "surprise": PROMPT},
         f'{{"prompt": "{PROMPT}"',

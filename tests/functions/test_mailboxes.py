@@ -1,4 +1,4 @@
-"""Free credits belong to a mailbox, not to an address or an account; to a verified one where a deployment says so."""
+"""Daily credits are granted to a mailbox, not to an address or an account; if configured, only to a verified one."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_plus_and_dot_addresses_of_one_mailbox_get_one_mailboxs_credits() -> Non
 def test_deleting_an_account_and_rejoining_gives_nothing_anew() -> None:
     first = signed_up("ada@example.com")
     assert balance(first)["available"] == DAILY
-    # What a deletion takes: everything of the person and the workspace.
+    # What the deletion of an account removes: all items of the user and of the workspace.
     for partition in ("email#ada@example.com", first["user_id"], first["workspace_id"]):
         for item in list(IdentityItem.query(partition)):
             item.delete()
@@ -86,7 +86,7 @@ def test_a_deployment_that_stops_asking_for_mailboxes_releases_what_waited(monke
 
 
 class Deployed:
-    """CloudFormation's and Lambda's answers about the function that verifies."""
+    """CloudFormation's and Lambda's responses about the function that verifies an e-mail address."""
 
     def __init__(self) -> None:
         self.asked: list[object] = []

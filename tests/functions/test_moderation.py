@@ -1,4 +1,4 @@
-"""Moderation as a deployed function finds it: by its settings and the providers secret."""
+"""Moderation in a deployed function, configured by its settings and the providers secret."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def app(cloud: Cloud) -> ModuleType:
 
 @pytest.fixture
 def openai(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIStandIn]:
-    """The stand-in as the moderator of a deployment that refuses a little more than it must."""
+    """The stand-in as the moderator of a deployment that refuses more categories than the mandatory ones."""
     with OpenAIStandIn() as running:
         monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"openai={running.base_url}")
         monkeypatch.setenv("ATELIER_MODERATOR", "openai")
@@ -92,7 +92,7 @@ def test_silence_and_refusals_are_counted_and_no_prompt_is_written_to_the_log(
         answered(app, asking(prompt))
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     silent, refused = written
-    # Without a dimension of its own: an alarm looks at it.
+    # Only the service as dimension, because an alarm watches this metric.
     assert (silent["ModerationUnanswered"], silent["_aws"]["CloudWatchMetrics"][0]["Dimensions"]) == (
         [1],
         [["service"]],

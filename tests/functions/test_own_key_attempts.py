@@ -1,4 +1,4 @@
-"""A picture made with a workspace's own key, from submission to its end: the key goes to the provider, nowhere else."""
+"""An image generated with a workspace's own provider key, from submission to end: only the provider sees the key."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def submitted(model: str = REMOTE) -> Generation:
 def test_the_key_is_with_the_provider_and_nowhere_else(
     cloud: Cloud, replicate: ReplicateStandIn, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # The platform's own token is not taken here.
+    # The stand-in refuses the platform's own token here.
     replicate.api_token = OWN_KEY
     bring_key()
     asked = submitted()

@@ -1,4 +1,4 @@
-"""The platform's access to providers: one secret, one list of addresses, one place that makes adapters."""
+"""The platform's access to providers: one secret, one list of base URLs, one place that builds the adapters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 def given(monkeypatch: pytest.MonkeyPatch, access: dict[str, Any], enabled: str) -> None:
-    """This access, and these providers enabled."""
+    """Store these credentials and enable these providers."""
     client("secretsmanager").put_secret_value(SecretId=ProviderSecrets.read().secret, SecretString=json.dumps(access))
     monkeypatch.setenv("ATELIER_PROVIDERS", enabled)
     forget_wiring(clients=False)

@@ -1,4 +1,4 @@
-"""functions/schedules/probe_providers: who is well is found out by questions that cost nothing."""
+"""functions/schedules/probe_providers: free requests find out which providers are healthy."""
 
 from __future__ import annotations
 

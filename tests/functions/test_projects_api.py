@@ -1,4 +1,4 @@
-"""functions/api/projects, fed with events; and what generations say of projects, quotes and budgets."""
+"""functions/api/projects, fed with events; and how generations use projects, quotes and budgets."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def test_what_has_no_price_is_not_quoted(generate: ModuleType, cloud: Cloud) -> 
     assert refusal(response) == (422, "VALIDATION_FAILED")
 
 
-# ---- what an end sets in motion --------------------------------------------------------------------------------------
+# ---- what the end of a generation triggers ---------------------------------------------------------------------------
 
 
 def test_an_end_that_crosses_a_threshold_is_told_of_once(generate: ModuleType, cloud: Cloud) -> None:

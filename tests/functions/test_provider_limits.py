@@ -1,4 +1,4 @@
-"""A deployment's own limit on a provider, as its functions keep it: `ATELIER_PROVIDER_LIMITS`, from request to turn."""
+"""A deployment's own rate limit for a provider (`ATELIER_PROVIDER_LIMITS`), in its functions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def limited(cloud: Cloud, replicate: ReplicateStandIn, monkeypatch: pytest.Monke
 
 
 def take(count: int) -> None:
-    """So many places are somebody else's."""
+    """Reserve that many slots for other requests."""
     now = system_clock()
     for _ in range(count):
         assert routing.places().take(REPLICATE, now, latest=now.replace(year=now.year + 1)).is_taken

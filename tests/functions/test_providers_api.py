@@ -41,7 +41,7 @@ ABOUT_ONE_KEY = ["switch_key", "remove_key", "test_key"]
 
 @pytest.fixture(params=["master keys", "KMS"])
 def sealing(request: pytest.FixtureRequest, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Both ways to seal."""
+    """Both ways to seal a provider key."""
     if request.param == "KMS":
         monkeypatch.setenv("ATELIER_PROVIDER_KEYS_KMS", client("kms").create_key()["KeyMetadata"]["Arn"])
         forget_wiring(clients=False)
@@ -55,7 +55,7 @@ def app(cloud: Cloud) -> ModuleType:
 
 
 def add(app: ModuleType, bound: str | None = None, **body: Any) -> dict[str, Any]:
-    """The answer to a request to keep a key; without an Idempotency-Key unless one is given."""
+    """The response to a request that adds a provider key; without an Idempotency-Key unless `bound` is given."""
     request = event("api/providers/add_key")
     known = json.loads(request["body"])
     request["body"] = json.dumps({**known, **body})
@@ -66,7 +66,7 @@ def add(app: ModuleType, bound: str | None = None, **body: Any) -> dict[str, Any
 
 
 def everything(cloud: Cloud) -> str:
-    """All that was stored, in any table."""
+    """All stored items of all tables."""
     return json.dumps([cloud.items(getattr(cloud.tables, table)) for table in cloud.tables.__dataclass_fields__])
 
 
@@ -227,7 +227,7 @@ def test_who_may_do_what(app: ModuleType, cloud: Cloud, name: str, role: Role) -
         ExpressionAttributeValues={":role": {"S": role.value}},
     )
     request = event(f"api/providers/{name}", headers={"atelier-workspace": WORKSPACE})
-    # The personal workspace is trusted to be one's own in what only reads; this one is asked about like any other.
+    # Reads trust the claim of the personal workspace; the role in this workspace is looked up like in any other.
     request["requestContext"]["authorizer"]["lambda"]["workspace_id"] = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
     may = {
         "list_keys": role in (Role.OWNER, Role.ADMIN, Role.EDITOR),
@@ -279,7 +279,7 @@ def test_how_providers_are_is_told_for_each_access(app: ModuleType) -> None:
     assert (own["status"], own["avg_response_time_ms"], own["cooldown_until"]) == ("healthy", 900, None)
     assert 900 <= own["p95_response_time_ms"] <= 1350
     assert cards["local", "platform"]["status"] == "healthy"
-    # The settings tell of the access that the workspace uses.
+    # The provider settings show the health of the access that the workspace uses.
     shown = {each["id"]: each for each in data(answered(app, example("api/providers/get_providers")))["providers"]}
     assert (shown["replicate"]["use_own_key"], shown["replicate"]["health"]) == (KEY, "healthy")
 

@@ -1,4 +1,4 @@
-"""functions/queues/attempts, fed with SQS batches: polls, cancellations, and messages that fail alone."""
+"""functions/queues/attempts, fed with SQS batches: polls, cancellations, and failed messages that fail alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def poll() -> dict[str, Any]:
 
 
 def batch(*bodies: str) -> dict[str, Any]:
-    """Messages as the queue hands them out; their ids are their places."""
+    """Messages as the queue delivers them; their ids are their positions."""
     (record,) = poll()["Records"]
     return {"Records": [record | {"messageId": str(place), "body": body} for place, body in enumerate(bodies)]}
 
@@ -92,7 +92,7 @@ def test_whoever_waits_for_its_turn_is_told_when_it_has_come(app: ModuleType, cl
     message = json.loads(example("queues/attempts/try")["Records"][0]["body"]) | {"task_token": task.token}
     assert app.handler(batch(json.dumps(message)), None) == NONE_FAILED
     assert not task.unanswered()
-    # Of one that is gone meanwhile nobody is told.
+    # Nothing is resumed when the workflow has ended meanwhile.
     assert app.handler(batch(json.dumps(message)), None) == NONE_FAILED
     assert app.handler(example("queues/attempts/try"), None) == NONE_FAILED
 
@@ -116,6 +116,6 @@ def test_a_message_whose_workflow_cannot_be_reached_comes_again(
     replicate.behave("run:hang")
     under_way(cloud.task().token)
     replicate.stop()
-    # A provider that does not answer is asked again later; that is no failure of the message.
+    # A provider that does not respond is polled again later; the message itself has not failed.
     assert app.handler(poll(), None) == NONE_FAILED
     assert cloud.delayed() == 1

@@ -1,4 +1,4 @@
-"""Templates that are run and characters that are shown: from the request to what the provider is asked."""
+"""Runs of templates and generations with characters: from the request to what the provider receives."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def stored(response: dict[str, Any]) -> Generation:
 
 
 def show(cloud: Cloud, count: int = 2, **more: Any) -> list[bytes]:
-    """The example's character, known by so many pictures, which are there; returns these."""
+    """The example's character with `count` reference images, which are stored; returns the images."""
     from dataclasses import replace
 
     ask_example()
@@ -68,7 +68,7 @@ def show(cloud: Cloud, count: int = 2, **more: Any) -> list[bytes]:
 
 
 def sent(generation: Generation, cloud: Cloud) -> None:
-    """One visit of the attempt's task."""
+    """One run of the attempt's task."""
     task = cloud.task()
     visit = json.loads(
         json.dumps(example("tasks/attempt_generation/first_candidate")).replace(current().id, generation.id)

@@ -1,6 +1,6 @@
-"""functions/schedules/reset_daily_credits and functions/queues/resets: every wallet that is due gets its day's credits.
+"""functions/schedules/reset_daily_credits and functions/queues/resets: every due wallet gets its daily credits.
 
-What is due was opened with dates of the past."""
+Due wallets were opened with dates of the past."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NONE_FAILED: dict[str, list[Any]] = {"batchItemFailures": []}
 
 
 class Context:
-    """Lambda's context: time enough for so many wallets."""
+    """Lambda's context with enough time for that many wallets."""
 
     def __init__(self, wallets: int) -> None:
         self._left = wallets
@@ -58,7 +58,7 @@ def message(shard: int = SHARD, after: str | None = None) -> dict[str, Any]:
 
 
 def work_through(app: ModuleType, cloud: Cloud, *, wallets_each: int) -> Iterator[dict[str, Any]]:
-    """Feed the queue's messages to the function until there are none; yields each that it was asked for."""
+    """Feed the queue's messages to the function until there are none; yields the body of each."""
     asked: list[dict[str, Any]] = [{"shard": SHARD, "after": None}]
     while asked:
         for each in asked:
@@ -68,7 +68,7 @@ def work_through(app: ModuleType, cloud: Cloud, *, wallets_each: int) -> Iterato
 
 
 def workspace(opened_at: datetime, *, tier: str = "free", shard: int = SHARD) -> str:
-    """A workspace whose wallet was opened at some time and has not been looked at since."""
+    """A workspace whose wallet was opened at that time and has not been read since."""
     made = (new_wallet(new_id("wsp", opened_at), tier, opened_at) for _ in range(10_000))
     wallet = next(wallet for wallet in made if wallet_item(wallet).shard == str(shard))
     with transaction() as write:

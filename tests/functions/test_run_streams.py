@@ -1,4 +1,4 @@
-"""functions/streams/generations about runs: a run starts its own machine, a stage nobody, and neither is told twice."""
+"""functions/streams/generations about runs: a run starts its own state machine, a stage starts none, each only once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def outbox(cloud: Cloud) -> ModuleType:
 
 
 def record(name: str, **more: Any) -> dict[str, Any]:
-    """An example with more in its new image, and in its old one what a generation has from the start."""
+    """An example with these attributes in its new image, and in its old one except for the status."""
     batch = example(f"streams/generations/{name}")
     (told,) = batch["Records"]
     told["dynamodb"]["NewImage"] |= more

@@ -1,4 +1,4 @@
-"""Runs over HTTP: what is asked for in stages, what is stored and held for it, and how it is shown."""
+"""Runs over HTTP: how stages are requested, stored, held and shown."""
 
 from __future__ import annotations
 
@@ -155,13 +155,13 @@ def test_a_retry_of_a_run_takes_over_what_it_has_made(app: ModuleType, cloud: Cl
     finish(WORKSPACE, film.id, FAILED, to=workflow.finishing(), now=system_clock())
     ended = finish_run(WORKSPACE, run["id"], to=generations.closing(), now=system_clock())
     assert (ended.status, ended.credits_charged) == (Status.FAILED, 1)
-    # A stage's retry is its run's.
+    # A retry of a stage is a retry of its run.
     for tried in (run["id"], film.id):
         again = data(answered(app, at(f"/api/generations/{tried}/retry", body="")))["generation"]
         assert again["credits_held"] == 4
         shown = get(app, again["id"])["stages"]
         assert [(stage["name"], stage["generation_id"]) for stage in shown] == [("image", image.id)]
-        # It was paid for in the run that made it.
+        # The stage was paid in the run that generated it.
         assert (shown[0]["credits_charged"], shown[0]["cost_microusd"]) == (0, 0)
 
 
@@ -170,7 +170,7 @@ def test_a_retry_with_a_key_stays_the_same_whatever_is_left_to_be_made(app: Modu
     path = f"/api/generations/{run['id']}/retry"
     request = at(path, body="", headers={"idempotency-key": "again-1"})
     first = data(answered(app, request))["generation"]
-    # Meanwhile the run has made a stage that a retry would take over now.
+    # Meanwhile the run has finished a stage that a retry would reuse now.
     image = plan(run["id"])
     delivered = Delivered(asset_id(image.id, 0), "image", "0" * 64, "png", 5, 256, 256)
     library.assets().record(image, delivered, 0)

@@ -1,4 +1,4 @@
-"""functions/schedules/*, fed with the scheduler's event. What is due was written with dates of the past."""
+"""functions/schedules/*, fed with the scheduler's event. What is due was stored with dates of the past."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RUNS_AT_ONCE = 3
 
 
 class Context:
-    """Lambda's context, as far as a schedule asks it."""
+    """Lambda's context, as far as a schedule uses it."""
 
     def __init__(self, milliseconds_left: int) -> None:
         self._milliseconds_left = milliseconds_left
@@ -57,7 +57,7 @@ def run(app: ModuleType, context: Context = IN_TIME) -> dict[str, int]:
 
 
 def workspace(opened_at: datetime, *, tier: str = "free") -> str:
-    """A workspace whose wallet was opened at some time and has not been looked at since."""
+    """A workspace whose wallet was opened at that time and has not been read since."""
     workspace_id = new_id("wsp", opened_at)
     with transaction() as write:
         put_new_wallet(write, new_wallet(workspace_id, tier, opened_at))
@@ -74,7 +74,7 @@ def kinds(workspace_id: str) -> Counter[str]:
 
 
 def first_in_line(workspace_id: str) -> None:
-    """Have a wallet looked at before all others."""
+    """Put a wallet into the first shard, so that it is swept before all others."""
     WalletItem(workspace_id, "wallet").update([WalletItem.shard.set("0")])
 
 

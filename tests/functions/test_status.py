@@ -1,4 +1,4 @@
-"""functions/api/status, fed with events: up, down, described, and the answer to a route that nobody serves."""
+"""functions/api/status, fed with events: available, unavailable, the OpenAPI document, and an unknown route."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""functions/streams/*, fed with DynamoDB's records: what a change sets in motion, however often it is told."""
+"""functions/streams/*, fed with DynamoDB's records: what a change triggers, even if its record is repeated."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_what_could_not_be_relayed_fails_the_batch_so_that_it_comes_again(
 
 
 def keep(prediction: dict[str, Any], *, secret: str = WEBHOOK_SECRET) -> None:
-    """The webhook about a prediction, in the inbox."""
+    """Store the webhook about a prediction in the inbox."""
     body, event_id, sent_at = json.dumps(prediction).encode(), "msg_1", int(time.time())
     headers = {
         "webhook-id": event_id,
@@ -196,7 +196,7 @@ def test_a_webhook_that_nobody_listens_to_is_asked_about_later(
 ) -> None:
     task = cloud.task()
     keep(done(replicate, under_way(task.token)))
-    assert task.unanswered()  # and is answered with that
+    assert task.unanswered()  # ... and this call completes the token.
     inbox.handler(example("streams/inbox/arrived"), None)
     assert cloud.delayed() == 1
 
@@ -231,7 +231,7 @@ def test_what_is_forgotten_or_changed_wakes_nobody(
 
 
 def of_a_forgotten_provider() -> str:
-    """A second generation that waits for the same attempt's id, with a provider that is no more."""
+    """A second generation that waits for the same attempt's id, of a provider that no longer exists."""
     now = current().created_at
     made = generations.submit(Caller(USER, WORKSPACE, "owner"), replace(current().recipe), None, now).generation
     begun = Attempt(ATTEMPT, "nobody", "nobody/nothing", AttemptStatus.SUBMITTING, now)

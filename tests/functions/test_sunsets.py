@@ -1,4 +1,4 @@
-"""The daily look at when models end, fed with the scheduler's event, and what the API routes by afterwards."""
+"""The daily check of shutdown dates, fed with the scheduler's event, and how the API routes afterwards."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def openai(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIStandIn]:
-    """A deployment that has OpenAI too, and nothing at OpenAI's place but the stand-in."""
+    """A deployment with OpenAI enabled, whose requests go to the stand-in."""
     with OpenAIStandIn() as stand_in:
         name = f"providers-of-{cloud.tables.providers}"
         access = {"openai": {"api_key": stand_in.api_key}}
@@ -67,7 +67,7 @@ def asked() -> str:
 
 
 def told(log: io.StringIO, model: str = MODEL) -> list[dict[str, Any]]:
-    """What the log warns of a model."""
+    """The log's warnings about a model."""
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     return [line for line in lines if line["level"] == "WARNING" and line.get("model") == model]
 

@@ -1,4 +1,4 @@
-"""functions/tasks/*: what the state machine calls. The tokens are those of workflows that really wait."""
+"""functions/tasks/*, which the state machine calls. The task tokens are those of workflows that really wait."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def visit(name: str, task: Task) -> dict[str, Any]:
 
 
 def candidates(*models: str) -> None:
-    """Give the generation candidates as a later catalogue would: today's offers each model alone."""
+    """Give the generation several candidates, as a later catalogue would: today's has one offer for each model."""
     GenerationItem(WORKSPACE, GENERATION).update([GenerationItem.candidates.set(list(models))])
 
 

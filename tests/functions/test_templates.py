@@ -62,7 +62,7 @@ def test_the_same_key_makes_one_template(app: ModuleType) -> None:
 
 
 def test_a_page_of_long_templates_is_one_that_an_answer_has_room_for(app: ModuleType) -> None:
-    # In an answer each of these letters takes six bytes.
+    # In the response each of these characters takes six bytes.
     said = [{"role": "user", "content": "ü" * 100_000}]
     long = {"name": "Long", "kind": "text", "prompt": "hello", "parameters": {"messages": said}}
     body = json.dumps(long, ensure_ascii=False)

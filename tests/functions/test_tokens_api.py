@@ -1,5 +1,5 @@
-"""functions/api/tokens and what a token opens, fed with events: the authorizer's answer is remembered, as the gateway
-remembers it."""
+"""functions/api/tokens and what a token may do, fed with events: the authorizer's response is kept, as the gateway
+caches it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def authorizer(cloud: Cloud) -> ModuleType:
 
 
 def issued(app: ModuleType, kept_secret: list[str], **body: Any) -> dict[str, Any]:
-    """A token, made by the example's user; no line of the log may show it."""
+    """A token that the example's user issued; no log line may contain it."""
     response = answered(app, event("api/tokens/issue_token", body={**ASK, **body}, headers={"idempotency-key": "a"}))
     assert response["statusCode"] == 201, response["body"]
     made: dict[str, Any] = data(response)
@@ -56,7 +56,7 @@ def context(authorizer: ModuleType, text: str) -> dict[str, Any]:
 
 
 def call(name: str, claims: dict[str, Any], **changes: Any) -> Response:
-    """The example, sent by a program."""
+    """The example, sent by a program with these claims."""
     return answered(function(name.rpartition("/")[0]), authorized(name, claims, **changes))
 
 
@@ -74,7 +74,7 @@ def change_item(cloud: Cloud, pk: str, sk: str, **attributes: str) -> None:
 
 
 def asked_by_somebody() -> dict[str, str]:
-    """The examples that carry a caller → the permission that their route asks for."""
+    """The examples that have a caller → the permission that their route needs."""
     found: dict[str, str] = {}
     for path in sorted((ROOT / "events").rglob("*.json")):
         name = str(path.relative_to(ROOT / "events").with_suffix(""))
@@ -106,7 +106,7 @@ def test_every_route_asks_a_token_for_its_scope_and_takes_one_that_has_it(
         change_item(cloud, WORKSPACE, key, scopes=permission)
         having = call(name, claims)
         assert having["statusCode"] != 401, name
-        # A budget that comes with a project wants a second one.
+        # A budget that is set with a project needs a second scope.
         assert "scopes" not in having["body"], name
 
 
@@ -191,7 +191,7 @@ def test_a_stranger_finds_no_tokens(app: ModuleType, route: str) -> None:
         "user_id": "usr_01M7XCN60QZZZZZZZZZZZZZZZZ",
         "workspace_id": OTHER,
     }
-    # A mutation asks for the session first, which a made-up user has not.
+    # A mutation checks the session first, which the invented user does not have.
     assert refusal(answered(app, request))[0] == (404 if route == "list_tokens" else 401)
     if route == "list_tokens":
         assert data(answered(app, stranger("api/tokens/list_tokens")))["items"] == []
@@ -245,7 +245,7 @@ def test_what_administers_has_to_be_named(authorizer: ModuleType, cloud: Cloud, 
 
 
 def test_a_budget_cannot_be_lifted_through_a_project(authorizer: ModuleType, cloud: Cloud) -> None:
-    """A project's budget is a second permission of the same route: the token's scopes count there, too."""
+    """A project's budget needs a second permission on the same route: the token's scopes are checked there, too."""
     issue_token("all")
     begin_project()
     claims = context(authorizer, TOKEN_TEXT)

@@ -1,4 +1,4 @@
-"""functions/api/uploads, fed with events, and the forms that it gives, sent to the emulator's S3."""
+"""functions/api/uploads, fed with events, and the upload forms that it returns, sent to the emulator's S3."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def begun(app: ModuleType, size: int = len(PICTURE), content_type: str = "image/
 
 
 def sent(upload: dict[str, Any], file: bytes, **fields: str) -> int:
-    """The status that S3 answers the form with."""
+    """The status of S3's response to the form."""
     return httpx.post(
         upload["url"], data={**upload["fields"], **fields}, files={"file": ("x", file)}, timeout=20
     ).status_code
@@ -60,7 +60,7 @@ def completed(app: ModuleType, asset_id: str = UPLOAD) -> dict[str, Any]:
 
 
 def photograph() -> bytes:
-    """A JPEG that says where it was taken."""
+    """A JPEG with the place where it was taken in its metadata."""
     exif = Image.Exif()
     exif[0x010E] = "at home, 1 Secret Street"
     file = io.BytesIO()

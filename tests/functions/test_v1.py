@@ -1,4 +1,4 @@
-"""functions/v1 before OpenAI's own SDK, request by request: what is stored, held and answered while nothing is made."""
+"""functions/v1 called by OpenAI's own SDK: what is stored, what is held, and the responses, while no worker runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HELLO: Any = [{"role": "user", "content": "hello"}]
 
 
 class Program:
-    """The SDK, whose requests go straight to the function's handler. Nothing is waited for: nobody works here."""
+    """The SDK, whose requests go straight to the function's handler. It waits for no results: no worker runs."""
 
     def __init__(self, app: ModuleType) -> None:
         self.app = app
@@ -80,7 +80,7 @@ def stored() -> list[Generation]:
 
 
 def pending(client: OpenAI, **more: Any) -> str:
-    """The generation that a conversation began, which is not ready yet."""
+    """The generation that a chat request began, which is not finished."""
     with pytest.raises(openai.ConflictError) as caught:
         client.chat.completions.create(model="local/writer", messages=HELLO, **more)
     assert (caught.value.status_code, caught.value.code) == (409, "generation_in_progress")
@@ -101,7 +101,7 @@ def test_the_sdks_own_retries_join_what_its_first_try_began(program: Program, cl
     assert [request.headers["x-stainless-retry-count"] for request in program.sent] == ["0", "1", "2"]
     assert {answer["headers"]["atelier-generation-id"] for answer in program.answers} == {begun}
     assert movements() == ["hold", "grant"]
-    # Sent again by another program with the same token, it is the same; under a key, it is wanted again.
+    # The same request from another client with the same token joins it; a new idempotency key begins another.
     assert pending(program.client()) == begun
     assert movements() == ["hold", "grant"]
     assert pending(program.client(), extra_headers={"Idempotency-Key": "another"}) != begun
@@ -265,7 +265,7 @@ def test_the_limit_is_told_before_and_when_it_is_reached(
     monkeypatch.setenv("ATELIER_RATE_REQUESTS_PER_MINUTE", "3")
     forget_wiring(clients=False)
     with program.client() as client:
-        # A minute may begin between two of them, and gives three more.
+        # If a minute begins between two requests, it allows three more.
         raised = [error for error in (limited(client) for _ in range(7)) if error]
     first = program.answers[0]["headers"]
     assert (first["x-ratelimit-limit-requests"], first["x-ratelimit-remaining-requests"]) == ("3", "2")
@@ -283,7 +283,7 @@ def test_the_sdk_comes_again_when_the_limit_says_so_and_is_served(
     forget_wiring(clients=False)
     with program.client(max_retries=1) as client:
         while 429 not in (answer["statusCode"] for answer in program.answers):
-            # None of them fails: whoever is refused waits for the next minute by itself.
+            # None of them fails: a refused client waits for the next minute by itself.
             assert "auto" in [model.id for model in client.models.list()]
     refused, served = program.answers[-2:]
     assert (refused["statusCode"], served["statusCode"]) == (429, 200)

@@ -1,4 +1,4 @@
-"""functions/webhooks/providers, fed with events: what a provider signed is kept as it came, and nothing else is."""
+"""functions/webhooks/providers, fed with events: only webhooks that a provider signed are stored, unchanged."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_bytes_are_verified_as_they_came_even_through_base64(app: ModuleType, cl
     assert cloud.items(cloud.tables.inbox)[0]["body"]["B"] == BODY.encode()
 
 
-# Made when they are sent: their time counts.
+# Functions, because each must be signed with the time at which it is sent.
 REFUSED: dict[str, Callable[[], Response]] = {
     "forged": lambda: signed(secret=FOREIGN_SECRET),
     "changed": lambda: signed() | {"body": BODY.replace("succeeded", "failed")},

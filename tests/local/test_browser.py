@@ -1,6 +1,6 @@
-"""A page of another origin in a real browser: what it may do with the API, with media and with a file of its own.
+"""A page of another origin in a real browser: its use of the API, of media and of a file that it uploads.
 
-It runs where a Chromium is (`.ci/chromium` installs Debian's); elsewhere this test says so and is skipped.
+These tests need a Chromium (`.ci/chromium` installs Debian's); without one they are skipped with a message.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Frontend(BaseHTTPRequestHandler):
         self.wfile.write(b"<!doctype html><title>frontend</title>")
 
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """Where the frontend is served."""
+    """The port of the frontend's server."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Frontend) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
@@ -47,7 +47,7 @@ def port() -> Iterator[int]:
 
 
 def seen(stack: Stack, folder: Path, page: str, call: str) -> dict[str, Any]:
-    """What a function of frontend.js finds on a page."""
+    """What a function of frontend.js reports on a page."""
     path = found()
     if path is None:
         pytest.skip("not run: there is no Chromium here (.ci/chromium installs one)")
@@ -67,7 +67,7 @@ def test_a_frontend_of_another_origin_does_everything_in_a_browser(
 ) -> None:
     did = seen(stack, tmp_path, f"http://{host}:{port}/", "everything")
     assert did["signup"] == 201
-    # SameSite: another port is the same site, another name is another; programs there keep the token themselves.
+    # SameSite: another port is the same site, another host is not; programs there keep the token themselves.
     assert did["refreshed"] == (200 if host == "localhost" else 401)
     assert did["made"] == [202, True, True]
     assert did["replayed"] == "true"

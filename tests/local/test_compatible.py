@@ -1,4 +1,4 @@
-"""OpenAI's own SDK, unmodified, before `/v1`: two lines changed, and its ordinary calls simply work."""
+"""OpenAI's own SDK, unmodified, against `/v1`: with two changed lines its ordinary calls work."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def client(stack: Stack, person: Person) -> Iterator[OpenAI]:
 
 
 def token(person: Person, *scopes: str) -> str:
-    """An API token of the person's."""
+    """A new API token of the person."""
     issued = person.http.post("/api/tokens", json={"name": "a program", "scopes": scopes or ["all"]})
     assert issued.status_code == 201, issued.text
     return str(issued.json()["data"]["token"])
@@ -231,7 +231,7 @@ def test_what_takes_longer_is_named_goes_on_and_is_found_again(stack: Stack, cli
     assert (caught.value.status_code, caught.value.code) == (409, "generation_in_progress")
     begun = caught.value.response.headers["atelier-generation-id"]
     assert begun in caught.value.message
-    # The SDK's own later tries wait on for the same picture, which is paid once.
+    # The SDK's later retries wait for the same image, which is charged once.
     found = asked(impatient.with_options(max_retries=20), **{"x-stainless-retry-count": "1"})
     assert found.headers["atelier-generation-id"] == begun
     assert found.parse().data
@@ -250,13 +250,13 @@ def test_the_same_sent_often_at_once_is_one_order_and_a_key_makes_another(stack:
         return answer.headers["atelier-generation-id"]
 
     [begun] = set(at_once(6, lambda _: sent()))
-    # Whatever it is numbered; a key that an SDK made up is nobody's wish.
+    # The retry count does not matter; a key that an SDK generated is not the caller's own.
     assert {sent(**{"x-stainless-retry-count": "0", "idempotency-key": "stainless-node-retry-1"})} == {begun}
     another = sent(**{"idempotency-key": "a second one, please"})
     assert another != begun
     assert [movement["kind"] for movement in person.statement()] == ["hold", "hold", "grant"]
     for each in (begun, another):
-        # 200 where it had not been sent to anybody yet.
+        # 200 if the attempt had not been sent to the provider yet.
         assert person.http.post(f"/api/generations/{each}/cancel").status_code in (200, 202)
 
 

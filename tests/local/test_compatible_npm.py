@@ -1,6 +1,6 @@
-"""A second SDK of the same protocol before `/v1`: npm's `openai`, unmodified.
+"""A second SDK of the same protocol against `/v1`: npm's `openai`, unmodified.
 
-It runs where Node.js is and `npm ci --prefix tests/judges` has been run; elsewhere this test says so and is skipped.
+This test needs Node.js and `npm ci --prefix tests/judges`; without them it is skipped with a message.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The contract's habits, from any failure: one envelope, true statuses, nothing of our insides."""
+"""The API's conventions for every failure: one envelope, correct statuses, no internal details."""
 
 from __future__ import annotations
 

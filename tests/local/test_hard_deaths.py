@@ -1,4 +1,4 @@
-"""The local stack after a hard death of its parts: what it goes on with, and what it says is lost."""
+"""The local stack after one of its processes was killed: what it recovers, and what it reports as lost."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ WAIT_SECONDS_MAX = 60
 
 
 def kill_emulator(stack: RunningStack) -> None:
-    """Ends it as the kernel does when memory is short; the stack then ends by itself."""
+    """Kills it as the kernel does when memory is short; the stack then ends by itself."""
     os.kill(stack.emulator_process_id, signal.SIGKILL)
     until(lambda: any("the embedded AWS has died" in line for line in stack.lines), WAIT_SECONDS_MAX)
 
 
 def log_in(stack: RunningStack, person: Person) -> Person:
-    """The same account, on the stack as it runs now."""
+    """The same account, logged in to the stack that runs now."""
     answer = httpx.post(f"{stack.base_url}/api/auth/login", json={"email": person.email, "password": PASSWORD})
     assert answer.status_code == 200, answer.text
     person.http.base_url = stack.base_url
@@ -47,7 +47,7 @@ def test_the_local_stack_goes_on_after_its_emulator_was_killed_or_could_not_save
     kill_emulator(stack)
     stack.stop()
 
-    # What the last copy was cut short, as by the kill, the one before serves.
+    # If the last copy is truncated, as by the kill, the previous copy is used.
     torn = saved / f"{2**62}"
     torn.mkdir()
     (torn / "dynamodb.json").write_text('{"payload": {"tables"')
@@ -57,7 +57,7 @@ def test_the_local_stack_goes_on_after_its_emulator_was_killed_or_could_not_save
     [asset] = person.generation(made["id"])["assets"]
     assert person.http.get(asset["url"]).status_code == 200
 
-    # No copy can be written any more, as on a full disk.
+    # No further copy can be written, as on a full disk.
     kept = saved.rename(tmp_path / "kept")
     saved.write_text("in the way")
     lost = person.generate(wait=25).json()["data"]["generation"]
@@ -88,7 +88,7 @@ def test_a_stack_that_is_killed_in_its_first_deployment_starts_again(tmp_path: P
 
 
 def _start_and_kill(stack: RunningStack) -> None:
-    """Kills the emulator as soon as the first object lies in its bucket: in the middle of the deployment."""
+    """Kills the emulator as soon as the first object is in its bucket: in the middle of the deployment."""
 
     def kill() -> None:
         until(lambda: any((stack.data / "s3").rglob("*.zip")), 60)

@@ -1,4 +1,4 @@
-"""HTTP as every client may speak it, through the whole stack: HEAD, compressed bodies, methods that are not taken."""
+"""HTTP through the whole stack: HEAD, compressed bodies, unsupported methods."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_compressed_order_is_made_and_an_unknown_compression_is_refused(stack:
 
 @pytest.mark.parametrize(("path", "allowed"), [("/healthz", "GET, HEAD"), ("/api/auth/login", "POST")])
 def test_a_method_that_is_not_taken_is_refused_with_those_that_are(stack: Stack, path: str, allowed: str) -> None:
-    # OPTIONS is answered so on AWS; here the embedded gateway keeps it to itself.
+    # On AWS the response to OPTIONS is the same; here the embedded gateway answers it itself.
     for method in ("DELETE", "PATCH"):
         refused = httpx.request(method, f"{stack.base_url}{path}", timeout=30)
         assert (refused.status_code, refused.headers.get("allow")) == (405, allowed)

@@ -1,4 +1,4 @@
-"""The main job, as a black box over HTTP: sign up, ask for a picture, see it, see what it cost."""
+"""The main use case, as a black box over HTTP: sign up, generate an image, see it, see its cost."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_cancelling_is_free_before_it_starts_and_idempotent(stack: Stack) -> Non
     asked = person.http.post(f"/api/generations/{generation_id}/cancel")
     assert asked.status_code in (200, 202, 409), asked.text
     ended = person.ended(generation_id)
-    # Whoever was faster: never both a charge and no picture.
+    # Either may win the race, but there is never a charge without an image.
     assert (ended["status"], ended["credits_charged"] > 0, len(ended["assets"])) in [
         ("cancelled", False, 0), ("succeeded", True, 1),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Every kind of media, made on the whole stack with no key, opened by the libraries that creators' programs use."""
+"""Every kind of media, generated on the whole stack without a provider key, and opened with common libraries."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def content(person: Person, asset: dict[str, Any], content_type: str) -> bytes:
 
 
 def loudest(stream: Any) -> float:
-    """The largest amplitude of a sound, of 1."""
+    """The largest amplitude of an audio stream, from 0 to 1."""
     resampler = av.AudioResampler(format="flt", layout="mono")
     parts = [part for frame in stream.container.decode(stream) for part in resampler.resample(frame)]
     return max(max(map(abs, array("f", bytes(part.planes[0])[: part.samples * 4]))) for part in parts)
@@ -111,7 +111,7 @@ def test_a_picture_comes_to_life_grows_and_is_changed_and_each_says_what_it_was_
         json={"kind": "image", "model": "local/canvas", "parameters": {"image_asset_id": still["id"]}},
     ).json()["data"]
     changed = make(person, "image", "a blue boat", image_asset_id=still["id"])
-    # Without a size it is the picture's own, at its price.
+    # Without a size the edit has the input image's size, and its price.
     assert (quote["credits_max"], changed["credits_charged"]) == (1, 1)
     assert (asset_of(large, "image")["width"], asset_of(large, "image")["height"]) == (512, 800)
     for made, kind in ((film, "video"), (changed, "image")):

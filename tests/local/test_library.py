@@ -1,4 +1,4 @@
-"""Uploads, characters and templates as a stranger meets them, on the whole stack with its policies."""
+"""Uploads, characters and templates as an outside client uses them, on the whole stack with its IAM policies."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def complete(person: Person, asset_id: str) -> httpx.Response:
 
 
 def uploaded(person: Person, file: bytes = PHOTOGRAPH) -> dict[str, Any]:
-    """A picture of the person's, brought by the form."""
+    """An image that the person has uploaded with the form."""
     made = begun(person, len(file))
     assert sent(made["upload"], file) == 204
     done = complete(person, made["asset"]["id"])

@@ -1,4 +1,4 @@
-"""Moderation over the whole stack, with OpenAI's endpoint stood in for: before anything is held, or kept."""
+"""Moderation over the whole stack, with a stand-in for OpenAI's endpoint: before anything is held or stored."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 @pytest.fixture
 def openai(running: RunningStack) -> Iterator[httpx.Client]:
-    """The stand-in, which forgets what it was asked."""
+    """The stand-in, with its recorded calls cleared."""
     url = next(match[1] for line in running.lines if (match := re.match(r"openai +(http://[^/ ]+)", line)))
     with httpx.Client(base_url=url) as client:
         client.post("/_standin/reset")
@@ -55,7 +55,7 @@ def test_a_refused_prompt_is_never_accepted_and_costs_nothing(running: RunningSt
         assert (answer.status_code, answer.json()["error"]) == (422, "VALIDATION_FAILED"), answer.text
         details = answer.json()["details"]
         assert (details["category"], details["fields"][0]["path"]) == (category, "prompt")
-    # What the blocklist knows is shown to nobody.
+    # A prompt that the blocklist refuses is not sent to the moderator.
     assert judged(openai) == [["a fox [[moderation:sexual]]"]]
     assert person.get("/api/generations").json()["data"]["items"] == []
     assert person.balance() == before
@@ -91,7 +91,7 @@ def test_a_moderator_that_hangs_holds_up_a_caller_for_a_moment_only(
     behave(openai, "create:hang", creations=1)
     began = time.monotonic()
     accepted = person.generate("a river")
-    # The gateway's own patience is 29 s.
+    # The gateway's own time-out is 29 s.
     assert time.monotonic() - began < 20
     assert accepted.status_code == 202, accepted.text
     assert person.ended(accepted.json()["data"]["generation"]["id"])["status"] == "succeeded"

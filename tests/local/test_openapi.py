@@ -1,4 +1,4 @@
-"""The served OpenAPI document is what the code says, and the stack does what the document says."""
+"""The served OpenAPI document matches the code, and the stack conforms to the document."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def properties(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def test_every_property_has_a_type_and_may_be_left_out_where_it_has_a_default() -> None:
-    """Generators know no type that is null alone, and take a field with a default for one that is always there."""
+    """Generators do not know the type null alone, and treat a field with a default as always present."""
     found = list(properties(json.loads(TARGET.read_text())))
     assert {"webhook_url", "next_cursor", "prompt"} <= {name for name, _ in found}
     assert [name for name, schema in found if schema.get("type") == "null" or "default" in schema] == []

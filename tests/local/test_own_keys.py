@@ -1,4 +1,4 @@
-"""Own keys over the whole stack, with a stand-in for every provider; and that a key is nowhere but in its request."""
+"""Own provider keys over the whole stack, with a stand-in for every provider; a key occurs only in its request."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from infra.local.standins.xai import XAIStandIn
 from tests.local.canary import dresses, kept, sightings
 from tests.local.client import PASSWORD, Person, at_once
 
-# Below its address, where the provider's API begins.
+# The path of the provider's API below its base address.
 BELOW = {"openai": "/v1", "xai": "/v1", "custom": "/v1"}
 JSON = {"Content-Type": "application/json"}
 MODELS = [{"name": "llama", "kind": "text"}]
 
 
 def new_key(provider: str) -> str:
-    """A key that looks like the provider's, and like nothing else in the world."""
+    """A key that looks like the provider's and is unique."""
     return f"{provider[:3]}-canary-{secrets.token_hex(16)}"
 
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """A stack, who stands in for each provider, and the one key that each of them takes."""
+    """A stack, the stand-in of each provider, and the one key that each stand-in accepts."""
 
     running: RunningStack
     standins: dict[str, Any]
@@ -122,7 +122,7 @@ def test_a_key_is_nowhere_but_in_its_providers_request(house: House) -> None:
     assert [answer.json()["data"]["test"]["ok"] for answer in answers[-2:]] == [True, False]
     wanted = {"providers": [{"id": "openai", "use_own_key": ids[0]}]}
     answers.append(person.http.put("/api/settings/providers", json=wanted))
-    # The search finds what there is to be found.
+    # A counter-check: the search does find a text that is stored.
     seen = secrets.token_hex(16)
     key_of(house.add(person, "anthropic", new_key("anthropic"), seen))
     assert sightings(house.running, [seen])
@@ -131,7 +131,7 @@ def test_a_key_is_nowhere_but_in_its_providers_request(house: House) -> None:
     answers += [person.get("/api/api-keys"), person.get("/api/settings/providers"), person.get("/api/models")]
     answers += [person.http.delete(f"/api/api-keys/{ids[1]}")]
     keys = [good, wrong, refused, repeated]
-    # What the caller wrote where no key belongs may come back to that caller, as the name of a field.
+    # A text that the caller sent as a field's name may come back to that caller, as the name of that field.
     told = b"".join(answer.content + str(answer.headers).encode() for answer in answers)
     assert [key for key in (good, wrong, repeated) for dress in dresses(key) if dress in told] == []
     assert sightings(house.running, keys) == []
@@ -206,11 +206,11 @@ def test_with_kms_keys_are_sealed_by_it_and_nothing_plain_is_kept(tmp_path: Path
             person = Person(running.base_url)
             before = person.http.post("/api/api-keys", json={"provider": "openai", "key_name": "before", "key": key})
             assert before.status_code == 201
-        # Everything that the emulator knows lies in its folder now, its secrets too.
+        # The emulator's folder now holds its whole state, including its secrets.
         assert kept(tmp_path / "data", [key]) == []
         parameters["ProviderKeysKms"] = arn
         with RunningStack(tmp_path / "data", parameters=parameters, arguments=arguments) as running:
-            # It answers at another address, and tokens are for the one where they were made.
+            # The stack has another address now, and tokens are valid only for the address where they were issued.
             person.http.base_url = running.base_url
             login = {"email": person.email, "password": PASSWORD, "token_delivery": "body"}
             token = person.http.post("/api/auth/login", json=login).json()["data"]["access_token"]

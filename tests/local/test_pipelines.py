@@ -1,4 +1,4 @@
-"""Pipelines on the whole stack with no key: each stage's file is there, made from the one before, and paid for once."""
+"""Pipelines on the whole stack without a provider key: each stage's file exists, has its source, and is paid once."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_picture_is_painted_and_then_moves(person: Person) -> None:
     assert made_from(person, video) == [image["assets"][0]["id"]]
     with av.open(content(person, video["assets"][0])) as opened:
         assert len(list(opened.decode(video=0))) == 8
-    # What a stage is, is told at its own address; in the listing there is only the run.
+    # A stage has its own address with its parent; the list shows only the run.
     stage = person.generation(image["generation_id"])
     assert (stage["parent_id"], stage["stage"]) == (made["id"], "image")
     listed = [each["id"] for each in person.get("/api/generations").json()["data"]["items"]]

@@ -1,4 +1,4 @@
-"""Quotes, projects and budgets as a stranger meets them, on the whole stack with its policies."""
+"""Quotes, projects and budgets as an outside client uses them, on the whole stack with its IAM policies."""
 
 from __future__ import annotations
 

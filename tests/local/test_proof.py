@@ -1,4 +1,4 @@
-"""A wallet's proof, as a black box: fetched over HTTP, checked by the verifier in a process of its own."""
+"""A wallet's proof, as a black box: fetched over HTTP, checked by the verifier in its own process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.until import until
 
 
 def check(*files: Path, head: str | None = None) -> tuple[int, str]:
-    """The verifier's exit status and words; it is run as the one file that it is."""
+    """The verifier's exit status and output; it runs as a single file, without the product."""
     heads = ["--head", head] if head else []
     command = [sys.executable, "-I", "-S", str(verify.__file__), *map(str, files), *heads]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -30,7 +30,7 @@ def test_anyone_can_check_what_a_wallet_came_to(stack: Stack, tmp_path: Path) ->
     assert made["status"] == "succeeded"
     dynamodb = stack.running.aws().client("dynamodb")
     key = {"pk": {"S": person.workspace_id}, "sk": {"S": "seal#000000000001"}}
-    # By the stream alone, before anybody asks.
+    # The stream alone has sealed it, before any proof is requested.
     until(lambda: dynamodb.get_item(TableName=stack.running.table("ledger"), Key=key).get("Item"))
     answer, file = person.get("/api/credits/proof"), tmp_path / "proof.json"
     assert answer.status_code == 200, answer.text

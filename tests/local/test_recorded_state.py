@@ -82,7 +82,7 @@ def test_recorded_generations_are_found_with_all_that_they_say(recorded: Recorde
     for generation_id in recorded.expected["generations"]:
         path = f"/api/generations/{generation_id}"
         before, now = (unsigned(data["generation"]) for data in (recorded.before(path), recorded.now(path)))
-        # Fields that came later are more, never less.
+        # Later builds may add fields; none may be missing.
         assert {name: now[name] for name in before} == before
 
 
@@ -111,7 +111,7 @@ def test_a_recorded_token_still_opens_the_api_and_makes_an_image(recorded: Recor
 
 
 def unsigned(value: Any) -> Any:
-    """The same without URLs, whose signatures and host are of the moment."""
+    """The same without URLs, whose signatures and host change."""
     if isinstance(value, dict):
         return {name: unsigned(each) for name, each in value.items() if not name.endswith("url")}
     return [unsigned(each) for each in value] if isinstance(value, list) else value

@@ -1,5 +1,5 @@
-"""An asynchronous provider that misbehaves, seen from outside: whatever it does, the books balance and one picture
-costs one price. The stand-in speaks Replicate's documented API; words in [[…]] make it misbehave."""
+"""An asynchronous provider that misbehaves, seen from outside: whatever it does, the books balance and an image is
+charged once. The stand-in implements Replicate's documented API; markers in [[…]] make it misbehave."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.local.client import Person, at_once, until
 from tests.local.conftest import Stack
 
 MODEL = "replicate/sdxl"
-# How long a function may go on from what it last read of a provider's health, and a little more.
+# How long a function may cache a provider's health, and a little more.
 REMEMBERED_SECONDS = 6
 SIZE = {"width": 512, "height": 512}
 
 
 @pytest.fixture(autouse=True)
 def well(stack: Stack) -> None:
-    """Troubles of an earlier test must not keep the router from the provider: nobody knows anything of its health."""
+    """Delete the provider's recorded failures, so that an earlier test does not keep the router from it."""
     table = stack.running.table("providers")
     dynamodb = stack.running.aws().client("dynamodb")
     key = {"pk": {"S": "health"}, "sk": {"S": "replicate"}}
@@ -41,7 +41,7 @@ def start(person: Person, prompt: str) -> str:
 
 
 def predictions(stack: Stack, word: str) -> list[dict[str, Any]]:
-    """The creations that the stand-in was sent with this word in their prompt."""
+    """The submissions to the stand-in with this word in their prompt."""
     calls = httpx.get(f"{stack.standin_url}/_standin/calls").json()
     calls = calls["calls"] if isinstance(calls, dict) else calls
     return [

@@ -1,4 +1,4 @@
-"""The daily reset on the deployed stack: schedule, queue and worker with the rights that the template gives them."""
+"""The daily reset on the deployed stack: schedule, queue and worker with the permissions of the template."""
 
 from __future__ import annotations
 

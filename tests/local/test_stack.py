@@ -1,4 +1,4 @@
-"""`make run` as a program: what it says, what it keeps, what it leaves behind, and how a change of code reaches it."""
+"""`make run` as a program: its output, its stored data, its processes, and how it redeploys changed code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def until(done: Callable[[], object]) -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of what is deployed, to be changed."""
+    """A copy of the deployed source, to be changed."""
     root = tmp_path / "repository"
     for part in PARTS:
         source, target = ROOT / part, root / part
@@ -46,16 +46,16 @@ def copy(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    """A stack that is only looked at."""
+    """A stack that the tests only read."""
     with RunningStack(tmp_path_factory.mktemp("running") / "data") as stack:
         yield stack
 
 
-# ---- what it says ----------------------------------------------------------------------------------------------------
+# ---- output ----------------------------------------------------------------------------------------------------------
 
 
 def refused(stack: RunningStack) -> str:
-    """The one line that a stack says which does not start."""
+    """The one line that a stack prints if it cannot start."""
     with pytest.raises(NotReady) as said:
         stack.start()
     assert stack.stop() == 1
@@ -109,11 +109,11 @@ def test_a_missing_module_is_one_clear_sentence(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout + ended.stderr) == (1, said)
 
 
-# ---- what it keeps and leaves behind ---------------------------------------------------------------------------------
+# ---- data and processes ----------------------------------------------------------------------------------------------
 
 
 def processes_of(stack: RunningStack) -> list[int]:
-    """The emulator and its workers: all that carry its port in their environment."""
+    """The emulator and its workers: all processes that have its port in their environment."""
     mark = f"GATEWAY_PORT={stack.endpoint.rpartition(':')[2]}\0".encode()
     found: list[int] = []
     for entry in Path("/proc").glob("[0-9]*"):
@@ -150,7 +150,7 @@ def test_however_it_ends_no_child_stays_and_all_data_is_there_again(tmp_path: Pa
         assert again["status"] == "succeeded", "queues, streams and schedules work on the new port too"
 
 
-# ---- how a change reaches it -----------------------------------------------------------------------------------------
+# ---- changed code ----------------------------------------------------------------------------------------------------
 
 
 def test_a_change_of_code_takes_effect_while_it_runs_and_a_mistake_does_not_stop_it(tmp_path: Path, copy: Path) -> None:

@@ -1,4 +1,4 @@
-"""All providers, offline: what `make run STANDINS=1` says to a person is true, and nothing is left when it ends."""
+"""All providers, offline: what `make run STANDINS=1` prints is true, and no process is left when it ends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.local.client import Person, until
 
 JUDGES = Path(__file__).parents[1] / "judges"
 PROVIDERS = {"anthropic", "custom", "fal", "openai", "replicate", "stability", "xai"}
-# Two requests in any four seconds: nothing here asks Replicate as often, but the test of it.
+# Two requests in any four seconds: only the test of the limit calls Replicate that often.
 LIMIT, LIMIT_SECONDS = 2, 4
 PICTURE = {"width": 512, "height": 512}
 PARAMETERS = {
@@ -45,7 +45,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 
 def told(running: RunningStack) -> dict[str, tuple[str, str]]:
-    """By provider what was printed: its address, and a word that makes it misbehave."""
+    """By provider what was printed: its address, and a marker that makes it misbehave."""
     found = (re.match(r"(\w+) +(http://\S+) +say \[\[(\S+)\]\] in a prompt", line) for line in running.lines)
     return {match[1]: (match[2], match[3]) for match in found if match}
 
@@ -152,13 +152,13 @@ def test_stopping_it_leaves_nobody_listening(tmp_path: Path) -> None:
             httpx.get(url)
 
 
-# Clients that repeat a request by themselves, and what each of them asks for.
+# Clients that retry a request by themselves, and the result that each of them expects.
 NPM = {"ai, picture": True, "ai, text": True, "langchain": True, "openai": True}
 PYTHON = {"litellm_client": True, "langchain_client": True}
 
 
 def repeated(order: list[str], running: RunningStack, clients: dict[str, bool], *models: str) -> None:
-    """Each client waits 5 s for an answer and repeats what takes 6 s: it has its result, and one order is paid."""
+    """Each client waits 5 s and retries a generation of 6 s: it gets its result, and one generation is charged."""
     person = Person(running.base_url)
     token = person.http.post("/api/tokens", json={"name": "clients", "scopes": ["all"]}).json()["data"]["token"]
     order = [*order, f"{running.base_url}/v1", token, "wait=5", "6", *models]

@@ -1,4 +1,4 @@
-"""API tokens over the whole stack: what a program with one can do, and what ends it."""
+"""API tokens over the whole stack: what a program can do with one, and what ends it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def issue(person: Person, *scopes: str, workspace_id: str | None = None, **body:
 
 
 def program(person: Person, token: str) -> httpx.Client:
-    """Somebody with the token and nothing else."""
+    """A client with the token and no other credentials."""
     return httpx.Client(base_url=person.http.base_url, headers={"Authorization": f"Bearer {token}"}, timeout=40)
 
 
@@ -43,7 +43,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> str:
 
 
 def join(stack: Stack, guest: Person, host: Person, role: str) -> None:
-    """What an invitation will do."""
+    """Add the guest to the host's workspace, as an invitation will do."""
     user_id = guest.get("/api/auth/me").json()["data"]["user"]["id"]
     item = {
         "pk": user_id,
@@ -127,7 +127,7 @@ def test_a_token_is_good_in_no_other_workspace_even_of_its_user(stack: Stack, pe
             for workspace_id in (host.workspace_id, f"wsp_{ULID}", "wsp_1")
         ]
         assert {refused(answer, 404, "NOT_FOUND") for answer in answers} == {"There is no such workspace."}
-    # And the other way round: one that was made there is good there.
+    # And the reverse: a token that was issued there is valid there.
     with program(person, issue(person, workspace_id=host.workspace_id)["token"]) as http:
         assert http.get("/api/credits").json()["data"] == host.balance()
         refused(http.get("/api/credits", headers={"Atelier-Workspace": person.workspace_id}), 404, "NOT_FOUND")
@@ -158,7 +158,7 @@ def test_a_token_never_does_more_than_its_user_may_do_now(stack: Stack) -> None:
         )
         for answer in (http.post("/api/generate/image", json=PICTURE), http.get("/api/credits")):
             refused(answer, 401, "UNAUTHENTICATED")
-    # Whoever runs the workspace can still clear it away.
+    # The workspace's owner can still remove it.
     assert host.http.delete(f"/api/tokens/{made['id']}").status_code == 204
 
 
@@ -194,7 +194,7 @@ def test_a_token_is_nowhere_but_in_the_answer_that_made_it(stack: Stack, person:
     answers.append(person.http.delete(f"/api/tokens/{made.json()['data']['id']}"))
     with program(person, token) as http:
         answers.append(http.get("/api/credits"))
-    # The first letters say where its record is; from the 57th on they are the secret.
+    # The first 56 characters name its record; the rest is the secret.
     secrets = [token[56:], forged[56:]]
     assert [secret for secret in secrets for answer in answers if secret in answer.text + str(answer.headers)] == []
     assert sightings(stack.running, secrets) == []

@@ -1,4 +1,4 @@
-"""Pages of what people wrote."""
+"""Pages of resources with long texts."""
 
 from __future__ import annotations
 

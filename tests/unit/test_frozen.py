@@ -1,4 +1,4 @@
-"""Values made at a tenth of the cost are to everybody what the standard library's frozen dataclasses are."""
+"""Our frozen classes are created at a tenth of the cost and behave like the standard library's frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ STANDARD = classes(dataclasses.dataclass)
 
 @pytest.fixture(params=["its first objects", "one of many"])
 def made(request: pytest.FixtureRequest) -> tuple[Any, Any, Any]:
-    """The classes made by ours: new ones, and some of which so many have been made that they are made quickly now."""
+    """The classes made by ours: new ones, and ones with so many objects that the faster constructor is in use."""
     found = classes(ours)
     if request.param == "one of many":
         for each in (*found, found[0].Limits):
@@ -75,7 +75,7 @@ def made(request: pytest.FixtureRequest) -> tuple[Any, Any, Any]:
     return found
 
 
-# What is done to the three classes; both kinds must come to the same.
+# Operations on the three classes; both decorators must give the same result.
 DEEDS: dict[str, Callable[[Any, Any, Any], object]] = {
     "defaults": lambda place, box, named: (place(1).y, place(1).tags, place(1).notes, place(1).sum, place.LIMIT),
     "a factory for each": lambda place, box, named: place(1).notes is place(1).notes,
@@ -105,7 +105,7 @@ DEEDS: dict[str, Callable[[Any, Any, Any], object]] = {
     "named": lambda place, box, named: (place.__name__, place.__qualname__, place.__module__, place.__doc__),
 }  # fmt: skip
 
-# What must be refused, and with the same words.
+# Operations that must raise the same error with the same message.
 REFUSALS: dict[str, tuple[Callable[[Any, Any, Any], object], type[Exception]]] = {
     "a change": (lambda place, box, named: setattr(place(1), "x", 2), FrozenInstanceError),
     "a deletion": (lambda place, box, named: delattr(place(1), "x"), FrozenInstanceError),

@@ -1,4 +1,4 @@
-"""No text that somebody writes makes the product work for longer than its length says."""
+"""No text from a user makes the product work longer than in proportion to the text's length."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from tests import growth
 
-# Made of an escaped name or a route's own path when they run: their parts cannot be repeated.
+# Built at run time from an escaped name or a route's own path: their parts cannot be repeated.
 MADE_WHEN_RUN = {
     "layers/atelier/python/atelier/http.py": "<(",
     "layers/atelier/python/atelier/providers/fal.py": "requests",
@@ -22,7 +22,7 @@ MADE_WHEN_RUN = {
 
 @pytest.fixture(scope="module")
 def seen() -> dict[str, Any]:
-    """In a process of its own: it counts CPU time, and its alarm is nobody else's."""
+    """The measure runs in its own process, because it counts CPU time and sets an alarm."""
     order = [sys.executable, "-m", "tests.growth"]
     ran = subprocess.run(order, cwd=growth.ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert ran.returncode == 0, ran.stderr[-4000:]
@@ -41,7 +41,7 @@ def test_patterns_that_are_made_when_they_run_are_known(seen: dict[str, Any]) ->
 
 
 def test_the_patterns_of_schemas_are_matched_by_an_engine_that_is_linear() -> None:
-    """pydantic's own, Rust's regex, which takes no pattern that it could not match in linear time."""
+    """pydantic uses Rust's regex, which accepts only patterns that it can match in linear time."""
     assert [str(path) for path, _ in growth.modules() if "regex_engine" in path.read_text()] == []
 
 

@@ -1,4 +1,4 @@
-"""Settings: a variable that is missing or cannot be meant is named, and no value is shown."""
+"""Settings: a missing or invalid variable is named, and its value is not shown."""
 
 from __future__ import annotations
 

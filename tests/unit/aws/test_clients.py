@@ -1,4 +1,4 @@
-"""The session with few handlers behaves as botocore's own, for every service that Atelier calls."""
+"""The session with fewer event handlers behaves as botocore's own, for every service that Atelier calls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sparing() -> Iterator[botocore.session.Session]:
 
 
 def heard(made: Any, event: str) -> list[Any]:
-    """Who hears an event of a client's."""
+    """The handlers of a client's event."""
     emitter = made.meta.events._emitter
     return list(emitter._handlers.prefix_search(made.meta.events._alias_event_name(event)))
 
@@ -51,7 +51,7 @@ def test_a_client_hears_what_botocores_own_hears(sparing: botocore.session.Sessi
 
 
 def names(handlers: list[Any]) -> list[str]:
-    """Handlers as text: some are another object for each client."""
+    """The handlers' names: some handlers are another object for each client."""
     return sorted(getattr(handler, "__qualname__", type(handler).__name__) for handler in handlers)
 
 
@@ -66,7 +66,7 @@ def test_a_client_says_who_it_is_in_one_word(sparing: botocore.session.Session) 
 
     made.meta.events.register_first("before-send.sqs", answer)
     made.list_queues()
-    # Powertools, where it was imported, says that it is there too.
+    # Powertools, if it was imported, adds its own words.
     assert [said.split()[0] for said in sent] == [b"atelier"]
     assert b"lang/python" not in sent[0]
 

@@ -1,4 +1,4 @@
-"""Our generations as OpenAI's answers: judged by the models of its own SDK."""
+"""Our generations as OpenAI's responses, validated by the models of its own SDK."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def generation(kind: Kind = Kind.TEXT, *files: Delivered, **changes: Any) -> Gen
 
 
 def events(stream: bytes) -> list[dict[str, Any]]:
-    """A stream's data; each event must be of one line, and named as its type where it is named."""
+    """The data of a stream's events; each event must have one data line, and a name only if it is its type."""
     found: list[dict[str, Any]] = []
     for block in stream.decode().strip().split("\n\n"):
         lines = dict(line.split(": ", 1) for line in block.split("\n"))
@@ -80,7 +80,7 @@ def test_what_was_written_is_answered_whole_and_says_where_its_length_was_used_u
         [choice] = chat.completion(ask(**more), Made(generation(usage=cut), text))["choices"]
         return choice["message"]["content"], choice["finish_reason"]
 
-    # The provider has stopped there; nothing that is paid for is cut off here.
+    # The provider has stopped there; no text that is paid for is cut off here.
     assert ended("one two three", stop="two") == ("one two three", "stop")
     assert ended("one two three", stop=["four"], tokens=100) == ("one two three", "length")
     assert ended("one two three", tokens=100) == ("one two three", "length")

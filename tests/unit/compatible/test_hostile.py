@@ -1,4 +1,4 @@
-"""Whatever a body holds, it is understood or refused; nothing falls over."""
+"""Every body, whatever it contains, is parsed or refused without a crash."""
 
 from __future__ import annotations
 

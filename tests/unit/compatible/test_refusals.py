@@ -1,4 +1,4 @@
-"""Errors in OpenAI's shape, and what its SDK does with them: judged by the SDK itself, before an API of ours."""
+"""Errors in OpenAI's shape, and how its SDK reacts to them: the SDK itself calls an API of ours."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GENERATION = "gen_01M7XCQ90TTWV90RHCSAQSAH7Q"
 
 
 class Sent:
-    """An API that fails in these ways, one after the other, and the SDK before it."""
+    """An API that fails with these errors, one after the other, and the SDK that calls it."""
 
     def __init__(self, *failures: AtelierError) -> None:
         self.left = list(failures)
@@ -185,7 +185,7 @@ def test_a_limit_says_when_to_come_back_and_the_sdk_does() -> None:
         "x-ratelimit-remaining-requests": "0",
         "x-ratelimit-reset-requests": "9s",
     }
-    # No pause of a whole second in a test: the milliseconds are what the SDK looks at first.
+    # A test does not wait for a whole second: the SDK reads the milliseconds first.
     soon = RateLimited(limit=600, retry_after_seconds=0)
     soon.facts["retry_after_ms"] = 1
     sent = Sent(soon, soon)
@@ -220,7 +220,7 @@ def test_the_sdk_tries_again_only_what_can_come_to_another_end(error: AtelierErr
         (Status.FAILED, "invalid_input", (400, "bad_request", False)),
         (Status.FAILED, "transient", (502, "provider_failed", True)),
         (Status.EXPIRED, "timeout_started", (409, "generation_ended", False)),
-        # No client sends a 400 again by itself: what somebody stopped does not begin anew.
+        # No client retries a 400 by itself, so a cancelled generation does not begin again.
         (Status.CANCELLED, "cancelled", (400, "generation_ended", False)),
     ],
 )

@@ -1,4 +1,4 @@
-"""OpenAI's requests in our terms: what each field becomes, and what is refused by its name."""
+"""OpenAI's requests in our terms: how each field is mapped, and which are refused by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client's tries of one request come to one generation, and different requests to different ones."""
+"""Retries of one request lead to one generation, and different requests to different ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 class House:
-    """Generations by the name of their request, and the names that requests go by."""
+    """Generations by the name of their request, and the names by the requests' fingerprints."""
 
     def __init__(self) -> None:
         self.names: dict[str, Known] = {}
@@ -55,7 +55,7 @@ class House:
         return call, accepted(call, self.submit, self, self.now)
 
     def read(self, count: str | None = None, prompt: str = "a fox") -> str:
-        """Sent, and answered with what came of it."""
+        """Send the request and deliver its result."""
         call, order = self.order(count, key=None, prompt=prompt)
         self.answered(call.workspace_id, call.fingerprint, order.name)
         return order.generation.id
@@ -95,7 +95,7 @@ def test_the_same_after_its_answer_is_another_order_and_a_numbered_retry_is_not(
     house.sent()
     house.ended("gen_1", Status.SUCCEEDED)
     assert house.read() == "gen_1"
-    # The answer may have been lost on its way.
+    # The response may have been lost.
     assert house.sent("1") == "gen_1"
     assert house.sent() == "gen_2"
     assert house.sent("1") == "gen_2"
@@ -137,7 +137,7 @@ def test_whoever_finds_an_ended_order_replaced_joins_what_replaced_it() -> None:
 
     class Slower(House):
         def claim(self, *facts: Any, **more: Any) -> Known:
-            # Somebody else repeats the request between this one's first look and its claim.
+            # Another client repeats the request between this one's lookup and its claim.
             if more["instead_of"] is not None:
                 house.sent()
             return house.claim(*facts, **more)
@@ -177,7 +177,7 @@ def test_what_was_cancelled_between_two_repeats_is_not_begun_again(count: str | 
     first = house.sent("0")
     house.ended(first, Status.CANCELLED)
     assert house.read(count) == first
-    # Whoever has been told, and asks by a request of its own, wants another.
+    # A new request after the response that reported the cancellation begins a new generation.
     assert house.sent() == "gen_2"
 
 

@@ -1,4 +1,4 @@
-"""Own keys from adding to removal: what is taken, chosen, revealed, tested, and sealed anew."""
+"""A workspace's provider keys from adding to removal: validation, choice, decryption, tests, and rotation."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ ENDPOINT = Credentials(CANARY, "https://models.example.com/v1", models=(Served("
 
 
 class Asked:
-    """An adapter that says how it likes the key."""
+    """An adapter whose key check returns or raises `failure`."""
 
     def __init__(self, failure: Failed | Exception | None = None) -> None:
         self.failure = failure
@@ -75,7 +75,7 @@ class Asked:
 
 @dataclass
 class House:
-    """Own keys, composed over memory. KMS does the sealing: it costs nothing here."""
+    """The use cases of provider keys over stores in memory. KMS does the sealing, because here it costs no time."""
 
     keys: InMemoryProviderKeys = field(default_factory=InMemoryProviderKeys)
     wallets: Wallets = field(default_factory=Wallets)
@@ -219,7 +219,7 @@ def test_a_late_repetition_does_not_bring_a_removed_key_back(house: House) -> No
 def test_a_custom_endpoint_brings_its_address_and_models_sealed(house: House) -> None:
     key = house.add(replace(ENDPOINT, base_url="https://models.example.com/v1/"), provider="custom").key
     assert house.reveal(key.id, "custom") == ENDPOINT
-    # Whoever could change the item could not have the key sent elsewhere.
+    # A person who could change the item could still not send the key elsewhere.
     house.keys.keys[WORKSPACE, key.id] = replace(key, base_url="https://evil.example")
     assert house.reveal(key.id, "custom").base_url == ENDPOINT.base_url
 
@@ -363,7 +363,7 @@ def test_a_removed_key_is_gone_and_its_name_is_free(house: House) -> None:
     assert house.add(minutes=1).key.name == "first"
 
 
-# ---- wishes ----------------------------------------------------------------------------------------------------------
+# ---- preferences -----------------------------------------------------------------------------------------------------
 
 
 def test_providers_are_listed_in_the_order_of_the_wishes(house: House) -> None:
@@ -419,7 +419,7 @@ def test_wishes_name_known_providers_once_and_keys_that_are_theirs(house: House)
     assert house.own().wishes == {"anthropic": Wish("anthropic", priority=3)}
 
 
-# ---- what submissions are told ---------------------------------------------------------------------------------------
+# ---- the wallet's mark for submissions -------------------------------------------------------------------------------
 
 
 def test_submissions_ask_for_keys_before_there_is_one(house: House) -> None:
@@ -456,7 +456,7 @@ def test_what_is_refused_tells_submissions_nothing(house: House) -> None:
 
 @dataclass
 class Rotation:
-    """Three keys under a master key that is no longer the newest."""
+    """Three provider keys under a master key that is no longer the newest."""
 
     secret: HeldSecret
     vault: Vault
@@ -489,7 +489,7 @@ def test_after_a_rotation_everything_is_sealed_anew_once(rotation: Rotation) -> 
     writes = rotation.keys.writes
     assert rotation.run() == (0, 0, 0, True)
     assert rotation.keys.writes == writes
-    # The old master key can go now.
+    # The old master key can be removed now.
     rotation.secret.current = {**rotation.secret.current, "keys": rotation.secret.current["keys"][:1]}
     opening = Vault(HeldSecret(rotation.secret.current))
     for key_id in rotation.ids:
@@ -513,7 +513,7 @@ def test_what_cannot_be_read_stops_nobody_else(rotation: Rotation) -> None:
 def test_a_key_that_changes_meanwhile_is_left_as_it_is(rotation: Rotation) -> None:
     listed = list(rotation.keys.sealed_by(rotation.vault.outdated()[0]))
     assert rotation.run() == (3, 0, 0, True)
-    # The index still tells of them: somebody else was quicker.
+    # The index still lists them, but another process has changed them.
     rotation.keys.sealed_by = lambda kid: iter(listed)  # type: ignore[method-assign]
     rotation.keys.keys.pop((WORKSPACE, rotation.ids[0]))
     assert rotation.run() == (0, 3, 0, False)
@@ -530,7 +530,7 @@ def test_of_two_who_make_a_new_master_key_one_does(rotation: Rotation) -> None:
     before = rotation.secret.current["keys"]
 
     class Late(HeldSecret):
-        """Somebody who has read the secret before the other wrote it."""
+        """A process that read the secret before the other one wrote it."""
 
         def read(self) -> dict[str, object]:
             return {**rotation.secret.current, "keys": before}

@@ -1,4 +1,4 @@
-"""Sealed keys: the parameters are those that were promised, and what was touched does not open."""
+"""Sealed keys: the documented parameters are used, and a changed record does not open."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_record_at_another_place_does_not_open(vault: Vault, record: bytes, pl
 
 
 def test_no_single_bit_of_a_record_can_be_changed(vault: Vault, record: bytes) -> None:
-    # Each change before the IV is another key, and one of them costs 50 ms: there a bit of every byte is tried.
+    # A change before the IV needs another key derivation of 50 ms, so there one bit of every byte is tried.
     for position in range(len(record)):
         for bit in range(8) if position >= len(record) - 48 else (position % 8,):
             changed = bytearray(record)
@@ -155,7 +155,7 @@ def test_the_version_is_authenticated() -> None:
     assert bound_to(PLACE, 1, KID) != bound_to(PLACE, 2, KID)
 
 
-# ---- which key -------------------------------------------------------------------------------------------------------
+# ---- choice of the master key ----------------------------------------------------------------------------------------
 
 
 def test_the_newest_master_key_seals_and_all_open() -> None:
@@ -242,12 +242,12 @@ def test_a_master_key_that_is_not_32_random_bytes_is_refused(secret: dict[str, A
         Vault(HeldSecret(secret)).seal(CREDENTIALS, PLACE)
 
 
-# ---- what is remembered ----------------------------------------------------------------------------------------------
+# ---- cached keys -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def counted() -> tuple[HeldDataKeys, list[float], Vault]:
-    """KMS, which counts how often it is asked, and the seconds of the vault's clock."""
+    """KMS, which counts its calls, the time of the vault's clock in seconds, and the vault."""
     seconds = [0.0]
     keys = HeldDataKeys()
     return keys, seconds, Vault(HeldSecret(SECRET), keys, seconds=lambda: seconds[0])

@@ -1,4 +1,4 @@
-"""How far estimates were off."""
+"""The error of cost estimates."""
 
 from __future__ import annotations
 

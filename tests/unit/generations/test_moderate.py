@@ -1,4 +1,4 @@
-"""What moderation is shown of a request."""
+"""Which texts of a request are moderated."""
 
 from __future__ import annotations
 
@@ -77,5 +77,5 @@ def test_a_prompt_that_a_model_wrote_may_be_refused_too() -> None:
 
 
 def every(error: type[AtelierError]) -> set[type[AtelierError]]:
-    """An error and all that are made of it."""
+    """An error class and all its subclasses."""
     return {error}.union(*(every(each) for each in error.__subclasses__()))

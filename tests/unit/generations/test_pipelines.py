@@ -1,4 +1,4 @@
-"""Pipelines as values: what a text model's answer becomes, and what its stages are priced at before they are known."""
+"""Pipelines as values: how a text model's output becomes a prompt, and how stages are priced before they run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bodies may say, and what answers may: JSON that every reader of JSON takes."""
+"""Request and response bodies: only JSON that every parser accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods and encodings of requests, as HTTP means them and on every route alike."""
+"""Methods and encodings of requests, as HTTP defines them, on every route alike."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_compressed_body_is_measured_as_it_was_before() -> None:
 @pytest.mark.parametrize(
     "body",
     [b"", b'{"name": "plain"}', gzip.compress(b'{"name": "cut"}')[:-4], gzip.compress(b"{}") + b"rest"],
-    # gzip writes the time into its head, and the workers of one run must give a test one name.
+    # gzip writes the current time into its header, and all workers of one run must give a test the same name.
     ids=["empty", "plain", "cut off", "followed by more"],
 )
 def test_a_body_that_is_no_gzip_is_a_clear_refusal(body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Whose word counts for the viewer's address."""
+"""Whose header is trusted for the viewer's address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Access tokens: what they say, and the forgeries that must not pass."""
+"""Access tokens: their claims, and forgeries that must be refused."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_token_does_not_outlive_its_session() -> None:
 
 
 def test_an_independent_library_makes_and_takes_the_same_tokens() -> None:
-    """Without this, the forgeries below could be refused for how this file writes them."""
+    """Without this test, the forgeries below could be refused only because of how this file encodes them."""
     assert TOKENS.verify(signed(HEADER, CLAIMS), NOW) == TOKENS.verify(TOKEN, NOW)
     published = KeySet.import_key_set(public(KEYS.current))
     assert json.loads(jws.deserialize_compact(TOKEN, published, algorithms=["ES256"]).payload) == CLAIMS
@@ -248,7 +248,7 @@ def test_after_a_rotation_old_and_new_tokens_verify() -> None:
     elsewhere.current = elsewhere.remembered = keys.current
     after = AccessTokens(elsewhere, ISSUER).issue(SESSION, REFRESH_TOKEN, NOW).access_token
     assert part(after.split(".")[0])["kid"] != part(before.split(".")[0])["kid"]
-    # This process does not know the new key yet: it asks once, and then knows.
+    # This process does not know the new key yet: it reads the secret once, and then knows the key.
     assert tokens.verify(after, NOW) == tokens.verify(before, NOW)
     assert keys.fresh_reads == 1
     assert tokens.verify(after, NOW)

@@ -122,7 +122,7 @@ def test_a_revoked_session_ends_at_once_on_a_mutation(identity: Identity) -> Non
     identity.store.revoke(ada.user.id, ada.tokens.refresh_token.session_id, NOW)
     with pytest.raises(Unauthenticated):
         let_in(identity, claims)
-    # A reading goes on for the token's last minutes.
+    # A read is still allowed for the token's last minutes.
     assert let_in(identity, claims, permission="credits.read", fresh=False)
 
 
@@ -158,7 +158,7 @@ def test_a_stronger_role_may_all_that_a_weaker_one_may() -> None:
 
 
 def test_the_permission_table_is_the_products() -> None:
-    # Everything that is read, but for the lists of keys and of tokens.
+    # Every read permission, except for the lists of keys and of tokens.
     reading = sorted(name for name in WEAKEST if name.endswith(".read") and not name.startswith(("api-keys", "tokens")))
     assert {role: sorted(name for name in WEAKEST if permits(role, name)) for role in Role} == {
         Role.OWNER: sorted(WEAKEST),

@@ -1,4 +1,4 @@
-"""API tokens: their text, who they are for, and that they only ever narrow."""
+"""API tokens: their text, their user, and that scopes only narrow the user's permissions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.unit.identity.fakes import Identity, InMemoryIdempotencyKeys
 
 NOW = datetime(2026, 11, 20, 21, 0, 5, 123_000, tzinfo=UTC)
 SOON = NOW + timedelta(hours=1)
-# What administers a workspace.
+# The permissions that administer a workspace.
 MANAGING = {name for name in WEAKEST if not permits(Role.EDITOR, name)}
 
 
@@ -189,7 +189,7 @@ def test_a_token_acts_as_its_user_in_its_workspace(identity: Identity, ada: Sign
 
 @pytest.mark.parametrize("fresh", [False, True])
 def test_a_token_is_good_in_no_other_workspace(identity: Identity, ada: SignedIn, fresh: bool) -> None:
-    """Not even in another one of its user's."""
+    """Not even in another workspace of its user."""
     _, text = issued(identity, new(ada))
     claims = context(identity, text)
     second = new_id("wsp", NOW)
@@ -250,7 +250,7 @@ def test_what_each_scope_covers() -> None:
 
     reading = {name for name in WEAKEST if name.endswith(".read")}
     assert covered("read") == reading - {"account.read", "api-keys.read", "tokens.read"}
-    # What administers has to be named, and what is about the person is for the person.
+    # Administrative permissions must be named, and no scope covers the user's own account.
     assert covered("all") == WEAKEST.keys() - MANAGING - NEVER
     for permission in SCOPES[2:]:
         assert covered(permission) == {permission}

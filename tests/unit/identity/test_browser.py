@@ -1,4 +1,4 @@
-"""The refresh cookie and the check of origins."""
+"""The refresh cookie and the check of the request's origin."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def test_a_token_in_the_body_goes_first_and_needs_no_origin() -> None:
 @pytest.mark.parametrize("cookies", [{}, {COOKIE: ""}, {"other": "token"}], ids=repr)
 def test_without_a_token_there_is_none(cookies: dict[str, str]) -> None:
     assert presented(None, cookies, OURS, OURS.__eq__) == Presented(None, "cookie")
-    # Nor may another site have a cookie deleted that the browser did not send along.
+    # Nor may another site cause the deletion of a cookie that the browser did not send.
     with pytest.raises(Forbidden):
         presented(None, cookies, "https://evil.example.com", OURS.__eq__)

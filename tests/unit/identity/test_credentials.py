@@ -1,4 +1,4 @@
-"""The form of e-mail addresses, and which passwords are good enough."""
+"""The normal form of e-mail addresses, and the rules for passwords."""
 
 from __future__ import annotations
 

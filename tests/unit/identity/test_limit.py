@@ -1,4 +1,4 @@
-"""The sparse limiter: what it costs, whom it refuses, and how far it can be overrun."""
+"""The sparse rate limiter: its writes, its refusals, and the bound of its overrun."""
 
 from __future__ import annotations
 

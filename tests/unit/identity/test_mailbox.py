@@ -1,4 +1,4 @@
-"""The mailbox behind an address: what is written differently and is one, and what only looks alike."""
+"""The mailbox of an address: spellings that are one mailbox, and similar addresses that are not."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_a_session_stays_small_however_fast_it_is_rotated() -> None:
 
 
 def test_what_is_stored_does_not_lead_to_a_token() -> None:
-    """Without the token that was presented, neither nonce nor digests yield its successor."""
+    """Without the presented token, neither nonce nor digests yield its successor."""
     session, token = opened()
     session, successor = session.rotated(token, NOW)
     stranger = replace(token, secret=bytes(32))

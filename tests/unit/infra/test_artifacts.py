@@ -1,4 +1,4 @@
-"""What the local stack deploys as code: archives named by their content, and a layer that is unpacked once."""
+"""The code archives of the local stack: named by their content, and a layer that is unpacked once."""
 
 from __future__ import annotations
 

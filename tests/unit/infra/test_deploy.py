@@ -1,4 +1,4 @@
-"""`make deploy`: one deployment, and a second one only when the functions do not know their address yet."""
+"""`make deploy`: one deployment, and a second one only if the functions do not know their public URL yet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ADDRESS = "https://d111.cloudfront.example"
 
 
 class Account:
-    """An AWS account in which `sam deploy` makes a stack that answers at ADDRESS."""
+    """An AWS account in which `sam deploy` creates a stack with the public URL ADDRESS."""
 
     def __init__(self, exists: bool = False, exit_code: int = 0) -> None:
         self.exists = exists

@@ -1,4 +1,4 @@
-"""What runs at CloudFront's edge, run here: the local edge must behave as it does."""
+"""The code of CloudFront's edge function, run here: the local edge must behave like it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def code(frontends: str) -> str:
 
 
 def run(frontends: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the function makes of requests (method, uri, headers)."""
+    """The function's results for requests (method, uri, headers)."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("not run: there is no Node.js here")

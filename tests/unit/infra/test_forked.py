@@ -1,4 +1,4 @@
-"""Workers forked from a prepared process: each is to its caller what a fresh interpreter would be."""
+"""Workers forked from a prepared process: to its caller each behaves like a fresh interpreter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from infra.local.forked import Worker, Zygote
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="not run: workers are forked on Linux")
 SECONDS_MAX = 60.0
 
-# Tells of itself, then answers each line, until there is no more of them.
+# Prints facts about its process, then replies to each line until its input ends.
 SCRIPT = """
 import json, os, subprocess, sys
 print(json.dumps({

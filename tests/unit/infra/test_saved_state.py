@@ -1,4 +1,4 @@
-"""Copies of the local stack's state: whole or worthless."""
+"""Copies of the local stack's state: complete, or not used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every function of template.yaml may do and is told: no more than it says by name."""
+"""The permissions and the environment of every function of template.yaml: only what it names."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     for name, resource in TEMPLATE["Resources"].items()
     if resource["Type"] == "AWS::Serverless::Function"
 }
-# Where requests are taken, a model's own words become a prompt, and results are kept.
+# The functions that accept prompts, that use a model's text as a prompt, and that store results.
 JUDGING = ("ApiGenerationsFunction", "V1Function", "TasksPlanStageFunction", "TasksFinishGenerationFunction")
 LAYER = ROOT / "layers/atelier/python"
-# What every function of a deployment is told.
+# The environment variables of every function.
 EVERYONE = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
 
 
@@ -78,7 +78,7 @@ def test_what_a_function_is_told_of_it_may_use(name: str) -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_that_sends_to_the_queue_it_reads_may_do_so_often(name: str) -> None:
-    """AWS stops a loop of a function and its queue after sixteen rounds or so, unless the function says it is one."""
+    """AWS stops a loop of a function and its queue after about sixteen rounds, unless the function allows recursion."""
     events = FUNCTIONS[name].get("Events", {}).values()
     read_from = {str(each["Properties"]["Queue"]) for each in events if each["Type"] == "SQS"}
     sent_to = {str(each["Resource"]) for each in statements(FUNCTIONS[name]) if each["Action"] == "sqs:SendMessage"}
@@ -89,7 +89,7 @@ def test_a_function_that_sends_to_the_queue_it_reads_may_do_so_often(name: str) 
 def test_a_function_that_takes_prompts_or_delivers_results_is_told_the_policy_and_whom_to_ask(name: str) -> None:
     told = set(FUNCTIONS[name]["Environment"]["Variables"])
     assert told >= settings()["Moderation"] | {"ATELIER_SECRET_PROVIDERS", "ATELIER_PROVIDER_URLS"}
-    # The secret holds every provider's key: it is opened only where a moderator needs one of them.
+    # The secret holds every provider's key, so only a deployment with a moderator may read it.
     [granted] = [each["Resource"] for each in statements(FUNCTIONS[name]) if "ProvidersSecretArn" in str(each)]
     assert granted["Fn::If"][0] == "HasModerator"
 
@@ -121,7 +121,7 @@ def settings() -> dict[str, set[str]]:
 
 
 def variables_read(app: Path) -> set[str]:
-    """What the settings read that are named in any module which the app may come to import."""
+    """The settings' variables that any module reads which the app may import."""
     known, seen, todo = settings(), set[Path](), [app]
     variables = set[str]()
     while todo:

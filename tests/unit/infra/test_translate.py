@@ -1,4 +1,4 @@
-"""template.yaml as the embedded AWS gets it: nothing lost on the way but what differences.py names."""
+"""template.yaml as the embedded AWS gets it: nothing is lost but what differences.py names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Holds, their ends, and the daily grant, as pure rules."""
+"""Holds, their settlements, and the daily grant, as pure rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The verifier, alone: a sound proof passes, and whatever is changed in one is found."""
+"""The verifier alone: it accepts a sound proof, and detects every change of one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ GENERATIONS = [f"gen_01M7XC43T8VQH8B4746A8669M{digit}" for digit in range(6)]
 
 
 def form(movement: Movement, hold: Hold | None = None) -> Form:
-    """A movement as the ledger's table gives it."""
+    """A movement in the form of the ledger's table."""
     stored: Form = {}
     if hold is not None:
         draws = [[draw.grant_id, draw.amount] for draw in hold.draws]
@@ -79,8 +79,8 @@ def after(wallet: Wallet, change: Change) -> Wallet:
 
 
 def lived() -> tuple[Wallet, list[list[Form]]]:
-    """A wallet over two days: grants, holds, ends of every kind, an expiry; one hold is still open. Its movements in
-    the batches that were sealed together."""
+    """A wallet over two days: grants, holds, settlements of every kind, an expiry; one hold is still open. Returns its
+    movements in the batches that were sealed together."""
     batches: list[list[Form]] = []
     wallet, now, holds = new_wallet(WORKSPACE, "free", NOW), NOW, list[Hold]()
     for number, generation in enumerate(GENERATIONS):
@@ -129,7 +129,7 @@ def pages(cut: int | None = None) -> list[dict[str, Any]]:
 
 
 def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where every single value of a JSON document is, and every list and object."""
+    """The path of every value of a JSON document, including lists and objects."""
     if at:
         yield at
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -144,7 +144,7 @@ def look(document: Any, path: tuple[Any, ...]) -> Any:
 
 
 def found(proof: list[dict[str, Any]]) -> str:
-    """What the verifier says of a proof that was tampered with."""
+    """The verifier's message about a proof that was tampered with."""
     with pytest.raises((Unsound, Unreadable)) as fault:
         verify.verify(proof)
     return str(fault.value)
@@ -179,7 +179,7 @@ def test_what_is_hashed_can_be_recomputed_with_any_sha256() -> None:
 
 
 def others(value: Any) -> list[Any]:
-    """What could stand in the place of a value."""
+    """Values that could replace a value."""
     if isinstance(value, int):
         return [value + 1, -value - 1, float(value), bool(value), str(value), None]
     if isinstance(value, str):
@@ -204,8 +204,8 @@ def test_no_byte_can_be_flipped(at: int, bit: int) -> None:
     try:
         proof = json.loads(TEXT[:at] + chr(ord(TEXT[at]) ^ (1 << bit)) + TEXT[at + 1 :])
     except ValueError:
-        return  # No longer JSON: the verifier says that it cannot be read.
-    assume(proof != ONE)  # Some digit of an escaped character, in another case.
+        return  # It is no longer JSON: the verifier reports that it cannot be read.
+    assume(proof != ONE)  # A hexadecimal digit of an escaped character has only changed its case.
     found(proof)
 
 
@@ -262,7 +262,7 @@ def test_the_first_entry_that_does_not_fit_is_named() -> None:
 
 
 def resealed(proof: dict[str, Any]) -> dict[str, Any]:
-    """The proof with every digest, sum and hash made anew, as somebody could who may write the table."""
+    """The proof with every digest, sum and hash recomputed, as an attacker with write access could do."""
     rows, head, seals = iter(proof["entries"]), None, list[Form]()
     for seal in proof["seals"]:
         batch = [next(rows) for _ in seal["movements"]]
@@ -306,7 +306,7 @@ def test_pages_that_are_missing_doubled_or_foreign_are_found() -> None:
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Path:
-    """The verifier as a file of its own, far from the product."""
+    """The verifier as a single file, outside the product."""
     return Path(shutil.copy(Path(verify.__file__), tmp_path / "verify_a_wallet.py"))
 
 

@@ -1,4 +1,4 @@
-"""Templates: how gaps are found and filled."""
+"""Templates: how placeholders are found and filled."""
 
 from __future__ import annotations
 

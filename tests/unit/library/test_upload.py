@@ -1,4 +1,4 @@
-"""Uploads in memory: whoever dies where, whoever is quicker, there is one asset in the end, or none."""
+"""Uploads in memory: after any crash and any race there is one asset, or none."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ WORKSPACE, USER, ID = "wsp_x", "usr_x", "ast_x"
 
 
 class Death(BaseException):
-    """The process is no more."""
+    """The process has crashed."""
 
 
 @dataclass
 class World:
-    """Everything around the use cases, in memory; it ends the process at one of the calls if it is told to."""
+    """All ports of the use cases, in memory; at the call with the number `dies_at` the process crashes."""
 
     assets: dict[str, Asset] = field(default_factory=dict[str, Asset])
     uploads: dict[str, Upload] = field(default_factory=dict[str, Upload])
@@ -100,7 +100,7 @@ def said(size: int = 4, asset_id: str = ID) -> Upload:
 
 
 def ended(world: World, now: datetime = NOW) -> Asset:
-    # One world stands for all ports.
+    # One world implements all ports.
     return complete(WORKSPACE, ID, assets=world, uploads=world, files=world, intake=world, now=now)  # pyright: ignore
 
 

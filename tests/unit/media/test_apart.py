@@ -1,4 +1,4 @@
-"""Films and sounds are opened in a process of their own: what they do to it, they do to nothing else."""
+"""Each file is processed in its own subprocess: a file that harms it harms nothing else."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_refusal_says_why(plain: bytes) -> None:
 
 
 def test_a_film_of_a_billion_frames_in_few_bytes_ends_its_own_process(plain: bytes) -> None:
-    # Every sample of one byte, so that they need no table: an index of them would take gigabytes.
+    # Every sample has one byte, so there is no table of sizes; an index of the samples would take gigabytes.
     bomb = changed(plain, "moov/trak/mdia/minf/stbl/stsz", 4, ">II", 1, 0x50000000)
     bomb = changed(bomb, "moov/trak/mdia/minf/stbl/stsc", 8, ">II", 1, 0x50000000)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -86,7 +86,7 @@ def test_time_has_a_bound() -> None:
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
-    """Run this code in the process of a file, in place of opening it."""
+    """Run this code in the subprocess instead of processing the file."""
     program = folder / "opening.py"
     source = apart.PROGRAM.read_text()
     assert "def _answer(asked" in source

@@ -1,4 +1,4 @@
-"""What a picture's numbers mean comes out as sRGB, whichever way its file says it; what says nonsense is ignored."""
+"""An image's colours are converted to sRGB, however its file declares them; an invalid declaration is ignored."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from atelier.media.picture import process
 from tests.unit.media.test_picture import opened, saved
 
 DISPLAY_P3 = colour.profile(colour.CORNERS[12], colour.CURVES[13])
-# sRGB's pure red in other spaces' numbers.
+# sRGB's pure red in the numbers of other colour spaces.
 RED, RED_IN_P3, RED_IN_ADOBE_RGB = (255, 0, 0), (234, 51, 35), (219, 0, 0)
-# A grey that every second point of light, set against points of none, looks like.
+# The same grey as a linear value, and in sRGB.
 LINEAR, MIDDLE = 55, 128
 
 
@@ -64,7 +64,7 @@ def same(one: Any, other: Any, difference: int = 2) -> bool:
 )
 def test_a_red_of_another_colour_space_comes_out_as_that_red(kind: str, profile: bytes, there: Any) -> None:
     options: dict[str, Any] = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
-    # WebP without a loss comes out with one.
+    # Even a lossless WebP is re-encoded with loss.
     assert same(shown(saved(filled(there), kind, icc_profile=profile, **options)), RED, 4)
 
 
@@ -80,7 +80,7 @@ def test_transparency_and_grey_keep_their_place_when_colours_are_converted() -> 
     clear = shown(saved(filled((*RED_IN_P3, 77), "RGBA"), "PNG", icc_profile=DISPLAY_P3))
     assert same(clear[:3], RED)
     assert clear[3] == 77
-    # A profile of a red, green and blue space says what a grey is, too.
+    # The profile of an RGB space applies to grey, too.
     linear = colour.profile(colour.SRGB_CORNERS, colour.CURVES[8])
     assert abs(shown(saved(filled(LINEAR, "L"), "PNG", icc_profile=linear)) - MIDDLE) <= 2
     grey = grey_profile(1.0)
@@ -106,7 +106,7 @@ def grey_profile(exponent: float) -> bytes:
     return header.ljust(128, b"\0") + tags + curve + white
 
 
-# ---- a PNG's own words -----------------------------------------------------------------------------------------------
+# ---- a PNG's own chunks ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What becomes of a provider's film: whatever it says, it is opened, bounded, cleaned and marked, and still plays."""
+"""The processing of a provider's video: checked, bounded, cleaned and watermarked, and still playable."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def poster(made: Processed) -> Image.Image:
     return picture.convert("RGB")
 
 
-# ---- what plays ------------------------------------------------------------------------------------------------------
+# ---- playback --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("watermark", [False, True])
@@ -149,7 +149,7 @@ def test_a_cover_and_further_streams_are_left_behind(tmp_path: Path) -> None:
     assert len(seen(film.process(file.getvalue(), watermark=False).data).codecs) == 2
 
 
-# ---- as devices and programs write it --------------------------------------------------------------------------------
+# ---- formats of devices and programs ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_phones_small_film_with_amr_sound_is_taken() -> None:
 
 @pytest.mark.parametrize("watermark", [False, True])
 def test_a_film_of_old_cameras_keeps_its_mp3_sound(watermark: bool) -> None:
-    # An AVI says times in steps of a sound's packet.
+    # An AVI counts time in steps of one audio packet.
     made = film.process(reels.film("mpeg4", "avi", sound="libmp3lame"), watermark=watermark)
     assert seen(made.data).codecs == ("h264", "aac")
     assert seen(made.data).lasting == pytest.approx(2, abs=0.15)
@@ -199,7 +199,7 @@ def test_a_film_of_old_cameras_keeps_its_mp3_sound(watermark: bool) -> None:
 
 @pytest.mark.parametrize("watermark", [False, True])
 def test_a_film_in_pieces_whose_times_do_not_grow_is_taken(watermark: bool) -> None:
-    # Written frame by frame, as programs that send a film while they record it do; FFmpeg reads two of one time.
+    # Fragmented frame by frame, as by programs that stream while they record; FFmpeg reads two equal timestamps.
     data = reels.film(options={"movflags": "frag_every_frame+empty_moov"})
     made = film.process(data, watermark=watermark)
     assert seen(made.data).lasting == pytest.approx(2, abs=0.15)
@@ -229,7 +229,7 @@ def test_a_second_longer_sound_is_left_out_and_said(plain: bytes) -> None:
 
 def test_a_sound_that_nobody_can_read_is_left_out_and_said(plain: bytes) -> None:
     spatial = reels.joined([reels.film(sound=None), reels.sound("aac", "mp4"), reels.sound("aac", "mp4")], "mov")
-    # Both its name and what describes it are of a codec that nobody knows.
+    # Both the codec's name and its description are unknown.
     first = spatial.replace(b"mp4a", b"apac", 1).replace(b"esds", b"dapa", 1)
     made = film.process(first, watermark=False)
     assert made.notes == ("Sound track 1 (unknown codec) was left out.",)
@@ -248,7 +248,7 @@ def test_a_camera_may_write_a_dozen_tracks(plain: bytes) -> None:
 
 @pytest.mark.parametrize("first", [b"wide", b"free", b"skip", b"mdat", b"moov"])
 def test_a_film_may_begin_with_any_box_that_cameras_write(plain: bytes, first: bytes) -> None:
-    # Of the same length as `ftyp`, in its place or behind the index, it keeps the offsets.
+    # With the length of `ftyp`, in its place or behind the index, the box keeps all offsets valid.
     data = film.process(plain, watermark=False).data if first == b"moov" else plain
     (_, start, end), (_, _, after), *_ = boxes(data)
     other = struct.pack(">I4s", end - start, b"free" if first == b"moov" else first) + bytes(end - start - 8)
@@ -353,7 +353,7 @@ def test_a_call_that_was_recorded_may_change_its_size(watermark: bool) -> None:
 def test_what_is_written_beside_the_pictures_is_left_behind(form: str, watermark: bool) -> None:
     data = reels.film("libvpx-vp9" if form == "webm" else "libx264", form, sound=None, tags=TAGS)
     if form != "webm":
-        # A box of somebody's own, as cameras and tools add them.
+        # A private box, as cameras and tools add them.
         data += struct.pack(">I4s", 8 + len(SECRET), b"uuid") + SECRET.encode()
     assert SECRET.encode() in data
     made = film.process(data, watermark=watermark)
@@ -376,7 +376,7 @@ def test_a_film_with_tags_in_place_is_the_film_without_them(plain: bytes) -> Non
     assert film.process(tagged(plain, "mp4"), watermark=False) == film.process(plain, watermark=False)
 
 
-# ---- the mark --------------------------------------------------------------------------------------------------------
+# ---- the watermark ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [(640, 360), (360, 640), (66, 50)])
@@ -421,7 +421,7 @@ def test_a_film_that_a_slow_machine_does_not_encode_in_time_is_kept_as_it_is(mon
     assert made.notes == ("The film is kept as it is encoded (hevc), which not every browser plays.",)
     assert seen(made.data).codecs == ("hevc", "aac")
     assert len(seen(made.data).pictures) == 24
-    # Nobody else gets less than a whole film.
+    # With a watermark or an unplayable codec the whole video is still re-encoded.
     assert seen(film.process(data, watermark=True).data).codecs == ("h264", "aac")
     assert seen(film.process(reels.film("mjpeg", "mov", pixels="yuvj420p"), watermark=False).data).codecs[0] == "h264"
 
@@ -539,7 +539,7 @@ def test_pictures_of_which_none_can_be_decoded_are_no_film(plain: bytes) -> None
 
 
 def test_a_film_may_not_name_another_file(plain: bytes, tmp_path: Path) -> None:
-    # A data reference that leads outside, as QuickTime knows them.
+    # A data reference to another file, as QuickTime allows.
     outside = tmp_path / "secret.mp4"
     outside.write_bytes(plain)
     start, _ = reels.box(plain, "moov/trak/mdia/minf/dinf/dref")

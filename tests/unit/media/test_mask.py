@@ -1,4 +1,4 @@
-"""A mask says where a picture is to change, in whichever of the usual forms a tool writes it."""
+"""A mask marks the area of an image that changes, in any of the formats that tools write."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.unit.media.test_picture import opened, saved
 
 SIZE = (120, 80)
 PICTURE = saved(Image.new("RGB", SIZE, "teal"), "PNG")
-# The left half is to change.
+# The left half changes.
 LEFT = (0, 0, 60, 80)
 
 
@@ -37,7 +37,7 @@ def palette() -> Image.Image:
 
 
 def changes(mask: bytes) -> tuple[int, int, int, int] | None:
-    """Where the picture is to change, by the mask as a provider is given it."""
+    """The area that changes, by the mask as a provider gets it."""
     made = opened(fitted(process(mask, watermark=False).data, PICTURE))
     assert (made.format, made.mode, made.size) == ("PNG", "RGBA", SIZE)
     return made.getchannel("A").point(lambda alpha: 255 * (alpha < 128)).getbbox()

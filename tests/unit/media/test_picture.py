@@ -1,4 +1,4 @@
-"""What becomes of a provider's bytes: recognised, bounded, cleaned, marked, and nothing but pixels carried over."""
+"""The processing of a provider's image: recognised, bounded, cleaned and watermarked; only its pixels are kept."""
 
 from __future__ import annotations
 
@@ -277,7 +277,7 @@ def test_no_shape_within_the_limits_takes_long_or_much() -> None:
         assert (made.width, made.height) == size
 
 
-# ---- what stands beside the pixels -----------------------------------------------------------------------------------
+# ---- metadata --------------------------------------------------------------------------------------------------------
 
 
 def with_chunk(*chunks: bytes) -> bytes:
@@ -298,7 +298,7 @@ def with_webp_chunk(kind: bytes, content: bytes, length: int | None = None) -> b
 
 
 def tiff(kind: int, count: int, value: bytes, order: str = "<") -> bytes:
-    """EXIF that says 6 for the orientation, and one thing more."""
+    """EXIF with the orientation 6 and one more entry."""
     more = struct.pack(order + "HHI", 0x829A, kind, count) + struct.pack(order + "I", 38)
     orientation = struct.pack(order + "HHIHH", 0x0112, 3, 1, 6, 0)
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
@@ -345,7 +345,7 @@ def test_what_stands_beside_the_pixels_never_decides(beside: str) -> None:
     made = opened(process(data, watermark=False).data)
     plain = opened(process(saved(gradient(), kind), watermark=False).data)
     assert made.tobytes() == (plain.transpose(Image.Transpose.ROTATE_270) if lies_on_its_side else plain).tobytes() or (
-        # What loses something loses it after the turn.
+        # A lossy format is encoded after the rotation, so only its size is compared.
         lies_on_its_side and kind != "PNG" and made.size == (200, 320)
     )
 

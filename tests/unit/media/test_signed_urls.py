@@ -23,7 +23,7 @@ OBJECT = "media/wsp_01K9/abc.png"
 
 
 def accepted(url: str, host: str = "https://atelier.example") -> int:
-    """The expiry of a URL whose signature is right; raises InvalidSignature otherwise."""
+    """The expiry of a URL whose signature is valid; raises InvalidSignature otherwise."""
     parts = urlsplit(url)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     expires = int(query["Expires"])

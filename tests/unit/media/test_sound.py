@@ -1,4 +1,4 @@
-"""What becomes of a provider's sound: decoded from end to end, freed of what is written in it, heard as before."""
+"""The processing of a provider's audio: decoded completely, freed of its metadata, with the same samples."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_speech_of_this_machine_is_delivered_as_long_and_as_loud_as_it_is(form: 
 def test_every_form_keeps_its_samples_and_loses_its_tags(kind: str, form: str) -> None:
     data = tone(2, kind)
     if kind == "aac":
-        # Such a file has no place for tags but before its first frame.
+        # Such a file can have tags only before its first frame.
         described = b"ID3\x04\0\0\0\0\0\x7f" + (b"TIT2" + SECRET.encode()).ljust(127, b"\0") + data
     else:
         described = tagged(data, form)
@@ -108,7 +108,7 @@ def test_a_silence_is_a_sound() -> None:
     assert made.thumbnail
 
 
-# ---- as devices and programs write it --------------------------------------------------------------------------------
+# ---- formats of devices and programs ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_parts_of_an_ogg_in_a_row_are_one_sound() -> None:
     assert again.lasting == pytest.approx(6, abs=0.1)
 
 
-# ---- what is said of a length ----------------------------------------------------------------------------------------
+# ---- declared lengths ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("claimed", [0, 0xFFFFFFFF, 10**9, 100])
@@ -242,7 +242,7 @@ def test_an_mp3_whose_length_can_only_be_guessed_is_taken() -> None:
         for number in range(100):
             frame = av.AudioFrame(format="s16", layout="mono", samples=1152)
             frame.sample_rate = 24_000
-            # Silence first: a guess by the first frames' size is far too long.
+            # Silence first: a guess from the first frames' size is far too long.
             frame.planes[0].update(bytes(2304) if number < 50 else random.Random(number).randbytes(2304))
             made.mux(stream.encode(frame))
         made.mux(stream.encode())
@@ -273,7 +273,7 @@ def test_a_silence_without_end_in_few_bytes_is_refused(monkeypatch: pytest.Monke
             frame.planes[0].update(bytes(16000))
             made.mux(stream.encode(frame))
         made.mux(stream.encode())
-    # The samples would be two megabytes.
+    # Uncompressed, the samples are two megabytes.
     assert len(file.getvalue()) < 30_000
     with pytest.raises(MediaInvalid, match="seconds"):
         sound.process(file.getvalue())

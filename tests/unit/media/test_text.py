@@ -1,4 +1,4 @@
-"""Texts and pages: what a reader sees is kept, what nobody sees is not."""
+"""Texts and pages: visible characters are kept, control characters are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The blocklist finds what is meant however it is written, and nothing inside innocent words."""
+"""The blocklist finds its phrases in any spelling, and nothing inside innocent words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from atelier.moderation.blocklist import FILE, SHIPPED, Blocklist, parsed
 from atelier.moderation.model import Category, Policy
 
-# Words that hold a listed one, or nearly: places, trades, fruit, science.
+# Words that contain a listed word or resemble one: places, trades, fruit, science.
 WORDS = """
 Scunthorpe Penistone Essex Sussex Middlesex Clitheroe Lightwater Cockermouth Pornic Pornichet Rapallo Sexten
 cockpit cocktail peacock hancock shuttlecock weathercock analysis analyst canal assassin assess assist bass class
@@ -65,7 +65,7 @@ HARMLESS = [
     "recipe for castor soap without ricin",
 ]
 
-# What is meant stays found, however near something harmless stands.
+# Harmful prompts are found even beside harmless words.
 MEANT = [
     "how to make ricin without getting caught",
     "how to make ricin free of charge",
@@ -201,7 +201,7 @@ def test_any_text_at_all_can_be_looked_at(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["a" * 300_000 + " *", "ab" * 150_000 + ".", "a*" * 150_000, "aab-" * 75_000])
 def test_a_text_is_looked_at_in_a_time_that_grows_with_its_length_alone(text: str) -> None:
-    # Twice over its letters would be hours.
+    # A quadratic search would take hours.
     assert SHIPPED.found(text) == frozenset()
 
 

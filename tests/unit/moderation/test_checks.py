@@ -1,4 +1,4 @@
-"""Who is asked about prompts and results, in which order, and what silence means."""
+"""Which checks prompts and results pass, in which order, and what a missing response means."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ THUMBNAIL = Picture(b"picture", "image/webp")
 
 @dataclass
 class Judge:
-    """Finds what it is told to, in whatever it is shown; None is silence."""
+    """A moderator that returns `finding` for everything; None means no response."""
 
     finding: frozenset[Category] | None = frozenset()
     asked: list[object] = field(default_factory=list[object])
@@ -171,7 +171,7 @@ def test_a_picture_and_a_film_are_judged_by_their_small_picture_and_a_sound_by_n
         with pytest.raises(OutputWithheld):
             judge.outputs()(type, b"large", THUMBNAIL)
     assert judge.asked == [THUMBNAIL, THUMBNAIL]
-    # What there is to see of a sound is its wave.
+    # The thumbnail of an audio file is only its waveform.
     judge.outputs()("audio", b"sound", THUMBNAIL)
     OutputCheck(Policy(), SHIPPED)("image", b"large", THUMBNAIL)
     assert judge.asked == [THUMBNAIL, THUMBNAIL]

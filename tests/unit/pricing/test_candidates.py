@@ -1,4 +1,4 @@
-"""Candidates as texts come back as they were, whatever a workspace calls its models."""
+"""Candidates as texts round-trip, whatever a workspace calls its models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalogue: what it holds, what it refuses to hold, and what it offers for a request."""
+"""The catalogue: its entries, the entries that it refuses, and its offers for a request."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_the_price_version_changes_with_a_price_and_not_with_a_comment(tmp_path:
         {"cost": []},
         {"cost": None},
         {"cost": RUN},
-        # The price depends on what the model does not take, or does not always have.
+        # The price depends on a parameter that the model does not take, or does not always have.
         {"cost": [{"unit": "second", "microusd": 975}]},
         {"cost": [{"unit": "token", "input": 1, "output": 1}]},
         {"cost": [{"unit": "token", "input": 1, "output": 1, "output_per_megapixel": {"low": 1}}]},

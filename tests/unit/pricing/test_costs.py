@@ -1,4 +1,4 @@
-"""Bills: each unit by itself, sums of them, what is reported and what is not; exact, and rounded up once."""
+"""Costs: each unit, sums of units, complete and incomplete usage; exact, and rounded up once."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ SQUARE = {"width": 1024, "height": 1024}
 @pytest.mark.parametrize(
     ("costs", "ask", "microusd"),
     [
-        # 64 tokens around it and one for three bytes, at the dearest price for input; then all output that it may have.
+        # 64 tokens of overhead and one for three bytes, at the dearest input price; then the maximum output.
         ((TEXT,), Ask({"max_tokens": 1000}, "x" * 300), ceil(164 * 2.5) + 10_000),
         ((TEXT,), Ask({"max_tokens": 1000, "system": "y" * 300}, "x" * 300), ceil(264 * 2.5) + 10_000),
-        # From above: a letter of two bytes, and a digit, may be one, a Chinese character two.
+        # An upper bound: a two-byte letter and a digit count as up to one token, a Chinese character as two.
         ((TEXT,), Ask({"max_tokens": 1000}, "é" * 150 + "7" * 10), ceil(224 * 2.5) + 10_000),
         ((TEXT,), Ask({"max_tokens": 1000}, "中" * 100), ceil(264 * 2.5) + 10_000),
-        # The words of a choice count as text: an estimate is from above.
+        # A choice's text counts as input: an estimate is an upper bound.
         ((PICTURE,), Ask({**SQUARE, "quality": "high", "n": 2}), 66 * 5 + 2 * 4160 * 30),
         ((PICTURE,), Ask({**SQUARE, "quality": "low"}, files={"image": 2}), 65 * 5 + 272 * 30 + 3200 * 8),
         ((SPEECH,), Ask({}, "x" * 1000), ceil((64 + 334) * 0.6 + ceil(77.5 * 21) * 12)),
@@ -63,7 +63,7 @@ def test_each_unit_is_estimated_by_what_is_asked(costs: tuple[Cost, ...], ask: A
         ((TEXT,), {"tokens_input": 1000, "tokens_output": 100}, 2000 + 1000),
         ((TEXT,), {"tokens_input": 1000, "tokens_output": 0, "tokens_cached": 400}, 1200 + 80),
         ((TEXT,), {"tokens_input": 1000, "tokens_output": 0, "tokens_cache_write": 400}, 1200 + 1000),
-        # More cached than there is: the rest is none, and not less.
+        # More cached tokens than input tokens: the rest is zero, not negative.
         ((TEXT,), {"tokens_input": 10, "tokens_output": 0, "tokens_cached": 400}, 2),
         ((PICTURE,), {"tokens_input": 50, "tokens_output": 4160, "tokens_image": 40}, 50 + 320 + 124_800),
         ((BY_SIZE,), {"images": 2}, 60_000),

@@ -1,4 +1,4 @@
-"""What decides a provider's bill decides the price: every parameter and every file that is known to move it."""
+"""Every parameter and every file that changes a provider's bill changes the price."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ TODAY = date(2026, 11, 21)
 ALL = catalogue(frozenset({"openai", "anthropic", "replicate", "fal", "xai", "stability", "local"}))
 BILLED = [model for model in ALL.data.models if "margin_percent" in model.credits]
 
-# What no provider bills by: which of it is asked for costs the same.
+# Parameters by which no provider bills.
 FREE_OF_CHARGE = frozenset(
     {
         *("seed", "format", "output_format", "background", "style", "voice", "temperature", "top_p", "aspect_ratio"),
         *("motion", "still", "reasoning_effort", "verbosity"),
-        # It ends what is written sooner.
+        # It only ends the text sooner.
         "stop",
-        # Frames that are shown faster are no more frames.
+        # A higher frame rate is not billed as more frames.
         "frames_per_second",
     }
 )
-# Within these a flat price covers whatever is asked for.
+# A flat price covers every value of these.
 FLAT = {("stability/stable-audio-2.5", "duration_seconds")}
-# What is counted as text, where the words are what costs.
+# Texts that are billed by their tokens.
 WORDS = frozenset({"system", "messages", "instructions"})
 
 
@@ -62,7 +62,7 @@ def test_what_is_not_to_be_seen_is_in_the_price_where_words_are_billed(model: Mo
 def test_a_parameter_that_moves_the_bill_moves_the_price(model: Model, name: str) -> None:
     rule = model.parameters[name]
     if name == "speed" and any(cost["unit"] == "character" for cost in model.cost):
-        return  # Billed by what is said, however fast.
+        return  # Billed by the text, at any speed.
     values: list[Any]
     if name == "messages":
         values = [[{"role": "user", "content": "x" * length}] for length in (1, 30_000)]
@@ -80,7 +80,7 @@ def test_a_parameter_that_moves_the_bill_moves_the_price(model: Model, name: str
 
 
 def _beside(model: Model, name: str, value: Any) -> dict[str, Any]:
-    """The other side of a picture, where the shape would not do alone."""
+    """The other side of an image, where the one side alone would be an invalid shape."""
     other = {"width": "height", "height": "width"}.get(name)
     return {other: min(value, 1024)} if other else {}
 
@@ -95,7 +95,7 @@ def test_each_further_file_that_is_billed_is_priced(model: Model) -> None:
         assert prices[0] < prices[1], f"{model.id}: {role}"
 
 
-# A call, a picture or a film of theirs costs the same with and without.
+# These models' prices are the same with and without input files.
 UNBILLED_FILES = {"stability/ultra", "fal/flux-kontext-multi"}
 
 
@@ -103,14 +103,14 @@ def _defaults(model: Model) -> dict[str, Any]:
     return ALL.parameters_for(model.id, {})
 
 
-# ---- the length of a sound that is given -----------------------------------------------------------------------------
+# ---- the length of the input audio -----------------------------------------------------------------------------------
 
 
 def test_an_avatar_costs_by_how_long_the_given_sound_lasts() -> None:
     model = ALL.model("replicate/sadtalker")
     five, minute, longest = (cost(model, {}, facts=InputFacts(audio_milliseconds=ms)) for ms in (5000, 60_000, 280_000))
     assert (five, minute, longest) == (975 * 30, 975 * 195, 975 * 855)
-    # Of an unknown sound the longest is held; what is settled is the time that the run took.
+    # For audio of unknown length the longest is held; the settlement uses the run time.
     assert cost(model, {}) == longest
     files, facts = {"image": 1, "audio": 1}, InputFacts(audio_milliseconds=60_000)
     end = ALL.settle(
@@ -144,7 +144,7 @@ def test_a_speech_that_is_still_to_be_made_is_held_by_how_long_its_text_may_last
 # ---- the length of a speech ------------------------------------------------------------------------------------------
 
 SPEECH = "openai/gpt-4o-mini-tts"
-# The same news, and how many milliseconds it took to say by a voice that takes its time.
+# The same sentence, and its duration in milliseconds when a slow voice speaks it.
 SPOKEN = {
     "english": ("The lamp of the lighthouse is lit at dusk and burns until the morning.", 4600),
     "chinese": ("灯塔的灯在黄昏时点亮，一直燃烧到第二天早晨。", 5600),

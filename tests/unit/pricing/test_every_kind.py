@@ -1,4 +1,4 @@
-"""The whole catalogue: every kind and provider, what is asked of whom, and the models of yesterday and tomorrow."""
+"""The whole catalogue: every kind and provider, the candidates of a request, and retired and future models."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def offered(kind: str, model: str = "auto", parameters: dict[str, Any] | None = 
 
 
 def refusal(kind: str, model: str, parameters: dict[str, Any] | None = None, **ask: Any) -> tuple[str, str]:
-    """Path and message of the one thing that is wrong."""
+    """Path and message of the single validation error."""
     with pytest.raises(ValidationFailed) as refused:
         offered(kind, model, parameters, **ask)
     (field,) = refused.value.facts["fields"]
     return field["path"], field["message"]
 
 
-# ---- what there is ---------------------------------------------------------------------------------------------------
+# ---- kinds and models ------------------------------------------------------------------------------------------------
 
 
 def test_each_provider_makes_the_kinds_that_it_is_here_for() -> None:
@@ -75,7 +75,7 @@ def test_every_model_can_be_asked_priced_and_settled(model: Model) -> None:
     assert (offer.cost_microusd > 0) is (model.provider != "local" and not is_free)
     end = ALL.settle(model.id, parameters, "succeeded", prompt="a fox", files=files, delivered=1)
     assert 0 <= end.credits <= offer.credits_max
-    # Nothing was reported, so the estimate stands: never zero for what costs something.
+    # Nothing was reported, so the estimate is used: never zero for a billed model.
     assert end == Settlement(end.credits, offer.cost_microusd, "estimate")
     assert (end.credits >= 1) is not is_free
 
@@ -87,7 +87,7 @@ def test_what_is_free_says_so_and_nothing_else_is() -> None:
     }
 
 
-# ---- who is asked ----------------------------------------------------------------------------------------------------
+# ---- candidates ------------------------------------------------------------------------------------------------------
 
 
 def test_auto_leaves_out_who_needs_files_that_were_not_given() -> None:
@@ -181,7 +181,7 @@ def test_candidates_share_what_they_all_know_and_fill_in_the_rest_themselves() -
     assert ALL.parameters_for("replicate/sdxl", parameters) == parameters
     later = ALL.parameters_for("openai/gpt-image-2", parameters)
     assert later == {"width": 1024, "height": 512, "n": 1, "quality": "medium", "output_format": "png"}
-    # What was priced is what is asked: the candidate's own price of the shared parameters.
+    # The price is the candidate's own price of the shared parameters, which it is also called with.
     (offer,) = [offer for offer in offers if offer.model == "openai/gpt-image-2"]
     assert ALL.price("openai/gpt-image-2", parameters).credits == offer.credits_max
 
@@ -290,7 +290,7 @@ def test_a_date_that_the_provider_published_since_goes_before_the_catalogues() -
 def test_a_texts_hold_is_for_all_that_it_may_write_and_its_charge_for_what_it_wrote() -> None:
     asked = {"max_tokens": 4096}
     most = ALL.price("openai/gpt-5.5", asked, prompt="Tell me about lighthouses.")
-    # $30 for a million tokens out, $5 for a million in, and a quarter on it, in cents.
+    # $30 for a million output tokens, $5 for a million input tokens, plus 25 percent, in cents.
     assert most.cost_microusd == 4096 * 30 + (64 + 9) * 5
     assert most.credits == -(-most.cost_microusd * 5 // 40_000)
     end = ALL.settle(
@@ -322,7 +322,7 @@ def test_the_providers_own_figure_goes_before_its_usage() -> None:
     end = ALL.settle("xai/grok-imagine-video", asked, "succeeded", delivered=1, reported_microusd=300_000)
     assert end == Settlement(38, 300_000, "provider")
     assert ALL.price("xai/grok-imagine-video", asked).credits == 50
-    # A negative figure is no figure.
+    # A negative cost is ignored.
     end = ALL.settle("xai/grok-imagine-video", asked, "succeeded", delivered=1, reported_microusd=-1)
     assert end == Settlement(50, 400_000, "estimate")
 
@@ -346,7 +346,7 @@ def test_speech_is_charged_by_its_thousand_characters() -> None:
 
 @pytest.mark.parametrize(
     ("model", "cost"),
-    # unknown counts as billed; a refusal that is free costs nobody anything.
+    # `unknown` counts as billed; a free refusal costs nothing.
     [("openai/gpt-image-2", True), ("anthropic/claude-sonnet-5", True), ("stability/ultra", False)],
 )
 def test_a_refusal_for_its_content_costs_the_operator_where_the_provider_bills_it(model: str, cost: bool) -> None:

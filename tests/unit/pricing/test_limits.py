@@ -1,4 +1,4 @@
-"""One source for one limit: what the catalogue offers, the contract and `/v1` take, and nothing is offered in vain."""
+"""One source of limits: the request schemas and `/v1` accept every value that the catalogue offers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MODELS = ALL.data.models
 
 
 def extremes(model: Model) -> list[dict[str, Any]]:
-    """The least and the most that an entry offers of each parameter, alone."""
+    """The smallest and the largest value of each of an entry's parameters, one at a time."""
     found: list[dict[str, Any]] = []
     for name, rule in model.parameters.items():
         if "minimum" in rule:

@@ -1,4 +1,4 @@
-"""The catalogue as creators read it: prices in credits by unit, with the margin in them."""
+"""The public model list: prices in credits by unit, including the margin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prices and settlements: integers, rounded up, never more than was held, never for a failure."""
+"""Prices and settlements: integers, rounded up, never more than the hold, and zero for a failure."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_pictures_that_were_not_made_take_nothing_off_the_bill_for_those_that_we
     usage = {"tokens_input": 20, "tokens_output": 8000, "images": 2}
     end = ALL.settle("openai/gpt-image-2", four, "succeeded", delivered=2, usage=usage)
     assert (end.credits, end.cost_microusd) == (31, 240_100)
-    # One of the two was held back here: the bill for it is the operator's.
+    # One of the two images was withheld here: the operator pays for it.
     assert ALL.settle("openai/gpt-image-2", four, "succeeded", delivered=1, usage=usage).credits == 16
 
 
@@ -105,7 +105,7 @@ def test_whatever_a_provider_says_a_bill_is_within_its_bounds(data: st.DataObjec
     )
     assert type(end.credits) is type(end.cost_microusd) is int
     assert 0 <= end.credits <= price.credits
-    # A million dollars is no bill; a count below its bound, at the dearest price there is, may come to more.
+    # A reported bill of a million dollars is ignored; a count below its bound may cost more at the highest price.
     assert 0 <= end.cost_microusd < 10**15
     if outcome == "succeeded" and delivered:
         assert end.credits >= (0 if "free" in model.credits else 1)

@@ -1,4 +1,4 @@
-"""Shapes and sizes: as the picture that is given, as near as the model makes, in its own terms, and at their price."""
+"""Shapes and sizes: the input image's or the nearest supported one, in the model's own parameters, and their price."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from atelier.pricing.shapes import InputFacts, fitting
 
 TODAY = date(2026, 11, 21)
 ALL = catalogue(frozenset({"openai", "replicate", "fal", "xai", "stability", "local"}))
-# What clients of OpenAI's API send without being asked.
+# The sizes that clients of OpenAI's API send by default.
 SIZES = {
     "image": ["auto", "256x256", "512x512", "1024x1024", "1536x1024", "1024x1536", "1792x1024", "1024x1792"],
     "video": ["1280x720", "720x1280", "1920x1080", "1080x1920", "1024x1792", "1792x1024"],
@@ -33,14 +33,14 @@ PORTRAIT = InputFacts(600, 1200)
 def offered(
     model_id: str, parameters: dict[str, Any] | None = None, facts: InputFacts = PORTRAIT, **files: int
 ) -> tuple[dict[str, Any], int]:
-    """What a model would be told, and the most that it costs."""
+    """The parameters that a model would get, and its maximum price."""
     model = ALL.model(model_id)
     needed = {role: rule["minimum"] for role, rule in model.inputs.items() if rule["minimum"]} | files
     facts = facts if "image" in needed else InputFacts(pending=facts.pending)
     told, (offer,) = ALL.offers(
         model.kind, model_id, parameters or {}, today=TODAY, seed=1, prompt="a fox", files=needed, facts=facts
     )
-    # What was priced is what is told, in every attempt and after a retry.
+    # The priced parameters are sent in every attempt and after a retry.
     again = ALL.parameters_for(model_id, told, facts=facts)
     assert {name: value for name, value in told.items() if name in model.parameters} == {
         name: value for name, value in again.items() if name in model.parameters
@@ -56,7 +56,7 @@ def refusal(model_id: str, parameters: dict[str, Any], **files: int) -> tuple[st
     return field["path"], field["message"]
 
 
-# ---- a size that clients send ----------------------------------------------------------------------------------------
+# ---- sizes that clients send -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("model", "size"), SENT, ids=[f"{model.id} {size}" for model, size in SENT])
@@ -78,7 +78,7 @@ def test_every_model_takes_the_sizes_that_clients_send_and_tells_what_came_of_th
         assert_near(across / down, first / second)
         assert f"aspect_ratio={told['aspect_ratio']}" in near[0]
     else:
-        # It follows the picture that it is given.
+        # The model follows the shape of its input image.
         assert "resolution" in told or ignored == ("size",)
     assert told["size"] == size
     assert credits >= 1
@@ -183,7 +183,7 @@ def test_a_film_length_is_ignored_by_a_model_without_one() -> None:
     assert adjusted(asked, told) == ((), ("seconds",))
 
 
-# ---- the picture's own shape -----------------------------------------------------------------------------------------
+# ---- the input image's shape -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

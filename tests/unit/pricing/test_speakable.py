@@ -1,4 +1,4 @@
-"""Before a text is paid for: whether there is anything in it to speak, and who can read its script."""
+"""Checks of a speech text before the hold: whether it can be spoken, and which voices can read its script."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_script_unknown_to_the_embedded_voice_is_refused_with_the_known_ones(c
         with pytest.raises(ValidationFailed) as refused:
             catalogue.offers("audio", "local/voice", {}, today=TODAY, seed=1, prompt=text)
         assert "It speaks languages in Latin letters, Chinese, Japanese in kana, Korean" in str(refused.value.facts)
-    # Trained voices say for themselves what they speak.
+    # Trained voices check their scripts themselves.
     assert catalogue.offers("audio", "openai/tts-1", {}, today=TODAY, seed=1, prompt="שלום")
     _, offers = catalogue.offers("audio", "auto", {}, today=TODAY, seed=1, prompt="שלום")
     assert all(offer.provider != "local" for offer in offers)

@@ -1,4 +1,4 @@
-"""The daily look at when models end: what providers publish, what is told and when, and what a silence changes."""
+"""The daily check of shutdown dates: what providers publish, when notices are sent, and a missing response."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHRISTMAS = date(2026, 12, 24)
 
 
 class Memory:
-    """A SunsetStore; counts what is written."""
+    """A SunsetStore; `writes` counts its writes."""
 
     def __init__(self) -> None:
         self.known: dict[str, Sunsets] = {}
@@ -33,7 +33,7 @@ class Memory:
 
 
 class Listing(ScriptedProvider):
-    """A provider with a list of models, or None for no answer."""
+    """A provider with a list of models; `silent`: without a response."""
 
     def __init__(self, *listed: ListedModel, silent: bool = False) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The local provider's pictures: exact sizes, one for one request, another for another, marked for what they are."""
+"""The local provider's images: exact sizes, deterministic by request, visibly marked."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_an_edit_keeps_what_is_seen_and_changes_how_it_looks() -> None:
     pictures = [Image.open(io.BytesIO(file)).convert("RGB") for file in (before, after)]
     assert pictures[1].size == (320, 320)
     assert ImageChops.difference(*pictures).getbbox()
-    # What was light is still light: the outlines are the same.
+    # Bright areas are still bright: the outlines are the same.
     shapes = [picture.convert("L").resize((8, 8), Image.Resampling.BOX).tobytes() for picture in pictures]
     ranks = [sorted(range(64), key=lambda place, shape=shape: shape[place]) for shape in shapes]
     assert len(set(ranks[0][:16]) & set(ranks[1][:16])) >= 8
@@ -165,7 +165,7 @@ def test_a_masked_edit_without_a_size_changes_the_masked_rows_alone() -> None:
     (file,) = painted(Job(ATTEMPT, "image", "local/canvas", "neon city", parameters=told, inputs=inputs))
     edited = Image.open(io.BytesIO(file)).convert("RGB")
     assert edited.size == ground.size
-    # The mark stands below.
+    # The visible mark is below this area.
     changed = ImageChops.difference(ground, edited).crop((0, 0, 300, 500)).getbbox()
     assert changed == (0, 300, 300, 400)
 
@@ -173,7 +173,7 @@ def test_a_masked_edit_without_a_size_changes_the_masked_rows_alone() -> None:
 def test_a_mask_is_cropped_as_its_picture_is() -> None:
     ground = Image.new("RGB", (300, 600), (90, 120, 60))
     mask = Image.new("RGBA", ground.size, (0, 0, 0, 255))
-    # Of the square that is cut out of the middle, the upper third.
+    # The upper third of the square that is cropped from the middle.
     mask.paste((0, 0, 0, 0), (0, 150, 300, 250))
     inputs = {"image": (png(ground),), "mask": (png(mask),)}
     (file,) = painted(replace(job("neon city", width=300, height=300), inputs=inputs))

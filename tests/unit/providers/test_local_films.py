@@ -1,4 +1,4 @@
-"""The local provider's films, speech and talking faces: opened with PyAV, they are what was asked for, and move."""
+"""The local provider's videos, speech and avatars, decoded with PyAV: they match the request, and move."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def refused(work: Job) -> str:
 
 @dataclass(frozen=True)
 class Seen:
-    """A file as PyAV reads it: its pictures, its samples, and what its streams are."""
+    """A file as PyAV decodes it: its frames, its samples, and the codecs of its streams."""
 
     seconds: float
     codecs: tuple[str, ...]
@@ -60,7 +60,7 @@ class Seen:
 
     @property
     def loudness(self) -> float:
-        """The root of the mean square, as a share of the loudest that there can be."""
+        """The root mean square, from 0 to 1."""
         if not self.samples:
             return 0.0
         return math.sqrt(sum(value * value for value in self.samples) / len(self.samples)) / 32768
@@ -99,7 +99,7 @@ def still() -> Input:
     return Input(file.getvalue(), "image/png")
 
 
-# ---- films -----------------------------------------------------------------------------------------------------------
+# ---- videos ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_film_has_the_size_length_and_streams_that_browsers_play() -> None:
@@ -221,7 +221,7 @@ def test_a_text_without_words_is_refused(text: str) -> None:
     ],
 )
 def test_a_text_is_spoken_in_words_whatever_its_script(text: str, milliseconds: int) -> None:
-    # The names of its letters take several times as long.
+    # Spelling the letters' names would take several times as long.
     _, usage = made(job("voice", text))
     assert 40 * len(text) < usage["output_milliseconds"] < milliseconds * len(text)
 
@@ -274,7 +274,7 @@ def test_a_text_that_looks_like_a_command_is_only_spoken() -> None:
         assert made(job("voice", text))
 
 
-# ---- talking faces ---------------------------------------------------------------------------------------------------
+# ---- avatars ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_talker_says_the_prompt_and_its_mouth_moves_with_the_sound() -> None:
@@ -283,7 +283,7 @@ def test_a_talker_says_the_prompt_and_its_mouth_moves_with_the_sound() -> None:
     assert talk.codecs == ("h264", "aac")
     assert talk.loudness > 0.02
     assert talk.seconds * 1000 == pytest.approx(usage["output_milliseconds"], abs=60)
-    # In the silence before the first word the mouth is shut; later it is not.
+    # In the silence before the first word the mouth is closed; later it is open.
     mouths = [picture.crop((100, 140, 156, 175)) for picture in talk.pictures]
     assert max(difference(mouths[0], mouth) for mouth in mouths) > 20
 
@@ -302,7 +302,7 @@ def test_a_talker_speaks_with_the_audio_and_the_picture_it_is_given() -> None:
     talk = seen(made(replace(job("talker", "", width=256, height=256), inputs=inputs))[0].data)
     assert talk.seconds == pytest.approx(1.75, abs=0.1)
     assert talk.loudness > 0.02
-    # The tone lasts half a second behind a quarter of silence: then the mouth is open, and at the end it is not.
+    # The tone lasts half a second after a quarter second of silence: then the mouth is open, at the end it is closed.
     begin, during, end = (talk.pictures[number] for number in (0, 6, -1))
     assert difference(begin, during) > 2 * difference(begin, end)
 

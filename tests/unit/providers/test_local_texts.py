@@ -1,4 +1,4 @@
-"""The local provider's texts and pages: deterministic, within the tokens asked, never markup by accident."""
+"""The local provider's texts and pages: deterministic, within the requested tokens, and properly escaped."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_what_a_request_is_about(asked: str, about: str) -> None:
 
 
 class Tags(HTMLParser):
-    """Reads a page: its tags in order, and whether each that was opened was closed."""
+    """Reads a page: its tags in order; each opened tag must be closed."""
 
     VOID = frozenset({"meta", "circle", "path"})
 

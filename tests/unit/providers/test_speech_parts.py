@@ -1,4 +1,4 @@
-"""The sounds of a long text's parts, joined: whatever each says of its length, all of it is heard."""
+"""The audio parts of a long speech, joined: whatever length each part declares, all of it is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signatures by Standard Webhooks: the published vector, the reference implementation, and what is slightly wrong."""
+"""Signatures by Standard Webhooks: the published vector, the reference implementation, and slightly wrong headers."""
 
 from __future__ import annotations
 

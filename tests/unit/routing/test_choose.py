@@ -1,4 +1,4 @@
-"""Who may serve a request, and in which order."""
+"""Which offers may serve a request, and in which order."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_wish_goes_before_the_price() -> None:
 def test_who_has_failed_lately_comes_after_who_has_not_and_who_rests_comes_last() -> None:
     ways = order(routes(replicate=FAILURES_TO_DOWN, xai=1))
     assert ways == ["openai/picture", "xai/picture", "replicate/picture"]
-    # Even when it is the one that is wanted most.
+    # Even if it has the highest preference.
     assert order(routes(Wish("xai", priority=1), xai=FAILURES_TO_DOWN))[-1] == "xai/picture"
 
 
@@ -153,7 +153,7 @@ def test_where_all_have_more_to_do_than_can_be_waited_for_a_submission_is_told_w
     assert refused.value.facts["providers"] == ["openai", "replicate", "xai"]
     line["replicate"] = 600.0
     assert router.require_awake("auto", OFFERS) == timedelta(seconds=600)
-    # Who may be asked now is enough, and nobody looks further.
+    # One provider without a queue is enough, and no other is checked.
     asked.clear()
     line["openai"] = 0.0
     assert router.require_awake("auto", OFFERS) == timedelta()

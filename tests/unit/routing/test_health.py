@@ -1,4 +1,4 @@
-"""How a provider is, from what became of attempts with it."""
+"""A provider's health, derived from the outcomes of its attempts."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_after_the_cooldown_one_may_try_and_the_others_wait_for_it() -> None:
     claimed = health.claimed(after)
     assert claimed.is_cooling(after)
     assert not claimed.needs_claim(after)
-    # Nothing was heard of the one that tried.
+    # The probe has had no outcome.
     assert claimed.needs_claim(after + timedelta(hours=1))
 
 
@@ -91,7 +91,7 @@ def test_who_tried_and_learnt_nothing_leaves_the_try_to_the_next() -> None:
     after = later(COOLDOWN_SECONDS)
     claimed = health.claimed(after)
     assert claimed.undecided(started_at=after).needs_claim(after)
-    # One that was begun before it went down did not try for the others.
+    # An attempt that was begun before the outage is not the probe.
     assert claimed.undecided(started_at=NOON - WINDOW) == claimed
 
 

@@ -1,4 +1,4 @@
-"""Places in time: never more than the limit in any stretch of time, and none later than it has to be."""
+"""Slots in time: never more than the limit in any window, and none later than necessary."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def later(seconds: float) -> datetime:
 
 
 def places(limit: Limit, asked: list[datetime]) -> list[datetime]:
-    """What each who asks is given, in the order of asking."""
+    """The slot of each request, in the order of the requests."""
     pace, given_out = Pace(OPENAI), list[datetime]()
     for now in asked:
         given_out.append(pace.next_at(limit, now))
@@ -33,7 +33,7 @@ def test_who_comes_first_is_served_at_once_and_the_others_when_the_first_do_not_
     given_out = places(limit, [NOON] * 25)
     span = limit.span_ms / 1000
     assert given_out == [NOON] * 10 + [later(span)] * 10 + [later(2 * span)] * 5
-    # The price of exactness, where there are always some who wait.
+    # The cost of the exact limit while there is always a queue.
     assert 60 + LATE.total_seconds() <= span <= 60 + LATE.total_seconds() + 3 * 60 / STEPS
 
 
@@ -108,6 +108,6 @@ def test_a_deployments_limit_goes_before_the_catalogues_and_an_own_key_has_its_o
     assert Limits(documented, {}).of(OPENAI) == Limits(documented, {}).of(OWN) == Limit(60)
     configured = Limits(documented, {"openai": Limit(500), "openai@own": Limit(20)})
     assert (configured.of(OPENAI), configured.of(OWN)) == (Limit(500), Limit(20))
-    # What the platform may do says nothing of what somebody else's account may.
+    # The platform's limit does not apply to a workspace's own account.
     assert Limits(documented, {"openai": Limit(500)}).of(OWN) == Limit(60)
     assert Limits(documented, {"openai": Limit(0)}).of(OPENAI) is None
