@@ -324,6 +324,7 @@ def open_hold(
     spendable = wallet.spendable(now)
     if wallet.debt > 0 or spendable < amount:
         raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable, reason=withheld)
+
     draws = drawn(wallet.grants, amount, now)
     changes = tuple(replace(taken, held=-taken.remaining) for taken in taken_from(draws))
     entries = tuple(
@@ -334,6 +335,7 @@ def open_hold(
             Entry(Account.HELD, draw.amount, draw.grant_id),
         )
     )
+
     movement = Movement(f"hold#{reference}", reference[4:], "hold", reference, now, entries, facts)
     hold = Hold(reference, amount, deadline_at, draws)
     # The sweep must visit the wallet no later than its earliest open deadline.
@@ -350,6 +352,7 @@ def end_hold(hold: Hold, state: EndState, charged: int, facts: dict[str, int | s
     0 ≤ charged ≤ the hold's amount."""
     if not 0 <= charged <= hold.amount:
         raise ValueError(f"cannot charge {charged} on a hold of {hold.amount}")
+
     entries: list[Entry] = []
     changes: list[GrantChange] = []
     available = 0
@@ -368,6 +371,7 @@ def end_hold(hold: Hold, state: EndState, charged: int, facts: dict[str, int | s
             entries.append(Entry(Account.AVAILABLE, back, draw.grant_id))
         changes.append(GrantChange(draw.grant_id, back, -draw.amount))
         available += back
+
     movement = Movement(
         f"settle#{hold.reference}", hold.reference[4:], state.value, hold.reference, now, tuple(entries), facts
     )
@@ -401,6 +405,7 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
             available -= lost
         if kept.remaining or kept.held:
             grants.append(kept)
+
     reset_at = wallet.reset_at
     if daily.is_due(wallet, now):
         withheld = daily.withheld_from(wallet)
@@ -423,6 +428,7 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
             movements.append(Movement(f"daily#{day}", order, "grant", grant.id, now, entries, grant_facts(grant)))
             grants.append(grant)
             available += daily.credits
+
     covered = min(wallet.debt, sum(grant.remaining for grant in grants))
     if covered:
         paid = {draw.grant_id: draw.amount for draw in drawn(grants, covered, now)}
@@ -433,6 +439,7 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
         movements.append(Movement(f"cover#{wallet.revision}", order_at(now), "cover", "debt", now, entries, {}))
         grants = [replace(grant, remaining=grant.remaining - paid.get(grant.id, 0)) for grant in grants]
         available -= covered
+
     fresh = replace(
         wallet,
         available=available,

@@ -113,9 +113,11 @@ def plan_grant(
     live = sum(1 for each in wallet.grants if each.remaining or each.held)
     if source not in PAID and live >= GRANTS_MAX:
         raise Conflict(f"A wallet has at most {GRANTS_MAX} grants at a time.", limit=GRANTS_MAX)
+
     rank = PRIORITY[source] if priority is None else priority
     grant = Grant(f"grt_{order}", source, amount, amount, 0, rank, now, expires_at)
     entries = (Entry(Account.ISSUED, -amount), Entry(Account.AVAILABLE, amount, grant.id))
+
     told = grant_facts(grant)
     movement = Movement(key, order, "grant", grant.id, now, entries, {**facts, **told})
     posting = Posting(wallet.workspace_id, movement, Change(amount, 0, 0, (), added=grant))
@@ -136,11 +138,13 @@ def plan_revocation(
         raise Conflict(
             "More would be taken back than was given.", given=given.amount, revoked=given.revoked, asked=amount
         )
+
     grant = wallet.grant(given.grant_id)
     remaining = grant.remaining if grant else 0
     taken = min(remaining, amount)
     lapsed = min(amount - taken, expired - given.revoked_expired)
     owed = amount - taken - lapsed
+
     entries = (
         Entry(Account.AVAILABLE, -taken, given.grant_id),
         Entry(Account.EXPIRED, -lapsed),
@@ -149,6 +153,7 @@ def plan_revocation(
     )
     facts: Facts = {"grant": given.key, "reason": reason}
     movement = Movement(key, order, "revoke", given.grant_id, now, tuple(e for e in entries if e.amount), facts)
+
     grants = (GrantChange(given.grant_id, -taken, 0),) if taken else ()
     posting = Posting(
         wallet.workspace_id,

@@ -234,6 +234,7 @@ def verify(pages: list[Any], heads: list[tuple[int, str]] | None = None) -> str:
         ordered = sorted(unordered, key=lambda page: page["seals"][0]["number"] if page["seals"] else sys.maxsize)
     except (KeyError, IndexError, TypeError) as error:
         raise Unsound(f"a seal is malformed ({error!r})") from error
+
     chain = Chain(ordered[0]["workspace_id"])
     try:
         for page in ordered:
@@ -245,6 +246,7 @@ def verify(pages: list[Any], heads: list[tuple[int, str]] | None = None) -> str:
         _ended(chain, ordered)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise Unsound(f"after entry {chain.count}, in seal {chain.number + 1}: malformed ({error!r})") from error
+
     for number, hash in heads or ():
         chain.passes(number, hash)
     shown = f"{chain.number} {chain.hash}" if chain.hash else "none"

@@ -97,9 +97,11 @@ def complete(
     rejects the file, and ValidationFailed for a file that is not as announced: then another file may be sent."""
     for done in assets.find(workspace_id, [asset_id]):
         return done
+
     upload = uploads.get(workspace_id, asset_id)
     if upload.expires_at <= now:
         raise NotFound
+
     try:
         data = files.read(upload, upload.size_bytes)
     except NotFound:
@@ -145,6 +147,7 @@ def _recorded(upload: Upload, data: bytes, *, assets: Assets, intake: Intake) ->
     except FileInvalid as error:
         reason = f": {error}" if str(error) else ""
         raise _refused(f"The file is no {upload.type} that can be used{reason}.") from None
+
     return assets.record_upload(
         Asset(
             id=upload.id,

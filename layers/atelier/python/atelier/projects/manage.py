@@ -145,6 +145,7 @@ def change_workspace_budget(
         if seen.period is not None and seen.period < month(now):
             projects.begin_period(seen, month(now))
             continue
+
         after = replace(seen, limit_microusd=limit_microusd, thresholds=thresholds)
         try:
             projects.change_budget(seen, after)

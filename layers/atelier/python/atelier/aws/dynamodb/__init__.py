@@ -181,9 +181,11 @@ def newest_page(
     highest = min(highest, after) if after else highest
     if lowest > highest:
         return [], None
+
     key = Item.sk.between(lowest, highest)
     # One item more shows whether there is a next page; another one is needed for the item that the cursor names.
     size = limit + 2 if matching is None or mostly else FILTERED_PAGE
+
     found: list[ItemT] = []
     results = model.query(pk, key, filter_condition=matching, scan_index_forward=False, page_size=size)
     pages = cast("Iterator[dict[str, Any]]", results.page_iter)  # pyright: ignore[reportUnknownMemberType]

@@ -340,6 +340,7 @@ class DynamoGenerations:
 def _put_new(write: TransactWrite, generation: Generation) -> None:
     recipe = _recipe_data(generation)
     apart = _is_apart(generation)
+
     item = GenerationItem(
         generation.workspace_id,
         generation.id,
@@ -369,6 +370,7 @@ def _put_new(write: TransactWrite, generation: Generation) -> None:
         completed_at=rfc3339(generation.completed_at) if generation.completed_at else None,
         failure=_failure_data(generation.failure) if generation.failure else None,
     )
+
     write.save(item, condition=GenerationItem.pk.does_not_exist())
     if apart:
         write.save(RequestItem(generation.workspace_id, f"request#{generation.id}", recipe=recipe))
@@ -385,10 +387,12 @@ def _final(generation: Generation) -> list[Action]:
         GenerationItem.attempts.set(_attempts_data(generation)),
         GenerationItem.progress.set(generation.progress),
     ]
+
     if (generation.cost_microusd, generation.cost_source) != (0, "estimate"):
         # The default cost is not written, so that with a usual prompt the item stays below one write unit.
         actions.append(GenerationItem.cost_microusd.set(generation.cost_microusd))
         actions.append(GenerationItem.cost_source.set(generation.cost_source))
+
     if generation.completed_at:
         actions.append(GenerationItem.completed_at.set(rfc3339(generation.completed_at)))
     if generation.assets:
@@ -581,8 +585,10 @@ def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
     attempts: list[dict[str, Any]] = item.attempts or []
     assets: list[dict[str, Any]] = item.assets or []
     failure: dict[str, str] | None = item.failure
+
     cost = int(item.cost_microusd or 0), item.cost_source or "estimate"
     only = cost if len(attempts) == 1 else (0, "estimate")
+
     return Generation(
         id=item.sk,
         workspace_id=item.pk,

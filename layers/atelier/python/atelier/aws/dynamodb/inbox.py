@@ -55,6 +55,7 @@ class DynamoInbox:
             received_at=rfc3339(now),
             expires_at_seconds=int((now + KEPT).timestamp()),
         )
+
         try:
             item.save(condition=WebhookItem.pk.does_not_exist())
         except PutError as error:

@@ -471,6 +471,7 @@ def _movement_item(workspace_id: str, movement: Movement, hold: Hold | None = No
                 for draw in hold.draws
             ],
         }
+
     return MovementItem(
         workspace_id,
         _movement_key(movement.order, movement.key),
@@ -549,6 +550,7 @@ def _mark(workspace_id: str, mark: Action) -> None:
 
 def _wallet(item: WalletItem) -> Wallet:
     grants = cast(dict[str, dict[str, Any]], item.grants.as_dict())
+
     return Wallet(
         item.pk,
         item.tier,

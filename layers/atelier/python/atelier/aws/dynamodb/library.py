@@ -70,6 +70,7 @@ class DynamoAssets:
             project_id=generation.project_id,
             created_at=rfc3339(generation.created_at),
         )
+
         try:
             item.save(condition=AssetItem.pk.does_not_exist())
         except PutError as error:

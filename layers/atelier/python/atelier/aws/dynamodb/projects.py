@@ -169,6 +169,7 @@ class DynamoProjects:
             ProjectItem.name.set(project.name),
             ProjectItem.updated_at.set(rfc3339(project.updated_at)),
         ]
+
         archived_at = rfc3339(project.archived_at) if project.archived_at else None
         for attribute, value in (
             (ProjectItem.description, project.description),
@@ -176,8 +177,10 @@ class DynamoProjects:
             (ProjectItem.archived_at, archived_at),
         ):
             actions.append(attribute.remove() if value is None else attribute.set(value))
+
         of_budget = _limit_actions(seen_budget, budget)
         of_budget.append(BudgetItem.archived.set(1) if budget.archived else BudgetItem.archived.remove())
+
         try:
             with transaction() as write:
                 write.update(
