@@ -22,8 +22,8 @@ class GrantView(BaseModel):
 
 
 class BalanceView(BaseModel):
-    """What can be spent, what open holds reserve, and the grants behind it in the order they are spent: now, or at the
-    instant asked for. When the next daily credits are due is told only of now."""
+    """Spendable credits, credits reserved by open holds, and the grants in the order in which they are spent; now, or
+    at the requested instant. `next_daily_reset_at` is only set for the present balance."""
 
     available: int
     held: int
@@ -45,7 +45,7 @@ class EntryView(BaseModel):
 
 
 class MovementView(BaseModel):
-    """One happening; its entries sum to zero. `available` is its effect on what can be spent."""
+    """One change of the wallet; its entries sum to zero. `available` is its effect on the spendable credits."""
 
     id: str
     kind: str
@@ -63,14 +63,14 @@ class StatementView(BaseModel):
 
 
 class GrantUseView(BaseModel):
-    """What was charged to one grant."""
+    """The credits charged to one grant."""
 
     grant_id: str
     credits: int
 
 
 class ExplanationView(BaseModel):
-    """Why a generation was charged: its price or quote, its hold, its end, what it came to and who paid."""
+    """How a generation was charged: its price version or quote, hold, end, charge, and the grants that paid it."""
 
     generation_id: str
     credits_held: int
@@ -83,7 +83,7 @@ class ExplanationView(BaseModel):
 
 
 class ProvenWalletView(BaseModel):
-    """The wallet's counters that its entries must come to. Grants: id → [remaining, held]."""
+    """The wallet's counters, which must equal the sums of its entries. Grants: id → [remaining, held]."""
 
     available: int
     held: int
@@ -94,7 +94,7 @@ class ProvenWalletView(BaseModel):
 
 
 class ProvenEntryView(BaseModel):
-    """One movement, as it is digested: SHA-256 of its JSON with sorted keys and no spaces."""
+    """One movement in the form of its digest, which is the SHA-256 of its JSON with sorted keys and no spaces."""
 
     key: str
     order: str
@@ -107,7 +107,7 @@ class ProvenEntryView(BaseModel):
 
 
 class SealView(BaseModel):
-    """One link of the chain. Movements: [order, key, digest]; `hash` covers all the rest and the workspace's id.
+    """One link of the chain. Movements: [order, key, digest]. `hash` covers all other fields and the workspace's id.
     Grants: id → [remaining, held, amount, source, priority, granted_at, expires_at]."""
 
     number: int
@@ -122,7 +122,7 @@ class SealView(BaseModel):
 
 
 class HeadView(BaseModel):
-    """The newest seal: worth writing down, since no later chain can be another up to there."""
+    """The newest seal. Note it down: a later proof can be checked to contain it, so that changes before it show."""
 
     number: int
     hash: str
@@ -130,8 +130,8 @@ class HeadView(BaseModel):
 
 
 class ProofView(BaseModel):
-    """What `python -m atelier.ledger.verify` checks offline. The wallet comes with the last page; the head is the
-    newest seal up to there."""
+    """One page of a proof, which `python -m atelier.ledger.verify` checks offline. The wallet is on the last page; the
+    head is the newest seal up to the end of this page."""
 
     workspace_id: str
     wallet: ProvenWalletView | None

@@ -68,7 +68,7 @@ class CreateCharacterRequest(_Told):
 
 
 class ChangeCharacterRequest(_Told):
-    """What is to be different; what is not named stays, and null clears."""
+    """Changes of a character: a field that is left out stays as it is, and null clears it."""
 
     name: Name = ""
     reference_asset_ids: References = []
@@ -87,7 +87,7 @@ class CharacterQuery(BaseModel):
 
 
 class CharacterView(BaseModel):
-    """A character, for models that take pictures of who is to be seen."""
+    """A character, for models that accept reference images of the person to show."""
 
     model_config = ConfigDict(defer_build=True)
 

@@ -11,7 +11,7 @@ from atelier.library.model import Asset
 
 
 class AssetView(BaseModel):
-    """One kept file; URLs are signed and live for minutes."""
+    """One stored file. Its URLs are signed and valid for some minutes."""
 
     id: str
     type: str

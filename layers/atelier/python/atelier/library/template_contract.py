@@ -23,7 +23,7 @@ VariableName = Annotated[str, Field(pattern=f"^{NAME}$")]
 
 
 class Gap(BaseModel):
-    """What is known of a variable."""
+    """Default value and description of a variable."""
 
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
@@ -40,7 +40,7 @@ Gaps = Annotated[
 
 
 class CreateTemplateRequest(BaseModel):
-    """A recipe to be run again and again; `{{place}}` in its prompts is a gap."""
+    """A request to be saved and run repeatedly; `{{place}}` in its prompts is a variable."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
 
@@ -72,7 +72,7 @@ class CreateTemplateRequest(BaseModel):
 
 
 class ChangeTemplateRequest(BaseModel):
-    """What is to be different; what is not named stays, and null clears."""
+    """Changes of a template: a field that is left out stays as it is, and null clears it."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
 
@@ -106,7 +106,7 @@ class TemplateQuery(BaseModel):
 
 
 class VariableView(BaseModel):
-    """A gap."""
+    """A variable of a template."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -116,7 +116,7 @@ class VariableView(BaseModel):
 
 
 class TemplateView(BaseModel):
-    """A saved recipe."""
+    """A template: a saved request with variables in its prompts."""
 
     model_config = ConfigDict(defer_build=True)
 

@@ -15,7 +15,7 @@ from atelier.library.upload import BYTES_MAX, NAME_CHARACTERS_MAX, Upload
 
 
 class UploadRequest(BaseModel):
-    """Say which file is to come."""
+    """Announces a file."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
 
@@ -40,7 +40,7 @@ class UploadRequest(BaseModel):
 
 
 class PendingView(BaseModel):
-    """A file that is to come. It is an asset once POST /api/assets/{id}/complete has found it good."""
+    """An announced file. It becomes an asset when POST /api/assets/{id}/complete has checked it."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -54,8 +54,8 @@ class PendingView(BaseModel):
 
 
 class FormView(BaseModel):
-    """POST the fields as multipart/form-data to the URL, then the file as the last field, `file`, within five
-    minutes."""
+    """How to send the file, within five minutes: POST to the URL as multipart/form-data, these fields first, the file
+    as the last field, `file`."""
 
     model_config = ConfigDict(defer_build=True)
 

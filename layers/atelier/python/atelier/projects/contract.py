@@ -26,7 +26,7 @@ Thresholds = Annotated[list[Percent], Field(max_length=10), AfterValidator(_in_o
 
 
 class Settings(BaseModel):
-    """When to be told: percent of the budget."""
+    """When to raise alerts, in percent of the budget."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -64,7 +64,7 @@ class CreateProjectRequest(BaseModel):
 
 
 class ChangeProjectRequest(BaseModel):
-    """What is to be different; what is not named stays, and null clears."""
+    """Changes of a project: a field that is left out stays as it is, and null clears it."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
@@ -101,7 +101,7 @@ class ProjectQuery(BaseModel):
 
 
 class BudgetRequest(BaseModel):
-    """What the workspace may spend in a month (UTC); null = as much as it likes."""
+    """The workspace's monthly budget (UTC); null = no limit."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -110,7 +110,7 @@ class BudgetRequest(BaseModel):
 
 
 class BudgetView(BaseModel):
-    """A workspace's month. What is reserved belongs to generations under way."""
+    """A workspace's budget of the present month. Reserved amounts belong to running generations."""
 
     budget_microusd: int | None
     spent_microusd: int
@@ -121,7 +121,7 @@ class BudgetView(BaseModel):
 
 
 class ProjectView(BaseModel):
-    """A project, and what it has cost."""
+    """A project with its budget."""
 
     id: str
     name: str
@@ -147,7 +147,7 @@ class ProjectList(BaseModel):
 
 
 class AlertView(BaseModel):
-    """A part of a budget that was reached by what was spent."""
+    """A threshold of a budget that the spent amount has reached."""
 
     id: str
     project_id: str | None

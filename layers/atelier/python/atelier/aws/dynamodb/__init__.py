@@ -158,7 +158,7 @@ RETRYABLE = {
 
 def pause(tries: int) -> None:
     """Sleep a random time up to 10 ms · 2^tries, at most 0.3 s (full jitter), so that parallel writers spread out."""
-    time.sleep(random.uniform(0, min(0.01 * 2**tries, 0.3)))  # nosec B311 - luck, not a secret
+    time.sleep(random.uniform(0, min(0.01 * 2**tries, 0.3)))  # nosec B311 - jitter, not a secret
 
 
 def newest_page(
