@@ -124,7 +124,7 @@ class RunWorld(World):
             after = self.make(stage)
         return self.end(run)
 
-    # ---- what there is -----------------------------------------------------------------------------------------------
+    # ---- what is stored ----------------------------------------------------------------------------------------------
 
     def stages(self, run: Generation) -> list[Generation]:
         return stages(self.get(run), self.generations)

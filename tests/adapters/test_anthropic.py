@@ -55,7 +55,7 @@ def job(prompt: str = "Write a line about a fox.", kind: str = "text", **paramet
     return Job(new_id("att", system_clock()), kind, "anthropic/x", prompt, parameters=parameters, settings=settings)
 
 
-# ---- what is sent ----------------------------------------------------------------------------------------------------
+# ---- requests --------------------------------------------------------------------------------------------------------
 
 
 def test_a_prompt_is_the_documented_request_and_is_sent_once(provider: Anthropic, stand_in: AnthropicStandIn) -> None:
@@ -119,7 +119,7 @@ def test_a_picture_among_the_inputs_is_shown_to_the_model(provider: Anthropic, s
     assert text["type"] == "text"
 
 
-# ---- what comes back -------------------------------------------------------------------------------------------------
+# ---- responses -------------------------------------------------------------------------------------------------------
 
 
 def test_a_text_comes_at_once_with_its_tokens(provider: Anthropic) -> None:
@@ -281,7 +281,7 @@ def test_nothing_is_left_to_ask_about_afterwards(provider: Anthropic) -> None:
         provider.parse_webhook({}, b"{}", 1000)
 
 
-# ---- health and the list of models -----------------------------------------------------------------------------------
+# ---- the key check and the list of models ----------------------------------------------------------------------------
 
 
 def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Anthropic, stand_in: AnthropicStandIn) -> None:

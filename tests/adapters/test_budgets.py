@@ -324,7 +324,7 @@ def test_an_accepted_one_says_so_again(world: World) -> None:
     assert (again.replayed, again.generation) == (True, first)
 
 
-# ---- everything together ---------------------------------------------------------------------------------------------
+# ---- random operations with crashes ----------------------------------------------------------------------------------
 
 
 class Dies(DynamoGenerations):

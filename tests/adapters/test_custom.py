@@ -162,7 +162,7 @@ def test_an_endpoint_without_a_key_gets_none() -> None:
         assert b"uthorization" not in heads[0]
 
 
-# ---- where it may not go ---------------------------------------------------------------------------------------------
+# ---- addresses that are refused --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch
         assert heads == []
 
 
-# ---- where the connection goes ---------------------------------------------------------------------------------------
+# ---- the address of the connection -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -317,7 +317,7 @@ def test_a_certificate_of_another_name_or_of_nobody_is_not_accepted(
         assert heads == []
 
 
-# ---- what comes back -------------------------------------------------------------------------------------------------
+# ---- responses -------------------------------------------------------------------------------------------------------
 
 
 def dripping(connection: socket.socket, stop: threading.Event) -> None:

@@ -427,7 +427,7 @@ def test_after_a_deployment_that_fails_the_state_is_saved_again(tmp_path: Path) 
         emulator.stop()
 
 
-# ---- how the tests speak to AWS --------------------------------------------------------------------------------------
+# ---- AWS calls of these tests ----------------------------------------------------------------------------------------
 
 
 def local_template() -> dict[str, Any]:

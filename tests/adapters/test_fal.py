@@ -219,7 +219,7 @@ def test_a_submission_that_cannot_be_sent_is_transient() -> None:
     assert failed.error_class is ErrorClass.TRANSIENT
 
 
-# ---- the addresses of a request --------------------------------------------------------------------------------------
+# ---- the URLs of a request -------------------------------------------------------------------------------------------
 
 
 def test_a_request_hangs_off_owner_and_app_and_not_off_the_sub_path(provider: Fal, stand_in: FalStandIn) -> None:
@@ -656,7 +656,7 @@ def test_a_signed_body_that_is_no_event_is_invalid(published: _Keys, body: bytes
         verified(published, headers, body, 1000)
 
 
-# ---- health ----------------------------------------------------------------------------------------------------------
+# ---- the key check ---------------------------------------------------------------------------------------------------
 
 
 def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Fal, stand_in: FalStandIn) -> None:

@@ -62,7 +62,7 @@ def nowhere(host: str, port: int) -> list[str]:
     raise AssertionError(f"{host} was looked up")
 
 
-# ---- which URLs ------------------------------------------------------------------------------------------------------
+# ---- URLs and addresses that are refused -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_host_that_does_not_resolve_may_be_asked_again() -> None:
             Fetcher(resolve=resolve).fetch("https://replicate.delivery/x.png", hosts=HOSTS)
 
 
-# ---- where the connection goes ---------------------------------------------------------------------------------------
+# ---- the address of the connection -----------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +207,7 @@ def test_an_address_that_cannot_be_reached_gives_way_to_the_next_checked_one() -
         assert fetcher.fetch(f"http://two.example:{port}/x.png", hosts=HOSTS) == b"picture"
 
 
-# ---- what comes back -------------------------------------------------------------------------------------------------
+# ---- responses -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

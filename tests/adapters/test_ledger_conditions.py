@@ -86,7 +86,7 @@ def write_opening(world: World, planned: Opening) -> None:
         put_opening(write, world.workspace_id, planned)
 
 
-# ---- a wallet --------------------------------------------------------------------------------------------------------
+# ---- wallets ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_wallet_is_made_once(world: World) -> None:
@@ -193,7 +193,7 @@ def end(world: World, generation: Generation) -> None:
     world.fail(generation)
 
 
-# ---- ends ------------------------------------------------------------------------------------------------------------
+# ---- settlements -----------------------------------------------------------------------------------------------------
 
 
 def test_a_hold_ends_once_whoever_ends_it(world: World) -> None:
@@ -257,7 +257,7 @@ def test_a_generation_is_opened_once_whatever_hold_comes_with_it(world: World) -
         world.generations.open_with_hold(generation, opening(world, 4))
 
 
-# ---- results that come late ------------------------------------------------------------------------------------------
+# ---- late results ----------------------------------------------------------------------------------------------------
 
 
 def deliver_late(world: World, generation: Generation) -> None:
@@ -293,7 +293,7 @@ def test_a_late_result_is_not_written_over_a_cost_booked_meanwhile(world: World)
     assert (stored.status, stored.cost_microusd) == (Status.EXPIRED, 70)
 
 
-# ---- looking at a wallet ---------------------------------------------------------------------------------------------
+# ---- refreshing and sweeping a wallet --------------------------------------------------------------------------------
 
 
 def test_what_ends_while_the_day_changes_stays_ended(world: World) -> None:

@@ -180,7 +180,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.ended.append(each.generation)
         self.open = [each for each in self.open if each not in overdue]
 
-    # ---- everything else ---------------------------------------------------------------------------------------------
+    # ---- grants, revocations, adjustments, transfers -----------------------------------------------------------------
 
     @rule(source=st.sampled_from(list(SOURCES)), credits=small, lives=hours)
     def grant(self, source: GrantSource, credits: int, lives: int | None) -> None:
@@ -283,7 +283,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def something_old_is_repeated(self, place: int) -> None:
         self.repeatable[place % len(self.repeatable)]()
 
-    # ---- what must hold ----------------------------------------------------------------------------------------------
+    # ---- invariants --------------------------------------------------------------------------------------------------
 
     @invariant()
     def the_wallet_is_what_the_oracle_says(self) -> None:

@@ -198,7 +198,7 @@ def test_the_start_page_shows_the_two_commands(world: World) -> None:
     assert "/api/generate/image" in answer.text
 
 
-# ---- pages of other origins ------------------------------------------------------------------------------------------
+# ---- CORS ------------------------------------------------------------------------------------------------------------
 
 
 def preflight(url: str, origin: str, **asked: str) -> httpx.Response:
@@ -357,7 +357,7 @@ def test_there_is_no_way_around_to_the_rest_of_the_bucket(world: World) -> None:
         connection.close()
 
 
-# ---- slow and careful clients ----------------------------------------------------------------------------------------
+# ---- slow requests and Expect: 100-continue --------------------------------------------------------------------------
 
 
 def said_to(world: World, *parts: bytes) -> bytes:

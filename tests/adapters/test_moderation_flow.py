@@ -295,7 +295,7 @@ def test_a_prompt_that_a_run_wrote_for_itself_is_judged_before_it_is_used(tables
     world.assert_sound()
 
 
-# ---- where it is looked at -------------------------------------------------------------------------------------------
+# ---- outputs before delivery -----------------------------------------------------------------------------------------
 
 
 def made(kind: Kind) -> Generation:

@@ -97,7 +97,7 @@ def test_every_model_of_the_catalogue_is_taken_and_can_be_settled(provider: Open
     assert 0 < settled.credits <= OFFERED.price(model.id, parameters, prompt="a fox").credits
 
 
-# ---- pictures --------------------------------------------------------------------------------------------------------
+# ---- images ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_picture_is_the_documented_request_and_comes_as_bytes_with_its_tokens(
@@ -391,7 +391,7 @@ def test_a_form_that_nobody_makes_is_refused_before_anything_is_sent(provider: O
     assert stand_in.calls == []
 
 
-# ---- refusals, and answers that never come ---------------------------------------------------------------------------
+# ---- rejected requests and lost responses ----------------------------------------------------------------------------
 
 REFUSALS = [
     ("400", ErrorClass.INVALID_INPUT, None),
@@ -509,7 +509,7 @@ def test_a_callers_words_in_a_message_do_not_make_the_provider_look_broken() -> 
         assert Problem(400, "invalid_value invalid_request_error", text).error_class is ErrorClass.INVALID_INPUT
 
 
-# ---- the rest of the contract ----------------------------------------------------------------------------------------
+# ---- the rest of the provider port -----------------------------------------------------------------------------------
 
 
 def test_its_check_is_the_list_of_models_and_says_what_is_wrong(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
@@ -541,7 +541,7 @@ def test_what_a_synchronous_provider_does_not_have_is_an_outcome(provider: OpenA
         provider.parse_webhook({}, b"{}", 0)
 
 
-# ---- the stand-in, judged by the SDK ---------------------------------------------------------------------------------
+# ---- the stand-in, tested with the SDK -------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -526,7 +526,7 @@ def test_a_webhook_of_a_job_with_files_is_its_own(provider: Replicate) -> None:
         assert (event.reference, event.progress) == (reference, provider.poll(reference, work))
 
 
-# ---- check -----------------------------------------------------------------------------------------------------------
+# ---- the key check ---------------------------------------------------------------------------------------------------
 
 
 def test_a_check_asks_for_the_account_and_begins_nothing(provider: Replicate, stand_in: ReplicateStandIn) -> None:

@@ -52,7 +52,7 @@ SVD = {
 }
 
 
-# ---- the whole way ---------------------------------------------------------------------------------------------------
+# ---- complete runs ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -121,7 +121,7 @@ def test_an_enhanced_prompt_that_must_not_be_used_ends_the_run_and_nothing_is_ma
     world.assert_settled(run, Status.FAILED, 1)
 
 
-# ---- killed, doubled, raced ------------------------------------------------------------------------------------------
+# ---- crashes, repeats, races -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "number"), STAGES)
@@ -180,7 +180,7 @@ def test_one_key_many_times_at_once_is_one_run(world: RunWorld) -> None:
         world.begin("image_to_video", key="order-1", asked={})
 
 
-# ---- failed, cancelled, expired --------------------------------------------------------------------------------------
+# ---- failed, cancelled and expired runs ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "number"), STAGES)
@@ -397,7 +397,7 @@ def test_a_sweep_and_a_finish_at_once_end_a_run_once(world: RunWorld) -> None:
         world.assert_sound()
 
 
-# ---- fallback, polls -------------------------------------------------------------------------------------------------
+# ---- fallbacks and polls ---------------------------------------------------------------------------------------------
 
 
 def test_a_stage_falls_back_to_its_next_candidate_under_the_same_hold(tables: Tables) -> None:
@@ -429,7 +429,7 @@ def test_a_result_that_nobody_waits_for_starts_the_run_again(remote: RunWorld) -
     assert remote.planned(run).id == film.id
 
 
-# ---- what it costs ---------------------------------------------------------------------------------------------------
+# ---- credits and cost ------------------------------------------------------------------------------------------------
 
 
 def test_funds_for_the_cap_are_enough_and_one_credit_less_is_not(world: RunWorld) -> None:
@@ -488,7 +488,7 @@ def test_the_cost_and_usage_of_a_run_are_those_of_its_stages(remote: RunWorld) -
     remote.assert_settled(run, Status.SUCCEEDED, 1 + remote.get(film).credits_charged)
 
 
-# ---- what is shown and swept -----------------------------------------------------------------------------------------
+# ---- listing and reconciling -----------------------------------------------------------------------------------------
 
 
 def test_a_listing_shows_runs_whole_and_pages_through_them(world: RunWorld) -> None:
@@ -541,7 +541,7 @@ def test_a_run_that_is_closed_as_its_hold_has_ended_leaves_no_stage_open(remote:
     remote.assert_sound()
 
 
-# ---- which requests are runs -----------------------------------------------------------------------------------------
+# ---- requests that become runs ---------------------------------------------------------------------------------------
 
 
 def test_a_plain_request_becomes_a_run_where_its_model_needs_a_file_that_can_be_made() -> None:

@@ -243,7 +243,7 @@ def test_an_entry_changed_in_the_table_is_named(world: Sealer) -> None:
         verify(world.proof())
 
 
-# ---- the balance at an instant ---------------------------------------------------------------------------------------
+# ---- past balances ---------------------------------------------------------------------------------------------------
 
 
 def told(grant: Grant) -> tuple[object, ...]:

@@ -85,7 +85,7 @@ def pictured(done: object) -> Image.Image:
     return Image.open(io.BytesIO(output.data or b""))
 
 
-# ---- what is sent ----------------------------------------------------------------------------------------------------
+# ---- requests --------------------------------------------------------------------------------------------------------
 
 
 def test_a_request_is_multipart_though_it_has_no_file_and_is_sent_once(
@@ -143,7 +143,7 @@ def test_a_given_picture_brings_its_own_ratio_and_a_strength(provider: Stability
     assert "aspect_ratio" not in body["fields"]
 
 
-# ---- what comes back -------------------------------------------------------------------------------------------------
+# ---- responses -------------------------------------------------------------------------------------------------------
 
 
 def test_a_picture_comes_at_once_and_counts_as_one(provider: Stability) -> None:
@@ -253,7 +253,7 @@ def test_a_request_that_cannot_be_sent_is_transient() -> None:
     assert failed.error_class is ErrorClass.TRANSIENT
 
 
-# ---- results that come later -----------------------------------------------------------------------------------------
+# ---- polled results --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_there_is_no_cancelling_no_finding_and_no_webhook(provider: Stability) -
         provider.parse_webhook({}, b"{}", 1000)
 
 
-# ---- health ----------------------------------------------------------------------------------------------------------
+# ---- the key check ---------------------------------------------------------------------------------------------------
 
 
 def test_the_key_is_checked_by_the_balance(provider: Stability, stand_in: StabilityStandIn) -> None:

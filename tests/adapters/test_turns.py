@@ -309,7 +309,7 @@ def broken(*_: object) -> None:
     raise ConnectionError("the queue does not answer")
 
 
-# ---- a provider that says itself that it takes no more ---------------------------------------------------------------
+# ---- providers that answer 429 ---------------------------------------------------------------------------------------
 
 LIMITED = Failed(ErrorClass.RATE_LIMITED, "Slow down.", retry_after_seconds=30)
 

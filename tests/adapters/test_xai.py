@@ -105,7 +105,7 @@ def test_every_model_of_the_catalogue_is_taken_and_can_be_settled(provider: XAI,
     assert (settled.cost_microusd, settled.cost_source) == (end.cost_microusd, "provider")
 
 
-# ---- pictures --------------------------------------------------------------------------------------------------------
+# ---- images ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_picture_is_the_documented_request_and_comes_with_its_exact_cost(provider: XAI, stand_in: XAIStandIn) -> None:
@@ -219,7 +219,7 @@ def test_a_refused_text_that_was_run_tells_its_cost(provider: XAI) -> None:
     assert end.cost_microusd
 
 
-# ---- films -----------------------------------------------------------------------------------------------------------
+# ---- videos ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_film_is_the_documented_request_and_its_url_plays(provider: XAI, stand_in: XAIStandIn) -> None:
@@ -305,7 +305,7 @@ def test_a_creation_whose_answer_is_lost_is_unknown_and_never_sent_again(stand_i
     assert len(stand_in.films) == 1
 
 
-# ---- refusals --------------------------------------------------------------------------------------------------------
+# ---- rejected requests -----------------------------------------------------------------------------------------------
 
 REFUSALS = [
     ("400", ErrorClass.INVALID_INPUT, None),
@@ -368,7 +368,7 @@ def test_a_creation_that_cannot_be_sent_is_transient() -> None:
     assert [end.error_class for end in ends if isinstance(end, Failed)] == [ErrorClass.TRANSIENT] * 2
 
 
-# ---- the rest of the contract ----------------------------------------------------------------------------------------
+# ---- the rest of the provider port -----------------------------------------------------------------------------------
 
 
 def test_its_check_asks_what_the_key_may_do(provider: XAI, stand_in: XAIStandIn) -> None:
@@ -393,7 +393,7 @@ def test_what_it_does_not_have_is_an_outcome(provider: XAI) -> None:
     assert gone.error_class is ErrorClass.MODEL_GONE
 
 
-# ---- the stand-in, judged by a client of its shape -------------------------------------------------------------------
+# ---- the stand-in, tested with the OpenAI SDK ------------------------------------------------------------------------
 
 
 @pytest.fixture

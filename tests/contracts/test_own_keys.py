@@ -188,7 +188,7 @@ def test_a_rotation_is_claimed_by_one_and_for_some_minutes(store: ProviderKeys) 
     assert store.claim_rotation("0011", NOW + timedelta(minutes=5, seconds=1))
 
 
-# ---- many at once ----------------------------------------------------------------------------------------------------
+# ---- parallel calls --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -166,7 +166,7 @@ def test_any_prompt_is_taken_without_an_exception(case: Case) -> None:
         assert isinstance(finished(case, case.job(prompt)), (*ENDS, Unknown))
 
 
-# ---- refusals and failures -------------------------------------------------------------------------------------------
+# ---- rejected requests and failures ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("model", "kind", "trouble", "word"), REFUSED)
@@ -240,7 +240,7 @@ def test_a_model_it_does_not_know_is_an_outcome_and_no_exception(case: Case) -> 
     assert end.error_class is ErrorClass.MODEL_GONE
 
 
-# ---- work that goes on -----------------------------------------------------------------------------------------------
+# ---- running jobs ----------------------------------------------------------------------------------------------------
 
 
 @each(ASYNCHRONOUS)
@@ -405,7 +405,7 @@ def test_an_unsigned_webhook_is_invalid_for_everybody(case: Case, headers: dict[
         case.provider.parse_webhook(headers, b'{"id": "abc", "status": "succeeded"}', 1000)
 
 
-# ---- the key and the list --------------------------------------------------------------------------------------------
+# ---- the key check and the list of models ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("provider_id", sorted(PROVIDERS))
