@@ -1,8 +1,8 @@
 """How `local/canvas` paints: a scene and a palette that suit the prompt, drawn with layered noise. Pillow only.
 
-Everything comes from one generator seeded with the prompt and the seed, so the same request gives the same picture: the
-same bytes in every process with the same Pillow. On another kind of processor single pixels may differ by one step,
-because sines are rounded there differently.
+All random numbers come from one generator seeded with the prompt and the seed, so the same request gives the same
+image: the same bytes in every process with the same Pillow. On another kind of processor single pixels may differ by
+one step, because sines are rounded differently there.
 """
 
 # Pillow's annotations name numpy, which is not installed.
@@ -24,7 +24,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageMath
 
 Colour = tuple[int, int, int]
 
-# Words that choose. The list that shares most words with the prompt wins; without any, the seed decides.
+# Words that select a scene: the scene that shares most words with the prompt. Without a match, or with a tie, the seed
+# decides.
 SCENE_WORDS = {
     "ridges": "mountain hill valley landscape sunset sunrise dawn dusk horizon desert dune forest alp peak canyon "
     "winter island lake sea ocean beach coast sky cloud fog mist village castle house tree pine",
@@ -64,7 +65,8 @@ PALETTES: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """What a scene is given: its size in pixels, its colours from dark to light, its luck, and the prompt's words."""
+    """The input of a scene: its size in pixels, five colours from dark to light, the random generator, and the prompt's
+    words."""
 
     width: int
     height: int
@@ -78,17 +80,17 @@ class Canvas:
 
     @property
     def unit(self) -> float:
-        """A thousandth of the shorter side: line widths and radii scale with the picture."""
+        """A thousandth of the shorter side in pixels, so that line widths and radii scale with the image."""
         return min(self.size) / 1000
 
 
 def paint(prompt: str, seed: int, width: int, height: int) -> Image.Image:
-    """An RGB picture of exactly width × height pixels, with its mark."""
+    """An RGB image of exactly width × height pixels, with the word “procedural” in a corner."""
     return marked(scene(prompt, seed, width, height))
 
 
 def scene(prompt: str, seed: int, width: int, height: int) -> Image.Image:
-    """The same picture before it is marked: for what is made of it and marked later."""
+    """The same image without the mark, for results that are made from it and marked later."""
     luck = luck_of(prompt, seed)
     words = words_of(prompt)
     chosen = _chosen(words, SCENE_WORDS, luck)
@@ -97,8 +99,8 @@ def scene(prompt: str, seed: int, width: int, height: int) -> Image.Image:
 
 
 def restyled(picture: Image.Image, kept: Image.Image | None, prompt: str, seed: int) -> Image.Image:
-    """The picture in colours that suit the prompt, with a scene of the prompt laid softly over it. kept: a mask
-    of the same size, white where nothing is touched."""
+    """The image in colours that suit the prompt, blended with a scene of the prompt. kept: a mask of the same size,
+    white where the image stays unchanged."""
     luck = luck_of(prompt, seed)
     toned = Image.blend(picture, _toned(picture.convert("L").convert("F"), _palette(words_of(prompt), luck)), 0.5)
     laid = ImageChops.soft_light(toned, scene(prompt, seed, *picture.size))
@@ -109,21 +111,21 @@ def restyled(picture: Image.Image, kept: Image.Image | None, prompt: str, seed: 
 
 
 def enlarged(picture: Image.Image, factor: int) -> Image.Image:
-    """The picture that many times as wide and high, by interpolation: sharper edges, and nothing that was not there. It
-    stays its owner's picture, so no word is written on it."""
+    """The image enlarged `factor` times in width and height by interpolation, with sharper edges and no invented
+    detail. It gets no mark, because the content stays its owner's."""
     larger = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.LANCZOS)
     return larger.filter(ImageFilter.UnsharpMask(factor, 60, 2))
 
 
 def luck_of(prompt: str, seed: int) -> Random:
-    """The one generator of everything that is made for a prompt and a seed."""
+    """The random generator for a prompt and a seed."""
     digest = hashlib.sha256(f"{seed}\n{prompt}".encode(errors="replace")).digest()
-    # Luck that paints, and keeps no secret.
+    # No cryptographic randomness is needed for painting.
     return Random(int.from_bytes(digest))  # nosec B311
 
 
 def words_of(prompt: str) -> frozenset[str]:
-    """The prompt's words, in lower case and the singular."""
+    """The prompt's English words in lower case and singular."""
     return frozenset(_singular(word) for word in re.findall(r"[a-z]+", prompt.lower()))
 
 
@@ -152,12 +154,12 @@ def _colour(code: str) -> Colour:
     return int(code[1:3], 16), int(code[3:5], 16), int(code[5:7], 16)
 
 
-# ---- materials -------------------------------------------------------------------------------------------------------
+# ---- drawing tools ---------------------------------------------------------------------------------------------------
 
 
 def _noise(canvas: Canvas, cells: float, roughness: float = 0.5, octaves: int = 6) -> Image.Image:
-    """Soft noise, mode F, about −1 to 1: random grids, each finer and fainter than the one before, grown smoothly.
-    `cells` lie along the shorter side of the coarsest grid."""
+    """Smooth noise as an image of mode F, about −1 to 1: random grids, each finer and weaker than the one before,
+    scaled up smoothly. `cells` is the number of cells of the coarsest grid along the shorter side."""
     width, height = canvas.size
     across, down = (max(cells * side / min(canvas.size), 2) for side in canvas.size)
     field: Image.Image | None = None
@@ -184,10 +186,11 @@ def _values(field: Image.Image) -> list[float]:
 
 
 def _warped(picture: Image.Image, canvas: Canvas, strength: float, cells: float) -> Image.Image:
-    """The picture pulled about by noise, `strength` thousandths of the shorter side, as ink in water is."""
+    """The image distorted by noise, like ink in water. strength: the distance in thousandths of the shorter side."""
     steps = min(40, *canvas.size)
     reach = strength * canvas.unit
-    # What is pulled in from outside is the picture itself, a little larger: a repeated edge would show as streaks.
+    # The image is enlarged by a margin first, so that pixels from outside the edge exist: repeated edge pixels would
+    # show as streaks.
     margin = math.ceil(reach * 1.2)
     larger = picture.resize((canvas.width + 2 * margin, canvas.height + 2 * margin), Image.Resampling.BICUBIC)
     small = replace(canvas, width=steps + 1, height=steps + 1)
@@ -219,8 +222,8 @@ def _warped(picture: Image.Image, canvas: Canvas, strength: float, cells: float)
 
 
 def _toned(field: Image.Image, colours: tuple[Colour, ...], low: float = 0.0, high: float = 1.0) -> Image.Image:
-    """A field in colours: its lowest value takes the first, its highest the last, evenly between. `low` and `high` cut
-    that part out of its range."""
+    """The field in colours: its lowest value gets the first colour, its highest the last, evenly between. `low` and
+    `high` (0 to 1) select the part of the value range that the colours span."""
     least, most = cast("tuple[float, float]", field.getextrema())
     span = (most - least) or 1.0
     bottom, scale = least + low * span, 65535 / (span * (high - low))
@@ -228,7 +231,7 @@ def _toned(field: Image.Image, colours: tuple[Colour, ...], low: float = 0.0, hi
     ramp = Image.new("RGB", (len(colours), 1))
     ramp.putdata(colours)
     steps = 4096
-    # Half a pixel of the ramp on both ends would be flat: leave it out.
+    # Half a pixel at both ends of the ramp would have a constant colour, so it is cropped.
     ramp = ramp.resize((steps, 1), Image.Resampling.BICUBIC, box=(0.5, 0, len(colours) - 0.5, 1))
     bands = [
         levels.point([value for value in band.tobytes() for _ in range(65536 // steps)], "L") for band in ramp.split()
@@ -237,7 +240,7 @@ def _toned(field: Image.Image, colours: tuple[Colour, ...], low: float = 0.0, hi
 
 
 def _glow(canvas: Canvas, x: float, y: float, radius: float, strength: float) -> Image.Image:
-    """A soft round light as a mask, mode L; x, y and radius in pixels, strength 0 to 1."""
+    """A soft round light as a mask of mode L; x, y and radius in pixels, strength 0 to 1."""
     light = Image.radial_gradient("L").point(
         [round((1 - min(v / 255 * 1.42, 1)) ** 2.2 * 255 * strength) for v in range(256)]
     )
@@ -253,20 +256,20 @@ def _mixed(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def _lit(picture: Image.Image, colour: Colour, mask: Image.Image) -> Image.Image:
-    """Light of a colour added where the mask is bright."""
+    """The image with light of this colour added where the mask is bright."""
     light = Image.composite(Image.new("RGB", picture.size, colour), Image.new("RGB", picture.size), mask)
     return ImageChops.screen(picture, light)
 
 
 def _grained(picture: Image.Image, luck: Random) -> Image.Image:
-    """A trace of grain: it hides the steps of eight-bit gradients."""
+    """The image with a little grain, which hides the steps of eight-bit gradients."""
     grain = Image.frombytes("L", picture.size, luck.randbytes(picture.width * picture.height))
     grain = grain.point([value // 52 for value in range(256)])
     return ImageChops.add(picture, Image.merge("RGB", (grain, grain, grain)), offset=-2)
 
 
 def marked(picture: Image.Image) -> Image.Image:
-    """The mark that says what this is, in the lower left corner; pictures too small for words carry none."""
+    """The image with the word “procedural” in the lower left corner; images with a side under 256 pixels get none."""
     mark = mark_of(picture.size)
     if mark is None:
         return picture
@@ -277,7 +280,7 @@ def marked(picture: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=4)
 def mark_of(size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]] | None:
-    """The mark as a mask, and where it goes on a picture of this size."""
+    """The mark as a mask, and its position on an image of this size; None when the image is too small."""
     if min(size) < 256:
         return None
     height = max(round(min(size) * 0.014), 9)
@@ -296,7 +299,7 @@ def _vertical(canvas: Canvas, colours: tuple[Colour, ...]) -> Image.Image:
 
 
 def _ridges(canvas: Canvas) -> Image.Image:
-    """Ranges of hills one behind the other under a low sun or moon; with water or trees where the prompt has them."""
+    """Ranges of hills, one behind the other, under a low sun or moon; with water or trees if the prompt names them."""
     luck, (width, height) = canvas.luck, canvas.size
     dark, deep, middle, bright, light = canvas.colours
     night = bool(canvas.words & NIGHT_WORDS) or luck.random() < 0.15
@@ -327,7 +330,7 @@ def _ridges(canvas: Canvas) -> Image.Image:
             mask = ImageChops.lighter(mask, _firs(canvas, base, skyline, nearness))
         top = _mixed(haze, dark, 0.16 + 0.8 * nearness**0.9)
         foot = _mixed(top, haze, 0.6 * (1 - nearness) + 0.1)
-        # Each range fades downwards into the mist of the valley before it.
+        # Each range of hills fades at its foot into the mist of the valley in front of it.
         strip = Image.linear_gradient("L").resize((1, max(round(height * 0.3), 1)))
         fade = Image.new("L", (1, height), 255)
         start = max(round(base - height * 0.12), 0)
@@ -339,7 +342,7 @@ def _ridges(canvas: Canvas) -> Image.Image:
 
 
 def _mirrored(picture: Image.Image, canvas: Canvas, shore: int) -> Image.Image:
-    """The picture with still water from the line `shore` down: what is above it upside down, darker, in ripples."""
+    """The image with still water from the line `shore` down: a reflection of the part above, darker and rippled."""
     depth = canvas.height - shore
     above = picture.crop((0, max(shore - depth, 0), canvas.width, shore)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
     water = above.resize((canvas.width, depth))
@@ -369,7 +372,7 @@ def _firs(canvas: Canvas, base: float, skyline: list[float], nearness: float) ->
 
 
 def _skyline(canvas: Canvas, rise: float, cells: float) -> list[float]:
-    """Heights in pixels for each column of a range of hills."""
+    """The height in pixels of a range of hills at each column."""
     points: list[float] = [0.0] * canvas.width
     strength, count = 1.0, cells
     for _ in range(8):
@@ -382,7 +385,7 @@ def _skyline(canvas: Canvas, rise: float, cells: float) -> list[float]:
 
 
 def _below(canvas: Canvas, line: list[float]) -> Image.Image:
-    """Everything under a line of y values, one for each column, as a mask with soft edges."""
+    """A mask, with soft edges, of the area under a line that is given by one y value for each column."""
     mask = Image.new("L", (canvas.width, canvas.height * 3))
     points = [(x, y * 3) for x, y in enumerate(line)]
     ImageDraw.Draw(mask).polygon([(-1, canvas.height * 3), *points, (canvas.width, canvas.height * 3)], fill=255)
@@ -412,7 +415,7 @@ def _starred(picture: Image.Image, canvas: Canvas, count: int) -> Image.Image:
 
 
 def _nebula(canvas: Canvas) -> Image.Image:
-    """Clouds of light in the dark, and stars."""
+    """Bright clouds on a dark ground, and stars."""
     luck = canvas.luck
     dark, deep, middle, bright, light = canvas.colours
     clouds = _warped(_warped(_noise(canvas, 1.8, 0.56, 9), canvas, 170, 2.5), canvas, 55, 7)
@@ -430,7 +433,7 @@ def _nebula(canvas: Canvas) -> Image.Image:
 
 
 def _currents(canvas: Canvas) -> Image.Image:
-    """Strokes that follow an invisible flow."""
+    """Brush strokes that follow a field of directions made of noise."""
     luck = canvas.luck
     dark, deep, middle, bright, light = canvas.colours
     scale = 2 if max(canvas.size) <= 1280 else 1

@@ -1,4 +1,4 @@
-"""How `local/film` makes a film: a camera that moves slowly over a still, and small things that drift before it."""
+"""How `local/film` makes a video: a camera that moves slowly over an image, with small particles drifting in front."""
 
 # Pillow's annotations name numpy, which is not installed.
 # pyright: reportUnknownMemberType=false
@@ -18,7 +18,7 @@ from atelier.providers._given import choice, covering, frame, picture, whole
 from atelier.providers._reel import filmed
 from atelier.providers._sound import ambience
 
-# The still is that much larger than the frame: room for the camera.
+# The still image is this many times as large as the frame, so that the camera has room to move.
 ROOM = 1.25
 MOVES = ("zoom in", "zoom out", "pan left", "pan right", "pan up", "pan down")
 SNOW_WORDS = frozenset(["snow", "snowy", "winter", "blizzard", "frost"])
@@ -27,7 +27,8 @@ SPARK_WORDS = frozenset(["fire", "spark", "ember", "lava", "firefly", "candle", 
 
 
 def film(job: Job) -> tuple[bytes, int]:
-    """An MP4 and its length in milliseconds, from the picture given or one painted for the prompt. Raises Refused."""
+    """An MP4 and its length in milliseconds, made from the job's input image or from an image painted for the prompt.
+    Raises Refused."""
     seed = whole(job, "seed", 0, 0, 2**32 - 1)
     fps = whole(job, "fps", 24, 8, 30)
     seconds = whole(job, "duration_seconds", 5, 1, 30)
@@ -38,7 +39,7 @@ def film(job: Job) -> tuple[bytes, int]:
     given = picture(job)
     luck = luck_of(job.prompt, seed)
     still = covering(given, larger) if given else scene(job.prompt, seed, *larger)
-    # What drifts before somebody's own picture is only what they ask for.
+    # In front of a caller's own image, particles are added only if the prompt asks for them.
     drift = _drift(words_of(job.prompt), palette_of(job.prompt, seed), size, luck, always=given is None)
     camera = Camera.chosen(job.prompt if motion == "by_prompt" else motion.replace("_", " "), luck)
     count = seconds * fps
@@ -49,15 +50,15 @@ def film(job: Job) -> tuple[bytes, int]:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """Where the camera looks at the beginning and at the end: the share of the still it sees, and the middle of that,
-    each within what the still has."""
+    """The camera's view at the beginning and at the end, each as (share of the still image that is visible, horizontal
+    and vertical position of the view from −1 to 1)."""
 
     begin: tuple[float, float, float]
     end: tuple[float, float, float]
 
     @classmethod
     def chosen(cls, words: str, luck: Random) -> Camera:
-        """The move that the words ask for, or one by luck."""
+        """The camera move that the prompt names, or a random one."""
         wide, near = 1.0, 1 / ROOM
         aside = luck.uniform(-0.6, 0.6), luck.uniform(-0.6, 0.6)
         moves = (
@@ -73,7 +74,8 @@ class Camera:
         return next((move for name, move in zip(MOVES, moves, strict=True) if name in said), by_luck)
 
     def box(self, share: float, still: tuple[int, int]) -> tuple[float, float, float, float]:
-        """What it sees of the still when that share of the film is over; it starts and stops gently."""
+        """The visible box (left, top, right, bottom) of the still image after this share (0 to 1) of the video. The
+        movement starts and stops gently."""
         eased = share * share * (3 - 2 * share)
         part, x, y = (a + (b - a) * eased for a, b in zip(self.begin, self.end, strict=True))
         width, height = still[0] * part, still[1] * part
@@ -83,8 +85,8 @@ class Camera:
 
 @dataclass(frozen=True, slots=True)
 class Mote:
-    """A small thing before the camera: its look, where it is at first (shares of the frame), its way in a second
-    (shares of the frame's height), and how it sways."""
+    """A particle in front of the camera: its image, its position at the start (shares of the frame), its movement per
+    second (`right` and `down`, in shares of the frame's height), and its sideways swing."""
 
     sprite: Image.Image
     x: float
@@ -144,7 +146,7 @@ def _pictures(
         shown = still.resize(size, Image.Resampling.BILINEAR, box=camera.box(number / max(count - 1, 1), still.size))
         seconds = number / fps
         for mote in drift:
-            # Out on one side, in on the other; a margin hides the change.
+            # A particle that leaves on one side comes in on the other; the margin hides the jump.
             swaying = mote.sway * math.sin(seconds * 1.3 + mote.phase)
             x = (mote.x + (mote.right * seconds + swaying) * height / width) % 1 * (width + 80) - 40
             y = (mote.y + mote.down * seconds) % 1 * (height + 80) - 40

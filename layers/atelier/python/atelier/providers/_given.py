@@ -1,5 +1,5 @@
-"""What the embedded provider is given, within its bounds: numbers, words and files. What does not fit is refused in
-words for the caller.
+"""Parameters and input files of the embedded provider, validated. What is out of bounds is refused with a message for
+the caller.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 
 
 class Refused(Exception):
-    """This cannot be made; the text is for the caller."""
+    """The job cannot be done; the text is shown to the caller."""
 
 
 def whole(job: Job, name: str, default: int, least: int, most: int) -> int:
-    """An integer parameter. Raises Refused."""
+    """An integer parameter from `least` to `most`. Raises Refused."""
     value = job.parameters.get(name)
     if value is None:
         return default
@@ -33,7 +33,7 @@ def whole(job: Job, name: str, default: int, least: int, most: int) -> int:
 
 
 def number(job: Job, name: str, default: float, least: float, most: float) -> float:
-    """A parameter that may have a fraction. Raises Refused."""
+    """A number parameter, integer or fractional, from `least` to `most`. Raises Refused."""
     value = job.parameters.get(name)
     if value is None:
         return default
@@ -43,7 +43,7 @@ def number(job: Job, name: str, default: float, least: float, most: float) -> fl
 
 
 def choice(job: Job, name: str, choices: tuple[str, ...]) -> str:
-    """One of some words; the first is the default. Raises Refused."""
+    """A parameter that is one of `choices`; the first is the default. Raises Refused."""
     value = job.parameters.get(name)
     if value is None:
         return choices[0]
@@ -53,8 +53,8 @@ def choice(job: Job, name: str, choices: tuple[str, ...]) -> str:
 
 
 def frame(job: Job, width: int, height: int) -> tuple[int, int]:
-    """Width and height of a film, in even numbers as its colours are stored, at most 1280 × 720 pixels in either
-    direction. Raises Refused."""
+    """Width and height of a video: even numbers, as its colour subsampling needs, of at most 1280 × 720 pixels in all.
+    Raises Refused."""
     size = whole(job, "width", width, 128, 1280), whole(job, "height", height, 128, 1280)
     if size[0] % 2 or size[1] % 2:
         raise Refused("width and height must be even.")
@@ -64,8 +64,8 @@ def frame(job: Job, width: int, height: int) -> tuple[int, int]:
 
 
 def picture(job: Job, role: str = "image") -> Image.Image | None:
-    """The first picture of a role, upright: RGB, or RGBA where it is see-through. None where none is given; raises
-    Refused for what is no picture."""
+    """The first input image of a role, upright: RGB, or RGBA if it has transparency. None when the job has none. Raises
+    Refused for a file that is no readable image or has too many pixels."""
     from PIL import Image, ImageOps
 
     files = job.inputs.get(role)
@@ -73,7 +73,7 @@ def picture(job: Job, role: str = "image") -> Image.Image | None:
         return None
     try:
         with warnings.catch_warnings():
-            # A bomb is judged by its size, here.
+            # Pillow's warning is not needed: the size is checked below.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             opened = Image.open(io.BytesIO(files[0].data), formats=FORMATS)
         if opened.width * opened.height > PIXELS_MAX or max(opened.size) > SIDE_MAX:
@@ -87,7 +87,7 @@ def picture(job: Job, role: str = "image") -> Image.Image | None:
 
 
 def covering(found: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """A picture cut and scaled to fill a size, on white where it was see-through."""
+    """The image cropped and scaled to fill `size`, with white behind transparent parts."""
     from PIL import Image, ImageOps
 
     if found.mode == "RGBA":
@@ -97,7 +97,8 @@ def covering(found: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def covering_mask(mask: Image.Image, picture_size: tuple[int, int], size: tuple[int, int]) -> Image.Image:
-    """What a mask keeps of a picture of this size, cut and scaled as `covering` does it with the picture."""
+    """The mask's alpha (255 = keep), scaled to the image's size, then cropped and scaled as `covering` does with the
+    image."""
     from PIL import Image, ImageOps
 
     kept = mask.convert("RGBA").getchannel("A")

@@ -1,7 +1,7 @@
-"""The shape of OpenAI's API, for every provider that speaks it: its errors, text, pictures, speech, list of models.
+"""The base adapter for APIs compatible with OpenAI's: errors, text, images, speech, list of models.
 
-All of it is synchronous, and none of it takes an idempotency key: a request is sent once, and one whose answer did not
-come may have been billed. A status of 200 may still carry an error, a refusal, or nothing.
+These APIs are synchronous and take no idempotency key: a request is sent once, and a request whose response is lost may
+have been billed. A status of 200 may still carry an error, a refusal, or nothing.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ CHECK_SECONDS_MAX = 10.0
 OUTPUTS_MAX = 16
 EDIT_PICTURES_MAX = 16
 COUNT_MAX = 10**12
-# The service, or the network before it, says that it did not take the request. Any other 5xx may come after it did.
+# Statuses by which the provider, or the network in front of it, says that the request was not accepted. After any other
+# 5xx the request may have been accepted.
 NOT_TAKEN = frozenset({503, 521, 522, 523, 529})
 
-# Codes and types are the provider's own words. Texts may quote the caller's, so they decide only beside a status that
-# makes them likely, and never where a caller could make a provider look broken.
+# Error codes and types are chosen by the provider. Error texts may quote the caller, so a text counts only together
+# with a status that fits it, and never where a caller could make a provider look unhealthy.
 BILLING_CODES = re.compile(r"insufficient_quota|billing|credit_balance|spend(ing)?_limit|insufficient_(funds|balance)")
 BILLING_TEXTS = re.compile(r"current quota|\bcredits?\b|spend(ing)? limit|billing|insufficient (funds|balance)")
 SAFETY_CODES = re.compile(r"moderation|content_?policy|content_filter|policy_violation|bio_policy|safety")
@@ -60,11 +61,11 @@ LOAD_TEXTS = re.compile(r"overloaded|capacity|slow ?down|high demand")
 INPUT_CODES = re.compile(
     r"invalid|image_(too|file|parse)|unsupported_|empty_image|failed_to_download_image|context_length|above_max|too_large"
 )
-# More than the account may send in a minute at all: no other time is better.
+# The request is larger than the account's limit per minute, so waiting does not help.
 TOO_LARGE_TEXTS = re.compile(r"^request too large|tokens must be reduced")
-# A limit of one model: “Rate limit reached for gpt-5.5 in organization …”.
+# A rate limit of one model: “Rate limit reached for gpt-5.5 in organization …”.
 LIMITED_MODEL = re.compile(r"\bfor (?:model )?[`'\"]?[a-z]{2,20}-[a-z0-9.:-]{1,60}[`'\"]? (?:in|on|\()")
-# Why a completion ends, by either API's name for it.
+# Why a completion ended early, by the names of the chat API and of the Responses API.
 FINISHES = {
     "length": FinishReason.LENGTH,
     "max_tokens": FinishReason.LENGTH,
@@ -76,8 +77,8 @@ WAITS = re.compile(r"(?:try again|retry) (?:in|after) ~?(\d{1,6}(?:\.\d{1,6})?) 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What an answer says went wrong. `code` is code and type together, in lower case as `text` is; `said` and `named`
-    are message and code as they came. Status 200 where it came inside a success."""
+    """An error in a response body. `code` is the error's code and type in one text; `code` and `text` are in lower case
+    for matching. `said` and `named` are message and code unchanged. `status` is 200 for an error inside a success."""
 
     status: int
     code: str
@@ -87,7 +88,7 @@ class Problem:
 
     @classmethod
     def in_answer(cls, status: int, answer: Answer) -> Problem:
-        """Of `{"error": {message, type, code}}`, or of `{"code", "error"}` with sentences for both."""
+        """Parse `{"error": {message, type, code}}`, or `{"code", "error"}` where both are sentences."""
         error = answer.get("error")
         if isinstance(error, dict):
             told = cast("Answer", error)
@@ -98,7 +99,7 @@ class Problem:
 
     @property
     def error_class(self) -> ErrorClass:
-        """What it means for the attempt."""
+        """The error class of the attempt."""
         status = self.status
         if status == 402 or BILLING_CODES.search(self.code):
             return ErrorClass.PROVIDER_BILLING
@@ -119,10 +120,10 @@ class Problem:
         return self._by_status()
 
     def failed(self, error_class: ErrorClass | None = None, **known: Any) -> Failed:
-        """As an outcome, of its own class or of another."""
+        """The problem as a Failed outcome, with its own error class unless another is given."""
         error_class = error_class or self.error_class
         if error_class is ErrorClass.AUTH and self.status == 403:
-            # A key may be good for one model and not for another.
+            # A 403 may concern one model only: the key may be valid for others.
             known["provider_wide"] = False
         if error_class is ErrorClass.RATE_LIMITED and LIMITED_MODEL.search(self.text):
             known["provider_wide"] = False
@@ -144,7 +145,7 @@ class Problem:
 
 
 def refusal(reply: Reply) -> Failed:
-    """A refusal as an outcome; only for answers that say that nothing was begun."""
+    """A refused request as a Failed outcome; only for responses which say that no work was started."""
     problem = Problem.in_answer(reply.status, reply.json())
     error_class = problem.error_class
     if error_class not in (ErrorClass.RATE_LIMITED, ErrorClass.CAPACITY):
@@ -157,8 +158,8 @@ def refusal(reply: Reply) -> Failed:
 
 
 class OpenAIShape:
-    """What the adapters share. A model's settings are `model`, the provider's name for it; `api`, which of its APIs
-    makes it; and `input`, what goes into each request where the job does not say otherwise."""
+    """The base class of adapters for OpenAI-compatible APIs. A model's settings in the catalogue: `model`, its name at
+    the provider; `api`, the API to call; and `input`, fields of each request that the job's parameters may override."""
 
     resend_safe = False
     tokens_max_field = "max_tokens"
@@ -167,7 +168,7 @@ class OpenAIShape:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    # ---- the contract ------------------------------------------------------------------------------------------------
+    # ---- the provider port -------------------------------------------------------------------------------------------
 
     def submit(self, job: Job) -> Submitted:
         bounded = copy(self)
@@ -206,7 +207,7 @@ class OpenAIShape:
             if isinstance(name := model.get("id"), str)
         )
 
-    # ---- what a provider may do its own way --------------------------------------------------------------------------
+    # ---- what subclasses override ------------------------------------------------------------------------------------
 
     def _api(self, job: Job) -> str:
         return str(job.settings.get("api"))
@@ -221,13 +222,13 @@ class OpenAIShape:
         return unreachable()
 
     def _cost_microusd(self, answer: Answer) -> int | None:
-        """The provider's own figure, where it tells one."""
+        """The cost that the provider reports in its response, or None."""
         return None
 
     # ---- one request -------------------------------------------------------------------------------------------------
 
     def _asked(self, path: str, read: Callable[[Answer], Submitted], **request: Any) -> Submitted:
-        """Send work once and read its JSON answer."""
+        """Send a job's request once and parse its JSON response with `read`."""
         reply = self._sent(path, **request)
         if not isinstance(reply, Reply):
             return reply
@@ -240,7 +241,7 @@ class OpenAIShape:
         return read(answer)
 
     def _sent(self, path: str, **request: Any) -> Reply | Failed | Unknown:
-        """Send work once; a Reply says that it was taken."""
+        """Send a job's request once. A Reply means that the provider accepted it."""
         try:
             reply = self._wire.ask("POST", path, **request)
         except NotSent as error:
@@ -254,7 +255,7 @@ class OpenAIShape:
         return self._refused(reply)
 
     def _seen(self, path: str) -> Reply | Failed:
-        """Ask something that costs nothing."""
+        """Send a free GET request. Returns Failed when there is no response."""
         try:
             return self._wire.ask("GET", path, answer_seconds_max=CHECK_SECONDS_MAX)
         except NotSent as error:
@@ -314,7 +315,7 @@ class OpenAIShape:
             usage, cost = _response_usage(answer), self._cost_microusd(answer)
             if answer.get("status") not in ("completed", "incomplete"):
                 problem = Problem.in_answer(200, answer)
-                # What ran before it was refused is on the bill.
+                # Tokens that were used before the refusal are billed.
                 billed = problem.error_class is ErrorClass.MODERATED and usage
                 error_class = ErrorClass.MODERATED_BILLED if billed else problem.error_class
                 return problem.failed(error_class, usage=usage, cost_microusd=cost)
@@ -328,10 +329,10 @@ class OpenAIShape:
 
         return self._asked("/responses", read, body=preset(job) | order)
 
-    # ---- pictures ----------------------------------------------------------------------------------------------------
+    # ---- images ------------------------------------------------------------------------------------------------------
 
     def _images(self, job: Job) -> Submitted:
-        """Made from words, or changed where the job brings a picture."""
+        """Generate images from the prompt, or edit the job's input images if there are any."""
         pictures = pictures_in(job)[:EDIT_PICTURES_MAX]
         order = {**preset(job), "model": job.settings["model"], "prompt": worded(job), **self._measures(job)}
         if not pictures:
@@ -345,7 +346,7 @@ class OpenAIShape:
         return self._asked("/images/edits", self._read_images, fields=fields, files=files)
 
     def _measures(self, job: Job) -> Answer:
-        """How many pictures, how large and how good."""
+        """The request fields for the number, size and quality of the images."""
         given = job.parameters
         order = {name: given[name] for name in ("n", "quality") if given.get(name) is not None}
         if given.get("width") and given.get("height"):
@@ -378,7 +379,7 @@ class OpenAIShape:
     # ---- speech ------------------------------------------------------------------------------------------------------
 
     def _speech(self, job: Job) -> Submitted:
-        """Long texts are spoken in parts, at the same time, and joined."""
+        """Speak the prompt. A long text is split into parts, which are requested in parallel and joined."""
         from concurrent.futures import ThreadPoolExecutor
 
         given, presets = job.parameters, preset(job)
@@ -387,7 +388,7 @@ class OpenAIShape:
         if form not in self.speech_formats:
             return failed(ErrorClass.INVALID_INPUT)
         if form == "flac" and len(parts) > 1:
-            # Of the lossless forms this is the one that can be joined.
+            # WAV is the lossless format whose parts can be joined.
             form = "wav"
         order: Answer = {"model": job.settings["model"]}
         order |= {name: given[name] for name in ("voice", "speed", "instructions") if given.get(name) is not None}
@@ -408,7 +409,7 @@ class OpenAIShape:
                 return _after_others(reply, usage)
         replies = [reply for reply in spoken if isinstance(reply, Reply)]
         if any(reply.headers.get("content-type", "").startswith("text/") for reply in replies):
-            # A page of something in between: the words may have been spoken, and billed, behind it.
+            # A text page comes from a gateway: the speech may have been made and billed behind it.
             return Unknown("the request was answered with a page")
         if any(not reply.body or "json" in reply.headers.get("content-type", "") for reply in replies):
             told = next((reply.json() for reply in replies if reply.json()), Answer())
@@ -420,45 +421,47 @@ class OpenAIShape:
 
 
 def bearer(api_key: str) -> dict[str, str]:
-    """The header with the key. A key with characters that no header may hold stays a wrong key, refused over there."""
+    """The authorization header. Characters that a header may not hold become `?`, so that a malformed key is refused by
+    the provider instead of raising an error here."""
     sendable = "".join(sign if "!" <= sign <= "~" else "?" for sign in api_key.strip())
     return {"authorization": f"Bearer {sendable or '?'}"}
 
 
 def preset(job: Job) -> Answer:
-    """What the catalogue gives the model in each request, where the job does not say otherwise."""
+    """The catalogue's fields for each request of this model; the job's parameters override them."""
     return cast("Answer", job.settings.get("input") or {})
 
 
 def messages(job: Job) -> list[Answer]:
-    """The conversation as chat takes it."""
+    """The conversation as the messages of the chat API."""
     return [{"role": message.role, "content": _content(message)} for message in conversation(job)]
 
 
 def data_url(file: Input) -> str:
-    """The file inside a URL, for APIs whose JSON takes nothing else."""
+    """The file as a data URL, for JSON APIs that take files in no other way."""
     return f"data:{file.content_type};base64,{base64.b64encode(file.data).decode()}"
 
 
 def worded(job: Job) -> str:
-    """The prompt for a model that takes no negative one."""
+    """The prompt with the negative prompt appended, for models without a field for the latter."""
     return f"{job.prompt}\n\nWithout: {job.negative_prompt}" if job.negative_prompt else job.prompt
 
 
 def pictures_in(job: Job) -> tuple[Input, ...]:
-    """The pictures that the work starts from: the one to change first, then those it shall look like."""
+    """The job's input images: the image to edit first, then the reference images."""
     return (*job.inputs.get("image", ()), *job.inputs.get("reference", ()))
 
 
 def said_in(content: object) -> str:
-    """The words of a message: a text, or those among its parts."""
+    """The text of a message: its content if that is a text, else its text parts joined."""
     if isinstance(content, str):
         return content
     return "".join(str(part.get("text")) for part in objects(content) if part.get("type") in ("text", "output_text"))
 
 
 def chat_usage(usage: Answer) -> dict[str, int]:
-    """The counts of a chat. Some leave a model's reasoning out of the completion, and have it in the total."""
+    """Token counts of a chat response. Some providers leave the reasoning tokens out of the completion tokens but count
+    them in the total, so the output is the larger of both figures."""
     given, made = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
     total = count(usage.get("total_tokens"))
     if given is not None and made is not None and total is not None:
@@ -468,7 +471,7 @@ def chat_usage(usage: Answer) -> dict[str, int]:
 
 
 def image_usage(usage: Answer) -> dict[str, int]:
-    """The counts of a picture; of its input, text and pictures have different prices."""
+    """Token counts of an image response. Image input tokens are counted apart, since their price differs."""
     details = an_object(usage.get("input_tokens_details"))
     return counts(
         tokens_input=count(usage.get("input_tokens")),
@@ -479,24 +482,24 @@ def image_usage(usage: Answer) -> dict[str, int]:
 
 
 def counts(**found: int | None) -> dict[str, int]:
-    """Only what was told: a missing count is not a zero."""
+    """The counts that the provider reported: a missing count is not a zero."""
     return {name: number for name, number in found.items() if number is not None}
 
 
 def count(value: object) -> int | None:
-    """A whole number that may be counted with."""
+    """The value if it is an integer from 0 to COUNT_MAX, else None."""
     if not isinstance(value, int) or isinstance(value, bool):
         return None
     return value if 0 <= value < COUNT_MAX else None
 
 
 def an_object(value: object) -> Answer:
-    """The value where it is an object; else an empty one."""
+    """The value if it is a JSON object, else an empty one."""
     return cast("Answer", value) if isinstance(value, dict) else {}
 
 
 def objects(value: object) -> list[Answer]:
-    """The objects in the value where it is a list; else none."""
+    """The JSON objects in the value if it is a list, else an empty list."""
     entries = cast("list[Any]", value) if isinstance(value, list) else []
     return [cast("Answer", entry) for entry in entries if isinstance(entry, dict)]
 
@@ -515,7 +518,7 @@ def _content(message: Message) -> str | list[Answer]:
 
 
 def _item(message: Message) -> Answer:
-    """The same message as the Responses API takes it."""
+    """The message as an input item of the Responses API."""
     text_type = "output_text" if message.role == "assistant" else "input_text"
     match message.parts:
         case (str(text),):
@@ -542,7 +545,7 @@ def _response_usage(answer: Answer) -> dict[str, int]:
 
 
 def _after_others(refused: Failed, usage: dict[str, int]) -> Failed:
-    """One part of a text was refused, the others were made and are billed."""
+    """The failure of one part of a text whose other parts were spoken and are billed."""
     billed = usage and refused.error_class is ErrorClass.MODERATED
     return replace(refused, error_class=ErrorClass.MODERATED_BILLED if billed else refused.error_class, usage=usage)
 

@@ -1,6 +1,6 @@
-"""How `local/page` builds a page: one HTML document with its style inside, laid out by what the prompt asks for.
+"""How `local/page` builds a page: one HTML document with inline style, with a layout that suits the prompt.
 
-No script, and nothing from anywhere else: it looks the same in a sandbox. What the prompt says is text in it, never
+It has no script and loads nothing, so it looks the same in a sandbox. The prompt is inserted as escaped text, never as
 markup.
 """
 
@@ -64,7 +64,7 @@ SECTIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         ),
     ),
 }
-# For texts with single spaces, as in `_writer`.
+# This pattern expects single spaces between words, as in `_writer`.
 LEAD = re.compile(
     r"^(?:please )?(?:(?:make|build|create|design|write|generate) )?(?:me )?(?:(?:an?|the) )?"
     r"(?:(?:simple|modern|small|beautiful|elegant|one-page|single-page|landing|home|web|portfolio) )*"
@@ -74,7 +74,7 @@ LEAD = re.compile(
 
 
 def page(job: Job) -> str:
-    """A whole HTML document. Raises Refused."""
+    """A complete HTML document for the job's prompt. Raises Refused."""
     seed = whole(job, "seed", 0, 0, 2**32 - 1)
     style = choice(job, "style", STYLES)
     luck = luck_of(job.prompt, seed)
@@ -107,7 +107,8 @@ def _kind(prompt: str) -> str:
 
 
 def _colours(palette: tuple[Colour, ...], style: str) -> str:
-    """Text and its ground are always the darkest and the lightest, which can be read on each other."""
+    """The page's colours as CSS variables. Text and background are dark on light or light on dark, so that the text is
+    readable."""
     dark, deep, middle, bright, light = (f"#{r:02x}{g:02x}{b:02x}" for r, g, b in palette)
     chosen = {
         "light": {"ground": light, "text": dark, "card": "#ffffff", "accent": deep, "on-accent": light},
@@ -119,7 +120,7 @@ def _colours(palette: tuple[Colour, ...], style: str) -> str:
 
 
 def _picture(palette: tuple[Colour, ...], luck: Random) -> str:
-    """Hills under a sun, in four of the colours."""
+    """The SVG shapes of hills under a sun, in four of the palette's colours."""
     sun = luck.randint(180, 620), luck.randint(70, 120)
     shapes = [f'<circle cx="{sun[0]}" cy="{sun[1]}" r="{luck.randint(34, 58)}" fill="rgb{palette[4]}" opacity=".9"/>']
     for number, colour in enumerate((palette[3], palette[2], palette[1])):

@@ -1,4 +1,4 @@
-"""A film from pictures and a sound: H.264 and AAC in an MP4 file whose index stands first, as browsers like it."""
+"""Encode a video from images and audio: H.264 and AAC in an MP4 file with its index in front, for streaming."""
 
 # PyAV's annotations are generic over types that are not installed.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from PIL import Image
 
 BT709 = 1
-# The bytes depend on the number of threads. And where the processor has AVX-512, x264's macroblock tree reads memory
-# that nobody has written: then they differ from run to run.
+# The output bytes depend on the number of threads, so it is fixed. `mbtree` is off because on processors with AVX-512
+# x264's macroblock tree reads uninitialised memory, and then the bytes differ from run to run.
 ENCODING = {"preset": "veryfast", "crf": "21", "threads": "2", "x264-params": "mbtree=0"}
 
 
 def filmed(pictures: Iterable[Image.Image], size: tuple[int, int], fps: int, sound: Sound | None, title: str) -> bytes:
-    """The pictures, each with its mark, `fps` of them a second, with the sound from the first on. Equal pictures give
-    equal bytes: nothing in the file tells the time, and the encoder is kept from what would tell runs apart."""
+    """An MP4 of these frames at `fps` frames per second, each with the mark “procedural”, and the sound from the start.
+    Equal frames give equal bytes: the file contains no timestamp, and the encoder's options are deterministic."""
     import av
 
     mark = mark_of(size)
-    # The index can only be moved to the front of a file that can be read again.
+    # A file on disk, because FFmpeg reads it again to move the index to the front.
     with tempfile.TemporaryDirectory(prefix="atelier-reel-") as folder:
         file = Path(folder) / "film.mp4"
         with av.open(str(file), "w", options={"movflags": "+faststart"}) as container:

@@ -1,4 +1,4 @@
-"""Sound as the embedded provider makes and reads it: one channel of 16-bit samples, as WAV, as MP3, or in a film."""
+"""Audio of the embedded provider: one channel of 16-bit samples, written as WAV, as MP3 or into a video."""
 
 # PyAV's annotations are generic over types that are not installed.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 RATE = 22050
 COMMENT = "Procedural: made by an algorithm, not by a trained model."
-# As many samples as one MP3 frame of this rate holds, several times over.
+# A multiple of the 576 samples that one MP3 frame holds at this rate.
 PIECE = 576 * 32
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """`samples` from −32768 to 32767, `rate` of them a second."""
+    """Mono audio: `samples` from −32768 to 32767, `rate` samples per second."""
 
     samples: array[int]
     rate: int = RATE
@@ -39,23 +39,23 @@ class Sound:
         return len(self.samples) * 1000 // self.rate
 
     def lasting(self, seconds: float) -> Sound:
-        """The same sound, cut or followed by silence to last that long."""
+        """The same audio, cut or extended by silence to exactly this many seconds."""
         wanted = round(seconds * self.rate)
         silence = array("h", bytes(2 * max(wanted - len(self.samples), 0)))
         return Sound(self.samples[:wanted] + silence, self.rate)
 
     def after(self, seconds: float) -> Sound:
-        """The same sound behind that much silence."""
+        """The same audio after this many seconds of silence."""
         return Sound(array("h", bytes(2 * round(seconds * self.rate))) + self.samples, self.rate)
 
     def pieces(self, length: int) -> Iterator[array[int]]:
-        """The samples, `length` by `length`."""
+        """The samples in chunks of `length`; the last may be shorter."""
         for start in range(0, len(self.samples), length):
             yield self.samples[start : start + length]
 
 
 def wav(sound: Sound, title: str) -> bytes:
-    """A WAV file that says in its text what it is."""
+    """A WAV file whose metadata say that it is procedural."""
     pcm = sound.samples
     if sys.byteorder == "big":
         pcm = array("h", pcm)
@@ -71,7 +71,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def mp3(sound: Sound, title: str) -> bytes:
-    """An MP3 file of 64 kbit a second."""
+    """An MP3 file of 64 kbit/s whose metadata say that it is procedural."""
     import av
 
     file = io.BytesIO()
@@ -87,7 +87,7 @@ def mp3(sound: Sound, title: str) -> bytes:
 
 
 def audio_frame(samples: array[int], rate: int, at: int) -> av.AudioFrame:
-    """Samples as an encoder takes them; `at` is the number of those before."""
+    """The samples as a frame for PyAV's encoders; `at` is the number of samples before this frame."""
     from fractions import Fraction
 
     import av
@@ -99,13 +99,14 @@ def audio_frame(samples: array[int], rate: int, at: int) -> av.AudioFrame:
 
 
 def heard(data: bytes, seconds_max: int) -> Sound:
-    """The sound of a file of any usual kind. Raises Refused for what has none, or too much."""
+    """Decode the audio of a file of any usual format. Raises Refused when it is unreadable, empty, or longer than
+    `seconds_max`."""
     import av
     from av.error import FFmpegError
 
     samples = array("h")
     try:
-        # Only from memory: a playlist inside the file could name other files, or addresses.
+        # No protocol is allowed: a playlist inside the file could name other files or URLs.
         with av.open(io.BytesIO(data), "r", options={"protocol_whitelist": ""}) as container:
             resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
             for frame in container.decode(container.streams.audio[0]):
@@ -124,14 +125,14 @@ def heard(data: bytes, seconds_max: int) -> Sound:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """How a sound is during one frame of film: `loud` 0 to 1, and `bright` 0 (a vowel) to 1 (a hiss)."""
+    """The audio during one video frame: loudness 0 to 1, and brightness from 0 (a vowel) to 1 (a hiss)."""
 
     loud: float
     bright: float
 
 
 def moments(sound: Sound, fps: int, count: int) -> list[Moment]:
-    """The sound frame by frame, measured against its own loudest one."""
+    """The audio measured for each of `count` video frames; loudness is relative to the loudest frame."""
     measured: list[tuple[float, float]] = []
     for number in range(count):
         start, end = number * sound.rate // fps, (number + 1) * sound.rate // fps
@@ -147,8 +148,8 @@ def moments(sound: Sound, fps: int, count: int) -> list[Moment]:
 
 
 def ambience(luck: Random, seconds: float) -> Sound:
-    """A quiet chord that breathes, between silence and silence. It is a loop of four seconds in which every tone fits
-    a whole number of times, so that it has no seam."""
+    """A quiet chord that swells slowly, faded in and out. It is a loop of four seconds in which every tone has a whole
+    number of periods, so that the loop has no audible seam."""
     loop = 4 * RATE
     root = luck.choice([196, 220, 246, 262])
     chord = [(root, 1.0), (root * 3 // 2, 0.6), (root * luck.choice([5, 6]) // (4 if luck.random() < 0.5 else 5), 0.5)]

@@ -1,8 +1,8 @@
-"""A program: says what comes on standard input, as 16-bit samples on standard output, through espeak-ng.
+"""A program that speaks the text on standard input with espeak-ng and writes 16-bit samples to standard output.
 
-python _speaking.py <library> <its data> <words a minute> <voice> ...: as many voices as there are pieces of text, which
-are separated by zero bytes; status 3: there is no such voice, 4: it lasts too long. It stands alone, so that starting
-it costs nothing but the library.
+python _speaking.py <library> <its data> <words a minute> <voice> ...: one voice for each piece of text; the pieces are
+separated by zero bytes. Exit status 3: there is no such voice; 4: the speech is too long. It imports nothing of this
+package, so that it starts quickly.
 """
 
 import ctypes
@@ -15,13 +15,13 @@ SECONDS_MAX = 30 * 60
 
 
 def main() -> int:
-    """Speak; the exit status."""
+    """Speak all pieces and return the exit status."""
     library_path, data_path, words_a_minute, *voices = sys.argv[1:]
     library = ctypes.CDLL(library_path)
-    # From the data's own folder, no buffer wanted, no audio device touched.
+    # SYNCHRONOUS: the samples go to a callback and no audio device is opened; 0 = the default buffer length.
     if library.espeak_Initialize(SYNCHRONOUS, 0, data_path.encode(), 0) != SAMPLES_A_SECOND:
         return 1
-    # Otherwise the second in which it starts decides how a voice trembles.
+    # Without a fixed seed, the noise in a voice would depend on the second in which the process starts.
     library.espeak_ng_SetRandSeed(ctypes.c_long(1))
 
     heard = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
@@ -34,7 +34,7 @@ def main() -> int:
         if samples and count > 0:
             spoken += count
             sys.stdout.buffer.write(ctypes.string_at(samples, count * 2))
-        # Anything but 0 stops it.
+        # Any return value but 0 stops the synthesis.
         return int(spoken > SECONDS_MAX * SAMPLES_A_SECOND)
 
     library.espeak_SetSynthCallback(keep)
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def _set(library: ctypes.CDLL, voice: str) -> bool:
-    """Take this voice; a country that has none of its own takes its language's."""
+    """Select the voice, or that of the plain language if the country has none. Whether there is such a voice."""
     language, plus, variant = voice.partition("+")
     names = (language, language.partition("-")[0])
     return any(library.espeak_SetVoiceByName(f"{name}{plus}{variant}".encode()) == 0 for name in names)

@@ -1,7 +1,7 @@
-"""How `local/talker` makes a face speak: a drawn one, or the picture that is given, whose mouth opens as far as the
-voice is loud.
+"""How `local/talker` makes a face speak: a drawn face or the input image, whose mouth opens with the loudness of the
+voice.
 
-Nobody's lips are read: it is a puppet, and looks like one.
+There is no lip synchronisation by sounds: the face is a puppet and looks like one.
 """
 
 # Pillow's annotations name numpy, which is not installed.
@@ -30,8 +30,8 @@ LEAD_SECONDS, TAIL_SECONDS = 0.25, 0.45
 
 
 def talk(job: Job) -> tuple[bytes, int]:
-    """An MP4 and its length in milliseconds: the given audio, or the prompt spoken, by the given face or a drawn one.
-    Raises Refused."""
+    """An MP4 and its length in milliseconds: the job's input audio or the spoken prompt, with the face in the input
+    image or a drawn one. Raises Refused."""
     seed = whole(job, "seed", 0, 0, 2**32 - 1)
     fps = whole(job, "fps", 25, 8, 30)
     size = frame(job, 512, 512)
@@ -53,10 +53,11 @@ def talk(job: Job) -> tuple[bytes, int]:
 
 
 class Puppet(Protocol):
-    """A face that can be shown in one moment of speech."""
+    """A face that can be rendered at any moment of speech."""
 
     def shown(self, mouth: Moment, lids: float, turn: float, nod: float) -> Image.Image:
-        """The frame: mouth as the sound is, lids 0 (open) to 1, the head turned and lowered a little (−1 to 1)."""
+        """Render one frame. mouth: the audio's level; lids: 0 (open) to 1; turn and nod: −1 to 1, how far the head is
+        turned and lowered."""
         ...
 
 
@@ -65,7 +66,7 @@ def _pictures(puppet: Puppet, sound: Sound, count: int, fps: int, luck: Random) 
     phase = luck.random() * math.tau
     loud = bright = nod = 0.0
     for count_before, moment in enumerate(moments(sound, fps, count)):
-        # A mouth opens quickly and closes slowly; a whisper between loud words still moves it.
+        # A mouth opens quickly and closes slowly; the exponent lets quiet sounds move it visibly.
         wanted = moment.loud**0.7
         loud += (wanted - loud) * (0.75 if wanted > loud else 0.45)
         bright += (moment.bright - bright) * 0.5
@@ -84,12 +85,12 @@ def _blinks(seconds: float, luck: Random) -> list[float]:
     return blinks
 
 
-# ---- a picture that is given -----------------------------------------------------------------------------------------
+# ---- a face from an input image --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """A picture whose mouth is taken to be at `mouth`, in a face `breadth` pixels wide."""
+    """An input image with a face `breadth` pixels wide whose mouth is assumed at `mouth` (x and y in pixels)."""
 
     still: Image.Image
     mouth: tuple[float, float]
@@ -97,17 +98,17 @@ class Portrait:
 
     @classmethod
     def found(cls, still: Image.Image) -> Portrait:
-        """The face is where the skin's colours are; without any, where portraits have it."""
+        """Find the face by skin colours; without any, assume it where portraits usually have it."""
         side = 96
         light, blue, red = still.resize((side, side), Image.Resampling.BOX).convert("YCbCr").split()
         skin = ImageChops.multiply(
             red.point([255 if 136 <= value <= 178 else 0 for value in range(256)]),
             blue.point([255 if 80 <= value <= 118 else 0 for value in range(256)]),
         )
-        # The middle counts: what stands at the border is seldom the face.
+        # The border is ignored: the face is seldom there.
         skin.paste(0, (0, 0, side // 8, side))
         skin.paste(0, (side - side // 8, 0, side, side))
-        # Brown hair has the colour of skin, but less light.
+        # Brown hair has the hue of skin but is darker, so dark pixels are removed.
         bright = ImageStat.Stat(light, skin).mean[0] if skin.getbbox() else 0
         skin = ImageChops.multiply(skin, light.point([255 if value > bright * 0.8 else 0 for value in range(256)]))
         values = skin.tobytes()
@@ -123,7 +124,7 @@ class Portrait:
         return cls(still, (across, down), breadth)
 
     def shown(self, mouth: Moment, lids: float, turn: float, nod: float) -> Image.Image:
-        """The picture swaying a little, its jaw let down."""
+        """The image, swaying a little, with the jaw moved down."""
         width, height = self.still.size
         shown = self.still.copy()
         opening = round(self.breadth * 0.16 * mouth.loud)
@@ -151,7 +152,8 @@ def _reached(profile: list[int], share: float) -> int:
 
 
 def _soft(size: tuple[int, int], *, flat_top: bool) -> Image.Image:
-    """A mask that fades towards its rim; its top keeps its edge where the lip is."""
+    """An elliptic mask that fades towards its edge; with `flat_top` only its lower half, with a hard upper edge at the
+    lip."""
     width, height = size
     mask = Image.new("L", (width, height * 2 if flat_top else height))
     ImageDraw.Draw(mask).ellipse((width * 0.12, mask.height * 0.12, width * 0.88, mask.height * 0.88), fill=255)
@@ -160,7 +162,7 @@ def _soft(size: tuple[int, int], *, flat_top: bool) -> Image.Image:
 
 
 def _inside(size: tuple[int, int]) -> Image.Image:
-    """An open mouth: dark, with a hint of teeth and tongue."""
+    """The inside of an open mouth: dark, with a hint of teeth and tongue."""
     big = size[0] * 3, max(size[1] * 3, 3)
     colours = Image.new("RGB", big, (52, 14, 20))
     draw = ImageDraw.Draw(colours)
@@ -178,14 +180,14 @@ def _inside(size: tuple[int, int]) -> Image.Image:
 
 SKINS: tuple[Colour, ...] = ((250, 218, 190), (236, 188, 150), (206, 150, 110), (160, 106, 74), (112, 72, 50))
 HAIRS: tuple[Colour, ...] = ((38, 28, 26), (86, 54, 34), (150, 98, 52), (214, 172, 104), (150, 60, 36), (196, 196, 200))
-# The shoulders go on below the frame, which a turn of the head lifts.
+# The drawing is this much higher than the frame, so that a turn of the head does not show the end of the shoulders.
 BELOW = 1.05
 IRISES: tuple[Colour, ...] = ((70, 46, 30), (84, 120, 82), (72, 110, 158), (96, 96, 104))
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A face in flat colours, in parts: what stands behind it, the head without eyes and mouth, and its colours."""
+    """A drawn face in flat colours: the background, the head without eyes and mouth, and the colours of its parts."""
 
     ground: Image.Image
     head: Image.Image
@@ -195,7 +197,7 @@ class Drawing:
 
     @classmethod
     def drawn(cls, size: tuple[int, int], seed: int, luck: Random) -> Drawing:
-        """One face for one seed: the same person says whatever is asked."""
+        """Draw the face of a seed: one seed gives the same person for every text."""
         skin, hair, iris = luck.choice(SKINS), luck.choice(HAIRS), luck.choice(IRISES)
         palette, long_hair = palette_of("face", seed), luck.random() < 0.5
         side = min(size)
@@ -211,7 +213,7 @@ class Drawing:
         return cls(ground, whole_frame, skin, iris, hair)
 
     def shown(self, mouth: Moment, lids: float, turn: float, nod: float) -> Image.Image:
-        """The head on its ground, turned by up to a degree and a half."""
+        """The head on the background, turned by up to one and a half degrees."""
         width, height = self.ground.size
         side = min(width, height)
         left, top = (width - side) // 2, height - side
@@ -226,7 +228,7 @@ class Drawing:
         )
         angle = math.radians(turn * 1.5)
         cosine, sine = math.cos(angle), math.sin(angle)
-        # Turned about the foot of the neck.
+        # The centre of the rotation is the foot of the neck.
         x, y = width / 2, top + side * 0.85
         shift = (x - cosine * x - sine * y, y + sine * x - cosine * y - nod * side * 0.012)
         turned = (cosine, sine, shift[0], -sine, cosine, shift[1])
@@ -300,7 +302,7 @@ class Drawing:
 
 
 def _head(side: int, skin: Colour, hair: Colour, cloth: Colour, luck: Random, *, long_hair: bool) -> Image.Image:
-    """Everything but eyes and mouth, `side` pixels wide and a little higher."""
+    """The head and shoulders without eyes and mouth, `side` pixels wide and a little higher."""
     head = Image.new("RGBA", (side, round(side * BELOW)))
     draw = ImageDraw.Draw(head)
 

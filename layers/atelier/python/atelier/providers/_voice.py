@@ -1,7 +1,7 @@
-"""How `local/voice` speaks: espeak-ng, in a process of its own.
+"""How `local/voice` speaks: with espeak-ng in a subprocess.
 
-The library keeps the state of its noise from one call to the next and has no way back; a fresh process says the same
-text in the same samples each time, and a fault in C ends nothing else.
+espeak-ng keeps the state of its noise generator between calls and cannot reset it. A new process gives the same samples
+for the same text each time, and a crash in the C library ends only that process.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ TITLE = "Atelier local/voice"
 
 CHARACTERS_MAX = 4096
 SECONDS_MAX = 30
-# Each takes a voice of its own: some milliseconds.
+# A piece is a run of one script; switching the voice for each piece takes some milliseconds.
 PIECES_MAX = 1000
 NO_SUCH_VOICE, TOO_LONG = 3, 4
-# Of 32 767: what is never louder is a silence.
+# Audio whose samples (up to 32,767) never exceed this counts as silence.
 QUIET = 50
 WORDS_A_MINUTE = 170
-# Our names, and those that programs written for other speech services send.
+# Our voice names, and those that clients of other speech services send, each with espeak-ng's voice.
 VOICES = {
     "ada": "en-gb+f2",
     "ben": "en-gb+m3",
@@ -47,7 +47,7 @@ VOICES = {
     "shimmer": "en-gb+f3",
     "verse": "en-us+m6",
 }
-# Which of espeak-ng's voices reads a script. Those are left out whose words it does not know: it names their letters.
+# The espeak-ng language for each script. Scripts whose words espeak-ng does not know are left out: it would spell them.
 LANGUAGE_OF = {
     "latin": "en-gb",
     "han": "cmn",
@@ -70,7 +70,7 @@ LANGUAGE_OF = {
     "armenian": "hy",
     "ethiopic": "am",
 }
-# Letters by which another language with the same script is known.
+# Letters that show that a text is in another language of the same script.
 OWN_LETTERS = {
     "cyrillic": ((frozenset("іїєґІЇЄҐ"), "uk"),),
     "arabic": ((frozenset("ٹڈڑںےہھ"), "ur"), (frozenset("پچژگ"), "fa")),
@@ -79,7 +79,7 @@ LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,2}(\+[mf][1-8])?")
 
 
 def spoken(job: Job) -> tuple[Output, int]:
-    """The prompt as a file, and its length in milliseconds; parameters: voice, speed, format. Raises
+    """The spoken prompt as an audio file, and its length in milliseconds; parameters: voice, speed, format. Raises
     Refused."""
     sound = speech(job)
     if choice(job, "format", ("mp3", "wav")) == "wav":
@@ -88,7 +88,8 @@ def spoken(job: Job) -> tuple[Output, int]:
 
 
 def speech(job: Job) -> Sound:
-    """The prompt as samples; `voice` is one of VOICES, or a language such as `de` or `pt-br+f2`. Raises Refused."""
+    """The spoken prompt as samples. The parameter `voice` is one of VOICES, or an espeak-ng language such as `de` or
+    `pt-br+f2`. Raises Refused."""
     text, voice = job.prompt, str(job.parameters.get("voice") or "ada")
     speed = number(job, "speed", 1, 0.5, 2)
     named = VOICES.get(voice, voice)
@@ -96,7 +97,8 @@ def speech(job: Job) -> Sound:
         raise Refused("There is no such voice.")
     if len(text) > CHARACTERS_MAX:
         raise Refused(f"The text is longer than {CHARACTERS_MAX} characters.")
-    # Control characters and halves of pairs are no words; espeak-ng would read tags as such.
+    # Control characters and unpaired surrogates cannot be spoken. `speakable.plain` also removes what espeak-ng would
+    # read as markup.
     words = speakable.plain(re.sub(r"[\0-\x08\x0b-\x1f\ud800-\udfff]", " ", text).strip())
     if refusal := speakable.refusal(words, tuple(LANGUAGE_OF)):
         raise Refused(f"The text {refusal}" if refusal.startswith("has") else "There is nothing to say.")
@@ -112,7 +114,7 @@ def speech(job: Job) -> Sound:
     command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("_speaking.py"))]
     command += [espeakng_loader.get_library_path(), espeakng_loader.get_data_path()]
     command += [str(round(WORDS_A_MINUTE * speed)), *voices]
-    # Our own program and library, by their paths; the text goes through its standard input.
+    # The command holds only our own program and library paths; the text is passed on standard input.
     try:
         said = subprocess.run(  # nosec B603
             command,
@@ -122,7 +124,7 @@ def speech(job: Job) -> Sound:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        # The text decides how long it takes: another try would take as long.
+        # The time depends on the text only, so a retry would take as long.
         raise Refused(f"To speak the text takes longer than {SECONDS_MAX} seconds, the most that is spent.") from None
     if said.returncode == NO_SUCH_VOICE:
         raise Refused("There is no such voice.")
@@ -136,7 +138,7 @@ def speech(job: Job) -> Sound:
 
 
 def _language(script: str, piece: str, asked_for: str) -> str:
-    """Whose voice reads a piece: the one that was asked for, where the script is its own."""
+    """The espeak-ng language for a piece: the requested one for Latin script, else the script's own."""
     if script == "latin":
         return asked_for
     letters = set(piece)

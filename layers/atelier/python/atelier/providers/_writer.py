@@ -1,7 +1,7 @@
-"""How `local/writer` writes: sentences from a stock, chosen by luck and filled with what the prompt is about.
+"""How `local/writer` writes: randomly chosen stock sentences, filled with the subject of the prompt.
 
-It understands nothing, and says at the end of each text what it is. A token is counted for every four bytes of UTF-8,
-begun ones included, on the way in and out.
+It understands nothing, and each text ends with the word “(procedural)”. Every four bytes of UTF-8 count as one token,
+rounded up, for the input and the output.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ LIGHTS = (
 LOOKS = ("fine detail", "muted colours", "rich colours", "a shallow depth of field", "clear air", "gentle grain")
 VIEWS = ("wide angle", "seen from slightly above", "close up", "balanced composition", "a calm background")
 
-# For lines with single spaces: where any number of them may stand between two words, time grows faster than the line.
+# These patterns expect lines with single spaces: patterns with `\s+` between the words would backtrack for longer than
+# linear time.
 ASKS = r"(?:please |can you |could you )*(?:write|make|give|tell|create|compose|draft|describe|list|suggest|name)"
 LEAD = re.compile(
     rf"^(?:{ASKS} )?(?:(?:me|us) )?(?:(?:an?|the|some|\d+|two|three|four|five|six|ten) )?(?:\w+ ){{0,3}}?"
@@ -90,7 +91,7 @@ NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "ei
 
 
 def written(job: Job) -> tuple[str, dict[str, int]]:
-    """The text, and its usage in tokens. Raises Refused."""
+    """The written text, and its usage in tokens. Raises Refused."""
     seed = whole(job, "seed", 0, 0, 2**32 - 1)
     tokens_max = whole(job, "max_tokens", 512, 1, TOKENS_MAX)
     system, asked = conversation(job)
@@ -101,12 +102,12 @@ def written(job: Job) -> tuple[str, dict[str, int]]:
 
 
 def tokens(text: str) -> int:
-    """How many tokens a text counts as."""
+    """The number of tokens of a text: a quarter of its UTF-8 bytes, rounded up."""
     return -(-len(text.encode(errors="replace")) // BYTES_A_TOKEN)
 
 
 def conversation(job: Job) -> tuple[str, list[str]]:
-    """The instructions, and what was said so far."""
+    """The system instructions as one text, and the other messages' texts in order."""
     said = _conversation.conversation(job)
     system = [str(job.parameters["system"])] if job.parameters.get("system") else []
     system += [message.text for message in said if message.role == "system"]
@@ -136,17 +137,18 @@ def _text(system: str, asked: str, luck: Random) -> str:
 
 
 def subject(asked: str) -> str:
-    """What a request is about: without “write me a poem about”, without its end, at most a dozen words."""
+    """The subject of a request: its first line without “write me a poem about”, up to the end of the sentence, at most
+    twelve words."""
     line = next((" ".join(line.split()) for line in asked.splitlines() if line.strip()), "")
     line = ASK.sub("", LEAD.sub("", line))
     line = re.split(r"[.!?;\n]", line)[0]
-    # What stands in braces or at the border of a template is no field of ours.
+    # Braces are removed, because the sentences are filled by `str.format`; so are other brackets and quotes.
     words = re.sub(r"[{}\[\]<>\"“”]", "", line).split()[:12]
     return " ".join(words).strip(" ,:") or "nothing in particular"
 
 
 def _enhanced(asked: str, luck: Random) -> str:
-    """The prompt as it was, with light, look and view added."""
+    """The prompt unchanged, with words for light, look and view added."""
     head, colon, rest = asked.strip().partition(":")
     is_lead = colon and "\n" not in head and re.search(r"\bprompt\b", head, re.IGNORECASE)
     prompt = (rest if is_lead else asked).strip().rstrip(".,; ")
@@ -169,8 +171,8 @@ def _prose(luck: Random) -> str:
 
 
 def _cut(text: str, tokens_max: int, stop: list[str]) -> str:
-    """The text up to a stop word, and within the tokens: cut between words, its mark kept as long as there is room, in
-    a form that has no stop word in it."""
+    """The text cut at the first stop word and to `tokens_max`, between words. The mark at the end is kept as long as
+    there is room, in a form that contains no stop word."""
     body, mark = text.removesuffix(MARK).rstrip(), text[len(text.removesuffix(MARK).rstrip()) :]
     for word in stop:
         body = body.partition(word)[0]

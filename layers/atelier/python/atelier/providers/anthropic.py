@@ -1,8 +1,8 @@
-"""Anthropic: text by the Messages API, answered at once.
+"""Anthropic: text by the Messages API; the result is in the response.
 
-What shapes this file: input is billed at three prices (plain, written to a cache, read from one) and `input_tokens`
-counts the plain ones alone; a refusal is a 200 that is billed; an account without credit may answer as if the request
-were invalid; there is no idempotency key, so a lost answer is never asked for again.
+Facts that shape this file: input tokens have three prices (plain, written to the cache, read from the cache) and
+`input_tokens` counts only the plain ones; a refusal is a 200 that is billed; an account without credit may get the
+error of an invalid request; there is no idempotency key, so a request whose response is lost is never sent again.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from atelier.providers._text import text_end
 from atelier.providers._wire import RETRY_AFTER_SECONDS_MAX, NoAnswer, NotSent, Reply, Wire, failed, unreachable
 
 VERSION = "2023-06-01"
-# More than any call can count.
+# Larger counts are not believed: no call can use so many tokens.
 COUNT_MAX = 10**12
-# The API insists on a bound; this one counts where neither the caller nor the catalogue gives one.
+# `max_tokens` is mandatory; this value is sent when neither the caller nor the catalogue gives one.
 TOKENS_OUTPUT_MAX = 1024
 MODELS_PAGE, MODELS_PAGES_MAX = 1000, 10
 
-# The error's own type, or the status where there is none.
+# Error classes by the error's `type`, or by the HTTP status when there is no known type.
 REFUSALS: dict[str | int, ErrorClass] = {
     "invalid_request_error": ErrorClass.INVALID_INPUT,
     "request_too_large": ErrorClass.INVALID_INPUT,
@@ -60,7 +60,7 @@ REFUSALS: dict[str | int, ErrorClass] = {
     429: ErrorClass.RATE_LIMITED,
     529: ErrorClass.CAPACITY,
 }
-# A refusal is the provider's own filter: what the model had written until then is cut off there.
+# The stop reason `refusal` is Anthropic's filter, which cuts the text off where it stepped in.
 FINISHES = {
     "max_tokens": FinishReason.LENGTH,
     "model_context_window_exceeded": FinishReason.LENGTH,
@@ -70,10 +70,11 @@ SHAPING = ("max_tokens", "temperature", "top_p", "top_k")
 
 
 class Anthropic:
-    """Models by catalogue entry; its `settings`: `model`, and `input` (what every request carries besides).
+    """The adapter for Anthropic. A model's `settings` in the catalogue: `model`, and `input` (constant fields of each
+    request).
 
-    A job is a prompt, or a conversation (`_conversation`) in `parameters`, beside `system`, `max_tokens`, `temperature`
-    (or `temperature_percent`), `top_p`, `top_k`, `stop`."""
+    A job has a prompt, or a conversation (`_conversation`) in its `parameters`; other parameters are `system`,
+    `max_tokens`, `temperature` (or `temperature_percent`), `top_p`, `top_k`, `stop`."""
 
     resend_safe = False
 
@@ -94,13 +95,13 @@ class Anthropic:
         if answer.get("type") == "error" or 400 <= reply.status < 500 or reply.status in (503, 529):
             return _failure(reply)
         if not reply.ok or answer.get("type") != "message":
-            # From something in between, or cut short: the tokens may have been made and billed.
+            # The response comes from a gateway, or is cut short: tokens may have been generated and billed.
             return Unknown(f"the request was answered with {reply.status} and no message")
         finish_reason = FINISHES.get(str(answer.get("stop_reason")))
         return text_end(job, _text(answer.get("content")), _usage(answer.get("usage")), finish_reason=finish_reason)
 
     def poll(self, reference: str, job: Job) -> Progress:
-        # Every answer comes at once; nothing can be asked about later.
+        # The API is synchronous: there is nothing to poll.
         return failed(ErrorClass.UNKNOWN_OUTCOME)
 
     def cancel(self, reference: str) -> CancelResult:
@@ -122,7 +123,7 @@ class Anthropic:
         return None if reply.ok else _failure(reply)
 
     def models(self) -> tuple[ListedModel, ...] | None:
-        """The list is published without shutdown dates; a model that has left it is gone."""
+        """All models of Anthropic's list, which has no shutdown dates: a model that is missing there is retired."""
         found: list[ListedModel] = []
         query: dict[str, str | int] = {"limit": MODELS_PAGE}
         for _ in range(MODELS_PAGES_MAX):
@@ -139,7 +140,7 @@ class Anthropic:
             if not page.get("has_more") or not names:
                 return tuple(found)
             query["after_id"] = str(page.get("last_id") or names[-1])
-        # A part of the list would look like models that have gone.
+        # An incomplete list would make models look retired.
         return None
 
 
@@ -149,7 +150,7 @@ def _order(job: Job) -> dict[str, Any]:
     messages: list[dict[str, Any]] = []
     for message in conversation(job):
         if message.role == "system":
-            # It has no place among the messages here.
+            # The Messages API takes system texts in `system`, not among the messages.
             system.append(message.text)
         else:
             messages.append({"role": message.role, "content": [_block(part) for part in message.parts]})
@@ -165,7 +166,7 @@ def _order(job: Job) -> dict[str, Any]:
 
 
 def _block(part: Part) -> dict[str, Any]:
-    """A part of a message as one of the API's blocks."""
+    """A message part as a content block of the Messages API."""
     if isinstance(part, str):
         return {"type": "text", "text": part}
     source = {"type": "base64", "media_type": part.content_type, "data": base64.b64encode(part.data).decode()}
@@ -208,13 +209,13 @@ def _failure(reply: Reply) -> Failed:
     kind, text = str(error.get("type")), str(error.get("message")).lower()
     error_class = REFUSALS.get(kind) or REFUSALS.get(reply.status, ErrorClass.TRANSIENT)
     if error_class is ErrorClass.INVALID_INPUT:
-        # Only how the text begins decides: further in, it may quote the caller.
+        # Only the beginning of the text is matched: further in, it may quote the caller.
         if re.match(r"(your )?credit balance is too low", text):
             return failed(ErrorClass.PROVIDER_BILLING)
         if re.match(r"output blocked by content filtering", text):
             error_class = ErrorClass.MODERATED
     if error_class is ErrorClass.AUTH and reply.status == 403:
-        # A key may be good for one model and not for another.
+        # A 403 may concern one model only: the key may be valid for others.
         return failed(error_class, provider_wide=False)
     if error_class is not ErrorClass.RATE_LIMITED:
         return failed(error_class, said=error.get("message"), code=None if kind == "invalid_request_error" else kind)
@@ -228,7 +229,7 @@ def _failure(reply: Reply) -> Failed:
 
 
 def _reset_seconds(headers: dict[str, str]) -> int | None:
-    """How long until the limit that is used up is whole again, by the headers that tell how each limit stands."""
+    """Seconds until every used-up rate limit is reset, from the `anthropic-ratelimit-…` headers; None without any."""
     waits: list[float] = []
     for name, value in headers.items():
         limit = re.fullmatch(r"(anthropic-ratelimit-[a-z-]+)-reset", name)

@@ -1,8 +1,8 @@
-"""A workspace's own provider: any address that speaks OpenAI's API.
+"""A workspace's custom provider: any endpoint that is compatible with OpenAI's API.
 
-The address is chosen by the workspace, so it is opened as if an enemy had chosen it: only https, and only at addresses
-out in the internet, looked up once and connected to as looked up; no redirect is followed, and the key goes nowhere
-else. Pictures that come as URLs are fetched the same way, without the key.
+The workspace chooses the URL, so it is treated as hostile: only https and only public IP addresses; the name is
+resolved once and the connection goes to the checked address; no redirect is followed, and the key is sent nowhere else.
+Images that are returned as URLs are fetched in the same way, without the key.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ APIS = {"text": "chat", "page": "chat", "image": "images", "audio": "speech"}
 
 
 class NotAllowed(NotSent):
-    """An address that nobody may make us open."""
+    """The URL may not be opened: it is not https, or its name resolves to an address that is not public."""
 
 
 class Custom(OpenAIShape):
-    """`model` in the settings is the endpoint's own name; `api`, where it is missing, follows from the kind.
+    """The adapter for a custom provider. `model` in the settings is the model's name at the endpoint; without `api`,
+    the API follows from the kind of the job.
 
-    local_hosts: `host:port` that may be opened with http and at private addresses: the stand-ins of this machine, and
-    nothing in a deployment."""
+    local_hosts: `host:port` pairs that may be opened with http and at private addresses: the provider simulators of a
+    local stack; empty in a deployment."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class Custom(OpenAIShape):
         return str(job.settings.get("api") or APIS.get(job.kind))
 
     def _measures(self, job: Job) -> Answer:
-        # What such a model takes is for it to say.
+        # The models of a custom provider are unknown here, so a seed is sent and the endpoint may refuse it.
         given = {name: job.parameters[name] for name in ("seed",) if job.parameters.get(name) is not None}
         return super()._measures(job) | given
 
@@ -91,7 +92,7 @@ class Custom(OpenAIShape):
         return reply.body if reply.ok else None
 
     def _to(self, base_url: str, headers: Mapping[str, str], answer_seconds_max: float) -> Wire:
-        # What unpacks could be far more than what was read.
+        # No compression: a small compressed response could unpack to a huge one.
         headers = {**headers, "accept-encoding": "identity"}
         return Wire(base_url, headers, answer_seconds_max=answer_seconds_max, connections=self._connections)
 
@@ -101,7 +102,7 @@ def _refusal() -> Failed:
 
 
 def _is_plain(url: str) -> bool:
-    """Whether everybody who reads this URL reads the same."""
+    """Whether every URL parser reads this URL in the same way, so that the checked host is the host connected to."""
     if not re.fullmatch(r"https?://[!-~]{1,4000}", url) or "\\" in url:
         return False
     try:
@@ -115,7 +116,7 @@ def _guarded(local_hosts: frozenset[str], resolve: Resolve, tls: ssl.SSLContext 
     import httpx
 
     class Guard(httpx.BaseTransport):
-        """Looks a name up, judges its addresses, and connects to one of those and to nothing else."""
+        """An httpx transport that resolves the host, checks its addresses, and connects only to one of them."""
 
         def __init__(self) -> None:
             self._connections = httpx.HTTPTransport(
@@ -134,14 +135,14 @@ def _guarded(local_hosts: frozenset[str], resolve: Resolve, tls: ssl.SSLContext 
                 raise NotSent("the name does not resolve") from error
             if not local and not all(is_public(address) for address in addresses):
                 raise NotAllowed("the name leads inside")
-            # The certificate must be the name's, though the connection goes to an address.
+            # The connection goes to an IP address, but the certificate must be valid for the host name.
             request.extensions = {**request.extensions, "sni_hostname": host}
             for address in addresses:
                 request.url = url.copy_with(host=address.partition("%")[0])
                 try:
                     return self._connections.handle_request(request)
                 except (httpx.ConnectError, httpx.ConnectTimeout):
-                    # Nothing was sent; another address of the name may take it.
+                    # Nothing was sent, so another address of the host may be tried.
                     continue
             raise NotSent("no address of the name takes a connection")
 

@@ -1,9 +1,9 @@
-"""The embedded provider: media made on this machine, so that everything works with no key and no network.
+"""The embedded provider: media made on this machine, so that everything works without any key or network.
 
-They are made by algorithms, not by trained models, and say so wherever they go: by the model's id and its `procedural`
-flag in the catalogue, by a small word in a picture's or a film's corner and at the end of a text or a page, and in the
-file's own text. Everything is a pure function of the job, its seed and files included, so a job may be sent again at
-will: polling one makes the same thing once more.
+The media are made by algorithms, not by trained models, and are marked as such: by the model's id and its `procedural`
+flag in the catalogue, by a small word in the corner of an image or a video and at the end of a text or a page, and in
+the file's metadata. Every result is a pure function of the job, including its seed and files, so a job may be sent
+again at any time; polling a job generates the same result once more.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 
 
 class Local:
-    """`local/canvas` paints and edits pictures, `local/enlarge` enlarges them, `local/film` moves a camera over one,
-    `local/voice` speaks, `local/talker` is a face that speaks, `local/writer` writes, `local/page` builds a page.
+    """The adapter of the embedded provider. Its models: `local/canvas` paints and edits images, `local/enlarge`
+    enlarges them, `local/film` makes a video by moving a camera over an image, `local/voice` speaks, `local/talker`
+    animates a speaking face, `local/writer` writes texts, `local/page` builds HTML pages.
 
-    What each is made with is imported when it is asked for: a machine without PyAV still paints."""
+    The libraries of a model are imported when the model is used: a machine without PyAV can still paint."""
 
     resend_safe = True
 
@@ -49,7 +50,7 @@ class Local:
         try:
             return _made(job)
         except ImportError as error:
-            # Whoever polls may have less than whoever submits.
+            # The function that polls may have fewer libraries than the one that submitted.
             return Unknown(f"{error.name} is not installed here")
 
     def cancel(self, reference: str) -> CancelResult:
@@ -87,7 +88,7 @@ def _made(job: Job) -> Done | Failed:
 
 
 def _canvas(job: Job) -> Done:
-    """1 to 4 PNG pictures of exactly the size asked; picture number k is made with seed + k."""
+    """1 to 4 PNG images of exactly the requested size; image number k is made with seed + k."""
     from atelier.providers._canvas import paint, restyled
     from atelier.providers._given import covering, covering_mask, picture, whole
 
@@ -169,6 +170,6 @@ def _png(picture: Image.Image, maker: str) -> Output:
     marks.add_text("Software", f"Atelier local/{maker}")
     marks.add_text("Comment", "Procedural: made by an algorithm, not by a trained model.")
     file = io.BytesIO()
-    # Quick rather than small: finishing encodes it once more.
+    # Fast rather than small: delivery encodes the image once more.
     picture.save(file, "PNG", pnginfo=marks, compress_level=1)
     return Output(file.getvalue(), content_type="image/png")

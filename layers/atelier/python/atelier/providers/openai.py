@@ -1,8 +1,8 @@
-"""OpenAI: text by the Responses API or by chat, pictures made and changed, and speech.
+"""OpenAI: text by the Responses API or the chat API, generating and editing images, and speech.
 
-Facts that shape this file: picture models answer with base64 only, and are billed by the tokens that the answer names;
-nothing has a webhook, a cancellation or a list to look into, so an answer that is lost stays lost; the list of models
-carries shutdown dates.
+Facts that shape this file: image models return base64 only and are billed by the tokens that the response reports;
+there is no webhook, no cancellation and no list of requests, so a lost response cannot be found again; the list of
+models carries shutdown dates.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from atelier.providers._wire import Wire
 
 
 class OpenAI(OpenAIShape):
-    """`api` in a model's settings: responses, chat, images (which edits where the job brings a picture) or speech."""
+    """The adapter for OpenAI. `api` in a model's settings: responses, chat, images (which edits when the job has an
+    input image) or speech."""
 
     tokens_max_field = "max_completion_tokens"
 
@@ -27,7 +28,7 @@ class OpenAI(OpenAIShape):
         super().__init__(Wire(base_url, bearer(api_key), answer_seconds_max=answer_seconds_max))
 
     def _api(self, job: Job) -> str:
-        # The Responses API cannot be told where to stop; chat can.
+        # The Responses API has no stop sequences; the chat API has.
         api = super()._api(job)
         return "chat" if api == "responses" and job.parameters.get("stop") else api
 

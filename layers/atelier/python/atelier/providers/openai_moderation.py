@@ -1,7 +1,7 @@
-"""OpenAI's moderation endpoint: free, for texts and pictures. Not a provider of anything, so it is no `Provider`.
+"""OpenAI's moderation endpoint: free, for texts and images. It generates nothing, so it is no `Provider`.
 
-It is asked while a caller waits, in functions that make nothing and have no HTTP client of their own, so it speaks
-through the standard library's: loaded anyway, and exact about time.
+It is called while a caller waits, in Lambda functions that call no provider and have no HTTP client library. Therefore
+it uses the standard library's client, which is loaded anyway and allows an exact deadline.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 BASE_URL = "https://api.openai.com/v1"
 CONNECT_SECONDS_MAX = 1.0
 ANSWER_BYTES_MAX = 1024 * 1024
-# A longer text is asked about in pieces, as far as they fit one request.
+# A longer text is split into pieces of this many characters; one request takes so many pieces, the rest is not checked.
 CHARACTERS_MAX, PIECES_MAX = 8_000, 64
 
-# What it calls things → what we do. What is talked of without a threat or an instruction is the mildest of its kind.
+# OpenAI's categories → ours. A topic that is mentioned without a threat or an instruction gets the mildest category.
 CATEGORIES = {
     "sexual/minors": Category.MINORS,
     "illicit/violent": Category.WEAPONS,
@@ -45,7 +45,7 @@ CATEGORIES = {
 
 
 class OpenAIModeration:
-    """The port `Moderator`. `model` is the upstream name, as the catalogue has it."""
+    """Implements the port `Moderator`. `model` is OpenAI's name of the model, from the catalogue."""
 
     def __init__(self, *, api_key: str, model: str, base_url: str = BASE_URL) -> None:
         self._api_key = api_key
@@ -91,14 +91,14 @@ class OpenAIModeration:
         return http.client.HTTPSConnection(host, port, timeout=seconds_max, context=self._tls)
 
     def _ask(self, content: object, seconds_max: float) -> list[Any] | None:
-        """The results; None without an answer, or with another than a judgement."""
+        """The `results` of one moderation request; None when there is no valid response within `seconds_max`."""
         import http.client
 
         body = json.dumps({"model": self._model, "input": content}).encode()
         headers = {"authorization": f"Bearer {self._api_key}", "content-type": "application/json"}
         deadline = time.monotonic() + seconds_max
         data = bytearray()
-        # No connection is kept: one that died while the function slept would look like silence.
+        # No keep-alive: a connection that died while the Lambda function was frozen would look like no response.
         connection = self._connection(min(CONNECT_SECONDS_MAX, seconds_max))
         try:
             connection.connect()
@@ -125,17 +125,17 @@ class OpenAIModeration:
 
 
 def _wait_until(deadline: float, connection: http.client.HTTPConnection) -> None:
-    """Let the next byte take what time is left. Raises TimeoutError when none is."""
+    """Set the socket's time-out to the time left until the deadline. Raises TimeoutError when no time is left."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError
-    # Whoever has sent all may have closed it.
+    # The connection has no socket any more when the server has sent everything and closed it.
     if connection.sock is not None:  # pyright: ignore[reportUnnecessaryComparison]
         connection.sock.settimeout(left)
 
 
 def _categories(result: object) -> frozenset[Category] | None:
-    """What a result says; None when it says nothing."""
+    """The categories of a result; None when the result is malformed."""
     judged = cast("dict[str, Any]", result) if isinstance(result, dict) else {}
     named: Any = judged.get("categories")
     if not isinstance(judged.get("flagged"), bool) or not isinstance(named, dict):

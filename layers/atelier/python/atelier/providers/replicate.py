@@ -1,9 +1,9 @@
 """Replicate: predictions with a webhook, a deadline, and polling as the second path.
 
-Facts from Replicate's HTTP reference that shape this file: there is no idempotency key, so a creation is sent once
-and a lost answer is looked for in the list; status 200 may carry `failed`; `aborted` (deadline before the start) is
-free and `canceled` is not; results are kept for an hour; a webhook's body is the prediction as GET shows it; a file
-goes as a data URL up to 256 kB, and is uploaded beforehand when it is larger.
+Facts from Replicate's HTTP reference that shape this file: there is no idempotency key, so a creation is sent once,
+and if its response is lost the prediction is looked up in the list; status 200 may carry `failed`; `aborted` (deadline
+before the start) is free and `canceled` is not; results are kept for an hour; a webhook's body is the prediction as GET
+returns it; a file is sent as a data URL up to 256 kB, and a larger file is uploaded first.
 """
 
 from __future__ import annotations
@@ -51,9 +51,10 @@ Prediction = dict[str, Any]
 CONNECT_SECONDS_MAX = 5.0
 RETRY_AFTER_SECONDS_MAX = 3600
 OUTPUTS_MAX = 16
-# Of the whole URL, as sent.
+# The limit for the whole data URL, in bytes as sent.
 DATA_URL_BYTES_MAX = 256_000
-# Where a lost creation is looked for: from a little before the attempt was written (clocks differ) to well after.
+# The time window in which a lost creation is looked up: from a little before the attempt was stored (clocks differ) to
+# well after.
 FIND_BEFORE, FIND_AFTER, FIND_PAGES_MAX = timedelta(minutes=1), timedelta(minutes=10), 5
 
 REFUSALS = {
@@ -64,15 +65,16 @@ REFUSALS = {
     410: ErrorClass.MODEL_GONE,
     429: ErrorClass.RATE_LIMITED,
 }
-# The service, or the network before it, says that it did not take the request. Any other 5xx may come after it did.
+# Statuses by which Replicate, or the network in front of it, says that the request was not accepted. After any other
+# 5xx the request may have been accepted.
 NOT_TAKEN = frozenset({503, 521, 522, 523})
 
-# What failed predictions say of themselves, and what that means; the first match counts.
+# Error texts of failed predictions and the error class of each; the first match counts.
 FAILURES: tuple[tuple[re.Pattern[str], ErrorClass], ...] = (
     (re.compile(r"nsfw|sensitive|safety|moderat|\bE005\b", re.IGNORECASE), ErrorClass.MODERATED_BILLED),
     (re.compile(r"timed? ?out|deadline", re.IGNORECASE), ErrorClass.TIMEOUT_STARTED),
     (re.compile(r"out of memory|capacity|queue is full|high demand", re.IGNORECASE), ErrorClass.CAPACITY),
-    # What the model was given cannot be worked with: a file that is none, no face in a picture, a value out of range.
+    # The model cannot use its input: an unreadable file, no face in an image, a value out of range.
     (
         re.compile(
             r"\bE006\b|\binvalid (?:input|image|audio|video|file|format|mask|value|prompt|url|argument)"
@@ -89,17 +91,17 @@ FAILURES: tuple[tuple[re.Pattern[str], ErrorClass], ...] = (
 ERROR_CHARACTERS_MAX = 2000
 
 
-# A model that draws one person finds them in the prompt by a word of its own behind one of these.
+# A model trained on one person recognises them in the prompt by its trigger word, placed after one of these words.
 PEOPLE = re.compile(
     r"\b(person|man|woman|boy|girl|child|baby|lady|gentleman|guy|actor|actress|king|queen)\b", re.IGNORECASE
 )
 
 
 class Replicate:
-    """Models by catalogue entry; its `settings`: `version` (64 hex digits), `names` (our field → the model's), `input`
-    (what the model is given besides), `inputs` (our role → the model's fields for its files, in order), `output` (where
-    in an answer that is an object the files are, by names with dots between; without it, all its URLs) and `trigger`
-    (the word that names the person in a prompt)."""
+    """The adapter for Replicate. A model's `settings` in the catalogue: `version` (64 hex digits), `names` (our field →
+    the model's field), `input` (constant fields of each request), `inputs` (our role → the model's fields for the
+    files, in order), `output` (the dotted path of the files in an output that is an object; without it, all URLs in the
+    output) and `trigger` (the word that names the person in a prompt)."""
 
     resend_safe = False
 
@@ -166,9 +168,9 @@ class Replicate:
                 return CancelResult.PENDING
 
     def find(self, job: Job) -> str | None:
-        """Among the predictions created around the attempt: the one with our webhook's URL, which names the attempt.
-        Replicate's reference does not promise that a listed prediction shows its webhook; where it does not, version
-        and input must be ours, and two such predictions are nobody's."""
+        """Look among the predictions created around the attempt for the one with our webhook URL, which contains the
+        attempt's id. Replicate's reference does not promise that the list contains the webhook URL; without it, version
+        and input must equal the job's. Two such predictions are ambiguous: then the result is None."""
         begun = created_at(job.attempt_id)
         window = {"created_after": rfc3339(begun - FIND_BEFORE), "created_before": rfc3339(begun + FIND_AFTER)}
         page_url: str | None = f"/v1/predictions?{urlencode(window)}"
@@ -214,15 +216,14 @@ class Replicate:
         return None
 
     def models(self) -> tuple[ListedModel, ...] | None:
-        # Its list has no shutdown dates.
+        # Replicate's list of models has no shutdown dates.
         return None
 
     def _uploaded(self, name: str, file: Input) -> str | Failed:
-        """The URL under which the model finds the file; nothing has begun yet, so whatever goes wrong may be tried
-        again."""
+        """Upload a file and return its URL for the model. No work has started yet, so every failure may be retried."""
         import mimetypes
 
-        # Some models judge a file by the end of its name.
+        # Some models recognise the type of a file by its name's extension.
         filename = name + (mimetypes.guess_extension(file.content_type) or "")
         given: dict[str, Any] = {"filename": filename, "content_type": file.content_type}
         try:
@@ -236,24 +237,26 @@ class Replicate:
         return url if isinstance(url, str) and url else failed(ErrorClass.TRANSIENT)
 
     def _own(self, url: object) -> str | None:
-        # Our token goes with the request, so only to where it belongs.
+        # Our token is sent with the request, so only to Replicate's own origin.
         return url if isinstance(url, str) and url.startswith(f"{self._base_url.rstrip('/')}/") else None
 
     def _ask(self, question: Callable[[Client], object], cancel_after_seconds: int | None = None) -> dict[str, Any]:
-        """One call through the SDK; returns the JSON as it came. Raises _Refused, _NotSent or _NoAnswer.
+        """Make one call through the SDK and return the JSON of the response. Raises _Refused, _NotSent or _NoAnswer.
 
-        The answer is taken from the wire: the SDK's own model knows no `aborted` and refuses such predictions."""
+        The JSON is taken from the transport, because the SDK's model does not know the status `aborted` and rejects
+        such predictions."""
         import httpx
         from replicate.client import Client
 
         if self._connections is None:
-            # No connection is kept: one that died while the function slept would cost a creation its answer.
+            # No keep-alive: a connection that died while the Lambda function was frozen would lose the response of the
+            # next creation.
             self._connections = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))
         wire = _Wire(self._connections, self._answer_seconds_max, cancel_after_seconds)
-        # The SDK wants a transport by type and uses one method of it.
+        # The SDK requires the type `httpx.BaseTransport` but calls only `handle_request`.
         client = Client(self._api_token, base_url=self._base_url, transport=cast("httpx.BaseTransport", wire))
         with suppress(ValueError, KeyError, TypeError):
-            # The SDK may fail to read the answer; whether we can is decided below.
+            # The SDK may fail to parse the response; `wire.answer` below shows whether it is usable.
             question(client)
         if wire.answer is None:
             raise _NoAnswer("the answer is not what it should be")
@@ -261,7 +264,7 @@ class Replicate:
 
 
 class _Refused(Exception):
-    """An answer of 300 or more."""
+    """A response with a status of 300 or more."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         super().__init__(f"status {status}")
@@ -274,7 +277,7 @@ class _Refused(Exception):
         self.problem: dict[str, Any] = problem if isinstance(problem, dict) else {}
 
     def failure(self) -> Failed:
-        """The refusal as an outcome; only for answers that say that nothing was begun."""
+        """The refusal as a Failed outcome; only for responses which say that no work was started."""
         text = f"{self.problem.get('title')} {self.problem.get('detail')}"
         error_class = REFUSALS.get(self.status)
         if error_class is None:
@@ -285,13 +288,13 @@ class _Refused(Exception):
             error_class = ErrorClass.PROVIDER_BILLING
         if error_class is ErrorClass.RATE_LIMITED:
             return failed(error_class, retry_after_seconds=self._retry_after_seconds())
-        # A key may be good for one model and not for another.
+        # A 403 may concern one model only: the key may be valid for others.
         wide = False if self.status == 403 and error_class is ErrorClass.AUTH else None
         said = self.problem.get("detail") or self.problem.get("title")
         return failed(error_class, said=said, provider_wide=wide)
 
     def _retry_after_seconds(self) -> int | None:
-        # Its documented hint is in the text; the number beside it and the usual header are seen as well.
+        # Replicate documents the wait in the text of `detail`; in practice it also sends `retry_after` and the header.
         hints = [
             self.headers.get("retry-after", ""),
             str(self.problem.get("retry_after", "")),
@@ -304,17 +307,17 @@ class _Refused(Exception):
 
 
 class _NotSent(Exception):
-    """No connection: nothing can have been begun."""
+    """No connection was made, so Replicate cannot have started anything."""
 
 
 class _NoAnswer(Exception):
-    """Something was sent, and no usable answer came."""
+    """The request was sent, at least in part, and no usable response came."""
 
 
 class _Wire:
-    """A transport below the SDK's. It puts back the time-out that the SDK takes away from creations, adds the deadline
-    header that it cannot send, keeps the answer, and raises on refusals: so they keep their headers, and the SDK does
-    not sleep and repeat."""
+    """The httpx transport under the SDK. It restores the time-out that the SDK removes from creations, adds the
+    deadline header (`Cancel-After`) that the SDK cannot send, and stores the JSON of the response. It raises _Refused
+    on an error status, which keeps the headers and stops the SDK from sleeping and retrying."""
 
     def __init__(
         self, connections: httpx.BaseTransport, answer_seconds_max: float, cancel_after_seconds: int | None
@@ -344,11 +347,11 @@ class _Wire:
         return response
 
     def close(self) -> None:
-        """The connections are the adapter's and stay open for its next call."""
+        """Do nothing: the connections belong to the adapter and stay open for its next call."""
 
 
 def _input(job: Job) -> dict[str, Any]:
-    """What the model is given, but for files."""
+    """The model's input fields without its files."""
     names = cast("dict[str, str]", job.settings["names"])
     ours = {"prompt": _prompt(job), "negative_prompt": job.negative_prompt, **job.parameters}
     named = {names[field]: value for field, value in ours.items() if field in names and value is not None}
@@ -365,7 +368,7 @@ def _prompt(job: Job) -> str:
 
 
 def _files(job: Job) -> dict[str, Input]:
-    """The job's files by the names of the model's fields; what the model has no field for is not sent."""
+    """The job's files by the model's field names. Files for which the model has no field are left out."""
     fields = cast("dict[str, str | list[str]]", job.settings.get("inputs", {}))
     return {
         name: file
@@ -375,7 +378,7 @@ def _files(job: Job) -> dict[str, Input]:
 
 
 def _data_url(file: Input) -> str | None:
-    """The file as a URL that holds it; None when that would be too long."""
+    """The file as a data URL; None when it would be longer than DATA_URL_BYTES_MAX."""
     begin = f"data:{file.content_type};base64,"
     if len(begin) + -(-len(file.data) // 3) * 4 > DATA_URL_BYTES_MAX:
         return None
@@ -390,15 +393,16 @@ def _is_alike(job: Job, prediction: Prediction) -> bool:
     for name, file in _files(job).items():
         url = _data_url(file)
         if url is None:
-            # An upload's address was lost with the answer, and two jobs may differ in nothing but a file.
+            # The URL of an uploaded file is unknown here, and two jobs may differ in their file only.
             return False
         sent[name] = url
-    # What the model was given besides is its own default.
+    # The listed input may have more fields: the model's defaults.
     return sent.items() <= cast("dict[str, Any]", shown).items()
 
 
 def _check_same(job: Job, prediction: Prediction) -> None:
-    """A genuine webhook may be sent to another job's address: then its input is another's."""
+    """Raise WebhookInvalid when the prediction's input is not the job's: a correctly signed webhook may have been sent
+    again to the URL of another job."""
     shown = prediction.get("input")
     if isinstance(shown, dict):
         sent = _input(job)
@@ -448,7 +452,7 @@ def _usage(prediction: Prediction) -> dict[str, int]:
 
 
 def _outputs(output: Any, path: str | None) -> tuple[Output, ...]:
-    """A model's output is one URL, a list of them, or an object that holds some beside other things."""
+    """The result files: a model's output is one URL, a list of URLs, or an object with URLs among other values."""
     for name in path.split(".") if path else ():
         output = cast("dict[str, Any]", output).get(name) if isinstance(output, dict) else None
     return tuple(Output(url=url) for url in _urls(output, 3)[:OUTPUTS_MAX])
@@ -461,13 +465,13 @@ def _urls(value: Any, depth: int) -> list[str]:
         return [url for entry in cast("list[Any]", value) for url in _urls(entry, depth - 1)]
     if depth and isinstance(value, dict):
         found = [url for entry in cast("dict[str, Any]", value).values() for url in _urls(entry, depth - 1)]
-        # Beside its files, an object may have words.
+        # An object may hold texts beside its files.
         return [url for url in found if re.match("https?://", url)]
     return []
 
 
 def _percentage(logs: Any) -> int:
-    """The last progress bar in the logs, as models print it: ` 40%|████      | 20/50`."""
+    """The percentage of the last progress bar in the logs, as models print it: ` 40%|████      | 20/50`."""
     found = re.findall(r"(\d{1,3})%\|", logs[-2000:]) if isinstance(logs, str) else []
     return min(int(found[-1]), 99) if found else 0
 

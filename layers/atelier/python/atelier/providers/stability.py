@@ -1,6 +1,6 @@
-"""Stability: pictures, larger pictures and sound by its v2beta API; most answer at once, some are asked for later.
+"""Stability: images, image upscaling and audio by the v2beta API; most calls return the result, some must be polled.
 
-What shapes this file: requests are multipart even without a file; a filtered result is a 200 with a blurred picture;
+Facts that shape this file: requests are multipart even without a file; a filtered result is a 200 with a blurred image;
 calls that fail are not charged; more than 150 requests in ten seconds lock the key out for a minute; there is no
 idempotency key, no list and no webhook.
 """
@@ -53,10 +53,12 @@ REFUSALS = {
 
 
 class Stability:
-    """Models by catalogue entry; its `settings`: `path`, `names` (our field → theirs), `inputs` (our role → their file
-    field), `input` (what is sent besides), `with_image` (what is sent besides where a picture is given), `asynchronous`
-    (the answer is an id to ask with). Where the caller gives width and height instead of a ratio, the nearest ratio is
-    taken; a picture brings its own."""
+    """The adapter for Stability. A model's `settings` in the catalogue: `path`, `names` (our field → Stability's),
+    `inputs` (our role → Stability's file field), `input` (constant fields of each request), `with_image` (constant
+    fields of requests with an input image), `asynchronous` (the response is an id to poll with).
+
+    When the caller gives width and height instead of an aspect ratio, the nearest ratio is sent. With an input image no
+    ratio is sent, because the image has its own."""
 
     resend_safe = False
 
@@ -75,7 +77,7 @@ class Stability:
             return Unknown(f"the request was not answered: {error}")
         if not reply.ok:
             if reply.status >= 500 and not _is_told(reply) and reply.status != 503:
-                # From something in between: the work may be going on behind it.
+                # The response comes from a gateway, not from Stability: the work may go on behind it.
                 return Unknown(f"the request was answered with {reply.status}")
             return _failure(reply)
         if not job.settings.get("asynchronous"):
@@ -97,7 +99,7 @@ class Stability:
         if reply.ok:
             return _result(job, reply)
         if reply.status in (404, 410):
-            # Kept for a day, and shown to the key that asked for it alone.
+            # Results are kept for a day and are visible only to the key that requested them.
             return failed(ErrorClass.UNKNOWN_OUTCOME)
         failure = _failure(reply)
         if failure.error_class in (ErrorClass.INVALID_INPUT, ErrorClass.MODERATED):
@@ -127,7 +129,7 @@ class Stability:
         return failed(ErrorClass.PROVIDER_BILLING) if is_broke else None
 
     def models(self) -> tuple[ListedModel, ...] | None:
-        # Its services are paths, and there is no list of them.
+        # Stability's services are URL paths, and there is no list of them.
         return None
 
 
@@ -150,7 +152,7 @@ def _files(job: Job) -> list[tuple[str, tuple[str, bytes, str]]]:
         for role, field in fields.items()
         for file in job.inputs.get(role, ())[:1]
     ]
-    # Without any file the body would not be multipart, and only that is taken.
+    # Without any file the body would not be multipart, the only form that Stability accepts.
     return files or [("none", ("", b"", "text/plain"))]
 
 
@@ -187,7 +189,7 @@ def _is_reference(reference: object) -> bool:
 
 
 def _is_told(reply: Reply) -> bool:
-    """Whether Stability itself says that it failed; then nothing is charged."""
+    """Whether the error comes from Stability itself and not from a gateway; then nothing is charged."""
     return isinstance(reply.json().get("errors"), list)
 
 
@@ -202,6 +204,6 @@ def _failure(reply: Reply) -> Failed:
         return failed(error_class, retry_after_seconds=reply.retry_after_seconds() or LOCKED_OUT_SECONDS)
     told: Any = problem.get("errors")
     said = "; ".join(map(str, cast("list[object]", told))) if isinstance(told, list) else None
-    # A key may be good for one model and not for another.
+    # A 403 may concern one model only: the key may be valid for others.
     wide = False if error_class is ErrorClass.AUTH and reply.status == 403 else None
     return failed(error_class, said=said, code=problem.get("name"), provider_wide=wide)

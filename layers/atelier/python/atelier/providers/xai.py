@@ -1,9 +1,9 @@
-"""xAI: text, pictures made and changed, and films, which are polled for.
+"""xAI: text, generating and editing images, and videos, which are polled for.
 
-Facts that shape this file: the shape is OpenAI's, but pictures have an aspect ratio and a resolution in place of a
-size, and edits are JSON; every answer tells its exact cost in ticks; what breaks the rules is made, held back, billed;
-a wrong key is a 400 as often as a 401, and an error comes in either of two shapes; status 200 of a film may say failed
-or expired; there is no webhook, no cancellation and no list of what was begun.
+Facts that shape this file: the API is compatible with OpenAI's, but images have an aspect ratio and a resolution
+instead of a size, and edits are JSON; every response reports its exact cost in ticks; results that break the rules are
+made, withheld and billed; a wrong key is a 400 as often as a 401, and errors come in two forms; a 200 for a video may
+say failed or expired; there is no webhook, no cancellation and no list of requests.
 """
 
 from __future__ import annotations
@@ -46,15 +46,16 @@ PICTURE_RATIOS = (
     *("9:19.5", "19.5:9", "9:20", "20:9", "1:2", "2:1"),
 )
 FILM_RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
-# The longest side in pixels up to which a picture is made at 1k, and the shortest up to which a film is made so high.
+# Images whose longer side has up to this many pixels are made at 1k. Below: the resolution of a video by its shorter
+# side.
 PICTURE_1K_MAX = 1536
 FILM_HEIGHTS = ((480, "480p"), (720, "720p"))
 REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
 class XAI(OpenAIShape):
-    """`api` in a model's settings: chat, responses, images (which edits where the job brings a picture) or
-    videos."""
+    """The adapter for xAI. `api` in a model's settings: chat, responses, images (which edits when the job has an input
+    image) or videos."""
 
     tokens_max_field = "max_completion_tokens"
 
@@ -89,7 +90,7 @@ class XAI(OpenAIShape):
         return failed(ErrorClass.AUTH) if stopped else None
 
     def models(self) -> tuple[ListedModel, ...] | None:
-        # Its list has no shutdown dates.
+        # xAI's list of models has no shutdown dates.
         return None
 
     def _apis(self) -> dict[str, Callable[[Job], Submitted]]:
@@ -99,10 +100,10 @@ class XAI(OpenAIShape):
         ticks = count(an_object(answer.get("usage")).get("cost_in_usd_ticks"))
         return None if ticks is None else -(-ticks // TICKS_PER_MICROUSD)
 
-    # ---- pictures ----------------------------------------------------------------------------------------------------
+    # ---- images ------------------------------------------------------------------------------------------------------
 
     def _images(self, job: Job) -> Submitted:
-        # A temporary URL is its default; bytes need no second request, and nobody else can see them.
+        # The default is a temporary URL; base64 needs no second request, and nobody else can fetch it.
         order: Answer = {
             "response_format": "b64_json",
             **preset(job),
@@ -130,11 +131,11 @@ class XAI(OpenAIShape):
     def _read_images(self, answer: Answer) -> Submitted:
         end = super()._read_images(answer)
         if isinstance(end, Failed) and answer.get("data") == [] and self._cost_microusd(answer):
-            # All of them were withheld: an empty list that costs something.
+            # An empty list with a cost means that all images were withheld by moderation.
             return failed(ErrorClass.MODERATED_BILLED, usage=end.usage, cost_microusd=end.cost_microusd)
         return end
 
-    # ---- films -------------------------------------------------------------------------------------------------------
+    # ---- videos ------------------------------------------------------------------------------------------------------
 
     def _videos(self, job: Job) -> Submitted:
         given = job.parameters
@@ -194,7 +195,7 @@ class XAI(OpenAIShape):
 
 
 def nearest_ratio(width: int, height: int, ratios: tuple[str, ...]) -> str:
-    """The ratio that is nearest to the one of a size, by how much a side would have to grow."""
+    """The ratio in `ratios` that is nearest to width : height, by the factor that one side would have to grow."""
 
     def distance(ratio: str) -> float:
         across, down = ratio.split(":")
@@ -204,7 +205,7 @@ def nearest_ratio(width: int, height: int, ratios: tuple[str, ...]) -> str:
 
 
 def _named(job: Job) -> Answer:
-    """What is asked for in xAI's own terms."""
+    """The parameters that the caller gave under xAI's own names."""
     return {name: job.parameters[name] for name in ("aspect_ratio", "resolution") if job.parameters.get(name)}
 
 
