@@ -1,1 +1,1 @@
-"""Media: fetched through one guarded fetcher, decoded within bounds, cleaned, watermarked, kept by content."""
+"""Media files: fetched through one guarded fetcher, decoded within limits, cleaned, watermarked, stored by content."""

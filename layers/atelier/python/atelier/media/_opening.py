@@ -1,8 +1,8 @@
-"""A program that decodes pictures, films and sounds, each in a process forked for it (`apart.py` starts the program).
+"""The sandbox program, started by `apart.py`: it decodes each image, video or audio file in a process forked for it.
 
-Standard input is a socket. Over it come, for each file, its type and a connection of its own. On that connection the
-file's process reads the request and writes the answer: each is two lengths, a line of JSON and the files' bytes. When
-the file's process dies, this program ends with the same status, and `apart.py` starts it anew.
+Standard input is a socket. For each file it receives the file's type and a new connection. On that connection the
+forked process reads the request and writes the response: each is two lengths, a line of JSON and the bytes of the
+files. When the forked process dies, this program exits with the same status, and `apart.py` starts it again.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from atelier.media.processed import Processed
 
 HEAD = struct.Struct(">IQ")
-# Bounds of what is sent either way.
+# Limits for messages in both directions.
 TYPE_BYTES_MAX, LINE_BYTES_MAX, FILES_BYTES_MAX = 16, 1 << 20, 1 << 30
 MODULES = {"image": "atelier.media.picture", "video": "atelier.media.film", "audio": "atelier.media.sound"}
 
 
 def send(connection: socket.socket, line: dict[str, Any], files: bytes, deadline: float | None = None) -> None:
-    """Send a line of JSON and bytes. deadline: of time.monotonic. Raises OSError (so TimeoutError too)."""
+    """Send a line of JSON and the bytes of files. deadline: a value of time.monotonic(). Raises OSError, of which
+    TimeoutError is a subclass."""
     written = json.dumps(line).encode()
     # The receiver may close as soon as it has everything, so an empty part is not sent: it would fail.
     for part in filter(None, (HEAD.pack(len(written), len(files)) + written, files)):
@@ -40,7 +41,8 @@ def send(connection: socket.socket, line: dict[str, Any], files: bytes, deadline
 
 
 def receive_line(connection: socket.socket, deadline: float | None = None) -> tuple[dict[str, Any], int]:
-    """Receive a line of JSON, and how many bytes follow it. Raises OSError; ConnectionError when the peer closed."""
+    """Receive a line of JSON and the number of bytes that follow it. Raises OSError; ConnectionError when the peer has
+    closed or announces too much."""
     line_size, files_size = HEAD.unpack(receive(connection, HEAD.size, deadline))
     if line_size > LINE_BYTES_MAX or files_size > FILES_BYTES_MAX:
         raise ConnectionError("the message is larger than any that is sent")
@@ -73,7 +75,7 @@ def main() -> None:
         type, descriptors, _, _ = socket.recv_fds(control, TYPE_BYTES_MAX, 1)
         if not type:
             return
-        # What all files of a type need is imported once; nothing of a stranger's has been read.
+        # The libraries of a type are imported once, here: this process never reads an untrusted file.
         if type.decode() not in prepared:
             _prepare(type.decode())
             prepared.add(type.decode())
@@ -90,7 +92,7 @@ def main() -> None:
 
 
 def _prepare(type: str) -> None:
-    # What is missing is said by the process of the file.
+    # A missing library is reported later, by the process forked for the file.
     with suppress(ImportError):
         module = importlib.import_module(MODULES[type])
         if type == "image":
@@ -99,7 +101,7 @@ def _prepare(type: str) -> None:
 
 
 def _open(connection: socket.socket) -> NoReturn:
-    """The life of a file's own process."""
+    """Handle one file in the forked process, then exit."""
     try:
         asked, size = receive_line(connection)
         data = receive(connection, size)
@@ -114,7 +116,7 @@ def _open(connection: socket.socket) -> NoReturn:
 
 
 def _answer(asked: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Every refusal is an answer."""
+    """Process the file and return the response and the new files' bytes. Every error becomes a response."""
     try:
         from atelier.media.processed import MediaInvalid, MediaLimitExceeded
 
@@ -151,14 +153,14 @@ def _processed(type: str, data: bytes, seconds_max: float, *, watermark: bool) -
 
 
 def _confine(memory_bytes_max: int, seconds_max: float) -> None:
-    # Not every system keeps to the first one; where it does not, the others still hold.
+    # Not every system supports RLIMIT_AS; where it does not, the other limits still apply.
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes_max, memory_bytes_max))
-    # The processor's time: two threads may use twice as much.
+    # CPU time: two threads may use twice as much as the wall clock.
     processor_seconds_max = round(2 * seconds_max) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (processor_seconds_max, processor_seconds_max))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # The alarm ends the process, whatever it is at.
+    # SIGALRM ends the process whatever it is doing.
     signal.setitimer(signal.ITIMER_REAL, seconds_max)
 
 

@@ -1,9 +1,9 @@
-"""Pictures, films and sounds are opened in processes of their own, with bounds on their memory and their time.
+"""The sandbox: images, videos and audio are decoded in a separate process with limits on its memory and its time.
 
-Decoders are large libraries in C, and what they read comes from strangers. A file that makes one crash, loop or swell
-ends its own process and is refused; ours goes on. That process is told no secret either, and knows no other file: it is
-forked for one from a clean process with an all but empty environment, which is started once and has the libraries
-imported (`_opening.py`), so that a file costs milliseconds more and not an interpreter's start.
+Decoders are large C libraries, and the files come from untrusted sources. A file that makes a decoder crash, loop or
+use too much memory ends only its own process and is refused. That process holds no secret and no other file: it is
+forked for one file from a clean process with an almost empty environment (`_opening.py`). The clean process is started
+once and has the libraries imported, so a file costs some milliseconds more and not the start of an interpreter.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from atelier.media.processed import MediaInvalid, MediaLimitExceeded, MediaToolM
 PROGRAM = Path(__file__).with_name("_opening.py")
 MEBIBYTE = 1024 * 1024
 MEMORY_BYTES_MAX = 1536 * MEBIBYTE
-# Of a smaller machine so much: the function itself has to live on.
+# On a machine with less memory, this share of it, so that the Lambda function itself survives.
 MEMORY_SHARE = 2 / 3
-# A file's process ends itself in time; one that does not is ended. Until it begins, the clean one may have to start.
+# Seconds for starting the clean process, if it is not running; and seconds after the limit before a file's process,
+# which normally ends itself, is killed.
 START_SECONDS, GRACE_SECONDS = 4.0, 1.0
 
 
@@ -42,21 +43,21 @@ def process_apart(
     seconds_max: float,
     memory_bytes_max: int = MEMORY_BYTES_MAX,
 ) -> Processed:
-    """A file of this type (image, video or audio) as a deliverable one. Raises MediaInvalid, MediaLimitExceeded for
-    what takes too long or too much, or MediaToolMissing."""
+    """Turn a file of this type (image, video or audio) into a deliverable one, in the sandbox. Raises MediaInvalid;
+    MediaLimitExceeded when the file needs too much time or memory; MediaToolMissing when a library is not installed."""
     if type == "image":
-        # Pictures are opened in functions with a gigabyte too.
+        # Images are also processed in Lambda functions with one gigabyte of memory.
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         memory_bytes_max = min(memory_bytes_max, round(machine * MEMORY_SHARE))
     asked = {"type": type, "watermark": watermark, "seconds_max": seconds_max, "memory_bytes_max": memory_bytes_max}
-    # What is left behind, even by a process that was killed, goes with the folder.
+    # Temporary files, even those of a killed process, are deleted with the folder.
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="atelier-media-") as folder:
         asked["folder"] = folder
         try:
             answer, files = sandbox.ask(asked, data, seconds_max)
         except KilledFromOutside:
-            # That says nothing of the file, which may have been paid for.
+            # Being killed from outside says nothing about the file, which may have been paid for: try once more.
             left = seconds_max - (time.monotonic() - began)
             if left <= 0:
                 raise
@@ -73,25 +74,27 @@ def process_apart(
 
 
 class KilledFromOutside(MediaInvalid):
-    """The process was ended by somebody else: a system that is short of memory, or that stops."""
+    """The sandbox process was killed from outside: the system is short of memory or is shutting down."""
 
 
 class Sandbox:
-    """The client of the clean process, which opens one file at a time. A file that kills it has it started anew."""
+    """The client of the clean process, which handles one file at a time and is started again when a file kills it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        # The process id, program and libraries that it was started for; a fork of ours, or a test, needs another one.
+        # The process id, program and sys.path for which the clean process was started. A fork of this process, or a
+        # test with another program, needs a new one.
         self._is_for: object = None
 
     def ask(self, asked: dict[str, Any], data: bytes, seconds_max: float) -> tuple[dict[str, Any], bytes]:
-        """Have a file opened: what was found out about it, and the new files. Raises MediaInvalid."""
+        """Process one file in the sandbox; returns the response and the bytes of the new files. Raises MediaInvalid, of
+        which MediaLimitExceeded and KilledFromOutside are subclasses."""
         with self._lock:
             control = self._connected()
             deadline = time.monotonic() + START_SECONDS + seconds_max + GRACE_SECONDS
-            # A connection for this file alone: its process can neither hear nor answer for another.
+            # Each file has its own connection, so its process can neither read nor answer the requests of other files.
             ours, theirs = socket.socketpair()
             try:
                 with ours:
@@ -110,12 +113,12 @@ class Sandbox:
                 ended = KilledFromOutside if -status in (signal.SIGKILL, signal.SIGTERM) else MediaInvalid
                 raise ended(f"opening it ended early: status {status}") from None
             except BaseException:
-                # The caller was interrupted: the next one must not wait for this file's answer.
+                # The caller was interrupted: the next caller must not receive this file's response.
                 self.close()
                 raise
 
     def close(self) -> int:
-        """End the process, and say how it ended."""
+        """End the clean process and return its exit status (negative: the signal that ended it)."""
         process, self._process = self._process, None
         if self._control:
             self._control.close()
@@ -124,7 +127,7 @@ class Sandbox:
         try:
             return process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
-            # The group, so that the file's process ends too.
+            # Kill the process group, which includes the process forked for the file.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             return process.wait()
@@ -137,14 +140,14 @@ class Sandbox:
             self.close()
         ours, theirs = socket.socketpair()
         with theirs:
-            # Our own program, by its path.
+            # The command is our own program, by its path; no input is part of it.
             self._process = subprocess.Popen(  # nosec B603
                 [sys.executable, "-I", "-S", str(PROGRAM), json.dumps(sys.path)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                # The interpreter's own library lies beside it, and Lambda finds it by this name alone.
+                # On Lambda, the interpreter finds its own shared library only through this variable.
                 env={"LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"},
             )
         self._control, self._is_for = ours, wanted
@@ -152,7 +155,7 @@ class Sandbox:
 
 
 def too_long(seconds_max: float) -> str:
-    """The refusal of what is not done in time."""
+    """The message for a file that was not processed in time."""
     return f"Opening the file took longer than {seconds_max:g} seconds, the most that is allowed."
 
 

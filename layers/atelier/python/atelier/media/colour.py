@@ -1,8 +1,8 @@
-"""Colours as sRGB, which is what every browser and every model takes numbers for that say nothing else.
+"""Convert colours to sRGB, which browsers and models assume when a file states no colour space.
 
-Files say what their numbers mean by an ICC profile, or by a few numbers from which one is built here (ICC.1:2001,
-"matrix/TRC" profiles). Little CMS converts. A profile that cannot be read, or is of another kind of picture, is
-ignored: the numbers are then sRGB's, as they are for browsers.
+Files state their colour space by an ICC profile, or by a few numbers from which a profile is built here (ICC.1:2001,
+"matrix/TRC" profiles). Little CMS converts the colours. A profile that is unreadable, or does not fit the image's mode,
+is ignored: the image then counts as sRGB, as in browsers.
 """
 
 # Pillow's annotations name numpy, which is not installed.
@@ -20,11 +20,11 @@ from PIL import Image, ImageCms
 Curve = Callable[[float], float]
 Vector = tuple[float, float, float]
 
-# What a picture is of, in a profile's header.
+# Colour spaces as named in a profile's header.
 RGB, GREY, CMYK = "RGB", "GRAY", "CMYK"
-# Two profiles are the same for us where no colour differs by more.
+# A conversion that changes no colour value by more than this is skipped.
 DIFFERENCE_MAX = 2
-# Red, green, blue and white as x and y, by the numbers of ITU-T H.273, table 2.
+# White, red, green and blue as x and y, by the code points of ITU-T H.273, table 2.
 D65, CIE_C, DCI_WHITE = (0.3127, 0.3290), (0.310, 0.316), (0.314, 0.351)
 SRGB_CORNERS = (*D65, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 CORNERS: dict[int, Sequence[float]] = {
@@ -38,20 +38,21 @@ CORNERS: dict[int, Sequence[float]] = {
     12: (*D65, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060),
     22: (*D65, 0.630, 0.340, 0.295, 0.605, 0.155, 0.077),
 }
-# A screen's white in nits where brighter light than it is told of (ITU-R BT.2408).
+# The luminance of white, in nits, in HDR images, which have brighter light than white (ITU-R BT.2408).
 WHITE_NITS = 203
-# libpng's measure of exponents that nobody can tell apart.
+# Exponents within this share of each other look equal (libpng's threshold).
 EXPONENT_DIFFERENCE_MAX = 0.05
 SRGB_EXPONENT = 1 / 2.2
 CORNER_DIFFERENCE_MAX = 0.001
-# The white of profiles, and how eyes adapt to it (Bradford; ICC.1, annex E).
+# The white point of ICC profiles, and the matrix of chromatic adaptation (Bradford; ICC.1, annex E).
 D50: Vector = (0.9642, 1.0, 0.8249)
 BRADFORD = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
 CURVE_POINTS = 1024
 
 
 def to_srgb(picture: Image.Image, profiles: Sequence[bytes]) -> Image.Image:
-    """An L, LA, RGB, RGBA or CMYK picture in sRGB's numbers; the same picture where it has them already."""
+    """The image (mode L, LA, RGB, RGBA or CMYK) converted to sRGB by the first usable profile; unchanged if it is sRGB
+    already or no profile is usable."""
     for profile in profiles:
         try:
             opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -69,7 +70,7 @@ def _converted(picture: Image.Image, profile: ImageCms.ImageCmsProfile, space: s
     if (space, picture.mode) not in ((GREY, "L"), (RGB, "RGB"), (RGB, "RGBA"), (CMYK, "CMYK")):
         raise ValueError("a profile of another kind of picture")
     target = "RGB" if picture.mode == "CMYK" else picture.mode
-    # Little CMS has no grey sRGB: three equal numbers are one.
+    # Little CMS has no grey sRGB profile, so grey is converted to RGB and back.
     through = "RGB" if picture.mode == "L" else target
     transform = ImageCms.buildTransform(profile, _srgb_profile(), picture.mode, through, ImageCms.Intent.PERCEPTUAL)
     if picture.mode != "CMYK" and _changes_nothing(transform, picture.mode, through):
@@ -85,7 +86,7 @@ def _srgb_profile() -> ImageCms.ImageCmsProfile:
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str, through: str) -> bool:
-    """Whether it leaves colours from all over as they are."""
+    """Whether the transform leaves a sample of all colours unchanged (within DIFFERENCE_MAX)."""
     if mode == "L":
         probe = Image.frombytes("L", (256, 1), bytes(range(256)))
     else:
@@ -102,13 +103,14 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str, through: 
 
 
 def coded(primaries: int, transfer: int) -> bytes | None:
-    """By the code points of cICP (ITU-T H.273); None for those that are no colours of a picture."""
+    """The ICC profile for cICP's code points (ITU-T H.273); None for code points without a colour space or curve."""
     corners, curve = CORNERS.get(primaries), CURVES.get(transfer)
     return profile(corners, curve) if corners and curve else None
 
 
 def measured(exponent: float | None, corners: Sequence[float] | None) -> bytes | None:
-    """By gAMA's exponent and cHRM's white, red, green and blue; None for sRGB's, and where they make no sense."""
+    """The ICC profile for gAMA's exponent and cHRM's white, red, green and blue. None when they are sRGB's or make no
+    sense."""
     if exponent is not None and abs(exponent / SRGB_EXPONENT - 1) <= EXPONENT_DIFFERENCE_MAX:
         exponent = None
     pairs = zip(corners or SRGB_CORNERS, SRGB_CORNERS, strict=True)
@@ -124,11 +126,11 @@ def measured(exponent: float | None, corners: Sequence[float] | None) -> bytes |
 
 
 def profile(corners: Sequence[float], curve: Curve) -> bytes:
-    """An ICC profile of an RGB space: white, red, green and blue as x and y, and light by signal, both 0 to 1. Raises
-    ZeroDivisionError or struct.error for corners that span nothing."""
+    """Build the ICC profile of an RGB space. corners: white, red, green and blue as x and y; curve: light by signal,
+    both 0 to 1. Raises ZeroDivisionError or struct.error when the corners span no area."""
     white = _xyz(*corners[:2])
     columns = [_xyz(*corners[at : at + 2]) for at in (2, 4, 6)]
-    # So much of each that together they are white, seen by an eye that is used to D50.
+    # Scale red, green and blue so that their sum is white, then adapt them to the white point D50.
     shares = _times(_inverse(_turned(columns)), white)
     adapted = [
         _adapted([value * share for value in column], white) for column, share in zip(columns, shares, strict=True)
@@ -199,13 +201,14 @@ def _bt709(signal: float) -> float:
 
 
 def _pq(signal: float) -> float:
-    """SMPTE ST 2084: light in nits, of which a screen's white is the most that is shown."""
+    """SMPTE ST 2084 (PQ): light relative to WHITE_NITS; brighter light is clipped later."""
     bent = signal ** (1 / 78.84375)
     return 10_000 / WHITE_NITS * (max(bent - 0.8359375, 0) / (18.8515625 - 18.6875 * bent)) ** (1 / 0.1593017578125)
 
 
 def _hlg(signal: float) -> float:
-    """ITU-R BT.2100, "HLG": as a screen of 1,000 nits shows a grey, of which white is three quarters of the signal."""
+    """ITU-R BT.2100, "HLG": light as shown by a screen of 1,000 nits, where white is at three quarters of the
+    signal."""
     scene = (
         signal**2 / 3
         if signal <= 0.5
@@ -214,7 +217,7 @@ def _hlg(signal: float) -> float:
     return 1000 / WHITE_NITS * scene**1.2
 
 
-# Light by signal, by the numbers of ITU-T H.273, table 3.
+# The curves (light by signal) by the code points of ITU-T H.273, table 3.
 CURVES: dict[int, Curve] = {
     1: _bt709,
     4: _power(2.2),
@@ -232,5 +235,5 @@ CURVES: dict[int, Curve] = {
 
 @cache
 def adobe_rgb() -> bytes:
-    """Adobe RGB (1998), for files that name it and hold no profile."""
+    """The profile of Adobe RGB (1998), for files that name this space without containing a profile."""
     return profile((*D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06), _power(563 / 256))

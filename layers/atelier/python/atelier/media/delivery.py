@@ -1,4 +1,4 @@
-"""From a provider's output to what the creator sees: fetched through the guarded fetcher, checked, cleaned, kept."""
+"""Delivery: a provider's output is fetched through the guarded fetcher, checked, cleaned and stored for the creator."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ DELIVERED_AS = {
     Kind.PAGE: "page",
     Kind.UPSCALE: "image",
 }
-# More than any provider takes.
+# Larger than any input that a provider accepts.
 INPUT_BYTES_MAX = 100 * 1024 * 1024
-# Four pictures, or a film that is encoded afterwards, fit a function's time even if each needs its second try.
+# Fetching four images, or one video that is encoded afterwards, fits the Lambda function's time-out even if each file
+# is fetched twice.
 FETCH_SECONDS_MAX, FETCH_FILM_SECONDS_MAX = 12.0, 30.0
 FETCHES_MAX = 2
 PAUSE_SECONDS = 0.5
@@ -42,14 +43,14 @@ class ObjectStore(Protocol):
 
 
 class Look(Protocol):
-    """Looks at a file that is fit to be kept, before it is; `thumbnail` is what there is to see of it. Raises
-    OutputWithheld for what may not be delivered."""
+    """Checks the content of a processed file before it is stored; `thumbnail` is its image, or None. Raises
+    OutputWithheld when the file may not be delivered."""
 
     def __call__(self, type: str, data: bytes, thumbnail: Picture | None) -> None: ...
 
 
 class Delivery:
-    """The generations' Media port over an object store."""
+    """Implements the generations' port `Media` with an object store."""
 
     def __init__(
         self,
@@ -80,7 +81,7 @@ class Delivery:
             raise UnusableMedia(f"The provider's result is no {expected} that can be used.") from error
         self._look(made.type, made.data, Picture(made.thumbnail, THUMBNAIL_CONTENT_TYPE) if made.thumbnail else None)
         workspace_id = generation.workspace_id
-        # Thumbnail first: whoever sees the file's key finds its thumbnail.
+        # The thumbnail is stored first, so that a reader who finds the file also finds its thumbnail.
         if made.thumbnail:
             self._store.put(thumbnail_key(workspace_id, made.sha256), made.thumbnail, THUMBNAIL_CONTENT_TYPE)
         self._store.put(media_key(workspace_id, made.sha256, made.format), made.data, made.content_type)
@@ -101,7 +102,7 @@ class Delivery:
         try:
             data = self._store.get(media_key(workspace_id, source.sha256, source.format), INPUT_BYTES_MAX)
         except ValueError as error:
-            # Nobody takes so much; for this work it is as good as gone.
+            # No provider accepts a file of this size, so it is treated as missing.
             raise NotFound from error
         return Input(data, CONTENT_TYPES[source.format])
 
@@ -132,7 +133,7 @@ class Delivery:
             try:
                 return self._fetcher.fetch(url, hosts=hosts, bytes_max=bytes_max, seconds_max=seconds_max)
             except FetchFailed:
-                # What was paid for is worth a second look; what was refused or is gone stays so.
+                # A failed fetch is retried, because the result has been paid for; refused or missing files are not.
                 if fetches == FETCHES_MAX:
                     raise
             self._pause(PAUSE_SECONDS)

@@ -1,9 +1,9 @@
-"""The one way to a URL that somebody else chose: providers name where results are, and nothing else opens those names.
+"""The only code that fetches URLs from a provider's response (protection against server-side request forgery).
 
-What is refused, and why no rule is enough alone: hosts that the catalogue does not list (a provider's answer may be
-forged); a listed host that leads to an address inside (a name may point anywhere); a second look at the name (it may
-point elsewhere by then, so the connection goes to the address that was checked); redirects; other schemes and ports;
-more bytes or more time than allowed, however slowly they drip.
+No single rule is enough, so all of these apply. Only hosts that the catalogue lists are fetched, because a response may
+be forged. Their addresses must be public, because a name may point anywhere. The connection goes to the checked
+address, because a second lookup of the name may give another one. Redirects and other schemes and ports are refused,
+and so are more bytes or more time than allowed, however slowly the bytes arrive.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ PIECE_BYTES = 64 * 1024
 
 
 class FetchError(Exception):
-    """The bytes could not be had; the text is for the log."""
+    """The file could not be fetched; the text is for the log."""
 
 
 class FetchRefused(FetchError):
-    """The URL is not one we open, or what came broke a bound. Asking again is useless."""
+    """The URL is not allowed, or the response exceeds a limit. A retry is useless."""
 
 
 class FetchGone(FetchError):
-    """The host has it no more, or not for us: an expired result."""
+    """The host no longer has the file or denies access: an expired result. A retry is useless."""
 
 
 class FetchFailed(FetchError):
-    """The network or the host failed; asking again may help."""
+    """The network or the host failed; a retry may help."""
 
 
 class Fetcher:
-    """local_hosts: `host:port` that may be opened with http and at private addresses: the stand-ins of this machine,
-    and nothing in a deployment. They need not be listed for a provider."""
+    """Fetches files over HTTP. local_hosts: `host:port` pairs that may be fetched with http and at private addresses,
+    and that no provider needs to list: the provider simulators of a local stack; empty in a deployment."""
 
     def __init__(
         self,
@@ -60,7 +60,8 @@ class Fetcher:
     def fetch(
         self, url: str, *, hosts: tuple[str, ...], bytes_max: int = BYTES_MAX, seconds_max: float = SECONDS_MAX
     ) -> bytes:
-        """The body of a 200 answer. hosts: names that are allowed, each with its subdomains. Raises FetchError."""
+        """The body of a 200 response. hosts: the allowed host names, each including its subdomains. Raises
+        FetchError."""
         deadline = time.monotonic() + seconds_max
         parts = _split(url)
         host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
@@ -74,7 +75,7 @@ class Fetcher:
                 request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: */*\r\n"
                 request += "Accept-Encoding: identity\r\nUser-Agent: atelier\r\nConnection: close\r\n\r\n"
                 connection.sendall(request.encode("ascii"))
-                # The answer is parsed by the library, from a stream of ours that ends at the deadline.
+                # The standard library parses the response, from a stream that raises TimeoutError at the deadline.
                 answer = http.client.HTTPResponse(_Timed(connection, deadline))  # pyright: ignore[reportArgumentType]
                 answer.begin()
                 return _body(answer, bytes_max)
@@ -97,7 +98,7 @@ class Fetcher:
         if tls_name is None:
             return connection
         try:
-            # The certificate must be the name's, though the connection went to an address.
+            # The connection went to an IP address, but the certificate must be valid for the host name.
             return (self._tls or _default_tls()).wrap_socket(connection, server_hostname=tls_name)
         except BaseException:
             connection.close()
@@ -105,7 +106,7 @@ class Fetcher:
 
 
 def _split(url: str) -> SplitResult:
-    # Browsers and libraries disagree on what these mean in a URL; no provider sends them.
+    # URL parsers disagree about other characters and the backslash; no provider sends them.
     if not re.fullmatch(r"[!-~]{1,4096}", url) or "\\" in url:
         raise FetchRefused("the URL has characters that it must not have")
     try:
@@ -129,7 +130,7 @@ def _check_allowed(parts: SplitResult, host: str, hosts: tuple[str, ...]) -> Non
 
 
 def _first_connection(addresses: list[str], port: int, deadline: float) -> socket.socket:
-    """To the first address that takes one; a network without IPv6 gets over the addresses it cannot reach."""
+    """Connect to the first address that accepts, so that a network without IPv6 skips the addresses it cannot reach."""
     for address in addresses[:-1]:
         with suppress(OSError):
             return socket.create_connection((address, port), timeout=min(_left(deadline), CONNECT_SECONDS_MAX))
@@ -149,7 +150,7 @@ def _left(deadline: float) -> float:
 
 
 class _Timed(io.RawIOBase):
-    """A socket's incoming bytes until a deadline: a time-out for each read would let an answer drip for ever."""
+    """Reads from a socket until a deadline. A time-out for each read alone would let a slow response last for ever."""
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
         self._connection = connection
@@ -167,7 +168,7 @@ class _Timed(io.RawIOBase):
 
 
 class _Answer(Protocol):
-    """The part of HTTPResponse that is used."""
+    """The part of http.client.HTTPResponse that is used here."""
 
     status: int
     length: int | None

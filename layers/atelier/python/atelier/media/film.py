@@ -1,10 +1,10 @@
-"""Films: opened within bounds, cleaned by moving their streams into a new file, marked by encoding them once more.
+"""Videos: opened within limits, cleaned by copying their streams into a new file, watermarked by encoding them again.
 
-What a player does with a file is what is done here: the first film and the first sound that can be read are taken,
-turned or mirrored and scaled as the file says, whenever they begin and end. What is left out is said in notes.
-What a browser plays is copied bit by bit: quick, and nothing is lost. A mark lies in the picture itself, so a film that
-carries one is encoded afresh, as is one that browsers do not play; its sound is copied all the same where it can be.
-Imported only in a process of its own (`apart.py`).
+The file is treated as a player treats it: the first readable video track and the first readable audio track are used,
+rotated, mirrored and scaled as the file says, whenever they begin and end. Notes to the owner name what is left out.
+Streams that browsers play are copied without change, which is fast and lossless. A video that gets a watermark, or that
+browsers do not play, is encoded again; its audio is still copied if possible.
+Imported only in the sandbox (`apart.py`).
 """
 
 # PyAV's annotations are generic over types that are not installed.
@@ -59,20 +59,20 @@ if TYPE_CHECKING:
 SECONDS_MAX = 600
 FRAME_PIXELS_MAX = 4096 * 2304
 SIDE_MIN = 16
-# What encoding afresh may read and write, in pixels of all frames: about a minute each of a processor. A longer film
-# is marked at a smaller size.
+# How many pixels, in all frames, encoding may read and write: each takes about a minute of CPU time. A longer video is
+# encoded at a smaller size.
 READ_PIXELS_MAX = 12_000_000_000
 WRITTEN_PIXELS_MAX = 2_500_000_000
-# The same per second of the time that there is, with room to spare.
+# The same limits per second of the available time, with a safety margin.
 READ_PIXELS_A_SECOND, WRITTEN_PIXELS_A_SECOND = 100_000_000, 20_000_000
-# A slower machine than these were measured on notices it after so much of the time; the rest is for keeping the film.
+# A slow machine stops encoding after this share of the time; the rest is enough to copy the video instead.
 ENCODING_SHARE = 0.6
-# The poster is what is seen after this time, or at the end of a shorter film.
+# The poster is the frame at this time, or the last frame of a shorter video.
 POSTER_SECONDS = 1.0
 
-# Pictures and sounds of these brands are in the same boxes as films.
+# MP4 brands of files that are images or audio, not videos.
 STILL_BRANDS = frozenset([b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"M4A ", b"M4B "])
-# What browsers play in which file; what else we can read.
+# Codecs that browsers play, by container, which are copied; and all codecs that we can read.
 COPIED_FILMS = {"mp4": frozenset(["h264", "av1", "vp9"]), "webm": frozenset(["vp8", "vp9", "av1"])}
 COPIED_SOUNDS = {"mp4": frozenset(["aac", "mp3"]), "webm": frozenset(["opus", "vorbis"])}
 READ_FILMS = (
@@ -87,22 +87,22 @@ READ_SOUNDS = (
     | {"pcm_u8", "pcm_s8", "pcm_alaw", "pcm_mulaw"}
     | {f"pcm_{sort}{order}" for sort in ("s16", "s24", "s32", "f32", "f64") for order in ("le", "be")}
 )
-# Of H.264, browsers play eight bits with halved colours; cameras write more.
+# The pixel formats of H.264 that browsers play: eight bits with 4:2:0 colour; cameras also write others.
 PLAYED_PIXELS = frozenset(["yuv420p", "yuvj420p", None])
-# Played by newer players only: encoded afresh, or kept where there is no time for that.
+# Codecs that only newer players play: encoded again, or copied when there is not enough time.
 KEPT_FILMS = frozenset(["hevc", "h264"])
-# The readers whose packets can be written as they are.
+# The demuxers whose packets can be written unchanged.
 COPYING = frozenset(["mov", "matroska"])
 # PQ and HLG, the two curves of high dynamic range.
 HDR_CURVES = frozenset([16, 18])
-# The index stands first, so that a film plays while it loads.
+# Options that put the index in front, so that a video can play while it is downloaded.
 INDEX_FIRST = {"mp4": {"movflags": "+faststart"}, "webm": {"cues_to_front": "1"}}
 
-# The bytes depend on the number of threads, so it is fixed. And where the processor has AVX-512, x264's macroblock tree
-# reads memory that nobody has written: then they differ from run to run.
+# The output bytes depend on the number of threads, so it is fixed. `mbtree` is off because on processors with AVX-512
+# x264's macroblock tree reads uninitialised memory, and then the bytes differ from run to run.
 ENCODING = {"preset": "superfast", "crf": "23", "threads": "2", "x264-params": "mbtree=0"}
-# How a frame is to be turned and mirrored, by the signs in its display matrix: for Pillow, and as a chain of filters.
-# A matrix of the rows (a, b) and (c, d) shows the point (x, y) at (ax + cy, bx + dy); y grows downwards.
+# How to rotate and mirror a frame, by the signs in its display matrix: for Pillow, and as FFmpeg filters. A matrix of
+# the rows (a, b) and (c, d) shows the point (x, y) at (ax + cy, bx + dy); y grows downwards.
 ORIENTATIONS: dict[tuple[int, int, int, int], tuple[Image.Transpose | None, tuple[tuple[str, str | None], ...]]] = {
     (1, 0, 0, 1): (None, ()),
     (-1, 0, 0, 1): (Image.Transpose.FLIP_LEFT_RIGHT, (("hflip", None),)),
@@ -114,19 +114,19 @@ ORIENTATIONS: dict[tuple[int, int, int, int], tuple[Image.Transpose | None, tupl
     (0, -1, -1, 0): (Image.Transpose.TRANSVERSE, (("transpose", "clock_flip"),)),
 }
 UPRIGHT = (1, 0, 0, 1)
-# A pixel may be this many times as broad as it is high, or as high as it is broad; a greater ratio is ignored.
+# A pixel's aspect ratio may be up to this or down to its inverse; other ratios are ignored.
 PIXEL_ASPECT_MAX = 8
-# Recorded calls change their size with the connection.
+# How often the size or pixel format of frames may change: recorded video calls change it with the connection.
 CHANGES_MAX = 200
 SOUND_RATE, SOUND_BITS_A_SECOND = 48_000, 128_000
-# A sound that goes on that much later than where it was has a pause.
+# Audio that continues this much later than expected has a pause, which is kept.
 GAP_SECONDS_MIN = 0.1
 
 
 def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Processed:
-    """Somebody's file as a deliverable film; equal input gives equal output, but for one that could be kept as it is:
-    that depends on whether this machine encodes it in time. seconds_max: what there is time for. Raises
-    MediaInvalid."""
+    """Turn a video file into a deliverable one. seconds_max: the available time. Equal input gives equal output, except
+    for a video that may be copied when encoding takes too long, which depends on the machine. Raises MediaInvalid or
+    MediaLimitExceeded."""
     pressed = _Pressed(seconds_max, time.monotonic() + seconds_max * ENCODING_SHARE)
     demuxer = sniffed(data)
     if demuxer == "matroska" and _matroska_end(data) > len(data):
@@ -135,7 +135,7 @@ def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Proc
         seen = _looked_through(source)
     poster = seen.poster()
     with tempfile.TemporaryDirectory(prefix="atelier-film-") as folder:
-        # The index can only be moved to the front of a file that can be read again.
+        # A file on disk, because FFmpeg reads it again to move the index to the front.
         file = Path(folder) / "film"
         try:
             with opened(data, demuxer) as source:
@@ -144,11 +144,11 @@ def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Proc
             pressed = replace(pressed, encode_until=None)
             with opened(data, demuxer) as source:
                 kind, poster, notes = _moved(source, file, demuxer, seen, poster, pressed, watermark=watermark)
-        # Apple's players take HEVC under the name hvc1 alone, and FFmpeg writes hev1 (findings/). The index, which has
-        # the name, is in front, so the first occurrence is the right one.
+        # Apple's players accept HEVC only under the name hvc1, and FFmpeg writes hev1 (findings/). The index, which
+        # contains the name, is in front, so the first occurrence is the right one.
         cleaned = file.read_bytes().replace(b"hev1", b"hvc1", 1)
     with opened(cleaned, {"mp4": "mov", "webm": "matroska"}[kind]) as again:
-        # As players will show it.
+        # Read from the new file, so that it is the duration that players show.
         duration_ms = round((again.duration or 0) / 1000)
     return Processed(
         "video", kind, cleaned, poster.width, poster.height, duration_ms, thumbnail(poster), notes=seen.notes + notes
@@ -156,7 +156,7 @@ def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Proc
 
 
 def sniffed(data: bytes) -> str:
-    """FFmpeg's name for the reader of such a file, by its first bytes. Raises MediaInvalid."""
+    """FFmpeg's name of the demuxer for this file, by its first bytes. Raises MediaInvalid."""
     if is_mov(data):
         if data[4:8] == b"ftyp" and data[8:12] in STILL_BRANDS:
             raise MediaInvalid("it is a picture or a sound and no film")
@@ -165,7 +165,7 @@ def sniffed(data: bytes) -> str:
         return "matroska"
     if data.startswith(b"RIFF") and data[8:12] == b"AVI ":
         return "avi"
-    # A transport stream is packets of 188 bytes; camcorders put four bytes of time before each.
+    # A transport stream consists of packets of 188 bytes; camcorders put a timestamp of four bytes before each.
     for first, step in ((0, 188), (4, 192)):
         if len(data) > first + 2 * step and data[first] == data[first + step] == data[first + 2 * step] == 0x47:
             return "mpegts"
@@ -173,7 +173,7 @@ def sniffed(data: bytes) -> str:
 
 
 def _matroska_end(data: bytes) -> int:
-    """Where the file ends by its own account; 0 where it does not say, as in what was recorded in one go."""
+    """The offset at which a Matroska file ends as stated in it; 0 when it states none, as in a live recording."""
     at = 4
     head_length, at = _ebml_number(data, at)
     at += (head_length or 0) + 4
@@ -182,7 +182,7 @@ def _matroska_end(data: bytes) -> int:
 
 
 def _ebml_number(data: bytes, at: int) -> tuple[int | None, int]:
-    """A length as EBML writes it, None where it is left open, and where it ends."""
+    """Parse an EBML length at `at`: the length, None when it is unknown, and the offset after it."""
     if at >= len(data) or not data[at]:
         return None, at + 1
     size = 9 - data[at].bit_length()
@@ -192,8 +192,8 @@ def _ebml_number(data: bytes, at: int) -> tuple[int | None, int]:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of a film that was looked through: a frame of its beginning, how many there are, how broad a pixel
-    is beside its height, which sound belongs to it, and what the owner is told."""
+    """What one pass over a video found: a frame for the poster, the number of video packets, the pixel aspect ratio,
+    the index of the audio stream to keep, and notes to the owner."""
 
     frame: VideoFrame
     frames: int
@@ -203,7 +203,7 @@ class Seen:
 
     @property
     def orientation(self) -> tuple[Image.Transpose | None, tuple[tuple[str, str | None], ...]]:
-        """How its frames are turned and mirrored to be shown."""
+        """How frames are rotated and mirrored for display: an entry of ORIENTATIONS."""
         side_data: Any = self.frame.side_data
         matrix = side_data.get(SideData.DISPLAYMATRIX)
         if matrix is None or len(bytes(matrix)) != 36:
@@ -214,9 +214,9 @@ class Seen:
         return ORIENTATIONS.get(signs, ORIENTATIONS[UPRIGHT])
 
     def poster(self) -> Image.Image:
-        """The frame as it is to be seen."""
+        """The frame as an image with square pixels, upright."""
         picture, aspect = self.frame.to_image(), self.pixel_aspect
-        # The side that is too short for its pixels is stretched, so that nothing is lost.
+        # The shorter side is stretched instead of shrinking the longer one, so that no detail is lost.
         if aspect > 1:
             picture = picture.resize((round(picture.width * aspect), picture.height))
         elif aspect < 1:
@@ -230,7 +230,7 @@ def _sign(value: int) -> int:
 
 
 def _film(source: InputContainer) -> VideoStream:
-    """The first film in the file that can be read. Raises MediaInvalid."""
+    """The first readable video stream. Raises MediaInvalid, or MediaLimitExceeded for the size of its frames."""
     films = [film for film in source.streams.video if not is_attached(film)]
     if not films:
         raise MediaInvalid("there is no film in it, only sound" if source.streams.audio else "there is no film in it")
@@ -241,14 +241,14 @@ def _film(source: InputContainer) -> VideoStream:
     if not 0 < context.width * context.height <= FRAME_PIXELS_MAX or min(context.width, context.height) < SIDE_MIN:
         allowed = f"each side needs at least {SIDE_MIN}, and a frame may have {FRAME_PIXELS_MAX} in all"
         raise MediaLimitExceeded(f"The film has {context.width} × {context.height} pixels; {allowed}.")
-    # A frame may be larger than its file says.
+    # The decoder checks each frame too, because a frame may be larger than the file states.
     context.options = {"max_pixels": str(FRAME_PIXELS_MAX)}
     context.thread_count = 2
     return film
 
 
 def _sound(source: InputContainer) -> AudioStream | None:
-    """The first sound in the file that can be read."""
+    """The first readable audio stream, or None."""
     return next((sound for sound in source.streams.audio if _is_readable(sound)), None)
 
 
@@ -257,7 +257,8 @@ def _is_readable(sound: AudioStream) -> bool:
 
 
 def _looked_through(source: InputContainer) -> Seen:
-    """From end to end, of which the sound and the beginning are decoded: all pictures would take minutes."""
+    """Read the whole file. Only the audio and the first second of the video are decoded, because decoding all frames
+    would take minutes."""
     film, sound = _film(source), _sound(source)
     paces = [Pace(stream, SECONDS_MAX) for stream in (film, sound) if stream]
     found: VideoFrame | None = None
@@ -280,7 +281,7 @@ def _looked_through(source: InputContainer) -> Seen:
 
 
 def _is_next(frame: VideoFrame, found: VideoFrame | None) -> bool:
-    """Whether it is whole, and of the size with which the film began."""
+    """Whether the frame is intact and has the size of the first frame."""
     return not frame.is_corrupt and (found is None or (frame.width, frame.height) == (found.width, found.height))
 
 
@@ -293,13 +294,13 @@ def _pixel_aspect(film: VideoStream) -> Fraction:
 
 
 class _OutOfTime(Exception):
-    """The film is not encoded in time here, and can be kept as it is."""
+    """Encoding the video takes too long on this machine, and the video can be copied instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Pressed:
-    """How long all of it may take, and until when (of time.monotonic) a film that can be kept as it is may be encoded:
-    None = not at all."""
+    """seconds_max: the time for the whole video. encode_until: the time (of time.monotonic) until which a video that
+    could also be copied may be encoded; None = copy it without trying."""
 
     seconds_max: float
     encode_until: float | None
@@ -315,7 +316,8 @@ def _moved(
     *,
     watermark: bool,
 ) -> tuple[str, Image.Image, tuple[str, ...]]:
-    """Write the new file; returns its kind, the poster at its size and with its mark, and what the owner is told."""
+    """Write the new file. Returns its container format, the poster (at the new size, watermarked), and notes to the
+    owner. Raises _OutOfTime when the video should be copied instead of encoded."""
     film = _film(source)
     sound = next((sound for sound in source.streams.audio if sound.index == seen.sound_index), None)
     kind, is_copied = _kind(film, sound, demuxer, seen)
@@ -324,7 +326,7 @@ def _moved(
     seconds_max, until = pressed.seconds_max, pressed.encode_until
     can_be_kept = not (is_copied or watermark) and codec_of(film) in KEPT_FILMS and demuxer in COPYING
     if can_be_kept:
-        # Better as it is than smaller, or not at all.
+        # Copying such a video is better than making it smaller or refusing it.
         is_copied = until is None or pixels > min(WRITTEN_PIXELS_MAX, WRITTEN_PIXELS_A_SECOND * seconds_max)
         if is_copied:
             notes = (f"The film is kept as it is encoded ({codec_of(film)}), which not every browser plays.",)
@@ -357,18 +359,18 @@ def _moved(
 
 
 def _kind(film: VideoStream, sound: AudioStream | None, demuxer: str, seen: Seen) -> tuple[str, bool]:
-    """The kind of the new file, and whether the film can be copied into it."""
+    """The container format of the new file, and whether the video can be copied into it."""
     codec = codec_of(film)
     is_played = codec != "h264" or film.codec_context.pix_fmt in PLAYED_PIXELS
     if demuxer not in COPYING or not is_played:
         return "mp4", False
     kinds = ["mp4", "webm"] if demuxer == "mov" else ["webm", "mp4"]
-    # Of WebM, only square pixels can be written.
+    # The pixel aspect ratio cannot be written to WebM, so only square pixels fit.
     fitting = [kind for kind in kinds if codec in COPIED_FILMS[kind] and (kind == "mp4" or seen.pixel_aspect == 1)]
     with_sound = [kind for kind in fitting if sound is None or codec_of(sound) in COPIED_SOUNDS[kind]]
     if with_sound:
         return with_sound[0], True
-    # The sound becomes AAC.
+    # The audio is encoded as AAC.
     return "mp4", "mp4" in fitting
 
 
@@ -377,7 +379,8 @@ def _is_sound_copied(sound: AudioStream, kind: str, demuxer: str) -> bool:
 
 
 def _encoded_size(size: tuple[int, int], frames: int, seconds_max: float) -> tuple[int, int]:
-    """Even sides, as the encoder wants them, of no more pixels than there is time for."""
+    """The size to encode at: even sides, as H.264 needs, with no more pixels than the time allows. Raises
+    MediaLimitExceeded when even reading the frames would take too long."""
     pixels = size[0] * size[1] * frames
     read_max = min(READ_PIXELS_MAX, round(READ_PIXELS_A_SECOND * seconds_max))
     written_max = min(WRITTEN_PIXELS_MAX, WRITTEN_PIXELS_A_SECOND * seconds_max)
@@ -392,20 +395,20 @@ def _encoded_size(size: tuple[int, int], frames: int, seconds_max: float) -> tup
 
 
 class Lane(Protocol):
-    """A stream's way into the new file."""
+    """Turns the packets of one input stream into packets of the new file."""
 
     def taken(self, packet: AnyPacket, pace: Pace) -> list[AnyPacket]:
-        """What to write for a packet; an empty one ends the stream."""
+        """The packets to write for an input packet; an empty input packet ends the stream."""
         ...
 
     def rest(self) -> list[AnyPacket]:
-        """What is still to be written."""
+        """The packets that remain at the end."""
         ...
 
 
 class Copied:
-    """As it is, but for what encoders and tools write beside H.264's pictures (supplemental information, NAL type 6):
-    settings, prompts, notes."""
+    """Copies a stream unchanged, except that H.264's supplemental information (NAL type 6) is removed: encoders and
+    tools write settings, prompts and notes there."""
 
     def __init__(self, made: OutputContainer, stream: AudioStream | VideoStream) -> None:
         self._to = carried(made, stream)
@@ -414,7 +417,7 @@ class Copied:
         self._filter = BitStreamFilterContext("filter_units=remove_types=6", stream, self._to) if plain else None
 
     def show_pixels(self, aspect: Fraction) -> None:
-        """Say how broad a pixel is: what the file says counts, not what the pictures' own heads do."""
+        """Set the pixel aspect ratio of the container, which takes precedence over the one in the video stream."""
         context: Any = self._to.codec_context
         context.sample_aspect_ratio = aspect
 
@@ -432,11 +435,11 @@ class Copied:
 
 
 class Voiced:
-    """A sound, encoded as AAC."""
+    """Encodes an audio stream as AAC."""
 
     def __init__(self, made: OutputContainer, stream: AudioStream) -> None:
         self._to = made.add_stream("aac", rate=SOUND_RATE, layout="stereo", bit_rate=SOUND_BITS_A_SECOND)
-        # In samples: where the next frame is, if it follows the one before.
+        # The expected time of the next frame, in samples.
         self._next: int | None = None
 
     def taken(self, packet: AnyPacket, pace: Pace) -> list[AnyPacket]:
@@ -446,7 +449,8 @@ class Voiced:
         return self._to.encode()
 
     def _placed(self, frame: AudioFrame) -> AudioFrame:
-        """At its place in samples. Files say it in their own steps, of 24 ms in an AVI: only a gap is believed."""
+        """Set the frame's time in samples. Times in files are coarse (24 ms in AVI), so the frame follows the last one
+        unless its time shows a gap of more than GAP_SECONDS_MIN."""
         rate = frame.sample_rate
         at = self._next if frame.pts is None else round(frame.pts * (frame.time_base or 0) * rate)
         if self._next is None or (at is not None and at - self._next > GAP_SECONDS_MIN * rate):
@@ -460,7 +464,7 @@ Shape = tuple[int, int, str, int, int]
 
 
 class Encoded:
-    """A film, encoded as H.264: upright, at this size, with or without the mark."""
+    """Encodes a video stream as H.264: upright, at this size, with or without the watermark."""
 
     def __init__(
         self, made: OutputContainer, stream: VideoStream, seen: Seen, size: tuple[int, int], *, watermark: bool
@@ -488,7 +492,7 @@ class Encoded:
 
     def _frame(self, frame: VideoFrame) -> list[AnyPacket]:
         if frame.pts is None or (self._last is not None and frame.pts <= self._last):
-            # Two frames at one time: the first is shown.
+            # Of two frames with the same time, the first is kept.
             return []
         self._last = frame.pts
         written: list[AnyPacket] = []
@@ -503,7 +507,7 @@ class Encoded:
         return [*written, *self._filtered()]
 
     def _ended(self) -> list[AnyPacket]:
-        """What is still in the filters."""
+        """End the filter graph and encode the frames that it still holds."""
         if self._begin is None:
             return []
         self._begin.push(None)
@@ -515,7 +519,7 @@ class Encoded:
                 frame = self._graph.vpull()
             except (BlockingIOError, EOFError):
                 return
-            # Where its pictures stand whole is for the new encoding to decide.
+            # The encoder chooses the key frames itself, not at those of the input.
             frame.pict_type = PictureType.NONE
             yield from self._to.encode(frame)
 
@@ -523,7 +527,7 @@ class Encoded:
 def _graph(
     frame: VideoFrame, filters: tuple[tuple[str, str | None], ...], size: tuple[int, int], mark: Image.Image | None
 ) -> tuple[Graph, FilterContext]:
-    """A graph that gives frames turned, scaled and marked, and where they go in."""
+    """A filter graph that rotates, scales and watermarks frames, and its input filter."""
     graph = Graph()
     begin = _entrance(graph, frame)
     way = [begin]
@@ -546,7 +550,8 @@ def _graph(
 
 
 def _entrance(graph: Graph, frame: VideoFrame) -> FilterContext:
-    """For frames like this one. It must say how colours are meant, or they are taken for another standard's."""
+    """The input filter for frames like this one. It states the colour space and range; otherwise FFmpeg would assume
+    another standard's."""
     like = {
         "video_size": f"{frame.width}x{frame.height}",
         "pix_fmt": frame.format.name,

@@ -1,30 +1,30 @@
-"""Where an MP3's or an AAC's frames begin: behind tags, padding and whatever else programs put before them.
+"""Find the frames of MP3 and AAC files, after tags, padding and other bytes that programs put before them.
 
-A frame is recognised by its head and by another frame that follows it, as players do.
+A frame is recognised by its header and by the header of the next frame, as players do.
 """
 
 from __future__ import annotations
 
-# Some programs put a tag before a tag.
+# Some programs write several tags in a row.
 TAGS_MAX = 4
 ID3_HAS_FOOTER, ID3_FOOTER_BYTES = 0x10, 10
-# How far after the tags and zeros a first frame is looked for.
+# The first frame is searched within this many bytes after the tags and zeros.
 JUNK_BYTES_MAX = 256 * 1024
 
-# What the bit rates in the head of an MP3 frame stand for, and the sample rates of its three versions.
+# The bit rates and sample rates by their indexes in an MP3 frame header; the sample rates are those of MPEG-1.
 MPEG1_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 MPEG2_KBITS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 RATES = (44_100, 48_000, 32_000)
 
 
 def after_tags(data: bytes) -> int:
-    """Where the file goes on after zeros, ID3 and APE tags at its beginning."""
+    """The offset of the first byte after the zeros, ID3 tags and APE tags at the beginning."""
     at = 0
     for _ in range(TAGS_MAX):
         at = _after_zeros(data, at)
         head = data[at : at + 32]
         if head.startswith(b"ID3") and len(head) > 9:
-            # The length has seven bits a byte. A tag that claims more than there is has none that can be believed.
+            # The length has seven bits per byte. A length beyond the end of the file is ignored.
             size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
             size += ID3_FOOTER_BYTES if head[5] & ID3_HAS_FOOTER else 0
             at = at + 10 + (size if at + 10 + size < len(data) else 0)
@@ -34,7 +34,7 @@ def after_tags(data: bytes) -> int:
 
 
 def first_frame(data: bytes, at: int) -> tuple[str, int] | None:
-    """`mp3` or `aac`, and where its first frame is, from `at` on."""
+    """The format (`mp3` or `aac`) and the offset of the first frame at or after `at`; None when there is none."""
     end = min(len(data), at + JUNK_BYTES_MAX)
     while (at := data.find(b"\xff", at, end)) >= 0:
         for form, length_of in LENGTHS.items():
@@ -47,7 +47,7 @@ def first_frame(data: bytes, at: int) -> tuple[str, int] | None:
 
 
 def frames_alone(data: bytes, form: str, at: int) -> bytes:
-    """The frames from this first one on, without what stands between or behind them."""
+    """All frames from the first one (at `at`) on, without the bytes between and after them."""
     length_of, first = LENGTHS[form], at
     pieces: list[bytes] = []
     start = at
@@ -62,13 +62,13 @@ def frames_alone(data: bytes, form: str, at: int) -> bytes:
             return b"".join(pieces)
         start = at = found[1]
         if found[0] != form:
-            # Another kind of frame: junk as well.
+            # A frame of the other format is skipped like other foreign bytes.
             at = start = at + 1
     return b"".join([*pieces, data[start:at]])
 
 
 def mp3_length(data: bytes, at: int) -> int:
-    """Of the frame (layer III) whose head is here, in bytes; 0 for what is no such head."""
+    """The length in bytes of the MP3 frame (layer III) whose header is at `at`; 0 when there is no such header."""
     head = data[at : at + 4]
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
         return 0
@@ -81,7 +81,7 @@ def mp3_length(data: bytes, at: int) -> int:
 
 
 def aac_length(data: bytes, at: int) -> int:
-    """Of the ADTS frame whose head is here, in bytes; 0 for what is no such head."""
+    """The length in bytes of the AAC frame (ADTS) whose header is at `at`; 0 when there is no such header."""
     head = data[at : at + 7]
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
         return 0

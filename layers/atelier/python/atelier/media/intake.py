@@ -1,4 +1,4 @@
-"""From bytes that somebody brought to a file of the library: looked into and cleaned as all others, never marked."""
+"""Uploads: bytes from a user become a file of the library, checked and cleaned like all others, never watermarked."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from atelier.media.process import process
 from atelier.media.processed import MediaInvalid, MediaLimitExceeded
 from atelier.moderation.model import WORDS, OutputWithheld, Picture
 
-# The gateway waits for 30 s.
+# API Gateway waits 30 s for the response.
 SECONDS_MAX = 22
 
 
 class MediaIntake:
-    """The library's Intake over an object store."""
+    """Implements the library's port `Intake` with an object store. look: checks the file's content before it is stored;
+    raises OutputWithheld."""
 
     def __init__(self, store: ObjectStore, *, look: Look = lambda type, data, thumbnail: None) -> None:
         self._store = store
@@ -26,7 +27,7 @@ class MediaIntake:
         except MediaLimitExceeded as error:
             raise FileLimitExceeded(str(error)) from error
         except MediaInvalid as error:
-            # What follows a colon is for the log.
+            # The part of the message after a colon is for the log only.
             raise FileInvalid(str(error).partition(":")[0]) from error
         try:
             self._look(
@@ -34,7 +35,7 @@ class MediaIntake:
             )
         except OutputWithheld as withheld:
             raise FileRefused(withheld.category, WORDS[withheld.category]) from withheld
-        # Thumbnail first: whoever sees the file's key finds its thumbnail.
+        # The thumbnail is stored first, so that a reader who finds the file also finds its thumbnail.
         if made.thumbnail:
             self._store.put(thumbnail_key(workspace_id, made.sha256), made.thumbnail, THUMBNAIL_CONTENT_TYPE)
         self._store.put(media_key(workspace_id, made.sha256, made.format), made.data, made.content_type)

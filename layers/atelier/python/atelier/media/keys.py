@@ -1,4 +1,4 @@
-"""Where bytes are in the media bucket. A key is also the public path: `media/…` is served as `/media/…`."""
+"""Object keys in the media bucket. A key is also the public path: `media/…` is served as `/media/…`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONTENT_TYPES = {
     "ogg": "audio/ogg",
     "aac": "audio/aac",
     "m4a": "audio/mp4",
-    # A page's own word on its letters does not count. The edge shows it in a sandbox.
+    # The charset here overrides the one that a page declares. The edge serves pages in a sandbox.
     "txt": "text/plain; charset=utf-8",
     "html": "text/html; charset=utf-8",
 }
@@ -23,17 +23,17 @@ THUMBNAIL_CONTENT_TYPE = "image/webp"
 
 
 def staging_key(generation_id: str, attempt_id: str, number: int) -> str:
-    """Raw bytes of a provider, as they came; the bucket forgets them after a day."""
+    """A provider's unprocessed bytes; the bucket deletes them after a day."""
     return f"staging/{generation_id}/{attempt_id}/{number}"
 
 
 def upload_key(workspace_id: str, asset_id: str) -> str:
-    """A file as somebody sent it; the bucket forgets it after a day."""
+    """A user's unprocessed upload; the bucket deletes it after a day."""
     return f"uploads/{workspace_id}/{asset_id}"
 
 
 def media_key(workspace_id: str, sha256: str, format: str) -> str:
-    """A delivered file, by its content: equal bytes of a workspace are stored once."""
+    """A delivered file, keyed by its content: equal files of a workspace are stored once."""
     return f"media/{workspace_id}/{sha256}.{EXTENSIONS[format]}"
 
 

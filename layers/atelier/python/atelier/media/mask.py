@@ -1,8 +1,8 @@
-"""Masks in one form, whichever form they came in: a PNG of the picture's size, transparent where it is to change.
+"""Edit masks in one normal form: a PNG of the image's size, transparent where the image is to change.
 
-Two forms are usual. A mask with an alpha channel is transparent where the picture is to change (OpenAI's way); one
-without is white there, and black where the picture stays (what painting tools and most other models write). Mask and
-picture both come from the library, so they have been checked and encoded afresh.
+Two forms of masks are usual. A mask with an alpha channel is transparent where the image is to change (OpenAI's form);
+a mask without alpha is white there, and black where the image stays (the form of painting tools and most other models).
+Mask and image both come from the library, so they have already been checked and encoded again.
 """
 
 # Pillow's annotations name numpy, which is not installed.
@@ -16,20 +16,20 @@ from PIL import Image, ImageChops, ImageOps
 
 from atelier.media import png
 
-# Below this alpha a point is to change; a mask needs at least one such point.
+# Pixels with an alpha below this are to change; a mask needs at least one such pixel.
 HALF = 128
-# A black-and-white mask as JPEG has some colour.
+# How much two colour channels of a black-and-white mask may differ: JPEG compression adds some colour.
 COLOUR_MAX = 48
-# Shapes count as equal when their ratios differ by rounding only.
+# Aspect ratios that differ by no more than this share count as equal (rounding).
 SHAPE_DIFFERENCE_MAX = 0.02
 
 
 class MaskUnusable(Exception):
-    """The mask changes nothing, or does not fit the picture. The text is shown to its owner."""
+    """The mask changes nothing, is not black and white, or does not fit the image. The text is shown to its owner."""
 
 
 def fitted(mask: bytes, picture: bytes) -> bytes:
-    """The mask in our form, at the picture's size. Raises MaskUnusable."""
+    """The mask as a PNG in our normal form, at the image's size. Raises MaskUnusable."""
     with Image.open(io.BytesIO(picture)) as opened:
         size = opened.size
     with Image.open(io.BytesIO(mask)) as opened:
@@ -47,7 +47,7 @@ def fitted(mask: bytes, picture: bytes) -> bytes:
 
 
 def _stays(mask: Image.Image) -> Image.Image:
-    """The mask as alpha, how much of the picture stays at each point: 255 = all of it."""
+    """The mask as an alpha channel: how much of the image stays at each pixel, 255 = unchanged."""
     if mask.has_transparency_data:
         alpha = mask.convert("RGBA").getchannel("A")
         if alpha.getextrema()[0] < HALF:  # pyright: ignore[reportOperatorIssue]

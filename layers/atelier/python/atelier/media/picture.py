@@ -1,8 +1,8 @@
-"""From a provider's bytes to what is delivered: recognised, decoded within bounds, cleaned, marked, encoded afresh.
+"""Images: recognised by their bytes, decoded within limits, cleaned, watermarked, and encoded again.
 
-A picture keeps its format: a PNG's pixels are delivered as they are, losslessly, but for the tier's watermark. All else
-in the file is left behind (`still.py`): camera data, places, comments, prompts, and whatever follows a file's end.
-Colours of other spaces become sRGB (`colour.py`).
+An image keeps its format; a PNG's pixels are delivered without loss, except for the free tier's watermark. Everything
+else in the file is removed (`still.py`): camera data, locations, comments, prompts, and bytes after the file's end.
+Other colour spaces are converted to sRGB (`colour.py`).
 """
 
 # Pillow's annotations name numpy, which is not installed.
@@ -23,14 +23,14 @@ from atelier.media.watermark import mark
 __all__ = ["PictureInvalid", "PictureLimitExceeded", "prepare", "process", "thumbnail"]
 
 PIXELS_MAX = 40_000_000
-# A JPEG of more is decoded at a half, a quarter or an eighth of its sides, as its decoder can: cameras make 200
-# megapixels.
+# Cameras make JPEGs of 200 megapixels. A JPEG of more than PIXELS_MAX is decoded at a half, a quarter or an eighth of
+# its sides, which its decoder can do while reading.
 JPEG_PIXELS_MAX = 210_000_000
 REDUCTIONS = (1, 2, 4, 8)
-# A row or a column costs something beside its pixels, here and wherever the picture goes. Panoramas have 16,000.
+# Each row and column has a cost beside its pixels, here and in later processing. Panoramas have sides of 16,000.
 SIDE_MAX = 32_768
 FRAMES_MAX = 300
-# A decoder goes over all pixels for each. Encoders make ten; the format has no bound.
+# A decoder passes over all pixels once for each scan. Encoders write about ten scans; the format has no limit.
 SCANS_MAX = 100
 THUMBNAIL_SIDE_MAX = 512
 THUMBNAIL_QUALITY = 80
@@ -45,21 +45,21 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Named by hand, a decoder looks at nothing but the file that was cut out for it.
+# Decoders are chosen explicitly, so that Pillow does not try other formats.
 DECODERS = {
     "PNG": PngImagePlugin.PngImageFile,
     "JPEG": JpegImagePlugin.JpegImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
 }
 
-# Pillow warns of a bomb at this many pixels; nobody reads a warning.
+# Pillow warns of a decompression bomb at this many pixels; the warning is turned into an error.
 Image.MAX_IMAGE_PIXELS = PIXELS_MAX
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
 def process(data: bytes, *, watermark: bool) -> Processed:
-    """A provider's file as a deliverable picture; equal input gives equal output. Raises PictureInvalid, or
-    PictureLimitExceeded for what is too large."""
+    """Turn an image file into a deliverable one; equal input gives equal output. Raises PictureInvalid, or
+    PictureLimitExceeded when the image is too large."""
     found = still.read(data)
     _require_within_limits(found)
     pixels = _decoded(found)
@@ -77,7 +77,7 @@ def process(data: bytes, *, watermark: bool) -> Processed:
 
 
 def prepare() -> None:
-    """Load what every picture needs beside modules: for the process that the ones of pictures are forked from."""
+    """Load fonts and encoders once, in the clean process from which the images' processes are forked."""
     usual = Image.new("RGB", (1024, 1024))
     mark(usual)
     thumbnail(usual)
@@ -91,7 +91,8 @@ def _notes(found: Still, pixels: Image.Image) -> tuple[str, ...]:
 
 
 def _require_within_limits(found: Still) -> None:
-    """Everything that says how much work a file is, from its headers: nothing has been decoded yet."""
+    """Check the limits on decoding work by the file's headers, before anything is decoded. Raises PictureInvalid or
+    PictureLimitExceeded."""
     sides, pixels = f"{found.width} × {found.height}", found.width * found.height
     pixels_max = JPEG_PIXELS_MAX if found.kind == "JPEG" else PIXELS_MAX
     if not pixels:
@@ -111,7 +112,7 @@ NAMES = {"PNG": "PNG", "JPEG": "JPEG", "WEBP": "WebP"}
 
 
 def _decoded(found: Still) -> Image.Image:
-    """The first frame, upright, in sRGB, as L, RGB or RGBA with eight bits a channel."""
+    """The first frame, upright, in sRGB, in mode L, RGB or RGBA with eight bits per channel."""
     try:
         pixels = _opened(found.data, found)
         if not found.whole and pixels != _opened(found.data + FILLER, found):
@@ -125,11 +126,12 @@ def _decoded(found: Still) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:
-        # On broken bytes a decoder raises whatever comes: OSError, SyntaxError, struct.error …
+        # On broken bytes Pillow's decoders raise many kinds of errors: OSError, SyntaxError, struct.error …
         raise PictureInvalid(f"not decodable as {found.kind}: {type(error).__name__}") from error
 
 
-# Where pixels are missing at the end, they are made of what follows; where none are, nothing is.
+# A JPEG without an end is decoded twice, once with these bytes appended. If pixels are missing, the decoder makes them
+# from these bytes and the two results differ; if the pixels are complete, the results are equal.
 FILLER = b"\x55" * 64
 
 
@@ -149,9 +151,9 @@ def _opened(data: bytes, found: Still) -> Image.Image:
 
 
 def _even(picture: Image.Image) -> Image.Image:
-    """With eight bits a channel, and each pixel's own colour."""
+    """The image with eight bits per channel and direct colours instead of a palette."""
     if picture.mode.startswith("I"):
-        # Sixteen bits: keep the upper eight, where converting would cut off everything brighter than 255.
+        # Sixteen bits: keep the upper eight, because Pillow's convert() would clip everything above 255.
         grey = picture.convert("I").point(lambda value: value / 256).convert("L")
         if "transparency" not in picture.info:
             return grey
@@ -173,7 +175,7 @@ def _plain(picture: Image.Image) -> Image.Image:
 def _encoded(picture: Image.Image, kind: str) -> bytes:
     if kind == "PNG":
         return png.encode(picture)
-    # Pillow would carry some of what is in here into the new file.
+    # Pillow would write some of this metadata into the new file.
     picture.info.clear()
     file = io.BytesIO()
     if kind == "JPEG":
@@ -184,10 +186,11 @@ def _encoded(picture: Image.Image, kind: str) -> bytes:
 
 
 def thumbnail(picture: Image.Image) -> bytes:
-    """A WebP of at most 512 pixels a side."""
+    """A WebP file of the image, with at most 512 pixels per side."""
     shrink = max(max(picture.size) / THUMBNAIL_SIDE_MAX, 1)
     width, height = (max(round(side / shrink), 1) for side in picture.size)
-    # Halving and the like is done by averaging, which is quick; method 0 is a fifth of the default's time.
+    # reducing_gap=1.0: shrinking by whole factors averages pixels, which is fast. WebP's method 0 takes a fifth of the
+    # default's time.
     small = picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=1.0)
     small.info.clear()
     file = io.BytesIO()

@@ -1,6 +1,6 @@
-"""The one front of this package: bytes in, a file that is fit to be kept out, whatever their kind.
+"""The entry point of this package: it turns bytes of any media type into a file that may be stored.
 
-What is expected decides who looks: a page that calls itself a film is looked at as a film, and refused.
+The caller's expected type selects the processor: a page where a video is expected is parsed as a video, and refused.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from atelier.media.processed import Processed
 
 MEBIBYTE = 1024 * 1024
-# The most of each that is fetched or read at all.
+# The largest file of each type that is fetched or read.
 BYTES_MAX = {
     "image": 50 * MEBIBYTE,
     "video": 100 * MEBIBYTE,
@@ -18,18 +18,20 @@ BYTES_MAX = {
 }
 
 
-# What `film.py` takes on is done in two thirds of it, even with its mark.
+# The largest video that `film.py` accepts takes two thirds of this time, even with a watermark.
 SECONDS_MAX = 150.0
-# Ten times what one of 40 megapixels takes, but for a WebP's four seconds; a request that brings it is waited for.
+# Ten times as long as an image of 40 megapixels takes, except for a WebP's four seconds. It is short, because a caller
+# waits while an upload is processed.
 PICTURE_SECONDS_MAX = 10.0
 
 
 def process(type: str, data: bytes, *, watermark: bool, seconds_max: float = SECONDS_MAX) -> Processed:
-    """A provider's file as a deliverable one of this type (image, video, audio, text or page); equal input gives equal
-    output. seconds_max: at most, of a picture at most PICTURE_SECONDS_MAX. Raises MediaInvalid, or MediaToolMissing.
+    """Turn a file into a deliverable one of this type (image, video, audio, text or page); equal input gives equal
+    output. seconds_max: the time limit; for an image at most PICTURE_SECONDS_MAX. Raises MediaInvalid or
+    MediaToolMissing.
 
-    The mark is for what is seen: a sound, a text and a page carry none."""
-    # Each is imported when it is asked for: who stages bytes, or delivers a text, starts nothing for it.
+    watermark: only images and videos get a visible mark; audio, texts and pages never do."""
+    # Imported on use: functions that only stage bytes or deliver texts must not load or start the sandbox.
     if type in ("image", "video", "audio"):
         from atelier.media.apart import process_apart
 

@@ -1,4 +1,4 @@
-"""What becomes of a provider's bytes: a file that is fit to be kept, and what is known of it."""
+"""The result of processing a media file (a file that may be stored, with its properties), and the possible errors."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from atelier.media.keys import CONTENT_TYPES
 
 
 class MediaInvalid(Exception):
-    """The bytes are nothing that we take; the text says why, for the log."""
+    """The bytes are no valid file of an accepted format; the text says why and is for the log."""
 
 
 class MediaLimitExceeded(MediaInvalid):
-    """A good file, as far as anybody can say, beyond a limit of ours. The text names the limit and the file's own
-    figure, as a sentence for whoever brought it."""
+    """The file seems valid but exceeds one of our limits. The text is a sentence for the file's owner that names the
+    limit and the file's own figure."""
 
 
 class MediaToolMissing(Exception):
-    """This installation lacks what it takes to look into such a file: nobody can say yet whether it is good."""
+    """A library for this type of file is not installed here, so it is unknown whether the file is valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """What is stored. type: image, video, audio, text or page; format: a key of CONTENT_TYPES; thumbnail: WebP; notes:
-    sentences for the owner on what was left out or changed."""
+    """A file that may be stored. type: image, video, audio, text or page; format: a key of CONTENT_TYPES; thumbnail: a
+    WebP file; notes: sentences for the owner about what was left out or changed."""
 
     type: str
     format: str

@@ -1,6 +1,6 @@
-"""How a file of unknown origin is opened by FFmpeg: from memory, as what its first bytes say, within bounds.
+"""Demux untrusted video and audio files with FFmpeg: from memory, in the format of the first bytes, within limits.
 
-Imported only in a process of its own (`apart.py`): what is in here calls a large library in C.
+Imported only in the sandbox (`apart.py`), because it calls a large C library.
 """
 
 # PyAV's annotations are generic over types that are not installed.
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 AnyStream = TypeVar("AnyStream", bound="AudioStream | VideoStream")
 
 BYTES_MAX = 100 * 1024 * 1024
-# Cameras write subtitles, time codes, positions and several sounds beside a film.
+# Cameras write subtitles, time codes, positions and several audio tracks beside the video.
 STREAMS_MAX = 64
 PACKETS_MAX = 200_000
-# So many packets, and one in fifty, may be broken: a stutter, but no reason to throw away what was paid for.
+# Two packets, plus one in fifty, may be broken: the result stutters, but it has been paid for and is kept.
 BROKEN_MAX = 2
 BROKEN_SHARE = 50
-# A file that ends that much before it says has been cut off.
+# A file that ends this much earlier than its stated length counts as cut off.
 SECONDS_MISSING_MAX = 0.5
 
-# Nothing in a new file tells when, where or with what it was made.
+# With this option FFmpeg writes no date and no name of the encoder into a new file.
 WRITING = {"fflags": "+bitexact"}
 
 
 EBML = b"\x1a\x45\xdf\xa3"
-# What a file of boxes may begin with: not only `ftyp`, which older cameras do not write.
+# The box types with which an MP4 or QuickTime file may begin; older cameras do not write `ftyp`.
 FIRST_BOXES = frozenset([b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"])
 
 
@@ -57,18 +57,19 @@ def is_mov(data: bytes) -> bool:
 
 
 def is_attached(stream: VideoStream) -> bool:
-    """Whether it is a cover and no film."""
+    """Whether the stream is a cover image and no video."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 
 @contextmanager
 def opened(data: bytes, form: str) -> Generator[InputContainer]:
-    """The file as one of this form and no other. Raises MediaInvalid for whatever goes wrong until the end."""
+    """Open the file with FFmpeg's demuxer `form` and no other. Errors of FFmpeg inside the `with` block are raised as
+    MediaInvalid."""
     if len(data) > BYTES_MAX:
         raise MediaInvalid(f"{len(data)} bytes are more than {BYTES_MAX}")
-    # Broken files make FFmpeg talkative.
+    # FFmpeg logs a lot about broken files.
     av.logging.set_level(av.logging.PANIC)
-    # Only from memory: a file may name other files, or addresses.
+    # No protocol is allowed: a file may name other files or URLs.
     options = {"protocol_whitelist": "", "max_streams": str(STREAMS_MAX)}
     try:
         with av.open(io.BytesIO(data), "r", format=form, options=options, metadata_errors="ignore") as container:
@@ -80,20 +81,20 @@ def opened(data: bytes, form: str) -> Generator[InputContainer]:
 
 
 def codec_of(stream: AudioStream | VideoStream) -> str:
-    """What the stream is encoded with, whichever decoder reads it."""
-    # Of a codec unknown to the library there is no context, whatever its annotations say.
+    """The name of the stream's codec, the same whichever decoder reads it."""
+    # PyAV's annotations promise a context, but for an unknown codec there is none.
     context: Any = stream.codec_context
     return context.codec.canonical_name if context else "unknown codec"
 
 
 class TrackBroken(MediaInvalid):
-    """So much of one track cannot be decoded that it is worth nothing; the others may be."""
+    """Too many packets of one track cannot be decoded; other tracks of the file may be usable."""
 
 
 @dataclass(slots=True)
 class Pace:
-    """A stream, and what it has given so far: its packets, the broken ones among them, from when to when. is_exact: the
-    file knows how long the stream is, and must not end before that."""
+    """How far a stream has been read: the number of packets and of broken ones, and the times in seconds of its begin
+    and end. is_exact: the stated length of the stream is reliable, so it must not end earlier."""
 
     stream: AudioStream | VideoStream
     seconds_max: float
@@ -108,7 +109,8 @@ class Pace:
         return max(self.end - self.begin, 0)
 
     def decoded(self, packet: AnyPacket) -> list[Any]:
-        """The frames of a packet, an empty one asks for the last; a few packets may be broken."""
+        """Decode a packet to frames; an empty packet flushes the decoder. Raises TrackBroken when too many packets are
+        broken."""
         try:
             return packet.decode()
         except FFmpegError as error:
@@ -127,7 +129,7 @@ class Pace:
             raise MediaLimitExceeded(f"The file is longer than {self.seconds_max} seconds or {PACKETS_MAX} packets.")
 
     def check_end(self) -> None:
-        """All packets were taken: they must last about as long as it is said."""
+        """Check, after the last packet, that the stream is about as long as stated. Raises MediaInvalid."""
         claimed = float((self.stream.duration or 0) * (self.stream.time_base or 0))
         missing = claimed - self.seconds
         if self.is_exact and (claimed > self.seconds_max or missing > max(SECONDS_MISSING_MAX, claimed / 20)):
@@ -135,8 +137,8 @@ class Pace:
 
 
 def packets(container: InputContainer, *paces: Pace) -> Iterator[tuple[Pace, AnyPacket]]:
-    """The packets of these streams as they come, each with its stream; in the end an empty one for each of them. Raises
-    MediaInvalid for a file that has been cut off."""
+    """The packets of these streams in file order, each with its stream's progress; at the end an empty packet for each
+    stream. Raises MediaInvalid for a file that is cut off, MediaLimitExceeded for one that is too long."""
     by_index = {pace.stream.index: pace for pace in paces}
     for packet in container.demux(*(pace.stream for pace in paces)):
         pace = by_index[packet.stream_index]
@@ -145,7 +147,7 @@ def packets(container: InputContainer, *paces: Pace) -> Iterator[tuple[Pace, Any
         yield pace, packet
     for pace in paces:
         pace.check_end()
-        # Tracks may begin late and end early; what their index names, however, must be there.
+        # Tracks may begin late and end early, but all bytes that their index names must be in the file.
         if "mov" in container.format.name and _indexed_end(pace.stream) > container.size:
             raise MediaInvalid("the file is cut off")
 
@@ -160,7 +162,7 @@ def _indexed_end(stream: AudioStream | VideoStream) -> int:
 def tracks_left_out(
     title: str, tracks: Sequence[AudioStream | VideoStream], kept: AudioStream | VideoStream | None
 ) -> tuple[str, ...]:
-    """One sentence for each track that does not go into the new file."""
+    """One sentence for the owner for each track that is left out of the new file."""
     return tuple(
         f"{title} track {number} ({codec_of(track)}) was left out."
         for number, track in enumerate(tracks, 1)
@@ -169,13 +171,14 @@ def tracks_left_out(
 
 
 class DecodeOrder:
-    """The packets of one stream, their decode times growing: players go on where two are the same, writers do not."""
+    """Makes the decode times of one stream's packets increase: players accept two equal times, FFmpeg's muxers do
+    not."""
 
     def __init__(self) -> None:
         self._last: int | None = None
 
     def keep(self, packet: AnyPacket) -> None:
-        """Move a packet that would come too early, by as little as can be said."""
+        """Move a packet whose decode time is not later than the last one's to one tick after it."""
         if packet.dts is None:
             return
         if self._last is not None and packet.dts <= self._last:
@@ -185,6 +188,6 @@ class DecodeOrder:
 
 
 def carried(made: OutputContainer, stream: AnyStream) -> AnyStream:
-    """A stream of the new file for packets of this one as they are."""
-    # Without `opaque`, an encoder of the same name would be looked for; some codecs can only be read here.
+    """Add a stream to the new file for copying the packets of this stream unchanged."""
+    # Without `opaque`, PyAV looks for an encoder of the same codec; for some codecs only a decoder is installed.
     return made.add_stream_from_template(stream, opaque=True)

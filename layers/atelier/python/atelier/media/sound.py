@@ -1,8 +1,8 @@
-"""Sounds: decoded from end to end within bounds, and their samples' packets moved into a new file without any tags.
+"""Audio files: decoded completely within limits, and their packets copied into a new file without any tags.
 
-What browsers play is not encoded afresh: what was said in a file is left behind, what is heard is the same. What they
-do not play becomes FLAC or WAV where nothing was lost before, else AAC. A sound carries no mark.
-Imported only in a process of its own (`apart.py`).
+Formats that browsers play are not encoded again, so only the metadata is lost and the sound is the same. Other formats
+become FLAC or WAV if they are lossless, else AAC. Audio gets no watermark.
+Imported only in the sandbox (`apart.py`).
 """
 
 # PyAV's annotations are generic over types that are not installed, and so are Pillow's.
@@ -47,11 +47,12 @@ if TYPE_CHECKING:
 SECONDS_MAX = 30 * 60
 RATE_MAX = 192_000
 CHANNELS_MAX = 8
-# Of all channels: half an hour of stereo at twice the usual rate. A silence takes no bytes.
+# Samples of all channels: half an hour of stereo at twice the usual rate. A limit on bytes is not enough, because
+# silence takes none.
 SAMPLES_MAX = SECONDS_MAX * 96_000 * 2
 
 PCM = frozenset(["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le", "pcm_alaw", "pcm_mulaw"])
-# How FFmpeg calls the reader of each form, and the writer of those that are kept.
+# FFmpeg's names of the demuxer of each format, and of the muxer of each format that is stored.
 READERS = {
     "mp3": "mp3",
     "wav": "wav",
@@ -65,9 +66,9 @@ READERS = {
     "caf": "caf",
 }
 WRITERS = {"mp3": "mp3", "wav": "wav", "flac": "flac", "ogg": "ogg", "aac": "adts", "m4a": "ipod"}
-# By what is inside: the form that it is moved to as it is.
+# Codecs that browsers play: the format into which their packets are copied.
 MOVED = {"mp3": "mp3", "flac": "flac", "opus": "ogg", "vorbis": "ogg", "aac": "m4a"} | dict.fromkeys(PCM, "wav")
-# What browsers do not play: the form that it becomes, and how FFmpeg calls its encoder.
+# Codecs that browsers do not play: the new format, and FFmpeg's name of the encoder.
 ENCODED = {
     "alac": ("flac", "flac"),
     "pcm_s8": ("wav", "pcm_s16le"),
@@ -87,22 +88,23 @@ ENCODED = {
 }
 AAC_RATES = frozenset([8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000])
 WAV_KEPT = frozenset([b"fmt ", b"fact", b"ds64", b"data"])
-# An Ogg file may be several of them in a row.
+# An Ogg file may be a chain of several Ogg streams (links), one after the other.
 LINKS_MAX = 100
 BEGINS_A_LINK = 2
-# A cover, or the pictures of chapters, beside a sound.
+# Codecs of cover and chapter images in audio files.
 STILLS = frozenset(["mjpeg", "png"])
-# No tags, at either end.
+# Options that make the muxer write no tags, neither at the beginning nor at the end.
 UNTAGGED = {"mp3": {"id3v2_version": "0", "write_id3v1": "0"}}
 
-# The picture of a sound: how loud it is from the beginning to the end.
+# The waveform image of an audio file, which is its thumbnail.
 WAVE_RATE = 4_000
 WAVE_SIZE, WAVE_BARS = (512, 160), 128
 WAVE_COLOUR, GROUND_COLOUR = (64, 72, 102), (246, 246, 249)
 
 
 def process(data: bytes) -> Processed:
-    """Somebody's file as a deliverable sound; equal input gives equal output. Raises MediaInvalid."""
+    """Turn an audio file into a deliverable one; equal input gives equal output. Raises MediaInvalid or
+    MediaLimitExceeded."""
     form, start = sniffed(data)
     links = _links(data, form, start)
     with opened(links[0], READERS[form]) as source:
@@ -127,7 +129,7 @@ def process(data: bytes) -> Processed:
 
 
 def _hear(source: InputContainer, lane: Moved | Encoded, heard: Heard, *, is_exact: bool) -> None:
-    """Decode all of it, and write what goes into the new file."""
+    """Decode a whole link and write it to the new file."""
     sound, _ = _stream(source)
     if sound.codec_context.sample_rate != heard.rate:
         raise MediaInvalid("it changes its sample rate on the way")
@@ -142,7 +144,8 @@ def _hear(source: InputContainer, lane: Moved | Encoded, heard: Heard, *, is_exa
 
 
 def sniffed(data: bytes) -> tuple[str, int]:
-    """The form by the first bytes that are no tag, padding or junk, and where it begins. Raises MediaInvalid."""
+    """The format, by the first bytes after tags, padding and junk, and the offset where it begins. Raises
+    MediaInvalid."""
     at = after_tags(data)
     head = data[at : at + 12]
     if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
@@ -162,7 +165,8 @@ def sniffed(data: bytes) -> tuple[str, int]:
 
 
 def _links(data: bytes, form: str, start: int) -> list[bytes]:
-    """What FFmpeg reads: the file without what stands around it; an Ogg as the files that it is a chain of."""
+    """The parts of the file that FFmpeg reads: without the bytes before and after the audio; a chained Ogg file as its
+    links."""
     if form in LENGTHS:
         return [frames_alone(data, form, start)]
     if form == "wav":
@@ -183,13 +187,14 @@ def _links(data: bytes, form: str, start: int) -> list[bytes]:
 
 
 def _samples_alone(data: bytes) -> bytes:
-    """A WAV file's form and samples: texts, cues and pictures beside them do not decide whether it can be read."""
+    """A WAV file with only its format and samples, so that other chunks (texts, cues, images) cannot make it
+    unreadable."""
     kept, at = [data[:12]], 12
     while at + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, at)
         end = at + 8 + size + size % 2
         if name == b"data" and (size == 0 or end > len(data)):
-            # One that was streamed does not know its size.
+            # A streamed WAV file does not state its true size.
             return b"".join([*kept, data[at:]])
         if name in WAV_KEPT:
             kept.append(data[at:end])
@@ -198,7 +203,8 @@ def _samples_alone(data: bytes) -> bytes:
 
 
 def _stream(source: InputContainer) -> tuple[AudioStream, tuple[str, ...]]:
-    """The first sound that can be read, and what is said of the others; a cover beside it is left behind."""
+    """The first readable audio stream, and notes to the owner about other tracks; a cover image is dropped without a
+    note. Raises MediaInvalid."""
     for film in source.streams.video:
         if not is_attached(film) and codec_of(film) not in STILLS:
             raise MediaInvalid("it is a film")
@@ -214,7 +220,7 @@ def _stream(source: InputContainer) -> tuple[AudioStream, tuple[str, ...]]:
 
 
 def _kept_as(sound: AudioStream, form: str) -> tuple[str, str]:
-    """The form of the new file, and the encoder if it takes one."""
+    """The format of the new file, and FFmpeg's name of the encoder ("" = the packets are copied)."""
     codec = codec_of(sound)
     if codec not in MOVED:
         return ENCODED[codec]
@@ -223,7 +229,7 @@ def _kept_as(sound: AudioStream, form: str) -> tuple[str, str]:
 
 
 class Moved:
-    """The sound's packets, as they are; of a chain, each link after the one before."""
+    """Copies the packets of the audio unchanged; the links of a chain follow each other in time."""
 
     def __init__(self, made: OutputContainer, sound: AudioStream) -> None:
         self._made, self._to = made, carried(made, sound)
@@ -251,7 +257,7 @@ class Moved:
 
 
 class Encoded:
-    """The sound, encoded afresh."""
+    """Encodes the decoded audio again."""
 
     def __init__(self, made: OutputContainer, sound: AudioStream, encoder: str) -> None:
         context = sound.codec_context
@@ -279,7 +285,7 @@ class Encoded:
 
 
 class Heard:
-    """What was decoded: how long it is, and its outline, one channel at a low rate."""
+    """Measures the decoded audio: its length, and its outline for the waveform (one channel at WAVE_RATE)."""
 
     def __init__(self, rate: int) -> None:
         self.samples = 0
@@ -300,11 +306,11 @@ class Heard:
 
 
 def wave(outline: array[int]) -> Image.Image:
-    """The sound's outline as bars, the loudest as high as the picture; of a silence, a line."""
+    """Draw the waveform as bars, the loudest as high as the image; silence is a line."""
     width, height = WAVE_SIZE
     edges = [len(outline) * bar // WAVE_BARS for bar in range(WAVE_BARS + 1)]
     louds = [max(map(abs, outline[start:end]), default=0) for start, end in pairwise(edges)]
-    # What is hardly to be heard is not drawn as if it were loud.
+    # The minimum keeps very quiet audio from being drawn as if it were loud.
     loudest = max(*louds, 1000)
     picture = Image.new("RGB", WAVE_SIZE, GROUND_COLOUR)
     draw = ImageDraw.Draw(picture)

@@ -1,8 +1,8 @@
-"""What in a PNG, JPEG or WebP file is the picture: its pixels, which way up they are, and what their numbers mean.
+"""Parse a PNG, JPEG or WebP file and keep only what the image needs: its pixels, orientation and colour profiles.
 
-Everything else (camera data, texts, previews, further pictures, what follows the end) is left out before a decoder
-sees the file, so that none of it can decide whether the picture is good. Read here are only the outer pieces that a
-file is made of, by Python, from bytes that nobody has vouched for.
+Everything else (camera data, texts, previews, further images, bytes after the end) is removed before a decoder reads
+the file, so that it cannot decide whether the image is valid. Only the containers (chunks and segments) are parsed
+here, in Python, because the bytes are untrusted.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from atelier.media import colour
 from atelier.media.processed import MediaInvalid, MediaLimitExceeded
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
-# Profiles of printing presses have up to 4 MiB; nobody reads one of more.
+# Profiles of printing presses have up to 4 MiB; larger profiles are ignored.
 PROFILE_BYTES_MAX = 8 * 1024 * 1024
 EXIF_PREFIX = b"Exif\0\0"
 ORIENTATION, EXIF_FOLDER, INTEROPERABILITY_FOLDER = 0x0112, 0x8769, 0xA005
 COLOUR_SPACE, INTEROPERABILITY_INDEX = 0xA001, 0x0001
 UNCALIBRATED = 0xFFFF
 
-# JPEG markers (ITU-T T.81, table B.1). The frame headers are all of C0 to CF but three.
+# JPEG markers (ITU-T T.81, table B.1). The frame headers are C0 to CF except three.
 START_OF_SCAN, END_OF_IMAGE, APP0, APP1, APP2, APP14 = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2, 0xEE
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # Tables for Huffman and arithmetic codes and for quantization, the number of lines, the restart interval.
 TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})
 BASELINE = frozenset({0xC0, 0xC1})
 MARKER = re.compile(rb"\xff+([\x01-\xfe])")
-# In coded pixels FF 00 stands for a byte FF, and D0 to D7 are restart markers.
+# In coded pixels, FF 00 means the byte FF, and D0 to D7 are restart markers; any other marker ends them.
 END_OF_CODED = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
 
-# Files of other kinds, by their first bytes, to say so.
+# Other formats by their first bytes, to name them in the refusal.
 OTHERS = {
     b"GIF8": "GIF",
     b"BM": "BMP",
@@ -47,7 +47,7 @@ OTHERS = {
     b"%PDF": "PDF",
     b"8BPS": "Photoshop",
 }
-# The same of the family of MP4, by their brand.
+# Other formats in MP4 boxes, by their brand.
 BRANDS = {
     b"avif": "AVIF",
     b"avis": "AVIF",
@@ -61,20 +61,21 @@ BRANDS = {
 
 
 class PictureInvalid(MediaInvalid):
-    """The bytes are no picture that we take."""
+    """The bytes are no valid image of an accepted format."""
 
 
 class PictureLimitExceeded(PictureInvalid, MediaLimitExceeded):
-    """A picture beyond a limit of ours; the text is for whoever brought it."""
+    """The image exceeds one of our limits or has another format; the text is for the file's owner."""
 
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """A picture's essential parts. data: a file of its kind with the pixels alone; of several frames, the first.
+    """The essential parts of an image file. kind: PNG, JPEG or WEBP; data: a file of this kind with only the pixels, of
+    an animation the first frame.
 
-    width and height as stored, before orientation (EXIF's 1 to 8). profiles: ICC profiles that may say what the
-    numbers mean, the first that can be read counts; none = sRGB. scans: how often a decoder goes over the pixels.
-    corner: where the pixels lie on a canvas of width × height. whole: the file has an end."""
+    width and height are as stored, before orientation (EXIF's 1 to 8). profiles: ICC profiles in order of precedence,
+    of which the first readable one counts; none = sRGB. scans: how often a decoder passes over the pixels. corner: the
+    position of the pixels on the canvas of width × height. whole: the file has an end marker."""
 
     kind: str
     data: bytes
@@ -89,7 +90,8 @@ class Still:
 
 
 def read(data: bytes) -> Still:
-    """Raises PictureInvalid for what is no PNG, JPEG or WebP, SVG and HTML among it, or has no pixels."""
+    """Parse an image file. Raises PictureInvalid when it is no PNG, JPEG or WebP (SVG and HTML are not), is cut off, or
+    has no pixels; PictureLimitExceeded when it has another known format."""
     kind = sniffed(data)
     try:
         return READERS[kind](data)
@@ -98,7 +100,7 @@ def read(data: bytes) -> Still:
 
 
 def sniffed(data: bytes) -> str:
-    """PNG, JPEG or WEBP, by the first bytes: what a provider or a header calls it does not count. Raises
+    """PNG, JPEG or WEBP, by the first bytes; the content type that was declared does not count. Raises
     PictureInvalid."""
     if data.startswith(PNG_MAGIC):
         return "PNG"
@@ -123,8 +125,8 @@ class Chunk(NamedTuple):
 
 
 def _png(data: bytes) -> Still:
-    """A checksum counts where nothing else guards the picture: the header and the palette. The pixels have their own,
-    within; an ancillary chunk with a wrong one is as good as absent, as it is in browsers."""
+    """Parse a PNG. A wrong checksum of the header or the palette is an error, because nothing else protects them. The
+    pixels contain a checksum of their own. An ancillary chunk with a wrong checksum is ignored, as browsers do."""
     header = palette = transparency = b""
     pixels: list[bytes] = []
     told: dict[bytes, bytes] = {}
@@ -170,7 +172,7 @@ def _png_chunks(data: bytes) -> Iterator[Chunk]:
         checksum = data[at + 8 + length : at + 12 + length]
         if kind == b"IEND":
             return
-        # A text may have any length; only what is wanted is worth adding up.
+        # A text chunk may be very long, so the checksum is computed only for the chunks that are used.
         wanted = kind in PNG_WANTED
         yield Chunk(kind, content, wanted and checksum == struct.pack(">I", zlib.crc32(content, zlib.crc32(kind))))
         at += 12 + length
@@ -180,7 +182,8 @@ PNG_WANTED = frozenset({b"IHDR", b"PLTE", b"tRNS", b"cICP", b"iCCP", b"sRGB", b"
 
 
 def _in_eight_bits(transparency: bytes, depth: int, colours: int) -> bytes:
-    """tRNS's one colour in the samples that Pillow compares it with, which have eight bits whatever the file's have."""
+    """The transparent colour of tRNS scaled to eight bits, because Pillow compares it with eight-bit samples whatever
+    the depth of the file."""
     if colours == PNG_PALETTE or depth in (1, 8):
         return transparency
     scale = {2: 85, 4: 17, 16: 1 / 256}.get(depth, 1)
@@ -193,9 +196,10 @@ def _png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _png_profiles(told: dict[bytes, bytes]) -> Iterator[bytes]:
-    """In their order of precedence (4.3, "Colour spaces"): cICP, iCCP, sRGB, then gAMA and cHRM."""
+    """The profiles in order of precedence (PNG specification 4.3, "Colour spaces"): cICP, iCCP, sRGB, then gAMA and
+    cHRM."""
     coded = told.get(b"cICP", b"")
-    # Of pictures only all of RGB's range is of sense: no matrix, full range.
+    # For images only RGB in full range makes sense: matrix coefficients 0, full range flag 1.
     if coded[2:] == b"\0\1" and (profile := colour.coded(coded[0], coded[1])):
         yield profile
     name, _, packed = told.get(b"iCCP", b"").partition(b"\0")
@@ -287,7 +291,7 @@ def _webp(data: bytes) -> Still:
             told.setdefault(kind, content)
     size = _webp_size(pixels)
     if not frames or canvas is None:
-        # Without frames the canvas is the picture, whatever it is said to be.
+        # Without frames the image fills the canvas, whatever size VP8X states.
         canvas, corner = size, (0, 0)
     profile = told.get(b"ICCP", b"")
     return Still(
@@ -353,8 +357,8 @@ READERS = {"PNG": _png, "JPEG": _jpeg, "WEBP": _webp}
 
 @dataclass(frozen=True, slots=True)
 class Exif:
-    """The two things in it that belong to the picture. Cameras that are set to Adobe RGB say so here alone (CIPA
-    DC-010, "Design rule for Camera File system")."""
+    """The two EXIF values that affect how an image looks: its orientation, and whether it is Adobe RGB, which cameras
+    state only here (CIPA DC-010, "Design rule for Camera File system")."""
 
     orientation: int = 1
     is_adobe_rgb: bool = False
@@ -362,7 +366,7 @@ class Exif:
 
     @staticmethod
     def read(data: bytes) -> Exif:
-        """What can be read of it; the defaults where it is broken."""
+        """Parse EXIF data; values that are missing or broken keep their defaults."""
         tiff = data.removeprefix(EXIF_PREFIX)
         order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
         if order is None:
@@ -379,7 +383,7 @@ class Exif:
 
 
 def _entries(tiff: bytes, order: str, at: int) -> dict[int, bytes]:
-    """The entries of the directory at an offset, by tag, as their twelve bytes each; none where there is none."""
+    """The entries (twelve bytes each) of the EXIF directory at an offset, by tag; empty when there is no directory."""
     entries: dict[int, bytes] = {}
     if not 8 <= at <= len(tiff) - 2:
         return entries
@@ -393,7 +397,7 @@ def _entries(tiff: bytes, order: str, at: int) -> dict[int, bytes]:
 
 
 def _number(entries: dict[int, bytes], tag: int, order: str) -> int:
-    """A whole number (SHORT or LONG) that stands in its entry; 0 where there is none."""
+    """An integer (SHORT or LONG) that is stored in its entry; 0 when there is none."""
     entry = entries.get(tag, bytes(12))
     form = {3: "H", 4: "I"}.get(struct.unpack_from(f"{order}H", entry, 2)[0])
     return struct.unpack_from(f"{order}{form}", entry, 8)[0] if form else 0

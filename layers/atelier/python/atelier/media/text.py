@@ -1,6 +1,6 @@
-"""Texts and pages: UTF-8 within bounds, without what no reader sees.
+"""Texts and pages: UTF-8 of limited size, without invisible characters.
 
-A page is kept as it is, script and all: the edge serves it in a sandbox where nothing runs (infra/edge.yaml).
+A page is stored unchanged, including its scripts: the edge serves it in a sandbox where nothing runs (infra/edge.yaml).
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from atelier.media.processed import MediaInvalid, Processed
 TEXT_BYTES_MAX = 1024 * 1024
 PAGE_BYTES_MAX = 2 * 1024 * 1024
 
-# All controls but tab and newline, what stands for a byte order, and what Unicode says is no character.
+# All control characters but tab and newline, the byte order mark, and Unicode's noncharacters.
 UNSEEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")
-# Models like to say a few words around the document, or to put it into a fence.
+# Models often write some words around the document, or put it into a Markdown code fence.
 DOCUMENT = re.compile(r"<!doctype\s+html\b.*|<html\b.*", re.IGNORECASE | re.DOTALL)
 END = re.compile(r"</html\s*>", re.IGNORECASE)
 
 
 def process(data: bytes) -> Processed:
-    """A provider's text as a deliverable one. Raises MediaInvalid."""
+    """A provider's text as a deliverable file. Raises MediaInvalid."""
     return Processed("text", "txt", _read(data, TEXT_BYTES_MAX).encode())
 
 
 def process_page(data: bytes) -> Processed:
-    """The HTML document in what a provider sent. Raises MediaInvalid."""
+    """The HTML document in a provider's text as a deliverable file. Raises MediaInvalid when there is none."""
     found = DOCUMENT.search(_read(data, PAGE_BYTES_MAX))
     if found is None:
         raise MediaInvalid("there is no HTML document in it")

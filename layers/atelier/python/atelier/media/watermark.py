@@ -1,4 +1,4 @@
-"""The mark of the free tier: three words in the lower right corner, small, light, with a soft shadow."""
+"""The watermark of the free tier: three small, light words with a soft shadow in the lower right corner."""
 
 # Pillow's annotations name numpy, which is not installed.
 # pyright: reportUnknownMemberType=false
@@ -13,8 +13,8 @@ WORDS = ("made with Atelier", "Atelier")
 
 
 def mark(picture: Image.Image) -> None:
-    """Draw the mark on an L, RGB or RGBA picture, in place; only its own corner is touched. Its height is a fiftieth of
-    the shorter side; pictures too narrow for the words carry the name alone, and it grows no smaller than readable."""
+    """Draw the watermark on an image of mode L, RGB or RGBA, in place; only its corner is changed. Its height is a
+    fiftieth of the shorter side, but at least 9 pixels; images too narrow for the words get the name alone."""
     light, shadow = _fitting(picture.size)
     corner = (picture.width - light.width, picture.height - light.height)
     picture.paste(Image.new(picture.mode, light.size, "black"), corner, shadow)
@@ -22,7 +22,7 @@ def mark(picture: Image.Image) -> None:
 
 
 def tile(size: tuple[int, int]) -> Image.Image:
-    """The same mark as an RGBA picture, to be laid into the lower right corner of frames of this size."""
+    """The same watermark as an RGBA image, to be placed in the lower right corner of video frames of this size."""
     light, shadow = _fitting(size)
     marked = Image.new("RGBA", light.size)
     marked.alpha_composite(Image.merge("RGBA", (*[Image.new("L", light.size, 0)] * 3, shadow)))
@@ -38,7 +38,7 @@ def _fitting(size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
 
 @lru_cache(maxsize=16)
 def _tiles(words: str, size: int) -> tuple[Image.Image, Image.Image]:
-    """How strongly to paint light and shadow, as two masks of one size with the margin around the words in it."""
+    """Two masks of equal size, with a margin around the words: the strength of the light text and of its shadow."""
     font = ImageFont.load_default(size)
     left, top, right, bottom = (round(side) for side in font.getbbox(words))
     margin = size

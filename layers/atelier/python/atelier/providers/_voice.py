@@ -97,8 +97,7 @@ def speech(job: Job) -> Sound:
         raise Refused("There is no such voice.")
     if len(text) > CHARACTERS_MAX:
         raise Refused(f"The text is longer than {CHARACTERS_MAX} characters.")
-    # Control characters and unpaired surrogates cannot be spoken. `speakable.plain` also removes what espeak-ng would
-    # read as markup.
+    # Control characters and unpaired surrogates cannot be spoken. espeak-ng takes tags as markup, not as words.
     words = speakable.plain(re.sub(r"[\0-\x08\x0b-\x1f\ud800-\udfff]", " ", text).strip())
     if refusal := speakable.refusal(words, tuple(LANGUAGE_OF)):
         raise Refused(f"The text {refusal}" if refusal.startswith("has") else "There is nothing to say.")
