@@ -50,6 +50,7 @@ def process_apart(
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         memory_bytes_max = min(memory_bytes_max, round(machine * MEMORY_SHARE))
     asked = {"type": type, "watermark": watermark, "seconds_max": seconds_max, "memory_bytes_max": memory_bytes_max}
+
     # Temporary files, even those of a killed process, are deleted with the folder.
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="atelier-media-") as folder:
@@ -62,6 +63,7 @@ def process_apart(
             if left <= 0:
                 raise
             answer, files = sandbox.ask({**asked, "seconds_max": left}, data, left)
+
     if "lacking" in answer:
         raise MediaToolMissing(f"{answer['lacking']} is not installed here: this function needs the film layer")
     if "limit" in answer:

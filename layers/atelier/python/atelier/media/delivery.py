@@ -81,10 +81,12 @@ class Delivery:
             raise UnusableMedia(f"The provider's result is no {expected} that can be used.") from error
         self._look(made.type, made.data, Picture(made.thumbnail, THUMBNAIL_CONTENT_TYPE) if made.thumbnail else None)
         workspace_id = generation.workspace_id
+
         # The thumbnail is stored first, so that a reader who finds the file also finds its thumbnail.
         if made.thumbnail:
             self._store.put(thumbnail_key(workspace_id, made.sha256), made.thumbnail, THUMBNAIL_CONTENT_TYPE)
         self._store.put(media_key(workspace_id, made.sha256, made.format), made.data, made.content_type)
+
         return Delivered(
             asset_id(generation.id, number),
             made.type,

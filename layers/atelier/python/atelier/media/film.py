@@ -128,12 +128,14 @@ def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Proc
     for a video that may be copied when encoding takes too long, which depends on the machine. Raises MediaInvalid or
     MediaLimitExceeded."""
     pressed = _Pressed(seconds_max, time.monotonic() + seconds_max * ENCODING_SHARE)
+
     demuxer = sniffed(data)
     if demuxer == "matroska" and _matroska_end(data) > len(data):
         raise MediaInvalid("the file is cut off")
     with opened(data, demuxer) as source:
         seen = _looked_through(source)
     poster = seen.poster()
+
     with tempfile.TemporaryDirectory(prefix="atelier-film-") as folder:
         # A file on disk, because FFmpeg reads it again to move the index to the front.
         file = Path(folder) / "film"
@@ -147,9 +149,11 @@ def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Proc
         # Apple's players accept HEVC only under the name hvc1, and FFmpeg writes hev1 (findings/). The index, which
         # contains the name, is in front, so the first occurrence is the right one.
         cleaned = file.read_bytes().replace(b"hev1", b"hvc1", 1)
+
     with opened(cleaned, {"mp4": "mov", "webm": "matroska"}[kind]) as again:
         # Read from the new file, so that it is the duration that players show.
         duration_ms = round((again.duration or 0) / 1000)
+
     return Processed(
         "video", kind, cleaned, poster.width, poster.height, duration_ms, thumbnail(poster), notes=seen.notes + notes
     )
@@ -322,6 +326,7 @@ def _moved(
     sound = next((sound for sound in source.streams.audio if sound.index == seen.sound_index), None)
     kind, is_copied = _kind(film, sound, demuxer, seen)
     notes: tuple[str, ...] = ()
+
     pixels = poster.width * poster.height * seen.frames
     seconds_max, until = pressed.seconds_max, pressed.encode_until
     can_be_kept = not (is_copied or watermark) and codec_of(film) in KEPT_FILMS and demuxer in COPYING
@@ -333,6 +338,7 @@ def _moved(
     is_copied = is_copied and not watermark
     if not is_copied:
         kind = "mp4"
+
     with av.open(str(file), "w", format=kind, options=WRITING | INDEX_FIRST[kind]) as made:
         if is_copied:
             lane = Copied(made, film)
@@ -345,6 +351,7 @@ def _moved(
             lane = Encoded(made, film, seen, size, watermark=watermark)
             if watermark:
                 mark(poster)
+
         lanes: dict[int, Lane] = {film.index: lane}
         if sound:
             lanes[sound.index] = (Copied if _is_sound_copied(sound, kind, demuxer) else Voiced)(made, sound)
@@ -355,6 +362,7 @@ def _moved(
             made.mux(lanes[packet.stream_index].taken(packet, pace))
         for each in lanes.values():
             made.mux(each.rest())
+
     return kind, poster, notes
 
 

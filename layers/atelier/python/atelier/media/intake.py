@@ -35,10 +35,12 @@ class MediaIntake:
             )
         except OutputWithheld as withheld:
             raise FileRefused(withheld.category, WORDS[withheld.category]) from withheld
+
         # The thumbnail is stored first, so that a reader who finds the file also finds its thumbnail.
         if made.thumbnail:
             self._store.put(thumbnail_key(workspace_id, made.sha256), made.thumbnail, THUMBNAIL_CONTENT_TYPE)
         self._store.put(media_key(workspace_id, made.sha256, made.format), made.data, made.content_type)
+
         return Kept(
             made.type,
             made.format,

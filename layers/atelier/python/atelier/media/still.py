@@ -144,12 +144,14 @@ def _png(data: bytes) -> Still:
             transparency = transparency or content
         elif intact:
             told.setdefault(kind, content)
+
     if not header or not pixels:
         raise PictureInvalid("a PNG without a header or without pixels")
     width, height, depth, colours = struct.unpack(">IIBB", header[:10])
     see_through = _in_eight_bits(transparency, depth, colours)
     written = [(b"IHDR", header), (b"PLTE", palette), (b"tRNS", see_through), (b"IDAT", b"".join(pixels))]
     parts = [_png_chunk(kind, content) for kind, content in written if content]
+
     return Still(
         "PNG",
         PNG_MAGIC + b"".join(parts) + _png_chunk(b"IEND", b""),
@@ -256,14 +258,17 @@ def _jpeg(data: bytes) -> Still:
         elif marker == APP2 and segment.startswith(b"ICC_PROFILE\0") and len(segment) > 14:
             profiles.setdefault(segment[12], segment[14:])
         at = end
+
     if not scans or not frame:
         raise PictureInvalid("a JPEG without a header or without pixels")
     if not whole and frame not in BASELINE:
         raise PictureInvalid("a progressive JPEG without an end")
+
     profile = b"".join(profiles[number] for number in sorted(profiles))
     found_profiles = (profile,) if profile and len(profile) <= PROFILE_BYTES_MAX else ()
     if not found_profiles and exif.is_adobe_rgb:
         found_profiles = (colour.adobe_rgb(),)
+
     written = b"".join(kept)
     written = written + b"\xff\xd9" if whole else written.rstrip(b"\xff")
     return Still("JPEG", written, width, height, exif.orientation, found_profiles, scans=scans, whole=whole)
@@ -289,11 +294,13 @@ def _webp(data: bytes) -> Still:
             pixels.setdefault(kind, content)
         else:
             told.setdefault(kind, content)
+
     size = _webp_size(pixels)
     if not frames or canvas is None:
         # Without frames the image fills the canvas, whatever size VP8X states.
         canvas, corner = size, (0, 0)
     profile = told.get(b"ICCP", b"")
+
     return Still(
         "WEBP",
         _webp_file(pixels, size),

@@ -308,13 +308,16 @@ def _ridges(canvas: Canvas) -> Image.Image:
     picture = _vertical(canvas, (*sky, sky[-1], sky[-1]))
     if night:
         picture = _starred(picture, canvas, 260)
+
     clouds = _noise(replace(canvas, width=max(width // 4, 1)), 1.6, 0.55, 6).resize(canvas.size)
     wisps = _toned(_warped(clouds, canvas, 45, 3), ((0, 0, 0), (0, 0, 0), (120, 120, 120)), 0.35, 1).convert("L")
     picture = _lit(picture, _mixed(sky[-1], light, 0.5), wisps)
+
     x, y = width * luck.uniform(0.22, 0.78), horizon - height * luck.uniform(0.08, 0.22)
     radius = canvas.unit * luck.uniform(40, 75)
     picture = _lit(picture, light, _glow(canvas, x, y, radius * 9, 0.7))
     picture = _disc(picture, x, y, radius, _mixed(light, (255, 255, 255), 0.6))
+
     shore = round(height * luck.uniform(0.7, 0.78)) if canvas.words & WATER_WORDS else height
     haze = _mixed(sky[-1], light, 0.35)
     ranges = 7
@@ -338,6 +341,7 @@ def _ridges(canvas: Canvas) -> Image.Image:
         fade.paste(strip, (0, start))
         hills = Image.composite(Image.new("RGB", (1, height), foot), Image.new("RGB", (1, height), top), fade)
         picture.paste(hills.resize(canvas.size), (0, 0), mask)
+
     return picture
 
 
@@ -440,12 +444,14 @@ def _currents(canvas: Canvas) -> Image.Image:
     ground = _toned(_warped(_noise(canvas, 1.5, 0.45, 4), canvas, 120, 2), (dark, _mixed(dark, deep, 0.8), deep))
     sheet = ground.resize((canvas.width * scale, canvas.height * scale))
     draw = ImageDraw.Draw(sheet)
+
     steps = 48
     field = _values(_noise(replace(canvas, width=steps, height=steps), 1.7, 0.4, 3))
     tint = _values(_noise(replace(canvas, width=steps, height=steps), 1.4, 0.4, 3))
     turn = luck.uniform(0, 2 * math.pi)
     angles = [(math.cos(turn + value * 3.2), math.sin(turn + value * 3.2)) for value in field]
     ramp = [dark, deep, middle, bright, light, _mixed(light, (255, 255, 255), 0.5)]
+
     count = 1500
     stride = canvas.unit * scale * 9
     width, height = sheet.size
@@ -466,6 +472,7 @@ def _currents(canvas: Canvas) -> Image.Image:
             path.append((x, y))
         thickness = canvas.unit * scale * (1.2 + 7.5 * luck.random() ** 2.5 * (1.25 - share))
         draw.line(path, fill=colour, width=max(round(thickness), 1), joint="curve")
+
     return sheet.resize(canvas.size, Image.Resampling.BOX) if scale > 1 else sheet
 
 
@@ -530,6 +537,7 @@ def _flower(
                 ]
                 tone = _mixed(hues[0], hues[1], min(max(ring / rings * 0.6 + step * 0.17 + shade, 0), 1))
                 draw.polygon(outline, fill=(*tone, 150))
+
     for number in range(24):
         turn, far = number * 2.39996, math.sqrt(number / 24) * radius * 0.15
         dot = radius * 0.028

@@ -154,6 +154,7 @@ def ambience(luck: Random, seconds: float) -> Sound:
     root = luck.choice([196, 220, 246, 262])
     chord = [(root, 1.0), (root * 3 // 2, 0.6), (root * luck.choice([5, 6]) // (4 if luck.random() < 0.5 else 5), 0.5)]
     chord.append((root * 2, 0.25))
+
     # One period of a sine in 4096 steps, 16 bits of amplitude.
     sine = [math.sin(2 * math.pi * step / 4096) for step in range(4096)]
     total = [0.0] * loop
@@ -164,10 +165,12 @@ def ambience(luck: Random, seconds: float) -> Sound:
         for index in range(loop):
             breath = 0.65 + 0.35 * sine[(index * breaths * 4096 // loop + turn) & 4095]
             total[index] += strength * breath * sine[int(index * step) & 4095]
+
     peak = max(map(abs, total))
     one = array("h", [round(value / peak * 4200) for value in total])
     length = round(seconds * RATE)
     samples = (one * (length // loop + 1))[:length]
+
     fade = min(RATE, length // 2)
     for index in range(fade):
         share = index / fade

@@ -280,6 +280,7 @@ class Drawing:
                 _shade(self.hair, 0.8),
                 scale * 5,
             )
+
         return patch.resize((width // scale, height // scale), Image.Resampling.BOX)
 
     def _mouth(self, side: int, mouth: Moment) -> Image.Image:

@@ -143,6 +143,7 @@ class Fal:
         path = _path(reference)
         if path is None:
             return failed(ErrorClass.UNKNOWN_OUTCOME)
+
         try:
             reply = self._queue.ask("GET", f"{path}/status?logs=1")
             status = reply.json()
@@ -480,12 +481,14 @@ def _failure(
     if error_class is None:
         is_ours = 400 <= status < 500 or (bool(listed) and status < 500)
         error_class = ErrorClass.INVALID_INPUT if is_ours else ErrorClass.TRANSIENT
+
     if error_class is ErrorClass.INVALID_INPUT and hints.get("x-fal-retryable") == "true":
         error_class = ErrorClass.TRANSIENT
     if error_class is ErrorClass.TIMEOUT_STARTED and hints.get("x-fal-request-timeout-type") == "user":
         error_class = ErrorClass.TIMEOUT_UNSTARTED
     if error_class is ErrorClass.MODERATED and usage.get("predict_milliseconds"):
         error_class = ErrorClass.MODERATED_BILLED
+
     if error_class is ErrorClass.RATE_LIMITED:
         return failed(error_class, retry_after_seconds=_reply_hint(hints), usage=usage)
     code = next((kind for kind in kinds if kind not in ("None", "")), None)

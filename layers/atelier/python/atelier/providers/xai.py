@@ -173,6 +173,7 @@ class XAI(OpenAIShape):
         usage = (
             {"output_milliseconds": math.ceil(seconds * 1000)} if lasting and isinstance(seconds, int | float) else {}
         )
+
         match answer.get("status"):
             case "pending" | "queued" | "processing" | "in_progress":
                 return Pending(min(progress, 99))
