@@ -37,6 +37,7 @@ def create_tables(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
     """Create the tables with any DynamoDB client and set their names in the environment."""
     suffix = uuid.uuid4().hex[:12]
     names = Tables(*(f"{context}-{suffix}" for context in Tables.__dataclass_fields__))
+
     indexes = {
         names.ledger: {"reset-due": ("shard", "reset_at"), "sweep-due": ("shard", "sweep_at")},
         names.providers: {"sealed-by": ("kid", "sk")},
@@ -55,6 +56,7 @@ def create_tables(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
             KeySchema=_key_schema("pk", "sk"),
             **({"GlobalSecondaryIndexes": secondary} if secondary else {}),
         )
+
     for context, name in zip(Tables.__dataclass_fields__, astuple(names), strict=True):
         monkeypatch.setenv(f"ATELIER_TABLE_{context.upper()}", name)
     forget_wiring(clients=False)

@@ -107,6 +107,7 @@ def patterns() -> tuple[list[Pattern], set[str]]:
             if isinstance(node, ast.Attribute) and node.attr in FUNCTIONS - {"compile"}:
                 name = node.value.id if isinstance(node.value, ast.Name) else getattr(node.value, "attr", "")
                 methods.setdefault(name, set()).add(node.attr)
+
     found: list[Pattern] = []
     made = set[str]()
     for path, tree in trees:

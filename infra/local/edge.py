@@ -159,6 +159,7 @@ class Edge:
             auto_decompress=False,
             skip_auto_headers=("user-agent", "accept", "accept-encoding", "content-type"),
         )
+
         self._server = _Server(
             self._answer,
             self._head_seconds_max,
@@ -169,6 +170,7 @@ class Edge:
             # `_unpacked` decompresses bodies, and bounds their size.
             auto_decompress=False,
         )
+
         self._runner = web.ServerRunner(self._server, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port, reuse_address=True)
@@ -238,20 +240,24 @@ class Edge:
             return answer
         if body is not None and len(body) > BODY_BYTES_MAX:
             return _refusal(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+
         headers = CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in _NOT_FORWARDED)
         headers.setdefault("authorization", "none")
         viewer = request.remote or "127.0.0.1"
         headers["atelier-viewer-address"] = headers["x-forwarded-for"] = viewer
         headers["atelier-edge-key"] = origins.edge_key
+
         if body and headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip"):
             body = _unpacked(body, headers)
             if len(body) > BODY_BYTES_MAX:
                 return _refusal(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+
         path = request.raw_path
         waits = "wait" in headers.get("prefer", "") or (request.method == "POST" and path.startswith("/v1/"))
         if path.startswith("/v1/models/"):
             name, question, query = path.partition("?")
             path = re.sub("%2F", "/", name, flags=re.IGNORECASE) + question + query
+
         async with (
             self._place(headers["authorization"], waits=waits),
             self._client.request(

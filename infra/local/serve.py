@@ -67,9 +67,11 @@ async def _serve(serving: Serving) -> None:
     stop = asyncio.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(each, stop.set)
+
     stack = Stack(options)
     edge = Edge(read_distribution(options.root / "infra/edge.yaml", stack.parameters["FrontendOrigins"]))
     stack.claim_data()
+
     try:
         port = await edge.listen(serving.port)
         seen = _state_of(options.root)

@@ -59,6 +59,7 @@ def main() -> None:
         except ImportError:
             continue
     _describe_services()
+
     # The garbage collector must not touch what is imported: untouched memory stays shared with the workers.
     gc.collect()
     gc.freeze()
@@ -68,6 +69,7 @@ def main() -> None:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     # This process does not wait for its workers: the emulator holds a descriptor that tells when one has ended.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES_MAX, 3)
         if not message:

@@ -185,6 +185,7 @@ class World:
         self.keys.bind(tables.requests)
         self.inbox.bind(tables.inbox)
         self.assets.bind(tables.library)
+
         self.projects = DynamoProjects()
         self.projects.bind(tables.library)
         self.catalogue = catalogue(providers)
@@ -196,6 +197,7 @@ class World:
         self.limits: dict[str, Limit] = {}
         self.places = Places(paces, Limits({}, self.limits), pause)
         self.own: dict[str, ScriptedProvider] = {}
+
         self.execution, self.media = Execution(), MemoryMedia()
         self.moderation = PromptCheck(Policy(), SHIPPED)
         self.local, self.replicate = ScriptedProvider(resend_safe=True), ScriptedProvider()

@@ -71,9 +71,11 @@ def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path,
         "tokens": ("GET", "/api/tokens", None),
         "uploads": ("POST", "/api/assets/uploads", {"name": "a.png", "content_type": "image/png", "size": 10}),
     }
+
     served = {path.parent.name for path in (ROOT / "functions/api").glob("*/app.py")}
     asked = {name.partition(",")[0] for name in requests}
     assert served == asked, f"an API function without a first request: {served ^ asked}"
+
     deployed = running.functions()
     found: list[tuple[str, Path, Path, dict[str, str]]] = []
     for name, (method, path, body) in requests.items():
@@ -82,6 +84,7 @@ def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path,
         environment = configuration["Environment"]["Variables"] | reachable(running)
         request = written(folder / f"{name}.json", event(method, path, body, claims))
         found.append((name, ROOT / "functions/api" / function, request, environment))
+
     table = {
         "TYPICAL_TABLE": running.child.table("ledger"),
         "TYPICAL_SECRET": running.child.resource("DataIdentitySecret"),

@@ -96,6 +96,7 @@ def bill(stack: Stack, meter: Meter, token: str) -> Bill:
     quiet(meter)
     meter.reset()
     since = int(time.time() * 1000)
+
     # A generation ends well within the window for which AWS collects ledger entries to seal them together
     # (SealWindowSeconds, a minute), so its entries are sealed in one batch here too.
     with stack.gathering("StreamsLedgerFunction"):
@@ -109,6 +110,7 @@ def bill(stack: Stack, meter: Meter, token: str) -> Bill:
     for _ in range(READS_OF_A_CLIENT):
         status, answer = stack.call("GET", f"/api/generations/{generation}", token=token)
         assert status == 200, answer
+
     quantities = logged(stack, since)
     for name, count in meter.calls.items():
         service, operation = name.split(".")

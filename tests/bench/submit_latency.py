@@ -40,6 +40,7 @@ def rows(stack: Stack) -> list[Result]:
     results: list[Result] = []
     # Many accounts, each with its own wallet: contention on one wallet is measured by row 8.
     calls = iter(tokens * ACCOUNT_REQUESTS)
+
     for clients, requests in REQUESTS.items():
         warm(stack, calls, clients)
         answers = {name: [lambda name=name: answered(stack, path_of(name))] * requests for name in references}

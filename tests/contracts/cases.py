@@ -202,6 +202,7 @@ def adapter(provider_id: str, stand_in: StandIn | ReplicateStandIn | None, key: 
         )
     if stand_in is None:
         return Local()
+
     known: dict[str, Any] = {"api_key": key or stand_in.api_key, "answer_seconds_max": ANSWER_SECONDS_MAX}
     below = f"{stand_in.url}/v1"
     match stand_in:

@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     chosen = [scenario for scenario in EVERY if scenario.name in given.scenarios or not given.scenarios]
+
     child, url = start_emulator(Path(tempfile.mkdtemp()))
     try:
         with placed(url) as place:

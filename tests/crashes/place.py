@@ -142,14 +142,17 @@ def placed(endpoint_url: str) -> Iterator[Place]:
         first, end, _ = Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----")
         certificate = Path(directory, "one.pem")
         certificate.write_text(first + end)
+
         environment.setenv("AWS_ENDPOINT_URL", endpoint_url)
         # Nothing here uses TLS, but clients load the certificate store each time they are created. One certificate in
         # place of all of them halves the duration.
         environment.setenv("SSL_CERT_FILE", str(certificate))
         forget_wiring(clients=False)
+
         tables = create_tables(client("dynamodb"), environment)
         name = tables.identity.removeprefix("identity-")
         client("s3").create_bucket(Bucket=f"media-{name}")
+
         contents = {
             "MEDIA": _url_keys(),
             "ATTEMPTS": new_hmac_key(),
@@ -158,6 +161,7 @@ def placed(endpoint_url: str) -> Iterator[Place]:
         for secret, value in contents.items():
             client("secretsmanager").create_secret(Name=f"{secret}-{name}", SecretString=json.dumps(value))
             environment.setenv(f"ATELIER_SECRET_{secret}", f"{secret}-{name}")
+
         for variable, value in {
             "PUBLIC_URL": PUBLIC_URL,
             # Results may come from loopback here.
@@ -175,6 +179,7 @@ def placed(endpoint_url: str) -> Iterator[Place]:
         }.items():
             environment.setenv(f"ATELIER_{variable}", value)
         forget_wiring(clients=False)
+
         wire, level = Wire(), logger.log_level
         # Hundreds of intended crashes need no log lines.
         logger.setLevel(logging.CRITICAL)

@@ -142,15 +142,18 @@ def cloud(
         for queue in ("attempts", "resets", "told", "tokens")
     )
     client("s3").create_bucket(Bucket=f"media-{name}")
+
     only = {**WAITING, "Parameters": {**WAITING["Parameters"], "QueueUrl": tokens}}
     machine = client("stepfunctions").create_state_machine(
         name=f"machine-{name}", definition=json.dumps({"StartAt": "Only", "States": {"Only": only}}), roleArn=ROLE
     )["stateMachineArn"]
+
     bus, events = f"bus-{name}", client("events")
     queue_arn = client("sqs").get_queue_attributes(QueueUrl=told, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     events.create_event_bus(Name=bus)
     events.put_rule(Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["atelier.generations"]}))
     events.put_targets(Rule="all", EventBusName=bus, Targets=[{"Id": "told", "Arn": queue_arn}])
+
     contents = {
         "MEDIA": url_keys,
         "ATTEMPTS": {"key": ATTEMPTS_KEY},
@@ -177,10 +180,12 @@ def cloud(
         "EVENT_BUS": bus,
     }.items():
         monkeypatch.setenv(f"ATELIER_{variable}", value)
+
     forget_wiring(clients=False)
     move_in()
     made = Cloud(deployed, f"media-{name}", machine, attempts, resets, told, tokens, kept_secret)
     yield made
+
     running = client("stepfunctions").list_executions(stateMachineArn=machine, statusFilter="RUNNING")
     for execution in running["executions"]:
         client("stepfunctions").stop_execution(executionArn=execution["executionArn"])

@@ -214,6 +214,7 @@ class StandIn:
         self.deliveries: list[dict[str, Any]] = []
         self._behaviour: tuple[list[str], int] = ([], 0)
         self._files: dict[str, _File] = {}
+        # In the order of the methods' names: the patterns of a stand-in must not overlap.
         self._routes = [
             (*marked.route, getattr(self, name))
             for name in dir(type(self))
@@ -321,6 +322,7 @@ class StandIn:
         if kept is None or "gone" in kept.asked or kept.expires_at < time.monotonic():
             return Answer(404, b"not found", {"content-type": "text/plain"})
         kind = {"content-type": kept.content_type}
+
         for wish in kept.asked:
             match wish:
                 case "denied":

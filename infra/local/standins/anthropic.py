@@ -148,6 +148,7 @@ class AnthropicStandIn(StandIn):
         wrong = _wrong(body)
         if wrong:
             return problem(400, INVALID, wrong)
+
         said = _said(body["messages"][-1])
         markers = self.markers(said)
         if not MODEL.fullmatch(body["model"]) or body["model"] == GONE_MODEL:
@@ -155,15 +156,18 @@ class AnthropicStandIn(StandIn):
         refused = self.refused(markers)
         if refused:
             return refused
+
         self.stopping.wait(number(markers, "run", "slow", 0))
         run = asked(markers, "run")
         text, is_cut = _cut(_written(said), body["max_tokens"])
         if "think" in run:
             text, is_cut = "", True
+
         stop_sequence = None
         for stop in body.get("stop_sequences") or []:
             if stop in text:
                 text, stop_sequence, is_cut = text.partition(stop)[0], stop, False
+
         reason = "max_tokens" if is_cut else "stop_sequence" if stop_sequence else "end_turn"
         stop_reason = "refusal" if "refusal" in run else reason
         thought = {"type": "thinking", "thinking": "Hm.", "signature": "c2lnbmVk"}
@@ -174,6 +178,7 @@ class AnthropicStandIn(StandIn):
             if {"refusal", "none", "silent"} & set(run)
             else [{"type": "text", "text": text, "citations": None}]
         )
+
         message: dict[str, Any] = {
             "id": f"msg_{secrets.token_hex(12)}",
             "type": "message",
@@ -188,6 +193,7 @@ class AnthropicStandIn(StandIn):
                 "cached" in asked(markers, "usage"),
             ),
         }
+
         if "none" in asked(markers, "usage") or "silent" in run:
             del message["usage"]
         elif "absurd" in asked(markers, "usage"):
@@ -210,6 +216,7 @@ def _wrong(body: dict[str, Any]) -> str | None:
         return "temperature: range: 0..1"
     if not all(isinstance(stop, str) and stop.strip() for stop in body.get("stop_sequences") or []):
         return "stop_sequences: each stop sequence must contain non-whitespace"
+
     messages = body["messages"]
     if not isinstance(messages, list) or not messages:
         return "messages: at least one message is required"

@@ -228,6 +228,7 @@ class FalStandIn(StandIn):
         refused = self.refused(markers)
         if refused:
             return refused
+
         app = cast("re.Match[str]", re.match(APP, path))[0]
         begin_seconds_max = float(request.headers.get("x-fal-request-timeout", 3600))
         name = f"{secrets.token_hex(4)}-{secrets.token_hex(2)}-{secrets.token_hex(6)}"
@@ -238,6 +239,7 @@ class FalStandIn(StandIn):
             self._run(queued)
         else:
             threading.Thread(target=self._run, args=(queued,), daemon=True).start()
+
         accepted = {
             "status": "IN_QUEUE",
             "request_id": name,

@@ -222,7 +222,7 @@ class OpenAIStandIn(StandIn):
         content = {"id": f"modr-{secrets.token_hex(8)}", "model": "omni-moderation-latest", "results": results}
         return self.taken(markers, Answer(200, content))
 
-    # ---- pictures ----------------------------------------------------------------------------------------------------
+    # ---- images ------------------------------------------------------------------------------------------------------
 
     @route("POST", r"/v1/images/generations")
     def generate(self, request: Request) -> Answer:
@@ -260,6 +260,7 @@ class OpenAIStandIn(StandIn):
         count = 0 if NOTHING & set(asked(markers, "run")) else int(body.get("n") or 1)
         seed = secrets.token_hex(4)
         made = [base64.b64encode(picture(width, height, f"{seed}{place}", form)).decode() for place in range(count)]
+
         times = number(markers, "usage", "times", 1)
         words, seen = len(body["prompt"]) // 4 + 1, SHOWN_PICTURE_TOKENS * shown
         drawn = round(QUALITY_TOKENS[quality] * max(width * height // 1024, 1) / 1024 * max(count, 1) * times)
@@ -304,6 +305,7 @@ class OpenAIStandIn(StandIn):
         run = asked(markers, "run")
         thinks, limit = "think" in run, int(body.get("max_output_tokens") or 4096)
         text, cut = ("", True) if thinks else (text, cut)
+
         part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
         if "refuse" in run:
             part = {"type": "refusal", "refusal": "I cannot help with that."}
@@ -314,6 +316,7 @@ class OpenAIStandIn(StandIn):
             "role": "assistant",
             "content": [part],
         }
+
         failures = {
             "fail": ("server_error", "The model failed to answer."),
             "limit": ("rate_limit_exceeded", "Rate limit reached."),
@@ -345,6 +348,7 @@ class OpenAIStandIn(StandIn):
             if failure and "flagged" not in run
             else _text_usage(said, text, markers, "input", "output", limit if thinks else 0),
         }
+
         with self.lock:
             self.responses[content["id"]] = content
         return self.taken(markers, Answer(200, self.counted(content, markers)))
@@ -377,6 +381,7 @@ class OpenAIStandIn(StandIn):
         for stop in [stops] if isinstance(stops, str) else stops:
             text, stopped, _ = text.partition(stop)
             cut = cut and not stopped
+
         run = asked(markers, "run")
         thinks, limit = "think" in run, int(body.get("max_completion_tokens") or body.get("max_tokens") or 4096)
         text, cut = ("", True) if thinks else (text, cut)
@@ -385,6 +390,7 @@ class OpenAIStandIn(StandIn):
             message |= {"content": None, "refusal": "I cannot help with that."}
         if NOTHING & set(run):
             message["content"] = ""
+
         choice = {
             "index": 0,
             "message": message,
@@ -405,7 +411,7 @@ class OpenAIStandIn(StandIn):
         is_silent = "none" in asked(markers, "usage") or "silent" in asked(markers, "run")
         return {**content, "usage": None} if is_silent else content
 
-    # ---- what is refused ---------------------------------------------------------------------------------------------
+    # ---- refusals ----------------------------------------------------------------------------------------------------
 
     def admitted(self, body: dict[str, Any], fields: frozenset[str], check: Check, said: str = "prompt") -> list[str]:
         """The markers of a valid creation; raises Refused for an invalid one. said: the field with the prompt."""

@@ -228,6 +228,7 @@ class ReplicateStandIn:
                 "web": f"{self.url}/p/{reference}",
             },
         }
+
         events = frozenset(body.get("webhook_events_filter") or EVENTS)
         prediction = Prediction(shown, markers, body.get("webhook"), events, deadline)
         created = dict(shown)
@@ -430,6 +431,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         path = urlsplit(self.path).path
+
         if path.startswith("/v1/"):
             shown = self._request(body).shown()["body"] if path == "/v1/files" else _parsed(body)
             call = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": shown}
@@ -438,6 +440,7 @@ class _Handler(BaseHTTPRequestHandler):
             if self.headers.get("authorization") != f"Bearer {self.owner.api_token}":
                 self._problem(401, "Unauthenticated", "You did not pass a valid authentication token")
                 return
+
         routes = (
             ("POST", r"/v1/predictions", lambda: self._create(body)),
             (
@@ -483,6 +486,7 @@ class _Handler(BaseHTTPRequestHandler):
             detail = "".join(f"- {name}: {text}\n" for name, text in problems)
             fields = [{"type": "invalid", "field": name, "description": text} for name, text in problems]
             return self._problem(422, "Input validation failed", detail, invalid_fields=fields)
+
         markers = markers_in(body["input"].get("prompt", ""), "replicate")
         with self.owner.lock:
             extra, creations = self.owner.behaviour
@@ -498,6 +502,7 @@ class _Handler(BaseHTTPRequestHandler):
             if name in REFUSED:
                 status, title, detail, headers, fields = REFUSED[name]
                 return self._problem(status, title, detail, headers, **fields)
+
         prediction, created = self.owner.create(body, markers, _duration(self.headers.get("cancel-after")))
         if "lost" in asked:
             self.close_connection = True
@@ -509,6 +514,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(200, b"<html>down for maintenance</html>", {"content-type": "text/html"})
         if "500" in asked:
             return self._problem(500, "Internal server error", "An unexpected error occurred.")
+
         waiting = re.fullmatch(r"wait(?:=(\d+))?", self.headers.get("prefer") or "")
         if waiting:
             prediction.stop.wait(min(int(waiting[1] or 60), 60))
@@ -530,9 +536,11 @@ class _Handler(BaseHTTPRequestHandler):
         if "upload:503" in asked:
             status, title, detail, headers, fields = REFUSED["503"]
             return self._problem(status, title, detail, headers, **fields)
+
         files = self._request(body).files("content")
         if len(files) != 1:
             return self._problem(400, "Bad request", "Missing content")
+
         reference = base64.b32encode(secrets.token_bytes(16)).decode().strip("=").lower()
         now, url = datetime.now(UTC), f"{self.owner.url}/v1/files/{reference}"
         digest = hashlib.sha256(files[0].data).hexdigest()
@@ -626,6 +634,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._stream(b"\0" * 65536, ENDLESS_BYTES // 65536, 0)
         if "slow" in asked:
             return self._stream(b"\x89", 600, 0.1)
+
         given = prediction.shown["input"]
         width, height = int(given.get("width", 1024)), int(given.get("height", 1024))
         seed = int(given.get("seed") or 0) + int(number)
@@ -716,6 +725,7 @@ def _problems(body: Any) -> list[tuple[str, str]]:
         return [("", "an object is needed")]
     problems = [(name, "Additional property is not allowed") for name in body if name not in BODY_FIELDS]
     problems += [(name, f"{name} is required") for name in ("version", "input") if name not in body]
+
     given = body.get("input")
     if not isinstance(given, dict):
         return [*problems, ("input", "must be an object")]
@@ -726,6 +736,7 @@ def _problems(body: Any) -> list[tuple[str, str]]:
         problems.append(("webhook", "must be an HTTPS URL"))
     if not set(body.get("webhook_events_filter") or []) <= EVENTS:
         problems.append(("webhook_events_filter", "must hold start, output, logs or completed"))
+
     model = MODELS.get(str(body.get("version")).rpartition(":")[2], SDXL)
     problems += [(f"input.{name}", f"{name} is required") for name in model.needed if not given.get(name)]
     for name in model.files:
@@ -734,6 +745,7 @@ def _problems(body: Any) -> list[tuple[str, str]]:
             problems.append((f"input.{name}", "Does not match format 'uri'"))
         elif str(url).startswith("data:") and len(str(url)) > DATA_URL_BYTES_MAX:
             problems.append((f"input.{name}", "a data URL may have 256 kB; upload larger files"))
+
     integers = {"width": (64, 4096), "height": (64, 4096), "num_outputs": (1, 4), "num_inference_steps": (1, 500)}
     for name, (least, most) in integers.items():
         value = given.get(name, least)

@@ -201,7 +201,7 @@ class StabilityStandIn(StandIn):
         kind = {"mp3": "audio/mpeg", "wav": "audio/wav"}[form]
         return self._made(request, service, markers, lambda _: sound(float(seconds), form), kind, "audio")
 
-    # ---- what they share ---------------------------------------------------------------------------------------------
+    # ---- shared by routes --------------------------------------------------------------------------------------------
 
     def _admitted(self, request: Request, service: str, *, prompt_needed: bool) -> tuple[dict[str, str], list[str]]:
         """The fields of a valid request, and its markers. Raises Refused."""
@@ -249,11 +249,13 @@ class StabilityStandIn(StandIn):
         output = asked(markers, "output")
         if "gone" in output:
             return problem(404, "not_found", "id: not found or expired")
+
         seed = given.get("seed", "0")
         if seed == "0":
             seed = str(secrets.randbelow(4294967294) + 1)
         reason = "CONTENT_FILTERED" if "filtered" in output else "SUCCESS"
         data = make("blurred" if reason == "CONTENT_FILTERED" else seed)
+
         if request.headers.get("accept") != "application/json":
             headers = {"content-type": content_type, "finish-reason": reason, "seed": seed}
             return Answer(200, data, {**headers, "x-request-id": secrets.token_hex(16)})

@@ -148,7 +148,7 @@ class XAIStandIn(OpenAIStandIn):
         facts = {"redacted_api_key": "xai-...din", "name": "stand-in", "acls": ["api-key:model:*"], **self.key_facts}
         return Answer(200, facts)
 
-    # ---- pictures ----------------------------------------------------------------------------------------------------
+    # ---- images ------------------------------------------------------------------------------------------------------
 
     @route("POST", r"/v1/images/generations")
     def generate(self, request: Request) -> Answer:
@@ -191,7 +191,7 @@ class XAIStandIn(OpenAIStandIn):
         ticks = PICTURE_TICKS[resolution] * count + GIVEN_PICTURE_TICKS * given
         return self.taken(markers, Answer(200, self.counted({"data": pictures, "usage": {}}, markers, ticks)))
 
-    # ---- films -------------------------------------------------------------------------------------------------------
+    # ---- videos ------------------------------------------------------------------------------------------------------
 
     @route("POST", r"/v1/videos/generations")
     def begin_film(self, request: Request) -> Answer:
@@ -233,7 +233,7 @@ class XAIStandIn(OpenAIStandIn):
         content = {"status": "done", "progress": 100, "model": body["model"], "video": shown, "usage": {}}
         return Answer(200, self.counted(content, made.markers, ticks))
 
-    # ---- what all of them share --------------------------------------------------------------------------------------
+    # ---- shared by all routes ----------------------------------------------------------------------------------------
 
     def counted(self, content: dict[str, Any], markers: list[str], ticks: int | None = None) -> dict[str, Any]:
         cost, usage = asked(markers, "cost"), dict(content.get("usage") or {})
