@@ -329,7 +329,7 @@ def _answered(heard: bool, generation: Generation, current: Attempt, polls: int,
         return
     if polls < UNHEARD:
         # Either another path has answered first and the generation is being finished, or the execution is gone. The
-        # poll after `FINISH_SECONDS` tells which.
+        # delayed poll tells which.
         to.queue.poll_later(generation.workspace_id, generation.id, current.id, UNHEARD, FINISH_SECONDS)
         return
     # The execution is gone (timed out, or the emulator was restarted) and the result is still wanted. A new execution
@@ -364,8 +364,8 @@ def advance(
 
 
 def _ask_late(generation: Generation, current: Attempt, callback: Callback, polls: int, to: Attempting) -> None:
-    """Poll an expired attempt with growing delay, for at most `LATE_SECONDS_MAX`. The credits are released already; the
-    result may still come."""
+    """Poll an expired attempt with growing delay, for at most an hour. The credits are released already; the result may
+    still come."""
     overdue_seconds = int((to.clock() - generation.deadline_at).total_seconds())
     if overdue_seconds >= LATE_SECONDS_MAX:
         # This was the last poll. An execution that still waits is released.

@@ -214,7 +214,8 @@ def _numbered(messages: list[dict[str, Any]], first: int) -> list[dict[str, Any]
 
 
 def _named(message: dict[str, Any], pictures: dict[int, str]) -> dict[str, Any]:
-    """A stored message with the ids of its pictures, which are taken out of `pictures`."""
+    """A stored message in the form of a request: the indexes of its images become asset ids, which are removed from the
+    mapping."""
     if not isinstance(message.get("content"), list):
         return message
     parts: list[Any] = []

@@ -198,7 +198,7 @@ def pipeline_for(
     recipe: Recipe, *, enhance: bool, catalogue: Catalogue, now: datetime, routes: Routes | None = None
 ) -> Pipeline | None:
     """The pipeline of a plain request that has to become a run: to enhance its prompt, or to make an input file that
-    its model requires. None = it is made directly. Raises what `priced` raises."""
+    its model requires. None = it is made directly. Raises ValidationFailed, Unavailable."""
     if not enhance and not may_imply(recipe):
         return None
     try:

@@ -31,7 +31,7 @@ def sweep(workspace_id: str, *, to: Closing, now: datetime) -> int:
     waiting = [generation.deadline_at for generation in open_ones if generation.deadline_at > now]
     left = replace(wallet, holds_open=wallet.holds_open - len(overdue))
     if waiting:
-        # Not later than `LOOK_AGAIN_LATEST`: a hold that was opened in parallel could have an earlier deadline.
+        # Not later than in five minutes: a hold that was opened in parallel could have an earlier deadline.
         to.wallets.postpone_sweep(left, min(*waiting, now + LOOK_AGAIN_LATEST))
     else:
         to.wallets.postpone_sweep(left, now + LOOK_AGAIN if left.holds_open else None)

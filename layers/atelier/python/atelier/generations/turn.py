@@ -43,7 +43,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """No candidate may be tried before `until`. `turn` is the slot that is reserved for then; None = no reservation."""
+    """No candidate may be tried before `until`. The slot is the one reserved for then; None = no reservation."""
 
     until: datetime
     turn: Turn | None

@@ -48,7 +48,7 @@ def ask_for_resets(now: datetime) -> int:
 def each_due_for_reset(
     shard: int, after: str | None, see_to: Callable[[str], object], now: datetime, context: Any
 ) -> Round:
-    """Call `see_to` for each wallet of a shard whose daily credits are due, after an index position.
+    """Call a function for each wallet of a shard whose daily credits are due, after an index position.
 
     A wallet that fails is logged and skipped; the next round from the start of the shard finds it again.
     """
@@ -69,7 +69,7 @@ def each_due_for_reset(
 def due_for_sweep(now: datetime, context: Any) -> Iterator[str]:
     """The ids of workspaces, over all shards, with an open hold whose deadline may have passed."""
     # The shards come in random order, so that one slow wallet does not always delay the same others.
-    for shard in random.sample(range(SHARDS), SHARDS):  # nosec B311 - luck, not a secret
+    for shard in random.sample(range(SHARDS), SHARDS):  # nosec B311 - a random order, not a secret
         for due in _line(lambda after, shard=shard: wallets().wallets_due_for_sweep(shard, now, after, PAGE), None):
             if _time_is_short(context):
                 return
