@@ -38,7 +38,7 @@ class Unauthenticated(AtelierError):
 
 class InsufficientCredits(AtelierError):
     """The wallet cannot cover the hold. `needed` and `available` are whole credits. `reason`: why the wallet gets no
-    daily credits (a key of `explained`); None where it gets them."""
+    daily credits (a key of `explanations`); None where it gets them."""
 
     code, status = "INSUFFICIENT_CREDITS", 402
     explained: ClassVar[dict[str, str]] = {

@@ -2,9 +2,8 @@
 
 The standard decorator generates and compiles half a dozen methods for each class when the class is defined, which takes
 0.7 ms. A Lambda function imports a hundred such classes and creates objects of only a few. Here all classes share their
-methods. `__init__` cannot be shared; it is compiled once a class has created more than FEW objects. The resulting class
-behaves like one of the standard decorator, which type checkers see in its place.
-"""
+methods. `__init__` cannot be shared; it is compiled once a class has created more than COMPILE_AFTER objects. The
+resulting class behaves like one of the standard decorator, which type checkers see in its place."""
 
 from __future__ import annotations
 
@@ -56,8 +55,8 @@ FEW = 16
 
 
 def _first_init(made: Any) -> Any:
-    """An `__init__` for the first FEW objects; afterwards it replaces itself by the compiled one. The compiled one is
-    used earlier when the arguments do not match, because it raises the usual TypeError."""
+    """An `__init__` for the first COMPILE_AFTER objects; afterwards it replaces itself by the compiled one. The
+    compiled one is used earlier when the arguments do not match, because it raises the usual TypeError."""
     count = 0
 
     def first(self: Any, *arguments: Any, **named: Any) -> None:

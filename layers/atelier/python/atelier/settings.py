@@ -63,8 +63,8 @@ def number(name: str, default: int, *, minimum: int, maximum: int | None = None)
 
 
 class Settings:
-    """Base class: each field declared by `text` or `number` gets the value of its environment variable. Raises
-    InvalidSettings with everything that is missing or invalid."""
+    """Base class: each field declared by `text_variable` or `number_variable` gets the value of its environment
+    variable. Raises InvalidSettings with everything that is missing or invalid."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         values: dict[str, Any] = {}
@@ -231,9 +231,9 @@ class DailyCredits(Settings):
 
 
 class Moderation(Settings):
-    """Moderation. `by`: the service that judges texts and images after the blocklist (empty = none). `categories`:
-    refused in addition to those that are always refused, comma separated. `unanswered`: what happens to a request or
-    result when the service does not answer."""
+    """Moderation. `service`: the service that judges texts and images after the blocklist (empty = none). `categories`:
+    refused in addition to those that are always refused, comma separated. `when_unanswered`: what happens to a request
+    or result when the service does not answer."""
 
     by: Literal["", "openai"] = text("ATELIER_MODERATOR", "", ("", "openai"))
     categories: str = text("ATELIER_MODERATION_CATEGORIES", "")

@@ -1,1 +1,2 @@
-"""OpenAI's API to the letter: its requests as recipes, our generations as its answers. Nothing here reaches out."""
+"""OpenAI's API (`/v1`): map its requests to recipes, and our generations to its responses. Pure functions, except for
+the stores that come in as ports."""

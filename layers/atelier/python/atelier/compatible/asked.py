@@ -25,7 +25,7 @@ PROMPT_CHARACTERS_MAX = 8_000
 
 # The nearest length that a model offers may be half to twice the requested one; beyond that the request is refused.
 SECONDS_OFF_MAX = 2
-# The number of seeds that every model accepts: 0 to SEEDS - 1.
+# The number of seeds that every model accepts: 0 to SEED_COUNT - 1.
 SEEDS = 2**31
 
 # Ignored where the model does not support them, and named in `atelier-ignored-parameters`. Every other parameter that a
@@ -102,7 +102,7 @@ class Given(BaseModel):
     """A request body in OpenAI's form. One rule holds for its fields, on every route of `/v1`:
 
     - a field that is sent to a model, or changes the form of the response, is a field of the route's class;
-    - a field that does not change the result is ignored and named in a response header (`WISHES_OF_CLIENTS`);
+    - a field that does not change the result is ignored and named in a response header (`IGNORED_FIELDS`);
     - a field that would change the result and is not supported is refused by name, unless its value has no effect
       (`REFUSED` has these values for each field);
     - an unknown field is ignored too, since clients send fields of other servers, unless it may be a misspelt field or
@@ -119,8 +119,8 @@ class Given(BaseModel):
     metadata: dict[str, str] | None = None
 
     def wishes(self) -> tuple[str, ...]:
-        """The names of this request's fields that are ignored. Raises Unsupported for a field of `REFUSED`, and
-        ValidationFailed for an unknown field that may be misspelt or a bound, or for too many unknown fields."""
+        """The names of this request's fields that are ignored. Raises UnsupportedParameter for a field of `REFUSED`,
+        and ValidationFailed for an unknown field that may be misspelt or a bound, or for too many unknown fields."""
         others = {name: value for name, value in (self.model_extra or {}).items() if value is not None}
         for name in others.keys() & self.REFUSED.keys():
             if others[name] not in self.REFUSED[name]:
@@ -160,8 +160,8 @@ Files = Mapping[str, tuple[File, ...]]
 class Asked:
     """A request in our terms.
 
-    files: by role (`image`, `mask`, `reference`). names: OpenAI's field name for each of our parameters, used in error
-    messages. ignored: the names of the request's fields that are ignored."""
+    files: by role (`image`, `mask`, `reference`). field_names: OpenAI's field name for each of our parameters, used in
+    error messages. ignored: the names of the request's fields that are ignored."""
 
     kind: Kind
     prompt: str
@@ -199,7 +199,7 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
 
     Optional parameters that no model has are left out. `max_tokens` is moved into the range of the models, because it
     is a bound, not an order. A video gets the nearest length that a model offers. Raises ValidationFailed when that
-    length is too far from the requested one, and Unsupported for a parameter that would change the result."""
+    length is too far from the requested one, and UnsupportedParameter for one that would change the result."""
     known = {name for model in models for name in model.parameters}
     ignored = tuple(sorted((WISHES & asked.parameters.keys()) - known))
     for name in sorted((ORDERS & asked.parameters.keys()) - known):
@@ -241,7 +241,7 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
 
 def _nearest(seconds: int, rules: Sequence[Any]) -> int:
     """The length in seconds, of those in the models' rules, that is nearest to the requested one; of two equally near
-    ones the shorter. Raises ValidationFailed when it is too far away (SECONDS_OFF_MAX)."""
+    ones the shorter. Raises ValidationFailed when it is too far away (LENGTH_RATIO_MAX)."""
     made = {
         length for rule in rules for length in range(rule["minimum"], rule["maximum"] + 1, rule.get("multiple_of", 1))
     }

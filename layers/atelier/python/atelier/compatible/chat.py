@@ -69,7 +69,7 @@ class ChatRequest(Given):
     stream_options: StreamOptions | None = None
 
     def asked(self) -> Asked:
-        """The request in our terms. Raises Unsupported, ValidationFailed."""
+        """The request in our terms. Raises UnsupportedParameter, ValidationFailed."""
         ignored = self.wishes()
         for number, message in enumerate(self.messages):
             if message.role in ("tool", "function") or message.tool_calls or message.function_call:

@@ -45,7 +45,7 @@ GIVE_UP_AT_409 = ("langchainjs",)
 
 
 class ModelNotFound(AtelierError):
-    """The model does not exist or cannot be used. `why` ends with a full stop; `offered` are the ids of usable
+    """The model does not exist or cannot be used. `reason` is a sentence; `offered` are the ids of usable
     models."""
 
     code, status = "MODEL_NOT_FOUND", 404

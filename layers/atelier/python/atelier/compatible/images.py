@@ -43,7 +43,7 @@ class ImageRequest(Given):
         return self.response_format != "url" or bool(self.stream)
 
     def asked(self) -> Asked:
-        """The request in our terms. Raises Unsupported, ValidationFailed."""
+        """The request in our terms. Raises UnsupportedParameter, ValidationFailed."""
         ignored = self.wishes()
         parameters = measures(self.size) | told(
             n=self.n,

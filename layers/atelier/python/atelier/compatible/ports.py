@@ -17,7 +17,7 @@ class Known:
 
 
 class Tries(Protocol):
-    """Maps the fingerprint of a request's content to its present order; entries expire. See tries.py."""
+    """Maps the fingerprint of a request's content to its present order; entries expire. See `compatible/tries.py`."""
 
     def claim(
         self, workspace_id: str, fingerprint: str, name: str, now: datetime, *, instead_of: str | None = None

@@ -74,7 +74,7 @@ class ResponseRequest(Given):
         return self.reasoning.effort if self.reasoning else None
 
     def asked(self) -> Asked:
-        """The request in our terms. Raises Unsupported, ValidationFailed."""
+        """The request in our terms. Raises UnsupportedParameter, ValidationFailed."""
         ignored = self.wishes()
         if self.text and self.text.format not in (None, {"type": "text"}):
             raise Unsupported("text.format")

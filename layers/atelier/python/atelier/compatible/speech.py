@@ -35,7 +35,7 @@ class SpeechRequest(Given):
     stream_format: Literal["audio", "sse"] | None = None
 
     def asked(self) -> Asked:
-        """The request in our terms. Raises Unsupported, ValidationFailed."""
+        """The request in our terms. Raises UnsupportedParameter, ValidationFailed."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
         parameters = told(
             voice=voice, instructions=self.instructions or None, speed=self.speed, format=self.response_format

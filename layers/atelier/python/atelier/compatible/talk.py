@@ -38,7 +38,7 @@ class Said:
 @dataclass(frozen=True, slots=True)
 class Talk:
     """A conversation in a recipe's terms. `parameters` have `messages` only where the prompt alone does not hold the
-    whole conversation; an image in them is an index into `pictures`."""
+    whole conversation; an image in them is an index into `images`."""
 
     prompt: str
     parameters: dict[str, Any]
@@ -48,7 +48,7 @@ class Talk:
 def talk(said: Sequence[Said], param: str) -> Talk:
     """Map the messages of a conversation. Instructions before the first other message become `system`; the prompt is
     the user's last text. param: the request's field for error messages. Raises ValidationFailed for a conversation that
-    is empty or too large, or whose images are (see `bounded`)."""
+    is empty or too large, or whose images are (see `check_files`)."""
     said = [each for each in said if each.parts]
     first = next((number for number, each in enumerate(said) if each.role not in INSTRUCTING), len(said))
     system, rest = "\n\n".join(each.text for each in said[:first]), said[first:]
@@ -90,7 +90,7 @@ def _check_size(system: str, messages: list[dict[str, Any]] | None, param: str) 
 
 def said(role: str, content: Any, param: str) -> Said:
     """Read one message from its content: a text, or a list of parts. Other fields of a part (an image's `detail`, cache
-    hints) are ignored. Raises Unsupported, ValidationFailed."""
+    hints) are ignored. Raises UnsupportedParameter, ValidationFailed."""
     if content is None or isinstance(content, str):
         return Said(role, (content,) if content else ())
     parts: list[str | File] = []

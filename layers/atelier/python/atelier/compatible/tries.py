@@ -2,7 +2,7 @@
 
 Clients retry by themselves. OpenAI's SDKs number their retries (`x-stainless-retry-count`), but most other clients send
 the same bytes again without any mark. So a request without an `Idempotency-Key` is identified by its content and its
-sender. The same request is the same order while the generation runs, and for RESULT_WAITS after its success, until a
+sender. The same request is the same order while the generation runs, and for RESULT_KEPT after its success, until a
 response with its result has been sent. A numbered retry gets the result even after that, because the response may have
 been lost.
 

@@ -84,7 +84,7 @@ def generation_id(video_id: str) -> str:
 
 
 def film(generation: Generation) -> Delivered:
-    """The file of a finished video. Raises NotReady."""
+    """The file of a finished video. Raises VideoNotReady."""
     if generation.status is not Status.SUCCEEDED:
         raise NotReady(f"The video is not ready: it is {_state(generation)}.", generation_id=generation.id)
     return generation.assets[0]

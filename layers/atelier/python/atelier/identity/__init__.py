@@ -1,1 +1,1 @@
-"""Identity: who a caller is, how they prove it, and what they may do in which workspace."""
+"""Identity: users, workspaces, sessions and API tokens; authentication, and authorisation by roles and scopes."""

@@ -64,7 +64,7 @@ class AccessTokens:
         return Tokens(token, expires_at - issued_at, refresh_token)
 
     def verify(self, token: str, now: datetime) -> AccessClaims:
-        """The claims of a token that this deployment signed and that is valid now, with SKEW of tolerance between
+        """The claims of a token that this deployment signed and that is valid now, with CLOCK_SKEW of tolerance between
         clocks. Raises Unauthenticated."""
         claims = self._signed_claims(token)
         expires_at, not_before = claims.get("exp"), claims.get("nbf")

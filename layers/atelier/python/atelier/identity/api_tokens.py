@@ -78,7 +78,7 @@ class ApiToken:
             raise Unauthenticated("The API token has expired.")
 
     def should_note_use(self, now: datetime) -> bool:
-        """Whether `last_used_at` is missing or older than USE_NOTED_EVERY."""
+        """Whether `last_used_at` is missing or older than LAST_USED_INTERVAL."""
         return self.last_used_at is None or now - self.last_used_at >= USE_NOTED_EVERY
 
 
@@ -93,7 +93,7 @@ class TokenPage:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The parsed text of a token that a caller sent. Its ids may be invented until `proves` has compared the hash."""
+    """The parsed text of a token that a caller sent. Its ids may be invented until `matches` has compared the hash."""
 
     workspace_id: str
     token_id: str

@@ -20,8 +20,8 @@ def authorize(
 
     For a session: {"user_id", "session_id", "workspace_id", "expires_at"}, the last in seconds since 1970. For an API
     token: "token_id" in place of "session_id". For an invalid header: {"reason"}. The gateway caches the context for
-    minutes, so `admit.py` checks again whatever may have ended since. api_tokens: a factory, called for API tokens
-    only."""
+    minutes, so `identity/admit.py` checks again whatever may have ended since. api_tokens: a factory, called for API
+    tokens only."""
     try:
         token = bearer(header)
         if token.startswith(PREFIX):
@@ -52,7 +52,8 @@ def _program(text: str, api_tokens: Callable[[], ApiTokens], now: datetime) -> C
     if token is None or not shown.proves(token):
         raise refused()
     token.check(now)
-    # Here and not in `admit.py`, because the gateway calls the authorizer only once in some minutes for each token.
+    # Here and not in `identity/admit.py`, because the gateway calls the authorizer only once in some minutes for each
+    # token.
     if token.should_note_use(now):
         tokens.note_use(token, now)
     return {

@@ -75,7 +75,7 @@ class Sessions(Protocol):
 
 
 class Standings(Protocol):
-    """The reads that authorise a request (see admit.py)."""
+    """The reads that authorise a request (see `identity/admit.py`)."""
 
     def role(self, user_id: str, workspace_id: str) -> Role | None:
         """The user's role in a workspace, which may be some moments old; None when the user is no member."""
@@ -92,7 +92,7 @@ class Standings(Protocol):
 
 
 class ApiTokens(Protocol):
-    """API tokens by workspace. A revoked token is stored for REVOKED_KEPT, but not listed."""
+    """API tokens by workspace. A revoked token is stored for REVOKED_RETENTION, but not listed."""
 
     def add_token(self, token: ApiToken) -> None:
         """Store a new token. Raises TokenExists when there is a token with its id, revoked or not, and TooManyTokens
