@@ -66,7 +66,7 @@ class Vault:
         self._derived = _Remembered(seconds)
 
     def seal(self, credentials: Credentials, place: Place) -> Sealed:
-        """Encrypt credentials, bound to the record at `place`. Raises UnreadableKey, MasterKeyRefused."""
+        """Encrypt credentials, bound to one key record. Raises UnreadableKey, MasterKeyRefused."""
         secret, iv = _text(credentials), self._random(IV_BYTES)
         if self._data_keys is not None:
             kid = self._data_keys.kid
@@ -81,7 +81,7 @@ class Vault:
         return Sealed(ScryptRecord(master.kid, WORK, salt, iv, sealed).packed(), master.kid.hex())
 
     def open(self, record: bytes, place: Place) -> Credentials:
-        """Decrypt a record. Raises UnreadableKey for a record that was changed, or that belongs to another place."""
+        """Decrypt a record. Raises UnreadableKey for a record that was changed, or that is bound to another key."""
         parts = unpacked(record)
         key = self._data_key(parts, place) if isinstance(parts, KmsRecord) else self._scrypt_key(parts)
         return _credentials(decrypt(key, parts.iv, parts.sealed, bound_to(place, parts.version, parts.kid)))

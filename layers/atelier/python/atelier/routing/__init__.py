@@ -1,1 +1,1 @@
-"""Routing: who of the providers may be asked now, and in which order."""
+"""Routing: which providers can serve a request now, and in which order to try them."""
