@@ -35,10 +35,10 @@ def deploy(
     parser.add_argument("--parameter-overrides", nargs="*", default=[], metavar="NAME=VALUE")
     chosen, rest = parser.parse_known_args(arguments)
     parameters = {"Stage": chosen.stage} | dict(pair.split("=", 1) for pair in chosen.parameter_overrides)
-    outputs = outputs_of or _outputs_of
-    told = parameters.get("PublicUrl") or outputs(chosen.stack_name, chosen.region).get("Url", "")
+    outputs = outputs_of or _read_outputs
+    public_url = parameters.get("PublicUrl") or outputs(chosen.stack_name, chosen.region).get("Url", "")
     if not parameters.get("DomainName"):
-        parameters["PublicUrl"] = told
+        parameters["PublicUrl"] = public_url
 
     def once() -> int:
         pairs = [f"{name}={value}" for name, value in parameters.items() if value]
@@ -57,7 +57,7 @@ def deploy(
     return once()
 
 
-def _outputs_of(stack: str, region: str | None) -> Outputs:
+def _read_outputs(stack: str, region: str | None) -> Outputs:
     import boto3
     from botocore.exceptions import ClientError
 

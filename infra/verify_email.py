@@ -18,12 +18,12 @@ def verify(email: str, stack: str, *, cloudformation: Any, functions: Any) -> in
     """Returns the exit code and prints the result."""
     found = cloudformation.describe_stack_resource(StackName=stack, LogicalResourceId=FUNCTION)
     name = found["StackResourceDetail"]["PhysicalResourceId"]
-    answer = functions.invoke(FunctionName=name, Payload=json.dumps({"email": email}).encode())
-    said = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        print(f"atelier: not verified: {said.get('errorMessage', said)}", file=sys.stderr)
+    response = functions.invoke(FunctionName=name, Payload=json.dumps({"email": email}).encode())
+    result = json.loads(response["Payload"].read())
+    if "FunctionError" in response:
+        print(f"atelier: not verified: {result.get('errorMessage', result)}", file=sys.stderr)
         return 1
-    print(f"atelier: {email} is verified since {said['email_verified_at']} ({said['user_id']})")
+    print(f"atelier: {email} is verified since {result['email_verified_at']} ({result['user_id']})")
     return 0
 
 

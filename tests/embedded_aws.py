@@ -43,11 +43,11 @@ def create_tables(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
         names.providers: {"sealed-by": ("kid", "sk")},
     }
     for name in astuple(names):
-        found = indexes.get(name, {})
-        keys = {"pk", "sk"}.union(*found.values())
+        table_indexes = indexes.get(name, {})
+        keys = {"pk", "sk"}.union(*table_indexes.values())
         secondary = [
             {"IndexName": index, "KeySchema": _key_schema(*of), "Projection": {"ProjectionType": "KEYS_ONLY"}}
-            for index, of in found.items()
+            for index, of in table_indexes.items()
         ]
         dynamodb.create_table(
             TableName=name,

@@ -109,7 +109,7 @@ def patterns() -> tuple[list[Pattern], set[str]]:
                 methods.setdefault(name, set()).add(node.attr)
 
     found: list[Pattern] = []
-    made = set[str]()
+    runtime_places = set[str]()
     for path, tree in trees:
         names = {
             id(each.value): each.targets[0].id
@@ -128,14 +128,14 @@ def patterns() -> tuple[list[Pattern], set[str]]:
                         flag = eval(ast.unparse(flags[0]), scope) if flags else 0
                         compiled = re.compile(written, flag)
                     except NameError:
-                        made.add(place)
+                        runtime_places.add(place)
                         continue
                     name = names.get(id(node), "")
-                    ways = methods.get(name, FUNCTIONS) if attribute == "compile" else {attribute}
-                    found.append(Pattern(place, compiled, ways))
+                    methods_used = methods.get(name, FUNCTIONS) if attribute == "compile" else {attribute}
+                    found.append(Pattern(place, compiled, methods_used))
                 case _:
                     pass
-    return found, made
+    return found, runtime_places
 
 
 def pieces(compiled: re.Pattern[Any]) -> list[str]:
@@ -148,14 +148,14 @@ def pieces(compiled: re.Pattern[Any]) -> list[str]:
 
 def shapes(compiled: re.Pattern[Any]) -> list[tuple[str, str, str]]:
     """Awkward texts for a pattern, each as (beginning, repeated part, end)."""
-    own, luck = pieces(compiled), Random(compiled.pattern if isinstance(compiled.pattern, str) else 1)
-    anything = [*PLAIN, *own]
+    parts, rng = pieces(compiled), Random(compiled.pattern if isinstance(compiled.pattern, str) else 1)
+    anything = [*PLAIN, *parts]
     found = [("", piece, "\0") for piece in anything]
-    found += [(word, " ", "!") for word in own]
+    found += [(word, " ", "!") for word in parts]
     for _ in range(SHAPES):
-        head = "".join(luck.choice(anything) for _ in range(luck.randint(0, 3)))
+        head = "".join(rng.choice(anything) for _ in range(rng.randint(0, 3)))
         found.append(
-            (head, "".join(luck.choice(anything) for _ in range(luck.randint(1, 3))), luck.choice(["\0", "", " "]))
+            (head, "".join(rng.choice(anything) for _ in range(rng.randint(1, 3))), rng.choice(["\0", "", " "]))
         )
     return found
 
@@ -250,7 +250,7 @@ WORDS = [
 
 def seconds(use: Callable[[Any], object], text: Any) -> float:
     """CPU seconds of one call. Raises Endless."""
-    before = signal.signal(signal.SIGVTALRM, _ring)
+    before = signal.signal(signal.SIGVTALRM, _raise_time_limit)
     signal.setitimer(signal.ITIMER_VIRTUAL, ENDLESS_SECONDS)
     started = time.process_time()
     try:
@@ -261,7 +261,7 @@ def seconds(use: Callable[[Any], object], text: Any) -> float:
     return time.process_time() - started
 
 
-def _ring(*_: object) -> None:
+def _raise_time_limit(*_: object) -> None:
     raise Endless
 
 
@@ -290,7 +290,7 @@ def main() -> int:
     """Print the patterns and functions whose time grows too fast."""
 
     sys.path[:0] = [str(ROOT), str(ROOT / "layers/atelier/python")]
-    known, made = patterns()
+    known, runtime_places = patterns()
     slow: dict[str, str] = {}
     for pattern in known:
         raw = isinstance(pattern.compiled.pattern, bytes)
@@ -300,15 +300,15 @@ def main() -> int:
                 if said:
                     slow[pattern.place] = said
                     break
-    luck = Random(7)
+    rng = Random(7)
     mixed = [*PLAIN, *WORDS]
     whole = [("", piece, "\0") for piece in mixed] + [(word, " ", "!") for word in WORDS]
-    whole += [("", luck.choice(mixed) + luck.choice(mixed), luck.choice(mixed)) for _ in range(SHAPES)]
+    whole += [("", rng.choice(mixed) + rng.choice(mixed), rng.choice(mixed)) for _ in range(SHAPES)]
     for name, read in readers().items():
         said = next((said for shape in whole if (said := grows(read, shape))), None)
         if said:
             slow[name] = said
-    print(json.dumps({"patterns": len(known), "made": sorted(made), "slow": slow}, ensure_ascii=False, indent=1))
+    print(json.dumps({"patterns": len(known), "made": sorted(runtime_places), "slow": slow}, ensure_ascii=False, indent=1))
     return 0
 
 

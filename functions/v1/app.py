@@ -48,13 +48,13 @@ def respond(request: Request[responses.ResponseRequest]) -> Answer:
 @make("/v1/images/generations", body=images.ImageRequest)
 def generate_images(request: Request[images.ImageRequest]) -> Answer:
     """Create images from a prompt."""
-    return _pictured(request, "images/generations", request.body)
+    return _create_images_response(request, "images/generations", request.body)
 
 
 @make("/v1/images/edits", raw_body=True)
 def edit_images(request: Request[Nothing]) -> Answer:
     """Create images from images."""
-    return _pictured(request, "images/edits", images.edit(compatible.form(request)))
+    return _create_images_response(request, "images/edits", images.edit(compatible.form(request)))
 
 
 @make("/v1/audio/speech", body=speech.SpeechRequest)
@@ -79,8 +79,8 @@ def list_videos(request: Request[Nothing]) -> Answer:
 @read("/v1/videos/<video_id>")
 def get_video(request: Request[Nothing]) -> Answer:
     """Get a video in its current state."""
-    film = compatible.film(request, request.path["video_id"])
-    return Answer(videos.video(film), headers=compatible.pace(request))
+    generation = compatible.film(request, request.path["video_id"])
+    return Answer(videos.video(generation), headers=compatible.pace(request))
 
 
 @read("/v1/videos/<video_id>/content", query=videos.ContentQuery)
@@ -89,7 +89,7 @@ def get_content(request: Request[Nothing]) -> Answer:
     return compatible.content(request, request.path["video_id"], request.query.variant)
 
 
-def _pictured(request: Request[Any], path: str, asked: images.ImageRequest) -> Answer:
+def _create_images_response(request: Request[Any], path: str, asked: images.ImageRequest) -> Answer:
     done = compatible.make(request, path, asked.asked(), with_files=asked.wants_bytes)
     if asked.stream:
         return done.events(images.stream(asked, done.made))

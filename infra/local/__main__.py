@@ -40,19 +40,19 @@ def main(arguments: Sequence[str]) -> int:
         )
 
 
-def _options(chosen: argparse.Namespace, standins: Together | None) -> Options:
+def _options(arguments: argparse.Namespace, standins: Together | None) -> Options:
     from infra.local.stack import Options
 
-    parameters: dict[str, str] = dict(pair.split("=", 1) for pair in chosen.parameter)
+    parameters: dict[str, str] = dict(pair.split("=", 1) for pair in arguments.parameter)
     urls: dict[str, str] = standins.urls if standins else {}
-    urls |= dict(pair.split("=", 1) for pair in chosen.provider_url)
+    urls |= dict(pair.split("=", 1) for pair in arguments.provider_url)
     secrets: dict[str, object] = standins.secrets if standins else {}
-    if chosen.provider_secrets_file:
-        secrets |= json.loads(Path(chosen.provider_secrets_file).read_text("utf-8"))
-    if chosen.replicate_url:
-        urls["replicate"] = chosen.replicate_url
-    if chosen.replicate_secret_file:
-        secrets["replicate"] = json.loads(Path(chosen.replicate_secret_file).read_text("utf-8"))
+    if arguments.provider_secrets_file:
+        secrets |= json.loads(Path(arguments.provider_secrets_file).read_text("utf-8"))
+    if arguments.replicate_url:
+        urls["replicate"] = arguments.replicate_url
+    if arguments.replicate_secret_file:
+        secrets["replicate"] = json.loads(Path(arguments.replicate_secret_file).read_text("utf-8"))
     if urls:
         # Parameters given with --parameter win over those derived from the providers' addresses.
         parameters = {
@@ -61,10 +61,10 @@ def _options(chosen: argparse.Namespace, standins: Together | None) -> Options:
         } | parameters
     return Options(
         root=ROOT,
-        data=Path(chosen.data).resolve(),
+        data=Path(arguments.data).resolve(),
         parameters=parameters,
         provider_secrets=secrets,
-        enforce_policies=not chosen.no_policies,
+        enforce_policies=not arguments.no_policies,
     )
 
 

@@ -57,7 +57,7 @@ class Artifact:
         """The files with their bytecode: each worker starts without a bytecode cache, and compiling is most of an
         import. The bytecode is the unchecked kind, because an archive does not keep modification times exactly."""
         modules = [(name, data) for name, data in self.files if name.endswith(".py")]
-        return [*self.files, *(_bytecode(name, data) for name, data in modules)]
+        return [*self.files, *(_compile(name, data) for name, data in modules)]
 
 
 def collect(root: Path, folders: list[str], store: Path) -> list[Artifact]:
@@ -69,9 +69,9 @@ def collect(root: Path, folders: list[str], store: Path) -> list[Artifact]:
 def _collect(root: Path, folder: str, store: Path) -> Artifact:
     base = root / folder
     files: list[tuple[str, bytes]] = []
-    once = folder == PRODUCT_LAYER
+    is_product_layer = folder == PRODUCT_LAYER
     # The path file contains the store's path: when the store moves, the artifact is another one.
-    digest = hashlib.sha256(sys.version.encode() + (str(store).encode() if once else b""))
+    digest = hashlib.sha256(sys.version.encode() + (str(store).encode() if is_product_layer else b""))
     for path in sorted(base.rglob("*")):
         name = path.relative_to(base).as_posix()
         if path.is_file() and "__pycache__" not in name and path.name != "Makefile":
@@ -81,7 +81,7 @@ def _collect(root: Path, folder: str, store: Path) -> Artifact:
     if not files:
         raise FileNotFoundError(f"{folder} holds no code, but template.yaml names it")
     version = digest.hexdigest()[:32]
-    return Artifact(folder, f"{folder}/{version}.zip", tuple(files), store / version if once else None)
+    return Artifact(folder, f"{folder}/{version}.zip", tuple(files), store / version if is_product_layer else None)
 
 
 def _zip(files: list[tuple[str, bytes]]) -> bytes:
@@ -92,7 +92,7 @@ def _zip(files: list[tuple[str, bytes]]) -> bytes:
     return buffer.getvalue()
 
 
-def _bytecode(name: str, source: bytes) -> tuple[str, bytes]:
+def _compile(name: str, source: bytes) -> tuple[str, bytes]:
     try:
         code = compile(source, name, "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:

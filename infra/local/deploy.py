@@ -72,7 +72,7 @@ def deploy(root: Path, folder: Path, aws: Aws, parameters: Mapping[str, str]) ->
     """Deploys the repository at `root`. `folder` keeps the translated template and the unpacked layer between runs.
 
     Raises DeploymentError, DeploymentUnfinished, translate.TemplateError, FileNotFoundError."""
-    template = _translated(root, folder)
+    template = _translated_template(root, folder)
     built = artifacts.collect(root, _code_folders(template), folder / UNPACKED)
     _upload(aws, built)
     ready = translate.with_artifacts(template, {artifact.folder: artifact.key for artifact in built})
@@ -84,7 +84,7 @@ def deploy(root: Path, folder: Path, aws: Aws, parameters: Mapping[str, str]) ->
     return _describe(aws, changed)
 
 
-def _translated(root: Path, folder: Path) -> translate.Template:
+def _translated_template(root: Path, folder: Path) -> translate.Template:
     """The translated template; the last run's if no source of it has changed, because importing the translator takes a
     second."""
     templates = [
@@ -95,14 +95,14 @@ def _translated(root: Path, folder: Path) -> translate.Template:
     code = [Path(__file__).with_name(f"{module}.py") for module in ("translate", "flatten", "templates")]
     sources = [*templates, *code]
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
-    kept = folder / "template.json"
-    if kept.exists():
-        recorded = json.loads(kept.read_text("utf-8"))
+    cache_file = folder / "template.json"
+    if cache_file.exists():
+        recorded = json.loads(cache_file.read_text("utf-8"))
         if recorded["sources"] == digest:
             return recorded["template"]
     template = translate.translate(root, ARTIFACT_BUCKET)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps({"sources": digest, "template": template}), "utf-8")
+    cache_file.parent.mkdir(parents=True, exist_ok=True)
+    cache_file.write_text(json.dumps({"sources": digest, "template": template}), "utf-8")
     return template
 
 
@@ -123,15 +123,15 @@ def _upload(aws: Aws, built: list[artifacts.Artifact]) -> None:
         if artifact.key not in present:
             s3.put_object(Bucket=ARTIFACT_BUCKET, Key=artifact.key, Body=artifact.zipped())
         if artifact.place:
-            _tidy(artifact.place.parent, {Path(key).stem for key in (artifact.key, *present)})
+            _remove_stale(artifact.place.parent, {Path(key).stem for key in (artifact.key, *present)})
     for stale in present - {artifact.key for artifact in built} - {TEMPLATE_KEY}:
         s3.delete_object(Bucket=ARTIFACT_BUCKET, Key=stale)
 
 
-def _tidy(store: Path, kept: set[str]) -> None:
+def _remove_stale(store: Path, current: set[str]) -> None:
     """Removes unpacked layers other than the new one and the one it replaces, which workers may still be using."""
     for place in store.iterdir():
-        if place.stem not in kept:
+        if place.stem not in current:
             shutil.rmtree(place)
 
 
@@ -153,20 +153,20 @@ def _apply(aws: Aws, template: translate.Template, parameters: Mapping[str, str]
         )
     except ClientError as error:
         raise DeploymentError(f"CloudFormation refuses the template: {error.response['Error']['Message']}") from error
-    change_set = _settled(lambda: cloudformation.describe_change_set(StackName=STACK, ChangeSetName=name), "Status")
+    change_set = _wait_until_done(lambda: cloudformation.describe_change_set(StackName=STACK, ChangeSetName=name), "Status")
     if change_set["Status"] == "FAILED":
         if "didn't contain changes" not in change_set.get("StatusReason", ""):
             raise DeploymentError(f"CloudFormation refuses the template: {change_set.get('StatusReason', '')}")
         cloudformation.delete_change_set(StackName=STACK, ChangeSetName=name)
         return ()
     cloudformation.execute_change_set(StackName=STACK, ChangeSetName=name)
-    stack = _settled(lambda: cloudformation.describe_stacks(StackName=STACK)["Stacks"][0], "StackStatus")
+    stack = _wait_until_done(lambda: cloudformation.describe_stacks(StackName=STACK)["Stacks"][0], "StackStatus")
     if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         raise DeploymentError(_first_failure(cloudformation, change_set["CreationTime"]) or stack["StackStatus"])
     return tuple(change["ResourceChange"]["LogicalResourceId"] for change in change_set["Changes"])
 
 
-def _settled(describe: Callable[[], Any], status: str) -> Any:
+def _wait_until_done(describe: Callable[[], Any], status: str) -> Any:
     deadline = time.monotonic() + DEPLOY_SECONDS_MAX
     while time.monotonic() < deadline:
         described = describe()

@@ -74,7 +74,7 @@ _NOT_FORWARDED = _HOP_BY_HOP | {
     "atelier-edge-key",
 }
 _MEDIA_REQUEST_HEADERS = ("range", "if-range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since")
-_MEDIA_ANSWER_HEADERS = ("content-type", "content-length", "content-range", "accept-ranges", "etag", "last-modified")
+_MEDIA_RESPONSE_HEADERS = ("content-type", "content-length", "content-range", "accept-ranges", "etag", "last-modified")
 
 
 class PortInUse(Exception):
@@ -161,7 +161,7 @@ class Edge:
         )
 
         self._server = _Server(
-            self._answer,
+            self._handle,
             self._head_seconds_max,
             access_log=None,
             max_line_size=HEAD_BYTES_MAX,
@@ -195,51 +195,51 @@ class Edge:
         if self._session:
             await self._session.close()
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._server:
             self._server.head_is_read(request.protocol)
         path = request.raw_path.partition("?")[0]
         behaviour = self._distribution.behaviour(path)
         try:
-            answer = await self._obey(behaviour, request, path)
+            response = await self._apply_behaviour(behaviour, request, path)
         except UrlRefused as refused:
-            answer = _refusal(403, "FORBIDDEN", str(refused))
+            response = _error_response(403, "FORBIDDEN", str(refused))
         except (aiohttp.ClientError, TimeoutError):
-            answer = _refusal(503, "UNAVAILABLE", "The embedded AWS does not answer.", retryable=True)
-        if not answer.prepared:
-            answer.headers.update(_added(behaviour, request))
+            response = _error_response(503, "UNAVAILABLE", "The embedded AWS does not answer.", retryable=True)
+        if not response.prepared:
+            response.headers.update(_policy_headers(behaviour, request))
             if behaviour.signed:
-                answer.headers["cache-control"] = "no-store"
-        return answer
+                response.headers["cache-control"] = "no-store"
+        return response
 
-    async def _obey(self, behaviour: Behaviour, request: web.BaseRequest, path: str) -> web.StreamResponse:
+    async def _apply_behaviour(self, behaviour: Behaviour, request: web.BaseRequest, path: str) -> web.StreamResponse:
         origin = request.headers.get("origin")
         if request.method == "OPTIONS" and origin and request.headers.get(PREFLIGHT):
             return web.Response(status=204, headers={"cache-control": "no-store", **behaviour.cors.preflight(origin)})
         if self._origins is None:
-            return _refusal(503, "UNAVAILABLE", "The stack is starting.", retryable=True)
+            return _error_response(503, "UNAVAILABLE", "The stack is starting.", retryable=True)
         if request.method not in behaviour.methods:
-            return _refusal(403, "FORBIDDEN", "The distribution does not take that method here.")
+            return _error_response(403, "FORBIDDEN", "The distribution does not take that method here.")
         if behaviour.signed:
             self._signed_urls.check(self._origins.public_url + request.raw_path, time.time())
         if behaviour.origin == "media":
-            return await self._from_media(request, path, behaviour, self._origins)
+            return await self._forward_to_bucket(request, path, behaviour, self._origins)
         if path == "/" and request.method in ("GET", "HEAD"):
             return web.Response(text=self._distribution.start_page, content_type="text/html")
-        return await self._from_api(request, self._origins)
+        return await self._forward_to_api(request, self._origins)
 
-    async def _from_api(self, request: web.BaseRequest, origins: Origins) -> web.Response:
+    async def _forward_to_api(self, request: web.BaseRequest, origins: Origins) -> web.Response:
         if (request.content_length or 0) > BODY_BYTES_MAX:
-            return _refusal(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+            return _error_response(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
         try:
             async with asyncio.timeout(self._body_seconds_max):
-                body = await _body(request) if request.body_exists else None
+                body = await _read_body(request) if request.body_exists else None
         except TimeoutError:
-            answer = _refusal(408, "REQUEST_TIMEOUT", "The body took too long to arrive.", retryable=True)
+            answer = _error_response(408, "REQUEST_TIMEOUT", "The body took too long to arrive.", retryable=True)
             answer.force_close()
             return answer
         if body is not None and len(body) > BODY_BYTES_MAX:
-            return _refusal(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+            return _error_response(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
 
         headers = CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in _NOT_FORWARDED)
         headers.setdefault("authorization", "none")
@@ -248,9 +248,9 @@ class Edge:
         headers["atelier-edge-key"] = origins.edge_key
 
         if body and headers.get("content-encoding", "").strip().lower() in ("gzip", "x-gzip"):
-            body = _unpacked(body, headers)
+            body = _decompress(body, headers)
             if len(body) > BODY_BYTES_MAX:
-                return _refusal(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
+                return _error_response(413, "PAYLOAD_TOO_LARGE", f"The body is larger than {BODY_BYTES_MAX} bytes.")
 
         path = request.raw_path
         waits = "wait" in headers.get("prefer", "") or (request.method == "POST" and path.startswith("/v1/"))
@@ -259,7 +259,7 @@ class Edge:
             path = re.sub("%2F", "/", name, flags=re.IGNORECASE) + question + query
 
         async with (
-            self._place(headers["authorization"], waits=waits),
+            self._request_slot(headers["authorization"], waits=waits),
             self._client.request(
                 request.method,
                 URL(origins.api_url + path, encoded=True),
@@ -278,7 +278,7 @@ class Edge:
             return web.Response(status=answer.status, body=content, headers=kept)
 
     @asynccontextmanager
-    async def _place(self, caller: str, *, waits: bool) -> AsyncIterator[None]:
+    async def _request_slot(self, caller: str, *, waits: bool) -> AsyncIterator[None]:
         """Waits until one more request may be sent to the API, and counts it until the end of the block.
         caller: the Authorization header, which identifies whose waiting requests these are."""
         if not waits or self._waiting[caller] >= WAITING_OF_ONE_CALLER:
@@ -293,19 +293,19 @@ class Edge:
             self._waiting[caller] -= 1
             self._waiting += Counter()  # Removes callers whose count is zero.
 
-    async def _from_media(
+    async def _forward_to_bucket(
         self, request: web.BaseRequest, path: str, behaviour: Behaviour, origins: Origins
     ) -> web.StreamResponse:
         url = origins.bucket_url + path
         wanted = {name: request.headers[name] for name in _MEDIA_REQUEST_HEADERS if name in request.headers}
-        signed = _signed_as_origin_access_control(request.method, url, wanted)
+        signed = _sign_for_bucket(request.method, url, wanted)
         async with self._client.request(request.method, URL(url, encoded=True), headers=signed) as origin:
             if origin.status >= 400 and origin.status not in (412, 416):
                 # The same answer for a missing file and for another workspace's; the bucket's own error is not shown.
-                return _refusal(403, "FORBIDDEN", "There is no such file.")
-            names = _MEDIA_ANSWER_HEADERS if origin.status < 400 else ("content-range",)
+                return _error_response(403, "FORBIDDEN", "There is no such file.")
+            names = _MEDIA_RESPONSE_HEADERS if origin.status < 400 else ("content-range",)
             headers = {name: origin.headers[name] for name in names if name in origin.headers}
-            answer = web.StreamResponse(status=origin.status, headers={**headers, **_added(behaviour, request)})
+            answer = web.StreamResponse(status=origin.status, headers={**headers, **_policy_headers(behaviour, request)})
             await answer.prepare(request)
             if request.method != "HEAD" and origin.status in (200, 206):
                 async for chunk in origin.content.iter_chunked(CHUNK_BYTES):
@@ -319,7 +319,7 @@ class Edge:
         return self._session
 
 
-def _unpacked(body: bytes, headers: CIMultiDict[str]) -> bytes:
+def _decompress(body: bytes, headers: CIMultiDict[str]) -> bytes:
     """Decompresses the body of a gzip request, up to one byte beyond the limit. The emulator would decode compressed
     bytes as text and damage them; on AWS they reach the function, which decompresses them (`atelier/http.py`)."""
     reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -333,13 +333,13 @@ def _unpacked(body: bytes, headers: CIMultiDict[str]) -> bytes:
     return plain
 
 
-def _added(behaviour: Behaviour, request: web.BaseRequest) -> dict[str, str]:
+def _policy_headers(behaviour: Behaviour, request: web.BaseRequest) -> dict[str, str]:
     """The headers that the distribution adds to the answer."""
     origin = request.headers.get("origin", "")
     return {**behaviour.headers, **behaviour.cors.answer(origin)}
 
 
-async def _body(request: web.BaseRequest) -> bytes:
+async def _read_body(request: web.BaseRequest) -> bytes:
     if request.headers.get("expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
         # curl and other clients wait for this interim response before they send a large body.
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -353,14 +353,14 @@ async def _body(request: web.BaseRequest) -> bytes:
     return bytes(data)
 
 
-def _signed_as_origin_access_control(method: str, url: str, headers: Mapping[str, str]) -> dict[str, str]:
+def _sign_for_bucket(method: str, url: str, headers: Mapping[str, str]) -> dict[str, str]:
     request = AWSRequest(method=method, url=url, headers=dict(headers))
     request.context["payload_signing_enabled"] = False
     S3SigV4Auth(Credentials("test", "test"), "s3", "us-east-1").add_auth(request)
     return dict(request.headers.items())
 
 
-def _refusal(status: int, code: str, message: str, *, retryable: bool = False) -> web.Response:
+def _error_response(status: int, code: str, message: str, *, retryable: bool = False) -> web.Response:
     envelope: dict[str, Any] = {
         "success": False,
         "error": code,

@@ -65,9 +65,9 @@ class Emulator:
         self._restore()
         for folder in (self._state, self._folder / "s3"):
             folder.mkdir(parents=True, exist_ok=True)
-        _edit(self._state / "lambda.json", _rewind_streams)
-        _edit(self._state / "cloudwatch_logs.json", _forget_logs)
-        _edit(self._state / "cloudformation.json", _forget_deployments)
+        _edit_state(self._state / "lambda.json", _rewind_streams)
+        _edit_state(self._state / "cloudwatch_logs.json", _forget_logs)
+        _edit_state(self._state / "cloudformation.json", _forget_deployments)
         for tries_left in reversed(range(PORTS_MAX)):
             try:
                 self._start_on(_free_port())
@@ -82,14 +82,14 @@ class Emulator:
         """Puts the newest saved state in place. State that cannot be used is moved aside, and a note says where."""
         self.notes, self.failure, self._saving_paused = [], "", False
         self._saved_at_ns, self._saved_in_order = 0, False
-        copy = saved_state.newest(self._saved)
-        if copy:
+        snapshot = saved_state.newest(self._saved)
+        if snapshot:
             shutil.rmtree(self._state, ignore_errors=True)
-            shutil.copytree(copy.folder, self._state, ignore=shutil.ignore_patterns(saved_state.MANIFEST))
-            self._state_port, self._saved_at_ns = copy.port, copy.saved_at_ns
-            if not copy.in_order:
+            shutil.copytree(snapshot.folder, self._state, ignore=shutil.ignore_patterns(saved_state.MANIFEST))
+            self._state_port, self._saved_at_ns = snapshot.port, snapshot.saved_at_ns
+            if not snapshot.in_order:
                 self.notes.append(
-                    f"the last run did not end in order; going on from what was saved at {_time(copy.saved_at_ns)}"
+                    f"the last run did not end in order; going on from what was saved at {_time(snapshot.saved_at_ns)}"
                 )
         elif not self._saved.exists() and _is_readable(self._state):
             # This state was written by a build that kept no copies.
@@ -128,24 +128,24 @@ class Emulator:
                 start_new_session=True,
             )
         os.close(reporting)
-        self._reports = threading.Thread(target=self._hear, args=(reading,), daemon=True)
+        self._reports = threading.Thread(target=self._read_reports, args=(reading,), daemon=True)
         self._reports.start()
         self.endpoint = f"http://127.0.0.1:{port}"
-        self._wait()
+        self._wait_until_ready()
 
-    def _hear(self, reading: int) -> None:
+    def _read_reports(self, reading: int) -> None:
         with os.fdopen(reading) as lines:
             for line in lines:
-                said = json.loads(line)
-                self.failure = said.get("failed", "")
-                if "saved" in said:
-                    self._saved_at_ns, self._saved_in_order = said["saved"], said["in_order"]
+                report = json.loads(line)
+                self.failure = report.get("failed", "")
+                if "saved" in report:
+                    self._saved_at_ns, self._saved_in_order = report["saved"], report["in_order"]
 
     @contextmanager
     def saving_paused(self, *, resumes_after: tuple[type[Exception], ...] = ()) -> Generator[None]:
         """Within this context no copy is taken: a later start could not continue from half a deployment. resumes_after:
         exceptions after which the state is complete, so that saving goes on. Any other exception leaves it paused."""
-        self._say(b"0")
+        self._send_command(b"0")
         self._saving_paused = True
         try:
             yield
@@ -155,12 +155,12 @@ class Emulator:
         self._resume_saving()
 
     def _resume_saving(self) -> None:
-        self._say(b"1")
+        self._send_command(b"1")
         self._saving_paused = False
 
-    def _say(self, word: bytes) -> None:
+    def _send_command(self, command: bytes) -> None:
         if self._process and self._process.stdin and self.running:
-            self._process.stdin.write(word)
+            self._process.stdin.write(command)
             self._process.stdin.flush()
 
     def stop(self) -> None:
@@ -219,11 +219,11 @@ class Emulator:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def _wait(self) -> None:
+    def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:
             if not self.running:
-                raise EmulatorError(f"the embedded AWS did not start: {self._last_words()}")
+                raise EmulatorError(f"the embedded AWS did not start: {self._last_log_line()}")
             try:
                 with urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=1):  # nosec B310
                     return
@@ -233,7 +233,7 @@ class Emulator:
             self.stop()
         raise EmulatorError(f"the embedded AWS did not answer within {START_SECONDS_MAX:.0f} s")
 
-    def _last_words(self) -> str:
+    def _last_log_line(self) -> str:
         lines = self._log().strip().splitlines()
         return lines[-1].strip() if lines else "it said nothing"
 
@@ -290,7 +290,7 @@ def _forget_deployments(saved: dict[str, Any]) -> None:
     saved.pop("stack_events", None)
 
 
-def _edit(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
+def _edit_state(file: Path, change: Callable[[dict[str, Any]], None]) -> None:
     if file.exists():
         state = json.loads(file.read_text("utf-8"))
         change(state["payload"])

@@ -65,7 +65,7 @@ class SavingApplication:
             self._changed |= scope.get("method") not in READING
             await self._application(scope, receive, send)
             return
-        keeping = asyncio.create_task(self._keep_saving())
+        keeping = asyncio.create_task(self._save_periodically())
         await self._application(scope, received, send)
 
     def pause(self) -> None:
@@ -83,11 +83,11 @@ class SavingApplication:
         if not self._paused:
             await self._wait_for(self._fork(in_order))
 
-    def _fork(self, in_order: bool) -> int:
+    def _fork(self, is_clean_stop: bool) -> int:
         self._changed = False
         child = os.fork()
         if child == 0:
-            self._write_and_exit(in_order)
+            self._write_and_exit(is_clean_stop)
         return child
 
     async def _wait_for(self, child: int) -> None:
@@ -96,15 +96,15 @@ class SavingApplication:
         if status:
             self._changed = True
             if os.WIFSIGNALED(status):
-                self._tell({"failed": f"the process that writes it was ended by signal {os.WTERMSIG(status)}"})
+                self._write_report({"failed": f"the process that writes it was ended by signal {os.WTERMSIG(status)}"})
 
-    async def _keep_saving(self) -> None:
+    async def _save_periodically(self) -> None:
         while True:
             await asyncio.sleep(self._pause)
             if self._changed:
                 await self.save()
 
-    def _write_and_exit(self, in_order: bool) -> None:
+    def _write_and_exit(self, is_clean_stop: bool) -> None:
         """All that the forked process does: it only reads the server's memory, writes the copy and exits."""
         code = 1
         try:
@@ -112,15 +112,15 @@ class SavingApplication:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
             signal.alarm(FORK_SECONDS_MAX)
-            copy = saved_state.write(self._folder, self._port, _write_services, in_order=in_order)
-            self._tell({"saved": copy.saved_at_ns, "in_order": in_order})
+            copy = saved_state.write(self._folder, self._port, _write_services, in_order=is_clean_stop)
+            self._write_report({"saved": copy.saved_at_ns, "in_order": is_clean_stop})
             code = 0
         except BaseException as error:
-            self._tell({"failed": str(error) or type(error).__name__})
+            self._write_report({"failed": str(error) or type(error).__name__})
         finally:
             os._exit(code)
 
-    def _tell(self, line: Message) -> None:
+    def _write_report(self, line: Message) -> None:
         # The process that reads reports may have been killed; the copy is still worth writing.
         with suppress(OSError):
             os.write(self._report, json.dumps(line).encode() + b"\n")
@@ -132,9 +132,9 @@ def _write_services(folder: Path) -> None:
     from ministack.core import persistence
 
     reasons: list[str] = []
-    heard = logging.Handler()
-    heard.emit = lambda record: reasons.append(record.getMessage())
-    persistence.logger.addHandler(heard)
+    handler = logging.Handler()
+    handler.emit = lambda record: reasons.append(record.getMessage())
+    persistence.logger.addHandler(handler)
     persistence.STATE_DIR = str(folder)
     # ministack chooses the folder of the functions' code when it starts; a copy needs the code too.
     if functions := sys.modules.get("ministack.services.lambda_svc"):
@@ -147,9 +147,9 @@ def _write_services(folder: Path) -> None:
                 raise OSError(reasons[-1].rpartition("Persistence: ")[2] if reasons else f"{service} is not written")
 
 
-def _follow_lifeline(loop: asyncio.AbstractEventLoop, application: SavingApplication, stop: asyncio.Event) -> None:
-    while said := os.read(0, 1):
-        loop.call_soon_threadsafe(application.pause if said == b"0" else application.resume)
+def _follow_stdin(loop: asyncio.AbstractEventLoop, application: SavingApplication, stop: asyncio.Event) -> None:
+    while command := os.read(0, 1):
+        loop.call_soon_threadsafe(application.pause if command == b"0" else application.resume)
     loop.call_soon_threadsafe(stop.set)
 
 
@@ -161,7 +161,7 @@ async def _serve(application: Any, folder: Path, port: int, report: int) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     saving = SavingApplication(application, folder, port, report)
-    threading.Thread(target=_follow_lifeline, args=(loop, saving, stop), daemon=True).start()
+    threading.Thread(target=_follow_stdin, args=(loop, saving, stop), daemon=True).start()
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.keep_alive_timeout = 75

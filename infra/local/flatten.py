@@ -26,26 +26,26 @@ def flatten(template: Template, root: Path, left_out: str) -> Template:
         if stack == left_out:
             continue
         nested = read(root / resource["Properties"]["TemplateURL"])
-        child = _Renamer(stack, nested, resource["Properties"].get("Parameters", {}))
+        child = _ReferenceRewriter(stack, nested, resource["Properties"].get("Parameters", {}))
         for section in ("Resources", "Conditions", "Mappings"):
             for name, value in nested.get(section, {}).items():
                 template.setdefault(section, {})[stack + name] = child.rewrite(value)
         for name, output in nested.get("Outputs", {}).items():
             outputs[f"{stack}.Outputs.{name}"] = child.rewrite(output["Value"])
-    told = template.get("Outputs", {})
-    template["Outputs"] = {name: output for name, output in told.items() if not _mentions(output, left_out)}
+    declared_outputs = template.get("Outputs", {})
+    template["Outputs"] = {name: output for name, output in declared_outputs.items() if not _refers_to(output, left_out)}
     return _resolve_outputs(template, outputs)
 
 
-def _mentions(value: Json, stack: str) -> bool:
+def _refers_to(value: Json, stack: str) -> bool:
     if isinstance(value, dict):
-        return any(_mentions(item, stack) for item in value.values())
+        return any(_refers_to(item, stack) for item in value.values())
     if isinstance(value, list):
-        return any(_mentions(item, stack) for item in value)
+        return any(_refers_to(item, stack) for item in value)
     return isinstance(value, str) and (value == stack or f"{stack}.Outputs" in value)
 
 
-class _Renamer:
+class _ReferenceRewriter:
     """Rewrites a nested template's references: names get the stack's name before them, parameters their values."""
 
     def __init__(self, stack: str, nested: Template, arguments: Mapping[str, Json]) -> None:
@@ -61,7 +61,7 @@ class _Renamer:
         if set(value) == {"Ref"}:
             return self._ref(value["Ref"])
         if set(value) == {"Fn::GetAtt"}:
-            name, attribute = _attribute(value["Fn::GetAtt"])
+            name, attribute = _split_attribute(value["Fn::GetAtt"])
             return {"Fn::GetAtt": [self._stack + name, attribute]}
         if set(value) == {"Fn::Sub"}:
             return self._sub(value["Fn::Sub"])
@@ -108,7 +108,7 @@ def _resolve_outputs(value: Json, outputs: Mapping[str, Json]) -> Json:
     if not isinstance(value, dict):
         return value
     if set(value) == {"Fn::GetAtt"}:
-        name = ".".join(_attribute(value["Fn::GetAtt"]))
+        name = ".".join(_split_attribute(value["Fn::GetAtt"]))
         return _resolve_outputs(outputs[name], outputs) if name in outputs else value
     if set(value) == {"Fn::Sub"}:
         text, variables = value["Fn::Sub"] if isinstance(value["Fn::Sub"], list) else (value["Fn::Sub"], {})
@@ -121,6 +121,6 @@ def _resolve_outputs(value: Json, outputs: Mapping[str, Json]) -> Json:
     return {key: _resolve_outputs(item, outputs) for key, item in value.items()}
 
 
-def _attribute(value: Json) -> tuple[str, str]:
+def _split_attribute(value: Json) -> tuple[str, str]:
     name, _, attribute = (value if isinstance(value, str) else ".".join(value)).partition(".")
     return name, attribute

@@ -59,7 +59,7 @@ class RunningStack:
             text=True,
         )
         ready = threading.Event()
-        threading.Thread(target=self._listen, args=(self._process, ready), daemon=True).start()
+        threading.Thread(target=self._collect_output, args=(self._process, ready), daemon=True).start()
         if not ready.wait(START_SECONDS_MAX):
             self._process.kill()
         if not any("ready at" in line for line in self.lines):
@@ -122,7 +122,7 @@ class RunningStack:
         )
         return json.load(answer["Payload"])
 
-    def _listen(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
+    def _collect_output(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.lines.append(line.rstrip())

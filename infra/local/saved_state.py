@@ -43,34 +43,34 @@ def write(folder: Path, port: int, write_files: Callable[[Path], None], *, in_or
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
-    for old in _names(folder)[:-COPIES_KEPT]:
+    for old in _snapshot_names(folder)[:-COPIES_KEPT]:
         shutil.rmtree(folder / old, ignore_errors=True)
     return Copy(new, now, port, in_order)
 
 
 def newest(folder: Path) -> Copy | None:
     """The newest valid copy; None when there is none."""
-    for name in reversed(_names(folder)):
-        manifest = _manifest(folder / name)
+    for name in reversed(_snapshot_names(folder)):
+        manifest = _read_manifest(folder / name)
         if manifest:
             return Copy(folder / name, int(name), int(manifest["port"]), bool(manifest["in_order"]))
     return None
 
 
-def _manifest(copy: Path) -> dict[str, Any] | None:
+def _read_manifest(snapshot: Path) -> dict[str, Any] | None:
     try:
-        manifest = json.loads((copy / MANIFEST).read_text("utf-8"))
-        return manifest if manifest["files"] == _digests(copy) else None
+        manifest = json.loads((snapshot / MANIFEST).read_text("utf-8"))
+        return manifest if manifest["files"] == _digests(snapshot) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _names(folder: Path) -> list[str]:
+def _snapshot_names(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted((each.name for each in folder.iterdir() if each.name.isdigit()), key=int)
 
 
-def _digests(copy: Path) -> dict[str, str]:
-    files = sorted(each for each in copy.rglob("*") if each.is_file() and each != copy / MANIFEST)
-    return {str(each.relative_to(copy)): hashlib.sha256(each.read_bytes()).hexdigest() for each in files}
+def _digests(snapshot: Path) -> dict[str, str]:
+    files = sorted(each for each in snapshot.rglob("*") if each.is_file() and each != snapshot / MANIFEST)
+    return {str(each.relative_to(snapshot)): hashlib.sha256(each.read_bytes()).hexdigest() for each in files}

@@ -52,12 +52,12 @@ def serve(serving: Serving) -> int:
     except Stopped:
         return 0
     except EXPLAINED as error:
-        _say(str(error))
+        _print_line(str(error))
         return 1
     return 0
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     print(f"atelier: {text}", flush=True)
 
 
@@ -74,27 +74,27 @@ async def _serve(serving: Serving) -> None:
 
     try:
         port = await edge.listen(serving.port)
-        seen = _state_of(options.root)
-        edge.serve(await _until(stop, asyncio.to_thread(stack.start, f"http://localhost:{port}")))
-        await _until(stop, _answering(port))
+        modified = _modification_times(options.root)
+        edge.serve(await _run_until_stopped(stop, asyncio.to_thread(stack.start, f"http://localhost:{port}")))
+        await _run_until_stopped(stop, _wait_until_ready(port))
         for note in stack.emulator.notes:
-            _say(note)
+            _print_line(note)
         taken = time.monotonic() - started
-        _say(f"ready at http://localhost:{port} after {taken:.1f} s; state is kept in {options.data}; Ctrl-C stops it")
+        _print_line(f"ready at http://localhost:{port} after {taken:.1f} s; state is kept in {options.data}; Ctrl-C stops it")
         for line in serving.standins.told(f"http://localhost:{port}") if serving.standins else ():
             print(line, flush=True)
-        work: list[Awaitable[None]] = [_guard(stack)]
+        work: list[Awaitable[None]] = [_watch_emulator(stack)]
         if serving.with_watch:
-            work.append(_watch(stack, edge, options.root, seen))
+            work.append(_redeploy_changes(stack, edge, options.root, modified))
         if serving.with_demo:
             work.append(demo.show(f"http://localhost:{port}", options.data, FALLBACK if serving.standins else None))
-        await _until(stop, asyncio.gather(*work))
+        await _run_until_stopped(stop, asyncio.gather(*work))
     finally:
         await edge.close()
         await asyncio.to_thread(stack.stop)
 
 
-async def _until(stop: asyncio.Event, work: Awaitable[T]) -> T:
+async def _run_until_stopped(stop: asyncio.Event, work: Awaitable[T]) -> T:
     """The result of `work`; raises Stopped and cancels the work as soon as `stop` is set."""
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -106,7 +106,7 @@ async def _until(stop: asyncio.Event, work: Awaitable[T]) -> T:
     return await working
 
 
-async def _answering(port: int) -> None:
+async def _wait_until_ready(port: int) -> None:
     """Waits until a request has passed through the edge and the whole stack; raises DeploymentError when none does."""
     status = 0
     deadline = time.monotonic() + READY_SECONDS_MAX
@@ -120,7 +120,7 @@ async def _answering(port: int) -> None:
     raise DeploymentError(f"the stack is deployed, but /healthz answers {status}")
 
 
-async def _guard(stack: Stack) -> None:
+async def _watch_emulator(stack: Stack) -> None:
     """Watches the embedded AWS. Never returns; raises EmulatorError when the process dies. Prints when its state can no
     longer be written, and when it can again."""
     failure = ""
@@ -128,7 +128,7 @@ async def _guard(stack: Stack) -> None:
         await asyncio.sleep(0.5)
         if stack.emulator.failure != failure:
             failure = stack.emulator.failure
-            _say(
+            _print_line(
                 f"the state cannot be written, and would be lost: {failure}"
                 if failure
                 else "the state is written again"
@@ -136,28 +136,28 @@ async def _guard(stack: Stack) -> None:
     raise EmulatorError("the embedded AWS has died; its last words are in emulator.log in the data folder")
 
 
-async def _watch(stack: Stack, edge: Edge, root: Path, seen: frozenset[tuple[str, int]]) -> None:
+async def _redeploy_changes(stack: Stack, edge: Edge, root: Path, seen: frozenset[tuple[str, int]]) -> None:
     """Deploys again whenever a file has changed since `seen`. After a mistake in the sources it prints the reason and
     waits for the next change."""
     while True:
         await asyncio.sleep(WATCH_SECONDS)
-        now = await asyncio.to_thread(_state_of, root)
+        now = await asyncio.to_thread(_modification_times, root)
         if now == seen:
             continue
         seen = now
         try:
             deployed = await asyncio.to_thread(stack.deploy)
         except EXPLAINED as error:
-            _say(f"not redeployed: {error}")
+            _print_line(f"not redeployed: {error}")
             continue
         edge.serve(stack.origins(deployed))
         if deployed.changed:
             functions = [name for name in deployed.changed if name.endswith("Function")]
-            told = functions if 0 < len(functions) < 4 else [f"{len(deployed.changed)} resources"]
-            _say(f"redeployed {', '.join(told)}")
+            names = functions if 0 < len(functions) < 4 else [f"{len(deployed.changed)} resources"]
+            _print_line(f"redeployed {', '.join(names)}")
 
 
-def _state_of(root: Path) -> frozenset[tuple[str, int]]:
+def _modification_times(root: Path) -> frozenset[tuple[str, int]]:
     state: set[tuple[str, int]] = set()
     for name in WATCHED:
         place = root / name

@@ -37,9 +37,9 @@ def translate(root: Path, artifact_bucket: str) -> Template:
     Code is at `s3://<artifact_bucket>/<its folder>`; `with_artifacts` replaces the folder by an archive's key."""
     template = _translate_sam(read(root / "template.yaml"), root, artifact_bucket)
     template = flatten(template, root, left_out=EDGE_STACK)
-    _spell_out_routes(template)
-    _leave_out(template)
-    _widen_callbacks(template)
+    _expand_routes(template)
+    _drop_unsupported(template)
+    _allow_any_callback(template)
     return template
 
 
@@ -91,7 +91,7 @@ def _translate_sam(template: Template, root: Path, bucket: str) -> Template:
 # ---- the HTTP API ----------------------------------------------------------------------------------------------------
 
 
-def _spell_out_routes(template: Template) -> None:
+def _expand_routes(template: Template) -> None:
     resources: dict[str, Json] = template["Resources"]
     for api, resource in list(resources.items()):
         if resource["Type"] != "AWS::ApiGatewayV2::Api":
@@ -112,7 +112,7 @@ def _spell_out_routes(template: Template) -> None:
                 verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
                 key = "$default" if path == "$default" else f"{verb} {path}"
                 guards = [name for entry in operation.get("security", []) for name in entry if name != "NONE"]
-                resources[f"{api}Route{_name_of(key)}"] = _route(api, key, target, guards)
+                resources[f"{api}Route{_route_name(key)}"] = _route(api, key, target, guards)
 
 
 def _authorizer(api: str, name: str, declared: Json) -> Json:
@@ -155,7 +155,7 @@ def _route(api: str, key: str, target: str, guards: list[str]) -> Json:
     return {"Type": "AWS::ApiGatewayV2::Route", "Properties": properties}
 
 
-def _name_of(route_key: str) -> str:
+def _route_name(route_key: str) -> str:
     """The logical name of a route: `GET /a/{b}` → `GetAB`. A greedy path (`{b+}`) gets the suffix `Below`, so that its
     name differs from that of the same path without the plus sign."""
     words = "".join(word.capitalize() for word in re.findall(r"[A-Za-z0-9]+", route_key))
@@ -165,19 +165,19 @@ def _name_of(route_key: str) -> str:
 # ---- what is left out ------------------------------------------------------------------------------------------------
 
 
-def _leave_out(template: Template) -> None:
+def _drop_unsupported(template: Template) -> None:
     resources = template["Resources"]
-    stand_ins = {name: STAND_INS[r["Type"]] for name, r in resources.items() if r["Type"] in STAND_INS}
+    placeholders = {name: STAND_INS[r["Type"]] for name, r in resources.items() if r["Type"] in STAND_INS}
     combined = [
         n for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in r["Properties"]
     ]
-    for name in [*stand_ins, *combined]:
+    for name in [*placeholders, *combined]:
         del resources[name]
     for resource in resources.values():
         # The local stage's data ends with its folder; nothing is to be retained when a resource is deleted.
         resource.pop("DeletionPolicy", None)
         resource.pop("UpdateReplacePolicy", None)
-    replaced = _replace_refs(template, stand_ins.get)
+    replaced = _replace_refs(template, placeholders.get)
     template.clear()
     template.update(replaced)
     unknown = sorted({r["Type"] for r in template["Resources"].values() if r["Type"].startswith("AWS::CloudFront::")})
@@ -185,7 +185,7 @@ def _leave_out(template: Template) -> None:
         raise TemplateError(f"the local stack has nothing that stands in for {', '.join(unknown)}")
 
 
-def _widen_callbacks(template: Template) -> None:
+def _allow_any_callback(template: Template) -> None:
     """Allows task tokens to be answered for every resource: on AWS the permission names the state machine of the token,
     but the emulator checks the callback without a resource."""
     for resource in template["Resources"].values():
@@ -198,11 +198,11 @@ def _widen_callbacks(template: Template) -> None:
                     statements.append({"Effect": "Allow", "Action": callbacks, "Resource": "*"})
 
 
-def _replace_refs(value: Json, stand_in: Callable[[str], str | None]) -> Json:
+def _replace_refs(value: Json, placeholder_of: Callable[[str], str | None]) -> Json:
     if isinstance(value, list):
-        return [_replace_refs(item, stand_in) for item in value]
+        return [_replace_refs(item, placeholder_of) for item in value]
     if not isinstance(value, dict):
         return value
-    if set(value) == {"Ref"} and (found := stand_in(value["Ref"])) is not None:
+    if set(value) == {"Ref"} and (found := placeholder_of(value["Ref"])) is not None:
         return found
-    return {key: _replace_refs(item, stand_in) for key, item in value.items()}
+    return {key: _replace_refs(item, placeholder_of) for key, item in value.items()}

@@ -58,7 +58,7 @@ def main() -> None:
             importlib.import_module(library)
         except ImportError:
             continue
-    _describe_services()
+    _preload_service_models()
 
     # The garbage collector must not touch what is imported: untouched memory stays shared with the workers.
     gc.collect()
@@ -75,42 +75,42 @@ def main() -> None:
         if not message:
             return
         request = json.loads(message)
-        code = _compiled(request["script"])
+        code = _compile_script(request["script"])
         worker = os.fork()
         if worker == 0:
             control.close()
-            _become(request, descriptors)
+            _become_worker(request, descriptors)
             exec(code, {"__name__": "__main__", "__file__": request["path"]})  # nosec B102 - the emulator's own script
             return
         for descriptor in descriptors:
             os.close(descriptor)
-        _answer(control, worker)
+        _send_worker(control, worker)
 
 
-def _describe_services() -> None:
+def _preload_service_models() -> None:
     """Read the services' descriptions once, and let every SDK session of a worker start with them."""
     import botocore.session
     from botocore.loaders import Loader, create_loader
 
-    known = create_loader()
+    shared_loader = create_loader()
     for service in SERVICES:
-        known.load_service_model(service, "service-2")
-        known.load_service_model(service, "endpoint-rule-set-1")
+        shared_loader.load_service_model(service, "service-2")
+        shared_loader.load_service_model(service, "endpoint-rule-set-1")
     for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
-        known.load_data(name)
+        shared_loader.load_data(name)
 
     def loader(search_path_string: str | None = None) -> Loader:
-        return create_loader(search_path_string) if search_path_string else known
+        return create_loader(search_path_string) if search_path_string else shared_loader
 
     botocore.session.create_loader = loader
 
 
 @cache
-def _compiled(script: str) -> CodeType:
+def _compile_script(script: str) -> CodeType:
     return compile(script, "worker", "exec", dont_inherit=True)
 
 
-def _answer(control: socket.socket, worker: int) -> None:
+def _send_worker(control: socket.socket, worker: int) -> None:
     try:
         lifeline = os.pidfd_open(worker)
     except ProcessLookupError:
@@ -120,7 +120,7 @@ def _answer(control: socket.socket, worker: int) -> None:
     os.close(lifeline)
 
 
-def _become(request: dict[str, Any], descriptors: list[int]) -> None:
+def _become_worker(request: dict[str, Any], descriptors: list[int]) -> None:
     """Make this forked process look like a fresh interpreter with these standard streams and this environment."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for place, descriptor in enumerate(descriptors):

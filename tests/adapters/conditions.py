@@ -35,7 +35,7 @@ def watching(act: Callable[[PARAMETERS, str, int, int, str], None], ledger: str)
             # From the last clause to the first, so that a replacement does not shift the positions of the others.
             for start, end in reversed(clauses(expression or "")):
                 text = write["ConditionExpression"]
-                act(write, text, start, end, f"{purpose} · {_kind(write)}: {_named(text[start:end], write)}")
+                act(write, text, start, end, f"{purpose} · {_kind(write)}: {_with_names(text[start:end], write)}")
 
     events = connection().client.meta.events
     for operation in OPERATIONS:
@@ -50,9 +50,9 @@ def watching(act: Callable[[PARAMETERS, str, int, int, str], None], ledger: str)
 @contextmanager
 def recording(ledger: str) -> Iterator[set[str]]:
     """Collects the sites that are sent within the block."""
-    met: set[str] = set()
-    with watching(lambda write, text, start, end, site: met.add(site), ledger):
-        yield met
+    sites: set[str] = set()
+    with watching(lambda write, text, start, end, site: sites.add(site), ledger):
+        yield sites
 
 
 @contextmanager
@@ -70,10 +70,10 @@ def without(site: str, ledger: str) -> Iterator[None]:
 
 def clauses(expression: str) -> list[tuple[int, int]]:
     """Start and end of each part joined by AND, inside any brackets; a part that contains OR is one clause."""
-    return list(_parts(expression, 0, len(expression)))
+    return list(_split_clauses(expression, 0, len(expression)))
 
 
-def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _split_clauses(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     while start < end and text[start] == " ":
         start += 1
     while end > start and text[end - 1] == " ":
@@ -88,10 +88,10 @@ def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     if joints:
         edges = [start, *(start + joint for joint in joints), end]
         for number, (left, right) in enumerate(pairwise(edges)):
-            yield from _parts(text, left + (5 if number else 0), right)
-    elif text[start] == "(" and _depth(text[start : end - 1]) == 1 and _whole(text[start:end]):
+            yield from _split_clauses(text, left + (5 if number else 0), right)
+    elif text[start] == "(" and _depth(text[start : end - 1]) == 1 and _is_one_bracket(text[start:end]):
         if " AND " in text[start:end] or not re.search(r" OR ", text[start:end]):
-            yield from _parts(text, start + 1, end - 1)
+            yield from _split_clauses(text, start + 1, end - 1)
         else:
             yield start, end
     else:
@@ -102,12 +102,12 @@ def _depth(text: str) -> int:
     return text.count("(") - text.count(")")
 
 
-def _whole(text: str) -> bool:
+def _is_one_bracket(text: str) -> bool:
     """Whether the last character closes the first bracket."""
     return all(_depth(text[:length]) > 0 for length in range(1, len(text)))
 
 
-def _named(clause: str, write: PARAMETERS) -> str:
+def _with_names(clause: str, write: PARAMETERS) -> str:
     names = write.get("ExpressionAttributeNames", {})
     clause = re.sub(r"#\d+", lambda found: names[found[0]], clause)
     clause = re.sub(r"grants\.[^ )]+?\.(remaining|held)", r"grants.<id>.\1", clause)

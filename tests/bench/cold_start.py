@@ -73,8 +73,8 @@ def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path,
     }
 
     served = {path.parent.name for path in (ROOT / "functions/api").glob("*/app.py")}
-    asked = {name.partition(",")[0] for name in requests}
-    assert served == asked, f"an API function without a first request: {served ^ asked}"
+    covered = {name.partition(",")[0] for name in requests}
+    assert served == covered, f"an API function without a first request: {served ^ covered}"
 
     deployed = running.functions()
     found: list[tuple[str, Path, Path, dict[str, str]]] = []

@@ -163,12 +163,12 @@ def sealed(meter: Meter, puts: int) -> None:
 
 def quiet(meter: Meter) -> None:
     """Wait until no call has passed the meter for a second: streams and events follow after the answer."""
-    seen, since = -1, time.monotonic()
+    last_count, since = -1, time.monotonic()
     deadline = since + SETTLED_SECONDS_MAX
     while time.monotonic() < min(deadline, since + QUIET_SECONDS):
         passed = sum(meter.calls.values())
-        if passed != seen:
-            seen, since = passed, time.monotonic()
+        if passed != last_count:
+            last_count, since = passed, time.monotonic()
         time.sleep(0.05)
 
 

@@ -196,13 +196,13 @@ def raw(tables: Any, count: int, *, conditions: bool) -> float:
     for params in sent:
         params.pop("ClientRequestToken", None)
     templates = [json.dumps(params) if conditions else unconditional(params) for params in sent]
-    lasting = [world.refreshed().grants[-1].id for world in worlds]
+    grant_ids = [world.refreshed().grants[-1].id for world in worlds]
 
     def pair(number: int) -> None:
         place = number % count
         reference = new_id("gen", worlds[place].now)
         for template in templates:
-            text = template.replace(old[4:], reference[4:]).replace(lasting[0], lasting[place])
+            text = template.replace(old[4:], reference[4:]).replace(grant_ids[0], grant_ids[place])
             text = text.replace(worlds[0].workspace_id, worlds[place].workspace_id)
             client.transact_write_items(**json.loads(text))
 

@@ -25,10 +25,10 @@ def rows() -> list[object]:
     from tests.bench.measure import ROOT, Result, in_turn
 
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "picture.png"
-        picture.write_bytes(painted())
+        file = Path(folder) / "picture.png"
+        file.write_bytes(painted())
         path = {"PYTHONPATH": str(ROOT / "layers/atelier/python")}
-        found = in_turn({side: ([__file__, side, str(picture)], path) for side in SIDES}, processes=7)
+        found = in_turn({side: ([__file__, side, str(file)], path) for side in SIDES}, processes=7)
     ours, naive, same = found["ours"], found["naive"], found["naive_png"]
     time, memory = "milliseconds", "mebibytes"
     return [
@@ -66,10 +66,10 @@ def _naive(data: bytes, formats: tuple[str, ...]) -> int:
 
     from PIL import Image, ImageDraw, ImageFont
 
-    picture = Image.open(io.BytesIO(data)).convert("RGBA")
-    layer = Image.new("RGBA", picture.size, (0, 0, 0, 0))
+    base_image = Image.open(io.BytesIO(data)).convert("RGBA")
+    layer = Image.new("RGBA", base_image.size, (0, 0, 0, 0))
     ImageDraw.Draw(layer).text((20, SIZE - 60), "Atelier", fill=(255, 255, 255, 128), font=ImageFont.load_default(40))
-    marked = Image.alpha_composite(picture, layer).convert("RGB")
+    marked = Image.alpha_composite(base_image, layer).convert("RGB")
     thumbnail = marked.copy()
     thumbnail.thumbnail((512, 512))
     files = [(marked, format, {"quality": 90} if format != "PNG" else {}) for format in formats]
@@ -86,8 +86,8 @@ def ours(data: bytes) -> int:
     """The product's processing, including the sandbox process that opens the image."""
     from atelier.media.process import process
 
-    made = process("image", data, watermark=True)
-    return len(made.data) + len(made.thumbnail)
+    result = process("image", data, watermark=True)
+    return len(result.data) + len(result.thumbnail)
 
 
 def peak_mebibytes() -> float:

@@ -89,9 +89,9 @@ class DynamoDBMeter:
                 get = part["Get"]
                 yield get["TableName"], units.read(self._item(get["TableName"], get["Key"]), consistent=True) * 2
         else:
-            yield request["TableName"], self._page(operation, request)
+            yield request["TableName"], self._page_units(operation, request)
 
-    def _page(self, operation: str, request: Mapping[str, Any]) -> Units:
+    def _page_units(self, operation: str, request: Mapping[str, Any]) -> Units:
         # AWS bills the items that were read, not those returned: so the same page is read without its filter and
         # projection. DynamoDB refuses unused names and values, so only those of the key condition are kept.
         narrowing = {"FilterExpression", "ProjectionExpression", "Select", "AttributesToGet"}

@@ -30,7 +30,7 @@ class Stack:
 
     def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, dict[str, Any]]:
         """One request over this thread's open connection; returns (status, parsed body)."""
-        connection = _connection(urlsplit(self.child.base_url).port or 80)
+        connection = _thread_connection(urlsplit(self.child.base_url).port or 80)
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         try:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
@@ -84,7 +84,7 @@ class Stack:
 _connections = threading.local()
 
 
-def _connection(port: int) -> http.client.HTTPConnection:
+def _thread_connection(port: int) -> http.client.HTTPConnection:
     kept: dict[int, http.client.HTTPConnection] = _connections.__dict__.setdefault("by_port", {})
     if port not in kept:
         kept[port] = http.client.HTTPConnection("127.0.0.1", port, timeout=60)

@@ -136,8 +136,8 @@ class Case:
     def creations(self) -> int:
         """How many jobs were submitted to the stand-in."""
         assert self.stand_in is not None
-        asked = (call["path"] for call in self.stand_in.calls if call["method"] == "POST")
-        return sum(not path.partition("?")[0].endswith(("/cancel", "/files", "/token")) for path in asked)
+        paths = (call["path"] for call in self.stand_in.calls if call["method"] == "POST")
+        return sum(not path.partition("?")[0].endswith(("/cancel", "/files", "/token")) for path in paths)
 
     def job(self, prompt: str = "a fox in the snow", *, webhook: str | None = None, **given: Any) -> Job:
         size = {"width": 512, "height": 640} if self.kind == "image" and "width" in self.model.parameters else {}

@@ -28,23 +28,23 @@ def main() -> None:
     parser.add_argument("scenarios", nargs="*", choices=[[], *(scenario.name for scenario in EVERY)])
     parser.add_argument("--pairs", type=int, default=0, help="two crashes in one run, so many times for each scenario")
     parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args()
-    chosen = [scenario for scenario in EVERY if scenario.name in given.scenarios or not given.scenarios]
+    arguments = parser.parse_args()
+    chosen = [scenario for scenario in EVERY if scenario.name in arguments.scenarios or not arguments.scenarios]
 
     child, url = start_emulator(Path(tempfile.mkdtemp()))
     try:
-        with placed(url) as place:
+        with placed(url) as deployment:
             found = []
             for scenario in chosen:
                 # The functions' own output is not shown; only the tables are.
                 with contextlib.redirect_stdout(io.StringIO()):
-                    if given.pairs:
-                        calls, _ = undisturbed(place, scenario)
-                        for faults in pairs(calls, given.pairs, given.seed):
-                            crash(place, scenario, calls, faults)
+                    if arguments.pairs:
+                        calls, _ = undisturbed(deployment, scenario)
+                        for faults in pairs(calls, arguments.pairs, arguments.seed):
+                            crash(deployment, scenario, calls, faults)
                     else:
-                        found.append(explore(place, scenario))
-                print(f"{scenario.name}: {given.pairs} pairs, seed {given.seed}" if given.pairs else found[-1].table())
+                        found.append(explore(deployment, scenario))
+                print(f"{scenario.name}: {arguments.pairs} pairs, seed {arguments.seed}" if arguments.pairs else found[-1].table())
             if found:
                 keep(found, [scenario.name for scenario in EVERY])
     finally:

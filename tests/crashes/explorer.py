@@ -81,8 +81,8 @@ def distinct(calls: list[Call]) -> list[Call]:
     for call in calls:
         runs.setdefault(call.invocation, []).append(call)
     alike: dict[tuple[tuple[str, str, str], ...], list[int]] = {}
-    for invocation, made in runs.items():
-        alike.setdefault(tuple((call.function, call.operation, call.target) for call in made), []).append(invocation)
+    for invocation, own_calls in runs.items():
+        alike.setdefault(tuple((call.function, call.operation, call.target) for call in own_calls), []).append(invocation)
     left_out = {invocation for invocations in alike.values() for invocation in invocations[2:-2]}
     return [call for call in calls if call.invocation not in left_out]
 
@@ -112,20 +112,20 @@ def crash(
         assert len(run.failures) == len(died), f"more failed than died: {run.failures}"
         return check(run)
     except AssertionError as error:
-        story = "\n".join(
+        calls_text = "\n".join(
             f"  {call.number:3} {call.function} {call.operation} {call.target}  {faults.get(call.number, '')}"
             for call in run.calls
         )
-        raise AssertionError(f"{scenario.name}, {dict(faults)}: {error}\n{story}") from error
+        raise AssertionError(f"{scenario.name}, {dict(faults)}: {error}\n{calls_text}") from error
 
 
 def pairs(calls: list[Call], count: int, seed: int) -> list[dict[int, Mode]]:
     """A random sample of two crashes in one run, the second one while the first is being repaired."""
-    luck = random.Random(seed)
+    rng = random.Random(seed)
     modes = list(Mode)
     found: list[dict[int, Mode]] = []
     for _ in range(count):
-        first = luck.randint(1, len(calls))
-        second = first + luck.randint(1, SECOND_WITHIN)
-        found.append({first: luck.choice(modes), second: luck.choice(modes)})
+        first = rng.randint(1, len(calls))
+        second = first + rng.randint(1, SECOND_WITHIN)
+        found.append({first: rng.choice(modes), second: rng.choice(modes)})
     return found

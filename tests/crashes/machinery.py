@@ -75,7 +75,7 @@ class StreamMapping:
 
     def takes(self, record: Record) -> bool:
         """Whether one of the mapping's filters lets the record through."""
-        return not self.patterns or any(_fits(pattern, record) for pattern in self.patterns)
+        return not self.patterns or any(_matches_pattern(pattern, record) for pattern in self.patterns)
 
 
 @cache
@@ -120,7 +120,7 @@ class Stream:
     def put(self, records: list[Record]) -> None:
         """Add records committed to the table; those that the mapping filters out are dropped."""
         self._waiting.extend(record for record in records if self.mapping.takes(record))
-        self._plan(self.mapping.window_seconds)
+        self._schedule(self.mapping.window_seconds)
 
     def deliver(self) -> None:
         """Invoke the function with the next batch."""
@@ -133,15 +133,15 @@ class Stream:
         except FunctionFailed:
             self._tries += 1
             if self._tries <= self.mapping.retries_max:
-                self._plan(RETRY_SECONDS)
+                self._schedule(RETRY_SECONDS)
                 return
             self.lost += batch
         self._tries = 0
         for _ in batch:
             self._waiting.popleft()
-        self._plan(0)
+        self._schedule(0)
 
-    def _plan(self, seconds: float) -> None:
+    def _schedule(self, seconds: float) -> None:
         if self._waiting and not self._planned:
             self._planned = True
             self.time.later(seconds, self.deliver)
@@ -234,7 +234,7 @@ class StateMachine:
         known = self.executions.get(name)
         if known is None:
             known = self.executions[name] = _Execution(name, data)
-            self._go(known, self._first, json.loads(data))
+            self._schedule_state(known, self._first, json.loads(data))
         elif known.status != "RUNNING" or known.input != data:
             raise Refusal("ExecutionAlreadyExists")
         return {"executionArn": f"arn:aws:states:us-east-1:000000000000:execution:machine:{name}", "startDate": 0}
@@ -265,7 +265,7 @@ class StateMachine:
 
     # ---- the language ------------------------------------------------------------------------------------------------
 
-    def _go(self, execution: _Execution, name: str, data: Any, retried: dict[int, int] | None = None) -> None:
+    def _schedule_state(self, execution: _Execution, name: str, data: Any, retried: dict[int, int] | None = None) -> None:
         self.time.later(STEP_SECONDS, lambda: self._enter(execution, name, data, retried or {}))
 
     def _enter(self, execution: _Execution, name: str, data: Any, retried: dict[int, int]) -> None:
@@ -277,8 +277,8 @@ class StateMachine:
             case "Pass":
                 self._succeed(task, state["Result"])
             case "Choice":
-                met = (rule for rule in state["Choices"] if (_at(data, rule["Variable"]) is None) is rule["IsNull"])
-                self._go(execution, next((rule["Next"] for rule in met), state["Default"]), data)
+                met = (rule for rule in state["Choices"] if (_value_at(data, rule["Variable"]) is None) is rule["IsNull"])
+                self._schedule_state(execution, next((rule["Next"] for rule in met), state["Default"]), data)
             case "Fail":
                 execution.status = "FAILED"
             case unknown:
@@ -287,7 +287,7 @@ class StateMachine:
     def _call(self, task: _Task) -> None:
         token = f"token {len(self._tokens)} of {task.execution.name}"
         self._tokens[token] = task
-        parameters = _filled(task.state["Parameters"], task.data, {"Task": {"Token": token}})
+        parameters = _fill_parameters(task.state["Parameters"], task.data, {"Task": {"Token": token}})
         words = re.findall("[A-Z][a-z]+", parameters["FunctionName"].removesuffix("FunctionArn}"))
         if "TimeoutSeconds" in task.state:
             self.time.later(task.state["TimeoutSeconds"], lambda: self._fail(task, "States.Timeout", ""))
@@ -303,19 +303,19 @@ class StateMachine:
         if not task.open:
             return
         task.open = False
-        data = _placed(task.data, result, task.state.get("ResultPath", "$"))
-        data = _at(data, task.state.get("OutputPath", "$"))
+        data = _with_result(task.data, result, task.state.get("ResultPath", "$"))
+        data = _value_at(data, task.state.get("OutputPath", "$"))
         if task.state.get("End"):
             task.execution.status = "SUCCEEDED"
         else:
-            self._go(task.execution, task.state["Next"], data)
+            self._schedule_state(task.execution, task.state["Next"], data)
 
     def _fail(self, task: _Task, error: str, cause: str) -> None:
         if not task.open:
             return
         task.open = False
         rules = enumerate(task.state.get("Retry", []))
-        number, retry = next(((number, rule) for number, rule in rules if _matches(rule, error)), (0, {}))
+        number, retry = next(((number, rule) for number, rule in rules if _handles_error(rule, error)), (0, {}))
         retried = task.retried.get(number, 0)
         if retried < retry.get("MaxAttempts", 3 if retry else 0):
             pause = retry.get("IntervalSeconds", 1) * retry.get("BackoffRate", 2.0) ** retried
@@ -324,9 +324,9 @@ class StateMachine:
             self.time.later(pause, lambda: self._enter(task.execution, task.name, task.data, again))
             return
         for rule in task.state.get("Catch", []):
-            if _matches(rule, error):
-                data = _placed(task.data, {"Error": error, "Cause": cause}, rule.get("ResultPath", "$"))
-                self._go(task.execution, rule["Next"], data)
+            if _handles_error(rule, error):
+                data = _with_result(task.data, {"Error": error, "Cause": cause}, rule.get("ResultPath", "$"))
+                self._schedule_state(task.execution, rule["Next"], data)
                 return
         task.execution.status = "FAILED"
 
@@ -337,15 +337,15 @@ def _definition(name: str) -> dict[str, Any]:
     return loaded
 
 
-def _fits(pattern: Any, value: Any) -> bool:
+def _matches_pattern(pattern: Any, value: Any) -> bool:
     """Whether a value matches an event filter pattern; knows the operators that the template uses."""
     if isinstance(pattern, dict):
         there = value if isinstance(value, dict) else {}
-        return all(_fits(wanted, there.get(name)) for name, wanted in pattern.items())
-    return any(_allows(rule, value) for rule in pattern)
+        return all(_matches_pattern(wanted, there.get(name)) for name, wanted in pattern.items())
+    return any(_matches_rule(rule, value) for rule in pattern)
 
 
-def _allows(rule: Any, value: Any) -> bool:
+def _matches_rule(rule: Any, value: Any) -> bool:
     match rule:
         case {"prefix": start}:
             return isinstance(value, str) and value.startswith(start)
@@ -359,19 +359,19 @@ def _allows(rule: Any, value: Any) -> bool:
             return bool(value == rule)
 
 
-def _matches(rule: Mapping[str, Any], error: str) -> bool:
+def _handles_error(rule: Mapping[str, Any], error: str) -> bool:
     names = rule["ErrorEquals"]
     failed = "States.TaskFailed" in names and error != "States.Timeout"
     return error in names or failed or "States.ALL" in names
 
 
-def _at(data: Any, path: str) -> Any:
+def _value_at(data: Any, path: str) -> Any:
     for name in path.split(".")[1:]:
         data = data[name]
     return data
 
 
-def _placed(data: Any, result: Any, path: str | None) -> Any:
+def _with_result(data: Any, result: Any, path: str | None) -> Any:
     if path is None:
         return data
     if path == "$":
@@ -379,14 +379,14 @@ def _placed(data: Any, result: Any, path: str | None) -> Any:
     return {**data, path.removeprefix("$."): result}
 
 
-def _filled(template: Any, data: Any, context: Any) -> Any:
+def _fill_parameters(template: Any, data: Any, context: Any) -> Any:
     if not isinstance(template, dict):
         return template
     filled: dict[str, Any] = {}
     for name, value in template.items():
         if name.endswith(".$"):
-            found = _at(context, value[1:]) if value.startswith("$$") else _at(data, value)
+            found = _value_at(context, value[1:]) if value.startswith("$$") else _value_at(data, value)
             filled[name.removesuffix(".$")] = found
         else:
-            filled[name] = _filled(value, data, context)
+            filled[name] = _fill_parameters(value, data, context)
     return filled

@@ -61,7 +61,7 @@ class Place:
         session = botocore.session.Session()
         self.dynamodb, self.s3 = session.create_client("dynamodb"), session.create_client("s3")
         self._streams = session.create_client("dynamodbstreams")
-        self._after = {mapping.table: self._follow(getattr(tables, mapping.table)) for mapping in stream_mappings()}
+        self._after = {mapping.table: self._follow_stream(getattr(tables, mapping.table)) for mapping in stream_mappings()}
         self._apps: dict[str, ModuleType] = {}
 
     def app(self, folder: str) -> ModuleType:
@@ -99,9 +99,9 @@ class Place:
         """The stream records of a table since the last call, in order."""
         answer = self._streams.get_records(ShardIterator=self._after[table])
         self._after[table] = answer["NextShardIterator"]
-        return [_as_delivered(record) for record in answer["Records"]]
+        return [_as_lambda_event(record) for record in answer["Records"]]
 
-    def _follow(self, table: str) -> str:
+    def _follow_stream(self, table: str) -> str:
         view = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
         described = self.dynamodb.update_table(TableName=table, StreamSpecification=view)["TableDescription"]
         arn = described["LatestStreamArn"]
@@ -111,7 +111,7 @@ class Place:
         return iterator
 
 
-def _as_delivered(record: Any) -> dict[str, Any]:
+def _as_lambda_event(record: Any) -> dict[str, Any]:
     """A stream record as Lambda receives it: binary values are in base64, the rest is the same."""
 
     def plain(value: Any) -> Any:
@@ -122,7 +122,7 @@ def _as_delivered(record: Any) -> dict[str, Any]:
     return {"eventName": record["eventName"], "dynamodb": {**plain(record["dynamodb"])}}
 
 
-def _url_keys() -> dict[str, str]:
+def _example_url_keys() -> dict[str, str]:
     """A key for signed URLs, shorter than a real one: every run reads it anew, and no test checks the signatures."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     plain = serialization.PrivateFormat.TraditionalOpenSSL
@@ -154,7 +154,7 @@ def placed(endpoint_url: str) -> Iterator[Place]:
         client("s3").create_bucket(Bucket=f"media-{name}")
 
         contents = {
-            "MEDIA": _url_keys(),
+            "MEDIA": _example_url_keys(),
             "ATTEMPTS": new_hmac_key(),
             "PROVIDERS": {"replicate": {"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}},
         }

@@ -104,7 +104,7 @@ class Run:
         self._unread: set[str] = set()
         wire = self.place.wire
         wire.answers = {
-            "StartExecution": lambda asked: self._named(asked["stateMachineArn"]).start_execution(asked),
+            "StartExecution": lambda asked: self._machine_of(asked["stateMachineArn"]).start_execution(asked),
             "SendTaskSuccess": lambda asked: self._waiting(asked["taskToken"]).send_task_success(asked),
             "SendTaskFailure": lambda asked: self._waiting(asked["taskToken"]).send_task_failure(asked),
             "SendMessage": self.queue.send_message,
@@ -116,7 +116,7 @@ class Run:
     def calls(self) -> list[Call]:
         return self.place.wire.calls
 
-    def _named(self, arn: str) -> StateMachine:
+    def _machine_of(self, arn: str) -> StateMachine:
         return self.runs if arn == RUNS else self.machine
 
     def _waiting(self, token: str) -> StateMachine:
@@ -136,9 +136,9 @@ class Run:
         handler = self.place.app(folder).handler
         # Handlers that wait take the virtual clock; within a request the time stands still.
         timed = {"clock": lambda: self.now} if "clock" in inspect.signature(handler).parameters else {}
-        return self._survive(folder, lambda: handler(given, None, **timed))
+        return self._invoke_safely(folder, lambda: handler(given, None, **timed))
 
-    def _survive(self, name: str, action: Callable[[], Any]) -> Any:
+    def _invoke_safely(self, name: str, action: Callable[[], Any]) -> Any:
         try:
             with self.place.wire.invocation(name):
                 return action()
@@ -159,7 +159,7 @@ class Run:
                 # As on AWS, a stream is read a few times in a second, not after each write.
                 self._unread.add(table)
                 self.time.later(STREAM_SECONDS, lambda changed=table: self.read(changed))
-        self._look_at_provider()
+        self._observe_provider()
 
     def read(self, table: str) -> None:
         """Deliver a table's committed changes to the function that reads its stream."""
@@ -170,7 +170,7 @@ class Run:
 
     def ask(self, name: str, path: str, **changes: Any) -> dict[str, Any] | None:
         """Send a request of the client; returns the response, None when the client should try again."""
-        request = _at(path, event(name, **changes))
+        request = _with_path(path, event(name, **changes))
         request["requestContext"]["authorizer"]["lambda"] |= {
             "user_id": self.owner.user_id,
             "session_id": self.owner.session_id,
@@ -210,7 +210,7 @@ class Run:
         """The jobs that were submitted to the provider."""
         return list(self.place.replicate.predictions.values())
 
-    def _look_at_provider(self) -> None:
+    def _observe_provider(self) -> None:
         for prediction in self.submissions:
             if prediction.id not in self._jobs:
                 planned = self.scenario.jobs
@@ -239,7 +239,7 @@ class Run:
             "webhook-timestamp": str(sent_at),
             "webhook-signature": signature(secret, event_id, sent_at, body.encode()),
         }
-        request = _at(path, event("webhooks/providers/replicate", headers=headers))
+        request = _with_path(path, event("webhooks/providers/replicate", headers=headers))
         request |= {"body": base64.b64encode(body.encode()).decode(), "isBase64Encoded": True}
         try:
             taken = self.invoke("webhooks/providers", request)["statusCode"] == 200
@@ -256,7 +256,7 @@ class Run:
         due = self.wallet().sweep_at
         if due is not None and due <= self.now:
             with suppress(FunctionFailed):
-                self._survive(SWEEP, self.sweep)
+                self._invoke_safely(SWEEP, self.sweep)
             due = self.wallet().sweep_at
         if due is None and self.generations():
             return
@@ -288,9 +288,9 @@ class Run:
 
         return list(self.place.world.generations.list(self.owner.workspace_id, Filters(), None, 10).generations)
 
-    def stages(self, made: Generation) -> list[Generation]:
+    def stages(self, generation: Generation) -> list[Generation]:
         """The stages of a pipeline run that exist so far."""
-        return stages(made, self.place.world.generations) if made.pipeline else []
+        return stages(generation, self.place.world.generations) if generation.pipeline else []
 
     def movements(self) -> Counter[str]:
         """Checks the wallet's sums; returns how many movements of each kind it has."""
@@ -313,10 +313,10 @@ class Run:
         """Sweep once more without faults; returns the writes, of which there should be none."""
         self.place.wire.faults.clear()
         before = len(self.calls)
-        self._survive(SWEEP, self.sweep)
+        self._invoke_safely(SWEEP, self.sweep)
         return [call for call in self.calls[before:] if call.writes]
 
 
-def _at(path: str, request: dict[str, Any]) -> dict[str, Any]:
+def _with_path(path: str, request: dict[str, Any]) -> dict[str, Any]:
     request["requestContext"]["http"]["path"] = path
     return request | {"rawPath": path}

@@ -24,7 +24,7 @@ def _cancel_after(seconds: float) -> object:
     return lambda run: run.time.later(seconds, run.cancel)
 
 
-def _with_a_second_candidate(run: Run) -> None:
+def _add_second_candidate(run: Run) -> None:
     """Adds a second candidate to the stored generation. Today's catalogue never puts the procedural model beside
     another candidate, so the test writes it."""
 
@@ -39,7 +39,7 @@ def _with_a_second_candidate(run: Run) -> None:
     run.time.later(0.1, add)
 
 
-def _webhook_before_callback(run: Run, call: Call) -> None:
+def _send_webhook_before_callback(run: Run, call: Call) -> None:
     """Ends the job and processes its webhook before the attempt's callback is stored."""
     if call.operation == "PutItem" and call.target.startswith("generations callback"):
         for prediction in run.submissions:
@@ -72,7 +72,7 @@ OVERTAKEN = Scenario(
     "The webhook comes before the attempt has stored how it is to be woken.",
     REMOTE,
     Status.SUCCEEDED,
-    interrupted=_webhook_before_callback,
+    interrupted=_send_webhook_before_callback,
     known=frozenset({SUBMISSION, FINISH, SEALING, SWEEP}),
 )
 FALLBACK = Scenario(
@@ -81,7 +81,7 @@ FALLBACK = Scenario(
     REMOTE,
     Status.SUCCEEDED,
     jobs=(Job(ends_as="failed"),),
-    meanwhile=_with_a_second_candidate,
+    meanwhile=_add_second_candidate,
     known=frozenset({SEALING, SWEEP}),
     since=lambda call: call.operation == "SendTaskFailure",
 )

@@ -25,31 +25,31 @@ class Outcome:
 
 def settled(run: Run) -> Outcome:
     """Checks the invariants; returns the run's outcome."""
-    (made,) = run.generations()
-    stages = run.stages(made)
+    (generation,) = run.generations()
+    stages = run.stages(generation)
     # The generations that are sent to providers: the generation itself, or the stages of a pipeline run.
-    parts = stages if made.pipeline else [made]
-    assert not made.is_open, f"it is still {made.status}"
+    parts = stages if generation.pipeline else [generation]
+    assert not generation.is_open, f"it is still {generation.status}"
     assert not any(part.is_open for part in parts), "a stage is open, its run is not"
-    assert set(run.told_clients) <= {made.id}, "a client was told of another generation"
+    assert set(run.told_clients) <= {generation.id}, "a client was told of another generation"
 
     # Credits: none lost, none doubled. The wallet's sums are checked by `movements`.
     wallet, kinds = run.wallet(), run.movements()
     assert kinds["hold"] == 1, kinds
     assert sum(kinds[kind] for kind in ENDS) == 1, kinds
-    assert made.pipeline or kinds["late"] <= kinds["expired"], kinds
+    assert generation.pipeline or kinds["late"] <= kinds["expired"], kinds
     assert (wallet.held, wallet.holds_open, wallet.debt, wallet.sweep_at) == (0, 0, 0, None)
     revenue = [
         entry.amount
-        for movement in ledger.wallets().movements_of(made.workspace_id, made.id)
+        for movement in ledger.wallets().movements_of(generation.workspace_id, generation.id)
         for entry in movement.entries
         if entry.account == "revenue"
     ]
-    assert sum(revenue) == made.credits_charged <= made.credits_held
+    assert sum(revenue) == generation.credits_charged <= generation.credits_held
     assert len(revenue) <= 1, "charged more than once"
-    assert not made.pipeline or made.credits_charged == sum(stage.credits_charged for stage in stages)
-    paid = made.status in (Status.SUCCEEDED, Status.CANCELLED) and not kinds["late"]
-    assert made.credits_charged == 0 or made.pipeline or paid
+    assert not generation.pipeline or generation.credits_charged == sum(stage.credits_charged for stage in stages)
+    paid = generation.status in (Status.SUCCEEDED, Status.CANCELLED) and not kinds["late"]
+    assert generation.credits_charged == 0 or generation.pipeline or paid
 
     # Each attempt's job was submitted to the provider at most once.
     attempts = {attempt.id for part in parts for attempt in part.attempts if attempt.provider != "local"}
@@ -60,24 +60,24 @@ def settled(run: Run) -> Outcome:
     assets = run.assets()
     delivered = [asset for part in parts for asset in part.assets]
     assert assets == {asset.id for asset in delivered}
-    assert all(bool(part.assets) == (part.status is Status.SUCCEEDED) for part in [made, *parts])
-    assert not made.pipeline or not made.assets or made.assets == stages[-1].assets
+    assert all(bool(part.assets) == (part.status is Status.SUCCEEDED) for part in [generation, *parts])
+    assert not generation.pipeline or not generation.assets or generation.assets == stages[-1].assets
     assert not delivered or {asset.sha256 for asset in delivered} <= run.stored()
 
     # An event about the end was published (repeats have the same id), and no execution or message is left.
-    told = {detail["id"] for _, detail in run.bus.told}
-    final = {f"{part.id}#{part.status.value}" for part in [made, *parts]}
-    late = {f"{part.id}#{Status.EXPIRED.value}" for part in [made, *parts]} if kinds["late"] else set[str]()
-    assert final <= told <= final | late, told
-    assert not kinds["late"] or made.pipeline or told == final | late
+    event_ids = {detail["id"] for _, detail in run.bus.told}
+    final = {f"{part.id}#{part.status.value}" for part in [generation, *parts]}
+    late = {f"{part.id}#{Status.EXPIRED.value}" for part in [generation, *parts]} if kinds["late"] else set[str]()
+    assert final <= event_ids <= final | late, event_ids
+    assert not kinds["late"] or generation.pipeline or event_ids == final | late
     executions = [*run.machine.executions.values(), *run.runs.executions.values()]
     assert {execution.status for execution in executions} == {"SUCCEEDED"}
     assert not run.queue.dead
     assert not any(stream.lost for stream in run.streams.values())
 
     # The ledger's stream has sealed every movement, once.
-    audit = seals.audit(made.workspace_id, run.now)
+    audit = seals.audit(generation.workspace_id, run.now)
     assert (audit.sealed, audit.faults) == (0, ())
 
     assert run.sweep_again() == []
-    return Outcome(made.status, made.credits_charged, len(run.submissions))
+    return Outcome(generation.status, generation.credits_charged, len(run.submissions))

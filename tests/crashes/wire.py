@@ -141,7 +141,7 @@ class Wire:
         if process.dead:
             raise Death
         _, service, operation = event_name.split(".")
-        target = _target(service, operation, request)
+        target = _target_of(service, operation, request)
         call = Call(len(self.calls) + 1, process.number, process.function, operation, target)
         self.calls.append(call)
         self.interrupted(call)
@@ -149,7 +149,7 @@ class Wire:
         if fault is Mode.DIE_BEFORE:
             process.dead = True
             raise Death
-        answer = self._carry_out(operation, request)
+        answer = self._execute(operation, request)
         if fault is Mode.DIE_AFTER:
             process.dead = True
             raise Death
@@ -158,7 +158,7 @@ class Wire:
             raise ConnectionClosedError(endpoint_url=request.url)
         return answer
 
-    def _carry_out(self, operation: str, request: AWSPreparedRequest) -> AWSResponse:
+    def _execute(self, operation: str, request: AWSPreparedRequest) -> AWSResponse:
         if operation not in self.answers:
             return self._sending.send(request)
         status, content = 200, {}
@@ -175,34 +175,34 @@ class Wire:
         return 0 if broken and attempts < self._tries_max[event_name.split(".")[1]] else None
 
 
-def _target(service: str, operation: str, request: AWSPreparedRequest) -> str:
+def _target_of(service: str, operation: str, request: AWSPreparedRequest) -> str:
     if service == "s3":
-        return _plain(unquote(urlsplit(request.url).path).partition("/")[2].partition("/")[2])
-    asked = json.loads(request.body)
+        return _without_variable_text(unquote(urlsplit(request.url).path).partition("/")[2].partition("/")[2])
+    request_body = json.loads(request.body)
     match service, operation:
         case "dynamodb", "TransactWriteItems":
-            parts = [(verb, part) for item in asked["TransactItems"] for verb, part in item.items()]
-            return _plain(" + ".join(f"{verb.lower()} {_item(part)}" for verb, part in parts))
+            parts = [(verb, part) for item in request_body["TransactItems"] for verb, part in item.items()]
+            return _without_variable_text(" + ".join(f"{verb.lower()} {_item_key(part)}" for verb, part in parts))
         case "dynamodb", "BatchGetItem":
-            keys = [(table, key) for table, wanted in asked["RequestItems"].items() for key in wanted["Keys"]]
-            return _plain(" + ".join(_item({"TableName": table, "Key": key}) for table, key in keys))
+            keys = [(table, key) for table, wanted in request_body["RequestItems"].items() for key in wanted["Keys"]]
+            return _without_variable_text(" + ".join(_item_key({"TableName": table, "Key": key}) for table, key in keys))
         case "dynamodb", _:
-            return _plain(_item(asked))
+            return _without_variable_text(_item_key(request_body))
         case "sqs", _:
-            return str(json.loads(asked["MessageBody"])["do"])
+            return str(json.loads(request_body["MessageBody"])["do"])
         case "sfn", "StartExecution":
-            return _plain(asked["name"])
+            return _without_variable_text(request_body["name"])
         case "sfn", "SendTaskFailure":
-            return str(asked["error"])
+            return str(request_body["error"])
         case "sfn", _:
-            return str(json.loads(asked["output"])["status"])
+            return str(json.loads(request_body["output"])["status"])
         case "eventbridge", _:
-            return " + ".join(entry["DetailType"] for entry in asked["Entries"])
+            return " + ".join(entry["DetailType"] for entry in request_body["Entries"])
         case _:
-            return _plain(asked.get("SecretId", ""))
+            return _without_variable_text(request_body.get("SecretId", ""))
 
 
-def _item(part: Mapping[str, Any]) -> str:
+def _item_key(part: Mapping[str, Any]) -> str:
     table = part["TableName"].partition("-")[0]
     key = part.get("Key") or part.get("Item")
     if key is None:
@@ -212,7 +212,7 @@ def _item(part: Mapping[str, Any]) -> str:
     return f"{table} {key['pk']['S'] if table in ('requests', 'inbox', 'identity') else key['sk']['S']}"
 
 
-def _plain(text: str) -> str:
+def _without_variable_text(text: str) -> str:
     for pattern, instead in VARIABLE:
         text = pattern.sub(instead, text)
     return text

@@ -67,7 +67,7 @@ def move_in() -> None:
 
 
 @dataclass(frozen=True)
-class _OneId:
+class _FixedIdempotencyKeys:
     """A store of idempotency keys that returns the same id for every key."""
 
     bound: str
@@ -79,19 +79,19 @@ class _OneId:
 def ask(*, model: str = "local/canvas", now: datetime | None = None, **parameters: int) -> Generation:
     """Submits the example's generation; it stays queued."""
     recipe = Recipe(Kind.IMAGE, PROMPT, model, None, {"width": 512, "height": 512, "seed": 7, **parameters})
-    return _submitted(Submission(WORKSPACE, USER, recipe, "the example's key"), GENERATION, now)
+    return _submit_as(Submission(WORKSPACE, USER, recipe, "the example's key"), GENERATION, now)
 
 
 def begin_run(now: datetime | None = None) -> Generation:
     """Submits the example's run, an image that becomes a video; no stage begins."""
     small = Asked("local/canvas", {"width": 64, "height": 64, "seed": 7})
-    film = Asked("local/film", {"width": 128, "height": 128, "duration_seconds": 1, "fps": 8, "seed": 7})
-    pipeline = assembled("image_to_video", {"image": small, "video": film}, None)
+    video = Asked("local/film", {"width": 128, "height": 128, "duration_seconds": 1, "fps": 8, "seed": 7})
+    pipeline = assembled("image_to_video", {"image": small, "video": video}, None)
     submission = Submission(WORKSPACE, USER, Recipe(Kind.VIDEO, PROMPT), "the example's key", pipeline=pipeline)
-    return _submitted(submission, RUN, now)
+    return _submit_as(submission, RUN, now)
 
 
-def _submitted(submission: Submission, bound: str, now: datetime | None) -> Generation:
+def _submit_as(submission: Submission, bound: str, now: datetime | None) -> Generation:
     return submit(
         submission,
         to=Submitting(
@@ -99,7 +99,7 @@ def _submitted(submission: Submission, bound: str, now: datetime | None) -> Gene
             lifetime_max=LIFETIME_MAX,
             wallets=ledger.wallets(),
             generations=generations.store(),
-            keys=_OneId(bound),
+            keys=_FixedIdempotencyKeys(bound),
             budgets=budgets.projects(),
             sources=library.assets(),
             pause=lambda tries: None,
@@ -112,8 +112,8 @@ def attempted(generation: Generation, task_token: str | None = None, reference: 
     """Starts the example's attempt with the generation's first candidate. task_token: of the waiting state machine,
     stored with the provider's `reference` as the attempt's callback."""
     model = generation.candidates[0]
-    begun = Attempt(ATTEMPT, model.partition("/")[0], model, AttemptStatus.SUBMITTING, system_clock())
-    running = generation.attempting(begun)
+    attempt = Attempt(ATTEMPT, model.partition("/")[0], model, AttemptStatus.SUBMITTING, system_clock())
+    running = generation.attempting(attempt)
     generations.store().save_progress(generation, running)
     if task_token:
         callback = Callback(ATTEMPT, task_token, reference)
@@ -164,10 +164,10 @@ def begin_character(workspace_id: str = WORKSPACE) -> Character:
 def begin_template(workspace_id: str = WORKSPACE) -> Template:
     """Creates the example's template."""
     now = system_clock()
-    gaps = (Variable("thing"), Variable("mood", "calm"))
+    variables = (Variable("thing"), Variable("mood", "calm"))
     template = Template(
         TEMPLATE, workspace_id, USER, "At dusk", "image", "a {{thing}} at dusk, {{mood}}", now, now,
-        model="local/canvas", parameters={"width": 256, "height": 256}, variables=gaps,
+        model="local/canvas", parameters={"width": 256, "height": 256}, variables=variables,
     )  # fmt: skip
     templates.templates().create(template)
     return template

@@ -137,19 +137,19 @@ def cloud(
 ) -> Iterator[Cloud]:
     """All AWS resources of a deployment, with the account of the example events and both providers enabled."""
     name = deployed.identity.removeprefix("identity-")
-    attempts, resets, told, tokens = (
+    attempts, resets, events_queue, tokens_queue = (
         client("sqs").create_queue(QueueName=f"{queue}-{name}")["QueueUrl"]
         for queue in ("attempts", "resets", "told", "tokens")
     )
     client("s3").create_bucket(Bucket=f"media-{name}")
 
-    only = {**WAITING, "Parameters": {**WAITING["Parameters"], "QueueUrl": tokens}}
+    only = {**WAITING, "Parameters": {**WAITING["Parameters"], "QueueUrl": tokens_queue}}
     machine = client("stepfunctions").create_state_machine(
         name=f"machine-{name}", definition=json.dumps({"StartAt": "Only", "States": {"Only": only}}), roleArn=ROLE
     )["stateMachineArn"]
 
     bus, events = f"bus-{name}", client("events")
-    queue_arn = client("sqs").get_queue_attributes(QueueUrl=told, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    queue_arn = client("sqs").get_queue_attributes(QueueUrl=events_queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     events.create_event_bus(Name=bus)
     events.put_rule(Name="all", EventBusName=bus, EventPattern=json.dumps({"source": ["atelier.generations"]}))
     events.put_targets(Rule="all", EventBusName=bus, Targets=[{"Id": "told", "Arn": queue_arn}])
@@ -183,8 +183,8 @@ def cloud(
 
     forget_wiring(clients=False)
     move_in()
-    made = Cloud(deployed, f"media-{name}", machine, attempts, resets, told, tokens, kept_secret)
-    yield made
+    resources = Cloud(deployed, f"media-{name}", machine, attempts, resets, events_queue, tokens_queue, kept_secret)
+    yield resources
 
     running = client("stepfunctions").list_executions(stateMachineArn=machine, statusFilter="RUNNING")
     for execution in running["executions"]:

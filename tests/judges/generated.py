@@ -38,11 +38,11 @@ def by_openapi_generator() -> list[Any]:
     signed_up = AuthApi(client).post_api_auth_signup(openapi_client.SignUpRequest(**person()))
     access.access_token = signed_up.data.access_token
     calls = GenerationsApi(client)
-    asked = openapi_client.MakeRequest(
+    request = openapi_client.MakeRequest(
         prompt="a lighthouse", model="local/canvas", parameters=openapi_client.Parameters(**PARAMETERS)
     )
-    made = calls.post_api_generate_kind("image", make_request=asked, prefer="wait=20").data.generation
-    found = calls.get_api_generations_generation_id(made.id).data.generation
+    generation = calls.post_api_generate_kind("image", make_request=request, prefer="wait=20").data.generation
+    found = calls.get_api_generations_generation_id(generation.id).data.generation
     listed = calls.get_api_generations(limit=5).data
     try:
         calls.get_api_generations_generation_id("gen_01M7XCN60QZZZZZZZZZZZZZZZZ")
@@ -52,7 +52,7 @@ def by_openapi_generator() -> list[Any]:
         loaded("openapi_client") > 50,
         found.status,
         len(found.assets),
-        [each.id == made.id for each in listed.items],
+        [each.id == generation.id for each in listed.items],
         refused,
     ]
 
@@ -67,9 +67,9 @@ def by_openapi_python_client() -> list[Any]:
 
     signed_up = sign_up.sync(client=atelier_client.Client(BASE_URL), body=SignUpRequest.from_dict(person()))
     client = atelier_client.AuthenticatedClient(BASE_URL, signed_up.data.access_token, timeout=30)
-    asked = MakeRequest(prompt="a lighthouse", model="local/canvas", parameters=Parameters.from_dict(PARAMETERS))
-    made = make.sync("image", client=client, body=asked, prefer="wait=20").data.generation
-    found = get.sync(made.id, client=client).data.generation
+    request = MakeRequest(prompt="a lighthouse", model="local/canvas", parameters=Parameters.from_dict(PARAMETERS))
+    generation = make.sync("image", client=client, body=request, prefer="wait=20").data.generation
+    found = get.sync(generation.id, client=client).data.generation
     listed = list_all.sync(client=client, limit=5).data
     missing = get.sync_detailed("gen_01M7XCN60QZZZZZZZZZZZZZZZZ", client=client)
     refused = [missing.status_code, missing.parsed.error]
@@ -77,7 +77,7 @@ def by_openapi_python_client() -> list[Any]:
         loaded("atelier_client") > 50,
         found.status,
         len(found.assets),
-        [each.id == made.id for each in listed.items],
+        [each.id == generation.id for each in listed.items],
         refused,
     ]
 

@@ -24,8 +24,8 @@ def words(client: str) -> str:
 
 
 def litellm_client() -> str:
-    talk = [{"role": "user", "content": words("litellm")}]
-    return litellm.completion(model=f"openai/{CHAT}", messages=talk, **ACCESS).choices[0].message.content
+    messages = [{"role": "user", "content": words("litellm")}]
+    return litellm.completion(model=f"openai/{CHAT}", messages=messages, **ACCESS).choices[0].message.content
 
 
 def langchain_client() -> str:

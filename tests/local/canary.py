@@ -25,11 +25,11 @@ def dresses(secret: str) -> list[bytes]:
 
 def sightings(running: RunningStack, secrets: list[str]) -> list[str]:
     """The places in a running stack that contain one of the secrets: tables, logs, queues, executions, files."""
-    seen: list[str] = []
+    findings: list[str] = []
 
     def look(where: str, what: object) -> None:
         text = what if isinstance(what, bytes) else json.dumps(what, default=str).encode()
-        seen.extend(f"{where}: {secret[:6]}…" for secret in secrets for dress in dresses(secret) if dress in text)
+        findings.extend(f"{where}: {secret[:6]}…" for secret in secrets for dress in dresses(secret) if dress in text)
 
     aws = running.aws()
     dynamodb = aws.client("dynamodb")
@@ -52,7 +52,7 @@ def sightings(running: RunningStack, secrets: list[str]) -> list[str]:
     for url in sqs.list_queues().get("QueueUrls", []):
         look(f"queue {url}", sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0))
     look("what the stack printed", running.lines)
-    return seen + kept(running.data, secrets)
+    return findings + kept(running.data, secrets)
 
 
 def kept(folder: Path, secrets: list[str]) -> list[str]:

@@ -51,10 +51,10 @@ class Page:
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         async with asyncio.timeout(ANSWER_SECONDS_MAX):
             while True:
-                said = await self._socket.receive_json()
-                if said.get("id") == number:
-                    assert "error" not in said, said
-                    return said["result"]
+                message = await self._socket.receive_json()
+                if message.get("id") == number:
+                    assert "error" not in message, message
+                    return message["result"]
 
 
 @asynccontextmanager

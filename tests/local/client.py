@@ -83,10 +83,10 @@ def until(look: Callable[[], T], enough: Callable[[T], bool], seconds: float = P
     """Calls `look` until `enough` accepts its result, and returns that. AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
-        seen = look()
-        if enough(seen):
-            return seen
-        assert time.monotonic() < deadline, f"still not: {seen}"
+        found = look()
+        if enough(found):
+            return found
+        assert time.monotonic() < deadline, f"still not: {found}"
         time.sleep(0.1)
 
 

@@ -171,7 +171,7 @@ def deploy(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[
     suffix, scripts = uuid.uuid4().hex[:12], tmp_path_factory.mktemp("scripts")
     arns: dict[str, str] = {}
     for name, task in TASKS.items():
-        made = functions.create_function(
+        created = functions.create_function(
             FunctionName=f"{task}-{suffix}",
             Runtime="python3.13",
             Role=ROLE,
@@ -180,7 +180,7 @@ def deploy(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[
             Timeout=20,
             Environment={"Variables": {"SCRIPTS": str(scripts), "TASK": task}},
         )
-        arns[name] = made["FunctionArn"]
+        arns[name] = created["FunctionArn"]
 
     def deployed(asl: Path = ASL, **changes: Mapping[str, Any]) -> tuple[str, Path]:
         text = asl.read_text()

@@ -16,14 +16,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, list[dict[str, str
     failed: list[dict[str, str]] = []
     for record in event["Records"]:
         try:
-            _work_through(json.loads(record["body"]), context)
+            _process_shard(json.loads(record["body"]), context)
         except Exception:
             logger.exception("message failed", message_id=record["messageId"])
             failed.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failed}
 
 
-def _work_through(message: dict[str, Any], context: Any) -> None:
+def _process_shard(message: dict[str, Any], context: Any) -> None:
     now, shard = system_clock(), message["shard"]
 
     def see_to(workspace_id: str) -> None:
@@ -33,9 +33,9 @@ def _work_through(message: dict[str, Any], context: Any) -> None:
             # The day's credits are granted even if the audit fails.
             ledger.refreshed(workspace_id, now)
 
-    done = reconcile.each_due_for_reset(shard, message["after"], see_to, now, context)
-    if not done.finished:
-        reconcile.queue().ask(shard, done.place)
-    if done.failed:
-        count("WalletsFailed", done.failed)
-    logger.info("daily reset", shard=shard, wallets=done.seen_to, failed=done.failed, finished=done.finished)
+    progress = reconcile.each_due_for_reset(shard, message["after"], see_to, now, context)
+    if not progress.finished:
+        reconcile.queue().ask(shard, progress.place)
+    if progress.failed:
+        count("WalletsFailed", progress.failed)
+    logger.info("daily reset", shard=shard, wallets=progress.seen_to, failed=progress.failed, finished=progress.finished)

@@ -11,8 +11,8 @@ from atelier.wiring import sunsets
 
 def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
     """Refresh the dates and log the notices. Safe to repeat: each notice is given once."""
-    found = sunsets.refresh(system_clock())
-    for notice in found.notices:
+    report = sunsets.refresh(system_clock())
+    for notice in report.notices:
         logger.warning(
             "a model leaves" if notice.days_left else "a model is offered no more",
             model=notice.model,
@@ -20,7 +20,7 @@ def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
             days_left=notice.days_left,
             successor=notice.successor,
         )
-    if found.notices:
-        count("ModelsLeaving", len(found.notices))
-    logger.info("sunsets looked at", lists=found.lists, notices=len(found.notices))
-    return {"lists": found.lists, "notices": len(found.notices)}
+    if report.notices:
+        count("ModelsLeaving", len(report.notices))
+    logger.info("sunsets looked at", lists=report.lists, notices=len(report.notices))
+    return {"lists": report.lists, "notices": len(report.notices)}

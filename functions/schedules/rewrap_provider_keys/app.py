@@ -14,8 +14,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """event: the schedule's, or an operator's `{"new_master_key": true}`. What one run has no time for, the next run
     does."""
     done = credentials.rotate(system_clock(), new_master_key=event.get("new_master_key") is True)
-    told: dict[str, Any] = asdict(done)
+    report: dict[str, Any] = asdict(done)
     if done.unreadable:
         logger.error("own keys cannot be read", key_ids=done.unreadable)
-    logger.info("own keys sealed anew", **told)
-    return told
+    logger.info("own keys sealed anew", **report)
+    return report

@@ -18,11 +18,11 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
     """event: {workspace_id, generation_id, task_token, lost: null | {Error, Cause}}."""
     generation_id, task_token = event["generation_id"], event["task_token"]
     lost = event.get("lost")
-    previous = Lost(**json.loads(lost["Cause"])) if lost else None
+    failed = Lost(**json.loads(lost["Cause"])) if lost else None
     for visit in range(VISITS_MAX):
         try:
-            to = workflow.attempting(clock, for_attempts=True)
-            attempt(event["workspace_id"], generation_id, task_token, lost=previous, to=to)
+            deps = workflow.attempting(clock, for_attempts=True)
+            attempt(event["workspace_id"], generation_id, task_token, lost=failed, to=deps)
             break
         except Exception:
             # A second visit reads what the first one wrote, so it sends nothing twice. If it fails too, the state

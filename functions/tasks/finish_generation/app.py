@@ -24,9 +24,9 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
     if generation.completed_at:
         elapsed = generation.completed_at - generation.created_at
         duration("GenerationDuration", round(elapsed.total_seconds() * 1000), model=model)
-    drift = drift_percent(generation, prices())
-    if drift is not None:
-        percent("EstimateDrift", drift, model=model)
+    error_percent = drift_percent(generation, prices())
+    if error_percent is not None:
+        percent("EstimateDrift", error_percent, model=model)
         # Over all models, and only costs above the estimate: budgets and prices rely on the estimate as a maximum.
-        percent("EstimateExcess", max(drift, 0))
+        percent("EstimateExcess", max(error_percent, 0))
     return {"outcome": status}

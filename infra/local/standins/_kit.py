@@ -178,7 +178,7 @@ def route(method: str, pattern: str) -> Callable[[Route], Route]:
 
 
 @dataclass
-class _File:
+class _ResultFile:
     make: Callable[[], bytes]
     content_type: str
     asked: list[str]
@@ -213,7 +213,7 @@ class StandIn:
         self.calls: list[dict[str, Any]] = []
         self.deliveries: list[dict[str, Any]] = []
         self._behaviour: tuple[list[str], int] = ([], 0)
-        self._files: dict[str, _File] = {}
+        self._files: dict[str, _ResultFile] = {}
         # In the order of the methods' names: the patterns of a stand-in must not overlap.
         self._routes = [
             (*marked.route, getattr(self, name))
@@ -307,24 +307,24 @@ class StandIn:
 
     def keep(self, make: Callable[[], bytes], content_type: str, suffix: str, markers: list[str] | None = None) -> str:
         """The URL of a result file. `make` creates the file when it is fetched; the markers may make it faulty."""
-        wishes = asked(markers or [], "output")
-        if "private" in wishes:
+        options = asked(markers or [], "output")
+        if "private" in options:
             return METADATA_URL
-        if "file" in wishes:
+        if "file" in options:
             return "file:///etc/hostname"
         name = f"{secrets.token_hex(12)}.{suffix}"
         with self.lock:
-            self._files[name] = _File(make, content_type, wishes, time.monotonic() + self.file_seconds)
+            self._files[name] = _ResultFile(make, content_type, options, time.monotonic() + self.file_seconds)
         return f"{self.url}/_files/{name}"
 
     def file(self, name: str) -> Answer:
-        kept = self._files.get(name)
-        if kept is None or "gone" in kept.asked or kept.expires_at < time.monotonic():
+        file = self._files.get(name)
+        if file is None or "gone" in file.asked or file.expires_at < time.monotonic():
             return Answer(404, b"not found", {"content-type": "text/plain"})
-        kind = {"content-type": kept.content_type}
+        kind = {"content-type": file.content_type}
 
-        for wish in kept.asked:
-            match wish:
+        for option in file.asked:
+            match option:
                 case "denied":
                     return Answer(403, b"expired", {"content-type": "text/plain"})
                 case "redirect":
@@ -336,17 +336,17 @@ class StandIn:
                 case "huge":
                     return Answer(200, headers=kind, pieces=(b"\0" * 65536 for _ in range(ENDLESS_BYTES // 65536)))
                 case "slow":
-                    return Answer(200, headers=kind, pieces=self._dripping(600, 0.1))
+                    return Answer(200, headers=kind, pieces=self._drip(600, 0.1))
                 case "bomb":
                     return Answer(200, png(64, 64, 0, declared=(30_000, 30_000)), kind)
                 case "broken":
-                    data = kept.make()
+                    data = file.make()
                     return Answer(200, data[: len(data) // 2], kind)
                 case _:
                     pass
-        return Answer(200, kept.make(), kind)
+        return Answer(200, file.make(), kind)
 
-    def _dripping(self, count: int, pause_seconds: float) -> Iterator[bytes]:
+    def _drip(self, count: int, pause_seconds: float) -> Iterator[bytes]:
         for _ in range(count):
             yield b"\x89"
             if self.stopping.wait(pause_seconds):
@@ -380,8 +380,8 @@ class StandIn:
                 with self.lock:
                     return Answer(200, {"webhooks": list(self.deliveries)})
             case "POST", "/_standin/behave":
-                wish = request.json()
-                self.behave(*wish["markers"], creations=int(wish.get("creations", 1)))
+                body = request.json()
+                self.behave(*body["markers"], creations=int(body.get("creations", 1)))
                 return Answer(200, {})
             case "POST", "/_standin/reset":
                 self.reset()
@@ -563,13 +563,13 @@ def sound(seconds: float, format: str) -> bytes:
         "flac": ("flac", "flac"),
     }[format]
     file = io.BytesIO()
-    with av.open(io.BytesIO(data)) as plain, av.open(file, "w", format=container) as made:
+    with av.open(io.BytesIO(data)) as plain, av.open(file, "w", format=container) as output:
         # LAME's fastest setting: a minute of audio must be ready well before a client's time-out.
         options = {"compression_level": "9"} if format == "mp3" else {}
-        stream = made.add_stream(codec, rate=24_000, layout="mono", options=options)
+        stream = output.add_stream(codec, rate=24_000, layout="mono", options=options)
         for frame in plain.decode(audio=0):
-            made.mux(stream.encode(frame))
-        made.mux(stream.encode(None))
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
     return file.getvalue()
 
 
@@ -580,19 +580,19 @@ def film(width: int, height: int, seconds: float, seed: object, fps: int = 12) -
 
     still = Image.open(io.BytesIO(png(width * 2, height, seed)))
     file = io.BytesIO()
-    with av.open(io.BytesIO(wav(seconds))) as plain, av.open(file, "w", format="mp4") as made:
-        frames = made.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "30"})
+    with av.open(io.BytesIO(wav(seconds))) as plain, av.open(file, "w", format="mp4") as output:
+        frames = output.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "30"})
         frames.width, frames.height, frames.pix_fmt = width, height, "yuv420p"
-        tone = made.add_stream("aac", rate=24_000, layout="mono")
+        tone = output.add_stream("aac", rate=24_000, layout="mono")
         count = max(round(seconds * fps), 1)
         for step in range(count):
             left = step * width // count
             view = still.crop((left, 0, left + width, height))
-            made.mux(frames.encode(av.VideoFrame.from_image(view)))
-        made.mux(frames.encode(None))
+            output.mux(frames.encode(av.VideoFrame.from_image(view)))
+        output.mux(frames.encode(None))
         for frame in plain.decode(audio=0):
-            made.mux(tone.encode(frame))
-        made.mux(tone.encode(None))
+            output.mux(tone.encode(frame))
+        output.mux(tone.encode(None))
     return file.getvalue()
 
 
@@ -613,10 +613,10 @@ def main(kind: type[StandIn], name: str) -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--api-key", default=kind.api_key_default)
     parser.add_argument("--run-seconds", type=float, default=1.0, help="how long ordinary work takes")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     done = threading.Event()
     for number_of in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number_of, lambda *_: done.set())
-    with kind(given.port, api_key=given.api_key, run_seconds=given.run_seconds) as stand_in:
+    with kind(arguments.port, api_key=arguments.api_key, run_seconds=arguments.run_seconds) as stand_in:
         print(stand_in.url, flush=True)
         done.wait()

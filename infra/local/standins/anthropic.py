@@ -58,7 +58,7 @@ def limited(headers: dict[str, str] | None = None, **details: str) -> Answer:
     return problem(429, "rate_limit_error", "This request would exceed your rate limit.", headers, **details)
 
 
-def _resetting() -> Answer:
+def _limited_until_reset() -> Answer:
     reset = (datetime.now(UTC) + timedelta(seconds=30)).isoformat(timespec="seconds").replace("+00:00", "Z")
     return limited(
         {
@@ -91,7 +91,7 @@ class AnthropicStandIn(StandIn):
         "429": limited({"retry-after": "12"}),
         "429-ms": limited({"retry-after-ms": "1500"}),
         "429-date": lambda: limited({"retry-after": date_in(30)}),
-        "429-reset": _resetting,
+        "429-reset": _limited_until_reset,
         "429-bare": limited(),
         "spend": limited({"retry-after": "86400"}, error_code="enforced_spend_limit_reached"),
         "credit": problem(400, INVALID, NO_CREDIT),
@@ -139,18 +139,18 @@ class AnthropicStandIn(StandIn):
     @route("POST", r"/v1/messages/count_tokens")
     def count_tokens(self, request: Request) -> Answer:
         body = request.json()
-        wrong = _wrong({"max_tokens": 1, **body})
+        wrong = _body_error({"max_tokens": 1, **body})
         return problem(400, INVALID, wrong) if wrong else Answer(200, {"input_tokens": _tokens(body)})
 
     @route("POST", r"/v1/messages")
     def create(self, request: Request) -> Answer:
         body = request.json()
-        wrong = _wrong(body)
+        wrong = _body_error(body)
         if wrong:
             return problem(400, INVALID, wrong)
 
-        said = _said(body["messages"][-1])
-        markers = self.markers(said)
+        prompt = _text_of(body["messages"][-1])
+        markers = self.markers(prompt)
         if not MODEL.fullmatch(body["model"]) or body["model"] == GONE_MODEL:
             return problem(404, "not_found_error", f"model: {body['model']}")
         refused = self.refused(markers)
@@ -159,7 +159,7 @@ class AnthropicStandIn(StandIn):
 
         self.stopping.wait(number(markers, "run", "slow", 0))
         run = asked(markers, "run")
-        text, is_cut = _cut(_written(said), body["max_tokens"])
+        text, is_cut = _truncate(_reply_to(prompt), body["max_tokens"])
         if "think" in run:
             text, is_cut = "", True
 
@@ -201,7 +201,7 @@ class AnthropicStandIn(StandIn):
         return self.taken(markers, Answer(200, message, {"request-id": f"req_{secrets.token_hex(8)}"}))
 
 
-def _wrong(body: dict[str, Any]) -> str | None:
+def _body_error(body: dict[str, Any]) -> str | None:
     """The first thing that is wrong with a request's body, in Anthropic's words; None when nothing is."""
     unknown = sorted(set(body) - FIELDS)
     if unknown:
@@ -238,7 +238,7 @@ def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", content) if isinstance(content, list) else [{"type": "text", "text": content}]
 
 
-def _said(message: dict[str, Any]) -> str:
+def _text_of(message: dict[str, Any]) -> str:
     return " ".join(part["text"] for part in _parts(message) if part["type"] == "text")
 
 
@@ -248,8 +248,8 @@ def _tokens(body: dict[str, Any]) -> int:
     return characters // CHARACTERS_PER_TOKEN + 1 + PICTURE_TOKENS * sum(part["type"] == "image" for part in parts)
 
 
-def _written(said: str) -> str:
-    words = re.sub(r"\[\[[^\]]*\]\]", "", said).strip()
+def _reply_to(prompt: str) -> str:
+    words = re.sub(r"\[\[[^\]]*\]\]", "", prompt).strip()
     if re.search(r"\b(html|page|website)\b", words, re.IGNORECASE):
         return (
             f"<!doctype html><html><head><title>A page</title></head><body><h1>A page</h1><p>{words}</p></body></html>"
@@ -257,7 +257,7 @@ def _written(said: str) -> str:
     return f"You said: {words}"
 
 
-def _cut(text: str, tokens_max: int) -> tuple[str, bool]:
+def _truncate(text: str, tokens_max: int) -> tuple[str, bool]:
     characters_max = tokens_max * CHARACTERS_PER_TOKEN
     return text[:characters_max], len(text) > characters_max
 

@@ -172,7 +172,7 @@ class FalStandIn(StandIn):
 
     @route("GET", r"/\.well-known/jwks\.json")
     def keys(self, request: Request) -> Answer:
-        return Answer(200, {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": _point(_private(self._seed))}]})
+        return Answer(200, {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": _public_key_text(_private_key(self._seed))}]})
 
     @route("POST", r"/storage/auth/token")
     def upload_token(self, request: Request) -> Answer:
@@ -219,8 +219,8 @@ class FalStandIn(StandIn):
 
     @route("POST", rf"/((?!storage/){APP}(?:/[\w.-]+)*)")
     def submit(self, request: Request, path: str) -> Answer:
-        given = request.json()
-        markers = self.markers(given.get("prompt", ""))
+        model_input = request.json()
+        markers = self.markers(model_input.get("prompt", ""))
         if path.startswith(f"{GONE_OWNER}/"):
             return sentence(404, f"Application '{path}' not found")
         if request.content_type != "application/json":
@@ -232,7 +232,7 @@ class FalStandIn(StandIn):
         app = cast("re.Match[str]", re.match(APP, path))[0]
         begin_seconds_max = float(request.headers.get("x-fal-request-timeout", 3600))
         name = f"{secrets.token_hex(4)}-{secrets.token_hex(2)}-{secrets.token_hex(6)}"
-        queued = Queued(name, app, given, markers, request.query.get("fal_webhook"), begin_seconds_max)
+        queued = Queued(name, app, model_input, markers, request.query.get("fal_webhook"), begin_seconds_max)
         with self.lock:
             self.requests[name] = queued
         if "early" in asked(markers, "webhook"):
@@ -254,9 +254,9 @@ class FalStandIn(StandIn):
         return queued if queued and queued.app == app else None
 
     def _urls(self, queued: Queued) -> dict[str, str]:
-        wish = asked(queued.markers, "urls")
-        host = "https://queue.example.com" if "foreign" in wish else self.url
-        below = f"{host}/v2/of/{queued.id}" if "odd" in wish else f"{host}/{queued.app}/requests/{queued.id}"
+        options = asked(queued.markers, "urls")
+        host = "https://queue.example.com" if "foreign" in options else self.url
+        below = f"{host}/v2/of/{queued.id}" if "odd" in options else f"{host}/{queued.app}/requests/{queued.id}"
         return {"response_url": below, "status_url": f"{below}/status", "cancel_url": f"{below}/cancel"}
 
     # ---- the life of a request ---------------------------------------------------------------------------------------
@@ -290,22 +290,22 @@ class FalStandIn(StandIn):
         if name:
             status, kind, retryable = MODEL_ERRORS[name]
             return _model_error(status, kind, "prompt", x_fal_retryable=str(retryable).lower())
-        wrong = _wrong(queued.given)
+        wrong = _input_error(queued.given)
         return _model_error(422, *wrong, x_fal_retryable="false") if wrong else Answer(200, self._output(queued))
 
     def _output(self, queued: Queued) -> dict[str, Any]:
-        given, markers = queued.given, queued.markers
-        wishes, seed = asked(markers, "output"), given.get("seed") or secrets.randbelow(2**32)
+        model_input, markers = queued.given, queued.markers
+        options, seed = asked(markers, "output"), model_input.get("seed") or secrets.randbelow(2**32)
         if FILMS.search(queued.app):
-            seconds = float(given.get("duration") or 5)
+            seconds = float(model_input.get("duration") or 5)
             size = (640, 360)
             url = self.keep(lambda: film(*size, seconds, seed), "video/mp4", "mp4", markers)
-            return {"video": _file(url, "video/mp4", duration=seconds), "seed": seed} if "none" not in wishes else {}
+            return {"video": _file(url, "video/mp4", duration=seconds), "seed": seed} if "none" not in options else {}
         if SOUNDS.search(queued.app):
-            url = self.keep(lambda: wav(float(given.get("duration") or 2)), "audio/wav", "wav", markers)
+            url = self.keep(lambda: wav(float(model_input.get("duration") or 2)), "audio/wav", "wav", markers)
             return {"audio": _file(url, "audio/wav")}
-        width, height = _size(given)
-        count = 0 if "none" in wishes else int(given.get("num_images") or 1)
+        width, height = _size(model_input)
+        count = 0 if "none" in options else int(model_input.get("num_images") or 1)
         images: list[dict[str, Any]] = []
         for place in range(count):
 
@@ -313,11 +313,11 @@ class FalStandIn(StandIn):
                 return picture(width, height, f"{seed}-{place}")
 
             url = self.keep(made, "image/png", "png", markers)
-            if "inline" in wishes:
+            if "inline" in options:
                 url = f"data:image/png;base64,{base64.b64encode(made()).decode()}"
             images.append(_file(url, "image/png", width=width, height=height))
-        flags = ["nsfw" in wishes or ("fewer" in wishes and place == 0) for place in range(count)]
-        return {"images": images, "seed": seed, "has_nsfw_concepts": flags, "prompt": given.get("prompt")}
+        flags = ["nsfw" in options or ("fewer" in options and place == 0) for place in range(count)]
+        return {"images": images, "seed": seed, "has_nsfw_concepts": flags, "prompt": model_input.get("prompt")}
 
     def _finish(self, queued: Queued, result: Answer, ran: dict[str, float]) -> None:
         with self.lock:
@@ -329,39 +329,39 @@ class FalStandIn(StandIn):
     def _end(self, queued: Queued, result: Answer, ran: dict[str, float]) -> None:
         queued.status, queued.result, queued.metrics = "COMPLETED", result, ran
         if result.status >= 400:
-            told = cast("dict[str, Any]", result.content)
+            body = cast("dict[str, Any]", result.content)
             queued.error = {"error": f"Invalid status code: {result.status}"}
-            if "error_type" in told:
-                queued.error = {"error": told["detail"], "error_type": told["error_type"]}
+            if "error_type" in body:
+                queued.error = {"error": body["detail"], "error_type": body["error_type"]}
         queued.stop.set()
 
     # ---- webhooks ----------------------------------------------------------------------------------------------------
 
     def _notify(self, queued: Queued) -> None:
-        wishes = asked(queued.markers, "webhook")
-        if queued.webhook is None or "lost" in wishes:
+        options = asked(queued.markers, "webhook")
+        if queued.webhook is None or "lost" in options:
             return
         self.stopping.wait(number(queued.markers, "webhook", "late", 0))
-        for _ in range(2 if "twice" in wishes else 1):
+        for _ in range(2 if "twice" in options else 1):
             self.tell(queued)
 
     def tell(self, queued: Queued) -> None:
         """Send the webhook about the end of a request."""
-        wishes = asked(queued.markers, "webhook")
+        options = asked(queued.markers, "webhook")
         event: dict[str, Any] = {"request_id": queued.id, "gateway_request_id": queued.id, "status": "OK"}
         event["payload"] = queued.result.content
-        if "other" in wishes:
+        if "other" in options:
             event["request_id"] = "another-request"
-        if "large" in wishes:
+        if "large" in options:
             event |= {"payload": None, "payload_error": "Response payload is not JSON serializable."}
         elif queued.error:
             event |= {"status": "ERROR", "error": queued.error["error"]}
         body = json.dumps(event).encode()
-        user_id = OTHER_USER_ID if "foreign" in wishes else self.user_id
+        user_id = OTHER_USER_ID if "foreign" in options else self.user_id
 
         def signed() -> dict[str, str]:
-            sent_at = int(time.time()) - (3600 if "stale" in wishes else 0)
-            seed = b"\7" * 32 if "forged" in wishes else self._seed
+            sent_at = int(time.time()) - (3600 if "stale" in options else 0)
+            seed = b"\7" * 32 if "forged" in options else self._seed
             return signature_headers(seed, queued.id, user_id, sent_at, body)
 
         self.deliver(queued.webhook or "", body, signed, request=queued.id)
@@ -381,15 +381,15 @@ def signature_headers(seed: bytes, request_id: str, user_id: str, sent_at: int, 
         "X-Fal-Webhook-Request-Id": request_id,
         "X-Fal-Webhook-User-Id": user_id,
         "X-Fal-Webhook-Timestamp": str(sent_at),
-        "X-Fal-Webhook-Signature": _private(seed).sign(message.encode()).hex(),
+        "X-Fal-Webhook-Signature": _private_key(seed).sign(message.encode()).hex(),
     }
 
 
-def _private(seed: bytes) -> Ed25519PrivateKey:
+def _private_key(seed: bytes) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(seed)
 
 
-def _point(key: Ed25519PrivateKey) -> str:
+def _public_key_text(key: Ed25519PrivateKey) -> str:
     raw = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
@@ -421,28 +421,28 @@ def _file(url: str, content_type: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def _size(given: dict[str, Any]) -> tuple[int, int]:
-    size: Any = given.get("image_size", "square_hd")
+def _size(model_input: dict[str, Any]) -> tuple[int, int]:
+    size: Any = model_input.get("image_size", "square_hd")
     if isinstance(size, str):
         return SIZES[size]
     return size["width"], size["height"]
 
 
-def _wrong(given: dict[str, Any]) -> tuple[str, str] | None:
+def _input_error(model_input: dict[str, Any]) -> tuple[str, str] | None:
     """The first thing that is wrong with a model's input, as (error type, field); None when nothing is."""
-    if not isinstance(given.get("prompt", ""), str):
+    if not isinstance(model_input.get("prompt", ""), str):
         return "string_type", "prompt"
-    count: Any = given.get("num_images", 1)
+    count: Any = model_input.get("num_images", 1)
     if not isinstance(count, int) or not 1 <= count <= 4:
         return "less_than_equal", "num_images"
-    size: Any = given.get("image_size", "square")
+    size: Any = model_input.get("image_size", "square")
     if isinstance(size, str) and size not in SIZES:
         return "one_of", "image_size"
     if isinstance(size, dict):
         sides = [cast("dict[str, Any]", size).get(side) for side in ("width", "height")]
         if not all(isinstance(side, int) and 64 <= side <= 4096 for side in sides):
             return "less_than_equal", "image_size"
-    for name, value in given.items():
+    for name, value in model_input.items():
         for url in cast("list[object]", value) if isinstance(value, list) else [value]:
             if name.endswith(("_url", "_urls")) and not re.match(r"https?://|data:[\w.+/-]+;base64,", str(url)):
                 return "file_download_error", name

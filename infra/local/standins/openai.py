@@ -64,27 +64,27 @@ WITH_STOP = re.compile(r"(?!gpt-5|o\d|grok-4).*")
 RETIRED = re.compile(r"dall-e-.*|gpt-image-1|sora-.*|0+")
 
 
-def _words(text: str) -> frozenset[str]:
+def _word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-IMAGE_FIELDS = _words(
+IMAGE_FIELDS = _word_set(
     "prompt model n size quality background output_format output_compression moderation stream partial_images user "
     "safety_identifier"
 )
 EDIT_FIELDS = IMAGE_FIELDS | {"input_fidelity"}
 SPEECH_FIELDS = frozenset({"model", "input", "voice", "instructions", "response_format", "speed", "stream_format"})
-RESPONSE_FIELDS = _words(
+RESPONSE_FIELDS = _word_set(
     "model input instructions background max_output_tokens metadata previous_response_id service_tier store stream "
     "text tools tool_choice reasoning temperature top_p truncation include parallel_tool_calls safety_identifier user "
     "prompt_cache_key moderation"
 )
-CHAT_FIELDS = _words(
+CHAT_FIELDS = _word_set(
     "model messages max_tokens max_completion_tokens temperature top_p n stop stream stream_options seed user store "
     "metadata presence_penalty frequency_penalty reasoning_effort response_format tools tool_choice logprobs verbosity "
     "safety_identifier service_tier"
 )
-VOICES = _words("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar")
+VOICES = _word_set("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar")
 SOUNDS = {
     "mp3": "audio/mpeg",
     "opus": "audio/opus",
@@ -202,10 +202,10 @@ class OpenAIStandIn(StandIn):
     @route("POST", r"/v1/moderations")
     def moderate(self, request: Request) -> Answer:
         body = request.json()
-        given = body.get("input")
-        if not given or body.keys() - {"input", "model"}:
+        moderated_input = body.get("input")
+        if not moderated_input or body.keys() - {"input", "model"}:
             return problem(400, "Invalid value for 'input'.", "invalid_value", param="input")
-        inputs = cast("list[object]", given if isinstance(given, list) else [given])
+        inputs = cast("list[object]", moderated_input if isinstance(moderated_input, list) else [moderated_input])
         markers = self.markers(inputs)
         refused = self.refused(markers)
         if refused:
@@ -229,7 +229,7 @@ class OpenAIStandIn(StandIn):
         body = request.json()
         if request.content_type != "application/json" or not body:
             return problem(400, "We could not parse the JSON body of your request.")
-        return self._pictures(body, 0, self.admitted(body, IMAGE_FIELDS, _image_problem))
+        return self._image_response(body, 0, self.admitted(body, IMAGE_FIELDS, _image_problem))
 
     @route("POST", r"/v1/images/edits")
     def edit(self, request: Request) -> Answer:
@@ -239,19 +239,19 @@ class OpenAIStandIn(StandIn):
         for name in ("n", "output_compression"):
             if re.fullmatch(r"\d+", body.get(name, "")):
                 body[name] = int(body[name])
-        pictures, masks = request.files("image", "image[]"), request.files("mask")
+        images, masks = request.files("image", "image[]"), request.files("mask")
         markers = self.admitted(body, EDIT_FIELDS, _image_problem)
-        if not 1 <= len(pictures) <= 16:
+        if not 1 <= len(images) <= 16:
             return problem(400, "Between 1 and 16 images are needed.", "invalid_image", param="image")
         try:
-            sizes = [picture_size(file.data) for file in [*pictures, *masks]]
+            sizes = [picture_size(file.data) for file in [*images, *masks]]
         except OSError:
             return problem(400, "Invalid image file or mode for image 1.", "invalid_image_file", param="image")
         if masks and sizes[-1] != sizes[0]:
             return problem(400, "The mask must have the size of the image.", "invalid_mask", param="mask")
-        return self._pictures({"size": "{}x{}".format(*sizes[0]), **body}, len(pictures), markers)
+        return self._image_response({"size": "{}x{}".format(*sizes[0]), **body}, len(images), markers)
 
-    def _pictures(self, body: dict[str, Any], shown: int, markers: list[str]) -> Answer:
+    def _image_response(self, body: dict[str, Any], shown: int, markers: list[str]) -> Answer:
         self.stopping.wait(number(markers, "run", "slow", 0))
         size = body.get("size", "auto")
         width, height = (1024, 1024) if size == "auto" else (int(side) for side in size.split("x"))
@@ -259,17 +259,17 @@ class OpenAIStandIn(StandIn):
         form = body.get("output_format", "png")
         count = 0 if NOTHING & set(asked(markers, "run")) else int(body.get("n") or 1)
         seed = secrets.token_hex(4)
-        made = [base64.b64encode(picture(width, height, f"{seed}{place}", form)).decode() for place in range(count)]
+        encoded_images = [base64.b64encode(picture(width, height, f"{seed}{place}", form)).decode() for place in range(count)]
 
         times = number(markers, "usage", "times", 1)
-        words, seen = len(body["prompt"]) // 4 + 1, SHOWN_PICTURE_TOKENS * shown
-        drawn = round(QUALITY_TOKENS[quality] * max(width * height // 1024, 1) / 1024 * max(count, 1) * times)
+        text_tokens, image_tokens = len(body["prompt"]) // 4 + 1, SHOWN_PICTURE_TOKENS * shown
+        output_tokens = round(QUALITY_TOKENS[quality] * max(width * height // 1024, 1) / 1024 * max(count, 1) * times)
         usage = {
-            "input_tokens": words + seen,
-            "input_tokens_details": {"text_tokens": words, "image_tokens": seen},
-            "output_tokens": drawn,
-            "output_tokens_details": {"text_tokens": 0, "image_tokens": drawn},
-            "total_tokens": words + seen + drawn,
+            "input_tokens": text_tokens + image_tokens,
+            "input_tokens_details": {"text_tokens": text_tokens, "image_tokens": image_tokens},
+            "output_tokens": output_tokens,
+            "output_tokens_details": {"text_tokens": 0, "image_tokens": output_tokens},
+            "total_tokens": text_tokens + image_tokens + output_tokens,
         }
         content = {
             "created": int(time.time()),
@@ -277,7 +277,7 @@ class OpenAIStandIn(StandIn):
             "output_format": form,
             "quality": quality,
             "size": f"{width}x{height}",
-            "data": [{"b64_json": data, "revised_prompt": None} for data in made],
+            "data": [{"b64_json": data, "revised_prompt": None} for data in encoded_images],
             "usage": usage,
         }
         return self.taken(markers, Answer(200, self.counted(content, markers)))
@@ -301,7 +301,7 @@ class OpenAIStandIn(StandIn):
         body = request.json()
         markers = self.admitted(body, RESPONSE_FIELDS, _response_problem, said="input")
         self.stopping.wait(number(markers, "run", "slow", 0))
-        said, text, cut = _written(body["input"], body.get("max_output_tokens"))
+        prompt, text, cut = _reply_to(body["input"], body.get("max_output_tokens"))
         run = asked(markers, "run")
         thinks, limit = "think" in run, int(body.get("max_output_tokens") or 4096)
         text, cut = ("", True) if thinks else (text, cut)
@@ -346,7 +346,7 @@ class OpenAIStandIn(StandIn):
             "top_p": 1.0,
             "usage": None
             if failure and "flagged" not in run
-            else _text_usage(said, text, markers, "input", "output", limit if thinks else 0),
+            else _text_usage(prompt, text, markers, "input", "output", limit if thinks else 0),
         }
 
         with self.lock:
@@ -376,7 +376,7 @@ class OpenAIStandIn(StandIn):
 
     def completion(self, body: dict[str, Any], markers: list[str]) -> dict[str, Any]:
         """The body of a chat completion."""
-        said, text, cut = _written(body["messages"], body.get("max_completion_tokens") or body.get("max_tokens"))
+        prompt, text, cut = _reply_to(body["messages"], body.get("max_completion_tokens") or body.get("max_tokens"))
         stops = body.get("stop") or []
         for stop in [stops] if isinstance(stops, str) else stops:
             text, stopped, _ = text.partition(stop)
@@ -403,7 +403,7 @@ class OpenAIStandIn(StandIn):
             "created": int(time.time()),
             "model": body["model"],
             "choices": [choice],
-            "usage": _text_usage(said, text, markers, "prompt", "completion", limit if thinks else 0),
+            "usage": _text_usage(prompt, text, markers, "prompt", "completion", limit if thinks else 0),
         }
 
     def counted(self, content: dict[str, Any], markers: list[str]) -> dict[str, Any]:
@@ -432,7 +432,7 @@ class OpenAIStandIn(StandIn):
         return markers
 
 
-def _wrong(name: str, value: object) -> Answer:
+def _invalid_value(name: str, value: object) -> Answer:
     return problem(400, f"Invalid value: '{value}'.", "invalid_value", param=name)
 
 
@@ -446,18 +446,18 @@ def _image_problem(body: dict[str, Any]) -> Answer | None:
     }
     for name, allowed in choices.items():
         if name in body and body[name] not in allowed:
-            return _wrong(name, body[name])
+            return _invalid_value(name, body[name])
     if len(str(body["prompt"])) > 32_000:
-        return _wrong("prompt", "too long")
+        return _invalid_value("prompt", "too long")
     if not isinstance(body.get("n", 1), int) or not 1 <= body.get("n", 1) <= 10:
-        return _wrong("n", body["n"])
+        return _invalid_value("n", body["n"])
     size = re.fullmatch(r"(\d+)x(\d+)", str(body.get("size", "16x16")))
     if body.get("size", "auto") != "auto":
         if size is None:
-            return _wrong("size", body["size"])
+            return _invalid_value("size", body["size"])
         width, height = int(size[1]), int(size[2])
         if width % 16 or height % 16 or not 1 / 3 <= width / height <= 3 or width * height > PIXELS_MAX:
-            return _wrong("size", body["size"])
+            return _invalid_value("size", body["size"])
     return None
 
 
@@ -466,59 +466,59 @@ def _speech_problem(body: dict[str, Any]) -> Answer | None:
         return problem(400, "String too long: at most 4096 characters.", "string_above_max_length", param="input")
     voice = body.get("voice")
     if not (isinstance(voice, dict) and "id" in voice) and voice not in VOICES:
-        return _wrong("voice", voice)
+        return _invalid_value("voice", voice)
     if body.get("response_format", "mp3") not in SOUNDS:
-        return _wrong("response_format", body["response_format"])
+        return _invalid_value("response_format", body["response_format"])
     if not 0.25 <= float(body.get("speed", 1)) <= 4:
-        return _wrong("speed", body["speed"])
+        return _invalid_value("speed", body["speed"])
     return None
 
 
 def _response_problem(body: dict[str, Any]) -> Answer | None:
     limit = body.get("max_output_tokens")
-    return _wrong("max_output_tokens", limit) if limit is not None and int(limit) < 1 else None
+    return _invalid_value("max_output_tokens", limit) if limit is not None and int(limit) < 1 else None
 
 
 def _chat_problem(body: dict[str, Any]) -> Answer | None:
-    talk = body["messages"]
+    messages = body["messages"]
     if body.get("stop") and not WITH_STOP.fullmatch(str(body["model"])):
         text = "Unsupported parameter: 'stop' is not supported with this model."
         return problem(400, text, "unsupported_parameter", param="stop")
     roles = {"system", "developer", "user", "assistant", "tool"}
-    well = isinstance(talk, list) and all(isinstance(turn, dict) and turn.get("role") in roles for turn in talk)
-    return None if well else _wrong("messages", "malformed")
+    is_valid = isinstance(messages, list) and all(isinstance(turn, dict) and turn.get("role") in roles for turn in messages)
+    return None if is_valid else _invalid_value("messages", "malformed")
 
 
-def _written(given: Any, limit: int | None) -> tuple[str, str, bool]:
+def _reply_to(conversation: Any, limit: int | None) -> tuple[str, str, bool]:
     """The whole input as text, the reply to its last message, and whether the reply was cut at the limit of tokens
     (words count as tokens here)."""
-    last = given if isinstance(given, str) else given[-1].get("content")
+    last = conversation if isinstance(conversation, str) else conversation[-1].get("content")
     if isinstance(last, list):
         last = " ".join(str(part.get("text", "a picture")) for part in cast("list[dict[str, Any]]", last))
     words = re.sub(r"\[\[[^\]]*\]\]", "", f"The stand-in heard: {last}").split()
     cut = limit is not None and len(words) > limit
-    return str(given), " ".join(words[:limit] if cut else words), cut
+    return str(conversation), " ".join(words[:limit] if cut else words), cut
 
 
-def _text_usage(said: str, text: str, markers: list[str], into: str, out: str, thought: int = 0) -> dict[str, Any]:
-    heard, spoken = len(said) // 4 + 1, round(len(text.split()) * number(markers, "usage", "times", 1)) + thought
-    cached = {"cached_tokens": heard // 2}
+def _text_usage(prompt: str, text: str, markers: list[str], input_name: str, output_name: str, thought: int = 0) -> dict[str, Any]:
+    input_tokens, output_tokens = len(prompt) // 4 + 1, round(len(text.split()) * number(markers, "usage", "times", 1)) + thought
+    cached = {"cached_tokens": input_tokens // 2}
     return {
-        f"{into}_tokens": heard,
-        f"{into}_tokens_details": {**cached, "cache_write_tokens": 0} if into == "input" else cached,
-        f"{out}_tokens": spoken,
-        f"{out}_tokens_details": {"reasoning_tokens": thought},
-        "total_tokens": heard + spoken,
+        f"{input_name}_tokens": input_tokens,
+        f"{input_name}_tokens_details": {**cached, "cache_write_tokens": 0} if input_name == "input" else cached,
+        f"{output_name}_tokens": output_tokens,
+        f"{output_name}_tokens_details": {"reasoning_tokens": thought},
+        "total_tokens": input_tokens + output_tokens,
     }
 
 
-def _verdict(wishes: list[str]) -> dict[str, Any]:
-    names = _words(
+def _verdict(options: list[str]) -> dict[str, Any]:
+    names = _word_set(
         "harassment harassment/threatening hate hate/threatening illicit illicit/violent self-harm "
         "self-harm/instructions self-harm/intent sexual sexual/minors violence violence/graphic"
     )
-    found = {name for name in names if name.replace("/", "-") in wishes}
-    found |= {"violence"} if "flagged" in wishes else set()
+    found = {name for name in names if name.replace("/", "-") in options}
+    found |= {"violence"} if "flagged" in options else set()
     return {
         "flagged": bool(found),
         "categories": {name: name in found for name in names},

@@ -215,10 +215,10 @@ class ReplicateStandIn:
             "logs": "",
             "error": None,
             "status": "starting",
-            "created_at": _time(now),
+            "created_at": _format_time(now),
             "started_at": None,
             "completed_at": None,
-            "deadline": _time(deadline) if deadline else None,
+            "deadline": _format_time(deadline) if deadline else None,
             "data_removed": False,
             "metrics": {},
             "source": "api",
@@ -247,7 +247,7 @@ class ReplicateStandIn:
             if not prediction.stop.is_set():
                 self.end(prediction, "aborted")
             return
-        self._change(prediction, status="processing", started_at=_time(datetime.now(UTC)))
+        self._change(prediction, status="processing", started_at=_format_time(datetime.now(UTC)))
         self._notify(prediction, "start")
         seconds = 3600 if "hang" in run else prediction.seconds("run", "slow", self.run_seconds)
         steps = 10
@@ -262,17 +262,17 @@ class ReplicateStandIn:
             "nsfw": "NSFW content detected. Try running it again, or try a different prompt.",
             "oom": "CUDA out of memory. Tried to allocate 2.00 GiB",
         }
-        error = next((errors[name] for name in run if name in errors), None) or self._complaint(prediction)
+        error = next((errors[name] for name in run if name in errors), None) or self._input_error(prediction)
         self.end(prediction, "failed" if error else "succeeded", error)
 
-    def _complaint(self, prediction: Prediction) -> str | None:
+    def _input_error(self, prediction: Prediction) -> str | None:
         """The model's error about its input, found only when it starts; None when the input is right."""
-        given = prediction.shown["input"]
+        model_input = prediction.shown["input"]
         model = MODELS.get(prediction.shown["version"], SDXL)
-        if model.trigger and not re.search(rf"\b{model.trigger}\b", str(given.get("prompt"))):
+        if model.trigger and not re.search(rf"\b{model.trigger}\b", str(model_input.get("prompt"))):
             return f"Cannot find the trigger word '{model.trigger}' in text prompt!"
         for name in model.files:
-            url = str(given.get(name) or "")
+            url = str(model_input.get(name) or "")
             if url.startswith(f"{self.url}/v1/files/") and url.rpartition("/")[2] not in self.files:
                 return f"The file of {name} could not be found."
         return None
@@ -299,7 +299,7 @@ class ReplicateStandIn:
                 prediction,
                 status=status,
                 error=error,
-                completed_at=_time(now),
+                completed_at=_format_time(now),
                 metrics=metrics if prediction.shown["started_at"] else {},
                 output=self._output(prediction, images) if status == "succeeded" else None,
                 data_removed="none" in prediction.asked("output"),
@@ -317,41 +317,41 @@ class ReplicateStandIn:
                 prediction.shown |= fields
 
     def _output(self, prediction: Prediction, images: int) -> Any:
-        asked = prediction.asked("output")
-        if "none" in asked:
+        options = prediction.asked("output")
+        if "none" in options:
             return None
-        if "private" in asked:
+        if "private" in options:
             return [METADATA_URL]
-        if "file" in asked:
+        if "file" in options:
             return ["file:///etc/hostname"]
         makes_film = MODELS.get(prediction.shown["version"], SDXL).makes_film
-        count = 1 if makes_film else max(images - 1, 1) if "fewer" in asked else images
+        count = 1 if makes_film else max(images - 1, 1) if "fewer" in options else images
         suffix = "mp4" if makes_film else "png"
         files = [f"{self.url}/_delivery/{prediction.id}/out-{number}.{suffix}" for number in range(count)]
-        if "object" in asked:
+        if "object" in options:
             return {"files": {"result": files[0]}, "seed": 7, "note": "done", "preview": None}
-        return files[0] if makes_film or "single" in asked else files
+        return files[0] if makes_film or "single" in options else files
 
     # ---- webhooks ----------------------------------------------------------------------------------------------------
 
     def _notify(self, prediction: Prediction, event: str) -> None:
-        asked = prediction.asked("webhook")
-        if prediction.webhook is None or event not in prediction.events or "lost" in asked:
+        options = prediction.asked("webhook")
+        if prediction.webhook is None or event not in prediction.events or "lost" in options:
             return
         if event == "completed":
             self.stopping.wait(prediction.seconds("webhook", "late", 0))
-        self.deliver(prediction, repeat=2 if "twice" in asked else 1)
+        self.deliver(prediction, repeat=2 if "twice" in options else 1)
 
     def deliver(self, prediction: Prediction, repeat: int = 1) -> None:
         """Send a prediction to its webhook: the same message `repeat` times, each retried when it is not accepted."""
-        asked = prediction.asked("webhook")
+        options = prediction.asked("webhook")
         with self.lock:
             body = json.dumps(prediction.shown).encode()
         event_id = f"msg_{secrets.token_hex(12)}"
         for _ in range(repeat):
             for pause in (*RETRIES_AFTER_SECONDS, None):
-                sent_at = int(time.time()) - (3600 if "stale" in asked else 0)
-                secret = FOREIGN_SECRET if "forged" in asked else self.webhook_secret
+                sent_at = int(time.time()) - (3600 if "stale" in options else 0)
+                secret = FOREIGN_SECRET if "forged" in options else self.webhook_secret
                 status = self._post(prediction.webhook or "", event_id, sent_at, secret, body)
                 with self.lock:
                     self.deliveries.append({"prediction": prediction.id, "id": event_id, "status": status})
@@ -433,7 +433,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
 
         if path.startswith("/v1/"):
-            shown = self._request(body).shown()["body"] if path == "/v1/files" else _parsed(body)
+            shown = self._request(body).shown()["body"] if path == "/v1/files" else _parse_json(body)
             call = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": shown}
             with self.owner.lock:
                 self.owner.calls.append(call)
@@ -454,7 +454,7 @@ class _Handler(BaseHTTPRequestHandler):
             ("GET", r"/v1/models/[\w.-]+/[\w.-]+/versions/([0-9a-f]{64})", self._version),
             ("GET", r"/v1/webhooks/default/secret", lambda: self._json(200, {"key": self.owner.webhook_secret})),
             ("POST", r"/v1/files", lambda: self._upload(body)),
-            ("GET", r"/v1/files/(\w+)", self._stored),
+            ("GET", r"/v1/files/(\w+)", self._get_file),
             ("GET", r"/v1/account", self._account),
             ("GET", r"/_delivery/(\w+)/out-(\d+)\.(?:png|mp4)", self._file),
             ("GET", r"/_standin/health", lambda: self._json(200, {"status": "ok"})),
@@ -481,7 +481,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._problem(400, "Bad request", "The body is not JSON.")
         if official:
             body = {"version": "f" * 64, **body}
-        problems = _problems(body)
+        problems = _validation_errors(body)
         if problems:
             detail = "".join(f"- {name}: {text}\n" for name, text in problems)
             fields = [{"type": "invalid", "field": name, "description": text} for name, text in problems]
@@ -493,26 +493,26 @@ class _Handler(BaseHTTPRequestHandler):
             if creations > 0:
                 markers += extra
                 self.owner.behaviour = (extra, creations - 1)
-        asked = [marker.removeprefix("create:") for marker in markers if marker.startswith("create:")]
-        gone = body["version"].rpartition(":")[2] == GONE_VERSION or "gone" in asked
+        options = [marker.removeprefix("create:") for marker in markers if marker.startswith("create:")]
+        gone = body["version"].rpartition(":")[2] == GONE_VERSION or "gone" in options
         if gone or not re.fullmatch(r"([\w.-]+/[\w.-]+:)?[0-9a-f]{64}", body["version"]):
             detail = "The specified version does not exist (or perhaps you don't have permission to use it?)"
             return self._problem(422, "Invalid version or not permitted", detail)
-        for name in asked:
+        for name in options:
             if name in REFUSED:
                 status, title, detail, headers, fields = REFUSED[name]
                 return self._problem(status, title, detail, headers, **fields)
 
         prediction, created = self.owner.create(body, markers, _duration(self.headers.get("cancel-after")))
-        if "lost" in asked:
+        if "lost" in options:
             self.close_connection = True
             return None
-        if "hang" in asked:
+        if "hang" in options:
             self.owner.stopping.wait(600)
             return None
-        if "garbage" in asked:
+        if "garbage" in options:
             return self._send(200, b"<html>down for maintenance</html>", {"content-type": "text/html"})
-        if "500" in asked:
+        if "500" in options:
             return self._problem(500, "Internal server error", "An unexpected error occurred.")
 
         waiting = re.fullmatch(r"wait(?:=(\d+))?", self.headers.get("prefer") or "")
@@ -527,13 +527,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _upload(self, body: bytes) -> None:
         with self.owner.lock:
             extra, count = self.owner.behaviour
-            asked = [marker for marker in extra if marker.startswith("upload:")] if count > 0 else []
-            if asked:
+            options = [marker for marker in extra if marker.startswith("upload:")] if count > 0 else []
+            if options:
                 self.owner.behaviour = (extra, count - 1)
-        if "upload:lost" in asked:
+        if "upload:lost" in options:
             self.close_connection = True
             return None
-        if "upload:503" in asked:
+        if "upload:503" in options:
             status, title, detail, headers, fields = REFUSED["503"]
             return self._problem(status, title, detail, headers, **fields)
 
@@ -552,15 +552,15 @@ class _Handler(BaseHTTPRequestHandler):
             "etag": digest[:32],
             "checksums": {"sha256": digest},
             "metadata": {},
-            "created_at": _time(now),
-            "expires_at": _time(now + timedelta(seconds=UPLOAD_SECONDS)),
+            "created_at": _format_time(now),
+            "expires_at": _format_time(now + timedelta(seconds=UPLOAD_SECONDS)),
             "urls": {"get": url},
         }
         with self.owner.lock:
             self.owner.files[reference] = StoredFile(files[0].data, shown)
         return self._json(201, shown)
 
-    def _stored(self, reference: str) -> None:
+    def _get_file(self, reference: str) -> None:
         stored = self.owner.files.get(reference)
         if stored is None:
             return self._problem(404, "Not found", "The requested resource could not be found.")
@@ -577,7 +577,7 @@ class _Handler(BaseHTTPRequestHandler):
             found = [
                 prediction.shown
                 for prediction in newest
-                if _instant(after) <= _instant(prediction.shown["created_at"]) < _instant(before)
+                if _parse_time(after) <= _parse_time(prediction.shown["created_at"]) < _parse_time(before)
             ]
         start = int(query.get("cursor", 0))
         more = start + PAGE < len(found)
@@ -591,12 +591,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(200, page)
 
     def _get(self, reference: str) -> None:
-        prediction = self._known(reference)
+        prediction = self._prediction(reference)
         if prediction:
             self._json(200, prediction.shown)
 
     def _cancel(self, reference: str) -> None:
-        prediction = self._known(reference)
+        prediction = self._prediction(reference)
         if prediction:
             self.owner.end(prediction, "canceled")
             self._json(200, prediction.shown)
@@ -607,7 +607,7 @@ class _Handler(BaseHTTPRequestHandler):
         shown = {"id": version, "created_at": "2023-10-12T16:06:27Z", "cog_version": "0.8.6", "openapi_schema": schema}
         self._json(200, shown)
 
-    def _known(self, reference: str) -> Prediction | None:
+    def _prediction(self, reference: str) -> Prediction | None:
         prediction = self.owner.predictions.get(reference)
         if prediction is None:
             self._problem(404, "Not found", "The requested resource could not be found.")
@@ -617,35 +617,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, reference: str, number: str) -> None:
         prediction = self.owner.predictions.get(reference)
-        asked = prediction.asked("output") if prediction else ["gone"]
+        options = prediction.asked("output") if prediction else ["gone"]
         makes_film = prediction is not None and MODELS.get(prediction.shown["version"], SDXL).makes_film
         image = {"content-type": "video/mp4" if makes_film else "image/png"}
-        if prediction is None or "gone" in asked:
+        if prediction is None or "gone" in options:
             return self._send(404, b"not found", {"content-type": "text/plain"})
-        if "denied" in asked:
+        if "denied" in options:
             return self._send(403, b"expired", {"content-type": "text/plain"})
-        if "redirect" in asked:
+        if "redirect" in options:
             return self._send(302, b"", {"location": METADATA_URL})
-        if "text" in asked:
+        if "text" in options:
             return self._send(200, b"<html><script>alert(1)</script></html>", image)
-        if "svg" in asked:
+        if "svg" in options:
             return self._send(200, b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', image)
-        if "huge" in asked:
+        if "huge" in options:
             return self._stream(b"\0" * 65536, ENDLESS_BYTES // 65536, 0)
-        if "slow" in asked:
+        if "slow" in options:
             return self._stream(b"\x89", 600, 0.1)
 
-        given = prediction.shown["input"]
-        width, height = int(given.get("width", 1024)), int(given.get("height", 1024))
-        seed = int(given.get("seed") or 0) + int(number)
-        if "bomb" in asked:
+        model_input = prediction.shown["input"]
+        width, height = int(model_input.get("width", 1024)), int(model_input.get("height", 1024))
+        seed = int(model_input.get("seed") or 0) + int(number)
+        if "bomb" in options:
             return self._send(200, png(64, 64, seed, declared=(30_000, 30_000)), image)
         if makes_film:
-            frames = 25 if str(given.get("video_length")).startswith("25") else 14
-            data = film(256, 256, frames / int(given.get("frames_per_second") or 7), seed)
+            frames = 25 if str(model_input.get("video_length")).startswith("25") else 14
+            data = film(256, 256, frames / int(model_input.get("frames_per_second") or 7), seed)
         else:
             data = png(width, height, seed)
-        return self._send(200, data[: len(data) // 2] if "broken" in asked else data, image)
+        return self._send(200, data[: len(data) // 2] if "broken" in options else data, image)
 
     def _stream(self, piece: bytes, count: int, pause: float) -> None:
         self.send_response(200)
@@ -660,8 +660,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     # ---- control -----------------------------------------------------------------------------------------------------
 
-    def _behave(self, wish: dict[str, Any]) -> None:
-        self.owner.behave(*wish["markers"], creations=int(wish.get("creations", 1)))
+    def _behave(self, body: dict[str, Any]) -> None:
+        self.owner.behave(*body["markers"], creations=int(body.get("creations", 1)))
         self._json(200, {})
 
     def _reset(self) -> None:
@@ -669,7 +669,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(200, {})
 
     def _resend(self, reference: str) -> None:
-        prediction = self._known(reference)
+        prediction = self._prediction(reference)
         if prediction:
             self.owner.deliver(prediction)
             self._json(200, {})
@@ -696,11 +696,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 _THROTTLED = "Request was throttled."
-_BROKE = "You have insufficient credit to run this model. Go to the billing page to purchase credit."
+_NO_CREDIT_LEFT = "You have insufficient credit to run this model. Go to the billing page to purchase credit."
 # Marker → status, title, detail, headers, further fields.
 REFUSED: dict[str, tuple[int, str, str, dict[str, str], dict[str, Any]]] = {
     "401": (401, "Unauthenticated", "You did not pass a valid authentication token", {}, {}),
-    "402": (402, "Insufficient credit", _BROKE, {}, {}),
+    "402": (402, "Insufficient credit", _NO_CREDIT_LEFT, {}, {}),
     "403": (403, "Forbidden", "You do not have permission to do that.", {}, {}),
     "404": (404, "Not found", "The requested resource could not be found.", {}, {}),
     "410": (410, "Gone", "This model is no longer available.", {}, {}),
@@ -712,22 +712,22 @@ REFUSED: dict[str, tuple[int, str, str, dict[str, str], dict[str, Any]]] = {
 }
 
 
-def _parsed(body: bytes) -> Any:
+def _parse_json(body: bytes) -> Any:
     try:
         return json.loads(body)
     except ValueError:
         return body.decode(errors="replace")
 
 
-def _problems(body: Any) -> list[tuple[str, str]]:
+def _validation_errors(body: Any) -> list[tuple[str, str]]:
     """Replicate's validation errors for a creation, as (field, reason)."""
     if not isinstance(body, dict):
         return [("", "an object is needed")]
     problems = [(name, "Additional property is not allowed") for name in body if name not in BODY_FIELDS]
     problems += [(name, f"{name} is required") for name in ("version", "input") if name not in body]
 
-    given = body.get("input")
-    if not isinstance(given, dict):
+    model_input = body.get("input")
+    if not isinstance(model_input, dict):
         return [*problems, ("input", "must be an object")]
     if not isinstance(body.get("version", ""), str):
         problems.append(("version", "must be a string"))
@@ -738,9 +738,9 @@ def _problems(body: Any) -> list[tuple[str, str]]:
         problems.append(("webhook_events_filter", "must hold start, output, logs or completed"))
 
     model = MODELS.get(str(body.get("version")).rpartition(":")[2], SDXL)
-    problems += [(f"input.{name}", f"{name} is required") for name in model.needed if not given.get(name)]
+    problems += [(f"input.{name}", f"{name} is required") for name in model.needed if not model_input.get(name)]
     for name in model.files:
-        url = given.get(name)
+        url = model_input.get(name)
         if url is not None and not re.match(r"data:[\w.+-]+/[\w.+-]+;base64,|https://|http://127\.0\.0\.1:", str(url)):
             problems.append((f"input.{name}", "Does not match format 'uri'"))
         elif str(url).startswith("data:") and len(str(url)) > DATA_URL_BYTES_MAX:
@@ -748,10 +748,10 @@ def _problems(body: Any) -> list[tuple[str, str]]:
 
     integers = {"width": (64, 4096), "height": (64, 4096), "num_outputs": (1, 4), "num_inference_steps": (1, 500)}
     for name, (least, most) in integers.items():
-        value = given.get(name, least)
+        value = model_input.get(name, least)
         if not isinstance(value, int) or not least <= value <= most:
             problems.append((f"input.{name}", f"must be an integer between {least} and {most}"))
-    if not isinstance(given.get("prompt", ""), str):
+    if not isinstance(model_input.get("prompt", ""), str):
         problems.append(("input.prompt", "must be a string"))
     return problems
 
@@ -764,11 +764,11 @@ def _duration(text: str | None) -> float | None:
     return sum(float(number) * units[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text))
 
 
-def _time(at: datetime) -> str:
+def _format_time(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
-def _instant(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     if text in ("", "9"):
         return datetime.max.replace(tzinfo=UTC) if text else datetime.min.replace(tzinfo=UTC)
     return datetime.fromisoformat(text)
@@ -782,12 +782,12 @@ def main() -> None:
     parser.add_argument("--api-token", default=API_TOKEN)
     parser.add_argument("--webhook-secret", default=WEBHOOK_SECRET)
     parser.add_argument("--run-seconds", type=float, default=1.0, help="how long a prediction takes")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     done = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: done.set())
     stand_in = ReplicateStandIn(
-        given.port, api_token=given.api_token, webhook_secret=given.webhook_secret, run_seconds=given.run_seconds
+        arguments.port, api_token=arguments.api_token, webhook_secret=arguments.webhook_secret, run_seconds=arguments.run_seconds
     )
     with stand_in:
         print(stand_in.url, flush=True)

@@ -82,7 +82,7 @@ MODERATED = problem(403, "content_moderation", "Your request was flagged by our 
 
 
 @dataclass
-class _Later:
+class _AsyncResult:
     """An asynchronous result, which the client fetches later."""
 
     ready_at: float
@@ -113,7 +113,7 @@ class StabilityStandIn(StandIn):
         super().__init__(port, **given)
         self.credits, self._credits_at_first = credits, credits
         self.requests_max = requests_max
-        self._results: dict[str, _Later] = {}
+        self._results: dict[str, _AsyncResult] = {}
         self._recent: deque[float] = deque()
         self._locked_until = 0.0
 
@@ -144,26 +144,26 @@ class StabilityStandIn(StandIn):
 
     @route("POST", r"/v2beta/stable-image/generate/(ultra|core|sd3)")
     def generate(self, request: Request, service: str) -> Answer:
-        given, markers = self._admitted(request, service, prompt_needed=True)
-        ratio, files = given.get("aspect_ratio", "1:1"), request.files("image")
-        _need(ratio in RATIOS, f"aspect_ratio: must be one of {', '.join(RATIOS)}")
-        _need(bool(files) == ("strength" in given), "strength: is required when image is provided, and only then")
+        fields, markers = self._check_creation(request, service, prompt_needed=True)
+        ratio, files = fields.get("aspect_ratio", "1:1"), request.files("image")
+        _require(ratio in RATIOS, f"aspect_ratio: must be one of {', '.join(RATIOS)}")
+        _require(bool(files) == ("strength" in fields), "strength: is required when image is provided, and only then")
         size = _size(request) if files else RATIOS[ratio]
-        form = _format(given, PICTURE_FORMATS)
+        form = _format(fields, PICTURE_FORMATS)
         self.stopping.wait(number(markers, "run", "slow", 0))
-        return self._made(request, service, markers, lambda seed: picture(*size, seed, form), f"image/{form}")
+        return self._charged_response(request, service, markers, lambda seed: picture(*size, seed, form), f"image/{form}")
 
     @route("POST", r"/v2beta/stable-image/upscale/(fast|conservative)")
     def upscale(self, request: Request, service: str) -> Answer:
-        given, markers = self._admitted(request, service, prompt_needed=service == "conservative")
-        size, form = _upscaled(_size(request)), _format(given, PICTURE_FORMATS)
+        fields, markers = self._check_creation(request, service, prompt_needed=service == "conservative")
+        size, form = _upscaled(_size(request)), _format(fields, PICTURE_FORMATS)
         self.stopping.wait(number(markers, "run", "slow", 0))
-        return self._made(request, service, markers, lambda seed: picture(*size, seed, form), f"image/{form}")
+        return self._charged_response(request, service, markers, lambda seed: picture(*size, seed, form), f"image/{form}")
 
     @route("POST", r"/v2beta/stable-image/upscale/(creative)")
     def upscale_later(self, request: Request, service: str) -> Answer:
-        given, markers = self._admitted(request, service, prompt_needed=True)
-        size, form, kind = _upscaled(_size(request)), _format(given, PICTURE_FORMATS), asked(markers, "run")
+        fields, markers = self._check_creation(request, service, prompt_needed=True)
+        size, form, kind = _upscaled(_size(request)), _format(fields, PICTURE_FORMATS), asked(markers, "run")
         reference = secrets.token_hex(32)
         seconds = 10**6 if "hang" in kind else number(markers, "run", "slow", self.run_seconds)
 
@@ -172,12 +172,12 @@ class StabilityStandIn(StandIn):
                 return MODERATED
             if "fail" in kind:
                 return problem(400, "bad_request", "image: could not be read")
-            return self._told(
-                question, given, markers, lambda seed: picture(*size, seed, form), f"image/{form}", "result"
+            return self._result_response(
+                question, fields, markers, lambda seed: picture(*size, seed, form), f"image/{form}", "result"
             )
 
         with self.lock:
-            self._results[reference] = _Later(time.monotonic() + seconds, answer)
+            self._results[reference] = _AsyncResult(time.monotonic() + seconds, answer)
             if not {"fail", "moderated"} & set(kind) and "filtered" not in asked(markers, "output"):
                 self.credits -= CREDITS[service]
         return self.taken(markers, Answer(200, {"id": reference}))
@@ -193,35 +193,35 @@ class StabilityStandIn(StandIn):
 
     @route("POST", r"/v2beta/audio/stable-audio-2/(text-to-audio)")
     def compose(self, request: Request, service: str) -> Answer:
-        given, markers = self._admitted(request, service, prompt_needed=True)
-        seconds, form = given.get("duration", "190"), _format(given, SOUND_FORMATS, "mp3")
-        _need(re.fullmatch(r"\d{1,3}(\.\d+)?", seconds) is not None, "duration: must be a number")
-        _need(1 <= float(seconds) <= 190, "duration: must be between 1 and 190")
+        fields, markers = self._check_creation(request, service, prompt_needed=True)
+        seconds, form = fields.get("duration", "190"), _format(fields, SOUND_FORMATS, "mp3")
+        _require(re.fullmatch(r"\d{1,3}(\.\d+)?", seconds) is not None, "duration: must be a number")
+        _require(1 <= float(seconds) <= 190, "duration: must be between 1 and 190")
         self.stopping.wait(number(markers, "run", "slow", 0))
         kind = {"mp3": "audio/mpeg", "wav": "audio/wav"}[form]
-        return self._made(request, service, markers, lambda _: sound(float(seconds), form), kind, "audio")
+        return self._charged_response(request, service, markers, lambda _: sound(float(seconds), form), kind, "audio")
 
     # ---- shared by routes --------------------------------------------------------------------------------------------
 
-    def _admitted(self, request: Request, service: str, *, prompt_needed: bool) -> tuple[dict[str, str], list[str]]:
+    def _check_creation(self, request: Request, service: str, *, prompt_needed: bool) -> tuple[dict[str, str], list[str]]:
         """The fields of a valid request, and its markers. Raises Refused."""
-        _need(request.content_type == "multipart/form-data", "content-type: must be multipart/form-data")
-        given = request.fields()
-        markers = self.markers(given.get("prompt", ""))
+        _require(request.content_type == "multipart/form-data", "content-type: must be multipart/form-data")
+        fields = request.fields()
+        markers = self.markers(fields.get("prompt", ""))
         refused = self.refused(markers)
         if refused:
             raise Refused(refused)
         accepted = request.headers.get("accept", "*/*")
-        _need(accepted in ("*/*", "application/json", "image/*", "audio/*"), "accept: not supported")
-        _need(not prompt_needed or bool(given.get("prompt")), "prompt: is required")
-        _need(len(given.get("prompt", "")) <= 10_000, "prompt: is too long")
-        seed = given.get("seed", "0")
-        _need(seed.isdigit() and int(seed) <= 4294967294, "seed: must be between 0 and 4294967294")
+        _require(accepted in ("*/*", "application/json", "image/*", "audio/*"), "accept: not supported")
+        _require(not prompt_needed or bool(fields.get("prompt")), "prompt: is required")
+        _require(len(fields.get("prompt", "")) <= 10_000, "prompt: is too long")
+        seed = fields.get("seed", "0")
+        _require(seed.isdigit() and int(seed) <= 4294967294, "seed: must be between 0 and 4294967294")
         if self.credits < CREDITS[service]:
             raise Refused(problem(402, "payment_required", "You lack sufficient credits to make this request."))
-        return given, markers
+        return fields, markers
 
-    def _made(
+    def _charged_response(
         self,
         request: Request,
         service: str,
@@ -230,16 +230,16 @@ class StabilityStandIn(StandIn):
         content_type: str,
         name: str = "image",
     ) -> Answer:
-        answer = self._told(request, request.fields(), markers, make, content_type, name)
+        answer = self._result_response(request, request.fields(), markers, make, content_type, name)
         if "filtered" not in asked(markers, "output"):
             with self.lock:
                 self.credits -= CREDITS[service]
         return self.taken(markers, answer)
 
-    def _told(
+    def _result_response(
         self,
         request: Request,
-        given: dict[str, str],
+        fields: dict[str, str],
         markers: list[str],
         make: Callable[[str], bytes],
         content_type: str,
@@ -250,7 +250,7 @@ class StabilityStandIn(StandIn):
         if "gone" in output:
             return problem(404, "not_found", "id: not found or expired")
 
-        seed = given.get("seed", "0")
+        seed = fields.get("seed", "0")
         if seed == "0":
             seed = str(secrets.randbelow(4294967294) + 1)
         reason = "CONTENT_FILTERED" if "filtered" in output else "SUCCESS"
@@ -266,20 +266,20 @@ class StabilityStandIn(StandIn):
         return Answer(200, content, {"x-request-id": secrets.token_hex(16)})
 
 
-def _need(is_right: bool, error: str) -> None:
+def _require(is_right: bool, error: str) -> None:
     if not is_right:
         raise Refused(problem(400, "bad_request", error))
 
 
-def _format(given: dict[str, str], offered: tuple[str, ...], otherwise: str = "png") -> str:
-    form = given.get("output_format", otherwise)
-    _need(form in offered, f"output_format: must be one of {', '.join(offered)}")
+def _format(fields: dict[str, str], offered: tuple[str, ...], otherwise: str = "png") -> str:
+    form = fields.get("output_format", otherwise)
+    _require(form in offered, f"output_format: must be one of {', '.join(offered)}")
     return form
 
 
 def _size(request: Request) -> tuple[int, int]:
     files = request.files("image")
-    _need(len(files) == 1, "image: is required")
+    _require(len(files) == 1, "image: is required")
     try:
         return picture_size(files[0].data)
     except OSError as error:

@@ -65,11 +65,11 @@ class Together:
             *lines,
             "[[create:503]] without a name is for all of them; the modules of infra/local/standins tell all words",
             "to see a fallback, paste this:",
-            *_commands(base_url).splitlines(),
+            *_fallback_commands(base_url).splitlines(),
         ]
 
 
-def _commands(base_url: str) -> str:
+def _fallback_commands(base_url: str) -> str:
     json_type = "-H 'content-type: application/json'"
     account = r"{\"email\":\"me-$(date +%s)@example.com\",\"password\":\"a passphrase of nobody\","
     account += r"\"name\":\"Me\",\"token_delivery\":\"body\"}"

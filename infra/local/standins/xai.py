@@ -153,30 +153,30 @@ class XAIStandIn(OpenAIStandIn):
     @route("POST", r"/v1/images/generations")
     def generate(self, request: Request) -> Answer:
         body = request.json()
-        return self._drawn(body, self._taken_up(body, IMAGE_FIELDS, _picture_problem), 0)
+        return self._image_list_response(body, self._check_creation(body, IMAGE_FIELDS, _image_problem), 0)
 
     @route("POST", r"/v1/images/edits")
     def edit(self, request: Request) -> Answer:
         if request.content_type != "application/json":
             return problem(415, INVALID, "Expected request with Content-Type: application/json")
         body = request.json()
-        markers = self._taken_up(body, IMAGE_FIELDS | {"image", "images"}, _picture_problem)
-        given = body.get("images") or [body.get("image")]
-        if not all(_is_picture(one) for one in given):
+        markers = self._check_creation(body, IMAGE_FIELDS | {"image", "images"}, _image_problem)
+        input_images = body.get("images") or [body.get("image")]
+        if not all(_is_image(one) for one in input_images):
             return problem(400, INVALID, "The image could not be read.")
-        ratio = _ratio_of(given[0]) if len(given) == 1 else None
-        return self._drawn({"aspect_ratio": ratio, **body} if ratio else body, markers, len(given))
+        ratio = _aspect_ratio_of(input_images[0]) if len(input_images) == 1 else None
+        return self._image_list_response({"aspect_ratio": ratio, **body} if ratio else body, markers, len(input_images))
 
-    def _drawn(self, body: dict[str, Any], markers: list[str], given: int) -> Answer:
+    def _image_list_response(self, body: dict[str, Any], markers: list[str], input_images: int) -> Answer:
         self.stopping.wait(number(markers, "run", "slow", 0))
         run = asked(markers, "run")
         count, resolution = int(body.get("n", 1)), body.get("resolution", "1k")
         width, height = _size(body.get("aspect_ratio", "1:1"), long=LONG_SIDES[resolution])
         seed = secrets.token_hex(4)
-        pictures: list[dict[str, Any]] = []
+        images: list[dict[str, Any]] = []
         for place in range(0 if NOTHING & set(run) else count):
             if "blocked" in run or ("some" in run and place == count - 1):
-                pictures.append({"respect_moderation": False, "revised_prompt": ""})
+                images.append({"respect_moderation": False, "revised_prompt": ""})
                 continue
 
             def make(place: int = place) -> bytes:
@@ -187,35 +187,35 @@ class XAIStandIn(OpenAIStandIn):
                 shown["url"] = self.keep(make, "image/png", "png", markers)
             else:
                 shown["b64_json"] = base64.b64encode(make()).decode()
-            pictures.append(shown)
-        ticks = PICTURE_TICKS[resolution] * count + GIVEN_PICTURE_TICKS * given
-        return self.taken(markers, Answer(200, self.counted({"data": pictures, "usage": {}}, markers, ticks)))
+            images.append(shown)
+        ticks = PICTURE_TICKS[resolution] * count + GIVEN_PICTURE_TICKS * input_images
+        return self.taken(markers, Answer(200, self.counted({"data": images, "usage": {}}, markers, ticks)))
 
     # ---- videos ------------------------------------------------------------------------------------------------------
 
     @route("POST", r"/v1/videos/generations")
     def begin_film(self, request: Request) -> Answer:
         body = request.json()
-        markers = self._taken_up(body, FILM_FIELDS, _film_problem)
-        given = [body["image"]] if "image" in body else body.get("reference_images", [])
-        if not all(_is_picture(one) for one in given):
+        markers = self._check_creation(body, FILM_FIELDS, _video_problem)
+        input_images = [body["image"]] if "image" in body else body.get("reference_images", [])
+        if not all(_is_image(one) for one in input_images):
             return problem(400, INVALID, "The image could not be read.")
         name = secrets.token_hex(16)
-        own = _ratio_of(body["image"]) if "image" in body else None
-        size = _size(body.get("aspect_ratio", own or "16:9"), short=SHORT_SIDES[body.get("resolution", "480p")])
+        image_ratio = _aspect_ratio_of(body["image"]) if "image" in body else None
+        size = _size(body.get("aspect_ratio", image_ratio or "16:9"), short=SHORT_SIDES[body.get("resolution", "480p")])
         url = self.keep(lambda: film(*size, int(body.get("duration", 8)), name), "video/mp4", "mp4", markers)
-        taking = number(markers, "run", "slow", self.run_seconds)
+        seconds = number(markers, "run", "slow", self.run_seconds)
         with self.lock:
-            self.films[name] = Film(body, markers, time.monotonic(), taking, url)
+            self.films[name] = Film(body, markers, time.monotonic(), seconds, url)
         return self.taken(markers, Answer(200, {"request_id": name}))
 
     @route("GET", r"/v1/videos/([\w-]+)")
     def see_film(self, request: Request, name: str) -> Answer:
-        made = self.films.get(name)
-        if made is None:
+        video = self.films.get(name)
+        if video is None:
             return problem(404, "Some requested entity was not found", "There is no such video.")
-        run, body = asked(made.markers, "run"), made.body
-        share = (time.monotonic() - made.begun_at) / max(made.seconds, 0.001)
+        run, body = asked(video.markers, "run"), video.body
+        share = (time.monotonic() - video.begun_at) / max(video.seconds, 0.001)
         if share < 1 or "hang" in run:
             return Answer(202, {"status": "pending", "progress": min(int(share * 100), 99), "model": body["model"]})
         if "fail" in run:
@@ -229,9 +229,9 @@ class XAIStandIn(OpenAIStandIn):
         ticks = SECOND_TICKS[resolution] * seconds + (GIVEN_PICTURE_TICKS if "image" in body else 0)
         shown: dict[str, Any] = {"duration": seconds, "respect_moderation": "blocked" not in run}
         if not {"blocked", "nowhere"} & set(run):
-            shown["url"] = made.url
+            shown["url"] = video.url
         content = {"status": "done", "progress": 100, "model": body["model"], "video": shown, "usage": {}}
-        return Answer(200, self.counted(content, made.markers, ticks))
+        return Answer(200, self.counted(content, video.markers, ticks))
 
     # ---- shared by all routes ----------------------------------------------------------------------------------------
 
@@ -246,23 +246,23 @@ class XAIStandIn(OpenAIStandIn):
         usage["cost_in_usd_ticks"] = 0 if "zero" in cost else round(ticks * number(markers, "cost", "times", 1))
         return {**content, "usage": usage}
 
-    def _taken_up(self, body: dict[str, Any], fields: frozenset[str], problem_of: Any) -> list[str]:
+    def _check_creation(self, body: dict[str, Any], fields: frozenset[str], problem_of: Any) -> list[str]:
         try:
             return self.admitted(body, fields, problem_of)
         except Refused as refused:
-            told = refused.answer.content.get("error") if isinstance(refused.answer.content, dict) else None
-            if isinstance(told, dict) and refused.answer is not self.refusals["envelope"]:
+            error = refused.answer.content.get("error") if isinstance(refused.answer.content, dict) else None
+            if isinstance(error, dict) and refused.answer is not self.refusals["envelope"]:
                 # The inherited refusal is in OpenAI's format; xAI has its own.
                 code = "Some requested entity was not found" if refused.answer.status == 404 else INVALID
-                raise Refused(problem(refused.answer.status, code, str(told["message"]))) from refused
+                raise Refused(problem(refused.answer.status, code, str(error["message"]))) from refused
             raise
 
 
-def _wrong(name: str, value: object) -> Answer:
+def _invalid_value(name: str, value: object) -> Answer:
     return problem(400, INVALID, f"Invalid {name}: {value}.")
 
 
-def _picture_problem(body: dict[str, Any]) -> Answer | None:
+def _image_problem(body: dict[str, Any]) -> Answer | None:
     choices = {
         "aspect_ratio": PICTURE_RATIOS,
         "resolution": ("1k", "2k"),
@@ -271,21 +271,21 @@ def _picture_problem(body: dict[str, Any]) -> Answer | None:
     }
     for name, allowed in choices.items():
         if name in body and body[name] not in allowed:
-            return _wrong(name, body[name])
-    return None if isinstance(body.get("n", 1), int) and 1 <= body.get("n", 1) <= 10 else _wrong("n", body["n"])
+            return _invalid_value(name, body[name])
+    return None if isinstance(body.get("n", 1), int) and 1 <= body.get("n", 1) <= 10 else _invalid_value("n", body["n"])
 
 
-def _film_problem(body: dict[str, Any]) -> Answer | None:
+def _video_problem(body: dict[str, Any]) -> Answer | None:
     for name, allowed in (("aspect_ratio", FILM_RATIOS), ("resolution", tuple(SHORT_SIDES))):
         if name in body and body[name] not in allowed:
-            return _wrong(name, body[name])
+            return _invalid_value(name, body[name])
     seconds = body.get("duration", 8)
-    return None if isinstance(seconds, int) and 1 <= seconds <= 15 else _wrong("duration", seconds)
+    return None if isinstance(seconds, int) and 1 <= seconds <= 15 else _invalid_value("duration", seconds)
 
 
-def _is_picture(given: Any) -> bool:
+def _is_image(reference: Any) -> bool:
     """Whether it is an HTTP URL, or a data URL with a readable image."""
-    url = given.get("url", "") if isinstance(given, dict) else ""
+    url = reference.get("url", "") if isinstance(reference, dict) else ""
     if not url.startswith("data:"):
         return bool(re.match(r"https?://", url))
     try:
@@ -295,10 +295,10 @@ def _is_picture(given: Any) -> bool:
     return True
 
 
-def _ratio_of(given: Any) -> str | None:
+def _aspect_ratio_of(reference: Any) -> str | None:
     """The aspect ratio of an image in a data URL, None for another URL. Without an explicit ratio, the result gets the
     input's."""
-    url = given.get("url", "") if isinstance(given, dict) else ""
+    url = reference.get("url", "") if isinstance(reference, dict) else ""
     if not url.startswith("data:"):
         return None
     width, height = picture_size(base64.b64decode(url.partition(",")[2]))

@@ -44,10 +44,10 @@ class InMemoryIdentity:
         self.users[user.id] = user
         self.workspaces[workspace.id] = workspace
         self.roles[user.id, workspace.id] = Role.OWNER
-        self.wallets[workspace.id] = self._claimed(credentials.mailbox, workspace.id)
+        self.wallets[workspace.id] = self._claim(credentials.mailbox, workspace.id)
         self.add(session)
 
-    def _claimed(self, mailbox: str | None, workspace_id: str) -> Mailbox:
+    def _claim(self, mailbox: str | None, workspace_id: str) -> Mailbox:
         if mailbox is None:
             return Mailbox.COUNTS
         if mailbox in self.claims:
@@ -127,7 +127,7 @@ class InMemoryIdentity:
     def add_token(self, token: ApiToken) -> None:
         if (token.workspace_id, token.id) in self.api_tokens:
             raise TokenExists
-        if len(self._living(token.workspace_id)) >= TOKENS_PER_WORKSPACE_MAX:
+        if len(self._active_tokens(token.workspace_id)) >= TOKENS_PER_WORKSPACE_MAX:
             raise TooManyTokens
         self.api_tokens[token.workspace_id, token.id] = token
 
@@ -136,7 +136,7 @@ class InMemoryIdentity:
         return self.api_tokens.get((workspace_id, token_id))
 
     def tokens(self, workspace_id: str, after: str | None, limit: int) -> TokenPage:
-        living = [token for token in self._living(workspace_id) if after is None or f"token#{token.id}" < after]
+        living = [token for token in self._active_tokens(workspace_id) if after is None or f"token#{token.id}" < after]
         page = tuple(living[:limit])
         return TokenPage(page, f"token#{page[-1].id}" if len(living) > limit else None)
 
@@ -152,7 +152,7 @@ class InMemoryIdentity:
         self.api_tokens[workspace_id, token_id] = replace(known, revoked_at=at)
         return True
 
-    def _living(self, workspace_id: str) -> list[ApiToken]:
+    def _active_tokens(self, workspace_id: str) -> list[ApiToken]:
         found = [token for token in self.api_tokens.values() if token.workspace_id == workspace_id]
         return sorted((token for token in found if token.revoked_at is None), key=lambda token: token.id, reverse=True)
 

@@ -21,7 +21,7 @@ TAGS = {"title": SECRET, "comment": SECRET * 40, "artist": SECRET, "location": S
 
 def film(
     codec: str = "libx264",
-    form: str = "mp4",
+    container_format: str = "mp4",
     *,
     size: tuple[int, int] = (64, 48),
     frames: int = 24,
@@ -37,55 +37,55 @@ def film(
     """A video of a box that moves over a darkening background, with a tone. form: the container format. sound: the
     audio codec, None for no audio. times: when each frame is shown, in units of a frame's duration."""
     file = io.BytesIO()
-    with av.open(file, "w", format=form, options=options or {}) as made:
-        made.metadata.update(tags or {})
-        shown = made.add_stream(codec, rate=fps, options=encoding or {})
-        shown.width, shown.height, shown.pix_fmt = *size, pixels
+    with av.open(file, "w", format=container_format, options=options or {}) as output:
+        output.metadata.update(tags or {})
+        video_stream = output.add_stream(codec, rate=fps, options=encoding or {})
+        video_stream.width, video_stream.height, video_stream.pix_fmt = *size, pixels
         if aspect:
-            shown.codec_context.sample_aspect_ratio = aspect
-        tone = made.add_stream(sound, rate=48_000, layout="stereo") if sound else None
+            video_stream.codec_context.sample_aspect_ratio = aspect
+        audio_stream = output.add_stream(sound, rate=48_000, layout="stereo") if sound else None
         for number in range(frames):
             picture = Image.new("RGB", size, (200 - number * 100 // frames, 100, 60))
             picture.paste((250, 250, 250), (number % (size[0] // 2), 4, number % (size[0] // 2) + 8, 12))
             frame = av.VideoFrame.from_image(picture)
             frame.pts, frame.time_base = times[number] if times else number, Fraction(1, fps)
-            made.mux(shown.encode(frame))
-        made.mux(shown.encode())
-        if tone:
+            output.mux(video_stream.encode(frame))
+        output.mux(video_stream.encode())
+        if audio_stream:
             with av.open(io.BytesIO(wav(frames / fps))) as plain:
                 for part in plain.decode(audio=0):
-                    made.mux(tone.encode(part))
-            made.mux(tone.encode())
+                    output.mux(audio_stream.encode(part))
+            output.mux(audio_stream.encode())
     return file.getvalue()
 
 
 def sound(
-    codec: str, form: str, *, seconds: float = 2, rate: int = 48_000, options: dict[str, str] | None = None
+    codec: str, container_format: str, *, seconds: float = 2, rate: int = 48_000, options: dict[str, str] | None = None
 ) -> bytes:
     """A mono tone in a container of the format `form`."""
     file = io.BytesIO()
-    with av.open(file, "w", format=form, options=options or {}) as made:
-        tone = made.add_stream(codec, rate=rate, layout="mono")
+    with av.open(file, "w", format=container_format, options=options or {}) as output:
+        tone = output.add_stream(codec, rate=rate, layout="mono")
         with av.open(io.BytesIO(wav(seconds))) as plain:
             for part in plain.decode(audio=0):
-                made.mux(tone.encode(part))
-        made.mux(tone.encode())
+                output.mux(tone.encode(part))
+        output.mux(tone.encode())
     return file.getvalue()
 
 
-def joined(files: list[bytes], form: str, begins: dict[int, float] | None = None) -> bytes:
+def joined(files: list[bytes], container_format: str, begins: dict[int, float] | None = None) -> bytes:
     """The tracks of several files in one file. begins: number of a file → the second at which its tracks begin."""
     file = io.BytesIO()
-    with ExitStack() as stack, av.open(file, "w", format=form) as made:
+    with ExitStack() as stack, av.open(file, "w", format=container_format) as output:
         sources = [stack.enter_context(av.open(io.BytesIO(data))) for data in files]
-        to = [[made.add_stream_from_template(stream) for stream in source.streams] for source in sources]
+        output_streams = [[output.add_stream_from_template(stream) for stream in source.streams] for source in sources]
         for number, source in enumerate(sources):
             for packet in source.demux():
                 if packet.size:
                     shift = round((begins or {}).get(number, 0) / packet.time_base)
                     packet.pts, packet.dts = (packet.pts or 0) + shift, (packet.dts or 0) + shift
-                    packet.stream = to[number][packet.stream_index]
-                    made.mux(packet)
+                    packet.stream = output_streams[number][packet.stream_index]
+                    output.mux(packet)
     return file.getvalue()
 
 
@@ -97,21 +97,21 @@ def lanes(data: bytes) -> list[tuple[float, float]]:
     for number in numbers:
         with av.open(io.BytesIO(data)) as container:
             frames = list(container.decode(container.streams[number]))
-            heard = [frame.samples / frame.sample_rate for frame in frames if isinstance(frame, av.AudioFrame)]
-            found.append((float(frames[0].pts * frames[0].time_base), sum(heard)))
+            durations = [frame.samples / frame.sample_rate for frame in frames if isinstance(frame, av.AudioFrame)]
+            found.append((float(frames[0].pts * frames[0].time_base), sum(durations)))
     return found
 
 
-def tagged(data: bytes, form: str, tags: dict[str, str] = TAGS, **options: str) -> bytes:
+def tagged(data: bytes, container_format: str, tags: dict[str, str] = TAGS, **options: str) -> bytes:
     """The same audio or video file with metadata tags."""
     file = io.BytesIO()
-    with av.open(io.BytesIO(data)) as plain, av.open(file, "w", format=form, options=options) as made:
-        made.metadata.update(tags)
-        to = {stream.index: made.add_stream_from_template(stream) for stream in plain.streams}
+    with av.open(io.BytesIO(data)) as plain, av.open(file, "w", format=container_format, options=options) as output:
+        output.metadata.update(tags)
+        output_streams = {stream.index: output.add_stream_from_template(stream) for stream in plain.streams}
         for packet in plain.demux():
             if packet.size:
-                packet.stream = to[packet.stream_index]
-                made.mux(packet)
+                packet.stream = output_streams[packet.stream_index]
+                output.mux(packet)
     return file.getvalue()
 
 

@@ -23,10 +23,10 @@ def fitting(
     page starts.
 
     key: the sort key of an item. words: the parts of an item that may be long, as a JSON value."""
-    left = WORDS_BYTES_MAX
+    bytes_left = WORDS_BYTES_MAX
     for number, thing in enumerate(things):
-        left -= len(json.dumps(words(thing)))
-        if left < 0 and number:
+        bytes_left -= len(json.dumps(words(thing)))
+        if bytes_left < 0 and number:
             return things[:number], key(things[number - 1])
     return things, next_key
 

@@ -20,41 +20,41 @@ else:
         """The decorator. `frozen` and `slots` must be true: other dataclasses are not supported."""
         assert frozen
         assert slots
-        return partial(_value, kw_only=kw_only)
+        return partial(_build_class, kw_only=kw_only)
 
 
 _standard: Any = dataclasses.dataclass
 
 
-def _value(cls: type, *, kw_only: bool) -> type:
+def _build_class(cls: type, *, kw_only: bool) -> type:
     if any(dataclasses.is_dataclass(base) for base in cls.__bases__):
         return _standard(frozen=True, slots=True, kw_only=kw_only)(cls)
-    written = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
+    declared = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
     # A class without a docstring would get its signature as one, and computing that takes 0.1 ms.
     cls.__doc__ = cls.__doc__ or cls.__name__
     fields = dataclasses.fields(_standard(init=False, repr=False, eq=False, kw_only=kw_only)(cls))
     assert all(field.init for field in fields), "every field is given"
     names = tuple(field.name for field in fields)
     kept = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__", *names)}
-    shared = {name: method for name, method in _METHODS.items() if written.get(name) is None}
-    of_its_own = {
+    shared = {name: method for name, method in _METHODS.items() if declared.get(name) is None}
+    own = {
         "__slots__": names,
         "__qualname__": cls.__qualname__,
         "__dataclass_params__": _FROZEN,
         "__compared__": tuple(field.name for field in fields if field.compare),
         "__shown__": tuple(field.name for field in fields if field.repr),
     }
-    made = type(cls)(cls.__name__, cls.__bases__, {**kept, **shared, **of_its_own})
-    if "__init__" not in written:
-        made.__init__ = _first_init(made)
-    return made
+    built = type(cls)(cls.__name__, cls.__bases__, {**kept, **shared, **own})
+    if "__init__" not in declared:
+        built.__init__ = _interpreted_init(built)
+    return built
 
 
 # The number of objects of a class that are created slowly (5 µs each) before its `__init__` is compiled (200 µs).
 FEW = 16
 
 
-def _first_init(made: Any) -> Any:
+def _interpreted_init(made: Any) -> Any:
     """An `__init__` for the first COMPILE_AFTER objects; afterwards it replaces itself by the compiled one. The
     compiled one is used earlier when the arguments do not match, because it raises the usual TypeError."""
     count = 0
@@ -62,9 +62,9 @@ def _first_init(made: Any) -> Any:
     def first(self: Any, *arguments: Any, **named: Any) -> None:
         nonlocal count
         count += 1
-        values = _bound(dataclasses.fields(made), arguments, named) if count <= FEW else None
+        values = _bind_arguments(dataclasses.fields(made), arguments, named) if count <= FEW else None
         if values is None:
-            made.__init__ = _init(made)
+            made.__init__ = _compiled_init(made)
             self.__init__(*arguments, **named)
             return
         for name, value in values.items():
@@ -75,17 +75,17 @@ def _first_init(made: Any) -> Any:
     return first
 
 
-def _bound(
+def _bind_arguments(
     fields: tuple[dataclasses.Field[Any], ...], arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> dict[str, Any] | None:
     """The value of each field by name, in the order of the fields; None when the arguments do not match the fields."""
     values: dict[str, Any] = {}
-    left, taken = list(arguments), 0
+    remaining, taken = list(arguments), 0
     for field in fields:
-        if left and not field.kw_only:
+        if remaining and not field.kw_only:
             if field.name in named:
                 return None
-            values[field.name] = left.pop(0)
+            values[field.name] = remaining.pop(0)
         elif field.name in named:
             values[field.name] = named[field.name]
             taken += 1
@@ -95,14 +95,14 @@ def _bound(
             values[field.name] = field.default_factory()
         else:
             return None
-    return None if left or taken < len(named) else values
+    return None if remaining or taken < len(named) else values
 
 
-def _init(made: Any) -> Any:
-    given = dataclasses.fields(made)
+def _compiled_init(made: Any) -> Any:
+    fields = dataclasses.fields(made)
     values: dict[str, Any] = {"set": object.__setattr__, "MISSING": MISSING}
     positional, named, lines = ["self"], ["*"], list[str]()
-    for field in given:
+    for field in fields:
         name, default, made_by = field.name, f"default_{field.name}", f"new_{field.name}"
         parameter, value = name, name
         if field.default is not MISSING:
@@ -120,20 +120,20 @@ def _init(made: Any) -> Any:
     exec(f"def __init__({parameters}):\n" + "\n".join(lines or ["    pass"]), values)  # nosec B102
     init = values["__init__"]
     init.__qualname__ = f"{made.__qualname__}.__init__"
-    init.__annotations__ = {field.name: field.type for field in given} | {"return": None}
+    init.__annotations__ = {field.name: field.type for field in fields} | {"return": None}
     return init
 
 
-def _compared(value: Any) -> tuple[Any, ...]:
+def _compare_key(value: Any) -> tuple[Any, ...]:
     return tuple([getattr(value, name) for name in value.__compared__])
 
 
 def _eq(self: Any, other: object) -> Any:
-    return _compared(self) == _compared(other) if other.__class__ is self.__class__ else NotImplemented
+    return _compare_key(self) == _compare_key(other) if other.__class__ is self.__class__ else NotImplemented
 
 
 def _hash(self: Any) -> int:
-    return hash(_compared(self))
+    return hash(_compare_key(self))
 
 
 def _repr(self: Any) -> str:

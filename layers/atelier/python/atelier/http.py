@@ -194,7 +194,7 @@ class Api:
         self._gate = gate
         self._limiter = limiter
         self._clock = clock
-        self._refusal = refusal or _envelope
+        self._refusal = refusal or _error_envelope
         self._paths: list[tuple[re.Pattern[str], dict[str, Route]]] = []
 
     def route(
@@ -248,8 +248,8 @@ class Api:
         """The Lambda entry point; event and result are in payload format 2.0 of HTTP APIs. Raises nothing: after an
         exception the gateway would send its own response, without the API's envelope."""
         started = time.perf_counter()
-        asked = event.get("requestContext", {})
-        request_id, http = str(asked.get("requestId", "")), asked.get("http", {})
+        context = event.get("requestContext", {})
+        request_id, http = str(context.get("requestId", "")), context.get("http", {})
         ids: dict[str, Any] = {}
 
         try:
@@ -263,7 +263,7 @@ class Api:
             if "Location" in response["headers"]:
                 ids["made"] = response["headers"]["Location"].rpartition("/")[2]
         except Exception as error:
-            response = _failure(error, request_id, self._refusal)
+            response = _respond_to_error(error, request_id, self._refusal)
 
         if http.get("method") == "HEAD":
             response |= {"body": "", "isBase64Encoded": False}
@@ -279,7 +279,7 @@ class Api:
         return response
 
     def _by_method(self, path: str) -> dict[str, Route]:
-        pattern = re.compile(re.sub(r"<(\w+)(\+?)>", _named, path) + "/?")
+        pattern = re.compile(re.sub(r"<(\w+)(\+?)>", _path_group, path) + "/?")
         for known, routes in self._paths:
             if known.pattern == pattern.pattern:
                 return routes
@@ -301,8 +301,8 @@ class Api:
 
     def _parse(self, route: Route, event: Event, path: dict[str, str], request_id: str) -> Request[Any]:
         now = self._clock()
-        given = cast(dict[str, str], event.get("headers") or {})
-        headers = {name.lower(): value for name, value in given.items()}
+        raw_headers = cast(dict[str, str], event.get("headers") or {})
+        headers = {name.lower(): value for name, value in raw_headers.items()}
         address = source_address(event, headers)
 
         claims = cast(dict[str, Any], event["requestContext"].get("authorizer", {}).get("lambda") or {})
@@ -345,11 +345,11 @@ class Api:
         )
 
 
-def _named(found: re.Match[str]) -> str:
+def _path_group(found: re.Match[str]) -> str:
     return f"(?P<{found[1]}>{'.+?' if found[2] else '[^/]+'})"
 
 
-def _failure(error: Exception, request_id: str, refusal: Callable[[AtelierError, str], Refusal]) -> Response:
+def _respond_to_error(error: Exception, request_id: str, error_response: Callable[[AtelierError, str], Refusal]) -> Response:
     if not isinstance(error, AtelierError):
         # The details go to the log only, so that the caller learns nothing about our internals.
         logger.error("unhandled", exc_info=error, request_id=request_id)
@@ -366,12 +366,12 @@ def _failure(error: Exception, request_id: str, refusal: Callable[[AtelierError,
         headers["Accept-Encoding"] = "gzip"
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    refused = refusal(error, request_id)
-    status = refused.status or error.status
-    return _response(status, json.dumps(refused.body, separators=(",", ":")), {**headers, **refused.headers})
+    built = error_response(error, request_id)
+    status = built.status or error.status
+    return _gateway_response(status, json.dumps(built.body, separators=(",", ":")), {**headers, **built.headers})
 
 
-def _envelope(error: AtelierError, request_id: str) -> Refusal:
+def _error_envelope(error: AtelierError, request_id: str) -> Refusal:
     return Refusal(
         {
             "success": False,
@@ -389,11 +389,11 @@ def source_address(event: Event, headers: Mapping[str, str]) -> str:
     used only when the edge's key comes with it, since clients can reach the gateway directly; otherwise the address is
     the gateway's peer. X-Forwarded-For is not read, because the client can write its first entries."""
     digest = EdgeKey.read().digest
-    shown = hashlib.sha256(headers.get("atelier-edge-key", "").encode()).hexdigest()
-    if not digest or hmac.compare_digest(shown, digest):
-        named = headers.get("atelier-viewer-address")
-        if named:
-            return named
+    key_digest = hashlib.sha256(headers.get("atelier-edge-key", "").encode()).hexdigest()
+    if not digest or hmac.compare_digest(key_digest, digest):
+        viewer_address = headers.get("atelier-viewer-address")
+        if viewer_address:
+            return viewer_address
     return str(event["requestContext"].get("http", {}).get("sourceIp", ""))
 
 
@@ -421,13 +421,13 @@ def _raw_body(event: Event, headers: Mapping[str, str], bytes_max: int) -> bytes
             raise BadRequest("The body is not valid.") from error
     raw = raw.encode() if isinstance(raw, str) else raw
     if len(raw) <= bytes_max:
-        raw = _decoded(raw, headers.get("content-encoding", "").strip().lower(), bytes_max)
+        raw = _decompress(raw, headers.get("content-encoding", "").strip().lower(), bytes_max)
     if len(raw) > bytes_max:
         raise PayloadTooLarge(f"The body is larger than {bytes_max} bytes.", bytes_max=bytes_max)
     return raw
 
 
-def _decoded(raw: bytes, encoding: str, bytes_max: int) -> bytes:
+def _decompress(raw: bytes, encoding: str, bytes_max: int) -> bytes:
     """The decompressed body, at most `bytes_max` + 1 bytes of it, so that a small body cannot expand without bound.
     Raises UnsupportedEncoding, and BadRequest for invalid gzip."""
     if encoding in ("", "identity"):
@@ -465,15 +465,15 @@ def _check_json(text: bytes) -> None:
     """Raises BadRequest for invalid JSON, and for numbers that JSON parsers cannot read: NaN, Infinity, and numbers too
     large for a double, at any depth. Such a number, once stored, would make every later response invalid JSON."""
     try:
-        left: list[Any] = [from_json(text, allow_inf_nan=False)]
+        pending: list[Any] = [from_json(text, allow_inf_nan=False)]
     except ValueError as error:
         raise BadRequest("The body is not valid JSON.") from error
-    while left:
-        value = left.pop()
+    while pending:
+        value = pending.pop()
         if isinstance(value, dict):
-            left += cast("dict[str, Any]", value).values()
+            pending += cast("dict[str, Any]", value).values()
         elif isinstance(value, list):
-            left += cast("list[Any]", value)
+            pending += cast("list[Any]", value)
         elif isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
             raise BadRequest("The body is not valid JSON: a number in it is too large.")
 
@@ -506,35 +506,35 @@ def _fields(error: ValidationError, root: str = "") -> list[dict[str, str]]:
     ]
 
 
-def _render(answer: Answer, *, raw: bool) -> Response:
-    if answer.status == 204:
-        return _response(204, "", answer.headers, answer.cookies)
-    if isinstance(answer.data, bytes):
-        response = _response(answer.status, "", answer.headers, answer.cookies)
-        return {**response, "body": base64.b64encode(answer.data).decode(), "isBase64Encoded": True}
-    data = _plain(answer.data)
-    body = data if raw else {"success": True, "data": data, "message": answer.message}
-    return _response(answer.status, json.dumps(body, separators=(",", ":")), answer.headers, answer.cookies)
+def _render(result: Answer, *, raw: bool) -> Response:
+    if result.status == 204:
+        return _gateway_response(204, "", result.headers, result.cookies)
+    if isinstance(result.data, bytes):
+        response = _gateway_response(result.status, "", result.headers, result.cookies)
+        return {**response, "body": base64.b64encode(result.data).decode(), "isBase64Encoded": True}
+    data = _json_value(result.data)
+    body = data if raw else {"success": True, "data": data, "message": result.message}
+    return _gateway_response(result.status, json.dumps(body, separators=(",", ":")), result.headers, result.cookies)
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """A value with its models and times turned into plain JSON values.
 
     Routes may return a TypedDict, which serves the OpenAPI document only and is not validated here: the type checker
     has checked our code, and building a validator takes long. Times must be aware and in UTC. NaN and Infinity, which
     may be stored from before such numbers were refused, become null."""
     if isinstance(value, BaseModel):
-        return _plain(value.model_dump(mode="json"))
+        return _json_value(value.model_dump(mode="json"))
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in cast("dict[str, Any]", value).items()}
+        return {name: _json_value(each) for name, each in cast("dict[str, Any]", value).items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in cast("list[Any]", value)]
+        return [_json_value(each) for each in cast("list[Any]", value)]
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
-def _response(status: int, body: str, headers: Mapping[str, str], cookies: tuple[str, ...] = ()) -> Response:
+def _gateway_response(status: int, body: str, headers: Mapping[str, str], cookies: tuple[str, ...] = ()) -> Response:
     content_type = {"Content-Type": "application/json"} if body else {}
     # A response is for its caller only, so caches must not store it, unless the route sets its own Cache-Control.
     return {

@@ -175,17 +175,17 @@ def plainly(schema: Any) -> Any:
     found = {name: plainly(value) for name, value in cast("Json", schema).items()}
     properties = found.get("properties")
     if isinstance(properties, dict):
-        found["properties"] = {name: _property(value) for name, value in cast("Json", properties).items()}
+        found["properties"] = {name: _simplified_property(value) for name, value in cast("Json", properties).items()}
     return found
 
 
-def _property(schema: Json) -> Json:
+def _simplified_property(schema: Json) -> Json:
     found = dict(schema)
     if found.get("type") == "null":
         del found["type"]
         found = {"anyOf": [{"type": "string"}, {"type": "null"}], **found}
     default = found.pop("default", None)
     if isinstance(default, str | int) and default != "":
-        said = f"Default: {json.dumps(default)}."
-        found["description"] = f"{found['description']} {said}" if "description" in found else said
+        sentence = f"Default: {json.dumps(default)}."
+        found["description"] = f"{found['description']} {sentence}" if "description" in found else sentence
     return found

@@ -278,10 +278,10 @@ class FrontendOrigins(Settings):
 
     def allow(self, origin: str) -> bool:
         """Whether the value of an `Origin` header is one of these origins."""
-        named = [each.strip() for each in self.written.split(",")]
+        origins = [each.strip() for each in self.written.split(",")]
         base, colon, port = origin.rpartition(":")
         any_port = f"{base}:*" if colon and port.isascii() and port.isdigit() else f"{origin}:*"
-        return bool(origin) and (origin in named or any_port in named)
+        return bool(origin) and (origin in origins or any_port in origins)
 
 
 class RateLimits(Settings):

@@ -44,16 +44,16 @@ def session() -> Session:
     return Sparing()
 
 
-def _register(service: str, on: Session) -> None:
+def _register(service: str, target_session: Session) -> None:
     """Register botocore's handlers for the events of one service, or those for all services (`service` is "")."""
     from botocore.handlers import BUILTIN_HANDLERS, REGISTER_FIRST, REGISTER_LAST
 
-    events = on.get_component("event_emitter")
-    ways = {REGISTER_FIRST: events.register_first, REGISTER_LAST: events.register_last}
+    events = target_session.get_component("event_emitter")
+    register_functions = {REGISTER_FIRST: events.register_first, REGISTER_LAST: events.register_last}
     for event, handler, *order in BUILTIN_HANDLERS:
-        kind, _, whose = event.partition(".")
-        if whose.partition(".")[0] == service and kind != "docs":
-            (ways[order[0]] if order else events.register)(event, handler)
+        kind, _, event_service = event.partition(".")
+        if event_service.partition(".")[0] == service and kind != "docs":
+            (register_functions[order[0]] if order else events.register)(event, handler)
 
 
 @cache
@@ -64,5 +64,5 @@ def client(service: str) -> Any:
     config = botocore.config.Config(
         connect_timeout=2, read_timeout=20, retries={"total_max_attempts": 4, "mode": "standard"}
     )
-    made: BaseClient = session().create_client(service, config=config)
-    return made
+    new_client: BaseClient = session().create_client(service, config=config)
+    return new_client

@@ -37,8 +37,8 @@ class UrlSigner:
         policy = json.dumps({"Statement": [{"Resource": resource, "Condition": until}]}, separators=(",", ":"))
         # SHA-1 is CloudFront's choice for the canned policy, not ours.
         signature = self._private_key.sign(policy.encode(), padding.PKCS1v15(), hashes.SHA1())  # nosec B303
-        text = base64.b64encode(signature).decode().translate(str.maketrans("+=/", "-_~"))
-        return f"/{key}?Expires={expires}&Signature={text}&Key-Pair-Id={self._key_pair_id}"
+        signature_text = base64.b64encode(signature).decode().translate(str.maketrans("+=/", "-_~"))
+        return f"/{key}?Expires={expires}&Signature={signature_text}&Key-Pair-Id={self._key_pair_id}"
 
     @cached_property
     def _private_key(self) -> RSAPrivateKey:

@@ -30,6 +30,6 @@ class EventBridgeBus:
                 }
                 for kind, detail in events[start : start + BATCH_MAX]
             ]
-            answer = client("events").put_events(Entries=entries)
-            if answer.get("FailedEntryCount"):
-                raise RuntimeError(f"the event bus refused {answer['FailedEntryCount']} events")
+            response = client("events").put_events(Entries=entries)
+            if response.get("FailedEntryCount"):
+                raise RuntimeError(f"the event bus refused {response['FailedEntryCount']} events")

@@ -28,17 +28,17 @@ class KmsDataKeys:
         return hashlib.sha256(self.arn.encode()).digest()[:KID_BYTES]
 
     def new(self, facts: Mapping[str, str]) -> tuple[bytes, bytes]:
-        made = client("kms").generate_data_key(KeyId=self.arn, NumberOfBytes=KEY_BYTES, EncryptionContext=dict(facts))
-        return made["Plaintext"], made["CiphertextBlob"]
+        response = client("kms").generate_data_key(KeyId=self.arn, NumberOfBytes=KEY_BYTES, EncryptionContext=dict(facts))
+        return response["Plaintext"], response["CiphertextBlob"]
 
     def unwrap(self, wrapped: bytes, facts: Mapping[str, str]) -> bytes:
         from botocore.exceptions import ClientError
 
         try:
-            opened = client("kms").decrypt(CiphertextBlob=wrapped, KeyId=self.arn, EncryptionContext=dict(facts))
+            response = client("kms").decrypt(CiphertextBlob=wrapped, KeyId=self.arn, EncryptionContext=dict(facts))
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") not in REFUSALS:
                 raise
             raise UnreadableKey("KMS does not open a data key at this place") from error
-        plain: bytes = opened["Plaintext"]
+        plain: bytes = response["Plaintext"]
         return plain

@@ -25,10 +25,10 @@ class MediaStore:
         """The bytes under a key; raises NotFound, or ValueError when there are more than `bytes_max`."""
         s3 = client("s3")
         try:
-            answer = s3.get_object(Bucket=self._bucket, Key=key)
+            response = s3.get_object(Bucket=self._bucket, Key=key)
         except s3.exceptions.NoSuchKey as error:
             raise NotFound from error
-        if answer["ContentLength"] > bytes_max:
-            raise ValueError(f"{key} has {answer['ContentLength']} bytes, more than {bytes_max}")
-        data: bytes = answer["Body"].read()
+        if response["ContentLength"] > bytes_max:
+            raise ValueError(f"{key} has {response['ContentLength']} bytes, more than {bytes_max}")
+        data: bytes = response["Body"].read()
         return data

@@ -37,14 +37,14 @@ class StepFunctionsWorkflow:
             states.start_execution(stateMachineArn=arn, name=name, input=json.dumps(data))
 
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
-        return self._answer("send_task_success", taskToken=task_token, output=json.dumps(result))
+        return self._complete_task("send_task_success", taskToken=task_token, output=json.dumps(result))
 
     def try_next(self, task_token: str, lost: Lost) -> bool:
         cause = json.dumps(lost.as_data())
-        return self._answer("send_task_failure", taskToken=task_token, error="NextCandidate", cause=cause)
+        return self._complete_task("send_task_failure", taskToken=task_token, error="NextCandidate", cause=cause)
 
     @staticmethod
-    def _answer(operation: str, **arguments: str) -> bool:
+    def _complete_task(operation: str, **arguments: str) -> bool:
         from botocore.exceptions import ClientError
 
         try:

@@ -38,24 +38,24 @@ class BucketUploads:
     def form(self, upload: Upload, now: datetime) -> Form:
         credentials = session().get_credentials()
         assert credentials is not None, "a function has a role"
-        signer = credentials.get_frozen_credentials()
+        credentials_now = credentials.get_frozen_credentials()
         at = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
         scope = [at[:8], self._region, "s3", "aws4_request"]
         fields: dict[str, str] = {
             "key": self._key(upload.workspace_id, upload.id),
             "Content-Type": upload.content_type,
             "x-amz-algorithm": "AWS4-HMAC-SHA256",
-            "x-amz-credential": "/".join([str(signer.access_key), *scope]),
+            "x-amz-credential": "/".join([str(credentials_now.access_key), *scope]),
             "x-amz-date": at,
         }
-        if signer.token:
-            fields["x-amz-security-token"] = signer.token
+        if credentials_now.token:
+            fields["x-amz-security-token"] = credentials_now.token
         size = upload.size_bytes
         conditions: list[Any] = [{"bucket": self._bucket}, *({name: value} for name, value in fields.items())]
         conditions.append(["content-length-range", size, size])
         policy = {"expiration": rfc3339(now + FORM_LIFE), "conditions": conditions}
         fields["policy"] = base64.b64encode(json.dumps(policy).encode()).decode()
-        key = reduce(_mac, scope, f"AWS4{signer.secret_key}".encode())
+        key = reduce(_mac, scope, f"AWS4{credentials_now.secret_key}".encode())
         return Form(self._url, {**fields, "x-amz-signature": _mac(key, fields["policy"]).hex()})
 
     def read(self, upload: Upload, bytes_max: int) -> bytes:

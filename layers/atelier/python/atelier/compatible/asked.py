@@ -121,19 +121,19 @@ class Given(BaseModel):
     def wishes(self) -> tuple[str, ...]:
         """The names of this request's fields that are ignored. Raises UnsupportedParameter for a field of `REFUSED`,
         and ValidationFailed for an unknown field that may be misspelt or a bound, or for too many unknown fields."""
-        others = {name: value for name, value in (self.model_extra or {}).items() if value is not None}
-        for name in others.keys() & self.REFUSED.keys():
-            if others[name] not in self.REFUSED[name]:
+        extra_fields = {name: value for name, value in (self.model_extra or {}).items() if value is not None}
+        for name in extra_fields.keys() & self.REFUSED.keys():
+            if extra_fields[name] not in self.REFUSED[name]:
                 raise Unsupported(name)
-        unknown = [name for name in others if name not in WISHES_OF_CLIENTS and name not in self.REFUSED]
+        unknown = [name for name in extra_fields if name not in WISHES_OF_CLIENTS and name not in self.REFUSED]
         for number, name in enumerate(unknown):
-            if number == UNKNOWN_MAX or self._binds(name, others[name]):
+            if number == UNKNOWN_MAX or self._is_binding(name, extra_fields[name]):
                 raise ValidationFailed([{"path": name[:NAME_CHARACTERS_MAX], "message": UNKNOWN}])
-        told_of = {"user": self.user, "metadata": self.metadata}
-        named = {name for name, value in told_of.items() if value is not None} | others.keys() - self.REFUSED.keys()
-        return tuple(sorted(named))
+        echoed = {"user": self.user, "metadata": self.metadata}
+        ignored = {name for name, value in echoed.items() if value is not None} | extra_fields.keys() - self.REFUSED.keys()
+        return tuple(sorted(ignored))
 
-    def _binds(self, name: str, value: object) -> bool:
+    def _is_binding(self, name: str, value: object) -> bool:
         """Whether an unknown field must not be ignored, by its name or the names of the fields inside it."""
         if not PLAIN_NAME.fullmatch(name):
             return True
@@ -183,15 +183,15 @@ class Asked:
         """The same refusal with the field names of the caller's request."""
         fields: list[dict[str, str]] = refusal.facts["fields"]
         if isinstance(refusal, PromptRefused):
-            param = self._called(fields[0]["path"].partition("[")[0])
+            param = self._field_name(fields[0]["path"].partition("[")[0])
             message = f"This was refused by moderation for {refusal.words}, in {param}. Nothing was charged."
             return ContentRefused(message, param=param)
-        return ValidationFailed([{**each, "path": self._called(each["path"])} for each in fields])
+        return ValidationFailed([{**each, "path": self._field_name(each["path"])} for each in fields])
 
-    def _called(self, path: str) -> str:
-        plain = path.removeprefix("parameters.").removeprefix("inputs.")
-        plain = plain if plain != SIZE else "width"
-        return self.names.get(plain, plain)
+    def _field_name(self, path: str) -> str:
+        name = path.removeprefix("parameters.").removeprefix("inputs.")
+        name = name if name != SIZE else "width"
+        return self.names.get(name, name)
 
 
 def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...]]:
@@ -205,29 +205,29 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
     for name in sorted((ORDERS & asked.parameters.keys()) - known):
         raise Unsupported(name, f"'{name}' is not supported with this model.")
 
-    left = {
+    supported = {
         name: value
         for name, value in asked.parameters.items()
         if name in known or not (name in ignored or value in USUAL.get(name, ()))
     }
 
-    rules: list[Any] = [model.parameters["max_tokens"] for model in models if "max_tokens" in model.parameters]
-    if rules and "max_tokens" in left:
-        least, most = min(rule["minimum"] for rule in rules), max(rule["maximum"] for rule in rules)
-        left["max_tokens"] = min(max(left["max_tokens"], least), most)
+    max_tokens_rules: list[Any] = [model.parameters["max_tokens"] for model in models if "max_tokens" in model.parameters]
+    if max_tokens_rules and "max_tokens" in supported:
+        least, most = min(rule["minimum"] for rule in max_tokens_rules), max(rule["maximum"] for rule in max_tokens_rules)
+        supported["max_tokens"] = min(max(supported["max_tokens"], least), most)
 
-    seeds: list[Any] = [model.parameters["seed"] for model in models if "seed" in model.parameters]
-    if seeds and "seed" in left:
-        left["seed"] %= min(rule["maximum"] for rule in seeds) + 1
+    seed_rules: list[Any] = [model.parameters["seed"] for model in models if "seed" in model.parameters]
+    if seed_rules and "seed" in supported:
+        supported["seed"] %= min(rule["maximum"] for rule in seed_rules) + 1
 
-    if asked.kind is Kind.VIDEO and "duration_seconds" in left:
-        lengths: list[Any] = [
+    if asked.kind is Kind.VIDEO and "duration_seconds" in supported:
+        length_rules: list[Any] = [
             model.parameters["duration_seconds"] for model in models if "duration_seconds" in model.parameters
         ]
-        if lengths:
-            left["duration_seconds"] = _nearest(left["duration_seconds"], lengths)
+        if length_rules:
+            supported["duration_seconds"] = _nearest_length(supported["duration_seconds"], length_rules)
         else:
-            left.pop("duration_seconds")
+            supported.pop("duration_seconds")
 
     files = dict(asked.files)
     roles = {role for model in models for role in model.inputs}
@@ -235,19 +235,19 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
         # These models take images as references only; they cannot edit an image.
         files["reference"] = files.pop("image")
 
-    told_of = {*asked.ignored, *(asked.names.get(name, name) for name in ignored)}
-    return replace(asked, parameters=left, files=files), tuple(sorted(told_of))
+    all_ignored = {*asked.ignored, *(asked.names.get(name, name) for name in ignored)}
+    return replace(asked, parameters=supported, files=files), tuple(sorted(all_ignored))
 
 
-def _nearest(seconds: int, rules: Sequence[Any]) -> int:
+def _nearest_length(seconds: int, rules: Sequence[Any]) -> int:
     """The length in seconds, of those in the models' rules, that is nearest to the requested one; of two equally near
     ones the shorter. Raises ValidationFailed when it is too far away (LENGTH_RATIO_MAX)."""
-    made = {
+    offered = {
         length for rule in rules for length in range(rule["minimum"], rule["maximum"] + 1, rule.get("multiple_of", 1))
     }
-    nearest = min(made, key=lambda length: (abs(length - seconds), length))
+    nearest = min(offered, key=lambda length: (abs(length - seconds), length))
     if max(nearest, seconds) > SECONDS_OFF_MAX * min(nearest, seconds):
-        message = f"is too far from what can be made: {min(made)} to {max(made)}"
+        message = f"is too far from what can be made: {min(offered)} to {max(offered)}"
         raise ValidationFailed([{"path": "duration_seconds", "message": message}])
     return nearest
 
@@ -257,29 +257,29 @@ def adjusted(asked: Asked, parameters: Mapping[str, Any]) -> tuple[tuple[str, ..
 
     Returns two lists: a text such as `size=1000x1000 (width=1024 height=1024)` for each changed value, and the names of
     those that the model ignores."""
-    near: list[str] = []
+    changed: list[str] = []
     ignored: list[str] = []
     size = asked.parameters.get("width"), asked.parameters.get("height")
-    terms = {name: parameters[name] for name in TERMS if name in parameters}
+    actual_size = {name: parameters[name] for name in TERMS if name in parameters}
 
     if all(size):
-        if not terms:
+        if not actual_size:
             ignored.append(asked.names.get("width", SIZE))
-        elif (terms.get("width"), terms.get("height")) != size:
-            near.append(f"size={size[0]}x{size[1]} ({' '.join(f'{name}={value}' for name, value in terms.items())})")
+        elif (actual_size.get("width"), actual_size.get("height")) != size:
+            changed.append(f"size={size[0]}x{size[1]} ({' '.join(f'{name}={value}' for name, value in actual_size.items())})")
 
     seconds, name = asked.parameters.get("duration_seconds"), asked.names.get("duration_seconds", "duration_seconds")
     if seconds is not None:
-        made = parameters.get("duration_seconds")
-        if made is None:
+        actual_seconds = parameters.get("duration_seconds")
+        if actual_seconds is None:
             ignored.append(name)
-        elif made != seconds:
-            near.append(f"{name}={seconds} ({made})")
+        elif actual_seconds != seconds:
+            changed.append(f"{name}={seconds} ({actual_seconds})")
 
-    longest, bound = asked.parameters.get("max_tokens"), parameters.get("max_tokens")
-    if longest is not None and bound not in (None, longest):
-        near.append(f"{asked.names.get('max_tokens', 'max_tokens')}={longest} ({bound})")
-    return tuple(near), tuple(ignored)
+    requested_max_tokens, actual_max_tokens = asked.parameters.get("max_tokens"), parameters.get("max_tokens")
+    if requested_max_tokens is not None and actual_max_tokens not in (None, requested_max_tokens):
+        changed.append(f"{asked.names.get('max_tokens', 'max_tokens')}={requested_max_tokens} ({actual_max_tokens})")
+    return tuple(changed), tuple(ignored)
 
 
 def told(**parameters: Any) -> dict[str, Any]:

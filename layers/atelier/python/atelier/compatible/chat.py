@@ -77,7 +77,7 @@ class ChatRequest(Given):
             if message.audio:
                 raise Unsupported(f"messages[{number}].audio", "A sound has no place in a conversation here.")
 
-        spoken = talk(
+        conversation = talk(
             [
                 said(message.role, message.content or message.refusal, f"messages[{number}].content")
                 for number, message in enumerate(self.messages)
@@ -85,9 +85,9 @@ class ChatRequest(Given):
             "messages",
         )
 
-        longest = "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
-        parameters = spoken.parameters | told(
-            max_tokens=getattr(self, longest),
+        max_tokens_field = "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
+        parameters = conversation.parameters | told(
+            max_tokens=getattr(self, max_tokens_field),
             temperature=self.temperature,
             top_p=self.top_p,
             seed=seed(self.seed),
@@ -96,16 +96,16 @@ class ChatRequest(Given):
             stop=[self.stop] if self.stop and isinstance(self.stop, str) else self.stop or None,
         )
 
-        files = {"image": spoken.pictures} if spoken.pictures else {}
-        names = {**NAMES, "max_tokens": longest}
-        return Asked(Kind.TEXT, spoken.prompt, self.model, parameters, files, names, ignored)
+        files = {"image": conversation.pictures} if conversation.pictures else {}
+        names = {**NAMES, "max_tokens": max_tokens_field}
+        return Asked(Kind.TEXT, conversation.prompt, self.model, parameters, files, names, ignored)
 
 
 def completion(request: ChatRequest, made: Made) -> dict[str, Any]:
     """The response body: a chat completion."""
     text, reason = made.text, _reason(made)
-    said = {"content": None, "refusal": text} if made.is_refusal else {"content": text, "refusal": None}
-    message: dict[str, Any] = {"role": "assistant", **said, "annotations": []}
+    content = {"content": None, "refusal": text} if made.is_refusal else {"content": text, "refusal": None}
+    message: dict[str, Any] = {"role": "assistant", **content, "annotations": []}
     choice: dict[str, Any] = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
     return {**_head(made, "chat.completion"), "choices": [choice], "usage": _usage(made)}
 
@@ -117,17 +117,17 @@ def stream(request: ChatRequest, made: Made) -> bytes:
 
 def _chunks(request: ChatRequest, made: Made) -> Iterator[dict[str, Any]]:
     text, reason = made.text, _reason(made)
-    counted = bool(request.stream_options and request.stream_options.include_usage)
-    head = {**_head(made, "chat.completion.chunk"), **({"usage": None} if counted else {})}
+    with_usage = bool(request.stream_options and request.stream_options.include_usage)
+    head = {**_head(made, "chat.completion.chunk"), **({"usage": None} if with_usage else {})}
 
     def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         return {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}]}
 
-    where = "refusal" if made.is_refusal else "content"
+    text_field = "refusal" if made.is_refusal else "content"
     yield chunk({"role": "assistant", "content": "", "refusal": None})
-    yield from (chunk({where: piece}) for piece in events.pieces(text))
+    yield from (chunk({text_field: piece}) for piece in events.pieces(text))
     yield chunk({}, reason)
-    if counted:
+    if with_usage:
         yield {**head, "choices": [], "usage": _usage(made)}
 
 

@@ -50,9 +50,9 @@ class ModelNotFound(AtelierError):
 
     code, status = "MODEL_NOT_FOUND", 404
 
-    def __init__(self, name: str, why: str, offered: Sequence[str]) -> None:
-        there_is = f" What is offered here: {', '.join(offered)}." if offered else ""
-        super().__init__(f"The model `{name}` cannot be used: {why}{there_is}", param="model")
+    def __init__(self, name: str, reason: str, offered: Sequence[str]) -> None:
+        offered_text = f" What is offered here: {', '.join(offered)}." if offered else ""
+        super().__init__(f"The model `{name}` cannot be used: {reason}{offered_text}", param="model")
 
 
 class Unsupported(AtelierError):
@@ -60,8 +60,8 @@ class Unsupported(AtelierError):
 
     code, status = "UNSUPPORTED_PARAMETER", 400
 
-    def __init__(self, param: str, why: str = "No model here supports it.") -> None:
-        super().__init__(f"Unsupported parameter: `{param}`. {why}", param=param)
+    def __init__(self, param: str, reason: str = "No model here supports it.") -> None:
+        super().__init__(f"Unsupported parameter: `{param}`. {reason}", param=param)
 
 
 class StillRunning(AtelierError):
@@ -151,25 +151,25 @@ def undelivered(generation: Generation) -> AtelierError:
 
 def body(error: AtelierError) -> dict[str, Any]:
     """The response body of an error: `{"error": {"message", "type", "param", "code"}}`."""
-    plain = (INVALID, None) if error.status < 500 else ("server_error", error.code.lower())
-    kind, code = WORDS.get(error.code, plain)
+    default = (INVALID, None) if error.status < 500 else ("server_error", error.code.lower())
+    kind, code = WORDS.get(error.code, default)
     message, param = error.message, error.facts.get("param")
     if "provider_code" in error.facts and error.status < 500:
         code = _provider_code(error)
     if isinstance(error, ValidationFailed):
         first = error.facts["fields"][0]
-        usual = "invalid_type" if first["message"].startswith(WRONG_TYPE) else "invalid_value"
-        param, code = _param(first["path"]) or None, FIELD_CODES.get(first["message"], usual)
-        message = "; ".join(f"{_param(each['path'])}: {each['message']}" for each in error.facts["fields"])
+        default_code = "invalid_type" if first["message"].startswith(WRONG_TYPE) else "invalid_value"
+        param, code = _openai_path(first["path"]) or None, FIELD_CODES.get(first["message"], default_code)
+        message = "; ".join(f"{_openai_path(each['path'])}: {each['message']}" for each in error.facts["fields"])
     elif code is None and not isinstance(error, NotFound):
         code = error.code.lower()
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def _param(path: str) -> str:
+def _openai_path(path: str) -> str:
     """A path as OpenAI writes it, `messages[0].content`, without the steps that pydantic adds for types."""
-    steps = [f"[{step}]" if step.isdecimal() else f".{step}" for step in path.split(".") if not OF_TYPE.match(step)]
-    return "".join(steps).removeprefix(".")
+    parts = [f"[{step}]" if step.isdecimal() else f".{step}" for step in path.split(".") if not OF_TYPE.match(step)]
+    return "".join(parts).removeprefix(".")
 
 
 def status(error: AtelierError) -> int:
@@ -187,24 +187,24 @@ def _provider_code(error: AtelierError) -> str:
 def headers(error: AtelierError) -> dict[str, str]:
     """The response headers: whether and when to retry, rate limits, and the generation that failed."""
     facts = error.facts
-    again = error.retryable and not facts.get("final")
-    found = {"x-should-retry": "true" if again else "false"}
+    should_retry = error.retryable and not facts.get("final")
+    values = {"x-should-retry": "true" if should_retry else "false"}
     if "retry_after_seconds" in facts:
-        found |= {"Retry-After": str(facts["retry_after_seconds"])}
-        found |= {"retry-after-ms": str(facts["retry_after_seconds"] * 1000)}
+        values |= {"Retry-After": str(facts["retry_after_seconds"])}
+        values |= {"retry-after-ms": str(facts["retry_after_seconds"] * 1000)}
     if "retry_after_ms" in facts:
-        found |= {
+        values |= {
             "Retry-After": str(-(-facts["retry_after_ms"] // 1000)),
             "retry-after-ms": str(facts["retry_after_ms"]),
         }
     if error.status == 429:
         reset = f"{facts.get('retry_after_seconds', 1)}s"
         limit = {"x-ratelimit-limit-requests": str(facts["limit"])} if "limit" in facts else {}
-        found |= {**limit, "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset}
+        values |= {**limit, "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset}
     if "generation_id" in facts:
-        found["atelier-generation-id"] = facts["generation_id"]
+        values["atelier-generation-id"] = facts["generation_id"]
     if "credits_charged" in facts:
-        found["atelier-credits-charged"] = str(facts["credits_charged"])
+        values["atelier-credits-charged"] = str(facts["credits_charged"])
     if "location" in facts:
-        found["Location"] = facts["location"]
-    return found
+        values["Location"] = facts["location"]
+    return values

@@ -40,18 +40,18 @@ def parts(body: bytes, content_type: str) -> list[Part]:
         raise BadRequest("The form does not end with its boundary.")
     if len(pieces) > PARTS_MAX + 2:
         raise BadRequest(f"The form has more than {PARTS_MAX} parts.")
-    return [_part(piece) for piece in pieces[1:-1]]
+    return [_parse_part(piece) for piece in pieces[1:-1]]
 
 
-def _part(piece: bytes) -> Part:
+def _parse_part(piece: bytes) -> Part:
     head, separator, data = piece.partition(b"\r\n\r\n")
     if not separator or len(head) > HEAD_BYTES_MAX:
         raise BadRequest("A part of the form has no headers.")
-    says = re.search(rb"content-disposition:([^\r\n]*)", head, re.IGNORECASE)
-    name = re.search(rb'[;\s]name="([^"]*)"', says[1]) if says else None
-    if says is None or name is None:
+    disposition = re.search(rb"content-disposition:([^\r\n]*)", head, re.IGNORECASE)
+    name = re.search(rb'[;\s]name="([^"]*)"', disposition[1]) if disposition else None
+    if disposition is None or name is None:
         raise BadRequest("A part of the form has no name.")
-    return Part(name[1].decode(errors="replace"), data, re.search(rb"[;\s]filename\*?=", says[1]) is not None)
+    return Part(name[1].decode(errors="replace"), data, re.search(rb"[;\s]filename\*?=", disposition[1]) is not None)
 
 
 def fields(found: Iterable[Part], *, files: Collection[str]) -> dict[str, Any]:
@@ -75,9 +75,9 @@ def fields(found: Iterable[Part], *, files: Collection[str]) -> dict[str, Any]:
         if name in values and not inner:
             raise ValidationFailed([{"path": name, "message": "is given twice"}])
         if inner.rstrip("]"):
-            held = values.setdefault(name, {})
-            if isinstance(held, dict):
-                held[inner.rstrip("]")] = text
+            inner_values = values.setdefault(name, {})
+            if isinstance(inner_values, dict):
+                inner_values[inner.rstrip("]")] = text
         else:
             values[name] = text
     return values
@@ -88,6 +88,6 @@ def checked(model: type[ModelT], values: dict[str, Any]) -> ModelT:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        refusals = [{"path": ".".join(map(str, each["loc"])), "message": each["msg"]} for each in found[:50]]
-        raise ValidationFailed(refusals) from None
+        errors = error.errors(include_url=False, include_input=False, include_context=False)
+        messages = [{"path": ".".join(map(str, each["loc"])), "message": each["msg"]} for each in errors[:50]]
+        raise ValidationFailed(messages) from None

@@ -61,19 +61,19 @@ class EditRequest(ImageRequest):
     mask: list[bytes] = Field(default_factory=list[bytes], max_length=1)
 
     def asked(self) -> Asked:
-        plain = super().asked()
-        pictures = bounded([File("image", data) for data in self.image])
+        mapped = super().asked()
+        images = bounded([File("image", data) for data in self.image])
         masks = bounded([File("mask", data) for data in self.mask])
-        files = {"image": pictures, **({"mask": masks} if masks else {})}
-        return replace(plain, files=files)
+        files = {"image": images, **({"mask": masks} if masks else {})}
+        return replace(mapped, files=files)
 
 
 def edit(parts: list[Part]) -> EditRequest:
     """Parse the form of an edit. Raises ValidationFailed."""
-    given = fields(parts, files=("image", "mask"))
-    if not given.get("image"):
+    values = fields(parts, files=("image", "mask"))
+    if not values.get("image"):
         raise ValidationFailed([{"path": "image", "message": "Field required"}])
-    return checked(EditRequest, given)
+    return checked(EditRequest, values)
 
 
 def pictures(request: ImageRequest, made: Made) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def pictures(request: ImageRequest, made: Made) -> dict[str, Any]:
         data: list[dict[str, Any]] = [{"url": url} for url in made.urls]
     else:
         data = [{"b64_json": base64.b64encode(file).decode()} for file in made.files]
-    return {"created": made.created, "data": data, **_looks(made), "usage": _usage(made)}
+    return {"created": made.created, "data": data, **_image_properties(made), "usage": _usage(made)}
 
 
 def stream(request: ImageRequest, made: Made) -> bytes:
@@ -90,19 +90,19 @@ def stream(request: ImageRequest, made: Made) -> bytes:
     return events.named(_events("image_edit" if isinstance(request, EditRequest) else "image_generation", made))
 
 
-def _events(what: str, made: Made) -> Iterator[dict[str, Any]]:
+def _events(event_prefix: str, made: Made) -> Iterator[dict[str, Any]]:
     for file in made.files:
-        picture = base64.b64encode(file).decode()
+        encoded = base64.b64encode(file).decode()
         yield {
-            "type": f"{what}.completed",
-            "b64_json": picture,
+            "type": f"{event_prefix}.completed",
+            "b64_json": encoded,
             "created_at": made.created,
-            **_looks(made),
+            **_image_properties(made),
             "usage": _usage(made),
         }
 
 
-def _looks(made: Made) -> dict[str, Any]:
+def _image_properties(made: Made) -> dict[str, Any]:
     first = made.generation.assets[0]
     quality = made.parameters.get("quality")
     background = made.parameters.get("background", "opaque")

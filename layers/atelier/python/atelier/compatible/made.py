@@ -52,17 +52,17 @@ class Made:
     @property
     def usage(self) -> Tokens:
         """The token counts of the generation."""
-        counted = self.generation.usage
+        counts = self.generation.usage
         names = ("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write", "tokens_image")
-        return Tokens(*(counted.get(name, 0) for name in names))
+        return Tokens(*(counts.get(name, 0) for name in names))
 
     @property
     def is_cut(self) -> bool:
         """Whether the text ends because it reached the requested `max_tokens`."""
         if self.generation.finish_reason is not None:
             return self.generation.finish_reason == FinishReason.LENGTH
-        longest = self.parameters.get("max_tokens")
-        return longest is not None and self.usage.output >= longest
+        max_tokens = self.parameters.get("max_tokens")
+        return max_tokens is not None and self.usage.output >= max_tokens
 
     @property
     def is_filtered(self) -> bool:

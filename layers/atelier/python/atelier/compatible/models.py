@@ -21,8 +21,8 @@ def offered(catalogue: ModelList, kind: str | None = None) -> list[ModelView]:
 
 def names(models: Iterable[ModelView]) -> list[str]:
     """The values that a request may have as `model`: `auto` and the ids of the models; empty without models."""
-    found = [model.id for model in models]
-    return [AUTO, *found] if found else []
+    ids = [model.id for model in models]
+    return [AUTO, *ids] if ids else []
 
 
 def listing(catalogue: ModelList) -> dict[str, Any]:

@@ -22,12 +22,12 @@ def meant(name: str, data: Data) -> str | None:
             if (data.model(candidate) or candidate in data.retired) and candidate != CUSTOM:
                 return candidate
             continue
-        for known in (f"openai/{candidate}", *_ending(candidate, data)):
+        for known in (f"openai/{candidate}", *_ids_ending_with(candidate, data)):
             if known in data.retired or data.model(known):
                 return known
     return None
 
 
-def _ending(name: str, data: Data) -> list[str]:
-    known = [*(model.id for model in data.models), *data.retired]
-    return [each for each in known if each.partition("/")[2] == name and not each.startswith(CUSTOM_PREFIX)]
+def _ids_ending_with(name: str, data: Data) -> list[str]:
+    ids = [*(model.id for model in data.models), *data.retired]
+    return [each for each in ids if each.partition("/")[2] == name and not each.startswith(CUSTOM_PREFIX)]

@@ -79,32 +79,32 @@ class ResponseRequest(Given):
         if self.text and self.text.format not in (None, {"type": "text"}):
             raise Unsupported("text.format")
         instructions = [Said("system", (self.instructions,))] if self.instructions else []
-        spoken = talk([*instructions, *self._said()], "input")
-        parameters = spoken.parameters | told(
+        conversation = talk([*instructions, *self._messages()], "input")
+        parameters = conversation.parameters | told(
             max_tokens=self.max_output_tokens,
             temperature=self.temperature,
             top_p=self.top_p,
             reasoning_effort=self.effort,
             verbosity=self.text.verbosity if self.text else None,
         )
-        files = {"image": spoken.pictures} if spoken.pictures else {}
-        return Asked(Kind.TEXT, spoken.prompt, self.model, parameters, files, NAMES, ignored)
+        files = {"image": conversation.pictures} if conversation.pictures else {}
+        return Asked(Kind.TEXT, conversation.prompt, self.model, parameters, files, NAMES, ignored)
 
-    def _said(self) -> Iterator[Said]:
+    def _messages(self) -> Iterator[Said]:
         if isinstance(self.input, str):
             yield Said("user", (self.input,) if self.input else ())
             return
         for number, item in enumerate(self.input):
-            place, kind = f"input[{number}]", item.get("type") or "message"
+            path, item_type = f"input[{number}]", item.get("type") or "message"
             # Reasoning of an earlier response is dropped: only the model that wrote it could read it.
-            if kind == "reasoning":
+            if item_type == "reasoning":
                 continue
-            if kind != "message":
-                raise Unsupported(place, f"Items of the type {str(kind)[:60]!r} are not taken here: messages are.")
+            if item_type != "message":
+                raise Unsupported(path, f"Items of the type {str(item_type)[:60]!r} are not taken here: messages are.")
             role, content = item.get("role"), item.get("content")
             if role not in ROLES or not _is_content(content):
-                raise ValidationFailed([{"path": place, "message": "must be a message with a role and content"}])
-            yield said(str(role), content, f"{place}.content")
+                raise ValidationFailed([{"path": path, "message": "must be a message with a role and content"}])
+            yield said(str(role), content, f"{path}.content")
 
 
 def _is_content(content: Any) -> bool:
@@ -114,15 +114,15 @@ def _is_content(content: Any) -> bool:
 
 def response(request: ResponseRequest, made: Made) -> dict[str, Any]:
     """The response body."""
-    done = made.generation.completed_at
-    ended = {"reason": "content_filter"} if made.is_filtered else {"reason": LONGEST} if made.is_cut else None
+    completed_at = made.generation.completed_at
+    incomplete_details = {"reason": "content_filter"} if made.is_filtered else {"reason": LONGEST} if made.is_cut else None
     return {
-        **_begun(request, made),
-        "status": "incomplete" if ended else "completed",
-        "completed_at": int(done.timestamp()) if done and not ended else None,
-        "incomplete_details": ended,
+        **_started_body(request, made),
+        "status": "incomplete" if incomplete_details else "completed",
+        "completed_at": int(completed_at.timestamp()) if completed_at and not incomplete_details else None,
+        "incomplete_details": incomplete_details,
         # A response that ended before any text has no message.
-        "output": [_item(made, made.text, "incomplete" if ended else "completed")] if made.text or not ended else [],
+        "output": [_message_item(made, made.text, "incomplete" if incomplete_details else "completed")] if made.text or not incomplete_details else [],
         "usage": _usage(made),
     }
 
@@ -134,31 +134,31 @@ def stream(request: ResponseRequest, made: Made) -> bytes:
 
 
 def _events(request: ResponseRequest, made: Made) -> Iterator[dict[str, Any]]:
-    whole, begun = response(request, made), _begun(request, made)
-    yield {"type": "response.created", "response": begun}
-    yield {"type": "response.in_progress", "response": begun}
-    for item in whole["output"]:
+    finished, started = response(request, made), _started_body(request, made)
+    yield {"type": "response.created", "response": started}
+    yield {"type": "response.in_progress", "response": started}
+    for item in finished["output"]:
         yield from _item_events(item, made.text)
-    yield {"type": f"response.{whole['status']}", "response": whole}
+    yield {"type": f"response.{finished['status']}", "response": finished}
 
 
 def _item_events(item: dict[str, Any], text: str) -> Iterator[dict[str, Any]]:
     part = item["content"][0]
     kind = "refusal" if part["type"] == "refusal" else "output_text"
-    said = "refusal" if kind == "refusal" else "text"
-    beside: dict[str, Any] = {} if kind == "refusal" else {"logprobs": []}
-    place: dict[str, Any] = {"item_id": item["id"], "output_index": 0, "content_index": 0}
-    opened: dict[str, Any] = {**item, "status": "in_progress", "content": []}
-    yield {"type": "response.output_item.added", "output_index": 0, "item": opened}
-    yield {"type": "response.content_part.added", **place, "part": {**part, said: ""}}
+    text_field = "refusal" if kind == "refusal" else "text"
+    extra: dict[str, Any] = {} if kind == "refusal" else {"logprobs": []}
+    position: dict[str, Any] = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    empty_item: dict[str, Any] = {**item, "status": "in_progress", "content": []}
+    yield {"type": "response.output_item.added", "output_index": 0, "item": empty_item}
+    yield {"type": "response.content_part.added", **position, "part": {**part, text_field: ""}}
     for piece in events.pieces(text):
-        yield {"type": f"response.{kind}.delta", **place, "delta": piece, **beside}
-    yield {"type": f"response.{kind}.done", **place, said: text, **beside}
-    yield {"type": "response.content_part.done", **place, "part": part}
+        yield {"type": f"response.{kind}.delta", **position, "delta": piece, **extra}
+    yield {"type": f"response.{kind}.done", **position, text_field: text, **extra}
+    yield {"type": "response.content_part.done", **position, "part": part}
     yield {"type": "response.output_item.done", "output_index": 0, "item": item}
 
 
-def _begun(request: ResponseRequest, made: Made) -> dict[str, Any]:
+def _started_body(request: ResponseRequest, made: Made) -> dict[str, Any]:
     return {
         "id": f"resp_{made.ulid}",
         "object": "response",
@@ -189,7 +189,7 @@ def _begun(request: ResponseRequest, made: Made) -> dict[str, Any]:
     }
 
 
-def _item(made: Made, text: str, status: str) -> dict[str, Any]:
+def _message_item(made: Made, text: str, status: str) -> dict[str, Any]:
     part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
     if made.is_refusal:
         part = {"type": "refusal", "refusal": text}

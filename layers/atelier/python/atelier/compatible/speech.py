@@ -46,8 +46,8 @@ class SpeechRequest(Given):
 def stream(made: Made) -> bytes:
     """The response body of a streaming request: the audio in base64 as server-sent events."""
     usage = made.usage
-    counted = {"input_tokens": usage.input, "output_tokens": usage.output, "total_tokens": usage.input + usage.output}
-    told_of: list[dict[str, Any]] = [
+    token_counts = {"input_tokens": usage.input, "output_tokens": usage.output, "total_tokens": usage.input + usage.output}
+    deltas: list[dict[str, Any]] = [
         {"type": "speech.audio.delta", "audio": base64.b64encode(file).decode()} for file in made.files
     ]
-    return events.named([*told_of, {"type": "speech.audio.done", "usage": counted}])
+    return events.named([*deltas, {"type": "speech.audio.done", "usage": token_counts}])

@@ -50,29 +50,29 @@ def talk(said: Sequence[Said], param: str) -> Talk:
     the user's last text. param: the request's field for error messages. Raises ValidationFailed for a conversation that
     is empty or too large, or whose images are (see `check_files`)."""
     said = [each for each in said if each.parts]
-    first = next((number for number, each in enumerate(said) if each.role not in INSTRUCTING), len(said))
-    system, rest = "\n\n".join(each.text for each in said[:first]), said[first:]
-    pictures = bounded([picture for each in rest for picture in each.pictures])
-    spoken = [each for each in rest if each.role == "user" and each.text]
-    prompt = spoken[-1].text if spoken else (rest[-1].text if rest else system)
-    if not prompt.strip() and not pictures:
+    instruction_count = next((number for number, each in enumerate(said) if each.role not in INSTRUCTING), len(said))
+    system, rest = "\n\n".join(each.text for each in said[:instruction_count]), said[instruction_count:]
+    images = bounded([picture for each in rest for picture in each.pictures])
+    user_messages = [each for each in rest if each.role == "user" and each.text]
+    prompt = user_messages[-1].text if user_messages else (rest[-1].text if rest else system)
+    if not prompt.strip() and not images:
         raise ValidationFailed([{"path": param, "message": "must say something"}])
     parameters: dict[str, Any] = {"system": system} if system and rest else {}
     is_prompt_alone = not rest or (len(rest) == 1 and rest[0] == Said("user", (prompt,)))
     if not is_prompt_alone or len(prompt) > PROMPT_CHARACTERS_MAX:
-        parameters["messages"] = _messages(rest or said)
+        parameters["messages"] = _messages_parameter(rest or said)
     _check_size(system, parameters.get("messages"), param)
-    return Talk(prompt[:PROMPT_CHARACTERS_MAX], parameters, pictures)
+    return Talk(prompt[:PROMPT_CHARACTERS_MAX], parameters, images)
 
 
-def _messages(said: Sequence[Said]) -> list[dict[str, Any]]:
+def _messages_parameter(parsed: Sequence[Said]) -> list[dict[str, Any]]:
     numbers = count()
 
     def plain(part: str | File) -> dict[str, Any]:
         return {"type": "text", "text": part} if isinstance(part, str) else {"type": "image", "image": next(numbers)}
 
     messages: list[dict[str, Any]] = []
-    for each in said:
+    for each in parsed:
         role = "system" if each.role in INSTRUCTING else each.role
         match each.parts:
             case (str(text),):
@@ -95,23 +95,23 @@ def said(role: str, content: Any, param: str) -> Said:
         return Said(role, (content,) if content else ())
     parts: list[str | File] = []
     for number, part in enumerate(content):
-        place = f"{param}[{number}]"
+        path = f"{param}[{number}]"
         kind = part.get("type")
         if kind in TEXTS and isinstance(part.get("text", part.get("refusal")), str):
             text = part.get("text", part.get("refusal"))
             parts += [text] if text else []
         elif kind in TEXTS:
-            raise ValidationFailed([{"path": place, "message": "must have a text"}])
+            raise ValidationFailed([{"path": path, "message": "must have a text"}])
         elif kind in PICTURES and role == "user":
-            parts.append(_picture(part, f"{place}.image_url"))
+            parts.append(_parse_image(part, f"{path}.image_url"))
         elif kind in PICTURES:
-            raise Unsupported(place, "Only messages with the role user can hold pictures.")
+            raise Unsupported(path, "Only messages with the role user can hold pictures.")
         else:
-            raise Unsupported(place, f"Parts of the type {str(kind)[:60]!r} are not taken here: text and images are.")
+            raise Unsupported(path, f"Parts of the type {str(kind)[:60]!r} are not taken here: text and images are.")
     return Said(role, tuple(parts))
 
 
-def _picture(part: dict[str, Any], param: str) -> File:
+def _parse_image(part: dict[str, Any], param: str) -> File:
     url = part.get("image_url")
     url = url.get("url") if isinstance(url, dict) else url  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if not isinstance(url, str):

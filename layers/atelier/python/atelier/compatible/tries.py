@@ -75,7 +75,7 @@ class Order:
     name: str
 
 
-def accepted(call: Call, submit: Callable[[str], Accepted], tries: Tries, now: datetime) -> Order:
+def accepted(call: Call, submit: Callable[[str], Accepted], sdk_retries: Tries, now: datetime) -> Order:
     """The order of a request: a new one, or the one that an earlier try started.
 
     submit: called with the order's name as idempotency key, so that a name has one generation however often it is
@@ -86,17 +86,17 @@ def accepted(call: Call, submit: Callable[[str], Accepted], tries: Tries, now: d
         name = f"v1 {call.path} {call.own_key}"
         # The order is stored under its content too, so that a later try without the key finds it, unless another order
         # of the same content is open.
-        found = tries.claim(workspace_id, fingerprint, name, now)
-        if found.answered:
-            tries.claim(workspace_id, fingerprint, name, now, instead_of=found.name)
+        entry = sdk_retries.claim(workspace_id, fingerprint, name, now)
+        if entry.answered:
+            sdk_retries.claim(workspace_id, fingerprint, name, now, instead_of=entry.name)
         return _order(submit(name), name)
-    name, ended = f"v1 {new_id('try', now)}", None
+    name, replaced_name = f"v1 {new_id('try', now)}", None
     for _ in range(CLAIMS_MAX):
-        found = tries.claim(workspace_id, fingerprint, name, now, instead_of=ended)
-        order = _order(submit(found.name), found.name)
-        if found.name == name or _is_awaited(order.generation, call, found.answered, now):
+        entry = sdk_retries.claim(workspace_id, fingerprint, name, now, instead_of=replaced_name)
+        order = _order(submit(entry.name), entry.name)
+        if entry.name == name or _answers_call(order.generation, call, entry.answered, now):
             return order
-        ended = found.name
+        replaced_name = entry.name
     raise Unavailable("Other copies of this request are being handled at the same time. Try again.")
 
 
@@ -104,7 +104,7 @@ def _order(accepted: Accepted, name: str) -> Order:
     return Order(accepted.generation, accepted.replayed, name)
 
 
-def _is_awaited(generation: Generation, call: Call, answered: bool, now: datetime) -> bool:
+def _answers_call(generation: Generation, call: Call, answered: bool, now: datetime) -> bool:
     """Whether the order that was found answers this call; otherwise the call starts a new one."""
     if generation.is_open:
         return True

@@ -45,15 +45,15 @@ class VideoRequest(Given):
 
     def asked(self) -> Asked:
         """The request in our terms. Raises ValidationFailed."""
-        given = self.input_reference
-        if isinstance(given, Reference):
-            files = [pictured(given.image_url, "input_reference")]
+        reference = self.input_reference
+        if isinstance(reference, Reference):
+            files = [pictured(reference.image_url, "input_reference")]
         else:
-            files = [File("input_reference", data) for data in given or ()]
+            files = [File("input_reference", data) for data in reference or ()]
         length = {} if self.seconds is None else {"duration_seconds": self.seconds}
-        pictures = {"image": bounded(files)} if files else {}
+        images = {"image": bounded(files)} if files else {}
         parameters = measures(self.size) | length
-        return Asked(Kind.VIDEO, self.prompt, self.model or "auto", parameters, pictures, NAMES, self.wishes())
+        return Asked(Kind.VIDEO, self.prompt, self.model or "auto", parameters, images, NAMES, self.wishes())
 
 
 class VideoQuery(BaseModel):
@@ -86,22 +86,22 @@ def generation_id(video_id: str) -> str:
 def film(generation: Generation) -> Delivered:
     """The file of a finished video. Raises VideoNotReady."""
     if generation.status is not Status.SUCCEEDED:
-        raise NotReady(f"The video is not ready: it is {_state(generation)}.", generation_id=generation.id)
+        raise NotReady(f"The video is not ready: it is {_openai_status(generation)}.", generation_id=generation.id)
     return generation.assets[0]
 
 
 def video(generation: Generation) -> dict[str, Any]:
     """A video in OpenAI's form, in its present state."""
     parameters, failure = generation.recipe.parameters, generation.failure
-    done = next(iter(generation.assets), None)
-    width, height = (done.width, done.height) if done else (parameters.get("width"), parameters.get("height"))
-    if not done and width is None:
+    asset = next(iter(generation.assets), None)
+    width, height = (asset.width, asset.height) if asset else (parameters.get("width"), parameters.get("height"))
+    if not asset and width is None:
         # A model that takes a ratio decides the size in pixels itself; until then the requested size is shown.
         width, height = parsed(parameters.get(SIZE)) or (None, None)
-    lasting = round(done.duration_ms / 1000) if done and done.duration_ms else parameters.get("duration_seconds", 0)
+    seconds = round(asset.duration_ms / 1000) if asset and asset.duration_ms else parameters.get("duration_seconds", 0)
 
     error = None
-    if _state(generation) == "failed":
+    if _openai_status(generation) == "failed":
         message = failure.message if failure else f"It was {generation.status.value}."
         error = {"code": failure.error_class if failure else generation.status.value, "message": message}
 
@@ -112,11 +112,11 @@ def video(generation: Generation) -> dict[str, Any]:
         "created_at": int(generation.created_at.timestamp()),
         "completed_at": int(completed.timestamp()) if completed else None,
         "expires_at": None,
-        "status": _state(generation),
+        "status": _openai_status(generation),
         "progress": generation.progress,
         "model": served(generation),
         "prompt": generation.recipe.prompt,
-        "seconds": str(lasting),
+        "seconds": str(seconds),
         "size": f"{width}x{height}" if width and height else "auto",
         "remixed_from_video_id": None,
         "error": error,
@@ -138,5 +138,5 @@ def after(query: VideoQuery) -> str | None:
         raise ValidationFailed([{"path": "after", "message": error.message}]) from None
 
 
-def _state(generation: Generation) -> str:
+def _openai_status(generation: Generation) -> str:
     return STATES.get(generation.status, "failed")

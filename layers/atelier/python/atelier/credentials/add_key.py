@@ -62,11 +62,11 @@ def add_key(
 ) -> Added:
     """Store one key, or raise and store nothing. is_outside: whether a base URL leads to a public internet address, or
     to one that this machine allows. Raises ValidationFailed, Conflict, IdempotencyMismatch."""
-    credentials = _checked(new, is_outside)
+    credentials = _validate(new, is_outside)
     key_id = new_id("key", now)
     if new.idempotency_key is not None:
         # The stored fingerprint identifies the request, but reveals nothing of the secret key in it.
-        key_id = bindings.reserve(new.workspace_id, new.idempotency_key, vault.fingerprint(_facts(new)), key_id)
+        key_id = bindings.reserve(new.workspace_id, new.idempotency_key, vault.fingerprint(_fingerprint_text(new)), key_id)
         try:
             return Added(keys.get(new.workspace_id, key_id), replayed=True)
         except NotFound:
@@ -103,53 +103,53 @@ def add_key(
     return Added(key, replayed=False)
 
 
-def _checked(new: NewKey, is_outside: Callable[[str], bool]) -> Credentials:
-    given, wrong = new.credentials, dict[str, str]()
+def _validate(new: NewKey, is_allowed_url: Callable[[str], bool]) -> Credentials:
+    credentials, errors = new.credentials, dict[str, str]()
     # White space around a pasted key is cut off; an invisible character inside a key is a mistake or an attack.
-    key = given.key.strip()
+    key = credentials.key.strip()
     if not KEY_CHARACTERS_MIN <= len(key) <= KEY_CHARACTERS_MAX:
-        wrong["key"] = f"must have {KEY_CHARACTERS_MIN} to {KEY_CHARACTERS_MAX} characters"
+        errors["key"] = f"must have {KEY_CHARACTERS_MIN} to {KEY_CHARACTERS_MAX} characters"
     elif not PRINTABLE.fullmatch(key):
-        wrong["key"] = "must be printable ASCII characters without spaces"
+        errors["key"] = "must be printable ASCII characters without spaces"
 
     if new.provider != CUSTOM:
-        if given.base_url is not None:
-            wrong["base_url"] = "only a custom provider has one"
-        if given.models:
-            wrong["models"] = "only a custom provider has them"
+        if credentials.base_url is not None:
+            errors["base_url"] = "only a custom provider has one"
+        if credentials.models:
+            errors["models"] = "only a custom provider has them"
     else:
-        refusal = _refused_url(given.base_url, is_outside)
+        refusal = _url_error(credentials.base_url, is_allowed_url)
         if refusal:
-            wrong["base_url"] = refusal
-        if not given.models:
-            wrong["models"] = "a custom provider serves at least one model"
-        elif len({model.name for model in given.models}) < len(given.models):
-            wrong["models"] = "two models have one name"
+            errors["base_url"] = refusal
+        if not credentials.models:
+            errors["models"] = "a custom provider serves at least one model"
+        elif len({model.name for model in credentials.models}) < len(credentials.models):
+            errors["models"] = "two models have one name"
 
-    if wrong:
-        raise ValidationFailed([{"path": path, "message": message} for path, message in wrong.items()])
-    base_url = given.base_url.rstrip("/") if given.base_url else None
-    return Credentials(key, base_url, given.webhook_secret, given.models)
+    if errors:
+        raise ValidationFailed([{"path": path, "message": message} for path, message in errors.items()])
+    base_url = credentials.base_url.rstrip("/") if credentials.base_url else None
+    return Credentials(key, base_url, credentials.webhook_secret, credentials.models)
 
 
-def _refused_url(url: str | None, is_outside: Callable[[str], bool]) -> str | None:
+def _url_error(url: str | None, is_allowed_url: Callable[[str], bool]) -> str | None:
     if url is None:
         return "a custom provider needs one"
     if len(url) > URL_CHARACTERS_MAX or not PRINTABLE.fullmatch(url):
         return f"must be a URL of at most {URL_CHARACTERS_MAX} printable characters"
     try:
         parts = urlsplit(url)
-        usual = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        has_host = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         return "must be a URL"
-    if not usual or parts.query or parts.fragment or parts.username is not None or "?" in url or "#" in url:
+    if not has_host or parts.query or parts.fragment or parts.username is not None or "?" in url or "#" in url:
         return "must be scheme, host and path alone"
-    if not is_outside(url):
+    if not is_allowed_url(url):
         return "must be an https address in the internet"
     return None
 
 
-def _facts(new: NewKey) -> str:
+def _fingerprint_text(new: NewKey) -> str:
     given = new.credentials
     models = [[model.name, model.kind] for model in given.models]
     return json.dumps([new.provider, new.name, given.key, given.base_url, given.webhook_secret, models])

@@ -166,10 +166,10 @@ def key_view(key: ProviderKey) -> ProviderKeyView:
     )
 
 
-def tested_view(checked: Checked) -> TestedView:
+def tested_view(check: Checked) -> TestedView:
     """The API's view of a test."""
-    test = checked.test
-    return TestedView(ok=test.ok, error_class=test.error_class, at=test.at, message=checked.message)
+    test = check.test
+    return TestedView(ok=test.ok, error_class=test.error_class, at=test.at, message=check.message)
 
 
 def providers_view(standings: Iterable[Standing]) -> ProvidersView:

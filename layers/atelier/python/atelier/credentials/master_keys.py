@@ -67,7 +67,7 @@ def parse(secret: Mapping[str, Any]) -> MasterKeys:
     if not keys:
         raise MasterKeyRefused("the master secret holds no key")
     for key in (*(key.key for key in keys), fingerprint_key):
-        _refuse_unless_random(key)
+        _check_random(key)
     if {len(key.kid) for key in keys} != {KID_BYTES}:
         raise MasterKeyRefused(f"the id of a master key is {KID_BYTES} bytes")
     if len({key.kid for key in keys}) < len(keys):
@@ -89,7 +89,7 @@ def _new_key(now: datetime) -> dict[str, str]:
     return {"kid": secrets.token_hex(KID_BYTES), "key": secrets.token_hex(KEY_BYTES), "made_at": rfc3339(now)}
 
 
-def _refuse_unless_random(key: bytes) -> None:
+def _check_random(key: bytes) -> None:
     if len(key) != KEY_BYTES:
         raise MasterKeyRefused(f"a master key is {KEY_BYTES} bytes, not {len(key)}")
     if len(set(key)) < DISTINCT_BYTES_MIN:

@@ -43,8 +43,8 @@ class ScryptRecord:
 
     def packed(self) -> bytes:
         """Its bytes."""
-        work = self.work
-        return _SCRYPT_HEAD.pack(SCRYPT, self.kid, work.log2_n, work.r, work.p, self.salt, self.iv) + self.sealed
+        parameters = self.work
+        return _SCRYPT_HEAD.pack(SCRYPT, self.kid, parameters.log2_n, parameters.r, parameters.p, self.salt, self.iv) + self.sealed
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,11 @@ def new_master_key(*, keys: ProviderKeys, secret: MasterSecretText, now: datetim
 
 def rewrap(*, keys: ProviderKeys, vault: Vault, may_go_on: Callable[[], bool]) -> Rewrapped:
     """Seal again, with the newest key, the records that outdated keys sealed, until `may_go_on` returns False."""
-    resealed, passed_over, unreadable = 0, 0, list[str]()
+    resealed, skipped, unreadable = 0, 0, list[str]()
     for kid in vault.outdated():
         for workspace_id, key_id in keys.sealed_by(kid):
             if not may_go_on():
-                return Rewrapped(resealed, passed_over, tuple(unreadable), is_complete=False)
+                return Rewrapped(resealed, skipped, tuple(unreadable), is_complete=False)
             try:
                 key = keys.get(workspace_id, key_id)
                 if key.sealed_by != kid:
@@ -52,7 +52,7 @@ def rewrap(*, keys: ProviderKeys, vault: Vault, may_go_on: Callable[[], bool]) -
                 sealed = vault.seal(vault.open(key.record, key.place), key.place)
             except NotFound:
                 # The key was removed, or sealed again by another run, since it was listed.
-                passed_over += 1
+                skipped += 1
                 continue
             except UnreadableKey:
                 unreadable.append(key_id)
@@ -60,5 +60,5 @@ def rewrap(*, keys: ProviderKeys, vault: Vault, may_go_on: Callable[[], bool]) -
             if keys.reseal(key, replace(key, record=sealed.record, sealed_by=sealed.by)):
                 resealed += 1
             else:
-                passed_over += 1
-    return Rewrapped(resealed, passed_over, tuple(unreadable), is_complete=not passed_over)
+                skipped += 1
+    return Rewrapped(resealed, skipped, tuple(unreadable), is_complete=not skipped)

@@ -63,7 +63,7 @@ class Vault:
         self._master = master
         self._data_keys = data_keys
         self._random = random
-        self._derived = _Remembered(seconds)
+        self._derived = _KeyCache(seconds)
 
     def seal(self, credentials: Credentials, place: Place) -> Sealed:
         """Encrypt credentials, bound to one key record. Raises UnreadableKey, MasterKeyRefused."""
@@ -76,15 +76,15 @@ class Vault:
             record = KmsRecord(kid, wrapped, iv, encrypt(key, iv, secret, bound_to(place, KMS, kid)))
             return Sealed(record.packed(), kid.hex())
         master, salt = self.masters().newest, self._random(SALT_BYTES)
-        key = self._scrypt(master.key, salt, WORK)
+        key = self._derive_key(master.key, salt, WORK)
         sealed = encrypt(key, iv, secret, bound_to(place, SCRYPT, master.kid))
         return Sealed(ScryptRecord(master.kid, WORK, salt, iv, sealed).packed(), master.kid.hex())
 
     def open(self, record: bytes, place: Place) -> Credentials:
         """Decrypt a record. Raises UnreadableKey for a record that was changed, or that is bound to another key."""
         parts = unpacked(record)
-        key = self._data_key(parts, place) if isinstance(parts, KmsRecord) else self._scrypt_key(parts)
-        return _credentials(decrypt(key, parts.iv, parts.sealed, bound_to(place, parts.version, parts.kid)))
+        key = self._key_of_kms_record(parts, place) if isinstance(parts, KmsRecord) else self._key_of_scrypt_record(parts)
+        return _decode(decrypt(key, parts.iv, parts.sealed, bound_to(place, parts.version, parts.kid)))
 
     def outdated(self) -> tuple[str, ...]:
         """The ids, in hex, of keys that old records may be sealed with but new ones are not."""
@@ -99,26 +99,26 @@ class Vault:
         """The master keys. Raises MasterKeyRefused."""
         return parse(self._master.value(fresh=fresh))
 
-    def _scrypt_key(self, record: ScryptRecord) -> bytes:
+    def _key_of_scrypt_record(self, record: ScryptRecord) -> bytes:
         if record.work != WORK:
             raise UnreadableKey("a sealed key asks for work that is not ours")
         # Another process may have begun to seal with a new master key that this process has not read yet.
         master = self.masters().named(record.kid) or self.masters(fresh=True).named(record.kid)
         if master is None:
             raise UnreadableKey(f"a sealed key names the master key {record.kid.hex()}, which is not here")
-        return self._scrypt(master.key, record.salt, record.work)
+        return self._derive_key(master.key, record.salt, record.work)
 
-    def _scrypt(self, key: bytes, salt: bytes, work: Work) -> bytes:
-        n = 1 << work.log2_n
+    def _derive_key(self, key: bytes, salt: bytes, parameters: Work) -> bytes:
+        n = 1 << parameters.log2_n
         # The cache key is a digest, so that the cache does not hold a second copy of the master key.
         return self._derived.get(
             hashlib.sha256(key + salt).digest(),
             lambda: hashlib.scrypt(
-                key, salt=salt, n=n, r=work.r, p=work.p, maxmem=2 * 128 * n * work.r * work.p, dklen=KEY_BYTES
+                key, salt=salt, n=n, r=parameters.r, p=parameters.p, maxmem=2 * 128 * n * parameters.r * parameters.p, dklen=KEY_BYTES
             ),
         )
 
-    def _data_key(self, record: KmsRecord, place: Place) -> bytes:
+    def _key_of_kms_record(self, record: KmsRecord, place: Place) -> bytes:
         data_keys = self._data_keys
         if data_keys is None or record.kid != data_keys.kid:
             raise UnreadableKey(f"a sealed key names the KMS key {record.kid.hex()}, which is not this deployment's")
@@ -127,7 +127,7 @@ class Vault:
         return self._derived.get(name, lambda: data_keys.unwrap(record.wrapped, facts))
 
 
-class _Remembered:
+class _KeyCache:
     """A cache of keys by name, for REMEMBERED_SECONDS each; beyond REMEMBERED_MAX the least recently used goes."""
 
     def __init__(self, seconds: Callable[[], float]) -> None:
@@ -159,7 +159,7 @@ def _text(credentials: Credentials) -> bytes:
     return json.dumps({name: value for name, value in facts.items() if value}, separators=(",", ":")).encode()
 
 
-def _credentials(text: bytes) -> Credentials:
+def _decode(text: bytes) -> Credentials:
     facts = json.loads(text)
     models = tuple(Served(name, kind) for name, kind in facts.get("models", ()))
     return Credentials(facts["key"], facts.get("base_url"), facts.get("webhook_secret"), models)

@@ -28,11 +28,11 @@ def standings(
 ) -> list[Standing]:
     """The status of every known provider, the most preferred first. kinds: the kinds that models make, by provider;
     health: the health status by provider."""
-    found: list[Standing] = []
+    statuses: list[Standing] = []
     for provider in sorted({*kinds, *PROVIDERS, *offered}):
         active = own.active(provider)
         served = {model.kind for key in active for model in key.models}
-        found.append(
+        statuses.append(
             Standing(
                 wish=own.wish(provider),
                 kinds=tuple(sorted({*kinds.get(provider, ()), *served})),
@@ -41,7 +41,7 @@ def standings(
                 is_offered=provider in offered,
             )
         )
-    return sorted(found, key=lambda each: (each.wish.priority, each.wish.provider))
+    return sorted(statuses, key=lambda each: (each.wish.priority, each.wish.provider))
 
 
 def change_wishes(
@@ -50,17 +50,17 @@ def change_wishes(
     """Replace a workspace's preferences; a provider that they do not name gets the defaults. known: the existing
     providers. Raises ValidationFailed."""
     own = keys.own(workspace_id)
-    wrong: list[dict[str, str]] = []
-    for place, wish in enumerate(wishes):
+    errors: list[dict[str, str]] = []
+    for index, wish in enumerate(wishes):
         if wish.provider not in known:
-            wrong.append({"path": f"providers.{place}.id", "message": "There is no such provider."})
-        elif wish.provider in {earlier.provider for earlier in wishes[:place]}:
-            wrong.append({"path": f"providers.{place}.id", "message": "This provider is named twice."})
+            errors.append({"path": f"providers.{index}.id", "message": "There is no such provider."})
+        elif wish.provider in {earlier.provider for earlier in wishes[:index]}:
+            errors.append({"path": f"providers.{index}.id", "message": "This provider is named twice."})
         elif wish.own_key_id and wish.own_key_id not in {key.id for key in own.active(wish.provider)}:
             message = "There is no such active key for this provider."
-            wrong.append({"path": f"providers.{place}.use_own_key", "message": message})
-    if wrong:
-        raise ValidationFailed(wrong)
+            errors.append({"path": f"providers.{index}.use_own_key", "message": message})
+    if errors:
+        raise ValidationFailed(errors)
     # The wallet is marked first: submissions read preferences only for a marked one, and would otherwise use a
     # provider that is switched off.
     wallets.mark_own_routes(workspace_id)

@@ -108,7 +108,7 @@ class Attempting:
         )
         # The webhooks of another account are signed with a secret that we do not have, so an attempt with the
         # workspace's own key is only polled.
-        is_told = model.supports_webhook and attempt.key is None
+        uses_webhook = model.supports_webhook and attempt.key is None
         return Job(
             attempt_id=attempt.id,
             kind=recipe.kind,
@@ -117,7 +117,7 @@ class Attempting:
             negative_prompt=recipe.negative_prompt,
             parameters=parameters,
             settings=model.settings,
-            webhook_url=self.webhook_url(generation, attempt) if is_told else None,
+            webhook_url=self.webhook_url(generation, attempt) if uses_webhook else None,
             run_seconds_max=model.run_seconds(parameters),
             inputs=self._inputs(generation.workspace_id, inputs_for(model, recipe.inputs)) if with_files else {},
         )
@@ -126,9 +126,9 @@ class Attempting:
         inputs = {
             role: tuple(self.media.input(workspace_id, each) for each in given) for role, given in sources.items()
         }
-        pictures = inputs.get("image") or inputs.get("reference")
-        if pictures and (masks := inputs.get("mask")):
-            inputs["mask"] = tuple(self.media.mask(mask, pictures[0]) for mask in masks)
+        images = inputs.get("image") or inputs.get("reference")
+        if images and (masks := inputs.get("mask")):
+            inputs["mask"] = tuple(self.media.mask(mask, images[0]) for mask in masks)
         return inputs
 
 
@@ -140,10 +140,10 @@ def attempt(
 
     `lost`: how the attempt before this visit failed, or the slot that is due now. Raises GenerationMoved when the
     generation was changed in parallel: the next visit decides again."""
-    seen = to.generations.get(workspace_id, generation_id)
-    generation = seen
-    if lost and seen.attempt and seen.attempt.id == lost.attempt_id:
-        generation = seen.billed(lost.cost_microusd, lost.cost_source)
+    before = to.generations.get(workspace_id, generation_id)
+    generation = before
+    if lost and before.attempt and before.attempt.id == lost.attempt_id:
+        generation = before.billed(lost.cost_microusd, lost.cost_source)
         generation = generation.attempt_ended(AttemptStatus.FAILED, to.clock(), lost.error_class)
     current = generation.attempt
 
@@ -152,29 +152,29 @@ def attempt(
         if provider is None or not provider.resend_safe:
             # The job may have been sent, so its result is awaited, after the deadline too, as long as it may still
             # come. A requested cancellation reaches the provider with the first poll.
-            _await(generation, generation.awaited, task_token, None, to)
+            _await_result(generation, generation.awaited, task_token, None, to)
             return
 
     if not generation.is_open or generation.cancel_requested_at is not None:
-        _tell(seen, generation, to)
+        _save_failed_attempt(before, generation, to)
         to.workflow.succeed(task_token, Outcome("cancelled").as_data())
         return
 
     if current is None or current.ended_at is not None:
-        turn = Turn.read(lost.turn) if lost and lost.turn else None
-        chosen = Choice(
+        slot = Turn.read(lost.turn) if lost and lost.turn else None
+        selected = Choice(
             generation, to.health, to.places, lambda model: to.run_seconds(model, generation), to.clock()
-        ).next(turn)
-        if not isinstance(chosen, str):
-            _tell(seen, generation, to)
-            if chosen is None:
+        ).next(slot)
+        if not isinstance(selected, str):
+            _save_failed_attempt(before, generation, to)
+            if selected is None:
                 to.workflow.succeed(task_token, unavailable(current.error_class if current else None).as_data())
             else:
-                _wait(generation, chosen, task_token, to)
+                _requeue(generation, selected, task_token, to)
             return
 
-        model, key = candidate_parts(chosen)
-        begun = Attempt(
+        model, key = candidate_parts(selected)
+        new_attempt = Attempt(
             new_id("att", to.clock()),
             model.partition("/")[0],
             model,
@@ -182,30 +182,30 @@ def attempt(
             to.clock(),
             key=key,
         )
-        after = generation.attempting(begun)
+        after = generation.attempting(new_attempt)
         # Everything that the sending needs is fetched before the write: an attempt that is written counts as sent.
-        provider = to.provider(after, begun)
+        provider = to.provider(after, new_attempt)
         try:
-            job = to.job(after, begun)
+            job = to.job(after, new_attempt)
         except NotFound:
-            _tell(seen, generation, to)
+            _save_failed_attempt(before, generation, to)
             to.workflow.succeed(task_token, source_gone().as_data())
             return
         except InputUnusable as refusal:
-            _tell(seen, generation, to)
+            _save_failed_attempt(before, generation, to)
             to.workflow.succeed(task_token, source_unusable(str(refusal)).as_data())
             return
 
         try:
-            to.generations.save_progress(seen, after)
+            to.generations.save_progress(before, after)
         except GenerationMoved:
             after = to.generations.get(workspace_id, generation_id)
-            if after.attempt is None or after.attempt.id != begun.id:
+            if after.attempt is None or after.attempt.id != new_attempt.id:
                 # The generation was cancelled or expired, or a parallel visit wrote first: the next visit decides
                 # again.
                 raise
             # The attempt that is stored is our own: the write had succeeded and only its answer was lost.
-        generation, current = after, begun
+        generation, current = after, new_attempt
     else:
         job, provider = to.job(generation, current), to.provider(generation, current)
 
@@ -215,31 +215,31 @@ def attempt(
         return
     match provider.submit(job):
         case Accepted(reference):
-            _await(generation, current, task_token, reference, to)
+            _await_result(generation, current, task_token, reference, to)
         case Unknown() as silence:
-            _note(generation, current, Failed(ErrorClass.UNKNOWN_OUTCOME, silence.message), to)
-            _await(generation, current, task_token, None, to)
+            _record_health(generation, current, Failed(ErrorClass.UNKNOWN_OUTCOME, silence.message), to)
+            _await_result(generation, current, task_token, None, to)
         case Done() | Failed() as end:
             conclude(generation, current, task_token, end, to)
 
 
-def _tell(seen: Generation, generation: Generation, to: Attempting) -> None:
+def _save_failed_attempt(before: Generation, generation: Generation, deps: Attempting) -> None:
     """Write how the previous attempt ended, on a visit that writes no attempt of its own."""
-    if generation is not seen and generation.is_open:
-        to.generations.save_progress(seen, generation)
+    if generation is not before and generation.is_open:
+        deps.generations.save_progress(before, generation)
 
 
-def _wait(generation: Generation, wait: Wait, task_token: str, to: Attempting) -> None:
-    seconds = max(ceil((wait.until - to.clock()).total_seconds()), 1)
-    turn = str(wait.turn) if wait.turn else None
-    logger.info("attempt waits for its turn", generation_id=generation.id, turn=turn, seconds=seconds)
-    to.queue.try_later(generation.workspace_id, generation.id, task_token, turn, seconds)
+def _requeue(generation: Generation, delay: Wait, task_token: str, deps: Attempting) -> None:
+    seconds = max(ceil((delay.until - deps.clock()).total_seconds()), 1)
+    slot = str(delay.turn) if delay.turn else None
+    logger.info("attempt waits for its turn", generation_id=generation.id, turn=slot, seconds=seconds)
+    deps.queue.try_later(generation.workspace_id, generation.id, task_token, slot, seconds)
 
 
-def _note(generation: Generation, current: Attempt, end: Done | Failed | Cancelled, to: Attempting) -> None:
+def _record_health(generation: Generation, current: Attempt, end: Done | Failed | Cancelled, deps: Attempting) -> None:
     """Record in the provider's health how an attempt ended. A failed write is only logged: it must not keep the attempt
     from ending."""
-    scope, now = scope_of(generation, current.model, current.key), to.clock()
+    scope, now = scope_of(generation, current.model, current.key), deps.clock()
     latency_ms = int((now - current.started_at).total_seconds() * 1000)
     logger.info(
         "attempt ended",
@@ -252,10 +252,10 @@ def _note(generation: Generation, current: Attempt, end: Done | Failed | Cancell
     )
     try:
         if isinstance(end, Done):
-            to.health.succeeded(scope, latency_ms, started_at=current.started_at, now=now)
+            deps.health.succeeded(scope, latency_ms, started_at=current.started_at, now=now)
         elif isinstance(end, Failed):
             count("AttemptsFailed", Provider=current.provider, ErrorClass=end.error_class)
-            to.health.failed(
+            deps.health.failed(
                 scope,
                 end.error_class,
                 end.message,
@@ -265,7 +265,7 @@ def _note(generation: Generation, current: Attempt, end: Done | Failed | Cancell
                 now=now,
             )
         else:
-            to.health.undecided(scope, started_at=current.started_at, now=now)
+            deps.health.undecided(scope, started_at=current.started_at, now=now)
     except Exception:
         logger.exception("health was not written", provider=current.provider)
 
@@ -282,13 +282,13 @@ def conclude(
     """Answer the task token with how the attempt ended, or have the workflow try the next candidate. Safe to repeat.
 
     `polls`: how many polls came before; it decides what happens when no execution waits on the token any more."""
-    _note(generation, current, end, to)
-    wanted = generation.cancel_requested_at is None
-    if isinstance(end, Failed) and generation.is_open and wanted and _goes_on(generation, end, to):
+    _record_health(generation, current, end, to)
+    is_wanted = generation.cancel_requested_at is None
+    if isinstance(end, Failed) and generation.is_open and is_wanted and _has_candidate_left(generation, end, to):
         # The failure travels with the answer, and the next visit writes it together with its own attempt. Nothing is
         # written here, so no crash can leave an ended attempt that the workflow does not know of.
-        heard = to.workflow.try_next(task_token, _lost(generation, current, end, to))
-        _answered(heard, generation, current, polls, to)
+        delivered = to.workflow.try_next(task_token, _failed_attempt(generation, current, end, to))
+        _ensure_delivered(delivered, generation, current, polls, to)
         return
     outputs: tuple[StoredOutput, ...] = ()
     if isinstance(end, Done):
@@ -298,48 +298,48 @@ def conclude(
             else StoredOutput(key=to.media.stage(generation.id, current.id, number, output.data))
             for number, output in enumerate(end.outputs)
         )
-    heard = to.workflow.succeed(task_token, outcome_of(end, outputs, current.id).as_data())
-    if generation.is_open or (isinstance(end, Done) and wanted):
-        _answered(heard, generation, current, polls, to)
+    delivered = to.workflow.succeed(task_token, outcome_of(end, outputs, current.id).as_data())
+    if generation.is_open or (isinstance(end, Done) and is_wanted):
+        _ensure_delivered(delivered, generation, current, polls, to)
 
 
-def _goes_on(generation: Generation, end: Failed, to: Attempting) -> bool:
+def _has_candidate_left(generation: Generation, end: Failed, deps: Attempting) -> bool:
     """Whether a candidate is left to try after this failure. After a rate limit this may be the same candidate."""
     if end.error_class in FINAL_CLASSES:
         return False
-    return generation.attempt_ended(AttemptStatus.FAILED, to.clock(), end.error_class).next_candidate is not None
+    return generation.attempt_ended(AttemptStatus.FAILED, deps.clock(), end.error_class).next_candidate is not None
 
 
-def _lost(generation: Generation, current: Attempt, end: Failed, to: Attempting) -> Lost:
+def _failed_attempt(generation: Generation, current: Attempt, end: Failed, deps: Attempting) -> Lost:
     """The failed attempt as the next visit receives it, with what the provider bills for it."""
-    billed = bill(
+    settlement = bill(
         generation,
         current,
         end.error_class,
-        to.catalogue,
+        deps.catalogue,
         usage=end.usage,
         reported_microusd=end.cost_microusd,
     )
-    return Lost(current.id, end.error_class, cost_microusd=billed.cost_microusd, cost_source=billed.cost_source)
+    return Lost(current.id, end.error_class, cost_microusd=settlement.cost_microusd, cost_source=settlement.cost_source)
 
 
-def _answered(heard: bool, generation: Generation, current: Attempt, polls: int, to: Attempting) -> None:
+def _ensure_delivered(delivered: bool, generation: Generation, current: Attempt, polls: int, deps: Attempting) -> None:
     """Make sure that the answer has a reader: when no execution took it, poll once more, then start a new execution."""
-    if heard:
+    if delivered:
         return
     if polls < UNHEARD:
         # Either another path has answered first and the generation is being finished, or the execution is gone. The
         # delayed poll tells which.
-        to.queue.poll_later(generation.workspace_id, generation.id, current.id, UNHEARD, FINISH_SECONDS)
+        deps.queue.poll_later(generation.workspace_id, generation.id, current.id, UNHEARD, FINISH_SECONDS)
         return
     # The execution is gone (timed out, or the emulator was restarted) and the result is still wanted. A new execution
     # waits for the same attempt, and its first poll brings it the same answer.
     if generation.parent_id is not None and generation.is_open:
         # A stage continues in an execution of its run, which then goes on to the next stage.
-        to.workflow.start_run(generation.workspace_id, generation.parent_id, again=current.id)
+        deps.workflow.start_run(generation.workspace_id, generation.parent_id, again=current.id)
         return
     again = current.id if generation.is_open else f"{current.id}-late"
-    to.workflow.start(generation.workspace_id, generation.id, again=again)
+    deps.workflow.start(generation.workspace_id, generation.id, again=again)
 
 
 def advance(
@@ -353,8 +353,8 @@ def advance(
             if polls == UNHEARD and callback.reference is not None:
                 # Count the time-out in the provider's health once: at the poll that the expiry itself queues. A
                 # submission without an answer was counted when it happened.
-                _note(generation, current, Failed(ErrorClass.TIMEOUT_STARTED, "No answer before the deadline."), to)
-            _ask_late(generation, current, callback, polls, to)
+                _record_health(generation, current, Failed(ErrorClass.TIMEOUT_STARTED, "No answer before the deadline."), to)
+            _poll_late(generation, current, callback, polls, to)
         case Pending() | Unknown():
             if isinstance(progress, Pending) and progress.progress >= generation.progress + PROGRESS_STEP:
                 with suppress(GenerationMoved):
@@ -363,17 +363,17 @@ def advance(
             to.queue.poll_later(generation.workspace_id, generation.id, current.id, polls + 1, delay)
 
 
-def _ask_late(generation: Generation, current: Attempt, callback: Callback, polls: int, to: Attempting) -> None:
+def _poll_late(generation: Generation, current: Attempt, callback: Callback, polls: int, deps: Attempting) -> None:
     """Poll an expired attempt with growing delay, for at most an hour. The credits are released already; the result may
     still come."""
-    overdue_seconds = int((to.clock() - generation.deadline_at).total_seconds())
+    overdue_seconds = int((deps.clock() - generation.deadline_at).total_seconds())
     if overdue_seconds >= LATE_SECONDS_MAX:
         # This was the last poll. An execution that still waits is released.
-        to.workflow.succeed(callback.task_token, Outcome("unknown").as_data())
+        deps.workflow.succeed(callback.task_token, Outcome("unknown").as_data())
         return
     # The delay is the time since the deadline, so it doubles from poll to poll.
-    delay = min(max(overdue_seconds, to.poll_seconds), LATE_POLL_SECONDS_MAX)
-    to.queue.poll_later(generation.workspace_id, generation.id, current.id, polls + 1, delay)
+    delay = min(max(overdue_seconds, deps.poll_seconds), LATE_POLL_SECONDS_MAX)
+    deps.queue.poll_later(generation.workspace_id, generation.id, current.id, polls + 1, delay)
 
 
 def read_inbox(generation: Generation, current: Attempt, callback: Callback, to: Attempting) -> bool:
@@ -381,12 +381,12 @@ def read_inbox(generation: Generation, current: Attempt, callback: Callback, to:
     provider = to.provider(generation, current)
     if provider is None:
         return False
-    for kept in to.inbox.find(current.provider, current.id):
+    for webhook in to.inbox.find(current.provider, current.id):
         try:
             event = provider.parse_webhook(
-                kept.headers,
-                kept.body,
-                int(kept.received_at.timestamp()),
+                webhook.headers,
+                webhook.body,
+                int(webhook.received_at.timestamp()),
                 to.job(generation, current, with_files=False),
             )
         except WebhookInvalid:
@@ -399,15 +399,15 @@ def read_inbox(generation: Generation, current: Attempt, callback: Callback, to:
     return False
 
 
-def _await(generation: Generation, current: Attempt, task_token: str, reference: str | None, to: Attempting) -> None:
+def _await_result(generation: Generation, current: Attempt, task_token: str, reference: str | None, deps: Attempting) -> None:
     """Save the task token and the provider's reference, queue the first poll, and read webhooks that are here
     already."""
     if reference is None:
         # An earlier visit may have saved the reference before it died.
-        earlier = to.generations.callback(generation.workspace_id, generation.id, current.id)
+        earlier = deps.generations.callback(generation.workspace_id, generation.id, current.id)
         reference = earlier.reference if earlier else None
     callback = Callback(current.id, task_token, reference)
-    to.generations.save_callback(generation.workspace_id, generation.id, callback)
-    to.queue.poll_later(generation.workspace_id, generation.id, current.id, 0, to.poll_seconds)
+    deps.generations.save_callback(generation.workspace_id, generation.id, callback)
+    deps.queue.poll_later(generation.workspace_id, generation.id, current.id, 0, deps.poll_seconds)
     # A webhook may have arrived before the task token was saved; the function that read it then found none.
-    read_inbox(generation, current, callback, to)
+    read_inbox(generation, current, callback, deps)

@@ -45,10 +45,10 @@ def run_of(
 ) -> tuple[Recipe, Pipeline]:
     """The recipe and the pipeline of a run, from its request. The recipe is that of the last stage. Raises
     ValidationFailed."""
-    asked = {
+    options = {
         each: Asked(stage.model, stage.parameters.told(), stage.parameters.inputs()) for each, stage in stages.items()
     }
-    pipeline = assembled(name, asked, negative_prompt, enhance=enhance)
+    pipeline = assembled(name, options, negative_prompt, enhance=enhance)
     last = pipeline.stages[-1]
     return Recipe(last.kind, prompt, last.model, negative_prompt, last.parameters, last.inputs), pipeline
 
@@ -94,16 +94,16 @@ class MakeRequest(Deferred):
         if kind and self.kind not in (None, kind):
             raise ValidationFailed([{"path": "kind", "message": f"This path makes the kind {kind}."}])
         if template is not None:
-            return self._filled(template, kind or self.kind)
+            return self._recipe_from_template(template, kind or self.kind)
         if self.variables:
             raise ValidationFailed([{"path": "variables", "message": "Variables are a template's."}])
         if self.prompt is None:
             raise ValidationFailed([{"path": "prompt", "message": "Field required"}])
-        made = kind or self.kind
-        if made is None:
+        kind_name = kind or self.kind
+        if kind_name is None:
             raise ValidationFailed([{"path": "kind", "message": "Field required"}])
-        given = self.parameters
-        return Recipe(Kind(made), self.prompt, self.model, self.negative_prompt, given.told(), given.inputs())
+        parameters = self.parameters
+        return Recipe(Kind(kind_name), self.prompt, self.model, self.negative_prompt, parameters.told(), parameters.inputs())
 
     def run(self) -> tuple[Recipe, Pipeline] | None:
         """The run that the body names, None = it names no pipeline. Raises ValidationFailed."""
@@ -113,16 +113,16 @@ class MakeRequest(Deferred):
             return None
         if self.prompt is None:
             raise ValidationFailed([{"path": "prompt", "message": "Field required"}])
-        made = run_of(self.pipeline, self.stages or {}, self.prompt, self.negative_prompt, enhance=self.enhance_prompt)
-        foreign = self.model_fields_set & {"parameters", "character_id", "template_id", "variables"}
-        wrong = [name for name in sorted(foreign) if getattr(self, name) not in (None, {}, Parameters())]
-        wrong += ["model"] if self.model != "auto" else []
-        wrong += ["kind"] if self.kind not in (None, made[0].kind.value) else []
-        if wrong:
-            raise ValidationFailed([{"path": name, "message": "A run is told by its stages."} for name in wrong])
-        return made
+        requested_run = run_of(self.pipeline, self.stages or {}, self.prompt, self.negative_prompt, enhance=self.enhance_prompt)
+        excluded_fields = self.model_fields_set & {"parameters", "character_id", "template_id", "variables"}
+        wrong_fields = [name for name in sorted(excluded_fields) if getattr(self, name) not in (None, {}, Parameters())]
+        wrong_fields += ["model"] if self.model != "auto" else []
+        wrong_fields += ["kind"] if self.kind not in (None, requested_run[0].kind.value) else []
+        if wrong_fields:
+            raise ValidationFailed([{"path": name, "message": "A run is told by its stages."} for name in wrong_fields])
+        return requested_run
 
-    def _filled(self, template: Template, kind: str | None) -> Recipe:
+    def _recipe_from_template(self, template: Template, kind: str | None) -> Recipe:
         if kind not in (None, template.kind):
             raise ValidationFailed([{"path": "kind", "message": f"This template makes the kind {template.kind}."}])
         if self.prompt is not None:
@@ -132,15 +132,15 @@ class MakeRequest(Deferred):
             message = f"Filled, a prompt must have 1 to {PROMPT_CHARACTERS_MAX} characters."
             raise ValidationFailed([{"path": "variables", "message": message}])
         # A parameter of the request replaces the template's, an input file too: the two images are not combined.
-        told = _checked(template.parameters | self.parameters.plain())
-        named = self.model_fields_set
+        parameters = _validate_parameters(template.parameters | self.parameters.plain())
+        given_fields = self.model_fields_set
         return Recipe(
             Kind(template.kind),
             prompt,
-            self.model if "model" in named else template.model,
-            self.negative_prompt if "negative_prompt" in named else negative_prompt,
-            told.told(),
-            told.inputs(),
+            self.model if "model" in given_fields else template.model,
+            self.negative_prompt if "negative_prompt" in given_fields else negative_prompt,
+            parameters.told(),
+            parameters.inputs(),
             template_id=template.id,
         )
 
@@ -150,16 +150,16 @@ class MakeRequest(Deferred):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
 
 
-def _checked(parameters: dict[str, Any]) -> Parameters:
+def _validate_parameters(parameters: dict[str, Any]) -> Parameters:
     """Validate the parameters of a template again: it may have been stored before a newer rule. Raises
     ValidationFailed."""
     try:
         return Parameters.model_validate(parameters)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)[:50]
-        paths = [".".join(["parameters", *map(str, each["loc"])]) for each in found]
+        errors = error.errors(include_url=False, include_input=False, include_context=False)[:50]
+        paths = [".".join(["parameters", *map(str, each["loc"])]) for each in errors]
         raise ValidationFailed(
-            [{"path": path, "message": each["msg"]} for path, each in zip(paths, found, strict=True)]
+            [{"path": path, "message": each["msg"]} for path, each in zip(paths, errors, strict=True)]
         ) from None
 
 
@@ -183,8 +183,8 @@ class QuoteRequest(Deferred):
         Raises ValidationFailed."""
         if self.kind is None:
             raise ValidationFailed([{"path": "kind", "message": "Field required"}])
-        told, inputs = self.parameters.told(), self.parameters.inputs()
-        recipe = Recipe(Kind(self.kind), self.prompt or "", self.model, self.negative_prompt, told, inputs)
+        parameters, inputs = self.parameters.told(), self.parameters.inputs()
+        recipe = Recipe(Kind(self.kind), self.prompt or "", self.model, self.negative_prompt, parameters, inputs)
         return showing(recipe, character) if character else recipe
 
     def run(self) -> tuple[Recipe, Pipeline] | None:
@@ -199,8 +199,8 @@ class QuoteRequest(Deferred):
 
     def ask(self, recipe: Recipe, pipeline: Pipeline | None) -> Ask:
         """The input of the quote. Without a prompt in the body the price is for any prompt."""
-        ask = replace(Ask.of(recipe), prompt=self.prompt)
-        return ask if pipeline is None else ask.in_stages(pipeline)
+        quote_input = replace(Ask.of(recipe), prompt=self.prompt)
+        return quote_input if pipeline is None else quote_input.in_stages(pipeline)
 
 
 class CandidateView(TypedDict):
@@ -410,11 +410,11 @@ def recipe_view(generation: Generation) -> RecipeView:
         negative_prompt=recipe.negative_prompt,
         model="auto" if named else recipe.model,
         character_id=recipe.character_id,
-        parameters={} if named else _asked(recipe),
+        parameters={} if named else _recipe_parameters(recipe),
     )
 
 
-def _asked(recipe: Recipe) -> dict[str, Any]:
+def _recipe_parameters(recipe: Recipe) -> dict[str, Any]:
     """The parameters and files of a recipe in the form of a request."""
     return as_given(recipe.parameters, recipe.inputs)
 
@@ -437,8 +437,8 @@ def stage_view(planned: Stage, stage: Generation, assets: list[AssetRef]) -> Sta
 
 
 def _usage(counted: dict[str, int]) -> UsageView:
-    asked, said = counted.get("tokens_input", 0), counted.get("tokens_output", 0)
-    tokens = UsageView(tokens_input=asked, tokens_output=said, tokens_total=asked + said)
+    tokens_input, tokens_output = counted.get("tokens_input", 0), counted.get("tokens_output", 0)
+    tokens = UsageView(tokens_input=tokens_input, tokens_output=tokens_output, tokens_total=tokens_input + tokens_output)
     return cast("UsageView", {**tokens, **counted})
 
 
@@ -462,7 +462,7 @@ def generation_view(
         character_id=generation.recipe.character_id,
         template_id=generation.recipe.template_id,
         quote_id=generation.quote_id,
-        parameters=_asked(generation.recipe),
+        parameters=_recipe_parameters(generation.recipe),
         credits_held=generation.credits_held,
         credits_charged=generation.credits_charged,
         cost_microusd=generation.cost_microusd,
@@ -511,16 +511,16 @@ def generation_view(
     )
 
 
-def quote_view(quote_id: str, promise: Quote, offers: tuple[Offer, ...]) -> QuoteView:
+def quote_view(quote_id: str, quote: Quote, offers: tuple[Offer, ...]) -> QuoteView:
     """The response form of a quote; `quote_id` is the signed text."""
     return QuoteView(
         quote_id=quote_id,
-        credits=promise.credits,
-        credits_max=promise.credits_max,
-        cost_microusd=promise.cost_microusd,
+        credits=quote.credits,
+        credits_max=quote.credits_max,
+        cost_microusd=quote.cost_microusd,
         candidates=[
             CandidateView(provider=offer.provider, model=offer.model, credits=offer.credits_max) for offer in offers
         ],
-        price_version=promise.price_version,
-        expires_at=promise.expires_at,
+        price_version=quote.price_version,
+        expires_at=quote.expires_at,
     )

@@ -70,9 +70,9 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         return close(generation.ended(status, 0, _failure(outcome), now), EndState.RELEASED, to, now)
     if outcome.attempt_id not in (None, attempt.id):
         return generation  # The outcome is of an earlier attempt, which has failed here; another one is under way.
-    if attempt.ended_at is not None and outcome.status == "succeeded" and _another_may_try(generation):
+    if attempt.ended_at is not None and outcome.status == "succeeded" and _has_next_candidate(generation):
         # The delivery has failed here before, and that run of this function died before it started the next try.
-        return _try_another(generation, attempt, to)
+        return _start_next_candidate(generation, attempt, to)
     if attempt.ended_at is not None:
         # The attempt has failed before, no other candidate is tried, and its cost is known.
         stopped = outcome.status == "cancelled" or generation.cancel_requested_at is not None
@@ -100,23 +100,23 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
         except UndeliverableMedia as error:
             outcome = replace(outcome, error_class=ErrorClass.TRANSIENT, message=str(error))
             ended_as = "no_result"
-            if _another_may_try(generation):
-                billed, _ = _settled(generation, attempt, ended_as, outcome, 0, to)
+            if _has_next_candidate(generation):
+                billed, _ = _settle(generation, attempt, ended_as, outcome, 0, to)
                 failed = billed.attempt_ended(AttemptStatus.FAILED, now, ErrorClass.TRANSIENT)
                 try:
                     to.generations.save_progress(generation, failed)
                 except GenerationMoved:
                     # The generation was cancelled or expired in parallel: decide again on what is written now.
                     return finish(workspace_id, generation_id, outcome, to=to, now=now)
-                return _try_another(failed, attempt, to)
+                return _start_next_candidate(failed, attempt, to)
         except OutputWithheld as error:
             withheld = error.category
             message = f"Moderation withheld the result for {WORDS[withheld]}. The credits are back."
             outcome = replace(outcome, error_class=MODERATED_OUTPUT, message=message)
             ended_as = MODERATED_OUTPUT
 
-    outcome = _measured(outcome, assets)
-    generation, charged = _settled(generation, attempt, ended_as, outcome, delivered, to)
+    outcome = _with_audio_duration(outcome, assets)
+    generation, charged = _settle(generation, attempt, ended_as, outcome, delivered, to)
     if ended_as == "succeeded":
         generation = replace(generation, finish_reason=outcome.finish_reason)
         if generation.reuse_key is not None and assets:
@@ -130,18 +130,18 @@ def finish(workspace_id: str, generation_id: str, outcome: Outcome, *, to: Finis
     return close(ended, EndState.SETTLED if charged else EndState.RELEASED, to, now)
 
 
-def _another_may_try(generation: Generation) -> bool:
+def _has_next_candidate(generation: Generation) -> bool:
     return generation.next_candidate is not None and generation.cancel_requested_at is None
 
 
-def _try_another(generation: Generation, failed: Attempt, to: Finishing) -> Generation:
+def _start_next_candidate(generation: Generation, failed: Attempt, deps: Finishing) -> Generation:
     """Start a new execution that tries the next candidate; the operator pays for the failed attempt. The current
     execution cannot return to its attempt step: that would cost every generation one more state transition."""
     again = f"{failed.id}-lost"
     if generation.parent_id is None:
-        to.workflow.start(generation.workspace_id, generation.id, again=again)
+        deps.workflow.start(generation.workspace_id, generation.id, again=again)
     else:
-        to.workflow.start_run(generation.workspace_id, generation.parent_id, again=again)
+        deps.workflow.start_run(generation.workspace_id, generation.parent_id, again=again)
     return generation
 
 
@@ -168,7 +168,7 @@ def withdraw(generation: Generation, *, to: Closing, now: datetime) -> Generatio
     return close(generation.ended(Status.CANCELLED, 0, None, now), EndState.RELEASED, to, now)
 
 
-def _finish_late(generation: Generation, outcome: Outcome, to: Finishing, now: datetime) -> Generation:
+def _finish_late(generation: Generation, outcome: Outcome, deps: Finishing, now: datetime) -> Generation:
     """Take the outcome of an expired generation. Its credits are released, so a late result is delivered free, at the
     operator's expense, unless the caller had cancelled. The cost is booked in any case: until now it was an
     estimate."""
@@ -180,69 +180,69 @@ def _finish_late(generation: Generation, outcome: Outcome, to: Finishing, now: d
         if outcome.status == "cancelled":
             ended_as, status = "cancelled", AttemptStatus.CANCELLED
         ended = generation.attempt_ended(status, now, outcome.error_class)
-        return _booked_late(ended, attempt, ended_as, outcome, to, now)
+        return _book_late(ended, attempt, ended_as, outcome, deps, now)
     if generation.cancel_requested_at is not None:
-        return _booked_late(generation, attempt, "succeeded", outcome, to, now)
+        return _book_late(generation, attempt, "succeeded", outcome, deps, now)
     try:
-        assets = _deliver(generation, attempt, outcome, to)
+        assets = _deliver(generation, attempt, outcome, deps)
     except (UndeliverableMedia, OutputWithheld) as error:
         ended_as = "no_result" if isinstance(error, UndeliverableMedia) else MODERATED_OUTPUT
-        return _booked_late(generation, attempt, ended_as, outcome, to, now)
-    measured = _measured(outcome, assets)
-    billed, lost = _settled(generation, attempt, "succeeded", measured, len(assets) or 1, to)
+        return _book_late(generation, attempt, ended_as, outcome, deps, now)
+    measured = _with_audio_duration(outcome, assets)
+    billed, lost_credits = _settle(generation, attempt, "succeeded", measured, len(assets) or 1, deps)
     delivered = replace(billed, finish_reason=measured.finish_reason).succeeded(assets, 0, now)
     try:
-        to.generations.deliver_late(delivered, late_success(delivered.id, lost, facts(delivered), now))
+        deps.generations.deliver_late(delivered, late_success(delivered.id, lost_credits, facts(delivered), now))
     except GenerationMoved:
-        return _late_again(generation, outcome, to, now)
+        return _retry_late(generation, outcome, deps, now)
     return delivered
 
 
-def _booked_late(
-    generation: Generation, attempt: Attempt, ended_as: str, outcome: Outcome, to: Finishing, now: datetime
+def _book_late(
+    generation: Generation, attempt: Attempt, ended_as: str, outcome: Outcome, deps: Finishing, now: datetime
 ) -> Generation:
-    booked, _ = _settled(generation, attempt, ended_as, outcome, 0, to)
+    generation_booked, _ = _settle(generation, attempt, ended_as, outcome, 0, deps)
     try:
-        to.generations.book_late(booked)
+        deps.generations.book_late(generation_booked)
     except GenerationMoved:
-        return _late_again(generation, outcome, to, now)
-    return booked
+        return _retry_late(generation, outcome, deps, now)
+    return generation_booked
 
 
-def _late_again(seen: Generation, outcome: Outcome, to: Finishing, now: datetime) -> Generation:
+def _retry_late(before: Generation, outcome: Outcome, deps: Finishing, now: datetime) -> Generation:
     """Decide again after a failed write: a parallel writer has booked or delivered first, or the write had succeeded
     and its answer was lost."""
-    written = to.generations.get(seen.workspace_id, seen.id)
-    moved = (written.status, written.counted_microusd) != (seen.status, seen.counted_microusd)
-    return _finish_late(written, outcome, to, now) if moved and written.status is Status.EXPIRED else written
+    stored = deps.generations.get(before.workspace_id, before.id)
+    has_changed = (stored.status, stored.counted_microusd) != (before.status, before.counted_microusd)
+    return _finish_late(stored, outcome, deps, now) if has_changed and stored.status is Status.EXPIRED else stored
 
 
-def _measured(outcome: Outcome, assets: tuple[Delivered, ...]) -> Outcome:
+def _with_audio_duration(outcome: Outcome, assets: tuple[Delivered, ...]) -> Outcome:
     """The outcome with the duration of the delivered audio as usage, where the provider reported none."""
-    lasting = [asset.duration_ms for asset in assets if asset.type == "audio" and asset.duration_ms is not None]
-    usage = {"output_milliseconds": sum(lasting)} if lasting else {}
+    durations_ms = [asset.duration_ms for asset in assets if asset.type == "audio" and asset.duration_ms is not None]
+    usage = {"output_milliseconds": sum(durations_ms)} if durations_ms else {}
     return replace(outcome, usage=usage | outcome.usage)
 
 
-def _settled(
-    generation: Generation, attempt: Attempt, ended_as: str, outcome: Outcome, delivered: int, to: Finishing
+def _settle(
+    generation: Generation, attempt: Attempt, ended_as: str, outcome: Outcome, delivered: int, deps: Finishing
 ) -> tuple[Generation, int]:
     """The generation with the usage and cost of its attempt, and the credits to charge: never more than are held."""
-    settled = bill(
+    settlement = bill(
         generation,
         attempt,
         ended_as,
-        to.catalogue,
+        deps.catalogue,
         delivered=delivered,
         usage=outcome.usage,
         reported_microusd=outcome.cost_microusd,
     )
-    billed = replace(generation, usage=outcome.usage).billed(settled.cost_microusd, settled.cost_source)
+    billed = replace(generation, usage=outcome.usage).billed(settlement.cost_microusd, settlement.cost_source)
     # A workspace that uses its own key pays the provider itself.
-    return billed, 0 if attempt.key else min(settled.credits, generation.credits_held)
+    return billed, 0 if attempt.key else min(settlement.credits, generation.credits_held)
 
 
-def close(ended: Generation, state: EndState, to: Closing, now: datetime) -> Generation:
+def close(ended: Generation, end_state: EndState, to: Closing, now: datetime) -> Generation:
     """Write a final state together with the end of the hold. A stage has no hold: the end of its run settles for it.
     Returns the generation as it is stored, which is the other one's end when a parallel writer was first."""
     if ended.parent_id is not None:
@@ -250,18 +250,18 @@ def close(ended: Generation, state: EndState, to: Closing, now: datetime) -> Gen
     hold = to.wallets.hold(ended.workspace_id, ended.id)
     assert hold is not None, "a generation is written together with its hold"
     try:
-        to.generations.close_with_ending(ended, end_hold(hold, state, ended.credits_charged, facts(ended), now))
+        to.generations.close_with_ending(ended, end_hold(hold, end_state, ended.credits_charged, facts(ended), now))
     except GenerationMoved:
         # A parallel writer ended it first, or our own write had succeeded and its answer was lost.
         return to.generations.get(ended.workspace_id, ended.id)
     return ended
 
 
-def _close_stage(ended: Generation, to: Closing) -> Generation:
+def _close_stage(ended: Generation, deps: Closing) -> Generation:
     try:
-        to.generations.close_as_ended(ended)
+        deps.generations.close_as_ended(ended)
     except GenerationMoved:
-        return to.generations.get(ended.workspace_id, ended.id)
+        return deps.generations.get(ended.workspace_id, ended.id)
     return ended
 
 
@@ -276,19 +276,19 @@ def facts(ended: Generation) -> dict[str, int | str | None]:
     }
 
 
-def _deliver(generation: Generation, attempt: Attempt, outcome: Outcome, to: Finishing) -> tuple[Delivered, ...]:
+def _deliver(generation: Generation, attempt: Attempt, outcome: Outcome, deps: Finishing) -> tuple[Delivered, ...]:
     """Store the outputs as assets and return them. An output that moderation withholds is left out. Raises
     UndeliverableMedia, or OutputWithheld when every output is withheld."""
-    hosts = to.catalogue.model(attempt.model).output_hosts
+    hosts = deps.catalogue.model(attempt.model).output_hosts
     if not outcome.outputs and generation.recipe.kind in WRITTEN:
         return ()
     if not outcome.outputs:
         raise UndeliverableMedia("The provider delivered nothing.")
-    made: dict[int, Delivered] = {}
+    deliveries: dict[int, Delivered] = {}
     withheld: OutputWithheld | None = None
     for number, output in enumerate(outcome.outputs):
         try:
-            made[number] = to.media.deliver(generation, number, output, hosts)
+            deliveries[number] = deps.media.deliver(generation, number, output, hosts)
         except OutputWithheld as error:
             # The other outputs are delivered, and only they are charged.
             withheld = error
@@ -296,11 +296,11 @@ def _deliver(generation: Generation, attempt: Attempt, outcome: Outcome, to: Fin
             # The caller's own length limit cut the text before it held anything to store: that is no failure.
             if outcome.finish_reason != FinishReason.LENGTH:
                 raise
-    if withheld is not None and not made:
+    if withheld is not None and not deliveries:
         raise withheld
-    for number, delivered in made.items():
-        to.assets.record(generation, delivered, number)
-    return tuple(made.values())
+    for number, delivered in deliveries.items():
+        deps.assets.record(generation, delivered, number)
+    return tuple(deliveries.values())
 
 
 def _failure(outcome: Outcome) -> Failure:

@@ -86,12 +86,12 @@ Sources = dict[str, tuple[Source, ...]]
 
 def facts_of(inputs: Sources) -> InputFacts:
     """The facts that prices and sizes depend on: the size of the first image, and the duration of the audio."""
-    picture = next(iter(inputs.get("image", ())), None)
-    sound = next(iter(inputs.get("audio", ())), None)
+    image = next(iter(inputs.get("image", ())), None)
+    audio = next(iter(inputs.get("audio", ())), None)
     return InputFacts(
-        picture.width if picture else None,
-        picture.height if picture else None,
-        sound.duration_ms if sound else None,
+        image.width if image else None,
+        image.height if image else None,
+        audio.duration_ms if audio else None,
     )
 
 
@@ -310,14 +310,14 @@ class Generation:
     def untried(self) -> tuple[str, ...]:
         """The candidates that may still be tried: first those that were not tried, in order, then those that only
         answered with a rate limit."""
-        left = list(self.candidates)
-        refused = dict.fromkeys(self.candidates, 0)
+        candidates_left = list(self.candidates)
+        rate_limited = dict.fromkeys(self.candidates, 0)
         for attempt in self.attempts:
-            if attempt.candidate in left:
-                left.remove(attempt.candidate)
+            if attempt.candidate in candidates_left:
+                candidates_left.remove(attempt.candidate)
             was_limited = attempt.error_class == ErrorClass.RATE_LIMITED
-            refused[attempt.candidate] = refused.get(attempt.candidate, 0) + 1 if was_limited else LIMITED_TRIES_MAX
-        return (*left, *(each for each, times in refused.items() if 0 < times < LIMITED_TRIES_MAX))
+            rate_limited[attempt.candidate] = rate_limited.get(attempt.candidate, 0) + 1 if was_limited else LIMITED_TRIES_MAX
+        return (*candidates_left, *(each for each, times in rate_limited.items() if 0 < times < LIMITED_TRIES_MAX))
 
     @property
     def next_candidate(self) -> str | None:
@@ -379,15 +379,15 @@ class Generation:
 
 def asset_id(generation_id: str, number: int) -> str:
     """The id of a generation's n-th asset. It is derived, so that finishing twice stores the asset once."""
-    return f"ast_{generation_id[4:14]}{_tail(f'{generation_id}#{number}')}"
+    return f"ast_{generation_id[4:14]}{_id_suffix(f'{generation_id}#{number}')}"
 
 
 def stage_id(run_id: str, number: int) -> str:
     """The id of a run's n-th stage, with the time of the run's id. It is derived, so that planning twice makes one
     stage."""
-    return f"gen_{run_id[4:14]}{_tail(f'{run_id}#stage#{number}')}"
+    return f"gen_{run_id[4:14]}{_id_suffix(f'{run_id}#stage#{number}')}"
 
 
-def _tail(facts: str) -> str:
+def _id_suffix(facts: str) -> str:
     digest = int.from_bytes(hashlib.sha256(facts.encode()).digest()[:10])
     return "".join(CROCKFORD[digest >> shift & 31] for shift in range(75, -5, -5))

@@ -21,11 +21,11 @@ LABEL = re.compile(r"[a-z_]{1,20}")
 
 def wordings(recipe: Recipe, pipeline: Pipeline | None = None) -> list[Wording]:
     """The texts of a recipe and of the stages of its pipeline, each with its path in the request."""
-    found = [Wording("prompt", recipe.prompt)]
-    found += _beside(recipe.negative_prompt, recipe.parameters, "")
+    texts = [Wording("prompt", recipe.prompt)]
+    texts += _other_texts(recipe.negative_prompt, recipe.parameters, "")
     for stage in pipeline.stages if pipeline else ():
-        found += _beside(stage.negative_prompt, stage.parameters, f"stages.{stage.name}.")
-    return list(dict.fromkeys(found))
+        texts += _other_texts(stage.negative_prompt, stage.parameters, f"stages.{stage.name}.")
+    return list(dict.fromkeys(texts))
 
 
 def refusal(prompt: str, check: PromptCheck) -> Failure | None:
@@ -40,17 +40,17 @@ def refusal(prompt: str, check: PromptCheck) -> Failure | None:
     return None
 
 
-def _beside(negative_prompt: str | None, parameters: Mapping[str, Any], where: str) -> Iterator[Wording]:
+def _other_texts(negative_prompt: str | None, parameters: Mapping[str, Any], where: str) -> Iterator[Wording]:
     if negative_prompt:
         yield Wording("negative_prompt", negative_prompt, wanted=False)
     for name, value in parameters.items():
         # A conversation is checked as a whole, so that a text spread over several messages is found.
         text, path = "\n".join(_texts(value)), f"{where}parameters.{name}"
         if text:
-            yield Wording(path, text, parts=tuple(_parts(value, path)))
+            yield Wording(path, text, parts=tuple(_part_texts(value, path)))
 
 
-def _parts(value: object, path: str) -> Iterator[tuple[str, str]]:
+def _part_texts(value: object, path: str) -> Iterator[tuple[str, str]]:
     for number, inner in enumerate(cast("list[object]", value) if isinstance(value, list) else []):
         yield f"{path}[{number}]", "\n".join(_texts(inner))
 

@@ -35,7 +35,7 @@ class Outcome:
 
     def as_data(self) -> dict[str, Any]:
         """The outcome as plain JSON values."""
-        rare = {"finish_reason": self.finish_reason, "provider_code": self.provider_code}
+        optional = {"finish_reason": self.finish_reason, "provider_code": self.provider_code}
         return {
             "status": self.status,
             "outputs": [{"key": output.key, "url": output.url} for output in self.outputs],
@@ -44,7 +44,7 @@ class Outcome:
             "error_class": self.error_class,
             "message": self.message,
             "attempt_id": self.attempt_id,
-            **{name: value for name, value in rare.items() if value},
+            **{name: value for name, value in optional.items() if value},
         }
 
     @classmethod

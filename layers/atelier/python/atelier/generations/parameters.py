@@ -61,7 +61,7 @@ HOW: LiteralString = (
 )
 
 
-def _known(part: object) -> object:
+def _check_part_type(part: object) -> object:
     """Refuse a part in the form of another API (an `image_url`), and say how to send it here."""
     kind = cast("dict[str, object]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
     if kind not in ("text", "image"):
@@ -69,10 +69,10 @@ def _known(part: object) -> object:
     return cast("object", part)
 
 
-Part = Annotated[TextPart | ImagePart, Field(discriminator="type"), BeforeValidator(_known)]
+Part = Annotated[TextPart | ImagePart, Field(discriminator="type"), BeforeValidator(_check_part_type)]
 
 
-def _parts(content: object) -> object:
+def _as_parts(content: object) -> object:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
@@ -85,11 +85,11 @@ class Message(Deferred):
     content: Annotated[
         list[Part],
         Field(min_length=1, max_length=100),
-        BeforeValidator(_parts, json_schema_input_type=str | list[Part]),
+        BeforeValidator(_as_parts, json_schema_input_type=str | list[Part]),
     ]
 
     @model_validator(mode="after")
-    def _user_shows(self) -> Message:
+    def _check_images(self) -> Message:
         if self.role != "user" and any(isinstance(part, ImagePart) for part in self.content):
             raise ValueError("only messages with the role user can hold pictures")
         return self
@@ -108,7 +108,7 @@ class Message(Deferred):
         return [part.image_asset_id for part in self.content if isinstance(part, ImagePart)]
 
 
-def _scalar(value: object) -> object:
+def _check_scalar(value: object) -> object:
     """Check a parameter that has no field here: it must be a single value. The catalogue says which ones a model
     takes."""
     if isinstance(value, str) and len(value) > TEXT_CHARACTERS_MAX:
@@ -123,7 +123,7 @@ class Parameters(Deferred):
     see GET /api/models. Any other parameter that a model names there may be given too."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [{"width": 1024, "height": 1024}]})
-    __pydantic_extra__: dict[str, Annotated[Any, AfterValidator(_scalar)]] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
+    __pydantic_extra__: dict[str, Annotated[Any, AfterValidator(_check_scalar)]] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
 
     width: int | None = Field(default=None, ge=WIDTH[0], le=WIDTH[1], description="Pixels.")
     height: int | None = Field(default=None, ge=HEIGHT[0], le=HEIGHT[1], description="Pixels.")
@@ -157,29 +157,29 @@ class Parameters(Deferred):
     )
 
     @model_validator(mode="after")
-    def _few_others(self) -> Parameters:
+    def _check_extra_count(self) -> Parameters:
         if len(self.model_extra or {}) > OTHERS_MAX:
             raise ValueError("no model has so many parameters")
         return self
 
     def plain(self) -> dict[str, Any]:
         """The parameters in the form of a request."""
-        said = [message.plain() for message in self.messages or ()]
-        return self.model_dump(exclude_none=True, exclude={"messages"}) | ({"messages": said} if said else {})
+        messages = [message.plain() for message in self.messages or ()]
+        return self.model_dump(exclude_none=True, exclude={"messages"}) | ({"messages": messages} if messages else {})
 
     def told(self) -> dict[str, Any]:
         """The parameters of a recipe: all but the files. An image within a conversation becomes the index of its
         file."""
-        told = self.model_dump(exclude_none=True, exclude={*_FILES, "messages"})
+        parameters = self.model_dump(exclude_none=True, exclude={*_FILE_FIELDS, "messages"})
         if self.messages:
-            told["messages"] = _numbered(self.plain()["messages"], 1 if self.image_asset_id else 0)
-        return told
+            parameters["messages"] = _with_image_indexes(self.plain()["messages"], 1 if self.image_asset_id else 0)
+        return parameters
 
     def inputs(self) -> Sources:
         """The files by role; `image_asset_id` comes before the images of a conversation."""
-        pictures = [self.image_asset_id] if self.image_asset_id else []
-        pictures += [each for message in self.messages or () for each in message.pictures]
-        files: Sources = {"image": tuple(map(Source, pictures))} if pictures else {}
+        image_ids = [self.image_asset_id] if self.image_asset_id else []
+        image_ids += [each for message in self.messages or () for each in message.pictures]
+        files: Sources = {"image": tuple(map(Source, image_ids))} if image_ids else {}
         single = {"mask": self.mask_asset_id, "audio": self.audio_asset_id}
         files |= {role: (Source(asset_id),) for role, asset_id in single.items() if asset_id}
         if self.reference_asset_ids:
@@ -189,31 +189,31 @@ class Parameters(Deferred):
 
 def as_given(parameters: dict[str, Any], inputs: Sources) -> dict[str, Any]:
     """The parameters and files of a recipe in the form of a request: the inverse of the two methods that split them."""
-    pictures = [source.asset_id for source in inputs.get("image", ())]
-    given = dict(parameters)
+    image_ids = [source.asset_id for source in inputs.get("image", ())]
+    request = dict(parameters)
     if parameters.get("messages"):
-        left = dict(enumerate(pictures))
-        given["messages"] = [_named(message, left) for message in parameters["messages"]]
-        pictures = list(left.values())
-    given |= {"image_asset_id": pictures[0]} if pictures else {}
-    given |= {f"{role}_asset_id": inputs[role][0].asset_id for role in ("mask", "audio") if inputs.get(role)}
-    alike = [source.asset_id for source in inputs.get("reference", ())]
-    return given | ({"reference_asset_ids": alike} if alike else {})
+        images_left = dict(enumerate(image_ids))
+        request["messages"] = [_with_image_ids(message, images_left) for message in parameters["messages"]]
+        image_ids = list(images_left.values())
+    request |= {"image_asset_id": image_ids[0]} if image_ids else {}
+    request |= {f"{role}_asset_id": inputs[role][0].asset_id for role in ("mask", "audio") if inputs.get(role)}
+    references = [source.asset_id for source in inputs.get("reference", ())]
+    return request | ({"reference_asset_ids": references} if references else {})
 
 
-def _numbered(messages: list[dict[str, Any]], first: int) -> list[dict[str, Any]]:
-    numbers = count(first)
+def _with_image_indexes(messages: list[dict[str, Any]], first: int) -> list[dict[str, Any]]:
+    indexes = count(first)
 
     def plain(content: Any) -> Any:
         if isinstance(content, str):
             return content
         parts = cast("list[dict[str, Any]]", content)
-        return [{"type": "image", "image": next(numbers)} if part["type"] == "image" else part for part in parts]
+        return [{"type": "image", "image": next(indexes)} if part["type"] == "image" else part for part in parts]
 
     return [{**message, "content": plain(message["content"])} for message in messages]
 
 
-def _named(message: dict[str, Any], pictures: dict[int, str]) -> dict[str, Any]:
+def _with_image_ids(message: dict[str, Any], image_ids: dict[int, str]) -> dict[str, Any]:
     """A stored message in the form of a request: the indexes of its images become asset ids, which are removed from the
     mapping."""
     if not isinstance(message.get("content"), list):
@@ -221,11 +221,11 @@ def _named(message: dict[str, Any], pictures: dict[int, str]) -> dict[str, Any]:
     parts: list[Any] = []
     for part in message["content"]:
         match part:
-            case {"type": "image", "image": int(number)} if number in pictures:
-                parts.append({"type": "image", "image_asset_id": pictures.pop(number)})
+            case {"type": "image", "image": int(number)} if number in image_ids:
+                parts.append({"type": "image", "image_asset_id": image_ids.pop(number)})
             case _:
                 parts.append(part)
     return {**message, "content": parts}
 
 
-_FILES = {"image_asset_id", "mask_asset_id", "audio_asset_id", "reference_asset_ids"}
+_FILE_FIELDS = {"image_asset_id", "mask_asset_id", "audio_asset_id", "reference_asset_ids"}

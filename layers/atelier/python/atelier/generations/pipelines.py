@@ -72,8 +72,8 @@ def assembled(name: str, asked: Mapping[str, Asked], negative_prompt: str | None
     stage that it does not have, and for a spoken prompt that is to be enhanced."""
     steps = PIPELINES[name]
     if unknown := asked.keys() - {step.name for step in steps} - ({ENHANCE} if enhance else set()):
-        wrong = [{"path": f"stages.{each}", "message": f"{name} has no such stage."} for each in sorted(unknown)]
-        raise ValidationFailed(wrong)
+        errors = [{"path": f"stages.{each}", "message": f"{name} has no such stage."} for each in sorted(unknown)]
+        raise ValidationFailed(errors)
     stages = tuple(
         Stage(
             step.name,
@@ -94,8 +94,8 @@ def assembled(name: str, asked: Mapping[str, Asked], negative_prompt: str | None
 
 def enhanced(stages: tuple[Stage, ...], asked: Asked | None = None) -> tuple[Stage, ...]:
     """The stages, after a new first stage that rewrites their prompt. Raises ValidationFailed for a spoken prompt."""
-    heard = next((stage for stage in stages if stage.kind in (Kind.AUDIO, Kind.AVATAR)), None)
-    if heard is not None or all(stage.kind not in ENHANCED for stage in stages):
+    spoken = next((stage for stage in stages if stage.kind in (Kind.AUDIO, Kind.AVATAR)), None)
+    if spoken is not None or all(stage.kind not in ENHANCED for stage in stages):
         raise ValidationFailed([{"path": "enhance_prompt", "message": "What is said is left as it is written."}])
     asked = asked or Asked()
     # The prompt is written for the first stage that is made from the prompt, not from a file.
@@ -107,8 +107,8 @@ def enhanced(stages: tuple[Stage, ...], asked: Asked | None = None) -> tuple[Sta
 
 def enhancing(kind: str, style: str | None = None) -> dict[str, Any]:
     """The parameters of the text model that rewrites a prompt."""
-    wanted = f" The style wanted: {style}." if style else ""
-    return {"system": INSTRUCTION.format(kind=kind, style=wanted), "max_tokens": ENHANCE_TOKENS_MAX}
+    style_hint = f" The style wanted: {style}." if style else ""
+    return {"system": INSTRUCTION.format(kind=kind, style=style_hint), "max_tokens": ENHANCE_TOKENS_MAX}
 
 
 def with_enhancement(recipe: Recipe) -> Pipeline:
@@ -119,21 +119,21 @@ def with_enhancement(recipe: Recipe) -> Pipeline:
     return Pipeline("enhanced", enhanced((stage,)))
 
 
-def implied(recipe: Recipe, refused: Collection[str], *, enhance: bool) -> Pipeline | None:
+def implied(recipe: Recipe, error_paths: Collection[str], *, enhance: bool) -> Pipeline | None:
     """A plain request as a run, when it only lacks a file that an earlier stage can make; None otherwise. refused: the
     paths of the request's validation errors."""
-    name = next((MISSING[recipe.kind, path] for path in refused if (recipe.kind, path) in MISSING), None)
+    name = next((MISSING[recipe.kind, path] for path in error_paths if (recipe.kind, path) in MISSING), None)
     if name is None:
         return None
     first, last = PIPELINES[name]
     parameters = {each: value for each, value in recipe.parameters.items() if each not in first.takes}
-    asked = {
+    options = {
         first.name: Asked(
             parameters={each: recipe.parameters[each] for each in first.takes & recipe.parameters.keys()}
         ),
         last.name: Asked(recipe.model, parameters, recipe.inputs),
     }
-    return assembled(name, asked, recipe.negative_prompt, enhance=enhance)
+    return assembled(name, options, recipe.negative_prompt, enhance=enhance)
 
 
 def room_bytes(prompt: str) -> int:
@@ -154,10 +154,10 @@ def rewritten(prompt: str, text: str) -> str:
     words = text.strip().removesuffix(MARK).strip().strip("`").strip()
     words = re.sub(r"^(?:\w+ ){0,2}prompt:\s*", "", words, flags=re.IGNORECASE)
     words = " ".join(words.split()).strip("\"“”'")
-    return _cut(words, room_bytes(prompt)) or _cut(prompt, room_bytes(prompt))
+    return _cut_to_bytes(words, room_bytes(prompt)) or _cut_to_bytes(prompt, room_bytes(prompt))
 
 
-def _cut(words: str, bytes_max: int) -> str:
+def _cut_to_bytes(words: str, bytes_max: int) -> str:
     if len(words.encode()) <= bytes_max:
         return words
     cut = words.encode()[:bytes_max].decode(errors="ignore")

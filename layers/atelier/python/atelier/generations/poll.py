@@ -15,7 +15,7 @@ from atelier.providers._contract import Cancelled, CancelResult, Done, Failed, U
 
 def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, to: Attempting) -> None:
     """Poll the provider about one attempt; does nothing when its result is no longer awaited. Safe to repeat."""
-    found = _waiting(workspace_id, generation_id, attempt_id, to)
+    found = _find_awaited(workspace_id, generation_id, attempt_id, to)
     if found is None:
         return
     generation, current, callback = found
@@ -36,14 +36,14 @@ def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, 
         callback = replace(callback, reference=reference)
         to.generations.save_callback(workspace_id, generation_id, callback)
     assert callback.reference is not None
-    if generation.cancel_requested_at is not None and _stopped(generation, current, callback, to):
+    if generation.cancel_requested_at is not None and _try_cancel(generation, current, callback, to):
         return
     advance(generation, current, callback, provider.poll(callback.reference, job), polls, to)
 
 
 def wake(workspace_id: str, generation_id: str, attempt_id: str, *, to: Attempting) -> None:
     """Act on the webhooks that are stored for this attempt, if its result is still awaited."""
-    found = _waiting(workspace_id, generation_id, attempt_id, to)
+    found = _find_awaited(workspace_id, generation_id, attempt_id, to)
     if found is not None:
         read_inbox(*found, to)
 
@@ -58,14 +58,14 @@ def stop(workspace_id: str, generation_id: str, *, to: Attempting) -> None:
         stop_stage(generation, generations=to.generations, now=to.clock())
         return
     current = generation.attempt
-    found = _waiting(workspace_id, generation_id, current.id, to) if current else None
+    found = _find_awaited(workspace_id, generation_id, current.id, to) if current else None
     if found is None:
         return  # No job is running, or its task token is not saved yet: then the first poll carries the cancellation.
-    _stopped(*found, to)
+    _try_cancel(*found, to)
 
 
-def _stopped(generation: Generation, current: Attempt, callback: Callback, to: Attempting) -> bool:
-    provider = to.provider(generation, current)
+def _try_cancel(generation: Generation, current: Attempt, callback: Callback, deps: Attempting) -> bool:
+    provider = deps.provider(generation, current)
     if (
         provider is None
         or callback.reference is None
@@ -73,21 +73,21 @@ def _stopped(generation: Generation, current: Attempt, callback: Callback, to: A
     ):
         return False
     # One more poll after the cancellation reads what the provider bills for the work so far.
-    progress = provider.poll(callback.reference, to.job(generation, current, with_files=provider.resend_safe))
+    progress = provider.poll(callback.reference, deps.job(generation, current, with_files=provider.resend_safe))
     end = progress if isinstance(progress, Done | Failed | Cancelled) else Cancelled()
-    conclude(generation, current, callback.task_token, end, to)
+    conclude(generation, current, callback.task_token, end, deps)
     return True
 
 
-def _waiting(
-    workspace_id: str, generation_id: str, attempt_id: str, to: Attempting
+def _find_awaited(
+    workspace_id: str, generation_id: str, attempt_id: str, deps: Attempting
 ) -> tuple[Generation, Attempt, Callback] | None:
     try:
-        generation = to.generations.get(workspace_id, generation_id)
+        generation = deps.generations.get(workspace_id, generation_id)
     except NotFound:
         return None
     current = generation.awaited
     if current is None or current.id != attempt_id:
         return None
-    callback = to.generations.callback(workspace_id, generation_id, attempt_id)
+    callback = deps.generations.callback(workspace_id, generation_id, attempt_id)
     return None if callback is None else (generation, current, callback)

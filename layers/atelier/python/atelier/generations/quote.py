@@ -50,18 +50,18 @@ class Ask:
     @classmethod
     def of(cls, recipe: Recipe, pipeline: Pipeline | None = None) -> Ask:
         """The input for a recipe or a run. Stages that are kept from an earlier run are not priced."""
-        ask = cls(recipe.kind, recipe.model, recipe.parameters, recipe.prompt, recipe.files, facts=recipe.facts)
-        return ask if pipeline is None else ask.in_stages(pipeline)
+        quote_input = cls(recipe.kind, recipe.model, recipe.parameters, recipe.prompt, recipe.files, facts=recipe.facts)
+        return quote_input if pipeline is None else quote_input.in_stages(pipeline)
 
     def in_stages(self, pipeline: Pipeline) -> Ask:
         """This input as a run with these stages."""
-        wanted = [stage for stage in pipeline.stages if stage.made_by is None]
-        return replace(self, stages=tuple(_stage(stage, self.prompt, pipeline) for stage in wanted))
+        stages = [stage for stage in pipeline.stages if stage.made_by is None]
+        return replace(self, stages=tuple(_stage_input(stage, self.prompt, pipeline) for stage in stages))
 
     def fingerprint(self) -> str:
         """A digest that is equal for equal requests, whatever their prompt; after a dot, a digest of what is known of
         the files (size, duration)."""
-        known = self._known()
+        known = self._file_facts()
         if all(fact is None for fact in known):
             return self.request()
         return f"{self.request()}.{_digest(known)[:16]}"
@@ -75,9 +75,9 @@ class Ask:
             facts.append([stage.request() for stage in self.stages])
         return _digest(facts)
 
-    def _known(self) -> list[Any]:
+    def _file_facts(self) -> list[Any]:
         own = [self.facts.width, self.facts.height, self.facts.audio_milliseconds]
-        return own + [known for stage in self.stages or () for known in stage._known()]
+        return own + [known for stage in self.stages or () for known in stage._file_facts()]
 
     def prompt_digest(self) -> str | None:
         """A digest of the prompt and the negative prompt, so that a quote does not reveal them; None without a
@@ -85,23 +85,23 @@ class Ask:
         if self.prompt is None:
             return None
         beside = self.facts.negative_prompt
-        said = json.dumps([self.prompt, beside]) if beside else self.prompt
-        return hashlib.sha256(said.encode(errors="replace")).hexdigest()[:32]
+        text = json.dumps([self.prompt, beside]) if beside else self.prompt
+        return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:32]
 
 
 def _digest(facts: object) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _stage(stage: Stage, prompt: str | None, pipeline: Pipeline) -> Ask:
+def _stage_input(stage: Stage, prompt: str | None, pipeline: Pipeline) -> Ask:
     # A prompt that a model is still to write is priced at its maximum length, and so is the speech made from it.
-    says = prompt if stage.says is None else foreseen(prompt or "")
+    stage_prompt = prompt if stage.says is None else foreseen(prompt or "")
     facts = stage.facts
-    if "audio" in facts.pending and says is not None:
-        speaks = next((each for each in pipeline.stages if each.name == stage.starts_from["audio"]), None)
-        speed = speaks.parameters.get("speed") if speaks else None
-        facts = replace(facts, audio_milliseconds=spoken_milliseconds(says, speed if _is_number(speed) else None))
-    return Ask(stage.kind, stage.model, stage.parameters, says, stage.files, name=stage.name, facts=facts)
+    if "audio" in facts.pending and stage_prompt is not None:
+        speech_stage = next((each for each in pipeline.stages if each.name == stage.starts_from["audio"]), None)
+        speed = speech_stage.parameters.get("speed") if speech_stage else None
+        facts = replace(facts, audio_milliseconds=spoken_milliseconds(stage_prompt, speed if _is_number(speed) else None))
+    return Ask(stage.kind, stage.model, stage.parameters, stage_prompt, stage.files, name=stage.name, facts=facts)
 
 
 def _is_number(value: object) -> bool:
@@ -136,56 +136,56 @@ class Quote:
 
     def is_for(self, workspace_id: str, recipe: Recipe, pipeline: Pipeline | None = None) -> bool:
         """Whether this request, of this workspace, is the one that was quoted."""
-        ask = Ask.of(recipe, pipeline)
-        same = self.workspace_id == workspace_id and self.fingerprint == ask.fingerprint()
-        return same and self.prompt_digest in (None, ask.prompt_digest())
+        quote_input = Ask.of(recipe, pipeline)
+        same_request = self.workspace_id == workspace_id and self.fingerprint == quote_input.fingerprint()
+        return same_request and self.prompt_digest in (None, quote_input.prompt_digest())
 
     def was_for(self, workspace_id: str, recipe: Recipe, pipeline: Pipeline | None = None) -> bool:
         """Whether the quote is for this request but was made before anything was known of its files."""
-        ask = Ask.of(recipe, pipeline)
-        measured = replace(self, fingerprint=ask.fingerprint())
-        return self.fingerprint == ask.request() and measured.is_for(workspace_id, recipe, pipeline)
+        quote_input = Ask.of(recipe, pipeline)
+        with_file_facts = replace(self, fingerprint=quote_input.fingerprint())
+        return self.fingerprint == quote_input.request() and with_file_facts.is_for(workspace_id, recipe, pipeline)
 
 
 def priced(
-    ask: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
+    quote_input: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
 ) -> tuple[dict[str, Any], tuple[Offer, ...]]:
     """The complete parameters of a request, and its priced offers in the order in which they are tried. Quote and
     submission both use it, so they agree. routes: the workspace's routes; None = the platform's, in the catalogue's
     order. Raises ValidationFailed, Unavailable."""
     platform = catalogue.enabled
     if routes is not None:
-        refused = routes.refused(ask.model.partition("/")[0])
+        refused = routes.refused(quote_input.model.partition("/")[0])
         if refused:
             raise refused
         catalogue = routes.catalogue(catalogue)
     parameters, offers = catalogue.offers(
-        ask.kind,
-        ask.model,
-        ask.parameters,
+        quote_input.kind,
+        quote_input.model,
+        quote_input.parameters,
         today=now.date(),
         # The seed of a request that gives none. The recipe keeps it, so that the request can be repeated exactly.
         seed=secrets.randbelow(2**31),
-        prompt=ask.prompt or "",
-        files=ask.files,
-        facts=ask.facts,
+        prompt=quote_input.prompt or "",
+        files=quote_input.files,
+        facts=quote_input.facts,
     )
-    return parameters, offers if routes is None else routes.ordered(ask.model, offers, platform)
+    return parameters, offers if routes is None else routes.ordered(quote_input.model, offers, platform)
 
 
-def parts(ask: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None) -> tuple[Part, ...]:
+def parts(quote_input: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None) -> tuple[Part, ...]:
     """The priced parts of a request: one for a plain request, one for each stage of a run. Raises what `priced` raises;
     for a stage, the paths of a ValidationFailed name the stage."""
-    found: list[Part] = []
-    for each in (ask,) if ask.stages is None else ask.stages:
+    priced_parts: list[Part] = []
+    for each in (quote_input,) if quote_input.stages is None else quote_input.stages:
         try:
-            found.append(Part(each, *priced(each, catalogue=catalogue, now=now, routes=routes)))
+            priced_parts.append(Part(each, *priced(each, catalogue=catalogue, now=now, routes=routes)))
         except ValidationFailed as refused:
             if each.name is None:
                 raise
             fields = [{**wrong, "path": f"stages.{each.name}.{wrong['path']}"} for wrong in refused.facts["fields"]]
             raise ValidationFailed(fields) from refused
-    return tuple(found)
+    return tuple(priced_parts)
 
 
 def may_imply(recipe: Recipe) -> bool:
@@ -212,26 +212,26 @@ def pipeline_for(
 
 
 def quote(
-    workspace_id: str, ask: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
+    workspace_id: str, quote_input: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
 ) -> tuple[Quote, tuple[Offer, ...]]:
     """The promise, and the offers that it is computed from. Nothing is stored. Raises ValidationFailed for a request
     without a price, and for a missing prompt when the price depends on it; Unavailable when no provider is
     available."""
-    wanted = parts(ask, catalogue=catalogue, now=now, routes=routes)
-    offers = tuple(offer for part in wanted for offer in part.offers)
+    priced_parts = parts(quote_input, catalogue=catalogue, now=now, routes=routes)
+    offers = tuple(offer for part in priced_parts for offer in part.offers)
     if routes is not None:
-        for part in wanted:
+        for part in priced_parts:
             routes.require_awake(part.ask.model, part.offers)
-    if ask.prompt is None and any(catalogue.model(offer.model).prices_prompt for offer in offers):
+    if quote_input.prompt is None and any(catalogue.model(offer.model).prices_prompt for offer in offers):
         raise ValidationFailed([{"path": "prompt", "message": "The price depends on the prompt."}])
     promise = Quote(
         id=new_id("quo", now),
         workspace_id=workspace_id,
-        fingerprint=ask.fingerprint(),
-        prompt_digest=ask.prompt_digest(),
-        credits=sum(part.offers[0].credits_max for part in wanted),
-        credits_max=sum(max(offer.credits_max for offer in part.offers) for part in wanted),
-        cost_microusd=sum(part.offers[0].cost_microusd for part in wanted),
+        fingerprint=quote_input.fingerprint(),
+        prompt_digest=quote_input.prompt_digest(),
+        credits=sum(part.offers[0].credits_max for part in priced_parts),
+        credits_max=sum(max(offer.credits_max for offer in part.offers) for part in priced_parts),
+        cost_microusd=sum(part.offers[0].cost_microusd for part in priced_parts),
         candidates=tuple(offer.candidate for offer in offers),
         price_version=catalogue.price_version,
         expires_at=(now + LIFETIME).replace(microsecond=0),
@@ -241,7 +241,7 @@ def quote(
 
 def signed(promise: Quote, key: bytes) -> str:
     """The signed text of a quote, which the caller keeps as its id."""
-    facts = [
+    payload = [
         promise.workspace_id,
         promise.fingerprint,
         promise.prompt_digest,
@@ -252,7 +252,7 @@ def signed(promise: Quote, key: bytes) -> str:
         promise.price_version,
         int(promise.expires_at.timestamp()),
     ]
-    text = f"{promise.id}.{_base64(json.dumps(facts, separators=(',', ':')).encode())}"
+    text = f"{promise.id}.{_base64(json.dumps(payload, separators=(',', ':')).encode())}"
     return f"{text}.{_mac(text, key)}"
 
 
@@ -262,13 +262,13 @@ def verified(token: str, key: bytes) -> Quote | None:
     quote_id, _, payload = text.partition(".")
     if not is_id(quote_id, "quo") or not hmac.compare_digest(mac.encode(), _mac(text, key).encode()):
         return None
-    workspace_id, fingerprint, prompt, credits, most, cost, candidates, version, expires = json.loads(
+    workspace_id, fingerprint, prompt, credits, credits_max, cost, candidates, price_version, expires = json.loads(
         # The signature is ours, so the payload has the form that we wrote.
         base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
     )
     expires_at = datetime.fromtimestamp(expires, UTC)
     return Quote(
-        quote_id, workspace_id, fingerprint, prompt, credits, most, cost, tuple(candidates), version, expires_at
+        quote_id, workspace_id, fingerprint, prompt, credits, credits_max, cost, tuple(candidates), price_version, expires_at
     )
 
 

@@ -48,30 +48,30 @@ def reconcile(workspace_id: str, *, created_after: datetime, thorough: bool, to:
     for hold in holds:
         if not hold.reference.startswith(GENERATION):
             continue
-        ending = _ending(hold, _generation(workspace_id, hold.reference, to), now)
-        if ending is None:
+        settlement = _plan_settlement(hold, _find_generation(workspace_id, hold.reference, to), now)
+        if settlement is None:
             continue
         try:
-            to.wallets.end(workspace_id, ending)
+            to.wallets.end(workspace_id, settlement)
         except StaleWallet:
             continue  # The hold has just ended in the ordinary way; the next run sees any other change.
-        released += ending.movement.facts["reason"] == "missing"
-        ended += ending.movement.facts["reason"] != "missing"
+        released += settlement.movement.facts["reason"] == "missing"
+        ended += settlement.movement.facts["reason"] != "missing"
     held = {hold.reference for hold in holds}
     for generation in to.generations.open_since(workspace_id, created_after):
         if generation.id not in held:
-            closed += _close(generation, to, now)
+            closed += _close_as_ledger(generation, to, now)
     return Repairs(released, ended, closed)
 
 
-def _generation(workspace_id: str, generation_id: str, to: Closing) -> Generation | None:
+def _find_generation(workspace_id: str, generation_id: str, deps: Closing) -> Generation | None:
     try:
-        return to.generations.get(workspace_id, generation_id)
+        return deps.generations.get(workspace_id, generation_id)
     except NotFound:
         return None
 
 
-def _ending(hold: Hold, generation: Generation | None, now: datetime) -> Ending | None:
+def _plan_settlement(hold: Hold, generation: Generation | None, now: datetime) -> Ending | None:
     if generation is None:
         return end_hold(hold, EndState.RELEASED, 0, {"reason": "missing"}, now)
     if generation.is_open:
@@ -81,26 +81,26 @@ def _ending(hold: Hold, generation: Generation | None, now: datetime) -> Ending 
     return end_hold(hold, EndState.SETTLED if charged else state, charged, {"reason": generation.status.value}, now)
 
 
-def _close(generation: Generation, to: Closing, now: datetime) -> bool:
-    movements = to.wallets.movements_of(generation.workspace_id, generation.id)
+def _close_as_ledger(generation: Generation, deps: Closing, now: datetime) -> bool:
+    movements = deps.wallets.movements_of(generation.workspace_id, generation.id)
     end = next((movement for movement in movements if movement.kind in AS_ENDED), None)
     if end is None:
         return False
-    for stage in stages(generation, to.generations) if generation.pipeline else ():
+    for stage in stages(generation, deps.generations) if generation.pipeline else ():
         if stage.is_open:
             # After its run has ended no sweep finds this stage, so it expires here. Its result may still come.
-            expire(stage, to=to, now=now)
+            expire(stage, to=deps, now=now)
     status = AS_ENDED[EndState(end.kind)]
     if status is Status.FAILED and generation.cancel_requested_at is not None:
         status = Status.CANCELLED
     failure = Failure("INTERNAL", "inconsistent", "This was interrupted; the credits are as the statement says.")
-    final = generation.ended(status, _charged(end), failure if status is not Status.CANCELLED else None, now)
+    closed = generation.ended(status, _charged_credits(end), failure if status is not Status.CANCELLED else None, now)
     try:
-        to.generations.close_as_ended(final)
+        deps.generations.close_as_ended(closed)
     except GenerationMoved:
         return False
     return True
 
 
-def _charged(end: Movement) -> int:
+def _charged_credits(end: Movement) -> int:
     return sum(entry.amount for entry in end.entries if entry.account == "revenue")

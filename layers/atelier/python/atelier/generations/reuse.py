@@ -26,15 +26,15 @@ def reuse_key(asked: Recipe, complete: Recipe, pipeline: Pipeline | None) -> str
     }
     facts: list[Any] = [asked.kind, asked.prompt, asked.model, asked.negative_prompt]
     if pipeline is None:
-        facts += [parameters, _contents(complete.inputs)]
+        facts += [parameters, _file_hashes(complete.inputs)]
     else:
         facts.append(pipeline.name)
         for stage in pipeline.stages:
-            facts.append([stage.name, stage.model, stage.parameters, stage.negative_prompt, _contents(stage.inputs)])
+            facts.append([stage.name, stage.model, stage.parameters, stage.negative_prompt, _file_hashes(stage.inputs)])
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _contents(inputs: Sources) -> dict[str, list[str]]:
+def _file_hashes(inputs: Sources) -> dict[str, list[str]]:
     return {role: [source.sha256 for source in sources] for role, sources in inputs.items()}
 
 

@@ -88,7 +88,7 @@ def begun(run: Generation, number: int, made: Sequence[Generation], prompt: str,
             stage.model,
             stage.negative_prompt,
             stage.parameters,
-            stage.inputs | {role: _files(run, stage, role, made) for role in stage.starts_from},
+            stage.inputs | {role: _stage_files(run, stage, role, made) for role in stage.starts_from},
         ),
         candidates=stage.candidates,
         price_version=run.price_version,
@@ -103,15 +103,15 @@ def begun(run: Generation, number: int, made: Sequence[Generation], prompt: str,
     )
 
 
-def _files(run: Generation, stage: Stage, role: str, made: Sequence[Generation]) -> tuple[Source, ...]:
-    asset = _named(run, stage.starts_from[role], made).assets[0]
-    made_of = Source(asset.id, asset.sha256, asset.format, asset.width, asset.height, asset.duration_ms)
-    return (*stage.inputs.get(role, ()), made_of)
+def _stage_files(run: Generation, stage: Stage, role: str, stage_generations: Sequence[Generation]) -> tuple[Source, ...]:
+    asset = _stage_named(run, stage.starts_from[role], stage_generations).assets[0]
+    input_asset = Source(asset.id, asset.sha256, asset.format, asset.width, asset.height, asset.duration_ms)
+    return (*stage.inputs.get(role, ()), input_asset)
 
 
-def _named(run: Generation, name: str, made: Sequence[Generation]) -> Generation:
+def _stage_named(run: Generation, name: str, stage_generations: Sequence[Generation]) -> Generation:
     names = [stage.name for stage in planned(run).stages]
-    return made[names.index(name)]
+    return stage_generations[names.index(name)]
 
 
 def advanced(run: Generation, number: int, now: datetime) -> Generation:
@@ -131,28 +131,28 @@ def concluded(run: Generation, made: Sequence[Generation], now: datetime) -> Gen
     if any(stage.is_open for stage in made):
         return None
     run = billed(run, made)
-    broken = next((stage for stage in made if stage.status is not Status.SUCCEEDED), None)
-    if broken is None and len(made) == len(planned(run).stages):
+    failed_stage = next((stage for stage in made if stage.status is not Status.SUCCEEDED), None)
+    if failed_stage is None and len(made) == len(planned(run).stages):
         return run.succeeded(made[-1].assets, run.credits_charged, now)
-    if broken is not None:
-        failure = LATE if broken.status is Status.EXPIRED else broken.failure
-        return run.ended(broken.status, run.credits_charged, failure, now)
+    if failed_stage is not None:
+        failure = LATE if failed_stage.status is Status.EXPIRED else failed_stage.failure
+        return run.ended(failed_stage.status, run.credits_charged, failure, now)
     return run.ended(Status.CANCELLED, run.credits_charged, None, now) if run.cancel_requested_at else None
 
 
 def billed(run: Generation, made: Sequence[Generation]) -> Generation:
     """The run with the sums of its own stages: usage, cost, and credits, of which never more than it holds."""
-    own = [stage for stage in made if stage.parent_id == run.id]
+    own_stages = [stage for stage in made if stage.parent_id == run.id]
     usage: Counter[str] = Counter()
-    for stage in own:
+    for stage in own_stages:
         usage.update(stage.usage)
     # The cost source of the run is the least reliable one of its stages.
-    sources = {stage.cost_source for stage in own if stage.attempts} or {"estimate"}
+    sources = {stage.cost_source for stage in own_stages if stage.attempts} or {"estimate"}
     return replace(
         run,
-        attempts=tuple(attempt for stage in own for attempt in stage.attempts),
-        credits_charged=min(sum(stage.credits_charged for stage in own), run.credits_held),
-        cost_microusd=sum(stage.cost_microusd for stage in own),
+        attempts=tuple(attempt for stage in own_stages for attempt in stage.attempts),
+        credits_charged=min(sum(stage.credits_charged for stage in own_stages), run.credits_held),
+        cost_microusd=sum(stage.cost_microusd for stage in own_stages),
         cost_source=next(source for source in ("estimate", "usage", "provider") if source in sources),
         usage=dict(usage),
     )
@@ -161,16 +161,16 @@ def billed(run: Generation, made: Sequence[Generation]) -> Generation:
 def resumed(run: Generation, made: Sequence[Generation], is_kept: Callable[[Delivered], bool]) -> Pipeline:
     """The pipeline for the retry of a run. After a success all stages are made again; after a failure the stages that
     were delivered before it are kept, as long as their files still exist."""
-    taken_over: list[Generation] = []
+    kept_stages: list[Generation] = []
     if run.status is not Status.SUCCEEDED:
         delivered = takewhile(lambda stage: stage.status is Status.SUCCEEDED, made)
-        taken_over = list(takewhile(lambda stage: all(map(is_kept, stage.assets)), delivered))
+        kept_stages = list(takewhile(lambda stage: all(map(is_kept, stage.assets)), delivered))
     stages = tuple(
         replace(
             stage,
             candidates=(),
             credits_max=0,
-            made_by=taken_over[number].id if number < len(taken_over) else None,
+            made_by=kept_stages[number].id if number < len(kept_stages) else None,
         )
         for number, stage in enumerate(planned(run).stages)
     )
@@ -182,15 +182,15 @@ def resumed(run: Generation, made: Sequence[Generation], is_kept: Callable[[Deli
 
 def stages(run: Generation, generations: GenerationStore) -> list[Generation]:
     """The generations of a run's stages that exist so far, in order."""
-    found: list[Generation] = []
+    stage_generations: list[Generation] = []
     for number, stage in enumerate(planned(run).stages):
         if stage.made_by is None and number >= run.stages_begun:
             break
         try:
-            found.append(generations.get(run.workspace_id, made_by(run, number)))
+            stage_generations.append(generations.get(run.workspace_id, made_by(run, number)))
         except NotFound:
             break
-    return found
+    return stage_generations
 
 
 def kept_in(workspace_id: str, sources: SourceAssets) -> Callable[[Delivered], bool]:
@@ -212,45 +212,45 @@ def plan_stage(workspace_id: str, run_id: str, after: str | None, *, to: Plannin
     Raises Unavailable when parallel writers win every time."""
     for _ in range(TRIES_MAX):
         run = to.generations.get(workspace_id, run_id)
-        made = stages(run, to.generations)
-        number = next_number(run, made)
+        stage_generations = stages(run, to.generations)
+        number = next_number(run, stage_generations)
         if number is None:
             return None
-        if number < len(made):
-            return None if made[number].id == after else made[number]
-        prompt, after_it = _prompt(run, number, made, to), advanced(run, number, now)
-        stage = begun(run, number, made, prompt, now)
+        if number < len(stage_generations):
+            return None if stage_generations[number].id == after else stage_generations[number]
+        prompt, run_after = _stage_prompt(run, number, stage_generations, to), advanced(run, number, now)
+        stage = begun(run, number, stage_generations, prompt, now)
         if planned(run).stages[number].says is not None and run.enhanced_prompt is None:
             # The run shows the enhanced prompt as soon as it is used. If moderation refuses the prompt, the stage is
             # written as failed, before any attempt.
-            after_it = replace(after_it, enhanced_prompt=prompt)
-            refusal = to.refusal(run, prompt)
-            stage = stage.ended(Status.FAILED, 0, refusal, now) if refusal else stage
+            run_after = replace(run_after, enhanced_prompt=prompt)
+            failure = to.refusal(run, prompt)
+            stage = stage.ended(Status.FAILED, 0, failure, now) if failure else stage
         try:
-            to.generations.begin_stage(run, after_it, stage)
+            to.generations.begin_stage(run, run_after, stage)
         except GenerationMoved:
             continue  # A parallel writer was first, or our own write had succeeded: the next pass reads the stage.
         return stage if stage.is_open else None
     raise Unavailable("This run is changing quickly. Try again.")
 
 
-def _prompt(run: Generation, number: int, made: Sequence[Generation], to: Planning) -> str:
+def _stage_prompt(run: Generation, number: int, stage_generations: Sequence[Generation], deps: Planning) -> str:
     stage = planned(run).stages[number]
     if stage.says is None:
         return run.recipe.prompt
     if run.enhanced_prompt is not None:
         return run.enhanced_prompt
-    return rewritten(run.recipe.prompt, to.text(_named(run, stage.says, made)) or "")
+    return rewritten(run.recipe.prompt, deps.text(_stage_named(run, stage.says, stage_generations)) or "")
 
 
 def finish_run(workspace_id: str, run_id: str, *, to: Closing, now: datetime) -> Generation:
     """Bring a run to the final state that follows from its stages, and settle its hold. A run with stages still to come
     stays as it is; an expired run still takes the result of its last stage, free. Safe to repeat."""
     run = to.generations.get(workspace_id, run_id)
-    made = stages(run, to.generations)
+    stage_generations = stages(run, to.generations)
     if run.status is Status.EXPIRED:
-        return _finish_late(run, made, to, now)
-    ended = concluded(run, made, now) if run.is_open else None
+        return _finish_late(run, stage_generations, to, now)
+    ended = concluded(run, stage_generations, now) if run.is_open else None
     if ended is not None and ended.status is Status.SUCCEEDED and run.reuse_key is not None:
         to.generations.keep_result(workspace_id, run.reuse_key, run_id)
     return run if ended is None else close(ended, _end_state(ended), to, now)
@@ -262,30 +262,30 @@ def _end_state(ended: Generation) -> EndState:
     return EndState.EXPIRED if ended.status is Status.EXPIRED else EndState.RELEASED
 
 
-def _finish_late(run: Generation, made: Sequence[Generation], to: Closing, now: datetime) -> Generation:
-    complete = len(made) == len(planned(run).stages) and all(stage.status is Status.SUCCEEDED for stage in made)
+def _finish_late(run: Generation, stage_generations: Sequence[Generation], deps: Closing, now: datetime) -> Generation:
+    complete = len(stage_generations) == len(planned(run).stages) and all(stage.status is Status.SUCCEEDED for stage in stage_generations)
     if not complete or run.cancel_requested_at is not None:
-        return _booked_late(run, made, to)
+        return _book_late(run, stage_generations, deps)
     # The credits charged at the expiry stay as they are. The late stage is the operator's loss, which was booked with
     # the stage itself.
-    delivered = replace(billed(run, made), credits_charged=run.credits_charged)
-    delivered = delivered.succeeded(made[-1].assets, run.credits_charged, now)
+    delivered = replace(billed(run, stage_generations), credits_charged=run.credits_charged)
+    delivered = delivered.succeeded(stage_generations[-1].assets, run.credits_charged, now)
     try:
-        to.generations.deliver_late(delivered, late_success(run.id, 0, finish.facts(delivered), now))
+        deps.generations.deliver_late(delivered, late_success(run.id, 0, finish.facts(delivered), now))
     except GenerationMoved:
-        return to.generations.get(run.workspace_id, run.id)
+        return deps.generations.get(run.workspace_id, run.id)
     return delivered
 
 
-def _booked_late(run: Generation, made: Sequence[Generation], to: Closing) -> Generation:
+def _book_late(run: Generation, stage_generations: Sequence[Generation], deps: Closing) -> Generation:
     """Book the real cost of the stages of an expired run."""
-    booked = replace(billed(run, made), credits_charged=run.credits_charged)
+    booked = replace(billed(run, stage_generations), credits_charged=run.credits_charged)
     if (booked.cost_microusd, booked.cost_source) == (run.cost_microusd, run.cost_source):
         return run
     try:
-        to.generations.book_late(booked)
+        deps.generations.book_late(booked)
     except GenerationMoved:
-        return to.generations.get(run.workspace_id, run.id)
+        return deps.generations.get(run.workspace_id, run.id)
     return booked
 
 
@@ -296,11 +296,11 @@ def expire(generation: Generation, *, to: Closing, now: datetime) -> Generation:
         return finish.expire(generation, to=to, now=now)
     run = generation
     for _ in range(TRIES_MAX):
-        made = stages(run, to.generations)
-        if made and made[-1].is_open:
-            made[-1] = finish.expire(made[-1], to=to, now=now)
-        if not any(stage.is_open for stage in made):
-            ended = concluded(run, made, now) or billed(run, made)
+        stage_generations = stages(run, to.generations)
+        if stage_generations and stage_generations[-1].is_open:
+            stage_generations[-1] = finish.expire(stage_generations[-1], to=to, now=now)
+        if not any(stage.is_open for stage in stage_generations):
+            ended = concluded(run, stage_generations, now) or billed(run, stage_generations)
             if ended.is_open:
                 ended = ended.ended(Status.EXPIRED, ended.credits_charged, LATE, now)
             closed = close(ended, _end_state(ended), to, now)
@@ -317,10 +317,10 @@ def stop_stage(run: Generation, *, generations: GenerationStore, now: datetime) 
     """Cancel the open stage of a run: at once when nothing was sent to a provider, else by a cancel request. Raises
     Unavailable when parallel writers win every time."""
     for _ in range(TRIES_MAX):
-        made = stages(run, generations)
-        if not made or not made[-1].is_open or made[-1].cancel_requested_at:
+        stage_generations = stages(run, generations)
+        if not stage_generations or not stage_generations[-1].is_open or stage_generations[-1].cancel_requested_at:
             return
-        stage = made[-1]
+        stage = stage_generations[-1]
         try:
             if stage.attempts:
                 generations.save_progress(stage, replace(stage, cancel_requested_at=now))

@@ -73,8 +73,8 @@ class EnhanceRequest(BaseModel):
 
     def recipe(self) -> Recipe:
         """The recipe of the text generation that rewrites the prompt."""
-        told = Parameters.model_validate(enhancing(self.kind, self.style))
-        return Recipe(Kind.TEXT, self.prompt, self.model, None, told.told())
+        parameters = Parameters.model_validate(enhancing(self.kind, self.style))
+        return Recipe(Kind.TEXT, self.prompt, self.model, None, parameters.told())
 
 
 class EnhancedView(TypedDict):

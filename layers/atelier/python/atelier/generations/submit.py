@@ -106,8 +106,8 @@ class Submitting:
 
     def daily(self, tier: str) -> Daily:
         """The daily grant of a tier."""
-        given = self.catalogue.tier(tier)
-        return Daily(given.daily_credits, given.daily_reset, self.daily_verified_only)
+        tier_terms = self.catalogue.tier(tier)
+        return Daily(tier_terms.daily_credits, tier_terms.daily_reset, self.daily_verified_only)
 
 
 def submit(submission: Submission, *, to: Submitting, now: datetime, wallet: Wallet | None = None) -> Accepted:
@@ -119,7 +119,7 @@ def submit(submission: Submission, *, to: Submitting, now: datetime, wallet: Wal
     Unavailable.
     """
     try:
-        return _accepted(submission, to, now, wallet or to.wallets.wallet(submission.workspace_id))
+        return _accept(submission, to, now, wallet or to.wallets.wallet(submission.workspace_id))
     except (InsufficientCredits, BudgetExceeded, RateLimited, Conflict):
         # A parallel request with the same key may have been accepted first, and have taken the credits, the budget or
         # the quote that are missing here. Then its generation is the answer.
@@ -129,66 +129,66 @@ def submit(submission: Submission, *, to: Submitting, now: datetime, wallet: Wal
         return Accepted(earlier, replayed=True)
 
 
-def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Wallet) -> Accepted:
+def _accept(submission: Submission, deps: Submitting, now: datetime, wallet_read: Wallet) -> Accepted:
     workspace_id, recipe, promise = submission.workspace_id, submission.recipe, submission.quote
     pipeline = submission.pipeline
-    missing: ValidationFailed | QuoteExpired | None = None
+    input_error: ValidationFailed | QuoteExpired | None = None
 
     try:
         # The files are looked up before pricing: their size and duration decide the price.
-        recipe, pipeline = looked_up(workspace_id, recipe, pipeline, to.sources)
+        recipe, pipeline = looked_up(workspace_id, recipe, pipeline, deps.sources)
     except ValidationFailed as refusal:
         # Not raised yet: the repetition of an accepted request returns its generation, even when its files are gone.
-        missing = refusal
+        input_error = refusal
 
-    if promise is not None and missing is None and not promise.is_for(workspace_id, recipe, pipeline):
+    if promise is not None and input_error is None and not promise.is_for(workspace_id, recipe, pipeline):
         if not promise.was_for(workspace_id, recipe, pipeline):
             raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
-        missing = QuoteExpired("More is known of the files than when this was quoted. Ask for another.")
+        input_error = QuoteExpired("More is known of the files than when this was quoted. Ask for another.")
 
     check_size(recipe, pipeline)
-    ways = to.routes(seen) if to.routes is not None else None
-    wanted = parts(Ask.of(recipe, pipeline), catalogue=to.catalogue, now=now, routes=ways)
-    if to.moderation is not None:
-        asked_for = wordings(recipe, pipeline)
-        to.moderation(asked_for, accepted_before=lambda: to.accepted_before(submission) is not None)
+    routes = deps.routes(wallet_read) if deps.routes is not None else None
+    priced_parts = parts(Ask.of(recipe, pipeline), catalogue=deps.catalogue, now=now, routes=routes)
+    if deps.moderation is not None:
+        texts = wordings(recipe, pipeline)
+        deps.moderation(texts, accepted_before=lambda: deps.accepted_before(submission) is not None)
 
     generation_id = own_id = new_id("gen", now)
     if submission.idempotency_key is not None:
         # The key is bound to an id before anything is written: every request with this key, in parallel or after a
         # crash, writes the same generation, and only one write can succeed.
-        generation_id = to.keys.reserve(workspace_id, submission.idempotency_key, submission.fingerprint(), own_id)
+        generation_id = deps.keys.reserve(workspace_id, submission.idempotency_key, submission.fingerprint(), own_id)
     if generation_id != own_id:
         try:
-            return Accepted(to.generations.get(workspace_id, generation_id), replayed=True)
+            return Accepted(deps.generations.get(workspace_id, generation_id), replayed=True)
         except NotFound:
             pass
-    if missing is not None:
-        raise missing
+    if input_error is not None:
+        raise input_error
 
     if pipeline is None:
-        recipe = replace(recipe, parameters=wanted[0].parameters)
+        recipe = replace(recipe, parameters=priced_parts[0].parameters)
     key = None
     if submission.reuse or (pipeline is None and SEED in submission.recipe.parameters):
         key = reuse_key(submission.recipe, recipe, pipeline)
     if promise is not None:
-        wanted = _promised(promise, wanted, now)
+        priced_parts = _quoted_parts(promise, priced_parts, now)
 
-    queue_time = QUEUE_ALLOWANCE * max(len(wanted), 1)
-    earlier = to.generations.result_for(workspace_id, key) if submission.reuse and key else None
-    if ways is not None and earlier is None:
+    queue_time = QUEUE_ALLOWANCE * max(len(priced_parts), 1)
+    earlier = deps.generations.result_for(workspace_id, key) if submission.reuse and key else None
+    if routes is not None and earlier is None:
         # Extend the deadline by the expected wait for a provider's rate limit.
-        for part in wanted:
-            queue_time += ways.require_awake(part.ask.model, part.offers)
-    run_time = timedelta(seconds=sum(offer.run_seconds_max for part in wanted for offer in part.offers))
-    deadline_at = now + min(queue_time + run_time, to.lifetime_max)
+        for part in priced_parts:
+            queue_time += routes.require_awake(part.ask.model, part.offers)
+    run_time = timedelta(seconds=sum(offer.run_seconds_max for part in priced_parts for offer in part.offers))
+    deadline_at = now + min(queue_time + run_time, deps.lifetime_max)
     generation = Generation(
         id=generation_id,
         workspace_id=workspace_id,
         user_id=submission.user_id,
         recipe=recipe,
         candidates=(),
-        price_version=to.catalogue.price_version,
+        price_version=deps.catalogue.price_version,
         watermark=True,
         credits_held=0,
         status=Status.QUEUED,
@@ -200,48 +200,48 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
     )
 
     for tries in range(TRIES_MAX):
-        wallet = refreshed(workspace_id, wallets=to.wallets, daily=to.daily, now=now, seen=None if tries else seen)
-        tier = to.catalogue.tier(wallet.tier)
+        wallet = refreshed(workspace_id, wallets=deps.wallets, daily=deps.daily, now=now, seen=None if tries else wallet_read)
+        tier = deps.catalogue.tier(wallet.tier)
 
         if earlier is not None:
-            asked = replace(
+            requested = replace(
                 generation,
                 watermark=tier.watermark,
                 budgets=(submission.project_id,) if submission.project_id else (),
             )
-            again = served(asked, earlier, kept(workspace_id, to.sources), now)
-            if again is not None:
+            reused_generation = served(requested, earlier, kept(workspace_id, deps.sources), now)
+            if reused_generation is not None:
                 try:
-                    return _recorded(again, to.generations)
+                    return _record(reused_generation, deps.generations)
                 except BudgetRefused as refused:
-                    clear(workspace_id, refused.name, 0, budgets=to.budgets, now=now)
-                    to.pause(tries)
+                    clear(workspace_id, refused.name, 0, budgets=deps.budgets, now=now)
+                    deps.pause(tries)
                     continue
 
-        chosen = affordable(wanted, wallet.available)
-        credits_max = sum(_most(part) for part in chosen)
+        chosen = affordable(priced_parts, wallet.available)
+        credits_max = sum(_credits_max(part) for part in chosen)
         if promise is not None:
             credits_max = min(credits_max, promise.credits_max)
         cost_max = sum(max(offer.cost_microusd for offer in part.offers) for part in chosen)
-        budgets_asked = [submission.project_id] if submission.project_id else []
-        budgets_asked += [WORKSPACE] if wallet.budgeted else []
+        budget_names = [submission.project_id] if submission.project_id else []
+        budget_names += [WORKSPACE] if wallet.budgeted else []
         generation = replace(
-            _planned(generation, pipeline, chosen),
+            _with_candidates(generation, pipeline, chosen),
             credits_held=credits_max,
             watermark=tier.watermark,
-            budgets=tuple(budgets_asked),
-            reserved_microusd=cost_max if budgets_asked else 0,
+            budgets=tuple(budget_names),
+            reserved_microusd=cost_max if budget_names else 0,
         )
 
         facts: dict[str, int | str | None] = {
-            "price_version": to.catalogue.price_version,
+            "price_version": deps.catalogue.price_version,
             "model": chosen[-1].offers[0].model if chosen else None,
             "candidates": sum(len(part.offers) for part in chosen),
         }
         if promise is not None:
             facts["quote"] = promise.id
         try:
-            opening = open_hold(
+            hold_plan = open_hold(
                 wallet,
                 generation_id,
                 credits_max,
@@ -249,7 +249,7 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
                 facts,
                 now,
                 holds_open_max=tier.generations_open_max,
-                withheld=to.daily(wallet.tier).withheld_from(wallet),
+                withheld=deps.daily(wallet.tier).withheld_from(wallet),
             )
         except (InsufficientCredits, RateLimited):
             # The wallet is read once more before a refusal, because moderation may have taken seconds.
@@ -258,19 +258,19 @@ def _accepted(submission: Submission, to: Submitting, now: datetime, seen: Walle
             continue
 
         try:
-            to.generations.open_with_hold(generation, opening)
+            deps.generations.open_with_hold(generation, hold_plan)
         except StaleWallet:
-            to.pause(tries)
+            deps.pause(tries)
             continue
         except BudgetRefused as refused:
-            clear(workspace_id, refused.name, cost_max, budgets=to.budgets, now=now)
-            to.pause(tries)
+            clear(workspace_id, refused.name, cost_max, budgets=deps.budgets, now=now)
+            deps.pause(tries)
             continue
         except QuoteRedeemed:
             raise Conflict("This quote was redeemed before.", quote_id=generation.quote_id) from None
         except GenerationExists:
             # Our own write had succeeded and its answer was lost, or a parallel request with the same key was first.
-            return Accepted(to.generations.get(workspace_id, generation_id), replayed=True)
+            return Accepted(deps.generations.get(workspace_id, generation_id), replayed=True)
         return Accepted(generation, replayed=False)
     raise Unavailable("The wallet is busy. Try again.")
 
@@ -293,7 +293,7 @@ def kept(workspace_id: str, sources: SourceAssets) -> Callable[[Delivered], bool
     return lambda delivered: sources.is_kept(workspace_id, delivered.id)
 
 
-def _recorded(generation: Generation, generations: GenerationStore) -> Accepted:
+def _record(generation: Generation, generations: GenerationStore) -> Accepted:
     try:
         generations.record(generation)
     except GenerationExists:
@@ -305,36 +305,36 @@ def affordable(wanted: tuple[Part, ...], available: int) -> tuple[Part, ...]:
     """The parts without the offers that cost more than the available credits. Each part may spend what is left when all
     other parts take their cheapest offer. A part without an affordable offer keeps all its offers; the hold is then
     refused."""
-    left = available - sum(min(offer.credits_max for offer in part.offers) for part in wanted)
+    credits_left = available - sum(min(offer.credits_max for offer in part.offers) for part in wanted)
     chosen: list[Part] = []
     for part in wanted:
-        left += min(offer.credits_max for offer in part.offers)
-        offers = tuple(offer for offer in part.offers if offer.credits_max <= left) or part.offers
+        credits_left += min(offer.credits_max for offer in part.offers)
+        offers = tuple(offer for offer in part.offers if offer.credits_max <= credits_left) or part.offers
         chosen.append(replace(part, offers=offers))
-        left -= _most(chosen[-1])
+        credits_left -= _credits_max(chosen[-1])
     return tuple(chosen)
 
 
-def _most(part: Part) -> int:
+def _credits_max(part: Part) -> int:
     return max(offer.credits_max for offer in part.offers)
 
 
-def _planned(generation: Generation, pipeline: Pipeline | None, chosen: tuple[Part, ...]) -> Generation:
+def _with_candidates(generation: Generation, pipeline: Pipeline | None, chosen: tuple[Part, ...]) -> Generation:
     """The generation with its candidates: its own, or those of each stage."""
     if pipeline is None:
         return replace(generation, candidates=tuple(offer.candidate for offer in chosen[0].offers))
-    named = {part.ask.name: part for part in chosen}
-    stages = tuple(_with(named.get(stage.name), stage) for stage in pipeline.stages)
+    parts_by_name = {part.ask.name: part for part in chosen}
+    stages = tuple(_planned_stage(parts_by_name.get(stage.name), stage) for stage in pipeline.stages)
     last = stages[-1]
     recipe = replace(generation.recipe, parameters=last.parameters, inputs=last.inputs)
     return replace(generation, recipe=recipe, pipeline=replace(pipeline, stages=stages))
 
 
-def _with(part: Part | None, stage: Stage) -> Stage:
+def _planned_stage(part: Part | None, stage: Stage) -> Stage:
     if part is None:
         return stage
     candidates = tuple(offer.candidate for offer in part.offers)
-    return replace(stage, parameters=part.parameters, candidates=candidates, credits_max=_most(part))
+    return replace(stage, parameters=part.parameters, candidates=candidates, credits_max=_credits_max(part))
 
 
 def looked_up(
@@ -350,31 +350,31 @@ def looked_up(
 def resolved(workspace_id: str, inputs: Sources, sources: SourceAssets) -> Sources:
     """The input files with their hashes and facts. Raises ValidationFailed for a file that the workspace does not have,
     or whose type does not fit its role."""
-    found: Sources = {}
+    files: Sources = {}
     for role, asked in inputs.items():
         asset_type = ROLE_TYPES[role]
         try:
-            found[role] = tuple(sources.source(workspace_id, source.asset_id, asset_type) for source in asked)
+            files[role] = tuple(sources.source(workspace_id, source.asset_id, asset_type) for source in asked)
         except NotFound:
             path = f"parameters.{role}_asset_id" + ("s" if role == "reference" else "")
             path = "character_id" if role == CHARACTER else path
             raise ValidationFailed([{"path": path, "message": f"There is no such {asset_type} here."}]) from None
-    return found
+    return files
 
 
-def _promised(promise: Quote, wanted: tuple[Part, ...], now: datetime) -> tuple[Part, ...]:
+def _quoted_parts(quote: Quote, priced_parts: tuple[Part, ...], now: datetime) -> tuple[Part, ...]:
     """The parts with only the quoted offers that still exist, at no more than the quoted price. Raises QuoteExpired."""
-    if promise.expires_at <= now:
+    if quote.expires_at <= now:
         raise QuoteExpired("This quote has expired. Ask for another.")
-    left = tuple(replace(part, offers=_quoted(promise, part.offers)) for part in wanted)
-    if not all(part.offers for part in left):
+    quoted = tuple(replace(part, offers=_quoted_offers(quote, part.offers)) for part in priced_parts)
+    if not all(part.offers for part in quoted):
         raise QuoteExpired("What was quoted is not offered any more. Ask for another.")
-    return left
+    return quoted
 
 
-def _quoted(promise: Quote, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+def _quoted_offers(quote: Quote, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
     return tuple(
-        replace(offer, credits_max=min(offer.credits_max, promise.credits_max))
+        replace(offer, credits_max=min(offer.credits_max, quote.credits_max))
         for offer in offers
-        if offer.candidate in promise.candidates
+        if offer.candidate in quote.candidates
     )

@@ -20,19 +20,19 @@ def sweep(workspace_id: str, *, to: Closing, now: datetime) -> int:
     wallet = to.wallets.wallet(workspace_id)
     if wallet.sweep_at is None or wallet.sweep_at > now:
         return 0
-    open_ones = to.generations.open_since(workspace_id, wallet.sweep_at - LIFETIME_MAX)
-    if len(open_ones) < min(wallet.holds_open, to.wallets.wallet(workspace_id).holds_open):
+    open_generations = to.generations.open_since(workspace_id, wallet.sweep_at - LIFETIME_MAX)
+    if len(open_generations) < min(wallet.holds_open, to.wallets.wallet(workspace_id).holds_open):
         # The time in an id can be older than its generation: the id was bound to an idempotency key long before the
         # workspace could afford the generation.
-        open_ones = to.generations.open_since(workspace_id, EPOCH)
-    overdue = [generation for generation in open_ones if generation.deadline_at <= now]
+        open_generations = to.generations.open_since(workspace_id, EPOCH)
+    overdue = [generation for generation in open_generations if generation.deadline_at <= now]
     for generation in overdue:
         expire(generation, to=to, now=now)
-    waiting = [generation.deadline_at for generation in open_ones if generation.deadline_at > now]
-    left = replace(wallet, holds_open=wallet.holds_open - len(overdue))
-    if waiting:
+    deadlines = [generation.deadline_at for generation in open_generations if generation.deadline_at > now]
+    wallet_after = replace(wallet, holds_open=wallet.holds_open - len(overdue))
+    if deadlines:
         # Not later than in five minutes: a hold that was opened in parallel could have an earlier deadline.
-        to.wallets.postpone_sweep(left, min(*waiting, now + LOOK_AGAIN_LATEST))
+        to.wallets.postpone_sweep(wallet_after, min(*deadlines, now + LOOK_AGAIN_LATEST))
     else:
-        to.wallets.postpone_sweep(left, now + LOOK_AGAIN if left.holds_open else None)
+        to.wallets.postpone_sweep(wallet_after, now + LOOK_AGAIN if wallet_after.holds_open else None)
     return len(overdue)

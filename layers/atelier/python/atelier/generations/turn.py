@@ -77,73 +77,73 @@ class Choice:
         because the operator would pay for the work."""
         if self.generation.deadline_at <= self.now:
             return None
-        awake = [candidate for candidate in self.generation.untried if not self._rests(candidate)]
-        if turn is not None and turn.candidate in awake:
+        available = [candidate for candidate in self.generation.untried if not self._in_cooldown(candidate)]
+        if turn is not None and turn.candidate in available:
             if turn.at > self.now:
                 return Wait(turn.at, turn)
-            if self.places.is_good(turn.at, self.now) and self._may_try(turn.candidate):
+            if self.places.is_good(turn.at, self.now) and self._allow(turn.candidate):
                 return turn.candidate
-        full: list[tuple[datetime, str]] = []
-        for candidate in awake:
-            place = self._place(candidate, self.now)
-            if not place.is_taken:
-                full.append((place.at, candidate))
-            elif self._may_try(candidate):
+        at_limit: list[tuple[datetime, str]] = []
+        for candidate in available:
+            reservation = self._reserve(candidate, self.now)
+            if not reservation.is_taken:
+                at_limit.append((reservation.at, candidate))
+            elif self._allow(candidate):
                 return candidate
-        for _, candidate in sorted(full):
-            latest = self._latest(candidate)
-            place = self._place(candidate, latest)
-            if place.is_taken:
-                return Wait(place.at, Turn(candidate, place.at))
-            if place.at <= latest:
-                return Wait(place.at, None)
-        return self._rest()
+        for _, candidate in sorted(at_limit):
+            latest = self._latest_start(candidate)
+            reservation = self._reserve(candidate, latest)
+            if reservation.is_taken:
+                return Wait(reservation.at, Turn(candidate, reservation.at))
+            if reservation.at <= latest:
+                return Wait(reservation.at, None)
+        return self._rate_limit_delay()
 
-    def _rest(self) -> Wait | None:
+    def _rate_limit_delay(self) -> Wait | None:
         """The delay until the first rate-limited candidate takes requests again. Many generations may wait for the same
         moment, so each is delayed further by its own share of the waiting time: they do not all return at once."""
         ends = [(until, each) for each in self.generation.untried if (until := self._limited_until(each)) is not None]
         for until, candidate in sorted(ends):
-            latest = self._latest(candidate)
+            latest = self._latest_start(candidate)
             if until <= latest:
-                place = crc32(self.generation.id.encode()) % SPREAD / SPREAD
-                return Wait(min(until + (until - self.now) * place, latest), None)
+                share = crc32(self.generation.id.encode()) % SPREAD / SPREAD
+                return Wait(min(until + (until - self.now) * share, latest), None)
         return None
 
-    def _latest(self, candidate: str) -> datetime:
+    def _latest_start(self, candidate: str) -> datetime:
         """The latest start with which the candidate can end before the deadline, and that the queue can wait for."""
         run_time = timedelta(seconds=self.run_seconds_max(candidate_parts(candidate)[0]))
         return min(self.generation.deadline_at - run_time, self.now + WAIT_MAX)
 
-    def _rests(self, candidate: str) -> bool:
-        reachable = self._seen(candidate)
-        rests = reachable is not None and reachable.is_cooling(self.now)
-        if rests:
+    def _in_cooldown(self, candidate: str) -> bool:
+        reachable = self._health(candidate)
+        in_cooldown = reachable is not None and reachable.is_cooling(self.now)
+        if in_cooldown:
             logger.info("candidate passed over", generation_id=self.generation.id, candidate=candidate)
-        return rests
+        return in_cooldown
 
     def _limited_until(self, candidate: str) -> datetime | None:
-        reachable = self._seen(candidate)
+        reachable = self._health(candidate)
         return reachable.limited_until(self.now) if reachable else None
 
-    def _seen(self, candidate: str) -> Reachable | None:
+    def _health(self, candidate: str) -> Reachable | None:
         """The candidate's health; None when it cannot be read. A candidate that this generation has tried before is
         read afresh, past the cache, so that its latest answer counts."""
-        tried = any(attempt.candidate == candidate for attempt in self.generation.attempts)
+        was_tried = any(attempt.candidate == candidate for attempt in self.generation.attempts)
         try:
-            return self.health.reachable(self._scope(candidate), self.now, fresh=tried)
+            return self.health.reachable(self._scope(candidate), self.now, fresh=was_tried)
         except Exception:
             logger.exception("health cannot be read", candidate=candidate)
             return None
 
-    def _may_try(self, candidate: str) -> bool:
+    def _allow(self, candidate: str) -> bool:
         try:
             return self.health.may_try(self._scope(candidate), self.now)
         except Exception:
             logger.exception("health cannot be read", candidate=candidate)
             return True
 
-    def _place(self, candidate: str, latest: datetime) -> Place:
+    def _reserve(self, candidate: str, latest: datetime) -> Place:
         try:
             return self.places.take(self._scope(candidate).access, self.now, latest=latest)
         except Exception:

@@ -52,7 +52,7 @@ def wait_slot(subject: str, limit: int, seconds: int, *, slots: WaitSlots, now: 
 
 def wait_for_end(
     generation: Generation,
-    asked_at: datetime,
+    requested_at: datetime,
     seconds: int,
     *,
     generations: GenerationStore,
@@ -61,7 +61,7 @@ def wait_for_end(
 ) -> Generation:
     """The generation once it is final, or in its state `seconds` after `asked_at`, the time of the request (at most
     25 s: the gateway's time-out is 29 s)."""
-    until = asked_at + timedelta(seconds=min(seconds, WAIT_SECONDS_MAX))
+    until = requested_at + timedelta(seconds=min(seconds, WAIT_SECONDS_MAX))
     pause = FIRST_LOOK_SECONDS
     while generation.is_open and clock() < until:
         sleep(pause)

@@ -59,14 +59,14 @@ class AccessTokens:
             "nbf": issued_at,
             "exp": expires_at,
         }
-        signed = f"{_head(key)}.{_part(claims)}"
-        token = f"{signed}.{to_base64url(sign(key, signed.encode()))}"
+        signing_input = f"{_header(key)}.{_segment(claims)}"
+        token = f"{signing_input}.{to_base64url(sign(key, signing_input.encode()))}"
         return Tokens(token, expires_at - issued_at, refresh_token)
 
     def verify(self, token: str, now: datetime) -> AccessClaims:
         """The claims of a token that this deployment signed and that is valid now, with CLOCK_SKEW of tolerance between
         clocks. Raises Unauthenticated."""
-        claims = self._signed_claims(token)
+        claims = self._verified_claims(token)
         expires_at, not_before = claims.get("exp"), claims.get("nbf")
         user_id, session_id, workspace_id = claims.get("sub"), claims.get("sid"), claims.get("wsp")
 
@@ -83,46 +83,46 @@ class AccessTokens:
             and is_id(session_id, "ses")
             and is_id(workspace_id, "wsp")
         ):
-            raise _refused()
+            raise _invalid_token()
 
         seconds = now.timestamp()
         if seconds >= expires_at + SKEW.total_seconds():
             raise Unauthenticated("The access token has expired.")
         if seconds < not_before - SKEW.total_seconds():
-            raise _refused()
+            raise _invalid_token()
         return AccessClaims(user_id, session_id, workspace_id, datetime.fromtimestamp(expires_at, now.tzinfo))
 
-    def _signed_claims(self, token: str) -> dict[str, Any]:
+    def _verified_claims(self, token: str) -> dict[str, Any]:
         if len(token) > TOKEN_LENGTH_MAX:
-            raise _refused()
-        signed, _, signature = token.rpartition(".")
-        head, _, payload = signed.partition(".")
+            raise _invalid_token()
+        signing_input, _, signature = token.rpartition(".")
+        head, _, payload = signing_input.partition(".")
         try:
-            if not verifies(self._key(head), signed.encode(), from_base64url(signature)):
-                raise _refused()
+            if not verifies(self._key(head), signing_input.encode(), from_base64url(signature)):
+                raise _invalid_token()
             claims: object = json.loads(from_base64url(payload))
         except ValueError as error:
-            raise _refused() from error
+            raise _invalid_token() from error
         if not isinstance(claims, dict):
-            raise _refused()
+            raise _invalid_token()
         return cast(dict[str, Any], claims)
 
     def _key(self, head: str) -> Jwk:
         for fresh in (False, True):
             # The key may be newer than our copy of the key set, so the set is read once more.
             for key in self._key_sets.key_set(fresh=fresh)["keys"]:
-                if head == _head(key):
+                if head == _header(key):
                     return key
-        raise _refused()
+        raise _invalid_token()
 
 
-def _head(key: Jwk) -> str:
-    return _part({"alg": ALGORITHM, "typ": HEADER_TYPE, "kid": key["kid"]})
+def _header(key: Jwk) -> str:
+    return _segment({"alg": ALGORITHM, "typ": HEADER_TYPE, "kid": key["kid"]})
 
 
-def _part(value: dict[str, Any]) -> str:
+def _segment(value: dict[str, Any]) -> str:
     return to_base64url(json.dumps(value, separators=(",", ":")).encode())
 
 
-def _refused() -> Unauthenticated:
+def _invalid_token() -> Unauthenticated:
     return Unauthenticated("The access token is not valid.")

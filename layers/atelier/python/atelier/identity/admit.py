@@ -47,7 +47,7 @@ def admit(
     Raises Unauthenticated, Forbidden, or NotFound for a workspace that does not exist or where the user is no
     member."""
     if "token_id" in claims:
-        return _admit_program(claims, workspace_id, permission, standings=standings, now=now)
+        return _authorize_api_token(claims, workspace_id, permission, access_reads=standings, now=now)
     user_id, session_id, personal = str(claims["user_id"]), str(claims["session_id"]), str(claims["workspace_id"])
     if now.timestamp() >= int(claims["expires_at"]) + SKEW.total_seconds():
         raise Unauthenticated("The access token has expired.")
@@ -72,15 +72,15 @@ def admit(
     return Admitted(user_id, session_id, workspace_id, role)
 
 
-def _admit_program(
-    claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, standings: Standings, now: datetime
+def _authorize_api_token(
+    claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, access_reads: Standings, now: datetime
 ) -> Admitted:
     """Check an API token, which is valid in its own workspace only. The token is read on every request, also on a GET:
     it does not expire soon, and a revocation must have effect at once."""
-    user_id, token_id, own = str(claims["user_id"]), str(claims["token_id"]), str(claims["workspace_id"])
-    if workspace_id not in (None, own):
+    user_id, token_id, token_workspace_id = str(claims["user_id"]), str(claims["token_id"]), str(claims["workspace_id"])
+    if workspace_id not in (None, token_workspace_id):
         raise NotFound("There is no such workspace.")
-    token, role = standings.bearing(user_id, own, token_id)
+    token, role = access_reads.bearing(user_id, token_workspace_id, token_id)
     if token is None:
         raise refused()
     token.check(now)
@@ -91,4 +91,4 @@ def _admit_program(
         raise Forbidden("The API token's scopes do not allow this.", permission=permission)
     if not permits(role, permission):
         raise Forbidden(f"The role {role} does not allow this.", permission=permission)
-    return Admitted(user_id, None, own, role, token_id, token.scopes)
+    return Admitted(user_id, None, token_workspace_id, role, token_id, token.scopes)

@@ -140,6 +140,6 @@ def _digest(text: str) -> str:
 def _checksum(body: str) -> str:
     number, characters = zlib.crc32(body.encode()), ""
     for _ in range(_CHECKSUM_CHARACTERS):
-        number, place = divmod(number, len(_BASE62))
-        characters = _BASE62[place] + characters
+        number, digit = divmod(number, len(_BASE62))
+        characters = _BASE62[digit] + characters
     return characters

@@ -25,7 +25,7 @@ def authorize(
     try:
         token = bearer(header)
         if token.startswith(PREFIX):
-            return _program(token, api_tokens, now)
+            return _authenticate_api_token(token, api_tokens, now)
         claims = access_tokens.verify(token, now)
     except Unauthenticated as error:
         return {"reason": error.message}
@@ -45,11 +45,11 @@ def bearer(header: str) -> str:
     return token.strip()
 
 
-def _program(text: str, api_tokens: Callable[[], ApiTokens], now: datetime) -> Context:
-    shown = Shown.parse(text)
+def _authenticate_api_token(text: str, api_tokens: Callable[[], ApiTokens], now: datetime) -> Context:
+    presented = Shown.parse(text)
     tokens = api_tokens()
-    token = tokens.token(shown.workspace_id, shown.token_id)
-    if token is None or not shown.proves(token):
+    token = tokens.token(presented.workspace_id, presented.token_id)
+    if token is None or not presented.proves(token):
         raise refused()
     token.check(now)
     # Here and not in `identity/admit.py`, because the gateway calls the authorizer only once in some minutes for each

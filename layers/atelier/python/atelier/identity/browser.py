@@ -46,13 +46,13 @@ def presented(
 
 def cookie(token: str) -> str:
     """The Set-Cookie value that stores a refresh token until it expires."""
-    return _cookie(token, REFRESH_IDLE)
+    return _set_cookie(token, REFRESH_IDLE)
 
 
 def no_cookie() -> str:
     """The Set-Cookie value that deletes the refresh token."""
-    return _cookie("", timedelta())
+    return _set_cookie("", timedelta())
 
 
-def _cookie(value: str, age: timedelta) -> str:
+def _set_cookie(value: str, age: timedelta) -> str:
     return f"{COOKIE}={value}; Path=/; Max-Age={int(age.total_seconds())}; Secure; HttpOnly; SameSite=Strict"

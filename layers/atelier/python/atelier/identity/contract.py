@@ -51,7 +51,7 @@ class SignUpRequest(BaseModel):
 
     @field_validator("password")
     @classmethod
-    def _unrelated(cls, password: str, info: ValidationInfo) -> str:
+    def _require_unrelated(cls, password: str, info: ValidationInfo) -> str:
         require_unrelated(password, info.data.get("email", ""), info.data.get("name", ""))
         return password
 

@@ -55,7 +55,7 @@ def good_password(text: str) -> str:
         raise ValueError("this password is too common")
     if len({character for character in folded if _is_visible(character)}) < PASSWORD_DISTINCT_MIN:
         raise ValueError(f"a password has at least {PASSWORD_DISTINCT_MIN} different characters, spaces not counted")
-    if (folded + folded).find(folded, 1) < PASSWORD_PERIOD_MIN or _is_run(folded):
+    if (folded + folded).find(folded, 1) < PASSWORD_PERIOD_MIN or _is_sequence(folded):
         raise ValueError("this password repeats or counts a few characters: use several words")
     return password
 
@@ -63,7 +63,7 @@ def good_password(text: str) -> str:
 def require_unrelated(password: str, email: str, name: str) -> None:
     """Raises ValueError for a password that is little more than the user's own address or name, whatever its case,
     punctuation and accents, also written backwards. `password` and `email` are in their normal form."""
-    rest = _letters(password)
+    rest = _letters_and_digits(password)
     for word in sorted(_identity_words(email, name), key=len, reverse=True):
         rest = rest.replace(word, "").replace(word[::-1], "")
     if len(rest) < PASSWORD_REST_MIN:
@@ -73,10 +73,10 @@ def require_unrelated(password: str, email: str, name: str) -> None:
 def _identity_words(email: str, name: str) -> Iterable[str]:
     local_part, _, domain = email.partition("@")
     texts = [email, local_part, domain, name, *re.split(r"[\W_]+", f"{local_part} {domain} {name}")]
-    return {word for word in map(_letters, texts) if len(word) >= IDENTITY_WORD_MIN}
+    return {word for word in map(_letters_and_digits, texts) if len(word) >= IDENTITY_WORD_MIN}
 
 
-def _letters(text: str) -> str:
+def _letters_and_digits(text: str) -> str:
     """The letters and digits of a text, case-folded, without accents."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text.casefold())))
 
@@ -86,7 +86,7 @@ def _is_visible(character: str) -> bool:
     return unicodedata.category(character)[0] not in "ZC"
 
 
-def _is_run(text: str) -> bool:
+def _is_sequence(text: str) -> bool:
     """Whether the characters count up or down by one: "abcdefghijkl", "987654321098"."""
     steps = {
         (ord(after) - ord(before)) % 10 if (before + after).isdecimal() else ord(after) - ord(before)

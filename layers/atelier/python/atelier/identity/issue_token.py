@@ -57,9 +57,9 @@ def issue_token(new: NewToken, *, tokens: ApiTokens, bindings: IdempotencyKeys, 
     if new.idempotency_key is not None:
         key = f"tokens {new.idempotency_key}"
         token_id = bindings.reserve(new.workspace_id, key, _fingerprint(new), token_id)
-        made = tokens.token(new.workspace_id, token_id)
-        if made is not None:
-            return _replayed(made)
+        existing = tokens.token(new.workspace_id, token_id)
+        if existing is not None:
+            return _repeated_token(existing)
 
     # Times are stored to the millisecond: the response must show the same time as a later read.
     expires_at = parse_rfc3339(rfc3339(new.expires_at or latest))
@@ -68,10 +68,10 @@ def issue_token(new: NewToken, *, tokens: ApiTokens, bindings: IdempotencyKeys, 
         tokens.add_token(token)
     except TokenExists:
         # A parallel request with the same Idempotency-Key has issued it.
-        made = tokens.token(new.workspace_id, token_id)
-        if made is None:
+        existing = tokens.token(new.workspace_id, token_id)
+        if existing is None:
             raise
-        return _replayed(made)
+        return _repeated_token(existing)
     return Issued(token, text)
 
 
@@ -88,7 +88,7 @@ def revoke_token(
         raise NotFound
 
 
-def _replayed(made: ApiToken) -> Issued:
+def _repeated_token(made: ApiToken) -> Issued:
     if made.revoked_at is not None:
         raise Conflict("The token that this request made has been revoked.")
     return Issued(made, None)

@@ -73,20 +73,20 @@ class SignInLimits:
         """Count one attempt to sign up or log in, before any password is hashed. Raises RateLimited."""
         # The e-mail is stored as a digest only: it may belong to a person who has no account here.
         account = hashlib.sha256(email.encode()).hexdigest()
-        self._take(f"sign-in#address#{network(address)}", self.per_address, SIGN_IN_WINDOW_SECONDS, now)
-        self._take(f"sign-in#account#{account}", self.per_account, SIGN_IN_WINDOW_SECONDS, now)
+        self._count(f"sign-in#address#{network(address)}", self.per_address, SIGN_IN_WINDOW_SECONDS, now)
+        self._count(f"sign-in#account#{account}", self.per_account, SIGN_IN_WINDOW_SECONDS, now)
 
     def take_sign_up(self, mailbox: str, address: str, now: datetime) -> None:
         """Count one attempt to sign up, also when it fails: even a failed attempt tells whether an e-mail has an
         account. Raises RateLimited. mailbox: the digest of the mailbox."""
         limit = self.sign_ups_per_address
-        self._take(f"sign-up#address#{network(address)}", limit, SIGN_UP_WINDOW_SECONDS, now)
-        self._take(f"sign-up#block#{surroundings(address)}", limit * SURROUNDINGS, SIGN_UP_WINDOW_SECONDS, now)
-        self._take(f"sign-up#mailbox#{mailbox}", SIGN_UPS_PER_MAILBOX, SIGN_UP_WINDOW_SECONDS, now)
+        self._count(f"sign-up#address#{network(address)}", limit, SIGN_UP_WINDOW_SECONDS, now)
+        self._count(f"sign-up#block#{surroundings(address)}", limit * SURROUNDINGS, SIGN_UP_WINDOW_SECONDS, now)
+        self._count(f"sign-up#mailbox#{mailbox}", SIGN_UPS_PER_MAILBOX, SIGN_UP_WINDOW_SECONDS, now)
 
-    def _take(self, subject: str, limit: int, window_seconds: int, now: datetime) -> None:
+    def _count(self, subject: str, limit: int, window_seconds: int, now: datetime) -> None:
         if not self.windows.take(subject, limit, window_seconds, now):
-            raise _refused(limit, window_seconds, now)
+            raise _rate_limited(limit, window_seconds, now)
 
 
 class SparseLimiter:
@@ -113,12 +113,12 @@ class SparseLimiter:
             self._window = window
             self._untold.clear()
             self._sums.clear()
-        untold = self._untold.get(subject, 0)
-        if self._sums.get(subject, 0) + untold >= self.limit:
-            raise _refused(self.limit, REQUEST_WINDOW_SECONDS, now)
-        self._untold[subject] = untold + 1
-        if untold + 1 >= self.share:
-            self._tell(subject, untold + 1, now)
+        not_added = self._untold.get(subject, 0)
+        if self._sums.get(subject, 0) + not_added >= self.limit:
+            raise _rate_limited(self.limit, REQUEST_WINDOW_SECONDS, now)
+        self._untold[subject] = not_added + 1
+        if not_added + 1 >= self.share:
+            self._add_to_shared(subject, not_added + 1, now)
 
     def left(self, subject: str, now: datetime) -> int:
         """The number of requests that still pass in this window, as far as this worker knows."""
@@ -130,15 +130,15 @@ class SparseLimiter:
         """Seconds until the next window."""
         return REQUEST_WINDOW_SECONDS - int(now.timestamp()) % REQUEST_WINDOW_SECONDS
 
-    def _tell(self, subject: str, count: int, now: datetime) -> None:
+    def _add_to_shared(self, subject: str, count: int, now: datetime) -> None:
         self._untold[subject] = 0
         try:
             self._sums[subject] = self._windows().add(subject, count, REQUEST_WINDOW_SECONDS, now)
         except Unavailable:
             return
         if self._sums[subject] > self.limit:
-            raise _refused(self.limit, REQUEST_WINDOW_SECONDS, now)
+            raise _rate_limited(self.limit, REQUEST_WINDOW_SECONDS, now)
 
 
-def _refused(limit: int, window_seconds: int, now: datetime) -> RateLimited:
+def _rate_limited(limit: int, window_seconds: int, now: datetime) -> RateLimited:
     return RateLimited(limit=limit, retry_after_seconds=window_seconds - int(now.timestamp()) % window_seconds)

@@ -35,17 +35,17 @@ def log_in(
 ) -> SignedIn:
     """Open a session. Raises RateLimited (before the password is hashed) or Unauthenticated."""
     limits.take(command.email, command.device.address, now)
-    known = accounts.credentials(command.email)
-    if not passwords.verify(known.password_hash if known else None, command.password) or known is None:
-        raise _refused()
-    user, workspace = accounts.owner(known.user_id, known.workspace_id)
+    credentials = accounts.credentials(command.email)
+    if not passwords.verify(credentials.password_hash if credentials else None, command.password) or credentials is None:
+        raise _wrong_credentials()
+    user, workspace = accounts.owner(credentials.user_id, credentials.workspace_id)
     if user.status is not UserStatus.ACTIVE:
-        raise _refused()
+        raise _wrong_credentials()
 
-    if passwords.outdated(known.password_hash):
-        accounts.replace_password_hash(known, passwords.hash(command.password))
-    if known.mailbox is None:
-        accounts.claim_mailbox(known, mailbox_digest(known.email))
+    if passwords.outdated(credentials.password_hash):
+        accounts.replace_password_hash(credentials, passwords.hash(command.password))
+    if credentials.mailbox is None:
+        accounts.claim_mailbox(credentials, mailbox_digest(credentials.email))
 
     session, token = open_session(user.id, workspace.id, command.device, now)
     sessions.add(session)
@@ -53,5 +53,5 @@ def log_in(
     return SignedIn(user, workspace, access_tokens.issue(session, token, now))
 
 
-def _refused() -> Unauthenticated:
+def _wrong_credentials() -> Unauthenticated:
     return Unauthenticated("The e-mail or the password is wrong.")

@@ -34,7 +34,7 @@ SUBDOMAIN_MAILBOXES = (".fastmail.com", ".fastmail.fm")
 def mailbox(email: str) -> str:
     """The form that all addresses of a mailbox share. `email` is in its normal form (see credentials.py)."""
     local_part, _, domain = email.rpartition("@")
-    domain = _ascii(domain.rstrip("."))
+    domain = _ascii_domain(domain.rstrip("."))
     for suffix in SUBDOMAIN_MAILBOXES:
         name, found, _ = domain.rpartition(suffix)
         if found and name:
@@ -56,7 +56,7 @@ def _without_tag(local_part: str, mark: str) -> str:
     return local_part.partition(mark)[0] or local_part
 
 
-def _ascii(domain: str) -> str:
+def _ascii_domain(domain: str) -> str:
     try:
         return domain.encode("idna").decode()
     except UnicodeError:

@@ -25,18 +25,18 @@ def refresh(refresh_token: str, *, sessions: Sessions, access_tokens: AccessToke
     for _ in range(TRIES_MAX):
         session = sessions.session(token.user_id, token.session_id)
         if session is None or not session.live(now):
-            raise _refused()
+            raise _session_ended()
         successor = session.successor(token, now)
         if successor is not None:
             return access_tokens.issue(session, successor, now)
         if not session.awaits(token):
             sessions.revoke(token.user_id, token.session_id, now)
-            raise _refused()
+            raise _session_ended()
         after, successor = session.rotated(token, now)
         if sessions.rotate(session, after):
             return access_tokens.issue(after, successor, now)
     raise Unavailable("The session is busy. Try again.")
 
 
-def _refused() -> Unauthenticated:
+def _session_ended() -> Unauthenticated:
     return Unauthenticated("The session has ended. Log in again.")

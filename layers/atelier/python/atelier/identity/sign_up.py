@@ -62,14 +62,14 @@ def sign_up(
     try:
         accounts.create(credentials, user, workspace, session)
     except EmailTaken:
-        known = accounts.credentials(command.email)
-        if known is None or key is None or known.signup_key != key:
+        existing = accounts.credentials(command.email)
+        if existing is None or key is None or existing.signup_key != key:
             raise
     else:
         return SignedIn(user, workspace, access_tokens.issue(session, token, now))
 
-    user, workspace = accounts.owner(known.user_id, known.workspace_id)
-    if not passwords.verify(known.password_hash, command.password) or user.name != command.name:
+    user, workspace = accounts.owner(existing.user_id, existing.workspace_id)
+    if not passwords.verify(existing.password_hash, command.password) or user.name != command.name:
         raise IdempotencyMismatch("This Idempotency-Key was used for another sign-up.")
     session, token = open_session(user.id, workspace.id, command.device, now)
     sessions.add(session)

@@ -88,10 +88,10 @@ def _new_key() -> dict[str, Any]:
     numbers = ec.generate_private_key(ec.SECP256R1()).private_numbers()
     x, y = _coordinate(numbers.public_numbers.x), _coordinate(numbers.public_numbers.y)
     # RFC 7638: the required members in lexical order, no spaces.
-    essence = json.dumps({"crv": CURVE, "kty": "EC", "x": x, "y": y}, separators=(",", ":"))
-    kid = to_base64url(hashlib.sha256(essence.encode()).digest())
-    secret = _coordinate(numbers.private_value)
-    return {"kty": "EC", "crv": CURVE, "x": x, "y": y, "d": secret, "kid": kid, "alg": ALGORITHM, "use": "sig"}
+    thumbprint_input = json.dumps({"crv": CURVE, "kty": "EC", "x": x, "y": y}, separators=(",", ":"))
+    kid = to_base64url(hashlib.sha256(thumbprint_input.encode()).digest())
+    private_value = _coordinate(numbers.private_value)
+    return {"kty": "EC", "crv": CURVE, "x": x, "y": y, "d": private_value, "kid": kid, "alg": ALGORITHM, "use": "sig"}
 
 
 def _coordinate(number: int) -> str:

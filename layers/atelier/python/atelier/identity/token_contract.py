@@ -15,17 +15,17 @@ CURSOR_CHARACTERS_MAX = 128
 _ABOUT_SCOPES = "; ".join(f"`{group}`: {means}" for group, means in GROUPS.items())
 
 
-def _known(scope: str) -> str:
+def _valid_scope(scope: str) -> str:
     if scope not in SCOPES:
         raise ValueError("is no scope that a token can have")
     return scope
 
 
-def _each_once(scopes: list[str]) -> list[str]:
+def _without_duplicates(scopes: list[str]) -> list[str]:
     return sorted(set(scopes))
 
 
-Scope = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SCOPES)}), AfterValidator(_known)]
+Scope = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SCOPES)}), AfterValidator(_valid_scope)]
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
@@ -37,7 +37,7 @@ class IssueTokenRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Name = Field(description="What you call it.", examples=["n8n"])
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_each_once)] = Field(
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_without_duplicates)] = Field(
         description=f"Permissions, or groups of them. {_ABOUT_SCOPES}.", examples=[[ALL]]
     )
     expires_at: Annotated[AwareDatetime, Field(strict=True)] | None = Field(

@@ -14,7 +14,7 @@ def verify_email(email: str, *, accounts: Accounts, now: datetime) -> User:
     """Verify the account of an e-mail address and return its user. From then on this account gets the daily credits of
     the mailbox, unless another account of the mailbox was verified before. Idempotent. `email` is in its normal form.
     Raises NotFound."""
-    known = accounts.credentials(email)
-    if known is None:
+    credentials = accounts.credentials(email)
+    if credentials is None:
         raise NotFound("There is no account with this e-mail.")
-    return accounts.verify(known.user_id, known.mailbox or mailbox_digest(email), now)
+    return accounts.verify(credentials.user_id, credentials.mailbox or mailbox_digest(email), now)

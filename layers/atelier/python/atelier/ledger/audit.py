@@ -35,27 +35,27 @@ def audit(workspace_id: str, *, to: Sealing, now: datetime) -> Audit:
     run."""
     for _ in range(TRIES_MAX):
         head = to.seals.newest(workspace_id, consistent=True)
-        seen = to.wallets.wallet(workspace_id)
-        missing = seen.written - (head.count if head else 0)
-        found = unsealed(workspace_id, head, missing, seals=to.seals, pages_max=PAGES_MAX) if missing > 0 else []
-        wallet = to.wallets.wallet(workspace_id) if missing > 0 else seen
-        if wallet.written != seen.written:
+        first_wallet = to.wallets.wallet(workspace_id)
+        missing = first_wallet.written - (head.count if head else 0)
+        unsealed_forms = unsealed(workspace_id, head, missing, seals=to.seals, pages_max=PAGES_MAX) if missing > 0 else []
+        wallet = to.wallets.wallet(workspace_id) if missing > 0 else first_wallet
+        if wallet.written != first_wallet.written:
             continue  # The wallet changed during the search: the movements found may not be those that it counts.
-        sealed = append(workspace_id, found, to=to, now=now).movements if found else 0
-        late = sum(form["at"] < rfc3339(now - STREAM_TAKES) for form in found)
-        faults = (*_chain_faults(workspace_id, head, to), *_counter_faults(wallet, head, found, missing))
-        return Audit(sealed, late if sealed else 0, faults)
+        sealed = append(workspace_id, unsealed_forms, to=to, now=now).movements if unsealed_forms else 0
+        late = sum(form["at"] < rfc3339(now - STREAM_TAKES) for form in unsealed_forms)
+        mismatches = (*_chain_mismatches(workspace_id, head, to), *_counter_mismatches(wallet, head, unsealed_forms, missing))
+        return Audit(sealed, late if sealed else 0, mismatches)
     return Audit()
 
 
-def _counter_faults(wallet: Wallet, head: Seal | None, found: list[dict[str, object]], missing: int) -> list[str]:
+def _counter_mismatches(wallet: Wallet, head: Seal | None, found: list[dict[str, object]], missing: int) -> list[str]:
     if missing != len(found):
         return [f"{wallet.written} movements were written and {wallet.written - missing + len(found)} are there"]
     differing = drift(wallet, *sums(head, found))
     return [differing] if differing else []
 
 
-def _chain_faults(workspace_id: str, head: Seal | None, to: Sealing) -> list[str]:
+def _chain_mismatches(workspace_id: str, head: Seal | None, to: Sealing) -> list[str]:
     """Mismatches in the newest seal and the movements that it covers: a sample of what a proof checks in full."""
     if head is None:
         return []

@@ -243,11 +243,11 @@ def explanation_view(generation_id: str, movements: tuple[Movement, ...]) -> Exp
 
 def _grants_used(movement: Movement) -> list[GrantUseView]:
     # In the end of a hold, the line on `held` of each grant comes before the line with the credits charged to it.
-    uses: list[GrantUseView] = []
+    grants_used: list[GrantUseView] = []
     grant_id = None
     for entry in movement.entries:
         if entry.account is Account.HELD:
             grant_id = entry.grant_id
         elif entry.account is Account.REVENUE and grant_id:
-            uses.append(GrantUseView(grant_id=grant_id, credits=entry.amount))
-    return uses
+            grants_used.append(GrantUseView(grant_id=grant_id, credits=entry.amount))
+    return grants_used

@@ -35,16 +35,16 @@ def balance_at(workspace_id: str, at: datetime, *, wallets: WalletStore, seals: 
         raise ValidationFailed([{"path": "query.at", "message": "is in the future"}])
     if at < created_at(workspace_id):
         return Balance(0, 0, 0, ())
-    until = rfc3339(at)
+    until_text = rfc3339(at)
     head = seals.newest(workspace_id, consistent=True)
     missing = wallets.wallet(workspace_id).written - (head.count if head else 0)
     forms = unsealed(workspace_id, head, missing, seals=seals, pages_max=PAGES_A_REQUEST) if missing > 0 else []
     if len(forms) < missing:
         raise Unavailable("Not all entries are sealed yet. Try again in a minute.")
-    base = _newest_until(workspace_id, until, head, seals) if head else None
+    base = _newest_seal_until(workspace_id, until_text, head, seals) if head else None
     if head is not None:
-        forms += _sealed_later(workspace_id, at, base, head, seals)
-    balance, grants = sums(base, [form for form in forms if form["at"] <= until])
+        forms += _movements_sealed_later(workspace_id, at, base, head, seals)
+    balance, grants = sums(base, [form for form in forms if form["at"] <= until_text])
     return Balance(
         balance.get("available", 0),
         balance.get("held", 0),
@@ -54,7 +54,7 @@ def balance_at(workspace_id: str, at: datetime, *, wallets: WalletStore, seals: 
     )
 
 
-def _newest_until(workspace_id: str, until: str, head: Seal, seals: SealStore) -> Seal | None:
+def _newest_seal_until(workspace_id: str, until: str, head: Seal, seals: SealStore) -> Seal | None:
     """The newest seal from `until` or earlier: every movement that it covers had happened by then. Binary search."""
     if head.at <= until:
         return head
@@ -70,19 +70,19 @@ def _newest_until(workspace_id: str, until: str, head: Seal, seals: SealStore) -
     return found
 
 
-def _sealed_later(workspace_id: str, at: datetime, base: Seal | None, head: Seal, seals: SealStore) -> list[Form]:
+def _movements_sealed_later(workspace_id: str, at: datetime, base: Seal | None, head: Seal, seals: SealStore) -> list[Form]:
     """The movements of later seals that may have happened by `at`. No movement ever waited longer for its seal than the
     chain's lag, so seals later than `at` plus that lag need not be read."""
     latest = rfc3339(at + timedelta(milliseconds=head.lag_milliseconds))
-    number, places = base.number if base else 0, list[tuple[str, str]]()
+    number, movement_ids = base.number if base else 0, list[tuple[str, str]]()
     while number < head.number:
         read = seals.between(workspace_id, number + 1, min(number + SEALS_A_READ, head.number))
-        within = [seal for seal in read if seal.at <= latest]
-        places += [(order, key) for seal in within for order, key, _ in seal.movements]
-        if len(within) < len(read) or not read:
+        in_range = [seal for seal in read if seal.at <= latest]
+        movement_ids += [(order, key) for seal in in_range for order, key, _ in seal.movements]
+        if len(in_range) < len(read) or not read:
             break
         number = read[-1].number
-    return seals.forms_of(workspace_id, places) if places else []
+    return seals.forms_of(workspace_id, movement_ids) if movement_ids else []
 
 
 def _grant(grant_id: str, state: list[Any]) -> Grant:

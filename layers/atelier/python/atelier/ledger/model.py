@@ -356,21 +356,21 @@ def end_hold(hold: Hold, state: EndState, charged: int, facts: dict[str, int | s
     entries: list[Entry] = []
     changes: list[GrantChange] = []
     available = 0
-    due = charged
+    uncharged = charged
     for draw in hold.draws:
-        spent = min(draw.amount, due)
-        due -= spent
-        back = draw.amount - spent
+        charged_part = min(draw.amount, uncharged)
+        uncharged -= charged_part
+        returned = draw.amount - charged_part
         entries.append(Entry(Account.HELD, -draw.amount, draw.grant_id))
-        if spent:
-            entries.append(Entry(Account.REVENUE, spent))
-        if back and draw.expires_at is not None and draw.expires_at <= now:
-            entries.append(Entry(Account.EXPIRED, back))
-            back = 0
-        elif back:
-            entries.append(Entry(Account.AVAILABLE, back, draw.grant_id))
-        changes.append(GrantChange(draw.grant_id, back, -draw.amount))
-        available += back
+        if charged_part:
+            entries.append(Entry(Account.REVENUE, charged_part))
+        if returned and draw.expires_at is not None and draw.expires_at <= now:
+            entries.append(Entry(Account.EXPIRED, returned))
+            returned = 0
+        elif returned:
+            entries.append(Entry(Account.AVAILABLE, returned, draw.grant_id))
+        changes.append(GrantChange(draw.grant_id, returned, -draw.amount))
+        available += returned
 
     movement = Movement(
         f"settle#{hold.reference}", hold.reference[4:], state.value, hold.reference, now, tuple(entries), facts
@@ -392,25 +392,25 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
     grants: list[Grant] = []
     available = wallet.available
     for grant in wallet.grants:
-        kept = grant
+        kept_grant = grant
         if grant.expired(now) and grant.remaining:
-            lost = grant.remaining
-            entries = (Entry(Account.AVAILABLE, -lost, grant.id), Entry(Account.EXPIRED, lost))
+            expired_credits = grant.remaining
+            entries = (Entry(Account.AVAILABLE, -expired_credits, grant.id), Entry(Account.EXPIRED, expired_credits))
             at = grant.expires_at or now
             # The key has the revision, because one grant can expire twice: a hold's end that was decided just before
             # the expiry may give credits back after it was booked.
             key = f"expiry#{grant.id}#{wallet.revision}"
             movements.append(Movement(key, order_at(at), "expire", grant.id, now, entries, {}))
-            kept = replace(grant, remaining=0)
-            available -= lost
-        if kept.remaining or kept.held:
-            grants.append(kept)
+            kept_grant = replace(grant, remaining=0)
+            available -= expired_credits
+        if kept_grant.remaining or kept_grant.held:
+            grants.append(kept_grant)
 
     reset_at = wallet.reset_at
     if daily.is_due(wallet, now):
-        withheld = daily.withheld_from(wallet)
-        reset_at = NEVER if withheld else daily.next_at(now)
-        if daily.credits > 0 and not withheld:
+        withholding_reason = daily.withheld_from(wallet)
+        reset_at = NEVER if withholding_reason else daily.next_at(now)
+        if daily.credits > 0 and not withholding_reason:
             day = now.date().isoformat()
             grant = Grant(
                 f"daily#{day}",
@@ -429,27 +429,27 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
             grants.append(grant)
             available += daily.credits
 
-    covered = min(wallet.debt, sum(grant.remaining for grant in grants))
-    if covered:
-        paid = {draw.grant_id: draw.amount for draw in drawn(grants, covered, now)}
+    debt_paid = min(wallet.debt, sum(grant.remaining for grant in grants))
+    if debt_paid:
+        payments = {draw.grant_id: draw.amount for draw in drawn(grants, debt_paid, now)}
         entries = (
-            *(Entry(Account.AVAILABLE, -amount, grant_id) for grant_id, amount in paid.items()),
-            Entry(Account.DEBT, covered),
+            *(Entry(Account.AVAILABLE, -amount, grant_id) for grant_id, amount in payments.items()),
+            Entry(Account.DEBT, debt_paid),
         )
         movements.append(Movement(f"cover#{wallet.revision}", order_at(now), "cover", "debt", now, entries, {}))
-        grants = [replace(grant, remaining=grant.remaining - paid.get(grant.id, 0)) for grant in grants]
-        available -= covered
+        grants = [replace(grant, remaining=grant.remaining - payments.get(grant.id, 0)) for grant in grants]
+        available -= debt_paid
 
-    fresh = replace(
+    after = replace(
         wallet,
         available=available,
-        debt=wallet.debt - covered,
+        debt=wallet.debt - debt_paid,
         grants=tuple(grants),
         reset_at=reset_at,
         revision=wallet.revision + 1,
         written=wallet.written + len(movements),
     )
-    return Refresh(fresh, wallet, tuple(movements))
+    return Refresh(after, wallet, tuple(movements))
 
 
 def grant_facts(grant: Grant) -> dict[str, int | str | None]:
@@ -465,11 +465,11 @@ def drawn(grants: Iterable[Grant], amount: int, now: datetime) -> tuple[Draw, ..
     """Draws of `amount` credits from the grants in burn-down order; of fewer when the grants have fewer."""
     draws: list[Draw] = []
     for grant in burn_down(grants, now):
-        taken = min(grant.remaining, amount)
-        if taken == 0:
+        credits = min(grant.remaining, amount)
+        if credits == 0:
             break
-        draws.append(Draw(grant.id, taken, grant.expires_at))
-        amount -= taken
+        draws.append(Draw(grant.id, credits, grant.expires_at))
+        amount -= credits
     return tuple(draws)
 
 

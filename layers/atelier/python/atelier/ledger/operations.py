@@ -110,16 +110,16 @@ def plan_grant(
     was not paid for."""
     if amount < 1:
         raise ValueError("a grant gives at least one credit")
-    live = sum(1 for each in wallet.grants if each.remaining or each.held)
-    if source not in PAID and live >= GRANTS_MAX:
+    live_grants = sum(1 for each in wallet.grants if each.remaining or each.held)
+    if source not in PAID and live_grants >= GRANTS_MAX:
         raise Conflict(f"A wallet has at most {GRANTS_MAX} grants at a time.", limit=GRANTS_MAX)
 
-    rank = PRIORITY[source] if priority is None else priority
-    grant = Grant(f"grt_{order}", source, amount, amount, 0, rank, now, expires_at)
+    spending_priority = PRIORITY[source] if priority is None else priority
+    grant = Grant(f"grt_{order}", source, amount, amount, 0, spending_priority, now, expires_at)
     entries = (Entry(Account.ISSUED, -amount), Entry(Account.AVAILABLE, amount, grant.id))
 
-    told = grant_facts(grant)
-    movement = Movement(key, order, "grant", grant.id, now, entries, {**facts, **told})
+    source_facts = grant_facts(grant)
+    movement = Movement(key, order, "grant", grant.id, now, entries, {**facts, **source_facts})
     posting = Posting(wallet.workspace_id, movement, Change(amount, 0, 0, (), added=grant))
     return Operation(key, (posting,), given=Given(key, grant.id, amount, expires_at, 0, 0))
 
@@ -141,27 +141,27 @@ def plan_revocation(
 
     grant = wallet.grant(given.grant_id)
     remaining = grant.remaining if grant else 0
-    taken = min(remaining, amount)
-    lapsed = min(amount - taken, expired - given.revoked_expired)
-    owed = amount - taken - lapsed
+    taken_remaining = min(remaining, amount)
+    taken_expired = min(amount - taken_remaining, expired - given.revoked_expired)
+    new_debt = amount - taken_remaining - taken_expired
 
     entries = (
-        Entry(Account.AVAILABLE, -taken, given.grant_id),
-        Entry(Account.EXPIRED, -lapsed),
-        Entry(Account.DEBT, -owed),
+        Entry(Account.AVAILABLE, -taken_remaining, given.grant_id),
+        Entry(Account.EXPIRED, -taken_expired),
+        Entry(Account.DEBT, -new_debt),
         Entry(Account.ISSUED, amount),
     )
     facts: Facts = {"grant": given.key, "reason": reason}
     movement = Movement(key, order, "revoke", given.grant_id, now, tuple(e for e in entries if e.amount), facts)
 
-    grants = (GrantChange(given.grant_id, -taken, 0),) if taken else ()
+    grants = (GrantChange(given.grant_id, -taken_remaining, 0),) if taken_remaining else ()
     posting = Posting(
         wallet.workspace_id,
         movement,
-        Change(-taken, 0, 0, grants, debt=owed),
+        Change(-taken_remaining, 0, 0, grants, debt=new_debt),
         remaining=((given.grant_id, grant.remaining if grant else None),),
     )
-    after = replace(given, revoked=given.revoked + amount, revoked_expired=given.revoked_expired + lapsed)
+    after = replace(given, revoked=given.revoked + amount, revoked_expired=given.revoked_expired + taken_expired)
     return Operation(key, (posting,), revokes=(given, after))
 
 
@@ -182,7 +182,7 @@ def plan_adjustment(wallet: Wallet, key: str, credits: int, facts: Facts, *, ord
             order=order,
             now=now,
         )
-    posting = _spend(wallet, key, "adjust", -credits, (Entry(Account.ISSUED, -credits),), facts, order, now)
+    posting = _plan_spending(wallet, key, "adjust", -credits, (Entry(Account.ISSUED, -credits),), facts, order, now)
     return Operation(key, (posting,))
 
 
@@ -209,28 +209,28 @@ def plan_transfer(
         raise ValueError("a transfer goes to other wallets, to each once")
     if not 0 < len(shares) <= RECEIVERS_MAX or fee < 0 or any(share.credits < 1 for share in shares):
         raise ValueError("every receiver gets at least one credit, and the fee is not negative")
-    given = sum(share.credits for share in shares)
-    out = [Entry(Account.ISSUED, given)] + ([Entry(Account.REVENUE, fee)] if fee else [])
-    spending = _spend(payer, key, "transfer", given + fee, tuple(out), facts, order, now)
-    return Operation(key, (spending, *(_receive(share, key, facts, order, now) for share in shares)))
+    credits_given = sum(share.credits for share in shares)
+    contra_entries = [Entry(Account.ISSUED, credits_given)] + ([Entry(Account.REVENUE, fee)] if fee else [])
+    spending = _plan_spending(payer, key, "transfer", credits_given + fee, tuple(contra_entries), facts, order, now)
+    return Operation(key, (spending, *(_plan_receipt(share, key, facts, order, now) for share in shares)))
 
 
-def _receive(share: Share, key: str, facts: Facts, order: str, now: datetime) -> Posting:
+def _plan_receipt(share: Share, key: str, facts: Facts, order: str, now: datetime) -> Posting:
     # All earnings of a wallet are one grant, because a seller may sell every minute and the wallet item must stay
     # small.
-    earned = share.wallet.grant(EARNINGS)
+    earnings = share.wallet.grant(EARNINGS)
     entries = (Entry(Account.ISSUED, -share.credits), Entry(Account.AVAILABLE, share.credits, EARNINGS))
     source = GrantSource.TRANSFER
-    new = Grant(EARNINGS, source, share.credits, share.credits, 0, PRIORITY[source], now, None)
-    told: Facts = {**facts, **grant_facts(new), "role": share.role}
-    movement = Movement(key, order, "transfer", EARNINGS, now, entries, told)
-    if earned is None:
-        return Posting(share.wallet.workspace_id, movement, Change(share.credits, 0, 0, (), added=new))
+    new_grant = Grant(EARNINGS, source, share.credits, share.credits, 0, PRIORITY[source], now, None)
+    receipt_facts: Facts = {**facts, **grant_facts(new_grant), "role": share.role}
+    movement = Movement(key, order, "transfer", EARNINGS, now, entries, receipt_facts)
+    if earnings is None:
+        return Posting(share.wallet.workspace_id, movement, Change(share.credits, 0, 0, (), added=new_grant))
     change = Change(share.credits, 0, 0, (GrantChange(EARNINGS, share.credits, 0, amount=share.credits),))
     return Posting(share.wallet.workspace_id, movement, change)
 
 
-def _spend(
+def _plan_spending(
     wallet: Wallet,
     key: str,
     kind: str,

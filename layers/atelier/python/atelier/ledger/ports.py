@@ -79,7 +79,7 @@ class WalletStore(Protocol):
         """Up to `wanted` open holds of generations created since an instant, newest first."""
         ...
 
-    def end(self, workspace_id: str, ending: Ending) -> None:
+    def end(self, workspace_id: str, settlement: Ending) -> None:
         """Write the end of a hold whose generation has ended already. Raises StaleWallet when the hold has ended too,
         or when a parallel write won."""
         ...

@@ -62,7 +62,7 @@ def grant(
     A repetition must have the same arguments, except `now`; otherwise raises Conflict. Raises NotFound when there is no
     wallet, ValueError for an invalid key, Unavailable when the wallet is too busy."""
 
-    told: Facts = {
+    identity_facts: Facts = {
         # The caller's facts come first, so that none of them replaces one of ours.
         **(facts or {}),
         "amount": amount,
@@ -84,7 +84,7 @@ def grant(
             now=now,
         )
 
-    return _post(workspace_id, key, fingerprint("grant", told), plan, to)
+    return _post(workspace_id, key, fingerprint("grant", identity_facts), plan, to)
 
 
 def revoke(
@@ -99,14 +99,14 @@ def revoke(
         recorded = to.wallets.recorded(workspace_id, grant_key)
         if recorded is None or recorded.given is None:
             raise NotFound("There is no such grant.")
-        given = recorded.given
+        grant_record = recorded.given
         # Read even if the grant has not expired by our clock: a process whose clock is ahead may have booked the
         # expiry.
-        expired = to.wallets.expired_of(workspace_id, given.grant_id, given.expires_at) if given.expires_at else 0
-        return plan_revocation(wallet, key, given, amount, expired=expired, reason=reason, order=_order(now), now=now)
+        expired = to.wallets.expired_of(workspace_id, grant_record.grant_id, grant_record.expires_at) if grant_record.expires_at else 0
+        return plan_revocation(wallet, key, grant_record, amount, expired=expired, reason=reason, order=_order(now), now=now)
 
-    identity = fingerprint("revoke", {"grant": grant_key, "amount": amount, "reason": reason})
-    return _post(workspace_id, key, identity, plan, to)
+    operation_fingerprint = fingerprint("revoke", {"grant": grant_key, "amount": amount, "reason": reason})
+    return _post(workspace_id, key, operation_fingerprint, plan, to)
 
 
 def adjust(workspace_id: str, key: str, credits: int, *, reason: str, by: str, to: Posting, now: datetime) -> Recorded:
@@ -136,24 +136,24 @@ def transfer(
     exist."""
 
     def plan() -> Operation:
-        received = tuple(
+        transfer_shares = tuple(
             Share(to.wallets.wallet(receiver), credits, role) for receiver, (role, credits) in sorted(shares.items())
         )
         payer = to.wallet(workspace_id, now)
-        return plan_transfer(payer, key, received, fee, facts or {}, order=_order(now), now=now)
+        return plan_transfer(payer, key, transfer_shares, fee, facts or {}, order=_order(now), now=now)
 
-    parts: Facts = {receiver: f"{role} {credits}" for receiver, (role, credits) in shares.items()}
-    return _post(workspace_id, key, fingerprint("transfer", {**(facts or {}), "fee": fee, **parts}), plan, to)
+    share_facts: Facts = {receiver: f"{role} {credits}" for receiver, (role, credits) in shares.items()}
+    return _post(workspace_id, key, fingerprint("transfer", {**(facts or {}), "fee": fee, **share_facts}), plan, to)
 
 
-def _post(workspace_id: str, key: str, identity: str, plan: Callable[[], Operation], to: Posting) -> Recorded:
+def _post(workspace_id: str, key: str, operation_fingerprint: str, plan: Callable[[], Operation], to: Posting) -> Recorded:
     if not KEY.fullmatch(key):
         raise ValueError(f"the key of an operation is {KEY.pattern}")
     for tries in range(TRIES_MAX):
         # Read before planning: a repetition must not be refused because of the wallet's state today.
         recorded = to.wallets.recorded(workspace_id, key)
         if recorded is not None:
-            if recorded.fingerprint != identity:
+            if recorded.fingerprint != operation_fingerprint:
                 raise Conflict(f"{key} has happened already, with other facts.", key=key)
             return recorded
         try:
@@ -163,13 +163,13 @@ def _post(workspace_id: str, key: str, identity: str, plan: Callable[[], Operati
                 raise
             continue  # The plan was refused because of what a parallel request with the same key has just written.
         try:
-            to.wallets.post(operation, identity)
+            to.wallets.post(operation, operation_fingerprint)
         except StaleWallet:
             to.pause(tries)
         except OperationExists:
             continue
         else:
-            return Recorded(key, identity, operation.postings[0].movement.order, operation.given)
+            return Recorded(key, operation_fingerprint, operation.postings[0].movement.order, operation.given)
     raise Unavailable("The wallet is busy. Try again.")
 
 

@@ -56,7 +56,7 @@ class _Page:
 
     def fill(self) -> None:
         """Add seals until there are no more, or until the page has its maximum size."""
-        for seal, entries in self._following():
+        for seal, entries in self._next_seals():
             self._bytes += len(json.dumps([public(seal), entries]))
             if self._bytes > self._bytes_max and self._seals:
                 self.full = True
@@ -65,16 +65,16 @@ class _Page:
             self._entries += entries
             self.last, self.head = seal.number, seal
 
-    def _following(self) -> Iterator[tuple[Seal, list[Form]]]:
+    def _next_seals(self) -> Iterator[tuple[Seal, list[Form]]]:
         read = self._store.between(self._workspace_id, self.last + 1, self.last + SEALS_A_READ)
         while read:
-            for group in _together(read):
-                places = [(order, key) for seal in group for order, key, _ in seal.movements]
-                forms = {place(form): form for form in self._store.forms_of(self._workspace_id, places)}
+            for group in _in_batches(read):
+                movement_ids = [(order, key) for seal in group for order, key, _ in seal.movements]
+                forms = {place(form): form for form in self._store.forms_of(self._workspace_id, movement_ids)}
                 for seal in group:
-                    of_seal = (forms.get((order, key)) for order, key, _ in seal.movements)
+                    seal_movements = (forms.get((order, key)) for order, key, _ in seal.movements)
                     # A movement that is missing from the table is left out; the verifier reports it.
-                    yield seal, [form for form in of_seal if form]
+                    yield seal, [form for form in seal_movements if form]
             if len(read) < SEALS_A_READ:
                 return
             read = self._store.between(self._workspace_id, read[-1].number + 1, read[-1].number + SEALS_A_READ)
@@ -90,7 +90,7 @@ class _Page:
         }
 
 
-def _together(seals: list[Seal]) -> Iterator[list[Seal]]:
+def _in_batches(seals: list[Seal]) -> Iterator[list[Seal]]:
     """The seals in groups; the movements of a group (at most 100) are read in one batch."""
     group: list[Seal] = []
     for seal in seals:

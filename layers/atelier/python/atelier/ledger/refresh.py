@@ -27,10 +27,10 @@ def refreshed(
     changed the wallet at every attempt, NotFound when there is no wallet."""
     for _ in range(TRIES_MAX):
         wallet, seen = seen or wallets.wallet(workspace_id), None
-        given = daily(wallet.tier)
-        if not wallet.needs_refresh(now) and not given.is_due(wallet, now):
+        daily_credits = daily(wallet.tier)
+        if not wallet.needs_refresh(now) and not daily_credits.is_due(wallet, now):
             return wallet
-        plan = refresh(wallet, given, now)
+        plan = refresh(wallet, daily_credits, now)
         try:
             wallets.apply_refresh(plan)
         except StaleWallet:

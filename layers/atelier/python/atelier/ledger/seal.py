@@ -79,40 +79,40 @@ def place(form: Form) -> tuple[str, str]:
     return form["order"], form["key"]
 
 
-def following(workspace_id: str, previous: Seal | None, forms: Sequence[Form], now: datetime) -> Seal:
+def following(workspace_id: str, previous: Seal | None, movements: Sequence[Form], now: datetime) -> Seal:
     """The seal after `previous`, over 1 to 100 movements. Raises ValueError for another number of movements."""
-    if not 0 < len(forms) <= MOVEMENTS_MAX:
+    if not 0 < len(movements) <= MOVEMENTS_MAX:
         raise ValueError(f"a seal covers 1 to {MOVEMENTS_MAX} movements")
-    at = max(rfc3339(now), previous.at if previous else "", *(form["at"] for form in forms))
-    balance, grants = sums(previous, forms)
+    at = max(rfc3339(now), previous.at if previous else "", *(form["at"] for form in movements))
+    balance, grants = sums(previous, movements)
     seal: Form = {
         "number": previous.number + 1 if previous else 1,
         "previous": previous.hash if previous else None,
         "at": at,
         "lag_milliseconds": max(
             previous.lag_milliseconds if previous else 0,
-            *(milliseconds(at) - milliseconds(form["at"]) for form in forms),
+            *(milliseconds(at) - milliseconds(form["at"]) for form in movements),
         ),
-        "count": (previous.count if previous else 0) + len(forms),
-        "movements": [[*place(form), digest(form)] for form in forms],
+        "count": (previous.count if previous else 0) + len(movements),
+        "movements": [[*place(form), digest(form)] for form in movements],
         "balance": balance,
         "grants": grants,
     }
     return from_public({**seal, "hash": seal_hash(workspace_id, seal)})
 
 
-def chained(workspace_id: str, previous: Seal | None, forms: Sequence[Form], now: datetime) -> Iterator[Seal]:
+def chained(workspace_id: str, previous: Seal | None, movements: Sequence[Form], now: datetime) -> Iterator[Seal]:
     """The seals after `previous` over all these movements, up to 100 movements each."""
-    for start in range(0, len(forms), MOVEMENTS_MAX):
-        previous = following(workspace_id, previous, forms[start : start + MOVEMENTS_MAX], now)
+    for start in range(0, len(movements), MOVEMENTS_MAX):
+        previous = following(workspace_id, previous, movements[start : start + MOVEMENTS_MAX], now)
         yield previous
 
 
-def sums(previous: Seal | None, forms: Sequence[Form]) -> tuple[dict[str, int], dict[str, list[Any]]]:
+def sums(previous: Seal | None, movements: Sequence[Form]) -> tuple[dict[str, int], dict[str, list[Any]]]:
     """The sums by account and by grant: everything sealed up to `previous`, and these movements."""
     balance = dict(previous.balance) if previous else {}
     grants = copy.deepcopy(previous.grants) if previous else {}
-    for form in forms:
+    for form in movements:
         add(form, balance, grants)
     tidy(balance, grants)
     return balance, grants
@@ -132,14 +132,14 @@ def counters(wallet: Wallet) -> Form:
 
 def drift(wallet: Wallet, balance: dict[str, int], grants: dict[str, list[Any]]) -> str | None:
     """How the counters of a wallet differ from the sums of all its movements; None when they agree."""
-    shown = counters(wallet)
-    come_to = {
+    wallet_counters = counters(wallet)
+    expected = {
         "available": balance.get("available", 0),
         "held": balance.get("held", 0),
         "debt": -balance.get("debt", 0),
         "grants": {grant: state[REMAINING:AMOUNT] for grant, state in grants.items()},
     }
     differing = [
-        f"{name} is {shown[name]} and should be {value}" for name, value in come_to.items() if shown[name] != value
+        f"{name} is {wallet_counters[name]} and should be {value}" for name, value in expected.items() if wallet_counters[name] != value
     ]
     return "; ".join(differing) or None

@@ -40,42 +40,42 @@ class Sealed:
     fault: str | None = None
 
 
-def seal(workspace_id: str, arrived: Sequence[Form], *, to: Sealing, now: datetime) -> Sealed:
+def seal(workspace_id: str, movements: Sequence[Form], *, to: Sealing, now: datetime) -> Sealed:
     """Seal those of the movements that no seal covers yet, then compare the sealed sums with the wallet."""
-    sealed = append(workspace_id, arrived, to=to, now=now)
+    sealed = append(workspace_id, movements, to=to, now=now)
     if not sealed.movements or sealed.fault or sealed.head is None:
         return sealed
     # An eventually consistent read costs half, and is good enough to find no difference.
-    fault = difference(to.wallets.wallet(workspace_id, consistent=False), sealed.head)
-    if fault:
+    mismatch = difference(to.wallets.wallet(workspace_id, consistent=False), sealed.head)
+    if mismatch:
         # A difference is checked by a consistent read. The wallet is read after the seal, so it contains every sealed
         # movement; equal counts therefore mean the same movements.
-        fault = difference(to.wallets.wallet(workspace_id), sealed.head)
-    return Sealed(sealed.head, sealed.movements, fault)
+        mismatch = difference(to.wallets.wallet(workspace_id), sealed.head)
+    return Sealed(sealed.head, sealed.movements, mismatch)
 
 
-def append(workspace_id: str, arrived: Sequence[Form], *, to: Sealing, now: datetime) -> Sealed:
+def append(workspace_id: str, movements: Sequence[Form], *, to: Sealing, now: datetime) -> Sealed:
     """Seal those of the movements that no seal covers yet. Raises Unavailable when parallel writers took the next seal
     number at every attempt."""
-    forms = {place(form): form for form in arrived}
+    forms = {place(form): form for form in movements}
     if not forms:
         return Sealed(to.seals.newest(workspace_id, consistent=False), 0)
     for tries in range(TRIES_MAX):
         # The first read may be stale: then the write fails, because its seal number is taken.
         covered = Covered(workspace_id, to.seals.newest(workspace_id, consistent=tries > 0), to.seals)
-        left = [form for at, form in forms.items() if not covered.has(at, form["at"])]
+        unsealed_forms = [form for at, form in forms.items() if not covered.has(at, form["at"])]
         head = covered.head
-        if not left:
+        if not unsealed_forms:
             return Sealed(head, 0)
-        fault = f"seal {head.number} was changed" if head and not intact(workspace_id, head) else None
+        mismatch = f"seal {head.number} was changed" if head and not intact(workspace_id, head) else None
         try:
-            for link in chained(workspace_id, covered.head, left, now):
+            for link in chained(workspace_id, covered.head, unsealed_forms, now):
                 to.seals.append(workspace_id, link)
                 head = link
         except SealTaken:
             to.pause(tries)
         else:
-            return Sealed(head, len(left), fault)
+            return Sealed(head, len(unsealed_forms), mismatch)
     raise Unavailable("The wallet is being sealed by others. Try again.")
 
 
@@ -91,12 +91,12 @@ class Covered:
     def has(self, place: tuple[str, str], at: str) -> bool:
         """Whether a seal covers the movement with this (order, key) and time (RFC 3339)."""
         while place not in self._places and self._oldest and self._oldest.at >= at and self._oldest.number > 1:
-            last = self._oldest.number - 1
-            read = self._seals.between(self._workspace_id, max(1, last - SEALS_A_READ + 1), last)
-            if not read:
+            last_number = self._oldest.number - 1
+            older_seals = self._seals.between(self._workspace_id, max(1, last_number - SEALS_A_READ + 1), last_number)
+            if not older_seals:
                 break
-            self._oldest = read[0]
-            for each in read:
+            self._oldest = older_seals[0]
+            for each in older_seals:
                 self._places |= each.covers()
         return place in self._places
 
@@ -104,20 +104,20 @@ class Covered:
 def unsealed(workspace_id: str, head: Seal | None, missing: int, *, seals: SealStore, pages_max: int) -> list[Form]:
     """Up to `missing` movements that no seal up to `head` covers, searched from the newest backwards and returned
     oldest first. Fewer when `pages_max` pages of the statement have no more."""
-    covered, found = Covered(workspace_id, head, seals), list[Form]()
+    covered, unsealed_forms = Covered(workspace_id, head, seals), list[Form]()
     after: str | None = None
     for _ in range(pages_max):
-        if len(found) >= missing:
+        if len(unsealed_forms) >= missing:
             break
         page = seals.forms(workspace_id, after, FORMS_A_READ)
         # The newest first: a movement that is newer than the newest seal needs no read of older seals.
         for form in sorted(page.forms, key=lambda form: form["at"], reverse=True):
-            if len(found) < missing and not covered.has(place(form), form["at"]):
-                found.append(form)
+            if len(unsealed_forms) < missing and not covered.has(place(form), form["at"]):
+                unsealed_forms.append(form)
         after = page.next_key
         if after is None:
             break
-    return sorted(found, key=lambda form: (form["at"], place(form)))
+    return sorted(unsealed_forms, key=lambda form: (form["at"], place(form)))
 
 
 def complete(workspace_id: str, *, to: Sealing, now: datetime) -> tuple[Wallet, Seal | None]:
@@ -131,10 +131,10 @@ def complete(workspace_id: str, *, to: Sealing, now: datetime) -> tuple[Wallet, 
         missing = wallet.written - (head.count if head else 0)
         if missing <= 0:
             return wallet, head
-        found = unsealed(workspace_id, head, missing, seals=to.seals, pages_max=PAGES_A_REQUEST)
-        if not found:
+        unsealed_forms = unsealed(workspace_id, head, missing, seals=to.seals, pages_max=PAGES_A_REQUEST)
+        if not unsealed_forms:
             break
-        append(workspace_id, found, to=to, now=now)
+        append(workspace_id, unsealed_forms, to=to, now=now)
     raise Unavailable("Not all entries are sealed yet. Try again in a minute.")
 
 

@@ -57,8 +57,8 @@ def digest(value: Any) -> str:
 
 def seal_hash(workspace_id: str, seal: Data) -> str:
     """The hash of a seal, over all its fields (also the previous seal's hash) and the workspace's id."""
-    said = {name: value for name, value in seal.items() if name != "hash"}
-    return digest({**said, "workspace_id": workspace_id})
+    content = {name: value for name, value in seal.items() if name != "hash"}
+    return digest({**content, "workspace_id": workspace_id})
 
 
 def milliseconds(at: str) -> int:
@@ -70,7 +70,7 @@ def milliseconds(at: str) -> int:
 def add(movement: Data, balance: dict[str, int], grants: dict[str, list[Any]]) -> None:
     """Add one movement to the sums by account (`balance`) and by grant, in place."""
     facts = movement["facts"]
-    gives = movement["kind"] in ("grant", "transfer") and "source" in facts
+    is_grant = movement["kind"] in ("grant", "transfer") and "source" in facts
     for entry in movement["entries"]:
         account, amount, grant = entry["account"], entry["amount"], entry["grant"]
         balance[account] = balance.get(account, 0) + amount
@@ -81,7 +81,7 @@ def add(movement: Data, balance: dict[str, int], grants: dict[str, list[Any]]) -
             state[REMAINING] += amount
         elif account == "held":
             state[HELD] += amount
-        if gives and account == "available" and amount > 0:
+        if is_grant and account == "available" and amount > 0:
             state[AMOUNT] += amount
             state[SOURCE], state[PRIORITY] = facts["source"], facts.get("priority")
             state[GRANTED_AT], state[EXPIRES_AT] = state[GRANTED_AT] or movement["at"], facts.get("expires_at")
@@ -116,23 +116,23 @@ class Chain:
 
     def page(self, page: Data) -> None:
         """Check the seals of one page, and its entries in the order in which they were sealed. Raises Unsound."""
-        entries, taken = page["entries"], 0
+        entries, position = page["entries"], 0
         for seal in page["seals"]:
-            self._linked(seal)
-            for place in seal["movements"]:
-                if taken == len(entries):
-                    raise Unsound(f"entry {self._next()}, {place[1]}: it was sealed and is not there")
-                self._entry(entries[taken], place, seal)
-                taken += 1
-            self._summed(seal)
-        if taken != len(entries):
-            raise Unsound(f"entry {self._next()}, {entries[taken]['key']}: no seal covers it")
+            self._check_link(seal)
+            for movement in seal["movements"]:
+                if position == len(entries):
+                    raise Unsound(f"entry {self._next_number()}, {movement[1]}: it was sealed and is not there")
+                self._check_entry(entries[position], movement, seal)
+                position += 1
+            self._check_sums(seal)
+        if position != len(entries):
+            raise Unsound(f"entry {self._next_number()}, {entries[position]['key']}: no seal covers it")
 
     def end(self, wallet: Data) -> None:
         """Check that the wallet's counters are the sums of all entries. Raises Unsound."""
-        _shaped(wallet, WALLET, "the wallet")
+        _check_fields(wallet, WALLET, "the wallet")
         grants = {grant: state[: HELD + 1] for grant, state in self.grants.items()}
-        ours: Data = {
+        expected: Data = {
             "written": self.count,
             "available": self.balance.get("available", 0),
             "held": self.balance.get("held", 0),
@@ -140,17 +140,17 @@ class Chain:
             "holds_open": len(self.holds),
             "grants": grants,
         }
-        for name, value in ours.items():
-            if not _same(wallet[name], value):
+        for name, value in expected.items():
+            if not _is_equal(wallet[name], value):
                 raise Unsound(f"the wallet: {name} is {wallet[name]} and its entries come to {value}")
         for name in ("available", "held", "debt"):
-            if ours[name] < 0:
+            if expected[name] < 0:
                 raise Unsound(f"the wallet: {name} is below zero")
         for grant, (remaining, held) in grants.items():
             if remaining < 0 or held < 0:
                 raise Unsound(f"the wallet: grant {grant} is below zero")
-        for place, name in ((REMAINING, "available"), (HELD, "held")):
-            if sum(state[place] for state in grants.values()) != ours[name]:
+        for position, name in ((REMAINING, "available"), (HELD, "held")):
+            if sum(state[position] for state in grants.values()) != expected[name]:
                 raise Unsound(f"the wallet: its grants do not come to what is {name}")
 
     def passes(self, number: int, hash: str) -> None:
@@ -158,10 +158,10 @@ class Chain:
         if self.heads.get(number) != hash:
             raise Unsound(f"seal {number}: the chain does not pass through this head, {hash}")
 
-    def _linked(self, seal: Data) -> None:
+    def _check_link(self, seal: Data) -> None:
         place = f"seal {self.number + 1}"
-        _shaped(seal, SEAL, place)
-        if not _same(seal["number"], self.number + 1):
+        _check_fields(seal, SEAL, place)
+        if not _is_equal(seal["number"], self.number + 1):
             raise Unsound(f"{place}: it is not there; number {seal['number']} stands in its place")
         if seal["previous"] != self.hash:
             raise Unsound(f"{place}: it does not follow the one before")
@@ -169,17 +169,17 @@ class Chain:
             raise Unsound(f"{place}: its hash is not that of what it says")
         if seal["at"] < self.at:
             raise Unsound(f"{place}: it is older than the one before")
-        if not seal["movements"] or not _same(seal["count"], self.count + len(seal["movements"])):
+        if not seal["movements"] or not _is_equal(seal["count"], self.count + len(seal["movements"])):
             raise Unsound(f"{place}: it counts {seal['count']} entries up to there")
         self.number, self.hash, self.at = seal["number"], seal["hash"], seal["at"]
         self.heads[seal["number"]] = seal["hash"]
 
-    def _entry(self, entry: Data, place: list[str], seal: Data) -> None:
-        order, key, sealed = place
-        name = f"entry {self._next()}, {key}"
+    def _check_entry(self, entry: Data, movement: list[str], seal: Data) -> None:
+        order, key, sealed_digest = movement
+        name = f"entry {self._next_number()}, {key}"
         if (entry["order"], entry["key"]) != (order, key):
             raise Unsound(f"{name}: {entry['key']} stands in its place")
-        if digest(entry) != sealed:
+        if digest(entry) != sealed_digest:
             raise Unsound(f"{name}: its digest is not the sealed one")
         # Uniqueness is checked on order and key: the key of a received transfer was chosen by its payer, and another
         # payer may choose the same key.
@@ -197,29 +197,29 @@ class Chain:
         self.lag_milliseconds = max(self.lag_milliseconds, lag)
         add(entry, self.balance, self.grants)
         if key.startswith(("hold#", "settle#")):
-            self._held(entry, name)
+            self._check_hold(entry, name)
 
-    def _held(self, entry: Data, name: str) -> None:
+    def _check_hold(self, entry: Data, name: str) -> None:
         # A hold and its end cancel out grant by grant, whichever of the two was sealed first.
         reference = entry["key"].partition("#")[2]
-        lines = self.holds.pop(reference, None)
-        held = dict(lines or {})
+        open_lines = self.holds.pop(reference, None)
+        held = dict(open_lines or {})
         for line in entry["entries"]:
             if line["account"] == "held":
                 held[line["grant"]] = held.get(line["grant"], 0) + line["amount"]
-        if lines is None:
+        if open_lines is None:
             self.holds[reference] = held
         elif any(held.values()):
             raise Unsound(f"{name}: it does not end what was held")
 
-    def _summed(self, seal: Data) -> None:
+    def _check_sums(self, seal: Data) -> None:
         tidy(self.balance, self.grants)
         place = f"seal {self.number}"
         for name in ("balance", "grants", "lag_milliseconds"):
-            if not _same(seal[name], getattr(self, name)):
+            if not _is_equal(seal[name], getattr(self, name)):
                 raise Unsound(f"{place}: its {name} is not what the entries come to")
 
-    def _next(self) -> int:
+    def _next_number(self) -> int:
         return self.count + 1
 
 
@@ -242,8 +242,8 @@ def verify(pages: list[Any], heads: list[tuple[int, str]] | None = None) -> str:
                 raise Unsound("the pages are of different workspaces")
             chain.page(page)
             if page["head"] is not None:
-                _shaped(page["head"], {"number", "hash", "count"}, "the head")
-        _ended(chain, ordered)
+                _check_fields(page["head"], {"number", "hash", "count"}, "the head")
+        _check_end(chain, ordered)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise Unsound(f"after entry {chain.count}, in seal {chain.number + 1}: malformed ({error!r})") from error
 
@@ -255,7 +255,7 @@ def verify(pages: list[Any], heads: list[tuple[int, str]] | None = None) -> str:
     return f"sound: {chain.count} entries in {chain.number} seals; {balance}; head {shown}"
 
 
-def _ended(chain: Chain, pages: list[Data]) -> None:
+def _check_end(chain: Chain, pages: list[Data]) -> None:
     for page in pages[:-1]:
         if page["next_cursor"] is None or page["wallet"] is not None:
             raise Unsound("a page that says it is the last is followed by another")
@@ -264,7 +264,7 @@ def _ended(chain: Chain, pages: list[Data]) -> None:
     if last["next_cursor"] is not None:
         raise Unreadable("the last page is not there: ask for the next one with next_cursor")
     head: Data | None = {"number": chain.number, "hash": chain.hash, "count": chain.count} if chain.hash else None
-    if not _same(last["head"], head):
+    if not _is_equal(last["head"], head):
         raise Unsound(f"the head: it is not the newest seal, {chain.number}")
     chain.end(last["wallet"])
 
@@ -277,12 +277,12 @@ def _page(page: Any) -> Data:
     return cast(Data, page)
 
 
-def _shaped(value: Any, names: set[str], place: str) -> None:
-    if not isinstance(value, dict) or set(cast(Data, value)) != names:
-        raise Unsound(f"{place}: it does not have its fields, {', '.join(sorted(names))}")
+def _check_fields(value: Any, fields: set[str], place: str) -> None:
+    if not isinstance(value, dict) or set(cast(Data, value)) != fields:
+        raise Unsound(f"{place}: it does not have its fields, {', '.join(sorted(fields))}")
 
 
-def _same(one: Any, other: Any) -> bool:
+def _is_equal(one: Any, other: Any) -> bool:
     # Compared by canonical JSON, because with == True, 1 and 1.0 would be equal although their hashes differ.
     return canonical(one) == canonical(other)
 

@@ -37,11 +37,11 @@ class Character:
 
 def check_references(workspace_id: str, asset_ids: tuple[str, ...], *, assets: Assets) -> None:
     """Raises ValidationFailed for each id that is not an image of the workspace."""
-    pictures = {asset.id for asset in assets.find(workspace_id, asset_ids) if asset.type == "image"}
+    image_ids = {asset.id for asset in assets.find(workspace_id, asset_ids) if asset.type == "image"}
     wrong = [
         {"path": f"reference_asset_ids.{place}", "message": "There is no such picture here."}
         for place, asset_id in enumerate(asset_ids)
-        if asset_id not in pictures
+        if asset_id not in image_ids
     ]
     if wrong:
         raise ValidationFailed(wrong)

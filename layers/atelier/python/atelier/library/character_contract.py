@@ -23,18 +23,18 @@ ParameterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Parameters = Annotated[dict[ParameterName, Told], Field(max_length=20)]
 
 
-def _once(asset_ids: list[str]) -> list[str]:
+def _without_duplicates(asset_ids: list[str]) -> list[str]:
     return list(dict.fromkeys(asset_ids))
 
 
 References = Annotated[
     list[AssetId],
     Field(min_length=1, max_length=REFERENCES_MAX, description="Pictures of them, the most telling first."),
-    AfterValidator(_once),
+    AfterValidator(_without_duplicates),
 ]
 
 
-class _Told(BaseModel):
+class _CharacterFields(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True, defer_build=True)
 
     gender: Short | None = None
@@ -44,7 +44,7 @@ class _Told(BaseModel):
     face_embedding: Embedding | None = Field(default=None, description="Kept as it is, for whoever computes one.")
 
 
-class CreateCharacterRequest(_Told):
+class CreateCharacterRequest(_CharacterFields):
     """A new character."""
 
     name: Name
@@ -59,7 +59,7 @@ class CreateCharacterRequest(_Told):
             user_id=user_id,
             created_at=now,
             updated_at=now,
-            **_facts(self, set(type(self).model_fields)),
+            **_field_values(self, set(type(self).model_fields)),
         )
 
     def fingerprint(self) -> str:
@@ -67,7 +67,7 @@ class CreateCharacterRequest(_Told):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:32]
 
 
-class ChangeCharacterRequest(_Told):
+class ChangeCharacterRequest(_CharacterFields):
     """Changes of a character: a field that is left out stays as it is, and null clears it."""
 
     name: Name = ""
@@ -76,7 +76,7 @@ class ChangeCharacterRequest(_Told):
 
     def change(self, seen: Character) -> Character:
         """The character with this request's changes. `seen`: the character as it was read."""
-        return replace(seen, **_facts(self, self.model_fields_set))
+        return replace(seen, **_field_values(self, self.model_fields_set))
 
 
 class CharacterQuery(BaseModel):
@@ -122,8 +122,8 @@ def character_view(character: Character) -> CharacterView:
     return CharacterView.model_validate(character, from_attributes=True)
 
 
-def _facts(told: BaseModel, names: set[str]) -> dict[str, Any]:
-    facts: dict[str, Any] = {name: getattr(told, name) for name in names}
+def _field_values(request: BaseModel, names: set[str]) -> dict[str, Any]:
+    facts: dict[str, Any] = {name: getattr(request, name) for name in names}
     for name in ("reference_asset_ids", "face_embedding"):
         if facts.get(name) is not None:
             facts[name] = tuple(facts[name])

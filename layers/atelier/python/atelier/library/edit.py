@@ -17,35 +17,35 @@ ThingT = TypeVar("ThingT", Character, Template)
 
 
 def create(
-    thing: ThingT, *, key: str | None, fingerprint: str, things: Things[ThingT], keys: IdempotencyKeys
+    document: ThingT, *, key: str | None, fingerprint: str, things: Things[ThingT], keys: IdempotencyKeys
 ) -> tuple[ThingT, bool]:
     """Create a document. Returns it, and whether the same request created it before.
 
     key: the caller's idempotency key, if any; fingerprint: digest of the request that the key is bound to. Raises
     IdempotencyMismatch when the key was used for another request."""
     if key is not None:
-        thing = replace(thing, id=keys.reserve(thing.workspace_id, key, fingerprint, thing.id))
+        document = replace(document, id=keys.reserve(document.workspace_id, key, fingerprint, document.id))
     try:
-        things.create(thing)
+        things.create(document)
     except ThingExists:
         # The same request created it earlier, or in parallel.
-        return things.get(thing.workspace_id, thing.id), True
-    return thing, False
+        return things.get(document.workspace_id, document.id), True
+    return document, False
 
 
 def change(
-    workspace_id: str, thing_id: str, to: Callable[[ThingT], ThingT], *, things: Things[ThingT], now: datetime
+    workspace_id: str, document_id: str, to: Callable[[ThingT], ThingT], *, things: Things[ThingT], now: datetime
 ) -> ThingT:
     """Change a document by the function `to`, and return it. Calls `to` again when a parallel request changed the
     document first. Raises NotFound, or Unavailable when parallel requests change it at every attempt."""
     for _ in range(TRIES_MAX):
-        seen = things.get(workspace_id, thing_id)
+        before = things.get(workspace_id, document_id)
         # Each change has a later `updated_at` than the one before, because the store's condition compares that time to
         # see whether the document changed since it was read.
-        at = max(now, seen.updated_at + timedelta(milliseconds=1))
-        after = replace(to(seen), updated_at=at)
+        at = max(now, before.updated_at + timedelta(milliseconds=1))
+        after = replace(to(before), updated_at=at)
         try:
-            things.change(seen, after)
+            things.change(before, after)
         except ThingMoved:
             continue
         return after

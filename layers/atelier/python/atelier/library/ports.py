@@ -65,11 +65,11 @@ class Page(Generic[ThingT]):
 class Things(Protocol[ThingT]):
     """Documents that users write and change: characters, templates. Every write is conditional."""
 
-    def create(self, thing: ThingT) -> None:
+    def create(self, document: ThingT) -> None:
         """Raises ThingExists."""
         ...
 
-    def get(self, workspace_id: str, thing_id: str) -> ThingT:
+    def get(self, workspace_id: str, document_id: str) -> ThingT:
         """The document (consistent read); raises NotFound."""
         ...
 
@@ -79,7 +79,7 @@ class Things(Protocol[ThingT]):
         """Write everything that a user may change. Raises ThingMoved when the stored document is not `seen`."""
         ...
 
-    def delete(self, workspace_id: str, thing_id: str) -> None:
+    def delete(self, workspace_id: str, document_id: str) -> None:
         """Raises NotFound."""
         ...
 

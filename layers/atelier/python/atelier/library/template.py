@@ -60,22 +60,22 @@ def checked(template: Template) -> Template:
     wrong = [
         {"path": path, "message": f"What follows {{{{ must be a variable's name, then }}}}: …{broken}"}
         for path, text in texts.items()
-        for broken in _broken(text)
+        for broken in _malformed_gaps(text)
     ]
     names = list(dict.fromkeys(name for text in texts.values() for name in GAP.findall(text)))
     if len(names) > VARIABLES_MAX:
         wrong.append({"path": "prompt", "message": f"A template has at most {VARIABLES_MAX} variables."})
-    told = {variable.name: variable for variable in template.variables}
+    given_variables = {variable.name: variable for variable in template.variables}
     wrong += [
         {"path": f"variables.{name}", "message": "Neither prompt names this variable."}
-        for name in told
+        for name in given_variables
         if name not in names
     ]
     if wrong:
         raise ValidationFailed(wrong)
-    complete = replace(template, variables=tuple(told.get(name) or Variable(name) for name in names))
-    _check_size(complete)
-    return complete
+    validated = replace(template, variables=tuple(given_variables.get(name) or Variable(name) for name in names))
+    _check_size(validated)
+    return validated
 
 
 def _check_size(template: Template) -> None:
@@ -101,22 +101,22 @@ def filled(template: Template, values: Mapping[str, str]) -> tuple[str, str | No
         {"path": f"variables.{name}", "message": "This template has no such variable."}
         for name in values.keys() - {variable.name for variable in template.variables}
     ]
-    complete = {variable.name: values.get(variable.name, variable.default) for variable in template.variables}
+    all_values = {variable.name: values.get(variable.name, variable.default) for variable in template.variables}
     wrong += [
         {"path": f"variables.{name}", "message": "This variable must be given."}
-        for name, value in complete.items()
+        for name, value in all_values.items()
         if value is None
     ]
     if wrong:
         raise ValidationFailed(sorted(wrong, key=lambda field: field["path"]))
 
     def fill(text: str) -> str:
-        return GAP.sub(lambda gap: complete[gap[1]] or "", text)
+        return GAP.sub(lambda gap: all_values[gap[1]] or "", text)
 
     return fill(template.prompt), None if template.negative_prompt is None else fill(template.negative_prompt)
 
 
-def _broken(text: str) -> Iterator[str]:
+def _malformed_gaps(text: str) -> Iterator[str]:
     """The beginning (20 characters) of each malformed gap."""
-    left = GAP.sub(" ", text)
-    yield from (left[found.start() : found.start() + 20] for found in re.finditer(r"\{\{", left))
+    rest = GAP.sub(" ", text)
+    yield from (rest[found.start() : found.start() + 20] for found in re.finditer(r"\{\{", rest))

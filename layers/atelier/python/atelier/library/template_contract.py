@@ -62,7 +62,7 @@ class CreateTemplateRequest(BaseModel):
             user_id=user_id,
             created_at=now,
             updated_at=now,
-            **_facts(self, set(type(self).model_fields)),
+            **_field_values(self, set(type(self).model_fields)),
         )
         return checked(template)
 
@@ -89,11 +89,11 @@ class ChangeTemplateRequest(BaseModel):
     def change(self, seen: Template) -> Template:
         """The template with this request's changes. `seen`: the template as it was read. Raises ValidationFailed when
         prompts and variables do not match."""
-        facts = _facts(self, self.model_fields_set)
+        facts = _field_values(self, self.model_fields_set)
         if "variables" not in facts:
             # Without `variables` in the request, the present ones stay, except those whose gaps are gone.
-            bare = checked(replace(seen, **facts, variables=()))
-            names = {variable.name for variable in bare.variables}
+            without_variables = checked(replace(seen, **facts, variables=()))
+            names = {variable.name for variable in without_variables.variables}
             facts["variables"] = tuple(variable for variable in seen.variables if variable.name in names)
         return checked(replace(seen, **facts))
 
@@ -172,8 +172,8 @@ def template_view(template: Template) -> TemplateView:
     )
 
 
-def _facts(told: BaseModel, names: set[str]) -> dict[str, Any]:
-    facts = {name: getattr(told, name) for name in names}
+def _field_values(request: BaseModel, names: set[str]) -> dict[str, Any]:
+    facts = {name: getattr(request, name) for name in names}
     if "parameters" in facts:
         facts["parameters"] = facts["parameters"].plain()
     if "variables" in facts:

@@ -95,8 +95,8 @@ def complete(
 
     Raises NotFound without such an upload, Conflict while its file has not been sent, PromptRefused when moderation
     rejects the file, and ValidationFailed for a file that is not as announced: then another file may be sent."""
-    for done in assets.find(workspace_id, [asset_id]):
-        return done
+    for existing in assets.find(workspace_id, [asset_id]):
+        return existing
 
     upload = uploads.get(workspace_id, asset_id)
     if upload.expires_at <= now:
@@ -107,10 +107,10 @@ def complete(
     except NotFound:
         raise Conflict("The file has not been sent yet.", asset_id=asset_id) from None
     except ValueError:
-        raise _refused("The file is larger than was said.") from None
+        raise _invalid_file("The file is larger than was said.") from None
     if len(data) != upload.size_bytes:
-        raise _refused("The file is smaller than was said.")
-    return _recorded(upload, data, assets=assets, intake=intake)
+        raise _invalid_file("The file is smaller than was said.")
+    return _store_asset(upload, data, assets=assets, intake=intake)
 
 
 def keep(
@@ -131,43 +131,43 @@ def keep(
         raise PayloadTooLarge(f"The file is larger than {BYTES_MAX} bytes.", bytes_max=BYTES_MAX)
     digest = hashlib.sha256(data).hexdigest()
     asset_id = keys.reserve(workspace_id, f"keep {kind_of(content_type)} {digest}", digest, new_id("ast", now))
-    for kept in assets.find(workspace_id, [asset_id]):
-        return kept
+    for existing in assets.find(workspace_id, [asset_id]):
+        return existing
     upload = Upload(asset_id, workspace_id, user_id, name[:NAME_CHARACTERS_MAX], content_type, len(data), now)
-    return _recorded(upload, data, assets=assets, intake=intake)
+    return _store_asset(upload, data, assets=assets, intake=intake)
 
 
-def _recorded(upload: Upload, data: bytes, *, assets: Assets, intake: Intake) -> Asset:
+def _store_asset(upload: Upload, data: bytes, *, assets: Assets, intake: Intake) -> Asset:
     try:
-        kept = intake.keep(upload.workspace_id, upload.type, data)
+        stored = intake.keep(upload.workspace_id, upload.type, data)
     except FileRefused as error:
         raise PromptRefused("file", (error.category,), error.words) from None
     except FileLimitExceeded as error:
-        raise _refused(str(error)) from None
+        raise _invalid_file(str(error)) from None
     except FileInvalid as error:
         reason = f": {error}" if str(error) else ""
-        raise _refused(f"The file is no {upload.type} that can be used{reason}.") from None
+        raise _invalid_file(f"The file is no {upload.type} that can be used{reason}.") from None
 
     return assets.record_upload(
         Asset(
             id=upload.id,
             workspace_id=upload.workspace_id,
             user_id=upload.user_id,
-            type=kept.type,
+            type=stored.type,
             name=upload.name,
-            format=kept.format,
-            sha256=kept.sha256,
-            size_bytes=kept.size_bytes,
-            width=kept.width,
-            height=kept.height,
+            format=stored.format,
+            sha256=stored.sha256,
+            size_bytes=stored.size_bytes,
+            width=stored.width,
+            height=stored.height,
             generation_id=None,
             created_at=upload.created_at,
-            duration_ms=kept.duration_ms,
-            has_thumbnail=kept.has_thumbnail,
-            notes=kept.notes,
+            duration_ms=stored.duration_ms,
+            has_thumbnail=stored.has_thumbnail,
+            notes=stored.notes,
         )
     )
 
 
-def _refused(message: str) -> ValidationFailed:
+def _invalid_file(message: str) -> ValidationFailed:
     return ValidationFailed([{"path": "file", "message": message}])

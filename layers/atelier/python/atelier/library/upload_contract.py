@@ -27,7 +27,7 @@ class UploadRequest(BaseModel):
 
     @field_validator("content_type")
     @classmethod
-    def _is_taken(cls, content_type: str, info: ValidationInfo) -> str:
+    def _is_accepted(cls, content_type: str, info: ValidationInfo) -> str:
         try:
             kind_of(content_type, str(info.data.get("name", "")))
         except TypeRefused as error:

@@ -33,10 +33,10 @@ MODULES = {"image": "atelier.media.picture", "video": "atelier.media.film", "aud
 def send(connection: socket.socket, line: dict[str, Any], files: bytes, deadline: float | None = None) -> None:
     """Send a line of JSON and the bytes of files. deadline: a value of time.monotonic(). Raises OSError, of which
     TimeoutError is a subclass."""
-    written = json.dumps(line).encode()
+    head_line = json.dumps(line).encode()
     # The receiver may close as soon as it has everything, so an empty part is not sent: it would fail.
-    for part in filter(None, (HEAD.pack(len(written), len(files)) + written, files)):
-        connection.settimeout(_left(deadline))
+    for part in filter(None, (HEAD.pack(len(head_line), len(files)) + head_line, files)):
+        connection.settimeout(_seconds_left(deadline))
         connection.sendall(part)
 
 
@@ -54,7 +54,7 @@ def receive(connection: socket.socket, size: int, deadline: float | None = None)
     data = bytearray(size)
     view, at = memoryview(data), 0
     while at < size:
-        connection.settimeout(_left(deadline))
+        connection.settimeout(_seconds_left(deadline))
         count = connection.recv_into(view[at:])
         if not count:
             raise ConnectionError("the peer has closed the connection")
@@ -62,7 +62,7 @@ def receive(connection: socket.socket, size: int, deadline: float | None = None)
     return bytes(data)
 
 
-def _left(deadline: float | None) -> float | None:
+def _seconds_left(deadline: float | None) -> float | None:
     return None if deadline is None else max(deadline - time.monotonic(), 0.001)
 
 
@@ -82,7 +82,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             control.close()
-            _open(socket.socket(fileno=descriptors[0]))
+            _handle_file(socket.socket(fileno=descriptors[0]))
         os.close(descriptors[0])
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
@@ -100,28 +100,28 @@ def _prepare(type: str) -> None:
         gc.freeze()
 
 
-def _open(connection: socket.socket) -> NoReturn:
+def _handle_file(connection: socket.socket) -> NoReturn:
     """Handle one file in the forked process, then exit."""
     try:
-        asked, size = receive_line(connection)
+        request, size = receive_line(connection)
         data = receive(connection, size)
-        _confine(asked["memory_bytes_max"], asked["seconds_max"])
-        os.chdir(asked["folder"])
-        tempfile.tempdir = asked["folder"]
-        answer, files = _answer(asked, data)
+        _confine(request["memory_bytes_max"], request["seconds_max"])
+        os.chdir(request["folder"])
+        tempfile.tempdir = request["folder"]
+        answer, files = _handle_request(request, data)
         send(connection, answer, files)
         os._exit(0)
     finally:
         os._exit(1)
 
 
-def _answer(asked: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
+def _handle_request(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     """Process the file and return the response and the new files' bytes. Every error becomes a response."""
     try:
         from atelier.media.processed import MediaInvalid, MediaLimitExceeded
 
         try:
-            made = _processed(asked["type"], data, asked["seconds_max"], watermark=asked["watermark"])
+            processed = _process(request["type"], data, request["seconds_max"], watermark=request["watermark"])
         except MediaLimitExceeded as refusal:
             return {"limit": str(refusal)}, b""
         except MediaInvalid as refusal:
@@ -129,16 +129,16 @@ def _answer(asked: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
     except ImportError as error:
         return {"lacking": error.name}, b""
     except MemoryError:
-        mebibytes = asked["memory_bytes_max"] // 1024**2
+        mebibytes = request["memory_bytes_max"] // 1024**2
         return {"limit": f"Opening the file takes more memory than the {mebibytes} MiB that are allowed."}, b""
     except Exception as error:
         return {"refused": f"opening it failed: {type(error).__name__}: {error}"[:300]}, b""
     names = ("type", "format", "width", "height", "duration_ms", "notes")
-    answer = {name: getattr(made, name) for name in names}
-    return {**answer, "size_bytes": len(made.data)}, made.data + (made.thumbnail or b"")
+    answer = {name: getattr(processed, name) for name in names}
+    return {**answer, "size_bytes": len(processed.data)}, processed.data + (processed.thumbnail or b"")
 
 
-def _processed(type: str, data: bytes, seconds_max: float, *, watermark: bool) -> Processed:
+def _process(type: str, data: bytes, seconds_max: float, *, watermark: bool) -> Processed:
     if type == "image":
         from atelier.media import picture
 

@@ -49,20 +49,20 @@ def process_apart(
         # Images are also processed in Lambda functions with one gigabyte of memory.
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         memory_bytes_max = min(memory_bytes_max, round(machine * MEMORY_SHARE))
-    asked = {"type": type, "watermark": watermark, "seconds_max": seconds_max, "memory_bytes_max": memory_bytes_max}
+    request = {"type": type, "watermark": watermark, "seconds_max": seconds_max, "memory_bytes_max": memory_bytes_max}
 
     # Temporary files, even those of a killed process, are deleted with the folder.
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="atelier-media-") as folder:
-        asked["folder"] = folder
+        request["folder"] = folder
         try:
-            answer, files = sandbox.ask(asked, data, seconds_max)
+            answer, files = sandbox.ask(request, data, seconds_max)
         except KilledFromOutside:
             # Being killed from outside says nothing about the file, which may have been paid for: try once more.
-            left = seconds_max - (time.monotonic() - began)
-            if left <= 0:
+            seconds_left = seconds_max - (time.monotonic() - began)
+            if seconds_left <= 0:
                 raise
-            answer, files = sandbox.ask({**asked, "seconds_max": left}, data, left)
+            answer, files = sandbox.ask({**request, "seconds_max": seconds_left}, data, seconds_left)
 
     if "lacking" in answer:
         raise MediaToolMissing(f"{answer['lacking']} is not installed here: this function needs the film layer")
@@ -94,7 +94,7 @@ class Sandbox:
         """Process one file in the sandbox; returns the response and the bytes of the new files. Raises MediaInvalid, of
         which MediaLimitExceeded and KilledFromOutside are subclasses."""
         with self._lock:
-            control = self._connected()
+            control = self._connect()
             deadline = time.monotonic() + START_SECONDS + seconds_max + GRACE_SECONDS
             # Each file has its own connection, so its process can neither read nor answer the requests of other files.
             ours, theirs = socket.socketpair()
@@ -112,8 +112,8 @@ class Sandbox:
                 status = self.close()
                 if -status in (signal.SIGALRM, signal.SIGXCPU):
                     raise MediaLimitExceeded(too_long(seconds_max)) from None
-                ended = KilledFromOutside if -status in (signal.SIGKILL, signal.SIGTERM) else MediaInvalid
-                raise ended(f"opening it ended early: status {status}") from None
+                error_type = KilledFromOutside if -status in (signal.SIGKILL, signal.SIGTERM) else MediaInvalid
+                raise error_type(f"opening it ended early: status {status}") from None
             except BaseException:
                 # The caller was interrupted: the next caller must not receive this file's response.
                 self.close()
@@ -134,7 +134,7 @@ class Sandbox:
                 os.killpg(process.pid, signal.SIGKILL)
             return process.wait()
 
-    def _connected(self) -> socket.socket:
+    def _connect(self) -> socket.socket:
         wanted = (os.getpid(), PROGRAM, tuple(sys.path))
         if self._process and self._control and self._is_for == wanted and self._process.poll() is None:
             return self._control

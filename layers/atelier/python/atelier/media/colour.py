@@ -56,26 +56,26 @@ def to_srgb(picture: Image.Image, profiles: Sequence[bytes]) -> Image.Image:
     for profile in profiles:
         try:
             opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            return _converted(picture, opened, profile[16:20].decode("latin-1").strip())
+            return _convert(picture, opened, profile[16:20].decode("latin-1").strip())
         except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
             continue
     return picture
 
 
-def _converted(picture: Image.Image, profile: ImageCms.ImageCmsProfile, space: str) -> Image.Image:
-    if picture.mode == "LA":
-        return Image.merge("LA", (_converted(picture.getchannel("L"), profile, space), picture.getchannel("A")))
-    if space == RGB and picture.mode == "L":
-        return _converted(picture.convert("RGB"), profile, space).convert("L")
-    if (space, picture.mode) not in ((GREY, "L"), (RGB, "RGB"), (RGB, "RGBA"), (CMYK, "CMYK")):
+def _convert(image: Image.Image, profile: ImageCms.ImageCmsProfile, space: str) -> Image.Image:
+    if image.mode == "LA":
+        return Image.merge("LA", (_convert(image.getchannel("L"), profile, space), image.getchannel("A")))
+    if space == RGB and image.mode == "L":
+        return _convert(image.convert("RGB"), profile, space).convert("L")
+    if (space, image.mode) not in ((GREY, "L"), (RGB, "RGB"), (RGB, "RGBA"), (CMYK, "CMYK")):
         raise ValueError("a profile of another kind of picture")
-    target = "RGB" if picture.mode == "CMYK" else picture.mode
+    target = "RGB" if image.mode == "CMYK" else image.mode
     # Little CMS has no grey sRGB profile, so grey is converted to RGB and back.
-    through = "RGB" if picture.mode == "L" else target
-    transform = ImageCms.buildTransform(profile, _srgb_profile(), picture.mode, through, ImageCms.Intent.PERCEPTUAL)
-    if picture.mode != "CMYK" and _changes_nothing(transform, picture.mode, through):
-        return picture
-    converted = ImageCms.applyTransform(picture, transform)
+    through = "RGB" if image.mode == "L" else target
+    transform = ImageCms.buildTransform(profile, _srgb_profile(), image.mode, through, ImageCms.Intent.PERCEPTUAL)
+    if image.mode != "CMYK" and _changes_nothing(transform, image.mode, through):
+        return image
+    converted = ImageCms.applyTransform(image, transform)
     assert converted is not None, "only in place there is none"
     return converted.convert(target) if through != target else converted
 
@@ -118,7 +118,7 @@ def measured(exponent: float | None, corners: Sequence[float] | None) -> bytes |
         corners = None
     if (exponent is None and corners is None) or (exponent is not None and not 0.1 <= exponent <= 10):
         return None
-    curve = _power(1 / exponent) if exponent else _srgb
+    curve = _power_curve(1 / exponent) if exponent else _srgb
     try:
         return profile(corners or SRGB_CORNERS, curve)
     except (ZeroDivisionError, struct.error):
@@ -131,43 +131,43 @@ def profile(corners: Sequence[float], curve: Curve) -> bytes:
     white = _xyz(*corners[:2])
     columns = [_xyz(*corners[at : at + 2]) for at in (2, 4, 6)]
     # Scale red, green and blue so that their sum is white, then adapt them to the white point D50.
-    shares = _times(_inverse(_turned(columns)), white)
+    weights = _multiply(_inverse(_transpose(columns)), white)
     adapted = [
-        _adapted([value * share for value in column], white) for column, share in zip(columns, shares, strict=True)
+        _adapt_to_d50([value * share for value in column], white) for column, share in zip(columns, weights, strict=True)
     ]
     points = [round(min(max(curve(step / (CURVE_POINTS - 1)), 0), 1) * 65535) for step in range(CURVE_POINTS)]
-    bent = b"curv" + bytes(4) + struct.pack(f">I{CURVE_POINTS}H", CURVE_POINTS, *points)
-    tags = {b"wtpt": _place(D50)} | dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), map(_place, adapted), strict=True))
-    tags |= {b"rTRC": bent, b"gTRC": bent, b"bTRC": bent}
-    at, table, body = 128 + 4 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    curve_tag = b"curv" + bytes(4) + struct.pack(f">I{CURVE_POINTS}H", CURVE_POINTS, *points)
+    tags = {b"wtpt": _xyz_tag(D50)} | dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), map(_xyz_tag, adapted), strict=True))
+    tags |= {b"rTRC": curve_tag, b"gTRC": curve_tag, b"bTRC": curve_tag}
+    offset, table, body = 128 + 4 + 12 * len(tags), struct.pack(">I", len(tags)), b""
     for name, content in tags.items():
-        if content != bent or bent not in body:
+        if content != curve_tag or curve_tag not in body:
             body += content
-        where = at + body.index(content)
+        where = offset + body.index(content)
         table += name + struct.pack(">II", where, len(content))
-    size = at + len(body)
+    size = offset + len(body)
     header = struct.pack(">I4sI4s4s4s12s4s", size, b"", 0x02400000, b"mntr", b"RGB ", b"XYZ ", b"", b"acsp")
-    header = header.ljust(68, b"\0") + b"".join(map(_fixed, D50))
+    header = header.ljust(68, b"\0") + b"".join(map(_fixed_point, D50))
     return header.ljust(128, b"\0") + table + body
 
 
-def _fixed(value: float) -> bytes:
+def _fixed_point(value: float) -> bytes:
     return struct.pack(">i", round(value * 65536))
 
 
-def _place(xyz: Sequence[float]) -> bytes:
-    return b"XYZ " + bytes(4) + b"".join(map(_fixed, xyz))
+def _xyz_tag(xyz: Sequence[float]) -> bytes:
+    return b"XYZ " + bytes(4) + b"".join(map(_fixed_point, xyz))
 
 
 def _xyz(x: float, y: float) -> list[float]:
     return [x / y, 1.0, (1 - x - y) / y]
 
 
-def _times(matrix: Sequence[Sequence[float]], vector: Sequence[float]) -> list[float]:
+def _multiply(matrix: Sequence[Sequence[float]], vector: Sequence[float]) -> list[float]:
     return [sum(each * value for each, value in zip(row, vector, strict=True)) for row in matrix]
 
 
-def _turned(matrix: Sequence[Sequence[float]]) -> list[tuple[float, ...]]:
+def _transpose(matrix: Sequence[Sequence[float]]) -> list[tuple[float, ...]]:
     return list(zip(*matrix, strict=True))
 
 
@@ -182,13 +182,13 @@ def _inverse(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
     return [[value / determinant for value in row] for row in cofactors]
 
 
-def _adapted(xyz: Sequence[float], white: Sequence[float]) -> list[float]:
-    ratios = [to / seen for to, seen in zip(_times(BRADFORD, D50), _times(BRADFORD, white), strict=True)]
-    cones = [value * ratio for value, ratio in zip(_times(BRADFORD, xyz), ratios, strict=True)]
-    return _times(_inverse(BRADFORD), cones)
+def _adapt_to_d50(xyz: Sequence[float], white: Sequence[float]) -> list[float]:
+    ratios = [to / seen for to, seen in zip(_multiply(BRADFORD, D50), _multiply(BRADFORD, white), strict=True)]
+    cones = [value * ratio for value, ratio in zip(_multiply(BRADFORD, xyz), ratios, strict=True)]
+    return _multiply(_inverse(BRADFORD), cones)
 
 
-def _power(exponent: float) -> Curve:
+def _power_curve(exponent: float) -> Curve:
     return lambda signal: signal**exponent
 
 
@@ -220,15 +220,15 @@ def _hlg(signal: float) -> float:
 # The curves (light by signal) by the code points of ITU-T H.273, table 3.
 CURVES: dict[int, Curve] = {
     1: _bt709,
-    4: _power(2.2),
-    5: _power(2.8),
+    4: _power_curve(2.2),
+    5: _power_curve(2.8),
     6: _bt709,
-    8: _power(1),
+    8: _power_curve(1),
     13: _srgb,
     14: _bt709,
     15: _bt709,
     16: _pq,
-    17: _power(2.6),
+    17: _power_curve(2.6),
     18: _hlg,
 }
 
@@ -236,4 +236,4 @@ CURVES: dict[int, Curve] = {
 @cache
 def adobe_rgb() -> bytes:
     """The profile of Adobe RGB (1998), for files that name this space without containing a profile."""
-    return profile((*D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06), _power(563 / 256))
+    return profile((*D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06), _power_curve(563 / 256))

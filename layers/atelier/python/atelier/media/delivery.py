@@ -72,32 +72,32 @@ class Delivery:
 
     def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
         expected = DELIVERED_AS[generation.recipe.kind]
-        data = self._bytes(output, hosts, expected)
+        data = self._read_output(output, hosts, expected)
         try:
-            made = process(expected, data, watermark=generation.watermark)
+            processed = process(expected, data, watermark=generation.watermark)
         except MediaLimitExceeded as error:
             raise UndeliverableMedia(f"The provider's result exceeds a limit here. {error}") from error
         except MediaInvalid as error:
             raise UnusableMedia(f"The provider's result is no {expected} that can be used.") from error
-        self._look(made.type, made.data, Picture(made.thumbnail, THUMBNAIL_CONTENT_TYPE) if made.thumbnail else None)
+        self._look(processed.type, processed.data, Picture(processed.thumbnail, THUMBNAIL_CONTENT_TYPE) if processed.thumbnail else None)
         workspace_id = generation.workspace_id
 
         # The thumbnail is stored first, so that a reader who finds the file also finds its thumbnail.
-        if made.thumbnail:
-            self._store.put(thumbnail_key(workspace_id, made.sha256), made.thumbnail, THUMBNAIL_CONTENT_TYPE)
-        self._store.put(media_key(workspace_id, made.sha256, made.format), made.data, made.content_type)
+        if processed.thumbnail:
+            self._store.put(thumbnail_key(workspace_id, processed.sha256), processed.thumbnail, THUMBNAIL_CONTENT_TYPE)
+        self._store.put(media_key(workspace_id, processed.sha256, processed.format), processed.data, processed.content_type)
 
         return Delivered(
             asset_id(generation.id, number),
-            made.type,
-            made.sha256,
-            made.format,
-            len(made.data),
-            made.width,
-            made.height,
-            made.duration_ms,
-            has_thumbnail=made.thumbnail is not None,
-            notes=made.notes,
+            processed.type,
+            processed.sha256,
+            processed.format,
+            len(processed.data),
+            processed.width,
+            processed.height,
+            processed.duration_ms,
+            has_thumbnail=processed.thumbnail is not None,
+            notes=processed.notes,
         )
 
     def input(self, workspace_id: str, source: Source) -> Input:
@@ -116,19 +116,19 @@ class Delivery:
         except MaskUnusable as error:
             raise InputUnusable(str(error)) from error
 
-    def _bytes(self, output: StoredOutput, hosts: tuple[str, ...], expected: str) -> bytes:
+    def _read_output(self, output: StoredOutput, hosts: tuple[str, ...], expected: str) -> bytes:
         try:
             if output.key is not None:
                 return self._store.get(output.key, BYTES_MAX[expected])
             if output.url is not None:
-                return self._fetched(output.url, hosts, expected)
+                return self._fetch(output.url, hosts, expected)
         except (FetchError, NotFound) as error:
             raise UndeliverableMedia("The provider's result could not be fetched.") from error
         except ValueError as error:
             raise UndeliverableMedia("The provider's result is too large.") from error
         raise UndeliverableMedia("The provider delivered nothing.")
 
-    def _fetched(self, url: str, hosts: tuple[str, ...], expected: str) -> bytes:
+    def _fetch(self, url: str, hosts: tuple[str, ...], expected: str) -> bytes:
         bytes_max = BYTES_MAX[expected]
         seconds_max = FETCH_FILM_SECONDS_MAX if expected == "video" else FETCH_SECONDS_MAX
         for fetches in range(1, FETCHES_MAX + 1):

@@ -63,26 +63,26 @@ class Fetcher:
         """The body of a 200 response. hosts: the allowed host names, each including its subdomains. Raises
         FetchError."""
         deadline = time.monotonic() + seconds_max
-        parts = _split(url)
+        parts = _parse_url(url)
         host, port = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80)
         local = f"{host}:{port}" in self._local_hosts
         if not local:
             _check_allowed(parts, host, hosts)
-        addresses = self._checked_addresses(host, port, local=local)
+        addresses = self._resolve_allowed(host, port, local=local)
         target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         try:
-            with self._connected(addresses, port, host if parts.scheme == "https" else None, deadline) as connection:
+            with self._connect(addresses, port, host if parts.scheme == "https" else None, deadline) as connection:
                 request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: */*\r\n"
                 request += "Accept-Encoding: identity\r\nUser-Agent: atelier\r\nConnection: close\r\n\r\n"
                 connection.sendall(request.encode("ascii"))
                 # The standard library parses the response, from a stream that raises TimeoutError at the deadline.
-                answer = http.client.HTTPResponse(_Timed(connection, deadline))  # pyright: ignore[reportArgumentType]
+                answer = http.client.HTTPResponse(_DeadlineReader(connection, deadline))  # pyright: ignore[reportArgumentType]
                 answer.begin()
-                return _body(answer, bytes_max)
+                return _read_body(answer, bytes_max)
         except (OSError, http.client.HTTPException) as error:
             raise FetchFailed(f"{type(error).__name__} from {host}") from error
 
-    def _checked_addresses(self, host: str, port: int, *, local: bool) -> list[str]:
+    def _resolve_allowed(self, host: str, port: int, *, local: bool) -> list[str]:
         try:
             addresses = self._resolve(host, port)
         except (OSError, UnicodeError) as error:
@@ -93,8 +93,8 @@ class Fetcher:
             raise FetchRefused(f"{host} leads inside")
         return addresses
 
-    def _connected(self, addresses: list[str], port: int, tls_name: str | None, deadline: float) -> socket.socket:
-        connection = _first_connection(addresses, port, deadline)
+    def _connect(self, addresses: list[str], port: int, tls_name: str | None, deadline: float) -> socket.socket:
+        connection = _connect_first(addresses, port, deadline)
         if tls_name is None:
             return connection
         try:
@@ -105,7 +105,7 @@ class Fetcher:
             raise
 
 
-def _split(url: str) -> SplitResult:
+def _parse_url(url: str) -> SplitResult:
     # URL parsers disagree about other characters and the backslash; no provider sends them.
     if not re.fullmatch(r"[!-~]{1,4096}", url) or "\\" in url:
         raise FetchRefused("the URL has characters that it must not have")
@@ -129,12 +129,12 @@ def _check_allowed(parts: SplitResult, host: str, hosts: tuple[str, ...]) -> Non
         raise FetchRefused(f"{host} is not listed")
 
 
-def _first_connection(addresses: list[str], port: int, deadline: float) -> socket.socket:
+def _connect_first(addresses: list[str], port: int, deadline: float) -> socket.socket:
     """Connect to the first address that accepts, so that a network without IPv6 skips the addresses it cannot reach."""
     for address in addresses[:-1]:
         with suppress(OSError):
-            return socket.create_connection((address, port), timeout=min(_left(deadline), CONNECT_SECONDS_MAX))
-    return socket.create_connection((addresses[-1], port), timeout=min(_left(deadline), CONNECT_SECONDS_MAX))
+            return socket.create_connection((address, port), timeout=min(_seconds_left(deadline), CONNECT_SECONDS_MAX))
+    return socket.create_connection((addresses[-1], port), timeout=min(_seconds_left(deadline), CONNECT_SECONDS_MAX))
 
 
 @cache
@@ -142,14 +142,14 @@ def _default_tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
+def _seconds_left(deadline: float) -> float:
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
         raise TimeoutError("the time is up")
-    return left
+    return seconds
 
 
-class _Timed(io.RawIOBase):
+class _DeadlineReader(io.RawIOBase):
     """Reads from a socket until a deadline. A time-out for each read alone would let a slow response last for ever."""
 
     def __init__(self, connection: socket.socket, deadline: float) -> None:
@@ -163,11 +163,11 @@ class _Timed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
-        self._connection.settimeout(_left(self._deadline))
+        self._connection.settimeout(_seconds_left(self._deadline))
         return self._connection.recv_into(buffer)
 
 
-class _Answer(Protocol):
+class _ResponseLike(Protocol):
     """The part of http.client.HTTPResponse that is used here."""
 
     status: int
@@ -178,7 +178,7 @@ class _Answer(Protocol):
     def read(self, amt: int) -> bytes: ...
 
 
-def _body(answer: _Answer, bytes_max: int) -> bytes:
+def _read_body(answer: _ResponseLike, bytes_max: int) -> bytes:
     if answer.status in (401, 403, 404, 410):
         raise FetchGone(f"status {answer.status}")
     if answer.status == 429 or answer.status >= 500:

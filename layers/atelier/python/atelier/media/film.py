@@ -127,35 +127,35 @@ def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Proc
     """Turn a video file into a deliverable one. seconds_max: the available time. Equal input gives equal output, except
     for a video that may be copied when encoding takes too long, which depends on the machine. Raises MediaInvalid or
     MediaLimitExceeded."""
-    pressed = _Pressed(seconds_max, time.monotonic() + seconds_max * ENCODING_SHARE)
+    budget = _TimeBudget(seconds_max, time.monotonic() + seconds_max * ENCODING_SHARE)
 
     demuxer = sniffed(data)
     if demuxer == "matroska" and _matroska_end(data) > len(data):
         raise MediaInvalid("the file is cut off")
     with opened(data, demuxer) as source:
-        seen = _looked_through(source)
-    poster = seen.poster()
+        inspection = _inspect(source)
+    poster = inspection.poster()
 
     with tempfile.TemporaryDirectory(prefix="atelier-film-") as folder:
         # A file on disk, because FFmpeg reads it again to move the index to the front.
         file = Path(folder) / "film"
         try:
             with opened(data, demuxer) as source:
-                kind, poster, notes = _moved(source, file, demuxer, seen, poster, pressed, watermark=watermark)
+                kind, poster, notes = _write_video(source, file, demuxer, inspection, poster, budget, watermark=watermark)
         except _OutOfTime:
-            pressed = replace(pressed, encode_until=None)
+            budget = replace(budget, encode_until=None)
             with opened(data, demuxer) as source:
-                kind, poster, notes = _moved(source, file, demuxer, seen, poster, pressed, watermark=watermark)
+                kind, poster, notes = _write_video(source, file, demuxer, inspection, poster, budget, watermark=watermark)
         # Apple's players accept HEVC only under the name hvc1, and FFmpeg writes hev1 (findings/). The index, which
         # contains the name, is in front, so the first occurrence is the right one.
         cleaned = file.read_bytes().replace(b"hev1", b"hvc1", 1)
 
-    with opened(cleaned, {"mp4": "mov", "webm": "matroska"}[kind]) as again:
+    with opened(cleaned, {"mp4": "mov", "webm": "matroska"}[kind]) as cleaned_container:
         # Read from the new file, so that it is the duration that players show.
-        duration_ms = round((again.duration or 0) / 1000)
+        duration_ms = round((cleaned_container.duration or 0) / 1000)
 
     return Processed(
-        "video", kind, cleaned, poster.width, poster.height, duration_ms, thumbnail(poster), notes=seen.notes + notes
+        "video", kind, cleaned, poster.width, poster.height, duration_ms, thumbnail(poster), notes=inspection.notes + notes
     )
 
 
@@ -219,14 +219,14 @@ class Seen:
 
     def poster(self) -> Image.Image:
         """The frame as an image with square pixels, upright."""
-        picture, aspect = self.frame.to_image(), self.pixel_aspect
+        image, aspect = self.frame.to_image(), self.pixel_aspect
         # The shorter side is stretched instead of shrinking the longer one, so that no detail is lost.
         if aspect > 1:
-            picture = picture.resize((round(picture.width * aspect), picture.height))
+            image = image.resize((round(image.width * aspect), image.height))
         elif aspect < 1:
-            picture = picture.resize((picture.width, round(picture.height / aspect)))
+            image = image.resize((image.width, round(image.height / aspect)))
         transposed = self.orientation[0]
-        return picture if transposed is None else picture.transpose(transposed)
+        return image if transposed is None else image.transpose(transposed)
 
 
 def _sign(value: int) -> int:
@@ -235,20 +235,20 @@ def _sign(value: int) -> int:
 
 def _film(source: InputContainer) -> VideoStream:
     """The first readable video stream. Raises MediaInvalid, or MediaLimitExceeded for the size of its frames."""
-    films = [film for film in source.streams.video if not is_attached(film)]
-    if not films:
+    videos = [film for film in source.streams.video if not is_attached(film)]
+    if not videos:
         raise MediaInvalid("there is no film in it, only sound" if source.streams.audio else "there is no film in it")
-    film = next((film for film in films if codec_of(film) in READ_FILMS), None)
-    if film is None:
-        raise MediaInvalid(f"encoded as {codec_of(films[0])}")
-    context = film.codec_context
+    video = next((film for film in videos if codec_of(film) in READ_FILMS), None)
+    if video is None:
+        raise MediaInvalid(f"encoded as {codec_of(videos[0])}")
+    context = video.codec_context
     if not 0 < context.width * context.height <= FRAME_PIXELS_MAX or min(context.width, context.height) < SIDE_MIN:
         allowed = f"each side needs at least {SIDE_MIN}, and a frame may have {FRAME_PIXELS_MAX} in all"
         raise MediaLimitExceeded(f"The film has {context.width} × {context.height} pixels; {allowed}.")
     # The decoder checks each frame too, because a frame may be larger than the file states.
     context.options = {"max_pixels": str(FRAME_PIXELS_MAX)}
     context.thread_count = 2
-    return film
+    return video
 
 
 def _sound(source: InputContainer) -> AudioStream | None:
@@ -256,42 +256,42 @@ def _sound(source: InputContainer) -> AudioStream | None:
     return next((sound for sound in source.streams.audio if _is_readable(sound)), None)
 
 
-def _is_readable(sound: AudioStream) -> bool:
-    return codec_of(sound) in READ_SOUNDS and sound.codec_context.sample_rate > 0 and sound.codec_context.channels > 0
+def _is_readable(audio: AudioStream) -> bool:
+    return codec_of(audio) in READ_SOUNDS and audio.codec_context.sample_rate > 0 and audio.codec_context.channels > 0
 
 
-def _looked_through(source: InputContainer) -> Seen:
+def _inspect(source: InputContainer) -> Seen:
     """Read the whole file. Only the audio and the first second of the video are decoded, because decoding all frames
     would take minutes."""
-    film, sound = _film(source), _sound(source)
-    paces = [Pace(stream, SECONDS_MAX) for stream in (film, sound) if stream]
-    found: VideoFrame | None = None
-    for pace, packet in packets(source, *paces):
-        if pace.stream is film:
-            if found is None or (found.time or 0) < POSTER_SECONDS:
-                found = next((frame for frame in reversed(pace.decoded(packet)) if _is_next(frame, found)), found)
-        elif sound:
+    video, audio = _film(source), _sound(source)
+    tracks = [Pace(stream, SECONDS_MAX) for stream in (video, audio) if stream]
+    poster_frame: VideoFrame | None = None
+    for track, packet in packets(source, *tracks):
+        if track.stream is video:
+            if poster_frame is None or (poster_frame.time or 0) < POSTER_SECONDS:
+                poster_frame = next((frame for frame in reversed(track.decoded(packet)) if _is_poster_candidate(frame, poster_frame)), poster_frame)
+        elif audio:
             try:
-                pace.decoded(packet)
+                track.decoded(packet)
             except TrackBroken:
-                sound = None
-    if found is None:
+                audio = None
+    if poster_frame is None:
         raise MediaInvalid("not one frame can be decoded")
-    notes = tracks_left_out("Film", [each for each in source.streams.video if not is_attached(each)], film)
-    notes += tracks_left_out("Sound", source.streams.audio, sound)
-    if film.codec_context.color_trc in HDR_CURVES:
+    notes = tracks_left_out("Film", [each for each in source.streams.video if not is_attached(each)], video)
+    notes += tracks_left_out("Sound", source.streams.audio, audio)
+    if video.codec_context.color_trc in HDR_CURVES:
         notes += ("The film has a high dynamic range; screens without one may show other colours.",)
-    return Seen(found, paces[0].packets, _pixel_aspect(film), sound.index if sound else None, notes)
+    return Seen(poster_frame, tracks[0].packets, _pixel_aspect(video), audio.index if audio else None, notes)
 
 
-def _is_next(frame: VideoFrame, found: VideoFrame | None) -> bool:
+def _is_poster_candidate(frame: VideoFrame, first: VideoFrame | None) -> bool:
     """Whether the frame is intact and has the size of the first frame."""
-    return not frame.is_corrupt and (found is None or (frame.width, frame.height) == (found.width, found.height))
+    return not frame.is_corrupt and (first is None or (frame.width, frame.height) == (first.width, first.height))
 
 
-def _pixel_aspect(film: VideoStream) -> Fraction:
-    aspect = film.sample_aspect_ratio
-    width, height = film.codec_context.width, film.codec_context.height
+def _pixel_aspect(video: VideoStream) -> Fraction:
+    aspect = video.sample_aspect_ratio
+    width, height = video.codec_context.width, video.codec_context.height
     if not aspect or not 1 / PIXEL_ASPECT_MAX <= aspect <= PIXEL_ASPECT_MAX:
         return Fraction(1)
     return aspect if width * height * max(aspect, 1 / aspect) <= FRAME_PIXELS_MAX else Fraction(1)
@@ -302,7 +302,7 @@ class _OutOfTime(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Pressed:
+class _TimeBudget:
     """seconds_max: the time for the whole video. encode_until: the time (of time.monotonic) until which a video that
     could also be copied may be encoded; None = copy it without trying."""
 
@@ -310,80 +310,80 @@ class _Pressed:
     encode_until: float | None
 
 
-def _moved(
+def _write_video(
     source: InputContainer,
     file: Path,
     demuxer: str,
-    seen: Seen,
+    inspection: Seen,
     poster: Image.Image,
-    pressed: _Pressed,
+    budget: _TimeBudget,
     *,
     watermark: bool,
 ) -> tuple[str, Image.Image, tuple[str, ...]]:
     """Write the new file. Returns its container format, the poster (at the new size, watermarked), and notes to the
     owner. Raises _OutOfTime when the video should be copied instead of encoded."""
-    film = _film(source)
-    sound = next((sound for sound in source.streams.audio if sound.index == seen.sound_index), None)
-    kind, is_copied = _kind(film, sound, demuxer, seen)
+    video = _film(source)
+    audio = next((sound for sound in source.streams.audio if sound.index == inspection.sound_index), None)
+    kind, is_copied = _output_format(video, audio, demuxer, inspection)
     notes: tuple[str, ...] = ()
 
-    pixels = poster.width * poster.height * seen.frames
-    seconds_max, until = pressed.seconds_max, pressed.encode_until
-    can_be_kept = not (is_copied or watermark) and codec_of(film) in KEPT_FILMS and demuxer in COPYING
+    pixels = poster.width * poster.height * inspection.frames
+    seconds_max, until = budget.seconds_max, budget.encode_until
+    can_be_kept = not (is_copied or watermark) and codec_of(video) in KEPT_FILMS and demuxer in COPYING
     if can_be_kept:
         # Copying such a video is better than making it smaller or refusing it.
         is_copied = until is None or pixels > min(WRITTEN_PIXELS_MAX, WRITTEN_PIXELS_A_SECOND * seconds_max)
         if is_copied:
-            notes = (f"The film is kept as it is encoded ({codec_of(film)}), which not every browser plays.",)
+            notes = (f"The film is kept as it is encoded ({codec_of(video)}), which not every browser plays.",)
     is_copied = is_copied and not watermark
     if not is_copied:
         kind = "mp4"
 
-    with av.open(str(file), "w", format=kind, options=WRITING | INDEX_FIRST[kind]) as made:
+    with av.open(str(file), "w", format=kind, options=WRITING | INDEX_FIRST[kind]) as output:
         if is_copied:
-            lane = Copied(made, film)
-            lane.show_pixels(seen.pixel_aspect)
+            video_track = Copied(output, video)
+            video_track.show_pixels(inspection.pixel_aspect)
         else:
-            size = _encoded_size(poster.size, seen.frames, seconds_max)
+            size = _encoded_size(poster.size, inspection.frames, seconds_max)
             if size[0] < poster.width - 1:
                 notes = (f"The film was made smaller: {size[0]} × {size[1]} pixels.",)
             poster = poster.resize(size)
-            lane = Encoded(made, film, seen, size, watermark=watermark)
+            video_track = Encoded(output, video, inspection, size, watermark=watermark)
             if watermark:
                 mark(poster)
 
-        lanes: dict[int, Lane] = {film.index: lane}
-        if sound:
-            lanes[sound.index] = (Copied if _is_sound_copied(sound, kind, demuxer) else Voiced)(made, sound)
-        paces = [Pace(stream, SECONDS_MAX) for stream in (film, sound) if stream]
-        for pace, packet in packets(source, *paces):
+        output_tracks: dict[int, Lane] = {video.index: video_track}
+        if audio:
+            output_tracks[audio.index] = (Copied if _is_audio_copied(audio, kind, demuxer) else Voiced)(output, audio)
+        tracks = [Pace(stream, SECONDS_MAX) for stream in (video, audio) if stream]
+        for track, packet in packets(source, *tracks):
             if can_be_kept and not is_copied and until is not None and time.monotonic() > until:
                 raise _OutOfTime
-            made.mux(lanes[packet.stream_index].taken(packet, pace))
-        for each in lanes.values():
-            made.mux(each.rest())
+            output.mux(output_tracks[packet.stream_index].taken(packet, track))
+        for each in output_tracks.values():
+            output.mux(each.rest())
 
     return kind, poster, notes
 
 
-def _kind(film: VideoStream, sound: AudioStream | None, demuxer: str, seen: Seen) -> tuple[str, bool]:
+def _output_format(video: VideoStream, audio: AudioStream | None, demuxer: str, inspection: Seen) -> tuple[str, bool]:
     """The container format of the new file, and whether the video can be copied into it."""
-    codec = codec_of(film)
-    is_played = codec != "h264" or film.codec_context.pix_fmt in PLAYED_PIXELS
+    codec = codec_of(video)
+    is_played = codec != "h264" or video.codec_context.pix_fmt in PLAYED_PIXELS
     if demuxer not in COPYING or not is_played:
         return "mp4", False
     kinds = ["mp4", "webm"] if demuxer == "mov" else ["webm", "mp4"]
     # The pixel aspect ratio cannot be written to WebM, so only square pixels fit.
-    fitting = [kind for kind in kinds if codec in COPIED_FILMS[kind] and (kind == "mp4" or seen.pixel_aspect == 1)]
-    with_sound = [kind for kind in fitting if sound is None or codec_of(sound) in COPIED_SOUNDS[kind]]
+    formats = [kind for kind in kinds if codec in COPIED_FILMS[kind] and (kind == "mp4" or inspection.pixel_aspect == 1)]
+    with_sound = [kind for kind in formats if audio is None or codec_of(audio) in COPIED_SOUNDS[kind]]
     if with_sound:
         return with_sound[0], True
     # The audio is encoded as AAC.
-    return "mp4", "mp4" in fitting
+    return "mp4", "mp4" in formats
 
 
-def _is_sound_copied(sound: AudioStream, kind: str, demuxer: str) -> bool:
-    return demuxer in COPYING and codec_of(sound) in COPIED_SOUNDS[kind]
+def _is_audio_copied(audio: AudioStream, kind: str, demuxer: str) -> bool:
+    return demuxer in COPYING and codec_of(audio) in COPIED_SOUNDS[kind]
 
 
 def _encoded_size(size: tuple[int, int], frames: int, seconds_max: float) -> tuple[int, int]:
@@ -405,7 +405,7 @@ def _encoded_size(size: tuple[int, int], frames: int, seconds_max: float) -> tup
 class Lane(Protocol):
     """Turns the packets of one input stream into packets of the new file."""
 
-    def taken(self, packet: AnyPacket, pace: Pace) -> list[AnyPacket]:
+    def taken(self, packet: AnyPacket, track: Pace) -> list[AnyPacket]:
         """The packets to write for an input packet; an empty input packet ends the stream."""
         ...
 
@@ -429,7 +429,7 @@ class Copied:
         context: Any = self._to.codec_context
         context.sample_aspect_ratio = aspect
 
-    def taken(self, packet: AnyPacket, pace: Pace) -> list[AnyPacket]:
+    def taken(self, packet: AnyPacket, track: Pace) -> list[AnyPacket]:
         if not packet.size:
             return []
         kept = self._filter.filter(packet) if self._filter else [packet]
@@ -450,13 +450,13 @@ class Voiced:
         # The expected time of the next frame, in samples.
         self._next: int | None = None
 
-    def taken(self, packet: AnyPacket, pace: Pace) -> list[AnyPacket]:
-        return [made for frame in pace.decoded(packet) for made in self._to.encode(self._placed(frame))]
+    def taken(self, packet: AnyPacket, track: Pace) -> list[AnyPacket]:
+        return [made for frame in track.decoded(packet) for made in self._to.encode(self._with_position(frame))]
 
     def rest(self) -> list[AnyPacket]:
         return self._to.encode()
 
-    def _placed(self, frame: AudioFrame) -> AudioFrame:
+    def _with_position(self, frame: AudioFrame) -> AudioFrame:
         """Set the frame's time in samples. Times in files are coarse (24 ms in AVI), so the frame follows the last one
         unless its time shows a gap of more than GAP_SECONDS_MIN."""
         rate = frame.sample_rate
@@ -492,13 +492,13 @@ class Encoded:
         self._changes = 0
         self._last: int | None = None
 
-    def taken(self, packet: AnyPacket, pace: Pace) -> list[AnyPacket]:
-        return [made for frame in pace.decoded(packet) for made in self._frame(frame)]
+    def taken(self, packet: AnyPacket, track: Pace) -> list[AnyPacket]:
+        return [made for frame in track.decoded(packet) for made in self._encode_frame(frame)]
 
     def rest(self) -> list[AnyPacket]:
-        return [*self._ended(), *self._to.encode()]
+        return [*self._flush_filters(), *self._to.encode()]
 
-    def _frame(self, frame: VideoFrame) -> list[AnyPacket]:
+    def _encode_frame(self, frame: VideoFrame) -> list[AnyPacket]:
         if frame.pts is None or (self._last is not None and frame.pts <= self._last):
             # Of two frames with the same time, the first is kept.
             return []
@@ -506,22 +506,22 @@ class Encoded:
         written: list[AnyPacket] = []
         shape = (frame.width, frame.height, frame.format.name, int(frame.colorspace), int(frame.color_range))
         if self._begin is None or shape != self._shape:
-            written += self._ended()
+            written += self._flush_filters()
             self._shape, self._changes = shape, self._changes + 1
             if self._changes > CHANGES_MAX:
                 raise MediaInvalid(f"it changes its size or its colours more than {CHANGES_MAX} times")
             self._graph, self._begin = _graph(frame, self._filters, self._size, self._tile)
         self._begin.push(frame)
-        return [*written, *self._filtered()]
+        return [*written, *self._filtered_packets()]
 
-    def _ended(self) -> list[AnyPacket]:
+    def _flush_filters(self) -> list[AnyPacket]:
         """End the filter graph and encode the frames that it still holds."""
         if self._begin is None:
             return []
         self._begin.push(None)
-        return list(self._filtered())
+        return list(self._filtered_packets())
 
-    def _filtered(self) -> Iterator[AnyPacket]:
+    def _filtered_packets(self) -> Iterator[AnyPacket]:
         while True:
             try:
                 frame = self._graph.vpull()
@@ -533,31 +533,31 @@ class Encoded:
 
 
 def _graph(
-    frame: VideoFrame, filters: tuple[tuple[str, str | None], ...], size: tuple[int, int], mark: Image.Image | None
+    frame: VideoFrame, filters: tuple[tuple[str, str | None], ...], size: tuple[int, int], mark_image: Image.Image | None
 ) -> tuple[Graph, FilterContext]:
     """A filter graph that rotates, scales and watermarks frames, and its input filter."""
     graph = Graph()
-    begin = _entrance(graph, frame)
-    way = [begin]
-    way += [graph.add(name, value) for name, value in filters]
-    way.append(graph.add("scale", f"{size[0]}:{size[1]}"))
-    way.append(graph.add("setsar", "1"))
-    way.append(graph.add("format", "yuv420p"))
-    if mark is None:
-        graph.link_nodes(*way, graph.add("buffersink")).configure()
+    begin = _buffer_source(graph, frame)
+    nodes = [begin]
+    nodes += [graph.add(name, value) for name, value in filters]
+    nodes.append(graph.add("scale", f"{size[0]}:{size[1]}"))
+    nodes.append(graph.add("setsar", "1"))
+    nodes.append(graph.add("format", "yuv420p"))
+    if mark_image is None:
+        graph.link_nodes(*nodes, graph.add("buffersink")).configure()
         return graph, begin
-    small = VideoFrame.from_bytes(mark.tobytes(), mark.width, mark.height, "rgba")
+    small = VideoFrame.from_bytes(mark_image.tobytes(), mark_image.width, mark_image.height, "rgba")
     small.pts, small.time_base = 0, frame.time_base
-    beside = _entrance(graph, small)
-    laid = graph.add("overlay", "x=W-w:y=H-h:eof_action=repeat")
-    beside.link_to(laid, 0, 1)
-    graph.link_nodes(*way, laid, graph.add("buffersink")).configure()
-    beside.push(small)
-    beside.push(None)
+    mark_source = _buffer_source(graph, small)
+    overlay = graph.add("overlay", "x=W-w:y=H-h:eof_action=repeat")
+    mark_source.link_to(overlay, 0, 1)
+    graph.link_nodes(*nodes, overlay, graph.add("buffersink")).configure()
+    mark_source.push(small)
+    mark_source.push(None)
     return graph, begin
 
 
-def _entrance(graph: Graph, frame: VideoFrame) -> FilterContext:
+def _buffer_source(graph: Graph, frame: VideoFrame) -> FilterContext:
     """The input filter for frames like this one. It states the colour space and range; otherwise FFmpeg would assume
     another standard's."""
     like = {

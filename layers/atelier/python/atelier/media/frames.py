@@ -21,7 +21,7 @@ def after_tags(data: bytes) -> int:
     """The offset of the first byte after the zeros, ID3 tags and APE tags at the beginning."""
     at = 0
     for _ in range(TAGS_MAX):
-        at = _after_zeros(data, at)
+        at = _skip_zeros(data, at)
         head = data[at : at + 32]
         if head.startswith(b"ID3") and len(head) > 9:
             # The length has seven bits per byte. A length beyond the end of the file is ignored.
@@ -30,7 +30,7 @@ def after_tags(data: bytes) -> int:
             at = at + 10 + (size if at + 10 + size < len(data) else 0)
         elif head.startswith(b"APETAGEX") and len(head) == 32:
             at += 32 + int.from_bytes(head[12:16], "little")
-    return min(_after_zeros(data, at), len(data))
+    return min(_skip_zeros(data, at), len(data))
 
 
 def first_frame(data: bytes, at: int) -> tuple[str, int] | None:
@@ -40,7 +40,7 @@ def first_frame(data: bytes, at: int) -> tuple[str, int] | None:
         for form, length_of in LENGTHS.items():
             length = length_of(data, at)
             follows = at + length
-            if length and (follows == len(data) or (length_of(data, follows) and _is_alike(data, at, follows))):
+            if length and (follows == len(data) or (length_of(data, follows) and _is_same_stream(data, at, follows))):
                 return form, at
         at += 1
     return None
@@ -53,7 +53,7 @@ def frames_alone(data: bytes, form: str, at: int) -> bytes:
     start = at
     while at < len(data):
         length = length_of(data, at)
-        if length and at + length <= len(data) and _is_alike(data, first, at):
+        if length and at + length <= len(data) and _is_same_stream(data, first, at):
             at += length
             continue
         pieces.append(data[start:at])
@@ -89,12 +89,12 @@ def aac_length(data: bytes, at: int) -> int:
     return length if length > len(head) else 0
 
 
-def _is_alike(data: bytes, one: int, other: int) -> bool:
+def _is_same_stream(data: bytes, first: int, second: int) -> bool:
     """Whether two frames have the same version, layer and sample rate."""
-    return data[one + 1] & 0xFE == data[other + 1] & 0xFE and data[one + 2] & 0x0C == data[other + 2] & 0x0C
+    return data[first + 1] & 0xFE == data[second + 1] & 0xFE and data[first + 2] & 0x0C == data[second + 2] & 0x0C
 
 
-def _after_zeros(data: bytes, at: int) -> int:
+def _skip_zeros(data: bytes, at: int) -> int:
     while at < len(data) and not data[at]:
         step = data[at : at + 65536]
         at += len(step) - len(step.lstrip(b"\0"))

@@ -23,7 +23,7 @@ class MediaIntake:
 
     def keep(self, workspace_id: str, file_type: str, data: bytes) -> Kept:
         try:
-            made = process(file_type, data, watermark=False, seconds_max=SECONDS_MAX)
+            processed = process(file_type, data, watermark=False, seconds_max=SECONDS_MAX)
         except MediaLimitExceeded as error:
             raise FileLimitExceeded(str(error)) from error
         except MediaInvalid as error:
@@ -31,24 +31,24 @@ class MediaIntake:
             raise FileInvalid(str(error).partition(":")[0]) from error
         try:
             self._look(
-                made.type, made.data, Picture(made.thumbnail, THUMBNAIL_CONTENT_TYPE) if made.thumbnail else None
+                processed.type, processed.data, Picture(processed.thumbnail, THUMBNAIL_CONTENT_TYPE) if processed.thumbnail else None
             )
         except OutputWithheld as withheld:
             raise FileRefused(withheld.category, WORDS[withheld.category]) from withheld
 
         # The thumbnail is stored first, so that a reader who finds the file also finds its thumbnail.
-        if made.thumbnail:
-            self._store.put(thumbnail_key(workspace_id, made.sha256), made.thumbnail, THUMBNAIL_CONTENT_TYPE)
-        self._store.put(media_key(workspace_id, made.sha256, made.format), made.data, made.content_type)
+        if processed.thumbnail:
+            self._store.put(thumbnail_key(workspace_id, processed.sha256), processed.thumbnail, THUMBNAIL_CONTENT_TYPE)
+        self._store.put(media_key(workspace_id, processed.sha256, processed.format), processed.data, processed.content_type)
 
         return Kept(
-            made.type,
-            made.format,
-            made.sha256,
-            len(made.data),
-            made.width,
-            made.height,
-            made.duration_ms,
-            has_thumbnail=bool(made.thumbnail),
-            notes=made.notes,
+            processed.type,
+            processed.format,
+            processed.sha256,
+            len(processed.data),
+            processed.width,
+            processed.height,
+            processed.duration_ms,
+            has_thumbnail=bool(processed.thumbnail),
+            notes=processed.notes,
         )

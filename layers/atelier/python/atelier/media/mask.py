@@ -33,7 +33,7 @@ def fitted(mask: bytes, picture: bytes) -> bytes:
     with Image.open(io.BytesIO(picture)) as opened:
         size = opened.size
     with Image.open(io.BytesIO(mask)) as opened:
-        stays = _stays(opened)
+        stays = _keep_alpha(opened)
     if stays.getextrema()[0] >= HALF:  # pyright: ignore[reportOperatorIssue]
         raise MaskUnusable("The mask changes nothing: no part of it is transparent or white.")
     across, along = stays.width * size[1], stays.height * size[0]
@@ -46,7 +46,7 @@ def fitted(mask: bytes, picture: bytes) -> bytes:
     return png.encode(Image.merge("RGBA", (black, black, black, stays)))
 
 
-def _stays(mask: Image.Image) -> Image.Image:
+def _keep_alpha(mask: Image.Image) -> Image.Image:
     """The mask as an alpha channel: how much of the image stays at each pixel, 255 = unchanged."""
     if mask.has_transparency_data:
         alpha = mask.convert("RGBA").getchannel("A")

@@ -61,14 +61,14 @@ def process(data: bytes, *, watermark: bool) -> Processed:
     """Turn an image file into a deliverable one; equal input gives equal output. Raises PictureInvalid, or
     PictureLimitExceeded when the image is too large."""
     found = still.read(data)
-    _require_within_limits(found)
-    pixels = _decoded(found)
+    _check_limits(found)
+    pixels = _decode(found)
     if watermark:
         mark(pixels)
     return Processed(
         type="image",
         format=found.kind.lower(),
-        data=_encoded(pixels, found.kind),
+        data=_encode(pixels, found.kind),
         width=pixels.width,
         height=pixels.height,
         thumbnail=thumbnail(pixels),
@@ -90,7 +90,7 @@ def _notes(found: Still, pixels: Image.Image) -> tuple[str, ...]:
     return (f"The picture was scaled down to {after} from {before} as stored: {PIXELS_MAX:,} pixels are kept.",)
 
 
-def _require_within_limits(found: Still) -> None:
+def _check_limits(found: Still) -> None:
     """Check the limits on decoding work by the file's headers, before anything is decoded. Raises PictureInvalid or
     PictureLimitExceeded."""
     sides, pixels = f"{found.width} × {found.height}", found.width * found.height
@@ -111,13 +111,13 @@ def _require_within_limits(found: Still) -> None:
 NAMES = {"PNG": "PNG", "JPEG": "JPEG", "WEBP": "WebP"}
 
 
-def _decoded(found: Still) -> Image.Image:
+def _decode(found: Still) -> Image.Image:
     """The first frame, upright, in sRGB, in mode L, RGB or RGBA with eight bits per channel."""
     try:
-        pixels = _opened(found.data, found)
-        if not found.whole and pixels != _opened(found.data + FILLER, found):
+        pixels = _open(found.data, found)
+        if not found.whole and pixels != _open(found.data + FILLER, found):
             raise PictureInvalid("a JPEG that is cut off")
-        plain = _plain(colour.to_srgb(_even(pixels), found.profiles))
+        plain = _to_plain_mode(colour.to_srgb(_to_eight_bits(pixels), found.profiles))
         if found.orientation in UPRIGHT:
             plain = plain.transpose(UPRIGHT[found.orientation])
         return plain
@@ -135,13 +135,13 @@ def _decoded(found: Still) -> Image.Image:
 FILLER = b"\x55" * 64
 
 
-def _opened(data: bytes, found: Still) -> Image.Image:
+def _open(data: bytes, found: Still) -> Image.Image:
     if not found.whole:
         data += b"\xff\xd9"
     with DECODERS[found.kind](io.BytesIO(data)) as opened:
         if found.kind == "JPEG":
-            by = next(by for by in REDUCTIONS if found.width * found.height <= PIXELS_MAX * by * by)
-            opened.draft(None, (found.width // by, found.height // by))
+            reduction = next(by for by in REDUCTIONS if found.width * found.height <= PIXELS_MAX * by * by)
+            opened.draft(None, (found.width // reduction, found.height // reduction))
         opened.load()
         if found.kind == "WEBP" and opened.size != (found.width, found.height):
             canvas = Image.new("RGBA", (found.width, found.height))
@@ -150,38 +150,38 @@ def _opened(data: bytes, found: Still) -> Image.Image:
         return opened
 
 
-def _even(picture: Image.Image) -> Image.Image:
+def _to_eight_bits(image: Image.Image) -> Image.Image:
     """The image with eight bits per channel and direct colours instead of a palette."""
-    if picture.mode.startswith("I"):
+    if image.mode.startswith("I"):
         # Sixteen bits: keep the upper eight, because Pillow's convert() would clip everything above 255.
-        grey = picture.convert("I").point(lambda value: value / 256).convert("L")
-        if "transparency" not in picture.info:
+        grey = image.convert("I").point(lambda value: value / 256).convert("L")
+        if "transparency" not in image.info:
             return grey
-        grey.info["transparency"] = picture.info["transparency"]
+        grey.info["transparency"] = image.info["transparency"]
         return grey.convert("LA")
-    if picture.mode in ("P", "1"):
-        return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
-    if picture.mode in ("L", "RGB") and "transparency" in picture.info:
-        return picture.convert("LA" if picture.mode == "L" else "RGBA")
-    return picture
+    if image.mode in ("P", "1"):
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if image.mode in ("L", "RGB") and "transparency" in image.info:
+        return image.convert("LA" if image.mode == "L" else "RGBA")
+    return image
 
 
-def _plain(picture: Image.Image) -> Image.Image:
-    if picture.mode in ("L", "RGB", "RGBA"):
-        return picture
-    return picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+def _to_plain_mode(image: Image.Image) -> Image.Image:
+    if image.mode in ("L", "RGB", "RGBA"):
+        return image
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
-def _encoded(picture: Image.Image, kind: str) -> bytes:
+def _encode(image: Image.Image, kind: str) -> bytes:
     if kind == "PNG":
-        return png.encode(picture)
+        return png.encode(image)
     # Pillow would write some of this metadata into the new file.
-    picture.info.clear()
+    image.info.clear()
     file = io.BytesIO()
     if kind == "JPEG":
-        picture.save(file, "JPEG", quality=QUALITY)
+        image.save(file, "JPEG", quality=QUALITY)
     else:
-        picture.save(file, "WEBP", quality=QUALITY, method=2)
+        image.save(file, "WEBP", quality=QUALITY, method=2)
     return file.getvalue()
 
 

@@ -29,15 +29,15 @@ def encode(picture: Image.Image) -> bytes:
     stride = width * len(picture.mode)
     rows = max(STRIP_BYTES // stride, 1)
     deflate = isal_zlib.compressobj(LEVEL)
-    deflated = [deflate.compress(_filtered(picture, top, min(top + rows, height))) for top in range(0, height, rows)]
+    deflated = [deflate.compress(_filter_rows(picture, top, min(top + rows, height))) for top in range(0, height, rows)]
     header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[picture.mode], 0, 0, 0)
     pixels = b"".join([*deflated, deflate.flush()])
     chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
 
 
-def _filtered(picture: Image.Image, top: int, bottom: int) -> bytes:
-    strip = picture.crop((0, top, picture.width, bottom))
+def _filter_rows(image: Image.Image, top: int, bottom: int) -> bytes:
+    strip = image.crop((0, top, image.width, bottom))
     left = Image.new(strip.mode, strip.size)
     left.paste(strip, (1, 0))
     differences = ImageChops.subtract_modulo(strip, left).tobytes()

@@ -141,14 +141,14 @@ def packets(container: InputContainer, *paces: Pace) -> Iterator[tuple[Pace, Any
     stream. Raises MediaInvalid for a file that is cut off, MediaLimitExceeded for one that is too long."""
     by_index = {pace.stream.index: pace for pace in paces}
     for packet in container.demux(*(pace.stream for pace in paces)):
-        pace = by_index[packet.stream_index]
+        track = by_index[packet.stream_index]
         if packet.size:
-            pace.take(packet)
-        yield pace, packet
-    for pace in paces:
-        pace.check_end()
+            track.take(packet)
+        yield track, packet
+    for track in paces:
+        track.check_end()
         # Tracks may begin late and end early, but all bytes that their index names must be in the file.
-        if "mov" in container.format.name and _indexed_end(pace.stream) > container.size:
+        if "mov" in container.format.name and _indexed_end(track.stream) > container.size:
             raise MediaInvalid("the file is cut off")
 
 
@@ -160,12 +160,12 @@ def _indexed_end(stream: AudioStream | VideoStream) -> int:
 
 
 def tracks_left_out(
-    title: str, tracks: Sequence[AudioStream | VideoStream], kept: AudioStream | VideoStream | None
+    title: str, streams: Sequence[AudioStream | VideoStream], kept: AudioStream | VideoStream | None
 ) -> tuple[str, ...]:
     """One sentence for the owner for each track that is left out of the new file."""
     return tuple(
         f"{title} track {number} ({codec_of(track)}) was left out."
-        for number, track in enumerate(tracks, 1)
+        for number, track in enumerate(streams, 1)
         if kept is None or track.index != kept.index
     )
 

@@ -105,42 +105,42 @@ WAVE_COLOUR, GROUND_COLOUR = (64, 72, 102), (246, 246, 249)
 def process(data: bytes) -> Processed:
     """Turn an audio file into a deliverable one; equal input gives equal output. Raises MediaInvalid or
     MediaLimitExceeded."""
-    form, start = sniffed(data)
-    links = _links(data, form, start)
-    with opened(links[0], READERS[form]) as source:
-        sound, notes = _stream(source)
-        kept_as, encoder = _kept_as(sound, form)
+    source_format, start = sniffed(data)
+    links = _links(data, source_format, start)
+    with opened(links[0], READERS[source_format]) as source:
+        audio, notes = _audio_stream(source)
+        target_format, encoder = _target_format(audio, source_format)
     file = io.BytesIO()
     with (
-        opened(links[0], READERS[form]) as like,
-        av.open(file, "w", format=WRITERS[kept_as], options=WRITING | UNTAGGED.get(kept_as, {})) as made,
+        opened(links[0], READERS[source_format]) as template,
+        av.open(file, "w", format=WRITERS[target_format], options=WRITING | UNTAGGED.get(target_format, {})) as output,
     ):
-        sound, _ = _stream(like)
-        lane = Encoded(made, sound, encoder) if encoder else Moved(made, sound)
-        heard = Heard(sound.codec_context.sample_rate)
+        audio, _ = _audio_stream(template)
+        track = Encoded(output, audio, encoder) if encoder else Moved(output, audio)
+        decoded = Heard(audio.codec_context.sample_rate)
         for link in links:
-            with opened(link, READERS[form]) as source:
-                _hear(source, lane, heard, is_exact=form == "flac")
-        lane.finish()
-    if not heard.samples:
+            with opened(link, READERS[source_format]) as source:
+                _decode_link(source, track, decoded, is_exact=source_format == "flac")
+        track.finish()
+    if not decoded.samples:
         raise MediaInvalid("there is nothing to hear")
-    picture = thumbnail(wave(heard.outline))
-    return Processed("audio", kept_as, file.getvalue(), duration_ms=heard.milliseconds, thumbnail=picture, notes=notes)
+    waveform = thumbnail(wave(decoded.outline))
+    return Processed("audio", target_format, file.getvalue(), duration_ms=decoded.milliseconds, thumbnail=waveform, notes=notes)
 
 
-def _hear(source: InputContainer, lane: Moved | Encoded, heard: Heard, *, is_exact: bool) -> None:
+def _decode_link(source: InputContainer, track: Moved | Encoded, decoded: Heard, *, is_exact: bool) -> None:
     """Decode a whole link and write it to the new file."""
-    sound, _ = _stream(source)
-    if sound.codec_context.sample_rate != heard.rate:
+    audio, _ = _audio_stream(source)
+    if audio.codec_context.sample_rate != decoded.rate:
         raise MediaInvalid("it changes its sample rate on the way")
-    pace = Pace(sound, SECONDS_MAX, is_exact=is_exact)
-    for _, packet in packets(source, pace):
-        for frame in pace.decoded(packet):
-            heard.take(frame)
-            lane.frame(frame)
+    progress = Pace(audio, SECONDS_MAX, is_exact=is_exact)
+    for _, packet in packets(source, progress):
+        for frame in progress.decoded(packet):
+            decoded.take(frame)
+            track.frame(frame)
         if packet.size:
-            lane.packet(packet)
-    lane.end_link()
+            track.packet(packet)
+    track.end_link()
 
 
 def sniffed(data: bytes) -> tuple[str, int]:
@@ -164,14 +164,14 @@ def sniffed(data: bytes) -> tuple[str, int]:
     return found
 
 
-def _links(data: bytes, form: str, start: int) -> list[bytes]:
+def _links(data: bytes, source_format: str, start: int) -> list[bytes]:
     """The parts of the file that FFmpeg reads: without the bytes before and after the audio; a chained Ogg file as its
     links."""
-    if form in LENGTHS:
-        return [frames_alone(data, form, start)]
-    if form == "wav":
-        return [_samples_alone(data[start:])]
-    if form != "ogg":
+    if source_format in LENGTHS:
+        return [frames_alone(data, source_format, start)]
+    if source_format == "wav":
+        return [_wav_samples_only(data[start:])]
+    if source_format != "ogg":
         return [data[start:]]
     starts, at, was_head = [start], start, True
     while data[at : at + 4] == b"OggS" and at + 27 <= len(data):
@@ -186,7 +186,7 @@ def _links(data: bytes, form: str, start: int) -> list[bytes]:
     return [data[begin:end] for begin, end in pairwise([*starts, len(data)])]
 
 
-def _samples_alone(data: bytes) -> bytes:
+def _wav_samples_only(data: bytes) -> bytes:
     """A WAV file with only its format and samples, so that other chunks (texts, cues, images) cannot make it
     unreadable."""
     kept, at = [data[:12]], 12
@@ -202,30 +202,30 @@ def _samples_alone(data: bytes) -> bytes:
     return b"".join(kept)
 
 
-def _stream(source: InputContainer) -> tuple[AudioStream, tuple[str, ...]]:
+def _audio_stream(source: InputContainer) -> tuple[AudioStream, tuple[str, ...]]:
     """The first readable audio stream, and notes to the owner about other tracks; a cover image is dropped without a
     note. Raises MediaInvalid."""
-    for film in source.streams.video:
-        if not is_attached(film) and codec_of(film) not in STILLS:
+    for video in source.streams.video:
+        if not is_attached(video) and codec_of(video) not in STILLS:
             raise MediaInvalid("it is a film")
-    sounds = source.streams.audio
-    readable = [sound for sound in sounds if codec_of(sound) in MOVED or codec_of(sound) in ENCODED]
+    audios = source.streams.audio
+    readable = [sound for sound in audios if codec_of(sound) in MOVED or codec_of(sound) in ENCODED]
     if not readable:
-        raise MediaInvalid(f"encoded as {codec_of(sounds[0])}" if sounds else "0 sounds in it")
-    sound = readable[0]
-    context = sound.codec_context
+        raise MediaInvalid(f"encoded as {codec_of(audios[0])}" if audios else "0 sounds in it")
+    audio = readable[0]
+    context = audio.codec_context
     if not (0 < context.sample_rate <= RATE_MAX and 0 < context.channels <= CHANNELS_MAX):
         raise MediaInvalid(f"{context.channels} channels of {context.sample_rate} samples a second")
-    return sound, tracks_left_out("Sound", sounds, sound)
+    return audio, tracks_left_out("Sound", audios, audio)
 
 
-def _kept_as(sound: AudioStream, form: str) -> tuple[str, str]:
+def _target_format(audio: AudioStream, source_format: str) -> tuple[str, str]:
     """The format of the new file, and FFmpeg's name of the encoder ("" = the packets are copied)."""
-    codec = codec_of(sound)
+    codec = codec_of(audio)
     if codec not in MOVED:
         return ENCODED[codec]
-    stays = (form, codec) in (("aac", "aac"), ("ogg", "flac"))
-    return (form if stays else MOVED[codec]), ""
+    stays = (source_format, codec) in (("aac", "aac"), ("ogg", "flac"))
+    return (source_format if stays else MOVED[codec]), ""
 
 
 class Moved:
@@ -309,14 +309,14 @@ def wave(outline: array[int]) -> Image.Image:
     """Draw the waveform as bars, the loudest as high as the image; silence is a line."""
     width, height = WAVE_SIZE
     edges = [len(outline) * bar // WAVE_BARS for bar in range(WAVE_BARS + 1)]
-    louds = [max(map(abs, outline[start:end]), default=0) for start, end in pairwise(edges)]
+    levels = [max(map(abs, outline[start:end]), default=0) for start, end in pairwise(edges)]
     # The minimum keeps very quiet audio from being drawn as if it were loud.
-    loudest = max(*louds, 1000)
-    picture = Image.new("RGB", WAVE_SIZE, GROUND_COLOUR)
-    draw = ImageDraw.Draw(picture)
+    loudest = max(*levels, 1000)
+    image = Image.new("RGB", WAVE_SIZE, GROUND_COLOUR)
+    draw = ImageDraw.Draw(image)
     step = width / WAVE_BARS
-    for bar, loud in enumerate(louds):
-        half = max(loud / loudest * (height / 2 - 8), 1)
+    for bar, level in enumerate(levels):
+        half = max(level / loudest * (height / 2 - 8), 1)
         left, middle = bar * step, height / 2
         draw.rounded_rectangle((left + 1, middle - half, left + step - 1, middle + half), 1, fill=WAVE_COLOUR)
-    return picture
+    return image

@@ -129,7 +129,7 @@ def _png(data: bytes) -> Still:
     pixels contain a checksum of their own. An ancillary chunk with a wrong checksum is ignored, as browsers do."""
     header = palette = transparency = b""
     pixels: list[bytes] = []
-    told: dict[bytes, bytes] = {}
+    ancillary: dict[bytes, bytes] = {}
     frames = 0
     for kind, content, intact in _png_chunks(data):
         if kind == b"IDAT":
@@ -143,12 +143,12 @@ def _png(data: bytes) -> Still:
         elif intact and kind == b"tRNS":
             transparency = transparency or content
         elif intact:
-            told.setdefault(kind, content)
+            ancillary.setdefault(kind, content)
 
     if not header or not pixels:
         raise PictureInvalid("a PNG without a header or without pixels")
     width, height, depth, colours = struct.unpack(">IIBB", header[:10])
-    see_through = _in_eight_bits(transparency, depth, colours)
+    see_through = _transparency_in_eight_bits(transparency, depth, colours)
     written = [(b"IHDR", header), (b"PLTE", palette), (b"tRNS", see_through), (b"IDAT", b"".join(pixels))]
     parts = [_png_chunk(kind, content) for kind, content in written if content]
 
@@ -157,8 +157,8 @@ def _png(data: bytes) -> Still:
         PNG_MAGIC + b"".join(parts) + _png_chunk(b"IEND", b""),
         width,
         height,
-        Exif.read(told.get(b"eXIf", b"")).orientation,
-        tuple(_png_profiles(told)),
+        Exif.read(ancillary.get(b"eXIf", b"")).orientation,
+        tuple(_png_profiles(ancillary)),
         frames=max(frames, 1),
     )
 
@@ -183,7 +183,7 @@ def _png_chunks(data: bytes) -> Iterator[Chunk]:
 PNG_WANTED = frozenset({b"IHDR", b"PLTE", b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf"})
 
 
-def _in_eight_bits(transparency: bytes, depth: int, colours: int) -> bytes:
+def _transparency_in_eight_bits(transparency: bytes, depth: int, colours: int) -> bytes:
     """The transparent colour of tRNS scaled to eight bits, because Pillow compares it with eight-bit samples whatever
     the depth of the file."""
     if colours == PNG_PALETTE or depth in (1, 8):
@@ -197,26 +197,26 @@ def _png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I4s", len(data), kind) + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 
-def _png_profiles(told: dict[bytes, bytes]) -> Iterator[bytes]:
+def _png_profiles(ancillary: dict[bytes, bytes]) -> Iterator[bytes]:
     """The profiles in order of precedence (PNG specification 4.3, "Colour spaces"): cICP, iCCP, sRGB, then gAMA and
     cHRM."""
-    coded = told.get(b"cICP", b"")
+    coded = ancillary.get(b"cICP", b"")
     # For images only RGB in full range makes sense: matrix coefficients 0, full range flag 1.
     if coded[2:] == b"\0\1" and (profile := colour.coded(coded[0], coded[1])):
         yield profile
-    name, _, packed = told.get(b"iCCP", b"").partition(b"\0")
-    if name and packed[:1] == b"\0" and (profile := _inflated(packed[1:])):
+    name, _, packed = ancillary.get(b"iCCP", b"").partition(b"\0")
+    if name and packed[:1] == b"\0" and (profile := _inflate(packed[1:])):
         yield profile
-    if b"sRGB" in told:
+    if b"sRGB" in ancillary:
         return
-    gamma, corners = told.get(b"gAMA", b""), told.get(b"cHRM", b"")
+    gamma, corners = ancillary.get(b"gAMA", b""), ancillary.get(b"cHRM", b"")
     exponent = struct.unpack(">I", gamma)[0] / 100_000 if len(gamma) == 4 else None
     points = [value / 100_000 for value in struct.unpack(">8I", corners)] if len(corners) == 32 else None
     if profile := colour.measured(exponent, points):
         yield profile
 
 
-def _inflated(packed: bytes) -> bytes | None:
+def _inflate(packed: bytes) -> bytes | None:
     inflate = zlib.decompressobj()
     try:
         profile = inflate.decompress(packed, PROFILE_BYTES_MAX)
@@ -280,32 +280,32 @@ def _jpeg(data: bytes) -> Still:
 def _webp(data: bytes) -> Still:
     canvas: tuple[int, int] | None = None
     pixels: dict[bytes, bytes] = {}
-    told: dict[bytes, bytes] = {}
+    ancillary: dict[bytes, bytes] = {}
     frames, corner = 0, (0, 0)
     for kind, content in _webp_chunks(data, 12):
         if kind == b"VP8X":
-            canvas = (_whole(content, 4) + 1, _whole(content, 7) + 1)
+            canvas = (_uint24(content, 4) + 1, _uint24(content, 7) + 1)
         elif kind == b"ANMF":
             frames += 1
             if not pixels:
-                corner = (2 * _whole(content, 0), 2 * _whole(content, 3))
+                corner = (2 * _uint24(content, 0), 2 * _uint24(content, 3))
                 pixels = _webp_pixels(_webp_chunks(content, 16))
         elif kind in (b"ALPH", b"VP8 ", b"VP8L") and not frames:
             pixels.setdefault(kind, content)
         else:
-            told.setdefault(kind, content)
+            ancillary.setdefault(kind, content)
 
     size = _webp_size(pixels)
     if not frames or canvas is None:
         # Without frames the image fills the canvas, whatever size VP8X states.
         canvas, corner = size, (0, 0)
-    profile = told.get(b"ICCP", b"")
+    profile = ancillary.get(b"ICCP", b"")
 
     return Still(
         "WEBP",
         _webp_file(pixels, size),
         *canvas,
-        orientation=Exif.read(told.get(b"EXIF", b"")).orientation,
+        orientation=Exif.read(ancillary.get(b"EXIF", b"")).orientation,
         profiles=(profile,) if 0 < len(profile) <= PROFILE_BYTES_MAX else (),
         frames=max(frames, 1),
         corner=corner,
@@ -350,7 +350,7 @@ def _webp_file(pixels: dict[bytes, bytes], size: tuple[int, int]) -> bytes:
     return struct.pack("<4sI", b"RIFF", len(body)) + body
 
 
-def _whole(data: bytes, at: int) -> int:
+def _uint24(data: bytes, at: int) -> int:
     if at + 3 > len(data):
         raise IndexError
     return int.from_bytes(data[at : at + 3], "little")
@@ -378,18 +378,18 @@ class Exif:
         order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
         if order is None:
             return Exif()
-        main = _entries(tiff, order, struct.unpack_from(f"{order}I", tiff, 4)[0] if len(tiff) >= 8 else 0)
-        details = _entries(tiff, order, _number(main, EXIF_FOLDER, order))
-        compatible = _entries(tiff, order, _number(details, INTEROPERABILITY_FOLDER, order))
+        main = _exif_entries(tiff, order, struct.unpack_from(f"{order}I", tiff, 4)[0] if len(tiff) >= 8 else 0)
+        details = _exif_entries(tiff, order, _exif_integer(main, EXIF_FOLDER, order))
+        compatible = _exif_entries(tiff, order, _exif_integer(details, INTEROPERABILITY_FOLDER, order))
         is_adobe_rgb = (
-            _number(details, COLOUR_SPACE, order) == UNCALIBRATED
+            _exif_integer(details, COLOUR_SPACE, order) == UNCALIBRATED
             and compatible.get(INTEROPERABILITY_INDEX, b"")[8:11] == b"R03"
         )
-        orientation = _number(main, ORIENTATION, order)
+        orientation = _exif_integer(main, ORIENTATION, order)
         return Exif(orientation if 1 <= orientation <= 8 else 1, is_adobe_rgb, found=True)
 
 
-def _entries(tiff: bytes, order: str, at: int) -> dict[int, bytes]:
+def _exif_entries(tiff: bytes, order: str, at: int) -> dict[int, bytes]:
     """The entries (twelve bytes each) of the EXIF directory at an offset, by tag; empty when there is no directory."""
     entries: dict[int, bytes] = {}
     if not 8 <= at <= len(tiff) - 2:
@@ -403,7 +403,7 @@ def _entries(tiff: bytes, order: str, at: int) -> dict[int, bytes]:
     return entries
 
 
-def _number(entries: dict[int, bytes], tag: int, order: str) -> int:
+def _exif_integer(entries: dict[int, bytes], tag: int, order: str) -> int:
     """An integer (SHORT or LONG) that is stored in its entry; 0 when there is none."""
     entry = entries.get(tag, bytes(12))
     form = {3: "H", 4: "I"}.get(struct.unpack_from(f"{order}H", entry, 2)[0])

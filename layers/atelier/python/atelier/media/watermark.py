@@ -15,7 +15,7 @@ WORDS = ("made with Atelier", "Atelier")
 def mark(picture: Image.Image) -> None:
     """Draw the watermark on an image of mode L, RGB or RGBA, in place; only its corner is changed. Its height is a
     fiftieth of the shorter side, but at least 9 pixels; images too narrow for the words get the name alone."""
-    light, shadow = _fitting(picture.size)
+    light, shadow = _fitting_tiles(picture.size)
     corner = (picture.width - light.width, picture.height - light.height)
     picture.paste(Image.new(picture.mode, light.size, "black"), corner, shadow)
     picture.paste(Image.new(picture.mode, light.size, "white"), corner, light)
@@ -23,14 +23,14 @@ def mark(picture: Image.Image) -> None:
 
 def tile(size: tuple[int, int]) -> Image.Image:
     """The same watermark as an RGBA image, to be placed in the lower right corner of video frames of this size."""
-    light, shadow = _fitting(size)
+    light, shadow = _fitting_tiles(size)
     marked = Image.new("RGBA", light.size)
     marked.alpha_composite(Image.merge("RGBA", (*[Image.new("L", light.size, 0)] * 3, shadow)))
     marked.alpha_composite(Image.merge("RGBA", (*[Image.new("L", light.size, 255)] * 3, light)))
     return marked
 
 
-def _fitting(size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
+def _fitting_tiles(size: tuple[int, int]) -> tuple[Image.Image, Image.Image]:
     height = max(round(min(size) / 50), 9)
     fitting = (words for words in WORDS if _tiles(words, height)[0].width <= size[0] * 0.8)
     return _tiles(next(fitting, WORDS[-1]), height)
@@ -42,7 +42,7 @@ def _tiles(words: str, size: int) -> tuple[Image.Image, Image.Image]:
     font = ImageFont.load_default(size)
     left, top, right, bottom = (round(side) for side in font.getbbox(words))
     margin = size
-    tile = Image.new("L", (right - left + 2 * margin, bottom - top + 2 * margin))
-    ImageDraw.Draw(tile).text((margin - left, margin - top), words, fill=255, font=font)
-    shadow = tile.filter(ImageFilter.GaussianBlur(size / 6)).point([min(value, 110) for value in range(256)])
-    return tile.point([value * 200 // 255 for value in range(256)]), shadow
+    text_mask = Image.new("L", (right - left + 2 * margin, bottom - top + 2 * margin))
+    ImageDraw.Draw(text_mask).text((margin - left, margin - top), words, fill=255, font=font)
+    shadow = text_mask.filter(ImageFilter.GaussianBlur(size / 6)).point([min(value, 110) for value in range(256)])
+    return text_mask.point([value * 200 // 255 for value in range(256)]), shadow

@@ -110,11 +110,11 @@ class Phrases:
         """The marks found in a folded text. wanted: False leaves out pairs."""
         marks = set[str]()
         for reading in self._readings(plain):
-            finds = list(self._finds(reading))
+            finds = list(self._matches(reading))
             harmless = {word for find in finds if find.mark == EXCEPT for word in range(find.first, find.last + 1)}
             counted = [find for find in finds if not harmless.issuperset(range(find.first, find.last + 1))]
             marks |= {find.mark for find in counted}
-            marks |= self._paired(counted) if wanted else set[str]()
+            marks |= self._paired_categories(counted) if wanted else set[str]()
         if self.unspaced:
             run = re.sub(r"\s", "", plain)
             marks |= {mark for phrase, mark in self.unspaced if phrase in run}
@@ -126,14 +126,14 @@ class Phrases:
         found = {AGE_AND_MORE.sub(r"\1 ", plain)}
         if any(sign in plain for sign in FIGURES):
             for table, loud in READ_AS:
-                found.add(WRITTEN.sub(lambda word, t=table, loud=loud: _read(word[0], t, loud=loud), plain))
+                found.add(WRITTEN.sub(lambda word, t=table, loud=loud: _read_signs(word[0], t, keep_final_signs=loud), plain))
         if any(sign in plain for sign in MASKS):
-            found |= {_each(MASKED, text, self._unmasked, MASK) for text in found}
+            found |= {_replace_words(MASKED, text, self._unmask, MASK) for text in found}
         if DRAWN_OUT.search(plain):
-            found |= {_each(WORD, text, self._drawn_in, DRAWN_OUT) for text in found}
+            found |= {_replace_words(WORD, text, self._reduce_repeats, DRAWN_OUT) for text in found}
         return found
 
-    def _unmasked(self, word: str) -> str:
+    def _unmask(self, word: str) -> str:
         """The listed word that has vowels where this word has masks (`*`, `#` …); without one, the word as it is."""
         parts = MASK.split(word)
         for vowels in product("aeiou", repeat=len(parts) - 1) if len(parts) <= MASKS_MAX + 1 else ():
@@ -142,7 +142,7 @@ class Phrases:
                 return clear
         return word
 
-    def _drawn_in(self, word: str) -> str:
+    def _reduce_repeats(self, word: str) -> str:
         """The listed word that has one or two letters for each run of three and more; without one, each run is reduced
         to one letter."""
         runs = len(DRAWN_OUT.findall(word))
@@ -153,7 +153,7 @@ class Phrases:
                 return shorter
         return DRAWN_OUT.sub(r"\1", word)
 
-    def _finds(self, text: str) -> Iterator[Find]:
+    def _matches(self, text: str) -> Iterator[Find]:
         words: list[str] = []
         sentences: list[int] = []
         sentence = 0
@@ -165,9 +165,9 @@ class Phrases:
                 sentences.append(sentence)
         for first, word in enumerate(words):
             if word in self.beginnings:
-                yield from self._from(words, sentences, first)
+                yield from self._matches_from(words, sentences, first)
 
-    def _from(self, words: list[str], sentences: list[int], first: int) -> Iterator[Find]:
+    def _matches_from(self, words: list[str], sentences: list[int], first: int) -> Iterator[Find]:
         joined, lengths = "", list[int]()
         for last in range(first, len(words)):
             joined += words[last]
@@ -176,10 +176,10 @@ class Phrases:
             if joined not in self.beginnings or not (is_spelled or sentences[first] == sentences[last]):
                 return
             for mark, as_written in self.marks.get(joined, ()):
-                if _is_meant(joined, lengths, as_written):
+                if _is_deliberate(joined, lengths, as_written):
                     yield Find(mark, first, last, sentences[first])
 
-    def _paired(self, counted: list[Find]) -> set[str]:
+    def _paired_categories(self, counted: list[Find]) -> set[str]:
         found = set[str]()
         for one, other, category, before, after in self.pairs:
             befores = {find.last + 1 for find in counted if find.mark == before}
@@ -197,14 +197,14 @@ class Phrases:
         return found
 
 
-def _each(pattern: re.Pattern[str], text: str, read: Callable[[str], str], riddle: re.Pattern[str]) -> str:
+def _replace_words(pattern: re.Pattern[str], text: str, read: Callable[[str], str], disguise: re.Pattern[str]) -> str:
     """Replace each word that fits `pattern` and contains `riddle` (a disguise) by `read(word)`; at most RIDDLES_MAX
     different words."""
     known: dict[str, str] = {}
 
     def reading(found: re.Match[str]) -> str:
         word = found[0]
-        if not riddle.search(word):
+        if not disguise.search(word):
             return word
         if word not in known and len(known) < RIDDLES_MAX:
             known[word] = read(word)
@@ -213,22 +213,22 @@ def _each(pattern: re.Pattern[str], text: str, read: Callable[[str], str], riddl
     return pattern.sub(reading, text)
 
 
-def _is_meant(joined: str, lengths: list[int], as_written: list[int]) -> bool:
+def _is_deliberate(joined: str, lengths: list[int], as_written: list[int]) -> bool:
     """Whether words that together make up a phrase do so on purpose, not by accident."""
     if lengths == as_written or len(joined) >= JOINED_MIN:
         return True
     return len(joined) >= SPELLED_MIN and len(lengths) > 1 and max(lengths) == 1
 
 
-def _shown(text: str) -> Iterator[str]:
+def _variants(text: str) -> Iterator[str]:
     """The text as it is, and with hidden text revealed: within its word, and as a word of its own."""
     yield text
     if not text.isascii() and HIDDEN.search(text):
-        yield HIDDEN.sub(lambda run: _revealed(run[0]), text)
-        yield HIDDEN.sub(lambda run: f" {_revealed(run[0])} ", text)
+        yield HIDDEN.sub(lambda run: _reveal(run[0]), text)
+        yield HIDDEN.sub(lambda run: f" {_reveal(run[0])} ", text)
 
 
-def _revealed(run: str) -> str:
+def _reveal(run: str) -> str:
     codes = (code - 0xE0000 if code in TAGS else code - SELECTORS.start + 16 for code in map(ord, run))
     return "".join(chr(code) for code in codes if 0x20 <= code < 0x7F)
 
@@ -251,44 +251,44 @@ def _lookalikes() -> dict[int, str | None]:
     return table | dict.fromkeys(UNSEEN)
 
 
-def _read(word: str, table: dict[int, int], *, loud: bool) -> str:
+def _read_signs(word: str, table: dict[int, int], *, keep_final_signs: bool) -> str:
     """Read the digits and signs of a word as letters. loud: `!`, `|` and `+` at its end are no letters."""
     if not LETTER.search(word):
         # A number without any letter stays a number.
         return word
-    body = word.rstrip("!|+") if loud else word
+    body = word.rstrip("!|+") if keep_final_signs else word
     return f"{body.translate(table)} {word[len(body) :]}"
 
 
 def parsed(lines: str, *, foreign: bool = True) -> Phrases:
     """Parse lines in the format of `blocklist.txt`. foreign: False leaves out phrases that are not ASCII.
     Raises ValueError, which quotes the line, for a line that is neither a section, a pair nor a phrase."""
-    made = Phrases()
+    phrases = Phrases()
     mark, groups = "", set[str]()
     for number, line in enumerate(lines.splitlines(), 1):
-        said = line.partition("#")[0].strip()
-        if not said:
+        content = line.partition("#")[0].strip()
+        if not content:
             continue
-        if said[0] == "[" and said[-1] == "]":
-            mark = said[1:-1]
+        if content[0] == "[" and content[-1] == "]":
+            mark = content[1:-1]
             if mark not in CATEGORIES and mark != EXCEPT:
                 groups.add(mark)
-        elif "~" in said:
-            pair, *spared = (part.strip() for part in said.split("!"))
+        elif "~" in content:
+            pair, *spared = (part.strip() for part in content.split("!"))
             one, _, other = (part.strip() for part in pair.partition("~"))
             if not {one, other, *spared} <= groups or len(spared) not in (0, 2) or mark not in CATEGORIES:
-                raise ValueError(f"line {number} of the blocklist pairs no groups: {said}")
+                raise ValueError(f"line {number} of the blocklist pairs no groups: {content}")
             before, after = spared or ("", "")
-            made.pairs.append((one, other, mark, before, after))
-        elif not mark or not all(word.isalnum() for word in _written(said, "1", "1").split()):
-            raise ValueError(f"line {number} of the blocklist is no phrase of a section: {said}")
-        elif foreign or said.isascii():
-            made.add(folded(_written(said, AGE, FREE)), mark)
-    return made
+            phrases.pairs.append((one, other, mark, before, after))
+        elif not mark or not all(word.isalnum() for word in _expand(content, "1", "1").split()):
+            raise ValueError(f"line {number} of the blocklist is no phrase of a section: {content}")
+        elif foreign or content.isascii():
+            phrases.add(folded(_expand(content, AGE, FREE)), mark)
+    return phrases
 
 
-def _written(said: str, age: str, free: str) -> str:
-    return said.replace("{age}", age).replace("{free}", free)
+def _expand(phrase: str, age: str, free: str) -> str:
+    return phrase.replace("{age}", age).replace("{free}", free)
 
 
 class Blocklist:
@@ -301,7 +301,7 @@ class Blocklist:
         """The categories of a text. wanted: False for a negative prompt, whose words are near each other by chance, so
         that pairs of words do not count."""
         phrases = self._ascii if text.isascii() else self._all
-        marks = set[str]().union(*(phrases.marks_of(folded(each), wanted=wanted) for each in _shown(text)))
+        marks = set[str]().union(*(phrases.marks_of(folded(each), wanted=wanted) for each in _variants(text)))
         return frozenset(category for category in Category if category in marks)
 
     @cached_property

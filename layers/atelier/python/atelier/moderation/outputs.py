@@ -39,17 +39,17 @@ class OutputCheck:
         """Check a valid file; of an image or a video, its thumbnail. Raises OutputWithheld, or Unavailable when the
         moderator does not answer and the policy refuses in that case."""
         if type == "text":
-            self._text(data.decode(errors="replace"))
+            self._check_text(data.decode(errors="replace"))
         elif type == "page":
             # Imported here: its table of names is large, and few results are pages.
             import html
 
             page = data.decode(errors="replace")
-            self._text(html.unescape("\n".join([TAG.sub(" ", page), *SHOWN.findall(page)])))
+            self._check_text(html.unescape("\n".join([TAG.sub(" ", page), *SHOWN.findall(page)])))
         elif type in SEEN and thumbnail is not None and self.moderator is not None:
             self._judge(self.moderator().picture(thumbnail, seconds_max=self.seconds_max), "moderator")
 
-    def _text(self, text: str) -> None:
+    def _check_text(self, text: str) -> None:
         self._judge(self.blocklist.found(text), "blocklist")
         if self.moderator is not None:
             findings = self.moderator().texts([text], seconds_max=self.seconds_max)

@@ -33,39 +33,39 @@ class PromptCheck:
         """Check the texts of a request. accepted_before: whether the same request was accepted already; then it is not
         checked again. It is called only when a check would follow. Raises PromptRefused for a refused category, and
         Unavailable when the moderator does not answer and the policy refuses in that case."""
-        listed = self._listed(wordings)
+        listed = self._blocklist_match(wordings)
         if listed is None and self.moderator is None:
             return
         if accepted_before():
             return
         if listed is not None:
-            raise _refused(*listed, by="blocklist")
+            raise _prompt_refused(*listed, by="blocklist")
         if self.moderator is not None:
-            self._ask(self.moderator(), [wording for wording in wordings if wording.wanted])
+            self._check_by_moderator(self.moderator(), [wording for wording in wordings if wording.wanted])
 
-    def _listed(self, wordings: Sequence[Wording]) -> tuple[str, tuple[Category, ...]] | None:
+    def _blocklist_match(self, wordings: Sequence[Wording]) -> tuple[str, tuple[Category, ...]] | None:
         for wording in wordings:
             categories = self.policy.refusable(self.blocklist.found(wording.text, wanted=wording.wanted))
             if categories:
-                return self._place(wording, categories[0]), categories
+                return self._path_of(wording, categories[0]), categories
         for path, text, apart in seams(wordings):
-            found = self.blocklist.found(text)
-            if apart and Category.MINORS in found:
+            categories_found = self.blocklist.found(text)
+            if apart and Category.MINORS in categories_found:
                 # Across messages of two people, words are near each other by chance, so pairs of words do not count.
-                found = found - {Category.MINORS} | self.blocklist.found(text, wanted=False)
-            categories = self.policy.refusable(found)
+                categories_found = categories_found - {Category.MINORS} | self.blocklist.found(text, wanted=False)
+            categories = self.policy.refusable(categories_found)
             if categories:
                 return path, categories
         return None
 
-    def _place(self, wording: Wording, category: Category) -> str:
+    def _path_of(self, wording: Wording, category: Category) -> str:
         """The path of the part in which the category is found; the whole text's path when no part has it alone."""
         return next(
             (path for path, text in wording.parts if category in self.blocklist.found(text, wanted=wording.wanted)),
             wording.path,
         )
 
-    def _ask(self, moderator: Moderator, wanted: Sequence[Wording]) -> None:
+    def _check_by_moderator(self, moderator: Moderator, wanted: Sequence[Wording]) -> None:
         findings = moderator.texts([wording.text for wording in wanted], seconds_max=SECONDS_MAX)
         if findings is None:
             # A text that passed the blocklist is accepted without the moderator, unless the policy refuses.
@@ -77,7 +77,7 @@ class PromptCheck:
         for wording, found in zip(wanted, findings, strict=True):
             categories = self.policy.refusable(found)
             if categories:
-                raise _refused(wording.path, categories, by="moderator")
+                raise _prompt_refused(wording.path, categories, by="moderator")
 
 
 def seams(wordings: Sequence[Wording]) -> Iterator[tuple[str, str, bool]]:
@@ -87,10 +87,10 @@ def seams(wordings: Sequence[Wording]) -> Iterator[tuple[str, str, bool]]:
     for wording in wanted:
         texts = [text for _, text in wording.parts]
         if len(texts) > 1:
-            yield wording.path, _joined(texts), False
+            yield wording.path, _join(texts), False
         for turn in (texts[::2], texts[1::2]):
             if len(turn) > 1:
-                yield wording.path, _joined(turn), True
+                yield wording.path, _join(turn), True
     whole = [wording for wording in wanted if " " in wording.text or not LABEL.fullmatch(wording.text)]
     # Other texts come before the prompt. A prompt that is also a part of another text, such as the last message of a
     # conversation, is not joined a second time.
@@ -99,13 +99,13 @@ def seams(wordings: Sequence[Wording]) -> Iterator[tuple[str, str, bool]]:
         wording for wording in whole if wording.path == PROMPT and all(wording.text not in b.text for b in before)
     ]
     if len(before) + len(prompts) > 1:
-        yield PROMPT, _joined([wording.text for wording in (*before, *prompts)]), False
+        yield PROMPT, _join([wording.text for wording in (*before, *prompts)]), False
 
 
-def _joined(texts: Sequence[str]) -> str:
+def _join(texts: Sequence[str]) -> str:
     return " ".join(text if len(text) <= 2 * END else f"{text[:END]}\n{text[-END:]}" for text in texts)
 
 
-def _refused(path: str, categories: tuple[Category, ...], *, by: str) -> PromptRefused:
+def _prompt_refused(path: str, categories: tuple[Category, ...], *, by: str) -> PromptRefused:
     count("ModerationRefused", of="prompts", category=categories[0], by=by)
     return PromptRefused(path, categories, ", ".join(WORDS[category] for category in categories))

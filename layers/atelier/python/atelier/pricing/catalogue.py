@@ -114,7 +114,7 @@ class Catalogue:
         if model is not None:
             return model
         past = self.data.retired.get(model_id)
-        raise _no_such_model() if past is None else _shut_down(model_id, past["sunset_at"], past["successor"])
+        raise _unknown_model_error() if past is None else _shut_down_error(model_id, past["sunset_at"], past["successor"])
 
     def tier(self, name: str) -> Tier:
         """The tier with this name; raises KeyError."""
@@ -126,7 +126,7 @@ class Catalogue:
 
     def models_for(self, kind: str, today: date) -> tuple[Model, ...]:
         """The models that can be requested for a kind today, in catalogue order."""
-        return tuple(model for model in self.data.making(kind, self.enabled) if self._is_open(model, today))
+        return tuple(model for model in self.data.making(kind, self.enabled) if self._is_offered(model, today))
 
     def automatic(self, kind: str, today: date) -> tuple[Model, ...]:
         """The models that `auto` chooses from: trained ones, and procedural ones only when there is no trained one."""
@@ -154,27 +154,27 @@ class Catalogue:
         (`parameters_for`), and must know every parameter that the caller gave. When no model takes width and height as
         they are, models that translate them into an aspect ratio are offered. `seed`: the random number for parameters
         that are drawn. Raises ValidationFailed, or Unavailable when no provider of the kind is enabled."""
-        models = _speaking(kind, prompt, files, self._asked(kind, model_id, today))
+        models = _able_to_speak(kind, prompt, files, self._requested_models(kind, model_id, today))
         given = {name: value for name, value in parameters.items() if value is not None}
         refusals: list[ValidationFailed] = []
 
-        for near in (False, True):
+        for allow_ratio in (False, True):
             first: dict[str, Any] | None = None
             offers: list[Offer] = []
             for model in models:
                 try:
-                    given_files = arithmetic.taken(model, files)
-                    arithmetic.check_inputs(model, prompt, given_files, facts)
-                    shared = _shared(first or {}, model)
-                    accepted = arithmetic.complete(model, {**shared, **given}, seed=seed, facts=facts, near=near)
-                    arithmetic.check_shown(accepted, given_files)
+                    taken_files = arithmetic.taken(model, files)
+                    arithmetic.check_inputs(model, prompt, taken_files, facts)
+                    shared_parameters = _shared_parameters(first or {}, model)
+                    complete_parameters = arithmetic.complete(model, {**shared_parameters, **given}, seed=seed, facts=facts, near=allow_ratio)
+                    arithmetic.check_shown(complete_parameters, taken_files)
                 except ValidationFailed as refusal:
                     refusals.append(refusal)
                     continue
-                first = accepted if first is None else first
-                priced = arithmetic.price(model, arithmetic.asked_of(model, accepted, prompt, given_files, facts))
+                first = complete_parameters if first is None else first
+                priced = arithmetic.price(model, arithmetic.asked_of(model, complete_parameters, prompt, taken_files, facts))
                 offers.append(
-                    Offer(model.id, model.provider, priced.credits, priced.cost_microusd, model.run_seconds(accepted))
+                    Offer(model.id, model.provider, priced.credits, priced.cost_microusd, model.run_seconds(complete_parameters))
                 )
             if first is not None:
                 return first, tuple(offers)
@@ -229,7 +229,7 @@ class Catalogue:
             reported_microusd=reported_microusd,
         )
 
-    def _asked(self, kind: str, model_id: str, today: date) -> tuple[Model, ...]:
+    def _requested_models(self, kind: str, model_id: str, today: date) -> tuple[Model, ...]:
         if model_id == "auto":
             models = self.automatic(kind, today)
             if not models:
@@ -238,15 +238,15 @@ class Catalogue:
         if not self.enabled:
             raise Unavailable("No provider is enabled.")
         model = self.model(model_id)
-        if not self._is_open(model, today):
-            raise _shut_down(model.id, self.sunset_at(model), model.successor)
+        if not self._is_offered(model, today):
+            raise _shut_down_error(model.id, self.sunset_at(model), model.successor)
         if not model.makes(kind):
-            raise _refused_model(f"This model does not make the kind {kind}.")
+            raise _model_error(f"This model does not make the kind {kind}.")
         if model.provider not in self.enabled or model_id == CUSTOM:
-            raise _refused_model("This model is not offered here.")
+            raise _model_error("This model is not offered here.")
         return (model,)
 
-    def _is_open(self, model: Model, today: date) -> bool:
+    def _is_offered(self, model: Model, today: date) -> bool:
         sunset_at = self.sunset_at(model)
         return sunset_at is None or today < sunset_at
 
@@ -259,8 +259,8 @@ def catalogue(enabled: frozenset[str]) -> Catalogue:
 
 def load(folder: Path, enabled: frozenset[str]) -> Catalogue:
     """A catalogue from a folder of YAML files."""
-    sources = _sources(folder)
-    compiled = _compiled(folder)
+    sources = _read_sources(folder)
+    compiled = _read_compiled(folder)
     if compiled.get("digest") != _digest(sources):
         compiled = _compile(sources)
     return Catalogue(Data(compiled["data"]), compiled["price_version"], enabled)
@@ -268,7 +268,7 @@ def load(folder: Path, enabled: frozenset[str]) -> Catalogue:
 
 def compile_folder(folder: Path) -> str:
     """The text of `compiled.json`: what the YAML files hold, checked, with their digest. One entry on a line."""
-    compiled = _compile(_sources(folder))
+    compiled = _compile(_read_sources(folder))
     lines = [f'{{"digest": "{compiled["digest"]}", "price_version": "{compiled["price_version"]}", "data": {{']
     for section, entries in compiled["data"].items():
         opened, closed = ("[", "]") if isinstance(entries, list) else ("{", "}")
@@ -296,7 +296,7 @@ def _compile(sources: list[bytes]) -> dict[str, Any]:
     return {"digest": _digest(sources), "price_version": version, "data": data}
 
 
-def _sources(folder: Path) -> list[bytes]:
+def _read_sources(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in sorted(folder.glob("*.yaml"))]
 
 
@@ -304,7 +304,7 @@ def _digest(sources: list[bytes]) -> str:
     return hashlib.sha256(b"\0".join(sources)).hexdigest()
 
 
-def _compiled(folder: Path) -> dict[str, Any]:
+def _read_compiled(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / COMPILED).read_bytes())
     except FileNotFoundError:
@@ -326,23 +326,23 @@ def _parse(sources: list[bytes]) -> dict[str, Any]:
     return json.loads(json.dumps(data, default=str))
 
 
-def _shared(first: Mapping[str, Any], model: Model) -> dict[str, Any]:
+def _shared_parameters(first: Mapping[str, Any], model: Model) -> dict[str, Any]:
     """Those of the first candidate's parameters that this model shares. With `size`, its terms for the shape are left
     out, because each model translates the size for itself."""
     own = TERMS if SIZE in first else ()
     return {name: value for name, value in first.items() if name in model.parameters and name not in own}
 
 
-def _no_such_model() -> ValidationFailed:
-    return _refused_model("There is no such model.")
+def _unknown_model_error() -> ValidationFailed:
+    return _model_error("There is no such model.")
 
 
-def _shut_down(model_id: str, sunset_at: date | str | None, successor: str | None) -> ValidationFailed:
+def _shut_down_error(model_id: str, sunset_at: date | str | None, successor: str | None) -> ValidationFailed:
     use = f" Use {successor}." if successor else ""
-    return _refused_model(f"{model_id} was shut down on {sunset_at}.{use}")
+    return _model_error(f"{model_id} was shut down on {sunset_at}.{use}")
 
 
-def _refused_model(message: str) -> ValidationFailed:
+def _model_error(message: str) -> ValidationFailed:
     return ValidationFailed([{"path": "model", "message": message}])
 
 
@@ -350,7 +350,7 @@ if __name__ == "__main__":
     (FOLDER / COMPILED).write_text(compile_folder(FOLDER))
 
 
-def _speaking(kind: str, prompt: str, files: Files, models: tuple[Model, ...]) -> tuple[Model, ...]:
+def _able_to_speak(kind: str, prompt: str, files: Files, models: tuple[Model, ...]) -> tuple[Model, ...]:
     """The models whose voice can read the prompt, when it is to be spoken. Raises ValidationFailed when none can."""
     if kind not in ("audio", "avatar") or not prompt:
         return models

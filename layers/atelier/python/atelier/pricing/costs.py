@@ -173,20 +173,20 @@ class CallCost(TypedDict):
 Cost = TokenCost | ImageCost | MegapixelCost | SecondCost | PredictionSecondCost | CharacterCost | FileCost | CallCost
 
 
-def estimated(costs: tuple[Cost, ...], ask: Ask) -> int:
+def estimated(costs: tuple[Cost, ...], workload: Ask) -> int:
     """The estimated cost of a workload in micro-USD: an upper bound as far as one is known."""
-    return _rounded(sum(_estimate(cost, ask) for cost in costs))
+    return _round_up(sum(_estimate(cost, workload) for cost in costs))
 
 
-def measured(costs: tuple[Cost, ...], usage: Usage, ask: Ask) -> int | None:
+def measured(costs: tuple[Cost, ...], usage: Usage, workload: Ask) -> int | None:
     """The cost of the reported usage in micro-USD; None when a unit of the price is missing in the usage. Prices for a
     file or a call need no usage, so they alone do not make a bill a measured one."""
     if not all(0 <= count < TOLD_MAX for count in usage.values()):
         return None
-    parts = [_measure(cost, usage, ask) for cost in costs]
+    parts = [_measure(cost, usage, workload) for cost in costs]
     known = [part for part in parts if part is not None]
     counted = any(cost["unit"] not in ("file", "call") for cost in costs)
-    return _rounded(sum(known)) if counted and len(known) == len(parts) else None
+    return _round_up(sum(known)) if counted and len(known) == len(parts) else None
 
 
 def share(amount: int, part: int, whole: int) -> int:
@@ -194,61 +194,61 @@ def share(amount: int, part: int, whole: int) -> int:
     return -(-amount * part // whole)
 
 
-def _estimate(cost: Cost, ask: Ask) -> int:
+def _estimate(cost: Cost, workload: Ask) -> int:
     match cost["unit"]:
         case "token":
             file_price = cost.get("image_input", cost["input"])
-            files = sum(ask.files.values()) * cost.get("tokens_each_file", 0)
-            text = ask.tokens_input * max(cost["input"], cost.get("cache_write", 0))
-            return (text + files * file_price + _tokens_output(cost, ask) * cost["output"]) * (PARTS // MILLION)
+            files = sum(workload.files.values()) * cost.get("tokens_each_file", 0)
+            text = workload.tokens_input * max(cost["input"], cost.get("cache_write", 0))
+            return (text + files * file_price + _output_tokens(cost, workload) * cost["output"]) * (PARTS // MILLION)
         case "image":
-            return _looked_up(cost["microusd"], cost, ask) * ask.images * PARTS
+            return _look_up(cost["microusd"], cost, workload) * workload.images * PARTS
         case "megapixel":
-            return cost["microusd"] * ask.pixels * ask.images * (PARTS // MEGAPIXEL)
+            return cost["microusd"] * workload.pixels * workload.images * (PARTS // MEGAPIXEL)
         case "second":
-            return _looked_up(cost["microusd"], cost, ask) * ask.parameters["duration_seconds"] * PARTS
+            return _look_up(cost["microusd"], cost, workload) * workload.parameters["duration_seconds"] * PARTS
         case "prediction_second":
-            runs = 1 if cost["per"] == "call" else ask.images
-            pixels = ask.pixels if cost["per"] == "megapixel" else MEGAPIXEL
-            seconds = _looked_up(cost["seconds_estimate"], cost, ask)
-            listening = cost.get("seconds_each_audio_second", 0) * ask.audio_milliseconds * (PARTS // 1000)
+            runs = 1 if cost["per"] == "call" else workload.images
+            pixels = workload.pixels if cost["per"] == "megapixel" else MEGAPIXEL
+            seconds = _look_up(cost["seconds_estimate"], cost, workload)
+            listening = cost.get("seconds_each_audio_second", 0) * workload.audio_milliseconds * (PARTS // 1000)
             return cost["microusd"] * (seconds * runs * pixels * (PARTS // MEGAPIXEL) + listening)
         case "character":
-            return cost["microusd_per_million"] * len(ask.prompt) * (PARTS // MILLION)
+            return cost["microusd_per_million"] * len(workload.prompt) * (PARTS // MILLION)
         case "file" | "call":
-            return _fixed(cost, ask)
+            return _fixed_cost(cost, workload)
 
 
-def _fixed(cost: FileCost | CallCost, ask: Ask) -> int:
-    return cost["microusd"] * (ask.files.get(cost["role"], 0) if cost["unit"] == "file" else 1) * PARTS
+def _fixed_cost(cost: FileCost | CallCost, workload: Ask) -> int:
+    return cost["microusd"] * (workload.files.get(cost["role"], 0) if cost["unit"] == "file" else 1) * PARTS
 
 
-def _measure(cost: Cost, usage: Usage, ask: Ask) -> int | None:
+def _measure(cost: Cost, usage: Usage, workload: Ask) -> int | None:
     match cost["unit"]:
         case "token" if {"tokens_input", "tokens_output"} <= usage.keys():
-            return _tokens(cost, usage) * (PARTS // MILLION)
+            return _token_cost(cost, usage) * (PARTS // MILLION)
         case "token" if "output_per_second" in cost and "output_milliseconds" in usage:
             # A provider sends raw audio without a token count; its length was measured.
             tokens = share(cost["output_per_second"], usage["output_milliseconds"], 1000)
-            counted = {"tokens_input": ask.tokens_input, **usage, "tokens_output": tokens}
-            return _tokens(cost, counted) * (PARTS // MILLION)
+            counted = {"tokens_input": workload.tokens_input, **usage, "tokens_output": tokens}
+            return _token_cost(cost, counted) * (PARTS // MILLION)
         case "image" if "images" in usage:
-            return _looked_up(cost["microusd"], cost, ask) * usage["images"] * PARTS
+            return _look_up(cost["microusd"], cost, workload) * usage["images"] * PARTS
         case "megapixel" if "images" in usage:
-            return cost["microusd"] * ask.pixels * usage["images"] * (PARTS // MEGAPIXEL)
+            return cost["microusd"] * workload.pixels * usage["images"] * (PARTS // MEGAPIXEL)
         case "second" if "output_milliseconds" in usage:
-            return _looked_up(cost["microusd"], cost, ask) * usage["output_milliseconds"] * (PARTS // 1000)
+            return _look_up(cost["microusd"], cost, workload) * usage["output_milliseconds"] * (PARTS // 1000)
         case "prediction_second" if "predict_milliseconds" in usage:
             return cost["microusd"] * usage["predict_milliseconds"] * (PARTS // 1000)
         case "character" if "characters" in usage:
             return cost["microusd_per_million"] * usage["characters"] * (PARTS // MILLION)
         case "file" | "call":
-            return _fixed(cost, ask)
+            return _fixed_cost(cost, workload)
         case _:
             return None
 
 
-def _tokens(cost: TokenCost, usage: Usage) -> int:
+def _token_cost(cost: TokenCost, usage: Usage) -> int:
     """Tokens × their prices for a million. Tokens with a price of their own are a part of the input tokens."""
     own = (
         ("tokens_cached", cost.get("cached")),
@@ -264,21 +264,21 @@ def _tokens(cost: TokenCost, usage: Usage) -> int:
     return priced + rest * cost["input"]
 
 
-def _tokens_output(cost: TokenCost, ask: Ask) -> int:
+def _output_tokens(cost: TokenCost, workload: Ask) -> int:
     if "output_per_megapixel" in cost:
         table = cost["output_per_megapixel"]
-        each = table.get(ask.parameters["quality"], max(table.values()))
-        return share(each, ask.pixels, MEGAPIXEL) * ask.images
+        each = table.get(workload.parameters["quality"], max(table.values()))
+        return share(each, workload.pixels, MEGAPIXEL) * workload.images
     if "output_per_second" in cost:
-        return share(cost["output_per_second"], ask.spoken_milliseconds, 1000)
-    return ask.parameters["max_tokens"]
+        return share(cost["output_per_second"], workload.spoken_milliseconds, 1000)
+    return workload.parameters["max_tokens"]
 
 
-def _looked_up(table: int | dict[str, int], cost: ImageCost | SecondCost | PredictionSecondCost, ask: Ask) -> int:
+def _look_up(table: int | dict[str, int], cost: ImageCost | SecondCost | PredictionSecondCost, workload: Ask) -> int:
     if isinstance(table, int):
         return table
     # A choice that the catalogue no longer has costs as much as the dearest.
-    return table.get(" ".join(ask.parameters[name] for name in cost.get("by", [])), max(table.values()))
+    return table.get(" ".join(workload.parameters[name] for name in cost.get("by", [])), max(table.values()))
 
 
 def _thirds_of_tokens(text: str) -> int:
@@ -288,5 +288,5 @@ def _thirds_of_tokens(text: str) -> int:
     return thirds + sum(weight * len(data.translate(None, OTHERS_THAN[weight])) for weight in (3, 6, 12))
 
 
-def _rounded(parts: int) -> int:
+def _round_up(parts: int) -> int:
     return -(-parts // PARTS)

@@ -99,12 +99,12 @@ def prices(model: Model) -> Iterator[PriceView]:
         yield PriceView(unit=rule["unit"], credits=str(rule["amount"]))
         return
     for cost in model.cost:
-        for unit, microusd, when in _units(cost):
+        for unit, microusd, when in _unit_prices(cost):
             role = cost["role"] if cost["unit"] == "file" else None
             yield PriceView(unit=unit, credits=_credits(rule, microusd), when=when, role=role)
 
 
-def _units(cost: Cost) -> Iterator[tuple[str, int, dict[str, str]]]:
+def _unit_prices(cost: Cost) -> Iterator[tuple[str, int, dict[str, str]]]:
     match cost["unit"]:
         case "token":
             known = cast("Mapping[str, int]", cost)

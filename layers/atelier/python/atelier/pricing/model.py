@@ -246,28 +246,28 @@ def complete(
     if near and takes_measures(model):
         kept |= {"width", "height"}
 
-    complete, reason, wrong = _completed(model, parameters, seed, facts)
-    foreign = [name for name in untaken(model.parameters, parameters) if name not in kept]
-    wrong = [(name, f"{model.id} does not take this") for name in foreign] + wrong
-    if reason and not foreign:
-        wrong.append((SIZE if parameters.get(SIZE) else "width", reason))
-    if not wrong and "width" in model.parameters and "width" in complete and "height" in complete:
-        wrong = _size_refusals(model, complete["width"], complete["height"])
-    if wrong:
-        raise ValidationFailed([{"path": f"parameters.{name}", "message": message} for name, message in wrong])
+    complete, reason, errors = _complete_with_shape(model, parameters, seed, facts)
+    unknown = [name for name in untaken(model.parameters, parameters) if name not in kept]
+    errors = [(name, f"{model.id} does not take this") for name in unknown] + errors
+    if reason and not unknown:
+        errors.append((SIZE if parameters.get(SIZE) else "width", reason))
+    if not errors and "width" in model.parameters and "width" in complete and "height" in complete:
+        errors = _size_errors(model, complete["width"], complete["height"])
+    if errors:
+        raise ValidationFailed([{"path": f"parameters.{name}", "message": message} for name, message in errors])
 
-    measures = {name: parameters[name] for name in kept - {SIZE} if parameters.get(name) is not None}
-    return complete | measures
+    dimensions = {name: parameters[name] for name in kept - {SIZE} if parameters.get(name) is not None}
+    return complete | dimensions
 
 
 def known_parameters(
     model: Model, parameters: Parameters, *, seed: int, facts: InputFacts = NO_FACTS
 ) -> dict[str, Any]:
     """Those of the complete parameters that the model knows, with its own shape and defaults."""
-    return _completed(model, parameters, seed, facts)[0]
+    return _complete_with_shape(model, parameters, seed, facts)[0]
 
 
-def _completed(
+def _complete_with_shape(
     model: Model, parameters: Parameters, seed: int, facts: InputFacts
 ) -> tuple[dict[str, Any], str | None, list[tuple[str, str]]]:
     given, reason = (parameters, None) if not takes_size(model) else shaped(model, parameters, facts)
@@ -281,13 +281,13 @@ def _completed(
 
 def asked_of(model: Model, parameters: Parameters, prompt: str, files: Files, facts: InputFacts = NO_FACTS) -> Ask:
     """The workload that a price depends on. Audio of unknown length counts as the longest that the model takes."""
-    sound = 0
+    audio_milliseconds = 0
     if files.get("audio") and "audio" in model.inputs:
         longest = model.inputs["audio"].get("seconds_max", 0) * 1000
         known = facts.audio_milliseconds
-        sound = longest if known is None else min(known, longest)
+        audio_milliseconds = longest if known is None else min(known, longest)
     negative_prompt = facts.negative_prompt if model.kind in PICTURED_KINDS else ""
-    return Ask(parameters, prompt, files, sound, pixels_most(model), negative_prompt)
+    return Ask(parameters, prompt, files, audio_milliseconds, pixels_most(model), negative_prompt)
 
 
 def taken(model: Model, files: Files) -> Files:
@@ -302,8 +302,8 @@ def taken(model: Model, files: Files) -> Files:
 def inputs_for(model: Model, inputs: Mapping[str, tuple[FileT, ...]]) -> dict[str, tuple[FileT, ...]]:
     """The files themselves as the model takes them, by role: a character's images come last among the references."""
     others = {role: given for role, given in inputs.items() if role != CHARACTER}
-    alike = (*inputs.get("reference", ()), *inputs.get(CHARACTER, ()))[: _references_max(model)]
-    return {**others, "reference": alike} if alike else others
+    references = (*inputs.get("reference", ()), *inputs.get(CHARACTER, ()))[: _references_max(model)]
+    return {**others, "reference": references} if references else others
 
 
 def _references_max(model: Model) -> int:
@@ -323,7 +323,7 @@ def speaks(model: Model, kind: str, files: Files) -> bool:
 def check_inputs(model: Model, prompt: str, files: Files, facts: InputFacts = NO_FACTS) -> None:
     """Check prompt and input files. Raises ValidationFailed when the prompt or the audio is too long for the model, or
     when the number of files of a role is not one that the model takes."""
-    wrong = [
+    errors = [
         {"path": "character_id" if role == CHARACTER else f"inputs.{role}", "message": f"{model.id} does not take this"}
         for role, number in files.items()
         if number and role not in model.inputs
@@ -332,20 +332,20 @@ def check_inputs(model: Model, prompt: str, files: Files, facts: InputFacts = NO
     for role, rule in model.inputs.items():
         least, most = rule["minimum"], rule["maximum"]
         if not least <= files.get(role, 0) <= most:
-            wanted = str(least) if least == most else f"{least} to {most}"
-            wrong.append({"path": f"inputs.{role}", "message": f"{model.id} needs {wanted} of these"})
+            expected = str(least) if least == most else f"{least} to {most}"
+            errors.append({"path": f"inputs.{role}", "message": f"{model.id} needs {expected} of these"})
         longest = rule.get("seconds_max")
-        lasting = facts.audio_milliseconds if role == "audio" and role not in facts.pending else None
-        if longest and lasting is not None and lasting > longest * 1000:
-            wrong.append({"path": f"inputs.{role}", "message": f"{model.id} takes no more than {longest} seconds"})
+        audio_milliseconds = facts.audio_milliseconds if role == "audio" and role not in facts.pending else None
+        if longest and audio_milliseconds is not None and audio_milliseconds > longest * 1000:
+            errors.append({"path": f"inputs.{role}", "message": f"{model.id} takes no more than {longest} seconds"})
 
     if "mask" in model.inputs and files.get("mask") and not (files.get("image") or files.get("reference")):
-        wrong.append({"path": "inputs.mask", "message": "A mask needs the picture that it belongs to"})
+        errors.append({"path": "inputs.mask", "message": "A mask needs the picture that it belongs to"})
     if len(prompt) > model.prompt_characters_max:
         message = f"must not be longer than {model.prompt_characters_max} characters for {model.id}"
-        wrong.append({"path": "prompt", "message": message})
-    if wrong:
-        raise ValidationFailed(wrong)
+        errors.append({"path": "prompt", "message": message})
+    if errors:
+        raise ValidationFailed(errors)
 
 
 def check_shown(parameters: Parameters, files: Files) -> None:
@@ -357,16 +357,16 @@ def check_shown(parameters: Parameters, files: Files) -> None:
         raise ValidationFailed([{"path": "parameters.messages", "message": message}])
 
 
-def price(model: Model, ask: Ask) -> Price:
+def price(model: Model, workload: Ask) -> Price:
     """The price of a workload with complete parameters."""
-    cost = estimated(model.cost, ask)
-    return Price(_credits(model.credits, ask, cost), cost)
+    cost = estimated(model.cost, workload)
+    return Price(_credits(model.credits, workload, cost), cost)
 
 
 def settle(
     model: Model,
     rule: OutcomeRule,
-    ask: Ask,
+    workload: Ask,
     *,
     delivered: int,
     usage: Usage,
@@ -376,22 +376,22 @@ def settle(
 
     delivered: how many of the requested outputs arrived; a provider may withhold some.
     reported_microusd: the provider's own figure for its bill; None = it reported none."""
-    quoted = price(model, ask)
+    quoted = price(model, workload)
     applies = rule.applies(model)
-    cost, source = _cost(model, rule if applies else None, ask, quoted, usage, reported_microusd)
+    cost, source = _cost(model, rule if applies else None, workload, quoted, usage, reported_microusd)
 
     credits = 0
     if applies and rule.credits == "delivered" and delivered > 0:
-        came = min(delivered, ask.images)
+        images_delivered = min(delivered, workload.images)
         # A measured bill covers the images that were made, which may be fewer than were requested.
-        made = min(usage.get("images", ask.images), ask.images) if source == "usage" else ask.images
-        credits = _credits(model.credits, _what_came(ask, came, usage), share(cost, came, max(came, made)))
+        images_made = min(usage.get("images", workload.images), workload.images) if source == "usage" else workload.images
+        credits = _credits(model.credits, _delivered_workload(workload, images_delivered, usage), share(cost, images_delivered, max(images_delivered, images_made)))
     elif applies and rule.credits == "usage" and quoted.cost_microusd:
         credits = share(quoted.credits, cost, quoted.cost_microusd)
     return Settlement(min(credits, quoted.credits), cost, source)
 
 
-def _credits(rule: Credits, ask: Ask, cost_microusd: int) -> int:
+def _credits(rule: Credits, workload: Ask, cost_microusd: int) -> int:
     if "free" in rule:
         return 0
     if "margin_percent" in rule:
@@ -399,41 +399,41 @@ def _credits(rule: Credits, ask: Ask, cost_microusd: int) -> int:
     amount = rule["amount"]
     match rule["unit"]:
         case "image":
-            return amount * ask.images
+            return amount * workload.images
         case "megapixel":
-            return share(amount, ask.pixels, MEGAPIXEL) * ask.images
+            return share(amount, workload.pixels, MEGAPIXEL) * workload.images
         case "second":
-            return amount * ask.parameters["duration_seconds"]
+            return amount * workload.parameters["duration_seconds"]
         case "thousand_characters":
-            return max(share(amount, len(ask.prompt), 1000), 1)
+            return max(share(amount, len(workload.prompt), 1000), 1)
         case "call":
             return amount
 
 
-def _what_came(ask: Ask, came: int, usage: Usage) -> Ask:
+def _delivered_workload(workload: Ask, images: int, usage: Usage) -> Ask:
     """The workload of what was delivered: fewer images, a shorter video."""
-    parameters = {**ask.parameters, "n": came}
+    parameters = {**workload.parameters, "n": images}
     if "duration_seconds" in parameters and "output_milliseconds" in usage:
         seconds = max(-(-usage["output_milliseconds"] // 1000), 1)
         parameters["duration_seconds"] = min(parameters["duration_seconds"], seconds)
-    return replace(ask, parameters=parameters)
+    return replace(workload, parameters=parameters)
 
 
 def _cost(
-    model: Model, rule: OutcomeRule | None, ask: Ask, quoted: Price, usage: Usage, reported_microusd: int | None
+    model: Model, rule: OutcomeRule | None, workload: Ask, quoted: Price, usage: Usage, reported_microusd: int | None
 ) -> tuple[int, CostSource]:
     if reported_microusd is not None and 0 <= reported_microusd < TOLD_MAX:
         return reported_microusd, "provider"
     # Reported usage counts whatever the outcome: the provider bills what it has run.
-    used = measured(model.cost, usage, ask)
-    if used is not None:
-        return used, "usage"
+    measured_cost = measured(model.cost, usage, workload)
+    if measured_cost is not None:
+        return measured_cost, "usage"
     if rule is None or rule.cost == "none":
         return 0, "estimate"
     return quoted.cost_microusd if rule.cost == "usage_or_estimate" else 0, "estimate"
 
 
-def _size_refusals(model: Model, width: int, height: int) -> list[tuple[str, str]]:
+def _size_errors(model: Model, width: int, height: int) -> list[tuple[str, str]]:
     if model.pixels_max is not None and width * height > model.pixels_max:
         return [("width", f"width × height must not be more than {model.pixels_max} pixels")]
     if model.ratio_max is not None and max(width, height) > model.ratio_max * min(width, height):

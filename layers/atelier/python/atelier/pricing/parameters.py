@@ -110,7 +110,7 @@ Parameter = Number | Fraction | Choice | Words | Switch | Conversation | Sequenc
 def refusal(rule: Parameter, value: object) -> str | None:
     """Why a parameter cannot have this value; None = it can."""
     if "minimum" in rule:
-        return _whole_refusal(rule, value)
+        return _integer_error(rule, value)
     if "choices" in rule:
         return None if value in rule["choices"] else f"must be one of: {', '.join(rule['choices'])}"
     if "length_max" in rule:
@@ -123,13 +123,13 @@ def refusal(rule: Parameter, value: object) -> str | None:
             return "must be a number"
         return None if rule["least"] <= value <= rule["most"] else f"must be from {rule['least']} to {rule['most']}"
     if "messages_max" in rule:
-        return _conversation_refusal(rule, value)
+        return _conversation_error(rule, value)
     if "sequences_max" in rule:
-        return _sequences_refusal(rule, value)
+        return _sequences_error(rule, value)
     return None if isinstance(value, bool) else "must be true or false"
 
 
-def _whole_refusal(rule: Number, value: object) -> str | None:
+def _integer_error(rule: Number, value: object) -> str | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return "must be an integer"
     if not rule["minimum"] <= value <= rule["maximum"]:
@@ -138,7 +138,7 @@ def _whole_refusal(rule: Number, value: object) -> str | None:
     return f"must be a multiple of {multiple_of}" if value % multiple_of else None
 
 
-def _sequences_refusal(rule: Sequences, value: object) -> str | None:
+def _sequences_error(rule: Sequences, value: object) -> str | None:
     given = cast("list[object]", value) if isinstance(value, list) else []
     most, longest = rule["sequences_max"], rule["each_characters_max"]
     if not 1 <= len(given) <= most or not all(isinstance(each, str) and 1 <= len(each) <= longest for each in given):
@@ -147,44 +147,44 @@ def _sequences_refusal(rule: Sequences, value: object) -> str | None:
     return "must not be white space alone" if is_blank else None
 
 
-def _conversation_refusal(rule: Conversation, value: object) -> str | None:
+def _conversation_error(rule: Conversation, value: object) -> str | None:
     messages = cast("list[object]", value) if isinstance(value, list) else []
     if not messages:
         return "must be a list of messages with role and content"
     if len(messages) > rule["messages_max"]:
         return f"must not have more than {rule['messages_max']} messages"
     for number, message in enumerate(messages):
-        reason = _message_refusal(message)
+        reason = _message_error(message)
         if reason:
             return f"message {number} {reason}"
-    if not any(map(_says_something, messages)):
+    if not any(map(_has_content, messages)):
         # Adapters send the prompt in place of an empty conversation, but the price of a conversation leaves it out.
         return "must say something"
     longest = rule["characters_max"]
     return None if written(messages) <= longest else f"must not be longer than {longest} characters"
 
 
-def _message_refusal(value: object) -> str | None:
+def _message_error(value: object) -> str | None:
     message = cast("dict[str, object]", value) if isinstance(value, dict) else {}
     role, content = message.get("role"), message.get("content")
     parts = cast("list[object]", content) if isinstance(content, list) else []
     if message.keys() != {"role", "content"} or role not in ROLES or not (parts or isinstance(content, str)):
         return "must have a role (user, assistant or system) and a content, and nothing else"
-    return next((reason for part in parts if (reason := _part_refusal(role, part))), None)
+    return next((reason for part in parts if (reason := _part_error(role, part))), None)
 
 
-def _says_something(message: object) -> bool:
+def _has_content(message: object) -> bool:
     """Whether a valid message contains an image or a text that is not empty."""
     content = cast("dict[str, Any]", message)["content"]
     return bool(content) if isinstance(content, str) else any(part.get("text") != "" for part in content)
 
 
-def _part_refusal(role: object, value: object) -> str | None:
+def _part_error(role: object, value: object) -> str | None:
     part = cast("dict[str, object]", value) if isinstance(value, dict) else {}
     if part.keys() == {"type", "text"} and part["type"] == "text" and isinstance(part["text"], str):
         return None
-    place = part.get("image")
-    if part.keys() != {"type", "image"} or part["type"] != "image" or type(place) is not int or place < 0:
+    index = part.get("image")
+    if part.keys() != {"type", "image"} or part["type"] != "image" or type(index) is not int or index < 0:
         return "has a part that is neither a text nor a picture of the workspace"
     return None if role == "user" else "holds a picture, which only messages of the role user can"
 
@@ -232,7 +232,7 @@ def completed(
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """The given values with defaults filled in, and with a value derived from `seed` where the rule is `drawn`; and the
     errors as (parameter, message). A value of None counts as not given."""
-    wrong: list[tuple[str, str]] = []
+    errors: list[tuple[str, str]] = []
     complete: dict[str, Any] = {}
     for name, rule in rules.items():
         value = given.get(name)
@@ -244,9 +244,9 @@ def completed(
             continue
         reason = refusal(rule, value)
         if reason:
-            wrong.append((name, reason))
+            errors.append((name, reason))
         complete[name] = value
-    return complete, wrong
+    return complete, errors
 
 
 def untaken(rules: Mapping[str, Parameter], given: Parameters) -> Iterable[str]:

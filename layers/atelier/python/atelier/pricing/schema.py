@@ -25,7 +25,7 @@ NONE: Parameter = {"minimum": 1, "maximum": 0}
 ID = re.compile(r"[a-z0-9-]+/[a-z0-9.-]+")
 
 
-def _checked(model: Model) -> Model:
+def _check_model(model: Model) -> Model:
     """Check what types alone cannot express. Raises ValueError."""
     if not ID.fullmatch(model.id) or not model.id.startswith(f"{model.provider}/"):
         raise ValueError("a model's id is provider/name")
@@ -56,7 +56,7 @@ def _checked(model: Model) -> Model:
     resolutions = model.parameters.get("resolution") or NONE
     if "choices" in resolutions and not all(map(RESOLUTION.fullmatch, resolutions["choices"])):
         raise ValueError("a resolution is named as 720p or 2k")
-    lacking = {name for name in _needed(model) if "default" not in (model.parameters.get(name) or NONE)}
+    lacking = {name for name in _priced_parameters(model) if "default" not in (model.parameters.get(name) or NONE)}
     if lacking:
         raise ValueError(f"the price needs these parameters, with a default: {sorted(lacking)}")
     for role, each in model.inputs.items():
@@ -65,7 +65,7 @@ def _checked(model: Model) -> Model:
     return model
 
 
-def _needed(model: Model) -> set[str]:
+def _priced_parameters(model: Model) -> set[str]:
     """The parameters that the price is computed from."""
     sizes = {"width", "height"}
     needed = set[str]()
@@ -128,14 +128,14 @@ class Document(BaseModel):
 
     model_config = STRICT
 
-    models: list[Annotated[Model, AfterValidator(_checked)]]
+    models: list[Annotated[Model, AfterValidator(_check_model)]]
     retired: list[Retired]
     tiers: dict[str, Tier]
     outcomes: dict[str, OutcomeRule]
     limits: dict[str, RateLimit] = {}
 
     @model_validator(mode="after")
-    def _holds_together(self) -> Document:
+    def _check_references(self) -> Document:
         sold = {model.id for model in self.models}
         ids = [*(model.id for model in self.models), *(past["id"] for past in self.retired)]
         twice = {name for name in ids if ids.count(name) > 1}

@@ -60,20 +60,20 @@ def shaped(model: Model, given: Mapping[str, Any], facts: InputFacts) -> tuple[d
     """The parameters with the shape in the model's own terms, and the reason when the model cannot make that shape.
     `size` overrides the other terms; without any of them, the input image decides. `auto` stays as it is while the
     image is pending."""
-    found, wish = dict(given), given.get(SIZE)
+    parameters, requested_size = dict(given), given.get(SIZE)
     width, height = given.get("width"), given.get("height")
-    if wish not in (None, AUTO):
-        size = parsed(wish)
+    if requested_size not in (None, AUTO):
+        size = parsed(requested_size)
         if size is None:
-            return found, "must be auto, or a size like 1024x1024"
-    elif wish is None and takes_measures(model) and isinstance(width, int) and isinstance(height, int):
+            return parameters, "must be auto, or a size like 1024x1024"
+    elif requested_size is None and takes_measures(model) and isinstance(width, int) and isinstance(height, int):
         size = width, height
     else:
-        return _as_picture(model, found, facts), None
-    taken, reason = _nearest(model, *size, facts)
-    if "aspect_ratio" not in taken:
-        found.pop("aspect_ratio", None)
-    return found | taken, reason
+        return _shape_of_image(model, parameters, facts), None
+    shape, reason = _nearest_shape(model, *size, facts)
+    if "aspect_ratio" not in shape:
+        parameters.pop("aspect_ratio", None)
+    return parameters | shape, reason
 
 
 def parsed(size: object) -> tuple[int, int] | None:
@@ -84,94 +84,94 @@ def parsed(size: object) -> tuple[int, int] | None:
 
 def pixels_most(model: Model) -> int:
     """The most pixels that an image of this model can have while its size is not known yet."""
-    width, height = _number(model, "width"), _number(model, "height")
+    width, height = _integer_rule(model, "width"), _integer_rule(model, "height")
     most = width["maximum"] * height["maximum"] if width and height else 0
     return min(most, model.pixels_max or most, model.pixels_auto or most)
 
 
-def _as_picture(model: Model, found: dict[str, Any], facts: InputFacts) -> dict[str, Any]:
+def _shape_of_image(model: Model, parameters: dict[str, Any], facts: InputFacts) -> dict[str, Any]:
     """The parameters with the input image's shape, when the caller names none."""
-    automatic = found.pop(SIZE, None) == AUTO
-    if "image" not in model.inputs or (not automatic and any(found.get(name) is not None for name in TERMS[:3])):
-        return found
-    width, ratio = _number(model, "width"), _choice(model, "aspect_ratio")
+    automatic = parameters.pop(SIZE, None) == AUTO
+    if "image" not in model.inputs or (not automatic and any(parameters.get(name) is not None for name in TERMS[:3])):
+        return parameters
+    width, ratio = _integer_rule(model, "width"), _choice_rule(model, "aspect_ratio")
     by_pixels = width is not None and "default" in width
     if not by_pixels and ratio is None:
-        return found
+        return parameters
     if facts.width is None and "image" not in facts.pending:
-        return found
+        return parameters
 
-    found = {name: value for name, value in found.items() if name not in TERMS[:3]} | {SIZE: AUTO}
+    parameters = {name: value for name, value in parameters.items() if name not in TERMS[:3]} | {SIZE: AUTO}
     if facts.width is None or facts.height is None:
-        return found
+        return parameters
     if by_pixels:
-        found["width"], found["height"] = fitting(model, facts.width, facts.height, model.pixels_auto)
+        parameters["width"], parameters["height"] = fitting(model, facts.width, facts.height, model.pixels_auto)
     elif ratio is not None:
-        own = facts.width / facts.height
-        nearest = min(ratio["choices"], key=lambda name: _off(own, name))
+        image_ratio = facts.width / facts.height
+        nearest = min(ratio["choices"], key=lambda name: _ratio_factor(image_ratio, name))
         follows = ratio.get("follows_image")
-        if follows is None or (follows == "unless_said" and _off(own, nearest) <= RATIO_SAME):
-            found["aspect_ratio"] = nearest
-    return found
+        if follows is None or (follows == "unless_said" and _ratio_factor(image_ratio, nearest) <= RATIO_SAME):
+            parameters["aspect_ratio"] = nearest
+    return parameters
 
 
-def _nearest(model: Model, width: int, height: int, facts: InputFacts) -> tuple[dict[str, Any], str | None]:
+def _nearest_shape(model: Model, width: int, height: int, facts: InputFacts) -> tuple[dict[str, Any], str | None]:
     """The nearest size that a model makes, in its own terms; or the reason why it is too far off."""
-    if _number(model, "width") and _number(model, "height"):
-        taken = fitting(model, width, height)
-        far = _off(width / height, f"{taken[0]}:{taken[1]}") > RATIO_OFF_MAX
-        if far or width * height > PIXELS_OFF_MAX * taken[0] * taken[1]:
-            return {}, _too_far(model, width, height)
-        return dict(zip(("width", "height"), taken, strict=True)), None
+    if _integer_rule(model, "width") and _integer_rule(model, "height"):
+        size = fitting(model, width, height)
+        is_far = _ratio_factor(width / height, f"{size[0]}:{size[1]}") > RATIO_OFF_MAX
+        if is_far or width * height > PIXELS_OFF_MAX * size[0] * size[1]:
+            return {}, _too_far_message(model, width, height)
+        return dict(zip(("width", "height"), size, strict=True)), None
 
-    found: dict[str, Any] = {}
-    ratio, ratios = width / height, _choice(model, "aspect_ratio")
+    shape: dict[str, Any] = {}
+    ratio, ratios = width / height, _choice_rule(model, "aspect_ratio")
     has_picture = "image" in model.inputs and (facts.width is not None or "image" in facts.pending)
     if ratios is not None and has_picture and ratios.get("follows_image") == "always":
         ratios = None
     if ratios is not None:
-        name = found["aspect_ratio"] = min(ratios["choices"], key=lambda name: _off(ratio, name))
-        if _off(ratio, name) > RATIO_OFF_MAX:
-            return {}, _too_far(model, width, height)
+        name = shape["aspect_ratio"] = min(ratios["choices"], key=lambda name: _ratio_factor(ratio, name))
+        if _ratio_factor(ratio, name) > RATIO_OFF_MAX:
+            return {}, _too_far_message(model, width, height)
         ratio = _ratio(name)
 
-    resolutions = _choice(model, "resolution")
+    resolutions = _choice_rule(model, "resolution")
     pixels = 1024 * 1024 if ratios else None
     if resolutions is not None:
         sizes = {name: _pixels(name, ratio) for name in resolutions["choices"]}
-        found["resolution"] = min(sizes, key=lambda name: abs(math.log(sizes[name] / (width * height))))
-        pixels = sizes[found["resolution"]]
+        shape["resolution"] = min(sizes, key=lambda name: abs(math.log(sizes[name] / (width * height))))
+        pixels = sizes[shape["resolution"]]
     if pixels is not None and width * height > PIXELS_OFF_MAX * pixels:
-        return {}, _too_far(model, width, height)
-    return found, None
+        return {}, _too_far_message(model, width, height)
+    return shape, None
 
 
 def fitting(model: Model, width: int, height: int, pixels_max: int | None = None) -> tuple[int, int]:
     """The size nearest to width × height that the model makes: nearest in shape first, then in pixels. The model has
     both parameters, width and height."""
-    across, down = _number(model, "width"), _number(model, "height")
-    assert across is not None, "only asked of models with both"
-    assert down is not None, "only asked of models with both"
-    least = across["minimum"], down["minimum"]
-    most = across["maximum"], down["maximum"]
+    width_rule, height_rule = _integer_rule(model, "width"), _integer_rule(model, "height")
+    assert width_rule is not None, "only asked of models with both"
+    assert height_rule is not None, "only asked of models with both"
+    least = width_rule["minimum"], height_rule["minimum"]
+    most = width_rule["maximum"], height_rule["maximum"]
     pixels = min(bound for bound in (model.pixels_max, pixels_max, most[0] * most[1]) if bound)
-    steepest = model.ratio_max or math.inf
-    ratio = min(max(width / height, least[0] / most[1], 1 / steepest), most[0] / least[1], steepest)
+    ratio_max = model.ratio_max or math.inf
+    ratio = min(max(width / height, least[0] / most[1], 1 / ratio_max), most[0] / least[1], ratio_max)
     area = width * height
     ideal = math.sqrt(area * ratio), math.sqrt(area / ratio)
-    larger = max(1.0, least[0] / ideal[0], least[1] / ideal[1])
-    scale = min(larger, most[0] / ideal[0], most[1] / ideal[1], math.sqrt(pixels / area))
-    sides = [_around(side * scale, rule) for side, rule in ((ideal[0], across), (ideal[1], down))]
+    upscale = max(1.0, least[0] / ideal[0], least[1] / ideal[1])
+    scale = min(upscale, most[0] / ideal[0], most[1] / ideal[1], math.sqrt(pixels / area))
+    sides = [_allowed_sides(side * scale, rule) for side, rule in ((ideal[0], width_rule), (ideal[1], height_rule))]
 
     def distance(size: tuple[int, int]) -> tuple[bool, float]:
-        beyond = size[0] * size[1] > pixels or max(size) > steepest * min(size)
+        beyond = size[0] * size[1] > pixels or max(size) > ratio_max * min(size)
         off = abs(math.log(size[0] / size[1] / ratio)), abs(math.log(size[0] * size[1] / (area * scale**2)))
         return beyond, off[0] * 2 + off[1]
 
     return min(((w, h) for w in sides[0] for h in sides[1]), key=distance)
 
 
-def _around(side: float, rule: Number) -> list[int]:
+def _allowed_sides(side: float, rule: Number) -> list[int]:
     """The lengths just below and just above `side` that a rule allows."""
     step = rule.get("multiple_of", 1)
     least, most = -(-rule["minimum"] // step) * step, rule["maximum"] // step * step
@@ -179,7 +179,7 @@ def _around(side: float, rule: Number) -> list[int]:
     return sorted({min(max(each, least), most) for each in (below - step, below, below + step)})
 
 
-def _off(ratio: float, name: str) -> float:
+def _ratio_factor(ratio: float, name: str) -> float:
     """The factor between two ratios: the larger divided by the smaller. `name`: a ratio such as `16:9`."""
     quotient = ratio / _ratio(name)
     return max(quotient, 1 / quotient)
@@ -198,25 +198,25 @@ def _pixels(resolution: str, ratio: float) -> float:
     return number**2 * max(ratio, 1 / ratio) if match[2] == "p" else (number * 1024) ** 2
 
 
-def _too_far(model: Model, width: int, height: int) -> str:
-    across, down = _number(model, "width"), _number(model, "height")
+def _too_far_message(model: Model, width: int, height: int) -> str:
+    across, down = _integer_rule(model, "width"), _integer_rule(model, "height")
     if across and down:
-        makes = (
+        offered = (
             f"{across['minimum']} to {across['maximum']} pixels wide and {down['minimum']} to {down['maximum']} high, "
             f"at most {model.pixels_max or across['maximum'] * down['maximum']} in all"
         )
-        makes += f", no side more than {model.ratio_max} times the other" if model.ratio_max else ""
+        offered += f", no side more than {model.ratio_max} times the other" if model.ratio_max else ""
     else:
-        terms = [rule["choices"] for name in ("aspect_ratio", "resolution") if (rule := _choice(model, name))]
-        makes = " in ".join(", ".join(choices) for choices in terms)
-    return f"{width}x{height} is too far from what {model.id} makes: {makes}"
+        terms = [rule["choices"] for name in ("aspect_ratio", "resolution") if (rule := _choice_rule(model, name))]
+        offered = " in ".join(", ".join(choices) for choices in terms)
+    return f"{width}x{height} is too far from what {model.id} makes: {offered}"
 
 
-def _number(model: Model, name: str) -> Number | None:
+def _integer_rule(model: Model, name: str) -> Number | None:
     rule = model.parameters.get(name)
     return rule if rule is not None and "minimum" in rule else None
 
 
-def _choice(model: Model, name: str) -> Choice | None:
+def _choice_rule(model: Model, name: str) -> Choice | None:
     rule = model.parameters.get(name)
     return rule if rule is not None and "choices" in rule else None

@@ -42,10 +42,10 @@ def is_speakable(text: str) -> bool:
 def plain(text: str) -> str:
     """The text with usual letters and digits in place of variants (full width, bold, in a circle, with a separate
     accent), because voices read such variants by their Unicode names."""
-    return "".join(map(_usual, unicodedata.normalize("NFC", text)))
+    return "".join(map(_usual_form, unicodedata.normalize("NFC", text)))
 
 
-def _usual(character: str) -> str:
+def _usual_form(character: str) -> str:
     if character.isascii():
         return character
     usual = unicodedata.normalize("NFKC", character)

@@ -45,14 +45,14 @@ def refresh(catalogue: Catalogue, providers: Mapping[str, Provider], store: Suns
     for provider in sorted(catalogue.enabled):
         before = known.get(provider, Sunsets())
         models = [model for model in catalogue.data.models if model.provider == provider]
-        listed = providers[provider].models() if provider in providers else None
-        lists += listed is not None
-        dates = before.dates if listed is None else published(models, listed)
-        told, warned = _told(catalogue.with_sunsets(dates), models, before.warned, today)
+        published_models = providers[provider].models() if provider in providers else None
+        lists += published_models is not None
+        dates = before.dates if published_models is None else published(models, published_models)
+        due, warned = _due_notices(catalogue.with_sunsets(dates), models, before.warned, today)
         after = Sunsets(dates, warned)
         if after != before:
             store.write(provider, after)
-        notices += told
+        notices += due
     return Refreshed(lists, tuple(notices))
 
 
@@ -63,7 +63,7 @@ def published(models: Iterable[Model], listed: Iterable[ListedModel]) -> dict[st
     return {model_id: dates[name] for model_id, name in names.items() if name in dates}
 
 
-def _told(
+def _due_notices(
     catalogue: Catalogue, models: Iterable[Model], before: Mapping[str, int], today: date
 ) -> tuple[list[Notice], dict[str, int]]:
     notices: list[Notice] = []

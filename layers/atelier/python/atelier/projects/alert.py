@@ -29,11 +29,11 @@ def watch(workspace_id: str, name: str, *, projects: ProjectStore, publish: Publ
         return
     for alert in raise_due(budget, projects=projects, now=now):
         if alert.told_at is None:
-            publish("budget.alert", _detail(alert))
+            publish("budget.alert", _event_detail(alert))
             projects.told(alert, now)
 
 
-def _detail(alert: Alert) -> dict[str, str | int | None]:
+def _event_detail(alert: Alert) -> dict[str, str | int | None]:
     return {
         "id": alert.id,
         "workspace_id": alert.workspace_id,

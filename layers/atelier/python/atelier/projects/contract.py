@@ -18,11 +18,11 @@ Money = Annotated[int, Field(ge=0, le=10**15)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 
 
-def _in_order(thresholds: list[int]) -> list[int]:
+def _sorted_unique(thresholds: list[int]) -> list[int]:
     return sorted(set(thresholds))
 
 
-Thresholds = Annotated[list[Percent], Field(max_length=10), AfterValidator(_in_order)]
+Thresholds = Annotated[list[Percent], Field(max_length=10), AfterValidator(_sorted_unique)]
 
 
 class Settings(BaseModel):
@@ -179,7 +179,7 @@ def project_view(project: Project, budget: Budget) -> ProjectView:
         budget_microusd=budget.limit_microusd,
         spent_microusd=budget.spent_microusd,
         reserved_microusd=budget.reserved_microusd,
-        left_microusd=_left(budget),
+        left_microusd=_left_microusd(budget),
         settings=Settings(alert_thresholds=list(budget.thresholds)),
         archived_at=project.archived_at,
         created_at=project.created_at,
@@ -193,7 +193,7 @@ def budget_view(budget: Budget) -> BudgetView:
         budget_microusd=budget.limit_microusd,
         spent_microusd=budget.spent_microusd,
         reserved_microusd=budget.reserved_microusd,
-        left_microusd=_left(budget),
+        left_microusd=_left_microusd(budget),
         period=budget.period or "",
         settings=Settings(alert_thresholds=list(budget.thresholds)),
     )
@@ -214,5 +214,5 @@ def alert_view(alert: Alert) -> AlertView:
     )
 
 
-def _left(budget: Budget) -> int | None:
+def _left_microusd(budget: Budget) -> int | None:
     return None if budget.limit_microusd is None else max(budget.left_microusd, 0)

@@ -89,14 +89,14 @@ def change(
     """Change a project and its budget by the function `to`, and return them. Calls `to` again when a parallel request
     changed them first. Raises NotFound, or Unavailable when parallel requests change them at every attempt."""
     for _ in range(TRIES_MAX):
-        seen = read(workspace_id, project_id, projects=projects)
-        project, budget = to(seen)
+        before = read(workspace_id, project_id, projects=projects)
+        project, budget = to(before)
         # Each change has a later `updated_at` than the one before, because the store's condition compares that time to
         # see whether the project changed since it was read.
-        at = max(now, seen[0].updated_at + timedelta(milliseconds=1))
+        at = max(now, before[0].updated_at + timedelta(milliseconds=1))
         after = replace(project, updated_at=at), replace(budget, archived=project.archived_at is not None)
         try:
-            projects.change(seen, after)
+            projects.change(before, after)
         except ProjectMoved:
             continue
         return after
@@ -138,17 +138,17 @@ def change_workspace_budget(
     """Set the workspace's monthly budget, or lift it (None). Only generations requested after the first setting count.
     Raises Unavailable when parallel requests change the budget at every attempt."""
     for _ in range(TRIES_MAX):
-        seen = projects.budget(workspace_id, WORKSPACE)
-        if seen is None:
+        before = projects.budget(workspace_id, WORKSPACE)
+        if before is None:
             projects.create_budget(Budget(workspace_id, WORKSPACE, period=month(now)))
             continue
-        if seen.period is not None and seen.period < month(now):
-            projects.begin_period(seen, month(now))
+        if before.period is not None and before.period < month(now):
+            projects.begin_period(before, month(now))
             continue
 
-        after = replace(seen, limit_microusd=limit_microusd, thresholds=thresholds)
+        after = replace(before, limit_microusd=limit_microusd, thresholds=thresholds)
         try:
-            projects.change_budget(seen, after)
+            projects.change_budget(before, after)
         except ProjectMoved:
             continue
         # The wallet is marked last and at every call, so that a repeated request repairs a crash between the two

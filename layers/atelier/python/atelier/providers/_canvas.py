@@ -91,22 +91,22 @@ def paint(prompt: str, seed: int, width: int, height: int) -> Image.Image:
 
 def scene(prompt: str, seed: int, width: int, height: int) -> Image.Image:
     """The same image without the mark, for results that are made from it and marked later."""
-    luck = luck_of(prompt, seed)
+    rng = luck_of(prompt, seed)
     words = words_of(prompt)
-    chosen = _chosen(words, SCENE_WORDS, luck)
-    canvas = Canvas(width, height, _palette(words, luck), luck, words)
-    return _grained(SCENES[chosen](canvas), luck)
+    chosen = _best_match(words, SCENE_WORDS, rng)
+    canvas = Canvas(width, height, _palette(words, rng), rng, words)
+    return _add_grain(SCENES[chosen](canvas), rng)
 
 
-def restyled(picture: Image.Image, kept: Image.Image | None, prompt: str, seed: int) -> Image.Image:
+def restyled(picture: Image.Image, keep_mask: Image.Image | None, prompt: str, seed: int) -> Image.Image:
     """The image in colours that suit the prompt, blended with a scene of the prompt. kept: a mask of the same size,
     white where the image stays unchanged."""
-    luck = luck_of(prompt, seed)
-    toned = Image.blend(picture, _toned(picture.convert("L").convert("F"), _palette(words_of(prompt), luck)), 0.5)
+    rng = luck_of(prompt, seed)
+    toned = Image.blend(picture, _colourise(picture.convert("L").convert("F"), _palette(words_of(prompt), rng)), 0.5)
     laid = ImageChops.soft_light(toned, scene(prompt, seed, *picture.size))
-    edited = Image.blend(toned, laid, 0.55 + 0.3 * luck.random())
-    if kept is not None:
-        edited = Image.composite(picture, edited, kept)
+    edited = Image.blend(toned, laid, 0.55 + 0.3 * rng.random())
+    if keep_mask is not None:
+        edited = Image.composite(picture, edited, keep_mask)
     return marked(edited)
 
 
@@ -134,8 +134,8 @@ def palette_of(prompt: str, seed: int) -> tuple[Colour, ...]:
     return _palette(words_of(prompt), luck_of(prompt, seed))
 
 
-def _palette(words: frozenset[str], luck: Random) -> tuple[Colour, ...]:
-    chosen = _chosen(words, {name: suits for name, (_, suits) in PALETTES.items()}, luck)
+def _palette(words: frozenset[str], rng: Random) -> tuple[Colour, ...]:
+    chosen = _best_match(words, {name: suits for name, (_, suits) in PALETTES.items()}, rng)
     return tuple(_colour(code) for code in PALETTES[chosen][0].split())
 
 
@@ -143,11 +143,11 @@ def _singular(word: str) -> str:
     return word[:-3] + "y" if word.endswith("ies") else word.removesuffix("s")
 
 
-def _chosen(words: frozenset[str], choices: dict[str, str], luck: Random) -> str:
+def _best_match(words: frozenset[str], choices: dict[str, str], rng: Random) -> str:
     scores = {name: len(words & {_singular(word) for word in suits.split()}) for name, suits in choices.items()}
     best = max(scores.values())
     candidates = [name for name, score in scores.items() if score == best]
-    return candidates[int(luck.random() * len(candidates))]
+    return candidates[int(rng.random() * len(candidates))]
 
 
 def _colour(code: str) -> Colour:
@@ -185,14 +185,14 @@ def _values(field: Image.Image) -> list[float]:
     return array("f", field.tobytes()).tolist()
 
 
-def _warped(picture: Image.Image, canvas: Canvas, strength: float, cells: float) -> Image.Image:
+def _warp(image: Image.Image, canvas: Canvas, strength: float, cells: float) -> Image.Image:
     """The image distorted by noise, like ink in water. strength: the distance in thousandths of the shorter side."""
     steps = min(40, *canvas.size)
     reach = strength * canvas.unit
     # The image is enlarged by a margin first, so that pixels from outside the edge exist: repeated edge pixels would
     # show as streaks.
     margin = math.ceil(reach * 1.2)
-    larger = picture.resize((canvas.width + 2 * margin, canvas.height + 2 * margin), Image.Resampling.BICUBIC)
+    larger = image.resize((canvas.width + 2 * margin, canvas.height + 2 * margin), Image.Resampling.BICUBIC)
     small = replace(canvas, width=steps + 1, height=steps + 1)
     pulls = [[value * reach for value in _values(_noise(small, cells, 0.45, 3))] for _ in "xy"]
 
@@ -221,7 +221,7 @@ def _warped(picture: Image.Image, canvas: Canvas, strength: float, cells: float)
     return larger.transform(canvas.size, Image.Transform.MESH, mesh, Image.Resampling.BILINEAR)
 
 
-def _toned(field: Image.Image, colours: tuple[Colour, ...], low: float = 0.0, high: float = 1.0) -> Image.Image:
+def _colourise(field: Image.Image, colours: tuple[Colour, ...], low: float = 0.0, high: float = 1.0) -> Image.Image:
     """The field in colours: its lowest value gets the first colour, its highest the last, evenly between. `low` and
     `high` (0 to 1) select the part of the value range that the colours span."""
     least, most = cast("tuple[float, float]", field.getextrema())
@@ -250,22 +250,22 @@ def _glow(canvas: Canvas, x: float, y: float, radius: float, strength: float) ->
     return mask
 
 
-def _mixed(first: Colour, second: Colour, share: float) -> Colour:
+def _mix(first: Colour, second: Colour, share: float) -> Colour:
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
-def _lit(picture: Image.Image, colour: Colour, mask: Image.Image) -> Image.Image:
+def _add_light(image: Image.Image, colour: Colour, mask: Image.Image) -> Image.Image:
     """The image with light of this colour added where the mask is bright."""
-    light = Image.composite(Image.new("RGB", picture.size, colour), Image.new("RGB", picture.size), mask)
-    return ImageChops.screen(picture, light)
+    light = Image.composite(Image.new("RGB", image.size, colour), Image.new("RGB", image.size), mask)
+    return ImageChops.screen(image, light)
 
 
-def _grained(picture: Image.Image, luck: Random) -> Image.Image:
+def _add_grain(image: Image.Image, rng: Random) -> Image.Image:
     """The image with a little grain, which hides the steps of eight-bit gradients."""
-    grain = Image.frombytes("L", picture.size, luck.randbytes(picture.width * picture.height))
+    grain = Image.frombytes("L", image.size, rng.randbytes(image.width * image.height))
     grain = grain.point([value // 52 for value in range(256)])
-    return ImageChops.add(picture, Image.merge("RGB", (grain, grain, grain)), offset=-2)
+    return ImageChops.add(image, Image.merge("RGB", (grain, grain, grain)), offset=-2)
 
 
 def marked(picture: Image.Image) -> Image.Image:
@@ -273,9 +273,9 @@ def marked(picture: Image.Image) -> Image.Image:
     mark = mark_of(picture.size)
     if mark is None:
         return picture
-    said = picture.copy()
-    said.paste((255, 255, 255), mark[1], mark[0])
-    return said
+    copy = picture.copy()
+    copy.paste((255, 255, 255), mark[1], mark[0])
+    return copy
 
 
 @lru_cache(maxsize=4)
@@ -292,7 +292,7 @@ def mark_of(size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]] | None
 
 
 def _vertical(canvas: Canvas, colours: tuple[Colour, ...]) -> Image.Image:
-    return _toned(Image.linear_gradient("L").convert("F").resize(canvas.size, Image.Resampling.BICUBIC), colours)
+    return _colourise(Image.linear_gradient("L").convert("F").resize(canvas.size, Image.Resampling.BICUBIC), colours)
 
 
 # ---- scenes ----------------------------------------------------------------------------------------------------------
@@ -300,39 +300,39 @@ def _vertical(canvas: Canvas, colours: tuple[Colour, ...]) -> Image.Image:
 
 def _ridges(canvas: Canvas) -> Image.Image:
     """Ranges of hills, one behind the other, under a low sun or moon; with water or trees if the prompt names them."""
-    luck, (width, height) = canvas.luck, canvas.size
+    rng, (width, height) = canvas.luck, canvas.size
     dark, deep, middle, bright, light = canvas.colours
-    night = bool(canvas.words & NIGHT_WORDS) or luck.random() < 0.15
+    night = bool(canvas.words & NIGHT_WORDS) or rng.random() < 0.15
     sky = (dark, deep, middle, bright) if night else (deep, middle, bright, light)
-    horizon = height * luck.uniform(0.5, 0.62)
-    picture = _vertical(canvas, (*sky, sky[-1], sky[-1]))
+    horizon = height * rng.uniform(0.5, 0.62)
+    image = _vertical(canvas, (*sky, sky[-1], sky[-1]))
     if night:
-        picture = _starred(picture, canvas, 260)
+        image = _add_stars(image, canvas, 260)
 
     clouds = _noise(replace(canvas, width=max(width // 4, 1)), 1.6, 0.55, 6).resize(canvas.size)
-    wisps = _toned(_warped(clouds, canvas, 45, 3), ((0, 0, 0), (0, 0, 0), (120, 120, 120)), 0.35, 1).convert("L")
-    picture = _lit(picture, _mixed(sky[-1], light, 0.5), wisps)
+    wisps = _colourise(_warp(clouds, canvas, 45, 3), ((0, 0, 0), (0, 0, 0), (120, 120, 120)), 0.35, 1).convert("L")
+    image = _add_light(image, _mix(sky[-1], light, 0.5), wisps)
 
-    x, y = width * luck.uniform(0.22, 0.78), horizon - height * luck.uniform(0.08, 0.22)
-    radius = canvas.unit * luck.uniform(40, 75)
-    picture = _lit(picture, light, _glow(canvas, x, y, radius * 9, 0.7))
-    picture = _disc(picture, x, y, radius, _mixed(light, (255, 255, 255), 0.6))
+    x, y = width * rng.uniform(0.22, 0.78), horizon - height * rng.uniform(0.08, 0.22)
+    radius = canvas.unit * rng.uniform(40, 75)
+    image = _add_light(image, light, _glow(canvas, x, y, radius * 9, 0.7))
+    image = _add_disc(image, x, y, radius, _mix(light, (255, 255, 255), 0.6))
 
-    shore = round(height * luck.uniform(0.7, 0.78)) if canvas.words & WATER_WORDS else height
-    haze = _mixed(sky[-1], light, 0.35)
+    shore = round(height * rng.uniform(0.7, 0.78)) if canvas.words & WATER_WORDS else height
+    haze = _mix(sky[-1], light, 0.35)
     ranges = 7
     for number in range(ranges):
         nearness = (number + 1) / ranges
         if number == ranges - 1 and shore < height:
-            picture = _mirrored(picture, canvas, shore)
+            image = _add_reflection(image, canvas, shore)
         depth = (shore if number < ranges - 1 else height * 1.06) - horizon
         base = horizon + depth * nearness**1.6 * 0.94 - height * 0.03
         skyline = _skyline(canvas, height * (0.07 + 0.05 * nearness), 2.6 - 0.9 * nearness)
-        mask = _below(canvas, [base - rise for rise in skyline])
+        mask = _mask_below(canvas, [base - rise for rise in skyline])
         if canvas.words & TREE_WORDS and number >= ranges - 4:
             mask = ImageChops.lighter(mask, _firs(canvas, base, skyline, nearness))
-        top = _mixed(haze, dark, 0.16 + 0.8 * nearness**0.9)
-        foot = _mixed(top, haze, 0.6 * (1 - nearness) + 0.1)
+        top = _mix(haze, dark, 0.16 + 0.8 * nearness**0.9)
+        foot = _mix(top, haze, 0.6 * (1 - nearness) + 0.1)
         # Each range of hills fades at its foot into the mist of the valley in front of it.
         strip = Image.linear_gradient("L").resize((1, max(round(height * 0.3), 1)))
         fade = Image.new("L", (1, height), 255)
@@ -340,38 +340,38 @@ def _ridges(canvas: Canvas) -> Image.Image:
         fade.paste(0, (0, 0, 1, start))
         fade.paste(strip, (0, start))
         hills = Image.composite(Image.new("RGB", (1, height), foot), Image.new("RGB", (1, height), top), fade)
-        picture.paste(hills.resize(canvas.size), (0, 0), mask)
+        image.paste(hills.resize(canvas.size), (0, 0), mask)
 
-    return picture
+    return image
 
 
-def _mirrored(picture: Image.Image, canvas: Canvas, shore: int) -> Image.Image:
+def _add_reflection(image: Image.Image, canvas: Canvas, shore: int) -> Image.Image:
     """The image with still water from the line `shore` down: a reflection of the part above, darker and rippled."""
     depth = canvas.height - shore
-    above = picture.crop((0, max(shore - depth, 0), canvas.width, shore)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    above = image.crop((0, max(shore - depth, 0), canvas.width, shore)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
     water = above.resize((canvas.width, depth))
-    water = _warped(water, replace(canvas, height=depth), 26, 9)
+    water = _warp(water, replace(canvas, height=depth), 26, 9)
     depths = Image.linear_gradient("L").resize((canvas.width, depth)).point([40 + value // 3 for value in range(256)])
     water = Image.composite(Image.new("RGB", water.size, canvas.colours[0]), water, depths)
-    picture.paste(water, (0, shore))
-    return picture
+    image.paste(water, (0, shore))
+    return image
 
 
 def _firs(canvas: Canvas, base: float, skyline: list[float], nearness: float) -> Image.Image:
     """A row of firs along a skyline, as a mask."""
-    luck = canvas.luck
+    rng = canvas.luck
     mask = Image.new("L", (canvas.width * 2, canvas.height * 2))
     draw = ImageDraw.Draw(mask)
     tall = canvas.unit * (16 + 85 * nearness**3)
-    x = -tall * luck.random()
+    x = -tall * rng.random()
     while x < canvas.width + tall:
-        size = tall * luck.uniform(0.55, 1.15)
+        size = tall * rng.uniform(0.55, 1.15)
         foot = base - skyline[min(max(round(x), 0), canvas.width - 1)] + size * 0.15
         for tier in range(5):
             top, bottom = foot - size * (1 - tier * 0.17), foot - size * (0.62 - tier * 0.155)
             half = size * (0.07 + 0.045 * tier)
             draw.polygon([(x * 2, top * 2), ((x - half) * 2, bottom * 2), ((x + half) * 2, bottom * 2)], fill=255)
-        x += tall * luck.uniform(0.16, 0.55)
+        x += tall * rng.uniform(0.16, 0.55)
     return mask.reduce(2)
 
 
@@ -388,7 +388,7 @@ def _skyline(canvas: Canvas, rise: float, cells: float) -> list[float]:
     return [point * rise for point in points]
 
 
-def _below(canvas: Canvas, line: list[float]) -> Image.Image:
+def _mask_below(canvas: Canvas, line: list[float]) -> Image.Image:
     """A mask, with soft edges, of the area under a line that is given by one y value for each column."""
     mask = Image.new("L", (canvas.width, canvas.height * 3))
     points = [(x, y * 3) for x, y in enumerate(line)]
@@ -396,81 +396,81 @@ def _below(canvas: Canvas, line: list[float]) -> Image.Image:
     return mask.resize(canvas.size, Image.Resampling.BOX)
 
 
-def _disc(picture: Image.Image, x: float, y: float, radius: float, colour: Colour) -> Image.Image:
+def _add_disc(image: Image.Image, x: float, y: float, radius: float, colour: Colour) -> Image.Image:
     side = max(round(radius * 2), 2)
     disc = Image.new("L", (side * 4, side * 4))
     ImageDraw.Draw(disc).ellipse((0, 0, side * 4 - 1, side * 4 - 1), fill=255)
     disc = disc.resize((side, side), Image.Resampling.BOX)
-    picture.paste(Image.new("RGB", (side, side), colour), (round(x - radius), round(y - radius)), disc)
-    return picture
+    image.paste(Image.new("RGB", (side, side), colour), (round(x - radius), round(y - radius)), disc)
+    return image
 
 
-def _starred(picture: Image.Image, canvas: Canvas, count: int) -> Image.Image:
+def _add_stars(image: Image.Image, canvas: Canvas, count: int) -> Image.Image:
     """Stars of many sizes, the bright ones with a halo."""
-    luck = canvas.luck
+    rng = canvas.luck
     points = Image.new("L", canvas.size)
     draw = ImageDraw.Draw(points)
     for _ in range(count):
-        x, y, size = luck.uniform(0, canvas.width), luck.uniform(0, canvas.height), luck.random() ** 6
+        x, y, size = rng.uniform(0, canvas.width), rng.uniform(0, canvas.height), rng.random() ** 6
         radius = canvas.unit * (0.5 + 2.2 * size)
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=round(90 + 165 * luck.random()))
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=round(90 + 165 * rng.random()))
     halo = points.filter(ImageFilter.GaussianBlur(canvas.unit * 4)).point([min(v * 3, 255) for v in range(256)])
-    return _lit(_lit(picture, canvas.colours[3], halo), (255, 255, 255), points)
+    return _add_light(_add_light(image, canvas.colours[3], halo), (255, 255, 255), points)
 
 
 def _nebula(canvas: Canvas) -> Image.Image:
     """Bright clouds on a dark ground, and stars."""
-    luck = canvas.luck
+    rng = canvas.luck
     dark, deep, middle, bright, light = canvas.colours
-    clouds = _warped(_warped(_noise(canvas, 1.8, 0.56, 9), canvas, 170, 2.5), canvas, 55, 7)
-    ramp = (dark, dark, _mixed(dark, deep, 0.8), deep, middle, bright, _mixed(bright, light, 0.7))
-    picture = _toned(clouds, ramp, 0.12, 1.0)
-    veil = _warped(_noise(canvas, 1.5, 0.6, 8), canvas, 160, 3)
-    shade = _toned(veil, ((255, 255, 255), (255, 255, 255), (110, 110, 110), (30, 30, 30)), 0.2, 1).convert("L")
-    picture = Image.composite(picture, Image.new("RGB", canvas.size, dark), shade)
+    clouds = _warp(_warp(_noise(canvas, 1.8, 0.56, 9), canvas, 170, 2.5), canvas, 55, 7)
+    ramp = (dark, dark, _mix(dark, deep, 0.8), deep, middle, bright, _mix(bright, light, 0.7))
+    image = _colourise(clouds, ramp, 0.12, 1.0)
+    veil = _warp(_noise(canvas, 1.5, 0.6, 8), canvas, 160, 3)
+    shade = _colourise(veil, ((255, 255, 255), (255, 255, 255), (110, 110, 110), (30, 30, 30)), 0.2, 1).convert("L")
+    image = Image.composite(image, Image.new("RGB", canvas.size, dark), shade)
     for colour in (middle, bright, middle, deep, bright):
-        x, y = luck.uniform(0.1, 0.9) * canvas.width, luck.uniform(0.1, 0.9) * canvas.height
-        picture = _lit(
-            picture, colour, _glow(canvas, x, y, canvas.unit * luck.uniform(220, 520), luck.uniform(0.3, 0.6))
+        x, y = rng.uniform(0.1, 0.9) * canvas.width, rng.uniform(0.1, 0.9) * canvas.height
+        image = _add_light(
+            image, colour, _glow(canvas, x, y, canvas.unit * rng.uniform(220, 520), rng.uniform(0.3, 0.6))
         )
-    return _starred(picture, canvas, 460)
+    return _add_stars(image, canvas, 460)
 
 
 def _currents(canvas: Canvas) -> Image.Image:
     """Brush strokes that follow a field of directions made of noise."""
-    luck = canvas.luck
+    rng = canvas.luck
     dark, deep, middle, bright, light = canvas.colours
     scale = 2 if max(canvas.size) <= 1280 else 1
-    ground = _toned(_warped(_noise(canvas, 1.5, 0.45, 4), canvas, 120, 2), (dark, _mixed(dark, deep, 0.8), deep))
+    ground = _colourise(_warp(_noise(canvas, 1.5, 0.45, 4), canvas, 120, 2), (dark, _mix(dark, deep, 0.8), deep))
     sheet = ground.resize((canvas.width * scale, canvas.height * scale))
     draw = ImageDraw.Draw(sheet)
 
     steps = 48
     field = _values(_noise(replace(canvas, width=steps, height=steps), 1.7, 0.4, 3))
     tint = _values(_noise(replace(canvas, width=steps, height=steps), 1.4, 0.4, 3))
-    turn = luck.uniform(0, 2 * math.pi)
+    turn = rng.uniform(0, 2 * math.pi)
     angles = [(math.cos(turn + value * 3.2), math.sin(turn + value * 3.2)) for value in field]
-    ramp = [dark, deep, middle, bright, light, _mixed(light, (255, 255, 255), 0.5)]
+    ramp = [dark, deep, middle, bright, light, _mix(light, (255, 255, 255), 0.5)]
 
     count = 1500
     stride = canvas.unit * scale * 9
     width, height = sheet.size
     for number in range(count):
-        x, y = luck.random() * width, luck.random() * height
+        x, y = rng.random() * width, rng.random() * height
         share = number / count
         at = min(int(y / height * steps), steps - 1) * steps + min(int(x / width * steps), steps - 1)
-        tone = min(max((tint[at] * 0.9 + 1) / 2 * 0.55 + share * 0.35 + luck.random() * 0.12, 0), 0.999) * (
+        tone = min(max((tint[at] * 0.9 + 1) / 2 * 0.55 + share * 0.35 + rng.random() * 0.12, 0), 0.999) * (
             len(ramp) - 1
         )
-        colour = _mixed(ramp[int(tone)], ramp[int(tone) + 1], tone % 1)
+        colour = _mix(ramp[int(tone)], ramp[int(tone) + 1], tone % 1)
         path = [(x, y)]
-        for _ in range(int(10 + luck.random() * 42)):
+        for _ in range(int(10 + rng.random() * 42)):
             if not (0 <= x < width and 0 <= y < height):
                 break
             across, down = angles[int(y / height * steps) * steps + int(x / width * steps)]
             x, y = x + across * stride, y + down * stride
             path.append((x, y))
-        thickness = canvas.unit * scale * (1.2 + 7.5 * luck.random() ** 2.5 * (1.25 - share))
+        thickness = canvas.unit * scale * (1.2 + 7.5 * rng.random() ** 2.5 * (1.25 - share))
         draw.line(path, fill=colour, width=max(round(thickness), 1), joint="curve")
 
     return sheet.resize(canvas.size, Image.Resampling.BOX) if scale > 1 else sheet
@@ -479,37 +479,37 @@ def _currents(canvas: Canvas) -> Image.Image:
 def _agate(canvas: Canvas) -> Image.Image:
     """Bands of stone around hollow hearts, with veins of light."""
     dark, deep, middle, bright, light = canvas.colours
-    field = _warped(_noise(canvas, 1.9, 0.4, 7), canvas, 210, 2.2)
+    field = _warp(_noise(canvas, 1.9, 0.4, 7), canvas, 210, 2.2)
     layers = (dark, deep, middle, bright, light, bright, middle, deep)
-    stone = _toned(field, tuple(layers[number % 8] for number in range(15 + int(canvas.luck.random() * 9))))
-    lines = _toned(field, tuple([(0, 0, 0), (0, 0, 0), (255, 255, 255), (0, 0, 0)] * 12)).convert("L")
-    stone = _lit(stone, _mixed(light, (255, 255, 255), 0.3), lines.point([max(v - 150, 0) for v in range(256)]))
+    stone = _colourise(field, tuple(layers[number % 8] for number in range(15 + int(canvas.luck.random() * 9))))
+    lines = _colourise(field, tuple([(0, 0, 0), (0, 0, 0), (255, 255, 255), (0, 0, 0)] * 12)).convert("L")
+    stone = _add_light(stone, _mix(light, (255, 255, 255), 0.3), lines.point([max(v - 150, 0) for v in range(256)]))
     relief = field.point(lambda value: value * 90 + 128).convert("L").filter(ImageFilter.EMBOSS)
     return ImageChops.soft_light(stone, Image.merge("RGB", (relief, relief, relief)))
 
 
 def _blooms(canvas: Canvas) -> Image.Image:
     """Flowers of translucent petals; those further away are out of focus."""
-    luck = canvas.luck
+    rng = canvas.luck
     dark, deep, middle, bright, light = canvas.colours
-    ground = (dark, _mixed(dark, deep, 0.5), _mixed(dark, middle, 0.35), _mixed(deep, middle, 0.5))
-    picture = _toned(_warped(_noise(canvas, 1.4, 0.42, 5), canvas, 160, 2), ground)
+    ground = (dark, _mix(dark, deep, 0.5), _mix(dark, middle, 0.35), _mix(deep, middle, 0.5))
+    image = _colourise(_warp(_noise(canvas, 1.4, 0.42, 5), canvas, 160, 2), ground)
     scale = 2 if max(canvas.size) <= 1280 else 1
     for flowers, size, blur in ((26, 55, 12.0), (16, 85, 4.5), (9, 135, 0.0)):
-        sheet = picture.resize((canvas.width * scale, canvas.height * scale))
+        sheet = image.resize((canvas.width * scale, canvas.height * scale))
         draw = ImageDraw.Draw(sheet, "RGBA")
         for _ in range(round(flowers * (canvas.width * canvas.height) ** 0.5 / min(canvas.size))):
-            x, y = luck.uniform(0, 1) * sheet.width, luck.uniform(0, 1) * sheet.height
-            hues = luck.choice(((middle, bright), (bright, light), (deep, middle), (middle, light)))
-            _flower(draw, luck, x, y, canvas.unit * scale * size * luck.uniform(0.7, 1.3), hues, light)
-        picture = sheet.reduce(scale) if scale > 1 else sheet
-        picture = picture.filter(ImageFilter.GaussianBlur(canvas.unit * blur))
-    return picture
+            x, y = rng.uniform(0, 1) * sheet.width, rng.uniform(0, 1) * sheet.height
+            hues = rng.choice(((middle, bright), (bright, light), (deep, middle), (middle, light)))
+            _flower(draw, rng, x, y, canvas.unit * scale * size * rng.uniform(0.7, 1.3), hues, light)
+        image = sheet.reduce(scale) if scale > 1 else sheet
+        image = image.filter(ImageFilter.GaussianBlur(canvas.unit * blur))
+    return image
 
 
 def _flower(
     draw: ImageDraw.ImageDraw,
-    luck: Random,
+    rng: Random,
     x: float,
     y: float,
     radius: float,
@@ -517,15 +517,15 @@ def _flower(
     heart: Colour,
 ) -> None:
     """One flower: rings of petals from the outside in, each petal lighter towards its root."""
-    petals, rings, tilt = 5 + int(luck.random() * 8), 3, luck.uniform(0.7, 1.0)
-    start = luck.uniform(0, 2 * math.pi)
+    petals, rings, tilt = 5 + int(rng.random() * 8), 3, rng.uniform(0.7, 1.0)
+    start = rng.uniform(0, 2 * math.pi)
     for ring in range(rings):
         length = radius * (1 - 0.26 * ring)
-        breadth = length * luck.uniform(1.2, 1.7) / petals
+        breadth = length * rng.uniform(1.2, 1.7) / petals
         for number in range(petals):
-            angle = start + (number + ring / 2) / petals * 2 * math.pi + luck.uniform(-0.08, 0.08)
+            angle = start + (number + ring / 2) / petals * 2 * math.pi + rng.uniform(-0.08, 0.08)
             cosine, sine = math.cos(angle), math.sin(angle)
-            shade = luck.uniform(-0.12, 0.12)
+            shade = rng.uniform(-0.12, 0.12)
             for step in range(4):
                 share = 1 - step * 0.2
                 outline = [
@@ -535,7 +535,7 @@ def _flower(
                     )
                     for along, across in ((length * u, breadth * v) for u, v in PETAL)
                 ]
-                tone = _mixed(hues[0], hues[1], min(max(ring / rings * 0.6 + step * 0.17 + shade, 0), 1))
+                tone = _mix(hues[0], hues[1], min(max(ring / rings * 0.6 + step * 0.17 + shade, 0), 1))
                 draw.polygon(outline, fill=(*tone, 150))
 
     for number in range(24):

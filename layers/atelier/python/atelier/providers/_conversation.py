@@ -33,25 +33,25 @@ def conversation(job: Job) -> list[Message]:
     """The job's messages in order, or its prompt as one user message. Input images that no message refers to are put at
     the beginning of the last user message. Only the keys that the catalogue's parameter rule allows are read, so that
     nothing else in a stored job reaches a provider."""
-    pictures = job.inputs.get("image", ())
-    said: list[Message] = []
-    shown: set[int] = set()
+    images = job.inputs.get("image", ())
+    messages: list[Message] = []
+    placed: set[int] = set()
     for message in _objects(job.parameters.get("messages")):
-        parts = tuple(_parts(message.get("content"), pictures, shown))
+        parts = tuple(_parts(message.get("content"), images, placed))
         if parts:
-            said.append(Message(_role(message.get("role")), parts))
-    if not said and job.prompt:
-        said.append(Message("user", (job.prompt,)))
-    others = [picture for place, picture in enumerate(pictures) if place not in shown]
-    others += job.inputs.get("reference", ())
-    if others:
-        spoken = [place for place, message in enumerate(said) if message.role == "user"]
-        if spoken:
-            last = said[spoken[-1]]
-            said[spoken[-1]] = replace(last, parts=(*others, *last.parts))
+            messages.append(Message(_role(message.get("role")), parts))
+    if not messages and job.prompt:
+        messages.append(Message("user", (job.prompt,)))
+    unplaced = [picture for place, picture in enumerate(images) if place not in placed]
+    unplaced += job.inputs.get("reference", ())
+    if unplaced:
+        user_positions = [place for place, message in enumerate(messages) if message.role == "user"]
+        if user_positions:
+            last = messages[user_positions[-1]]
+            messages[user_positions[-1]] = replace(last, parts=(*unplaced, *last.parts))
         else:
-            said.append(Message("user", tuple(others)))
-    return said
+            messages.append(Message("user", tuple(unplaced)))
+    return messages
 
 
 def _role(role: object) -> str:
@@ -60,16 +60,16 @@ def _role(role: object) -> str:
     return "assistant" if role == "assistant" else "user"
 
 
-def _parts(content: object, pictures: tuple[Input, ...], shown: set[int]) -> Iterator[Part]:
+def _parts(content: object, images: tuple[Input, ...], placed: set[int]) -> Iterator[Part]:
     if isinstance(content, str):
         content = [{"type": "text", "text": content}]
     for part in _objects(content):
         match part:
             case {"type": "text", "text": str(text)} if text:
                 yield text
-            case {"type": "image", "image": int(place)} if 0 <= place < len(pictures):
-                shown.add(place)
-                yield pictures[place]
+            case {"type": "image", "image": int(place)} if 0 <= place < len(images):
+                placed.add(place)
+                yield images[place]
             case _:
                 continue
 

@@ -33,19 +33,19 @@ def film(job: Job) -> tuple[bytes, int]:
     fps = whole(job, "fps", 24, 8, 30)
     seconds = whole(job, "duration_seconds", 5, 1, 30)
     size = frame(job, 1280, 720)
-    sound = choice(job, "sound", ("ambient", "none"))
+    audio_choice = choice(job, "sound", ("ambient", "none"))
     motion = choice(job, "motion", ("by_prompt", *(name.replace(" ", "_") for name in MOVES)))
     larger = round(size[0] * ROOM), round(size[1] * ROOM)
-    given = picture(job)
-    luck = luck_of(job.prompt, seed)
-    still = covering(given, larger) if given else scene(job.prompt, seed, *larger)
+    source_image = picture(job)
+    rng = luck_of(job.prompt, seed)
+    still = covering(source_image, larger) if source_image else scene(job.prompt, seed, *larger)
     # In front of a caller's own image, particles are added only if the prompt asks for them.
-    drift = _drift(words_of(job.prompt), palette_of(job.prompt, seed), size, luck, always=given is None)
-    camera = Camera.chosen(job.prompt if motion == "by_prompt" else motion.replace("_", " "), luck)
+    drift = _particles_for(words_of(job.prompt), palette_of(job.prompt, seed), size, rng, always=source_image is None)
+    camera = Camera.chosen(job.prompt if motion == "by_prompt" else motion.replace("_", " "), rng)
     count = seconds * fps
-    hum = ambience(luck, seconds) if sound == "ambient" else None
-    pictures = _pictures(still, size, camera, drift, count, fps)
-    return filmed(pictures, size, fps, hum, "Atelier local/film"), seconds * 1000
+    audio = ambience(rng, seconds) if audio_choice == "ambient" else None
+    frames = _frames(still, size, camera, drift, count, fps)
+    return filmed(frames, size, fps, audio, "Atelier local/film"), seconds * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,10 @@ class Camera:
     end: tuple[float, float, float]
 
     @classmethod
-    def chosen(cls, words: str, luck: Random) -> Camera:
+    def chosen(cls, words: str, rng: Random) -> Camera:
         """The camera move that the prompt names, or a random one."""
         wide, near = 1.0, 1 / ROOM
-        aside = luck.uniform(-0.6, 0.6), luck.uniform(-0.6, 0.6)
+        aside = rng.uniform(-0.6, 0.6), rng.uniform(-0.6, 0.6)
         moves = (
             cls((wide, 0, 0), (near, *aside)),
             cls((near, *aside), (wide, 0, 0)),
@@ -69,9 +69,9 @@ class Camera:
             cls((0.86, aside[0], 1), (0.86, aside[0], -1)),
             cls((0.86, aside[0], -1), (0.86, aside[0], 1)),
         )
-        by_luck = moves[luck.randrange(4)]
-        said = words.lower()
-        return next((move for name, move in zip(MOVES, moves, strict=True) if name in said), by_luck)
+        random_move = moves[rng.randrange(4)]
+        lower = words.lower()
+        return next((move for name, move in zip(MOVES, moves, strict=True) if name in lower), random_move)
 
     def box(self, share: float, still: tuple[int, int]) -> tuple[float, float, float, float]:
         """The visible box (left, top, right, bottom) of the still image after this share (0 to 1) of the video. The
@@ -97,26 +97,26 @@ class Mote:
     phase: float
 
 
-def _drift(
-    words: frozenset[str], colours: tuple[Colour, ...], size: tuple[int, int], luck: Random, *, always: bool
+def _particles_for(
+    words: frozenset[str], colours: tuple[Colour, ...], size: tuple[int, int], rng: Random, *, always: bool
 ) -> list[Mote]:
     unit = min(size) / 720
     if words & SNOW_WORDS:
-        return _motes(90, luck, size, colour=(255, 255, 255), radii=(2, 6), down=(0.08, 0.2), sway=0.02)
+        return _particles(90, rng, size, colour=(255, 255, 255), radii=(2, 6), down=(0.08, 0.2), sway=0.02)
     if words & RAIN_WORDS:
         streak = Image.new("L", (max(round(2 * unit), 1), round(34 * unit)), 70)
         drop = Image.merge("RGBA", (*[Image.new("L", streak.size, 225)] * 3, streak))
-        return [Mote(drop, luck.random(), luck.random(), -0.04, luck.uniform(1.3, 2.0), 0, 0) for _ in range(110)]
+        return [Mote(drop, rng.random(), rng.random(), -0.04, rng.uniform(1.3, 2.0), 0, 0) for _ in range(110)]
     if words & SPARK_WORDS:
-        return _motes(45, luck, size, colour=(255, 190, 90), radii=(2, 5), down=(-0.16, -0.05), sway=0.03)
+        return _particles(45, rng, size, colour=(255, 190, 90), radii=(2, 5), down=(-0.16, -0.05), sway=0.03)
     if not always:
         return []
-    return _motes(26, luck, size, colour=colours[-1], radii=(2, 7), down=(-0.03, 0.02), sway=0.015)
+    return _particles(26, rng, size, colour=colours[-1], radii=(2, 7), down=(-0.03, 0.02), sway=0.015)
 
 
-def _motes(
+def _particles(
     count: int,
-    luck: Random,
+    rng: Random,
     size: tuple[int, int],
     *,
     colour: Colour,
@@ -127,28 +127,28 @@ def _motes(
     unit = min(size) / 720
     motes: list[Mote] = []
     for _ in range(count):
-        near = luck.random()
+        near = rng.random()
         side = max(round((radii[0] + (radii[1] - radii[0]) * near) * 2 * unit), 3)
         soft = Image.radial_gradient("L").point([round(max(1 - v / 180, 0) ** 1.5 * 150) for v in range(256)])
         alpha = soft.resize((side, side), Image.Resampling.BILINEAR)
         sprite = Image.merge("RGBA", (*(Image.new("L", (side, side), band) for band in colour), alpha))
-        speed = down[0] + (down[1] - down[0]) * (0.3 + 0.7 * near) * luck.uniform(0.8, 1.2)
-        place = luck.random(), luck.random()
-        motes.append(Mote(sprite, *place, luck.uniform(-0.01, 0.01), speed, sway * near, luck.random() * math.tau))
+        speed = down[0] + (down[1] - down[0]) * (0.3 + 0.7 * near) * rng.uniform(0.8, 1.2)
+        place = rng.random(), rng.random()
+        motes.append(Mote(sprite, *place, rng.uniform(-0.01, 0.01), speed, sway * near, rng.random() * math.tau))
     return motes
 
 
-def _pictures(
+def _frames(
     still: Image.Image, size: tuple[int, int], camera: Camera, drift: list[Mote], count: int, fps: int
 ) -> Iterator[Image.Image]:
     width, height = size
     for number in range(count):
-        shown = still.resize(size, Image.Resampling.BILINEAR, box=camera.box(number / max(count - 1, 1), still.size))
+        image = still.resize(size, Image.Resampling.BILINEAR, box=camera.box(number / max(count - 1, 1), still.size))
         seconds = number / fps
         for mote in drift:
             # A particle that leaves on one side comes in on the other; the margin hides the jump.
             swaying = mote.sway * math.sin(seconds * 1.3 + mote.phase)
             x = (mote.x + (mote.right * seconds + swaying) * height / width) % 1 * (width + 80) - 40
             y = (mote.y + mote.down * seconds) % 1 * (height + 80) - 40
-            shown.paste(mote.sprite, (round(x), round(y)), mote.sprite)
-        yield shown
+            image.paste(mote.sprite, (round(x), round(y)), mote.sprite)
+        yield image

@@ -22,23 +22,23 @@ class Refused(Exception):
     """The job cannot be done; the text is shown to the caller."""
 
 
-def whole(job: Job, name: str, default: int, least: int, most: int) -> int:
+def whole(job: Job, name: str, default: int, minimum: int, maximum: int) -> int:
     """An integer parameter from `least` to `most`. Raises Refused."""
     value = job.parameters.get(name)
     if value is None:
         return default
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise Refused(f"{name} must be a whole number from {least} to {most}.")
+    if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
+        raise Refused(f"{name} must be a whole number from {minimum} to {maximum}.")
     return value
 
 
-def number(job: Job, name: str, default: float, least: float, most: float) -> float:
+def number(job: Job, name: str, default: float, minimum: float, maximum: float) -> float:
     """A number parameter, integer or fractional, from `least` to `most`. Raises Refused."""
     value = job.parameters.get(name)
     if value is None:
         return default
-    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
-        raise Refused(f"{name} must be a number from {least:g} to {most:g}.")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not minimum <= value <= maximum:
+        raise Refused(f"{name} must be a number from {minimum:g} to {maximum:g}.")
     return float(value)
 
 
@@ -96,11 +96,11 @@ def covering(found: Image.Image, size: tuple[int, int]) -> Image.Image:
     return ImageOps.fit(found.convert("RGB"), size, Image.Resampling.LANCZOS)
 
 
-def covering_mask(mask: Image.Image, picture_size: tuple[int, int], size: tuple[int, int]) -> Image.Image:
+def covering_mask(mask: Image.Image, image_size: tuple[int, int], size: tuple[int, int]) -> Image.Image:
     """The mask's alpha (255 = keep), scaled to the image's size, then cropped and scaled as `covering` does with the
     image."""
     from PIL import Image, ImageOps
 
-    kept = mask.convert("RGBA").getchannel("A")
-    kept = kept.resize(picture_size, Image.Resampling.BILINEAR)  # pyright: ignore[reportUnknownMemberType]
-    return ImageOps.fit(kept, size, Image.Resampling.BILINEAR)
+    alpha = mask.convert("RGBA").getchannel("A")
+    alpha = alpha.resize(image_size, Image.Resampling.BILINEAR)  # pyright: ignore[reportUnknownMemberType]
+    return ImageOps.fit(alpha, size, Image.Resampling.BILINEAR)

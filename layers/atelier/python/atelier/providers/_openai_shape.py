@@ -91,9 +91,9 @@ class Problem:
         """Parse `{"error": {message, type, code}}`, or `{"code", "error"}` where both are sentences."""
         error = answer.get("error")
         if isinstance(error, dict):
-            told = cast("Answer", error)
-            code, said = told.get("code"), told.get("message")
-            return cls(status, f"{code} {told.get('type')}".lower(), str(said).lower(), said, code)
+            details = cast("Answer", error)
+            code, said = details.get("code"), details.get("message")
+            return cls(status, f"{code} {details.get('type')}".lower(), str(said).lower(), said, code)
         text = error or answer.get("message") or answer.get("detail")
         return cls(status, str(answer.get("code")).lower(), str(text).lower(), text, answer.get("code"))
 
@@ -151,8 +151,8 @@ def refusal(reply: Reply) -> Failed:
     if error_class not in (ErrorClass.RATE_LIMITED, ErrorClass.CAPACITY):
         return problem.failed(error_class)
     wait = reply.retry_after_seconds()
-    if wait is None and (told := WAITS.search(problem.text)):
-        seconds = float(told[1]) * {"ms": 0.001, "s": 1, "m": 60}[told[2]]
+    if wait is None and (match := WAITS.search(problem.text)):
+        seconds = float(match[1]) * {"ms": 0.001, "s": 1, "m": 60}[match[2]]
         wait = Reply(reply.status, {"retry-after-ms": f"{min(seconds * 1000, 10**8):.3f}"}, b"").retry_after_seconds()
     return problem.failed(error_class, retry_after_seconds=wait)
 
@@ -202,7 +202,7 @@ class OpenAIShape:
         if not isinstance(listed.get("data"), list):
             return None
         return tuple(
-            ListedModel(name, _day(model.get("shutdown_date")))
+            ListedModel(name, _parse_date(model.get("shutdown_date")))
             for model in objects(listed.get("data"))
             if isinstance(name := model.get("id"), str)
         )
@@ -266,11 +266,11 @@ class OpenAIShape:
     # ---- text --------------------------------------------------------------------------------------------------------
 
     def _chat(self, job: Job) -> Submitted:
-        given = job.parameters
-        system = [{"role": "system", "content": given["system"]}] if given.get("system") else []
-        order: Answer = {"model": job.settings["model"], "messages": [*system, *messages(job)]}
-        if given.get("max_tokens"):
-            order[self.tokens_max_field] = given["max_tokens"]
+        parameters = job.parameters
+        system = [{"role": "system", "content": parameters["system"]}] if parameters.get("system") else []
+        body: Answer = {"model": job.settings["model"], "messages": [*system, *messages(job)]}
+        if parameters.get("max_tokens"):
+            body[self.tokens_max_field] = parameters["max_tokens"]
         names = (
             "temperature",
             "top_p",
@@ -281,7 +281,7 @@ class OpenAIShape:
             "reasoning_effort",
             "verbosity",
         )
-        order |= {name: given[name] for name in names if given.get(name) is not None}
+        body |= {name: parameters[name] for name in names if parameters.get(name) is not None}
 
         def read(answer: Answer) -> Submitted:
             usage, cost = chat_usage(an_object(answer.get("usage"))), self._cost_microusd(answer)
@@ -295,21 +295,21 @@ class OpenAIShape:
                 text, finish = refusal, FinishReason.REFUSAL
             return text_end(job, text, usage, cost_microusd=cost, finish_reason=finish)
 
-        return self._asked("/chat/completions", read, body=preset(job) | order)
+        return self._asked("/chat/completions", read, body=preset(job) | body)
 
     def _respond(self, job: Job) -> Submitted:
-        given = job.parameters
-        is_prompt_alone = not given.get("messages") and not pictures_in(job)
-        talk = job.prompt if is_prompt_alone else [_item(message) for message in conversation(job)]
-        order: Answer = {"model": job.settings["model"], "input": talk, "store": False}
+        parameters = job.parameters
+        is_prompt_alone = not parameters.get("messages") and not pictures_in(job)
+        model_input = job.prompt if is_prompt_alone else [_response_item(message) for message in conversation(job)]
+        body: Answer = {"model": job.settings["model"], "input": model_input, "store": False}
         names = {"system": "instructions", "max_tokens": "max_output_tokens"}
         for name in ("system", "max_tokens", "temperature", "top_p"):
-            if given.get(name) is not None:
-                order[names.get(name, name)] = given[name]
-        if given.get("reasoning_effort"):
-            order["reasoning"] = {"effort": given["reasoning_effort"]}
-        if given.get("verbosity"):
-            order["text"] = {"verbosity": given["verbosity"]}
+            if parameters.get(name) is not None:
+                body[names.get(name, name)] = parameters[name]
+        if parameters.get("reasoning_effort"):
+            body["reasoning"] = {"effort": parameters["reasoning_effort"]}
+        if parameters.get("verbosity"):
+            body["text"] = {"verbosity": parameters["verbosity"]}
 
         def read(answer: Answer) -> Submitted:
             usage, cost = _response_usage(answer), self._cost_microusd(answer)
@@ -327,41 +327,41 @@ class OpenAIShape:
                 text, finish = refusal, FinishReason.REFUSAL
             return text_end(job, text, usage, cost_microusd=cost, finish_reason=finish)
 
-        return self._asked("/responses", read, body=preset(job) | order)
+        return self._asked("/responses", read, body=preset(job) | body)
 
     # ---- images ------------------------------------------------------------------------------------------------------
 
     def _images(self, job: Job) -> Submitted:
         """Generate images from the prompt, or edit the job's input images if there are any."""
-        pictures = pictures_in(job)[:EDIT_PICTURES_MAX]
-        order = {**preset(job), "model": job.settings["model"], "prompt": worded(job), **self._measures(job)}
-        if not pictures:
-            return self._asked("/images/generations", self._read_images, body=order)
+        images = pictures_in(job)[:EDIT_PICTURES_MAX]
+        body = {**preset(job), "model": job.settings["model"], "prompt": worded(job), **self._measures(job)}
+        if not images:
+            return self._asked("/images/generations", self._read_images, body=body)
         files = [
             ("image[]", (f"image-{number}.{_suffix(picture.content_type)}", picture.data, picture.content_type))
-            for number, picture in enumerate(pictures)
+            for number, picture in enumerate(images)
         ]
         files += [("mask", ("mask.png", mask.data, mask.content_type)) for mask in job.inputs.get("mask", ())[:1]]
-        fields = {name: str(value) for name, value in order.items()}
+        fields = {name: str(value) for name, value in body.items()}
         return self._asked("/images/edits", self._read_images, fields=fields, files=files)
 
     def _measures(self, job: Job) -> Answer:
         """The request fields for the number, size and quality of the images."""
-        given = job.parameters
-        order = {name: given[name] for name in ("n", "quality") if given.get(name) is not None}
-        if given.get("width") and given.get("height"):
-            order["size"] = f"{given['width']}x{given['height']}"
-        return order
+        parameters = job.parameters
+        options = {name: parameters[name] for name in ("n", "quality") if parameters.get(name) is not None}
+        if parameters.get("width") and parameters.get("height"):
+            options["size"] = f"{parameters['width']}x{parameters['height']}"
+        return options
 
     def _read_images(self, answer: Answer) -> Submitted:
         usage, cost = image_usage(an_object(answer.get("usage"))), self._cost_microusd(answer)
-        pictures = objects(answer.get("data"))[:OUTPUTS_MAX]
+        images = objects(answer.get("data"))[:OUTPUTS_MAX]
         kind = answer.get("output_format")
         content_type = f"image/{kind}" if kind in ("png", "jpeg", "webp") else None
-        outputs = tuple(output for picture in pictures if (output := self._picture(picture, content_type)))
+        outputs = tuple(output for picture in images if (output := self._picture(picture, content_type)))
         if outputs:
             return Done(outputs, usage | {"images": len(outputs)}, cost)
-        if any(picture.get("respect_moderation") is False for picture in pictures):
+        if any(picture.get("respect_moderation") is False for picture in images):
             return failed(ErrorClass.MODERATED_BILLED, usage=usage, cost_microusd=cost)
         return failed(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost)
 
@@ -382,42 +382,42 @@ class OpenAIShape:
         """Speak the prompt. A long text is split into parts, which are requested in parallel and joined."""
         from concurrent.futures import ThreadPoolExecutor
 
-        given, presets = job.parameters, preset(job)
+        parameters, presets = job.parameters, preset(job)
         parts = parts_of(job.prompt)
-        form = str(given.get("format") or presets.get("response_format") or "mp3")
-        if form not in self.speech_formats:
+        audio_format = str(parameters.get("format") or presets.get("response_format") or "mp3")
+        if audio_format not in self.speech_formats:
             return failed(ErrorClass.INVALID_INPUT)
-        if form == "flac" and len(parts) > 1:
+        if audio_format == "flac" and len(parts) > 1:
             # WAV is the lossless format whose parts can be joined.
-            form = "wav"
-        order: Answer = {"model": job.settings["model"]}
-        order |= {name: given[name] for name in ("voice", "speed", "instructions") if given.get(name) is not None}
-        orders = [presets | order | {"input": part, "response_format": form} for part in parts]
+            audio_format = "wav"
+        base_fields: Answer = {"model": job.settings["model"]}
+        base_fields |= {name: parameters[name] for name in ("voice", "speed", "instructions") if parameters.get(name) is not None}
+        bodies = [presets | base_fields | {"input": part, "response_format": audio_format} for part in parts]
 
         def spoken_part(body: Answer) -> Reply | Failed | Unknown:
             return self._sent("/audio/speech", body=body)
 
-        with ThreadPoolExecutor(max_workers=len(orders)) as speakers:
-            spoken = list(speakers.map(spoken_part, orders))
-        counted = sum(len(part) for part, reply in zip(parts, spoken, strict=True) if isinstance(reply, Reply))
+        with ThreadPoolExecutor(max_workers=len(bodies)) as speakers:
+            results = list(speakers.map(spoken_part, bodies))
+        counted = sum(len(part) for part, reply in zip(parts, results, strict=True) if isinstance(reply, Reply))
         usage = {"characters": counted} if counted else {}
-        for reply in spoken:
+        for reply in results:
             if isinstance(reply, Unknown):
                 return reply
-        for reply in spoken:
+        for reply in results:
             if isinstance(reply, Failed):
-                return _after_others(reply, usage)
-        replies = [reply for reply in spoken if isinstance(reply, Reply)]
+                return _partly_billed(reply, usage)
+        replies = [reply for reply in results if isinstance(reply, Reply)]
         if any(reply.headers.get("content-type", "").startswith("text/") for reply in replies):
             # A text page comes from a gateway: the speech may have been made and billed behind it.
             return Unknown("the request was answered with a page")
         if any(not reply.body or "json" in reply.headers.get("content-type", "") for reply in replies):
-            told = next((reply.json() for reply in replies if reply.json()), Answer())
-            return Problem.in_answer(200, told).failed(usage=usage)
-        data = joined([reply.body for reply in replies], form)
-        lasting = duration_milliseconds(data, form)
-        usage |= {} if lasting is None else {"output_milliseconds": lasting}
-        return Done((Output(data, content_type=CONTENT_TYPES[form]),), usage)
+            error_body = next((reply.json() for reply in replies if reply.json()), Answer())
+            return Problem.in_answer(200, error_body).failed(usage=usage)
+        data = joined([reply.body for reply in replies], audio_format)
+        milliseconds = duration_milliseconds(data, audio_format)
+        usage |= {} if milliseconds is None else {"output_milliseconds": milliseconds}
+        return Done((Output(data, content_type=CONTENT_TYPES[audio_format]),), usage)
 
 
 def bearer(api_key: str) -> dict[str, str]:
@@ -462,12 +462,12 @@ def said_in(content: object) -> str:
 def chat_usage(usage: Answer) -> dict[str, int]:
     """Token counts of a chat response. Some providers leave the reasoning tokens out of the completion tokens but count
     them in the total, so the output is the larger of both figures."""
-    given, made = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+    input_tokens, output_tokens = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
     total = count(usage.get("total_tokens"))
-    if given is not None and made is not None and total is not None:
-        made = max(made, total - given)
+    if input_tokens is not None and output_tokens is not None and total is not None:
+        output_tokens = max(output_tokens, total - input_tokens)
     cached = count(an_object(usage.get("prompt_tokens_details")).get("cached_tokens"))
-    return counts(tokens_input=given, tokens_output=made, tokens_cached=cached)
+    return counts(tokens_input=input_tokens, tokens_output=output_tokens, tokens_cached=cached)
 
 
 def image_usage(usage: Answer) -> dict[str, int]:
@@ -517,7 +517,7 @@ def _content(message: Message) -> str | list[Answer]:
             ]
 
 
-def _item(message: Message) -> Answer:
+def _response_item(message: Message) -> Answer:
     """The message as an input item of the Responses API."""
     text_type = "output_text" if message.role == "assistant" else "input_text"
     match message.parts:
@@ -534,17 +534,17 @@ def _item(message: Message) -> Answer:
 
 
 def _response_usage(answer: Answer) -> dict[str, int]:
-    told = an_object(answer.get("usage"))
-    details = an_object(told.get("input_tokens_details"))
+    usage = an_object(answer.get("usage"))
+    details = an_object(usage.get("input_tokens_details"))
     return counts(
-        tokens_input=count(told.get("input_tokens")),
+        tokens_input=count(usage.get("input_tokens")),
         tokens_cached=count(details.get("cached_tokens")),
         tokens_cache_write=count(details.get("cache_write_tokens")),
-        tokens_output=count(told.get("output_tokens")),
+        tokens_output=count(usage.get("output_tokens")),
     )
 
 
-def _after_others(refused: Failed, usage: dict[str, int]) -> Failed:
+def _partly_billed(refused: Failed, usage: dict[str, int]) -> Failed:
     """The failure of one part of a text whose other parts were spoken and are billed."""
     billed = usage and refused.error_class is ErrorClass.MODERATED
     return replace(refused, error_class=ErrorClass.MODERATED_BILLED if billed else refused.error_class, usage=usage)
@@ -554,7 +554,7 @@ def _suffix(content_type: str) -> str:
     return {"image/jpeg": "jpg", "image/webp": "webp"}.get(content_type, "png")
 
 
-def _day(text: object) -> date | None:
+def _parse_date(text: object) -> date | None:
     try:
         return date.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:

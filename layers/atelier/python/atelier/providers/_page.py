@@ -77,7 +77,7 @@ def page(job: Job) -> str:
     """A complete HTML document for the job's prompt. Raises Refused."""
     seed = whole(job, "seed", 0, 0, 2**32 - 1)
     style = choice(job, "style", STYLES)
-    luck = luck_of(job.prompt, seed)
+    rng = luck_of(job.prompt, seed)
     subject = LEAD.sub("", " ".join(job.prompt.replace("\0", " ").split()))[:300].strip() or "A new page"
     title = re.split(r"(?<=\w)[.!?,;:] | in | with | that | – ", subject)[0][:80].strip(" .")
     title = re.sub(r"^(?:a|an|the|my|our)\s+", "", title, flags=re.IGNORECASE)
@@ -90,7 +90,7 @@ def page(job: Job) -> str:
             subject=escape(subject[:1].upper() + subject[1:]),
             action=action,
             cards=cards,
-            picture=_picture(palette_of(job.prompt, seed), luck),
+            picture=_svg_shapes(palette_of(job.prompt, seed), rng),
             colours=_colours(palette_of(job.prompt, seed), style),
             style=style,
         )
@@ -110,22 +110,22 @@ def _colours(palette: tuple[Colour, ...], style: str) -> str:
     """The page's colours as CSS variables. Text and background are dark on light or light on dark, so that the text is
     readable."""
     dark, deep, middle, bright, light = (f"#{r:02x}{g:02x}{b:02x}" for r, g, b in palette)
-    chosen = {
+    colours = {
         "light": {"ground": light, "text": dark, "card": "#ffffff", "accent": deep, "on-accent": light},
         "dark": {"ground": dark, "text": light, "card": deep, "accent": light, "on-accent": dark},
         "bold": {"ground": deep, "text": "#ffffff", "card": dark, "accent": light, "on-accent": dark},
     }[style]
-    chosen |= {"middle": middle, "bright": bright}
-    return " ".join(f"--{name}: {colour};" for name, colour in chosen.items())
+    colours |= {"middle": middle, "bright": bright}
+    return " ".join(f"--{name}: {colour};" for name, colour in colours.items())
 
 
-def _picture(palette: tuple[Colour, ...], luck: Random) -> str:
+def _svg_shapes(palette: tuple[Colour, ...], rng: Random) -> str:
     """The SVG shapes of hills under a sun, in four of the palette's colours."""
-    sun = luck.randint(180, 620), luck.randint(70, 120)
-    shapes = [f'<circle cx="{sun[0]}" cy="{sun[1]}" r="{luck.randint(34, 58)}" fill="rgb{palette[4]}" opacity=".9"/>']
+    sun = rng.randint(180, 620), rng.randint(70, 120)
+    shapes = [f'<circle cx="{sun[0]}" cy="{sun[1]}" r="{rng.randint(34, 58)}" fill="rgb{palette[4]}" opacity=".9"/>']
     for number, colour in enumerate((palette[3], palette[2], palette[1])):
         base = 170 + number * 45
-        points = [(x, base + luck.randint(-32, 24)) for x in range(-100, 1001, 100)]
+        points = [(x, base + rng.randint(-32, 24)) for x in range(-100, 1001, 100)]
         curve = " ".join(f"S{x - 45} {y} {x} {y}" for x, y in points[1:])
         shapes.append(f'<path d="M{points[0][0]} {points[0][1]} {curve} V320 H-100Z" fill="rgb{colour}"/>')
     return "\n        ".join(shapes)

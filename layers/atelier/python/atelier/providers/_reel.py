@@ -22,7 +22,7 @@ BT709 = 1
 ENCODING = {"preset": "veryfast", "crf": "21", "threads": "2", "x264-params": "mbtree=0"}
 
 
-def filmed(pictures: Iterable[Image.Image], size: tuple[int, int], fps: int, sound: Sound | None, title: str) -> bytes:
+def filmed(frames: Iterable[Image.Image], size: tuple[int, int], fps: int, sound: Sound | None, title: str) -> bytes:
     """An MP4 of these frames at `fps` frames per second, each with the mark “procedural”, and the sound from the start.
     Equal frames give equal bytes: the file contains no timestamp, and the encoder's options are deterministic."""
     import av
@@ -33,24 +33,24 @@ def filmed(pictures: Iterable[Image.Image], size: tuple[int, int], fps: int, sou
         file = Path(folder) / "film.mp4"
         with av.open(str(file), "w", options={"movflags": "+faststart"}) as container:
             container.metadata.update({"title": title, "comment": COMMENT})
-            film = container.add_stream("libx264", rate=fps, options=ENCODING)
-            film.width, film.height = size
-            film.pix_fmt = "yuv420p"
-            film.codec_context.color_primaries = film.codec_context.color_trc = BT709
-            film.codec_context.colorspace = film.codec_context.color_range = BT709
-            voice = container.add_stream("aac", rate=sound.rate, layout="mono", bit_rate=96_000) if sound else None
-            for number, picture in enumerate(pictures):
+            video_stream = container.add_stream("libx264", rate=fps, options=ENCODING)
+            video_stream.width, video_stream.height = size
+            video_stream.pix_fmt = "yuv420p"
+            video_stream.codec_context.color_primaries = video_stream.codec_context.color_trc = BT709
+            video_stream.codec_context.colorspace = video_stream.codec_context.color_range = BT709
+            audio_stream = container.add_stream("aac", rate=sound.rate, layout="mono", bit_rate=96_000) if sound else None
+            for number, image in enumerate(frames):
                 if mark:
-                    picture.paste((255, 255, 255), mark[1], mark[0])
-                shown = av.VideoFrame.from_image(picture)
-                shown = shown.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
-                container.mux(film.encode(shown))
-                if sound and voice:
+                    image.paste((255, 255, 255), mark[1], mark[0])
+                frame = av.VideoFrame.from_image(image)
+                frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+                container.mux(video_stream.encode(frame))
+                if sound and audio_stream:
                     start, end = number * sound.rate // fps, (number + 1) * sound.rate // fps
                     samples = sound.samples[start:end]
                     if samples:
-                        container.mux(voice.encode(audio_frame(samples, sound.rate, start)))
-            container.mux(film.encode())
-            if voice:
-                container.mux(voice.encode())
+                        container.mux(audio_stream.encode(audio_frame(samples, sound.rate, start)))
+            container.mux(video_stream.encode())
+            if audio_stream:
+                container.mux(audio_stream.encode())
         return file.read_bytes()

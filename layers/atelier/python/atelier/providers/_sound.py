@@ -147,12 +147,12 @@ def moments(sound: Sound, fps: int, count: int) -> list[Moment]:
     return [Moment(power / loudest, bright) for power, bright in measured]
 
 
-def ambience(luck: Random, seconds: float) -> Sound:
+def ambience(rng: Random, seconds: float) -> Sound:
     """A quiet chord that swells slowly, faded in and out. It is a loop of four seconds in which every tone has a whole
     number of periods, so that the loop has no audible seam."""
     loop = 4 * RATE
-    root = luck.choice([196, 220, 246, 262])
-    chord = [(root, 1.0), (root * 3 // 2, 0.6), (root * luck.choice([5, 6]) // (4 if luck.random() < 0.5 else 5), 0.5)]
+    root = rng.choice([196, 220, 246, 262])
+    chord = [(root, 1.0), (root * 3 // 2, 0.6), (root * rng.choice([5, 6]) // (4 if rng.random() < 0.5 else 5), 0.5)]
     chord.append((root * 2, 0.25))
 
     # One period of a sine in 4096 steps, 16 bits of amplitude.
@@ -160,16 +160,16 @@ def ambience(luck: Random, seconds: float) -> Sound:
     total = [0.0] * loop
     for frequency, strength in chord:
         step = 4096 * frequency / RATE
-        breaths = luck.randint(1, 2)
-        turn = luck.randrange(4096)
+        swells = rng.randint(1, 2)
+        phase = rng.randrange(4096)
         for index in range(loop):
-            breath = 0.65 + 0.35 * sine[(index * breaths * 4096 // loop + turn) & 4095]
-            total[index] += strength * breath * sine[int(index * step) & 4095]
+            swell = 0.65 + 0.35 * sine[(index * swells * 4096 // loop + phase) & 4095]
+            total[index] += strength * swell * sine[int(index * step) & 4095]
 
     peak = max(map(abs, total))
-    one = array("h", [round(value / peak * 4200) for value in total])
+    loop_samples = array("h", [round(value / peak * 4200) for value in total])
     length = round(seconds * RATE)
-    samples = (one * (length // loop + 1))[:length]
+    samples = (loop_samples * (length // loop + 1))[:length]
 
     fade = min(RATE, length // 2)
     for index in range(fade):

@@ -24,11 +24,11 @@ def main() -> int:
     # Without a fixed seed, the noise in a voice would depend on the second in which the process starts.
     library.espeak_ng_SetRandSeed(ctypes.c_long(1))
 
-    heard = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+    callback_type = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 
     spoken = 0
 
-    @heard
+    @callback_type
     def keep(samples: int | None, count: int, _events: int | None) -> int:
         nonlocal spoken
         if samples and count > 0:
@@ -39,7 +39,7 @@ def main() -> int:
 
     library.espeak_SetSynthCallback(keep)
     for voice, piece in zip(voices, sys.stdin.buffer.read().split(b"\0"), strict=True):
-        if not _set(library, voice):
+        if not _select_voice(library, voice):
             return NO_SUCH_VOICE
         library.espeak_SetParameter(RATE_PARAMETER, int(words_a_minute), 0)
         text = piece + b"\0"
@@ -52,7 +52,7 @@ def main() -> int:
     return 0
 
 
-def _set(library: ctypes.CDLL, voice: str) -> bool:
+def _select_voice(library: ctypes.CDLL, voice: str) -> bool:
     """Select the voice, or that of the plain language if the country has none. Whether there is such a voice."""
     language, plus, variant = voice.partition("+")
     names = (language, language.partition("-")[0])

@@ -25,23 +25,23 @@ def verified_id(secret: str, headers: Mapping[str, str], body: bytes, now_second
         raise WebhookInvalid("the timestamp is no number")
     if abs(now_seconds - int(sent_at)) > TOLERANCE_SECONDS:
         raise WebhookInvalid("the timestamp is too far from now")
-    expected = hmac.new(_key(secret), f"{event_id}.{sent_at}.".encode() + body, hashlib.sha256).digest()
+    expected = hmac.new(_signing_key(secret), f"{event_id}.{sent_at}.".encode() + body, hashlib.sha256).digest()
     for signature in signatures.split(" "):
         version, _, text = signature.partition(",")
-        if version == "v1" and hmac.compare_digest(_decoded(text), expected):
+        if version == "v1" and hmac.compare_digest(_base64_bytes(text), expected):
             return event_id
     raise WebhookInvalid("no signature is right")
 
 
-def _key(secret: str) -> bytes:
-    key = _decoded(secret.removeprefix("whsec_"))
+def _signing_key(secret: str) -> bytes:
+    key = _base64_bytes(secret.removeprefix("whsec_"))
     # With an empty key, anybody could compute a valid signature.
     if len(key) < 16:
         raise WebhookInvalid("no usable signing secret is configured")
     return key
 
 
-def _decoded(text: str) -> bytes:
+def _base64_bytes(text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

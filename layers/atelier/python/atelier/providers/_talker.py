@@ -36,18 +36,18 @@ def talk(job: Job) -> tuple[bytes, int]:
     fps = whole(job, "fps", 25, 8, 30)
     size = frame(job, 512, 512)
     files = job.inputs.get("audio")
-    said = heard(files[0].data, SECONDS_MAX) if files else speech(job)
-    if said.milliseconds > SECONDS_MAX * 1000:
+    speech_audio = heard(files[0].data, SECONDS_MAX) if files else speech(job)
+    if speech_audio.milliseconds > SECONDS_MAX * 1000:
         raise Refused(f"That is more than {SECONDS_MAX} seconds of speech.")
-    count = math.ceil((said.milliseconds / 1000 + LEAD_SECONDS + TAIL_SECONDS) * fps)
-    sound = said.after(LEAD_SECONDS).lasting(count / fps)
-    given = picture(job)
-    luck = luck_of("face", seed)
-    if given:
-        puppet: Puppet = Portrait.found(covering(given, size))
+    count = math.ceil((speech_audio.milliseconds / 1000 + LEAD_SECONDS + TAIL_SECONDS) * fps)
+    audio = speech_audio.after(LEAD_SECONDS).lasting(count / fps)
+    source_image = picture(job)
+    rng = luck_of("face", seed)
+    if source_image:
+        face: Puppet = Portrait.found(covering(source_image, size))
     else:
-        puppet = Drawing.drawn(size, seed, luck)
-    return filmed(_pictures(puppet, sound, count, fps, luck), size, fps, sound, "Atelier local/talker"), (
+        face = Drawing.drawn(size, seed, rng)
+    return filmed(_frames(face, audio, count, fps, rng), size, fps, audio, "Atelier local/talker"), (
         count * 1000 // fps
     )
 
@@ -61,27 +61,27 @@ class Puppet(Protocol):
         ...
 
 
-def _pictures(puppet: Puppet, sound: Sound, count: int, fps: int, luck: Random) -> Iterator[Image.Image]:
-    blinks = _blinks(count / fps, luck)
-    phase = luck.random() * math.tau
+def _frames(face: Puppet, audio: Sound, count: int, fps: int, rng: Random) -> Iterator[Image.Image]:
+    blinks = _blinks(count / fps, rng)
+    phase = rng.random() * math.tau
     loud = bright = nod = 0.0
-    for count_before, moment in enumerate(moments(sound, fps, count)):
+    for frame_number, moment in enumerate(moments(audio, fps, count)):
         # A mouth opens quickly and closes slowly; the exponent lets quiet sounds move it visibly.
         wanted = moment.loud**0.7
         loud += (wanted - loud) * (0.75 if wanted > loud else 0.45)
         bright += (moment.bright - bright) * 0.5
         nod += (loud - nod) * 0.12
-        seconds = count_before / fps
+        seconds = frame_number / fps
         lids = max((max(1 - abs(seconds - at) / 0.09, 0) for at in blinks), default=0)
         turn = math.sin(seconds * 0.9 + phase) * 0.6 + math.sin(seconds * 2.3) * 0.25
-        yield puppet.shown(Moment(loud if loud > 0.06 else 0, bright), lids, turn, nod * 0.9)
+        yield face.shown(Moment(loud if loud > 0.06 else 0, bright), lids, turn, nod * 0.9)
 
 
-def _blinks(seconds: float, luck: Random) -> list[float]:
-    at, blinks = luck.uniform(0.8, 2), list[float]()
+def _blinks(seconds: float, rng: Random) -> list[float]:
+    at, blinks = rng.uniform(0.8, 2), list[float]()
     while at < seconds:
         blinks.append(at)
-        at += luck.uniform(1.8, 4.2)
+        at += rng.uniform(1.8, 4.2)
     return blinks
 
 
@@ -117,7 +117,7 @@ class Portrait:
         total = sum(rows)
         if not 0.03 <= total / (255 * side * side) <= 0.6:
             return cls(still, (still.width * 0.5, still.height * 0.6), min(still.size) * 0.4)
-        left, right, top = _reached(columns, 0.06), _reached(columns, 0.94), _reached(rows, 0.03)
+        left, right, top = _quantile_index(columns, 0.06), _quantile_index(columns, 0.94), _quantile_index(rows, 0.03)
         breadth = min(max((right - left) / side, 0.15), 0.5) * still.width
         across = (left + right) / 2 / side * still.width
         down = min(top / side * still.height + breadth * 0.92, still.height * 0.85)
@@ -126,23 +126,23 @@ class Portrait:
     def shown(self, mouth: Moment, lids: float, turn: float, nod: float) -> Image.Image:
         """The image, swaying a little, with the jaw moved down."""
         width, height = self.still.size
-        shown = self.still.copy()
+        image = self.still.copy()
         opening = round(self.breadth * 0.16 * mouth.loud)
         if opening > 0:
             breadth = round(self.breadth * (0.4 + 0.1 * mouth.bright))
             jaw = round(self.breadth * 0.42)
             left, top = round(self.mouth[0] - breadth * 0.75), round(self.mouth[1])
             below = self.still.crop((left, top, left + round(breadth * 1.5), top + jaw))
-            shown.paste(below, (left, top + opening), _soft(below.size, flat_top=True))
-            inside = _inside((breadth, opening * 2))
-            shown.paste(inside, (round(self.mouth[0] - breadth / 2), top - opening // 3), inside)
+            image.paste(below, (left, top + opening), _soft_mask(below.size, flat_top=True))
+            inside = _mouth_interior((breadth, opening * 2))
+            image.paste(inside, (round(self.mouth[0] - breadth / 2), top - opening // 3), inside)
         spare = 0.012
         x, y = width * spare * (1 + turn), height * spare * (1 - nod)
         box = (x, y, x + width * (1 - 2 * spare), y + height * (1 - 2 * spare))
-        return shown.resize(self.still.size, Image.Resampling.BILINEAR, box=box)
+        return image.resize(self.still.size, Image.Resampling.BILINEAR, box=box)
 
 
-def _reached(profile: list[int], share: float) -> int:
+def _quantile_index(profile: list[int], share: float) -> int:
     total, so_far = sum(profile), 0
     for index, value in enumerate(profile):
         so_far += value
@@ -151,7 +151,7 @@ def _reached(profile: list[int], share: float) -> int:
     return len(profile) - 1
 
 
-def _soft(size: tuple[int, int], *, flat_top: bool) -> Image.Image:
+def _soft_mask(size: tuple[int, int], *, flat_top: bool) -> Image.Image:
     """An elliptic mask that fades towards its edge; with `flat_top` only its lower half, with a hard upper edge at the
     lip."""
     width, height = size
@@ -161,7 +161,7 @@ def _soft(size: tuple[int, int], *, flat_top: bool) -> Image.Image:
     return mask.crop((0, height, width, height * 2)) if flat_top else mask
 
 
-def _inside(size: tuple[int, int]) -> Image.Image:
+def _mouth_interior(size: tuple[int, int]) -> Image.Image:
     """The inside of an open mouth: dark, with a hint of teeth and tongue."""
     big = size[0] * 3, max(size[1] * 3, 3)
     colours = Image.new("RGB", big, (52, 14, 20))
@@ -196,17 +196,17 @@ class Drawing:
     hair: Colour
 
     @classmethod
-    def drawn(cls, size: tuple[int, int], seed: int, luck: Random) -> Drawing:
+    def drawn(cls, size: tuple[int, int], seed: int, rng: Random) -> Drawing:
         """Draw the face of a seed: one seed gives the same person for every text."""
-        skin, hair, iris = luck.choice(SKINS), luck.choice(HAIRS), luck.choice(IRISES)
-        palette, long_hair = palette_of("face", seed), luck.random() < 0.5
+        skin, hair, iris = rng.choice(SKINS), rng.choice(HAIRS), rng.choice(IRISES)
+        palette, long_hair = palette_of("face", seed), rng.random() < 0.5
         side = min(size)
         ground = Image.linear_gradient("L").resize(size)
         ground = Image.composite(Image.new("RGB", size, palette[2]), Image.new("RGB", size, palette[3]), ground)
         halo = Image.radial_gradient("L").point([round(max(1 - v / 200, 0) * 90) for v in range(256)])
         light = halo.resize(size)
         ground = Image.composite(Image.new("RGB", size, palette[4]), ground, light)
-        head = _head(side * 2, skin, hair, palette[1], luck, long_hair=long_hair)
+        head = _head(side * 2, skin, hair, palette[1], rng, long_hair=long_hair)
         head = head.resize((side, round(side * BELOW)), Image.Resampling.BOX)
         whole_frame = Image.new("RGBA", (size[0], size[1] - side + head.height))
         whole_frame.paste(head, ((size[0] - side) // 2, size[1] - side))
@@ -233,9 +233,9 @@ class Drawing:
         shift = (x - cosine * x - sine * y, y + sine * x - cosine * y - nod * side * 0.012)
         turned = (cosine, sine, shift[0], -sine, cosine, shift[1])
         head = head.transform((width, height), Image.Transform.AFFINE, turned, Image.Resampling.BILINEAR)
-        shown = self.ground.copy()
-        shown.paste(head, (0, 0), head)
-        return shown
+        image = self.ground.copy()
+        image.paste(head, (0, 0), head)
+        return image
 
     def _eyes(self, side: int, lids: float, turn: float) -> Image.Image:
         scale = 3
@@ -250,7 +250,7 @@ class Drawing:
                     (x - broad, middle - height * 0.12, x + broad, middle + height * 0.12),
                     20,
                     160,
-                    _shade(self.skin, 0.45),
+                    _darken(self.skin, 0.45),
                     scale * 3,
                 )
                 continue
@@ -272,12 +272,12 @@ class Drawing:
                 fill=(255, 255, 255),
             )
             patch.paste(iris, (0, 0), ImageChops.multiply(eye, iris.getchannel("A")))
-            draw.arc((x - broad, middle - high, x + broad, middle + high), 185, 355, _shade(self.skin, 0.35), scale * 3)
+            draw.arc((x - broad, middle - high, x + broad, middle + high), 185, 355, _darken(self.skin, 0.35), scale * 3)
             draw.arc(
                 (x - broad * 1.25, height * 0.02, x + broad * 1.25, height * 0.6),
                 205,
                 335,
-                _shade(self.hair, 0.8),
+                _darken(self.hair, 0.8),
                 scale * 5,
             )
 
@@ -291,18 +291,18 @@ class Drawing:
         broad = width * (0.27 + 0.07 * mouth.bright - 0.04 * mouth.loud)
         high = height * 0.40 * mouth.loud
         x, y = width / 2, height * 0.42
-        lip = _mixed(self.skin, (176, 50, 62), 0.55)
+        lip = _mix(self.skin, (176, 50, 62), 0.55)
         if high < scale * 1.5:
-            draw.arc((x - broad, y - height * 0.22, x + broad, y + height * 0.1), 25, 155, _shade(lip, 0.8), scale * 4)
+            draw.arc((x - broad, y - height * 0.22, x + broad, y + height * 0.1), 25, 155, _darken(lip, 0.8), scale * 4)
             return patch.resize((width // scale, height // scale), Image.Resampling.BOX)
         rim = scale * 4
         draw.ellipse((x - broad - rim, y - high * 0.45 - rim, x + broad + rim, y + high + rim * 1.6), fill=lip)
-        inside = _inside((round(broad * 2), round(high * 1.45)))
+        inside = _mouth_interior((round(broad * 2), round(high * 1.45)))
         patch.alpha_composite(inside, (round(x - broad), round(y - high * 0.45)))
         return patch.resize((width // scale, height // scale), Image.Resampling.BOX)
 
 
-def _head(side: int, skin: Colour, hair: Colour, cloth: Colour, luck: Random, *, long_hair: bool) -> Image.Image:
+def _head(side: int, skin: Colour, hair: Colour, cloth: Colour, rng: Random, *, long_hair: bool) -> Image.Image:
     """The head and shoulders without eyes and mouth, `side` pixels wide and a little higher."""
     head = Image.new("RGBA", (side, round(side * BELOW)))
     draw = ImageDraw.Draw(head)
@@ -313,7 +313,7 @@ def _head(side: int, skin: Colour, hair: Colour, cloth: Colour, luck: Random, *,
     if long_hair:
         oval(0.5, 0.44, 0.27, 0.31, hair)
         draw.rounded_rectangle((0.24 * side, 0.42 * side, 0.76 * side, 0.80 * side), 0.09 * side, fill=hair)
-    shadow = _shade(skin, 0.82)
+    shadow = _darken(skin, 0.82)
     draw.rounded_rectangle((0.425 * side, 0.58 * side, 0.575 * side, 0.86 * side), 0.06 * side, fill=shadow)
     draw.rounded_rectangle((0.17 * side, 0.79 * side, 0.83 * side, 1.3 * side), 0.16 * side, fill=cloth)
     draw.polygon([(0.41 * side, 0.785 * side), (0.59 * side, 0.785 * side), (0.5 * side, 0.90 * side)], fill=shadow)
@@ -321,18 +321,18 @@ def _head(side: int, skin: Colour, hair: Colour, cloth: Colour, luck: Random, *,
         oval(x, 0.455, 0.032, 0.055, shadow)
     oval(0.5, 0.45, 0.205, 0.265, skin)
     for x in (0.38, 0.62):
-        oval(x, 0.53, 0.045, 0.028, _mixed(skin, (226, 96, 90), 0.16))
+        oval(x, 0.53, 0.045, 0.028, _mix(skin, (226, 96, 90), 0.16))
     # The nose: one shaded line and its shadow.
     draw.arc(
-        (0.465 * side, 0.47 * side, 0.535 * side, 0.535 * side), 30, 150, _shade(skin, 0.7), max(round(side * 0.006), 1)
+        (0.465 * side, 0.47 * side, 0.535 * side, 0.535 * side), 30, 150, _darken(skin, 0.7), max(round(side * 0.006), 1)
     )
-    _fringe(draw, side, hair, luck, long_hair=long_hair)
+    _fringe(draw, side, hair, rng, long_hair=long_hair)
     return head
 
 
-def _fringe(draw: ImageDraw.ImageDraw, side: int, hair: Colour, luck: Random, *, long_hair: bool) -> None:
+def _fringe(draw: ImageDraw.ImageDraw, side: int, hair: Colour, rng: Random, *, long_hair: bool) -> None:
     """Hair over the forehead: a cap cut off below a parting."""
-    parting = luck.uniform(0.4, 0.6)
+    parting = rng.uniform(0.4, 0.6)
     reach = 0.245 if long_hair else 0.225
     crown = [
         (0.5 + reach * math.cos(angle), 0.41 + (reach + 0.045) * math.sin(angle))
@@ -344,11 +344,11 @@ def _fringe(draw: ImageDraw.ImageDraw, side: int, hair: Colour, luck: Random, *,
     draw.polygon([(x * side, y * side) for x, y in [*crown, *line]], fill=hair)
 
 
-def _shade(colour: Colour, share: float) -> Colour:
+def _darken(colour: Colour, share: float) -> Colour:
     red, green, blue = (round(part * share) for part in colour)
     return red, green, blue
 
 
-def _mixed(first: Colour, second: Colour, share: float) -> Colour:
+def _mix(first: Colour, second: Colour, share: float) -> Colour:
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue

@@ -81,10 +81,10 @@ LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,2}(\+[mf][1-8])?")
 def spoken(job: Job) -> tuple[Output, int]:
     """The spoken prompt as an audio file, and its length in milliseconds; parameters: voice, speed, format. Raises
     Refused."""
-    sound = speech(job)
+    audio = speech(job)
     if choice(job, "format", ("mp3", "wav")) == "wav":
-        return Output(wav(sound, TITLE), content_type="audio/wav"), sound.milliseconds
-    return Output(mp3(sound, TITLE), content_type="audio/mpeg"), sound.milliseconds
+        return Output(wav(audio, TITLE), content_type="audio/wav"), audio.milliseconds
+    return Output(mp3(audio, TITLE), content_type="audio/mpeg"), audio.milliseconds
 
 
 def speech(job: Job) -> Sound:
@@ -92,8 +92,8 @@ def speech(job: Job) -> Sound:
     `pt-br+f2`. Raises Refused."""
     text, voice = job.prompt, str(job.parameters.get("voice") or "ada")
     speed = number(job, "speed", 1, 0.5, 2)
-    named = VOICES.get(voice, voice)
-    if not LANGUAGE.fullmatch(named):
+    voice_name = VOICES.get(voice, voice)
+    if not LANGUAGE.fullmatch(voice_name):
         raise Refused("There is no such voice.")
     if len(text) > CHARACTERS_MAX:
         raise Refused(f"The text is longer than {CHARACTERS_MAX} characters.")
@@ -101,10 +101,10 @@ def speech(job: Job) -> Sound:
     words = speakable.plain(re.sub(r"[\0-\x08\x0b-\x1f\ud800-\udfff]", " ", text).strip())
     if refusal := speakable.refusal(words, tuple(LANGUAGE_OF)):
         raise Refused(f"The text {refusal}" if refusal.startswith("has") else "There is nothing to say.")
-    language, plus, variant = named.partition("+")
+    language, plus, variant = voice_name.partition("+")
     voices, pieces = list[str](), list[bytes]()
     for script, piece in speakable.runs(words):
-        voices.append(f"{_language(script, piece, language)}{plus}{variant}")
+        voices.append(f"{_language_for(script, piece, language)}{plus}{variant}")
         pieces.append(piece.encode())
     if len(pieces) > PIECES_MAX:
         raise Refused(f"The text changes its script {len(pieces) - 1:,} times; it may {PIECES_MAX - 1:,} times.")
@@ -115,7 +115,7 @@ def speech(job: Job) -> Sound:
     command += [str(round(WORDS_A_MINUTE * speed)), *voices]
     # The command holds only our own program and library paths; the text is passed on standard input.
     try:
-        said = subprocess.run(  # nosec B603
+        process = subprocess.run(  # nosec B603
             command,
             input=b"\0".join(pieces),
             capture_output=True,
@@ -125,23 +125,23 @@ def speech(job: Job) -> Sound:
     except subprocess.TimeoutExpired:
         # The time depends on the text only, so a retry would take as long.
         raise Refused(f"To speak the text takes longer than {SECONDS_MAX} seconds, the most that is spent.") from None
-    if said.returncode == NO_SUCH_VOICE:
+    if process.returncode == NO_SUCH_VOICE:
         raise Refused("There is no such voice.")
-    if said.returncode == TOO_LONG:
+    if process.returncode == TOO_LONG:
         raise Refused("Spoken, the text is longer than half an hour.")
-    said.check_returncode()
-    samples = array("h", said.stdout)
+    process.check_returncode()
+    samples = array("h", process.stdout)
     if len(samples) < RATE // 20 or max(map(abs, samples)) < QUIET:
         raise Refused("There is nothing to say.")
     return Sound(samples)
 
 
-def _language(script: str, piece: str, asked_for: str) -> str:
+def _language_for(script: str, piece: str, requested: str) -> str:
     """The espeak-ng language for a piece: the requested one for Latin script, else the script's own."""
     if script == "latin":
-        return asked_for
+        return requested
     letters = set(piece)
-    for own, language in OWN_LETTERS.get(script, ()):
-        if letters & own:
+    for distinctive, language in OWN_LETTERS.get(script, ()):
+        if letters & distinctive:
             return language
     return LANGUAGE_OF[script]

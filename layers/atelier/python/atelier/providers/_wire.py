@@ -94,17 +94,17 @@ class Reply:
     def retry_after_seconds(self) -> int | None:
         """Seconds to wait, 1 to RETRY_AFTER_SECONDS_MAX, from `retry-after-ms`, else from `retry-after` (seconds or a
         date, compared with the response's own `date`). None without a usable header."""
-        milliseconds, hint = self.headers.get("retry-after-ms", ""), self.headers.get("retry-after", "")
+        milliseconds, seconds = self.headers.get("retry-after-ms", ""), self.headers.get("retry-after", "")
         if re.fullmatch(r"\d{1,9}(\.\d{1,6})?", milliseconds):
-            return _bounded(float(milliseconds) / 1000)
-        if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", hint):
-            return _bounded(float(hint))
+            return _clamped_seconds(float(milliseconds) / 1000)
+        if re.fullmatch(r"\d{1,6}(\.\d{1,6})?", seconds):
+            return _clamped_seconds(float(seconds))
         try:
-            at = parsedate_to_datetime(hint)
-            told_at = parsedate_to_datetime(self.headers.get("date", ""))
+            at = parsedate_to_datetime(seconds)
+            sent_at = parsedate_to_datetime(self.headers.get("date", ""))
         except ValueError:
             return None
-        return _bounded((_aware(at) - _aware(told_at)).total_seconds())
+        return _clamped_seconds((_with_timezone(at) - _with_timezone(sent_at)).total_seconds())
 
 
 class Wire:
@@ -127,9 +127,9 @@ class Wire:
 
     def within(self, job: Job) -> Wire:
         """A copy of this client whose time-out is the job's own limit plus LATE_SECONDS_MAX, if that is shorter."""
-        bounded = copy(self)
-        bounded.answer_seconds_max = min(self.answer_seconds_max, job.run_seconds_max + LATE_SECONDS_MAX)
-        return bounded
+        client = copy(self)
+        client.answer_seconds_max = min(self.answer_seconds_max, job.run_seconds_max + LATE_SECONDS_MAX)
+        return client
 
     def ask(
         self,
@@ -163,8 +163,8 @@ class Wire:
         deadline = time.monotonic() + seconds_max
         timeout = httpx.Timeout(seconds_max, connect=CONNECT_SECONDS_MAX)
         try:
-            asked, own = httpx.URL(url), httpx.URL(self.base_url)
-            if (asked.scheme, asked.netloc) != (own.scheme, own.netloc):
+            target, base = httpx.URL(url), httpx.URL(self.base_url)
+            if (target.scheme, target.netloc) != (base.scheme, base.netloc):
                 raise NotSent("the address is not the provider's")
             with self._client.stream(
                 method,
@@ -230,9 +230,9 @@ def shown(said: object) -> str | None:
     return (plain or None) if len(plain) <= WORDS_MAX else f"{plain[: WORDS_MAX - 1]}…"
 
 
-def _bounded(seconds: float) -> int:
+def _clamped_seconds(seconds: float) -> int:
     return min(max(math.ceil(seconds), 1), RETRY_AFTER_SECONDS_MAX)
 
 
-def _aware(at: datetime) -> datetime:
+def _with_timezone(at: datetime) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)

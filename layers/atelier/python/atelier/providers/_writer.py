@@ -94,11 +94,11 @@ def written(job: Job) -> tuple[str, dict[str, int]]:
     """The written text, and its usage in tokens. Raises Refused."""
     seed = whole(job, "seed", 0, 0, 2**32 - 1)
     tokens_max = whole(job, "max_tokens", 512, 1, TOKENS_MAX)
-    system, asked = conversation(job)
-    last = asked[-1] if asked else ""
-    luck = luck_of("\n".join([system, *asked]), seed)
-    text = _cut(_text(system, last, luck), tokens_max, job.parameters.get("stop") or [])
-    return text, {"tokens_input": tokens("\n".join([system, *asked])), "tokens_output": tokens(text)}
+    system, messages = conversation(job)
+    last = messages[-1] if messages else ""
+    rng = luck_of("\n".join([system, *messages]), seed)
+    text = _truncate(_text(system, last, rng), tokens_max, job.parameters.get("stop") or [])
+    return text, {"tokens_input": tokens("\n".join([system, *messages])), "tokens_output": tokens(text)}
 
 
 def tokens(text: str) -> int:
@@ -108,31 +108,31 @@ def tokens(text: str) -> int:
 
 def conversation(job: Job) -> tuple[str, list[str]]:
     """The system instructions as one text, and the other messages' texts in order."""
-    said = _conversation.conversation(job)
+    messages = _conversation.conversation(job)
     system = [str(job.parameters["system"])] if job.parameters.get("system") else []
-    system += [message.text for message in said if message.role == "system"]
-    return "\n".join(system), [message.text for message in said if message.role != "system"] or [job.prompt]
+    system += [message.text for message in messages if message.role == "system"]
+    return "\n".join(system), [message.text for message in messages if message.role != "system"] or [job.prompt]
 
 
-def _text(system: str, asked: str, luck: Random) -> str:
+def _text(system: str, asked: str, rng: Random) -> str:
     both = f"{system}\n{asked}".lower()
     if re.search(r"(rewrite|enhance|improve|expand|enrich)\b.{0,60}\bprompt", both, re.DOTALL):
-        return f"{_enhanced(asked, luck)} {MARK}"
+        return f"{_enhance_prompt(asked, rng)} {MARK}"
     if re.fullmatch(r"\W*(hello|hi|hey|good (morning|evening)|ping|test)\b.{0,20}", asked.lower().strip()):
         return f"Hello. Ask me for a poem, a list, a title or a few lines about anything.\n\n{MARK}"
-    about = subject(asked)
-    fields = {"subject": about, "Subject": about[:1].upper() + about[1:]}
+    topic = subject(asked)
+    fields = {"subject": topic, "Subject": topic[:1].upper() + topic[1:]}
     if re.search(r"\b(haiku|poem|verse|rhyme|song|lyrics)\b", both):
-        lines = "\n".join(luck.choice(VERSES)) if "haiku" in both else _poem(luck)
+        lines = "\n".join(rng.choice(VERSES)) if "haiku" in both else _poem(rng)
     elif re.search(r"\b(list|ideas|tips|steps|suggestions|bullet|names)\b", both):
         count = re.search(r"\b(\d{1,2}|two|three|four|five|six|seven|eight|nine|ten)\b", asked.lower())
         number = NUMBERS.get(count[1]) or int(count[1]) if count else 5
-        chosen = luck.sample(ITEMS, min(max(number, 1), len(ITEMS)))
+        chosen = rng.sample(ITEMS, min(max(number, 1), len(ITEMS)))
         lines = "\n".join(f"{place}. {item}." for place, item in enumerate(chosen, 1))
     elif re.search(r"\b(title|headline|slogan|tagline|caption)\b", both):
-        lines = luck.choice(TITLES)
+        lines = rng.choice(TITLES)
     else:
-        lines = _prose(luck)
+        lines = _prose(rng)
     return f"{lines.format(**fields)}\n\n{MARK}"
 
 
@@ -147,30 +147,30 @@ def subject(asked: str) -> str:
     return " ".join(words).strip(" ,:") or "nothing in particular"
 
 
-def _enhanced(asked: str, luck: Random) -> str:
+def _enhance_prompt(asked: str, rng: Random) -> str:
     """The prompt unchanged, with words for light, look and view added."""
     head, colon, rest = asked.strip().partition(":")
     is_lead = colon and "\n" not in head and re.search(r"\bprompt\b", head, re.IGNORECASE)
     prompt = (rest if is_lead else asked).strip().rstrip(".,; ")
-    additions = [luck.choice(LIGHTS), *luck.sample(LOOKS, 2), luck.choice(VIEWS)]
+    additions = [rng.choice(LIGHTS), *rng.sample(LOOKS, 2), rng.choice(VIEWS)]
     return ", ".join(part for part in [prompt, *additions] if part)
 
 
-def _poem(luck: Random) -> str:
-    return "\n\n".join("\n".join(verse) for verse in luck.sample(VERSES, 3))
+def _poem(rng: Random) -> str:
+    return "\n\n".join("\n".join(verse) for verse in rng.sample(VERSES, 3))
 
 
-def _prose(luck: Random) -> str:
-    middles = luck.sample(MIDDLES, 7)
+def _prose(rng: Random) -> str:
+    middles = rng.sample(MIDDLES, 7)
     paragraphs = [
-        " ".join([luck.choice(OPENINGS), *middles[:2]]),
+        " ".join([rng.choice(OPENINGS), *middles[:2]]),
         " ".join(middles[2:5]),
-        " ".join([*middles[5:], luck.choice(CLOSINGS)]),
+        " ".join([*middles[5:], rng.choice(CLOSINGS)]),
     ]
     return "\n\n".join(paragraphs)
 
 
-def _cut(text: str, tokens_max: int, stop: list[str]) -> str:
+def _truncate(text: str, tokens_max: int, stop: list[str]) -> str:
     """The text cut at the first stop word and to `tokens_max`, between words. The mark at the end is kept as long as
     there is room, in a form that contains no stop word."""
     body, mark = text.removesuffix(MARK).rstrip(), text[len(text.removesuffix(MARK).rstrip()) :]

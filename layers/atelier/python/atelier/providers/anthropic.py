@@ -86,7 +86,7 @@ class Anthropic:
 
     def submit(self, job: Job) -> Submitted:
         try:
-            reply = self._wire.within(job).ask("POST", "/v1/messages", body=_order(job))
+            reply = self._wire.within(job).ask("POST", "/v1/messages", body=_request_body(job))
         except NotSent:
             return unreachable()
         except NoAnswer as error:
@@ -144,7 +144,7 @@ class Anthropic:
         return None
 
 
-def _order(job: Job) -> dict[str, Any]:
+def _request_body(job: Job) -> dict[str, Any]:
     parameters = job.parameters
     system: list[str] = [parameters["system"]] if parameters.get("system") else []
     messages: list[dict[str, Any]] = []
@@ -153,19 +153,19 @@ def _order(job: Job) -> dict[str, Any]:
             # The Messages API takes system texts in `system`, not among the messages.
             system.append(message.text)
         else:
-            messages.append({"role": message.role, "content": [_block(part) for part in message.parts]})
-    order: dict[str, Any] = {"max_tokens": TOKENS_OUTPUT_MAX, **job.settings.get("input", {})}
-    order |= {"model": job.settings["model"], "messages": messages}
+            messages.append({"role": message.role, "content": [_content_block(part) for part in message.parts]})
+    body: dict[str, Any] = {"max_tokens": TOKENS_OUTPUT_MAX, **job.settings.get("input", {})}
+    body |= {"model": job.settings["model"], "messages": messages}
     if system:
-        order["system"] = "\n\n".join(system)
+        body["system"] = "\n\n".join(system)
     if parameters.get("temperature_percent") is not None:
-        order["temperature"] = parameters["temperature_percent"] / 100
+        body["temperature"] = parameters["temperature_percent"] / 100
     if parameters.get("stop"):
-        order["stop_sequences"] = parameters["stop"]
-    return order | {name: parameters[name] for name in SHAPING if parameters.get(name) is not None}
+        body["stop_sequences"] = parameters["stop"]
+    return body | {name: parameters[name] for name in SHAPING if parameters.get(name) is not None}
 
 
-def _block(part: Part) -> dict[str, Any]:
+def _content_block(part: Part) -> dict[str, Any]:
     """A message part as a content block of the Messages API."""
     if isinstance(part, str):
         return {"type": "text", "text": part}
@@ -204,8 +204,8 @@ def _usage(reported: object) -> dict[str, int]:
 
 
 def _failure(reply: Reply) -> Failed:
-    told: Any = reply.json().get("error")
-    error = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+    problem: Any = reply.json().get("error")
+    error = cast("dict[str, Any]", problem) if isinstance(problem, dict) else {}
     kind, text = str(error.get("type")), str(error.get("message")).lower()
     error_class = REFUSALS.get(kind) or REFUSALS.get(reply.status, ErrorClass.TRANSIENT)
     if error_class is ErrorClass.INVALID_INPUT:
@@ -235,8 +235,8 @@ def _reset_seconds(headers: dict[str, str]) -> int | None:
         limit = re.fullmatch(r"(anthropic-ratelimit-[a-z-]+)-reset", name)
         if limit and headers.get(f"{limit[1]}-remaining") == "0":
             try:
-                reset, told_at = datetime.fromisoformat(value), parsedate_to_datetime(headers.get("date", ""))
-                waits.append((reset - told_at).total_seconds())
+                reset, sent_at = datetime.fromisoformat(value), parsedate_to_datetime(headers.get("date", ""))
+                waits.append((reset - sent_at).total_seconds())
             except (ValueError, TypeError):
                 continue
     return min(max(math.ceil(max(waits)), 1), RETRY_AFTER_SECONDS_MAX) if waits else None

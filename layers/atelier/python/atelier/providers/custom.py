@@ -48,60 +48,60 @@ class Custom(OpenAIShape):
         tls: ssl.SSLContext | None = None,
         answer_seconds_max: float = 50.0,
     ) -> None:
-        self._connections: Callable[[], httpx.BaseTransport] = lambda: _guarded(local_hosts, resolve, tls)
-        super().__init__(self._to(base_url, bearer(api_key) if api_key else {}, answer_seconds_max))
+        self._connections: Callable[[], httpx.BaseTransport] = lambda: _guarded_transport(local_hosts, resolve, tls)
+        super().__init__(self._http_client(base_url, bearer(api_key) if api_key else {}, answer_seconds_max))
 
     def check(self) -> Failed | None:
-        end = super().check()
-        if end is not None and end.error_class is ErrorClass.MODEL_GONE:
-            return Failed(end.error_class, "Nothing at this address speaks OpenAI's API.")
-        return end
+        failure = super().check()
+        if failure is not None and failure.error_class is ErrorClass.MODEL_GONE:
+            return Failed(failure.error_class, "Nothing at this address speaks OpenAI's API.")
+        return failure
 
-    def _api(self, job: Job) -> str:
+    def _api_name(self, job: Job) -> str:
         return str(job.settings.get("api") or APIS.get(job.kind))
 
-    def _measures(self, job: Job) -> Answer:
+    def _image_options(self, job: Job) -> Answer:
         # The models of a custom provider are unknown here, so a seed is sent and the endpoint may refuse it.
-        given = {name: job.parameters[name] for name in ("seed",) if job.parameters.get(name) is not None}
-        return super()._measures(job) | given
+        extra = {name: job.parameters[name] for name in ("seed",) if job.parameters.get(name) is not None}
+        return super()._image_options(job) | extra
 
-    def _sent(self, path: str, **request: object) -> Reply | Failed | Unknown:
-        return super()._sent(path, **request) if _is_plain(self._wire.base_url) else _refusal()
+    def _send(self, path: str, **request: object) -> Reply | Failed | Unknown:
+        return super()._send(path, **request) if _is_unambiguous(self._wire.base_url) else _address_refusal()
 
-    def _seen(self, path: str) -> Reply | Failed:
-        return super()._seen(path) if _is_plain(self._wire.base_url) else _refusal()
+    def _get(self, path: str) -> Reply | Failed:
+        return super()._get(path) if _is_unambiguous(self._wire.base_url) else _address_refusal()
 
-    def _not_sent(self, error: NotSent) -> Failed:
-        return _refusal() if isinstance(error, NotAllowed) else super()._not_sent(error)
+    def _connection_failure(self, error: NotSent) -> Failed:
+        return _address_refusal() if isinstance(error, NotAllowed) else super()._connection_failure(error)
 
-    def _picture(self, picture: Answer, content_type: str | None) -> Output | None:
-        output = super()._picture(picture, content_type)
+    def _image_output(self, image: Answer, content_type: str | None) -> Output | None:
+        output = super()._image_output(image, content_type)
         if output is None or output.url is None:
             return output
-        data = self._fetched(output.url)
+        data = self._fetch(output.url)
         return Output(data) if data else None
 
-    def _fetched(self, url: str) -> bytes | None:
-        if not _is_plain(url):
+    def _fetch(self, url: str) -> bytes | None:
+        if not _is_unambiguous(url):
             return None
         parts = urlsplit(url)
         try:
-            reply = self._to(f"{parts.scheme}://{parts.netloc}", {}, FETCH_SECONDS_MAX).ask("GET", url)
+            reply = self._http_client(f"{parts.scheme}://{parts.netloc}", {}, FETCH_SECONDS_MAX).ask("GET", url)
         except (NotSent, NoAnswer):
             return None
         return reply.body if reply.ok else None
 
-    def _to(self, base_url: str, headers: Mapping[str, str], answer_seconds_max: float) -> Wire:
+    def _http_client(self, base_url: str, headers: Mapping[str, str], answer_seconds_max: float) -> Wire:
         # No compression: a small compressed response could unpack to a huge one.
         headers = {**headers, "accept-encoding": "identity"}
         return Wire(base_url, headers, answer_seconds_max=answer_seconds_max, connections=self._connections)
 
 
-def _refusal() -> Failed:
+def _address_refusal() -> Failed:
     return Failed(ErrorClass.AUTH, "This address is not opened: it must be https, and out in the internet.")
 
 
-def _is_plain(url: str) -> bool:
+def _is_unambiguous(url: str) -> bool:
     """Whether every URL parser reads this URL in the same way, so that the checked host is the host connected to."""
     if not re.fullmatch(r"https?://[!-~]{1,4000}", url) or "\\" in url:
         return False
@@ -112,7 +112,7 @@ def _is_plain(url: str) -> bool:
         return False
 
 
-def _guarded(local_hosts: frozenset[str], resolve: Resolve, tls: ssl.SSLContext | None) -> httpx.BaseTransport:
+def _guarded_transport(local_hosts: frozenset[str], resolve: Resolve, tls: ssl.SSLContext | None) -> httpx.BaseTransport:
     import httpx
 
     class Guard(httpx.BaseTransport):

@@ -127,7 +127,7 @@ class Fal:
             "x-fal-object-lifecycle-preference": json.dumps({"expiration_duration_seconds": RESULT_SECONDS}),
         }
         try:
-            reply = self._queue.ask("POST", path, body=_input(job), headers=headers)
+            reply = self._queue.ask("POST", path, body=_request_body(job), headers=headers)
         except NotSent:
             return unreachable()
         except NoAnswer as error:
@@ -135,12 +135,12 @@ class Fal:
         if reply.status >= 500 and reply.status not in NOT_TAKEN:
             return Unknown(f"the request was answered with {reply.status}")
         if not reply.ok:
-            return _refusal(reply)
+            return _submit_failure(reply)
         reference = self._reference(job, reply.json())
         return Accepted(reference) if reference else Unknown("the request was answered without an id")
 
     def poll(self, reference: str, job: Job) -> Progress:
-        path = _path(reference)
+        path = _request_path(reference)
         if path is None:
             return failed(ErrorClass.UNKNOWN_OUTCOME)
 
@@ -166,12 +166,12 @@ class Fal:
             result = self._queue.ask("GET", path)
             if status.get("error") and result.ok:
                 return _failure(status, usage, headers=reply.headers)
-            return _result(result, job, usage)
+            return _read_result(result, job, usage)
         except (NotSent, NoAnswer) as error:
             return Unknown(f"the poll was not answered: {error}")
 
     def cancel(self, reference: str) -> CancelResult:
-        path = _path(reference)
+        path = _request_path(reference)
         if path is None:
             return CancelResult.TOO_LATE
         try:
@@ -194,18 +194,18 @@ class Fal:
     def parse_webhook(
         self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None
     ) -> WebhookEvent:
-        request_id = self._verified_id(headers, body, now_seconds)
+        request_id = self._verify_webhook(headers, body, now_seconds)
         try:
-            told: Any = json.loads(body)
+            document: Any = json.loads(body)
         except ValueError as error:
             raise WebhookInvalid("the body is no JSON") from error
-        event = cast("dict[str, Any]", told) if isinstance(told, dict) else {}
+        event = cast("dict[str, Any]", document) if isinstance(document, dict) else {}
         if event.get("request_id") != request_id or not re.fullmatch(REQUEST_ID, request_id):
             raise WebhookInvalid("the body is of another request than its headers")
         if job is None:
             return WebhookEvent(request_id, request_id, Unknown("its job is not known yet"))
-        reference = f"{_app(job)}#{request_id}"
-        return WebhookEvent(request_id, reference, self._told(event, reference, job))
+        reference = f"{_app_path(job)}#{request_id}"
+        return WebhookEvent(request_id, reference, self._webhook_outcome(event, reference, job))
 
     def check(self) -> Failed | None:
         """Request an upload token, which is free and needs a valid key."""
@@ -213,20 +213,20 @@ class Fal:
             reply = self._rest.ask("POST", "/storage/auth/token?storage_type=fal-cdn-v3", body={})
         except (NotSent, NoAnswer):
             return failed(ErrorClass.TRANSIENT)
-        return None if reply.ok else _refusal(reply)
+        return None if reply.ok else _submit_failure(reply)
 
     def models(self) -> tuple[ListedModel, ...] | None:
         # fal's list of models has no shutdown dates.
         return None
 
-    def _told(self, event: dict[str, Any], reference: str, job: Job) -> Progress:
+    def _webhook_outcome(self, event: dict[str, Any], reference: str, job: Job) -> Progress:
         payload: Any = event.get("payload")
         if event.get("payload_error"):
             # The request succeeded, but its result did not fit into the webhook.
             return self.poll(reference, job)
         match event.get("status"):
             case "OK":
-                return _done(payload, job, {})
+                return _read_payload(payload, job, {})
             case "ERROR":
                 problem = cast("dict[str, Any]", payload) if isinstance(payload, dict) else {"detail": payload}
                 status = re.search(r"status code: (\d{3})", str(event.get("error")))
@@ -241,13 +241,13 @@ class Fal:
         request_id: Any = answer.get("request_id")
         if not isinstance(request_id, str) or not re.fullmatch(REQUEST_ID, request_id):
             return None
-        given, own = urlsplit(str(answer.get("response_url"))), urlsplit(self._queue.base_url)
-        below = given.path.removeprefix(own.path)
-        named = re.fullmatch(rf"/({APP})/requests/{re.escape(request_id)}/?", below)
-        is_own = (given.scheme, given.netloc) == (own.scheme, own.netloc)
-        return f"{named[1] if named and is_own else _app(job)}#{request_id}"
+        returned, base = urlsplit(str(answer.get("response_url"))), urlsplit(self._queue.base_url)
+        path = returned.path.removeprefix(base.path)
+        match = re.fullmatch(rf"/({APP})/requests/{re.escape(request_id)}/?", path)
+        is_own = (returned.scheme, returned.netloc) == (base.scheme, base.netloc)
+        return f"{match[1] if match and is_own else _app_path(job)}#{request_id}"
 
-    def _verified_id(self, headers: dict[str, str], body: bytes, now_seconds: int) -> str:
+    def _verify_webhook(self, headers: dict[str, str], body: bytes, now_seconds: int) -> str:
         """Verify a webhook and return the id of its request: the signature must match, the timestamp must be within
         five minutes of `now_seconds`, and the webhook must be for our account. Raises WebhookInvalid."""
         names = ("request-id", "user-id", "timestamp", "signature")
@@ -281,17 +281,17 @@ class SigningKeys:
     def signed(self, signature: bytes, message: bytes, now_seconds: int) -> bool:
         """Whether the signature was made with one of the keys. Raises WebhookInvalid when no keys can be fetched."""
         age = self._age_seconds(now_seconds)
-        if age <= KEYS_SECONDS_MAX and self._match(signature, message):
+        if age <= KEYS_SECONDS_MAX and self._is_signed_by_known_key(signature, message):
             return True
         if age <= KEYS_SECONDS_MIN:
             return False
         self._fetch(now_seconds)
-        return self._match(signature, message)
+        return self._is_signed_by_known_key(signature, message)
 
     def _age_seconds(self, now_seconds: int) -> float:
         return math.inf if self._fetched_at_seconds is None else abs(now_seconds - self._fetched_at_seconds)
 
-    def _match(self, signature: bytes, message: bytes) -> bool:
+    def _is_signed_by_known_key(self, signature: bytes, message: bytes) -> bool:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -326,64 +326,64 @@ def signing_keys(url: str) -> SigningKeys:
 
 
 def _public_keys(document: Any) -> Iterator[bytes]:
-    listed: Any = cast("dict[str, Any]", document).get("keys") if isinstance(document, dict) else None
-    for key in cast("list[Any]", listed)[:KEYS_MAX] if isinstance(listed, list) else []:
-        point: Any = cast("dict[str, Any]", key).get("x") if isinstance(key, dict) else None
-        if isinstance(point, str) and re.fullmatch(r"[A-Za-z0-9_-]{43}=?", point):
-            yield base64.urlsafe_b64decode(point[:43] + "=")
+    keys: Any = cast("dict[str, Any]", document).get("keys") if isinstance(document, dict) else None
+    for key in cast("list[Any]", keys)[:KEYS_MAX] if isinstance(keys, list) else []:
+        public_key: Any = cast("dict[str, Any]", key).get("x") if isinstance(key, dict) else None
+        if isinstance(public_key, str) and re.fullmatch(r"[A-Za-z0-9_-]{43}=?", public_key):
+            yield base64.urlsafe_b64decode(public_key[:43] + "=")
 
 
 # ---- requests --------------------------------------------------------------------------------------------------------
 
 
-def _app(job: Job) -> str:
+def _app_path(job: Job) -> str:
     """The owner/app of a model without the sub-path, as in the URLs of its requests."""
     found = re.match(APP, job.settings["app"])
     return found[0] if found else job.settings["app"]
 
 
-def _path(reference: str) -> str | None:
+def _request_path(reference: str) -> str | None:
     found = re.fullmatch(rf"({APP})#({REQUEST_ID})", reference)
     return f"/{found[1]}/requests/{found[2]}" if found else None
 
 
-def _input(job: Job) -> dict[str, Any]:
+def _request_body(job: Job) -> dict[str, Any]:
     names = cast("dict[str, str]", job.settings["names"])
     values, strings = cast("dict[str, dict[str, Any]]", job.settings.get("values", {})), job.settings.get("strings", ())
-    order: dict[str, Any] = deepcopy(job.settings.get("input", {}))
-    ours: dict[str, Any] = {"prompt": job.prompt, "negative_prompt": job.negative_prompt, **job.parameters}
-    for field, value in ours.items():
+    body: dict[str, Any] = deepcopy(job.settings.get("input", {}))
+    fields: dict[str, Any] = {"prompt": job.prompt, "negative_prompt": job.negative_prompt, **job.parameters}
+    for field, value in fields.items():
         if field in names and value is not None:
-            said = values.get(field, {}).get(str(value), value)
-            _put(order, names[field], str(said) if field in strings else said)
+            sent_value = values.get(field, {}).get(str(value), value)
+            _set_field(body, names[field], str(sent_value) if field in strings else sent_value)
     for role, field in cast("dict[str, str | list[str]]", job.settings.get("inputs", {})).items():
-        addresses = [_address(file) for file in job.inputs.get(role, ())]
+        addresses = [_file_url(file) for file in job.inputs.get(role, ())]
         if addresses:
-            _put(
-                order,
+            _set_field(
+                body,
                 field if isinstance(field, str) else field[0],
                 addresses[0] if isinstance(field, str) else addresses,
             )
-    return order
+    return body
 
 
-def _put(order: dict[str, Any], name: str, value: Any) -> None:
-    *outer, last = name.split(".")
-    for part in outer:
-        order = order.setdefault(part, {})
-    order[last] = value
+def _set_field(body: dict[str, Any], name: str, value: Any) -> None:
+    *parents, last = name.split(".")
+    for part in parents:
+        body = body.setdefault(part, {})
+    body[last] = value
 
 
-def _address(file: Input) -> str:
+def _file_url(file: Input) -> str:
     return file.url or f"data:{file.content_type};base64,{base64.b64encode(file.data).decode()}"
 
 
 # ---- answers ---------------------------------------------------------------------------------------------------------
 
 
-def _result(reply: Reply, job: Job, usage: dict[str, int]) -> Progress:
+def _read_result(reply: Reply, job: Job, usage: dict[str, int]) -> Progress:
     if reply.ok:
-        return _done(reply.json(), job, usage)
+        return _read_payload(reply.json(), job, usage)
     if reply.status in (404, 410):
         return failed(ErrorClass.UNKNOWN_OUTCOME, usage=usage)
     if reply.status in (401, 403, 429) or (reply.status >= 500 and not reply.json().get("detail")):
@@ -392,10 +392,10 @@ def _result(reply: Reply, job: Job, usage: dict[str, int]) -> Progress:
     return _failure(reply.json(), usage, status=reply.status, headers=reply.headers)
 
 
-def _done(payload: Any, job: Job, usage: dict[str, int]) -> Done | Failed:
+def _read_payload(payload: Any, job: Job, usage: dict[str, int]) -> Done | Failed:
     outputs: list[Output] = []
     duration_seconds = 0.0
-    for file in _files(payload, job.settings["output"].split(".")):
+    for file in _result_files(payload, job.settings["output"].split(".")):
         address: Any = file.get("url")
         if isinstance(address, str) and address:
             outputs.append(_output(address, file.get("content_type")))
@@ -415,15 +415,15 @@ def _done(payload: Any, job: Job, usage: dict[str, int]) -> Done | Failed:
     return Done(tuple(outputs[:OUTPUTS_MAX]), usage)
 
 
-def _files(value: Any, path: list[str]) -> Iterator[dict[str, Any]]:
+def _result_files(value: Any, path: list[str]) -> Iterator[dict[str, Any]]:
     """The file objects at a path in the result; a plain URL counts as a file object."""
     if isinstance(value, list):
         for one in cast("list[Any]", value):
-            yield from _files(one, path)
+            yield from _result_files(one, path)
     elif isinstance(value, dict):
         inside = cast("dict[str, Any]", value)
         if path:
-            yield from _files(inside.get(path[0]), path[1:])
+            yield from _result_files(inside.get(path[0]), path[1:])
         else:
             yield inside
     elif isinstance(value, str) and not path:
@@ -454,7 +454,7 @@ def _percentage(logs: Any) -> int:
     return min(int(found[-1]), 99) if found else 0
 
 
-def _refusal(reply: Reply) -> Failed:
+def _submit_failure(reply: Reply) -> Failed:
     """The outcome of a request that fal refused. fal locks an account without credit and responds to it as to a wrong
     key."""
     detail = str(reply.json().get("detail")).lower()
@@ -473,14 +473,14 @@ def _failure(
     hints = headers or {}
     detail: Any = problem.get("detail")
     listed = cast("list[Any]", detail) if isinstance(detail, list) else []
-    kinds = [str(cast("dict[str, Any]", entry).get("type")) for entry in listed if isinstance(entry, dict)]
-    kinds += [str(problem.get("error_type")), hints.get("x-fal-error-type", "")]
-    if CANCELLED_TYPES & set(kinds):
+    types = [str(cast("dict[str, Any]", entry).get("type")) for entry in listed if isinstance(entry, dict)]
+    types += [str(problem.get("error_type")), hints.get("x-fal-error-type", "")]
+    if CANCELLED_TYPES & set(types):
         return Cancelled(usage)
-    error_class = next((TYPES[kind] for kind in kinds if kind in TYPES), None) or REFUSALS.get(status)
+    error_class = next((TYPES[kind] for kind in types if kind in TYPES), None) or REFUSALS.get(status)
     if error_class is None:
-        is_ours = 400 <= status < 500 or (bool(listed) and status < 500)
-        error_class = ErrorClass.INVALID_INPUT if is_ours else ErrorClass.TRANSIENT
+        is_request_fault = 400 <= status < 500 or (bool(listed) and status < 500)
+        error_class = ErrorClass.INVALID_INPUT if is_request_fault else ErrorClass.TRANSIENT
 
     if error_class is ErrorClass.INVALID_INPUT and hints.get("x-fal-retryable") == "true":
         error_class = ErrorClass.TRANSIENT
@@ -490,18 +490,18 @@ def _failure(
         error_class = ErrorClass.MODERATED_BILLED
 
     if error_class is ErrorClass.RATE_LIMITED:
-        return failed(error_class, retry_after_seconds=_reply_hint(hints), usage=usage)
-    code = next((kind for kind in kinds if kind not in ("None", "")), None)
+        return failed(error_class, retry_after_seconds=_retry_after_seconds(hints), usage=usage)
+    code = next((kind for kind in types if kind not in ("None", "")), None)
     # A 403 may concern one model only: the key may be valid for others.
-    wide = False if error_class is ErrorClass.AUTH and status == 403 else None
-    return failed(error_class, usage=usage, said=_said(detail), code=code, provider_wide=wide)
+    provider_wide = False if error_class is ErrorClass.AUTH and status == 403 else None
+    return failed(error_class, usage=usage, said=_problem_text(detail), code=code, provider_wide=provider_wide)
 
 
-def _said(detail: Any) -> str | None:
+def _problem_text(detail: Any) -> str | None:
     """The error message in `detail`: a sentence, or a list of messages, each with the field that it concerns."""
     if isinstance(detail, str):
         return detail
-    told: list[str] = []
+    problems: list[str] = []
     for entry in cast("list[Any]", detail)[:PROBLEMS_MAX] if isinstance(detail, list) else []:
         problem = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {"msg": entry}
         steps: Any = problem.get("loc")
@@ -510,9 +510,9 @@ def _said(detail: Any) -> str | None:
             if isinstance(steps, list)
             else ""
         )
-        told.append(": ".join(word for word in (place, str(problem.get("msg") or "")) if word))
-    return "; ".join(told) or None
+        problems.append(": ".join(word for word in (place, str(problem.get("msg") or "")) if word))
+    return "; ".join(problems) or None
 
 
-def _reply_hint(headers: dict[str, str]) -> int | None:
+def _retry_after_seconds(headers: dict[str, str]) -> int | None:
     return Reply(429, headers, b"").retry_after_seconds()

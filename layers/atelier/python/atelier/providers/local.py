@@ -42,13 +42,13 @@ class Local:
 
     def submit(self, job: Job) -> Submitted:
         try:
-            return _made(job)
+            return _make(job)
         except ImportError as error:
             return Failed(ErrorClass.MODEL_GONE, f"This installation lacks what the model needs: {error.name}.")
 
     def poll(self, reference: str, job: Job) -> Progress:
         try:
-            return _made(job)
+            return _make(job)
         except ImportError as error:
             # The function that polls may have fewer libraries than the one that submitted.
             return Unknown(f"{error.name} is not installed here")
@@ -71,7 +71,7 @@ class Local:
         return None
 
 
-def _made(job: Job) -> Done | Failed:
+def _make(job: Job) -> Done | Failed:
     make = MAKERS.get(job.model)
     if make is None:
         return Failed(ErrorClass.MODEL_GONE, "There is no such local model.")
@@ -94,28 +94,28 @@ def _canvas(job: Job) -> Done:
 
     width, height = whole(job, "width", 1024, 64, 2048), whole(job, "height", 1024, 64, 2048)
     seed, count = whole(job, "seed", 0, 0, 2**32 - 1), whole(job, "n", 1, 1, 4)
-    given, mask = picture(job) or picture(job, "reference"), picture(job, "mask")
-    if given:
-        ground = covering(given, (width, height))
-        kept = covering_mask(mask, given.size, (width, height)) if mask else None
-        pictures = (restyled(ground, kept, job.prompt, seed + number) for number in range(count))
+    source_image, mask = picture(job) or picture(job, "reference"), picture(job, "mask")
+    if source_image:
+        ground = covering(source_image, (width, height))
+        keep_mask = covering_mask(mask, source_image.size, (width, height)) if mask else None
+        images = (restyled(ground, keep_mask, job.prompt, seed + number) for number in range(count))
     else:
-        pictures = (paint(job.prompt, seed + number, width, height) for number in range(count))
-    return Done(tuple(_png(each, "canvas") for each in pictures))
+        images = (paint(job.prompt, seed + number, width, height) for number in range(count))
+    return Done(tuple(_png(each, "canvas") for each in images))
 
 
 def _enlarge(job: Job) -> Done:
     from atelier.providers._canvas import enlarged
     from atelier.providers._given import SIDE_MAX, Refused, picture, whole
 
-    given, factor = picture(job), whole(job, "factor", 2, 2, 4)
-    if given is None:
+    source_image, factor = picture(job), whole(job, "factor", 2, 2, 4)
+    if source_image is None:
         raise Refused("There is no picture to enlarge.")
-    if given.width * given.height * factor**2 > 4096**2:
+    if source_image.width * source_image.height * factor**2 > 4096**2:
         raise Refused("Enlarged, the picture would have more than 4096 × 4096 pixels.")
-    if max(given.size) * factor > SIDE_MAX:
+    if max(source_image.size) * factor > SIDE_MAX:
         raise Refused(f"Enlarged, the picture would have a side of more than {SIDE_MAX:,} pixels.")
-    return Done((_png(enlarged(given, factor), "enlarge"),))
+    return Done((_png(enlarged(source_image, factor), "enlarge"),))
 
 
 def _voice(job: Job) -> Done:
@@ -125,7 +125,7 @@ def _voice(job: Job) -> Done:
     return Done((output,), {"characters": len(job.prompt), "output_milliseconds": milliseconds})
 
 
-def _film(job: Job) -> Done:
+def _video(job: Job) -> Done:
     from atelier.providers._film import film
 
     data, milliseconds = film(job)
@@ -155,7 +155,7 @@ def _page(job: Job) -> Done:
 MAKERS: dict[str, Callable[[Job], Done]] = {
     "local/canvas": _canvas,
     "local/enlarge": _enlarge,
-    "local/film": _film,
+    "local/film": _video,
     "local/page": _page,
     "local/talker": _talker,
     "local/voice": _voice,
@@ -163,13 +163,13 @@ MAKERS: dict[str, Callable[[Job], Done]] = {
 }
 
 
-def _png(picture: Image.Image, maker: str) -> Output:
+def _png(image: Image.Image, maker: str) -> Output:
     from PIL.PngImagePlugin import PngInfo
 
-    marks = PngInfo()
-    marks.add_text("Software", f"Atelier local/{maker}")
-    marks.add_text("Comment", "Procedural: made by an algorithm, not by a trained model.")
+    metadata = PngInfo()
+    metadata.add_text("Software", f"Atelier local/{maker}")
+    metadata.add_text("Comment", "Procedural: made by an algorithm, not by a trained model.")
     file = io.BytesIO()
     # Fast rather than small: delivery encodes the image once more.
-    picture.save(file, "PNG", pnginfo=marks, compress_level=1)
+    image.save(file, "PNG", pnginfo=metadata, compress_level=1)
     return Output(file.getvalue(), content_type="image/png")

@@ -33,6 +33,6 @@ class OpenAI(OpenAIShape):
         return "chat" if api == "responses" and job.parameters.get("stop") else api
 
     def _measures(self, job: Job) -> Answer:
-        given = job.parameters
+        parameters = job.parameters
         names = ("background", "output_format", "output_compression")
-        return super()._measures(job) | {name: given[name] for name in names if given.get(name) is not None}
+        return super()._measures(job) | {name: parameters[name] for name in names if parameters.get(name) is not None}

@@ -63,7 +63,7 @@ class OpenAIModeration:
         owners, pieces = owners[:PIECES_MAX], pieces[:PIECES_MAX]
         if not pieces:
             return tuple(frozenset[Category]() for _ in texts)
-        results = self._ask(pieces, seconds_max)
+        results = self._request(pieces, seconds_max)
         if results is None or len(results) != len(pieces):
             return None
         found = [set[Category]() for _ in texts]
@@ -76,7 +76,7 @@ class OpenAIModeration:
 
     def picture(self, picture: Picture, *, seconds_max: float) -> frozenset[Category] | None:
         url = f"data:{picture.content_type};base64,{base64.b64encode(picture.data).decode()}"
-        results = self._ask([{"type": "image_url", "image_url": {"url": url}}], seconds_max)
+        results = self._request([{"type": "image_url", "image_url": {"url": url}}], seconds_max)
         return _categories(results[0]) if results else None
 
     def _connection(self, seconds_max: float) -> http.client.HTTPConnection:
@@ -90,7 +90,7 @@ class OpenAIModeration:
             self._tls = ssl.create_default_context()
         return http.client.HTTPSConnection(host, port, timeout=seconds_max, context=self._tls)
 
-    def _ask(self, content: object, seconds_max: float) -> list[Any] | None:
+    def _request(self, content: object, seconds_max: float) -> list[Any] | None:
         """The `results` of one moderation request; None when there is no valid response within `seconds_max`."""
         import http.client
 
@@ -102,14 +102,14 @@ class OpenAIModeration:
         connection = self._connection(min(CONNECT_SECONDS_MAX, seconds_max))
         try:
             connection.connect()
-            _wait_until(deadline, connection)
+            _limit_next_read(deadline, connection)
             connection.request("POST", f"{self._base.path}/moderations", body, headers)
             answer = connection.getresponse()
             while chunk := answer.read1(65536):
                 data += chunk
                 if len(data) > ANSWER_BYTES_MAX:
                     return None
-                _wait_until(deadline, connection)
+                _limit_next_read(deadline, connection)
         except (OSError, ValueError, http.client.HTTPException):
             return None
         finally:
@@ -117,28 +117,28 @@ class OpenAIModeration:
         if answer.status != 200:
             return None
         try:
-            told: Any = json.loads(data)
+            document: Any = json.loads(data)
         except ValueError:
             return None
-        results: Any = cast("dict[str, Any]", told).get("results") if isinstance(told, dict) else None
+        results: Any = cast("dict[str, Any]", document).get("results") if isinstance(document, dict) else None
         return cast("list[Any]", results) if isinstance(results, list) else None
 
 
-def _wait_until(deadline: float, connection: http.client.HTTPConnection) -> None:
+def _limit_next_read(deadline: float, connection: http.client.HTTPConnection) -> None:
     """Set the socket's time-out to the time left until the deadline. Raises TimeoutError when no time is left."""
-    left = deadline - time.monotonic()
-    if left <= 0:
+    seconds_left = deadline - time.monotonic()
+    if seconds_left <= 0:
         raise TimeoutError
     # The connection has no socket any more when the server has sent everything and closed it.
     if connection.sock is not None:  # pyright: ignore[reportUnnecessaryComparison]
-        connection.sock.settimeout(left)
+        connection.sock.settimeout(seconds_left)
 
 
 def _categories(result: object) -> frozenset[Category] | None:
     """The categories of a result; None when the result is malformed."""
-    judged = cast("dict[str, Any]", result) if isinstance(result, dict) else {}
-    named: Any = judged.get("categories")
-    if not isinstance(judged.get("flagged"), bool) or not isinstance(named, dict):
+    fields = cast("dict[str, Any]", result) if isinstance(result, dict) else {}
+    flags: Any = fields.get("categories")
+    if not isinstance(fields.get("flagged"), bool) or not isinstance(flags, dict):
         return None
-    found = {name for name, is_so in cast("dict[str, Any]", named).items() if is_so is True}
+    found = {name for name, is_so in cast("dict[str, Any]", flags).items() if is_so is True}
     return frozenset(CATEGORIES[name] for name in found if name in CATEGORIES)

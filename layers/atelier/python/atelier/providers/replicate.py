@@ -121,17 +121,17 @@ class Replicate:
 
     def submit(self, job: Job) -> Submitted:
         files: dict[str, str] = {}
-        for name, file in _files(job).items():
-            url = _data_url(file) or self._uploaded(name, file)
+        for name, file in _model_files(job).items():
+            url = _data_url(file) or self._upload(name, file)
             if isinstance(url, Failed):
                 return url
             files[name] = url
-        order: dict[str, Any] = {"version": job.settings["version"], "input": {**_input(job), **files}}
+        body: dict[str, Any] = {"version": job.settings["version"], "input": {**_model_input(job), **files}}
         if job.webhook_url:
-            order |= {"webhook": job.webhook_url, "webhook_events_filter": ["completed"]}
+            body |= {"webhook": job.webhook_url, "webhook_events_filter": ["completed"]}
         try:
-            prediction = self._ask(lambda api: api.predictions.create(**order), job.run_seconds_max)
-        except _Refused as refusal:
+            prediction = self._call(lambda api: api.predictions.create(**body), job.run_seconds_max)
+        except _ErrorResponse as refusal:
             if refusal.status >= 500 and refusal.status not in NOT_TAKEN:
                 return Unknown(f"the creation was answered with {refusal.status}")
             return refusal.failure()
@@ -144,8 +144,8 @@ class Replicate:
 
     def poll(self, reference: str, job: Job) -> Progress:
         try:
-            return _progress(self._ask(lambda api: api.predictions.get(reference)), job)
-        except _Refused as refusal:
+            return _prediction_outcome(self._call(lambda api: api.predictions.get(reference)), job)
+        except _ErrorResponse as refusal:
             if refusal.status in (404, 410):
                 return failed(ErrorClass.UNKNOWN_OUTCOME)
             return Unknown(f"the poll was answered with {refusal.status}")
@@ -154,12 +154,12 @@ class Replicate:
 
     def cancel(self, reference: str) -> CancelResult:
         try:
-            prediction = self._ask(lambda api: api.predictions.cancel(reference))
-        except _Refused as refusal:
+            prediction = self._call(lambda api: api.predictions.cancel(reference))
+        except _ErrorResponse as refusal:
             return CancelResult.TOO_LATE if refusal.status in (404, 410) else CancelResult.PENDING
         except (_NotSent, _NoAnswer):
             return CancelResult.PENDING
-        match _progress(prediction):
+        match _prediction_outcome(prediction):
             case Cancelled() | Failed(error_class=ErrorClass.TIMEOUT_UNSTARTED):
                 return CancelResult.CANCELLED
             case Done() | Failed():
@@ -171,25 +171,25 @@ class Replicate:
         """Look among the predictions created around the attempt for the one with our webhook URL, which contains the
         attempt's id. Replicate's reference does not promise that the list contains the webhook URL; without it, version
         and input must equal the job's. Two such predictions are ambiguous: then the result is None."""
-        begun = created_at(job.attempt_id)
-        window = {"created_after": rfc3339(begun - FIND_BEFORE), "created_before": rfc3339(begun + FIND_AFTER)}
+        attempted_at = created_at(job.attempt_id)
+        window = {"created_after": rfc3339(attempted_at - FIND_BEFORE), "created_before": rfc3339(attempted_at + FIND_AFTER)}
         page_url: str | None = f"/v1/predictions?{urlencode(window)}"
-        alike: list[str] = []
+        matches: list[str] = []
         for _ in range(FIND_PAGES_MAX):
             if page_url is None:
                 break
             try:
-                page = self._ask(lambda api, url=page_url: api.predictions.list(url))
-            except (_Refused, _NotSent, _NoAnswer):
+                page = self._call(lambda api, url=page_url: api.predictions.list(url))
+            except (_ErrorResponse, _NotSent, _NoAnswer):
                 return None
             for prediction in cast("list[Prediction]", page.get("results") or []):
                 reference = _reference(prediction)
                 if reference and job.webhook_url and prediction.get("webhook") == job.webhook_url:
                     return reference
-                if reference and _is_alike(job, prediction) and "webhook" not in prediction:
-                    alike.append(reference)
-            page_url = self._own(page.get("next"))
-        return alike[0] if len(alike) == 1 and page_url is None else None
+                if reference and _matches_job(job, prediction) and "webhook" not in prediction:
+                    matches.append(reference)
+            page_url = self._same_origin_url(page.get("next"))
+        return matches[0] if len(matches) == 1 and page_url is None else None
 
     def parse_webhook(
         self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None
@@ -203,13 +203,13 @@ class Replicate:
         if reference is None:
             raise WebhookInvalid("the body is no prediction")
         if job is not None:
-            _check_same(job, prediction)
-        return WebhookEvent(event_id, reference, _progress(prediction, job))
+            _check_same_job(job, prediction)
+        return WebhookEvent(event_id, reference, _prediction_outcome(prediction, job))
 
     def check(self) -> Failed | None:
         try:
-            self._ask(lambda api: api.accounts.current())
-        except _Refused as refusal:
+            self._call(lambda api: api.accounts.current())
+        except _ErrorResponse as refusal:
             return refusal.failure()
         except (_NotSent, _NoAnswer):
             return failed(ErrorClass.TRANSIENT)
@@ -219,16 +219,16 @@ class Replicate:
         # Replicate's list of models has no shutdown dates.
         return None
 
-    def _uploaded(self, name: str, file: Input) -> str | Failed:
+    def _upload(self, name: str, file: Input) -> str | Failed:
         """Upload a file and return its URL for the model. No work has started yet, so every failure may be retried."""
         import mimetypes
 
         # Some models recognise the type of a file by its name's extension.
         filename = name + (mimetypes.guess_extension(file.content_type) or "")
-        given: dict[str, Any] = {"filename": filename, "content_type": file.content_type}
+        metadata: dict[str, Any] = {"filename": filename, "content_type": file.content_type}
         try:
-            answer = self._ask(lambda api: api.files.create(io.BytesIO(file.data), **given))
-        except _Refused as refusal:
+            answer = self._call(lambda api: api.files.create(io.BytesIO(file.data), **metadata))
+        except _ErrorResponse as refusal:
             return refusal.failure()
         except (_NotSent, _NoAnswer):
             return failed(ErrorClass.TRANSIENT)
@@ -236,11 +236,11 @@ class Replicate:
         url: Any = cast("dict[str, Any]", urls).get("get") if isinstance(urls, dict) else None
         return url if isinstance(url, str) and url else failed(ErrorClass.TRANSIENT)
 
-    def _own(self, url: object) -> str | None:
+    def _same_origin_url(self, url: object) -> str | None:
         # Our token is sent with the request, so only to Replicate's own origin.
         return url if isinstance(url, str) and url.startswith(f"{self._base_url.rstrip('/')}/") else None
 
-    def _ask(self, question: Callable[[Client], object], cancel_after_seconds: int | None = None) -> dict[str, Any]:
+    def _call(self, call: Callable[[Client], object], cancel_after_seconds: int | None = None) -> dict[str, Any]:
         """Make one call through the SDK and return the JSON of the response. Raises _Refused, _NotSent or _NoAnswer.
 
         The JSON is taken from the transport, because the SDK's model does not know the status `aborted` and rejects
@@ -252,18 +252,18 @@ class Replicate:
             # No keep-alive: a connection that died while the Lambda function was frozen would lose the response of the
             # next creation.
             self._connections = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))
-        wire = _Wire(self._connections, self._answer_seconds_max, cancel_after_seconds)
+        transport = _SdkTransport(self._connections, self._answer_seconds_max, cancel_after_seconds)
         # The SDK requires the type `httpx.BaseTransport` but calls only `handle_request`.
-        client = Client(self._api_token, base_url=self._base_url, transport=cast("httpx.BaseTransport", wire))
+        client = Client(self._api_token, base_url=self._base_url, transport=cast("httpx.BaseTransport", transport))
         with suppress(ValueError, KeyError, TypeError):
             # The SDK may fail to parse the response; `wire.answer` below shows whether it is usable.
-            question(client)
-        if wire.answer is None:
+            call(client)
+        if transport.answer is None:
             raise _NoAnswer("the answer is not what it should be")
-        return wire.answer
+        return transport.answer
 
 
-class _Refused(Exception):
+class _ErrorResponse(Exception):
     """A response with a status of 300 or more."""
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
@@ -289,9 +289,9 @@ class _Refused(Exception):
         if error_class is ErrorClass.RATE_LIMITED:
             return failed(error_class, retry_after_seconds=self._retry_after_seconds())
         # A 403 may concern one model only: the key may be valid for others.
-        wide = False if self.status == 403 and error_class is ErrorClass.AUTH else None
-        said = self.problem.get("detail") or self.problem.get("title")
-        return failed(error_class, said=said, provider_wide=wide)
+        provider_wide = False if self.status == 403 and error_class is ErrorClass.AUTH else None
+        provider_text = self.problem.get("detail") or self.problem.get("title")
+        return failed(error_class, said=provider_text, provider_wide=provider_wide)
 
     def _retry_after_seconds(self) -> int | None:
         # Replicate documents the wait in the text of `detail`; in practice it also sends `retry_after` and the header.
@@ -314,7 +314,7 @@ class _NoAnswer(Exception):
     """The request was sent, at least in part, and no usable response came."""
 
 
-class _Wire:
+class _SdkTransport:
     """The httpx transport under the SDK. It restores the time-out that the SDK removes from creations, adds the
     deadline header (`Cancel-After`) that the SDK cannot send, and stores the JSON of the response. It raises _Refused
     on an error status, which keeps the headers and stops the SDK from sleeping and retrying."""
@@ -341,7 +341,7 @@ class _Wire:
         except httpx.TransportError as error:
             raise _NoAnswer(type(error).__name__) from error
         if response.status_code >= 300:
-            raise _Refused(response.status_code, response.headers, body)
+            raise _ErrorResponse(response.status_code, response.headers, body)
         answer: Any = json.loads(body)
         self.answer = answer if isinstance(answer, dict) else None
         return response
@@ -350,11 +350,11 @@ class _Wire:
         """Do nothing: the connections belong to the adapter and stay open for its next call."""
 
 
-def _input(job: Job) -> dict[str, Any]:
+def _model_input(job: Job) -> dict[str, Any]:
     """The model's input fields without its files."""
     names = cast("dict[str, str]", job.settings["names"])
-    ours = {"prompt": _prompt(job), "negative_prompt": job.negative_prompt, **job.parameters}
-    named = {names[field]: value for field, value in ours.items() if field in names and value is not None}
+    fields = {"prompt": _prompt(job), "negative_prompt": job.negative_prompt, **job.parameters}
+    named = {names[field]: value for field, value in fields.items() if field in names and value is not None}
     return {**job.settings.get("input", {}), **named}
 
 
@@ -367,7 +367,7 @@ def _prompt(job: Job) -> str:
     return f"a person {trigger}, {job.prompt}"
 
 
-def _files(job: Job) -> dict[str, Input]:
+def _model_files(job: Job) -> dict[str, Input]:
     """The job's files by the model's field names. Files for which the model has no field are left out."""
     fields = cast("dict[str, str | list[str]]", job.settings.get("inputs", {}))
     return {
@@ -385,28 +385,28 @@ def _data_url(file: Input) -> str | None:
     return begin + base64.b64encode(file.data).decode()
 
 
-def _is_alike(job: Job, prediction: Prediction) -> bool:
-    shown = prediction.get("input")
-    if prediction.get("version") != job.settings["version"] or not isinstance(shown, dict):
+def _matches_job(job: Job, prediction: Prediction) -> bool:
+    reported = prediction.get("input")
+    if prediction.get("version") != job.settings["version"] or not isinstance(reported, dict):
         return False
-    sent = _input(job)
-    for name, file in _files(job).items():
+    sent = _model_input(job)
+    for name, file in _model_files(job).items():
         url = _data_url(file)
         if url is None:
             # The URL of an uploaded file is unknown here, and two jobs may differ in their file only.
             return False
         sent[name] = url
     # The listed input may have more fields: the model's defaults.
-    return sent.items() <= cast("dict[str, Any]", shown).items()
+    return sent.items() <= cast("dict[str, Any]", reported).items()
 
 
-def _check_same(job: Job, prediction: Prediction) -> None:
+def _check_same_job(job: Job, prediction: Prediction) -> None:
     """Raise WebhookInvalid when the prediction's input is not the job's: a correctly signed webhook may have been sent
     again to the URL of another job."""
-    shown = prediction.get("input")
-    if isinstance(shown, dict):
-        sent = _input(job)
-        if any(sent.get(name, value) != value for name, value in cast("dict[str, Any]", shown).items()):
+    reported = prediction.get("input")
+    if isinstance(reported, dict):
+        sent = _model_input(job)
+        if any(sent.get(name, value) != value for name, value in cast("dict[str, Any]", reported).items()):
             raise WebhookInvalid("the prediction is another job's")
 
 
@@ -415,7 +415,7 @@ def _reference(prediction: Any) -> str | None:
     return reference if isinstance(reference, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", reference) else None
 
 
-def _progress(prediction: Prediction, job: Job | None = None) -> Progress:
+def _prediction_outcome(prediction: Prediction, job: Job | None = None) -> Progress:
     usage = _usage(prediction)
     match prediction.get("status"):
         case "starting" | "processing":
@@ -424,11 +424,11 @@ def _progress(prediction: Prediction, job: Job | None = None) -> Progress:
             outputs = _outputs(prediction.get("output"), job.settings.get("output") if job else None)
             return Done(outputs, usage) if outputs else failed(ErrorClass.TRANSIENT, usage=usage)
         case "failed":
-            said = str(prediction.get("error"))[:ERROR_CHARACTERS_MAX]
-            return failed(_failure_class(said, usage), usage=usage, said=said)
+            error_text = str(prediction.get("error"))[:ERROR_CHARACTERS_MAX]
+            return failed(_failure_class(error_text, usage), usage=usage, said=error_text)
         case "canceled":
-            overdue = _after_deadline(prediction)
-            return failed(ErrorClass.TIMEOUT_STARTED, usage=usage) if overdue else Cancelled(usage)
+            missed_deadline = _ended_after_deadline(prediction)
+            return failed(ErrorClass.TIMEOUT_STARTED, usage=usage) if missed_deadline else Cancelled(usage)
         case "aborted":
             return failed(ErrorClass.TIMEOUT_UNSTARTED)
         case status:
@@ -476,7 +476,7 @@ def _percentage(logs: Any) -> int:
     return min(int(found[-1]), 99) if found else 0
 
 
-def _after_deadline(prediction: Prediction) -> bool:
+def _ended_after_deadline(prediction: Prediction) -> bool:
     try:
         completed, deadline = (datetime.fromisoformat(prediction[name]) for name in ("completed_at", "deadline"))
         return completed >= deadline

@@ -70,13 +70,13 @@ class Stability:
     def submit(self, job: Job) -> Submitted:
         try:
             wire = self._wire.within(job)
-            reply = wire.ask("POST", job.settings["path"], fields=_fields(job), files=_files(job), headers=JSON)
+            reply = wire.ask("POST", job.settings["path"], fields=_form_fields(job), files=_form_files(job), headers=JSON)
         except NotSent:
             return unreachable()
         except NoAnswer as error:
             return Unknown(f"the request was not answered: {error}")
         if not reply.ok:
-            if reply.status >= 500 and not _is_told(reply) and reply.status != 503:
+            if reply.status >= 500 and not _is_stability_error(reply) and reply.status != 503:
                 # The response comes from a gateway, not from Stability: the work may go on behind it.
                 return Unknown(f"the request was answered with {reply.status}")
             return _failure(reply)
@@ -133,19 +133,19 @@ class Stability:
         return None
 
 
-def _fields(job: Job) -> dict[str, str]:
+def _form_fields(job: Job) -> dict[str, str]:
     names, fixed = cast("dict[str, str]", job.settings["names"]), dict(job.settings.get("input", {}))
-    ours: dict[str, Any] = {"prompt": job.prompt or None, "negative_prompt": job.negative_prompt, **job.parameters}
+    parameters: dict[str, Any] = {"prompt": job.prompt or None, "negative_prompt": job.negative_prompt, **job.parameters}
     if job.inputs.get("image"):
         fixed |= job.settings.get("with_image", {})
-        ours.pop("aspect_ratio", None)
-    elif ours.get("width") and ours.get("height"):
-        ours.setdefault("aspect_ratio", _nearest(ours["width"] / ours["height"]))
-    named = {names[field]: value for field, value in ours.items() if field in names and value is not None}
-    return {name: _written(value) for name, value in {**fixed, **named}.items()}
+        parameters.pop("aspect_ratio", None)
+    elif parameters.get("width") and parameters.get("height"):
+        parameters.setdefault("aspect_ratio", _nearest_ratio(parameters["width"] / parameters["height"]))
+    named = {names[field]: value for field, value in parameters.items() if field in names and value is not None}
+    return {name: _form_value(value) for name, value in {**fixed, **named}.items()}
 
 
-def _files(job: Job) -> list[tuple[str, tuple[str, bytes, str]]]:
+def _form_files(job: Job) -> list[tuple[str, tuple[str, bytes, str]]]:
     fields = cast("dict[str, str]", job.settings.get("inputs", {}))
     files = [
         (field, (f"{role}.{file.content_type.rpartition('/')[2]}", file.data, file.content_type))
@@ -156,7 +156,7 @@ def _files(job: Job) -> list[tuple[str, tuple[str, bytes, str]]]:
     return files or [("none", ("", b"", "text/plain"))]
 
 
-def _nearest(ratio: float) -> str:
+def _nearest_ratio(ratio: float) -> str:
     def distance(name: str) -> float:
         width, _, height = name.partition(":")
         return abs(math.log(ratio * int(height) / int(width)))
@@ -164,7 +164,7 @@ def _nearest(ratio: float) -> str:
     return min(ASPECT_RATIOS, key=distance)
 
 
-def _written(value: object) -> str:
+def _form_value(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -179,16 +179,16 @@ def _result(job: Job, reply: Reply) -> Done | Failed | Unknown:
         data = b""
     if not data:
         return Unknown("the answer holds no result")
-    is_sound = job.kind == "audio"
-    content_type = TYPES.get(_fields(job).get("output_format", "mp3" if is_sound else "png"))
-    return Done((Output(data, content_type=content_type),), {} if is_sound else {"images": 1})
+    is_audio = job.kind == "audio"
+    content_type = TYPES.get(_form_fields(job).get("output_format", "mp3" if is_audio else "png"))
+    return Done((Output(data, content_type=content_type),), {} if is_audio else {"images": 1})
 
 
 def _is_reference(reference: object) -> bool:
     return isinstance(reference, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,128}", reference) is not None
 
 
-def _is_told(reply: Reply) -> bool:
+def _is_stability_error(reply: Reply) -> bool:
     """Whether the error comes from Stability itself and not from a gateway; then nothing is charged."""
     return isinstance(reply.json().get("errors"), list)
 
@@ -202,8 +202,8 @@ def _failure(reply: Reply) -> Failed:
         error_class = ErrorClass.MODERATED
     if error_class is ErrorClass.RATE_LIMITED:
         return failed(error_class, retry_after_seconds=reply.retry_after_seconds() or LOCKED_OUT_SECONDS)
-    told: Any = problem.get("errors")
-    said = "; ".join(map(str, cast("list[object]", told))) if isinstance(told, list) else None
+    errors: Any = problem.get("errors")
+    said = "; ".join(map(str, cast("list[object]", errors))) if isinstance(errors, list) else None
     # A 403 may concern one model only: the key may be valid for others.
-    wide = False if error_class is ErrorClass.AUTH and reply.status == 403 else None
-    return failed(error_class, said=said, code=problem.get("name"), provider_wide=wide)
+    provider_wide = False if error_class is ErrorClass.AUTH and reply.status == 403 else None
+    return failed(error_class, said=said, code=problem.get("name"), provider_wide=provider_wide)

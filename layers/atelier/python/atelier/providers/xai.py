@@ -75,7 +75,7 @@ class XAI(OpenAIShape):
             return failed(ErrorClass.UNKNOWN_OUTCOME)
         if not reply.ok:
             return Unknown(f"the poll was answered with {reply.status}")
-        return self._film(reply)
+        return self._video_outcome(reply)
 
     def check(self) -> Failed | None:
         reply = self._seen("/api-key")
@@ -83,17 +83,17 @@ class XAI(OpenAIShape):
             return reply
         if not reply.ok:
             return self._refused(reply)
-        told = reply.json()
-        stopped = any(
-            told.get(f"{what}_{how}") is True for what in ("api_key", "team") for how in ("blocked", "disabled")
+        key_info = reply.json()
+        is_disabled = any(
+            key_info.get(f"{what}_{how}") is True for what in ("api_key", "team") for how in ("blocked", "disabled")
         )
-        return failed(ErrorClass.AUTH) if stopped else None
+        return failed(ErrorClass.AUTH) if is_disabled else None
 
     def models(self) -> tuple[ListedModel, ...] | None:
         # xAI's list of models has no shutdown dates.
         return None
 
-    def _apis(self) -> dict[str, Callable[[Job], Submitted]]:
+    def _api_methods(self) -> dict[str, Callable[[Job], Submitted]]:
         return {"chat": self._chat, "responses": self._respond, "images": self._images, "videos": self._videos}
 
     def _cost_microusd(self, answer: Answer) -> int | None:
@@ -104,55 +104,55 @@ class XAI(OpenAIShape):
 
     def _images(self, job: Job) -> Submitted:
         # The default is a temporary URL; base64 needs no second request, and nobody else can fetch it.
-        order: Answer = {
+        body: Answer = {
             "response_format": "b64_json",
             **preset(job),
             "model": job.settings["model"],
             "prompt": worded(job),
-            **self._measures(job),
+            **self._image_options(job),
         }
-        pictures = [_shown(picture) for picture in pictures_in(job)]
-        if len(pictures) == 1:
-            order["image"] = pictures[0]
-        elif pictures:
-            order["images"] = pictures
-        path = "/images/edits" if pictures else "/images/generations"
-        return self._asked(path, self._read_images, body=order)
+        images = [_image_field(picture) for picture in pictures_in(job)]
+        if len(images) == 1:
+            body["image"] = images[0]
+        elif images:
+            body["images"] = images
+        path = "/images/edits" if images else "/images/generations"
+        return self._asked(path, self._read_images, body=body)
 
-    def _measures(self, job: Job) -> Answer:
-        given = job.parameters
-        order = {name: given[name] for name in ("n", "quality") if given.get(name) is not None}
-        width, height = given.get("width"), given.get("height")
+    def _image_options(self, job: Job) -> Answer:
+        parameters = job.parameters
+        options = {name: parameters[name] for name in ("n", "quality") if parameters.get(name) is not None}
+        width, height = parameters.get("width"), parameters.get("height")
         if width and height:
-            order["aspect_ratio"] = nearest_ratio(width, height, PICTURE_RATIOS)
-            order["resolution"] = "1k" if max(width, height) <= PICTURE_1K_MAX else "2k"
-        return order | _named(job)
+            options["aspect_ratio"] = nearest_ratio(width, height, PICTURE_RATIOS)
+            options["resolution"] = "1k" if max(width, height) <= PICTURE_1K_MAX else "2k"
+        return options | _ratio_and_resolution(job)
 
     def _read_images(self, answer: Answer) -> Submitted:
-        end = super()._read_images(answer)
-        if isinstance(end, Failed) and answer.get("data") == [] and self._cost_microusd(answer):
+        outcome = super()._read_images(answer)
+        if isinstance(outcome, Failed) and answer.get("data") == [] and self._cost_microusd(answer):
             # An empty list with a cost means that all images were withheld by moderation.
-            return failed(ErrorClass.MODERATED_BILLED, usage=end.usage, cost_microusd=end.cost_microusd)
-        return end
+            return failed(ErrorClass.MODERATED_BILLED, usage=outcome.usage, cost_microusd=outcome.cost_microusd)
+        return outcome
 
     # ---- videos ------------------------------------------------------------------------------------------------------
 
     def _videos(self, job: Job) -> Submitted:
-        given = job.parameters
-        order: Answer = {**preset(job), "model": job.settings["model"], "prompt": worded(job)}
-        if given.get("duration_seconds"):
-            order["duration"] = given["duration_seconds"]
-        width, height = given.get("width"), given.get("height")
+        parameters = job.parameters
+        body: Answer = {**preset(job), "model": job.settings["model"], "prompt": worded(job)}
+        if parameters.get("duration_seconds"):
+            body["duration"] = parameters["duration_seconds"]
+        width, height = parameters.get("width"), parameters.get("height")
         if width and height:
-            order["aspect_ratio"] = nearest_ratio(width, height, FILM_RATIOS)
-            order["resolution"] = next((name for most, name in FILM_HEIGHTS if min(width, height) <= most), "1080p")
-        order |= _named(job)
-        started = job.inputs.get("image", ())
-        if started:
-            order["image"] = _shown(started[0])
-        alike = [_shown(picture) for picture in job.inputs.get("reference", ())]
-        if alike:
-            order["reference_images"] = alike
+            body["aspect_ratio"] = nearest_ratio(width, height, FILM_RATIOS)
+            body["resolution"] = next((name for most, name in FILM_HEIGHTS if min(width, height) <= most), "1080p")
+        body |= _ratio_and_resolution(job)
+        first_images = job.inputs.get("image", ())
+        if first_images:
+            body["image"] = _image_field(first_images[0])
+        references = [_image_field(picture) for picture in job.inputs.get("reference", ())]
+        if references:
+            body["reference_images"] = references
 
         def read(answer: Answer) -> Submitted:
             reference = answer.get("request_id")
@@ -160,26 +160,26 @@ class XAI(OpenAIShape):
                 return Accepted(reference)
             return Unknown("the creation was answered without an id")
 
-        return self._asked("/videos/generations", read, body=order)
+        return self._asked("/videos/generations", read, body=body)
 
-    def _film(self, reply: Reply) -> Progress:
+    def _video_outcome(self, reply: Reply) -> Progress:
         answer = reply.json()
         progress = count(answer.get("progress")) or 0
         if reply.status == 202:
             return Pending(min(progress, 99))
-        film, cost = an_object(answer.get("video")), self._cost_microusd(answer)
-        seconds = film.get("duration")
-        lasting = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < 10**5
+        video, cost = an_object(answer.get("video")), self._cost_microusd(answer)
+        seconds = video.get("duration")
+        has_duration = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < 10**5
         usage = (
-            {"output_milliseconds": math.ceil(seconds * 1000)} if lasting and isinstance(seconds, int | float) else {}
+            {"output_milliseconds": math.ceil(seconds * 1000)} if has_duration and isinstance(seconds, int | float) else {}
         )
 
         match answer.get("status"):
             case "pending" | "queued" | "processing" | "in_progress":
                 return Pending(min(progress, 99))
             case "done":
-                url = film.get("url")
-                if film.get("respect_moderation") is False:
+                url = video.get("url")
+                if video.get("respect_moderation") is False:
                     return failed(ErrorClass.MODERATED_BILLED, usage=usage, cost_microusd=cost)
                 if isinstance(url, str) and url:
                     return Done((Output(url=url, content_type="video/mp4"),), usage, cost)
@@ -205,10 +205,10 @@ def nearest_ratio(width: int, height: int, ratios: tuple[str, ...]) -> str:
     return min(ratios, key=distance)
 
 
-def _named(job: Job) -> Answer:
+def _ratio_and_resolution(job: Job) -> Answer:
     """The parameters that the caller gave under xAI's own names."""
     return {name: job.parameters[name] for name in ("aspect_ratio", "resolution") if job.parameters.get(name)}
 
 
-def _shown(picture: Input) -> Answer:
-    return {"url": picture.url or data_url(picture)}
+def _image_field(image: Input) -> Answer:
+    return {"url": image.url or data_url(image)}

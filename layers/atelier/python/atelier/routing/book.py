@@ -37,7 +37,7 @@ class HealthBook:
             found = self.store.read(scope.workspace_id)
             self._known = {each: h for each, h in self._known.items() if each.workspace_id != scope.workspace_id}
             self._known.update(found)
-            self._read_at = {**self._recent(now), scope.workspace_id: now}
+            self._read_at = {**self._drop_stale(now), scope.workspace_id: now}
         return self._known.get(scope, Health(scope))
 
     def reachable(self, scope: Scope, now: datetime, *, fresh: bool = False) -> Reachable:
@@ -86,14 +86,14 @@ class HealthBook:
             if not self.seen(scope, now).has_failed(now):
                 self._gathered.pop(scope, None)
                 return
-        gathered = self._gathered.setdefault(scope, [])
-        gathered.append(latency_ms)
-        if self.seen(scope, now).status(now) is Status.HEALTHY and len(gathered) < SUCCESSES_TOGETHER:
+        unwritten = self._gathered.setdefault(scope, [])
+        unwritten.append(latency_ms)
+        if self.seen(scope, now).status(now) is Status.HEALTHY and len(unwritten) < SUCCESSES_TOGETHER:
             return
         del self._gathered[scope]
 
         def after(health: Health) -> Health:
-            for each in gathered:
+            for each in unwritten:
                 health = health.succeeded(each, started_at=started_at, now=now)
             return health
 
@@ -116,13 +116,13 @@ class HealthBook:
             return
         if scope.provider == EMBEDDED:
             return
-        told: dict[str, Any] = {"retry_after_seconds": retry_after_seconds, "started_at": started_at, "now": now}
-        wide = error_class in PROVIDER_WIDE if provider_wide is None else provider_wide
-        if wide or scope.model is None:
-            self._change(scope.access, lambda health: health.failed(error_class, message, **told))
+        details: dict[str, Any] = {"retry_after_seconds": retry_after_seconds, "started_at": started_at, "now": now}
+        is_provider_wide = error_class in PROVIDER_WIDE if provider_wide is None else provider_wide
+        if is_provider_wide or scope.model is None:
+            self._change(scope.access, lambda health: health.failed(error_class, message, **details))
             return
-        self._change(scope, lambda health: health.failed(error_class, message, **told))
-        self._change(scope.access, lambda health: health.observed(error_class, message, **told))
+        self._change(scope, lambda health: health.failed(error_class, message, **details))
+        self._change(scope.access, lambda health: health.observed(error_class, message, **details))
 
     def undecided(self, scope: Scope, *, started_at: datetime, now: datetime) -> None:
         """Record an attempt whose end says nothing about the provider: a probe in flight is over."""
@@ -134,10 +134,10 @@ class HealthBook:
         """Record a free check of an access; error_class None = it succeeded."""
         self._change(scope, lambda health: health.checked(error_class, message, now))
 
-    def _change(self, scope: Scope, after: Callable[[Health], Health]) -> None:
+    def _change(self, scope: Scope, change: Callable[[Health], Health]) -> None:
         for _ in range(TRIES_MAX):
             before = self.fresh(scope)
-            changed = after(before)
+            changed = change(before)
             if changed == before or self._write(before, changed):
                 return
         # After so many lost races the change is dropped: other processes have recorded the same state of the provider.
@@ -149,7 +149,7 @@ class HealthBook:
         self._known[before.scope] = written
         return True
 
-    def _recent(self, now: datetime) -> Mapping[str | None, datetime]:
+    def _drop_stale(self, now: datetime) -> Mapping[str | None, datetime]:
         # Drops the health of workspaces that this process has not read lately.
         recent = {each: at for each, at in self._read_at.items() if now - at < KNOWN_FOR}
         self._known = {scope: h for scope, h in self._known.items() if scope.workspace_id in (None, *recent)}

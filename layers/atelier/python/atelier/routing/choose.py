@@ -29,47 +29,47 @@ class Routes:
 
     def catalogue(self, platform: Catalogue) -> Catalogue:
         """The catalogue with the providers that this workspace has access to and has not switched off."""
-        own = {key.provider for key in self.own.keys if self.own.chosen(key.provider)}
-        wanted = {provider for provider in platform.enabled | own if self.own.wish(provider).enabled}
+        with_own_key = {key.provider for key in self.own.keys if self.own.chosen(key.provider)}
+        wanted = {provider for provider in platform.enabled | with_own_key if self.own.wish(provider).enabled}
         return replace(platform, enabled=frozenset(wanted))
 
     def ordered(self, model: str, offers: tuple[Offer, ...], platform: frozenset[str]) -> tuple[Offer, ...]:
         """The offers in the order in which to try them; an offer with an own key costs no credits. platform: providers
         that the platform has access to. Raises ValidationFailed for a model that no own endpoint serves."""
-        ways = [way for offer in offers for way in self._ways(offer, platform)]
-        if not ways:
+        candidates = [way for offer in offers for way in self._offers_by_access(offer, platform)]
+        if not candidates:
             raise ValidationFailed([{"path": "model", "message": "No key of yours serves this model."}])
-        seen = {way.candidate: self._reachable(way) for way in ways}
+        health_by_candidate = {way.candidate: self._route_health(way) for way in candidates}
 
-        def place(way: Offer) -> tuple[int, ...]:
-            reachable = seen[way.candidate]
-            doubtful = reachable.is_doubtful(self.now)
-            priority = self.own.wish(way.provider).priority
-            return (reachable.is_cooling(self.now), priority, doubtful, way.credits_max, way.cost_microusd)
+        def place(offer: Offer) -> tuple[int, ...]:
+            route_health = health_by_candidate[offer.candidate]
+            is_unhealthy = route_health.is_doubtful(self.now)
+            priority = self.own.wish(offer.provider).priority
+            return (route_health.is_cooling(self.now), priority, is_unhealthy, offer.credits_max, offer.cost_microusd)
 
         # The sort is stable: equal offers stay in catalogue order.
-        return tuple(sorted(ways, key=place))
+        return tuple(sorted(candidates, key=place))
 
-    def require_awake(self, model: str, ways: tuple[Offer, ...]) -> timedelta:
+    def require_awake(self, model: str, offers: tuple[Offer, ...]) -> timedelta:
         """How long the request will wait for its first attempt, as far as is known. Raises Unavailable when every
         candidate's circuit is open, or when the wait would be longer than WAIT_MAX."""
-        seen = [(self._scope(way), self._reachable(way)) for way in ways]
-        awake = [scope.access for scope, reachable in seen if not reachable.is_cooling(self.now)]
-        limited = {scope.access: until for scope, reachable in seen if (until := reachable.limited_until(self.now))}
+        candidates = [(self._scope(way), self._route_health(way)) for way in offers]
+        awake = [scope.access for scope, reachable in candidates if not reachable.is_cooling(self.now)]
+        limited = {scope.access: until for scope, reachable in candidates if (until := reachable.limited_until(self.now))}
         if not awake and not limited:
-            until = min(reachable.free_at(self.now) for _, reachable in seen)
-            raise self._refusal("too much has failed there", model, [scope for scope, _ in seen], until)
+            until = min(reachable.free_at(self.now) for _, reachable in candidates)
+            raise self._refusal("too much has failed there", model, [scope for scope, _ in candidates], until)
 
-        places: list[datetime] = []
+        slots: list[datetime] = []
         for scope in dict.fromkeys(awake):
-            place = self.next_place(scope)
-            if place <= self.now:
+            slot = self.next_place(scope)
+            if slot <= self.now:
                 return timedelta()
-            places.append(place)
-        first = min((*places, *limited.values()))
+            slots.append(slot)
+        first = min((*slots, *limited.values()))
         if first - self.now > WAIT_MAX:
-            well = [*awake, *limited]
-            raise self._refusal("too many requests are in line there", model, well, first - WAIT_MAX)
+            healthy = [*awake, *limited]
+            raise self._refusal("too many requests are in line there", model, healthy, first - WAIT_MAX)
         return first - self.now
 
     def refused(self, provider: str) -> ValidationFailed | None:
@@ -78,14 +78,14 @@ class Routes:
             return None
         return ValidationFailed([{"path": "model", "message": f"{provider} is switched off in the provider settings."}])
 
-    def _ways(self, offer: Offer, platform: frozenset[str]) -> list[Offer]:
-        key = self._key(offer)
-        ways = [replace(offer, key=key.id, credits_max=0)] if key else []
+    def _offers_by_access(self, offer: Offer, platform: frozenset[str]) -> list[Offer]:
+        key = self._own_key(offer)
+        offers = [replace(offer, key=key.id, credits_max=0)] if key else []
         if offer.provider in platform and (key is None or self.own.wish(offer.provider).platform_fallback):
-            ways.append(offer)
-        return ways
+            offers.append(offer)
+        return offers
 
-    def _key(self, offer: Offer) -> ProviderKey | None:
+    def _own_key(self, offer: Offer) -> ProviderKey | None:
         chosen = self.own.chosen(offer.provider)
         if offer.provider != CUSTOM or chosen is None:
             return chosen
@@ -96,8 +96,8 @@ class Routes:
     def _scope(self, way: Offer) -> Scope:
         return Scope(way.provider, self.workspace_id if way.key else None, way.key, way.model)
 
-    def _reachable(self, way: Offer) -> Reachable:
-        return Reachable(tuple(self.health(level) for level in self._scope(way).levels))
+    def _route_health(self, offer: Offer) -> Reachable:
+        return Reachable(tuple(self.health(level) for level in self._scope(offer).levels))
 
     def _refusal(self, why: str, model: str, scopes: list[Scope], until: datetime) -> Unavailable:
         seconds = max(1, int((until - self.now).total_seconds()) + 1)

@@ -54,25 +54,25 @@ class HealthList(BaseModel):
 
 def scorecard_view(health: Health, models: tuple[Health, ...], now: datetime) -> ScorecardView:
     """The API's view of one access's health; `models`: the health of its models, as far as known."""
-    seen = health.at(now)
+    current = health.at(now)
     failed = [each.at(now) for each in models if each.has_failed(now)]
     return ScorecardView.model_validate(
         {
-            "provider": seen.scope.provider,
-            "scope": seen.scope.name,
-            "status": overall(seen, failed, now).value,
-            "success_percent": seen.success_percent(),
-            "success_count": seen.successes,
-            "failure_count": seen.failures,
-            "failures_in_a_row": max(each.failures_in_a_row for each in (seen, *failed)),
-            "avg_response_time_ms": seen.latency_ms_mean(),
-            "p95_response_time_ms": seen.latency_ms_p95(),
-            "cooldown_until": seen.cooldown_until if seen.is_cooling(now) else None,
-            "last_success_at": seen.last_success_at,
-            "last_failure_at": seen.last_failure_at,
-            "checked_at": seen.checked_at,
-            "error_class": seen.error_class,
-            "error_message": seen.error_message,
+            "provider": current.scope.provider,
+            "scope": current.scope.name,
+            "status": overall(current, failed, now).value,
+            "success_percent": current.success_percent(),
+            "success_count": current.successes,
+            "failure_count": current.failures,
+            "failures_in_a_row": max(each.failures_in_a_row for each in (current, *failed)),
+            "avg_response_time_ms": current.latency_ms_mean(),
+            "p95_response_time_ms": current.latency_ms_p95(),
+            "cooldown_until": current.cooldown_until if current.is_cooling(now) else None,
+            "last_success_at": current.last_success_at,
+            "last_failure_at": current.last_failure_at,
+            "checked_at": current.checked_at,
+            "error_class": current.error_class,
+            "error_message": current.error_message,
             "models": [_model_view(each, now) for each in failed],
         }
     )

@@ -112,8 +112,8 @@ class Bucket:
     def succeeded(self, latency_ms: int) -> Bucket:
         """This bucket with one more success."""
         counts = dict(self.latencies)
-        place = min(bisect_left(LATENCIES_MS, latency_ms), len(LATENCIES_MS) - 1)
-        counts[place] = counts.get(place, 0) + 1
+        index = min(bisect_left(LATENCIES_MS, latency_ms), len(LATENCIES_MS) - 1)
+        counts[index] = counts.get(index, 0) + 1
         return replace(
             self,
             successes=self.successes + 1,
@@ -183,38 +183,38 @@ class Health:
         circuit."""
         moved = self.at(now)
         counted = replace(moved, current=moved.current.succeeded(latency_ms), last_success_at=now)
-        return counted if self._is_older(started_at) else _closed(counted)
+        return counted if self._predates_opening(started_at) else _close(counted)
 
     def failed(
         self, error_class: str, message: str, *, retry_after_seconds: int | None, started_at: datetime, now: datetime
     ) -> Health:
         """This health after a failed attempt; unchanged when the failure says nothing about the provider, or when the
         attempt began before the scope went down."""
-        blame = BLAME.get(error_class, Blame.FAILURE)
-        if blame is Blame.NONE or self._is_older(started_at):
+        kind = BLAME.get(error_class, Blame.FAILURE)
+        if kind is Blame.NONE or self._predates_opening(started_at):
             return self
 
         moved = self.at(now)
-        said = replace(
+        counted = replace(
             moved,
             current=replace(moved.current, failures=moved.current.failures + 1),
             last_failure_at=now,
             error_class=error_class,
             error_message=message[:MESSAGE_CHARACTERS_MAX],
         )
-        if blame is Blame.LIMITED:
+        if kind is Blame.LIMITED:
             # A 429 is not a failure: the circuit closes, all callers wait for the cooldown, and no probe is needed.
             seconds = min(max(retry_after_seconds or LIMITED_SECONDS, 1), LIMITED_SECONDS_MAX)
             until = max(now + timedelta(seconds=seconds), self.cooldown_until or now)
-            return replace(_closed(said), cooldown_until=until)
+            return replace(_close(counted), cooldown_until=until)
 
-        said = replace(said, failures_in_a_row=moved.failures_in_a_row + 1)
-        if blame is Blame.REFUSED:
-            return _opened(said, REFUSED_SECONDS, REFUSED_SECONDS_MAX, now)
-        if self.opened_at is not None or said.failures_in_a_row >= FAILURES_TO_DOWN:
+        counted = replace(counted, failures_in_a_row=moved.failures_in_a_row + 1)
+        if kind is Blame.REFUSED:
+            return _open(counted, REFUSED_SECONDS, REFUSED_SECONDS_MAX, now)
+        if self.opened_at is not None or counted.failures_in_a_row >= FAILURES_TO_DOWN:
             seconds = retry_after_seconds or 0
-            return _opened(said, max(COOLDOWN_SECONDS, min(seconds, COOLDOWN_SECONDS_MAX)), COOLDOWN_SECONDS_MAX, now)
-        return said
+            return _open(counted, max(COOLDOWN_SECONDS, min(seconds, COOLDOWN_SECONDS_MAX)), COOLDOWN_SECONDS_MAX, now)
+        return counted
 
     def observed(
         self, error_class: str, message: str, *, retry_after_seconds: int | None, started_at: datetime, now: datetime
@@ -239,7 +239,7 @@ class Health:
 
     def undecided(self, *, started_at: datetime) -> Health:
         """This health after an attempt that says nothing about it: if it was the probe, another probe may be sent."""
-        return self if self._is_older(started_at) else replace(self, probe_until=None)
+        return self if self._predates_opening(started_at) else replace(self, probe_until=None)
 
     def has_failed(self, now: datetime) -> bool:
         """Whether there were failures in the window, or earlier ones that no success has cleared since."""
@@ -249,13 +249,13 @@ class Health:
     def checked(self, error_class: str | None, message: str, now: datetime) -> Health:
         """This health after a free check. A successful check ends the cooldown but does not prove that generations
         work: the next failure opens the circuit at once, with the longer cooldown."""
-        asked = replace(self, checked_at=now)
+        checked = replace(self, checked_at=now)
         if error_class is not None:
-            return asked.failed(error_class, message, retry_after_seconds=None, started_at=now, now=now)
+            return checked.failed(error_class, message, retry_after_seconds=None, started_at=now, now=now)
         if self.opened_at is None:
-            return asked
+            return checked
         again = min(self.failures_in_a_row, FAILURES_TO_DOWN - 1)
-        return replace(asked, opened_at=None, cooldown_until=None, probe_until=None, failures_in_a_row=again)
+        return replace(checked, opened_at=None, cooldown_until=None, probe_until=None, failures_in_a_row=again)
 
     @property
     def successes(self) -> int:
@@ -279,22 +279,22 @@ class Health:
 
     def latency_ms_p95(self) -> int | None:
         """An upper bound of the 95th percentile of the latency, at most 1.5 times it; None without any success."""
-        left = -(-95 * self.successes // 100)
+        remaining = -(-95 * self.successes // 100)
         counts = dict(self.previous.latencies)
-        for place, count in self.current.latencies:
-            counts[place] = counts.get(place, 0) + count
-        for place in sorted(counts):
-            left -= counts[place]
-            if left <= 0:
-                return LATENCIES_MS[place]
+        for index, count in self.current.latencies:
+            counts[index] = counts.get(index, 0) + count
+        for index in sorted(counts):
+            remaining -= counts[index]
+            if remaining <= 0:
+                return LATENCIES_MS[index]
         return None
 
     def _fails_often(self, now: datetime) -> bool:
-        seen = self.at(now)
-        attempts = seen.successes + seen.failures
-        return attempts >= DEGRADED_FROM_ATTEMPTS and 100 * seen.failures >= DEGRADED_FROM_PERCENT * attempts
+        current = self.at(now)
+        attempts = current.successes + current.failures
+        return attempts >= DEGRADED_FROM_ATTEMPTS and 100 * current.failures >= DEGRADED_FROM_PERCENT * attempts
 
-    def _is_older(self, started_at: datetime) -> bool:
+    def _predates_opening(self, started_at: datetime) -> bool:
         return self.opened_at is not None and started_at < self.opened_at
 
 
@@ -343,13 +343,13 @@ def overall(access: Health, models: Iterable[Health], now: datetime) -> Status:
     return Status.DEGRADED if ill and status is not Status.DOWN else status
 
 
-def _closed(health: Health) -> Health:
+def _close(health: Health) -> Health:
     return replace(
         health, failures_in_a_row=0, opened_at=None, cooldown_until=None, cooldown_seconds=0, probe_until=None
     )
 
 
-def _opened(health: Health, seconds: int, seconds_max: int, now: datetime) -> Health:
+def _open(health: Health, seconds: int, seconds_max: int, now: datetime) -> Health:
     cooldown = min(max(seconds, 2 * health.cooldown_seconds), seconds_max)
     return replace(
         health,

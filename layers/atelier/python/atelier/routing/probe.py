@@ -23,24 +23,24 @@ class Probed:
     ill: tuple[tuple[str, str], ...]
 
 
-def probe(providers: Mapping[str, Provider], book: HealthBook, clock: Clock) -> Probed:
+def probe(providers: Mapping[str, Provider], health: HealthBook, clock: Clock) -> Probed:
     """Check every provider that is due, once each. Safe to repeat."""
-    asked: list[str] = []
+    checked: list[str] = []
     ill: list[tuple[str, str]] = []
     for name in sorted(providers.keys() - {EMBEDDED}):
         scope = Scope(name)
-        if not _is_due(book.store.get(scope), clock()):
+        if not _is_due(health.store.get(scope), clock()):
             continue
-        asked.append(name)
-        failed = providers[name].check()
-        if failed is not None:
-            ill.append((name, failed.error_class))
-        book.checked(scope, failed.error_class if failed else None, failed.message if failed else "", clock())
-    return Probed(tuple(asked), tuple(ill))
+        checked.append(name)
+        failure = providers[name].check()
+        if failure is not None:
+            ill.append((name, failure.error_class))
+        health.checked(scope, failure.error_class if failure else None, failure.message if failure else "", clock())
+    return Probed(tuple(checked), tuple(ill))
 
 
 def _is_due(health: Health, now: datetime) -> bool:
     # Use by attempts counts as well as checks.
-    heard_at = max((at for at in (health.checked_at, health.last_success_at) if at), default=None)
+    last_known_at = max((at for at in (health.checked_at, health.last_success_at) if at), default=None)
     ill = health.status(now) in (Status.DEGRADED, Status.DOWN)
-    return ill or heard_at is None or now - heard_at >= ASKED_EVERY
+    return ill or last_known_at is None or now - last_known_at >= ASKED_EVERY

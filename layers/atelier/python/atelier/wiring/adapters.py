@@ -21,40 +21,40 @@ def adapter(provider_id: str, credentials: Credentials, *, answer_seconds_max: f
     """The adapter of a provider that needs a key. Its module is imported here, on first use. Raises KeyError for a
     provider without an adapter."""
     base_url = credentials.base_url or urls().get(provider_id)
-    how: dict[str, Any] = {"base_url": base_url, "answer_seconds_max": answer_seconds_max}
+    options: dict[str, Any] = {"base_url": base_url, "answer_seconds_max": answer_seconds_max}
     # Options left out keep the adapter's defaults.
-    how = {name: value for name, value in how.items() if value is not None}
+    options = {name: value for name, value in options.items() if value is not None}
     match provider_id:
         case "anthropic":
             from atelier.providers.anthropic import Anthropic
 
-            return Anthropic(api_key=credentials.key, **how)
+            return Anthropic(api_key=credentials.key, **options)
         case "custom":
             from atelier.providers.custom import Custom
 
-            return Custom(api_key=credentials.key, local_hosts=standin_hosts(), **how)
+            return Custom(api_key=credentials.key, local_hosts=standin_hosts(), **options)
         case "fal":
             from atelier.providers.fal import Fal
 
             # fal has two hosts; with a base-URL override one host serves both.
-            how |= {"rest_url": base_url} if base_url else {}
-            return Fal(api_key=credentials.key, user_id=credentials.account or "", **how)
+            options |= {"rest_url": base_url} if base_url else {}
+            return Fal(api_key=credentials.key, user_id=credentials.account or "", **options)
         case "openai":
             from atelier.providers.openai import OpenAI
 
-            return OpenAI(api_key=credentials.key, **how)
+            return OpenAI(api_key=credentials.key, **options)
         case "replicate":
             from atelier.providers.replicate import Replicate
 
-            return Replicate(api_token=credentials.key, webhook_secret=credentials.webhook_secret or "", **how)
+            return Replicate(api_token=credentials.key, webhook_secret=credentials.webhook_secret or "", **options)
         case "stability":
             from atelier.providers.stability import Stability
 
-            return Stability(api_key=credentials.key, **how)
+            return Stability(api_key=credentials.key, **options)
         case "xai":
             from atelier.providers.xai import XAI
 
-            return XAI(api_key=credentials.key, **how)
+            return XAI(api_key=credentials.key, **options)
         case _:
             raise KeyError(provider_id)
 
@@ -64,21 +64,21 @@ def platform(*, for_attempts: bool = False) -> Mapping[str, Provider]:
     so that a rotated secret is used within minutes. for_attempts: the calling function has the time to wait for a
     synchronous provider's work."""
     enabled = enabled_providers()
-    made: dict[str, Provider] = {}
+    adapters_by_id: dict[str, Provider] = {}
     if "local" in enabled:
         from atelier.providers.local import Local
 
-        made["local"] = Local()
+        adapters_by_id["local"] = Local()
     if enabled - {"local"}:
         access = _secret().value()
         for provider_id in sorted(enabled & access.keys()):
             credentials = _credentials(access[provider_id])
             if credentials:
                 patience = patience_seconds(provider_id) if for_attempts else None
-                made[provider_id] = adapter(provider_id, credentials, answer_seconds_max=patience)
+                adapters_by_id[provider_id] = adapter(provider_id, credentials, answer_seconds_max=patience)
             else:
                 logger.warning("the secret names a provider without a key", provider=provider_id)
-    return made
+    return adapters_by_id
 
 
 def patience_seconds(provider_id: str) -> float | None:

@@ -70,13 +70,13 @@ class Done:
         response redirects to it: SDKs follow redirects."""
         written = json.dumps(body, separators=(",", ":")).encode()
         if len(written) > ANSWER_BYTES_MAX:
-            return self._elsewhere(written, "json", "application/json")
+            return self._redirect_to_stored(written, "json", "application/json")
         return Answer(body, headers=self.headers)
 
     def events(self, stream: bytes) -> Answer:
         """The response as a stream of server-sent events, sent in one piece."""
         if len(stream) > SOUND_BYTES_MAX:
-            return self._elsewhere(stream, "txt", events.CONTENT_TYPE)
+            return self._redirect_to_stored(stream, "txt", events.CONTENT_TYPE)
         return Answer(stream, headers={**self.headers, "Content-Type": events.CONTENT_TYPE})
 
     def file(self) -> Answer:
@@ -86,10 +86,10 @@ class Done:
             return moved(self.made.urls[0].removeprefix(Deployment.read().public_url), self.headers)
         return Answer(self.made.files[0], headers={**self.headers, "Content-Type": CONTENT_TYPES[first.format]})
 
-    def _elsewhere(self, written: bytes, suffix: str, content_type: str) -> Answer:
+    def _redirect_to_stored(self, body: bytes, suffix: str, content_type: str) -> Answer:
         generation = self.made.generation
         key = f"media/answers/{generation.workspace_id}/{generation.id}.{suffix}"
-        _media().put(key, written, content_type)
+        _media().put(key, body, content_type)
         return moved(media_urls.signed(key, self.now), self.headers)
 
 
@@ -101,33 +101,33 @@ def moved(path: str, headers: dict[str, str], status: int = 303) -> Answer:
 def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = True) -> Done:
     """Create a generation and wait for its result. Raises StillRunning when the result is not there before the
     gateway's time-out, and the errors of a generation that ended without one."""
-    started = begin(request, path, asked)
-    headers = started.headers
-    patience = WAIT_SECONDS if request.wait_seconds is None else min(request.wait_seconds, WAIT_SECONDS)
-    generation = generations.wait(started.order.generation, patience, request.now)
+    begun_generation = begin(request, path, asked)
+    headers = begun_generation.headers
+    timeout_seconds = WAIT_SECONDS if request.wait_seconds is None else min(request.wait_seconds, WAIT_SECONDS)
+    generation = generations.wait(begun_generation.order.generation, timeout_seconds, request.now)
     headers["atelier-generation-id"] = generation.id
     if generation.is_open:
         age = (system_clock() - generation.created_at).total_seconds()
-        waited = (system_clock() - request.now).total_seconds() >= patience
+        waited = (system_clock() - request.now).total_seconds() >= timeout_seconds
         agent = request.headers.get("user-agent", "")
         raise StillRunning(generation.id, age_seconds=age, user_agent=agent, waited=waited)
     if generation.status is Status.CANCELLED:
-        started.answered()
+        begun_generation.answered()
     if generation.status is not Status.SUCCEEDED:
         error = undelivered(generation)
         # Under the caller's own idempotency key this failure is final: a repetition gets the same generation.
-        error.facts["final"] = started.call.own_key is not None
+        error.facts["final"] = begun_generation.call.own_key is not None
         if error.facts.get("provider_code") == errors.TOO_LONG:
             error.facts["param"] = asked.names.get("prompt", "prompt")
         raise error
-    made = _made(generation, request.now, with_files=with_files)
+    result = _read_result(generation, request.now, with_files=with_files)
     headers["atelier-credits-charged"] = str(generation.credits_charged)
     headers["atelier-cost-microusd"] = str(generation.cost_microusd)
     taken = system_clock() - request.now
     headers["openai-processing-ms"] = str(round(taken.total_seconds() * 1000))
     if taken.total_seconds() < GATEWAY_SECONDS:
-        started.answered()
-    return Done(made, headers, request.now)
+        begun_generation.answered()
+    return Done(result, headers, request.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,24 +140,24 @@ class Begun:
 
     def answered(self) -> None:
         """Record that the result has been sent, so that the same request makes a new generation from now on."""
-        _tries().answered(self.call.workspace_id, self.call.fingerprint, self.order.name)
+        _sdk_retries().answered(self.call.workspace_id, self.call.fingerprint, self.order.name)
 
 
 def begin(request: Request[Any], path: str, asked: Asked) -> Begun:
     """Accept a generation for a request, or find the one that an earlier try of the same SDK call began."""
-    caller, now, said = request.caller, request.now, asked
+    caller, now, original = request.caller, request.now, asked
     model = naming.meant(asked.model, routed(now).data)
     if model is None:
-        raise _no_model(request, asked, "there is none of that name.")
+        raise _model_not_found(request, asked, "there is none of that name.")
     try:
-        asked, ignored = fitted(replace(said, model=model), _candidates(asked.kind, model, caller.workspace_id, now))
-        patience = FETCH_SECONDS_MAX / max(sum(map(len, asked.files.values())), 1)
+        asked, ignored = fitted(replace(original, model=model), _candidate_models(asked.kind, model, caller.workspace_id, now))
+        timeout_seconds = FETCH_SECONDS_MAX / max(sum(map(len, asked.files.values())), 1)
         fetches = any(file.url for files in asked.files.values() for file in files)
         with waiting.request_to_others(caller.user_id) if fetches else nullcontext():
-            kept = {
-                role: tuple(_kept(request, file, patience) for file in files) for role, files in asked.files.items()
+            input_assets = {
+                role: tuple(_store_image(request, file, timeout_seconds) for file in files) for role, files in asked.files.items()
             }
-        recipe = asked.recipe(kept)
+        recipe = asked.recipe(input_assets)
         project = request.headers.get("openai-project", "")
         call = Call(
             caller.workspace_id,
@@ -173,15 +173,15 @@ def begin(request: Request[Any], path: str, asked: Asked) -> Begun:
         def submit(name: str) -> Accepted:
             return generations.submit(caller, recipe, name, now, project_id=call.project_id)
 
-        order = accepted(call, submit, _tries(), now)
+        order = accepted(call, submit, _sdk_retries(), now)
     except ValidationFailed as error:
-        told = next((each["message"] for each in error.facts["fields"] if each["path"] == "model"), None)
-        raise (_no_model(request, asked, told) if told else asked.refused(error)) from error
+        model_message = next((each["message"] for each in error.facts["fields"] if each["path"] == "model"), None)
+        raise (_model_not_found(request, asked, model_message) if model_message else asked.refused(error)) from error
     headers = pace(request)
-    near, meaningless = adjusted(said, order.generation.recipe.parameters)
-    ignored = (*ignored, *meaningless)
-    if near:
-        headers["atelier-adjusted-parameters"] = ", ".join(near)
+    adjusted_names, ignored_values = adjusted(original, order.generation.recipe.parameters)
+    ignored = (*ignored, *ignored_values)
+    if adjusted_names:
+        headers["atelier-adjusted-parameters"] = ", ".join(adjusted_names)
     if ignored:
         headers["atelier-ignored-parameters"] = ", ".join(ignored)
     if order.replayed:
@@ -198,18 +198,18 @@ def order(request: Request[Any]) -> Asked:
 
 def begun(request: Request[Any], path: str, asked: Asked) -> Answer:
     """Begin a video, and answer with its current state."""
-    started = begin(request, path, asked)
-    generation = started.order.generation
-    started.answered()
-    return Answer(videos.video(generation), headers={**started.headers, "atelier-generation-id": generation.id})
+    begun_generation = begin(request, path, asked)
+    generation = begun_generation.order.generation
+    begun_generation.answered()
+    return Answer(videos.video(generation), headers={**begun_generation.headers, "atelier-generation-id": generation.id})
 
 
 def film(request: Request[Any], video_id: str) -> Generation:
     """A video generation of the workspace. Raises NotFound, for generations of other kinds too."""
-    found = generations.store().get(request.caller.workspace_id, videos.generation_id(video_id))
-    if found.recipe.kind is not Kind.VIDEO:
+    generation = generations.store().get(request.caller.workspace_id, videos.generation_id(video_id))
+    if generation.recipe.kind is not Kind.VIDEO:
         raise NotFound("There is no such video.")
-    return found
+    return generation
 
 
 def films(request: Request[Any], query: videos.VideoQuery) -> dict[str, Any]:
@@ -223,10 +223,10 @@ def content(request: Request[Any], video_id: str, variant: str) -> Answer:
     """A redirect to a video's file, or to its thumbnail. Raises NotReady, NotFound."""
     generation = film(request, video_id)
     file = videos.film(generation)
-    path, still = media_urls.urls(generation.workspace_id, file.sha256, file.format, request.now)
+    path, thumbnail_path = media_urls.urls(generation.workspace_id, file.sha256, file.format, request.now)
     if variant != "video" and not file.has_thumbnail:
         raise NotFound("This video has no thumbnail.")
-    return moved(path if variant == "video" else still, {"atelier-generation-id": generation.id}, status=302)
+    return moved(path if variant == "video" else thumbnail_path, {"atelier-generation-id": generation.id}, status=302)
 
 
 def catalogue(request: Request[Any]) -> dict[str, Any]:
@@ -236,26 +236,26 @@ def catalogue(request: Request[Any]) -> dict[str, Any]:
 
 def model(request: Request[Any], name: str) -> dict[str, Any]:
     """One model in OpenAI's format. Raises ModelNotFound."""
-    known = {each["id"]: each for each in catalogue(request)["data"]}
-    meant = naming.meant(name, routed(request.now).data)
-    if meant not in known:
-        raise ModelNotFound(name, "it is not offered here.", list(known))
-    return known[meant]
+    models_by_id = {each["id"]: each for each in catalogue(request)["data"]}
+    resolved = naming.meant(name, routed(request.now).data)
+    if resolved not in models_by_id:
+        raise ModelNotFound(name, "it is not offered here.", list(models_by_id))
+    return models_by_id[resolved]
 
 
-def _candidates(kind: Kind, model: str, workspace_id: str, now: datetime) -> list[Model]:
+def _candidate_models(kind: Kind, model: str, workspace_id: str, now: datetime) -> list[Model]:
     platform = routed(now)
     if model != naming.AUTO:
         return [platform.model(model)]
     return list(routing.routes(workspace_id, now).catalogue(platform).automatic(kind, now.date()))
 
 
-def _no_model(request: Request[Any], asked: Asked, why: str) -> ModelNotFound:
-    there = models.offered(listing(request.caller.workspace_id, None, request.now), asked.kind.value)
-    return ModelNotFound(asked.model, why, models.names(there))
+def _model_not_found(request: Request[Any], mapped: Asked, why: str) -> ModelNotFound:
+    offered = models.offered(listing(request.caller.workspace_id, None, request.now), mapped.kind.value)
+    return ModelNotFound(mapped.model, why, models.names(offered))
 
 
-def _kept(request: Request[Any], file: File, fetch_seconds_max: float) -> Source:
+def _store_image(request: Request[Any], file: File, fetch_seconds_max: float) -> Source:
     """Store an image of a request as an asset of the workspace; the same bytes are stored once. Raises ValidationFailed
     or PromptRefused, which name the request's parameter."""
     from atelier.wiring import uploads
@@ -263,7 +263,7 @@ def _kept(request: Request[Any], file: File, fetch_seconds_max: float) -> Source
     if (system_clock() - request.now).total_seconds() > LOOKING_SECONDS_MAX:
         message = "takes too long to look into with the others: send fewer or smaller pictures"
         raise ValidationFailed([{"path": file.param, "message": message}])
-    caller, data = request.caller, file.data or _fetched(file, fetch_seconds_max)
+    caller, data = request.caller, file.data or _fetch_image(file, fetch_seconds_max)
     try:
         asset = uploads.keep(caller.workspace_id, caller.user_id, data, file.param, request.now)
     except PromptRefused as refusal:
@@ -274,7 +274,7 @@ def _kept(request: Request[Any], file: File, fetch_seconds_max: float) -> Source
     return Source(asset.id, asset.sha256, asset.format, asset.width, asset.height, asset.duration_ms)
 
 
-def _fetched(file: File, seconds_max: float) -> bytes:
+def _fetch_image(file: File, seconds_max: float) -> bytes:
     from atelier.media.fetch import Fetcher, FetchError
 
     url = file.url or ""
@@ -285,7 +285,7 @@ def _fetched(file: File, seconds_max: float) -> bytes:
         raise ValidationFailed([{"path": file.param, "message": "cannot be fetched from there"}]) from None
 
 
-def _made(generation: Generation, now: datetime, *, with_files: bool) -> Made:
+def _read_result(generation: Generation, now: datetime, *, with_files: bool) -> Made:
     workspace_id, assets = generation.workspace_id, generation.assets
     if generation.recipe.kind is Kind.TEXT:
         return Made(generation, text=generations.text(generation) or "")
@@ -299,10 +299,10 @@ def _made(generation: Generation, now: datetime, *, with_files: bool) -> Made:
 
 def pace(request: Request[Any]) -> dict[str, str]:
     """The rate-limit headers in OpenAI's format."""
-    limit, left, reset_seconds = admission.allowance(request.caller, request.now)
+    limit, remaining, reset_seconds = admission.allowance(request.caller, request.now)
     return {
         "x-ratelimit-limit-requests": str(limit),
-        "x-ratelimit-remaining-requests": str(left),
+        "x-ratelimit-remaining-requests": str(remaining),
         "x-ratelimit-reset-requests": f"{reset_seconds}s",
     }
 
@@ -315,7 +315,7 @@ def _media() -> Any:
 
 
 @cache
-def _tries() -> Any:
+def _sdk_retries() -> Any:
     from atelier.aws.dynamodb.tries import DynamoTries
 
     DynamoTries.bind(RequestsTable.read().name)

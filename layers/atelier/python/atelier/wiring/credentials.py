@@ -76,7 +76,7 @@ def add(
         wallets=wallets(),
         vault=vault(),
         bindings=bindings,
-        is_outside=_is_outside,
+        is_outside=_is_public,
         now=now,
     )
 
@@ -131,7 +131,7 @@ def _kinds() -> Mapping[str, set[str]]:
     return kinds
 
 
-def _is_outside(url: str) -> bool:
+def _is_public(url: str) -> bool:
     """Whether every address of a base URL is public. It is checked again whenever the key is used, because DNS can
     change."""
     parts = urlsplit(url)

@@ -92,17 +92,17 @@ def _quote_key() -> bytes:
 def quote(caller: Caller, body: QuoteRequest, now: datetime) -> QuoteView:
     """A signed price."""
     workspace_id, catalogue, routes = caller.workspace_id, routed(now), _routes(caller, now)
-    named = body.run()
-    if named is not None:
-        recipe, pipeline = named
+    requested_run = body.run()
+    if requested_run is not None:
+        recipe, pipeline = requested_run
     else:
         recipe = body.recipe(_character(workspace_id, body.character_id) if body.character_id else None)
         pipeline = quoting.pipeline_for(
             recipe, enhance=body.enhance_prompt, catalogue=catalogue, now=now, routes=routes
         )
     recipe, pipeline = submitting.looked_up(workspace_id, recipe, pipeline, assets())
-    ask = body.ask(recipe, pipeline)
-    promise, offers = quoting.quote(workspace_id, ask, catalogue=catalogue, now=now, routes=routes)
+    quote_input = body.ask(recipe, pipeline)
+    promise, offers = quoting.quote(workspace_id, quote_input, catalogue=catalogue, now=now, routes=routes)
     return quote_view(quoting.signed(promise, _quote_key()), promise, offers)
 
 
@@ -116,7 +116,7 @@ def _routes(caller: Caller, now: datetime) -> Routes:
     return routing.routes_of(wallet, now) if wallet else routing.routes(caller.workspace_id, now)
 
 
-def _promise(quote_id: str) -> quoting.Quote:
+def _verified_quote(quote_id: str) -> quoting.Quote:
     promise = quoting.verified(quote_id, _quote_key())
     if promise is None:
         raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
@@ -135,7 +135,7 @@ def submit(
     reuse: bool = False,
 ) -> submitting.Accepted:
     """Accept a generation for a verified caller; with a `pipeline` it is a run."""
-    promise = _promise(quote_id) if quote_id else None
+    verified_quote = _verified_quote(quote_id) if quote_id else None
     return submitting.submit(
         submitting.Submission(
             caller.workspace_id,
@@ -143,7 +143,7 @@ def submit(
             recipe,
             idempotency_key,
             project_id,
-            promise,
+            verified_quote,
             pipeline,
             reuse,
         ),
@@ -173,11 +173,11 @@ def make(request: Request[MakeRequest], kind: str | None = None, template_id: st
         raise NotFound("There is no such route.")
     if template_id not in (None, body.template_id or template_id):
         raise ValidationFailed([{"path": "template_id", "message": "This path runs another template."}])
-    named = body.run()
-    if named is not None and template_id is not None:
+    requested_run = body.run()
+    if requested_run is not None and template_id is not None:
         raise ValidationFailed([{"path": "pipeline", "message": "A template is not run in stages."}])
-    if named is not None:
-        recipe, pipeline = named
+    if requested_run is not None:
+        recipe, pipeline = requested_run
         return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse)
     recipe = _recipe(request.caller.workspace_id, body, kind, template_id or body.template_id)
     pipeline = None
@@ -202,13 +202,13 @@ def _recipe(workspace_id: str, body: MakeRequest, kind: str | None, template_id:
     if template_id is None and body.character_id is None:
         return body.recipe(kind)
     # The fingerprint is that of the request, so a repetition matches even if template or character have changed.
-    asked = f"{body.fingerprint()}{template_id}"
+    fingerprint = f"{body.fingerprint()}{template_id}"
     template = None
     if template_id is not None:
         from atelier.wiring.templates import templates
 
         template = templates().get(workspace_id, template_id)
-    recipe = replace(body.recipe(kind, template), asked=asked)
+    recipe = replace(body.recipe(kind, template), asked=fingerprint)
     return showing(recipe, _character(workspace_id, body.character_id)) if body.character_id else recipe
 
 
@@ -218,7 +218,7 @@ def _character(workspace_id: str, character_id: str) -> Character:
     return characters().get(workspace_id, character_id)
 
 
-def _count_use(generation: Generation) -> None:
+def _count_template_use(generation: Generation) -> None:
     if generation.recipe.template_id:
         from atelier.wiring.templates import templates
 
@@ -233,15 +233,15 @@ def retry(request: Request[Any], generation_id: str) -> Answer:
     if earlier.parent_id is not None:
         earlier = store().get(workspace_id, earlier.parent_id)
     # A reused result is retried from the generation that made it, which may be a run.
-    made = store().get(workspace_id, earlier.reused_from) if earlier.reused_from else earlier
+    original = store().get(workspace_id, earlier.reused_from) if earlier.reused_from else earlier
     pipeline = None
-    if made.pipeline is not None:
+    if original.pipeline is not None:
         from atelier.generations.run import kept_in, resumed, stages
 
-        pipeline = resumed(made, stages(made, store()), kept_in(workspace_id, assets()))
+        pipeline = resumed(original, stages(original, store()), kept_in(workspace_id, assets()))
     # The fingerprint is fixed per retried generation, so a repetition matches even if other stages are left by then.
     scope = f"retry {earlier.id}"
-    return accept(request, replace(made.recipe, asked=scope), scope, earlier.project_id, pipeline=pipeline)
+    return accept(request, replace(original.recipe, asked=scope), scope, earlier.project_id, pipeline=pipeline)
 
 
 def accept(
@@ -269,17 +269,17 @@ def accept(
     )
     generation = accepted.generation
     if not accepted.replayed:
-        _count_use(generation)
+        _count_template_use(generation)
     if request.wait_seconds:
         generation = wait(generation, request.wait_seconds, request.now)
     headers = {"Location": f"/api/generations/{generation.id}"}
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
-    met = bool(request.wait_seconds) and not generation.is_open
-    if met:
+    is_final = bool(request.wait_seconds) and not generation.is_open
+    if is_final:
         headers["Preference-Applied"] = f"wait={request.wait_seconds}"
     answer = GenerationEnvelope(generation=view(generation, request.now))
-    return Answer(answer, status=200 if met else 202, headers=headers)
+    return Answer(answer, status=200 if is_final else 202, headers=headers)
 
 
 def enhance(request: Request[EnhanceRequest]) -> Answer:
@@ -288,33 +288,33 @@ def enhance(request: Request[EnhanceRequest]) -> Answer:
     body = request.body
     key = f"enhance {request.idempotency_key}" if request.idempotency_key else None
     accepted = submit(request.caller, body.recipe(), key, request.now, project_id=body.project_id)
-    made = wait(accepted.generation, WAIT_SECONDS_MAX, request.now)
-    if not made.is_open and made.status is not Status.SUCCEEDED:
-        failure = made.failure
+    generation = wait(accepted.generation, WAIT_SECONDS_MAX, request.now)
+    if not generation.is_open and generation.status is not Status.SUCCEEDED:
+        failure = generation.failure
         raise ProviderFailed(
             failure.message if failure else "This was cancelled.",
-            generation_id=made.id,
+            generation_id=generation.id,
             error_class=failure.error_class if failure else None,
         )
-    written = text(made)
+    enhanced_text = text(generation)
     answer = EnhancedView(
-        prompt=None if written is None else rewritten(body.prompt, written),
+        prompt=None if enhanced_text is None else rewritten(body.prompt, enhanced_text),
         original=body.prompt,
-        credits_charged=made.credits_charged,
-        generation_id=made.id,
-        status=made.status.value,
+        credits_charged=generation.credits_charged,
+        generation_id=generation.id,
+        status=generation.status.value,
     )
-    headers = {"Location": f"/api/generations/{made.id}"}
+    headers = {"Location": f"/api/generations/{generation.id}"}
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
-    return Answer(answer, status=202 if made.is_open else 200, headers=headers)
+    return Answer(answer, status=202 if generation.is_open else 200, headers=headers)
 
 
 def page(workspace_id: str, filters: Filters, after_id: str | None, limit: int) -> GenerationPage:
     """A page of the workspace's generations, newest first. It has fewer than `limit` items when their texts are too
     long for one response."""
     found = store().list(workspace_id, filters, after_id, limit)
-    fit, next_id = cursors.fitting(
+    fitting_items, next_id = cursors.fitting(
         found.generations,
         found.next_id,
         key=lambda each: each.id,
@@ -325,7 +325,7 @@ def page(workspace_id: str, filters: Filters, after_id: str | None, limit: int) 
             each.recipe.parameters,
         ],
     )
-    return GenerationPage(tuple(fit), next_id)
+    return GenerationPage(tuple(fitting_items), next_id)
 
 
 def cancel(workspace_id: str, generation_id: str, now: datetime) -> Generation:
@@ -335,27 +335,27 @@ def cancel(workspace_id: str, generation_id: str, now: datetime) -> Generation:
     return cancelling.cancel(workspace_id, generation_id, to=closing(), now=now)
 
 
-def wait(generation: Generation, seconds: int, asked_at: datetime) -> Generation:
+def wait(generation: Generation, seconds: int, requested_at: datetime) -> Generation:
     """Wait for the end of a generation, for a bounded time. When too many requests of the account wait already, the
     generation is returned at once."""
     if not generation.is_open:
         return generation
     with waiting.wait_of(generation.user_id, seconds) as may_wait:
-        return _ended(generation, seconds, asked_at) if may_wait else generation
+        return _wait_for_end(generation, seconds, requested_at) if may_wait else generation
 
 
-def _ended(generation: Generation, seconds: int, asked_at: datetime) -> Generation:
-    return wait_for_end(generation, asked_at, seconds, generations=store(), sleep=time.sleep, clock=system_clock)
+def _wait_for_end(generation: Generation, seconds: int, requested_at: datetime) -> Generation:
+    return wait_for_end(generation, requested_at, seconds, generations=store(), sleep=time.sleep, clock=system_clock)
 
 
 def text(generation: Generation) -> str | None:
     """The content of a text or page result; None while there is none."""
-    written = next((asset for asset in generation.assets if asset.type in ("text", "page")), None)
-    if written is None:
+    text_asset = next((asset for asset in generation.assets if asset.type in ("text", "page")), None)
+    if text_asset is None:
         return "" if generation.status is Status.SUCCEEDED and generation.recipe.kind in WRITTEN else None
     from atelier.aws.s3 import MediaStore as S3MediaStore
 
-    key = media_key(generation.workspace_id, written.sha256, written.format)
+    key = media_key(generation.workspace_id, text_asset.sha256, text_asset.format)
     return S3MediaStore(MediaStore.read().bucket).get(key, TEXT_BYTES_MAX).decode()
 
 
@@ -364,20 +364,20 @@ def view(generation: Generation, now: datetime, *, with_text: bool = True) -> Ge
     leaves out."""
     pipeline = generation.pipeline
     if pipeline is None or not with_text:
-        return generation_view(generation, _refs(generation, now), text(generation) if with_text else None)
+        return generation_view(generation, _asset_refs(generation, now), text(generation) if with_text else None)
     from atelier.generations.run import billed, stages
 
-    made = stages(generation, store())
+    stage_generations = stages(generation, store())
     if generation.is_open:
         # An open run shows the attempts of its stages so far; its sums are shown when it has ended.
-        generation = replace(generation, attempts=billed(generation, made).attempts)
-    shown = [
-        stage_view(planned, stage, _refs(stage, now)) for planned, stage in zip(pipeline.stages, made, strict=False)
+        generation = replace(generation, attempts=billed(generation, stage_generations).attempts)
+    stage_views = [
+        stage_view(planned, stage, _asset_refs(stage, now)) for planned, stage in zip(pipeline.stages, stage_generations, strict=False)
     ]
-    return generation_view(generation, _refs(generation, now), text(generation), shown)
+    return generation_view(generation, _asset_refs(generation, now), text(generation), stage_views)
 
 
-def _refs(generation: Generation, now: datetime) -> list[AssetRef]:
+def _asset_refs(generation: Generation, now: datetime) -> list[AssetRef]:
     refs: list[AssetRef] = []
     for asset in generation.assets:
         url, thumbnail_url = media_urls.urls(generation.workspace_id, asset.sha256, asset.format, now)

@@ -22,8 +22,8 @@ def wallets() -> DynamoWallets:
 
 def daily(tier: str) -> Daily:
     """The daily grant of a tier."""
-    given = prices().tier(tier)
-    return Daily(given.daily_credits, given.daily_reset, DailyCredits.read().verified_only)
+    tier_terms = prices().tier(tier)
+    return Daily(tier_terms.daily_credits, tier_terms.daily_reset, DailyCredits.read().verified_only)
 
 
 def refreshed(workspace_id: str, now: datetime) -> Wallet:

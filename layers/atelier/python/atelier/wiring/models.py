@@ -24,9 +24,9 @@ def listing(workspace_id: str, kind: KindName | None, now: datetime) -> ModelLis
     def view(model: Model, kinds: tuple[KindName, ...]) -> ModelView:
         sunset_at = catalogue.sunset_at(model)
         is_open = sunset_at is None or today < sunset_at
-        wanted = own.wish(model.provider).enabled
+        is_enabled = own.wish(model.provider).enabled
         return model_view(
-            model, kinds=kinds, sunset_at=sunset_at, is_offered=is_open and wanted and model.provider in reachable
+            model, kinds=kinds, sunset_at=sunset_at, is_offered=is_open and is_enabled and model.provider in reachable
         )
 
     items = [view(model, (model.kind, *model.also)) for model in catalogue.data.models if model.id != CUSTOM_MODEL]

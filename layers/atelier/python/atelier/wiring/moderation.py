@@ -54,9 +54,9 @@ def brought() -> OutputCheck:
 @cache
 def policy() -> Policy:
     """This deployment's policy. Raises ValueError for an unknown category."""
-    said = Moderation.read()
-    names = (name.strip() for name in said.categories.split(",") if name.strip())
-    return Policy(frozenset(map(Category, names)), said.unanswered)
+    settings = Moderation.read()
+    names = (name.strip() for name in settings.categories.split(",") if name.strip())
+    return Policy(frozenset(map(Category, names)), settings.unanswered)
 
 
 def moderator() -> Moderator:

@@ -29,24 +29,24 @@ def relay(workspace_id: str, generation_id: str, new: Image, old: Image | None) 
         _relay_stage(workspace_id, generation_id, new, old)
         return
     if old is None:
-        _start(workspace_id, generation_id, new)
+        _start_execution(workspace_id, generation_id, new)
         return
     if "cancel_requested_at" in new and "cancel_requested_at" not in old:
         queue().cancel(workspace_id, generation_id)
     status, before = new["status"]["S"], old["status"]["S"]
     if status != before and status not in OPEN:
-        _bus().publish([(f"generation.{status}", _ended(workspace_id, generation_id, new))])
+        _bus().publish([(f"generation.{status}", _end_event(workspace_id, generation_id, new))])
         if "budgets" in new:
-            budgets.watch(workspace_id, json.loads(new["budgets"]["S"]), _tell, system_clock())
+            budgets.watch(workspace_id, json.loads(new["budgets"]["S"]), _publish, system_clock())
     if status == Status.EXPIRED != before and "pipeline" not in new:
-        _ask_once_more(workspace_id, generation_id, new)
+        _poll_once_more(workspace_id, generation_id, new)
 
 
-def _start(workspace_id: str, generation_id: str, new: Image) -> None:
+def _start_execution(workspace_id: str, generation_id: str, new: Image) -> None:
     if new["status"]["S"] not in OPEN:
         # The generation reuses an earlier result and is final already: only its event is published.
         status = new["status"]["S"]
-        _bus().publish([(f"generation.{status}", _ended(workspace_id, generation_id, new))])
+        _bus().publish([(f"generation.{status}", _end_event(workspace_id, generation_id, new))])
     elif "pipeline" in new:
         workflow().start_run(workspace_id, generation_id)
     else:
@@ -64,15 +64,15 @@ def _relay_stage(workspace_id: str, stage_id: str, new: Image, old: Image | None
     if status == before or status in OPEN:
         return
     run_id = new["parent_id"]["S"]
-    _bus().publish([(f"stage.{status}", {**_ended(workspace_id, stage_id, new), "run_id": run_id})])
+    _bus().publish([(f"stage.{status}", {**_end_event(workspace_id, stage_id, new), "run_id": run_id})])
     if status == Status.EXPIRED:
-        _ask_once_more(workspace_id, stage_id, new)
+        _poll_once_more(workspace_id, stage_id, new)
     elif before == Status.EXPIRED:
         # A late result of an expired stage: start the run again, because no execution may be left to finish it.
         workflow().start_run(workspace_id, run_id, again=stage_id)
 
 
-def _ended(workspace_id: str, generation_id: str, new: Image) -> dict[str, str | int | None]:
+def _end_event(workspace_id: str, generation_id: str, new: Image) -> dict[str, str | int | None]:
     status = new["status"]["S"]
     return {
         # One id for each fact, so that a consumer recognises a repeated event.
@@ -87,11 +87,11 @@ def _ended(workspace_id: str, generation_id: str, new: Image) -> dict[str, str |
     }
 
 
-def _tell(kind: str, detail: dict[str, str | int | None]) -> None:
+def _publish(kind: str, detail: dict[str, str | int | None]) -> None:
     _bus().publish([(kind, detail)])
 
 
-def _ask_once_more(workspace_id: str, generation_id: str, expired: Image) -> None:
+def _poll_once_more(workspace_id: str, generation_id: str, expired: Image) -> None:
     """Poll an expired generation once more. The result may have been ready before, with only its delivery failed: then
     no other poll is queued."""
     attempts: list[dict[str, str]] = json.loads(expired.get("attempts", {}).get("S", "[]"))

@@ -36,7 +36,7 @@ def create(
     from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 
     if body.changes_budget:
-        _may_say_what_is_spent(caller)
+        _require_budget_permission(caller)
     keys = DynamoIdempotencyKeys()
     keys.bind(RequestsTable.read().name)
     new = body.new(caller.workspace_id, caller.user_id, idempotency_key)
@@ -53,7 +53,7 @@ def change(caller: Caller, project_id: str, body: ChangeProjectRequest, now: dat
     """Change a project for a verified caller. Raises Forbidden when the role does not allow the change of its
     budget."""
     if body.changes_budget:
-        _may_say_what_is_spent(caller)
+        _require_budget_permission(caller)
     after = manage.change(
         caller.workspace_id, project_id, lambda seen: body.change(seen, now), projects=projects(), now=now
     )
@@ -111,6 +111,6 @@ def change_workspace_budget(
     return budget_view(budget)
 
 
-def _may_say_what_is_spent(caller: Caller) -> None:
+def _require_budget_permission(caller: Caller) -> None:
     if not may(caller, "budgets.manage"):
         raise Forbidden("Your role does not allow changing budgets.")

@@ -46,46 +46,46 @@ def ask_for_resets(now: datetime) -> int:
 
 
 def each_due_for_reset(
-    shard: int, after: str | None, see_to: Callable[[str], object], now: datetime, context: Any
+    shard: int, after: str | None, process: Callable[[str], object], now: datetime, context: Any
 ) -> Round:
     """Call a function for each wallet of a shard whose daily credits are due, after an index position.
 
     A wallet that fails is logged and skipped; the next round from the start of the shard finds it again.
     """
-    place, seen_to, failed = after, 0, 0
-    for due in _line(lambda after: wallets().wallets_due_for_reset(shard, now, after, PAGE), after):
-        if _time_is_short(context):
-            return Round(seen_to, failed, place, finished=False)
+    position, processed, failed = after, 0, 0
+    for due in _due_wallets(lambda after: wallets().wallets_due_for_reset(shard, now, after, PAGE), after):
+        if _is_time_short(context):
+            return Round(processed, failed, position, finished=False)
         try:
-            see_to(due.workspace_id)
-            seen_to += 1
+            process(due.workspace_id)
+            processed += 1
         except Exception:
             logger.exception("wallet failed", workspace_id=due.workspace_id)
             failed += 1
-        place = due.place
-    return Round(seen_to, failed, place, finished=True)
+        position = due.place
+    return Round(processed, failed, position, finished=True)
 
 
 def due_for_sweep(now: datetime, context: Any) -> Iterator[str]:
     """The ids of workspaces, over all shards, with an open hold whose deadline may have passed."""
     # The shards come in random order, so that one slow wallet does not always delay the same others.
     for shard in random.sample(range(SHARDS), SHARDS):  # nosec B311 - a random order, not a secret
-        for due in _line(lambda after, shard=shard: wallets().wallets_due_for_sweep(shard, now, after, PAGE), None):
-            if _time_is_short(context):
+        for due in _due_wallets(lambda after, shard=shard: wallets().wallets_due_for_sweep(shard, now, after, PAGE), None):
+            if _is_time_short(context):
                 return
             yield due.workspace_id
 
 
-def _line(page_after: Callable[[str | None], list[Due]], place: str | None) -> Iterator[Due]:
+def _due_wallets(page_after: Callable[[str | None], list[Due]], position: str | None) -> Iterator[Due]:
     # Pages continue after a position instead of starting again, so a wallet that stays due (because it fails) delays no
     # other wallet.
     while True:
-        page = page_after(place)
+        page = page_after(position)
         yield from page
         if len(page) < PAGE:
             return
-        place = page[-1].place
+        position = page[-1].place
 
 
-def _time_is_short(context: Any) -> bool:
+def _is_time_short(context: Any) -> bool:
     return context is not None and context.get_remaining_time_in_millis() < MILLISECONDS_SPARE

@@ -46,15 +46,15 @@ def places() -> Places:
     from atelier.routing.pace import Limit, Limits
     from atelier.routing.places import Places
 
-    paces = DynamoPaces()
-    paces.bind(ProvidersTable.read().name)
+    windows = DynamoPaces()
+    windows.bind(ProvidersTable.read().name)
     documented = {provider: Limit(**limit) for provider, limit in prices().data.limits.items()}
     configured = {access: Limit.read(text) for access, text in ProviderLimits.read().by_access().items()}
-    return Places(paces, Limits(documented, configured), pause)
+    return Places(windows, Limits(documented, configured), pause)
 
 
 @cache
-def _limited() -> frozenset[str]:
+def _limited_accesses() -> frozenset[str]:
     return frozenset({*prices().data.limits, *ProviderLimits.read().by_access()})
 
 
@@ -79,11 +79,11 @@ def routes_of(wallet: Wallet, now: datetime) -> Routes:
     return routes(wallet.workspace_id, now) if wallet.own_routes else _routes(wallet.workspace_id, Own(), now)
 
 
-def _routes(workspace_id: str, own: Own, now: datetime) -> Routes:
-    return Routes(workspace_id, own, partial(_seen, now=now), now, partial(_next_place, now=now))
+def _routes(workspace_id: str, workspace_providers: Own, now: datetime) -> Routes:
+    return Routes(workspace_id, workspace_providers, partial(_health, now=now), now, partial(_next_slot, now=now))
 
 
-def _seen(scope: Scope, *, now: datetime) -> Health:
+def _health(scope: Scope, *, now: datetime) -> Health:
     if scope.provider == EMBEDDED:
         return Health(scope, checked_at=now)
     try:
@@ -93,8 +93,8 @@ def _seen(scope: Scope, *, now: datetime) -> Health:
         return Health(scope)
 
 
-def _next_place(scope: Scope, *, now: datetime) -> datetime:
-    if scope.provider == EMBEDDED or not {scope.provider, f"{scope.provider}@own"} & _limited():
+def _next_slot(scope: Scope, *, now: datetime) -> datetime:
+    if scope.provider == EMBEDDED or not {scope.provider, f"{scope.provider}@own"} & _limited_accesses():
         return now
     try:
         return places().next_at(scope, now)
@@ -109,7 +109,7 @@ def scorecards(workspace_id: str, now: datetime) -> HealthList:
 
     own = {Scope(key.provider, workspace_id, key.id) for key in _keys().own(workspace_id).keys}
     scopes = {*map(Scope, enabled_providers()), *own}
-    found = [scorecard_view(_seen(scope, now=now), _models(scope, now), now) for scope in scopes]
+    found = [scorecard_view(_health(scope, now=now), _model_health(scope, now), now) for scope in scopes]
     return HealthList(items=sorted(found, key=lambda each: (each.provider, each.scope != PLATFORM, each.scope)))
 
 
@@ -120,11 +120,11 @@ def statuses(workspace_id: str, own: Own, providers: Iterable[str], now: datetim
         provider: Scope(provider, workspace_id, key) if key else Scope(provider) for provider, key in keys.items()
     }
     return {
-        provider: overall(_seen(scope, now=now), _models(scope, now), now).value for provider, scope in scopes.items()
+        provider: overall(_health(scope, now=now), _model_health(scope, now), now).value for provider, scope in scopes.items()
     }
 
 
-def _models(scope: Scope, now: datetime) -> tuple[Health, ...]:
+def _model_health(scope: Scope, now: datetime) -> tuple[Health, ...]:
     if scope.provider == EMBEDDED:
         return ()
     try:
@@ -152,8 +152,8 @@ def own_provider(
 
     try:
         access = credentials.reveal(workspace_id, provider, key_id, clock())
-        patience = adapters.patience_seconds(provider) if for_attempts else None
-        return adapters.adapter(provider, access, answer_seconds_max=patience)
+        timeout_seconds = adapters.patience_seconds(provider) if for_attempts else None
+        return adapters.adapter(provider, access, answer_seconds_max=timeout_seconds)
     except (NotFound, UnreadableKey) as error:
         logger.warning("own key cannot be used", workspace_id=workspace_id, key=key_id, reason=type(error).__name__)
         return None

@@ -11,8 +11,8 @@ from atelier.wiring.generations import store, text
 
 def planning() -> Planning:
     """The dependencies of planning a stage."""
-    return Planning(store(), text, _refusal)
+    return Planning(store(), text, _prompt_failure)
 
 
-def _refusal(_run: Generation, prompt: str) -> Failure | None:
+def _prompt_failure(_run: Generation, prompt: str) -> Failure | None:
     return refusal(prompt, moderation.prompts())

@@ -36,8 +36,8 @@ def collaborators() -> Sealing:
 
 def seal(workspace_id: str, images: Iterable[dict[str, dict[str, Any]]], now: datetime) -> Sealed:
     """Seal the movements in these stream images (DynamoDB JSON), and compare their sums with the wallet's counters."""
-    to = collaborators()
-    sealed = sealing.seal(workspace_id, [seals.form_of(image) for image in images], to=to, now=now)
+    deps = collaborators()
+    sealed = sealing.seal(workspace_id, [seals.form_of(image) for image in images], to=deps, now=now)
     if sealed.fault:
         alarm(workspace_id, sealed.fault)
     return sealed

@@ -33,11 +33,11 @@ def routed(now: datetime) -> Catalogue:
     """The catalogue for routing: with the shutdown dates that providers have published since it was written."""
     catalogue = prices()
     # With the embedded provider alone there are no published dates to read.
-    return catalogue.with_sunsets(_observed(now)) if catalogue.enabled - {"local"} else catalogue
+    return catalogue.with_sunsets(_published_dates(now)) if catalogue.enabled - {"local"} else catalogue
 
 
 @dataclass(slots=True)
-class _Memory:
+class _CachedDates:
     """The dates that this process has read, and when."""
 
     read_at: datetime | None = None
@@ -45,8 +45,8 @@ class _Memory:
 
 
 @cache
-def _memory() -> _Memory:
-    return _Memory()
+def _cached_dates() -> _CachedDates:
+    return _CachedDates()
 
 
 @cache
@@ -58,13 +58,13 @@ def _store() -> DynamoSunsets:
     return sunsets
 
 
-def _observed(now: datetime) -> Mapping[str, date]:
-    known = _memory()
-    if known.read_at is None or now - known.read_at >= KNOWN_FOR:
-        known.read_at = now
+def _published_dates(now: datetime) -> Mapping[str, date]:
+    cached = _cached_dates()
+    if cached.read_at is None or now - cached.read_at >= KNOWN_FOR:
+        cached.read_at = now
         try:
-            known.dates = {model: day for each in _store().read().values() for model, day in each.dates.items()}
+            cached.dates = {model: day for each in _store().read().values() for model, day in each.dates.items()}
         except Exception:
             # Until the next read, the catalogue's own dates and the dates read before are used.
             logger.exception("observed sunsets cannot be read")
-    return known.dates
+    return cached.dates

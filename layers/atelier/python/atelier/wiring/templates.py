@@ -60,7 +60,7 @@ def remove(workspace_id: str, template_id: str) -> None:
 def listing(workspace_id: str, query: TemplateQuery) -> TemplateList:
     """One page of templates, newest first."""
     page = templates().list(workspace_id, cursors.decode(query.cursor, "tpl_"), query.limit)
-    fit, next_id = cursors.fitting(
+    fitting_items, next_id = cursors.fitting(
         page.things, page.next_id, key=lambda each: each.id, words=lambda each: [each.prompt, each.parameters]
     )
-    return TemplateList(items=list(map(template_view, fit)), next_cursor=cursors.encode(next_id))
+    return TemplateList(items=list(map(template_view, fitting_items)), next_cursor=cursors.encode(next_id))

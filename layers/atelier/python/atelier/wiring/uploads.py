@@ -34,12 +34,12 @@ def _keys() -> DynamoIdempotencyKeys:
     return keys
 
 
-def _files() -> BucketUploads:
+def _upload_bucket() -> BucketUploads:
     place = AwsPlace.read()
     return BucketUploads(MediaStore.read().bucket, upload_key, region=place.region, endpoint_url=place.endpoint_url)
 
 
-def _intake() -> MediaIntake:
+def _ingest() -> MediaIntake:
     return MediaIntake(S3MediaStore(MediaStore.read().bucket), look=moderation.brought())
 
 
@@ -51,7 +51,7 @@ def begin(
         body.new(caller.workspace_id, caller.user_id, now),
         key=f"uploads {idempotency_key}" if idempotency_key else None,
         uploads=_uploads(),
-        files=_files(),
+        files=_upload_bucket(),
         keys=_keys(),
         now=now,
     )
@@ -65,8 +65,8 @@ def complete(workspace_id: str, asset_id: str, now: datetime) -> Asset:
         asset_id,
         assets=assets(),
         uploads=_uploads(),
-        files=_files(),
-        intake=_intake(),
+        files=_upload_bucket(),
+        intake=_ingest(),
         now=now,
     )
 
@@ -84,7 +84,7 @@ def keep(
         name,
         content_type=content_type,
         assets=assets(),
-        intake=_intake(),
+        intake=_ingest(),
         keys=_keys(),
         now=now,
     )

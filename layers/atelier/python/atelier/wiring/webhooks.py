@@ -28,12 +28,12 @@ def receive(provider_id: str, token: str, headers: Mapping[str, str], body: byte
     address = callback.verify(provider_id, token, signing_key())
     if provider is None or address is None:
         raise NotFound("There is no such webhook.")
-    kept = {name: headers[name] for name in KEPT_HEADERS if name in headers}
+    signed_headers = {name: headers[name] for name in KEPT_HEADERS if name in headers}
     try:
-        event = provider.parse_webhook(kept, body, int(now.timestamp()))
+        event = provider.parse_webhook(signed_headers, body, int(now.timestamp()))
     except WebhookInvalid as error:
         logger.warning("webhook refused", provider=provider_id, reason=str(error), generation_id=address.generation_id)
         raise BadRequest("The signature is not valid.") from error
     # Not `asdict`, which copies deeply: the fields are plain strings, and this runs for each webhook.
     plain: dict[str, str] = {name: getattr(address, name) for name in ADDRESS_FIELDS}
-    return inbox().keep(provider_id, address.attempt_id, event.event_id, plain, kept, body, now)
+    return inbox().keep(provider_id, address.attempt_id, event.event_id, plain, signed_headers, body, now)

@@ -98,21 +98,21 @@ def read_together(wanted: Iterable[Wanted]) -> dict[Wanted, Item]:
     """Read up to 100 items of several tables in one consistent batch; PynamoDB's own batch reads a single table.
     Returns the existing items by their address. Raises Unavailable when DynamoDB leaves some unprocessed READS_MAX
     times."""
-    places = {(model.Meta.table_name, pk, sk): (model, pk, sk) for model, pk, sk in wanted}
-    left: dict[str, Any] = {}
-    for table, pk, sk in places:
-        part = left.setdefault(str(table), {"Keys": [], "ConsistentRead": True})
-        part["Keys"].append({"pk": {"S": pk}, "sk": {"S": sk}})
+    address_of_key = {(model.Meta.table_name, pk, sk): (model, pk, sk) for model, pk, sk in wanted}
+    unprocessed: dict[str, Any] = {}
+    for table, pk, sk in address_of_key:
+        table_request = unprocessed.setdefault(str(table), {"Keys": [], "ConsistentRead": True})
+        table_request["Keys"].append({"pk": {"S": pk}, "sk": {"S": sk}})
     found: dict[Wanted, Item] = {}
     for tries in range(READS_MAX):
         dispatch = cast("Callable[[str, dict[str, Any]], dict[str, Any]]", connection().dispatch)
-        answer = dispatch("BatchGetItem", {"RequestItems": left})
-        for table, items in answer["Responses"].items():
+        response = dispatch("BatchGetItem", {"RequestItems": unprocessed})
+        for table, items in response["Responses"].items():
             for item in items:
-                place = places[table, item["pk"]["S"], item["sk"]["S"]]
+                place = address_of_key[table, item["pk"]["S"], item["sk"]["S"]]
                 found[place] = place[0].from_raw_data(item)
-        left = answer.get("UnprocessedKeys") or {}
-        if not left:
+        unprocessed = response.get("UnprocessedKeys") or {}
+        if not unprocessed:
             return found
         pause(tries)
     raise Unavailable("The database is busy. Try again.")

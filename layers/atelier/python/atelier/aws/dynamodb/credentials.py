@@ -122,7 +122,7 @@ class DynamoProviderKeys:
                         RemovedItem, key.workspace_id, REMOVED + key.id, condition=RemovedItem.pk.does_not_exist()
                     )
                     write.save(item, condition=OwnItem.pk.does_not_exist())
-                    write.save(NameItem(key.workspace_id, _name(key)), condition=NameItem.pk.does_not_exist())
+                    write.save(NameItem(key.workspace_id, _name_key(key)), condition=NameItem.pk.does_not_exist())
                     write.update(
                         CountItem(key.workspace_id, COUNT),
                         actions=[CountItem.keys.add(1)],
@@ -146,16 +146,16 @@ class DynamoProviderKeys:
 
     def own(self, workspace_id: str) -> Own:
         items = list(OwnItem.query(workspace_id, OwnItem.sk.startswith(OWN), consistent_read=True))
-        wishes = next((item.wishes for item in items if item.wishes), "[]")
+        preferences = next((item.wishes for item in items if item.wishes), "[]")
         keys = tuple(_key(item) for item in items if item.sk != WISHES)
-        return Own(keys, by_provider(Wish(*facts) for facts in json.loads(wishes)))
+        return Own(keys, by_provider(Wish(*facts) for facts in json.loads(preferences)))
 
     def remove(self, key: ProviderKey, now: datetime) -> None:
         for tries in range(TRIES_MAX):
             try:
                 with transaction() as write:
                     write.delete(OwnItem(key.workspace_id, OWN + key.id), condition=OwnItem.pk.exists())
-                    write.delete(NameItem(key.workspace_id, _name(key)))
+                    write.delete(NameItem(key.workspace_id, _name_key(key)))
                     write.save(RemovedItem(key.workspace_id, REMOVED + key.id, removed_at=rfc3339(now)))
                     write.update(CountItem(key.workspace_id, COUNT), actions=[CountItem.keys.add(-1)])
                 return
@@ -218,7 +218,7 @@ def _update(workspace_id: str, key_id: str, actions: list[Any], condition: Any) 
     return True
 
 
-def _name(key: ProviderKey) -> str:
+def _name_key(key: ProviderKey) -> str:
     return f"{NAMES}{key.provider}#{hashlib.sha256(key.name.encode()).hexdigest()}"
 
 
@@ -226,7 +226,7 @@ def _text(record: bytes) -> str:
     return base64.b64encode(record).decode()
 
 
-def _record(text: str) -> bytes:
+def _decode_record(text: str) -> bytes:
     # Invalid base64 becomes an empty record, which decryption refuses like any invalid record.
     try:
         return base64.b64decode(text, validate=True)
@@ -259,7 +259,7 @@ def _key(item: OwnItem) -> ProviderKey:
         provider=item.provider,
         name=item.name,
         last_four=item.last_four,
-        record=_record(item.record),
+        record=_decode_record(item.record),
         sealed_by=item.kid,
         created_at=parse_rfc3339(item.created_at),
         base_url=item.base_url,

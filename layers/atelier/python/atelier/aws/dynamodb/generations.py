@@ -152,7 +152,7 @@ class DynamoGenerations:
                     month(generation.created_at),
                 )
         except TransactWriteError as error:
-            raise _not_opened(generation, _is_apart(generation), failed_conditions(error)) from error
+            raise _opening_error(generation, _is_recipe_apart(generation), failed_conditions(error)) from error
 
     def record(self, generation: Generation) -> None:
         try:
@@ -164,7 +164,7 @@ class DynamoGenerations:
             if 0 in failed:
                 raise GenerationExists from error
             if failed:
-                raise BudgetRefused(generation.budgets[min(failed) - 1 - _is_apart(generation)]) from error
+                raise BudgetRefused(generation.budgets[min(failed) - 1 - _is_recipe_apart(generation)]) from error
             raise
 
     def keep_result(self, workspace_id: str, reuse_key: str, generation_id: str) -> None:
@@ -187,7 +187,7 @@ class DynamoGenerations:
             actions.append(GenerationItem.started_at.set(rfc3339(after.started_at)))
         if after.enhanced_prompt is not None:
             actions.append(GenerationItem.enhanced_prompt.set(after.enhanced_prompt))
-        condition = _still_open(run.begun) & GenerationItem.cancel_requested_at.does_not_exist()
+        condition = _open_condition(run.begun) & GenerationItem.cancel_requested_at.does_not_exist()
         for tries in range(CONFLICTS_MAX):
             try:
                 with transaction() as write:
@@ -205,21 +205,21 @@ class DynamoGenerations:
         def put(write: TransactWrite) -> None:
             put_ending(write, generation.workspace_id, ending)
 
-        condition = _still_open(generation.begun)
-        self._close(generation, _final(generation), condition, put, released=generation.reserved_microusd)
+        condition = _open_condition(generation.begun)
+        self._close(generation, _final_actions(generation), condition, put, released=generation.reserved_microusd)
 
     def close_as_ended(self, generation: Generation) -> None:
-        condition = _still_open(generation.begun)
+        condition = _open_condition(generation.begun)
         released = generation.reserved_microusd
-        self._close(generation, _final(generation), condition, lambda write: None, released=released)
+        self._close(generation, _final_actions(generation), condition, lambda write: None, released=released)
 
     def deliver_late(self, generation: Generation, movement: Movement) -> None:
         def put(write: TransactWrite) -> None:
             put_late(write, generation.workspace_id, movement)
 
-        actions = [*_final(generation), GenerationItem.failure.remove()]
+        actions = [*_final_actions(generation), GenerationItem.failure.remove()]
         # The reservation was released when the generation expired.
-        self._close(generation, actions, _still_expired(generation), put, released=0)
+        self._close(generation, actions, _expired_condition(generation), put, released=0)
 
     def book_late(self, generation: Generation) -> None:
         actions: list[Action] = [
@@ -229,14 +229,14 @@ class DynamoGenerations:
         ]
         if generation.usage:
             actions.append(GenerationItem.usage.set(generation.usage))
-        self._close(generation, actions, _still_expired(generation), lambda write: None, released=0)
+        self._close(generation, actions, _expired_condition(generation), lambda write: None, released=0)
 
     @staticmethod
     def _close(
         generation: Generation,
         actions: list[Action],
         condition: Condition,
-        put: Callable[[TransactWrite], None],
+        add_parts: Callable[[TransactWrite], None],
         *,
         released: int,
     ) -> None:
@@ -244,7 +244,7 @@ class DynamoGenerations:
         for tries in range(CONFLICTS_MAX):
             try:
                 with transaction() as write:
-                    put(write)
+                    add_parts(write)
                     write.update(item, actions=actions, condition=condition)
                     put_spending(
                         write,
@@ -294,7 +294,7 @@ class DynamoGenerations:
             actions.append(GenerationItem.model.set(after.attempt.model))
         if after.started_at:
             actions.append(GenerationItem.started_at.set(rfc3339(after.started_at)))
-        condition = _still_open(before.begun)
+        condition = _open_condition(before.begun)
         if after.cancel_requested_at and not before.cancel_requested_at:
             actions.append(GenerationItem.cancel_requested_at.set(rfc3339(after.cancel_requested_at)))
         elif before.cancel_requested_at is None:
@@ -325,7 +325,7 @@ class DynamoGenerations:
         items = GenerationItem.query(
             workspace_id,
             GenerationItem.sk.between(floor_id("gen", created_after), "gen_~"),
-            filter_condition=_not_a_stage() & GenerationItem.status.is_in(*(status.value for status in OPEN)),
+            filter_condition=_not_a_stage_condition() & GenerationItem.status.is_in(*(status.value for status in OPEN)),
             consistent_read=True,
         )
         return [_generation(item, self._recipe(item)) for item in items]
@@ -339,14 +339,14 @@ class DynamoGenerations:
 
 def _put_new(write: TransactWrite, generation: Generation) -> None:
     recipe = _recipe_data(generation)
-    apart = _is_apart(generation)
+    recipe_apart = _is_recipe_apart(generation)
 
     item = GenerationItem(
         generation.workspace_id,
         generation.id,
         user_id=generation.user_id,
         kind=generation.recipe.kind.value,
-        recipe=None if apart else recipe,
+        recipe=None if recipe_apart else recipe,
         candidates=list(generation.candidates),
         price_version=generation.price_version,
         watermark=int(generation.watermark),
@@ -372,15 +372,15 @@ def _put_new(write: TransactWrite, generation: Generation) -> None:
     )
 
     write.save(item, condition=GenerationItem.pk.does_not_exist())
-    if apart:
+    if recipe_apart:
         write.save(RequestItem(generation.workspace_id, f"request#{generation.id}", recipe=recipe))
 
 
-def _is_apart(generation: Generation) -> bool:
+def _is_recipe_apart(generation: Generation) -> bool:
     return len(json.dumps(_recipe_data(generation))) > RECIPE_BYTES_INLINE_MAX
 
 
-def _final(generation: Generation) -> list[Action]:
+def _final_actions(generation: Generation) -> list[Action]:
     actions: list[Action] = [
         GenerationItem.status.set(generation.status.value),
         GenerationItem.credits_charged.set(generation.credits_charged),
@@ -410,39 +410,39 @@ def _final(generation: Generation) -> list[Action]:
     return actions
 
 
-def _not_opened(generation: Generation, apart: bool, failed: set[int]) -> Exception:
+def _opening_error(generation: Generation, recipe_apart: bool, failed: set[int]) -> Exception:
     """Why a generation and its hold were not written, from the positions of the parts whose conditions did not hold.
 
     Positions: 0 the generation, 1 its recipe (if apart), then the movement, the quote (if any), the wallet, and one for
     each budget."""
-    quote = 3 if apart else 2
+    quote = 3 if recipe_apart else 2
     wallet = quote + (generation.quote_id is not None)
     if 0 in failed:
         return GenerationExists()
     if quote in failed and quote < wallet and failed.isdisjoint(range(quote)):
         return QuoteRedeemed()
-    refused = [name for place, name in enumerate(generation.budgets, wallet + 1) if place in failed]
-    if refused and min(failed) > wallet:
-        return BudgetRefused(refused[0])
+    refused_budgets = [name for place, name in enumerate(generation.budgets, wallet + 1) if place in failed]
+    if refused_budgets and min(failed) > wallet:
+        return BudgetRefused(refused_budgets[0])
     # Also when no condition failed: a parallel write to the same items won.
     return StaleWallet()
 
 
-def _still_open(begun: int) -> Condition:
+def _open_condition(begun: int) -> Condition:
     return GenerationItem.status.is_in(*(status.value for status in OPEN)) & (GenerationItem.attempt_count == begun)
 
 
-def _still_expired(seen: Generation) -> Condition:
+def _expired_condition(before: Generation) -> Condition:
     """Condition: the generation is expired, and its cost is the one that was read, so that the difference to a new cost
     is counted once on the budgets."""
     cost = GenerationItem.cost_microusd
-    counted = cost == seen.counted_microusd
+    counted = cost == before.counted_microusd
     return (GenerationItem.status == Status.EXPIRED.value) & (
-        counted if seen.counted_microusd else counted | cost.does_not_exist()
+        counted if before.counted_microusd else counted | cost.does_not_exist()
     )
 
 
-def _not_a_stage() -> Condition:
+def _not_a_stage_condition() -> Condition:
     """Condition: the item is not a stage of a run. Listings show a run as a whole."""
     return GenerationItem.parent_id.does_not_exist()
 
@@ -455,7 +455,7 @@ def _filter(filters: Filters) -> Condition:
         (GenerationItem.model, filters.model),
         (GenerationItem.project_id, filters.project_id),
     )
-    condition = _not_a_stage()
+    condition = _not_a_stage_condition()
     for attribute, value in wanted:
         if value is not None:
             condition &= attribute == value
@@ -482,8 +482,8 @@ def _sources_data(inputs: Sources) -> dict[str, list[list[Any]]] | None:
 
 
 def _source_data(source: Source) -> list[Any]:
-    measured = [source.width, source.height, source.duration_ms]
-    return [source.asset_id, source.sha256, source.format, *(measured if any(measured) else ())]
+    measures = [source.width, source.height, source.duration_ms]
+    return [source.asset_id, source.sha256, source.format, *(measures if any(measures) else ())]
 
 
 def _sources(data: dict[str, list[list[Any]]]) -> Sources:
@@ -508,12 +508,12 @@ def _stage_data(stage: Stage) -> dict[str, Any]:
 
 
 def _stage(data: dict[str, Any]) -> Stage:
-    made: dict[str, Any] = {
+    converted: dict[str, Any] = {
         "kind": Kind(data["kind"]),
         "inputs": _sources(data.get("inputs", {})),
         "candidates": tuple(data.get("candidates", ())),
     }
-    return Stage(**{**data, **made})
+    return Stage(**{**data, **converted})
 
 
 def _recipe(kind: str, data: dict[str, Any]) -> Recipe:
@@ -532,8 +532,8 @@ def _recipe(kind: str, data: dict[str, Any]) -> Recipe:
 def _attempts_data(generation: Generation) -> list[dict[str, Any]]:
     # Each attempt stores its model, whose prefix is the provider; `provider` and `model` of the item are those of the
     # latest attempt. If an ended generation has a single attempt, the cost is stored with the generation only.
-    billed = generation.attempts[len(generation.attempts) == 1 and not generation.is_open :]
-    told = [attempt for attempt in billed if attempt.cost_microusd]
+    listed_attempts = generation.attempts[len(generation.attempts) == 1 and not generation.is_open :]
+    priced_attempts = [attempt for attempt in listed_attempts if attempt.cost_microusd]
     return [
         {
             "id": attempt.id,
@@ -543,7 +543,7 @@ def _attempts_data(generation: Generation) -> list[dict[str, Any]]:
             **({"ended_at": rfc3339(attempt.ended_at)} if attempt.ended_at else {}),
             **({"error_class": attempt.error_class} if attempt.error_class else {}),
             **({"key": attempt.key} if attempt.key else {}),
-            **({"cost": [attempt.cost_microusd, attempt.cost_source]} if attempt in told else {}),
+            **({"cost": [attempt.cost_microusd, attempt.cost_source]} if attempt in priced_attempts else {}),
         }
         for attempt in generation.attempts
     ]
@@ -567,14 +567,14 @@ def _assets_data(generation: Generation) -> list[dict[str, Any]]:
 
 
 def _asset(data: dict[str, Any]) -> Delivered:
-    told: dict[str, Any] = {"type": "image", "has_thumbnail": True, **data}
-    return Delivered(**told)
+    with_defaults: dict[str, Any] = {"type": "image", "has_thumbnail": True, **data}
+    return Delivered(**with_defaults)
 
 
 def _failure_data(failure: Failure) -> dict[str, str]:
     data = {"code": failure.code, "error_class": failure.error_class, "message": failure.message}
-    rare = {"provider_code": failure.provider_code, "category": failure.category}
-    return data | {name: value for name, value in rare.items() if value}
+    optional = {"provider_code": failure.provider_code, "category": failure.category}
+    return data | {name: value for name, value in optional.items() if value}
 
 
 def _time(text: str | None) -> datetime | None:
@@ -587,7 +587,7 @@ def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
     failure: dict[str, str] | None = item.failure
 
     cost = int(item.cost_microusd or 0), item.cost_source or "estimate"
-    only = cost if len(attempts) == 1 else (0, "estimate")
+    single_cost = cost if len(attempts) == 1 else (0, "estimate")
 
     return Generation(
         id=item.sk,
@@ -621,7 +621,7 @@ def _generation(item: GenerationItem, recipe: dict[str, Any]) -> Generation:
                 _time(attempt.get("ended_at")),
                 attempt.get("error_class"),
                 attempt.get("key"),
-                *attempt.get("cost", only),
+                *attempt.get("cost", single_cost),
             )
             for attempt in attempts
         ),

@@ -164,11 +164,11 @@ class DynamoIdentity:
                     write.save(_credentials_item(credentials), condition=CredentialsItem.pk.does_not_exist())
                     if mailbox is Mailbox.UNVERIFIED:
                         # The second put, so that its failure has position 1.
-                        claim = MailboxItem(_mailbox(credentials.mailbox), DAILY_CREDITS, workspace_id=workspace.id)
+                        claim = MailboxItem(_mailbox_key(credentials.mailbox), DAILY_CREDITS, workspace_id=workspace.id)
                         write.save(claim, condition=MailboxItem.pk.does_not_exist())
                     write.save(_user_item(user))
                     write.save(_workspace_item(workspace))
-                    write.save(MembershipItem(user.id, _member(workspace.id), role=Role.OWNER.value, created_at=at))
+                    write.save(MembershipItem(user.id, _member_key(workspace.id), role=Role.OWNER.value, created_at=at))
                     write.save(_session_item(session))
                     put_new_wallet(write, new_wallet(workspace.id, workspace.tier, user.created_at, mailbox))
             except TransactWriteError as error:
@@ -188,10 +188,10 @@ class DynamoIdentity:
         from atelier.aws.dynamodb.ledger import put_mailbox
         from atelier.ledger.model import Mailbox
 
-        user_key, claim_key = (user_id, PROFILE), (_mailbox(mailbox), DAILY_CREDITS)
-        gone = False
+        user_key, claim_key = (user_id, PROFILE), (_mailbox_key(mailbox), DAILY_CREDITS)
+        other_account_deleted = False
         for tries in range(TRIES_MAX):
-            items = _batch([user_key, claim_key], consistent=True)
+            items = _batch_get([user_key, claim_key], consistent=True)
             user, claim = items.get(user_key), items.get(claim_key)
             if not isinstance(user, UserItem):
                 raise NotFound
@@ -203,30 +203,30 @@ class DynamoIdentity:
                 with transaction() as write:
                     if wins:
                         # The claim must be as it was read: of two accounts verified in parallel, one gets the credits.
-                        seen = (
+                        unchanged = (
                             MailboxItem.pk.does_not_exist()
                             if claimed is None
                             else (MailboxItem.workspace_id == claimed.workspace_id)
                             & MailboxItem.verified_at.does_not_exist()
                         )
                         verified = MailboxItem(*claim_key, workspace_id=user.workspace_id, verified_at=rfc3339(at))
-                        write.save(verified, condition=seen)
+                        write.save(verified, condition=unchanged)
                     write.update(
                         UserItem(*user_key),
                         [UserItem.email_verified.set(True), UserItem.email_verified_at.set(rfc3339(at))],
                         UserItem.pk.exists(),
                     )
                     put_mailbox(write, user.workspace_id, Mailbox.COUNTS if wins else Mailbox.SHARED)
-                    if wins and claimed and claimed.workspace_id != user.workspace_id and not gone:
+                    if wins and claimed and claimed.workspace_id != user.workspace_id and not other_account_deleted:
                         # The last update (position 3), because it alone fails when the other account was deleted.
                         put_mailbox(write, claimed.workspace_id, Mailbox.SHARED)
             except TransactWriteError as error:
-                gone = failed_conditions(error) == {3}
+                other_account_deleted = failed_conditions(error) == {3}
                 pause(tries)
-        raise _busy()
+        raise _busy_error()
 
     def claim_mailbox(self, credentials: Credentials, mailbox: str) -> None:
-        claim = MailboxItem(_mailbox(mailbox), DAILY_CREDITS, workspace_id=credentials.workspace_id)
+        claim = MailboxItem(_mailbox_key(mailbox), DAILY_CREDITS, workspace_id=credentials.workspace_id)
         with suppress(PynamoDBException):
             try:
                 claim.save(condition=MailboxItem.pk.does_not_exist())
@@ -255,7 +255,7 @@ class DynamoIdentity:
         )
 
     def owner(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
-        items = _batch([(user_id, PROFILE), (workspace_id, PROFILE)], consistent=True)
+        items = _batch_get([(user_id, PROFILE), (workspace_id, PROFILE)], consistent=True)
         user, workspace = items.get((user_id, PROFILE)), items.get((workspace_id, PROFILE))
         if not isinstance(user, UserItem) or not isinstance(workspace, WorkspaceItem):
             raise NotFound
@@ -268,7 +268,7 @@ class DynamoIdentity:
         roles = {item.sk.partition("#")[2]: Role(item.role) for item in found if isinstance(item, MembershipItem)}
         if not users:
             raise NotFound
-        workspaces = _batch([(workspace_id, PROFILE) for workspace_id in roles], consistent=False)
+        workspaces = _batch_get([(workspace_id, PROFILE) for workspace_id in roles], consistent=False)
         memberships = [
             Membership(_workspace(workspace), role)
             for workspace_id, role in sorted(roles.items())
@@ -309,21 +309,21 @@ class DynamoIdentity:
 
     def role(self, user_id: str, workspace_id: str) -> Role | None:
         try:
-            return Role(MembershipItem.get(user_id, _member(workspace_id)).role)
+            return Role(MembershipItem.get(user_id, _member_key(workspace_id)).role)
         except DoesNotExist:
             return None
 
-    def _read(self, workspace_id: str, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Item]:
+    def _read_with_prefetch(self, workspace_id: str, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Item]:
         if self._place is None:
-            return _batch(keys, consistent=True)
+            return _batch_get(keys, consistent=True)
         place = self._place(workspace_id)
         found = read_together([place, *((IdentityItem, *key) for key in keys)])
         self.beside = found.pop(place, None)
         return {(pk, sk): item for (_, pk, sk), item in found.items()}
 
     def standing(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
-        session_key, member_key = (user_id, _session_key(session_id)), (user_id, _member(workspace_id))
-        items = self._read(workspace_id, [session_key, member_key])
+        session_key, member_key = (user_id, _session_key(session_id)), (user_id, _member_key(workspace_id))
+        items = self._read_with_prefetch(workspace_id, [session_key, member_key])
         session, membership = items.get(session_key), items.get(member_key)
         return (
             _session(session) if isinstance(session, SessionItem) else None,
@@ -331,8 +331,8 @@ class DynamoIdentity:
         )
 
     def bearing(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
-        token_key, member_key = (workspace_id, _token_key(token_id)), (user_id, _member(workspace_id))
-        items = self._read(workspace_id, [token_key, member_key, (user_id, PROFILE)])
+        token_key, member_key = (workspace_id, _token_key(token_id)), (user_id, _member_key(workspace_id))
+        items = self._read_with_prefetch(workspace_id, [token_key, member_key, (user_id, PROFILE)])
         token, membership, user = (items.get(key) for key in (token_key, member_key, (user_id, PROFILE)))
         is_active = isinstance(user, UserItem) and user.status == UserStatus.ACTIVE
         return (
@@ -359,7 +359,7 @@ class DynamoIdentity:
                 pause(tries)
                 continue
             return
-        raise _busy()
+        raise _busy_error()
 
     def token(self, workspace_id: str, token_id: str) -> ApiToken | None:
         try:
@@ -369,27 +369,27 @@ class DynamoIdentity:
 
     def tokens(self, workspace_id: str, after: str | None, limit: int) -> TokenPage:
         bounds = _token_key(""), _token_key("~")
-        standing = TokenItem.revoked_at.does_not_exist()
-        items, next_key = newest_page(TokenItem, workspace_id, bounds, matching=standing, after=after, limit=limit)
+        not_revoked = TokenItem.revoked_at.does_not_exist()
+        items, next_key = newest_page(TokenItem, workspace_id, bounds, matching=not_revoked, after=after, limit=limit)
         return TokenPage(tuple(map(_token, items)), next_key)
 
     def note_use(self, token: ApiToken, at: datetime) -> None:
         item = TokenItem(token.workspace_id, _token_key(token.id))
-        standing = TokenItem.pk.exists() & TokenItem.revoked_at.does_not_exist()
+        not_revoked = TokenItem.pk.exists() & TokenItem.revoked_at.does_not_exist()
         with suppress(PynamoDBException):
-            _update(item, [TokenItem.last_used_at.set(rfc3339(at))], standing)
+            _update(item, [TokenItem.last_used_at.set(rfc3339(at))], not_revoked)
 
     def revoke_token(self, workspace_id: str, token_id: str, at: datetime) -> bool:
         forgotten_at_seconds = int((at + REVOKED_KEPT).timestamp())
-        ending: list[Any] = [
+        revocation: list[Any] = [
             TokenItem.revoked_at.set(rfc3339(at)),
             TokenItem.expires_at_seconds.set(forgotten_at_seconds),
         ]
-        standing = TokenItem.pk.exists() & TokenItem.revoked_at.does_not_exist()
+        not_revoked = TokenItem.pk.exists() & TokenItem.revoked_at.does_not_exist()
         for tries in range(TRIES_MAX):
             try:
                 with transaction() as write:
-                    write.update(TokenItem(workspace_id, _token_key(token_id)), ending, standing)
+                    write.update(TokenItem(workspace_id, _token_key(token_id)), revocation, not_revoked)
                     write.update(TokenCountItem(workspace_id, TOKEN_COUNT), [TokenCountItem.living.add(-1)])
             except TransactWriteError as error:
                 if failed_conditions(error):
@@ -397,14 +397,14 @@ class DynamoIdentity:
                 pause(tries)
                 continue
             return True
-        raise _busy()
+        raise _busy_error()
 
 
-def _busy() -> Unavailable:
+def _busy_error() -> Unavailable:
     return Unavailable("The workspace's tokens are busy just now. Try again.")
 
 
-def _batch(keys: list[tuple[str, str]], *, consistent: bool) -> dict[tuple[str, str], Item]:
+def _batch_get(keys: list[tuple[str, str]], *, consistent: bool) -> dict[tuple[str, str], Item]:
     found: Iterable[IdentityItem] = IdentityItem.batch_get(keys, consistent_read=consistent)
     return {(item.pk, item.sk): item for item in found}
 
@@ -420,11 +420,11 @@ def _update(item: IdentityItem, actions: list[Any], condition: Any) -> bool:
     return True
 
 
-def _mailbox(digest: str | None) -> str:
+def _mailbox_key(digest: str | None) -> str:
     return f"mailbox#{digest}"
 
 
-def _member(workspace_id: str) -> str:
+def _member_key(workspace_id: str) -> str:
     return f"member#{workspace_id}"
 
 

@@ -134,7 +134,7 @@ def wallet_item(wallet: Wallet) -> WalletItem:
         budgeted=1 if wallet.budgeted else None,
         own_routes=int(wallet.own_routes),
         mailbox=None if wallet.mailbox is Mailbox.COUNTS else wallet.mailbox.value,
-        grants=_grants(wallet),
+        grants=_grants_data(wallet),
         # Wallets are spread over SHARDS index partitions, so that a day's reset does not hit one partition's limit.
         shard=str(zlib.crc32(wallet.workspace_id.encode()) % SHARDS),
         reset_at=rfc3339(wallet.reset_at),
@@ -160,43 +160,43 @@ def put_new_wallet(write: TransactWrite, wallet: Wallet) -> None:
 def put_mailbox(write: TransactWrite, workspace_id: str, mailbox: Mailbox) -> None:
     """Add to a transaction the change of a wallet's mailbox state (one update). The revision grows, so that a refresh
     planned on the old state cannot overwrite it."""
-    said = WalletItem.mailbox.remove() if mailbox is Mailbox.COUNTS else WalletItem.mailbox.set(mailbox.value)
+    mailbox_action = WalletItem.mailbox.remove() if mailbox is Mailbox.COUNTS else WalletItem.mailbox.set(mailbox.value)
     write.update(
         WalletItem(workspace_id, WALLET),
-        actions=[said, WalletItem.revision.add(1)],
+        actions=[mailbox_action, WalletItem.revision.add(1)],
         condition=WalletItem.pk.exists(),
     )
 
 
-def put_opening(write: TransactWrite, workspace_id: str, opening: Opening) -> None:
+def put_opening(write: TransactWrite, workspace_id: str, plan: Opening) -> None:
     """Add a hold to a transaction: one put (the movement) and one update (the wallet)."""
     condition = (
-        (WalletItem.revision == opening.revision)
-        & (WalletItem.available >= -opening.change.available)
+        (WalletItem.revision == plan.revision)
+        & (WalletItem.available >= -plan.change.available)
         & (WalletItem.debt == 0)
-        & (WalletItem.holds_open < opening.holds_open_max)
+        & (WalletItem.holds_open < plan.holds_open_max)
     )
-    actions = _counters(opening.change)
-    if opening.sweep_at is not None:
-        sweep_at = rfc3339(opening.sweep_at)
+    actions = _counter_actions(plan.change)
+    if plan.sweep_at is not None:
+        sweep_at = rfc3339(plan.sweep_at)
         actions.append(WalletItem.sweep_at.set(sweep_at))
         condition &= WalletItem.sweep_at.does_not_exist() | (WalletItem.sweep_at >= sweep_at)
     else:
         # The plan relies on a sweep that is early enough, so the wallet must still have one.
-        condition &= WalletItem.sweep_at <= rfc3339(opening.hold.deadline_at)
-    for taken in opening.change.grants:
-        condition &= _still_left(taken)
-    write.save(_movement_item(workspace_id, opening.movement, opening.hold), condition=MovementItem.pk.does_not_exist())
+        condition &= WalletItem.sweep_at <= rfc3339(plan.hold.deadline_at)
+    for change in plan.change.grants:
+        condition &= _grant_condition(change)
+    write.save(_movement_item(workspace_id, plan.movement, plan.hold), condition=MovementItem.pk.does_not_exist())
     write.update(WalletItem(workspace_id, WALLET), actions=actions, condition=condition)
 
 
-def put_ending(write: TransactWrite, workspace_id: str, ending: Ending) -> None:
+def put_ending(write: TransactWrite, workspace_id: str, settlement: Ending) -> None:
     """Add the end of a hold to a transaction: one put (the movement) and one update (the wallet)."""
-    condition = WalletItem.held >= -ending.change.held
-    for change in ending.change.grants:
+    condition = WalletItem.held >= -settlement.change.held
+    for change in settlement.change.grants:
         condition &= Path(["grants", change.grant_id, "held"]) >= -change.held
-    write.save(_movement_item(workspace_id, ending.movement), condition=MovementItem.pk.does_not_exist())
-    write.update(WalletItem(workspace_id, WALLET), actions=_counters(ending.change), condition=condition)
+    write.save(_movement_item(workspace_id, settlement.movement), condition=MovementItem.pk.does_not_exist())
+    write.update(WalletItem(workspace_id, WALLET), actions=_counter_actions(settlement.change), condition=condition)
 
 
 def put_late(write: TransactWrite, workspace_id: str, movement: Movement) -> None:
@@ -228,39 +228,39 @@ class DynamoWallets:
         _mark(workspace_id, WalletItem.own_routes.set(1))
 
     def apply_refresh(self, refresh: Refresh) -> None:
-        seen = refresh.seen
+        before = refresh.seen
         # Every change of a wallet is a movement (counted by `written`), except the time of its next sweep and its
         # marks; a mark changes `revision`.
-        still = (
+        unchanged = (
             # A wallet stored before this counter existed has no such attribute.
             (
-                WalletItem.written == seen.written
-                if seen.written
+                WalletItem.written == before.written
+                if before.written
                 else WalletItem.written.does_not_exist() | (WalletItem.written == 0)
             )
-            & (WalletItem.revision == seen.revision)
+            & (WalletItem.revision == before.revision)
             & (
                 WalletItem.sweep_at.does_not_exist()
-                if seen.sweep_at is None
-                else WalletItem.sweep_at == rfc3339(seen.sweep_at)
+                if before.sweep_at is None
+                else WalletItem.sweep_at == rfc3339(before.sweep_at)
             )
         )
         try:
             with transaction() as write:
                 for movement in refresh.movements:
-                    write.save(_movement_item(seen.workspace_id, movement), condition=MovementItem.pk.does_not_exist())
-                write.save(wallet_item(refresh.wallet), condition=still)
+                    write.save(_movement_item(before.workspace_id, movement), condition=MovementItem.pk.does_not_exist())
+                write.save(wallet_item(refresh.wallet), condition=unchanged)
         except TransactWriteError as error:
             failed_conditions(error)
             raise StaleWallet from error
 
     def post(self, operation: Operation, fingerprint: str) -> None:
         first = operation.postings[0]
-        owner, given = first.workspace_id, operation.given
+        owner, grant_record = first.workspace_id, operation.given
         key = KeyItem(owner, f"key#{operation.key}", fingerprint=fingerprint, order=first.movement.order)
-        if given is not None:
-            key.grant_id, key.amount, key.revoked, key.revoked_expired = given.grant_id, given.amount, 0, 0
-            key.expires_at = rfc3339(given.expires_at) if given.expires_at else None
+        if grant_record is not None:
+            key.grant_id, key.amount, key.revoked, key.revoked_expired = grant_record.grant_id, grant_record.amount, 0, 0
+            key.expires_at = rfc3339(grant_record.expires_at) if grant_record.expires_at else None
         try:
             with transaction() as write:
                 write.save(key, condition=KeyItem.pk.does_not_exist())
@@ -278,26 +278,26 @@ class DynamoWallets:
             item = KeyItem.get(workspace_id, f"key#{key}", consistent_read=True)
         except DoesNotExist:
             return None
-        given = None
+        grant_record = None
         if item.grant_id:
             expires_at = parse_rfc3339(item.expires_at) if item.expires_at else None
-            given = Given(
+            grant_record = Given(
                 key, item.grant_id, int(item.amount), expires_at, int(item.revoked), int(item.revoked_expired)
             )
-        return Recorded(key, item.fingerprint, item.order, given)
+        return Recorded(key, item.fingerprint, item.order, grant_record)
 
     def expired_of(self, workspace_id: str, grant_id: str, expires_at: datetime) -> int:
         prefix = f"movement#{order_at(expires_at)}#expiry#{grant_id}#"
-        booked = MovementItem.query(workspace_id, MovementItem.sk.startswith(prefix), consistent_read=True)
-        entries = (entry for item in booked for entry in _movement(item).entries)
-        lapsed = sum(entry.amount for entry in entries if entry.account is Account.EXPIRED)
+        expiry_items = MovementItem.query(workspace_id, MovementItem.sk.startswith(prefix), consistent_read=True)
+        entries = (entry for item in expiry_items for entry in _movement(item).entries)
+        expired = sum(entry.amount for entry in entries if entry.account is Account.EXPIRED)
         # Credits that were held at the expiry expire with the end of their hold, which has its generation's order.
-        around = MovementItem.sk.between(
+        key_range = MovementItem.sk.between(
             _movement_key(order_at(expires_at - HOLD_LASTS_MAX), ""), _movement_key(order_at(expires_at), "~")
         )
-        ends = (item for item in MovementItem.query(workspace_id, around, consistent_read=True))
-        return lapsed + sum(
-            _lapsed_by_end(_movement(item), grant_id) for item in ends if item.key.startswith("settle#")
+        settlement_items = (item for item in MovementItem.query(workspace_id, key_range, consistent_read=True))
+        return expired + sum(
+            _expired_by_settlement(_movement(item), grant_id) for item in settlement_items if item.key.startswith("settle#")
         )
 
     def hold(self, workspace_id: str, reference: str) -> Hold | None:
@@ -323,10 +323,10 @@ class DynamoWallets:
                     break
         return holds
 
-    def end(self, workspace_id: str, ending: Ending) -> None:
+    def end(self, workspace_id: str, settlement: Ending) -> None:
         try:
             with transaction() as write:
-                put_ending(write, workspace_id, ending)
+                put_ending(write, workspace_id, settlement)
         except TransactWriteError as error:
             failed_conditions(error)
             raise StaleWallet from error
@@ -353,10 +353,10 @@ class DynamoWallets:
         return tuple(sorted(map(_movement, items), key=lambda movement: HAPPENS.get(movement.kind, 1)))
 
     def wallets_due_for_reset(self, shard: int, now: datetime, after: str | None, limit: int) -> list[Due]:
-        return _due(WalletItem.reset_due, WalletItem.reset_at, shard, now, after, limit)
+        return _due_wallets(WalletItem.reset_due, WalletItem.reset_at, shard, now, after, limit)
 
     def wallets_due_for_sweep(self, shard: int, now: datetime, after: str | None, limit: int) -> list[Due]:
-        return _due(WalletItem.sweep_due, WalletItem.sweep_at, shard, now, after, limit)
+        return _due_wallets(WalletItem.sweep_due, WalletItem.sweep_at, shard, now, after, limit)
 
     def postpone_sweep(self, wallet: Wallet, sweep_at: datetime | None) -> None:
         assert wallet.sweep_at is not None
@@ -372,7 +372,7 @@ class DynamoWallets:
                 raise
 
 
-def _due(
+def _due_wallets(
     index: GlobalSecondaryIndex[WalletItem],
     due_at: UnicodeAttribute,
     shard: int,
@@ -389,16 +389,16 @@ def _due(
     return [Due(item.pk, f"{getattr(item, name)}#{item.pk}") for item in found]
 
 
-def _lapsed_by_end(end: Movement, grant_id: str) -> int:
+def _expired_by_settlement(settlement: Movement, grant_id: str) -> int:
     """How many credits of a grant the end of a hold moved to *expired*. That line follows the line that takes the
     grant's credits out of *held*."""
-    lapsed, of = 0, None
-    for entry in end.entries:
+    expired, current_grant_id = 0, None
+    for entry in settlement.entries:
         if entry.account is Account.HELD:
-            of = entry.grant_id
-        elif entry.account is Account.EXPIRED and of == grant_id:
-            lapsed += entry.amount
-    return lapsed
+            current_grant_id = entry.grant_id
+        elif entry.account is Account.EXPIRED and current_grant_id == grant_id:
+            expired += entry.amount
+    return expired
 
 
 def _put_posting(write: TransactWrite, posting: Posting) -> None:
@@ -413,10 +413,10 @@ def _put_posting(write: TransactWrite, posting: Posting) -> None:
     for grant_id, seen in posting.remaining:
         grant = Path(["grants", grant_id])
         condition &= grant.does_not_exist() if seen is None else Path(["grants", grant_id, "remaining"]) == seen
-    for taken in change.grants:
-        condition &= _still_left(taken)
+    for grant_change in change.grants:
+        condition &= _grant_condition(grant_change)
     write.save(_movement_item(posting.workspace_id, posting.movement), condition=MovementItem.pk.does_not_exist())
-    write.update(WalletItem(posting.workspace_id, WALLET), actions=_counters(change), condition=condition)
+    write.update(WalletItem(posting.workspace_id, WALLET), actions=_counter_actions(change), condition=condition)
 
 
 def _put_revocation(write: TransactWrite, workspace_id: str, seen: Given, after: Given) -> None:
@@ -427,12 +427,12 @@ def _put_revocation(write: TransactWrite, workspace_id: str, seen: Given, after:
     )
 
 
-def _still_left(taken: GrantChange) -> Condition:
-    remaining = Path(["grants", taken.grant_id, "remaining"])
-    return remaining == -taken.remaining if taken.drains else remaining >= -taken.remaining
+def _grant_condition(change: GrantChange) -> Condition:
+    remaining = Path(["grants", change.grant_id, "remaining"])
+    return remaining == -change.remaining if change.drains else remaining >= -change.remaining
 
 
-def _counters(change: Change) -> list[Action]:
+def _counter_actions(change: Change) -> list[Action]:
     actions: list[Action] = [
         WalletItem.available.add(change.available),
         WalletItem.held.add(change.held),
@@ -514,7 +514,7 @@ def _hold(item: MovementItem) -> Hold:
     )
 
 
-def _grants(wallet: Wallet) -> dict[str, dict[str, Any]]:
+def _grants_data(wallet: Wallet) -> dict[str, dict[str, Any]]:
     return {grant.id: _grant_data(grant) for grant in wallet.grants}
 
 

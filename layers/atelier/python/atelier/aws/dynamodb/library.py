@@ -56,7 +56,7 @@ class DynamoAssets:
             delivered.id,
             user_id=generation.user_id,
             type=delivered.type,
-            name=_name(generation.recipe.prompt, number),
+            name=_asset_name(generation.recipe.prompt, number),
             format=delivered.format,
             sha256=delivered.sha256,
             size_bytes=delivered.size_bytes,
@@ -149,13 +149,13 @@ class DynamoAssets:
         return AssetPage(tuple(map(_asset, items)), next_id)
 
 
-def _name(prompt: str, number: int) -> str:
+def _asset_name(prompt: str, number: int) -> str:
     line = " ".join(prompt.split())
     title = line if len(line) <= NAME_CHARACTERS else line[: NAME_CHARACTERS - 1] + "…"
     return title if number == 0 else f"{title} ({number + 1})"
 
 
-def _whole(number: float | None) -> int | None:
+def _to_int(number: float | None) -> int | None:
     return None if number is None else int(number)
 
 
@@ -169,13 +169,13 @@ def _asset(item: AssetItem) -> Asset:
         item.format,
         item.sha256,
         int(item.size_bytes),
-        _whole(item.width),
-        _whole(item.height),
+        _to_int(item.width),
+        _to_int(item.height),
         item.generation_id,
         parse_rfc3339(item.created_at),
         parse_rfc3339(item.archived_at) if item.archived_at else None,
         item.project_id,
-        _whole(item.duration_ms),
+        _to_int(item.duration_ms),
         not item.no_thumbnail,
         tuple(item.made_from or ()),
         tuple(item.notes or ()),

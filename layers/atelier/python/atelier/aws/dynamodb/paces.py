@@ -37,11 +37,11 @@ class DynamoPaces:
     def seen(self, scope: Scope) -> Pace:
         # A query instead of a get, like all other reads of this table in a submission, whose permission is for queries.
         found = list(PaceItem.query(_pk(scope), PaceItem.sk == _sk(scope), limit=1))
-        return _pace(scope, found[0]) if found else Pace(scope)
+        return _rate_window(scope, found[0]) if found else Pace(scope)
 
     def get(self, scope: Scope) -> Pace:
         try:
-            return _pace(scope, PaceItem.get(_pk(scope), _sk(scope), consistent_read=True))
+            return _rate_window(scope, PaceItem.get(_pk(scope), _sk(scope), consistent_read=True))
         except DoesNotExist:
             return Pace(scope)
 
@@ -66,15 +66,15 @@ def _sk(scope: Scope) -> str:
     return f"{scope.provider}#{scope.key_id}" if scope.key_id else scope.provider
 
 
-def _data(pace: Pace) -> list[Any]:
-    earlier, data = 0, list[list[int]]()
-    for at_ms, count in pace.places:
-        data.append([at_ms - earlier, count])
-        earlier = at_ms
+def _data(window: Pace) -> list[Any]:
+    previous_ms, data = 0, list[list[int]]()
+    for at_ms, count in window.places:
+        data.append([at_ms - previous_ms, count])
+        previous_ms = at_ms
     return data
 
 
-def _pace(scope: Scope, item: PaceItem) -> Pace:
+def _rate_window(scope: Scope, item: PaceItem) -> Pace:
     at_ms, places = 0, list[tuple[int, int]]()
     for after_ms, count in item.places:
         at_ms += after_ms

@@ -134,7 +134,7 @@ class DynamoProjects:
             BudgetItem.left_microusd.set(BudgetItem.left_microusd + seen.spent_microusd),
         ]
         unchanged = (BudgetItem.period == seen.period) & (BudgetItem.spent_microusd == seen.spent_microusd)
-        _unless_moved(BudgetItem(seen.workspace_id, f"budget#{seen.name}"), actions, unchanged)
+        _update_if(BudgetItem(seen.workspace_id, f"budget#{seen.name}"), actions, unchanged)
 
     def create(self, project: Project, budget: Budget) -> None:
         try:
@@ -153,13 +153,13 @@ class DynamoProjects:
             raise NotFound from error
 
     def list(self, workspace_id: str, archived: bool | None, after_id: str | None, limit: int) -> ProjectPage:
-        wanted = {
+        conditions = {
             None: None,
             True: ProjectItem.archived_at.exists(),
             False: ProjectItem.archived_at.does_not_exist(),
         }
         items, next_id = newest_page(
-            ProjectItem, workspace_id, ("prj_", "prj_~"), matching=wanted[archived], after=after_id, limit=limit
+            ProjectItem, workspace_id, ("prj_", "prj_~"), matching=conditions[archived], after=after_id, limit=limit
         )
         return ProjectPage(tuple(map(_project, items)), next_id)
 
@@ -178,8 +178,8 @@ class DynamoProjects:
         ):
             actions.append(attribute.remove() if value is None else attribute.set(value))
 
-        of_budget = _limit_actions(seen_budget, budget)
-        of_budget.append(BudgetItem.archived.set(1) if budget.archived else BudgetItem.archived.remove())
+        budget_actions = _limit_actions(seen_budget, budget)
+        budget_actions.append(BudgetItem.archived.set(1) if budget.archived else BudgetItem.archived.remove())
 
         try:
             with transaction() as write:
@@ -190,8 +190,8 @@ class DynamoProjects:
                 )
                 write.update(
                     BudgetItem(budget.workspace_id, f"budget#{budget.name}"),
-                    actions=of_budget,
-                    condition=_same_limit(seen_budget),
+                    actions=budget_actions,
+                    condition=_limit_condition(seen_budget),
                 )
         except TransactWriteError as error:
             if not failed_conditions(error):
@@ -222,7 +222,7 @@ class DynamoProjects:
     def change_budget(self, seen: Budget, after: Budget) -> None:
         item = BudgetItem(seen.workspace_id, f"budget#{seen.name}")
         try:
-            item.update(_limit_actions(seen, after), condition=_same_limit(seen))
+            item.update(_limit_actions(seen, after), condition=_limit_condition(seen))
         except UpdateError as error:
             if error.cause_response_code in MOVED:
                 pause(BUSY)
@@ -260,7 +260,7 @@ class DynamoProjects:
     def acknowledge(self, workspace_id: str, name: str, alert_id: str, now: datetime) -> Alert:
         item = AlertItem(workspace_id, f"alert#{name}#{alert_id}")
         first = AlertItem.pk.exists() & AlertItem.acknowledged_at.does_not_exist()
-        _unless_moved(item, [AlertItem.acknowledged_at.set(rfc3339(now))], first)
+        _update_if(item, [AlertItem.acknowledged_at.set(rfc3339(now))], first)
         try:
             return _alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
         except DoesNotExist as error:
@@ -268,10 +268,10 @@ class DynamoProjects:
 
     def told(self, alert: Alert, now: datetime) -> None:
         item = AlertItem(alert.workspace_id, f"alert#{alert.budget}#{alert.id}")
-        _unless_moved(item, [AlertItem.told_at.set(rfc3339(now))], AlertItem.pk.exists())
+        _update_if(item, [AlertItem.told_at.set(rfc3339(now))], AlertItem.pk.exists())
 
 
-def _unless_moved(item: Item, actions: list[Action], condition: Condition) -> None:
+def _update_if(item: Item, actions: list[Action], condition: Condition) -> None:
     try:
         item.update(actions, condition=condition)
     except UpdateError as error:
@@ -288,7 +288,7 @@ def _limit_actions(seen: Budget, after: Budget) -> list[Action]:
     ]
 
 
-def _same_limit(seen: Budget) -> Condition:
+def _limit_condition(seen: Budget) -> Condition:
     limit = seen.limit_microusd
     same = BudgetItem.limit_microusd.does_not_exist() if limit is None else BudgetItem.limit_microusd == limit
     return BudgetItem.pk.exists() & same
@@ -341,7 +341,7 @@ def _budget(item: BudgetItem) -> Budget:
     return Budget(
         workspace_id=item.pk,
         name=item.sk.removeprefix("budget#"),
-        limit_microusd=_whole(item.limit_microusd),
+        limit_microusd=_to_int(item.limit_microusd),
         spent_microusd=int(item.spent_microusd),
         reserved_microusd=int(item.reserved_microusd),
         generations=int(item.generations),
@@ -371,5 +371,5 @@ def _time(text: str | None) -> datetime | None:
     return parse_rfc3339(text) if text else None
 
 
-def _whole(number: float | None) -> int | None:
+def _to_int(number: float | None) -> int | None:
     return None if number is None else int(number)

@@ -73,19 +73,19 @@ class DynamoSeals:
             page_size=limit,
             last_evaluated_key={"pk": {"S": workspace_id}, "sk": {"S": after_key}} if after_key else None,
         )
-        forms = tuple(_form(item) for item in page)
+        forms = tuple(_public_movement(item) for item in page)
         last: dict[str, Any] | None = page.last_evaluated_key
         return FormPage(forms, last["sk"]["S"] if last else None)
 
     def forms_of(self, workspace_id: str, places: Sequence[tuple[str, str]]) -> list[Form]:
         keys = [(workspace_id, f"{MOVEMENT}{order}#{key}") for order, key in places]
-        found = {item.sk: _form(item) for item in MovementItem.batch_get(keys, consistent_read=True)}
+        found = {item.sk: _public_movement(item) for item in MovementItem.batch_get(keys, consistent_read=True)}
         return [found[sk] for _, sk in keys if sk in found]
 
 
 def form_of(image: dict[str, dict[str, Any]]) -> Form:
     """The movement in an item image of the table's stream (DynamoDB JSON), in its public form."""
-    return _form(MovementItem.from_raw_data(image))
+    return _public_movement(MovementItem.from_raw_data(image))
 
 
 def _key(number: int) -> str:
@@ -96,7 +96,7 @@ def _seal(item: SealItem) -> Seal:
     return from_public(json.loads(item.seal))
 
 
-def _form(item: MovementItem) -> Form:
+def _public_movement(item: MovementItem) -> Form:
     hold: dict[str, Any] | None = item.hold
     return {
         "key": item.key,

@@ -50,7 +50,7 @@ class DynamoWaitSlots:
                     return None
                 # A random slot, so that parallel requests do not all try to take the same one.
                 slot = random.choice(free)  # nosec B311 - no secret
-                if _lease(subject, slot, until, now, first=not leases):
+                if _take_lease(subject, slot, until, now, first=not leases):
                     return slot
         except PynamoDBException as error:
             raise Unavailable("The wait slots do not answer.") from error
@@ -74,20 +74,20 @@ def _leases(subject: str) -> dict[str, int]:
     return cast("dict[str, int]", item.slots.as_dict())
 
 
-def _lease(subject: str, slot: str, until: datetime, now: datetime, *, first: bool) -> bool:
+def _take_lease(subject: str, slot: str, until: datetime, now: datetime, *, first: bool) -> bool:
     """Take the slot; returns whether it was still free. first: there is no item yet."""
     expires_at_seconds = int((until + KEPT_FOR).timestamp())
     if first:
         new = WaitItem(_pk(subject), SK, slots={slot: _ms(until)}, expires_at_seconds=expires_at_seconds)
-        return _written(lambda: new.save(condition=WaitItem.pk.does_not_exist()))
+        return _write_succeeded(lambda: new.save(condition=WaitItem.pk.does_not_exist()))
     lease = Path(["slots", slot])
     actions: list[Action] = [lease.set(_ms(until)), WaitItem.expires_at_seconds.set(expires_at_seconds)]
     # The TTL may have deleted the item since it was read.
     free = WaitItem.pk.exists() & (lease.does_not_exist() | (lease <= _ms(now)))
-    return _written(lambda: _item(subject).update(actions, condition=free))
+    return _write_succeeded(lambda: _item(subject).update(actions, condition=free))
 
 
-def _written(write: Callable[[], object]) -> bool:
+def _write_succeeded(write: Callable[[], object]) -> bool:
     try:
         write()
     except (PutError, UpdateError) as error:

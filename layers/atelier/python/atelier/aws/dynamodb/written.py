@@ -38,7 +38,7 @@ class WrittenItem(Item):
     uses = NumberAttribute(null=True)
 
 
-class _Written(Generic[ThingT]):
+class DynamoDocuments(Generic[ThingT]):
     """Store of one kind of document. prefix: of their ids; read: builds the document from an item."""
 
     def __init__(self, prefix: str, read: Callable[[WrittenItem], ThingT]) -> None:
@@ -50,14 +50,14 @@ class _Written(Generic[ThingT]):
         """Name the library's table."""
         WrittenItem.bind(table_name)
 
-    def create(self, thing: ThingT) -> None:
+    def create(self, document: ThingT) -> None:
         item = WrittenItem(
-            thing.workspace_id,
-            thing.id,
-            user_id=thing.user_id,
-            says=_says(thing),
-            created_at=rfc3339(thing.created_at),
-            updated_at=rfc3339(thing.updated_at),
+            document.workspace_id,
+            document.id,
+            user_id=document.user_id,
+            says=_content(document),
+            created_at=rfc3339(document.created_at),
+            updated_at=rfc3339(document.updated_at),
         )
         try:
             item.save(condition=WrittenItem.pk.does_not_exist())
@@ -66,9 +66,9 @@ class _Written(Generic[ThingT]):
                 raise
             raise ThingExists from error
 
-    def get(self, workspace_id: str, thing_id: str) -> ThingT:
+    def get(self, workspace_id: str, document_id: str) -> ThingT:
         try:
-            return self._read(WrittenItem.get(workspace_id, thing_id, consistent_read=True))
+            return self._read(WrittenItem.get(workspace_id, document_id, consistent_read=True))
         except DoesNotExist as error:
             raise NotFound from error
 
@@ -79,7 +79,7 @@ class _Written(Generic[ThingT]):
 
     def change(self, seen: ThingT, after: ThingT) -> None:
         actions: list[Action] = [
-            WrittenItem.says.set(_says(after)),
+            WrittenItem.says.set(_content(after)),
             WrittenItem.updated_at.set(rfc3339(after.updated_at)),
         ]
         unchanged = WrittenItem.updated_at == rfc3339(seen.updated_at)
@@ -91,23 +91,23 @@ class _Written(Generic[ThingT]):
             pause(BUSY)
             raise ThingMoved from error
 
-    def delete(self, workspace_id: str, thing_id: str) -> None:
+    def delete(self, workspace_id: str, document_id: str) -> None:
         try:
-            WrittenItem(workspace_id, thing_id).delete(condition=WrittenItem.pk.exists())
+            WrittenItem(workspace_id, document_id).delete(condition=WrittenItem.pk.exists())
         except DeleteError as error:
             if error.cause_response_code != "ConditionalCheckFailedException":
                 raise
             raise NotFound from error
 
 
-class DynamoCharacters(_Written[Character]):
+class DynamoCharacters(DynamoDocuments[Character]):
     """The characters of a workspace on DynamoDB."""
 
     def __init__(self) -> None:
         super().__init__("chr", _character)
 
 
-class DynamoTemplates(_Written[Template]):
+class DynamoTemplates(DynamoDocuments[Template]):
     """The templates of a workspace on DynamoDB."""
 
     def __init__(self) -> None:
@@ -123,12 +123,12 @@ class DynamoTemplates(_Written[Template]):
                 raise
 
 
-def _says(thing: Character | Template) -> dict[str, Any]:
+def _content(thing: Character | Template) -> dict[str, Any]:
     facts = asdict(thing)
     return {name: value for name, value in facts.items() if name not in OWN and value not in (None, (), {})}
 
 
-def _own(item: WrittenItem) -> dict[str, Any]:
+def _common_fields(item: WrittenItem) -> dict[str, Any]:
     return {
         "id": item.sk,
         "workspace_id": item.pk,
@@ -139,14 +139,14 @@ def _own(item: WrittenItem) -> dict[str, Any]:
 
 
 def _character(item: WrittenItem) -> Character:
-    says: dict[str, Any] = item.says
+    content: dict[str, Any] = item.says
     lists: dict[str, Any] = {
-        name: tuple(says[name]) for name in ("reference_asset_ids", "face_embedding") if name in says
+        name: tuple(content[name]) for name in ("reference_asset_ids", "face_embedding") if name in content
     }
-    return Character(**_own(item), **{**says, **lists})
+    return Character(**_common_fields(item), **{**content, **lists})
 
 
 def _template(item: WrittenItem) -> Template:
-    says: dict[str, Any] = item.says
-    gaps: dict[str, Any] = {"variables": tuple(Variable(**variable) for variable in says.get("variables", ()))}
-    return Template(**_own(item), **{**says, **gaps}, uses=int(item.uses or 0))
+    content: dict[str, Any] = item.says
+    variables: dict[str, Any] = {"variables": tuple(Variable(**variable) for variable in content.get("variables", ()))}
+    return Template(**_common_fields(item), **{**content, **variables}, uses=int(item.uses or 0))
