@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-BUILT = Path(".aws-sam/build/template.yaml")
+BUILT_TEMPLATE = Path(".aws-sam/build/template.yaml")
 CAPABILITIES = ("CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")
 
 Outputs = Mapping[str, str]
@@ -40,13 +40,13 @@ def deploy(
     if not parameters.get("DomainName"):
         parameters["PublicUrl"] = public_url
 
-    def once() -> int:
+    def run_sam() -> int:
         pairs = [f"{name}={value}" for name, value in parameters.items() if value]
-        command = ["deploy", "--template-file", str(BUILT), "--stack-name", chosen.stack_name, "--resolve-s3"]
+        command = ["deploy", "--template-file", str(BUILT_TEMPLATE), "--stack-name", chosen.stack_name, "--resolve-s3"]
         command += ["--capabilities", *CAPABILITIES, "--no-fail-on-empty-changeset", "--parameter-overrides", *pairs]
         return sam([*command, *(["--region", chosen.region] if chosen.region else []), *rest])
 
-    code = once()
+    code = run_sam()
     if code or parameters.get("DomainName") or "PublicUrl" not in parameters:
         return code
     address = outputs(chosen.stack_name, chosen.region).get("Url", "")
@@ -54,7 +54,7 @@ def deploy(
         return 0
     print(f"atelier: the stack answers at {address}; deploying once more to tell it so", flush=True)
     parameters["PublicUrl"] = address
-    return once()
+    return run_sam()
 
 
 def _read_outputs(stack: str, region: str | None) -> Outputs:

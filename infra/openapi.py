@@ -12,7 +12,7 @@ LAYER = ROOT / "layers/atelier/python"
 TARGET = LAYER / "atelier/openapi.json"
 
 
-def written() -> str:
+def render_document() -> str:
     """The document made from the routes, ending in a newline."""
     sys.path.insert(0, str(LAYER))
     from atelier.http import Api
@@ -26,7 +26,7 @@ def written() -> str:
 
 def main() -> int:
     """Write the document, or with --check compare the written one; returns 0 when it is up to date."""
-    document = written()
+    document = render_document()
     if "--check" in sys.argv[1:]:
         if TARGET.exists() and TARGET.read_text() == document:
             return 0

@@ -14,7 +14,7 @@ import hypothesis
 import pytest
 
 from atelier.aws.clients import session
-from tests.embedded_aws import Tables, create_tables, forget_wiring, start_emulator
+from tests.embedded_aws import Tables, create_tables, clear_wiring_caches, start_emulator
 
 os.environ.update(
     AWS_ACCESS_KEY_ID="test",
@@ -35,7 +35,7 @@ hypothesis.settings.load_profile("atelier")
 
 # xdist gives each file to one worker. Files that take minutes come first; otherwise one worker would run the last of
 # them alone while the others have nothing to do.
-LONG = (
+SLOW_FILES = (
     "crashes",
     "local/test_openapi",
     "ledger_machine",
@@ -48,11 +48,11 @@ LONG = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def place(item: pytest.Item) -> int:
+    def rank(item: pytest.Item) -> int:
         file = item.nodeid.partition("::")[0]
-        return next((place for place, part in enumerate(LONG) if part in file), len(LONG))
+        return next((place for place, part in enumerate(SLOW_FILES) if part in file), len(SLOW_FILES))
 
-    items.sort(key=place)
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +60,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The endpoint URL of an embedded AWS that runs as long as this test process. Tests that use AWS take the fixture
     `tables`, or set AWS_ENDPOINT_URL to this URL themselves for their own duration."""
     child, url = start_emulator(tmp_path_factory.mktemp("emulator"))
-    forget_wiring()
+    clear_wiring_caches()
     try:
         yield url
     finally:
@@ -72,9 +72,9 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def aws(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[botocore.session.Session]:
     """An SDK session on the emulator. While the test runs, the product's own clients use the emulator too."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", emulator)
-    forget_wiring(clients=False)
+    clear_wiring_caches(clients=False)
     yield session()
-    forget_wiring(clients=False)
+    clear_wiring_caches(clients=False)
 
 
 @pytest.fixture

@@ -59,11 +59,11 @@ def create_tables(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> Tables:
 
     for context, name in zip(Tables.__dataclass_fields__, astuple(names), strict=True):
         monkeypatch.setenv(f"ATELIER_TABLE_{context.upper()}", name)
-    forget_wiring(clients=False)
+    clear_wiring_caches(clients=False)
     return names
 
 
-def forget_wiring(*, clients: bool = True) -> None:
+def clear_wiring_caches(*, clients: bool = True) -> None:
     """Clear what a warm process would keep (settings, composed use cases), as in a cold start. clients: clear SDK
     clients too. They may be kept when the endpoint is the same: creating them is most of a test's set-up."""
     for name, module in list(sys.modules.items()):

@@ -24,15 +24,15 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 PRODUCT = ("layers/atelier/python", "functions", "infra")
 # Only the person who runs a stand-in sends text to it, so its patterns need no check.
-LEFT_OUT = ("infra/local/standins",)
+EXCLUDED = ("infra/local/standins",)
 FUNCTIONS = {"compile", "sub", "subn", "match", "fullmatch", "search", "split", "findall", "finditer"}
 CHARACTERS = 20_000
 TIMES_LONGER = 8
 # Between 8, the factor of linear code, and 64, the factor of quadratic code.
 TIMES_SLOWER_MAX = 24
-IN_NO_TIME_SECONDS = 0.05
-ENDLESS_SECONDS = 3
-PLAIN = [
+NEGLIGIBLE_SECONDS = 0.05
+TIME_LIMIT_SECONDS = 3
+CHARACTERS_TRIED = [
     " ",
     "\n",
     "a",
@@ -58,10 +58,10 @@ PLAIN = [
     "*",
     "/",
 ]
-SHAPES = 40
+RANDOM_TEXTS = 40
 
 
-class Endless(Exception):
+class TimeLimitReached(Exception):
     """The call has used up its CPU time."""
 
 
@@ -72,7 +72,7 @@ class Pattern:
     def __init__(self, place: str, compiled: re.Pattern[Any], methods: set[str]) -> None:
         self.place, self.compiled, self.methods = place, compiled, methods
 
-    def uses(self) -> list[Callable[[Any], object]]:
+    def applications(self) -> list[Callable[[Any], object]]:
         """Functions that apply the pattern to a text as the product does."""
         ways: list[Callable[[Any], object]] = []
         if self.methods & {"match"}:
@@ -88,7 +88,7 @@ class Pattern:
 def modules() -> Iterator[tuple[Path, ast.Module]]:
     for folder in PRODUCT:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            if not str(path.relative_to(ROOT)).startswith(LEFT_OUT):
+            if not str(path.relative_to(ROOT)).startswith(EXCLUDED):
                 yield path, ast.parse(path.read_text())
 
 
@@ -138,7 +138,7 @@ def patterns() -> tuple[list[Pattern], set[str]]:
     return found, runtime_places
 
 
-def pieces(compiled: re.Pattern[Any]) -> list[str]:
+def pattern_parts(compiled: re.Pattern[Any]) -> list[str]:
     """The parts of a pattern from which awkward texts are built: its words, numbers and punctuation characters."""
     written = compiled.pattern if isinstance(compiled.pattern, str) else compiled.pattern.decode("latin-1")
     words = re.findall(r"[^\W\d_]{2,}|\d+", re.sub(r"\\[a-zA-Z]", " ", written))
@@ -146,13 +146,13 @@ def pieces(compiled: re.Pattern[Any]) -> list[str]:
     return list(dict.fromkeys([*words, *signs]))
 
 
-def shapes(compiled: re.Pattern[Any]) -> list[tuple[str, str, str]]:
+def awkward_texts(compiled: re.Pattern[Any]) -> list[tuple[str, str, str]]:
     """Awkward texts for a pattern, each as (beginning, repeated part, end)."""
-    parts, rng = pieces(compiled), Random(compiled.pattern if isinstance(compiled.pattern, str) else 1)
-    anything = [*PLAIN, *parts]
+    parts, rng = pattern_parts(compiled), Random(compiled.pattern if isinstance(compiled.pattern, str) else 1)
+    anything = [*CHARACTERS_TRIED, *parts]
     found = [("", piece, "\0") for piece in anything]
     found += [(word, " ", "!") for word in parts]
-    for _ in range(SHAPES):
+    for _ in range(RANDOM_TEXTS):
         head = "".join(rng.choice(anything) for _ in range(rng.randint(0, 3)))
         found.append(
             (head, "".join(rng.choice(anything) for _ in range(rng.randint(1, 3))), rng.choice(["\0", "", " "]))
@@ -160,31 +160,31 @@ def shapes(compiled: re.Pattern[Any]) -> list[tuple[str, str, str]]:
     return found
 
 
-def readers() -> dict[str, Callable[[str], object]]:
+def text_parsers() -> dict[str, Callable[[str], object]]:
     """Functions of the product that parse text from users, clients and models, by name. An expected refusal counts as
     a result."""
     from datetime import UTC, datetime
 
     from atelier.compatible import form
-    from atelier.compatible.asked import pictured
+    from atelier.compatible.asked import image_from_url
     from atelier.errors import AtelierError
-    from atelier.generations.pipelines import rewritten
+    from atelier.generations.pipelines import rewritten_prompt
     from atelier.http import Request
     from atelier.identity import credentials
     from atelier.library import template
     from atelier.media import text as texts
     from atelier.media.processed import MediaInvalid
-    from atelier.moderation.blocklist import SHIPPED
+    from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
     from atelier.providers._contract import Job
-    from atelier.providers._page import page
-    from atelier.providers._speech_parts import parts_of
-    from atelier.providers._writer import written
+    from atelier.providers._page import build_page
+    from atelier.providers._speech_parts import split_text
+    from atelier.providers._writer import write_text
 
     now = datetime(2026, 11, 20, tzinfo=UTC)
 
     def gaps(text: str) -> object:
         known = template.Template("tpl_1", "wsp_1", "usr_1", "a", "image", text, now, now)
-        return template.filled(template.checked(known), {})
+        return template.fill_gaps(template.validate_template(known), {})
 
     def prefer(text: str) -> object:
         return Request(now, None, None, {}, {"prefer": text}, {}, "", "r-1", {}).wait_seconds
@@ -201,29 +201,29 @@ def readers() -> dict[str, Callable[[str], object]]:
     kind = "multipart/form-data; boundary=x"
     head = 'content-disposition: form-data; name="'
     found: dict[str, Callable[[str], object]] = {
-        "local/writer": lambda text: written(Job("att_1", "text", "local/writer", text)),
-        "local/writer, a rewritten prompt": lambda text: written(
+        "local/writer": lambda text: write_text(Job("att_1", "text", "local/writer", text)),
+        "local/writer, a rewritten prompt": lambda text: write_text(
             Job("att_1", "text", "local/writer", f"Rewrite the prompt {text}")
         ),
-        "local/page": lambda text: page(Job("att_1", "page", "local/page", text)),
-        "a model's rewritten prompt": lambda text: rewritten("a fox", text),
-        "the blocklist": SHIPPED.found,
-        "a form": lambda text: form.parts(text.encode(), kind),
-        "a form's part": lambda text: form.parts(f"--x\r\n{head}{text}\r\n\r\n1\r\n--x--\r\n".encode(), kind),
-        "a form's content type": lambda text: form.parts(b"", f"multipart/form-data; {text}"),
-        "a form's fields": lambda text: form.fields([form.Part(text, b"1", False)], files=()),
+        "local/page": lambda text: build_page(Job("att_1", "page", "local/page", text)),
+        "a model's rewritten prompt": lambda text: rewritten_prompt("a fox", text),
+        "the blocklist": DEFAULT_BLOCKLIST.categories_of,
+        "a form": lambda text: form.parse_multipart(text.encode(), kind),
+        "a form's part": lambda text: form.parse_multipart(f"--x\r\n{head}{text}\r\n\r\n1\r\n--x--\r\n".encode(), kind),
+        "a form's content type": lambda text: form.parse_multipart(b"", f"multipart/form-data; {text}"),
+        "a form's fields": lambda text: form.collect_values([form.FormPart(text, b"1", False)], files=()),
         "a template": gaps,
         "the Prefer header": prefer,
-        "a data URL": lambda text: pictured(f"data:{text}", "image"),
-        "an address": credentials.normal_email,
-        "a text to be spoken": parts_of,
+        "a data URL": lambda text: image_from_url(f"data:{text}", "image"),
+        "an address": credentials.normalize_email,
+        "a text to be spoken": split_text,
         "a text that was made": lambda text: texts.process(text.encode()),
         "a page that was made": lambda text: texts.process_page(text.encode()),
     }
     return {name: refused(read) for name, read in found.items()}
 
 
-WORDS = [
+WORDS_TRIED = [
     "please",
     "could you ",
     "prompt",
@@ -248,10 +248,10 @@ WORDS = [
 ]
 
 
-def seconds(use: Callable[[Any], object], text: Any) -> float:
+def cpu_seconds(use: Callable[[Any], object], text: Any) -> float:
     """CPU seconds of one call. Raises Endless."""
     before = signal.signal(signal.SIGVTALRM, _raise_time_limit)
-    signal.setitimer(signal.ITIMER_VIRTUAL, ENDLESS_SECONDS)
+    signal.setitimer(signal.ITIMER_VIRTUAL, TIME_LIMIT_SECONDS)
     started = time.process_time()
     try:
         use(text)
@@ -262,26 +262,26 @@ def seconds(use: Callable[[Any], object], text: Any) -> float:
 
 
 def _raise_time_limit(*_: object) -> None:
-    raise Endless
+    raise TimeLimitReached
 
 
-def grows(use: Callable[[Any], object], shape: tuple[str, str, str], *, raw: bool = False) -> str | None:
+def growth_report(use: Callable[[Any], object], shape: tuple[str, str, str], *, raw: bool = False) -> str | None:
     """A description of the growth when a longer text takes too much longer; None when the growth is acceptable."""
     head, body, tail = shape
 
     def best(characters: int, times: int) -> float:
         text = head + body * (characters // len(body)) + tail
-        return min(seconds(use, text.encode() if raw else text) for _ in range(times))
+        return min(cpu_seconds(use, text.encode() if raw else text) for _ in range(times))
 
     try:
         for times in (1, 3):
             # One measurement is enough for most; a suspect is measured three times again.
             short, long = best(CHARACTERS, times), 0.0
-            if short >= IN_NO_TIME_SECONDS:
+            if short >= NEGLIGIBLE_SECONDS:
                 long = best(CHARACTERS * TIMES_LONGER, times)
             if long <= short * TIMES_SLOWER_MAX:
                 return None
-    except Endless:
+    except TimeLimitReached:
         return f"{shape}: no end"
     return f"{shape}: {short:.3f} s, then {long:.3f} s"
 
@@ -294,18 +294,18 @@ def main() -> int:
     slow: dict[str, str] = {}
     for pattern in known:
         raw = isinstance(pattern.compiled.pattern, bytes)
-        for use in pattern.uses():
-            for shape in shapes(pattern.compiled):
-                said = grows(use, shape, raw=raw)
+        for use in pattern.applications():
+            for shape in awkward_texts(pattern.compiled):
+                said = growth_report(use, shape, raw=raw)
                 if said:
                     slow[pattern.place] = said
                     break
     rng = Random(7)
-    mixed = [*PLAIN, *WORDS]
-    whole = [("", piece, "\0") for piece in mixed] + [(word, " ", "!") for word in WORDS]
-    whole += [("", rng.choice(mixed) + rng.choice(mixed), rng.choice(mixed)) for _ in range(SHAPES)]
-    for name, read in readers().items():
-        said = next((said for shape in whole if (said := grows(read, shape))), None)
+    mixed = [*CHARACTERS_TRIED, *WORDS_TRIED]
+    whole = [("", piece, "\0") for piece in mixed] + [(word, " ", "!") for word in WORDS_TRIED]
+    whole += [("", rng.choice(mixed) + rng.choice(mixed), rng.choice(mixed)) for _ in range(RANDOM_TEXTS)]
+    for name, read in text_parsers().items():
+        said = next((said for shape in whole if (said := growth_report(read, shape))), None)
         if said:
             slow[name] = said
     print(json.dumps({"patterns": len(known), "made": sorted(runtime_places), "slow": slow}, ensure_ascii=False, indent=1))

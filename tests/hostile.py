@@ -19,7 +19,7 @@ Serve = Callable[[socket.socket, threading.Event], None]
 
 
 @contextmanager
-def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[bytes]]]:
+def raw_server(serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[bytes]]]:
     """A loopback server. It reads a request, then calls `serve` with the socket and an event that is set when the
     server stops. Yields the server's address (host:port) and the heads of the received requests."""
     heads: list[bytes] = []
@@ -62,12 +62,12 @@ def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> Iterator[tuple[s
         listener.close()
 
 
-def answering(head: str, body: bytes = b"") -> Serve:
+def respond_with(head: str, body: bytes = b"") -> Serve:
     return lambda connection, _: connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n" + body)
 
 
-def ok(body: bytes) -> Serve:
-    return answering(f"HTTP/1.1 200 OK\nContent-Length: {len(body)}\n", body)
+def respond_ok(body: bytes) -> Serve:
+    return respond_with(f"HTTP/1.1 200 OK\nContent-Length: {len(body)}\n", body)
 
 
 def self_signed(folder: Path, *names: str) -> Path:

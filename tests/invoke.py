@@ -11,7 +11,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 
 
-def function(folder: str) -> ModuleType:
+def load_function(folder: str) -> ModuleType:
     """The module `functions/<folder>/app.py`, imported anew, as in a cold start."""
     path = ROOT / "functions" / folder / "app.py"
     spec = importlib.util.spec_from_file_location(f"app_{folder.replace('/', '_')}", path)
@@ -22,7 +22,7 @@ def function(folder: str) -> ModuleType:
     return module
 
 
-def example(name: str) -> dict[str, Any]:
+def example_event(name: str) -> dict[str, Any]:
     """The event in `events/<name>.json`, unchanged."""
     loaded: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
     return loaded
@@ -31,7 +31,7 @@ def example(name: str) -> dict[str, Any]:
 def event(name: str, **changes: Any) -> dict[str, Any]:
     """The event in `events/<name>.json` with top-level keys replaced; headers are merged, and a `body` that is not a
     string is encoded as JSON."""
-    loaded = example(name)
+    loaded = example_event(name)
     headers = changes.pop("headers", {})
     if not isinstance(changes.get("body", ""), str):
         changes["body"] = json.dumps(changes["body"])

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @dataclass
-class Receiver:
+class WebhookReceiver:
     """`posts`: the requests so far, as (path, headers with lower-case names, body). `statuses`: the statuses of the
     next answers; 200 when they are used up."""
 
@@ -27,7 +27,7 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def webhook_receiver() -> Iterator[WebhookReceiver]:
     """A receiver on a free loopback port."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,7 +50,7 @@ def receiving() -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    receiver = Receiver(f"http://127.0.0.1:{server.server_address[1]}")
+    receiver = WebhookReceiver(f"http://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

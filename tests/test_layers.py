@@ -43,7 +43,7 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return built
 
 
-def test_every_module_ships_its_bytecode_and_lambda_need_not_check_it(layers: dict[str, Path]) -> None:
+def test_every_module_ships_unchecked_bytecode(layers: dict[str, Path]) -> None:
     for layer in layers.values():
         modules = list(layer.rglob("*.py"))
         assert modules
@@ -57,7 +57,7 @@ def test_every_native_library_is_for_arm64(layers: dict[str, Path]) -> None:
     assert {library.read_bytes()[18:20] for library in libraries} == {ELF_MACHINE_AARCH64}
 
 
-def test_no_native_library_carries_what_only_debuggers_read(layers: dict[str, Path]) -> None:
+def test_no_native_library_has_debug_sections(layers: dict[str, Path]) -> None:
     libraries = [library for layer in layers.values() for library in layer.rglob("*.so*")]
     assert libraries
     # A library without section headers has only the symbols that loading needs.
@@ -95,13 +95,13 @@ assert {sys.modules[name].__file__.startswith(sys.argv[1]) for name in ("PIL", "
     assert pack.stripped(b"no library") == b"no library"
 
 
-def test_no_layer_repeats_what_the_runtime_layer_brings(layers: dict[str, Path]) -> None:
+def test_no_layer_repeats_a_package_of_the_runtime_layer(layers: dict[str, Path]) -> None:
     brought = {path.name for path in (layers["RuntimeLayer"] / "python").iterdir()}
     for layer in ("MediaLayer", "AiLayer", "FilmLayer", "AtelierLayer"):
         assert not brought & {path.name for path in (layers[layer] / "python").iterdir()}
 
 
-def test_the_trimmed_sdk_makes_every_client_and_finds_where_calls_go(layers: dict[str, Path], tmp_path: Path) -> None:
+def test_the_trimmed_sdk_creates_a_client_with_an_endpoint_for_every_service(layers: dict[str, Path], tmp_path: Path) -> None:
     # Only the SDK comes from the layer: the rest of it holds libraries for another processor.
     (tmp_path / "botocore").symlink_to(layers["RuntimeLayer"] / "python" / "botocore")
     code = """
@@ -119,7 +119,7 @@ assert session.create_client("s3").generate_presigned_url("get_object", {"Bucket
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
-def test_a_function_with_every_layer_is_well_below_a_typical_package(layers: dict[str, Path], tmp_path: Path) -> None:
+def test_a_function_with_the_base_layers_is_well_below_a_typical_package(layers: dict[str, Path], tmp_path: Path) -> None:
     archive = tmp_path / "function.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         for name in ("AtelierLayer", "RuntimeLayer"):
@@ -128,6 +128,6 @@ def test_a_function_with_every_layer_is_well_below_a_typical_package(layers: dic
     assert archive.stat().st_size <= 0.7 * TYPICAL_ZIP_BYTES
 
 
-def test_the_function_that_takes_all_of_them_stays_within_lambdas_limit(layers: dict[str, Path]) -> None:
+def test_a_function_with_every_layer_stays_within_lambdas_size_limit(layers: dict[str, Path]) -> None:
     unpacked = sum(path.stat().st_size for layer in layers.values() for path in layer.rglob("*") if path.is_file())
     assert unpacked <= 0.9 * FUNCTION_BYTES_MAX

@@ -106,7 +106,7 @@ def test_the_top_level_holds_the_known_folders_and_no_other() -> None:
     assert present - OPTIONAL_FOLDERS == FOLDERS
 
 
-def test_every_module_says_what_it_is() -> None:
+def test_every_module_has_a_docstring() -> None:
     silent = [
         path
         for path in modules("functions", "layers", "infra", "tests")
@@ -115,7 +115,7 @@ def test_every_module_says_what_it_is() -> None:
     assert named(silent) == []
 
 
-def test_no_module_has_a_name_that_says_nothing() -> None:
+def test_no_module_has_a_meaningless_name() -> None:
     assert named([path for path in modules() if {*path.relative_to(ROOT).parts, path.stem} & FORBIDDEN_NAMES]) == []
 
 
@@ -124,7 +124,7 @@ def test_a_function_is_one_short_app_and_nothing_else() -> None:
     assert named([path for path in modules("functions") if len(path.read_text().splitlines()) > APP_LINES_MAX]) == []
 
 
-def test_every_function_folder_is_in_the_template_and_the_other_way_round() -> None:
+def test_the_template_declares_exactly_the_function_folders() -> None:
     resources = template()["Resources"].values()
     declared = [
         resource["Properties"]["CodeUri"].strip("./")
@@ -134,7 +134,7 @@ def test_every_function_folder_is_in_the_template_and_the_other_way_round() -> N
     assert sorted(declared) == sorted(function_folders())
 
 
-def test_a_function_takes_no_layer_that_it_could_not_import() -> None:
+def test_a_function_has_no_layer_that_it_does_not_import() -> None:
     # Videos are decoded in a sandbox process, which the imports do not show.
     film = {"av", "espeakng_loader", "atelier.media.apart"}
     heavy = {"MediaLayer": {"PIL"}, "AiLayer": {"httpx", "replicate"}, "FilmLayer": film}
@@ -150,7 +150,7 @@ def test_a_function_takes_no_layer_that_it_could_not_import() -> None:
     assert idle == []
 
 
-def test_a_handler_knows_use_cases_and_wiring_but_no_adapter_and_no_client() -> None:
+def test_a_handler_imports_no_adapter_and_no_client() -> None:
     reaching = {
         str(path.relative_to(ROOT)): names
         for path in modules("functions")
@@ -176,7 +176,7 @@ def test_the_clock_is_read_in_one_place() -> None:
 @pytest.mark.parametrize(
     "pattern", [REGISTRIES, MACHINE_PATHS, UNFINISHED], ids=["registry hosts", "machine paths", "unfinished work"]
 )
-def test_no_file_carries(pattern: re.Pattern[str]) -> None:
+def test_no_file_contains_a_forbidden_pattern(pattern: re.Pattern[str]) -> None:
     found = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
         for path in files()
@@ -191,7 +191,7 @@ def pins(lock: Path) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9][\w.-]*)==(\S+)", lock.read_text(), re.MULTILINE))
 
 
-def test_lambda_runs_the_versions_that_the_tests_ran() -> None:
+def test_lambda_runs_the_tested_package_versions() -> None:
     tested = pins(ROOT / ".ci/locks/test.txt")
     for lock in (ROOT / "layers/dependencies").glob("*/requirements.txt"):
         assert pins(lock).items() <= tested.items(), f"{lock.parent.name}: run `make lock`"

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-LOOK_SECONDS = 0.01
+POLL_SECONDS = 0.01
 
 
-def until(look: Callable[[], T | None], seconds_max: float = 15) -> T:
+def wait_until(look: Callable[[], T | None], seconds_max: float = 15) -> T:
     """Calls `look` until it returns something true, and returns that. AssertionError after `seconds_max`."""
     deadline = time.monotonic() + seconds_max
     while not (found := look()):
         assert time.monotonic() < deadline, f"it did not happen within {seconds_max} s"
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     return found

@@ -16,7 +16,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """event: payload format 2.0; returns a simple response. The identity source is the Authorization header; the
     gateway caches the response for each header value for 5 minutes."""
     started = time.perf_counter()
-    context = identity.authorize(event["identitySource"][0], system_clock())
+    context = identity.authenticate(event["identitySource"][0], system_clock())
     logger.info(
         "authorize",
         request_id=event.get("requestContext", {}).get("requestId"),

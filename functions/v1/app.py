@@ -6,91 +6,91 @@ from functools import partial
 from typing import Any
 
 from atelier.compatible import chat, images, responses, speech, videos
-from atelier.http import Answer, Api, Nothing, Request
+from atelier.http import Response, Api, Empty, Request
 from atelier.wiring import admission, compatible
 
-api = Api("v1", gate=admission.spending_gate, limiter=admission.limiter, refusal=compatible.refusal)
+api = Api("v1", gate=admission.spending_gate, limiter=admission.limiter, error_response=compatible.error_response)
 handler = api.handler
-read = partial(api.route, "GET", permission="generations.read", raw=True)
-make = partial(api.route, "POST", permission="generations.create", raw=True, body_bytes_max=compatible.BODY_BYTES_MAX)
+get_route = partial(api.route, "GET", permission="generations.read", raw=True)
+post_route = partial(api.route, "POST", permission="generations.create", raw=True, body_bytes_max=compatible.BODY_BYTES_MAX)
 
 
 @api.route("GET", "/v1/models", permission="models.read", raw=True)
-def list_models(request: Request[Nothing]) -> Answer:
+def list_models(request: Request[Empty]) -> Response:
     """List the models."""
-    return Answer(compatible.catalogue(request), headers=compatible.pace(request))
+    return Response(compatible.model_list(request), headers=compatible.rate_limit_headers(request))
 
 
 @api.route("GET", "/v1/models/<model_id+>", permission="models.read", raw=True)
-def get_model(request: Request[Nothing]) -> Answer:
+def get_model(request: Request[Empty]) -> Response:
     """Get one model."""
-    return Answer(compatible.model(request, request.path["model_id"]), headers=compatible.pace(request))
+    return Response(compatible.get_model(request, request.path["model_id"]), headers=compatible.rate_limit_headers(request))
 
 
-@make("/v1/chat/completions", body=chat.ChatRequest)
-def complete(request: Request[chat.ChatRequest]) -> Answer:
+@post_route("/v1/chat/completions", body=chat.ChatRequest)
+def complete(request: Request[chat.ChatRequest]) -> Response:
     """Answer a conversation (chat completion)."""
     asked = request.body
-    done = compatible.make(request, "chat/completions", asked.asked())
-    return done.events(chat.stream(asked, done.made)) if asked.stream else done.json(chat.completion(asked, done.made))
+    done = compatible.create_and_wait(request, "chat/completions", asked.to_mapped_request())
+    return done.events(chat.stream(asked, done.result)) if asked.stream else done.json(chat.completion(asked, done.result))
 
 
-@make("/v1/responses", body=responses.ResponseRequest)
-def respond(request: Request[responses.ResponseRequest]) -> Answer:
+@post_route("/v1/responses", body=responses.ResponseRequest)
+def respond(request: Request[responses.ResponseRequest]) -> Response:
     """Create a response."""
     asked = request.body
-    done = compatible.make(request, "responses", asked.asked())
+    done = compatible.create_and_wait(request, "responses", asked.to_mapped_request())
     if asked.stream:
-        return done.events(responses.stream(asked, done.made))
-    return done.json(responses.response(asked, done.made))
+        return done.events(responses.stream(asked, done.result))
+    return done.json(responses.response_body(asked, done.result))
 
 
-@make("/v1/images/generations", body=images.ImageRequest)
-def generate_images(request: Request[images.ImageRequest]) -> Answer:
+@post_route("/v1/images/generations", body=images.ImageRequest)
+def generate_images(request: Request[images.ImageRequest]) -> Response:
     """Create images from a prompt."""
     return _create_images_response(request, "images/generations", request.body)
 
 
-@make("/v1/images/edits", raw_body=True)
-def edit_images(request: Request[Nothing]) -> Answer:
+@post_route("/v1/images/edits", raw_body=True)
+def edit_images(request: Request[Empty]) -> Response:
     """Create images from images."""
-    return _create_images_response(request, "images/edits", images.edit(compatible.form(request)))
+    return _create_images_response(request, "images/edits", images.parse_edit_form(compatible.form_parts(request)))
 
 
-@make("/v1/audio/speech", body=speech.SpeechRequest)
-def speak(request: Request[speech.SpeechRequest]) -> Answer:
+@post_route("/v1/audio/speech", body=speech.SpeechRequest)
+def speak(request: Request[speech.SpeechRequest]) -> Response:
     """Create speech from a text."""
-    done = compatible.make(request, "audio/speech", request.body.asked())
-    return done.events(speech.stream(done.made)) if request.body.stream_format == "sse" else done.file()
+    done = compatible.create_and_wait(request, "audio/speech", request.body.to_mapped_request())
+    return done.events(speech.stream(done.result)) if request.body.stream_format == "sse" else done.file()
 
 
-@make("/v1/videos", raw_body=True)
-def create_video(request: Request[Nothing]) -> Answer:
+@post_route("/v1/videos", raw_body=True)
+def create_video(request: Request[Empty]) -> Response:
     """Begin a video."""
-    return compatible.begun(request, "videos", compatible.order(request))
+    return compatible.begin_video(request, "videos", compatible.parse_video_request(request))
 
 
-@read("/v1/videos", query=videos.VideoQuery)
-def list_videos(request: Request[Nothing]) -> Answer:
+@get_route("/v1/videos", query=videos.VideoQuery)
+def list_videos(request: Request[Empty]) -> Response:
     """List the workspace's videos, newest first."""
-    return Answer(compatible.films(request, request.query), headers=compatible.pace(request))
+    return Response(compatible.list_videos(request, request.query), headers=compatible.rate_limit_headers(request))
 
 
-@read("/v1/videos/<video_id>")
-def get_video(request: Request[Nothing]) -> Answer:
+@get_route("/v1/videos/<video_id>")
+def get_video(request: Request[Empty]) -> Response:
     """Get a video in its current state."""
-    generation = compatible.film(request, request.path["video_id"])
-    return Answer(videos.video(generation), headers=compatible.pace(request))
+    generation = compatible.get_video(request, request.path["video_id"])
+    return Response(videos.video_body(generation), headers=compatible.rate_limit_headers(request))
 
 
-@read("/v1/videos/<video_id>/content", query=videos.ContentQuery)
-def get_content(request: Request[Nothing]) -> Answer:
+@get_route("/v1/videos/<video_id>/content", query=videos.ContentQuery)
+def get_content(request: Request[Empty]) -> Response:
     """A redirect to a video's file, or to its thumbnail."""
-    return compatible.content(request, request.path["video_id"], request.query.variant)
+    return compatible.video_content(request, request.path["video_id"], request.query.variant)
 
 
-def _create_images_response(request: Request[Any], path: str, asked: images.ImageRequest) -> Answer:
-    done = compatible.make(request, path, asked.asked(), with_files=asked.wants_bytes)
+def _create_images_response(request: Request[Any], path: str, asked: images.ImageRequest) -> Response:
+    done = compatible.create_and_wait(request, path, asked.to_mapped_request(), with_files=asked.wants_bytes)
     if asked.stream:
-        return done.events(images.stream(asked, done.made))
-    return done.json(images.pictures(asked, done.made))
+        return done.events(images.stream(asked, done.result))
+    return done.json(images.images_body(asked, done.result))

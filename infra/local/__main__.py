@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from infra.local.stack import Options
-    from infra.local.standins.together import Together
+    from infra.local.stack import StackOptions
+    from infra.local.standins.together import Simulators
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,16 +21,16 @@ def main(arguments: Sequence[str]) -> int:
     """Returns the exit code."""
     chosen = _parser().parse_args(arguments)
     try:
-        from infra.local.serve import Serving, serve
-        from infra.local.standins.together import together
+        from infra.local.serve import ServeOptions, serve
+        from infra.local.standins.together import run_all
     except ModuleNotFoundError as error:
         print(
             f"atelier: the Python module {error.name} is missing; `make run` installs what is needed", file=sys.stderr
         )
         return 1
-    with together() if chosen.standins else nullcontext() as standins:
+    with run_all() if chosen.standins else nullcontext() as standins:
         return serve(
-            Serving(
+            ServeOptions(
                 _options(chosen, standins),
                 chosen.port,
                 with_demo=bool(chosen.demo),
@@ -40,8 +40,8 @@ def main(arguments: Sequence[str]) -> int:
         )
 
 
-def _options(arguments: argparse.Namespace, standins: Together | None) -> Options:
-    from infra.local.stack import Options
+def _options(arguments: argparse.Namespace, standins: Simulators | None) -> StackOptions:
+    from infra.local.stack import StackOptions
 
     parameters: dict[str, str] = dict(pair.split("=", 1) for pair in arguments.parameter)
     urls: dict[str, str] = standins.urls if standins else {}
@@ -59,7 +59,7 @@ def _options(arguments: argparse.Namespace, standins: Together | None) -> Option
             "ProviderUrls": ",".join(f"{provider}={url}" for provider, url in urls.items()),
             "Providers": ",".join(["local", *urls]),
         } | parameters
-    return Options(
+    return StackOptions(
         root=ROOT,
         data=Path(arguments.data).resolve(),
         parameters=parameters,

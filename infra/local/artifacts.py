@@ -34,24 +34,24 @@ class Artifact:
     folder: str
     key: str
     files: tuple[tuple[str, bytes], ...]
-    place: Path | None = None
+    unpacked_folder: Path | None = None
 
-    def zipped(self) -> bytes:
+    def archive(self) -> bytes:
         """The archive; raises BrokenSource."""
-        if self.place:
-            return _zip([(PATH_FILE, f"{self.place / 'python'}\n".encode())])
+        if self.unpacked_folder:
+            return _zip([(PATH_FILE, f"{self.unpacked_folder / 'python'}\n".encode())])
         return _zip(self._compiled())
 
     def unpack(self) -> None:
         """Write the files to `place` unless they are there; raises BrokenSource."""
-        if self.place is None or self.place.exists():
+        if self.unpacked_folder is None or self.unpacked_folder.exists():
             return
-        making = self.place.with_suffix(".part")
+        making = self.unpacked_folder.with_suffix(".part")
         for name, data in self._compiled():
             file = making / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
-        making.rename(self.place)
+        making.rename(self.unpacked_folder)
 
     def _compiled(self) -> list[tuple[str, bytes]]:
         """The files with their bytecode: each worker starts without a bytecode cache, and compiling is most of an

@@ -15,14 +15,14 @@ from yarl import URL
 
 EMAIL = "demo@example.com"
 PROMPT = "a lighthouse at dusk, long shadows, quiet sea"
-PICTURE_SECONDS_MAX = 60.0
+IMAGE_SECONDS_MAX = 60.0
 
 
 class DemoFailed(Exception):
     """A step got an unexpected response; the text names the step and the response."""
 
 
-async def show(base_url: str, data: Path, fault_marker: str | None = None) -> None:
+async def run_demo(base_url: str, data: Path, fault_marker: str | None = None) -> None:
     """Runs the demo and prints its steps. A failure is printed as one sentence, and the stack goes on serving. trouble:
     a marker for the prompt that makes the first candidate's stand-in refuse, which shows the fallback to the next."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=35)) as session:
@@ -58,9 +58,9 @@ async def _show_fallback(api: _ApiClient, fault_marker: str) -> None:
 async def _sign_in(api: _ApiClient, file: Path) -> None:
     account = _load_or_create_account(file)
     body = {**account, "token_delivery": "body"}
-    status, answer = await api.ask("POST", "/api/auth/login", body)
+    status, answer = await api.request("POST", "/api/auth/login", body)
     if status == 401:
-        status, answer = await api.ask("POST", "/api/auth/signup", {**body, "name": "Demo"})
+        status, answer = await api.request("POST", "/api/auth/signup", {**body, "name": "Demo"})
         _print_line(f"signed up {account['email']}; the password is in {file}")
     else:
         _print_line(f"logged in {account['email']}; the password is in {file}")
@@ -85,7 +85,7 @@ def _load_or_create_account(file: Path) -> dict[str, str]:
 
 
 async def _wait_for_end(api: _ApiClient, generation: Mapping[str, Any]) -> Mapping[str, Any]:
-    deadline = time.monotonic() + PICTURE_SECONDS_MAX
+    deadline = time.monotonic() + IMAGE_SECONDS_MAX
     printed_state = ""
     while generation["status"] in ("queued", "running"):
         state = f"{generation['status']} {generation['progress']} %"
@@ -93,7 +93,7 @@ async def _wait_for_end(api: _ApiClient, generation: Mapping[str, Any]) -> Mappi
             _print_line(state)
             printed_state = state
         if time.monotonic() > deadline:
-            raise DemoFailed(f"the picture was not ready within {PICTURE_SECONDS_MAX:.0f} s")
+            raise DemoFailed(f"the picture was not ready within {IMAGE_SECONDS_MAX:.0f} s")
         await asyncio.sleep(0.2)
         generation = (await api.call("GET", f"/api/generations/{generation['id']}"))["generation"]
     if generation["status"] != "succeeded":
@@ -122,7 +122,7 @@ class _ApiClient:
         self.base_url = base_url
         self.access_token = ""
 
-    async def ask(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
+    async def request(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """The status and the parsed body of one call."""
         headers = {"authorization": f"Bearer {self.access_token}"} if self.access_token else {}
         async with self._session.request(method, self.base_url + path, json=body, headers=headers) as answer:
@@ -130,7 +130,7 @@ class _ApiClient:
 
     async def call(self, method: str, path: str, body: object = None) -> Any:
         """The `data` of a successful call; raises DemoFailed."""
-        status, answer = await self.ask(method, path, body)
+        status, answer = await self.request(method, path, body)
         if status >= 400:
             raise DemoFailed(f"{method} {path} was answered {status}: {answer.get('message') or answer}")
         return answer["data"]

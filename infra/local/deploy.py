@@ -20,7 +20,7 @@ from infra.local import artifacts, translate
 STACK = "atelier"
 ARTIFACT_BUCKET = "atelier-artifacts"
 TEMPLATE_KEY = "template.json"
-UNPACKED = "layers"
+UNPACKED_FOLDER = "layers"
 DEPLOY_SECONDS_MAX = 180.0
 NEVER_CREATED = ("REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE")
 
@@ -34,7 +34,7 @@ class DeploymentUnfinished(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Deployed:
+class DeployedStack:
     """A deployed stack. `resources`: logical id → physical id. `changed`: logical ids that this deployment touched."""
 
     outputs: Mapping[str, str]
@@ -68,12 +68,12 @@ class Aws:
         return self._clients[service]
 
 
-def deploy(root: Path, folder: Path, aws: Aws, parameters: Mapping[str, str]) -> Deployed:
+def deploy(root: Path, folder: Path, aws: Aws, parameters: Mapping[str, str]) -> DeployedStack:
     """Deploys the repository at `root`. `folder` keeps the translated template and the unpacked layer between runs.
 
     Raises DeploymentError, DeploymentUnfinished, translate.TemplateError, FileNotFoundError."""
     template = _translated_template(root, folder)
-    built = artifacts.collect(root, _code_folders(template), folder / UNPACKED)
+    built = artifacts.collect(root, _code_folders(template), folder / UNPACKED_FOLDER)
     _upload(aws, built)
     ready = translate.with_artifacts(template, {artifact.folder: artifact.key for artifact in built})
     declared = template.get("Parameters", {})
@@ -121,9 +121,9 @@ def _upload(aws: Aws, built: list[artifacts.Artifact]) -> None:
     for artifact in built:
         artifact.unpack()
         if artifact.key not in present:
-            s3.put_object(Bucket=ARTIFACT_BUCKET, Key=artifact.key, Body=artifact.zipped())
-        if artifact.place:
-            _remove_stale(artifact.place.parent, {Path(key).stem for key in (artifact.key, *present)})
+            s3.put_object(Bucket=ARTIFACT_BUCKET, Key=artifact.key, Body=artifact.archive())
+        if artifact.unpacked_folder:
+            _remove_stale(artifact.unpacked_folder.parent, {Path(key).stem for key in (artifact.key, *present)})
     for stale in present - {artifact.key for artifact in built} - {TEMPLATE_KEY}:
         s3.delete_object(Bucket=ARTIFACT_BUCKET, Key=stale)
 
@@ -195,11 +195,11 @@ def _first_failure(cloudformation: Any, since: datetime) -> str:
     return f"{first['LogicalResourceId']} ({first['ResourceType']}): {first['ResourceStatusReason']}"
 
 
-def _describe(aws: Aws, changed: tuple[str, ...]) -> Deployed:
+def _describe(aws: Aws, changed: tuple[str, ...]) -> DeployedStack:
     cloudformation = aws.client("cloudformation")
     stack = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
     resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
-    return Deployed(
+    return DeployedStack(
         {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
         {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources},
         changed,

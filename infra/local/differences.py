@@ -17,14 +17,14 @@ class Difference:
 
     name: str
     on_aws: str
-    here: str
-    met_by: str
+    on_emulator: str
+    remedy: str
 
 
 DIFFERENCES = (
     # ---- deployment ----------------------------------------------------------------------------------------------
     Difference(
-        "a_nested_stack_that_tells_of_a_stream_cannot_be_updated",
+        "a_nested_stack_with_a_stream_output_cannot_be_updated",
         "Nested stacks are updated in place.",
         "An update of a stack whose output reads a table's StreamArn ends in UPDATE_ROLLBACK_FAILED.",
         "infra/local/flatten.py lays infra/*.yaml into one stack.",
@@ -42,7 +42,7 @@ DIFFERENCES = (
         "They and infra/edge.yaml are left out; infra/local/edge.py behaves as the distribution.",
     ),
     Difference(
-        "alarms_cannot_compute",
+        "alarms_do_not_support_metric_expressions",
         "An alarm may be a metric-math expression.",
         "CloudFormation refuses alarms with Metrics.",
         "infra/local/translate.py leaves them out.",
@@ -60,7 +60,7 @@ DIFFERENCES = (
         "infra/local/translate.py leaves the dependency layers out; the product's own layer is deployed.",
     ),
     Difference(
-        "nothing_is_retained",
+        "deletion_policies_are_removed_from_the_local_template",
         "Tables, bucket and secrets outlive their stack.",
         "The data folder is the life of the stack.",
         "infra/local/translate.py drops the deletion policies.",
@@ -73,7 +73,7 @@ DIFFERENCES = (
         "atelier/http.py reads both.",
     ),
     Difference(
-        "a_crash_is_shown_to_the_caller",
+        "a_lambda_crash_is_shown_to_the_caller",
         "A handler's exception is a 500 with a general message.",
         "It is a 502 with the exception's text.",
         "atelier/http.py lets no exception out.",
@@ -85,13 +85,13 @@ DIFFERENCES = (
         "The edge names the viewer in `atelier-viewer-address`, in CloudFront and here.",
     ),
     Difference(
-        "refused_media_is_told_in_json",
+        "a_refused_media_request_is_answered_in_json_by_the_edge",
         "CloudFront and S3 refuse with XML.",
         "The local edge refuses with the contract's envelope; the status is the same.",
         "Clients go by the status.",
     ),
     Difference(
-        "compressed_text_is_mangled",
+        "a_compressed_text_body_is_corrupted",
         "A compressed body reaches the function in base64, whatever its type.",
         "A body of a text type is decoded as text, and what is no UTF-8 in it is replaced.",
         "The local edge unpacks gzip before it passes a body on; atelier/http.py does so on AWS.",
@@ -110,25 +110,25 @@ DIFFERENCES = (
         "Stream functions raise, which repeats the batch on both.",
     ),
     Difference(
-        "batches_of_a_stream_wait_for_no_window",
+        "a_streams_batching_window_is_ignored",
         "MaximumBatchingWindowInSeconds gathers a stream's records before the function is called.",
         "What is there is delivered at once.",
         "Nothing relies on waiting: entries are sealed sooner, in more seals. The bench holds the stream back itself.",
     ),
     Difference(
-        "a_failed_function_with_a_task_token_is_swallowed",
+        "a_failed_function_with_a_task_token_is_not_reported",
         "lambda:invoke.waitForTaskToken fails at once when the function fails or is throttled.",
         "The task waits for its token until its time-out.",
         "attempt_generation catches everything and answers its token; deadlines are swept from our own data.",
     ),
     Difference(
-        "error_names_are_lost",
+        "a_tasks_error_name_is_lost",
         "A failed Lambda task carries the exception's class as its error name.",
         "The name is always Runtime.HandlerError.",
         "Expected failures travel as data; the state machine matches no name of ours but one that we send ourselves.",
     ),
     Difference(
-        "callbacks_are_allowed_by_no_resource",
+        "task_token_callbacks_need_permission_on_every_resource",
         "states:SendTask* is allowed on the state machine whose task it is.",
         "The emulator asks for the action on every resource.",
         "infra/local/translate.py widens just these actions; template.yaml names the state machine.",
@@ -141,26 +141,26 @@ DIFFERENCES = (
     ),
     # ---- keys ----------------------------------------------------------------------------------------------------
     Difference(
-        "kms_opens_a_foreign_data_key_to_nonsense",
+        "kms_decrypts_another_keys_data_key_to_wrong_bytes",
         "KMS refuses a data key that another key wrapped, and one that was changed.",
         "It checks the encryption context, and opens the rest to bytes that mean nothing.",
         "What such bytes should open is refused by its own tag (AES-256-GCM).",
     ),
     # ---- state ---------------------------------------------------------------------------------------------------
     Difference(
-        "queue_urls_carry_the_port",
+        "a_queue_url_contains_the_port",
         "A queue's URL is for ever.",
         "It holds the emulator's port, and queues are kept under it.",
         "infra/local/emulator.py moves the saved state to the new port.",
     ),
     Difference(
-        "readers_of_streams_lose_their_place",
+        "stream_readers_lose_their_position_at_a_restart",
         "A stream keeps its records for a day, and its readers their place.",
         "After a restart the streams are empty, but the readers' places are as before: they skip what comes.",
         "infra/local/emulator.py drops the places. What was written but not yet read before is swept at its deadline.",
     ),
     Difference(
-        "a_killed_emulator_forgets",
+        "a_killed_emulator_loses_unsaved_state",
         "A committed write is durable.",
         "State is written when the emulator is stopped, and the emulator goes on when it could not be.",
         "infra/local/emulator_process.py saves a copy every two seconds in which something changed; a start goes on "

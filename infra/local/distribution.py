@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.local.templates import read
+from infra.local.templates import read_template
 
 _SECURITY_HEADERS = {
     "ContentTypeOptions": lambda _: ("x-content-type-options", "nosniff"),
@@ -23,7 +23,7 @@ _SECURITY_HEADERS = {
 }
 
 
-PREFLIGHT = "access-control-request-method"
+PREFLIGHT_HEADER = "access-control-request-method"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Cors:
         any_port = re.sub(r":[0-9]+$", "", origin) + ":*"
         return bool(origin) and bool({origin, any_port} & self.origins)
 
-    def preflight(self, origin: str) -> dict[str, str]:
+    def preflight_headers(self, origin: str) -> dict[str, str]:
         """The response headers for a preflight by a page of `origin`."""
         if not self._allows(origin):
             return {}
@@ -52,7 +52,7 @@ class Cors:
             "access-control-max-age": str(self.max_age_seconds),
         }
 
-    def answer(self, origin: str) -> dict[str, str]:
+    def response_headers(self, origin: str) -> dict[str, str]:
         """The response headers for any other request by a page of `origin`."""
         if not self._allows(origin):
             return {}
@@ -90,7 +90,7 @@ class Distribution:
 
 def read_distribution(edge: Path, frontend_origins: str = "") -> Distribution:
     """The distribution that the template at `edge` declares, with its parameter FrontendOrigins."""
-    template = read(edge)
+    template = read_template(edge)
     frontends = frozenset(frontend_origins.split(","))
     resources = template["Resources"]
     config = resources["Distribution"]["Properties"]["DistributionConfig"]

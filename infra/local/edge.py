@@ -31,20 +31,20 @@ from botocore.credentials import Credentials
 from multidict import CIMultiDict
 from yarl import URL
 
-from infra.local.distribution import PREFLIGHT, Behaviour, Distribution
+from infra.local.distribution import PREFLIGHT_HEADER, Behaviour, Distribution
 from infra.local.signed_urls import SignedUrls, UrlRefused
 
 BODY_BYTES_MAX = 10 * 1024 * 1024  # the gateway's own limit
 # Each request in progress occupies a worker process of the emulator. More of them than the processors can serve would
 # only slow down each other's cold starts. Requests that wait for a result (`Prefer: wait`) use no processor time, so
 # they are counted apart.
-REQUESTS_AT_ONCE = max(8, 4 * (os.cpu_count() or 1))
-WAITING_AT_ONCE = 64
+REQUESTS_MAX = max(8, 4 * (os.cpu_count() or 1))
+WAITING_MAX = 64
 # So many requests of one account may wait at the same time (template.yaml, WaitsAtOnce). The API answers most of the
 # further ones at once, but only the API knows which of them wait. So they have a limit of their own, a little above
 # what one account can fill with waiting requests: each request is one more worker to start.
-WAITING_OF_ONE_CALLER = 8
-BEYOND_AT_ONCE = WAITING_OF_ONE_CALLER + 2
+WAITING_PER_CALLER_MAX = 8
+WAITING_OVERFLOW_MAX = WAITING_PER_CALLER_MAX + 2
 API_SECONDS_MAX = 30.0
 # How long a client may take for the head of its first request, and for a body; then how long a connection may be idle.
 HEAD_SECONDS_MAX = 30.0
@@ -141,9 +141,9 @@ class Edge:
         self._distribution = distribution
         self._origins: Origins | None = None
         self._signed_urls = SignedUrls({})
-        self._places = asyncio.Semaphore(REQUESTS_AT_ONCE)
-        self._waiting_places = asyncio.Semaphore(WAITING_AT_ONCE)
-        self._places_beyond = asyncio.Semaphore(BEYOND_AT_ONCE)
+        self._places = asyncio.Semaphore(REQUESTS_MAX)
+        self._waiting_places = asyncio.Semaphore(WAITING_MAX)
+        self._places_beyond = asyncio.Semaphore(WAITING_OVERFLOW_MAX)
         self._waiting: Counter[str] = Counter()
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.ServerRunner | None = None
@@ -214,8 +214,8 @@ class Edge:
 
     async def _apply_behaviour(self, behaviour: Behaviour, request: web.BaseRequest, path: str) -> web.StreamResponse:
         origin = request.headers.get("origin")
-        if request.method == "OPTIONS" and origin and request.headers.get(PREFLIGHT):
-            return web.Response(status=204, headers={"cache-control": "no-store", **behaviour.cors.preflight(origin)})
+        if request.method == "OPTIONS" and origin and request.headers.get(PREFLIGHT_HEADER):
+            return web.Response(status=204, headers={"cache-control": "no-store", **behaviour.cors.preflight_headers(origin)})
         if self._origins is None:
             return _error_response(503, "UNAVAILABLE", "The stack is starting.", retryable=True)
         if request.method not in behaviour.methods:
@@ -281,7 +281,7 @@ class Edge:
     async def _request_slot(self, caller: str, *, waits: bool) -> AsyncIterator[None]:
         """Waits until one more request may be sent to the API, and counts it until the end of the block.
         caller: the Authorization header, which identifies whose waiting requests these are."""
-        if not waits or self._waiting[caller] >= WAITING_OF_ONE_CALLER:
+        if not waits or self._waiting[caller] >= WAITING_PER_CALLER_MAX:
             async with self._places_beyond if waits else self._places:
                 yield
             return
@@ -336,7 +336,7 @@ def _decompress(body: bytes, headers: CIMultiDict[str]) -> bytes:
 def _policy_headers(behaviour: Behaviour, request: web.BaseRequest) -> dict[str, str]:
     """The headers that the distribution adds to the answer."""
     origin = request.headers.get("origin", "")
-    return {**behaviour.headers, **behaviour.cors.answer(origin)}
+    return {**behaviour.headers, **behaviour.cors.response_headers(origin)}
 
 
 async def _read_body(request: web.BaseRequest) -> bytes:

@@ -26,7 +26,7 @@ START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 20.0
 REPORT_SECONDS_MAX = 2.0
 PORTS_MAX = 3
-CHILD = "infra.local.emulator_process"
+CHILD_MODULE = "infra.local.emulator_process"
 
 
 class EmulatorError(Exception):
@@ -82,12 +82,12 @@ class Emulator:
         """Puts the newest saved state in place. State that cannot be used is moved aside, and a note says where."""
         self.notes, self.failure, self._saving_paused = [], "", False
         self._saved_at_ns, self._saved_in_order = 0, False
-        snapshot = saved_state.newest(self._saved)
+        snapshot = saved_state.newest_snapshot(self._saved)
         if snapshot:
             shutil.rmtree(self._state, ignore_errors=True)
             shutil.copytree(snapshot.folder, self._state, ignore=shutil.ignore_patterns(saved_state.MANIFEST))
             self._state_port, self._saved_at_ns = snapshot.port, snapshot.saved_at_ns
-            if not snapshot.in_order:
+            if not snapshot.is_clean_stop:
                 self.notes.append(
                     f"the last run did not end in order; going on from what was saved at {_time(snapshot.saved_at_ns)}"
                 )
@@ -117,7 +117,7 @@ class Emulator:
             if self._is_stopped:
                 raise EmulatorError("the embedded AWS was stopped before it had started")
             self._process = subprocess.Popen(
-                [sys.executable, "-m", CHILD, str(self._saved), str(port), str(reporting)],
+                [sys.executable, "-m", CHILD_MODULE, str(self._saved), str(port), str(reporting)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -31,9 +31,9 @@ from infra.local import forked, saved_state
 
 SAVE_SECONDS = 2.0
 # Saving takes at most this share of one processor's time.
-SAVE_SHARE = 0.1
+SAVE_PROCESSOR_SHARE = 0.1
 FORK_SECONDS_MAX = 60
-READING = frozenset({"GET", "HEAD", "OPTIONS"})
+READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 Message = dict[str, Any]
 
 
@@ -58,11 +58,11 @@ class SavingApplication:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 keeping.cancel()
-                await self.save(in_order=True)
+                await self.save(is_clean_stop=True)
             return message
 
         if scope["type"] != "lifespan":
-            self._changed |= scope.get("method") not in READING
+            self._changed |= scope.get("method") not in READ_METHODS
             await self._application(scope, receive, send)
             return
         keeping = asyncio.create_task(self._save_periodically())
@@ -78,10 +78,10 @@ class SavingApplication:
         """Takes copies again, the next one soon."""
         self._paused, self._changed = False, True
 
-    async def save(self, *, in_order: bool = False) -> None:
+    async def save(self, *, is_clean_stop: bool = False) -> None:
         """Writes a copy of the present state and reports the result."""
         if not self._paused:
-            await self._wait_for(self._fork(in_order))
+            await self._wait_for(self._fork(is_clean_stop))
 
     def _fork(self, is_clean_stop: bool) -> int:
         self._changed = False
@@ -92,7 +92,7 @@ class SavingApplication:
 
     async def _wait_for(self, child: int) -> None:
         _, status, used = await asyncio.get_running_loop().run_in_executor(self._waiter, os.wait4, child, 0)
-        self._pause = max(SAVE_SECONDS, (used.ru_utime + used.ru_stime) / SAVE_SHARE)
+        self._pause = max(SAVE_SECONDS, (used.ru_utime + used.ru_stime) / SAVE_PROCESSOR_SHARE)
         if status:
             self._changed = True
             if os.WIFSIGNALED(status):
@@ -112,7 +112,7 @@ class SavingApplication:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
             signal.alarm(FORK_SECONDS_MAX)
-            copy = saved_state.write(self._folder, self._port, _write_services, in_order=is_clean_stop)
+            copy = saved_state.write_snapshot(self._folder, self._port, _write_services, is_clean_stop=is_clean_stop)
             self._write_report({"saved": copy.saved_at_ns, "in_order": is_clean_stop})
             code = 0
         except BaseException as error:
@@ -178,7 +178,7 @@ def _raise_file_limit() -> None:
 def main(arguments: list[str]) -> None:
     """Serves until it is stopped by a signal or by the end of standard input."""
     folder, port, report = Path(arguments[0]), int(arguments[1]), int(arguments[2])
-    forked.prepare()
+    forked.use_zygote()
     from ministack.app import app
 
     # The garbage collector leaves out what has been imported: otherwise it would scan all of it again and again while

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.local.templates import Template, read
+from infra.local.templates import Template, read_template
 
 Json = Any
 _SUB_NAME = re.compile(r"\$\{([^!}][^}]*)\}")
 
 
-def flatten(template: Template, root: Path, left_out: str) -> Template:
+def flatten(template: Template, root: Path, dropped_stack: str) -> Template:
     """The template with its nested stacks replaced by their resources, which are named `<stack><resource>`.
 
     The stack `left_out` is removed, with the outputs that refer to it. Paths of templates are relative to `root`."""
@@ -23,9 +23,9 @@ def flatten(template: Template, root: Path, left_out: str) -> Template:
         if resource["Type"] != "AWS::CloudFormation::Stack":
             continue
         del template["Resources"][stack]
-        if stack == left_out:
+        if stack == dropped_stack:
             continue
-        nested = read(root / resource["Properties"]["TemplateURL"])
+        nested = read_template(root / resource["Properties"]["TemplateURL"])
         child = _ReferenceRewriter(stack, nested, resource["Properties"].get("Parameters", {}))
         for section in ("Resources", "Conditions", "Mappings"):
             for name, value in nested.get(section, {}).items():
@@ -33,7 +33,7 @@ def flatten(template: Template, root: Path, left_out: str) -> Template:
         for name, output in nested.get("Outputs", {}).items():
             outputs[f"{stack}.Outputs.{name}"] = child.rewrite(output["Value"])
     declared_outputs = template.get("Outputs", {})
-    template["Outputs"] = {name: output for name, output in declared_outputs.items() if not _refers_to(output, left_out)}
+    template["Outputs"] = {name: output for name, output in declared_outputs.items() if not _refers_to(output, dropped_stack)}
     return _resolve_outputs(template, outputs)
 
 

@@ -97,7 +97,7 @@ class Zygote:
         self._control.close()
         self._process.wait()
 
-    def worker(self, path: str, folder: str, environment: Mapping[str, str]) -> Worker:
+    def fork_worker(self, path: str, folder: str, environment: Mapping[str, str]) -> Worker:
         """Forks a worker that runs the script at `path`; raises OSError when none can be forked."""
         script = Path(path).read_text("utf-8")
         request = {"path": path, "script": script, "folder": folder, "environment": dict(environment)}
@@ -120,20 +120,20 @@ class Zygote:
         return Worker(json.loads(answer), lifelines[0], ours)
 
 
-def prepare() -> None:
+def use_zygote() -> None:
     """Let the emulator in this process get its Python workers from a zygote; does nothing on systems but Linux."""
     if not sys.platform.startswith("linux"):
         return
     zygote = Zygote()
     from ministack.core import lambda_runtime
 
-    def started(arguments: Sequence[str], **options: Any) -> Any:
+    def start_process(arguments: Sequence[str], **options: Any) -> Any:
         if os.path.basename(arguments[-1]) == WORKER_SCRIPT:
             try:
-                return zygote.worker(arguments[-1], options["cwd"], options["env"])
+                return zygote.fork_worker(arguments[-1], options["cwd"], options["env"])
             except OSError:
                 pass
         return subprocess.Popen(arguments, **options)
 
     # The emulator's module starts processes only through this name.
-    lambda_runtime.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": started})
+    lambda_runtime.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": start_process})

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.deploy import Aws
-from infra.local.stack import HANDLES
+from infra.local.stack import HANDLES_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS_MAX = 180.0
@@ -65,15 +65,15 @@ class RunningStack:
         if not any("ready at" in line for line in self.lines):
             self._process.wait(STOP_SECONDS_MAX)
             raise NotReady("\n".join(self.lines))
-        self._handles = json.loads((self.data / HANDLES).read_text("utf-8"))
+        self._handles = json.loads((self.data / HANDLES_FILE).read_text("utf-8"))
         return self
 
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+    def stop(self, signal_number: signal.Signals = signal.SIGTERM) -> int:
         """Ends the process with a signal; returns its exit code (negative = the signal that ended it)."""
         process, self._process = self._process, None
         if process is None:
             return 0
-        process.send_signal(how)
+        process.send_signal(signal_number)
         return process.wait(STOP_SECONDS_MAX)
 
     def __enter__(self) -> RunningStack:

@@ -20,17 +20,17 @@ COPIES_KEPT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class Snapshot:
     """A valid copy. port: of the emulator that wrote it. in_order: it was written when that emulator was stopped, so
     nothing that came later is missing."""
 
     folder: Path
     saved_at_ns: int
     port: int
-    in_order: bool
+    is_clean_stop: bool
 
 
-def write(folder: Path, port: int, write_files: Callable[[Path], None], *, in_order: bool) -> Copy:
+def write_snapshot(folder: Path, port: int, write_files: Callable[[Path], None], *, is_clean_stop: bool) -> Snapshot:
     """Lets `write_files` fill the folder of a new copy, then removes all copies but the newest COPIES_KEPT. When
     something fails, the new copy is removed and the exception raised."""
     now = time.time_ns()
@@ -38,22 +38,22 @@ def write(folder: Path, port: int, write_files: Callable[[Path], None], *, in_or
     try:
         new.mkdir(parents=True)
         write_files(new)
-        manifest = {"port": port, "in_order": in_order, "files": _digests(new)}
+        manifest = {"port": port, "in_order": is_clean_stop, "files": _digests(new)}
         (new / MANIFEST).write_text(json.dumps(manifest), "utf-8")
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
     for old in _snapshot_names(folder)[:-COPIES_KEPT]:
         shutil.rmtree(folder / old, ignore_errors=True)
-    return Copy(new, now, port, in_order)
+    return Snapshot(new, now, port, is_clean_stop)
 
 
-def newest(folder: Path) -> Copy | None:
+def newest_snapshot(folder: Path) -> Snapshot | None:
     """The newest valid copy; None when there is none."""
     for name in reversed(_snapshot_names(folder)):
         manifest = _read_manifest(folder / name)
         if manifest:
-            return Copy(folder / name, int(name), int(manifest["port"]), bool(manifest["in_order"]))
+            return Snapshot(folder / name, int(name), int(manifest["port"]), bool(manifest["in_order"]))
     return None
 
 

@@ -18,11 +18,11 @@ from infra.local.deploy import DeploymentError, DeploymentUnfinished
 from infra.local.distribution import read_distribution
 from infra.local.edge import Edge, PortInUse
 from infra.local.emulator import EmulatorError
-from infra.local.stack import MISTAKES, DataInUse, Options, Stack
-from infra.local.standins.together import FALLBACK, Together
+from infra.local.stack import SOURCE_ERRORS, DataInUse, StackOptions, Stack
+from infra.local.standins.together import FALLBACK_MARKER, Simulators
 
 # Expected failures: their text is one sentence that explains the reason, so no traceback is shown.
-EXPLAINED = (PortInUse, DataInUse, EmulatorError, DeploymentUnfinished, *MISTAKES)
+EXPECTED_ERRORS = (PortInUse, DataInUse, EmulatorError, DeploymentUnfinished, *SOURCE_ERRORS)
 WATCHED = ("functions", "layers/atelier", "statemachines", "infra", "template.yaml")
 WATCH_SECONDS = 0.7
 READY_SECONDS_MAX = 20.0
@@ -30,28 +30,28 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class ServeOptions:
     """options: of the stack. port: 0 = any free one. with_watch: redeploy what changes. standins: the stand-ins that
     the stack uses; their addresses are printed."""
 
-    options: Options
+    options: StackOptions
     port: int
     with_demo: bool
     with_watch: bool = True
-    standins: Together | None = None
+    standins: Simulators | None = None
 
 
-class Stopped(Exception):
+class StopRequested(Exception):
     """The person at the terminal, or the system, asked to stop."""
 
 
-def serve(serving: Serving) -> int:
+def serve(serving: ServeOptions) -> int:
     """Runs until SIGINT or SIGTERM; returns the exit code. Prints one sentence about a failure."""
     try:
         asyncio.run(_serve(serving))
-    except Stopped:
+    except StopRequested:
         return 0
-    except EXPLAINED as error:
+    except EXPECTED_ERRORS as error:
         _print_line(str(error))
         return 1
     return 0
@@ -61,7 +61,7 @@ def _print_line(text: str) -> None:
     print(f"atelier: {text}", flush=True)
 
 
-async def _serve(serving: Serving) -> None:
+async def _serve(serving: ServeOptions) -> None:
     started = time.monotonic()
     options = serving.options
     stop = asyncio.Event()
@@ -70,7 +70,7 @@ async def _serve(serving: Serving) -> None:
 
     stack = Stack(options)
     edge = Edge(read_distribution(options.root / "infra/edge.yaml", stack.parameters["FrontendOrigins"]))
-    stack.claim_data()
+    stack.lock_data()
 
     try:
         port = await edge.listen(serving.port)
@@ -81,13 +81,13 @@ async def _serve(serving: Serving) -> None:
             _print_line(note)
         taken = time.monotonic() - started
         _print_line(f"ready at http://localhost:{port} after {taken:.1f} s; state is kept in {options.data}; Ctrl-C stops it")
-        for line in serving.standins.told(f"http://localhost:{port}") if serving.standins else ():
+        for line in serving.standins.usage_lines(f"http://localhost:{port}") if serving.standins else ():
             print(line, flush=True)
         work: list[Awaitable[None]] = [_watch_emulator(stack)]
         if serving.with_watch:
             work.append(_redeploy_changes(stack, edge, options.root, modified))
         if serving.with_demo:
-            work.append(demo.show(f"http://localhost:{port}", options.data, FALLBACK if serving.standins else None))
+            work.append(demo.run_demo(f"http://localhost:{port}", options.data, FALLBACK_MARKER if serving.standins else None))
         await _run_until_stopped(stop, asyncio.gather(*work))
     finally:
         await edge.close()
@@ -101,7 +101,7 @@ async def _run_until_stopped(stop: asyncio.Event, work: Awaitable[T]) -> T:
     if stop.is_set():
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
-        raise Stopped
+        raise StopRequested
     stopping.cancel()
     return await working
 
@@ -147,7 +147,7 @@ async def _redeploy_changes(stack: Stack, edge: Edge, root: Path, seen: frozense
         seen = now
         try:
             deployed = await asyncio.to_thread(stack.deploy)
-        except EXPLAINED as error:
+        except EXPECTED_ERRORS as error:
             _print_line(f"not redeployed: {error}")
             continue
         edge.serve(stack.origins(deployed))

@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import IO
 
 from infra.local.artifacts import BrokenSource
-from infra.local.deploy import Aws, Deployed, DeploymentError, deploy
+from infra.local.deploy import Aws, DeployedStack, DeploymentError, deploy
 from infra.local.edge import Origins
 from infra.local.emulator import Emulator, StateNotSaved
 from infra.local.translate import TemplateError
 
-HANDLES = "stack.json"
+HANDLES_FILE = "stack.json"
 EDGE_SECRET = "DataEdgeSecret"
 PROVIDERS_SECRET = "DataProvidersSecret"
 # Web pages served from this machine may call the stack, on any port: front ends are developed that way.
 FRONTEND_ORIGINS = "http://localhost:*,http://127.0.0.1:*"
 # No e-mail can be sent here, so unverified accounts get daily credits too; and all callers have one address. Nobody
 # else pays for that: providers are stand-ins or the developer's own.
-WITHOUT_MAIL = {"DailyCredits": "everyone", "SignUpsPerAddress": "1000000"}
+PARAMETERS_WITHOUT_MAIL = {"DailyCredits": "everyone", "SignUpsPerAddress": "1000000"}
 # Exceptions that mean a mistake in the sources; a deployment that fails with one of them is rolled back.
-MISTAKES = (BrokenSource, DeploymentError, TemplateError, FileNotFoundError)
+SOURCE_ERRORS = (BrokenSource, DeploymentError, TemplateError, FileNotFoundError)
 REDEPLOYMENT_SECONDS_MAX = 15.0
 
 
@@ -34,7 +34,7 @@ class DataInUse(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class StackOptions:
     """What to run. parameters: of template.yaml; they override the local defaults. provider_secrets: the platform's
     credentials by provider, added to those already stored."""
 
@@ -49,7 +49,7 @@ class Stack:
     """The embedded AWS and its deployments: `start` it, `deploy` whenever the code has changed, `stop` it. The state is
     in the data folder and stays there."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: StackOptions) -> None:
         self._options = options
         self._lock: IO[bytes] | None = None
         self._public_url = ""
@@ -61,9 +61,9 @@ class Stack:
     @property
     def parameters(self) -> dict[str, str]:
         """The parameters of template.yaml: the local defaults, overridden by the options."""
-        return {"Stage": "local", "FrontendOrigins": FRONTEND_ORIGINS, **WITHOUT_MAIL, **self._options.parameters}
+        return {"Stage": "local", "FrontendOrigins": FRONTEND_ORIGINS, **PARAMETERS_WITHOUT_MAIL, **self._options.parameters}
 
-    def claim_data(self) -> None:
+    def lock_data(self) -> None:
         """Locks the data folder for this process; raises DataInUse."""
         self._options.data.mkdir(parents=True, exist_ok=True)
         self._lock = (self._options.data / "lock").open("wb")
@@ -82,15 +82,15 @@ class Stack:
         self._aws = Aws(self.emulator.endpoint)
         return self.origins(self.deploy())
 
-    def deploy(self) -> Deployed:
+    def deploy(self) -> DeployedStack:
         """Deploys what changed since the last time; raises what the module `deploy` raises. After a mistake in the
         sources the stack goes on as it was, and saving its state goes on too."""
-        with self._deploying, self.emulator.saving_paused(resumes_after=MISTAKES if self._serves else ()):
+        with self._deploying, self.emulator.saving_paused(resumes_after=SOURCE_ERRORS if self._serves else ()):
             deployed = self._deploy()
         self._serves = True
         return deployed
 
-    def _deploy(self) -> Deployed:
+    def _deploy(self) -> DeployedStack:
         parameters = {"PublicUrl": self._public_url, **self.parameters}
         deployed = deploy(self._options.root, self._options.data, self._aws, parameters)
         if self._options.provider_secrets:
@@ -101,7 +101,7 @@ class Stack:
             )
         return deployed
 
-    def origins(self, deployed: Deployed) -> Origins:
+    def origins(self, deployed: DeployedStack) -> Origins:
         """The addresses to which the edge forwards requests. They are also written to the data folder, for tests and
         tools."""
         outputs = deployed.outputs
@@ -112,7 +112,7 @@ class Stack:
             "outputs": outputs,
             "resources": deployed.resources,
         }
-        (self._options.data / HANDLES).write_text(json.dumps(handles, indent=1), "utf-8")
+        (self._options.data / HANDLES_FILE).write_text(json.dumps(handles, indent=1), "utf-8")
         return Origins(
             public_url=self._public_url,
             api_url=f"{self.emulator.endpoint}/_aws/execute-api/{outputs['ApiId']}/$default",
@@ -121,7 +121,7 @@ class Stack:
             edge_key=self._edge_key(deployed),
         )
 
-    def _edge_key(self, deployed: Deployed) -> str:
+    def _edge_key(self, deployed: DeployedStack) -> str:
         secret = self._aws.client("secretsmanager").get_secret_value(SecretId=deployed.resources[EDGE_SECRET])
         return str(json.loads(secret["SecretString"])["key"])
 

@@ -31,6 +31,6 @@ def _intrinsic(loader: Any, suffix: str, node: yaml.Node) -> Any:
 _TemplateLoader.add_multi_constructor("!", _intrinsic)
 
 
-def read(path: Path) -> Template:
+def read_template(path: Path) -> Template:
     """The template; raises yaml.YAMLError. The loader is a safe one that knows the tags of intrinsic functions."""
     return yaml.load(path.read_text("utf-8"), _TemplateLoader)  # nosec B506

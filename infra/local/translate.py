@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.flatten import flatten
-from infra.local.templates import Template, read
+from infra.local.templates import Template, read_template
 
 Json = Any
 
 REGION = "us-east-1"
 LOCAL_KEY_PAIR_ID = "KLOCAL"
 # Resource types that the emulator does not know, and the value that replaces a reference to such a resource.
-STAND_INS: Mapping[str, str] = {"AWS::CloudFront::PublicKey": LOCAL_KEY_PAIR_ID, "AWS::CloudFront::KeyGroup": "local"}
+PLACEHOLDERS: Mapping[str, str] = {"AWS::CloudFront::PublicKey": LOCAL_KEY_PAIR_ID, "AWS::CloudFront::KeyGroup": "local"}
 # The local edge does the work of this nested stack; outputs that refer to it are left out.
 EDGE_STACK = "Edge"
 
@@ -35,8 +35,8 @@ def translate(root: Path, artifact_bucket: str) -> Template:
     """The local template of the repository at `root`.
 
     Code is at `s3://<artifact_bucket>/<its folder>`; `with_artifacts` replaces the folder by an archive's key."""
-    template = _translate_sam(read(root / "template.yaml"), root, artifact_bucket)
-    template = flatten(template, root, left_out=EDGE_STACK)
+    template = _translate_sam(read_template(root / "template.yaml"), root, artifact_bucket)
+    template = flatten(template, root, dropped_stack=EDGE_STACK)
     _expand_routes(template)
     _drop_unsupported(template)
     _allow_any_callback(template)
@@ -167,7 +167,7 @@ def _route_name(route_key: str) -> str:
 
 def _drop_unsupported(template: Template) -> None:
     resources = template["Resources"]
-    placeholders = {name: STAND_INS[r["Type"]] for name, r in resources.items() if r["Type"] in STAND_INS}
+    placeholders = {name: PLACEHOLDERS[r["Type"]] for name, r in resources.items() if r["Type"] in PLACEHOLDERS}
     combined = [
         n for n, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in r["Properties"]
     ]

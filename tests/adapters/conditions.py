@@ -15,16 +15,16 @@ from typing import Any
 from atelier.aws.dynamodb import connection
 
 OPERATIONS = ("TransactWriteItems", "PutItem", "UpdateItem")
-ALWAYS = "attribute_exists(pk) OR attribute_not_exists(pk)"
-PARAMETERS = dict[str, Any]
+ALWAYS_TRUE = "attribute_exists(pk) OR attribute_not_exists(pk)"
+RequestParameters = dict[str, Any]
 
 
 @contextmanager
-def watching(act: Callable[[PARAMETERS, str, int, int, str], None], ledger: str) -> Iterator[None]:
+def each_clause(act: Callable[[RequestParameters, str, int, int, str], None], ledger: str) -> Iterator[None]:
     """Within the block, `act(write, text, start, end, site)` is called for each clause about to be sent to the ledger's
     table, or in one transaction with it: it stands at text[start:end] of the write's ConditionExpression."""
 
-    def each(params: PARAMETERS, **_: Any) -> None:
+    def each(params: RequestParameters, **_: Any) -> None:
         items = params.get("TransactItems")
         writes = [next(iter(item.values())) for item in items] if items else [params]
         if not any(write["TableName"] == ledger for write in writes):
@@ -48,23 +48,23 @@ def watching(act: Callable[[PARAMETERS, str, int, int, str], None], ledger: str)
 
 
 @contextmanager
-def recording(ledger: str) -> Iterator[set[str]]:
+def collect_sites(ledger: str) -> Iterator[set[str]]:
     """Collects the sites that are sent within the block."""
     sites: set[str] = set()
-    with watching(lambda write, text, start, end, site: sites.add(site), ledger):
+    with each_clause(lambda write, text, start, end, site: sites.add(site), ledger):
         yield sites
 
 
 @contextmanager
-def without(site: str, ledger: str) -> Iterator[None]:
+def disable_clause(site: str, ledger: str) -> Iterator[None]:
     """Within the block, the clause at this site is always true."""
 
-    def switch_off(write: PARAMETERS, text: str, start: int, end: int, at: str) -> None:
+    def switch_off(write: RequestParameters, text: str, start: int, end: int, at: str) -> None:
         if at == site:
             # The original clause stays in the expression, since DynamoDB refuses unused names and values.
-            write["ConditionExpression"] = f"{text[:start]}({ALWAYS} OR {text[start:end]}){text[end:]}"
+            write["ConditionExpression"] = f"{text[:start]}({ALWAYS_TRUE} OR {text[start:end]}){text[end:]}"
 
-    with watching(switch_off, ledger):
+    with each_clause(switch_off, ledger):
         yield
 
 
@@ -107,7 +107,7 @@ def _is_one_bracket(text: str) -> bool:
     return all(_depth(text[:length]) > 0 for length in range(1, len(text)))
 
 
-def _with_names(clause: str, write: PARAMETERS) -> str:
+def _with_names(clause: str, write: RequestParameters) -> str:
     names = write.get("ExpressionAttributeNames", {})
     clause = re.sub(r"#\d+", lambda found: names[found[0]], clause)
     clause = re.sub(r"grants\.[^ )]+?\.(remaining|held)", r"grants.<id>.\1", clause)
@@ -115,7 +115,7 @@ def _with_names(clause: str, write: PARAMETERS) -> str:
     return re.sub(r":\d+", "?", clause)
 
 
-def _purpose(writes: list[PARAMETERS]) -> str:
+def _purpose(writes: list[RequestParameters]) -> str:
     """The purpose of a write, read from the movements in its transaction."""
     kinds = {_kind(write).partition(" ")[2] for write in writes} - {""}
     if "hold" in kinds:
@@ -129,11 +129,11 @@ def _purpose(writes: list[PARAMETERS]) -> str:
     return "look" if kinds else "other"
 
 
-def _kind(write: PARAMETERS) -> str:
+def _kind(write: RequestParameters) -> str:
     """The kind of the written item: wallet, key, gen or seal; for a movement, with the movement's own kind."""
     sort = re.split("[#_]", _key(write))[0]
     return f"movement {write['Item']['kind']['S']}" if sort == "movement" else sort
 
 
-def _key(write: PARAMETERS) -> str:
+def _key(write: RequestParameters) -> str:
     return (write.get("Item") or write["Key"])["sk"]["S"]

@@ -10,24 +10,24 @@ from datetime import datetime, timedelta
 
 
 @dataclass
-class Pot:
+class OracleGrant:
     """A grant of credits. `left`: still spendable; `lapsed`: expired unspent."""
 
     name: str
     left: int
     priority: int
-    born: datetime
-    expires: datetime | None
+    created_at: datetime
+    expires_at: datetime | None
     lapsed: int = 0
-    given: int = 0
+    granted: int = 0
     taken_back: int = 0
 
 
 @dataclass
-class Reserve:
+class OracleHold:
     """One open hold: the amount from each pot, in the order in which the pots were used."""
 
-    parts: list[tuple[Pot, int]]
+    parts: list[tuple[OracleGrant, int]]
 
     @property
     def amount(self) -> int:
@@ -35,44 +35,44 @@ class Reserve:
 
 
 @dataclass
-class Purse:
+class OracleWallet:
     """A wallet. `reset`: when the next daily grant is due."""
 
     reset: datetime
-    pots: list[Pot] = field(default_factory=list[Pot])
+    grants: list[OracleGrant] = field(default_factory=list[OracleGrant])
     held: int = 0
     debt: int = 0
     spent: int = 0
 
     @property
     def available(self) -> int:
-        return sum(pot.left for pot in self.pots)
+        return sum(pot.left for pot in self.grants)
 
-    def look(self, now: datetime) -> None:
+    def refresh(self, now: datetime) -> None:
         """Books expiries, the daily grant and the repayment of debt, as every use of the wallet does first."""
-        for pot in self.pots:
-            if pot.expires and pot.expires <= now:
+        for pot in self.grants:
+            if pot.expires_at and pot.expires_at <= now:
                 pot.lapsed += pot.left
                 pot.left = 0
         if self.reset <= now:
             midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
             self.reset = midnight
-            self.pots.append(Pot(f"daily#{now.date()}", 50, 10, now, midnight, given=50))
+            self.grants.append(OracleGrant(f"daily#{now.date()}", 50, 10, now, midnight, granted=50))
         covered = min(self.debt, self.available)
         self.take(covered, now)
         self.debt -= covered
 
     def spendable(self, now: datetime) -> int:
-        return sum(pot.left for pot in self.pots if not pot.expires or pot.expires > now)
+        return sum(pot.left for pot in self.grants if not pot.expires_at or pot.expires_at > now)
 
     def can_spend(self, amount: int, now: datetime) -> bool:
         return self.debt == 0 and self.spendable(now) >= amount
 
-    def take(self, amount: int, now: datetime) -> list[tuple[Pot, int]]:
+    def take(self, amount: int, now: datetime) -> list[tuple[OracleGrant, int]]:
         far = datetime.max.replace(tzinfo=now.tzinfo)
-        usable = [pot for pot in self.pots if pot.left and (not pot.expires or pot.expires > now)]
-        parts: list[tuple[Pot, int]] = []
-        for pot in sorted(usable, key=lambda pot: (pot.expires or far, pot.priority, pot.born, pot.name)):
+        usable = [pot for pot in self.grants if pot.left and (not pot.expires_at or pot.expires_at > now)]
+        parts: list[tuple[OracleGrant, int]] = []
+        for pot in sorted(usable, key=lambda pot: (pot.expires_at or far, pot.priority, pot.created_at, pot.name)):
             part = min(pot.left, amount)
             if part:
                 pot.left -= part
@@ -80,22 +80,22 @@ class Purse:
                 parts.append((pot, part))
         return parts
 
-    def hold(self, amount: int, now: datetime) -> Reserve:
+    def hold(self, amount: int, now: datetime) -> OracleHold:
         self.held += amount
-        return Reserve(self.take(amount, now))
+        return OracleHold(self.take(amount, now))
 
-    def end(self, reserve: Reserve, charged: int, now: datetime) -> None:
+    def end(self, reserve: OracleHold, charged: int, now: datetime) -> None:
         self.held -= reserve.amount
         self.spent += charged
         for pot, amount in reserve.parts:
             paid = min(amount, charged)
             charged -= paid
-            if pot.expires and pot.expires <= now:
+            if pot.expires_at and pot.expires_at <= now:
                 pot.lapsed += amount - paid
             else:
                 pot.left += amount - paid
 
-    def take_back(self, pot: Pot, amount: int) -> None:
+    def take_back(self, pot: OracleGrant, amount: int) -> None:
         pot.taken_back += amount
         for source in ("left", "lapsed"):
             part = min(getattr(pot, source), amount)

@@ -10,62 +10,62 @@ from typing import Any
 
 from atelier.aws.dynamodb.library import AssetItem
 from atelier.generations.finish import finish
-from atelier.generations.model import Delivered, Failure, Generation, Kind, Pipeline, Recipe, Status, asset_id
+from atelier.generations.model import DeliveredFile, Failure, Generation, Kind, Pipeline, Recipe, Status, asset_id
 from atelier.generations.outcome import Outcome
-from atelier.generations.pipelines import PIPELINES, Asked, assembled
-from atelier.generations.ports import StoredOutput
+from atelier.generations.pipelines import PIPELINES, StageOptions, build_pipeline
+from atelier.generations.ports import OutputLocation
 from atelier.generations.quote import Quote
-from atelier.generations.run import Planning, finish_run, kept_in, plan_stage, resumed, stages
-from atelier.generations.submit import Accepted, Submission, submit
-from tests.adapters.world import MemoryMedia, World
+from atelier.generations.run import PlanStageDeps, finish_run, kept_in_library, plan_stage, resume, read_stages
+from atelier.generations.submit import AcceptedGeneration, Submission, submit_generation
+from tests.adapters.world import FakeMedia, World
 from tests.conftest import Tables
 
 TYPES = {Kind.TEXT: ("text", "txt"), Kind.AUDIO: ("audio", "mp3"), Kind.VIDEO: ("video", "mp4")}
 TYPES |= {Kind.AVATAR: ("video", "mp4"), Kind.PAGE: ("page", "html")}
 SMALL = {"width": 512, "height": 512}
 # The maximum credits of each pipeline's stages, with the local models and these parameters.
-ASKED: Mapping[str, dict[str, Asked]] = {
+STAGE_OPTIONS: Mapping[str, dict[str, StageOptions]] = {
     "talking_avatar": {},
-    "image_to_video": {"image": Asked(parameters=SMALL), "video": Asked(parameters={"duration_seconds": 3})},
-    "enhanced_upscale": {"image": Asked(parameters=SMALL)},
+    "image_to_video": {"image": StageOptions(parameters=SMALL), "video": StageOptions(parameters={"duration_seconds": 3})},
+    "enhanced_upscale": {"image": StageOptions(parameters=SMALL)},
 }
 CREDITS = {"talking_avatar": (1, 6), "image_to_video": (1, 6), "enhanced_upscale": (1, 1, 2)}
 
 
-class TypedMedia(MemoryMedia):
+class FakeTypedMedia(FakeMedia):
     """Media that deliver files of the requested kind."""
 
-    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
+    def deliver(self, generation: Generation, number: int, output: OutputLocation, hosts: tuple[str, ...]) -> DeliveredFile:
         delivered = super().deliver(generation, number, output, hosts)
         type_, form = TYPES.get(generation.recipe.kind, ("image", "png"))
         return replace(delivered, id=asset_id(generation.id, number), type=type_, format=form)
 
 
-class RunWorld(World):
+class PipelineWorld(World):
     """A workspace with runs. `writes`: the text model's answer; `refuses`: what moderation refuses in a prompt."""
 
     def __init__(self, tables: Tables, *, providers: frozenset[str] = frozenset({"local"})) -> None:
         super().__init__(tables, providers=providers)
-        self.media = TypedMedia()
+        self.media = FakeTypedMedia()
         self.writes = "a lighthouse, in soft light (procedural)"
         self.refuses: str | None = None
 
-    def begin(
+    def submit_pipeline(
         self,
         name: str,
         *,
         key: str | None = None,
         prompt: str = "a lighthouse",
-        asked: dict[str, Asked] | None = None,
+        options: dict[str, StageOptions] | None = None,
         pipeline: Pipeline | None = None,
         enhance: bool = False,
         **beside: Any,
-    ) -> Accepted:
+    ) -> AcceptedGeneration:
         """Submits a run."""
-        pipeline = pipeline or assembled(name, ASKED[name] if asked is None else asked, None, enhance=enhance)
-        return self.ask(Recipe(pipeline.stages[-1].kind, prompt), pipeline, key=key, **beside)
+        pipeline = pipeline or build_pipeline(name, STAGE_OPTIONS[name] if options is None else options, None, enhance=enhance)
+        return self.submit_recipe(Recipe(pipeline.stages[-1].kind, prompt), pipeline, key=key, **beside)
 
-    def ask(
+    def submit_recipe(
         self,
         recipe: Recipe,
         pipeline: Pipeline | None,
@@ -75,18 +75,18 @@ class RunWorld(World):
         quote: Quote | None = None,
         lifetime_max: timedelta = timedelta(hours=2),
         reuse: bool = False,
-    ) -> Accepted:
-        return submit(
+    ) -> AcceptedGeneration:
+        return submit_generation(
             Submission(self.workspace_id, "usr_A", recipe, key, project_id, quote, pipeline, reuse),
-            to=replace(self.submitting, lifetime_max=lifetime_max),
+            deps=replace(self.submit_deps, lifetime_max=lifetime_max),
             now=self.now,
         )
 
-    def retry(self, run: Generation) -> Accepted:
+    def retry(self, run: Generation) -> AcceptedGeneration:
         """Retries a run as the API does."""
         earlier = self.get(run)
-        pipeline = resumed(earlier, self.stages(run), kept_in(self.workspace_id, self.assets))
-        return self.ask(earlier.recipe, pipeline)
+        pipeline = resume(earlier, self.stages(run), kept_in_library(self.workspace_id, self.assets))
+        return self.submit_recipe(earlier.recipe, pipeline)
 
     def delete(self, asset_id: str) -> None:
         """Deletes a file from the library."""
@@ -100,41 +100,41 @@ class RunWorld(World):
                 return None
             return Failure("MODERATED", "moderated", "This must not be made.")
 
-        planning = Planning(self.generations, lambda generation: self.writes, refusal)
-        return plan_stage(self.workspace_id, run.id, after.id if after else None, to=planning, now=self.now)
+        planning = PlanStageDeps(self.generations, lambda generation: self.writes, refusal)
+        return plan_stage(self.workspace_id, run.id, after.id if after else None, deps=planning, now=self.now)
 
-    def planned(self, run: Generation, after: Generation | None = None) -> Generation:
+    def next_stage(self, run: Generation, after: Generation | None = None) -> Generation:
         stage = self.plan(run, after)
         assert stage is not None
         return stage
 
-    def make(self, stage: Generation, outcome: Outcome | None = None) -> Generation:
+    def run_stage(self, stage: Generation, outcome: Outcome | None = None) -> Generation:
         """Attempts a stage and finishes it with the attempt's outcome, or with the given one."""
         self.attempt(stage)
         result = outcome or Outcome.from_data(self.execution.results[-1])
-        return finish(self.workspace_id, stage.id, result, to=self.finishing, now=self.now)
+        return finish(self.workspace_id, stage.id, result, deps=self.finish_deps, now=self.now)
 
-    def end(self, run: Generation) -> Generation:
-        return finish_run(self.workspace_id, run.id, to=self.finishing, now=self.now)
+    def end_run(self, run: Generation) -> Generation:
+        return finish_run(self.workspace_id, run.id, deps=self.finish_deps, now=self.now)
 
-    def play(self, run: Generation) -> Generation:
+    def run_to_end(self, run: Generation) -> Generation:
         """Runs one execution from the run's present state until no stage is left."""
         after: Generation | None = None
         while stage := self.plan(run, after):
-            after = self.make(stage)
-        return self.end(run)
+            after = self.run_stage(stage)
+        return self.end_run(run)
 
     # ---- what is stored ----------------------------------------------------------------------------------------------
 
     def stages(self, run: Generation) -> list[Generation]:
-        return stages(self.get(run), self.generations)
+        return read_stages(self.get(run), self.generations)
 
-    def kinds(self) -> Counter[str]:
+    def movement_kinds(self) -> Counter[str]:
         return Counter(movement.kind for movement in self.assert_sound())
 
     def assert_settled(self, run: Generation, status: Status, charged: int) -> Generation:
         """Asserts the run's status and charge, and that its hold ended once and nothing is held any more."""
-        ended, kinds = self.get(run), self.kinds()
+        ended, kinds = self.get(run), self.movement_kinds()
         assert (ended.status, ended.credits_charged) == (status, charged)
         assert kinds["hold"] == kinds["settled"] + kinds["released"] + kinds["expired"] == 1
         assert (self.wallet().held, self.wallet().holds_open) == (0, 0)
@@ -143,6 +143,6 @@ class RunWorld(World):
         return ended
 
 
-def names(pipeline: str) -> list[str]:
+def stage_names(pipeline: str) -> list[str]:
     """The names of a pipeline's stages."""
     return [step.name for step in PIPELINES[pipeline]]

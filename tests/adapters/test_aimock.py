@@ -25,10 +25,10 @@ from atelier.providers._contract import Accepted, Done, ErrorClass, Failed, Inpu
 from atelier.providers.custom import Custom
 from atelier.providers.openai import OpenAI
 from atelier.providers.xai import XAI
-from infra.local.standins._kit import png
+from infra.local.standins._kit import sample_png
 
 PROGRAM = Path(__file__).parents[1] / "judges/node_modules/@copilotkit/aimock/dist/cli.js"
-PICTURE = png(16, 16, 1)
+PICTURE = sample_png(16, 16, 1)
 FIXTURES: list[dict[str, Any]] = [
     {"match": {"userMessage": "say hello"}, "response": {"content": "Hello!"}},
     {
@@ -98,14 +98,14 @@ def job(kind: str, api: str, prompt: str, **parameters: Any) -> Job:
 
 
 @pytest.mark.parametrize("api", ["responses", "chat"])
-def test_text(provider: OpenAI, api: str) -> None:
+def test_a_text_is_returned_by_the_responses_and_the_chat_api(provider: OpenAI, api: str) -> None:
     end = provider.submit(job("text", api, "say hello", system="be brief", max_tokens=50))
     assert isinstance(end, Done)
     assert end.outputs[0].data == b"Hello!"
     assert {"tokens_input", "tokens_output"} <= set(end.usage)
 
 
-def test_pictures_made_and_changed(provider: OpenAI) -> None:
+def test_an_image_is_generated_and_edited(provider: OpenAI) -> None:
     work = job("image", "images", "a fox", width=1024, height=1024)
     changed = Job(
         work.attempt_id,
@@ -121,7 +121,7 @@ def test_pictures_made_and_changed(provider: OpenAI) -> None:
         assert end.outputs[0].data == PICTURE
 
 
-def test_speech(provider: OpenAI) -> None:
+def test_speech_is_returned_as_audio_bytes(provider: OpenAI) -> None:
     end = provider.submit(job("audio", "speech", "speak"))
     assert isinstance(end, Done)
     assert end.outputs[0].data == b"sound"
@@ -131,14 +131,14 @@ def test_speech(provider: OpenAI) -> None:
     ("prompt", "error_class", "retry_after"),
     [("too fast", ErrorClass.RATE_LIMITED, 1), ("broke", ErrorClass.PROVIDER_BILLING, None)],
 )
-def test_refusals(provider: OpenAI, prompt: str, error_class: ErrorClass, retry_after: int | None) -> None:
+def test_an_error_status_maps_to_an_error_class_and_retry_after(provider: OpenAI, prompt: str, error_class: ErrorClass, retry_after: int | None) -> None:
     end = provider.submit(job("text", "responses", prompt))
     assert isinstance(end, Failed)
     assert (end.error_class, end.retry_after_seconds) == (error_class, retry_after)
 
 
 @pytest.mark.parametrize("fault", ["dropRate", "malformedRate", "disconnectRate"])
-def test_an_answer_that_breaks_leaves_the_outcome_unknown(aimock: str, provider: OpenAI, fault: str) -> None:
+def test_a_broken_response_leaves_the_outcome_unknown(aimock: str, provider: OpenAI, fault: str) -> None:
     control = f"{aimock.removesuffix('/v1')}/__aimock/chaos"
     httpx.post(control, json={fault: 1}).raise_for_status()
     try:
@@ -147,14 +147,14 @@ def test_an_answer_that_breaks_leaves_the_outcome_unknown(aimock: str, provider:
         httpx.delete(control).raise_for_status()
 
 
-def test_its_list_and_the_check(provider: OpenAI) -> None:
+def test_the_key_check_passes_and_the_models_are_listed(provider: OpenAI) -> None:
     assert provider.check() is None
     listed = provider.models()
     assert listed
     assert all(model.shutdown_on is None for model in listed)
 
 
-def test_an_endpoint_of_ones_own(aimock: str) -> None:
+def test_a_custom_endpoint_answers_a_chat(aimock: str) -> None:
     host = aimock.partition("://")[2].partition("/")[0]
     custom = Custom(api_key="any", base_url=aimock, local_hosts=frozenset({host}))
     end = custom.submit(job("text", "chat", "say hello"))
@@ -162,7 +162,7 @@ def test_an_endpoint_of_ones_own(aimock: str) -> None:
     assert end.outputs[0].data == b"Hello!"
 
 
-def test_films_as_xai_makes_them(aimock: str) -> None:
+def test_an_xai_video_is_polled_until_it_has_its_url(aimock: str) -> None:
     provider = XAI(api_key="xai-any", base_url=aimock)
     work = job("video", "videos", "a fox", duration_seconds=5, resolution="480p", aspect_ratio="16:9")
     answer = provider.submit(work)

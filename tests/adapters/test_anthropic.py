@@ -33,20 +33,20 @@ from atelier.providers._contract import (
     WebhookInvalid,
 )
 from atelier.providers.anthropic import Anthropic
-from infra.local.standins._kit import png
-from infra.local.standins.anthropic import CACHE_READ, CACHE_WRITTEN, GONE_MODEL, AnthropicStandIn
+from infra.local.standins._kit import sample_png
+from infra.local.standins.anthropic import CACHE_READ, CACHE_WRITTEN, GONE_MODEL, AnthropicSimulator
 
 MODEL = "claude-of-the-tests"
 
 
 @pytest.fixture
-def stand_in() -> Iterator[AnthropicStandIn]:
-    with AnthropicStandIn() as running:
+def stand_in() -> Iterator[AnthropicSimulator]:
+    with AnthropicSimulator() as running:
         yield running
 
 
 @pytest.fixture
-def provider(stand_in: AnthropicStandIn) -> Anthropic:
+def provider(stand_in: AnthropicSimulator) -> Anthropic:
     return Anthropic(api_key=stand_in.api_key, base_url=stand_in.url, answer_seconds_max=3)
 
 
@@ -58,7 +58,7 @@ def job(prompt: str = "Write a line about a fox.", kind: str = "text", **paramet
 # ---- requests --------------------------------------------------------------------------------------------------------
 
 
-def test_a_prompt_is_the_documented_request_and_is_sent_once(provider: Anthropic, stand_in: AnthropicStandIn) -> None:
+def test_a_prompt_is_the_documented_request_and_is_sent_once(provider: Anthropic, stand_in: AnthropicSimulator) -> None:
     provider.submit(job("A fox.", max_tokens=100, system="Be brief.", temperature_percent=50, stop=["END"]))
     (call,) = stand_in.calls
     assert (call["method"], call["path"]) == ("POST", "/v1/messages")
@@ -75,8 +75,8 @@ def test_a_prompt_is_the_documented_request_and_is_sent_once(provider: Anthropic
     }
 
 
-def test_a_bound_on_the_answer_is_always_sent_since_the_api_insists(
-    provider: Anthropic, stand_in: AnthropicStandIn
+def test_max_tokens_is_always_sent_because_the_api_requires_it(
+    provider: Anthropic, stand_in: AnthropicSimulator
 ) -> None:
     provider.submit(job())
     provider.submit(replace(job(), settings={"model": MODEL, "input": {"max_tokens": 9, "thinking": {"type": "x"}}}))
@@ -84,8 +84,8 @@ def test_a_bound_on_the_answer_is_always_sent_since_the_api_insists(
     assert stand_in.calls[1]["body"]["thinking"] == {"type": "x"}
 
 
-def test_a_conversation_keeps_its_order_and_its_system_message_moves_out(
-    provider: Anthropic, stand_in: AnthropicStandIn
+def test_messages_keep_their_order_and_the_system_message_has_its_own_field(
+    provider: Anthropic, stand_in: AnthropicSimulator
 ) -> None:
     parts = [{"type": "image", "image": 1}, {"type": "text", "text": "And this?"}]
     messages = [
@@ -111,8 +111,8 @@ def test_a_conversation_keeps_its_order_and_its_system_message_moves_out(
     ]
 
 
-def test_a_picture_among_the_inputs_is_shown_to_the_model(provider: Anthropic, stand_in: AnthropicStandIn) -> None:
-    picture = Input(png(8, 8, 1), "image/png")
+def test_an_input_image_is_sent_in_the_message(provider: Anthropic, stand_in: AnthropicSimulator) -> None:
+    picture = Input(sample_png(8, 8, 1), "image/png")
     assert isinstance(provider.submit(replace(job(), inputs={"image": (picture,)})), Done)
     shown, text = stand_in.calls[0]["body"]["messages"][0]["content"]
     assert shown["source"]["media_type"] == "image/png"
@@ -122,7 +122,7 @@ def test_a_picture_among_the_inputs_is_shown_to_the_model(provider: Anthropic, s
 # ---- responses -------------------------------------------------------------------------------------------------------
 
 
-def test_a_text_comes_at_once_with_its_tokens(provider: Anthropic) -> None:
+def test_a_text_is_returned_with_its_token_counts(provider: Anthropic) -> None:
     done = provider.submit(job("A fox."))
     assert done == Done(
         (Output(b"You said: A fox.", content_type="text/plain"),), {"tokens_input": 2, "tokens_output": 4}
@@ -137,7 +137,7 @@ def test_a_page_is_html(provider: Anthropic) -> None:
     assert (output.data or b"").startswith(b"<!doctype html>")
 
 
-def test_input_is_what_was_read_plainly_from_a_cache_and_into_one(provider: Anthropic) -> None:
+def test_input_tokens_include_cache_reads_and_cache_writes(provider: Anthropic) -> None:
     done = provider.submit(job("A fox. [[usage:cached]]"))
     assert isinstance(done, Done)
     plain = done.usage["tokens_input"] - CACHE_READ - CACHE_WRITTEN
@@ -145,25 +145,25 @@ def test_input_is_what_was_read_plainly_from_a_cache_and_into_one(provider: Anth
     assert (done.usage["tokens_cached"], done.usage["tokens_cache_write"]) == (CACHE_READ, CACHE_WRITTEN)
 
 
-def test_usage_that_is_not_told_is_not_zero(provider: Anthropic) -> None:
+def test_missing_usage_is_not_counted_as_zero(provider: Anthropic) -> None:
     done = provider.submit(job("A fox. [[usage:none]]"))
     assert isinstance(done, Done)
     assert done.usage == {}
 
 
-def test_counts_that_cannot_be_are_taken_for_untold(provider: Anthropic) -> None:
+def test_impossible_token_counts_are_ignored(provider: Anthropic) -> None:
     done = provider.submit(job("A fox. [[usage:absurd]]"))
     assert isinstance(done, Done)
     assert done.usage == {}
 
 
-def test_a_text_that_reaches_its_bound_is_a_text(provider: Anthropic) -> None:
+def test_a_text_cut_at_max_tokens_is_done_with_finish_reason_length(provider: Anthropic) -> None:
     done = provider.submit(job("A fox in the snow.", max_tokens=2))
     assert isinstance(done, Done)
     assert (done.outputs[0].data, done.finish_reason) == (b"You said", FinishReason.LENGTH)
 
 
-def test_what_comes_after_a_stop_sequence_is_neither_written_nor_billed(provider: Anthropic) -> None:
+def test_text_after_a_stop_sequence_is_neither_returned_nor_billed(provider: Anthropic) -> None:
     done = provider.submit(job("A fox in the snow.", stop=["in the"]))
     assert isinstance(done, Done)
     assert done.outputs[0].data == b"You said: A fox "
@@ -178,7 +178,7 @@ def test_a_refusal_is_moderated_and_billed(provider: Anthropic) -> None:
 
 
 @pytest.mark.parametrize(("marker", "reason"), [("think", FinishReason.LENGTH), ("none", None)])
-def test_an_answer_without_words_is_an_empty_text_that_was_billed(
+def test_a_response_without_text_is_done_without_output_and_is_billed(
     provider: Anthropic, marker: str, reason: FinishReason | None
 ) -> None:
     end = provider.submit(job(f"A fox. [[run:{marker}]]", max_tokens=50))
@@ -187,7 +187,7 @@ def test_an_answer_without_words_is_an_empty_text_that_was_billed(
     assert end.usage["tokens_output"] > 0
 
 
-def test_a_conversation_that_is_too_long_is_refused_in_the_providers_words(provider: Anthropic) -> None:
+def test_a_conversation_that_is_too_long_fails_with_the_providers_message(provider: Anthropic) -> None:
     failed = provider.submit(job("A fox. [[create:long]]"))
     assert isinstance(failed, Failed)
     assert (failed.error_class, failed.code) == (ErrorClass.INVALID_INPUT, "context_length_exceeded")
@@ -217,8 +217,8 @@ def test_a_conversation_that_is_too_long_is_refused_in_the_providers_words(provi
         ("error", ErrorClass.CAPACITY, None),
     ],
 )
-def test_a_refused_request_is_typed_and_sent_once(
-    provider: Anthropic, stand_in: AnthropicStandIn, marker: str, error_class: ErrorClass, retry_after: int | None
+def test_a_rejected_request_maps_to_an_error_class_and_is_sent_once(
+    provider: Anthropic, stand_in: AnthropicSimulator, marker: str, error_class: ErrorClass, retry_after: int | None
 ) -> None:
     failed = provider.submit(job(f"A fox. [[create:{marker}]]"))
     assert isinstance(failed, Failed)
@@ -228,35 +228,35 @@ def test_a_refused_request_is_typed_and_sent_once(
 
 
 @pytest.mark.parametrize("marker", ["429-date", "429-reset"])
-def test_a_hint_may_be_a_point_in_time(provider: Anthropic, marker: str) -> None:
+def test_retry_after_may_be_a_point_in_time(provider: Anthropic, marker: str) -> None:
     failed = provider.submit(job(f"A fox. [[create:{marker}]]"))
     assert isinstance(failed, Failed)
     assert failed.retry_after_seconds is not None
     assert 25 <= failed.retry_after_seconds <= 31
 
 
-def test_what_a_caller_writes_cannot_make_the_account_look_empty(provider: Anthropic) -> None:
+def test_a_callers_text_cannot_fake_a_billing_error(provider: Anthropic) -> None:
     quoted = [{"role": "user", "content": [{"type": "credit balance is too low"}]}]
     failed = provider.submit(job("", messages=quoted))
     assert isinstance(failed, Failed)
     assert failed.error_class is ErrorClass.INVALID_INPUT
 
 
-def test_a_model_that_is_gone_is_not_the_callers_mistake(provider: Anthropic) -> None:
+def test_a_removed_model_fails_as_model_gone(provider: Anthropic) -> None:
     failed = provider.submit(replace(job(), settings={"model": GONE_MODEL}))
     assert isinstance(failed, Failed)
     assert failed.error_class is ErrorClass.MODEL_GONE
 
 
 @pytest.mark.parametrize("marker", ["lost", "hang", "500", "502", "garbage", "empty"])
-def test_a_request_whose_answer_is_lost_is_unknown_and_never_sent_again(
-    provider: Anthropic, stand_in: AnthropicStandIn, marker: str
+def test_a_request_with_a_lost_response_is_unknown_and_never_resent(
+    provider: Anthropic, stand_in: AnthropicSimulator, marker: str
 ) -> None:
     assert isinstance(provider.submit(job(f"A fox. [[create:{marker}]]")), Unknown)
     assert len(stand_in.calls) == 1
 
 
-def test_a_slow_answer_is_waited_for_within_the_bound(provider: Anthropic) -> None:
+def test_a_slow_response_is_awaited_until_the_timeout(provider: Anthropic) -> None:
     assert isinstance(provider.submit(job("A fox. [[run:slow=0.1]]")), Done)
     assert isinstance(provider.submit(job("A fox. [[run:slow=3]]")), Unknown)
 
@@ -270,7 +270,7 @@ def test_a_request_that_cannot_be_sent_is_transient() -> None:
     assert failed.error_class is ErrorClass.TRANSIENT
 
 
-def test_nothing_is_left_to_ask_about_afterwards(provider: Anthropic) -> None:
+def test_poll_cancel_find_and_webhooks_are_unsupported(provider: Anthropic) -> None:
     assert provider.resend_safe is False
     failed = provider.poll("msg_1", job())
     assert isinstance(failed, Failed)
@@ -284,7 +284,7 @@ def test_nothing_is_left_to_ask_about_afterwards(provider: Anthropic) -> None:
 # ---- the key check and the list of models ----------------------------------------------------------------------------
 
 
-def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Anthropic, stand_in: AnthropicStandIn) -> None:
+def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Anthropic, stand_in: AnthropicSimulator) -> None:
     assert provider.check() is None
     assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/models?limit=1")]
     wrong = Anthropic(api_key="other", base_url=stand_in.url).check()
@@ -298,7 +298,7 @@ def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Anthropic, st
 
 def test_the_list_of_models_is_read_page_by_page_and_has_no_dates() -> None:
     names = tuple(f"claude-{number}" for number in range(2100))
-    with AnthropicStandIn(models=names) as stand_in:
+    with AnthropicSimulator(models=names) as stand_in:
         provider = Anthropic(api_key=stand_in.api_key, base_url=stand_in.url)
         assert provider.models() == tuple(ListedModel(name, None) for name in names)
         assert len(stand_in.calls) == 3
@@ -309,7 +309,7 @@ def test_the_list_of_models_is_read_page_by_page_and_has_no_dates() -> None:
 # ---- the stand-in ----------------------------------------------------------------------------------------------------
 
 
-def test_the_stand_in_refuses_what_the_api_refuses(stand_in: AnthropicStandIn) -> None:
+def test_the_stand_in_refuses_what_the_api_refuses(stand_in: AnthropicSimulator) -> None:
     headers = {"x-api-key": stand_in.api_key, "anthropic-version": "2023-06-01"}
     good = {"model": MODEL, "max_tokens": 10, "messages": [{"role": "user", "content": "Hello."}]}
     bad: list[dict[str, Any]] = [
@@ -334,7 +334,7 @@ def test_the_stand_in_refuses_what_the_api_refuses(stand_in: AnthropicStandIn) -
 
 
 @pytest.mark.parametrize("name", ["anthropic", "stability", "fal"])
-def test_a_stand_in_runs_as_a_program_that_says_where_it_is(name: str) -> None:
+def test_a_stand_in_runs_as_a_program_that_prints_its_url(name: str) -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", f"infra.local.standins.{name}", "--port", "0"],
         cwd=Path(__file__).parents[2],
@@ -357,7 +357,7 @@ def test_a_stand_in_runs_as_a_program_that_says_where_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["anthropic", "stability", "fal"])
-def test_importing_an_adapter_imports_no_client(name: str) -> None:
+def test_importing_an_adapter_imports_no_http_client(name: str) -> None:
     heavy = "{'httpx', 'cryptography', 'urllib.request'}"
     script = f"import sys, atelier.providers.{name}; sys.exit(bool({heavy} & set(sys.modules)))"
     source = Path(sys.modules["atelier"].__path__[0]).parent

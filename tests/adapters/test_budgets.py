@@ -13,19 +13,19 @@ from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.aws.dynamodb.projects import BudgetItem
 from atelier.errors import AtelierError, BudgetExceeded, Conflict, NotFound, Unavailable
 from atelier.generations.cancel import cancel
-from atelier.generations.finish import expire, finish
+from atelier.generations.finish import expire_generation, finish
 from atelier.generations.model import Generation, Status
 from atelier.generations.outcome import Outcome
-from atelier.generations.ports import Filters, GenerationMoved, StoredOutput
-from atelier.generations.submit import Accepted
+from atelier.generations.ports import Filters, GenerationChanged, OutputLocation
+from atelier.generations.submit import AcceptedGeneration
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
-from atelier.ledger.model import Ending, Movement, Opening
-from atelier.projects.alert import raise_due, watch
-from atelier.projects.model import WORKSPACE, Budget, Project, month
-from atelier.projects.ports import ProjectInUse, ProjectMoved
-from tests.adapters.test_ledger_conditions import meanwhile
-from tests.adapters.world import SINGLE_CONFLICT, TRANSACTION_CONFLICT, World, answering, at_once
+from atelier.ledger.model import SettlementPlan, Movement, HoldPlan
+from atelier.projects.alert import raise_due_alerts, publish_due_alerts
+from atelier.projects.model import WORKSPACE, Budget, Project, month_of
+from atelier.projects.ports import ProjectInUse, StaleProject
+from tests.adapters.test_ledger_conditions import before_first_write
+from tests.adapters.world import SINGLE_CONFLICT, TRANSACTION_CONFLICT, World, failing_operation, run_concurrently
 from tests.conftest import Tables
 
 # One image of replicate/sdxl of 512 × 512: 7 seconds × 975 micro-USD × a quarter of a megapixel, rounded up.
@@ -44,7 +44,7 @@ def project(world: World, limit: int | None = None, **facts: str) -> str:
 
 
 def for_workspace(world: World, limit: int | None) -> None:
-    world.projects.create_budget(Budget(world.workspace_id, WORKSPACE, limit, period=month(world.now)))
+    world.projects.create_budget(Budget(world.workspace_id, WORKSPACE, limit, period=month_of(world.now)))
     world.wallets.mark_budgeted(world.workspace_id)
 
 
@@ -53,7 +53,7 @@ def ask(world: World, project_id: str | None = None, key: str | None = None) -> 
 
 
 def succeeded(cost_microusd: int | None) -> Outcome:
-    return Outcome("succeeded", (StoredOutput(key="staging/x"),), cost_microusd=cost_microusd)
+    return Outcome("succeeded", (OutputLocation(key="staging/x"),), cost_microusd=cost_microusd)
 
 
 def counters(world: World, name: str) -> tuple[int, int, int]:
@@ -65,7 +65,7 @@ def counters(world: World, name: str) -> tuple[int, int, int]:
     return budget.left_microusd, budget.reserved_microusd, budget.spent_microusd
 
 
-def test_a_project_reserves_the_estimate_and_spends_what_it_came_to(world: World) -> None:
+def test_a_project_budget_reserves_the_estimate_and_spends_the_actual_cost(world: World) -> None:
     name = project(world, 10_000)
     generation = ask(world, name)
     assert world.get(generation) == generation
@@ -79,7 +79,7 @@ def test_a_project_reserves_the_estimate_and_spends_what_it_came_to(world: World
     world.assert_sound()
 
 
-def test_missing_usage_counts_as_the_estimate_and_never_as_nothing(world: World) -> None:
+def test_missing_usage_is_counted_at_the_estimate(world: World) -> None:
     name = project(world)
     generation = ask(world, name)
     world.attempt(generation)
@@ -88,7 +88,7 @@ def test_missing_usage_counts_as_the_estimate_and_never_as_nothing(world: World)
     assert counters(world, name) == (-ESTIMATE, 0, ESTIMATE)
 
 
-def test_a_project_without_a_limit_counts_too_and_refuses_nothing(world: World) -> None:
+def test_a_project_without_a_limit_counts_spending_and_refuses_nothing(world: World) -> None:
     name = project(world)
     for _ in range(3):
         ask(world, name)
@@ -96,13 +96,13 @@ def test_a_project_without_a_limit_counts_too_and_refuses_nothing(world: World) 
 
 
 @pytest.mark.parametrize("budget", ["project", WORKSPACE])
-def test_fifty_at_once_with_room_for_ten_make_exactly_ten(world: World, budget: str) -> None:
+def test_a_budget_for_ten_accepts_exactly_ten_of_fifty_parallel_submissions(world: World, budget: str) -> None:
     name, limit = None, 10 * ESTIMATE + ESTIMATE // 2
     if budget == WORKSPACE:
         for_workspace(world, limit)
     else:
         name = project(world, limit)
-    results = at_once(50, lambda _: ask(world, name))
+    results = run_concurrently(50, lambda _: ask(world, name))
     refused = [result for result in results if isinstance(result, BudgetExceeded)]
     assert len([result for result in results if isinstance(result, Generation)]) == 10
     assert len(refused) == 40
@@ -126,76 +126,76 @@ def test_the_tighter_of_two_budgets_refuses_and_the_other_reserves_nothing(world
     assert counters(world, other) == (0, ESTIMATE, 0)
 
 
-def test_what_fails_is_cancelled_or_expires_is_free_again(world: World) -> None:
+def test_a_failed_cancelled_or_expired_generation_frees_its_reservation(world: World) -> None:
     name = project(world, 10_000)
     failed, withdrawn, late = (ask(world, name) for _ in range(3))
     assert counters(world, name)[1] == 3 * ESTIMATE
     world.attempt(failed)
     world.finish(failed, Outcome("failed", error_class="transient", message="It broke."))
-    cancel(world.workspace_id, withdrawn.id, to=world.finishing, now=world.now)
-    expire(world.get(late), to=world.finishing, now=world.now)
+    cancel(world.workspace_id, withdrawn.id, deps=world.finish_deps, now=world.now)
+    expire_generation(world.get(late), deps=world.finish_deps, now=world.now)
     assert counters(world, name) == (10_000, 0, 0)
 
 
-def test_a_late_success_adds_its_own_cost_to_what_its_expiry_counted_once(world: World) -> None:
+def test_a_late_success_replaces_the_estimate_that_its_expiry_counted(world: World) -> None:
     name = project(world, 10_000)
     generation = ask(world, name)
     world.attempt(generation)
     world.now = generation.deadline_at + timedelta(seconds=1)
-    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    sweep(world.workspace_id, deps=world.finish_deps, now=world.now)
     # The provider may still bill the attempt, so it counts at the estimate until its cost is known.
     assert counters(world, name) == (10_000 - ESTIMATE, 0, ESTIMATE)
-    results = at_once(8, lambda _: world.finish(generation, succeeded(2000)))
+    results = run_concurrently(8, lambda _: world.finish(generation, succeeded(2000)))
     assert {result.status for result in results if isinstance(result, Generation)} == {Status.SUCCEEDED}
     assert counters(world, name) == (8000, 0, 2000)
 
 
-def test_ends_in_parallel_spend_once(world: World) -> None:
+def test_parallel_settlements_spend_the_budget_once(world: World) -> None:
     name = project(world, 10_000)
     generation = ask(world, name)
     world.attempt(generation)
     late = generation.deadline_at + timedelta(seconds=1)
     calls = [
         lambda: world.finish(generation, succeeded(1234)),
-        lambda: expire(world.get(generation), to=world.finishing, now=late),
+        lambda: expire_generation(world.get(generation), deps=world.finish_deps, now=late),
     ]
-    at_once(10, lambda number: calls[number % 2]())
+    run_concurrently(10, lambda number: calls[number % 2]())
     left, reserved, spent = counters(world, name)
     assert (left + spent, reserved) == (10_000, 0)
     assert spent == world.get(generation).cost_microusd
 
 
-def test_a_death_before_or_after_the_ending_is_made_up_for(world: World) -> None:
+def test_a_crash_before_or_after_the_settlement_is_repaired_by_a_repeat(world: World) -> None:
     name = project(world, 10_000)
     generation = ask(world, name)
     world.attempt(generation)
     sound, broken = DynamoGenerations(), DynamoGenerations()
 
-    def dies(generation: Generation, ending: Ending) -> None:
+    def dies(generation: Generation, ending: SettlementPlan) -> None:
         raise ConnectionError
 
-    def dies_afterwards(generation: Generation, ending: Ending) -> None:
+    def dies_afterwards(generation: Generation, ending: SettlementPlan) -> None:
         sound.close_with_ending(generation, ending)
         raise ConnectionError
 
     for death, spent in ((dies, 0), (dies_afterwards, 1234)):
         broken.close_with_ending = death
-        to = replace(world.finishing, generations=broken)
+        to = replace(world.finish_deps, generations=broken)
         with pytest.raises(ConnectionError):
-            finish(world.workspace_id, generation.id, succeeded(1234), to=to, now=world.now)
+            finish(world.workspace_id, generation.id, succeeded(1234), deps=to, now=world.now)
         assert counters(world, name)[2] == spent
     world.finish(generation, succeeded(1234))
     assert counters(world, name) == (10_000 - 1234, 0, 1234)
 
 
-def test_one_key_many_times_reserves_once(world: World) -> None:
+def test_parallel_submissions_with_one_idempotency_key_reserve_once(world: World) -> None:
     name = project(world, 10_000)
-    results = at_once(12, lambda _: ask(world, name, key="k"))
+    results = run_concurrently(12, lambda _: ask(world, name, key="k"))
     assert all(isinstance(result, Generation) for result in results)
     assert counters(world, name)[1] == ESTIMATE
 
 
-def test_a_refusal_by_the_budget_does_not_burn_the_key(world: World) -> None:
+def test_a_budget_refusal_leaves_the_idempotency_key_usable(world: World) -> None:
     name = project(world, ESTIMATE - 1)
     with pytest.raises(BudgetExceeded):
         ask(world, name, key="k")
@@ -205,12 +205,12 @@ def test_a_refusal_by_the_budget_does_not_burn_the_key(world: World) -> None:
     assert ask(world, name, key="k").project_id == name
 
 
-def test_a_limit_changes_by_the_difference_while_generations_run(world: World) -> None:
+def test_a_limit_change_keeps_a_reservation_made_at_the_same_time(world: World) -> None:
     name = project(world)
     first = ask(world, name)
     seen = world.projects.budget(world.workspace_id, name)
     assert seen is not None
-    with meanwhile(lambda: ask(world, name), "UpdateItem"):
+    with before_first_write(lambda: ask(world, name), "UpdateItem"):
         world.projects.change_budget(seen, replace(seen, limit_microusd=2 * ESTIMATE))
     assert counters(world, name) == (0, 2 * ESTIMATE, 0)
     with pytest.raises(BudgetExceeded):
@@ -220,7 +220,7 @@ def test_a_limit_changes_by_the_difference_while_generations_run(world: World) -
     assert counters(world, name) == (100, ESTIMATE, ESTIMATE - 100)
 
 
-def test_a_workspace_starts_again_each_month_and_keeps_what_is_reserved(world: World) -> None:
+def test_a_workspace_budget_restarts_each_month_and_keeps_its_reservations(world: World) -> None:
     for_workspace(world, 3 * ESTIMATE)
     spent, carried = ask(world), ask(world)
     world.attempt(spent)
@@ -231,44 +231,44 @@ def test_a_workspace_starts_again_each_month_and_keeps_what_is_reserved(world: W
     # The attempt starts before the month ends; after its deadline it could not be submitted any more.
     world.attempt(carried)
     world.now = datetime(2026, 12, 1, 0, 0, 1, tzinfo=world.now.tzinfo)
-    results = at_once(6, lambda _: ask(world))
+    results = run_concurrently(6, lambda _: ask(world))
     assert len([result for result in results if isinstance(result, Generation)]) == 1
     assert counters(world, WORKSPACE) == (0, 3 * ESTIMATE, 0)
     world.finish(carried, succeeded(ESTIMATE))
     assert counters(world, WORKSPACE) == (0, 2 * ESTIMATE, ESTIMATE)
 
 
-def test_a_budget_that_is_set_while_somebody_asks_is_asked_too(world: World) -> None:
-    with meanwhile(lambda: for_workspace(world, ESTIMATE - 1)), pytest.raises(BudgetExceeded):
+def test_a_budget_set_during_a_submission_is_enforced(world: World) -> None:
+    with before_first_write(lambda: for_workspace(world, ESTIMATE - 1)), pytest.raises(BudgetExceeded):
         ask(world)
     assert counters(world, WORKSPACE) == (ESTIMATE - 1, 0, 0)
 
 
-def test_a_busy_wallet_or_budget_is_asked_again(world: World) -> None:
+def test_a_write_conflict_on_a_wallet_or_budget_raises_a_retryable_error(world: World) -> None:
     name = project(world, 2000)
     seen = world.projects.budget(world.workspace_id, name)
     assert seen is not None
-    with answering("UpdateItem", SINGLE_CONFLICT):
+    with failing_operation("UpdateItem", SINGLE_CONFLICT):
         with pytest.raises(Unavailable):
             world.wallets.mark_budgeted(world.workspace_id)
-        with pytest.raises(ProjectMoved):
+        with pytest.raises(StaleProject):
             world.projects.change_budget(seen, replace(seen, limit_microusd=1))
     assert not world.wallet().budgeted
     both = world.projects.get(world.workspace_id, name), seen
-    with answering("TransactWriteItems", TRANSACTION_CONFLICT):
-        with pytest.raises(ProjectMoved):
+    with failing_operation("TransactWriteItems", TRANSACTION_CONFLICT):
+        with pytest.raises(StaleProject):
             world.projects.change(both, both)
-        with pytest.raises(ProjectMoved):
+        with pytest.raises(StaleProject):
             world.projects.delete(world.workspace_id, name)
 
 
-def test_who_has_no_budget_writes_none(world: World) -> None:
+def test_a_submission_without_a_budget_writes_no_budget_item(world: World) -> None:
     generation = ask(world)
     assert (generation.budgets, generation.reserved_microusd) == ((), 0)
     assert world.projects.budgets(world.workspace_id, [WORKSPACE]) == {}
 
 
-def test_no_project_and_a_foreign_one_are_refused_alike(world: World, tables: Tables) -> None:
+def test_a_missing_and_a_foreign_project_are_both_not_found(world: World, tables: Tables) -> None:
     other = World(tables, providers=frozenset({"replicate"}))
     for missing in (new_id("prj", world.now), project(other)):
         with pytest.raises(NotFound):
@@ -276,13 +276,13 @@ def test_no_project_and_a_foreign_one_are_refused_alike(world: World, tables: Ta
     assert world.wallet().held == 0
 
 
-def test_an_archived_project_takes_no_new_generation_and_lets_open_ones_end(world: World) -> None:
+def test_an_archived_project_refuses_new_generations_and_settles_open_ones(world: World) -> None:
     name = project(world, 10_000)
     generation = ask(world, name)
     seen = world.projects.get(world.workspace_id, name), world.projects.budget(world.workspace_id, name)
     assert seen[1] is not None
     after = replace(seen[0], archived_at=world.now), replace(seen[1], archived=True)
-    with meanwhile(lambda: ask(world, name)):
+    with before_first_write(lambda: ask(world, name)):
         world.projects.change((seen[0], seen[1]), after)
     with pytest.raises(Conflict):
         ask(world, name)
@@ -291,12 +291,12 @@ def test_an_archived_project_takes_no_new_generation_and_lets_open_ones_end(worl
     assert counters(world, name) == (10_000 - 1234 - ESTIMATE, ESTIMATE, 1234)
 
 
-def test_a_project_goes_only_while_nothing_was_ever_made_for_it(world: World) -> None:
+def test_a_project_with_a_generation_cannot_be_deleted(world: World) -> None:
     used, raced, unused = project(world), project(world), project(world)
     ask(world, used)
     with pytest.raises(ProjectInUse):
         world.projects.delete(world.workspace_id, used)
-    with meanwhile(lambda: ask(world, raced)), pytest.raises(ProjectInUse):
+    with before_first_write(lambda: ask(world, raced)), pytest.raises(ProjectInUse):
         world.projects.delete(world.workspace_id, raced)
     world.projects.delete(world.workspace_id, unused)
     with pytest.raises(NotFound):
@@ -305,22 +305,22 @@ def test_a_project_goes_only_while_nothing_was_ever_made_for_it(world: World) ->
         ask(world, unused)
 
 
-def test_conflicts_write_nothing_twice(world: World) -> None:
+def test_a_repeat_after_a_transaction_conflict_settles_once(world: World) -> None:
     name = project(world, 10_000)
     generation = ask(world, name)
     world.attempt(generation)
-    with answering("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
+    with failing_operation("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
         world.finish(generation, succeeded(1234))
     assert counters(world, name) == (10_000 - ESTIMATE, ESTIMATE, 0)
     world.finish(generation, succeeded(1234))
     assert counters(world, name) == (10_000 - 1234, 0, 1234)
 
 
-def test_an_accepted_one_says_so_again(world: World) -> None:
+def test_a_repeated_submission_replays_the_accepted_generation(world: World) -> None:
     name = project(world, ESTIMATE)
     first = ask(world, name, key="k")
     again = world.submit(model="replicate/sdxl", project_id=name, key="k")
-    assert isinstance(again, Accepted)
+    assert isinstance(again, AcceptedGeneration)
     assert (again.replayed, again.generation) == (True, first)
 
 
@@ -333,11 +333,11 @@ class Dies(DynamoGenerations):
     def __init__(self, luck: random.Random) -> None:
         self.luck = luck
 
-    def open_with_hold(self, generation: Generation, opening: Opening) -> None:
+    def open_with_hold(self, generation: Generation, opening: HoldPlan) -> None:
         super().open_with_hold(generation, opening)
         self.die()
 
-    def close_with_ending(self, generation: Generation, ending: Ending) -> None:
+    def close_with_ending(self, generation: Generation, ending: SettlementPlan) -> None:
         super().close_with_ending(generation, ending)
         self.die()
 
@@ -351,7 +351,7 @@ class Dies(DynamoGenerations):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_whatever_happens_counters_are_what_the_generations_say(world: World, seed: int) -> None:
+def test_budget_counters_equal_the_generations_after_random_crashes(world: World, seed: int) -> None:
     luck = random.Random(seed)
     world.generations = Dies(luck)
     names = [project(world), project(world, 12 * ESTIMATE)]
@@ -369,8 +369,8 @@ def test_whatever_happens_counters_are_what_the_generations_say(world: World, se
         ends = [
             lambda: world.finish(generation, succeeded(luck.choice([None, 0, 900, 5000]))),
             lambda: world.finish(generation, Outcome("failed", error_class="transient", message="It broke.")),
-            lambda: expire(world.get(generation), to=world.finishing, now=generation.deadline_at),
-            lambda: cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now),
+            lambda: expire_generation(world.get(generation), deps=world.finish_deps, now=generation.deadline_at),
+            lambda: cancel(world.workspace_id, generation.id, deps=world.finish_deps, now=world.now),
         ]
         luck.choice(ends)()
 
@@ -380,7 +380,7 @@ def test_whatever_happens_counters_are_what_the_generations_say(world: World, se
         world.projects.change_budget(seen, replace(seen, limit_microusd=luck.choice([None, 0, 15 * ESTIMATE])))
 
     for _ in range(120):
-        with suppress(ConnectionError, AtelierError, IndexError, GenerationMoved):
+        with suppress(ConnectionError, AtelierError, IndexError, GenerationChanged):
             luck.choices([ask_one, end_one, limit_one], [4, 5, 1])[0]()
     kept = {each.id: each for each in world.generations.list(world.workspace_id, Filters(), None, 100).generations}
     assert len(kept) > 10
@@ -399,10 +399,10 @@ def watched(world: World, name: str, told: list[str]) -> None:
     def publish(kind: str, detail: dict[str, str | int | None]) -> None:
         told.append(f"{kind} {detail['threshold']}")
 
-    watch(world.workspace_id, name, projects=world.projects, publish=publish, now=world.now)
+    publish_due_alerts(world.workspace_id, name, projects=world.projects, publish=publish, now=world.now)
 
 
-def test_a_threshold_that_is_crossed_is_told_of_once_however_many_look(world: World) -> None:
+def test_a_crossed_threshold_sends_one_alert_however_often_it_is_checked(world: World) -> None:
     name, told = project(world, 2000), list[str]()
     generation = ask(world, name)
     watched(world, name, told)
@@ -431,7 +431,7 @@ def ask_beyond(world: World, name: str) -> Generation:
     return generation
 
 
-def test_a_death_between_raising_and_telling_is_made_up_for(world: World) -> None:
+def test_an_alert_that_failed_to_publish_is_published_by_the_next_check(world: World) -> None:
     name, told = project(world, 2000), list[str]()
     generation = ask(world, name)
     world.attempt(generation)
@@ -441,34 +441,34 @@ def test_a_death_between_raising_and_telling_is_made_up_for(world: World) -> Non
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        watch(world.workspace_id, name, projects=world.projects, publish=dies, now=world.now)
+        publish_due_alerts(world.workspace_id, name, projects=world.projects, publish=dies, now=world.now)
     (raised,) = world.projects.alerts(world.workspace_id, name)
-    assert raised.told_at is None
+    assert raised.published_at is None
     world.now += timedelta(minutes=5)
     watched(world, name, told)
     (kept,) = world.projects.alerts(world.workspace_id, name)
     assert told == ["budget.alert 80"]
-    assert (kept.triggered_at, kept.told_at) == (raised.triggered_at, world.now)
+    assert (kept.triggered_at, kept.published_at) == (raised.triggered_at, world.now)
 
 
-def test_looking_at_once_raises_one(world: World) -> None:
+def test_parallel_checks_raise_one_alert(world: World) -> None:
     name = project(world, 2000)
     generation = ask(world, name)
     world.attempt(generation)
     world.finish(generation, succeeded(1700))
     budget = world.projects.budget(world.workspace_id, name)
     assert budget is not None
-    results = at_once(10, lambda _: raise_due(budget, projects=world.projects, now=world.now))
+    results = run_concurrently(10, lambda _: raise_due_alerts(budget, projects=world.projects, now=world.now))
     assert len({str(result) for result in results}) == 1
     (alert,) = world.projects.alerts(world.workspace_id, name)
-    times = at_once(
+    times = run_concurrently(
         5,
         lambda n: world.projects.acknowledge(world.workspace_id, name, alert.id, world.now + timedelta(seconds=n)),
     )
     assert len({str(result) for result in times}) == 1
 
 
-def test_a_new_limit_is_told_of_anew(world: World) -> None:
+def test_a_new_limit_sends_its_alerts_again(world: World) -> None:
     name, told = project(world, 2000), list[str]()
     generation = ask(world, name)
     world.attempt(generation)

@@ -12,28 +12,28 @@ import pytest
 from atelier.clock import system_clock
 from atelier.ids import new_id
 from atelier.pricing.catalogue import Catalogue, catalogue
-from atelier.pricing.model import Model, inputs_for
+from atelier.pricing.model import Model, accepted_inputs
 from atelier.providers._contract import Accepted, Done, Input, Job
 from atelier.providers.fal import Fal
 from atelier.providers.openai import OpenAI
 from atelier.providers.xai import XAI
-from infra.local.standins.fal import FalStandIn
-from infra.local.standins.openai import OpenAIStandIn
-from infra.local.standins.replicate import png
-from infra.local.standins.xai import XAIStandIn
+from infra.local.standins.fal import FalSimulator
+from infra.local.standins.openai import OpenAISimulator
+from infra.local.standins.replicate import sample_png
+from infra.local.standins.xai import XAISimulator
 
 ALL: Catalogue = catalogue(frozenset({"fal", "openai", "xai"}))
-MODELS = [model for model in ALL.data.making("image", ALL.enabled) if "reference" in model.inputs]
-PICTURES = tuple(Input(png(32, 32, number), "image/png") for number in range(8))
+MODELS = [model for model in ALL.data.models_making("image", ALL.enabled) if "reference" in model.inputs]
+PICTURES = tuple(Input(sample_png(32, 32, number), "image/png") for number in range(8))
 
 
 @pytest.fixture(scope="module")
 def providers() -> Iterator[dict[str, tuple[Any, Any]]]:
     """Stand-in and adapter by provider."""
     with ExitStack() as running:
-        fal = running.enter_context(FalStandIn(run_seconds=0.02))
-        openai = running.enter_context(OpenAIStandIn())
-        xai = running.enter_context(XAIStandIn())
+        fal = running.enter_context(FalSimulator(run_seconds=0.02))
+        openai = running.enter_context(OpenAISimulator())
+        xai = running.enter_context(XAISimulator())
         yield {
             "fal": (fal, Fal(api_key=fal.api_key, user_id=fal.user_id, base_url=fal.url, rest_url=fal.url)),
             "openai": (openai, OpenAI(api_key=openai.api_key, base_url=openai.base_url)),
@@ -42,7 +42,7 @@ def providers() -> Iterator[dict[str, tuple[Any, Any]]]:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
-def test_as_many_as_it_takes_are_sent_in_their_order(model: Model, providers: dict[str, tuple[Any, Any]]) -> None:
+def test_a_model_gets_as_many_character_images_as_it_takes_in_order(model: Model, providers: dict[str, tuple[Any, Any]]) -> None:
     stand_in, provider = providers[model.provider]
     room = model.inputs["reference"]["maximum"]
     before = len(stand_in.calls)
@@ -53,7 +53,7 @@ def test_as_many_as_it_takes_are_sent_in_their_order(model: Model, providers: di
         "a woman on a pier",
         parameters=ALL.parameters_for(model.id, {}),
         settings=model.settings,
-        inputs=inputs_for(model, {"character": PICTURES}),
+        inputs=accepted_inputs(model, {"character": PICTURES}),
     )
     answer = provider.submit(work)
     assert isinstance(answer, Accepted | Done), answer
@@ -72,14 +72,14 @@ def _urls(body: Any) -> list[str]:
     return [url for part in parts for url in _urls(part)]
 
 
-def test_beside_given_references_it_has_what_room_is_left() -> None:
+def test_character_images_fill_the_room_left_by_references() -> None:
     model = next(model for model in MODELS if model.id == "fal/flux-kontext-multi")
     given = {"reference": ("a", "b", "c"), "character": ("d", "e"), "image": ("f",)}
-    assert inputs_for(model, given) == {"image": ("f",), "reference": ("a", "b", "c", "d")}
-    assert inputs_for(model, {"image": ("f",)}) == {"image": ("f",)}
+    assert accepted_inputs(model, given) == {"image": ("f",), "reference": ("a", "b", "c", "d")}
+    assert accepted_inputs(model, {"image": ("f",)}) == {"image": ("f",)}
 
 
-def test_what_is_asked_for_all_is_priced_by_what_each_takes() -> None:
+def test_images_beyond_a_models_maximum_are_not_priced() -> None:
     two, eight = (
         ALL.price("xai/grok-imagine-image", {}, files={"reference": 2}),
         ALL.price("xai/grok-imagine-image", {}, files={"character": 8}),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.adapters import test_ledger_conditions as stories
-from tests.adapters.conditions import clauses, recording, without
+from tests.adapters.conditions import clauses, collect_sites, disable_clause
 from tests.adapters.world import World
 from tests.conftest import Tables
 
@@ -45,14 +45,14 @@ def fails(story: Story) -> bool:
 def test_each_clause_of_the_ledgers_conditions_is_needed(tables: Tables) -> None:
     met: dict[str, list[Story]] = {}
     for story in told(tables).values():
-        with recording(tables.ledger) as sites:
+        with collect_sites(tables.ledger) as sites:
             story()
         for site in sites:
             met.setdefault(site, []).append(story)
     assert len(met) > 20
     survivors: list[str] = []
     for site in sorted(met):
-        with without(site, tables.ledger):
+        with disable_clause(site, tables.ledger):
             killed = any(fails(story) for story in met[site])
         print(f"{'needed  ' if killed else 'SURVIVES'}  {site}")
         if not killed:
@@ -72,5 +72,5 @@ def test_each_clause_of_the_ledgers_conditions_is_needed(tables: Tables) -> None
         ("(#0 IN (:0, :1) AND #1 = :2)", ["#0 IN (:0, :1)", "#1 = :2"]),
     ],
 )
-def test_the_tool_tells_clauses_apart(expression: str, parts: list[str]) -> None:
+def test_the_mutator_splits_a_condition_into_its_clauses(expression: str, parts: list[str]) -> None:
     assert [expression[start:end] for start, end in clauses(expression)] == parts

@@ -15,25 +15,25 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from atelier.compatible.chat import ChatRequest
-from atelier.compatible.errors import Unsupported
+from atelier.compatible.errors import UnsupportedParameter
 from atelier.compatible.responses import ResponseRequest
 from atelier.errors import ValidationFailed
 from atelier.generations.contract import MakeRequest
-from atelier.generations.model import Recipe, Source, Sources
-from atelier.generations.parameters import as_given
-from atelier.generations.quote import Ask, priced
+from atelier.generations.model import Recipe, InputAsset, InputAssets
+from atelier.generations.parameters import request_parameters
+from atelier.generations.quote import QuoteInput, price_request
 from atelier.pricing import costs
 from atelier.pricing.catalogue import FOLDER, load
-from atelier.pricing.model import inputs_for
+from atelier.pricing.model import accepted_inputs
 from atelier.providers._contract import Done, Input, Job, Provider
 from atelier.providers.anthropic import Anthropic
 from atelier.providers.custom import Custom
 from atelier.providers.openai import OpenAI
 from atelier.providers.xai import XAI
-from infra.local.standins._kit import StandIn
-from infra.local.standins.anthropic import AnthropicStandIn
-from infra.local.standins.openai import OpenAIStandIn
-from infra.local.standins.xai import XAIStandIn
+from infra.local.standins._kit import Simulator
+from infra.local.standins.anthropic import AnthropicSimulator
+from infra.local.standins.openai import OpenAISimulator
+from infra.local.standins.xai import XAISimulator
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 CATALOGUE = load(FOLDER, frozenset({"openai", "anthropic", "xai", "custom"}))
@@ -53,12 +53,12 @@ def picture(name: str) -> Input:
 
 
 @pytest.fixture(scope="module")
-def providers() -> Iterator[dict[str, tuple[Provider, StandIn]]]:
+def providers() -> Iterator[dict[str, tuple[Provider, Simulator]]]:
     with ExitStack() as running:
-        openai = running.enter_context(OpenAIStandIn())
-        xai = running.enter_context(XAIStandIn())
-        anthropic = running.enter_context(AnthropicStandIn())
-        own = running.enter_context(OpenAIStandIn())
+        openai = running.enter_context(OpenAISimulator())
+        xai = running.enter_context(XAISimulator())
+        anthropic = running.enter_context(AnthropicSimulator())
+        own = running.enter_context(OpenAISimulator())
         local = frozenset({own.url.partition("://")[2]})
         yield {
             "openai": (OpenAI(api_key=openai.api_key, base_url=openai.base_url), openai),
@@ -68,14 +68,14 @@ def providers() -> Iterator[dict[str, tuple[Provider, StandIn]]]:
         }
 
 
-def sent(providers: dict[str, tuple[Provider, StandIn]], recipe: Recipe, model: str) -> dict[str, Any]:
+def sent(providers: dict[str, tuple[Provider, Simulator]], recipe: Recipe, model: str) -> dict[str, Any]:
     """The request body that the stand-in received for a recipe; raises ValidationFailed as a submission does."""
-    ask = Ask.of(recipe)
-    parameters, _ = priced(ask, catalogue=CATALOGUE, now=NOW)
+    ask = QuoteInput.of(recipe)
+    parameters, _ = price_request(ask, catalogue=CATALOGUE, now=NOW)
     entry = CATALOGUE.model(model)
     files = {
         role: tuple(picture(source.asset_id) for source in sources)
-        for role, sources in inputs_for(entry, recipe.inputs).items()
+        for role, sources in accepted_inputs(entry, recipe.inputs).items()
     }
     job = Job("att_x", "text", model, recipe.prompt, parameters=parameters, settings=entry.settings, inputs=files)
     provider, stand_in = providers[model.partition("/")[0]]
@@ -115,9 +115,9 @@ def check(body: dict[str, Any], recipe: Recipe) -> None:
     pictures = [part for part in said if part.startswith("ast_")]
     assert len(pictures) == recipe.files.get("image", 0) <= PICTURES_MAX
     words = sum(len(part.encode()) for part in said if part not in pictures)
-    tokens = costs.Ask(recipe.parameters, recipe.prompt, recipe.files).tokens_input
+    tokens = costs.Workload(recipe.parameters, recipe.prompt, recipe.files).input_tokens
     # The price assumes at most three bytes of text a token.
-    assert words <= (tokens - costs.TOKENS_AROUND) * 3
+    assert words <= (tokens - costs.TOKENS_OVERHEAD) * 3
     assert not unknown_keys(body.get("messages", body.get("input")))
 
 
@@ -150,16 +150,16 @@ def compatible(said: Said, *, in_chat: bool) -> Recipe:
 
     messages = [{"role": role, "content": [part(each) for each in parts]} for role, parts in said]
     body = {"model": "auto", "messages" if in_chat else "input": messages}
-    asked = (ChatRequest if in_chat else ResponseRequest).model_validate(body).asked()
-    kept = {role: tuple(Source(file.data.decode()) for file in files) for role, files in asked.files.items()}
-    return asked.recipe(kept)
+    asked = (ChatRequest if in_chat else ResponseRequest).model_validate(body).to_mapped_request()
+    kept = {role: tuple(InputAsset(file.data.decode()) for file in files) for role, files in asked.files.items()}
+    return asked.to_recipe(kept)
 
 
 @pytest.mark.parametrize("model", MODELS)
 @settings(max_examples=20, deadline=None)
 @given(said=conversations, door=st.sampled_from(["native", "chat", "responses"]))
-def test_what_is_sent_is_what_was_said_in_its_order_and_what_was_priced(
-    providers: dict[str, tuple[Provider, StandIn]], model: str, said: Said, door: str
+def test_a_conversation_is_sent_in_order_and_as_it_was_priced(
+    providers: dict[str, tuple[Provider, Simulator]], model: str, said: Said, door: str
 ) -> None:
     shown = sum(part.startswith("ast_") for _, parts in said for part in parts)
     try:
@@ -173,7 +173,7 @@ def test_what_is_sent_is_what_was_said_in_its_order_and_what_was_priced(
     check(body, recipe)
     if door == "native":
         # The parameters as the API shows them give the same recipe again.
-        again = MakeRequest.model_validate({"prompt": "unsaid", "parameters": as_given(made.parameters, made.inputs)})
+        again = MakeRequest.model_validate({"prompt": "unsaid", "parameters": request_parameters(made.parameters, made.inputs)})
         assert again.recipe("text") == made
 
 
@@ -200,15 +200,15 @@ parameters = st.fixed_dictionaries(
 @pytest.mark.parametrize("model", MODELS)
 @settings(max_examples=60, deadline=None)
 @given(given_parameters=parameters)
-def test_whatever_else_is_put_into_a_conversation_reaches_no_provider(
-    providers: dict[str, tuple[Provider, StandIn]], model: str, given_parameters: dict[str, Any]
+def test_unknown_content_in_a_conversation_reaches_no_provider(
+    providers: dict[str, tuple[Provider, Simulator]], model: str, given_parameters: dict[str, Any]
 ) -> None:
     try:
         body = MakeRequest.model_validate({"prompt": "a fox", "parameters": given_parameters})
         made = body.recipe("text")
         recipe = Recipe(made.kind, made.prompt, model, None, made.parameters, made.inputs)
         check(sent(providers, recipe, model), recipe)
-    except (ValidationError, ValidationFailed, Unsupported):
+    except (ValidationError, ValidationFailed, UnsupportedParameter):
         return
 
 
@@ -220,26 +220,26 @@ def refused(*parts: Any) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("kind", ["image_url", "input_image", "input_file", "file", "input_audio"])
-def test_a_part_that_is_no_file_of_the_workspace_is_refused_with_how_to_send_one(kind: str) -> None:
+def test_a_part_with_a_foreign_url_is_refused_with_a_hint_to_upload_it(kind: str) -> None:
     [(path, message)] = refused({"type": "text", "text": "see"}, {"type": kind, kind: {"url": "https://a.test/b"}})
     assert path == "parameters.messages.0.content.1"
     assert "image_asset_id" in message
     assert "/api/assets/uploads" in message
 
 
-def test_what_is_added_to_a_part_is_refused_by_its_name() -> None:
+def test_an_unknown_field_of_a_part_is_refused_by_its_name() -> None:
     for name in ("cache_control", "detail", "image_url"):
         [(path, _)] = refused({"type": "text", "text": "see", name: {"ttl": "1h"}})
         assert path == f"parameters.messages.0.content.0.text.{name}"
 
 
-def test_each_picture_of_a_conversation_has_its_price() -> None:
+def test_each_image_of_a_conversation_is_priced() -> None:
     said = ["compare", *map(asset, range(PICTURES_MAX))]
-    files: Sources = native([("user", said)]).inputs
+    files: InputAssets = native([("user", said)]).inputs
     assert [source.asset_id for source in files["image"]] == said[1:]
 
     def price(recipe: Recipe) -> int:
-        return priced(Ask.of(recipe), catalogue=CATALOGUE, now=NOW)[1][0].cost_microusd
+        return price_request(QuoteInput.of(recipe), catalogue=CATALOGUE, now=NOW)[1][0].cost_microusd
 
     def recipe(parts: list[str]) -> Recipe:
         made = native([("user", parts)])

@@ -15,24 +15,24 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from atelier.addresses import Resolve
+from atelier.addresses import Resolver
 from atelier.clock import system_clock
 from atelier.ids import new_id
 from atelier.providers._contract import Done, ErrorClass, Failed, Input, Job, Unknown
 from atelier.providers._wire import ANSWER_BYTES_MAX
 from atelier.providers.custom import Custom
-from infra.local.standins._kit import METADATA_URL, png
-from infra.local.standins.openai import OpenAIStandIn
-from infra.local.standins.xai import XAIStandIn
-from tests.hostile import Serve, answering, ok, self_signed, serving
+from infra.local.standins._kit import METADATA_URL, sample_png
+from infra.local.standins.openai import OpenAISimulator
+from infra.local.standins.xai import XAISimulator
+from tests.hostile import Serve, respond_with, respond_ok, self_signed, raw_server
 
 CHAT_ANSWER = json.dumps({"choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}]}).encode()
 OUTSIDE = "151.101.1.91"
 
 
 @pytest.fixture
-def stand_in() -> Iterator[OpenAIStandIn]:
-    with OpenAIStandIn() as running:
+def stand_in() -> Iterator[OpenAISimulator]:
+    with OpenAISimulator() as running:
         yield running
 
 
@@ -53,14 +53,14 @@ def nowhere(host: str, port: int) -> list[str]:
     raise AssertionError(f"{host} was looked up")
 
 
-def leading(*addresses: str) -> Resolve:
+def leading(*addresses: str) -> Resolver:
     return lambda host, port: list(addresses)
 
 
 # ---- an endpoint that speaks the API ---------------------------------------------------------------------------------
 
 
-def test_text_pictures_and_speech_follow_from_the_kind(stand_in: OpenAIStandIn) -> None:
+def test_the_kind_selects_the_chat_images_or_speech_endpoint(stand_in: OpenAISimulator) -> None:
     provider = at(stand_in.base_url)
     text = provider.submit(job("text", "say hello", max_tokens=50, system="be brief"))
     picture = provider.submit(job("image", n=2, width=64, height=32))
@@ -84,29 +84,29 @@ def test_text_pictures_and_speech_follow_from_the_kind(stand_in: OpenAIStandIn) 
     assert all(call["headers"]["authorization"] == "Bearer sk-standin" for call in stand_in.calls)
 
 
-def test_a_picture_that_the_job_brings_is_changed(stand_in: OpenAIStandIn) -> None:
-    work = replace(job("image"), inputs={"image": (Input(png(64, 32, 1), "image/png"),)})
+def test_an_input_image_is_sent_to_the_edits_endpoint(stand_in: OpenAISimulator) -> None:
+    work = replace(job("image"), inputs={"image": (Input(sample_png(64, 32, 1), "image/png"),)})
     end = at(stand_in.base_url).submit(work)
     assert isinstance(end, Done)
     assert Image.open(io.BytesIO(end.outputs[0].data or b"")).size == (64, 32)
     assert stand_in.calls[0]["path"] == "/v1/images/edits"
 
 
-def test_a_page_is_a_chat_whose_answer_is_html(stand_in: OpenAIStandIn) -> None:
+def test_a_page_is_an_html_chat_response(stand_in: OpenAISimulator) -> None:
     end = at(stand_in.base_url).submit(job("page"))
     assert isinstance(end, Done)
     assert end.outputs[0].content_type == "text/html"
 
 
-def test_a_kind_that_the_shape_does_not_have_is_gone(stand_in: OpenAIStandIn) -> None:
+def test_an_unsupported_kind_fails_as_model_gone(stand_in: OpenAISimulator) -> None:
     end = at(stand_in.base_url).submit(job("video"))
     assert isinstance(end, Failed)
     assert end.error_class is ErrorClass.MODEL_GONE
     assert stand_in.calls == []
 
 
-def test_a_picture_that_comes_as_a_url_is_fetched_without_the_key() -> None:
-    with XAIStandIn() as elsewhere:
+def test_an_image_url_in_the_response_is_fetched() -> None:
+    with XAISimulator() as elsewhere:
         provider = at(elsewhere.base_url, elsewhere.api_key)
         fetched: list[bytes] = []
         end = provider.submit(job("image"))
@@ -116,18 +116,18 @@ def test_a_picture_that_comes_as_a_url_is_fetched_without_the_key() -> None:
         assert all(output.url is None for output in end.outputs)
 
 
-def test_a_picture_at_an_address_inside_is_not_fetched() -> None:
-    with serving(ok(b"secret")) as (inside, heads):
+def test_an_image_url_at_an_internal_address_is_not_fetched() -> None:
+    with raw_server(respond_ok(b"secret")) as (inside, heads):
         urls = [METADATA_URL, "file:///etc/hostname", f"http://{inside}/x.png", f"https://{inside}/x.png", "//x", ""]
         body = json.dumps({"data": [{"url": url} for url in urls]}).encode()
-        with serving(ok(body)) as (place, _):
+        with raw_server(respond_ok(body)) as (place, _):
             end = at(f"http://{place}").submit(job("image"))
         assert isinstance(end, Failed)
         assert end.error_class is ErrorClass.TRANSIENT
         assert heads == []
 
 
-def test_a_refusal_is_typed_and_an_unanswered_request_is_unknown(stand_in: OpenAIStandIn) -> None:
+def test_a_rejection_has_an_error_class_and_a_lost_response_is_unknown(stand_in: OpenAISimulator) -> None:
     for marker, error_class in (
         ("429-header", ErrorClass.RATE_LIMITED),
         ("quota", ErrorClass.PROVIDER_BILLING),
@@ -140,7 +140,7 @@ def test_a_refusal_is_typed_and_an_unanswered_request_is_unknown(stand_in: OpenA
         assert isinstance(at(stand_in.base_url).submit(job("text", f"[[create:{marker}]]")), Unknown)
 
 
-def test_its_check_says_what_is_wrong(stand_in: OpenAIStandIn) -> None:
+def test_the_key_check_names_a_wrong_key_path_or_scheme(stand_in: OpenAISimulator) -> None:
     assert at(stand_in.base_url).check() is None
     for provider, error_class, word in (
         (at(stand_in.base_url, "sk-wrong"), ErrorClass.AUTH, "key"),
@@ -156,8 +156,8 @@ def test_its_check_says_what_is_wrong(stand_in: OpenAIStandIn) -> None:
     assert "gpt-image-2" in {model.name for model in listed}
 
 
-def test_an_endpoint_without_a_key_gets_none() -> None:
-    with serving(ok(CHAT_ANSWER)) as (place, heads):
+def test_an_endpoint_without_a_key_gets_no_authorization_header() -> None:
+    with raw_server(respond_ok(CHAT_ANSWER)) as (place, heads):
         assert isinstance(at(f"http://{place}", "").submit(job()), Done)
         assert b"uthorization" not in heads[0]
 
@@ -188,7 +188,7 @@ def test_an_endpoint_without_a_key_gets_none() -> None:
         "https://[::1/v1",
     ],
 )
-def test_an_address_that_is_not_plain_https_is_refused_before_any_lookup(url: str) -> None:
+def test_a_url_that_is_not_plain_https_is_refused_before_any_dns_lookup(url: str) -> None:
     provider = Custom(api_key="sk-secret", base_url=url, resolve=nowhere)
     for end in (provider.submit(job()), provider.check()):
         assert isinstance(end, Failed)
@@ -213,7 +213,7 @@ def test_an_address_that_is_not_plain_https_is_refused_before_any_lookup(url: st
         "100.64.0.1",
     ],
 )
-def test_a_host_that_the_system_reads_as_inside_is_refused(host: str) -> None:
+def test_an_internal_host_is_refused_in_every_notation(host: str) -> None:
     end = Custom(api_key="sk", base_url=f"https://{host}/v1").submit(job())
     assert isinstance(end, Failed)
     # Some notations are not an address on this system; they fail to resolve.
@@ -222,14 +222,14 @@ def test_a_host_that_the_system_reads_as_inside_is_refused(host: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "fd00:ec2::254", "odd"])
-def test_a_name_of_which_one_address_is_inside_is_refused(address: str) -> None:
+def test_a_name_with_one_internal_address_is_refused(address: str) -> None:
     provider = Custom(api_key="sk", base_url="https://api.example/v1", resolve=leading(OUTSIDE, address))
     end = provider.submit(job())
     assert isinstance(end, Failed)
     assert end.error_class is ErrorClass.AUTH
 
 
-def test_a_name_that_does_not_resolve_was_not_reached() -> None:
+def test_a_name_that_does_not_resolve_is_a_transient_failure() -> None:
     def fails(host: str, port: int) -> list[str]:
         raise socket.gaierror("no such name")
 
@@ -239,8 +239,8 @@ def test_a_name_that_does_not_resolve_was_not_reached() -> None:
         assert end.error_class is ErrorClass.TRANSIENT
 
 
-def test_loopback_is_reached_only_by_the_host_and_port_that_are_allowed() -> None:
-    with serving(ok(CHAT_ANSWER)) as (place, _), serving(ok(CHAT_ANSWER)) as (other, heads):
+def test_loopback_is_reached_only_at_an_allowed_host_and_port() -> None:
+    with raw_server(respond_ok(CHAT_ANSWER)) as (place, _), raw_server(respond_ok(CHAT_ANSWER)) as (other, heads):
         assert isinstance(at(f"http://{place}").submit(job()), Done)
         for url in (f"http://{other}", f"https://{other}"):
             end = at(url, local_hosts=frozenset({place})).submit(job())
@@ -251,15 +251,15 @@ def test_loopback_is_reached_only_by_the_host_and_port_that_are_allowed() -> Non
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_not_followed(status: int) -> None:
-    with serving(ok(CHAT_ANSWER)) as (inside, heads):
+    with raw_server(respond_ok(CHAT_ANSWER)) as (inside, heads):
         head = f"HTTP/1.1 {status} Found\nLocation: http://{inside}/v1/chat/completions\nContent-Length: 0\n"
-        with serving(answering(head)) as (place, _):
+        with raw_server(respond_with(head)) as (place, _):
             assert isinstance(at(f"http://{place}").submit(job()), Failed)
         assert heads == []
 
 
-def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(ok(CHAT_ANSWER)) as (proxy, heads), serving(ok(CHAT_ANSWER)) as (place, _):
+def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with raw_server(respond_ok(CHAT_ANSWER)) as (proxy, heads), raw_server(respond_ok(CHAT_ANSWER)) as (place, _):
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://{proxy}")
         assert isinstance(at(f"http://{place}").submit(job()), Done)
@@ -293,7 +293,7 @@ def test_the_connection_goes_to_the_checked_address_with_the_name_in_tls_and_hos
         # A second lookup returns another address, as in DNS rebinding.
         return ["127.0.0.77", "127.0.0.1"] if len(looked_up) == 1 else ["127.0.0.2"]
 
-    with serving(ok(CHAT_ANSWER), server_tls) as (place, heads):
+    with raw_server(respond_ok(CHAT_ANSWER), server_tls) as (place, heads):
         host = f"eu.api.example:{place.rpartition(':')[2]}"
         trusting = ssl.create_default_context(cafile=str(certificate))
         provider = at(f"https://{host}/v1", resolve=resolve, tls=trusting)
@@ -304,11 +304,11 @@ def test_the_connection_goes_to_the_checked_address_with_the_name_in_tls_and_hos
     assert f"\r\nHost: {host}\r\n".encode().lower() in heads[0].lower()
 
 
-def test_a_certificate_of_another_name_or_of_nobody_is_not_accepted(
+def test_a_certificate_for_another_name_or_from_an_unknown_issuer_is_rejected(
     certificate: Path, server_tls: ssl.SSLContext
 ) -> None:
     trusting = ssl.create_default_context(cafile=str(certificate))
-    with serving(ok(CHAT_ANSWER), server_tls) as (place, heads):
+    with raw_server(respond_ok(CHAT_ANSWER), server_tls) as (place, heads):
         port = place.rpartition(":")[2]
         for host, context in (("other.example", trusting), ("api.example", None)):
             end = at(f"https://{host}:{port}/v1", resolve=leading("127.0.0.1"), tls=context).submit(job())
@@ -335,13 +335,13 @@ def endless(connection: socket.socket, stop: threading.Event) -> None:
 
 
 @pytest.mark.parametrize("serve", [dripping, endless], ids=["dripping", "endless"])
-def test_an_answer_without_end_ends_here(serve: Serve) -> None:
-    with serving(serve) as (place, _):
+def test_an_endless_response_is_stopped_and_the_outcome_is_unknown(serve: Serve) -> None:
+    with raw_server(serve) as (place, _):
         assert isinstance(at(f"http://{place}", answer_seconds_max=0.5).submit(job()), Unknown)
 
 
-def test_an_answer_that_unpacks_to_more_is_not_asked_for() -> None:
-    with serving(ok(CHAT_ANSWER)) as (place, heads):
+def test_a_compressed_response_is_not_requested() -> None:
+    with raw_server(respond_ok(CHAT_ANSWER)) as (place, heads):
         at(f"http://{place}").submit(job())
         assert b"accept-encoding: identity" in heads[0].lower()
 
@@ -362,9 +362,9 @@ def test_an_answer_that_unpacks_to_more_is_not_asked_for() -> None:
     ids=str,
 )
 @pytest.mark.parametrize("kind", ["text", "image"])
-def test_an_answer_of_any_shape_is_an_outcome(kind: str, answer: Any) -> None:
-    with serving(ok(json.dumps(answer).encode())) as (place, _):
-        end = at(f"http://{place}").submit(replace(job(kind), inputs={"image": (Input(png(4, 4, 1), "image/png"),)}))
+def test_a_malformed_response_never_raises(kind: str, answer: Any) -> None:
+    with raw_server(respond_ok(json.dumps(answer).encode())) as (place, _):
+        end = at(f"http://{place}").submit(replace(job(kind), inputs={"image": (Input(sample_png(4, 4, 1), "image/png"),)}))
     assert isinstance(end, (Done, Failed, Unknown))
     if isinstance(end, Done):
         assert end.usage == {}

@@ -57,7 +57,7 @@ def test_every_difference_has_a_test() -> None:
 # ---- deployment ------------------------------------------------------------------------------------------------------
 
 
-def test_a_nested_stack_that_tells_of_a_stream_cannot_be_updated(aws: Aws) -> None:
+def test_a_nested_stack_with_a_stream_output_cannot_be_updated(aws: Aws) -> None:
     child = {"Resources": {"T": TABLE}, "Outputs": {"Stream": {"Value": {"Fn::GetAtt": ["T", "StreamArn"]}}}}
     parent = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": stored(aws, "child.json", child)}}
     assert deployed(aws, "nesting", {"Child": parent}) == "CREATE_COMPLETE"
@@ -85,7 +85,7 @@ def test_cloudfront_keys_are_unknown_types(aws: Aws) -> None:
     assert "AWS::CloudFront" not in local
 
 
-def test_alarms_cannot_compute(aws: Aws) -> None:
+def test_alarms_do_not_support_metric_expressions(aws: Aws) -> None:
     sizes = {"Namespace": "N", "MetricName": "M"}
     metrics = [
         {"Id": "double", "Expression": "2 * single"},
@@ -122,7 +122,7 @@ def test_dependencies_come_from_the_emulators_environment(aws: Aws) -> None:
     assert [layer["Properties"]["LayerName"] for layer in layers] == ["AtelierLayer"]
 
 
-def test_nothing_is_retained() -> None:
+def test_deletion_policies_are_removed_from_the_local_template() -> None:
     assert "DeletionPolicy: Retain" in (ROOT / "infra/data.yaml").read_text()
     assert [name for name, r in local_template()["Resources"].items() if "DeletionPolicy" in r] == []
 
@@ -167,13 +167,13 @@ def test_cookies_are_left_in_their_header(gateway: Callable[..., tuple[int, Any]
     assert event["headers"]["cookie"] == "a=1; b=2"
 
 
-def test_a_crash_is_shown_to_the_caller(gateway: Callable[..., tuple[int, Any]]) -> None:
+def test_a_lambda_crash_is_shown_to_the_caller(gateway: Callable[..., tuple[int, Any]]) -> None:
     status, answer = gateway("/crash")
     assert status == 502
     assert "inner words" in json.dumps(answer)
 
 
-def test_compressed_text_is_mangled(gateway: Callable[..., tuple[int, Any]]) -> None:
+def test_a_compressed_text_body_is_corrupted(gateway: Callable[..., tuple[int, Any]]) -> None:
     said = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     _, event = gateway("/", "POST", gzip.compress(b"{}"), **said)
     assert not event["isBase64Encoded"]
@@ -190,7 +190,7 @@ def test_every_request_comes_from_loopback(gateway: Callable[..., tuple[int, Any
     assert event["requestContext"]["http"]["sourceIp"] == "127.0.0.1"
 
 
-def test_refused_media_is_told_in_json(aws: Aws) -> None:
+def test_a_refused_media_request_is_answered_in_json_by_the_edge(aws: Aws) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"{aws.endpoint}/no-such-bucket/media/x.png", timeout=5)
     # The emulator answers XML as S3 does; test_local_edge.py shows that the edge turns it into JSON.
@@ -218,7 +218,7 @@ def test_streams_do_not_repeat_single_records(aws: Aws, tmp_path: Path) -> None:
     assert len(set(seen.read_text().split())) == 2, "the first record came again"
 
 
-def test_batches_of_a_stream_wait_for_no_window(aws: Aws, tmp_path: Path) -> None:
+def test_a_streams_batching_window_is_ignored(aws: Aws, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     function = made(aws, f"def handler(event, context): open({str(seen)!r}, 'a').write('x')")
     streamed_to(aws, function, "windowed", window_seconds=300)
@@ -226,7 +226,7 @@ def test_batches_of_a_stream_wait_for_no_window(aws: Aws, tmp_path: Path) -> Non
     until(seen.exists)
 
 
-def test_a_failed_function_with_a_task_token_is_swallowed(aws: Aws) -> None:
+def test_a_failed_function_with_a_task_token_is_not_reported(aws: Aws) -> None:
     function = made(aws, "def handler(event, context): raise RuntimeError('no')")
     task = {
         "Type": "Task",
@@ -238,7 +238,7 @@ def test_a_failed_function_with_a_task_token_is_swallowed(aws: Aws) -> None:
     assert executed(aws, "swallowing", task)["error"] == "States.Timeout"
 
 
-def test_error_names_are_lost(aws: Aws) -> None:
+def test_a_tasks_error_name_is_lost(aws: Aws) -> None:
     function = made(aws, "def handler(event, context): raise ValueError('no')")
     task = {
         "Type": "Task",
@@ -249,7 +249,7 @@ def test_error_names_are_lost(aws: Aws) -> None:
     assert executed(aws, "naming", task)["error"] == "Runtime.HandlerError"
 
 
-def test_callbacks_are_allowed_by_no_resource(aws: Aws) -> None:
+def test_task_token_callbacks_need_permission_on_every_resource(aws: Aws) -> None:
     machine = "arn:aws:states:us-east-1:000000000000:stateMachine:some"
     assert answer_as(aws, "narrow", machine) == "AccessDeniedException"
     assert answer_as(aws, "wide", "*") == "TaskDoesNotExist"
@@ -296,7 +296,7 @@ def test_executions_do_not_survive_a_restart(tmp_path: Path) -> None:
 # ---- keys ------------------------------------------------------------------------------------------------------------
 
 
-def test_kms_opens_a_foreign_data_key_to_nonsense(aws: Aws) -> None:
+def test_kms_decrypts_another_keys_data_key_to_wrong_bytes(aws: Aws) -> None:
     kms = aws.client("kms")
     one, other = (kms.create_key()["KeyMetadata"]["Arn"] for _ in "12")
     made = kms.generate_data_key(KeyId=one, NumberOfBytes=32, EncryptionContext={"record": "a"})
@@ -309,7 +309,7 @@ def test_kms_opens_a_foreign_data_key_to_nonsense(aws: Aws) -> None:
 # ---- state -----------------------------------------------------------------------------------------------------------
 
 
-def test_queue_urls_carry_the_port(tmp_path: Path) -> None:
+def test_a_queue_url_contains_the_port(tmp_path: Path) -> None:
     emulator = Emulator(tmp_path)
     emulator.start()
     try:
@@ -331,7 +331,7 @@ def test_queue_urls_carry_the_port(tmp_path: Path) -> None:
         emulator.stop()
 
 
-def test_readers_of_streams_lose_their_place(tmp_path: Path) -> None:
+def test_stream_readers_lose_their_position_at_a_restart(tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     emulator = Emulator(tmp_path / "emulator")
     emulator.start()
@@ -352,7 +352,7 @@ def test_readers_of_streams_lose_their_place(tmp_path: Path) -> None:
         emulator.stop()
 
 
-def test_what_earlier_runs_logged_does_not_slow_down_later_starts(tmp_path: Path) -> None:
+def test_logs_and_stack_events_of_earlier_runs_are_deleted_at_start(tmp_path: Path) -> None:
     emulator = Emulator(tmp_path)
     emulator.start()
     try:
@@ -369,13 +369,13 @@ def test_what_earlier_runs_logged_does_not_slow_down_later_starts(tmp_path: Path
         emulator.stop()
 
 
-def test_a_killed_emulator_forgets(tmp_path: Path) -> None:
+def test_a_killed_emulator_loses_unsaved_state(tmp_path: Path) -> None:
     emulator = Emulator(tmp_path)
     emulator.start()
     try:
         keys = {key: TABLE["Properties"][key] for key in ("BillingMode", "KeySchema", "AttributeDefinitions")}
         Aws(emulator.endpoint).client("dynamodb").create_table(TableName="kept", **keys)
-        until(lambda: saved_state.newest(tmp_path / "saved"))
+        until(lambda: saved_state.newest_snapshot(tmp_path / "saved"))
         with emulator.saving_paused():
             Aws(emulator.endpoint).client("dynamodb").create_table(TableName="lost", **keys)
             os.kill(emulator.process_id, signal.SIGKILL)
@@ -389,14 +389,14 @@ def test_a_killed_emulator_forgets(tmp_path: Path) -> None:
         emulator.stop()
 
 
-def test_a_data_folder_from_before_there_were_copies_is_gone_on_with(tmp_path: Path) -> None:
+def test_a_data_folder_of_the_earlier_format_is_still_loaded(tmp_path: Path) -> None:
     emulator = Emulator(tmp_path)
     emulator.start()
     try:
         sqs = Aws(emulator.endpoint).client("sqs")
         sqs.send_message(QueueUrl=sqs.create_queue(QueueName="kept")["QueueUrl"], MessageBody="still here")
         emulator.stop()
-        copy = saved_state.newest(tmp_path / "saved")
+        copy = saved_state.newest_snapshot(tmp_path / "saved")
         assert copy
         shutil.rmtree(tmp_path / "state")
         (copy.folder / saved_state.MANIFEST).unlink()
@@ -412,7 +412,7 @@ def test_a_data_folder_from_before_there_were_copies_is_gone_on_with(tmp_path: P
         emulator.stop()
 
 
-def test_after_a_deployment_that_fails_the_state_is_saved_again(tmp_path: Path) -> None:
+def test_saving_resumes_after_a_failed_deployment(tmp_path: Path) -> None:
     emulator = Emulator(tmp_path)
     emulator.start()
     try:

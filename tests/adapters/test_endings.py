@@ -9,11 +9,11 @@ import pytest
 
 from atelier.generations.attempt import attempt
 from atelier.generations.model import Generation, Kind, Recipe, Status
-from atelier.generations.submit import Submission, submit
+from atelier.generations.submit import Submission, submit_generation
 from atelier.generations.sweep import sweep
 from atelier.media.delivery import Delivery
 from atelier.pricing.catalogue import catalogue
-from atelier.providers._contract import Done, ErrorClass, Failed, FinishReason, Job, Output, Submitted
+from atelier.providers._contract import Done, ErrorClass, Failed, FinishReason, Job, Output, SubmitOutcome
 from atelier.routing.model import Scope
 from tests.adapters.world import ScriptedProvider, World
 from tests.conftest import Tables
@@ -31,17 +31,17 @@ def world(tables: Tables) -> World:
     return world
 
 
-def ended(world: World, *ends: Submitted, kind: Kind = Kind.TEXT) -> Generation:
+def ended(world: World, *ends: SubmitOutcome, kind: Kind = Kind.TEXT) -> Generation:
     """Submits a text and finishes it with this answer of its only candidate."""
     recipe = Recipe(kind, "why is the sky blue?", MODEL, None, {"max_tokens": 4000})
-    begun = submit(Submission(world.workspace_id, "usr_A", recipe), to=world.submitting, now=world.now).generation
-    to = replace(world.attempting, providers={"openai": ScriptedProvider(list(ends))})
-    attempt(world.workspace_id, begun.id, "token", to=to)
+    begun = submit_generation(Submission(world.workspace_id, "usr_A", recipe), deps=world.submit_deps, now=world.now).generation
+    to = replace(world.attempt_deps, providers={"openai": ScriptedProvider(list(ends))})
+    attempt(world.workspace_id, begun.id, "token", deps=to)
     return world.finish(begun)
 
 
 @pytest.mark.parametrize("kind", [Kind.TEXT, Kind.PAGE])
-def test_tokens_spent_on_thinking_make_an_empty_text_that_is_charged_by_usage(world: World, kind: Kind) -> None:
+def test_reasoning_tokens_without_text_succeed_empty_and_are_charged_by_usage(world: World, kind: Kind) -> None:
     for _ in range(3):
         made = ended(world, Done((), USAGE, finish_reason=FinishReason.LENGTH), kind=kind)
     assert (made.status, made.assets, made.finish_reason) == (Status.SUCCEEDED, (), "length")
@@ -51,7 +51,7 @@ def test_tokens_spent_on_thinking_make_an_empty_text_that_is_charged_by_usage(wo
     world.assert_sound()
 
 
-def test_a_page_cut_off_before_its_first_tag_is_empty_and_not_tried_elsewhere(world: World) -> None:
+def test_a_page_cut_off_before_its_first_tag_succeeds_without_a_second_attempt(world: World) -> None:
     files = {"staged": b"Let me think about the page first"}
 
     class Kept:
@@ -67,7 +67,7 @@ def test_a_page_cut_off_before_its_first_tag_is_empty_and_not_tried_elsewhere(wo
 
 
 @pytest.mark.parametrize("error_class", [ErrorClass.INVALID_INPUT, ErrorClass.MODERATED, ErrorClass.MODERATED_BILLED])
-def test_a_request_at_fault_books_its_usage_and_says_nothing_of_the_provider(
+def test_a_caller_fault_books_its_usage_and_leaves_the_providers_health_alone(
     world: World, error_class: ErrorClass
 ) -> None:
     for _ in range(3):
@@ -83,21 +83,21 @@ def test_a_request_at_fault_books_its_usage_and_says_nothing_of_the_provider(
 @pytest.mark.parametrize("max_tokens", [16, 4096, 12_000])
 def test_a_text_that_takes_245_seconds_is_delivered_and_charged(world: World, max_tokens: int) -> None:
     recipe = Recipe(Kind.TEXT, "why is the sky blue?", MODEL, None, {"max_tokens": max_tokens})
-    begun = submit(Submission(world.workspace_id, "usr_A", recipe), to=world.submitting, now=world.now).generation
+    begun = submit_generation(Submission(world.workspace_id, "usr_A", recipe), deps=world.submit_deps, now=world.now).generation
 
     def slowly(job: Job) -> None:
         assert job.run_seconds_max >= 245
         world.now += timedelta(seconds=245)
-        assert sweep(world.workspace_id, to=world.finishing, now=world.now) == 0
+        assert sweep(world.workspace_id, deps=world.finish_deps, now=world.now) == 0
 
     provider = ScriptedProvider([Done((Output(b"Because."),), USAGE)], before_answer=slowly)
-    attempt(world.workspace_id, begun.id, "token", to=replace(world.attempting, providers={"openai": provider}))
+    attempt(world.workspace_id, begun.id, "token", deps=replace(world.attempt_deps, providers={"openai": provider}))
     made = world.finish(begun)
     assert (made.status, made.cost_source) == (Status.SUCCEEDED, "usage")
     assert made.credits_charged > 0
     world.assert_sound()
 
 
-def test_usage_that_a_failing_provider_reports_is_booked(world: World) -> None:
+def test_usage_reported_by_a_failing_provider_is_booked(world: World) -> None:
     failed = ended(world, Failed(ErrorClass.TRANSIENT, "It broke.", usage=USAGE))
     assert (failed.status, failed.cost_microusd, failed.cost_source) == (Status.FAILED, COST_MICROUSD, "usage")

@@ -29,15 +29,15 @@ from atelier.providers._contract import (
     Input,
     Job,
     Pending,
-    Progress,
+    PollOutcome,
     Unknown,
     WebhookInvalid,
 )
 from atelier.providers.fal import KEYS_SECONDS_MAX, KEYS_SECONDS_MIN, Fal, SigningKeys, signing_keys
-from infra.local.standins._kit import Answer, Request, StandIn, route
-from infra.local.standins.fal import OTHER_USER_ID, FalStandIn, signature_headers
-from tests.receiver import Receiver, receiving
-from tests.until import until
+from infra.local.standins._kit import Response, Request, Simulator, route
+from infra.local.standins.fal import OTHER_USER_ID, FalSimulator, signature_headers
+from tests.receiver import WebhookReceiver, webhook_receiver
+from tests.until import wait_until
 
 SEED = bytes(range(32))
 
@@ -49,24 +49,24 @@ def no_keys_of_an_earlier_test() -> None:
 
 
 @pytest.fixture
-def stand_in() -> Iterator[FalStandIn]:
-    with FalStandIn(run_seconds=0.02) as running:
+def stand_in() -> Iterator[FalSimulator]:
+    with FalSimulator(run_seconds=0.02) as running:
         yield running
 
 
-def adapter(stand_in: FalStandIn, **given: Any) -> Fal:
+def adapter(stand_in: FalSimulator, **given: Any) -> Fal:
     known = {"api_key": stand_in.api_key, "user_id": stand_in.user_id}
     return Fal(**{**known, "base_url": stand_in.url, "rest_url": stand_in.url, "answer_seconds_max": 3, **given})
 
 
 @pytest.fixture
-def provider(stand_in: FalStandIn) -> Fal:
+def provider(stand_in: FalSimulator) -> Fal:
     return adapter(stand_in)
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as running:
+def receiver() -> Iterator[WebhookReceiver]:
+    with webhook_receiver() as running:
         yield running
 
 
@@ -90,17 +90,17 @@ def accepted(provider: Fal, work: Job) -> str:
     return answer.reference
 
 
-def ended(provider: Fal, reference: str, work: Job) -> Progress:
+def ended(provider: Fal, reference: str, work: Job) -> PollOutcome:
     """Polls until the request has ended; polls that were not answered in time are repeated."""
 
-    def look() -> Progress | None:
+    def look() -> PollOutcome | None:
         progress = provider.poll(reference, work)
         return None if isinstance(progress, Pending | Unknown) else progress
 
-    return until(look)
+    return wait_until(look)
 
 
-def made(provider: Fal, work: Job) -> Progress:
+def made(provider: Fal, work: Job) -> PollOutcome:
     return ended(provider, accepted(provider, work), work)
 
 
@@ -108,7 +108,7 @@ def made(provider: Fal, work: Job) -> Progress:
 
 
 def test_a_submission_is_the_documented_request_and_is_sent_once(
-    provider: Fal, stand_in: FalStandIn, receiver: Receiver
+    provider: Fal, stand_in: FalSimulator, receiver: WebhookReceiver
 ) -> None:
     webhook = f"{receiver.url}/hook?of=a&b=c"
     accepted(provider, job("a red fox", webhook=webhook, n=2))
@@ -129,12 +129,12 @@ def test_a_submission_is_the_documented_request_and_is_sent_once(
     }
 
 
-def test_without_a_webhook_none_is_asked_for(provider: Fal, stand_in: FalStandIn) -> None:
+def test_a_submission_without_a_webhook_requests_none(provider: Fal, stand_in: FalSimulator) -> None:
     accepted(provider, job())
     assert stand_in.calls[0]["path"] == "/fal-ai/flux/schnell"
 
 
-def test_files_choices_and_numbers_go_as_the_model_wants_them(provider: Fal, stand_in: FalStandIn) -> None:
+def test_inputs_choices_and_numbers_are_sent_in_the_models_own_form(provider: Fal, stand_in: FalSimulator) -> None:
     inputs = {"image": (Input(b"\x89PNG", "image/png"),)}
     work = replace(job("it moves", "kling-2.6-pro", duration_seconds=5, sound="on"), inputs=inputs)
     accepted(provider, work)
@@ -158,7 +158,7 @@ def test_files_choices_and_numbers_go_as_the_model_wants_them(provider: Fal, sta
     }
 
 
-def test_one_jobs_input_does_not_leak_into_the_catalogue(provider: Fal) -> None:
+def test_a_submission_does_not_modify_the_catalogues_settings(provider: Fal) -> None:
     settings = {"app": "a/b", "names": {"width": "size.width"}, "input": {"size": {"height": 64}}, "output": "images"}
     accepted(provider, replace(job(), settings=settings))
     assert settings["input"] == {"size": {"height": 64}}
@@ -179,8 +179,8 @@ def test_one_jobs_input_does_not_leak_into_the_catalogue(provider: Fal) -> None:
         ("503", ErrorClass.TRANSIENT, None),
     ],
 )
-def test_a_refusal_is_typed_sent_once_and_begins_nothing(
-    provider: Fal, stand_in: FalStandIn, marker: str, error_class: ErrorClass, retry_after: int | None
+def test_a_rejected_submission_has_an_error_class_and_starts_no_request(
+    provider: Fal, stand_in: FalSimulator, marker: str, error_class: ErrorClass, retry_after: int | None
 ) -> None:
     failed = provider.submit(job(f"a fox [[create:{marker}]]"))
     assert isinstance(failed, Failed)
@@ -190,7 +190,7 @@ def test_a_refusal_is_typed_sent_once_and_begins_nothing(
     assert stand_in.requests == {}
 
 
-def test_a_hint_may_be_a_date(provider: Fal) -> None:
+def test_retry_after_may_be_a_date(provider: Fal) -> None:
     failed = provider.submit(job("a fox [[create:429-date]]"))
     assert isinstance(failed, Failed)
     assert failed.retry_after_seconds is not None
@@ -198,8 +198,8 @@ def test_a_hint_may_be_a_date(provider: Fal) -> None:
 
 
 @pytest.mark.parametrize("marker", ["lost", "hang", "500", "502", "garbage", "empty"])
-def test_a_submission_whose_answer_is_lost_is_unknown_and_never_sent_again(
-    provider: Fal, stand_in: FalStandIn, marker: str
+def test_a_submission_with_a_lost_response_is_unknown_and_never_resent(
+    provider: Fal, stand_in: FalSimulator, marker: str
 ) -> None:
     work = job(f"a fox [[create:{marker}]]")
     assert isinstance(provider.submit(work), Unknown)
@@ -222,7 +222,7 @@ def test_a_submission_that_cannot_be_sent_is_transient() -> None:
 # ---- the URLs of a request -------------------------------------------------------------------------------------------
 
 
-def test_a_request_hangs_off_owner_and_app_and_not_off_the_sub_path(provider: Fal, stand_in: FalStandIn) -> None:
+def test_a_requests_url_has_the_owner_and_app_but_not_the_sub_path(provider: Fal, stand_in: FalSimulator) -> None:
     work = job()
     reference = accepted(provider, work)
     (request_id,) = stand_in.requests
@@ -236,7 +236,7 @@ def test_a_request_hangs_off_owner_and_app_and_not_off_the_sub_path(provider: Fa
     ("app", "prefix"),
     [("workflows/me/story", "workflows/me/story"), ("comfy/me/flow/run", "comfy/me/flow"), ("me/app", "me/app")],
 )
-def test_a_namespace_belongs_to_the_addresses(provider: Fal, app: str, prefix: str) -> None:
+def test_a_namespace_is_kept_in_a_requests_url(provider: Fal, app: str, prefix: str) -> None:
     work = replace(job(), settings={**job().settings, "app": app})
     reference = accepted(provider, work)
     assert reference.startswith(f"{prefix}#")
@@ -244,7 +244,7 @@ def test_a_namespace_belongs_to_the_addresses(provider: Fal, app: str, prefix: s
 
 
 @pytest.mark.parametrize("marker", ["foreign", "odd"])
-def test_our_key_goes_to_no_address_but_fals_own(provider: Fal, stand_in: FalStandIn, marker: str) -> None:
+def test_the_api_key_is_sent_only_to_fals_own_urls(provider: Fal, stand_in: FalSimulator, marker: str) -> None:
     work = job(f"a fox [[urls:{marker}]]")
     reference = accepted(provider, work)
     assert reference.startswith("fal-ai/flux#")
@@ -256,7 +256,7 @@ def test_our_key_goes_to_no_address_but_fals_own(provider: Fal, stand_in: FalSta
     "reference",
     ["neverwas", "fal-ai/flux#neverwas", "../secret#1", "a/../b#1", "https://evil.example/a#1", "a/b#1/../2", ""],
 )
-def test_a_reference_that_nobody_gave_out_is_an_outcome(provider: Fal, stand_in: FalStandIn, reference: str) -> None:
+def test_an_unknown_reference_fails_as_unknown_outcome(provider: Fal, stand_in: FalSimulator, reference: str) -> None:
     failed = provider.poll(reference, job())
     assert isinstance(failed, Failed)
     assert failed.error_class is ErrorClass.UNKNOWN_OUTCOME
@@ -267,7 +267,7 @@ def test_a_reference_that_nobody_gave_out_is_an_outcome(provider: Fal, stand_in:
 # ---- poll ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_finished_request_has_its_files_and_its_measured_time(provider: Fal) -> None:
+def test_a_finished_request_returns_its_files_and_run_time(provider: Fal) -> None:
     done = made(provider, job(n=2))
     assert isinstance(done, Done)
     assert done.usage == {"predict_milliseconds": 2500}
@@ -276,7 +276,7 @@ def test_a_finished_request_has_its_files_and_its_measured_time(provider: Fal) -
     assert {output.content_type for output in done.outputs} == {"image/png"}
 
 
-def test_a_film_is_one_file_with_its_length(provider: Fal) -> None:
+def test_a_video_is_one_file_with_its_length(provider: Fal) -> None:
     done = made(provider, job("it moves", "wan-2.5", duration_seconds=5, resolution="480p", aspect_ratio="16:9"))
     assert isinstance(done, Done)
     assert done.usage == {"predict_milliseconds": 1250, "output_milliseconds": 5000}
@@ -292,7 +292,7 @@ def test_a_file_may_come_inline(provider: Fal) -> None:
     assert (done.outputs[0].data or b"").startswith(b"\x89PNG")
 
 
-def test_a_picture_that_the_safety_check_blacked_out_is_no_result(provider: Fal) -> None:
+def test_an_image_blacked_out_by_the_safety_check_is_not_delivered(provider: Fal) -> None:
     done = made(provider, job("a fox [[output:fewer]]", n=3))
     assert isinstance(done, Done)
     assert len(done.outputs) == 2
@@ -323,20 +323,20 @@ def test_a_picture_that_the_safety_check_blacked_out_is_no_result(provider: Fal)
         ("output:none", ErrorClass.TRANSIENT, True),
     ],
 )
-def test_completed_can_be_a_failure(provider: Fal, marker: str, error_class: ErrorClass, billed: bool) -> None:
+def test_a_completed_status_can_be_a_failure(provider: Fal, marker: str, error_class: ErrorClass, billed: bool) -> None:
     failed = made(provider, job(f"a fox [[{marker}]]"))
     assert isinstance(failed, Failed)
     assert failed.error_class is error_class
     assert ("predict_milliseconds" in failed.usage) is billed
 
 
-def test_what_the_model_does_not_take_is_the_callers_to_change(provider: Fal) -> None:
+def test_a_parameter_beyond_the_models_range_fails_as_invalid_input(provider: Fal) -> None:
     failed = made(provider, job(n=9))
     assert isinstance(failed, Failed)
     assert failed.error_class is ErrorClass.INVALID_INPUT
 
 
-def test_a_request_that_did_not_begin_in_time_is_free(provider: Fal) -> None:
+def test_a_request_that_did_not_start_in_time_has_no_usage(provider: Fal) -> None:
     failed = made(provider, replace(job("a fox [[run:queue]]"), run_seconds_max=1))
     assert isinstance(failed, Failed)
     assert (failed.error_class, failed.usage) == (ErrorClass.TIMEOUT_UNSTARTED, {})
@@ -357,7 +357,7 @@ def test_a_queued_request_is_pending(provider: Fal) -> None:
     assert provider.poll(accepted(provider, work), work) == Pending(0)
 
 
-def test_a_poll_without_an_answer_says_nothing_about_the_job(provider: Fal, stand_in: FalStandIn) -> None:
+def test_an_unanswered_poll_leaves_the_outcome_unknown(provider: Fal, stand_in: FalSimulator) -> None:
     work = job("a fox [[run:hang]]")
     reference = accepted(provider, work)
     assert isinstance(adapter(stand_in, api_key="revoked").poll(reference, work), Unknown)
@@ -365,7 +365,7 @@ def test_a_poll_without_an_answer_says_nothing_about_the_job(provider: Fal, stan
     assert isinstance(provider.poll(reference, work), Unknown)
 
 
-def test_a_request_that_fal_forgot_is_lost(provider: Fal, stand_in: FalStandIn) -> None:
+def test_a_request_that_fal_no_longer_has_fails_as_unknown_outcome(provider: Fal, stand_in: FalSimulator) -> None:
     work = job()
     reference = accepted(provider, work)
     ended(provider, reference, work)
@@ -375,18 +375,18 @@ def test_a_request_that_fal_forgot_is_lost(provider: Fal, stand_in: FalStandIn) 
     assert failed.error_class is ErrorClass.UNKNOWN_OUTCOME
 
 
-class _Odd(StandIn):
+class _Odd(Simulator):
     """Answers a status request with a given value."""
 
     status: Any = None
 
     @route("GET", r"/a/b/requests/r1/status")
-    def told(self, request: Request) -> Answer:
-        return Answer(200, self.status)
+    def told(self, request: Request) -> Response:
+        return Response(200, self.status)
 
 
 @pytest.mark.parametrize("status", [{"status": "FAILED"}, {"status": None}, {}, [], "x", {"status": {"a": 1}}])
-def test_a_status_that_is_not_known_yet_is_unknown(status: Any) -> None:
+def test_an_unrecognised_status_leaves_the_outcome_unknown(status: Any) -> None:
     with _Odd() as odd:
         odd.status = status
         provider = Fal(api_key=odd.api_key, base_url=odd.url)
@@ -396,7 +396,7 @@ def test_a_status_that_is_not_known_yet_is_unknown(status: Any) -> None:
 # ---- cancel ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_queued_request_is_cancelled_and_never_runs(provider: Fal, stand_in: FalStandIn) -> None:
+def test_a_queued_request_is_cancelled_and_never_runs(provider: Fal, stand_in: FalSimulator) -> None:
     work = job("a fox [[run:queue]]")
     reference = accepted(provider, work)
     assert provider.cancel(reference) is CancelResult.CANCELLED
@@ -406,10 +406,10 @@ def test_a_queued_request_is_cancelled_and_never_runs(provider: Fal, stand_in: F
     assert call["path"].endswith("/cancel")
 
 
-def test_a_running_request_is_asked_to_stop_and_says_what_it_used(provider: Fal, stand_in: FalStandIn) -> None:
+def test_a_running_request_is_cancelled_later_and_reports_its_usage(provider: Fal, stand_in: FalSimulator) -> None:
     work = job("a fox [[run:hang]]")
     reference = accepted(provider, work)
-    until(lambda: [one for one in stand_in.requests.values() if one.status == "IN_PROGRESS"])
+    wait_until(lambda: [one for one in stand_in.requests.values() if one.status == "IN_PROGRESS"])
     assert provider.cancel(reference) is CancelResult.PENDING
     assert provider.poll(reference, work) == Cancelled({"predict_milliseconds": 625})
 
@@ -421,7 +421,7 @@ def test_a_finished_request_is_too_late_to_cancel(provider: Fal) -> None:
     assert provider.cancel(reference) is CancelResult.TOO_LATE
 
 
-def test_a_cancellation_without_an_answer_is_pending(provider: Fal, stand_in: FalStandIn) -> None:
+def test_an_unanswered_cancellation_is_pending(provider: Fal, stand_in: FalSimulator) -> None:
     reference = accepted(provider, job("a fox [[run:hang]]"))
     stand_in.stop()
     assert provider.cancel(reference) is CancelResult.PENDING
@@ -430,14 +430,14 @@ def test_a_cancellation_without_an_answer_is_pending(provider: Fal, stand_in: Fa
 # ---- webhooks --------------------------------------------------------------------------------------------------------
 
 
-class _Keys(StandIn):
+class _Keys(Simulator):
     """Publishes signing keys."""
 
     document: Any = None
 
     @route("GET", r"/\.well-known/jwks\.json")
-    def keys(self, request: Request) -> Answer:
-        return Answer(200, self.document)
+    def keys(self, request: Request) -> Response:
+        return Response(200, self.document)
 
 
 VECTOR_BODY = b'{"request_id":"r1","status":"OK","payload":{}}'
@@ -466,7 +466,7 @@ def verified(
     return provider.parse_webhook(headers, body, now).event_id
 
 
-def test_the_published_vector_verifies_with_any_of_the_keys(published: _Keys) -> None:
+def test_a_webhook_signed_by_any_published_key_is_valid(published: _Keys) -> None:
     assert verified(published) == "r1"
     assert verified(published, now=1700000300) == "r1"
     assert verified(published, now=1699999700) == "r1"
@@ -486,12 +486,12 @@ def test_the_published_vector_verifies_with_any_of_the_keys(published: _Keys) ->
         ({"x-fal-webhook-user-id": "u2"}, "another account"),
     ],
 )
-def test_one_changed_header_is_enough(published: _Keys, changed: dict[str, str], reason: str) -> None:
+def test_a_webhook_with_one_changed_header_is_invalid(published: _Keys, changed: dict[str, str], reason: str) -> None:
     with pytest.raises(WebhookInvalid, match=reason):
         verified(published, VECTOR_HEADERS | changed)
 
 
-def test_a_changed_body_another_time_and_no_headers_are_invalid(published: _Keys) -> None:
+def test_a_webhook_with_a_changed_body_stale_time_or_no_headers_is_invalid(published: _Keys) -> None:
     for headers, body, now in (
         (VECTOR_HEADERS, VECTOR_BODY + b" ", 1700000000),
         (VECTOR_HEADERS, VECTOR_BODY, 1700000301),
@@ -502,7 +502,7 @@ def test_a_changed_body_another_time_and_no_headers_are_invalid(published: _Keys
             verified(published, headers, body, now)
 
 
-def test_without_our_account_every_webhook_is_invalid(published: _Keys) -> None:
+def test_every_webhook_is_invalid_without_a_configured_user_id(published: _Keys) -> None:
     provider = Fal(api_key="k", rest_url=published.url)
     with pytest.raises(WebhookInvalid, match="another account"):
         provider.parse_webhook(VECTOR_HEADERS, VECTOR_BODY, 1700000000)
@@ -512,14 +512,14 @@ def test_without_our_account_every_webhook_is_invalid(published: _Keys) -> None:
     "document",
     [{}, [], {"keys": []}, {"keys": [{"x": "short"}]}, {"keys": [{"x": 7}, None]}, "x", {"keys": [OTHER_KEY]}],
 )
-def test_keys_that_are_none_make_a_webhook_invalid(document: Any) -> None:
+def test_a_key_document_without_a_usable_key_makes_a_webhook_invalid(document: Any) -> None:
     with _Keys() as keys:
         keys.document = document
         with pytest.raises(WebhookInvalid):
             verified(keys)
 
 
-def test_keys_that_cannot_be_fetched_make_a_webhook_invalid_and_our_key_is_not_sent_for_them(published: _Keys) -> None:
+def test_unreachable_signing_keys_make_a_webhook_invalid(published: _Keys) -> None:
     verified(published)
     assert "authorization" not in published.calls[0]["headers"]
     published.stop()
@@ -533,38 +533,38 @@ def test_keys_that_cannot_be_fetched_make_a_webhook_invalid_and_our_key_is_not_s
         Fal(api_key="k", user_id="u1", rest_url="file:///etc").parse_webhook(VECTOR_HEADERS, VECTOR_BODY, 1700000000)
 
 
-def test_keys_are_kept_for_a_day_and_a_new_one_is_looked_for_now_and_then(published: _Keys) -> None:
+def test_signing_keys_are_cached_for_a_day_and_refetched_rarely_for_forgeries(published: _Keys) -> None:
     keys, private = SigningKeys(f"{published.url}/.well-known/jwks.json"), Ed25519PrivateKey.from_private_bytes(SEED)
     right, new = private.sign(b"m"), Ed25519PrivateKey.from_private_bytes(b"\2" * 32).sign(b"m")
 
     def fetched() -> int:
         return len(published.calls)
 
-    assert keys.signed(right, b"m", 1000)
-    assert keys.signed(right, b"m", 1000 + KEYS_SECONDS_MAX)
+    assert keys.verify(right, b"m", 1000)
+    assert keys.verify(right, b"m", 1000 + KEYS_SECONDS_MAX)
     assert fetched() == 1
-    assert keys.signed(right, b"m", 1001 + KEYS_SECONDS_MAX)
+    assert keys.verify(right, b"m", 1001 + KEYS_SECONDS_MAX)
     assert fetched() == 2
     # The signature matches no cached key: the keys are fetched again, but not for every forgery.
     at = 1001 + KEYS_SECONDS_MAX
-    assert not keys.signed(new, b"m", at + KEYS_SECONDS_MIN)
+    assert not keys.verify(new, b"m", at + KEYS_SECONDS_MIN)
     assert fetched() == 2
-    assert not keys.signed(new, b"m", at + KEYS_SECONDS_MIN + 1)
-    assert not keys.signed(new, b"m", at + KEYS_SECONDS_MIN + 2)
+    assert not keys.verify(new, b"m", at + KEYS_SECONDS_MIN + 1)
+    assert not keys.verify(new, b"m", at + KEYS_SECONDS_MIN + 2)
     assert fetched() == 3
 
 
-def test_a_rotated_key_is_taken_up(stand_in: FalStandIn) -> None:
+def test_a_rotated_signing_key_is_fetched(stand_in: FalSimulator) -> None:
     keys = SigningKeys(f"{stand_in.url}/.well-known/jwks.json")
-    assert not keys.signed(b"\0" * 64, b"m", 1000)
+    assert not keys.verify(b"\0" * 64, b"m", 1000)
     stand_in.rotate()
-    with receiving() as receiver:
+    with webhook_receiver() as receiver:
         accepted(adapter(stand_in), job(webhook=receiver.url))
         ((_, headers, body),) = receiver.wait_for(1)
         assert adapter(stand_in).parse_webhook(headers, body, int(time.time())).event_id
 
 
-def test_a_webhook_says_what_a_poll_says(provider: Fal, receiver: Receiver) -> None:
+def test_a_webhook_has_the_same_outputs_as_a_poll(provider: Fal, receiver: WebhookReceiver) -> None:
     work = job(webhook=f"{receiver.url}/hook")
     reference = accepted(provider, work)
     ((path, headers, body),) = receiver.wait_for(1)
@@ -579,7 +579,7 @@ def test_a_webhook_says_what_a_poll_says(provider: Fal, receiver: Receiver) -> N
     assert event.progress.usage == {}
 
 
-def test_before_its_job_is_known_a_webhook_is_verified_and_no_more(provider: Fal, receiver: Receiver) -> None:
+def test_a_webhook_parsed_without_its_job_is_verified_and_has_no_outcome(provider: Fal, receiver: WebhookReceiver) -> None:
     accepted(provider, job(webhook=receiver.url))
     ((_, headers, body),) = receiver.wait_for(1)
     event = provider.parse_webhook(headers, body, int(time.time()))
@@ -600,8 +600,8 @@ def test_before_its_job_is_known_a_webhook_is_verified_and_no_more(provider: Fal
         ("output:none", ErrorClass.TRANSIENT),
     ],
 )
-def test_a_webhook_can_tell_of_a_failure(
-    provider: Fal, receiver: Receiver, marker: str, error_class: ErrorClass
+def test_a_webhook_reports_a_failure_with_its_error_class(
+    provider: Fal, receiver: WebhookReceiver, marker: str, error_class: ErrorClass
 ) -> None:
     work = job(f"a fox [[{marker}]]", webhook=receiver.url)
     accepted(provider, work)
@@ -611,7 +611,7 @@ def test_a_webhook_can_tell_of_a_failure(
     assert failed.error_class is error_class
 
 
-def test_a_webhook_without_its_payload_has_it_fetched(provider: Fal, receiver: Receiver) -> None:
+def test_the_payload_missing_from_a_webhook_is_fetched(provider: Fal, receiver: WebhookReceiver) -> None:
     work = job("a fox [[webhook:large]]", webhook=receiver.url)
     reference = accepted(provider, work)
     ((_, headers, body),) = receiver.wait_for(1)
@@ -628,20 +628,20 @@ def test_a_webhook_without_its_payload_has_it_fetched(provider: Fal, receiver: R
         ("other", "another request"),
     ],
 )
-def test_a_webhook_that_is_not_ours_is_invalid(provider: Fal, receiver: Receiver, marker: str, reason: str) -> None:
+def test_a_forged_stale_or_foreign_webhook_is_invalid(provider: Fal, receiver: WebhookReceiver, marker: str, reason: str) -> None:
     accepted(provider, job(f"a fox [[webhook:{marker}]]", webhook=receiver.url))
     ((_, headers, body),) = receiver.wait_for(1)
     with pytest.raises(WebhookInvalid, match=reason):
         provider.parse_webhook(headers, body, int(time.time()))
 
 
-def test_a_webhook_delivered_twice_has_one_id(provider: Fal, receiver: Receiver) -> None:
+def test_a_webhook_delivered_twice_has_one_id(provider: Fal, receiver: WebhookReceiver) -> None:
     accepted(provider, job("a fox [[webhook:twice]]", webhook=receiver.url))
     now = int(time.time())
     assert len({provider.parse_webhook(headers, body, now).event_id for _, headers, body in receiver.wait_for(2)}) == 1
 
 
-def test_a_webhook_of_another_request_has_another_reference(provider: Fal, receiver: Receiver) -> None:
+def test_a_webhook_of_another_request_has_another_reference(provider: Fal, receiver: WebhookReceiver) -> None:
     mine, theirs = job("mine", webhook=receiver.url), job("theirs [[webhook:lost]]", webhook=receiver.url)
     accepted(provider, mine)
     reference = accepted(provider, theirs)
@@ -650,7 +650,7 @@ def test_a_webhook_of_another_request_has_another_reference(provider: Fal, recei
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[]", b"{}", b'{"request_id": 7}', b'{"request_id": "../x"}'])
-def test_a_signed_body_that_is_no_event_is_invalid(published: _Keys, body: bytes) -> None:
+def test_a_signed_body_that_is_not_an_event_is_invalid(published: _Keys, body: bytes) -> None:
     headers = {name.lower(): value for name, value in signature_headers(SEED, "../x", "u1", 1000, body).items()}
     with pytest.raises(WebhookInvalid):
         verified(published, headers, body, 1000)
@@ -659,7 +659,7 @@ def test_a_signed_body_that_is_no_event_is_invalid(published: _Keys, body: bytes
 # ---- the key check ---------------------------------------------------------------------------------------------------
 
 
-def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Fal, stand_in: FalStandIn) -> None:
+def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Fal, stand_in: FalSimulator) -> None:
     assert provider.check() is None
     assert stand_in.requests == {}
     wrong = adapter(stand_in, api_key="other").check()
@@ -675,7 +675,7 @@ def test_the_key_is_checked_by_a_call_that_costs_nothing(provider: Fal, stand_in
 # ---- the stand-in ----------------------------------------------------------------------------------------------------
 
 
-def test_the_stand_in_tells_early_late_and_again_when_it_is_not_heard(stand_in: FalStandIn, receiver: Receiver) -> None:
+def test_the_stand_in_sends_webhooks_early_late_and_again_after_an_error(stand_in: FalSimulator, receiver: WebhookReceiver) -> None:
     provider = adapter(stand_in)
     accepted(provider, job("a fox [[webhook:early]]", webhook=receiver.url))
     assert len(receiver.posts) == 1
@@ -685,7 +685,7 @@ def test_the_stand_in_tells_early_late_and_again_when_it_is_not_heard(stand_in: 
     assert len({headers["x-fal-webhook-request-id"] for _, headers, _ in posts}) == 2
 
 
-def test_the_stand_in_can_be_told_to_send_a_lost_webhook(stand_in: FalStandIn, receiver: Receiver) -> None:
+def test_the_stand_in_sends_a_lost_webhook_on_request(stand_in: FalSimulator, receiver: WebhookReceiver) -> None:
     work = job("a fox [[webhook:lost]]", webhook=receiver.url)
     provider = adapter(stand_in)
     reference = accepted(provider, work)
@@ -697,7 +697,7 @@ def test_the_stand_in_can_be_told_to_send_a_lost_webhook(stand_in: FalStandIn, r
 
 
 @pytest.mark.parametrize("marker", ["gone", "denied"])
-def test_a_results_address_can_have_expired(provider: Fal, marker: str) -> None:
+def test_an_expired_result_url_answers_403_or_404(provider: Fal, marker: str) -> None:
     done = made(provider, job(f"a fox [[output:{marker}]]"))
     assert isinstance(done, Done)
     assert httpx.get(done.outputs[0].url or "").status_code in (403, 404)

@@ -15,7 +15,7 @@ import pytest
 from atelier.addresses import is_public
 from atelier.media.fetch import Fetcher, FetchFailed, FetchGone, FetchRefused
 from infra.local.standins.replicate import METADATA_URL
-from tests.hostile import Serve, answering, ok, self_signed, serving
+from tests.hostile import Serve, respond_with, respond_ok, self_signed, raw_server
 
 HOSTS = ("replicate.delivery",)
 INSIDE = [
@@ -103,36 +103,36 @@ def nowhere(host: str, port: int) -> list[str]:
         f"https://replicate.delivery/{'x' * 5000}",
     ],
 )
-def test_a_url_that_is_not_https_at_a_listed_host_is_refused_before_any_lookup(url: str) -> None:
+def test_a_url_that_is_not_https_at_an_allowed_host_is_refused_before_any_dns_lookup(url: str) -> None:
     with pytest.raises(FetchRefused):
         Fetcher(resolve=nowhere).fetch(url, hosts=HOSTS)
 
 
 @pytest.mark.parametrize("address", INSIDE)
-def test_an_address_inside_is_not_public_in_any_notation(address: str) -> None:
+def test_an_internal_address_is_not_public_in_any_notation(address: str) -> None:
     assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", OUTSIDE)
-def test_an_address_outside_is_public(address: str) -> None:
+def test_an_external_address_is_public(address: str) -> None:
     assert is_public(address)
 
 
 @pytest.mark.parametrize("address", INSIDE)
-def test_a_listed_host_that_leads_inside_is_refused(address: str) -> None:
+def test_an_allowed_host_that_resolves_to_an_internal_address_is_refused(address: str) -> None:
     fetcher = Fetcher(resolve=lambda host, port: ["8.8.8.8", address])
     with pytest.raises(FetchRefused, match="inside"):
         fetcher.fetch("https://cdn.replicate.delivery/x.png", hosts=HOSTS)
 
 
 @pytest.mark.parametrize("number", ["2130706433", "0x7f.1", "127.1"])
-def test_a_number_that_the_system_reads_as_an_address_is_judged_by_that_address(number: str) -> None:
+def test_a_numeric_host_is_checked_as_the_address_it_stands_for(number: str) -> None:
     # Even if the host were in the allow-list, its address is refused.
     with pytest.raises(FetchRefused, match="inside"):
         Fetcher().fetch(f"https://{number}/x.png", hosts=(number,))
 
 
-def test_a_host_that_does_not_resolve_may_be_asked_again() -> None:
+def test_a_host_that_does_not_resolve_is_a_retryable_failure() -> None:
     def fails(host: str, port: int) -> list[str]:
         raise socket.gaierror("no such name")
 
@@ -163,7 +163,7 @@ def delivery(certificate: Path, names: list[str | None]) -> Iterator[tuple[Fetch
         # A second lookup returns another address, as in DNS rebinding.
         return ["127.0.0.1"] if len(looked_up) == 1 else ["127.0.0.2"]
 
-    with serving(ok(b"picture"), tls) as (place, heads):
+    with raw_server(respond_ok(b"picture"), tls) as (place, heads):
         port = place.rpartition(":")[2]
         host = f"cdn.replicate.delivery:{port}"
         yield Fetcher(frozenset({host}), resolve, trusting), f"https://{host}/a/x.png?b=1", heads, looked_up
@@ -179,11 +179,11 @@ def test_the_connection_goes_to_the_checked_address_with_the_name_in_tls_and_hos
         assert b"uthorization" not in heads[0]
 
 
-def test_a_certificate_of_another_name_or_of_nobody_is_not_accepted(certificate: Path) -> None:
+def test_a_certificate_for_another_name_or_from_an_unknown_issuer_is_rejected(certificate: Path) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
     trusting = ssl.create_default_context(cafile=str(certificate))
-    with serving(ok(b"picture"), tls) as (place, heads):
+    with raw_server(respond_ok(b"picture"), tls) as (place, heads):
         port = place.rpartition(":")[2]
         for host, context in (("other.example", trusting), ("replicate.delivery", None)):
             fetcher = Fetcher(frozenset({f"{host}:{port}"}), lambda host, port: ["127.0.0.1"], context)
@@ -192,16 +192,16 @@ def test_a_certificate_of_another_name_or_of_nobody_is_not_accepted(certificate:
         assert heads == []
 
 
-def test_the_stand_in_is_reached_by_its_own_host_and_port_and_nothing_beside_it() -> None:
-    with serving(ok(b"picture")) as (place, _), serving(ok(b"secret")) as (other, heads):
+def test_a_local_server_is_reached_only_at_its_allowed_host_and_port() -> None:
+    with raw_server(respond_ok(b"picture")) as (place, _), raw_server(respond_ok(b"secret")) as (other, heads):
         assert local(place).fetch(f"http://{place}/x.png", hosts=HOSTS) == b"picture"
         with pytest.raises(FetchRefused):
             local(place).fetch(f"http://{other}/x.png", hosts=HOSTS)
         assert heads == []
 
 
-def test_an_address_that_cannot_be_reached_gives_way_to_the_next_checked_one() -> None:
-    with serving(ok(b"picture")) as (place, _):
+def test_the_next_checked_address_is_tried_after_an_unreachable_one() -> None:
+    with raw_server(respond_ok(b"picture")) as (place, _):
         port = place.rpartition(":")[2]
         fetcher = Fetcher(frozenset({f"two.example:{port}"}), lambda host, port: ["127.0.0.77", "127.0.0.1"])
         assert fetcher.fetch(f"http://two.example:{port}/x.png", hosts=HOSTS) == b"picture"
@@ -212,9 +212,9 @@ def test_an_address_that_cannot_be_reached_gives_way_to_the_next_checked_one() -
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(status: int) -> None:
-    with serving(ok(b"secret")) as (inside, heads):
+    with raw_server(respond_ok(b"secret")) as (inside, heads):
         head = f"HTTP/1.1 {status} Found\nLocation: http://{inside}/\nContent-Length: 0\n"
-        with serving(answering(head)) as (place, _), pytest.raises(FetchRefused):
+        with raw_server(respond_with(head)) as (place, _), pytest.raises(FetchRefused):
             local(place).fetch(f"http://{place}/x.png", hosts=HOSTS)
         assert heads == []
 
@@ -235,18 +235,18 @@ def test_a_redirect_is_not_followed(status: int) -> None:
     ],
 )
 def test_a_status_that_is_not_200_is_typed(status: int, error: type[Exception]) -> None:
-    with serving(answering(f"HTTP/1.1 {status} X\nContent-Length: 0\n")) as (place, _), pytest.raises(error):
+    with raw_server(respond_with(f"HTTP/1.1 {status} X\nContent-Length: 0\n")) as (place, _), pytest.raises(error):
         local(place).fetch(f"http://{place}/x.png", hosts=HOSTS)
 
 
-def test_more_bytes_than_allowed_are_refused_by_their_announcement_without_reading_them() -> None:
+def test_a_content_length_over_the_maximum_is_refused_without_reading_the_body() -> None:
     head = "HTTP/1.1 200 OK\nContent-Length: 999999999999\n"
-    with serving(answering(head)) as (place, _), pytest.raises(FetchRefused, match="bytes"):
+    with raw_server(respond_with(head)) as (place, _), pytest.raises(FetchRefused, match="bytes"):
         local(place).fetch(f"http://{place}/x.png", hosts=HOSTS, bytes_max=1000)
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_unannounced_bytes_are_counted_and_stopped(chunked: bool) -> None:
+def test_a_body_without_a_length_is_stopped_at_the_maximum(chunked: bool) -> None:
     sent: list[int] = []
 
     def endless(connection: socket.socket, stop: threading.Event) -> None:
@@ -257,19 +257,19 @@ def test_unannounced_bytes_are_counted_and_stopped(chunked: bool) -> None:
             connection.sendall(b"10000\r\n" + piece + b"\r\n" if chunked else piece)
             sent.append(len(piece))
 
-    with serving(endless) as (place, _), pytest.raises(FetchRefused, match="more than"):
+    with raw_server(endless) as (place, _), pytest.raises(FetchRefused, match="more than"):
         local(place).fetch(f"http://{place}/x.png", hosts=HOSTS, bytes_max=1_000_000)
     assert sum(sent) < 50_000_000
 
 
-def test_exactly_the_allowed_bytes_are_taken() -> None:
-    with serving(ok(bytes(1000))) as (place, _):
+def test_a_body_of_exactly_the_maximum_size_is_accepted() -> None:
+    with raw_server(respond_ok(bytes(1000))) as (place, _):
         assert len(local(place).fetch(f"http://{place}/x.png", hosts=HOSTS, bytes_max=1000)) == 1000
 
 
-def test_compressed_bytes_are_refused() -> None:
+def test_a_compressed_body_is_refused() -> None:
     head = "HTTP/1.1 200 OK\nContent-Encoding: gzip\nContent-Length: 4\n"
-    with serving(answering(head, b"\x1f\x8b\0\0")) as (place, heads), pytest.raises(FetchRefused, match="compressed"):
+    with raw_server(respond_with(head, b"\x1f\x8b\0\0")) as (place, heads), pytest.raises(FetchRefused, match="compressed"):
         local(place).fetch(f"http://{place}/x.png", hosts=HOSTS)
     assert b"Accept-Encoding: identity\r\n" in heads[0]
 
@@ -288,35 +288,35 @@ def drip(opening: bytes) -> Serve:
     [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 "],
     ids=["body", "header", "status"],
 )
-def test_a_dripping_answer_ends_at_the_deadline(opening: bytes) -> None:
+def test_a_slow_response_fails_at_the_deadline(opening: bytes) -> None:
     started = time.monotonic()
-    with serving(drip(opening)) as (place, _), pytest.raises(FetchFailed):
+    with raw_server(drip(opening)) as (place, _), pytest.raises(FetchFailed):
         local(place).fetch(f"http://{place}/x.png", hosts=HOSTS, seconds_max=0.4)
     assert time.monotonic() - started < 3
 
 
-def test_a_silent_server_ends_at_the_deadline() -> None:
-    with serving(lambda connection, stop: stop.wait(10) and None) as (place, _), pytest.raises(FetchFailed):
+def test_a_silent_server_fails_at_the_deadline() -> None:
+    with raw_server(lambda connection, stop: stop.wait(10) and None) as (place, _), pytest.raises(FetchFailed):
         local(place).fetch(f"http://{place}/x.png", hosts=HOSTS, seconds_max=0.3)
 
 
 @pytest.mark.parametrize(
     "serve",
     [
-        answering("HTTP/1.1 200 OK\nContent-Length: 10\n", b"short"),
-        answering("not http at all\n"),
-        answering("HTTP/1.1 200 OK\n" + "".join(f"X-{number}: y\n" for number in range(200))),
-        answering("HTTP/1.1 200 OK\nX-Long: " + "y" * 100_000 + "\n"),
+        respond_with("HTTP/1.1 200 OK\nContent-Length: 10\n", b"short"),
+        respond_with("not http at all\n"),
+        respond_with("HTTP/1.1 200 OK\n" + "".join(f"X-{number}: y\n" for number in range(200))),
+        respond_with("HTTP/1.1 200 OK\nX-Long: " + "y" * 100_000 + "\n"),
         lambda connection, stop: connection.close(),
     ],
     ids=["cut", "garbage", "many headers", "long header", "closed"],
 )
-def test_a_broken_answer_is_a_failure_and_no_exception_of_the_library(serve: Serve) -> None:
-    with serving(serve) as (place, _), pytest.raises(FetchFailed):
+def test_a_broken_response_raises_fetch_failed(serve: Serve) -> None:
+    with raw_server(serve) as (place, _), pytest.raises(FetchFailed):
         local(place).fetch(f"http://{place}/x.png", hosts=HOSTS)
 
 
-def test_a_port_that_nobody_listens_on_is_a_failure() -> None:
+def test_a_closed_port_raises_fetch_failed() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         place = f"127.0.0.1:{closed.getsockname()[1]}"
@@ -325,7 +325,7 @@ def test_a_port_that_nobody_listens_on_is_a_failure() -> None:
 
 
 def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(ok(b"proxied")) as (proxy, heads), serving(ok(b"picture")) as (place, _):
+    with raw_server(respond_ok(b"proxied")) as (proxy, heads), raw_server(respond_ok(b"picture")) as (place, _):
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://{proxy}")
         assert local(place).fetch(f"http://{place}/x.png", hosts=HOSTS) == b"picture"

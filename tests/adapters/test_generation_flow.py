@@ -12,17 +12,17 @@ from atelier.aws.dynamodb.generations import DynamoGenerations, GenerationItem
 from atelier.errors import Conflict, IdempotencyMismatch, InsufficientCredits, NotFound, Unavailable
 from atelier.generations.attempt import attempt
 from atelier.generations.cancel import cancel
-from atelier.generations.model import Generation, Kind, Recipe, Source, Status
+from atelier.generations.model import Generation, Kind, Recipe, InputAsset, Status
 from atelier.generations.outcome import Outcome
-from atelier.generations.poll import poll, stop, wake
+from atelier.generations.poll import poll, cancel_at_provider, act_on_webhooks
 from atelier.generations.ports import Filters
-from atelier.generations.submit import Accepted, Submission, submit
+from atelier.generations.submit import AcceptedGeneration, Submission, submit_generation
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
 from atelier.library.model import Asset
 from atelier.providers._contract import Accepted as ProviderAccepted
 from atelier.providers._contract import ErrorClass, Failed, Job, Pending, Unknown
-from tests.adapters.world import DONE, SINGLE_CONFLICT, TRANSACTION_CONFLICT, World, answering, at_once, meanwhile
+from tests.adapters.world import DONE, SINGLE_CONFLICT, TRANSACTION_CONFLICT, World, failing_operation, run_concurrently, before_first_write
 from tests.conftest import Tables
 
 BOTH = frozenset({"local", "replicate"})
@@ -58,7 +58,7 @@ def test_a_generation_is_held_attempted_finished_and_charged_once(world: World) 
     world.assert_sound()
 
 
-def test_what_is_written_reads_back_the_same(world: World) -> None:
+def test_a_stored_generation_is_read_back_unchanged(world: World) -> None:
     long = world.submit(prompt="a very long prompt " * 400, seed=7).generation
     assert world.get(long) == long
     world.attempt(long)
@@ -66,33 +66,33 @@ def test_what_is_written_reads_back_the_same(world: World) -> None:
     assert world.get(long) == ended
 
 
-def test_fifty_callers_with_funds_for_ten_make_exactly_ten(world: World) -> None:
+def test_credits_for_ten_accept_exactly_ten_of_fifty_parallel_submissions(world: World) -> None:
     world.submit(width=2048, height=1280, n=4)  # 40 of the day's 50 credits
-    results = at_once(50, lambda number: world.submit(prompt=f"number {number}"))
-    accepted = [result for result in results if isinstance(result, Accepted)]
+    results = run_concurrently(50, lambda number: world.submit(prompt=f"number {number}"))
+    accepted = [result for result in results if isinstance(result, AcceptedGeneration)]
     refused = [result for result in results if isinstance(result, InsufficientCredits)]
     assert (len(accepted), len(refused)) == (10, 40)
     world.assert_sound()
 
 
-def test_one_key_twenty_times_at_once_is_one_generation(world: World) -> None:
-    results = at_once(20, lambda _: world.submit(key="order-1"))
-    generations = {result.generation.id for result in results if isinstance(result, Accepted)}
+def test_twenty_parallel_submissions_with_one_key_create_one_generation(world: World) -> None:
+    results = run_concurrently(20, lambda _: world.submit(key="order-1"))
+    generations = {result.generation.id for result in results if isinstance(result, AcceptedGeneration)}
     assert len(generations) == 1
-    assert all(isinstance(result, Accepted) for result in results)
+    assert all(isinstance(result, AcceptedGeneration) for result in results)
     assert kinds(world)["hold"] == 1
     world.assert_sound()
 
 
-def test_one_key_at_once_is_answered_with_its_generation_also_by_who_finds_the_credits_taken(world: World) -> None:
-    results = at_once(20, lambda _: world.submit(key="order-1", width=2048, height=1280, n=4))  # 40 of 50 credits
-    assert {type(result) for result in results} == {Accepted}
+def test_parallel_repeats_are_replayed_even_when_the_first_took_the_credits(world: World) -> None:
+    results = run_concurrently(20, lambda _: world.submit(key="order-1", width=2048, height=1280, n=4))  # 40 of 50 credits
+    assert {type(result) for result in results} == {AcceptedGeneration}
     assert kinds(world)["hold"] == 1
 
 
-def test_who_has_to_plan_anew_after_the_other_of_its_key_took_the_credits_is_answered_with_it(world: World) -> None:
+def test_a_replanned_submission_replays_the_generation_that_took_its_key(world: World) -> None:
     world.refreshed()
-    others: list[Accepted] = []
+    others: list[AcceptedGeneration] = []
 
     def pause(_: int) -> None:
         others.append(world.submit(key="k", width=2048, height=1280, n=4))
@@ -103,14 +103,14 @@ def test_who_has_to_plan_anew_after_the_other_of_its_key_took_the_credits_is_ans
         Recipe(Kind.IMAGE, "a lighthouse", "auto", None, {"width": 2048, "height": 1280, "n": 4}),
         "k",
     )
-    with meanwhile(lambda: world.wallets.mark_own_routes(world.workspace_id)):
-        mine = submit(stale, to=replace(world.submitting, pause=pause), now=world.now)
+    with before_first_write(lambda: world.wallets.mark_own_routes(world.workspace_id)):
+        mine = submit_generation(stale, deps=replace(world.submit_deps, pause=pause), now=world.now)
     assert [other.generation.id for other in others] == [mine.generation.id]
     assert mine.replayed
     assert kinds(world)["hold"] == 1
 
 
-def test_nobody_is_refused_for_what_was_so_when_the_request_came(world: World) -> None:
+def test_a_refusal_is_decided_on_a_fresh_wallet_not_on_the_prefetched_one(world: World) -> None:
     asked = Submission(
         world.workspace_id, "usr_A", Recipe(Kind.IMAGE, "a lighthouse", "auto", None, {"width": 64, "height": 64})
     )
@@ -119,12 +119,12 @@ def test_nobody_is_refused_for_what_was_so_when_the_request_came(world: World) -
         replace(world.refreshed(), available=0, grants=()),
         replace(world.refreshed(), holds_open=tier.generations_open_max),
     ):
-        assert not submit(asked, to=world.submitting, now=world.now, wallet=then).replayed
+        assert not submit_generation(asked, deps=world.submit_deps, now=world.now, wallet=then).replayed
     assert kinds(world)["hold"] == 2
     world.assert_sound()
 
 
-def test_a_key_answers_the_same_after_its_generation_ended_and_refuses_another_body(world: World) -> None:
+def test_a_key_replays_its_ended_generation_and_refuses_another_body(world: World) -> None:
     first = world.submit(key="k").generation
     world.attempt(first)
     world.finish(first)
@@ -135,7 +135,7 @@ def test_a_key_answers_the_same_after_its_generation_ended_and_refuses_another_b
     assert kinds(world)["hold"] == 1
 
 
-def test_a_key_whose_first_try_was_refused_works_once_there_are_credits(world: World) -> None:
+def test_a_key_is_refused_again_while_the_credits_do_not_suffice(world: World) -> None:
     with pytest.raises(InsufficientCredits):
         world.submit(key="k", width=2048, height=2048, n=4)
     world.now += timedelta(days=1)
@@ -144,10 +144,10 @@ def test_a_key_whose_first_try_was_refused_works_once_there_are_credits(world: W
     assert kinds(world)["hold"] == 0
 
 
-def test_finishing_in_parallel_charges_once(world: World) -> None:
+def test_parallel_finish_calls_charge_once(world: World) -> None:
     generation = world.submit().generation
     world.attempt(generation)
-    results = at_once(8, lambda _: world.finish(generation))
+    results = run_concurrently(8, lambda _: world.finish(generation))
     assert all(isinstance(result, Generation) and result.status is Status.SUCCEEDED for result in results)
     assert kinds(world) == {"grant": 1, "hold": 1, "settled": 1}
     world.assert_sound()
@@ -165,7 +165,7 @@ def test_a_failure_returns_the_credits(world: World) -> None:
     world.assert_sound()
 
 
-def test_a_result_that_cannot_be_fetched_is_a_failure_and_not_a_success(world: World) -> None:
+def test_a_result_that_cannot_be_fetched_fails_the_generation(world: World) -> None:
     generation = world.submit().generation
     world.media.broken = True
     world.attempt(generation)
@@ -174,23 +174,23 @@ def test_a_result_that_cannot_be_fetched_is_a_failure_and_not_a_success(world: W
     world.assert_sound()
 
 
-def test_settle_against_release_against_expiry_is_one_end(world: World) -> None:
+def test_racing_settle_release_and_expiry_end_the_hold_once(world: World) -> None:
     generation = world.submit().generation
     world.attempt(generation)
     late = generation.deadline_at + timedelta(seconds=1)
     calls = [
         lambda: world.finish(generation),
         lambda: world.fail(generation),
-        lambda: sweep(world.workspace_id, to=world.finishing, now=late),
+        lambda: sweep(world.workspace_id, deps=world.finish_deps, now=late),
     ]
-    at_once(9, lambda number: calls[number % 3]())
+    run_concurrently(9, lambda number: calls[number % 3]())
     assert sum(kinds(world)[kind] for kind in ("settled", "released", "expired")) == 1
     world.assert_sound()
 
 
-def test_cancelling_before_anything_was_sent_is_free_and_final(world: World) -> None:
+def test_a_cancellation_before_submission_to_the_provider_is_free_and_final(world: World) -> None:
     generation = world.submit().generation
-    ended = cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+    ended = cancel(world.workspace_id, generation.id, deps=world.finish_deps, now=world.now)
     assert ended.status is Status.CANCELLED
     world.attempt(generation)
     assert world.local.submitted == []
@@ -199,13 +199,13 @@ def test_cancelling_before_anything_was_sent_is_free_and_final(world: World) -> 
     world.assert_sound()
 
 
-def test_cancelling_while_it_runs_reaches_the_provider_and_costs_what_the_run_cost(remote: World) -> None:
+def test_a_cancellation_of_a_running_job_reaches_the_provider_and_charges_its_usage(remote: World) -> None:
     generation = remote.submit(width=1024, height=1024).generation
     remote.attempt(generation)
-    asked = cancel(remote.workspace_id, generation.id, to=remote.finishing, now=remote.now)
+    asked = cancel(remote.workspace_id, generation.id, deps=remote.finish_deps, now=remote.now)
     assert (asked.status, asked.cancel_requested_at) == (Status.RUNNING, remote.now)
-    assert cancel(remote.workspace_id, generation.id, to=remote.finishing, now=remote.now) == asked
-    stop(remote.workspace_id, generation.id, to=remote.attempting)
+    assert cancel(remote.workspace_id, generation.id, deps=remote.finish_deps, now=remote.now) == asked
+    cancel_at_provider(remote.workspace_id, generation.id, deps=remote.attempt_deps)
     assert remote.replicate.cancelled == ["r1"]
     ended = remote.finish(generation)
     # The run took one of the seven seconds that the price assumes.
@@ -218,23 +218,23 @@ def test_cancelling_while_it_runs_reaches_the_provider_and_costs_what_the_run_co
     remote.assert_sound()
 
 
-def test_a_cancellation_that_overtook_the_submission_is_carried_by_the_first_poll(remote: World) -> None:
+def test_a_cancellation_before_the_providers_answer_is_sent_by_the_first_poll(remote: World) -> None:
     generation = remote.submit().generation
     remote.attempt(generation)
-    cancel(remote.workspace_id, generation.id, to=remote.finishing, now=remote.now)
-    poll(*remote.execution.polls[0], to=remote.attempting)
+    cancel(remote.workspace_id, generation.id, deps=remote.finish_deps, now=remote.now)
+    poll(*remote.execution.polls[0], deps=remote.attempt_deps)
     assert remote.replicate.cancelled == ["r1"]
 
 
-def test_cancelling_what_has_ended_in_another_way_is_a_conflict(world: World) -> None:
+def test_cancelling_a_succeeded_generation_is_a_conflict(world: World) -> None:
     generation = world.submit().generation
     world.attempt(generation)
     world.finish(generation)
     with pytest.raises(Conflict):
-        cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+        cancel(world.workspace_id, generation.id, deps=world.finish_deps, now=world.now)
 
 
-def test_an_attempt_that_died_after_sending_is_never_sent_again(remote: World) -> None:
+def test_an_attempt_that_crashed_after_sending_is_never_resent(remote: World) -> None:
     """The attempt is stored, and it is unknown whether the provider has the job."""
     generation = remote.submit().generation
     remote.replicate.answers = [Unknown("no answer")]
@@ -243,13 +243,13 @@ def test_an_attempt_that_died_after_sending_is_never_sent_again(remote: World) -
     assert len(remote.replicate.submitted) == 1
     remote.replicate.found = "r9"
     remote.replicate.progress = DONE
-    poll(*remote.execution.polls[-1], to=remote.attempting)
+    poll(*remote.execution.polls[-1], deps=remote.attempt_deps)
     assert remote.finish(generation).status is Status.SUCCEEDED
     assert len(remote.replicate.submitted) == 1
     remote.assert_sound()
 
 
-def test_a_free_deterministic_provider_is_asked_again_after_a_death(world: World) -> None:
+def test_a_job_of_the_local_provider_is_resent_after_a_crash(world: World) -> None:
     generation = world.submit().generation
     world.attempt(generation)
     world.attempt(generation)
@@ -257,14 +257,14 @@ def test_a_free_deterministic_provider_is_asked_again_after_a_death(world: World
     assert world.finish(generation).status is Status.SUCCEEDED
 
 
-def test_a_webhook_that_came_before_its_callback_is_not_lost(remote: World) -> None:
+def test_a_webhook_before_the_submissions_answer_is_not_lost(remote: World) -> None:
     """The webhook arrives before the provider's answer to the submission is stored."""
     generation = remote.submit().generation
     remote.replicate.progress = DONE
 
     def webhook_overtakes(job: Job) -> None:
         remote.inbox.keep("replicate", job.attempt_id, "e1", {}, {}, b"{}", remote.now)
-        wake(remote.workspace_id, generation.id, job.attempt_id, to=remote.attempting)
+        act_on_webhooks(remote.workspace_id, generation.id, job.attempt_id, deps=remote.attempt_deps)
         assert remote.execution.results == []
 
     remote.replicate.before_answer = webhook_overtakes
@@ -272,7 +272,7 @@ def test_a_webhook_that_came_before_its_callback_is_not_lost(remote: World) -> N
     assert [result["status"] for result in remote.execution.results] == ["succeeded"]
 
 
-def test_a_doubled_webhook_and_a_poll_change_nothing_more(remote: World) -> None:
+def test_a_duplicate_webhook_and_a_poll_settle_once(remote: World) -> None:
     generation = remote.submit().generation
     remote.attempt(generation)
     current = remote.get(generation).attempt
@@ -282,34 +282,34 @@ def test_a_doubled_webhook_and_a_poll_change_nothing_more(remote: World) -> None
     kept = [remote.inbox.keep("replicate", current.id, "e1", address, {}, b"{}", remote.now) for _ in range(2)]
     assert kept == [True, False]
     for _ in range(2):
-        wake(remote.workspace_id, generation.id, current.id, to=remote.attempting)
-    poll(*remote.execution.polls[0], to=remote.attempting)
+        act_on_webhooks(remote.workspace_id, generation.id, current.id, deps=remote.attempt_deps)
+    poll(*remote.execution.polls[0], deps=remote.attempt_deps)
     remote.finish(generation)
-    wake(remote.workspace_id, generation.id, current.id, to=remote.attempting)
+    act_on_webhooks(remote.workspace_id, generation.id, current.id, deps=remote.attempt_deps)
     assert kinds(remote) == {"grant": 1, "hold": 1, "settled": 1}
     remote.assert_sound()
 
 
-def test_a_webhook_about_another_job_of_the_same_provider_is_not_acted_on(remote: World) -> None:
+def test_a_webhook_with_another_jobs_reference_is_ignored(remote: World) -> None:
     generation = remote.submit().generation
     remote.attempt(generation)
     current = remote.get(generation).attempt
     assert current is not None
     remote.replicate.progress, remote.replicate.webhook_reference = DONE, "another"
     remote.inbox.keep("replicate", current.id, "e1", {}, {}, b"{}", remote.now)
-    wake(remote.workspace_id, generation.id, current.id, to=remote.attempting)
+    act_on_webhooks(remote.workspace_id, generation.id, current.id, deps=remote.attempt_deps)
     assert remote.execution.results == []
 
 
-def test_a_failed_candidate_is_followed_by_the_next_under_the_same_hold(remote: World) -> None:
+def test_a_fallback_to_the_next_candidate_uses_the_same_hold(remote: World) -> None:
     generation = remote.submit().generation
     remote.replicate.answers = [Failed(ErrorClass.CAPACITY, "busy")]
     # The catalogue offers the procedural model only as a sole candidate, so the two candidates are stored by hand.
     item = GenerationItem(remote.workspace_id, generation.id)
     item.update([GenerationItem.candidates.set(["replicate/sdxl", "local/canvas"])])
     remote.attempt(generation)
-    assert [lost.error_class for lost in remote.execution.lost] == ["capacity"]
-    remote.attempt(generation, lost=remote.execution.lost[0])
+    assert [lost.error_class for lost in remote.execution.failures] == ["capacity"]
+    remote.attempt(generation, lost=remote.execution.failures[0])
     ended = remote.finish(generation)
     assert [(a.provider, a.status.value, a.error_class) for a in ended.attempts] == [
         ("replicate", "failed", "capacity"),
@@ -319,26 +319,26 @@ def test_a_failed_candidate_is_followed_by_the_next_under_the_same_hold(remote: 
     remote.assert_sound()
 
 
-def test_what_is_overdue_expires_with_its_credits_and_a_second_run_writes_nothing(remote: World) -> None:
+def test_the_sweep_expires_overdue_generations_once(remote: World) -> None:
     dead, alive = remote.submit().generation, None
     remote.attempt(dead)
     remote.now += timedelta(minutes=4)
     alive = remote.submit().generation
     remote.now = dead.deadline_at
-    assert sweep(remote.workspace_id, to=remote.finishing, now=remote.now) == 1
+    assert sweep(remote.workspace_id, deps=remote.finish_deps, now=remote.now) == 1
     assert remote.get(dead).status is Status.EXPIRED
     assert remote.get(alive).status is Status.QUEUED
     before = (remote.wallets.wallet(remote.workspace_id), remote.movements())
-    assert sweep(remote.workspace_id, to=remote.finishing, now=remote.now) == 0
+    assert sweep(remote.workspace_id, deps=remote.finish_deps, now=remote.now) == 0
     assert (remote.wallets.wallet(remote.workspace_id), remote.movements()) == before
     assert before[0].sweep_at == alive.deadline_at
     remote.now = alive.deadline_at
-    assert sweep(remote.workspace_id, to=remote.finishing, now=remote.now) == 1
+    assert sweep(remote.workspace_id, deps=remote.finish_deps, now=remote.now) == 1
     assert remote.wallets.wallet(remote.workspace_id).sweep_at is None
     remote.assert_sound()
 
 
-def test_credits_held_over_midnight_return_to_their_own_day(world: World) -> None:
+def test_credits_held_over_midnight_return_to_their_own_days_grant(world: World) -> None:
     generation = world.submit(width=2048, height=1280, n=4).generation
     world.now += timedelta(days=1)
     world.submit()
@@ -352,16 +352,16 @@ def test_credits_held_over_midnight_return_to_their_own_day(world: World) -> Non
     world.assert_sound()
 
 
-def test_the_daily_grant_comes_once_however_many_ask_for_it_first(world: World) -> None:
-    at_once(10, lambda number: world.submit(prompt=str(number)))
+def test_parallel_first_submissions_of_a_day_book_one_daily_grant(world: World) -> None:
+    run_concurrently(10, lambda number: world.submit(prompt=str(number)))
     assert kinds(world)["grant"] == 1
     world.now += timedelta(days=1)
-    at_once(10, lambda number: world.submit(prompt=str(number)))
+    run_concurrently(10, lambda number: world.submit(prompt=str(number)))
     assert kinds(world)["grant"] == 2
     world.assert_sound()
 
 
-def uploaded(world: World) -> Source:
+def uploaded(world: World) -> InputAsset:
     """An image in the library."""
     asset = Asset(
         new_id("ast", world.now),
@@ -377,22 +377,22 @@ def uploaded(world: World) -> Source:
         None,
         world.now,
     )
-    return Source(world.assets.record_upload(asset).id)
+    return InputAsset(world.assets.record_upload(asset).id)
 
 
-def edit(world: World, picture: Source, mask: Source) -> Generation:
+def edit(world: World, picture: InputAsset, mask: InputAsset) -> Generation:
     recipe = Recipe(Kind.IMAGE, "a hat", "local/canvas", None, {}, {"image": (picture,), "mask": (mask,)})
-    return submit(Submission(world.workspace_id, "usr_A", recipe), to=world.submitting, now=world.now).generation
+    return submit_generation(Submission(world.workspace_id, "usr_A", recipe), deps=world.submit_deps, now=world.now).generation
 
 
-def test_a_mask_reaches_the_provider_in_the_shape_of_its_picture(world: World) -> None:
+def test_a_mask_is_sent_to_the_provider_fitted_to_its_image(world: World) -> None:
     picture, mask = uploaded(world), uploaded(world)
     world.attempt(edit(world, picture, mask))
     (job,) = world.local.submitted
     assert [each.data.decode() for each in job.inputs["mask"]] == [f"{mask.asset_id} of {picture.asset_id}"]
 
 
-def test_a_mask_that_changes_nothing_is_asked_of_nobody_and_free(world: World) -> None:
+def test_a_mask_that_changes_nothing_fails_free_without_a_provider_call(world: World) -> None:
     picture = uploaded(world)
     generation = edit(world, picture, picture)
     world.attempt(generation)
@@ -404,7 +404,7 @@ def test_a_mask_that_changes_nothing_is_asked_of_nobody_and_free(world: World) -
     world.assert_sound()
 
 
-def test_a_foreign_generation_looks_exactly_like_a_missing_one(world: World, tables: Tables) -> None:
+def test_a_foreign_generation_is_not_found_like_a_missing_one(world: World, tables: Tables) -> None:
     generation = world.submit().generation
     with pytest.raises(NotFound) as foreign:
         World(tables).get(generation)
@@ -431,18 +431,18 @@ def test_an_unknown_outcome_keeps_the_hold_until_the_deadline(remote: World) -> 
     remote.attempt(generation)
     assert remote.finish(generation, Outcome("unknown")).status is Status.RUNNING
     assert remote.wallets.wallet(remote.workspace_id).held == generation.credits_held
-    sweep(remote.workspace_id, to=remote.finishing, now=generation.deadline_at)
+    sweep(remote.workspace_id, deps=remote.finish_deps, now=generation.deadline_at)
     assert remote.get(generation).status is Status.EXPIRED
     remote.assert_sound()
 
 
-def test_an_unknown_outcome_of_which_nothing_was_sent_returns_the_credits_at_once(remote: World) -> None:
+def test_an_unknown_outcome_before_any_attempt_returns_the_credits(remote: World) -> None:
     generation = remote.submit().generation
     assert remote.finish(generation, Outcome("unknown")).status is Status.FAILED
     assert remote.wallets.wallet(remote.workspace_id).held == 0
 
 
-def test_an_end_decided_before_midnight_and_written_after_it_leaves_a_sound_wallet(world: World) -> None:
+def test_a_settlement_planned_before_midnight_and_written_after_it_balances(world: World) -> None:
     generation = world.submit().generation
     world.attempt(generation)
     before_midnight = world.now
@@ -457,19 +457,19 @@ def test_an_end_decided_before_midnight_and_written_after_it_leaves_a_sound_wall
     world.assert_sound()
 
 
-def test_a_key_bound_long_before_its_generation_could_be_afforded_is_swept_all_the_same(world: World) -> None:
+def test_a_generation_with_an_old_idempotency_key_is_still_swept(world: World) -> None:
     held = world.submit(width=2048, height=1280, n=4).generation
     with pytest.raises(InsufficientCredits):
         world.submit(key="patient", width=2048, height=1280, n=2)
     world.fail(held)
     world.now += timedelta(hours=6)
     late = world.submit(key="patient", width=2048, height=1280, n=2).generation
-    assert sweep(world.workspace_id, to=world.finishing, now=late.deadline_at) == 1
+    assert sweep(world.workspace_id, deps=world.finish_deps, now=late.deadline_at) == 1
     assert world.get(late).status is Status.EXPIRED
     world.assert_sound()
 
 
-def test_a_begun_attempt_whose_answer_was_lost_goes_on(remote: World) -> None:
+def test_an_attempt_continues_when_its_write_is_repeated_by_the_sdk(remote: World) -> None:
     """The write took effect, its answer was lost, and the SDK repeats it: its condition fails on our own write."""
     generation = remote.submit().generation
 
@@ -485,7 +485,7 @@ def test_a_begun_attempt_whose_answer_was_lost_goes_on(remote: World) -> None:
     assert len(remote.get(generation).attempts) == 1
 
 
-def test_a_second_visit_keeps_the_reference_that_the_first_one_learnt(remote: World) -> None:
+def test_a_repeated_attempt_keeps_the_providers_reference(remote: World) -> None:
     generation = remote.submit().generation
     remote.attempt(generation)
     remote.attempt(generation)
@@ -497,49 +497,49 @@ def test_a_second_visit_keeps_the_reference_that_the_first_one_learnt(remote: Wo
     assert len(remote.replicate.submitted) == 1
 
 
-def test_a_result_that_nobody_waits_for_any_more_starts_an_execution_that_does(remote: World) -> None:
+def test_a_result_without_a_waiting_execution_starts_a_new_one(remote: World) -> None:
     """The execution that waited for the result has ended before the result arrives."""
     generation = remote.submit().generation
     remote.attempt(generation)
     current = remote.get(generation).attempt
     assert current is not None
     remote.execution.listening, remote.replicate.progress = False, DONE
-    poll(*remote.execution.polls[0], to=remote.attempting)
+    poll(*remote.execution.polls[0], deps=remote.attempt_deps)
     assert remote.execution.started == [], "whoever was faster has a minute to make the end"
-    poll(*remote.execution.polls[-1], to=remote.attempting)
+    poll(*remote.execution.polls[-1], deps=remote.attempt_deps)
     assert remote.execution.started == [f"{generation.id}-{current.id}"]
     remote.execution.listening = True
     remote.attempt(generation)
-    poll(*remote.execution.polls[-1], to=remote.attempting)
+    poll(*remote.execution.polls[-1], deps=remote.attempt_deps)
     assert remote.finish(generation).status is Status.SUCCEEDED
     assert len(remote.replicate.submitted) == 1
 
 
-def test_progress_is_written_in_steps_worth_a_write(remote: World) -> None:
+def test_small_progress_steps_are_not_written(remote: World) -> None:
     generation = remote.submit().generation
     remote.attempt(generation)
     for percent, shown in ((5, 0), (40, 40), (45, 40), (90, 90)):
         remote.replicate.progress = Pending(percent)
-        poll(*remote.execution.polls[0], to=remote.attempting)
+        poll(*remote.execution.polls[0], deps=remote.attempt_deps)
         assert remote.get(generation).progress == shown
 
 
-def test_a_provider_without_its_secret_is_a_failure_and_not_a_crash(remote: World) -> None:
+def test_a_missing_provider_secret_fails_the_generation_and_returns_the_credits(remote: World) -> None:
     generation = remote.submit().generation
-    attempting = replace(remote.attempting, providers={})
-    attempt(remote.workspace_id, generation.id, "token", to=attempting)
+    attempting = replace(remote.attempt_deps, providers={})
+    attempt(remote.workspace_id, generation.id, "token", deps=attempting)
     assert remote.finish(generation).status is Status.FAILED
     assert remote.wallets.wallet(remote.workspace_id).available == 50
 
 
-def test_two_submissions_at_once_leave_the_earlier_deadline_to_be_swept(world: World) -> None:
+def test_a_stale_wallet_cannot_remove_the_sweep_time_of_an_open_hold(world: World) -> None:
     world.submit()
     wallet = world.wallets.wallet(world.workspace_id)
     world.wallets.postpone_sweep(replace(wallet, holds_open=0), None)
     assert world.wallets.wallet(world.workspace_id).sweep_at == wallet.sweep_at
 
 
-def test_a_cursor_from_outside_the_asked_times_is_an_empty_or_a_whole_listing(world: World) -> None:
+def test_a_cursor_outside_the_filtered_times_gives_an_empty_or_a_whole_page(world: World) -> None:
     first = world.submit().generation
     world.now += timedelta(hours=1)
     second = world.submit().generation
@@ -549,11 +549,11 @@ def test_a_cursor_from_outside_the_asked_times_is_an_empty_or_a_whole_listing(wo
     assert [g.id for g in world.generations.list(world.workspace_id, early, second.id, 10).generations] == [first.id]
 
 
-def test_an_end_that_meets_only_conflicts_says_so_and_settles_when_it_is_repeated(world: World) -> None:
+def test_a_settlement_that_meets_only_conflicts_raises_and_settles_on_repeat(world: World) -> None:
     """The embedded store never answers TransactionConflict; AWS does when transactions on one wallet overlap."""
     generation = world.submit().generation
     world.attempt(generation)
-    with answering("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
+    with failing_operation("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
         world.finish(generation)
     assert world.get(generation).status is Status.RUNNING
     assert world.finish(generation).status is Status.SUCCEEDED
@@ -564,50 +564,50 @@ def test_an_end_that_meets_only_conflicts_says_so_and_settles_when_it_is_repeate
 def test_a_submission_that_meets_only_conflicts_is_unavailable_and_writes_nothing(world: World) -> None:
     world.submit()
     before = (world.wallets.wallet(world.workspace_id), world.movements())
-    with answering("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
+    with failing_operation("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
         world.submit(prompt="another")
     assert (world.wallets.wallet(world.workspace_id), world.movements()) == before
 
 
-def test_a_first_look_that_meets_only_conflicts_is_unavailable_and_grants_nothing(world: World) -> None:
-    with answering("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
+def test_a_daily_grant_that_meets_only_conflicts_is_unavailable_and_books_nothing(world: World) -> None:
+    with failing_operation("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
         world.submit()
     assert world.movements() == []
 
 
-def test_a_cancellation_never_closes_an_attempt_that_may_be_out_without_asking_its_provider(remote: World) -> None:
+def test_a_cancelled_attempt_of_unknown_outcome_is_cancelled_at_its_provider(remote: World) -> None:
     """The function crashed after the provider accepted the job, the caller cancelled, and the task is retried."""
     generation = remote.submit().generation
     remote.replicate.answers = [Unknown("died here")]
     remote.attempt(generation)
-    cancel(remote.workspace_id, generation.id, to=remote.finishing, now=remote.now)
+    cancel(remote.workspace_id, generation.id, deps=remote.finish_deps, now=remote.now)
     remote.attempt(generation)
     assert remote.execution.results == []
     remote.replicate.found, remote.replicate.progress = "r1", DONE
-    poll(*remote.execution.polls[-1], to=remote.attempting)
+    poll(*remote.execution.polls[-1], deps=remote.attempt_deps)
     assert remote.replicate.cancelled == ["r1"]
     assert remote.finish(generation).status is Status.CANCELLED
     remote.assert_sound()
 
 
-def test_a_single_write_that_meets_a_transaction_is_tried_again_by_its_caller(world: World) -> None:
+def test_a_cancellation_that_meets_a_conflict_is_unavailable_and_may_be_repeated(world: World) -> None:
     generation = world.submit().generation
     world.attempt(generation)
-    with answering("UpdateItem", SINGLE_CONFLICT), pytest.raises(Unavailable):
-        cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
-    assert cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now).cancel_requested_at
+    with failing_operation("UpdateItem", SINGLE_CONFLICT), pytest.raises(Unavailable):
+        cancel(world.workspace_id, generation.id, deps=world.finish_deps, now=world.now)
+    assert cancel(world.workspace_id, generation.id, deps=world.finish_deps, now=world.now).cancel_requested_at
 
 
-def test_an_attempt_whose_provider_lost_its_secret_is_asked_about_again_later(remote: World) -> None:
+def test_a_running_attempt_survives_a_missing_provider_secret(remote: World) -> None:
     generation = remote.submit().generation
     remote.attempt(generation)
-    without = replace(remote.attempting, providers={})
-    poll(*remote.execution.polls[0], to=without)
-    stop(remote.workspace_id, generation.id, to=without)
-    attempt(remote.workspace_id, generation.id, "another token", to=without)
+    without = replace(remote.attempt_deps, providers={})
+    poll(*remote.execution.polls[0], deps=without)
+    cancel_at_provider(remote.workspace_id, generation.id, deps=without)
+    attempt(remote.workspace_id, generation.id, "another token", deps=without)
     assert remote.execution.results == []
     remote.replicate.progress = DONE
-    poll(*remote.execution.polls[1], to=remote.attempting)
+    poll(*remote.execution.polls[1], deps=remote.attempt_deps)
     assert remote.finish(generation).status is Status.SUCCEEDED
     assert len(remote.replicate.submitted) == 1
     remote.assert_sound()

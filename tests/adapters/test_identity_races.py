@@ -14,20 +14,20 @@ import pytest
 from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.aws.dynamodb.identity import DynamoIdentity
 from atelier.aws.dynamodb.ledger import DynamoWallets
-from atelier.aws.dynamodb.requests import DynamoRateWindows
+from atelier.aws.dynamodb.requests import DynamoRequestRates
 from atelier.errors import Unauthenticated
 from atelier.identity.access_tokens import AccessTokens
-from atelier.identity.api_tokens import TOKENS_PER_WORKSPACE_MAX, ApiToken, Shown, TooManyTokens, new_token
-from atelier.identity.issue_token import Issued, NewToken, issue_token
+from atelier.identity.api_tokens import TOKENS_PER_WORKSPACE_MAX, ApiToken, TokenText, TooManyTokens, new_token
+from atelier.identity.issue_token import IssuedToken, NewToken, issue_token
 from atelier.identity.limit import SignInLimits
 from atelier.identity.log_out import log_out
-from atelier.identity.model import Device, EmailTaken, SignedIn, Tokens
+from atelier.identity.model import Device, EmailTaken, SignedIn, SessionTokens
 from atelier.identity.permissions import Role
 from atelier.identity.refresh import refresh
 from atelier.identity.sign_up import SignUp, sign_up
 from atelier.ids import new_id
 from tests.embedded_aws import Tables
-from tests.unit.identity.fakes import ISSUER, HeldKeys, QuickPasswords
+from tests.unit.identity.fakes import ISSUER, FakeKeySets, FastPasswords
 
 NOW = datetime(2026, 11, 20, 21, 4, 5, tzinfo=UTC)
 CALLERS = 8
@@ -41,10 +41,10 @@ class Deployed:
     def __init__(self, tables: Tables) -> None:
         DynamoIdentity.bind(tables.identity)
         DynamoWallets.bind(tables.ledger)
-        DynamoRateWindows.bind(tables.requests)
+        DynamoRequestRates.bind(tables.requests)
         self.store = DynamoIdentity()
-        self.windows = DynamoRateWindows()
-        self.access_tokens = AccessTokens(HeldKeys(), ISSUER)
+        self.windows = DynamoRequestRates()
+        self.access_tokens = AccessTokens(FakeKeySets(), ISSUER)
 
     def sign_up(self, email: str, key: str | None = None) -> SignedIn:
         command = SignUp(email, "correct horse battery", "Ada", Device("", ""), key)
@@ -52,13 +52,13 @@ class Deployed:
             command,
             accounts=self.store,
             sessions=self.store,
-            passwords=QuickPasswords(),
+            passwords=FastPasswords(),
             limits=SignInLimits(self.windows, 1000, 1000, 1000),
             access_tokens=self.access_tokens,
             now=NOW,
         )
 
-    def refresh(self, token: str, now: datetime = NOW) -> Tokens:
+    def refresh(self, token: str, now: datetime = NOW) -> SessionTokens:
         return refresh(token, sessions=self.store, access_tokens=self.access_tokens, now=now)
 
 
@@ -101,7 +101,7 @@ def test_sign_ups_with_one_email_at_once_make_one_user(
     assert len(items(aws, tables.ledger)) == ROUNDS
 
 
-def test_sign_ups_with_one_key_at_once_make_one_user_and_all_succeed(
+def test_parallel_sign_ups_with_one_key_create_one_user_and_all_succeed(
     deployed: Deployed, aws: botocore.session.Session, tables: Tables
 ) -> None:
     answers = at_once(lambda: deployed.sign_up("ada@example.com", "sign-up-1"))
@@ -116,8 +116,8 @@ def test_refreshes_with_one_token_at_once_get_the_same_successor(deployed: Deplo
     token = str(deployed.sign_up("ada@example.com").tokens.refresh_token)
     for _ in range(ROUNDS):
         answers = at_once(lambda token=token: deployed.refresh(token))
-        successors = {str(answer.refresh_token) for answer in answers if isinstance(answer, Tokens)}
-        assert [answer for answer in answers if not isinstance(answer, Tokens)] == []
+        successors = {str(answer.refresh_token) for answer in answers if isinstance(answer, SessionTokens)}
+        assert [answer for answer in answers if not isinstance(answer, SessionTokens)] == []
         assert len(successors) == 1
         token = successors.pop()
 
@@ -127,21 +127,21 @@ def test_a_refresh_that_races_a_log_out_does_not_bring_the_session_back(deployed
         token = str(deployed.sign_up(f"ada{number}@example.com").tokens.refresh_token)
         turns = iter([deployed.refresh, None] * (CALLERS // 2))
 
-        def act(token: str = token, turns: Any = turns) -> Tokens | None:
+        def act(token: str = token, turns: Any = turns) -> SessionTokens | None:
             if next(turns):
                 return deployed.refresh(token)
             log_out(token, None, sessions=deployed.store, access_tokens=deployed.access_tokens, now=NOW)
             return None
 
         answers = at_once(act)
-        assert all(answer is None or isinstance(answer, (Tokens, Unauthenticated)) for answer in answers)
+        assert all(answer is None or isinstance(answer, (SessionTokens, Unauthenticated)) for answer in answers)
         for answer in answers:
-            if isinstance(answer, Tokens):
+            if isinstance(answer, SessionTokens):
                 with pytest.raises(Unauthenticated):
                     deployed.refresh(str(answer.refresh_token))
 
 
-def test_a_stolen_token_used_at_once_with_its_owner_ends_the_family_after_the_grace(deployed: Deployed) -> None:
+def test_reuse_of_a_rotated_token_after_the_grace_period_ends_the_session(deployed: Deployed) -> None:
     stolen = str(deployed.sign_up("ada@example.com").tokens.refresh_token)
     owner = str(deployed.refresh(stolen).refresh_token)
     late = NOW + timedelta(seconds=11)
@@ -151,20 +151,20 @@ def test_a_stolen_token_used_at_once_with_its_owner_ends_the_family_after_the_gr
         deployed.refresh(owner, late)
 
 
-def test_a_limit_taken_at_once_is_exact(deployed: Deployed) -> None:
+def test_a_rate_limit_is_exact_under_parallel_calls(deployed: Deployed) -> None:
     for number in range(ROUNDS):
         taken = at_once(
-            lambda subject=f"sign-in#{number}": [deployed.windows.take(subject, 5, 300, NOW) for _ in range(2)]
+            lambda subject=f"sign-in#{number}": [deployed.windows.try_add_one(subject, 5, 300, NOW) for _ in range(2)]
         )
         assert sum(sum(pair) for pair in taken if isinstance(pair, list)) == 5
 
 
-def test_a_window_added_to_at_once_loses_nothing(deployed: Deployed) -> None:
+def test_parallel_additions_to_a_rate_window_are_all_counted(deployed: Deployed) -> None:
     sums = at_once(lambda: deployed.windows.add("account#usr_1", 20, 60, NOW))
     assert sorted(total for total in sums if isinstance(total, int)) == [20 * turn for turn in range(1, CALLERS + 1)]
 
 
-def test_the_last_places_for_tokens_taken_at_once_are_taken_exactly(deployed: Deployed) -> None:
+def test_parallel_token_creations_stop_exactly_at_the_workspaces_maximum(deployed: Deployed) -> None:
     workspace_id, user_id, places = new_id("wsp", NOW), new_id("usr", NOW), 3
 
     def one() -> ApiToken:
@@ -182,14 +182,14 @@ def test_the_last_places_for_tokens_taken_at_once_are_taken_exactly(deployed: De
     assert sum(isinstance(outcome, ApiToken) for outcome in at_once(one)) == 1
 
 
-def test_a_token_asked_for_at_once_with_one_key_is_made_and_shown_once(deployed: Deployed, tables: Tables) -> None:
+def test_parallel_token_requests_with_one_key_create_and_show_one_token(deployed: Deployed, tables: Tables) -> None:
     workspace_id, user_id = new_id("wsp", NOW), new_id("usr", NOW)
     DynamoIdempotencyKeys.bind(tables.requests)
     asked = NewToken(workspace_id, user_id, Role.OWNER, "n8n", ("all",), None, "once")
-    answers = at_once(lambda: issue_token(asked, tokens=deployed.store, bindings=DynamoIdempotencyKeys(), now=NOW))
-    issued = [answer for answer in answers if isinstance(answer, Issued)]
+    answers = at_once(lambda: issue_token(asked, tokens=deployed.store, idempotency_keys=DynamoIdempotencyKeys(), now=NOW))
+    issued = [answer for answer in answers if isinstance(answer, IssuedToken)]
     assert len(issued) == CALLERS
     assert len({answer.token.id for answer in issued}) == 1
     [text] = [answer.text for answer in issued if answer.text is not None]
     [kept] = deployed.store.tokens(workspace_id, None, 10).tokens
-    assert Shown.parse(text).proves(kept)
+    assert TokenText.parse(text).matches(kept)

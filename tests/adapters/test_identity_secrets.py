@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from atelier.aws.secrets import FRESH_AFTER_SECONDS, KEPT_SECONDS, Secret
+from atelier.aws.secrets import FRESH_CACHE_SECONDS, CACHE_SECONDS, Secret
 
 
 class Vault:
@@ -35,32 +35,32 @@ def vault(aws: botocore.session.Session) -> Vault:
     return Vault(aws.create_client("secretsmanager"))
 
 
-def test_a_secret_is_remembered_for_five_minutes(vault: Vault) -> None:
+def test_a_secret_is_cached_for_five_minutes(vault: Vault) -> None:
     assert vault.secret.value() == {"keys": ["first"]}
     vault.write('{"keys": ["second"]}')
-    vault.seconds += KEPT_SECONDS - 1
+    vault.seconds += CACHE_SECONDS - 1
     assert vault.secret.value() == {"keys": ["first"]}
     vault.seconds += 1
     assert vault.secret.value() == {"keys": ["second"]}
 
 
-def test_a_fresh_value_can_be_asked_for_every_thirty_seconds(vault: Vault) -> None:
+def test_a_fresh_read_is_allowed_every_thirty_seconds(vault: Vault) -> None:
     assert vault.secret.key_set() == {"keys": ["first"]}
     vault.write('{"keys": ["second"]}')
-    vault.seconds += FRESH_AFTER_SECONDS - 1
+    vault.seconds += FRESH_CACHE_SECONDS - 1
     assert vault.secret.key_set(fresh=True) == {"keys": ["first"]}
     vault.seconds += 1
     assert vault.secret.key_set(fresh=True) == {"keys": ["second"]}
 
 
-def test_an_older_value_outlives_a_failure(vault: Vault) -> None:
+def test_a_cached_secret_is_used_while_secrets_manager_fails(vault: Vault) -> None:
     assert vault.secret.value() == {"keys": ["first"]}
     vault.remove()
-    vault.seconds += 10 * KEPT_SECONDS
+    vault.seconds += 10 * CACHE_SECONDS
     assert vault.secret.value() == {"keys": ["first"]}
 
 
-def test_a_secret_that_was_never_read_fails_loudly(vault: Vault) -> None:
+def test_an_unreadable_secret_without_a_cached_value_raises(vault: Vault) -> None:
     vault.remove()
     with pytest.raises(ClientError):
         vault.secret.value()

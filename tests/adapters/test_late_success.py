@@ -10,19 +10,19 @@ import pytest
 
 from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.errors import Conflict, Unavailable
-from atelier.generations.attempt import LATE_SECONDS_MAX, UNHEARD, attempt
+from atelier.generations.attempt import LATE_POLLING_SECONDS_MAX, NO_WAITER_POLLS, attempt
 from atelier.generations.cancel import cancel
 from atelier.generations.finish import finish
 from atelier.generations.model import Generation, Status
 from atelier.generations.outcome import Outcome
-from atelier.generations.poll import poll, wake
+from atelier.generations.poll import poll, act_on_webhooks
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
 from atelier.ledger.contract import explanation_view
 from atelier.ledger.model import Movement
 from atelier.projects.model import Budget, Project
 from atelier.providers._contract import Accepted, ErrorClass, Failed, Pending, Unknown
-from tests.adapters.world import DONE, TRANSACTION_CONFLICT, World, answering, at_once
+from tests.adapters.world import DONE, TRANSACTION_CONFLICT, World, failing_operation, run_concurrently
 from tests.conftest import Tables
 
 DELIVERED = {"grant": 1, "hold": 1, "expired": 1, "late": 1}
@@ -51,7 +51,7 @@ def expired(world: World, project_id: str | None = None) -> Generation:
     generation = world.submit(width=1024, height=1024, project_id=project_id).generation
     world.attempt(generation)
     world.now = generation.deadline_at
-    assert sweep(world.workspace_id, to=world.finishing, now=world.now) == 1
+    assert sweep(world.workspace_id, deps=world.finish_deps, now=world.now) == 1
     return world.get(generation)
 
 
@@ -73,11 +73,11 @@ def keep_webhook(world: World, generation: Generation) -> None:
 
 def woken(world: World, generation: Generation) -> None:
     assert generation.attempt is not None
-    wake(world.workspace_id, generation.id, generation.attempt.id, to=world.attempting)
+    act_on_webhooks(world.workspace_id, generation.id, generation.attempt.id, deps=world.attempt_deps)
 
 
 def polled(world: World) -> None:
-    poll(*world.execution.polls[-1], to=world.attempting)
+    poll(*world.execution.polls[-1], deps=world.attempt_deps)
 
 
 def assert_delivered_free(world: World, generation: Generation) -> None:
@@ -98,7 +98,7 @@ def assert_delivered_free(world: World, generation: Generation) -> None:
     }
 
 
-def test_a_result_that_a_poll_finds_after_the_deadline_is_free(world: World) -> None:
+def test_a_result_found_by_a_poll_after_the_deadline_is_delivered_free(world: World) -> None:
     generation = expired(world)
     assert generation.attempt is not None
     assert (generation.attempt.status, generation.attempt.ended_at) == ("unknown", None)
@@ -108,7 +108,7 @@ def test_a_result_that_a_poll_finds_after_the_deadline_is_free(world: World) -> 
     assert_delivered_free(world, generation)
 
 
-def test_a_webhook_after_the_deadline_a_poll_and_repeats_deliver_once(world: World) -> None:
+def test_a_late_webhook_a_poll_and_repeats_deliver_once(world: World) -> None:
     generation = expired(world)
     world.replicate.progress = DONE
     keep_webhook(world, generation)
@@ -123,14 +123,14 @@ def test_a_webhook_after_the_deadline_a_poll_and_repeats_deliver_once(world: Wor
     assert [result["status"] for result in world.execution.results] == ["succeeded"] * 4
 
 
-def test_ten_that_deliver_at_once_deliver_once(world: World) -> None:
+def test_parallel_late_deliveries_deliver_once(world: World) -> None:
     generation = expired(world)
-    results = at_once(10, lambda _: world.finish(generation, SUCCEEDED))
+    results = run_concurrently(10, lambda _: world.finish(generation, SUCCEEDED))
     assert [result.status for result in results if isinstance(result, Generation)] == [Status.SUCCEEDED] * 10
     assert_delivered_free(world, generation)
 
 
-def test_a_late_delivery_that_dies_before_or_after_its_write_is_made_up_for(world: World) -> None:
+def test_a_late_delivery_that_crashed_around_its_write_is_completed_by_a_repeat(world: World) -> None:
     generation = expired(world)
     before, broken = DynamoGenerations(), DynamoGenerations()
 
@@ -143,14 +143,14 @@ def test_a_late_delivery_that_dies_before_or_after_its_write_is_made_up_for(worl
 
     for death in (dies, dies_afterwards):
         broken.deliver_late = death
-        to = replace(world.finishing, generations=broken)
+        to = replace(world.finish_deps, generations=broken)
         with pytest.raises(ConnectionError):
-            finish(world.workspace_id, generation.id, SUCCEEDED, to=to, now=world.now)
+            finish(world.workspace_id, generation.id, SUCCEEDED, deps=to, now=world.now)
     world.finish(generation, SUCCEEDED)
     assert_delivered_free(world, generation)
 
 
-def test_a_late_delivery_whose_answer_was_lost_is_read_back(world: World) -> None:
+def test_a_late_delivery_whose_write_is_repeated_by_the_sdk_delivers_once(world: World) -> None:
     generation = expired(world)
 
     class LosesAnswers(DynamoGenerations):
@@ -163,20 +163,20 @@ def test_a_late_delivery_whose_answer_was_lost_is_read_back(world: World) -> Non
     assert_delivered_free(world, generation)
 
 
-def test_a_late_delivery_that_meets_only_conflicts_is_repeated(world: World) -> None:
+def test_a_late_delivery_that_meets_only_conflicts_delivers_on_repeat(world: World) -> None:
     generation = expired(world)
-    with answering("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
+    with failing_operation("TransactWriteItems", TRANSACTION_CONFLICT), pytest.raises(Unavailable):
         world.finish(generation, SUCCEEDED)
     assert kinds(world) == EXPIRED
     world.finish(generation, SUCCEEDED)
     assert_delivered_free(world, generation)
 
 
-def test_when_nobody_waits_for_the_result_one_more_execution_does(world: World) -> None:
+def test_a_late_result_without_a_waiting_execution_starts_a_new_one(world: World) -> None:
     generation = expired(world)
     world.execution.listening, world.replicate.progress = False, DONE
     polled(world)
-    assert world.execution.polls[-1][-1] == UNHEARD
+    assert world.execution.polls[-1][-1] == NO_WAITER_POLLS
     polled(world)
     assert generation.attempt is not None
     assert world.execution.started == [f"{generation.id}-{generation.attempt.id}-late"]
@@ -188,7 +188,7 @@ def test_when_nobody_waits_for_the_result_one_more_execution_does(world: World) 
     assert len(world.replicate.submitted) == 1
 
 
-def test_the_further_execution_finds_the_webhook_that_started_it(world: World) -> None:
+def test_a_new_attempt_after_expiry_finds_the_stored_webhook(world: World) -> None:
     generation = expired(world)
     world.now += timedelta(hours=3)
     world.replicate.progress = DONE
@@ -198,7 +198,7 @@ def test_the_further_execution_finds_the_webhook_that_started_it(world: World) -
     assert_delivered_free(world, generation)
 
 
-def test_a_submission_whose_answer_was_lost_is_still_looked_for(world: World) -> None:
+def test_a_late_poll_still_finds_a_submission_with_a_lost_response(world: World) -> None:
     world.replicate.answers = [Unknown("no answer")]
     generation = expired(world)
     world.replicate.found, world.replicate.progress = "r1", DONE
@@ -207,7 +207,7 @@ def test_a_submission_whose_answer_was_lost_is_still_looked_for(world: World) ->
     assert_delivered_free(world, generation)
 
 
-def test_what_does_not_come_is_asked_for_ever_less_often_and_given_up_after_an_hour(world: World) -> None:
+def test_an_expired_attempt_is_polled_with_growing_delay_for_an_hour(world: World) -> None:
     generation = expired(world)
     asked = 0
     while True:
@@ -217,8 +217,8 @@ def test_what_does_not_come_is_asked_for_ever_less_often_and_given_up_after_an_h
         if len(world.execution.polls) == before:
             break
         world.now += timedelta(seconds=world.execution.delays[-1])
-    assert world.now - generation.deadline_at >= timedelta(seconds=LATE_SECONDS_MAX)
-    assert world.now - generation.deadline_at <= timedelta(seconds=LATE_SECONDS_MAX + 900)
+    assert world.now - generation.deadline_at >= timedelta(seconds=LATE_POLLING_SECONDS_MAX)
+    assert world.now - generation.deadline_at <= timedelta(seconds=LATE_POLLING_SECONDS_MAX + 900)
     assert asked < 15
     # An execution that still waits gets the outcome `unknown` and ends.
     assert [result["status"] for result in world.execution.results] == ["unknown"]
@@ -227,18 +227,18 @@ def test_what_does_not_come_is_asked_for_ever_less_often_and_given_up_after_an_h
 
 
 @pytest.mark.parametrize("provider_is_back", [True, False])
-def test_a_leftover_visit_ends_its_execution_soon_when_nothing_comes(world: World, provider_is_back: bool) -> None:
+def test_an_attempt_long_after_expiry_ends_its_execution_as_unknown(world: World, provider_is_back: bool) -> None:
     generation = expired(world)
-    world.now += timedelta(seconds=LATE_SECONDS_MAX)
-    to = world.attempting if provider_is_back else replace(world.attempting, providers={})
+    world.now += timedelta(seconds=LATE_POLLING_SECONDS_MAX)
+    to = world.attempt_deps if provider_is_back else replace(world.attempt_deps, providers={})
     world.replicate.progress = Pending(50) if provider_is_back else DONE
-    attempt(world.workspace_id, generation.id, "left over", to=to)
-    poll(*world.execution.polls[-1], to=to)
+    attempt(world.workspace_id, generation.id, "left over", deps=to)
+    poll(*world.execution.polls[-1], deps=to)
     assert [result["status"] for result in world.execution.results] == ["unknown"]
     assert world.finish(generation).status is Status.EXPIRED
 
 
-def test_a_leftover_visit_of_what_was_drawn_here_ends_its_execution_at_once(world: World) -> None:
+def test_an_expired_attempt_of_the_local_provider_ends_its_execution_at_once(world: World) -> None:
     generation = world.submit(model="local/canvas").generation
 
     def dies(job: object) -> None:
@@ -247,20 +247,20 @@ def test_a_leftover_visit_of_what_was_drawn_here_ends_its_execution_at_once(worl
     world.local.before_answer = dies
     with pytest.raises(ConnectionError):
         world.attempt(generation)
-    sweep(world.workspace_id, to=world.finishing, now=generation.deadline_at)
+    sweep(world.workspace_id, deps=world.finish_deps, now=generation.deadline_at)
     world.attempt(generation)
     assert [result["status"] for result in world.execution.results] == ["cancelled"]
     assert world.finish(generation).status is Status.EXPIRED
     assert len(world.local.submitted) == 1
 
 
-def test_a_late_failure_is_told_to_whoever_waits_and_starts_nothing(world: World) -> None:
+def test_a_late_failure_starts_no_further_poll_or_execution(world: World) -> None:
     generation = expired(world)
     world.replicate.progress = Failed(ErrorClass.CAPACITY, "busy")
     world.execution.listening = False
     polls = len(world.execution.polls)
     polled(world)
-    assert (len(world.execution.polls), world.execution.lost, world.execution.started) == (polls, [], [])
+    assert (len(world.execution.polls), world.execution.failures, world.execution.started) == (polls, [], [])
     assert world.finish(generation).status is Status.EXPIRED
     assert kinds(world) == EXPIRED
 
@@ -272,7 +272,7 @@ FAILED = replace(SUCCEEDED, status="failed", error_class=ErrorClass.TRANSIENT)
     ("outcome", "attempt_status"),
     [(SUCCEEDED, "unknown"), (FAILED, "failed"), (replace(SUCCEEDED, status="cancelled"), "cancelled")],
 )
-def test_what_comes_late_and_is_no_result_costs_what_it_used(
+def test_a_late_outcome_without_a_delivered_result_is_booked_at_its_usage_once(
     world: World, outcome: Outcome, attempt_status: str
 ) -> None:
     project = Project(new_id("prj", world.now), world.workspace_id, "usr_A", "A project", world.now, world.now)
@@ -282,7 +282,7 @@ def test_what_comes_late_and_is_no_result_costs_what_it_used(
     assert spent(world, project) == 6825
     world.media.broken = True
     # Parallel and repeated finish calls count the spending once.
-    at_once(4, lambda _: world.finish(generation, outcome))
+    run_concurrently(4, lambda _: world.finish(generation, outcome))
     world.finish(generation, outcome)
     ended = world.get(generation)
     assert (ended.status, ended.credits_charged, ended.assets) == (Status.EXPIRED, 0, ())
@@ -294,7 +294,7 @@ def test_what_comes_late_and_is_no_result_costs_what_it_used(
     world.assert_sound()
 
 
-def test_a_result_that_could_not_be_fetched_late_is_delivered_when_it_can_be(world: World) -> None:
+def test_a_late_result_that_could_not_be_fetched_is_delivered_on_repeat(world: World) -> None:
     generation = expired(world)
     world.media.broken = True
     world.finish(generation, SUCCEEDED)
@@ -303,12 +303,12 @@ def test_a_result_that_could_not_be_fetched_late_is_delivered_when_it_can_be(wor
     assert_delivered_free(world, generation)
 
 
-def test_who_asked_to_stop_gets_nothing_late(world: World) -> None:
+def test_a_cancelled_and_expired_generation_takes_no_late_result(world: World) -> None:
     generation = world.submit(width=1024, height=1024).generation
     world.attempt(generation)
-    cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+    cancel(world.workspace_id, generation.id, deps=world.finish_deps, now=world.now)
     world.now = generation.deadline_at
-    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    sweep(world.workspace_id, deps=world.finish_deps, now=world.now)
     world.replicate.progress = DONE
     keep_webhook(world, world.get(generation))
     world.execution.listening = False
@@ -329,17 +329,17 @@ def test_a_cancelled_or_failed_generation_takes_no_result(world: World) -> None:
     assert kinds(world)["late"] == 0
 
 
-def test_what_was_delivered_late_can_be_neither_cancelled_nor_swept(world: World) -> None:
+def test_a_generation_delivered_late_can_be_neither_cancelled_nor_swept(world: World) -> None:
     generation = expired(world)
     world.finish(generation, SUCCEEDED)
     with pytest.raises(Conflict):
-        cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+        cancel(world.workspace_id, generation.id, deps=world.finish_deps, now=world.now)
     before = world.movements()
-    sweep(world.workspace_id, to=world.finishing, now=world.now + timedelta(hours=1))
+    sweep(world.workspace_id, deps=world.finish_deps, now=world.now + timedelta(hours=1))
     assert world.movements() == before
 
 
-def test_a_generation_delivered_late_explains_itself_in_order(world: World) -> None:
+def test_the_explanation_of_a_late_delivery_lists_its_movements_in_order(world: World) -> None:
     generation = expired(world)
     world.now += timedelta(minutes=3)
     world.finish(generation, SUCCEEDED)

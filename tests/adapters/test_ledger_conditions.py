@@ -15,19 +15,19 @@ from pynamodb.exceptions import TransactWriteError
 
 from atelier.aws.dynamodb import connection, transaction
 from atelier.aws.dynamodb.generations import GenerationItem
-from atelier.aws.dynamodb.ledger import WalletItem, put_ending, put_new_wallet, put_opening
+from atelier.aws.dynamodb.ledger import WalletItem, put_settlement, put_new_wallet, put_hold
 from atelier.clock import rfc3339
 from atelier.errors import AtelierError, BudgetExceeded, Conflict, InsufficientCredits, NotFound, RateLimited
 from atelier.generations.model import Generation, Status
-from atelier.generations.ports import GenerationExists, GenerationMoved
-from atelier.generations.quote import Ask, quote
+from atelier.generations.ports import GenerationExists, GenerationChanged
+from atelier.generations.quote import QuoteInput, quote
 from atelier.ids import new_id
-from atelier.ledger.model import EndState, GrantSource, Opening, end_hold, late_success, new_wallet, open_hold
-from atelier.ledger.operations import Share, plan_adjustment, plan_grant, plan_revocation, plan_transfer
+from atelier.ledger.model import EndState, GrantSource, HoldPlan, plan_settlement, plan_late_result, new_wallet, plan_hold
+from atelier.ledger.operations import TransferShare, plan_adjustment, plan_grant, plan_revocation, plan_transfer
 from atelier.ledger.ports import OperationExists, StaleWallet
 from atelier.ledger.post import adjust, grant, revoke, transfer
-from atelier.projects.model import WORKSPACE, Budget, Project, month
-from tests.adapters.world import World, meanwhile
+from atelier.projects.model import WORKSPACE, Budget, Project, month_of
+from tests.adapters.world import World, before_first_write
 from tests.conftest import Tables
 
 
@@ -40,10 +40,10 @@ def give(world: World, key: str, credits: int, *, hours: int | None = None) -> s
     expires_at = world.now + timedelta(hours=hours) if hours else None
     source = GrantSource.PURCHASE
     made = grant(
-        world.workspace_id, f"grant#{key}", source, credits, expires_at=expires_at, to=world.posting, now=world.now
+        world.workspace_id, f"grant#{key}", source, credits, expires_at=expires_at, deps=world.post_deps, now=world.now
     )
-    assert made.given is not None
-    return made.given.grant_id
+    assert made.grant is not None
+    return made.grant.grant_id
 
 
 def hold(world: World, credits: int) -> Generation:
@@ -57,17 +57,17 @@ def left(world: World) -> dict[str, int]:
 
 def take_back(world: World, credits: int, key: str, grant_key: str) -> None:
     revoke(
-        world.workspace_id, f"revoke#{key}", f"grant#{grant_key}", credits, "refund", to=world.posting, now=world.now
+        world.workspace_id, f"revoke#{key}", f"grant#{grant_key}", credits, "refund", deps=world.post_deps, now=world.now
     )
 
 
 def correct(world: World, credits: int, key: str = "adjust#1") -> None:
-    adjust(world.workspace_id, key, credits, reason="r", by="usr_A", to=world.posting, now=world.now)
+    adjust(world.workspace_id, key, credits, reason="r", by="usr_A", deps=world.post_deps, now=world.now)
 
 
 def sell(world: World, to: World, credits: int, key: str = "transfer#1") -> None:
     shares = {to.workspace_id: ("seller", credits)}
-    transfer(world.workspace_id, key, shares, fee=0, to=world.posting, now=world.now)
+    transfer(world.workspace_id, key, shares, fee=0, deps=world.post_deps, now=world.now)
 
 
 def drift(world: World, **counters: int) -> None:
@@ -76,20 +76,20 @@ def drift(world: World, **counters: int) -> None:
     item.update([getattr(WalletItem, name).set(value) for name, value in counters.items()])
 
 
-def opening(world: World, credits: int, reference: str = "gen_01M7XC43T8VQH8B4746A8669M7") -> Opening:
+def opening(world: World, credits: int, reference: str = "gen_01M7XC43T8VQH8B4746A8669M7") -> HoldPlan:
     deadline_at = world.now + timedelta(minutes=5)
-    return open_hold(world.refreshed(), reference, credits, deadline_at, {}, world.now, holds_open_max=25)
+    return plan_hold(world.refreshed(), reference, credits, deadline_at, {}, world.now, holds_open_max=25)
 
 
-def write_opening(world: World, planned: Opening) -> None:
+def write_opening(world: World, planned: HoldPlan) -> None:
     with transaction() as write:
-        put_opening(write, world.workspace_id, planned)
+        put_hold(write, world.workspace_id, planned)
 
 
 # ---- wallets ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_wallet_is_made_once(world: World) -> None:
+def test_an_existing_wallet_is_not_created_again(world: World) -> None:
     before = world.refreshed()
     with pytest.raises(TransactWriteError), transaction() as write:
         put_new_wallet(write, new_wallet(world.workspace_id, "free", world.now))
@@ -99,7 +99,7 @@ def test_a_wallet_is_made_once(world: World) -> None:
 # ---- holds -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_hold_is_written_once_whoever_writes_it(world: World) -> None:
+def test_a_hold_is_written_once(world: World) -> None:
     planned = opening(world, 4)
     write_opening(world, planned)
     with pytest.raises(TransactWriteError):
@@ -107,24 +107,24 @@ def test_a_hold_is_written_once_whoever_writes_it(world: World) -> None:
     assert world.wallet().held == 4
 
 
-def test_a_grant_that_comes_meanwhile_and_expires_sooner_is_spent_first(world: World) -> None:
+def test_a_hold_spends_a_concurrent_grant_that_expires_sooner_first(world: World) -> None:
     world.refreshed()
     newest: list[str] = []
 
     def comes() -> None:
         expires_at = world.now + timedelta(minutes=30)
         made = grant(
-            world.workspace_id, "grant#x", GrantSource.PROMO, 4, expires_at=expires_at, to=world.posting, now=world.now
+            world.workspace_id, "grant#x", GrantSource.PROMO, 4, expires_at=expires_at, deps=world.post_deps, now=world.now
         )
-        assert made.given is not None
-        newest.append(made.given.grant_id)
+        assert made.grant is not None
+        newest.append(made.grant.grant_id)
 
-    with meanwhile(comes):
+    with before_first_write(comes):
         hold(world, 4)
     assert newest[0] not in left(world)
 
 
-def test_a_hold_beyond_what_the_wallet_says_is_refused_even_where_its_grants_say_more(world: World) -> None:
+def test_a_hold_above_the_wallets_available_credits_is_refused(world: World) -> None:
     planned = opening(world, 8)
     drift(world, available=7)
     with pytest.raises(TransactWriteError):
@@ -132,34 +132,34 @@ def test_a_hold_beyond_what_the_wallet_says_is_refused_even_where_its_grants_say
     assert world.wallet().available == 7
 
 
-def test_a_debt_that_comes_meanwhile_stops_the_hold(world: World) -> None:
+def test_a_concurrent_debt_stops_a_hold(world: World) -> None:
     give(world, "a", 8, hours=1)
     hold(world, 8)
     planned = opening(world, 48)
-    with meanwhile(lambda: take_back(world, 8, "a", "a")), pytest.raises(TransactWriteError):
+    with before_first_write(lambda: take_back(world, 8, "a", "a")), pytest.raises(TransactWriteError):
         write_opening(world, planned)
     assert (world.wallet().available, world.wallet().debt) == (50, 8)
 
 
-def test_no_more_holds_are_open_than_the_tier_allows_however_they_come(world: World) -> None:
+def test_a_concurrent_hold_counts_towards_the_tiers_maximum_of_open_holds(world: World) -> None:
     give(world, "a", 100)
     for _ in range(24):
         hold(world, 4)
-    with meanwhile(lambda: hold(world, 4)), pytest.raises(RateLimited):
+    with before_first_write(lambda: hold(world, 4)), pytest.raises(RateLimited):
         hold(world, 4)
     assert world.wallet().holds_open == 25
 
 
-def test_a_hold_that_ends_sooner_keeps_its_look_whatever_comes_meanwhile(world: World) -> None:
+def test_a_later_deadline_does_not_overwrite_an_earlier_sweep_time(world: World) -> None:
     first, soon = opening(world, 4), world.now + timedelta(seconds=30)
-    sooner = open_hold(world.refreshed(), "gen_" + "A" * 26, 4, soon, {}, world.now, holds_open_max=25)
+    sooner = plan_hold(world.refreshed(), "gen_" + "A" * 26, 4, soon, {}, world.now, holds_open_max=25)
     # Both were planned on a wallet without a hold; the later deadline must not be written over the earlier one.
-    with meanwhile(lambda: write_opening(world, sooner)), pytest.raises(TransactWriteError):
+    with before_first_write(lambda: write_opening(world, sooner)), pytest.raises(TransactWriteError):
         write_opening(world, first)
     assert world.wallet().sweep_at == soon
 
 
-def test_a_hold_planned_on_anothers_look_is_not_left_without_one(world: World) -> None:
+def test_a_hold_planned_with_an_outdated_sweep_time_is_refused(world: World) -> None:
     generation = hold(world, 4)
     planned = opening(world, 4)
     assert planned.sweep_at is None or planned.sweep_at < generation.deadline_at
@@ -170,19 +170,19 @@ def test_a_hold_planned_on_anothers_look_is_not_left_without_one(world: World) -
         write_opening(world, later)
 
 
-def test_a_grant_is_not_spent_below_nothing_while_others_still_have_some(world: World) -> None:
+def test_a_hold_cannot_overdraw_a_grant_that_a_concurrent_hold_spent(world: World) -> None:
     soon = give(world, "soon", 10, hours=1)
-    with meanwhile(lambda: hold(world, 8)):
+    with before_first_write(lambda: hold(world, 8)):
         hold(world, 4)
     assert left(world) == {"daily#2026-11-20": 48}
     assert soon not in left(world)
     world.assert_sound()
 
 
-def test_a_grant_that_gets_some_back_meanwhile_is_spent_before_the_next(world: World) -> None:
+def test_a_hold_spends_concurrently_returned_credits_before_the_next_grant(world: World) -> None:
     soon = give(world, "soon", 12, hours=1)
     back = hold(world, 4)
-    with meanwhile(lambda: end(world, back)):
+    with before_first_write(lambda: end(world, back)):
         hold(world, 12)
     assert left(world) == {"daily#2026-11-20": 50}
     assert soon not in left(world)
@@ -196,15 +196,15 @@ def end(world: World, generation: Generation) -> None:
 # ---- settlements -----------------------------------------------------------------------------------------------------
 
 
-def test_a_hold_ends_once_whoever_ends_it(world: World) -> None:
+def test_a_hold_is_settled_once(world: World) -> None:
     planned = opening(world, 4)
     write_opening(world, planned)
     hold(world, 4)
-    ending = end_hold(planned.hold, EndState.RELEASED, 0, {}, world.now)
+    ending = plan_settlement(planned.hold, EndState.RELEASED, 0, {}, world.now)
 
     def write_ending() -> None:
         with transaction() as write:
-            put_ending(write, world.workspace_id, ending)
+            put_settlement(write, world.workspace_id, ending)
 
     write_ending()
     with pytest.raises(TransactWriteError):
@@ -213,7 +213,7 @@ def test_a_hold_ends_once_whoever_ends_it(world: World) -> None:
 
 
 @pytest.mark.parametrize("lie", ["wallet", "grant"])
-def test_an_end_gives_back_nothing_that_is_not_held(world: World, lie: str) -> None:
+def test_a_settlement_returns_no_more_credits_than_are_held(world: World, lie: str) -> None:
     generation = hold(world, 4)
     item = WalletItem.get(world.workspace_id, "wallet")
     if lie == "wallet":
@@ -221,7 +221,7 @@ def test_an_end_gives_back_nothing_that_is_not_held(world: World, lie: str) -> N
     else:
         item.grants["daily#2026-11-20"]["held"] = 3
         item.save()
-    with pytest.raises((AtelierError, GenerationMoved)):
+    with pytest.raises((AtelierError, GenerationChanged)):
         end_strictly(world, generation)
     assert world.wallet().available == 46
 
@@ -230,28 +230,28 @@ def end_strictly(world: World, generation: Generation) -> None:
     """Ends a hold as finishing does, but raises when the write is refused."""
     held = world.wallets.hold(world.workspace_id, generation.id)
     assert held is not None
-    ending = end_hold(held, EndState.RELEASED, 0, {}, world.now)
-    world.generations.close_with_ending(generation.ended(Status.CANCELLED, 0, None, world.now), ending)
+    ending = plan_settlement(held, EndState.RELEASED, 0, {}, world.now)
+    world.generations.close_with_ending(generation.as_ended(Status.CANCELLED, 0, None, world.now), ending)
 
 
-def test_a_generation_that_has_begun_an_attempt_meanwhile_is_not_withdrawn(world: World) -> None:
+def test_a_generation_with_a_concurrent_attempt_is_not_withdrawn(world: World) -> None:
     generation = hold(world, 4)
-    with meanwhile(lambda: world.attempt(generation)), pytest.raises(GenerationMoved):
+    with before_first_write(lambda: world.attempt(generation)), pytest.raises(GenerationChanged):
         end_strictly(world, generation)
 
 
-def test_a_generation_is_not_closed_a_second_time_with_another_end(world: World) -> None:
+def test_a_closed_generation_is_not_closed_with_another_settlement(world: World) -> None:
     generation = hold(world, 4)
     stored = world.get(generation)
     planned = opening(world, 4)
     write_opening(world, planned)
     end_strictly(world, stored)
-    other = end_hold(planned.hold, EndState.RELEASED, 0, {}, world.now)
-    with pytest.raises(GenerationMoved):
-        world.generations.close_with_ending(stored.ended(Status.CANCELLED, 0, None, world.now), other)
+    other = plan_settlement(planned.hold, EndState.RELEASED, 0, {}, world.now)
+    with pytest.raises(GenerationChanged):
+        world.generations.close_with_ending(stored.as_ended(Status.CANCELLED, 0, None, world.now), other)
 
 
-def test_a_generation_is_opened_once_whatever_hold_comes_with_it(world: World) -> None:
+def test_a_generation_is_created_once_even_with_another_hold(world: World) -> None:
     generation = hold(world, 4)
     with pytest.raises(GenerationExists):
         world.generations.open_with_hold(generation, opening(world, 4))
@@ -261,33 +261,33 @@ def test_a_generation_is_opened_once_whatever_hold_comes_with_it(world: World) -
 
 
 def deliver_late(world: World, generation: Generation) -> None:
-    delivered = generation.succeeded((), 0, world.now)
-    world.generations.deliver_late(delivered, late_success(generation.id, 4, {}, world.now))
+    delivered = generation.as_succeeded((), 0, world.now)
+    world.generations.deliver_late(delivered, plan_late_result(generation.id, 4, {}, world.now))
 
 
-def test_only_what_has_expired_is_delivered_free(world: World) -> None:
+def test_a_late_result_is_refused_for_a_generation_that_has_not_expired(world: World) -> None:
     generation = hold(world, 4)
-    with pytest.raises(GenerationMoved):
+    with pytest.raises(GenerationChanged):
         deliver_late(world, generation)
     assert world.get(generation).status is Status.QUEUED
 
 
-def test_a_late_result_is_booked_once_even_if_the_generation_forgot_it(world: World) -> None:
+def test_a_late_result_is_booked_once_even_if_the_generation_is_reset(world: World) -> None:
     generation = hold(world, 4)
     item = GenerationItem(world.workspace_id, generation.id)
     item.update([GenerationItem.status.set(Status.EXPIRED.value)])
     deliver_late(world, generation)
     item.update([GenerationItem.status.set(Status.EXPIRED.value)])
-    with pytest.raises(GenerationMoved):
+    with pytest.raises(GenerationChanged):
         deliver_late(world, generation)
     world.assert_sound()
 
 
-def test_a_late_result_is_not_written_over_a_cost_booked_meanwhile(world: World) -> None:
+def test_a_late_result_does_not_overwrite_a_concurrently_booked_cost(world: World) -> None:
     generation = hold(world, 4)
     item = GenerationItem(world.workspace_id, generation.id)
     item.update([GenerationItem.status.set(Status.EXPIRED.value), GenerationItem.cost_microusd.set(70)])
-    with pytest.raises(GenerationMoved):
+    with pytest.raises(GenerationChanged):
         deliver_late(world, generation)
     stored = world.get(generation)
     assert (stored.status, stored.cost_microusd) == (Status.EXPIRED, 70)
@@ -296,25 +296,25 @@ def test_a_late_result_is_not_written_over_a_cost_booked_meanwhile(world: World)
 # ---- refreshing and sweeping a wallet --------------------------------------------------------------------------------
 
 
-def test_what_ends_while_the_day_changes_stays_ended(world: World) -> None:
+def test_a_settlement_during_the_daily_reset_is_kept(world: World) -> None:
     generation = hold(world, 8)
     world.now += timedelta(days=1)
-    with meanwhile(lambda: end(world, generation)):
+    with before_first_write(lambda: end(world, generation)):
         world.refreshed()
     assert (world.wallet().available, world.wallet().held) == (50, 0)
     world.assert_sound()
 
 
-def test_what_ends_meanwhile_stays_ended_in_a_wallet_whose_movements_were_not_counted_yet(world: World) -> None:
+def test_a_settlement_during_the_reset_is_kept_in_a_wallet_without_a_write_counter(world: World) -> None:
     generation = hold(world, 8)
     WalletItem(world.workspace_id, "wallet").update(actions=[WalletItem.written.remove()])
     world.now += timedelta(days=1)
-    with meanwhile(lambda: end(world, generation)):
+    with before_first_write(lambda: end(world, generation)):
         world.refreshed()
     assert (world.wallet().available, world.wallet().held) == (50, 0)
 
 
-def test_a_wallet_that_was_put_back_to_an_earlier_state_books_nothing_twice(world: World) -> None:
+def test_a_wallet_restored_to_an_earlier_state_books_nothing_twice(world: World) -> None:
     give(world, "a", 8, hours=1)
     correct(world, -58)
     take_back(world, 8, "a", "a")
@@ -335,7 +335,7 @@ def test_a_wallet_that_was_put_back_to_an_earlier_state_books_nothing_twice(worl
             put_new_wallet(write, booked)
 
 
-def test_a_days_grant_is_appended_once_even_if_the_wallet_forgot_it(world: World) -> None:
+def test_a_daily_grant_is_booked_once_even_if_the_wallets_reset_time_is_lost(world: World) -> None:
     world.refreshed()
     WalletItem(world.workspace_id, "wallet").update(actions=[WalletItem.reset_at.set(rfc3339(world.now))])
     with pytest.raises(AtelierError):
@@ -343,18 +343,18 @@ def test_a_days_grant_is_appended_once_even_if_the_wallet_forgot_it(world: World
     assert world.wallet().available == 50
 
 
-def test_a_look_that_books_something_leaves_the_time_of_the_next_sweep_alone(world: World) -> None:
+def test_a_wallet_refresh_does_not_overwrite_a_concurrent_sweep_time(world: World) -> None:
     generation = hold(world, 4)
     world.now += timedelta(days=1)
     seen = world.wallet()
-    with meanwhile(lambda: world.wallets.postpone_sweep(seen, world.now + timedelta(minutes=1))):
+    with before_first_write(lambda: world.wallets.postpone_sweep(seen, world.now + timedelta(minutes=1))):
         world.refreshed()
     assert world.wallet().sweep_at == world.now + timedelta(minutes=1)
     end(world, generation)
     world.wallets.postpone_sweep(world.wallet(), None)
     assert world.wallet().sweep_at is None
     world.now += timedelta(days=1)
-    with meanwhile(lambda: hold_now(world)):
+    with before_first_write(lambda: hold_now(world)):
         world.refreshed()
     assert world.wallet().sweep_at is not None
 
@@ -364,7 +364,7 @@ def hold_now(world: World) -> None:
     WalletItem(world.workspace_id, "wallet").update(actions=[WalletItem.sweep_at.set(due)])
 
 
-def test_a_sweep_puts_off_only_what_it_has_seen(world: World) -> None:
+def test_a_sweep_with_a_stale_wallet_does_not_postpone_the_next_sweep(world: World) -> None:
     hold(world, 4)
     seen = world.wallet()
     hold(world, 4)
@@ -377,7 +377,7 @@ def test_a_sweep_puts_off_only_what_it_has_seen(world: World) -> None:
     assert world.wallet().sweep_at == drift_sweep
 
 
-def test_a_sweep_never_forgets_a_wallet_with_an_open_hold(world: World) -> None:
+def test_a_sweep_never_clears_the_sweep_time_of_a_wallet_with_an_open_hold(world: World) -> None:
     first = hold(world, 4)
     end(world, first)
     idle = world.wallet()
@@ -413,21 +413,21 @@ def planned_grant(world: World, key: str, order: str) -> Any:
     )
 
 
-def test_an_operation_happens_once_whatever_it_would_be_written_as(world: World) -> None:
+def test_an_operations_key_is_used_once_even_at_another_place_in_the_statement(world: World) -> None:
     world.wallets.post(planned_grant(world, "grant#a", "A" * 26), "f")
     with pytest.raises(OperationExists):
         world.wallets.post(planned_grant(world, "grant#a", "B" * 26), "f")
     assert world.wallet().available == 55
 
 
-def test_a_movement_is_never_written_over(tables: Tables) -> None:
+def test_a_transfers_movement_is_never_overwritten(tables: Tables) -> None:
     payer, other, seller = World(tables), World(tables), World(tables)
 
     def pay(world: World) -> None:
         plan = plan_transfer(
             world.refreshed(),
             "transfer#x",
-            (Share(seller.wallet(), 3, "seller"),),
+            (TransferShare(seller.wallet(), 3, "seller"),),
             0,
             {},
             order="A" * 26,
@@ -466,23 +466,23 @@ def planned_adjustment(world: World, key: str, order: str) -> Any:
 
 def planned_revocation(world: World, key: str, order: str) -> Any:
     give(world, "r", 20)
-    recorded = world.wallets.recorded(world.workspace_id, "grant#r")
+    recorded = world.wallets.operation_record(world.workspace_id, "grant#r")
     assert recorded is not None
-    assert recorded.given is not None
-    return plan_revocation(world.refreshed(), key, recorded.given, 2, expired=0, reason="r", order=order, now=world.now)
+    assert recorded.grant is not None
+    return plan_revocation(world.refreshed(), key, recorded.grant, 2, expired_credits=0, reason="r", order=order, now=world.now)
 
 
-def test_a_grant_of_this_name_that_is_there_already_is_not_written_over(tables: Tables) -> None:
+def test_two_first_sales_at_once_do_not_overwrite_the_earnings_grant(tables: Tables) -> None:
     payer, other, seller = World(tables), World(tables), World(tables)
     payer.refreshed()
     other.refreshed()
-    with meanwhile(lambda: sell(other, seller, 5, "transfer#2")):
+    with before_first_write(lambda: sell(other, seller, 5, "transfer#2")):
         sell(payer, seller, 3)
     assert left(seller) == {"earnings": 8}
     seller.assert_sound()
 
 
-def test_earnings_join_no_grant_that_has_gone_meanwhile(tables: Tables) -> None:
+def test_a_sale_recreates_an_earnings_grant_that_was_removed_concurrently(tables: Tables) -> None:
     payer, seller = World(tables), World(tables)
     sell(payer, seller, 4)
     correct(seller, -54)
@@ -492,25 +492,25 @@ def test_earnings_join_no_grant_that_has_gone_meanwhile(tables: Tables) -> None:
         seller.now += timedelta(days=1)
         seller.refreshed()
 
-    with meanwhile(gone):
+    with before_first_write(gone):
         sell(payer, seller, 3, "transfer#2")
     assert left(seller) == {"daily#2026-11-21": 50, "earnings": 3}
     seller.assert_sound()
 
 
-def test_an_adjustment_takes_from_a_grant_that_comes_meanwhile_and_expires_sooner(world: World) -> None:
+def test_an_adjustment_spends_a_concurrent_grant_that_expires_sooner_first(world: World) -> None:
     world.refreshed()
-    with meanwhile(lambda: give(world, "soon", 4, hours=1)):
+    with before_first_write(lambda: give(world, "soon", 4, hours=1)):
         correct(world, -4)
     assert left(world) == {"daily#2026-11-20": 50}
 
 
-def test_a_debt_that_comes_meanwhile_stops_an_adjustment_and_a_sale(tables: Tables) -> None:
+def test_a_concurrent_debt_stops_an_adjustment_and_a_transfer(tables: Tables) -> None:
     for spend in (correct_all, sell_all):
         world, other = World(tables), World(tables)
         give(world, "a", 8, hours=1)
         hold(world, 8)
-        with meanwhile(lambda world=world: take_back(world, 8, "a", "a")), pytest.raises(InsufficientCredits):
+        with before_first_write(lambda world=world: take_back(world, 8, "a", "a")), pytest.raises(InsufficientCredits):
             spend(world, other)
         assert sum(left(world).values()) == 42
 
@@ -523,65 +523,65 @@ def sell_all(world: World, other: World) -> None:
     sell(world, other, 50)
 
 
-def test_an_operation_beyond_what_the_wallet_says_is_refused_even_where_its_grants_say_more(world: World) -> None:
+def test_an_adjustment_above_the_wallets_available_credits_is_refused(world: World) -> None:
     plan = plan_adjustment(world.refreshed(), "adjust#1", -8, {}, order="A" * 26, now=world.now)
     drift(world, available=7)
     with pytest.raises(StaleWallet):
         world.wallets.post(plan, "f")
 
 
-def test_an_adjustment_takes_nothing_below_nothing(world: World) -> None:
+def test_an_adjustment_cannot_overdraw_a_grant_that_a_concurrent_hold_spent(world: World) -> None:
     give(world, "soon", 10, hours=1)
-    with meanwhile(lambda: hold(world, 8)):
+    with before_first_write(lambda: hold(world, 8)):
         correct(world, -4)
     assert left(world) == {"daily#2026-11-20": 48}
     world.assert_sound()
 
 
-def test_an_adjustment_takes_what_came_back_meanwhile_first(world: World) -> None:
+def test_an_adjustment_spends_concurrently_returned_credits_first(world: World) -> None:
     give(world, "soon", 12, hours=1)
     back = hold(world, 4)
-    with meanwhile(lambda: end(world, back)):
+    with before_first_write(lambda: end(world, back)):
         correct(world, -12)
     assert left(world) == {"daily#2026-11-20": 50}
 
 
-def test_a_revocation_owes_what_was_spent_meanwhile(world: World) -> None:
+def test_a_revocation_books_concurrently_spent_credits_as_debt(world: World) -> None:
     give(world, "a", 8, hours=1)
-    with meanwhile(lambda: hold(world, 4)):
+    with before_first_write(lambda: hold(world, 4)):
         take_back(world, 8, "a", "a")
     assert world.wallet().debt == 4
     world.assert_sound()
 
 
-def test_a_revocation_takes_what_came_back_meanwhile(world: World) -> None:
+def test_a_revocation_takes_concurrently_returned_credits_and_leaves_no_debt(world: World) -> None:
     soon = give(world, "a", 8, hours=1)
     back = hold(world, 8)
     end_of = [back]
     world.now += timedelta(minutes=1)
     assert left(world).get(soon) is None
-    with meanwhile(lambda: end(world, end_of[0])):
+    with before_first_write(lambda: end(world, end_of[0])):
         take_back(world, 8, "a", "a")
     assert world.wallet().debt == 0
     world.assert_sound()
 
 
-def test_a_grant_that_left_the_wallet_and_is_there_again_is_not_taken_for_gone(world: World) -> None:
+def test_a_revocation_planned_without_a_grant_that_exists_is_refused(world: World) -> None:
     recorded_id = give(world, "a", 4, hours=1)
-    recorded = world.wallets.recorded(world.workspace_id, "grant#a")
+    recorded = world.wallets.operation_record(world.workspace_id, "grant#a")
     assert recorded is not None
-    assert recorded.given is not None
+    assert recorded.grant is not None
     wallet = world.refreshed()
     gone = replace(wallet, grants=tuple(grant for grant in wallet.grants if grant.id != recorded_id))
-    plan = plan_revocation(gone, "revoke#1", recorded.given, 4, expired=0, reason="r", order="A" * 26, now=world.now)
+    plan = plan_revocation(gone, "revoke#1", recorded.grant, 4, expired_credits=0, reason="r", order="A" * 26, now=world.now)
     with pytest.raises(StaleWallet):
         world.wallets.post(plan, "f")
 
 
-def test_two_refunds_of_one_grant_at_once_take_back_no_more_than_was_given(world: World) -> None:
+def test_two_concurrent_revocations_take_no_more_than_the_grant(world: World) -> None:
     give(world, "a", 10, hours=1)
     correct(world, -10)  # All credits are spent: a revocation becomes a debt, and the grant itself does not change.
-    with meanwhile(lambda: take_back(world, 6, "1", "a")), pytest.raises(AtelierError):
+    with before_first_write(lambda: take_back(world, 6, "1", "a")), pytest.raises(AtelierError):
         take_back(world, 6, "2", "a")
     assert sum(left(world).values()) == 44
     world.assert_sound()
@@ -602,7 +602,7 @@ def project(world: World, limit: int) -> str:
 
 
 def workspace_budget(world: World, limit: int) -> None:
-    world.projects.create_budget(Budget(world.workspace_id, WORKSPACE, limit, period=month(world.now)))
+    world.projects.create_budget(Budget(world.workspace_id, WORKSPACE, limit, period=month_of(world.now)))
     world.wallets.mark_budgeted(world.workspace_id)
 
 
@@ -612,7 +612,7 @@ def reserved(world: World, name: str) -> int:
     return budget.reserved_microusd
 
 
-def test_a_budget_reserves_no_more_than_it_has(tables: Tables) -> None:
+def test_a_budget_reserves_no_more_than_its_limit(tables: Tables) -> None:
     world = paid(tables)
     name = project(world, 2000)
     world.submit(project_id=name)
@@ -621,26 +621,26 @@ def test_a_budget_reserves_no_more_than_it_has(tables: Tables) -> None:
     assert reserved(world, name) == 1707
 
 
-def test_a_project_that_there_is_not_takes_no_hold(tables: Tables) -> None:
+def test_a_missing_project_takes_no_hold(tables: Tables) -> None:
     world = paid(tables)
     with pytest.raises(NotFound):
         world.submit(project_id=new_id("prj", world.now))
     assert world.wallet().held == 0
 
 
-def test_a_project_that_is_archived_meanwhile_takes_no_hold(tables: Tables) -> None:
+def test_a_concurrently_archived_project_takes_no_hold(tables: Tables) -> None:
     world = paid(tables)
     name = project(world, 2000)
     seen = world.projects.get(world.workspace_id, name)
     budget = world.projects.budget(world.workspace_id, name)
     assert budget is not None
     after = replace(seen, archived_at=world.now), replace(budget, archived=True)
-    with meanwhile(lambda: world.projects.change((seen, budget), after)), pytest.raises(Conflict):
+    with before_first_write(lambda: world.projects.change((seen, budget), after)), pytest.raises(Conflict):
         world.submit(project_id=name)
     assert reserved(world, name) == 0
 
 
-def test_a_month_that_is_over_is_not_spent_from(tables: Tables) -> None:
+def test_a_hold_in_a_new_month_reserves_from_the_new_months_budget(tables: Tables) -> None:
     world = paid(tables)
     workspace_budget(world, 2000)
     world.now += timedelta(days=30)
@@ -652,7 +652,7 @@ def test_a_month_that_is_over_is_not_spent_from(tables: Tables) -> None:
 
 def test_a_quote_is_redeemed_by_one_hold(tables: Tables) -> None:
     world = paid(tables)
-    ask = Ask("image", "auto", {"width": 512, "height": 512})
+    ask = QuoteInput("image", "auto", {"width": 512, "height": 512})
     promise, _ = quote(world.workspace_id, ask, catalogue=world.catalogue, now=world.now)
     world.submit(quote=promise)
     with pytest.raises(Conflict):
@@ -660,27 +660,27 @@ def test_a_quote_is_redeemed_by_one_hold(tables: Tables) -> None:
     assert world.wallet().holds_open == 1
 
 
-def test_a_budget_that_is_set_while_the_day_changes_stays_set(world: World) -> None:
-    with meanwhile(lambda: world.wallets.mark_budgeted(world.workspace_id)):
+def test_a_budget_set_during_the_daily_reset_is_kept(world: World) -> None:
+    with before_first_write(lambda: world.wallets.mark_budgeted(world.workspace_id)):
         world.refreshed()
     assert world.wallet().budgeted
     assert world.wallet().available == 50
 
 
-def test_what_is_of_a_workspaces_own_while_the_day_changes_stays_known(world: World) -> None:
+def test_a_provider_key_mark_set_during_the_daily_reset_is_kept(world: World) -> None:
     assert not world.wallet().own_routes
-    with meanwhile(lambda: world.wallets.mark_own_routes(world.workspace_id)):
+    with before_first_write(lambda: world.wallets.mark_own_routes(world.workspace_id)):
         world.refreshed()
     assert world.wallet().own_routes
     assert world.wallet().available == 50
 
 
-def test_a_wallet_from_before_it_said_so_may_have_ways_of_its_own(world: World) -> None:
+def test_a_wallet_without_the_own_routes_mark_counts_as_having_own_routes(world: World) -> None:
     WalletItem(world.workspace_id, "wallet").update(actions=[WalletItem.own_routes.remove()])
     assert world.wallet().own_routes
 
 
-def test_a_mark_makes_no_wallet(world: World) -> None:
+def test_marking_a_missing_wallet_does_not_create_it(world: World) -> None:
     with pytest.raises(NotFound):
         world.wallets.mark_budgeted("wsp_nobody")
     with pytest.raises(NotFound):

@@ -30,11 +30,11 @@ from atelier.errors import Conflict, InsufficientCredits
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Status
 from atelier.generations.outcome import Outcome
-from atelier.generations.ports import StoredOutput
+from atelier.generations.ports import OutputLocation
 from atelier.generations.sweep import sweep
 from atelier.ledger.model import GrantSource
 from atelier.ledger.post import adjust, grant, revoke, transfer
-from tests.adapters.oracle import Pot, Purse, Reserve
+from tests.adapters.oracle import OracleGrant, OracleWallet, OracleHold
 from tests.adapters.world import World
 from tests.conftest import Tables
 
@@ -48,7 +48,7 @@ class Open:
     """An open generation, its hold in the oracle, and whether it was submitted to a provider before its deadline."""
 
     generation: Generation
-    reserve: Reserve
+    reserve: OracleHold
     asked: bool = False
 
 
@@ -60,10 +60,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.world, self.other = World(self.tables), World(self.tables)
-        self.purse, self.other_purse = Purse(self.world.now), Purse(self.world.now)
+        self.purse, self.other_purse = OracleWallet(self.world.now), OracleWallet(self.world.now)
         self.open: list[Open] = []
         self.ended: list[Generation] = []
-        self.bought: list[tuple[str, Pot]] = []
+        self.bought: list[tuple[str, OracleGrant]] = []
         self.repeatable: list[Callable[[], object]] = []
         self.number = 0
 
@@ -87,7 +87,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def somebody_looks(self) -> None:
         self.world.refreshed()
         self.world.refreshed()
-        self.purse.look(self.world.now)
+        self.purse.refresh(self.world.now)
 
     # ---- generations -------------------------------------------------------------------------------------------------
 
@@ -99,7 +99,7 @@ class LedgerMachine(RuleBasedStateMachine):
             sizes = {"width": 1024 * scale, "height": 1024 * scale, "n": images, "seed": 1}
             return self.world.submit(key=key, model="local/canvas", **sizes).generation
 
-        self.purse.look(self.world.now)
+        self.purse.refresh(self.world.now)
         if not self.purse.can_spend(price, self.world.now):
             with pytest.raises(InsufficientCredits):
                 call()
@@ -136,7 +136,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         images = generation.recipe.parameters["n"]
         delivered = min(delivered, images)
-        outcome = Outcome("succeeded", tuple(StoredOutput(key=f"k{number}") for number in range(delivered)))
+        outcome = Outcome("succeeded", tuple(OutputLocation(key=f"k{number}") for number in range(delivered)))
         ended = self.world.finish(generation, outcome)
         charged = reserve.amount * delivered // images
         assert (ended.status, ended.credits_charged) == (Status.SUCCEEDED, charged)
@@ -160,19 +160,19 @@ class LedgerMachine(RuleBasedStateMachine):
         generation = taken.generation
 
         def call() -> Generation:
-            return cancel(self.world.workspace_id, generation.id, to=self.world.finishing, now=self.world.now)
+            return cancel(self.world.workspace_id, generation.id, deps=self.world.finish_deps, now=self.world.now)
 
         cancelled = call()
         if taken.asked:
             # The job is already running: the cancellation takes effect when its result arrives, which is discarded.
-            cancelled = self.world.finish(generation, Outcome("succeeded", (StoredOutput(key="k0"),)))
+            cancelled = self.world.finish(generation, Outcome("succeeded", (OutputLocation(key="k0"),)))
         assert cancelled.status is Status.CANCELLED
         self.purse.end(taken.reserve, 0, self.world.now)
         self.done(call)
 
     @rule()
     def the_sweep_runs(self) -> None:
-        sweep(self.world.workspace_id, to=self.world.finishing, now=self.world.now)
+        sweep(self.world.workspace_id, deps=self.world.finish_deps, now=self.world.now)
         overdue = [each for each in self.open if each.generation.deadline_at <= self.world.now]
         for each in overdue:
             assert self.world.get(each.generation).status is Status.EXPIRED
@@ -194,15 +194,15 @@ class LedgerMachine(RuleBasedStateMachine):
                 source,
                 amount,
                 expires_at=expires,
-                to=self.world.posting,
+                deps=self.world.post_deps,
                 now=self.world.now,
             )
-            assert recorded.given is not None
-            return recorded.given.grant_id
+            assert recorded.grant is not None
+            return recorded.grant.grant_id
 
-        self.purse.look(born)
-        pot = Pot(call(), credits, SOURCES[source], born, expires, given=credits)
-        self.purse.pots.append(pot)
+        self.purse.refresh(born)
+        pot = OracleGrant(call(), credits, SOURCES[source], born, expires, granted=credits)
+        self.purse.grants.append(pot)
         self.bought.append((key, pot))
         self.done(call)
         with pytest.raises(Conflict):
@@ -216,11 +216,11 @@ class LedgerMachine(RuleBasedStateMachine):
 
         def call() -> object:
             return revoke(
-                self.world.workspace_id, key, grant_key, credits, "refund", to=self.world.posting, now=self.world.now
+                self.world.workspace_id, key, grant_key, credits, "refund", deps=self.world.post_deps, now=self.world.now
             )
 
-        self.purse.look(self.world.now)
-        if pot.taken_back + credits > pot.given:
+        self.purse.refresh(self.world.now)
+        if pot.taken_back + credits > pot.granted:
             with pytest.raises(Conflict):
                 call()
             return
@@ -234,18 +234,18 @@ class LedgerMachine(RuleBasedStateMachine):
 
         def call() -> str:
             recorded = adjust(
-                self.world.workspace_id, key, credits, reason="r", by="usr_A", to=self.world.posting, now=self.world.now
+                self.world.workspace_id, key, credits, reason="r", by="usr_A", deps=self.world.post_deps, now=self.world.now
             )
-            return recorded.given.grant_id if recorded.given else ""
+            return recorded.grant.grant_id if recorded.grant else ""
 
-        self.purse.look(at)
+        self.purse.refresh(at)
         if credits < 0 and not self.purse.can_spend(-credits, at):
             with pytest.raises(InsufficientCredits):
                 call()
             return
         granted = call()
         if credits > 0:
-            self.purse.pots.append(Pot(granted, credits, 50, at, None, given=credits))
+            self.purse.grants.append(OracleGrant(granted, credits, 50, at, None, granted=credits))
         else:
             self.purse.take(-credits, at)
         self.done(call)
@@ -260,21 +260,21 @@ class LedgerMachine(RuleBasedStateMachine):
                 key,
                 {self.other.workspace_id: ("seller", price)},
                 fee=fee,
-                to=self.world.posting,
+                deps=self.world.post_deps,
                 now=self.world.now,
             )
 
-        self.purse.look(at)
+        self.purse.refresh(at)
         if not self.purse.can_spend(price + fee, at):
             with pytest.raises(InsufficientCredits):
                 call()
             return
         call()
         self.purse.take(price + fee, at)
-        earned = next((pot for pot in self.other_purse.pots if pot.name == "earnings"), None)
+        earned = next((pot for pot in self.other_purse.grants if pot.name == "earnings"), None)
         if earned is None:
-            earned = Pot("earnings", 0, 55, at, None)
-            self.other_purse.pots.append(earned)
+            earned = OracleGrant("earnings", 0, 55, at, None)
+            self.other_purse.grants.append(earned)
         earned.left += price
         self.done(call)
 
@@ -293,7 +293,7 @@ class LedgerMachine(RuleBasedStateMachine):
             wallet = world.wallet()
             assert (wallet.available, wallet.held, wallet.debt) == (purse.available, purse.held, purse.debt)
             assert {g.id: g.remaining for g in wallet.grants if g.remaining} == {
-                pot.name: pot.left for pot in purse.pots if pot.left
+                pot.name: pot.left for pot in purse.grants if pot.left
             }
 
     @invariant()
@@ -311,7 +311,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("lane", range(4))
-def test_the_ledger_does_what_the_oracle_does_in_any_order(tables: Tables, lane: int) -> None:
+def test_the_ledger_equals_the_oracle_after_any_order_of_operations(tables: Tables, lane: int) -> None:
     # 15 examples of 50 steps in each lane.
     examples, seed = int(os.environ.get("LEDGER_EXAMPLES", "15")), os.environ.get("LEDGER_SEED")
     chosen = int(seed) if seed else secrets.randbelow(2**32)

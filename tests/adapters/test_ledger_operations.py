@@ -9,20 +9,20 @@ import pytest
 
 from atelier.errors import Conflict, InsufficientCredits, NotFound
 from atelier.ledger.model import GrantSource, Movement
-from atelier.ledger.operations import GRANTS_MAX, Recorded, Share, plan_transfer
+from atelier.ledger.operations import GRANTS_MAX, OperationRecord, TransferShare, plan_transfer
 from atelier.ledger.post import adjust, grant, revoke, transfer
-from tests.adapters.world import World, at_once
+from tests.adapters.world import World, run_concurrently
 from tests.conftest import Tables
 
 BOUGHT = "grant#stripe#pi_1"
 
 
-def buy(world: World, credits: int = 100, key: str = BOUGHT) -> Recorded:
-    return grant(world.workspace_id, key, GrantSource.PURCHASE, credits, to=world.posting, now=world.now)
+def buy(world: World, credits: int = 100, key: str = BOUGHT) -> OperationRecord:
+    return grant(world.workspace_id, key, GrantSource.PURCHASE, credits, deps=world.post_deps, now=world.now)
 
 
-def take_back(world: World, credits: int = 100, key: str = "revoke#stripe#re_1", grant_key: str = BOUGHT) -> Recorded:
-    return revoke(world.workspace_id, key, grant_key, credits, "refund", to=world.posting, now=world.now)
+def take_back(world: World, credits: int = 100, key: str = "revoke#stripe#re_1", grant_key: str = BOUGHT) -> OperationRecord:
+    return revoke(world.workspace_id, key, grant_key, credits, "refund", deps=world.post_deps, now=world.now)
 
 
 def spend(world: World, credits: int) -> None:
@@ -42,7 +42,7 @@ def world(tables: Tables) -> World:
     return World(tables)
 
 
-def test_a_purchase_is_granted_once_however_often_it_is_told(world: World) -> None:
+def test_a_purchase_is_granted_once_however_often_it_is_repeated(world: World) -> None:
     first = buy(world)
     world.now += timedelta(days=400)
     assert buy(world) == first
@@ -52,30 +52,30 @@ def test_a_purchase_is_granted_once_however_often_it_is_told(world: World) -> No
     world.assert_sound()
 
 
-def test_the_same_key_with_other_facts_is_a_conflict_and_changes_nothing(world: World) -> None:
+def test_an_operation_key_with_another_amount_or_kind_is_a_conflict(world: World) -> None:
     buy(world, 100)
     with pytest.raises(Conflict):
         buy(world, 1000)
     with pytest.raises(Conflict):
-        adjust(world.workspace_id, BOUGHT, 100, reason="r", by="usr_A", to=world.posting, now=world.now)
+        adjust(world.workspace_id, BOUGHT, 100, reason="r", by="usr_A", deps=world.post_deps, now=world.now)
     assert world.refreshed().available == 150
 
 
-def test_a_hundred_deliveries_of_one_payment_at_once_credit_it_once(world: World) -> None:
-    results = at_once(16, lambda _: buy(world))
-    assert len({result.order for result in results if isinstance(result, Recorded)}) == 1
+def test_parallel_deliveries_of_one_payment_grant_it_once(world: World) -> None:
+    results = run_concurrently(16, lambda _: buy(world))
+    assert len({result.order for result in results if isinstance(result, OperationRecord)}) == 1
     assert not [result for result in results if isinstance(result, Exception)]
     assert len([m for m in named(world, "grant") if m.key == BOUGHT]) == 1
     world.assert_sound()
 
 
-def test_two_facts_for_one_key_at_once_leave_one_of_them(world: World) -> None:
-    results = at_once(8, lambda number: buy(world, 100 + number % 2))
+def test_parallel_grants_of_two_amounts_with_one_key_book_one_of_them(world: World) -> None:
+    results = run_concurrently(8, lambda number: buy(world, 100 + number % 2))
     assert sum(isinstance(result, Conflict) for result in results) == 4
     world.assert_sound()
 
 
-def test_a_refund_of_unspent_credits_takes_them_back_and_owes_nothing(world: World) -> None:
+def test_a_refund_of_unspent_credits_leaves_no_debt(world: World) -> None:
     buy(world)
     take_back(world)
     wallet = world.refreshed()
@@ -83,7 +83,7 @@ def test_a_refund_of_unspent_credits_takes_them_back_and_owes_nothing(world: Wor
     world.assert_sound()
 
 
-def test_a_chargeback_after_spending_is_a_debt_that_freezes_spending_until_it_is_covered(world: World) -> None:
+def test_a_chargeback_after_spending_is_a_debt_that_blocks_spending_until_covered(world: World) -> None:
     buy(world, 40)
     spend(world, 80)  # The daily 50 credits are spent first, then 30 of the 40 bought.
     take_back(world, 40)
@@ -100,7 +100,7 @@ def test_a_chargeback_after_spending_is_a_debt_that_freezes_spending_until_it_is
     world.assert_sound()
 
 
-def test_credits_that_come_back_from_a_hold_cover_the_debt_first(world: World) -> None:
+def test_credits_returned_from_a_hold_cover_a_debt_first(world: World) -> None:
     buy(world, 14)
     generation = world.submit(width=1024, height=1024, n=4).generation  # 16 of today's 50
     spend(world, 44)  # 34 of today's, 10 bought
@@ -111,25 +111,25 @@ def test_credits_that_come_back_from_a_hold_cover_the_debt_first(world: World) -
     world.assert_sound()
 
 
-def test_a_refund_told_twice_or_by_many_at_once_is_one_refund(world: World) -> None:
+def test_repeated_and_parallel_refunds_with_one_key_are_one_refund(world: World) -> None:
     buy(world)
-    results = at_once(8, lambda _: take_back(world))
+    results = run_concurrently(8, lambda _: take_back(world))
     assert not [result for result in results if isinstance(result, Exception)]
     take_back(world)
     assert len(named(world, "revoke")) == 1
     world.assert_sound()
 
 
-def test_partial_refunds_never_take_back_more_than_was_given(world: World) -> None:
+def test_partial_refunds_never_take_back_more_than_the_grant(world: World) -> None:
     buy(world, 100)
-    results = at_once(8, lambda number: take_back(world, 30, f"revoke#stripe#re_{number}"))
-    assert sum(isinstance(result, Recorded) for result in results) == 3
+    results = run_concurrently(8, lambda number: take_back(world, 30, f"revoke#stripe#re_{number}"))
+    assert sum(isinstance(result, OperationRecord) for result in results) == 3
     assert sum(isinstance(result, Conflict) for result in results) == 5
     assert world.refreshed().available == 60
     world.assert_sound()
 
 
-def test_what_expired_unspent_is_not_owed_when_it_is_refunded(world: World) -> None:
+def test_credits_that_expired_unspent_are_no_debt_after_a_refund(world: World) -> None:
     expires_at = world.now + timedelta(hours=1)
     grant(
         world.workspace_id,
@@ -137,7 +137,7 @@ def test_what_expired_unspent_is_not_owed_when_it_is_refunded(world: World) -> N
         GrantSource.PURCHASE,
         100,
         expires_at=expires_at,
-        to=world.posting,
+        deps=world.post_deps,
         now=world.now,
     )
     spend(world, 12)
@@ -149,16 +149,16 @@ def test_what_expired_unspent_is_not_owed_when_it_is_refunded(world: World) -> N
     world.assert_sound()
 
 
-def test_a_refund_of_what_was_never_granted_is_refused(world: World) -> None:
+def test_a_refund_of_a_missing_grant_is_not_found(world: World) -> None:
     with pytest.raises(NotFound):
         take_back(world)
     with pytest.raises(NotFound):
-        grant("wsp_none", BOUGHT, GrantSource.PROMO, 1, to=world.posting, now=world.now)
+        grant("wsp_none", BOUGHT, GrantSource.PROMO, 1, deps=world.post_deps, now=world.now)
 
 
-def test_an_adjustment_goes_both_ways_with_its_reason_and_never_below_zero(world: World) -> None:
+def test_an_adjustment_adds_or_removes_credits_but_never_below_zero(world: World) -> None:
     def change(key: str, credits: int) -> None:
-        adjust(world.workspace_id, key, credits, reason="an apology", by="usr_A", to=world.posting, now=world.now)
+        adjust(world.workspace_id, key, credits, reason="an apology", by="usr_A", deps=world.post_deps, now=world.now)
 
     change("adjust#1", 7)
     change("adjust#2", -10)
@@ -174,11 +174,11 @@ def test_an_adjustment_goes_both_ways_with_its_reason_and_never_below_zero(world
 def test_a_sale_pays_seller_and_royalty_and_keeps_the_fee_in_one_transaction(tables: Tables) -> None:
     buyer, seller, artist = World(tables), World(tables), World(tables)
 
-    def sell(sale: str) -> Recorded:
+    def sell(sale: str) -> OperationRecord:
         shares = {seller.workspace_id: ("seller", 7), artist.workspace_id: ("royalty", 2)}
-        return transfer(buyer.workspace_id, f"transfer#{sale}", shares, fee=1, to=buyer.posting, now=buyer.now)
+        return transfer(buyer.workspace_id, f"transfer#{sale}", shares, fee=1, deps=buyer.post_deps, now=buyer.now)
 
-    results = at_once(4, lambda number: sell(f"sale_{number % 2}"))
+    results = run_concurrently(4, lambda number: sell(f"sale_{number % 2}"))
     assert not [result for result in results if isinstance(result, Exception)]
     assert buyer.wallet().available == 30
     assert (seller.wallet().available, artist.wallet().available) == (14, 4)
@@ -192,33 +192,33 @@ def test_a_sale_pays_seller_and_royalty_and_keeps_the_fee_in_one_transaction(tab
         world.assert_sound()
 
 
-def test_a_transfer_beyond_the_funds_moves_nothing_in_any_wallet(tables: Tables) -> None:
+def test_a_transfer_beyond_the_available_credits_changes_no_wallet(tables: Tables) -> None:
     buyer, seller = World(tables), World(tables)
     shares = {seller.workspace_id: ("seller", 30)}
 
-    def sell(number: int) -> Recorded:
-        return transfer(buyer.workspace_id, f"transfer#{number}", shares, fee=0, to=buyer.posting, now=buyer.now)
+    def sell(number: int) -> OperationRecord:
+        return transfer(buyer.workspace_id, f"transfer#{number}", shares, fee=0, deps=buyer.post_deps, now=buyer.now)
 
-    results = at_once(4, sell)
-    assert sum(isinstance(result, Recorded) for result in results) == 1
+    results = run_concurrently(4, sell)
+    assert sum(isinstance(result, OperationRecord) for result in results) == 1
     assert sum(isinstance(result, InsufficientCredits) for result in results) == 3
     assert (buyer.wallet().available, seller.wallet().available) == (20, 30)
 
 
-def test_grants_posted_while_others_spend_lose_nothing(world: World) -> None:
+def test_grants_and_holds_in_parallel_lose_no_credits(world: World) -> None:
     def step(number: int) -> object:
         if number % 2:
             return buy(world, 10, f"grant#stripe#pi_{number}")
         return world.submit(width=1024, height=1024)
 
-    results = at_once(16, step)
+    results = run_concurrently(16, step)
     assert not [result for result in results if isinstance(result, Exception)]
     wallet = world.refreshed()
     assert (wallet.available, wallet.held) == (50 + 80 - 32, 32)
     world.assert_sound()
 
 
-def test_what_expired_while_it_was_held_is_not_owed_when_it_is_refunded(world: World) -> None:
+def test_credits_that_expired_while_held_are_no_debt_after_a_refund(world: World) -> None:
     world.refreshed()
     expires_at = world.now + timedelta(minutes=1)
     grant(
@@ -227,7 +227,7 @@ def test_what_expired_while_it_was_held_is_not_owed_when_it_is_refunded(world: W
         GrantSource.PURCHASE,
         10,
         expires_at=expires_at,
-        to=world.posting,
+        deps=world.post_deps,
         now=world.now,
     )
     generation = world.submit(model="local/canvas", width=1024, height=1024).generation
@@ -240,9 +240,9 @@ def test_what_expired_while_it_was_held_is_not_owed_when_it_is_refunded(world: W
     world.assert_sound()
 
 
-def test_an_expiry_booked_by_a_clock_that_is_ahead_is_not_owed_either(world: World) -> None:
+def test_an_expiry_booked_by_a_fast_clock_is_no_debt_after_a_refund(world: World) -> None:
     expires_at = world.now + timedelta(seconds=2)
-    grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 10, expires_at=expires_at, to=world.posting, now=world.now)
+    grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 10, expires_at=expires_at, deps=world.post_deps, now=world.now)
     world.now += timedelta(seconds=3)
     world.refreshed()
     world.now -= timedelta(seconds=2)
@@ -251,31 +251,31 @@ def test_an_expiry_booked_by_a_clock_that_is_ahead_is_not_owed_either(world: Wor
     world.assert_sound()
 
 
-def test_what_was_paid_for_is_given_however_many_grants_there_are(world: World) -> None:
+def test_a_purchase_is_granted_even_at_the_maximum_number_of_grants(world: World) -> None:
     live = len(world.refreshed().grants)
     for number in range(GRANTS_MAX - live):
-        grant(world.workspace_id, f"promo#{number}", GrantSource.PROMO, 1, to=world.posting, now=world.now)
+        grant(world.workspace_id, f"promo#{number}", GrantSource.PROMO, 1, deps=world.post_deps, now=world.now)
     with pytest.raises(Conflict):
-        grant(world.workspace_id, "promo#more", GrantSource.PROMO, 1, to=world.posting, now=world.now)
+        grant(world.workspace_id, "promo#more", GrantSource.PROMO, 1, deps=world.post_deps, now=world.now)
     before = world.refreshed().available
     buy(world, 100)
     assert world.refreshed().available == before + 100
     world.assert_sound()
 
 
-def test_no_fact_of_the_caller_stands_in_for_what_is_given(world: World) -> None:
+def test_a_callers_facts_do_not_override_the_grants_own_facts(world: World) -> None:
     told: dict[str, int | str | None] = {"amount": 999, "source": "stripe"}
-    grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 10, facts=told, to=world.posting, now=world.now)
+    grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 10, facts=told, deps=world.post_deps, now=world.now)
     with pytest.raises(Conflict):
-        grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 20, facts=told, to=world.posting, now=world.now)
+        grant(world.workspace_id, BOUGHT, GrantSource.PURCHASE, 20, facts=told, deps=world.post_deps, now=world.now)
     assert [movement.facts["source"] for movement in named(world, "grant") if movement.key == BOUGHT] == ["purchase"]
 
 
-def test_a_key_says_what_it_is_the_key_of_and_has_bounds(world: World) -> None:
+def test_an_operation_key_must_have_a_known_prefix_and_a_bounded_length(world: World) -> None:
     for key in ("hold#gen_1", "daily#2026-11-21", "", "x" * 201, "grant#two\nlines"):
         with pytest.raises(ValueError, match="the key of an operation"):
             buy(world, key=key)
     payer = world.refreshed()
-    shares = tuple(Share(replace(payer, workspace_id=f"wsp_{number}"), 1, "seller") for number in range(41))
+    shares = tuple(TransferShare(replace(payer, workspace_id=f"wsp_{number}"), 1, "seller") for number in range(41))
     with pytest.raises(ValueError, match="every receiver"):
         plan_transfer(payer, "transfer#1", shares, 0, {}, order="A" * 26, now=world.now)

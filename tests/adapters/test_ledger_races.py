@@ -8,10 +8,10 @@ import pytest
 
 from atelier.errors import InsufficientCredits
 from atelier.generations.cancel import cancel
-from atelier.generations.finish import expire
+from atelier.generations.finish import expire_generation
 from atelier.generations.model import Generation, Status
-from atelier.generations.submit import Accepted
-from tests.adapters.world import World, at_once
+from atelier.generations.submit import AcceptedGeneration
+from tests.adapters.world import World, run_concurrently
 from tests.conftest import Tables
 
 CALLERS, FUNDED, ROUNDS = 50, 10, 100
@@ -19,19 +19,19 @@ ENDINGS = {"settled", "released", "expired"}
 
 
 @pytest.mark.parametrize("lane", range(4))
-def test_of_fifty_callers_with_funds_for_ten_exactly_ten_are_served(tables: Tables, lane: int) -> None:
+def test_credits_for_ten_serve_exactly_ten_of_fifty_parallel_callers(tables: Tables, lane: int) -> None:
     for _ in range(ROUNDS // 4):
         world = World(tables)
         # The daily 50 credits are enough for ten submissions of five credits.
-        results = at_once(CALLERS, lambda _, world=world: world.submit(width=1024, height=1280, model="local/canvas"))
-        accepted = [result for result in results if isinstance(result, Accepted)]
+        results = run_concurrently(CALLERS, lambda _, world=world: world.submit(width=1024, height=1280, model="local/canvas"))
+        accepted = [result for result in results if isinstance(result, AcceptedGeneration)]
         assert len(accepted) == FUNDED, lane
         assert sum(isinstance(result, InsufficientCredits) for result in results) == CALLERS - FUNDED
         assert (world.wallet().available, world.wallet().held) == (0, 50)
         world.assert_sound()
 
 
-def test_a_reset_while_many_spend_across_midnight_gives_one_grant_and_loses_nothing(tables: Tables) -> None:
+def test_a_daily_reset_during_parallel_spending_books_one_grant(tables: Tables) -> None:
     for _ in range(10):
         world = World(tables)
         before = [world.submit(width=1024, height=1024).generation for _ in range(5)]
@@ -45,7 +45,7 @@ def test_a_reset_while_many_spend_across_midnight_gives_one_grant_and_loses_noth
                 return world.refreshed()
             return world.submit(width=1024, height=1024)
 
-        results = at_once(20, step)
+        results = run_concurrently(20, step)
         assert not [result for result in results if isinstance(result, Exception)]
         kinds = [movement.key for movement in world.assert_sound()]
         assert kinds.count("daily#2026-11-21") == 1
@@ -53,7 +53,7 @@ def test_a_reset_while_many_spend_across_midnight_gives_one_grant_and_loses_noth
         assert (world.refreshed().available, world.wallet().held) == (10, 40)
 
 
-def test_settle_against_release_against_expire_is_one_end(tables: Tables) -> None:
+def test_racing_settle_release_and_expire_end_the_hold_once(tables: Tables) -> None:
     for _ in range(25):
         world = World(tables)
         generation = world.submit(width=1024, height=1024, model="local/canvas").generation
@@ -67,9 +67,9 @@ def test_settle_against_release_against_expire_is_one_end(tables: Tables) -> Non
                 case 1:
                     return world.fail(late)
                 case _:
-                    return expire(late, to=world.finishing, now=world.now)
+                    return expire_generation(late, deps=world.finish_deps, now=world.now)
 
-        results = at_once(9, end)
+        results = run_concurrently(9, end)
         assert not [result for result in results if isinstance(result, Exception)]
         kinds = [movement.kind for movement in world.assert_sound()]
         assert len([kind for kind in kinds if kind in ENDINGS]) == 1
@@ -82,17 +82,17 @@ def test_settle_against_release_against_expire_is_one_end(tables: Tables) -> Non
         assert ("late" in kinds) == (final.status is Status.SUCCEEDED and not charged)
 
 
-def test_a_cancellation_against_the_first_attempt_leaves_one_truth(tables: Tables) -> None:
+def test_a_cancellation_racing_the_first_attempt_always_cancels_free(tables: Tables) -> None:
     for _ in range(25):
         world = World(tables)
         generation = world.submit(model="local/canvas").generation
 
         def step(number: int, world: World = world, generation: Generation = generation) -> object:
             if number:
-                return cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+                return cancel(world.workspace_id, generation.id, deps=world.finish_deps, now=world.now)
             return world.attempt(generation)
 
-        at_once(2, step)
+        run_concurrently(2, step)
         ended = world.finish(generation) if world.get(generation).is_open else world.get(generation)
         assert ended.status is Status.CANCELLED
         assert ended.credits_charged == 0

@@ -24,16 +24,16 @@ from atelier.aws.signing_keys import new_url_keys
 from infra.local.deploy import Aws
 from infra.local.distribution import read_distribution
 from infra.local.edge import (
-    BEYOND_AT_ONCE,
+    WAITING_OVERFLOW_MAX,
     BODY_BYTES_MAX,
     HEAD_BYTES_MAX,
-    WAITING_OF_ONE_CALLER,
+    WAITING_PER_CALLER_MAX,
     Edge,
     Origins,
     PortInUse,
 )
 from infra.local.emulator import Emulator
-from tests.until import until
+from tests.until import wait_until
 
 ROOT = Path(__file__).parents[2]
 KEYS = new_url_keys()
@@ -140,7 +140,7 @@ async def echo(request: web.BaseRequest) -> web.Response:
 
 
 @pytest.mark.parametrize("path", ["/api/x", "/v1/models", "/healthz", "/.well-known/jwks.json", "/whatever"])
-def test_the_api_gets_every_path_but_media_to_the_letter(world: World, path: str) -> None:
+def test_every_path_outside_media_is_forwarded_unchanged_to_the_api(world: World, path: str) -> None:
     answer = httpx.post(f"{world.base_url}{path}%2Fa%20b?c=%2F&c=2", content="body")
     seen = answer.json()
     assert answer.status_code == 207
@@ -149,14 +149,14 @@ def test_the_api_gets_every_path_but_media_to_the_letter(world: World, path: str
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_the_viewer_cannot_say_where_it_is(world: World) -> None:
+def test_a_client_cannot_forge_its_address(world: World) -> None:
     claimed = {"X-Forwarded-For": "198.51.100.1", "Atelier-Viewer-Address": "198.51.100.2", "Connection": "close"}
     seen = httpx.get(f"{world.base_url}/api/x", headers=claimed).json()["headers"]
     assert (seen["x-forwarded-for"], seen["atelier-viewer-address"]) == ("127.0.0.1", "127.0.0.1")
 
 
-def test_the_waiting_requests_of_one_caller_keep_nobody_else_waiting(world: World) -> None:
-    at_the_api = WAITING_OF_ONE_CALLER + BEYOND_AT_ONCE
+def test_the_long_requests_of_one_caller_do_not_block_other_requests(world: World) -> None:
+    at_the_api = WAITING_PER_CALLER_MAX + WAITING_OVERFLOW_MAX
     with httpx.Client(base_url=world.base_url, timeout=25, limits=httpx.Limits(max_connections=None)) as http:
 
         def ask(path: str, caller: str) -> int:
@@ -165,7 +165,7 @@ def test_the_waiting_requests_of_one_caller_keep_nobody_else_waiting(world: Worl
 
         with ThreadPoolExecutor(at_the_api + 4) as pool:
             held = [pool.submit(ask, "hold", "A") for _ in range(at_the_api + 4)]
-            until(lambda: len(HELD) >= at_the_api)
+            wait_until(lambda: len(HELD) >= at_the_api)
             # Neither another request of the same caller is blocked, nor one of another caller, nor one that waits.
             for caller in ("A", "B"):
                 assert http.get("/api/x", headers={"authorization": caller}).status_code == 207
@@ -173,7 +173,7 @@ def test_the_waiting_requests_of_one_caller_keep_nobody_else_waiting(world: Worl
             assert {each.result() for each in held} == {207}
 
 
-def test_the_authorizer_always_finds_its_header(world: World) -> None:
+def test_the_authorization_header_is_always_present_for_the_authorizer(world: World) -> None:
     def authorization(**headers: str) -> str:
         return str(httpx.get(f"{world.base_url}/api/x", headers=headers).json()["headers"]["authorization"])
 
@@ -181,12 +181,12 @@ def test_the_authorizer_always_finds_its_header(world: World) -> None:
     assert authorization(Authorization="Bearer abc") == "Bearer abc"
 
 
-def test_a_body_beyond_the_gateways_limit_is_refused_in_the_envelope(world: World) -> None:
+def test_a_body_beyond_the_gateways_limit_is_refused_with_the_error_envelope(world: World) -> None:
     answer = httpx.post(f"{world.base_url}/api/x", content=b"x" * (BODY_BYTES_MAX + 1))
     assert (answer.status_code, answer.json()["error"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
-def test_an_origin_that_hangs_up_is_told_in_the_envelope(world: World) -> None:
+def test_a_closed_api_connection_is_answered_503_with_the_error_envelope(world: World) -> None:
     answer = httpx.post(f"{world.base_url}/api/cut")
     assert (answer.status_code, answer.json()["error"], answer.json()["retryable"]) == (503, "UNAVAILABLE", True)
 
@@ -210,7 +210,7 @@ def preflight(url: str, origin: str, **asked: str) -> httpx.Response:
     "path", ["/api/generate/image", "/v1/chat/completions", "/healthz", "/media/a.png", "/media/a.html"]
 )
 @pytest.mark.parametrize("origin", ["https://app.example.com", "http://localhost:5173"])
-def test_a_preflight_of_a_frontend_is_answered_at_the_edge(world: World, path: str, origin: str) -> None:
+def test_a_cors_preflight_of_a_frontend_is_answered_at_the_edge(world: World, path: str, origin: str) -> None:
     answer = preflight(f"{world.base_url}{path}", origin)
     said = answer.headers
     assert (answer.status_code, answer.content) == (204, b"")
@@ -224,14 +224,14 @@ def test_a_preflight_of_a_frontend_is_answered_at_the_edge(world: World, path: s
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "https://app.example.com.evil.example"])
-def test_a_page_that_is_no_frontend_is_allowed_nothing(world: World, origin: str) -> None:
+def test_an_unknown_origin_gets_no_cors_headers(world: World, origin: str) -> None:
     asked = preflight(f"{world.base_url}/api/x", origin)
     read = httpx.get(f"{world.base_url}/api/x", headers={"Origin": origin})
     assert (asked.status_code, read.status_code, read.headers["vary"]) == (204, 207, "Origin")
     assert not [name for answer in (asked, read) for name in answer.headers if name.startswith("access-control-")]
 
 
-def test_a_frontend_reads_answers_files_and_refusals_alike(world: World) -> None:
+def test_responses_files_and_errors_all_carry_cors_headers_for_a_frontend(world: World) -> None:
     origin = {"Origin": "https://app.example.com"}
     answers = [
         httpx.get(f"{world.base_url}/api/x", headers=origin),
@@ -251,7 +251,7 @@ def test_a_frontend_reads_answers_files_and_refusals_alike(world: World) -> None
         assert {"x-ratelimit-remaining-requests", "atelier-credits-charged", "atelier-generation-id"} <= exposed
 
 
-def test_who_names_no_origin_is_told_that_answers_depend_on_it(world: World) -> None:
+def test_a_response_to_a_request_without_an_origin_varies_by_origin(world: World) -> None:
     for answer in (httpx.get(f"{world.base_url}/api/x"), httpx.get(world.signed())):
         assert answer.headers["vary"] == "Origin"
         assert "access-control-allow-origin" not in answer.headers
@@ -260,7 +260,7 @@ def test_who_names_no_origin_is_told_that_answers_depend_on_it(world: World) -> 
 # ---- media -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_signed_url_opens_the_file_with_its_type_and_cache_headers(world: World) -> None:
+def test_a_signed_url_serves_the_file_with_its_type_and_cache_headers(world: World) -> None:
     answer = httpx.get(world.signed())
     assert (answer.status_code, answer.content) == (200, PICTURE)
     assert answer.headers["content-type"] == "image/png"
@@ -276,7 +276,7 @@ def policy(answer: httpx.Response) -> dict[str, str]:
     return {name: value for name, _, value in parts}
 
 
-def test_a_page_that_a_model_wrote_is_shown_without_origin_script_or_network(world: World) -> None:
+def test_a_generated_page_is_served_sandboxed_without_script_or_network(world: World) -> None:
     answer = httpx.get(world.signed(PAGE_KEY))
     assert (answer.status_code, answer.content) == (200, PAGE)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -291,7 +291,7 @@ def test_a_page_that_a_model_wrote_is_shown_without_origin_script_or_network(wor
     assert httpx.get(world.base_url + "/" + PAGE_KEY).status_code == 403
 
 
-def test_a_file_of_media_may_be_played_by_the_browser_itself_but_runs_nothing(world: World) -> None:
+def test_a_media_file_may_play_in_the_browser_but_runs_no_script(world: World) -> None:
     said = policy(httpx.get(world.signed()))
     assert (said["default-src"], said["media-src"]) == ("'none'", "'self'")
     # Chromium does not play media in a document without an origin.
@@ -299,7 +299,7 @@ def test_a_file_of_media_may_be_played_by_the_browser_itself_but_runs_nothing(wo
     assert "script-src" not in said
 
 
-def test_ranges_and_conditions_are_the_origins(world: World) -> None:
+def test_range_and_conditional_requests_are_answered_by_the_bucket(world: World) -> None:
     part = httpx.get(world.signed(), headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.content) == (206, PICTURE[10:20])
     assert part.headers["content-range"] == f"bytes 10-19/{len(PICTURE)}"
@@ -333,7 +333,7 @@ def refusals(world: World) -> dict[str, httpx.Response]:
     return answers | {"a write": httpx.put(world.signed(), content=b"x")}
 
 
-def test_what_is_not_signed_for_this_file_and_now_is_refused_alike(world: World) -> None:
+def test_every_url_without_a_valid_signature_is_refused_in_the_same_way(world: World) -> None:
     for name, answer in refusals(world).items():
         assert answer.status_code == 403, name
         assert answer.headers["cache-control"] == "no-store", name
@@ -341,7 +341,7 @@ def test_what_is_not_signed_for_this_file_and_now_is_refused_alike(world: World)
         assert "<" not in answer.text, name
 
 
-def test_there_is_no_way_around_to_the_rest_of_the_bucket(world: World) -> None:
+def test_path_traversal_does_not_reach_the_rest_of_the_bucket(world: World) -> None:
     query = world.signed().partition("?")[2]
     for path in (
         "/media/../staging/secret",
@@ -373,7 +373,7 @@ def said_to(world: World, *parts: bytes) -> bytes:
     return heard
 
 
-def test_a_client_that_waits_before_its_body_is_told_to_go_on(world: World) -> None:
+def test_an_expect_header_is_answered_with_100_continue(world: World) -> None:
     head = b"POST /api/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"
     heard = said_to(world, head, b"body")
     assert heard.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 207 ")
@@ -381,24 +381,24 @@ def test_a_client_that_waits_before_its_body_is_told_to_go_on(world: World) -> N
     assert b'"expect"' not in heard
 
 
-def test_a_client_that_waits_before_too_large_a_body_is_refused_at_once(world: World) -> None:
+def test_an_expect_header_with_too_large_a_body_is_refused_at_once(world: World) -> None:
     size = str(BODY_BYTES_MAX + 1).encode()
     head = b"POST /api/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: %b\r\nExpect: 100-continue\r\n\r\n"
     assert said_to(world, head % size).startswith(b"HTTP/1.1 413 ")
 
 
 @pytest.mark.parametrize("slow", [b"", b"GET /api/x HT", b"GET /api/x HTTP/1.1\r\nHost: a\r\nX: "])
-def test_a_head_that_does_not_come_to_an_end_is_given_up(world: World, slow: bytes) -> None:
+def test_a_request_head_that_never_ends_times_out_with_408(world: World, slow: bytes) -> None:
     assert said_to(world, slow).startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_body_that_does_not_come_to_an_end_is_given_up(world: World) -> None:
+def test_a_request_body_that_never_ends_times_out_with_408(world: World) -> None:
     heard = said_to(world, b"POST /api/x HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nbegun")
     assert heard.startswith(b"HTTP/1.1 408 ")
     assert b'"error": "REQUEST_TIMEOUT"' in heard
 
 
-def test_a_head_beyond_its_bound_is_refused(world: World) -> None:
+def test_a_request_head_beyond_its_maximum_size_is_refused(world: World) -> None:
     assert httpx.get(f"{world.base_url}/api/x", headers={"x": "y" * HEAD_BYTES_MAX}).status_code == 400
 
 
@@ -423,7 +423,7 @@ def test_a_second_edge_does_not_take_the_same_port(world: World) -> None:
         asyncio.run(listen())
 
 
-def test_until_the_stack_is_deployed_the_edge_says_so() -> None:
+def test_the_edge_answers_503_until_the_stack_is_deployed() -> None:
     async def ask() -> tuple[int, Any]:
         edge = Edge(read_distribution(ROOT / "infra/edge.yaml"))
         port = await edge.listen(0)
@@ -438,7 +438,7 @@ def test_until_the_stack_is_deployed_the_edge_says_so() -> None:
     assert (status, answer["error"], answer["retryable"]) == (503, "UNAVAILABLE", True)
 
 
-def test_the_slash_in_a_models_name_is_written_out(world: World) -> None:
+def test_an_encoded_slash_in_a_model_name_is_decoded_only_under_v1_models(world: World) -> None:
     def reached(path: str) -> str:
         return str(httpx.get(world.base_url + path).json()["path"])
 

@@ -18,8 +18,8 @@ from PIL import Image
 
 from atelier.aws.s3 import MediaStore
 from atelier.errors import NotFound
-from atelier.generations.model import Generation, Kind, Recipe, Source, Status
-from atelier.generations.ports import StoredOutput, UndeliverableMedia
+from atelier.generations.model import Generation, Kind, Recipe, InputAsset, Status
+from atelier.generations.ports import OutputLocation, UndeliverableMedia
 from atelier.ids import new_id
 from atelier.media.delivery import Delivery
 from atelier.media.fetch import Fetcher
@@ -28,7 +28,7 @@ from atelier.media.process import BYTES_MAX
 from atelier.media.processed import MediaToolMissing
 from atelier.providers._contract import Done, Input, Job
 from atelier.providers.local import Local
-from infra.local.standins.replicate import API_TOKEN, ReplicateStandIn, png
+from infra.local.standins.replicate import API_TOKEN, ReplicateSimulator, sample_png
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 WORKSPACE = new_id("wsp", NOW)
@@ -67,12 +67,12 @@ def generation(kind: Kind = Kind.IMAGE, *, watermark: bool = False) -> Generatio
 
 
 @pytest.fixture
-def stand_in() -> Iterator[ReplicateStandIn]:
-    with ReplicateStandIn(run_seconds=0) as running:
+def stand_in() -> Iterator[ReplicateSimulator]:
+    with ReplicateSimulator(run_seconds=0) as running:
         yield running
 
 
-def output_url(stand_in: ReplicateStandIn, marker: str = "") -> str:
+def output_url(stand_in: ReplicateSimulator, marker: str = "") -> str:
     """The URL of a finished prediction's image."""
     answer = httpx.post(
         f"{stand_in.url}/v1/predictions",
@@ -82,17 +82,17 @@ def output_url(stand_in: ReplicateStandIn, marker: str = "") -> str:
     return answer.json()["output"][0]
 
 
-def delivering(objects: Objects, stand_in: ReplicateStandIn | None = None) -> Delivery:
+def delivering(objects: Objects, stand_in: ReplicateSimulator | None = None) -> Delivery:
     hosts = frozenset({stand_in.host}) if stand_in else frozenset[str]()
     return Delivery(objects, Fetcher(local_hosts=hosts), pause=lambda seconds: None)
 
 
-def test_staged_bytes_become_a_picture_and_its_thumbnail_named_by_content() -> None:
+def test_staged_bytes_become_an_image_and_a_thumbnail_named_by_content_hash() -> None:
     objects = Objects()
     delivery, work = delivering(objects), generation()
-    key = delivery.stage(work.id, "att_1", 0, png(640, 480, 1))
+    key = delivery.stage(work.id, "att_1", 0, sample_png(640, 480, 1))
     assert key == staging_key(work.id, "att_1", 0)
-    picture = delivery.deliver(work, 0, StoredOutput(key=key), ())
+    picture = delivery.deliver(work, 0, OutputLocation(key=key), ())
     data, content_type = objects.kept[media_key(WORKSPACE, picture.sha256, "png")]
     small, small_type = objects.kept[thumbnail_key(WORKSPACE, picture.sha256)]
     assert (hashlib.sha256(data).hexdigest(), len(data)) == (picture.sha256, picture.size_bytes)
@@ -115,7 +115,7 @@ WORK = {
 def made_here(kind: Kind) -> bytes:
     """An output of this kind from the local provider."""
     model, parameters = WORK[kind]
-    inputs = {"image": (Input(png(48, 32, 1), "image/png"),)} if kind is Kind.UPSCALE else {}
+    inputs = {"image": (Input(sample_png(48, 32, 1), "image/png"),)} if kind is Kind.UPSCALE else {}
     done = Local().submit(Job("att_1", kind, model, "A fox says good morning.", parameters=parameters, inputs=inputs))
     assert isinstance(done, Done)
     return done.outputs[0].data or b""
@@ -133,12 +133,12 @@ def made_here(kind: Kind) -> bytes:
         (Kind.UPSCALE, ("image", "png", "image/png", (96, 64))),
     ],
 )
-def test_every_kind_is_delivered_as_what_it_is(
+def test_every_kind_is_delivered_with_its_type_format_and_size(
     kind: Kind, expected: tuple[str, str, str, tuple[int, int] | None]
 ) -> None:
     objects, work = Objects(), generation(kind, watermark=True)
     delivery = delivering(objects)
-    output = StoredOutput(key=delivery.stage(work.id, "att_1", 0, made_here(kind)))
+    output = OutputLocation(key=delivery.stage(work.id, "att_1", 0, made_here(kind)))
     delivered = delivery.deliver(work, 0, output, ())
     type_, form, content_type, size = expected
     data, kept_as = objects.kept[media_key(WORKSPACE, delivered.sha256, form)]
@@ -164,17 +164,17 @@ def shorts(frame: av.AudioFrame) -> array[int]:
 
 @pytest.mark.parametrize("kind", [Kind.IMAGE, Kind.VIDEO, Kind.AUDIO, Kind.AVATAR, Kind.UPSCALE])
 @pytest.mark.parametrize("lie", [b"<!doctype html><script>alert(1)</script>", b'{"error": "quota"}', b""])
-def test_a_provider_that_sends_something_else_delivers_nothing(kind: Kind, lie: bytes) -> None:
+def test_an_output_that_is_not_media_is_undeliverable(kind: Kind, lie: bytes) -> None:
     objects, work = Objects(), generation(kind)
     delivery = delivering(objects)
-    output = StoredOutput(key=delivery.stage(work.id, "att_1", 0, lie))
+    output = OutputLocation(key=delivery.stage(work.id, "att_1", 0, lie))
     staged = dict(objects.kept)
     with pytest.raises(UndeliverableMedia, match=r"no (image|video|audio) that can be used"):
         delivery.deliver(work, 0, output, ())
     assert objects.kept == staged
 
 
-def test_a_film_is_no_picture_and_a_picture_no_film_text_or_page() -> None:
+def test_an_output_of_another_kind_is_undeliverable() -> None:
     for kind, other in (
         (Kind.IMAGE, Kind.VIDEO),
         (Kind.VIDEO, Kind.IMAGE),
@@ -182,17 +182,17 @@ def test_a_film_is_no_picture_and_a_picture_no_film_text_or_page() -> None:
         (Kind.PAGE, Kind.TEXT),
     ):
         delivery, work = delivering(Objects()), generation(kind)
-        output = StoredOutput(key=delivery.stage(work.id, "att_1", 0, made_here(other)))
+        output = OutputLocation(key=delivery.stage(work.id, "att_1", 0, made_here(other)))
         with pytest.raises(UndeliverableMedia):
             delivery.deliver(work, 0, output, ())
 
 
-def test_where_pyav_is_missing_a_film_stays_staged_and_nobody_says_that_it_is_bad(
+def test_a_video_stays_staged_while_pyav_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     objects, work = Objects(), generation(Kind.VIDEO)
     delivery = delivering(objects)
-    output = StoredOutput(key=delivery.stage(work.id, "att_1", 0, made_here(Kind.VIDEO)))
+    output = OutputLocation(key=delivery.stage(work.id, "att_1", 0, made_here(Kind.VIDEO)))
     installed = list(sys.path)
     monkeypatch.setattr(sys, "path", [path for path in installed if "site-packages" not in path])
     with pytest.raises(MediaToolMissing, match="film layer"):
@@ -201,7 +201,7 @@ def test_where_pyav_is_missing_a_film_stays_staged_and_nobody_says_that_it_is_ba
     assert delivery.deliver(work, 0, output, ()).type == "video"
 
 
-def test_what_is_larger_than_its_kind_may_be_is_undeliverable() -> None:
+def test_an_output_over_its_kinds_maximum_size_is_undeliverable() -> None:
     class Bounded(Objects):
         """Checks the size before it reads, as the bucket's adapter does."""
 
@@ -213,44 +213,44 @@ def test_what_is_larger_than_its_kind_may_be_is_undeliverable() -> None:
 
     objects, work = Bounded(), generation(Kind.TEXT)
     delivery = delivering(objects)
-    output = StoredOutput(key=delivery.stage(work.id, "att_1", 0, b"a" * (BYTES_MAX["text"] + 1)))
+    output = OutputLocation(key=delivery.stage(work.id, "att_1", 0, b"a" * (BYTES_MAX["text"] + 1)))
     with pytest.raises(UndeliverableMedia, match="too large"):
         delivery.deliver(work, 0, output, ())
 
 
-def test_work_starts_from_what_was_delivered() -> None:
+def test_a_delivered_image_can_be_read_as_an_input_in_its_workspace_only() -> None:
     objects, work = Objects(), generation()
     delivery = delivering(objects)
-    picture = delivery.deliver(work, 0, StoredOutput(key=delivery.stage(work.id, "att_1", 0, png(96, 64, 1))), ())
-    source = Source("ast_1", picture.sha256, picture.format)
-    given = delivery.input(WORKSPACE, source)
+    picture = delivery.deliver(work, 0, OutputLocation(key=delivery.stage(work.id, "att_1", 0, sample_png(96, 64, 1))), ())
+    source = InputAsset("ast_1", picture.sha256, picture.format)
+    given = delivery.read_input(WORKSPACE, source)
     assert (hashlib.sha256(given.data).hexdigest(), given.content_type) == (picture.sha256, "image/png")
     with pytest.raises(NotFound):
-        delivery.input(new_id("wsp", NOW), source)
+        delivery.read_input(new_id("wsp", NOW), source)
 
 
-def test_delivering_twice_stores_once() -> None:
+def test_a_repeated_delivery_stores_the_same_objects() -> None:
     objects = Objects()
     delivery, work = delivering(objects), generation(watermark=True)
-    key = delivery.stage(work.id, "att_1", 0, png(640, 480, 1))
-    first = delivery.deliver(work, 0, StoredOutput(key=key), ())
+    key = delivery.stage(work.id, "att_1", 0, sample_png(640, 480, 1))
+    first = delivery.deliver(work, 0, OutputLocation(key=key), ())
     kept = dict(objects.kept)
-    assert delivery.deliver(work, 0, StoredOutput(key=key), ()) == first
+    assert delivery.deliver(work, 0, OutputLocation(key=key), ()) == first
     assert objects.kept == kept
 
 
-def test_the_tier_decides_about_the_mark() -> None:
+def test_the_watermark_flag_changes_the_delivered_image() -> None:
     objects = Objects()
     delivery, work = delivering(objects), generation()
-    key = delivery.stage(work.id, "att_1", 0, png(640, 480, 1))
-    plain = delivery.deliver(work, 0, StoredOutput(key=key), ())
-    marked = delivery.deliver(generation(watermark=True), 0, StoredOutput(key=key), ())
+    key = delivery.stage(work.id, "att_1", 0, sample_png(640, 480, 1))
+    plain = delivery.deliver(work, 0, OutputLocation(key=key), ())
+    marked = delivery.deliver(generation(watermark=True), 0, OutputLocation(key=key), ())
     assert plain.sha256 != marked.sha256
 
 
-def test_a_result_is_fetched_from_its_url_and_its_metadata_left_behind(stand_in: ReplicateStandIn) -> None:
+def test_a_result_is_fetched_from_its_url_and_stored_without_its_metadata(stand_in: ReplicateSimulator) -> None:
     objects = Objects()
-    picture = delivering(objects, stand_in).deliver(generation(), 0, StoredOutput(url=output_url(stand_in)), ())
+    picture = delivering(objects, stand_in).deliver(generation(), 0, OutputLocation(url=output_url(stand_in)), ())
     data, _ = objects.kept[media_key(WORKSPACE, picture.sha256, "png")]
     assert (picture.width, picture.height) == (96, 64)
     assert b"stand-in" not in data
@@ -260,9 +260,9 @@ def test_a_result_is_fetched_from_its_url_and_its_metadata_left_behind(stand_in:
     "marker", ["gone", "denied", "text", "svg", "broken", "bomb", "huge", "redirect", "private", "file"]
 )
 def test_a_result_that_cannot_be_used_is_undeliverable_and_stores_nothing(
-    stand_in: ReplicateStandIn, marker: str
+    stand_in: ReplicateSimulator, marker: str
 ) -> None:
-    objects, output = Objects(), StoredOutput(url=output_url(stand_in, f"output:{marker}"))
+    objects, output = Objects(), OutputLocation(url=output_url(stand_in, f"output:{marker}"))
     with pytest.raises(UndeliverableMedia) as failed:
         delivering(objects, stand_in).deliver(generation(), 0, output, ("replicate.delivery",))
     assert objects.kept == {}
@@ -270,23 +270,23 @@ def test_a_result_that_cannot_be_used_is_undeliverable_and_stores_nothing(
     assert "169.254" not in str(failed.value)
 
 
-def test_a_failed_fetch_is_tried_once_more_and_a_refused_one_is_not(stand_in: ReplicateStandIn) -> None:
+def test_a_failed_fetch_is_retried_once_and_a_refused_one_is_not(stand_in: ReplicateSimulator) -> None:
     pauses: list[float] = []
     stand_in.stop()
     delivery = Delivery(Objects(), Fetcher(local_hosts=frozenset({stand_in.host})), pause=pauses.append)
     for url, expected in ((f"{stand_in.url}/x.png", 1), ("https://elsewhere.example/x.png", 1)):
         with pytest.raises(UndeliverableMedia):
-            delivery.deliver(generation(), 0, StoredOutput(url=url), ("replicate.delivery",))
+            delivery.deliver(generation(), 0, OutputLocation(url=url), ("replicate.delivery",))
         assert len(pauses) == expected
 
 
-@pytest.mark.parametrize("output", [StoredOutput(), StoredOutput(key="staging/never/was/0")])
-def test_an_output_that_is_nowhere_is_undeliverable(output: StoredOutput) -> None:
+@pytest.mark.parametrize("output", [OutputLocation(), OutputLocation(key="staging/never/was/0")])
+def test_an_output_without_a_url_or_staged_file_is_undeliverable(output: OutputLocation) -> None:
     with pytest.raises(UndeliverableMedia):
         delivering(Objects()).deliver(generation(), 0, output, ())
 
 
-def test_the_bucket_keeps_bytes_with_their_type_and_for_ever(aws: botocore.session.Session) -> None:
+def test_the_bucket_stores_bytes_with_their_type_and_immutable_caching(aws: botocore.session.Session) -> None:
     s3 = aws.create_client("s3")
     s3.create_bucket(Bucket=BUCKET)
     store = MediaStore(BUCKET)

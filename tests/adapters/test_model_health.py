@@ -7,15 +7,15 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.credentials.model import Own
+from atelier.credentials.model import WorkspaceProviders
 from atelier.errors import Unavailable
 from atelier.generations.model import Status
 from atelier.pricing.catalogue import Offer, catalogue
 from atelier.providers._contract import Done, ErrorClass, Failed, Output
-from atelier.routing.book import SUCCESSES_TOGETHER, HealthBook
+from atelier.routing.book import SUCCESSES_PER_WRITE, HealthCache
 from atelier.routing.choose import Routes
-from atelier.routing.model import COOLDOWN_SECONDS, FAILURES_TO_DOWN, Scope, overall
-from atelier.routing.model import Status as HealthStatus
+from atelier.routing.model import COOLDOWN_SECONDS, FAILURES_TO_DOWN, Scope, overall_status
+from atelier.routing.model import HealthStatus as HealthStatus
 from tests.adapters.test_routing import BROKEN, OWN, REPLICATE, counted, run, take_down
 from tests.adapters.world import DONE, ScriptedProvider, World
 from tests.conftest import Tables
@@ -35,58 +35,58 @@ def break_model(world: World) -> None:
         run(world, MODEL)
 
 
-def test_three_failures_of_one_model_leave_the_providers_others_alone(world: World) -> None:
+def test_three_failures_of_one_model_open_only_that_models_circuit(world: World) -> None:
     break_model(world)
     world.replicate.answers = [Done((Output(data=b"x"),))]
     sent = len(world.replicate.submitted)
     assert [attempt.model for attempt in run(world, MODEL, OTHER).attempts] == [OTHER]
     assert len(world.replicate.submitted) == sent + 1
-    access, (model,) = world.book.seen(REPLICATE, world.now), world.book.models(REPLICATE, world.now)
+    access, (model,) = world.book.cached(REPLICATE, world.now), world.book.model_health(REPLICATE, world.now)
     assert (model.scope.model, model.status(world.now)) == (MODEL, HealthStatus.DOWN)
     assert (access.failures, access.opened_at) == (FAILURES_TO_DOWN, None)
-    assert overall(access, (model,), world.now) is HealthStatus.DEGRADED
+    assert overall_status(access, (model,), world.now) is HealthStatus.DEGRADED
 
 
-def test_a_model_that_is_down_is_refused_by_name_and_its_neighbour_is_taken(world: World) -> None:
+def test_a_named_model_with_an_open_circuit_is_refused_and_another_is_accepted(world: World) -> None:
     break_model(world)
     world.catalogue = catalogue(frozenset({"replicate"}))
-    routes = Routes(world.workspace_id, Own(), lambda scope: world.book.seen(scope, world.now), world.now)
+    routes = Routes(world.workspace_id, WorkspaceProviders(), lambda scope: world.book.cached(scope, world.now), world.now)
     with pytest.raises(Unavailable) as refused:
         world.submit(model=MODEL, routes=routes)
     assert 0 < refused.value.facts["retry_after_seconds"] <= COOLDOWN_SECONDS + 1
-    routes.require_awake(OTHER, (Offer(OTHER, "replicate", 1, 1, 60),))
+    routes.require_available(OTHER, (Offer(OTHER, "replicate", 1, 1, 60),))
 
 
 @pytest.mark.parametrize("error_class", [ErrorClass.AUTH, ErrorClass.PROVIDER_BILLING, ErrorClass.RATE_LIMITED])
-def test_what_is_wrong_with_the_account_concerns_all_of_its_models(world: World, error_class: ErrorClass) -> None:
+def test_an_account_failure_skips_all_models_of_the_provider(world: World, error_class: ErrorClass) -> None:
     world.replicate.answers = [Failed(error_class, "No.")]
     assert [a.model for a in run(world, MODEL, OTHER, "local/canvas").attempts] == [MODEL, "local/canvas"]
-    assert world.book.models(REPLICATE, world.now) == ()
+    assert world.book.model_health(REPLICATE, world.now) == ()
 
 
-def test_a_provider_that_cannot_be_connected_to_is_down_as_a_whole(world: World) -> None:
+def test_provider_wide_failures_open_the_circuit_of_the_whole_provider(world: World) -> None:
     world.replicate.answers = [replace(BROKEN, provider_wide=True)] * FAILURES_TO_DOWN
     for _ in range(FAILURES_TO_DOWN):
         run(world, MODEL)
     assert [a.model for a in run(world, OTHER, "local/canvas").attempts] == ["local/canvas"]
 
 
-def test_a_key_that_is_not_good_for_one_model_is_used_for_the_others(world: World) -> None:
+def test_a_key_rejected_for_one_model_is_still_used_for_the_others(world: World) -> None:
     world.replicate.answers = [Failed(ErrorClass.AUTH, "Not this one.", provider_wide=False), DONE, DONE]
     assert run(world, MODEL, OTHER).status is Status.SUCCEEDED
     assert [a.model for a in run(world, MODEL, OTHER).attempts] == [OTHER]
 
 
-def test_one_caller_alone_finds_out_whether_a_model_is_up_again(world: World) -> None:
+def test_one_caller_alone_probes_a_half_open_model(world: World) -> None:
     break_model(world)
     world.now += timedelta(seconds=COOLDOWN_SECONDS)
-    books = [HealthBook(world.health) for _ in range(3)]
-    assert [book.may_try(SDXL, world.now) for book in books] == [True, False, False]
-    world.book.succeeded(SDXL, 100, started_at=world.now, now=world.now)
-    assert all(HealthBook(world.health).may_try(SDXL, world.now) for _ in range(3))
+    books = [HealthCache(world.health) for _ in range(3)]
+    assert [book.allow(SDXL, world.now) for book in books] == [True, False, False]
+    world.book.record_success(SDXL, 100, started_at=world.now, now=world.now)
+    assert all(HealthCache(world.health).allow(SDXL, world.now) for _ in range(3))
 
 
-def test_a_failure_of_a_model_while_its_provider_is_down_keeps_it_down(world: World) -> None:
+def test_a_model_failure_in_the_providers_probe_doubles_the_cooldown(world: World) -> None:
     take_down(world)
     world.now += timedelta(seconds=COOLDOWN_SECONDS)
     world.replicate.answers = [BROKEN]
@@ -94,19 +94,19 @@ def test_a_failure_of_a_model_while_its_provider_is_down_keeps_it_down(world: Wo
     assert world.health.get(REPLICATE).cooldown_seconds == 2 * COOLDOWN_SECONDS
 
 
-def test_a_model_that_works_is_not_written_of(world: World) -> None:
-    book = HealthBook(world.health)
+def test_a_healthy_model_has_no_health_item(world: World) -> None:
+    book = HealthCache(world.health)
     with counted("PutItem") as puts, counted("Query") as queries, counted("GetItem") as gets:
-        for _ in range(1 + 3 * SUCCESSES_TOGETHER):
-            assert book.may_try(SDXL, world.now)
-            book.succeeded(SDXL, 1000, started_at=world.now, now=world.now)
+        for _ in range(1 + 3 * SUCCESSES_PER_WRITE):
+            assert book.allow(SDXL, world.now)
+            book.record_success(SDXL, 1000, started_at=world.now, now=world.now)
     assert (len(puts), len(queries), len(gets)) == (4, 1, 4)
     assert set(world.health.read(None)) == {REPLICATE}
 
 
-def test_the_health_of_an_own_keys_model_is_kept_under_any_name(world: World) -> None:
+def test_the_health_of_a_workspace_keys_model_is_stored_under_any_model_name(world: World) -> None:
     scope = Scope("custom", world.workspace_id, OWN, "custom/a#b@key_/x")
-    world.book.failed(scope, ErrorClass.TRANSIENT, "It broke.", started_at=world.now, now=world.now)
+    world.book.record_failure(scope, ErrorClass.TRANSIENT, "It broke.", started_at=world.now, now=world.now)
     kept = world.health.get(scope)
     assert world.health.read(world.workspace_id)[scope] == kept
     assert (kept.failures_in_a_row, world.health.get(scope.access).failures) == (1, 1)

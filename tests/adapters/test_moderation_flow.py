@@ -12,28 +12,28 @@ import pytest
 from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.errors import IdempotencyMismatch, PromptRefused, Unavailable
 from atelier.generations.finish import finish
-from atelier.generations.model import Delivered, Generation, Kind, Recipe, Status
-from atelier.generations.moderate import refusal
+from atelier.generations.model import DeliveredFile, Generation, Kind, Recipe, Status
+from atelier.generations.moderate import prompt_failure
 from atelier.generations.outcome import MODERATED_OUTPUT, Outcome
-from atelier.generations.ports import StoredOutput
-from atelier.generations.run import Planning, plan_stage
-from atelier.generations.submit import Accepted, Submission, submit
+from atelier.generations.ports import OutputLocation
+from atelier.generations.run import PlanStageDeps, plan_stage
+from atelier.generations.submit import AcceptedGeneration, Submission, submit_generation
 from atelier.generations.sweep import sweep
 from atelier.ids import new_id
-from atelier.ledger.model import Ending
+from atelier.ledger.model import SettlementPlan
 from atelier.media.delivery import Delivery
 from atelier.media.fetch import Fetcher
 from atelier.media.keys import staging_key
-from atelier.moderation.blocklist import SHIPPED
-from atelier.moderation.model import Category, OutputWithheld, Picture, Policy
+from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
+from atelier.moderation.model import Category, OutputWithheld, Thumbnail, Policy
 from atelier.moderation.outputs import OutputCheck
 from atelier.moderation.ports import Findings
 from atelier.moderation.prompts import PromptCheck
 from atelier.providers._contract import Accepted as Taken
 from atelier.providers._contract import Done, Output
-from infra.local.standins._kit import film, png
-from tests.adapters.runs import RunWorld
-from tests.adapters.world import NOON, MemoryMedia, World
+from infra.local.standins._kit import sample_video, sample_png
+from tests.adapters.runs import PipelineWorld
+from tests.adapters.world import NOON, FakeMedia, World
 from tests.conftest import Tables
 
 REFUSED = "child porn"
@@ -51,7 +51,7 @@ class Judge:
         self.asked += 1
         return None if self.finding is None else tuple(self.finding for _ in texts)
 
-    def picture(self, picture: Picture, *, seconds_max: float) -> frozenset[Category] | None:
+    def picture(self, picture: Thumbnail, *, seconds_max: float) -> frozenset[Category] | None:
         self.asked += 1
         return self.finding
 
@@ -76,10 +76,10 @@ def world(tables: Tables) -> World:
     return made
 
 
-def ask(world: World, recipe: Recipe, key: str | None = None) -> Accepted:
-    return submit(
+def ask(world: World, recipe: Recipe, key: str | None = None) -> AcceptedGeneration:
+    return submit_generation(
         Submission(world.workspace_id, "usr_A", recipe, key),
-        to=world.submitting,
+        deps=world.submit_deps,
         now=world.now,
     )
 
@@ -127,7 +127,7 @@ def test_a_refused_request_writes_nothing_and_costs_nothing(
     assert world.wallet().available == 50
 
 
-def test_a_key_is_not_used_up_by_a_refusal(world: World) -> None:
+def test_a_refused_prompt_leaves_the_idempotency_key_usable(world: World) -> None:
     with pytest.raises(PromptRefused):
         world.submit(key="k1", prompt=REFUSED)
     accepted = world.submit(key="k1", prompt="a fox")
@@ -139,9 +139,9 @@ def test_a_key_is_not_used_up_by_a_refusal(world: World) -> None:
         world.submit(key="k1", prompt=REFUSED)
 
 
-def test_a_repeated_request_is_not_judged_again(world: World) -> None:
+def test_a_repeated_request_is_not_moderated_again(world: World) -> None:
     judge = Judge()
-    world.moderation = PromptCheck(Policy(), SHIPPED, lambda: judge)
+    world.moderation = PromptCheck(Policy(), DEFAULT_BLOCKLIST, lambda: judge)
     first = world.submit(key="k1")
     judge.finding = frozenset({Category.MINORS})
     again = world.submit(key="k1")
@@ -150,16 +150,16 @@ def test_a_repeated_request_is_not_judged_again(world: World) -> None:
         world.submit(key="k2")
 
 
-def test_what_the_moderator_refuses_writes_nothing(world: World, aws: botocore.session.Session, tables: Tables) -> None:
+def test_a_refusal_by_the_moderation_provider_writes_nothing(world: World, aws: botocore.session.Session, tables: Tables) -> None:
     before = everything(aws, tables)
-    world.moderation = PromptCheck(Policy(), SHIPPED, lambda: Judge(Category.MINORS))
+    world.moderation = PromptCheck(Policy(), DEFAULT_BLOCKLIST, lambda: Judge(Category.MINORS))
     with pytest.raises(PromptRefused):
         world.submit(key="k1")
-    world.moderation = PromptCheck(Policy(unanswered="refuse"), SHIPPED, lambda: Judge(silent=True))
+    world.moderation = PromptCheck(Policy(unanswered="refuse"), DEFAULT_BLOCKLIST, lambda: Judge(silent=True))
     with pytest.raises(Unavailable):
         world.submit(key="k1")
     assert everything(aws, tables) == before
-    world.moderation = PromptCheck(Policy(), SHIPPED, lambda: Judge(silent=True))
+    world.moderation = PromptCheck(Policy(), DEFAULT_BLOCKLIST, lambda: Judge(silent=True))
     assert world.submit(key="k1").generation.status is Status.QUEUED
 
 
@@ -175,7 +175,7 @@ def withheld(world: World, *numbers: int, n: int = 1) -> Generation:
     return generation
 
 
-def test_a_withheld_result_costs_the_creator_nothing_and_the_operator_what_it_cost(world: World) -> None:
+def test_a_withheld_result_charges_no_credits_and_books_the_operators_cost(world: World) -> None:
     generation = withheld(world, 0)
     assert generation.credits_held > 0
     ended = world.finish(generation)
@@ -191,7 +191,7 @@ def test_a_withheld_result_costs_the_creator_nothing_and_the_operator_what_it_co
     assert (world.wallet().available, world.wallet().held) == (50, 0)
 
 
-def test_of_several_results_the_others_are_delivered_and_only_they_are_paid(world: World) -> None:
+def test_only_the_delivered_results_of_a_partly_withheld_generation_are_charged(world: World) -> None:
     whole = world.finish(withheld(world, n=2))
     part = world.finish(withheld(world, 1, n=2))
     assert (part.status, len(part.assets), part.cost_microusd) == (Status.SUCCEEDED, 1, whole.cost_microusd)
@@ -209,7 +209,7 @@ class DyingOnce(DynamoGenerations):
         self._after = after
         self._died = False
 
-    def close_with_ending(self, generation: Generation, ending: Ending) -> None:
+    def close_with_ending(self, generation: Generation, ending: SettlementPlan) -> None:
         if self._after or self._died:
             super().close_with_ending(generation, ending)
         if not self._died:
@@ -218,40 +218,40 @@ class DyingOnce(DynamoGenerations):
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the write", "after it"])
-def test_a_death_at_the_end_of_a_withheld_result_leaves_one_end(world: World, after: bool) -> None:
+def test_a_crash_while_settling_a_withheld_result_ends_the_hold_once(world: World, after: bool) -> None:
     generation = withheld(world, 0)
     outcome = Outcome.from_data(world.execution.results[-1])
-    dying = replace(world.finishing, generations=DyingOnce(after=after))
+    dying = replace(world.finish_deps, generations=DyingOnce(after=after))
     with pytest.raises(ConnectionError):
-        finish(world.workspace_id, generation.id, outcome, to=dying, now=world.now)
+        finish(world.workspace_id, generation.id, outcome, deps=dying, now=world.now)
     for _ in range(2):
-        ended = finish(world.workspace_id, generation.id, outcome, to=dying, now=world.now)
+        ended = finish(world.workspace_id, generation.id, outcome, deps=dying, now=world.now)
         assert ended.failure is not None
         assert (ended.status, ended.failure.error_class) == (Status.FAILED, MODERATED_OUTPUT)
     assert [movement.kind for movement in world.assert_sound()] == ["released", "hold", "grant"]
 
 
-def test_a_result_that_comes_late_and_is_withheld_changes_nothing(world: World) -> None:
+def test_a_late_result_that_is_withheld_changes_nothing(world: World) -> None:
     world.replicate.answers = [Taken("r1")]
     generation = world.submit(model="replicate/sdxl").generation
     world.attempt(generation)
     world.now = generation.deadline_at
-    assert sweep(world.workspace_id, to=world.finishing, now=world.now) == 1
+    assert sweep(world.workspace_id, deps=world.finish_deps, now=world.now) == 1
     expired = world.get(generation)
     world.media.withheld = frozenset({0})
-    late = Outcome("succeeded", (StoredOutput(url="https://replicate.delivery/out-0.png"),))
+    late = Outcome("succeeded", (OutputLocation(url="https://replicate.delivery/out-0.png"),))
     assert world.finish(generation, late) == expired
     assert [movement.kind for movement in world.assert_sound()] == ["expired", "hold", "grant"]
 
 
-class Unjudged(MemoryMedia):
+class Unjudged(FakeMedia):
     """Media whose moderation is unavailable."""
 
-    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
+    def deliver(self, generation: Generation, number: int, output: OutputLocation, hosts: tuple[str, ...]) -> DeliveredFile:
         raise Unavailable("The result cannot be checked at the moment.")
 
 
-def test_a_result_that_nobody_judges_waits_and_is_given_up_at_the_deadline(world: World) -> None:
+def test_a_result_that_cannot_be_moderated_waits_and_expires_at_the_deadline(world: World) -> None:
     generation = withheld(world)
     judged, world.media = world.media, Unjudged()
     for _ in range(2):
@@ -260,20 +260,20 @@ def test_a_result_that_nobody_judges_waits_and_is_given_up_at_the_deadline(world
     assert world.get(generation).is_open
     world.media = judged
     world.now = generation.deadline_at
-    assert sweep(world.workspace_id, to=world.finishing, now=world.now) == 1
+    assert sweep(world.workspace_id, deps=world.finish_deps, now=world.now) == 1
     assert [movement.kind for movement in world.assert_sound()] == ["expired", "hold", "grant"]
 
 
-def test_a_run_ends_with_its_withheld_stage_and_only_earlier_ones_are_paid(tables: Tables) -> None:
-    world = RunWorld(tables)
-    run = world.begin("talking_avatar").generation
-    speech = world.make(world.planned(run))
+def test_a_run_fails_at_a_withheld_stage_and_charges_only_earlier_stages(tables: Tables) -> None:
+    world = PipelineWorld(tables)
+    run = world.submit_pipeline("talking_avatar").generation
+    speech = world.run_stage(world.next_stage(run))
     world.media.withheld = frozenset({0})
-    avatar = world.make(world.planned(run, speech))
+    avatar = world.run_stage(world.next_stage(run, speech))
     assert avatar.failure is not None
     assert (avatar.status, avatar.failure.error_class, avatar.credits_charged) == (Status.FAILED, MODERATED_OUTPUT, 0)
     assert world.plan(run, avatar) is None
-    ended = world.end(run)
+    ended = world.end_run(run)
     assert ended.failure is not None
     assert (ended.status, ended.failure.error_class) == (Status.FAILED, MODERATED_OUTPUT)
     assert ended.credits_charged == speech.credits_charged > 0
@@ -281,14 +281,14 @@ def test_a_run_ends_with_its_withheld_stage_and_only_earlier_ones_are_paid(table
     world.assert_sound()
 
 
-def test_a_prompt_that_a_run_wrote_for_itself_is_judged_before_it_is_used(tables: Tables) -> None:
-    world = RunWorld(tables)
-    check = PromptCheck(Policy(), SHIPPED)
-    run = world.begin("enhanced_upscale").generation
-    enhanced = world.make(world.planned(run))
-    planning = Planning(world.generations, lambda made: REFUSED, lambda run, prompt: refusal(prompt, check))
-    assert plan_stage(world.workspace_id, run.id, enhanced.id, to=planning, now=world.now) is None
-    ended = world.end(run)
+def test_a_prompt_generated_by_a_run_is_moderated_before_use(tables: Tables) -> None:
+    world = PipelineWorld(tables)
+    check = PromptCheck(Policy(), DEFAULT_BLOCKLIST)
+    run = world.submit_pipeline("enhanced_upscale").generation
+    enhanced = world.run_stage(world.next_stage(run))
+    planning = PlanStageDeps(world.generations, lambda made: REFUSED, lambda run, prompt: prompt_failure(prompt, check))
+    assert plan_stage(world.workspace_id, run.id, enhanced.id, deps=planning, now=world.now) is None
+    ended = world.end_run(run)
     assert ended.failure is not None
     assert (ended.status, ended.failure.error_class) == (Status.FAILED, "moderated")
     assert world.local.submitted[-1].kind == "text"
@@ -317,23 +317,23 @@ def made(kind: Kind) -> Generation:
 @pytest.mark.parametrize(
     ("kind", "data"),
     [
-        (Kind.IMAGE, png(96, 64, 1)),
-        (Kind.VIDEO, film(96, 64, 0.5, 1)),
+        (Kind.IMAGE, sample_png(96, 64, 1)),
+        (Kind.VIDEO, sample_video(96, 64, 0.5, 1)),
         (Kind.TEXT, b"A story about child porn."),
         (Kind.PAGE, b"<!doctype html><html><body><p>child <b>porn</b></p></body></html>"),
     ],
     ids=["image", "film", "text", "page"],
 )
-def test_what_is_withheld_is_kept_nowhere_but_where_the_provider_left_it(kind: Kind, data: bytes) -> None:
+def test_a_withheld_result_stays_only_at_its_staging_key(kind: Kind, data: bytes) -> None:
     store, generation = Objects(), made(kind)
     key = staging_key(generation.id, "att_1", 0)
     store.put(key, data, "application/octet-stream")
     judge = Judge(Category.MINORS)
-    look = OutputCheck(Policy(), SHIPPED, lambda: judge)
+    look = OutputCheck(Policy(), DEFAULT_BLOCKLIST, lambda: judge)
     with pytest.raises(OutputWithheld):
-        Delivery(store, Fetcher(), look=look).deliver(generation, 0, StoredOutput(key=key), ())
+        Delivery(store, Fetcher(), inspect_output=look).deliver(generation, 0, OutputLocation(key=key), ())
     assert list(store.kept) == [key]
     judge.finding = frozenset()
     if kind in (Kind.IMAGE, Kind.VIDEO):
-        Delivery(store, Fetcher(), look=look).deliver(generation, 0, StoredOutput(key=key), ())
+        Delivery(store, Fetcher(), inspect_output=look).deliver(generation, 0, OutputLocation(key=key), ())
         assert (len(store.kept), judge.asked) == (3, 2)

@@ -41,10 +41,10 @@ from atelier.providers._contract import (
     WebhookInvalid,
 )
 from atelier.providers._openai_shape import Problem
-from atelier.providers._speech_parts import parts_of
+from atelier.providers._speech_parts import split_text
 from atelier.providers.openai import OpenAI
-from infra.local.standins._kit import picture, png
-from infra.local.standins.openai import OpenAIStandIn
+from infra.local.standins._kit import sample_image, sample_png
+from infra.local.standins.openai import OpenAISimulator
 
 IMAGES = {"model": "gpt-image-2.5-flare", "api": "images"}
 RESPONSES = {"model": "gpt-5.5", "api": "responses"}
@@ -56,13 +56,13 @@ KINDS = {"images": "image", "responses": "text", "chat": "text", "speech": "audi
 
 
 @pytest.fixture
-def stand_in() -> Iterator[OpenAIStandIn]:
-    with OpenAIStandIn() as running:
+def stand_in() -> Iterator[OpenAISimulator]:
+    with OpenAISimulator() as running:
         yield running
 
 
 @pytest.fixture
-def provider(stand_in: OpenAIStandIn) -> OpenAI:
+def provider(stand_in: OpenAISimulator) -> OpenAI:
     return OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=5)
 
 
@@ -90,7 +90,7 @@ def data(end: Done, number: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
-def test_every_model_of_the_catalogue_is_taken_and_can_be_settled(provider: OpenAI, model: Model) -> None:
+def test_every_model_of_the_catalogue_is_accepted_and_settled(provider: OpenAI, model: Model) -> None:
     parameters = OFFERED.parameters_for(model.id, {})
     end = done(provider, replace(job(IMAGES), kind=model.kind, parameters=parameters, settings=model.settings))
     settled = OFFERED.settle(model.id, parameters, "succeeded", prompt="a fox", delivered=1, usage=end.usage)
@@ -100,8 +100,8 @@ def test_every_model_of_the_catalogue_is_taken_and_can_be_settled(provider: Open
 # ---- images ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_picture_is_the_documented_request_and_comes_as_bytes_with_its_tokens(
-    provider: OpenAI, stand_in: OpenAIStandIn
+def test_an_image_job_becomes_the_documented_request_and_returns_bytes_and_tokens(
+    provider: OpenAI, stand_in: OpenAISimulator
 ) -> None:
     work = replace(job(IMAGES, "a red fox", width=512, height=768, n=2, quality="low", seed=7), negative_prompt="snow")
     end = done(provider, work)
@@ -121,7 +121,7 @@ def test_a_picture_is_the_documented_request_and_comes_as_bytes_with_its_tokens(
     }
 
 
-def test_what_the_catalogue_gives_a_model_goes_into_each_request(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+def test_the_catalogues_settings_of_a_model_are_sent_in_each_request(provider: OpenAI, stand_in: OpenAISimulator) -> None:
     settings = IMAGES | {"input": {"output_format": "webp", "moderation": "low"}}
     end = done(provider, job(settings, width=64, height=64))
     assert Image.open(io.BytesIO(data(end))).format == "WEBP"
@@ -129,11 +129,11 @@ def test_what_the_catalogue_gives_a_model_goes_into_each_request(provider: OpenA
     assert stand_in.calls[0]["body"]["moderation"] == "low"
 
 
-def test_a_picture_is_changed_where_the_job_brings_one(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+def test_input_images_and_a_mask_are_sent_to_the_edits_endpoint(provider: OpenAI, stand_in: OpenAISimulator) -> None:
     inputs = {
-        "image": (Input(png(96, 64, 1), "image/png"),),
-        "reference": (Input(picture(32, 32, 2, "jpeg"), "image/jpeg"),),
-        "mask": (Input(png(96, 64, 3), "image/png"),),
+        "image": (Input(sample_png(96, 64, 1), "image/png"),),
+        "reference": (Input(sample_image(32, 32, 2, "jpeg"), "image/jpeg"),),
+        "mask": (Input(sample_png(96, 64, 3), "image/png"),),
     }
     work = replace(job(IMAGES | {"input": {"input_fidelity": "high"}}, n=2), inputs=inputs)
     end = done(provider, work)
@@ -155,18 +155,18 @@ def test_a_picture_is_changed_where_the_job_brings_one(provider: OpenAI, stand_i
     ]
 
 
-def test_a_file_that_is_no_picture_is_the_callers_mistake(provider: OpenAI) -> None:
+def test_an_input_that_is_not_an_image_fails_as_invalid_input(provider: OpenAI) -> None:
     work = replace(job(IMAGES), inputs={"image": (Input(b"not a picture", "image/png"),)})
     end = provider.submit(work)
     assert isinstance(end, Failed)
     assert end.error_class is ErrorClass.INVALID_INPUT
 
 
-def test_a_usage_that_was_not_told_is_not_a_usage_of_zero(provider: OpenAI) -> None:
+def test_missing_token_usage_is_not_counted_as_zero(provider: OpenAI) -> None:
     assert done(provider, job(IMAGES, "a fox [[usage:none]]", width=64, height=64)).usage == {"images": 1}
 
 
-def test_a_success_without_a_picture_is_a_failure_with_its_usage(provider: OpenAI) -> None:
+def test_a_response_without_an_image_fails_with_its_usage(provider: OpenAI) -> None:
     end = provider.submit(job(IMAGES, "a fox [[run:none]]", width=64, height=64))
     assert isinstance(end, Failed)
     assert end.error_class is ErrorClass.TRANSIENT
@@ -177,7 +177,7 @@ def test_a_success_without_a_picture_is_a_failure_with_its_usage(provider: OpenA
 
 
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
-def test_a_prompt_gives_a_text_with_its_tokens(provider: OpenAI, settings: dict[str, Any]) -> None:
+def test_a_text_is_returned_with_its_token_counts(provider: OpenAI, settings: dict[str, Any]) -> None:
     end = done(provider, job(settings, "say hello", system="be brief", temperature=0.5))
     assert data(end) == b"The stand-in heard: say hello"
     assert end.outputs[0].content_type == "text/plain"
@@ -185,8 +185,8 @@ def test_a_prompt_gives_a_text_with_its_tokens(provider: OpenAI, settings: dict[
     assert end.usage["tokens_output"] == 5
 
 
-def test_the_responses_request_is_the_documented_one_and_is_not_kept_over_there(
-    provider: OpenAI, stand_in: OpenAIStandIn
+def test_the_responses_request_is_the_documented_one_and_is_not_stored(
+    provider: OpenAI, stand_in: OpenAISimulator
 ) -> None:
     talk = [
         {"role": "user", "content": "what is this?"},
@@ -217,7 +217,7 @@ def test_the_responses_request_is_the_documented_one_and_is_not_kept_over_there(
     }
 
 
-def test_the_chat_request_is_the_documented_one(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+def test_the_chat_request_is_the_documented_one(provider: OpenAI, stand_in: OpenAISimulator) -> None:
     talk = [{"role": "user", "content": "hello"}]
     done(provider, job(CHAT, system="be brief", messages=talk, max_tokens=50, temperature=0, stop=["!"]))
     assert stand_in.calls[0]["body"] == {
@@ -229,7 +229,7 @@ def test_the_chat_request_is_the_documented_one(provider: OpenAI, stand_in: Open
     }
 
 
-def test_a_model_of_the_responses_api_is_asked_by_chat_where_to_stop(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+def test_a_job_with_stop_sequences_uses_the_chat_api(provider: OpenAI, stand_in: OpenAISimulator) -> None:
     settings = {"model": "gpt-4o", "api": "responses"}
     end = done(provider, job(settings, "one two three four", stop=["three"]))
     assert (stand_in.calls[0]["path"], stand_in.calls[0]["body"]["stop"]) == ("/v1/chat/completions", ["three"])
@@ -238,7 +238,7 @@ def test_a_model_of_the_responses_api_is_asked_by_chat_where_to_stop(provider: O
     assert end.usage["tokens_output"] == 5
 
 
-def test_how_much_is_said_is_told_in_each_apis_words(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+def test_verbosity_is_sent_in_each_apis_own_field(provider: OpenAI, stand_in: OpenAISimulator) -> None:
     done(provider, job(RESPONSES, verbosity="low"))
     done(provider, job(CHAT, verbosity="low"))
     assert stand_in.calls[0]["body"]["text"] == {"verbosity": "low"}
@@ -246,8 +246,8 @@ def test_how_much_is_said_is_told_in_each_apis_words(provider: OpenAI, stand_in:
 
 
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
-def test_a_picture_that_the_job_brings_is_shown(
-    provider: OpenAI, stand_in: OpenAIStandIn, settings: dict[str, Any]
+def test_an_input_image_is_sent_as_a_data_url(
+    provider: OpenAI, stand_in: OpenAISimulator, settings: dict[str, Any]
 ) -> None:
     shown = Input(b"picture", "image/png")
     done(provider, replace(job(settings, "what is this?"), inputs={"image": (shown,)}))
@@ -257,7 +257,7 @@ def test_a_picture_that_the_job_brings_is_shown(
 
 
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
-def test_a_text_that_was_cut_at_its_limit_is_delivered(provider: OpenAI, settings: dict[str, Any]) -> None:
+def test_a_text_cut_at_max_tokens_is_delivered(provider: OpenAI, settings: dict[str, Any]) -> None:
     end = done(provider, job(settings, "one two three four five", max_tokens=4))
     assert data(end) == b"The stand-in heard: one"
     assert end.usage["tokens_output"] == 4
@@ -268,19 +268,19 @@ def test_a_page_is_html(provider: OpenAI) -> None:
 
 
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
-def test_a_models_own_refusal_is_a_text_and_named_as_such(provider: OpenAI, settings: dict[str, Any]) -> None:
+def test_a_models_own_refusal_is_a_text_with_finish_reason_refusal(provider: OpenAI, settings: dict[str, Any]) -> None:
     end = done(provider, job(settings, "a fox [[run:refuse]]"))
     assert (data(end), end.finish_reason) == (b"I cannot help with that.", FinishReason.REFUSAL)
     assert end.usage["tokens_output"] > 0
 
 
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
-def test_a_text_that_the_filter_cuts_off_is_kept_up_to_there(provider: OpenAI, settings: dict[str, Any]) -> None:
+def test_a_text_cut_by_the_content_filter_is_delivered_up_to_the_cut(provider: OpenAI, settings: dict[str, Any]) -> None:
     end = done(provider, job(settings, "a fox [[run:filter]]"))
     assert (data(end), end.finish_reason) == (b"The stand-in heard: a fox", FinishReason.CONTENT_FILTER)
 
 
-def test_a_text_that_the_filter_left_nothing_of_was_run_and_is_billed(provider: OpenAI) -> None:
+def test_an_empty_text_after_the_content_filter_fails_as_moderated_and_billed(provider: OpenAI) -> None:
     end = provider.submit(job(CHAT, "a fox [[run:filter]] [[run:none]]"))
     assert isinstance(end, Failed)
     assert end.error_class is ErrorClass.MODERATED_BILLED
@@ -289,7 +289,7 @@ def test_a_text_that_the_filter_left_nothing_of_was_run_and_is_billed(provider: 
 
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
 @pytest.mark.parametrize("kind", ["text", "page"])
-def test_a_model_that_spent_its_tokens_on_thinking_has_written_an_empty_text(
+def test_reasoning_that_uses_all_tokens_gives_an_empty_text_of_length_reason(
     provider: OpenAI, settings: dict[str, Any], kind: str
 ) -> None:
     end = done(provider, replace(job(settings, "a fox [[run:think]]", max_tokens=40), kind=kind))
@@ -297,7 +297,7 @@ def test_a_model_that_spent_its_tokens_on_thinking_has_written_an_empty_text(
 
 
 @pytest.mark.parametrize("settings", [RESPONSES, CHAT], ids=["responses", "chat"])
-def test_an_empty_text_without_a_sign_that_the_model_ran_is_a_failure(
+def test_an_empty_text_without_usage_is_a_failure(
     provider: OpenAI, settings: dict[str, Any]
 ) -> None:
     ran = done(provider, job(settings, "a fox [[run:none]]"))
@@ -315,7 +315,7 @@ def test_an_empty_text_without_a_sign_that_the_model_ran_is_a_failure(
         ("flagged", ErrorClass.MODERATED_BILLED, True),
     ],
 )
-def test_status_200_can_carry_a_failure(provider: OpenAI, marker: str, error_class: ErrorClass, billed: bool) -> None:
+def test_a_response_of_status_200_can_be_a_failure(provider: OpenAI, marker: str, error_class: ErrorClass, billed: bool) -> None:
     end = provider.submit(job(RESPONSES, f"a fox [[run:{marker}]]"))
     assert isinstance(end, Failed)
     assert end.error_class is error_class
@@ -326,7 +326,7 @@ def test_status_200_can_carry_a_failure(provider: OpenAI, marker: str, error_cla
 
 
 @pytest.mark.parametrize("form", ["mp3", "wav", "aac", "opus", "flac"])
-def test_speech_is_a_sound_that_plays(provider: OpenAI, form: str) -> None:
+def test_speech_is_playable_audio(provider: OpenAI, form: str) -> None:
     end = done(provider, job(SPEECH, "x" * 100, format=form))
     assert end.usage["characters"] == 100
     assert end.outputs[0].content_type is not None
@@ -339,7 +339,7 @@ def seconds(sound: bytes) -> float:
         return sum(frame.samples / frame.sample_rate for frame in opened.decode(audio=0))
 
 
-def test_the_speech_request_is_the_documented_one(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+def test_the_speech_request_is_the_documented_one(provider: OpenAI, stand_in: OpenAISimulator) -> None:
     done(provider, job(SPEECH, "hello", voice="nova", speed=1.5, instructions="softly"))
     assert stand_in.calls[0]["body"] == {
         "model": "gpt-4o-mini-tts",
@@ -352,7 +352,7 @@ def test_the_speech_request_is_the_documented_one(provider: OpenAI, stand_in: Op
 
 
 @pytest.mark.parametrize("form", ["mp3", "wav", "pcm", "flac", "opus", "aac"])
-def test_a_long_text_is_spoken_in_parts_and_joined(provider: OpenAI, stand_in: OpenAIStandIn, form: str) -> None:
+def test_a_long_speech_text_is_sent_in_parts_and_the_audio_is_joined(provider: OpenAI, stand_in: OpenAISimulator, form: str) -> None:
     text = " ".join(["A sentence of some length, spoken slowly."] * 150)
     end = done(provider, job(SPEECH, text, format=form))
     parts = [call["body"]["input"] for call in stand_in.calls]
@@ -366,16 +366,16 @@ def test_a_long_text_is_spoken_in_parts_and_joined(provider: OpenAI, stand_in: O
         assert end.usage["output_milliseconds"] == pytest.approx(lasting * 1000, abs=50)
 
 
-def test_parts_hold_every_word_in_order_within_the_limit() -> None:
+def test_speech_parts_keep_every_word_in_order_within_the_limit() -> None:
     for text in ("one. two! three? " * 20, "word " * 100, "x" * 95, "", "a. " + "y" * 31 + " b."):
-        parts = parts_of(text, 30)
+        parts = split_text(text, 30)
         assert all(len(part) <= 30 for part in parts)
         assert "".join("".join(parts).split()) == "".join(text.split())
-    assert parts_of("One sentence. Another one here.", 30) == ["One sentence.", "Another one here."]
+    assert split_text("One sentence. Another one here.", 30) == ["One sentence.", "Another one here."]
 
 
-def test_a_part_that_is_refused_after_others_were_made_is_told_with_what_those_used(
-    provider: OpenAI, stand_in: OpenAIStandIn
+def test_a_refused_speech_part_fails_with_the_usage_of_the_earlier_parts(
+    provider: OpenAI, stand_in: OpenAISimulator
 ) -> None:
     text = "x " * 2048 + "[[create:moderated]]"
     end = provider.submit(job(SPEECH, text))
@@ -384,7 +384,7 @@ def test_a_part_that_is_refused_after_others_were_made_is_told_with_what_those_u
     assert end.usage["characters"] >= 4000
 
 
-def test_a_form_that_nobody_makes_is_refused_before_anything_is_sent(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+def test_an_unsupported_audio_format_is_refused_before_sending(provider: OpenAI, stand_in: OpenAISimulator) -> None:
     end = provider.submit(job(SPEECH, format="midi"))
     assert isinstance(end, Failed)
     assert end.error_class is ErrorClass.INVALID_INPUT
@@ -417,9 +417,9 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("marker", "error_class", "retry_after"), REFUSALS)
 @pytest.mark.parametrize("settings", [IMAGES, RESPONSES, SPEECH], ids=["images", "responses", "speech"])
-def test_a_refusal_is_typed_and_sent_once(
+def test_a_rejected_request_has_an_error_class_and_is_sent_once(
     provider: OpenAI,
-    stand_in: OpenAIStandIn,
+    stand_in: OpenAISimulator,
     settings: dict[str, Any],
     marker: str,
     error_class: ErrorClass,
@@ -453,7 +453,7 @@ def test_a_refused_request_keeps_the_providers_words_and_code(
     assert "org-a1b2c3d4" not in end.message
 
 
-def test_what_a_refusal_says_of_our_account_is_not_told(provider: OpenAI) -> None:
+def test_a_rejection_message_does_not_reveal_our_accounts_billing_state(provider: OpenAI) -> None:
     end = provider.submit(job(IMAGES, "a fox [[create:quota]]"))
     assert isinstance(end, Failed)
     assert "quota" not in end.message.lower()
@@ -462,8 +462,8 @@ def test_what_a_refusal_says_of_our_account_is_not_told(provider: OpenAI) -> Non
 
 @pytest.mark.parametrize("settings", [IMAGES, RESPONSES, CHAT, SPEECH], ids=["images", "responses", "chat", "speech"])
 @pytest.mark.parametrize("marker", ["500", "502", "lost", "hang"])
-def test_work_whose_answer_is_lost_is_unknown_and_never_sent_again(
-    stand_in: OpenAIStandIn, settings: dict[str, Any], marker: str
+def test_a_request_with_a_lost_response_is_unknown_and_never_resent(
+    stand_in: OpenAISimulator, settings: dict[str, Any], marker: str
 ) -> None:
     impatient = OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=0.5)
     small = {"width": 64, "height": 64} if settings is IMAGES else {}
@@ -472,16 +472,16 @@ def test_work_whose_answer_is_lost_is_unknown_and_never_sent_again(
 
 
 @pytest.mark.parametrize("marker", ["garbage", "empty"])
-def test_an_answer_that_says_nothing_leaves_the_outcome_unknown(provider: OpenAI, marker: str) -> None:
+def test_an_unreadable_response_leaves_the_outcome_unknown(provider: OpenAI, marker: str) -> None:
     assert isinstance(provider.submit(job(RESPONSES, f"a fox [[create:{marker}]]")), Unknown)
 
 
-def test_work_that_takes_longer_than_we_wait_is_unknown(stand_in: OpenAIStandIn) -> None:
+def test_a_response_after_the_timeout_is_unknown(stand_in: OpenAISimulator) -> None:
     impatient = OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=0.2)
     assert isinstance(impatient.submit(job(RESPONSES, "a fox [[run:slow=2]]")), Unknown)
 
 
-def test_work_that_cannot_be_sent_is_transient() -> None:
+def test_a_request_that_cannot_be_sent_is_transient() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
@@ -490,21 +490,21 @@ def test_work_that_cannot_be_sent_is_transient() -> None:
     assert [end.error_class for end in ends if isinstance(end, Failed)] == [ErrorClass.TRANSIENT] * 2
 
 
-def test_a_model_or_an_api_that_is_not_there_is_gone(provider: OpenAI) -> None:
+def test_an_unknown_model_or_api_fails_as_model_gone(provider: OpenAI) -> None:
     for settings in (IMAGES | {"model": "dall-e-3"}, IMAGES | {"api": "videos"}):
         end = provider.submit(replace(job(IMAGES), settings=settings))
         assert isinstance(end, Failed)
         assert end.error_class is ErrorClass.MODEL_GONE
 
 
-def test_a_key_that_no_header_may_hold_is_a_wrong_key(stand_in: OpenAIStandIn) -> None:
+def test_a_key_that_is_not_a_valid_header_value_fails_as_auth(stand_in: OpenAISimulator) -> None:
     for key in ("sk-other", "sk\n-evil: yes", "schlüssel", ""):
         end = OpenAI(api_key=key, base_url=stand_in.base_url).submit(job(RESPONSES))
         assert isinstance(end, Failed)
         assert end.error_class is ErrorClass.AUTH
 
 
-def test_a_callers_words_in_a_message_do_not_make_the_provider_look_broken() -> None:
+def test_a_callers_words_in_an_error_message_do_not_change_its_class() -> None:
     for text in ("invalid value: 'credits'", "invalid value: 'spending limit, billing'", "no such size: 'overloaded'"):
         assert Problem(400, "invalid_value invalid_request_error", text).error_class is ErrorClass.INVALID_INPUT
 
@@ -512,7 +512,7 @@ def test_a_callers_words_in_a_message_do_not_make_the_provider_look_broken() -> 
 # ---- the rest of the provider port -----------------------------------------------------------------------------------
 
 
-def test_its_check_is_the_list_of_models_and_says_what_is_wrong(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+def test_the_key_check_lists_the_models_and_reports_a_wrong_key(provider: OpenAI, stand_in: OpenAISimulator) -> None:
     assert provider.check() is None
     assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/models")]
     wrong = OpenAI(api_key="sk-wrong", base_url=stand_in.base_url).check()
@@ -520,7 +520,7 @@ def test_its_check_is_the_list_of_models_and_says_what_is_wrong(provider: OpenAI
     assert wrong.error_class is ErrorClass.AUTH
 
 
-def test_the_list_of_models_has_their_shutdown_dates(provider: OpenAI, stand_in: OpenAIStandIn) -> None:
+def test_the_list_of_models_has_their_shutdown_dates(provider: OpenAI, stand_in: OpenAISimulator) -> None:
     stand_in.shutdown_dates = {"gpt-image-2": None, "gpt-4o": "2027-01-14", "gpt-odd": "soon"}
     assert provider.models() == (
         ListedModel("gpt-image-2", None),
@@ -530,7 +530,7 @@ def test_the_list_of_models_has_their_shutdown_dates(provider: OpenAI, stand_in:
     assert OpenAI(api_key="sk-wrong", base_url=stand_in.base_url).models() is None
 
 
-def test_what_a_synchronous_provider_does_not_have_is_an_outcome(provider: OpenAI) -> None:
+def test_poll_cancel_find_and_webhooks_are_unsupported(provider: OpenAI) -> None:
     lost = provider.poll("resp_1", job(RESPONSES))
     assert isinstance(lost, Failed)
     assert lost.error_class is ErrorClass.UNKNOWN_OUTCOME
@@ -545,7 +545,7 @@ def test_what_a_synchronous_provider_does_not_have_is_an_outcome(provider: OpenA
 
 
 @pytest.fixture
-def client(stand_in: OpenAIStandIn) -> Iterator[sdk.OpenAI]:
+def client(stand_in: OpenAISimulator) -> Iterator[sdk.OpenAI]:
     with sdk.OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, max_retries=0, timeout=10) as made:
         yield made
 
@@ -558,20 +558,20 @@ def test_the_sdk_lists_and_gets_models(client: sdk.OpenAI) -> None:
         client.models.retrieve("gpt-none")
 
 
-def test_the_sdk_makes_and_edits_pictures(client: sdk.OpenAI) -> None:
+def test_the_sdk_generates_and_edits_images(client: sdk.OpenAI) -> None:
     made = client.images.generate(model="gpt-image-2", prompt="a fox", size="64x96", n=2, quality="low")
     assert made.data is not None
     assert [Image.open(io.BytesIO(base64.b64decode(one.b64_json or ""))).size for one in made.data] == [(64, 96)] * 2
     assert made.usage is not None
     assert made.usage.output_tokens_details is not None
     assert made.usage.output_tokens == made.usage.output_tokens_details.image_tokens
-    files = [("a.png", png(64, 64, 1), "image/png"), ("b.png", png(32, 32, 2), "image/png")]
+    files = [("a.png", sample_png(64, 64, 1), "image/png"), ("b.png", sample_png(32, 32, 2), "image/png")]
     for given in (files[0], files):
         edited = client.images.edit(
             model="gpt-image-2",
             image=given,
             prompt="blue",
-            mask=("m.png", png(64, 64, 1)) if given != files else sdk.omit,
+            mask=("m.png", sample_png(64, 64, 1)) if given != files else sdk.omit,
         )
         assert edited.usage is not None
         assert edited.usage.input_tokens_details.image_tokens == (1530 if given == files else 765)
@@ -593,7 +593,7 @@ def test_the_sdk_gets_a_response_and_a_chat(client: sdk.OpenAI) -> None:
     assert chat.usage.completion_tokens == 5
 
 
-def test_the_sdk_sees_failed_and_cut_responses(client: sdk.OpenAI) -> None:
+def test_the_sdk_sees_failed_and_incomplete_responses(client: sdk.OpenAI) -> None:
     failed = client.responses.create(model="gpt-5.5", input="a fox [[run:fail]]")
     assert failed.error is not None
     assert (failed.status, failed.error.code) == ("failed", "server_error")
@@ -602,7 +602,7 @@ def test_the_sdk_sees_failed_and_cut_responses(client: sdk.OpenAI) -> None:
     assert (cut.status, cut.incomplete_details.reason) == ("incomplete", "max_output_tokens")
 
 
-def test_the_sdk_speaks_and_moderates(client: sdk.OpenAI) -> None:
+def test_the_sdk_creates_speech_and_moderates_text(client: sdk.OpenAI) -> None:
     spoken = client.audio.speech.create(model="gpt-4o-mini-tts", voice="nova", input="x" * 50, response_format="wav")
     assert seconds(spoken.content) == pytest.approx(0.5, abs=0.05)
     judged = client.moderations.create(input=["a fox", "[[moderation:flagged]]"])
@@ -633,7 +633,7 @@ def test_the_sdk_reads_refusals_as_its_errors(
     assert refused.value.code == code
 
 
-def test_the_sdk_waits_as_long_as_a_429_says_and_then_succeeds(stand_in: OpenAIStandIn) -> None:
+def test_the_sdk_retries_after_the_time_that_a_429_gives(stand_in: OpenAISimulator) -> None:
     stand_in.behave("create:429-ms")
     with sdk.OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, max_retries=1) as patient:
         began = time.monotonic()
@@ -658,14 +658,14 @@ def test_the_sdk_waits_as_long_as_a_429_says_and_then_succeeds(stand_in: OpenAIS
     ],
     ids=lambda given: next(iter(given)),
 )
-def test_what_the_documentation_does_not_allow_is_refused(stand_in: OpenAIStandIn, given: dict[str, Any]) -> None:
+def test_the_stand_in_refuses_what_the_documentation_does_not_allow(stand_in: OpenAISimulator, given: dict[str, Any]) -> None:
     with sdk.OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, max_retries=0) as client:
         order: dict[str, Any] = {"model": "gpt-image-2", "prompt": "a fox", **given}
         with pytest.raises(sdk.BadRequestError):
             client.post("/images/generations", body=order, cast_to=object)
 
 
-def test_behaviour_can_be_asked_for_from_outside_and_forgotten(stand_in: OpenAIStandIn, client: sdk.OpenAI) -> None:
+def test_the_stand_ins_behaviour_is_set_and_reset_over_http(stand_in: OpenAISimulator, client: sdk.OpenAI) -> None:
     control(stand_in, "behave", {"markers": ["create:503"], "creations": 1})
     with pytest.raises(sdk.InternalServerError):
         client.responses.create(model="gpt-5.5", input="hello")
@@ -675,13 +675,13 @@ def test_behaviour_can_be_asked_for_from_outside_and_forgotten(stand_in: OpenAIS
     assert stand_in.calls == []
 
 
-def control(stand_in: OpenAIStandIn, verb: str, body: dict[str, Any]) -> None:
+def control(stand_in: OpenAISimulator, verb: str, body: dict[str, Any]) -> None:
     request = urllib.request.Request(f"{stand_in.url}/_standin/{verb}", json.dumps(body).encode(), method="POST")
     with urllib.request.urlopen(request) as answer:
         assert answer.status == 200
 
 
-def test_it_runs_as_a_program_that_says_where_it_is() -> None:
+def test_the_stand_in_runs_as_a_program_that_prints_its_url() -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", "infra.local.standins.openai", "--port", "0"],
         cwd=Path(__file__).parents[2],

@@ -8,26 +8,26 @@ from collections.abc import Iterator
 
 import pytest
 
-from atelier.moderation.model import Category, Picture
+from atelier.moderation.model import Category, Thumbnail
 from atelier.providers.openai_moderation import CATEGORIES, CHARACTERS_MAX, PIECES_MAX, OpenAIModeration
-from infra.local.standins.openai import OpenAIStandIn
+from infra.local.standins.openai import OpenAISimulator
 
 SOON = 5.0
 NOTHING: frozenset[Category] = frozenset()
 
 
 @pytest.fixture
-def stand_in() -> Iterator[OpenAIStandIn]:
-    with OpenAIStandIn() as running:
+def stand_in() -> Iterator[OpenAISimulator]:
+    with OpenAISimulator() as running:
         yield running
 
 
 @pytest.fixture
-def moderation(stand_in: OpenAIStandIn) -> OpenAIModeration:
+def moderation(stand_in: OpenAISimulator) -> OpenAIModeration:
     return OpenAIModeration(api_key=stand_in.api_key, model="omni-moderation-latest", base_url=f"{stand_in.base_url}/")
 
 
-def test_each_text_has_its_own_findings(moderation: OpenAIModeration, stand_in: OpenAIStandIn) -> None:
+def test_each_text_has_its_own_findings(moderation: OpenAIModeration, stand_in: OpenAISimulator) -> None:
     texts = ["a fox", "[[moderation:sexual-minors]]", "[[moderation:flagged]] [[moderation:sexual]]"]
     assert moderation.texts(texts, seconds_max=SOON) == (
         frozenset(),
@@ -40,12 +40,12 @@ def test_each_text_has_its_own_findings(moderation: OpenAIModeration, stand_in: 
 
 
 @pytest.mark.parametrize("name", CATEGORIES)
-def test_whatever_it_finds_has_a_category_of_ours(moderation: OpenAIModeration, name: str) -> None:
+def test_every_openai_category_maps_to_one_of_ours(moderation: OpenAIModeration, name: str) -> None:
     found = moderation.texts([f"[[moderation:{name.replace('/', '-')}]]"], seconds_max=SOON)
     assert found == ({CATEGORIES[name]},)
 
 
-def test_a_long_text_is_judged_in_pieces_in_one_request(moderation: OpenAIModeration, stand_in: OpenAIStandIn) -> None:
+def test_a_long_text_is_moderated_in_pieces_in_one_request(moderation: OpenAIModeration, stand_in: OpenAISimulator) -> None:
     long = "x" * CHARACTERS_MAX * 2 + "[[moderation:flagged]]"
     assert moderation.texts(["a fox", long, "a lake"], seconds_max=SOON) == (NOTHING, {Category.VIOLENCE}, NOTHING)
     assert [len(piece) for piece in stand_in.calls[0]["body"]["input"]] == [5, CHARACTERS_MAX, CHARACTERS_MAX, 22, 6]
@@ -53,35 +53,35 @@ def test_a_long_text_is_judged_in_pieces_in_one_request(moderation: OpenAIModera
     assert len(stand_in.calls[-1]["body"]["input"]) == PIECES_MAX
 
 
-def test_a_picture_travels_inside_the_request(moderation: OpenAIModeration, stand_in: OpenAIStandIn) -> None:
-    picture = Picture(b"RIFF", "image/webp")
-    assert moderation.picture(picture, seconds_max=SOON) == frozenset()
+def test_an_image_is_sent_as_a_data_url(moderation: OpenAIModeration, stand_in: OpenAISimulator) -> None:
+    picture = Thumbnail(b"RIFF", "image/webp")
+    assert moderation.image(picture, seconds_max=SOON) == frozenset()
     url = f"data:image/webp;base64,{base64.b64encode(b'RIFF').decode()}"
     assert stand_in.calls[0]["body"]["input"] == [{"type": "image_url", "image_url": {"url": url}}]
     stand_in.behave("moderation:sexual-minors")
-    assert moderation.picture(picture, seconds_max=SOON) == {Category.MINORS}
-    assert moderation.picture(picture, seconds_max=SOON) == frozenset()
+    assert moderation.image(picture, seconds_max=SOON) == {Category.MINORS}
+    assert moderation.image(picture, seconds_max=SOON) == frozenset()
 
 
 @pytest.mark.parametrize("trouble", ["401", "429", "500", "503", "lost", "garbage", "empty", "error"])
-def test_whatever_is_no_judgement_is_silence(
-    moderation: OpenAIModeration, stand_in: OpenAIStandIn, trouble: str
+def test_an_error_or_unreadable_response_gives_no_finding(
+    moderation: OpenAIModeration, stand_in: OpenAISimulator, trouble: str
 ) -> None:
     stand_in.behave(f"create:{trouble}", creations=2)
     assert moderation.texts(["a fox"], seconds_max=SOON) is None
-    assert moderation.picture(Picture(b"RIFF", "image/webp"), seconds_max=SOON) is None
+    assert moderation.image(Thumbnail(b"RIFF", "image/webp"), seconds_max=SOON) is None
     assert len(stand_in.calls) == 2
 
 
-def test_nobody_there_and_a_wrong_key_are_silence(stand_in: OpenAIStandIn) -> None:
+def test_an_unreachable_server_and_a_wrong_key_give_no_finding(stand_in: OpenAISimulator) -> None:
     wrong = OpenAIModeration(api_key="sk-wrong", model="omni-moderation-latest", base_url=stand_in.base_url)
     assert wrong.texts(["a fox"], seconds_max=SOON) is None
     nobody = OpenAIModeration(api_key="sk", model="omni-moderation-latest", base_url="http://127.0.0.1:9/v1")
     assert nobody.texts(["a fox"], seconds_max=SOON) is None
 
 
-def test_one_that_never_answers_is_waited_for_within_bounds(
-    moderation: OpenAIModeration, stand_in: OpenAIStandIn
+def test_a_server_that_never_answers_times_out(
+    moderation: OpenAIModeration, stand_in: OpenAISimulator
 ) -> None:
     began = time.monotonic()
     assert moderation.texts(["[[create:hang]]"], seconds_max=0.2) is None

@@ -6,97 +6,97 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from atelier.aws.dynamodb import pause
-from atelier.aws.dynamodb.paces import DynamoPaces
+from atelier.aws.dynamodb import pause_with_jitter
+from atelier.aws.dynamodb.paces import DynamoRateWindows
 from atelier.routing.model import Scope
-from atelier.routing.pace import Limit, Limits
-from atelier.routing.places import Place, Places
+from atelier.routing.pace import RateLimit, ProviderRateLimits
+from atelier.routing.places import Reservation, RateLimiter
 from tests.adapters.test_routing import counted
-from tests.adapters.world import NOON, at_once
+from tests.adapters.world import NOON, run_concurrently
 from tests.conftest import Tables
 
 REPLICATE = Scope("replicate")
-TEN = Limit(10)
+TEN = RateLimit(10)
 
 
 @pytest.fixture
-def paces(tables: Tables) -> DynamoPaces:
-    kept = DynamoPaces()
+def paces(tables: Tables) -> DynamoRateWindows:
+    kept = DynamoRateWindows()
     kept.bind(tables.providers)
     return kept
 
 
-def process(paces: DynamoPaces, **limits: Limit) -> Places:
+def process(paces: DynamoRateWindows, **limits: RateLimit) -> RateLimiter:
     """The rate limiter of one process; it caches nothing."""
-    return Places(paces, Limits({}, limits), pause)
+    return RateLimiter(paces, ProviderRateLimits({}, limits), pause_with_jitter)
 
 
-def taken(place: Place | Exception) -> datetime:
-    assert isinstance(place, Place), place
-    assert place.is_taken
+def taken(place: Reservation | Exception) -> datetime:
+    assert isinstance(place, Reservation), place
+    assert place.is_reserved
     return place.at
 
 
-def test_of_fifty_at_once_ten_are_let_through_and_the_others_are_told_when(paces: DynamoPaces) -> None:
+def test_a_limit_of_ten_admits_ten_of_fifty_parallel_requests(paces: DynamoRateWindows) -> None:
     processes = [process(paces, replicate=TEN) for _ in range(50)]
-    told = at_once(50, lambda number: processes[number].take(REPLICATE, NOON, latest=NOON))
+    told = run_concurrently(50, lambda number: processes[number].reserve(REPLICATE, NOON, latest=NOON))
     assert [place for place in told if isinstance(place, Exception)] == []
-    assert sum(place.is_taken for place in told if isinstance(place, Place)) == 10
+    assert sum(place.is_reserved for place in told if isinstance(place, Reservation)) == 10
     free_at = NOON + timedelta(milliseconds=TEN.span_ms)
-    assert {place.at for place in told if isinstance(place, Place) and not place.is_taken} == {free_at}
+    assert {place.at for place in told if isinstance(place, Reservation) and not place.is_reserved} == {free_at}
     # A request a millisecond before the window ends is refused too; the next window admits ten again.
     almost = free_at - timedelta(milliseconds=1)
-    assert not process(paces, replicate=TEN).take(REPLICATE, almost, latest=almost).is_taken
-    again = at_once(20, lambda number: processes[number].take(REPLICATE, free_at, latest=free_at))
-    assert sum(place.is_taken for place in again if isinstance(place, Place)) == 10
+    assert not process(paces, replicate=TEN).reserve(REPLICATE, almost, latest=almost).is_reserved
+    again = run_concurrently(20, lambda number: processes[number].reserve(REPLICATE, free_at, latest=free_at))
+    assert sum(place.is_reserved for place in again if isinstance(place, Reservation)) == 10
 
 
-def test_who_waits_has_a_place_that_nobody_else_has(paces: DynamoPaces) -> None:
+def test_each_waiting_request_reserves_its_own_slot(paces: DynamoRateWindows) -> None:
     latest = NOON + timedelta(minutes=10)
     processes = [process(paces, replicate=TEN) for _ in range(25)]
     given_out = sorted(
-        taken(place) for place in at_once(25, lambda number: processes[number].take(REPLICATE, NOON, latest=latest))
+        taken(place) for place in run_concurrently(25, lambda number: processes[number].reserve(REPLICATE, NOON, latest=latest))
     )
     span = timedelta(milliseconds=TEN.span_ms)
     assert given_out == [NOON] * 10 + [NOON + span] * 10 + [NOON + 2 * span] * 5
 
 
-def test_nobody_waits_longer_than_may_be_waited_and_takes_nothing_then(paces: DynamoPaces) -> None:
-    one = process(paces, replicate=Limit(1))
-    taken(one.take(REPLICATE, NOON, latest=NOON))
-    refused = one.take(REPLICATE, NOON, latest=NOON + timedelta(seconds=30))
-    assert not refused.is_taken
-    assert one.next_at(REPLICATE, NOON) == refused.at
+def test_a_reservation_beyond_the_latest_time_is_refused_and_writes_nothing(paces: DynamoRateWindows) -> None:
+    one = process(paces, replicate=RateLimit(1))
+    taken(one.reserve(REPLICATE, NOON, latest=NOON))
+    refused = one.reserve(REPLICATE, NOON, latest=NOON + timedelta(seconds=30))
+    assert not refused.is_reserved
+    assert one.next_slot_at(REPLICATE, NOON) == refused.at
     assert paces.get(REPLICATE).version == 1
 
 
-def test_each_key_has_its_own_places_and_the_platform_too(paces: DynamoPaces) -> None:
-    places = Places(paces, Limits({"replicate": Limit(1)}, {}), pause)
+def test_each_provider_key_has_its_own_limit_besides_the_platforms(paces: DynamoRateWindows) -> None:
+    places = RateLimiter(paces, ProviderRateLimits({"replicate": RateLimit(1)}, {}), pause_with_jitter)
     for scope in (REPLICATE, Scope("replicate", "wsp_A", "key_1"), Scope("replicate", "wsp_A", "key_2")):
-        assert places.take(scope, NOON, latest=NOON).is_taken
-        assert not places.take(scope, NOON, latest=NOON).is_taken
+        assert places.reserve(scope, NOON, latest=NOON).is_reserved
+        assert not places.reserve(scope, NOON, latest=NOON).is_reserved
 
 
-def test_without_a_limit_nothing_is_read_and_nothing_written(paces: DynamoPaces) -> None:
+def test_a_provider_without_a_limit_costs_no_read_and_no_write(paces: DynamoRateWindows) -> None:
     with counted("PutItem") as puts, counted("Query") as queries, counted("GetItem") as gets:
         for _ in range(3):
-            assert process(paces, openai=TEN).take(REPLICATE, NOON, latest=NOON).is_taken
-            assert process(paces).next_at(REPLICATE, NOON) == NOON
+            assert process(paces, openai=TEN).reserve(REPLICATE, NOON, latest=NOON).is_reserved
+            assert process(paces).next_slot_at(REPLICATE, NOON) == NOON
     assert (puts, queries, gets) == ([], [], [])
 
 
-def test_with_one_a_place_costs_a_read_and_a_write_and_being_passed_over_a_read(paces: DynamoPaces) -> None:
-    places = process(paces, replicate=Limit(2))
+def test_a_reservation_costs_a_read_and_a_write_and_a_refusal_one_read(paces: DynamoRateWindows) -> None:
+    places = process(paces, replicate=RateLimit(2))
     with counted("PutItem") as puts, counted("GetItem") as gets:
         for _ in range(5):
-            places.take(REPLICATE, NOON, latest=NOON)
+            places.reserve(REPLICATE, NOON, latest=NOON)
     assert (len(puts), len(gets)) == (2, 5)
 
 
-def test_what_is_kept_comes_back_as_it_was(paces: DynamoPaces) -> None:
+def test_a_stored_rate_limit_window_is_read_back_unchanged(paces: DynamoRateWindows) -> None:
     places = process(paces, replicate=TEN)
     for seconds in (0, 0, 1, 17, 17, 200):
-        places.take(REPLICATE, NOON + timedelta(seconds=seconds), latest=NOON + timedelta(hours=1))
+        places.reserve(REPLICATE, NOON + timedelta(seconds=seconds), latest=NOON + timedelta(hours=1))
     kept = paces.get(REPLICATE)
-    assert (kept, kept.version) == (paces.seen(REPLICATE), 6)
+    assert (kept, kept.version) == (paces.read(REPLICATE), 6)
     assert [count for _, count in kept.places] == [1]

@@ -12,14 +12,14 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from urllib3.response import HTTPResponse
 
-from atelier.aws.dynamodb import READS_MAX, read_together
+from atelier.aws.dynamodb import READ_ATTEMPTS_MAX, batch_read
 from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.aws.dynamodb.identity import DynamoIdentity
-from atelier.aws.dynamodb.ledger import wallet_of, wallet_place
+from atelier.aws.dynamodb.ledger import wallet_from_item, wallet_address
 from atelier.errors import Unavailable
 from atelier.identity.permissions import Role
 from atelier.ids import new_id
-from tests.adapters.world import NOON, World, hearing
+from tests.adapters.world import NOON, World, client_event_hook
 from tests.conftest import Tables
 from tests.contracts.test_identity import account, bind
 
@@ -43,41 +43,41 @@ def leaving(times: int) -> Iterator[list[dict[str, Any]]]:
         raw = HTTPResponse(BytesIO(body), preload_content=False)
         return AWSResponse(request.url, 200, {"content-type": "application/x-amz-json-1.0"}, raw)
 
-    with hearing("before-send.dynamodb.BatchGetItem", answer):
+    with client_event_hook("before-send.dynamodb.BatchGetItem", answer):
         yield asked
 
 
-def test_items_of_two_tables_are_found_and_what_is_not_there_is_not(world: World) -> None:
+def test_items_of_two_tables_are_read_and_a_missing_one_is_left_out(world: World) -> None:
     made = world.submit().generation
-    wallet, generation = wallet_place(world.workspace_id), (GenerationItem, world.workspace_id, made.id)
+    wallet, generation = wallet_address(world.workspace_id), (GenerationItem, world.workspace_id, made.id)
     nothing = GenerationItem, world.workspace_id, new_id("gen", NOON)
-    found = read_together([wallet, generation, nothing])
+    found = batch_read([wallet, generation, nothing])
     assert set(found) == {wallet, generation}
-    assert wallet_of(found[wallet]) == world.wallet()
+    assert wallet_from_item(found[wallet]) == world.wallet()
     assert found[generation].sk == made.id
 
 
-def test_what_is_left_for_later_is_asked_for_again(world: World) -> None:
-    place = wallet_place(world.workspace_id)
+def test_unprocessed_keys_are_read_again(world: World) -> None:
+    place = wallet_address(world.workspace_id)
     with leaving(2) as asked:
-        assert wallet_of(read_together([place])[place]) == world.wallet()
+        assert wallet_from_item(batch_read([place])[place]) == world.wallet()
     assert len(asked) == 3
     assert asked[0] == asked[1] == asked[2]
 
 
-def test_what_is_never_come_to_is_said_to_be_busy(world: World) -> None:
-    with leaving(READS_MAX), pytest.raises(Unavailable):
-        read_together([wallet_place(world.workspace_id)])
+def test_keys_that_stay_unprocessed_raise_unavailable(world: World) -> None:
+    with leaving(READ_ATTEMPTS_MAX), pytest.raises(Unavailable):
+        batch_read([wallet_address(world.workspace_id)])
 
 
-def test_a_standing_brings_the_wallet_of_its_workspace(world: World, tables: Tables) -> None:
+def test_reading_a_callers_standing_prefetches_the_workspaces_wallet(world: World, tables: Tables) -> None:
     bind(tables)
     credentials, user, workspace, session, _ = account()
     DynamoIdentity().create(credentials, user, workspace, session)
-    standings = DynamoIdentity(wallet_place)
-    assert standings.standing(user.id, session.id, workspace.id) == (session, Role.OWNER)
-    wallet = wallet_of(standings.beside)
+    standings = DynamoIdentity(wallet_address)
+    assert standings.session_and_role(user.id, session.id, workspace.id) == (session, Role.OWNER)
+    wallet = wallet_from_item(standings.beside)
     assert wallet is not None
     assert (wallet.workspace_id, wallet.own_routes) == (workspace.id, False)
-    assert standings.standing(user.id, session.id, new_id("wsp", NOON)) == (session, None)
-    assert wallet_of(standings.beside) is None
+    assert standings.session_and_role(user.id, session.id, new_id("wsp", NOON)) == (session, None)
+    assert wallet_from_item(standings.beside) is None

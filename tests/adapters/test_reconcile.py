@@ -8,11 +8,11 @@ import pytest
 
 from atelier.aws.dynamodb import transaction
 from atelier.aws.dynamodb.generations import GenerationItem
-from atelier.aws.dynamodb.ledger import put_opening
+from atelier.aws.dynamodb.ledger import put_hold
 from atelier.generations.model import Generation, Status
 from atelier.generations.reconcile import Repairs, reconcile
-from atelier.ledger.model import EndState, end_hold, open_hold
-from tests.adapters.world import World, at_once
+from atelier.ledger.model import EndState, plan_settlement, plan_hold
+from tests.adapters.world import World, run_concurrently
 from tests.conftest import Tables
 
 
@@ -26,7 +26,7 @@ def run(world: World, *, thorough: bool = True) -> Repairs:
         world.workspace_id,
         created_after=world.now - timedelta(hours=30),
         thorough=thorough,
-        to=world.finishing,
+        deps=world.finish_deps,
         now=world.now,
     )
 
@@ -39,7 +39,7 @@ def end_alone(world: World, generation: Generation, state: EndState, charged: in
     """Ends a hold but not its generation."""
     hold = world.wallets.hold(world.workspace_id, generation.id)
     assert hold is not None
-    world.wallets.end(world.workspace_id, end_hold(hold, state, charged, {}, world.now))
+    world.wallets.end_hold(world.workspace_id, plan_settlement(hold, state, charged, {}, world.now))
 
 
 def assert_settled(world: World) -> None:
@@ -48,7 +48,7 @@ def assert_settled(world: World) -> None:
     world.assert_sound()
 
 
-def test_what_agrees_is_left_alone(world: World) -> None:
+def test_consistent_holds_and_generations_are_not_changed(world: World) -> None:
     done, waiting = world.submit().generation, world.submit().generation
     world.attempt(done)
     world.finish(done)
@@ -57,10 +57,10 @@ def test_what_agrees_is_left_alone(world: World) -> None:
     assert world.wallet().holds_open == 1
 
 
-def test_a_hold_without_a_generation_is_released_once_though_three_run_at_once(world: World) -> None:
+def test_a_hold_without_a_generation_is_released_once_by_three_parallel_runs(world: World) -> None:
     before = world.refreshed().available
     forget(world.submit().generation)
-    found = [result for result in at_once(3, lambda _: run(world)) if isinstance(result, Repairs)]
+    found = [result for result in run_concurrently(3, lambda _: run(world)) if isinstance(result, Repairs)]
     assert sum(each.released for each in found) == 1
     assert world.wallet().available == before
     assert_settled(world)
@@ -76,7 +76,7 @@ def test_a_hold_without_a_generation_is_released_once_though_three_run_at_once(w
         (Status.EXPIRED, 0, "expired"),
     ],
 )
-def test_a_hold_ends_as_its_generation_says(world: World, status: Status, charged: int, kind: str) -> None:
+def test_an_open_hold_is_ended_as_its_closed_generation_says(world: World, status: Status, charged: int, kind: str) -> None:
     generation = world.submit(width=1024, height=1024).generation
     item = GenerationItem(generation.workspace_id, generation.id)
     item.update([GenerationItem.status.set(status.value), GenerationItem.credits_charged.set(charged)])
@@ -94,7 +94,7 @@ def test_a_hold_ends_as_its_generation_says(world: World, status: Status, charge
         (EndState.EXPIRED, 0, Status.EXPIRED),
     ],
 )
-def test_a_generation_ends_as_its_hold_has(world: World, state: EndState, charged: int, status: Status) -> None:
+def test_an_open_generation_is_closed_as_its_ended_hold_says(world: World, state: EndState, charged: int, status: Status) -> None:
     generation = world.submit().generation
     end_alone(world, generation, state, charged)
     assert run(world) == Repairs(closed=1)
@@ -102,7 +102,7 @@ def test_a_generation_ends_as_its_hold_has(world: World, state: EndState, charge
     assert_settled(world)
 
 
-def test_a_hold_made_long_ago_is_found_by_a_thorough_run(world: World) -> None:
+def test_an_old_hold_is_found_only_by_a_thorough_run(world: World) -> None:
     forget(world.submit().generation)
     world.now += timedelta(days=3)
     assert run(world, thorough=False) == Repairs()
@@ -113,13 +113,13 @@ def test_a_hold_made_long_ago_is_found_by_a_thorough_run(world: World) -> None:
     world.assert_sound()
 
 
-def test_a_hold_of_something_else_is_not_ours_to_end(world: World) -> None:
+def test_a_hold_that_belongs_to_no_generation_is_not_ended(world: World) -> None:
     world.refreshed()
 
-    opening = open_hold(
+    opening = plan_hold(
         world.wallet(), "pip_" + "0" * 26, 3, world.now + timedelta(hours=1), {}, world.now, holds_open_max=9
     )
     with transaction() as write:
-        put_opening(write, world.workspace_id, opening)
+        put_hold(write, world.workspace_id, opening)
     assert run(world) == Repairs()
     assert world.wallet().holds_open == 1

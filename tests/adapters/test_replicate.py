@@ -35,14 +35,14 @@ from atelier.providers._contract import (
     Job,
     Output,
     Pending,
-    Progress,
+    PollOutcome,
     Unknown,
     WebhookInvalid,
 )
 from atelier.providers.replicate import Replicate
-from infra.local.standins._kit import png, wav
-from infra.local.standins.replicate import API_TOKEN, GONE_VERSION, WEBHOOK_SECRET, ReplicateStandIn
-from tests.receiver import receiving
+from infra.local.standins._kit import sample_png, sample_wav
+from infra.local.standins.replicate import API_TOKEN, GONE_VERSION, WEBHOOK_SECRET, ReplicateSimulator
+from tests.receiver import webhook_receiver
 
 ALL = catalogue(frozenset({"replicate"}))
 SDXL = ALL.model("replicate/sdxl")
@@ -50,13 +50,13 @@ EVENTS = Path(__file__).parents[2] / "events" / "replicate"
 
 
 @pytest.fixture
-def stand_in() -> Iterator[ReplicateStandIn]:
-    with ReplicateStandIn(run_seconds=0.02) as running:
+def stand_in() -> Iterator[ReplicateSimulator]:
+    with ReplicateSimulator(run_seconds=0.02) as running:
         yield running
 
 
 @pytest.fixture
-def provider(stand_in: ReplicateStandIn) -> Replicate:
+def provider(stand_in: ReplicateSimulator) -> Replicate:
     return Replicate(api_token=API_TOKEN, webhook_secret=WEBHOOK_SECRET, base_url=stand_in.url, answer_seconds_max=3)
 
 
@@ -79,7 +79,7 @@ def accepted(provider: Replicate, work: Job) -> str:
     return answer.reference
 
 
-def ended(provider: Replicate, reference: str, work: Job) -> Progress:
+def ended(provider: Replicate, reference: str, work: Job) -> PollOutcome:
     """Polls until the prediction has ended; polls that were not answered in time are repeated."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
@@ -92,8 +92,8 @@ def ended(provider: Replicate, reference: str, work: Job) -> Progress:
 # ---- submit ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_creation_is_the_documented_request_and_is_sent_once(provider: Replicate, stand_in: ReplicateStandIn) -> None:
-    with receiving() as receiver:
+def test_a_creation_is_the_documented_request_and_is_sent_once(provider: Replicate, stand_in: ReplicateSimulator) -> None:
+    with webhook_receiver() as receiver:
         accepted(provider, job("a red fox", webhook=f"{receiver.url}/hook", n=2, seed=9))
         (call,) = stand_in.calls
         assert (call["method"], call["path"]) == ("POST", "/v1/predictions")
@@ -117,8 +117,8 @@ def test_a_creation_is_the_documented_request_and_is_sent_once(provider: Replica
         }
 
 
-def test_a_negative_prompt_is_sent_where_there_is_one_and_a_webhook_likewise(
-    provider: Replicate, stand_in: ReplicateStandIn
+def test_a_negative_prompt_is_sent_and_an_absent_webhook_is_not(
+    provider: Replicate, stand_in: ReplicateSimulator
 ) -> None:
     accepted(provider, replace(job(), negative_prompt="blur"))
     body = stand_in.calls[0]["body"]
@@ -142,8 +142,8 @@ def test_a_negative_prompt_is_sent_where_there_is_one_and_a_webhook_likewise(
         ("503", ErrorClass.TRANSIENT, None),
     ],
 )
-def test_a_refusal_is_typed_sent_once_and_begins_nothing(
-    provider: Replicate, stand_in: ReplicateStandIn, marker: str, error_class: ErrorClass, retry_after: int | None
+def test_a_rejected_submission_has_an_error_class_and_starts_no_prediction(
+    provider: Replicate, stand_in: ReplicateSimulator, marker: str, error_class: ErrorClass, retry_after: int | None
 ) -> None:
     failed = provider.submit(job(f"a fox [[create:{marker}]]"))
     assert isinstance(failed, Failed)
@@ -152,29 +152,29 @@ def test_a_refusal_is_typed_sent_once_and_begins_nothing(
     assert stand_in.predictions == {}
 
 
-def test_what_a_refusal_says_to_the_caller_is_ours_and_not_the_providers(provider: Replicate) -> None:
+def test_a_rejection_message_does_not_name_the_provider_or_its_credit(provider: Replicate) -> None:
     failed = provider.submit(job("a fox [[create:402]]"))
     assert isinstance(failed, Failed)
     assert "credit" not in failed.message.lower()
     assert "replicate" not in failed.message.lower()
 
 
-def test_a_version_that_is_gone_is_not_the_callers_mistake(provider: Replicate) -> None:
+def test_a_removed_version_fails_as_model_gone(provider: Replicate) -> None:
     failed = provider.submit(replace(job(), settings={**SDXL.settings, "version": GONE_VERSION}))
     assert isinstance(failed, Failed)
     assert failed.error_class is ErrorClass.MODEL_GONE
 
 
 @pytest.mark.parametrize("marker", ["lost", "500", "hang", "garbage"])
-def test_an_accepted_creation_whose_answer_is_lost_is_unknown_and_never_sent_again(
-    provider: Replicate, stand_in: ReplicateStandIn, marker: str
+def test_a_submission_with_a_lost_response_is_unknown_and_never_resent(
+    provider: Replicate, stand_in: ReplicateSimulator, marker: str
 ) -> None:
     assert isinstance(provider.submit(job(f"a fox [[create:{marker}]]")), Unknown)
     assert len(stand_in.calls) == 1
     assert len(stand_in.predictions) == 1
 
 
-def test_a_creation_that_cannot_be_sent_is_transient() -> None:
+def test_a_submission_that_cannot_be_sent_is_transient() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -186,8 +186,8 @@ def test_a_creation_that_cannot_be_sent_is_transient() -> None:
 # ---- poll ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_finished_prediction_has_its_files_and_its_measured_time(
-    provider: Replicate, stand_in: ReplicateStandIn
+def test_a_finished_prediction_returns_its_files_and_run_time(
+    provider: Replicate, stand_in: ReplicateSimulator
 ) -> None:
     work = job(n=2)
     reference = accepted(provider, work)
@@ -214,7 +214,7 @@ def test_a_single_file_and_a_shorter_list_are_results_too(provider: Replicate) -
         ("output:none", ErrorClass.TRANSIENT, True),
     ],
 )
-def test_status_200_can_carry_a_failure(
+def test_a_response_of_status_200_can_be_a_failure(
     provider: Replicate, marker: str, error_class: ErrorClass, billed: bool
 ) -> None:
     work = job(f"a fox [[{marker}]]")
@@ -234,7 +234,7 @@ def test_progress_is_read_from_the_logs(provider: Replicate) -> None:
     assert max(seen) <= 99
 
 
-def test_a_run_past_its_deadline_timed_out_and_is_no_cancellation(provider: Replicate) -> None:
+def test_a_prediction_past_its_deadline_timed_out_and_is_not_cancelled(provider: Replicate) -> None:
     work = replace(job("a fox [[run:hang]]"), run_seconds_max=1)
     failed = ended(provider, accepted(provider, work), work)
     assert isinstance(failed, Failed)
@@ -242,7 +242,7 @@ def test_a_run_past_its_deadline_timed_out_and_is_no_cancellation(provider: Repl
     assert failed.usage
 
 
-def test_a_poll_without_an_answer_says_nothing_about_the_job(provider: Replicate, stand_in: ReplicateStandIn) -> None:
+def test_an_unanswered_poll_leaves_the_outcome_unknown(provider: Replicate, stand_in: ReplicateSimulator) -> None:
     work = job("a fox [[run:hang]]")
     reference = accepted(provider, work)
     wrong = Replicate(api_token="r8_revoked", webhook_secret=WEBHOOK_SECRET, base_url=stand_in.url)
@@ -251,7 +251,7 @@ def test_a_poll_without_an_answer_says_nothing_about_the_job(provider: Replicate
     assert isinstance(provider.poll(reference, work), Unknown)
 
 
-def test_a_prediction_that_does_not_exist_is_lost(provider: Replicate) -> None:
+def test_a_missing_prediction_fails_as_unknown_outcome(provider: Replicate) -> None:
     failed = provider.poll("neverwas", job())
     assert isinstance(failed, Failed)
     assert failed.error_class is ErrorClass.UNKNOWN_OUTCOME
@@ -260,8 +260,8 @@ def test_a_prediction_that_does_not_exist_is_lost(provider: Replicate) -> None:
 # ---- cancel ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_running_prediction_is_cancelled_and_says_what_it_used(
-    provider: Replicate, stand_in: ReplicateStandIn
+def test_a_running_prediction_is_cancelled_and_reports_its_usage(
+    provider: Replicate, stand_in: ReplicateSimulator
 ) -> None:
     work = job("a fox [[run:hang]]")
     reference = accepted(provider, work)
@@ -289,7 +289,7 @@ def test_a_finished_or_unknown_prediction_is_too_late_to_cancel(provider: Replic
     assert provider.cancel("neverwas") is CancelResult.TOO_LATE
 
 
-def test_a_cancellation_without_an_answer_is_pending(provider: Replicate, stand_in: ReplicateStandIn) -> None:
+def test_an_unanswered_cancellation_is_pending(provider: Replicate, stand_in: ReplicateSimulator) -> None:
     reference = accepted(provider, job("a fox [[run:hang]]"))
     stand_in.stop()
     assert provider.cancel(reference) is CancelResult.PENDING
@@ -298,7 +298,7 @@ def test_a_cancellation_without_an_answer_is_pending(provider: Replicate, stand_
 # ---- find ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_lost_creation_is_found_by_its_version_and_input(provider: Replicate, stand_in: ReplicateStandIn) -> None:
+def test_a_lost_prediction_is_found_by_its_version_and_input(provider: Replicate, stand_in: ReplicateSimulator) -> None:
     accepted(provider, job("another fox"))
     work = job("a fox [[create:lost]]")
     assert isinstance(provider.submit(work), Unknown)
@@ -309,15 +309,15 @@ def test_a_lost_creation_is_found_by_its_version_and_input(provider: Replicate, 
     assert "created_before=" in path
 
 
-def test_two_equal_predictions_are_nobodys(provider: Replicate) -> None:
+def test_two_equal_predictions_match_no_job(provider: Replicate) -> None:
     first, second = job("a fox"), job("a fox")
     accepted(provider, first)
     accepted(provider, second)
     assert provider.find(first) is None
 
 
-def test_a_listed_webhook_settles_which_of_two_equal_predictions_is_ours(
-    provider: Replicate, stand_in: ReplicateStandIn
+def test_the_webhook_url_identifies_one_of_two_equal_predictions(
+    provider: Replicate, stand_in: ReplicateSimulator
 ) -> None:
     mine = job("a fox", webhook="https://edge.example/attempt-1")
     references = [accepted(provider, mine), accepted(provider, replace(mine, webhook_url="https://edge.example/2"))]
@@ -327,14 +327,14 @@ def test_a_listed_webhook_settles_which_of_two_equal_predictions_is_ours(
     assert provider.find(mine) == references[0]
 
 
-def test_what_was_made_at_another_time_is_not_looked_at(provider: Replicate) -> None:
+def test_a_prediction_created_at_another_time_is_not_found(provider: Replicate) -> None:
     work = job("a fox")
     accepted(provider, work)
     earlier = replace(work, attempt_id=new_id("att", created_at(work.attempt_id) - timedelta(hours=1)))
     assert provider.find(earlier) is None
 
 
-def test_a_lost_creation_is_found_beyond_the_first_page(provider: Replicate) -> None:
+def test_a_lost_prediction_is_found_beyond_the_first_page(provider: Replicate) -> None:
     work = job("the first one")
     reference = accepted(provider, work)
     for number in range(101):
@@ -342,17 +342,17 @@ def test_a_lost_creation_is_found_beyond_the_first_page(provider: Replicate) -> 
     assert provider.find(work) == reference
 
 
-def test_nothing_is_found_where_the_list_cannot_be_read(provider: Replicate, stand_in: ReplicateStandIn) -> None:
+def test_an_unreadable_list_finds_no_prediction(provider: Replicate, stand_in: ReplicateSimulator) -> None:
     work = job()
     accepted(provider, work)
     stand_in.stop()
     assert provider.find(work) is None
 
 
-def test_the_token_is_not_carried_to_another_host_by_the_list(
-    stand_in: ReplicateStandIn,
+def test_the_api_token_is_not_sent_to_another_host_by_list_paging(
+    stand_in: ReplicateSimulator,
 ) -> None:
-    with ReplicateStandIn() as other:
+    with ReplicateSimulator() as other:
         # The list's next page is on another server.
         stand_in.url = other.url
         provider = Replicate(api_token=API_TOKEN, webhook_secret=WEBHOOK_SECRET, base_url=f"http://{stand_in.host}")
@@ -365,9 +365,9 @@ def test_the_token_is_not_carried_to_another_host_by_the_list(
 
 # ---- files and other models ------------------------------------------------------------------------------------------
 
-SMALL = Input(png(8, 8, 1), "image/png")
+SMALL = Input(sample_png(8, 8, 1), "image/png")
 LARGE = Input(bytes(200_000), "image/png")
-SPOKEN = Input(wav(0.2), "audio/wav")
+SPOKEN = Input(sample_wav(0.2), "audio/wav")
 
 
 def of(model: str, prompt: str = "", *, inputs: dict[str, tuple[Input, ...]], **parameters: Any) -> Job:
@@ -385,13 +385,13 @@ def of(model: str, prompt: str = "", *, inputs: dict[str, tuple[Input, ...]], **
     )
 
 
-def sent(stand_in: ReplicateStandIn) -> dict[str, Any]:
+def sent(stand_in: ReplicateSimulator) -> dict[str, Any]:
     """The input of the last prediction that was submitted."""
     return [call["body"]["input"] for call in stand_in.calls if call["path"] == "/v1/predictions"][-1]
 
 
-def test_small_files_travel_inside_the_creation_by_the_models_names(
-    provider: Replicate, stand_in: ReplicateStandIn
+def test_small_files_are_sent_as_data_urls_under_the_models_input_names(
+    provider: Replicate, stand_in: ReplicateSimulator
 ) -> None:
     work = of("photomaker", "a man img on a horse", inputs={"reference": (SMALL, SMALL)}, n=2, seed=5)
     done = ended(provider, accepted(provider, work), work)
@@ -414,16 +414,16 @@ def test_small_files_travel_inside_the_creation_by_the_models_names(
         ("imgs of a mango", "a person img, imgs of a mango"),
     ],
 )
-def test_the_person_is_named_by_the_models_word(
-    provider: Replicate, stand_in: ReplicateStandIn, prompt: str, expected: str
+def test_the_models_trigger_word_follows_the_person_in_the_prompt(
+    provider: Replicate, stand_in: ReplicateSimulator, prompt: str, expected: str
 ) -> None:
     work = of("photomaker", prompt, inputs={"reference": (SMALL,)})
     assert isinstance(ended(provider, accepted(provider, work), work), Done)
     assert sent(stand_in)["prompt"] == expected
 
 
-def test_a_larger_file_is_uploaded_first_and_named_by_its_address(
-    provider: Replicate, stand_in: ReplicateStandIn
+def test_a_large_file_is_uploaded_first_and_sent_as_its_url(
+    provider: Replicate, stand_in: ReplicateSimulator
 ) -> None:
     work = of("stable-video-diffusion", inputs={"image": (LARGE,)}, frames_per_second=7)
     reference = accepted(provider, work)
@@ -439,15 +439,15 @@ def test_a_larger_file_is_uploaded_first_and_named_by_its_address(
         assert film.streams.video[0].frames == 14 * 12 // 7
 
 
-def test_the_largest_file_that_travels_inside_is_within_the_documented_size(
-    provider: Replicate, stand_in: ReplicateStandIn
+def test_a_file_above_the_documented_data_url_size_is_uploaded(
+    provider: Replicate, stand_in: ReplicateSimulator
 ) -> None:
     for size, uploads in ((191_000, 0), (192_100, 1)):
         accepted(provider, of("stable-video-diffusion", inputs={"image": (Input(bytes(size), "image/png"),)}))
         assert len(stand_in.files) == uploads
 
 
-def test_a_face_and_a_voice_become_a_film(provider: Replicate, stand_in: ReplicateStandIn) -> None:
+def test_an_avatar_job_sends_image_and_audio_and_returns_a_video(provider: Replicate, stand_in: ReplicateSimulator) -> None:
     work = of("sadtalker", inputs={"image": (SMALL,), "audio": (SPOKEN,)}, still=True)
     done = ended(provider, accepted(provider, work), work)
     assert isinstance(done, Done)
@@ -462,8 +462,8 @@ def test_a_face_and_a_voice_become_a_film(provider: Replicate, stand_in: Replica
 @pytest.mark.parametrize(
     ("marker", "error_class"), [("upload:503", ErrorClass.TRANSIENT), ("upload:lost", ErrorClass.TRANSIENT)]
 )
-def test_a_file_that_is_not_taken_fails_before_anything_is_begun(
-    provider: Replicate, stand_in: ReplicateStandIn, marker: str, error_class: ErrorClass
+def test_a_failed_upload_fails_before_a_prediction_starts(
+    provider: Replicate, stand_in: ReplicateSimulator, marker: str, error_class: ErrorClass
 ) -> None:
     stand_in.behave(marker)
     failed = provider.submit(of("stable-video-diffusion", inputs={"image": (LARGE,)}))
@@ -472,7 +472,7 @@ def test_a_file_that_is_not_taken_fails_before_anything_is_begun(
     assert stand_in.predictions == {}
 
 
-def test_a_file_that_the_model_needs_and_did_not_get_is_an_invalid_input(provider: Replicate) -> None:
+def test_a_missing_required_file_fails_as_invalid_input(provider: Replicate) -> None:
     failed = provider.submit(of("stable-video-diffusion", inputs={}))
     assert isinstance(failed, Failed)
     assert failed.error_class is ErrorClass.INVALID_INPUT
@@ -481,7 +481,7 @@ def test_a_file_that_the_model_needs_and_did_not_get_is_an_invalid_input(provide
 @pytest.mark.parametrize(
     ("path", "count"), [(None, 1), ("files", 1), ("files.result", 1), ("files.missing", 0), ("seed", 0), ("note.x", 0)]
 )
-def test_an_answer_that_is_an_object_gives_its_files(provider: Replicate, path: str | None, count: int) -> None:
+def test_an_output_object_gives_the_files_at_the_configured_path(provider: Replicate, path: str | None, count: int) -> None:
     work = job("a fox [[output:object]]")
     if path:
         work = replace(work, settings={**work.settings, "output": path})
@@ -490,10 +490,10 @@ def test_an_answer_that_is_an_object_gives_its_files(provider: Replicate, path: 
     assert isinstance(end, Done if count else Failed)
 
 
-def test_a_lost_creation_with_files_is_found_by_those_it_carried(
-    provider: Replicate, stand_in: ReplicateStandIn
+def test_a_lost_prediction_with_files_is_found_by_its_files(
+    provider: Replicate, stand_in: ReplicateSimulator
 ) -> None:
-    other = Input(png(8, 8, 2), "image/png")
+    other = Input(sample_png(8, 8, 2), "image/png")
     theirs, ours = (of("stable-video-diffusion", inputs={"image": (file,)}, seed=3) for file in (SMALL, other))
     accepted(provider, theirs)
     assert provider.find(ours) is None
@@ -504,8 +504,8 @@ def test_a_lost_creation_with_files_is_found_by_those_it_carried(
     assert found != provider.find(theirs)
 
 
-def test_two_jobs_that_differ_in_an_upload_only_are_not_taken_for_one_another(
-    provider: Replicate, stand_in: ReplicateStandIn
+def test_jobs_that_differ_only_in_an_upload_are_not_confused(
+    provider: Replicate, stand_in: ReplicateSimulator
 ) -> None:
     accepted(provider, of("stable-video-diffusion", inputs={"image": (LARGE,)}, seed=3))
     other = Input(bytes([1]) * 200_000, "image/png")
@@ -517,8 +517,8 @@ def test_two_jobs_that_differ_in_an_upload_only_are_not_taken_for_one_another(
     assert provider.find(with_webhook) == reference
 
 
-def test_a_webhook_of_a_job_with_files_is_its_own(provider: Replicate) -> None:
-    with receiving() as receiver:
+def test_a_webhook_of_a_job_with_files_matches_its_job(provider: Replicate) -> None:
+    with webhook_receiver() as receiver:
         work = replace(of("sadtalker", inputs={"image": (LARGE,), "audio": (SPOKEN,)}), webhook_url=receiver.url)
         reference = accepted(provider, work)
         ((_, headers, body),) = receiver.wait_for(1)
@@ -529,13 +529,13 @@ def test_a_webhook_of_a_job_with_files_is_its_own(provider: Replicate) -> None:
 # ---- the key check ---------------------------------------------------------------------------------------------------
 
 
-def test_a_check_asks_for_the_account_and_begins_nothing(provider: Replicate, stand_in: ReplicateStandIn) -> None:
+def test_the_key_check_reads_the_account_and_starts_nothing(provider: Replicate, stand_in: ReplicateSimulator) -> None:
     assert provider.check() is None
     assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/account")]
     assert provider.models() is None
 
 
-def test_a_check_tells_a_wrong_token_from_a_provider_that_does_not_answer(stand_in: ReplicateStandIn) -> None:
+def test_the_key_check_distinguishes_a_wrong_token_from_an_unreachable_provider(stand_in: ReplicateSimulator) -> None:
     wrong = Replicate(api_token="r8_revoked", webhook_secret=WEBHOOK_SECRET, base_url=stand_in.url)
     refused = wrong.check()
     assert refused is not None
@@ -559,8 +559,8 @@ def recorded(name: str) -> bytes:
     return (EVENTS / name).read_bytes()
 
 
-def test_a_webhook_says_what_a_poll_says(provider: Replicate) -> None:
-    with receiving() as receiver:
+def test_a_webhook_has_the_same_outcome_as_a_poll(provider: Replicate) -> None:
+    with webhook_receiver() as receiver:
         work = job(webhook=f"{receiver.url}/hook")
         reference = accepted(provider, work)
         ((_, headers, body),) = receiver.wait_for(1)
@@ -570,7 +570,7 @@ def test_a_webhook_says_what_a_poll_says(provider: Replicate) -> None:
 
 
 def test_a_webhook_delivered_twice_has_one_id(provider: Replicate) -> None:
-    with receiving() as receiver:
+    with webhook_receiver() as receiver:
         accepted(provider, job("a fox [[webhook:twice]]", webhook=receiver.url))
         now = int(time.time())
         ids = {provider.parse_webhook(headers, body, now).event_id for _, headers, body in receiver.wait_for(2)}
@@ -579,15 +579,15 @@ def test_a_webhook_delivered_twice_has_one_id(provider: Replicate) -> None:
 
 @pytest.mark.parametrize("marker", ["forged", "stale"])
 def test_a_forged_or_stale_webhook_is_invalid(provider: Replicate, marker: str) -> None:
-    with receiving() as receiver:
+    with webhook_receiver() as receiver:
         accepted(provider, job(f"a fox [[webhook:{marker}]]", webhook=receiver.url))
         ((_, headers, body),) = receiver.wait_for(1)
         with pytest.raises(WebhookInvalid):
             provider.parse_webhook(headers, body, int(time.time()))
 
 
-def test_a_webhook_of_another_job_is_invalid_at_this_ones_address(provider: Replicate) -> None:
-    with receiving() as receiver:
+def test_a_webhook_of_another_job_is_invalid(provider: Replicate) -> None:
+    with webhook_receiver() as receiver:
         accepted(provider, job("theirs", webhook=receiver.url))
         ((_, headers, body),) = receiver.wait_for(1)
         with pytest.raises(WebhookInvalid, match="another"):
@@ -604,7 +604,7 @@ def test_a_webhook_of_another_job_is_invalid_at_this_ones_address(provider: Repl
         ("prediction.canceled.json", Cancelled({"predict_milliseconds": 913})),
     ],
 )
-def test_the_example_events_are_read(provider: Replicate, name: str, expected: Progress) -> None:
+def test_the_example_events_are_read(provider: Replicate, name: str, expected: PollOutcome) -> None:
     body = recorded(name)
     assert provider.parse_webhook(signed(body, at=1000), body, 1000).progress == expected
 
@@ -618,13 +618,13 @@ def test_the_example_of_a_failure_is_moderated_and_billed(provider: Replicate) -
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[]", b"{}", b'{"id": "../../secret"}', b'{"id": 7}'])
-def test_a_signed_body_that_is_no_prediction_is_invalid(provider: Replicate, body: bytes) -> None:
+def test_a_signed_body_that_is_not_a_prediction_is_invalid(provider: Replicate, body: bytes) -> None:
     with pytest.raises(WebhookInvalid):
         provider.parse_webhook(signed(body, at=1000), body, 1000)
 
 
 @pytest.mark.parametrize("status", ["new-status", None, 7])
-def test_a_status_that_is_not_known_yet_is_unknown(provider: Replicate, status: Any) -> None:
+def test_an_unrecognised_status_leaves_the_outcome_unknown(provider: Replicate, status: Any) -> None:
     body = json.dumps({"id": "abc", "status": status}).encode()
     assert isinstance(provider.parse_webhook(signed(body, at=1000), body, 1000).progress, Unknown)
 

@@ -21,33 +21,33 @@ from replicate.client import Client
 from replicate.exceptions import ModelError, ReplicateError
 from standardwebhooks.webhooks import Webhook
 
-from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
-from tests.receiver import Receiver, receiving
+from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
+from tests.receiver import WebhookReceiver, webhook_receiver
 
 FILMS = "3f0457e4619daac51203dedb472816fd4af51f3149fa7a9e0b5ffcf1b8172438"
 VERSION = "7762fd07cf82c948538e41f63f77d685e02b063e37e496e96eefd46c929f9bdc"
 
 
 @pytest.fixture
-def stand_in() -> Iterator[ReplicateStandIn]:
-    with ReplicateStandIn(run_seconds=0.02) as running:
+def stand_in() -> Iterator[ReplicateSimulator]:
+    with ReplicateSimulator(run_seconds=0.02) as running:
         yield running
 
 
 @pytest.fixture
-def sdk(stand_in: ReplicateStandIn) -> Client:
+def sdk(stand_in: ReplicateSimulator) -> Client:
     client = Client(API_TOKEN, base_url=stand_in.url)
     client.poll_interval = 0.01
     return client
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as running:
+def receiver() -> Iterator[WebhookReceiver]:
+    with webhook_receiver() as running:
         yield running
 
 
-def test_the_sdk_runs_a_model_and_its_files_are_pictures(sdk: Client) -> None:
+def test_the_sdk_runs_a_model_and_gets_image_files(sdk: Client) -> None:
     prompt = {"prompt": "a fox", "width": 128, "height": 64, "num_outputs": 2}
     files = sdk.run(f"stability-ai/sdxl:{VERSION}", input=prompt)
     pictures = [Image.open(io.BytesIO(httpx.get(file).content)) for file in files]
@@ -67,7 +67,7 @@ def test_the_sdk_creates_reloads_waits_and_lists(sdk: Client) -> None:
     assert [listed.id for listed in sdk.predictions.list()] == [prediction.id]
 
 
-def test_the_sdk_waits_inside_the_creation_when_it_prefers_to(sdk: Client) -> None:
+def test_the_sdk_waits_for_the_result_in_the_create_request(sdk: Client) -> None:
     assert sdk.predictions.create(version=VERSION, input={"prompt": "a fox"}, wait=5).status == "succeeded"
 
 
@@ -87,14 +87,14 @@ def test_the_sdk_pages_through_more_predictions_than_fit_one_page(sdk: Client) -
     assert second.previous is not None
 
 
-def test_the_list_can_be_cut_by_time(sdk: Client, stand_in: ReplicateStandIn) -> None:
+def test_the_list_of_predictions_is_filtered_by_time(sdk: Client, stand_in: ReplicateSimulator) -> None:
     prediction = sdk.predictions.create(version=VERSION, input={"prompt": "a fox"})
     at = stand_in.predictions[prediction.id].shown["created_at"]
     assert len(sdk.predictions.list(f"/v1/predictions?created_after={at}")) == 1
     assert len(sdk.predictions.list(f"/v1/predictions?created_before={at}")) == 0
 
 
-def test_the_sdk_sees_a_failure_as_the_models(sdk: Client) -> None:
+def test_the_sdk_raises_model_error_for_a_failed_prediction(sdk: Client) -> None:
     with pytest.raises(ModelError, match="fell over"):
         sdk.run(f"stability-ai/sdxl:{VERSION}", input={"prompt": "a fox [[run:fail]]"})
 
@@ -110,13 +110,13 @@ def test_the_sdk_sees_a_failure_as_the_models(sdk: Client) -> None:
         ({"version": VERSION, "input": {"prompt": "[[create:429]]"}}, 429, "Too many requests"),
     ],
 )
-def test_the_sdk_reads_refusals_as_problems(sdk: Client, body: dict[str, Any], status: int, title: str) -> None:
+def test_the_sdk_reads_rejections_with_status_and_title(sdk: Client, body: dict[str, Any], status: int, title: str) -> None:
     with pytest.raises(ReplicateError) as refused:
         sdk.predictions.create(**body)
     assert (refused.value.status, refused.value.title) == (status, title)
 
 
-def test_the_sdk_uploads_a_file_and_a_model_takes_it(sdk: Client, stand_in: ReplicateStandIn) -> None:
+def test_the_sdk_uploads_a_file_and_runs_a_model_on_it(sdk: Client, stand_in: ReplicateSimulator) -> None:
     file = sdk.files.create(io.BytesIO(b"a picture, say"), filename="still.png", content_type="image/png")
     assert (file.name, file.content_type, file.size) == ("still.png", "image/png", 14)
     assert sdk.files.get(file.id).checksums == file.checksums
@@ -129,26 +129,26 @@ def test_the_sdk_uploads_a_file_and_a_model_takes_it(sdk: Client, stand_in: Repl
 @pytest.mark.parametrize(
     "url", [None, "still.png", "http://example.com/still.png", f"data:image/png;base64,{'A' * 300_000}"]
 )
-def test_a_file_that_a_model_needs_must_be_there_and_reachable(sdk: Client, url: str | None) -> None:
+def test_a_missing_or_unreachable_input_file_is_refused(sdk: Client, url: str | None) -> None:
     given = {"input_image": url} if url else {}
     with pytest.raises(ReplicateError) as refused:
         sdk.predictions.create(version=FILMS, input=given)
     assert refused.value.status == 422
 
 
-def test_a_file_that_was_never_uploaded_fails_the_run(sdk: Client, stand_in: ReplicateStandIn) -> None:
+def test_a_file_that_was_never_uploaded_fails_the_run(sdk: Client, stand_in: ReplicateSimulator) -> None:
     with pytest.raises(ModelError, match="could not be found"):
         sdk.run(f"a/b:{FILMS}", input={"input_image": f"{stand_in.url}/v1/files/nothing"})
 
 
-def test_a_wrong_token_and_an_unknown_route_are_refused(stand_in: ReplicateStandIn) -> None:
+def test_a_wrong_token_and_an_unknown_route_are_refused(stand_in: ReplicateSimulator) -> None:
     with pytest.raises(ReplicateError) as refused:
         Client("r8_other", base_url=stand_in.url).predictions.list()
     assert refused.value.status == 401
     assert httpx.get(f"{stand_in.url}/v2/anything").status_code == 404
 
 
-def test_an_unknown_field_is_refused(stand_in: ReplicateStandIn) -> None:
+def test_an_unknown_field_is_refused(stand_in: ReplicateSimulator) -> None:
     answer = httpx.post(
         f"{stand_in.url}/v1/predictions",
         json={"version": VERSION, "input": {}, "model": "x/y"},
@@ -158,7 +158,7 @@ def test_an_unknown_field_is_refused(stand_in: ReplicateStandIn) -> None:
     assert answer.json()["invalid_fields"][0]["field"] == "model"
 
 
-def test_its_webhook_is_the_prediction_and_the_reference_verifier_accepts_it(sdk: Client, receiver: Receiver) -> None:
+def test_a_webhook_carries_the_prediction_with_a_valid_signature(sdk: Client, receiver: WebhookReceiver) -> None:
     prediction = sdk.predictions.create(
         version=VERSION,
         input={"prompt": "a fox"},
@@ -173,13 +173,13 @@ def test_its_webhook_is_the_prediction_and_the_reference_verifier_accepts_it(sdk
     assert (told["id"], told["status"], told["output"]) == (seen.id, "succeeded", seen.output)
 
 
-def test_all_events_are_sent_where_no_filter_is_given(sdk: Client, receiver: Receiver) -> None:
+def test_all_webhook_events_are_sent_without_a_filter(sdk: Client, receiver: WebhookReceiver) -> None:
     sdk.predictions.create(version=VERSION, input={"prompt": "a fox"}, webhook=f"{receiver.url}/hook")
     statuses = [json.loads(body)["status"] for _, _, body in receiver.wait_for(2)]
     assert statuses == ["processing", "succeeded"]
 
 
-def test_a_webhook_that_is_not_taken_is_sent_again(sdk: Client, receiver: Receiver) -> None:
+def test_a_webhook_answered_with_an_error_is_sent_again(sdk: Client, receiver: WebhookReceiver) -> None:
     receiver.statuses += [500, 503]
     sdk.predictions.create(
         version=VERSION, input={"prompt": "a fox"}, webhook=receiver.url, webhook_events_filter=["completed"]
@@ -189,7 +189,7 @@ def test_a_webhook_that_is_not_taken_is_sent_again(sdk: Client, receiver: Receiv
 
 
 @pytest.mark.parametrize(("marker", "accepted"), [("forged", False), ("stale", False), ("twice", True)])
-def test_webhooks_can_go_wrong(sdk: Client, receiver: Receiver, marker: str, accepted: bool) -> None:
+def test_a_marker_makes_a_webhook_forged_stale_or_duplicate(sdk: Client, receiver: WebhookReceiver, marker: str, accepted: bool) -> None:
     sdk.predictions.create(
         version=VERSION,
         input={"prompt": f"a fox [[webhook:{marker}]]"},
@@ -205,7 +205,7 @@ def test_webhooks_can_go_wrong(sdk: Client, receiver: Receiver, marker: str, acc
             assert accepted
 
 
-def test_an_early_webhook_comes_before_the_creation_is_answered(sdk: Client, receiver: Receiver) -> None:
+def test_an_early_webhook_arrives_before_the_create_response(sdk: Client, receiver: WebhookReceiver) -> None:
     prediction = sdk.predictions.create(
         version=VERSION,
         input={"prompt": "a fox [[webhook:early]]"},
@@ -216,8 +216,8 @@ def test_an_early_webhook_comes_before_the_creation_is_answered(sdk: Client, rec
     assert [json.loads(body)["status"] for _, _, body in receiver.posts] == ["succeeded"]
 
 
-def test_a_lost_webhook_is_never_sent_and_can_be_sent_by_hand(
-    sdk: Client, stand_in: ReplicateStandIn, receiver: Receiver
+def test_a_lost_webhook_is_sent_only_on_request(
+    sdk: Client, stand_in: ReplicateSimulator, receiver: WebhookReceiver
 ) -> None:
     prediction = sdk.predictions.create(
         version=VERSION,
@@ -232,7 +232,7 @@ def test_a_lost_webhook_is_never_sent_and_can_be_sent_by_hand(
     receiver.wait_for(1)
 
 
-def test_behaviour_can_be_asked_for_from_outside(sdk: Client, stand_in: ReplicateStandIn) -> None:
+def test_the_stand_ins_behaviour_is_set_and_reset_over_http(sdk: Client, stand_in: ReplicateSimulator) -> None:
     httpx.post(f"{stand_in.url}/_standin/behave", json={"markers": ["create:503"], "creations": 1})
     with pytest.raises(ReplicateError):
         sdk.predictions.create(version=VERSION, input={"prompt": "a fox"})
@@ -242,7 +242,7 @@ def test_behaviour_can_be_asked_for_from_outside(sdk: Client, stand_in: Replicat
     assert httpx.get(f"{stand_in.url}/_standin/calls").json()["calls"] == []
 
 
-def test_it_runs_as_a_program_that_says_where_it_is() -> None:
+def test_the_stand_in_runs_as_a_program_that_prints_its_url() -> None:
     root = Path(__file__).parents[2]
     child = subprocess.Popen(
         [sys.executable, "-m", "infra.local.standins.replicate", "--port", "0"],

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from atelier.aws.dynamodb.generations import GenerationItem
-from atelier.credentials.model import Own, ProviderKey
+from atelier.credentials.model import WorkspaceProviders, ProviderKey
 from atelier.errors import Unavailable
-from atelier.generations.attempt import UNHEARD
+from atelier.generations.attempt import NO_WAITER_POLLS
 from atelier.generations.cancel import cancel
 from atelier.generations.model import Generation, Status
 from atelier.generations.poll import poll
@@ -19,12 +19,12 @@ from atelier.generations.sweep import sweep
 from atelier.ids import new_id
 from atelier.pricing.catalogue import catalogue
 from atelier.projects.model import Budget, Project
-from atelier.providers._contract import Accepted, Cancelled, Done, ErrorClass, Failed, Output, Submitted, Unknown
-from atelier.routing.book import SUCCESSES_TOGETHER, HealthBook
+from atelier.providers._contract import Accepted, Cancelled, Done, ErrorClass, Failed, Output, SubmitOutcome, Unknown
+from atelier.routing.book import SUCCESSES_PER_WRITE, HealthCache
 from atelier.routing.choose import Routes
 from atelier.routing.model import COOLDOWN_SECONDS, FAILURES_TO_DOWN, Health, Scope
-from atelier.routing.model import Status as HealthStatus
-from tests.adapters.world import DONE, ScriptedProvider, World, at_once, hearing
+from atelier.routing.model import HealthStatus as HealthStatus
+from tests.adapters.world import DONE, ScriptedProvider, World, run_concurrently, client_event_hook
 from tests.conftest import Tables
 
 BROKEN = Failed(ErrorClass.TRANSIENT, "It broke.")
@@ -48,17 +48,17 @@ def submitted(world: World, *candidates: str) -> Generation:
 def run(world: World, *candidates: str) -> Generation:
     """Runs a generation from its submission to its end, as the workflow does."""
     generation = submitted(world, *candidates)
-    lost = len(world.execution.lost)
+    lost = len(world.execution.failures)
     world.attempt(generation)
-    while len(world.execution.lost) > lost:
-        lost = len(world.execution.lost)
-        world.attempt(generation, lost=world.execution.lost[-1])
+    while len(world.execution.failures) > lost:
+        lost = len(world.execution.failures)
+        world.attempt(generation, lost=world.execution.failures[-1])
     return world.finish(generation)
 
 
 def take_down(world: World) -> Health:
     for _ in range(FAILURES_TO_DOWN):
-        world.book.failed(REPLICATE, ErrorClass.TRANSIENT, started_at=world.now, now=world.now)
+        world.book.record_failure(REPLICATE, ErrorClass.TRANSIENT, started_at=world.now, now=world.now)
     return world.health.get(REPLICATE)
 
 
@@ -70,22 +70,22 @@ def counted(operation: str) -> Iterator[list[None]]:
     def note(**_: object) -> None:
         seen.append(None)
 
-    with hearing(f"before-send.dynamodb.{operation}", note):
+    with client_event_hook(f"before-send.dynamodb.{operation}", note):
         yield seen
 
 
-def test_health_is_kept_as_it_was_written(world: World) -> None:
+def test_stored_health_is_read_back_unchanged(world: World) -> None:
     scope = Scope("openai", world.workspace_id, OWN)
-    world.book.succeeded(scope, 1234, started_at=world.now, now=world.now)
-    world.book.failed(scope, ErrorClass.AUTH, "No.", started_at=world.now, now=world.now)
+    world.book.record_success(scope, 1234, started_at=world.now, now=world.now)
+    world.book.record_failure(scope, ErrorClass.AUTH, "No.", started_at=world.now, now=world.now)
     kept = world.health.get(scope)
     assert kept == world.health.read(world.workspace_id)[scope]
     assert (kept.successes, kept.failures, kept.error_message, kept.version) == (1, 1, "No.", 2)
     assert scope not in world.health.read(None)
-    assert world.book.seen(scope, world.now) == kept
+    assert world.book.cached(scope, world.now) == kept
 
 
-def test_a_provider_that_keeps_failing_is_passed_over_and_the_next_candidate_serves(world: World) -> None:
+def test_a_failing_provider_is_skipped_once_its_circuit_is_open(world: World) -> None:
     world.replicate.answers = [BROKEN] * 50
     for _ in range(10):
         ended = run(world, "replicate/sdxl", "local/canvas")
@@ -105,20 +105,20 @@ def test_a_fallback_shows_in_the_attempts(world: World) -> None:
     ]
 
 
-def test_a_candidate_that_was_passed_over_is_tried_later_when_it_is_well_again(world: World) -> None:
+def test_a_skipped_candidate_is_tried_after_its_cooldown(world: World) -> None:
     take_down(world)
     generation = submitted(world, "replicate/sdxl", "local/canvas")
     world.local.answers = [BROKEN]
     world.attempt(generation)
     assert world.replicate.submitted == []
     world.now += timedelta(seconds=COOLDOWN_SECONDS)
-    world.attempt(generation, lost=world.execution.lost[-1])
+    world.attempt(generation, lost=world.execution.failures[-1])
     ended = world.finish(generation)
     assert [attempt.model for attempt in ended.attempts] == ["local/canvas", "replicate/sdxl"]
     assert ended.status is Status.SUCCEEDED
 
 
-def test_when_all_rest_the_generation_fails_at_once_and_the_credits_are_back(world: World) -> None:
+def test_a_generation_fails_free_when_every_circuit_is_open(world: World) -> None:
     take_down(world)
     ended = run(world, "replicate/sdxl")
     assert (ended.status, ended.attempts, ended.credits_charged) == (Status.FAILED, (), 0)
@@ -129,7 +129,7 @@ def test_when_all_rest_the_generation_fails_at_once_and_the_credits_are_back(wor
     world.assert_sound()
 
 
-def test_when_all_others_rest_it_fails_with_what_the_last_attempt_failed_with(world: World) -> None:
+def test_a_generation_without_another_candidate_fails_with_the_last_error(world: World) -> None:
     take_down(world)
     world.local.answers = [Failed(ErrorClass.TIMEOUT_UNSTARTED, "Slow.")]
     ended = run(world, "local/canvas", "replicate/sdxl")
@@ -138,33 +138,33 @@ def test_when_all_others_rest_it_fails_with_what_the_last_attempt_failed_with(wo
     assert [attempt.status for attempt in ended.attempts] == ["failed"]
 
 
-def test_of_twenty_at_once_exactly_one_tries_what_was_down(world: World) -> None:
+def test_exactly_one_of_twenty_parallel_callers_probes_a_half_open_provider(world: World) -> None:
     take_down(world)
-    books = [HealthBook(world.health) for _ in range(20)]
+    books = [HealthCache(world.health) for _ in range(20)]
     for _ in range(3):
         until = world.health.get(REPLICATE).cooldown_until
         assert until is not None
-        assert not any(at_once(20, lambda number: books[number].may_try(REPLICATE, world.now)))
+        assert not any(run_concurrently(20, lambda number: books[number].allow(REPLICATE, world.now)))
         world.now = max(world.now, until)
-        told = at_once(20, lambda number: books[number].may_try(REPLICATE, world.now))
+        told = run_concurrently(20, lambda number: books[number].allow(REPLICATE, world.now))
         assert sorted(map(bool, told)) == [False] * 19 + [True]
-        assert not any(at_once(20, lambda number: books[number].may_try(REPLICATE, world.now)))
-        world.book.failed(REPLICATE, ErrorClass.TRANSIENT, started_at=world.now, now=world.now)
+        assert not any(run_concurrently(20, lambda number: books[number].allow(REPLICATE, world.now)))
+        world.book.record_failure(REPLICATE, ErrorClass.TRANSIENT, started_at=world.now, now=world.now)
         # By then the health cached in each process has expired.
         world.now += timedelta(seconds=6)
 
 
-def test_of_twenty_generations_at_once_one_pays_for_a_provider_that_is_down(world: World) -> None:
+def test_only_one_of_several_parallel_generations_probes_a_half_open_provider(world: World) -> None:
     take_down(world)
     generations = [submitted(world, "replicate/sdxl", "local/canvas") for _ in range(3)]
     world.now += timedelta(seconds=COOLDOWN_SECONDS)
     world.replicate.answers = [BROKEN] * 20
-    at_once(3, lambda number: world.attempt(generations[number]))
+    run_concurrently(3, lambda number: world.attempt(generations[number]))
     assert len(world.replicate.submitted) == 1
 
 
 @pytest.mark.parametrize("end", [Failed(ErrorClass.INVALID_INPUT, "No."), Cancelled()])
-def test_a_try_that_its_caller_ends_keeps_nobody_from_the_next(world: World, end: Failed | Cancelled) -> None:
+def test_a_probe_ended_by_its_caller_does_not_block_the_next_probe(world: World, end: Failed | Cancelled) -> None:
     for _ in range(FAILURES_TO_DOWN):
         run(world, "replicate/sdxl")
     take_down(world)
@@ -172,34 +172,34 @@ def test_a_try_that_its_caller_ends_keeps_nobody_from_the_next(world: World, end
     generation = submitted(world, "replicate/sdxl")
     world.replicate.answers = [Accepted("r1")]
     world.attempt(generation)
-    assert not HealthBook(world.health).may_try(SDXL, world.now)
+    assert not HealthCache(world.health).allow(SDXL, world.now)
     world.replicate.progress = end
-    poll(*world.execution.polls[-1], to=world.attempting)
-    assert HealthBook(world.health).may_try(SDXL, world.now)
+    poll(*world.execution.polls[-1], deps=world.attempt_deps)
+    assert HealthCache(world.health).allow(SDXL, world.now)
 
 
-def test_when_it_works_again_everybody_may(world: World) -> None:
+def test_a_successful_probe_closes_the_circuit_for_all_callers(world: World) -> None:
     take_down(world)
     world.now += timedelta(seconds=COOLDOWN_SECONDS)
     assert run(world, "replicate/sdxl").status is Status.SUCCEEDED
     assert world.health.get(REPLICATE).status(world.now) is HealthStatus.HEALTHY
-    assert all(HealthBook(world.health).may_try(REPLICATE, world.now) for _ in range(5))
+    assert all(HealthCache(world.health).allow(REPLICATE, world.now) for _ in range(5))
 
 
-def test_failures_at_once_are_counted_once_each_until_it_is_down(world: World) -> None:
-    books = [HealthBook(world.health) for _ in range(20)]
+def test_parallel_failures_are_counted_once_each_until_the_circuit_opens(world: World) -> None:
+    books = [HealthCache(world.health) for _ in range(20)]
     started_at = world.now
     now = world.now + timedelta(seconds=3)
 
     def fail(number: int) -> None:
-        books[number].failed(REPLICATE, ErrorClass.TRANSIENT, started_at=started_at, now=now)
+        books[number].record_failure(REPLICATE, ErrorClass.TRANSIENT, started_at=started_at, now=now)
 
-    assert at_once(20, fail) == [None] * 20
+    assert run_concurrently(20, fail) == [None] * 20
     kept = world.health.get(REPLICATE)
     assert (kept.failures, kept.version, kept.status(now)) == (FAILURES_TO_DOWN, FAILURES_TO_DOWN, HealthStatus.DOWN)
 
 
-def test_a_429_is_a_rest_of_the_length_that_the_provider_says(world: World) -> None:
+def test_a_429_pauses_the_provider_for_its_retry_after_time(world: World) -> None:
     world.replicate.answers = [Failed(ErrorClass.RATE_LIMITED, "Slow down.", retry_after_seconds=42)]
     run(world, "replicate/sdxl", "local/canvas")
     world.now += timedelta(seconds=41)
@@ -211,14 +211,14 @@ def test_a_429_is_a_rest_of_the_length_that_the_provider_says(world: World) -> N
 
 
 @pytest.mark.parametrize("answer", [Failed(ErrorClass.INVALID_INPUT, "No."), Failed(ErrorClass.MODERATED, "No.")])
-def test_refused_requests_leave_no_mark_on_the_provider(world: World, answer: Submitted) -> None:
+def test_rejected_requests_do_not_change_the_providers_health(world: World, answer: SubmitOutcome) -> None:
     world.replicate.answers = [answer] * 5
     for _ in range(5):
         run(world, "replicate/sdxl")
     assert world.health.read(None) == {}
 
 
-def test_silence_counts_as_a_failure_and_is_never_sent_again(world: World) -> None:
+def test_an_unknown_outcome_counts_as_a_failure_and_is_never_resent(world: World) -> None:
     world.replicate.answers = [Unknown("the connection broke")] * 3
     generation = submitted(world, "replicate/sdxl", "local/canvas")
     world.attempt(generation)
@@ -228,7 +228,7 @@ def test_silence_counts_as_a_failure_and_is_never_sent_again(world: World) -> No
     assert world.health.get(REPLICATE).failures == 1
 
 
-def test_a_result_that_comes_later_counts_when_it_comes(world: World) -> None:
+def test_an_asynchronous_result_counts_for_health_when_it_arrives(world: World) -> None:
     world.replicate.answers = [Accepted("r1")]
     generation = submitted(world, "replicate/sdxl")
     world.attempt(generation)
@@ -236,31 +236,31 @@ def test_a_result_that_comes_later_counts_when_it_comes(world: World) -> None:
     world.replicate.progress = DONE
     world.now += timedelta(seconds=8)
     _, _, attempt_id, polls = world.execution.polls[-1]
-    poll(world.workspace_id, generation.id, attempt_id, polls, to=world.attempting)
+    poll(world.workspace_id, generation.id, attempt_id, polls, deps=world.attempt_deps)
     kept = world.health.get(REPLICATE)
     assert (kept.successes, kept.latency_ms_mean()) == (1, 8000)
 
 
-def test_a_provider_that_is_well_costs_one_write_in_many_calls_and_one_read_in_some_seconds(world: World) -> None:
-    book = HealthBook(world.health)
+def test_a_healthy_providers_successes_are_batched_into_few_writes_and_reads(world: World) -> None:
+    book = HealthCache(world.health)
     with counted("PutItem") as puts, counted("Query") as queries, counted("GetItem") as gets:
-        for _ in range(1 + 3 * SUCCESSES_TOGETHER):
-            assert book.may_try(REPLICATE, world.now)
-            book.succeeded(REPLICATE, 1000, started_at=world.now, now=world.now)
+        for _ in range(1 + 3 * SUCCESSES_PER_WRITE):
+            assert book.allow(REPLICATE, world.now)
+            book.record_success(REPLICATE, 1000, started_at=world.now, now=world.now)
     assert (len(puts), len(queries), len(gets)) == (4, 1, 4)
-    assert world.health.get(REPLICATE).successes == 1 + 3 * SUCCESSES_TOGETHER
+    assert world.health.get(REPLICATE).successes == 1 + 3 * SUCCESSES_PER_WRITE
 
 
-def test_the_embedded_provider_costs_nothing(world: World) -> None:
+def test_the_local_provider_causes_no_health_reads_or_writes(world: World) -> None:
     with counted("PutItem") as puts, counted("Query") as queries, counted("GetItem") as gets:
         for _ in range(3):
-            assert world.book.may_try(Scope("local"), world.now)
-            world.book.succeeded(Scope("local"), 10, started_at=world.now, now=world.now)
-            world.book.failed(Scope("local"), ErrorClass.TRANSIENT, started_at=world.now, now=world.now)
+            assert world.book.allow(Scope("local"), world.now)
+            world.book.record_success(Scope("local"), 10, started_at=world.now, now=world.now)
+            world.book.record_failure(Scope("local"), ErrorClass.TRANSIENT, started_at=world.now, now=world.now)
     assert (puts, queries, gets) == ([], [], [])
 
 
-def test_an_own_key_is_used_recorded_by_its_id_and_costs_no_credits(world: World) -> None:
+def test_a_workspace_key_is_used_recorded_by_its_id_and_free_of_credits(world: World) -> None:
     world.own[OWN] = ScriptedProvider(answers=[Done((Output(data=b"x"),), {"predict_milliseconds": 2000}, 4242)])
     ended = run(world, f"replicate/sdxl@{OWN}", "replicate/sdxl")
     assert ended.status is Status.SUCCEEDED
@@ -276,7 +276,7 @@ def test_an_own_key_is_used_recorded_by_its_id_and_costs_no_credits(world: World
     world.assert_sound()
 
 
-def test_an_own_key_that_is_refused_rests_alone(world: World) -> None:
+def test_a_rejected_workspace_key_does_not_affect_the_platforms_key(world: World) -> None:
     world.own[OWN] = ScriptedProvider(answers=[Failed(ErrorClass.AUTH, "No.")])
     run(world, f"replicate/sdxl@{OWN}", "local/canvas")
     run(world, f"replicate/sdxl@{OWN}", "local/canvas")
@@ -284,11 +284,11 @@ def test_an_own_key_that_is_refused_rests_alone(world: World) -> None:
     assert run(world, "replicate/sdxl").status is Status.SUCCEEDED
 
 
-def test_an_own_key_holds_no_credits_and_an_empty_wallet_is_no_hindrance(tables: Tables) -> None:
+def test_a_generation_on_a_workspace_key_alone_holds_no_credits(tables: Tables) -> None:
     world = World(tables, providers=frozenset({"openai"}))
     mine = ProviderKey(OWN, world.workspace_id, "usr_A", "replicate", "Mine", "", b"", "m", world.now)
-    world.posting.wallet(world.workspace_id, world.now)
-    routes = Routes(world.workspace_id, Own((mine,)), lambda scope: world.book.seen(scope, world.now), world.now)
+    world.post_deps.refreshed_wallet(world.workspace_id, world.now)
+    routes = Routes(world.workspace_id, WorkspaceProviders((mine,)), lambda scope: world.book.cached(scope, world.now), world.now)
     named = world.submit(model="replicate/sdxl", routes=routes).generation
     assert named.candidates == (f"replicate/sdxl@{OWN}",)
     assert (named.credits_held, world.wallet().held) == (0, 0)
@@ -303,10 +303,10 @@ def test_an_own_key_holds_no_credits_and_an_empty_wallet_is_no_hindrance(tables:
     world.assert_sound()
 
 
-def test_one_that_is_named_while_it_rests_is_refused_and_nothing_is_written(world: World) -> None:
+def test_a_named_model_with_an_open_circuit_is_refused_and_nothing_is_written(world: World) -> None:
     take_down(world)
     world.catalogue = catalogue(frozenset({"replicate"}))
-    routes = Routes(world.workspace_id, Own(), lambda scope: world.book.seen(scope, world.now), world.now)
+    routes = Routes(world.workspace_id, WorkspaceProviders(), lambda scope: world.book.cached(scope, world.now), world.now)
     before = world.wallet()
     with pytest.raises(Unavailable) as refused:
         world.submit(model="replicate/sdxl", routes=routes)
@@ -314,9 +314,9 @@ def test_one_that_is_named_while_it_rests_is_refused_and_nothing_is_written(worl
     assert world.wallet() == before
 
 
-def test_a_repeated_request_is_answered_though_its_provider_rests_by_now(world: World) -> None:
+def test_a_repeated_request_is_replayed_while_its_providers_circuit_is_open(world: World) -> None:
     world.catalogue = catalogue(frozenset({"replicate"}))
-    routes = Routes(world.workspace_id, Own(), lambda scope: world.book.seen(scope, world.now), world.now)
+    routes = Routes(world.workspace_id, WorkspaceProviders(), lambda scope: world.book.cached(scope, world.now), world.now)
     first = world.submit(model="replicate/sdxl", key="k", routes=routes).generation
     take_down(world)
     again = world.submit(model="replicate/sdxl", key="k", routes=routes)
@@ -327,7 +327,7 @@ def test_a_repeated_request_is_answered_though_its_provider_rests_by_now(world: 
 BILLED = Failed(ErrorClass.TRANSIENT, "It broke.", usage={"predict_milliseconds": 2000})
 
 
-def test_what_failed_and_was_billed_before_a_fallback_is_a_part_of_the_cost_and_of_no_charge(world: World) -> None:
+def test_a_billed_failure_before_a_fallback_adds_to_the_cost_not_to_the_charge(world: World) -> None:
     world.replicate.answers = [BILLED]
     alone = run(world, "local/canvas")
     ended = run(world, "replicate/sdxl", "local/canvas")
@@ -341,7 +341,7 @@ def test_what_failed_and_was_billed_before_a_fallback_is_a_part_of_the_cost_and_
     world.assert_sound()
 
 
-def test_two_bills_add_up_and_the_least_sure_one_says_how_far_that_is_known(world: World) -> None:
+def test_costs_of_two_attempts_add_up_under_the_least_certain_cost_source(world: World) -> None:
     world.replicate.answers = [BILLED, Done((Output(data=b"x"),), {}, 4242)]
     ended = run(world, "replicate/sdxl", "replicate/sdxl")
     costs = [(each.cost_microusd, each.cost_source) for each in ended.attempts]
@@ -350,7 +350,7 @@ def test_two_bills_add_up_and_the_least_sure_one_says_how_far_that_is_known(worl
     assert world.get(ended) == ended
 
 
-def test_what_failed_and_was_billed_counts_though_nobody_else_could_be_tried(world: World) -> None:
+def test_a_billed_failure_counts_when_no_other_candidate_is_available(world: World) -> None:
     take_down(world)
     world.own[OWN] = ScriptedProvider(answers=[Failed(ErrorClass.TRANSIENT, "It broke.", cost_microusd=99)])
     ended = run(world, f"replicate/sdxl@{OWN}", "replicate/sdxl")
@@ -361,19 +361,19 @@ def test_what_failed_and_was_billed_counts_though_nobody_else_could_be_tried(wor
     world.assert_sound()
 
 
-def test_what_failed_and_was_billed_counts_though_the_generation_was_cancelled_meanwhile(world: World) -> None:
+def test_a_billed_failure_counts_in_a_generation_cancelled_after_it(world: World) -> None:
     world.replicate.answers = [BILLED]
     generation = submitted(world, "replicate/sdxl", "local/canvas")
     world.attempt(generation)
-    cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
-    world.attempt(generation, lost=world.execution.lost[-1])
+    cancel(world.workspace_id, generation.id, deps=world.finish_deps, now=world.now)
+    world.attempt(generation, lost=world.execution.failures[-1])
     ended = world.finish(generation)
     assert (ended.status, ended.credits_charged, len(ended.attempts)) == (Status.CANCELLED, 0, 1)
     assert ended.cost_microusd == world.get(ended).attempts[0].cost_microusd > 0
     world.assert_sound()
 
 
-def test_what_was_billed_for_nothing_is_spent_of_the_budget(world: World) -> None:
+def test_a_billed_failure_is_spent_from_the_projects_budget(world: World) -> None:
     made = Project(new_id("prj", world.now), world.workspace_id, "usr_A", "A project", world.now, world.now)
     world.projects.create(made, Budget(world.workspace_id, made.id, 10_000_000))
     world.replicate.answers = [BILLED]
@@ -382,7 +382,7 @@ def test_what_was_billed_for_nothing_is_spent_of_the_budget(world: World) -> Non
         [GenerationItem.candidates.set(["replicate/sdxl", "local/canvas"])]
     )
     world.attempt(generation)
-    world.attempt(generation, lost=world.execution.lost[-1])
+    world.attempt(generation, lost=world.execution.failures[-1])
     ended = world.finish(generation)
     budget = world.projects.budget(world.workspace_id, made.id)
     assert budget is not None
@@ -390,13 +390,13 @@ def test_what_was_billed_for_nothing_is_spent_of_the_budget(world: World) -> Non
     assert (budget.spent_microusd, budget.reserved_microusd) == (ended.cost_microusd, 0)
 
 
-def test_an_expired_generation_costs_what_failed_before_and_what_may_still_come(world: World) -> None:
+def test_an_expired_generation_costs_its_failed_and_its_open_attempt(world: World) -> None:
     world.replicate.answers = [BILLED, Accepted("r1")]
     generation = submitted(world, "replicate/sdxl", "replicate/sdxl")
     world.attempt(generation)
-    world.attempt(generation, lost=world.execution.lost[-1])
+    world.attempt(generation, lost=world.execution.failures[-1])
     world.now = generation.deadline_at
-    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    sweep(world.workspace_id, deps=world.finish_deps, now=world.now)
     expired = world.get(generation)
     failed, awaited = expired.attempts
     assert (expired.status, expired.cost_source) == (Status.EXPIRED, "estimate")
@@ -404,39 +404,39 @@ def test_an_expired_generation_costs_what_failed_before_and_what_may_still_come(
     assert min(failed.cost_microusd, awaited.cost_microusd) > 0
 
 
-def test_who_takes_a_job_and_has_nothing_to_say_by_the_deadline_has_failed_once(world: World) -> None:
+def test_an_accepted_job_without_a_result_at_the_deadline_counts_one_failure(world: World) -> None:
     world.replicate.answers = [Accepted("r1")]
     generation = submitted(world, "replicate/sdxl")
     world.attempt(generation)
     _, _, attempt_id, _ = world.execution.polls[-1]
     world.now = generation.deadline_at
-    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    sweep(world.workspace_id, deps=world.finish_deps, now=world.now)
     assert world.health.read(None) == {}
-    for polls in (3, UNHEARD, UNHEARD + 1):
-        poll(world.workspace_id, generation.id, attempt_id, polls, to=world.attempting)
+    for polls in (3, NO_WAITER_POLLS, NO_WAITER_POLLS + 1):
+        poll(world.workspace_id, generation.id, attempt_id, polls, deps=world.attempt_deps)
     kept = world.health.get(REPLICATE)
     assert (kept.failures, kept.error_class) == (1, ErrorClass.TIMEOUT_STARTED)
 
 
-def test_who_said_nothing_at_all_is_not_marked_a_second_time_at_the_deadline(world: World) -> None:
+def test_an_unanswered_submission_counts_no_second_failure_at_the_deadline(world: World) -> None:
     world.replicate.answers = [Unknown("the connection broke")]
     generation = submitted(world, "replicate/sdxl")
     world.attempt(generation)
     _, _, attempt_id, _ = world.execution.polls[-1]
     world.now = generation.deadline_at
-    sweep(world.workspace_id, to=world.finishing, now=world.now)
-    poll(world.workspace_id, generation.id, attempt_id, UNHEARD, to=world.attempting)
+    sweep(world.workspace_id, deps=world.finish_deps, now=world.now)
+    poll(world.workspace_id, generation.id, attempt_id, NO_WAITER_POLLS, deps=world.attempt_deps)
     assert world.health.get(REPLICATE).failures == 1
 
 
-def test_who_was_done_all_the_time_is_not_blamed_for_the_expiry(world: World) -> None:
+def test_a_job_found_done_after_the_deadline_counts_as_a_success(world: World) -> None:
     world.replicate.answers = [Accepted("r1")]
     generation = submitted(world, "replicate/sdxl")
     world.attempt(generation)
     _, _, attempt_id, _ = world.execution.polls[-1]
     world.now = generation.deadline_at
-    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    sweep(world.workspace_id, deps=world.finish_deps, now=world.now)
     world.replicate.progress = DONE
-    poll(world.workspace_id, generation.id, attempt_id, UNHEARD, to=world.attempting)
+    poll(world.workspace_id, generation.id, attempt_id, NO_WAITER_POLLS, deps=world.attempt_deps)
     kept = world.health.get(REPLICATE)
     assert (kept.successes, kept.failures) == (1, 0)

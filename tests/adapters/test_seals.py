@@ -23,15 +23,15 @@ from atelier.clock import rfc3339
 from atelier.errors import InsufficientCredits, Unavailable, ValidationFailed
 from atelier.generations.model import Generation
 from atelier.ledger import sealing
-from atelier.ledger.audit import Audit, audit
+from atelier.ledger.audit import AuditReport, audit
 from atelier.ledger.history import Balance, balance_at
 from atelier.ledger.model import Grant, GrantSource, order_at
 from atelier.ledger.post import adjust, grant, revoke, transfer
-from atelier.ledger.prove import prove
-from atelier.ledger.seal import Form, Seal, following, public
-from atelier.ledger.sealing import Sealed, Sealing, unsealed
-from atelier.ledger.verify import Unsound, verify
-from tests.adapters.world import World, at_once, hearing
+from atelier.ledger.prove import build_proof_page
+from atelier.ledger.seal import PublicForm, Seal, next_seal, to_public
+from atelier.ledger.sealing import SealReport, SealDeps, unsealed_movements
+from atelier.ledger.verify import ProofMismatch, verify
+from tests.adapters.world import World, run_concurrently, client_event_hook
 from tests.bench.units import item_bytes
 from tests.conftest import Tables
 
@@ -43,36 +43,36 @@ class Sealer(World):
         super().__init__(tables)
         self.seals = DynamoSeals()
         self.seals.bind(tables.ledger)
-        self.to = Sealing(self.wallets, self.seals, lambda tries: None)
+        self.to = SealDeps(self.wallets, self.seals, lambda tries: None)
 
-    def forms(self) -> list[Form]:
+    def forms(self) -> list[PublicForm]:
         """All movements in the form in which the stream delivers them, newest first."""
-        found, after = list[Form](), None
+        found, after = list[PublicForm](), None
         while True:
-            page = self.seals.forms(self.workspace_id, after, 50)
-            found += page.forms
+            page = self.seals.public_movements(self.workspace_id, after, 50)
+            found += page.movements
             after = page.next_key
             if after is None:
                 return found
 
-    def seal(self, *forms: Form) -> Sealed:
-        return sealing.seal(self.workspace_id, forms or self.forms(), to=self.to, now=self.now)
+    def seal(self, *forms: PublicForm) -> SealReport:
+        return sealing.seal(self.workspace_id, forms or self.forms(), deps=self.to, now=self.now)
 
     def chain(self) -> list[Seal]:
         return self.seals.between(self.workspace_id, 1, 999)
 
-    def proof(self, **bounds: int) -> list[Form]:
+    def proof(self, **bounds: int) -> list[PublicForm]:
         """All pages of the proof."""
-        pages, after = list[Form](), 0
+        pages, after = list[PublicForm](), 0
         while True:
-            page, next_after = prove(self.workspace_id, after, to=self.to, now=self.now, **bounds)
+            page, next_after = build_proof_page(self.workspace_id, after, deps=self.to, now=self.now, **bounds)
             pages.append(page | {"next_cursor": str(next_after) if next_after else None})
             if next_after is None:
                 return pages
             after = next_after
 
-    def audit(self) -> Audit:
-        return audit(self.workspace_id, to=self.to, now=self.now)
+    def audit(self) -> AuditReport:
+        return audit(self.workspace_id, deps=self.to, now=self.now)
 
     def balance_at(self, at: datetime) -> Balance:
         return balance_at(self.workspace_id, at, wallets=self.wallets, seals=self.seals, now=self.now)
@@ -84,7 +84,7 @@ class Sealer(World):
         return self.finish(generation)
 
     def buy(self, key: str = "grant#stripe#pi_1", credits: int = 100) -> None:
-        grant(self.workspace_id, key, GrantSource.PURCHASE, credits, to=self.posting, now=self.now)
+        grant(self.workspace_id, key, GrantSource.PURCHASE, credits, deps=self.post_deps, now=self.now)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def calls() -> Iterator[Counter[str]]:
         target = request.headers["X-Amz-Target"]
         asked[(target.decode() if isinstance(target, bytes) else str(target)).rpartition(".")[2]] += 1
 
-    with hearing("before-send.dynamodb", count):
+    with client_event_hook("before-send.dynamodb", count):
         yield asked
 
 
@@ -120,40 +120,40 @@ def live(world: Sealer, other: World) -> Iterator[None]:
         world.fail(failed)
         yield
         seller = {other.workspace_id: ("seller", 7)}
-        transfer(world.workspace_id, f"transfer#{world.now}", seller, fee=1, to=world.posting, now=world.now)
+        transfer(world.workspace_id, f"transfer#{world.now}", seller, fee=1, deps=world.post_deps, now=world.now)
         yield
         buyer = {world.workspace_id: ("royalty", 2)}
         other.refreshed()
-        transfer(other.workspace_id, f"transfer#b{world.now}", buyer, fee=0, to=world.posting, now=world.now)
+        transfer(other.workspace_id, f"transfer#b{world.now}", buyer, fee=0, deps=world.post_deps, now=world.now)
         yield
         world.now += timedelta(hours=13)
         world.attempt(left)
         world.fail(left)
         yield
         adjust(
-            world.workspace_id, f"adjust#{world.now}", -3, reason="because", by="usr_Z", to=world.posting, now=world.now
+            world.workspace_id, f"adjust#{world.now}", -3, reason="because", by="usr_Z", deps=world.post_deps, now=world.now
         )
         yield
         world.now += timedelta(hours=13)
         world.refreshed()
         yield
-    revoke(world.workspace_id, "revoke#1", "grant#stripe#pi_1", 100, "chargeback", to=world.posting, now=world.now)
+    revoke(world.workspace_id, "revoke#1", "grant#stripe#pi_1", 100, "chargeback", deps=world.post_deps, now=world.now)
     yield
 
 
 # ---- sealing ---------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_told_twice_late_or_in_another_order_is_sealed_once(world: Sealer, tables: Tables) -> None:
+def test_movements_seen_twice_late_or_out_of_order_are_sealed_once(world: Sealer, tables: Tables) -> None:
     luck = random.Random(7)
-    told: list[Form] = []
+    told: list[PublicForm] = []
     for _ in live(world, World(tables)):
         fresh = [form for form in world.forms() if form not in told]
         told += fresh
         batch = [form for form in told if luck.random() < 0.3] + luck.sample(fresh, len(fresh) // 2)
         luck.shuffle(batch)
         if batch:
-            assert world.seal(*batch).fault is None
+            assert world.seal(*batch).mismatch is None
     world.seal()
     assert world.seal().movements == 0
     covered = [place for seal in world.chain() for place in seal.covers()]
@@ -162,18 +162,18 @@ def test_what_is_told_twice_late_or_in_another_order_is_sealed_once(world: Seale
     world.assert_sound()
 
 
-def test_sealers_at_once_seal_each_movement_once_and_in_one_chain(world: Sealer) -> None:
+def test_parallel_sealers_seal_each_movement_once_in_one_chain(world: Sealer) -> None:
     for _ in range(6):
         world.generate()
     forms = world.forms()
-    results = at_once(8, lambda number: world.seal(*forms[number : number + 6]))
-    assert all(isinstance(result, Sealed) and result.fault is None for result in results), results
+    results = run_concurrently(8, lambda number: world.seal(*forms[number : number + 6]))
+    assert all(isinstance(result, SealReport) and result.mismatch is None for result in results), results
     covered = [place for seal in world.chain() for place in seal.covers()]
     assert len(covered) == len(set(covered)) == len(forms)
     verify(world.proof())
 
 
-def test_a_long_backlog_is_sealed_in_links_of_a_hundred(world: Sealer) -> None:
+def test_a_long_backlog_is_sealed_a_hundred_movements_at_a_time(world: Sealer) -> None:
     for number in range(120):
         world.buy(f"grant#test#{number}", 1)
     assert world.seal().movements == 121
@@ -203,7 +203,7 @@ def test_a_generations_movements_share_a_seal_that_costs_one_write_and_three_rea
 # ---- proofs ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_proof_seals_what_is_not_sealed_yet_and_comes_in_pages(world: Sealer, tables: Tables) -> None:
+def test_a_proof_seals_new_movements_and_is_paged(world: Sealer, tables: Tables) -> None:
     for _ in live(world, World(tables)):
         pages = world.proof()
         assert verify(pages).startswith(f"sound: {world.wallet().written} entries")
@@ -213,11 +213,11 @@ def test_a_proof_seals_what_is_not_sealed_yet_and_comes_in_pages(world: Sealer, 
     assert verify(many[::-1]) == verify(world.proof())
 
 
-def test_a_wallet_that_nobody_has_used_has_a_proof(world: Sealer) -> None:
+def test_an_unused_wallet_has_a_proof(world: Sealer) -> None:
     assert verify(world.proof()).startswith("sound: 0 entries")
 
 
-def test_a_proof_is_sound_while_the_wallet_is_spent_from(world: Sealer) -> None:
+def test_a_proof_verifies_while_the_wallet_is_in_use(world: Sealer) -> None:
     world.buy(credits=1000)
 
     def one(number: int) -> object:
@@ -225,21 +225,21 @@ def test_a_proof_is_sound_while_the_wallet_is_spent_from(world: Sealer) -> None:
             return [world.submit() for _ in range(4)]
         return [verify(world.proof()) for _ in range(4)]
 
-    for result in at_once(6, one):
+    for result in run_concurrently(6, one):
         # A wallet that changes too fast to be read may raise Unavailable; a proof that does not verify is an error.
         assert not isinstance(result, Exception) or isinstance(result, Unavailable), result
     assert verify(world.proof()).startswith("sound: 14 entries")
 
 
-def test_an_entry_changed_in_the_table_is_named(world: Sealer) -> None:
+def test_an_entry_changed_in_the_table_is_named_by_the_verifier(world: Sealer) -> None:
     generation = world.generate()
     world.proof()
     item = MovementItem.get(world.workspace_id, f"movement#{generation.id[4:]}#settle#{generation.id}")
     item.update([MovementItem.facts.set({"attempts": 2})])
-    with pytest.raises(Unsound, match=f"entry 3, settle#{generation.id}: its digest is not the sealed one"):
+    with pytest.raises(ProofMismatch, match=f"entry 3, settle#{generation.id}: its digest is not the sealed one"):
         verify(world.proof())
     item.delete()
-    with pytest.raises(Unsound, match=f"entry 3, settle#{generation.id}: it was sealed and is not there"):
+    with pytest.raises(ProofMismatch, match=f"entry 3, settle#{generation.id}: it was sealed and is not there"):
         verify(world.proof())
 
 
@@ -250,7 +250,7 @@ def told(grant: Grant) -> tuple[object, ...]:
     return grant.id, grant.source, grant.remaining, grant.held, grant.priority, grant.expires_at
 
 
-def test_the_balance_at_any_past_instant_is_what_it_was(world: Sealer, tables: Tables) -> None:
+def test_a_past_balance_equals_the_wallet_at_that_time(world: Sealer, tables: Tables) -> None:
     luck = random.Random(11)
     then: list[tuple[datetime, Balance]] = []
     for _ in live(world, World(tables)):
@@ -269,7 +269,7 @@ def test_the_balance_at_any_past_instant_is_what_it_was(world: Sealer, tables: T
             assert [told(each) for each in found.grants] == [told(each) for each in balance.grants]
 
 
-def test_before_the_wallet_there_was_nothing_and_the_future_is_not_told(world: Sealer) -> None:
+def test_a_balance_before_the_wallet_is_zero_and_a_future_one_is_refused(world: Sealer) -> None:
     world.buy()
     assert world.balance_at(world.now - timedelta(days=1)) == Balance(0, 0, 0, ())
     assert world.balance_at(datetime.min.replace(tzinfo=world.now.tzinfo)) == Balance(0, 0, 0, ())
@@ -285,7 +285,7 @@ def write_history(world: Sealer, seals: int) -> None:
             world.now += timedelta(minutes=1)
             order, at = order_at(world.now), rfc3339(world.now)
             lines = [("issued", -1, None), ("available", 1, "grt_many")]
-            form: Form = {
+            form: PublicForm = {
                 "key": f"grant#many#{order}",
                 "kind": "grant",
                 "subject": "grt_many",
@@ -294,8 +294,8 @@ def write_history(world: Sealer, seals: int) -> None:
                 "facts": {"source": "promo", "priority": 30, "expires_at": None},
             }
             movements.save(MovementItem(world.workspace_id, f"movement#{order}#{form['key']}", **form))
-            head = following(world.workspace_id, head, [{**form, "order": order}], world.now)
-            links.save(SealItem(world.workspace_id, f"seal#{head.number:012d}", seal=json.dumps(public(head))))
+            head = next_seal(world.workspace_id, head, [{**form, "order": order}], world.now)
+            links.save(SealItem(world.workspace_id, f"seal#{head.number:012d}", seal=json.dumps(to_public(head))))
     given = Grant("grt_many", GrantSource.PROMO, 0, 0, 0, 30, world.now, None)
     given = replace(given, remaining=seals + (world.wallet().grant("grt_many") or given).remaining)
     stored = wallet_item(replace(world.wallet(), grants=(given,))).grants.as_dict()["grt_many"]
@@ -308,7 +308,7 @@ def write_history(world: Sealer, seals: int) -> None:
     )
 
 
-def test_the_reads_for_a_past_balance_grow_with_the_logarithm_of_the_history(world: Sealer) -> None:
+def test_the_reads_of_a_past_balance_grow_logarithmically(world: Sealer) -> None:
     reads: list[int] = []
     began = world.now
     for length, added in ((16, 16), (64, 48), (256, 192), (1024, 768)):
@@ -323,20 +323,20 @@ def test_the_reads_for_a_past_balance_grow_with_the_logarithm_of_the_history(wor
 # ---- audits ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_audit_seals_what_the_stream_lost_and_the_next_one_writes_nothing(world: Sealer, tables: Tables) -> None:
+def test_an_audit_seals_missed_movements_and_the_next_one_writes_nothing(world: Sealer, tables: Tables) -> None:
     for _ in live(world, World(tables)):
         pass
     written = world.wallet().written
     world.now += timedelta(hours=1)
-    assert world.audit() == Audit(sealed=written, late=written, faults=())
+    assert world.audit() == AuditReport(sealed=written, overdue=written, mismatches=())
     world.submit()
-    assert world.audit() == Audit(sealed=1, late=0, faults=())
+    assert world.audit() == AuditReport(sealed=1, overdue=0, mismatches=())
     with calls() as asked:
-        assert world.audit() == Audit()
+        assert world.audit() == AuditReport()
     assert asked.keys() <= {"Query", "GetItem", "BatchGetItem"}
 
 
-def test_an_entry_that_stands_far_back_in_the_statement_is_found(world: Sealer) -> None:
+def test_an_unsealed_entry_far_back_in_the_statement_is_found(world: Sealer) -> None:
     # The key is bound to a generation id long before the credits suffice, so the movement's order is far in the past.
     with pytest.raises(InsufficientCredits):
         world.submit(key="dear", model="local/canvas", width=2048, height=2048, n=4)
@@ -348,12 +348,12 @@ def test_an_entry_that_stands_far_back_in_the_statement_is_found(world: Sealer) 
     head = world.seals.newest(world.workspace_id, consistent=True)
 
     def found(pages: int) -> list[str]:
-        forms = unsealed(world.workspace_id, head, 1, seals=world.seals, pages_max=pages)
+        forms = unsealed_movements(world.workspace_id, head, 1, seals=world.seals, pages_max=pages)
         return [form["subject"] for form in forms]
 
     assert (found(1), found(2)) == ([], [dear.id])
-    assert world.audit() == Audit(sealed=1)
-    assert world.audit() == Audit()
+    assert world.audit() == AuditReport(sealed=1)
+    assert world.audit() == AuditReport()
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_an_entry_that_stands_far_back_in_the_statement_is_found(world: Sealer) 
         ("more", "movements were written and"),
     ],
 )
-def test_an_audit_tells_what_does_not_fit_and_touches_none_of_it(world: Sealer, tamper: str, fault: str) -> None:
+def test_an_audit_reports_a_mismatch_and_writes_nothing(world: Sealer, tamper: str, fault: str) -> None:
     world.buy()
     world.now += timedelta(days=2)
     world.refreshed()
@@ -398,13 +398,13 @@ def test_an_audit_tells_what_does_not_fit_and_touches_none_of_it(world: Sealer, 
             wallet.update([WalletItem.written.set(WalletItem.written - 1)])
     for _ in range(2):
         with calls() as asked:
-            assert fault in "; ".join(world.audit().faults)
+            assert fault in "; ".join(world.audit().mismatches)
         assert asked.keys() <= {"Query", "GetItem", "BatchGetItem"}
 
 
-def test_a_counter_that_drifts_is_told_by_the_next_seal(world: Sealer) -> None:
+def test_a_wrong_counter_is_reported_by_the_next_seal(world: Sealer) -> None:
     world.buy()
-    assert world.seal().fault is None
+    assert world.seal().mismatch is None
     WalletItem(world.workspace_id, "wallet").update([WalletItem.held.set(WalletItem.held + 1)])
     world.submit()
-    assert "held is" in str(world.seal().fault)
+    assert "held is" in str(world.seal().mismatch)

@@ -24,26 +24,26 @@ from atelier.providers._contract import (
     Input,
     Job,
     Pending,
-    Progress,
+    PollOutcome,
     Unknown,
     WebhookInvalid,
 )
 from atelier.providers.stability import Stability
-from infra.local.standins._kit import png
-from infra.local.standins.stability import RATIOS, StabilityStandIn
-from tests.until import until
+from infra.local.standins._kit import sample_png
+from infra.local.standins.stability import RATIOS, StabilitySimulator
+from tests.until import wait_until
 
-PICTURE = Input(png(96, 64, 1), "image/png")
+PICTURE = Input(sample_png(96, 64, 1), "image/png")
 
 
 @pytest.fixture
-def stand_in() -> Iterator[StabilityStandIn]:
-    with StabilityStandIn(run_seconds=0.05) as running:
+def stand_in() -> Iterator[StabilitySimulator]:
+    with StabilitySimulator(run_seconds=0.05) as running:
         yield running
 
 
 @pytest.fixture
-def provider(stand_in: StabilityStandIn) -> Stability:
+def provider(stand_in: StabilitySimulator) -> Stability:
     return Stability(api_key=stand_in.api_key, base_url=stand_in.url, answer_seconds_max=3)
 
 
@@ -67,16 +67,16 @@ def upscaling(prompt: str = "a fox", model: str = "upscale-creative", **paramete
     return job(model, prompt, inputs={"image": (PICTURE,)}, **parameters)
 
 
-def ended(provider: Stability, work: Job) -> Progress:
+def ended(provider: Stability, work: Job) -> PollOutcome:
     """Submits and polls until the result is there; polls that were not answered in time are repeated."""
     answer = provider.submit(work)
     assert isinstance(answer, Accepted), answer
 
-    def look() -> Progress | None:
+    def look() -> PollOutcome | None:
         progress = provider.poll(answer.reference, work)
         return None if isinstance(progress, Pending | Unknown) else progress
 
-    return until(look)
+    return wait_until(look)
 
 
 def pictured(done: object) -> Image.Image:
@@ -88,8 +88,8 @@ def pictured(done: object) -> Image.Image:
 # ---- requests --------------------------------------------------------------------------------------------------------
 
 
-def test_a_request_is_multipart_though_it_has_no_file_and_is_sent_once(
-    provider: Stability, stand_in: StabilityStandIn
+def test_a_request_without_a_file_is_multipart_and_is_sent_once(
+    provider: Stability, stand_in: StabilitySimulator
 ) -> None:
     work = replace(job(aspect_ratio="16:9", seed=7, style="anime", format="webp"), negative_prompt="blur")
     done = provider.submit(work)
@@ -123,8 +123,8 @@ def test_a_request_is_multipart_though_it_has_no_file_and_is_sent_once(
         (1100, 1000, "1:1"),
     ],
 )
-def test_width_and_height_become_the_nearest_ratio(
-    provider: Stability, stand_in: StabilityStandIn, width: int, height: int, ratio: str
+def test_width_and_height_become_the_nearest_aspect_ratio(
+    provider: Stability, stand_in: StabilitySimulator, width: int, height: int, ratio: str
 ) -> None:
     provider.submit(job(width=width, height=height))
     fields = stand_in.calls[0]["body"]["fields"]
@@ -132,7 +132,7 @@ def test_width_and_height_become_the_nearest_ratio(
     assert "width" not in fields
 
 
-def test_a_given_picture_brings_its_own_ratio_and_a_strength(provider: Stability, stand_in: StabilityStandIn) -> None:
+def test_an_input_image_sends_a_strength_and_no_aspect_ratio(provider: Stability, stand_in: StabilitySimulator) -> None:
     done = provider.submit(job("ultra", inputs={"image": (PICTURE,)}, aspect_ratio="1:1"))
     assert pictured(done).size == (96, 64)
     body = stand_in.calls[0]["body"]
@@ -146,7 +146,7 @@ def test_a_given_picture_brings_its_own_ratio_and_a_strength(provider: Stability
 # ---- responses -------------------------------------------------------------------------------------------------------
 
 
-def test_a_picture_comes_at_once_and_counts_as_one(provider: Stability) -> None:
+def test_an_image_is_returned_at_once_and_counts_as_one(provider: Stability) -> None:
     done = provider.submit(job(seed=7))
     assert isinstance(done, Done)
     assert done.usage == {"images": 1}
@@ -156,11 +156,11 @@ def test_a_picture_comes_at_once_and_counts_as_one(provider: Stability) -> None:
 
 
 @pytest.mark.parametrize("model", ["upscale-fast", "upscale-conservative"])
-def test_a_larger_picture_comes_at_once(provider: Stability, model: str) -> None:
+def test_a_fast_or_conservative_upscale_is_returned_at_once(provider: Stability, model: str) -> None:
     assert pictured(provider.submit(upscaling(model=model))).size == (384, 256)
 
 
-def test_sound_comes_at_once_and_has_no_count_that_nobody_told(provider: Stability) -> None:
+def test_audio_is_returned_at_once_without_usage(provider: Stability) -> None:
     done = provider.submit(job("stable-audio-2.5", "rain", duration_seconds=1, format="wav"))
     assert isinstance(done, Done)
     assert done.usage == {}
@@ -169,7 +169,7 @@ def test_sound_comes_at_once_and_has_no_count_that_nobody_told(provider: Stabili
     assert (output.data or b"").startswith(b"RIFF")
 
 
-def test_a_creative_upscale_is_asked_for_until_it_is_there(provider: Stability, stand_in: StabilityStandIn) -> None:
+def test_a_creative_upscale_is_polled_until_it_is_done(provider: Stability, stand_in: StabilitySimulator) -> None:
     assert pictured(ended(provider, upscaling("a fox [[run:slow=1]]"))).size == (384, 256)
     polls = [call for call in stand_in.calls if call["method"] == "GET"]
     assert len(polls) > 1
@@ -178,7 +178,7 @@ def test_a_creative_upscale_is_asked_for_until_it_is_there(provider: Stability, 
 
 
 @pytest.mark.parametrize("model", ["core", "upscale-creative"])
-def test_a_filtered_result_behind_200_is_a_failure_that_costs_nothing(provider: Stability, model: str) -> None:
+def test_a_filtered_result_of_status_200_fails_as_moderated_without_usage(provider: Stability, model: str) -> None:
     prompt = "a fox [[output:filtered]]"
     failed = provider.submit(job(model, prompt)) if model == "core" else ended(provider, upscaling(prompt))
     assert isinstance(failed, Failed)
@@ -203,8 +203,8 @@ def test_a_filtered_result_behind_200_is_a_failure_that_costs_nothing(provider: 
         ("503", ErrorClass.TRANSIENT, None),
     ],
 )
-def test_a_refused_request_is_typed_sent_once_and_charged_nothing(
-    provider: Stability, stand_in: StabilityStandIn, marker: str, error_class: ErrorClass, retry_after: int | None
+def test_a_rejected_request_has_an_error_class_is_sent_once_and_costs_nothing(
+    provider: Stability, stand_in: StabilitySimulator, marker: str, error_class: ErrorClass, retry_after: int | None
 ) -> None:
     before = stand_in.credits
     failed = provider.submit(job(prompt=f"a fox [[create:{marker}]]"))
@@ -214,7 +214,7 @@ def test_a_refused_request_is_typed_sent_once_and_charged_nothing(
     assert stand_in.credits == before
 
 
-def test_a_hint_may_be_a_date(provider: Stability) -> None:
+def test_retry_after_may_be_a_date(provider: Stability) -> None:
     failed = provider.submit(job(prompt="a fox [[create:429-date]]"))
     assert isinstance(failed, Failed)
     assert failed.retry_after_seconds is not None
@@ -234,8 +234,8 @@ def test_a_hint_may_be_a_date(provider: Stability) -> None:
         "output:bad",
     ],
 )
-def test_a_request_without_a_usable_answer_is_unknown_and_never_sent_again(
-    provider: Stability, stand_in: StabilityStandIn, marker: str
+def test_a_request_without_a_usable_response_is_unknown_and_never_resent(
+    provider: Stability, stand_in: StabilitySimulator, marker: str
 ) -> None:
     assert isinstance(provider.submit(job(prompt=f"a fox [[{marker}]]")), Unknown)
     assert len(stand_in.calls) == 1
@@ -264,13 +264,13 @@ def test_a_request_that_cannot_be_sent_is_transient() -> None:
         ("output:gone", ErrorClass.UNKNOWN_OUTCOME),
     ],
 )
-def test_a_result_that_comes_later_can_be_a_failure(provider: Stability, marker: str, error_class: ErrorClass) -> None:
+def test_a_polled_result_can_be_a_failure(provider: Stability, marker: str, error_class: ErrorClass) -> None:
     failed = ended(provider, upscaling(f"a fox [[{marker}]]"))
     assert isinstance(failed, Failed)
     assert failed.error_class is error_class
 
 
-def test_a_poll_without_an_answer_says_nothing_about_the_job(provider: Stability, stand_in: StabilityStandIn) -> None:
+def test_an_unanswered_poll_leaves_the_outcome_unknown(provider: Stability, stand_in: StabilitySimulator) -> None:
     work = upscaling("a fox [[run:hang]]")
     answer = provider.submit(work)
     assert isinstance(answer, Accepted)
@@ -281,13 +281,13 @@ def test_a_poll_without_an_answer_says_nothing_about_the_job(provider: Stability
 
 
 @pytest.mark.parametrize("reference", ["neverwas", "../user/balance", "", "a b"])
-def test_a_reference_that_nobody_gave_out_is_lost(provider: Stability, reference: str) -> None:
+def test_an_unknown_reference_fails_as_unknown_outcome(provider: Stability, reference: str) -> None:
     failed = provider.poll(reference, upscaling())
     assert isinstance(failed, Failed)
     assert failed.error_class is ErrorClass.UNKNOWN_OUTCOME
 
 
-def test_there_is_no_cancelling_no_finding_and_no_webhook(provider: Stability) -> None:
+def test_cancel_find_models_and_webhooks_are_unsupported(provider: Stability) -> None:
     assert provider.resend_safe is False
     assert provider.cancel("abc") is CancelResult.UNSUPPORTED
     assert provider.find(job()) is None
@@ -299,7 +299,7 @@ def test_there_is_no_cancelling_no_finding_and_no_webhook(provider: Stability) -
 # ---- the key check ---------------------------------------------------------------------------------------------------
 
 
-def test_the_key_is_checked_by_the_balance(provider: Stability, stand_in: StabilityStandIn) -> None:
+def test_the_key_is_checked_by_the_balance(provider: Stability, stand_in: StabilitySimulator) -> None:
     assert provider.check() is None
     assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/user/balance")]
     stand_in.credits = 0.0
@@ -318,7 +318,7 @@ def test_the_key_is_checked_by_the_balance(provider: Stability, stand_in: Stabil
 # ---- the stand-in ----------------------------------------------------------------------------------------------------
 
 
-def test_the_stand_in_takes_multipart_only_and_gives_bytes_to_who_wants_them(stand_in: StabilityStandIn) -> None:
+def test_the_stand_in_accepts_only_multipart_and_returns_bytes_on_request(stand_in: StabilitySimulator) -> None:
     url, headers = f"{stand_in.url}/v2beta/stable-image/generate/ultra", {"authorization": f"Bearer {stand_in.api_key}"}
     plain = httpx.post(url, data={"prompt": "a fox"}, headers=headers)
     assert (plain.status_code, plain.json()["name"]) == (400, "bad_request")
@@ -330,7 +330,7 @@ def test_the_stand_in_takes_multipart_only_and_gives_bytes_to_who_wants_them(sta
     assert httpx.post(url, files={"none": ""}, headers=headers).json()["errors"] == ["prompt: is required"]
 
 
-def test_the_stand_in_keeps_an_account_and_charges_no_failure(provider: Stability, stand_in: StabilityStandIn) -> None:
+def test_the_stand_in_charges_its_account_for_successes_only(provider: Stability, stand_in: StabilitySimulator) -> None:
     stand_in.credits = 6.0
     provider.submit(job(prompt="a fox [[output:filtered]]"))
     assert stand_in.credits == 6.0
@@ -342,8 +342,8 @@ def test_the_stand_in_keeps_an_account_and_charges_no_failure(provider: Stabilit
     assert stand_in.credits == 0.0
 
 
-def test_the_stand_in_locks_a_key_out_that_asks_too_often() -> None:
-    with StabilityStandIn(requests_max=3) as stand_in:
+def test_the_stand_in_rate_limits_a_key() -> None:
+    with StabilitySimulator(requests_max=3) as stand_in:
         provider = Stability(api_key=stand_in.api_key, base_url=stand_in.url)
         assert [provider.check() for _ in range(3)] == [None] * 3
         failed = provider.check()

@@ -12,7 +12,7 @@ from atelier.generations.model import Generation, Status
 from atelier.generations.outcome import Outcome
 from atelier.generations.sweep import sweep
 from atelier.providers._contract import Accepted, ErrorClass
-from tests.adapters.runs import RunWorld
+from tests.adapters.runs import PipelineWorld
 from tests.adapters.test_routing import submitted
 from tests.adapters.world import World
 from tests.conftest import Tables
@@ -31,7 +31,7 @@ def made_and_lost(world: World, *candidates: str) -> Generation:
     return world.finish(generation)
 
 
-def test_the_next_candidate_makes_it_and_what_the_first_cost_is_the_operators(world: World) -> None:
+def test_the_next_candidate_is_tried_and_the_operator_bears_the_first_ones_cost(world: World) -> None:
     open_still = made_and_lost(world, "replicate/sdxl", "local/canvas")
     (lost,) = open_still.attempts
     assert (open_still.status, lost.status, lost.error_class) == (Status.RUNNING, "failed", ErrorClass.TRANSIENT)
@@ -50,7 +50,7 @@ def test_the_next_candidate_makes_it_and_what_the_first_cost_is_the_operators(wo
     assert [movement.kind for movement in world.assert_sound()].count("settled") == 1
 
 
-def test_with_nobody_left_it_fails_and_the_credits_are_back(world: World) -> None:
+def test_a_generation_without_a_further_candidate_fails_free(world: World) -> None:
     open_still = made_and_lost(world, "replicate/sdxl", "local/canvas")
     world.attempt(open_still)
     ended = world.finish(open_still)
@@ -61,13 +61,13 @@ def test_with_nobody_left_it_fails_and_the_credits_are_back(world: World) -> Non
     world.assert_sound()
 
 
-def test_whoever_finishes_again_starts_the_same_execution_and_writes_nothing_else(world: World) -> None:
+def test_a_repeated_finish_starts_the_same_execution(world: World) -> None:
     first = made_and_lost(world, "replicate/sdxl", "local/canvas")
     assert world.finish(first) == world.get(first)
     assert len(set(world.execution.started)) == 1
 
 
-def test_what_is_said_of_an_attempt_that_was_lost_ends_no_other(world: World) -> None:
+def test_a_repeated_outcome_of_a_failed_attempt_does_not_end_the_next_attempt(world: World) -> None:
     first = made_and_lost(world, "replicate/sdxl", "replicate/sdxl")
     said = Outcome.from_data(world.execution.results[-1])
     world.replicate.answers = [Accepted("r2")]
@@ -75,22 +75,22 @@ def test_what_is_said_of_an_attempt_that_was_lost_ends_no_other(world: World) ->
     world.media.broken = False
     # The first execution's finish task is repeated, when the file can be fetched again.
     assert world.finish(first, said).status is Status.RUNNING
-    assert world.get(first).awaited is not None
+    assert world.get(first).awaited_attempt is not None
 
 
-def test_one_that_was_cancelled_is_not_tried_elsewhere(world: World) -> None:
+def test_a_cancelled_generation_is_not_tried_with_another_candidate(world: World) -> None:
     generation = submitted(world, "replicate/sdxl", "local/canvas")
     world.attempt(generation)
-    cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+    cancel(world.workspace_id, generation.id, deps=world.finish_deps, now=world.now)
     world.media.broken = True
     ended = world.finish(generation)
     assert not ended.is_open
     assert (ended.credits_charged, world.execution.started, world.wallet().held) == (0, [], 0)
 
 
-def test_a_cancellation_after_the_loss_is_final_at_once_and_keeps_the_cost(world: World) -> None:
+def test_a_cancellation_after_an_undelivered_result_is_final_and_keeps_the_cost(world: World) -> None:
     lost = made_and_lost(world, "replicate/sdxl", "local/canvas")
-    cancelled = cancel(world.workspace_id, lost.id, to=world.finishing, now=world.now)
+    cancelled = cancel(world.workspace_id, lost.id, deps=world.finish_deps, now=world.now)
     assert (cancelled.status, cancelled.credits_charged) == (Status.CANCELLED, 0)
     assert cancelled.cost_microusd == lost.attempts[0].cost_microusd
     world.attempt(lost)
@@ -98,10 +98,10 @@ def test_a_cancellation_after_the_loss_is_final_at_once_and_keeps_the_cost(world
     world.assert_sound()
 
 
-def test_one_that_expires_meanwhile_stays_so(world: World) -> None:
+def test_a_generation_that_expired_after_an_undelivered_result_stays_expired(world: World) -> None:
     lost = made_and_lost(world, "replicate/sdxl", "local/canvas")
     world.now = lost.deadline_at + timedelta(seconds=1)
-    sweep(world.workspace_id, to=world.finishing, now=world.now)
+    sweep(world.workspace_id, deps=world.finish_deps, now=world.now)
     expired = world.get(lost)
     # The cost is what the first attempt was billed; no attempt is open that could cost more.
     assert (expired.status, expired.cost_microusd) == (Status.EXPIRED, lost.attempts[0].cost_microusd)
@@ -110,21 +110,21 @@ def test_one_that_expires_meanwhile_stays_so(world: World) -> None:
 
 
 def test_a_stages_next_candidate_is_tried_by_a_new_execution_of_its_run(tables: Tables) -> None:
-    world = RunWorld(tables)
-    run = world.begin("image_to_video").generation
-    stage = world.planned(run)
+    world = PipelineWorld(tables)
+    run = world.submit_pipeline("image_to_video").generation
+    stage = world.next_stage(run)
     GenerationItem(world.workspace_id, stage.id).update(
         [GenerationItem.candidates.set(["replicate/sdxl", "local/canvas"])]
     )
     world.media.broken = True
-    lost = world.make(stage)
+    lost = world.run_stage(stage)
     assert lost.is_open
     assert world.execution.started == [f"run {run.id}-{lost.attempts[0].id}-lost"]
     # The old execution ends here; the new one attempts the same stage.
     assert world.plan(run, stage) is None
-    assert world.end(run).is_open
+    assert world.end_run(run).is_open
     world.media.broken = False
-    ended = world.play(run)
+    ended = world.run_to_end(run)
     assert ended.status is Status.SUCCEEDED
     assert [each.model for each in world.get(stage).attempts] == ["replicate/sdxl", "local/canvas"]
     assert ended.cost_microusd >= lost.attempts[0].cost_microusd > 0

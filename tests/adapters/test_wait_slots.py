@@ -22,17 +22,17 @@ def slots(tables: Tables) -> DynamoWaitSlots:
     return DynamoWaitSlots()
 
 
-def test_of_64_requests_at_once_no_more_than_the_limit_wait(slots: DynamoWaitSlots) -> None:
+def test_no_more_than_the_limit_of_64_parallel_requests_wait(slots: DynamoWaitSlots) -> None:
     with ThreadPoolExecutor(16) as pool:
-        taken = list(pool.map(lambda _: slots.take("usr_A", 8, UNTIL, NOW), range(64)))
+        taken = list(pool.map(lambda _: slots.lease("usr_A", 8, UNTIL, NOW), range(64)))
     held = [slot for slot in taken if slot is not None]
     assert 1 <= len(held) <= 8
     assert len(set(held)) == len(held)
     # Another account has its own slots.
-    assert slots.take("usr_B", 8, UNTIL, NOW) is not None
+    assert slots.lease("usr_B", 8, UNTIL, NOW) is not None
 
 
-def test_a_wait_that_ends_makes_room_for_the_next(slots: DynamoWaitSlots) -> None:
+def test_a_finished_wait_frees_its_slot(slots: DynamoWaitSlots) -> None:
     with wait_slot("usr_A", 1, 25, slots=slots, now=NOW) as first:
         assert first
         with wait_slot("usr_A", 1, 25, slots=slots, now=NOW) as second:
@@ -41,20 +41,20 @@ def test_a_wait_that_ends_makes_room_for_the_next(slots: DynamoWaitSlots) -> Non
         assert third
 
 
-def test_the_slot_of_a_request_that_died_ends_by_itself(slots: DynamoWaitSlots) -> None:
-    assert slots.take("usr_A", 1, UNTIL, NOW) == "0"
-    assert slots.take("usr_A", 1, UNTIL, UNTIL - timedelta(milliseconds=1)) is None
+def test_the_slot_of_a_crashed_request_expires(slots: DynamoWaitSlots) -> None:
+    assert slots.lease("usr_A", 1, UNTIL, NOW) == "0"
+    assert slots.lease("usr_A", 1, UNTIL, UNTIL - timedelta(milliseconds=1)) is None
     later = UNTIL + timedelta(seconds=30)
-    assert slots.take("usr_A", 1, later, UNTIL) == "0"
+    assert slots.lease("usr_A", 1, later, UNTIL) == "0"
     # The first holder gives its expired slot back: the new holder keeps it.
-    slots.give_back("usr_A", "0", UNTIL)
-    assert slots.take("usr_A", 1, later, UNTIL) is None
+    slots.end_lease("usr_A", "0", UNTIL)
+    assert slots.lease("usr_A", 1, later, UNTIL) is None
 
 
-def test_where_the_slots_do_not_answer_everybody_may_wait(slots: DynamoWaitSlots) -> None:
+def test_every_request_may_wait_while_the_slot_store_is_unavailable(slots: DynamoWaitSlots) -> None:
     WaitItem.bind("no-such-table")
     with pytest.raises(Unavailable):
-        slots.take("usr_A", 1, UNTIL, NOW)
+        slots.lease("usr_A", 1, UNTIL, NOW)
     for _ in range(2):
         with wait_slot("usr_A", 1, 25, slots=slots, now=NOW) as may_wait:
             assert may_wait

@@ -30,14 +30,14 @@ from atelier.providers._contract import (
     Input,
     Job,
     Pending,
-    Progress,
+    PollOutcome,
     Unknown,
     WebhookInvalid,
 )
 from atelier.providers._openai_shape import Problem
-from atelier.providers.xai import FILM_RATIOS, PICTURE_RATIOS, XAI, nearest_ratio
-from infra.local.standins._kit import png
-from infra.local.standins.xai import TOKEN_TICKS, XAIStandIn
+from atelier.providers.xai import VIDEO_RATIOS, IMAGE_RATIOS, XAI, nearest_ratio
+from infra.local.standins._kit import sample_png
+from infra.local.standins.xai import TOKEN_TICKS, XAISimulator
 
 IMAGES = {"model": "grok-imagine-image-2.0", "api": "images"}
 VIDEOS = {"model": "grok-imagine-video", "api": "videos"}
@@ -49,13 +49,13 @@ KINDS = {"images": "image", "responses": "text", "chat": "text", "videos": "vide
 
 
 @pytest.fixture
-def stand_in() -> Iterator[XAIStandIn]:
-    with XAIStandIn(run_seconds=0.02) as running:
+def stand_in() -> Iterator[XAISimulator]:
+    with XAISimulator(run_seconds=0.02) as running:
         yield running
 
 
 @pytest.fixture
-def provider(stand_in: XAIStandIn) -> XAI:
+def provider(stand_in: XAISimulator) -> XAI:
     return XAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=5)
 
 
@@ -82,7 +82,7 @@ def accepted(provider: XAI, work: Job) -> str:
     return answer.reference
 
 
-def ended(provider: XAI, work: Job) -> Progress:
+def ended(provider: XAI, work: Job) -> PollOutcome:
     """Polls until the video has ended; polls that were not answered in time are repeated."""
     reference = accepted(provider, work)
     deadline = time.monotonic() + 30
@@ -94,7 +94,7 @@ def ended(provider: XAI, work: Job) -> Progress:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
-def test_every_model_of_the_catalogue_is_taken_and_can_be_settled(provider: XAI, model: Model) -> None:
+def test_every_model_of_the_catalogue_is_accepted_and_settled(provider: XAI, model: Model) -> None:
     parameters = OFFERED.parameters_for(model.id, {})
     work = replace(job(IMAGES), kind=model.kind, parameters=parameters, settings=model.settings)
     end = ended(provider, work) if model.kind == "video" else provider.submit(work)
@@ -108,7 +108,7 @@ def test_every_model_of_the_catalogue_is_taken_and_can_be_settled(provider: XAI,
 # ---- images ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_picture_is_the_documented_request_and_comes_with_its_exact_cost(provider: XAI, stand_in: XAIStandIn) -> None:
+def test_an_image_job_becomes_the_documented_request_and_returns_its_exact_cost(provider: XAI, stand_in: XAISimulator) -> None:
     end = done(provider, job(IMAGES, width=1280, height=720, n=2, quality="low", seed=7))
     assert end.usage == {"images": 2}
     assert end.cost_microusd == 2 * 20_000
@@ -127,13 +127,13 @@ def test_a_picture_is_the_documented_request_and_comes_with_its_exact_cost(provi
     }
 
 
-def test_its_own_terms_are_taken_as_they_are(provider: XAI, stand_in: XAIStandIn) -> None:
+def test_aspect_ratio_and_resolution_are_sent_unchanged(provider: XAI, stand_in: XAISimulator) -> None:
     done(provider, job(IMAGES, aspect_ratio="2:3", resolution="2k"))
     body = stand_in.calls[0]["body"]
     assert (body["aspect_ratio"], body["resolution"]) == ("2:3", "2k")
 
 
-def test_a_result_by_url_can_be_fetched_until_it_expires(provider: XAI, stand_in: XAIStandIn) -> None:
+def test_a_result_by_url_can_be_fetched_until_it_expires(provider: XAI, stand_in: XAISimulator) -> None:
     settings = IMAGES | {"input": {"response_format": "url"}}
     fetcher = Fetcher(local_hosts=frozenset({stand_in.host}))
     (output,) = done(provider, job(settings)).outputs
@@ -144,8 +144,8 @@ def test_a_result_by_url_can_be_fetched_until_it_expires(provider: XAI, stand_in
         fetcher.fetch(gone.url or "", hosts=())
 
 
-def test_a_picture_is_changed_by_json(provider: XAI, stand_in: XAIStandIn) -> None:
-    drawn, far = Input(png(64, 64, 1), "image/png"), Input(b"", "image/png", url="https://a.example/b.png")
+def test_an_image_edit_is_sent_as_json(provider: XAI, stand_in: XAISimulator) -> None:
+    drawn, far = Input(sample_png(64, 64, 1), "image/png"), Input(b"", "image/png", url="https://a.example/b.png")
     end = done(provider, replace(job(IMAGES), inputs={"image": (drawn,)}))
     assert end.cost_microusd == 22_000
     done(provider, replace(job(IMAGES), inputs={"image": (drawn,), "reference": (far,)}))
@@ -156,25 +156,25 @@ def test_a_picture_is_changed_by_json(provider: XAI, stand_in: XAIStandIn) -> No
     assert second["images"] == [{"url": encoded}, {"url": "https://a.example/b.png"}]
 
 
-def test_a_file_that_is_no_picture_is_the_callers_mistake(provider: XAI) -> None:
+def test_an_input_that_is_not_an_image_fails_as_invalid_input(provider: XAI) -> None:
     end = provider.submit(replace(job(IMAGES), inputs={"image": (Input(b"not a picture", "image/png"),)}))
     assert isinstance(end, Failed)
     assert end.error_class is ErrorClass.INVALID_INPUT
 
 
 @pytest.mark.parametrize("marker", ["run:blocked", "run:none"])
-def test_pictures_that_were_made_and_held_back_are_billed(provider: XAI, marker: str) -> None:
+def test_images_withheld_by_the_providers_filter_are_billed(provider: XAI, marker: str) -> None:
     end = provider.submit(job(IMAGES, f"a fox [[{marker}]]", n=2))
     assert isinstance(end, Failed)
     assert (end.error_class, end.cost_microusd) == (ErrorClass.MODERATED_BILLED, 40_000)
 
 
-def test_what_was_not_held_back_is_delivered_at_the_cost_of_all(provider: XAI) -> None:
+def test_images_that_pass_the_providers_filter_are_delivered_at_the_cost_of_all(provider: XAI) -> None:
     end = done(provider, job(IMAGES, "a fox [[run:some]]", n=3))
     assert (len(end.outputs), end.usage, end.cost_microusd) == (2, {"images": 2}, 60_000)
 
 
-def test_the_nearest_ratio_is_as_near_on_both_sides() -> None:
+def test_a_size_maps_to_the_nearest_aspect_ratio() -> None:
     for size, ratio in (
         ((1024, 1024), "1:1"),
         ((1280, 720), "16:9"),
@@ -183,16 +183,16 @@ def test_the_nearest_ratio_is_as_near_on_both_sides() -> None:
         ((4000, 1000), "20:9"),
         ((1, 4), "9:20"),
     ):
-        assert nearest_ratio(*size, PICTURE_RATIOS) == ratio
-    assert nearest_ratio(4000, 1000, FILM_RATIOS) == "16:9"
+        assert nearest_ratio(*size, IMAGE_RATIOS) == ratio
+    assert nearest_ratio(4000, 1000, VIDEO_RATIOS) == "16:9"
 
 
 # ---- cost ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("settings", [CHAT, RESPONSES], ids=["chat", "responses"])
-def test_a_text_costs_what_its_ticks_say_rounded_up(
-    provider: XAI, stand_in: XAIStandIn, settings: dict[str, Any]
+def test_a_texts_cost_is_its_reported_ticks_rounded_up(
+    provider: XAI, stand_in: XAISimulator, settings: dict[str, Any]
 ) -> None:
     end = done(provider, job(settings, "say hello", system="be brief", max_tokens=100))
     assert end.outputs[0].data == b"The stand-in heard: say hello"
@@ -203,16 +203,16 @@ def test_a_text_costs_what_its_ticks_say_rounded_up(
 
 
 @pytest.mark.parametrize(("marker", "cost"), [("none", None), ("zero", 0), ("times=10", 200_000)])
-def test_a_cost_is_what_was_told_and_a_missing_one_is_no_zero(provider: XAI, marker: str, cost: int | None) -> None:
+def test_a_missing_cost_is_not_counted_as_zero(provider: XAI, marker: str, cost: int | None) -> None:
     assert done(provider, job(IMAGES, f"a fox [[cost:{marker}]]")).cost_microusd == cost
 
 
 @pytest.mark.parametrize("ticks", [-1, True, 1.5, "7", 10**13, None])
-def test_a_cost_that_is_no_count_is_no_cost(provider: XAI, ticks: Any) -> None:
+def test_an_invalid_cost_is_ignored(provider: XAI, ticks: Any) -> None:
     assert provider._cost_microusd({"usage": {"cost_in_usd_ticks": ticks}}) is None
 
 
-def test_a_refused_text_that_was_run_tells_its_cost(provider: XAI) -> None:
+def test_a_filtered_text_fails_as_moderated_with_its_cost(provider: XAI) -> None:
     end = provider.submit(job(CHAT, "a fox [[run:filter]] [[run:none]]"))
     assert isinstance(end, Failed)
     assert end.error_class is ErrorClass.MODERATED_BILLED
@@ -222,8 +222,8 @@ def test_a_refused_text_that_was_run_tells_its_cost(provider: XAI) -> None:
 # ---- videos ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_film_is_the_documented_request_and_its_url_plays(provider: XAI, stand_in: XAIStandIn) -> None:
-    picture = Input(png(64, 64, 1), "image/png", url="https://a.example/b.png")
+def test_a_video_job_becomes_the_documented_request_and_returns_a_playable_url(provider: XAI, stand_in: XAISimulator) -> None:
+    picture = Input(sample_png(64, 64, 1), "image/png", url="https://a.example/b.png")
     work = job(VIDEOS, width=1280, height=720, duration_seconds=2)
     work = replace(work, inputs={"image": (picture,), "reference": (picture,)})
     end = ended(provider, work)
@@ -246,14 +246,14 @@ def test_a_film_is_the_documented_request_and_its_url_plays(provider: XAI, stand
         assert float(film.duration or 0) / 1e6 == pytest.approx(2, abs=0.2)
 
 
-def test_a_films_resolution_follows_its_shorter_side_or_is_said(provider: XAI, stand_in: XAIStandIn) -> None:
+def test_a_videos_resolution_follows_its_shorter_side_or_its_parameter(provider: XAI, stand_in: XAISimulator) -> None:
     for size in ((640, 480), (720, 1280), (1920, 1080)):
         accepted(provider, job(VIDEOS, width=size[0], height=size[1]))
     accepted(provider, job(VIDEOS, resolution="1080p", aspect_ratio="1:1"))
     assert [call["body"]["resolution"] for call in stand_in.calls] == ["480p", "720p", "1080p", "1080p"]
 
 
-def test_a_film_on_its_way_tells_its_progress(provider: XAI) -> None:
+def test_a_running_video_reports_its_progress(provider: XAI) -> None:
     work = job(VIDEOS, "a fox [[run:slow=0.5]]")
     reference = accepted(provider, work)
     seen: list[int] = []
@@ -274,13 +274,13 @@ def test_a_film_on_its_way_tells_its_progress(provider: XAI) -> None:
         ("nowhere", ErrorClass.TRANSIENT, 8 * 50_000),
     ],
 )
-def test_status_200_can_carry_a_failure(provider: XAI, marker: str, error_class: ErrorClass, cost: int | None) -> None:
+def test_a_response_of_status_200_can_be_a_failure(provider: XAI, marker: str, error_class: ErrorClass, cost: int | None) -> None:
     end = ended(provider, job(VIDEOS, f"a fox [[run:{marker}]]"))
     assert isinstance(end, Failed)
     assert (end.error_class, end.cost_microusd) == (error_class, cost)
 
 
-def test_a_film_that_does_not_exist_is_lost(provider: XAI, stand_in: XAIStandIn) -> None:
+def test_a_missing_video_fails_as_unknown_outcome(provider: XAI, stand_in: XAISimulator) -> None:
     for reference in ("neverwas", "../images", "a/b", ""):
         end = provider.poll(reference, job(VIDEOS))
         assert isinstance(end, Failed)
@@ -288,7 +288,7 @@ def test_a_film_that_does_not_exist_is_lost(provider: XAI, stand_in: XAIStandIn)
     assert [call["path"] for call in stand_in.calls] == ["/v1/videos/neverwas"]
 
 
-def test_a_poll_without_an_answer_says_nothing_about_the_film(provider: XAI, stand_in: XAIStandIn) -> None:
+def test_an_unanswered_poll_leaves_the_outcome_unknown(provider: XAI, stand_in: XAISimulator) -> None:
     work = job(VIDEOS, "a fox [[run:hang]]")
     reference = accepted(provider, work)
     assert isinstance(provider.poll(reference, work), Pending)
@@ -298,7 +298,7 @@ def test_a_poll_without_an_answer_says_nothing_about_the_film(provider: XAI, sta
 
 
 @pytest.mark.parametrize("marker", ["500", "502", "lost", "hang", "garbage", "empty"])
-def test_a_creation_whose_answer_is_lost_is_unknown_and_never_sent_again(stand_in: XAIStandIn, marker: str) -> None:
+def test_a_submission_with_a_lost_response_is_unknown_and_never_resent(stand_in: XAISimulator, marker: str) -> None:
     impatient = XAI(api_key=stand_in.api_key, base_url=stand_in.base_url, answer_seconds_max=0.5)
     assert isinstance(impatient.submit(job(VIDEOS, f"a fox [[create:{marker}]]")), Unknown)
     assert len(stand_in.calls) == 1
@@ -329,9 +329,9 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("marker", "error_class", "retry_after"), REFUSALS)
 @pytest.mark.parametrize("settings", [IMAGES, VIDEOS, CHAT], ids=["images", "videos", "chat"])
-def test_a_refusal_is_typed_and_begins_nothing(
+def test_a_rejected_submission_has_an_error_class_and_starts_nothing(
     provider: XAI,
-    stand_in: XAIStandIn,
+    stand_in: XAISimulator,
     settings: dict[str, Any],
     marker: str,
     error_class: ErrorClass,
@@ -346,20 +346,20 @@ def test_a_refusal_is_typed_and_begins_nothing(
     assert stand_in.films == {}
 
 
-def test_a_wrong_key_is_a_wrong_key_though_it_is_answered_with_400(stand_in: XAIStandIn) -> None:
+def test_a_wrong_key_answered_with_400_fails_as_auth(stand_in: XAISimulator) -> None:
     wrong = XAI(api_key="xai-wrong", base_url=stand_in.base_url)
     for end in (wrong.submit(job(IMAGES)), wrong.check()):
         assert isinstance(end, Failed)
         assert end.error_class is ErrorClass.AUTH
 
 
-def test_both_shapes_of_an_error_say_the_same() -> None:
+def test_both_error_formats_map_to_the_same_error_class() -> None:
     text = "The model gone does not exist."
     for answer in ({"code": "Not found", "error": text}, {"error": {"code": None, "type": "x", "message": text}}):
-        assert Problem.in_answer(404, answer).error_class is ErrorClass.MODEL_GONE
+        assert Problem.from_body(404, answer).error_class is ErrorClass.MODEL_GONE
 
 
-def test_a_creation_that_cannot_be_sent_is_transient() -> None:
+def test_a_submission_that_cannot_be_sent_is_transient() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nobody = XAI(api_key="xai-x", base_url=f"http://127.0.0.1:{closed.getsockname()[1]}/v1")
@@ -371,7 +371,7 @@ def test_a_creation_that_cannot_be_sent_is_transient() -> None:
 # ---- the rest of the provider port -----------------------------------------------------------------------------------
 
 
-def test_its_check_asks_what_the_key_may_do(provider: XAI, stand_in: XAIStandIn) -> None:
+def test_the_key_check_reads_the_keys_state_and_reports_a_blocked_one(provider: XAI, stand_in: XAISimulator) -> None:
     assert provider.check() is None
     assert [(call["method"], call["path"]) for call in stand_in.calls] == [("GET", "/v1/api-key")]
     for fact in ("api_key_blocked", "api_key_disabled", "team_blocked"):
@@ -381,7 +381,7 @@ def test_its_check_asks_what_the_key_may_do(provider: XAI, stand_in: XAIStandIn)
         assert stopped.error_class is ErrorClass.AUTH
 
 
-def test_what_it_does_not_have_is_an_outcome(provider: XAI) -> None:
+def test_models_cancel_find_webhooks_and_speech_are_unsupported(provider: XAI) -> None:
     assert provider.models() is None
     assert provider.cancel("abc") is CancelResult.UNSUPPORTED
     assert provider.find(job(VIDEOS)) is None
@@ -397,12 +397,12 @@ def test_what_it_does_not_have_is_an_outcome(provider: XAI) -> None:
 
 
 @pytest.fixture
-def client(stand_in: XAIStandIn) -> Iterator[sdk.OpenAI]:
+def client(stand_in: XAISimulator) -> Iterator[sdk.OpenAI]:
     with sdk.OpenAI(api_key=stand_in.api_key, base_url=stand_in.base_url, max_retries=0, timeout=10) as made:
         yield made
 
 
-def test_the_openai_sdk_can_chat_respond_draw_and_list(client: sdk.OpenAI) -> None:
+def test_the_openai_sdk_can_chat_respond_generate_images_and_list_models(client: sdk.OpenAI) -> None:
     chat = client.chat.completions.create(model="grok-4.6", messages=[{"role": "user", "content": "hello"}])
     assert chat.usage is not None
     assert json.loads(chat.usage.to_json())["cost_in_usd_ticks"] == chat.usage.total_tokens * TOKEN_TICKS
@@ -415,7 +415,7 @@ def test_the_openai_sdk_can_chat_respond_draw_and_list(client: sdk.OpenAI) -> No
 
 def test_the_openai_sdk_cannot_edit_because_edits_are_json(client: sdk.OpenAI) -> None:
     with pytest.raises(sdk.APIStatusError) as refused:
-        client.images.edit(model="grok-imagine-image", image=("a.png", png(64, 64, 1)), prompt="blue")
+        client.images.edit(model="grok-imagine-image", image=("a.png", sample_png(64, 64, 1)), prompt="blue")
     assert refused.value.status_code == 415
 
 
@@ -424,7 +424,7 @@ def test_the_openai_sdk_cannot_edit_because_edits_are_json(client: sdk.OpenAI) -
     [{"size": "64x64"}, {"aspect_ratio": "5:4"}, {"resolution": "4k"}, {"n": 11}, {"prompt": ""}],
     ids=lambda given: next(iter(given)),
 )
-def test_what_the_documentation_does_not_allow_is_refused_in_its_own_shape(
+def test_the_stand_in_refuses_undocumented_parameters_in_xais_error_format(
     client: sdk.OpenAI, given: dict[str, Any]
 ) -> None:
     body: dict[str, Any] = {"model": "grok-imagine-image", "prompt": "a fox", **given}

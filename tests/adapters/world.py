@@ -14,26 +14,26 @@ from typing import Any, TypeVar
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from urllib3.response import HTTPResponse
 
-from atelier.aws.dynamodb import connection, pause, transaction
+from atelier.aws.dynamodb import connection, pause_with_jitter, transaction
 from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.aws.dynamodb.health import DynamoHealth
 from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.aws.dynamodb.inbox import DynamoInbox
 from atelier.aws.dynamodb.ledger import DynamoWallets, put_new_wallet
 from atelier.aws.dynamodb.library import DynamoAssets
-from atelier.aws.dynamodb.paces import DynamoPaces
+from atelier.aws.dynamodb.paces import DynamoRateWindows
 from atelier.aws.dynamodb.projects import DynamoProjects
-from atelier.generations.attempt import Attempting, attempt
-from atelier.generations.finish import Finishing, finish
-from atelier.generations.model import Attempt, Delivered, Generation, Kind, Recipe, Source, asset_id
+from atelier.generations.attempt import AttemptDeps, attempt
+from atelier.generations.finish import FinishDeps, finish
+from atelier.generations.model import Attempt, DeliveredFile, Generation, Kind, Recipe, InputAsset, asset_id
 from atelier.generations.outcome import Outcome
-from atelier.generations.ports import InputUnusable, Lost, StoredOutput, UndeliverableMedia
+from atelier.generations.ports import InputUnusable, AttemptFailed, OutputLocation, UndeliverableMedia
 from atelier.generations.quote import Quote
-from atelier.generations.submit import Accepted, Submission, Submitting, submit
+from atelier.generations.submit import AcceptedGeneration, Submission, SubmitDeps, submit_generation
 from atelier.ids import new_id
-from atelier.ledger.model import Daily, Movement, Wallet, new_wallet
-from atelier.ledger.post import Posting
-from atelier.moderation.blocklist import SHIPPED
+from atelier.ledger.model import DailyCreditRule, Movement, Wallet, new_wallet
+from atelier.ledger.post import PostDeps
+from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
 from atelier.moderation.model import Category, OutputWithheld, Policy
 from atelier.moderation.prompts import PromptCheck
 from atelier.pricing.catalogue import catalogue
@@ -48,14 +48,14 @@ from atelier.providers._contract import (
     ListedModel,
     Output,
     Pending,
-    Progress,
-    Submitted,
+    PollOutcome,
+    SubmitOutcome,
     WebhookEvent,
 )
-from atelier.routing.book import HealthBook
+from atelier.routing.book import HealthCache
 from atelier.routing.choose import Routes
-from atelier.routing.pace import Limit, Limits
-from atelier.routing.places import Places
+from atelier.routing.pace import RateLimit, ProviderRateLimits
+from atelier.routing.places import RateLimiter
 from tests.conftest import Tables
 
 T = TypeVar("T")
@@ -67,8 +67,8 @@ DONE = Done((Output(data=b"bytes"),), {"predict_milliseconds": 2000})
 class ScriptedProvider:
     """A provider with scripted answers that records the submitted jobs."""
 
-    answers: list[Submitted] = field(default_factory=list[Submitted])
-    progress: Progress = field(default_factory=Pending)
+    answers: list[SubmitOutcome] = field(default_factory=list[SubmitOutcome])
+    progress: PollOutcome = field(default_factory=Pending)
     resend_safe: bool = False
     submitted: list[Job] = field(default_factory=list[Job])
     cancelled: list[str] = field(default_factory=list[str])
@@ -76,12 +76,12 @@ class ScriptedProvider:
     webhook_reference: str = "r1"
     before_answer: Callable[[Job], None] = lambda job: None
 
-    def submit(self, job: Job) -> Submitted:
+    def submit(self, job: Job) -> SubmitOutcome:
         self.submitted.append(job)
         self.before_answer(job)
         return self.answers.pop(0) if self.answers else DONE
 
-    def poll(self, reference: str, job: Job) -> Progress:
+    def poll(self, reference: str, job: Job) -> PollOutcome:
         return self.progress
 
     def cancel(self, reference: str) -> CancelResult:
@@ -105,16 +105,16 @@ class ScriptedProvider:
 
 
 @dataclass
-class Execution:
+class FakeWorkflow:
     """A fake of the workflow and the queue that records answers and messages."""
 
     started: list[str] = field(default_factory=list[str])
     results: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
-    lost: list[Lost] = field(default_factory=list[Lost])
+    failures: list[AttemptFailed] = field(default_factory=list[AttemptFailed])
     listening: bool = True
     polls: list[tuple[str, str, str, int]] = field(default_factory=list[tuple[str, str, str, int]])
     delays: list[int] = field(default_factory=list[int])
-    turns: list[tuple[str, str | None, int]] = field(default_factory=list[tuple[str, str | None, int]])
+    later_attempts: list[tuple[str, str | None, int]] = field(default_factory=list[tuple[str, str | None, int]])
 
     def start(self, workspace_id: str, generation_id: str, *, again: str | None = None) -> None:
         self.started.append(f"{generation_id}-{again}" if again else generation_id)
@@ -126,8 +126,8 @@ class Execution:
         self.results.append(result)
         return self.listening
 
-    def try_next(self, task_token: str, lost: Lost) -> bool:
-        self.lost.append(lost)
+    def try_next(self, task_token: str, lost: AttemptFailed) -> bool:
+        self.failures.append(lost)
         return self.listening
 
     def poll_later(
@@ -136,17 +136,17 @@ class Execution:
         self.polls.append((workspace_id, generation_id, attempt_id, polls))
         self.delays.append(delay_seconds)
 
-    def try_later(
-        self, workspace_id: str, generation_id: str, task_token: str, turn: str | None, delay_seconds: int
+    def resume_later(
+        self, workspace_id: str, generation_id: str, task_token: str, slot: str | None, delay_seconds: int
     ) -> None:
-        self.turns.append((generation_id, turn, delay_seconds))
+        self.later_attempts.append((generation_id, slot, delay_seconds))
 
     def cancel(self, workspace_id: str, generation_id: str) -> None:
         self.polls.append((workspace_id, generation_id, "cancel", 0))
 
 
 @dataclass
-class MemoryMedia:
+class FakeMedia:
     """A media store that stores nothing. `broken`: every output is undeliverable. `withheld`: the numbers of the
     outputs that moderation withholds."""
 
@@ -156,20 +156,20 @@ class MemoryMedia:
     def stage(self, generation_id: str, attempt_id: str, number: int, data: bytes) -> str:
         return f"staging/{generation_id}/{attempt_id}/{number}"
 
-    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
+    def deliver(self, generation: Generation, number: int, output: OutputLocation, hosts: tuple[str, ...]) -> DeliveredFile:
         if self.broken:
             raise UndeliverableMedia("The provider's result could not be fetched.")
         if number in self.withheld:
             raise OutputWithheld(Category.MINORS)
-        return Delivered(asset_id(generation.id, number), "image", "0" * 64, "png", 5, 512, 512, has_thumbnail=True)
+        return DeliveredFile(asset_id(generation.id, number), "image", "0" * 64, "png", 5, 512, 512, has_thumbnail=True)
 
-    def input(self, workspace_id: str, source: Source) -> Input:
+    def read_input(self, workspace_id: str, source: InputAsset) -> Input:
         return Input(source.asset_id.encode(), f"image/{source.format}")
 
-    def mask(self, mask: Input, picture: Input) -> Input:
-        if mask == picture:
+    def prepare_mask(self, mask: Input, image: Input) -> Input:
+        if mask == image:
             raise InputUnusable("The mask changes nothing.")
-        return Input(b"%b of %b" % (mask.data, picture.data), "image/png")
+        return Input(b"%b of %b" % (mask.data, image.data), "image/png")
 
 
 class World:
@@ -191,29 +191,29 @@ class World:
         self.catalogue = catalogue(providers)
         self.health = DynamoHealth()
         self.health.bind(tables.providers)
-        self.book = HealthBook(self.health)
-        paces = DynamoPaces()
+        self.book = HealthCache(self.health)
+        paces = DynamoRateWindows()
         paces.bind(tables.providers)
-        self.limits: dict[str, Limit] = {}
-        self.places = Places(paces, Limits({}, self.limits), pause)
+        self.limits: dict[str, RateLimit] = {}
+        self.places = RateLimiter(paces, ProviderRateLimits({}, self.limits), pause_with_jitter)
         self.own: dict[str, ScriptedProvider] = {}
 
-        self.execution, self.media = Execution(), MemoryMedia()
-        self.moderation = PromptCheck(Policy(), SHIPPED)
+        self.execution, self.media = FakeWorkflow(), FakeMedia()
+        self.moderation = PromptCheck(Policy(), DEFAULT_BLOCKLIST)
         self.local, self.replicate = ScriptedProvider(resend_safe=True), ScriptedProvider()
         with transaction() as write:
             put_new_wallet(write, new_wallet(self.workspace_id, "free", NOON))
 
     @property
-    def submitting(self) -> Submitting:
-        return Submitting(
+    def submit_deps(self) -> SubmitDeps:
+        return SubmitDeps(
             catalogue=self.catalogue,
             lifetime_max=timedelta(hours=2),
             wallets=self.wallets,
             generations=self.generations,
             keys=self.keys,
             budgets=self.projects,
-            sources=self.assets,
+            input_asset_store=self.assets,
             pause=lambda tries: None,
             moderation=self.moderation,
         )
@@ -228,11 +228,11 @@ class World:
         quote: Quote | None = None,
         routes: Routes | None = None,
         **parameters: int,
-    ) -> Accepted:
+    ) -> AcceptedGeneration:
         recipe = Recipe(Kind.IMAGE, prompt, model, None, {"width": 512, "height": 512, **parameters})
-        return submit(
+        return submit_generation(
             Submission(self.workspace_id, "usr_A", recipe, key, project_id, quote),
-            to=replace(self.submitting, routes=None if routes is None else lambda wallet: routes),
+            deps=replace(self.submit_deps, routes=None if routes is None else lambda wallet: routes),
             now=self.now,
         )
 
@@ -240,11 +240,11 @@ class World:
         return self.generations.get(self.workspace_id, generation.id)
 
     @property
-    def attempting(self) -> Attempting:
+    def attempt_deps(self) -> AttemptDeps:
         def webhook_url(generation: Generation, attempt: Attempt) -> str:
             return f"https://example.test/{attempt.id}"
 
-        return Attempting(
+        return AttemptDeps(
             generations=self.generations,
             catalogue=self.catalogue,
             providers={"local": self.local, "replicate": self.replicate},
@@ -256,35 +256,35 @@ class World:
             poll_seconds=5,
             clock=lambda: self.now,
             health=self.book,
-            places=self.places,
+            rate_limiter=self.places,
             own_provider=lambda workspace_id, provider, key_id: self.own.get(key_id),
         )
 
     @property
-    def finishing(self) -> Finishing:
-        return Finishing(self.generations, self.wallets, self.catalogue, self.media, self.assets, self.execution)
+    def finish_deps(self) -> FinishDeps:
+        return FinishDeps(self.generations, self.wallets, self.catalogue, self.media, self.assets, self.execution)
 
     @property
-    def posting(self) -> Posting:
-        def daily(name: str) -> Daily:
+    def post_deps(self) -> PostDeps:
+        def daily(name: str) -> DailyCreditRule:
             tier = self.catalogue.tier(name)
-            return Daily(tier.daily_credits, tier.daily_reset)
+            return DailyCreditRule(tier.daily_credits, tier.daily_reset)
 
-        return Posting(self.wallets, daily, lambda tries: None)
+        return PostDeps(self.wallets, daily, lambda tries: None)
 
     def wallet(self) -> Wallet:
         """The wallet as it is stored; reading it books nothing."""
         return self.wallets.wallet(self.workspace_id)
 
     def refreshed(self) -> Wallet:
-        return self.posting.wallet(self.workspace_id, self.now)
+        return self.post_deps.refreshed_wallet(self.workspace_id, self.now)
 
-    def attempt(self, generation: Generation, *, lost: Lost | None = None) -> None:
-        attempt(self.workspace_id, generation.id, "token", lost=lost, to=self.attempting)
+    def attempt(self, generation: Generation, *, lost: AttemptFailed | None = None) -> None:
+        attempt(self.workspace_id, generation.id, "token", failed=lost, deps=self.attempt_deps)
 
     def finish(self, generation: Generation, outcome: Outcome | None = None) -> Generation:
         result = outcome or Outcome.from_data(self.execution.results[-1])
-        return finish(self.workspace_id, generation.id, result, to=self.finishing, now=self.now)
+        return finish(self.workspace_id, generation.id, result, deps=self.finish_deps, now=self.now)
 
     def fail(self, generation: Generation) -> Generation:
         return self.finish(generation, Outcome("failed", error_class=ErrorClass.TRANSIENT, message="It broke."))
@@ -323,7 +323,7 @@ class World:
         return movements
 
 
-def at_once(count: int, call: Callable[[int], T]) -> list[T | Exception]:
+def run_concurrently(count: int, call: Callable[[int], T]) -> list[T | Exception]:
     """Runs `call` in `count` threads from one barrier; returns what each returned or raised."""
     barrier = threading.Barrier(count)
 
@@ -349,7 +349,7 @@ SINGLE_CONFLICT = (
 
 
 @contextmanager
-def hearing(event: str, call: Callable[..., object]) -> Iterator[None]:
+def client_event_hook(event: str, call: Callable[..., object]) -> Iterator[None]:
     """Within the block, `call` is the first handler of this botocore event on the process's DynamoDB client."""
     events = connection().client.meta.events
     events.register_first(event, call)
@@ -360,7 +360,7 @@ def hearing(event: str, call: Callable[..., object]) -> Iterator[None]:
 
 
 @contextmanager
-def answering(operation: str, body: bytes) -> Iterator[None]:
+def failing_operation(operation: str, body: bytes) -> Iterator[None]:
     """Within the block, each DynamoDB `operation` of this process is answered with this error and never sent. The fault
     is put in at the client's event hook, as an answer from the wire."""
 
@@ -370,12 +370,12 @@ def answering(operation: str, body: bytes) -> Iterator[None]:
     def raw(content: bytes) -> HTTPResponse:
         return HTTPResponse(BytesIO(content), preload_content=False)
 
-    with hearing(f"before-send.dynamodb.{operation}", answer):
+    with client_event_hook(f"before-send.dynamodb.{operation}", answer):
         yield
 
 
 @contextmanager
-def meanwhile(act: Callable[[], object], operation: str = "TransactWriteItems") -> Iterator[None]:
+def before_first_write(act: Callable[[], object], operation: str = "TransactWriteItems") -> Iterator[None]:
     """Calls `act` just before this thread's first write of this kind is sent."""
     waiting, here = [act], threading.get_ident()
 
@@ -383,6 +383,6 @@ def meanwhile(act: Callable[[], object], operation: str = "TransactWriteItems") 
         if waiting and threading.get_ident() == here:
             waiting.pop()()
 
-    with hearing(f"before-call.dynamodb.{operation}", first):
+    with client_event_hook(f"before-call.dynamodb.{operation}", first):
         yield
     assert not waiting, "nothing was written"

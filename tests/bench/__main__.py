@@ -17,8 +17,8 @@ from pathlib import Path
 
 from tests.bench.measure import ROOT, NotRun, Result
 
-ALONE = {3: "warm_request", 8: "hot_wallet", 10: "webhook_burst", 11: "media_path", 12: "packages"}
-ON_THE_STACK = (1, 2, 4, 5, 6, 7, 13)
+STANDALONE_ROWS = {3: "warm_request", 8: "hot_wallet", 10: "webhook_burst", 11: "media_path", 12: "packages"}
+STACK_ROWS = (1, 2, 4, 5, 6, 7, 13)
 RESULTS = ROOT / ".bench/results.json"
 
 
@@ -26,7 +26,7 @@ def main() -> int:
     """Measure the wanted rows; returns 0 unless one could not be measured."""
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--rows", default="", help="comma separated numbers; all of them when empty")
-    wanted = {int(row) for row in parser.parse_args().rows.split(",") if row} or {*ALONE, *ON_THE_STACK}
+    wanted = {int(row) for row in parser.parse_args().rows.split(",") if row} or {*STANDALONE_ROWS, *STACK_ROWS}
     results: list[Result] = []
     missing: dict[str, str] = {}
     for name, measure in measures(wanted):
@@ -38,10 +38,10 @@ def main() -> int:
         except Exception as error:
             missing[name] = f"failed: {type(error).__name__}: {error}"
     results = sorted((result for result in results if result.row in wanted), key=lambda result: result.row)
-    print("\n" + table(results))
+    print("\n" + render_table(results))
     for name, reason in missing.items():
         print(f"{name}: {reason}")
-    write(results, missing)
+    write_results(results, missing)
     return 1 if missing else 0
 
 
@@ -49,17 +49,17 @@ def measures(wanted: set[int]) -> Iterable[tuple[str, Callable[[], list[Result]]
     """The measurements for the wanted rows, in order, as (name, function that returns results)."""
     from importlib import import_module
 
-    for row, module in ALONE.items():
+    for row, module in STANDALONE_ROWS.items():
         if row in wanted:
             yield module.replace("_", " "), import_module(f"tests.bench.{module}").rows
-    if not wanted & {*ON_THE_STACK}:
+    if not wanted & {*STACK_ROWS}:
         return
     from tests.bench import cold_start, generation_cost, readiness, stack, submit_latency
 
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         # Measurements that need the streams come before those that pause them.
-        with stack.running(data) as running:
+        with stack.running_stack(data) as running:
             if wanted & {4, 5, 6}:
                 yield "the cost of a generation", lambda: generation_cost.rows(running)
             if 7 in wanted:
@@ -70,7 +70,7 @@ def measures(wanted: set[int]) -> Iterable[tuple[str, Callable[[], list[Result]]
             yield "readiness", lambda: readiness.rows(data)
 
 
-def table(results: list[Result]) -> str:
+def render_table(results: list[Result]) -> str:
     """The results as aligned text."""
     lines = [("#", "metric", "ours", "reference", "ratio", "goal", "")]
     for result in results:
@@ -81,7 +81,7 @@ def table(results: list[Result]) -> str:
     return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
 
 
-def write(results: list[Result], missing: dict[str, str]) -> None:
+def write_results(results: list[Result], missing: dict[str, str]) -> None:
     """Write the results as JSON, for other programs."""
     rows = [asdict(result) | {"ratio": result.ratio, "goal": result.goal, "met": result.met} for result in results]
     RESULTS.parent.mkdir(exist_ok=True)

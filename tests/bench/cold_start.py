@@ -17,26 +17,26 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import stack
-from tests.bench.measure import ROOT, Result, in_turn
-from tests.bench.stack import Stack
+from tests.bench.measure import ROOT, Result, run_alternately
+from tests.bench.stack import BenchStack
 
 FIRST_REQUEST = Path(__file__).parent / "first_request.py"
 RATIO_MAX = {"milliseconds": 0.65, "mebibytes": 0.85}
 LOG_IN, LOG_IN_PATH = "typical, log in", "/api/auth/login"
-SMALL = {"kind": "image", "prompt": "a lighthouse", "model": "local/canvas", "parameters": {"width": 64, "height": 64}}
+SMALL_IMAGE = {"kind": "image", "prompt": "a lighthouse", "model": "local/canvas", "parameters": {"width": 64, "height": 64}}
 
 
-def rows(running: Stack, folder: Path) -> list[Result]:
+def rows(running: BenchStack, folder: Path) -> list[Result]:
     """One row for each API function and measure; `folder` takes the staged copies."""
     token = running.sign_up()
     # Without this, the generations that the requests submit would run during the measurement.
     running.pause_streams()
     sides = {"bare": ([str(FIRST_REQUEST), "-", "-", ""], dict[str, str]())}
-    for name, source, request, environment in functions(running, folder, token):
+    for name, source, request, environment in requests_to_measure(running, folder, token):
         # The typical function uses the installed libraries, not the layers.
         path = "" if name.startswith("typical") else str(folder / "layer")
-        sides[name] = ([str(FIRST_REQUEST), str(staged(folder, name, source)), str(request), path], environment)
-    found = in_turn(sides)
+        sides[name] = ([str(FIRST_REQUEST), str(stage_function(folder, name, source)), str(request), path], environment)
+    found = run_alternately(sides)
     bare = found.pop("bare")
     references = {name: found.pop(name) for name in list(found) if name.startswith("typical")}
     refused = {name: run["status"] for name, run in found.items() if run["status"] >= 400}
@@ -52,9 +52,9 @@ def rows(running: Stack, folder: Path) -> list[Result]:
     ]
 
 
-def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path, Path, dict[str, str]]]:
+def requests_to_measure(running: BenchStack, folder: Path, token: str) -> list[tuple[str, Path, Path, dict[str, str]]]:
     """(name, source folder, event file, environment) of the API functions and the typical one."""
-    claims = authorized(running, token)
+    claims = authorizer_claims(running, token)
     account = {"email": "bench1@example.com", "password": stack.PASSWORD}
     requests: dict[str, tuple[str, str, Any]] = {
         "auth": ("GET", "/.well-known/jwks.json", None),
@@ -62,7 +62,7 @@ def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path,
         "account": ("GET", "/api/auth/me", None),
         "characters": ("GET", "/api/characters", None),
         "credits": ("GET", "/api/credits", None),
-        "generations": ("POST", "/api/generate", SMALL),
+        "generations": ("POST", "/api/generate", SMALL_IMAGE),
         "library": ("GET", "/api/assets", None),
         "projects": ("GET", "/api/projects", None),
         "providers": ("GET", "/api/models", None),
@@ -81,20 +81,20 @@ def functions(running: Stack, folder: Path, token: str) -> list[tuple[str, Path,
     for name, (method, path, body) in requests.items():
         function = name.partition(",")[0]
         configuration = deployed[running.child.resource(f"Api{function.capitalize()}Function")]
-        environment = configuration["Environment"]["Variables"] | reachable(running)
-        request = written(folder / f"{name}.json", event(method, path, body, claims))
+        environment = configuration["Environment"]["Variables"] | emulator_environment(running)
+        request = write_json(folder / f"{name}.json", event(method, path, body, claims))
         found.append((name, ROOT / "functions/api" / function, request, environment))
 
     table = {
         "TYPICAL_TABLE": running.child.table("ledger"),
         "TYPICAL_SECRET": running.child.resource("DataIdentitySecret"),
-        **reachable(running),
+        **emulator_environment(running),
     }
     for name, (method, path, body) in {
         "typical": ("GET", "/api/credits", None),
         LOG_IN: ("POST", LOG_IN_PATH, account),
     }.items():
-        request = written(folder / f"{name}.json", event(method, path, body, claims))
+        request = write_json(folder / f"{name}.json", event(method, path, body, claims))
         found.append((name, Path(__file__).parent / "typical", request, table))
     return found
 
@@ -105,7 +105,7 @@ def reference_of(name: str, references: Mapping[str, Any]) -> Mapping[str, Any]:
     return references[LOG_IN if name.endswith("log in") else "typical"]
 
 
-def reachable(running: Stack) -> dict[str, str]:
+def emulator_environment(running: BenchStack) -> dict[str, str]:
     """The environment by which a function in a child process uses the embedded AWS, without sign-in limits."""
     return {
         "AWS_ENDPOINT_URL": running.aws.endpoint,
@@ -119,7 +119,7 @@ def reachable(running: Stack) -> dict[str, str]:
     }
 
 
-def authorized(running: Stack, token: str) -> Mapping[str, Any]:
+def authorizer_claims(running: BenchStack, token: str) -> Mapping[str, Any]:
     """The authorizer's context for a token: the claims that a function gets."""
     headers = {"authorization": f"Bearer {token}"}
     question = {"version": "2.0", "type": "REQUEST", "headers": headers, "identitySource": [headers["authorization"]]}
@@ -145,26 +145,26 @@ def event(method: str, path: str, body: Any, claims: Mapping[str, Any]) -> dict[
     }
 
 
-def written(path: Path, content: Any) -> Path:
+def write_json(path: Path, content: Any) -> Path:
     path.write_text(json.dumps(content))
     return path
 
 
-def staged(folder: Path, name: str, source: Path) -> Path:
+def stage_function(folder: Path, name: str, source: Path) -> Path:
     """Copies a function with its bytecode into `folder`, and the first time also the product's layer and the trimmed
     botocore; returns the path of the copied app.py."""
     layer = folder / "layer"
     if not layer.exists():
         shutil.copytree(ROOT / "layers/atelier/python", layer, ignore=shutil.ignore_patterns("__pycache__"))
-        trimmed_botocore(layer)
-        compiled(layer)
+        copy_trimmed_botocore(layer)
+        compile_folder(layer)
     target = folder / "functions" / name
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-    compiled(target)
+    compile_folder(target)
     return target / "app.py"
 
 
-def trimmed_botocore(layer: Path) -> None:
+def copy_trimmed_botocore(layer: Path) -> None:
     import botocore
 
     packer = importlib.util.spec_from_file_location("pack", ROOT / "layers/dependencies/pack.py")
@@ -176,5 +176,5 @@ def trimmed_botocore(layer: Path) -> None:
     pack.trim_botocore(layer / "botocore")
 
 
-def compiled(folder: Path) -> None:
+def compile_folder(folder: Path) -> None:
     compileall.compile_dir(folder, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)

@@ -19,15 +19,15 @@ from pathlib import Path
 import yaml
 
 from tests.bench.measure import Result
-from tests.bench.meter import Meter, metered
-from tests.bench.stack import Stack
+from tests.bench.meter import Meter, metering_proxy
+from tests.bench.stack import BenchStack
 from tests.bench.units import Units
 
 PROMPT = "a lighthouse at dusk, waves below, oil on canvas, warm light in the windows, a storm far out"
 GENERATIONS = 5
 WARM_UP = 2
 TABLES = ("identity", "ledger", "generations", "library", "requests")
-READS_OF_A_CLIENT = 2
+CLIENT_POLLS = 2
 """How often a client looks at a generation before it is done."""
 QUIET_SECONDS = 1.0
 SETTLED_SECONDS_MAX = 20
@@ -59,12 +59,12 @@ class Bill:
         return {thing: amount * by_name[thing] / 1e6 for thing, amount in self.quantities.items()}
 
 
-def rows(running: Stack) -> list[Result]:
+def rows(running: BenchStack) -> list[Result]:
     """Units, transitions and dollars of one generation (of a million, for the last)."""
     sheet = yaml.safe_load((Path(__file__).parent / "prices.yaml").read_text())
     prices, naive = sheet["microusd_per_million"], sheet["naive"]
     # The median: a schedule may have run meanwhile, and its calls belong to no generation.
-    bill = sorted(bills(running), key=lambda bill: sum(bill.dollars(prices).values()))[GENERATIONS // 2]
+    bill = sorted(measure_bills(running), key=lambda bill: sum(bill.dollars(prices).values()))[GENERATIONS // 2]
     dollars = bill.dollars(prices)
     model = dollars.pop("model_gigabyte_second")
     for context in TABLES:
@@ -80,38 +80,38 @@ def rows(running: Stack) -> list[Result]:
     ]
 
 
-def bills(stack: Stack, generations: int = GENERATIONS) -> list[Bill]:
+def measure_bills(stack: BenchStack, generations: int = GENERATIONS) -> list[Bill]:
     """Generate images one after the other behind the meter, after a few uncounted ones."""
-    with metered(stack.aws.endpoint) as (meter, url):
+    with metering_proxy(stack.aws.endpoint) as (meter, url):
         stack.set_environment(AWS_ENDPOINT_URL=url)
         try:
             token = stack.sign_up()
-            return [bill(stack, meter, token) for _ in range(WARM_UP + generations)][WARM_UP:]
+            return [measure_bill(stack, meter, token) for _ in range(WARM_UP + generations)][WARM_UP:]
         finally:
             stack.set_environment(AWS_ENDPOINT_URL=stack.aws.endpoint)
 
 
-def bill(stack: Stack, meter: Meter, token: str) -> Bill:
+def measure_bill(stack: BenchStack, meter: Meter, token: str) -> Bill:
     """Generate one image and count everything that was done for it."""
-    quiet(meter)
+    wait_until_idle(meter)
     meter.reset()
     since = int(time.time() * 1000)
 
     # A generation ends well within the window for which AWS collects ledger entries to seal them together
     # (SealWindowSeconds, a minute), so its entries are sealed in one batch here too.
-    with stack.gathering("StreamsLedgerFunction"):
-        generation = submitted(stack, token)
-        execution = finished(stack, generation)
-        quiet(meter)
+    with stack.one_batch("StreamsLedgerFunction"):
+        generation = submit_image(stack, token)
+        execution = wait_for_execution(stack, generation)
+        wait_until_idle(meter)
         puts = meter.calls["dynamodb.PutItem"]
-    sealed(meter, puts)
-    quiet(meter)
+    wait_for_seal(meter, puts)
+    wait_until_idle(meter)
     tables = dict(meter.dynamodb.tables)
-    for _ in range(READS_OF_A_CLIENT):
+    for _ in range(CLIENT_POLLS):
         status, answer = stack.call("GET", f"/api/generations/{generation}", token=token)
         assert status == 200, answer
 
-    quantities = logged(stack, since)
+    quantities = lambda_usage(stack, since)
     for name, count in meter.calls.items():
         service, operation = name.split(".")
         if service in BILLED_CALLS:
@@ -120,13 +120,13 @@ def bill(stack: Stack, meter: Meter, token: str) -> Bill:
             quantities["s3_put" if operation in ("PUT", "POST") else "s3_get"] += count
     quantities["dynamodb_write_unit"] = meter.dynamodb.total.write
     quantities["dynamodb_read_unit"] = meter.dynamodb.total.read
-    quantities["state_transition"] = transitions(stack, execution)
-    quantities["http_api_request"] = 1 + READS_OF_A_CLIENT
+    quantities["state_transition"] = count_transitions(stack, execution)
+    quantities["http_api_request"] = 1 + CLIENT_POLLS
     quantities["log_byte"] += quantities["http_api_request"] * ACCESS_LOG_BYTES
     return Bill(tables, quantities["state_transition"], quantities)
 
 
-def submitted(stack: Stack, token: str) -> str:
+def submit_image(stack: BenchStack, token: str) -> str:
     """Submit one image of the usual size; returns the generation's id."""
     parameters = {"width": 1024, "height": 1024}
     body = {"kind": "image", "prompt": PROMPT, "model": "local/canvas", "parameters": parameters}
@@ -135,7 +135,7 @@ def submitted(stack: Stack, token: str) -> str:
     return answer["data"]["generation"]["id"]
 
 
-def finished(stack: Stack, generation: str) -> str:
+def wait_for_execution(stack: BenchStack, generation: str) -> str:
     """Wait for the generation's execution without passing the meter; returns its ARN."""
     states = stack.aws.client("stepfunctions")
     execution = f"{stack.child.resource('GenerateMedia').replace(':stateMachine:', ':execution:')}:{generation}"
@@ -152,7 +152,7 @@ def finished(stack: Stack, generation: str) -> str:
     raise TimeoutError(f"{generation} did not end within {GENERATION_SECONDS_MAX} s")
 
 
-def sealed(meter: Meter, puts: int) -> None:
+def wait_for_seal(meter: Meter, puts: int) -> None:
     """Wait until the held-back stream was processed and a seal written: one more item put than before."""
     deadline = time.monotonic() + SETTLED_SECONDS_MAX
     while meter.calls["dynamodb.PutItem"] == puts:
@@ -161,7 +161,7 @@ def sealed(meter: Meter, puts: int) -> None:
         time.sleep(0.05)
 
 
-def quiet(meter: Meter) -> None:
+def wait_until_idle(meter: Meter) -> None:
     """Wait until no call has passed the meter for a second: streams and events follow after the answer."""
     last_count, since = -1, time.monotonic()
     deadline = since + SETTLED_SECONDS_MAX
@@ -172,7 +172,7 @@ def quiet(meter: Meter) -> None:
         time.sleep(0.05)
 
 
-def logged(stack: Stack, since_milliseconds: int) -> Counter[str]:
+def lambda_usage(stack: BenchStack, since_milliseconds: int) -> Counter[str]:
     """Invocations, gigabyte-seconds (the embedded model's separately) and log bytes, read from Lambda's log."""
     logs, found = stack.aws.client("logs"), Counter[str]()
     # The model's time by instance, from an invocation's own log lines until its report follows. An instance has one
@@ -195,7 +195,7 @@ def logged(stack: Stack, since_milliseconds: int) -> Counter[str]:
     return found
 
 
-def transitions(stack: Stack, execution: str) -> int:
+def count_transitions(stack: BenchStack, execution: str) -> int:
     """The billed transitions of an execution: each entered state, each retry, and the end."""
     pages = stack.aws.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=execution)
     kinds = Counter(str(event["type"]) for page in pages for event in page["events"])

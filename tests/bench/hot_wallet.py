@@ -28,19 +28,19 @@ OPERATIONS = 1280
 ROUNDS = 3
 WALLETS = {"one hot wallet": 1, "a hundred wallets": 100}
 CREDITS = 4
-RAW = {"the same requests": 0.6, "them without conditions": None}
+RAW_SIDES = {"the same requests": 0.6, "them without conditions": None}
 
 
 def rows() -> list[object]:
-    from tests.bench.measure import Result, child
+    from tests.bench.measure import Result, run_child
 
-    found = child([__file__], {"PYTHONPATH": f"{ROOT / 'layers/atelier/python'}:{ROOT}"})
+    found = run_child([__file__], {"PYTHONPATH": f"{ROOT / 'layers/atelier/python'}:{ROOT}"})
     return [
         Result(
             8, f"ledger operations, {name}, beside {side}", found[name], found[f"{side}, {name}"], "/s", ratio_min=bar
         )
         for name in WALLETS
-        for side, bar in RAW.items()
+        for side, bar in RAW_SIDES.items()
     ]
 
 
@@ -66,9 +66,9 @@ def main() -> None:
             found: dict[str, list[float]] = {}
             for _ in range(ROUNDS):
                 for name, count in WALLETS.items():
-                    found.setdefault(name, []).append(ours(tables, count))
-                    for side in RAW:
-                        speed = raw(tables, count, conditions=side == "the same requests")
+                    found.setdefault(name, []).append(product_rate(tables, count))
+                    for side in RAW_SIDES:
+                        speed = raw_rate(tables, count, conditions=side == "the same requests")
                         found.setdefault(f"{side}, {name}", []).append(speed)
             print(json.dumps({name: median(rates) for name, rates in found.items()}))
         finally:
@@ -76,7 +76,7 @@ def main() -> None:
             emulator.wait(timeout=10)
 
 
-def rate(pair: Callable[[int], None]) -> float:
+def operations_per_second(pair: Callable[[int], None]) -> float:
     """Operations a second; `pair(number)` does two operations for the writer of that number."""
     barrier = threading.Barrier(WRITERS + 1)
 
@@ -94,10 +94,10 @@ def rate(pair: Callable[[int], None]) -> float:
         return OPERATIONS / (time.perf_counter() - begun)
 
 
-def ours(tables: Any, count: int) -> float:
+def product_rate(tables: Any, count: int) -> float:
     """The product's operations a second: hold four credits, then settle three of them."""
-    worlds = [funded(tables, OPERATIONS * CREDITS) for _ in range(count)]
-    speed = rate(lambda number: spend(worlds[number % count]))
+    worlds = [funded_world(tables, OPERATIONS * CREDITS) for _ in range(count)]
+    speed = operations_per_second(lambda number: hold_and_settle(worlds[number % count]))
     for world in worlds:
         world.assert_sound()
     spent = sum(e.amount for world in worlds for m in world.movements() for e in m.entries if e.account == "revenue")
@@ -105,30 +105,30 @@ def ours(tables: Any, count: int) -> float:
     return speed
 
 
-def funded(tables: Any, credits: int) -> Any:
+def funded_world(tables: Any, credits: int) -> Any:
     """A world whose wallet has one grant, which never expires, and no daily grant."""
-    from atelier.ledger.model import Daily, GrantSource
-    from atelier.ledger.post import Posting, grant
+    from atelier.ledger.model import DailyCreditRule, GrantSource
+    from atelier.ledger.post import PostDeps, grant
     from tests.adapters.world import World
 
     world = World(tables)
-    to = Posting(world.wallets, lambda tier: Daily(0), lambda tries: None)
-    grant(world.workspace_id, "grant#bench", GrantSource.PURCHASE, credits, to=to, now=world.now)
+    to = PostDeps(world.wallets, lambda tier: DailyCreditRule(0), lambda tries: None)
+    grant(world.workspace_id, "grant#bench", GrantSource.PURCHASE, credits, deps=to, now=world.now)
     return world
 
 
-def spend(world: Any) -> None:
+def hold_and_settle(world: Any) -> None:
     """One hold and its end, through the stores that the use cases submit and finish use."""
-    from atelier.aws.dynamodb import pause
+    from atelier.aws.dynamodb import pause_with_jitter
     from atelier.ids import new_id
-    from atelier.ledger.model import EndState, end_hold, open_hold
+    from atelier.ledger.model import EndState, plan_settlement, plan_hold
     from atelier.ledger.ports import StaleWallet
 
     reference = new_id("gen", world.now)
     deadline_at = world.now + timedelta(minutes=5)
-    generation = made(world, reference)
+    generation = example_generation(world, reference)
     for tries in range(60):
-        opening = open_hold(
+        opening = plan_hold(
             world.refreshed(),
             reference,
             CREDITS,
@@ -140,17 +140,17 @@ def spend(world: Any) -> None:
         try:
             world.generations.open_with_hold(generation, opening)
         except StaleWallet:
-            pause(tries)
+            pause_with_jitter(tries)
         else:
             break
     else:
         raise AssertionError("the wallet was never still")
     hold = world.wallets.hold(world.workspace_id, reference)
     assert hold is not None
-    world.generations.close_with_ending(generation, end_hold(hold, EndState.SETTLED, 3, {}, world.now))
+    world.generations.close_with_ending(generation, plan_settlement(hold, EndState.SETTLED, 3, {}, world.now))
 
 
-def made(world: Any, reference: str) -> Any:
+def example_generation(world: Any, reference: str) -> Any:
     """A generation of the usual size."""
     from atelier.generations.model import Generation, Kind, Recipe, Status
 
@@ -170,7 +170,7 @@ def made(world: Any, reference: str) -> Any:
     )
 
 
-def raw(tables: Any, count: int, *, conditions: bool) -> float:
+def raw_rate(tables: Any, count: int, *, conditions: bool) -> float:
     """The reference's operations a second: the recorded transactions of one hold and its end, with other wallets and
     keys."""
     from botocore.config import Config
@@ -179,7 +179,7 @@ def raw(tables: Any, count: int, *, conditions: bool) -> float:
     from atelier.aws.dynamodb import connection
     from atelier.ids import new_id
 
-    worlds = [funded(tables, OPERATIONS * CREDITS) for _ in range(count)]
+    worlds = [funded_world(tables, OPERATIONS * CREDITS) for _ in range(count)]
     sent: list[dict[str, Any]] = []
     events = connection().client.meta.events
 
@@ -188,14 +188,14 @@ def raw(tables: Any, count: int, *, conditions: bool) -> float:
 
     events.register("provide-client-params.dynamodb.TransactWriteItems", keep)
     try:
-        spend(worlds[0])
+        hold_and_settle(worlds[0])
     finally:
         events.unregister("provide-client-params.dynamodb.TransactWriteItems", keep)
     client = session().create_client("dynamodb", config=Config(max_pool_connections=50))
-    old = next(write["Item"]["sk"]["S"] for write in writes(sent[0]) if write.get("Item", {}).get("user_id"))
+    old = next(write["Item"]["sk"]["S"] for write in transaction_parts(sent[0]) if write.get("Item", {}).get("user_id"))
     for params in sent:
         params.pop("ClientRequestToken", None)
-    templates = [json.dumps(params) if conditions else unconditional(params) for params in sent]
+    templates = [json.dumps(params) if conditions else without_conditions(params) for params in sent]
     grant_ids = [world.refreshed().grants[-1].id for world in worlds]
 
     def pair(number: int) -> None:
@@ -206,17 +206,17 @@ def raw(tables: Any, count: int, *, conditions: bool) -> float:
             text = text.replace(worlds[0].workspace_id, worlds[place].workspace_id)
             client.transact_write_items(**json.loads(text))
 
-    return rate(pair)
+    return operations_per_second(pair)
 
 
-def writes(params: dict[str, Any]) -> list[dict[str, Any]]:
+def transaction_parts(params: dict[str, Any]) -> list[dict[str, Any]]:
     """The parts of a transaction."""
     return [next(iter(item.values())) for item in params["TransactItems"]]
 
 
-def unconditional(params: dict[str, Any]) -> str:
+def without_conditions(params: dict[str, Any]) -> str:
     """A transaction without its conditions, as JSON; names and values that only they used are removed too."""
-    for write in writes(params):
+    for write in transaction_parts(params):
         write.pop("ConditionExpression", None)
         kept = write.get("UpdateExpression", "")
         for given in ("ExpressionAttributeNames", "ExpressionAttributeValues"):

@@ -56,7 +56,7 @@ class Result:
         return f"≤ {self.ours_max:g} {self.unit}" if self.ours_max is not None else ""
 
 
-def in_turn(
+def run_alternately(
     sides: Mapping[str, tuple[Sequence[str], Mapping[str, str]]], processes: int = PROCESSES
 ) -> dict[str, dict[str, float]]:
     """The medians, by side, of the figures that `processes` fresh child processes print as their last line (a flat JSON
@@ -67,13 +67,13 @@ def in_turn(
     found: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
     for round_number in range(processes + 1):
         for name, (arguments, environment) in sides.items():
-            printed = child(arguments, environment)
+            printed = run_child(arguments, environment)
             if round_number:
                 found[name].append(printed)
     return {name: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for name, runs in found.items()}
 
 
-def child(arguments: Sequence[str], environment: Mapping[str, str] = {}) -> dict[str, Any]:
+def run_child(arguments: Sequence[str], environment: Mapping[str, str] = {}) -> dict[str, Any]:
     """Run this Python once and return the JSON object of its last line; raises RuntimeError with its output."""
     ran = subprocess.run(
         [sys.executable, *arguments],

@@ -22,13 +22,13 @@ SIZE = 1024
 
 def rows() -> list[object]:
     """Milliseconds and peak memory, compared with two naive paths: to JPEG and WebP, and to the product's formats."""
-    from tests.bench.measure import ROOT, Result, in_turn
+    from tests.bench.measure import ROOT, Result, run_alternately
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "picture.png"
-        file.write_bytes(painted())
+        file.write_bytes(noisy_image())
         path = {"PYTHONPATH": str(ROOT / "layers/atelier/python")}
-        found = in_turn({side: ([__file__, side, str(file)], path) for side in SIDES}, processes=7)
+        found = run_alternately({side: ([__file__, side, str(file)], path) for side in SIDES}, processes=7)
     ours, naive, same = found["ours"], found["naive"], found["naive_png"]
     time, memory = "milliseconds", "mebibytes"
     return [
@@ -38,7 +38,7 @@ def rows() -> list[object]:
     ]
 
 
-def painted() -> bytes:
+def noisy_image() -> bytes:
     """An image with smooth gradients and grain, as generated images have."""
     from PIL import Image
 

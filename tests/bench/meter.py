@@ -28,7 +28,7 @@ WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWrit
 HOP_HEADERS = {"connection", "content-length", "expect", "keep-alive", "transfer-encoding"}
 
 
-class Refused(Exception):
+class DynamoDBError(Exception):
     """DynamoDB answered with an error; the call may have cost request units nevertheless."""
 
 
@@ -50,7 +50,7 @@ class DynamoDBMeter:
     def total(self) -> Units:
         return sum(self.tables.values(), Units())
 
-    def watch(self, operation: str, request: Mapping[str, Any], call: Callable[[], Any]) -> Any:
+    def measure(self, operation: str, request: Mapping[str, Any], call: Callable[[], Any]) -> Any:
         """Make `call`, which sends `request`, and count its units, also when it fails."""
         if operation in WRITES:
             writes, reads = list(_writes(operation, request)), []
@@ -65,7 +65,7 @@ class DynamoDBMeter:
             factor = 2 if operation.startswith("Transact") else 1
             for (table, part), old in zip(writes, before, strict=True):
                 new = self._item(table, self._key(table, part))
-                self._count(operation, table, units.written(old, new, self._schema(table)[1]) * factor)
+                self._count(operation, table, units.write_units(old, new, self._schema(table)[1]) * factor)
             for table, cost in reads:
                 self._count(operation, table, cost)
 
@@ -78,16 +78,16 @@ class DynamoDBMeter:
     def _reads(self, operation: str, request: Mapping[str, Any]) -> Iterator[tuple[str, Units]]:
         if operation == "GetItem":
             item = self._item(request["TableName"], request["Key"])
-            yield request["TableName"], units.read(item, consistent=request.get("ConsistentRead", False))
+            yield request["TableName"], units.read_units(item, consistent=request.get("ConsistentRead", False))
         elif operation == "BatchGetItem":
             for table, part in request["RequestItems"].items():
                 for key in part["Keys"]:
                     item = self._item(table, key)
-                    yield table, units.read(item, consistent=part.get("ConsistentRead", False))
+                    yield table, units.read_units(item, consistent=part.get("ConsistentRead", False))
         elif operation == "TransactGetItems":
             for part in request["TransactItems"]:
                 get = part["Get"]
-                yield get["TableName"], units.read(self._item(get["TableName"], get["Key"]), consistent=True) * 2
+                yield get["TableName"], units.read_units(self._item(get["TableName"], get["Key"]), consistent=True) * 2
         else:
             yield request["TableName"], self._page_units(operation, request)
 
@@ -108,9 +108,9 @@ class DynamoDBMeter:
                 whole[aliases] = used
         try:
             items = self._send(operation, whole)["Items"]
-        except Refused:
+        except DynamoDBError:
             items = []
-        return units.queried(items, consistent=request.get("ConsistentRead", False))
+        return units.query_units(items, consistent=request.get("ConsistentRead", False))
 
     def _key(self, table: str, part: Mapping[str, Any]) -> Item:
         """The key of the item that `part` writes: from `Key`, or from the item put."""
@@ -119,7 +119,7 @@ class DynamoDBMeter:
     def _item(self, table: str, key: Item) -> Item | None:
         try:
             return self._send("GetItem", {"TableName": table, "Key": key, "ConsistentRead": True}).get("Item")
-        except Refused:
+        except DynamoDBError:
             return None
 
     def _schema(self, table: str) -> tuple[tuple[str, ...], tuple[Index, ...]]:
@@ -174,11 +174,11 @@ class Meter:
         self, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
         """Forward one request and count it; returns (status, headers, body)."""
-        service, operation = called(method, path, headers)
+        service, operation = service_and_operation(method, path, headers)
         with self._lock:
-            self.calls[f"{service}.{operation}"] += entries(service, operation, body)
+            self.calls[f"{service}.{operation}"] += billed_requests(service, operation, body)
         if service == "dynamodb":
-            return self.dynamodb.watch(operation, json.loads(body), lambda: self._pass_on(method, path, headers, body))
+            return self.dynamodb.measure(operation, json.loads(body), lambda: self._pass_on(method, path, headers, body))
         return self._pass_on(method, path, headers, body)
 
     def _pass_on(
@@ -199,11 +199,11 @@ class Meter:
         headers["Authorization"] = "AWS4-HMAC-SHA256 Credential=test/20261120/us-east-1/dynamodb/aws4_request"
         status, _, body = self._pass_on("POST", "/", headers, json.dumps(request).encode())
         if status != 200:
-            raise Refused(body.decode())
+            raise DynamoDBError(body.decode())
         return json.loads(body)
 
 
-def called(method: str, path: str, headers: Mapping[str, str]) -> tuple[str, str]:
+def service_and_operation(method: str, path: str, headers: Mapping[str, str]) -> tuple[str, str]:
     """(service, operation) of an AWS request, for example ("sqs", "SendMessage") or ("s3", "PUT")."""
     lower = {name.lower(): value for name, value in headers.items()}
     scope = re.search(r"Credential=[^/]+/\d+/[^/]*/([^/]+)/aws4_request", lower.get("authorization", ""))
@@ -212,13 +212,13 @@ def called(method: str, path: str, headers: Mapping[str, str]) -> tuple[str, str
     return service, target.rpartition(".")[2] if target else method
 
 
-def entries(service: str, operation: str, body: bytes) -> int:
+def billed_requests(service: str, operation: str, body: bytes) -> int:
     """How many requests AWS bills for this one: a batch of events is billed by its entries."""
     return len(json.loads(body)["Entries"]) if (service, operation) == ("events", "PutEvents") else 1
 
 
 @contextmanager
-def metered(endpoint: str) -> Iterator[tuple[Meter, str]]:
+def metering_proxy(endpoint: str) -> Iterator[tuple[Meter, str]]:
     """A meter in front of `endpoint`, and the URL to use instead of it."""
     meter = Meter(endpoint)
 

@@ -18,8 +18,8 @@ import yaml
 from tests.bench.measure import ROOT, NotRun, Result
 
 BUILT = ROOT / ".aws-sam/build"
-TYPICAL = ("runtime", "media", "ai")
-FILMS = ("film",)
+TYPICAL_LAYERS = ("runtime", "media", "ai")
+VIDEO_LAYERS = ("film",)
 ALSO_TYPICAL = ("boto3", "aws-xray-sdk")
 
 
@@ -29,7 +29,7 @@ def rows() -> list[Result]:
     python = build()
     sizes = {name: megabytes(folders) for name, folders in packages().items()}
     print("packages, MB: " + "; ".join(f"{name} {size:.1f}" for name, size in sorted(sizes.items())))
-    reference, with_video = typical(python, TYPICAL), typical(python, (*TYPICAL, *FILMS))
+    reference, with_video = typical_megabytes(python, TYPICAL_LAYERS), typical_megabytes(python, (*TYPICAL_LAYERS, *VIDEO_LAYERS))
     decoding = {name for name, folders in packages().items() if BUILT / "FilmLayer" in folders}
     largest = max(sizes.keys() - decoding, key=lambda name: sizes[name])
     largest_with_films = max(decoding, key=lambda name: sizes[name])
@@ -75,7 +75,7 @@ def zipped_bytes(folder: Path) -> int:
         return file.tell()
 
 
-def typical(python: str, layers: tuple[str, ...]) -> float:
+def typical_megabytes(python: str, layers: tuple[str, ...]) -> float:
     """Megabytes of the reference, with the libraries of these layers."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "package"

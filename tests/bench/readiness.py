@@ -8,7 +8,7 @@ from pathlib import Path
 
 from infra.local.emulator import Emulator
 from tests.bench.measure import Result
-from tests.bench.stack import running
+from tests.bench.stack import running_stack
 
 STARTS = 3
 
@@ -17,7 +17,7 @@ def rows(data: Path) -> list[Result]:
     """Medians over several starts. `data`: the data folder of a stack that has run before."""
     stack, emulator = [], []
     for _ in range(STARTS):
-        with running(data) as started:
+        with running_stack(data) as started:
             stack.append(started.seconds_to_ready)
         alone = Emulator(data.parent / "emulator-alone")
         began = time.perf_counter()

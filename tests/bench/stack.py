@@ -19,7 +19,7 @@ PASSWORD = "a bench of seven words for one run"
 WITHOUT_LIMITS = {"RequestsPerMinute": "1000000", "SignInsPerAddress": "1000000"}
 
 
-class Stack:
+class BenchStack:
     """One running local stack. `seconds_to_ready`: from the start of the process until it printed that it is ready."""
 
     def __init__(self, child: RunningStack, seconds_to_ready: float) -> None:
@@ -61,7 +61,7 @@ class Stack:
             client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
 
     @contextmanager
-    def gathering(self, function: str) -> Iterator[None]:
+    def one_batch(self, function: str) -> Iterator[None]:
         """Hold back the stream of a function, and deliver it in one batch at the end of the block. On AWS the mapping's
         batching window does that; the emulator has no such window."""
         client, name = self.aws.client("lambda"), self.child.resource(function)
@@ -92,8 +92,8 @@ def _thread_connection(port: int) -> http.client.HTTPConnection:
 
 
 @contextmanager
-def running(data: Path) -> Iterator[Stack]:
+def running_stack(data: Path) -> Iterator[BenchStack]:
     """The stack with its state in `data`, ready; stopped at the end of the block."""
     started = time.perf_counter()
     with RunningStack(data, parameters=WITHOUT_LIMITS) as child:
-        yield Stack(child, time.perf_counter() - started)
+        yield BenchStack(child, time.perf_counter() - started)

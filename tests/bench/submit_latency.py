@@ -16,24 +16,24 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 from tests.bench.measure import Result, percentile
-from tests.bench.stack import Stack
+from tests.bench.stack import BenchStack
 
 REQUESTS = {1: 40, 16: 128}
 ROUNDS = 5
 ACCOUNT_REQUESTS = 20
-STARTED_AT_ONCE = 4
-NOTHING = """
+STARTED_TOGETHER_MAX = 4
+SILENT_FUNCTION = """
 def handler(event, context):
     return {"statusCode": 202, "headers": {"content-type": "application/json"}, "body": "{}"}
 """
-A_LINE = NOTHING.replace("    return", "    print('nothing')\n    return")
+LOGGING_FUNCTION = SILENT_FUNCTION.replace("    return", "    print('nothing')\n    return")
 
 
-def rows(stack: Stack) -> list[Result]:
+def rows(stack: BenchStack) -> list[Result]:
     """p50 and p95 with one and with sixteen clients, each the median of its rounds. The goal applies to the comparison
     with the function that only answers."""
     stack.pause_streams()
-    references = {"nothing": NOTHING, "one line": A_LINE}
+    references = {"nothing": SILENT_FUNCTION, "one line": LOGGING_FUNCTION}
     for name, source in references.items():
         add_function(stack, path_of(name), source)
     tokens = [stack.sign_up() for _ in range(ROUNDS * sum(REQUESTS.values()) // ACCOUNT_REQUESTS + 8)]
@@ -42,18 +42,18 @@ def rows(stack: Stack) -> list[Result]:
     calls = iter(tokens * ACCOUNT_REQUESTS)
 
     for clients, requests in REQUESTS.items():
-        warm(stack, calls, clients)
-        answers = {name: [lambda name=name: answered(stack, path_of(name))] * requests for name in references}
+        start_workers(stack, calls, clients)
+        answers = {name: [lambda name=name: call_reference(stack, path_of(name))] * requests for name in references}
         for each in answers.values():
             # These uncounted calls start the workers that the load needs.
-            timed(each[: 2 * clients], clients)
+            time_calls(each[: 2 * clients], clients)
         ours: list[list[float]] = []
         beside_ours: dict[str, list[list[float]]] = {name: [] for name in references}
         # Measured alternately, so that a slow moment of the machine affects them all.
         for _ in range(ROUNDS):
-            ours.append(timed([submission(stack, next(calls)) for _ in range(requests)], clients))
+            ours.append(time_calls([submission(stack, next(calls)) for _ in range(requests)], clients))
             for name, each in answers.items():
-                beside_ours[name].append(timed(each, clients))
+                beside_ours[name].append(time_calls(each, clients))
         for name, rounds in beside_ours.items():
             for percent in (50, 95):
                 measured, beside = (median(percentile(taken, percent) for taken in side) for side in (ours, rounds))
@@ -63,14 +63,14 @@ def rows(stack: Stack) -> list[Result]:
     return results
 
 
-def warm(stack: Stack, tokens: Iterator[str], clients: int) -> None:
+def start_workers(stack: BenchStack, tokens: Iterator[str], clients: int) -> None:
     """Start as many workers of the product's functions as the load needs, a few at a time, because starting one uses a
     whole core."""
-    for width in [*range(STARTED_AT_ONCE, clients, STARTED_AT_ONCE), clients, clients, clients]:
-        timed([submission(stack, next(tokens)) for _ in range(width)], width)
+    for width in [*range(STARTED_TOGETHER_MAX, clients, STARTED_TOGETHER_MAX), clients, clients, clients]:
+        time_calls([submission(stack, next(tokens)) for _ in range(width)], width)
 
 
-def submission(stack: Stack, token: str) -> Callable[[], None]:
+def submission(stack: BenchStack, token: str) -> Callable[[], None]:
     def submit() -> None:
         body = {"kind": "image", "prompt": "a", "model": "local/canvas", "parameters": {"width": 64, "height": 64}}
         status, answer = stack.call("POST", "/api/generate", body, token)
@@ -83,12 +83,12 @@ def path_of(reference: str) -> str:
     return f"/api/bench/{reference.replace(' ', '-')}"
 
 
-def answered(stack: Stack, path: str) -> None:
+def call_reference(stack: BenchStack, path: str) -> None:
     status, _ = stack.call("POST", path, {})
     assert status == 202
 
 
-def timed(calls: Sequence[Callable[[], None]], clients: int) -> list[float]:
+def time_calls(calls: Sequence[Callable[[], None]], clients: int) -> list[float]:
     """Seconds of each call, `clients` at a time."""
 
     def one(call: Callable[[], None]) -> float:
@@ -100,7 +100,7 @@ def timed(calls: Sequence[Callable[[], None]], clients: int) -> list[float]:
         return list(pool.map(one, calls))
 
 
-def add_function(stack: Stack, path: str, source: str) -> None:
+def add_function(stack: BenchStack, path: str, source: str) -> None:
     """Add a function and a route to it to the product's API."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:

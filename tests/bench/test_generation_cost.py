@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.generation_cost import Bill, bills
-from tests.bench.stack import running
+from tests.bench.generation_cost import Bill, measure_bills
+from tests.bench.stack import running_stack
 
 WRITE_UNITS_MAX = 16
 READ_UNITS_MAX = 8
@@ -18,8 +18,8 @@ TRANSITIONS = 3
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Bill]]:
     """Three generations of one workspace, one after the other."""
-    with running(Path(tmp_path_factory.mktemp("cost")) / "data") as stack:
-        yield bills(stack, generations=3)
+    with running_stack(Path(tmp_path_factory.mktemp("cost")) / "data") as stack:
+        yield measure_bills(stack, generations=3)
 
 
 def test_a_generation_stays_within_its_request_units(measured: list[Bill]) -> None:
@@ -32,11 +32,11 @@ def test_a_generation_with_one_provider_takes_two_states(measured: list[Bill]) -
     assert {bill.transitions for bill in measured} == {TRANSITIONS}
 
 
-def test_the_time_of_the_embedded_model_is_told_apart(measured: list[Bill]) -> None:
+def test_the_local_models_run_time_is_counted_apart_from_the_lambdas(measured: list[Bill]) -> None:
     for bill in measured:
         assert bill.quantities["model_gigabyte_second"] > 0
         assert bill.quantities["lambda_gigabyte_second"] > 0
 
 
-def test_bytes_are_stored_once_as_result_picture_and_thumbnail(measured: list[Bill]) -> None:
+def test_a_generation_stores_three_objects_staged_result_image_and_thumbnail(measured: list[Bill]) -> None:
     assert {bill.quantities["s3_put"] for bill in measured} == {3}

@@ -10,13 +10,13 @@ import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.bench.meter import Meter, metered
+from tests.bench.meter import Meter, metering_proxy
 from tests.bench.units import Units
 
 
 @pytest.fixture
 def meter(emulator: str) -> Iterator[tuple[Meter, str]]:
-    with metered(emulator) as (meter, url):
+    with metering_proxy(emulator) as (meter, url):
         yield meter, url
 
 
@@ -99,7 +99,7 @@ def test_a_transaction_counts_twice_its_checks_and_index_writes_included(
     assert meter[0].dynamodb.operations["TransactGetItems"] == Units(read=2)
 
 
-def test_reads_cost_what_was_read_and_not_what_was_returned(
+def test_reads_are_billed_by_the_items_read_not_by_the_items_returned(
     meter: tuple[Meter, str], dynamodb: Any, table: str
 ) -> None:
     for number in range(3):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench.units import Index, Units, item_bytes, queried, read, written
+from tests.bench.units import Index, Units, item_bytes, query_units, read_units, write_units
 
 KEY = {"pk": {"S": "w"}, "sk": {"S": "g"}}  # 2 + 1 + 2 + 1 = 6 bytes
 
@@ -38,28 +38,28 @@ def test_a_value_has_the_size_that_aws_documents(value: dict[str, object], size:
 
 
 def test_a_write_costs_a_unit_per_started_kibibyte() -> None:
-    assert [written(None, sized(size)).write for size in (7, 1024, 1025, 2048, 2049)] == [1, 1, 2, 2, 3]
+    assert [write_units(None, sized(size)).write for size in (7, 1024, 1025, 2048, 2049)] == [1, 1, 2, 2, 3]
 
 
-def test_a_write_is_billed_on_the_larger_of_before_and_after() -> None:
-    assert written(sized(3000), sized(10)) == written(sized(10), sized(3000)) == Units(write=3)
+def test_a_write_is_billed_by_the_larger_of_the_old_and_the_new_item() -> None:
+    assert write_units(sized(3000), sized(10)) == write_units(sized(10), sized(3000)) == Units(write=3)
 
 
 def test_a_refused_write_and_a_delete_of_nothing_still_cost() -> None:
-    assert written(sized(1500), sized(1500)) == Units(write=2)
-    assert written(None, None) == Units(write=1)
+    assert write_units(sized(1500), sized(1500)) == Units(write=2)
+    assert write_units(None, None) == Units(write=1)
 
 
-def test_a_read_costs_a_unit_per_started_four_kibibytes_and_half_when_eventual() -> None:
-    assert [read(sized(size), consistent=True).read for size in (7, 4096, 4097)] == [1, 1, 2]
-    assert read(sized(4097), consistent=False) == Units(read=1)
-    assert read(None, consistent=False) == Units(read=0.5)
+def test_a_read_costs_one_unit_per_started_4_kib_and_half_if_eventual() -> None:
+    assert [read_units(sized(size), consistent=True).read for size in (7, 4096, 4097)] == [1, 1, 2]
+    assert read_units(sized(4097), consistent=False) == Units(read=1)
+    assert read_units(None, consistent=False) == Units(read=0.5)
 
 
 def test_a_query_is_rounded_up_once_for_the_whole_page() -> None:
-    assert queried([sized(100)] * 40, consistent=False) == Units(read=0.5)
-    assert queried([sized(100)] * 41, consistent=False) == Units(read=1)
-    assert queried([], consistent=True) == Units(read=1)
+    assert query_units([sized(100)] * 40, consistent=False) == Units(read=0.5)
+    assert query_units([sized(100)] * 41, consistent=False) == Units(read=1)
+    assert query_units([], consistent=True) == Units(read=1)
 
 
 def test_an_index_costs_only_when_its_entry_changes() -> None:
@@ -72,11 +72,11 @@ def test_an_index_costs_only_when_its_entry_changes() -> None:
         "moved": (listed, moved),
         "unchanged": (listed, {**listed, "not projected": {"S": "x"}}),
     }
-    counted = {name: written(before, after, [index]).write - 1 for name, (before, after) in costs.items()}
+    counted = {name: write_units(before, after, [index]).write - 1 for name, (before, after) in costs.items()}
     assert counted == {"never in it": 0, "added": 1, "removed": 1, "moved": 2, "unchanged": 0}
 
 
-def test_an_index_of_all_attributes_changes_with_any_of_them() -> None:
+def test_an_index_with_all_attributes_costs_at_any_change_of_the_item() -> None:
     index = Index(keys=("due",), table_keys=("pk", "sk"), projected=None)
     listed = {**KEY, "due": {"S": "1"}}
-    assert written(listed, {**listed, "y": {"S": "x" * 1024}}, [index]) == Units(write=4)
+    assert write_units(listed, {**listed, "y": {"S": "x" * 1024}}, [index]) == Units(write=4)

@@ -58,7 +58,7 @@ def item_bytes(item: Item | None) -> int:
     return sum(len(name.encode()) + _value_bytes(value) for name, value in (item or {}).items())
 
 
-def written(before: Item | None, after: Item | None, indexes: Sequence[Index] = ()) -> Units:
+def write_units(before: Item | None, after: Item | None, indexes: Sequence[Index] = ()) -> Units:
     """The units of a write that made `after` of `before` (None = no item). A refused write has `after` = `before`."""
     units = max(1, math.ceil(max(item_bytes(before), item_bytes(after)) / WRITE_BYTES))
     for index in indexes:
@@ -66,12 +66,12 @@ def written(before: Item | None, after: Item | None, indexes: Sequence[Index] = 
     return Units(write=units)
 
 
-def read(item: Item | None, *, consistent: bool) -> Units:
+def read_units(item: Item | None, *, consistent: bool) -> Units:
     """The units of reading one item by its key; a missing item costs as much as the smallest one."""
-    return queried([item] if item else [], consistent=consistent)
+    return query_units([item] if item else [], consistent=consistent)
 
 
-def queried(items: Sequence[Item], *, consistent: bool) -> Units:
+def query_units(items: Sequence[Item], *, consistent: bool) -> Units:
     """The units of one page of a query or scan that read `items`, before any filter or projection."""
     pages = max(1, math.ceil(sum(map(item_bytes, items)) / READ_BYTES))
     return Units(read=pages if consistent else pages / 2)

@@ -25,11 +25,11 @@ WARM_UP = 200
 
 
 def rows() -> list[object]:
-    from tests.bench.measure import Result, in_turn
+    from tests.bench.measure import Result, run_alternately
 
     path = {"PYTHONPATH": f"{ROOT / 'layers/atelier/python'}:{ROOT}", "AWS_DEFAULT_REGION": "us-east-1"}
     path |= {"POWERTOOLS_SERVICE_NAME": "bench", "POWERTOOLS_METRICS_NAMESPACE": "Bench"}
-    found = in_turn({side: ([__file__, side], path) for side in ("ours", "typical")}, processes=5)
+    found = run_alternately({side: ([__file__, side], path) for side in ("ours", "typical")}, processes=5)
     ours, typical = found["ours"]["microseconds"], found["typical"]["microseconds"]
     return [Result(3, "warm request", ours, typical, "µs", ratio_max=0.5)]
 
@@ -38,11 +38,11 @@ def ours() -> Callable[[], dict[str, Any]]:
     """A call that serves a request by the credits function, with a wallet in memory."""
     from atelier.clock import system_clock
     from atelier.http import Caller
-    from atelier.identity.admit import admit
+    from atelier.identity.admit import authorize
     from atelier.identity.limit import SparseLimiter
     from atelier.ids import new_id
     from atelier.ledger import refresh
-    from atelier.ledger.model import Daily, Grant, GrantSource, Wallet
+    from atelier.ledger.model import DailyCreditRule, Grant, GrantSource, Wallet
 
     now = system_clock()
     workspace, user = new_id("wsp", now), new_id("usr", now)
@@ -59,25 +59,25 @@ def ours() -> Callable[[], dict[str, Any]]:
             return 1
 
     def gate(claims: Any, workspace_id: str | None, permission: str, *, fresh: bool, now: Any) -> Caller:
-        found = admit(claims, workspace_id, permission, fresh=fresh, standings=None, now=now)  # pyright: ignore
+        found = authorize(claims, workspace_id, permission, fresh=fresh, access_reads=None, now=now)  # pyright: ignore
         return Caller(found.user_id, found.workspace_id, found.role.value, found.session_id)
 
     limiter = SparseLimiter(Windows, 10**9)  # pyright: ignore
     admission, ledger = ModuleType("atelier.wiring.admission"), ModuleType("atelier.wiring.ledger")
     admission.gate, admission.limiter = lambda: gate, lambda: limiter  # pyright: ignore
     ledger.wallets = Wallets  # pyright: ignore
-    ledger.refreshed = lambda workspace_id, now: refresh.refreshed(  # pyright: ignore
+    ledger.refreshed = lambda workspace_id, now: refresh.refresh_wallet(  # pyright: ignore
         workspace_id,
         wallets=Wallets(),
-        daily=lambda _: Daily(50),
+        daily_credits_of=lambda _: DailyCreditRule(50),
         now=now,  # pyright: ignore
     )
-    composed(admission, ledger)
+    replace_wiring(admission, ledger)
     claims = {"user_id": user, "workspace_id": workspace, "session_id": new_id("ses", now), "expires_at": 2**40}
-    return serving("functions/api/credits", {"lambda": claims})
+    return serve_credits("functions/api/credits", {"lambda": claims})
 
 
-def composed(*modules: ModuleType) -> None:
+def replace_wiring(*modules: ModuleType) -> None:
     """Replace modules of the composition root by these, before the function imports them."""
     import atelier.wiring
 
@@ -88,10 +88,10 @@ def composed(*modules: ModuleType) -> None:
 
 def typical() -> Callable[[], dict[str, Any]]:
     """A call that serves a request by the typical function, which has no table and answers from memory."""
-    return serving("tests/bench/typical", {})
+    return serve_credits("tests/bench/typical", {})
 
 
-def serving(folder: str, authorizer: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+def serve_credits(folder: str, authorizer: dict[str, Any]) -> Callable[[], dict[str, Any]]:
     """A call that serves GET /api/credits by the app.py in `folder`."""
     from tests.bench.first_request import Context
 

@@ -32,13 +32,13 @@ STRIPE_SECRET = "whsec_a_password_of_nobody"
 def rows() -> list[object]:
     from importlib.util import find_spec
 
-    from tests.bench.measure import NotRun, Result, in_turn
+    from tests.bench.measure import NotRun, Result, run_alternately
 
     if find_spec("stripe") is None:
         raise NotRun("stripe is not installed")
     path = {"PYTHONPATH": f"{ROOT / 'layers/atelier/python'}:{ROOT}", "AWS_DEFAULT_REGION": "us-east-1"}
     path |= {"POWERTOOLS_SERVICE_NAME": "bench", "POWERTOOLS_METRICS_NAMESPACE": "Bench"}
-    found = in_turn({side: ([__file__, side], path) for side in ("ours", "stripe")}, processes=5)
+    found = run_alternately({side: ([__file__, side], path) for side in ("ours", "stripe")}, processes=5)
     ours, stripe = found["ours"]["microseconds"], found["stripe"]["microseconds"]
     effects = found["ours"]["effects"] / (DELIVERIES - DUPLICATES)
     return [
@@ -65,7 +65,7 @@ def ours() -> dict[str, float]:
     """Measures the function's handler with an inbox in memory."""
     import atelier.wiring
     from atelier.clock import system_clock
-    from atelier.generations.callback import Address, sign
+    from atelier.generations.callback import WebhookAddress, sign
     from atelier.ids import new_id
     from atelier.providers.replicate import Replicate
     from tests.bench.first_request import Context
@@ -105,8 +105,8 @@ def ours() -> dict[str, float]:
     events: list[str] = []
     for body in bodies():
         attempt = attempts.setdefault(body, new_id("att", now))
-        token = sign(Address("replicate", workspace, generation, attempt), key)
-        events.append(json.dumps(event(token, body, f"msg_{attempt}", int(now.timestamp()))))
+        token = sign(WebhookAddress("replicate", workspace, generation, attempt), key)
+        events.append(json.dumps(gateway_event(token, body, f"msg_{attempt}", int(now.timestamp()))))
     answers: Counter[tuple[int, bool]] = Counter()
     started = time.process_time()
     for text in events:
@@ -118,7 +118,7 @@ def ours() -> dict[str, float]:
     return {"microseconds": taken / DELIVERIES * 1e6, "effects": float(sum(kept.values()))}
 
 
-def event(token: str, body: bytes, event_id: str, at: int) -> dict[str, Any]:
+def gateway_event(token: str, body: bytes, event_id: str, at: int) -> dict[str, Any]:
     """The gateway's event for one delivery, signed as Replicate signs it."""
     secret = base64.b64decode(SECRET.removeprefix("whsec_"))
     mac = base64.b64encode(hmac.new(secret, f"{event_id}.{at}.".encode() + body, hashlib.sha256).digest()).decode()

@@ -20,16 +20,16 @@ from atelier.providers.openai import OpenAI
 from atelier.providers.replicate import Replicate
 from atelier.providers.stability import Stability
 from atelier.providers.xai import XAI
-from infra.local.standins._kit import StandIn
-from infra.local.standins.anthropic import AnthropicStandIn
-from infra.local.standins.fal import FalStandIn
-from infra.local.standins.openai import OpenAIStandIn
-from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
-from infra.local.standins.stability import StabilityStandIn
-from infra.local.standins.xai import XAIStandIn
+from infra.local.standins._kit import Simulator
+from infra.local.standins.anthropic import AnthropicSimulator
+from infra.local.standins.fal import FalSimulator
+from infra.local.standins.openai import OpenAISimulator
+from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
+from infra.local.standins.stability import StabilitySimulator
+from infra.local.standins.xai import XAISimulator
 
 # The models, and the kinds, with which each provider is tested.
-SERVED = (
+MODELS_TESTED = (
     *(("local/canvas", "image"), ("local/writer", "text"), ("local/page", "page"), ("local/voice", "audio")),
     *(("openai/gpt-image-1-mini", "image"), ("openai/gpt-4o-mini", "text"), ("openai/gpt-5.4-mini", "page")),
     *(("openai/tts-1", "audio"), ("anthropic/claude-haiku-4-5", "text"), ("anthropic/claude-sonnet-5", "page")),
@@ -38,14 +38,14 @@ SERVED = (
     *(("stability/core", "image"), ("stability/stable-audio-2.5", "audio")),
     *(("custom/llama", "text"), ("custom/llama", "page"), ("custom/llama", "image"), ("custom/llama", "audio")),
 )
-PROVIDERS = frozenset(model.partition("/")[0] for model, _ in SERVED)
-ALL = catalogue(PROVIDERS)
+PROVIDERS = frozenset(model.partition("/")[0] for model, _ in MODELS_TESTED)
+CATALOGUE = catalogue(PROVIDERS)
 # Long enough for every answer that comes, short enough for tests of answers that never come.
 ANSWER_SECONDS_MAX = 3.0
 
 # Fault → provider → the marker for its stand-in. A fault cannot occur at a provider that is not listed.
-EVERYBODY = ("anthropic", "custom", "fal", "openai", "replicate", "stability", "xai")
-TROUBLE: dict[str, dict[str, str]] = {
+REMOTE_PROVIDERS = ("anthropic", "custom", "fal", "openai", "replicate", "stability", "xai")
+FAULTS: dict[str, dict[str, str]] = {
     "bad parameters": {
         **dict.fromkeys(("anthropic", "custom", "openai", "stability"), "create:400"),
         **dict.fromkeys(("fal", "replicate", "xai"), "create:422"),
@@ -61,7 +61,7 @@ TROUBLE: dict[str, dict[str, str]] = {
         "stability": "output:filtered",
         "xai": "run:blocked",
     },
-    "wrong key": dict.fromkeys(EVERYBODY, "create:401"),
+    "wrong key": dict.fromkeys(REMOTE_PROVIDERS, "create:401"),
     "no money left": {
         "anthropic": "create:credit",
         "fal": "create:locked",
@@ -69,10 +69,10 @@ TROUBLE: dict[str, dict[str, str]] = {
         **dict.fromkeys(("replicate", "stability"), "create:402"),
         "xai": "create:credits",
     },
-    "too many requests": dict.fromkeys(EVERYBODY, "create:429"),
-    "out of service": dict.fromkeys(EVERYBODY, "create:503"),
+    "too many requests": dict.fromkeys(REMOTE_PROVIDERS, "create:429"),
+    "out of service": dict.fromkeys(REMOTE_PROVIDERS, "create:503"),
     "no capacity": {"anthropic": "create:529", "fal": "run:down", "replicate": "run:oom"},
-    "model gone": {**dict.fromkeys(EVERYBODY, "create:404"), "replicate": "create:gone"},
+    "model gone": {**dict.fromkeys(REMOTE_PROVIDERS, "create:404"), "replicate": "create:gone"},
     "fell over while running": {"fal": "run:crash", "replicate": "run:fail"},
     "did not begin in time": {"fal": "run:startup_timeout", "replicate": "run:abort"},
     "did not end in time": {"fal": "run:slowdown"},
@@ -80,24 +80,24 @@ TROUBLE: dict[str, dict[str, str]] = {
         **dict.fromkeys(("anthropic", "custom", "openai", "xai"), "run:silent"),
         **dict.fromkeys(("fal", "replicate"), "output:none"),
     },
-    "answer lost": dict.fromkeys(EVERYBODY, "create:lost"),
-    "answer never ends": dict.fromkeys(EVERYBODY, "create:hang"),
-    "answer is no JSON": dict.fromkeys(EVERYBODY, "create:garbage"),
+    "answer lost": dict.fromkeys(REMOTE_PROVIDERS, "create:lost"),
+    "answer never ends": dict.fromkeys(REMOTE_PROVIDERS, "create:hang"),
+    "answer is no JSON": dict.fromkeys(REMOTE_PROVIDERS, "create:garbage"),
     "answer holds nothing": {
         **dict.fromkeys(("anthropic", "custom", "fal", "openai", "xai"), "create:empty"),
         "stability": "output:none",
     },
-    "gateway's 502": {name: "create:502" for name in EVERYBODY if name != "replicate"} | {"replicate": "create:500"},
+    "gateway's 502": {name: "create:502" for name in REMOTE_PROVIDERS if name != "replicate"} | {"replicate": "create:500"},
 }
 # Faults of the table above that cannot occur for one kind of work. For example, an empty answer to a speech request is
 # an empty audio file, not a broken answer.
-IMPOSSIBLE = {
+IMPOSSIBLE_FAULTS = {
     ("xai", "text", "made, then held back"),
     ("xai", "video", "taken, and nothing came"),
     ("openai", "audio", "answer holds nothing"),
     ("custom", "audio", "answer holds nothing"),
 }
-CLASSES = {
+ERROR_CLASSES = {
     "bad parameters": {ErrorClass.INVALID_INPUT},
     "refused for its content": {ErrorClass.MODERATED},
     "made, then held back": {ErrorClass.MODERATED, ErrorClass.MODERATED_BILLED},
@@ -112,17 +112,17 @@ CLASSES = {
     "did not end in time": {ErrorClass.TIMEOUT_STARTED},
     "taken, and nothing came": {ErrorClass.TRANSIENT, ErrorClass.MODERATED_BILLED},
 }
-UNANSWERED = ("answer lost", "answer never ends", "answer is no JSON", "answer holds nothing", "gateway's 502")
+UNKNOWN_OUTCOME_FAULTS = ("answer lost", "answer never ends", "answer is no JSON", "answer holds nothing", "gateway's 502")
 
 
 @dataclass(frozen=True)
-class Case:
+class ProviderCase:
     """A provider's adapter with a model of the catalogue, a kind, and its stand-in; the embedded provider has none."""
 
     provider: Provider
     model: Model
     kind: str
-    stand_in: StandIn | ReplicateStandIn | None = None
+    simulator: Simulator | ReplicateSimulator | None = None
 
     @property
     def provider_id(self) -> str:
@@ -130,13 +130,13 @@ class Case:
 
     @property
     def local_hosts(self) -> frozenset[str]:
-        return frozenset({self.stand_in.host}) if self.stand_in else frozenset()
+        return frozenset({self.simulator.host}) if self.simulator else frozenset()
 
     @property
-    def creations(self) -> int:
+    def submitted_jobs(self) -> int:
         """How many jobs were submitted to the stand-in."""
-        assert self.stand_in is not None
-        paths = (call["path"] for call in self.stand_in.calls if call["method"] == "POST")
+        assert self.simulator is not None
+        paths = (call["path"] for call in self.simulator.calls if call["method"] == "POST")
         return sum(not path.partition("?")[0].endswith(("/cancel", "/files", "/token")) for path in paths)
 
     def job(self, prompt: str = "a fox in the snow", *, webhook: str | None = None, **given: Any) -> Job:
@@ -144,7 +144,7 @@ class Case:
         voice = {"voice": "alloy"} if (self.provider_id, self.kind) == ("custom", "audio") else {}
         # The stand-in needs long to encode long audio.
         short = {"duration_seconds": 1} if self.kind == "audio" and "duration_seconds" in self.model.parameters else {}
-        parameters = ALL.parameters_for(self.model.id, size | voice | short | given, seed=11)
+        parameters = CATALOGUE.parameters_for(self.model.id, size | voice | short | given, seed=11)
         return Job(
             new_id("att", system_clock()),
             self.kind,
@@ -157,17 +157,17 @@ class Case:
         )
 
 
-def troubles(provider_id: str, kind: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
+def faults_of(provider_id: str, kind: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
     """Those of the named faults that can occur at a provider for a kind, each with the marker for its stand-in."""
     return [
-        (name, TROUBLE[name][provider_id])
+        (name, FAULTS[name][provider_id])
         for name in names
-        if provider_id in TROUBLE[name] and (provider_id, kind, name) not in IMPOSSIBLE
+        if provider_id in FAULTS[name] and (provider_id, kind, name) not in IMPOSSIBLE_FAULTS
     ]
 
 
 @contextmanager
-def standing_in(provider_id: str) -> Generator[StandIn | ReplicateStandIn | None, None, None]:
+def run_simulator(provider_id: str) -> Generator[Simulator | ReplicateSimulator | None, None, None]:
     """Runs a provider's stand-in until the block ends; None for the embedded provider."""
     # fal's signing keys are cached by URL, and a new stand-in may get a port that was used before.
     signing_keys.cache_clear()
@@ -176,24 +176,24 @@ def standing_in(provider_id: str) -> Generator[StandIn | ReplicateStandIn | None
             yield None
             return
         case "anthropic":
-            stand_in = AnthropicStandIn(run_seconds=0.02)
+            stand_in = AnthropicSimulator(run_seconds=0.02)
         case "fal":
-            stand_in = FalStandIn(run_seconds=0.02)
+            stand_in = FalSimulator(run_seconds=0.02)
         case "replicate":
-            stand_in = ReplicateStandIn(run_seconds=0.02)
+            stand_in = ReplicateSimulator(run_seconds=0.02)
         case "stability":
-            stand_in = StabilityStandIn(run_seconds=0.02)
+            stand_in = StabilitySimulator(run_seconds=0.02)
         case "xai":
-            stand_in = XAIStandIn(run_seconds=0.02)
+            stand_in = XAISimulator(run_seconds=0.02)
         case _:
-            stand_in = OpenAIStandIn(run_seconds=0.02, name=provider_id)
+            stand_in = OpenAISimulator(run_seconds=0.02, name=provider_id)
     with stand_in:
         yield stand_in
 
 
-def adapter(provider_id: str, stand_in: StandIn | ReplicateStandIn | None, key: str | None = None) -> Provider:
+def adapter(provider_id: str, stand_in: Simulator | ReplicateSimulator | None, key: str | None = None) -> Provider:
     """The provider's adapter, with `key` or with the key that its stand-in accepts."""
-    if isinstance(stand_in, ReplicateStandIn):
+    if isinstance(stand_in, ReplicateSimulator):
         return Replicate(
             api_token=key or API_TOKEN,
             webhook_secret=WEBHOOK_SECRET,
@@ -206,13 +206,13 @@ def adapter(provider_id: str, stand_in: StandIn | ReplicateStandIn | None, key: 
     known: dict[str, Any] = {"api_key": key or stand_in.api_key, "answer_seconds_max": ANSWER_SECONDS_MAX}
     below = f"{stand_in.url}/v1"
     match stand_in:
-        case FalStandIn():
+        case FalSimulator():
             return Fal(user_id=stand_in.user_id, base_url=stand_in.url, rest_url=stand_in.url, **known)
-        case AnthropicStandIn():
+        case AnthropicSimulator():
             return Anthropic(base_url=stand_in.url, **known)
-        case StabilityStandIn():
+        case StabilitySimulator():
             return Stability(base_url=stand_in.url, **known)
-        case XAIStandIn():
+        case XAISimulator():
             return XAI(base_url=below, **known)
         case _ if provider_id == "custom":
             return Custom(base_url=below, local_hosts=frozenset({stand_in.host}), **known)
@@ -221,8 +221,8 @@ def adapter(provider_id: str, stand_in: StandIn | ReplicateStandIn | None, key: 
 
 
 @contextmanager
-def serving(model_id: str, kind: str) -> Generator[Case, None, None]:
+def provider_case(model_id: str, kind: str) -> Generator[ProviderCase, None, None]:
     """The case of a model and kind, with its stand-in running until the block ends."""
-    model = ALL.model(model_id)
-    with standing_in(model.provider) as stand_in:
-        yield Case(adapter(model.provider, stand_in), model, kind, stand_in)
+    model = CATALOGUE.model(model_id)
+    with run_simulator(model.provider) as stand_in:
+        yield ProviderCase(adapter(model.provider, stand_in), model, kind, stand_in)

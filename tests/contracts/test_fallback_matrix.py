@@ -17,22 +17,22 @@ from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.clock import system_clock
 from atelier.generations.attempt import attempt
 from atelier.generations.cancel import cancel
-from atelier.generations.model import Generation, Kind, Recipe, Source
+from atelier.generations.model import Generation, Kind, Recipe, InputAsset
 from atelier.generations.poll import poll
-from atelier.generations.ports import Lost
-from atelier.generations.submit import Submission, submit
+from atelier.generations.ports import AttemptFailed
+from atelier.generations.submit import Submission, submit_generation
 from atelier.generations.sweep import sweep
 from atelier.ledger.model import GrantSource
 from atelier.ledger.post import grant
 from atelier.providers._contract import Input, Provider
-from atelier.routing.book import HealthBook
+from atelier.routing.book import HealthCache
 from atelier.routing.model import Health, Scope
-from infra.local.standins._kit import StandIn
-from infra.local.standins.replicate import ReplicateStandIn, png
-from tests.adapters.world import MemoryMedia, World
+from infra.local.standins._kit import Simulator
+from infra.local.standins.replicate import ReplicateSimulator, sample_png
+from tests.adapters.world import FakeMedia, World
 from tests.conftest import Tables
-from tests.contracts.cases import TROUBLE, UNANSWERED, adapter, standing_in, troubles
-from tests.until import until
+from tests.contracts.cases import FAULTS, UNKNOWN_OUTCOME_FAULTS, adapter, run_simulator, faults_of
+from tests.until import wait_until
 
 KEPT = Path(__file__).with_name("FALLBACKS.md")
 # The model of each provider and kind in this table.
@@ -126,18 +126,18 @@ class OneRow:
 
 
 @dataclass
-class Files(MemoryMedia):
+class Files(FakeMedia):
     """Input files that differ in each trial, and results that cannot be fetched when `broken`."""
 
     number: int = 0
 
-    def input(self, workspace_id: str, source: Source) -> Input:
+    def read_input(self, workspace_id: str, source: InputAsset) -> Input:
         if source.asset_id == "audio":
             return Input(b"RIFF$\0\0\0WAVEfmt ", "audio/wav")
-        return Input(png(64, 64, self.number), "image/png")
+        return Input(sample_png(64, 64, self.number), "image/png")
 
-    def source(self, workspace_id: str, asset_id: str, asset_type: str) -> Source:
-        return Source(asset_id, "0" * 64, "png")
+    def input_asset(self, workspace_id: str, asset_id: str, asset_type: str) -> InputAsset:
+        return InputAsset(asset_id, "0" * 64, "png")
 
 
 class Trial:
@@ -148,14 +148,14 @@ class Trial:
     def __init__(self, tables: Tables, provider_id: str, provider: Provider) -> None:
         self._world = World(tables, providers=frozenset({provider_id}))
         self._files = self._world.media = Files(number=next(self.numbers))
-        self._world.book = HealthBook(OneRow())
+        self._world.book = HealthCache(OneRow())
         self._providers: Mapping[str, Provider] = {provider_id: provider}
         if provider_id == "replicate":
             # Replicate's `find` searches by creation time on the stand-in's clock, which is the real one.
             self._world.now = system_clock()
         world = self._world
         world.refreshed()
-        grant(world.workspace_id, "grant#trial", GrantSource.ADMIN, 1000, to=world.posting, now=world.now)
+        grant(world.workspace_id, "grant#trial", GrantSource.ADMIN, 1000, deps=world.post_deps, now=world.now)
 
     def row(self, trouble: str, kind: str, model: str) -> Row:
         """How the generation ends without another candidate, and whether another one would have been tried."""
@@ -164,81 +164,81 @@ class Trial:
         generation = self._begin(kind, model)
         self._attempt(generation)
         if trouble == "stopped by its creator" and not self._heard():
-            cancel(world.workspace_id, generation.id, to=world.finishing, now=world.now)
+            cancel(world.workspace_id, generation.id, deps=world.finish_deps, now=world.now)
         self._wait(trouble)
         if not self._heard():
             world.now = generation.deadline_at
-            sweep(world.workspace_id, to=world.finishing, now=world.now)
+            sweep(world.workspace_id, deps=world.finish_deps, now=world.now)
             ended = world.get(generation)
         else:
-            if world.execution.lost:
-                self._attempt(generation, world.execution.lost[-1])
-            if world.execution.turns:
+            if world.execution.failures:
+                self._attempt(generation, world.execution.failures[-1])
+            if world.execution.later_attempts:
                 self._wait_for_turn(generation)
             ended = world.finish(generation)
             if ended.is_open:
                 self._attempt(generation)
                 ended = world.finish(generation)
         world.assert_sound()
-        return Row(trouble, ended, bool(world.execution.lost or world.execution.started))
+        return Row(trouble, ended, bool(world.execution.failures or world.execution.started))
 
     def _begin(self, kind: str, model: str) -> Generation:
         world = self._world
-        inputs = {role: (Source(role),) for role in FILES.get(model, ())}
-        generation = submit(
+        inputs = {role: (InputAsset(role),) for role in FILES.get(model, ())}
+        generation = submit_generation(
             Submission(
                 world.workspace_id,
                 "usr_A",
                 Recipe(Kind(kind), "a lake", model, None, GIVEN.get((model, kind), {}), inputs),
             ),
-            to=replace(world.submitting, sources=self._files),
+            deps=replace(world.submit_deps, sources=self._files),
             now=world.now,
         ).generation
         item = GenerationItem(world.workspace_id, generation.id)
         item.update([GenerationItem.candidates.set([*generation.candidates, NEXT])])
-        self._to = replace(world.attempting, providers=self._providers)
+        self._to = replace(world.attempt_deps, providers=self._providers)
         return generation
 
-    def _attempt(self, generation: Generation, lost: Lost | None = None) -> None:
-        attempt(generation.workspace_id, generation.id, "token", lost=lost, to=self._to)
+    def _attempt(self, generation: Generation, lost: AttemptFailed | None = None) -> None:
+        attempt(generation.workspace_id, generation.id, "token", failed=lost, deps=self._to)
 
     def _wait_for_turn(self, generation: Generation) -> None:
         """After a 429, waits until the provider takes requests again and attempts once more."""
         world = self._world
-        world.now += timedelta(seconds=world.execution.turns[-1][2])
+        world.now += timedelta(seconds=world.execution.later_attempts[-1][2])
         tried = len(world.execution.polls)
         self._attempt(generation)
         if len(world.execution.polls) > tried:
-            until(lambda: world.execution.results or poll(*world.execution.polls[-1], to=self._to))
+            wait_until(lambda: world.execution.results or poll(*world.execution.polls[-1], deps=self._to))
 
     def _heard(self) -> bool:
-        return bool(self._world.execution.results or self._world.execution.lost)
+        return bool(self._world.execution.results or self._world.execution.failures)
 
     def _wait(self, trouble: str) -> None:
         world = self._world
 
         def ask() -> bool:
             if not self._heard():
-                poll(*world.execution.polls[-1], to=self._to)
+                poll(*world.execution.polls[-1], deps=self._to)
             return self._heard()
 
         if self._heard():
             return
-        if trouble in UNANSWERED and "replicate" not in self._providers:
+        if trouble in UNKNOWN_OUTCOME_FAULTS and "replicate" not in self._providers:
             # The provider has no list to find the job in: one poll shows that the outcome stays unknown.
             ask()
             return
-        until(ask)
+        wait_until(ask)
 
 
 def rows(tables: Tables, provider_id: str) -> dict[str, list[Row]]:
     """The rows of every failure of this provider, by kind."""
     found: dict[str, list[Row]] = {}
-    with standing_in(provider_id) as stand_in:
+    with run_simulator(provider_id) as stand_in:
         assert stand_in is not None
         provider = adapter(provider_id, stand_in)
         for kind, model in ASKED[provider_id].items():
-            words = MORE | dict(troubles(provider_id, kind, tuple(TROUBLE)))
+            words = MORE | dict(faults_of(provider_id, kind, tuple(FAULTS)))
             if provider_id not in STOPPABLE:
                 del words["stopped by its creator"]
             found[kind] = [
@@ -251,7 +251,7 @@ def one_row(
     tables: Tables,
     provider_id: str,
     provider: Provider,
-    stand_in: StandIn | ReplicateStandIn,
+    stand_in: Simulator | ReplicateSimulator,
     kind: str,
     model: str,
     trouble: str,
@@ -297,7 +297,7 @@ def written(request: pytest.FixtureRequest) -> Iterator[dict[str, str] | None]:
 
 
 @pytest.mark.parametrize("provider_id", sorted(ASKED))
-def test_what_becomes_of_each_failure_is_as_the_table_says(
+def test_each_failures_outcome_equals_its_row_in_fallbacks_md(
     tables: Tables, provider_id: str, written: dict[str, str] | None
 ) -> None:
     found = rows(tables, provider_id)
@@ -307,7 +307,7 @@ def test_what_becomes_of_each_failure_is_as_the_table_says(
             if row.trouble not in ("nothing", "stopped by its creator") and row.ended.status != "succeeded":
                 assert row.ended.credits_charged == 0, (kind, row)
             # A job that may still be running is never followed by another candidate.
-            assert not (row.goes_on and row.trouble in UNANSWERED), (kind, row)
+            assert not (row.goes_on and row.trouble in UNKNOWN_OUTCOME_FAULTS), (kind, row)
         for trouble in ("bad parameters", "refused for its content"):
             assert trouble not in by_trouble or not by_trouble[trouble].goes_on
         for trouble in ("wrong key", "no money left", "too many requests", "out of service", "model gone"):

@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from atelier.aws.dynamodb.identity import DynamoIdentity
 from atelier.aws.dynamodb.ledger import DynamoWallets
-from atelier.aws.dynamodb.requests import DynamoRateWindows
+from atelier.aws.dynamodb.requests import DynamoRequestRates
 from atelier.errors import NotFound
 from atelier.identity.api_tokens import (
     TOKENS_PER_WORKSPACE_MAX,
@@ -36,17 +36,17 @@ from atelier.identity.model import (
     open_session,
 )
 from atelier.identity.permissions import Role
-from atelier.identity.ports import Accounts, ApiTokens, RateWindows, Sessions, Standings
+from atelier.identity.ports import Accounts, ApiTokens, RateWindows, Sessions, AccessReads
 from atelier.ids import new_id
-from atelier.ledger.model import Mailbox
-from tests.embedded_aws import Tables, create_tables, forget_wiring
+from atelier.ledger.model import MailboxState
+from tests.embedded_aws import Tables, create_tables, clear_wiring_caches
 from tests.unit.identity.fakes import InMemoryIdentity, InMemoryRateWindows
 
 NOW = datetime(2026, 11, 20, 21, 4, 5, 123_000, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=3)
 
 
-class Store(Accounts, Sessions, ApiTokens, Standings, Protocol):
+class Store(Accounts, Sessions, ApiTokens, AccessReads, Protocol):
     """All ports that the identity table serves."""
 
 
@@ -54,10 +54,10 @@ class Store(Accounts, Sessions, ApiTokens, Standings, Protocol):
 def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     if request.param == "moto":
         with mock_aws():
-            forget_wiring()
+            clear_wiring_caches()
             bind(create_tables(botocore.session.get_session().create_client("dynamodb"), monkeypatch))
             yield request.param
-        forget_wiring()
+        clear_wiring_caches()
         return
     if request.param == "emulator":
         bind(request.getfixturevalue("tables"))
@@ -67,7 +67,7 @@ def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 def bind(tables: Tables) -> None:
     DynamoIdentity.bind(tables.identity)
     DynamoWallets.bind(tables.ledger)
-    DynamoRateWindows.bind(tables.requests)
+    DynamoRequestRates.bind(tables.requests)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def store(place: str) -> Store:
 
 @pytest.fixture
 def windows(place: str) -> RateWindows:
-    return InMemoryRateWindows() if place == "memory" else DynamoRateWindows()
+    return InMemoryRateWindows() if place == "memory" else DynamoRequestRates()
 
 
 def account(
@@ -94,20 +94,20 @@ def account(
     )
 
 
-def test_what_was_created_can_be_read(store: Store) -> None:
+def test_a_created_account_is_read_back_unchanged(store: Store) -> None:
     credentials, user, workspace, session, _ = account(signup_key="digest")
     store.create(credentials, user, workspace, session)
     assert store.credentials("ada@example.com") == credentials
-    assert store.owner(user.id, workspace.id) == (user, workspace)
+    assert store.user_with_workspace(user.id, workspace.id) == (user, workspace)
     found, memberships = store.account(user.id)
     assert found == user
     assert [(membership.workspace, membership.role) for membership in memberships] == [(workspace, Role.OWNER)]
     assert store.session(user.id, session.id) == session
     assert store.role(user.id, workspace.id) is Role.OWNER
-    assert store.standing(user.id, session.id, workspace.id) == (session, Role.OWNER)
+    assert store.session_and_role(user.id, session.id, workspace.id) == (session, Role.OWNER)
 
 
-def mailbox_of(store: Store, workspace: Workspace) -> Mailbox:
+def mailbox_of(store: Store, workspace: Workspace) -> MailboxState:
     """The mailbox state stored in the wallet of a workspace."""
     if isinstance(store, InMemoryIdentity):
         return store.wallets[workspace.id]
@@ -121,28 +121,28 @@ def test_the_first_account_of_a_mailbox_has_its_credits_until_another_is_verifie
     assert store.credentials("b@example.com") == accounts[1][0]
     workspaces = [workspace for _, _, workspace, _, _ in accounts]
     known = [mailbox_of(store, workspace) for workspace in workspaces]
-    assert known == [Mailbox.UNVERIFIED, Mailbox.SHARED, Mailbox.SHARED]
+    assert known == [MailboxState.UNVERIFIED, MailboxState.SHARED, MailboxState.SHARED]
     verified = store.verify(accounts[1][1].id, "digest", LATER)
     assert (verified.email_verified, verified.email_verified_at) == (True, LATER)
-    assert store.owner(verified.id, verified.workspace_id)[0] == verified
+    assert store.user_with_workspace(verified.id, verified.workspace_id)[0] == verified
     # Verifying the first account comes too late, and verifying the second again changes nothing.
     store.verify(accounts[0][1].id, "digest", LATER)
     assert store.verify(verified.id, "digest", LATER + timedelta(days=1)) == verified
     known = [mailbox_of(store, workspace) for workspace in workspaces]
-    assert known == [Mailbox.SHARED, Mailbox.COUNTS, Mailbox.SHARED]
+    assert known == [MailboxState.SHARED, MailboxState.ELIGIBLE, MailboxState.SHARED]
     with pytest.raises(NotFound):
         store.verify(new_id("usr", NOW), "digest", LATER)
 
 
-def test_an_account_from_before_mailboxes_were_kept_counts_and_can_be_verified(store: Store) -> None:
+def test_an_account_without_a_stored_mailbox_counts_and_can_be_verified(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
     store.create(credentials, user, workspace, session)
-    assert mailbox_of(store, workspace) is Mailbox.COUNTS
+    assert mailbox_of(store, workspace) is MailboxState.ELIGIBLE
     store.verify(user.id, "digest", LATER)
-    assert mailbox_of(store, workspace) is Mailbox.COUNTS
+    assert mailbox_of(store, workspace) is MailboxState.ELIGIBLE
 
 
-def test_an_account_from_before_mailboxes_were_kept_claims_its_own_once(store: Store) -> None:
+def test_an_account_without_a_stored_mailbox_claims_its_own_once(store: Store) -> None:
     old, user, workspace, session, _ = account()
     store.create(old, user, workspace, session)
     for _ in range(2):
@@ -155,10 +155,10 @@ def test_an_account_from_before_mailboxes_were_kept_claims_its_own_once(store: S
     store.create(later, user, third, session)
     store.claim_mailbox(later, "digest")
     known = [mailbox_of(store, each) for each in (workspace, second, third)]
-    assert known == [Mailbox.COUNTS, Mailbox.SHARED, Mailbox.COUNTS]
+    assert known == [MailboxState.ELIGIBLE, MailboxState.SHARED, MailboxState.ELIGIBLE]
 
 
-def test_nothing_is_read_of_what_does_not_exist(store: Store) -> None:
+def test_a_missing_account_session_or_role_is_not_found(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
     store.create(credentials, user, workspace, session)
     nobody, nowhere, never = new_id("usr", NOW), new_id("wsp", NOW), new_id("ses", NOW)
@@ -167,13 +167,13 @@ def test_nothing_is_read_of_what_does_not_exist(store: Store) -> None:
     assert store.session(nobody, session.id) is None
     assert store.role(user.id, nowhere) is None
     assert store.role(nobody, workspace.id) is None
-    assert store.standing(user.id, never, workspace.id) == (None, Role.OWNER)
-    assert store.standing(user.id, session.id, nowhere) == (session, None)
-    assert store.standing(nobody, session.id, workspace.id) == (None, None)
+    assert store.session_and_role(user.id, never, workspace.id) == (None, Role.OWNER)
+    assert store.session_and_role(user.id, session.id, nowhere) == (session, None)
+    assert store.session_and_role(nobody, session.id, workspace.id) == (None, None)
     with pytest.raises(NotFound):
         store.account(nobody)
     with pytest.raises(NotFound):
-        store.owner(user.id, nowhere)
+        store.user_with_workspace(user.id, nowhere)
 
 
 def test_an_email_is_claimed_once_and_the_second_claim_writes_nothing(store: Store) -> None:
@@ -191,23 +191,23 @@ def test_an_email_is_claimed_once_and_the_second_claim_writes_nothing(store: Sto
 def test_a_rotation_is_stored_once(store: Store) -> None:
     credentials, user, workspace, session, token = account()
     store.create(credentials, user, workspace, session)
-    ours, _ = session.rotated(token, LATER)
-    theirs, _ = session.rotated(token, LATER)
+    ours, _ = session.rotate(token, LATER)
+    theirs, _ = session.rotate(token, LATER)
     assert store.rotate(session, ours)
     assert not store.rotate(session, theirs)
     assert store.session(user.id, session.id) == ours
 
 
-def test_a_revoked_session_is_rotated_no_more(store: Store) -> None:
+def test_a_revoked_session_cannot_be_rotated(store: Store) -> None:
     credentials, user, workspace, session, token = account()
     store.create(credentials, user, workspace, session)
     store.revoke(user.id, session.id, LATER)
-    after, _ = session.rotated(token, LATER)
+    after, _ = session.rotate(token, LATER)
     assert not store.rotate(session, after)
     assert store.session(user.id, session.id) == replace(session, revoked_at=LATER)
 
 
-def test_revoking_again_changes_nothing(store: Store) -> None:
+def test_a_second_revocation_of_a_session_changes_nothing(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
     store.create(credentials, user, workspace, session)
     store.revoke(user.id, session.id, LATER)
@@ -217,13 +217,13 @@ def test_revoking_again_changes_nothing(store: Store) -> None:
     assert found.revoked_at == LATER
 
 
-def test_revoking_what_is_not_there_makes_nothing(store: Store) -> None:
+def test_revoking_a_missing_session_creates_nothing(store: Store) -> None:
     _, user, _, session, _ = account()
     store.revoke(user.id, session.id, NOW)
     assert store.session(user.id, session.id) is None
 
 
-def test_a_session_is_added_beside_the_first(store: Store) -> None:
+def test_a_second_session_is_independent_of_the_first(store: Store) -> None:
     credentials, user, workspace, first, _ = account()
     store.create(credentials, user, workspace, first)
     second, _ = open_session(user.id, workspace.id, Device("", ""), LATER)
@@ -232,7 +232,7 @@ def test_a_session_is_added_beside_the_first(store: Store) -> None:
     assert store.session(user.id, second.id) == second
 
 
-def test_a_password_hash_is_replaced_unless_it_changed_meanwhile(store: Store) -> None:
+def test_a_password_hash_is_not_replaced_over_a_concurrent_change(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
     store.create(credentials, user, workspace, session)
     store.replace_password_hash(credentials, "stronger")
@@ -240,20 +240,20 @@ def test_a_password_hash_is_replaced_unless_it_changed_meanwhile(store: Store) -
     assert store.credentials(credentials.email) == replace(credentials, password_hash="stronger")
 
 
-def test_a_sign_in_is_noted(store: Store) -> None:
+def test_recording_a_sign_in_leaves_the_user_readable(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
     store.create(credentials, user, workspace, session)
-    store.signed_in(user.id, LATER)
-    assert store.owner(user.id, workspace.id) == (user, workspace)
+    store.record_sign_in(user.id, LATER)
+    assert store.user_with_workspace(user.id, workspace.id) == (user, workspace)
 
 
-def test_a_window_is_taken_up_to_its_limit(windows: RateWindows) -> None:
-    assert [windows.take("sign-in#a", 3, 300, NOW) for _ in range(5)] == [True, True, True, False, False]
-    assert windows.take("sign-in#b", 3, 300, NOW)
-    assert windows.take("sign-in#a", 3, 300, NOW + timedelta(seconds=300))
+def test_a_rate_window_admits_requests_up_to_its_limit(windows: RateWindows) -> None:
+    assert [windows.try_add_one("sign-in#a", 3, 300, NOW) for _ in range(5)] == [True, True, True, False, False]
+    assert windows.try_add_one("sign-in#b", 3, 300, NOW)
+    assert windows.try_add_one("sign-in#a", 3, 300, NOW + timedelta(seconds=300))
 
 
-def test_a_window_sums_what_is_added(windows: RateWindows) -> None:
+def test_a_rate_window_sums_its_additions_until_it_slides(windows: RateWindows) -> None:
     assert windows.add("account#usr_1", 20, 60, NOW) == 20
     assert windows.add("account#usr_1", 20, 60, NOW + timedelta(seconds=54)) == 40
     assert windows.add("account#usr_1", 20, 60, NOW + timedelta(seconds=55)) == 20
@@ -272,29 +272,29 @@ def test_a_token_can_be_read_with_its_users_role(store: Store) -> None:
     made = token(workspace.id, user.id)
     store.add_token(made)
     assert store.token(workspace.id, made.id) == made
-    assert store.bearing(user.id, workspace.id, made.id) == (made, Role.OWNER)
+    assert store.token_and_role(user.id, workspace.id, made.id) == (made, Role.OWNER)
 
 
-def test_a_token_is_found_in_its_own_workspace_alone(store: Store) -> None:
+def test_a_token_is_found_only_in_its_own_workspace(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
     store.create(credentials, user, workspace, session)
     made, nowhere = token(workspace.id, user.id), new_id("wsp", NOW)
     store.add_token(made)
     assert store.token(nowhere, made.id) is None
     assert store.token(workspace.id, new_id("tok", NOW)) is None
-    assert store.bearing(user.id, nowhere, made.id) == (None, None)
-    assert store.bearing(new_id("usr", NOW), workspace.id, made.id) == (made, None)
+    assert store.token_and_role(user.id, nowhere, made.id) == (None, None)
+    assert store.token_and_role(new_id("usr", NOW), workspace.id, made.id) == (made, None)
     assert not store.revoke_token(nowhere, made.id, LATER)
     assert store.tokens(nowhere, None, 10) == TokenPage((), None)
     assert store.token(workspace.id, made.id) == made
 
 
-def test_who_is_not_active_has_no_role_for_their_tokens(store: Store) -> None:
+def test_a_suspended_users_token_has_no_role(store: Store) -> None:
     credentials, user, workspace, session, _ = account()
     store.create(credentials, replace(user, status=UserStatus.SUSPENDED), workspace, session)
     made = token(workspace.id, user.id)
     store.add_token(made)
-    assert store.bearing(user.id, workspace.id, made.id) == (made, None)
+    assert store.token_and_role(user.id, workspace.id, made.id) == (made, None)
 
 
 def test_a_token_is_added_once(store: Store) -> None:
@@ -308,7 +308,7 @@ def test_a_token_is_added_once(store: Store) -> None:
         store.add_token(made)
 
 
-def test_a_revoked_token_is_remembered_and_listed_no_more(store: Store) -> None:
+def test_a_revoked_token_is_kept_but_not_listed(store: Store) -> None:
     workspace_id, user_id = new_id("wsp", NOW), new_id("usr", NOW)
     first, second = token(workspace_id, user_id), token(workspace_id, user_id, LATER)
     store.add_token(first)
@@ -338,7 +338,7 @@ def test_tokens_are_listed_newest_first_page_by_page(store: Store) -> None:
     assert found == [made[4], made[3], made[1], made[0]]
 
 
-def test_a_workspace_has_so_many_tokens_and_no_more(store: Store) -> None:
+def test_a_workspace_has_a_maximum_number_of_tokens(store: Store) -> None:
     workspace_id, user_id = new_id("wsp", NOW), new_id("usr", NOW)
     made = [token(workspace_id, user_id) for _ in range(TOKENS_PER_WORKSPACE_MAX)]
     for each in made:
@@ -353,7 +353,7 @@ def test_a_workspace_has_so_many_tokens_and_no_more(store: Store) -> None:
         store.add_token(token(workspace_id, user_id))
 
 
-def test_a_use_is_noted_and_of_nothing_makes_nothing(store: Store) -> None:
+def test_recording_a_tokens_use_creates_no_missing_token(store: Store) -> None:
     made = token(new_id("wsp", NOW), new_id("usr", NOW))
     store.note_use(made, LATER)
     assert store.token(made.workspace_id, made.id) is None

@@ -17,30 +17,30 @@ from atelier.aws.dynamodb.credentials import DynamoProviderKeys
 from atelier.aws.kms import KmsDataKeys
 from atelier.credentials.model import (
     KEYS_PER_WORKSPACE_MAX,
-    USE_NOTED_EVERY,
+    USE_STORED_EVERY,
     KeyNameTaken,
     KeyRemoved,
     KeyTest,
     ProviderKey,
-    Served,
+    CustomModel,
     TooManyKeys,
     UnreadableKey,
-    Wish,
+    ProviderPreference,
 )
 from atelier.credentials.ports import KeyExists, ProviderKeys
-from atelier.credentials.record import KMS, context
+from atelier.credentials.record import KMS, encryption_context
 from atelier.credentials.vault import Vault
 from atelier.errors import NotFound
 from atelier.ids import new_id
-from tests.embedded_aws import create_tables, forget_wiring
+from tests.embedded_aws import create_tables, clear_wiring_caches
 from tests.unit.credentials.fakes import (
     CREDENTIALS,
     KEY_ID,
     NOW,
-    PLACE,
+    SEAL_CONTEXT,
     USER,
     WORKSPACE,
-    HeldSecret,
+    FakeMasterSecret,
     InMemoryProviderKeys,
 )
 
@@ -57,11 +57,11 @@ def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         yield DynamoProviderKeys()
     else:
         with mock_aws():
-            forget_wiring()
+            clear_wiring_caches()
             made = create_tables(botocore.session.get_session().create_client("dynamodb"), monkeypatch)
             DynamoProviderKeys.bind(made.providers)
             yield DynamoProviderKeys()
-        forget_wiring()
+        clear_wiring_caches()
 
 
 def key(name: str = "first", *, key_id: str = KEY_ID, provider: str = "openai", minutes: int = 0) -> ProviderKey:
@@ -73,18 +73,18 @@ def another(name: str, minutes: int = 1, provider: str = "openai") -> ProviderKe
     return key(name, key_id=new_id("key", NOW + timedelta(minutes=minutes)), provider=provider, minutes=minutes)
 
 
-def test_a_key_is_found_as_it_was_added(store: ProviderKeys) -> None:
+def test_an_added_key_is_read_back_unchanged(store: ProviderKeys) -> None:
     plain = key()
     custom = replace(
         another("Grüße", provider="custom"),
         base_url="https://models.example.com/v1",
-        models=(Served("a", "text"),),
+        models=(CustomModel("a", "text"),),
     )
     for added in (plain, custom):
         store.add(added)
         assert store.get(WORKSPACE, added.id) == added
-    assert store.own(WORKSPACE).keys == tuple(sorted((plain, custom), key=lambda each: each.id))
-    assert store.own(STRANGER).keys == ()
+    assert store.read_workspace(WORKSPACE).keys == tuple(sorted((plain, custom), key=lambda each: each.id))
+    assert store.read_workspace(STRANGER).keys == ()
     with pytest.raises(NotFound):
         store.get(STRANGER, plain.id)
 
@@ -96,20 +96,20 @@ def test_a_key_is_added_once(store: ProviderKeys) -> None:
     with pytest.raises(KeyNameTaken):
         store.add(another("first"))
     store.add(another("first", provider="anthropic"))
-    assert len(store.own(WORKSPACE).keys) == 2
+    assert len(store.read_workspace(WORKSPACE).keys) == 2
 
 
-def test_there_are_no_more_keys_than_a_workspace_may_have(store: ProviderKeys) -> None:
+def test_a_workspace_has_a_maximum_number_of_keys(store: ProviderKeys) -> None:
     for number in range(KEYS_PER_WORKSPACE_MAX):
         store.add(another(f"key {number}", minutes=number))
     with pytest.raises(TooManyKeys):
         store.add(another("one more", minutes=99))
-    store.remove(store.own(WORKSPACE).keys[0], NOW)
+    store.remove(store.read_workspace(WORKSPACE).keys[0], NOW)
     store.add(another("one more", minutes=99))
-    assert len(store.own(WORKSPACE).keys) == KEYS_PER_WORKSPACE_MAX
+    assert len(store.read_workspace(WORKSPACE).keys) == KEYS_PER_WORKSPACE_MAX
 
 
-def test_a_removed_key_leaves_its_name_and_never_comes_back(store: ProviderKeys) -> None:
+def test_a_removed_key_frees_its_name_and_cannot_be_added_again(store: ProviderKeys) -> None:
     store.add(key())
     store.remove(key(), NOW)
     with pytest.raises(NotFound):
@@ -119,69 +119,69 @@ def test_a_removed_key_leaves_its_name_and_never_comes_back(store: ProviderKeys)
     with pytest.raises(KeyRemoved):
         store.add(key())
     store.add(another("first"))
-    assert [each.name for each in store.own(WORKSPACE).keys] == ["first"]
+    assert [each.name for each in store.read_workspace(WORKSPACE).keys] == ["first"]
 
 
-def test_nothing_brings_back_a_key_that_was_removed_meanwhile(store: ProviderKeys) -> None:
+def test_writes_to_a_concurrently_removed_key_do_not_recreate_it(store: ProviderKeys) -> None:
     store.add(key())
     store.remove(key(), NOW)
-    store.note_use(WORKSPACE, KEY_ID, NOW)
-    store.note_test(WORKSPACE, KEY_ID, KeyTest(NOW))
-    assert not store.reseal(key(), replace(key(), record=b"x"))
+    store.record_use(WORKSPACE, KEY_ID, NOW)
+    store.record_test(WORKSPACE, KEY_ID, KeyTest(NOW))
+    assert not store.replace_record(key(), replace(key(), record=b"x"))
     with pytest.raises(NotFound):
-        store.switch(WORKSPACE, KEY_ID, is_active=False)
-    assert store.own(WORKSPACE).keys == ()
+        store.set_active(WORKSPACE, KEY_ID, is_active=False)
+    assert store.read_workspace(WORKSPACE).keys == ()
 
 
-def test_a_use_is_written_when_the_last_one_is_an_hour_ago(store: ProviderKeys) -> None:
+def test_a_keys_use_is_written_at_most_once_an_hour(store: ProviderKeys) -> None:
     store.add(key())
-    for at in (NOW, LATER, NOW + USE_NOTED_EVERY - timedelta(milliseconds=1)):
-        store.note_use(WORKSPACE, KEY_ID, at)
+    for at in (NOW, LATER, NOW + USE_STORED_EVERY - timedelta(milliseconds=1)):
+        store.record_use(WORKSPACE, KEY_ID, at)
         assert store.get(WORKSPACE, KEY_ID).last_used_at == NOW
-    store.note_use(WORKSPACE, KEY_ID, NOW + USE_NOTED_EVERY)
-    assert store.get(WORKSPACE, KEY_ID).last_used_at == NOW + USE_NOTED_EVERY
+    store.record_use(WORKSPACE, KEY_ID, NOW + USE_STORED_EVERY)
+    assert store.get(WORKSPACE, KEY_ID).last_used_at == NOW + USE_STORED_EVERY
 
 
-def test_the_latest_test_is_kept(store: ProviderKeys) -> None:
+def test_the_latest_key_test_is_stored(store: ProviderKeys) -> None:
     store.add(key())
     for test in (KeyTest(NOW, "auth"), KeyTest(LATER)):
-        store.note_test(WORKSPACE, KEY_ID, test)
+        store.record_test(WORKSPACE, KEY_ID, test)
         assert store.get(WORKSPACE, KEY_ID).last_test == test
 
 
-def test_a_key_is_switched(store: ProviderKeys) -> None:
+def test_a_key_is_switched_off_and_on(store: ProviderKeys) -> None:
     store.add(key())
     for is_active in (False, False, True):
-        store.switch(WORKSPACE, KEY_ID, is_active=is_active)
+        store.set_active(WORKSPACE, KEY_ID, is_active=is_active)
         assert store.get(WORKSPACE, KEY_ID) == replace(key(), is_active=is_active)
 
 
-def test_wishes_are_replaced_as_a_whole(store: ProviderKeys) -> None:
+def test_provider_preferences_are_replaced_as_a_whole(store: ProviderKeys) -> None:
     store.add(key())
-    first = [Wish("openai", enabled=False, priority=3, own_key_id=KEY_ID), Wish("local")]
-    store.wish(WORKSPACE, first)
-    assert store.own(WORKSPACE).wishes == {wish.provider: wish for wish in first}
-    store.wish(WORKSPACE, [Wish("fal")])
-    assert store.own(WORKSPACE).wishes == {"fal": Wish("fal")}
-    store.wish(WORKSPACE, [])
-    assert store.own(WORKSPACE).wishes == {}
-    assert store.own(WORKSPACE).keys == (key(),)
+    first = [ProviderPreference("openai", enabled=False, priority=3, own_key_id=KEY_ID), ProviderPreference("local")]
+    store.save_preferences(WORKSPACE, first)
+    assert store.read_workspace(WORKSPACE).preferences == {wish.provider: wish for wish in first}
+    store.save_preferences(WORKSPACE, [ProviderPreference("fal")])
+    assert store.read_workspace(WORKSPACE).preferences == {"fal": ProviderPreference("fal")}
+    store.save_preferences(WORKSPACE, [])
+    assert store.read_workspace(WORKSPACE).preferences == {}
+    assert store.read_workspace(WORKSPACE).keys == (key(),)
 
 
-def test_what_a_key_sealed_is_found_until_it_is_sealed_anew(store: ProviderKeys) -> None:
+def test_records_encrypted_with_a_root_key_are_listed_until_they_are_reencrypted(store: ProviderKeys) -> None:
     store.add(key())
     store.add(replace(another("second"), sealed_by="ffeeddccbbaa9988"))
-    assert list(store.sealed_by(key().sealed_by)) == [(WORKSPACE, KEY_ID)]
+    assert list(store.list_sealed_by(key().sealed_by)) == [(WORKSPACE, KEY_ID)]
     after = replace(key(), record=b"\x01 sealed anew", sealed_by="ffeeddccbbaa9988")
-    assert store.reseal(key(), after)
+    assert store.replace_record(key(), after)
     assert store.get(WORKSPACE, KEY_ID) == after
-    assert list(store.sealed_by(key().sealed_by)) == []
+    assert list(store.list_sealed_by(key().sealed_by)) == []
     # A stale writer does not undo the new encryption.
-    assert not store.reseal(key(), key())
+    assert not store.replace_record(key(), key())
     assert store.get(WORKSPACE, KEY_ID) == after
 
 
-def test_a_rotation_is_claimed_by_one_and_for_some_minutes(store: ProviderKeys) -> None:
+def test_a_rotation_is_claimed_by_one_caller_for_five_minutes(store: ProviderKeys) -> None:
     assert store.claim_rotation("0011", NOW)
     assert not store.claim_rotation("0011", NOW + timedelta(minutes=5))
     assert store.claim_rotation("2233", NOW)
@@ -216,11 +216,11 @@ def at_once(calls: list[Callable[[], None]]) -> list[str]:
     return ends
 
 
-def test_of_many_who_take_one_name_one_has_it(dynamo: DynamoProviderKeys) -> None:
+def test_parallel_additions_with_one_name_add_one_key(dynamo: DynamoProviderKeys) -> None:
     keys = [another("first", minutes=number) for number in range(12)]
     ends = at_once([lambda each=each: dynamo.add(each) for each in keys])
     assert sorted(ends) == [""] + ["KeyNameTaken"] * 11
-    assert len(dynamo.own(WORKSPACE).keys) == 1
+    assert len(dynamo.read_workspace(WORKSPACE).keys) == 1
 
 
 def test_parallel_additions_do_not_pass_the_bound(dynamo: DynamoProviderKeys) -> None:
@@ -229,10 +229,10 @@ def test_parallel_additions_do_not_pass_the_bound(dynamo: DynamoProviderKeys) ->
     more = [another(f"more {number}", minutes=100 + number) for number in range(10)]
     ends = at_once([lambda each=each: dynamo.add(each) for each in more])
     assert sorted(ends) == [""] * 3 + ["TooManyKeys"] * 7
-    assert len(dynamo.own(WORKSPACE).keys) == KEYS_PER_WORKSPACE_MAX
+    assert len(dynamo.read_workspace(WORKSPACE).keys) == KEYS_PER_WORKSPACE_MAX
 
 
-def test_a_key_is_removed_by_one_of_many(dynamo: DynamoProviderKeys) -> None:
+def test_parallel_removals_remove_and_count_a_key_once(dynamo: DynamoProviderKeys) -> None:
     dynamo.add(key())
     ends = at_once([lambda: dynamo.remove(key(), NOW)] * 8)
     assert sorted(ends) == [""] + ["NotFound"] * 7
@@ -251,40 +251,40 @@ def kms(aws: botocore.session.Session) -> KmsDataKeys:
     return KmsDataKeys(aws.create_client("kms").create_key()["KeyMetadata"]["Arn"])
 
 
-def test_kms_opens_a_data_key_with_the_facts_that_it_was_made_with(kms: KmsDataKeys) -> None:
-    facts = context(PLACE, KMS, kms.kid)
-    plain, wrapped = kms.new(facts)
+def test_kms_decrypts_a_data_key_only_with_its_encryption_context(kms: KmsDataKeys) -> None:
+    facts = encryption_context(SEAL_CONTEXT, KMS, kms.kid)
+    plain, wrapped = kms.generate(facts)
     assert len(plain) == 32
     assert plain not in wrapped
     assert kms.unwrap(wrapped, facts) == plain
-    assert kms.new(facts)[0] != plain
+    assert kms.generate(facts)[0] != plain
     for name in facts:
         with pytest.raises(UnreadableKey):
             kms.unwrap(wrapped, {**facts, name: "another"})
 
 
-def test_a_record_of_another_kms_key_is_refused(kms: KmsDataKeys) -> None:
+def test_a_record_encrypted_under_another_kms_key_is_refused(kms: KmsDataKeys) -> None:
     other = KmsDataKeys(client("kms").create_key()["KeyMetadata"]["Arn"])
     assert other.kid != kms.kid
-    record = Vault(HeldSecret(), kms).seal(CREDENTIALS, PLACE).record
+    record = Vault(FakeMasterSecret(), kms).seal(CREDENTIALS, SEAL_CONTEXT).record
     for changed in (record, record[:1] + other.kid + record[9:]):
         with pytest.raises(UnreadableKey):
-            Vault(HeldSecret(), other).open(changed, PLACE)
+            Vault(FakeMasterSecret(), other).open(changed, SEAL_CONTEXT)
 
 
-def test_a_vault_on_kms_asks_it_once_for_each_record(kms: KmsDataKeys) -> None:
-    vault = Vault(HeldSecret(), kms)
-    record = vault.seal(CREDENTIALS, PLACE).record
+def test_a_vault_on_kms_calls_it_once_for_each_record(kms: KmsDataKeys) -> None:
+    vault = Vault(FakeMasterSecret(), kms)
+    record = vault.seal(CREDENTIALS, SEAL_CONTEXT).record
     asked: list[str] = []
     client("kms").meta.events.register("before-call.kms", lambda model, **_: asked.append(model.name))
     for _ in "123":
-        assert vault.open(record, PLACE) == CREDENTIALS
+        assert vault.open(record, SEAL_CONTEXT) == CREDENTIALS
     assert asked == ["Decrypt"]
 
 
-def test_a_kms_key_that_is_switched_off_says_nothing_against_the_record(kms: KmsDataKeys) -> None:
-    facts = context(PLACE, KMS, kms.kid)
-    _, wrapped = kms.new(facts)
+def test_a_disabled_kms_key_raises_a_client_error_not_unreadable_key(kms: KmsDataKeys) -> None:
+    facts = encryption_context(SEAL_CONTEXT, KMS, kms.kid)
+    _, wrapped = kms.generate(facts)
     client("kms").disable_key(KeyId=kms.arn)
     with pytest.raises(ClientError):
         kms.unwrap(wrapped, facts)

@@ -21,75 +21,75 @@ from atelier.providers._contract import (
     Job,
     ListedModel,
     Pending,
-    Progress,
+    PollOutcome,
     Unknown,
     WebhookEvent,
     WebhookInvalid,
 )
 from tests.contracts.cases import (
-    ALL,
-    CLASSES,
-    EVERYBODY,
+    CATALOGUE,
+    ERROR_CLASSES,
+    REMOTE_PROVIDERS,
     PROVIDERS,
-    SERVED,
-    UNANSWERED,
-    Case,
+    MODELS_TESTED,
+    UNKNOWN_OUTCOME_FAULTS,
+    ProviderCase,
     adapter,
-    serving,
-    troubles,
+    provider_case,
+    faults_of,
 )
-from tests.receiver import receiving
-from tests.until import until
+from tests.receiver import webhook_receiver
+from tests.until import wait_until
 
 ENDS = (Done, Failed, Cancelled)
-ASYNCHRONOUS = [served for served in SERVED if served[0].startswith(("replicate/", "fal/")) or served[1] == "video"]
+ASYNCHRONOUS = [served for served in MODELS_TESTED if served[0].startswith(("replicate/", "fal/")) or served[1] == "video"]
 WITH_WEBHOOKS = [("replicate/sdxl", "image"), ("fal/flux-schnell", "image"), ("fal/wan-2.5", "video")]
-PICTURES = [served for served in SERVED if served[1] == "image" and ALL.model(served[0]).parameters.get("width")]
-OUTSIDE = [served for served in SERVED if not served[0].startswith("local/")]
+PICTURES = [served for served in MODELS_TESTED if served[1] == "image" and CATALOGUE.model(served[0]).parameters.get("width")]
+OUTSIDE = [served for served in MODELS_TESTED if not served[0].startswith("local/")]
 HOW_LONG_SECONDS = 600
 
 REFUSED = [
     (model, kind, trouble, word)
     for model, kind in OUTSIDE
-    for trouble, word in troubles(model.partition("/")[0], kind, tuple(CLASSES))
+    for trouble, word in faults_of(model.partition("/")[0], kind, tuple(ERROR_CLASSES))
 ]
 LOST = [
     (model, kind, trouble, word)
     for model, kind in OUTSIDE
-    for trouble, word in troubles(model.partition("/")[0], kind, UNANSWERED)
+    for trouble, word in faults_of(model.partition("/")[0], kind, UNKNOWN_OUTCOME_FAULTS)
 ]
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest) -> Iterator[Case]:
-    with serving(*request.param) as served:
+def case(request: pytest.FixtureRequest) -> Iterator[ProviderCase]:
+    with provider_case(*request.param) as served:
         yield served
 
 
-def each(served: list[tuple[str, str]] | tuple[tuple[str, str], ...] = SERVED) -> pytest.MarkDecorator:
+def each(served: list[tuple[str, str]] | tuple[tuple[str, str], ...] = MODELS_TESTED) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", served, indirect=True, ids="-".join)
 
 
-def finished(case: Case, work: Job) -> Progress:
+def finished(case: ProviderCase, work: Job) -> PollOutcome:
     """The outcome of a job, returned at once or polled until it ends."""
     answer = case.provider.submit(work)
     if not isinstance(answer, Accepted):
         return answer
 
-    def look() -> Progress | None:
+    def look() -> PollOutcome | None:
         progress = case.provider.poll(answer.reference, work)
         return None if isinstance(progress, Pending) else progress
 
-    return until(look)
+    return wait_until(look)
 
 
-def done(case: Case, work: Job) -> Done:
+def done(case: ProviderCase, work: Job) -> Done:
     end = finished(case, work)
     assert isinstance(end, Done), end
     return end
 
 
-def files(case: Case, end: Done) -> list[bytes]:
+def files(case: ProviderCase, end: Done) -> list[bytes]:
     fetcher = Fetcher(local_hosts=case.local_hosts)
     return [
         fetcher.fetch(output.url or "", hosts=case.model.output_hosts) if output.data is None else output.data
@@ -101,7 +101,7 @@ def files(case: Case, end: Done) -> list[bytes]:
 
 
 @each()
-def test_a_job_comes_to_files_each_of_which_is_bytes_or_a_url_and_never_both(case: Case) -> None:
+def test_each_output_of_a_job_is_either_bytes_or_a_url(case: ProviderCase) -> None:
     end = done(case, case.job())
     assert all((output.data is None) != (output.url is None) for output in end.outputs)
     (file,) = files(case, end)
@@ -118,30 +118,30 @@ def test_a_job_comes_to_files_each_of_which_is_bytes_or_a_url_and_never_both(cas
 
 
 @each(PICTURES)
-def test_a_picture_has_the_size_that_was_asked_for(case: Case) -> None:
+def test_an_image_has_the_requested_size(case: ProviderCase) -> None:
     (file,) = files(case, done(case, case.job()))
     assert Image.open(io.BytesIO(file)).size == (512, 640)
 
 
-@each([served for served in PICTURES if ALL.model(served[0]).parameters.get("n")])
-def test_there_are_as_many_pictures_as_were_asked_for(case: Case) -> None:
+@each([served for served in PICTURES if CATALOGUE.model(served[0]).parameters.get("n")])
+def test_a_job_returns_the_requested_number_of_images(case: ProviderCase) -> None:
     found = files(case, done(case, case.job(n=3)))
     assert [Image.open(io.BytesIO(file)).size for file in found] == [(512, 640)] * 3
 
 
-@each([served for served in PICTURES if "seed" in ALL.model(served[0]).parameters and served[0] != "custom/llama"])
-def test_a_seed_makes_a_picture_come_out_the_same(case: Case) -> None:
+@each([served for served in PICTURES if "seed" in CATALOGUE.model(served[0]).parameters and served[0] != "custom/llama"])
+def test_a_seed_reproduces_an_image(case: ProviderCase) -> None:
     first, second = (files(case, done(case, case.job(seed=7))) for _ in "12")
     assert first == second
 
 
 @each()
-def test_usage_and_cost_are_integers_that_the_catalogue_can_settle(case: Case) -> None:
+def test_usage_and_cost_are_integers_that_the_catalogue_can_settle(case: ProviderCase) -> None:
     work = case.job()
     end = done(case, work)
     assert all(type(count) is int and count >= 0 for count in end.usage.values())
     assert end.cost_microusd is None or type(end.cost_microusd) is int
-    bill = ALL.settle(
+    bill = CATALOGUE.settle(
         case.model.id,
         work.parameters,
         "succeeded",
@@ -150,7 +150,7 @@ def test_usage_and_cost_are_integers_that_the_catalogue_can_settle(case: Case) -
         usage=end.usage,
         reported_microusd=end.cost_microusd,
     )
-    held = ALL.price(case.model.id, work.parameters, prompt=work.prompt).credits
+    held = CATALOGUE.price(case.model.id, work.parameters, prompt=work.prompt).credits
     assert 0 <= bill.credits <= held
     assert (bill.credits > 0) == (case.provider_id != "custom")
     # A cost reported by the provider goes before one computed from usage, and that before the estimate.
@@ -161,7 +161,7 @@ def test_usage_and_cost_are_integers_that_the_catalogue_can_settle(case: Case) -
 
 
 @each()
-def test_any_prompt_is_taken_without_an_exception(case: Case) -> None:
+def test_no_prompt_raises_an_exception(case: ProviderCase) -> None:
     for prompt in ("", "\0", "🦊 " * 200, "'; DROP TABLE", "[[", "[[no:such]]", "ends in a backslash\\"):
         assert isinstance(finished(case, case.job(prompt)), (*ENDS, Unknown))
 
@@ -170,33 +170,33 @@ def test_any_prompt_is_taken_without_an_exception(case: Case) -> None:
 
 
 @pytest.mark.parametrize(("model", "kind", "trouble", "word"), REFUSED)
-def test_a_refusal_or_a_failure_has_its_class_and_was_sent_once(model: str, kind: str, trouble: str, word: str) -> None:
-    with serving(model, kind) as case:
+def test_a_failure_has_its_error_class_and_is_sent_once(model: str, kind: str, trouble: str, word: str) -> None:
+    with provider_case(model, kind) as case:
         end = finished(case, case.job(f"a fox [[{word}]]"))
         assert isinstance(end, Failed), end
-        assert end.error_class in CLASSES[trouble]
+        assert end.error_class in ERROR_CLASSES[trouble]
         assert end.message
         assert "standin" not in end.message
         assert all(type(count) is int and count >= 0 for count in end.usage.values())
-        assert case.creations == 1
+        assert case.submitted_jobs == 1
 
 
 @pytest.mark.parametrize(("model", "kind", "trouble", "word"), LOST)
-def test_a_submission_without_a_usable_answer_is_unknown_and_never_sent_again(
+def test_a_submission_without_a_usable_response_is_unknown_and_never_resent(
     model: str, kind: str, trouble: str, word: str
 ) -> None:
-    with serving(model, kind) as case:
+    with provider_case(model, kind) as case:
         work = case.job(f"a fox [[{word}]]")
         assert isinstance(case.provider.submit(work), Unknown), trouble
         found = case.provider.find(work)
         assert (found is not None) == (case.provider_id == "replicate")
-        assert case.creations == 1
+        assert case.submitted_jobs == 1
 
 
 @each(OUTSIDE)
-def test_what_cannot_be_sent_has_begun_nothing(case: Case) -> None:
-    assert case.stand_in is not None
-    case.stand_in.stop()
+def test_a_submission_that_cannot_be_sent_is_transient(case: ProviderCase) -> None:
+    assert case.simulator is not None
+    case.simulator.stop()
     end = case.provider.submit(case.job())
     assert isinstance(end, Failed)
     # A custom endpoint fails in the same way, although its address could also have been refused.
@@ -204,7 +204,7 @@ def test_what_cannot_be_sent_has_begun_nothing(case: Case) -> None:
 
 
 @each(OUTSIDE)
-def test_a_hint_when_to_come_back_is_read_in_seconds(case: Case) -> None:
+def test_retry_after_is_read_in_seconds(case: ProviderCase) -> None:
     hints = {
         "anthropic": {"429": 12, "429-ms": 2, "429-bare": None},
         "replicate": {"429-header": 12, "429-body": 5},
@@ -218,7 +218,7 @@ def test_a_hint_when_to_come_back_is_read_in_seconds(case: Case) -> None:
 
 
 @each([served for served in OUTSIDE if served[0].partition("/")[0] not in ("replicate",)])
-def test_a_hint_may_be_a_date(case: Case) -> None:
+def test_retry_after_may_be_a_date(case: ProviderCase) -> None:
     end = finished(case, case.job("a fox [[create:429-date]]"))
     assert isinstance(end, Failed)
     assert end.retry_after_seconds is not None
@@ -226,7 +226,7 @@ def test_a_hint_may_be_a_date(case: Case) -> None:
 
 
 @each()
-def test_a_model_it_does_not_know_is_an_outcome_and_no_exception(case: Case) -> None:
+def test_an_unknown_model_fails_as_model_gone(case: ProviderCase) -> None:
     gone = {"anthropic": "claude-gone", "local": "nothing"}
     settings = {
         **case.model.settings,
@@ -244,7 +244,7 @@ def test_a_model_it_does_not_know_is_an_outcome_and_no_exception(case: Case) -> 
 
 
 @each(ASYNCHRONOUS)
-def test_work_that_goes_on_is_pending_with_a_progress_below_a_hundred(case: Case) -> None:
+def test_a_running_job_is_pending_with_a_progress_below_100(case: ProviderCase) -> None:
     work = case.job("a fox [[run:hang]]")
     answer = case.provider.submit(work)
     assert isinstance(answer, Accepted)
@@ -254,18 +254,18 @@ def test_work_that_goes_on_is_pending_with_a_progress_below_a_hundred(case: Case
 
 
 @each(ASYNCHRONOUS)
-def test_a_question_without_an_answer_says_nothing_about_the_job(case: Case) -> None:
+def test_an_unanswered_poll_or_cancellation_leaves_the_outcome_open(case: ProviderCase) -> None:
     work = case.job()
     answer = case.provider.submit(work)
     assert isinstance(answer, Accepted)
-    assert case.stand_in is not None
-    case.stand_in.stop()
+    assert case.simulator is not None
+    case.simulator.stop()
     assert isinstance(case.provider.poll(answer.reference, work), Unknown)
     assert case.provider.cancel(answer.reference) in (CancelResult.PENDING, CancelResult.UNSUPPORTED)
 
 
 @each(ASYNCHRONOUS)
-def test_what_runs_is_stopped_where_the_provider_can_and_goes_on_where_it_cannot(case: Case) -> None:
+def test_a_running_job_is_cancelled_if_its_provider_supports_it(case: ProviderCase) -> None:
     work = case.job("a fox [[run:hang]]")
     answer = case.provider.submit(work)
     assert isinstance(answer, Accepted)
@@ -276,33 +276,33 @@ def test_what_runs_is_stopped_where_the_provider_can_and_goes_on_where_it_cannot
         return
     assert result in (CancelResult.CANCELLED, CancelResult.PENDING)
 
-    def look() -> Progress | None:
+    def look() -> PollOutcome | None:
         progress = case.provider.poll(answer.reference, work)
         return None if isinstance(progress, Pending) else progress
 
-    assert isinstance(until(look), Cancelled)
-    assert case.creations == 1
+    assert isinstance(wait_until(look), Cancelled)
+    assert case.submitted_jobs == 1
 
 
 @each()
-def test_a_finished_job_is_too_late_to_cancel(case: Case) -> None:
+def test_a_finished_job_is_too_late_to_cancel(case: ProviderCase) -> None:
     work = case.job()
     answer = case.provider.submit(work)
     if isinstance(answer, Accepted):
-        until(lambda: not isinstance(case.provider.poll(answer.reference, work), Pending))
+        wait_until(lambda: not isinstance(case.provider.poll(answer.reference, work), Pending))
     reference = answer.reference if isinstance(answer, Accepted) else work.attempt_id
     assert case.provider.cancel(reference) in (CancelResult.TOO_LATE, CancelResult.UNSUPPORTED)
 
 
 @each()
-def test_a_reference_nobody_gave_out_is_an_outcome_and_no_exception(case: Case) -> None:
+def test_an_unknown_reference_never_raises(case: ProviderCase) -> None:
     for reference in ("nobody-gave-this-out", "", "../../v1/files", "a/b?c=d#e", "🦊"):
         assert isinstance(case.provider.poll(reference, case.job()), (*ENDS, Unknown))
         assert isinstance(case.provider.cancel(reference), CancelResult)
 
 
 @each()
-def test_a_submitted_job_is_found_again_where_there_is_a_list(case: Case) -> None:
+def test_a_submitted_job_is_found_if_its_provider_has_a_list(case: ProviderCase) -> None:
     work = case.job()
     answer = case.provider.submit(work)
     found = case.provider.find(work)
@@ -312,7 +312,7 @@ def test_a_submitted_job_is_found_again_where_there_is_a_list(case: Case) -> Non
 
 
 @each()
-def test_only_what_is_made_here_may_be_sent_again(case: Case) -> None:
+def test_only_the_local_provider_is_safe_to_resend(case: ProviderCase) -> None:
     assert case.provider.resend_safe is (case.provider_id == "local")
 
 
@@ -320,8 +320,8 @@ def test_only_what_is_made_here_may_be_sent_again(case: Case) -> None:
 
 
 @each(WITH_WEBHOOKS)
-def test_a_webhook_says_what_a_poll_says(case: Case) -> None:
-    with receiving() as receiver:
+def test_a_webhook_has_the_same_outcome_as_a_poll(case: ProviderCase) -> None:
+    with webhook_receiver() as receiver:
         work = case.job(webhook=f"{receiver.url}/hook")
         answer = case.provider.submit(work)
         assert isinstance(answer, Accepted)
@@ -337,8 +337,8 @@ def test_a_webhook_says_what_a_poll_says(case: Case) -> None:
 
 
 @each(WITH_WEBHOOKS)
-def test_a_webhook_delivered_twice_has_one_id(case: Case) -> None:
-    with receiving() as receiver:
+def test_a_webhook_delivered_twice_has_one_id(case: ProviderCase) -> None:
+    with webhook_receiver() as receiver:
         case.provider.submit(case.job("a fox [[webhook:twice]]", webhook=receiver.url))
         now = int(time.time())
         events = [case.provider.parse_webhook(headers, body, now) for _, headers, body in receiver.wait_for(2)]
@@ -347,8 +347,8 @@ def test_a_webhook_delivered_twice_has_one_id(case: Case) -> None:
 
 @each(WITH_WEBHOOKS)
 @pytest.mark.parametrize("how", ["forged", "stale"])
-def test_a_forged_or_a_stale_webhook_is_invalid(case: Case, how: str) -> None:
-    with receiving() as receiver:
+def test_a_forged_or_a_stale_webhook_is_invalid(case: ProviderCase, how: str) -> None:
+    with webhook_receiver() as receiver:
         case.provider.submit(case.job(f"a fox [[webhook:{how}]]", webhook=receiver.url))
         ((_, headers, body),) = receiver.wait_for(1)
         with pytest.raises(WebhookInvalid):
@@ -356,8 +356,8 @@ def test_a_forged_or_a_stale_webhook_is_invalid(case: Case, how: str) -> None:
 
 
 @each(WITH_WEBHOOKS)
-def test_a_webhook_of_another_time_or_with_another_body_is_invalid(case: Case) -> None:
-    with receiving() as receiver:
+def test_a_webhook_read_at_another_time_or_with_a_changed_body_is_invalid(case: ProviderCase) -> None:
+    with webhook_receiver() as receiver:
         case.provider.submit(case.job(webhook=receiver.url))
         ((_, headers, body),) = receiver.wait_for(1)
         now = int(time.time())
@@ -374,8 +374,8 @@ def test_a_webhook_of_another_time_or_with_another_body_is_invalid(case: Case) -
 
 
 @each(WITH_WEBHOOKS)
-def test_a_webhook_of_another_job_is_never_taken_for_this_ones(case: Case) -> None:
-    with receiving() as receiver:
+def test_a_webhook_of_another_job_is_invalid_or_has_another_reference(case: ProviderCase) -> None:
+    with webhook_receiver() as receiver:
         theirs, mine = case.job("theirs", webhook=receiver.url), case.job("mine")
         case.provider.submit(theirs)
         answer = case.provider.submit(mine)
@@ -400,7 +400,7 @@ def test_a_webhook_of_another_job_is_never_taken_for_this_ones(case: Case) -> No
         {"x-fal-webhook-request-id": "r", "x-fal-webhook-user-id": "standin-user", "x-fal-webhook-timestamp": "1000"},
     ],
 )
-def test_an_unsigned_webhook_is_invalid_for_everybody(case: Case, headers: dict[str, str]) -> None:
+def test_an_unsigned_webhook_is_invalid_for_every_provider(case: ProviderCase, headers: dict[str, str]) -> None:
     with pytest.raises(WebhookInvalid):
         case.provider.parse_webhook(headers, b'{"id": "abc", "status": "succeeded"}', 1000)
 
@@ -409,31 +409,31 @@ def test_an_unsigned_webhook_is_invalid_for_everybody(case: Case, headers: dict[
 
 
 @pytest.mark.parametrize("provider_id", sorted(PROVIDERS))
-def test_a_key_is_checked_by_a_call_that_begins_nothing(provider_id: str) -> None:
-    with serving(*next(served for served in SERVED if served[0].startswith(provider_id))) as case:
+def test_the_key_check_starts_no_job_and_reports_a_wrong_key(provider_id: str) -> None:
+    with provider_case(*next(served for served in MODELS_TESTED if served[0].startswith(provider_id))) as case:
         assert case.provider.check() is None
-        if case.stand_in is None:
+        if case.simulator is None:
             return
-        refused = adapter(provider_id, case.stand_in, key="another-key").check()
+        refused = adapter(provider_id, case.simulator, key="another-key").check()
         assert refused is not None
         assert refused.error_class is ErrorClass.AUTH
-        assert case.creations == 0
-        case.stand_in.stop()
+        assert case.submitted_jobs == 0
+        case.simulator.stop()
         silent = case.provider.check()
         assert silent is not None
         assert silent.error_class is ErrorClass.TRANSIENT
 
 
 @pytest.mark.parametrize("provider_id", sorted(PROVIDERS))
-def test_a_list_of_models_is_one_or_nothing_and_never_an_exception(provider_id: str) -> None:
-    with serving(*next(served for served in SERVED if served[0].startswith(provider_id))) as case:
+def test_a_list_of_models_is_none_when_it_cannot_be_read(provider_id: str) -> None:
+    with provider_case(*next(served for served in MODELS_TESTED if served[0].startswith(provider_id))) as case:
         for answering in (True, False):
             listed = case.provider.models()
             assert listed is None or all(isinstance(model, ListedModel) and model.name for model in listed)
             assert answering or listed is None
-            if case.stand_in is not None and answering:
-                case.stand_in.stop()
+            if case.simulator is not None and answering:
+                case.simulator.stop()
 
 
 def test_every_provider_of_the_catalogue_is_in_this_suite() -> None:
-    assert {model.provider for model in ALL.data.models} == PROVIDERS == {*EVERYBODY, "local"}
+    assert {model.provider for model in CATALOGUE.data.models} == PROVIDERS == {*REMOTE_PROVIDERS, "local"}

@@ -14,39 +14,39 @@ import tempfile
 from pathlib import Path
 
 import tests.conftest  # noqa: F401 - makes up credentials before any client exists
-from tests.crashes.explorer import crash, explore, pairs, undisturbed
-from tests.crashes.outcomes import keep
-from tests.crashes.place import placed
+from tests.crashes.explorer import run_with_faults, explore, sample_pairs, run_undisturbed
+from tests.crashes.outcomes import write_sections
+from tests.crashes.place import deployed_product
 from tests.crashes.scenarios import GENERATION, RUNS
 from tests.embedded_aws import start_emulator
 
-EVERY = (*GENERATION, *RUNS)
+ALL_SCENARIOS = (*GENERATION, *RUNS)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.crashes", description="Die at every call of a generation.")
-    parser.add_argument("scenarios", nargs="*", choices=[[], *(scenario.name for scenario in EVERY)])
+    parser.add_argument("scenarios", nargs="*", choices=[[], *(scenario.name for scenario in ALL_SCENARIOS)])
     parser.add_argument("--pairs", type=int, default=0, help="two crashes in one run, so many times for each scenario")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    chosen = [scenario for scenario in EVERY if scenario.name in arguments.scenarios or not arguments.scenarios]
+    chosen = [scenario for scenario in ALL_SCENARIOS if scenario.name in arguments.scenarios or not arguments.scenarios]
 
     child, url = start_emulator(Path(tempfile.mkdtemp()))
     try:
-        with placed(url) as deployment:
+        with deployed_product(url) as deployment:
             found = []
             for scenario in chosen:
                 # The functions' own output is not shown; only the tables are.
                 with contextlib.redirect_stdout(io.StringIO()):
                     if arguments.pairs:
-                        calls, _ = undisturbed(deployment, scenario)
-                        for faults in pairs(calls, arguments.pairs, arguments.seed):
-                            crash(deployment, scenario, calls, faults)
+                        calls, _ = run_undisturbed(deployment, scenario)
+                        for faults in sample_pairs(calls, arguments.pairs, arguments.seed):
+                            run_with_faults(deployment, scenario, calls, faults)
                     else:
                         found.append(explore(deployment, scenario))
                 print(f"{scenario.name}: {arguments.pairs} pairs, seed {arguments.seed}" if arguments.pairs else found[-1].table())
             if found:
-                keep(found, [scenario.name for scenario in EVERY])
+                write_sections(found, [scenario.name for scenario in ALL_SCENARIOS])
     finally:
         child.terminate()
         child.wait(timeout=10)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.crashes.place import Place, placed
+from tests.crashes.place import ProductDeployment, deployed_product
 
 
 @pytest.fixture(scope="module")
-def place(emulator: str) -> Iterator[Place]:
-    with placed(emulator) as made:
+def deployment(emulator: str) -> Iterator[ProductDeployment]:
+    with deployed_product(emulator) as made:
         yield made

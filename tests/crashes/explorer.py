@@ -11,16 +11,16 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from tests.crashes.place import Place
-from tests.crashes.run import Run, Scenario
-from tests.crashes.settled import Outcome, settled
-from tests.crashes.wire import Call, Mode
+from tests.crashes.place import ProductDeployment
+from tests.crashes.run import ScenarioRun, Scenario
+from tests.crashes.settled import Outcome, check_invariants
+from tests.crashes.wire import Call, FaultMode
 
 # How many calls after the first crash the second one comes at most: later, the run has recovered from the first.
-SECOND_WITHIN = 15
+SECOND_CRASH_WITHIN_CALLS = 15
 
 
-Check = Callable[[Run], Outcome]
+Check = Callable[[ScenarioRun], Outcome]
 
 
 @dataclass
@@ -32,20 +32,20 @@ class Exploration:
     calls: list[Call]
     undisturbed: Outcome
     explored: list[Call]
-    outcomes: dict[tuple[int, Mode], Outcome] = field(default_factory=dict[tuple[int, Mode], Outcome])
+    outcomes: dict[tuple[int, FaultMode], Outcome] = field(default_factory=dict[tuple[int, FaultMode], Outcome])
 
     def table(self) -> str:
         """The scenario's section of OUTCOMES.md, in Markdown."""
         lines = [
             f"## {self.scenario.name}",
             "",
-            f"{self.scenario.story} Undisturbed: {self.undisturbed}.",
+            f"{self.scenario.description} Undisturbed: {self.undisturbed}.",
             "",
-            f"| # | function | call | {' | '.join(Mode)} |",
+            f"| # | function | call | {' | '.join(FaultMode)} |",
             "|---|---|---|---|---|---|",
         ]
         for call in self.explored:
-            found = [self.outcomes[call.number, mode] for mode in Mode]
+            found = [self.outcomes[call.number, mode] for mode in FaultMode]
             cells = ["the same" if outcome == self.undisturbed else str(outcome) for outcome in found]
             lines.append(f"| {call.number} | {call.function} | {call.operation} {call.target} | {' | '.join(cells)} |")
         if self.scenario.writes_only:
@@ -55,26 +55,26 @@ class Exploration:
         return "\n".join(lines) + "\n"
 
 
-def explore(place: Place, scenario: Scenario, check: Check = settled) -> Exploration:
+def explore(deployment: ProductDeployment, scenario: Scenario, check: Check = check_invariants) -> Exploration:
     """Run a scenario undisturbed, then once for each of its calls and each way in which a call can fail. `check`
     returns the outcome of a run, and raises AssertionError when an invariant is broken."""
-    calls, outcome = undisturbed(place, scenario, check)
-    new = itertools.dropwhile(lambda call: not scenario.since(call), distinct(calls))
-    explored = [call for call in new if call.function not in scenario.known]
+    calls, outcome = run_undisturbed(deployment, scenario, check)
+    new = itertools.dropwhile(lambda call: not scenario.is_new_from(call), distinct_calls(calls))
+    explored = [call for call in new if call.function not in scenario.explored_elsewhere]
     if scenario.writes_only:
         explored = [call for call in explored if call.writes]
     found = Exploration(scenario, calls, outcome, explored)
     for call in explored:
-        for mode in Mode:
-            if mode is Mode.DIE_AFTER and not call.writes:
+        for mode in FaultMode:
+            if mode is FaultMode.DIE_AFTER and not call.writes:
                 # A read changes nothing, so dying after it leaves the same state as dying before it.
-                found.outcomes[call.number, mode] = found.outcomes[call.number, Mode.DIE_BEFORE]
+                found.outcomes[call.number, mode] = found.outcomes[call.number, FaultMode.DIE_BEFORE]
             else:
-                found.outcomes[call.number, mode] = crash(place, scenario, calls, {call.number: mode}, check)
+                found.outcomes[call.number, mode] = run_with_faults(deployment, scenario, calls, {call.number: mode}, check)
     return found
 
 
-def distinct(calls: list[Call]) -> list[Call]:
+def distinct_calls(calls: list[Call]) -> list[Call]:
     """The calls to explore. When a function is invoked repeatedly with the same calls (polls of a running job), only
     those of the first two and the last two invocations."""
     runs: dict[int, list[Call]] = {}
@@ -87,9 +87,9 @@ def distinct(calls: list[Call]) -> list[Call]:
     return [call for call in calls if call.invocation not in left_out]
 
 
-def undisturbed(place: Place, scenario: Scenario, check: Check = settled) -> tuple[list[Call], Outcome]:
+def run_undisturbed(deployment: ProductDeployment, scenario: Scenario, check: Check = check_invariants) -> tuple[list[Call], Outcome]:
     """The calls of a scenario when nothing fails, and its outcome."""
-    run = Run(place, scenario, {})
+    run = ScenarioRun(deployment, scenario, {})
     run.play()
     calls, outcome = list(run.calls), check(run)
     assert (outcome.status, run.failures) == (scenario.ends_as, [])
@@ -99,16 +99,16 @@ def undisturbed(place: Place, scenario: Scenario, check: Check = settled) -> tup
     return calls, outcome
 
 
-def crash(
-    place: Place, scenario: Scenario, calls: list[Call], faults: Mapping[int, Mode], check: Check = settled
+def run_with_faults(
+    deployment: ProductDeployment, scenario: Scenario, calls: list[Call], faults: Mapping[int, FaultMode], check: Check = check_invariants
 ) -> Outcome:
     """The outcome of a run with these faults. `calls`: those of the undisturbed run."""
-    run = Run(place, scenario, faults)
+    run = ScenarioRun(deployment, scenario, faults)
     first = min(faults)
     try:
         run.play()
         assert run.calls[:first] == calls[:first], "the run was another one before anything had gone wrong"
-        died = [number for number, mode in faults.items() if mode is not Mode.LOSE_ANSWER and number <= len(run.calls)]
+        died = [number for number, mode in faults.items() if mode is not FaultMode.LOSE_ANSWER and number <= len(run.calls)]
         assert len(run.failures) == len(died), f"more failed than died: {run.failures}"
         return check(run)
     except AssertionError as error:
@@ -119,13 +119,13 @@ def crash(
         raise AssertionError(f"{scenario.name}, {dict(faults)}: {error}\n{calls_text}") from error
 
 
-def pairs(calls: list[Call], count: int, seed: int) -> list[dict[int, Mode]]:
+def sample_pairs(calls: list[Call], count: int, seed: int) -> list[dict[int, FaultMode]]:
     """A random sample of two crashes in one run, the second one while the first is being repaired."""
     rng = random.Random(seed)
-    modes = list(Mode)
-    found: list[dict[int, Mode]] = []
+    modes = list(FaultMode)
+    found: list[dict[int, FaultMode]] = []
     for _ in range(count):
         first = rng.randint(1, len(calls))
-        second = first + rng.randint(1, SECOND_WITHIN)
+        second = first + rng.randint(1, SECOND_CRASH_WITHIN_CALLS)
         found.append({first: rng.choice(modes), second: rng.choice(modes)})
     return found

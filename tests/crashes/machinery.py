@@ -21,8 +21,8 @@ from typing import Any
 
 import yaml
 
-from infra.local.templates import read
-from tests.crashes.wire import Refusal
+from infra.local.templates import read_template
+from tests.crashes.wire import AwsError
 
 Invoke = Callable[[str, Any], Any]
 Record = dict[str, Any]
@@ -38,25 +38,25 @@ class FunctionFailed(Exception):
 
 
 @dataclass
-class Time:
+class VirtualClock:
     """A virtual clock, in seconds since the run began, and the actions scheduled on it."""
 
     now: float = 0
-    _ahead: list[tuple[float, int, Callable[[], None]]] = field(
+    _scheduled: list[tuple[float, int, Callable[[], None]]] = field(
         default_factory=list[tuple[float, int, Callable[[], None]]]
     )
     _order: itertools.count[int] = field(default_factory=itertools.count)
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         """Schedule an action; actions due at the same time run in the order in which they were scheduled."""
-        heapq.heappush(self._ahead, (self.now + seconds, next(self._order), action))
+        heapq.heappush(self._scheduled, (self.now + seconds, next(self._order), action))
 
     def run(self, after_each: Callable[[], None]) -> None:
         """Run actions, each followed by `after_each`, until none is scheduled any more."""
         for _ in range(STEPS_MAX):
-            if not self._ahead:
+            if not self._scheduled:
                 return
-            self.now, _, action = heapq.heappop(self._ahead)
+            self.now, _, action = heapq.heappop(self._scheduled)
             action()
             after_each()
         raise AssertionError(f"no end after {STEPS_MAX} steps")
@@ -73,7 +73,7 @@ class StreamMapping:
     window_seconds: float
     patterns: tuple[Any, ...]
 
-    def takes(self, record: Record) -> bool:
+    def accepts(self, record: Record) -> bool:
         """Whether one of the mapping's filters lets the record through."""
         return not self.patterns or any(_matches_pattern(pattern, record) for pattern in self.patterns)
 
@@ -81,7 +81,7 @@ class StreamMapping:
 @cache
 def stream_mappings() -> tuple[StreamMapping, ...]:
     """All stream mappings that template.yaml declares."""
-    template = read(ROOT / "template.yaml")
+    template = read_template(ROOT / "template.yaml")
     found: list[StreamMapping] = []
     for resource in template["Resources"].values():
         for source in resource["Properties"].get("Events", {}).values():
@@ -111,39 +111,39 @@ class Stream:
 
     mapping: StreamMapping
     invoke: Invoke
-    time: Time
-    lost: list[Record] = field(default_factory=list[Record])
+    time: VirtualClock
+    discarded: list[Record] = field(default_factory=list[Record])
     _waiting: deque[Record] = field(default_factory=deque[Record])
-    _tries: int = 0
-    _planned: bool = False
+    _failures: int = 0
+    _is_scheduled: bool = False
 
     def put(self, records: list[Record]) -> None:
         """Add records committed to the table; those that the mapping filters out are dropped."""
-        self._waiting.extend(record for record in records if self.mapping.takes(record))
+        self._waiting.extend(record for record in records if self.mapping.accepts(record))
         self._schedule(self.mapping.window_seconds)
 
     def deliver(self) -> None:
         """Invoke the function with the next batch."""
-        self._planned = False
+        self._is_scheduled = False
         if not self._waiting:
             return
-        batch = list(itertools.islice(self._waiting, max(1, self.mapping.batch_max >> self._tries)))
+        batch = list(itertools.islice(self._waiting, max(1, self.mapping.batch_max >> self._failures)))
         try:
             self.invoke(self.mapping.function, {"Records": batch})
         except FunctionFailed:
-            self._tries += 1
-            if self._tries <= self.mapping.retries_max:
+            self._failures += 1
+            if self._failures <= self.mapping.retries_max:
                 self._schedule(RETRY_SECONDS)
                 return
-            self.lost += batch
-        self._tries = 0
+            self.discarded += batch
+        self._failures = 0
         for _ in batch:
             self._waiting.popleft()
         self._schedule(0)
 
     def _schedule(self, seconds: float) -> None:
-        if self._waiting and not self._planned:
-            self._planned = True
+        if self._waiting and not self._is_scheduled:
+            self._is_scheduled = True
             self.time.later(seconds, self.deliver)
 
 
@@ -153,16 +153,16 @@ class Queue:
 
     function: str
     invoke: Invoke
-    time: Time
+    time: VirtualClock
     visibility_seconds: int = 90
     receives_max: int = 5
-    dead: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    dead_letters: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
-    def send_message(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def send_message(self, request: dict[str, Any]) -> dict[str, Any]:
         """SQS's SendMessage."""
-        message = {"messageId": str(next(self._numbers)), "body": asked["MessageBody"]}
-        self.time.later(asked.get("DelaySeconds", 0) + STEP_SECONDS, lambda: self._deliver(message, 1))
+        message = {"messageId": str(next(self._numbers)), "body": request["MessageBody"]}
+        self.time.later(request.get("DelaySeconds", 0) + STEP_SECONDS, lambda: self._deliver(message, 1))
         return {"MessageId": message["messageId"]}
 
     def _deliver(self, message: dict[str, Any], receives: int) -> None:
@@ -173,19 +173,19 @@ class Queue:
         if failed and receives < self.receives_max:
             self.time.later(self.visibility_seconds, lambda: self._deliver(message, receives + 1))
         elif failed:
-            self.dead.append(message)
+            self.dead_letters.append(message)
 
 
 @dataclass
-class Bus:
+class EventBus:
     """An EventBridge bus. `told`: the events put on it, as (detail type, detail)."""
 
-    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])
 
-    def put_events(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def put_events(self, request: dict[str, Any]) -> dict[str, Any]:
         """EventBridge's PutEvents."""
-        self.told += [(entry["DetailType"], json.loads(entry["Detail"])) for entry in asked["Entries"]]
-        return {"FailedEntryCount": 0, "Entries": [{"EventId": "e"} for _ in asked["Entries"]]}
+        self.events += [(entry["DetailType"], json.loads(entry["Detail"])) for entry in request["Entries"]]
+        return {"FailedEntryCount": 0, "Entries": [{"EventId": "e"} for _ in request["Entries"]]}
 
 
 @dataclass
@@ -216,7 +216,7 @@ class StateMachine:
 
     definition: str
     invoke: Invoke
-    time: Time
+    time: VirtualClock
     executions: dict[str, _Execution] = field(default_factory=dict[str, _Execution])
     _tokens: dict[str, _Task] = field(default_factory=dict[str, _Task])
 
@@ -227,40 +227,40 @@ class StateMachine:
 
     # ---- the API -----------------------------------------------------------------------------------------------------
 
-    def start_execution(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def start_execution(self, request: dict[str, Any]) -> dict[str, Any]:
         """StartExecution. A name that is known already is refused, except while the execution with this name and input
         is running; then it is the same execution."""
-        name, data = asked["name"], asked["input"]
+        name, data = request["name"], request["input"]
         known = self.executions.get(name)
         if known is None:
             known = self.executions[name] = _Execution(name, data)
             self._schedule_state(known, self._first, json.loads(data))
         elif known.status != "RUNNING" or known.input != data:
-            raise Refusal("ExecutionAlreadyExists")
+            raise AwsError("ExecutionAlreadyExists")
         return {"executionArn": f"arn:aws:states:us-east-1:000000000000:execution:machine:{name}", "startDate": 0}
 
-    def knows(self, token: str) -> bool:
+    def has_token(self, token: str) -> bool:
         """Whether one of this machine's tasks has this token."""
         return token in self._tokens
 
-    def send_task_success(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def send_task_success(self, request: dict[str, Any]) -> dict[str, Any]:
         """SendTaskSuccess."""
-        task = self._waiting(asked["taskToken"])
-        self._succeed(task, json.loads(asked["output"]))
+        task = self._open_task(request["taskToken"])
+        self._succeed(task, json.loads(request["output"]))
         return {}
 
-    def send_task_failure(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def send_task_failure(self, request: dict[str, Any]) -> dict[str, Any]:
         """SendTaskFailure."""
-        task = self._waiting(asked["taskToken"])
-        self._fail(task, asked["error"], asked["cause"])
+        task = self._open_task(request["taskToken"])
+        self._fail(task, request["error"], request["cause"])
         return {}
 
-    def _waiting(self, token: str) -> _Task:
+    def _open_task(self, token: str) -> _Task:
         task = self._tokens.get(token)
         if task is None:
-            raise Refusal("InvalidToken")
+            raise AwsError("InvalidToken")
         if not task.open:
-            raise Refusal("TaskTimedOut")
+            raise AwsError("TaskTimedOut")
         return task
 
     # ---- the language ------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.crashes.explorer import Exploration
 
 FILE = Path(__file__).with_name("OUTCOMES.md")
-HEAD = """\
+HEADER = """\
 # What became of each crash
 
 One generation after the other dies at each AWS call that it makes: in the process that makes the call, before the
@@ -20,13 +20,13 @@ Written by `python -m tests.crashes`, compared with what happens by `tests/crash
 """
 
 
-def kept() -> dict[str, str]:
+def read_sections() -> dict[str, str]:
     """The sections of the file, by the scenario's name."""
     sections = FILE.read_text().split("\n## ")[1:] if FILE.exists() else []
     return {section.partition("\n")[0]: f"## {section.rstrip()}\n" for section in sections}
 
 
-def keep(explorations: list[Exploration], order: list[str]) -> None:
+def write_sections(explorations: list[Exploration], order: list[str]) -> None:
     """Write the file with these sections in place of their older ones; sections of removed scenarios are dropped."""
-    sections = kept() | {found.scenario.name: found.table() for found in explorations}
-    FILE.write_text("\n".join([HEAD, *(sections[name] for name in order if name in sections)]))
+    sections = read_sections() | {found.scenario.name: found.table() for found in explorations}
+    FILE.write_text("\n".join([HEADER, *(sections[name] for name in order if name in sections)]))

@@ -28,22 +28,22 @@ from atelier.clock import system_clock
 from atelier.identity.model import Credentials, Device, new_user, open_session
 from atelier.telemetry import logger
 from atelier.wiring import identity, ledger
-from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
+from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
 from tests.adapters.world import World
 from tests.crashes.machinery import stream_mappings
-from tests.crashes.wire import Wire
-from tests.embedded_aws import Tables, create_tables, forget_wiring
-from tests.invoke import function
+from tests.crashes.wire import CallInterceptor
+from tests.embedded_aws import Tables, create_tables, clear_wiring_caches
+from tests.invoke import load_function
 
 PUBLIC_URL = "https://media.example.com"
-MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:generate-media"
-RUNS = "arn:aws:states:us-east-1:000000000000:stateMachine:run-pipeline"
+MEDIA_MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:generate-media"
+RUN_MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:run-pipeline"
 QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/attempts"
 PROVIDERS = frozenset({"local", "replicate"})
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class Client:
     """The user, session and workspace of a run's client."""
 
     user_id: str
@@ -51,10 +51,10 @@ class Owner:
     workspace_id: str
 
 
-class Place:
+class ProductDeployment:
     """A deployment on the emulator: tables, bucket, provider, and the functions' modules."""
 
-    def __init__(self, tables: Tables, wire: Wire, replicate: ReplicateStandIn, bucket: str) -> None:
+    def __init__(self, tables: Tables, wire: CallInterceptor, replicate: ReplicateSimulator, bucket: str) -> None:
         self.tables, self.wire, self.replicate, self.bucket = tables, wire, replicate, bucket
         self.world = World(tables, providers=PROVIDERS)
         # These are not the product's clients, so that the tests' own calls are neither counted nor made to fail.
@@ -67,24 +67,24 @@ class Place:
     def app(self, folder: str) -> ModuleType:
         """The module of a function, kept between invocations like a warm Lambda process."""
         if folder not in self._apps:
-            self._apps[folder] = function(folder)
+            self._apps[folder] = load_function(folder)
         return self._apps[folder]
 
-    def cold(self) -> None:
+    def cold_start_all(self) -> None:
         """Make every function's next invocation a cold start."""
         self._apps.clear()
-        forget_wiring(clients=False)
+        clear_wiring_caches(clients=False)
 
-    def anew(self) -> None:
+    def clear_shared_state(self) -> None:
         """Clear the state that all workspaces share, so that no run depends on an earlier one."""
         self.replicate.reset()
         for item in self.dynamodb.scan(TableName=self.tables.providers)["Items"]:
             self.dynamodb.delete_item(TableName=self.tables.providers, Key={"pk": item["pk"], "sk": item["sk"]})
         for table in self._after:
-            self.changes(table)
-        self.cold()
+            self.new_records(table)
+        self.cold_start_all()
 
-    def owner(self) -> Owner:
+    def create_owner(self) -> Client:
         """Create a user with a workspace whose wallet is still empty."""
         now = system_clock()
         ledger.wallets()
@@ -93,9 +93,9 @@ class Place:
         session, _ = open_session(user.id, workspace.id, Device("tests", "203.0.113.7"), now)
         credentials = Credentials(user.email, user.id, workspace.id, "no hash")
         identity.store().create(credentials, user, workspace, session)
-        return Owner(user.id, session.id, workspace.id)
+        return Client(user.id, session.id, workspace.id)
 
-    def changes(self, table: str) -> list[dict[str, Any]]:
+    def new_records(self, table: str) -> list[dict[str, Any]]:
         """The stream records of a table since the last call, in order."""
         answer = self._streams.get_records(ShardIterator=self._after[table])
         self._after[table] = answer["NextShardIterator"]
@@ -131,13 +131,13 @@ def _example_url_keys() -> dict[str, str]:
 
 
 @contextmanager
-def placed(endpoint_url: str) -> Iterator[Place]:
+def deployed_product(endpoint_url: str) -> Iterator[ProductDeployment]:
     """A deployment on the emulator at `endpoint_url`. Until the block ends, its environment variables are set in this
     process and the product's AWS clients are intercepted."""
     with (
         TemporaryDirectory() as directory,
         pytest.MonkeyPatch.context() as environment,
-        ReplicateStandIn(run_seconds=0) as replicate,
+        ReplicateSimulator(run_seconds=0) as replicate,
     ):
         first, end, _ = Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----")
         certificate = Path(directory, "one.pem")
@@ -147,7 +147,7 @@ def placed(endpoint_url: str) -> Iterator[Place]:
         # Nothing here uses TLS, but clients load the certificate store each time they are created. One certificate in
         # place of all of them halves the duration.
         environment.setenv("SSL_CERT_FILE", str(certificate))
-        forget_wiring(clients=False)
+        clear_wiring_caches(clients=False)
 
         tables = create_tables(client("dynamodb"), environment)
         name = tables.identity.removeprefix("identity-")
@@ -170,22 +170,22 @@ def placed(endpoint_url: str) -> Iterator[Place]:
             "PROVIDER_URLS": f"replicate={replicate.url}",
             "MEDIA_KEY_PAIR_ID": "K2EXAMPLE",
             "MEDIA_BUCKET": f"media-{name}",
-            "GENERATE_MEDIA_ARN": MACHINE,
-            "RUN_PIPELINE_ARN": RUNS,
+            "GENERATE_MEDIA_ARN": MEDIA_MACHINE,
+            "RUN_PIPELINE_ARN": RUN_MACHINE,
             "ATTEMPTS_QUEUE_URL": QUEUE,
             "ATTEMPT_POLL_SECONDS": "5",
             "GENERATION_DEADLINE_SECONDS": "180",
             "EVENT_BUS": "events",
         }.items():
             environment.setenv(f"ATELIER_{variable}", value)
-        forget_wiring(clients=False)
+        clear_wiring_caches(clients=False)
 
-        wire, level = Wire(), logger.log_level
+        wire, level = CallInterceptor(), logger.log_level
         # Hundreds of intended crashes need no log lines.
         logger.setLevel(logging.CRITICAL)
         try:
-            with wire.tapped():
-                yield Place(tables, wire, replicate, f"media-{name}")
+            with wire.attached():
+                yield ProductDeployment(tables, wire, replicate, f"media-{name}")
         finally:
             logger.setLevel(level)
-            forget_wiring(clients=False)
+            clear_wiring_caches(clients=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.generations.model import Status
-from tests.crashes.run import Job, Run, Scenario
+from tests.crashes.run import JobScript, ScenarioRun, Scenario
 from tests.crashes.wire import Call
 
 SIZE = {"width": 512, "height": 512, "seed": 7}
@@ -24,7 +24,7 @@ def _cancel_after(seconds: float) -> object:
     return lambda run: run.time.later(seconds, run.cancel)
 
 
-def _add_second_candidate(run: Run) -> None:
+def _add_second_candidate(run: ScenarioRun) -> None:
     """Adds a second candidate to the stored generation. Today's catalogue never puts the procedural model beside
     another candidate, so the test writes it."""
 
@@ -39,15 +39,15 @@ def _add_second_candidate(run: Run) -> None:
     run.time.later(0.1, add)
 
 
-def _send_webhook_before_callback(run: Run, call: Call) -> None:
+def _send_webhook_before_callback(run: ScenarioRun, call: Call) -> None:
     """Ends the job and processes its webhook before the attempt's callback is stored."""
     if call.operation == "PutItem" and call.target.startswith("generations callback"):
         for prediction in run.submissions:
             if prediction.shown["completed_at"] is None:
-                run.look()
-                run.end(prediction, Job())
-                run.notify(prediction)
-                run.read("inbox")
+                run.observe()
+                run.end_job(prediction, JobScript())
+                run.send_webhook(prediction)
+                run.deliver_changes("inbox")
                 run.streams["inbox"].deliver()
 
 
@@ -57,43 +57,43 @@ ASYNCHRONOUS = Scenario(
     "A provider that tells by webhook, twice, how its job ended.",
     REMOTE,
     Status.SUCCEEDED,
-    jobs=(Job(webhooks=2),),
+    jobs=(JobScript(webhooks=2),),
 )
 POLLED = Scenario(
     "poll",
     "A provider whose webhook never comes: polls find the end.",
     REMOTE,
     Status.SUCCEEDED,
-    jobs=(Job(after_seconds=8, webhooks=0),),
-    known=frozenset({SUBMISSION, FINISH, SEALING, SWEEP}),
+    jobs=(JobScript(after_seconds=8, webhooks=0),),
+    explored_elsewhere=frozenset({SUBMISSION, FINISH, SEALING, SWEEP}),
 )
 OVERTAKEN = Scenario(
     "overtaken",
     "The webhook comes before the attempt has stored how it is to be woken.",
     REMOTE,
     Status.SUCCEEDED,
-    interrupted=_send_webhook_before_callback,
-    known=frozenset({SUBMISSION, FINISH, SEALING, SWEEP}),
+    before_call=_send_webhook_before_callback,
+    explored_elsewhere=frozenset({SUBMISSION, FINISH, SEALING, SWEEP}),
 )
 FALLBACK = Scenario(
     "fallback",
     "The first candidate's job fails, the second candidate delivers under the same hold.",
     REMOTE,
     Status.SUCCEEDED,
-    jobs=(Job(ends_as="failed"),),
+    jobs=(JobScript(ends_as="failed"),),
     meanwhile=_add_second_candidate,
-    known=frozenset({SEALING, SWEEP}),
-    since=lambda call: call.operation == "SendTaskFailure",
+    explored_elsewhere=frozenset({SEALING, SWEEP}),
+    is_new_from=lambda call: call.operation == "SendTaskFailure",
 )
 CANCELLED = Scenario(
     "cancel",
     "Cancelled while the provider works: it is told, and bills what it has done.",
     REMOTE,
     Status.CANCELLED,
-    jobs=(Job(after_seconds=100),),
+    jobs=(JobScript(after_seconds=100),),
     meanwhile=_cancel_after(2),
-    known=frozenset({SEALING, SWEEP}),
-    since=lambda call: call.function == SUBMISSION and call.invocation > 1,
+    explored_elsewhere=frozenset({SEALING, SWEEP}),
+    is_new_from=lambda call: call.function == SUBMISSION and call.invocation > 1,
 )
 WITHDRAWN = Scenario(
     "withdraw",
@@ -101,31 +101,31 @@ WITHDRAWN = Scenario(
     REMOTE,
     Status.CANCELLED,
     meanwhile=_cancel_after(0.1),
-    known=frozenset({SEALING}),
+    explored_elsewhere=frozenset({SEALING}),
 )
 LATE = Scenario(
     "late",
     "The provider ends after the deadline: the credits are back already, and the picture is delivered free.",
     REMOTE,
     Status.SUCCEEDED,
-    jobs=(Job(after_seconds=250),),
-    since=lambda call: call.function == SWEEP,
+    jobs=(JobScript(after_seconds=250),),
+    is_new_from=lambda call: call.function == SWEEP,
 )
 EXPIRED = Scenario(
     "expire",
     "The provider never ends: the reconciler gives the credits back at the deadline, and the polls end.",
     REMOTE,
     Status.EXPIRED,
-    jobs=(Job(ends_as=None),),
-    known=frozenset({SUBMISSION, SEALING}),
-    since=lambda call: call.function == "queues/attempts",
+    jobs=(JobScript(ends_as=None),),
+    explored_elsewhere=frozenset({SUBMISSION, SEALING}),
+    is_new_from=lambda call: call.function == "queues/attempts",
 )
 RUN = Scenario(
     "run",
     "A run of two stages: this machine rewrites the prompt, a provider makes the picture and tells by webhook.",
     ENHANCED,
     Status.SUCCEEDED,
-    known=frozenset({SUBMISSION, SEALING, SWEEP, POLLS, WEBHOOKS, INBOX, ATTEMPT}),
+    explored_elsewhere=frozenset({SUBMISSION, SEALING, SWEEP, POLLS, WEBHOOKS, INBOX, ATTEMPT}),
     writes_only=True,
 )
 RUN_CANCELLED = Scenario(
@@ -133,10 +133,10 @@ RUN_CANCELLED = Scenario(
     "A run is cancelled while its second stage is at the provider: both stages are paid for, as far as they went.",
     ENHANCED,
     Status.CANCELLED,
-    jobs=(Job(after_seconds=100),),
+    jobs=(JobScript(after_seconds=100),),
     meanwhile=_cancel_after(3),
-    known=frozenset({SEALING, SWEEP, INBOX, FINISH, "tasks/plan_stage"}),
-    since=lambda call: call.function == SUBMISSION and call.invocation > 1,
+    explored_elsewhere=frozenset({SEALING, SWEEP, INBOX, FINISH, "tasks/plan_stage"}),
+    is_new_from=lambda call: call.function == SUBMISSION and call.invocation > 1,
     writes_only=True,
 )
 RUN_EXPIRED = Scenario(
@@ -144,9 +144,9 @@ RUN_EXPIRED = Scenario(
     "The provider of the second stage never ends: at the deadline the first one is charged, and the rest comes back.",
     ENHANCED,
     Status.EXPIRED,
-    jobs=(Job(ends_as=None),),
-    known=frozenset({SUBMISSION, SEALING, POLLS, FINISH, OUTBOX}),
-    since=lambda call: call.function == SWEEP,
+    jobs=(JobScript(ends_as=None),),
+    explored_elsewhere=frozenset({SUBMISSION, SEALING, POLLS, FINISH, OUTBOX}),
+    is_new_from=lambda call: call.function == SWEEP,
     writes_only=True,
 )
 RUNS = (RUN, RUN_CANCELLED, RUN_EXPIRED)

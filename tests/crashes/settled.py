@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from atelier.generations.model import Status
 from atelier.wiring import ledger, seals
-from tests.crashes.run import Run
+from tests.crashes.run import ScenarioRun
 
-ENDS = ("settled", "released", "expired")
+ENDING_KINDS = ("settled", "released", "expired")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Outcome:
         return f"{self.status.value}, {self.credits} cr, {self.jobs} job{'' if self.jobs == 1 else 's'}"
 
 
-def settled(run: Run) -> Outcome:
+def check_invariants(run: ScenarioRun) -> Outcome:
     """Checks the invariants; returns the run's outcome."""
     (generation,) = run.generations()
     stages = run.stages(generation)
@@ -31,12 +31,12 @@ def settled(run: Run) -> Outcome:
     parts = stages if generation.pipeline else [generation]
     assert not generation.is_open, f"it is still {generation.status}"
     assert not any(part.is_open for part in parts), "a stage is open, its run is not"
-    assert set(run.told_clients) <= {generation.id}, "a client was told of another generation"
+    assert set(run.returned_ids) <= {generation.id}, "a client was told of another generation"
 
     # Credits: none lost, none doubled. The wallet's sums are checked by `movements`.
-    wallet, kinds = run.wallet(), run.movements()
+    wallet, kinds = run.wallet(), run.count_movements()
     assert kinds["hold"] == 1, kinds
-    assert sum(kinds[kind] for kind in ENDS) == 1, kinds
+    assert sum(kinds[kind] for kind in ENDING_KINDS) == 1, kinds
     assert generation.pipeline or kinds["late"] <= kinds["expired"], kinds
     assert (wallet.held, wallet.holds_open, wallet.debt, wallet.sweep_at) == (0, 0, 0, None)
     revenue = [
@@ -57,27 +57,27 @@ def settled(run: Run) -> Outcome:
     assert len(jobs) == len(run.submissions) == len(set(jobs)), f"{len(run.submissions)} jobs for {attempts}"
 
     # The library contains exactly the delivered assets, and the bucket has their files.
-    assets = run.assets()
+    assets = run.asset_ids()
     delivered = [asset for part in parts for asset in part.assets]
     assert assets == {asset.id for asset in delivered}
     assert all(bool(part.assets) == (part.status is Status.SUCCEEDED) for part in [generation, *parts])
     assert not generation.pipeline or not generation.assets or generation.assets == stages[-1].assets
-    assert not delivered or {asset.sha256 for asset in delivered} <= run.stored()
+    assert not delivered or {asset.sha256 for asset in delivered} <= run.stored_hashes()
 
     # An event about the end was published (repeats have the same id), and no execution or message is left.
-    event_ids = {detail["id"] for _, detail in run.bus.told}
+    event_ids = {detail["id"] for _, detail in run.bus.events}
     final = {f"{part.id}#{part.status.value}" for part in [generation, *parts]}
     late = {f"{part.id}#{Status.EXPIRED.value}" for part in [generation, *parts]} if kinds["late"] else set[str]()
     assert final <= event_ids <= final | late, event_ids
     assert not kinds["late"] or generation.pipeline or event_ids == final | late
     executions = [*run.machine.executions.values(), *run.runs.executions.values()]
     assert {execution.status for execution in executions} == {"SUCCEEDED"}
-    assert not run.queue.dead
-    assert not any(stream.lost for stream in run.streams.values())
+    assert not run.queue.dead_letters
+    assert not any(stream.discarded for stream in run.streams.values())
 
     # The ledger's stream has sealed every movement, once.
     audit = seals.audit(generation.workspace_id, run.now)
-    assert (audit.sealed, audit.faults) == (0, ())
+    assert (audit.sealed, audit.mismatches) == (0, ())
 
     assert run.sweep_again() == []
     return Outcome(generation.status, generation.credits_charged, len(run.submissions))

@@ -6,8 +6,8 @@ import pytest
 
 from tests.crashes import scenarios
 from tests.crashes.explorer import explore
-from tests.crashes.outcomes import kept
-from tests.crashes.place import Place
+from tests.crashes.outcomes import read_sections
+from tests.crashes.place import ProductDeployment
 from tests.crashes.run import Scenario
 
 
@@ -16,7 +16,7 @@ from tests.crashes.run import Scenario
     [scenarios.FALLBACK, scenarios.CANCELLED, scenarios.WITHDRAWN, scenarios.LATE, scenarios.EXPIRED],
     ids=lambda scenario: scenario.name,
 )
-def test_whatever_dies_no_credit_is_lost_and_no_job_bought_twice(place: Place, scenario: Scenario) -> None:
-    table = explore(place, scenario).table()
+def test_a_crash_at_any_call_loses_no_credit_and_buys_no_job_twice(deployment: ProductDeployment, scenario: Scenario) -> None:
+    table = explore(deployment, scenario).table()
     print(table)
-    assert kept().get(scenario.name) == table, "tests/crashes/__main__.py says how to write OUTCOMES.md anew"
+    assert read_sections().get(scenario.name) == table, "tests/crashes/__main__.py says how to write OUTCOMES.md anew"

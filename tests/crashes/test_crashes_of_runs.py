@@ -7,24 +7,24 @@ import secrets
 import pytest
 
 from tests.crashes import scenarios
-from tests.crashes.explorer import crash, explore, pairs, undisturbed
-from tests.crashes.outcomes import kept
-from tests.crashes.place import Place
+from tests.crashes.explorer import run_with_faults, explore, sample_pairs, run_undisturbed
+from tests.crashes.outcomes import read_sections
+from tests.crashes.place import ProductDeployment
 from tests.crashes.run import Scenario
 
 PAIRS = 4
 
 
 @pytest.mark.parametrize("scenario", scenarios.RUNS, ids=lambda scenario: scenario.name)
-def test_whatever_dies_no_stage_is_paid_for_twice(place: Place, scenario: Scenario) -> None:
-    table = explore(place, scenario).table()
+def test_a_crash_at_any_call_of_a_run_pays_for_no_stage_twice(deployment: ProductDeployment, scenario: Scenario) -> None:
+    table = explore(deployment, scenario).table()
     print(table)
-    assert kept().get(scenario.name) == table, "tests/crashes/__main__.py says how to write OUTCOMES.md anew"
+    assert read_sections().get(scenario.name) == table, "tests/crashes/__main__.py says how to write OUTCOMES.md anew"
 
 
-def test_a_second_death_during_the_repair_is_repaired_too(place: Place) -> None:
+def test_a_second_crash_during_recovery_is_recovered_too(deployment: ProductDeployment) -> None:
     scenario, seed = scenarios.RUN, secrets.randbelow(2**31)
     print(f"python -m tests.crashes '{scenario.name}' --pairs {PAIRS} --seed {seed}")
-    calls, _ = undisturbed(place, scenario)
-    for faults in pairs(calls, PAIRS, seed):
-        crash(place, scenario, calls, faults)
+    calls, _ = run_undisturbed(deployment, scenario)
+    for faults in sample_pairs(calls, PAIRS, seed):
+        run_with_faults(deployment, scenario, calls, faults)

@@ -7,9 +7,9 @@ import secrets
 import pytest
 
 from tests.crashes import scenarios
-from tests.crashes.explorer import crash, explore, pairs, undisturbed
-from tests.crashes.outcomes import kept
-from tests.crashes.place import Place
+from tests.crashes.explorer import run_with_faults, explore, sample_pairs, run_undisturbed
+from tests.crashes.outcomes import read_sections
+from tests.crashes.place import ProductDeployment
 from tests.crashes.run import Scenario
 
 PAIRS = 8
@@ -20,16 +20,16 @@ PAIRS = 8
     [scenarios.SYNCHRONOUS, scenarios.ASYNCHRONOUS, scenarios.POLLED, scenarios.OVERTAKEN],
     ids=lambda scenario: scenario.name,
 )
-def test_whatever_dies_no_credit_is_lost_and_no_job_bought_twice(place: Place, scenario: Scenario) -> None:
-    table = explore(place, scenario).table()
+def test_a_crash_at_any_call_loses_no_credit_and_buys_no_job_twice(deployment: ProductDeployment, scenario: Scenario) -> None:
+    table = explore(deployment, scenario).table()
     print(table)
-    assert kept().get(scenario.name) == table, "tests/crashes/__main__.py says how to write OUTCOMES.md anew"
+    assert read_sections().get(scenario.name) == table, "tests/crashes/__main__.py says how to write OUTCOMES.md anew"
 
 
 @pytest.mark.parametrize("scenario", scenarios.GENERATION, ids=lambda scenario: scenario.name)
-def test_a_second_death_during_the_repair_is_repaired_too(place: Place, scenario: Scenario) -> None:
+def test_a_second_crash_during_recovery_is_recovered_too(deployment: ProductDeployment, scenario: Scenario) -> None:
     seed = secrets.randbelow(2**31)
     print(f"python -m tests.crashes {scenario.name} --pairs {PAIRS} --seed {seed}")
-    calls, _ = undisturbed(place, scenario)
-    for faults in pairs(calls, PAIRS, seed):
-        crash(place, scenario, calls, faults)
+    calls, _ = run_undisturbed(deployment, scenario)
+    for faults in sample_pairs(calls, PAIRS, seed):
+        run_with_faults(deployment, scenario, calls, faults)

@@ -30,7 +30,7 @@ READS = {"BatchGetItem", "GetItem", "GetObject", "GetSecretValue", "HeadObject",
 # The SDK's own connections have this option too: small packets are sent at once.
 NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 # Text that differs from run to run, with its replacement: ULIDs, dates, hashes, message ids.
-VARIABLE = (
+VARIABLE_TEXT = (
     (re.compile(r"(?<=_)[0-9A-HJKMNP-TV-Z]{26}"), "…"),
     (re.compile(r"(?<=#)[0-9A-HJKMNP-TV-Z]{26}(?=#)"), "…"),
     (re.compile(r"\d{4}-\d{2}-\d{2}"), "…"),
@@ -38,10 +38,10 @@ VARIABLE = (
     (re.compile(r"msg_\w+"), "msg_…"),
     (re.compile(r"(?<=-)[0-9a-f]{12}\b"), "…"),
 )
-Answers = Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
+Responses = Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
 
 
-class Mode(StrEnum):
+class FaultMode(StrEnum):
     """How a call fails. With the first two, the function's process dies."""
 
     DIE_BEFORE = "died before it"
@@ -65,11 +65,11 @@ class Call:
         return self.operation not in READS
 
 
-class Death(BaseException):
+class ProcessDied(BaseException):
     """The function's process dies. It is a BaseException, so that no `except Exception` of the product catches it."""
 
 
-class Refusal(Exception):
+class AwsError(Exception):
     """An error with which a simulated AWS service answers. `code`: AWS's name of the error."""
 
     def __init__(self, code: str) -> None:
@@ -85,30 +85,30 @@ class _Invocation:
 
 
 @dataclass
-class Wire:
+class CallInterceptor:
     """Intercepts the calls of the product's AWS clients. Calls outside an `invocation` are the tests' own and are not
     counted.
 
     `answers`: the operations that simulated services answer. `faults`: how calls fail, by their number. `interrupted`:
     called with each call before it is sent, so that another function can run in the middle of this one."""
 
-    answers: Answers = field(default_factory=dict[str, Callable[[dict[str, Any]], dict[str, Any]]])
-    faults: dict[int, Mode] = field(default_factory=dict[int, Mode])
+    responses: Responses = field(default_factory=dict[str, Callable[[dict[str, Any]], dict[str, Any]]])
+    faults: dict[int, FaultMode] = field(default_factory=dict[int, FaultMode])
     calls: list[Call] = field(default_factory=list[Call])
-    interrupted: Callable[[Call], None] = lambda call: None
+    before_call: Callable[[Call], None] = lambda call: None
     _running: list[_Invocation] = field(default_factory=list[_Invocation])
     _invocations: int = 0
     _broken: bool = False
     _tries_max: dict[str, int] = field(default_factory=dict[str, int])
     _sending: URLLib3Session = field(default_factory=lambda: URLLib3Session(socket_options=[NO_DELAY]))
 
-    def begin(self, faults: Mapping[int, Mode], interrupted: Callable[[Call], None]) -> None:
+    def restart(self, faults: Mapping[int, FaultMode], before_call: Callable[[Call], None]) -> None:
         """Start counting from one again, with these faults."""
-        self.faults, self.calls, self.interrupted = dict(faults), [], interrupted
+        self.faults, self.calls, self.before_call = dict(faults), [], before_call
         self._invocations = 0
 
     @contextmanager
-    def tapped(self) -> Iterator[None]:
+    def attached(self) -> Iterator[None]:
         """Intercept every request of the product's clients until the block ends."""
         clients = [client(service) for service in SERVICES] + [connection().client]
         for each in clients:
@@ -139,32 +139,32 @@ class Wire:
             return None
         process = self._running[-1]
         if process.dead:
-            raise Death
+            raise ProcessDied
         _, service, operation = event_name.split(".")
         target = _target_of(service, operation, request)
         call = Call(len(self.calls) + 1, process.number, process.function, operation, target)
         self.calls.append(call)
-        self.interrupted(call)
+        self.before_call(call)
         fault = self.faults.get(call.number)
-        if fault is Mode.DIE_BEFORE:
+        if fault is FaultMode.DIE_BEFORE:
             process.dead = True
-            raise Death
+            raise ProcessDied
         answer = self._execute(operation, request)
-        if fault is Mode.DIE_AFTER:
+        if fault is FaultMode.DIE_AFTER:
             process.dead = True
-            raise Death
-        if fault is Mode.LOSE_ANSWER:
+            raise ProcessDied
+        if fault is FaultMode.LOSE_ANSWER:
             self._broken = True
             raise ConnectionClosedError(endpoint_url=request.url)
         return answer
 
     def _execute(self, operation: str, request: AWSPreparedRequest) -> AWSResponse:
-        if operation not in self.answers:
+        if operation not in self.responses:
             return self._sending.send(request)
         status, content = 200, {}
         try:
-            content = self.answers[operation](json.loads(request.body))
-        except Refusal as refusal:
+            content = self.responses[operation](json.loads(request.body))
+        except AwsError as refusal:
             status, content = 400, {"__type": refusal.code, "message": refusal.code}
         raw = HTTPResponse(BytesIO(json.dumps(content).encode()), preload_content=False)
         return AWSResponse(request.url, status, {"content-type": "application/x-amz-json-1.0"}, raw)
@@ -213,6 +213,6 @@ def _item_key(part: Mapping[str, Any]) -> str:
 
 
 def _without_variable_text(text: str) -> str:
-    for pattern, instead in VARIABLE:
+    for pattern, instead in VARIABLE_TEXT:
         text = pattern.sub(instead, text)
     return text

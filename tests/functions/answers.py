@@ -9,23 +9,23 @@ from typing import Any
 from atelier.http import Api
 from tests.invoke import event
 
-Response = dict[str, Any]
+Reply = dict[str, Any]
 
 
-def answered(app: ModuleType | Api, request: Response) -> Response:
+def invoke_app(app: ModuleType | Api, request: Reply) -> Reply:
     """Invokes an API function with a gateway event; returns its response."""
-    response: Response = app.handler(request, None)
+    response: Reply = app.handler(request, None)
     return response
 
 
-def data(response: Response) -> Any:
+def success_data(response: Reply) -> Any:
     """The `data` of a successful response."""
     envelope = json.loads(response["body"])
     assert envelope["success"], envelope
     return envelope["data"]
 
 
-def refusal(response: Response) -> tuple[int, str]:
+def error_of(response: Reply) -> tuple[int, str]:
     """Status and error code of an error response."""
     envelope = json.loads(response["body"])
     assert set(envelope) == {"success", "error", "message", "details", "request_id", "retryable"}
@@ -33,14 +33,14 @@ def refusal(response: Response) -> tuple[int, str]:
     return response["statusCode"], envelope["error"]
 
 
-def authorized(name: str, claims: dict[str, Any], **changes: Any) -> Response:
+def authorized_event(name: str, claims: dict[str, Any], **changes: Any) -> Reply:
     """An example event with these claims of the authorizer."""
     request = event(name, **changes)
     request["requestContext"]["authorizer"] = {"lambda": claims}
     return request
 
 
-def stranger(name: str) -> Response:
+def foreign_event(name: str) -> Reply:
     """An example event, sent by a caller with another workspace."""
     request = event(name)
     request["requestContext"]["authorizer"]["lambda"]["workspace_id"] = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"

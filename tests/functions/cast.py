@@ -8,23 +8,23 @@ from datetime import datetime, timedelta
 from atelier.aws.dynamodb.uploads import DynamoUploads
 from atelier.aws.s3 import MediaStore as S3MediaStore
 from atelier.clock import system_clock
-from atelier.credentials.model import Credentials as Access
-from atelier.credentials.model import Place, ProviderKey
-from atelier.generations.callback import Address
+from atelier.credentials.model import ProviderCredentials as Access
+from atelier.credentials.model import SealContext, ProviderKey
+from atelier.generations.callback import WebhookAddress
 from atelier.generations.model import Attempt, AttemptStatus, Generation, Kind, Recipe, asset_id
-from atelier.generations.pipelines import Asked, assembled
-from atelier.generations.ports import Callback
-from atelier.generations.submit import Submission, Submitting, submit
-from atelier.identity.api_tokens import LIFE_MAX, ApiToken, Shown
+from atelier.generations.pipelines import StageOptions, build_pipeline
+from atelier.generations.ports import TaskCallback
+from atelier.generations.submit import Submission, SubmitDeps, submit_generation
+from atelier.identity.api_tokens import TOKEN_LIFETIME_MAX, ApiToken, TokenText
 from atelier.identity.model import Credentials, Device, new_user, open_session
 from atelier.library.character import Character
-from atelier.library.template import Template, Variable
+from atelier.library.template import Template, TemplateVariable
 from atelier.library.upload import Upload
 from atelier.media.keys import upload_key
 from atelier.projects.model import WORKSPACE as BUDGET
 from atelier.projects.model import Alert, Budget, Project
 from atelier.providers._contract import Accepted
-from atelier.settings import LibraryTable, MediaStore
+from atelier.settings import LibraryTable, MediaBucket
 from atelier.wiring import budgets, characters, credentials, generations, identity, ledger, library, templates, workflow
 from atelier.wiring.prices import prices
 
@@ -52,7 +52,7 @@ OWN_KEY = "r8_0123456789abcdefghijklmnopqrstuvwxyzA"
 LIFETIME_MAX = timedelta(hours=2)
 
 
-def move_in() -> None:
+def create_account() -> None:
     """Creates the user Ada, her session, and her workspace with a wallet that is still empty."""
     now = system_clock()
     ledger.wallets()
@@ -70,79 +70,79 @@ def move_in() -> None:
 class _FixedIdempotencyKeys:
     """A store of idempotency keys that returns the same id for every key."""
 
-    bound: str
+    fixed_id: str
 
     def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
-        return self.bound
+        return self.fixed_id
 
 
-def ask(*, model: str = "local/canvas", now: datetime | None = None, **parameters: int) -> Generation:
+def submit_generation(*, model: str = "local/canvas", now: datetime | None = None, **parameters: int) -> Generation:
     """Submits the example's generation; it stays queued."""
     recipe = Recipe(Kind.IMAGE, PROMPT, model, None, {"width": 512, "height": 512, "seed": 7, **parameters})
     return _submit_as(Submission(WORKSPACE, USER, recipe, "the example's key"), GENERATION, now)
 
 
-def begin_run(now: datetime | None = None) -> Generation:
+def submit_run(now: datetime | None = None) -> Generation:
     """Submits the example's run, an image that becomes a video; no stage begins."""
-    small = Asked("local/canvas", {"width": 64, "height": 64, "seed": 7})
-    video = Asked("local/film", {"width": 128, "height": 128, "duration_seconds": 1, "fps": 8, "seed": 7})
-    pipeline = assembled("image_to_video", {"image": small, "video": video}, None)
+    small = StageOptions("local/canvas", {"width": 64, "height": 64, "seed": 7})
+    video = StageOptions("local/film", {"width": 128, "height": 128, "duration_seconds": 1, "fps": 8, "seed": 7})
+    pipeline = build_pipeline("image_to_video", {"image": small, "video": video}, None)
     submission = Submission(WORKSPACE, USER, Recipe(Kind.VIDEO, PROMPT), "the example's key", pipeline=pipeline)
     return _submit_as(submission, RUN, now)
 
 
-def _submit_as(submission: Submission, bound: str, now: datetime | None) -> Generation:
-    return submit(
+def _submit_as(submission: Submission, fixed_id: str, now: datetime | None) -> Generation:
+    return submit_generation(
         submission,
-        to=Submitting(
+        deps=SubmitDeps(
             catalogue=prices(),
             lifetime_max=LIFETIME_MAX,
             wallets=ledger.wallets(),
             generations=generations.store(),
-            keys=_FixedIdempotencyKeys(bound),
+            keys=_FixedIdempotencyKeys(fixed_id),
             budgets=budgets.projects(),
-            sources=library.assets(),
+            input_asset_store=library.assets(),
             pause=lambda tries: None,
         ),
         now=now or system_clock(),
     ).generation
 
 
-def attempted(generation: Generation, task_token: str | None = None, reference: str | None = None) -> Generation:
+def start_attempt(generation: Generation, task_token: str | None = None, reference: str | None = None) -> Generation:
     """Starts the example's attempt with the generation's first candidate. task_token: of the waiting state machine,
     stored with the provider's `reference` as the attempt's callback."""
     model = generation.candidates[0]
     attempt = Attempt(ATTEMPT, model.partition("/")[0], model, AttemptStatus.SUBMITTING, system_clock())
-    running = generation.attempting(attempt)
+    running = generation.with_attempt(attempt)
     generations.store().save_progress(generation, running)
     if task_token:
-        callback = Callback(ATTEMPT, task_token, reference)
+        callback = TaskCallback(ATTEMPT, task_token, reference)
         generations.store().save_callback(WORKSPACE, generation.id, callback)
     return running
 
 
-def under_way(task_token: str) -> str:
+def submit_to_replicate(task_token: str) -> str:
     """Submits the example's generation and its attempt to Replicate (or its stand-in); returns the reference."""
-    generation = attempted(ask(model="replicate/sdxl"))
+    generation = start_attempt(submit_generation(model="replicate/sdxl"))
     assert generation.attempt is not None
-    attempting = workflow.attempting()
+    attempting = workflow.attempt_deps()
     answer = attempting.providers["replicate"].submit(attempting.job(generation, generation.attempt))
     assert isinstance(answer, Accepted), answer
-    generations.store().save_callback(WORKSPACE, GENERATION, Callback(ATTEMPT, task_token, answer.reference))
+    generations.store().save_callback(WORKSPACE, GENERATION, TaskCallback(ATTEMPT, task_token, answer.reference))
     return answer.reference
 
 
-def bring_key(name: str = "the first") -> ProviderKey:
+def add_provider_key(name: str = "the first") -> ProviderKey:
     """Stores the example's own provider key."""
-    sealed = credentials.vault().seal(Access(OWN_KEY), Place(WORKSPACE, "replicate", KEY))
+    sealed = credentials.vault().seal(Access(OWN_KEY), SealContext(WORKSPACE, "replicate", KEY))
     now = system_clock()
-    key = ProviderKey(KEY, WORKSPACE, USER, "replicate", name, OWN_KEY[-4:], sealed.record, sealed.by, now)
+    key = ProviderKey(KEY, WORKSPACE, USER, "replicate", name, OWN_KEY[-4:], sealed.record, sealed.kid, now)
     ledger.wallets().mark_own_routes(WORKSPACE)
     credentials.keys().add(key)
     return key
 
 
-def begin_project(limit_microusd: int | None = 5_000_000, workspace_id: str = WORKSPACE) -> Project:
+def create_project(limit_microusd: int | None = 5_000_000, workspace_id: str = WORKSPACE) -> Project:
     """Creates the example's project, without generations, and the example's alerts about it and the workspace."""
     now = system_clock()
     project = Project(PROJECT, workspace_id, USER, "Harbour lights", now, now)
@@ -153,7 +153,7 @@ def begin_project(limit_microusd: int | None = 5_000_000, workspace_id: str = WO
     return project
 
 
-def begin_character(workspace_id: str = WORKSPACE) -> Character:
+def create_character(workspace_id: str = WORKSPACE) -> Character:
     """Creates the example's character, with the example's asset as its image."""
     now = system_clock()
     character = Character(CHARACTER, workspace_id, USER, "Mira", (ASSET,), now, now, age=31, style="linocut")
@@ -161,10 +161,10 @@ def begin_character(workspace_id: str = WORKSPACE) -> Character:
     return character
 
 
-def begin_template(workspace_id: str = WORKSPACE) -> Template:
+def create_template(workspace_id: str = WORKSPACE) -> Template:
     """Creates the example's template."""
     now = system_clock()
-    variables = (Variable("thing"), Variable("mood", "calm"))
+    variables = (TemplateVariable("thing"), TemplateVariable("mood", "calm"))
     template = Template(
         TEMPLATE, workspace_id, USER, "At dusk", "image", "a {{thing}} at dusk, {{mood}}", now, now,
         model="local/canvas", parameters={"width": 256, "height": 256}, variables=variables,
@@ -173,31 +173,31 @@ def begin_template(workspace_id: str = WORKSPACE) -> Template:
     return template
 
 
-def issue_token(*scopes: str) -> ApiToken:
+def add_api_token(*scopes: str) -> ApiToken:
     """Stores the example's API token; its scopes are ("all",) unless some are given."""
     now = system_clock()
-    digest = Shown.parse(TOKEN_TEXT).digest
-    token = ApiToken(TOKEN, WORKSPACE, USER, "n8n", scopes or ("all",), digest, now, now + LIFE_MAX)
+    digest = TokenText.parse(TOKEN_TEXT).digest
+    token = ApiToken(TOKEN, WORKSPACE, USER, "n8n", scopes or ("all",), digest, now, now + TOKEN_LIFETIME_MAX)
     identity.store().add_token(token)
     return token
 
 
-def begin_upload(data: bytes, workspace_id: str = WORKSPACE, content_type: str = "image/png") -> Upload:
+def create_upload(data: bytes, workspace_id: str = WORKSPACE, content_type: str = "image/png") -> Upload:
     """Creates the example's upload and stores its file."""
     upload = Upload(UPLOAD, workspace_id, USER, "harbour.png", content_type, len(data), system_clock())
     uploads = DynamoUploads()
     uploads.bind(LibraryTable.read().name)
     uploads.create(upload)
-    S3MediaStore(MediaStore.read().bucket).put(upload_key(workspace_id, UPLOAD), data, content_type)
+    S3MediaStore(MediaBucket.read().bucket).put(upload_key(workspace_id, UPLOAD), data, content_type)
     return upload
 
 
-def current() -> Generation:
+def stored_generation() -> Generation:
     """The example's generation as it is stored now."""
     return generations.store().get(WORKSPACE, GENERATION)
 
 
-def movements() -> list[str]:
+def movement_kinds() -> list[str]:
     """The kinds of the wallet's movements, newest first, after a check that each one's entries sum to zero. The daily
     grant is put last: it is dated today, while the example's generation is dated by its id."""
     found = ledger.wallets().movements(WORKSPACE, None, 100).movements
@@ -205,6 +205,6 @@ def movements() -> list[str]:
     return sorted((movement.kind for movement in found), key=lambda kind: kind == "grant")
 
 
-def address() -> Address:
+def webhook_address() -> WebhookAddress:
     """The attempt that the example webhook's token names."""
-    return Address("replicate", WORKSPACE, GENERATION, ATTEMPT)
+    return WebhookAddress("replicate", WORKSPACE, GENERATION, ATTEMPT)

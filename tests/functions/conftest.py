@@ -18,15 +18,15 @@ from atelier.clock import system_clock
 from atelier.credentials.master_keys import new_master_keys
 from atelier.identity.signing import new_key_set
 from atelier.telemetry import logger
-from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
-from tests.embedded_aws import Tables, forget_wiring
-from tests.functions.cast import ATTEMPTS_KEY, OWN_KEY, PROMPT, TOKEN_TEXT, move_in
-from tests.until import until
+from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
+from tests.embedded_aws import Tables, clear_wiring_caches
+from tests.functions.cast import ATTEMPTS_KEY, OWN_KEY, PROMPT, TOKEN_TEXT, create_account
+from tests.until import wait_until
 
 PUBLIC_URL = "https://media.example.com"
 ROLE = "arn:aws:iam::000000000000:role/tests"
 # A state that sends its task token and its input as a message, and ends when the token is answered.
-WAITING = {
+WAITING_STATE = {
     "Type": "Task",
     "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
     "Parameters": {"QueueUrl": "", "MessageBody": {"token.$": "$$.Task.Token", "input.$": "$"}},
@@ -52,7 +52,7 @@ def url_keys() -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class WaitingExecution:
     """An execution that waits for its task token to be answered."""
 
     execution: str
@@ -67,9 +67,9 @@ class Task:
             found: dict[str, Any] = client("stepfunctions").describe_execution(executionArn=self.execution)
             return found if found["status"] != "RUNNING" else None
 
-        return json.loads(until(ended)["output"])
+        return json.loads(wait_until(ended)["output"])
 
-    def unanswered(self) -> bool:
+    def is_unanswered(self) -> bool:
         """Whether the token has not been answered yet. Asking answers it, with "nobody else"."""
         states = client("stepfunctions")
         try:
@@ -80,17 +80,17 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Cloud:
+class AwsResources:
     """The AWS resources of a deployed function, and ways to look into them. Queues are given by their URLs; `told` gets
     the events of the bus, `tokens` the task tokens of waiting executions. `secrets`: texts that must not be logged."""
 
     tables: Tables
     bucket: str
     machine: str
-    attempts: str
-    resets: str
-    told: str
-    tokens: str
+    attempts_queue: str
+    resets_queue: str
+    events_queue: str
+    tokens_queue: str
     secrets: list[str]
 
     def items(self, table: str) -> list[dict[str, Any]]:
@@ -98,12 +98,12 @@ class Cloud:
         found: list[dict[str, Any]] = client("dynamodb").scan(TableName=table, ConsistentRead=True)["Items"]
         return found
 
-    def keys(self, prefix: str = "") -> list[str]:
+    def bucket_keys(self, prefix: str = "") -> list[str]:
         """The bucket's keys."""
         found = client("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix)
         return [entry["Key"] for entry in found.get("Contents", [])]
 
-    def messages(self, queue: str, *, seconds_max: int = 0) -> list[Any]:
+    def take_messages(self, queue: str, *, seconds_max: int = 0) -> list[Any]:
         """Takes the messages out of a queue; seconds_max: how long to wait for the first one."""
         found: list[Any] = []
         answer = client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=seconds_max)
@@ -112,29 +112,29 @@ class Cloud:
             found.append(json.loads(message["Body"]))
         return found
 
-    def delayed(self) -> int:
+    def delayed_attempts(self) -> int:
         """How many messages of the attempts queue are still delayed."""
         name = "ApproximateNumberOfMessagesDelayed"
-        answer = client("sqs").get_queue_attributes(QueueUrl=self.attempts, AttributeNames=[name])
+        answer = client("sqs").get_queue_attributes(QueueUrl=self.attempts_queue, AttributeNames=[name])
         return int(answer["Attributes"][name])
 
-    def task(self) -> Task:
+    def start_waiting_execution(self) -> WaitingExecution:
         """Starts an execution that waits for its token, as the one of an attempt does."""
         client("stepfunctions").start_execution(stateMachineArn=self.machine, input="{}")
-        return self.begun()
+        return self.last_waiting_execution()
 
-    def begun(self) -> Task:
+    def last_waiting_execution(self) -> WaitingExecution:
         """The execution that was started last and waits for its token."""
-        (message,) = self.messages(self.tokens, seconds_max=10)
+        (message,) = self.take_messages(self.tokens_queue, seconds_max=10)
         listed = client("stepfunctions").list_executions(stateMachineArn=self.machine, maxResults=1)
         self.secrets.append(message["token"])
-        return Task(listed["executions"][0]["executionArn"], message["token"], message["input"])
+        return WaitingExecution(listed["executions"][0]["executionArn"], message["token"], message["input"])
 
 
 @pytest.fixture
 def cloud(
     deployed: Tables, monkeypatch: pytest.MonkeyPatch, url_keys: dict[str, str], kept_secret: list[str]
-) -> Iterator[Cloud]:
+) -> Iterator[AwsResources]:
     """All AWS resources of a deployment, with the account of the example events and both providers enabled."""
     name = deployed.identity.removeprefix("identity-")
     attempts, resets, events_queue, tokens_queue = (
@@ -143,7 +143,7 @@ def cloud(
     )
     client("s3").create_bucket(Bucket=f"media-{name}")
 
-    only = {**WAITING, "Parameters": {**WAITING["Parameters"], "QueueUrl": tokens_queue}}
+    only = {**WAITING_STATE, "Parameters": {**WAITING_STATE["Parameters"], "QueueUrl": tokens_queue}}
     machine = client("stepfunctions").create_state_machine(
         name=f"machine-{name}", definition=json.dumps({"StartAt": "Only", "States": {"Only": only}}), roleArn=ROLE
     )["stateMachineArn"]
@@ -181,9 +181,9 @@ def cloud(
     }.items():
         monkeypatch.setenv(f"ATELIER_{variable}", value)
 
-    forget_wiring(clients=False)
-    move_in()
-    resources = Cloud(deployed, f"media-{name}", machine, attempts, resets, events_queue, tokens_queue, kept_secret)
+    clear_wiring_caches(clients=False)
+    create_account()
+    resources = AwsResources(deployed, f"media-{name}", machine, attempts, resets, events_queue, tokens_queue, kept_secret)
     yield resources
 
     running = client("stepfunctions").list_executions(stateMachineArn=machine, statusFilter="RUNNING")
@@ -192,12 +192,12 @@ def cloud(
 
 
 @pytest.fixture
-def replicate(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplicateStandIn]:
+def replicate(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplicateSimulator]:
     """Replicate's stand-in. It sends no webhooks, because nothing listens on the public URL."""
-    with ReplicateStandIn(run_seconds=0.02) as running:
+    with ReplicateSimulator(run_seconds=0.02) as running:
         running.behave("webhook:lost", creations=100)
         monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"replicate={running.url}")
-        forget_wiring(clients=False)
+        clear_wiring_caches(clients=False)
         yield running
 
 

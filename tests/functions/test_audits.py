@@ -23,25 +23,25 @@ from atelier.ids import new_id
 from atelier.ledger.model import new_wallet
 from atelier.ledger.verify import verify
 from atelier.wiring import generations, ledger, seals
-from infra.local.templates import read
-from tests.functions.cast import PROMPT, USER, WORKSPACE, ask
-from tests.functions.conftest import Cloud
-from tests.invoke import ROOT, example, function
+from infra.local.templates import read_template
+from tests.functions.cast import PROMPT, USER, WORKSPACE, submit_generation
+from tests.functions.conftest import AwsResources
+from tests.invoke import ROOT, example_event, load_function
 
 
 @pytest.fixture
-def stream(cloud: Cloud) -> ModuleType:
-    return function("streams/ledger")
+def stream(cloud: AwsResources) -> ModuleType:
+    return load_function("streams/ledger")
 
 
 @pytest.fixture
-def resets(cloud: Cloud) -> ModuleType:
-    return function("queues/resets")
+def resets(cloud: AwsResources) -> ModuleType:
+    return load_function("queues/resets")
 
 
-def told(cloud: Cloud) -> dict[str, Any]:
+def told(cloud: AwsResources) -> dict[str, Any]:
     """The stream's batch about every item of the ledger's table, including the wallet and the seals."""
-    (record,) = example("streams/ledger/granted")["Records"]
+    (record,) = example_event("streams/ledger/granted")["Records"]
     batch: list[dict[str, Any]] = []
     for item in cloud.items(cloud.tables.ledger):
         batch.append(copy.deepcopy(record))
@@ -64,11 +64,11 @@ def workspace(opened_at: datetime) -> str:
     return wallet.workspace_id
 
 
-def orphan(cloud: Cloud, at: datetime) -> str:
+def orphan(cloud: AwsResources, at: datetime) -> str:
     """A workspace with a hold of that time whose generation is deleted; the rest of its wallet is correct."""
     workspace_id, caller = workspace(at), Caller(USER, "", "owner")
     recipe = Recipe(Kind.IMAGE, PROMPT, "local/canvas", None, {"width": 512, "height": 512})
-    made = generations.submit(replace(caller, workspace_id=workspace_id), recipe, None, at).generation
+    made = generations.submit_for_caller(replace(caller, workspace_id=workspace_id), recipe, None, at).generation
     key = {"pk": {"S": workspace_id}, "sk": {"S": made.id}}
     client("dynamodb").delete_item(TableName=cloud.tables.generations, Key=key)
     return workspace_id
@@ -79,18 +79,18 @@ def kinds(workspace_id: str) -> list[str]:
 
 
 def reset(app: ModuleType) -> None:
-    event = example("queues/resets/start")
+    event = example_event("queues/resets/start")
     event["Records"][0]["body"] = json.dumps({"shard": 0, "after": None})
     assert app.handler(event, None) == {"batchItemFailures": []}
 
 
-def everything(cloud: Cloud) -> str:
+def everything(cloud: AwsResources) -> str:
     return json.dumps([cloud.items(table) for table in astuple(cloud.tables)], default=str, sort_keys=True)
 
 
 def alarmed(capsys: pytest.CaptureFixture[str]) -> Counter[str]:
     """How often each metric was counted; each metric must have an alarm of its name that watches it."""
-    alarms: dict[str, Any] = read(ROOT / "infra/observability.yaml")["Resources"]
+    alarms: dict[str, Any] = read_template(ROOT / "infra/observability.yaml")["Resources"]
     found: Counter[str] = Counter()
     for line in map(json.loads, filter(lambda line: line.startswith('{"_aws"'), capsys.readouterr().out.splitlines())):
         (written,) = line["_aws"]["CloudWatchMetrics"]
@@ -105,10 +105,10 @@ def alarmed(capsys: pytest.CaptureFixture[str]) -> Counter[str]:
 # ---- the stream ------------------------------------------------------------------------------------------------------
 
 
-def test_new_movements_are_sealed_once_however_often_they_are_told(
-    stream: ModuleType, cloud: Cloud, log: io.StringIO
+def test_new_movements_are_sealed_once_when_the_stream_repeats_them(
+    stream: ModuleType, cloud: AwsResources, log: io.StringIO
 ) -> None:
-    ask()
+    submit_generation()
     for _ in range(2):
         stream.handler(told(cloud), None)
     head = proof()["head"]
@@ -121,8 +121,8 @@ def test_new_movements_are_sealed_once_however_often_they_are_told(
     verify([proof()])
 
 
-def test_a_wallet_that_cannot_be_sealed_keeps_none_of_the_others_waiting(stream: ModuleType, cloud: Cloud) -> None:
-    ask()
+def test_an_unsealable_wallet_does_not_block_the_other_wallets(stream: ModuleType, cloud: AwsResources) -> None:
+    submit_generation()
     batch = told(cloud)
     poison = copy.deepcopy(batch["Records"][0])
     poison["dynamodb"]["Keys"] = {"pk": {"S": "wsp_poison"}, "sk": {"S": "movement#x"}}
@@ -135,10 +135,10 @@ def test_a_wallet_that_cannot_be_sealed_keeps_none_of_the_others_waiting(stream:
     verify([proof()])
 
 
-def test_a_drifting_counter_is_alarmed_by_the_seal_that_finds_it(
-    stream: ModuleType, cloud: Cloud, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+def test_a_seal_that_finds_a_wrong_counter_raises_the_ledger_drift_alarm(
+    stream: ModuleType, cloud: AwsResources, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ask()
+    submit_generation()
     WalletItem(WORKSPACE, "wallet").update([WalletItem.held.set(WalletItem.held + 1)])
     stream.handler(told(cloud), None)
     assert alarmed(capsys) == {"LedgerDrift": 1}
@@ -150,12 +150,12 @@ def test_a_drifting_counter_is_alarmed_by_the_seal_that_finds_it(
 # ---- the daily reset, and the sweep ----------------------------------------------------------------------------------
 
 
-def test_the_daily_reset_seals_what_the_stream_lost_and_gives_the_credits_all_the_same(
-    resets: ModuleType, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+def test_the_daily_reset_seals_missed_movements_and_still_grants_credits(
+    resets: ModuleType, cloud: AwsResources, capsys: pytest.CaptureFixture[str]
 ) -> None:
     yesterday = system_clock() - timedelta(days=1)
     workspace_id = workspace(yesterday)
-    ledger.refreshed(workspace_id, yesterday)
+    ledger.refresh_wallet(workspace_id, yesterday)
     WalletItem(workspace_id, "wallet").update([WalletItem.held.set(WalletItem.held + 1)])
     reset(resets)
     assert kinds(workspace_id) == ["expire", "grant", "grant"]
@@ -164,8 +164,8 @@ def test_the_daily_reset_seals_what_the_stream_lost_and_gives_the_credits_all_th
     assert alarmed(capsys) == {"LedgerRepairs": 1, "LedgerDrift": 1}
 
 
-def test_a_hold_that_lost_its_generation_is_given_back_by_the_next_reset(
-    resets: ModuleType, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+def test_the_daily_reset_releases_a_hold_without_a_generation(
+    resets: ModuleType, cloud: AwsResources, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace_id = orphan(cloud, system_clock() - timedelta(days=4))
     reset(resets)
@@ -177,13 +177,13 @@ def test_a_hold_that_lost_its_generation_is_given_back_by_the_next_reset(
     assert everything(cloud) == before
 
 
-def test_a_hold_that_lost_its_generation_is_given_back_after_its_deadline(
-    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+def test_the_reconciler_releases_an_overdue_hold_without_a_generation(
+    cloud: AwsResources, capsys: pytest.CaptureFixture[str]
 ) -> None:
     workspace_id = orphan(cloud, system_clock() - timedelta(hours=1))
-    app = function("schedules/reconcile_generations")
+    app = load_function("schedules/reconcile_generations")
     for _ in range(2):
-        app.handler(example("schedules/reconcile_generations/due"), None)
+        app.handler(example_event("schedules/reconcile_generations/due"), None)
         assert kinds(workspace_id) == ["grant", "hold", "released"]
     assert ledger.wallets().wallet(workspace_id).holds_open == 0
     assert alarmed(capsys) == {"LedgerRepairs": 1}

@@ -6,7 +6,7 @@ import pytest
 
 from atelier.http import Api, Route
 from atelier.identity.permissions import WEAKEST
-from tests.invoke import ROOT, function
+from tests.invoke import ROOT, load_function
 
 FUNCTIONS = sorted(
     str(path.parent.relative_to(ROOT / "functions")) for path in (ROOT / "functions/api").rglob("app.py")
@@ -15,17 +15,17 @@ PUBLIC = {"api/auth", "api/status"}
 
 
 def routes(folder: str) -> list[Route]:
-    api = vars(function(folder))["api"]
+    api = vars(load_function(folder))["api"]
     assert isinstance(api, Api)
     assert api.routes
     return api.routes
 
 
 @pytest.mark.parametrize("folder", FUNCTIONS)
-def test_a_route_is_public_or_names_a_permission_of_the_table(folder: str) -> None:
+def test_every_route_is_public_or_names_a_known_permission(folder: str) -> None:
     permissions = {route.permission for route in routes(folder)}
     assert permissions <= ({None} if folder in PUBLIC else set(WEAKEST))
 
 
-def test_no_permission_is_without_a_route() -> None:
+def test_every_permission_is_used_by_a_route() -> None:
     assert {route.permission for folder in FUNCTIONS for route in routes(folder)} - {None} == set(WEAKEST)

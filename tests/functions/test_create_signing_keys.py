@@ -15,9 +15,9 @@ import botocore.session
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from atelier.credentials.master_keys import parse
+from atelier.credentials.master_keys import parse_master_keys
 from atelier.settings import SigningSecrets
-from tests.invoke import event, function
+from tests.invoke import event, load_function
 
 NAMES = ("identity", "media", "attempts", "edge", "provider_keys")
 
@@ -71,11 +71,11 @@ def contents(secrets: Any) -> dict[str, Any]:
 def ask(cloudformation: CloudFormation, **changes: str) -> dict[str, Any]:
     """The response to the recorded request with these changes."""
     request = event("tasks/create_signing_keys/create", ResponseURL=cloudformation.url, **changes)
-    function("tasks/create_signing_keys").handler(request, None)
+    load_function("tasks/create_signing_keys").handler(request, None)
     return cloudformation.answers[-1]
 
 
-def test_the_first_deployment_fills_the_secrets_and_tells_only_what_is_public(
+def test_the_first_deployment_fills_the_secrets_and_returns_only_public_keys(
     cloudformation: CloudFormation, secrets: Any
 ) -> None:
     answer = ask(cloudformation)
@@ -91,7 +91,7 @@ def test_the_first_deployment_fills_the_secrets_and_tells_only_what_is_public(
     assert (key["kty"], key["crv"], key["alg"]) == ("EC", "P-256", "ES256")
     assert {"kid", "d"} <= set(key)
     assert len(bytes.fromhex(filled["attempts"]["key"])) == 32
-    assert len(parse(filled["provider_keys"]).newest.key) == 32
+    assert len(parse_master_keys(filled["provider_keys"]).newest.key) == 32
     assert "PRIVATE" not in json.dumps(answer)
     # CloudFormation's presigned URL is signed for an empty content type.
     assert cloudformation.content_types == [""]
@@ -113,7 +113,7 @@ def test_deleting_the_stack_deletes_no_key(cloudformation: CloudFormation, secre
     assert contents(secrets) == filled
 
 
-def test_a_failure_is_answered_so_that_the_deployment_does_not_wait_for_its_time_out(
+def test_a_failure_is_reported_to_cloudformation(
     cloudformation: CloudFormation, secrets: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del secrets

@@ -8,24 +8,24 @@ from typing import Any
 
 import pytest
 
-from atelier.generations.model import Delivered
+from atelier.generations.model import DeliveredFile
 from atelier.wiring import library
-from infra.local.standins.replicate import png
+from infra.local.standins.replicate import sample_png
 from tests.functions.cast import (
     ASSET,
     GENERATION,
-    ask,
-    begin_character,
-    begin_project,
-    begin_run,
-    begin_template,
-    begin_upload,
-    bring_key,
-    issue_token,
+    submit_generation,
+    create_character,
+    create_project,
+    submit_run,
+    create_template,
+    create_upload,
+    add_provider_key,
+    add_api_token,
 )
-from tests.functions.conftest import Cloud
-from tests.invoke import ROOT, example, function
-from tests.receiver import receiving
+from tests.functions.conftest import AwsResources
+from tests.invoke import ROOT, example_event, load_function
+from tests.receiver import webhook_receiver
 
 FUNCTIONS = sorted(str(path.parent.relative_to(ROOT / "functions")) for path in (ROOT / "functions").rglob("app.py"))
 EXAMPLES = {
@@ -45,25 +45,25 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("folder", FUNCTIONS)
-def test_every_function_has_an_example_of_its_event(folder: str) -> None:
+def test_every_function_has_an_example_event(folder: str) -> None:
     assert folder in EXAMPLES.values(), f"events/{folder}/ holds no example"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_handler_takes_its_example_as_it_is_and_logs_what_it_did(name: str, cloud: Cloud, log: io.StringIO) -> None:
-    library.assets().record(ask(), Delivered(ASSET, "image", "0" * 64, "png", 1, 512, 512, has_thumbnail=True), 0)
-    bring_key()
-    issue_token()
-    begin_project()
-    begin_run()
-    begin_character()
-    begin_template()
-    begin_upload(png(64, 64, 7))
-    request = example(name)
-    with receiving() as receiver:
+def test_a_handler_accepts_its_example_event_and_logs_its_ids(name: str, cloud: AwsResources, log: io.StringIO) -> None:
+    library.assets().record(submit_generation(), DeliveredFile(ASSET, "image", "0" * 64, "png", 1, 512, 512, has_thumbnail=True), 0)
+    add_provider_key()
+    add_api_token()
+    create_project()
+    submit_run()
+    create_character()
+    create_template()
+    create_upload(sample_png(64, 64, 7))
+    request = example_event(name)
+    with webhook_receiver() as receiver:
         if "ResponseURL" in request:
             request["ResponseURL"] = receiver.url
-        answer: Any = function(EXAMPLES[name]).handler(request, None)
+        answer: Any = load_function(EXAMPLES[name]).handler(request, None)
     if "requestContext" in request and "statusCode" in answer:
         expected = [REFUSED[name]] if name in REFUSED else range(200, 300)
         assert answer["statusCode"] in expected, answer["body"]

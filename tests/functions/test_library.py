@@ -10,25 +10,25 @@ from typing import Any
 
 import pytest
 
-from atelier.generations.model import Delivered
+from atelier.generations.model import DeliveredFile
 from atelier.wiring import library
-from tests.functions.answers import answered, data, refusal, stranger
-from tests.functions.cast import ASSET, GENERATION, PROJECT, PROMPT, WORKSPACE, ask, current
-from tests.functions.conftest import Cloud
-from tests.invoke import event, example, function
+from tests.functions.answers import invoke_app, success_data, error_of, foreign_event
+from tests.functions.cast import ASSET, GENERATION, PROJECT, PROMPT, WORKSPACE, submit_generation, stored_generation
+from tests.functions.conftest import AwsResources
+from tests.invoke import event, example_event, load_function
 
 SHA256 = "50d858e0985ecc7f60418aaf0cc5ab587f42c2570a884095a9e8ccacd0f6545c"
 
 
 @pytest.fixture
-def app(cloud: Cloud) -> ModuleType:
+def app(cloud: AwsResources) -> ModuleType:
     """The function, over a library with the example's asset in it."""
-    library.assets().record(ask(), Delivered(ASSET, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True), 0)
-    return function("api/library")
+    library.assets().record(submit_generation(), DeliveredFile(ASSET, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True), 0)
+    return load_function("api/library")
 
 
 def test_an_asset_is_read_with_signed_urls(app: ModuleType) -> None:
-    asset = data(answered(app, example("api/library/get")))["asset"]
+    asset = success_data(invoke_app(app, example_event("api/library/get")))["asset"]
     assert (asset["id"], asset["generation_id"], asset["name"]) == (ASSET, GENERATION, PROMPT)
     assert (asset["width"], asset["height"], asset["size_bytes"]) == (512, 512, 183_211)
     signed = r"\?Expires=\d+&Signature=[\w~-]+&Key-Pair-Id=K2EXAMPLE"
@@ -37,24 +37,24 @@ def test_an_asset_is_read_with_signed_urls(app: ModuleType) -> None:
 
 
 def test_assets_are_listed_by_type(app: ModuleType) -> None:
-    listed = data(answered(app, example("api/library/list")))
+    listed = success_data(invoke_app(app, example_event("api/library/list")))
     assert [asset["id"] for asset in listed["items"]] == [ASSET]
     assert listed["next_cursor"] is None
-    assert data(answered(app, event("api/library/list", queryStringParameters={"type": "video"})))["items"] == []
+    assert success_data(invoke_app(app, event("api/library/list", queryStringParameters={"type": "video"})))["items"] == []
 
 
 def test_assets_are_listed_by_project(app: ModuleType) -> None:
     other = f"{ASSET[:-1]}0"
-    picture = Delivered(other, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True)
-    library.assets().record(replace(current(), project_id=PROJECT), picture, 1)
+    picture = DeliveredFile(other, "image", SHA256, "png", 183_211, 512, 512, has_thumbnail=True)
+    library.assets().record(replace(stored_generation(), project_id=PROJECT), picture, 1)
     for wanted in ({"project_id": PROJECT}, {"project_id": PROJECT, "type": "image"}):
-        items = data(answered(app, event("api/library/list", queryStringParameters=wanted)))["items"]
+        items = success_data(invoke_app(app, event("api/library/list", queryStringParameters=wanted)))["items"]
         assert [(asset["id"], asset["project_id"]) for asset in items] == [(other, PROJECT)]
 
 
-def test_a_foreign_asset_looks_like_a_missing_one(app: ModuleType) -> None:
-    foreign = answered(app, stranger("api/library/get"))
-    missing: dict[str, Any] = json.loads(json.dumps(example("api/library/get")).replace(ASSET, f"{ASSET[:-1]}0"))
-    assert refusal(foreign) == (404, "NOT_FOUND")
-    assert foreign["body"] == answered(app, missing)["body"]
-    assert data(answered(app, stranger("api/library/list")))["items"] == []
+def test_a_foreign_asset_gets_the_response_of_a_missing_one(app: ModuleType) -> None:
+    foreign = invoke_app(app, foreign_event("api/library/get"))
+    missing: dict[str, Any] = json.loads(json.dumps(example_event("api/library/get")).replace(ASSET, f"{ASSET[:-1]}0"))
+    assert error_of(foreign) == (404, "NOT_FOUND")
+    assert foreign["body"] == invoke_app(app, missing)["body"]
+    assert success_data(invoke_app(app, foreign_event("api/library/list")))["items"] == []

@@ -11,9 +11,9 @@ import pytest
 from atelier.aws.dynamodb.identity import IdentityItem
 from atelier.aws.dynamodb.ledger import WalletItem
 from infra.verify_email import verify
-from tests.embedded_aws import Tables, forget_wiring
-from tests.functions.answers import answered, authorized, data
-from tests.invoke import event, function
+from tests.embedded_aws import Tables, clear_wiring_caches
+from tests.functions.answers import invoke_app, authorized_event, success_data
+from tests.invoke import event, load_function
 
 DAILY = 50
 PERSON = {"password": "correct horse battery", "name": "Ada", "token_delivery": "body"}
@@ -26,24 +26,24 @@ def everyone(deployed: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def gives_to(whom: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_DAILY_CREDITS", whom)
-    forget_wiring(clients=False)
+    clear_wiring_caches(clients=False)
 
 
 def signed_up(email: str) -> dict[str, Any]:
     """The claims of a new account."""
-    session = data(answered(function("api/auth"), event("api/auth/signup", body={**PERSON, "email": email})))
+    session = success_data(invoke_app(load_function("api/auth"), event("api/auth/signup", body={**PERSON, "email": email})))
     header = f"Bearer {session['access_token']}"
     asked = event("authorizer/request", headers={"authorization": header}, identitySource=[header])
-    found: dict[str, Any] = function("authorizer").handler(asked, None)["context"]
+    found: dict[str, Any] = load_function("authorizer").handler(asked, None)["context"]
     return found
 
 
 def balance(claims: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = data(answered(function("api/credits"), authorized("api/credits/balance", claims)))
+    found: dict[str, Any] = success_data(invoke_app(load_function("api/credits"), authorized_event("api/credits/balance", claims)))
     return found
 
 
-def test_plus_and_dot_addresses_of_one_mailbox_get_one_mailboxs_credits() -> None:
+def test_plus_and_dot_addresses_of_one_mailbox_share_one_daily_grant() -> None:
     written = ["ada.king@gmail.com", "adaking@gmail.com", "a.d.a.k.i.n.g+1@googlemail.com", "ADA.KING+2@gmail.com"]
     balances = [balance(signed_up(email)) for email in written]
     assert [each["available"] for each in balances] == [DAILY, 0, 0, 0]
@@ -51,7 +51,7 @@ def test_plus_and_dot_addresses_of_one_mailbox_get_one_mailboxs_credits() -> Non
     assert [each["next_daily_reset_at"] is None for each in balances] == [False, True, True, True]
 
 
-def test_deleting_an_account_and_rejoining_gives_nothing_anew() -> None:
+def test_a_deleted_account_gets_no_second_daily_grant_after_signing_up_again() -> None:
     first = signed_up("ada@example.com")
     assert balance(first)["available"] == DAILY
     # What the deletion of an account removes: all items of the user and of the workspace.
@@ -63,21 +63,21 @@ def test_deleting_an_account_and_rejoining_gives_nothing_anew() -> None:
         assert balance(signed_up(email))["available"] == 0
 
 
-def test_credits_wait_for_a_verified_mailbox_where_the_deployment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_daily_credits_are_withheld_until_the_email_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
     gives_to("verified", monkeypatch)
     claims = signed_up("ada@example.com")
     before = balance(claims)
     assert (before["available"], before["daily_credits_withheld"]) == (0, "email_unverified")
     assert before["next_daily_reset_at"] is None
-    told = function("tasks/verify_email").handler({"email": "Ada@Example.com"}, None)
+    told = load_function("tasks/verify_email").handler({"email": "Ada@Example.com"}, None)
     assert told["user_id"] == claims["user_id"]
-    assert function("tasks/verify_email").handler({"email": "ada@example.com"}, None) == told
+    assert load_function("tasks/verify_email").handler({"email": "ada@example.com"}, None) == told
     after = balance(claims)
     assert (after["available"], after["daily_credits_withheld"]) == (DAILY, None)
     assert after["next_daily_reset_at"]
 
 
-def test_a_deployment_that_stops_asking_for_mailboxes_releases_what_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_withheld_credits_are_granted_when_verification_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     gives_to("verified", monkeypatch)
     claims = signed_up("ada@example.com")
     assert balance(claims)["available"] == 0
@@ -98,7 +98,7 @@ class Deployed:
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
         self.asked.append(FunctionName)
         try:
-            told = function("tasks/verify_email").handler(json.loads(Payload), None)
+            told = load_function("tasks/verify_email").handler(json.loads(Payload), None)
         except Exception as error:
             return {
                 "FunctionError": "Unhandled",
@@ -107,7 +107,7 @@ class Deployed:
         return {"Payload": io.BytesIO(json.dumps(told).encode())}
 
 
-def test_an_operator_verifies_a_mailbox_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_operator_verifies_an_email_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     aws, claims = Deployed(), signed_up("ada@example.com")
     assert verify("ada@example.com", "mine", cloudformation=aws, functions=aws) == 0
     assert claims["user_id"] in capsys.readouterr().out

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from atelier.aws.clients import client
-from atelier.credentials.model import PROVIDERS, Credentials
+from atelier.credentials.model import PROVIDERS, ProviderCredentials
 from atelier.settings import ProviderSecrets, ProviderUrls
 from atelier.wiring import adapters
-from tests.embedded_aws import forget_wiring
-from tests.functions.conftest import Cloud
+from tests.embedded_aws import clear_wiring_caches
+from tests.functions.conftest import AwsResources
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -22,43 +22,43 @@ def given(monkeypatch: pytest.MonkeyPatch, access: dict[str, Any], enabled: str)
     """Store these credentials and enable these providers."""
     client("secretsmanager").put_secret_value(SecretId=ProviderSecrets.read().secret, SecretString=json.dumps(access))
     monkeypatch.setenv("ATELIER_PROVIDERS", enabled)
-    forget_wiring(clients=False)
+    clear_wiring_caches(clients=False)
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_there_is_an_adapter_for_every_provider_that_takes_keys(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, provider: str
+def test_every_provider_that_takes_keys_has_an_adapter(
+    cloud: AwsResources, monkeypatch: pytest.MonkeyPatch, provider: str
 ) -> None:
     monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"{provider}={NOWHERE}")
-    forget_wiring(clients=False)
-    failure = adapters.adapter(provider, Credentials("a key"), answer_seconds_max=1).check()
+    clear_wiring_caches(clients=False)
+    failure = adapters.make_adapter(provider, ProviderCredentials("a key"), answer_seconds_max=1).check()
     assert failure is not None
     assert failure.error_class in ("transient", "auth")
 
 
-def test_a_provider_that_there_is_none_of_has_no_adapter() -> None:
+def test_an_unknown_provider_has_no_adapter() -> None:
     with pytest.raises(KeyError):
-        adapters.adapter("nobody", Credentials("a key"))
+        adapters.make_adapter("nobody", ProviderCredentials("a key"))
 
 
-def test_who_is_enabled_and_has_access_can_be_asked(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_enabled_providers_with_a_key_are_available(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> None:
     access = {"openai": {"api_key": "k"}, "replicate": {"api_token": "t", "webhook_secret": "whsec_eA=="}}
     given(monkeypatch, {**access, "fal": {"api_key": "k"}}, "local, openai,replicate,anthropic")
-    assert set(adapters.platform()) == {"local", "openai", "replicate"}
+    assert set(adapters.platform_adapters()) == {"local", "openai", "replicate"}
     given(monkeypatch, {}, "local,openai")
-    assert set(adapters.platform()) == {"local"}
+    assert set(adapters.platform_adapters()) == {"local"}
 
 
-def test_a_provider_without_a_key_is_left_out_and_hinders_nobody(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+def test_a_provider_without_a_key_is_skipped_and_logged(
+    cloud: AwsResources, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
 ) -> None:
     given(monkeypatch, {"openai": {"key": "misspelt"}, "xai": {"api_key": "k"}}, "openai,xai")
-    assert set(adapters.platform()) == {"xai"}
+    assert set(adapters.platform_adapters()) == {"xai"}
     assert "openai" in log.getvalue()
     assert "misspelt" not in log.getvalue()
 
 
-def test_addresses_are_read_by_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_base_urls_are_parsed_by_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     for written, read in (
         ("", {}),
         (f"openai={NOWHERE}/v1", {"openai": f"{NOWHERE}/v1"}),
@@ -70,10 +70,10 @@ def test_addresses_are_read_by_provider(monkeypatch: pytest.MonkeyPatch) -> None
     ProviderUrls.read.cache_clear()  # type: ignore[attr-defined]
 
 
-def test_loopback_is_open_on_a_developers_machine_alone(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simulator_hosts_are_allowed_only_in_the_local_stage(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"openai={NOWHERE}/v1,fal=http://localhost:8000")
-    forget_wiring(clients=False)
+    clear_wiring_caches(clients=False)
     assert adapters.standin_hosts() == {"127.0.0.1:9", "localhost:8000"}
     monkeypatch.setenv("ATELIER_STAGE", "production")
-    forget_wiring(clients=False)
+    clear_wiring_caches(clients=False)
     assert adapters.standin_hosts() == set()

@@ -11,10 +11,10 @@ import pytest
 from atelier.clock import system_clock
 from atelier.projects.model import WORKSPACE as WHOLE
 from atelier.wiring import budgets, generations, ledger
-from tests.functions.answers import answered, data, refusal
-from tests.functions.cast import ALERT, PROJECT, PROMPT, WORKSPACE, begin_project, movements
-from tests.functions.conftest import Cloud
-from tests.invoke import event, example, function
+from tests.functions.answers import invoke_app, success_data, error_of
+from tests.functions.cast import ALERT, PROJECT, PROMPT, WORKSPACE, create_project, movement_kinds
+from tests.functions.conftest import AwsResources
+from tests.invoke import event, example_event, load_function
 
 PAID = {"prompt": PROMPT, "model": "replicate/sdxl", "parameters": {"width": 512, "height": 512}}
 ESTIMATE = 1707
@@ -22,21 +22,21 @@ OTHER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
 
 
 @pytest.fixture
-def app(cloud: Cloud) -> ModuleType:
-    return function("api/projects")
+def app(cloud: AwsResources) -> ModuleType:
+    return load_function("api/projects")
 
 
 @pytest.fixture
-def generate(cloud: Cloud) -> ModuleType:
-    return function("api/generations")
+def generate(cloud: AwsResources) -> ModuleType:
+    return load_function("api/generations")
 
 
 def changed(app: ModuleType, body: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    return answered(app, event("api/projects/change_project", body=body, **changes))
+    return invoke_app(app, event("api/projects/change_project", body=body, **changes))
 
 
 def asked(generate: ModuleType, **body: Any) -> dict[str, Any]:
-    return answered(generate, event("api/generations/generate_image", body={**PAID, **body}))
+    return invoke_app(generate, event("api/generations/generate_image", body={**PAID, **body}))
 
 
 def as_role(role: str) -> None:
@@ -50,124 +50,124 @@ def as_role(role: str) -> None:
             client("dynamodb").put_item(TableName=IdentityTable.read().name, Item=item)
 
 
-def test_a_project_is_made_read_listed_changed_and_removed(app: ModuleType, cloud: Cloud) -> None:
-    response = answered(app, example("api/projects/create_project"))
-    made = data(response)["project"]
+def test_a_project_is_created_read_listed_changed_and_removed(app: ModuleType, cloud: AwsResources) -> None:
+    response = invoke_app(app, example_event("api/projects/create_project"))
+    made = success_data(response)["project"]
     assert response["statusCode"] == 201
     assert response["headers"]["Location"] == f"/api/projects/{made['id']}"
     assert made["settings"] == {"alert_thresholds": [80, 100]}
     assert (made["budget_microusd"], made["spent_microusd"], made["left_microusd"]) == (5_000_000, 0, 5_000_000)
-    begin_project()
-    assert data(answered(app, example("api/projects/get_project")))["project"]["name"] == "Harbour lights"
-    after = data(answered(app, example("api/projects/change_project")))["project"]
+    create_project()
+    assert success_data(invoke_app(app, example_event("api/projects/get_project")))["project"]["name"] == "Harbour lights"
+    after = success_data(invoke_app(app, example_event("api/projects/change_project")))["project"]
     assert (after["budget_microusd"], after["settings"]["alert_thresholds"]) == (8_000_000, [50, 100])
-    listed = data(answered(app, example("api/projects/list_projects")))
+    listed = success_data(invoke_app(app, example_event("api/projects/list_projects")))
     assert {project["id"] for project in listed["items"]} == {made["id"], PROJECT}
-    assert answered(app, example("api/projects/remove_project"))["statusCode"] == 204
-    assert refusal(answered(app, example("api/projects/get_project"))) == (404, "NOT_FOUND")
+    assert invoke_app(app, example_event("api/projects/remove_project"))["statusCode"] == 204
+    assert error_of(invoke_app(app, example_event("api/projects/get_project"))) == (404, "NOT_FOUND")
 
 
-def test_what_is_not_named_stays_and_null_clears(app: ModuleType, cloud: Cloud) -> None:
-    begin_project()
+def test_a_change_keeps_omitted_fields_and_null_clears_a_field(app: ModuleType, cloud: AwsResources) -> None:
+    create_project()
     changed(app, {"description": "The spring campaign", "thumbnail_url": "/media/x.png"})
-    after = data(changed(app, {"name": "Other", "thumbnail_url": None}))["project"]
+    after = success_data(changed(app, {"name": "Other", "thumbnail_url": None}))["project"]
     assert (after["name"], after["description"], after["thumbnail_url"]) == ("Other", "The spring campaign", None)
     assert after["budget_microusd"] == 5_000_000
-    cleared = data(changed(app, {"budget_microusd": None}))["project"]
+    cleared = success_data(changed(app, {"budget_microusd": None}))["project"]
     assert (cleared["budget_microusd"], cleared["left_microusd"]) == (None, None)
 
 
-def test_the_same_key_makes_one_project(app: ModuleType, cloud: Cloud) -> None:
+def test_a_repeated_idempotency_key_creates_one_project(app: ModuleType, cloud: AwsResources) -> None:
     asking = {"headers": {"Idempotency-Key": "p1"}}
-    first, again = (answered(app, event("api/projects/create_project", **asking)) for _ in range(2))
-    assert data(first) == data(again)
+    first, again = (invoke_app(app, event("api/projects/create_project", **asking)) for _ in range(2))
+    assert success_data(first) == success_data(again)
     assert again["headers"]["Idempotent-Replayed"] == "true"
     other = event("api/projects/create_project", body={"name": "Something else"}, **asking)
-    assert refusal(answered(app, other)) == (422, "IDEMPOTENCY_MISMATCH")
+    assert error_of(invoke_app(app, other)) == (422, "IDEMPOTENCY_MISMATCH")
 
 
-def test_archived_ones_are_listed_apart_and_take_nothing_new(
-    app: ModuleType, generate: ModuleType, cloud: Cloud
+def test_an_archived_project_is_listed_apart_and_refuses_new_generations(
+    app: ModuleType, generate: ModuleType, cloud: AwsResources
 ) -> None:
-    begin_project()
-    archived = data(changed(app, {"archived": True}))["project"]["archived_at"]
-    assert archived == data(changed(app, {"archived": True}))["project"]["archived_at"]
+    create_project()
+    archived = success_data(changed(app, {"archived": True}))["project"]["archived_at"]
+    assert archived == success_data(changed(app, {"archived": True}))["project"]["archived_at"]
     for wanted, count in (("true", 1), ("false", 0)):
         listing = event("api/projects/list_projects", queryStringParameters={"archived": wanted})
-        assert len(data(answered(app, listing))["items"]) == count
-    assert refusal(asked(generate, project_id=PROJECT)) == (409, "CONFLICT")
+        assert len(success_data(invoke_app(app, listing))["items"]) == count
+    assert error_of(asked(generate, project_id=PROJECT)) == (409, "CONFLICT")
     changed(app, {"archived": False})
     assert asked(generate, project_id=PROJECT)["statusCode"] == 202
 
 
-def test_a_generation_counts_for_its_project_and_is_found_by_it(
-    app: ModuleType, generate: ModuleType, cloud: Cloud
+def test_a_generation_reserves_its_projects_budget_and_is_listed_by_project(
+    app: ModuleType, generate: ModuleType, cloud: AwsResources
 ) -> None:
-    begin_project()
-    made = data(asked(generate, project_id=PROJECT))["generation"]
-    data(asked(generate))
+    create_project()
+    made = success_data(asked(generate, project_id=PROJECT))["generation"]
+    success_data(asked(generate))
     assert made["project_id"] == PROJECT
-    project = data(answered(app, example("api/projects/get_project")))["project"]
+    project = success_data(invoke_app(app, example_event("api/projects/get_project")))["project"]
     assert (project["reserved_microusd"], project["left_microusd"]) == (ESTIMATE, 5_000_000 - ESTIMATE)
     listing = event("api/generations/list", queryStringParameters={"project_id": PROJECT})
-    assert [each["id"] for each in data(answered(generate, listing))["items"]] == [made["id"]]
-    assert refusal(answered(app, example("api/projects/remove_project"))) == (409, "CONFLICT")
+    assert [each["id"] for each in success_data(invoke_app(generate, listing))["items"]] == [made["id"]]
+    assert error_of(invoke_app(app, example_event("api/projects/remove_project"))) == (409, "CONFLICT")
     path = f"/api/generations/{made['id']}/retry"
     retry = event("api/generations/retry", rawPath=path)
     retry["requestContext"]["http"]["path"] = path
-    assert data(answered(generate, retry))["generation"]["project_id"] == PROJECT
+    assert success_data(invoke_app(generate, retry))["generation"]["project_id"] == PROJECT
 
 
-def test_a_refusal_names_the_budget(app: ModuleType, generate: ModuleType, cloud: Cloud) -> None:
-    begin_project(1000)
+def test_a_budget_refusal_names_the_budget(app: ModuleType, generate: ModuleType, cloud: AwsResources) -> None:
+    create_project(1000)
     response = asked(generate, project_id=PROJECT)
-    assert refusal(response) == (402, "BUDGET_EXCEEDED")
+    assert error_of(response) == (402, "BUDGET_EXCEEDED")
     details = json.loads(response["body"])["details"]
     assert details == {"limit": f"project:{PROJECT}", "needed": ESTIMATE, "available": 1000}
     put = event("api/projects/put_budget", body={"budget_microusd": ESTIMATE + 5})
-    assert data(answered(app, put))["left_microusd"] == ESTIMATE + 5
+    assert success_data(invoke_app(app, put))["left_microusd"] == ESTIMATE + 5
     assert asked(generate)["statusCode"] == 202
     response = asked(generate)
     assert json.loads(response["body"])["details"] == {"limit": "workspace", "needed": ESTIMATE, "available": 5}
-    assert data(answered(app, example("api/projects/get_budget")))["reserved_microusd"] == ESTIMATE
+    assert success_data(invoke_app(app, example_event("api/projects/get_budget")))["reserved_microusd"] == ESTIMATE
     lifted = event("api/projects/put_budget", body={"budget_microusd": None})
-    assert data(answered(app, lifted))["left_microusd"] is None
+    assert success_data(invoke_app(app, lifted))["left_microusd"] is None
     assert asked(generate)["statusCode"] == 202
 
 
-def test_only_those_who_may_say_what_is_spent(app: ModuleType, cloud: Cloud) -> None:
-    begin_project()
+def test_a_budget_change_needs_the_budgets_permission(app: ModuleType, cloud: AwsResources) -> None:
+    create_project()
     as_role("editor")
     assert changed(app, {"name": "Mine"})["statusCode"] == 200
-    assert refusal(changed(app, {"budget_microusd": 1})) == (403, "FORBIDDEN")
-    assert refusal(changed(app, {"settings": {}})) == (403, "FORBIDDEN")
-    assert refusal(answered(app, example("api/projects/create_project"))) == (403, "FORBIDDEN")
-    assert refusal(answered(app, example("api/projects/put_budget"))) == (403, "FORBIDDEN")
-    assert answered(app, event("api/projects/create_project", body={"name": "Mine"}))["statusCode"] == 201
+    assert error_of(changed(app, {"budget_microusd": 1})) == (403, "FORBIDDEN")
+    assert error_of(changed(app, {"settings": {}})) == (403, "FORBIDDEN")
+    assert error_of(invoke_app(app, example_event("api/projects/create_project"))) == (403, "FORBIDDEN")
+    assert error_of(invoke_app(app, example_event("api/projects/put_budget"))) == (403, "FORBIDDEN")
+    assert invoke_app(app, event("api/projects/create_project", body={"name": "Mine"}))["statusCode"] == 201
     as_role("viewer")
-    assert refusal(changed(app, {"name": "Mine"})) == (403, "FORBIDDEN")
-    assert answered(app, example("api/projects/get_project"))["statusCode"] == 200
+    assert error_of(changed(app, {"name": "Mine"})) == (403, "FORBIDDEN")
+    assert invoke_app(app, example_event("api/projects/get_project"))["statusCode"] == 200
 
 
-def test_alerts_are_read_and_acknowledged_once(app: ModuleType, cloud: Cloud) -> None:
-    begin_project()
-    (alert,) = data(answered(app, example("api/projects/list_alerts")))["items"]
+def test_alerts_are_read_and_acknowledged_once(app: ModuleType, cloud: AwsResources) -> None:
+    create_project()
+    (alert,) = success_data(invoke_app(app, example_event("api/projects/list_alerts")))["items"]
     assert (alert["id"], alert["alert_type"], alert["acknowledged_at"]) == (ALERT, "threshold_reached", None)
-    first, again = (data(answered(app, example("api/projects/acknowledge_alert")))["alert"] for _ in range(2))
+    first, again = (success_data(invoke_app(app, example_event("api/projects/acknowledge_alert")))["alert"] for _ in range(2))
     assert first == again
     assert first["acknowledged_at"] is not None
-    (whole,) = data(answered(app, example("api/projects/list_workspace_alerts")))["items"]
+    (whole,) = success_data(invoke_app(app, example_event("api/projects/list_workspace_alerts")))["items"]
     assert (whole["project_id"], whole["acknowledged_at"]) == (None, None)
 
 
-def test_an_alert_that_nobody_raised_is_raised_by_looking(app: ModuleType, cloud: Cloud) -> None:
+def test_a_missing_alert_is_raised_when_alerts_are_listed(app: ModuleType, cloud: AwsResources) -> None:
     from atelier.aws.dynamodb.projects import BudgetItem
 
-    begin_project()
+    create_project()
     budget = BudgetItem.get(WORKSPACE, f"budget#{PROJECT}")
     budget.update([BudgetItem.spent_microusd.set(4_900_000), BudgetItem.left_microusd.set(100_000)])
     for _ in range(2):
-        found = data(answered(app, example("api/projects/list_alerts")))["items"]
+        found = success_data(invoke_app(app, example_event("api/projects/list_alerts")))["items"]
         assert sorted(alert["current_spend_microusd"] for alert in found) == [4_000_000, 4_900_000]
 
 
@@ -175,21 +175,21 @@ NAMES = ["get_project", "change_project", "remove_project", "list_alerts", "ackn
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_foreign_project_looks_like_a_missing_one(app: ModuleType, cloud: Cloud, name: str) -> None:
-    missing = answered(app, example(f"api/projects/{name}"))
-    begin_project(workspace_id=OTHER)
-    foreign = answered(app, example(f"api/projects/{name}"))
-    assert refusal(missing) == refusal(foreign) == (404, "NOT_FOUND")
+def test_a_foreign_project_gets_the_response_of_a_missing_one(app: ModuleType, cloud: AwsResources, name: str) -> None:
+    missing = invoke_app(app, example_event(f"api/projects/{name}"))
+    create_project(workspace_id=OTHER)
+    foreign = invoke_app(app, example_event(f"api/projects/{name}"))
+    assert error_of(missing) == error_of(foreign) == (404, "NOT_FOUND")
     assert missing["body"] == foreign["body"]
     assert budgets.projects().get(OTHER, PROJECT).name == "Harbour lights"
     assert [alert.acknowledged_at for alert in budgets.projects().alerts(OTHER, PROJECT)] == [None]
 
 
 @pytest.mark.parametrize("name", [*NAMES, "list_projects", "create_project", "get_budget", "put_budget"])
-def test_nobody_is_let_in_without_a_token(app: ModuleType, cloud: Cloud, name: str) -> None:
-    request = example(f"api/projects/{name}")
+def test_a_request_without_a_token_is_unauthenticated(app: ModuleType, cloud: AwsResources, name: str) -> None:
+    request = example_event(f"api/projects/{name}")
     request["requestContext"]["authorizer"] = {"lambda": {"reason": "This call needs an access token."}}
-    assert refusal(answered(app, request)) == (401, "UNAUTHENTICATED")
+    assert error_of(invoke_app(app, request)) == (401, "UNAUTHENTICATED")
 
 
 @pytest.mark.parametrize(
@@ -203,34 +203,34 @@ def test_nobody_is_let_in_without_a_token(app: ModuleType, cloud: Cloud, name: s
         {"spent_microusd": 0},
     ],
 )
-def test_what_makes_no_sense_is_refused(app: ModuleType, cloud: Cloud, body: dict[str, Any]) -> None:
-    begin_project()
-    assert refusal(changed(app, body)) == (422, "VALIDATION_FAILED")
+def test_an_invalid_field_is_refused(app: ModuleType, cloud: AwsResources, body: dict[str, Any]) -> None:
+    create_project()
+    assert error_of(changed(app, body)) == (422, "VALIDATION_FAILED")
 
 
 # ---- quotes ----------------------------------------------------------------------------------------------------------
 
 
 def quoted(generate: ModuleType, **body: Any) -> dict[str, Any]:
-    return data(answered(generate, event("api/generations/quote", body={"kind": "image", **PAID, **body})))
+    return success_data(invoke_app(generate, event("api/generations/quote", body={"kind": "image", **PAID, **body})))
 
 
-def test_a_quote_is_redeemed_once_and_explains_the_charge(generate: ModuleType, cloud: Cloud) -> None:
+def test_a_quote_is_redeemed_once_and_explains_the_charge(generate: ModuleType, cloud: AwsResources) -> None:
     promise = quoted(generate)
     assert (promise["cost_microusd"], promise["credits"]) == (ESTIMATE, promise["credits_max"])
     assert promise["candidates"] == [
         {"provider": "replicate", "model": "replicate/sdxl", "credits": promise["credits_max"]}
     ]
-    assert movements() == []
-    made = data(asked(generate, quote_id=promise["quote_id"]))["generation"]
+    assert movement_kinds() == []
+    made = success_data(asked(generate, quote_id=promise["quote_id"]))["generation"]
     assert (made["credits_held"], made["quote_id"]) == (promise["credits_max"], promise["quote_id"][:30])
-    assert refusal(asked(generate, quote_id=promise["quote_id"])) == (409, "CONFLICT")
+    assert error_of(asked(generate, quote_id=promise["quote_id"])) == (409, "CONFLICT")
     hold = ledger.wallets().movements_of(WORKSPACE, made["id"])[0]
     assert hold.facts["quote"] == made["quote_id"]
-    assert data(asked(generate))["generation"]["credits_held"] == promise["credits_max"]
+    assert success_data(asked(generate))["generation"]["credits_held"] == promise["credits_max"]
 
 
-def test_what_is_no_quote_for_this_is_refused_at_its_field(generate: ModuleType, cloud: Cloud) -> None:
+def test_an_invalid_or_mismatched_quote_is_refused_at_its_field(generate: ModuleType, cloud: AwsResources) -> None:
     promise = quoted(generate)["quote_id"]
     for body in (
         {"quote_id": "quo_x"},
@@ -239,44 +239,44 @@ def test_what_is_no_quote_for_this_is_refused_at_its_field(generate: ModuleType,
         {"quote_id": promise, "parameters": {}},
     ):
         response = asked(generate, **body)
-        assert refusal(response) == (422, "VALIDATION_FAILED")
+        assert error_of(response) == (422, "VALIDATION_FAILED")
         assert json.loads(response["body"])["details"]["fields"][0]["path"] == "quote_id"
-    assert movements() == []
+    assert movement_kinds() == []
 
 
-def test_a_quote_without_a_prompt_is_for_any(generate: ModuleType, cloud: Cloud) -> None:
+def test_a_quote_without_a_prompt_covers_any_prompt(generate: ModuleType, cloud: AwsResources) -> None:
     promise = quoted(generate, prompt=None)["quote_id"]
     assert asked(generate, quote_id=promise, prompt="whatever it is")["statusCode"] == 202
 
 
-def test_what_has_no_price_is_not_quoted(generate: ModuleType, cloud: Cloud) -> None:
-    response = answered(generate, event("api/generations/quote", body={"kind": "image", "model": "no/1"}))
-    assert refusal(response) == (422, "VALIDATION_FAILED")
+def test_an_unknown_model_is_not_quoted(generate: ModuleType, cloud: AwsResources) -> None:
+    response = invoke_app(generate, event("api/generations/quote", body={"kind": "image", "model": "no/1"}))
+    assert error_of(response) == (422, "VALIDATION_FAILED")
 
 
 # ---- what the end of a generation triggers ---------------------------------------------------------------------------
 
 
-def test_an_end_that_crosses_a_threshold_is_told_of_once(generate: ModuleType, cloud: Cloud) -> None:
-    begin_project(2000)
-    made = data(asked(generate, project_id=PROJECT))["generation"]
+def test_an_ended_generation_that_crosses_a_threshold_raises_one_alert(generate: ModuleType, cloud: AwsResources) -> None:
+    create_project(2000)
+    made = success_data(asked(generate, project_id=PROJECT))["generation"]
     before = generations.store().get(WORKSPACE, made["id"])
     image = {"status": {"S": "queued"}, "budgets": {"S": json.dumps(list(before.budgets))}}
     ended = {**image, "status": {"S": "cancelled"}}
     spend(PROJECT, 1700)
-    stream = function("streams/generations")
+    stream = load_function("streams/generations")
     record = {"dynamodb": {"Keys": {"pk": {"S": WORKSPACE}, "sk": {"S": made["id"]}}, "NewImage": ended,
                            "OldImage": image}}  # fmt: skip
     for _ in range(2):
         stream.handler({"Records": [record]}, None)
-    told = cloud.messages(cloud.told, seconds_max=5) + cloud.messages(cloud.told)
+    told = cloud.take_messages(cloud.events_queue, seconds_max=5) + cloud.take_messages(cloud.events_queue)
     alerts = [message["detail"] for message in told if message["detail-type"] == "budget.alert"]
     assert [(alert["budget"], alert["threshold"], alert["alert_type"]) for alert in alerts] == [
         (PROJECT, 80, "threshold_reached")
     ]
     (kept,) = [alert for alert in budgets.projects().alerts(WORKSPACE, PROJECT) if alert.id != ALERT]
     assert kept.id == alerts[0]["id"]
-    assert kept.told_at is not None
+    assert kept.published_at is not None
     assert kept.triggered_at <= system_clock()
     assert [alert.id for alert in budgets.projects().alerts(WORKSPACE, WHOLE)] == [ALERT]
 

@@ -15,14 +15,14 @@ from atelier.aws.clients import client
 from atelier.clock import system_clock
 from atelier.identity.permissions import Role
 from atelier.routing.model import Scope
-from atelier.settings import ProviderKeys, Waiting
+from atelier.settings import ProviderKeySecret, WaitLimits
 from atelier.wiring import credentials, routing, waiting
-from infra.local.standins.replicate import API_TOKEN, ReplicateStandIn
-from tests.embedded_aws import forget_wiring
-from tests.functions.answers import answered, data, refusal, stranger
-from tests.functions.cast import KEY, OWN_KEY, USER, WORKSPACE, bring_key
-from tests.functions.conftest import Cloud
-from tests.invoke import event, example, function
+from infra.local.standins.replicate import API_TOKEN, ReplicateSimulator
+from tests.embedded_aws import clear_wiring_caches
+from tests.functions.answers import invoke_app, success_data, error_of, foreign_event
+from tests.functions.cast import KEY, OWN_KEY, USER, WORKSPACE, add_provider_key
+from tests.functions.conftest import AwsResources
+from tests.invoke import event, example_event, load_function
 
 ROUTES = [
     "list_keys",
@@ -40,18 +40,18 @@ ABOUT_ONE_KEY = ["switch_key", "remove_key", "test_key"]
 
 
 @pytest.fixture(params=["master keys", "KMS"])
-def sealing(request: pytest.FixtureRequest, cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def sealing(request: pytest.FixtureRequest, cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Both ways to seal a provider key."""
     if request.param == "KMS":
         monkeypatch.setenv("ATELIER_PROVIDER_KEYS_KMS", client("kms").create_key()["KeyMetadata"]["Arn"])
-        forget_wiring(clients=False)
+        clear_wiring_caches(clients=False)
     yield request.param
-    forget_wiring(clients=False)
+    clear_wiring_caches(clients=False)
 
 
 @pytest.fixture
-def app(cloud: Cloud) -> ModuleType:
-    return function("api/providers")
+def app(cloud: AwsResources) -> ModuleType:
+    return load_function("api/providers")
 
 
 def add(app: ModuleType, bound: str | None = None, **body: Any) -> dict[str, Any]:
@@ -62,42 +62,42 @@ def add(app: ModuleType, bound: str | None = None, **body: Any) -> dict[str, Any
     request["headers"] = {name: value for name, value in request["headers"].items() if name != "idempotency-key"}
     if bound:
         request["headers"]["idempotency-key"] = bound
-    return answered(app, request)
+    return invoke_app(app, request)
 
 
-def everything(cloud: Cloud) -> str:
+def everything(cloud: AwsResources) -> str:
     """All stored items of all tables."""
     return json.dumps([cloud.items(getattr(cloud.tables, table)) for table in cloud.tables.__dataclass_fields__])
 
 
-def test_a_key_is_kept_and_never_shown(app: ModuleType, cloud: Cloud, sealing: str) -> None:
-    response = answered(app, example("api/providers/add_key"))
+def test_a_provider_key_is_stored_sealed_and_never_returned(app: ModuleType, cloud: AwsResources, sealing: str) -> None:
+    response = invoke_app(app, example_event("api/providers/add_key"))
     assert response["statusCode"] == 201
-    view = data(response)["key"]
+    view = success_data(response)["key"]
     assert response["headers"]["Location"] == f"/api/api-keys/{view['id']}"
     assert (view["provider"], view["key_name"], view["last_four"]) == ("replicate", "the team's", OWN_KEY[-4:])
     assert (view["is_active"], view["last_used_at"], view["last_test"]) == (True, None, None)
-    assert data(answered(app, example("api/providers/list_keys"))) == {"items": [view], "next_cursor": None}
+    assert success_data(invoke_app(app, example_event("api/providers/list_keys"))) == {"items": [view], "next_cursor": None}
     stored = everything(cloud)
     assert OWN_KEY not in stored + json.dumps(response)
     assert OWN_KEY[:12] not in stored
     key = credentials.keys().get(WORKSPACE, view["id"])
-    assert credentials.reveal(WORKSPACE, "replicate", key.id, key.created_at).key == OWN_KEY
+    assert credentials.decrypt_key(WORKSPACE, "replicate", key.id, key.created_at).key == OWN_KEY
 
 
-def test_the_same_key_of_a_request_answers_with_the_same_record(app: ModuleType, cloud: Cloud) -> None:
-    first, again = (answered(app, example("api/providers/add_key")) for _ in "12")
-    assert (first["statusCode"], data(first)) == (again["statusCode"], data(again))
+def test_a_repeated_idempotency_key_returns_the_same_provider_key(app: ModuleType, cloud: AwsResources) -> None:
+    first, again = (invoke_app(app, example_event("api/providers/add_key")) for _ in "12")
+    assert (first["statusCode"], success_data(first)) == (again["statusCode"], success_data(again))
     assert "Idempotent-Replayed" not in first["headers"]
     assert again["headers"]["Idempotent-Replayed"] == "true"
-    used = example("api/providers/add_key")["headers"]["idempotency-key"]
-    assert refusal(add(app, used, key=OWN_KEY + "x")) == (422, "IDEMPOTENCY_MISMATCH")
-    assert len(credentials.keys().own(WORKSPACE).keys) == 1
+    used = example_event("api/providers/add_key")["headers"]["idempotency-key"]
+    assert error_of(add(app, used, key=OWN_KEY + "x")) == (422, "IDEMPOTENCY_MISMATCH")
+    assert len(credentials.keys().read_workspace(WORKSPACE).keys) == 1
 
 
-def test_a_name_that_is_taken_is_a_conflict(app: ModuleType) -> None:
+def test_a_duplicate_key_name_is_a_conflict(app: ModuleType) -> None:
     assert add(app)["statusCode"] == 201
-    assert refusal(add(app)) == (409, "CONFLICT")
+    assert error_of(add(app)) == (409, "CONFLICT")
 
 
 @pytest.mark.parametrize(
@@ -131,94 +131,94 @@ def test_a_name_that_is_taken_is_a_conflict(app: ModuleType) -> None:
         ({"surprise": OWN_KEY}, "surprise"),
     ],
 )
-def test_what_cannot_be_a_key_is_refused_by_its_path_and_not_shown(
-    app: ModuleType, cloud: Cloud, body: dict[str, Any], path: str
+def test_an_invalid_provider_key_is_refused_at_its_field_and_not_echoed(
+    app: ModuleType, cloud: AwsResources, body: dict[str, Any], path: str
 ) -> None:
     response = add(app, **body)
-    assert refusal(response) == (422, "VALIDATION_FAILED")
+    assert error_of(response) == (422, "VALIDATION_FAILED")
     assert [field["path"] for field in json.loads(response["body"])["details"]["fields"]] == [path]
     assert OWN_KEY not in response["body"]
     assert cloud.items(cloud.tables.providers) == []
 
 
-def test_a_body_that_is_no_json_is_not_repeated(app: ModuleType) -> None:
-    response = answered(app, event("api/providers/add_key", body=f'{{"key": "{OWN_KEY}"'))
-    assert refusal(response) == (400, "BAD_REQUEST")
+def test_a_body_that_is_not_json_is_not_echoed(app: ModuleType) -> None:
+    response = invoke_app(app, event("api/providers/add_key", body=f'{{"key": "{OWN_KEY}"'))
+    assert error_of(response) == (400, "BAD_REQUEST")
     assert OWN_KEY not in response["body"]
 
 
-def test_a_key_that_the_provider_takes_is_told_to_be_good(
-    app: ModuleType, replicate: ReplicateStandIn, sealing: str
+def test_a_key_test_succeeds_for_a_key_that_the_provider_accepts(
+    app: ModuleType, replicate: ReplicateSimulator, sealing: str
 ) -> None:
-    key_id = data(add(app, key=API_TOKEN))["key"]["id"]
-    request = json.loads(json.dumps(example("api/providers/test_key")).replace(KEY, key_id))
-    test = data(answered(app, request))["test"]
+    key_id = success_data(add(app, key=API_TOKEN))["key"]["id"]
+    request = json.loads(json.dumps(example_event("api/providers/test_key")).replace(KEY, key_id))
+    test = success_data(invoke_app(app, request))["test"]
     assert (test["ok"], test["error_class"], test["message"]) == (True, None, None)
-    [listed] = data(answered(app, example("api/providers/list_keys")))["items"]
+    [listed] = success_data(invoke_app(app, example_event("api/providers/list_keys")))["items"]
     assert listed["last_test"] == {"ok": True, "error_class": None, "at": test["at"]}
     assert listed["last_used_at"] is not None
-    assert refusal(answered(app, request)) == (429, "RATE_LIMITED")
+    assert error_of(invoke_app(app, request)) == (429, "RATE_LIMITED")
 
 
-def test_a_key_that_the_provider_refuses_is_told_to_be_bad(app: ModuleType, replicate: ReplicateStandIn) -> None:
-    bring_key()
-    response = answered(app, example("api/providers/test_key"))
-    test = data(response)["test"]
+def test_a_key_test_fails_for_a_key_that_the_provider_refuses(app: ModuleType, replicate: ReplicateSimulator) -> None:
+    add_provider_key()
+    response = invoke_app(app, example_event("api/providers/test_key"))
+    test = success_data(response)["test"]
     assert (test["ok"], test["error_class"]) == (False, "auth")
     assert OWN_KEY not in response["body"]
 
 
-def test_a_provider_that_does_not_answer_says_nothing_of_the_key(app: ModuleType) -> None:
-    bring_key()
-    assert data(answered(app, example("api/providers/test_key")))["test"]["error_class"] == "transient"
+def test_a_key_test_is_transient_when_the_provider_does_not_answer(app: ModuleType) -> None:
+    add_provider_key()
+    assert success_data(invoke_app(app, example_event("api/providers/test_key")))["test"]["error_class"] == "transient"
 
 
-def test_an_account_has_no_more_keys_tested_at_once_than_may_wait(app: ModuleType) -> None:
-    bring_key()
+def test_concurrent_key_tests_of_an_account_are_limited(app: ModuleType) -> None:
+    add_provider_key()
     with ExitStack() as under_way:
-        for _ in range(Waiting.read().at_once):
-            under_way.enter_context(waiting.request_to_others(USER))
-        assert refusal(answered(app, example("api/providers/test_key"))) == (429, "RATE_LIMITED")
-    assert data(answered(app, example("api/providers/test_key")))["test"]["error_class"] == "transient"
+        for _ in range(WaitLimits.read().concurrent_waits_max):
+            under_way.enter_context(waiting.bounded_outside_request(USER))
+        assert error_of(invoke_app(app, example_event("api/providers/test_key"))) == (429, "RATE_LIMITED")
+    assert success_data(invoke_app(app, example_event("api/providers/test_key")))["test"]["error_class"] == "transient"
 
 
-def test_a_key_is_switched_off_and_on_and_removed(app: ModuleType, cloud: Cloud) -> None:
-    bring_key()
-    assert credentials.choose(WORKSPACE, "replicate") is not None
-    assert data(answered(app, example("api/providers/switch_key")))["key"]["is_active"] is False
-    assert credentials.choose(WORKSPACE, "replicate") is None
+def test_a_provider_key_is_disabled_enabled_and_removed(app: ModuleType, cloud: AwsResources) -> None:
+    add_provider_key()
+    assert credentials.chosen_key(WORKSPACE, "replicate") is not None
+    assert success_data(invoke_app(app, example_event("api/providers/switch_key")))["key"]["is_active"] is False
+    assert credentials.chosen_key(WORKSPACE, "replicate") is None
     on = event("api/providers/switch_key", body={"is_active": True})
-    assert data(answered(app, on))["key"]["is_active"] is True
-    removed = answered(app, example("api/providers/remove_key"))
+    assert success_data(invoke_app(app, on))["key"]["is_active"] is True
+    removed = invoke_app(app, example_event("api/providers/remove_key"))
     assert (removed["statusCode"], removed["body"]) == (204, "")
-    assert refusal(answered(app, example("api/providers/remove_key"))) == (404, "NOT_FOUND")
-    assert data(answered(app, example("api/providers/list_keys")))["items"] == []
+    assert error_of(invoke_app(app, example_event("api/providers/remove_key"))) == (404, "NOT_FOUND")
+    assert success_data(invoke_app(app, example_event("api/providers/list_keys")))["items"] == []
     assert "record" not in everything(cloud)
 
 
 @pytest.mark.parametrize("name", ABOUT_ONE_KEY)
-def test_a_foreign_key_looks_like_a_missing_one(app: ModuleType, name: str) -> None:
-    missing = answered(app, example(f"api/providers/{name}"))
-    bring_key()
-    request = stranger(f"api/providers/{name}")
+def test_a_foreign_provider_key_is_not_found(app: ModuleType, name: str) -> None:
+    missing = invoke_app(app, example_event(f"api/providers/{name}"))
+    add_provider_key()
+    request = foreign_event(f"api/providers/{name}")
     request["headers"]["atelier-workspace"] = WORKSPACE
     request["requestContext"]["authorizer"]["lambda"]["user_id"] = "usr_01M7XCN60QZZZZZZZZZZZZZZZZ"
-    assert refusal(missing) == (404, "NOT_FOUND")
-    assert refusal(answered(app, request)) in ((404, "NOT_FOUND"), (401, "UNAUTHENTICATED"))
+    assert error_of(missing) == (404, "NOT_FOUND")
+    assert error_of(invoke_app(app, request)) in ((404, "NOT_FOUND"), (401, "UNAUTHENTICATED"))
     assert credentials.keys().get(WORKSPACE, KEY).is_active
 
 
 @pytest.mark.parametrize("name", ROUTES)
-def test_nobody_is_let_in_without_a_token(app: ModuleType, name: str) -> None:
-    request = example(f"api/providers/{name}")
+def test_a_request_without_a_token_is_unauthenticated(app: ModuleType, name: str) -> None:
+    request = example_event(f"api/providers/{name}")
     request["requestContext"]["authorizer"] = {"lambda": {"reason": "This call needs an access token."}}
-    assert refusal(answered(app, request)) == (401, "UNAUTHENTICATED")
+    assert error_of(invoke_app(app, request)) == (401, "UNAUTHENTICATED")
 
 
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("name", ROUTES)
-def test_who_may_do_what(app: ModuleType, cloud: Cloud, name: str, role: Role) -> None:
-    bring_key()
+def test_each_route_is_allowed_by_role(app: ModuleType, cloud: AwsResources, name: str, role: Role) -> None:
+    add_provider_key()
     client("dynamodb").update_item(
         TableName=cloud.tables.identity,
         Key={"pk": {"S": USER}, "sk": {"S": f"member#{WORKSPACE}"}},
@@ -235,11 +235,11 @@ def test_who_may_do_what(app: ModuleType, cloud: Cloud, name: str, role: Role) -
         "list_health": True,
         "list_models": True,
     }.get(name, role in (Role.OWNER, Role.ADMIN))
-    assert (answered(app, request)["statusCode"] < 300) is may
+    assert (invoke_app(app, request)["statusCode"] < 300) is may
 
 
-def test_settings_say_which_providers_are_wanted_and_with_whose_key(app: ModuleType) -> None:
-    before = {each["id"]: each for each in data(answered(app, example("api/providers/get_providers")))["providers"]}
+def test_provider_settings_store_priority_enabled_state_and_own_key(app: ModuleType) -> None:
+    before = {each["id"]: each for each in success_data(invoke_app(app, example_event("api/providers/get_providers")))["providers"]}
     assert set(before) >= {"openai", "anthropic", "replicate", "fal", "xai", "stability", "custom", "local"}
     assert before["replicate"] == {
         "id": "replicate",
@@ -254,23 +254,23 @@ def test_settings_say_which_providers_are_wanted_and_with_whose_key(app: ModuleT
     }
     assert "image" in before["replicate"]["kinds"]
     assert (before["openai"]["is_offered"], before["custom"]["kinds"]) == (False, [])
-    bring_key()
-    put = data(answered(app, example("api/providers/put_providers")))["providers"]
-    assert put == data(answered(app, example("api/providers/get_providers")))["providers"]
+    add_provider_key()
+    put = success_data(invoke_app(app, example_event("api/providers/put_providers")))["providers"]
+    assert put == success_data(invoke_app(app, example_event("api/providers/get_providers")))["providers"]
     assert (put[0]["id"], put[0]["priority"], put[0]["has_key"], put[0]["use_own_key"]) == ("replicate", 10, True, KEY)
     assert [each["enabled"] for each in put if each["id"] == "local"] == [False]
     nothing = event("api/providers/put_providers", body={"providers": []})
-    assert [each["priority"] for each in data(answered(app, nothing))["providers"]] == [100] * len(before)
+    assert [each["priority"] for each in success_data(invoke_app(app, nothing))["providers"]] == [100] * len(before)
 
 
-def test_how_providers_are_is_told_for_each_access(app: ModuleType) -> None:
-    bring_key()
+def test_provider_health_is_listed_by_scope(app: ModuleType) -> None:
+    add_provider_key()
     now = system_clock()
     for scope in (Scope("replicate"), Scope("replicate", WORKSPACE, KEY)):
-        routing.book().succeeded(scope, 900, started_at=now, now=now)
+        routing.health_cache().record_success(scope, 900, started_at=now, now=now)
     for _ in range(3):
-        routing.book().failed(Scope("replicate"), "capacity", "It is full.", started_at=now, now=now)
-    items = data(answered(app, example("api/providers/list_health")))["items"]
+        routing.health_cache().record_failure(Scope("replicate"), "capacity", "It is full.", started_at=now, now=now)
+    items = success_data(invoke_app(app, example_event("api/providers/list_health")))["items"]
     cards = {(each["provider"], each["scope"]): each for each in items}
     platform, own = cards["replicate", "platform"], cards["replicate", KEY]
     assert (platform["status"], platform["success_percent"], platform["failure_count"]) == ("down", 25, 3)
@@ -280,7 +280,7 @@ def test_how_providers_are_is_told_for_each_access(app: ModuleType) -> None:
     assert 900 <= own["p95_response_time_ms"] <= 1350
     assert cards["local", "platform"]["status"] == "healthy"
     # The provider settings show the health of the access that the workspace uses.
-    shown = {each["id"]: each for each in data(answered(app, example("api/providers/get_providers")))["providers"]}
+    shown = {each["id"]: each for each in success_data(invoke_app(app, example_event("api/providers/get_providers")))["providers"]}
     assert (shown["replicate"]["use_own_key"], shown["replicate"]["health"]) == (KEY, "healthy")
 
 
@@ -294,23 +294,23 @@ def test_how_providers_are_is_told_for_each_access(app: ModuleType) -> None:
         ({"id": "openai", "key": OWN_KEY}, "providers.0.key"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(app: ModuleType, wish: dict[str, Any], path: str) -> None:
-    bring_key()
-    response = answered(app, event("api/providers/put_providers", body={"providers": [wish]}))
-    assert refusal(response) == (422, "VALIDATION_FAILED")
+def test_invalid_provider_settings_are_refused(app: ModuleType, wish: dict[str, Any], path: str) -> None:
+    add_provider_key()
+    response = invoke_app(app, event("api/providers/put_providers", body={"providers": [wish]}))
+    assert error_of(response) == (422, "VALIDATION_FAILED")
     assert [field["path"] for field in json.loads(response["body"])["details"]["fields"]] == [path]
-    assert credentials.keys().own(WORKSPACE).wishes == {}
+    assert credentials.keys().read_workspace(WORKSPACE).preferences == {}
 
 
-def test_the_catalogue_tells_what_is_to_be_had_for_how_much(app: ModuleType) -> None:
-    listed = data(answered(app, example("api/providers/list_models")))
+def test_the_model_list_shows_credits_and_no_provider_costs(app: ModuleType) -> None:
+    listed = success_data(invoke_app(app, example_event("api/providers/list_models")))
     by_id = {model["id"]: model for model in listed["items"]}
     assert all("image" in model["kinds"] for model in listed["items"])
     assert by_id["replicate/sdxl"]["prices"] == [{"unit": "megapixel", "credits": "8", "when": {}, "role": None}]
     assert by_id["local/canvas"]["is_offered"]
     assert listed["price_version"]
     everything_there_is = event("api/providers/list_models", queryStringParameters={})
-    text = answered(app, everything_there_is)["body"]
+    text = invoke_app(app, everything_there_is)["body"]
     assert "margin" not in text
     assert "microusd" not in text
     items = {model["id"]: model for model in json.loads(text)["data"]["items"]}
@@ -318,65 +318,65 @@ def test_the_catalogue_tells_what_is_to_be_had_for_how_much(app: ModuleType) -> 
     assert "custom/endpoint" not in items
 
 
-def test_a_workspaces_own_endpoint_is_in_its_catalogue(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_custom_endpoints_models_are_listed_for_its_workspace(app: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_PROVIDER_URLS", "custom=http://127.0.0.1:9")
-    forget_wiring(clients=False)
+    clear_wiring_caches(clients=False)
     models = [{"name": "llama-4", "kind": "text"}, {"name": "llama-4", "kind": "page"}]
     refused = add(app, provider="custom", base_url="http://127.0.0.1:9/v1", models=models)
-    assert refusal(refused) == (422, "VALIDATION_FAILED")
+    assert error_of(refused) == (422, "VALIDATION_FAILED")
     made = add(app, provider="custom", base_url="http://127.0.0.1:9/v1", models=models[:1])
-    assert data(made)["key"]["models"] == models[:1]
-    listed = data(answered(app, event("api/providers/list_models", queryStringParameters={"kind": "text"})))
+    assert success_data(made)["key"]["models"] == models[:1]
+    listed = success_data(invoke_app(app, event("api/providers/list_models", queryStringParameters={"kind": "text"})))
     [own] = [model for model in listed["items"] if model["provider"] == "custom"]
     assert (own["id"], own["kinds"], own["is_offered"], own["prices"]) == ("custom/llama-4", ["text"], True, [])
-    shown = {each["id"]: each for each in data(answered(app, example("api/providers/get_providers")))["providers"]}
+    shown = {each["id"]: each for each in success_data(invoke_app(app, example_event("api/providers/get_providers")))["providers"]}
     assert shown["custom"]["kinds"] == ["text"]
 
 
-def test_a_key_of_ones_own_makes_its_providers_models_available(app: ModuleType) -> None:
+def test_a_workspaces_provider_key_makes_that_providers_models_available(app: ModuleType) -> None:
     request = event("api/providers/list_models", queryStringParameters={"kind": "text"})
 
     def offered() -> bool:
-        models = data(answered(app, request))["items"]
+        models = success_data(invoke_app(app, request))["items"]
         return any(model["is_offered"] for model in models if model["provider"] == "openai")
 
     assert not offered()
     add(app, provider="openai")
     assert offered()
-    answered(app, event("api/providers/put_providers", body={"providers": [{"id": "openai", "enabled": False}]}))
+    invoke_app(app, event("api/providers/put_providers", body={"providers": [{"id": "openai", "enabled": False}]}))
     assert not offered()
 
 
 # ---- rotation --------------------------------------------------------------------------------------------------------
 
 
-def test_an_operator_makes_a_new_master_key_and_everything_is_sealed_by_it(cloud: Cloud) -> None:
-    rotation = function("schedules/rewrap_provider_keys")
-    before = bring_key()
-    told = rotation.handler(example("schedules/rewrap_provider_keys/new_master_key"), None)
+def test_a_new_master_key_reseals_every_provider_key(cloud: AwsResources) -> None:
+    rotation = load_function("schedules/rewrap_provider_keys")
+    before = add_provider_key()
+    told = rotation.handler(example_event("schedules/rewrap_provider_keys/new_master_key"), None)
     assert (told["resealed"], told["is_complete"]) == (1, True)
     after = credentials.keys().get(WORKSPACE, KEY)
     assert after.sealed_by != before.sealed_by
-    forget_wiring(clients=False)
-    assert credentials.reveal(WORKSPACE, "replicate", KEY, after.created_at).key == OWN_KEY
-    assert rotation.handler(example("schedules/rewrap_provider_keys/daily"), None)["resealed"] == 0
+    clear_wiring_caches(clients=False)
+    assert credentials.decrypt_key(WORKSPACE, "replicate", KEY, after.created_at).key == OWN_KEY
+    assert rotation.handler(example_event("schedules/rewrap_provider_keys/daily"), None)["resealed"] == 0
 
 
-def test_what_was_sealed_before_kms_is_sealed_by_it(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = bring_key()
+def test_a_record_sealed_before_kms_is_resealed_with_kms(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = add_provider_key()
     monkeypatch.setenv("ATELIER_PROVIDER_KEYS_KMS", client("kms").create_key()["KeyMetadata"]["Arn"])
-    forget_wiring(clients=False)
-    rotation = function("schedules/rewrap_provider_keys")
-    assert rotation.handler(example("schedules/rewrap_provider_keys/daily"), None)["resealed"] == 1
+    clear_wiring_caches(clients=False)
+    rotation = load_function("schedules/rewrap_provider_keys")
+    assert rotation.handler(example_event("schedules/rewrap_provider_keys/daily"), None)["resealed"] == 1
     after = credentials.keys().get(WORKSPACE, KEY)
     assert (before.record[0], after.record[0]) == (1, 2)
-    assert credentials.reveal(WORKSPACE, "replicate", KEY, after.created_at).key == OWN_KEY
+    assert credentials.decrypt_key(WORKSPACE, "replicate", KEY, after.created_at).key == OWN_KEY
 
 
-def test_a_record_that_was_changed_is_our_fault_and_is_told_as_that(
-    app: ModuleType, cloud: Cloud, aws: botocore.session.Session
+def test_a_tampered_record_is_an_internal_error(
+    app: ModuleType, cloud: AwsResources, aws: botocore.session.Session
 ) -> None:
-    key = bring_key()
+    key = add_provider_key()
     client("dynamodb").update_item(
         TableName=cloud.tables.providers,
         Key={"pk": {"S": WORKSPACE}, "sk": {"S": f"own#{KEY}"}},
@@ -384,14 +384,14 @@ def test_a_record_that_was_changed_is_our_fault_and_is_told_as_that(
         ExpressionAttributeNames={"#r": "record"},
         ExpressionAttributeValues={":r": {"S": "AAAA"}},
     )
-    response = answered(app, example("api/providers/test_key"))
-    assert refusal(response) == (500, "INTERNAL")
+    response = invoke_app(app, example_event("api/providers/test_key"))
+    assert error_of(response) == (500, "INTERNAL")
     assert key.last_four not in response["body"]
 
 
-def test_a_master_secret_that_is_not_random_seals_nothing(app: ModuleType, cloud: Cloud) -> None:
+def test_a_weak_master_key_is_refused_and_no_provider_key_is_stored(app: ModuleType, cloud: AwsResources) -> None:
     weak = {"keys": [{"kid": "00" * 8, "key": "00" * 32}], "fingerprint_key": "00" * 32}
-    client("secretsmanager").put_secret_value(SecretId=ProviderKeys.read().secret, SecretString=json.dumps(weak))
-    forget_wiring(clients=False)
-    assert refusal(answered(app, example("api/providers/add_key"))) == (500, "INTERNAL")
+    client("secretsmanager").put_secret_value(SecretId=ProviderKeySecret.read().secret, SecretString=json.dumps(weak))
+    clear_wiring_caches(clients=False)
+    assert error_of(invoke_app(app, example_event("api/providers/add_key"))) == (500, "INTERNAL")
     assert cloud.items(cloud.tables.providers) == []

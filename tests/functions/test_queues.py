@@ -8,22 +8,22 @@ from typing import Any
 
 import pytest
 
-from infra.local.standins.replicate import ReplicateStandIn
-from tests.functions.cast import ATTEMPT, GENERATION, WORKSPACE, ask, attempted, under_way
-from tests.functions.conftest import Cloud
-from tests.invoke import example, function
-from tests.until import until
+from infra.local.standins.replicate import ReplicateSimulator
+from tests.functions.cast import ATTEMPT, GENERATION, WORKSPACE, submit_generation, start_attempt, submit_to_replicate
+from tests.functions.conftest import AwsResources
+from tests.invoke import example_event, load_function
+from tests.until import wait_until
 
 NONE_FAILED: dict[str, list[Any]] = {"batchItemFailures": []}
 
 
 @pytest.fixture
-def app(cloud: Cloud) -> ModuleType:
-    return function("queues/attempts")
+def app(cloud: AwsResources) -> ModuleType:
+    return load_function("queues/attempts")
 
 
 def poll() -> dict[str, Any]:
-    return example("queues/attempts/poll")
+    return example_event("queues/attempts/poll")
 
 
 def batch(*bodies: str) -> dict[str, Any]:
@@ -32,76 +32,76 @@ def batch(*bodies: str) -> dict[str, Any]:
     return {"Records": [record | {"messageId": str(place), "body": body} for place, body in enumerate(bodies)]}
 
 
-def ended(replicate: ReplicateStandIn, reference: str) -> str:
-    return until(lambda: replicate.predictions[reference].shown["completed_at"]) and str(
+def ended(replicate: ReplicateSimulator, reference: str) -> str:
+    return wait_until(lambda: replicate.predictions[reference].shown["completed_at"]) and str(
         replicate.predictions[reference].shown["status"]
     )
 
 
-def test_a_poll_of_a_job_that_is_done_wakes_the_workflow(
-    app: ModuleType, cloud: Cloud, replicate: ReplicateStandIn
+def test_a_poll_of_a_finished_job_resumes_the_workflow(
+    app: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
-    task = cloud.task()
-    reference = under_way(task.token)
+    task = cloud.start_waiting_execution()
+    reference = submit_to_replicate(task.token)
     assert ended(replicate, reference) == "succeeded"
     assert app.handler(poll(), None) == NONE_FAILED
     assert task.answer["status"] == "succeeded"
     assert task.answer["outputs"] == [{"key": None, "url": f"{replicate.url}/_delivery/{reference}/out-0.png"}]
     assert task.answer["usage"] == {"predict_milliseconds": 1750}
-    assert cloud.delayed() == 0
+    assert cloud.delayed_attempts() == 0
 
 
-def test_a_poll_of_a_job_that_runs_is_repeated_later(
-    app: ModuleType, cloud: Cloud, replicate: ReplicateStandIn
+def test_a_poll_of_a_running_job_is_requeued(
+    app: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
     replicate.behave("run:hang")
-    task = cloud.task()
-    under_way(task.token)
+    task = cloud.start_waiting_execution()
+    submit_to_replicate(task.token)
     assert app.handler(poll(), None) == NONE_FAILED
-    assert task.unanswered()
-    assert cloud.messages(cloud.attempts, seconds_max=5) == [
+    assert task.is_unanswered()
+    assert cloud.take_messages(cloud.attempts_queue, seconds_max=5) == [
         {"do": "poll", "workspace_id": WORKSPACE, "generation_id": GENERATION, "attempt_id": ATTEMPT, "polls": 1}
     ]
 
 
-def test_a_poll_of_a_job_that_has_ended_long_ago_does_nothing(app: ModuleType, cloud: Cloud) -> None:
-    ask()
+def test_a_poll_of_an_attempt_that_never_began_does_nothing(app: ModuleType, cloud: AwsResources) -> None:
+    submit_generation()
     assert app.handler(poll(), None) == NONE_FAILED
-    assert cloud.delayed() == 0
-    assert cloud.messages(cloud.attempts) == []
+    assert cloud.delayed_attempts() == 0
+    assert cloud.take_messages(cloud.attempts_queue) == []
 
 
 def test_a_cancellation_reaches_the_provider_and_then_the_workflow(
-    app: ModuleType, cloud: Cloud, replicate: ReplicateStandIn
+    app: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
     replicate.behave("run:hang")
-    task = cloud.task()
-    reference = under_way(task.token)
-    assert app.handler(example("queues/attempts/cancel"), None) == NONE_FAILED
+    task = cloud.start_waiting_execution()
+    reference = submit_to_replicate(task.token)
+    assert app.handler(example_event("queues/attempts/cancel"), None) == NONE_FAILED
     assert replicate.predictions[reference].shown["status"] == "canceled"
     assert task.answer["status"] == "cancelled"
 
 
-def test_a_cancellation_of_what_nobody_runs_does_nothing(app: ModuleType, cloud: Cloud) -> None:
-    attempted(ask())
-    assert app.handler(example("queues/attempts/cancel"), None) == NONE_FAILED
+def test_a_cancellation_of_an_attempt_without_a_job_does_nothing(app: ModuleType, cloud: AwsResources) -> None:
+    start_attempt(submit_generation())
+    assert app.handler(example_event("queues/attempts/cancel"), None) == NONE_FAILED
 
 
-def test_whoever_waits_for_its_turn_is_told_when_it_has_come(app: ModuleType, cloud: Cloud) -> None:
-    task = cloud.task()
-    message = json.loads(example("queues/attempts/try")["Records"][0]["body"]) | {"task_token": task.token}
+def test_a_due_rate_limit_slot_resumes_the_workflow(app: ModuleType, cloud: AwsResources) -> None:
+    task = cloud.start_waiting_execution()
+    message = json.loads(example_event("queues/attempts/try")["Records"][0]["body"]) | {"task_token": task.token}
     assert app.handler(batch(json.dumps(message)), None) == NONE_FAILED
-    assert not task.unanswered()
+    assert not task.is_unanswered()
     # Nothing is resumed when the workflow has ended meanwhile.
     assert app.handler(batch(json.dumps(message)), None) == NONE_FAILED
-    assert app.handler(example("queues/attempts/try"), None) == NONE_FAILED
+    assert app.handler(example_event("queues/attempts/try"), None) == NONE_FAILED
 
 
-def test_messages_that_fail_are_named_and_keep_none_of_the_others(
-    app: ModuleType, cloud: Cloud, replicate: ReplicateStandIn
+def test_failed_messages_are_reported_and_do_not_block_the_others(
+    app: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
-    task = cloud.task()
-    ended(replicate, under_way(task.token))
+    task = cloud.start_waiting_execution()
+    ended(replicate, submit_to_replicate(task.token))
     good = poll()["Records"][0]["body"]
     unknown = json.dumps(json.loads(good) | {"do": "dance"})
     incomplete = json.dumps({"do": "poll", "workspace_id": WORKSPACE})
@@ -110,12 +110,12 @@ def test_messages_that_fail_are_named_and_keep_none_of_the_others(
     assert task.answer["status"] == "succeeded"
 
 
-def test_a_message_whose_workflow_cannot_be_reached_comes_again(
-    app: ModuleType, cloud: Cloud, replicate: ReplicateStandIn
+def test_a_poll_without_a_provider_response_is_requeued(
+    app: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
     replicate.behave("run:hang")
-    under_way(cloud.task().token)
+    submit_to_replicate(cloud.start_waiting_execution().token)
     replicate.stop()
     # A provider that does not respond is polled again later; the message itself has not failed.
     assert app.handler(poll(), None) == NONE_FAILED
-    assert cloud.delayed() == 1
+    assert cloud.delayed_attempts() == 1

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from atelier.aws.clients import client
-from atelier.generations.model import Delivered, Generation
+from atelier.generations.model import DeliveredFile, Generation
 from atelier.wiring import characters, generations, library, templates
-from infra.local.standins.replicate import ReplicateStandIn, png
-from tests.functions.answers import answered, data, refusal
-from tests.functions.cast import CHARACTER, TEMPLATE, WORKSPACE, begin_character, begin_template, current
-from tests.functions.cast import ask as ask_example
-from tests.functions.conftest import Cloud
-from tests.invoke import event, example, function
+from infra.local.standins.replicate import ReplicateSimulator, sample_png
+from tests.functions.answers import invoke_app, success_data, error_of
+from tests.functions.cast import CHARACTER, TEMPLATE, WORKSPACE, create_character, create_template, stored_generation
+from tests.functions.cast import submit_generation as ask_example
+from tests.functions.conftest import AwsResources
+from tests.invoke import event, example_event, load_function
 
 OTHER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
 IDS = [f"ast_01M7XCN60Q{number:016}" for number in range(5)]
@@ -26,64 +26,64 @@ PERSON = {"kind": "image", "prompt": "a woman on a pier", "character_id": CHARAC
 
 
 @pytest.fixture
-def app(cloud: Cloud) -> ModuleType:
-    return function("api/generations")
+def app(cloud: AwsResources) -> ModuleType:
+    return load_function("api/generations")
 
 
 def asked(app: ModuleType, **body: Any) -> dict[str, Any]:
     request = event("api/generations/generate", body=body)
     request["headers"].pop("idempotency-key", None)
-    return answered(app, request)
+    return invoke_app(app, request)
 
 
 def ran(app: ModuleType, **body: Any) -> dict[str, Any]:
-    return answered(app, event("api/generations/run_template", body=body))
+    return invoke_app(app, event("api/generations/run_template", body=body))
 
 
 def fields(response: dict[str, Any]) -> list[str]:
-    assert refusal(response) == (422, "VALIDATION_FAILED")
+    assert error_of(response) == (422, "VALIDATION_FAILED")
     return [field["path"] for field in json.loads(response["body"])["details"]["fields"]]
 
 
 def stored(response: dict[str, Any]) -> Generation:
-    return generations.store().get(WORKSPACE, data(response)["generation"]["id"])
+    return generations.store().get(WORKSPACE, success_data(response)["generation"]["id"])
 
 
-def show(cloud: Cloud, count: int = 2, **more: Any) -> list[bytes]:
+def show(cloud: AwsResources, count: int = 2, **more: Any) -> list[bytes]:
     """The example's character with `count` reference images, which are stored; returns the images."""
     from dataclasses import replace
 
     ask_example()
     shown: list[bytes] = []
     for number in range(count):
-        shown.append(png(64, 64, number))
+        shown.append(sample_png(64, 64, number))
         sha256 = f"{number:064}"
         client("s3").put_object(Bucket=cloud.bucket, Key=f"media/{WORKSPACE}/{sha256}.png", Body=shown[-1])
-        picture = Delivered(IDS[number], "image", sha256, "png", 1, 64, 64, has_thumbnail=True)
-        library.assets().record(current(), picture, number)
-    seen = begin_character()
+        picture = DeliveredFile(IDS[number], "image", sha256, "png", 1, 64, 64, has_thumbnail=True)
+        library.assets().record(stored_generation(), picture, number)
+    seen = create_character()
     after = replace(seen, reference_asset_ids=tuple(IDS[:count]), updated_at=seen.updated_at.replace(year=2030), **more)
     characters.characters().change(seen, after)
     return shown
 
 
-def sent(generation: Generation, cloud: Cloud) -> None:
+def sent(generation: Generation, cloud: AwsResources) -> None:
     """One run of the attempt's task."""
-    task = cloud.task()
+    task = cloud.start_waiting_execution()
     visit = json.loads(
-        json.dumps(example("tasks/attempt_generation/first_candidate")).replace(current().id, generation.id)
+        json.dumps(example_event("tasks/attempt_generation/first_candidate")).replace(stored_generation().id, generation.id)
     )
-    function("tasks/attempt_generation").handler(visit | {"task_token": task.token}, None)
+    load_function("tasks/attempt_generation").handler(visit | {"task_token": task.token}, None)
 
 
 # ---- templates -------------------------------------------------------------------------------------------------------
 
 
-def test_a_template_is_run_with_its_gaps_filled(app: ModuleType, cloud: Cloud) -> None:
-    begin_template()
-    response = answered(app, example("api/generations/run_template"))
+def test_a_template_run_fills_its_variables_and_counts_the_use(app: ModuleType, cloud: AwsResources) -> None:
+    create_template()
+    response = invoke_app(app, example_event("api/generations/run_template"))
     assert response["statusCode"] == 202
-    view = data(response)["generation"]
+    view = success_data(response)["generation"]
     assert (view["prompt"], view["model"], view["template_id"]) == (
         "a lighthouse at dusk, calm",
         "local/canvas",
@@ -91,15 +91,15 @@ def test_a_template_is_run_with_its_gaps_filled(app: ModuleType, cloud: Cloud) -
     )
     assert (view["parameters"]["width"], view["parameters"]["height"]) == (512, 256)
     assert templates.templates().get(WORKSPACE, TEMPLATE).uses == 1
-    by_id = data(asked(app, template_id=TEMPLATE, variables={"thing": "ship", "mood": "{{thing}}"}))
+    by_id = success_data(asked(app, template_id=TEMPLATE, variables={"thing": "ship", "mood": "{{thing}}"}))
     assert by_id["generation"]["prompt"] == "a ship at dusk, {{thing}}"
     assert templates.templates().get(WORKSPACE, TEMPLATE).uses == 2
     templates.templates().delete(WORKSPACE, TEMPLATE)
     assert stored(response).recipe.template_id == TEMPLATE
 
 
-def test_what_does_not_fit_a_template_is_named(app: ModuleType, cloud: Cloud) -> None:
-    begin_template()
+def test_an_invalid_template_run_is_refused_at_its_field(app: ModuleType, cloud: AwsResources) -> None:
+    create_template()
     assert fields(ran(app)) == ["variables.thing"]
     assert fields(ran(app, variables={"thing": "x", "place": "y"})) == ["variables.place"]
     assert fields(ran(app, variables={"thing": "x" * 2001})) == ["variables.thing"]
@@ -115,37 +115,37 @@ def test_what_does_not_fit_a_template_is_named(app: ModuleType, cloud: Cloud) ->
     assert templates.templates().get(WORKSPACE, TEMPLATE).uses == 0
 
 
-def test_a_foreign_template_is_not_run(app: ModuleType, cloud: Cloud) -> None:
-    begin_template(OTHER)
-    assert refusal(ran(app, variables={"thing": "x"})) == (404, "NOT_FOUND")
-    assert refusal(asked(app, template_id=TEMPLATE, variables={"thing": "x"})) == (404, "NOT_FOUND")
+def test_a_foreign_template_is_not_run(app: ModuleType, cloud: AwsResources) -> None:
+    create_template(OTHER)
+    assert error_of(ran(app, variables={"thing": "x"})) == (404, "NOT_FOUND")
+    assert error_of(asked(app, template_id=TEMPLATE, variables={"thing": "x"})) == (404, "NOT_FOUND")
 
 
-def test_the_same_key_is_one_run_whatever_becomes_of_the_template(app: ModuleType, cloud: Cloud) -> None:
+def test_a_repeated_idempotency_key_is_one_run_even_if_the_template_changed(app: ModuleType, cloud: AwsResources) -> None:
     from dataclasses import replace
 
-    seen = begin_template()
+    seen = create_template()
     request = event("api/generations/run_template", headers=KEY)
-    first = answered(app, request)
+    first = invoke_app(app, request)
     after = replace(seen, prompt="a {{thing}}", updated_at=seen.updated_at.replace(year=2030))
     templates.templates().change(seen, after)
-    again = answered(app, request)
+    again = invoke_app(app, request)
     assert again["headers"]["Idempotent-Replayed"] == "true"
-    assert data(again)["generation"]["id"] == data(first)["generation"]["id"]
+    assert success_data(again)["generation"]["id"] == success_data(first)["generation"]["id"]
     assert templates.templates().get(WORKSPACE, TEMPLATE).uses == 1
     other = event("api/generations/run_template", headers=KEY, body={"variables": {"thing": "x"}})
-    assert refusal(answered(app, other)) == (422, "IDEMPOTENCY_MISMATCH")
+    assert error_of(invoke_app(app, other)) == (422, "IDEMPOTENCY_MISMATCH")
 
 
 # ---- characters ------------------------------------------------------------------------------------------------------
 
 
-def test_a_characters_pictures_reach_photomakers_request_with_its_word(
-    app: ModuleType, cloud: Cloud, replicate: ReplicateStandIn
+def test_a_characters_images_reach_photomaker_with_its_trigger_word(
+    app: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
     pictures = show(cloud, parameters={"style": "Cinematic"})
     response = asked(app, **PERSON, model="replicate/photomaker")
-    view = data(response)["generation"]
+    view = success_data(response)["generation"]
     assert (view["character_id"], view["parameters"]["style"]) == (CHARACTER, "Cinematic")
     sent(stored(response), cloud)
     (prediction,) = replicate.predictions.values()
@@ -157,8 +157,8 @@ def test_a_characters_pictures_reach_photomakers_request_with_its_word(
     assert "input_image3" not in given
 
 
-def test_a_model_takes_as_many_pictures_as_it_has_room_for(
-    app: ModuleType, cloud: Cloud, replicate: ReplicateStandIn
+def test_a_model_gets_no_more_images_than_it_accepts(
+    app: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
     show(cloud, 5)
     sent(stored(asked(app, **PERSON, model="replicate/photomaker")), cloud)
@@ -171,8 +171,8 @@ def test_a_model_takes_as_many_pictures_as_it_has_room_for(
     }
 
 
-def test_what_becomes_of_a_character_changes_nothing_that_was_accepted(
-    app: ModuleType, cloud: Cloud, replicate: ReplicateStandIn
+def test_a_deleted_character_does_not_change_accepted_generations(
+    app: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
     (picture, _) = show(cloud)
     response = asked(app, **PERSON, model="replicate/photomaker")
@@ -184,16 +184,16 @@ def test_what_becomes_of_a_character_changes_nothing_that_was_accepted(
     path = f"/api/generations/{generation.id}"
     reading = event("api/generations/get", rawPath=path)
     reading["requestContext"]["http"]["path"] = path
-    assert data(answered(app, reading))["generation"]["character_id"] == CHARACTER
+    assert success_data(invoke_app(app, reading))["generation"]["character_id"] == CHARACTER
     retrying = event("api/generations/retry", rawPath=f"{path}/retry")
     retrying["requestContext"]["http"]["path"] = f"{path}/retry"
-    again = stored(answered(app, retrying))
+    again = stored(invoke_app(app, retrying))
     assert again.recipe.inputs == generation.recipe.inputs
-    assert refusal(asked(app, **PERSON)) == (404, "NOT_FOUND")
+    assert error_of(asked(app, **PERSON)) == (404, "NOT_FOUND")
 
 
-def test_who_takes_no_pictures_of_somebody_is_refused_by_name_and_left_out_by_auto(
-    app: ModuleType, cloud: Cloud
+def test_models_without_character_images_are_refused_and_skipped_by_auto(
+    app: ModuleType, cloud: AwsResources
 ) -> None:
     show(cloud)
     assert fields(asked(app, **PERSON, model="replicate/sdxl")) == ["character_id"]
@@ -201,7 +201,7 @@ def test_who_takes_no_pictures_of_somebody_is_refused_by_name_and_left_out_by_au
     assert fields(asked(app, kind="text", prompt="x", character_id=CHARACTER)) == ["character_id"]
 
 
-def test_the_embedded_provider_shows_a_character_too(app: ModuleType, cloud: Cloud) -> None:
+def test_the_local_provider_uses_the_characters_images(app: ModuleType, cloud: AwsResources) -> None:
     from atelier.providers._contract import Done
     from atelier.wiring import workflow
 
@@ -211,10 +211,10 @@ def test_the_embedded_provider_shows_a_character_too(app: ModuleType, cloud: Clo
     without = stored(asked(app, kind="image", prompt="a woman on a pier", model="local/canvas", parameters=seeded))
     drawn: list[Any] = []
     for generation in (with_them, without):
-        attempting = workflow.attempting()
-        from tests.functions.cast import attempted
+        attempting = workflow.attempt_deps()
+        from tests.functions.cast import start_attempt
 
-        begun = attempted(generation).attempt
+        begun = start_attempt(generation).attempt
         assert begun is not None
         answer = attempting.providers["local"].submit(attempting.job(generation, begun))
         assert isinstance(answer, Done), answer
@@ -222,18 +222,18 @@ def test_the_embedded_provider_shows_a_character_too(app: ModuleType, cloud: Clo
     assert drawn[0] != drawn[1]
 
 
-def test_a_quote_for_a_character_is_redeemed_by_its_generation(app: ModuleType, cloud: Cloud) -> None:
+def test_a_quote_for_a_character_is_redeemed_by_its_generation(app: ModuleType, cloud: AwsResources) -> None:
     show(cloud)
-    quoted = data(answered(app, event("api/generations/quote", body={**PERSON, "model": "replicate/photomaker"})))
+    quoted = success_data(invoke_app(app, event("api/generations/quote", body={**PERSON, "model": "replicate/photomaker"})))
     made = stored(asked(app, **PERSON, model="replicate/photomaker", quote_id=quoted["quote_id"]))
     assert made.credits_held <= quoted["credits_max"]
 
 
-def test_a_foreign_character_is_a_missing_one(app: ModuleType, cloud: Cloud) -> None:
+def test_a_foreign_character_gets_the_response_of_a_missing_one(app: ModuleType, cloud: AwsResources) -> None:
     missing = asked(app, **PERSON)
-    begin_character(OTHER)
+    create_character(OTHER)
     foreign = asked(app, **PERSON)
-    assert refusal(foreign) == (404, "NOT_FOUND")
+    assert error_of(foreign) == (404, "NOT_FOUND")
     assert foreign["body"] == missing["body"]
     quoted = event("api/generations/quote", body=PERSON)
-    assert refusal(answered(app, quoted)) == (404, "NOT_FOUND")
+    assert error_of(invoke_app(app, quoted)) == (404, "NOT_FOUND")

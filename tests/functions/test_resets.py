@@ -22,11 +22,11 @@ from atelier.clock import next_midnight, system_clock
 from atelier.ids import new_id
 from atelier.ledger.model import new_wallet
 from atelier.wiring import ledger, reconcile
-from infra.local.templates import read
-from tests.adapters.world import at_once
+from infra.local.templates import read_template
+from tests.adapters.world import run_concurrently
 from tests.functions.cast import WORKSPACE
-from tests.functions.conftest import Cloud
-from tests.invoke import ROOT, example, function
+from tests.functions.conftest import AwsResources
+from tests.invoke import ROOT, example_event, load_function
 
 DAILY = 50
 DAY = timedelta(days=1)
@@ -47,24 +47,24 @@ class Context:
 
 
 @pytest.fixture
-def app(cloud: Cloud) -> ModuleType:
-    return function("queues/resets")
+def app(cloud: AwsResources) -> ModuleType:
+    return load_function("queues/resets")
 
 
 def message(shard: int = SHARD, after: str | None = None) -> dict[str, Any]:
-    loaded = example("queues/resets/start")
+    loaded = example_event("queues/resets/start")
     loaded["Records"][0]["body"] = json.dumps({"shard": shard, "after": after})
     return loaded
 
 
-def work_through(app: ModuleType, cloud: Cloud, *, wallets_each: int) -> Iterator[dict[str, Any]]:
+def work_through(app: ModuleType, cloud: AwsResources, *, wallets_each: int) -> Iterator[dict[str, Any]]:
     """Feed the queue's messages to the function until there are none; yields the body of each."""
     asked: list[dict[str, Any]] = [{"shard": SHARD, "after": None}]
     while asked:
         for each in asked:
             yield each
             assert app.handler(message(**each), Context(wallets_each)) == NONE_FAILED
-        asked = cloud.messages(cloud.resets)
+        asked = cloud.take_messages(cloud.resets_queue)
 
 
 def workspace(opened_at: datetime, *, tier: str = "free", shard: int = SHARD) -> str:
@@ -82,35 +82,35 @@ def kinds(workspace_id: str) -> Counter[str]:
     return Counter(movement.kind for movement in movements)
 
 
-def everything(cloud: Cloud) -> str:
+def everything(cloud: AwsResources) -> str:
     """All that is stored, as text."""
     return json.dumps([cloud.items(table) for table in astuple(cloud.tables)], default=str, sort_keys=True)
 
 
-def test_the_schedule_asks_for_each_shard_with_something_due_and_writes_nothing(cloud: Cloud) -> None:
+def test_the_schedule_enqueues_each_shard_with_due_wallets(cloud: AwsResources) -> None:
     now = system_clock()
-    schedule = function("schedules/reset_daily_credits")
+    schedule = load_function("schedules/reset_daily_credits")
     for shard in range(SHARDS):
         due = [workspace(now - DAY, shard=shard) for _ in range(2)]
         if shard % 2:
             for workspace_id in due:
-                ledger.refreshed(workspace_id, now)
-    ledger.refreshed(WORKSPACE, now)
+                ledger.refresh_wallet(workspace_id, now)
+    ledger.refresh_wallet(WORKSPACE, now)
     before = everything(cloud)
-    assert schedule.handler(example("schedules/reset_daily_credits/due"), None) == {"shards": SHARDS // 2}
-    asked = cloud.messages(cloud.resets, seconds_max=5)
+    assert schedule.handler(example_event("schedules/reset_daily_credits/due"), None) == {"shards": SHARDS // 2}
+    asked = cloud.take_messages(cloud.resets_queue, seconds_max=5)
     assert sorted(each["shard"] for each in asked) == list(range(0, SHARDS, 2))
     assert {each["after"] for each in asked} == {None}
     assert everything(cloud) == before
 
 
-def test_every_wallet_that_is_due_gets_one_grant_though_three_run_at_once(app: ModuleType, cloud: Cloud) -> None:
+def test_concurrent_resets_give_each_due_wallet_one_grant(app: ModuleType, cloud: AwsResources) -> None:
     now = system_clock()
     unused = [workspace(now - 3 * DAY) for _ in range(3)]
     used = [workspace(now - 3 * DAY) for _ in range(3)]
     for workspace_id in used:
-        ledger.refreshed(workspace_id, now - DAY)
-    assert at_once(RUNS_AT_ONCE, lambda _: app.handler(message(), None)) == [NONE_FAILED] * RUNS_AT_ONCE
+        ledger.refresh_wallet(workspace_id, now - DAY)
+    assert run_concurrently(RUNS_AT_ONCE, lambda _: app.handler(message(), None)) == [NONE_FAILED] * RUNS_AT_ONCE
     for workspace_id in (*unused, *used):
         wallet = ledger.wallets().wallet(workspace_id)
         assert [(grant.id, grant.remaining) for grant in wallet.grants] == [(f"daily#{now.date()}", DAILY)]
@@ -119,7 +119,7 @@ def test_every_wallet_that_is_due_gets_one_grant_though_three_run_at_once(app: M
     assert all(kinds(workspace_id) == {"grant": 2, "expire": 1} for workspace_id in used)
 
 
-def test_a_wallet_that_is_not_due_or_of_another_shard_is_left_alone(app: ModuleType, cloud: Cloud) -> None:
+def test_a_wallet_not_due_or_in_another_shard_is_unchanged(app: ModuleType, cloud: AwsResources) -> None:
     now = system_clock()
     done, other = workspace(now - DAY), workspace(now - DAY, shard=8)
     app.handler(message(), None)
@@ -130,8 +130,8 @@ def test_a_wallet_that_is_not_due_or_of_another_shard_is_left_alone(app: ModuleT
 
 
 @pytest.mark.parametrize("wallets_each", [1, 2, 3])
-def test_what_there_is_no_time_for_is_asked_for_again_until_all_is_done(
-    app: ModuleType, cloud: Cloud, wallets_each: int
+def test_a_reset_out_of_time_requeues_the_rest_of_its_shard(
+    app: ModuleType, cloud: AwsResources, wallets_each: int
 ) -> None:
     due = [workspace(system_clock() - DAY) for _ in range(7)]
     asked = list(work_through(app, cloud, wallets_each=wallets_each))
@@ -140,21 +140,21 @@ def test_what_there_is_no_time_for_is_asked_for_again_until_all_is_done(
     assert all(kinds(workspace_id) == {"grant": 1} for workspace_id in due)
 
 
-def test_without_any_time_the_same_place_is_asked_for_again(app: ModuleType, cloud: Cloud) -> None:
+def test_a_reset_without_time_requeues_the_same_cursor(app: ModuleType, cloud: AwsResources) -> None:
     due = workspace(system_clock() - DAY)
     for after in (None, "2020-11-20T00:00:00.000Z#wsp_01M7XCN60Q0Z9AH99VAAQWYH99"):
         app.handler(message(after=after), Context(0))
-        assert cloud.messages(cloud.resets, seconds_max=5) == [{"shard": SHARD, "after": after}]
+        assert cloud.take_messages(cloud.resets_queue, seconds_max=5) == [{"shard": SHARD, "after": after}]
     assert kinds(due) == {}
 
 
-def test_wallets_that_fail_hold_up_nobody_however_many_they_are_and_are_named(
-    app: ModuleType, cloud: Cloud, log: io.StringIO, capsys: pytest.CaptureFixture[str]
+def test_failing_wallets_are_logged_and_do_not_block_the_others(
+    app: ModuleType, cloud: AwsResources, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     past = system_clock() - DAY
-    broken = [workspace(past - DAY, tier="nobody's") for _ in range(reconcile.PAGE + 1)]
+    broken = [workspace(past - DAY, tier="nobody's") for _ in range(reconcile.PAGE_SIZE + 1)]
     sound = [workspace(past) for _ in range(2)]
-    asked = list(work_through(app, cloud, wallets_each=reconcile.PAGE // 2))
+    asked = list(work_through(app, cloud, wallets_each=reconcile.PAGE_SIZE // 2))
     assert len(asked) == 3
     assert all(kinds(workspace_id) == {"grant": 1} for workspace_id in sound)
     assert all(kinds(workspace_id) == {} for workspace_id in broken)
@@ -162,12 +162,12 @@ def test_wallets_that_fail_hold_up_nobody_however_many_they_are_and_are_named(
     assert [line["workspace_id"] for line in lines if line["level"] == "ERROR"] == sorted(broken)
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     assert sum(line["WalletsFailed"][0] for line in written) == len(broken)
-    alarm: dict[str, Any] = read(ROOT / "infra/observability.yaml")["Resources"]["WalletsFailedAlarm"]["Properties"]
+    alarm: dict[str, Any] = read_template(ROOT / "infra/observability.yaml")["Resources"]["WalletsFailedAlarm"]["Properties"]
     (metric,) = written[0]["_aws"]["CloudWatchMetrics"]
     assert (alarm["Namespace"], alarm["MetricName"]) == (metric["Namespace"], metric["Metrics"][0]["Name"])
 
 
-def test_what_failed_is_tried_again_by_the_next_schedule(app: ModuleType, cloud: Cloud) -> None:
+def test_a_failed_wallet_is_retried_by_the_next_reset(app: ModuleType, cloud: AwsResources) -> None:
     broken = workspace(system_clock() - DAY, tier="nobody's")
     app.handler(message(), None)
     WalletItem(broken, "wallet").update([WalletItem.tier.set("free")])
@@ -175,7 +175,7 @@ def test_what_failed_is_tried_again_by_the_next_schedule(app: ModuleType, cloud:
     assert kinds(broken) == {"grant": 1}
 
 
-def test_a_message_that_says_nothing_fails_alone(app: ModuleType, cloud: Cloud) -> None:
+def test_an_invalid_message_fails_alone(app: ModuleType, cloud: AwsResources) -> None:
     due = workspace(system_clock() - DAY)
     batch = message()
     (good,) = batch["Records"]

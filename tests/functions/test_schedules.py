@@ -22,11 +22,11 @@ from atelier.ids import new_id
 from atelier.ledger.model import Movement, new_wallet
 from atelier.wiring import generations, ledger
 from atelier.wiring import reconcile as reconciling
-from infra.local.templates import read
-from tests.adapters.world import at_once
+from infra.local.templates import read_template
+from tests.adapters.world import run_concurrently
 from tests.functions.cast import PROMPT, USER
-from tests.functions.conftest import Cloud
-from tests.invoke import ROOT, example, function
+from tests.functions.conftest import AwsResources
+from tests.invoke import ROOT, example_event, load_function
 
 DAY = timedelta(days=1)
 RUNS_AT_ONCE = 3
@@ -46,13 +46,13 @@ IN_TIME = Context(50_000)
 
 
 @pytest.fixture
-def reconcile(cloud: Cloud) -> ModuleType:
-    return function("schedules/reconcile_generations")
+def reconcile(cloud: AwsResources) -> ModuleType:
+    return load_function("schedules/reconcile_generations")
 
 
 def run(app: ModuleType, context: Context = IN_TIME) -> dict[str, int]:
     folder = Path(str(app.__file__)).parent.name
-    done: dict[str, int] = app.handler(example(f"schedules/{folder}/due"), context)
+    done: dict[str, int] = app.handler(example_event(f"schedules/{folder}/due"), context)
     return done
 
 
@@ -78,7 +78,7 @@ def first_in_line(workspace_id: str) -> None:
     WalletItem(workspace_id, "wallet").update([WalletItem.shard.set("0")])
 
 
-def everything(cloud: Cloud) -> str:
+def everything(cloud: AwsResources) -> str:
     """All that is stored, as text."""
     return json.dumps([cloud.items(table) for table in astuple(cloud.tables)], default=str, sort_keys=True)
 
@@ -88,19 +88,19 @@ def everything(cloud: Cloud) -> str:
 
 def submitted(workspace_id: str, at: datetime) -> Generation:
     recipe = Recipe(Kind.IMAGE, PROMPT, "local/canvas", None, {"width": 512, "height": 512})
-    return generations.submit(Caller(USER, workspace_id, "owner"), recipe, None, at).generation
+    return generations.submit_for_caller(Caller(USER, workspace_id, "owner"), recipe, None, at).generation
 
 
 def status(generation: Generation) -> Status:
     return generations.store().get(generation.workspace_id, generation.id).status
 
 
-def test_what_is_overdue_is_ended_once_with_its_credits_though_three_run_at_once(
-    reconcile: ModuleType, cloud: Cloud
+def test_concurrent_reconcilers_expire_an_overdue_generation_once(
+    reconcile: ModuleType, cloud: AwsResources
 ) -> None:
     now = system_clock()
     dead = [submitted(workspace(now - 3 * DAY), now - timedelta(hours=1)) for _ in range(3)]
-    results = at_once(RUNS_AT_ONCE, lambda _: run(reconcile))
+    results = run_concurrently(RUNS_AT_ONCE, lambda _: run(reconcile))
     assert all(isinstance(result, dict) for result in results), results
     for generation in dead:
         assert status(generation) is Status.EXPIRED
@@ -109,7 +109,7 @@ def test_what_is_overdue_is_ended_once_with_its_credits_though_three_run_at_once
         assert (wallet.held, wallet.holds_open, wallet.sweep_at) == (0, 0, None)
 
 
-def test_what_still_has_time_is_looked_at_when_it_is_due(reconcile: ModuleType, cloud: Cloud) -> None:
+def test_a_generation_before_its_deadline_is_swept_when_it_is_due(reconcile: ModuleType, cloud: AwsResources) -> None:
     now = system_clock()
     workspace_id = workspace(now - 3 * DAY)
     dead, alive = submitted(workspace_id, now - timedelta(hours=1)), submitted(workspace_id, now)
@@ -121,7 +121,7 @@ def test_what_still_has_time_is_looked_at_when_it_is_due(reconcile: ModuleType, 
     assert everything(cloud) == before
 
 
-def test_a_wallet_that_cannot_be_swept_keeps_none_of_the_others_waiting(reconcile: ModuleType, cloud: Cloud) -> None:
+def test_an_unsweepable_wallet_does_not_block_the_others(reconcile: ModuleType, cloud: AwsResources) -> None:
     now = system_clock()
     broken, sound = (submitted(workspace(now - 3 * DAY), now - timedelta(hours=1)) for _ in range(2))
     first_in_line(broken.workspace_id)
@@ -131,11 +131,11 @@ def test_a_wallet_that_cannot_be_swept_keeps_none_of_the_others_waiting(reconcil
     assert (status(broken), status(sound)) == (Status.QUEUED, Status.EXPIRED)
 
 
-def test_wallets_that_cannot_be_swept_hold_up_nobody_however_many_they_are(reconcile: ModuleType, cloud: Cloud) -> None:
+def test_a_page_of_unsweepable_wallets_does_not_block_the_others(reconcile: ModuleType, cloud: AwsResources) -> None:
     now = system_clock()
     sound = submitted(workspace(now - 3 * DAY), now - timedelta(hours=1))
     first_in_line(sound.workspace_id)
-    for _ in range(reconciling.PAGE + 1):
+    for _ in range(reconciling.PAGE_SIZE + 1):
         broken = WalletItem(workspace(now - 3 * DAY), "wallet")
         due = [WalletItem.sweep_at.set(rfc3339(now - DAY)), WalletItem.shard.set("0")]
         broken.update([*due, WalletItem.held.remove()])
@@ -144,14 +144,14 @@ def test_wallets_that_cannot_be_swept_hold_up_nobody_however_many_they_are(recon
 
 
 def test_the_alarm_watches_the_metric_that_is_written(
-    reconcile: ModuleType, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+    reconcile: ModuleType, cloud: AwsResources, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = system_clock()
     submitted(workspace(now - 3 * DAY), now - timedelta(hours=1))
     run(reconcile)
     (written,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     (metric,) = written["_aws"]["CloudWatchMetrics"]
-    alarm: dict[str, Any] = read(ROOT / "infra/observability.yaml")["Resources"]["StuckGenerationsAlarm"]["Properties"]
+    alarm: dict[str, Any] = read_template(ROOT / "infra/observability.yaml")["Resources"]["StuckGenerationsAlarm"]["Properties"]
     assert (alarm["Namespace"], alarm["MetricName"]) == (metric["Namespace"], metric["Metrics"][0]["Name"])
     assert written[alarm["MetricName"]] == [1]
     assert [sorted(d["Name"] for d in alarm["Dimensions"])] == metric["Dimensions"]

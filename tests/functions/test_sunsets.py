@@ -19,32 +19,32 @@ from atelier.generations.model import Kind, Recipe
 from atelier.http import Caller
 from atelier.pricing.ports import Sunsets
 from atelier.wiring import generations, sunsets
-from infra.local.standins.openai import OpenAIStandIn
-from tests.embedded_aws import forget_wiring
+from infra.local.standins.openai import OpenAISimulator
+from tests.embedded_aws import clear_wiring_caches
 from tests.functions.cast import PROMPT, USER, WORKSPACE
-from tests.functions.conftest import Cloud
-from tests.invoke import example, function
+from tests.functions.conftest import AwsResources
+from tests.invoke import example_event, load_function
 
 MODEL = "openai/gpt-image-2"
 DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def openai(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIStandIn]:
+def openai(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAISimulator]:
     """A deployment with OpenAI enabled, whose requests go to the stand-in."""
-    with OpenAIStandIn() as stand_in:
+    with OpenAISimulator() as stand_in:
         name = f"providers-of-{cloud.tables.providers}"
         access = {"openai": {"api_key": stand_in.api_key}}
         client("secretsmanager").create_secret(Name=name, SecretString=json.dumps(access))
         monkeypatch.setenv("ATELIER_SECRET_PROVIDERS", name)
         monkeypatch.setenv("ATELIER_PROVIDER_URLS", f"openai={stand_in.base_url}")
         monkeypatch.setenv("ATELIER_PROVIDERS", "local,openai")
-        forget_wiring(clients=False)
+        clear_wiring_caches(clients=False)
         yield stand_in
 
 
 @pytest.fixture
-def store(cloud: Cloud) -> DynamoSunsets:
+def store(cloud: AwsResources) -> DynamoSunsets:
     sunsets = DynamoSunsets()
     sunsets.bind(cloud.tables.providers)
     return sunsets
@@ -52,18 +52,18 @@ def store(cloud: Cloud) -> DynamoSunsets:
 
 @pytest.fixture
 def refresh() -> ModuleType:
-    return function("schedules/refresh_sunsets")
+    return load_function("schedules/refresh_sunsets")
 
 
 def run(app: ModuleType) -> dict[str, int]:
-    done: dict[str, int] = app.handler(example("schedules/refresh_sunsets/due"), None)
+    done: dict[str, int] = app.handler(example_event("schedules/refresh_sunsets/due"), None)
     return done
 
 
 def asked() -> str:
     """The model that a new request for MODEL is routed to."""
     caller = Caller(USER, WORKSPACE, "owner")
-    return generations.submit(caller, Recipe(Kind.IMAGE, PROMPT, MODEL), None, system_clock()).generation.candidates[0]
+    return generations.submit_for_caller(caller, Recipe(Kind.IMAGE, PROMPT, MODEL), None, system_clock()).generation.candidates[0]
 
 
 def told(log: io.StringIO, model: str = MODEL) -> list[dict[str, Any]]:
@@ -72,8 +72,8 @@ def told(log: io.StringIO, model: str = MODEL) -> list[dict[str, Any]]:
     return [line for line in lines if line["level"] == "WARNING" and line.get("model") == model]
 
 
-def test_a_model_that_its_provider_shuts_down_is_told_of_once_and_routed_until_its_day(
-    refresh: ModuleType, openai: OpenAIStandIn, store: DynamoSunsets, log: io.StringIO
+def test_a_model_to_be_shut_down_is_reported_once_and_routed_until_then(
+    refresh: ModuleType, openai: OpenAISimulator, store: DynamoSunsets, log: io.StringIO
 ) -> None:
     today = system_clock().date()
     openai.shutdown_dates["gpt-image-2"] = (today + 6 * DAY).isoformat()
@@ -85,8 +85,8 @@ def test_a_model_that_its_provider_shuts_down_is_told_of_once_and_routed_until_i
     assert asked() == MODEL
 
 
-def test_on_its_day_it_is_refused_and_auto_goes_elsewhere(
-    refresh: ModuleType, openai: OpenAIStandIn, log: io.StringIO
+def test_a_model_is_refused_from_its_shutdown_date(
+    refresh: ModuleType, openai: OpenAISimulator, log: io.StringIO
 ) -> None:
     now = system_clock()
     openai.shutdown_dates["gpt-image-2"] = now.date().isoformat()
@@ -96,16 +96,16 @@ def test_on_its_day_it_is_refused_and_auto_goes_elsewhere(
         asked()
     (field,) = refused.value.facts["fields"]
     assert field == {"path": "model", "message": f"{MODEL} was shut down on {now.date()}."}
-    assert MODEL not in [model.id for model in sunsets.routed(now).models_for("image", now.date())]
+    assert MODEL not in [model.id for model in sunsets.routing_catalogue(now).models_for("image", now.date())]
 
 
-def test_what_was_learnt_reaches_a_running_function_within_a_quarter_of_an_hour(
-    openai: OpenAIStandIn, store: DynamoSunsets
+def test_a_new_shutdown_date_reaches_a_running_function_after_15_minutes(
+    openai: OpenAISimulator, store: DynamoSunsets
 ) -> None:
     now = system_clock()
 
     def is_offered(after: timedelta) -> bool:
-        catalogue = sunsets.routed(now + after)
+        catalogue = sunsets.routing_catalogue(now + after)
         return MODEL in [model.id for model in catalogue.models_for("image", now.date())]
 
     assert is_offered(timedelta(0))
@@ -114,8 +114,8 @@ def test_what_was_learnt_reaches_a_running_function_within_a_quarter_of_an_hour(
     assert not is_offered(timedelta(minutes=15))
 
 
-def test_a_provider_that_gives_no_answer_leaves_what_is_known(
-    refresh: ModuleType, openai: OpenAIStandIn, store: DynamoSunsets
+def test_an_unreachable_provider_leaves_the_stored_shutdown_dates(
+    refresh: ModuleType, openai: OpenAISimulator, store: DynamoSunsets
 ) -> None:
     openai.shutdown_dates["gpt-image-2"] = "2099-01-01"
     run(refresh)
@@ -125,17 +125,17 @@ def test_a_provider_that_gives_no_answer_leaves_what_is_known(
     assert store.read() == known
 
 
-def test_a_store_that_gives_no_answer_leaves_the_catalogues_own_dates(
-    openai: OpenAIStandIn, monkeypatch: pytest.MonkeyPatch
+def test_an_unavailable_store_leaves_the_catalogues_shutdown_dates(
+    openai: OpenAISimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ATELIER_TABLE_PROVIDERS", "no-such-table")
-    forget_wiring(clients=False)
+    clear_wiring_caches(clients=False)
     now = system_clock()
-    assert MODEL in [model.id for model in sunsets.routed(now).models_for("image", now.date())]
+    assert MODEL in [model.id for model in sunsets.routing_catalogue(now).models_for("image", now.date())]
 
 
-def test_the_embedded_provider_alone_has_nothing_to_look_up(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deployment_with_only_the_local_provider_reads_no_shutdown_dates(cloud: AwsResources, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATELIER_PROVIDERS", "local")
     monkeypatch.setenv("ATELIER_TABLE_PROVIDERS", "no-such-table")
-    forget_wiring(clients=False)
-    assert sunsets.routed(system_clock()).models_for("image", system_clock().date())
+    clear_wiring_caches(clients=False)
+    assert sunsets.routing_catalogue(system_clock()).models_for("image", system_clock().date())

@@ -13,38 +13,38 @@ from atelier.aws.dynamodb.generations import GenerationItem
 from atelier.generations.callback import verify
 from atelier.generations.model import AttemptStatus, Status
 from atelier.wiring import generations, ledger
-from infra.local.standins.replicate import ReplicateStandIn, png
-from tests.embedded_aws import forget_wiring
+from infra.local.standins.replicate import ReplicateSimulator, sample_png
+from tests.embedded_aws import clear_wiring_caches
 from tests.functions.cast import (
     ASSET,
     ATTEMPT,
     ATTEMPTS_KEY,
     GENERATION,
     WORKSPACE,
-    ask,
-    attempted,
-    current,
-    movements,
+    submit_generation,
+    start_attempt,
+    stored_generation,
+    movement_kinds,
 )
-from tests.functions.conftest import PUBLIC_URL, Cloud, Task
-from tests.invoke import example, function
+from tests.functions.conftest import PUBLIC_URL, AwsResources, WaitingExecution
+from tests.invoke import example_event, load_function
 
 DAILY = 50
 REMOTE = "replicate/sdxl"
 
 
 @pytest.fixture
-def attempt(cloud: Cloud) -> ModuleType:
-    return function("tasks/attempt_generation")
+def attempt(cloud: AwsResources) -> ModuleType:
+    return load_function("tasks/attempt_generation")
 
 
 @pytest.fixture
-def finish(cloud: Cloud) -> ModuleType:
-    return function("tasks/finish_generation")
+def finish(cloud: AwsResources) -> ModuleType:
+    return load_function("tasks/finish_generation")
 
 
-def visit(name: str, task: Task) -> dict[str, Any]:
-    return example(f"tasks/attempt_generation/{name}") | {"task_token": task.token}
+def visit(name: str, task: WaitingExecution) -> dict[str, Any]:
+    return example_event(f"tasks/attempt_generation/{name}") | {"task_token": task.token}
 
 
 def candidates(*models: str) -> None:
@@ -52,34 +52,34 @@ def candidates(*models: str) -> None:
     GenerationItem(WORKSPACE, GENERATION).update([GenerationItem.candidates.set(list(models))])
 
 
-def stage_picture(cloud: Cloud) -> None:
+def stage_picture(cloud: AwsResources) -> None:
     key = f"staging/{GENERATION}/{ATTEMPT}/0"
-    client("s3").put_object(Bucket=cloud.bucket, Key=key, Body=png(512, 512, 7))
+    client("s3").put_object(Bucket=cloud.bucket, Key=key, Body=sample_png(512, 512, 7))
 
 
 # ---- attempt ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_attempt_that_is_done_at_once_answers_its_own_token(attempt: ModuleType, cloud: Cloud) -> None:
-    ask()
-    task = cloud.task()
+def test_a_synchronous_attempt_completes_its_task_token(attempt: ModuleType, cloud: AwsResources) -> None:
+    submit_generation()
+    task = cloud.start_waiting_execution()
     attempt.handler(visit("first_candidate", task), None)
-    (begun,) = current().attempts
+    (begun,) = stored_generation().attempts
     key = f"staging/{GENERATION}/{begun.id}/0"
     assert task.answer["status"] == "succeeded"
     assert task.answer["outputs"] == [{"key": key, "url": None}]
     assert client("s3").get_object(Bucket=cloud.bucket, Key=key)["Body"].read(8) == b"\x89PNG\r\n\x1a\n"
-    assert (begun.model, begun.status, current().status) == ("local/canvas", AttemptStatus.SUBMITTING, Status.RUNNING)
-    assert movements() == ["hold", "grant"]
+    assert (begun.model, begun.status, stored_generation().status) == ("local/canvas", AttemptStatus.SUBMITTING, Status.RUNNING)
+    assert movement_kinds() == ["hold", "grant"]
 
 
-def test_an_attempt_that_takes_time_leaves_a_way_to_be_woken(
-    attempt: ModuleType, cloud: Cloud, replicate: ReplicateStandIn
+def test_an_asynchronous_attempt_stores_its_callback_and_enqueues_a_poll(
+    attempt: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
-    ask(model=REMOTE)
-    task = cloud.task()
+    submit_generation(model=REMOTE)
+    task = cloud.start_waiting_execution()
     attempt.handler(visit("first_candidate", task), None)
-    (begun,) = current().attempts
+    (begun,) = stored_generation().attempts
     (prediction,) = replicate.predictions.values()
     callback = generations.store().callback(WORKSPACE, GENERATION, begun.id)
     assert callback is not None
@@ -89,105 +89,105 @@ def test_an_attempt_that_takes_time_leaves_a_way_to_be_woken(
     found = verify("replicate", token, bytes.fromhex(ATTEMPTS_KEY))
     assert found is not None
     assert (found.workspace_id, found.generation_id, found.attempt_id) == (WORKSPACE, GENERATION, begun.id)
-    assert cloud.delayed() == 1
-    assert cloud.messages(cloud.attempts, seconds_max=5) == [
+    assert cloud.delayed_attempts() == 1
+    assert cloud.take_messages(cloud.attempts_queue, seconds_max=5) == [
         {"do": "poll", "workspace_id": WORKSPACE, "generation_id": GENERATION, "attempt_id": begun.id, "polls": 0}
     ]
-    assert task.unanswered()
+    assert task.is_unanswered()
 
 
-def test_an_attempt_visited_again_sends_nothing_twice(
-    attempt: ModuleType, cloud: Cloud, replicate: ReplicateStandIn
+def test_a_repeated_attempt_task_submits_one_job(
+    attempt: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
-    ask(model=REMOTE)
-    task = cloud.task()
+    submit_generation(model=REMOTE)
+    task = cloud.start_waiting_execution()
     for _ in range(2):
         attempt.handler(visit("first_candidate", task), None)
     assert len(replicate.predictions) == 1
-    assert len(current().attempts) == 1
-    assert task.unanswered()
+    assert len(stored_generation().attempts) == 1
+    assert task.is_unanswered()
 
 
-def test_the_next_candidate_records_the_loss_with_its_own_attempt(attempt: ModuleType, cloud: Cloud) -> None:
-    ask()
+def test_the_next_candidates_attempt_records_the_failed_one(attempt: ModuleType, cloud: AwsResources) -> None:
+    submit_generation()
     candidates(REMOTE, "local/canvas")
-    attempted(current())
-    task = cloud.task()
+    start_attempt(stored_generation())
+    task = cloud.start_waiting_execution()
     attempt.handler(visit("next_candidate", task), None)
-    lost, begun = current().attempts
+    lost, begun = stored_generation().attempts
     assert (lost.id, lost.status, lost.error_class) == (ATTEMPT, AttemptStatus.FAILED, "capacity")
     assert begun.model == "local/canvas"
     assert task.answer["status"] == "succeeded"
 
 
-def test_a_refusal_sends_the_workflow_to_the_next_candidate(
-    attempt: ModuleType, cloud: Cloud, replicate: ReplicateStandIn
+def test_a_refused_submission_moves_the_workflow_to_the_next_candidate(
+    attempt: ModuleType, cloud: AwsResources, replicate: ReplicateSimulator
 ) -> None:
-    ask()
+    submit_generation()
     candidates(REMOTE, "local/canvas")
     replicate.behave("create:503")
-    task = cloud.task()
+    task = cloud.start_waiting_execution()
     attempt.handler(visit("first_candidate", task), None)
-    (begun,) = current().attempts
+    (begun,) = stored_generation().attempts
     assert task.answer["Error"] == "NextCandidate"
     assert json.loads(task.answer["Cause"])["attempt_id"] == begun.id
 
 
-def test_a_cancelled_generation_is_not_attempted(attempt: ModuleType, cloud: Cloud) -> None:
-    ask()
-    generations.cancel(WORKSPACE, GENERATION, current().created_at)
-    task = cloud.task()
+def test_a_cancelled_generation_is_not_attempted(attempt: ModuleType, cloud: AwsResources) -> None:
+    submit_generation()
+    generations.cancel(WORKSPACE, GENERATION, stored_generation().created_at)
+    task = cloud.start_waiting_execution()
     attempt.handler(visit("first_candidate", task), None)
     assert task.answer["status"] == "cancelled"
-    assert current().attempts == ()
-    assert cloud.keys("staging/") == []
+    assert stored_generation().attempts == ()
+    assert cloud.bucket_keys("staging/") == []
 
 
-def test_an_attempt_that_dies_is_taken_up_by_the_next_visit(
-    attempt: ModuleType, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+def test_a_crashed_attempt_is_resumed_by_the_next_task(
+    attempt: ModuleType, cloud: AwsResources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask()
-    task = cloud.task()
+    submit_generation()
+    task = cloud.start_waiting_execution()
     with monkeypatch.context() as broken:
         broken.setenv("ATELIER_MEDIA_BUCKET", "no-such-bucket")
-        forget_wiring(clients=False)
+        clear_wiring_caches(clients=False)
         with pytest.raises(Exception, match="NoSuchBucket"):
             attempt.handler(visit("first_candidate", task), None)
-    forget_wiring(clients=False)
+    clear_wiring_caches(clients=False)
     attempt.handler(visit("first_candidate", task), None)
     assert task.answer["status"] == "succeeded"
-    assert len(current().attempts) == 1
+    assert len(stored_generation().attempts) == 1
 
 
 # ---- finish ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_success_is_delivered_recorded_and_charged_once(finish: ModuleType, cloud: Cloud) -> None:
-    attempted(ask())
+def test_a_success_is_delivered_recorded_and_charged_once(finish: ModuleType, cloud: AwsResources) -> None:
+    start_attempt(submit_generation())
     stage_picture(cloud)
     before = ledger.wallets().wallet(WORKSPACE)
     for _ in range(2):
-        assert finish.handler(example("tasks/finish_generation/succeeded"), None) == {"outcome": "succeeded"}
-    ended = current()
+        assert finish.handler(example_event("tasks/finish_generation/succeeded"), None) == {"outcome": "succeeded"}
+    ended = stored_generation()
     (picture,) = ended.assets
     assert (ended.status, ended.credits_charged, picture.id) == (Status.SUCCEEDED, ended.credits_held, ASSET)
-    assert sorted(cloud.keys("media/")) == [
+    assert sorted(cloud.bucket_keys("media/")) == [
         f"media/{WORKSPACE}/{picture.sha256}.png",
         f"media/{WORKSPACE}/{picture.sha256}.thumb.webp",
     ]
     (asset,) = cloud.items(cloud.tables.library)
     assert (asset["sk"]["S"], asset["sha256"]["S"]) == (ASSET, picture.sha256)
-    assert movements() == ["settled", "hold", "grant"]
+    assert movement_kinds() == ["settled", "hold", "grant"]
     wallet = ledger.wallets().wallet(WORKSPACE)
     assert (wallet.available, wallet.held, wallet.holds_open) == (before.available, 0, 0)
 
 
 def test_a_success_is_measured_by_status_and_model(
-    finish: ModuleType, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+    finish: ModuleType, cloud: AwsResources, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    attempted(ask())
+    start_attempt(submit_generation())
     stage_picture(cloud)
-    finish.handler(example("tasks/finish_generation/succeeded"), None)
+    finish.handler(example_event("tasks/finish_generation/succeeded"), None)
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     (finished,) = [line for line in written if "GenerationFinished" in line]
     assert (finished["status"], finished["model"], finished["GenerationFinished"]) == ("succeeded", "local/canvas", [1])
@@ -195,16 +195,16 @@ def test_a_success_is_measured_by_status_and_model(
     assert lasted["GenerationDuration"][0] >= 0
 
 
-def test_what_an_estimate_was_off_by_is_measured_by_model(
-    finish: ModuleType, cloud: Cloud, capsys: pytest.CaptureFixture[str]
+def test_the_estimate_error_is_measured_by_model(
+    finish: ModuleType, cloud: AwsResources, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    attempted(ask(model=REMOTE))
+    start_attempt(submit_generation(model=REMOTE))
     stage_picture(cloud)
-    request = example("tasks/finish_generation/succeeded")
+    request = example_event("tasks/finish_generation/succeeded")
     # The estimate is a quarter of seven seconds.
     request["result"] = {**request["result"], "usage": {"predict_milliseconds": 3500}}
     finish.handler(request, None)
-    assert (current().cost_microusd, current().cost_source) == (3413, "usage")
+    assert (stored_generation().cost_microusd, stored_generation().cost_source) == (3413, "usage")
     written = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
     measured = {name: line for line in written for name in ("EstimateDrift", "EstimateExcess") if name in line}
     assert (measured["EstimateDrift"]["EstimateDrift"], measured["EstimateDrift"]["model"]) == ([100], REMOTE)
@@ -212,29 +212,29 @@ def test_what_an_estimate_was_off_by_is_measured_by_model(
 
 
 @pytest.mark.parametrize("name", ["failed", "cancelled"])
-def test_an_end_without_a_picture_gives_the_credits_back(finish: ModuleType, cloud: Cloud, name: str) -> None:
-    attempted(ask())
+def test_a_failed_or_cancelled_generation_releases_its_hold(finish: ModuleType, cloud: AwsResources, name: str) -> None:
+    start_attempt(submit_generation())
     for _ in range(2):
-        assert finish.handler(example(f"tasks/finish_generation/{name}"), None) == {"outcome": name}
-    assert (current().status, current().credits_charged) == (Status(name), 0)
-    assert movements() == ["released", "hold", "grant"]
+        assert finish.handler(example_event(f"tasks/finish_generation/{name}"), None) == {"outcome": name}
+    assert (stored_generation().status, stored_generation().credits_charged) == (Status(name), 0)
+    assert movement_kinds() == ["released", "hold", "grant"]
     assert ledger.wallets().wallet(WORKSPACE).available == DAILY
 
 
-def test_a_result_that_is_not_there_is_a_failure(finish: ModuleType, cloud: Cloud) -> None:
-    attempted(ask())
-    assert finish.handler(example("tasks/finish_generation/succeeded"), None) == {"outcome": "failed"}
+def test_a_success_without_its_staged_file_is_a_failure(finish: ModuleType, cloud: AwsResources) -> None:
+    start_attempt(submit_generation())
+    assert finish.handler(example_event("tasks/finish_generation/succeeded"), None) == {"outcome": "failed"}
     assert cloud.items(cloud.tables.library) == []
-    assert movements() == ["released", "hold", "grant"]
+    assert movement_kinds() == ["released", "hold", "grant"]
 
 
-def test_an_unknown_outcome_keeps_its_hold(finish: ModuleType, cloud: Cloud) -> None:
-    attempted(ask())
-    assert finish.handler(example("tasks/finish_generation/unknown"), None) == {"outcome": "running"}
-    assert movements() == ["hold", "grant"]
+def test_an_unknown_outcome_keeps_its_hold(finish: ModuleType, cloud: AwsResources) -> None:
+    start_attempt(submit_generation())
+    assert finish.handler(example_event("tasks/finish_generation/unknown"), None) == {"outcome": "running"}
+    assert movement_kinds() == ["hold", "grant"]
 
 
-def test_an_unknown_outcome_of_which_nothing_was_sent_gives_the_credits_back(finish: ModuleType, cloud: Cloud) -> None:
-    ask()
-    assert finish.handler(example("tasks/finish_generation/unknown"), None) == {"outcome": "failed"}
-    assert movements() == ["released", "hold", "grant"]
+def test_an_unknown_outcome_without_an_attempt_releases_its_hold(finish: ModuleType, cloud: AwsResources) -> None:
+    submit_generation()
+    assert finish.handler(example_event("tasks/finish_generation/unknown"), None) == {"outcome": "failed"}
+    assert movement_kinds() == ["released", "hold", "grant"]

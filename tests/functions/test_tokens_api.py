@@ -14,13 +14,13 @@ import pytest
 
 from atelier.aws.clients import client
 from atelier.clock import parse_rfc3339, system_clock
-from atelier.identity.api_tokens import LIFE_MAX
-from atelier.identity.scopes import NEVER, SCOPES
+from atelier.identity.api_tokens import TOKEN_LIFETIME_MAX
+from atelier.identity.scopes import EXCLUDED_PERMISSIONS, SCOPES
 from atelier.wiring import tokens
-from tests.functions.answers import Response, answered, authorized, data, refusal, stranger
-from tests.functions.cast import PROJECT, TOKEN, TOKEN_TEXT, USER, WORKSPACE, begin_project, issue_token
-from tests.functions.conftest import Cloud
-from tests.invoke import ROOT, event, example, function
+from tests.functions.answers import Reply, invoke_app, authorized_event, success_data, error_of, foreign_event
+from tests.functions.cast import PROJECT, TOKEN, TOKEN_TEXT, USER, WORKSPACE, create_project, add_api_token
+from tests.functions.conftest import AwsResources
+from tests.invoke import ROOT, event, example_event, load_function
 
 ROUTES = ["list_tokens", "issue_token", "revoke_token"]
 ASK = {"name": "n8n", "scopes": ["all"]}
@@ -28,20 +28,20 @@ OTHER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
 
 
 @pytest.fixture
-def app(cloud: Cloud) -> ModuleType:
-    return function("api/tokens")
+def app(cloud: AwsResources) -> ModuleType:
+    return load_function("api/tokens")
 
 
 @pytest.fixture
-def authorizer(cloud: Cloud) -> ModuleType:
-    return function("authorizer")
+def authorizer(cloud: AwsResources) -> ModuleType:
+    return load_function("authorizer")
 
 
 def issued(app: ModuleType, kept_secret: list[str], **body: Any) -> dict[str, Any]:
     """A token that the example's user issued; no log line may contain it."""
-    response = answered(app, event("api/tokens/issue_token", body={**ASK, **body}, headers={"idempotency-key": "a"}))
+    response = invoke_app(app, event("api/tokens/issue_token", body={**ASK, **body}, headers={"idempotency-key": "a"}))
     assert response["statusCode"] == 201, response["body"]
-    made: dict[str, Any] = data(response)
+    made: dict[str, Any] = success_data(response)
     kept_secret.append(made["token"][56:])
     return made
 
@@ -55,12 +55,12 @@ def context(authorizer: ModuleType, text: str) -> dict[str, Any]:
     return found
 
 
-def call(name: str, claims: dict[str, Any], **changes: Any) -> Response:
+def call(name: str, claims: dict[str, Any], **changes: Any) -> Reply:
     """The example, sent by a program with these claims."""
-    return answered(function(name.rpartition("/")[0]), authorized(name, claims, **changes))
+    return invoke_app(load_function(name.rpartition("/")[0]), authorized_event(name, claims, **changes))
 
 
-def change_item(cloud: Cloud, pk: str, sk: str, **attributes: str) -> None:
+def change_item(cloud: AwsResources, pk: str, sk: str, **attributes: str) -> None:
     """What no route can do yet: change a role, suspend a user."""
     for name, value in attributes.items():
         client("dynamodb").update_item(
@@ -78,9 +78,9 @@ def asked_by_somebody() -> dict[str, str]:
     found: dict[str, str] = {}
     for path in sorted((ROOT / "events").rglob("*.json")):
         name = str(path.relative_to(ROOT / "events").with_suffix(""))
-        asked = example(name).get("requestContext", {})
+        asked = example_event(name).get("requestContext", {})
         if asked.get("authorizer"):
-            api = function(name.rpartition("/")[0]).api
+            api = load_function(name.rpartition("/")[0]).api
             method, at = asked["http"]["method"], asked["http"]["path"]
             paths = ((route, re.sub(r"<\w+\+?>", ".+", route.path)) for route in api.routes if route.method == method)
             permission = next(route.permission for route, path in paths if re.fullmatch(path, at))
@@ -88,11 +88,11 @@ def asked_by_somebody() -> dict[str, str]:
     return found
 
 
-def test_every_route_asks_a_token_for_its_scope_and_takes_one_that_has_it(
-    authorizer: ModuleType, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+def test_every_route_accepts_a_token_only_with_the_routes_scope(
+    authorizer: ModuleType, cloud: AwsResources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ATELIER_RATE_REQUESTS_PER_MINUTE", "100000")
-    issue_token(*(scope for scope in SCOPES if scope not in ("all", "read")))
+    add_api_token(*(scope for scope in SCOPES if scope not in ("all", "read")))
     claims, key = context(authorizer, TOKEN_TEXT), f"token#{TOKEN}"
     asked = asked_by_somebody()
     assert len(asked) > 30
@@ -101,7 +101,7 @@ def test_every_route_asks_a_token_for_its_scope_and_takes_one_that_has_it(
         change_item(cloud, WORKSPACE, key, scopes=" ".join(sorted(others)))
         without = call(name, claims)
         assert (without["statusCode"], "scopes" in without["body"]) == (403, True), name
-        if permission in NEVER:
+        if permission in EXCLUDED_PERMISSIONS:
             continue
         change_item(cloud, WORKSPACE, key, scopes=permission)
         having = call(name, claims)
@@ -111,32 +111,32 @@ def test_every_route_asks_a_token_for_its_scope_and_takes_one_that_has_it(
 
 
 def test_a_token_is_shown_once(app: ModuleType, kept_secret: list[str]) -> None:
-    response = answered(app, example("api/tokens/issue_token"))
-    made = data(response)
+    response = invoke_app(app, example_event("api/tokens/issue_token"))
+    made = success_data(response)
     kept_secret.append(made["token"][56:])
     assert response["statusCode"] == 201
     assert response["headers"]["Location"] == f"/api/tokens/{made['id']}"
     assert response["headers"]["Cache-Control"] == "no-store"
     assert made["token"].startswith("atl_")
     assert (made["name"], made["scopes"], made["user_id"]) == ("n8n", ["generations.create", "read"], USER)
-    assert parse_rfc3339(made["expires_at"]) - parse_rfc3339(made["created_at"]) == LIFE_MAX
+    assert parse_rfc3339(made["expires_at"]) - parse_rfc3339(made["created_at"]) == TOKEN_LIFETIME_MAX
     assert made["last_used_at"] is None
-    listed = answered(app, example("api/tokens/list_tokens"))
-    assert data(listed) == {"items": [{key: made[key] for key in made if key != "token"}], "next_cursor": None}
+    listed = invoke_app(app, example_event("api/tokens/list_tokens"))
+    assert success_data(listed) == {"items": [{key: made[key] for key in made if key != "token"}], "next_cursor": None}
     assert made["token"][56:] not in listed["body"]
 
 
-def test_a_request_repeated_with_its_key_makes_no_token_and_shows_none(app: ModuleType, kept_secret: list[str]) -> None:
-    first, again = (answered(app, example("api/tokens/issue_token")) for _ in "ab")
-    kept_secret.append(data(first)["token"][56:])
+def test_a_repeated_idempotency_key_returns_no_second_token(app: ModuleType, kept_secret: list[str]) -> None:
+    first, again = (invoke_app(app, example_event("api/tokens/issue_token")) for _ in "ab")
+    kept_secret.append(success_data(first)["token"][56:])
     assert (again["statusCode"], again["headers"]["Idempotent-Replayed"]) == (201, "true")
-    assert data(again) == {**data(first), "token": None}
-    other = answered(app, event("api/tokens/issue_token", body={**ASK, "name": "another"}))
-    assert refusal(other) == (422, "IDEMPOTENCY_MISMATCH")
-    assert len(data(answered(app, example("api/tokens/list_tokens")))["items"]) == 1
+    assert success_data(again) == {**success_data(first), "token": None}
+    other = invoke_app(app, event("api/tokens/issue_token", body={**ASK, "name": "another"}))
+    assert error_of(other) == (422, "IDEMPOTENCY_MISMATCH")
+    assert len(success_data(invoke_app(app, example_event("api/tokens/list_tokens")))["items"]) == 1
 
 
-def test_nothing_that_is_kept_opens_anything(app: ModuleType, cloud: Cloud, kept_secret: list[str]) -> None:
+def test_no_part_of_a_tokens_secret_is_stored(app: ModuleType, cloud: AwsResources, kept_secret: list[str]) -> None:
     text = issued(app, kept_secret)["token"]
     kept = json.dumps([cloud.items(cloud.tables.identity), cloud.items(cloud.tables.requests)])
     assert "generations" not in kept, "a group is kept as it was given"
@@ -163,44 +163,44 @@ def test_nothing_that_is_kept_opens_anything(app: ModuleType, cloud: Cloud, kept
     ],
     ids=repr,
 )
-def test_a_bad_request_names_the_field(app: ModuleType, change: dict[str, Any], path: str) -> None:
-    response = answered(app, event("api/tokens/issue_token", body={**ASK, **change}))
-    assert refusal(response) == (422, "VALIDATION_FAILED")
+def test_an_invalid_token_request_names_the_field(app: ModuleType, change: dict[str, Any], path: str) -> None:
+    response = invoke_app(app, event("api/tokens/issue_token", body={**ASK, **change}))
+    assert error_of(response) == (422, "VALIDATION_FAILED")
     assert [field["path"] for field in json.loads(response["body"])["details"]["fields"]] == [path]
 
 
 def test_tokens_are_paged(app: ModuleType) -> None:
     for number in range(3):
         body = {**ASK, "name": f"program {number}"}
-        answered(app, event("api/tokens/issue_token", body=body, headers={"idempotency-key": f"{number}"}))
-    first = data(answered(app, event("api/tokens/list_tokens", queryStringParameters={"limit": "2"})))
+        invoke_app(app, event("api/tokens/issue_token", body=body, headers={"idempotency-key": f"{number}"}))
+    first = success_data(invoke_app(app, event("api/tokens/list_tokens", queryStringParameters={"limit": "2"})))
     rest = {"limit": "2", "cursor": first["next_cursor"]}
-    second = data(answered(app, event("api/tokens/list_tokens", queryStringParameters=rest)))
+    second = success_data(invoke_app(app, event("api/tokens/list_tokens", queryStringParameters=rest)))
     assert [len(page["items"]) for page in (first, second)] == [2, 1]
     assert second["next_cursor"] is None
     assert {item["name"] for page in (first, second) for item in page["items"]} == {f"program {n}" for n in range(3)}
-    wrong = answered(app, event("api/tokens/list_tokens", queryStringParameters={"cursor": "c2Vzc2lvbiM"}))
-    assert refusal(wrong) == (422, "VALIDATION_FAILED")
+    wrong = invoke_app(app, event("api/tokens/list_tokens", queryStringParameters={"cursor": "c2Vzc2lvbiM"}))
+    assert error_of(wrong) == (422, "VALIDATION_FAILED")
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_a_stranger_finds_no_tokens(app: ModuleType, route: str) -> None:
-    issue_token()
+def test_a_foreign_user_finds_no_tokens(app: ModuleType, route: str) -> None:
+    add_api_token()
     request = event(f"api/tokens/{route}", headers={"atelier-workspace": WORKSPACE})
     request["requestContext"]["authorizer"]["lambda"] |= {
         "user_id": "usr_01M7XCN60QZZZZZZZZZZZZZZZZ",
         "workspace_id": OTHER,
     }
     # A mutation checks the session first, which the invented user does not have.
-    assert refusal(answered(app, request))[0] == (404 if route == "list_tokens" else 401)
+    assert error_of(invoke_app(app, request))[0] == (404 if route == "list_tokens" else 401)
     if route == "list_tokens":
-        assert data(answered(app, stranger("api/tokens/list_tokens")))["items"] == []
+        assert success_data(invoke_app(app, foreign_event("api/tokens/list_tokens")))["items"] == []
 
 
-def test_the_authorizer_knows_the_example_and_says_so_without_saying_it(
-    authorizer: ModuleType, cloud: Cloud, log: io.StringIO
+def test_the_authorizer_accepts_the_example_token_and_logs_only_its_id(
+    authorizer: ModuleType, cloud: AwsResources, log: io.StringIO
 ) -> None:
-    issue_token()
+    add_api_token()
     claims = context(authorizer, TOKEN_TEXT)
     assert {name: claims[name] for name in ("user_id", "token_id", "workspace_id")} == {
         "user_id": USER,
@@ -212,79 +212,79 @@ def test_the_authorizer_knows_the_example_and_says_so_without_saying_it(
 
 
 @pytest.mark.parametrize("wrong", [TOKEN_TEXT[:-1], TOKEN_TEXT + "x", TOKEN_TEXT.lower(), "atl_", TOKEN_TEXT[:56]])
-def test_the_authorizer_refuses_what_is_no_token(authorizer: ModuleType, wrong: str) -> None:
-    issue_token()
+def test_the_authorizer_refuses_an_invalid_token(authorizer: ModuleType, wrong: str) -> None:
+    add_api_token()
     assert context(authorizer, wrong) == {"reason": "The API token is not valid."}
 
 
-def test_a_program_does_what_its_scopes_say_and_is_named_in_the_log(
-    authorizer: ModuleType, cloud: Cloud, log: io.StringIO
+def test_a_token_is_limited_to_its_scopes_and_logged_by_id(
+    authorizer: ModuleType, cloud: AwsResources, log: io.StringIO
 ) -> None:
-    issue_token("generations.create", "credits.read")
+    add_api_token("generations.create", "credits.read")
     claims = context(authorizer, TOKEN_TEXT)
     assert call("api/credits/balance", claims)["statusCode"] == 200
     line = json.loads(log.getvalue().splitlines()[-1])
     assert (line["user_id"], line["workspace_id"], line["token_id"]) == (USER, WORKSPACE, TOKEN)
     assert call("api/generations/generate_image", claims)["statusCode"] == 202
     small = call("api/generations/list", claims)
-    assert refusal(small) == (403, "FORBIDDEN")
+    assert error_of(small) == (403, "FORBIDDEN")
     assert json.loads(small["body"])["details"] == {"permission": "generations.read"}
 
 
 @pytest.mark.parametrize("name", [*(f"api/tokens/{route}" for route in ROUTES), "api/account/me"])
-def test_no_token_opens_what_is_the_persons(authorizer: ModuleType, cloud: Cloud, name: str) -> None:
-    issue_token("all", "read", "api-keys.manage", "providers.manage", "budgets.manage")
+def test_no_token_can_use_the_account_and_token_routes(authorizer: ModuleType, cloud: AwsResources, name: str) -> None:
+    add_api_token("all", "read", "api-keys.manage", "providers.manage", "budgets.manage")
     response = call(name, context(authorizer, TOKEN_TEXT))
-    assert refusal(response) == (403, "FORBIDDEN")
+    assert error_of(response) == (403, "FORBIDDEN")
 
 
 @pytest.mark.parametrize("name", ["api/providers/add_key", "api/providers/put_providers", "api/projects/put_budget"])
-def test_what_administers_has_to_be_named(authorizer: ModuleType, cloud: Cloud, name: str) -> None:
-    issue_token("all", "read")
-    assert refusal(call(name, context(authorizer, TOKEN_TEXT))) == (403, "FORBIDDEN")
+def test_the_all_scope_excludes_administrative_routes(authorizer: ModuleType, cloud: AwsResources, name: str) -> None:
+    add_api_token("all", "read")
+    assert error_of(call(name, context(authorizer, TOKEN_TEXT))) == (403, "FORBIDDEN")
 
 
-def test_a_budget_cannot_be_lifted_through_a_project(authorizer: ModuleType, cloud: Cloud) -> None:
+def test_a_project_change_cannot_lift_a_budget_without_the_budgets_scope(authorizer: ModuleType, cloud: AwsResources) -> None:
     """A project's budget needs a second permission on the same route: the token's scopes are checked there, too."""
-    issue_token("all")
-    begin_project()
+    add_api_token("all")
+    create_project()
     claims = context(authorizer, TOKEN_TEXT)
     lifted = call("api/projects/change_project", claims, body={"budget_microusd": None})
-    assert refusal(lifted) == (403, "FORBIDDEN")
+    assert error_of(lifted) == (403, "FORBIDDEN")
     renamed = call("api/projects/change_project", claims, body={"name": "Harbour fog"})
-    assert (renamed["statusCode"], data(renamed)["project"]["id"]) == (200, PROJECT)
+    assert (renamed["statusCode"], success_data(renamed)["project"]["id"]) == (200, PROJECT)
 
 
-def test_another_workspace_answers_as_a_missing_one(authorizer: ModuleType, cloud: Cloud) -> None:
-    issue_token("all")
+def test_a_token_in_another_workspace_gets_the_response_of_a_missing_one(authorizer: ModuleType, cloud: AwsResources) -> None:
+    add_api_token("all")
     claims = context(authorizer, TOKEN_TEXT)
     found = [
         call(name, claims, headers={"atelier-workspace": workspace_id})
         for name in ("api/credits/balance", "api/generations/generate_image")
         for workspace_id in (OTHER, "wsp_1", USER)
     ]
-    assert {refusal(response) for response in found} == {(404, "NOT_FOUND")}
+    assert {error_of(response) for response in found} == {(404, "NOT_FOUND")}
     assert len({json.loads(response["body"])["message"] for response in found}) == 1
     assert call("api/credits/balance", claims, headers={"atelier-workspace": WORKSPACE})["statusCode"] == 200
 
 
-def test_a_role_that_shrinks_takes_its_tokens_along(authorizer: ModuleType, cloud: Cloud) -> None:
-    issue_token("all", "providers.manage")
+def test_a_reduced_role_reduces_the_users_tokens(authorizer: ModuleType, cloud: AwsResources) -> None:
+    add_api_token("all", "providers.manage")
     claims = context(authorizer, TOKEN_TEXT)
     change_item(cloud, USER, f"member#{WORKSPACE}", role="viewer")
     assert call("api/credits/balance", claims)["statusCode"] == 200
     for name in ("api/generations/generate_image", "api/providers/put_providers", "api/providers/list_keys"):
-        assert refusal(call(name, claims)) == (403, "FORBIDDEN")
+        assert error_of(call(name, claims)) == (403, "FORBIDDEN")
 
 
 @pytest.mark.parametrize("end", ["revoked", "expired", "left", "suspended"])
-def test_a_token_ends_at_once_though_the_gateway_remembers_it(
-    app: ModuleType, authorizer: ModuleType, cloud: Cloud, end: str
+def test_an_ended_token_is_refused_despite_the_cached_authorizer(
+    app: ModuleType, authorizer: ModuleType, cloud: AwsResources, end: str
 ) -> None:
-    issue_token("all")
+    add_api_token("all")
     claims = context(authorizer, TOKEN_TEXT)
     if end == "revoked":
-        assert answered(app, example("api/tokens/revoke_token"))["statusCode"] == 204
+        assert invoke_app(app, example_event("api/tokens/revoke_token"))["statusCode"] == 204
     if end == "expired":
         change_item(cloud, WORKSPACE, f"token#{TOKEN}", ends_at="2026-01-01T00:00:00.000Z")
     if end == "left":
@@ -294,45 +294,45 @@ def test_a_token_ends_at_once_though_the_gateway_remembers_it(
     if end == "suspended":
         change_item(cloud, USER, "profile", status="suspended")
     for name in ("api/credits/balance", "api/generations/generate_image"):
-        assert refusal(call(name, claims)) == (401, "UNAUTHENTICATED")
+        assert error_of(call(name, claims)) == (401, "UNAUTHENTICATED")
     if end in ("revoked", "expired"):
         assert context(authorizer, TOKEN_TEXT) == {"reason": f"The API token has {'been ' * (end == 'revoked')}{end}."}
 
 
-def test_revoking_again_answers_as_a_missing_one(app: ModuleType) -> None:
-    issue_token()
-    answers = [answered(app, example("api/tokens/revoke_token")) for _ in "abc"]
+def test_a_second_revocation_is_not_found(app: ModuleType) -> None:
+    add_api_token()
+    answers = [invoke_app(app, example_event("api/tokens/revoke_token")) for _ in "abc"]
     assert [answer["statusCode"] for answer in answers] == [204, 404, 404]
     request = event("api/tokens/revoke_token")
     request["requestContext"]["http"]["path"] = "/api/tokens/tok_1"
-    assert answered(app, request)["body"] == answers[1]["body"]
-    assert data(answered(app, example("api/tokens/list_tokens")))["items"] == []
+    assert invoke_app(app, request)["body"] == answers[1]["body"]
+    assert success_data(invoke_app(app, example_event("api/tokens/list_tokens")))["items"] == []
 
 
-def test_anothers_token_is_revoked_by_who_runs_the_workspace_alone(app: ModuleType, cloud: Cloud) -> None:
-    issue_token()
+def test_another_users_token_is_revoked_only_by_an_admin(app: ModuleType, cloud: AwsResources) -> None:
+    add_api_token()
     change_item(cloud, WORKSPACE, f"token#{TOKEN}", user_id="usr_01M7XCN60QZZZZZZZZZZZZZZZZ")
     change_item(cloud, USER, f"member#{WORKSPACE}", role="editor")
-    assert refusal(answered(app, example("api/tokens/revoke_token"))) == (403, "FORBIDDEN")
+    assert error_of(invoke_app(app, example_event("api/tokens/revoke_token"))) == (403, "FORBIDDEN")
     change_item(cloud, USER, f"member#{WORKSPACE}", role="admin")
-    assert answered(app, example("api/tokens/revoke_token"))["statusCode"] == 204
+    assert invoke_app(app, example_event("api/tokens/revoke_token"))["statusCode"] == 204
 
 
-def test_who_may_not_create_issues_no_token_and_an_editor_none_beyond_their_role(app: ModuleType, cloud: Cloud) -> None:
+def test_a_token_cannot_exceed_its_issuers_role(app: ModuleType, cloud: AwsResources) -> None:
     change_item(cloud, USER, f"member#{WORKSPACE}", role="viewer")
-    assert refusal(answered(app, example("api/tokens/issue_token"))) == (403, "FORBIDDEN")
+    assert error_of(invoke_app(app, example_event("api/tokens/issue_token"))) == (403, "FORBIDDEN")
     change_item(cloud, USER, f"member#{WORKSPACE}", role="editor")
-    wider = answered(app, event("api/tokens/issue_token", body={**ASK, "scopes": ["read", "providers.manage"]}))
-    assert refusal(wider) == (403, "FORBIDDEN")
-    assert answered(app, event("api/tokens/issue_token", body=ASK))["statusCode"] == 201
+    wider = invoke_app(app, event("api/tokens/issue_token", body={**ASK, "scopes": ["read", "providers.manage"]}))
+    assert error_of(wider) == (403, "FORBIDDEN")
+    assert invoke_app(app, event("api/tokens/issue_token", body=ASK))["statusCode"] == 201
 
 
-def test_its_use_is_shown_and_written_now_and_then(app: ModuleType, authorizer: ModuleType, cloud: Cloud) -> None:
+def test_a_tokens_last_use_is_updated_at_intervals(app: ModuleType, authorizer: ModuleType, cloud: AwsResources) -> None:
     def shown() -> str:
-        [item] = data(answered(app, example("api/tokens/list_tokens")))["items"]
+        [item] = success_data(invoke_app(app, example_event("api/tokens/list_tokens")))["items"]
         return str(item["last_used_at"])
 
-    issue_token()
+    add_api_token()
     context(authorizer, TOKEN_TEXT)
     first = shown()
     assert abs(system_clock() - parse_rfc3339(first)) < timedelta(minutes=5)

@@ -17,21 +17,21 @@ import pytest
 from openai import DefaultHttpx2Client, OpenAI
 
 from atelier.clock import system_clock
-from atelier.compatible.asked import Asked, File
-from atelier.compatible.made import Made
+from atelier.compatible.asked import MappedRequest, InputFile
+from atelier.compatible.made import Result
 from atelier.errors import ValidationFailed
 from atelier.generations.model import Generation, Kind, Status
 from atelier.generations.ports import Filters
 from atelier.http import Caller, Request
 from atelier.wiring import compatible, generations, library
-from infra.local.standins._kit import png
-from tests.embedded_aws import forget_wiring
-from tests.functions.answers import stranger
-from tests.functions.cast import PROJECT, USER, WORKSPACE, ask, attempted, begin_project, movements
-from tests.functions.conftest import Cloud
-from tests.invoke import example, function
+from infra.local.standins._kit import sample_png
+from tests.embedded_aws import clear_wiring_caches
+from tests.functions.answers import foreign_event
+from tests.functions.cast import PROJECT, USER, WORKSPACE, submit_generation, start_attempt, create_project, movement_kinds
+from tests.functions.conftest import AwsResources
+from tests.invoke import example_event, load_function
 
-PICTURE = png(64, 48, 3)
+PICTURE = sample_png(64, 48, 3)
 HELLO: Any = [{"role": "user", "content": "hello"}]
 
 
@@ -51,7 +51,7 @@ class Program:
         return OpenAI(base_url="https://media.example.com/v1", api_key="k", http_client=http_client, **options)
 
     def _handle(self, request: httpx2.Request) -> httpx2.Response:
-        event = example("v1/complete")
+        event = example_event("v1/complete")
         event["requestContext"]["http"].update(method=request.method, path=request.url.path)
         event["headers"] = dict(request.headers)
         event["queryStringParameters"] = dict(request.url.params)
@@ -65,8 +65,8 @@ class Program:
 
 
 @pytest.fixture
-def program(cloud: Cloud) -> Program:
-    return Program(function("v1"))
+def program(cloud: AwsResources) -> Program:
+    return Program(load_function("v1"))
 
 
 @pytest.fixture
@@ -89,26 +89,26 @@ def pending(client: OpenAI, **more: Any) -> str:
     return str(found)
 
 
-def test_what_is_not_ready_goes_on_and_is_named(client: OpenAI, cloud: Cloud) -> None:
+def test_a_timed_out_request_names_its_running_generation(client: OpenAI, cloud: AwsResources) -> None:
     begun = pending(client)
     [found] = stored()
     assert (found.id, found.status, found.recipe.prompt) == (begun, Status.QUEUED, "hello")
-    assert movements() == ["hold", "grant"]
+    assert movement_kinds() == ["hold", "grant"]
 
 
-def test_the_sdks_own_retries_join_what_its_first_try_began(program: Program, cloud: Cloud) -> None:
+def test_sdk_retries_join_the_first_requests_generation(program: Program, cloud: AwsResources) -> None:
     begun = pending(program.client(max_retries=2))
     assert [request.headers["x-stainless-retry-count"] for request in program.sent] == ["0", "1", "2"]
     assert {answer["headers"]["atelier-generation-id"] for answer in program.answers} == {begun}
-    assert movements() == ["hold", "grant"]
+    assert movement_kinds() == ["hold", "grant"]
     # The same request from another client with the same token joins it; a new idempotency key begins another.
     assert pending(program.client()) == begun
-    assert movements() == ["hold", "grant"]
+    assert movement_kinds() == ["hold", "grant"]
     assert pending(program.client(), extra_headers={"Idempotency-Key": "another"}) != begun
-    assert movements() == ["hold", "hold", "grant"]
+    assert movement_kinds() == ["hold", "hold", "grant"]
 
 
-def test_what_is_cancelled_between_a_clients_repeats_is_not_begun_again(client: OpenAI, cloud: Cloud) -> None:
+def test_a_retry_after_a_cancellation_reports_the_ended_generation(client: OpenAI, cloud: AwsResources) -> None:
     begun = pending(client)
     generations.cancel(WORKSPACE, begun, system_clock())
     with pytest.raises(openai.BadRequestError) as caught:
@@ -118,7 +118,7 @@ def test_what_is_cancelled_between_a_clients_repeats_is_not_begun_again(client: 
     assert pending(client) != begun
 
 
-def test_what_we_name_ourselves_is_forgotten_and_what_a_caller_names_is_not(client: OpenAI, cloud: Cloud) -> None:
+def test_request_records_expire_unless_the_caller_sent_an_idempotency_key(client: OpenAI, cloud: AwsResources) -> None:
     pending(client)
     named = [item for item in cloud.items(cloud.tables.requests) if item["sk"]["S"] in ("try", "idempotency")]
     assert [int(item["expires_at_seconds"]["N"]) > 0 for item in named] == [True, True]
@@ -127,30 +127,30 @@ def test_what_we_name_ourselves_is_forgotten_and_what_a_caller_names_is_not(clie
     assert [item["sk"]["S"] for item in kept] == ["idempotency"]
 
 
-def test_a_key_makes_it_once_however_often_and_binds_to_what_was_said(client: OpenAI, cloud: Cloud) -> None:
+def test_an_idempotency_key_creates_one_generation_and_binds_to_the_request(client: OpenAI, cloud: AwsResources) -> None:
     key = {"Idempotency-Key": "order 1"}
     assert pending(client, extra_headers=key) == pending(client, extra_headers=key)
-    assert movements() == ["hold", "grant"]
+    assert movement_kinds() == ["hold", "grant"]
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="local/writer", messages=HELLO, seed=1, extra_headers=key)
     assert caught.value.code == "idempotency_mismatch"
 
 
-def test_without_credits_nothing_is_stored(client: OpenAI, cloud: Cloud) -> None:
+def test_a_request_beyond_the_credits_stores_no_generation(client: OpenAI, cloud: AwsResources) -> None:
     with pytest.raises(openai.APIStatusError) as caught:
         client.images.generate(model="local/canvas", prompt="large", size="2048x2048", n=4)
     assert (caught.value.status_code, caught.value.code) == (402, "insufficient_quota")
     assert cloud.items(cloud.tables.generations) == []
 
 
-def test_a_project_is_named_as_the_sdk_names_projects(program: Program, cloud: Cloud) -> None:
-    begin_project()
+def test_the_sdks_project_option_sets_the_project(program: Program, cloud: AwsResources) -> None:
+    create_project()
     pending(program.client(project=PROJECT))
     pending(program.client(project="proj_of_openais"))
     assert [found.project_id for found in stored()] == [None, PROJECT]
 
 
-def test_pictures_that_come_along_are_kept_once_and_looked_into(client: OpenAI, cloud: Cloud) -> None:
+def test_attached_images_are_validated_and_stored_once(client: OpenAI, cloud: AwsResources) -> None:
     for key in ("one", "two"):
         with pytest.raises(openai.ConflictError):
             client.images.edit(
@@ -179,17 +179,17 @@ def test_pictures_that_come_along_are_kept_once_and_looked_into(client: OpenAI, 
     assert refused.value.param == "messages[1].content[0].image_url"
 
 
-def test_pictures_that_take_long_are_refused_while_there_is_time_to_say_so(cloud: Cloud) -> None:
-    asked = Asked(Kind.IMAGE, "make it night", "local/canvas", files={"image": (File("image", PICTURE),)})
-    came = system_clock() - timedelta(seconds=compatible.LOOKING_SECONDS_MAX + 1)
+def test_images_that_take_too_long_to_inspect_are_refused(cloud: AwsResources) -> None:
+    asked = MappedRequest(Kind.IMAGE, "make it night", "local/canvas", files={"image": (InputFile("image", PICTURE),)})
+    came = system_clock() - timedelta(seconds=compatible.INPUT_FILES_SECONDS_MAX + 1)
     request = Request(came, None, None, {}, {}, {}, "", "r-1", {}, _caller=Caller(USER, WORKSPACE, "owner"))
     with pytest.raises(ValidationFailed) as refused:
-        compatible.begin(request, "images/edits", asked)
+        compatible.begin_generation(request, "images/edits", asked)
     assert [each["path"] for each in refused.value.facts["fields"]] == ["image"]
     assert stored() == []
 
 
-def test_a_model_that_is_not_here_names_those_that_are(client: OpenAI, cloud: Cloud) -> None:
+def test_an_unavailable_model_error_lists_the_available_models(client: OpenAI, cloud: AwsResources) -> None:
     for name, why in (
         ("gpt-5.5", "not offered"),
         ("dall-e-3", "Use openai/gpt-image-2"),
@@ -205,7 +205,7 @@ def test_a_model_that_is_not_here_names_those_that_are(client: OpenAI, cloud: Cl
     assert stored() == []
 
 
-def test_what_a_model_cannot_be_told_is_left_out_or_refused(program: Program, cloud: Cloud) -> None:
+def test_a_parameter_that_a_model_does_not_support_is_dropped_or_refused(program: Program, cloud: AwsResources) -> None:
     with program.client() as client:
         with pytest.raises(openai.BadRequestError) as caught:
             client.audio.speech.create(model="local/voice", voice="alloy", input="Hi.", response_format="pcm")
@@ -218,27 +218,27 @@ def test_what_a_model_cannot_be_told_is_left_out_or_refused(program: Program, cl
     assert "instructions" not in found.recipe.parameters
 
 
-def test_films_are_begun_listed_and_only_ones_own(program: Program, cloud: Cloud) -> None:
-    answer = program.app.handler(example("v1/create_video"), None)
+def test_videos_are_created_and_listed_only_for_their_workspace(program: Program, cloud: AwsResources) -> None:
+    answer = program.app.handler(example_event("v1/create_video"), None)
     film = json.loads(answer["body"])
     assert (film["status"], film["seconds"], film["size"]) == ("queued", "4", "720x1280")
     assert "atelier-adjusted-parameters" not in answer["headers"]
-    get = example("v1/list_videos")
+    get = example_event("v1/list_videos")
     listed = json.loads(program.app.handler(get, None)["body"])
     assert [each["id"] for each in listed["data"]] == [film["id"]]
     get["requestContext"]["http"]["path"] = f"/v1/videos/{film['id']}"
     assert json.loads(program.app.handler(get, None)["body"]) == film
-    foreign = stranger("v1/list_videos")
+    foreign = foreign_event("v1/list_videos")
     foreign["requestContext"]["http"]["path"] = f"/v1/videos/{film['id']}"
     assert program.app.handler(foreign, None)["statusCode"] == 404
     get["requestContext"]["http"]["path"] = f"/v1/videos/{film['id']}/content"
     early = program.app.handler(get, None)
     assert (early["statusCode"], json.loads(early["body"])["error"]["code"]) == (400, "video_not_ready")
-    get["requestContext"]["http"]["path"] = f"/v1/videos/{ask().id}"
+    get["requestContext"]["http"]["path"] = f"/v1/videos/{submit_generation().id}"
     assert program.app.handler(get, None)["statusCode"] == 404
 
 
-def test_a_size_that_the_model_does_not_make_is_told_as_what_was_taken(program: Program) -> None:
+def test_an_adjusted_video_size_is_reported_in_a_header(program: Program) -> None:
     with program.client() as client, warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         size: Any = "1920x1080"
         begun = client.videos.with_raw_response.create(prompt="waves", model="local/film", seconds="4", size=size)
@@ -259,11 +259,11 @@ def limited(client: OpenAI) -> openai.RateLimitError | None:
     return None
 
 
-def test_the_limit_is_told_before_and_when_it_is_reached(
-    program: Program, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+def test_rate_limit_headers_are_sent_before_and_at_the_limit(
+    program: Program, cloud: AwsResources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ATELIER_RATE_REQUESTS_PER_MINUTE", "3")
-    forget_wiring(clients=False)
+    clear_wiring_caches(clients=False)
     with program.client() as client:
         # If a minute begins between two requests, it allows three more.
         raised = [error for error in (limited(client) for _ in range(7)) if error]
@@ -276,11 +276,11 @@ def test_the_limit_is_told_before_and_when_it_is_reached(
     assert headers["retry-after-ms"] == f"{headers['retry-after']}000"
 
 
-def test_the_sdk_comes_again_when_the_limit_says_so_and_is_served(
-    program: Program, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+def test_the_sdk_retries_after_the_rate_limits_delay_and_succeeds(
+    program: Program, cloud: AwsResources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ATELIER_RATE_REQUESTS_PER_MINUTE", "2")
-    forget_wiring(clients=False)
+    clear_wiring_caches(clients=False)
     with program.client(max_retries=1) as client:
         while 429 not in (answer["statusCode"] for answer in program.answers):
             # None of them fails: a refused client waits for the next minute by itself.
@@ -291,20 +291,20 @@ def test_the_sdk_comes_again_when_the_limit_says_so_and_is_served(
     assert program.at[-1] - program.at[-2] >= int(refused["headers"]["Retry-After"])
 
 
-def test_an_answer_that_the_gateway_would_not_take_is_fetched_elsewhere(cloud: Cloud) -> None:
-    generation = attempted(ask())
+def test_a_response_too_large_for_the_gateway_redirects_to_storage(cloud: AwsResources) -> None:
+    generation = start_attempt(submit_generation())
     assert generation.attempt is not None
-    done = compatible.Done(Made(generation), {"a": "b"}, generation.created_at)
+    done = compatible.Served(Result(generation), {"a": "b"}, generation.created_at)
     assert done.json({"data": []}).status == 200
     moved = done.json({"data": "x" * compatible.ANSWER_BYTES_MAX})
     assert moved.status == 303
     path = moved.headers["Location"].partition("?")[0]
     assert path == f"/media/answers/{WORKSPACE}/{generation.id}.json"
-    assert cloud.keys("media/answers/") == [path.lstrip("/")]
+    assert cloud.bucket_keys("media/answers/") == [path.lstrip("/")]
     assert done.events(b"data: x\n\n" * 500_000).status == 303
 
 
-def test_a_path_that_is_not_served_is_refused_in_the_same_shape(client: OpenAI, cloud: Cloud) -> None:
+def test_an_unknown_path_is_refused_in_openais_error_shape(client: OpenAI, cloud: AwsResources) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         client.embeddings.create(model="auto", input="hello")
     assert caught.value.type == "invalid_request_error"
@@ -316,8 +316,8 @@ def test_a_path_that_is_not_served_is_refused_in_the_same_shape(client: OpenAI, 
 
 
 @pytest.mark.parametrize("sign", ['"', "\\", "\x01", "€"])
-def test_a_conversation_larger_than_can_be_kept_is_refused_before_it_is_stored(
-    client: OpenAI, cloud: Cloud, sign: str
+def test_a_conversation_too_large_to_store_is_refused(
+    client: OpenAI, cloud: AwsResources, sign: str
 ) -> None:
     said: Any = [{"role": "user", "content": sign * 290_000}, *HELLO]
     with pytest.raises(openai.APIStatusError) as caught:
@@ -327,7 +327,7 @@ def test_a_conversation_larger_than_can_be_kept_is_refused_before_it_is_stored(
     assert stored() == []
 
 
-def test_a_model_that_sees_nothing_refuses_a_picture_in_a_conversation(client: OpenAI, cloud: Cloud) -> None:
+def test_a_model_without_image_input_refuses_an_image_in_a_conversation(client: OpenAI, cloud: AwsResources) -> None:
     url = f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"
     shown: Any = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}, *HELLO]
     with pytest.raises(openai.BadRequestError) as caught:
@@ -335,7 +335,7 @@ def test_a_model_that_sees_nothing_refuses_a_picture_in_a_conversation(client: O
     assert (caught.value.param, stored()) == ("messages", [])
 
 
-def test_a_wish_of_the_client_is_taken_and_a_misspelt_bound_is_refused(program: Program, cloud: Cloud) -> None:
+def test_a_known_parameter_is_accepted_and_a_misspelt_one_is_refused(program: Program, cloud: AwsResources) -> None:
     with program.client(default_headers={"prefer": "wait=0"}) as client:
         pending(client, verbosity="low", store=False, stop=["END"])
         [begun] = stored()

@@ -19,21 +19,21 @@ RETRIES = 6
 ACCESS: dict[str, Any] = {"api_base": BASE_URL, "api_key": TOKEN, "extra_headers": HEADERS, "max_retries": RETRIES}
 
 
-def words(client: str) -> str:
+def prompt_for(client: str) -> str:
     return f"a lake for {client} [[run:slow={SLOW}]]"
 
 
 def litellm_client() -> str:
-    messages = [{"role": "user", "content": words("litellm")}]
+    messages = [{"role": "user", "content": prompt_for("litellm")}]
     return litellm.completion(model=f"openai/{CHAT}", messages=messages, **ACCESS).choices[0].message.content
 
 
 def langchain_client() -> str:
     client = ChatOpenAI(model=CHAT, api_key=TOKEN, base_url=BASE_URL, default_headers=HEADERS, max_retries=RETRIES)
-    return str(client.invoke(words("langchain")).content)
+    return str(client.invoke(prompt_for("langchain")).content)
 
 
-def made(call: Callable[[], str]) -> bool | str:
+def is_answered(call: Callable[[], str]) -> bool | str:
     try:
         return len(call()) > 0
     except Exception as error:
@@ -42,4 +42,4 @@ def made(call: Callable[[], str]) -> bool | str:
 
 calls = (litellm_client, langchain_client)
 with ThreadPoolExecutor(len(calls)) as pool:
-    print(json.dumps({call.__name__: each for call, each in zip(calls, pool.map(made, calls), strict=True)}))
+    print(json.dumps({call.__name__: each for call, each in zip(calls, pool.map(is_answered, calls), strict=True)}))

@@ -11,10 +11,10 @@ from urllib.parse import quote
 from infra.local.running import RunningStack
 
 # Larger files are skipped.
-LOOKED_AT_BYTES_MAX = 64 * 1024 * 1024
+SCANNED_BYTES_MAX = 64 * 1024 * 1024
 
 
-def dresses(secret: str) -> list[bytes]:
+def encodings(secret: str) -> list[bytes]:
     """The secret as text, in URLs, in hexadecimal, and in base64 at each of the three alignments."""
     plain = secret.encode()
     inside = [base64.b64encode(b"x" * shift + plain)[4 if shift else 0 : -4] for shift in range(3)]
@@ -23,13 +23,13 @@ def dresses(secret: str) -> list[bytes]:
     return [*parts, quote(secret, safe="").encode(), plain.hex().encode(), *inside]
 
 
-def sightings(running: RunningStack, secrets: list[str]) -> list[str]:
+def find_in_stack(running: RunningStack, secrets: list[str]) -> list[str]:
     """The places in a running stack that contain one of the secrets: tables, logs, queues, executions, files."""
     findings: list[str] = []
 
     def look(where: str, what: object) -> None:
         text = what if isinstance(what, bytes) else json.dumps(what, default=str).encode()
-        findings.extend(f"{where}: {secret[:6]}…" for secret in secrets for dress in dresses(secret) if dress in text)
+        findings.extend(f"{where}: {secret[:6]}…" for secret in secrets for dress in encodings(secret) if dress in text)
 
     aws = running.aws()
     dynamodb = aws.client("dynamodb")
@@ -52,17 +52,17 @@ def sightings(running: RunningStack, secrets: list[str]) -> list[str]:
     for url in sqs.list_queues().get("QueueUrls", []):
         look(f"queue {url}", sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0))
     look("what the stack printed", running.lines)
-    return findings + kept(running.data, secrets)
+    return findings + find_in_files(running.data, secrets)
 
 
-def kept(folder: Path, secrets: list[str]) -> list[str]:
+def find_in_files(folder: Path, secrets: list[str]) -> list[str]:
     """The files below a folder that contain one of the secrets: the emulator's log, and once it has been stopped, all
     of its state."""
-    forms = [(secret, dress) for secret in secrets for dress in dresses(secret)]
+    forms = [(secret, dress) for secret in secrets for dress in encodings(secret)]
     return [
         f"{path}: {secret[:6]}…"
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.stat().st_size <= LOOKED_AT_BYTES_MAX
+        if path.is_file() and path.stat().st_size <= SCANNED_BYTES_MAX
         for content in [path.read_bytes()]
         for secret, dress in forms
         if dress in content

@@ -20,7 +20,7 @@ START_SECONDS_MAX = 60.0
 ANSWER_SECONDS_MAX = 120.0
 
 
-def found() -> str | None:
+def find_browser() -> str | None:
     """The browser's path; None when there is none."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
@@ -32,14 +32,14 @@ class Page:
         self._socket = socket
         self._numbers = itertools.count(1)
 
-    async def show(self, url: str) -> None:
+    async def open_page(self, url: str) -> None:
         """Opens a page and waits until it has loaded."""
         await self._call("Page.enable")
         await self._call("Page.navigate", url=url)
-        await self.run("document.readyState === 'complete' || new Promise(seen => addEventListener('load', seen))")
-        assert await self.run("location.href") == url
+        await self.evaluate("document.readyState === 'complete' || new Promise(seen => addEventListener('load', seen))")
+        assert await self.evaluate("location.href") == url
 
-    async def run(self, script: str) -> Any:
+    async def evaluate(self, script: str) -> Any:
         """Evaluates an expression in the page and returns its value; a promise is awaited. Raises AssertionError when
         the expression throws."""
         ran = await self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)

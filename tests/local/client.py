@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import httpx
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 60
+TIMEOUT_SECONDS = 60
 PASSWORD = "a long enough passphrase 27"
 
 
-class Person:
+class AccountClient:
     """A new account, logged in."""
 
     def __init__(self, base_url: str) -> None:
@@ -52,9 +52,9 @@ class Person:
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]["generation"]
 
-    def ended(self, generation_id: str) -> dict[str, Any]:
+    def wait_for_end(self, generation_id: str) -> dict[str, Any]:
         """Waits until the generation is final; returns it."""
-        return until(lambda: self.generation(generation_id), lambda found: found["status"] not in ("queued", "running"))
+        return poll_until(lambda: self.generation(generation_id), lambda found: found["status"] not in ("queued", "running"))
 
     def balance(self) -> dict[str, Any]:
         return self.get("/api/credits").json()["data"]
@@ -79,7 +79,7 @@ class Person:
             assert balance[account] == sum(entry["amount"] for entry in entries if entry["account"] == account)
 
 
-def until(look: Callable[[], T], enough: Callable[[T], bool], seconds: float = PATIENCE_SECONDS) -> T:
+def poll_until(look: Callable[[], T], enough: Callable[[T], bool], seconds: float = TIMEOUT_SECONDS) -> T:
     """Calls `look` until `enough` accepts its result, and returns that. AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -90,7 +90,7 @@ def until(look: Callable[[], T], enough: Callable[[T], bool], seconds: float = P
         time.sleep(0.1)
 
 
-def at_once(count: int, call: Callable[[int], T]) -> list[T]:
+def run_concurrently(count: int, call: Callable[[int], T]) -> list[T]:
     """Run `call` in `count` threads; returns the results in order."""
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(call, range(count)))

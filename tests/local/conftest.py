@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from infra.local.running import RunningStack
-from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
+from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
 
 # The tests are many callers at one address, so the limits must be high; and they cannot wait minutes for a poll.
 PARAMETERS = {
@@ -34,7 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
     secret = folder / "replicate.json"
     secret.write_text(json.dumps({"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}))
-    with ReplicateStandIn(0) as standin:
+    with ReplicateSimulator(0) as standin:
         arguments = ["--replicate-url", standin.url, "--replicate-secret-file", str(secret)]
         with RunningStack(folder / "data", parameters=PARAMETERS, arguments=arguments) as running:
             yield Stack(running.base_url, standin.url, running)

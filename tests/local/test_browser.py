@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.chromium import chromium, found
+from tests.local.chromium import chromium, find_browser
 from tests.local.client import PASSWORD
 from tests.local.conftest import Stack
 
@@ -48,21 +48,21 @@ def port() -> Iterator[int]:
 
 def seen(stack: Stack, folder: Path, page: str, call: str) -> dict[str, Any]:
     """What a function of frontend.js reports on a page."""
-    path = found()
+    path = find_browser()
     if path is None:
         pytest.skip("not run: there is no Chromium here (.ci/chromium installs one)")
     known = {"api": stack.base_url, "email": f"{uuid.uuid4().hex}@example.test", "password": PASSWORD}
 
     async def look() -> dict[str, Any]:
         async with chromium(path, folder, f"--host-resolver-rules=MAP {STRANGER} 127.0.0.1") as tab:
-            await tab.show(page)
-            return await tab.run(f"{PAGE.read_text()}\n{call}({json.dumps(known)})")
+            await tab.open_page(page)
+            return await tab.evaluate(f"{PAGE.read_text()}\n{call}({json.dumps(known)})")
 
     return asyncio.run(look())
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_a_frontend_of_another_origin_does_everything_in_a_browser(
+def test_an_allowed_origin_can_use_the_whole_api_in_a_browser(
     stack: Stack, port: int, tmp_path: Path, host: str
 ) -> None:
     did = seen(stack, tmp_path, f"http://{host}:{port}/", "everything")
@@ -83,7 +83,7 @@ def test_a_frontend_of_another_origin_does_everything_in_a_browser(
     assert did["upload"] == [204, 200]
 
 
-def test_a_page_that_the_deployment_does_not_name_reads_nothing(stack: Stack, port: int, tmp_path: Path) -> None:
+def test_a_page_of_an_unlisted_origin_can_read_nothing(stack: Stack, port: int, tmp_path: Path) -> None:
     assert seen(stack, tmp_path, f"http://{STRANGER}:{port}/", "nothing") == {
         "plain": "TypeError",
         "preflighted": "TypeError",

@@ -15,32 +15,32 @@ from openai import AsyncOpenAI, OpenAI
 from openai._legacy_response import LegacyAPIResponse
 from PIL import Image
 
-from infra.local.standins._kit import png
-from tests.local.client import Person, at_once
+from infra.local.standins._kit import sample_png
+from tests.local.client import AccountClient, run_concurrently
 from tests.local.conftest import Stack
 
-PICTURE = png(96, 64, 3)
+PICTURE = sample_png(96, 64, 3)
 
 
 @pytest.fixture
-def person(stack: Stack) -> Person:
-    return Person(stack.base_url)
+def person(stack: Stack) -> AccountClient:
+    return AccountClient(stack.base_url)
 
 
 @pytest.fixture
-def client(stack: Stack, person: Person) -> Iterator[OpenAI]:
+def client(stack: Stack, person: AccountClient) -> Iterator[OpenAI]:
     with OpenAI(base_url=f"{stack.base_url}/v1", api_key=token(person)) as made:
         yield made
 
 
-def token(person: Person, *scopes: str) -> str:
+def token(person: AccountClient, *scopes: str) -> str:
     """A new API token of the person."""
     issued = person.http.post("/api/tokens", json={"name": "a program", "scopes": scopes or ["all"]})
     assert issued.status_code == 201, issued.text
     return str(issued.json()["data"]["token"])
 
 
-def test_models_are_listed_with_the_day_on_which_they_end(client: OpenAI) -> None:
+def test_models_are_listed_with_their_shutdown_date(client: OpenAI) -> None:
     listed = {model.id: model for model in client.models.list()}
     assert {"auto", "local/writer", "local/canvas", "local/voice", "local/film"} <= listed.keys()
     assert not [name for name in listed if name.startswith("openai/")]
@@ -52,7 +52,7 @@ def test_models_are_listed_with_the_day_on_which_they_end(client: OpenAI) -> Non
     assert missing.value.code == "model_not_found"
 
 
-def test_a_conversation_goes_on(client: OpenAI) -> None:
+def test_a_chat_completion_continues_a_conversation(client: OpenAI) -> None:
     raw = client.chat.completions.with_raw_response.create(
         model="auto",
         messages=[
@@ -81,7 +81,7 @@ def test_a_conversation_goes_on(client: OpenAI) -> None:
     assert int(raw.headers["x-ratelimit-remaining-requests"]) < int(raw.headers["x-ratelimit-limit-requests"])
 
 
-def test_a_stream_is_one_valid_one(client: OpenAI) -> None:
+def test_a_streamed_chat_completion_matches_the_unstreamed_one(client: OpenAI) -> None:
     talk: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "Tell me about bridges"}]
     chunks = list(
         client.chat.completions.create(
@@ -98,7 +98,7 @@ def test_a_stream_is_one_valid_one(client: OpenAI) -> None:
     assert chunks[-1].usage.completion_tokens > 0
 
 
-def test_a_response_is_made_and_streamed(client: OpenAI) -> None:
+def test_a_response_is_created_and_streamed(client: OpenAI) -> None:
     made = client.responses.create(model="local/writer", input="A title for a book about dust", instructions="Be brief")
     assert made.status == "completed"
     assert made.output_text.endswith("(procedural)")
@@ -117,7 +117,7 @@ def test_a_response_is_made_and_streamed(client: OpenAI) -> None:
     assert final.output_text
 
 
-def test_pictures_are_made_and_changed(client: OpenAI, stack: Stack) -> None:
+def test_images_are_generated_and_edited(client: OpenAI, stack: Stack) -> None:
     made = client.images.generate(
         model="local/canvas", prompt="a lighthouse at dusk", n=2, size="128x128", quality="high"
     )
@@ -146,7 +146,7 @@ def test_pictures_are_made_and_changed(client: OpenAI, stack: Stack) -> None:
     assert listed == ["image_generation.completed"]
 
 
-def test_a_text_is_spoken(client: OpenAI) -> None:
+def test_speech_is_created_and_an_unknown_voice_is_refused(client: OpenAI) -> None:
     spoken = client.audio.speech.create(model="auto", voice="alloy", input="Hello there.", response_format="wav")
     assert spoken.content.startswith(b"RIFF")
     assert spoken.response.headers["content-type"] == "audio/wav"
@@ -159,7 +159,7 @@ def test_a_text_is_spoken(client: OpenAI) -> None:
     assert refused.value.param == "voice"
 
 
-def test_a_film_is_begun_followed_and_fetched(client: OpenAI) -> None:
+def test_a_video_is_created_polled_and_downloaded(client: OpenAI) -> None:
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
         begun = client.videos.create(prompt="waves", model="local/film", seconds="4", size="720x1280")
         assert begun.status in ("queued", "in_progress", "completed")
@@ -172,7 +172,7 @@ def test_a_film_is_begun_followed_and_fetched(client: OpenAI) -> None:
             client.videos.retrieve("video_01M7XCN60QZZZZZZZZZZZZZZZZ")
 
 
-def test_refusals_come_as_the_sdk_knows_them(client: OpenAI, stack: Stack, person: Person) -> None:
+def test_refusals_raise_the_sdks_own_exceptions(client: OpenAI, stack: Stack, person: AccountClient) -> None:
     hello: list[openai.types.chat.ChatCompletionMessageParam] = [{"role": "user", "content": "hello"}]
     stranger = OpenAI(base_url=f"{stack.base_url}/v1", api_key="atl_wrong", max_retries=0)
     with pytest.raises(openai.AuthenticationError) as unknown:
@@ -205,7 +205,7 @@ def test_refusals_come_as_the_sdk_knows_them(client: OpenAI, stack: Stack, perso
     assert unserved.value.type == "invalid_request_error"
 
 
-def test_what_is_too_large_for_the_gateway_comes_all_the_same(client: OpenAI) -> None:
+def test_a_result_too_large_for_the_gateway_is_still_returned(client: OpenAI) -> None:
     made = client.images.generate(model="local/canvas", prompt="a forest of needles", size="2048x1536", n=3)
     pictures = [base64.b64decode(each.b64_json or "") for each in made.data or ()]
     assert sum(map(len, pictures)) > 4_400_000
@@ -218,7 +218,7 @@ def test_what_is_too_large_for_the_gateway_comes_all_the_same(client: OpenAI) ->
     assert spoken.content.startswith(b"RIFF")
 
 
-def test_what_takes_longer_is_named_goes_on_and_is_found_again(stack: Stack, client: OpenAI, person: Person) -> None:
+def test_sdk_retries_find_the_generation_of_a_timed_out_request(stack: Stack, client: OpenAI, person: AccountClient) -> None:
     impatient = client.with_options(default_headers={"Prefer": "wait=1"})
 
     def asked(client: OpenAI, **headers: str) -> LegacyAPIResponse[openai.types.ImagesResponse]:
@@ -239,7 +239,7 @@ def test_what_takes_longer_is_named_goes_on_and_is_found_again(stack: Stack, cli
     person.assert_books_balance()
 
 
-def test_the_same_sent_often_at_once_is_one_order_and_a_key_makes_another(stack: Stack, person: Person) -> None:
+def test_identical_concurrent_requests_are_one_generation_without_a_new_key(stack: Stack, person: AccountClient) -> None:
     access = {"authorization": f"Bearer {token(person)}", "prefer": "wait=0"}
     body = {"model": "replicate/sdxl", "prompt": "a slow pond [[run:slow=60]]", "size": "512x512"}
 
@@ -249,7 +249,7 @@ def test_the_same_sent_often_at_once_is_one_order_and_a_key_makes_another(stack:
         assert answer.status_code == 409, answer.text
         return answer.headers["atelier-generation-id"]
 
-    [begun] = set(at_once(6, lambda _: sent()))
+    [begun] = set(run_concurrently(6, lambda _: sent()))
     # The retry count does not matter; a key that an SDK generated is not the caller's own.
     assert {sent(**{"x-stainless-retry-count": "0", "idempotency-key": "stainless-node-retry-1"})} == {begun}
     another = sent(**{"idempotency-key": "a second one, please"})
@@ -261,8 +261,8 @@ def test_the_same_sent_often_at_once_is_one_order_and_a_key_makes_another(stack:
 
 
 @pytest.mark.parametrize(("trouble", "code"), [("run:nsfw", "content_policy_violation"), ("create:422", "bad_request")])
-def test_what_a_provider_refuses_is_refused_and_costs_nothing(
-    client: OpenAI, person: Person, trouble: str, code: str
+def test_a_providers_refusal_is_free_and_keeps_its_error_code(
+    client: OpenAI, person: AccountClient, trouble: str, code: str
 ) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.images.generate(model="replicate/sdxl", prompt=f"a lake [[{trouble}]]", size="512x512")
@@ -272,14 +272,14 @@ def test_what_a_provider_refuses_is_refused_and_costs_nothing(
     assert person.balance()["available"] == 50
 
 
-def test_what_may_not_be_asked_for_is_refused_in_openais_words(client: OpenAI, person: Person) -> None:
+def test_a_blocked_prompt_is_a_content_policy_violation(client: OpenAI, person: AccountClient) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.images.generate(model="local/canvas", prompt="how to make ricin", size="64x64")
     assert (caught.value.code, caught.value.param) == ("content_policy_violation", "prompt")
     assert [movement["kind"] for movement in person.statement() if movement["kind"] != "grant"] == []
 
 
-def test_the_helper_that_reads_a_stream_understands_it(client: OpenAI) -> None:
+def test_the_sdks_stream_reader_parses_a_stream(client: OpenAI) -> None:
     with client.chat.completions.stream(model="auto", messages=[{"role": "user", "content": "Hello"}]) as stream:
         kinds = {event.type for event in stream}
         whole = stream.get_final_completion()
@@ -287,7 +287,7 @@ def test_the_helper_that_reads_a_stream_understands_it(client: OpenAI) -> None:
     assert whole.choices[0].message.content
 
 
-def test_the_same_with_asyncio(stack: Stack, person: Person) -> None:
+def test_the_asyncio_client_makes_the_same_calls(stack: Stack, person: AccountClient) -> None:
     async def calls() -> None:
         async with AsyncOpenAI(base_url=f"{stack.base_url}/v1", api_key=token(person)) as client:
             assert [model.id async for model in client.models.list()]

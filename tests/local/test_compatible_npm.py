@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from infra.local.standins._kit import png
-from tests.local.client import Person
+from infra.local.standins._kit import sample_png
+from tests.local.client import AccountClient
 from tests.local.conftest import Stack
 
 JUDGES = Path(__file__).parents[1] / "judges"
@@ -28,9 +28,9 @@ def test_npms_sdk_makes_its_ordinary_calls(stack: Stack) -> None:
         pytest.skip("not run: there is no Node.js here")
     if not (JUDGES / "node_modules/openai").exists():
         pytest.skip("not run: npm's openai is not installed (npm ci --prefix tests/judges)")
-    person = Person(stack.base_url)
+    person = AccountClient(stack.base_url)
     token = person.http.post("/api/tokens", json={"name": "npm", "scopes": ["all"]}).json()["data"]["token"]
-    picture = base64.b64encode(png(96, 64, 3)).decode()
+    picture = base64.b64encode(sample_png(96, 64, 3)).decode()
     order = [node, str(JUDGES / "compatible.mjs"), f"{stack.base_url}/v1", token, picture]
     ran = subprocess.run(order, capture_output=True, text=True, timeout=240, check=False)
     assert ran.returncode == 0, ran.stderr[-4000:]

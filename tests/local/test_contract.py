@@ -5,15 +5,15 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.local.client import Person
+from tests.local.client import AccountClient
 from tests.local.conftest import Stack
 
 ULID = "01M7XC43T8VQH8B4746A8669M7"
 
 
 @pytest.fixture(scope="module")
-def person(stack: Stack) -> Person:
-    return Person(stack.base_url)
+def person(stack: Stack) -> AccountClient:
+    return AccountClient(stack.base_url)
 
 
 def assert_error(answer: httpx.Response, status: int, code: str) -> None:
@@ -44,8 +44,8 @@ def assert_error(answer: httpx.Response, status: int, code: str) -> None:
         (b'{"prompt": "' + b"x" * 300_000 + b'"}', "application/json", 413, "PAYLOAD_TOO_LARGE"),
     ],
 )
-def test_a_bad_body_gets_a_clear_error_and_changes_nothing(
-    person: Person, body: bytes, content_type: str, status: int, code: str
+def test_an_invalid_body_is_refused_and_costs_nothing(
+    person: AccountClient, body: bytes, content_type: str, status: int, code: str
 ) -> None:
     before = person.balance()
     answer = person.http.post("/api/generate/image", content=body, headers={"Content-Type": content_type})
@@ -53,7 +53,7 @@ def test_a_bad_body_gets_a_clear_error_and_changes_nothing(
     assert person.balance() == before
 
 
-def test_a_validation_error_names_the_field_by_its_path(person: Person) -> None:
+def test_a_validation_error_names_the_field_by_its_path(person: AccountClient) -> None:
     answer = person.http.post("/api/generate/image", json={"prompt": "x", "parameters": {"width": "wide"}})
     assert [field["path"] for field in answer.json()["details"]["fields"]] == ["parameters.width"]
     too_large = person.generate(width=4000)
@@ -61,7 +61,7 @@ def test_a_validation_error_names_the_field_by_its_path(person: Person) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/nothing", "/api", "/v2/models", "/api/generations/x/y/z", "/api/auth/nothing"])
-def test_an_unknown_route_is_not_found(person: Person, path: str) -> None:
+def test_an_unknown_route_is_not_found(person: AccountClient, path: str) -> None:
     assert_error(person.get(path), 404, "NOT_FOUND")
 
 
@@ -69,7 +69,7 @@ def test_an_unknown_route_is_not_found(person: Person, path: str) -> None:
     ("method", "path"),
     [("DELETE", "/api/generate/image"), ("PUT", "/api/credits"), ("POST", "/api/assets"), ("GET", "/api/auth/login")],
 )
-def test_a_wrong_method_is_told_which_are_right(person: Person, method: str, path: str) -> None:
+def test_a_wrong_method_is_a_405_with_the_allow_header(person: AccountClient, method: str, path: str) -> None:
     answer = person.http.request(method, path)
     assert_error(answer, 405, "METHOD_NOT_ALLOWED")
     assert answer.headers["allow"]
@@ -79,13 +79,13 @@ def test_a_wrong_method_is_told_which_are_right(person: Person, method: str, pat
     "header", [None, "none", "Bearer", "Bearer nonsense", "Basic dTpw", "Bearer a.b.c", "Bearer atl_x"]
 )
 @pytest.mark.parametrize("path", ["/api/credits", "/api/generations", "/api/assets", "/api/auth/me"])
-def test_without_a_good_token_nothing_is_shown(stack: Stack, path: str, header: str | None) -> None:
+def test_a_request_without_a_valid_token_is_unauthenticated(stack: Stack, path: str, header: str | None) -> None:
     answer = httpx.get(stack.base_url + path, headers={"Authorization": header} if header else {})
     assert_error(answer, 401, "UNAUTHENTICATED")
 
 
-def test_a_foreign_id_answers_as_a_missing_one_in_every_route(stack: Stack, person: Person) -> None:
-    stranger = Person(stack.base_url)
+def test_a_foreign_id_gets_the_response_of_a_missing_one_in_every_route(stack: Stack, person: AccountClient) -> None:
+    stranger = AccountClient(stack.base_url)
     made = person.generate(wait=25).json()["data"]["generation"]
     project = person.http.post("/api/projects", json={"name": "Harbour lights"}).json()["data"]["project"]
     token = person.http.post("/api/tokens", json={"name": "n8n", "scopes": ["read"]}).json()["data"]
@@ -140,14 +140,14 @@ def test_a_foreign_id_answers_as_a_missing_one_in_every_route(stack: Stack, pers
     assert stranger.get("/api/generations").json()["data"]["items"] == []
 
 
-def test_a_cursor_that_is_none_of_ours_is_a_validation_error(person: Person) -> None:
+def test_an_invalid_cursor_is_a_validation_error(person: AccountClient) -> None:
     for path in ("/api/generations", "/api/assets", "/api/credits/entries", "/api/credits/proof"):
         for cursor in ("nonsense", "d2FsbGV0", "é"):
             assert_error(person.get(path, cursor=cursor), 422, "VALIDATION_FAILED")
     assert_error(person.get("/api/generations", limit=0), 422, "VALIDATION_FAILED")
 
 
-def test_health_status_and_the_apis_own_description_are_public(stack: Stack) -> None:
+def test_health_status_and_the_openapi_document_are_public(stack: Stack) -> None:
     assert httpx.get(f"{stack.base_url}/healthz").json() == {"status": "ok"}
     status = httpx.get(f"{stack.base_url}/api/status").json()["data"]
     assert status["services"]["store"] == "ok"

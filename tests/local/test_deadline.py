@@ -8,41 +8,41 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from infra.local.running import RunningStack
-from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateStandIn
-from tests.local.client import Person, until
+from infra.local.standins.replicate import API_TOKEN, WEBHOOK_SECRET, ReplicateSimulator
+from tests.local.client import AccountClient, poll_until
 
 RECONCILER = "SchedulesReconcileGenerationsFunction"
 
 
 @contextmanager
-def stack(folder: Path, deadline_seconds: int) -> Iterator[tuple[RunningStack, ReplicateStandIn]]:
+def stack(folder: Path, deadline_seconds: int) -> Iterator[tuple[RunningStack, ReplicateSimulator]]:
     """The stack and its provider."""
     secret = folder / "replicate.json"
     secret.write_text(json.dumps({"api_token": API_TOKEN, "webhook_secret": WEBHOOK_SECRET}))
     parameters = {"GenerationDeadlineSeconds": str(deadline_seconds), "AttemptPollSeconds": "1"}
-    with ReplicateStandIn(0) as standin:
+    with ReplicateSimulator(0) as standin:
         arguments = ["--replicate-url", standin.url, "--replicate-secret-file", str(secret)]
         with RunningStack(folder / "data", parameters=parameters, arguments=arguments) as running:
             yield running, standin
 
 
-def start(person: Person, prompt: str) -> str:
+def start(person: AccountClient, prompt: str) -> str:
     asked = person.generate(prompt, model="replicate/sdxl", width=512, height=512)
     generation_id: str = asked.json()["data"]["generation"]["id"]
     return generation_id
 
 
-def expire(running: RunningStack, person: Person, generation_id: str) -> None:
+def expire(running: RunningStack, person: AccountClient, generation_id: str) -> None:
     """Reconcile until the generation has expired, without waiting for the schedule of each minute."""
-    until(
+    poll_until(
         lambda: (running.invoke(RECONCILER, {}), person.generation(generation_id)["status"])[1],
         lambda status: status == "expired",
     )
 
 
-def test_a_provider_that_never_ends_costs_the_caller_nothing(tmp_path: Path) -> None:
+def test_a_job_that_never_ends_expires_and_is_free(tmp_path: Path) -> None:
     with stack(tmp_path, 4) as (running, _):
-        person = Person(running.base_url)
+        person = AccountClient(running.base_url)
         generation_id = start(person, "a lake [[run:hang]]")
         assert running.invoke(RECONCILER, {})["expired"] == 0
         assert person.balance()["held"] > 0
@@ -55,17 +55,17 @@ def test_a_provider_that_never_ends_costs_the_caller_nothing(tmp_path: Path) -> 
         person.assert_books_balance()
 
 
-def test_a_provider_that_ends_too_late_still_delivers_and_the_caller_pays_nothing(tmp_path: Path) -> None:
+def test_a_job_that_ends_after_the_deadline_is_delivered_free(tmp_path: Path) -> None:
     prompts = ("a lake [[run:hang]]", "a lake [[run:hang]] [[webhook:lost]]")
     with stack(tmp_path, 15) as (running, standin):
-        begun = [(person, start(person, prompt)) for prompt in prompts if (person := Person(running.base_url))]
-        until(lambda: len(standin.predictions), lambda count: count == len(prompts))
+        begun = [(person, start(person, prompt)) for prompt in prompts if (person := AccountClient(running.base_url))]
+        poll_until(lambda: len(standin.predictions), lambda count: count == len(prompts))
         for person, generation_id in begun:
             expire(running, person, generation_id)
         for prediction in standin.predictions.values():
             standin.end(prediction, "succeeded")
         for person, generation_id in begun:
-            delivered = until(
+            delivered = poll_until(
                 lambda person=person, generation_id=generation_id: person.generation(generation_id),
                 lambda found: found["status"] == "succeeded",
             )

@@ -65,7 +65,7 @@ def python(tmp_path: Path) -> str:
     return str(PROGRAMS / "python")
 
 
-def test_generated_python_clients_import_and_call(stack: Stack, python: str, tmp_path: Path) -> None:
+def test_generated_python_clients_import_and_call_the_api(stack: Stack, python: str, tmp_path: Path) -> None:
     generated("python", tmp_path / "made")
     order = [str(PROGRAMS / "openapi-python-client"), "generate", "--path", str(TARGET), "--meta", "none"]
     done([*order, "--output-path", str(tmp_path / "made/atelier_client")], tmp_path)
@@ -76,7 +76,7 @@ def test_generated_python_clients_import_and_call(stack: Stack, python: str, tmp
     assert seen == {"openapi-generator": [True, *CALLED], "openapi-python-client": [True, *CALLED]}
 
 
-def test_generated_typescript_clients_compile_and_call(stack: Stack, python: str, tmp_path: Path) -> None:
+def test_generated_typescript_clients_compile_and_call_the_api(stack: Stack, python: str, tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None or not (PACKAGES / "openapi-typescript").exists():
         pytest.skip("not run: there is no Node.js, or no openapi-typescript (npm ci --prefix tests/judges)")

@@ -15,8 +15,8 @@ import pytest
 
 from infra.local import saved_state
 from infra.local.running import NotReady, RunningStack
-from tests.local.client import PASSWORD, Person
-from tests.until import until
+from tests.local.client import PASSWORD, AccountClient
+from tests.until import wait_until
 
 WAIT_SECONDS_MAX = 60
 
@@ -24,10 +24,10 @@ WAIT_SECONDS_MAX = 60
 def kill_emulator(stack: RunningStack) -> None:
     """Kills it as the kernel does when memory is short; the stack then ends by itself."""
     os.kill(stack.emulator_process_id, signal.SIGKILL)
-    until(lambda: any("the embedded AWS has died" in line for line in stack.lines), WAIT_SECONDS_MAX)
+    wait_until(lambda: any("the embedded AWS has died" in line for line in stack.lines), WAIT_SECONDS_MAX)
 
 
-def log_in(stack: RunningStack, person: Person) -> Person:
+def log_in(stack: RunningStack, person: AccountClient) -> AccountClient:
     """The same account, logged in to the stack that runs now."""
     answer = httpx.post(f"{stack.base_url}/api/auth/login", json={"email": person.email, "password": PASSWORD})
     assert answer.status_code == 200, answer.text
@@ -36,14 +36,14 @@ def log_in(stack: RunningStack, person: Person) -> Person:
     return person
 
 
-def test_the_local_stack_goes_on_after_its_emulator_was_killed_or_could_not_save(tmp_path: Path) -> None:
+def test_the_local_stack_recovers_the_last_saved_state_of_its_emulator(tmp_path: Path) -> None:
     saved = tmp_path / "data/saved"
     stack = RunningStack(tmp_path / "data").start()
-    person = Person(stack.base_url)
+    person = AccountClient(stack.base_url)
     made = person.generate(wait=25).json()["data"]["generation"]
     statement = person.statement()
     now = time.time_ns()
-    until(lambda: (copy := saved_state.newest(saved)) and copy.saved_at_ns > now, WAIT_SECONDS_MAX)
+    wait_until(lambda: (copy := saved_state.newest_snapshot(saved)) and copy.saved_at_ns > now, WAIT_SECONDS_MAX)
     kill_emulator(stack)
     stack.stop()
 
@@ -61,7 +61,7 @@ def test_the_local_stack_goes_on_after_its_emulator_was_killed_or_could_not_save
     kept = saved.rename(tmp_path / "kept")
     saved.write_text("in the way")
     lost = person.generate(wait=25).json()["data"]["generation"]
-    until(
+    wait_until(
         lambda: any("the state cannot be written, and would be lost: " in line for line in stack.lines),
         WAIT_SECONDS_MAX,
     )
@@ -76,7 +76,7 @@ def test_the_local_stack_goes_on_after_its_emulator_was_killed_or_could_not_save
         assert person.generation(made["id"])["status"] == "succeeded"
 
 
-def test_a_stack_that_is_killed_in_its_first_deployment_starts_again(tmp_path: Path) -> None:
+def test_a_stack_killed_during_its_first_deployment_starts_again(tmp_path: Path) -> None:
     stack = RunningStack(tmp_path / "data")
     with pytest.raises(NotReady):
         _start_and_kill(stack)
@@ -84,14 +84,14 @@ def test_a_stack_that_is_killed_in_its_first_deployment_starts_again(tmp_path: P
         [note, ready] = stack.lines
         assert "the last run left no state that can be used; starting empty, what it left is in " in note
         assert "ready at" in ready
-        assert Person(stack.base_url).generate(wait=25).json()["data"]["generation"]["status"] == "succeeded"
+        assert AccountClient(stack.base_url).generate(wait=25).json()["data"]["generation"]["status"] == "succeeded"
 
 
 def _start_and_kill(stack: RunningStack) -> None:
     """Kills the emulator as soon as the first object is in its bucket: in the middle of the deployment."""
 
     def kill() -> None:
-        until(lambda: any((stack.data / "s3").rglob("*.zip")), 60)
+        wait_until(lambda: any((stack.data / "s3").rglob("*.zip")), 60)
         for process in Path("/proc").glob("[0-9]*"):
             command = (process / "cmdline").read_bytes() if (process / "cmdline").exists() else b""
             if b"infra.local.emulator_process" in command and str(stack.data).encode() in command:

@@ -8,12 +8,12 @@ from collections import Counter
 import httpx
 from PIL import Image
 
-from tests.local.client import Person, at_once
+from tests.local.client import AccountClient, run_concurrently
 from tests.local.conftest import Stack
 
 
-def test_a_person_signs_up_makes_a_picture_sees_it_and_sees_what_it_cost(stack: Stack) -> None:
-    person = Person(stack.base_url)
+def test_a_new_user_generates_an_image_and_sees_its_cost(stack: Stack) -> None:
+    person = AccountClient(stack.base_url)
     assert person.balance()["available"] == 50
     answer = person.generate(wait=25, width=320, height=200, seed=7)
     assert answer.status_code == 200, answer.text
@@ -38,8 +38,8 @@ def test_a_person_signs_up_makes_a_picture_sees_it_and_sees_what_it_cost(stack: 
     person.assert_books_balance()
 
 
-def test_media_is_served_to_signed_urls_only_with_ranges_and_never_listed(stack: Stack) -> None:
-    person = Person(stack.base_url)
+def test_media_is_served_only_by_signed_url_and_supports_ranges(stack: Stack) -> None:
+    person = AccountClient(stack.base_url)
     [asset] = person.generate(wait=25).json()["data"]["generation"]["assets"]
     url = asset["url"]
     whole = httpx.get(stack.base_url + url)
@@ -62,8 +62,8 @@ def test_media_is_served_to_signed_urls_only_with_ranges_and_never_listed(stack:
     assert httpx.get(f"{stack.base_url}{other}?{query}").status_code == 403
 
 
-def test_the_same_seed_makes_the_same_picture_and_a_recipe_makes_it_again(stack: Stack) -> None:
-    person = Person(stack.base_url)
+def test_a_recipe_and_a_retry_reproduce_the_same_image(stack: Stack) -> None:
+    person = AccountClient(stack.base_url)
     first = person.generate(wait=25).json()["data"]["generation"]
     recipe = person.get(f"/api/generations/{first['id']}/recipe").json()["data"]["recipe"]
     again = person.http.post("/api/generate", json=recipe, headers={"Prefer": "wait=25"}).json()["data"]["generation"]
@@ -73,34 +73,34 @@ def test_the_same_seed_makes_the_same_picture_and_a_recipe_makes_it_again(stack:
     assert len({each["assets"][0]["sha256"] for each in (first, again, third)}) == 1
 
 
-def test_twenty_generations_at_once_all_succeed_and_each_is_charged_once(stack: Stack) -> None:
-    person = Person(stack.base_url)
+def test_twenty_concurrent_generations_succeed_and_are_each_charged_once(stack: Stack) -> None:
+    person = AccountClient(stack.base_url)
     person.balance()
-    answers = at_once(20, lambda number: person.generate(f"number {number}"))
+    answers = run_concurrently(20, lambda number: person.generate(f"number {number}"))
     assert Counter(answer.status_code for answer in answers) == {202: 20}
-    ended = [person.ended(answer.json()["data"]["generation"]["id"]) for answer in answers]
+    ended = [person.wait_for_end(answer.json()["data"]["generation"]["id"]) for answer in answers]
     assert Counter(each["status"] for each in ended) == {"succeeded": 20}
     balance = person.balance()
     assert (balance["available"], balance["held"]) == (50 - sum(each["credits_charged"] for each in ended), 0)
     person.assert_books_balance()
 
 
-def test_one_idempotency_key_twenty_times_at_once_is_one_charge(stack: Stack) -> None:
-    person = Person(stack.base_url)
-    answers = at_once(20, lambda _: person.generate(key="order 1"))
+def test_twenty_concurrent_requests_with_one_idempotency_key_are_charged_once(stack: Stack) -> None:
+    person = AccountClient(stack.base_url)
+    answers = run_concurrently(20, lambda _: person.generate(key="order 1"))
     assert {answer.status_code for answer in answers} == {202}
     ids = {answer.json()["data"]["generation"]["id"] for answer in answers}
     assert len(ids) == 1
     assert sum("idempotent-replayed" in answer.headers for answer in answers) == 19
-    person.ended(ids.pop())
+    person.wait_for_end(ids.pop())
     assert Counter(movement["kind"] for movement in person.statement()) == {"grant": 1, "hold": 1, "settled": 1}
     other = person.generate("another prompt", key="order 1")
     assert (other.status_code, other.json()["error"]) == (422, "IDEMPOTENCY_MISMATCH")
 
 
-def test_funds_for_five_with_twenty_asked_make_exactly_five(stack: Stack) -> None:
-    person = Person(stack.base_url)
-    answers = at_once(20, lambda number: person.generate(f"number {number}", width=1600, height=1600))
+def test_credits_for_five_generations_accept_exactly_five_of_twenty(stack: Stack) -> None:
+    person = AccountClient(stack.base_url)
+    answers = run_concurrently(20, lambda number: person.generate(f"number {number}", width=1600, height=1600))
     price = next(a.json()["data"]["generation"]["credits_held"] for a in answers if a.status_code == 202)
     assert 50 // price == 5
     refused = [answer.json() for answer in answers if answer.status_code == 402]
@@ -109,12 +109,12 @@ def test_funds_for_five_with_twenty_asked_make_exactly_five(stack: Stack) -> Non
     assert all(body["details"]["limit"] == "wallet" and body["details"]["needed"] == price for body in refused)
     for answer in answers:
         if answer.status_code == 202:
-            assert person.ended(answer.json()["data"]["generation"]["id"])["status"] == "succeeded"
+            assert person.wait_for_end(answer.json()["data"]["generation"]["id"])["status"] == "succeeded"
     person.assert_books_balance()
 
 
 def test_generations_are_listed_newest_first_by_pages_and_filters(stack: Stack) -> None:
-    person = Person(stack.base_url)
+    person = AccountClient(stack.base_url)
     made = [person.generate(f"number {number}", wait=25).json()["data"]["generation"]["id"] for number in range(3)]
     first = person.get("/api/generations", limit=2).json()["data"]
     rest = person.get("/api/generations", limit=2, cursor=first["next_cursor"]).json()["data"]
@@ -123,12 +123,12 @@ def test_generations_are_listed_newest_first_by_pages_and_filters(stack: Stack) 
     assert len(person.get("/api/generations", status="succeeded", model="local/canvas").json()["data"]["items"]) == 3
 
 
-def test_cancelling_is_free_before_it_starts_and_idempotent(stack: Stack) -> None:
-    person = Person(stack.base_url)
+def test_a_cancellation_before_the_start_is_free_and_idempotent(stack: Stack) -> None:
+    person = AccountClient(stack.base_url)
     generation_id = person.generate().json()["data"]["generation"]["id"]
     asked = person.http.post(f"/api/generations/{generation_id}/cancel")
     assert asked.status_code in (200, 202, 409), asked.text
-    ended = person.ended(generation_id)
+    ended = person.wait_for_end(generation_id)
     # Either may win the race, but there is never a charge without an image.
     assert (ended["status"], ended["credits_charged"] > 0, len(ended["assets"])) in [
         ("cancelled", False, 0), ("succeeded", True, 1),

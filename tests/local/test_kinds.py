@@ -10,13 +10,13 @@ import av
 import pytest
 from PIL import Image, ImageChops
 
-from tests.local.client import Person
+from tests.local.client import AccountClient
 from tests.local.conftest import Stack
 
 
 @pytest.fixture(scope="module")
-def person(stack: Stack) -> Person:
-    return Person(stack.base_url)
+def person(stack: Stack) -> AccountClient:
+    return AccountClient(stack.base_url)
 
 
 MODELS = {
@@ -30,12 +30,12 @@ MODELS = {
 }
 
 
-def make(person: Person, kind: str, prompt: str, **parameters: Any) -> dict[str, Any]:
+def make(person: AccountClient, kind: str, prompt: str, **parameters: Any) -> dict[str, Any]:
     """The generation, when it has succeeded."""
     body = {"prompt": prompt, "model": f"local/{MODELS[kind]}", "parameters": parameters}
     answer = person.http.post(f"/api/generate/{kind}", json=body)
     assert answer.status_code == 202, answer.text
-    made = person.ended(answer.json()["data"]["generation"]["id"])
+    made = person.wait_for_end(answer.json()["data"]["generation"]["id"])
     assert made["status"] == "succeeded", made["error"]
     assert made["kind"] == kind
     return made
@@ -47,7 +47,7 @@ def asset_of(made: dict[str, Any], asset_type: str) -> dict[str, Any]:
     return asset
 
 
-def content(person: Person, asset: dict[str, Any], content_type: str) -> bytes:
+def content(person: AccountClient, asset: dict[str, Any], content_type: str) -> bytes:
     answer = person.http.get(asset["url"])
     assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, content_type)
     assert len(answer.content) == asset["size_bytes"]
@@ -61,7 +61,7 @@ def loudest(stream: Any) -> float:
     return max(max(map(abs, array("f", bytes(part.planes[0])[: part.samples * 4]))) for part in parts)
 
 
-def test_a_text_is_read_in_its_generation(person: Person) -> None:
+def test_a_text_is_returned_with_its_generation(person: AccountClient) -> None:
     made = make(person, "text", "Write two lines about a lighthouse.", max_tokens=200)
     asset = asset_of(made, "text")
     assert content(person, asset, "text/plain").decode() == made["text"] != ""
@@ -70,7 +70,7 @@ def test_a_text_is_read_in_its_generation(person: Person) -> None:
     assert listed["text"] is None
 
 
-def test_a_page_is_html_that_runs_nothing_in_our_name(person: Person) -> None:
+def test_a_page_is_served_as_sandboxed_html(person: AccountClient) -> None:
     made = make(person, "page", "A page for a lighthouse museum")
     page = content(person, asset_of(made, "page"), "text/html").decode()
     assert page.lower().startswith("<!doctype html>")
@@ -79,7 +79,7 @@ def test_a_page_is_html_that_runs_nothing_in_our_name(person: Person) -> None:
     assert "sandbox" in policy
 
 
-def test_speech_is_heard(person: Person) -> None:
+def test_generated_speech_is_audible(person: AccountClient) -> None:
     asset = asset_of(make(person, "audio", "The lamp is lit at dusk.", voice="cora", format="mp3"), "audio")
     with av.open(io.BytesIO(content(person, asset, "audio/mpeg"))) as sound:
         (stream,) = sound.streams.audio
@@ -87,7 +87,7 @@ def test_speech_is_heard(person: Person) -> None:
     assert 500 < asset["duration_ms"] < 10_000
 
 
-def test_a_film_moves_and_sounds(person: Person) -> None:
+def test_a_generated_video_has_its_size_length_and_motion(person: AccountClient) -> None:
     made = make(person, "video", "waves at a lighthouse", duration_seconds=2, width=320, height=180, fps=12)
     asset = asset_of(made, "video")
     with av.open(io.BytesIO(content(person, asset, "video/mp4"))) as film:
@@ -102,7 +102,7 @@ def test_a_film_moves_and_sounds(person: Person) -> None:
     assert made["credits_charged"] == 4
 
 
-def test_a_picture_comes_to_life_grows_and_is_changed_and_each_says_what_it_was_made_from(person: Person) -> None:
+def test_assets_derived_from_an_image_name_it_as_their_source(person: AccountClient) -> None:
     still = make(person, "image", "a red boat", width=256, height=400)["assets"][0]
     film = make(person, "video", "a slow zoom", image_asset_id=still["id"], duration_seconds=1, fps=8)
     large = make(person, "upscale", "larger", image_asset_id=still["id"], factor=2)
@@ -126,7 +126,7 @@ def test_a_picture_comes_to_life_grows_and_is_changed_and_each_says_what_it_was_
     assert picture.size == (512, 800)
 
 
-def test_an_avatar_says_what_it_is_told_with_the_face_and_the_voice_that_it_is_given(person: Person) -> None:
+def test_an_avatar_uses_a_face_image_and_a_speech_asset(person: AccountClient) -> None:
     speech = make(person, "audio", "Good evening from the harbour.")["assets"][0]
     face = make(person, "image", "a portrait", width=256, height=256)["assets"][0]
     made = make(
@@ -149,10 +149,10 @@ def test_an_avatar_says_what_it_is_told_with_the_face_and_the_voice_that_it_is_g
     assert set(kept["made_from"]) == {face["id"], speech["id"]}
 
 
-def test_what_is_no_file_of_ones_own_or_of_the_wrong_type_is_refused_and_costs_nothing(
-    person: Person, stack: Stack
+def test_an_input_asset_that_is_foreign_or_of_the_wrong_type_is_refused(
+    person: AccountClient, stack: Stack
 ) -> None:
-    other = Person(stack.base_url)
+    other = AccountClient(stack.base_url)
     theirs = make(other, "image", "a boat", width=64, height=64)["assets"][0]["id"]
     spoken = make(person, "audio", "a word")["assets"][0]["id"]
     before = person.balance()
@@ -169,11 +169,11 @@ def test_what_is_no_file_of_ones_own_or_of_the_wrong_type_is_refused_and_costs_n
     assert person.balance() == before
 
 
-def test_every_kind_is_charged_what_was_quoted_at_most_and_the_books_balance(person: Person) -> None:
+def test_a_generation_is_charged_at_most_its_quote(person: AccountClient) -> None:
     asked = {"kind": "audio", "prompt": "One short sentence.", "model": "local/voice"}
     quote = person.http.post("/api/quotes", json=asked).json()["data"]
     answer = person.http.post("/api/generate", json={**asked, "quote_id": quote["quote_id"]})
-    made = person.ended(answer.json()["data"]["generation"]["id"])
+    made = person.wait_for_end(answer.json()["data"]["generation"]["id"])
     assert made["status"] == "succeeded"
     assert 0 < made["credits_charged"] <= quote["credits_max"]
     person.assert_books_balance()

@@ -10,19 +10,19 @@ import httpx
 import pytest
 from PIL import Image
 
-from infra.local.standins.replicate import png
-from tests.local.client import Person, at_once
+from infra.local.standins.replicate import sample_png
+from tests.local.client import AccountClient, run_concurrently
 from tests.local.conftest import Stack
 
-PHOTOGRAPH = png(96, 128, 7)
+PHOTOGRAPH = sample_png(96, 128, 7)
 
 
 @pytest.fixture(scope="module")
-def person(stack: Stack) -> Person:
-    return Person(stack.base_url)
+def person(stack: Stack) -> AccountClient:
+    return AccountClient(stack.base_url)
 
 
-def begun(person: Person, size: int = len(PHOTOGRAPH), content_type: str = "image/png") -> dict[str, Any]:
+def begun(person: AccountClient, size: int = len(PHOTOGRAPH), content_type: str = "image/png") -> dict[str, Any]:
     body = {"name": "mira.png", "content_type": content_type, "size": size}
     answer = person.http.post("/api/assets/uploads", json=body)
     assert answer.status_code == 201, answer.text
@@ -34,11 +34,11 @@ def sent(upload: dict[str, Any], file: bytes, **fields: str) -> int:
     return httpx.post(upload["url"], data=form, files={"file": ("x", file)}, timeout=20).status_code
 
 
-def complete(person: Person, asset_id: str) -> httpx.Response:
+def complete(person: AccountClient, asset_id: str) -> httpx.Response:
     return person.http.post(f"/api/assets/{asset_id}/complete")
 
 
-def uploaded(person: Person, file: bytes = PHOTOGRAPH) -> dict[str, Any]:
+def uploaded(person: AccountClient, file: bytes = PHOTOGRAPH) -> dict[str, Any]:
     """An image that the person has uploaded with the form."""
     made = begun(person, len(file))
     assert sent(made["upload"], file) == 204
@@ -47,14 +47,14 @@ def uploaded(person: Person, file: bytes = PHOTOGRAPH) -> dict[str, Any]:
     return done.json()["data"]["asset"]
 
 
-def test_a_picture_is_brought_looked_at_and_seen(person: Person) -> None:
+def test_an_image_is_uploaded_completed_and_served(person: AccountClient) -> None:
     made = begun(person)
     asset_id = made["asset"]["id"]
     assert complete(person, asset_id).status_code == 409
     assert person.get(f"/api/assets/{asset_id}").status_code == 404
     assert asset_id not in [each["id"] for each in person.get("/api/assets").json()["data"]["items"]]
     assert sent(made["upload"], PHOTOGRAPH) == 204
-    answers = at_once(3, lambda _: complete(person, asset_id))
+    answers = run_concurrently(3, lambda _: complete(person, asset_id))
     assert [answer.status_code for answer in answers] == [200] * 3, [answer.text for answer in answers]
     asset = answers[0].json()["data"]["asset"]
     assert {answer.json()["data"]["asset"]["sha256"] for answer in answers} == {asset["sha256"]}
@@ -66,7 +66,7 @@ def test_a_picture_is_brought_looked_at_and_seen(person: Person) -> None:
     assert person.get(f"/api/assets/{asset_id}").json()["data"]["asset"]["name"] == "mira.png"
 
 
-def test_the_form_opens_one_place_for_one_file(person: Person) -> None:
+def test_the_upload_form_accepts_only_its_size_key_and_type(person: AccountClient) -> None:
     made = begun(person)
     upload = made["upload"]
     assert sent(upload, PHOTOGRAPH + b"x") == 400
@@ -80,14 +80,14 @@ def test_the_form_opens_one_place_for_one_file(person: Person) -> None:
     assert (refused.status_code, refused.json()["details"]["fields"][0]["path"]) == (422, "file")
 
 
-def test_a_browser_may_send_a_file_from_any_page(person: Person) -> None:
+def test_a_browser_may_upload_from_any_origin(person: AccountClient) -> None:
     upload = begun(person)["upload"]
     asking = {"Origin": "http://localhost:8080", "Access-Control-Request-Method": "POST"}
     allowed = httpx.options(upload["url"], headers=asking)
     assert (allowed.status_code, allowed.headers.get("access-control-allow-origin")) == (200, "*")
 
 
-def test_a_character_is_seen_by_the_provider_and_stays_in_what_was_made(stack: Stack, person: Person) -> None:
+def test_a_characters_images_reach_the_provider_and_outlive_the_character(stack: Stack, person: AccountClient) -> None:
     asset = uploaded(person)
     body = {"name": "Mira", "description": "Red hair.", "reference_asset_ids": [asset["id"]]}
     made = person.http.post("/api/characters", json=body)
@@ -95,7 +95,7 @@ def test_a_character_is_seen_by_the_provider_and_stays_in_what_was_made(stack: S
     character_id = made.json()["data"]["character"]["id"]
     asked = {"prompt": "a woman on a pier", "model": "replicate/photomaker", "character_id": character_id}
     generation = person.http.post("/api/generate/image", json=asked).json()["data"]["generation"]
-    assert person.ended(generation["id"])["status"] == "succeeded"
+    assert person.wait_for_end(generation["id"])["status"] == "succeeded"
     calls = httpx.get(f"{stack.standin_url}/_standin/calls").json()["calls"]
     inputs = [call["body"]["input"] for call in calls if call["method"] == "POST" and "input" in (call["body"] or {})]
     (given,) = [each for each in inputs if each.get("prompt") == "a woman img on a pier"]
@@ -111,8 +111,8 @@ def test_a_character_is_seen_by_the_provider_and_stays_in_what_was_made(stack: S
     assert person.http.post("/api/generate/image", json=asked).status_code == 404
 
 
-def test_a_template_is_run_by_its_path_and_by_its_id(stack: Stack) -> None:
-    person = Person(stack.base_url)
+def test_a_template_runs_by_path_and_by_id(stack: Stack) -> None:
+    person = AccountClient(stack.base_url)
     body = {
         "name": "At dusk",
         "kind": "image",
@@ -129,7 +129,7 @@ def test_a_template_is_run_by_its_path_and_by_its_id(stack: Stack) -> None:
     by_id = {"template_id": template["id"], "variables": {"thing": "{{mood}}", "mood": "wild"}}
     made = person.http.post("/api/generate", json=by_id)
     assert made.status_code == 202, made.text
-    assert person.ended(made.json()["data"]["generation"]["id"])["prompt"] == "a {{mood}} at dusk, wild"
+    assert person.wait_for_end(made.json()["data"]["generation"]["id"])["prompt"] == "a {{mood}} at dusk, wild"
     assert person.http.post(f"{path}/run", json={}).json()["details"]["fields"][0]["path"] == "variables.thing"
     assert person.get(path).json()["data"]["template"]["uses"] == 2
     assert person.http.put(path, json={"prompt": "a {{thing}}"}).status_code == 200

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from infra.local.running import RunningStack
-from tests.local.client import Person, until
+from tests.local.client import AccountClient, poll_until
 
 PARAMETERS = {
     "RequestsPerMinute": "100000",
@@ -25,7 +25,7 @@ PARAMETERS = {
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     data = tmp_path_factory.mktemp("moderated") / "data"
     with RunningStack(data, parameters=PARAMETERS, arguments=["--standins", "1"]) as stack:
-        until(lambda: stack.lines, lambda lines: lines[-1].startswith("curl "))
+        poll_until(lambda: stack.lines, lambda lines: lines[-1].startswith("curl "))
         yield stack
 
 
@@ -47,8 +47,8 @@ def behave(openai: httpx.Client, *markers: str, creations: int) -> None:
     openai.post("/_standin/behave", json={"markers": markers, "creations": creations}).raise_for_status()
 
 
-def test_a_refused_prompt_is_never_accepted_and_costs_nothing(running: RunningStack, openai: httpx.Client) -> None:
-    person = Person(running.base_url)
+def test_a_refused_prompt_creates_no_generation_and_is_free(running: RunningStack, openai: httpx.Client) -> None:
+    person = AccountClient(running.base_url)
     before = person.balance()
     for prompt, category in (("ch1ld p0rn", "minors"), ("a fox [[moderation:sexual]]", "sexual")):
         answer = person.generate(prompt, key=f"for {category}")
@@ -63,15 +63,15 @@ def test_a_refused_prompt_is_never_accepted_and_costs_nothing(running: RunningSt
     assert (compatible.status_code, compatible.json()["error"]["code"]) == (400, "content_policy_violation")
     accepted = person.generate("a fox", key="for sexual")
     assert accepted.status_code == 202, accepted.text
-    person.ended(accepted.json()["data"]["generation"]["id"])
+    person.wait_for_end(accepted.json()["data"]["generation"]["id"])
     person.assert_books_balance()
 
 
-def test_a_withheld_picture_is_kept_nowhere_and_costs_nothing(running: RunningStack, openai: httpx.Client) -> None:
-    person = Person(running.base_url)
+def test_a_refused_output_image_is_not_stored_and_is_free(running: RunningStack, openai: httpx.Client) -> None:
+    person = AccountClient(running.base_url)
     behave(openai, "moderation:picture-sexual", creations=2)
     generation_id = person.generate("a lake").json()["data"]["generation"]["id"]
-    ended = person.ended(generation_id)
+    ended = person.wait_for_end(generation_id)
     assert (ended["status"], ended["error"]["error_class"], ended["assets"]) == ("failed", "moderated_output", [])
     assert (ended["credits_charged"], person.balance()["held"]) == (0, 0)
     prompt, picture = judged(openai)
@@ -84,14 +84,14 @@ def test_a_withheld_picture_is_kept_nowhere_and_costs_nothing(running: RunningSt
     person.assert_books_balance()
 
 
-def test_a_moderator_that_hangs_holds_up_a_caller_for_a_moment_only(
+def test_a_hanging_moderator_does_not_block_the_request(
     running: RunningStack, openai: httpx.Client
 ) -> None:
-    person = Person(running.base_url)
+    person = AccountClient(running.base_url)
     behave(openai, "create:hang", creations=1)
     began = time.monotonic()
     accepted = person.generate("a river")
     # The gateway's own time-out is 29 s.
     assert time.monotonic() - began < 20
     assert accepted.status_code == 202, accepted.text
-    assert person.ended(accepted.json()["data"]["generation"]["id"])["status"] == "succeeded"
+    assert person.wait_for_end(accepted.json()["data"]["generation"]["id"])["status"] == "succeeded"

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from infra.openapi import TARGET, written
-from tests.local.client import Person
+from infra.openapi import TARGET, render_document
+from tests.local.client import AccountClient
 from tests.local.conftest import Stack
 
 EXCLUDED = ",".join(
@@ -23,8 +23,8 @@ EXCLUDED = ",".join(
 )
 
 
-def test_the_document_is_what_the_routes_say() -> None:
-    assert TARGET.read_text() == written(), "run `.venv/bin/python -m infra.openapi`"
+def test_the_openapi_document_matches_the_routes() -> None:
+    assert TARGET.read_text() == render_document(), "run `.venv/bin/python -m infra.openapi`"
 
 
 def properties(value: Any) -> Iterator[tuple[str, Any]]:
@@ -39,7 +39,7 @@ def properties(value: Any) -> Iterator[tuple[str, Any]]:
             yield from properties(each)
 
 
-def test_every_property_has_a_type_and_may_be_left_out_where_it_has_a_default() -> None:
+def test_no_schema_property_is_only_null_or_has_a_default() -> None:
     """Generators do not know the type null alone, and treat a field with a default as always present."""
     found = list(properties(json.loads(TARGET.read_text())))
     assert {"webhook_url", "next_cursor", "prompt"} <= {name for name, _ in found}
@@ -48,8 +48,8 @@ def test_every_property_has_a_type_and_may_be_left_out_where_it_has_a_default() 
     assert '`provider/model`, or `auto`. Default: "auto".' in prompts
 
 
-def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
-    person = Person(stack.base_url)
+def test_schemathesis_finds_no_violation(stack: Stack, tmp_path: Path) -> None:
+    person = AccountClient(stack.base_url)
     run = subprocess.run(
         [
             str(Path(sys.executable).with_name("schemathesis")),

@@ -14,14 +14,14 @@ import httpx
 import pytest
 
 from infra.local.running import RunningStack
-from infra.local.standins.anthropic import AnthropicStandIn
-from infra.local.standins.fal import FalStandIn
-from infra.local.standins.openai import OpenAIStandIn
-from infra.local.standins.replicate import ReplicateStandIn
-from infra.local.standins.stability import StabilityStandIn
-from infra.local.standins.xai import XAIStandIn
-from tests.local.canary import dresses, kept, sightings
-from tests.local.client import PASSWORD, Person, at_once
+from infra.local.standins.anthropic import AnthropicSimulator
+from infra.local.standins.fal import FalSimulator
+from infra.local.standins.openai import OpenAISimulator
+from infra.local.standins.replicate import ReplicateSimulator
+from infra.local.standins.stability import StabilitySimulator
+from infra.local.standins.xai import XAISimulator
+from tests.local.canary import encodings, find_in_files, find_in_stack
+from tests.local.client import PASSWORD, AccountClient, run_concurrently
 
 # The path of the provider's API below its base address.
 BELOW = {"openai": "/v1", "xai": "/v1", "custom": "/v1"}
@@ -42,10 +42,10 @@ class House:
     standins: dict[str, Any]
     keys: dict[str, str]
 
-    def person(self) -> Person:
-        return Person(self.running.base_url)
+    def person(self) -> AccountClient:
+        return AccountClient(self.running.base_url)
 
-    def add(self, person: Person, provider: str, key: str, name: str = "ours", **headers: str) -> httpx.Response:
+    def add(self, person: AccountClient, provider: str, key: str, name: str = "ours", **headers: str) -> httpx.Response:
         body: dict[str, Any] = {"provider": provider, "key_name": name, "key": key}
         if provider == "custom":
             body |= {"base_url": self.standins["custom"].url + BELOW["custom"], "models": MODELS}
@@ -57,13 +57,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     keys = {name: new_key(name) for name in ("anthropic", "custom", "fal", "openai", "replicate", "stability", "xai")}
     with ExitStack() as opened:
         standins = {
-            "anthropic": opened.enter_context(AnthropicStandIn(api_key=keys["anthropic"])),
-            "custom": opened.enter_context(OpenAIStandIn(api_key=keys["custom"])),
-            "fal": opened.enter_context(FalStandIn(api_key=keys["fal"])),
-            "openai": opened.enter_context(OpenAIStandIn(api_key=keys["openai"])),
-            "replicate": opened.enter_context(ReplicateStandIn(api_token=keys["replicate"])),
-            "stability": opened.enter_context(StabilityStandIn(api_key=keys["stability"])),
-            "xai": opened.enter_context(XAIStandIn(api_key=keys["xai"])),
+            "anthropic": opened.enter_context(AnthropicSimulator(api_key=keys["anthropic"])),
+            "custom": opened.enter_context(OpenAISimulator(api_key=keys["custom"])),
+            "fal": opened.enter_context(FalSimulator(api_key=keys["fal"])),
+            "openai": opened.enter_context(OpenAISimulator(api_key=keys["openai"])),
+            "replicate": opened.enter_context(ReplicateSimulator(api_token=keys["replicate"])),
+            "stability": opened.enter_context(StabilitySimulator(api_key=keys["stability"])),
+            "xai": opened.enter_context(XAISimulator(api_key=keys["xai"])),
         }
         arguments: list[str] = []
         for provider, standin in standins.items():
@@ -82,7 +82,7 @@ def key_of(answer: httpx.Response) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "custom", "fal", "openai", "replicate", "stability", "xai"])
-def test_every_provider_is_asked_with_the_key(house: House, provider: str) -> None:
+def test_every_provider_is_called_with_the_workspaces_key(house: House, provider: str) -> None:
     person = house.person()
     good = key_of(house.add(person, provider, house.keys[provider]))
     wrong = key_of(house.add(person, provider, new_key(provider), "wrong"))
@@ -93,7 +93,7 @@ def test_every_provider_is_asked_with_the_key(house: House, provider: str) -> No
     assert [key["last_test"]["ok"] for key in person.get("/api/api-keys").json()["data"]["items"]] == [True, False]
 
 
-def test_a_key_is_nowhere_but_in_its_providers_request(house: House) -> None:
+def test_a_provider_key_appears_only_in_its_providers_requests(house: House) -> None:
     person = house.person()
     good, wrong, refused, repeated = house.keys["openai"], *(new_key("openai") for _ in "123")
     answers = [
@@ -125,7 +125,7 @@ def test_a_key_is_nowhere_but_in_its_providers_request(house: House) -> None:
     # A counter-check: the search does find a text that is stored.
     seen = secrets.token_hex(16)
     key_of(house.add(person, "anthropic", new_key("anthropic"), seen))
-    assert sightings(house.running, [seen])
+    assert find_in_stack(house.running, [seen])
     rotated = house.running.invoke("SchedulesRewrapProviderKeysFunction", {"new_master_key": True})
     assert rotated["resealed"] >= 2
     answers += [person.get("/api/api-keys"), person.get("/api/settings/providers"), person.get("/api/models")]
@@ -133,8 +133,8 @@ def test_a_key_is_nowhere_but_in_its_providers_request(house: House) -> None:
     keys = [good, wrong, refused, repeated]
     # A text that the caller sent as a field's name may come back to that caller, as the name of that field.
     told = b"".join(answer.content + str(answer.headers).encode() for answer in answers)
-    assert [key for key in (good, wrong, repeated) for dress in dresses(key) if dress in told] == []
-    assert sightings(house.running, keys) == []
+    assert [key for key in (good, wrong, repeated) for dress in encodings(key) if dress in told] == []
+    assert find_in_stack(house.running, keys) == []
     calls = httpx.get(f"{house.standins['openai'].url}/_standin/calls").json()["calls"]
     assert [call for call in calls if good in json.dumps(call)]
     for call in calls:
@@ -142,7 +142,7 @@ def test_a_key_is_nowhere_but_in_its_providers_request(house: House) -> None:
         assert [key for key in keys if key in elsewhere] == []
 
 
-def test_a_foreign_key_answers_as_a_missing_one(house: House) -> None:
+def test_a_foreign_provider_key_gets_the_response_of_a_missing_one(house: House) -> None:
     owner, stranger = house.person(), house.person()
     key_id = key_of(house.add(owner, "openai", house.keys["openai"]))["id"]
     missing = f"{key_id[:-4]}0000"
@@ -164,7 +164,7 @@ def test_a_foreign_key_answers_as_a_missing_one(house: House) -> None:
     assert (still["id"], still["is_active"], still["last_test"]) == (key_id, True, None)
 
 
-def test_what_is_said_of_providers_holds_from_the_next_request_on(house: House) -> None:
+def test_provider_settings_apply_from_the_next_request(house: House) -> None:
     person = house.person()
     assert person.generate().status_code == 202
     off = {"providers": [{"id": "local", "enabled": False}]}
@@ -176,7 +176,7 @@ def test_what_is_said_of_providers_holds_from_the_next_request_on(house: House) 
     assert house.person().generate().status_code == 202
 
 
-def test_a_key_is_used_from_the_next_request_on(house: House) -> None:
+def test_a_provider_key_is_used_from_the_next_request(house: House) -> None:
     person, model = house.person(), "replicate/sdxl"
     assert person.generate(model=model, width=512, height=512).status_code == 422
     key_id = key_of(house.add(person, "replicate", house.keys["replicate"]))["id"]
@@ -187,27 +187,27 @@ def test_a_key_is_used_from_the_next_request_on(house: House) -> None:
     assert person.generate(model=model, width=512, height=512).status_code == 422
 
 
-def test_one_idempotency_key_at_once_makes_one_key(house: House) -> None:
+def test_concurrent_requests_with_one_idempotency_key_add_one_provider_key(house: House) -> None:
     person, key = house.person(), new_key("openai")
-    answers = at_once(8, lambda _: house.add(person, "openai", key, **{"Idempotency-Key": "at once"}))
+    answers = run_concurrently(8, lambda _: house.add(person, "openai", key, **{"Idempotency-Key": "at once"}))
     assert {answer.status_code for answer in answers} == {201}
     assert len({key_of(answer)["id"] for answer in answers}) == 1
     assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
     assert len(person.get("/api/api-keys").json()["data"]["items"]) == 1
 
 
-def test_with_kms_keys_are_sealed_by_it_and_nothing_plain_is_kept(tmp_path: Path) -> None:
+def test_provider_keys_are_sealed_with_kms_and_stored_nowhere_in_plain_text(tmp_path: Path) -> None:
     key = new_key("openai")
-    with OpenAIStandIn(api_key=key) as standin:
+    with OpenAISimulator(api_key=key) as standin:
         arguments = ["--provider-url", f"openai={standin.url}/v1"]
         parameters = {"Providers": "local"}
         with RunningStack(tmp_path / "data", parameters=parameters, arguments=arguments) as running:
             arn = running.aws().client("kms").create_key()["KeyMetadata"]["Arn"]
-            person = Person(running.base_url)
+            person = AccountClient(running.base_url)
             before = person.http.post("/api/api-keys", json={"provider": "openai", "key_name": "before", "key": key})
             assert before.status_code == 201
         # The emulator's folder now holds its whole state, including its secrets.
-        assert kept(tmp_path / "data", [key]) == []
+        assert find_in_files(tmp_path / "data", [key]) == []
         parameters["ProviderKeysKms"] = arn
         with RunningStack(tmp_path / "data", parameters=parameters, arguments=arguments) as running:
             # The stack has another address now, and tokens are valid only for the address where they were issued.
@@ -221,5 +221,5 @@ def test_with_kms_keys_are_sealed_by_it_and_nothing_plain_is_kept(tmp_path: Path
             for made in (before, after):
                 test = person.http.post(f"/api/api-keys/{made.json()['data']['key']['id']}/test")
                 assert test.json()["data"]["test"]["ok"], test.text
-            assert sightings(running, [key]) == []
-        assert kept(tmp_path / "data", [key]) == []
+            assert find_in_stack(running, [key]) == []
+        assert find_in_files(tmp_path / "data", [key]) == []

@@ -9,7 +9,7 @@ import av
 import pytest
 from PIL import Image
 
-from tests.local.client import Person
+from tests.local.client import AccountClient
 from tests.local.conftest import Stack
 
 SMALL = {"width": 256, "height": 256}
@@ -18,19 +18,19 @@ WRITER = {"model": "local/writer"}
 
 
 @pytest.fixture(scope="module")
-def person(stack: Stack) -> Person:
-    return Person(stack.base_url)
+def person(stack: Stack) -> AccountClient:
+    return AccountClient(stack.base_url)
 
 
-def run(person: Person, pipeline: str, prompt: str, **stages: Any) -> dict[str, Any]:
+def run(person: AccountClient, pipeline: str, prompt: str, **stages: Any) -> dict[str, Any]:
     """The run, when it has succeeded."""
     answer = person.http.post("/api/pipelines", json={"pipeline": pipeline, "prompt": prompt, "stages": stages})
     assert answer.status_code == 202, answer.text
     return succeeded(person, answer.json()["data"]["generation"])
 
 
-def succeeded(person: Person, begun: dict[str, Any]) -> dict[str, Any]:
-    made = person.ended(begun["id"])
+def succeeded(person: AccountClient, begun: dict[str, Any]) -> dict[str, Any]:
+    made = person.wait_for_end(begun["id"])
     assert made["status"] == "succeeded", made["error"]
     assert made["credits_charged"] == sum(stage["credits_charged"] for stage in made["stages"]) <= begun["credits_held"]
     assert made["assets"] == made["stages"][-1]["assets"]
@@ -38,19 +38,19 @@ def succeeded(person: Person, begun: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def made_from(person: Person, stage: dict[str, Any]) -> list[str]:
+def made_from(person: AccountClient, stage: dict[str, Any]) -> list[str]:
     kept = person.get(f"/api/assets/{stage['assets'][0]['id']}").json()["data"]["asset"]
     assert kept["generation_id"] == stage["generation_id"]
     return list(kept["made_from"])
 
 
-def content(person: Person, asset: dict[str, Any]) -> io.BytesIO:
+def content(person: AccountClient, asset: dict[str, Any]) -> io.BytesIO:
     answer = person.http.get(asset["url"])
     assert answer.status_code == 200, answer.text
     return io.BytesIO(answer.content)
 
 
-def test_a_text_is_spoken_and_then_said_by_a_face(person: Person) -> None:
+def test_a_talking_avatar_uses_generated_speech(person: AccountClient) -> None:
     avatar = {"model": "local/talker", "parameters": {**SMALL, "fps": 8}}
     voice = {"model": "local/voice", "parameters": {"voice": "ben"}}
     made = run(person, "talking_avatar", "The lamp is lit.", speech=voice, avatar=avatar)
@@ -62,7 +62,7 @@ def test_a_text_is_spoken_and_then_said_by_a_face(person: Person) -> None:
     assert abs(face["assets"][0]["duration_ms"] - speech["assets"][0]["duration_ms"]) < 1000
 
 
-def test_a_picture_is_painted_and_then_moves(person: Person) -> None:
+def test_an_image_to_video_run_makes_its_video_from_its_image(person: AccountClient) -> None:
     film = {"model": "local/film", "parameters": {**SMALL, "duration_seconds": 1, "fps": 8}}
     made = run(person, "image_to_video", "waves at a lighthouse", image=CANVAS, video=film)
     image, video = made["stages"]
@@ -77,7 +77,7 @@ def test_a_picture_is_painted_and_then_moves(person: Person) -> None:
     assert image["generation_id"] not in listed
 
 
-def test_a_prompt_is_enhanced_painted_and_enlarged(person: Person) -> None:
+def test_an_enhanced_upscale_run_enhances_generates_and_upscales(person: AccountClient) -> None:
     upscale = {"model": "local/enlarge", "parameters": {"factor": 2}}
     made = run(person, "enhanced_upscale", "a red boat", enhance=WRITER, image=CANVAS, upscale=upscale)
     enhance, image, large = made["stages"]
@@ -90,7 +90,7 @@ def test_a_prompt_is_enhanced_painted_and_enlarged(person: Person) -> None:
     assert enhance["credits_charged"] == 1
 
 
-def test_an_enhanced_prompt_shows_its_cost_and_keeps_the_original(person: Person) -> None:
+def test_an_enhanced_prompt_shows_its_cost_and_keeps_the_original(person: AccountClient) -> None:
     body = {"prompt": "a green boat", "enhance_prompt": True, "model": "local/canvas", "parameters": SMALL}
     quote = person.http.post("/api/quotes", json={"kind": "image", **body}).json()["data"]
     answer = person.http.post("/api/generate/image", json={**body, "quote_id": quote["quote_id"]})
@@ -101,7 +101,7 @@ def test_an_enhanced_prompt_shows_its_cost_and_keeps_the_original(person: Person
     assert made["credits_charged"] == made["stages"][0]["credits_charged"] + 1 <= quote["credits_max"]
 
 
-def test_a_prompt_is_enhanced_by_itself_and_paid_for(person: Person) -> None:
+def test_a_prompt_enhancement_alone_is_charged(person: AccountClient) -> None:
     before = person.balance()["available"]
     asked = {"prompt": "a boat", "style": "linocut", "model": "local/writer"}
     answer = person.http.post("/api/prompts/enhance", json=asked)
@@ -112,7 +112,7 @@ def test_a_prompt_is_enhanced_by_itself_and_paid_for(person: Person) -> None:
     assert person.balance()["available"] == before - 1
 
 
-def test_a_run_has_one_hold_and_one_end_and_the_books_balance(person: Person) -> None:
+def test_a_run_has_one_hold_and_one_settlement(person: AccountClient) -> None:
     film = {"model": "local/film", "parameters": {**SMALL, "duration_seconds": 1, "fps": 8}}
     made = run(person, "image_to_video", "a boat", image=CANVAS, video=film)
     moved = [each["kind"] for each in person.statement() if each["subject"] == made["id"]]
@@ -122,20 +122,20 @@ def test_a_run_has_one_hold_and_one_end_and_the_books_balance(person: Person) ->
     person.assert_books_balance()
 
 
-def test_a_run_that_is_cancelled_ends_and_gives_back_what_it_has_not_used(person: Person) -> None:
+def test_a_cancelled_run_is_charged_only_its_finished_stages(person: AccountClient) -> None:
     film = {"model": "local/film", "parameters": {**SMALL, "duration_seconds": 2}}
     body = {"pipeline": "image_to_video", "prompt": "a boat", "stages": {"image": CANVAS, "video": film}}
     begun = person.http.post("/api/pipelines", json=body).json()["data"]["generation"]
     assert person.http.post(f"/api/generations/{begun['id']}/cancel").status_code in (200, 202, 409)
-    ended = person.ended(begun["id"])
+    ended = person.wait_for_end(begun["id"])
     assert ended["status"] in ("cancelled", "succeeded")
     assert ended["credits_charged"] == sum(stage["credits_charged"] for stage in ended["stages"])
     assert person.balance()["held"] == 0
 
 
-def test_an_identical_request_is_served_from_its_earlier_result_free(person: Person) -> None:
+def test_an_identical_request_with_reuse_returns_the_earlier_result_free(person: AccountClient) -> None:
     body = {"prompt": "a blue boat", "model": "local/canvas", "parameters": {**SMALL, "seed": 7}}
-    first = person.ended(person.http.post("/api/generate/image", json=body).json()["data"]["generation"]["id"])
+    first = person.wait_for_end(person.http.post("/api/generate/image", json=body).json()["data"]["generation"]["id"])
     before = person.balance()["available"]
     answer = person.http.post("/api/generate/image", json={**body, "reuse": True}, headers={"Prefer": "wait=10"})
     assert answer.status_code == 200, answer.text

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from atelier.ledger import verify
-from tests.local.client import Person
+from tests.local.client import AccountClient
 from tests.local.conftest import Stack
-from tests.until import until
+from tests.until import wait_until
 
 
 def check(*files: Path, head: str | None = None) -> tuple[int, str]:
@@ -22,8 +22,8 @@ def check(*files: Path, head: str | None = None) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_anyone_can_check_what_a_wallet_came_to(stack: Stack, tmp_path: Path) -> None:
-    person = Person(stack.base_url)
+def test_a_wallets_proof_verifies_offline_and_a_changed_one_fails(stack: Stack, tmp_path: Path) -> None:
+    person = AccountClient(stack.base_url)
     opened = person.balance()
     began = datetime.now(UTC)
     made = person.generate(wait=25).json()["data"]["generation"]
@@ -31,7 +31,7 @@ def test_anyone_can_check_what_a_wallet_came_to(stack: Stack, tmp_path: Path) ->
     dynamodb = stack.running.aws().client("dynamodb")
     key = {"pk": {"S": person.workspace_id}, "sk": {"S": "seal#000000000001"}}
     # The stream alone has sealed it, before any proof is requested.
-    until(lambda: dynamodb.get_item(TableName=stack.running.table("ledger"), Key=key).get("Item"))
+    wait_until(lambda: dynamodb.get_item(TableName=stack.running.table("ledger"), Key=key).get("Item"))
     answer, file = person.get("/api/credits/proof"), tmp_path / "proof.json"
     assert answer.status_code == 200, answer.text
     file.write_text(answer.text)
@@ -51,8 +51,8 @@ def test_anyone_can_check_what_a_wallet_came_to(stack: Stack, tmp_path: Path) ->
     assert (status, "its digest is not the sealed one" in said) == (1, True), said
 
 
-def test_a_proof_of_many_entries_is_sound_while_others_spend(stack: Stack, tmp_path: Path) -> None:
-    person = Person(stack.base_url)
+def test_a_proof_verifies_during_concurrent_spending(stack: Stack, tmp_path: Path) -> None:
+    person = AccountClient(stack.base_url)
     for _ in range(3):
         assert person.generate().status_code == 202
     file = tmp_path / "proof.json"

@@ -78,7 +78,7 @@ def test_the_proof_continues_from_the_recorded_head(recorded: Recorded, tmp_path
     assert status == 0, output
 
 
-def test_recorded_generations_are_found_with_all_that_they_say(recorded: Recorded) -> None:
+def test_recorded_generations_keep_every_recorded_field(recorded: Recorded) -> None:
     for generation_id in recorded.expected["generations"]:
         path = f"/api/generations/{generation_id}"
         before, now = (unsigned(data["generation"]) for data in (recorded.before(path), recorded.now(path)))

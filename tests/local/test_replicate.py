@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.local.client import Person, at_once, until
+from tests.local.client import AccountClient, run_concurrently, poll_until
 from tests.local.conftest import Stack
 
 MODEL = "replicate/sdxl"
@@ -31,10 +31,10 @@ def well(stack: Stack) -> None:
         return
     dynamodb.delete_item(TableName=table, Key=key)
     forgotten_at = time.monotonic() + REMEMBERED_SECONDS
-    until(time.monotonic, lambda now: now > forgotten_at)
+    poll_until(time.monotonic, lambda now: now > forgotten_at)
 
 
-def start(person: Person, prompt: str) -> str:
+def start(person: AccountClient, prompt: str) -> str:
     answer = person.generate(prompt, model=MODEL, **SIZE)
     assert answer.status_code == 202, answer.text
     return answer.json()["data"]["generation"]["id"]
@@ -53,10 +53,10 @@ def predictions(stack: Stack, word: str) -> list[dict[str, Any]]:
     "trouble",
     ["", "webhook:lost", "webhook:twice", "webhook:early", "webhook:late=3", "webhook:forged", "webhook:stale"],
 )
-def test_whatever_becomes_of_the_webhook_the_picture_comes_once(stack: Stack, trouble: str) -> None:
-    person = Person(stack.base_url)
+def test_an_image_is_delivered_once_whatever_happens_to_its_webhook(stack: Stack, trouble: str) -> None:
+    person = AccountClient(stack.base_url)
     generation_id = start(person, f"a lake [[{trouble}]]" if trouble else "a lake")
-    ended = person.ended(generation_id)
+    ended = person.wait_for_end(generation_id)
     assert (ended["status"], ended["provider"], len(ended["assets"])) == ("succeeded", "replicate", 1)
     assert (ended["cost_source"], ended["cost_microusd"] > 0) == ("usage", True)
     assert person.http.get(ended["assets"][0]["url"]).status_code == 200
@@ -79,9 +79,9 @@ def test_whatever_becomes_of_the_webhook_the_picture_comes_once(stack: Stack, tr
         ("output:none", None),
     ],
 )
-def test_a_providers_failure_returns_the_credits(stack: Stack, trouble: str, error_class: str | None) -> None:
-    person = Person(stack.base_url)
-    ended = person.ended(start(person, f"a lake [[{trouble}]]"))
+def test_a_providers_failure_releases_the_credits(stack: Stack, trouble: str, error_class: str | None) -> None:
+    person = AccountClient(stack.base_url)
+    ended = person.wait_for_end(start(person, f"a lake [[{trouble}]]"))
     assert (ended["status"], ended["credits_charged"], ended["assets"]) == ("failed", 0, [])
     assert ended["error"]["code"] == "PROVIDER_FAILED"
     if error_class:
@@ -92,48 +92,48 @@ def test_a_providers_failure_returns_the_credits(stack: Stack, trouble: str, err
     person.assert_books_balance()
 
 
-def test_while_the_provider_takes_no_more_requests_they_wait_and_are_sent_when_it_does(stack: Stack) -> None:
-    refused = Person(stack.base_url)
+def test_requests_wait_while_the_provider_is_rate_limited(stack: Stack) -> None:
+    refused = AccountClient(stack.base_url)
     generation_id = start(refused, "a crowded lake [[create:429-body]]")
-    waiting = until(
+    waiting = poll_until(
         lambda: refused.generation(generation_id),
         lambda found: [attempt["error_class"] for attempt in found["attempts"]] == ["rate_limited"],
     )
     assert waiting["status"] == "running"
     assert refused.http.post(f"/api/generations/{generation_id}/cancel").status_code in (200, 202)
-    assert (refused.ended(generation_id)["status"], refused.balance()["available"]) == ("cancelled", 50)
-    other = Person(stack.base_url)
-    ended = other.ended(start(other, "a patient lake"))
+    assert (refused.wait_for_end(generation_id)["status"], refused.balance()["available"]) == ("cancelled", 50)
+    other = AccountClient(stack.base_url)
+    ended = other.wait_for_end(start(other, "a patient lake"))
     assert (ended["status"], len(predictions(stack, "a patient lake"))) == ("succeeded", 1)
     for person in (refused, other):
         person.assert_books_balance()
 
 
-def test_a_submission_whose_answer_was_lost_is_found_and_never_sent_again(stack: Stack) -> None:
-    person = Person(stack.base_url)
-    ended = person.ended(start(person, "the lost answer of a lake [[create:lost]] [[webhook:lost]]"))
+def test_a_submission_whose_response_was_lost_is_found_and_not_repeated(stack: Stack) -> None:
+    person = AccountClient(stack.base_url)
+    ended = person.wait_for_end(start(person, "the lost answer of a lake [[create:lost]] [[webhook:lost]]"))
     assert ended["status"] == "succeeded"
     assert len(predictions(stack, "the lost answer of a lake")) == 1
     person.assert_books_balance()
 
 
-def test_cancelling_while_it_runs_stops_the_provider_and_costs_at_most_the_price(stack: Stack) -> None:
-    person = Person(stack.base_url)
+def test_a_cancelled_running_generation_is_charged_at_most_its_hold(stack: Stack) -> None:
+    person = AccountClient(stack.base_url)
     generation_id = start(person, "a slow lake [[run:slow=30]]")
-    until(lambda: person.generation(generation_id), lambda found: found["status"] == "running")
+    poll_until(lambda: person.generation(generation_id), lambda found: found["status"] == "running")
     asked = person.http.post(f"/api/generations/{generation_id}/cancel")
     assert asked.status_code == 202
     assert asked.json()["data"]["generation"]["cancel_requested"] is True
-    ended = person.ended(generation_id)
+    ended = person.wait_for_end(generation_id)
     assert ended["status"] == "cancelled"
     assert ended["credits_charged"] <= ended["credits_held"]
     assert person.balance()["held"] == 0
     person.assert_books_balance()
 
 
-def test_a_webhook_path_or_signature_that_is_not_ours_is_refused(stack: Stack) -> None:
-    person = Person(stack.base_url)
-    person.ended(start(person, "a quiet lake [[webhook:lost]]"))
+def test_a_webhook_with_a_wrong_path_or_signature_is_refused(stack: Stack) -> None:
+    person = AccountClient(stack.base_url)
+    person.wait_for_end(start(person, "a quiet lake [[webhook:lost]]"))
     [call] = predictions(stack, "a quiet lake")
     path = httpx.URL(call["body"]["webhook"]).path
     headers = {"webhook-id": "m", "webhook-timestamp": "1700000000", "webhook-signature": "v1,AAAA"}
@@ -144,10 +144,10 @@ def test_a_webhook_path_or_signature_that_is_not_ours_is_refused(stack: Stack) -
     assert misdirected.status_code == 404
 
 
-def test_ten_at_once_with_webhooks_doubled_are_ten_pictures(stack: Stack) -> None:
-    person = Person(stack.base_url)
-    ids = at_once(10, lambda number: start(person, f"lake {number} [[webhook:twice]]"))
-    ended = [person.ended(generation_id) for generation_id in ids]
+def test_ten_generations_with_duplicate_webhooks_are_charged_ten_times(stack: Stack) -> None:
+    person = AccountClient(stack.base_url)
+    ids = run_concurrently(10, lambda number: start(person, f"lake {number} [[webhook:twice]]"))
+    ended = [person.wait_for_end(generation_id) for generation_id in ids]
     assert Counter(each["status"] for each in ended) == {"succeeded": 10}
     kinds = Counter(movement["kind"] for movement in person.statement())
     assert kinds == {"grant": 1, "hold": 10, "settled": 10}

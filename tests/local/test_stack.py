@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from infra.local.running import ROOT, NotReady, RunningStack
-from tests.local.client import PASSWORD, Person
+from tests.local.client import PASSWORD, AccountClient
 
 WAIT_SECONDS_MAX = 30.0
 PARTS = ("functions", "layers/atelier", "statemachines", "infra", "template.yaml")
@@ -63,12 +63,12 @@ def refused(stack: RunningStack) -> str:
     return line
 
 
-def test_it_says_one_line_when_it_is_ready(running: RunningStack) -> None:
+def test_the_stack_prints_one_line_when_it_is_ready(running: RunningStack) -> None:
     [line] = running.lines
     assert re.fullmatch(r"atelier: ready at http://localhost:\d+ after [\d.]+ s; .*Ctrl-C stops it", line)
 
 
-def test_a_port_in_use_is_one_clear_sentence(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -77,24 +77,24 @@ def test_a_port_in_use_is_one_clear_sentence(tmp_path: Path) -> None:
     assert line == f"atelier: port {port} is in use by another program; choose one with PORT=…"
 
 
-def test_a_data_folder_in_use_is_one_clear_sentence(running: RunningStack) -> None:
+def test_a_data_folder_in_use_is_reported_in_one_line(running: RunningStack) -> None:
     assert "another stack runs on" in refused(RunningStack(running.data))
 
 
-def test_a_template_that_cannot_be_deployed_is_one_clear_sentence(tmp_path: Path, copy: Path) -> None:
+def test_an_invalid_template_is_reported_in_one_line(tmp_path: Path, copy: Path) -> None:
     template = (copy / "infra/messaging.yaml").read_text()
     (copy / "infra/messaging.yaml").write_text(template.replace("maxReceiveCount: 5", "maxReceiveCount: none"))
     line = refused(RunningStack(tmp_path / "data", root=copy))
     assert line.startswith("atelier: MessagingAttemptsQueue (AWS::SQS::Queue): ")
 
 
-def test_a_function_without_code_is_one_clear_sentence(tmp_path: Path, copy: Path) -> None:
+def test_a_function_without_code_is_reported_in_one_line(tmp_path: Path, copy: Path) -> None:
     shutil.rmtree(copy / "functions/api/status")
     line = refused(RunningStack(tmp_path / "data", root=copy))
     assert line == "atelier: functions/api/status holds no code, but template.yaml names it"
 
 
-def test_a_missing_module_is_one_clear_sentence(tmp_path: Path) -> None:
+def test_a_missing_python_module_is_reported_in_one_line(tmp_path: Path) -> None:
     absent = tmp_path / "aiohttp.py"
     absent.write_text('raise ModuleNotFoundError("No module named \'aiohttp\'", name="aiohttp")')
     ended = subprocess.run(
@@ -127,9 +127,9 @@ def processes_of(stack: RunningStack) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="not run: processes are found in /proc")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "killed"])
-def test_however_it_ends_no_child_stays_and_all_data_is_there_again(tmp_path: Path, how: signal.Signals) -> None:
+def test_a_stopped_stack_leaves_no_process_and_keeps_its_data(tmp_path: Path, how: signal.Signals) -> None:
     stack = RunningStack(tmp_path / "data").start()
-    person = Person(stack.base_url)
+    person = AccountClient(stack.base_url)
     made = person.generate(wait=25).json()["data"]["generation"]
     statement = person.statement()
     assert len(processes_of(stack)) > 2
@@ -153,7 +153,7 @@ def test_however_it_ends_no_child_stays_and_all_data_is_there_again(tmp_path: Pa
 # ---- changed code ----------------------------------------------------------------------------------------------------
 
 
-def test_a_change_of_code_takes_effect_while_it_runs_and_a_mistake_does_not_stop_it(tmp_path: Path, copy: Path) -> None:
+def test_changed_code_is_redeployed_and_a_syntax_error_is_not(tmp_path: Path, copy: Path) -> None:
     app = copy / "functions/api/status/app.py"
     source = app.read_text()
     with RunningStack(tmp_path / "data", root=copy, arguments=("--watch", "1")) as stack:

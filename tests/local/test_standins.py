@@ -20,8 +20,8 @@ import pytest
 from openai import OpenAI
 
 from infra.local.running import RunningStack
-from infra.local.standins._kit import png
-from tests.local.client import Person, until
+from infra.local.standins._kit import sample_png
+from tests.local.client import AccountClient, poll_until
 
 JUDGES = Path(__file__).parents[1] / "judges"
 PROVIDERS = {"anthropic", "custom", "fal", "openai", "replicate", "stability", "xai"}
@@ -40,7 +40,7 @@ PARAMETERS = {
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     data = tmp_path_factory.mktemp("standins") / "data"
     with RunningStack(data, parameters=PARAMETERS, arguments=["--standins", "1"]) as stack:
-        until(lambda: stack.lines, lambda lines: lines[-1].startswith("curl "))
+        poll_until(lambda: stack.lines, lambda lines: lines[-1].startswith("curl "))
         yield stack
 
 
@@ -50,7 +50,7 @@ def told(running: RunningStack) -> dict[str, tuple[str, str]]:
     return {match[1]: (match[2], match[3]) for match in found if match}
 
 
-def test_every_provider_is_told_of_and_answers(running: RunningStack) -> None:
+def test_every_provider_simulator_is_printed_and_responds(running: RunningStack) -> None:
     assert told(running).keys() == PROVIDERS
     for url, _ in told(running).values():
         assert httpx.get(httpx.URL(url).join("/_standin/calls")).status_code == 200
@@ -73,8 +73,8 @@ def test_the_printed_command_shows_a_fallback(running: RunningStack) -> None:
     "model",
     ["fal/flux-schnell", "openai/gpt-image-1-mini", "replicate/sdxl", "stability/core", "xai/grok-imagine-image"],
 )
-def test_every_provider_makes_a_picture_and_refuses_alone(running: RunningStack, model: str) -> None:
-    person = Person(running.base_url)
+def test_each_provider_generates_an_image_and_can_fail_alone(running: RunningStack, model: str) -> None:
+    person = AccountClient(running.base_url)
     provider = model.partition("/")[0]
     spared = "".join(f" [[{other}/create:503]]" for other in sorted(PROVIDERS - {provider}))
 
@@ -84,17 +84,17 @@ def test_every_provider_makes_a_picture_and_refuses_alone(running: RunningStack,
         return answer.json()["data"]["generation"]["id"]
 
     made, refused = begun(f"a lake{spared}"), begun(f"a lake [[{provider}/create:503]]")
-    assert person.ended(made)["status"] == "succeeded"
-    ended = person.ended(refused)
+    assert person.wait_for_end(made)["status"] == "succeeded"
+    ended = person.wait_for_end(refused)
     assert (ended["status"], ended["credits_charged"]) == ("failed", 0)
     assert [attempt["status"] for attempt in ended["attempts"]] == ["failed"]
     person.assert_books_balance()
 
 
-def test_a_provider_is_asked_no_oftener_than_its_limit_and_everybody_has_a_turn(running: RunningStack) -> None:
-    person = Person(running.base_url)
+def test_a_providers_rate_limit_delays_attempts_and_all_succeed(running: RunningStack) -> None:
+    person = AccountClient(running.base_url)
     made = [person.generate("a lake", model="replicate/sdxl", **PICTURE) for _ in range(LIMIT + 1)]
-    ended = [person.ended(answer.json()["data"]["generation"]["id"]) for answer in made]
+    ended = [person.wait_for_end(answer.json()["data"]["generation"]["id"]) for answer in made]
     assert [each["status"] for each in ended] == ["succeeded"] * len(ended)
     begun = sorted(datetime.fromisoformat(attempt["started_at"]) for each in ended for attempt in each["attempts"])
     assert len(begun) == LIMIT + 1
@@ -102,12 +102,12 @@ def test_a_provider_is_asked_no_oftener_than_its_limit_and_everybody_has_a_turn(
     person.assert_books_balance()
 
 
-def test_a_result_that_is_gone_is_made_by_another_and_paid_once(running: RunningStack) -> None:
-    person = Person(running.base_url)
+def test_a_lost_result_is_replaced_by_another_provider_and_charged_once(running: RunningStack) -> None:
+    person = AccountClient(running.base_url)
     first = {"id": "replicate", "enabled": True, "priority": 1}
     assert person.http.put("/api/settings/providers", json={"providers": [first]}).status_code == 200
     asked = person.generate("a lake [[replicate/output:gone]]", model="auto", **PICTURE)
-    ended = person.ended(asked.json()["data"]["generation"]["id"])
+    ended = person.wait_for_end(asked.json()["data"]["generation"]["id"])
     assert ended["status"] == "succeeded", ended
     lost, made = ended["attempts"]
     assert (lost["provider"], lost["status"], lost["key_id"]) == ("replicate", "failed", None)
@@ -118,13 +118,13 @@ def test_a_result_that_is_gone_is_made_by_another_and_paid_once(running: Running
     person.assert_books_balance()
 
 
-def test_openais_sdk_reaches_all_of_them(running: RunningStack) -> None:
+def test_openais_sdk_reaches_every_provider(running: RunningStack) -> None:
     def client() -> OpenAI:
-        person = Person(running.base_url)
+        person = AccountClient(running.base_url)
         token = person.http.post("/api/tokens", json={"name": "a program", "scopes": ["all"]}).json()["data"]["token"]
         return OpenAI(base_url=f"{running.base_url}/v1", api_key=token)
 
-    picture = "data:image/png;base64," + base64.b64encode(png(32, 32, 1)).decode()
+    picture = "data:image/png;base64," + base64.b64encode(sample_png(32, 32, 1)).decode()
     asked: Any = [{"type": "text", "text": "what is this"}, {"type": "image_url", "image_url": {"url": picture}}]
     first = client()
     for name in ("gpt-5.4-mini", "claude-haiku-4-5"):
@@ -133,7 +133,7 @@ def test_openais_sdk_reaches_all_of_them(running: RunningStack) -> None:
         assert seen.model.endswith(name)
         assert first.responses.create(model=name, input="hello").output_text
     for model in ("gpt-image-2", "fal/flux-kontext", "replicate/photomaker"):
-        assert client().images.edit(model=model, image=png(64, 64, 1), prompt="a lake").data
+        assert client().images.edit(model=model, image=sample_png(64, 64, 1), prompt="a lake").data
     for model in ("stability/core", "xai/grok-imagine-image"):
         assert client().images.generate(model=model, prompt="a lake").data
     with pytest.raises(openai.NotFoundError):
@@ -141,9 +141,9 @@ def test_openais_sdk_reaches_all_of_them(running: RunningStack) -> None:
     assert client().audio.speech.create(model="tts-1", voice="alloy", input="Hi.").content
 
 
-def test_stopping_it_leaves_nobody_listening(tmp_path: Path) -> None:
+def test_a_stopped_stack_leaves_no_simulator_listening(tmp_path: Path) -> None:
     stack = RunningStack(tmp_path / "data", arguments=["--standins", "1"]).start()
-    until(lambda: stack.lines, lambda lines: lines[-1].startswith("curl "))
+    poll_until(lambda: stack.lines, lambda lines: lines[-1].startswith("curl "))
     emulator = Path(f"/proc/{stack.emulator_process_id}")
     assert stack.stop(signal.SIGINT) == 0
     assert not emulator.exists()
@@ -159,7 +159,7 @@ PYTHON = {"litellm_client": True, "langchain_client": True}
 
 def repeated(order: list[str], running: RunningStack, clients: dict[str, bool], *models: str) -> None:
     """Each client waits 5 s and retries a generation of 6 s: it gets its result, and one generation is charged."""
-    person = Person(running.base_url)
+    person = AccountClient(running.base_url)
     token = person.http.post("/api/tokens", json={"name": "clients", "scopes": ["all"]}).json()["data"]["token"]
     order = [*order, f"{running.base_url}/v1", token, "wait=5", "6", *models]
     offline = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
@@ -170,7 +170,7 @@ def repeated(order: list[str], running: RunningStack, clients: dict[str, bool], 
     assert paid == ["grant", *["hold"] * len(clients), *["settled"] * len(clients)]
 
 
-def test_npms_clients_that_repeat_slow_work_pay_for_it_once(running: RunningStack) -> None:
+def test_npm_clients_that_retry_slow_requests_are_charged_once(running: RunningStack) -> None:
     node = shutil.which("node")
     if node is None or not (JUDGES / "node_modules/ai").exists():
         pytest.skip("not run: there is no Node.js, or npm's clients are not installed (npm ci --prefix tests/judges)")
@@ -178,7 +178,7 @@ def test_npms_clients_that_repeat_slow_work_pay_for_it_once(running: RunningStac
     repeated(order, running, NPM, "openai/gpt-image-1-mini", "openai/gpt-5.4-mini")
 
 
-def test_pythons_clients_that_repeat_slow_work_pay_for_it_once(running: RunningStack) -> None:
+def test_python_clients_that_retry_slow_requests_are_charged_once(running: RunningStack) -> None:
     python = JUDGES.parents[1] / ".venv-clients/bin/python"
     if not (python.with_name("litellm")).exists():
         pytest.skip("not run: litellm and LangChain are not installed (make .venv-clients)")

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.local.canary import sightings
-from tests.local.client import Person, until
+from tests.local.canary import find_in_stack
+from tests.local.client import AccountClient, poll_until
 from tests.local.conftest import Stack
 
 PICTURE = {"prompt": "a lighthouse at dusk", "model": "local/canvas", "parameters": {"width": 256, "height": 256}}
@@ -17,11 +17,11 @@ ULID = "01M7XC43T8VQH8B4746A8669M7"
 
 
 @pytest.fixture(scope="module")
-def person(stack: Stack) -> Person:
-    return Person(stack.base_url)
+def person(stack: Stack) -> AccountClient:
+    return AccountClient(stack.base_url)
 
 
-def issue(person: Person, *scopes: str, workspace_id: str | None = None, **body: Any) -> dict[str, Any]:
+def issue(person: AccountClient, *scopes: str, workspace_id: str | None = None, **body: Any) -> dict[str, Any]:
     headers = {"Atelier-Workspace": workspace_id} if workspace_id else {}
     asked = {"name": "n8n", "scopes": scopes or ["all"], **body}
     answer = person.http.post("/api/tokens", json=asked, headers=headers)
@@ -30,7 +30,7 @@ def issue(person: Person, *scopes: str, workspace_id: str | None = None, **body:
     return made
 
 
-def program(person: Person, token: str) -> httpx.Client:
+def program(person: AccountClient, token: str) -> httpx.Client:
     """A client with the token and no other credentials."""
     return httpx.Client(base_url=person.http.base_url, headers={"Authorization": f"Bearer {token}"}, timeout=40)
 
@@ -42,7 +42,7 @@ def refused(answer: httpx.Response, status: int, code: str) -> str:
     return str(body["message"])
 
 
-def join(stack: Stack, guest: Person, host: Person, role: str) -> None:
+def join(stack: Stack, guest: AccountClient, host: AccountClient, role: str) -> None:
     """Add the guest to the host's workspace, as an invitation will do."""
     user_id = guest.get("/api/auth/me").json()["data"]["user"]["id"]
     item = {
@@ -57,14 +57,14 @@ def join(stack: Stack, guest: Person, host: Person, role: str) -> None:
     )
 
 
-def test_a_program_works_in_its_workspace_and_is_paid_from_its_wallet(person: Person) -> None:
+def test_a_tokens_generation_is_charged_to_its_workspaces_wallet(person: AccountClient) -> None:
     made = issue(person)
     with program(person, made["token"]) as http:
         before = http.get("/api/credits").json()["data"]
         assert before == person.balance()
         answer = http.post("/api/generate/image", json=PICTURE, headers={"Prefer": "wait=25"})
         assert answer.status_code in (200, 202), answer.text
-        generation = person.ended(answer.json()["data"]["generation"]["id"])
+        generation = person.wait_for_end(answer.json()["data"]["generation"]["id"])
         assert generation["status"] == "succeeded"
         assert (
             http.get("/api/credits").json()["data"]["available"] == before["available"] - generation["credits_charged"]
@@ -77,7 +77,7 @@ def test_a_program_works_in_its_workspace_and_is_paid_from_its_wallet(person: Pe
     person.assert_books_balance()
 
 
-def test_a_token_does_what_its_scopes_say_and_nothing_of_the_persons(person: Person) -> None:
+def test_a_token_is_limited_to_its_scopes_and_excluded_from_account_routes(person: AccountClient) -> None:
     reading, making = issue(person, "read")["token"], issue(person, "generations.create")["token"]
     with program(person, reading) as http:
         assert http.get("/api/generations").status_code == 200
@@ -95,7 +95,7 @@ def test_a_token_does_what_its_scopes_say_and_nothing_of_the_persons(person: Per
         assert http.get("/api/api-keys").status_code == 200
 
 
-def test_a_revoked_token_is_refused_at_once(person: Person) -> None:
+def test_a_revoked_token_is_refused_at_once(person: AccountClient) -> None:
     made = issue(person)
     with program(person, made["token"]) as http:
         assert http.post("/api/generate/image", json=PICTURE).status_code == 202
@@ -106,17 +106,17 @@ def test_a_revoked_token_is_refused_at_once(person: Person) -> None:
     assert made["id"] not in person.get("/api/tokens").text
 
 
-def test_an_expired_token_is_refused(person: Person) -> None:
+def test_an_expired_token_is_refused(person: AccountClient) -> None:
     made = issue(person, expires_at=(datetime.now(UTC) + timedelta(seconds=3)).isoformat())
     with program(person, made["token"]) as http:
-        answer = until(lambda: http.get("/api/credits"), lambda found: found.status_code != 200)
+        answer = poll_until(lambda: http.get("/api/credits"), lambda found: found.status_code != 200)
         assert refused(answer, 401, "UNAUTHENTICATED") == "The API token has expired."
         refused(http.post("/api/generate/image", json=PICTURE), 401, "UNAUTHENTICATED")
     assert made["id"] in person.get("/api/tokens").text
 
 
-def test_a_token_is_good_in_no_other_workspace_even_of_its_user(stack: Stack, person: Person) -> None:
-    host = Person(stack.base_url)
+def test_a_token_is_not_valid_in_another_workspace_of_its_user(stack: Stack, person: AccountClient) -> None:
+    host = AccountClient(stack.base_url)
     join(stack, person, host, "editor")
     elsewhere = {"Atelier-Workspace": host.workspace_id}
     assert person.http.get("/api/credits", headers=elsewhere).status_code == 200
@@ -136,8 +136,8 @@ def test_a_token_is_good_in_no_other_workspace_even_of_its_user(stack: Stack, pe
     }
 
 
-def test_a_token_never_does_more_than_its_user_may_do_now(stack: Stack) -> None:
-    host, guest = Person(stack.base_url), Person(stack.base_url)
+def test_a_token_never_exceeds_its_users_current_role(stack: Stack) -> None:
+    host, guest = AccountClient(stack.base_url), AccountClient(stack.base_url)
     there = {"Atelier-Workspace": host.workspace_id}
     join(stack, guest, host, "editor")
     wider = guest.http.post("/api/tokens", json={"name": "n8n", "scopes": ["providers.manage"]}, headers=there)
@@ -162,8 +162,8 @@ def test_a_token_never_does_more_than_its_user_may_do_now(stack: Stack) -> None:
     assert host.http.delete(f"/api/tokens/{made['id']}").status_code == 204
 
 
-def test_a_strangers_token_answers_as_a_missing_one(stack: Stack, person: Person) -> None:
-    made, stranger = issue(person), Person(stack.base_url)
+def test_a_foreign_token_gets_the_response_of_a_missing_one(stack: Stack, person: AccountClient) -> None:
+    made, stranger = issue(person), AccountClient(stack.base_url)
     answers = [stranger.http.delete(f"/api/tokens/{each}") for each in (made["id"], f"tok_{ULID}", "nonsense")]
     assert {refused(answer, 404, "NOT_FOUND") for answer in answers} == {"There is no such resource."}
     refused(stranger.http.get("/api/tokens", headers={"Atelier-Workspace": person.workspace_id}), 404, "NOT_FOUND")
@@ -172,7 +172,7 @@ def test_a_strangers_token_answers_as_a_missing_one(stack: Stack, person: Person
         assert http.get("/api/credits").status_code == 200
 
 
-def test_a_token_is_nowhere_but_in_the_answer_that_made_it(stack: Stack, person: Person) -> None:
+def test_a_tokens_secret_appears_only_in_the_response_that_issued_it(stack: Stack, person: AccountClient) -> None:
     once = {"Idempotency-Key": "canary"}
     asked = {"name": "canary", "scopes": ["all"]}
     made = person.http.post("/api/tokens", json=asked, headers=once)
@@ -197,4 +197,4 @@ def test_a_token_is_nowhere_but_in_the_answer_that_made_it(stack: Stack, person:
     # The first 56 characters name its record; the rest is the secret.
     secrets = [token[56:], forged[56:]]
     assert [secret for secret in secrets for answer in answers if secret in answer.text + str(answer.headers)] == []
-    assert sightings(stack.running, secrets) == []
+    assert find_in_stack(stack.running, secrets) == []

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from atelier.aws.stepfunctions import StepFunctionsWorkflow
-from tests.until import until
+from tests.until import wait_until
 
 MACHINES = Path(__file__).parents[2] / "statemachines"
 ASL, RUNS = MACHINES / "generate_media.asl.yaml", MACHINES / "run_pipeline.asl.yaml"
@@ -34,7 +34,7 @@ FINISHED = {"outcome": "succeeded"}
 
 # The code of the scripted functions: it records the call, then does the script's step of that number. The last step is
 # repeated for all later calls.
-SCRIPTED = """
+SCRIPTED_FUNCTION = """
 import json, os, pathlib
 
 def handler(event, context):
@@ -67,26 +67,26 @@ class Execution:
     arn: str
     folder: Path
 
-    def visits(self, task: str, count: int = 0) -> list[dict[str, Any]]:
+    def payloads(self, task: str, count: int = 0) -> list[dict[str, Any]]:
         """The payloads with which a task was called; waits until there are at least `count`."""
         notes = self.folder / task
         if count:
-            until(lambda: notes.exists() and notes.read_text().count("\n") >= count)
+            wait_until(lambda: notes.exists() and notes.read_text().count("\n") >= count)
         return [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
 
-    def ended(self) -> dict[str, Any]:
+    def wait_for_end(self) -> dict[str, Any]:
         """Waits until the execution has ended; returns its description."""
 
         def described() -> dict[str, Any] | None:
             found: dict[str, Any] = self.states.describe_execution(executionArn=self.arn)
             return found if found["status"] != "RUNNING" else None
 
-        return until(described)
+        return wait_until(described)
 
     @property
     def output(self) -> Any:
         """The output of the execution, which must have succeeded."""
-        ended = self.ended()
+        ended = self.wait_for_end()
         assert ended["status"] == "SUCCEEDED", ended
         return json.loads(ended["output"])
 
@@ -103,7 +103,7 @@ class Execution:
         return len(self.entered) + kinds["TaskScheduled"] - kinds["TaskStateEntered"] + 1
 
     def _history(self) -> list[dict[str, Any]]:
-        self.ended()
+        self.wait_for_end()
         pages = self.states.get_paginator("get_execution_history").paginate(executionArn=self.arn)
         return [event for page in pages for event in page["events"]]
 
@@ -167,7 +167,7 @@ def deploy(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[
     functions, states = (session.create_client(name, endpoint_url=emulator) for name in ("lambda", "stepfunctions"))
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
-        zipped.writestr("app.py", SCRIPTED)
+        zipped.writestr("app.py", SCRIPTED_FUNCTION)
     suffix, scripts = uuid.uuid4().hex[:12], tmp_path_factory.mktemp("scripts")
     arns: dict[str, str] = {}
     for name, task in TASKS.items():

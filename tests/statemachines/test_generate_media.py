@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from atelier.generations.outcome import Outcome
-from atelier.generations.ports import Lost
-from atelier.generations.turn import Turn, resume
+from atelier.generations.ports import AttemptFailed
+from atelier.generations.turn import Slot, resume_at_slot
 from tests.statemachines.conftest import ASL, FINISHED, SUCCEEDED, WAIT, WORKSPACE, Execution, Machine
 
 TRANSITIONS_MAX = 5
@@ -24,7 +24,7 @@ RETRIES_OF_AN_ATTEMPT, RETRIES_OF_A_FINISH = 6, 5
 
 def token(execution: Execution, visit: int = 1) -> str:
     """The task token of the attempt task's call number `visit`."""
-    return str(execution.visits("attempt", visit)[-1]["task_token"])
+    return str(execution.payloads("attempt", visit)[-1]["task_token"])
 
 
 def broken(machine: Machine, execution: Execution, visit: int) -> None:
@@ -40,36 +40,36 @@ def test_a_generation_with_one_provider_is_two_states_and_three_transitions(mach
     assert execution.transitions == 3 <= TRANSITIONS_MAX
 
 
-def test_its_tasks_are_given_ids_and_what_the_attempt_came_to(machine: Machine) -> None:
+def test_the_tasks_receive_ids_and_the_finish_receives_the_attempts_result(machine: Machine) -> None:
     execution = machine.start({"succeed": SUCCEEDED})
     generation_id = execution.arn.rpartition(":")[2]
-    execution.ended()
-    (attempt,), (finish,) = execution.visits("attempt"), execution.visits("finish")
+    execution.wait_for_end()
+    (attempt,), (finish,) = execution.payloads("attempt"), execution.payloads("finish")
     ids = {"workspace_id": WORKSPACE, "generation_id": generation_id}
     assert attempt == {**ids, "task_token": attempt["task_token"], "lost": None}
     assert finish == {**ids, "result": SUCCEEDED}
 
 
-def test_a_token_answered_by_another_process_goes_on_as_well(machine: Machine) -> None:
+def test_a_task_token_may_be_answered_by_another_process(machine: Machine) -> None:
     execution = machine.start(WAIT)
     assert machine.workflow.succeed(token(execution), SUCCEEDED)
     assert execution.output == FINISHED
     assert execution.transitions == 3
-    assert execution.visits("finish")[0]["result"] == SUCCEEDED
+    assert execution.payloads("finish")[0]["result"] == SUCCEEDED
 
 
-def test_a_token_answered_twice_counts_once(machine: Machine) -> None:
+def test_a_task_token_answered_twice_counts_once(machine: Machine) -> None:
     execution = machine.start(WAIT)
     assert machine.workflow.succeed(token(execution), SUCCEEDED)
-    execution.visits("finish", 1)
+    execution.payloads("finish", 1)
     assert not machine.workflow.succeed(token(execution), {"status": "failed"})
-    assert not machine.workflow.try_next(token(execution), Lost("att_1", "capacity"))
+    assert not machine.workflow.try_next(token(execution), AttemptFailed("att_1", "capacity"))
     assert execution.entered == [ATTEMPT, FINISH]
-    assert [visit["result"] for visit in execution.visits("finish")] == [SUCCEEDED]
+    assert [visit["result"] for visit in execution.payloads("finish")] == [SUCCEEDED]
     assert not machine.workflow.succeed(token(execution), {"status": "failed"})
 
 
-def test_nobody_waits_on_a_token_that_was_never_given(machine: Machine) -> None:
+def test_an_answer_to_an_unknown_task_token_is_reported_as_not_delivered(machine: Machine) -> None:
     assert not machine.workflow.succeed("a token of nobody", SUCCEEDED)
 
 
@@ -78,56 +78,56 @@ def test_a_generation_started_twice_runs_once(machine: Machine) -> None:
     answer = token(execution)
     machine.workflow.start(WORKSPACE, execution.arn.rpartition(":")[2])
     machine.workflow.succeed(answer, SUCCEEDED)
-    execution.ended()
+    execution.wait_for_end()
     machine.workflow.start(WORKSPACE, execution.arn.rpartition(":")[2])
-    assert len(execution.visits("attempt")) == 1
+    assert len(execution.payloads("attempt")) == 1
     assert len(machine.states.list_executions(stateMachineArn=machine.arn, statusFilter="RUNNING")["executions"]) == 0
 
 
-def test_the_next_candidate_is_tried_and_told_which_attempt_was_lost_and_why(machine: Machine) -> None:
+def test_the_next_attempt_receives_the_failed_attempt_and_its_error(machine: Machine) -> None:
     execution = machine.start(WAIT, WAIT, {"succeed": SUCCEEDED})
-    losses = [Lost("att_1", "capacity"), Lost("att_2", "transient", cost_microusd=700, cost_source="usage")]
+    losses = [AttemptFailed("att_1", "capacity"), AttemptFailed("att_2", "transient", cost_microusd=700, cost_source="usage")]
     for visit, lost in enumerate(losses, 1):
         assert machine.workflow.try_next(token(execution, visit), lost)
     assert execution.output == FINISHED
     assert execution.entered == [ATTEMPT, ATTEMPT, ATTEMPT, FINISH]
-    first, *later = [visit["lost"] for visit in execution.visits("attempt")]
+    first, *later = [visit["lost"] for visit in execution.payloads("attempt")]
     assert first is None
     # Parsed as functions/tasks/attempt_generation does.
-    assert [(lost["Error"], Lost(**json.loads(lost["Cause"]))) for lost in later] == [
+    assert [(lost["Error"], AttemptFailed(**json.loads(lost["Cause"]))) for lost in later] == [
         ("NextCandidate", lost) for lost in losses
     ]
-    assert execution.visits("finish")[0]["result"] == SUCCEEDED
+    assert execution.payloads("finish")[0]["result"] == SUCCEEDED
     # Each further candidate is one transition: it is not a retry of the same task.
     assert execution.transitions == 5
 
 
-def test_a_turn_that_has_come_is_another_visit_and_is_told(machine: Machine) -> None:
+def test_a_due_slot_starts_another_attempt_task_that_receives_the_slot(machine: Machine) -> None:
     execution = machine.start(WAIT, {"succeed": SUCCEEDED})
-    turn = Turn("replicate/sdxl@key_1", datetime(2026, 11, 20, 12, tzinfo=UTC))
-    resume(token(execution), str(turn), workflow=machine.workflow)
+    turn = Slot("replicate/sdxl@key_1", datetime(2026, 11, 20, 12, tzinfo=UTC))
+    resume_at_slot(token(execution), str(turn), workflow=machine.workflow)
     assert execution.output == FINISHED
-    told = Lost(**json.loads(execution.visits("attempt")[1]["lost"]["Cause"]))
-    assert Turn.read(str(told.turn)) == turn
+    told = AttemptFailed(**json.loads(execution.payloads("attempt")[1]["lost"]["Cause"]))
+    assert Slot.parse(str(told.turn)) == turn
     assert execution.transitions == 4
 
 
-def test_an_attempt_that_broke_is_visited_again_as_the_same_attempt(machine: Machine) -> None:
+def test_a_broken_attempt_task_is_retried_with_the_same_input(machine: Machine) -> None:
     execution = machine.start(WAIT, {"succeed": SUCCEEDED})
     broken(machine, execution, 1)
     assert execution.output == FINISHED
     assert execution.entered == [ATTEMPT, FINISH]
-    first, second = execution.visits("attempt")
+    first, second = execution.payloads("attempt")
     assert {**second, "task_token": None} == {**first, "task_token": None}
     assert execution.transitions == 4
 
 
-def test_a_loss_is_still_told_when_the_visit_after_it_breaks(machine: Machine) -> None:
+def test_a_retried_attempt_task_still_receives_the_failed_attempt(machine: Machine) -> None:
     execution = machine.start(WAIT, WAIT, {"succeed": SUCCEEDED})
-    machine.workflow.try_next(token(execution, 1), Lost("att_1", "capacity"))
+    machine.workflow.try_next(token(execution, 1), AttemptFailed("att_1", "capacity"))
     broken(machine, execution, 2)
     assert execution.output == FINISHED
-    lost = [visit["lost"] for visit in execution.visits("attempt")]
+    lost = [visit["lost"] for visit in execution.payloads("attempt")]
     assert lost[1] == lost[2]
     assert json.loads(lost[2]["Cause"])["attempt_id"] == "att_1"
 
@@ -138,11 +138,11 @@ def test_an_attempt_that_keeps_breaking_is_finished_as_unknown(machine: Machine)
         broken(machine, execution, visit)
     assert execution.output == FINISHED
     assert execution.entered == [ATTEMPT, ASSUME, FINISH]
-    assert len(execution.visits("attempt")) == RETRIES_OF_AN_ATTEMPT + 1
+    assert len(execution.payloads("attempt")) == RETRIES_OF_AN_ATTEMPT + 1
     assert result_of(execution) == "unknown"
 
 
-def test_an_attempt_that_nobody_answers_is_finished_as_unknown_and_not_repeated(
+def test_an_unanswered_attempt_task_is_finished_as_unknown_and_not_repeated(
     deploy: Callable[..., tuple[str, Path]], aws: botocore.session.Session
 ) -> None:
     # The only change to the definition: a time-out of a second instead of two hours.
@@ -150,7 +150,7 @@ def test_an_attempt_that_nobody_answers_is_finished_as_unknown_and_not_repeated(
     execution = machine.start(WAIT)
     assert execution.output == FINISHED
     assert execution.entered == [ATTEMPT, ASSUME, FINISH]
-    assert len(execution.visits("attempt")) == 1
+    assert len(execution.payloads("attempt")) == 1
     assert result_of(execution) == "unknown"
     assert not machine.workflow.succeed(token(execution), SUCCEEDED)
 
@@ -159,20 +159,20 @@ def test_a_finish_that_fails_is_repeated_with_the_same_result(machine: Machine) 
     execution = machine.start({"succeed": SUCCEEDED}, finish=({"raise": "throttled"}, {"return": FINISHED}))
     assert execution.output == FINISHED
     assert execution.entered == [ATTEMPT, FINISH]
-    first, second = execution.visits("finish")
+    first, second = execution.payloads("finish")
     assert first == second
     assert execution.transitions == 4
 
 
 def test_a_finish_that_keeps_failing_is_left_to_the_reconciler(machine: Machine) -> None:
     execution = machine.start({"succeed": SUCCEEDED}, finish=({"raise": "broken"},))
-    ended = execution.ended()
+    ended = execution.wait_for_end()
     assert (ended["status"], ended["error"]) == ("FAILED", "FinishFailed")
-    assert len(execution.visits("finish")) == RETRIES_OF_A_FINISH + 1
+    assert len(execution.payloads("finish")) == RETRIES_OF_A_FINISH + 1
     assert execution.entered == [ATTEMPT, FINISH, "LeaveToReconciler"]
 
 
-def test_every_task_has_a_time_out_retries_and_a_net() -> None:
+def test_every_task_has_a_time_out_retries_and_a_catch_all() -> None:
     states: dict[str, dict[str, Any]] = yaml.safe_load(ASL.read_text())["States"]
     tasks = [state for state in states.values() if state["Type"] == "Task"]
     assert len(tasks) == 2
@@ -184,5 +184,5 @@ def test_every_task_has_a_time_out_retries_and_a_net() -> None:
 
 def result_of(execution: Execution) -> str:
     """The status of the finish task's input, as the finish function reads it."""
-    (finish,) = execution.visits("finish")
+    (finish,) = execution.payloads("finish")
     return Outcome.from_data(finish["result"]).status

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
 
-from atelier.frozen import FEW
+from atelier.frozen import COMPILE_AFTER
 from atelier.frozen import dataclass as ours
 
 T = TypeVar("T")
@@ -70,7 +70,7 @@ def made(request: pytest.FixtureRequest) -> tuple[Any, Any, Any]:
     found = classes(ours)
     if request.param == "one of many":
         for each in (*found, found[0].Limits):
-            for _ in range(FEW + 1):
+            for _ in range(COMPILE_AFTER + 1):
                 each(low=1) if each is found[0].Limits else each(1)
     return found
 
@@ -120,12 +120,12 @@ REFUSALS: dict[str, tuple[Callable[[Any, Any, Any], object], type[Exception]]] =
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-def test_it_behaves_as_the_standard_one(made: tuple[Any, Any, Any], deed: str) -> None:
+def test_a_frozen_class_behaves_as_a_standard_dataclass(made: tuple[Any, Any, Any], deed: str) -> None:
     assert DEEDS[deed](*made) == DEEDS[deed](*STANDARD)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-def test_it_refuses_as_the_standard_one(made: tuple[Any, Any, Any], refusal: str) -> None:
+def test_a_frozen_class_raises_the_errors_of_a_standard_dataclass(made: tuple[Any, Any, Any], refusal: str) -> None:
     deed, error = REFUSALS[refusal]
     with pytest.raises(error) as said:
         deed(*STANDARD)
@@ -140,15 +140,15 @@ class Packed:
     y: str = "y"
 
 
-def test_nothing_can_be_put_beside_its_fields() -> None:
+def test_a_frozen_class_refuses_new_attributes() -> None:
     with pytest.raises(FrozenInstanceError):
         Packed(1).__setattr__("z", 2)
 
 
-def test_it_can_be_pickled() -> None:
+def test_a_frozen_object_can_be_pickled() -> None:
     assert pickle.loads(pickle.dumps(Packed(1))) == Packed(1)
 
 
-def test_its_own_signature_is_known_when_many_were_made() -> None:
-    assert all(Packed(1) for _ in range(FEW + 1))
+def test_a_frozen_class_keeps_its_annotations_after_many_objects() -> None:
+    assert all(Packed(1) for _ in range(COMPILE_AFTER + 1))
     assert Packed.__init__.__annotations__ == {"x": "int", "y": "str", "return": None}

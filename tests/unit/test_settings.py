@@ -12,7 +12,7 @@ from atelier.settings import (
     InvalidSettings,
     MediaSigning,
     Moderation,
-    RateLimits,
+    CallerRateLimits,
 )
 
 
@@ -23,27 +23,27 @@ def test_a_missing_variable_is_named_without_the_values_of_the_others(monkeypatc
         EventBus.read()
 
 
-def test_all_that_are_missing_are_named_at_once() -> None:
+def test_all_missing_variables_are_named_at_once() -> None:
     with pytest.raises(InvalidSettings, match="ATELIER_SECRET_MEDIA is missing; ATELIER_MEDIA_KEY_PAIR_ID is missing"):
         MediaSigning({})
 
 
 @pytest.mark.parametrize("value", ["", "0", "901", "5.5", "secret"])
-def test_a_number_that_cannot_be_meant_is_refused_unseen(value: str) -> None:
+def test_an_invalid_number_is_refused_without_its_value(value: str) -> None:
     with pytest.raises(InvalidSettings) as refused:
         GenerationTimes({"ATELIER_ATTEMPT_POLL_SECONDS": value})
     assert str(refused.value) == "ATELIER_ATTEMPT_POLL_SECONDS is no number of at least 1 and at most 900"
 
 
-def test_one_of_several_words_is_one_of_them() -> None:
-    assert Moderation({"ATELIER_MODERATOR": "openai"}).by == "openai"
+def test_a_choice_outside_its_values_is_refused() -> None:
+    assert Moderation({"ATELIER_MODERATOR": "openai"}).service == "openai"
     with pytest.raises(InvalidSettings, match="ATELIER_MODERATION_UNANSWERED") as refused:
         Moderation({"ATELIER_MODERATION_UNANSWERED": "sometimes"})
     assert "sometimes" not in str(refused.value)
 
 
-def test_what_is_not_said_is_the_default_and_nothing_changes_later() -> None:
-    limits = RateLimits({"ATELIER_RATE_SIGN_INS_PER_ACCOUNT": "3"})
+def test_an_absent_variable_has_its_default_and_settings_are_frozen() -> None:
+    limits = CallerRateLimits({"ATELIER_RATE_SIGN_INS_PER_ACCOUNT": "3"})
     assert (limits.requests_per_minute, limits.sign_ins_per_account, limits.sign_ins_per_address) == (600, 3, 30)
     with pytest.raises(AttributeError):
         limits.requests_per_minute = 1
@@ -64,7 +64,7 @@ FRONTENDS = FrontendOrigins(
         "http://dev.test:3000",
     ],
 )
-def test_a_named_frontend_origin_is_allowed(origin: str) -> None:
+def test_a_configured_frontend_origin_is_allowed(origin: str) -> None:
     assert FRONTENDS.allow(origin)
 
 
@@ -85,11 +85,11 @@ def test_a_named_frontend_origin_is_allowed(origin: str) -> None:
         "http://dev.test:30000",
     ],
 )
-def test_an_origin_that_no_frontend_has_is_refused(origin: str) -> None:
+def test_an_unlisted_origin_is_refused(origin: str) -> None:
     assert not FRONTENDS.allow(origin)
 
 
-def test_without_frontend_origins_none_is_allowed() -> None:
+def test_no_origin_is_allowed_without_frontend_origins() -> None:
     assert not FrontendOrigins({}).allow("http://localhost:5173")
     assert not FrontendOrigins({}).allow("")
 
@@ -104,7 +104,7 @@ def test_without_frontend_origins_none_is_allowed() -> None:
         ("verified", "local", True),
     ],
 )
-def test_daily_credits_wait_for_a_mailbox_where_a_provider_costs_money(
+def test_daily_credits_need_verification_if_a_provider_costs_money(
     given_to: str, providers: str, *, verified_only: bool
 ) -> None:
     settings = DailyCredits({"ATELIER_DAILY_CREDITS": given_to, "ATELIER_PROVIDERS": providers})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atelier.http import Answer, Api, Request
+from atelier.http import Response, Api, Request
 from atelier.identity.contract import AccountView, account_view
 from atelier.wiring import identity
 from atelier.wiring.admission import gate, limiter
@@ -11,9 +11,9 @@ api = Api("account", gate=gate, limiter=limiter)
 
 
 @api.route("GET", "/api/auth/me", permission="account.read", answer=AccountView)
-def me(request: Request[object]) -> Answer:
+def me(request: Request[object]) -> Response:
     """The caller's account, and the workspaces of which it is a member."""
-    return Answer(account_view(*identity.account(request.caller.user_id)))
+    return Response(account_view(*identity.account(request.caller.user_id)))
 
 
 handler = api.handler

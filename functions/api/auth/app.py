@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.errors import Unauthenticated
-from atelier.http import Answer, Api, Request
+from atelier.http import Response, Api, Request
 from atelier.identity import browser
-from atelier.identity.authorize import bearer
+from atelier.identity.authorize import bearer_token
 from atelier.identity.contract import (
     KeySetView,
     LogInRequest,
@@ -28,7 +28,7 @@ api = Api("auth", limiter=limiter)
 
 
 @api.route("POST", "/api/auth/signup", body=SignUpRequest, answer=SignedInView, statuses=(201,), errors=(403, 409))
-def sign_up(request: Request[SignUpRequest]) -> Answer:
+def sign_up(request: Request[SignUpRequest]) -> Response:
     """Create an account with a personal workspace, and open a session."""
     _require_own_origin(request)
     body = request.body
@@ -37,7 +37,7 @@ def sign_up(request: Request[SignUpRequest]) -> Answer:
 
 
 @api.route("POST", "/api/auth/login", body=LogInRequest, answer=SignedInView, errors=(401, 403))
-def log_in(request: Request[LogInRequest]) -> Answer:
+def log_in(request: Request[LogInRequest]) -> Response:
     """Open a session."""
     _require_own_origin(request)
     body = request.body
@@ -46,44 +46,44 @@ def log_in(request: Request[LogInRequest]) -> Answer:
 
 
 @api.route("POST", "/api/auth/refresh", body=RefreshTokenRequest, answer=TokensView, errors=(401, 403))
-def refresh(request: Request[RefreshTokenRequest]) -> Answer:
+def refresh(request: Request[RefreshTokenRequest]) -> Response:
     """Exchange a refresh token, from the cookie or the body, for its successor and a new access token."""
     presented = _presented(request)
     if presented.token is None:
         raise Unauthenticated("There is no refresh token.")
     tokens = identity.refresh(presented.token, request.now)
-    cookies = (browser.cookie(str(tokens.refresh_token)),) if presented.delivery == "cookie" else ()
-    return Answer(tokens_view(tokens, presented.delivery), cookies=cookies)
+    cookies = (browser.refresh_cookie(str(tokens.refresh_token)),) if presented.delivery == "cookie" else ()
+    return Response(tokens_view(tokens, presented.delivery), cookies=cookies)
 
 
 @api.route("POST", "/api/auth/logout", body=RefreshTokenRequest, statuses=(204,), errors=(403,))
-def log_out(request: Request[RefreshTokenRequest]) -> Answer:
+def log_out(request: Request[RefreshTokenRequest]) -> Response:
     """End the session of the refresh token (cookie or body) or of the bearer token. Repeating it is no error."""
     header = request.headers.get("authorization", "")
-    access_token = bearer(header) if header.lower().startswith("bearer ") else None
+    access_token = bearer_token(header) if header.lower().startswith("bearer ") else None
     identity.log_out(_presented(request).token, access_token, request.now)
-    return Answer(status=204, cookies=(browser.no_cookie(),))
+    return Response(status=204, cookies=(browser.expired_cookie(),))
 
 
 @api.route("GET", "/.well-known/jwks.json", "/api/auth/.well-known/jwks.json", answer=KeySetView, raw=True)
-def public_keys(_request: Request[object]) -> Answer:
+def public_keys(_request: Request[object]) -> Response:
     """The public keys that verify access tokens (RFC 7517)."""
-    return Answer(identity.public_keys(), headers={"Cache-Control": "public, max-age=300"})
+    return Response(identity.public_keys(), headers={"Cache-Control": "public, max-age=300"})
 
 
-def _opened(signed_in: SignedIn, delivery: str, *, status: int) -> Answer:
+def _opened(signed_in: SignedIn, delivery: str, *, status: int) -> Response:
     headers = {"Idempotent-Replayed": "true"} if signed_in.replayed else {}
-    cookies = (browser.cookie(str(signed_in.tokens.refresh_token)),) if delivery == "cookie" else ()
-    return Answer(signed_in_view(signed_in, delivery), status, headers=headers, cookies=cookies)
+    cookies = (browser.refresh_cookie(str(signed_in.tokens.refresh_token)),) if delivery == "cookie" else ()
+    return Response(signed_in_view(signed_in, delivery), status, headers=headers, cookies=cookies)
 
 
 def _require_own_origin(request: Request[Any]) -> None:
     browser.require_own_origin(request.headers.get("origin"), identity.allows_origin)
 
 
-def _presented(request: Request[RefreshTokenRequest]) -> browser.Presented:
+def _presented(request: Request[RefreshTokenRequest]) -> browser.PresentedToken:
     origin = request.headers.get("origin")
-    return browser.presented(request.body.refresh_token, request.cookies, origin, identity.allows_origin)
+    return browser.presented_token(request.body.refresh_token, request.cookies, origin, identity.allows_origin)
 
 
 def _device(request: Request[SignUpRequest] | Request[LogInRequest]) -> Device:

@@ -6,7 +6,7 @@ import re
 
 from atelier import cursors
 from atelier.errors import NotFound, ValidationFailed
-from atelier.http import Answer, Api, Nothing, Request
+from atelier.http import Response, Api, Empty, Request
 from atelier.ledger.contract import (
     BalanceQuery,
     BalanceView,
@@ -35,13 +35,13 @@ handler = api.handler
     answer=BalanceView,
     errors=(503,),
 )
-def balance(request: Request[Nothing]) -> Answer:
+def balance(request: Request[Empty]) -> Response:
     """The present balance, with today's grant; or the balance at a past instant."""
     at = request.query.at
     if at is not None:
-        return Answer(past_balance_view(seals.balance_at(request.caller.workspace_id, at, request.now), at))
-    wallet = ledger.refreshed(request.caller.workspace_id, request.now)
-    return Answer(balance_view(wallet, ledger.daily(wallet.tier), request.now))
+        return Response(past_balance_view(seals.balance_at(request.caller.workspace_id, at, request.now), at))
+    wallet = ledger.refresh_wallet(request.caller.workspace_id, request.now)
+    return Response(balance_view(wallet, ledger.daily_grant(wallet.tier), request.now))
 
 
 @api.route(
@@ -52,13 +52,13 @@ def balance(request: Request[Nothing]) -> Answer:
     query=StatementQuery,
     answer=StatementView,
 )
-def statement(request: Request[Nothing]) -> Answer:
+def statement(request: Request[Empty]) -> Response:
     """The statement: every movement with its entries, newest first."""
     query: StatementQuery = request.query
     after = cursors.decode(query.cursor, "movement#")
     page = ledger.wallets().movements(request.caller.workspace_id, after, query.limit)
     items = [movement_view(movement) for movement in page.movements]
-    return Answer(StatementView(items=items, next_cursor=cursors.encode(page.next_key)))
+    return Response(StatementView(items=items, next_cursor=cursors.encode(page.next_key)))
 
 
 @api.route(
@@ -70,13 +70,13 @@ def statement(request: Request[Nothing]) -> Answer:
     answer=ProofView,
     errors=(503,),
 )
-def proof(request: Request[Nothing]) -> Answer:
+def proof(request: Request[Empty]) -> Response:
     """The proof of the wallet, oldest entries first, for a verifier that works offline."""
     after = cursors.decode(request.query.cursor, "seal#") or "seal#0"
     if not re.fullmatch(r"seal#\d{1,12}", after, re.ASCII):
         raise ValidationFailed([{"path": "query.cursor", "message": "is not a cursor of this list"}])
     page, next_after = seals.proof(request.caller.workspace_id, int(after[5:]), request.now)
-    return Answer({**page, "next_cursor": cursors.encode(f"seal#{next_after}" if next_after else None)})
+    return Response({**page, "next_cursor": cursors.encode(f"seal#{next_after}" if next_after else None)})
 
 
 @api.route(
@@ -87,10 +87,10 @@ def proof(request: Request[Nothing]) -> Answer:
     answer=ExplanationView,
     errors=(404,),
 )
-def explanation(request: Request[Nothing]) -> Answer:
+def explanation(request: Request[Empty]) -> Response:
     """Why a generation was charged: its hold, and how the hold ended."""
-    generation_id = request.id("generation_id", "gen")
+    generation_id = request.path_id("generation_id", "gen")
     movements = ledger.wallets().movements_of(request.caller.workspace_id, generation_id)
     if not movements:
         raise NotFound
-    return Answer(explanation_view(generation_id, movements))
+    return Response(explanation_view(generation_id, movements))

@@ -7,94 +7,94 @@ from functools import partial
 from atelier import cursors
 from atelier.generations import contract
 from atelier.generations.run_contract import EnhancedView, EnhanceRequest, PipelineList, PipelineRequest, pipeline_list
-from atelier.http import Answer, Api, Nothing, Request
+from atelier.http import Response, Api, Empty, Request
 from atelier.wiring import admission, generations
 
 api = Api("generations", gate=admission.spending_gate, limiter=admission.limiter)
 handler = api.handler
 ERRORS = (402, 404, 409, 413, 415, 503)
-made = partial(api.route, "POST", permission="generations.create", statuses=(202, 200), errors=ERRORS)
-create = partial(made, answer=contract.GenerationEnvelope)
-read = partial(api.route, "GET", permission="generations.read", errors=(404,))
+post_route = partial(api.route, "POST", permission="generations.create", statuses=(202, 200), errors=ERRORS)
+generation_route = partial(post_route, answer=contract.GenerationEnvelope)
+get_route = partial(api.route, "GET", permission="generations.read", errors=(404,))
 
 
-@create("/api/quotes", body=contract.QuoteRequest, answer=contract.QuoteView, statuses=(200,), errors=(413, 415, 503))
-def quote(request: Request[contract.QuoteRequest]) -> Answer:
+@generation_route("/api/quotes", body=contract.QuoteRequest, answer=contract.QuoteView, statuses=(200,), errors=(413, 415, 503))
+def quote(request: Request[contract.QuoteRequest]) -> Response:
     """Get a binding price: a signed quote, redeemed once and never exceeded."""
-    return Answer(generations.quote(request.caller, request.body, request.now))
+    return Response(generations.create_quote(request.caller, request.body, request.now))
 
 
-@create("/api/generate", body=contract.MakeRequest)
-def generate(request: Request[contract.MakeRequest]) -> Answer:
+@generation_route("/api/generate", body=contract.MakeRequest)
+def generate(request: Request[contract.MakeRequest]) -> Response:
     """Create a generation; its kind is given by the body or by a template."""
-    return generations.make(request)
+    return generations.create(request)
 
 
-@create("/api/generate/<kind>", body=contract.MakeRequest)
-def generate_kind(request: Request[contract.MakeRequest]) -> Answer:
+@generation_route("/api/generate/<kind>", body=contract.MakeRequest)
+def generate_kind(request: Request[contract.MakeRequest]) -> Response:
     """Create a text, an image, a video, audio (speech), a talking avatar, a page, or an upscale of an image."""
-    return generations.make(request, kind=request.path["kind"])
+    return generations.create(request, kind=request.path["kind"])
 
 
-@create("/api/templates/<template_id>/run", body=contract.MakeRequest)
-def run_template(request: Request[contract.MakeRequest]) -> Answer:
+@generation_route("/api/templates/<template_id>/run", body=contract.MakeRequest)
+def run_template(request: Request[contract.MakeRequest]) -> Response:
     """Create a generation from a template; values in the body override those of the template."""
-    return generations.make(request, template_id=request.id("template_id", "tpl"))
+    return generations.create(request, template_id=request.path_id("template_id", "tpl"))
 
 
-@create("/api/pipelines", body=PipelineRequest)
-def run_pipeline(request: Request[PipelineRequest]) -> Answer:
+@generation_route("/api/pipelines", body=PipelineRequest)
+def run_pipeline(request: Request[PipelineRequest]) -> Response:
     """Create a run: several stages, each made from the result of the one before, under one hold of credits."""
-    (recipe, pipeline), body = request.body.asked(), request.body
-    return generations.accept(
+    (recipe, pipeline), body = request.body.recipe_and_pipeline(), request.body
+    return generations.accept_and_respond(
         request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse
     )
 
 
-@read("/api/pipelines", answer=PipelineList, errors=())
-def list_pipelines(_request: Request[Nothing]) -> Answer:
+@get_route("/api/pipelines", answer=PipelineList, errors=())
+def list_pipelines(_request: Request[Empty]) -> Response:
     """List the pipelines and their stages."""
-    return Answer(pipeline_list())
+    return Response(pipeline_list())
 
 
-@create("/api/prompts/enhance", body=EnhanceRequest, answer=EnhancedView, statuses=(200, 202), errors=(402, 502, 503))
-def enhance_prompt(request: Request[EnhanceRequest]) -> Answer:
+@generation_route("/api/prompts/enhance", body=EnhanceRequest, answer=EnhancedView, statuses=(200, 202), errors=(402, 502, 503))
+def enhance_prompt(request: Request[EnhanceRequest]) -> Response:
     """Have a prompt rewritten by a text model. If it takes longer than 25 s, poll its generation."""
     return generations.enhance(request)
 
 
-@read("/api/generations", query=contract.ListQuery, answer=contract.GenerationList)
-def list_generations(request: Request[Nothing]) -> Answer:
+@get_route("/api/generations", query=contract.ListQuery, answer=contract.GenerationList)
+def list_generations(request: Request[Empty]) -> Response:
     """List the workspace's generations, newest first."""
     query, after = request.query, cursors.decode(request.query.cursor, "gen_")
-    page = generations.page(request.caller.workspace_id, query.filters(), after, query.limit)
+    page = generations.list_page(request.caller.workspace_id, query.filters(), after, query.limit)
     items = [generations.view(generation, request.now, with_text=False) for generation in page.generations]
-    return Answer(contract.GenerationList(items=items, next_cursor=cursors.encode(page.next_id)))
+    return Response(contract.GenerationList(items=items, next_cursor=cursors.encode(page.next_id)))
 
 
-@read("/api/generations/<generation_id>", answer=contract.GenerationEnvelope)
-def get_generation(request: Request[Nothing]) -> Answer:
+@get_route("/api/generations/<generation_id>", answer=contract.GenerationEnvelope)
+def get_generation(request: Request[Empty]) -> Response:
     """Get one generation: status, progress, attempts, cost, assets."""
-    generation = generations.store().get(request.caller.workspace_id, request.id("generation_id", "gen"))
-    return Answer(contract.GenerationEnvelope(generation=generations.view(generation, request.now)))
+    generation = generations.store().get(request.caller.workspace_id, request.path_id("generation_id", "gen"))
+    return Response(contract.GenerationEnvelope(generation=generations.view(generation, request.now)))
 
 
-@create("/api/generations/<generation_id>/cancel")
-def cancel_generation(request: Request[Nothing]) -> Answer:
+@generation_route("/api/generations/<generation_id>/cancel")
+def cancel_generation(request: Request[Empty]) -> Response:
     """Cancel a generation: 200 when it has ended, 202 while its provider is asked to stop."""
-    generation = generations.cancel(request.caller.workspace_id, request.id("generation_id", "gen"), request.now)
+    generation = generations.cancel(request.caller.workspace_id, request.path_id("generation_id", "gen"), request.now)
     view = contract.GenerationEnvelope(generation=generations.view(generation, request.now))
-    return Answer(view, status=202 if generation.is_open else 200)
+    return Response(view, status=202 if generation.is_open else 200)
 
 
-@create("/api/generations/<generation_id>/retry")
-def retry_generation(request: Request[Nothing]) -> Answer:
+@generation_route("/api/generations/<generation_id>/retry")
+def retry_generation(request: Request[Empty]) -> Response:
     """Run the same recipe again, as a new generation."""
-    return generations.retry(request, request.id("generation_id", "gen"))
+    return generations.retry(request, request.path_id("generation_id", "gen"))
 
 
-@read("/api/generations/<generation_id>/recipe", answer=contract.RecipeEnvelope)
-def get_recipe(request: Request[Nothing]) -> Answer:
+@get_route("/api/generations/<generation_id>/recipe", answer=contract.RecipeEnvelope)
+def get_recipe(request: Request[Empty]) -> Response:
     """Get all parameters of a generation, to run it again."""
-    generation = generations.store().get(request.caller.workspace_id, request.id("generation_id", "gen"))
-    return Answer(contract.RecipeEnvelope(recipe=contract.recipe_view(generation)))
+    generation = generations.store().get(request.caller.workspace_id, request.path_id("generation_id", "gen"))
+    return Response(contract.RecipeEnvelope(recipe=contract.recipe_view(generation)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from atelier import cursors
-from atelier.http import Answer, Api, Nothing, Request
+from atelier.http import Response, Api, Empty, Request
 from atelier.library.contract import AssetEnvelope, AssetList, AssetQuery
 from atelier.wiring import admission, library
 
@@ -12,7 +12,7 @@ handler = api.handler
 
 
 @api.route("GET", "/api/assets", permission="assets.read", query=AssetQuery, answer=AssetList)
-def list_assets(request: Request[Nothing]) -> Answer:
+def list_assets(request: Request[Empty]) -> Response:
     """List the workspace's assets, newest first."""
     query: AssetQuery = request.query
     after = cursors.decode(query.cursor, "ast_")
@@ -20,11 +20,11 @@ def list_assets(request: Request[Nothing]) -> Answer:
         request.caller.workspace_id, query.type, after, query.limit, project_id=query.project_id
     )
     items = [library.view(asset, request.now) for asset in page.assets]
-    return Answer(AssetList(items=items, next_cursor=cursors.encode(page.next_id)))
+    return Response(AssetList(items=items, next_cursor=cursors.encode(page.next_id)))
 
 
 @api.route("GET", "/api/assets/<asset_id>", permission="assets.read", answer=AssetEnvelope, errors=(404,))
-def get_asset(request: Request[Nothing]) -> Answer:
+def get_asset(request: Request[Empty]) -> Response:
     """Get one asset with its signed URLs."""
-    asset = library.assets().get(request.caller.workspace_id, request.id("asset_id", "ast"))
-    return Answer(AssetEnvelope(asset=library.view(asset, request.now)))
+    asset = library.assets().get(request.caller.workspace_id, request.path_id("asset_id", "ast"))
+    return Response(AssetEnvelope(asset=library.view(asset, request.now)))

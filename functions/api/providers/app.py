@@ -14,9 +14,9 @@ from atelier.credentials.contract import (
     WishesRequest,
     key_view,
     providers_view,
-    tested_view,
+    test_view,
 )
-from atelier.http import Answer, Api, Nothing, Request
+from atelier.http import Response, Api, Empty, Request
 from atelier.pricing.listing import ModelList, ModelQuery
 from atelier.routing.contract import HealthList
 from atelier.wiring import admission, credentials, models, routing
@@ -27,14 +27,14 @@ manage = partial(api.route, permission="api-keys.manage")
 
 
 @api.route("GET", "/api/api-keys", permission="api-keys.read", answer=KeyList)
-def list_keys(request: Request[Nothing]) -> Answer:
+def list_keys(request: Request[Empty]) -> Response:
     """List the workspace's own provider keys, without their secret values."""
-    own = credentials.keys().own(request.caller.workspace_id)
-    return Answer(KeyList(items=[key_view(key) for key in own.keys]))
+    own = credentials.keys().read_workspace(request.caller.workspace_id)
+    return Response(KeyList(items=[key_view(key) for key in own.keys]))
 
 
 @manage("POST", "/api/api-keys", body=AddKeyRequest, answer=KeyEnvelope, statuses=(201,), errors=(409,))
-def add_key(request: Request[AddKeyRequest]) -> Answer:
+def add_key(request: Request[AddKeyRequest]) -> Response:
     """Add a key of your own for a provider."""
     body = request.body
     added = credentials.add(
@@ -43,53 +43,53 @@ def add_key(request: Request[AddKeyRequest]) -> Answer:
     headers = {"Location": f"/api/api-keys/{added.key.id}"}
     if added.replayed:
         headers["Idempotent-Replayed"] = "true"
-    return Answer(KeyEnvelope(key=key_view(added.key)), status=201, headers=headers)
+    return Response(KeyEnvelope(key=key_view(added.key)), status=201, headers=headers)
 
 
 @manage("PUT", "/api/api-keys/<key_id>", body=SwitchKeyRequest, answer=KeyEnvelope, errors=(404,))
-def switch_key(request: Request[SwitchKeyRequest]) -> Answer:
+def switch_key(request: Request[SwitchKeyRequest]) -> Response:
     """Switch a key off, or on again."""
-    key_id, is_active = request.id("key_id", "key"), request.body.is_active
+    key_id, is_active = request.path_id("key_id", "key"), request.body.is_active
     key = credentials.switch(request.caller.workspace_id, key_id, is_active=is_active)
-    return Answer(KeyEnvelope(key=key_view(key)))
+    return Response(KeyEnvelope(key=key_view(key)))
 
 
 @manage("DELETE", "/api/api-keys/<key_id>", statuses=(204,), errors=(404,))
-def remove_key(request: Request[Nothing]) -> Answer:
+def remove_key(request: Request[Empty]) -> Response:
     """Remove a key for good."""
-    credentials.remove(request.caller.workspace_id, request.id("key_id", "key"), request.now)
-    return Answer(status=204)
+    credentials.remove(request.caller.workspace_id, request.path_id("key_id", "key"), request.now)
+    return Response(status=204)
 
 
 @manage("POST", "/api/api-keys/<key_id>/test", answer=TestEnvelope, errors=(404, 502))
-def test_key(request: Request[Nothing]) -> Answer:
+def test_key(request: Request[Empty]) -> Response:
     """Test with the provider whether it accepts a key; free of charge."""
-    checked = credentials.check(request.caller, request.id("key_id", "key"), request.now)
-    return Answer(TestEnvelope(test=tested_view(checked)))
+    checked = credentials.check(request.caller, request.path_id("key_id", "key"), request.now)
+    return Response(TestEnvelope(test=test_view(checked)))
 
 
 @api.route("GET", "/api/settings/providers", permission="providers.read", answer=ProvidersView)
-def get_providers(request: Request[Nothing]) -> Answer:
+def get_providers(request: Request[Empty]) -> Response:
     """List every provider with its status for the workspace, the most preferred first."""
-    return Answer(providers_view(credentials.standings(request.caller.workspace_id, request.now)))
+    return Response(providers_view(credentials.provider_statuses(request.caller.workspace_id, request.now)))
 
 
 @api.route("PUT", "/api/settings/providers", permission="providers.manage", body=WishesRequest, answer=ProvidersView)
-def put_providers(request: Request[WishesRequest]) -> Answer:
+def put_providers(request: Request[WishesRequest]) -> Response:
     """Set which providers are used, in which order, and with whose key."""
     workspace_id = request.caller.workspace_id
-    credentials.wish(workspace_id, (each.wish() for each in request.body.providers))
-    return Answer(providers_view(credentials.standings(workspace_id, request.now)))
+    credentials.change_preferences(workspace_id, (each.preference() for each in request.body.providers))
+    return Response(providers_view(credentials.provider_statuses(workspace_id, request.now)))
 
 
 @api.route("GET", "/api/providers/health", permission="providers.read", answer=HealthList)
-def list_health(request: Request[Nothing]) -> Answer:
+def list_health(request: Request[Empty]) -> Response:
     """The health of the platform's providers and of the workspace's own keys."""
-    return Answer(routing.scorecards(request.caller.workspace_id, request.now))
+    return Response(routing.scorecards(request.caller.workspace_id, request.now))
 
 
 @api.route("GET", "/api/models", permission="models.read", query=ModelQuery, answer=ModelList)
-def list_models(request: Request[Nothing]) -> Answer:
+def list_models(request: Request[Empty]) -> Response:
     """The catalogue: what each model makes and takes, what it costs, and until when it is offered."""
     query: ModelQuery = request.query
-    return Answer(models.listing(request.caller.workspace_id, query.kind, request.now))
+    return Response(models.list_models(request.caller.workspace_id, query.kind, request.now))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from atelier.http import Answer, Api, Nothing, Request
+from atelier.http import Response, Api, Empty, Request
 from atelier.wiring import admission, status
 
 api = Api("status", limiter=admission.limiter)
@@ -12,19 +12,19 @@ handler = api.handler
 
 
 @api.route("GET", "/healthz", answer=dict[str, str], raw=True, errors=(503,))
-def healthz(request: Request[Nothing]) -> Answer:
+def healthz(request: Request[Empty]) -> Response:
     """Whether the service can serve requests."""
     state = status.health()
-    return Answer({"status": state}, status=200 if state == "ok" else 503)
+    return Response({"status": state}, status=200 if state == "ok" else 503)
 
 
 @api.route("GET", "/api/status", answer=dict[str, Any])
-def report(request: Request[Nothing]) -> Answer:
+def report(request: Request[Empty]) -> Response:
     """The state of services, providers and queues."""
-    return Answer(status.report())
+    return Response(status.report())
 
 
 @api.route("GET", "/api/openapi.json", answer=dict[str, Any], raw=True)
-def openapi(request: Request[Nothing]) -> Answer:
+def openapi(request: Request[Empty]) -> Response:
     """This OpenAPI document."""
-    return Answer(status.openapi(), headers={"Cache-Control": "public, max-age=300"})
+    return Response(status.openapi(), headers={"Cache-Control": "public, max-age=300"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from atelier.http import Answer, Api, Nothing, Request
+from atelier.http import Response, Api, Empty, Request
 from atelier.library.template_contract import (
     ChangeTemplateRequest,
     CreateTemplateRequest,
@@ -21,36 +21,36 @@ manage = partial(api.route, permission="templates.manage", errors=(404, 503))
 
 
 @read("/api/templates", query=TemplateQuery, answer=TemplateList)
-def list_templates(request: Request[Nothing]) -> Answer:
+def list_templates(request: Request[Empty]) -> Response:
     """List the workspace's templates, newest first."""
-    return Answer(templates.listing(request.caller.workspace_id, request.query))
+    return Response(templates.list_templates(request.caller.workspace_id, request.query))
 
 
 @manage("POST", "/api/templates", body=CreateTemplateRequest, answer=TemplateEnvelope, statuses=(201,))
-def create_template(request: Request[CreateTemplateRequest]) -> Answer:
+def create_template(request: Request[CreateTemplateRequest]) -> Response:
     """Create a template."""
     template, replayed = templates.create(request.caller, request.body, request.idempotency_key, request.now)
     headers = {"Location": f"/api/templates/{template.id}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
-    return Answer(TemplateEnvelope(template=template), status=201, headers=headers)
+    return Response(TemplateEnvelope(template=template), status=201, headers=headers)
 
 
 @read("/api/templates/<template_id>", answer=TemplateEnvelope, errors=(404,))
-def get_template(request: Request[Nothing]) -> Answer:
+def get_template(request: Request[Empty]) -> Response:
     """Get one template."""
-    template = templates.read(request.caller.workspace_id, request.id("template_id", "tpl"))
-    return Answer(TemplateEnvelope(template=template))
+    template = templates.read(request.caller.workspace_id, request.path_id("template_id", "tpl"))
+    return Response(TemplateEnvelope(template=template))
 
 
 @manage("PUT", "/api/templates/<template_id>", body=ChangeTemplateRequest, answer=TemplateEnvelope)
-def change_template(request: Request[ChangeTemplateRequest]) -> Answer:
+def change_template(request: Request[ChangeTemplateRequest]) -> Response:
     """Change the fields that the body names."""
-    template_id = request.id("template_id", "tpl")
+    template_id = request.path_id("template_id", "tpl")
     template = templates.change(request.caller.workspace_id, template_id, request.body, request.now)
-    return Answer(TemplateEnvelope(template=template))
+    return Response(TemplateEnvelope(template=template))
 
 
 @manage("DELETE", "/api/templates/<template_id>", statuses=(204,))
-def remove_template(request: Request[Nothing]) -> Answer:
+def remove_template(request: Request[Empty]) -> Response:
     """Remove a template; results made with it stay."""
-    templates.remove(request.caller.workspace_id, request.id("template_id", "tpl"))
-    return Answer(status=204)
+    templates.remove(request.caller.workspace_id, request.path_id("template_id", "tpl"))
+    return Response(status=204)

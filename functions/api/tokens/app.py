@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from atelier.http import Answer, Api, Nothing, Request
-from atelier.identity.token_contract import IssuedTokenView, IssueTokenRequest, TokenList, TokenQuery, issued_view
+from atelier.http import Response, Api, Empty, Request
+from atelier.identity.token_contract import IssuedTokenView, IssueTokenRequest, TokenList, TokenQuery, issued_token_view
 from atelier.wiring import admission, tokens
 
 api = Api("tokens", gate=admission.gate, limiter=admission.limiter)
@@ -11,10 +11,10 @@ handler = api.handler
 
 
 @api.route("GET", "/api/tokens", permission="tokens.read", query=TokenQuery, answer=TokenList)
-def list_tokens(request: Request[Nothing]) -> Answer:
+def list_tokens(request: Request[Empty]) -> Response:
     """List the workspace's API tokens, newest first, without their secret values."""
     query: TokenQuery = request.query
-    return Answer(tokens.listing(request.caller.workspace_id, query.cursor, query.limit))
+    return Response(tokens.list_tokens(request.caller.workspace_id, query.cursor, query.limit))
 
 
 @api.route(
@@ -26,7 +26,7 @@ def list_tokens(request: Request[Nothing]) -> Answer:
     statuses=(201,),
     errors=(409,),
 )
-def issue_token(request: Request[IssueTokenRequest]) -> Answer:
+def issue_token(request: Request[IssueTokenRequest]) -> Response:
     """Create an API token for a program; only this response shows it."""
     body = request.body
     issued = tokens.issue(
@@ -35,11 +35,11 @@ def issue_token(request: Request[IssueTokenRequest]) -> Answer:
     headers = {"Location": f"/api/tokens/{issued.token.id}"}
     if issued.text is None:
         headers["Idempotent-Replayed"] = "true"
-    return Answer(issued_view(issued), status=201, headers=headers)
+    return Response(issued_token_view(issued), status=201, headers=headers)
 
 
 @api.route("DELETE", "/api/tokens/<token_id>", permission="tokens.manage", statuses=(204,), errors=(404,))
-def revoke_token(request: Request[Nothing]) -> Answer:
+def revoke_token(request: Request[Empty]) -> Response:
     """Revoke an API token: your own, or any token if you administer the workspace. It ends at once."""
-    tokens.revoke(request.caller, request.id("token_id", "tok"), request.now)
-    return Answer(status=204)
+    tokens.revoke(request.caller, request.path_id("token_id", "tok"), request.now)
+    return Response(status=204)

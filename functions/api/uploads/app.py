@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from atelier.http import Answer, Api, Nothing, Request
+from atelier.http import Response, Api, Empty, Request
 from atelier.library.contract import AssetEnvelope
 from atelier.library.upload_contract import UploadEnvelope, UploadRequest
 from atelier.wiring import admission, library, uploads
@@ -15,15 +15,15 @@ create = partial(api.route, "POST", permission="assets.create")
 
 
 @create("/api/assets/uploads", body=UploadRequest, answer=UploadEnvelope, statuses=(201,), errors=(503,))
-def begin_upload(request: Request[UploadRequest]) -> Answer:
+def begin_upload(request: Request[UploadRequest]) -> Response:
     """Begin an upload: announce a file, and get the form to send it with."""
     begun, replayed = uploads.begin(request.caller, request.body, request.idempotency_key, request.now)
     headers = {"Location": f"/api/assets/{begun.asset.id}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
-    return Answer(begun, status=201, headers=headers)
+    return Response(begun, status=201, headers=headers)
 
 
 @create("/api/assets/<asset_id>/complete", answer=AssetEnvelope, errors=(404, 409, 503))
-def complete_upload(request: Request[Nothing]) -> Answer:
+def complete_upload(request: Request[Empty]) -> Response:
     """Complete an upload after the file was sent: the file is checked and becomes an asset."""
-    asset = uploads.complete(request.caller.workspace_id, request.id("asset_id", "ast"), request.now)
-    return Answer(AssetEnvelope(asset=library.view(asset, request.now)))
+    asset = uploads.complete(request.caller.workspace_id, request.path_id("asset_id", "ast"), request.now)
+    return Response(AssetEnvelope(asset=library.view(asset, request.now)))

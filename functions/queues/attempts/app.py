@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from atelier.clock import Clock, system_clock
-from atelier.generations.poll import poll, stop
-from atelier.generations.turn import resume
+from atelier.generations.poll import poll, cancel_at_provider
+from atelier.generations.turn import resume_at_slot
 from atelier.telemetry import logger
 from atelier.wiring import workflow
 
@@ -29,10 +29,10 @@ def _act(message: dict[str, Any], clock: Clock) -> None:
     logger.info("attempt message", do=message["do"], workspace_id=workspace_id, generation_id=generation_id)
     match message["do"]:
         case "poll":
-            poll(workspace_id, generation_id, message["attempt_id"], message["polls"], to=workflow.attempting(clock))
+            poll(workspace_id, generation_id, message["attempt_id"], message["polls"], deps=workflow.attempt_deps(clock))
         case "cancel":
-            stop(workspace_id, generation_id, to=workflow.attempting(clock))
+            cancel_at_provider(workspace_id, generation_id, deps=workflow.attempt_deps(clock))
         case "try":
-            resume(message["task_token"], message["turn"], workflow=workflow.workflow())
+            resume_at_slot(message["task_token"], message["turn"], workflow=workflow.workflow())
         case unknown:
             raise ValueError(f"nobody knows how to {unknown}")

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from atelier.clock import system_clock
-from atelier.telemetry import count, logger
+from atelier.telemetry import put_count, logger
 from atelier.wiring import audits, ledger, reconcile
 
 
@@ -26,16 +26,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, list[dict[str, str
 def _process_shard(message: dict[str, Any], context: Any) -> None:
     now, shard = system_clock(), message["shard"]
 
-    def see_to(workspace_id: str) -> None:
+    def process(workspace_id: str) -> None:
         try:
             audits.audit(workspace_id, now)
         finally:
             # The day's credits are granted even if the audit fails.
-            ledger.refreshed(workspace_id, now)
+            ledger.refresh_wallet(workspace_id, now)
 
-    progress = reconcile.each_due_for_reset(shard, message["after"], see_to, now, context)
+    progress = reconcile.process_due_resets(shard, message["after"], process, now, context)
     if not progress.finished:
-        reconcile.queue().ask(shard, progress.place)
+        reconcile.queue().send_shard(shard, progress.position)
     if progress.failed:
-        count("WalletsFailed", progress.failed)
-    logger.info("daily reset", shard=shard, wallets=progress.seen_to, failed=progress.failed, finished=progress.finished)
+        put_count("WalletsFailed", progress.failed)
+    logger.info("daily reset", shard=shard, wallets=progress.processed, failed=progress.failed, finished=progress.finished)

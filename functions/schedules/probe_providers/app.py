@@ -11,8 +11,8 @@ from atelier.wiring import routing
 
 def handler(_event: dict[str, Any], _context: object, clock: Clock = system_clock) -> dict[str, int]:
     """Probe the providers that are due. Safe to repeat: the probes use free endpoints."""
-    report = routing.probe(clock)
-    for provider, error_class in report.ill:
+    report = routing.probe_platform(clock)
+    for provider, error_class in report.failures:
         logger.warning("a provider is not well", provider=provider, error_class=error_class)
-    logger.info("providers asked", asked=len(report.asked), ill=len(report.ill))
-    return {"asked": len(report.asked), "ill": len(report.ill)}
+    logger.info("providers asked", asked=len(report.checked), ill=len(report.failures))
+    return {"asked": len(report.checked), "ill": len(report.failures)}

@@ -6,7 +6,7 @@ from typing import Any
 
 from atelier.clock import Clock, system_clock
 from atelier.generations.sweep import sweep
-from atelier.telemetry import count, logger
+from atelier.telemetry import put_count, logger
 from atelier.wiring import audits, generations, reconcile
 
 
@@ -14,14 +14,14 @@ def handler(_event: dict[str, Any], context: Any, clock: Clock = system_clock) -
     """Sweep the wallets whose earliest deadline has passed: expire overdue generations, and repair disagreements."""
     now = clock()
     expired = 0
-    for workspace_id in reconcile.due_for_sweep(now, context):
+    for workspace_id in reconcile.workspaces_due_for_sweep(now, context):
         try:
-            expired += sweep(workspace_id, to=generations.closing(), now=now)
-            audits.agree(workspace_id, now)
+            expired += sweep(workspace_id, deps=generations.close_deps(), now=now)
+            audits.reconcile_workspace(workspace_id, now)
         except Exception:
             # A wallet that fails must not keep the others from their sweep.
             logger.exception("sweep failed", workspace_id=workspace_id)
     logger.info("reconciled", expired=expired)
     if expired:
-        count("StuckGenerations", expired)
+        put_count("StuckGenerations", expired)
     return {"expired": expired}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.clock import system_clock
-from atelier.telemetry import count, logger
+from atelier.telemetry import put_count, logger
 from atelier.wiring import sunsets
 
 
@@ -21,6 +21,6 @@ def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
             successor=notice.successor,
         )
     if report.notices:
-        count("ModelsLeaving", len(report.notices))
+        put_count("ModelsLeaving", len(report.notices))
     logger.info("sunsets looked at", lists=report.lists, notices=len(report.notices))
     return {"lists": report.lists, "notices": len(report.notices)}

@@ -11,6 +11,6 @@ from atelier.wiring import reconcile
 
 def handler(_event: dict[str, Any], _context: object) -> dict[str, int]:
     """Queue the messages. Safe to run any number of times in parallel: a wallet with its credits is not due."""
-    shards = reconcile.ask_for_resets(system_clock())
+    shards = reconcile.queue_resets(system_clock())
     logger.info("daily reset asked for", shards=shards)
     return {"shards": shards}

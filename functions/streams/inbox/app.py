@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from atelier.clock import Clock, system_clock
-from atelier.generations.poll import wake
+from atelier.generations.poll import act_on_webhooks
 from atelier.telemetry import logger
 from atelier.wiring import workflow
 
@@ -19,7 +19,7 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
         address = json.loads(record["dynamodb"]["NewImage"]["address"]["S"])
         ids = {name: address[name] for name in ("workspace_id", "generation_id", "attempt_id")}
         try:
-            wake(**ids, to=workflow.attempting(clock))
+            act_on_webhooks(**ids, deps=workflow.attempt_deps(clock))
         except Exception:
             # A webhook that fails must not hold up the others. It is stored, and the attempt's poll is the second path.
             logger.exception("not woken", **ids)

@@ -19,6 +19,6 @@ def handler(event: dict[str, Any], _context: object) -> None:
         # Without an answer the deployment would wait until its time-out. The text holds only the name of the error's
         # class, because its message may contain secrets.
         logger.exception("signing keys not created")
-        signing_keys.answer(event, RESOURCE_ID, {}, failure=f"{type(error).__name__}: see the function's log")
+        signing_keys.respond(event, RESOURCE_ID, {}, failure=f"{type(error).__name__}: see the function's log")
         return
-    signing_keys.answer(event, RESOURCE_ID, public)
+    signing_keys.respond(event, RESOURCE_ID, public)

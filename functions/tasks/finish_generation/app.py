@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from atelier.clock import Clock, system_clock
-from atelier.generations.drift import drift_percent
+from atelier.generations.drift import estimate_error_percent
 from atelier.generations.finish import finish
 from atelier.generations.outcome import Outcome
-from atelier.telemetry import count, duration, logger, percent
+from atelier.telemetry import put_count, put_duration, logger, put_percent
 from atelier.wiring import workflow
 from atelier.wiring.prices import prices
 
@@ -16,17 +16,17 @@ from atelier.wiring.prices import prices
 def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock) -> dict[str, str]:
     """event: {workspace_id, generation_id, result}; returns {outcome}, its final status."""
     workspace_id, generation_id, outcome = event["workspace_id"], event["generation_id"], event["result"]
-    generation = finish(workspace_id, generation_id, Outcome.from_data(outcome), to=workflow.finishing(), now=clock())
+    generation = finish(workspace_id, generation_id, Outcome.from_data(outcome), deps=workflow.finish_deps(), now=clock())
     status = generation.status.value
     logger.info("finished", workspace_id=workspace_id, generation_id=generation_id, status=status)
     model = generation.attempt.model if generation.attempt else "none"
-    count("GenerationFinished", status=status, model=model)
+    put_count("GenerationFinished", status=status, model=model)
     if generation.completed_at:
         elapsed = generation.completed_at - generation.created_at
-        duration("GenerationDuration", round(elapsed.total_seconds() * 1000), model=model)
-    error_percent = drift_percent(generation, prices())
+        put_duration("GenerationDuration", round(elapsed.total_seconds() * 1000), model=model)
+    error_percent = estimate_error_percent(generation, prices())
     if error_percent is not None:
-        percent("EstimateDrift", error_percent, model=model)
+        put_percent("EstimateDrift", error_percent, model=model)
         # Over all models, and only costs above the estimate: budgets and prices rely on the estimate as a maximum.
-        percent("EstimateExcess", max(error_percent, 0))
+        put_percent("EstimateExcess", max(error_percent, 0))
     return {"outcome": status}

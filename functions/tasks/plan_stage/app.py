@@ -14,7 +14,7 @@ def handler(event: dict[str, Any], _context: object, clock: Clock = system_clock
     """event: {workspace_id, run_id, generation_id: the stage just attempted, or null}; returns the input of the next
     states, with the stage to attempt in `generation_id`, null = there is none."""
     workspace_id, run_id = event["workspace_id"], event["run_id"]
-    stage = plan_stage(workspace_id, run_id, event["generation_id"], to=runs.planning(), now=clock())
+    stage = plan_stage(workspace_id, run_id, event["generation_id"], deps=runs.plan_stage_deps(), now=clock())
     logger.info("planned", workspace_id=workspace_id, run_id=run_id, stage=stage.stage if stage else None)
     return {
         "workspace_id": workspace_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atelier.http import Answer, Api, Nothing, Request
+from atelier.http import Response, Api, Empty, Request
 from atelier.wiring import webhooks
 
 # No rate limit by address: a provider sends all its webhooks from a few addresses. A path that we have not signed is
@@ -14,9 +14,9 @@ handler = api.handler
 @api.route(
     "POST", "/api/webhooks/providers/<provider>/<token>", answer=dict[str, bool], errors=(400, 404), raw_body=True
 )
-def receive(request: Request[Nothing]) -> Answer:
+def receive(request: Request[Empty]) -> Response:
     """Receive a provider's webhook; the last part of the path names its attempt."""
     kept = webhooks.receive(
         request.path["provider"], request.path["token"], request.headers, request.raw_body, request.now
     )
-    return Answer({"received": kept})
+    return Response({"received": kept})

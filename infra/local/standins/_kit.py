@@ -51,7 +51,7 @@ RETRIES_AFTER_SECONDS = (0.2, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
-class Upload:
+class UploadedFile:
     """One part of a multipart body; a plain field has no file `name`."""
 
     name: str
@@ -89,12 +89,12 @@ class Request:
         return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
     @cached_property
-    def _parts(self) -> list[tuple[str, Upload]]:
+    def _parts(self) -> list[tuple[str, UploadedFile]]:
         """A multipart body as (field, part); a plain field is a part without a file name."""
         boundary = re.search(r'boundary="?([^";]+)"?', self.headers.get("content-type", ""))
         if self.content_type != "multipart/form-data" or boundary is None:
             return []
-        found: list[tuple[str, Upload]] = []
+        found: list[tuple[str, UploadedFile]] = []
         for piece in (b"\r\n" + self.body).split(b"\r\n--" + boundary[1].encode())[1:]:
             head, _, data = piece.partition(b"\r\n\r\n")
             lines = head.decode(errors="replace").lower()
@@ -102,7 +102,7 @@ class Request:
             field_name = re.search(r'[; ]name="([^"]*)"', head.decode(errors="replace"))
             file_name = re.search(r'filename="([^"]*)"', head.decode(errors="replace"))
             if field_name:
-                upload = Upload(file_name[1] if file_name else "", kind[1].strip() if kind else "", data)
+                upload = UploadedFile(file_name[1] if file_name else "", kind[1].strip() if kind else "", data)
                 found.append((field_name[1], upload))
         return found
 
@@ -110,11 +110,11 @@ class Request:
         """The plain fields of a multipart body."""
         return {name: part.data.decode(errors="replace") for name, part in self._parts if not part.name}
 
-    def files(self, *names: str) -> list[Upload]:
+    def files(self, *names: str) -> list[UploadedFile]:
         """The files of a multipart body in these fields (in all fields when none is named)."""
         return [part for name, part in self._parts if part.name and (not names or name in names)]
 
-    def shown(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The request as `GET /_standin/calls` lists it."""
         body: Any = self.body.decode(errors="replace")
         if self._parts:
@@ -131,7 +131,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A response: `content` is sent as it is when it is bytes, else as JSON; `pieces` are sent one after the other."""
 
     status: int = 200
@@ -148,44 +148,44 @@ class Answer:
         return "application/octet-stream" if isinstance(self.content, bytes) or self.pieces else "application/json"
 
 
-class Lost(Exception):
+class ConnectionLost(Exception):
     """The server closes the connection without a response."""
 
 
-class Hung(Exception):
+class ConnectionHung(Exception):
     """The server leaves the connection open and sends no response."""
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """Ends the handling of a request with this response; a route's helper functions may raise it."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Response) -> None:
         super().__init__(answer.status)
         self.answer = answer
 
 
-Route = Callable[..., Answer]
+RouteFunction = Callable[..., Response]
 
 
-def route(method: str, pattern: str) -> Callable[[Route], Route]:
+def route(method: str, pattern: str) -> Callable[[RouteFunction], RouteFunction]:
     """Marks a method of a stand-in as a route. The method is called with the request and the pattern's groups."""
 
-    def marked(function: Route) -> Route:
+    def mark(function: RouteFunction) -> RouteFunction:
         function.route = (method, re.compile(pattern))  # pyright: ignore[reportFunctionMemberAccess]
         return function
 
-    return marked
+    return mark
 
 
 @dataclass
 class _ResultFile:
     make: Callable[[], bytes]
     content_type: str
-    asked: list[str]
+    options: list[str]
     expires_at: float
 
 
-class StandIn:
+class Simulator:
     """A server in the place of a provider; a context manager. `api_key`: the key that it accepts. `run_seconds`: how
     long ordinary work takes. `file_seconds`: how long the URL of a result is valid. `name`: the provider's id.
 
@@ -193,7 +193,7 @@ class StandIn:
     before its route is called."""
 
     api_key_default: ClassVar[str] = "standin"
-    refusals: ClassVar[dict[str, Answer | Callable[[], Answer]]] = {}
+    refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {}
 
     def __init__(
         self,
@@ -271,43 +271,43 @@ class StandIn:
                 self._behaviour = (extra, creations - 1)
         return found
 
-    def refused(self, markers: list[str]) -> Answer | None:
+    def refusal_for(self, markers: list[str]) -> Response | None:
         """The refusal that the markers ask for, if any; the route returns it before any work begins."""
-        found = next((self.refusals[name] for name in asked(markers, "create") if name in self.refusals), None)
+        found = next((self.refusals[name] for name in options_of(markers, "create") if name in self.refusals), None)
         return found() if callable(found) else found
 
-    def taken(self, markers: list[str], answer: Answer) -> Answer:
+    def with_faults(self, markers: list[str], answer: Response) -> Response:
         """The answer to a creation whose work has begun: `answer`, or the faulty one that the markers ask for. Raises
         Lost or Hung."""
-        for name in asked(markers, "create"):
+        for name in options_of(markers, "create"):
             if name == "lost":
-                raise Lost
+                raise ConnectionLost
             if name == "hang":
-                raise Hung
+                raise ConnectionHung
             if name == "garbage":
-                return Answer(200, b"<html>down for maintenance</html>", {"content-type": "text/html"})
+                return Response(200, b"<html>down for maintenance</html>", {"content-type": "text/html"})
             if name == "empty":
-                return Answer(200, {})
+                return Response(200, {})
             if name in ("500", "502"):
-                return Answer(
+                return Response(
                     int(name), {"error": {"message": "An unexpected error occurred.", "type": "server_error"}}
                 )
         return answer
 
     # ---- hooks -------------------------------------------------------------------------------------------------------
 
-    def refusal_of(self, request: Request) -> Answer | None:
+    def check_request(self, request: Request) -> Response | None:
         """The refusal of a request before its route is called, for a wrong key or a missing header; None accepts it."""
         return None
 
-    def not_found(self, request: Request) -> Answer:
-        return Answer(404, {"error": {"message": f"Unknown request URL: {request.path}", "type": "not_found"}})
+    def not_found(self, request: Request) -> Response:
+        return Response(404, {"error": {"message": f"Unknown request URL: {request.path}", "type": "not_found"}})
 
     # ---- result files ------------------------------------------------------------------------------------------------
 
-    def keep(self, make: Callable[[], bytes], content_type: str, suffix: str, markers: list[str] | None = None) -> str:
+    def result_url(self, make: Callable[[], bytes], content_type: str, suffix: str, markers: list[str] | None = None) -> str:
         """The URL of a result file. `make` creates the file when it is fetched; the markers may make it faulty."""
-        options = asked(markers or [], "output")
+        options = options_of(markers or [], "output")
         if "private" in options:
             return METADATA_URL
         if "file" in options:
@@ -317,34 +317,34 @@ class StandIn:
             self._files[name] = _ResultFile(make, content_type, options, time.monotonic() + self.file_seconds)
         return f"{self.url}/_files/{name}"
 
-    def file(self, name: str) -> Answer:
+    def serve_file(self, name: str) -> Response:
         file = self._files.get(name)
-        if file is None or "gone" in file.asked or file.expires_at < time.monotonic():
-            return Answer(404, b"not found", {"content-type": "text/plain"})
+        if file is None or "gone" in file.options or file.expires_at < time.monotonic():
+            return Response(404, b"not found", {"content-type": "text/plain"})
         kind = {"content-type": file.content_type}
 
-        for option in file.asked:
+        for option in file.options:
             match option:
                 case "denied":
-                    return Answer(403, b"expired", {"content-type": "text/plain"})
+                    return Response(403, b"expired", {"content-type": "text/plain"})
                 case "redirect":
-                    return Answer(302, b"", {"location": METADATA_URL})
+                    return Response(302, b"", {"location": METADATA_URL})
                 case "text":
-                    return Answer(200, b"<html><script>alert(1)</script></html>", kind)
+                    return Response(200, b"<html><script>alert(1)</script></html>", kind)
                 case "svg":
-                    return Answer(200, b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', kind)
+                    return Response(200, b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>', kind)
                 case "huge":
-                    return Answer(200, headers=kind, pieces=(b"\0" * 65536 for _ in range(ENDLESS_BYTES // 65536)))
+                    return Response(200, headers=kind, pieces=(b"\0" * 65536 for _ in range(ENDLESS_BYTES // 65536)))
                 case "slow":
-                    return Answer(200, headers=kind, pieces=self._drip(600, 0.1))
+                    return Response(200, headers=kind, pieces=self._drip(600, 0.1))
                 case "bomb":
-                    return Answer(200, png(64, 64, 0, declared=(30_000, 30_000)), kind)
+                    return Response(200, sample_png(64, 64, 0, declared=(30_000, 30_000)), kind)
                 case "broken":
                     data = file.make()
-                    return Answer(200, data[: len(data) // 2], kind)
+                    return Response(200, data[: len(data) // 2], kind)
                 case _:
                     pass
-        return Answer(200, file.make(), kind)
+        return Response(200, file.make(), kind)
 
     def _drip(self, count: int, pause_seconds: float) -> Iterator[bytes]:
         for _ in range(count):
@@ -354,12 +354,12 @@ class StandIn:
 
     # ---- webhooks ----------------------------------------------------------------------------------------------------
 
-    def deliver(self, url: str, body: bytes, signed: Callable[[], dict[str, str]], **noted: Any) -> int:
+    def send_webhook(self, url: str, body: bytes, sign: Callable[[], dict[str, str]], **noted: Any) -> int:
         """Post a webhook, and again while the receiver does not accept it. `signed` returns the signature headers, anew
         for each try. Returns the last status, 0 for no answer. Each try is listed with the fields `noted`."""
         status = 0
         for pause in (*RETRIES_AFTER_SECONDS, None):
-            status = _post(url, {"content-type": "application/json", **signed()}, body)
+            status = _post(url, {"content-type": "application/json", **sign()}, body)
             with self.lock:
                 self.deliveries.append({**noted, "status": status})
             if 200 <= status < 300 or pause is None or self.stopping.wait(pause):
@@ -368,36 +368,36 @@ class StandIn:
 
     # ---- control -----------------------------------------------------------------------------------------------------
 
-    def control(self, request: Request) -> Answer | None:
+    def serve_control(self, request: Request) -> Response | None:
         """The routes that control the stand-in, below /_standin and /_files; a subclass may add some."""
         match request.method, request.path:
             case "GET", "/_standin/health":
-                return Answer(200, {"status": "ok"})
+                return Response(200, {"status": "ok"})
             case "GET", "/_standin/calls":
                 with self.lock:
-                    return Answer(200, {"calls": list(self.calls)})
+                    return Response(200, {"calls": list(self.calls)})
             case "GET", "/_standin/webhooks":
                 with self.lock:
-                    return Answer(200, {"webhooks": list(self.deliveries)})
+                    return Response(200, {"webhooks": list(self.deliveries)})
             case "POST", "/_standin/behave":
                 body = request.json()
                 self.behave(*body["markers"], creations=int(body.get("creations", 1)))
-                return Answer(200, {})
+                return Response(200, {})
             case "POST", "/_standin/reset":
                 self.reset()
-                return Answer(200, {})
+                return Response(200, {})
             case "GET", path if path.startswith("/_files/"):
-                return self.file(path.removeprefix("/_files/"))
+                return self.serve_file(path.removeprefix("/_files/"))
             case _:
                 return None
 
-    def answer(self, request: Request) -> Answer:
+    def handle(self, request: Request) -> Response:
         """Find the route and call it. Raises Lost or Hung."""
         if request.path.startswith("/_"):
-            return self.control(request) or self.not_found(request)
+            return self.serve_control(request) or self.not_found(request)
         with self.lock:
-            self.calls.append(request.shown())
-        refusal = self.refusal_of(request)
+            self.calls.append(request.to_json())
+        refusal = self.check_request(request)
         if refusal is not None:
             return refusal
         for method, pattern, function in self._routes:
@@ -405,13 +405,13 @@ class StandIn:
             if found and method == request.method:
                 try:
                     return function(request, *found.groups())
-                except Refused as refused:
+                except RequestRefused as refused:
                     return refused.answer
         return self.not_found(request)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    owner: StandIn
+    owner: Simulator
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server_version = "standin"
@@ -427,10 +427,10 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(self.command, self.path, headers, self.rfile.read(size))
         try:
-            self._send(self.owner.answer(request))
-        except (Lost, BrokenPipeError, ConnectionResetError):
+            self._send(self.owner.handle(request))
+        except (ConnectionLost, BrokenPipeError, ConnectionResetError):
             self.close_connection = True
-        except Hung:
+        except ConnectionHung:
             self.owner.stopping.wait(600)
             self.close_connection = True
 
@@ -443,7 +443,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         self.do_GET()
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: Response) -> None:
         self.send_response(answer.status)
         for name, value in {"content-type": answer.content_type, **answer.headers}.items():
             self.send_header(name, value)
@@ -467,18 +467,18 @@ def markers_in(prompt: object, name: str) -> list[str]:
     return [marker for whose, marker in found if whose in ("", name)]
 
 
-def asked(markers: list[str], kind: str) -> list[str]:
+def options_of(markers: list[str], kind: str) -> list[str]:
     """The markers of a kind, without their prefix: `["lost"]` for `webhook:lost`."""
     return [marker.removeprefix(f"{kind}:") for marker in markers if marker.startswith(f"{kind}:")]
 
 
-def number(markers: list[str], kind: str, name: str, otherwise: float) -> float:
+def number_option(markers: list[str], kind: str, name: str, otherwise: float) -> float:
     """The number in the marker `kind:name=NUMBER`; `otherwise` when there is no such marker."""
-    values = [wish.removeprefix(f"{name}=") for wish in asked(markers, kind) if wish.startswith(f"{name}=")]
+    values = [wish.removeprefix(f"{name}=") for wish in options_of(markers, kind) if wish.startswith(f"{name}=")]
     return float(values[0]) if values else otherwise
 
 
-def date_in(seconds: float) -> str:
+def http_date_in(seconds: float) -> str:
     """The time in so many seconds, as an HTTP date."""
     return formatdate(time.time() + seconds, usegmt=True)
 
@@ -505,7 +505,7 @@ def _post(url: str, headers: dict[str, str], body: bytes) -> int:
 # ---- media -----------------------------------------------------------------------------------------------------------
 
 
-def png(width: int, height: int, seed: object, *, declared: tuple[int, int] | None = None) -> bytes:
+def sample_png(width: int, height: int, seed: object, *, declared: tuple[int, int] | None = None) -> bytes:
     """A PNG with a diagonal gradient whose colours depend on the seed, and a text chunk that the product must remove.
     `declared`: a false size for the header."""
     red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
@@ -523,9 +523,9 @@ def png(width: int, height: int, seed: object, *, declared: tuple[int, int] | No
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-def picture(width: int, height: int, seed: object, format: str = "png") -> bytes:
+def sample_image(width: int, height: int, seed: object, format: str = "png") -> bytes:
     """The image of `png`, encoded as PNG, JPEG or WebP."""
-    data = png(width, height, seed)
+    data = sample_png(width, height, seed)
     if format == "png":
         return data
     from PIL import Image
@@ -535,7 +535,7 @@ def picture(width: int, height: int, seed: object, format: str = "png") -> bytes
     return file.getvalue()
 
 
-def wav(seconds: float, hertz: float = 440.0, rate: int = 24_000) -> bytes:
+def sample_wav(seconds: float, hertz: float = 440.0, rate: int = 24_000) -> bytes:
     """A quiet tone as WAV, mono, 16 bits."""
     period = max(round(rate / hertz), 2)
     beat = b"".join(struct.pack("<h", round(8000 * (1 - abs(2 * step / period - 1) * 2))) for step in range(period))
@@ -549,9 +549,9 @@ def wav(seconds: float, hertz: float = 440.0, rate: int = 24_000) -> bytes:
     return file.getvalue()
 
 
-def sound(seconds: float, format: str) -> bytes:
+def sample_audio(seconds: float, format: str) -> bytes:
     """The tone of `wav`, encoded as wav, pcm, mp3, aac, opus or flac."""
-    data = wav(seconds)
+    data = sample_wav(seconds)
     if format in ("wav", "pcm"):
         return data if format == "wav" else data[44:]
     import av
@@ -573,14 +573,14 @@ def sound(seconds: float, format: str) -> bytes:
     return file.getvalue()
 
 
-def film(width: int, height: int, seconds: float, seed: object, fps: int = 12) -> bytes:
+def sample_video(width: int, height: int, seconds: float, seed: object, fps: int = 12) -> bytes:
     """An MP4 that pans over the image of `png`, with the tone of `wav`."""
     import av
     from PIL import Image
 
-    still = Image.open(io.BytesIO(png(width * 2, height, seed)))
+    still = Image.open(io.BytesIO(sample_png(width * 2, height, seed)))
     file = io.BytesIO()
-    with av.open(io.BytesIO(wav(seconds))) as plain, av.open(file, "w", format="mp4") as output:
+    with av.open(io.BytesIO(sample_wav(seconds))) as plain, av.open(file, "w", format="mp4") as output:
         frames = output.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "crf": "30"})
         frames.width, frames.height, frames.pix_fmt = width, height, "yuv420p"
         tone = output.add_stream("aac", rate=24_000, layout="mono")
@@ -596,7 +596,7 @@ def film(width: int, height: int, seconds: float, seed: object, fps: int = 12) -
     return file.getvalue()
 
 
-def picture_size(data: bytes) -> tuple[int, int]:
+def image_size_of(data: bytes) -> tuple[int, int]:
     """Width and height of an image file; raises OSError when it cannot be read as one."""
     from PIL import Image
 
@@ -607,7 +607,7 @@ def picture_size(data: bytes) -> tuple[int, int]:
 # ---- the program -----------------------------------------------------------------------------------------------------
 
 
-def main(kind: type[StandIn], name: str) -> None:
+def main(kind: type[Simulator], name: str) -> None:
     """The program `python -m infra.local.standins.<name>`: prints the server's URL and serves until it is stopped."""
     parser = argparse.ArgumentParser(prog=f"python -m infra.local.standins.{name}", description=kind.__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")

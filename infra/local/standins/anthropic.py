@@ -26,7 +26,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, cast
 
-from infra.local.standins._kit import Answer, Request, StandIn, asked, date_in, main, number, route
+from infra.local.standins._kit import Response, Request, Simulator, options_of, http_date_in, main, number_option, route
 
 MODELS = ("claude-opus-5", "claude-sonnet-5", "claude-haiku-4-5")
 # Any model name of this form is accepted, listed or not, except GONE_MODEL.
@@ -36,31 +36,31 @@ FIELDS = {"model", "max_tokens", "messages", "system", "temperature", "top_p", "
 FIELDS |= {"tools", "tool_choice", "thinking", "output_config", "service_tier", "metadata", "inference_geo"}
 FIELDS |= {"cache_control", "container"}
 CHARACTERS_PER_TOKEN = 4
-PICTURE_TOKENS = 1600
+IMAGE_TOKENS = 1600
 CACHE_WRITTEN, CACHE_READ = 40, 200
 
 
-def problem(status: int, kind: str, message: str, headers: dict[str, str] | None = None, **details: str) -> Answer:
+def problem(status: int, kind: str, message: str, headers: dict[str, str] | None = None, **details: str) -> Response:
     """An error in Anthropic's envelope."""
     error: dict[str, Any] = {"type": kind, "message": message}
     if details:
         error["details"] = details
     request_id = f"req_{secrets.token_hex(8)}"
-    return Answer(
+    return Response(
         status,
         {"type": "error", "error": error, "request_id": request_id},
         {"request-id": request_id, **(headers or {})},
     )
 
 
-def limited(headers: dict[str, str] | None = None, **details: str) -> Answer:
+def rate_limited(headers: dict[str, str] | None = None, **details: str) -> Response:
     """A 429 answer."""
     return problem(429, "rate_limit_error", "This request would exceed your rate limit.", headers, **details)
 
 
-def _limited_until_reset() -> Answer:
+def _limited_until_reset() -> Response:
     reset = (datetime.now(UTC) + timedelta(seconds=30)).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return limited(
+    return rate_limited(
         {
             "anthropic-ratelimit-requests-limit": "50",
             "anthropic-ratelimit-requests-remaining": "49",
@@ -76,11 +76,11 @@ INVALID = "invalid_request_error"
 NO_CREDIT = "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade."
 
 
-class AnthropicStandIn(StandIn):
+class AnthropicSimulator(Simulator):
     """Anthropic, stood in for."""
 
     api_key_default = "sk-ant-standin"
-    refusals: ClassVar[dict[str, Answer | Callable[[], Answer]]] = {
+    refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
         "400": problem(400, INVALID, "temperature: range: 0..1"),
         "401": problem(401, "authentication_error", "invalid x-api-key"),
         "402": problem(402, "billing_error", "There is a problem with your payment."),
@@ -88,17 +88,17 @@ class AnthropicStandIn(StandIn):
         "404": problem(404, "not_found_error", "model: claude-gone"),
         "409": problem(409, "conflict_error", "The resource is being changed."),
         "413": problem(413, "request_too_large", "Request exceeds the maximum size"),
-        "429": limited({"retry-after": "12"}),
-        "429-ms": limited({"retry-after-ms": "1500"}),
-        "429-date": lambda: limited({"retry-after": date_in(30)}),
+        "429": rate_limited({"retry-after": "12"}),
+        "429-ms": rate_limited({"retry-after-ms": "1500"}),
+        "429-date": lambda: rate_limited({"retry-after": http_date_in(30)}),
         "429-reset": _limited_until_reset,
-        "429-bare": limited(),
-        "spend": limited({"retry-after": "86400"}, error_code="enforced_spend_limit_reached"),
+        "429-bare": rate_limited(),
+        "spend": rate_limited({"retry-after": "86400"}, error_code="enforced_spend_limit_reached"),
         "credit": problem(400, INVALID, NO_CREDIT),
         "filtered": problem(400, INVALID, "Output blocked by content filtering policy"),
         "long": problem(400, INVALID, "prompt is too long: 250000 tokens > 200000 maximum"),
         "failed": problem(500, "api_error", "Internal server error"),
-        "503": Answer(503, b"<html>unavailable</html>", {"content-type": "text/html"}),
+        "503": Response(503, b"<html>unavailable</html>", {"content-type": "text/html"}),
         "504": problem(504, "timeout_error", "The request timed out."),
         "529": problem(529, "overloaded_error", "Overloaded"),
         "error": problem(200, "overloaded_error", "Overloaded"),
@@ -108,18 +108,18 @@ class AnthropicStandIn(StandIn):
         super().__init__(port, **given)
         self.models = models
 
-    def refusal_of(self, request: Request) -> Answer | None:
+    def check_request(self, request: Request) -> Response | None:
         if request.headers.get("x-api-key") != self.api_key:
             return problem(401, "authentication_error", "invalid x-api-key")
         if not re.fullmatch(r"\d{4}-\d\d-\d\d", request.headers.get("anthropic-version", "")):
             return problem(400, INVALID, "anthropic-version: header is required")
         return None
 
-    def not_found(self, request: Request) -> Answer:
+    def not_found(self, request: Request) -> Response:
         return problem(404, "not_found_error", "Not found")
 
     @route("GET", r"/v1/models")
-    def list_models(self, request: Request) -> Answer:
+    def list_models(self, request: Request) -> Response:
         limit, after = int(request.query.get("limit", 20)), request.query.get("after_id")
         if not 1 <= limit <= 1000:
             return problem(400, INVALID, "limit: range: 1..1000")
@@ -134,16 +134,16 @@ class AnthropicStandIn(StandIn):
             "first_id": names[0] if names else None,
             "last_id": names[-1] if names else None,
         }
-        return Answer(200, page)
+        return Response(200, page)
 
     @route("POST", r"/v1/messages/count_tokens")
-    def count_tokens(self, request: Request) -> Answer:
+    def count_tokens(self, request: Request) -> Response:
         body = request.json()
         wrong = _body_error({"max_tokens": 1, **body})
-        return problem(400, INVALID, wrong) if wrong else Answer(200, {"input_tokens": _tokens(body)})
+        return problem(400, INVALID, wrong) if wrong else Response(200, {"input_tokens": _tokens(body)})
 
     @route("POST", r"/v1/messages")
-    def create(self, request: Request) -> Answer:
+    def create(self, request: Request) -> Response:
         body = request.json()
         wrong = _body_error(body)
         if wrong:
@@ -153,12 +153,12 @@ class AnthropicStandIn(StandIn):
         markers = self.markers(prompt)
         if not MODEL.fullmatch(body["model"]) or body["model"] == GONE_MODEL:
             return problem(404, "not_found_error", f"model: {body['model']}")
-        refused = self.refused(markers)
+        refused = self.refusal_for(markers)
         if refused:
             return refused
 
-        self.stopping.wait(number(markers, "run", "slow", 0))
-        run = asked(markers, "run")
+        self.stopping.wait(number_option(markers, "run", "slow", 0))
+        run = options_of(markers, "run")
         text, is_cut = _truncate(_reply_to(prompt), body["max_tokens"])
         if "think" in run:
             text, is_cut = "", True
@@ -190,15 +190,15 @@ class AnthropicStandIn(StandIn):
             "usage": _usage(
                 _tokens(body),
                 body["max_tokens"] if "think" in run else max(len(text) // CHARACTERS_PER_TOKEN, 1),
-                "cached" in asked(markers, "usage"),
+                "cached" in options_of(markers, "usage"),
             ),
         }
 
-        if "none" in asked(markers, "usage") or "silent" in run:
+        if "none" in options_of(markers, "usage") or "silent" in run:
             del message["usage"]
-        elif "absurd" in asked(markers, "usage"):
+        elif "absurd" in options_of(markers, "usage"):
             message["usage"] = {"input_tokens": 10**40, "output_tokens": -5, "cache_read_input_tokens": "7"}
-        return self.taken(markers, Answer(200, message, {"request-id": f"req_{secrets.token_hex(8)}"}))
+        return self.with_faults(markers, Response(200, message, {"request-id": f"req_{secrets.token_hex(8)}"}))
 
 
 def _body_error(body: dict[str, Any]) -> str | None:
@@ -245,7 +245,7 @@ def _text_of(message: dict[str, Any]) -> str:
 def _tokens(body: dict[str, Any]) -> int:
     parts = [part for message in body["messages"] for part in _parts(message)]
     characters = len(str(body.get("system", ""))) + sum(len(part.get("text", "")) for part in parts)
-    return characters // CHARACTERS_PER_TOKEN + 1 + PICTURE_TOKENS * sum(part["type"] == "image" for part in parts)
+    return characters // CHARACTERS_PER_TOKEN + 1 + IMAGE_TOKENS * sum(part["type"] == "image" for part in parts)
 
 
 def _reply_to(prompt: str) -> str:
@@ -276,4 +276,4 @@ def _usage(tokens_input: int, tokens_output: int, is_cached: bool) -> dict[str, 
 
 
 if __name__ == "__main__":
-    main(AnthropicStandIn, "anthropic")
+    main(AnthropicSimulator, "anthropic")

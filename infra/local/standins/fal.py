@@ -39,16 +39,16 @@ from typing import Any, ClassVar, cast
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from infra.local.standins._kit import Answer, Request, StandIn, asked, date_in, film, main, number, picture, route, wav
+from infra.local.standins._kit import Response, Request, Simulator, options_of, http_date_in, sample_video, main, number_option, sample_image, route, sample_wav
 
 USER_ID = "standin-user"
 OTHER_USER_ID = "somebody-else"
 APP = r"(?:(?:workflows|comfy)/)?[\w.-]+/[\w.-]+"
-FILMS = re.compile(r"video|kling|wan-|veo|hailuo|luma|minimax|ltx|pixverse|seedance")
-SOUNDS = re.compile(r"audio|speech|tts|music")
+VIDEO_APPS = re.compile(r"video|kling|wan-|veo|hailuo|luma|minimax|ltx|pixverse|seedance")
+AUDIO_APPS = re.compile(r"audio|speech|tts|music")
 GONE_OWNER = "gone"
 INFERENCE_SECONDS_EACH = 1.25
-SIZES = {
+NAMED_SIZES = {
     "square_hd": (1024, 1024),
     "square": (512, 512),
     "portrait_4_3": (768, 1024),
@@ -84,25 +84,25 @@ MODEL_ERRORS = {
     "retryable": (422, "file_download_error", True),
 }
 # The errors that occur before the model has run, so that nothing is charged.
-UNSTARTED = frozenset({"policy", "invalid", "retryable", "text"})
+ERRORS_BEFORE_START = frozenset({"policy", "invalid", "retryable", "text"})
 
 
-def sentence(status: int, detail: str, **headers: str) -> Answer:
+def queue_error(status: int, detail: str, **headers: str) -> Response:
     """An error of the queue itself."""
-    return Answer(status, {"detail": detail}, {name.replace("_", "-"): value for name, value in headers.items()})
+    return Response(status, {"detail": detail}, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 LOCKED = "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
 
 
 @dataclass
-class Queued:
+class QueuedRequest:
     """A request in the queue: the model's input (`given`), its status, and at the end the API's answer with its
     result."""
 
     id: str
     app: str
-    given: dict[str, Any]
+    model_input: dict[str, Any]
     markers: list[str]
     webhook: str | None
     begin_seconds_max: float
@@ -110,32 +110,32 @@ class Queued:
     logs: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     metrics: dict[str, float] = field(default_factory=dict[str, float])
     error: dict[str, str] = field(default_factory=dict[str, str])
-    result: Answer = field(default_factory=Answer)
+    result: Response = field(default_factory=Response)
     stop: threading.Event = field(default_factory=threading.Event)
 
 
-class FalStandIn(StandIn):
+class FalSimulator(Simulator):
     """fal, stood in for. `user_id`: the account that its webhooks name."""
 
     api_key_default = "standin-id:standin-secret"
-    refusals: ClassVar[dict[str, Answer | Callable[[], Answer]]] = {
-        "401": sentence(401, "Authentication is required to access this application."),
-        "402": sentence(402, "Payment required."),
-        "403": sentence(403, "Access to this application is forbidden."),
-        "locked": sentence(403, LOCKED),
-        "404": sentence(404, "Application 'nothing' not found"),
-        "422": Answer(422, {"detail": [{"loc": ["body"], "msg": "Invalid request", "type": "value_error"}]}),
-        "429": sentence(429, "Queue is full"),
-        "429-header": sentence(429, "Queue is full", retry_after="12"),
-        "429-ms": sentence(429, "Queue is full", retry_after_ms="1500"),
-        "429-date": lambda: sentence(429, "Queue is full", retry_after=date_in(30)),
-        "503": sentence(503, "Service unavailable"),
+    refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
+        "401": queue_error(401, "Authentication is required to access this application."),
+        "402": queue_error(402, "Payment required."),
+        "403": queue_error(403, "Access to this application is forbidden."),
+        "locked": queue_error(403, LOCKED),
+        "404": queue_error(404, "Application 'nothing' not found"),
+        "422": Response(422, {"detail": [{"loc": ["body"], "msg": "Invalid request", "type": "value_error"}]}),
+        "429": queue_error(429, "Queue is full"),
+        "429-header": queue_error(429, "Queue is full", retry_after="12"),
+        "429-ms": queue_error(429, "Queue is full", retry_after_ms="1500"),
+        "429-date": lambda: queue_error(429, "Queue is full", retry_after=http_date_in(30)),
+        "503": queue_error(503, "Service unavailable"),
     }
 
     def __init__(self, port: int = 0, *, user_id: str = USER_ID, **given: Any) -> None:
         super().__init__(port, **given)
         self.user_id = user_id
-        self.requests: dict[str, Queued] = {}
+        self.requests: dict[str, QueuedRequest] = {}
         self._seed = hashlib.sha256(b"the stand-in signs with this key").digest()
 
     def reset(self) -> None:
@@ -160,82 +160,82 @@ class FalStandIn(StandIn):
         with self.lock:
             self.requests = {name: one for name, one in self.requests.items() if one.status != "COMPLETED"}
 
-    def refusal_of(self, request: Request) -> Answer | None:
+    def check_request(self, request: Request) -> Response | None:
         if request.path == "/.well-known/jwks.json" or request.headers.get("authorization") == f"Key {self.api_key}":
             return None
-        return sentence(401, "Authentication is required to access this application.")
+        return queue_error(401, "Authentication is required to access this application.")
 
-    def not_found(self, request: Request) -> Answer:
-        return sentence(404, "Not Found")
+    def not_found(self, request: Request) -> Response:
+        return queue_error(404, "Not Found")
 
     # ---- the API -----------------------------------------------------------------------------------------------------
 
     @route("GET", r"/\.well-known/jwks\.json")
-    def keys(self, request: Request) -> Answer:
-        return Answer(200, {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": _public_key_text(_private_key(self._seed))}]})
+    def keys(self, request: Request) -> Response:
+        return Response(200, {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": _public_key_text(_private_key(self._seed))}]})
 
     @route("POST", r"/storage/auth/token")
-    def upload_token(self, request: Request) -> Answer:
-        return Answer(200, {"token": "t", "token_type": "Bearer", "base_url": self.url, "expires_at": "2030-01-01"})
+    def upload_token(self, request: Request) -> Response:
+        return Response(200, {"token": "t", "token_type": "Bearer", "base_url": self.url, "expires_at": "2030-01-01"})
 
     @route("GET", rf"/({APP})/requests/([\w-]+)/status")
-    def status(self, request: Request, app: str, name: str) -> Answer:
+    def status(self, request: Request, app: str, name: str) -> Response:
         queued = self._known(app, name)
         if queued is None:
-            return sentence(404, "Request not found")
+            return queue_error(404, "Request not found")
         with self.lock:
             shown: dict[str, Any] = {"status": queued.status, "request_id": name, **self._urls(queued)}
             if queued.status == "IN_QUEUE":
-                return Answer(202, {**shown, "queue_position": 0})
+                return Response(202, {**shown, "queue_position": 0})
             if request.query.get("logs"):
                 shown["logs"] = list(queued.logs)
             if queued.status == "IN_PROGRESS":
-                return Answer(202, shown)
+                return Response(202, shown)
             headers = (
                 {"x-fal-request-timeout-type": "user"} if queued.error.get("error_type") == "request_timeout" else {}
             )
-            return Answer(200, {**shown, "metrics": queued.metrics, **queued.error}, headers)
+            return Response(200, {**shown, "metrics": queued.metrics, **queued.error}, headers)
 
     @route("PUT", rf"/({APP})/requests/([\w-]+)/cancel")
-    def cancel(self, request: Request, app: str, name: str) -> Answer:
+    def cancel(self, request: Request, app: str, name: str) -> Response:
         queued = self._known(app, name)
         if queued is None:
-            return Answer(404, {"status": "NOT_FOUND"})
+            return Response(404, {"status": "NOT_FOUND"})
         with self.lock:
             if queued.status == "COMPLETED":
-                return Answer(400, {"status": "ALREADY_COMPLETED"})
+                return Response(400, {"status": "ALREADY_COMPLETED"})
             was_queued = queued.status == "IN_QUEUE"
             ran = {} if was_queued else {"inference_time": INFERENCE_SECONDS_EACH / 2}
             self._end(queued, _platform_error("client_cancelled"), ran)
-            return Answer(200, {"status": "OK"}) if was_queued else Answer(202, {"status": "CANCELLATION_REQUESTED"})
+            return Response(200, {"status": "OK"}) if was_queued else Response(202, {"status": "CANCELLATION_REQUESTED"})
 
     @route("GET", rf"/({APP})/requests/([\w-]+)")
-    def response(self, request: Request, app: str, name: str) -> Answer:
+    def response(self, request: Request, app: str, name: str) -> Response:
         queued = self._known(app, name)
         if queued is None:
-            return sentence(404, "Request not found")
+            return queue_error(404, "Request not found")
         with self.lock:
-            return queued.result if queued.status == "COMPLETED" else sentence(400, "Request is still in progress")
+            return queued.result if queued.status == "COMPLETED" else queue_error(400, "Request is still in progress")
 
     @route("POST", rf"/((?!storage/){APP}(?:/[\w.-]+)*)")
-    def submit(self, request: Request, path: str) -> Answer:
+    def submit(self, request: Request, path: str) -> Response:
         model_input = request.json()
         markers = self.markers(model_input.get("prompt", ""))
         if path.startswith(f"{GONE_OWNER}/"):
-            return sentence(404, f"Application '{path}' not found")
+            return queue_error(404, f"Application '{path}' not found")
         if request.content_type != "application/json":
-            return sentence(422, "The body is not JSON")
-        refused = self.refused(markers)
+            return queue_error(422, "The body is not JSON")
+        refused = self.refusal_for(markers)
         if refused:
             return refused
 
         app = cast("re.Match[str]", re.match(APP, path))[0]
         begin_seconds_max = float(request.headers.get("x-fal-request-timeout", 3600))
         name = f"{secrets.token_hex(4)}-{secrets.token_hex(2)}-{secrets.token_hex(6)}"
-        queued = Queued(name, app, model_input, markers, request.query.get("fal_webhook"), begin_seconds_max)
+        queued = QueuedRequest(name, app, model_input, markers, request.query.get("fal_webhook"), begin_seconds_max)
         with self.lock:
             self.requests[name] = queued
-        if "early" in asked(markers, "webhook"):
+        if "early" in options_of(markers, "webhook"):
             self._run(queued)
         else:
             threading.Thread(target=self._run, args=(queued,), daemon=True).start()
@@ -247,22 +247,22 @@ class FalStandIn(StandIn):
             "queue_position": 0,
             **self._urls(queued),
         }
-        return self.taken(markers, Answer(200, accepted, {"x-fal-request-id": name}))
+        return self.with_faults(markers, Response(200, accepted, {"x-fal-request-id": name}))
 
-    def _known(self, app: str, name: str) -> Queued | None:
+    def _known(self, app: str, name: str) -> QueuedRequest | None:
         queued = self.requests.get(name)
         return queued if queued and queued.app == app else None
 
-    def _urls(self, queued: Queued) -> dict[str, str]:
-        options = asked(queued.markers, "urls")
+    def _urls(self, queued: QueuedRequest) -> dict[str, str]:
+        options = options_of(queued.markers, "urls")
         host = "https://queue.example.com" if "foreign" in options else self.url
         below = f"{host}/v2/of/{queued.id}" if "odd" in options else f"{host}/{queued.app}/requests/{queued.id}"
         return {"response_url": below, "status_url": f"{below}/status", "cancel_url": f"{below}/cancel"}
 
     # ---- the life of a request ---------------------------------------------------------------------------------------
 
-    def _run(self, queued: Queued) -> None:
-        run = asked(queued.markers, "run")
+    def _run(self, queued: QueuedRequest) -> None:
+        run = options_of(queued.markers, "run")
         if "queue" in run:
             if not queued.stop.wait(queued.begin_seconds_max):
                 self._finish(queued, _platform_error("request_timeout"), {})
@@ -271,38 +271,38 @@ class FalStandIn(StandIn):
         with self.lock:
             if queued.status == "IN_QUEUE":
                 queued.status = "IN_PROGRESS"
-        seconds = 3600 if "hang" in run else number(queued.markers, "run", "slow", self.run_seconds)
+        seconds = 3600 if "hang" in run else number_option(queued.markers, "run", "slow", self.run_seconds)
         for step in range(1, 11):
             if queued.stop.wait(seconds / 10):
                 return
             with self.lock:
                 bar = f"{step * 10:3}%|{'#' * step}{' ' * (10 - step)}| {step}/10"
                 queued.logs.append({"message": bar, "level": "STDERR", "timestamp": time.time()})
-        images = int(queued.given.get("num_images") or 1)
-        ran = {} if UNSTARTED & set(run) or platform else {"inference_time": INFERENCE_SECONDS_EACH * images}
+        images = int(queued.model_input.get("num_images") or 1)
+        ran = {} if ERRORS_BEFORE_START & set(run) or platform else {"inference_time": INFERENCE_SECONDS_EACH * images}
         self._finish(queued, _platform_error(platform) if platform else self._answer(queued), ran)
 
-    def _answer(self, queued: Queued) -> Answer:
-        run = asked(queued.markers, "run")
+    def _answer(self, queued: QueuedRequest) -> Response:
+        run = options_of(queued.markers, "run")
         if "text" in run:
-            return sentence(400, "The model does not do this.", x_fal_retryable="false")
+            return queue_error(400, "The model does not do this.", x_fal_retryable="false")
         name = next((name for name in run if name in MODEL_ERRORS), None)
         if name:
             status, kind, retryable = MODEL_ERRORS[name]
             return _model_error(status, kind, "prompt", x_fal_retryable=str(retryable).lower())
-        wrong = _input_error(queued.given)
-        return _model_error(422, *wrong, x_fal_retryable="false") if wrong else Answer(200, self._output(queued))
+        wrong = _input_error(queued.model_input)
+        return _model_error(422, *wrong, x_fal_retryable="false") if wrong else Response(200, self._output(queued))
 
-    def _output(self, queued: Queued) -> dict[str, Any]:
-        model_input, markers = queued.given, queued.markers
-        options, seed = asked(markers, "output"), model_input.get("seed") or secrets.randbelow(2**32)
-        if FILMS.search(queued.app):
+    def _output(self, queued: QueuedRequest) -> dict[str, Any]:
+        model_input, markers = queued.model_input, queued.markers
+        options, seed = options_of(markers, "output"), model_input.get("seed") or secrets.randbelow(2**32)
+        if VIDEO_APPS.search(queued.app):
             seconds = float(model_input.get("duration") or 5)
             size = (640, 360)
-            url = self.keep(lambda: film(*size, seconds, seed), "video/mp4", "mp4", markers)
+            url = self.result_url(lambda: sample_video(*size, seconds, seed), "video/mp4", "mp4", markers)
             return {"video": _file(url, "video/mp4", duration=seconds), "seed": seed} if "none" not in options else {}
-        if SOUNDS.search(queued.app):
-            url = self.keep(lambda: wav(float(model_input.get("duration") or 2)), "audio/wav", "wav", markers)
+        if AUDIO_APPS.search(queued.app):
+            url = self.result_url(lambda: sample_wav(float(model_input.get("duration") or 2)), "audio/wav", "wav", markers)
             return {"audio": _file(url, "audio/wav")}
         width, height = _size(model_input)
         count = 0 if "none" in options else int(model_input.get("num_images") or 1)
@@ -310,23 +310,23 @@ class FalStandIn(StandIn):
         for place in range(count):
 
             def made(place: int = place) -> bytes:
-                return picture(width, height, f"{seed}-{place}")
+                return sample_image(width, height, f"{seed}-{place}")
 
-            url = self.keep(made, "image/png", "png", markers)
+            url = self.result_url(made, "image/png", "png", markers)
             if "inline" in options:
                 url = f"data:image/png;base64,{base64.b64encode(made()).decode()}"
             images.append(_file(url, "image/png", width=width, height=height))
         flags = ["nsfw" in options or ("fewer" in options and place == 0) for place in range(count)]
         return {"images": images, "seed": seed, "has_nsfw_concepts": flags, "prompt": model_input.get("prompt")}
 
-    def _finish(self, queued: Queued, result: Answer, ran: dict[str, float]) -> None:
+    def _finish(self, queued: QueuedRequest, result: Response, ran: dict[str, float]) -> None:
         with self.lock:
             if queued.status == "COMPLETED":
                 return
             self._end(queued, result, ran)
         self._notify(queued)
 
-    def _end(self, queued: Queued, result: Answer, ran: dict[str, float]) -> None:
+    def _end(self, queued: QueuedRequest, result: Response, ran: dict[str, float]) -> None:
         queued.status, queued.result, queued.metrics = "COMPLETED", result, ran
         if result.status >= 400:
             body = cast("dict[str, Any]", result.content)
@@ -337,17 +337,17 @@ class FalStandIn(StandIn):
 
     # ---- webhooks ----------------------------------------------------------------------------------------------------
 
-    def _notify(self, queued: Queued) -> None:
-        options = asked(queued.markers, "webhook")
+    def _notify(self, queued: QueuedRequest) -> None:
+        options = options_of(queued.markers, "webhook")
         if queued.webhook is None or "lost" in options:
             return
-        self.stopping.wait(number(queued.markers, "webhook", "late", 0))
+        self.stopping.wait(number_option(queued.markers, "webhook", "late", 0))
         for _ in range(2 if "twice" in options else 1):
-            self.tell(queued)
+            self.send_result(queued)
 
-    def tell(self, queued: Queued) -> None:
+    def send_result(self, queued: QueuedRequest) -> None:
         """Send the webhook about the end of a request."""
-        options = asked(queued.markers, "webhook")
+        options = options_of(queued.markers, "webhook")
         event: dict[str, Any] = {"request_id": queued.id, "gateway_request_id": queued.id, "status": "OK"}
         event["payload"] = queued.result.content
         if "other" in options:
@@ -364,14 +364,14 @@ class FalStandIn(StandIn):
             seed = b"\7" * 32 if "forged" in options else self._seed
             return signature_headers(seed, queued.id, user_id, sent_at, body)
 
-        self.deliver(queued.webhook or "", body, signed, request=queued.id)
+        self.send_webhook(queued.webhook or "", body, signed, request=queued.id)
 
-    def control(self, request: Request) -> Answer | None:
+    def serve_control(self, request: Request) -> Response | None:
         again = re.fullmatch(r"/_standin/webhooks/([\w-]+)", request.path)
         if again and request.method == "POST" and again[1] in self.requests:
-            self.tell(self.requests[again[1]])
-            return Answer(200, {})
-        return super().control(request)
+            self.send_result(self.requests[again[1]])
+            return Response(200, {})
+        return super().serve_control(request)
 
 
 def signature_headers(seed: bytes, request_id: str, user_id: str, sent_at: int, body: bytes) -> dict[str, str]:
@@ -394,12 +394,12 @@ def _public_key_text(key: Ed25519PrivateKey) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _platform_error(kind: str) -> Answer:
+def _platform_error(kind: str) -> Response:
     content = {"detail": kind.replace("_", " ").capitalize(), "error_type": kind}
-    return Answer(PLATFORM_ERRORS[kind], content, {"x-fal-error-type": kind})
+    return Response(PLATFORM_ERRORS[kind], content, {"x-fal-error-type": kind})
 
 
-def _model_error(status: int, kind: str, name: str, **headers: str) -> Answer:
+def _model_error(status: int, kind: str, name: str, **headers: str) -> Response:
     entry = {
         "loc": ["body", name],
         "msg": "The model says no.",
@@ -408,7 +408,7 @@ def _model_error(status: int, kind: str, name: str, **headers: str) -> Answer:
         "input": {},
         "url": "https://x",
     }
-    return Answer(status, {"detail": [entry]}, {header.replace("_", "-"): value for header, value in headers.items()})
+    return Response(status, {"detail": [entry]}, {header.replace("_", "-"): value for header, value in headers.items()})
 
 
 def _file(url: str, content_type: str, **more: Any) -> dict[str, Any]:
@@ -424,7 +424,7 @@ def _file(url: str, content_type: str, **more: Any) -> dict[str, Any]:
 def _size(model_input: dict[str, Any]) -> tuple[int, int]:
     size: Any = model_input.get("image_size", "square_hd")
     if isinstance(size, str):
-        return SIZES[size]
+        return NAMED_SIZES[size]
     return size["width"], size["height"]
 
 
@@ -436,7 +436,7 @@ def _input_error(model_input: dict[str, Any]) -> tuple[str, str] | None:
     if not isinstance(count, int) or not 1 <= count <= 4:
         return "less_than_equal", "num_images"
     size: Any = model_input.get("image_size", "square")
-    if isinstance(size, str) and size not in SIZES:
+    if isinstance(size, str) and size not in NAMED_SIZES:
         return "one_of", "image_size"
     if isinstance(size, dict):
         sides = [cast("dict[str, Any]", size).get(side) for side in ("width", "height")]
@@ -450,4 +450,4 @@ def _input_error(model_input: dict[str, Any]) -> tuple[str, str] | None:
 
 
 if __name__ == "__main__":
-    main(FalStandIn, "fal")
+    main(FalSimulator, "fal")

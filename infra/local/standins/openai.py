@@ -33,19 +33,19 @@ from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from infra.local.standins._kit import (
-    Answer,
-    Refused,
+    Response,
+    RequestRefused,
     Request,
-    StandIn,
-    asked,
-    date_in,
+    Simulator,
+    options_of,
+    http_date_in,
     main,
     markers_in,
-    number,
-    picture,
-    picture_size,
+    number_option,
+    sample_image,
+    image_size_of,
     route,
-    sound,
+    sample_audio,
 )
 
 # Documented models with their shutdown dates. Any other model name is accepted too, except the retired ones below.
@@ -60,7 +60,7 @@ MODELS = {
     "omni-moderation-latest": None,
 }
 # Models that accept `stop`: those that do not reason before they answer.
-WITH_STOP = re.compile(r"(?!gpt-5|o\d|grok-4).*")
+STOP_MODELS = re.compile(r"(?!gpt-5|o\d|grok-4).*")
 RETIRED = re.compile(r"dall-e-.*|gpt-image-1|sora-.*|0+")
 
 
@@ -85,7 +85,7 @@ CHAT_FIELDS = _word_set(
     "safety_identifier service_tier"
 )
 VOICES = _word_set("alloy ash ballad coral echo fable onyx nova sage shimmer verse marin cedar")
-SOUNDS = {
+AUDIO_TYPES = {
     "mp3": "audio/mpeg",
     "opus": "audio/opus",
     "aac": "audio/aac",
@@ -96,14 +96,14 @@ SOUNDS = {
 SECONDS_PER_CHARACTER = 0.01
 # Output tokens of an image of one megapixel, by quality.
 QUALITY_TOKENS = {"low": 272, "medium": 1056, "high": 4160, "xhigh": 6240, "max": 8320}
-SHOWN_PICTURE_TOKENS = 765
+INPUT_IMAGE_TOKENS = 765
 PIXELS_MAX = 3840 * 2160
 
 
 # The `run:` markers that make the result empty.
-NOTHING = {"none", "silent"}
+EMPTY_RESULT = {"none", "silent"}
 
-Check = Callable[[dict[str, Any]], Answer | None]
+Check = Callable[[dict[str, Any]], Response | None]
 
 
 def problem(
@@ -113,13 +113,13 @@ def problem(
     type: str = "invalid_request_error",
     param: str | None = None,
     headers: dict[str, str] | None = None,
-) -> Answer:
+) -> Response:
     """An error in OpenAI's envelope."""
     error = {"message": message, "type": type, "param": param, "code": code}
-    return Answer(status, {"error": error}, headers or {})
+    return Response(status, {"error": error}, headers or {})
 
 
-def limited(message: str = "Rate limit reached for requests.", **headers: str) -> Answer:
+def rate_limited(message: str = "Rate limit reached for requests.", **headers: str) -> Response:
     """A 429 answer of the rate limit."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return problem(429, message, "rate_limit_exceeded", "requests", headers=named)
@@ -127,13 +127,13 @@ def limited(message: str = "Rate limit reached for requests.", **headers: str) -
 
 SAFETY = "Your request was rejected by the safety system. safety_violations=[violence]."
 TOO_LONG = "This model's maximum context length is 128000 tokens. However, your messages resulted in 250000 tokens."
-TOO_LARGE = (
+TOO_MANY_TOKENS = (
     "Request too large for gpt-4o in organization org-a1b2c3d4 on tokens per min (TPM): Limit 30000, Requested 50000."
 )
 QUOTA = "You exceeded your current quota, please check your plan and billing details."
 
 
-class OpenAIStandIn(StandIn):
+class OpenAISimulator(Simulator):
     """OpenAI, stood in for."""
 
     api_key_default = "sk-standin"
@@ -142,10 +142,10 @@ class OpenAIStandIn(StandIn):
         "401": problem(401, "Incorrect API key provided: sk-st***.", "invalid_api_key"),
         "403": problem(403, "Your organization must be verified to use this model.", None),
         "404": problem(404, "The model `gone` does not exist or you do not have access to it.", "model_not_found"),
-        "429": limited("Rate limit reached for images per minute. Please try again in 20s."),
-        "429-ms": limited(retry_after_ms="1500", retry_after="2"),
-        "429-header": limited(retry_after="12"),
-        "429-date": lambda: limited(retry_after=date_in(30)),
+        "429": rate_limited("Rate limit reached for images per minute. Please try again in 20s."),
+        "429-ms": rate_limited(retry_after_ms="1500", retry_after="2"),
+        "429-header": rate_limited(retry_after="12"),
+        "429-date": lambda: rate_limited(retry_after=http_date_in(30)),
         "503": problem(503, "The engine is currently overloaded, please try again later.", None, "server_error"),
         "503-plain": problem(503, "The service is unavailable.", None, "server_error"),
         "quota": problem(429, QUOTA, "insufficient_quota", "insufficient_quota"),
@@ -154,7 +154,7 @@ class OpenAIStandIn(StandIn):
         "moderated": problem(400, SAFETY, "moderation_blocked", "image_generation_user_error"),
         "policy": problem(400, "Your request violates our policies.", "content_policy_violation"),
         "long": problem(400, TOO_LONG, "context_length_exceeded", param="messages"),
-        "large": problem(429, TOO_LARGE, "rate_limit_exceeded", "tokens"),
+        "large": problem(429, TOO_MANY_TOKENS, "rate_limit_exceeded", "tokens"),
         "error": problem(200, "The server had an error.", "server_error", "server_error"),
     }
 
@@ -172,7 +172,7 @@ class OpenAIStandIn(StandIn):
         with self.lock:
             self.responses = {}
 
-    def refusal_of(self, request: Request) -> Answer | None:
+    def check_request(self, request: Request) -> Response | None:
         key = request.headers.get("authorization", "")
         if not key:
             return problem(401, "You didn't provide an API key.", None)
@@ -180,34 +180,34 @@ class OpenAIStandIn(StandIn):
             return problem(401, "Incorrect API key provided.", "invalid_api_key")
         return None
 
-    def not_found(self, request: Request) -> Answer:
+    def not_found(self, request: Request) -> Response:
         return problem(404, f"Invalid URL ({request.method} {request.path})", None)
 
     # ---- models and moderation ---------------------------------------------------------------------------------------
 
     @route("GET", r"/v1/models")
-    def list_models(self, request: Request) -> Answer:
-        return Answer(200, {"object": "list", "data": [self._model(name) for name in self.shutdown_dates]})
+    def list_models(self, request: Request) -> Response:
+        return Response(200, {"object": "list", "data": [self._model(name) for name in self.shutdown_dates]})
 
     @route("GET", r"/v1/models/([\w.:-]+)")
-    def get_model(self, request: Request, name: str) -> Answer:
+    def get_model(self, request: Request, name: str) -> Response:
         if name not in self.shutdown_dates:
             return problem(404, f"The model '{name}' does not exist", "model_not_found", param="model")
-        return Answer(200, self._model(name))
+        return Response(200, self._model(name))
 
     def _model(self, name: str) -> dict[str, Any]:
         shutdown = self.shutdown_dates[name]
         return {"id": name, "object": "model", "created": 1700000000, "owned_by": "openai", "shutdown_date": shutdown}
 
     @route("POST", r"/v1/moderations")
-    def moderate(self, request: Request) -> Answer:
+    def moderate(self, request: Request) -> Response:
         body = request.json()
         moderated_input = body.get("input")
         if not moderated_input or body.keys() - {"input", "model"}:
             return problem(400, "Invalid value for 'input'.", "invalid_value", param="input")
         inputs = cast("list[object]", moderated_input if isinstance(moderated_input, list) else [moderated_input])
         markers = self.markers(inputs)
-        refused = self.refused(markers)
+        refused = self.refusal_for(markers)
         if refused:
             return refused
         if not all(isinstance(each, str) for each in inputs):
@@ -218,21 +218,21 @@ class OpenAIStandIn(StandIn):
             markers = [marker.replace("moderation:picture-", "moderation:") for marker in markers]
         # The markers set through `behave` apply to each input.
         behaviour = markers[len(markers_in(inputs, self.name)) :]
-        results = [_verdict(asked([*markers_in(each, self.name), *behaviour], "moderation")) for each in inputs]
+        results = [_verdict(options_of([*markers_in(each, self.name), *behaviour], "moderation")) for each in inputs]
         content = {"id": f"modr-{secrets.token_hex(8)}", "model": "omni-moderation-latest", "results": results}
-        return self.taken(markers, Answer(200, content))
+        return self.with_faults(markers, Response(200, content))
 
     # ---- images ------------------------------------------------------------------------------------------------------
 
     @route("POST", r"/v1/images/generations")
-    def generate(self, request: Request) -> Answer:
+    def generate(self, request: Request) -> Response:
         body = request.json()
         if request.content_type != "application/json" or not body:
             return problem(400, "We could not parse the JSON body of your request.")
-        return self._image_response(body, 0, self.admitted(body, IMAGE_FIELDS, _image_problem))
+        return self._image_response(body, 0, self.check_creation(body, IMAGE_FIELDS, _image_problem))
 
     @route("POST", r"/v1/images/edits")
-    def edit(self, request: Request) -> Answer:
+    def edit(self, request: Request) -> Response:
         if request.content_type != "multipart/form-data":
             return problem(400, "Expected multipart/form-data.", "invalid_content_type")
         body: dict[str, Any] = dict(request.fields())
@@ -240,29 +240,29 @@ class OpenAIStandIn(StandIn):
             if re.fullmatch(r"\d+", body.get(name, "")):
                 body[name] = int(body[name])
         images, masks = request.files("image", "image[]"), request.files("mask")
-        markers = self.admitted(body, EDIT_FIELDS, _image_problem)
+        markers = self.check_creation(body, EDIT_FIELDS, _image_problem)
         if not 1 <= len(images) <= 16:
             return problem(400, "Between 1 and 16 images are needed.", "invalid_image", param="image")
         try:
-            sizes = [picture_size(file.data) for file in [*images, *masks]]
+            sizes = [image_size_of(file.data) for file in [*images, *masks]]
         except OSError:
             return problem(400, "Invalid image file or mode for image 1.", "invalid_image_file", param="image")
         if masks and sizes[-1] != sizes[0]:
             return problem(400, "The mask must have the size of the image.", "invalid_mask", param="mask")
         return self._image_response({"size": "{}x{}".format(*sizes[0]), **body}, len(images), markers)
 
-    def _image_response(self, body: dict[str, Any], shown: int, markers: list[str]) -> Answer:
-        self.stopping.wait(number(markers, "run", "slow", 0))
+    def _image_response(self, body: dict[str, Any], shown: int, markers: list[str]) -> Response:
+        self.stopping.wait(number_option(markers, "run", "slow", 0))
         size = body.get("size", "auto")
         width, height = (1024, 1024) if size == "auto" else (int(side) for side in size.split("x"))
         quality = body.get("quality", "auto").replace("auto", "medium")
         form = body.get("output_format", "png")
-        count = 0 if NOTHING & set(asked(markers, "run")) else int(body.get("n") or 1)
+        count = 0 if EMPTY_RESULT & set(options_of(markers, "run")) else int(body.get("n") or 1)
         seed = secrets.token_hex(4)
-        encoded_images = [base64.b64encode(picture(width, height, f"{seed}{place}", form)).decode() for place in range(count)]
+        encoded_images = [base64.b64encode(sample_image(width, height, f"{seed}{place}", form)).decode() for place in range(count)]
 
-        times = number(markers, "usage", "times", 1)
-        text_tokens, image_tokens = len(body["prompt"]) // 4 + 1, SHOWN_PICTURE_TOKENS * shown
+        times = number_option(markers, "usage", "times", 1)
+        text_tokens, image_tokens = len(body["prompt"]) // 4 + 1, INPUT_IMAGE_TOKENS * shown
         output_tokens = round(QUALITY_TOKENS[quality] * max(width * height // 1024, 1) / 1024 * max(count, 1) * times)
         usage = {
             "input_tokens": text_tokens + image_tokens,
@@ -280,29 +280,29 @@ class OpenAIStandIn(StandIn):
             "data": [{"b64_json": data, "revised_prompt": None} for data in encoded_images],
             "usage": usage,
         }
-        return self.taken(markers, Answer(200, self.counted(content, markers)))
+        return self.with_faults(markers, Response(200, self.with_usage(content, markers)))
 
     # ---- speech ------------------------------------------------------------------------------------------------------
 
     @route("POST", r"/v1/audio/speech")
-    def speak(self, request: Request) -> Answer:
+    def speak(self, request: Request) -> Response:
         body = request.json()
-        markers = self.admitted(body, SPEECH_FIELDS, _speech_problem, said="input")
-        self.stopping.wait(number(markers, "run", "slow", 0))
+        markers = self.check_creation(body, SPEECH_FIELDS, _speech_problem, prompt_field="input")
+        self.stopping.wait(number_option(markers, "run", "slow", 0))
         form = body.get("response_format", "mp3")
         seconds = max(len(body["input"]) * SECONDS_PER_CHARACTER / float(body.get("speed", 1)), 0.1)
-        data = b"" if NOTHING & set(asked(markers, "run")) else sound(seconds, form)
-        return self.taken(markers, Answer(200, data, {"content-type": SOUNDS[form]}))
+        data = b"" if EMPTY_RESULT & set(options_of(markers, "run")) else sample_audio(seconds, form)
+        return self.with_faults(markers, Response(200, data, {"content-type": AUDIO_TYPES[form]}))
 
     # ---- text --------------------------------------------------------------------------------------------------------
 
     @route("POST", r"/v1/responses")
-    def respond(self, request: Request) -> Answer:
+    def respond(self, request: Request) -> Response:
         body = request.json()
-        markers = self.admitted(body, RESPONSE_FIELDS, _response_problem, said="input")
-        self.stopping.wait(number(markers, "run", "slow", 0))
+        markers = self.check_creation(body, RESPONSE_FIELDS, _response_problem, prompt_field="input")
+        self.stopping.wait(number_option(markers, "run", "slow", 0))
         prompt, text, cut = _reply_to(body["input"], body.get("max_output_tokens"))
-        run = asked(markers, "run")
+        run = options_of(markers, "run")
         thinks, limit = "think" in run, int(body.get("max_output_tokens") or 4096)
         text, cut = ("", True) if thinks else (text, cut)
 
@@ -337,7 +337,7 @@ class OpenAIStandIn(StandIn):
             "output": [{"type": "reasoning", "summary": []}]
             if thinks
             else []
-            if failure or NOTHING & set(run)
+            if failure or EMPTY_RESULT & set(run)
             else [message],
             "parallel_tool_calls": True,
             "temperature": body.get("temperature", 1.0),
@@ -351,28 +351,28 @@ class OpenAIStandIn(StandIn):
 
         with self.lock:
             self.responses[content["id"]] = content
-        return self.taken(markers, Answer(200, self.counted(content, markers)))
+        return self.with_faults(markers, Response(200, self.with_usage(content, markers)))
 
     @route("GET", r"/v1/responses/(\w+)")
-    def get_response(self, request: Request, name: str) -> Answer:
+    def get_response(self, request: Request, name: str) -> Response:
         kept = self.responses.get(name)
-        return Answer(200, kept) if kept else problem(404, f"Response with id '{name}' not found.")
+        return Response(200, kept) if kept else problem(404, f"Response with id '{name}' not found.")
 
     @route("DELETE", r"/v1/responses/(\w+)")
-    def delete_response(self, request: Request, name: str) -> Answer:
+    def delete_response(self, request: Request, name: str) -> Response:
         with self.lock:
             known = self.responses.pop(name, None)
         if known is None:
             return problem(404, f"Response with id '{name}' not found.")
-        return Answer(200, {"id": name, "object": "response", "deleted": True})
+        return Response(200, {"id": name, "object": "response", "deleted": True})
 
     @route("POST", r"/v1/chat/completions")
-    def chat(self, request: Request) -> Answer:
+    def chat(self, request: Request) -> Response:
         body = request.json()
-        markers = self.admitted(body, CHAT_FIELDS, _chat_problem, said="messages")
-        self.stopping.wait(number(markers, "run", "slow", 0))
+        markers = self.check_creation(body, CHAT_FIELDS, _chat_problem, prompt_field="messages")
+        self.stopping.wait(number_option(markers, "run", "slow", 0))
         content = self.completion(body, markers)
-        return self.taken(markers, Answer(200, self.counted(content, markers)))
+        return self.with_faults(markers, Response(200, self.with_usage(content, markers)))
 
     def completion(self, body: dict[str, Any], markers: list[str]) -> dict[str, Any]:
         """The body of a chat completion."""
@@ -382,13 +382,13 @@ class OpenAIStandIn(StandIn):
             text, stopped, _ = text.partition(stop)
             cut = cut and not stopped
 
-        run = asked(markers, "run")
+        run = options_of(markers, "run")
         thinks, limit = "think" in run, int(body.get("max_completion_tokens") or body.get("max_tokens") or 4096)
         text, cut = ("", True) if thinks else (text, cut)
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
         if "refuse" in run:
             message |= {"content": None, "refusal": "I cannot help with that."}
-        if NOTHING & set(run):
+        if EMPTY_RESULT & set(run):
             message["content"] = ""
 
         choice = {
@@ -406,37 +406,37 @@ class OpenAIStandIn(StandIn):
             "usage": _text_usage(prompt, text, markers, "prompt", "completion", limit if thinks else 0),
         }
 
-    def counted(self, content: dict[str, Any], markers: list[str]) -> dict[str, Any]:
+    def with_usage(self, content: dict[str, Any], markers: list[str]) -> dict[str, Any]:
         """The content with its usage, or without it when the markers ask for that."""
-        is_silent = "none" in asked(markers, "usage") or "silent" in asked(markers, "run")
+        is_silent = "none" in options_of(markers, "usage") or "silent" in options_of(markers, "run")
         return {**content, "usage": None} if is_silent else content
 
     # ---- refusals ----------------------------------------------------------------------------------------------------
 
-    def admitted(self, body: dict[str, Any], fields: frozenset[str], check: Check, said: str = "prompt") -> list[str]:
+    def check_creation(self, body: dict[str, Any], fields: frozenset[str], check: Check, prompt_field: str = "prompt") -> list[str]:
         """The markers of a valid creation; raises Refused for an invalid one. said: the field with the prompt."""
         unknown = sorted(body.keys() - fields)
         if unknown:
-            raise Refused(problem(400, f"Unknown parameter: '{unknown[0]}'.", "unknown_parameter", param=unknown[0]))
-        for name in ("model", said):
+            raise RequestRefused(problem(400, f"Unknown parameter: '{unknown[0]}'.", "unknown_parameter", param=unknown[0]))
+        for name in ("model", prompt_field):
             if not body.get(name):
                 text = f"Missing required parameter: '{name}'."
-                raise Refused(problem(400, text, "missing_required_parameter", param=name))
+                raise RequestRefused(problem(400, text, "missing_required_parameter", param=name))
         if RETIRED.fullmatch(str(body["model"])):
             text = f"The model `{body['model']}` does not exist or you do not have access to it."
-            raise Refused(problem(404, text, "model_not_found"))
-        markers = self.markers(body[said])
-        refusal = self.refused(markers) or check(body)
+            raise RequestRefused(problem(404, text, "model_not_found"))
+        markers = self.markers(body[prompt_field])
+        refusal = self.refusal_for(markers) or check(body)
         if refusal:
-            raise Refused(refusal)
+            raise RequestRefused(refusal)
         return markers
 
 
-def _invalid_value(name: str, value: object) -> Answer:
+def _invalid_value(name: str, value: object) -> Response:
     return problem(400, f"Invalid value: '{value}'.", "invalid_value", param=name)
 
 
-def _image_problem(body: dict[str, Any]) -> Answer | None:
+def _image_problem(body: dict[str, Any]) -> Response | None:
     choices = {
         "quality": {"auto", *QUALITY_TOKENS},
         "background": {"auto", "opaque", "transparent"},
@@ -461,27 +461,27 @@ def _image_problem(body: dict[str, Any]) -> Answer | None:
     return None
 
 
-def _speech_problem(body: dict[str, Any]) -> Answer | None:
+def _speech_problem(body: dict[str, Any]) -> Response | None:
     if len(str(body["input"])) > 4096:
         return problem(400, "String too long: at most 4096 characters.", "string_above_max_length", param="input")
     voice = body.get("voice")
     if not (isinstance(voice, dict) and "id" in voice) and voice not in VOICES:
         return _invalid_value("voice", voice)
-    if body.get("response_format", "mp3") not in SOUNDS:
+    if body.get("response_format", "mp3") not in AUDIO_TYPES:
         return _invalid_value("response_format", body["response_format"])
     if not 0.25 <= float(body.get("speed", 1)) <= 4:
         return _invalid_value("speed", body["speed"])
     return None
 
 
-def _response_problem(body: dict[str, Any]) -> Answer | None:
+def _response_problem(body: dict[str, Any]) -> Response | None:
     limit = body.get("max_output_tokens")
     return _invalid_value("max_output_tokens", limit) if limit is not None and int(limit) < 1 else None
 
 
-def _chat_problem(body: dict[str, Any]) -> Answer | None:
+def _chat_problem(body: dict[str, Any]) -> Response | None:
     messages = body["messages"]
-    if body.get("stop") and not WITH_STOP.fullmatch(str(body["model"])):
+    if body.get("stop") and not STOP_MODELS.fullmatch(str(body["model"])):
         text = "Unsupported parameter: 'stop' is not supported with this model."
         return problem(400, text, "unsupported_parameter", param="stop")
     roles = {"system", "developer", "user", "assistant", "tool"}
@@ -501,7 +501,7 @@ def _reply_to(conversation: Any, limit: int | None) -> tuple[str, str, bool]:
 
 
 def _text_usage(prompt: str, text: str, markers: list[str], input_name: str, output_name: str, thought: int = 0) -> dict[str, Any]:
-    input_tokens, output_tokens = len(prompt) // 4 + 1, round(len(text.split()) * number(markers, "usage", "times", 1)) + thought
+    input_tokens, output_tokens = len(prompt) // 4 + 1, round(len(text.split()) * number_option(markers, "usage", "times", 1)) + thought
     cached = {"cached_tokens": input_tokens // 2}
     return {
         f"{input_name}_tokens": input_tokens,
@@ -528,4 +528,4 @@ def _verdict(options: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(OpenAIStandIn, "openai")
+    main(OpenAISimulator, "openai")

@@ -52,14 +52,14 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from infra.local.standins._kit import Request, film, markers_in
+from infra.local.standins._kit import Request, sample_video, markers_in
 
 API_TOKEN = "r8_standin_of_nobody"  # a password of nothing
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(b"the stand-in signs with this key").decode()
 PAGE = 100
 FOREIGN_SECRET = "whsec_" + base64.b64encode(b"this is somebody else's key").decode()
 RETRIES_AFTER_SECONDS = (0.2, 0.5, 1.0)
-PREDICT_SECONDS_EACH = 1.75
+PREDICT_SECONDS_PER_IMAGE = 1.75
 TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 GONE_VERSION = "0" * 64
 BODY_FIELDS = frozenset({"version", "input", "webhook", "webhook_events_filter", "stream"})
@@ -77,26 +77,26 @@ class ModelKind:
 
     name: str
     files: tuple[str, ...]
-    needed: tuple[str, ...]
-    makes_film: bool
+    required: tuple[str, ...]
+    makes_video: bool
     trigger: str | None = None
 
 
-SDXL = ModelKind("stability-ai/sdxl", ("image", "mask"), (), makes_film=False)
+SDXL = ModelKind("stability-ai/sdxl", ("image", "mask"), (), makes_video=False)
 # Models other than SDXL, by the version that the catalogue names.
 MODELS = {
     "ddfc2b08d209f9fa8c1eca692712918bd449f695dabb4a958da31802a9570fe4": ModelKind(
         "tencentarc/photomaker",
         ("input_image", "input_image2", "input_image3", "input_image4"),
         ("input_image",),
-        makes_film=False,
+        makes_video=False,
         trigger="img",
     ),
     "3f0457e4619daac51203dedb472816fd4af51f3149fa7a9e0b5ffcf1b8172438": ModelKind(
-        "stability-ai/stable-video-diffusion", ("input_image",), ("input_image",), makes_film=True
+        "stability-ai/stable-video-diffusion", ("input_image",), ("input_image",), makes_video=True
     ),
     "3aa3dac9353cc4d6bd62a8f95957bd844003b401ca4e4a9b33baa574c549d376": ModelKind(
-        "cjwbw/sadtalker", ("source_image", "driven_audio"), ("source_image", "driven_audio"), makes_film=True
+        "cjwbw/sadtalker", ("source_image", "driven_audio"), ("source_image", "driven_audio"), makes_video=True
     ),
 }
 
@@ -124,16 +124,16 @@ class Prediction:
     def id(self) -> str:
         return self.shown["id"]
 
-    def asked(self, kind: str) -> list[str]:
+    def options_of(self, kind: str) -> list[str]:
         """The markers of a kind, without their prefix: `["lost"]` for `webhook:lost`."""
         return [marker.removeprefix(f"{kind}:") for marker in self.markers if marker.startswith(f"{kind}:")]
 
     def seconds(self, kind: str, name: str, otherwise: float) -> float:
-        values = [marker.partition("=")[2] for marker in self.asked(kind) if marker.startswith(f"{name}=")]
+        values = [marker.partition("=")[2] for marker in self.options_of(kind) if marker.startswith(f"{name}=")]
         return float(values[0]) if values else otherwise
 
 
-class ReplicateStandIn:
+class ReplicateSimulator:
     """A server in Replicate's place; a context manager. `run_seconds`: how long an ordinary prediction takes."""
 
     def __init__(
@@ -234,14 +234,14 @@ class ReplicateStandIn:
         created = dict(shown)
         with self.lock:
             self.predictions[reference] = prediction
-        if "early" in prediction.asked("webhook"):
+        if "early" in prediction.options_of("webhook"):
             self._run(prediction)
         else:
             threading.Thread(target=self._run, args=(prediction,), daemon=True).start()
         return prediction, created
 
     def _run(self, prediction: Prediction) -> None:
-        run = prediction.asked("run")
+        run = prediction.options_of("run")
         if "boot" in run or "abort" in run:
             self._wait(prediction, 0 if "abort" in run else 3600)
             if not prediction.stop.is_set():
@@ -294,7 +294,7 @@ class ReplicateStandIn:
                 return False
             now = datetime.now(UTC)
             images = int(prediction.shown["input"].get("num_outputs", 1))
-            metrics = {"predict_time": PREDICT_SECONDS_EACH * images, "total_time": PREDICT_SECONDS_EACH * images + 0.5}
+            metrics = {"predict_time": PREDICT_SECONDS_PER_IMAGE * images, "total_time": PREDICT_SECONDS_PER_IMAGE * images + 0.5}
             self._change(
                 prediction,
                 status=status,
@@ -302,10 +302,10 @@ class ReplicateStandIn:
                 completed_at=_format_time(now),
                 metrics=metrics if prediction.shown["started_at"] else {},
                 output=self._output(prediction, images) if status == "succeeded" else None,
-                data_removed="none" in prediction.asked("output"),
+                data_removed="none" in prediction.options_of("output"),
             )
             prediction.stop.set()
-        if "early" in prediction.asked("webhook"):
+        if "early" in prediction.options_of("webhook"):
             self._notify(prediction, "completed")
         else:
             threading.Thread(target=self._notify, args=(prediction, "completed"), daemon=True).start()
@@ -317,14 +317,14 @@ class ReplicateStandIn:
                 prediction.shown |= fields
 
     def _output(self, prediction: Prediction, images: int) -> Any:
-        options = prediction.asked("output")
+        options = prediction.options_of("output")
         if "none" in options:
             return None
         if "private" in options:
             return [METADATA_URL]
         if "file" in options:
             return ["file:///etc/hostname"]
-        makes_film = MODELS.get(prediction.shown["version"], SDXL).makes_film
+        makes_film = MODELS.get(prediction.shown["version"], SDXL).makes_video
         count = 1 if makes_film else max(images - 1, 1) if "fewer" in options else images
         suffix = "mp4" if makes_film else "png"
         files = [f"{self.url}/_delivery/{prediction.id}/out-{number}.{suffix}" for number in range(count)]
@@ -335,16 +335,16 @@ class ReplicateStandIn:
     # ---- webhooks ----------------------------------------------------------------------------------------------------
 
     def _notify(self, prediction: Prediction, event: str) -> None:
-        options = prediction.asked("webhook")
+        options = prediction.options_of("webhook")
         if prediction.webhook is None or event not in prediction.events or "lost" in options:
             return
         if event == "completed":
             self.stopping.wait(prediction.seconds("webhook", "late", 0))
-        self.deliver(prediction, repeat=2 if "twice" in options else 1)
+        self.send_webhook(prediction, repeat=2 if "twice" in options else 1)
 
-    def deliver(self, prediction: Prediction, repeat: int = 1) -> None:
+    def send_webhook(self, prediction: Prediction, repeat: int = 1) -> None:
         """Send a prediction to its webhook: the same message `repeat` times, each retried when it is not accepted."""
-        options = prediction.asked("webhook")
+        options = prediction.options_of("webhook")
         with self.lock:
             body = json.dumps(prediction.shown).encode()
         event_id = f"msg_{secrets.token_hex(12)}"
@@ -390,7 +390,7 @@ def signature(secret: str, event_id: str, sent_at: int, body: bytes) -> str:
     return f"v1,{base64.b64encode(mac).decode()}"
 
 
-def png(width: int, height: int, seed: int, *, declared: tuple[int, int] | None = None) -> bytes:
+def sample_png(width: int, height: int, seed: int, *, declared: tuple[int, int] | None = None) -> bytes:
     """A PNG with a diagonal gradient whose colours depend on the seed, and a text chunk that the product must remove.
     `declared`: a false size for the header."""
     red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
@@ -411,7 +411,7 @@ def png(width: int, height: int, seed: int, *, declared: tuple[int, int] | None 
 class _Handler(BaseHTTPRequestHandler):
     """One connection. Every route is a method of this class."""
 
-    owner: ReplicateStandIn
+    owner: ReplicateSimulator
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server_version = "standin"
@@ -433,7 +433,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
 
         if path.startswith("/v1/"):
-            shown = self._request(body).shown()["body"] if path == "/v1/files" else _parse_json(body)
+            shown = self._request(body).to_json()["body"] if path == "/v1/files" else _parse_json(body)
             call = {"method": self.command, "path": self.path, "headers": dict(self.headers), "body": shown}
             with self.owner.lock:
                 self.owner.calls.append(call)
@@ -499,8 +499,8 @@ class _Handler(BaseHTTPRequestHandler):
             detail = "The specified version does not exist (or perhaps you don't have permission to use it?)"
             return self._problem(422, "Invalid version or not permitted", detail)
         for name in options:
-            if name in REFUSED:
-                status, title, detail, headers, fields = REFUSED[name]
+            if name in REFUSALS:
+                status, title, detail, headers, fields = REFUSALS[name]
                 return self._problem(status, title, detail, headers, **fields)
 
         prediction, created = self.owner.create(body, markers, _duration(self.headers.get("cancel-after")))
@@ -534,7 +534,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return None
         if "upload:503" in options:
-            status, title, detail, headers, fields = REFUSED["503"]
+            status, title, detail, headers, fields = REFUSALS["503"]
             return self._problem(status, title, detail, headers, **fields)
 
         files = self._request(body).files("content")
@@ -617,8 +617,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, reference: str, number: str) -> None:
         prediction = self.owner.predictions.get(reference)
-        options = prediction.asked("output") if prediction else ["gone"]
-        makes_film = prediction is not None and MODELS.get(prediction.shown["version"], SDXL).makes_film
+        options = prediction.options_of("output") if prediction else ["gone"]
+        makes_film = prediction is not None and MODELS.get(prediction.shown["version"], SDXL).makes_video
         image = {"content-type": "video/mp4" if makes_film else "image/png"}
         if prediction is None or "gone" in options:
             return self._send(404, b"not found", {"content-type": "text/plain"})
@@ -639,12 +639,12 @@ class _Handler(BaseHTTPRequestHandler):
         width, height = int(model_input.get("width", 1024)), int(model_input.get("height", 1024))
         seed = int(model_input.get("seed") or 0) + int(number)
         if "bomb" in options:
-            return self._send(200, png(64, 64, seed, declared=(30_000, 30_000)), image)
+            return self._send(200, sample_png(64, 64, seed, declared=(30_000, 30_000)), image)
         if makes_film:
             frames = 25 if str(model_input.get("video_length")).startswith("25") else 14
-            data = film(256, 256, frames / int(model_input.get("frames_per_second") or 7), seed)
+            data = sample_video(256, 256, frames / int(model_input.get("frames_per_second") or 7), seed)
         else:
-            data = png(width, height, seed)
+            data = sample_png(width, height, seed)
         return self._send(200, data[: len(data) // 2] if "broken" in options else data, image)
 
     def _stream(self, piece: bytes, count: int, pause: float) -> None:
@@ -671,7 +671,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _resend(self, reference: str) -> None:
         prediction = self._prediction(reference)
         if prediction:
-            self.owner.deliver(prediction)
+            self.owner.send_webhook(prediction)
             self._json(200, {})
 
     # ---- answers -----------------------------------------------------------------------------------------------------
@@ -698,7 +698,7 @@ class _Handler(BaseHTTPRequestHandler):
 _THROTTLED = "Request was throttled."
 _NO_CREDIT_LEFT = "You have insufficient credit to run this model. Go to the billing page to purchase credit."
 # Marker → status, title, detail, headers, further fields.
-REFUSED: dict[str, tuple[int, str, str, dict[str, str], dict[str, Any]]] = {
+REFUSALS: dict[str, tuple[int, str, str, dict[str, str], dict[str, Any]]] = {
     "401": (401, "Unauthenticated", "You did not pass a valid authentication token", {}, {}),
     "402": (402, "Insufficient credit", _NO_CREDIT_LEFT, {}, {}),
     "403": (403, "Forbidden", "You do not have permission to do that.", {}, {}),
@@ -738,7 +738,7 @@ def _validation_errors(body: Any) -> list[tuple[str, str]]:
         problems.append(("webhook_events_filter", "must hold start, output, logs or completed"))
 
     model = MODELS.get(str(body.get("version")).rpartition(":")[2], SDXL)
-    problems += [(f"input.{name}", f"{name} is required") for name in model.needed if not model_input.get(name)]
+    problems += [(f"input.{name}", f"{name} is required") for name in model.required if not model_input.get(name)]
     for name in model.files:
         url = model_input.get(name)
         if url is not None and not re.match(r"data:[\w.+-]+/[\w.+-]+;base64,|https://|http://127\.0\.0\.1:", str(url)):
@@ -786,7 +786,7 @@ def main() -> None:
     done = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: done.set())
-    stand_in = ReplicateStandIn(
+    stand_in = ReplicateSimulator(
         arguments.port, api_token=arguments.api_token, webhook_secret=arguments.webhook_secret, run_seconds=arguments.run_seconds
     )
     with stand_in:

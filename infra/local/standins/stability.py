@@ -28,18 +28,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from infra.local.standins._kit import (
-    Answer,
-    Refused,
+    Response,
+    RequestRefused,
     Request,
-    StandIn,
-    asked,
-    date_in,
+    Simulator,
+    options_of,
+    http_date_in,
     main,
-    number,
-    picture,
-    picture_size,
+    number_option,
+    sample_image,
+    image_size_of,
     route,
-    sound,
+    sample_audio,
 )
 
 RATIOS = {
@@ -67,13 +67,13 @@ UPSCALED_PIXELS_MAX = 4_194_304
 WINDOW_SECONDS, LOCKED_OUT_SECONDS = 10, 60
 
 
-def problem(status: int, name: str, *errors: str, **headers: str) -> Answer:
+def problem(status: int, name: str, *errors: str, **headers: str) -> Response:
     """An error in Stability's format."""
     named = {header.replace("_", "-"): value for header, value in headers.items()}
-    return Answer(status, {"id": secrets.token_hex(16), "name": name, "errors": list(errors)}, named)
+    return Response(status, {"id": secrets.token_hex(16), "name": name, "errors": list(errors)}, named)
 
 
-def limited(**headers: str) -> Answer:
+def rate_limited(**headers: str) -> Response:
     """A 429 answer."""
     return problem(429, "rate_limit_exceeded", "You have exceeded the rate limit of 150 requests.", **headers)
 
@@ -86,14 +86,14 @@ class _AsyncResult:
     """An asynchronous result, which the client fetches later."""
 
     ready_at: float
-    answer: Callable[[Request], Answer]
+    answer: Callable[[Request], Response]
 
 
-class StabilityStandIn(StandIn):
+class StabilitySimulator(Simulator):
     """Stability, stood in for. `credits`: what the account holds; `requests_max`: what it takes in ten seconds."""
 
     api_key_default = "sk-stability-standin"
-    refusals: ClassVar[dict[str, Answer | Callable[[], Answer]]] = {
+    refusals: ClassVar[dict[str, Response | Callable[[], Response]]] = {
         "400": problem(400, "bad_request", "prompt: cannot be blank"),
         "401": problem(401, "unauthorized", "Your API key is not valid."),
         "402": problem(402, "payment_required", "You lack sufficient credits to make this request."),
@@ -102,11 +102,11 @@ class StabilityStandIn(StandIn):
         "404": problem(404, "not_found", "The requested resource was not found."),
         "413": problem(413, "payload_too_large", "Your request was larger than 10MiB."),
         "422": problem(422, "unprocessable_entity", "prompt: must be in English"),
-        "429": limited(),
-        "429-header": limited(retry_after="12"),
-        "429-date": lambda: limited(retry_after=date_in(30)),
+        "429": rate_limited(),
+        "429-header": rate_limited(retry_after="12"),
+        "429-date": lambda: rate_limited(retry_after=http_date_in(30)),
         "failed": problem(500, "internal_error", "An unexpected server error has occurred."),
-        "503": Answer(503, b"<html>unavailable</html>", {"content-type": "text/html"}),
+        "503": Response(503, b"<html>unavailable</html>", {"content-type": "text/html"}),
     }
 
     def __init__(self, port: int = 0, *, credits: float = 1000.0, requests_max: int = 150, **given: Any) -> None:
@@ -123,7 +123,7 @@ class StabilityStandIn(StandIn):
             self.credits, self._results, self._locked_until = self._credits_at_first, {}, 0.0
             self._recent.clear()
 
-    def refusal_of(self, request: Request) -> Answer | None:
+    def check_request(self, request: Request) -> Response | None:
         if request.headers.get("authorization") != f"Bearer {self.api_key}":
             return problem(401, "unauthorized", "Your API key is not valid.")
         now = time.monotonic()
@@ -133,73 +133,73 @@ class StabilityStandIn(StandIn):
             self._recent.append(now)
             if len(self._recent) > self.requests_max:
                 self._locked_until = now + LOCKED_OUT_SECONDS
-            return limited() if now < self._locked_until else None
+            return rate_limited() if now < self._locked_until else None
 
-    def not_found(self, request: Request) -> Answer:
+    def not_found(self, request: Request) -> Response:
         return problem(404, "not_found", "The requested resource was not found.")
 
     @route("GET", r"/v1/user/balance")
-    def balance(self, request: Request) -> Answer:
-        return Answer(200, {"credits": self.credits})
+    def balance(self, request: Request) -> Response:
+        return Response(200, {"credits": self.credits})
 
     @route("POST", r"/v2beta/stable-image/generate/(ultra|core|sd3)")
-    def generate(self, request: Request, service: str) -> Answer:
+    def generate(self, request: Request, service: str) -> Response:
         fields, markers = self._check_creation(request, service, prompt_needed=True)
         ratio, files = fields.get("aspect_ratio", "1:1"), request.files("image")
         _require(ratio in RATIOS, f"aspect_ratio: must be one of {', '.join(RATIOS)}")
         _require(bool(files) == ("strength" in fields), "strength: is required when image is provided, and only then")
         size = _size(request) if files else RATIOS[ratio]
         form = _format(fields, PICTURE_FORMATS)
-        self.stopping.wait(number(markers, "run", "slow", 0))
-        return self._charged_response(request, service, markers, lambda seed: picture(*size, seed, form), f"image/{form}")
+        self.stopping.wait(number_option(markers, "run", "slow", 0))
+        return self._charged_response(request, service, markers, lambda seed: sample_image(*size, seed, form), f"image/{form}")
 
     @route("POST", r"/v2beta/stable-image/upscale/(fast|conservative)")
-    def upscale(self, request: Request, service: str) -> Answer:
+    def upscale(self, request: Request, service: str) -> Response:
         fields, markers = self._check_creation(request, service, prompt_needed=service == "conservative")
         size, form = _upscaled(_size(request)), _format(fields, PICTURE_FORMATS)
-        self.stopping.wait(number(markers, "run", "slow", 0))
-        return self._charged_response(request, service, markers, lambda seed: picture(*size, seed, form), f"image/{form}")
+        self.stopping.wait(number_option(markers, "run", "slow", 0))
+        return self._charged_response(request, service, markers, lambda seed: sample_image(*size, seed, form), f"image/{form}")
 
     @route("POST", r"/v2beta/stable-image/upscale/(creative)")
-    def upscale_later(self, request: Request, service: str) -> Answer:
+    def upscale_later(self, request: Request, service: str) -> Response:
         fields, markers = self._check_creation(request, service, prompt_needed=True)
-        size, form, kind = _upscaled(_size(request)), _format(fields, PICTURE_FORMATS), asked(markers, "run")
+        size, form, kind = _upscaled(_size(request)), _format(fields, PICTURE_FORMATS), options_of(markers, "run")
         reference = secrets.token_hex(32)
-        seconds = 10**6 if "hang" in kind else number(markers, "run", "slow", self.run_seconds)
+        seconds = 10**6 if "hang" in kind else number_option(markers, "run", "slow", self.run_seconds)
 
-        def answer(question: Request) -> Answer:
+        def answer(question: Request) -> Response:
             if "moderated" in kind:
                 return MODERATED
             if "fail" in kind:
                 return problem(400, "bad_request", "image: could not be read")
             return self._result_response(
-                question, fields, markers, lambda seed: picture(*size, seed, form), f"image/{form}", "result"
+                question, fields, markers, lambda seed: sample_image(*size, seed, form), f"image/{form}", "result"
             )
 
         with self.lock:
             self._results[reference] = _AsyncResult(time.monotonic() + seconds, answer)
-            if not {"fail", "moderated"} & set(kind) and "filtered" not in asked(markers, "output"):
+            if not {"fail", "moderated"} & set(kind) and "filtered" not in options_of(markers, "output"):
                 self.credits -= CREDITS[service]
-        return self.taken(markers, Answer(200, {"id": reference}))
+        return self.with_faults(markers, Response(200, {"id": reference}))
 
     @route("GET", r"/v2beta/results/(\w+)")
-    def result(self, request: Request, reference: str) -> Answer:
+    def result(self, request: Request, reference: str) -> Response:
         later = self._results.get(reference)
         if later is None:
             return problem(404, "not_found", "id: not found or expired")
         if time.monotonic() < later.ready_at:
-            return Answer(202, {"id": reference, "status": "in-progress"})
+            return Response(202, {"id": reference, "status": "in-progress"})
         return later.answer(request)
 
     @route("POST", r"/v2beta/audio/stable-audio-2/(text-to-audio)")
-    def compose(self, request: Request, service: str) -> Answer:
+    def compose(self, request: Request, service: str) -> Response:
         fields, markers = self._check_creation(request, service, prompt_needed=True)
         seconds, form = fields.get("duration", "190"), _format(fields, SOUND_FORMATS, "mp3")
         _require(re.fullmatch(r"\d{1,3}(\.\d+)?", seconds) is not None, "duration: must be a number")
         _require(1 <= float(seconds) <= 190, "duration: must be between 1 and 190")
-        self.stopping.wait(number(markers, "run", "slow", 0))
+        self.stopping.wait(number_option(markers, "run", "slow", 0))
         kind = {"mp3": "audio/mpeg", "wav": "audio/wav"}[form]
-        return self._charged_response(request, service, markers, lambda _: sound(float(seconds), form), kind, "audio")
+        return self._charged_response(request, service, markers, lambda _: sample_audio(float(seconds), form), kind, "audio")
 
     # ---- shared by routes --------------------------------------------------------------------------------------------
 
@@ -208,9 +208,9 @@ class StabilityStandIn(StandIn):
         _require(request.content_type == "multipart/form-data", "content-type: must be multipart/form-data")
         fields = request.fields()
         markers = self.markers(fields.get("prompt", ""))
-        refused = self.refused(markers)
+        refused = self.refusal_for(markers)
         if refused:
-            raise Refused(refused)
+            raise RequestRefused(refused)
         accepted = request.headers.get("accept", "*/*")
         _require(accepted in ("*/*", "application/json", "image/*", "audio/*"), "accept: not supported")
         _require(not prompt_needed or bool(fields.get("prompt")), "prompt: is required")
@@ -218,7 +218,7 @@ class StabilityStandIn(StandIn):
         seed = fields.get("seed", "0")
         _require(seed.isdigit() and int(seed) <= 4294967294, "seed: must be between 0 and 4294967294")
         if self.credits < CREDITS[service]:
-            raise Refused(problem(402, "payment_required", "You lack sufficient credits to make this request."))
+            raise RequestRefused(problem(402, "payment_required", "You lack sufficient credits to make this request."))
         return fields, markers
 
     def _charged_response(
@@ -229,12 +229,12 @@ class StabilityStandIn(StandIn):
         make: Callable[[str], bytes],
         content_type: str,
         name: str = "image",
-    ) -> Answer:
+    ) -> Response:
         answer = self._result_response(request, request.fields(), markers, make, content_type, name)
-        if "filtered" not in asked(markers, "output"):
+        if "filtered" not in options_of(markers, "output"):
             with self.lock:
                 self.credits -= CREDITS[service]
-        return self.taken(markers, answer)
+        return self.with_faults(markers, answer)
 
     def _result_response(
         self,
@@ -244,9 +244,9 @@ class StabilityStandIn(StandIn):
         make: Callable[[str], bytes],
         content_type: str,
         name: str,
-    ) -> Answer:
+    ) -> Response:
         """The answer with a result in the requested form: base64 in JSON, or bytes."""
-        output = asked(markers, "output")
+        output = options_of(markers, "output")
         if "gone" in output:
             return problem(404, "not_found", "id: not found or expired")
 
@@ -258,17 +258,17 @@ class StabilityStandIn(StandIn):
 
         if request.headers.get("accept") != "application/json":
             headers = {"content-type": content_type, "finish-reason": reason, "seed": seed}
-            return Answer(200, data, {**headers, "x-request-id": secrets.token_hex(16)})
+            return Response(200, data, {**headers, "x-request-id": secrets.token_hex(16)})
         encoded = "not base64!" if "bad" in output else base64.b64encode(data).decode()
         content: dict[str, Any] = {name: encoded, "finish_reason": reason, "seed": int(seed)}
         if "none" in output:
             del content[name]
-        return Answer(200, content, {"x-request-id": secrets.token_hex(16)})
+        return Response(200, content, {"x-request-id": secrets.token_hex(16)})
 
 
 def _require(is_right: bool, error: str) -> None:
     if not is_right:
-        raise Refused(problem(400, "bad_request", error))
+        raise RequestRefused(problem(400, "bad_request", error))
 
 
 def _format(fields: dict[str, str], offered: tuple[str, ...], otherwise: str = "png") -> str:
@@ -281,9 +281,9 @@ def _size(request: Request) -> tuple[int, int]:
     files = request.files("image")
     _require(len(files) == 1, "image: is required")
     try:
-        return picture_size(files[0].data)
+        return image_size_of(files[0].data)
     except OSError as error:
-        raise Refused(problem(400, "bad_request", "image: could not be read")) from error
+        raise RequestRefused(problem(400, "bad_request", "image: could not be read")) from error
 
 
 def _upscaled(size: tuple[int, int]) -> tuple[int, int]:
@@ -292,4 +292,4 @@ def _upscaled(size: tuple[int, int]) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    main(StabilityStandIn, "stability")
+    main(StabilitySimulator, "stability")

@@ -6,18 +6,18 @@ from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from infra.local.standins._kit import StandIn
-from infra.local.standins.anthropic import AnthropicStandIn
-from infra.local.standins.fal import FalStandIn
-from infra.local.standins.openai import OpenAIStandIn
-from infra.local.standins.replicate import ReplicateStandIn
-from infra.local.standins.stability import StabilityStandIn
-from infra.local.standins.xai import XAIStandIn
+from infra.local.standins._kit import Simulator
+from infra.local.standins.anthropic import AnthropicSimulator
+from infra.local.standins.fal import FalSimulator
+from infra.local.standins.openai import OpenAISimulator
+from infra.local.standins.replicate import ReplicateSimulator
+from infra.local.standins.stability import StabilitySimulator
+from infra.local.standins.xai import XAISimulator
 
 # The path below a stand-in's address where the provider's API begins.
-BELOW = {"openai": "/v1", "xai": "/v1", "custom": "/v1"}
+BASE_PATHS = {"openai": "/v1", "xai": "/v1", "custom": "/v1"}
 # One marker of each stand-in to try first; the docstring of its module lists them all.
-WORTH_SEEING = {
+EXAMPLE_MARKERS = {
     "anthropic": "create:529",
     "custom": "create:429",
     "fal": "run:policy-late",
@@ -27,38 +27,38 @@ WORTH_SEEING = {
     "xai": "create:credits",
 }
 # A marker that makes only the provider of the first image candidate refuse, so that the next candidate takes over.
-FALLBACK = "fal/create:503"
+FALLBACK_MARKER = "fal/create:503"
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class Simulators:
     """The running stand-ins by provider. `custom` stands in for an endpoint that a workspace brings itself, so the
     platform has no key for it."""
 
-    by_provider: Mapping[str, StandIn | ReplicateStandIn]
+    by_provider: Mapping[str, Simulator | ReplicateSimulator]
 
     @property
     def urls(self) -> dict[str, str]:
         """Base URLs by provider, for the template's parameter ProviderUrls."""
-        return {provider: each.url + BELOW.get(provider, "") for provider, each in self.by_provider.items()}
+        return {provider: each.url + BASE_PATHS.get(provider, "") for provider, each in self.by_provider.items()}
 
     @property
     def secrets(self) -> dict[str, object]:
         """The platform's credentials for the stand-ins, by provider."""
         found: dict[str, object] = {}
         for provider, each in self.by_provider.items():
-            if isinstance(each, ReplicateStandIn):
+            if isinstance(each, ReplicateSimulator):
                 found[provider] = {"api_token": each.api_token, "webhook_secret": each.webhook_secret}
-            elif isinstance(each, FalStandIn):
+            elif isinstance(each, FalSimulator):
                 found[provider] = {"api_key": each.api_key, "user_id": each.user_id}
             elif provider != "custom":
                 found[provider] = {"api_key": each.api_key}
         return found
 
-    def told(self, base_url: str) -> list[str]:
+    def usage_lines(self, base_url: str) -> list[str]:
         """Lines to print for the user: the stand-ins' addresses, how to make them fail, and a fallback to try."""
         lines = [
-            f"{provider:<10}{url:<28}say [[{provider}/{WORTH_SEEING[provider]}]] in a prompt to make it misbehave"
+            f"{provider:<10}{url:<28}say [[{provider}/{EXAMPLE_MARKERS[provider]}]] in a prompt to make it misbehave"
             for provider, url in sorted(self.urls.items())
         ]
         return [
@@ -82,22 +82,22 @@ def _fallback_commands(base_url: str) -> str:
     return (
         f"""TOKEN=$(curl -s {base_url}/api/auth/signup {json_type} -d "{account}" | {read_token})\n"""
         f"""curl -s {base_url}/api/generate/image -H "authorization: Bearer $TOKEN" {json_type} """
-        f"""-H 'prefer: wait=20' -d '{{"prompt":"a lake at dawn [[{FALLBACK}]]"}}' | {read_attempts}"""
+        f"""-H 'prefer: wait=20' -d '{{"prompt":"a lake at dawn [[{FALLBACK_MARKER}]]"}}' | {read_attempts}"""
     )
 
 
 @contextmanager
-def together(*, run_seconds: float = 1.0) -> Generator[Together, None, None]:
+def run_all(*, run_seconds: float = 1.0) -> Generator[Simulators, None, None]:
     """Runs all stand-ins on free loopback ports until the block ends. run_seconds: how long ordinary work takes."""
     with ExitStack() as opened:
-        yield Together(
+        yield Simulators(
             {
-                "anthropic": opened.enter_context(AnthropicStandIn(run_seconds=run_seconds)),
-                "custom": opened.enter_context(OpenAIStandIn(run_seconds=run_seconds, name="custom")),
-                "fal": opened.enter_context(FalStandIn(run_seconds=run_seconds)),
-                "openai": opened.enter_context(OpenAIStandIn(run_seconds=run_seconds)),
-                "replicate": opened.enter_context(ReplicateStandIn(run_seconds=run_seconds)),
-                "stability": opened.enter_context(StabilityStandIn(run_seconds=run_seconds)),
-                "xai": opened.enter_context(XAIStandIn(run_seconds=run_seconds)),
+                "anthropic": opened.enter_context(AnthropicSimulator(run_seconds=run_seconds)),
+                "custom": opened.enter_context(OpenAISimulator(run_seconds=run_seconds, name="custom")),
+                "fal": opened.enter_context(FalSimulator(run_seconds=run_seconds)),
+                "openai": opened.enter_context(OpenAISimulator(run_seconds=run_seconds)),
+                "replicate": opened.enter_context(ReplicateSimulator(run_seconds=run_seconds)),
+                "stability": opened.enter_context(StabilitySimulator(run_seconds=run_seconds)),
+                "xai": opened.enter_context(XAISimulator(run_seconds=run_seconds)),
             }
         )

@@ -52,7 +52,7 @@ class LogIn(BaseModel):
 
 @app.post("/api/auth/login")
 @tracer.capture_method
-def log_in(asked: LogIn) -> dict[str, str]:
+def log_in(login: LogIn) -> dict[str, str]:
     """What any log-in does: read the user, hash the password, store a session, sign a token with a key from a secret.
     The hash has the product's parameters."""
     # Imported here, so that only a log-in takes the time to import them.
@@ -61,12 +61,12 @@ def log_in(asked: LogIn) -> dict[str, str]:
     from joserfc.jwk import ECKey
 
     table = os.environ["TYPICAL_TABLE"]
-    dynamodb.get_item(TableName=table, Key={"pk": {"S": asked.email}, "sk": {"S": "user"}})
-    PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(asked.password)
+    dynamodb.get_item(TableName=table, Key={"pk": {"S": login.email}, "sk": {"S": "user"}})
+    PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(login.password)
     dynamodb.put_item(TableName=table, Item={"pk": {"S": "typical"}, "sk": {"S": "session"}})
     secret = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["TYPICAL_SECRET"])
     key = ECKey.import_key(json.loads(secret["SecretString"])["keys"][0])
-    return {"token": jwt.encode({"alg": "ES256"}, {"sub": asked.email}, key)}
+    return {"token": jwt.encode({"alg": "ES256"}, {"sub": login.email}, key)}
 
 
 @metrics.log_metrics(capture_cold_start_metric=True)

@@ -37,7 +37,7 @@ def heard(made: Any, event: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("service", sorted(CALLED | {"dynamodb"}))
-def test_a_client_hears_what_botocores_own_hears(sparing: botocore.session.Session, service: str) -> None:
+def test_a_client_has_the_event_handlers_of_botocores_own_client(sparing: botocore.session.Session, service: str) -> None:
     place = {"region_name": "us-east-1", "aws_access_key_id": "a", "aws_secret_access_key": "b"}
     ours, theirs = (each.create_client(service, **place) for each in (sparing, botocore.session.Session()))
     name = theirs.meta.service_model.service_id.hyphenize()
@@ -55,7 +55,7 @@ def names(handlers: list[Any]) -> list[str]:
     return sorted(getattr(handler, "__qualname__", type(handler).__name__) for handler in handlers)
 
 
-def test_a_client_says_who_it_is_in_one_word(sparing: botocore.session.Session) -> None:
+def test_a_client_sends_a_one_word_user_agent(sparing: botocore.session.Session) -> None:
     config = Config(parameter_validation=False)
     made = sparing.create_client("sqs", "us-east-1", aws_access_key_id="a", aws_secret_access_key="b", config=config)
     sent: list[Any] = []
@@ -71,7 +71,7 @@ def test_a_client_says_who_it_is_in_one_word(sparing: botocore.session.Session) 
     assert b"lang/python" not in sent[0]
 
 
-def test_credentials_are_lambdas_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_are_read_from_the_lambda_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "SESSION_TOKEN": "c"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     session.cache_clear()
@@ -79,7 +79,7 @@ def test_credentials_are_lambdas_own(monkeypatch: pytest.MonkeyPatch) -> None:
     session.cache_clear()
 
 
-def test_credentials_of_a_profile_are_looked_for_as_ever(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_credentials_of_an_aws_profile_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "credentials").write_text("[mine]\naws_access_key_id = d\naws_secret_access_key = e\n")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_PROFILE", "mine")

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from atelier.compatible import naming
-from atelier.compatible.asked import Asked, pictured
+from atelier.compatible.asked import MappedRequest, image_from_url
 from atelier.compatible.chat import ChatRequest
-from atelier.compatible.form import fields, parts
-from atelier.compatible.images import ImageRequest, edit
+from atelier.compatible.form import collect_values, parse_multipart
+from atelier.compatible.images import ImageRequest, parse_edit_form
 from atelier.compatible.responses import ResponseRequest
 from atelier.compatible.speech import SpeechRequest
-from atelier.compatible.videos import VideoRequest, ordered
+from atelier.compatible.videos import VideoRequest, parse_video_form
 from atelier.errors import AtelierError, BadRequest, ValidationFailed
-from atelier.http import Answer, Api
+from atelier.http import Response, Api
 from atelier.pricing.catalogue import FOLDER, load
-from atelier.wiring.compatible import refusal
+from atelier.wiring.compatible import error_response
 
 DATA = load(FOLDER, frozenset({"local"})).data
 WORDS = st.sampled_from(
@@ -41,12 +41,12 @@ MODELS = [ChatRequest, ResponseRequest, ImageRequest, SpeechRequest, VideoReques
 @pytest.mark.parametrize("model", MODELS)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_a_body_is_understood_or_refused(model: type[BaseModel], data: st.DataObject) -> None:
+def test_any_body_is_parsed_or_refused(model: type[BaseModel], data: st.DataObject) -> None:
     body = data.draw(st.dictionaries(st.sampled_from(sorted(model.model_fields)), JSON, max_size=6))
     body.setdefault("model", "auto")
     with contextlib.suppress(ValidationError, AtelierError):
         asked = model.model_validate(body).asked()  # pyright: ignore[reportAttributeAccessIssue]
-        assert isinstance(asked, Asked)
+        assert isinstance(asked, MappedRequest)
         assert asked.prompt
 
 
@@ -72,33 +72,33 @@ def test_a_body_is_understood_or_refused(model: type[BaseModel], data: st.DataOb
         max_size=20,
     )
 )
-def test_a_form_is_understood_or_refused(pieces: list[bytes]) -> None:
+def test_any_form_is_parsed_or_refused(pieces: list[bytes]) -> None:
     with contextlib.suppress(AtelierError):
-        found = parts(b"".join(pieces), "multipart/form-data; boundary=x")
-        assert isinstance(fields(found, files=("image",)), dict)
-        for read in (edit, ordered):
+        found = parse_multipart(b"".join(pieces), "multipart/form-data; boundary=x")
+        assert isinstance(collect_values(found, files=("image",)), dict)
+        for read in (parse_edit_form, parse_video_form):
             with contextlib.suppress(AtelierError):
-                read(found).asked()
+                read(found).to_mapped_request()
 
 
 @pytest.mark.parametrize("content", [5, True, {"a": 1}, {}, [5], ["x"], [{"type": []}], [{"type": "text", "text": 5}]])
-def test_content_that_is_none_is_refused_where_it_stands(content: Any) -> None:
+def test_invalid_message_content_is_refused(content: Any) -> None:
     with pytest.raises(AtelierError) as refused:
-        ResponseRequest.model_validate({"input": [{"role": "user", "content": content}]}).asked()
+        ResponseRequest.model_validate({"input": [{"role": "user", "content": content}]}).to_mapped_request()
     assert refused.value.status in (400, 422)
     with pytest.raises((ValidationError, AtelierError)):
-        ChatRequest.model_validate({"model": "auto", "messages": [{"role": "user", "content": content}]}).asked()
+        ChatRequest.model_validate({"model": "auto", "messages": [{"role": "user", "content": content}]}).to_mapped_request()
 
 
 @pytest.mark.parametrize("url", ["data:image/png;base64,ü", "data:image/png;base64,A", "data:;base64,\0", "data:,ü"])
-def test_a_picture_that_is_no_base64_is_refused(url: str) -> None:
+def test_an_image_with_invalid_base64_is_refused(url: str) -> None:
     with pytest.raises(ValidationFailed):
-        pictured(url, "input")
+        image_from_url(url, "input")
 
 
 @pytest.mark.parametrize("field", ["temperature", "top_p", "user", "metadata", "reasoning"])
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_what_is_given_back_is_json(field: str, number: str) -> None:
+def test_a_number_that_json_does_not_have_is_refused(field: str, number: str) -> None:
     values = {"metadata": f'{{"a": {number}}}', "reasoning": f'{{"effort": {number}}}'}
     with pytest.raises(ValidationError):
         ResponseRequest.model_validate_json(f'{{"input": "a", "{field}": {values.get(field, number)}}}')
@@ -112,21 +112,21 @@ def test_what_is_given_back_is_json(field: str, number: str) -> None:
         (b'name="image"; filename=a', b'name="image"'),
     ],
 )
-def test_a_field_that_comes_as_a_file_and_as_a_value_is_refused(names: tuple[bytes, ...]) -> None:
+def test_a_form_field_sent_as_file_and_as_value_is_refused(names: tuple[bytes, ...]) -> None:
     said = b"".join(b"--x\r\nContent-Disposition: form-data; " + name + b"\r\n\r\na\r\n" for name in names)
     with pytest.raises(ValidationFailed):
-        edit(parts(said + b"--x--\r\n", "multipart/form-data; boundary=x"))
+        parse_edit_form(parse_multipart(said + b"--x--\r\n", "multipart/form-data; boundary=x"))
 
 
-def test_a_boundary_of_any_letters_is_understood_or_refused() -> None:
+def test_a_form_boundary_that_is_not_ascii_is_refused() -> None:
     with pytest.raises(BadRequest):
-        parts(b"--x--\r\n", "multipart/form-data; boundary=€")
+        parse_multipart(b"--x--\r\n", "multipart/form-data; boundary=€")
 
 
-def test_names_as_long_as_a_body_leave_room_for_the_answer() -> None:
-    api = Api("tests", refusal=refusal)
+def test_a_refusal_of_very_long_names_is_short() -> None:
+    api = Api("tests", error_response=error_response)
     take = api.route("POST", "/v1/responses", body=ResponseRequest, raw=True, body_bytes_max=5_000_000)
-    take(lambda request: Answer(str(request.body.asked())))
+    take(lambda request: Response(str(request.body.asked())))
     long = "k" * 4_000_000
     for body in ({long: 1}, {"input": [{"type": long}]}, {"input": [{"role": "user", "content": [{"type": long}]}]}):
         context = {"requestId": "r-1", "http": {"method": "POST", "path": "/v1/responses"}}
@@ -137,6 +137,6 @@ def test_names_as_long_as_a_body_leave_room_for_the_answer() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(name=st.text(max_size=20) | st.sampled_from(["/", "custom/", "openai/", "custom/endpoint", "-2024-01-01"]))
-def test_a_name_means_something_or_nothing(name: str) -> None:
-    found = naming.meant(name, DATA)
+def test_any_model_name_resolves_to_a_known_model_or_none(name: str) -> None:
+    found = naming.resolve(name, DATA)
     assert found is None or found == "auto" or found.startswith("custom/") or found in DATA.retired or DATA.model(found)

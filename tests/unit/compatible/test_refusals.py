@@ -12,7 +12,7 @@ import pytest
 from openai import DefaultHttpx2Client, OpenAI
 
 from atelier.compatible import errors
-from atelier.compatible.errors import ModelNotFound, StillRunning, Unsupported, undelivered
+from atelier.compatible.errors import ModelNotFound, GenerationInProgress, UnsupportedParameter, generation_error
 from atelier.errors import (
     AtelierError,
     BudgetExceeded,
@@ -27,8 +27,8 @@ from atelier.errors import (
     ValidationFailed,
 )
 from atelier.generations.model import Failure, Kind, Status
-from atelier.http import Answer, Api, Request
-from atelier.wiring.compatible import refusal
+from atelier.http import Response, Api, Request
+from atelier.wiring.compatible import error_response
 from tests.unit.compatible.test_answers import generation
 
 GENERATION = "gen_01M7XCQ90TTWV90RHCSAQSAH7Q"
@@ -40,14 +40,14 @@ class Sent:
     def __init__(self, *failures: AtelierError) -> None:
         self.left = list(failures)
         self.counts: list[str] = []
-        self.api = Api("tests", refusal=refusal)
+        self.api = Api("tests", error_response=error_response)
         self.api.route("POST", "/v1/embeddings", raw=True, raw_body=True)(self.answer)
 
-    def answer(self, request: Request[Any]) -> Answer:
+    def answer(self, request: Request[Any]) -> Response:
         self.counts.append(request.headers["x-stainless-retry-count"])
         if self.left:
             raise self.left.pop(0)
-        return Answer({"object": "list", "data": [], "model": "m", "usage": {"prompt_tokens": 0, "total_tokens": 0}})
+        return Response({"object": "list", "data": [], "model": "m", "usage": {"prompt_tokens": 0, "total_tokens": 0}})
 
     def handle(self, request: httpx2.Request) -> httpx2.Response:
         context = {"requestId": "r-1", "http": {"method": request.method, "path": request.url.path}}
@@ -89,7 +89,7 @@ class Sent:
             (404, "invalid_request_error", "model", "model_not_found"),
         ),
         (
-            Unsupported("tools"),
+            UnsupportedParameter("tools"),
             openai.BadRequestError,
             (400, "invalid_request_error", "tools", "unsupported_parameter"),
         ),
@@ -137,13 +137,13 @@ class Sent:
         ),
         (Unavailable("Busy."), openai.InternalServerError, (503, "server_error", None, "unavailable")),
         (
-            StillRunning(GENERATION),
+            GenerationInProgress(GENERATION),
             openai.ConflictError,
             (409, "generation_pending", None, "generation_in_progress"),
         ),
     ],
 )
-def test_a_refusal_is_raised_as_what_it_is(
+def test_each_error_raises_the_matching_sdk_exception(
     error: AtelierError, raised: type[openai.APIStatusError], facts: tuple[Any, ...]
 ) -> None:
     with pytest.raises(raised) as caught:
@@ -155,7 +155,7 @@ def test_a_refusal_is_raised_as_what_it_is(
     assert set(json.loads(found.response.text)["error"]) == {"message", "type", "param", "code"}
 
 
-def test_what_went_wrong_inside_is_not_told(log_nothing: None) -> None:
+def test_an_internal_error_does_not_show_its_message(log_nothing: None) -> None:
     sent = Sent()
     sent.left = [ZeroDivisionError("a secret")]  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(openai.InternalServerError) as caught:
@@ -175,7 +175,7 @@ def log_nothing() -> Iterator[None]:
     logger.setLevel(level)
 
 
-def test_a_limit_says_when_to_come_back_and_the_sdk_does() -> None:
+def test_a_rate_limit_names_its_delay_and_the_sdk_retries() -> None:
     headers = errors.headers(RateLimited(limit=600, retry_after_seconds=9))
     assert headers == {
         "x-should-retry": "true",
@@ -196,12 +196,12 @@ def test_a_limit_says_when_to_come_back_and_the_sdk_does() -> None:
 @pytest.mark.parametrize(
     ("error", "tries"),
     [
-        (StillRunning(GENERATION), 2),
-        (undelivered(generation(Kind.TEXT, status=Status.CANCELLED)), 1),
+        (GenerationInProgress(GENERATION), 2),
+        (generation_error(generation(Kind.TEXT, status=Status.CANCELLED)), 1),
         (InsufficientCredits(needed=9, available=1), 1),
     ],
 )
-def test_the_sdk_tries_again_only_what_can_come_to_another_end(error: AtelierError, tries: int) -> None:
+def test_the_sdk_retries_only_errors_that_can_resolve(error: AtelierError, tries: int) -> None:
     sent = Sent(error)
     if tries == 1:
         with pytest.raises(openai.APIStatusError):
@@ -224,11 +224,11 @@ def test_the_sdk_tries_again_only_what_can_come_to_another_end(error: AtelierErr
         (Status.CANCELLED, "cancelled", (400, "generation_ended", False)),
     ],
 )
-def test_what_brought_nothing_says_why_and_what_it_cost(
+def test_an_unsuccessful_generation_reports_its_reason_and_its_charge(
     status: Status, error_class: str, answer: tuple[int, str, bool]
 ) -> None:
     failure = Failure("PROVIDER_FAILED", error_class, "It is so.")
-    error = undelivered(generation(Kind.IMAGE, status=status, failure=failure, credits_charged=3))
+    error = generation_error(generation(Kind.IMAGE, status=status, failure=failure, credits_charged=3))
     assert (error.status, errors.body(error)["error"]["code"], error.retryable) == answer
     assert errors.body(error)["error"]["message"] == "It is so."
     headers = errors.headers(error)
@@ -245,31 +245,31 @@ def test_what_brought_nothing_says_why_and_what_it_cost(
         ("moderated", "invalid_prompt", "content_policy_violation"),
     ],
 )
-def test_what_a_provider_refused_keeps_its_code(error_class: str, provider_code: str, code: str) -> None:
+def test_a_providers_refusal_keeps_its_error_code(error_class: str, provider_code: str, code: str) -> None:
     failure = Failure("PROVIDER_FAILED", error_class, "Too long.", provider_code)
-    failed = undelivered(generation(Kind.TEXT, status=Status.FAILED, failure=failure))
+    failed = generation_error(generation(Kind.TEXT, status=Status.FAILED, failure=failure))
     with pytest.raises(openai.BadRequestError) as caught:
         Sent(failed).call(max_retries=0)
     assert (caught.value.code, caught.value.type) == (code, "invalid_request_error")
     assert "Too long." in caught.value.message
 
 
-def test_under_the_callers_own_key_a_failure_stays_what_it_was() -> None:
-    error = undelivered(generation(Kind.IMAGE, status=Status.FAILED))
+def test_a_final_failure_is_not_retried_by_the_sdk() -> None:
+    error = generation_error(generation(Kind.IMAGE, status=Status.FAILED))
     assert errors.headers(error)["x-should-retry"] == "true"
     error.facts["final"] = True
     assert errors.headers(error)["x-should-retry"] == "false"
 
 
-def test_what_goes_on_names_what_to_follow() -> None:
-    error = StillRunning(GENERATION)
+def test_a_running_generation_error_names_its_generation() -> None:
+    error = GenerationInProgress(GENERATION)
     assert f"GET /api/generations/{GENERATION}" in error.message
     assert errors.headers(error)["Location"] == f"/api/generations/{GENERATION}"
 
 
 @pytest.mark.parametrize(("age_seconds", "milliseconds"), [(0, "200"), (24.3, "200"), (48.5, "24250"), (600, "30000")])
-def test_unfinished_work_is_asked_for_at_once_and_then_more_rarely(age_seconds: float, milliseconds: str) -> None:
-    headers = errors.headers(StillRunning(GENERATION, age_seconds=age_seconds))
+def test_the_retry_delay_of_a_running_generation_grows_with_its_age(age_seconds: float, milliseconds: str) -> None:
+    headers = errors.headers(GenerationInProgress(GENERATION, age_seconds=age_seconds))
     assert (headers["x-should-retry"], headers["retry-after-ms"]) == ("true", milliseconds)
     assert 0 <= int(headers["Retry-After"]) - int(milliseconds) / 1000 < 1
 
@@ -277,5 +277,5 @@ def test_unfinished_work_is_asked_for_at_once_and_then_more_rarely(age_seconds: 
 @pytest.mark.parametrize(
     ("user_agent", "status"), [("langchainjs-openai/1.0.0 (node/20)", 408), ("OpenAI/JS 6.49.0", 409), ("", 409)]
 )
-def test_a_client_that_gives_up_at_409_is_answered_408(user_agent: str, status: int) -> None:
-    assert StillRunning(GENERATION, user_agent=user_agent).status == status
+def test_a_client_that_does_not_retry_409_gets_408(user_agent: str, status: int) -> None:
+    assert GenerationInProgress(GENERATION, user_agent=user_agent).status == status

@@ -20,14 +20,14 @@ from openai.types.responses.response_create_params import (
 )
 from openai.types.video_create_params import VideoCreateParams
 
-from atelier.compatible.asked import FILE_BYTES_MAX, WISHES_OF_CLIENTS, Asked, File, adjusted, fitted
+from atelier.compatible.asked import FILE_BYTES_MAX, IGNORED_FIELDS, MappedRequest, InputFile, compare_with_generation, fit_to_models
 from atelier.compatible.chat import ChatRequest
-from atelier.compatible.errors import ContentRefused, Unsupported
-from atelier.compatible.form import parts
-from atelier.compatible.images import EditRequest, ImageRequest, edit
+from atelier.compatible.errors import ContentRefused, UnsupportedParameter
+from atelier.compatible.form import parse_multipart
+from atelier.compatible.images import EditRequest, ImageRequest, parse_edit_form
 from atelier.compatible.responses import ResponseRequest
 from atelier.compatible.speech import SpeechRequest
-from atelier.compatible.videos import VideoRequest, ordered
+from atelier.compatible.videos import VideoRequest, parse_video_form
 from atelier.errors import BadRequest, PromptRefused, UnsupportedMediaType, ValidationFailed
 from atelier.generations.model import Kind
 from atelier.pricing.catalogue import FOLDER, load
@@ -37,8 +37,8 @@ CATALOGUE = load(FOLDER, frozenset({"local", "openai"}))
 DATA_URL = "data:image/png;base64," + base64.b64encode(b"a picture").decode()
 
 
-def chat(*messages: dict[str, Any], **more: Any) -> Asked:
-    return ChatRequest.model_validate({"model": "auto", "messages": messages, **more}).asked()
+def chat(*messages: dict[str, Any], **more: Any) -> MappedRequest:
+    return ChatRequest.model_validate({"model": "auto", "messages": messages, **more}).to_mapped_request()
 
 
 def user(content: Any) -> dict[str, Any]:
@@ -53,13 +53,13 @@ def paths(refused: pytest.ExceptionInfo[ValidationFailed]) -> list[str]:
     return [each["path"] for each in refused.value.facts["fields"]]
 
 
-def test_one_message_is_a_prompt_and_nothing_else() -> None:
-    assert chat(user("hello")) == Asked(Kind.TEXT, "hello", names=chat(user("hello")).names)
+def test_a_single_message_becomes_the_prompt() -> None:
+    assert chat(user("hello")) == MappedRequest(Kind.TEXT, "hello", field_names=chat(user("hello")).field_names)
     parted = chat(user([{"type": "text", "text": "hello"}, {"type": "text", "text": "there"}]))
     assert parted.prompt == "hello\nthere"
 
 
-def test_leading_instructions_become_system_and_the_rest_keeps_its_order() -> None:
+def test_leading_instructions_become_the_system_prompt() -> None:
     asked = chat(
         {"role": "system", "content": "Be brief."},
         {"role": "developer", "content": "Be kind."},
@@ -87,7 +87,7 @@ def picture(data: bytes) -> dict[str, Any]:
     }
 
 
-def test_pictures_stay_in_the_message_and_at_the_place_where_they_were_shown() -> None:
+def test_images_keep_their_position_in_the_conversation() -> None:
     asked = chat(
         user([picture(b"first"), {"type": "text", "text": "What is it?"}]),
         {"role": "assistant", "content": "A fox."},
@@ -106,51 +106,51 @@ def test_pictures_stay_in_the_message_and_at_the_place_where_they_were_shown() -
     assert [file.data for file in asked.files["image"]] == [b"first", b"second", b"third"]
 
 
-def test_a_message_of_pictures_alone_says_something() -> None:
+def test_a_message_of_images_only_is_accepted() -> None:
     asked = chat(user([picture(b"alone")]))
     assert (asked.prompt, [file.data for file in asked.files["image"]]) == ("", [b"alone"])
     assert asked.parameters["messages"] == [{"role": "user", "content": [{"type": "image", "image": 0}]}]
 
 
 @pytest.mark.parametrize("role", ["assistant", "system", "developer"])
-def test_a_picture_that_is_not_the_users_is_refused_where_it_stands(role: str) -> None:
-    with pytest.raises(Unsupported) as refused:
+def test_an_image_in_a_message_of_another_role_is_refused(role: str) -> None:
+    with pytest.raises(UnsupportedParameter) as refused:
         chat(user("a"), {"role": role, "content": [picture(b"1")]}, user("b"))
     assert refused.value.facts["param"] == "messages[1].content[0]"
 
 
-def test_a_long_message_is_a_conversation_whose_prompt_is_its_beginning() -> None:
+def test_a_long_message_becomes_a_conversation_with_a_shortened_prompt() -> None:
     asked = chat(user("x" * 9000))
     assert len(asked.prompt) == 8000
     assert asked.parameters["messages"] == [{"role": "user", "content": "x" * 9000}]
 
 
-def test_pictures_come_as_files() -> None:
+def test_image_urls_become_input_files() -> None:
     asked = chat(user([{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": DATA_URL}}]))
-    assert asked.files == {"image": (File("messages[0].content[1].image_url", b"a picture"),)}
+    assert asked.files == {"image": (InputFile("messages[0].content[1].image_url", b"a picture"),)}
     linked = chat(
         user([{"type": "text", "text": "?"}, {"type": "image_url", "image_url": {"url": "https://a.test/b"}}])
     )
     assert linked.files["image"][0].url == "https://a.test/b"
     said = ResponseRequest.model_validate(
         {"input": [user([{"type": "input_text", "text": "?"}, {"type": "input_image", "image_url": DATA_URL}])]}
-    ).asked()
+    ).to_mapped_request()
     assert said.files["image"][0].data == b"a picture"
 
 
 @pytest.mark.parametrize("url", ["http://a.test/b.png", "data:image/png,plain", "data:image/png;base64,%%%", "x"])
-def test_a_picture_that_cannot_be_had_is_refused_where_it_stands(url: str) -> None:
+def test_an_unusable_image_url_is_refused_at_its_field(url: str) -> None:
     with pytest.raises(ValidationFailed) as refused:
         chat(user([{"type": "image_url", "image_url": {"url": url}}]))
     assert paths(refused) == ["messages[0].content[0].image_url"]
 
 
-def test_numbers_go_through_by_their_names() -> None:
+def test_sampling_parameters_are_mapped_by_name() -> None:
     asked = chat(user("a"), max_completion_tokens=50, temperature=0.5, top_p=0.9, seed=-1, reasoning_effort="low")
     assert asked.parameters == {
         "max_tokens": 50, "temperature": 0.5, "top_p": 0.9, "seed": 2**31 - 1, "reasoning_effort": "low",
     }  # fmt: skip
-    refusal = asked.refused(ValidationFailed([{"path": "parameters.max_tokens", "message": "must be less"}]))
+    refusal = asked.translate_error(ValidationFailed([{"path": "parameters.max_tokens", "message": "must be less"}]))
     assert refusal.facts["fields"][0]["path"] == "max_completion_tokens"
 
 
@@ -167,9 +167,9 @@ def test_numbers_go_through_by_their_names() -> None:
         ("modalities", ["text"], ["text", "audio"]),
     ],
 )
-def test_what_nothing_here_can_do_is_refused_unless_it_asks_for_nothing(name: str, harmless: Any, harmful: Any) -> None:
+def test_an_unsupported_parameter_is_refused_unless_it_has_no_effect(name: str, harmless: Any, harmful: Any) -> None:
     assert chat(user("a"), **{name: harmless}) == chat(user("a"), **{name: None}) == chat(user("a"))
-    with pytest.raises(Unsupported) as refused:
+    with pytest.raises(UnsupportedParameter) as refused:
         chat(user("a"), **{name: harmful})
     assert refused.value.facts["param"] == name
 
@@ -184,13 +184,13 @@ BODIES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
-def at(door: str, **more: Any) -> Asked:
+def at(door: str, **more: Any) -> MappedRequest:
     model, body = BODIES[door]
     return model.model_validate({**body, **more}).asked()
 
 
 @pytest.mark.parametrize("door", BODIES)
-def test_every_door_takes_a_clients_wishes_and_says_that_nobody_is_told(door: str) -> None:
+def test_every_endpoint_ignores_and_reports_client_metadata_fields(door: str) -> None:
     wishes = {
         "user": "u", "metadata": {"a": "b"}, "store": False, "service_tier": "auto", "safety_identifier": "s",
         "prompt_cache_key": "k", "prompt_cache_retention": "24h", "parallel_tool_calls": True, "truncation": "auto",
@@ -199,11 +199,11 @@ def test_every_door_takes_a_clients_wishes_and_says_that_nobody_is_told(door: st
     asked = at(door, **wishes)
     assert asked.ignored == tuple(sorted(wishes))
     assert replace(asked, ignored=()) == at(door)
-    assert fitted(asked, [])[1] == asked.ignored
+    assert fit_to_models(asked, [])[1] == asked.ignored
 
 
 @pytest.mark.parametrize("door", BODIES)
-def test_every_door_takes_what_clients_tell_other_servers_and_says_that_nobody_is_told(door: str) -> None:
+def test_every_endpoint_ignores_and_reports_other_servers_fields(door: str) -> None:
     theirs = {
         "extra_headers": {"X-Title": "a"}, "chat_id": "c", "session_id": "s", "keep_alive": "5m", "think": False,
         "enable_thinking": True, "chat_template_kwargs": {"thinking": True}, "num_ctx": 8192, "safe_prompt": True,
@@ -231,13 +231,13 @@ def test_every_door_takes_what_clients_tell_other_servers_and_says_that_nobody_i
         ("x" * 65, 1),
     ],
 )
-def test_every_door_refuses_an_unknown_field_that_may_be_a_bound(door: str, name: str, value: Any) -> None:
+def test_every_endpoint_refuses_an_unknown_field_that_may_be_a_limit(door: str, name: str, value: Any) -> None:
     with pytest.raises(ValidationFailed) as refused:
         at(door, **{name: value})
     assert refused.value.facts["fields"] == [{"path": name, "message": "Extra inputs are not permitted"}]
 
 
-def test_no_client_has_more_unknown_fields_than_a_header_has_room_for() -> None:
+def test_a_request_has_at_most_twenty_ignored_fields() -> None:
     assert len(at("chat", **{f"wish_{number}": 1 for number in range(20)}).ignored) == 20
     with pytest.raises(ValidationFailed):
         at("chat", **{f"wish_{number}": 1 for number in range(21)})
@@ -254,45 +254,45 @@ def test_no_client_has_more_unknown_fields_than_a_header_has_room_for() -> None:
         ("videos", (VideoCreateParams,)),
     ],
 )
-def test_every_field_of_openais_sdk_is_carried_or_a_wish_or_refused(door: str, types: tuple[Any, ...]) -> None:
+def test_every_field_of_openais_sdk_is_mapped_ignored_or_refused(door: str, types: tuple[Any, ...]) -> None:
     model, _ = BODIES[door]
-    carried = set(model.model_fields) - WISHES_OF_CLIENTS
+    carried = set(model.model_fields) - IGNORED_FIELDS
     fields = {name for each in types for name in each.__required_keys__ | each.__optional_keys__}
-    assert fields <= carried | WISHES_OF_CLIENTS | set(model.REFUSED)
+    assert fields <= carried | IGNORED_FIELDS | set(model.REFUSED)
     assert not carried & set(model.REFUSED)
-    assert not WISHES_OF_CLIENTS & set(model.REFUSED)
+    assert not IGNORED_FIELDS & set(model.REFUSED)
 
 
-def test_how_much_is_said_is_told_to_a_model_that_knows_it_and_ignored_by_others() -> None:
+def test_verbosity_is_sent_to_models_that_support_it_and_else_ignored() -> None:
     asked = (at("chat", verbosity="low"), at("responses", text={"verbosity": "low", "format": {"type": "text"}}))
     for each, name in zip(asked, ("verbosity", "text.verbosity"), strict=True):
-        left, ignored = fitted(each, models("openai/gpt-5.5"))
+        left, ignored = fit_to_models(each, models("openai/gpt-5.5"))
         assert (dict(left.parameters), ignored) == ({"verbosity": "low"}, ())
-        left, ignored = fitted(each, models("openai/gpt-4o"))
+        left, ignored = fit_to_models(each, models("openai/gpt-4o"))
         assert (dict(left.parameters), ignored) == ({}, (name,))
 
 
 @pytest.mark.parametrize(
     ("door", "name"), [("chat", "max_tokens"), ("chat", "max_completion_tokens"), ("responses", "max_output_tokens")]
 )
-def test_a_bound_that_no_model_takes_becomes_the_nearest_and_is_told(door: str, name: str) -> None:
+def test_a_token_limit_out_of_range_is_clamped_and_reported(door: str, name: str) -> None:
     for given, taken in ((1, 16), (10**6, 32768)):
         asked = at(door, **{name: given})
-        left, _ = fitted(asked, models("openai/gpt-5.5"))
+        left, _ = fit_to_models(asked, models("openai/gpt-5.5"))
         assert left.parameters["max_tokens"] == taken
-        assert adjusted(asked, left.parameters) == ((f"{name}={given} ({taken})",), ())
+        assert compare_with_generation(asked, left.parameters) == ((f"{name}={given} ({taken})",), ())
     asked = at(door, **{name: 100})
-    assert adjusted(asked, fitted(asked, models("openai/gpt-5.5"))[0].parameters) == ((), ())
+    assert compare_with_generation(asked, fit_to_models(asked, models("openai/gpt-5.5"))[0].parameters) == ((), ())
 
 
 @pytest.mark.parametrize(("stop", "given"), [("END", ["END"]), (["END", "\n"], ["END", "\n"])])
-def test_where_to_stop_is_told_to_the_model_or_refused_as_openai_does(stop: Any, given: list[str]) -> None:
+def test_stop_sequences_are_sent_to_models_that_support_them_or_refused(stop: Any, given: list[str]) -> None:
     asked = chat(user("a"), stop=stop)
     for name in ("openai/gpt-4o", "local/writer"):
-        assert fitted(asked, models(name))[0].parameters == {"stop": given}
+        assert fit_to_models(asked, models(name))[0].parameters == {"stop": given}
     for name in ("openai/gpt-5.5", "openai/o3"):
-        with pytest.raises(Unsupported) as refused:
-            fitted(asked, models(name))
+        with pytest.raises(UnsupportedParameter) as refused:
+            fit_to_models(asked, models(name))
         assert refused.value.facts["param"] == "stop"
     for nothing in ([], "", None):
         assert "stop" not in chat(user("a"), stop=nothing).parameters
@@ -308,13 +308,13 @@ def test_where_to_stop_is_told_to_the_model_or_refused_as_openai_does(stop: Any,
         user([{"type": "input_audio", "input_audio": {}}]),
     ],
 )
-def test_tools_and_sounds_in_a_conversation_are_refused_where_they_stand(message: dict[str, Any]) -> None:
-    with pytest.raises(Unsupported) as refused:
+def test_tool_calls_and_audio_in_a_conversation_are_refused(message: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedParameter) as refused:
         chat(user("a"), message)
     assert str(refused.value.facts["param"]).startswith("messages[1]")
 
 
-def test_what_a_model_refused_to_say_stays_in_the_conversation() -> None:
+def test_an_assistants_refusal_stays_in_the_conversation() -> None:
     refused = {"role": "assistant", "content": None, "refusal": "I can't.", "annotations": [], "tool_calls": None}
     asked = chat(user("a"), refused, user("b"))
     assert [each["content"] for each in asked.parameters["messages"]] == ["a", "I can't.", "b"]
@@ -329,18 +329,18 @@ def test_what_a_model_refused_to_say_stays_in_the_conversation() -> None:
         DATA_URL.replace(";base64", ";name=a.png;base64"),
     ],
 )
-def test_a_picture_is_taken_however_its_data_url_is_written(url: str) -> None:
+def test_an_image_is_read_from_any_spelling_of_its_data_url(url: str) -> None:
     [picture] = chat(user([{"type": "image_url", "image_url": {"url": url}}])).files["image"]
     assert picture.data.startswith(b"a picture")
 
 
-def test_a_conversation_is_no_longer_than_can_be_kept() -> None:
+def test_a_conversation_beyond_the_storage_limit_is_refused() -> None:
     with pytest.raises(ValidationFailed) as refused:
         chat(user("ü" * 100_000), user("ü" * 50_001))
     assert paths(refused) == ["messages"]
 
 
-def test_a_conversation_must_say_something() -> None:
+def test_an_empty_conversation_is_refused() -> None:
     for message in (user(""), user("  "), user([]), {"role": "assistant", "content": None}):
         with pytest.raises(ValidationFailed) as refused:
             chat(message)
@@ -348,44 +348,44 @@ def test_a_conversation_must_say_something() -> None:
     assert chat({"role": "system", "content": "Greet me."}).prompt == "Greet me."
 
 
-def test_a_response_is_asked_for_with_a_text_or_items() -> None:
+def test_a_response_accepts_a_text_or_a_list_of_items() -> None:
     plain = ResponseRequest.model_validate({"input": "hi", "instructions": "Be brief", "reasoning": {"effort": "low"}})
-    assert plain.asked().prompt == "hi"
-    assert plain.asked().parameters == {"system": "Be brief", "reasoning_effort": "low"}
+    assert plain.to_mapped_request().prompt == "hi"
+    assert plain.to_mapped_request().parameters == {"system": "Be brief", "reasoning_effort": "low"}
     items = [user("Who?"), {"type": "reasoning", "summary": []}, {"role": "assistant", "content": "I."}, user("Why?")]
-    asked = ResponseRequest.model_validate({"input": items}).asked()
+    asked = ResponseRequest.model_validate({"input": items}).to_mapped_request()
     assert [message["content"] for message in asked.parameters["messages"]] == ["Who?", "I.", "Why?"]
     for wrong in ({"type": "function_call_output"}, {"type": "item_reference", "id": "x"}):
-        with pytest.raises(Unsupported):
-            ResponseRequest.model_validate({"input": [wrong]}).asked()
+        with pytest.raises(UnsupportedParameter):
+            ResponseRequest.model_validate({"input": [wrong]}).to_mapped_request()
     for wrong in ({"role": "tool", "content": "x"}, {"role": "user", "content": ["x"]}, {"role": "user"}):
         with pytest.raises(ValidationFailed):
-            ResponseRequest.model_validate({"input": [wrong]}).asked()
-    with pytest.raises(Unsupported):
-        ResponseRequest.model_validate({"input": "a", "text": {"format": {"type": "json_schema"}}}).asked()
-    with pytest.raises(Unsupported):
-        ResponseRequest.model_validate({"input": "a", "previous_response_id": "resp_1"}).asked()
+            ResponseRequest.model_validate({"input": [wrong]}).to_mapped_request()
+    with pytest.raises(UnsupportedParameter):
+        ResponseRequest.model_validate({"input": "a", "text": {"format": {"type": "json_schema"}}}).to_mapped_request()
+    with pytest.raises(UnsupportedParameter):
+        ResponseRequest.model_validate({"input": "a", "previous_response_id": "resp_1"}).to_mapped_request()
 
 
-def test_pictures_are_asked_for_by_size_and_by_old_words() -> None:
-    asked = ImageRequest(prompt="a fox", size="1536x1024", quality="hd", n=2, background="auto").asked()
+def test_an_image_request_maps_its_size_and_quality() -> None:
+    asked = ImageRequest(prompt="a fox", size="1536x1024", quality="hd", n=2, background="auto").to_mapped_request()
     assert asked.parameters == {"width": 1536, "height": 1024, "n": 2, "quality": "high"}
-    assert ImageRequest(prompt="a fox", size="auto", quality="standard").asked().parameters == {}
+    assert ImageRequest(prompt="a fox", size="auto", quality="standard").to_mapped_request().parameters == {}
     for size in ("big", "1024", "1024x", "-1x5"):
         with pytest.raises(ValidationFailed) as refused:
-            ImageRequest(prompt="a fox", size=size).asked()
+            ImageRequest(prompt="a fox", size=size).to_mapped_request()
         assert paths(refused) == ["size"]
 
 
-def test_speech_and_films_are_asked_for() -> None:
+def test_speech_and_video_requests_are_mapped() -> None:
     spoken = SpeechRequest.model_validate(
         {"model": "tts-1", "input": "Hi.", "voice": {"id": "nova"}, "response_format": "wav", "speed": 1.5}
-    ).asked()
+    ).to_mapped_request()
     assert (spoken.kind, spoken.prompt, spoken.model) == (Kind.AUDIO, "Hi.", "tts-1")
     assert spoken.parameters == {"voice": "nova", "speed": 1.5, "format": "wav"}
-    film = VideoRequest.model_validate({"prompt": "waves", "seconds": "8", "size": "720x1280"}).asked()
+    film = VideoRequest.model_validate({"prompt": "waves", "seconds": "8", "size": "720x1280"}).to_mapped_request()
     assert film.parameters == {"duration_seconds": 8, "width": 720, "height": 1280}
-    begun = VideoRequest.model_validate({"prompt": "waves", "input_reference": {"image_url": DATA_URL}}).asked()
+    begun = VideoRequest.model_validate({"prompt": "waves", "input_reference": {"image_url": DATA_URL}}).to_mapped_request()
     assert begun.files["image"][0].data == b"a picture"
 
 
@@ -397,7 +397,7 @@ def form(*fields: tuple[str, bytes], boundary: str = "xyz") -> bytes:
     return body + f"--{boundary}--\r\n".encode()
 
 
-def test_a_form_is_taken_apart_byte_by_byte() -> None:
+def test_a_multipart_form_is_parsed_with_its_exact_bytes() -> None:
     picture = b"\x89PNG\r\n\r\n--xy\r\n--\x00\xff"
     body = form(
         ('name="prompt"', b"a fox"),
@@ -406,7 +406,7 @@ def test_a_form_is_taken_apart_byte_by_byte() -> None:
         ('name="mask"; filename="m.png"', b"3"),
         ('name="n"', b"2"),
     )
-    asked = edit(parts(body, 'multipart/form-data; boundary="xyz"')).asked()
+    asked = parse_edit_form(parse_multipart(body, 'multipart/form-data; boundary="xyz"')).to_mapped_request()
     assert asked.prompt == "a fox"
     assert [file.data for file in asked.files["image"]] == [picture, b"2"]
     assert [file.data for file in asked.files["mask"]] == [b"3"]
@@ -414,14 +414,14 @@ def test_a_form_is_taken_apart_byte_by_byte() -> None:
     film = form(
         ('name="prompt"', b"waves"), ('name="seconds"', b"4"), ('name="input_reference[image_url]"', DATA_URL.encode())
     )
-    ordered_film = ordered(parts(film, "multipart/form-data; boundary=xyz")).asked()
+    ordered_film = parse_video_form(parse_multipart(film, "multipart/form-data; boundary=xyz")).to_mapped_request()
     assert ordered_film.parameters == {"duration_seconds": 4}
     assert ordered_film.files["image"][0].data == b"a picture"
 
 
-def test_a_form_that_is_none_is_refused() -> None:
+def test_an_invalid_multipart_form_is_refused() -> None:
     with pytest.raises(UnsupportedMediaType):
-        parts(b"{}", "application/json")
+        parse_multipart(b"{}", "application/json")
     whole = form(('name="a"', b"1"))
     for body, content_type in (
         (whole, "multipart/form-data"),
@@ -433,12 +433,12 @@ def test_a_form_that_is_none_is_refused() -> None:
         (form(*[('name="a"', b"1")] * 65), "multipart/form-data; boundary=xyz"),
     ):
         with pytest.raises(BadRequest):
-            parts(body, content_type)
+            parse_multipart(body, content_type)
 
 
-def test_an_edit_needs_a_picture_within_bounds() -> None:
+def test_an_edit_with_a_missing_or_invalid_field_is_refused() -> None:
     def asked(*fields: tuple[str, bytes]) -> None:
-        edit(parts(form(('name="prompt"', b"a"), *fields), "multipart/form-data; boundary=xyz")).asked()
+        parse_edit_form(parse_multipart(form(('name="prompt"', b"a"), *fields), "multipart/form-data; boundary=xyz")).to_mapped_request()
 
     file = 'name="image"; filename="a"'
     for wrong, path in (
@@ -457,37 +457,37 @@ def test_an_edit_needs_a_picture_within_bounds() -> None:
         assert paths(refused)[0].startswith(path)
 
 
-def test_a_wish_that_no_model_knows_is_left_out_and_told() -> None:
+def test_a_parameter_that_the_model_does_not_know_is_dropped_and_reported() -> None:
     asked = chat(user("a"), temperature=0.5, seed=3, reasoning_effort="low")
-    left, ignored = fitted(asked, models("local/writer"))
+    left, ignored = fit_to_models(asked, models("local/writer"))
     assert (dict(left.parameters), ignored) == ({"temperature": 0.5, "seed": 3}, ("reasoning_effort",))
-    left, ignored = fitted(asked, models("openai/gpt-5.5"))
+    left, ignored = fit_to_models(asked, models("openai/gpt-5.5"))
     assert (dict(left.parameters), ignored) == ({"reasoning_effort": "low"}, ("seed", "temperature"))
-    drawn = ImageRequest(prompt="a", quality="high", output_format="png", background="opaque", n=1).asked()
-    left, ignored = fitted(drawn, models("local/canvas"))
+    drawn = ImageRequest(prompt="a", quality="high", output_format="png", background="opaque", n=1).to_mapped_request()
+    left, ignored = fit_to_models(drawn, models("local/canvas"))
     assert (dict(left.parameters), ignored) == ({"n": 1}, ("quality",))
-    other = ImageRequest(prompt="a", output_format="webp", background="transparent").asked()
-    assert fitted(other, models("local/canvas"))[0].parameters == other.parameters
+    other = ImageRequest(prompt="a", output_format="webp", background="transparent").to_mapped_request()
+    assert fit_to_models(other, models("local/canvas"))[0].parameters == other.parameters
 
 
-def test_pictures_are_what_the_model_takes_them_for() -> None:
+def test_edited_images_get_the_input_role_of_the_model() -> None:
     body = form(('name="prompt"', b"a"), ('name="image"; filename="a"', b"1"))
-    asked = edit(parts(body, "multipart/form-data; boundary=xyz")).asked()
-    assert fitted(asked, models("openai/gpt-image-2"))[0].files.keys() == {"image"}
-    assert fitted(asked, models("replicate/photomaker"))[0].files.keys() == {"reference"}
-    assert fitted(asked, models("replicate/sdxl"))[0].files.keys() == {"image"}
+    asked = parse_edit_form(parse_multipart(body, "multipart/form-data; boundary=xyz")).to_mapped_request()
+    assert fit_to_models(asked, models("openai/gpt-image-2"))[0].files.keys() == {"image"}
+    assert fit_to_models(asked, models("replicate/photomaker"))[0].files.keys() == {"reference"}
+    assert fit_to_models(asked, models("replicate/sdxl"))[0].files.keys() == {"image"}
 
 
 @pytest.mark.parametrize(("asked_for", "given"), [(1, 16), (500, 500), (100_000, 2048)])
-def test_the_longest_text_is_a_bound_and_no_order(asked_for: int, given: int) -> None:
-    left, ignored = fitted(chat(user("a"), max_tokens=asked_for), models("local/writer"))
+def test_max_tokens_is_clamped_to_the_models_range(asked_for: int, given: int) -> None:
+    left, ignored = fit_to_models(chat(user("a"), max_tokens=asked_for), models("local/writer"))
     assert (left.parameters["max_tokens"], ignored) == (given, ())
 
 
-def test_refusals_speak_the_callers_words() -> None:
-    asked = ImageRequest(prompt="a", size="9000x9000").asked()
-    refusal = asked.refused(ValidationFailed([{"path": "parameters.width", "message": "must be between 64 and 2048"}]))
+def test_a_refusal_names_the_fields_of_the_openai_request() -> None:
+    asked = ImageRequest(prompt="a", size="9000x9000").to_mapped_request()
+    refusal = asked.translate_error(ValidationFailed([{"path": "parameters.width", "message": "must be between 64 and 2048"}]))
     assert refusal.facts["fields"] == [{"path": "size", "message": "must be between 64 and 2048"}]
-    moderated = chat(user("a")).refused(PromptRefused("prompt", "violence", "graphic violence"))
+    moderated = chat(user("a")).translate_error(PromptRefused("prompt", "violence", "graphic violence"))
     assert isinstance(moderated, ContentRefused)
     assert moderated.facts["param"] == "messages"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from atelier.compatible.ports import Known
-from atelier.compatible.tries import RESULT_WAITS, RETRY_COUNT, Call, Order, accepted
+from atelier.compatible.ports import OrderEntry
+from atelier.compatible.tries import RESULT_KEPT, RETRY_COUNT, Call, Order, accept_once
 from atelier.generations.model import Generation, Kind, Recipe, Status
-from atelier.generations.submit import Accepted
+from atelier.generations.submit import AcceptedGeneration
 from tests.unit.compatible.test_answers import generation
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -21,29 +21,29 @@ class House:
     """Generations by the name of their request, and the names by the requests' fingerprints."""
 
     def __init__(self) -> None:
-        self.names: dict[str, Known] = {}
+        self.names: dict[str, OrderEntry] = {}
         self.made: dict[str, Generation] = {}
         self.count = 0
         self.now = NOW
 
     def claim(
         self, workspace_id: str, fingerprint: str, name: str, now: datetime, *, instead_of: str | None = None
-    ) -> Known:
+    ) -> OrderEntry:
         found = self.names.get(workspace_id + fingerprint)
         if found is None or found.name == instead_of:
-            found = self.names[workspace_id + fingerprint] = Known(name)
+            found = self.names[workspace_id + fingerprint] = OrderEntry(name)
         return found
 
-    def answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
+    def mark_answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
         if self.names[workspace_id + fingerprint].name == name:
-            self.names[workspace_id + fingerprint] = Known(name, answered=True)
+            self.names[workspace_id + fingerprint] = OrderEntry(name, answered=True)
 
-    def submit(self, name: str) -> Accepted:
+    def submit(self, name: str) -> AcceptedGeneration:
         if name in self.made:
-            return Accepted(self.made[name], replayed=True)
+            return AcceptedGeneration(self.made[name], replayed=True)
         self.count += 1
         self.made[name] = replace(generation(), id=f"gen_{self.count}", status=Status.RUNNING, completed_at=None)
-        return Accepted(self.made[name], replayed=False)
+        return AcceptedGeneration(self.made[name], replayed=False)
 
     def sent(self, count: str | None = None, *, key: str | None = None, prompt: str = "a fox", **facts: Any) -> str:
         return self.order(count, key=key, prompt=prompt, **facts)[1].generation.id
@@ -52,12 +52,12 @@ class House:
         headers = {} if count is None else {RETRY_COUNT: count}
         facts = {"workspace_id": "wsp_1", "user_id": "usr_1", "path": "chat/completions", **facts}
         call = Call(recipe=Recipe(Kind.TEXT, prompt), headers=headers, key=key, **facts)
-        return call, accepted(call, self.submit, self, self.now)
+        return call, accept_once(call, self.submit, self, self.now)
 
     def read(self, count: str | None = None, prompt: str = "a fox") -> str:
         """Send the request and deliver its result."""
         call, order = self.order(count, key=None, prompt=prompt)
-        self.answered(call.workspace_id, call.fingerprint, order.name)
+        self.mark_answered(call.workspace_id, call.fingerprint, order.name)
         return order.generation.id
 
     def ended(self, generation_id: str, status: Status) -> None:
@@ -75,22 +75,22 @@ REPEATS = [
 
 
 @pytest.mark.parametrize("counts", REPEATS)
-def test_a_repeat_is_the_same_order_while_that_is_made(counts: list[str | None]) -> None:
+def test_a_repeated_request_joins_the_running_generation(counts: list[str | None]) -> None:
     house = House()
     assert [house.sent(count) for count in counts] == ["gen_1"] * 3
 
 
 @pytest.mark.parametrize("counts", REPEATS)
-def test_a_result_that_nobody_was_answered_with_waits_for_a_repeat(counts: list[str | None]) -> None:
+def test_an_undelivered_result_is_returned_to_a_repeated_request(counts: list[str | None]) -> None:
     house = House()
     house.sent(counts[0])
     house.ended("gen_1", Status.SUCCEEDED)
     assert house.read(counts[1]) == "gen_1"
-    house.now += RESULT_WAITS
+    house.now += RESULT_KEPT
     assert house.sent(counts[2]) == "gen_2"
 
 
-def test_the_same_after_its_answer_is_another_order_and_a_numbered_retry_is_not() -> None:
+def test_a_delivered_result_is_returned_only_to_a_numbered_retry() -> None:
     house = House()
     house.sent()
     house.ended("gen_1", Status.SUCCEEDED)
@@ -101,7 +101,7 @@ def test_the_same_after_its_answer_is_another_order_and_a_numbered_retry_is_not(
     assert house.sent("1") == "gen_2"
 
 
-def test_keys_make_orders_of_their_own_unless_an_sdk_made_them_up() -> None:
+def test_only_the_callers_own_idempotency_key_creates_a_new_generation() -> None:
     house = House()
     assert [house.sent(), house.sent(key="second"), house.sent(key="third")] == ["gen_1", "gen_2", "gen_3"]
     assert house.sent() == "gen_1"
@@ -114,11 +114,11 @@ def test_keys_make_orders_of_their_own_unless_an_sdk_made_them_up() -> None:
     assert [house.sent(key=key) for key in keys] == ["gen_1"] * 2
 
 
-def test_a_try_that_died_before_it_wrote_leaves_its_name_to_the_next() -> None:
+def test_a_request_that_crashed_before_storing_leaves_its_key_to_the_retry() -> None:
     house = House()
 
     class Dies(House):
-        def submit(self, name: str) -> Accepted:
+        def submit(self, name: str) -> AcceptedGeneration:
             raise ZeroDivisionError
 
     dies = Dies()
@@ -130,13 +130,13 @@ def test_a_try_that_died_before_it_wrote_leaves_its_name_to_the_next() -> None:
     assert list(house.made) == [left.name]
 
 
-def test_whoever_finds_an_ended_order_replaced_joins_what_replaced_it() -> None:
+def test_a_retry_that_loses_the_race_joins_the_replacement_generation() -> None:
     house = House()
     house.sent()
     house.ended("gen_1", Status.FAILED)
 
     class Slower(House):
-        def claim(self, *facts: Any, **more: Any) -> Known:
+        def claim(self, *facts: Any, **more: Any) -> OrderEntry:
             # Another client repeats the request between this one's lookup and its claim.
             if more["instead_of"] is not None:
                 house.sent()
@@ -148,7 +148,7 @@ def test_whoever_finds_an_ended_order_replaced_joins_what_replaced_it() -> None:
     assert house.count == 2
 
 
-def test_nobody_elses_try_is_taken_for_one() -> None:
+def test_requests_that_differ_are_not_retries_of_each_other() -> None:
     house = House()
     first = house.sent("0")
     others = [
@@ -162,7 +162,7 @@ def test_nobody_elses_try_is_taken_for_one() -> None:
     assert len({first, *others}) == 7
 
 
-def test_after_a_failure_a_retry_is_made_anew() -> None:
+def test_a_retry_after_a_failure_creates_a_new_generation() -> None:
     for status in (Status.FAILED, Status.EXPIRED):
         house = House()
         first = house.sent("0")
@@ -172,7 +172,7 @@ def test_after_a_failure_a_retry_is_made_anew() -> None:
 
 
 @pytest.mark.parametrize("count", [None, "1"])
-def test_what_was_cancelled_between_two_repeats_is_not_begun_again(count: str | None) -> None:
+def test_a_retry_after_a_cancellation_returns_the_cancelled_generation(count: str | None) -> None:
     house = House()
     first = house.sent("0")
     house.ended(first, Status.CANCELLED)
@@ -181,12 +181,12 @@ def test_what_was_cancelled_between_two_repeats_is_not_begun_again(count: str | 
     assert house.sent() == "gen_2"
 
 
-def test_a_retry_whose_first_try_never_came_begins() -> None:
+def test_a_retry_whose_first_request_was_lost_creates_the_generation() -> None:
     house = House()
     assert [house.sent("1"), house.sent("2")] == ["gen_1"] * 2
 
 
-def test_a_key_of_the_callers_own_goes_before_the_count() -> None:
+def test_an_idempotency_key_takes_precedence_over_the_retry_count() -> None:
     house = House()
     assert [house.sent("0", key="k"), house.sent("0", key="k"), house.sent("1", key="k")] == ["gen_1"] * 3
     house.ended("gen_1", Status.FAILED)

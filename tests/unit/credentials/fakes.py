@@ -11,16 +11,16 @@ from typing import Any
 from atelier.credentials.master_keys import new_master_keys
 from atelier.credentials.model import (
     KEYS_PER_WORKSPACE_MAX,
-    Credentials,
+    ProviderCredentials,
     KeyNameTaken,
     KeyRemoved,
     KeyTest,
-    Own,
-    Place,
+    WorkspaceProviders,
+    SealContext,
     ProviderKey,
     TooManyKeys,
     UnreadableKey,
-    Wish,
+    ProviderPreference,
     by_provider,
 )
 from atelier.credentials.ports import KeyExists
@@ -31,14 +31,14 @@ NOW = datetime(2026, 11, 20, 21, 4, 5, 123_000, tzinfo=UTC)
 WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
 USER = "usr_01M7XCN60QCB8JGMC722TFVM7C"
 KEY_ID = "key_01M7XCN60Q6FWRTBRK8SSNMQ3V"
-PLACE = Place(WORKSPACE, "openai", KEY_ID)
+SEAL_CONTEXT = SealContext(WORKSPACE, "openai", KEY_ID)
 # A secret that tests search for: it must not be found anywhere.
 CANARY = "sk-canary-7b1f0c9e5d2a4836-tail"
-CREDENTIALS = Credentials(CANARY)
+CREDENTIALS = ProviderCredentials(CANARY)
 
 
 @dataclass
-class HeldSecret:
+class FakeMasterSecret:
     """MasterSecret: `current` is the secret's present value, `remembered` the value that this process has cached."""
 
     current: Mapping[str, Any] = field(default_factory=lambda: new_master_keys(NOW))
@@ -60,7 +60,7 @@ class HeldSecret:
         self.current = value
 
 
-class HeldDataKeys:
+class FakeDataKeys:
     """DataKeys in memory: they remember the data keys that they wrapped. `opened` counts the unwrapping calls."""
 
     def __init__(self, kid: bytes = b"one kms\0") -> None:
@@ -68,7 +68,7 @@ class HeldDataKeys:
         self.opened = 0
         self._made: dict[bytes, tuple[bytes, dict[str, str]]] = {}
 
-    def new(self, facts: Mapping[str, str]) -> tuple[bytes, bytes]:
+    def generate(self, facts: Mapping[str, str]) -> tuple[bytes, bytes]:
         plain = hashlib.sha256(f"{len(self._made)}".encode() + self.kid).digest()
         wrapped = b"wrapped " + hashlib.sha256(plain).digest()
         self._made[wrapped] = plain, dict(facts)
@@ -82,7 +82,7 @@ class HeldDataKeys:
         return plain
 
 
-class Wallets:
+class FakeWallets:
     """Records the workspaces that were marked as having own routes; raises `refusal` when one is set."""
 
     def __init__(self) -> None:
@@ -100,14 +100,14 @@ class InMemoryProviderKeys:
 
     def __init__(self) -> None:
         self.keys: dict[tuple[str, str], ProviderKey] = {}
-        self.wishes: dict[str, dict[str, Wish]] = {}
+        self.wishes: dict[str, dict[str, ProviderPreference]] = {}
         self.removed: set[tuple[str, str]] = set()
         self.claims: dict[str, datetime] = {}
         self.writes = 0
 
     def add(self, key: ProviderKey) -> None:
         place = key.workspace_id, key.id
-        mine = self.own(key.workspace_id).keys
+        mine = self.read_workspace(key.workspace_id).keys
         if place in self.removed:
             raise KeyRemoved
         if place in self.keys:
@@ -124,31 +124,31 @@ class InMemoryProviderKeys:
         except KeyError:
             raise NotFound from None
 
-    def own(self, workspace_id: str) -> Own:
+    def read_workspace(self, workspace_id: str) -> WorkspaceProviders:
         keys = sorted((key for (owner, _), key in self.keys.items() if owner == workspace_id), key=lambda key: key.id)
-        return Own(tuple(keys), self.wishes.get(workspace_id, {}))
+        return WorkspaceProviders(tuple(keys), self.wishes.get(workspace_id, {}))
 
     def remove(self, key: ProviderKey, now: datetime) -> None:
         if self.keys.pop((key.workspace_id, key.id), None) is None:
             raise NotFound
         self.removed.add((key.workspace_id, key.id))
 
-    def switch(self, workspace_id: str, key_id: str, *, is_active: bool) -> None:
+    def set_active(self, workspace_id: str, key_id: str, *, is_active: bool) -> None:
         self._write(replace(self.get(workspace_id, key_id), is_active=is_active))
 
-    def note_use(self, workspace_id: str, key_id: str, at: datetime) -> None:
+    def record_use(self, workspace_id: str, key_id: str, at: datetime) -> None:
         key = self.keys.get((workspace_id, key_id))
         if key is not None and key.use_is_due(at):
             self._write(replace(key, last_used_at=at))
 
-    def note_test(self, workspace_id: str, key_id: str, test: KeyTest) -> None:
+    def record_test(self, workspace_id: str, key_id: str, test: KeyTest) -> None:
         if (workspace_id, key_id) in self.keys:
             self._write(replace(self.keys[workspace_id, key_id], last_test=test))
 
-    def wish(self, workspace_id: str, wishes: Iterable[Wish]) -> None:
+    def save_preferences(self, workspace_id: str, wishes: Iterable[ProviderPreference]) -> None:
         self.wishes[workspace_id] = by_provider(wishes)
 
-    def sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
+    def list_sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
         yield from [place for place, key in self.keys.items() if key.sealed_by == kid]
 
     def claim_rotation(self, kid: str, now: datetime) -> bool:
@@ -158,7 +158,7 @@ class InMemoryProviderKeys:
         self.claims[kid] = now
         return True
 
-    def reseal(self, before: ProviderKey, after: ProviderKey) -> bool:
+    def replace_record(self, before: ProviderKey, after: ProviderKey) -> bool:
         known = self.keys.get((before.workspace_id, before.id))
         if known is None or known.record != before.record:
             return False
@@ -170,7 +170,7 @@ class InMemoryProviderKeys:
         self.keys[key.workspace_id, key.id] = key
 
 
-class Bindings:
+class InMemoryIdempotencyKeys:
     """IdempotencyKeys in memory."""
 
     def __init__(self) -> None:
@@ -185,5 +185,5 @@ class Bindings:
 
 def sealed_key(vault: Vault, name: str = "first", *, key_id: str = KEY_ID, provider: str = "openai") -> ProviderKey:
     """A sealed provider key of the workspace, as the use case `add_key` creates it."""
-    sealed = vault.seal(CREDENTIALS, Place(WORKSPACE, provider, key_id))
-    return ProviderKey(key_id, WORKSPACE, USER, provider, name, CANARY[-4:], sealed.record, sealed.by, NOW)
+    sealed = vault.seal(CREDENTIALS, SealContext(WORKSPACE, provider, key_id))
+    return ProviderKey(key_id, WORKSPACE, USER, provider, name, CANARY[-4:], sealed.record, sealed.kid, NOW)

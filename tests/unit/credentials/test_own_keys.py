@@ -8,24 +8,24 @@ from datetime import timedelta
 
 import pytest
 
-from atelier.credentials.add_key import Added, NewKey, add_key
-from atelier.credentials.check_key import Checked, check_key
-from atelier.credentials.master_keys import rotated
+from atelier.credentials.add_key import AddedKey, NewKey, add_key
+from atelier.credentials.check_key import KeyCheck, check_key
+from atelier.credentials.master_keys import with_new_key
 from atelier.credentials.model import (
     KEYS_PER_WORKSPACE_MAX,
-    TESTED_EVERY,
-    USE_NOTED_EVERY,
-    Credentials,
-    Own,
-    Served,
+    TEST_INTERVAL_MIN,
+    USE_STORED_EVERY,
+    ProviderCredentials,
+    WorkspaceProviders,
+    CustomModel,
     UnreadableKey,
-    Wish,
+    ProviderPreference,
 )
-from atelier.credentials.remove_key import remove_key, switch_key
-from atelier.credentials.reveal import reveal
-from atelier.credentials.rewrap import new_master_key, rewrap
+from atelier.credentials.remove_key import remove_key, set_key_active
+from atelier.credentials.reveal import decrypt_key
+from atelier.credentials.rewrap import add_master_key, rewrap
 from atelier.credentials.vault import Vault
-from atelier.credentials.wishes import change_wishes, standings
+from atelier.credentials.wishes import change_preferences, provider_statuses
 from atelier.errors import (
     Conflict,
     IdempotencyMismatch,
@@ -44,16 +44,16 @@ from tests.unit.credentials.fakes import (
     NOW,
     USER,
     WORKSPACE,
-    Bindings,
-    HeldDataKeys,
-    HeldSecret,
+    InMemoryIdempotencyKeys,
+    FakeDataKeys,
+    FakeMasterSecret,
     InMemoryProviderKeys,
-    Wallets,
+    FakeWallets,
     sealed_key,
 )
 
 STRANGER = "wsp_01M7XCN60QZZZZZZZZZZZZZZZZ"
-ENDPOINT = Credentials(CANARY, "https://models.example.com/v1", models=(Served("llama", "text"),))
+ENDPOINT = ProviderCredentials(CANARY, "https://models.example.com/v1", models=(CustomModel("llama", "text"),))
 
 
 class Asked:
@@ -61,9 +61,9 @@ class Asked:
 
     def __init__(self, failure: Failed | Exception | None = None) -> None:
         self.failure = failure
-        self.with_credentials: list[Credentials] = []
+        self.with_credentials: list[ProviderCredentials] = []
 
-    def __call__(self, provider: str, credentials: Credentials) -> Asked:
+    def __call__(self, provider: str, credentials: ProviderCredentials) -> Asked:
         self.with_credentials.append(credentials)
         return self
 
@@ -78,42 +78,42 @@ class House:
     """The use cases of provider keys over stores in memory. KMS does the sealing, because here it costs no time."""
 
     keys: InMemoryProviderKeys = field(default_factory=InMemoryProviderKeys)
-    wallets: Wallets = field(default_factory=Wallets)
-    vault: Vault = field(default_factory=lambda: Vault(HeldSecret(), HeldDataKeys()))
-    bindings: Bindings = field(default_factory=Bindings)
+    wallets: FakeWallets = field(default_factory=FakeWallets)
+    vault: Vault = field(default_factory=lambda: Vault(FakeMasterSecret(), FakeDataKeys()))
+    bindings: InMemoryIdempotencyKeys = field(default_factory=InMemoryIdempotencyKeys)
 
     def add(
         self,
-        credentials: Credentials = CREDENTIALS,
+        credentials: ProviderCredentials = CREDENTIALS,
         *,
         provider: str = "openai",
         name: str = "first",
         workspace_id: str = WORKSPACE,
         key: str | None = None,
         minutes: int = 0,
-    ) -> Added:
+    ) -> AddedKey:
         return add_key(
             NewKey(workspace_id, USER, provider, name, credentials, key),
             keys=self.keys,
             wallets=self.wallets,
             vault=self.vault,
-            bindings=self.bindings,
-            is_outside=lambda url: url.startswith("https://models.example.com"),
+            idempotency_keys=self.bindings,
+            is_allowed_url=lambda url: url.startswith("https://models.example.com"),
             now=NOW + timedelta(minutes=minutes),
         )
 
     def reveal(
         self, key_id: str, provider: str = "openai", workspace_id: str = WORKSPACE, hours: int = 0
-    ) -> Credentials:
+    ) -> ProviderCredentials:
         now = NOW + timedelta(hours=hours)
-        return reveal(workspace_id, provider, key_id, keys=self.keys, vault=self.vault, now=now)
+        return decrypt_key(workspace_id, provider, key_id, keys=self.keys, vault=self.vault, now=now)
 
-    def check(self, key_id: str, asked: Asked, seconds: int = 0) -> Checked:
+    def check(self, key_id: str, asked: Asked, seconds: int = 0) -> KeyCheck:
         now = NOW + timedelta(seconds=seconds)
         return check_key(WORKSPACE, key_id, keys=self.keys, vault=self.vault, adapter=asked, now=now)
 
-    def own(self) -> Own:
-        return self.keys.own(WORKSPACE)
+    def own(self) -> WorkspaceProviders:
+        return self.keys.read_workspace(WORKSPACE)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def refused_fields(error: pytest.ExceptionInfo[ValidationFailed]) -> list[str]:
 # ---- adding ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_key_is_kept_sealed_with_its_last_four(house: House) -> None:
+def test_a_key_is_stored_sealed_with_its_last_four_characters(house: House) -> None:
     added = house.add()
     key = house.keys.get(WORKSPACE, added.key.id)
     assert (key.provider, key.name, key.last_four, key.is_active, key.last_test) == (
@@ -145,8 +145,8 @@ def test_a_key_is_kept_sealed_with_its_last_four(house: House) -> None:
 
 
 @pytest.mark.parametrize("around", [" {} ", "{}\n", "\t{}\r\n"])
-def test_what_surrounds_a_pasted_key_is_cut_off(house: House, around: str) -> None:
-    assert house.reveal(house.add(Credentials(around.format(CANARY))).key.id).key == CANARY
+def test_white_space_around_a_pasted_key_is_removed(house: House, around: str) -> None:
+    assert house.reveal(house.add(ProviderCredentials(around.format(CANARY))).key.id).key == CANARY
 
 
 @pytest.mark.parametrize(
@@ -163,20 +163,20 @@ def test_what_surrounds_a_pasted_key_is_cut_off(house: House, around: str) -> No
         "\x7f" * 20,
     ],
 )
-def test_a_key_that_cannot_be_one_is_refused_without_being_shown(house: House, key: str) -> None:
+def test_an_invalid_key_is_refused_and_not_echoed(house: House, key: str) -> None:
     with pytest.raises(ValidationFailed) as refused:
-        house.add(Credentials(key))
+        house.add(ProviderCredentials(key))
     assert refused_fields(refused) == ["key"]
     assert not key.strip() or key not in json.dumps(refused.value.facts)
     assert house.own().keys == ()
 
 
-def test_nothing_is_shown_of_a_short_key(house: House) -> None:
-    assert house.add(Credentials("12345678901")).key.last_four == ""
-    assert house.add(Credentials("123456789012"), name="second", minutes=1).key.last_four == "9012"
+def test_a_short_key_has_no_last_four_characters(house: House) -> None:
+    assert house.add(ProviderCredentials("12345678901")).key.last_four == ""
+    assert house.add(ProviderCredentials("123456789012"), name="second", minutes=1).key.last_four == "9012"
 
 
-def test_a_name_is_taken_once_for_a_provider(house: House) -> None:
+def test_a_key_name_is_unique_for_a_provider(house: House) -> None:
     house.add()
     with pytest.raises(Conflict):
         house.add(minutes=1)
@@ -192,23 +192,23 @@ def test_a_workspace_has_a_bounded_number_of_keys(house: House) -> None:
         house.add(name="one more", minutes=99)
 
 
-def test_the_same_request_again_is_the_same_key_and_another_body_is_refused(house: House) -> None:
+def test_a_repeated_idempotency_key_returns_the_same_provider_key(house: House) -> None:
     first, again = house.add(key="once"), house.add(key="once", minutes=1)
     assert (first.key.id, first.replayed) == (again.key.id, not again.replayed)
     assert len(house.own().keys) == 1
-    for other in (Credentials(CANARY + "x"), replace(ENDPOINT, key=CANARY)):
+    for other in (ProviderCredentials(CANARY + "x"), replace(ENDPOINT, key=CANARY)):
         with pytest.raises(IdempotencyMismatch):
             house.add(other, key="once", provider="custom" if other.base_url else "openai")
     with pytest.raises(IdempotencyMismatch):
         house.add(name="another", key="once")
 
 
-def test_what_is_remembered_of_a_request_does_not_hold_the_key(house: House) -> None:
+def test_the_idempotency_record_does_not_contain_the_key(house: House) -> None:
     house.add(key="once")
     assert CANARY not in repr(house.bindings.kept)
 
 
-def test_a_late_repetition_does_not_bring_a_removed_key_back(house: House) -> None:
+def test_a_late_retry_does_not_restore_a_removed_key(house: House) -> None:
     added = house.add(key="once")
     remove_key(WORKSPACE, added.key.id, keys=house.keys, now=NOW)
     with pytest.raises(Conflict, match="removed"):
@@ -216,7 +216,7 @@ def test_a_late_repetition_does_not_bring_a_removed_key_back(house: House) -> No
     assert house.own().keys == ()
 
 
-def test_a_custom_endpoint_brings_its_address_and_models_sealed(house: House) -> None:
+def test_a_custom_endpoints_url_and_models_are_sealed_with_its_key(house: House) -> None:
     key = house.add(replace(ENDPOINT, base_url="https://models.example.com/v1/"), provider="custom").key
     assert house.reveal(key.id, "custom") == ENDPOINT
     # A person who could change the item could still not send the key elsewhere.
@@ -243,17 +243,17 @@ def test_a_custom_endpoint_brings_its_address_and_models_sealed(house: House) ->
         "https://models.example.com/" + "v" * 300,
     ],
 )
-def test_an_address_that_is_none_is_refused(house: House, url: str | None) -> None:
+def test_an_invalid_base_url_is_refused(house: House, url: str | None) -> None:
     with pytest.raises(ValidationFailed) as refused:
         house.add(replace(ENDPOINT, base_url=url), provider="custom")
     assert refused_fields(refused) == ["base_url"]
 
 
-def test_only_a_custom_provider_has_address_and_models_and_it_needs_them(house: House) -> None:
+def test_base_url_and_models_are_required_only_for_a_custom_provider(house: House) -> None:
     with pytest.raises(ValidationFailed) as refused:
         house.add(ENDPOINT)
     assert refused_fields(refused) == ["base_url", "models"]
-    for models in ((), (Served("a", "text"), Served("a", "image"))):
+    for models in ((), (CustomModel("a", "text"), CustomModel("a", "image"))):
         with pytest.raises(ValidationFailed) as refused:
             house.add(replace(ENDPOINT, models=models), provider="custom")
         assert refused_fields(refused) == ["models"]
@@ -262,7 +262,7 @@ def test_only_a_custom_provider_has_address_and_models_and_it_needs_them(house: 
 # ---- using -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_use_is_written_down_once_an_hour(house: House) -> None:
+def test_a_keys_last_use_is_written_once_an_hour(house: House) -> None:
     key_id = house.add().key.id
     writes = house.keys.writes
     for _ in range(5):
@@ -270,50 +270,50 @@ def test_a_use_is_written_down_once_an_hour(house: House) -> None:
     assert house.keys.get(WORKSPACE, key_id).last_used_at == NOW
     assert house.keys.writes == writes + 1
     house.reveal(key_id, hours=1)
-    assert house.keys.get(WORKSPACE, key_id).last_used_at == NOW + USE_NOTED_EVERY
+    assert house.keys.get(WORKSPACE, key_id).last_used_at == NOW + USE_STORED_EVERY
 
 
-def test_a_foreign_or_another_providers_key_is_a_missing_one(house: House) -> None:
+def test_a_key_of_another_workspace_or_provider_is_not_found(house: House) -> None:
     key_id = house.add().key.id
     for provider, workspace_id in (("openai", STRANGER), ("anthropic", WORKSPACE)):
         with pytest.raises(NotFound):
             house.reveal(key_id, provider, workspace_id)
 
 
-def test_a_record_that_was_moved_to_another_workspace_stays_closed(house: House) -> None:
+def test_a_record_moved_to_another_workspace_cannot_be_decrypted(house: House) -> None:
     key = house.add().key
     house.keys.keys[STRANGER, key.id] = replace(key, workspace_id=STRANGER)
     with pytest.raises(UnreadableKey):
         house.reveal(key.id, workspace_id=STRANGER)
 
 
-def test_the_newest_active_key_is_chosen_until_something_else_is_wished(house: House) -> None:
-    assert house.own().chosen("openai") is None
+def test_the_newest_active_key_is_chosen_unless_a_preference_names_one(house: House) -> None:
+    assert house.own().key_in_use("openai") is None
     first, second = house.add().key, house.add(name="second", minutes=1).key
-    assert house.own().chosen("openai") == second
-    assert house.own().chosen("anthropic") is None
-    switch_key(WORKSPACE, second.id, is_active=False, keys=house.keys)
-    assert house.own().chosen("openai") == first
-    switch_key(WORKSPACE, second.id, is_active=True, keys=house.keys)
-    house.keys.wish(WORKSPACE, [Wish("openai", own_key_id=first.id)])
-    assert house.own().chosen("openai") == first
-    house.keys.wish(WORKSPACE, [Wish("openai")])
-    assert house.own().chosen("openai") is None
+    assert house.own().key_in_use("openai") == second
+    assert house.own().key_in_use("anthropic") is None
+    set_key_active(WORKSPACE, second.id, is_active=False, keys=house.keys)
+    assert house.own().key_in_use("openai") == first
+    set_key_active(WORKSPACE, second.id, is_active=True, keys=house.keys)
+    house.keys.save_preferences(WORKSPACE, [ProviderPreference("openai", own_key_id=first.id)])
+    assert house.own().key_in_use("openai") == first
+    house.keys.save_preferences(WORKSPACE, [ProviderPreference("openai")])
+    assert house.own().key_in_use("openai") is None
 
 
-def test_a_wish_for_a_key_that_is_gone_means_the_platforms(house: House) -> None:
+def test_a_preference_for_a_removed_key_falls_back_to_the_platform(house: House) -> None:
     first, second = house.add().key, house.add(name="second", minutes=1).key
-    house.keys.wish(WORKSPACE, [Wish("openai", own_key_id=second.id)])
+    house.keys.save_preferences(WORKSPACE, [ProviderPreference("openai", own_key_id=second.id)])
     remove_key(WORKSPACE, second.id, keys=house.keys, now=NOW)
-    assert house.own().chosen("openai") is None
-    assert house.own().wish("openai").own_key_id is None
-    assert house.own().active("openai") == (first,)
+    assert house.own().key_in_use("openai") is None
+    assert house.own().preference("openai").own_key_id is None
+    assert house.own().active_keys("openai") == (first,)
 
 
 # ---- testing ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_key_that_its_provider_takes_is_noted_as_good(house: House) -> None:
+def test_an_accepted_key_is_recorded_as_valid(house: House) -> None:
     key_id, asked = house.add().key.id, Asked()
     tested = house.check(key_id, asked)
     assert (tested.test.ok, tested.message) == (True, None)
@@ -321,7 +321,7 @@ def test_a_key_that_its_provider_takes_is_noted_as_good(house: House) -> None:
     assert asked.with_credentials == [CREDENTIALS]
 
 
-def test_a_refusal_is_noted_by_its_class_and_never_repeats_the_key(house: House) -> None:
+def test_a_refused_key_is_recorded_by_error_class_without_the_key(house: House) -> None:
     key_id = house.add().key.id
     tested = house.check(key_id, Asked(Failed(ErrorClass.AUTH, f"Incorrect API key provided: {CANARY}.")))
     assert (tested.test.ok, tested.test.error_class) == (False, "auth")
@@ -329,7 +329,7 @@ def test_a_refusal_is_noted_by_its_class_and_never_repeats_the_key(house: House)
     assert CANARY not in repr(house.keys.get(WORKSPACE, key_id))
 
 
-def test_whatever_an_adapter_raises_is_told_by_its_kind_alone(house: House) -> None:
+def test_an_adapters_exception_is_reported_by_its_type_only(house: House) -> None:
     key_id = house.add().key.id
     with pytest.raises(ProviderFailed) as failed:
         house.check(key_id, Asked(RuntimeError(f"Illegal header value: Bearer {CANARY}")))
@@ -338,19 +338,19 @@ def test_whatever_an_adapter_raises_is_told_by_its_kind_alone(house: House) -> N
     assert failed.value.__suppress_context__
 
 
-def test_a_key_is_not_tested_over_and_over(house: House) -> None:
+def test_repeated_key_tests_are_rate_limited(house: House) -> None:
     key_id, asked = house.add().key.id, Asked()
     house.check(key_id, asked)
     with pytest.raises(RateLimited):
         house.check(key_id, asked, seconds=1)
-    house.check(key_id, asked, seconds=int(TESTED_EVERY.total_seconds()))
+    house.check(key_id, asked, seconds=int(TEST_INTERVAL_MIN.total_seconds()))
     assert len(asked.with_credentials) == 2
 
 
 # ---- removing --------------------------------------------------------------------------------------------------------
 
 
-def test_a_removed_key_is_gone_and_its_name_is_free(house: House) -> None:
+def test_a_removed_key_is_not_found_and_its_name_is_free(house: House) -> None:
     key_id = house.add().key.id
     with pytest.raises(NotFound):
         remove_key(STRANGER, key_id, keys=house.keys, now=NOW)
@@ -366,43 +366,43 @@ def test_a_removed_key_is_gone_and_its_name_is_free(house: House) -> None:
 # ---- preferences -----------------------------------------------------------------------------------------------------
 
 
-def test_providers_are_listed_in_the_order_of_the_wishes(house: House) -> None:
+def test_providers_are_listed_in_the_order_of_preference(house: House) -> None:
     key = house.add(ENDPOINT, provider="custom").key
-    house.keys.wish(
-        WORKSPACE, [Wish("openai", priority=1), Wish("local", enabled=False), Wish("custom", own_key_id=key.id)]
+    house.keys.save_preferences(
+        WORKSPACE, [ProviderPreference("openai", priority=1), ProviderPreference("local", enabled=False), ProviderPreference("custom", own_key_id=key.id)]
     )
-    found = standings(
+    found = provider_statuses(
         house.own(),
         kinds={"openai": ["text", "image"], "local": ["image"]},
-        offered=frozenset({"local"}),
+        platform_providers=frozenset({"local"}),
         health={"openai": "degraded"},
     )
-    assert [each.wish.provider for each in found][:2] == ["openai", "anthropic"]
-    by_id = {each.wish.provider: each for each in found}
+    assert [each.preference.provider for each in found][:2] == ["openai", "anthropic"]
+    by_id = {each.preference.provider: each for each in found}
     assert set(by_id) == {"anthropic", "custom", "fal", "local", "openai", "replicate", "stability", "xai"}
     assert (by_id["openai"].health, by_id["local"].health) == ("degraded", "unknown")
-    assert (by_id["custom"].kinds, by_id["custom"].has_key, by_id["custom"].wish.own_key_id) == (
+    assert (by_id["custom"].kinds, by_id["custom"].has_key, by_id["custom"].preference.own_key_id) == (
         ("text",),
         True,
         key.id,
     )
-    assert (by_id["local"].wish.enabled, by_id["local"].is_offered, by_id["openai"].is_offered) == (False, True, False)
+    assert (by_id["local"].preference.enabled, by_id["local"].is_offered, by_id["openai"].is_offered) == (False, True, False)
     assert by_id["openai"].kinds == ("image", "text")
 
 
-def test_wishes_name_known_providers_once_and_keys_that_are_theirs(house: House) -> None:
+def test_preferences_need_known_providers_and_keys_of_the_workspace(house: House) -> None:
     mine, off = house.add().key, house.add(name="second", minutes=1).key
-    switch_key(WORKSPACE, off.id, is_active=False, keys=house.keys)
+    set_key_active(WORKSPACE, off.id, is_active=False, keys=house.keys)
     foreign = house.add(workspace_id=STRANGER, minutes=2).key
     known = frozenset({"openai", "anthropic"})
     wrong = [
-        Wish("nobody"),
-        Wish("openai", own_key_id=foreign.id),
-        Wish("openai", own_key_id=mine.id),
-        Wish("anthropic", own_key_id=mine.id),
+        ProviderPreference("nobody"),
+        ProviderPreference("openai", own_key_id=foreign.id),
+        ProviderPreference("openai", own_key_id=mine.id),
+        ProviderPreference("anthropic", own_key_id=mine.id),
     ]
     with pytest.raises(ValidationFailed) as refused:
-        change_wishes(WORKSPACE, wrong, known=known, keys=house.keys, wallets=house.wallets)
+        change_preferences(WORKSPACE, wrong, known=known, keys=house.keys, wallets=house.wallets)
     assert refused_fields(refused) == [
         "providers.0.id",
         "providers.1.use_own_key",
@@ -410,19 +410,19 @@ def test_wishes_name_known_providers_once_and_keys_that_are_theirs(house: House)
         "providers.3.use_own_key",
     ]
     with pytest.raises(ValidationFailed):
-        change_wishes(
-            WORKSPACE, [Wish("openai", own_key_id=off.id)], known=known, keys=house.keys, wallets=house.wallets
+        change_preferences(
+            WORKSPACE, [ProviderPreference("openai", own_key_id=off.id)], known=known, keys=house.keys, wallets=house.wallets
         )
-    assert house.own().wishes == {}
-    change_wishes(WORKSPACE, [Wish("openai", own_key_id=mine.id)], known=known, keys=house.keys, wallets=house.wallets)
-    change_wishes(WORKSPACE, [Wish("anthropic", priority=3)], known=known, keys=house.keys, wallets=house.wallets)
-    assert house.own().wishes == {"anthropic": Wish("anthropic", priority=3)}
+    assert house.own().preferences == {}
+    change_preferences(WORKSPACE, [ProviderPreference("openai", own_key_id=mine.id)], known=known, keys=house.keys, wallets=house.wallets)
+    change_preferences(WORKSPACE, [ProviderPreference("anthropic", priority=3)], known=known, keys=house.keys, wallets=house.wallets)
+    assert house.own().preferences == {"anthropic": ProviderPreference("anthropic", priority=3)}
 
 
 # ---- the wallet's mark for submissions -------------------------------------------------------------------------------
 
 
-def test_submissions_ask_for_keys_before_there_is_one(house: House) -> None:
+def test_the_wallet_is_marked_before_the_first_key_is_stored(house: House) -> None:
     house.wallets.refusal = Unavailable("The wallet is busy. Try again.")
     with pytest.raises(Unavailable):
         house.add()
@@ -432,22 +432,22 @@ def test_submissions_ask_for_keys_before_there_is_one(house: House) -> None:
     assert house.wallets.marked == {WORKSPACE}
 
 
-def test_submissions_ask_for_wishes_before_there_is_one(house: House) -> None:
+def test_the_wallet_is_marked_before_the_first_preference_is_stored(house: House) -> None:
     known = frozenset({"openai"})
     house.wallets.refusal = Unavailable("The wallet is busy. Try again.")
     with pytest.raises(Unavailable):
-        change_wishes(WORKSPACE, [Wish("openai", enabled=False)], known=known, keys=house.keys, wallets=house.wallets)
-    assert house.own().wishes == {}
+        change_preferences(WORKSPACE, [ProviderPreference("openai", enabled=False)], known=known, keys=house.keys, wallets=house.wallets)
+    assert house.own().preferences == {}
     house.wallets.refusal = None
-    change_wishes(WORKSPACE, [Wish("openai", enabled=False)], known=known, keys=house.keys, wallets=house.wallets)
+    change_preferences(WORKSPACE, [ProviderPreference("openai", enabled=False)], known=known, keys=house.keys, wallets=house.wallets)
     assert house.wallets.marked == {WORKSPACE}
 
 
-def test_what_is_refused_tells_submissions_nothing(house: House) -> None:
+def test_a_refused_key_or_preference_does_not_mark_the_wallet(house: House) -> None:
     with pytest.raises(ValidationFailed):
-        house.add(Credentials("short"))
+        house.add(ProviderCredentials("short"))
     with pytest.raises(ValidationFailed):
-        change_wishes(WORKSPACE, [Wish("nobody")], known=frozenset(), keys=house.keys, wallets=house.wallets)
+        change_preferences(WORKSPACE, [ProviderPreference("nobody")], known=frozenset(), keys=house.keys, wallets=house.wallets)
     assert house.wallets.marked == set()
 
 
@@ -458,15 +458,15 @@ def test_what_is_refused_tells_submissions_nothing(house: House) -> None:
 class Rotation:
     """Three provider keys under a master key that is no longer the newest."""
 
-    secret: HeldSecret
+    secret: FakeMasterSecret
     vault: Vault
     keys: InMemoryProviderKeys
     ids: list[str]
 
     def run(self, steps: int = 100) -> tuple[int, int, int, bool]:
         left = iter([True] * steps)
-        done = rewrap(keys=self.keys, vault=self.vault, may_go_on=lambda: next(left, False))
-        return done.resealed, done.passed_over, len(done.unreadable), done.is_complete
+        done = rewrap(keys=self.keys, vault=self.vault, has_time=lambda: next(left, False))
+        return done.resealed, done.skipped, len(done.unreadable), done.is_complete
 
     def sealed_by(self) -> set[str]:
         return {key.sealed_by for key in self.keys.keys.values()}
@@ -474,16 +474,16 @@ class Rotation:
 
 @pytest.fixture
 def rotation() -> Rotation:
-    secret, keys = HeldSecret(), InMemoryProviderKeys()
+    secret, keys = FakeMasterSecret(), InMemoryProviderKeys()
     vault = Vault(secret)
     ids = [KEY_ID, *(new_id("key", NOW) for _ in "12")]
     for number, key_id in enumerate(ids):
         keys.add(sealed_key(vault, f"key {number}", key_id=key_id))
-    secret.current = secret.remembered = rotated(secret.current, NOW)
+    secret.current = secret.remembered = with_new_key(secret.current, NOW)
     return Rotation(secret, vault, keys, ids)
 
 
-def test_after_a_rotation_everything_is_sealed_anew_once(rotation: Rotation) -> None:
+def test_a_rotation_reseals_every_record_once(rotation: Rotation) -> None:
     assert rotation.run() == (3, 0, 0, True)
     assert rotation.sealed_by() == {rotation.secret.current["keys"][0]["kid"]}
     writes = rotation.keys.writes
@@ -491,56 +491,56 @@ def test_after_a_rotation_everything_is_sealed_anew_once(rotation: Rotation) -> 
     assert rotation.keys.writes == writes
     # The old master key can be removed now.
     rotation.secret.current = {**rotation.secret.current, "keys": rotation.secret.current["keys"][:1]}
-    opening = Vault(HeldSecret(rotation.secret.current))
+    opening = Vault(FakeMasterSecret(rotation.secret.current))
     for key_id in rotation.ids:
         key = rotation.keys.get(WORKSPACE, key_id)
-        assert opening.open(key.record, key.place) == CREDENTIALS
+        assert opening.open(key.record, key.seal_context) == CREDENTIALS
 
 
-def test_a_run_that_ends_early_is_gone_on_with(rotation: Rotation) -> None:
+def test_an_interrupted_rotation_is_continued(rotation: Rotation) -> None:
     assert rotation.run(steps=1) == (1, 0, 0, False)
     assert rotation.run(steps=1) == (1, 0, 0, False)
     assert rotation.run() == (1, 0, 0, True)
 
 
-def test_what_cannot_be_read_stops_nobody_else(rotation: Rotation) -> None:
+def test_an_unreadable_record_does_not_stop_the_rotation(rotation: Rotation) -> None:
     broken = rotation.keys.get(WORKSPACE, rotation.ids[1])
     rotation.keys.keys[WORKSPACE, broken.id] = replace(broken, record=broken.record[:-1] + b"\0\0")
     assert rotation.run() == (2, 0, 1, True)
     assert rotation.keys.get(WORKSPACE, broken.id).record.endswith(b"\0\0")
 
 
-def test_a_key_that_changes_meanwhile_is_left_as_it_is(rotation: Rotation) -> None:
-    listed = list(rotation.keys.sealed_by(rotation.vault.outdated()[0]))
+def test_a_key_changed_during_a_rotation_is_left_unchanged(rotation: Rotation) -> None:
+    listed = list(rotation.keys.list_sealed_by(rotation.vault.outdated_kids()[0]))
     assert rotation.run() == (3, 0, 0, True)
     # The index still lists them, but another process has changed them.
-    rotation.keys.sealed_by = lambda kid: iter(listed)  # type: ignore[method-assign]
+    rotation.keys.list_sealed_by = lambda kid: iter(listed)  # type: ignore[method-assign]
     rotation.keys.keys.pop((WORKSPACE, rotation.ids[0]))
     assert rotation.run() == (0, 3, 0, False)
 
 
-def test_turning_to_kms_seals_everything_by_it(rotation: Rotation) -> None:
-    kms = HeldDataKeys()
+def test_switching_to_kms_reseals_every_record(rotation: Rotation) -> None:
+    kms = FakeDataKeys()
     rotation.vault = Vault(rotation.secret, kms)
     assert rotation.run() == (3, 0, 0, True)
     assert rotation.sealed_by() == {kms.kid.hex()}
 
 
-def test_of_two_who_make_a_new_master_key_one_does(rotation: Rotation) -> None:
+def test_of_two_concurrent_new_master_keys_one_is_written(rotation: Rotation) -> None:
     before = rotation.secret.current["keys"]
 
-    class Late(HeldSecret):
+    class Late(FakeMasterSecret):
         """A process that read the secret before the other one wrote it."""
 
         def read(self) -> dict[str, object]:
             return {**rotation.secret.current, "keys": before}
 
-    assert new_master_key(keys=rotation.keys, secret=rotation.secret, now=NOW)
+    assert add_master_key(keys=rotation.keys, secret=rotation.secret, now=NOW)
     after = rotation.secret.current["keys"]
     assert after[1:] == before
     late = Late()
     untouched = late.current
-    assert not new_master_key(keys=rotation.keys, secret=late, now=NOW + timedelta(seconds=1))
+    assert not add_master_key(keys=rotation.keys, secret=late, now=NOW + timedelta(seconds=1))
     assert late.current is untouched
-    assert new_master_key(keys=rotation.keys, secret=rotation.secret, now=NOW + timedelta(seconds=2))
+    assert add_master_key(keys=rotation.keys, secret=rotation.secret, now=NOW + timedelta(seconds=2))
     assert len(rotation.secret.current["keys"]) == len(before) + 2

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from atelier.generations.callback import Address, sign, verify
+from atelier.generations.callback import WebhookAddress, sign, verify
 
 KEY = b"k" * 32
 ULID = "01M7XC43T8VQH8B4746A8669M7"
-ADDRESS = Address("replicate", f"wsp_{ULID}", f"gen_{ULID}", f"att_{ULID}")
+ADDRESS = WebhookAddress("replicate", f"wsp_{ULID}", f"gen_{ULID}", f"att_{ULID}")
 
 
-def test_a_signed_address_reads_back() -> None:
+def test_a_signed_address_round_trips() -> None:
     assert verify("replicate", sign(ADDRESS, KEY), KEY) == ADDRESS
 
 
@@ -26,9 +26,9 @@ def test_a_signed_address_reads_back() -> None:
         sign(ADDRESS, KEY) + "é",
     ],
 )
-def test_what_we_did_not_sign_is_nobodys_address(token: str) -> None:
+def test_a_token_without_a_valid_signature_is_refused(token: str) -> None:
     assert verify("replicate", token, KEY) is None
 
 
-def test_an_address_signed_for_one_provider_does_not_serve_another() -> None:
+def test_an_address_signed_for_one_provider_is_invalid_for_another() -> None:
     assert verify("fal", sign(ADDRESS, KEY), KEY) is None

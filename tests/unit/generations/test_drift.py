@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from atelier.generations.drift import drift_percent
+from atelier.generations.drift import estimate_error_percent
 from atelier.generations.model import Attempt, AttemptStatus, Generation, Kind, Recipe, Status
 from atelier.pricing.catalogue import catalogue
 
@@ -24,19 +24,19 @@ def ended(model: str, cost_microusd: int, source: str = "provider") -> Generatio
 
 
 @pytest.mark.parametrize(("cost", "percent"), [(6825, 0), (13650, 100), (0, -100), (7508, 10)])
-def test_the_difference_is_in_percent_of_the_estimate(cost: int, percent: int) -> None:
-    assert drift_percent(ended("replicate/sdxl", cost), PRICES) == percent
+def test_the_estimate_error_is_a_percentage_of_the_estimate(cost: int, percent: int) -> None:
+    assert estimate_error_percent(ended("replicate/sdxl", cost), PRICES) == percent
 
 
-def test_what_another_was_billed_for_before_says_nothing_of_this_models_estimate() -> None:
+def test_a_failed_attempts_cost_is_excluded_from_the_estimate_error() -> None:
     once = ended("replicate/sdxl", 6825)
     failed = replace(once.attempts[0], status=AttemptStatus.FAILED, cost_microusd=500, cost_source="usage")
-    assert drift_percent(replace(once, attempts=(failed, *once.attempts), cost_microusd=7325), PRICES) == 0
+    assert estimate_error_percent(replace(once, attempts=(failed, *once.attempts), cost_microusd=7325), PRICES) == 0
 
 
-def test_what_nobody_measured_or_foresaw_has_none() -> None:
-    assert drift_percent(ended("replicate/sdxl", 6825, "estimate"), PRICES) is None
-    assert drift_percent(ended("local/canvas", 5), PRICES) is None
-    assert drift_percent(ended("gone/model", 5), PRICES) is None
-    assert drift_percent(replace(ended("replicate/sdxl", 5), status=Status.FAILED), PRICES) is None
-    assert drift_percent(replace(ended("replicate/sdxl", 5), attempts=()), PRICES) is None
+def test_a_generation_without_measured_cost_or_estimate_has_no_error() -> None:
+    assert estimate_error_percent(ended("replicate/sdxl", 6825, "estimate"), PRICES) is None
+    assert estimate_error_percent(ended("local/canvas", 5), PRICES) is None
+    assert estimate_error_percent(ended("gone/model", 5), PRICES) is None
+    assert estimate_error_percent(replace(ended("replicate/sdxl", 5), status=Status.FAILED), PRICES) is None
+    assert estimate_error_percent(replace(ended("replicate/sdxl", 5), attempts=()), PRICES) is None

@@ -8,15 +8,15 @@ import pytest
 
 from atelier.errors import AtelierError, PromptRefused
 from atelier.generations.model import Kind, Pipeline, Recipe, Stage
-from atelier.generations.moderate import refusal, wordings
-from atelier.moderation.blocklist import SHIPPED
-from atelier.moderation.model import Policy, Wording
+from atelier.generations.moderate import prompt_failure, prompt_texts
+from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
+from atelier.moderation.model import Policy, RequestText
 from atelier.moderation.prompts import PromptCheck
 
-CHECK = PromptCheck(Policy(), SHIPPED)
+CHECK = PromptCheck(Policy(), DEFAULT_BLOCKLIST)
 
 
-def test_every_text_that_a_model_will_read_is_shown_with_its_place() -> None:
+def test_every_text_for_the_model_is_moderated_with_its_field_path() -> None:
     picture = "data:image/png;base64,iVBORw0KGgo="
     parameters = {
         "system": "Be brief.",
@@ -29,11 +29,11 @@ def test_every_text_that_a_model_will_read_is_shown_with_its_place() -> None:
             },
         ],
     }
-    assert wordings(Recipe(Kind.TEXT, "a fox", "auto", "hounds", parameters)) == [
-        Wording("prompt", "a fox"),
-        Wording("negative_prompt", "hounds", wanted=False),
-        Wording("parameters.system", "Be brief."),
-        Wording("parameters.messages", "Hello.\nAnd now?"),
+    assert prompt_texts(Recipe(Kind.TEXT, "a fox", "auto", "hounds", parameters)) == [
+        RequestText("prompt", "a fox"),
+        RequestText("negative_prompt", "hounds", wanted=False),
+        RequestText("parameters.system", "Be brief."),
+        RequestText("parameters.messages", "Hello.\nAnd now?"),
     ]
 
 
@@ -41,7 +41,7 @@ def test_every_text_that_a_model_will_read_is_shown_with_its_place() -> None:
     "disguise",
     ["data: {}", "data:{}", "data:text/plain,{}", "data:image/png;base64,AAAA {}", "data:{};base64,AAAA"],
 )
-def test_words_are_no_file_because_they_begin_like_one(disguise: str) -> None:
+def test_a_text_that_begins_like_a_data_url_is_moderated(disguise: str) -> None:
     text = disguise.format("child porn")
     told: list[dict[str, Any]] = [
         {"system": text},
@@ -52,25 +52,25 @@ def test_words_are_no_file_because_they_begin_like_one(disguise: str) -> None:
     ]
     for parameters in told:
         with pytest.raises(PromptRefused):
-            CHECK(wordings(Recipe(Kind.TEXT, "a fox", parameters=parameters)), accepted_before=lambda: False)
+            CHECK(prompt_texts(Recipe(Kind.TEXT, "a fox", parameters=parameters)), accepted_before=lambda: False)
 
 
-def test_a_run_is_shown_with_what_its_stages_are_told() -> None:
+def test_a_runs_stage_parameters_are_moderated() -> None:
     stages = (
         Stage("enhance", Kind.TEXT, parameters={"system": "Rewrite.", "max_tokens": 200}),
         Stage("image", Kind.IMAGE, negative_prompt="hounds", says="enhance"),
         Stage("upscale", Kind.UPSCALE, negative_prompt="hounds"),
     )
-    assert wordings(Recipe(Kind.UPSCALE, "a fox"), Pipeline("enhanced_upscale", stages)) == [
-        Wording("prompt", "a fox"),
-        Wording("stages.enhance.parameters.system", "Rewrite."),
-        Wording("negative_prompt", "hounds", wanted=False),
+    assert prompt_texts(Recipe(Kind.UPSCALE, "a fox"), Pipeline("enhanced_upscale", stages)) == [
+        RequestText("prompt", "a fox"),
+        RequestText("stages.enhance.parameters.system", "Rewrite."),
+        RequestText("negative_prompt", "hounds", wanted=False),
     ]
 
 
-def test_a_prompt_that_a_model_wrote_may_be_refused_too() -> None:
-    assert refusal("a fox in soft light", CHECK) is None
-    failure = refusal("child porn in soft light", CHECK)
+def test_a_prompt_written_by_a_model_can_be_refused() -> None:
+    assert prompt_failure("a fox in soft light", CHECK) is None
+    failure = prompt_failure("child porn in soft light", CHECK)
     assert failure is not None
     assert (failure.code, failure.error_class) == ("VALIDATION_FAILED", "moderated")
     assert failure.code in {each.code for each in every(AtelierError)}

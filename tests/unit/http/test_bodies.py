@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from atelier.http import Answer, Api, Request
+from atelier.http import Response, Api, Request
 
 
 class Anything(BaseModel):
@@ -32,8 +32,8 @@ class Measured(BaseModel):
 def answer_to(body: str, answer: Any = None) -> dict[str, Any]:
     api = Api("tests")
 
-    def take(request: Request[Anything]) -> Answer:
-        return Answer(request.body if answer is None else answer)
+    def take(request: Request[Anything]) -> Response:
+        return Response(request.body if answer is None else answer)
 
     api.route("POST", "/things", body=Anything)(take)
     context = {"requestId": "r-1", "http": {"method": "POST", "path": "/things"}}
@@ -42,28 +42,28 @@ def answer_to(body: str, answer: Any = None) -> dict[str, Any]:
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "9" * 400, "9" * 5000])
 @pytest.mark.parametrize("where", ['{"named": %s}', '{"surprise": [{"deep": %s}]}', '{"amount": %s}'])
-def test_a_number_that_json_does_not_have_is_refused_wherever_it_stands(number: str, where: str) -> None:
+def test_a_number_that_json_does_not_have_is_refused_in_any_field(number: str, where: str) -> None:
     refused = answer_to(where % number)
     assert (refused["statusCode"], json.loads(refused["body"])["error"]) == (400, "BAD_REQUEST")
 
 
 @pytest.mark.parametrize("text", ['"\\ud800"', '"\\udc00 \\ud800"', "[" * 300 + "]" * 300])
-def test_half_a_character_or_endless_nesting_is_a_clear_refusal(text: str) -> None:
+def test_lone_surrogates_and_deep_nesting_are_refused(text: str) -> None:
     assert answer_to(f'{{"named": {text}}}')["statusCode"] == 400
 
 
-def test_ordinary_numbers_and_control_characters_pass() -> None:
+def test_ordinary_numbers_and_control_characters_are_accepted() -> None:
     said = {"named": [0, -1.5, 1e300, 10**300], "amount": 2.5, "text": '"\\\u0000\u001f\U0001f600'}
     assert json.loads(answer_to(json.dumps(said))["body"])["data"] == said
 
 
 @pytest.mark.parametrize("kept", [{"value": float("nan")}, Measured(value=float("inf")), [float("-inf")]])
-def test_what_was_kept_before_such_numbers_were_refused_is_answered_as_null(kept: Any) -> None:
+def test_a_stored_number_that_json_does_not_have_is_returned_as_null(kept: Any) -> None:
     answered = answer_to("{}", kept)
     assert "null" in answered["body"]
     json.loads(answered["body"], parse_constant=pytest.fail)
 
 
-def test_a_refused_field_is_explained_in_the_rules_own_words_alone() -> None:
+def test_a_refused_field_shows_only_the_validators_message() -> None:
     refused = json.loads(answer_to('{"named": "fish"}')["body"])
     assert refused["details"]["fields"] == [{"path": "named", "message": "a fish is not taken"}]

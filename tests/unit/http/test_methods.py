@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from atelier.http import Answer, Api, Nothing, Request
+from atelier.http import Response, Api, Empty, Request
 
 BYTES_MAX = 1000
 
@@ -23,14 +23,14 @@ class Thing(BaseModel):
 def api() -> Api:
     made = Api("tests")
 
-    def show(request: Request[Nothing]) -> Answer:
-        return Answer({"name": "it"}, headers={"ETag": '"1"'})
+    def show(request: Request[Empty]) -> Response:
+        return Response({"name": "it"}, headers={"ETag": '"1"'})
 
-    def send(request: Request[Nothing]) -> Answer:
-        return Answer(b"bytes", headers={"Content-Type": "image/png"})
+    def send(request: Request[Empty]) -> Response:
+        return Response(b"bytes", headers={"Content-Type": "image/png"})
 
-    def make(request: Request[Thing]) -> Answer:
-        return Answer({"name": request.body.name}, status=201)
+    def make(request: Request[Thing]) -> Response:
+        return Response({"name": request.body.name}, status=201)
 
     made.route("GET", "/things/<thing_id>")(show)
     made.route("GET", "/file")(send)
@@ -50,7 +50,7 @@ def answer_to(method: str, path: str, body: bytes | None = None, **headers: str)
 
 
 @pytest.mark.parametrize("path", ["/things/1", "/file", "/nowhere"])
-def test_head_answers_as_get_does_without_the_body(path: str) -> None:
+def test_a_head_request_gets_the_get_response_without_its_body(path: str) -> None:
     head, get = answer_to("HEAD", path), answer_to("GET", path)
     assert (head["statusCode"], head["headers"]) == (get["statusCode"], get["headers"])
     assert (head["body"], head["isBase64Encoded"]) == ("", False)
@@ -58,18 +58,18 @@ def test_head_answers_as_get_does_without_the_body(path: str) -> None:
 
 @pytest.mark.parametrize(("path", "allowed"), [("/things/1", "GET, HEAD"), ("/things", "POST")])
 @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PROPFIND", "DELETE"])
-def test_another_method_is_refused_with_those_that_there_are(method: str, path: str, allowed: str) -> None:
+def test_an_unsupported_method_is_a_405_with_the_allow_header(method: str, path: str, allowed: str) -> None:
     refused = answer_to(method, path)
     assert (refused["statusCode"], refused["headers"]["Allow"]) == (405, allowed)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip"])
-def test_a_body_compressed_with_gzip_is_read(encoding: str) -> None:
+def test_a_gzip_body_is_decompressed(encoding: str) -> None:
     made = answer_to("POST", "/things", gzip.compress(b'{"name": "small"}'), content_encoding=encoding)
     assert (made["statusCode"], json.loads(made["body"])["data"]) == (201, {"name": "small"})
 
 
-def test_a_compressed_body_is_measured_as_it_was_before() -> None:
+def test_a_gzip_bodys_size_limit_counts_decompressed_bytes() -> None:
     longest = b'{"name": "' + b"x" * (BYTES_MAX - 12) + b'"}'
     assert answer_to("POST", "/things", gzip.compress(longest), content_encoding="gzip")["statusCode"] == 201
     refused = answer_to("POST", "/things", gzip.compress(longest + b" "), content_encoding="gzip")
@@ -82,13 +82,13 @@ def test_a_compressed_body_is_measured_as_it_was_before() -> None:
     # gzip writes the current time into its header, and all workers of one run must give a test the same name.
     ids=["empty", "plain", "cut off", "followed by more"],
 )
-def test_a_body_that_is_no_gzip_is_a_clear_refusal(body: bytes) -> None:
+def test_an_invalid_gzip_body_is_refused(body: bytes) -> None:
     refused = answer_to("POST", "/things", body, content_encoding="gzip")
     assert (refused["statusCode"], json.loads(refused["body"])["message"]) == (400, "The body is not valid gzip.")
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "zstd", "gzip, gzip"])
-def test_another_compression_is_refused_with_the_one_that_is_read(encoding: str) -> None:
+def test_another_content_encoding_is_a_415_that_names_gzip(encoding: str) -> None:
     refused = answer_to("POST", "/things", zlib.compress(b"{}"), content_encoding=encoding)
     assert (refused["statusCode"], refused["headers"]["Accept-Encoding"]) == (415, "gzip")
     assert answer_to("POST", "/things", b'{"name": "it"}', content_encoding="identity")["statusCode"] == 201

@@ -22,14 +22,14 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     EdgeKey.read.cache_clear()
 
 
-def test_the_edge_names_the_viewer() -> None:
+def test_the_viewers_address_is_taken_from_the_edge() -> None:
     assert source_address(GATEWAY, {**NAMED, "atelier-edge-key": "edge"}) == "203.0.113.9"
 
 
 @pytest.mark.parametrize("key", [{}, {"atelier-edge-key": ""}, {"atelier-edge-key": "guess"}])
-def test_who_calls_the_gateway_directly_names_nobody(key: dict[str, str]) -> None:
+def test_a_direct_caller_cannot_set_the_viewers_address(key: dict[str, str]) -> None:
     assert source_address(GATEWAY, {**NAMED, **key}) == "198.51.100.1"
 
 
-def test_the_edge_that_names_nobody_leaves_the_gateways_word() -> None:
+def test_an_edge_without_a_viewer_leaves_the_gateways_address() -> None:
     assert source_address(GATEWAY, {"x-forwarded-for": "1.2.3.4", "atelier-edge-key": "edge"}) == "198.51.100.1"

@@ -15,7 +15,7 @@ from atelier.identity.limit import SignInLimits
 from atelier.identity.model import Credentials, EmailTaken, Membership, Session, User, UserStatus, Workspace
 from atelier.identity.permissions import Role
 from atelier.identity.signing import new_key_set
-from atelier.ledger.model import Mailbox
+from atelier.ledger.model import MailboxState
 
 ISSUER = "https://media.example.com"
 
@@ -30,7 +30,7 @@ class InMemoryIdentity:
         self.sessions: dict[tuple[str, str], Session] = {}
         self.api_tokens: dict[tuple[str, str], ApiToken] = {}
         # Workspace → the state of the owner's mailbox, as its wallet stores it.
-        self.wallets: dict[str, Mailbox] = {}
+        self.wallets: dict[str, MailboxState] = {}
         # Mailbox → the workspace that gets its daily credits, and whether that account is verified.
         self.claims: dict[str, tuple[str, bool]] = {}
         self.last_login_at: dict[str, datetime] = {}
@@ -47,13 +47,13 @@ class InMemoryIdentity:
         self.wallets[workspace.id] = self._claim(credentials.mailbox, workspace.id)
         self.add(session)
 
-    def _claim(self, mailbox: str | None, workspace_id: str) -> Mailbox:
+    def _claim(self, mailbox: str | None, workspace_id: str) -> MailboxState:
         if mailbox is None:
-            return Mailbox.COUNTS
+            return MailboxState.ELIGIBLE
         if mailbox in self.claims:
-            return Mailbox.SHARED
+            return MailboxState.SHARED
         self.claims[mailbox] = workspace_id, False
-        return Mailbox.UNVERIFIED
+        return MailboxState.UNVERIFIED
 
     def verify(self, user_id: str, mailbox: str, at: datetime) -> User:
         if user_id not in self.users:
@@ -62,9 +62,9 @@ class InMemoryIdentity:
         if user.email_verified_at is None:
             workspace_id, is_verified = self.claims.get(mailbox, (user.workspace_id, False))
             if not is_verified:
-                self.wallets[workspace_id] = Mailbox.SHARED
+                self.wallets[workspace_id] = MailboxState.SHARED
                 self.claims[mailbox] = user.workspace_id, True
-            self.wallets[user.workspace_id] = Mailbox.SHARED if is_verified else Mailbox.COUNTS
+            self.wallets[user.workspace_id] = MailboxState.SHARED if is_verified else MailboxState.ELIGIBLE
             self.users[user_id] = replace(user, email_verified=True, email_verified_at=at)
         return self.users[user_id]
 
@@ -80,7 +80,7 @@ class InMemoryIdentity:
         if known.password_hash == credentials.password_hash:
             self._credentials[known.email] = replace(known, password_hash=password_hash)
 
-    def owner(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
+    def user_with_workspace(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
         if user_id not in self.users or workspace_id not in self.workspaces:
             raise NotFound
         return self.users[user_id], self.workspaces[workspace_id]
@@ -91,7 +91,7 @@ class InMemoryIdentity:
         mine = sorted((workspace_id, role) for (member, workspace_id), role in self.roles.items() if member == user_id)
         return self.users[user_id], [Membership(self.workspaces[workspace_id], role) for workspace_id, role in mine]
 
-    def signed_in(self, user_id: str, at: datetime) -> None:
+    def record_sign_in(self, user_id: str, at: datetime) -> None:
         self.last_login_at[user_id] = at
 
     def add(self, session: Session) -> None:
@@ -116,10 +116,10 @@ class InMemoryIdentity:
         self.reads += 1
         return self.roles.get((user_id, workspace_id))
 
-    def standing(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
+    def session_and_role(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
         return self.session(user_id, session_id), self.role(user_id, workspace_id)
 
-    def bearing(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
+    def token_and_role(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
         user = self.users.get(user_id)
         is_active = user is not None and user.status is UserStatus.ACTIVE
         return self.token(workspace_id, token_id), self.role(user_id, workspace_id) if is_active else None
@@ -157,7 +157,7 @@ class InMemoryIdentity:
         return sorted((token for token in found if token.revoked_at is None), key=lambda token: token.id, reverse=True)
 
 
-class QuickPasswords:
+class FastPasswords:
     """Passwords without slow hashing; `work` counts how often a real one would have hashed."""
 
     def __init__(self, parameters: str = "today") -> None:
@@ -172,7 +172,7 @@ class QuickPasswords:
         self.work += 1
         return password_hash is not None and password_hash.partition(":")[2] == password
 
-    def outdated(self, password_hash: str) -> bool:
+    def needs_rehash(self, password_hash: str) -> bool:
         return password_hash.partition(":")[0] != self.parameters
 
 
@@ -189,7 +189,7 @@ class InMemoryRateWindows:
         self.counts[window] += count
         return self.counts[window]
 
-    def take(self, subject: str, limit: int, window_seconds: int, now: datetime) -> bool:
+    def try_add_one(self, subject: str, limit: int, window_seconds: int, now: datetime) -> bool:
         if self.counts[subject, int(now.timestamp()) // window_seconds] >= limit:
             return False
         self.add(subject, 1, window_seconds, now)
@@ -209,7 +209,7 @@ class InMemoryIdempotencyKeys:
         return reserved_id
 
 
-class HeldKeys:
+class FakeKeySets:
     """KeySets: `current` is the secret's present value, `remembered` the value that this process has cached."""
 
     def __init__(self) -> None:
@@ -224,14 +224,14 @@ class HeldKeys:
         return self.remembered
 
 
-class Identity:
+class IdentityFakes:
     """All fakes of identity together, as the composition root would compose the real adapters."""
 
     def __init__(self, per_account: int = 10, per_address: int = 30, sign_ups_per_address: int = 20) -> None:
         self.store = InMemoryIdentity()
-        self.passwords = QuickPasswords()
+        self.passwords = FastPasswords()
         self.windows = InMemoryRateWindows()
-        self.keys = HeldKeys()
+        self.keys = FakeKeySets()
         self.limits = SignInLimits(self.windows, per_account, per_address, sign_ups_per_address)
         self.access_tokens = AccessTokens(self.keys, ISSUER)
 

@@ -19,13 +19,13 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 from atelier.errors import Unauthenticated
 from atelier.identity.access_tokens import AccessTokens
 from atelier.identity.model import Device, Session, open_session
-from atelier.identity.signing import KEYS_MAX, new_key_set, public, rotated, sign, verifies
+from atelier.identity.signing import KEYS_MAX, new_key_set, public_key_set, with_new_key, sign, is_valid_signature
 from atelier.ids import new_id
-from tests.unit.identity.fakes import ISSUER, HeldKeys
+from tests.unit.identity.fakes import ISSUER, FakeKeySets
 
 NOW = datetime(2026, 11, 20, 21, 4, 5, tzinfo=UTC)
 ES256 = jws.JWSRegistry.algorithms["ES256"]
-KEYS = HeldKeys()
+KEYS = FakeKeySets()
 TOKENS = AccessTokens(KEYS, ISSUER)
 KEY: dict[str, Any] = KEYS.current["keys"][0]
 SESSION: Session
@@ -51,7 +51,7 @@ def signed(header: dict[str, Any], claims: object, key: dict[str, Any] = KEY) ->
     return jws.serialize_compact(header, payload, ECKey.import_key(key), algorithms=["ES256"])
 
 
-def test_a_token_says_who_where_and_until_when() -> None:
+def test_a_token_names_user_session_workspace_and_expiry() -> None:
     claims = TOKENS.verify(TOKEN, NOW)
     assert (claims.user_id, claims.session_id, claims.workspace_id) == (
         SESSION.user_id,
@@ -61,7 +61,7 @@ def test_a_token_says_who_where_and_until_when() -> None:
     assert claims.expires_at == NOW + timedelta(minutes=10)
 
 
-def test_a_token_carries_the_contracts_claims() -> None:
+def test_a_token_has_the_documented_claims() -> None:
     seconds = int(NOW.timestamp())
     assert part(TOKEN.split(".")[0]) == HEADER
     assert {
@@ -83,7 +83,7 @@ def test_a_token_ends_after_ten_minutes_and_the_skew() -> None:
         TOKENS.verify(TOKEN, NOW + timedelta(minutes=10, seconds=30))
 
 
-def test_a_token_from_a_clock_up_to_30_seconds_ahead_is_taken() -> None:
+def test_a_token_from_a_clock_up_to_30_seconds_ahead_is_accepted() -> None:
     assert TOKENS.verify(TOKEN, NOW - timedelta(seconds=30))
     with pytest.raises(Unauthenticated):
         TOKENS.verify(TOKEN, NOW - timedelta(seconds=31))
@@ -96,23 +96,23 @@ def test_a_token_does_not_outlive_its_session() -> None:
     assert TOKENS.verify(tokens.access_token, late).expires_at == SESSION.ends_at
 
 
-def test_an_independent_library_makes_and_takes_the_same_tokens() -> None:
+def test_an_independent_library_signs_and_verifies_the_same_tokens() -> None:
     """Without this test, the forgeries below could be refused only because of how this file encodes them."""
     assert TOKENS.verify(signed(HEADER, CLAIMS), NOW) == TOKENS.verify(TOKEN, NOW)
-    published = KeySet.import_key_set(public(KEYS.current))
+    published = KeySet.import_key_set(public_key_set(KEYS.current))
     assert json.loads(jws.deserialize_compact(TOKEN, published, algorithms=["ES256"]).payload) == CLAIMS
     assert ECKey.import_key(KEY).thumbprint() == KEY["kid"]
 
 
 @given(st.binary(max_size=200))
-def test_every_message_is_signed_as_an_independent_library_verifies(message: bytes) -> None:
+def test_signatures_are_interchangeable_with_an_independent_library(message: bytes) -> None:
     signature = sign(KEY, message)
     key = ECKey.import_key(KEY)
     assert ES256.verify(message, signature, key)
-    assert verifies(KEY, message, ES256.sign(message, key))
-    assert not verifies(KEY, message + b" ", signature)
-    assert not verifies(KEY, message, signature[:-1])
-    assert not verifies(KEY, message, bytes(64))
+    assert is_valid_signature(KEY, message, ES256.sign(message, key))
+    assert not is_valid_signature(KEY, message + b" ", signature)
+    assert not is_valid_signature(KEY, message, signature[:-1])
+    assert not is_valid_signature(KEY, message, bytes(64))
 
 
 def unsigned() -> str:
@@ -130,7 +130,7 @@ def signed_with_the_public_pem_as_a_shared_secret() -> str:
 
 
 def signed_with_the_public_jwk_as_a_shared_secret() -> str:
-    return signed_with_a_shared_secret(json.dumps(public(KEYS.current)["keys"][0]).encode())
+    return signed_with_a_shared_secret(json.dumps(public_key_set(KEYS.current)["keys"][0]).encode())
 
 
 def signed_with_a_strangers_key_under_our_kid() -> str:
@@ -234,17 +234,17 @@ def test_a_changed_token_is_refused(place: int, character: str) -> None:
             TOKENS.verify(changed, NOW)
 
 
-def test_an_endless_token_is_refused_unread() -> None:
+def test_an_overlong_token_is_refused() -> None:
     with pytest.raises(Unauthenticated):
         TOKENS.verify(TOKEN + "A" * 100_000, NOW)
 
 
 def test_after_a_rotation_old_and_new_tokens_verify() -> None:
-    keys = HeldKeys()
+    keys = FakeKeySets()
     tokens = AccessTokens(keys, ISSUER)
     before = tokens.issue(SESSION, REFRESH_TOKEN, NOW).access_token
-    keys.current = rotated(keys.current)
-    elsewhere = HeldKeys()
+    keys.current = with_new_key(keys.current)
+    elsewhere = FakeKeySets()
     elsewhere.current = elsewhere.remembered = keys.current
     after = AccessTokens(elsewhere, ISSUER).issue(SESSION, REFRESH_TOKEN, NOW).access_token
     assert part(after.split(".")[0])["kid"] != part(before.split(".")[0])["kid"]
@@ -256,11 +256,11 @@ def test_after_a_rotation_old_and_new_tokens_verify() -> None:
 
 
 def test_a_key_rotated_out_no_longer_verifies() -> None:
-    keys = HeldKeys()
+    keys = FakeKeySets()
     tokens = AccessTokens(keys, ISSUER)
     token = tokens.issue(SESSION, REFRESH_TOKEN, NOW).access_token
     for _ in range(KEYS_MAX):
-        keys.current = rotated(keys.current)
+        keys.current = with_new_key(keys.current)
         keys.remembered = keys.current
     with pytest.raises(Unauthenticated):
         tokens.verify(token, NOW)
@@ -269,15 +269,15 @@ def test_a_key_rotated_out_no_longer_verifies() -> None:
 def test_a_key_set_is_newest_first_and_bounded() -> None:
     key_set = new_key_set()
     for _ in range(5):
-        key_set = rotated(key_set)
+        key_set = with_new_key(key_set)
     assert len(key_set["keys"]) == KEYS_MAX
-    again = rotated(key_set)
+    again = with_new_key(key_set)
     assert again["keys"][1:] == key_set["keys"][:-1]
     assert len({key["kid"] for key in again["keys"]}) == KEYS_MAX
 
 
 def test_the_published_keys_verify_and_cannot_sign() -> None:
-    published = public(rotated(new_key_set()))
+    published = public_key_set(with_new_key(new_key_set()))
     assert [set(key) for key in published["keys"]] == [{"kty", "crv", "x", "y", "kid", "alg", "use"}] * 2
     for key in published["keys"]:
         assert ECKey.import_key(key).thumbprint() == key["kid"]

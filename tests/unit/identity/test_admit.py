@@ -8,48 +8,48 @@ from itertools import pairwise
 import pytest
 
 from atelier.errors import Forbidden, NotFound, Unauthenticated
-from atelier.identity.admit import Admitted, admit
-from atelier.identity.authorize import authorize
+from atelier.identity.admit import Authorized, authorize
+from atelier.identity.authorize import authenticate
 from atelier.identity.model import Device, SignedIn
 from atelier.identity.permissions import WEAKEST, Role, permits
 from atelier.identity.sign_up import SignUp, sign_up
 from atelier.ids import new_id
-from tests.unit.identity.fakes import Identity
+from tests.unit.identity.fakes import IdentityFakes
 
 NOW = datetime(2026, 11, 20, 21, 0, 5, tzinfo=UTC)
 
 
 @pytest.fixture
-def identity() -> Identity:
-    return Identity()
+def identity() -> IdentityFakes:
+    return IdentityFakes()
 
 
-def user(identity: Identity, email: str = "ada@example.com") -> SignedIn:
+def user(identity: IdentityFakes, email: str = "ada@example.com") -> SignedIn:
     return sign_up(SignUp(email, "correct horse battery", "Ada", Device("", "")), **identity.sign_in_ports, now=NOW)
 
 
-def claims_of(identity: Identity, signed_in: SignedIn) -> dict[str, str | int]:
+def claims_of(identity: IdentityFakes, signed_in: SignedIn) -> dict[str, str | int]:
     header = f"Bearer {signed_in.tokens.access_token}"
     return authorized(identity, header)
 
 
-def authorized(identity: Identity, header: str) -> dict[str, str | int]:
-    return authorize(header, access_tokens=identity.access_tokens, api_tokens=lambda: identity.store, now=NOW)
+def authorized(identity: IdentityFakes, header: str) -> dict[str, str | int]:
+    return authenticate(header, access_tokens=identity.access_tokens, api_tokens=lambda: identity.store, now=NOW)
 
 
 def let_in(
-    identity: Identity,
+    identity: IdentityFakes,
     claims: dict[str, str | int],
     workspace_id: str | None = None,
     permission: str = "generations.create",
     *,
     fresh: bool = True,
     now: datetime = NOW,
-) -> Admitted:
-    return admit(claims, workspace_id, permission, fresh=fresh, standings=identity.store, now=now)
+) -> Authorized:
+    return authenticate(claims, workspace_id, permission, fresh=fresh, access_reads=identity.store, now=now)
 
 
-def test_the_authorizer_says_who_it_is(identity: Identity) -> None:
+def test_the_authorizer_returns_the_tokens_claims(identity: IdentityFakes) -> None:
     ada = user(identity)
     assert claims_of(identity, ada) == {
         "user_id": ada.user.id,
@@ -60,7 +60,7 @@ def test_the_authorizer_says_who_it_is(identity: Identity) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", " Bearer "])
-def test_the_scheme_is_read_as_http_says(identity: Identity, scheme: str) -> None:
+def test_the_bearer_scheme_is_case_insensitive(identity: IdentityFakes, scheme: str) -> None:
     token = user(identity).tokens.access_token
     assert "user_id" in authorized(identity, f"{scheme} {token}")
 
@@ -68,27 +68,27 @@ def test_the_scheme_is_read_as_http_says(identity: Identity, scheme: str) -> Non
 @pytest.mark.parametrize(
     "header", ["", "none", "Bearer", "Bearer ", "Basic YTpi", "Bearer a.b.c", "Bearer atl_123", "é"]
 )
-def test_the_authorizer_says_why_it_is_nobody(identity: Identity, header: str) -> None:
+def test_the_authorizer_names_the_reason_of_a_refusal(identity: IdentityFakes, header: str) -> None:
     context = authorized(identity, header)
     assert set(context) == {"reason"}
     assert "token" in str(context["reason"])
 
 
-def test_a_reading_at_home_reads_nothing(identity: Identity) -> None:
+def test_a_read_in_the_personal_workspace_needs_no_store_read(identity: IdentityFakes) -> None:
     ada = user(identity)
     admitted = let_in(identity, claims_of(identity, ada), permission="credits.read", fresh=False)
     assert (admitted.user_id, admitted.workspace_id, admitted.role) == (ada.user.id, ada.workspace.id, Role.OWNER)
     assert identity.store.reads == 0
 
 
-def test_the_header_may_name_the_personal_workspace(identity: Identity) -> None:
+def test_the_header_may_name_the_personal_workspace(identity: IdentityFakes) -> None:
     ada = user(identity)
     claims = claims_of(identity, ada)
     assert let_in(identity, claims, ada.workspace.id) == let_in(identity, claims)
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_guest_acts_with_the_role_they_have_there(identity: Identity, fresh: bool) -> None:
+def test_a_guest_has_their_own_role_in_the_workspace(identity: IdentityFakes, fresh: bool) -> None:
     ada, eve = user(identity), user(identity, "eve@example.com")
     identity.store.roles[eve.user.id, ada.workspace.id] = Role.EDITOR
     admitted = let_in(identity, claims_of(identity, eve), ada.workspace.id, fresh=fresh)
@@ -96,7 +96,7 @@ def test_a_guest_acts_with_the_role_they_have_there(identity: Identity, fresh: b
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_role_that_may_not_is_forbidden(identity: Identity, fresh: bool) -> None:
+def test_a_role_without_the_permission_is_forbidden(identity: IdentityFakes, fresh: bool) -> None:
     ada, eve = user(identity), user(identity, "eve@example.com")
     identity.store.roles[eve.user.id, ada.workspace.id] = Role.VIEWER
     with pytest.raises(Forbidden):
@@ -104,7 +104,7 @@ def test_a_role_that_may_not_is_forbidden(identity: Identity, fresh: bool) -> No
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_strangers_workspace_answers_as_a_missing_one(identity: Identity, fresh: bool) -> None:
+def test_a_foreign_workspace_gets_the_response_of_a_missing_one(identity: IdentityFakes, fresh: bool) -> None:
     ada, eve = user(identity), user(identity, "eve@example.com")
     claims = claims_of(identity, eve)
     messages: set[str] = set()
@@ -115,7 +115,7 @@ def test_a_strangers_workspace_answers_as_a_missing_one(identity: Identity, fres
     assert len(messages) == 1
 
 
-def test_a_revoked_session_ends_at_once_on_a_mutation(identity: Identity) -> None:
+def test_a_revoked_session_is_refused_on_a_mutation(identity: IdentityFakes) -> None:
     ada = user(identity)
     claims = claims_of(identity, ada)
     assert let_in(identity, claims)
@@ -126,14 +126,14 @@ def test_a_revoked_session_ends_at_once_on_a_mutation(identity: Identity) -> Non
     assert let_in(identity, claims, permission="credits.read", fresh=False)
 
 
-def test_a_deleted_session_ends_at_once_on_a_mutation(identity: Identity) -> None:
+def test_a_deleted_session_is_refused_on_a_mutation(identity: IdentityFakes) -> None:
     ada = user(identity)
     identity.store.sessions.clear()
     with pytest.raises(Unauthenticated):
         let_in(identity, claims_of(identity, ada))
 
 
-def test_a_lost_membership_ends_at_once_on_a_mutation(identity: Identity) -> None:
+def test_a_removed_membership_is_refused_on_a_mutation(identity: IdentityFakes) -> None:
     ada, eve = user(identity), user(identity, "eve@example.com")
     identity.store.roles[eve.user.id, ada.workspace.id] = Role.EDITOR
     claims = claims_of(identity, eve)
@@ -144,20 +144,20 @@ def test_a_lost_membership_ends_at_once_on_a_mutation(identity: Identity) -> Non
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_what_the_gateway_remembers_does_not_prolong_a_token(identity: Identity, fresh: bool) -> None:
+def test_the_gateways_authorizer_cache_does_not_prolong_a_token(identity: IdentityFakes, fresh: bool) -> None:
     claims = claims_of(identity, user(identity))
     assert let_in(identity, claims, fresh=fresh, now=NOW + timedelta(seconds=629))
     with pytest.raises(Unauthenticated, match="expired"):
         let_in(identity, claims, fresh=fresh, now=NOW + timedelta(seconds=630))
 
 
-def test_a_stronger_role_may_all_that_a_weaker_one_may() -> None:
+def test_a_stronger_role_has_all_permissions_of_a_weaker_one() -> None:
     for stronger, weaker in pairwise(Role):
         may = {permission for permission in WEAKEST if permits(weaker, permission)}
         assert may <= {permission for permission in WEAKEST if permits(stronger, permission)}
 
 
-def test_the_permission_table_is_the_products() -> None:
+def test_the_permission_table_lists_each_roles_permissions() -> None:
     # Every read permission, except for the lists of keys and of tokens.
     reading = sorted(name for name in WEAKEST if name.endswith(".read") and not name.startswith(("api-keys", "tokens")))
     assert {role: sorted(name for name in WEAKEST if permits(role, name)) for role in Role} == {
@@ -169,6 +169,6 @@ def test_the_permission_table_is_the_products() -> None:
     }
 
 
-def test_a_permission_nobody_declared_is_a_bug() -> None:
+def test_an_undeclared_permission_raises_key_error() -> None:
     with pytest.raises(KeyError):
         permits(Role.OWNER, "money.print")

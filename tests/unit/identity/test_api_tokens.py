@@ -10,24 +10,24 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from atelier.errors import Conflict, Forbidden, IdempotencyMismatch, NotFound, Unauthenticated, ValidationFailed
-from atelier.identity.admit import Admitted, admit
+from atelier.identity.admit import Authorized, authorize
 from atelier.identity.api_tokens import (
-    LIFE_MAX,
+    TOKEN_LIFETIME_MAX,
     TOKENS_PER_WORKSPACE_MAX,
-    USE_NOTED_EVERY,
+    LAST_USED_INTERVAL,
     ApiToken,
-    Shown,
+    TokenText,
     TooManyTokens,
     new_token,
 )
-from atelier.identity.authorize import authorize
-from atelier.identity.issue_token import Issued, NewToken, issue_token, revoke_token
+from atelier.identity.authorize import authenticate
+from atelier.identity.issue_token import IssuedToken, NewToken, issue_token, revoke_token
 from atelier.identity.model import Device, SignedIn, UserStatus
 from atelier.identity.permissions import WEAKEST, Role, permits
-from atelier.identity.scopes import NEVER, SCOPES, covers
+from atelier.identity.scopes import EXCLUDED_PERMISSIONS, SCOPES, covers
 from atelier.identity.sign_up import SignUp, sign_up
 from atelier.ids import new_id
-from tests.unit.identity.fakes import Identity, InMemoryIdempotencyKeys
+from tests.unit.identity.fakes import IdentityFakes, InMemoryIdempotencyKeys
 
 NOW = datetime(2026, 11, 20, 21, 0, 5, 123_000, tzinfo=UTC)
 SOON = NOW + timedelta(hours=1)
@@ -36,12 +36,12 @@ MANAGING = {name for name in WEAKEST if not permits(Role.EDITOR, name)}
 
 
 @pytest.fixture
-def identity() -> Identity:
-    return Identity()
+def identity() -> IdentityFakes:
+    return IdentityFakes()
 
 
 @pytest.fixture
-def ada(identity: Identity) -> SignedIn:
+def ada(identity: IdentityFakes) -> SignedIn:
     command = SignUp("ada@example.com", "correct horse battery", "Ada", Device("", ""))
     return sign_up(command, **identity.sign_in_ports, now=NOW)
 
@@ -51,32 +51,32 @@ def new(ada: SignedIn, *scopes: str, role: Role = Role.OWNER, key: str | None = 
 
 
 def issue(
-    identity: Identity, asked: NewToken, bindings: InMemoryIdempotencyKeys | None = None, now: datetime = NOW
-) -> Issued:
-    return issue_token(asked, tokens=identity.store, bindings=bindings or InMemoryIdempotencyKeys(), now=now)
+    identity: IdentityFakes, asked: NewToken, bindings: InMemoryIdempotencyKeys | None = None, now: datetime = NOW
+) -> IssuedToken:
+    return issue_token(asked, tokens=identity.store, idempotency_keys=bindings or InMemoryIdempotencyKeys(), now=now)
 
 
-def issued(identity: Identity, asked: NewToken) -> tuple[ApiToken, str]:
+def issued(identity: IdentityFakes, asked: NewToken) -> tuple[ApiToken, str]:
     answer = issue(identity, asked)
     assert answer.text is not None
     return answer.token, answer.text
 
 
-def context(identity: Identity, text: str, now: datetime = NOW) -> dict[str, str | int]:
+def context(identity: IdentityFakes, text: str, now: datetime = NOW) -> dict[str, str | int]:
     header = f"Bearer {text}"
-    return authorize(header, access_tokens=identity.access_tokens, api_tokens=lambda: identity.store, now=now)
+    return authenticate(header, access_tokens=identity.access_tokens, api_tokens=lambda: identity.store, now=now)
 
 
 def let_in(
-    identity: Identity,
+    identity: IdentityFakes,
     claims: dict[str, str | int],
     permission: str = "generations.create",
     *,
     workspace_id: str | None = None,
     fresh: bool = True,
     now: datetime = NOW,
-) -> Admitted:
-    return admit(claims, workspace_id, permission, fresh=fresh, standings=identity.store, now=now)
+) -> Authorized:
+    return authenticate(claims, workspace_id, permission, fresh=fresh, access_reads=identity.store, now=now)
 
 
 def sample() -> tuple[ApiToken, str]:
@@ -84,28 +84,28 @@ def sample() -> tuple[ApiToken, str]:
     return new_token(*ids, "n8n", ("all",), SOON, NOW)
 
 
-def test_a_tokens_text_says_where_its_record_is_and_proves_itself() -> None:
+def test_a_tokens_text_names_its_record_and_matches_its_digest() -> None:
     token, text = sample()
-    shown = Shown.parse(text)
+    shown = TokenText.parse(text)
     assert (shown.workspace_id, shown.token_id) == (token.workspace_id, token.id)
-    assert shown.proves(token)
+    assert shown.matches(token)
     assert re.fullmatch(r"atl_[0-9A-Za-z]{101}", text), "one word for a double click, one pattern for a scanner"
 
 
-def test_no_two_texts_are_alike_and_none_is_in_what_is_kept() -> None:
+def test_token_texts_are_unique_and_not_stored() -> None:
     texts = [sample()[1] for _ in range(100)]
     assert len({text[56:99] for text in texts}) == 100
     token, text = sample()
     assert text[56:] not in repr(token)
-    assert text[56:] not in repr(Shown.parse(text))
+    assert text[56:] not in repr(TokenText.parse(text))
     assert token.digest not in repr(token)
 
 
-def test_another_tokens_text_proves_nothing() -> None:
+def test_another_tokens_text_does_not_match_the_digest() -> None:
     token, _ = sample()
     _, other = new_token(token.id, token.workspace_id, token.user_id, "n8n", ("all",), SOON, NOW)
-    assert Shown.parse(other).token_id == token.id
-    assert not Shown.parse(other).proves(token)
+    assert TokenText.parse(other).token_id == token.id
+    assert not TokenText.parse(other).matches(token)
 
 
 @pytest.mark.parametrize("place", range(4, 105))
@@ -113,7 +113,7 @@ def test_a_text_with_one_wrong_letter_is_refused_by_its_checksum(place: int) -> 
     _, text = sample()
     wrong = text[:place] + ("7" if text[place] != "7" else "5") + text[place + 1 :]
     with pytest.raises(Unauthenticated):
-        Shown.parse(wrong)
+        TokenText.parse(wrong)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_a_text_with_one_wrong_letter_is_refused_by_its_checksum(place: int) -> 
         lambda text: "atl_",
     ],
 )
-def test_what_is_no_text_of_ours_is_refused_unread(
-    identity: Identity, ada: SignedIn, change: Callable[[str], str]
+def test_an_invalid_token_text_is_refused_without_a_store_read(
+    identity: IdentityFakes, ada: SignedIn, change: Callable[[str], str]
 ) -> None:
     _, text = issued(identity, new(ada))
     reads = identity.store.reads
@@ -137,7 +137,7 @@ def test_what_is_no_text_of_ours_is_refused_unread(
     assert identity.store.reads == reads
 
 
-def test_the_authorizer_says_whose_token_it_is(identity: Identity, ada: SignedIn) -> None:
+def test_the_authorizer_names_the_tokens_user_and_workspace(identity: IdentityFakes, ada: SignedIn) -> None:
     token, text = issued(identity, new(ada))
     assert context(identity, text) == {
         "user_id": ada.user.id,
@@ -147,16 +147,16 @@ def test_the_authorizer_says_whose_token_it_is(identity: Identity, ada: SignedIn
     }
 
 
-def test_a_session_opens_no_tokens(identity: Identity, ada: SignedIn) -> None:
+def test_a_session_token_needs_no_api_token_store(identity: IdentityFakes, ada: SignedIn) -> None:
     def never() -> None:
         raise AssertionError("a session's token needs no table")
 
     header = f"Bearer {ada.tokens.access_token}"
-    found = authorize(header, access_tokens=identity.access_tokens, api_tokens=never, now=NOW)  # type: ignore[arg-type]
+    found = authenticate(header, access_tokens=identity.access_tokens, api_tokens=never, now=NOW)  # type: ignore[arg-type]
     assert found["user_id"] == ada.user.id
 
 
-def test_why_a_token_is_nobodys(identity: Identity, ada: SignedIn) -> None:
+def test_a_refused_token_names_its_reason(identity: IdentityFakes, ada: SignedIn) -> None:
     token, text = issued(identity, new(ada))
     _, forged = new_token(token.id, token.workspace_id, token.user_id, "n8n", ("all",), SOON, NOW)
     _, unknown = sample()
@@ -166,7 +166,7 @@ def test_why_a_token_is_nobodys(identity: Identity, ada: SignedIn) -> None:
     assert context(identity, text) == {"reason": "The API token has been revoked."}
 
 
-def test_a_use_is_noted_now_and_then(identity: Identity, ada: SignedIn) -> None:
+def test_a_tokens_last_use_is_written_at_intervals(identity: IdentityFakes, ada: SignedIn) -> None:
     token, text = issued(identity, new(ada))
     noted: list[datetime | None] = []
     for seconds in (0, 1, 599, 600, 601, 1200):
@@ -174,21 +174,21 @@ def test_a_use_is_noted_now_and_then(identity: Identity, ada: SignedIn) -> None:
         found = identity.store.token(token.workspace_id, token.id)
         assert found is not None
         noted.append(found.last_used_at)
-    later = NOW + USE_NOTED_EVERY
-    assert noted == [NOW, NOW, NOW, later, later, later + USE_NOTED_EVERY]
+    later = NOW + LAST_USED_INTERVAL
+    assert noted == [NOW, NOW, NOW, later, later, later + LAST_USED_INTERVAL]
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_token_acts_as_its_user_in_its_workspace(identity: Identity, ada: SignedIn, fresh: bool) -> None:
+def test_a_token_acts_as_its_user_in_its_workspace(identity: IdentityFakes, ada: SignedIn, fresh: bool) -> None:
     token, text = issued(identity, new(ada, "generations.create"))
-    expected = Admitted(ada.user.id, None, ada.workspace.id, Role.OWNER, token.id, ("generations.create",))
+    expected = Authorized(ada.user.id, None, ada.workspace.id, Role.OWNER, token.id, ("generations.create",))
     claims = context(identity, text)
     assert let_in(identity, claims, fresh=fresh) == expected
     assert let_in(identity, claims, workspace_id=ada.workspace.id, fresh=fresh) == expected
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_a_token_is_good_in_no_other_workspace(identity: Identity, ada: SignedIn, fresh: bool) -> None:
+def test_a_token_is_not_valid_in_another_workspace(identity: IdentityFakes, ada: SignedIn, fresh: bool) -> None:
     """Not even in another workspace of its user."""
     _, text = issued(identity, new(ada))
     claims = context(identity, text)
@@ -203,8 +203,8 @@ def test_a_token_is_good_in_no_other_workspace(identity: Identity, ada: SignedIn
 
 
 @pytest.mark.parametrize("fresh", [False, True])
-def test_what_ends_a_token_ends_it_at_once_though_the_gateway_remembers_it(
-    identity: Identity, ada: SignedIn, fresh: bool
+def test_an_ended_token_is_refused_despite_the_gateways_authorizer_cache(
+    identity: IdentityFakes, ada: SignedIn, fresh: bool
 ) -> None:
     def refused(claims: dict[str, str | int], now: datetime = NOW) -> str:
         with pytest.raises(Unauthenticated) as error:
@@ -230,8 +230,8 @@ def test_what_ends_a_token_ends_it_at_once_though_the_gateway_remembers_it(
 
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("scope", SCOPES)
-def test_a_token_may_what_its_scopes_cover_and_its_users_role_holds_now(
-    identity: Identity, ada: SignedIn, scope: str, role: Role
+def test_a_token_needs_both_its_scope_and_its_users_current_role(
+    identity: IdentityFakes, ada: SignedIn, scope: str, role: Role
 ) -> None:
     _, text = issued(identity, new(ada, scope))
     claims = context(identity, text)
@@ -244,22 +244,22 @@ def test_a_token_may_what_its_scopes_cover_and_its_users_role_holds_now(
                 let_in(identity, claims, permission)
 
 
-def test_what_each_scope_covers() -> None:
+def test_each_scope_covers_its_permissions() -> None:
     def covered(*scopes: str) -> set[str]:
         return {permission for permission in WEAKEST if covers(scopes, permission)}
 
     reading = {name for name in WEAKEST if name.endswith(".read")}
     assert covered("read") == reading - {"account.read", "api-keys.read", "tokens.read"}
     # Administrative permissions must be named, and no scope covers the user's own account.
-    assert covered("all") == WEAKEST.keys() - MANAGING - NEVER
+    assert covered("all") == WEAKEST.keys() - MANAGING - EXCLUDED_PERMISSIONS
     for permission in SCOPES[2:]:
         assert covered(permission) == {permission}
-    assert covered(*SCOPES) == WEAKEST.keys() - NEVER
-    assert covered(*NEVER, "", "*", "tokens", "generations.*") == set()
+    assert covered(*SCOPES) == WEAKEST.keys() - EXCLUDED_PERMISSIONS
+    assert covered(*EXCLUDED_PERMISSIONS, "", "*", "tokens", "generations.*") == set()
 
 
 @pytest.mark.parametrize("scope", sorted(MANAGING))
-def test_nobody_issues_what_they_do_not_hold(identity: Identity, ada: SignedIn, scope: str) -> None:
+def test_a_scope_beyond_the_issuers_role_is_forbidden(identity: IdentityFakes, ada: SignedIn, scope: str) -> None:
     with pytest.raises(Forbidden):
         issue(identity, new(ada, "read", scope, role=Role.EDITOR))
     assert identity.store.api_tokens == {}
@@ -267,21 +267,21 @@ def test_nobody_issues_what_they_do_not_hold(identity: Identity, ada: SignedIn, 
 
 
 @pytest.mark.parametrize(
-    "life", [timedelta(0), timedelta(seconds=-1), LIFE_MAX + timedelta(milliseconds=1), timedelta(days=99999)], ids=str
+    "life", [timedelta(0), timedelta(seconds=-1), TOKEN_LIFETIME_MAX + timedelta(milliseconds=1), timedelta(days=99999)], ids=str
 )
-def test_an_end_lies_in_the_future_and_not_too_far(identity: Identity, ada: SignedIn, life: timedelta) -> None:
+def test_an_expiry_in_the_past_or_beyond_a_year_is_refused(identity: IdentityFakes, ada: SignedIn, life: timedelta) -> None:
     with pytest.raises(ValidationFailed):
         issue(identity, replace(new(ada), expires_at=NOW + life))
     assert identity.store.api_tokens == {}
 
 
-def test_without_an_end_a_token_lives_a_year(identity: Identity, ada: SignedIn) -> None:
-    assert issue(identity, new(ada)).token.expires_at == NOW + LIFE_MAX
+def test_a_token_without_an_expiry_lives_a_year(identity: IdentityFakes, ada: SignedIn) -> None:
+    assert issue(identity, new(ada)).token.expires_at == NOW + TOKEN_LIFETIME_MAX
     soon = issue(identity, replace(new(ada), expires_at=SOON + timedelta(microseconds=7)))
     assert soon.token.expires_at == SOON
 
 
-def test_a_workspace_has_so_many_tokens(identity: Identity, ada: SignedIn) -> None:
+def test_a_workspace_has_a_bounded_number_of_tokens(identity: IdentityFakes, ada: SignedIn) -> None:
     tokens = [issue(identity, new(ada)).token for _ in range(TOKENS_PER_WORKSPACE_MAX)]
     with pytest.raises(TooManyTokens):
         issue(identity, new(ada))
@@ -289,7 +289,7 @@ def test_a_workspace_has_so_many_tokens(identity: Identity, ada: SignedIn) -> No
     assert issue(identity, new(ada))
 
 
-def test_a_request_repeated_with_its_key_makes_none_and_shows_none(identity: Identity, ada: SignedIn) -> None:
+def test_a_repeated_idempotency_key_returns_no_second_token(identity: IdentityFakes, ada: SignedIn) -> None:
     bindings = InMemoryIdempotencyKeys()
     first = issue(identity, new(ada, key="once"), bindings)
     again = issue(identity, new(ada, key="once"), bindings, NOW + timedelta(days=1))
@@ -303,8 +303,8 @@ def test_a_request_repeated_with_its_key_makes_none_and_shows_none(identity: Ide
     assert len(identity.store.api_tokens) == 1
 
 
-def test_ones_own_tokens_may_be_revoked_and_all_of_them_by_who_runs_the_workspace(
-    identity: Identity, ada: SignedIn
+def test_a_token_is_revoked_by_its_user_or_an_admin(
+    identity: IdentityFakes, ada: SignedIn
 ) -> None:
     def revoke(token: ApiToken, user_id: str, role: Role, workspace_id: str = ada.workspace.id) -> None:
         revoke_token(workspace_id, token.id, user_id, role, tokens=identity.store, now=NOW)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.identity.credentials import good_password, normal_email, normal_password, require_unrelated
+from atelier.identity.credentials import validate_password, normalize_email, normalize_password, require_unrelated
 from atelier.identity.passwords import Argon2
 
 
@@ -22,8 +22,8 @@ from atelier.identity.passwords import Argon2
         ("!#$%&'*+-/=?^_`{|}~@example.org", "!#$%&'*+-/=?^_`{|}~@example.org"),
     ],
 )
-def test_an_address_has_one_spelling(typed: str, known: str) -> None:
-    assert normal_email(typed) == known
+def test_an_email_address_has_one_normal_form(typed: str, known: str) -> None:
+    assert normalize_email(typed) == known
 
 
 @pytest.mark.parametrize(
@@ -51,29 +51,29 @@ def test_an_address_has_one_spelling(typed: str, known: str) -> None:
         f"ada@{'a.' * 130}com",
     ],
 )
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_an_invalid_email_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not an e-mail address"):
-        normal_email(text)
+        normalize_email(text)
 
 
 @given(st.emails())
 def test_normalising_twice_changes_nothing(address: str) -> None:
-    known = normal_email(address)
-    assert normal_email(known) == known
-    assert normal_email(address.upper()) == normal_email(known.upper())
+    known = normalize_email(address)
+    assert normalize_email(known) == known
+    assert normalize_email(address.upper()) == normalize_email(known.upper())
 
 
 @pytest.mark.parametrize(
     "password", ["correct horse battery", "Zwölf Boxkämpfer", "🐎🦄🐉🐍🦊🐢🐎🦄🐉🐍🐢🦊", "春眠不覚暁処処聞啼鳥夜来"]
 )
-def test_a_long_uncommon_password_is_good(password: str) -> None:
-    assert good_password(password) == normal_password(password)
+def test_a_long_uncommon_password_is_accepted(password: str) -> None:
+    assert validate_password(password) == normalize_password(password)
 
 
 @pytest.mark.parametrize("password", ["", "short", "elevenchars", "x7" * 129])
 def test_a_password_has_12_to_256_characters(password: str) -> None:
     with pytest.raises(ValueError, match="12 to 256 characters"):
-        good_password(password)
+        validate_password(password)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_password_has_12_to_256_characters(password: str) -> None:
 )
 def test_a_common_password_is_refused_in_any_spelling(password: str) -> None:
     with pytest.raises(ValueError, match="too common") as refused:
-        good_password(password)
+        validate_password(password)
     assert password not in str(refused.value)
 
 
@@ -102,16 +102,16 @@ def test_a_common_password_is_refused_in_any_spelling(password: str) -> None:
 )
 def test_a_password_of_blanks_or_of_few_characters_is_refused(password: str) -> None:
     with pytest.raises(ValueError, match="5 different characters"):
-        good_password(password)
+        validate_password(password)
 
 
 @pytest.mark.parametrize(
     "password",
     ["abcdeabcdeabcde", "Horse! Horse! Horse! ", "bcdefghijklmn", "zyxwvutsrqpon", "345678901234", "876543210987"],
 )
-def test_a_password_that_repeats_or_counts_is_refused(password: str) -> None:
+def test_a_repeating_or_sequential_password_is_refused(password: str) -> None:
     with pytest.raises(ValueError, match=r"repeats or counts|too common"):
-        good_password(password)
+        validate_password(password)
 
 
 @pytest.mark.parametrize(
@@ -130,28 +130,28 @@ def test_a_password_that_repeats_or_counts_is_refused(password: str) -> None:
         "\uff41\uff44\uff41.lovelace",
     ],
 )
-def test_ones_own_address_or_name_is_no_password_in_any_spelling(password: str) -> None:
+def test_the_users_own_address_or_name_is_refused_as_password(password: str) -> None:
     with pytest.raises(ValueError, match="your own e-mail address or name") as refused:
-        require_unrelated(normal_password(password), "ada.lovelace+studio@example.com", "Zoë Byron-King")
+        require_unrelated(normalize_password(password), "ada.lovelace+studio@example.com", "Zoë Byron-King")
     assert password not in str(refused.value)
 
 
 @pytest.mark.parametrize("password", ["correct horse battery", "ada likes steam engines", "example of a long phrase"])
-def test_a_password_may_mention_the_person(password: str) -> None:
+def test_a_longer_password_may_contain_the_users_name(password: str) -> None:
     require_unrelated(password, "ada.lovelace+studio@example.com", "Ada Lovelace")
 
 
-def test_the_length_is_counted_after_normalising() -> None:
+def test_the_password_length_is_counted_after_normalising() -> None:
     # Eleven characters, one of them typed as two code points.
     with pytest.raises(ValueError, match="12 to 256"):
-        good_password("zwolf e\u0301len")
+        validate_password("zwolf e\u0301len")
 
 
-def test_the_same_password_from_another_keyboard_is_the_same() -> None:
-    assert normal_password("caf\u00e9 noir") == normal_password("cafe\u0301 noir")
+def test_a_password_is_normalised_across_unicode_forms() -> None:
+    assert normalize_password("caf\u00e9 noir") == normalize_password("cafe\u0301 noir")
 
 
-def test_argon2_works_with_the_parameters_of_the_contract() -> None:
+def test_argon2_uses_the_documented_parameters() -> None:
     passwords = Argon2()
     encoded = passwords.hash("correct horse battery")
     prefix, salt, tag = encoded.rpartition("$")[0].rpartition("$")[0], *encoded.split("$")[-2:]
@@ -159,7 +159,7 @@ def test_argon2_works_with_the_parameters_of_the_contract() -> None:
     assert (len(salt) * 6 // 8, len(tag) * 6 // 8) == (16, 32)
     assert passwords.verify(encoded, "correct horse battery")
     assert not passwords.verify(encoded, "correct horse batterz")
-    assert not passwords.outdated(encoded)
+    assert not passwords.needs_rehash(encoded)
 
 
 def test_a_hash_with_weaker_parameters_is_outdated_but_verifies() -> None:
@@ -167,9 +167,9 @@ def test_a_hash_with_weaker_parameters_is_outdated_but_verifies() -> None:
 
     weak = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("correct horse battery")
     assert Argon2().verify(weak, "correct horse battery")
-    assert Argon2().outdated(weak)
+    assert Argon2().needs_rehash(weak)
 
 
-def test_nobody_has_a_password() -> None:
+def test_a_missing_password_hash_never_verifies() -> None:
     assert not Argon2().verify(None, "correct horse battery")
     assert not Argon2().verify(None, "")

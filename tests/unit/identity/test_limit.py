@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atelier.errors import RateLimited, Unavailable
-from atelier.identity.limit import SUBJECTS_MAX, SparseLimiter, network
+from atelier.identity.limit import SUBJECTS_MAX, SparseLimiter, subscriber_network
 from tests.unit.identity.fakes import InMemoryRateWindows
 
 NOW = datetime(2026, 11, 20, 21, 0, 5, tzinfo=UTC)
@@ -24,21 +24,21 @@ def passes(limiter: SparseLimiter, subject: str = "account#usr_1", now: datetime
     return True
 
 
-def test_a_few_requests_cost_nothing() -> None:
+def test_the_first_requests_need_no_write() -> None:
     windows = InMemoryRateWindows()
     limiter = SparseLimiter(lambda: windows, LIMIT)
     assert all(passes(limiter) for _ in range(limiter.share - 1))
     assert windows.writes == 0
 
 
-def test_many_requests_cost_one_write_a_share() -> None:
+def test_many_requests_need_one_write_for_each_share() -> None:
     windows = InMemoryRateWindows()
     limiter = SparseLimiter(lambda: windows, LIMIT)
     assert sum(passes(limiter) for _ in range(10 * LIMIT)) == LIMIT
     assert windows.writes == LIMIT // limiter.share == 30
 
 
-def test_a_refusal_says_when_to_come_back() -> None:
+def test_a_refusal_names_the_seconds_until_the_next_window() -> None:
     limiter = SparseLimiter(InMemoryRateWindows, 1)
     limiter("account#usr_1", NOW)
     with pytest.raises(RateLimited) as refused:
@@ -59,7 +59,7 @@ def test_subjects_do_not_share_an_allowance() -> None:
     limit=st.integers(min_value=1, max_value=120),
     order=st.lists(st.integers(min_value=0, max_value=7), min_size=100, max_size=600),
 )
-def test_nobody_is_refused_below_the_limit_and_the_overrun_is_bounded(
+def test_no_request_below_the_limit_is_refused_and_the_overrun_is_bounded(
     workers: int, limit: int, order: list[int]
 ) -> None:
     windows = InMemoryRateWindows()
@@ -73,7 +73,7 @@ def test_nobody_is_refused_below_the_limit_and_the_overrun_is_bounded(
     assert admitted <= limit + workers * (limiters[0].share - 1)
 
 
-def test_a_silent_counter_lets_requests_pass() -> None:
+def test_requests_pass_while_the_counter_is_unavailable() -> None:
     class Silent(InMemoryRateWindows):
         def add(self, subject: str, count: int, window_seconds: int, now: datetime) -> int:
             raise Unavailable("no answer")
@@ -100,5 +100,5 @@ def test_a_flood_of_subjects_does_not_fill_the_memory() -> None:
         ("", ""),
     ],
 )
-def test_an_ipv6_subscriber_is_a_network(address: str, subscriber: str) -> None:
-    assert network(address) == subscriber
+def test_an_ipv6_address_is_limited_by_its_network(address: str, subscriber: str) -> None:
+    assert subscriber_network(address) == subscriber

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.identity.credentials import normal_email
-from atelier.identity.mailbox import mailbox, mailbox_digest
+from atelier.identity.credentials import normalize_email
+from atelier.identity.mailbox import mailbox_of, mailbox_digest
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,8 @@ from atelier.identity.mailbox import mailbox, mailbox_digest
         (["ada@exämple.de", "ada+1@xn--exmple-cua.de", "ada@EXÄMPLE.de"], "ada@xn--exmple-cua.de"),
     ],
 )
-def test_the_addresses_of_a_mailbox_come_to_one_form(addresses: list[str], one: str) -> None:
-    assert {mailbox(normal_email(address)) for address in addresses} == {one}
+def test_the_addresses_of_one_mailbox_have_one_form(addresses: list[str], one: str) -> None:
+    assert {mailbox_of(normalize_email(address)) for address in addresses} == {one}
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def test_the_addresses_of_a_mailbox_come_to_one_form(addresses: list[str], one: 
         ("ada@fastmail.com", "ada@fastmail.fm"),
     ],
 )
-def test_addresses_of_different_people_stay_apart(one: str, another: str) -> None:
-    assert mailbox(normal_email(one)) != mailbox(normal_email(another))
+def test_addresses_of_different_mailboxes_stay_distinct(one: str, another: str) -> None:
+    assert mailbox_of(normalize_email(one)) != mailbox_of(normalize_email(another))
 
 
 @given(st.emails())
-def test_every_address_has_a_mailbox_and_no_digest_shows_it(address: str) -> None:
-    email = normal_email(address)
-    local_part, _, domain = mailbox(email).rpartition("@")
+def test_every_address_has_a_mailbox_and_a_digest_that_hides_it(address: str) -> None:
+    email = normalize_email(address)
+    local_part, _, domain = mailbox_of(email).rpartition("@")
     assert local_part
     assert domain
     assert email not in mailbox_digest(email)

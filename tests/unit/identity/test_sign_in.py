@@ -15,7 +15,7 @@ from atelier.identity.model import (
     Device,
     EmailTaken,
     SignedIn,
-    Tokens,
+    SessionTokens,
     UserStatus,
     new_user,
     open_session,
@@ -24,8 +24,8 @@ from atelier.identity.permissions import Role
 from atelier.identity.refresh import refresh
 from atelier.identity.sign_up import SignUp, sign_up
 from atelier.identity.verify_email import verify_email
-from atelier.ledger.model import Mailbox
-from tests.unit.identity.fakes import Identity
+from atelier.ledger.model import MailboxState
+from tests.unit.identity.fakes import IdentityFakes
 
 NOW = datetime(2026, 11, 20, 21, 0, 5, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -33,12 +33,12 @@ DEVICE = Device("Firefox", "203.0.113.7")
 ADA = SignUp("ada@example.com", "correct horse battery", "Ada", DEVICE)
 
 
-def signed_up(identity: Identity, command: SignUp = ADA, now: datetime = NOW) -> SignedIn:
+def signed_up(identity: IdentityFakes, command: SignUp = ADA, now: datetime = NOW) -> SignedIn:
     return sign_up(command, **identity.sign_in_ports, now=now)
 
 
 def logged_in(
-    identity: Identity,
+    identity: IdentityFakes,
     email: str = ADA.email,
     password: str = ADA.password,
     now: datetime = NOW,
@@ -47,12 +47,12 @@ def logged_in(
     return log_in(LogIn(email, password, device), **identity.sign_in_ports, now=now)
 
 
-def refreshed(identity: Identity, token: str, now: datetime = NOW) -> Tokens:
+def refreshed(identity: IdentityFakes, token: str, now: datetime = NOW) -> SessionTokens:
     return refresh(token, **identity.session_ports, now=now)
 
 
-def test_signing_up_makes_a_user_a_workspace_a_wallet_and_a_session() -> None:
-    identity = Identity()
+def test_a_sign_up_creates_a_user_a_workspace_a_wallet_and_a_session() -> None:
+    identity = IdentityFakes()
     answer = signed_up(identity)
     store = identity.store
     assert store.users == {answer.user.id: answer.user}
@@ -60,23 +60,23 @@ def test_signing_up_makes_a_user_a_workspace_a_wallet_and_a_session() -> None:
     assert store.workspaces == {answer.workspace.id: answer.workspace}
     assert (answer.workspace.kind, answer.workspace.tier) == ("personal", "free")
     assert store.roles == {(answer.user.id, answer.workspace.id): Role.OWNER}
-    assert store.wallets == {answer.workspace.id: Mailbox.UNVERIFIED}
+    assert store.wallets == {answer.workspace.id: MailboxState.UNVERIFIED}
     assert not answer.replayed
     claims = identity.access_tokens.verify(answer.tokens.access_token, NOW)
     assert (claims.user_id, claims.workspace_id) == (answer.user.id, answer.workspace.id)
     assert (claims.user_id, claims.session_id) in store.sessions
 
 
-def test_a_taken_email_is_refused() -> None:
-    identity = Identity()
+def test_an_email_that_has_an_account_is_refused() -> None:
+    identity = IdentityFakes()
     signed_up(identity)
     with pytest.raises(EmailTaken):
         signed_up(identity, replace(ADA, password="another good one", name="Eve"))
     assert len(identity.store.users) == 1
 
 
-def test_a_sign_up_repeated_with_its_key_opens_another_session() -> None:
-    identity = Identity()
+def test_a_sign_up_repeated_with_its_idempotency_key_opens_another_session() -> None:
+    identity = IdentityFakes()
     command = replace(ADA, idempotency_key="sign-up-1")
     first = signed_up(identity, command)
     again = signed_up(identity, command)
@@ -88,8 +88,8 @@ def test_a_sign_up_repeated_with_its_key_opens_another_session() -> None:
 
 
 @pytest.mark.parametrize("change", [{"password": "another good one"}, {"name": "Eve"}], ids=repr)
-def test_a_key_does_not_open_the_account_to_another_request(change: dict[str, str]) -> None:
-    identity = Identity()
+def test_an_idempotency_key_with_another_body_does_not_open_the_account(change: dict[str, str]) -> None:
+    identity = IdentityFakes()
     command = replace(ADA, idempotency_key="sign-up-1")
     signed_up(identity, command)
     with pytest.raises(IdempotencyMismatch):
@@ -98,15 +98,15 @@ def test_a_key_does_not_open_the_account_to_another_request(change: dict[str, st
 
 
 @pytest.mark.parametrize("key", [None, "sign-up-2"])
-def test_without_the_key_of_the_sign_up_the_right_password_is_still_a_conflict(key: str | None) -> None:
-    identity = Identity()
+def test_a_repeated_sign_up_without_its_idempotency_key_is_a_conflict(key: str | None) -> None:
+    identity = IdentityFakes()
     signed_up(identity, replace(ADA, idempotency_key="sign-up-1"))
     with pytest.raises(EmailTaken):
         signed_up(identity, replace(ADA, idempotency_key=key))
 
 
-def test_logging_in_opens_a_session_of_its_own() -> None:
-    identity = Identity()
+def test_a_login_opens_its_own_session() -> None:
+    identity = IdentityFakes()
     first = signed_up(identity)
     second = logged_in(identity, now=NOW + SECOND)
     assert (second.user, second.workspace) == (first.user, first.workspace)
@@ -115,7 +115,7 @@ def test_logging_in_opens_a_session_of_its_own() -> None:
 
 
 def test_a_wrong_password_and_an_unknown_email_are_refused_alike_for_the_same_work() -> None:
-    identity = Identity()
+    identity = IdentityFakes()
     signed_up(identity)
     refusals: list[str] = []
     for email, password in (("ada@example.com", "wrong horse battery"), ("eve@example.com", "wrong horse battery")):
@@ -128,15 +128,15 @@ def test_a_wrong_password_and_an_unknown_email_are_refused_alike_for_the_same_wo
 
 
 def test_a_suspended_user_cannot_log_in() -> None:
-    identity = Identity()
+    identity = IdentityFakes()
     user = signed_up(identity).user
     identity.store.users[user.id] = replace(user, status=UserStatus.SUSPENDED)
     with pytest.raises(Unauthenticated):
         logged_in(identity)
 
 
-def test_logging_in_renews_an_outdated_hash() -> None:
-    identity = Identity()
+def test_a_login_renews_an_outdated_password_hash() -> None:
+    identity = IdentityFakes()
     signed_up(identity)
     identity.passwords.parameters = "tomorrow"
     logged_in(identity)
@@ -146,8 +146,8 @@ def test_logging_in_renews_an_outdated_hash() -> None:
     assert logged_in(identity)
 
 
-def test_an_account_is_limited_before_anything_is_hashed() -> None:
-    identity = Identity(per_account=3)
+def test_an_account_is_rate_limited_before_its_password_is_hashed() -> None:
+    identity = IdentityFakes(per_account=3)
     signed_up(identity)
     for number in range(2):
         logged_in(identity, device=Device("", f"203.0.113.{number}"))
@@ -159,8 +159,8 @@ def test_an_account_is_limited_before_anything_is_hashed() -> None:
     assert logged_in(identity, now=NOW + 295 * SECOND)
 
 
-def test_an_address_is_limited_over_all_accounts() -> None:
-    identity = Identity(per_address=4)
+def test_an_address_is_rate_limited_across_accounts() -> None:
+    identity = IdentityFakes(per_address=4)
     for number in range(4):
         with pytest.raises(Unauthenticated):
             logged_in(identity, email=f"user{number}@example.com")
@@ -169,8 +169,8 @@ def test_an_address_is_limited_over_all_accounts() -> None:
     assert signed_up(identity, replace(ADA, device=Device("", "203.0.113.8")))
 
 
-def test_an_address_over_its_limit_does_not_lock_an_account() -> None:
-    identity = Identity(per_account=5, per_address=4)
+def test_an_address_over_its_limit_does_not_lock_the_account() -> None:
+    identity = IdentityFakes(per_account=5, per_address=4)
     signed_up(identity)
     for _ in range(20):
         with pytest.raises((RateLimited, Unauthenticated)):
@@ -178,8 +178,8 @@ def test_an_address_over_its_limit_does_not_lock_an_account() -> None:
     assert logged_in(identity, device=Device("", "198.51.100.1"))
 
 
-def test_refreshing_rotates_the_token() -> None:
-    identity = Identity()
+def test_a_refresh_rotates_the_refresh_token() -> None:
+    identity = IdentityFakes()
     first = signed_up(identity).tokens.refresh_token
     second = refreshed(identity, str(first), NOW + SECOND).refresh_token
     third = refreshed(identity, str(second), NOW + 2 * SECOND).refresh_token
@@ -187,16 +187,16 @@ def test_refreshing_rotates_the_token() -> None:
     assert {first.session_id} == {second.session_id, third.session_id}
 
 
-def test_within_the_grace_a_used_token_gives_the_same_successor() -> None:
-    identity = Identity()
+def test_a_used_refresh_token_returns_the_same_successor_within_its_grace() -> None:
+    identity = IdentityFakes()
     first = str(signed_up(identity).tokens.refresh_token)
     second = refreshed(identity, first).refresh_token
     assert refreshed(identity, first, NOW + 10 * SECOND).refresh_token == second
     assert refreshed(identity, str(second), NOW + 11 * SECOND)
 
 
-def test_a_token_used_after_its_grace_ends_the_whole_family() -> None:
-    identity = Identity()
+def test_a_refresh_token_reused_after_its_grace_ends_the_session() -> None:
+    identity = IdentityFakes()
     first = str(signed_up(identity).tokens.refresh_token)
     second = str(refreshed(identity, first).refresh_token)
     with pytest.raises(Unauthenticated):
@@ -205,8 +205,8 @@ def test_a_token_used_after_its_grace_ends_the_whole_family() -> None:
         refreshed(identity, second, NOW + 11 * SECOND)
 
 
-def test_a_guess_at_a_secret_ends_the_family() -> None:
-    identity = Identity()
+def test_a_guessed_refresh_secret_ends_the_session() -> None:
+    identity = IdentityFakes()
     token = signed_up(identity).tokens.refresh_token
     with pytest.raises(Unauthenticated):
         refreshed(identity, str(replace(token, secret=bytes(32))))
@@ -214,8 +214,8 @@ def test_a_guess_at_a_secret_ends_the_family() -> None:
         refreshed(identity, str(token))
 
 
-def test_the_end_of_one_family_leaves_the_others() -> None:
-    identity = Identity()
+def test_the_end_of_one_session_leaves_the_others() -> None:
+    identity = IdentityFakes()
     phone = str(signed_up(identity).tokens.refresh_token)
     laptop = str(logged_in(identity).tokens.refresh_token)
     refreshed(identity, phone)
@@ -225,14 +225,14 @@ def test_the_end_of_one_family_leaves_the_others() -> None:
 
 
 def test_an_idle_session_cannot_be_refreshed() -> None:
-    identity = Identity()
+    identity = IdentityFakes()
     token = str(signed_up(identity).tokens.refresh_token)
     with pytest.raises(Unauthenticated):
         refreshed(identity, token, NOW + timedelta(days=7))
 
 
 def test_a_session_ends_after_thirty_days_of_use() -> None:
-    identity = Identity()
+    identity = IdentityFakes()
     token = str(signed_up(identity).tokens.refresh_token)
     for day in range(1, 30):
         token = str(refreshed(identity, token, NOW + timedelta(days=day)).refresh_token)
@@ -240,8 +240,8 @@ def test_a_session_ends_after_thirty_days_of_use() -> None:
         refreshed(identity, token, NOW + timedelta(days=30))
 
 
-def test_a_token_of_another_user_does_not_reach_a_session() -> None:
-    identity = Identity()
+def test_a_refresh_token_of_another_user_is_refused() -> None:
+    identity = IdentityFakes()
     ada = signed_up(identity).tokens.refresh_token
     eve = signed_up(identity, replace(ADA, email="eve@example.com")).tokens.refresh_token
     with pytest.raises(Unauthenticated):
@@ -249,8 +249,8 @@ def test_a_token_of_another_user_does_not_reach_a_session() -> None:
     assert refreshed(identity, str(ada))
 
 
-def test_logging_out_with_a_refresh_token_ends_its_session_again_and_again() -> None:
-    identity = Identity()
+def test_a_logout_with_a_refresh_token_ends_the_session_and_is_repeatable() -> None:
+    identity = IdentityFakes()
     tokens = signed_up(identity).tokens
     for _ in range(2):
         log_out(str(tokens.refresh_token), None, **identity.session_ports, now=NOW)
@@ -258,49 +258,49 @@ def test_logging_out_with_a_refresh_token_ends_its_session_again_and_again() -> 
         refreshed(identity, str(tokens.refresh_token))
 
 
-def test_logging_out_with_an_access_token_ends_its_session() -> None:
-    identity = Identity()
+def test_a_logout_with_an_access_token_ends_the_session() -> None:
+    identity = IdentityFakes()
     tokens = signed_up(identity).tokens
     log_out(None, tokens.access_token, **identity.session_ports, now=NOW)
     with pytest.raises(Unauthenticated):
         refreshed(identity, str(tokens.refresh_token))
 
 
-def test_logging_out_with_nothing_or_with_rubbish_is_no_error() -> None:
-    identity = Identity()
+def test_a_logout_without_a_valid_token_ends_no_session() -> None:
+    identity = IdentityFakes()
     tokens = signed_up(identity).tokens
     for refresh_token, access_token in ((None, None), ("rubbish", "rubbish")):
         log_out(refresh_token, access_token, **identity.session_ports, now=NOW)
     assert refreshed(identity, str(tokens.refresh_token))
 
 
-def test_one_mailbox_has_one_accounts_daily_credits_however_it_is_written() -> None:
-    identity = Identity()
+def test_addresses_of_one_mailbox_share_one_accounts_daily_credits() -> None:
+    identity = IdentityFakes()
     first = signed_up(identity)
     written = ["ada+1@example.com", "ada+studio@example.com"]
     later = [signed_up(identity, replace(ADA, email=email)) for email in written]
-    assert identity.store.wallets[first.workspace.id] is Mailbox.UNVERIFIED
-    assert {identity.store.wallets[each.workspace.id] for each in later} == {Mailbox.SHARED}
+    assert identity.store.wallets[first.workspace.id] is MailboxState.UNVERIFIED
+    assert {identity.store.wallets[each.workspace.id] for each in later} == {MailboxState.SHARED}
 
 
-def test_an_account_from_before_claims_its_mailbox_when_it_logs_in() -> None:
-    identity = Identity()
+def test_an_older_account_claims_its_mailbox_at_login() -> None:
+    identity = IdentityFakes()
     user, workspace = new_user(ADA.email, "Ada", NOW)
     session, _ = open_session(user.id, workspace.id, ADA.device, NOW)
     old = Credentials(ADA.email, user.id, workspace.id, identity.passwords.hash(ADA.password))
     identity.store.create(old, user, workspace, session)
     logged_in(identity)
     later = signed_up(identity, replace(ADA, email="ada+1@example.com"))
-    assert identity.store.wallets == {workspace.id: Mailbox.COUNTS, later.workspace.id: Mailbox.SHARED}
+    assert identity.store.wallets == {workspace.id: MailboxState.ELIGIBLE, later.workspace.id: MailboxState.SHARED}
 
 
-def test_who_verifies_the_mailbox_first_has_its_daily_credits() -> None:
-    identity = Identity()
+def test_the_first_account_that_verifies_a_mailbox_gets_its_daily_credits() -> None:
+    identity = IdentityFakes()
     squatter, owner = signed_up(identity, replace(ADA, email="ada+free@example.com")), signed_up(identity)
     verified = verify_email(ADA.email, accounts=identity.store, now=NOW)
     assert (verified.email_verified, verified.email_verified_at) == (True, NOW)
     verify_email("ada+free@example.com", accounts=identity.store, now=NOW + SECOND)
-    assert identity.store.wallets == {owner.workspace.id: Mailbox.COUNTS, squatter.workspace.id: Mailbox.SHARED}
+    assert identity.store.wallets == {owner.workspace.id: MailboxState.ELIGIBLE, squatter.workspace.id: MailboxState.SHARED}
     assert verify_email(ADA.email, accounts=identity.store, now=NOW + SECOND) == verified
 
 
@@ -308,8 +308,8 @@ def test_who_verifies_the_mailbox_first_has_its_daily_credits() -> None:
     ("address", "limit"),
     [("203.0.113.7", 2), ("2001:db8:1:2::{:x}", 2), ("203.0.113.{}", 10), ("2001:db8:1:{:x}::1", 10)],
 )
-def test_sign_ups_of_a_day_are_bounded_by_address_and_by_its_surroundings(address: str, limit: int) -> None:
-    identity = Identity(sign_ups_per_address=2)
+def test_daily_sign_ups_are_limited_by_address_and_by_network(address: str, limit: int) -> None:
+    identity = IdentityFakes(sign_ups_per_address=2)
 
     def sign_up_from(number: int) -> None:
         device = Device("", address.format(number + 1))
@@ -322,8 +322,8 @@ def test_sign_ups_of_a_day_are_bounded_by_address_and_by_its_surroundings(addres
     assert refused.value.retry_after_seconds == 3 * 3600 - 5  # Until midnight, UTC.
 
 
-def test_one_mailbox_cannot_be_signed_up_without_end() -> None:
-    identity = Identity(per_address=100, sign_ups_per_address=100)
+def test_sign_ups_of_one_mailbox_are_limited() -> None:
+    identity = IdentityFakes(per_address=100, sign_ups_per_address=100)
     for number in range(10):
         signed_up(identity, replace(ADA, email=f"ada+{number}@example.com"))
     with pytest.raises(RateLimited):

@@ -33,17 +33,17 @@ def layer_of(root: Path, store: Path) -> Artifact:
 
 def test_a_functions_archive_holds_its_source_and_bytecode(root: Path, tmp_path: Path) -> None:
     [function] = collect(root, ["hello"], tmp_path / "store")
-    names = zipfile.ZipFile(io.BytesIO(function.zipped())).namelist()
+    names = zipfile.ZipFile(io.BytesIO(function.archive())).namelist()
     assert names == ["app.py", f"__pycache__/app.{sys.implementation.cache_tag}.pyc"]
     function.unpack()
     assert not (tmp_path / "store").exists()
 
 
-def test_the_layers_archive_leads_to_where_it_is_unpacked(root: Path, tmp_path: Path) -> None:
+def test_the_layers_archive_points_to_the_unpacked_layer(root: Path, tmp_path: Path) -> None:
     layer = layer_of(root, tmp_path / "store")
     layer.unpack()
     layer.unpack()
-    zipfile.ZipFile(io.BytesIO(layer.zipped())).extractall(tmp_path / "opt")
+    zipfile.ZipFile(io.BytesIO(layer.archive())).extractall(tmp_path / "opt")
     asked = "import site, sys; site.addsitedir(sys.argv[1]); import product; print(product.SAYS, product.__cached__)"
     folder = tmp_path / "opt" / Path(PATH_FILE).parent
     told = subprocess.run([sys.executable, "-c", asked, folder], capture_output=True, text=True, check=True).stdout
@@ -53,7 +53,7 @@ def test_the_layers_archive_leads_to_where_it_is_unpacked(root: Path, tmp_path: 
     assert Path(cached).exists()
 
 
-def test_a_layer_is_named_by_its_content_and_by_where_it_lies(root: Path, tmp_path: Path) -> None:
+def test_a_layers_key_depends_on_its_content_and_its_folder(root: Path, tmp_path: Path) -> None:
     first = layer_of(root, tmp_path / "store")
     assert layer_of(root, tmp_path / "store").key == first.key
     assert layer_of(root, tmp_path / "moved").key != first.key
@@ -61,10 +61,10 @@ def test_a_layer_is_named_by_its_content_and_by_where_it_lies(root: Path, tmp_pa
     assert layer_of(root, tmp_path / "store").key != first.key
 
 
-def test_a_mistake_in_the_layer_is_told_and_leaves_nothing_that_looks_unpacked(root: Path, tmp_path: Path) -> None:
+def test_a_syntax_error_in_the_layer_is_reported_and_leaves_no_folder(root: Path, tmp_path: Path) -> None:
     (root / PRODUCT_LAYER / "python/product/__init__.py").write_text("SAYS =\n")
     layer = layer_of(root, tmp_path / "store")
     with pytest.raises(BrokenSource, match=r"__init__.py, line 1"):
         layer.unpack()
-    assert layer.place
-    assert not layer.place.exists()
+    assert layer.unpacked_folder
+    assert not layer.unpacked_folder.exists()

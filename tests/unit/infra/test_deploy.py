@@ -33,25 +33,25 @@ class Account:
         return [[part for part in command if "=" in part] for command in self.commands]
 
 
-def test_the_first_deployment_is_followed_by_one_that_tells_the_address() -> None:
+def test_the_first_deployment_is_repeated_with_the_public_url() -> None:
     assert Account().deploy("--stage", "dev") == [["Stage=dev"], ["Stage=dev", f"PublicUrl={ADDRESS}"]]
 
 
-def test_a_later_deployment_knows_the_address() -> None:
+def test_a_later_deployment_passes_the_public_url() -> None:
     assert Account(exists=True).deploy("--stage", "dev") == [["Stage=dev", f"PublicUrl={ADDRESS}"]]
 
 
-def test_with_an_own_domain_one_is_enough() -> None:
+def test_a_deployment_with_its_own_domain_runs_once() -> None:
     parameters = ("DomainName=a.example", "CertificateArn=arn:c")
     assert Account().deploy("--parameter-overrides", *parameters) == [["Stage=production", *parameters]]
 
 
-def test_a_failed_deployment_is_not_followed_by_another() -> None:
+def test_a_failed_deployment_is_not_repeated() -> None:
     assert len(Account(exit_code=1).deploy()) == 1
 
 
 @pytest.mark.parametrize("argument", ["--guided", "--no-confirm-changeset"])
-def test_what_is_meant_for_sam_reaches_it(argument: str) -> None:
+def test_other_arguments_are_passed_to_sam(argument: str) -> None:
     account = Account(exists=True)
     account.deploy("--region", "eu-west-1", argument)
     [command] = account.commands

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from infra.local.distribution import read_distribution
-from infra.local.templates import read
+from infra.local.templates import read_template
 
 ROOT = Path(__file__).parents[3]
 EDGE = ROOT / "infra/edge.yaml"
@@ -23,7 +23,7 @@ ORIGINS = ("https://app.example.com", "http://localhost:5173", "http://localhost
 
 def code(frontends: str) -> str:
     """The CloudFront Function's code, as CloudFormation fills it in."""
-    template = read(EDGE)
+    template = read_template(EDGE)
     text, variables = template["Resources"]["GreetViewer"]["Properties"]["FunctionCode"]["Fn::Sub"]
     assert set(variables) == {"Page", "AllowedHeaders"}
     values = {
@@ -56,7 +56,7 @@ def plain(headers: dict[str, dict[str, str]]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("frontends", [FRONTENDS, ""])
-def test_cloudfront_answers_preflights_as_the_local_edge_does(frontends: str) -> None:
+def test_cloudfront_and_the_local_edge_answer_preflights_alike(frontends: str) -> None:
     asked = [
         {"method": "OPTIONS", "uri": uri, "headers": {"origin": origin, "access-control-request-method": "POST"}}
         for uri in ("/api/x", "/media/a.png")
@@ -68,11 +68,11 @@ def test_cloudfront_answers_preflights_as_the_local_edge_does(frontends: str) ->
         assert answer["statusCode"] == 204
         assert plain(answer["headers"]) == {
             "cache-control": "no-store",
-            **cors.preflight(request["headers"]["origin"]),
+            **cors.preflight_headers(request["headers"]["origin"]),
         }
 
 
-def test_cloudfront_tells_the_api_who_calls_and_leaves_media_as_it_is() -> None:
+def test_cloudfront_adds_the_viewer_address_only_to_api_requests() -> None:
     asked = [
         {"method": "OPTIONS", "uri": "/api/x", "headers": {"origin": "https://app.example.com"}},
         {"method": "GET", "uri": "/v1/models/local%2Fcanvas", "headers": {"authorization": "Bearer a"}},
@@ -92,7 +92,7 @@ def test_cloudfront_tells_the_api_who_calls_and_leaves_media_as_it_is() -> None:
 
 def test_every_path_allows_the_same_headers_to_the_frontends() -> None:
     seen = {
-        each.cors.answer(ORIGINS[0])["access-control-expose-headers"]
+        each.cors.response_headers(ORIGINS[0])["access-control-expose-headers"]
         for each in read_distribution(EDGE, FRONTENDS).behaviours
     }
     assert len(seen) == 1

@@ -42,12 +42,12 @@ def zygote() -> Iterator[Zygote]:
 def worker(zygote: Zygote, tmp_path: Path) -> Iterator[Worker]:
     script = tmp_path / "_worker.py"
     script.write_text(SCRIPT)
-    started = zygote.worker(str(script), str(tmp_path), {"PATH": os.environ["PATH"], "GREETING": "grüß Gott"})
+    started = zygote.fork_worker(str(script), str(tmp_path), {"PATH": os.environ["PATH"], "GREETING": "grüß Gott"})
     yield started
     started.kill()
 
 
-def test_a_worker_has_its_own_environment_folder_and_streams_and_the_libraries_are_there(
+def test_a_worker_has_its_own_environment_and_the_preloaded_libraries(
     worker: Worker, tmp_path: Path
 ) -> None:
     told = json.loads(worker.stdout.readline())
@@ -61,7 +61,7 @@ def test_a_worker_has_its_own_environment_folder_and_streams_and_the_libraries_a
     assert worker.stdout.readline() == "nehcräp\n"
 
 
-def test_a_worker_ends_when_its_input_does_and_when_it_is_told_to(worker: Worker) -> None:
+def test_a_worker_ends_when_its_input_is_closed(worker: Worker) -> None:
     worker.stdout.readline()
     assert worker.poll() is None
     with pytest.raises(subprocess.TimeoutExpired):
@@ -72,10 +72,10 @@ def test_a_worker_ends_when_its_input_does_and_when_it_is_told_to(worker: Worker
     worker.terminate()
 
 
-def test_two_workers_are_two_processes(zygote: Zygote, tmp_path: Path) -> None:
+def test_two_workers_are_separate_processes(zygote: Zygote, tmp_path: Path) -> None:
     script = tmp_path / "_worker.py"
     script.write_text("import os, sys\nprint(os.getpid(), flush=True)\nsys.stdin.read()\n")
-    workers = [zygote.worker(str(script), str(tmp_path), {}) for _ in range(2)]
+    workers = [zygote.fork_worker(str(script), str(tmp_path), {}) for _ in range(2)]
     assert [int(each.stdout.readline()) for each in workers] == [each.pid for each in workers]
     workers[0].kill()
     workers[0].wait(SECONDS_MAX)
@@ -84,11 +84,11 @@ def test_two_workers_are_two_processes(zygote: Zygote, tmp_path: Path) -> None:
     workers[1].wait(SECONDS_MAX)
 
 
-def test_no_worker_is_had_from_a_zygote_that_died(tmp_path: Path) -> None:
+def test_a_dead_zygote_raises_os_error(tmp_path: Path) -> None:
     lost = Zygote()
     script = tmp_path / "_worker.py"
     script.write_text("")
     os.kill(lost.process_id, signal.SIGKILL)
     with pytest.raises(OSError):  # noqa: PT011 - which one depends on when it died
-        lost.worker(str(script), str(tmp_path), {})
+        lost.fork_worker(str(script), str(tmp_path), {})
     lost.close()

@@ -19,18 +19,18 @@ def written(text: str) -> Callable[[Path], None]:
     return write
 
 
-def saved(folder: Path, text: str) -> saved_state.Copy:
-    return saved_state.write(folder, 4566, written(text), in_order=False)
+def saved(folder: Path, text: str) -> saved_state.Snapshot:
+    return saved_state.write_snapshot(folder, 4566, written(text), is_clean_stop=False)
 
 
-def test_the_newest_copy_is_the_state_and_old_ones_go(tmp_path: Path) -> None:
+def test_the_newest_copy_is_used_and_old_copies_are_removed(tmp_path: Path) -> None:
     copies = [saved(tmp_path, text) for text in ("one", "two", "three")]
-    assert saved_state.newest(tmp_path) == copies[-1]
+    assert saved_state.newest_snapshot(tmp_path) == copies[-1]
     assert sorted(tmp_path.iterdir()) == [copies[1].folder, copies[2].folder]
 
 
 @pytest.mark.parametrize("harm", ["cut", "gone", "deeper", "manifest", "unread"])
-def test_a_copy_with_anything_missing_or_changed_leaves_the_one_before(tmp_path: Path, harm: str) -> None:
+def test_a_damaged_copy_is_skipped_for_the_previous_one(tmp_path: Path, harm: str) -> None:
     before, last = saved(tmp_path, "before"), saved(tmp_path, "last")
     table, manifest = last.folder / "table.json", last.folder / saved_state.MANIFEST
     {
@@ -40,10 +40,10 @@ def test_a_copy_with_anything_missing_or_changed_leaves_the_one_before(tmp_path:
         "manifest": manifest.unlink,
         "unread": lambda: manifest.write_text('{"port": 45'),
     }[harm]()
-    assert saved_state.newest(tmp_path) == before
+    assert saved_state.newest_snapshot(tmp_path) == before
 
 
-def test_a_copy_that_cannot_be_written_leaves_nothing_and_says_why(tmp_path: Path) -> None:
+def test_a_failed_copy_leaves_no_files_and_raises_the_cause(tmp_path: Path) -> None:
     before = saved(tmp_path, "before")
 
     def full(folder: Path) -> None:
@@ -51,6 +51,6 @@ def test_a_copy_that_cannot_be_written_leaves_nothing_and_says_why(tmp_path: Pat
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left on device"):
-        saved_state.write(tmp_path, 4566, full, in_order=True)
+        saved_state.write_snapshot(tmp_path, 4566, full, is_clean_stop=True)
     assert list(tmp_path.iterdir()) == [before.folder]
-    assert saved_state.newest(tmp_path / "nowhere") is None
+    assert saved_state.newest_snapshot(tmp_path / "nowhere") is None

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from atelier.generations.model import OPEN
-from atelier.moderation.model import ALWAYS, Category
+from atelier.generations.model import OPEN_STATUSES
+from atelier.moderation.model import ALWAYS_REFUSED, Category
 from atelier.providers._contract import WORK_SECONDS_MAX
-from infra.local.templates import read
+from infra.local.templates import read_template
 
 ROOT = Path(__file__).parents[3]
-TEMPLATE = read(ROOT / "template.yaml")
+TEMPLATE = read_template(ROOT / "template.yaml")
 FUNCTIONS: dict[str, dict[str, Any]] = {
     name: resource["Properties"]
     for name, resource in TEMPLATE["Resources"].items()
@@ -42,7 +42,7 @@ def test_a_functions_policy_names_its_actions_and_resources(name: str) -> None:
         assert "*" not in resources
 
 
-def test_an_attempts_function_outlives_the_longest_wait_for_a_provider() -> None:
+def test_the_attempt_functions_timeout_exceeds_the_longest_provider_wait() -> None:
     assert FUNCTIONS["TasksAttemptGenerationFunction"]["Timeout"] >= WORK_SECONDS_MAX + 30
 
 
@@ -55,21 +55,21 @@ def test_a_wildcard_resource_is_explained_in_the_line_before_its_statement() -> 
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_secret_never_stands_in_the_environment(name: str) -> None:
+def test_no_secret_value_is_in_the_environment(name: str) -> None:
     for variable, value in FUNCTIONS[name].get("Environment", {}).get("Variables", {}).items():
         if "SECRET" in variable:
             assert str(value["Fn::GetAtt"]).endswith("SecretArn']")
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_is_told_what_its_settings_read_and_nothing_else(name: str) -> None:
+def test_a_functions_environment_has_only_variables_that_it_reads(name: str) -> None:
     read_by = variables_read(ROOT / FUNCTIONS[name]["CodeUri"] / "app.py")
     told = set(FUNCTIONS[name].get("Environment", {}).get("Variables", {}))
     assert told - read_by == set(), "told, but nothing that it imports reads it"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_what_a_function_is_told_of_it_may_use(name: str) -> None:
+def test_a_function_may_access_each_table_in_its_environment(name: str) -> None:
     granted = str(statements(FUNCTIONS[name]))
     for variable in FUNCTIONS[name].get("Environment", {}).get("Variables", {}):
         if variable.startswith("ATELIER_TABLE_"):
@@ -77,7 +77,7 @@ def test_what_a_function_is_told_of_it_may_use(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_that_sends_to_the_queue_it_reads_may_do_so_often(name: str) -> None:
+def test_only_a_function_that_sends_to_its_own_queue_allows_recursion(name: str) -> None:
     """AWS stops a loop of a function and its queue after about sixteen rounds, unless the function allows recursion."""
     events = FUNCTIONS[name].get("Events", {}).values()
     read_from = {str(each["Properties"]["Queue"]) for each in events if each["Type"] == "SQS"}
@@ -86,7 +86,7 @@ def test_a_function_that_sends_to_the_queue_it_reads_may_do_so_often(name: str) 
 
 
 @pytest.mark.parametrize("name", JUDGING)
-def test_a_function_that_takes_prompts_or_delivers_results_is_told_the_policy_and_whom_to_ask(name: str) -> None:
+def test_functions_that_moderate_have_the_moderation_settings_and_secret(name: str) -> None:
     told = set(FUNCTIONS[name]["Environment"]["Variables"])
     assert told >= settings()["Moderation"] | {"ATELIER_SECRET_PROVIDERS", "ATELIER_PROVIDER_URLS"}
     # The secret holds every provider's key, so only a deployment with a moderator may read it.
@@ -94,19 +94,19 @@ def test_a_function_that_takes_prompts_or_delivers_results_is_told_the_policy_an
     assert granted["Fn::If"][0] == "HasModerator"
 
 
-def test_the_template_names_the_categories_that_there_are() -> None:
+def test_the_templates_moderation_categories_match_the_code() -> None:
     pattern = TEMPLATE["Parameters"]["ModeratedCategories"]["AllowedPattern"]
-    assert set(re.findall(r"\w+", pattern)) == {category.value for category in Category if category not in ALWAYS}
+    assert set(re.findall(r"\w+", pattern)) == {category.value for category in Category if category not in ALWAYS_REFUSED}
     assert re.fullmatch(pattern, TEMPLATE["Parameters"]["ModeratedCategories"]["Default"])
 
 
-def test_the_outbox_wakes_for_every_state_that_ends_a_generation_and_for_no_open_one() -> None:
+def test_the_generations_streams_filter_excludes_exactly_the_open_states() -> None:
     committed = FUNCTIONS["StreamsGenerationsFunction"]["Events"]["Committed"]["Properties"]
     patterns = [json.loads(each["Pattern"]) for each in committed["FilterCriteria"]["Filters"]]
     [ended] = [
         p["dynamodb"]["NewImage"]["status"]["S"] for p in patterns if "status" in p["dynamodb"].get("NewImage", {})
     ]
-    assert ended == [{"anything-but": [state.value for state in OPEN]}]
+    assert ended == [{"anything-but": [state.value for state in OPEN_STATUSES]}]
 
 
 def settings() -> dict[str, set[str]]:

@@ -11,7 +11,7 @@ import pytest
 
 from infra.local import translate
 from infra.local.flatten import flatten
-from infra.local.templates import read
+from infra.local.templates import read_template
 
 ROOT = Path(__file__).parents[3]
 
@@ -23,14 +23,14 @@ def local() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def source() -> dict[str, Any]:
-    return read(ROOT / "template.yaml")
+    return read_template(ROOT / "template.yaml")
 
 
 def of_type(template: dict[str, Any], kind: str) -> dict[str, Any]:
     return {name: r["Properties"] for name, r in template["Resources"].items() if r["Type"] == kind}
 
 
-def test_every_route_of_the_template_is_a_route_to_its_function(local: dict[str, Any], source: dict[str, Any]) -> None:
+def test_every_route_of_the_template_reaches_its_function(local: dict[str, Any], source: dict[str, Any]) -> None:
     declared: dict[str, tuple[str, bool]] = {}
     for function, properties in of_type(source, "AWS::Serverless::Function").items():
         for event in properties.get("Events", {}).values():
@@ -49,14 +49,14 @@ def test_every_route_of_the_template_is_a_route_to_its_function(local: dict[str,
     assert made == declared
 
 
-def test_the_authorizers_answer_is_kept_by_the_authorization_header(local: dict[str, Any]) -> None:
+def test_the_authorizers_result_is_cached_by_the_authorization_header(local: dict[str, Any]) -> None:
     [authorizer] = of_type(local, "AWS::ApiGatewayV2::Authorizer").values()
     assert authorizer["IdentitySource"] == ["$request.header.Authorization"]
     assert authorizer["AuthorizerResultTtlInSeconds"] == 300
     assert authorizer["EnableSimpleResponses"] is True
 
 
-def test_every_reference_leads_somewhere(local: dict[str, Any]) -> None:
+def test_every_reference_has_a_target(local: dict[str, Any]) -> None:
     known = set(local["Resources"]) | set(local["Parameters"])
     used = set[str]()
 
@@ -80,14 +80,14 @@ def test_every_reference_leads_somewhere(local: dict[str, Any]) -> None:
     assert {name for name in used - known if not name.startswith("AWS::")} == set()
 
 
-def test_tables_queues_and_secrets_of_nested_stacks_are_all_there(local: dict[str, Any]) -> None:
+def test_every_resource_of_the_nested_stacks_is_translated(local: dict[str, Any]) -> None:
     for stack, file in (("Data", "data"), ("Messaging", "messaging"), ("Media", "media")):
-        for name, resource in read(ROOT / f"infra/{file}.yaml")["Resources"].items():
-            if resource["Type"] not in translate.STAND_INS:
+        for name, resource in read_template(ROOT / f"infra/{file}.yaml")["Resources"].items():
+            if resource["Type"] not in translate.PLACEHOLDERS:
                 assert local["Resources"][stack + name]["Type"] == resource["Type"]
 
 
-def test_a_nested_stack_becomes_part_of_its_parent(tmp_path: Path) -> None:
+def test_a_nested_stack_is_merged_into_its_parent(tmp_path: Path) -> None:
     child = {
         "Parameters": {"Name": {"Type": "String"}, "Size": {"Type": "Number", "Default": 3}},
         "Conditions": {"Big": {"Fn::Equals": [{"Ref": "Size"}, 9]}},
@@ -113,7 +113,7 @@ def test_a_nested_stack_becomes_part_of_its_parent(tmp_path: Path) -> None:
             "User": {"Type": "Z", "Properties": {"Of": {"Fn::Sub": "${Inner.Outputs.Arn}/*"}}},
         }
     }
-    flat = flatten(parent, tmp_path, left_out="None")
+    flat = flatten(parent, tmp_path, dropped_stack="None")
     assert flat["Conditions"] == {"InnerBig": {"Fn::Equals": [3, 9]}}
     box = flat["Resources"]["InnerBox"]
     assert (box["Condition"], box["DependsOn"]) == ("InnerBig", ["InnerLid"])

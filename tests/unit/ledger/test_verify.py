@@ -23,27 +23,27 @@ from atelier.clock import rfc3339
 from atelier.ledger import verify
 from atelier.ledger.model import (
     Change,
-    Daily,
+    DailyCreditRule,
     EndState,
     Hold,
     Movement,
     Wallet,
-    end_hold,
+    plan_settlement,
     new_wallet,
-    open_hold,
-    refresh,
+    plan_hold,
+    plan_refresh,
 )
-from atelier.ledger.seal import Form, Seal, counters, following, public
-from atelier.ledger.verify import Unreadable, Unsound
+from atelier.ledger.seal import PublicForm, Seal, proven_counters, next_seal, to_public
+from atelier.ledger.verify import ProofUnreadable, ProofMismatch
 
 NOW = datetime(2026, 11, 20, 22, tzinfo=UTC)
 WORKSPACE = "wsp_01M7XCN60Q0Z9AH99VAAQWYH99"
 GENERATIONS = [f"gen_01M7XC43T8VQH8B4746A8669M{digit}" for digit in range(6)]
 
 
-def form(movement: Movement, hold: Hold | None = None) -> Form:
+def form(movement: Movement, hold: Hold | None = None) -> PublicForm:
     """A movement in the form of the ledger's table."""
-    stored: Form = {}
+    stored: PublicForm = {}
     if hold is not None:
         draws = [[draw.grant_id, draw.amount] for draw in hold.draws]
         stored = {"hold": {"amount": hold.amount, "deadline_at": rfc3339(hold.deadline_at), "draws": draws}}
@@ -78,17 +78,17 @@ def after(wallet: Wallet, change: Change) -> Wallet:
     )
 
 
-def lived() -> tuple[Wallet, list[list[Form]]]:
+def lived() -> tuple[Wallet, list[list[PublicForm]]]:
     """A wallet over two days: grants, holds, settlements of every kind, an expiry; one hold is still open. Returns its
     movements in the batches that were sealed together."""
-    batches: list[list[Form]] = []
+    batches: list[list[PublicForm]] = []
     wallet, now, holds = new_wallet(WORKSPACE, "free", NOW), NOW, list[Hold]()
     for number, generation in enumerate(GENERATIONS):
         if wallet.needs_refresh(now):
-            plan = refresh(wallet, Daily(50), now)
+            plan = plan_refresh(wallet, DailyCreditRule(50), now)
             wallet = plan.wallet
             batches.append([form(movement) for movement in plan.movements])
-        opening = open_hold(
+        opening = plan_hold(
             wallet, generation, 7 + number, now + timedelta(minutes=5), {"model": "münster/日本"}, now, holds_open_max=9
         )
         wallet = after(wallet, opening.change)
@@ -97,7 +97,7 @@ def lived() -> tuple[Wallet, list[list[Form]]]:
         if number < len(GENERATIONS) - 1:
             state = (EndState.SETTLED, EndState.RELEASED, EndState.EXPIRED)[number % 3]
             charged = 3 if state is EndState.SETTLED else 0
-            ending = end_hold(opening.hold, state, charged, {"attempts": 1}, now + timedelta(minutes=1))
+            ending = plan_settlement(opening.hold, state, charged, {"attempts": 1}, now + timedelta(minutes=1))
             wallet = after(wallet, ending.change)
             batches.append([form(ending.movement)])
         now += timedelta(minutes=40)
@@ -110,7 +110,7 @@ def pages(cut: int | None = None) -> list[dict[str, Any]]:
     seals, head, at = list[Seal](), None, NOW
     for batch in batches:
         at += timedelta(minutes=30)
-        head = following(WORKSPACE, head, batch, at)
+        head = next_seal(WORKSPACE, head, batch, at)
         seals.append(head)
     found: list[dict[str, Any]] = []
     for first, last in ((0, len(seals)),) if cut is None else ((0, cut), (cut, len(seals))):
@@ -118,8 +118,8 @@ def pages(cut: int | None = None) -> list[dict[str, Any]]:
         found.append(
             {
                 "workspace_id": WORKSPACE,
-                "wallet": counters(wallet) if ends else None,
-                "seals": [public(seal) for seal in seals[first:last]],
+                "wallet": proven_counters(wallet) if ends else None,
+                "seals": [to_public(seal) for seal in seals[first:last]],
                 "entries": [entry for batch in batches[first:last] for entry in batch],
                 "head": {"number": newest.number, "hash": newest.hash, "count": newest.count},
                 "next_cursor": None if ends else "b25l",
@@ -145,7 +145,7 @@ def look(document: Any, path: tuple[Any, ...]) -> Any:
 
 def found(proof: list[dict[str, Any]]) -> str:
     """The verifier's message about a proof that was tampered with."""
-    with pytest.raises((Unsound, Unreadable)) as fault:
+    with pytest.raises((ProofMismatch, ProofUnreadable)) as fault:
         verify.verify(proof)
     return str(fault.value)
 
@@ -162,13 +162,13 @@ def test_a_sound_proof_passes_on_one_page_and_on_several_in_any_order() -> None:
     assert verify.verify([{"success": True, "message": "OK", "data": ONE[0]}]) == said
 
 
-def test_a_wallet_of_which_nothing_is_written_passes() -> None:
-    wallet = counters(new_wallet(WORKSPACE, "free", NOW))
+def test_a_proof_of_an_empty_wallet_passes() -> None:
+    wallet = proven_counters(new_wallet(WORKSPACE, "free", NOW))
     empty = {"workspace_id": WORKSPACE, "wallet": wallet, "seals": [], "entries": [], "head": None, "next_cursor": None}
     assert verify.verify([empty]).startswith("sound: 0 entries in 0 seals")
 
 
-def test_what_is_hashed_can_be_recomputed_with_any_sha256() -> None:
+def test_each_digest_is_the_sha256_of_sorted_json() -> None:
     entry, seal = ONE[0]["entries"][0], ONE[0]["seals"][0]
     text = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert seal["movements"][0] == [entry["order"], entry["key"], hashlib.sha256(text.encode()).hexdigest()]
@@ -187,20 +187,20 @@ def others(value: Any) -> list[Any]:
     return [other for other in ({}, [], None, 0, "", [value]) if other != value]
 
 
-def test_no_value_can_be_another() -> None:
+def test_any_changed_value_is_detected() -> None:
     missed: list[tuple[Any, ...]] = []
     for place in PLACES:
         for other in others(look(ONE[0], place)):
             proof = copy.deepcopy(ONE)
             look(proof[0], place[:-1])[place[-1]] = other
-            with suppress(Unsound, Unreadable):
+            with suppress(ProofMismatch, ProofUnreadable):
                 missed.append((*place, other, verify.verify(proof)))
     assert missed == []
 
 
 @settings(max_examples=300)
 @given(at=st.integers(0, len(TEXT) - 1), bit=st.integers(0, 6))
-def test_no_byte_can_be_flipped(at: int, bit: int) -> None:
+def test_any_flipped_bit_is_detected(at: int, bit: int) -> None:
     try:
         proof = json.loads(TEXT[:at] + chr(ord(TEXT[at]) ^ (1 << bit)) + TEXT[at + 1 :])
     except ValueError:
@@ -210,7 +210,7 @@ def test_no_byte_can_be_flipped(at: int, bit: int) -> None:
 
 
 @pytest.mark.parametrize("change", ["left out", "renamed", "added"])
-def test_no_field_can_be_left_out_or_added(change: str) -> None:
+def test_any_removed_renamed_or_added_field_is_detected(change: str) -> None:
     for place in (path for path in PLACES if isinstance(path[-1], str)):
         proof = copy.deepcopy(ONE)
         of = look(proof[0], place[:-1])
@@ -224,7 +224,7 @@ def test_no_field_can_be_left_out_or_added(change: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["seals", "entries"])
-def test_nothing_can_be_removed_repeated_or_reordered(kind: str) -> None:
+def test_a_removed_repeated_or_reordered_row_is_detected(kind: str) -> None:
     for at in range(len(ONE[0][kind])):
         for change in ("remove", "repeat", "swap"):
             proof = copy.deepcopy(ONE)
@@ -240,7 +240,7 @@ def test_nothing_can_be_removed_repeated_or_reordered(kind: str) -> None:
             found(proof)
 
 
-def test_a_seal_with_all_that_it_covers_can_be_removed_nowhere() -> None:
+def test_a_seal_removed_with_its_entries_is_detected() -> None:
     for at in range(len(ONE[0]["seals"])):
         proof = copy.deepcopy(ONE)
         start = proof[0]["seals"][at - 1]["count"] if at else 0
@@ -250,7 +250,7 @@ def test_a_seal_with_all_that_it_covers_can_be_removed_nowhere() -> None:
         found(proof)
 
 
-def test_the_first_entry_that_does_not_fit_is_named() -> None:
+def test_the_first_wrong_entry_is_named() -> None:
     proof = copy.deepcopy(ONE)
     entry = proof[0]["entries"][3]
     entry["entries"][0]["amount"] -= 1
@@ -263,17 +263,17 @@ def test_the_first_entry_that_does_not_fit_is_named() -> None:
 
 def resealed(proof: dict[str, Any]) -> dict[str, Any]:
     """The proof with every digest, sum and hash recomputed, as an attacker with write access could do."""
-    rows, head, seals = iter(proof["entries"]), None, list[Form]()
+    rows, head, seals = iter(proof["entries"]), None, list[PublicForm]()
     for seal in proof["seals"]:
         batch = [next(rows) for _ in seal["movements"]]
-        head = following(WORKSPACE, head, batch, datetime.fromisoformat(seal["at"]))
-        seals.append(public(head))
+        head = next_seal(WORKSPACE, head, batch, datetime.fromisoformat(seal["at"]))
+        seals.append(to_public(head))
     assert head is not None
     named = {"number": head.number, "hash": head.hash, "count": head.count}
     return {**proof, "seals": seals, "head": named}
 
 
-def test_a_chain_written_anew_is_found_by_what_must_hold_within() -> None:
+def test_a_resealed_chain_with_wrong_amounts_is_detected() -> None:
     def tampered(at: int, *amounts: int) -> str:
         proof = copy.deepcopy(ONE[0])
         for line, amount in zip(proof["entries"][at]["entries"], amounts, strict=False):
@@ -286,7 +286,7 @@ def test_a_chain_written_anew_is_found_by_what_must_hold_within() -> None:
     assert "does not end what was held" in tampered(2, -8, 3, 5)
 
 
-def test_a_chain_written_anew_does_not_pass_through_a_head_that_was_written_down() -> None:
+def test_a_resealed_chain_does_not_match_a_noted_head() -> None:
     seal = ONE[0]["seals"][2]
     noted = [(seal["number"], seal["hash"])]
     verify.verify(ONE, noted)
@@ -294,11 +294,11 @@ def test_a_chain_written_anew_does_not_pass_through_a_head_that_was_written_down
     anew["entries"][0]["facts"]["source"] = "promo"
     anew = resealed(anew)
     verify.verify([anew])
-    with pytest.raises(Unsound, match="seal 3: the chain does not pass through"):
+    with pytest.raises(ProofMismatch, match="seal 3: the chain does not pass through"):
         verify.verify([anew], noted)
 
 
-def test_pages_that_are_missing_doubled_or_foreign_are_found() -> None:
+def test_missing_duplicate_or_foreign_pages_are_detected() -> None:
     foreign = [{**TWO[0], "workspace_id": WORKSPACE[:-1] + "8"}, TWO[1]]
     for proof in ([], TWO[:1], TWO[1:], [*TWO, TWO[0]], [*TWO, TWO[1]], foreign, [{}], [[]], [None]):
         found(proof)
@@ -317,7 +317,7 @@ def run(program: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_the_file_alone_says_what_it_found(alone: Path, tmp_path: Path) -> None:
+def test_the_verifier_runs_as_a_single_file_and_reports_its_result(alone: Path, tmp_path: Path) -> None:
     files = [tmp_path / "1.json", tmp_path / "2.json"]
     for file, page in zip(files, TWO, strict=True):
         file.write_text(json.dumps({"success": True, "data": page}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from atelier.library.file_types import TypeRefused, kind_of
+from atelier.library.file_types import UnsupportedFileType, kind_of
 from atelier.library.upload_contract import UploadRequest
 
 
@@ -20,33 +20,33 @@ from atelier.library.upload_contract import UploadRequest
         ("audio", ["audio/aac", "audio/flac", "audio/x-flac", "audio/opus", "audio/3gpp", "audio/x-caf", "audio/aiff"]),
     ],
 )
-def test_a_type_that_a_device_declares_is_taken(kind: str, declared: list[str]) -> None:
+def test_content_types_declared_by_devices_are_accepted(kind: str, declared: list[str]) -> None:
     for content_type in declared:
         assert kind_of(content_type) == kind
         assert UploadRequest(name="x", content_type=content_type, size=1).content_type == content_type
 
 
-def test_a_type_that_says_nothing_is_known_by_the_names_ending() -> None:
+def test_a_generic_content_type_is_resolved_by_the_file_extension() -> None:
     for name, kind in (("memo.M4A", "audio"), ("a.b.mov", "video"), ("x.JPG", "image"), ("x.ogg", "audio")):
         assert kind_of("application/octet-stream", name) == kind
     for name in ("x", "x.exe", "png", ""):
-        with pytest.raises(TypeRefused, match="say which this is"):
+        with pytest.raises(UnsupportedFileType, match="say which this is"):
             kind_of("application/octet-stream", name)
 
 
 @pytest.mark.parametrize("declared", ["image/heic", "image/HEIF", "image/avif", "image/svg+xml", "image/gif"])
-def test_a_picture_that_cannot_be_read_is_refused_by_its_name_with_what_to_do(declared: str) -> None:
+def test_an_unsupported_image_type_is_refused_with_an_alternative(declared: str) -> None:
     with pytest.raises(ValidationError) as refused:
         UploadRequest(name="x", content_type=declared, size=1)
     (error,) = refused.value.errors()
     assert error["loc"] == ("content_type",)
     assert declared.partition("/")[2].upper() in error["msg"]
     assert "JPEG" in error["msg"]
-    with pytest.raises(TypeRefused, match="HEIC"):
+    with pytest.raises(UnsupportedFileType, match="HEIC"):
         kind_of("application/octet-stream", "IMG_0001.HEIC")
 
 
 @pytest.mark.parametrize("declared", ["text/html", "application/pdf", "image/", "video", ";audio/mp4", "   "])
-def test_what_is_no_picture_film_or_sound_is_refused(declared: str) -> None:
-    with pytest.raises(TypeRefused):
+def test_a_type_that_is_not_image_video_or_audio_is_refused(declared: str) -> None:
+    with pytest.raises(UnsupportedFileType):
         kind_of(declared)

@@ -10,59 +10,59 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atelier.errors import ValidationFailed
-from atelier.library.template import VARIABLES_MAX, Template, Variable, checked, filled
+from atelier.library.template import VARIABLES_MAX, Template, TemplateVariable, validate_template, fill_gaps
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
-def template(prompt: str, negative_prompt: str | None = None, *variables: Variable) -> Template:
+def template(prompt: str, negative_prompt: str | None = None, *variables: TemplateVariable) -> Template:
     made = Template("tpl_x", "wsp_x", "usr_x", "T", "image", prompt, NOW, NOW, None, negative_prompt)
-    return checked(replace(made, variables=variables))
+    return validate_template(replace(made, variables=variables))
 
 
 def paths(refused: pytest.ExceptionInfo[ValidationFailed]) -> list[str]:
     return [field["path"] for field in refused.value.facts["fields"]]
 
 
-def test_every_gap_is_a_variable_in_its_order() -> None:
-    made = template("{{b}} and {{ a }} and {{b}}", "no {{c}}", Variable("a", "x"))
-    assert made.variables == (Variable("b"), Variable("a", "x"), Variable("c"))
+def test_every_placeholder_is_a_variable_in_order() -> None:
+    made = template("{{b}} and {{ a }} and {{b}}", "no {{c}}", TemplateVariable("a", "x"))
+    assert made.variables == (TemplateVariable("b"), TemplateVariable("a", "x"), TemplateVariable("c"))
 
 
-def test_gaps_are_filled_with_what_is_given_or_with_the_default() -> None:
-    made = template("a {{thing}}, {{ mood }}", "no {{thing}}", Variable("mood", "calm"))
-    assert filled(made, {"thing": "ship"}) == ("a ship, calm", "no ship")
-    assert filled(made, {"thing": "ship", "mood": ""}) == ("a ship, ", "no ship")
-    assert filled(template("a ship"), {}) == ("a ship", None)
+def test_placeholders_are_filled_with_values_or_defaults() -> None:
+    made = template("a {{thing}}, {{ mood }}", "no {{thing}}", TemplateVariable("mood", "calm"))
+    assert fill_gaps(made, {"thing": "ship"}) == ("a ship, calm", "no ship")
+    assert fill_gaps(made, {"thing": "ship", "mood": ""}) == ("a ship, ", "no ship")
+    assert fill_gaps(template("a ship"), {}) == ("a ship", None)
 
 
-def test_a_missing_variable_and_one_too_many_are_named() -> None:
-    made = template("{{thing}}, {{mood}}", None, Variable("mood", "calm"))
+def test_missing_and_unknown_variables_are_named() -> None:
+    made = template("{{thing}}, {{mood}}", None, TemplateVariable("mood", "calm"))
     with pytest.raises(ValidationFailed) as refused:
-        filled(made, {"place": "here", "other": "x"})
+        fill_gaps(made, {"place": "here", "other": "x"})
     assert paths(refused) == ["variables.other", "variables.place", "variables.thing"]
 
 
 @given(st.text(), st.text(alphabet="{}thingmod "))
 @settings(deadline=None)
-def test_a_value_is_text_whatever_braces_it_has(first: str, second: str) -> None:
+def test_braces_in_a_value_are_plain_text(first: str, second: str) -> None:
     made = template("<{{thing}}|{{mood}}>")
-    assert filled(made, {"thing": first, "mood": second}) == (f"<{first}|{second}>", None)
+    assert fill_gaps(made, {"thing": first, "mood": second}) == (f"<{first}|{second}>", None)
 
 
 @given(st.text(alphabet="{}ab _1\n"))
 @settings(deadline=None)
-def test_a_prompt_is_taken_or_refused_and_never_half_understood(prompt: str) -> None:
+def test_a_template_prompt_is_parsed_completely_or_refused(prompt: str) -> None:
     try:
         made = template(prompt)
     except ValidationFailed:
         return
-    text, _ = filled(made, {variable.name: "" for variable in made.variables})
+    text, _ = fill_gaps(made, {variable.name: "" for variable in made.variables})
     assert text.count("{{") <= prompt.count("{{{")
 
 
-def test_a_template_larger_than_can_be_kept_is_refused_at_its_largest_part() -> None:
-    gaps = tuple(Variable(f"v{number}", '"' * 20_000) for number in range(VARIABLES_MAX))
+def test_a_template_too_large_to_store_is_refused_at_its_largest_field() -> None:
+    gaps = tuple(TemplateVariable(f"v{number}", '"' * 20_000) for number in range(VARIABLES_MAX))
     prompt = " ".join(f"{{{{{gap.name}}}}}" for gap in gaps)
     with pytest.raises(ValidationFailed) as refused:
         template(prompt, None, *gaps)

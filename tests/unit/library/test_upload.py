@@ -12,8 +12,8 @@ import pytest
 
 from atelier.errors import Conflict, NotFound, ValidationFailed
 from atelier.library.model import Asset
-from atelier.library.ports import FileInvalid, FileLimitExceeded, Form, Kept, ThingExists
-from atelier.library.upload import LIFETIME, Upload, begin, complete, keep
+from atelier.library.ports import FileInvalid, FileLimitExceeded, UploadForm, StoredFile, DocumentExists
+from atelier.library.upload import LIFETIME, Upload, begin_upload, complete_upload, store_bytes
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 WORKSPACE, USER, ID = "wsp_x", "usr_x", "ast_x"
@@ -55,7 +55,7 @@ class World:
     def create(self, upload: Upload) -> None:
         self._step()
         if upload.id in self.uploads:
-            raise ThingExists
+            raise DocumentExists
         self.uploads[upload.id] = upload
         self._step()
 
@@ -65,9 +65,9 @@ class World:
             raise NotFound
         return self.uploads[asset_id]
 
-    def form(self, upload: Upload, now: datetime) -> Form:
+    def form(self, upload: Upload, now: datetime) -> UploadForm:
         self._step()
-        return Form("https://bucket.example", {"key": upload.id})
+        return UploadForm("https://bucket.example", {"key": upload.id})
 
     def read(self, upload: Upload, bytes_max: int) -> bytes:
         self._step()
@@ -78,7 +78,7 @@ class World:
         return self.sent[upload.id]
 
     # Intake
-    def keep(self, workspace_id: str, file_type: str, data: bytes) -> Kept:
+    def store(self, workspace_id: str, file_type: str, data: bytes) -> StoredFile:
         self._step()
         if b"bad" in data:
             raise FileInvalid("bad")
@@ -87,7 +87,7 @@ class World:
         sha256 = hashlib.sha256(data).hexdigest()
         self.stored[sha256] = data
         self._step()
-        return Kept(file_type, "png", sha256, len(data), 1, 1)
+        return StoredFile(file_type, "png", sha256, len(data), 1, 1)
 
     # IdempotencyKeys
     def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
@@ -101,15 +101,15 @@ def said(size: int = 4, asset_id: str = ID) -> Upload:
 
 def ended(world: World, now: datetime = NOW) -> Asset:
     # One world implements all ports.
-    return complete(WORKSPACE, ID, assets=world, uploads=world, files=world, intake=world, now=now)  # pyright: ignore
+    return complete_upload(WORKSPACE, ID, assets=world, uploads=world, files=world, intake=world, now=now)  # pyright: ignore
 
 
 def kept(world: World, data: bytes) -> Asset:
-    return keep(WORKSPACE, USER, data, "x.png", assets=world, intake=world, keys=world, now=NOW)  # pyright: ignore
+    return store_bytes(WORKSPACE, USER, data, "x.png", assets=world, intake=world, keys=world, now=NOW)  # pyright: ignore
 
 
 @pytest.mark.parametrize("dies_at", range(1, 9))
-def test_whoever_dies_on_the_way_loses_nothing_by_coming_again(dies_at: int) -> None:
+def test_a_completion_that_crashed_can_be_repeated(dies_at: int) -> None:
     world = World(uploads={ID: said()}, sent={ID: b"good"}, dies_at=dies_at)
     try:
         ended(world)
@@ -122,14 +122,14 @@ def test_whoever_dies_on_the_way_loses_nothing_by_coming_again(dies_at: int) -> 
     assert world.stored == {first.sha256: b"good"}
 
 
-def test_who_sends_another_file_later_changes_nothing() -> None:
+def test_a_file_sent_after_completion_changes_nothing() -> None:
     world = World(uploads={ID: said()}, sent={ID: b"good"})
     first = ended(world)
     world.sent[ID] = b"evil"
     assert ended(world) == first
 
 
-def test_of_two_who_complete_different_bytes_the_first_to_record_wins() -> None:
+def test_of_two_completions_with_different_bytes_the_first_one_is_stored() -> None:
     world = World(uploads={ID: said()}, sent={ID: b"good"})
     first = ended(world)
     late = world.record_upload(Asset(**{**{name: getattr(first, name) for name in first.__slots__}, "sha256": "0"}))
@@ -137,7 +137,7 @@ def test_of_two_who_complete_different_bytes_the_first_to_record_wins() -> None:
 
 
 @pytest.mark.parametrize("data", [b"bad!", b"longer", b"sho"])
-def test_what_is_not_what_was_said_is_refused_and_may_be_replaced(data: bytes) -> None:
+def test_a_file_that_differs_from_its_declaration_is_refused(data: bytes) -> None:
     world = World(uploads={ID: said()}, sent={ID: data})
     with pytest.raises(ValidationFailed):
         ended(world)
@@ -146,14 +146,14 @@ def test_what_is_not_what_was_said_is_refused_and_may_be_replaced(data: bytes) -
     assert ended(world).size_bytes == 4
 
 
-def test_a_file_beyond_a_limit_is_refused_with_the_limit_and_its_own_figure() -> None:
+def test_a_file_beyond_a_limit_is_refused_with_the_limit_and_its_value() -> None:
     world = World(uploads={ID: said()}, sent={ID: b"big!"})
     with pytest.raises(ValidationFailed) as refused:
         ended(world)
     assert refused.value.facts["fields"] == [{"path": "file", "message": "It has 7 sides; at most 6 are taken."}]
 
 
-def test_before_the_file_is_there_and_after_a_day_there_is_nothing_to_complete() -> None:
+def test_an_upload_without_a_file_or_past_its_lifetime_is_not_completed() -> None:
     world = World(uploads={ID: said()})
     with pytest.raises(Conflict):
         ended(world)
@@ -165,18 +165,18 @@ def test_before_the_file_is_there_and_after_a_day_there_is_nothing_to_complete()
 
 
 @pytest.mark.parametrize("dies_at", range(1, 5))
-def test_the_same_key_is_one_upload_whoever_dies(dies_at: int) -> None:
+def test_a_repeated_idempotency_key_begins_one_upload_after_a_crash(dies_at: int) -> None:
     world = World(dies_at=dies_at)
     for number in range(2):
         try:
-            begin(said(asset_id=f"ast_{number}"), key="k", uploads=world, files=world, keys=world, now=NOW)
+            begin_upload(said(asset_id=f"ast_{number}"), key="k", uploads=world, files=world, keys=world, now=NOW)
         except Death:
             world.dies_at = -1
     assert list(world.uploads) == ["ast_0"] or dies_at == 1
 
 
 @pytest.mark.parametrize("dies_at", range(1, 8))
-def test_the_same_bytes_are_the_same_asset_whoever_dies(dies_at: int) -> None:
+def test_the_same_bytes_are_stored_as_one_asset_after_a_crash(dies_at: int) -> None:
     world = World(dies_at=dies_at)
     with suppress(Death):
         kept(world, b"good")

@@ -13,20 +13,20 @@ from typing import Any
 import av
 from PIL import Image, ImageChops, ImageStat
 
-from infra.local.standins._kit import wav
+from infra.local.standins._kit import sample_wav
 
 SECRET = "canary 51.4778 N"
 TAGS = {"title": SECRET, "comment": SECRET * 40, "artist": SECRET, "location": SECRET, "creation_time": "2026-01-01"}
 
 
-def film(
+def make_video(
     codec: str = "libx264",
     container_format: str = "mp4",
     *,
     size: tuple[int, int] = (64, 48),
     frames: int = 24,
     fps: int = 12,
-    sound: str | None = "aac",
+    audio_codec: str | None = "aac",
     pixels: str = "yuv420p",
     tags: dict[str, str] | None = None,
     times: list[int] | None = None,
@@ -43,7 +43,7 @@ def film(
         video_stream.width, video_stream.height, video_stream.pix_fmt = *size, pixels
         if aspect:
             video_stream.codec_context.sample_aspect_ratio = aspect
-        audio_stream = output.add_stream(sound, rate=48_000, layout="stereo") if sound else None
+        audio_stream = output.add_stream(audio_codec, rate=48_000, layout="stereo") if audio_codec else None
         for number in range(frames):
             picture = Image.new("RGB", size, (200 - number * 100 // frames, 100, 60))
             picture.paste((250, 250, 250), (number % (size[0] // 2), 4, number % (size[0] // 2) + 8, 12))
@@ -52,28 +52,28 @@ def film(
             output.mux(video_stream.encode(frame))
         output.mux(video_stream.encode())
         if audio_stream:
-            with av.open(io.BytesIO(wav(frames / fps))) as plain:
+            with av.open(io.BytesIO(sample_wav(frames / fps))) as plain:
                 for part in plain.decode(audio=0):
                     output.mux(audio_stream.encode(part))
             output.mux(audio_stream.encode())
     return file.getvalue()
 
 
-def sound(
+def make_audio(
     codec: str, container_format: str, *, seconds: float = 2, rate: int = 48_000, options: dict[str, str] | None = None
 ) -> bytes:
     """A mono tone in a container of the format `form`."""
     file = io.BytesIO()
     with av.open(file, "w", format=container_format, options=options or {}) as output:
         tone = output.add_stream(codec, rate=rate, layout="mono")
-        with av.open(io.BytesIO(wav(seconds))) as plain:
+        with av.open(io.BytesIO(sample_wav(seconds))) as plain:
             for part in plain.decode(audio=0):
                 output.mux(tone.encode(part))
         output.mux(tone.encode())
     return file.getvalue()
 
 
-def joined(files: list[bytes], container_format: str, begins: dict[int, float] | None = None) -> bytes:
+def combine_tracks(files: list[bytes], container_format: str, begins: dict[int, float] | None = None) -> bytes:
     """The tracks of several files in one file. begins: number of a file → the second at which its tracks begin."""
     file = io.BytesIO()
     with ExitStack() as stack, av.open(file, "w", format=container_format) as output:
@@ -89,7 +89,7 @@ def joined(files: list[bytes], container_format: str, begins: dict[int, float] |
     return file.getvalue()
 
 
-def lanes(data: bytes) -> list[tuple[float, float]]:
+def track_times(data: bytes) -> list[tuple[float, float]]:
     """For each track, the second at which it begins, and the seconds of audio in it, as a player would play it."""
     found: list[tuple[float, float]] = []
     with av.open(io.BytesIO(data)) as container:
@@ -102,7 +102,7 @@ def lanes(data: bytes) -> list[tuple[float, float]]:
     return found
 
 
-def tagged(data: bytes, container_format: str, tags: dict[str, str] = TAGS, **options: str) -> bytes:
+def with_tags(data: bytes, container_format: str, tags: dict[str, str] = TAGS, **options: str) -> bytes:
     """The same audio or video file with metadata tags."""
     file = io.BytesIO()
     with av.open(io.BytesIO(data)) as plain, av.open(file, "w", format=container_format, options=options) as output:
@@ -116,16 +116,16 @@ def tagged(data: bytes, container_format: str, tags: dict[str, str] = TAGS, **op
 
 
 @dataclass(frozen=True)
-class Seen:
+class DecodedFile:
     """A completely decoded file. seconds: the duration in its header; lasting: the seconds of audio that were
     decoded."""
 
-    form: str
+    container_format: str
     seconds: float
     codecs: tuple[str, ...]
-    pictures: list[Image.Image]
+    images: list[Image.Image]
     samples: array[int]
-    lasting: float
+    audio_seconds: float
     tags: dict[str, str]
 
     @property
@@ -133,7 +133,7 @@ class Seen:
         return not self.samples or max(map(abs, self.samples)) < 100
 
 
-def seen(data: bytes) -> Seen:
+def decode_file(data: bytes) -> DecodedFile:
     pictures: list[Image.Image] = []
     samples, lasting = array("h"), 0.0
     with av.open(io.BytesIO(data)) as container:
@@ -148,7 +148,7 @@ def seen(data: bytes) -> Seen:
         tags = dict(container.metadata)
         for stream in container.streams:
             tags |= stream.metadata
-        return Seen(
+        return DecodedFile(
             container.format.name,
             (container.duration or 0) / av.time_base,
             tuple(stream.codec_context.codec.canonical_name for stream in container.streams),
@@ -159,11 +159,11 @@ def seen(data: bytes) -> Seen:
         )
 
 
-def difference(first: Image.Image, second: Image.Image) -> float:
+def image_difference(first: Image.Image, second: Image.Image) -> float:
     return sum(ImageStat.Stat(ImageChops.difference(first, second)).mean)
 
 
-def boxes(data: bytes, start: int = 0, end: int | None = None) -> list[tuple[str, int, int]]:
+def list_boxes(data: bytes, start: int = 0, end: int | None = None) -> list[tuple[str, int, int]]:
     """The boxes of an MP4 file between two offsets, each as (name, start, end)."""
     found: list[tuple[str, int, int]] = []
     while start + 8 <= (len(data) if end is None else end):
@@ -173,16 +173,16 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> list[tuple[str
     return found
 
 
-def box(data: bytes, path: str) -> tuple[int, int]:
+def find_box(data: bytes, path: str) -> tuple[int, int]:
     """Start and end of the content of the first box with this path, for example `moov/trak/tkhd`."""
     start, end = 0, len(data)
     for name in path.split("/"):
-        start, end = next((at + 8, to) for found, at, to in boxes(data, start, end) if found == name)
+        start, end = next((at + 8, to) for found, at, to in list_boxes(data, start, end) if found == name)
     return start, end
 
 
-def changed(data: bytes, path: str, offset: int, form: str, *values: Any) -> bytes:
+def patch_box(data: bytes, path: str, offset: int, form: str, *values: Any) -> bytes:
     """The file with these values packed into a box, `offset` bytes after the box's header. form: of `struct`."""
     edited = bytearray(data)
-    struct.pack_into(form, edited, box(data, path)[0] + offset, *values)
+    struct.pack_into(form, edited, find_box(data, path)[0] + offset, *values)
     return bytes(edited)

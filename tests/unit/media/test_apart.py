@@ -15,20 +15,20 @@ from PIL import Image
 from atelier.media import apart, film, picture, sound, text
 from atelier.media.process import process
 from atelier.media.processed import MediaInvalid, MediaLimitExceeded, MediaToolMissing
-from infra.local.standins._kit import png
-from infra.local.standins._kit import sound as tone
+from infra.local.standins._kit import sample_png
+from infra.local.standins._kit import sample_audio as tone
 from tests.unit.media import reels
-from tests.unit.media.reels import changed
+from tests.unit.media.reels import patch_box
 
 
 @pytest.fixture(scope="module")
 def plain() -> bytes:
-    return reels.film()
+    return reels.make_video()
 
 
-def test_there_is_one_front_for_everything(plain: bytes) -> None:
+def test_process_dispatches_by_media_type(plain: bytes) -> None:
     page = b"<!doctype html><p>page</p>"
-    assert process("image", png(64, 48, 1), watermark=True) == picture.process(png(64, 48, 1), watermark=True)
+    assert process("image", sample_png(64, 48, 1), watermark=True) == picture.process(sample_png(64, 48, 1), watermark=True)
     assert process("video", plain, watermark=False) == film.process(plain, watermark=False)
     assert process("video", plain, watermark=True) == film.process(plain, watermark=True)
     assert process("audio", tone(1, "mp3"), watermark=True) == sound.process(tone(1, "mp3"))
@@ -36,9 +36,9 @@ def test_there_is_one_front_for_everything(plain: bytes) -> None:
     assert process("page", page, watermark=True) == text.process_page(page)
 
 
-def test_what_is_expected_decides_and_not_what_came(plain: bytes) -> None:
+def test_a_file_of_another_type_than_expected_is_refused(plain: bytes) -> None:
     came = {
-        "image": png(64, 48, 1),
+        "image": sample_png(64, 48, 1),
         "video": plain,
         "audio": tone(1, "wav"),
         "page": b"<!doctype html><video src=film.mp4></video>",
@@ -52,17 +52,17 @@ def test_what_is_expected_decides_and_not_what_came(plain: bytes) -> None:
             process("text", data, watermark=False)
 
 
-def test_a_refusal_says_why(plain: bytes) -> None:
+def test_a_refusal_names_its_reason(plain: bytes) -> None:
     with pytest.raises(MediaInvalid, match="neither MP4"):
         process("video", b"<!doctype html>", watermark=False)
     with pytest.raises(MediaInvalid, match="cut off"):
         process("video", film.process(plain, watermark=False).data[:-3000], watermark=False)
 
 
-def test_a_film_of_a_billion_frames_in_few_bytes_ends_its_own_process(plain: bytes) -> None:
+def test_a_video_with_a_billion_declared_frames_is_refused(plain: bytes) -> None:
     # Every sample has one byte, so there is no table of sizes; an index of the samples would take gigabytes.
-    bomb = changed(plain, "moov/trak/mdia/minf/stbl/stsz", 4, ">II", 1, 0x50000000)
-    bomb = changed(bomb, "moov/trak/mdia/minf/stbl/stsc", 8, ">II", 1, 0x50000000)
+    bomb = patch_box(plain, "moov/trak/mdia/minf/stbl/stsz", 4, ">II", 1, 0x50000000)
+    bomb = patch_box(bomb, "moov/trak/mdia/minf/stbl/stsc", 8, ">II", 1, 0x50000000)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(MediaInvalid):
         process("video", bomb, watermark=False)
@@ -70,15 +70,15 @@ def test_a_film_of_a_billion_frames_in_few_bytes_ends_its_own_process(plain: byt
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="not run: this system does not bound a process's memory")
-def test_memory_has_a_bound() -> None:
-    large = reels.film(size=(3840, 2160), frames=2, sound=None, encoding={"preset": "ultrafast"})
+def test_processing_beyond_the_memory_limit_is_refused() -> None:
+    large = reels.make_video(size=(3840, 2160), frames=2, audio_codec=None, encoding={"preset": "ultrafast"})
     assert process("video", large, watermark=True).width == 3840
     with pytest.raises(MediaInvalid):
-        apart.process_apart("video", large, watermark=True, seconds_max=60, memory_bytes_max=450 * 1024 * 1024)
+        apart.process_in_sandbox("video", large, watermark=True, seconds_max=60, memory_bytes_max=450 * 1024 * 1024)
 
 
-def test_time_has_a_bound() -> None:
-    long = reels.film(size=(640, 480), frames=400, fps=24, sound=None)
+def test_processing_beyond_the_time_limit_is_refused() -> None:
+    long = reels.make_video(size=(640, 480), frames=400, fps=24, audio_codec=None)
     began = time.monotonic()
     with pytest.raises(MediaInvalid, match=r"took longer|in the time allowed"):
         process("video", long, watermark=True, seconds_max=0.2)
@@ -94,7 +94,7 @@ def replaced(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
     monkeypatch.setattr(apart, "PROGRAM", program)
 
 
-def test_a_crash_is_a_refusal_and_the_next_file_is_opened(
+def test_a_crashed_process_refuses_its_file_and_the_next_file_works(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plain: bytes
 ) -> None:
     with monkeypatch.context() as patch:
@@ -102,11 +102,11 @@ def test_a_crash_is_a_refusal_and_the_next_file_is_opened(
         for kind in ("image", "video"):
             with pytest.raises(MediaInvalid, match="status -11"):
                 process(kind, plain, watermark=False)
-    assert process("image", png(64, 48, 1), watermark=False).width == 64
+    assert process("image", sample_png(64, 48, 1), watermark=False).width == 64
 
 
 @pytest.mark.parametrize("whom", ["os.getpid()", "os.getppid()"])
-def test_a_process_that_is_killed_from_outside_is_no_fault_of_the_file(
+def test_a_process_killed_from_outside_is_retried(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, whom: str
 ) -> None:
     once = tmp_path / "killed"
@@ -119,11 +119,11 @@ def test_a_process_that_is_killed_from_outside_is_no_fault_of_the_file(
         "    return looked_into(asked, data)",
     )
     replaced(monkeypatch, tmp_path, "\n".join(lines))
-    assert process("image", png(64, 48, 1), watermark=False).width == 64
+    assert process("image", sample_png(64, 48, 1), watermark=False).width == 64
     assert once.exists()
 
 
-def test_nothing_is_told_to_it_and_nothing_left_by_it(
+def test_the_process_gets_no_secrets_and_leaves_no_files(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plain: bytes
 ) -> None:
     says = "{'refused': os.getcwd() + ' ' + ' '.join(sorted(os.environ))}"
@@ -136,7 +136,7 @@ def test_nothing_is_told_to_it_and_nothing_left_by_it(
     assert set(names) <= {"LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR"}
 
 
-def test_one_file_knows_nothing_of_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plain: bytes) -> None:
+def test_no_state_is_shared_between_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, plain: bytes) -> None:
     replaced(
         monkeypatch,
         tmp_path,
@@ -147,7 +147,7 @@ def test_one_file_knows_nothing_of_another(monkeypatch: pytest.MonkeyPatch, tmp_
             process("image", data, watermark=False)
 
 
-def test_who_is_interrupted_leaves_no_answer_for_the_next_file(plain: bytes) -> None:
+def test_an_interrupted_call_leaves_no_result_for_the_next_file(plain: bytes) -> None:
     class Interrupted(BaseException):
         pass
 
@@ -157,11 +157,11 @@ def test_who_is_interrupted_leaves_no_answer_for_the_next_file(plain: bytes) -> 
 
     with pytest.raises(Interrupted):
         process("image", Data(plain), watermark=False)
-    assert process("image", png(64, 48, 1), watermark=False).width == 64
+    assert process("image", sample_png(64, 48, 1), watermark=False).width == 64
 
 
 @pytest.mark.parametrize("code", ["while True: pass", "signal.pause()"])
-def test_a_picture_that_takes_too_long_is_refused_with_the_limit(
+def test_an_image_beyond_the_time_limit_is_refused_with_the_limit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str
 ) -> None:
     replaced(monkeypatch, tmp_path, f"def _answer(asked, data):\n    {code}")
@@ -169,7 +169,7 @@ def test_a_picture_that_takes_too_long_is_refused_with_the_limit(
         process("image", b"data", watermark=False, seconds_max=0.2)
 
 
-def test_a_process_that_will_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_process_that_ignores_its_alarm_is_killed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     code = "def _answer(asked, data):\n    signal.signal(signal.SIGALRM, signal.SIG_IGN)\n    signal.pause()"
     replaced(monkeypatch, tmp_path, code)
     with pytest.raises(MediaLimitExceeded, match="took longer"):
@@ -177,23 +177,23 @@ def test_a_process_that_will_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, t
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="not run: this system does not bound a process's memory")
-def test_a_picture_that_takes_too_much_memory_is_refused_with_the_limit() -> None:
+def test_an_image_beyond_the_memory_limit_is_refused_with_the_limit() -> None:
     file = io.BytesIO()
     Image.new("RGB", (6000, 6000)).save(file, "PNG", compress_level=1)
     with pytest.raises(MediaLimitExceeded, match="more memory than the 150 MiB"):
-        apart.process_apart(
+        apart.process_in_sandbox(
             "image", file.getvalue(), watermark=True, seconds_max=60, memory_bytes_max=150 * 1024 * 1024
         )
 
 
-def test_without_pyav_nobody_says_that_a_film_is_bad(monkeypatch: pytest.MonkeyPatch, plain: bytes) -> None:
+def test_a_video_without_pyav_raises_media_tool_missing(monkeypatch: pytest.MonkeyPatch, plain: bytes) -> None:
     without = [str(Path(film.__file__).parents[2])]
     monkeypatch.setattr(sys, "path", [*without, *(path for path in sys.path if "site-packages" not in path)])
     with pytest.raises(MediaToolMissing, match="not installed here"):
         process("video", plain, watermark=False)
 
 
-def test_a_header_that_claims_a_gigabyte_takes_none(plain: bytes) -> None:
+def test_a_box_header_that_claims_a_gigabyte_is_bounded(plain: bytes) -> None:
     for name in (b"mdat", b"moov", b"trak", b"stbl"):
         at = plain.index(name) - 4
         claiming = plain[:at] + struct.pack(">I", 1 << 30) + plain[at + 4 :]

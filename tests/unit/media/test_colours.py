@@ -13,7 +13,7 @@ from atelier.media import colour
 from atelier.media.picture import process
 from tests.unit.media.test_picture import opened, saved
 
-DISPLAY_P3 = colour.profile(colour.CORNERS[12], colour.CURVES[13])
+DISPLAY_P3 = colour.build_profile(colour.CORNERS[12], colour.CURVES[13])
 # sRGB's pure red in the numbers of other colour spaces.
 RED, RED_IN_P3, RED_IN_ADOBE_RGB = (255, 0, 0), (234, 51, 35), (219, 0, 0)
 # The same grey as a linear value, and in sRGB.
@@ -62,26 +62,26 @@ def same(one: Any, other: Any, difference: int = 2) -> bool:
     [(DISPLAY_P3, RED_IN_P3), (colour.adobe_rgb(), RED_IN_ADOBE_RGB)],
     ids=["display-p3", "adobe-rgb"],
 )
-def test_a_red_of_another_colour_space_comes_out_as_that_red(kind: str, profile: bytes, there: Any) -> None:
+def test_colours_are_converted_from_their_icc_profile_to_srgb(kind: str, profile: bytes, there: Any) -> None:
     options: dict[str, Any] = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
     # Even a lossless WebP is re-encoded with loss.
     assert same(shown(saved(filled(there), kind, icc_profile=profile, **options)), RED, 4)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_an_srgb_profile_leaves_the_numbers_as_they_are(kind: str) -> None:
+def test_an_srgb_profile_changes_no_pixel(kind: str) -> None:
     own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     noise = Image.merge("RGB", [Image.effect_noise((64, 64), 90) for _ in range(3)])
     with_profile, without = saved(noise, kind, icc_profile=own), saved(noise, kind)
     assert process(with_profile, watermark=False) == process(without, watermark=False)
 
 
-def test_transparency_and_grey_keep_their_place_when_colours_are_converted() -> None:
+def test_transparency_grey_and_palettes_survive_colour_conversion() -> None:
     clear = shown(saved(filled((*RED_IN_P3, 77), "RGBA"), "PNG", icc_profile=DISPLAY_P3))
     assert same(clear[:3], RED)
     assert clear[3] == 77
     # The profile of an RGB space applies to grey, too.
-    linear = colour.profile(colour.SRGB_CORNERS, colour.CURVES[8])
+    linear = colour.build_profile(colour.SRGB_CORNERS, colour.CURVES[8])
     assert abs(shown(saved(filled(LINEAR, "L"), "PNG", icc_profile=linear)) - MIDDLE) <= 2
     grey = grey_profile(1.0)
     assert abs(shown(saved(filled(LINEAR, "L"), "PNG", icc_profile=grey)) - MIDDLE) <= 2
@@ -91,7 +91,7 @@ def test_transparency_and_grey_keep_their_place_when_colours_are_converted() -> 
     assert same(shown(saved(palette, "PNG", icc_profile=DISPLAY_P3)), RED)
 
 
-def test_sixteen_bits_of_grey_are_converted_too() -> None:
+def test_sixteen_bit_grey_is_converted() -> None:
     deep = filled(LINEAR * 257, "I;16")
     assert abs(shown(png(deep, gamma_chunk(1.0))) - MIDDLE) <= 2
 
@@ -122,7 +122,7 @@ def grey_profile(exponent: float) -> bytes:
     ],
     ids=["cicp", "chrm", "gama", "cicp-linear", "cicp-pq", "cicp-hlg"],
 )
-def test_a_png_says_its_colours_by_numbers(there: Any, chunks: Any, here: Any) -> None:
+def test_a_pngs_colour_chunks_are_applied(there: Any, chunks: Any, here: Any) -> None:
     assert same(shown(png(filled(there), *chunks)), here)
 
 
@@ -143,18 +143,18 @@ def test_a_png_says_its_colours_by_numbers(there: Any, chunks: Any, here: Any) -
         [(b"gAMA", b""), (b"cHRM", b"short"), (b"cICP", b"")],
     ],
 )
-def test_what_is_srgb_by_precedence_or_says_nonsense_changes_no_pixel(chunks: Any) -> None:
+def test_srgb_or_invalid_colour_chunks_change_no_pixel(chunks: Any) -> None:
     assert shown(png(filled(RED_IN_P3), *chunks)) == RED_IN_P3
 
 
-def test_a_profile_counts_before_gamma_and_corners() -> None:
+def test_an_icc_profile_takes_precedence_over_gamma_and_chromaticities() -> None:
     assert same(shown(png(filled(RED_IN_P3), profile_chunk(DISPLAY_P3), gamma_chunk(1.0))), RED)
 
 
 # ---- cameras and presses ---------------------------------------------------------------------------------------------
 
 
-def test_a_camera_that_names_adobe_rgb_in_exif_alone_is_believed() -> None:
+def test_adobe_rgb_declared_only_in_exif_is_converted() -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0xA001] = 0xFFFF
     exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
@@ -162,13 +162,13 @@ def test_a_camera_that_names_adobe_rgb_in_exif_alone_is_believed() -> None:
     assert same(shown(data), RED, 4)
 
 
-def test_inks_without_a_profile_come_out_as_colours() -> None:
+def test_cmyk_without_a_profile_becomes_rgb() -> None:
     inks = {(0, 0, 0, 0): (255, 255, 255), (0, 0, 0, 255): (0, 0, 0), (0, 255, 255, 0): (255, 0, 0)}
     for ink, light in inks.items():
         assert same(shown(saved(filled(ink, "CMYK"), "JPEG", quality=100)), light, 6)
 
 
-def test_inks_with_a_profile_come_out_as_the_profile_says() -> None:
+def test_cmyk_with_a_profile_is_converted_by_the_profile() -> None:
     data = saved(filled((255, 0, 0, 0), "CMYK"), "JPEG", icc_profile=ink_profile(), quality=100)
     assert same(shown(data), RED, 12)
 
@@ -188,7 +188,7 @@ def ink_profile() -> bytes:
 
 @pytest.mark.parametrize("profile", [b"no profile", DISPLAY_P3[:200], DISPLAY_P3[:-2000], grey_profile(1.0)])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_a_profile_that_is_none_is_ignored(kind: str, profile: bytes) -> None:
+def test_an_invalid_icc_profile_is_ignored(kind: str, profile: bytes) -> None:
     assert process(saved(filled(RED_IN_P3), kind, icc_profile=profile), watermark=False) == process(
         saved(filled(RED_IN_P3), kind), watermark=False
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from atelier.media.mask import MaskUnusable, fitted
+from atelier.media.mask import MaskUnusable, fit_mask
 from atelier.media.picture import process
 from tests.unit.media.test_picture import opened, saved
 
@@ -38,7 +38,7 @@ def palette() -> Image.Image:
 
 def changes(mask: bytes) -> tuple[int, int, int, int] | None:
     """The area that changes, by the mask as a provider gets it."""
-    made = opened(fitted(process(mask, watermark=False).data, PICTURE))
+    made = opened(fit_mask(process(mask, watermark=False).data, PICTURE))
     assert (made.format, made.mode, made.size) == ("PNG", "RGBA", SIZE)
     return made.getchannel("A").point(lambda alpha: 255 * (alpha < 128)).getbbox()
 
@@ -61,14 +61,14 @@ def changes(mask: bytes) -> tuple[int, int, int, int] | None:
         saved(white_on_black((361, 241)), "PNG"),
     ],
 )
-def test_every_usual_form_of_a_mask_says_the_same(mask: bytes) -> None:
+def test_every_common_mask_format_marks_the_same_area(mask: bytes) -> None:
     left, top, right, bottom = changes(mask) or (0, 0, 0, 0)
     assert (left, top, bottom) == (0, 0, 80)
     assert 56 <= right <= 64
 
 
-def test_a_soft_mask_stays_soft() -> None:
-    made = opened(fitted(saved(Image.linear_gradient("L").resize(SIZE), "PNG"), PICTURE))
+def test_a_gradient_mask_keeps_its_levels() -> None:
+    made = opened(fit_mask(saved(Image.linear_gradient("L").resize(SIZE), "PNG"), PICTURE))
     assert len(set(made.getchannel("A").tobytes())) > 50
 
 
@@ -86,4 +86,4 @@ def test_a_mask_that_changes_nothing_or_is_of_another_shape_is_refused(
     mask: Callable[[], Image.Image], words: str
 ) -> None:
     with pytest.raises(MaskUnusable, match=words):
-        fitted(saved(mask(), "PNG"), PICTURE)
+        fit_mask(saved(mask(), "PNG"), PICTURE)

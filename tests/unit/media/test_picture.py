@@ -21,8 +21,8 @@ from atelier.media.picture import (
     FRAMES_MAX,
     PIXELS_MAX,
     SIDE_MAX,
-    PictureInvalid,
-    PictureLimitExceeded,
+    ImageInvalid,
+    ImageLimitExceeded,
     process,
 )
 
@@ -66,7 +66,7 @@ def described() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_a_picture_keeps_its_format_and_size_and_says_what_it_is(kind: str) -> None:
+def test_an_image_keeps_its_format_and_size(kind: str) -> None:
     made = process(saved(gradient(), kind), watermark=True)
     again = opened(made.data)
     assert (again.format, again.size) == (kind, (320, 200))
@@ -76,7 +76,7 @@ def test_a_picture_keeps_its_format_and_size_and_says_what_it_is(kind: str) -> N
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_a_png_without_a_mark_is_delivered_pixel_for_pixel(mode: str) -> None:
+def test_a_png_without_a_watermark_keeps_every_pixel(mode: str) -> None:
     original = gradient(mode=mode)
     assert opened(process(saved(original, "PNG"), watermark=False).data).tobytes() == original.tobytes()
 
@@ -86,7 +86,7 @@ def test_the_same_bytes_give_the_same_hash() -> None:
     assert process(data, watermark=True) == process(data, watermark=True)
 
 
-def test_other_modes_become_plain_ones() -> None:
+def test_other_image_modes_become_grey_rgb_or_rgba() -> None:
     cases = {
         "P": gradient().convert("P"),
         "1": gradient().convert("1"),
@@ -98,13 +98,13 @@ def test_other_modes_become_plain_ones() -> None:
         assert opened(process(saved(picture, "PNG"), watermark=True).data).mode == expected[mode], mode
 
 
-def test_sixteen_bits_keep_their_upper_eight() -> None:
+def test_sixteen_bit_grey_keeps_its_range_in_eight_bits() -> None:
     deep = Image.linear_gradient("L").convert("I").point(lambda value: value * 257).convert("I;16")
     made = opened(process(saved(deep, "PNG"), watermark=False).data)
     assert made.getextrema() == (0, 255)
 
 
-def test_a_palette_with_a_transparent_colour_stays_transparent() -> None:
+def test_a_palettes_transparent_colour_stays_transparent() -> None:
     palette = gradient().convert("P")
     made = opened(process(saved(palette, "PNG", transparency=palette.getpixel((0, 0))), watermark=False).data)
     assert made.mode == "RGBA"
@@ -115,7 +115,7 @@ def test_a_palette_with_a_transparent_colour_stays_transparent() -> None:
     ("depth", "colours", "samples"),
     [(2, 0, (2,)), (4, 0, (10,)), (16, 0, (0x8001,)), (16, 2, (0x8001, 0x4002, 0xFFFF)), (8, 2, (9, 99, 199))],
 )
-def test_one_transparent_colour_of_any_depth_is_see_through(depth: int, colours: int, samples: tuple[int, ...]) -> None:
+def test_a_pngs_transparent_colour_works_at_any_bit_depth(depth: int, colours: int, samples: tuple[int, ...]) -> None:
     see_through = b"".join(sample.to_bytes(2) for sample in samples)
     pixel = see_through if depth == 16 else bytes(samples) if depth == 8 else bytes([samples[0] << 8 - depth])
     row = b"\0" + pixel + bytes(len(pixel)) * (depth >= 8)
@@ -131,7 +131,7 @@ def test_a_cmyk_jpeg_becomes_rgb() -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_a_picture_that_lies_on_its_side_is_put_upright(kind: str) -> None:
+def test_an_image_is_rotated_by_its_exif_orientation(kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     made = process(saved(gradient(320, 200), kind, exif=exif), watermark=False)
@@ -144,7 +144,7 @@ def test_a_picture_that_lies_on_its_side_is_put_upright(kind: str) -> None:
 
 @pytest.mark.parametrize("watermark", [True, False])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_nothing_but_pixels_is_carried_over(kind: str, watermark: bool) -> None:
+def test_an_images_metadata_is_removed(kind: str, watermark: bool) -> None:
     data = saved(gradient(), kind, **described()[kind]) + b"after the end: " + SECRET.encode()
     assert SECRET.encode() in data
     made = process(data, watermark=watermark)
@@ -180,8 +180,8 @@ def test_nothing_but_pixels_is_carried_over(kind: str, watermark: bool) -> None:
     ],
     ids=lambda data: repr(data[:12]),
 )
-def test_what_is_no_whole_png_jpeg_or_webp_is_refused(data: bytes) -> None:
-    with pytest.raises(PictureInvalid):
+def test_a_file_that_is_not_a_whole_png_jpeg_or_webp_is_refused(data: bytes) -> None:
+    with pytest.raises(ImageInvalid):
         process(data, watermark=True)
 
 
@@ -219,21 +219,21 @@ def webp_claiming(width: int, height: int) -> bytes:
         (jpeg_claiming(40_000, 16), r"40000 × 16 pixels; a side may have 32,768"),
     ],
 )
-def test_a_picture_beyond_a_limit_is_refused_with_the_limit_and_its_figure(data: bytes, words: str) -> None:
-    with pytest.raises(PictureLimitExceeded, match=words):
+def test_an_image_beyond_a_limit_is_refused_with_the_limit_and_its_value(data: bytes, words: str) -> None:
+    with pytest.raises(ImageLimitExceeded, match=words):
         process(data, watermark=True)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF"])
-def test_a_picture_of_another_format_is_refused_with_the_formats_that_are_taken(kind: str) -> None:
-    with pytest.raises(PictureLimitExceeded, match=f"The file is {kind}; pictures are taken as PNG, JPEG and WebP"):
+def test_an_image_of_another_format_is_refused_with_the_accepted_formats(kind: str) -> None:
+    with pytest.raises(ImageLimitExceeded, match=f"The file is {kind}; pictures are taken as PNG, JPEG and WebP"):
         process(saved(gradient(), kind), watermark=True)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_a_bomb_of_frames_is_refused_and_of_a_few_the_first_is_kept(kind: str) -> None:
+def test_an_animation_keeps_its_first_frame_and_too_many_are_refused(kind: str) -> None:
     frames = [Image.new("RGB", (8, 8), (number % 256, number // 256 * 90, 7)) for number in range(FRAMES_MAX + 1)]
-    with pytest.raises(PictureLimitExceeded, match="301 frames; it may have 300"):
+    with pytest.raises(ImageLimitExceeded, match="301 frames; it may have 300"):
         process(saved(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True), watermark=False)
     few = saved(frames[0], kind, save_all=True, append_images=frames[1:5], lossless=True)
     made = opened(process(few, watermark=False).data)
@@ -241,7 +241,7 @@ def test_a_bomb_of_frames_is_refused_and_of_a_few_the_first_is_kept(kind: str) -
     assert ImageChops.difference(made, frames[0]).getextrema() <= ((0, 3),) * 3
 
 
-def test_a_first_frame_smaller_than_its_canvas_stays_in_its_place() -> None:
+def test_a_first_frame_smaller_than_its_canvas_keeps_its_position() -> None:
     picture = Image.new("RGBA", (64, 48))
     picture.paste((200, 30, 30, 255), (20, 10, 40, 30))
     data = saved(picture, "WEBP", save_all=True, append_images=[Image.new("RGBA", (64, 48))], lossless=True)
@@ -250,17 +250,17 @@ def test_a_first_frame_smaller_than_its_canvas_stays_in_its_place() -> None:
     assert made.getchannel("A").getbbox() == (20, 10, 40, 30)
 
 
-def test_a_jpeg_of_very_many_scans_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jpeg_beyond_the_scan_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     progressive = saved(gradient(), "JPEG", progressive=True)
     assert process(progressive, watermark=False).width == 320
     monkeypatch.setattr(media_picture, "SCANS_MAX", 9)
-    with pytest.raises(PictureLimitExceeded, match="10 scans; it may have 9"):
+    with pytest.raises(ImageLimitExceeded, match="10 scans; it may have 9"):
         process(progressive, watermark=False)
 
 
 @pytest.mark.parametrize(("pixels_max", "size"), [(64_000, (320, 200)), (63_999, (160, 100)), (1_000, (40, 25))])
 @pytest.mark.parametrize("progressive", [True, False])
-def test_a_jpeg_of_more_pixels_than_are_kept_is_scaled_down(
+def test_a_jpeg_beyond_the_stored_pixels_is_scaled_down(
     monkeypatch: pytest.MonkeyPatch, progressive: bool, pixels_max: int, size: tuple[int, int]
 ) -> None:
     monkeypatch.setattr(media_picture, "PIXELS_MAX", pixels_max)
@@ -271,7 +271,7 @@ def test_a_jpeg_of_more_pixels_than_are_kept_is_scaled_down(
     assert opened(made.data).size == (made.width, made.height)
 
 
-def test_no_shape_within_the_limits_takes_long_or_much() -> None:
+def test_the_thinnest_allowed_images_are_processed() -> None:
     for size in ((1, SIDE_MAX), (SIDE_MAX, 1)):
         made = process(saved(Image.new("L", size, 90), "PNG"), watermark=True)
         assert (made.width, made.height) == size
@@ -339,7 +339,7 @@ BESIDE: dict[str, tuple[bytes, bool]] = {
 
 
 @pytest.mark.parametrize("beside", BESIDE)
-def test_what_stands_beside_the_pixels_never_decides(beside: str) -> None:
+def test_broken_metadata_does_not_change_the_image(beside: str) -> None:
     data, lies_on_its_side = BESIDE[beside]
     kind = "WEBP" if data.startswith(b"RIFF") else "JPEG" if data.startswith(b"\xff") else "PNG"
     made = opened(process(data, watermark=False).data)
@@ -351,27 +351,27 @@ def test_what_stands_beside_the_pixels_never_decides(beside: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_what_follows_the_end_never_decides(kind: str) -> None:
+def test_bytes_after_the_images_end_are_ignored(kind: str) -> None:
     data = saved(gradient(), kind)
     plain = process(data, watermark=False)
     for more in (b"\0" * 4096, b"words", data, saved(gradient(8, 8), "JPEG")[:-40], b"\xff\xd8\xff"):
         assert process(data + more, watermark=False) == plain
 
 
-def test_a_jpeg_whose_end_alone_is_missing_is_taken() -> None:
+def test_a_jpeg_missing_only_its_end_marker_is_accepted() -> None:
     data = saved(gradient(), "JPEG")
     assert process(data[:-2], watermark=False) == process(data, watermark=False)
     for missing in (40, 400, 2000):
-        with pytest.raises(PictureInvalid):
+        with pytest.raises(ImageInvalid):
             process(data[:-missing], watermark=False)
 
 
-def test_a_png_whose_end_alone_is_missing_is_taken() -> None:
+def test_a_png_missing_only_its_end_chunk_is_accepted() -> None:
     data = saved(gradient(), "PNG")
     assert process(data[:-12], watermark=False) == process(data, watermark=False)
 
 
-def test_a_checksum_counts_for_a_header_and_not_for_pixels_with_their_own() -> None:
+def test_a_wrong_chunk_checksum_is_fatal_only_in_header_and_palette() -> None:
     data = saved(gradient().convert("P"), "PNG")
     plain = process(data, watermark=False)
     for kind, counts in ((b"IHDR", True), (b"PLTE", True), (b"IDAT", False), (b"IEND", False)):
@@ -379,7 +379,7 @@ def test_a_checksum_counts_for_a_header_and_not_for_pixels_with_their_own() -> N
         end = at + 4 + int.from_bytes(data[at - 4 : at])
         broken = data[:end] + bytes(4) + data[end + 4 :]
         if counts:
-            with pytest.raises(PictureInvalid, match="checksum"):
+            with pytest.raises(ImageInvalid, match="checksum"):
                 process(broken, watermark=False)
         else:
             assert process(broken, watermark=False) == plain
@@ -390,13 +390,13 @@ SEEDS = [saved(gradient(48, 40), kind) for kind in ("PNG", "JPEG", "WEBP")]
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(SEEDS), st.lists(st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=4)), max_size=6))
-def test_broken_bytes_give_a_picture_or_a_refusal_and_nothing_else(data: bytes, edits: list[tuple[int, bytes]]) -> None:
+def test_corrupt_bytes_give_an_image_or_a_refusal(data: bytes, edits: list[tuple[int, bytes]]) -> None:
     broken = bytearray(data)
     for place, piece in edits:
         broken[place % len(broken) : place % len(broken) + len(piece)] = piece
     try:
         made = process(bytes(broken), watermark=True)
-    except PictureInvalid:
+    except ImageInvalid:
         return
     assert opened(made.data).size == (made.width, made.height)
 
@@ -417,7 +417,7 @@ def test_a_thumbnail_is_webp_of_at_most_512_a_side_in_the_same_shape(
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 @pytest.mark.parametrize("size", [(1024, 1024), (640, 360), (64, 64), (2048, 64), (64, 2048)])
-def test_the_mark_is_visible_and_stays_in_its_corner(mode: str, size: tuple[int, int]) -> None:
+def test_the_watermark_is_visible_and_stays_in_its_corner(mode: str, size: tuple[int, int]) -> None:
     original = Image.new(mode, size, 90 if mode == "L" else (90, 110, 130, 255)[: len(mode)])
     marked = opened(process(saved(original, "PNG"), watermark=True).data)
     change = ImageChops.difference(original.convert("RGB"), marked.convert("RGB")).convert("L")
@@ -429,7 +429,7 @@ def test_the_mark_is_visible_and_stays_in_its_corner(mode: str, size: tuple[int,
 
 
 @pytest.mark.parametrize("colour", ["white", "black", (128, 128, 128), (255, 220, 0)])
-def test_the_mark_can_be_seen_on_any_ground(colour: Any) -> None:
+def test_the_watermark_is_visible_on_any_background(colour: Any) -> None:
     original = Image.new("RGB", (800, 600), colour)
     marked = opened(process(saved(original, "PNG"), watermark=True).data)
     assert ImageChops.difference(original, marked).convert("L").getextrema()[1] > 50
@@ -439,7 +439,7 @@ def test_the_mark_can_be_seen_on_any_ground(colour: Any) -> None:
 
 
 @given(st.sampled_from(["L", "RGB", "RGBA"]), st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32))
-def test_the_png_writer_loses_nothing(mode: str, width: int, height: int, seed: int) -> None:
+def test_the_png_writer_is_lossless(mode: str, width: int, height: int, seed: int) -> None:
     data = random.Random(seed).randbytes(width * height * len(mode))
     picture = Image.frombytes(mode, (width, height), data)
     again = opened(png.encode(picture))

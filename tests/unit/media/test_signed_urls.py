@@ -37,25 +37,25 @@ def accepted(url: str, host: str = "https://atelier.example") -> int:
     return expires
 
 
-def test_a_signed_url_is_our_path_and_verifies_as_cloudfront_verifies() -> None:
+def test_a_signed_url_verifies_as_cloudfront_verifies_it() -> None:
     url = SIGNER.sign(OBJECT, NOW)
     assert url.startswith(f"/{OBJECT}?Expires=")
     assert accepted(url)
 
 
 @pytest.mark.parametrize("offset", range(0, 240, 17))
-def test_a_url_lives_eight_to_ten_minutes(offset: int) -> None:
+def test_a_signed_url_is_valid_for_eight_to_ten_minutes(offset: int) -> None:
     at = NOW + timedelta(seconds=offset)
     assert 480 <= accepted(SIGNER.sign(OBJECT, at)) - at.timestamp() <= 600
 
 
-def test_within_a_window_an_object_keeps_its_url() -> None:
+def test_an_object_keeps_its_url_within_a_two_minute_window() -> None:
     start = NOW.replace(second=0)
     assert SIGNER.sign(OBJECT, start) == SIGNER.sign(OBJECT, start + timedelta(seconds=119))
     assert SIGNER.sign(OBJECT, start) != SIGNER.sign(OBJECT, start + timedelta(seconds=120))
 
 
-def test_a_signature_opens_one_object_on_one_host_until_one_instant() -> None:
+def test_a_signature_is_valid_for_one_object_host_and_expiry() -> None:
     url = SIGNER.sign(OBJECT, NOW)
     for forged in (
         url.replace("abc", "abd"),
@@ -68,7 +68,7 @@ def test_a_signature_opens_one_object_on_one_host_until_one_instant() -> None:
         accepted(url, "https://other.example")
 
 
-def test_the_key_is_asked_for_once_and_not_before_the_first_url() -> None:
+def test_the_private_key_is_loaded_once_at_the_first_url() -> None:
     asked: list[int] = []
 
     def pem() -> str:

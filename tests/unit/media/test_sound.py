@@ -18,10 +18,10 @@ from atelier.media import sound
 from atelier.media.processed import MediaInvalid
 from atelier.providers._contract import Done, Job
 from atelier.providers.local import Local
-from infra.local.standins._kit import sound as tone
-from infra.local.standins._kit import wav
+from infra.local.standins._kit import sample_audio as tone
+from infra.local.standins._kit import sample_wav
 from tests.unit.media import reels
-from tests.unit.media.reels import SECRET, TAGS, seen, tagged
+from tests.unit.media.reels import SECRET, TAGS, decode_file, with_tags
 
 FORMS = {"mp3": "mp3", "wav": "wav", "flac": "flac", "opus": "ogg", "aac": "adts"}
 
@@ -34,14 +34,14 @@ def spoken(text: str, format: str) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["mp3", "wav"])
-def test_speech_of_this_machine_is_delivered_as_long_and_as_loud_as_it_is(form: str) -> None:
+def test_a_local_providers_speech_keeps_its_samples(form: str) -> None:
     data = spoken("Good morning, and welcome on board.", form)
     made = sound.process(data)
-    before, after = seen(data), seen(made.data)
+    before, after = decode_file(data), decode_file(made.data)
     assert (made.type, made.format, made.width, made.height) == ("audio", form, None, None)
     assert made.content_type == {"mp3": "audio/mpeg", "wav": "audio/wav"}[form]
     assert made.sha256 == hashlib.sha256(made.data).hexdigest()
-    assert made.duration_ms == pytest.approx(before.lasting * 1000, abs=1)
+    assert made.duration_ms == pytest.approx(before.audio_seconds * 1000, abs=1)
     assert after.samples == before.samples
     assert not after.is_silent
     assert b"Procedural" in data
@@ -49,24 +49,24 @@ def test_speech_of_this_machine_is_delivered_as_long_and_as_loud_as_it_is(form: 
 
 
 @pytest.mark.parametrize(("kind", "form"), FORMS.items())
-def test_every_form_keeps_its_samples_and_loses_its_tags(kind: str, form: str) -> None:
+def test_every_audio_format_keeps_its_samples_and_loses_its_tags(kind: str, form: str) -> None:
     data = tone(2, kind)
     if kind == "aac":
         # Such a file can have tags only before its first frame.
         described = b"ID3\x04\0\0\0\0\0\x7f" + (b"TIT2" + SECRET.encode()).ljust(127, b"\0") + data
     else:
-        described = tagged(data, form)
+        described = with_tags(data, form)
     assert b"canary" in described
     made = sound.process(described)
     assert b"canary" not in made.data
-    assert not {"title", "comment", "artist"} & {name.lower() for name in seen(made.data).tags}
-    assert seen(made.data).samples == seen(data).samples
+    assert not {"title", "comment", "artist"} & {name.lower() for name in decode_file(made.data).tags}
+    assert decode_file(made.data).samples == decode_file(data).samples
     assert made.duration_ms == pytest.approx(2000, abs=60)
     assert made.format == ("ogg" if kind == "opus" else kind)
 
 
-def test_tags_at_both_ends_of_an_mp3_are_left_behind() -> None:
-    described = tagged(tone(1, "mp3"), "mp3", TAGS, write_id3v1="1", write_apetag="1")
+def test_tags_at_both_ends_of_an_mp3_are_removed() -> None:
+    described = with_tags(tone(1, "mp3"), "mp3", TAGS, write_id3v1="1", write_apetag="1")
     old = b"TAG" + SECRET.encode().ljust(125, b"\0")
     made = sound.process(described + old)
     assert b"canary" not in made.data
@@ -74,7 +74,7 @@ def test_tags_at_both_ends_of_an_mp3_are_left_behind() -> None:
     assert not made.data.startswith(b"ID3")
 
 
-def test_a_page_in_a_tag_is_gone_and_a_page_as_a_sound_is_refused() -> None:
+def test_html_in_a_tag_is_removed_and_html_as_audio_is_refused() -> None:
     page = b"<!doctype html><script>alert(1)</script>"
     tag = b"ID3\x03\0\0" + struct.pack(">I", len(page)) + page
     assert page not in sound.process(tag + tone(1, "mp3")).data
@@ -89,8 +89,8 @@ def test_the_same_bytes_give_the_same_hash() -> None:
         assert sound.process(data) == sound.process(data)
 
 
-def test_its_picture_shows_where_it_is_loud() -> None:
-    quiet_then_loud = bytearray(wav(2))
+def test_the_waveform_thumbnail_shows_where_the_audio_is_loud() -> None:
+    quiet_then_loud = bytearray(sample_wav(2))
     middle = 44 + (len(quiet_then_loud) - 44) // 4 * 2
     quiet_then_loud[44:middle] = bytes(middle - 44)
     picture = Image.open(io.BytesIO(sound.process(bytes(quiet_then_loud)).thumbnail or b"")).convert("L")
@@ -99,12 +99,12 @@ def test_its_picture_shows_where_it_is_loud() -> None:
     assert [dark < 200 for dark, _ in row] == [False, False, True, True]
 
 
-def test_a_silence_is_a_sound() -> None:
-    silent = bytearray(wav(1))
+def test_silent_audio_is_accepted() -> None:
+    silent = bytearray(sample_wav(1))
     silent[44:] = bytes(len(silent) - 44)
     made = sound.process(bytes(silent))
     assert made.duration_ms == 1000
-    assert seen(made.data).is_silent
+    assert decode_file(made.data).is_silent
     assert made.thumbnail
 
 
@@ -129,23 +129,23 @@ def test_a_silence_is_a_sound() -> None:
         ("adpcm_ima_wav", "wav", 22_050, {}, ("wav", "pcm_s16le")),
     ],
 )
-def test_what_phones_and_browsers_record_is_a_sound(
+def test_formats_of_phones_and_browsers_are_accepted(
     codec: str, form: str, rate: int, options: dict[str, str], expected: tuple[str, str]
 ) -> None:
-    data = reels.sound(codec, form, rate=rate, options=options)
+    data = reels.make_audio(codec, form, rate=rate, options=options)
     made = sound.process(data)
-    again = seen(made.data)
+    again = decode_file(made.data)
     assert (made.format, *again.codecs) == expected
     assert made.duration_ms == pytest.approx(2000, abs=80)
-    assert again.lasting == pytest.approx(2, abs=0.08)
+    assert again.audio_seconds == pytest.approx(2, abs=0.08)
     assert not again.is_silent
 
 
-def test_a_voice_memo_with_a_cover_keeps_its_sound_alone() -> None:
+def test_a_voice_memos_cover_is_dropped() -> None:
     cover = io.BytesIO()
     Image.new("RGB", (32, 32), (9, 99, 9)).save(cover, "JPEG")
     file = io.BytesIO()
-    with av.open(io.BytesIO(reels.sound("aac", "ipod"))) as plain, av.open(file, "w", format="mp4") as made:
+    with av.open(io.BytesIO(reels.make_audio("aac", "ipod"))) as plain, av.open(file, "w", format="mp4") as made:
         to = made.add_stream_from_template(plain.streams[0])
         shown = made.add_stream("mjpeg", rate=1)
         shown.width, shown.height, shown.pix_fmt = 32, 32, "yuvj420p"
@@ -157,7 +157,7 @@ def test_a_voice_memo_with_a_cover_keeps_its_sound_alone() -> None:
         picture = av.Packet(cover.getvalue())
         picture.stream, picture.pts, picture.dts = shown, 0, 0
         made.mux(picture)
-    assert seen(sound.process(file.getvalue()).data).codecs == ("aac",)
+    assert decode_file(sound.process(file.getvalue()).data).codecs == ("aac",)
 
 
 MP3 = tone(2, "mp3")
@@ -186,47 +186,47 @@ def tag(content: bytes) -> bytes:
     ],
     ids=["zeros", "padding", "junk", "cover", "short", "two tags", "ape", "false head", "tail", "ape tail", "between"],
 )
-def test_an_mp3_with_padding_plays_as_the_one_without(padded: bytes) -> None:
+def test_an_mp3_with_padding_has_the_same_length_as_one_without(padded: bytes) -> None:
     made = sound.process(padded)
     assert made.format == "mp3"
     assert made.duration_ms == pytest.approx(sound.process(MP3).duration_ms, abs=60)
-    assert not seen(made.data).is_silent
+    assert not decode_file(made.data).is_silent
 
 
-def test_a_tag_with_a_footer_before_a_flac_is_left_behind() -> None:
-    flac = reels.sound("flac", "flac")
+def test_a_tag_with_a_footer_before_a_flac_is_removed() -> None:
+    flac = reels.make_audio("flac", "flac")
     footed = b"ID3\x04\0\x10" + tag(bytes(300))[6:] + b"3DI\x04\0\x10" + tag(bytes(300))[6:10]
     assert sound.process(footed + flac) == sound.process(flac)
 
 
 @pytest.mark.parametrize("place", [12, 36, -1])
-def test_a_broken_piece_beside_the_samples_of_a_wav_does_not_decide(place: int) -> None:
-    plain = wav(2)
+def test_a_wavs_broken_chunk_beside_its_samples_is_ignored(place: int) -> None:
+    plain = sample_wav(2)
     before, after = (plain, b"") if place < 0 else (plain[:place], plain[place:])
     broken = before + b"LIST" + struct.pack("<I", 3) + b"abc\0" + after
     assert sound.process(broken) == sound.process(plain)
 
 
-def test_zeros_alone_and_frames_without_end_of_junk_are_no_sound() -> None:
+def test_zeros_and_junk_without_audio_are_refused() -> None:
     for data in (bytes(10**6), b"x" * 10**6, b"\xff" * 10**6, b"\xff\xfb\x90" * 10**5):
         with pytest.raises(MediaInvalid):
             sound.process(data)
 
 
-def test_parts_of_an_ogg_in_a_row_are_one_sound() -> None:
+def test_chained_ogg_streams_are_joined() -> None:
     made = sound.process(tone(2, "opus") + tone(3, "opus") + tone(1, "opus"))
     assert made.duration_ms == pytest.approx(6000, abs=80)
-    again = seen(made.data)
+    again = decode_file(made.data)
     assert again.seconds == pytest.approx(6, abs=0.1)
-    assert again.lasting == pytest.approx(6, abs=0.1)
+    assert again.audio_seconds == pytest.approx(6, abs=0.1)
 
 
 # ---- declared lengths ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("claimed", [0, 0xFFFFFFFF, 10**9, 100])
-def test_a_wav_that_was_sent_while_it_was_made_is_as_long_as_it_is(claimed: int) -> None:
-    data = bytearray(wav(3))
+def test_a_streamed_wavs_length_is_taken_from_its_samples(claimed: int) -> None:
+    data = bytearray(sample_wav(3))
     struct.pack_into("<I", data, 4, claimed)
     if claimed != 100:
         struct.pack_into("<I", data, 40, claimed)
@@ -235,7 +235,7 @@ def test_a_wav_that_was_sent_while_it_was_made_is_as_long_as_it_is(claimed: int)
     assert struct.unpack_from("<I", made.data, 40) == (len(made.data) - 44,)
 
 
-def test_an_mp3_whose_length_can_only_be_guessed_is_taken() -> None:
+def test_an_mp3_without_a_length_header_has_its_decoded_length() -> None:
     file = io.BytesIO()
     with av.open(file, "w", format="mp3", options={"write_xing": "0", "id3v2_version": "0"}) as made:
         stream = made.add_stream("libmp3lame", rate=24_000, layout="mono", options={"q": "5"})
@@ -249,20 +249,20 @@ def test_an_mp3_whose_length_can_only_be_guessed_is_taken() -> None:
     assert sound.process(file.getvalue()).duration_ms == pytest.approx(4800, abs=100)
 
 
-def test_a_flac_that_is_cut_off_is_refused() -> None:
+def test_a_truncated_flac_is_refused() -> None:
     data = tone(3, "flac")
     with pytest.raises(MediaInvalid, match="where the file says 3"):
         sound.process(data[: len(data) // 2])
 
 
-def test_the_longest_sound_is_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_audio_beyond_the_length_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sound, "SECONDS_MAX", 1)
     for kind in FORMS:
         with pytest.raises(MediaInvalid):
             sound.process(tone(2, kind))
 
 
-def test_a_silence_without_end_in_few_bytes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_highly_compressed_long_silence_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sound, "SECONDS_MAX", 60)
     file = io.BytesIO()
     with av.open(file, "w", format="flac") as made:
@@ -301,17 +301,17 @@ def test_a_silence_without_end_in_few_bytes_is_refused(monkeypatch: pytest.Monke
         b'{"error": {"message": "quota"}}',
         b"\xff\xd8\xff\xe0" + bytes(100),
         b"#EXTM3U\n/etc/passwd\n",
-        wav(0),
-        reels.film(frames=2),
+        sample_wav(0),
+        reels.make_video(frames=2),
     ],
     ids=lambda data: repr(data[:14]),
 )
-def test_what_is_no_sound_is_refused(data: bytes) -> None:
+def test_a_file_that_is_not_audio_is_refused(data: bytes) -> None:
     with pytest.raises(MediaInvalid):
         sound.process(data)
 
 
-def test_a_film_in_an_ogg_is_no_sound() -> None:
+def test_a_video_in_an_ogg_is_refused_as_audio() -> None:
     file = io.BytesIO()
     with av.open(file, "w", format="ogg") as made:
         shown = made.add_stream("libvpx", rate=12)
@@ -329,7 +329,7 @@ SEEDS = [tone(0.3, kind) for kind in FORMS]
 @given(
     st.sampled_from(SEEDS), st.lists(st.tuples(st.integers(0, 10**5), st.binary(min_size=1, max_size=4)), max_size=8)
 )
-def test_broken_bytes_give_a_sound_or_a_refusal_and_nothing_else(data: bytes, edits: list[tuple[int, bytes]]) -> None:
+def test_corrupt_bytes_give_audio_or_a_refusal(data: bytes, edits: list[tuple[int, bytes]]) -> None:
     broken = bytearray(data)
     for place, piece in edits:
         broken[place % len(broken) : place % len(broken) + len(piece)] = piece

@@ -14,7 +14,7 @@ from atelier.media.text import PAGE_BYTES_MAX, TEXT_BYTES_MAX, process, process_
 PAGE = "<!doctype html>\n<html lang=en><title>A page</title><p>Grüße, 你好 🌊</p></html>"
 
 
-def test_a_text_is_kept_as_it_reads() -> None:
+def test_a_text_keeps_its_characters_and_line_breaks() -> None:
     written = "First line\n\n\tthen – a “second”, and a 🌊\n"
     made = process(written.encode())
     assert made.data.decode() == written
@@ -24,7 +24,7 @@ def test_a_text_is_kept_as_it_reads() -> None:
 
 
 @given(st.text(min_size=1, max_size=200))
-def test_any_text_comes_out_without_controls_or_not_at_all(text: str) -> None:
+def test_any_text_loses_its_control_characters_or_is_refused(text: str) -> None:
     try:
         made = process(text.encode("utf-8", "surrogatepass")).data.decode()
     except MediaInvalid:
@@ -34,19 +34,19 @@ def test_any_text_comes_out_without_controls_or_not_at_all(text: str) -> None:
     assert process(made.encode()).data.decode() == made
 
 
-def test_controls_and_foreign_line_ends_are_gone() -> None:
+def test_control_characters_are_removed_and_line_ends_are_normalised() -> None:
     data = "\ufeffone\r\ntwo\rthree\0\x1b[31m red\x07\x85end\x7f".encode()
     assert process(data).data.decode() == "one\ntwo\nthree[31m redend"
 
 
 @pytest.mark.parametrize("data", [b"", b" \n\t", b"\0\0", b"\xff\xfe h", b"\xc3(", b"\x89PNG\r\n\x1a\n" + b"\xf0" * 9])
-def test_what_is_no_text_is_refused(data: bytes) -> None:
+def test_a_file_that_is_not_text_is_refused(data: bytes) -> None:
     for take in (process, process_page):
         with pytest.raises(MediaInvalid):
             take(data)
 
 
-def test_a_text_has_a_most_and_so_has_a_page() -> None:
+def test_a_text_and_a_page_beyond_their_size_limits_are_refused() -> None:
     assert len(process(b"a" * TEXT_BYTES_MAX).data) == TEXT_BYTES_MAX
     with pytest.raises(MediaInvalid, match="more than"):
         process(b"a" * (TEXT_BYTES_MAX + 1))
@@ -54,7 +54,7 @@ def test_a_text_has_a_most_and_so_has_a_page() -> None:
         process_page(PAGE.encode() + b" " * PAGE_BYTES_MAX)
 
 
-def test_a_page_is_kept_as_it_is() -> None:
+def test_a_page_is_kept_unchanged() -> None:
     made = process_page(PAGE.encode())
     assert made.data.decode() == PAGE + "\n"
     assert (made.type, made.format, made.content_type) == ("page", "html", "text/html; charset=utf-8")
@@ -70,16 +70,16 @@ def test_a_page_is_kept_as_it_is() -> None:
         "<p>…</p>{}",
     ],
 )
-def test_what_a_model_says_around_its_page_is_left_behind(around: str) -> None:
+def test_words_of_a_model_around_its_page_are_removed(around: str) -> None:
     for page in (PAGE, PAGE.upper(), PAGE.replace("<!doctype html>\n", "")):
         assert process_page(around.format(page).encode()).data.decode() == page + "\n"
 
 
-def test_a_page_that_was_not_finished_is_shown_as_far_as_it_goes() -> None:
+def test_an_unfinished_page_is_kept_as_far_as_it_goes() -> None:
     assert process_page(b"<html><p>and then").data == b"<html><p>and then\n"
 
 
 @pytest.mark.parametrize("text", ["I am sorry, I cannot do that.", "<p>no document</p>", "<htmlish>", '{"error": 1}'])
-def test_what_holds_no_document_is_no_page(text: str) -> None:
+def test_a_text_without_an_html_document_is_refused_as_a_page(text: str) -> None:
     with pytest.raises(MediaInvalid, match="document"):
         process_page(text.encode())

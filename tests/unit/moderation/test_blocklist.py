@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atelier.moderation.blocklist import FILE, SHIPPED, Blocklist, parsed
+from atelier.moderation.blocklist import FILE, DEFAULT_BLOCKLIST, Blocklist, parse_phrases
 from atelier.moderation.model import Category, Policy
 
 # Words that contain a listed word or resemble one: places, trades, fruit, science.
@@ -125,26 +125,26 @@ def phrases(section: str) -> list[str]:
 @pytest.mark.parametrize("disguise", DISGUISES)
 @settings(max_examples=60, deadline=None)
 @given(phrase=st.sampled_from(phrases("minors")), before=st.sampled_from(INNOCENT), after=st.sampled_from(INNOCENT))
-def test_a_phrase_is_found_however_it_is_written(disguise: str, phrase: str, before: str, after: str) -> None:
+def test_a_phrase_is_found_in_every_disguise(disguise: str, phrase: str, before: str, after: str) -> None:
     text = f"{before}, {DISGUISES[disguise](phrase)}, {after}"
-    assert Category.MINORS in SHIPPED.found(text)
+    assert Category.MINORS in DEFAULT_BLOCKLIST.categories_of(text)
 
 
 @settings(max_examples=500, deadline=None)
 @given(st.lists(st.sampled_from(INNOCENT), min_size=1, max_size=30), st.sampled_from([" ", ", ", "-", "\n", " 3 "]))
-def test_nothing_is_found_inside_innocent_words(words: list[str], between: str) -> None:
-    assert SHIPPED.found(between.join(words)) == frozenset()
+def test_innocent_words_match_no_phrase(words: list[str], between: str) -> None:
+    assert DEFAULT_BLOCKLIST.categories_of(between.join(words)) == frozenset()
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_what_is_harmless_passes_the_categories_that_are_refused_by_default(text: str) -> None:
+def test_a_harmless_prompt_passes_the_default_policy(text: str) -> None:
     default = Policy(frozenset({Category.MINORS, Category.WEAPONS, Category.SELF_HARM}))
-    assert default.gravest(SHIPPED.found(text)) is None
+    assert default.gravest(DEFAULT_BLOCKLIST.categories_of(text)) is None
 
 
 @pytest.mark.parametrize("text", MEANT)
-def test_what_is_meant_is_found_beside_harmless_words(text: str) -> None:
-    assert Category.WEAPONS in SHIPPED.found(text)
+def test_a_harmful_phrase_is_found_beside_harmless_words(text: str) -> None:
+    assert Category.WEAPONS in DEFAULT_BLOCKLIST.categories_of(text)
 
 
 @pytest.mark.parametrize(
@@ -170,58 +170,58 @@ def test_what_is_meant_is_found_beside_harmless_words(text: str) -> None:
         ("hardcore sex", Category.SEXUAL),
     ],
 )
-def test_each_category_has_what_is_found_for_it(text: str, category: Category) -> None:
-    assert category in SHIPPED.found(text)
+def test_each_category_finds_its_examples(text: str, category: Category) -> None:
+    assert category in DEFAULT_BLOCKLIST.categories_of(text)
 
 
-def test_a_pair_counts_within_a_sentence_and_a_few_words_only() -> None:
-    assert SHIPPED.found("naked as a happy child")
-    assert not SHIPPED.found("Naked trees in the wind. A child walks below")
-    assert not SHIPPED.found("naked trees stand in the wind of the moor and far away a child walks")
+def test_a_word_pair_matches_only_within_a_sentence_and_a_few_words() -> None:
+    assert DEFAULT_BLOCKLIST.categories_of("naked as a happy child")
+    assert not DEFAULT_BLOCKLIST.categories_of("Naked trees in the wind. A child walks below")
+    assert not DEFAULT_BLOCKLIST.categories_of("naked trees stand in the wind of the moor and far away a child walks")
 
 
-def test_what_is_not_wanted_is_held_to_phrases_alone() -> None:
-    assert SHIPPED.found("nude, child, deformed hands", wanted=False) == frozenset()
-    assert Category.MINORS in SHIPPED.found("nude, child, deformed hands")
-    assert Category.MINORS in SHIPPED.found("child porn", wanted=False)
+def test_a_negative_prompt_is_matched_against_phrases_only() -> None:
+    assert DEFAULT_BLOCKLIST.categories_of("nude, child, deformed hands", wanted=False) == frozenset()
+    assert Category.MINORS in DEFAULT_BLOCKLIST.categories_of("nude, child, deformed hands")
+    assert Category.MINORS in DEFAULT_BLOCKLIST.categories_of("child porn", wanted=False)
 
 
-def test_an_age_of_eighteen_or_more_is_nobodys_business() -> None:
+def test_an_age_of_eighteen_or_more_is_not_a_minor() -> None:
     for age in ("18", "21", "30", "eighteen", "thirty"):
-        assert Category.MINORS not in SHIPPED.found(f"a naked {age} year old woman")
+        assert Category.MINORS not in DEFAULT_BLOCKLIST.categories_of(f"a naked {age} year old woman")
     for age in ("1", "9", "17", "seventeen"):
-        assert Category.MINORS in SHIPPED.found(f"a naked {age} year old")
+        assert Category.MINORS in DEFAULT_BLOCKLIST.categories_of(f"a naked {age} year old")
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=200))
-def test_any_text_at_all_can_be_looked_at(text: str) -> None:
-    assert SHIPPED.found(text) <= frozenset(Category)
+def test_any_text_can_be_matched(text: str) -> None:
+    assert DEFAULT_BLOCKLIST.categories_of(text) <= frozenset(Category)
 
 
 @pytest.mark.parametrize("text", ["a" * 300_000 + " *", "ab" * 150_000 + ".", "a*" * 150_000, "aab-" * 75_000])
-def test_a_text_is_looked_at_in_a_time_that_grows_with_its_length_alone(text: str) -> None:
+def test_matching_a_long_repetitive_text_finishes(text: str) -> None:
     # A quadratic search would take hours.
-    assert SHIPPED.found(text) == frozenset()
+    assert DEFAULT_BLOCKLIST.categories_of(text) == frozenset()
 
 
-def test_a_section_of_the_lists_own_is_a_group_that_pairs_may_name() -> None:
+def test_a_blocklist_section_is_a_word_group_for_pairs() -> None:
     lines = "[fruit]\napple # the sour ones too\n[verb]\nthrow\n[violence]\nverb ~ fruit\nsnow ball fight\n"
     list_ = Blocklist(lambda: lines)
-    assert list_.found("throw an apple") == {Category.VIOLENCE}
-    assert list_.found("a snowball fight") == {Category.VIOLENCE}
-    assert list_.found("an apple") == frozenset()
+    assert list_.categories_of("throw an apple") == {Category.VIOLENCE}
+    assert list_.categories_of("a snowball fight") == {Category.VIOLENCE}
+    assert list_.categories_of("an apple") == frozenset()
 
 
 @pytest.mark.parametrize(
     "lines", ["apple", "[violence]\n???", "[violence]\nfruit ~ verb", "[fruit]\nplum\nfruit ~ fruit"]
 )
-def test_a_line_that_says_nothing_is_named(lines: str) -> None:
+def test_an_invalid_blocklist_line_is_named(lines: str) -> None:
     with pytest.raises(ValueError, match=r"^line \d of the blocklist"):
-        parsed(lines)
+        parse_phrases(lines)
 
 
-def test_only_the_gravest_that_is_refused_is_named_and_sexual_content_with_children_always_is() -> None:
+def test_the_gravest_refused_category_is_named_and_minors_always_is() -> None:
     found = frozenset({Category.SEXUAL, Category.MINORS})
     assert Policy(frozenset()).gravest(found) is Category.MINORS
     assert Policy(frozenset()).gravest({Category.SEXUAL}) is None

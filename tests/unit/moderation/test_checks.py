@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from atelier.errors import PromptRefused, Unavailable
-from atelier.moderation.blocklist import SHIPPED
-from atelier.moderation.model import Category, OutputWithheld, Picture, Policy, Wording
+from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
+from atelier.moderation.model import Category, OutputWithheld, Thumbnail, Policy, RequestText
 from atelier.moderation.outputs import OutputCheck
 from atelier.moderation.ports import Findings
 from atelier.moderation.prompts import PromptCheck
 
 LENIENT = Policy()
 STRICT = Policy(frozenset({Category.SEXUAL}), "refuse")
-THUMBNAIL = Picture(b"picture", "image/webp")
+THUMBNAIL = Thumbnail(b"picture", "image/webp")
 
 
 @dataclass
@@ -30,26 +30,26 @@ class Judge:
         self.asked.append(list(texts))
         return None if self.finding is None else tuple(self.finding for _ in texts)
 
-    def picture(self, picture: Picture, *, seconds_max: float) -> frozenset[Category] | None:
-        self.asked.append(picture)
+    def image(self, thumbnail: Thumbnail, *, seconds_max: float) -> frozenset[Category] | None:
+        self.asked.append(thumbnail)
         return self.finding
 
     def prompts(self, policy: Policy = LENIENT) -> PromptCheck:
-        return PromptCheck(policy, SHIPPED, lambda: self)
+        return PromptCheck(policy, DEFAULT_BLOCKLIST, lambda: self)
 
     def outputs(self, policy: Policy = LENIENT) -> OutputCheck:
-        return OutputCheck(policy, SHIPPED, lambda: self)
+        return OutputCheck(policy, DEFAULT_BLOCKLIST, lambda: self)
 
 
 def never() -> bool:
     return False
 
 
-def of_prompt(text: str) -> list[Wording]:
-    return [Wording("prompt", text)]
+def of_prompt(text: str) -> list[RequestText]:
+    return [RequestText("prompt", text)]
 
 
-def test_the_blocklist_comes_first_and_what_it_refuses_is_shown_to_nobody() -> None:
+def test_a_prompt_refused_by_the_blocklist_is_not_sent_to_the_moderator() -> None:
     judge = Judge()
     with pytest.raises(PromptRefused) as refused:
         judge.prompts()(of_prompt("child porn"), accepted_before=never)
@@ -63,25 +63,25 @@ def test_the_blocklist_comes_first_and_what_it_refuses_is_shown_to_nobody() -> N
     assert (refused.value.code, refused.value.status) == ("VALIDATION_FAILED", 422)
 
 
-def test_every_wording_is_looked_at_and_the_refused_one_is_named() -> None:
-    wordings = [Wording("prompt", "a fox"), Wording("parameters.messages", "child porn")]
+def test_every_field_is_checked_and_the_refused_one_is_named() -> None:
+    wordings = [RequestText("prompt", "a fox"), RequestText("parameters.messages", "child porn")]
     with pytest.raises(PromptRefused) as refused:
-        PromptCheck(Policy(), SHIPPED)(wordings, accepted_before=never)
+        PromptCheck(Policy(), DEFAULT_BLOCKLIST)(wordings, accepted_before=never)
     assert refused.value.facts["fields"][0]["path"] == "parameters.messages"
 
 
-def test_a_refusal_names_the_message_and_every_category_in_words() -> None:
+def test_a_refusal_names_the_message_and_its_categories() -> None:
     parts = (("parameters.messages[0]", "Hello."), ("parameters.messages[1]", "how to build a pipe bomb"))
-    wordings = [Wording("prompt", "a fox"), Wording("parameters.messages", "\n".join(t for _, t in parts), parts=parts)]
+    wordings = [RequestText("prompt", "a fox"), RequestText("parameters.messages", "\n".join(t for _, t in parts), parts=parts)]
     with pytest.raises(PromptRefused, match=r"for weapons in parameters\.messages\[1\]") as refused:
-        PromptCheck(Policy(frozenset({Category.WEAPONS})), SHIPPED)(wordings, accepted_before=never)
+        PromptCheck(Policy(frozenset({Category.WEAPONS})), DEFAULT_BLOCKLIST)(wordings, accepted_before=never)
     assert refused.value.facts["path"] == "parameters.messages[1]"
     assert refused.value.facts["categories"] == ["weapons"]
 
 
-def of_messages(*texts: str) -> list[Wording]:
+def of_messages(*texts: str) -> list[RequestText]:
     parts = tuple((f"parameters.messages[{number}]", text) for number, text in enumerate(texts))
-    return [Wording("parameters.messages", "\n".join(texts), parts=parts)]
+    return [RequestText("parameters.messages", "\n".join(texts), parts=parts)]
 
 
 @pytest.mark.parametrize(
@@ -91,34 +91,34 @@ def of_messages(*texts: str) -> list[Wording]:
         of_messages("how to build a pipe", "Yes?", "bomb"),
         of_messages("how to", "build", "a pipe", "bomb"),
         of_messages("Hello. " * 100 + "how to build a", "pipe bomb" + " and so on" * 100),
-        [Wording("prompt", "pipe bomb"), Wording("parameters.system", "Tell how to build a")],
-        [*of_messages("how to build a"), Wording("prompt", "pipe bomb")],
+        [RequestText("prompt", "pipe bomb"), RequestText("parameters.system", "Tell how to build a")],
+        [*of_messages("how to build a"), RequestText("prompt", "pipe bomb")],
     ],
 )
-def test_a_phrase_over_several_texts_is_seen_by_the_blocklist(wordings: list[Wording]) -> None:
+def test_a_phrase_split_over_several_texts_is_found(wordings: list[RequestText]) -> None:
     with pytest.raises(PromptRefused):
-        PromptCheck(Policy(frozenset({Category.WEAPONS})), SHIPPED)(wordings, accepted_before=never)
+        PromptCheck(Policy(frozenset({Category.WEAPONS})), DEFAULT_BLOCKLIST)(wordings, accepted_before=never)
 
 
-def test_a_phrase_about_minors_over_several_messages_is_always_refused() -> None:
+def test_a_phrase_about_minors_split_over_messages_is_refused() -> None:
     for texts in (("child", "porn"), ("child", "Yes?", "porn"), ("a naked", "child")):
         with pytest.raises(PromptRefused):
-            PromptCheck(Policy(), SHIPPED)(of_messages(*texts), accepted_before=never)
+            PromptCheck(Policy(), DEFAULT_BLOCKLIST)(of_messages(*texts), accepted_before=never)
 
 
-def test_what_two_people_say_by_turns_is_not_read_as_one_sentence() -> None:
+def test_alternating_messages_are_not_read_as_one_sentence() -> None:
     talk = of_messages("gift ideas for my kids", "A kite, perhaps.", "and lingerie for my wife")
-    PromptCheck(Policy(), SHIPPED)(talk, accepted_before=never)
+    PromptCheck(Policy(), DEFAULT_BLOCKLIST)(talk, accepted_before=never)
 
 
-def test_the_moderator_is_asked_about_what_is_wanted_and_not_about_what_is_not() -> None:
+def test_the_moderator_gets_every_text_but_the_negative_prompt() -> None:
     judge = Judge()
-    wordings = [Wording("prompt", "a fox"), Wording("negative_prompt", "nude", wanted=False), Wording("system", "kind")]
+    wordings = [RequestText("prompt", "a fox"), RequestText("negative_prompt", "nude", wanted=False), RequestText("system", "kind")]
     judge.prompts()(wordings, accepted_before=never)
     assert judge.asked == [["a fox", "kind"]]
 
 
-def test_the_moderator_refuses_what_the_policy_refuses_and_nothing_more() -> None:
+def test_only_moderator_findings_in_the_policy_are_refused() -> None:
     judge = Judge(frozenset({Category.SEXUAL, Category.VIOLENCE}))
     judge.prompts()(of_prompt("a fox"), accepted_before=never)
     with pytest.raises(PromptRefused) as refused:
@@ -126,21 +126,21 @@ def test_the_moderator_refuses_what_the_policy_refuses_and_nothing_more() -> Non
     assert refused.value.facts["category"] == "sexual"
 
 
-def test_what_was_accepted_before_is_neither_judged_nor_refused_again() -> None:
+def test_a_prompt_accepted_before_is_not_checked_again() -> None:
     judge = Judge(frozenset({Category.MINORS}))
     for text in ("a fox", "child porn"):
         judge.prompts()(of_prompt(text), accepted_before=lambda: True)
     assert judge.asked == []
 
 
-def test_without_a_moderator_nobody_looks_whether_it_was_accepted_before() -> None:
+def test_a_check_without_a_moderator_skips_the_accepted_before_lookup() -> None:
     def looked() -> bool:
         raise AssertionError("a read that costs a unit")
 
-    PromptCheck(Policy(), SHIPPED)(of_prompt("a fox"), accepted_before=looked)
+    PromptCheck(Policy(), DEFAULT_BLOCKLIST)(of_prompt("a fox"), accepted_before=looked)
 
 
-def test_a_silent_moderator_holds_up_a_prompt_only_where_the_policy_says_so() -> None:
+def test_an_unanswered_prompt_check_refuses_only_under_a_strict_policy() -> None:
     judge = Judge(None)
     judge.prompts()(of_prompt("a fox"), accepted_before=never)
     with pytest.raises(Unavailable):
@@ -159,13 +159,13 @@ def test_a_silent_moderator_holds_up_a_prompt_only_where_the_policy_says_so() ->
         ("page", b'<input placeholder="a child p&#111;rn">'),
     ],
 )
-def test_a_written_result_is_withheld_by_its_words_alone(type: str, data: bytes) -> None:
+def test_a_text_result_with_a_blocked_phrase_is_withheld(type: str, data: bytes) -> None:
     with pytest.raises(OutputWithheld) as withheld:
-        OutputCheck(Policy(), SHIPPED)(type, data, None)
+        OutputCheck(Policy(), DEFAULT_BLOCKLIST)(type, data, None)
     assert withheld.value.category is Category.MINORS
 
 
-def test_a_picture_and_a_film_are_judged_by_their_small_picture_and_a_sound_by_nobody() -> None:
+def test_images_and_videos_are_moderated_by_thumbnail_and_audio_is_not() -> None:
     judge = Judge(frozenset({Category.MINORS}))
     for type in ("image", "video"):
         with pytest.raises(OutputWithheld):
@@ -173,17 +173,17 @@ def test_a_picture_and_a_film_are_judged_by_their_small_picture_and_a_sound_by_n
     assert judge.asked == [THUMBNAIL, THUMBNAIL]
     # The thumbnail of an audio file is only its waveform.
     judge.outputs()("audio", b"sound", THUMBNAIL)
-    OutputCheck(Policy(), SHIPPED)("image", b"large", THUMBNAIL)
+    OutputCheck(Policy(), DEFAULT_BLOCKLIST)("image", b"large", THUMBNAIL)
     assert judge.asked == [THUMBNAIL, THUMBNAIL]
 
 
-def test_a_text_is_judged_by_the_moderator_too() -> None:
+def test_a_text_result_is_checked_by_the_moderator() -> None:
     with pytest.raises(OutputWithheld):
         Judge(frozenset({Category.MINORS})).outputs()("text", b"a story", None)
     Judge(frozenset({Category.SEXUAL})).outputs()("text", b"a story", None)
 
 
-def test_an_unjudged_result_waits_only_where_the_policy_says_so() -> None:
+def test_an_unanswered_result_check_refuses_only_under_a_strict_policy() -> None:
     judge = Judge(None)
     judge.outputs()("text", b"a story", None)
     judge.outputs()("image", b"large", THUMBNAIL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from atelier.pricing.candidates import candidate, candidate_parts
+from atelier.pricing.candidates import format_candidate, parse_candidate
 
 KEY, OTHER = "key_" + "0" * 25 + "1", "key_" + "0" * 25 + "2"
 
@@ -14,9 +14,9 @@ KEY, OTHER = "key_" + "0" * 25 + "1", "key_" + "0" * 25 + "2"
     "model",
     ["openai/gpt-5.5", "custom/x@v2", f"custom/x@{OTHER}", "custom/x@", "custom/x@key_1", "custom/@@"],
 )
-def test_a_candidate_is_taken_apart_into_what_it_was_made_of(model: str, key: str | None) -> None:
-    assert candidate_parts(candidate(model, key)) == (model, key)
+def test_a_candidate_text_round_trips_to_model_and_key(model: str, key: str | None) -> None:
+    assert parse_candidate(format_candidate(model, key)) == (model, key)
 
 
-def test_a_usual_candidate_is_written_as_it_always_was() -> None:
-    assert (candidate("openai/a", None), candidate("openai/a", KEY)) == ("openai/a", f"openai/a@{KEY}")
+def test_a_candidate_text_keeps_its_stored_format() -> None:
+    assert (format_candidate("openai/a", None), format_candidate("openai/a", KEY)) == ("openai/a", f"openai/a@{KEY}")

@@ -44,11 +44,11 @@ def edited(folder: Path, change: dict[str, Any]) -> Path:
     return folder
 
 
-def test_the_compiled_catalogue_is_what_the_yaml_says() -> None:
+def test_the_compiled_catalogue_matches_the_yaml() -> None:
     assert (FOLDER / COMPILED).read_text() == compile_folder(FOLDER), f"run: {COMPILE}"
 
 
-def test_an_outdated_compilation_is_not_used(tmp_path: Path) -> None:
+def test_an_outdated_compiled_catalogue_is_not_used(tmp_path: Path) -> None:
     folder = edited(tmp_path, {"title": "Changed since"})
     (folder / COMPILED).write_text((FOLDER / COMPILED).read_text())
     assert load(folder, ALL).model("replicate/sdxl").title == "Changed since"
@@ -124,14 +124,14 @@ def test_a_wrong_missing_negative_or_fractional_price_does_not_load(tmp_path: Pa
 
 
 @pytest.mark.parametrize("limit", [{"requests": 0, "seconds": 60}, {"requests": 5}, {"requests": 5, "seconds": "60"}])
-def test_a_limit_that_is_none_does_not_load(tmp_path: Path, limit: dict[str, Any]) -> None:
+def test_an_invalid_rate_limit_does_not_load(tmp_path: Path, limit: dict[str, Any]) -> None:
     folder = edited(tmp_path, {})
     (folder / "limits.yaml").write_text(yaml.safe_dump({"limits": {"replicate": limit}}))
     with pytest.raises(ValidationError):
         load(folder, ALL)
 
 
-def test_limits_are_of_providers_that_there_are(both: Catalogue) -> None:
+def test_rate_limits_name_only_known_providers(both: Catalogue) -> None:
     assert both.data.limits["stability"] == {"requests": 150, "seconds": 10}
     assert both.data.limits.keys() <= {model.provider for model in both.data.models}
 
@@ -142,19 +142,19 @@ def test_a_model_without_an_entry_has_no_price(both: Catalogue) -> None:
     assert refused.value.facts["fields"][0]["path"] == "model"
 
 
-def test_every_error_class_and_every_end_has_its_rule(both: Catalogue) -> None:
+def test_every_error_class_and_every_outcome_has_a_rule(both: Catalogue) -> None:
     ends = {"succeeded", "cancelled", "expired", "no_result", MODERATED_OUTPUT}
     assert set(both.data.outcomes) == {*ErrorClass, *ends}
 
 
-def test_auto_prefers_a_trained_model_and_takes_the_procedural_one_where_there_is_no_other(both: Catalogue) -> None:
+def test_auto_prefers_a_trained_model_over_the_procedural_one(both: Catalogue) -> None:
     _, offers = both.offers("image", "auto", {}, today=TODAY, seed=1)
     assert [offer.model for offer in offers] == ["replicate/sdxl"]
     _, offers = catalogue(LOCAL).offers("image", "auto", {}, today=TODAY, seed=1)
     assert [offer.model for offer in offers] == ["local/canvas"]
 
 
-def test_a_model_that_is_asked_for_by_name_is_the_only_offer(both: Catalogue) -> None:
+def test_a_model_requested_by_name_is_the_only_offer(both: Catalogue) -> None:
     parameters, offers = both.offers("image", "local/canvas", {"width": 64, "height": 2048}, today=TODAY, seed=1)
     assert parameters == {"width": 64, "height": 2048, "n": 1, "seed": 1}
     assert [(offer.model, offer.provider, offer.credits_max) for offer in offers] == [("local/canvas", "local", 1)]
@@ -169,12 +169,12 @@ def test_a_disabled_unknown_or_retired_model_is_refused(both: Catalogue, tmp_pat
     assert retired.offers("image", "replicate/sdxl", {}, today=date(2026, 11, 19), seed=1)[1]
 
 
-def test_a_kind_that_nobody_makes_is_unavailable() -> None:
+def test_a_kind_without_an_enabled_provider_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         catalogue(frozenset()).offers("image", "auto", {}, today=TODAY, seed=1)
 
 
-def test_the_seed_is_the_callers_or_else_the_one_given(both: Catalogue) -> None:
+def test_the_callers_seed_takes_precedence_over_the_default_one(both: Catalogue) -> None:
     assert both.offers("image", "auto", {"seed": 7}, today=TODAY, seed=99)[0]["seed"] == 7
     assert both.offers("image", "auto", {"seed": None}, today=TODAY, seed=99)[0]["seed"] == 99
     assert 0 <= both.offers("image", "auto", {}, today=TODAY, seed=2**70 + 5)[0]["seed"] < 2**32
@@ -195,7 +195,7 @@ def test_the_seed_is_the_callers_or_else_the_one_given(both: Catalogue) -> None:
         ({"voice": "alto"}, "parameters.voice"),
     ],
 )
-def test_a_wrong_parameter_is_named_by_its_path(parameters: dict[str, Any], path: str) -> None:
+def test_an_invalid_parameter_is_named_by_its_path(parameters: dict[str, Any], path: str) -> None:
     with pytest.raises(ValidationFailed) as refused:
         catalogue(LOCAL).offers("image", "auto", parameters, today=TODAY, seed=1)
     assert [field["path"] for field in refused.value.facts["fields"]] == [path]
@@ -207,7 +207,7 @@ def test_a_size_that_a_model_cannot_make_is_refused_with_its_rule(both: Catalogu
     assert refused.value.facts["fields"] == [{"path": "parameters.width", "message": "must be a multiple of 8"}]
 
 
-def test_a_tier_says_what_a_workspace_gets(both: Catalogue) -> None:
+def test_the_free_tier_has_daily_credits_and_a_watermark(both: Catalogue) -> None:
     assert both.tier("free").daily_credits == 50
     assert both.tier("free").daily_reset == "midnight"
     assert both.tier("free").watermark is True

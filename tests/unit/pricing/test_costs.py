@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.pricing.costs import Ask, Cost, estimated, measured
+from atelier.pricing.costs import Workload, Cost, estimate_cost, measure_cost
 
 TEXT: Cost = {"unit": "token", "input": 2_000_000, "cached": 200_000, "cache_write": 2_500_000, "output": 10_000_000}
 PICTURE: Cost = {
@@ -35,26 +35,26 @@ SQUARE = {"width": 1024, "height": 1024}
     ("costs", "ask", "microusd"),
     [
         # 64 tokens of overhead and one for three bytes, at the dearest input price; then the maximum output.
-        ((TEXT,), Ask({"max_tokens": 1000}, "x" * 300), ceil(164 * 2.5) + 10_000),
-        ((TEXT,), Ask({"max_tokens": 1000, "system": "y" * 300}, "x" * 300), ceil(264 * 2.5) + 10_000),
+        ((TEXT,), Workload({"max_tokens": 1000}, "x" * 300), ceil(164 * 2.5) + 10_000),
+        ((TEXT,), Workload({"max_tokens": 1000, "system": "y" * 300}, "x" * 300), ceil(264 * 2.5) + 10_000),
         # An upper bound: a two-byte letter and a digit count as up to one token, a Chinese character as two.
-        ((TEXT,), Ask({"max_tokens": 1000}, "é" * 150 + "7" * 10), ceil(224 * 2.5) + 10_000),
-        ((TEXT,), Ask({"max_tokens": 1000}, "中" * 100), ceil(264 * 2.5) + 10_000),
+        ((TEXT,), Workload({"max_tokens": 1000}, "é" * 150 + "7" * 10), ceil(224 * 2.5) + 10_000),
+        ((TEXT,), Workload({"max_tokens": 1000}, "中" * 100), ceil(264 * 2.5) + 10_000),
         # A choice's text counts as input: an estimate is an upper bound.
-        ((PICTURE,), Ask({**SQUARE, "quality": "high", "n": 2}), 66 * 5 + 2 * 4160 * 30),
-        ((PICTURE,), Ask({**SQUARE, "quality": "low"}, files={"image": 2}), 65 * 5 + 272 * 30 + 3200 * 8),
-        ((SPEECH,), Ask({}, "x" * 1000), ceil((64 + 334) * 0.6 + ceil(77.5 * 21) * 12)),
-        ((BY_SIZE,), Ask({"resolution": "2k", "quality": "low", "n": 3}), 150_000),
-        ((FILM,), Ask({"resolution": "720p", "duration_seconds": 8}), 560_000),
-        ((FILM, GIVEN), Ask({"resolution": "480p", "duration_seconds": 1}, files={"image": 1}), 52_000),
-        ((RUN,), Ask({"width": 512, "height": 1024, "n": 1}), ceil(975 * 7 / 2)),
-        ((CALL,), Ask({}), 80_000),
-        ((CHARACTERS,), Ask({}, "four"), 60),
-        (({"unit": "megapixel", "microusd": 3000},), Ask({"width": 1025, "height": 1024, "n": 2}), 6006),
+        ((PICTURE,), Workload({**SQUARE, "quality": "high", "n": 2}), 66 * 5 + 2 * 4160 * 30),
+        ((PICTURE,), Workload({**SQUARE, "quality": "low"}, files={"image": 2}), 65 * 5 + 272 * 30 + 3200 * 8),
+        ((SPEECH,), Workload({}, "x" * 1000), ceil((64 + 334) * 0.6 + ceil(77.5 * 21) * 12)),
+        ((BY_SIZE,), Workload({"resolution": "2k", "quality": "low", "n": 3}), 150_000),
+        ((FILM,), Workload({"resolution": "720p", "duration_seconds": 8}), 560_000),
+        ((FILM, GIVEN), Workload({"resolution": "480p", "duration_seconds": 1}, files={"image": 1}), 52_000),
+        ((RUN,), Workload({"width": 512, "height": 1024, "n": 1}), ceil(975 * 7 / 2)),
+        ((CALL,), Workload({}), 80_000),
+        ((CHARACTERS,), Workload({}, "four"), 60),
+        (({"unit": "megapixel", "microusd": 3000},), Workload({"width": 1025, "height": 1024, "n": 2}), 6006),
     ],
 )
-def test_each_unit_is_estimated_by_what_is_asked(costs: tuple[Cost, ...], ask: Ask, microusd: int) -> None:
-    assert estimated(costs, ask) == microusd
+def test_each_cost_unit_is_estimated_from_the_request(costs: tuple[Cost, ...], ask: Workload, microusd: int) -> None:
+    assert estimate_cost(costs, ask) == microusd
 
 
 @pytest.mark.parametrize(
@@ -73,11 +73,11 @@ def test_each_unit_is_estimated_by_what_is_asked(costs: tuple[Cost, ...], ask: A
         ((CHARACTERS,), {"characters": 100}, 1500),
     ],
 )
-def test_each_unit_is_billed_by_what_was_reported(
+def test_each_cost_unit_is_billed_by_reported_usage(
     costs: tuple[Cost, ...], usage: dict[str, int], microusd: int
 ) -> None:
-    ask = Ask({**SQUARE, "resolution": "480p" if FILM in costs else "1k", "quality": "low"}, files={"image": 1})
-    assert measured(costs, usage, ask) == microusd
+    ask = Workload({**SQUARE, "resolution": "480p" if FILM in costs else "1k", "quality": "low"}, files={"image": 1})
+    assert measure_cost(costs, usage, ask) == microusd
 
 
 @pytest.mark.parametrize(
@@ -93,17 +93,17 @@ def test_each_unit_is_billed_by_what_was_reported(
         ((GIVEN,), {"images": 1}),
     ],
 )
-def test_usage_that_does_not_tell_all_is_no_bill_and_never_a_zero(
+def test_incomplete_usage_gives_no_bill(
     costs: tuple[Cost, ...], usage: dict[str, int]
 ) -> None:
-    assert measured(costs, usage, Ask({"resolution": "480p"}, files={"image": 1})) is None
+    assert measure_cost(costs, usage, Workload({"resolution": "480p"}, files={"image": 1})) is None
 
 
-def test_a_choice_that_has_left_the_catalogue_costs_as_much_as_the_dearest() -> None:
-    gone = Ask({**SQUARE, "resolution": "8k", "quality": "superb", "duration_seconds": 1})
-    assert estimated((BY_SIZE,), gone) == 50_000
-    assert estimated((FILM,), gone) == 70_000
-    assert estimated((PICTURE,), gone) >= 4160 * 30
+def test_a_removed_choice_costs_as_much_as_the_dearest_one() -> None:
+    gone = Workload({**SQUARE, "resolution": "8k", "quality": "superb", "duration_seconds": 1})
+    assert estimate_cost((BY_SIZE,), gone) == 50_000
+    assert estimate_cost((FILM,), gone) == 70_000
+    assert estimate_cost((PICTURE,), gone) >= 4160 * 30
 
 
 counts = st.integers(0, 10**9)
@@ -117,12 +117,12 @@ def test_a_sum_of_units_is_exact_and_rounded_up_once(prices: list[int], tokens: 
     )
     usage = {"tokens_input": tokens[0], "tokens_output": tokens[1], "predict_milliseconds": ran}
     exact = Fraction(tokens[0] * prices[0] + tokens[1] * prices[1], 10**6) + Fraction(ran * prices[2], 1000)
-    assert measured(costs, usage, Ask({})) == ceil(exact)
+    assert measure_cost(costs, usage, Workload({})) == ceil(exact)
 
 
 @given(text=st.text(), talk=st.lists(st.text(), max_size=3))
-def test_a_conversation_is_counted_in_place_of_the_prompt(text: str, talk: list[str]) -> None:
+def test_input_tokens_count_the_conversation_instead_of_the_prompt(text: str, talk: list[str]) -> None:
     messages: list[dict[str, Any]] = [{"role": "user", "content": [{"type": "text", "text": said}]} for said in talk]
-    ask = Ask({"max_tokens": 1, "messages": messages}, text)
-    assert ask.tokens_input * 3 >= sum(len(each.encode(errors="replace")) for each in talk or [text])
-    assert ask.tokens_input == Ask({"max_tokens": 1, "messages": messages}, "" if talk else text).tokens_input
+    ask = Workload({"max_tokens": 1, "messages": messages}, text)
+    assert ask.input_tokens * 3 >= sum(len(each.encode(errors="replace")) for each in talk or [text])
+    assert ask.input_tokens == Workload({"max_tokens": 1, "messages": messages}, "" if talk else text).input_tokens

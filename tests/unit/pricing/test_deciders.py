@@ -53,13 +53,13 @@ def deciders() -> list[tuple[Model, str]]:
 
 
 @pytest.mark.parametrize("model", [model for model in BILLED if model.kind in ("image", "video")], ids=lambda m: m.id)
-def test_what_is_not_to_be_seen_is_in_the_price_where_words_are_billed(model: Model) -> None:
+def test_a_negative_prompt_raises_the_price_where_tokens_are_billed(model: Model) -> None:
     plain, more = (cost(model, {}, facts=InputFacts(negative_prompt=text)) for text in ("", "fog, rain " * 400))
     assert (more > plain) == any(each["unit"] == "token" for each in model.cost)
 
 
 @pytest.mark.parametrize(("model", "name"), deciders(), ids=[f"{model.id} {name}" for model, name in deciders()])
-def test_a_parameter_that_moves_the_bill_moves_the_price(model: Model, name: str) -> None:
+def test_a_parameter_that_changes_the_bill_changes_the_price(model: Model, name: str) -> None:
     rule = model.parameters[name]
     if name == "speed" and any(cost["unit"] == "character" for cost in model.cost):
         return  # Billed by the text, at any speed.
@@ -106,7 +106,7 @@ def _defaults(model: Model) -> dict[str, Any]:
 # ---- the length of the input audio -----------------------------------------------------------------------------------
 
 
-def test_an_avatar_costs_by_how_long_the_given_sound_lasts() -> None:
+def test_an_avatars_price_depends_on_its_audio_length() -> None:
     model = ALL.model("replicate/sadtalker")
     five, minute, longest = (cost(model, {}, facts=InputFacts(audio_milliseconds=ms)) for ms in (5000, 60_000, 280_000))
     assert (five, minute, longest) == (975 * 30, 975 * 195, 975 * 855)
@@ -120,7 +120,7 @@ def test_an_avatar_costs_by_how_long_the_given_sound_lasts() -> None:
     assert end.credits < ALL.price(model.id, {}, files=files, facts=facts).credits
 
 
-def test_a_sound_too_long_for_an_avatar_is_refused_with_how_long_it_may_be() -> None:
+def test_audio_too_long_for_an_avatar_is_refused_with_the_limit() -> None:
     for model, seconds, files in (
         ("replicate/sadtalker", 280, {"image": 1, "audio": 1}),
         ("local/talker", 75, {"audio": 1}),
@@ -133,7 +133,7 @@ def test_a_sound_too_long_for_an_avatar_is_refused_with_how_long_it_may_be() -> 
         ]
 
 
-def test_a_speech_that_is_still_to_be_made_is_held_by_how_long_its_text_may_last() -> None:
+def test_a_pending_speech_is_priced_by_its_estimated_length() -> None:
     facts = InputFacts(audio_milliseconds=spoken_milliseconds("A lamp. " * 20), pending=frozenset({"audio"}))
     model = ALL.model("replicate/sadtalker")
     assert 975 * 30 < cost(model, {}, facts=facts) < 975 * 70
@@ -159,14 +159,14 @@ SPOKEN = {
 
 
 @pytest.mark.parametrize("script", SPOKEN)
-def test_the_hold_for_a_speech_covers_how_long_it_takes_in_its_script(script: str) -> None:
+def test_a_speechs_hold_covers_its_length_in_every_script(script: str) -> None:
     text, lasted = SPOKEN[script]
     held = ALL.price(SPEECH, {"voice": "alloy"}, prompt=text).cost_microusd
     assert lasted <= spoken_milliseconds(text) <= 3 * lasted
     assert held >= lasted * 21 * 12 // 1000
 
 
-def test_chinese_speech_holds_and_costs_more_than_as_many_english_characters() -> None:
+def test_chinese_speech_costs_more_than_as_many_english_characters() -> None:
     chinese, english = "灯" * 1000, "lamp " * 200
     assert ALL.price(SPEECH, {}, prompt=chinese).credits > 3 * ALL.price(SPEECH, {}, prompt=english).credits
     ends = [
@@ -176,13 +176,13 @@ def test_chinese_speech_holds_and_costs_more_than_as_many_english_characters() -
     assert [(end.credits, end.cost_source) for end in ends] == [(8, "usage"), (3, "usage")]
 
 
-def test_a_speech_is_never_charged_for_more_than_was_held() -> None:
+def test_a_speech_is_never_charged_more_than_its_hold() -> None:
     held = ALL.price(SPEECH, {}, prompt="Hello.")
     end = ALL.settle(SPEECH, {}, "succeeded", prompt="Hello.", delivered=1, usage={"output_milliseconds": 3_600_000})
     assert (end.credits, end.cost_microusd > held.cost_microusd) == (held.credits, True)
 
 
-def test_what_the_provider_counted_goes_before_what_was_measured() -> None:
+def test_reported_tokens_take_precedence_over_the_measured_length() -> None:
     usage = {"output_milliseconds": 60_000, "tokens_input": 10, "tokens_output": 1000}
     end = ALL.settle(SPEECH, {}, "succeeded", prompt="x" * 1000, delivered=1, usage=usage)
     assert end.cost_microusd == 12_006

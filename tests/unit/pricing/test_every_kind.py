@@ -11,7 +11,7 @@ from atelier.errors import Unavailable, ValidationFailed
 from atelier.pricing.catalogue import Catalogue, catalogue
 from atelier.pricing.model import Model, Settlement
 from atelier.providers._contract import LATE_SECONDS_MAX, WORK_SECONDS_MAX, Job
-from atelier.providers._wire import Wire
+from atelier.providers._wire import HttpClient
 
 TODAY = date(2026, 11, 21)
 PROVIDERS = frozenset({"openai", "anthropic", "replicate", "fal", "xai", "stability", "custom", "local"})
@@ -35,7 +35,7 @@ def refusal(kind: str, model: str, parameters: dict[str, Any] | None = None, **a
 # ---- kinds and models ------------------------------------------------------------------------------------------------
 
 
-def test_each_provider_makes_the_kinds_that_it_is_here_for() -> None:
+def test_each_provider_makes_its_expected_kinds() -> None:
     made = {
         provider: {
             kind for model in ALL.data.models if model.provider == provider for kind in (model.kind, *model.also)
@@ -56,7 +56,7 @@ def test_each_provider_makes_the_kinds_that_it_is_here_for() -> None:
 
 
 @pytest.mark.parametrize("kind", ["text", "page", "image", "video", "audio", "avatar"])
-def test_every_kind_can_be_made_with_no_key_at_all(kind: str) -> None:
+def test_every_kind_works_without_a_provider_key(kind: str) -> None:
     _, offers = LOCAL.offers(kind, "auto", {}, today=TODAY, seed=1, prompt="a lighthouse")
     assert [offer.provider for offer in offers] == ["local"]
     assert offers[0].credits_max >= 1
@@ -64,7 +64,7 @@ def test_every_kind_can_be_made_with_no_key_at_all(kind: str) -> None:
 
 
 @pytest.mark.parametrize("model", ALL.data.models, ids=lambda model: model.id)
-def test_every_model_can_be_asked_priced_and_settled(model: Model) -> None:
+def test_every_model_can_be_offered_priced_and_settled(model: Model) -> None:
     if model.id == "custom/endpoint":
         return
     files = {role: rule["minimum"] for role, rule in model.inputs.items()}
@@ -80,7 +80,7 @@ def test_every_model_can_be_asked_priced_and_settled(model: Model) -> None:
     assert (end.credits >= 1) is not is_free
 
 
-def test_what_is_free_says_so_and_nothing_else_is() -> None:
+def test_only_the_listed_models_are_free() -> None:
     assert {model.id for model in ALL.data.models if "free" in model.credits} == {
         "custom/endpoint",
         "openai/omni-moderation",
@@ -90,7 +90,7 @@ def test_what_is_free_says_so_and_nothing_else_is() -> None:
 # ---- candidates ------------------------------------------------------------------------------------------------------
 
 
-def test_auto_leaves_out_who_needs_files_that_were_not_given() -> None:
+def test_auto_skips_models_whose_required_files_are_missing() -> None:
     assert "replicate/photomaker" not in offered("image")
     assert "fal/flux-kontext" not in offered("image")
     alike = offered("image", files={"reference": 2})
@@ -100,7 +100,7 @@ def test_auto_leaves_out_who_needs_files_that_were_not_given() -> None:
     assert "fal/flux-schnell" not in offered("image", files={"image": 1})
 
 
-def test_the_files_and_the_length_that_a_model_does_not_take_are_named() -> None:
+def test_unsupported_files_lengths_and_kinds_are_named() -> None:
     assert refusal("image", "replicate/photomaker") == (
         "inputs.reference",
         "replicate/photomaker needs 1 to 4 of these",
@@ -122,7 +122,7 @@ def test_the_files_and_the_length_that_a_model_does_not_take_are_named() -> None
         ("stability/core", {"aspect_ratio": 1}, "parameters.aspect_ratio"),
     ],
 )
-def test_a_choice_or_a_size_that_a_model_does_not_have_is_named(
+def test_an_unsupported_choice_or_size_is_named(
     model: str, parameters: dict[str, Any], path: str
 ) -> None:
     assert refusal("image", model, parameters)[0] == path
@@ -165,7 +165,7 @@ UNKNOWN_PART = "message 0 has a part that is neither a text nor a picture of the
         ({"messages": [{"role": "user", "content": "x" * 400_001}]}, "must not be longer than 400000 characters"),
     ],
 )
-def test_text_parameters_are_held_to_their_rules(parameters: dict[str, Any], message: str) -> None:
+def test_invalid_text_parameters_are_refused_with_their_rule(parameters: dict[str, Any], message: str) -> None:
     path = f"parameters.{next(iter(parameters))}"
     assert refusal("text", "anthropic/claude-haiku-4-5", parameters) == (path, message)
     assert refusal("avatar", "replicate/sadtalker", {"still": "yes"}, files={"image": 1, "audio": 1}) == (
@@ -174,7 +174,7 @@ def test_text_parameters_are_held_to_their_rules(parameters: dict[str, Any], mes
     )
 
 
-def test_candidates_share_what_they_all_know_and_fill_in_the_rest_themselves() -> None:
+def test_candidates_share_common_parameters_and_complete_them_by_model() -> None:
     parameters, offers = ALL.offers("image", "auto", {"width": 1024, "height": 512}, today=TODAY, seed=9)
     assert {offer.provider for offer in offers} == {"fal", "openai", "replicate"}
     assert parameters == {"width": 1024, "height": 512, "n": 1, "seed": 9}
@@ -186,7 +186,7 @@ def test_candidates_share_what_they_all_know_and_fill_in_the_rest_themselves() -
     assert ALL.price("openai/gpt-image-2", parameters).credits == offer.credits_max
 
 
-def test_a_later_candidate_must_know_whatever_the_caller_gave() -> None:
+def test_every_candidate_supports_the_callers_parameters() -> None:
     assert {name.partition("/")[0] for name in offered("image", parameters={"quality": "high"})} == {"openai"}
     assert {name.partition("/")[0] for name in offered("image", parameters={"aspect_ratio": "1:1"})} == {
         "stability",
@@ -194,14 +194,14 @@ def test_a_later_candidate_must_know_whatever_the_caller_gave() -> None:
     }
 
 
-def test_the_first_candidates_parameters_can_be_asked_for_again() -> None:
+def test_returned_parameters_give_the_same_offer_again() -> None:
     parameters, offers = ALL.offers("image", "auto", {}, today=TODAY, seed=9)
     again, same = ALL.offers("image", "auto", parameters, today=TODAY, seed=1)
     assert again == parameters
     assert same[0] == offers[0]
 
 
-def test_a_workspaces_own_model_costs_no_credits_and_goes_by_its_name() -> None:
+def test_a_custom_model_is_free_of_credits_and_requested_by_name() -> None:
     parameters, (offer,) = ALL.offers("text", "custom/llama-4", {"max_tokens": 50}, today=TODAY, seed=1)
     assert (offer.model, offer.provider, offer.credits_max, offer.cost_microusd) == ("custom/llama-4", "custom", 0, 0)
     assert parameters == {"max_tokens": 50, "n": 1}
@@ -211,7 +211,7 @@ def test_a_workspaces_own_model_costs_no_credits_and_goes_by_its_name() -> None:
     assert refusal("text", "custom/endpoint")[0] == "model"
 
 
-def test_nobody_enabled_makes_everything_unavailable() -> None:
+def test_a_catalogue_without_enabled_providers_is_unavailable() -> None:
     for model in ("auto", "openai/gpt-5.5"):
         with pytest.raises(Unavailable):
             catalogue(frozenset()).offers("text", model, {}, today=TODAY, seed=1)
@@ -239,7 +239,7 @@ def test_nobody_enabled_makes_everything_unavailable() -> None:
         ),
     ],
 )
-def test_a_model_of_the_past_names_its_successor(kind: str, model: str, message: str) -> None:
+def test_a_retired_model_is_refused_with_its_successor(kind: str, model: str, message: str) -> None:
     assert refusal(kind, model) == ("model", message)
 
 
@@ -254,7 +254,7 @@ def test_a_model_of_the_past_names_its_successor(kind: str, model: str, message:
         ("text", "openai/gpt-4.1", date(2027, 1, 14)),
     ],
 )
-def test_a_model_that_leaves_is_routed_until_its_day(kind: str, model: str, day: date) -> None:
+def test_a_model_is_offered_until_the_day_before_its_shutdown(kind: str, model: str, day: date) -> None:
     assert offered(kind, model, today=day - timedelta(days=1)) == [model]
     path, message = refusal(kind, model, today=day)
     assert (path, message.startswith(f"{model} was shut down on {day}. Use openai/")) == ("model", True)
@@ -262,12 +262,12 @@ def test_a_model_that_leaves_is_routed_until_its_day(kind: str, model: str, day:
     assert model not in offered(kind, today=day)
 
 
-def test_a_generation_that_is_out_when_its_model_goes_is_still_settled() -> None:
+def test_a_generation_of_a_retired_model_is_still_settled() -> None:
     assert ALL.model("openai/gpt-5").sunset_at == date(2026, 12, 11)
     assert ALL.settle("openai/gpt-5", {"max_tokens": 100}, "succeeded", delivered=1).credits >= 1
 
 
-def test_a_date_that_the_provider_published_since_goes_before_the_catalogues() -> None:
+def test_a_published_shutdown_date_overrides_the_catalogues() -> None:
     def told(catalogue: Catalogue, day: date) -> bool:
         return "openai/gpt-5.5" in [model.id for model in catalogue.models_for("text", day)]
 
@@ -287,7 +287,7 @@ def test_a_date_that_the_provider_published_since_goes_before_the_catalogues() -
 # ---- money -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_texts_hold_is_for_all_that_it_may_write_and_its_charge_for_what_it_wrote() -> None:
+def test_a_text_holds_its_maximum_tokens_and_is_charged_for_the_used_ones() -> None:
     asked = {"max_tokens": 4096}
     most = ALL.price("openai/gpt-5.5", asked, prompt="Tell me about lighthouses.")
     # $30 for a million output tokens, $5 for a million input tokens, plus 25 percent, in cents.
@@ -305,7 +305,7 @@ def test_a_texts_hold_is_for_all_that_it_may_write_and_its_charge_for_what_it_wr
     assert end.credits < most.credits
 
 
-def test_a_bill_beyond_the_price_is_the_operators() -> None:
+def test_a_bill_beyond_the_price_is_paid_by_the_operator() -> None:
     most = ALL.price("openai/gpt-5.5", {"max_tokens": 100})
     end = ALL.settle(
         "openai/gpt-5.5",
@@ -317,7 +317,7 @@ def test_a_bill_beyond_the_price_is_the_operators() -> None:
     assert end == Settlement(most.credits, 35_000_000, "usage")
 
 
-def test_the_providers_own_figure_goes_before_its_usage() -> None:
+def test_a_reported_cost_takes_precedence_over_usage() -> None:
     asked = {"duration_seconds": 8, "resolution": "480p", "aspect_ratio": "16:9"}
     end = ALL.settle("xai/grok-imagine-video", asked, "succeeded", delivered=1, reported_microusd=300_000)
     assert end == Settlement(38, 300_000, "provider")
@@ -327,7 +327,7 @@ def test_the_providers_own_figure_goes_before_its_usage() -> None:
     assert end == Settlement(50, 400_000, "estimate")
 
 
-def test_fewer_pictures_and_shorter_films_cost_less() -> None:
+def test_fewer_images_and_shorter_videos_cost_less() -> None:
     four = {"width": 1024, "height": 1024, "n": 4}
     assert ALL.settle("fal/flux-dev", four, "succeeded", delivered=4) == Settlement(13, 100_000, "estimate")
     assert ALL.settle("fal/flux-dev", four, "succeeded", delivered=1) == Settlement(4, 100_000, "estimate")
@@ -339,7 +339,7 @@ def test_fewer_pictures_and_shorter_films_cost_less() -> None:
     )
 
 
-def test_speech_is_charged_by_its_thousand_characters() -> None:
+def test_speech_is_charged_for_each_thousand_characters() -> None:
     assert LOCAL.price("local/voice", {}, prompt="").credits == 1
     assert LOCAL.price("local/voice", {}, prompt="x" * 1500).credits == 3
 
@@ -349,13 +349,13 @@ def test_speech_is_charged_by_its_thousand_characters() -> None:
     # `unknown` counts as billed; a free refusal costs nothing.
     [("openai/gpt-image-2", True), ("anthropic/claude-sonnet-5", True), ("stability/ultra", False)],
 )
-def test_a_refusal_for_its_content_costs_the_operator_where_the_provider_bills_it(model: str, cost: bool) -> None:
+def test_a_moderated_request_costs_the_operator_if_the_provider_bills_it(model: str, cost: bool) -> None:
     parameters = ALL.parameters_for(model, {})
     end = ALL.settle(model, parameters, "moderated")
     assert (end.credits, end.cost_microusd > 0) == (0, cost)
 
 
-def test_a_long_text_has_as_long_as_its_tokens_take() -> None:
+def test_a_long_texts_time_limit_grows_with_its_tokens() -> None:
     model = catalogue(frozenset({"openai"})).model("openai/gpt-5.4-mini")
     assert model.run_seconds({"max_tokens": 16}) == model.run_seconds_max == 300
     assert model.run_seconds({"max_tokens": 6_000}) == 20 + 6_000 // 15
@@ -363,7 +363,7 @@ def test_a_long_text_has_as_long_as_its_tokens_take() -> None:
     assert model.run_seconds({}) == model.run_seconds_max
 
 
-def test_the_offer_of_a_long_text_says_how_long_it_may_take() -> None:
+def test_a_long_texts_offer_has_its_run_time_limit() -> None:
     long = {"max_tokens": 32_768}
     _, (offer,) = catalogue(frozenset({"openai"})).offers(
         "text", "openai/gpt-5.4-mini", long, today=date(2026, 11, 20), seed=1, prompt="Tell all."
@@ -371,8 +371,8 @@ def test_the_offer_of_a_long_text_says_how_long_it_may_take() -> None:
     assert offer.run_seconds_max == WORK_SECONDS_MAX
 
 
-def test_an_attempt_waits_for_an_answer_as_long_as_the_work_may_take() -> None:
-    wire = Wire("https://api.test", {}, answer_seconds_max=WORK_SECONDS_MAX)
+def test_an_attempts_response_timeout_follows_its_run_time_limit() -> None:
+    wire = HttpClient("https://api.test", {}, answer_seconds_max=WORK_SECONDS_MAX)
     short, long = (Job("att_1", "text", "m", "Hi.", run_seconds_max=most) for most in (180, 840))
-    assert wire.within(short).answer_seconds_max == 180 + LATE_SECONDS_MAX
-    assert wire.within(long).answer_seconds_max == WORK_SECONDS_MAX
+    assert wire.for_job(short).answer_seconds_max == 180 + LATE_SECONDS_MAX
+    assert wire.for_job(long).answer_seconds_max == WORK_SECONDS_MAX

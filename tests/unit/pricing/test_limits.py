@@ -38,13 +38,13 @@ def extremes(model: Model) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
-def test_what_the_catalogue_offers_of_a_parameter_the_contract_takes(model: Model) -> None:
+def test_the_request_schema_accepts_every_parameter_of_the_catalogue(model: Model) -> None:
     for offered in extremes(model):
-        assert Parameters.model_validate(offered).told() == offered
+        assert Parameters.model_validate(offered).recipe_parameters() == offered
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
-def test_a_prompt_as_long_as_the_catalogue_says_is_taken_at_every_door(model: Model) -> None:
+def test_every_endpoint_accepts_the_catalogues_longest_prompt(model: Model) -> None:
     prompt = "x" * model.prompt_characters_max
     assert MakeRequest(prompt=prompt, kind="image").prompt == prompt
     assert TypeAdapter(Prompt).validate_python(prompt) == prompt
@@ -61,7 +61,7 @@ def test_a_prompt_as_long_as_the_catalogue_says_is_taken_at_every_door(model: Mo
         (SpeechRequest, "voice", "voice", {"model": "tts-1", "input": "Hello."}),
     ],
 )
-def test_v1_takes_whatever_the_catalogue_offers_in_its_words(
+def test_v1_accepts_every_parameter_value_of_the_catalogue(
     request_type: type[BaseModel], field: str, parameter: str, beside: dict[str, Any]
 ) -> None:
     for model in MODELS:
@@ -70,8 +70,8 @@ def test_v1_takes_whatever_the_catalogue_offers_in_its_words(
                 assert request_type.model_validate({**beside, field: offered[parameter]})
 
 
-def test_the_largest_seed_that_a_model_takes_is_taken_and_the_next_is_refused() -> None:
-    assert Parameters(seed=2**32 - 1).told() == {"seed": 2**32 - 1}
+def test_the_largest_seed_is_accepted_and_the_next_is_refused() -> None:
+    assert Parameters(seed=2**32 - 1).recipe_parameters() == {"seed": 2**32 - 1}
     with pytest.raises(ValidationError):
         Parameters(seed=2**32)
 
@@ -85,7 +85,7 @@ def test_the_largest_seed_that_a_model_takes_is_taken_and_the_next_is_refused() 
         {"prompt_characters_max": 32_001},
     ],
 )
-def test_a_catalogue_that_offers_more_than_any_door_takes_does_not_compile(beyond: dict[str, Any]) -> None:
+def test_a_catalogue_beyond_the_request_schemas_does_not_compile(beyond: dict[str, Any]) -> None:
     document = json.loads((FOLDER / "compiled.json").read_bytes())["data"]
     check(json.dumps(document))
     document["models"][0] |= beyond

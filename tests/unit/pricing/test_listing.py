@@ -8,7 +8,7 @@ import pytest
 
 from atelier.pricing.catalogue import catalogue
 from atelier.pricing.costs import Cost
-from atelier.pricing.listing import PriceView, model_view, prices
+from atelier.pricing.listing import PriceView, model_view, price_views
 from atelier.pricing.model import Credits
 
 MODELS = catalogue(frozenset()).data.models
@@ -17,27 +17,27 @@ MARGIN: Credits = {"margin_percent": 25, "microusd_per_credit": 10_000}
 
 
 def priced(credits: Credits, *costs: Cost) -> list[PriceView]:
-    return list(prices(replace(ANY, credits=credits, cost=costs)))
+    return list(price_views(replace(ANY, credits=credits, cost=costs)))
 
 
-def test_a_fixed_price_is_shown_as_it_is() -> None:
+def test_a_fixed_price_is_shown_unchanged() -> None:
     assert priced({"unit": "megapixel", "amount": 8}, {"unit": "call", "microusd": 0}) == [
         PriceView(unit="megapixel", credits="8")
     ]
 
 
-def test_what_is_free_has_no_price() -> None:
+def test_a_free_model_has_no_price() -> None:
     assert priced({"free": True}, {"unit": "call", "microusd": 0}) == []
 
 
 @pytest.mark.parametrize(
     ("microusd", "shown"), [(20_000, "2.5"), (8_000, "1"), (800_000, "100"), (1, "0.0002"), (0, "0"), (30_000, "3.75")]
 )
-def test_the_margin_is_in_the_price_which_is_rounded_up(microusd: int, shown: str) -> None:
+def test_a_shown_price_includes_the_margin_and_is_rounded_up(microusd: int, shown: str) -> None:
     assert priced(MARGIN, {"unit": "image", "microusd": microusd}) == [PriceView(unit="image", credits=shown)]
 
 
-def test_a_table_is_shown_line_by_line() -> None:
+def test_a_price_table_is_shown_row_by_row() -> None:
     table: Cost = {"unit": "second", "by": ["resolution", "sound"], "microusd": {"480p off": 8_000, "720p on": 16_000}}
     assert priced(MARGIN, table, {"unit": "file", "role": "image", "microusd": 2_000}) == [
         PriceView(unit="second", credits="1", when={"resolution": "480p", "sound": "off"}),
@@ -46,13 +46,13 @@ def test_a_table_is_shown_line_by_line() -> None:
     ]
 
 
-def test_tokens_are_priced_by_the_million_as_far_as_they_have_prices() -> None:
+def test_token_prices_are_shown_for_a_million_tokens() -> None:
     tokens: Cost = {"unit": "token", "input": 2_000_000, "output": 10_000_000, "cached": 200_000}
     shown = {price.unit: price.credits for price in priced(MARGIN, tokens)}
     assert shown == {"million_tokens_input": "250", "million_tokens_output": "1250", "million_tokens_cached": "25"}
 
 
-def test_characters_and_prediction_seconds_have_prices_too() -> None:
+def test_characters_and_prediction_seconds_have_prices() -> None:
     assert priced(MARGIN, {"unit": "character", "microusd_per_million": 15_000_000}) == [
         PriceView(unit="million_characters", credits="1875")
     ]
@@ -61,7 +61,7 @@ def test_characters_and_prediction_seconds_have_prices_too() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.id)
-def test_every_entry_can_be_shown_without_our_costs(model: object) -> None:
+def test_every_listed_model_hides_the_provider_costs(model: object) -> None:
     assert model in MODELS
     found = next(each for each in MODELS if each == model)
     view = model_view(found, kinds=(found.kind, *found.also), sunset_at=found.sunset_at, is_offered=True)

@@ -30,7 +30,7 @@ ONE = FOUR | {"n": 1}
         (1025, 1024, 1, 5),
     ],
 )
-def test_a_canvas_costs_four_credits_a_megapixel_rounded_up_for_each_picture(
+def test_local_canvas_costs_four_credits_a_megapixel_for_each_image(
     width: int, height: int, n: int, credits: int
 ) -> None:
     assert BOTH.price("local/canvas", {"width": width, "height": height, "n": n}).credits == credits
@@ -45,7 +45,7 @@ sizes = st.integers(64, 2048)
 
 
 @given(width=sizes, height=sizes, n=st.integers(1, 4), delivered=st.integers(0, 9), ran=st.integers(0, 10**9))
-def test_no_end_ever_costs_more_than_the_price_or_less_than_nothing(
+def test_a_settlement_never_exceeds_the_price_and_is_never_negative(
     width: int, height: int, n: int, delivered: int, ran: int
 ) -> None:
     parameters = {"width": width, "height": height, "n": n, "seed": 0}
@@ -65,7 +65,7 @@ def test_a_success_is_charged_by_what_was_delivered() -> None:
     assert BOTH.settle("replicate/sdxl", FOUR, "succeeded", delivered=5).credits == 32
 
 
-def test_pictures_that_were_not_made_take_nothing_off_the_bill_for_those_that_were() -> None:
+def test_missing_images_do_not_lower_the_bill_for_the_delivered_ones() -> None:
     four = ALL.parameters_for("openai/gpt-image-2", {"n": 4, "quality": "high"})
     usage = {"tokens_input": 20, "tokens_output": 8000, "images": 2}
     end = ALL.settle("openai/gpt-image-2", four, "succeeded", delivered=2, usage=usage)
@@ -82,7 +82,7 @@ told = st.one_of(st.integers(-3, 3), st.integers(0, 10**6), st.integers(-(10**20
 
 
 @given(st.data())
-def test_whatever_a_provider_says_a_bill_is_within_its_bounds(data: st.DataObject) -> None:
+def test_a_settlement_is_bounded_for_any_reported_usage(data: st.DataObject) -> None:
     model = data.draw(st.sampled_from(ALL.data.models))
     asked: dict[str, Any] = {}
     for name, rule in model.parameters.items():
@@ -111,7 +111,7 @@ def test_whatever_a_provider_says_a_bill_is_within_its_bounds(data: st.DataObjec
         assert end.credits >= (0 if "free" in model.credits else 1)
 
 
-def test_the_cost_is_the_providers_own_figure_then_its_usage_then_the_estimate() -> None:
+def test_the_cost_is_the_reported_one_then_by_usage_then_the_estimate() -> None:
     usage = {"predict_milliseconds": 2001}
     ends = [
         BOTH.settle("replicate/sdxl", ONE, "succeeded", delivered=1, usage=usage, reported_microusd=5),
@@ -122,7 +122,7 @@ def test_the_cost_is_the_providers_own_figure_then_its_usage_then_the_estimate()
 
 
 @pytest.mark.parametrize("outcome", [*ErrorClass, "expired", "no_result"])
-def test_a_failure_never_costs_the_creator(outcome: str) -> None:
+def test_a_failure_costs_the_user_no_credits(outcome: str) -> None:
     usage = {"predict_milliseconds": 60_000}
     assert BOTH.settle("replicate/sdxl", ONE, outcome, usage=usage).credits == 0
 
@@ -141,23 +141,23 @@ def test_a_failure_never_costs_the_creator(outcome: str) -> None:
         ("timeout_unstarted", {}, 0),
     ],
 )
-def test_what_a_failure_costs_the_operator_is_in_the_table(outcome: str, usage: dict[str, Any], cost: int) -> None:
+def test_a_failures_cost_to_the_operator_follows_the_outcome_table(outcome: str, usage: dict[str, Any], cost: int) -> None:
     assert BOTH.settle("replicate/sdxl", ONE, outcome, usage=usage).cost_microusd == cost
 
 
-def test_a_cancellation_is_charged_by_the_run_that_the_provider_bills() -> None:
+def test_a_cancellation_is_charged_by_the_billed_run_time() -> None:
     assert BOTH.settle("replicate/sdxl", ONE, "cancelled").credits == 0
     assert BOTH.settle("replicate/sdxl", ONE, "cancelled", usage={"predict_milliseconds": 1}).credits == 1
     assert BOTH.settle("replicate/sdxl", ONE, "cancelled", usage={"predict_milliseconds": 3400}).credits == 4
     assert BOTH.settle("replicate/sdxl", ONE, "cancelled", usage={"predict_milliseconds": 90_000}).credits == 8
 
 
-def test_cancelling_what_the_provider_does_not_bill_is_free() -> None:
+def test_a_cancellation_that_the_provider_does_not_bill_is_free() -> None:
     assert BOTH.settle("local/canvas", FOUR, "cancelled", usage={"predict_milliseconds": 900}) == Settlement(
         0, 0, "estimate"
     )
 
 
-def test_an_end_without_a_rule_is_an_error_and_not_free() -> None:
+def test_an_outcome_without_a_rule_raises_key_error() -> None:
     with pytest.raises(KeyError):
         BOTH.settle("local/canvas", ONE, "evaporated")

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atelier.compatible.asked import adjusted, fitted
+from atelier.compatible.asked import compare_with_generation, fit_to_models
 from atelier.compatible.images import ImageRequest
 from atelier.compatible.videos import VideoRequest
 from atelier.errors import ValidationFailed
 from atelier.pricing.catalogue import catalogue
 from atelier.pricing.model import Model
-from atelier.pricing.shapes import InputFacts, fitting
+from atelier.pricing.shapes import InputFacts, nearest_size
 
 TODAY = date(2026, 11, 21)
 ALL = catalogue(frozenset({"openai", "replicate", "fal", "xai", "stability", "local"}))
@@ -60,12 +60,12 @@ def refusal(model_id: str, parameters: dict[str, Any], **files: int) -> tuple[st
 
 
 @pytest.mark.parametrize(("model", "size"), SENT, ids=[f"{model.id} {size}" for model, size in SENT])
-def test_every_model_takes_the_sizes_that_clients_send_and_tells_what_came_of_them(model: Model, size: str) -> None:
+def test_every_model_accepts_common_sizes_and_reports_adjustments(model: Model, size: str) -> None:
     request = ImageRequest if model.kind == "image" else VideoRequest
-    asked = request(prompt="a fox", model=model.id, size=size).asked()
-    recipe = fitted(asked, [model])[0].recipe({})
+    asked = request(prompt="a fox", model=model.id, size=size).to_mapped_request()
+    recipe = fit_to_models(asked, [model])[0].to_recipe({})
     told, credits = offered(model.id, recipe.parameters)
-    near, ignored = adjusted(asked, told)
+    near, ignored = compare_with_generation(asked, told)
     if size == "auto":
         assert (near, ignored) == ((), ())
         return
@@ -102,7 +102,7 @@ def assert_near(asked: float, made: float) -> None:
         ("local/film", "1920x1080", {"width": 1280, "height": 720}),
     ],
 )
-def test_the_nearest_that_a_model_makes_is_taken_in_its_own_terms(model: str, size: str, told: dict[str, Any]) -> None:
+def test_a_size_becomes_the_models_nearest_size_in_its_own_parameters(model: str, size: str, told: dict[str, Any]) -> None:
     assert told.items() <= offered(model, {"size": size})[0].items()
 
 
@@ -116,7 +116,7 @@ def test_the_nearest_that_a_model_makes_is_taken_in_its_own_terms(model: str, si
         ("openai/gpt-image-2", "2048x256", "no side more than 3 times the other"),
     ],
 )
-def test_a_size_far_from_all_that_a_model_makes_is_refused_with_what_it_makes(
+def test_a_size_far_from_every_supported_one_is_refused_with_those(
     model: str, size: str, names: str
 ) -> None:
     path, message = refusal(model, {"size": size})
@@ -125,14 +125,14 @@ def test_a_size_far_from_all_that_a_model_makes_is_refused_with_what_it_makes(
 
 
 @pytest.mark.parametrize("size", ["big", "0x0", "1024×1024", "1024x", 1024, ["1024x1024"]])
-def test_what_is_no_size_is_refused(size: object) -> None:
+def test_an_invalid_size_is_refused(size: object) -> None:
     assert refusal("local/canvas", {"size": size}) == (
         "parameters.size",
         "must be auto, or a size like 1024x1024",
     )
 
 
-def test_width_and_height_become_a_ratio_where_no_model_takes_them_as_they_are() -> None:
+def test_width_and_height_become_an_aspect_ratio_where_needed() -> None:
     told, _ = offered("xai/grok-imagine-image", {"width": 1024, "height": 1024})
     assert (told["aspect_ratio"], told["resolution"], told["width"]) == ("1:1", "1k", 1024)
     assert refusal("fal/wan-2.5", {"width": 640, "height": 480})[0] == "parameters.width"
@@ -141,14 +141,14 @@ def test_width_and_height_become_a_ratio_where_no_model_takes_them_as_they_are()
     assert {offer.provider for offer in offers} == {"openai", "replicate", "fal"}
 
 
-def test_a_size_means_nothing_to_a_model_that_makes_no_picture() -> None:
+def test_a_size_is_refused_by_a_text_or_audio_model() -> None:
     for kind, model in (("text", "local/writer"), ("audio", "local/voice")):
         with pytest.raises(ValidationFailed) as refused:
             ALL.offers(kind, model, {"size": "64x64"}, today=TODAY, seed=1, prompt="Hello.")
         assert refused.value.facts["fields"] == [{"path": "parameters.size", "message": f"{model} does not take this"}]
 
 
-def test_each_candidate_of_auto_makes_a_size_out_in_its_own_terms() -> None:
+def test_each_candidate_of_auto_maps_the_size_to_its_own_parameters() -> None:
     told, offers = ALL.offers("image", "auto", {"size": "1792x1024"}, today=TODAY, seed=1, prompt="a fox")
     assert {"openai", "xai", "stability", "fal", "replicate"} == {offer.provider for offer in offers}
     for offer in offers:
@@ -162,25 +162,25 @@ def test_each_candidate_of_auto_makes_a_size_out_in_its_own_terms() -> None:
     ("model", "seconds", "made"),
     [("fal/wan-2.5", 4, 5), ("fal/wan-2.5", 8, 10), ("fal/wan-2.5", 12, 10), ("xai/grok-imagine-video", 12, 12)],
 )
-def test_the_nearest_length_of_a_film_is_taken_and_told(model: str, seconds: int, made: int) -> None:
-    asked = VideoRequest(prompt="a fox", model=model, seconds=seconds, size="1280x720").asked()
-    told, _ = offered(model, fitted(asked, [ALL.model(model)])[0].recipe({}).parameters)
+def test_a_video_length_becomes_the_nearest_supported_one_and_is_reported(model: str, seconds: int, made: int) -> None:
+    asked = VideoRequest(prompt="a fox", model=model, seconds=seconds, size="1280x720").to_mapped_request()
+    told, _ = offered(model, fit_to_models(asked, [ALL.model(model)])[0].to_recipe({}).parameters)
     assert told["duration_seconds"] == made
-    assert (f"seconds={seconds} ({made})" in adjusted(asked, told)[0]) is (seconds != made)
+    assert (f"seconds={seconds} ({made})" in compare_with_generation(asked, told)[0]) is (seconds != made)
 
 
-def test_a_film_length_far_from_every_offered_one_is_refused() -> None:
-    asked = VideoRequest(prompt="a fox", seconds=60).asked()
+def test_a_video_length_far_from_every_offered_one_is_refused() -> None:
+    asked = VideoRequest(prompt="a fox", seconds=60).to_mapped_request()
     with pytest.raises(ValidationFailed) as refused:
-        fitted(asked, [ALL.model("fal/wan-2.5")])
+        fit_to_models(asked, [ALL.model("fal/wan-2.5")])
     assert refused.value.facts["fields"][0]["message"] == "is too far from what can be made: 5 to 10"
 
 
-def test_a_film_length_is_ignored_by_a_model_without_one() -> None:
-    asked = VideoRequest(prompt="a fox", seconds=60).asked()
+def test_a_video_length_is_ignored_by_a_model_without_one() -> None:
+    asked = VideoRequest(prompt="a fox", seconds=60).to_mapped_request()
     still = ALL.model("replicate/stable-video-diffusion")
-    told, _ = offered(still.id, fitted(asked, [still])[0].recipe({}).parameters)
-    assert adjusted(asked, told) == ((), ("seconds",))
+    told, _ = offered(still.id, fit_to_models(asked, [still])[0].to_recipe({}).parameters)
+    assert compare_with_generation(asked, told) == ((), ("seconds",))
 
 
 # ---- the input image's shape -----------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_a_film_length_is_ignored_by_a_model_without_one() -> None:
         ("xai/grok-imagine-video", (1080, 1920), {"aspect_ratio": "9:16"}),
     ],
 )
-def test_without_a_size_the_shape_is_that_of_the_picture_given(
+def test_a_missing_size_defaults_to_the_input_images_shape(
     model: str, picture: tuple[int, int], told: dict[str, Any]
 ) -> None:
     for asked in ({}, {"size": "auto"}):
@@ -208,12 +208,12 @@ def test_without_a_size_the_shape_is_that_of_the_picture_given(
 
 
 @pytest.mark.parametrize("model", ["xai/grok-imagine-image", "xai/grok-imagine-video", "stability/ultra"])
-def test_a_provider_that_follows_the_picture_is_told_no_ratio_that_is_not_its_own(model: str) -> None:
+def test_a_provider_that_follows_the_input_image_gets_no_aspect_ratio(model: str) -> None:
     found, _ = offered(model, facts=InputFacts(1000, 900), image=1)
     assert (found["size"], "aspect_ratio" in found) == ("auto", False)
 
 
-def test_an_edit_costs_what_its_picture_has_of_pixels() -> None:
+def test_an_edits_price_depends_on_its_input_images_pixels() -> None:
     small, own, square = (
         offered("local/canvas", facts=InputFacts(*size), image=1)[1] for size in ((256, 256), (600, 1200), (1024, 1024))
     )
@@ -224,7 +224,7 @@ def test_an_edit_costs_what_its_picture_has_of_pixels() -> None:
     )
 
 
-def test_a_size_that_is_named_goes_before_the_pictures_shape() -> None:
+def test_a_requested_size_takes_precedence_over_the_input_images_shape() -> None:
     for asked in ({"width": 512, "height": 512}, {"size": "512x512"}):
         found, _ = offered("local/canvas", asked, image=1)
         assert (found["width"], found["height"]) == (512, 512)
@@ -232,12 +232,12 @@ def test_a_size_that_is_named_goes_before_the_pictures_shape() -> None:
     assert found["aspect_ratio"] == "16:9"
 
 
-def test_a_picture_to_look_like_says_nothing_of_the_shape() -> None:
+def test_a_reference_image_does_not_set_the_shape() -> None:
     found, _ = offered("local/canvas", reference=1, facts=InputFacts())
     assert (found["width"], found["height"], found.get("size")) == (1024, 1024, None)
 
 
-def test_a_pending_picture_is_held_at_the_largest_size_and_settled_at_its_own() -> None:
+def test_a_pending_image_is_held_at_the_largest_size_and_settled_at_its_own() -> None:
     pending = InputFacts(pending=frozenset({"image"}))
     told, most = offered("local/canvas", facts=pending, image=1)
     assert (told["size"], "width" in told, most) == ("auto", False, 16)
@@ -251,11 +251,11 @@ sides = st.integers(1, 12_000)
 
 
 @given(width=sides, height=sides)
-def test_whatever_shape_a_picture_has_the_model_can_make_what_it_is_told(width: int, height: int) -> None:
+def test_any_input_image_shape_fits_the_models_sizes(width: int, height: int) -> None:
     for model in MADE:
         if "width" not in model.parameters:
             continue
-        across, down = fitting(model, width, height)
+        across, down = nearest_size(model, width, height)
         told = ALL.offers(
             model.kind,
             model.id,
@@ -268,6 +268,6 @@ def test_whatever_shape_a_picture_has_the_model_can_make_what_it_is_told(width: 
 
 
 @given(width=st.integers(300, 2000), height=st.integers(300, 2000))
-def test_a_film_from_a_picture_has_its_shape_to_the_pixel(width: int, height: int) -> None:
-    across, down = fitting(ALL.model("local/film"), width, height)
+def test_a_video_from_an_image_keeps_its_aspect_ratio(width: int, height: int) -> None:
+    across, down = nearest_size(ALL.model("local/film"), width, height)
     assert math.isclose(across / down, width / height, rel_tol=0.02)

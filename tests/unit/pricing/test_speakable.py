@@ -8,7 +8,7 @@ import pytest
 
 from atelier.errors import ValidationFailed
 from atelier.pricing.catalogue import FOLDER, Catalogue, load
-from atelier.pricing.speakable import is_speakable, runs
+from atelier.pricing.speakable import is_speakable, script_runs
 
 TODAY = date(2026, 11, 21)
 PROVIDERS = frozenset(["local", "openai", "stability", "custom"])
@@ -23,7 +23,7 @@ def catalogue() -> Catalogue:
 
 @pytest.mark.parametrize("text", ["...", "…", "🦊🎉", " ", "\n\t", "<br/><p></p>", "?!—", "\u200b"])
 @pytest.mark.parametrize(("kind", "model"), SPEECH)
-def test_a_text_with_nothing_to_speak_is_refused_before_it_is_paid(
+def test_a_text_with_nothing_to_speak_is_refused(
     catalogue: Catalogue, kind: str, model: str, text: str
 ) -> None:
     with pytest.raises(ValidationFailed) as refused:
@@ -32,13 +32,13 @@ def test_a_text_with_nothing_to_speak_is_refused_before_it_is_paid(
     assert not is_speakable(text)
 
 
-def test_music_is_made_of_any_words_and_a_given_speech_needs_none(catalogue: Catalogue) -> None:
+def test_music_and_an_avatar_with_its_own_audio_need_no_speakable_text(catalogue: Catalogue) -> None:
     assert catalogue.offers("audio", "stability/stable-audio-2.5", {}, today=TODAY, seed=1, prompt="…")
     given = {"audio": 1}
     assert catalogue.offers("avatar", "local/talker", {}, today=TODAY, seed=1, prompt="…", files=given)
 
 
-def test_a_script_unknown_to_the_embedded_voice_is_refused_with_the_known_ones(catalogue: Catalogue) -> None:
+def test_a_script_unknown_to_the_local_voice_is_refused_with_the_known_ones(catalogue: Catalogue) -> None:
     for text in ("שלום", "今日は天気がいい", "Say สวัสดี"):
         with pytest.raises(ValidationFailed) as refused:
             catalogue.offers("audio", "local/voice", {}, today=TODAY, seed=1, prompt=text)
@@ -61,7 +61,7 @@ def test_a_script_unknown_to_the_embedded_voice_is_refused_with_the_known_ones(c
         ("ラーメン", ["kana"]),
     ],
 )
-def test_a_text_is_read_script_by_script(text: str, expected: list[str]) -> None:
-    found = list(runs(text))
+def test_a_text_is_split_into_runs_by_script(text: str, expected: list[str]) -> None:
+    found = list(script_runs(text))
     assert [script for script, _ in found] == expected
     assert "".join(piece for _, piece in found) == text

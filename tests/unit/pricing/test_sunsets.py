@@ -9,7 +9,7 @@ import pytest
 
 from atelier.pricing.catalogue import catalogue
 from atelier.pricing.ports import Sunsets
-from atelier.pricing.sunsets import Notice, refresh
+from atelier.pricing.sunsets import Notice, refresh_sunsets
 from atelier.providers._contract import ListedModel
 from tests.adapters.world import ScriptedProvider
 
@@ -49,14 +49,14 @@ def store() -> Memory:
 
 
 def look(store: Memory, today: date, *listed: ListedModel, silent: bool = False) -> tuple[Notice, ...]:
-    return refresh(OPENAI, {"openai": Listing(*listed, silent=silent)}, store, today).notices
+    return refresh_sunsets(OPENAI, {"openai": Listing(*listed, silent=silent)}, store, today).notices
 
 
 def of(notices: tuple[Notice, ...], model: str) -> list[int]:
     return [notice.days_left for notice in notices if notice.model == model]
 
 
-def test_a_published_date_is_kept_by_our_id_though_the_provider_names_it_otherwise(store: Memory) -> None:
+def test_a_published_shutdown_date_is_stored_by_our_model_id(store: Memory) -> None:
     look(
         store,
         date(2026, 9, 1),
@@ -68,14 +68,14 @@ def test_a_published_date_is_kept_by_our_id_though_the_provider_names_it_otherwi
     assert store.known["openai"].dates == {"openai/gpt-5.5": CHRISTMAS, "openai/omni-moderation": CHRISTMAS}
 
 
-def test_a_model_that_leaves_is_told_of_sixty_thirty_and_seven_days_before_and_on_its_day(store: Memory) -> None:
+def test_a_shutdown_is_noticed_60_30_and_7_days_before_and_on_its_day(store: Memory) -> None:
     days = [CHRISTMAS - timedelta(days=left) for left in range(90, -5, -1)]
     told = {day: of(look(store, day, ListedModel("gpt-5.5", CHRISTMAS)), "openai/gpt-5.5") for day in days}
     assert [left for day in days for left in told[day]] == [60, 30, 7, 0]
     assert all(told[CHRISTMAS - timedelta(days=left)] == [left] for left in (60, 30, 7, 0))
 
 
-def test_a_missed_day_is_made_up_for_and_nothing_is_told_twice(store: Memory) -> None:
+def test_a_missed_notice_is_sent_later_and_none_is_sent_twice(store: Memory) -> None:
     listed = ListedModel("gpt-5.5", CHRISTMAS)
     assert of(look(store, CHRISTMAS - timedelta(days=28), listed), "openai/gpt-5.5") == [28]
     assert of(look(store, CHRISTMAS - timedelta(days=28), listed), "openai/gpt-5.5") == []
@@ -83,12 +83,12 @@ def test_a_missed_day_is_made_up_for_and_nothing_is_told_twice(store: Memory) ->
     assert of(look(store, CHRISTMAS + timedelta(days=9), listed), "openai/gpt-5.5") == [0]
 
 
-def test_a_date_of_the_catalogue_is_told_of_too_with_its_successor(store: Memory) -> None:
+def test_a_catalogue_shutdown_date_is_noticed_with_the_successor(store: Memory) -> None:
     notices = look(store, date(2026, 12, 4), silent=True)
     assert Notice("openai/gpt-5", "openai", date(2026, 12, 11), 7, "openai/gpt-5.5") in notices
 
 
-def test_a_date_that_moves_away_is_told_of_again(store: Memory) -> None:
+def test_a_postponed_shutdown_is_noticed_again(store: Memory) -> None:
     near, far = ListedModel("gpt-5.5", CHRISTMAS), ListedModel("gpt-5.5", CHRISTMAS + timedelta(days=365))
     today = CHRISTMAS - timedelta(days=7)
     assert of(look(store, today, near), "openai/gpt-5.5") == [7]
@@ -96,28 +96,28 @@ def test_a_date_that_moves_away_is_told_of_again(store: Memory) -> None:
     assert of(look(store, today + timedelta(days=365), far), "openai/gpt-5.5") == [7]
 
 
-def test_a_provider_that_gives_no_answer_changes_nothing(store: Memory) -> None:
+def test_an_unreachable_provider_changes_no_shutdown_date(store: Memory) -> None:
     look(store, date(2026, 9, 1), ListedModel("gpt-5.5", CHRISTMAS))
     before = dict(store.known)
     assert look(store, date(2026, 9, 2), silent=True) == ()
-    assert refresh(OPENAI, {}, store, date(2026, 9, 2)).lists == 0
+    assert refresh_sunsets(OPENAI, {}, store, date(2026, 9, 2)).lists == 0
     assert store.known == before
 
 
-def test_a_provider_that_takes_a_date_back_is_believed(store: Memory) -> None:
+def test_a_withdrawn_shutdown_date_is_removed(store: Memory) -> None:
     look(store, date(2026, 9, 1), ListedModel("gpt-5.5", CHRISTMAS))
     look(store, date(2026, 9, 2), ListedModel("gpt-5.5", None))
     assert store.known["openai"].dates == {}
 
 
-def test_a_day_without_news_writes_nothing(store: Memory) -> None:
+def test_unchanged_shutdown_dates_are_not_written_again(store: Memory) -> None:
     today = date(2026, 9, 1)
     for _day in range(5):
         look(store, today, ListedModel("gpt-5.5", CHRISTMAS))
     assert store.writes == 1
 
 
-def test_routing_stops_on_the_day_that_was_observed(store: Memory) -> None:
+def test_a_model_is_not_routed_from_its_published_shutdown_date(store: Memory) -> None:
     look(store, date(2026, 9, 1), ListedModel("gpt-5.5", CHRISTMAS))
     routed = OPENAI.with_sunsets(store.known["openai"].dates)
     days = [CHRISTMAS + timedelta(days=day) for day in range(-2, 3)]

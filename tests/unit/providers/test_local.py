@@ -21,7 +21,7 @@ from atelier.pricing.shapes import InputFacts
 from atelier.providers import _canvas
 from atelier.providers._contract import CancelResult, Done, ErrorClass, Failed, Input, Job, WebhookInvalid
 from atelier.providers.local import Local
-from infra.local.standins._kit import png as standin_png
+from infra.local.standins._kit import sample_png as standin_png
 
 ATTEMPT = "att_01K9ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -49,7 +49,7 @@ def pixels(file: bytes) -> bytes:
     st.integers(64, 300),
     st.integers(0, 2**32 - 1),
 )
-def test_every_prompt_gives_a_png_of_exactly_the_size_asked(prompt: str, width: int, height: int, seed: int) -> None:
+def test_every_prompt_gives_a_png_of_the_requested_size(prompt: str, width: int, height: int, seed: int) -> None:
     (file,) = painted(job(prompt, width=width, height=height, seed=seed))
     picture = Image.open(io.BytesIO(file))
     assert (picture.format, picture.mode, picture.size) == ("PNG", "RGB", (width, height))
@@ -57,7 +57,7 @@ def test_every_prompt_gives_a_png_of_exactly_the_size_asked(prompt: str, width: 
 
 @pytest.mark.parametrize("prompt", ["lake forest", "galaxy", "a fox", "marble", "roses", "night sea"])
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (64, 2048), (2048, 64), (257, 255)])
-def test_every_scene_fills_the_thinnest_sizes(prompt: str, width: int, height: int) -> None:
+def test_every_scene_fills_the_extreme_sizes(prompt: str, width: int, height: int) -> None:
     (file,) = painted(job(prompt, width=width, height=height))
     picture = Image.open(io.BytesIO(file))
     assert picture.size == (width, height)
@@ -85,26 +85,26 @@ print(hashlib.sha256(done.outputs[0].data).hexdigest())
     assert answer.stdout.strip() == hashlib.sha256(file).hexdigest()
 
 
-def test_another_seed_or_another_prompt_is_another_picture() -> None:
+def test_another_seed_or_prompt_gives_another_image() -> None:
     (first,) = painted(job())
     assert pixels(first) != pixels(painted(job(seed=8))[0])
     assert pixels(first) != pixels(painted(job("a lake at dawn"))[0])
 
 
-def test_several_pictures_differ_and_each_is_the_one_of_its_own_seed() -> None:
+def test_several_images_differ_and_each_matches_its_own_seed() -> None:
     three = painted(job(n=3))
     assert len({pixels(file) for file in three}) == 3
     assert pixels(three[2]) == pixels(painted(job(seed=9))[0])
 
 
-def test_a_picture_says_in_its_file_that_it_is_procedural() -> None:
+def test_an_images_metadata_says_that_it_is_procedural() -> None:
     (file,) = painted(job())
     assert "Procedural" in Image.open(io.BytesIO(file)).info["Comment"]
 
 
-def test_a_picture_says_it_in_its_corner_too() -> None:
+def test_an_image_has_a_visible_mark_in_its_corner() -> None:
     plain = Image.new("RGB", (512, 512), (40, 60, 80))
-    left, top, right, bottom = ImageChops.difference(plain, _canvas.marked(plain)).getbbox() or (0, 0, 0, 0)
+    left, top, right, bottom = ImageChops.difference(plain, _canvas.add_mark(plain)).getbbox() or (0, 0, 0, 0)
     assert 0 < left < right < 128
     assert 480 < top < bottom < 512
 
@@ -122,7 +122,7 @@ def refused(work: Job) -> str:
     return failed.message
 
 
-def test_an_edit_keeps_what_is_seen_and_changes_how_it_looks() -> None:
+def test_an_edit_keeps_the_outlines_and_changes_the_look() -> None:
     (before,) = painted(job("a castle on a mountain", width=320, height=320))
     edit = replace(job("autumn fire", width=320, height=320), inputs={"image": (Input(before, "image/png"),)})
     (after,) = painted(edit)
@@ -136,14 +136,14 @@ def test_an_edit_keeps_what_is_seen_and_changes_how_it_looks() -> None:
     assert painted(edit) == [after]
 
 
-def test_an_edit_is_cut_to_the_size_asked_and_several_differ() -> None:
+def test_an_edit_is_cropped_to_the_requested_size_and_several_differ() -> None:
     wide = Image.linear_gradient("L").resize((300, 100)).convert("RGB")
     two = painted(replace(job(n=2), inputs={"image": (png(wide),)}))
     assert {Image.open(io.BytesIO(file)).size for file in two} == {(96, 64)}
     assert two[0] != two[1]
 
 
-def test_a_mask_protects_what_it_covers() -> None:
+def test_a_mask_protects_its_opaque_area() -> None:
     ground = Image.new("RGB", (200, 200), (90, 120, 60))
     mask = Image.new("RGBA", (200, 200), (0, 0, 0, 255))
     mask.paste((0, 0, 0, 0), (0, 0, 100, 200))
@@ -170,7 +170,7 @@ def test_a_masked_edit_without_a_size_changes_the_masked_rows_alone() -> None:
     assert changed == (0, 300, 300, 400)
 
 
-def test_a_mask_is_cropped_as_its_picture_is() -> None:
+def test_a_mask_is_cropped_like_its_image() -> None:
     ground = Image.new("RGB", (300, 600), (90, 120, 60))
     mask = Image.new("RGBA", ground.size, (0, 0, 0, 255))
     # The upper third of the square that is cropped from the middle.
@@ -186,7 +186,7 @@ def test_a_mask_is_cropped_as_its_picture_is() -> None:
 
 @pytest.mark.parametrize("factor", [2, 4])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_an_enlarged_picture_is_the_same_one_in_more_pixels(factor: int, mode: str) -> None:
+def test_an_upscaled_image_matches_its_original(factor: int, mode: str) -> None:
     small = Image.radial_gradient("L").resize((60, 40)).convert(mode)
     work = Job(ATTEMPT, "upscale", "local/enlarge", "", parameters={"factor": factor}, inputs={"image": (png(small),)})
     (file,) = painted(work)
@@ -196,7 +196,7 @@ def test_an_enlarged_picture_is_the_same_one_in_more_pixels(factor: int, mode: s
     assert ImageStat.Stat(ImageChops.difference(back, small.convert("L"))).mean[0] < 3
 
 
-def test_what_cannot_be_enlarged_is_refused() -> None:
+def test_an_upscale_without_an_image_or_beyond_the_size_limit_is_refused() -> None:
     work = Job(ATTEMPT, "upscale", "local/enlarge", "", parameters={"factor": 4})
     assert "no picture" in refused(work)
     large = png(Image.new("L", (3000, 400)))
@@ -206,17 +206,17 @@ def test_what_cannot_be_enlarged_is_refused() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"no picture", b"GIF89a\x01\x00\x01\x00\x00\x00\x00", b"\x89PNG\r\n\x1a\n" + b"\0" * 40]
 )
-def test_a_file_that_is_no_picture_is_refused(data: bytes) -> None:
+def test_an_input_that_is_not_an_image_is_refused(data: bytes) -> None:
     assert "no picture" in refused(replace(job(), inputs={"image": (Input(data, "image/png"),)}))
 
 
-def test_a_bomb_is_refused_by_its_size_and_not_unpacked() -> None:
+def test_an_image_bomb_is_refused_by_its_declared_size() -> None:
     assert "pixels" in refused(
         replace(job(), inputs={"image": (Input(standin_png(30, 30, 1, declared=(30_000, 30_000)), "image/png"),)})
     )
 
 
-def test_a_job_can_be_sent_and_asked_for_again_at_will() -> None:
+def test_a_job_can_be_resubmitted_found_and_polled() -> None:
     provider = Local()
     assert provider.resend_safe
     reference = provider.find(job())
@@ -225,12 +225,12 @@ def test_a_job_can_be_sent_and_asked_for_again_at_will() -> None:
     assert provider.cancel(reference) is CancelResult.TOO_LATE
 
 
-def test_a_model_it_does_not_have_is_gone() -> None:
+def test_an_unknown_local_model_fails_as_model_gone() -> None:
     gone = Local().submit(Job(ATTEMPT, "image", "local/oil", "x", parameters={}))
     assert isinstance(gone, Failed)
     assert gone.error_class is ErrorClass.MODEL_GONE
 
 
-def test_a_webhook_can_only_be_forged() -> None:
+def test_any_webhook_for_the_local_provider_is_invalid() -> None:
     with pytest.raises(WebhookInvalid):
         Local().parse_webhook({}, b"{}", 0)

@@ -18,8 +18,8 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from atelier.providers._contract import Done, ErrorClass, Failed, Input, Job, Output, Unknown
-from atelier.providers._sound import Sound, wav
-from atelier.providers._talker import Portrait
+from atelier.providers._sound import Audio, encode_wav
+from atelier.providers._talker import PhotoFace
 from atelier.providers.local import Local
 
 ATTEMPT = "att_01K9ABCDEFGHJKMNPQRSTVWXYZ"
@@ -102,7 +102,7 @@ def still() -> Input:
 # ---- videos ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_film_has_the_size_length_and_streams_that_browsers_play() -> None:
+def test_a_local_video_has_the_requested_size_and_browser_playable_streams() -> None:
     output, usage = made(job("film", "a lake at dusk", **SMALL))
     film = seen(output.data)
     assert output.content_type == "video/mp4"
@@ -114,28 +114,28 @@ def test_a_film_has_the_size_length_and_streams_that_browsers_play() -> None:
     assert {picture.size for picture in film.pictures} == {(192, 128)}
 
 
-def test_the_index_of_a_film_stands_before_its_pictures() -> None:
+def test_a_local_videos_index_precedes_its_media_data() -> None:
     data = made(job("film", "a lake", **SMALL))[0].data or b""
     assert 0 < data.index(b"moov") < data.index(b"mdat")
 
 
-def test_a_film_moves_in_every_frame_and_its_sound_is_quiet_but_there() -> None:
+def test_a_local_video_moves_in_every_frame_and_has_quiet_audio() -> None:
     film = seen(made(job("film", "a lake at dusk", **SMALL))[0].data)
     assert all(difference(*pair) > 0.1 for pair in pairwise(film.pictures))
     assert 0.01 < film.loudness < 0.2
 
 
-def test_a_film_can_be_silent() -> None:
+def test_a_local_video_can_have_no_audio() -> None:
     film = seen(made(job("film", "a lake", **SMALL, sound="none"))[0].data)
     assert film.codecs == ("h264",)
 
 
 @pytest.mark.parametrize("prompt", ["snow in winter", "rain on the sea", "a campfire", "roses"])
-def test_every_weather_makes_a_film(prompt: str) -> None:
+def test_every_weather_prompt_makes_a_video(prompt: str) -> None:
     assert len(seen(made(job("film", prompt, **SMALL))[0].data).pictures) == 12
 
 
-def test_a_film_of_a_given_picture_shows_that_picture() -> None:
+def test_a_video_from_an_image_shows_that_image() -> None:
     given = still()
     work = replace(job("film", "", **SMALL, motion="zoom_in"), inputs={"image": (given,)})
     first = seen(made(work)[0].data).pictures[0]
@@ -143,7 +143,7 @@ def test_a_film_of_a_given_picture_shows_that_picture() -> None:
     assert difference(first, whole) < 20
 
 
-def test_the_camera_goes_where_it_is_asked_to() -> None:
+def test_the_camera_moves_as_requested() -> None:
     ends: dict[str, list[Image.Image]] = {}
     for motion in ("pan_left", "pan_right"):
         work = replace(job("film", "x", **SMALL, motion=motion), inputs={"image": (still(),)})
@@ -166,7 +166,7 @@ def test_the_camera_goes_where_it_is_asked_to() -> None:
         ({"fps": 60}, "fps"),
     ],
 )
-def test_a_film_beyond_its_bounds_is_refused_before_it_is_made(wrong: dict[str, Any], word: str) -> None:
+def test_an_invalid_video_parameter_is_refused(wrong: dict[str, Any], word: str) -> None:
     assert word in refused(job("film", "x", **SMALL | wrong))
 
 
@@ -176,7 +176,7 @@ def test_a_film_beyond_its_bounds_is_refused_before_it_is_made(wrong: dict[str, 
 @pytest.mark.parametrize(
     ("form", "codec", "kind"), [("mp3", "mp3float", "audio/mpeg"), ("wav", "pcm_s16le", "audio/wav")]
 )
-def test_speech_is_sound_of_the_length_it_says(form: str, codec: str, kind: str) -> None:
+def test_local_speech_has_the_reported_length(form: str, codec: str, kind: str) -> None:
     output, usage = made(job("voice", "The sea is calm tonight.", format=form))
     speech = seen(output.data)
     assert (output.content_type, speech.codecs) == (kind, (codec,))
@@ -186,7 +186,7 @@ def test_speech_is_sound_of_the_length_it_says(form: str, codec: str, kind: str)
     assert speech.seconds * 1000 == pytest.approx(usage["output_milliseconds"], abs=120)
 
 
-def test_another_voice_and_another_speed_sound_different() -> None:
+def test_another_voice_or_speed_gives_other_audio() -> None:
     text = "One two three four five six seven."
     spoken = {
         name: made(job("voice", text, format="wav", **parameters))
@@ -220,7 +220,7 @@ def test_a_text_without_words_is_refused(text: str) -> None:
         ("The sign says 你好 and привет.", 140),
     ],
 )
-def test_a_text_is_spoken_in_words_whatever_its_script(text: str, milliseconds: int) -> None:
+def test_a_text_in_any_supported_script_is_spoken_as_words(text: str, milliseconds: int) -> None:
     # Spelling the letters' names would take several times as long.
     _, usage = made(job("voice", text))
     assert 40 * len(text) < usage["output_milliseconds"] < milliseconds * len(text)
@@ -238,7 +238,7 @@ def test_a_text_is_spoken_in_words_whatever_its_script(text: str, milliseconds: 
         (unicodedata.normalize("NFD", "Привет ёлка, 한국어"), "Привет ёлка, 한국어"),
     ],
 )
-def test_letters_that_are_drawn_or_stored_otherwise_are_read_as_the_usual_ones(drawn: str, usual: str) -> None:
+def test_unicode_variants_of_letters_are_spoken_alike(drawn: str, usual: str) -> None:
     assert made(job("voice", drawn))[1]["output_milliseconds"] == made(job("voice", usual))[1]["output_milliseconds"]
 
 
@@ -249,14 +249,14 @@ def test_a_text_that_takes_too_long_to_speak_is_refused_with_the_limit(monkeypat
 
 
 @pytest.mark.parametrize("text", ["שלום עולם", "สวัสดีชาวโลก", "今日は天気がいい", "Hello ᚠᚢᚦ"])
-def test_a_script_that_it_cannot_read_is_refused_with_the_languages_that_it_speaks(text: str) -> None:
+def test_an_unsupported_script_is_refused_with_the_supported_languages(text: str) -> None:
     message = refused(job("voice", text))
     assert "cannot read" in message
     assert "Chinese, Japanese in kana, Korean" in message
 
 
 @pytest.mark.parametrize("voice", ["klingon", "../../etc/passwd", "en+../x", "zz", ""])
-def test_a_voice_that_does_not_exist_is_refused(voice: str) -> None:
+def test_an_unknown_voice_is_refused(voice: str) -> None:
     if voice:
         assert "no such voice" in refused(job("voice", "Hello", voice=voice))
     else:
@@ -277,7 +277,7 @@ def test_a_text_that_looks_like_a_command_is_only_spoken() -> None:
 # ---- avatars ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_talker_says_the_prompt_and_its_mouth_moves_with_the_sound() -> None:
+def test_an_avatar_speaks_the_prompt_and_moves_its_mouth() -> None:
     output, usage = made(job("talker", "Hello there, my friend.", width=256, height=256, seed=3))
     talk = seen(output.data)
     assert talk.codecs == ("h264", "aac")
@@ -288,7 +288,7 @@ def test_a_talker_says_the_prompt_and_its_mouth_moves_with_the_sound() -> None:
     assert max(difference(mouths[0], mouth) for mouth in mouths) > 20
 
 
-def test_one_seed_is_one_face_whatever_it_says() -> None:
+def test_a_seed_gives_the_same_avatar_face_for_any_text() -> None:
     faces = [
         seen(made(job("talker", text, width=256, height=256, seed=seed))[0].data).pictures[0]
         for text, seed in (("Yes.", 3), ("Never again.", 3), ("Yes.", 4))
@@ -296,9 +296,9 @@ def test_one_seed_is_one_face_whatever_it_says() -> None:
     assert difference(faces[0], faces[1]) < 10 < difference(faces[0], faces[2])
 
 
-def test_a_talker_speaks_with_the_audio_and_the_picture_it_is_given() -> None:
+def test_an_avatar_uses_the_input_audio_and_image() -> None:
     loop = array("h", [round(9000 * math.sin(index / 9)) if index < 11025 else 0 for index in range(22050)])
-    inputs = {"audio": (Input(wav(Sound(loop), "a tone"), "audio/wav"),), "image": (still(),)}
+    inputs = {"audio": (Input(encode_wav(Audio(loop), "a tone"), "audio/wav"),), "image": (still(),)}
     talk = seen(made(replace(job("talker", "", width=256, height=256), inputs=inputs))[0].data)
     assert talk.seconds == pytest.approx(1.75, abs=0.1)
     assert talk.loudness > 0.02
@@ -307,12 +307,12 @@ def test_a_talker_speaks_with_the_audio_and_the_picture_it_is_given() -> None:
     assert difference(begin, during) > 2 * difference(begin, end)
 
 
-def test_the_mouth_is_looked_for_where_the_skin_is() -> None:
+def test_the_mouth_position_is_found_by_skin_colour() -> None:
     picture = Image.new("RGB", (400, 400), (40, 60, 120))
     face = Image.new("L", (130, 180))
     face.paste(Image.radial_gradient("L").resize((130, 180)).point([255 if v < 127 else 0 for v in range(256)]))
     picture.paste((224, 172, 140), (200, 60), face)
-    x, y = Portrait.found(picture).mouth
+    x, y = PhotoFace.detect(picture).mouth
     assert 245 < x < 285
     assert 150 < y < 230
 
@@ -321,13 +321,13 @@ def test_the_mouth_is_looked_for_where_the_skin_is() -> None:
     "audio",
     [b"", b"no audio", b"#EXTM3U\n#EXTINF:9,\nfile:///etc/hostname\n", b"ffconcat version 1.0\nfile /etc/hostname\n"],
 )
-def test_audio_that_cannot_be_read_is_refused_and_names_no_other_file(audio: bytes) -> None:
+def test_unreadable_audio_is_refused_and_opens_no_other_file(audio: bytes) -> None:
     work = replace(job("talker", "x"), inputs={"audio": (Input(audio, "audio/wav"),)})
     assert "audio" in refused(work)
 
 
-def test_audio_that_is_too_long_is_refused() -> None:
-    long = Input(wav(Sound(array("h", bytes(2 * 22050 * 80))), "silence"), "audio/wav")
+def test_audio_beyond_the_length_limit_is_refused() -> None:
+    long = Input(encode_wav(Audio(array("h", bytes(2 * 22050 * 80))), "silence"), "audio/wav")
     assert "75 seconds" in refused(replace(job("talker", "x"), inputs={"audio": (long,)}))
 
 
@@ -361,12 +361,12 @@ print(Local().submit(job).outputs[0].data.hex())
 
 
 @pytest.mark.parametrize("work", EACH, ids=lambda work: work.model)
-def test_each_says_in_its_file_what_it_is(work: Job) -> None:
+def test_every_local_files_metadata_says_that_it_is_procedural(work: Job) -> None:
     data = made(work)[0].data
     assert "Procedural" in seen(data).text
 
 
-def test_a_film_says_it_in_its_corner_too() -> None:
+def test_a_local_video_has_a_visible_mark_in_its_corner() -> None:
     film = job("film", "x", width=384, height=256, duration_seconds=1, sound="none")
     white = io.BytesIO()
     Image.new("RGB", (400, 300), (40, 60, 80)).save(white, "PNG")
@@ -378,7 +378,7 @@ def test_a_film_says_it_in_its_corner_too() -> None:
     assert 220 < top < bottom <= 256
 
 
-def test_where_a_library_is_missing_the_model_is_gone_and_a_picture_is_still_painted() -> None:
+def test_a_missing_library_disables_videos_but_not_images() -> None:
     script = """
 import sys
 sys.modules["av"] = None

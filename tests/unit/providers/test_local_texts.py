@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atelier.providers._contract import Done, Job
-from atelier.providers._writer import MARK, subject, tokens
+from atelier.providers._writer import MARK, subject, count_tokens
 from atelier.providers.local import Local
 
 ATTEMPT = "att_01K9ABCDEFGHJKMNPQRSTVWXYZ"
@@ -27,20 +27,20 @@ def written(prompt: str, model: str = "writer", **parameters: Any) -> tuple[str,
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=200), st.text(max_size=60), st.integers(1, 80), st.integers(0, 2**32 - 1))
-def test_any_prompt_is_answered_within_its_tokens_and_they_are_counted(
+def test_any_prompt_gives_a_text_within_its_token_limit(
     prompt: str, system: str, max_tokens: int, seed: int
 ) -> None:
     text, usage = written(prompt, system=system, max_tokens=max_tokens, seed=seed)
     assert text
-    assert usage == {"tokens_input": tokens(f"{system}\n{prompt}"), "tokens_output": tokens(text)}
+    assert usage == {"tokens_input": count_tokens(f"{system}\n{prompt}"), "tokens_output": count_tokens(text)}
     assert usage["tokens_output"] <= max_tokens
 
 
-def test_a_token_is_four_bytes_begun_ones_included() -> None:
-    assert [tokens(text) for text in ("", "a", "four", "fives", "日本")] == [0, 1, 1, 2, 2]
+def test_a_token_is_four_bytes_rounded_up() -> None:
+    assert [count_tokens(text) for text in ("", "a", "four", "fives", "日本")] == [0, 1, 1, 2, 2]
 
 
-def test_the_same_request_gives_the_same_text_and_another_seed_another() -> None:
+def test_a_text_is_determined_by_its_prompt_and_seed() -> None:
     assert written("a story about a fox") == written("a story about a fox")
     assert written("a story about a fox") != written("a story about a fox", seed=8)
 
@@ -48,13 +48,13 @@ def test_the_same_request_gives_the_same_text_and_another_seed_another() -> None
 @pytest.mark.parametrize(
     "prompt", ["a story about a fox", "a haiku about rain", "five ideas for a cake", "a slogan for tea"]
 )
-def test_a_text_is_about_what_was_asked_and_says_what_it_is(prompt: str) -> None:
+def test_a_text_mentions_its_subject_and_ends_with_its_mark(prompt: str) -> None:
     text, _ = written(prompt)
     assert prompt.split()[-1] in text.lower()
     assert text.endswith(MARK)
 
 
-def test_a_text_that_is_cut_still_says_what_it_is() -> None:
+def test_a_truncated_text_still_ends_with_its_mark() -> None:
     text, usage = written("a long story about the sea", max_tokens=24)
     assert text.endswith(MARK)
     assert len(text) > 2 * len(MARK)
@@ -64,19 +64,19 @@ def test_a_text_that_is_cut_still_says_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("asked", "count"), [("three tips for the garden", 3), ("a list of 7 names for a cat", 7), ("ideas", 5)]
 )
-def test_a_list_has_as_many_lines_as_were_asked_for(asked: str, count: int) -> None:
+def test_a_list_has_the_requested_number_of_lines(asked: str, count: int) -> None:
     lines = [line for line in written(asked)[0].splitlines() if line[:1].isdigit()]
     assert len(lines) == count
 
 
-def test_a_prompt_to_be_enhanced_stays_whole_at_the_beginning() -> None:
+def test_an_enhanced_prompt_begins_with_the_original() -> None:
     system = "Rewrite the user's prompt so that an image model does better. Answer with the prompt only."
     text, _ = written("a red fox in the snow", system=system)
     assert text.startswith("a red fox in the snow, ")
     assert "\n" not in text
 
 
-def test_a_conversation_is_answered_by_its_last_message_and_counted_as_a_whole() -> None:
+def test_a_reply_follows_the_last_message_and_counts_all_tokens() -> None:
     messages = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hello"},
@@ -85,7 +85,7 @@ def test_a_conversation_is_answered_by_its_last_message_and_counted_as_a_whole()
     ]
     text, usage = written("", messages=messages)
     assert "rain" in text.lower()
-    assert usage["tokens_input"] == tokens("Be brief.\nHello\nHello. What shall it be?\nA haiku about rain")
+    assert usage["tokens_input"] == count_tokens("Be brief.\nHello\nHello. What shall it be?\nA haiku about rain")
 
 
 def test_a_stop_word_ends_the_text_before_it() -> None:
@@ -95,10 +95,10 @@ def test_a_stop_word_ends_the_text_before_it() -> None:
 
 
 @pytest.mark.parametrize("stop", ["\n", "procedural", "(", ".", " "])
-def test_a_text_has_no_stop_word_in_it_and_only_what_was_written_is_counted(stop: str) -> None:
+def test_a_text_contains_no_stop_word_and_counts_only_its_own_tokens(stop: str) -> None:
     text, usage = written("five ideas for a cake", stop=["never written", stop])
     assert stop not in text
-    assert usage["tokens_output"] == tokens(text) < written("five ideas for a cake")[1]["tokens_output"]
+    assert usage["tokens_output"] == count_tokens(text) < written("five ideas for a cake")[1]["tokens_output"]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_text_has_no_stop_word_in_it_and_only_what_was_written_is_counted(stop
         ("", "nothing in particular"),
     ],
 )
-def test_what_a_request_is_about(asked: str, about: str) -> None:
+def test_the_subject_of_a_request_is_found(asked: str, about: str) -> None:
     assert subject(asked) == about
 
 
@@ -161,13 +161,13 @@ PLAIN = read(written("a page for a bakery", "page")[0]).seen
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=300), st.sampled_from(["light", "dark", "bold"]))
-def test_whatever_the_prompt_says_is_text_and_never_markup(prompt: str, style: str) -> None:
+def test_the_prompt_is_escaped_in_a_page(prompt: str, style: str) -> None:
     page = read(written(f"{prompt}<script>alert(1)</script>", "page", style=style)[0])
     assert page.seen == PLAIN
     assert page.links == ["#more"]
 
 
-def test_a_page_is_whole_titled_and_says_what_it_is() -> None:
+def test_a_page_is_a_complete_titled_document_with_its_mark() -> None:
     html, _ = written("A landing page for Bella's coffee roastery in Lisbon", "page")
     page = read(html)
     assert html.startswith("<!doctype html>")
@@ -177,6 +177,6 @@ def test_a_page_is_whole_titled_and_says_what_it_is() -> None:
     assert "script" not in page.seen
 
 
-def test_the_same_page_is_built_again_and_another_style_is_another_page() -> None:
+def test_a_page_is_determined_by_its_prompt_and_style() -> None:
     pages = [written("a page for a bakery", "page", style=style)[0] for style in ("light", "light", "dark")]
     assert pages[0] == pages[1] != pages[2]

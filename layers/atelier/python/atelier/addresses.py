@@ -8,12 +8,12 @@ import socket
 from collections.abc import Callable
 
 # Looks up the IP addresses of a host name and port; raises OSError. Tests pass their own in place of the system's.
-Resolve = Callable[[str, int], list[str]]
+Resolver = Callable[[str, int], list[str]]
 
 # IPv6 addresses of this range contain an IPv4 address, and packets go there: that IPv4 address is checked instead.
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Special ranges that some Python versions report as public. The first holds another cloud's metadata service.
-SPECIAL = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("fec0::/10"))
+NOT_PUBLIC_NETWORKS = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("fec0::/10"))
 
 
 def is_public(address: str) -> bool:
@@ -30,11 +30,11 @@ def is_public(address: str) -> bool:
         inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
         if any(inner) or ip.packed[:12] == bytes(12):
             return False
-    special = any(ip in network for network in SPECIAL)
+    special = any(ip in network for network in NOT_PUBLIC_NETWORKS)
     return ip.is_global and not special and not ip.is_multicast and not ip.is_reserved
 
 
-def system_addresses(host: str, port: int) -> list[str]:
+def resolve_host(host: str, port: int) -> list[str]:
     """The IP addresses of a host name, from the system's resolver; raises OSError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(place[4][0]) for place in found]

@@ -12,23 +12,23 @@ from typing import Any, TypeVar
 from atelier.errors import ValidationFailed
 
 # A Lambda response has at most 6 MB. Only texts that people wrote are counted: the other fields of an item are small.
-WORDS_BYTES_MAX = 4_000_000
-ThingT = TypeVar("ThingT")
+LONG_PARTS_BYTES_MAX = 4_000_000
+ItemT = TypeVar("ItemT")
 
 
-def fitting(
-    things: Sequence[ThingT], next_key: str | None, *, key: Callable[[ThingT], str], words: Callable[[ThingT], Any]
-) -> tuple[Sequence[ThingT], str | None]:
+def fit_to_response(
+    items: Sequence[ItemT], next_key: str | None, *, key: Callable[[ItemT], str], long_parts: Callable[[ItemT], Any]
+) -> tuple[Sequence[ItemT], str | None]:
     """Cut a page to the items that fit into one response, at least one; return them with the key after which the next
     page starts.
 
     key: the sort key of an item. words: the parts of an item that may be long, as a JSON value."""
-    bytes_left = WORDS_BYTES_MAX
-    for number, thing in enumerate(things):
-        bytes_left -= len(json.dumps(words(thing)))
+    bytes_left = LONG_PARTS_BYTES_MAX
+    for number, thing in enumerate(items):
+        bytes_left -= len(json.dumps(long_parts(thing)))
         if bytes_left < 0 and number:
-            return things[:number], key(things[number - 1])
-    return things, next_key
+            return items[:number], key(items[number - 1])
+    return items, next_key
 
 
 def encode(key: str | None) -> str | None:

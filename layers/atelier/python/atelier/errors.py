@@ -41,14 +41,14 @@ class InsufficientCredits(AtelierError):
     daily credits (a key of `explanations`); None where it gets them."""
 
     code, status = "INSUFFICIENT_CREDITS", 402
-    explained: ClassVar[dict[str, str]] = {
+    explanations: ClassVar[dict[str, str]] = {
         "email_unverified": " The daily credits wait until the e-mail address is verified.",
         "mailbox_shared": " The daily credits of this mailbox go to another account.",
     }
 
     def __init__(self, *, needed: int, available: int, reason: str | None = None) -> None:
         super().__init__(
-            f"This needs {needed} credits and the wallet has {available}.{self.explained.get(reason or '', '')}",
+            f"This needs {needed} credits and the wallet has {available}.{self.explanations.get(reason or '', '')}",
             limit="wallet",
             needed=needed,
             available=available,

@@ -51,7 +51,7 @@ def _build_class(cls: type, *, kw_only: bool) -> type:
 
 
 # The number of objects of a class that are created slowly (5 µs each) before its `__init__` is compiled (200 µs).
-FEW = 16
+COMPILE_AFTER = 16
 
 
 def _interpreted_init(made: Any) -> Any:
@@ -62,7 +62,7 @@ def _interpreted_init(made: Any) -> Any:
     def first(self: Any, *arguments: Any, **named: Any) -> None:
         nonlocal count
         count += 1
-        values = _bind_arguments(dataclasses.fields(made), arguments, named) if count <= FEW else None
+        values = _bind_arguments(dataclasses.fields(made), arguments, named) if count <= COMPILE_AFTER else None
         if values is None:
             made.__init__ = _compiled_init(made)
             self.__init__(*arguments, **named)

@@ -41,18 +41,18 @@ from atelier.errors import (
 from atelier.frozen import dataclass
 from atelier.ids import is_id
 from atelier.settings import EdgeKey
-from atelier.telemetry import logger, request_line
+from atelier.telemetry import logger, log_request
 
 BODY_BYTES_MAX = 256 * 1024
 NAME_CHARACTERS_MAX = 200
-IDEMPOTENCY_KEY = r"[!-~](?:[ -~]{0,253}[!-~])?"
+IDEMPOTENCY_KEY_PATTERN = r"[!-~](?:[ -~]{0,253}[!-~])?"
 BodyT = TypeVar("BodyT")
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Event = dict[str, Any]
-Response = dict[str, Any]
+GatewayResponse = dict[str, Any]
 
 
-class Nothing(BaseModel):
+class Empty(BaseModel):
     """The model of a route that takes no body, or no query."""
 
     model_config = {"extra": "ignore"}
@@ -71,7 +71,7 @@ class Caller:
     token_id: str | None = None
     scopes: tuple[str, ...] | None = None
     # On routes that spend credits: the wallet, which the gate reads in the same request as the membership.
-    beside: object = None
+    prefetched: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class Request(Generic[BodyT]):
             raise Unauthenticated("This call needs an access token.")
         return self._caller
 
-    def id(self, name: str, prefix: str) -> str:
+    def path_id(self, name: str, prefix: str) -> str:
         """The path parameter `name`. Raises NotFound when it is no id with this prefix, as for an id of another
         workspace."""
         if not is_id(self.path[name], prefix):
@@ -114,7 +114,7 @@ class Request(Generic[BodyT]):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """The response of a route. `data` (a pydantic model or plain JSON values) goes into the envelope. Bytes are the
     whole body, and `headers` then contain their Content-Type. `cookies` are values of Set-Cookie headers."""
 
@@ -149,7 +149,7 @@ class Route:
 
     method: str
     path: str
-    handler: Callable[[Request[Any]], Answer]
+    handler: Callable[[Request[Any]], Response]
     permission: str | None
     body: type[BaseModel]
     query: type[BaseModel]
@@ -164,7 +164,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ErrorResponse:
     """The response to a failed request; `status` None means the status of the error's class."""
 
     body: Any
@@ -187,14 +187,14 @@ class Api:
         gate: Callable[[], Gate] | None = None,
         limiter: Callable[[], Limiter] | None = None,
         clock: Clock = system_clock,
-        refusal: Callable[[AtelierError, str], Refusal] | None = None,
+        error_response: Callable[[AtelierError, str], ErrorResponse] | None = None,
     ) -> None:
         self.tag = tag
         self.routes: list[Route] = []
         self._gate = gate
         self._limiter = limiter
         self._clock = clock
-        self._refusal = refusal or _error_envelope
+        self._refusal = error_response or _error_envelope
         self._paths: list[tuple[re.Pattern[str], dict[str, Route]]] = []
 
     def route(
@@ -202,15 +202,15 @@ class Api:
         method: str,
         *paths: str,
         permission: str | None = None,
-        body: type[BaseModel] = Nothing,
-        query: type[BaseModel] = Nothing,
+        body: type[BaseModel] = Empty,
+        query: type[BaseModel] = Empty,
         answer: Any = None,
         statuses: tuple[int, ...] = (200,),
         errors: tuple[int, ...] = (),
         raw: bool = False,
         raw_body: bool = False,
         body_bytes_max: int = BODY_BYTES_MAX,
-    ) -> Callable[[Callable[[Request[Any]], Answer]], Callable[[Request[Any]], Answer]]:
+    ) -> Callable[[Callable[[Request[Any]], Response]], Callable[[Request[Any]], Response]]:
         """Declare an operation at each of `paths` (`/api/things/<thing_id>`; `<name+>` takes slashes too).
 
         permission: what the caller's role must allow; None = public. answer: the type of `data` on success.
@@ -219,7 +219,7 @@ class Api:
         raw_body: the handler parses `request.raw_body` itself (signed webhooks), whatever its content type.
         body_bytes_max: a larger body is refused, also when it is larger only after decompression."""
 
-        def declare(handler: Callable[[Request[Any]], Answer]) -> Callable[[Request[Any]], Answer]:
+        def declare(handler: Callable[[Request[Any]], Response]) -> Callable[[Request[Any]], Response]:
             summary = (handler.__doc__ or handler.__name__.replace("_", " ")).strip().splitlines()[0]
             for path in paths:
                 route = Route(
@@ -244,7 +244,7 @@ class Api:
 
         return declare
 
-    def handler(self, event: Event, _context: object) -> Response:
+    def handler(self, event: Event, _context: object) -> GatewayResponse:
         """The Lambda entry point; event and result are in payload format 2.0 of HTTP APIs. Raises nothing: after an
         exception the gateway would send its own response, without the API's envelope."""
         started = time.perf_counter()
@@ -268,7 +268,7 @@ class Api:
         if http.get("method") == "HEAD":
             response |= {"body": "", "isBase64Encoded": False}
         response["headers"]["x-request-id"] = request_id
-        request_line(
+        log_request(
             request_id=request_id,
             method=http.get("method"),
             route=event.get("routeKey"),
@@ -325,7 +325,7 @@ class Api:
 
         has_body = route.method in ("POST", "PUT", "PATCH")
         raw_body = _raw_body(event, headers, route.body_bytes_max) if has_body else b""
-        body = Nothing() if route.body is Nothing else _parse_body(route.body, raw_body, headers)
+        body = Empty() if route.body is Empty else _parse_body(route.body, raw_body, headers)
         query = _validate(route.query, event.get("queryStringParameters") or {}, "query")
 
         return Request(
@@ -349,7 +349,7 @@ def _path_group(found: re.Match[str]) -> str:
     return f"(?P<{found[1]}>{'.+?' if found[2] else '[^/]+'})"
 
 
-def _respond_to_error(error: Exception, request_id: str, error_response: Callable[[AtelierError, str], Refusal]) -> Response:
+def _respond_to_error(error: Exception, request_id: str, error_response: Callable[[AtelierError, str], ErrorResponse]) -> GatewayResponse:
     if not isinstance(error, AtelierError):
         # The details go to the log only, so that the caller learns nothing about our internals.
         logger.error("unhandled", exc_info=error, request_id=request_id)
@@ -371,8 +371,8 @@ def _respond_to_error(error: Exception, request_id: str, error_response: Callabl
     return _gateway_response(status, json.dumps(built.body, separators=(",", ":")), {**headers, **built.headers})
 
 
-def _error_envelope(error: AtelierError, request_id: str) -> Refusal:
-    return Refusal(
+def _error_envelope(error: AtelierError, request_id: str) -> ErrorResponse:
+    return ErrorResponse(
         {
             "success": False,
             "error": error.code,
@@ -399,7 +399,7 @@ def source_address(event: Event, headers: Mapping[str, str]) -> str:
 
 def _idempotency_key(headers: Mapping[str, str]) -> str | None:
     key = headers.get("idempotency-key")
-    if key is not None and not re.fullmatch(IDEMPOTENCY_KEY, key):
+    if key is not None and not re.fullmatch(IDEMPOTENCY_KEY_PATTERN, key):
         fields = [{"path": "header.Idempotency-Key", "message": "must be 1 to 255 printable ASCII characters"}]
         raise ValidationFailed(fields)
     return key
@@ -444,7 +444,7 @@ def _decompress(raw: bytes, encoding: str, bytes_max: int) -> bytes:
     return plain
 
 
-def parsed(model: type[ModelT], request: Request[Any]) -> ModelT:
+def parse_json_body(model: type[ModelT], request: Request[Any]) -> ModelT:
     """Parse the JSON body of a request of a `raw_body` route, which also takes other content types. Raises
     UnsupportedMediaType, BadRequest or ValidationFailed."""
     return _parse_body(model, request.raw_body, request.headers)
@@ -506,7 +506,7 @@ def _fields(error: ValidationError, root: str = "") -> list[dict[str, str]]:
     ]
 
 
-def _render(result: Answer, *, raw: bool) -> Response:
+def _render(result: Response, *, raw: bool) -> GatewayResponse:
     if result.status == 204:
         return _gateway_response(204, "", result.headers, result.cookies)
     if isinstance(result.data, bytes):
@@ -534,7 +534,7 @@ def _json_value(value: Any) -> Any:
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
-def _gateway_response(status: int, body: str, headers: Mapping[str, str], cookies: tuple[str, ...] = ()) -> Response:
+def _gateway_response(status: int, body: str, headers: Mapping[str, str], cookies: tuple[str, ...] = ()) -> GatewayResponse:
     content_type = {"Content-Type": "application/json"} if body else {}
     # A response is for its caller only, so caches must not store it, unless the route sets its own Cache-Control.
     return {

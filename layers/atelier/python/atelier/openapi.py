@@ -10,11 +10,11 @@ from typing import Any, cast
 from pydantic import BaseModel, TypeAdapter
 from typing_extensions import is_typeddict
 
-from atelier.http import IDEMPOTENCY_KEY, Nothing, Route
+from atelier.http import IDEMPOTENCY_KEY_PATTERN, Empty, Route
 
 Json = dict[str, Any]
-REF = "#/components/schemas/{model}"
-REASONS = {
+SCHEMA_REF = "#/components/schemas/{model}"
+STATUS_DESCRIPTIONS = {
     200: "Success.",
     201: "Created.",
     202: "Accepted; the Location header says where it can be followed.",
@@ -34,7 +34,7 @@ REASONS = {
     502: "PROVIDER_FAILED: the provider could not be asked.",
     503: "UNAVAILABLE: nothing was changed, try again.",
 }
-ERROR: Json = {
+ERROR_SCHEMA: Json = {
     "type": "object",
     "description": "Every failure, whatever caused it.",
     "required": ["success", "error", "message", "details", "request_id", "retryable"],
@@ -47,7 +47,7 @@ ERROR: Json = {
         "retryable": {"type": "boolean"},
     },
 }
-BEARER = "The access token of a session, or an API token (`atl_…`), which is good in its own workspace alone."
+BEARER_DESCRIPTION = "The access token of a session, or an API token (`atl_…`), which is good in its own workspace alone."
 WORKSPACE_HEADER: Json = {
     "name": "Atelier-Workspace",
     "in": "header",
@@ -58,7 +58,7 @@ IDEMPOTENCY_HEADER: Json = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "Makes repeating this call safe: the same key and body answer as the first time.",
-    "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY}$"},
+    "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY_PATTERN}$"},
 }
 PREFER_HEADER: Json = {
     "name": "Prefer",
@@ -70,7 +70,7 @@ PREFER_HEADER: Json = {
 
 def document(routes: Iterable[Route]) -> Json:
     """The whole document as plain JSON values, in the order of the routes."""
-    schemas: Json = {"Error": ERROR}
+    schemas: Json = {"Error": ERROR_SCHEMA}
     paths: Json = {}
     for route in routes:
         path = re.sub(r"<(\w+)>", r"{\1}", route.path)
@@ -87,7 +87,7 @@ def document(routes: Iterable[Route]) -> Json:
         "paths": paths,
         "components": {
             "schemas": dict(sorted(schemas.items())),
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": BEARER}},
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": BEARER_DESCRIPTION}},
         },
     }
 
@@ -105,7 +105,7 @@ def _operation(route: Route, path: str, schemas: Json) -> Json:
     }
     if route.permission is not None:
         operation["security"] = [{"bearer": []}]
-    if route.body is not Nothing:
+    if route.body is not Empty:
         errors |= {413, 415}
         operation["requestBody"] = {
             "required": any(field.is_required() for field in route.body.model_fields.values()),
@@ -113,7 +113,7 @@ def _operation(route: Route, path: str, schemas: Json) -> Json:
         }
     for status in sorted(errors):
         content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-        operation["responses"][str(status)] = {"description": REASONS[status], "content": content}
+        operation["responses"][str(status)] = {"description": STATUS_DESCRIPTIONS[status], "content": content}
     return operation
 
 
@@ -122,8 +122,8 @@ def _parameters(route: Route, path: str, schemas: Json) -> list[Json]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", path)
     ]
-    if route.query is not Nothing:
-        query = route.query.model_json_schema(ref_template=REF)
+    if route.query is not Empty:
+        query = route.query.model_json_schema(ref_template=SCHEMA_REF)
         schemas.update(query.pop("$defs", {}))
         required = query.get("required", [])
         for name, schema in query.get("properties", {}).items():
@@ -140,7 +140,7 @@ def _parameters(route: Route, path: str, schemas: Json) -> list[Json]:
 
 
 def _success(route: Route, status: int, schemas: Json) -> Json:
-    response: Json = {"description": REASONS[status]}
+    response: Json = {"description": STATUS_DESCRIPTIONS[status]}
     if status in (204, 302):
         return response
     data = _schema(route.answer, "serialization", schemas)
@@ -154,25 +154,25 @@ def _success(route: Route, status: int, schemas: Json) -> Json:
 
 
 def _schema(kind: Any, mode: Any, schemas: Json) -> Json:
-    schema = plainly(TypeAdapter(kind).json_schema(mode=mode, ref_template=REF))
+    schema = simplified_schema(TypeAdapter(kind).json_schema(mode=mode, ref_template=SCHEMA_REF))
     schemas.update(schema.pop("$defs", {}))
     if is_typeddict(kind) or (isinstance(kind, type) and issubclass(kind, BaseModel)):
         schemas[kind.__name__] = schema
-        return {"$ref": REF.format(model=kind.__name__)}
+        return {"$ref": SCHEMA_REF.format(model=kind.__name__)}
     return schema
 
 
-def plainly(schema: Any) -> Any:
+def simplified_schema(schema: Any) -> Any:
     """A JSON schema rewritten for client generators, with the same meaning.
 
     A field that is always null so far gets the type "string or null", since generators do not know a null type alone. A
     default moves into the description, because one generator takes every field with a default as always present. A
     default of null is dropped: it says only that the field may be left out."""
     if isinstance(schema, list):
-        return [plainly(each) for each in cast("list[Any]", schema)]
+        return [simplified_schema(each) for each in cast("list[Any]", schema)]
     if not isinstance(schema, dict):
         return schema
-    found = {name: plainly(value) for name, value in cast("Json", schema).items()}
+    found = {name: simplified_schema(value) for name, value in cast("Json", schema).items()}
     properties = found.get("properties")
     if isinstance(properties, dict):
         found["properties"] = {name: _simplified_property(value) for name, value in cast("Json", properties).items()}

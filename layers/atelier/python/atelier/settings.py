@@ -20,7 +20,7 @@ class InvalidSettings(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
+class EnvironmentVariable:
     """One environment variable. With a `minimum` its value is a whole number; with `choices` it is one of them; with
     neither any text. Without a default it is required."""
 
@@ -52,17 +52,17 @@ class Variable:
         return number
 
 
-def text(name: str, default: str | None = None, choices: tuple[str, ...] = ()) -> Any:
+def text_variable(name: str, default: str | None = None, choices: tuple[str, ...] = ()) -> Any:
     """Declare a field whose value is the text of the variable `name`; without a default the variable is required."""
-    return Variable(name, default, choices=choices)
+    return EnvironmentVariable(name, default, choices=choices)
 
 
-def number(name: str, default: int, *, minimum: int, maximum: int | None = None) -> Any:
+def number_variable(name: str, default: int, *, minimum: int, maximum: int | None = None) -> Any:
     """Declare a field whose value is the whole number in the variable `name`."""
-    return Variable(name, default, minimum, maximum)
+    return EnvironmentVariable(name, default, minimum, maximum)
 
 
-class Settings:
+class EnvironmentSettings:
     """Base class: each field declared by `text_variable` or `number_variable` gets the value of its environment
     variable. Raises InvalidSettings with everything that is missing or invalid."""
 
@@ -70,7 +70,7 @@ class Settings:
         values: dict[str, Any] = {}
         wrong: list[str] = []
         for field, variable in vars(type(self)).items():
-            if isinstance(variable, Variable):
+            if isinstance(variable, EnvironmentVariable):
                 try:
                     values[field] = variable.value(environment)
                 except InvalidSettings as error:
@@ -89,202 +89,202 @@ class Settings:
         return cls(os.environ)
 
 
-class Deployment(Settings):
+class Deployment(EnvironmentSettings):
     """The stage and the public address of this deployment. `public_url` has no trailing slash."""
 
-    stage: str = text("ATELIER_STAGE")
-    public_url: str = text("ATELIER_PUBLIC_URL")
+    stage: str = text_variable("ATELIER_STAGE")
+    public_url: str = text_variable("ATELIER_PUBLIC_URL")
 
 
-class IdentityTable(Settings):
-    name: str = text("ATELIER_TABLE_IDENTITY")
+class IdentityTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_IDENTITY")
 
 
-class LedgerTable(Settings):
-    name: str = text("ATELIER_TABLE_LEDGER")
+class LedgerTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_LEDGER")
 
 
-class GenerationsTable(Settings):
-    name: str = text("ATELIER_TABLE_GENERATIONS")
+class GenerationsTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_GENERATIONS")
 
 
-class LibraryTable(Settings):
-    name: str = text("ATELIER_TABLE_LIBRARY")
+class LibraryTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_LIBRARY")
 
 
-class InboxTable(Settings):
-    name: str = text("ATELIER_TABLE_INBOX")
+class InboxTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_INBOX")
 
 
-class ProvidersTable(Settings):
-    name: str = text("ATELIER_TABLE_PROVIDERS")
+class ProvidersTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_PROVIDERS")
 
 
-class RequestsTable(Settings):
-    name: str = text("ATELIER_TABLE_REQUESTS")
+class RequestsTable(EnvironmentSettings):
+    name: str = text_variable("ATELIER_TABLE_REQUESTS")
 
 
-class MediaStore(Settings):
-    bucket: str = text("ATELIER_MEDIA_BUCKET")
+class MediaBucket(EnvironmentSettings):
+    bucket: str = text_variable("ATELIER_MEDIA_BUCKET")
 
 
-class AwsPlace(Settings):
+class AwsEndpoint(EnvironmentSettings):
     """The AWS region, which Lambda sets, and the endpoint of an emulator (empty = AWS's own endpoints)."""
 
-    region: str = text("AWS_REGION")
-    endpoint_url: str = text("AWS_ENDPOINT_URL", "")
+    region: str = text_variable("AWS_REGION")
+    endpoint_url: str = text_variable("AWS_ENDPOINT_URL", "")
 
 
-class MediaSigning(Settings):
-    secret: str = text("ATELIER_SECRET_MEDIA")
-    key_pair_id: str = text("ATELIER_MEDIA_KEY_PAIR_ID")
+class MediaSigning(EnvironmentSettings):
+    secret: str = text_variable("ATELIER_SECRET_MEDIA")
+    key_pair_id: str = text_variable("ATELIER_MEDIA_KEY_PAIR_ID")
 
 
-class IdentitySigning(Settings):
-    secret: str = text("ATELIER_SECRET_IDENTITY")
+class IdentitySigning(EnvironmentSettings):
+    secret: str = text_variable("ATELIER_SECRET_IDENTITY")
 
 
-class AttemptSigning(Settings):
-    secret: str = text("ATELIER_SECRET_ATTEMPTS")
+class AttemptSigning(EnvironmentSettings):
+    secret: str = text_variable("ATELIER_SECRET_ATTEMPTS")
 
 
-class AttemptsQueue(Settings):
-    url: str = text("ATELIER_ATTEMPTS_QUEUE_URL")
+class AttemptsQueue(EnvironmentSettings):
+    url: str = text_variable("ATELIER_ATTEMPTS_QUEUE_URL")
 
 
-class ResetsQueue(Settings):
-    url: str = text("ATELIER_RESETS_QUEUE_URL")
+class ResetsQueue(EnvironmentSettings):
+    url: str = text_variable("ATELIER_RESETS_QUEUE_URL")
 
 
-class EventBus(Settings):
-    name: str = text("ATELIER_EVENT_BUS")
+class EventBus(EnvironmentSettings):
+    name: str = text_variable("ATELIER_EVENT_BUS")
 
 
-class GenerateMedia(Settings):
+class GenerateMedia(EnvironmentSettings):
     """The state machine that coordinates one generation."""
 
-    arn: str = text("ATELIER_GENERATE_MEDIA_ARN")
+    arn: str = text_variable("ATELIER_GENERATE_MEDIA_ARN")
 
 
-class RunPipeline(Settings):
+class RunPipeline(EnvironmentSettings):
     """The state machine that coordinates the stages of one run."""
 
-    arn: str = text("ATELIER_RUN_PIPELINE_ARN")
+    arn: str = text_variable("ATELIER_RUN_PIPELINE_ARN")
 
 
-class ProviderSecrets(Settings):
+class ProviderSecrets(EnvironmentSettings):
     """The id of the secret with the platform's own keys of providers: {"openai": {"api_key": …}, …}."""
 
-    secret: str = text("ATELIER_SECRET_PROVIDERS")
+    secret: str = text_variable("ATELIER_SECRET_PROVIDERS")
 
 
-class ProviderUrls(Settings):
+class ProviderUrls(EnvironmentSettings):
     """Base-URL overrides by provider: `openai=https://…,fal=https://…`."""
 
-    written: str = text("ATELIER_PROVIDER_URLS", "")
+    raw: str = text_variable("ATELIER_PROVIDER_URLS", "")
 
     def by_provider(self) -> dict[str, str]:
         """The overrides as a mapping from provider to base URL."""
-        pairs = (pair.strip().partition("=") for pair in self.written.split(",") if pair.strip())
+        pairs = (pair.strip().partition("=") for pair in self.raw.split(",") if pair.strip())
         return {provider: url for provider, _, url in pairs}
 
 
-class ProviderLimits(Settings):
+class ProviderLimits(EnvironmentSettings):
     """Overrides of the catalogue's rate limits: requests per minute (`500`), or per number of seconds (`99/10` = 99 in
     10 s). By provider for the platform's key; by `provider@own` for each key that a workspace brings:
     `openai=500,openai@own=60,stability=99/10`."""
 
-    written: str = text("ATELIER_PROVIDER_LIMITS", "")
+    raw: str = text_variable("ATELIER_PROVIDER_LIMITS", "")
 
     def by_access(self) -> dict[str, str]:
         """The limits as written in the variable, by provider or `provider@own`."""
-        pairs = (pair.strip().partition("=") for pair in self.written.split(",") if pair.strip())
+        pairs = (pair.strip().partition("=") for pair in self.raw.split(",") if pair.strip())
         return {access: limit for access, _, limit in pairs}
 
 
-class ProviderKeys(Settings):
+class ProviderKeySecret(EnvironmentSettings):
     """The master keys that encrypt workspaces' own provider keys: a secret that contains them, or, where `kms_arn` is
     set, a KMS key."""
 
-    secret: str = text("ATELIER_SECRET_PROVIDER_KEYS")
-    kms_arn: str = text("ATELIER_PROVIDER_KEYS_KMS", "")
+    secret: str = text_variable("ATELIER_SECRET_PROVIDER_KEYS")
+    kms_arn: str = text_variable("ATELIER_PROVIDER_KEYS_KMS", "")
 
 
-class Providers(Settings):
+class Providers(EnvironmentSettings):
     """The enabled providers, comma separated."""
 
-    enabled: str = text("ATELIER_PROVIDERS", "local")
+    enabled: str = text_variable("ATELIER_PROVIDERS", "local")
 
 
-class DailyCredits(Settings):
+class DailyCredits(EnvironmentSettings):
     """The accounts that get daily credits: `everyone`, or those with a `verified` e-mail address. Empty means
     `verified` as soon as a provider is enabled that costs the deployment money, else `everyone`."""
 
-    given_to: Literal["", "everyone", "verified"] = text("ATELIER_DAILY_CREDITS", "", ("", "everyone", "verified"))
-    providers: str = text("ATELIER_PROVIDERS", "local")
+    recipients: Literal["", "everyone", "verified"] = text_variable("ATELIER_DAILY_CREDITS", "", ("", "everyone", "verified"))
+    providers: str = text_variable("ATELIER_PROVIDERS", "local")
 
     @property
     def verified_only(self) -> bool:
         """Whether only accounts with a verified e-mail address get daily credits."""
         costly = {provider.strip() for provider in self.providers.split(",")} - {"", "local"}
-        return self.given_to == "verified" or (self.given_to == "" and bool(costly))
+        return self.recipients == "verified" or (self.recipients == "" and bool(costly))
 
 
-class Moderation(Settings):
+class Moderation(EnvironmentSettings):
     """Moderation. `service`: the service that judges texts and images after the blocklist (empty = none). `categories`:
     refused in addition to those that are always refused, comma separated. `when_unanswered`: what happens to a request
     or result when the service does not answer."""
 
-    by: Literal["", "openai"] = text("ATELIER_MODERATOR", "", ("", "openai"))
-    categories: str = text("ATELIER_MODERATION_CATEGORIES", "")
-    unanswered: Literal["allow", "refuse"] = text("ATELIER_MODERATION_UNANSWERED", "allow", ("allow", "refuse"))
+    service: Literal["", "openai"] = text_variable("ATELIER_MODERATOR", "", ("", "openai"))
+    categories: str = text_variable("ATELIER_MODERATION_CATEGORIES", "")
+    when_unanswered: Literal["allow", "refuse"] = text_variable("ATELIER_MODERATION_UNANSWERED", "allow", ("allow", "refuse"))
 
 
-class GenerationTimes(Settings):
+class GenerationTimes(EnvironmentSettings):
     """The longest time that a generation may take, and the time until the first poll of an attempt, both in seconds."""
 
-    lifetime_seconds_max: int = number("ATELIER_GENERATION_DEADLINE_SECONDS", 7200, minimum=1, maximum=7200)
-    poll_seconds: int = number("ATELIER_ATTEMPT_POLL_SECONDS", 5, minimum=1, maximum=900)
+    lifetime_seconds_max: int = number_variable("ATELIER_GENERATION_DEADLINE_SECONDS", 7200, minimum=1, maximum=7200)
+    poll_seconds: int = number_variable("ATELIER_ATTEMPT_POLL_SECONDS", 5, minimum=1, maximum=900)
 
 
-class Waiting(Settings):
+class WaitLimits(EnvironmentSettings):
     """The number of requests of one account that may wait for their results at the same time."""
 
-    at_once: int = number("ATELIER_WAITS_AT_ONCE", 8, minimum=1)
+    concurrent_waits_max: int = number_variable("ATELIER_WAITS_AT_ONCE", 8, minimum=1)
 
 
-class SigningSecrets(Settings):
+class SigningSecrets(EnvironmentSettings):
     """The ids of the secrets whose values are created at the first deployment."""
 
-    identity: str = text("ATELIER_SECRET_IDENTITY")
-    media: str = text("ATELIER_SECRET_MEDIA")
-    attempts: str = text("ATELIER_SECRET_ATTEMPTS")
-    edge: str = text("ATELIER_SECRET_EDGE")
-    provider_keys: str = text("ATELIER_SECRET_PROVIDER_KEYS")
+    identity: str = text_variable("ATELIER_SECRET_IDENTITY")
+    media: str = text_variable("ATELIER_SECRET_MEDIA")
+    attempts: str = text_variable("ATELIER_SECRET_ATTEMPTS")
+    edge: str = text_variable("ATELIER_SECRET_EDGE")
+    provider_keys: str = text_variable("ATELIER_SECRET_PROVIDER_KEYS")
 
 
-class EdgeKey(Settings):
+class EdgeKey(EnvironmentSettings):
     """The SHA-256 digest, in hex, of the key that only the edge (CloudFront) knows. Empty = every caller counts as the
     edge, for tests."""
 
-    digest: str = text("ATELIER_EDGE_KEY_DIGEST", "")
+    digest: str = text_variable("ATELIER_EDGE_KEY_DIGEST", "")
 
 
-class FrontendOrigins(Settings):
+class FrontendOrigins(EnvironmentSettings):
     """Origins whose web pages may call this deployment from a browser, in addition to its own:
     `https://app.example.com`, comma separated. `:*` in place of a port means any port: `http://localhost:*`."""
 
-    written: str = text("ATELIER_FRONTEND_ORIGINS", "")
+    raw: str = text_variable("ATELIER_FRONTEND_ORIGINS", "")
 
     def allow(self, origin: str) -> bool:
         """Whether the value of an `Origin` header is one of these origins."""
-        origins = [each.strip() for each in self.written.split(",")]
+        origins = [each.strip() for each in self.raw.split(",")]
         base, colon, port = origin.rpartition(":")
         any_port = f"{base}:*" if colon and port.isascii() and port.isdigit() else f"{origin}:*"
         return bool(origin) and (origin in origins or any_port in origins)
 
 
-class RateLimits(Settings):
+class CallerRateLimits(EnvironmentSettings):
     """Rate limits of callers.
 
     requests_per_minute: of one account, or of one address without an account. sign_ins_per_account and
@@ -292,7 +292,7 @@ class RateLimits(Settings):
     sign_ups_per_address: sign-ups in a day from one address (an IPv4 address or an IPv6 /64); the limits of the
     surrounding block (/24 or /48) and of one mailbox are in `identity/limit.py`."""
 
-    requests_per_minute: int = number("ATELIER_RATE_REQUESTS_PER_MINUTE", 600, minimum=1)
-    sign_ins_per_account: int = number("ATELIER_RATE_SIGN_INS_PER_ACCOUNT", 10, minimum=1)
-    sign_ins_per_address: int = number("ATELIER_RATE_SIGN_INS_PER_ADDRESS", 30, minimum=1)
-    sign_ups_per_address: int = number("ATELIER_RATE_SIGN_UPS_PER_ADDRESS", 20, minimum=1)
+    requests_per_minute: int = number_variable("ATELIER_RATE_REQUESTS_PER_MINUTE", 600, minimum=1)
+    sign_ins_per_account: int = number_variable("ATELIER_RATE_SIGN_INS_PER_ACCOUNT", 10, minimum=1)
+    sign_ins_per_address: int = number_variable("ATELIER_RATE_SIGN_INS_PER_ADDRESS", 30, minimum=1)
+    sign_ups_per_address: int = number_variable("ATELIER_RATE_SIGN_UPS_PER_ADDRESS", 20, minimum=1)

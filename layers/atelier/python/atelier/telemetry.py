@@ -27,7 +27,7 @@ class _Formatter(LambdaPowertoolsFormatter):
 logger = Logger(logger_formatter=_Formatter())
 
 
-def request_line(**facts: Any) -> None:
+def log_request(**facts: Any) -> None:
     """Log the one line of each request, in the logger's format, without the logger: the logger would search the stack
     for the calling line, which is always the same here, and so take half the time of a warm request."""
     if logger.log_level > logging.INFO:
@@ -43,21 +43,21 @@ def request_line(**facts: Any) -> None:
         handler.handle(record)
 
 
-def count(metric: str, value: int = 1, **dimensions: str) -> None:
+def put_count(metric: str, value: int = 1, **dimensions: str) -> None:
     """Write one count metric as an embedded-metric-format line, with the given dimensions."""
     from aws_lambda_powertools.metrics import MetricUnit
 
     _emit(metric, MetricUnit.Count, value, dimensions)
 
 
-def duration(metric: str, milliseconds: int, **dimensions: str) -> None:
+def put_duration(metric: str, milliseconds: int, **dimensions: str) -> None:
     """Write one duration metric in milliseconds."""
     from aws_lambda_powertools.metrics import MetricUnit
 
     _emit(metric, MetricUnit.Milliseconds, milliseconds, dimensions)
 
 
-def percent(metric: str, value: int, **dimensions: str) -> None:
+def put_percent(metric: str, value: int, **dimensions: str) -> None:
     """Write one percentage metric: a share or a difference, in whole percent."""
     from aws_lambda_powertools.metrics import MetricUnit
 

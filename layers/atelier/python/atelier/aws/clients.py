@@ -23,7 +23,7 @@ def session() -> Session:
     import botocore.session
     from botocore.credentials import CredentialResolver, EnvProvider
 
-    class Sparing(botocore.session.Session):
+    class LeanSession(botocore.session.Session):
         def __init__(self) -> None:
             super().__init__(include_builtin_handlers=False)
             self._handled = {""}
@@ -41,7 +41,7 @@ def session() -> Session:
                 _register(service_name, self)
             return super().create_client(service_name, *args, **named)
 
-    return Sparing()
+    return LeanSession()
 
 
 def _register(service: str, target_session: Session) -> None:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-ANSWER_SECONDS_MAX = 10
+RESPONSE_TIMEOUT_SECONDS = 10
 
 
-def answer(event: Mapping[str, Any], resource_id: str, data: Mapping[str, str], failure: str | None = None) -> None:
+def respond(event: Mapping[str, Any], resource_id: str, data: Mapping[str, str], failure: str | None = None) -> None:
     """Report to CloudFormation that the request of `event` succeeded, or why it failed (`failure`). data: the
     attributes that `!GetAtt` can read. Raises OSError when CloudFormation's URL cannot be reached."""
     import urllib.request
@@ -27,5 +27,5 @@ def answer(event: Mapping[str, Any], resource_id: str, data: Mapping[str, str], 
     request = urllib.request.Request(
         event["ResponseURL"], json.dumps(body).encode(), {"Content-Type": ""}, method="PUT"
     )
-    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS_MAX):  # nosec B310
+    with urllib.request.urlopen(request, timeout=RESPONSE_TIMEOUT_SECONDS):  # nosec B310
         pass

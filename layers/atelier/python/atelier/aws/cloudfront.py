@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-LIFE_SECONDS = 600
+LIFETIME_SECONDS = 600
 # Within a window the URL of an object stays the same, so that browsers can cache it.
 WINDOW_SECONDS = 120
 
@@ -31,7 +31,7 @@ class UrlSigner:
         from cryptography.hazmat.primitives.asymmetric import padding
 
         started = int(now.timestamp()) // WINDOW_SECONDS * WINDOW_SECONDS
-        expires = started + LIFE_SECONDS
+        expires = started + LIFETIME_SECONDS
         resource = f"{self._public_url}/{key}"
         until = {"DateLessThan": {"AWS:EpochTime": expires}}
         policy = json.dumps({"Statement": [{"Resource": resource, "Condition": until}]}, separators=(",", ":"))

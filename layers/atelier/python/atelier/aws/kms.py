@@ -11,7 +11,7 @@ from atelier.credentials.model import UnreadableKey
 from atelier.credentials.record import KEY_BYTES, KID_BYTES
 
 # Error codes for a blob that KMS cannot decrypt with this key and encryption context. A retry would fail again.
-REFUSALS = ("InvalidCiphertextException", "IncorrectKeyException", "InvalidKeyUsageException", "ValidationException")
+REFUSAL_CODES = ("InvalidCiphertextException", "IncorrectKeyException", "InvalidKeyUsageException", "ValidationException")
 
 
 class KmsDataKeys:
@@ -27,7 +27,7 @@ class KmsDataKeys:
         rotates the key material behind the ARN."""
         return hashlib.sha256(self.arn.encode()).digest()[:KID_BYTES]
 
-    def new(self, facts: Mapping[str, str]) -> tuple[bytes, bytes]:
+    def generate(self, facts: Mapping[str, str]) -> tuple[bytes, bytes]:
         response = client("kms").generate_data_key(KeyId=self.arn, NumberOfBytes=KEY_BYTES, EncryptionContext=dict(facts))
         return response["Plaintext"], response["CiphertextBlob"]
 
@@ -37,7 +37,7 @@ class KmsDataKeys:
         try:
             response = client("kms").decrypt(CiphertextBlob=wrapped, KeyId=self.arn, EncryptionContext=dict(facts))
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in REFUSALS:
+            if error.response.get("Error", {}).get("Code") not in REFUSAL_CODES:
                 raise
             raise UnreadableKey("KMS does not open a data key at this place") from error
         plain: bytes = response["Plaintext"]

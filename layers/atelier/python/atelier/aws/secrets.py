@@ -10,9 +10,9 @@ from typing import Any
 from atelier.aws.clients import client
 from atelier.telemetry import logger
 
-KEPT_SECONDS = 300
+CACHE_SECONDS = 300
 # The least time between two reads with `fresh`. Without it anyone could cause a read per request, by an unknown key id.
-FRESH_AFTER_SECONDS = 30
+FRESH_CACHE_SECONDS = 30
 
 
 class Secret:
@@ -28,7 +28,7 @@ class Secret:
         """The secret's value, at most 5 minutes old, or 30 s when `fresh`. When reading fails, the older value is used;
         the error is raised only when there is none."""
         age_seconds = self._seconds() - self._asked_at
-        if self._value is not None and age_seconds < (FRESH_AFTER_SECONDS if fresh else KEPT_SECONDS):
+        if self._value is not None and age_seconds < (FRESH_CACHE_SECONDS if fresh else CACHE_SECONDS):
             return self._value
         self._asked_at = self._seconds()
         try:

@@ -26,15 +26,15 @@ class SqsAttemptQueue:
         }
         self._send(message, delay_seconds)
 
-    def try_later(
-        self, workspace_id: str, generation_id: str, task_token: str, turn: str | None, delay_seconds: int
+    def resume_later(
+        self, workspace_id: str, generation_id: str, task_token: str, slot: str | None, delay_seconds: int
     ) -> None:
         message: dict[str, str | int | None] = {
             "do": "try",
             "workspace_id": workspace_id,
             "generation_id": generation_id,
             "task_token": task_token,
-            "turn": turn,
+            "turn": slot,
         }
         self._send(message, delay_seconds)
 
@@ -52,6 +52,6 @@ class SqsResetQueue:
     def __init__(self, queue_url: str) -> None:
         self._url = queue_url
 
-    def ask(self, shard: int, after: str | None) -> None:
+    def send_shard(self, shard: int, after: str | None) -> None:
         """Queue the processing of a shard's due wallets: from its start, or after a place in its index."""
         client("sqs").send_message(QueueUrl=self._url, MessageBody=json.dumps({"shard": shard, "after": after}))

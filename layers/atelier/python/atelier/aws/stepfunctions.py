@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from atelier.aws.clients import client
-from atelier.generations.ports import Lost
+from atelier.generations.ports import AttemptFailed
 
 # Error codes for a token whose task is completed or timed out, or whose execution has ended.
-NOBODY_WAITS = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
+ENDED_TASK_CODES = {"TaskTimedOut", "TaskDoesNotExist", "InvalidToken"}
 
 
 class StepFunctionsWorkflow:
@@ -39,8 +39,8 @@ class StepFunctionsWorkflow:
     def succeed(self, task_token: str, result: Mapping[str, Any]) -> bool:
         return self._complete_task("send_task_success", taskToken=task_token, output=json.dumps(result))
 
-    def try_next(self, task_token: str, lost: Lost) -> bool:
-        cause = json.dumps(lost.as_data())
+    def try_next(self, task_token: str, failed: AttemptFailed) -> bool:
+        cause = json.dumps(failed.as_data())
         return self._complete_task("send_task_failure", taskToken=task_token, error="NextCandidate", cause=cause)
 
     @staticmethod
@@ -50,7 +50,7 @@ class StepFunctionsWorkflow:
         try:
             getattr(client("stepfunctions"), operation)(**arguments)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") in NOBODY_WAITS:
+            if error.response.get("Error", {}).get("Code") in ENDED_TASK_CODES:
                 return False
             raise
         return True

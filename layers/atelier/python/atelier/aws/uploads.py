@@ -18,10 +18,10 @@ from typing import Any
 from atelier.aws.clients import session
 from atelier.aws.s3 import MediaStore
 from atelier.clock import rfc3339
-from atelier.library.ports import Form
+from atelier.library.ports import UploadForm
 from atelier.library.upload import Upload
 
-FORM_LIFE = timedelta(minutes=5)
+FORM_LIFETIME = timedelta(minutes=5)
 
 
 class BucketUploads:
@@ -35,7 +35,7 @@ class BucketUploads:
         suffix = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
         self._url = f"{endpoint_url}/{bucket}" if endpoint_url else f"https://{bucket}.s3.{region}.{suffix}/"
 
-    def form(self, upload: Upload, now: datetime) -> Form:
+    def form(self, upload: Upload, now: datetime) -> UploadForm:
         credentials = session().get_credentials()
         assert credentials is not None, "a function has a role"
         credentials_now = credentials.get_frozen_credentials()
@@ -53,10 +53,10 @@ class BucketUploads:
         size = upload.size_bytes
         conditions: list[Any] = [{"bucket": self._bucket}, *({name: value} for name, value in fields.items())]
         conditions.append(["content-length-range", size, size])
-        policy = {"expiration": rfc3339(now + FORM_LIFE), "conditions": conditions}
+        policy = {"expiration": rfc3339(now + FORM_LIFETIME), "conditions": conditions}
         fields["policy"] = base64.b64encode(json.dumps(policy).encode()).decode()
         key = reduce(_mac, scope, f"AWS4{credentials_now.secret_key}".encode())
-        return Form(self._url, {**fields, "x-amz-signature": _mac(key, fields["policy"]).hex()})
+        return UploadForm(self._url, {**fields, "x-amz-signature": _mac(key, fields["policy"]).hex()})
 
     def read(self, upload: Upload, bytes_max: int) -> bytes:
         return MediaStore(self._bucket).get(self._key(upload.workspace_id, upload.id), bytes_max)

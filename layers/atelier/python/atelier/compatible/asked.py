@@ -11,12 +11,12 @@ from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from atelier.compatible.errors import ContentRefused, Unsupported
+from atelier.compatible.errors import ContentRefused, UnsupportedParameter
 from atelier.errors import AtelierError, PromptRefused, ValidationFailed
-from atelier.generations.model import Kind, Recipe, Source
+from atelier.generations.model import Kind, Recipe, InputAsset
 from atelier.pricing.model import Model
 from atelier.pricing.parameters import SEED
-from atelier.pricing.shapes import SIZE, TERMS
+from atelier.pricing.shapes import SIZE, SHAPE_PARAMETERS
 
 # In base64, a file of this size still fits into the largest request body that Lambda takes.
 FILE_BYTES_MAX = 4 * 1024 * 1024
@@ -24,17 +24,17 @@ FILES_MAX = 16
 PROMPT_CHARACTERS_MAX = 8_000
 
 # The nearest length that a model offers may be half to twice the requested one; beyond that the request is refused.
-SECONDS_OFF_MAX = 2
+LENGTH_RATIO_MAX = 2
 # The number of seeds that every model accepts: 0 to SEED_COUNT - 1.
-SEEDS = 2**31
+SEED_COUNT = 2**31
 
 # Ignored where the model does not support them, and named in `atelier-ignored-parameters`. Every other parameter that a
 # model does not support is refused.
-WISHES = frozenset({"temperature", "top_p", "seed", "reasoning_effort", "verbosity", "quality", "instructions"})
+OPTIONAL_PARAMETERS = frozenset({"temperature", "top_p", "seed", "reasoning_effort", "verbosity", "quality", "instructions"})
 # Refused where the model does not support them, since they change the result.
-ORDERS = frozenset({"stop"})
+MANDATORY_PARAMETERS = frozenset({"stop"})
 # The values that are accepted where a model has no such parameter, because it behaves that way anyway.
-USUAL: Mapping[str, tuple[Any, ...]] = {
+NEUTRAL_VALUES: Mapping[str, tuple[Any, ...]] = {
     "background": ("auto", "opaque"),
     "format": ("mp3",),
     "n": (1,),
@@ -43,13 +43,13 @@ USUAL: Mapping[str, tuple[Any, ...]] = {
 }
 
 NAME_CHARACTERS_MAX = 200
-UNKNOWN = "Extra inputs are not permitted"
+UNKNOWN_FIELD_MESSAGE = "Extra inputs are not permitted"
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 # Fields about how a request is to be served. They change nothing about the result, so every route accepts and ignores
 # them, and names them in `atelier-ignored-parameters`.
-WISHES_OF_CLIENTS = frozenset(
+IGNORED_FIELDS = frozenset(
     [
         "user",
         "safety_identifier",
@@ -93,12 +93,12 @@ BINDING_WORD = re.compile(
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 # A name that is safe in a response header, and the number of unknown fields that are named there at most.
 PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,63}")
-UNKNOWN_MAX = 20
+UNKNOWN_FIELDS_MAX = 20
 # An unknown name this similar to a known field's counts as its misspelling (the ratio of `difflib`, 0 to 1).
-MISSPELT = 0.8
+MISSPELLING_SIMILARITY = 0.8
 
 
-class Given(BaseModel):
+class OpenAIRequest(BaseModel):
     """A request body in OpenAI's form. One rule holds for its fields, on every route of `/v1`:
 
     - a field that is sent to a model, or changes the form of the response, is a field of the route's class;
@@ -118,17 +118,17 @@ class Given(BaseModel):
     user: str | None = None
     metadata: dict[str, str] | None = None
 
-    def wishes(self) -> tuple[str, ...]:
+    def ignored_fields(self) -> tuple[str, ...]:
         """The names of this request's fields that are ignored. Raises UnsupportedParameter for a field of `REFUSED`,
         and ValidationFailed for an unknown field that may be misspelt or a bound, or for too many unknown fields."""
         extra_fields = {name: value for name, value in (self.model_extra or {}).items() if value is not None}
         for name in extra_fields.keys() & self.REFUSED.keys():
             if extra_fields[name] not in self.REFUSED[name]:
-                raise Unsupported(name)
-        unknown = [name for name in extra_fields if name not in WISHES_OF_CLIENTS and name not in self.REFUSED]
+                raise UnsupportedParameter(name)
+        unknown = [name for name in extra_fields if name not in IGNORED_FIELDS and name not in self.REFUSED]
         for number, name in enumerate(unknown):
-            if number == UNKNOWN_MAX or self._is_binding(name, extra_fields[name]):
-                raise ValidationFailed([{"path": name[:NAME_CHARACTERS_MAX], "message": UNKNOWN}])
+            if number == UNKNOWN_FIELDS_MAX or self._is_binding(name, extra_fields[name]):
+                raise ValidationFailed([{"path": name[:NAME_CHARACTERS_MAX], "message": UNKNOWN_FIELD_MESSAGE}])
         echoed = {"user": self.user, "metadata": self.metadata}
         ignored = {name for name, value in echoed.items() if value is not None} | extra_fields.keys() - self.REFUSED.keys()
         return tuple(sorted(ignored))
@@ -141,11 +141,11 @@ class Given(BaseModel):
         if any(BINDING_WORD.fullmatch(word.lower()) for each in names for word in WORD.findall(each)):
             return True
         fields = [*type(self).model_fields, *self.REFUSED]
-        return bool(get_close_matches(name.lower(), fields, n=1, cutoff=MISSPELT))
+        return bool(get_close_matches(name.lower(), fields, n=1, cutoff=MISSPELLING_SIMILARITY))
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class InputFile:
     """A file of the request: its bytes, or its https URL. `param`: the request's field that has it."""
 
     param: str
@@ -153,11 +153,11 @@ class File:
     url: str | None = None
 
 
-Files = Mapping[str, tuple[File, ...]]
+InputFiles = Mapping[str, tuple[InputFile, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class MappedRequest:
     """A request in our terms.
 
     files: by role (`image`, `mask`, `reference`). field_names: OpenAI's field name for each of our parameters, used in
@@ -167,11 +167,11 @@ class Asked:
     prompt: str
     model: str = "auto"
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    files: Files = field(default_factory=dict[str, tuple[File, ...]])
-    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: InputFiles = field(default_factory=dict[str, tuple[InputFile, ...]])
+    field_names: Mapping[str, str] = field(default_factory=dict[str, str])
     ignored: tuple[str, ...] = ()
 
-    def recipe(self, inputs: Mapping[str, tuple[Source, ...]]) -> Recipe:
+    def to_recipe(self, inputs: Mapping[str, tuple[InputAsset, ...]]) -> Recipe:
         """The recipe. inputs: the files, stored as assets of the workspace, by role. A size becomes an approximate one:
         clients always send a size, also one that the model does not have."""
         parameters = dict(self.parameters)
@@ -179,36 +179,36 @@ class Asked:
             parameters[SIZE] = f"{parameters.pop('width')}x{parameters.pop('height')}"
         return Recipe(self.kind, self.prompt, self.model, None, parameters, dict(inputs))
 
-    def refused(self, refusal: ValidationFailed) -> AtelierError:
+    def translate_error(self, error: ValidationFailed) -> AtelierError:
         """The same refusal with the field names of the caller's request."""
-        fields: list[dict[str, str]] = refusal.facts["fields"]
-        if isinstance(refusal, PromptRefused):
+        fields: list[dict[str, str]] = error.facts["fields"]
+        if isinstance(error, PromptRefused):
             param = self._field_name(fields[0]["path"].partition("[")[0])
-            message = f"This was refused by moderation for {refusal.words}, in {param}. Nothing was charged."
+            message = f"This was refused by moderation for {error.words}, in {param}. Nothing was charged."
             return ContentRefused(message, param=param)
         return ValidationFailed([{**each, "path": self._field_name(each["path"])} for each in fields])
 
     def _field_name(self, path: str) -> str:
         name = path.removeprefix("parameters.").removeprefix("inputs.")
         name = name if name != SIZE else "width"
-        return self.names.get(name, name)
+        return self.field_names.get(name, name)
 
 
-def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...]]:
+def fit_to_models(mapped: MappedRequest, models: Sequence[Model]) -> tuple[MappedRequest, tuple[str, ...]]:
     """The request adapted to the given models, and the names of all its ignored fields.
 
     Optional parameters that no model has are left out. `max_tokens` is moved into the range of the models, because it
     is a bound, not an order. A video gets the nearest length that a model offers. Raises ValidationFailed when that
     length is too far from the requested one, and UnsupportedParameter for one that would change the result."""
     known = {name for model in models for name in model.parameters}
-    ignored = tuple(sorted((WISHES & asked.parameters.keys()) - known))
-    for name in sorted((ORDERS & asked.parameters.keys()) - known):
-        raise Unsupported(name, f"'{name}' is not supported with this model.")
+    ignored = tuple(sorted((OPTIONAL_PARAMETERS & mapped.parameters.keys()) - known))
+    for name in sorted((MANDATORY_PARAMETERS & mapped.parameters.keys()) - known):
+        raise UnsupportedParameter(name, f"'{name}' is not supported with this model.")
 
     supported = {
         name: value
-        for name, value in asked.parameters.items()
-        if name in known or not (name in ignored or value in USUAL.get(name, ()))
+        for name, value in mapped.parameters.items()
+        if name in known or not (name in ignored or value in NEUTRAL_VALUES.get(name, ()))
     }
 
     max_tokens_rules: list[Any] = [model.parameters["max_tokens"] for model in models if "max_tokens" in model.parameters]
@@ -220,7 +220,7 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
     if seed_rules and "seed" in supported:
         supported["seed"] %= min(rule["maximum"] for rule in seed_rules) + 1
 
-    if asked.kind is Kind.VIDEO and "duration_seconds" in supported:
+    if mapped.kind is Kind.VIDEO and "duration_seconds" in supported:
         length_rules: list[Any] = [
             model.parameters["duration_seconds"] for model in models if "duration_seconds" in model.parameters
         ]
@@ -229,14 +229,14 @@ def fitted(asked: Asked, models: Sequence[Model]) -> tuple[Asked, tuple[str, ...
         else:
             supported.pop("duration_seconds")
 
-    files = dict(asked.files)
+    files = dict(mapped.files)
     roles = {role for model in models for role in model.inputs}
     if "image" in files and "image" not in roles and "reference" in roles:
         # These models take images as references only; they cannot edit an image.
         files["reference"] = files.pop("image")
 
-    all_ignored = {*asked.ignored, *(asked.names.get(name, name) for name in ignored)}
-    return replace(asked, parameters=supported, files=files), tuple(sorted(all_ignored))
+    all_ignored = {*mapped.ignored, *(mapped.field_names.get(name, name) for name in ignored)}
+    return replace(mapped, parameters=supported, files=files), tuple(sorted(all_ignored))
 
 
 def _nearest_length(seconds: int, rules: Sequence[Any]) -> int:
@@ -246,29 +246,29 @@ def _nearest_length(seconds: int, rules: Sequence[Any]) -> int:
         length for rule in rules for length in range(rule["minimum"], rule["maximum"] + 1, rule.get("multiple_of", 1))
     }
     nearest = min(offered, key=lambda length: (abs(length - seconds), length))
-    if max(nearest, seconds) > SECONDS_OFF_MAX * min(nearest, seconds):
+    if max(nearest, seconds) > LENGTH_RATIO_MAX * min(nearest, seconds):
         message = f"is too far from what can be made: {min(offered)} to {max(offered)}"
         raise ValidationFailed([{"path": "duration_seconds", "message": message}])
     return nearest
 
 
-def adjusted(asked: Asked, parameters: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def compare_with_generation(mapped: MappedRequest, parameters: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Compare the requested size, length and `max_tokens` with those of the generation. parameters: the generation's.
 
     Returns two lists: a text such as `size=1000x1000 (width=1024 height=1024)` for each changed value, and the names of
     those that the model ignores."""
     changed: list[str] = []
     ignored: list[str] = []
-    size = asked.parameters.get("width"), asked.parameters.get("height")
-    actual_size = {name: parameters[name] for name in TERMS if name in parameters}
+    size = mapped.parameters.get("width"), mapped.parameters.get("height")
+    actual_size = {name: parameters[name] for name in SHAPE_PARAMETERS if name in parameters}
 
     if all(size):
         if not actual_size:
-            ignored.append(asked.names.get("width", SIZE))
+            ignored.append(mapped.field_names.get("width", SIZE))
         elif (actual_size.get("width"), actual_size.get("height")) != size:
             changed.append(f"size={size[0]}x{size[1]} ({' '.join(f'{name}={value}' for name, value in actual_size.items())})")
 
-    seconds, name = asked.parameters.get("duration_seconds"), asked.names.get("duration_seconds", "duration_seconds")
+    seconds, name = mapped.parameters.get("duration_seconds"), mapped.field_names.get("duration_seconds", "duration_seconds")
     if seconds is not None:
         actual_seconds = parameters.get("duration_seconds")
         if actual_seconds is None:
@@ -276,24 +276,24 @@ def adjusted(asked: Asked, parameters: Mapping[str, Any]) -> tuple[tuple[str, ..
         elif actual_seconds != seconds:
             changed.append(f"{name}={seconds} ({actual_seconds})")
 
-    requested_max_tokens, actual_max_tokens = asked.parameters.get("max_tokens"), parameters.get("max_tokens")
+    requested_max_tokens, actual_max_tokens = mapped.parameters.get("max_tokens"), parameters.get("max_tokens")
     if requested_max_tokens is not None and actual_max_tokens not in (None, requested_max_tokens):
-        changed.append(f"{asked.names.get('max_tokens', 'max_tokens')}={requested_max_tokens} ({actual_max_tokens})")
+        changed.append(f"{mapped.field_names.get('max_tokens', 'max_tokens')}={requested_max_tokens} ({actual_max_tokens})")
     return tuple(changed), tuple(ignored)
 
 
-def told(**parameters: Any) -> dict[str, Any]:
+def set_fields(**parameters: Any) -> dict[str, Any]:
     """The parameters that are not None."""
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def seed(number: int | None) -> int | None:
+def valid_seed(number: int | None) -> int | None:
     """The seed for a model. A number outside the range of all models is mapped to one that every model accepts, because
     OpenAI's API takes any number."""
-    return number if number is None or SEED[0] <= number <= SEED[1] else number % SEEDS
+    return number if number is None or SEED[0] <= number <= SEED[1] else number % SEED_COUNT
 
 
-def measures(size: str | None, param: str = "size") -> dict[str, int]:
+def parse_size(size: str | None, param: str = "size") -> dict[str, int]:
     """`1024x1536` as width and height in pixels; empty for `auto` or no size, where the model chooses. Raises
     ValidationFailed."""
     if size in (None, "", "auto"):
@@ -304,7 +304,7 @@ def measures(size: str | None, param: str = "size") -> dict[str, int]:
     return {"width": int(found[1]), "height": int(found[2])}
 
 
-def pictured(url: str, param: str) -> File:
+def image_from_url(url: str, param: str) -> InputFile:
     """An image given by URL: the decoded bytes of a data URL, or an https URL to be fetched later. Raises
     ValidationFailed."""
     url = url.strip()
@@ -312,7 +312,7 @@ def pictured(url: str, param: str) -> File:
     if not scheme.startswith("data:"):
         if scheme != "https://":
             raise ValidationFailed([{"path": param, "message": "must be a data: URL or an https one"}])
-        return File(param, url=url)
+        return InputFile(param, url=url)
     head, _, body = url.partition(",")
     try:
         # Some programs break base64 into lines.
@@ -322,10 +322,10 @@ def pictured(url: str, param: str) -> File:
         data = b""
     if not data:
         raise ValidationFailed([{"path": param, "message": "must be a data: URL with a picture in base64"}])
-    return File(param, data)
+    return InputFile(param, data)
 
 
-def bounded(files: Sequence[File]) -> tuple[File, ...]:
+def check_files(files: Sequence[InputFile]) -> tuple[InputFile, ...]:
     """The files as they are. Raises ValidationFailed for more than FILES_MAX files, for an empty file, and for one
     larger than FILE_BYTES_MAX."""
     if len(files) > FILES_MAX:

@@ -8,16 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.compatible import events
-from atelier.compatible.asked import Asked, Given, ModelName, seed, told
-from atelier.compatible.errors import Unsupported
-from atelier.compatible.made import Made
-from atelier.compatible.talk import said, talk
+from atelier.compatible.asked import MappedRequest, OpenAIRequest, ModelName, valid_seed, set_fields
+from atelier.compatible.errors import UnsupportedParameter
+from atelier.compatible.made import Result
+from atelier.compatible.talk import parse_message, build_conversation
 from atelier.generations.model import Kind
 
-NAMES = {"prompt": "messages", "system": "messages", "image": "messages"}
+FIELD_NAMES = {"prompt": "messages", "system": "messages", "image": "messages"}
 
 
-class Message(BaseModel):
+class ChatMessage(BaseModel):
     """One message of the conversation. The message of an earlier completion is accepted unchanged."""
 
     model_config = ConfigDict(extra="ignore")
@@ -36,7 +36,7 @@ class StreamOptions(BaseModel):
     include_usage: bool | None = None
 
 
-class ChatRequest(Given):
+class ChatRequest(OpenAIRequest):
     """The request body: a conversation to continue."""
 
     # Fields that no adapter supports, each with the values that have no effect.
@@ -56,7 +56,7 @@ class ChatRequest(Given):
     }
 
     model: ModelName
-    messages: list[Message] = Field(min_length=1, max_length=1000)
+    messages: list[ChatMessage] = Field(min_length=1, max_length=1000)
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: float | None = None
@@ -68,86 +68,86 @@ class ChatRequest(Given):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
 
-    def asked(self) -> Asked:
+    def to_mapped_request(self) -> MappedRequest:
         """The request in our terms. Raises UnsupportedParameter, ValidationFailed."""
-        ignored = self.wishes()
+        ignored = self.ignored_fields()
         for number, message in enumerate(self.messages):
             if message.role in ("tool", "function") or message.tool_calls or message.function_call:
-                raise Unsupported(f"messages[{number}]", "Tools are not called here.")
+                raise UnsupportedParameter(f"messages[{number}]", "Tools are not called here.")
             if message.audio:
-                raise Unsupported(f"messages[{number}].audio", "A sound has no place in a conversation here.")
+                raise UnsupportedParameter(f"messages[{number}].audio", "A sound has no place in a conversation here.")
 
-        conversation = talk(
+        conversation = build_conversation(
             [
-                said(message.role, message.content or message.refusal, f"messages[{number}].content")
+                parse_message(message.role, message.content or message.refusal, f"messages[{number}].content")
                 for number, message in enumerate(self.messages)
             ],
             "messages",
         )
 
         max_tokens_field = "max_tokens" if self.max_completion_tokens is None else "max_completion_tokens"
-        parameters = conversation.parameters | told(
+        parameters = conversation.parameters | set_fields(
             max_tokens=getattr(self, max_tokens_field),
             temperature=self.temperature,
             top_p=self.top_p,
-            seed=seed(self.seed),
+            seed=valid_seed(self.seed),
             reasoning_effort=self.reasoning_effort,
             verbosity=self.verbosity,
             stop=[self.stop] if self.stop and isinstance(self.stop, str) else self.stop or None,
         )
 
-        files = {"image": conversation.pictures} if conversation.pictures else {}
-        names = {**NAMES, "max_tokens": max_tokens_field}
-        return Asked(Kind.TEXT, conversation.prompt, self.model, parameters, files, names, ignored)
+        files = {"image": conversation.images} if conversation.images else {}
+        names = {**FIELD_NAMES, "max_tokens": max_tokens_field}
+        return MappedRequest(Kind.TEXT, conversation.prompt, self.model, parameters, files, names, ignored)
 
 
-def completion(request: ChatRequest, made: Made) -> dict[str, Any]:
+def completion(request: ChatRequest, result: Result) -> dict[str, Any]:
     """The response body: a chat completion."""
-    text, reason = made.text, _reason(made)
-    content = {"content": None, "refusal": text} if made.is_refusal else {"content": text, "refusal": None}
+    text, reason = result.text, _reason(result)
+    content = {"content": None, "refusal": text} if result.is_refusal else {"content": text, "refusal": None}
     message: dict[str, Any] = {"role": "assistant", **content, "annotations": []}
     choice: dict[str, Any] = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
-    return {**_head(made, "chat.completion"), "choices": [choice], "usage": _usage(made)}
+    return {**_head(result, "chat.completion"), "choices": [choice], "usage": _usage(result)}
 
 
-def stream(request: ChatRequest, made: Made) -> bytes:
+def stream(request: ChatRequest, result: Result) -> bytes:
     """The response body of a streaming request: server-sent events of chunks."""
-    return events.unnamed(_chunks(request, made))
+    return events.unnamed_event_stream(_chunks(request, result))
 
 
-def _chunks(request: ChatRequest, made: Made) -> Iterator[dict[str, Any]]:
-    text, reason = made.text, _reason(made)
+def _chunks(request: ChatRequest, result: Result) -> Iterator[dict[str, Any]]:
+    text, reason = result.text, _reason(result)
     with_usage = bool(request.stream_options and request.stream_options.include_usage)
-    head = {**_head(made, "chat.completion.chunk"), **({"usage": None} if with_usage else {})}
+    head = {**_head(result, "chat.completion.chunk"), **({"usage": None} if with_usage else {})}
 
     def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         return {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}]}
 
-    text_field = "refusal" if made.is_refusal else "content"
+    text_field = "refusal" if result.is_refusal else "content"
     yield chunk({"role": "assistant", "content": "", "refusal": None})
-    yield from (chunk({text_field: piece}) for piece in events.pieces(text))
+    yield from (chunk({text_field: piece}) for piece in events.split_text(text))
     yield chunk({}, reason)
     if with_usage:
-        yield {**head, "choices": [], "usage": _usage(made)}
+        yield {**head, "choices": [], "usage": _usage(result)}
 
 
-def _reason(made: Made) -> str:
-    return "content_filter" if made.is_filtered else "length" if made.is_cut else "stop"
+def _reason(result: Result) -> str:
+    return "content_filter" if result.is_filtered else "length" if result.is_truncated else "stop"
 
 
-def _head(made: Made, kind: str) -> dict[str, Any]:
+def _head(result: Result, kind: str) -> dict[str, Any]:
     return {
-        "id": f"chatcmpl-{made.ulid}",
+        "id": f"chatcmpl-{result.ulid}",
         "object": kind,
-        "created": made.created,
-        "model": made.model,
+        "created": result.created,
+        "model": result.model,
         "service_tier": "default",
         "system_fingerprint": None,
     }
 
 
-def _usage(made: Made) -> dict[str, Any]:
-    usage = made.usage
+def _usage(result: Result) -> dict[str, Any]:
+    usage = result.usage
     return {
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,

@@ -15,7 +15,7 @@ from atelier.generations.model import Generation, Status
 
 INVALID = "invalid_request_error"
 # Our error code → OpenAI's error type and error code.
-WORDS = {
+OPENAI_ERRORS = {
     "UNAUTHENTICATED": (INVALID, "invalid_api_key"),
     "INSUFFICIENT_CREDITS": ("insufficient_quota", "insufficient_quota"),
     "BUDGET_EXCEEDED": ("insufficient_quota", "insufficient_quota"),
@@ -29,19 +29,19 @@ WORDS = {
 WRONG_TYPE = "Input should be a valid "
 FIELD_CODES = {"Field required": "missing_required_parameter", "Extra inputs are not permitted": "unknown_parameter"}
 # The steps that pydantic adds to an error's path for each type of a union; they are no fields of the request.
-OF_TYPE = re.compile(r"(?:str|int|float|bool|VoiceId|Reference)$|constrained-|(?:list|dict)\[[a-z]")
+PYDANTIC_TYPE_STEP = re.compile(r"(?:str|int|float|bool|VoiceId|Reference)$|constrained-|(?:list|dict)\[[a-z]")
 # OpenAI's own codes for a refusal by moderation.
 REFUSAL_CODES = frozenset({"content_policy_violation", "moderation_blocked", "content_filter"})
-TOO_LONG = "context_length_exceeded"
+CONTEXT_TOO_LONG = "context_length_exceeded"
 PENDING_RETRY_MS = 200
-UNWAITED_PAUSE_MS = 5000
+NO_WAIT_RETRY_MS = 5000
 # A generation older than this has outlasted one waiting request. OpenAI's SDKs obey pauses below one minute only, and
 # replace a longer one by their own; hence the maximum.
-PENDING_IS_LONG_SECONDS = 40
+LONG_PENDING_SECONDS = 40
 PENDING_PAUSE_SECONDS_MAX = 30
 # The start of the `User-Agent` of clients that retry a 408 but not a 409
 # (findings/langchain_js_repeats_408_not_409.sh).
-GIVE_UP_AT_409 = ("langchainjs",)
+RETRY_408_ONLY_AGENTS = ("langchainjs",)
 
 
 class ModelNotFound(AtelierError):
@@ -55,7 +55,7 @@ class ModelNotFound(AtelierError):
         super().__init__(f"The model `{name}` cannot be used: {reason}{offered_text}", param="model")
 
 
-class Unsupported(AtelierError):
+class UnsupportedParameter(AtelierError):
     """The request has a parameter that none of its possible models supports."""
 
     code, status = "UNSUPPORTED_PARAMETER", 400
@@ -64,7 +64,7 @@ class Unsupported(AtelierError):
         super().__init__(f"Unsupported parameter: `{param}`. {reason}", param=param)
 
 
-class StillRunning(AtelierError):
+class GenerationInProgress(AtelierError):
     """The generation is not finished within the time that the gateway allows a request, and continues.
 
     age_seconds: the age of the generation. waited: False when the request could not wait, because too many requests of
@@ -84,9 +84,9 @@ class StillRunning(AtelierError):
             "or send the same request again to wait for the same result.",
             generation_id=generation_id,
             location=f"/api/generations/{generation_id}",
-            retry_after_ms=max(pending_pause_ms(age_seconds), 0 if waited else UNWAITED_PAUSE_MS),
+            retry_after_ms=max(pending_pause_ms(age_seconds), 0 if waited else NO_WAIT_RETRY_MS),
         )
-        if user_agent.lower().startswith(GIVE_UP_AT_409):
+        if user_agent.lower().startswith(RETRY_408_ONLY_AGENTS):
             self.status = 408  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -94,7 +94,7 @@ def pending_pause_ms(age_seconds: float) -> int:
     """The pause in milliseconds before a client's retry, for a generation of this age. Clients send a request at most
     three times, so the pause grows with the age: otherwise a generation longer than three waits would end in an
     error."""
-    if age_seconds < PENDING_IS_LONG_SECONDS:
+    if age_seconds < LONG_PENDING_SECONDS:
         return PENDING_RETRY_MS
     return int(min(age_seconds / 2, PENDING_PAUSE_SECONDS_MAX) * 1000)
 
@@ -111,26 +111,26 @@ class InputRefused(AtelierError):
     code, status = "BAD_REQUEST", 400
 
 
-class NothingMade(AtelierError):
+class AllProvidersFailed(AtelierError):
     """Every provider that could serve the request was tried, and each failed."""
 
     code, status, retryable = "PROVIDER_FAILED", 502, True
 
 
-class Ended(AtelierError):
+class GenerationExpired(AtelierError):
     """The generation's deadline passed."""
 
     code, status = "GENERATION_ENDED", 409
 
 
-class Cancelled(AtelierError):
+class GenerationCancelled(AtelierError):
     """The generation was cancelled. The status is 400, because some clients retry a 409 whatever its headers say, and
     so would start the cancelled work again and pay for it."""
 
     code, status = "GENERATION_ENDED", 400
 
 
-def undelivered(generation: Generation) -> AtelierError:
+def generation_error(generation: Generation) -> AtelierError:
     """The error that describes why an ended generation has no result."""
     failure = generation.failure
     message = failure.message if failure else f"The generation was {generation.status.value}."
@@ -139,20 +139,20 @@ def undelivered(generation: Generation) -> AtelierError:
     if failure and failure.provider_code:
         facts["provider_code"] = failure.provider_code
     if generation.status is Status.CANCELLED:
-        return Cancelled(message, **facts)
+        return GenerationCancelled(message, **facts)
     if generation.status is Status.EXPIRED:
-        return Ended(message, **facts)
+        return GenerationExpired(message, **facts)
     if error_class.startswith("moderated"):
         return ContentRefused(message, **facts)
     if error_class == "invalid_input":
         return InputRefused(message, **facts)
-    return NothingMade(message, **facts)
+    return AllProvidersFailed(message, **facts)
 
 
 def body(error: AtelierError) -> dict[str, Any]:
     """The response body of an error: `{"error": {"message", "type", "param", "code"}}`."""
     default = (INVALID, None) if error.status < 500 else ("server_error", error.code.lower())
-    kind, code = WORDS.get(error.code, default)
+    kind, code = OPENAI_ERRORS.get(error.code, default)
     message, param = error.message, error.facts.get("param")
     if "provider_code" in error.facts and error.status < 500:
         code = _provider_code(error)
@@ -168,7 +168,7 @@ def body(error: AtelierError) -> dict[str, Any]:
 
 def _openai_path(path: str) -> str:
     """A path as OpenAI writes it, `messages[0].content`, without the steps that pydantic adds for types."""
-    parts = [f"[{step}]" if step.isdecimal() else f".{step}" for step in path.split(".") if not OF_TYPE.match(step)]
+    parts = [f"[{step}]" if step.isdecimal() else f".{step}" for step in path.split(".") if not PYDANTIC_TYPE_STEP.match(step)]
     return "".join(parts).removeprefix(".")
 
 

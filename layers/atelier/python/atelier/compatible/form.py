@@ -18,7 +18,7 @@ HEAD_BYTES_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FormPart:
     """One part of a form. `is_file`: it has a file name."""
 
     name: str
@@ -26,7 +26,7 @@ class Part:
     is_file: bool
 
 
-def parts(body: bytes, content_type: str) -> list[Part]:
+def parse_multipart(body: bytes, content_type: str) -> list[FormPart]:
     """The parts of a body, in order. Raises UnsupportedMediaType for another content type, BadRequest for an invalid
     form."""
     kind, _, rest = content_type.partition(";")
@@ -43,7 +43,7 @@ def parts(body: bytes, content_type: str) -> list[Part]:
     return [_parse_part(piece) for piece in pieces[1:-1]]
 
 
-def _parse_part(piece: bytes) -> Part:
+def _parse_part(piece: bytes) -> FormPart:
     head, separator, data = piece.partition(b"\r\n\r\n")
     if not separator or len(head) > HEAD_BYTES_MAX:
         raise BadRequest("A part of the form has no headers.")
@@ -51,15 +51,15 @@ def _parse_part(piece: bytes) -> Part:
     name = re.search(rb'[;\s]name="([^"]*)"', disposition[1]) if disposition else None
     if disposition is None or name is None:
         raise BadRequest("A part of the form has no name.")
-    return Part(name[1].decode(errors="replace"), data, re.search(rb"[;\s]filename\*?=", disposition[1]) is not None)
+    return FormPart(name[1].decode(errors="replace"), data, re.search(rb"[;\s]filename\*?=", disposition[1]) is not None)
 
 
-def fields(found: Iterable[Part], *, files: Collection[str]) -> dict[str, Any]:
+def collect_values(form_parts: Iterable[FormPart], *, files: Collection[str]) -> dict[str, Any]:
     """The values of a form by name. `image[]` is the field `image`; `reference[url]` is the value `url` in the object
     `reference`. A part with a file name whose name is in `files` is added to a list of bytes; all others are texts.
     Raises ValidationFailed."""
     values: dict[str, Any] = {}
-    for part in found:
+    for part in form_parts:
         name, _, inner = part.name.partition("[")
         if name in files and part.is_file:
             if not isinstance(values.setdefault(name, []), list):
@@ -83,7 +83,7 @@ def fields(found: Iterable[Part], *, files: Collection[str]) -> dict[str, Any]:
     return values
 
 
-def checked(model: type[ModelT], values: dict[str, Any]) -> ModelT:
+def validate_fields(model: type[ModelT], values: dict[str, Any]) -> ModelT:
     """Validate the values of a form with a model. Raises ValidationFailed."""
     try:
         return model.model_validate(values)

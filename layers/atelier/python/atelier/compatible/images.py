@@ -10,19 +10,19 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from atelier.compatible import events
-from atelier.compatible.asked import Asked, File, Given, ModelName, bounded, measures, told
-from atelier.compatible.form import Part, checked, fields
-from atelier.compatible.made import Made
+from atelier.compatible.asked import MappedRequest, InputFile, OpenAIRequest, ModelName, check_files, parse_size, set_fields
+from atelier.compatible.form import FormPart, validate_fields, collect_values
+from atelier.compatible.made import Result
 from atelier.errors import ValidationFailed
 from atelier.generations.model import Kind
 from atelier.pricing.parameters import PROMPT_CHARACTERS_MAX, N
 
-NAMES = {"width": "size", "height": "size", "reference": "image"}
+FIELD_NAMES = {"width": "size", "height": "size", "reference": "image"}
 # Quality names of OpenAI's older models, as the catalogue calls them; None = the model chooses.
 QUALITIES = {"auto": None, "standard": None, "hd": "high"}
 
 
-class ImageRequest(Given):
+class ImageRequest(OpenAIRequest):
     """The request body of a generation from a prompt."""
 
     REFUSED = {"complexity": (), "frame_count": (1, "1"), "frame_duration_ms": (), "svg": (), "markup": ()}
@@ -42,16 +42,16 @@ class ImageRequest(Given):
         """Whether the response contains the bytes of the images, not their URLs."""
         return self.response_format != "url" or bool(self.stream)
 
-    def asked(self) -> Asked:
+    def to_mapped_request(self) -> MappedRequest:
         """The request in our terms. Raises UnsupportedParameter, ValidationFailed."""
-        ignored = self.wishes()
-        parameters = measures(self.size) | told(
+        ignored = self.ignored_fields()
+        parameters = parse_size(self.size) | set_fields(
             n=self.n,
             quality=QUALITIES.get(self.quality or "", self.quality),
             background=None if self.background == "auto" else self.background,
             output_format=self.output_format,
         )
-        return Asked(Kind.IMAGE, self.prompt, self.model or "auto", parameters, {}, NAMES, ignored)
+        return MappedRequest(Kind.IMAGE, self.prompt, self.model or "auto", parameters, {}, FIELD_NAMES, ignored)
 
 
 class EditRequest(ImageRequest):
@@ -60,52 +60,52 @@ class EditRequest(ImageRequest):
     image: list[bytes] = Field(min_length=1)
     mask: list[bytes] = Field(default_factory=list[bytes], max_length=1)
 
-    def asked(self) -> Asked:
-        mapped = super().asked()
-        images = bounded([File("image", data) for data in self.image])
-        masks = bounded([File("mask", data) for data in self.mask])
+    def to_mapped_request(self) -> MappedRequest:
+        mapped = super().to_mapped_request()
+        images = check_files([InputFile("image", data) for data in self.image])
+        masks = check_files([InputFile("mask", data) for data in self.mask])
         files = {"image": images, **({"mask": masks} if masks else {})}
         return replace(mapped, files=files)
 
 
-def edit(parts: list[Part]) -> EditRequest:
+def parse_edit_form(parts: list[FormPart]) -> EditRequest:
     """Parse the form of an edit. Raises ValidationFailed."""
-    values = fields(parts, files=("image", "mask"))
+    values = collect_values(parts, files=("image", "mask"))
     if not values.get("image"):
         raise ValidationFailed([{"path": "image", "message": "Field required"}])
-    return checked(EditRequest, values)
+    return validate_fields(EditRequest, values)
 
 
-def pictures(request: ImageRequest, made: Made) -> dict[str, Any]:
+def images_body(request: ImageRequest, result: Result) -> dict[str, Any]:
     """The response body: the images in base64, or their signed URLs if the request wants `url`."""
     if request.response_format == "url":
-        data: list[dict[str, Any]] = [{"url": url} for url in made.urls]
+        data: list[dict[str, Any]] = [{"url": url} for url in result.urls]
     else:
-        data = [{"b64_json": base64.b64encode(file).decode()} for file in made.files]
-    return {"created": made.created, "data": data, **_image_properties(made), "usage": _usage(made)}
+        data = [{"b64_json": base64.b64encode(file).decode()} for file in result.files]
+    return {"created": result.created, "data": data, **_image_properties(result), "usage": _usage(result)}
 
 
-def stream(request: ImageRequest, made: Made) -> bytes:
+def stream(request: ImageRequest, result: Result) -> bytes:
     """The response body of a streaming request: one `completed` event for each image. There are no partial images."""
-    return events.named(_events("image_edit" if isinstance(request, EditRequest) else "image_generation", made))
+    return events.named_event_stream(_events("image_edit" if isinstance(request, EditRequest) else "image_generation", result))
 
 
-def _events(event_prefix: str, made: Made) -> Iterator[dict[str, Any]]:
-    for file in made.files:
+def _events(event_prefix: str, result: Result) -> Iterator[dict[str, Any]]:
+    for file in result.files:
         encoded = base64.b64encode(file).decode()
         yield {
             "type": f"{event_prefix}.completed",
             "b64_json": encoded,
-            "created_at": made.created,
-            **_image_properties(made),
-            "usage": _usage(made),
+            "created_at": result.created,
+            **_image_properties(result),
+            "usage": _usage(result),
         }
 
 
-def _image_properties(made: Made) -> dict[str, Any]:
-    first = made.generation.assets[0]
-    quality = made.parameters.get("quality")
-    background = made.parameters.get("background", "opaque")
+def _image_properties(result: Result) -> dict[str, Any]:
+    first = result.generation.assets[0]
+    quality = result.parameters.get("quality")
+    background = result.parameters.get("background", "opaque")
     return {
         "background": background if background in ("opaque", "transparent") else "opaque",
         "output_format": first.format,
@@ -114,8 +114,8 @@ def _image_properties(made: Made) -> dict[str, Any]:
     }
 
 
-def _usage(made: Made) -> dict[str, Any]:
-    usage = made.usage
+def _usage(result: Result) -> dict[str, Any]:
+    usage = result.usage
     return {
         "input_tokens": usage.input,
         "input_tokens_details": {"image_tokens": usage.image, "text_tokens": max(usage.input - usage.image, 0)},

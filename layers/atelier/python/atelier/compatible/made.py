@@ -11,7 +11,7 @@ from atelier.providers._contract import FinishReason
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class TokenUsage:
     """The provider's token counts; 0 where it reports none. `image` is a part of `input`."""
 
     input: int
@@ -22,7 +22,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class Result:
     """A successful generation with its text, or with the bytes and URLs of its files in the order of its assets."""
 
     generation: Generation
@@ -43,21 +43,21 @@ class Made:
     @property
     def model(self) -> str:
         """The id of the model that served the generation."""
-        return served(self.generation)
+        return served_model(self.generation)
 
     @property
     def parameters(self) -> Mapping[str, Any]:
         return self.generation.recipe.parameters
 
     @property
-    def usage(self) -> Tokens:
+    def usage(self) -> TokenUsage:
         """The token counts of the generation."""
         counts = self.generation.usage
         names = ("tokens_input", "tokens_output", "tokens_cached", "tokens_cache_write", "tokens_image")
-        return Tokens(*(counts.get(name, 0) for name in names))
+        return TokenUsage(*(counts.get(name, 0) for name in names))
 
     @property
-    def is_cut(self) -> bool:
+    def is_truncated(self) -> bool:
         """Whether the text ends because it reached the requested `max_tokens`."""
         if self.generation.finish_reason is not None:
             return self.generation.finish_reason == FinishReason.LENGTH
@@ -75,6 +75,6 @@ class Made:
         return self.generation.finish_reason == FinishReason.REFUSAL
 
 
-def served(generation: Generation) -> str:
+def served_model(generation: Generation) -> str:
     """The id of the model that serves a generation, or the requested one before the first attempt."""
     return generation.attempt.model if generation.attempt else generation.recipe.model

@@ -13,27 +13,27 @@ from atelier.pricing.listing import ModelList, ModelView
 KINDS = ("text", "image", "audio", "video")
 
 
-def offered(catalogue: ModelList, kind: str | None = None) -> list[ModelView]:
+def offered_models(catalogue: ModelList, kind: str | None = None) -> list[ModelView]:
     """The offered models of the given kind, or of every kind that has a route."""
     kinds = (kind,) if kind else KINDS
     return [model for model in catalogue.items if model.is_offered and set(kinds) & set(model.kinds)]
 
 
-def names(models: Iterable[ModelView]) -> list[str]:
+def model_choices(models: Iterable[ModelView]) -> list[str]:
     """The values that a request may have as `model`: `auto` and the ids of the models; empty without models."""
     ids = [model.id for model in models]
     return [AUTO, *ids] if ids else []
 
 
-def listing(catalogue: ModelList) -> dict[str, Any]:
+def list_body(catalogue: ModelList) -> dict[str, Any]:
     """The response body of the list of models."""
     day = catalogue.price_version.rpartition("-")[0]
     created = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
-    models = [view(model, created) for model in offered(catalogue)]
-    return {"object": "list", "data": [auto(created), *models] if models else []}
+    models = [model_body(model, created) for model in offered_models(catalogue)]
+    return {"object": "list", "data": [auto_model_body(created), *models] if models else []}
 
 
-def view(model: ModelView, created: int) -> dict[str, Any]:
+def model_body(model: ModelView, created: int) -> dict[str, Any]:
     """One model in OpenAI's form. created: the day of the price list, in seconds since 1970."""
     return {
         "id": model.id,
@@ -45,7 +45,7 @@ def view(model: ModelView, created: int) -> dict[str, Any]:
     }
 
 
-def auto(created: int) -> dict[str, Any]:
+def auto_model_body(created: int) -> dict[str, Any]:
     """The entry of `auto`, for which a healthy and cheap model is chosen."""
     return {
         "id": AUTO,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from atelier.pricing.catalogue import CUSTOM, CUSTOM_PREFIX, Data
+from atelier.pricing.catalogue import CUSTOM, CUSTOM_PREFIX, CatalogueData
 
 AUTO = "auto"
 SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
-def meant(name: str, data: Data) -> str | None:
+def resolve(name: str, data: CatalogueData) -> str | None:
     """The id of the model that a name means, also of a retired model; `auto` unchanged; None for an unknown name.
 
     A name without a provider is first looked up among OpenAI's models. The name of a dated snapshot means the model
@@ -28,6 +28,6 @@ def meant(name: str, data: Data) -> str | None:
     return None
 
 
-def _ids_ending_with(name: str, data: Data) -> list[str]:
+def _ids_ending_with(name: str, data: CatalogueData) -> list[str]:
     ids = [*(model.id for model in data.models), *data.retired]
     return [each for each in ids if each.partition("/")[2] == name and not each.startswith(CUSTOM_PREFIX)]

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class OrderEntry:
     """The stored entry of a request: its order's name (idempotency key), and whether a response with the order's result
     has been sent."""
 
@@ -16,16 +16,16 @@ class Known:
     answered: bool = False
 
 
-class Tries(Protocol):
+class SdkRetries(Protocol):
     """Maps the fingerprint of a request's content to its present order; entries expire. See `compatible/tries.py`."""
 
     def claim(
         self, workspace_id: str, fingerprint: str, name: str, now: datetime, *, instead_of: str | None = None
-    ) -> Known:
+    ) -> OrderEntry:
         """Set the name for a fingerprint if it has none, or if its name is still `instead_of`; return the entry that
         holds afterwards. Of parallel calls one sets the name, and all return it."""
         ...
 
-    def answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
+    def mark_answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
         """Store that the result of the order `name` has been sent. No effect once the fingerprint has another name."""
         ...

@@ -9,20 +9,20 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.compatible import events
-from atelier.compatible.asked import Asked, Given, ModelName, told
-from atelier.compatible.errors import Unsupported
-from atelier.compatible.made import Made
-from atelier.compatible.talk import Said, said, talk
+from atelier.compatible.asked import MappedRequest, OpenAIRequest, ModelName, set_fields
+from atelier.compatible.errors import UnsupportedParameter
+from atelier.compatible.made import Result
+from atelier.compatible.talk import ConversationMessage, parse_message, build_conversation
 from atelier.errors import ValidationFailed
 from atelier.generations.model import Kind
 
-LONGEST = "max_output_tokens"
-NAMES = {
+MAX_TOKENS_FIELD = "max_output_tokens"
+FIELD_NAMES = {
     "prompt": "input",
     "system": "instructions",
     "messages": "input",
     "image": "input",
-    "max_tokens": LONGEST,
+    "max_tokens": MAX_TOKENS_FIELD,
     "reasoning_effort": "reasoning.effort",
     "verbosity": "text.verbosity",
 }
@@ -42,7 +42,7 @@ class TextOptions(BaseModel):
     verbosity: str | None = None
 
 
-class ResponseRequest(Given):
+class ResponseRequest(OpenAIRequest):
     """The request body: instructions and the items to respond to."""
 
     REFUSED = {
@@ -73,26 +73,26 @@ class ResponseRequest(Given):
         """The requested reasoning effort, or None."""
         return self.reasoning.effort if self.reasoning else None
 
-    def asked(self) -> Asked:
+    def to_mapped_request(self) -> MappedRequest:
         """The request in our terms. Raises UnsupportedParameter, ValidationFailed."""
-        ignored = self.wishes()
+        ignored = self.ignored_fields()
         if self.text and self.text.format not in (None, {"type": "text"}):
-            raise Unsupported("text.format")
-        instructions = [Said("system", (self.instructions,))] if self.instructions else []
-        conversation = talk([*instructions, *self._messages()], "input")
-        parameters = conversation.parameters | told(
+            raise UnsupportedParameter("text.format")
+        instructions = [ConversationMessage("system", (self.instructions,))] if self.instructions else []
+        conversation = build_conversation([*instructions, *self._messages()], "input")
+        parameters = conversation.parameters | set_fields(
             max_tokens=self.max_output_tokens,
             temperature=self.temperature,
             top_p=self.top_p,
             reasoning_effort=self.effort,
             verbosity=self.text.verbosity if self.text else None,
         )
-        files = {"image": conversation.pictures} if conversation.pictures else {}
-        return Asked(Kind.TEXT, conversation.prompt, self.model, parameters, files, NAMES, ignored)
+        files = {"image": conversation.images} if conversation.images else {}
+        return MappedRequest(Kind.TEXT, conversation.prompt, self.model, parameters, files, FIELD_NAMES, ignored)
 
-    def _messages(self) -> Iterator[Said]:
+    def _messages(self) -> Iterator[ConversationMessage]:
         if isinstance(self.input, str):
-            yield Said("user", (self.input,) if self.input else ())
+            yield ConversationMessage("user", (self.input,) if self.input else ())
             return
         for number, item in enumerate(self.input):
             path, item_type = f"input[{number}]", item.get("type") or "message"
@@ -100,11 +100,11 @@ class ResponseRequest(Given):
             if item_type == "reasoning":
                 continue
             if item_type != "message":
-                raise Unsupported(path, f"Items of the type {str(item_type)[:60]!r} are not taken here: messages are.")
+                raise UnsupportedParameter(path, f"Items of the type {str(item_type)[:60]!r} are not taken here: messages are.")
             role, content = item.get("role"), item.get("content")
             if role not in ROLES or not _is_content(content):
                 raise ValidationFailed([{"path": path, "message": "must be a message with a role and content"}])
-            yield said(str(role), content, f"{path}.content")
+            yield parse_message(str(role), content, f"{path}.content")
 
 
 def _is_content(content: Any) -> bool:
@@ -112,33 +112,33 @@ def _is_content(content: Any) -> bool:
     return content is None or isinstance(content, str) or is_list
 
 
-def response(request: ResponseRequest, made: Made) -> dict[str, Any]:
+def response_body(request: ResponseRequest, result: Result) -> dict[str, Any]:
     """The response body."""
-    completed_at = made.generation.completed_at
-    incomplete_details = {"reason": "content_filter"} if made.is_filtered else {"reason": LONGEST} if made.is_cut else None
+    completed_at = result.generation.completed_at
+    incomplete_details = {"reason": "content_filter"} if result.is_filtered else {"reason": MAX_TOKENS_FIELD} if result.is_truncated else None
     return {
-        **_started_body(request, made),
+        **_started_body(request, result),
         "status": "incomplete" if incomplete_details else "completed",
         "completed_at": int(completed_at.timestamp()) if completed_at and not incomplete_details else None,
         "incomplete_details": incomplete_details,
         # A response that ended before any text has no message.
-        "output": [_message_item(made, made.text, "incomplete" if incomplete_details else "completed")] if made.text or not incomplete_details else [],
-        "usage": _usage(made),
+        "output": [_message_item(result, result.text, "incomplete" if incomplete_details else "completed")] if result.text or not incomplete_details else [],
+        "usage": _usage(result),
     }
 
 
-def stream(request: ResponseRequest, made: Made) -> bytes:
+def stream(request: ResponseRequest, result: Result) -> bytes:
     """The response body of a streaming request: server-sent events with sequence numbers."""
     numbers = count()
-    return events.named({**event, "sequence_number": next(numbers)} for event in _events(request, made))
+    return events.named_event_stream({**event, "sequence_number": next(numbers)} for event in _events(request, result))
 
 
-def _events(request: ResponseRequest, made: Made) -> Iterator[dict[str, Any]]:
-    finished, started = response(request, made), _started_body(request, made)
+def _events(request: ResponseRequest, result: Result) -> Iterator[dict[str, Any]]:
+    finished, started = response_body(request, result), _started_body(request, result)
     yield {"type": "response.created", "response": started}
     yield {"type": "response.in_progress", "response": started}
     for item in finished["output"]:
-        yield from _item_events(item, made.text)
+        yield from _item_events(item, result.text)
     yield {"type": f"response.{finished['status']}", "response": finished}
 
 
@@ -151,18 +151,18 @@ def _item_events(item: dict[str, Any], text: str) -> Iterator[dict[str, Any]]:
     empty_item: dict[str, Any] = {**item, "status": "in_progress", "content": []}
     yield {"type": "response.output_item.added", "output_index": 0, "item": empty_item}
     yield {"type": "response.content_part.added", **position, "part": {**part, text_field: ""}}
-    for piece in events.pieces(text):
+    for piece in events.split_text(text):
         yield {"type": f"response.{kind}.delta", **position, "delta": piece, **extra}
     yield {"type": f"response.{kind}.done", **position, text_field: text, **extra}
     yield {"type": "response.content_part.done", **position, "part": part}
     yield {"type": "response.output_item.done", "output_index": 0, "item": item}
 
 
-def _started_body(request: ResponseRequest, made: Made) -> dict[str, Any]:
+def _started_body(request: ResponseRequest, result: Result) -> dict[str, Any]:
     return {
-        "id": f"resp_{made.ulid}",
+        "id": f"resp_{result.ulid}",
         "object": "response",
-        "created_at": made.created,
+        "created_at": result.created,
         "completed_at": None,
         "status": "in_progress",
         "background": False,
@@ -170,7 +170,7 @@ def _started_body(request: ResponseRequest, made: Made) -> dict[str, Any]:
         "incomplete_details": None,
         "instructions": request.instructions,
         "max_output_tokens": request.max_output_tokens,
-        "model": made.model,
+        "model": result.model,
         "output": [],
         "parallel_tool_calls": False,
         "previous_response_id": None,
@@ -189,15 +189,15 @@ def _started_body(request: ResponseRequest, made: Made) -> dict[str, Any]:
     }
 
 
-def _message_item(made: Made, text: str, status: str) -> dict[str, Any]:
+def _message_item(result: Result, text: str, status: str) -> dict[str, Any]:
     part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-    if made.is_refusal:
+    if result.is_refusal:
         part = {"type": "refusal", "refusal": text}
-    return {"id": f"msg_{made.ulid}", "type": "message", "status": status, "role": "assistant", "content": [part]}
+    return {"id": f"msg_{result.ulid}", "type": "message", "status": status, "role": "assistant", "content": [part]}
 
 
-def _usage(made: Made) -> dict[str, Any]:
-    usage = made.usage
+def _usage(result: Result) -> dict[str, Any]:
+    usage = result.usage
     return {
         "input_tokens": usage.input,
         "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": usage.cache_write},

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.compatible import events
-from atelier.compatible.asked import Asked, Given, ModelName, told
-from atelier.compatible.made import Made
+from atelier.compatible.asked import MappedRequest, OpenAIRequest, ModelName, set_fields
+from atelier.compatible.made import Result
 from atelier.generations.model import Kind
 from atelier.pricing.parameters import SPEED, VOICE_CHARACTERS_MAX
 
 CHARACTERS_MAX = 4096
-NAMES = {"prompt": "input", "format": "response_format"}
+FIELD_NAMES = {"prompt": "input", "format": "response_format"}
 
 
 class VoiceId(BaseModel):
@@ -23,7 +23,7 @@ class VoiceId(BaseModel):
     id: str
 
 
-class SpeechRequest(Given):
+class SpeechRequest(OpenAIRequest):
     """The request body: a text and the voice that speaks it."""
 
     model: ModelName
@@ -34,20 +34,20 @@ class SpeechRequest(Given):
     speed: Annotated[float, Field(ge=SPEED[0], le=SPEED[1])] | None = None
     stream_format: Literal["audio", "sse"] | None = None
 
-    def asked(self) -> Asked:
+    def to_mapped_request(self) -> MappedRequest:
         """The request in our terms. Raises UnsupportedParameter, ValidationFailed."""
         voice = self.voice.id if isinstance(self.voice, VoiceId) else self.voice
-        parameters = told(
+        parameters = set_fields(
             voice=voice, instructions=self.instructions or None, speed=self.speed, format=self.response_format
         )
-        return Asked(Kind.AUDIO, self.input, self.model, parameters, {}, NAMES, self.wishes())
+        return MappedRequest(Kind.AUDIO, self.input, self.model, parameters, {}, FIELD_NAMES, self.ignored_fields())
 
 
-def stream(made: Made) -> bytes:
+def stream(result: Result) -> bytes:
     """The response body of a streaming request: the audio in base64 as server-sent events."""
-    usage = made.usage
+    usage = result.usage
     token_counts = {"input_tokens": usage.input, "output_tokens": usage.output, "total_tokens": usage.input + usage.output}
     deltas: list[dict[str, Any]] = [
-        {"type": "speech.audio.delta", "audio": base64.b64encode(file).decode()} for file in made.files
+        {"type": "speech.audio.delta", "audio": base64.b64encode(file).decode()} for file in result.files
     ]
-    return events.named([*deltas, {"type": "speech.audio.done", "usage": token_counts}])
+    return events.named_event_stream([*deltas, {"type": "speech.audio.done", "usage": token_counts}])

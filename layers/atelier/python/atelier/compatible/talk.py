@@ -8,72 +8,72 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from atelier.compatible.asked import PROMPT_CHARACTERS_MAX, File, bounded, pictured
-from atelier.compatible.errors import Unsupported
+from atelier.compatible.asked import PROMPT_CHARACTERS_MAX, InputFile, check_files, image_from_url
+from atelier.compatible.errors import UnsupportedParameter
 from atelier.errors import ValidationFailed
 
-TEXTS = ("text", "input_text", "output_text", "refusal")
-PICTURES = ("image_url", "input_image")
-INSTRUCTING = ("system", "developer")
+TEXT_PART_TYPES = ("text", "input_text", "output_text", "refusal")
+IMAGE_PART_TYPES = ("image_url", "input_image")
+INSTRUCTION_ROLES = ("system", "developer")
 # A conversation is stored as JSON in one DynamoDB item, which may have 400 KB.
-BYTES_MAX = 300_000
+CONVERSATION_BYTES_MAX = 300_000
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ConversationMessage:
     """One message: its role, and its texts and images in order."""
 
     role: str
-    parts: tuple[str | File, ...] = ()
+    parts: tuple[str | InputFile, ...] = ()
 
     @property
     def text(self) -> str:
         return "\n".join(part for part in self.parts if isinstance(part, str))
 
     @property
-    def pictures(self) -> tuple[File, ...]:
-        return tuple(part for part in self.parts if isinstance(part, File))
+    def images(self) -> tuple[InputFile, ...]:
+        return tuple(part for part in self.parts if isinstance(part, InputFile))
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
+class Conversation:
     """A conversation in a recipe's terms. `parameters` have `messages` only where the prompt alone does not hold the
     whole conversation; an image in them is an index into `images`."""
 
     prompt: str
     parameters: dict[str, Any]
-    pictures: tuple[File, ...]
+    images: tuple[InputFile, ...]
 
 
-def talk(said: Sequence[Said], param: str) -> Talk:
+def build_conversation(messages: Sequence[ConversationMessage], param: str) -> Conversation:
     """Map the messages of a conversation. Instructions before the first other message become `system`; the prompt is
     the user's last text. param: the request's field for error messages. Raises ValidationFailed for a conversation that
     is empty or too large, or whose images are (see `check_files`)."""
-    said = [each for each in said if each.parts]
-    instruction_count = next((number for number, each in enumerate(said) if each.role not in INSTRUCTING), len(said))
-    system, rest = "\n\n".join(each.text for each in said[:instruction_count]), said[instruction_count:]
-    images = bounded([picture for each in rest for picture in each.pictures])
+    messages = [each for each in messages if each.parts]
+    instruction_count = next((number for number, each in enumerate(messages) if each.role not in INSTRUCTION_ROLES), len(messages))
+    system, rest = "\n\n".join(each.text for each in messages[:instruction_count]), messages[instruction_count:]
+    images = check_files([picture for each in rest for picture in each.images])
     user_messages = [each for each in rest if each.role == "user" and each.text]
     prompt = user_messages[-1].text if user_messages else (rest[-1].text if rest else system)
     if not prompt.strip() and not images:
         raise ValidationFailed([{"path": param, "message": "must say something"}])
     parameters: dict[str, Any] = {"system": system} if system and rest else {}
-    is_prompt_alone = not rest or (len(rest) == 1 and rest[0] == Said("user", (prompt,)))
+    is_prompt_alone = not rest or (len(rest) == 1 and rest[0] == ConversationMessage("user", (prompt,)))
     if not is_prompt_alone or len(prompt) > PROMPT_CHARACTERS_MAX:
-        parameters["messages"] = _messages_parameter(rest or said)
+        parameters["messages"] = _messages_parameter(rest or messages)
     _check_size(system, parameters.get("messages"), param)
-    return Talk(prompt[:PROMPT_CHARACTERS_MAX], parameters, images)
+    return Conversation(prompt[:PROMPT_CHARACTERS_MAX], parameters, images)
 
 
-def _messages_parameter(parsed: Sequence[Said]) -> list[dict[str, Any]]:
+def _messages_parameter(parsed: Sequence[ConversationMessage]) -> list[dict[str, Any]]:
     numbers = count()
 
-    def plain(part: str | File) -> dict[str, Any]:
+    def plain(part: str | InputFile) -> dict[str, Any]:
         return {"type": "text", "text": part} if isinstance(part, str) else {"type": "image", "image": next(numbers)}
 
     messages: list[dict[str, Any]] = []
     for each in parsed:
-        role = "system" if each.role in INSTRUCTING else each.role
+        role = "system" if each.role in INSTRUCTION_ROLES else each.role
         match each.parts:
             case (str(text),):
                 messages.append({"role": role, "content": text})
@@ -84,36 +84,36 @@ def _messages_parameter(parsed: Sequence[Said]) -> list[dict[str, Any]]:
 
 def _check_size(system: str, messages: list[dict[str, Any]] | None, param: str) -> None:
     """Raises ValidationFailed for a conversation too large to be stored; called before its images are fetched."""
-    if len(json.dumps([system, messages], ensure_ascii=False).encode(errors="replace")) > BYTES_MAX:
-        raise ValidationFailed([{"path": param, "message": f"must not be longer than {BYTES_MAX} bytes as JSON"}])
+    if len(json.dumps([system, messages], ensure_ascii=False).encode(errors="replace")) > CONVERSATION_BYTES_MAX:
+        raise ValidationFailed([{"path": param, "message": f"must not be longer than {CONVERSATION_BYTES_MAX} bytes as JSON"}])
 
 
-def said(role: str, content: Any, param: str) -> Said:
+def parse_message(role: str, content: Any, param: str) -> ConversationMessage:
     """Read one message from its content: a text, or a list of parts. Other fields of a part (an image's `detail`, cache
     hints) are ignored. Raises UnsupportedParameter, ValidationFailed."""
     if content is None or isinstance(content, str):
-        return Said(role, (content,) if content else ())
-    parts: list[str | File] = []
+        return ConversationMessage(role, (content,) if content else ())
+    parts: list[str | InputFile] = []
     for number, part in enumerate(content):
         path = f"{param}[{number}]"
         kind = part.get("type")
-        if kind in TEXTS and isinstance(part.get("text", part.get("refusal")), str):
+        if kind in TEXT_PART_TYPES and isinstance(part.get("text", part.get("refusal")), str):
             text = part.get("text", part.get("refusal"))
             parts += [text] if text else []
-        elif kind in TEXTS:
+        elif kind in TEXT_PART_TYPES:
             raise ValidationFailed([{"path": path, "message": "must have a text"}])
-        elif kind in PICTURES and role == "user":
+        elif kind in IMAGE_PART_TYPES and role == "user":
             parts.append(_parse_image(part, f"{path}.image_url"))
-        elif kind in PICTURES:
-            raise Unsupported(path, "Only messages with the role user can hold pictures.")
+        elif kind in IMAGE_PART_TYPES:
+            raise UnsupportedParameter(path, "Only messages with the role user can hold pictures.")
         else:
-            raise Unsupported(path, f"Parts of the type {str(kind)[:60]!r} are not taken here: text and images are.")
-    return Said(role, tuple(parts))
+            raise UnsupportedParameter(path, f"Parts of the type {str(kind)[:60]!r} are not taken here: text and images are.")
+    return ConversationMessage(role, tuple(parts))
 
 
-def _parse_image(part: dict[str, Any], param: str) -> File:
+def _parse_image(part: dict[str, Any], param: str) -> InputFile:
     url = part.get("image_url")
     url = url.get("url") if isinstance(url, dict) else url  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if not isinstance(url, str):
         raise ValidationFailed([{"path": param, "message": "must be a URL; files by id are not kept here"}])
-    return pictured(url, param)
+    return image_from_url(url, param)

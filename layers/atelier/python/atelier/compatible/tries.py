@@ -18,18 +18,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from atelier.compatible.ports import Tries
+from atelier.compatible.ports import SdkRetries
 from atelier.errors import Unavailable
 from atelier.generations.model import Generation, Recipe, Status
-from atelier.generations.submit import Accepted
+from atelier.generations.submit import AcceptedGeneration
 from atelier.ids import new_id
 
 RETRY_COUNT = "x-stainless-retry-count"
 # The key that OpenAI's SDKs invent when the caller gives none. It is new for each call of the SDK, so it cannot
 # identify a request that the caller repeats.
-MADE_UP_KEY = re.compile(r"stainless-[a-z]{1,20}-retry-")
+SDK_KEY = re.compile(r"stainless-[a-z]{1,20}-retry-")
 # How long after its end an order still answers the same request, for a client that may not have got the response.
-RESULT_WAITS = timedelta(minutes=10)
+RESULT_KEPT = timedelta(minutes=10)
 # A claim fails when another request has replaced the ended order first; this many are tried.
 CLAIMS_MAX = 5
 
@@ -55,9 +55,9 @@ class Call:
         return hashlib.sha256(facts.encode()).hexdigest()[:32]
 
     @property
-    def own_key(self) -> str | None:
+    def caller_key(self) -> str | None:
         """The `Idempotency-Key` that the caller chose."""
-        return None if self.key is None or MADE_UP_KEY.match(self.key) else self.key
+        return None if self.key is None or SDK_KEY.match(self.key) else self.key
 
     @property
     def is_retry(self) -> bool:
@@ -75,15 +75,15 @@ class Order:
     name: str
 
 
-def accepted(call: Call, submit: Callable[[str], Accepted], sdk_retries: Tries, now: datetime) -> Order:
+def accept_once(call: Call, submit: Callable[[str], AcceptedGeneration], sdk_retries: SdkRetries, now: datetime) -> Order:
     """The order of a request: a new one, or the one that an earlier try started.
 
     submit: called with the order's name as idempotency key, so that a name has one generation however often it is
     submitted. A later try without a key of its own does not get a failed generation: it starts another. Raises
     Unavailable when other requests keep replacing the order."""
     workspace_id, fingerprint = call.workspace_id, call.fingerprint
-    if call.own_key is not None:
-        name = f"v1 {call.path} {call.own_key}"
+    if call.caller_key is not None:
+        name = f"v1 {call.path} {call.caller_key}"
         # The order is stored under its content too, so that a later try without the key finds it, unless another order
         # of the same content is open.
         entry = sdk_retries.claim(workspace_id, fingerprint, name, now)
@@ -100,7 +100,7 @@ def accepted(call: Call, submit: Callable[[str], Accepted], sdk_retries: Tries, 
     raise Unavailable("Other copies of this request are being handled at the same time. Try again.")
 
 
-def _order(accepted: Accepted, name: str) -> Order:
+def _order(accepted: AcceptedGeneration, name: str) -> Order:
     return Order(accepted.generation, accepted.replayed, name)
 
 
@@ -112,4 +112,4 @@ def _answers_call(generation: Generation, call: Call, answered: bool, now: datet
     is_answer = generation.status in (Status.SUCCEEDED, Status.CANCELLED)
     if not is_answer or (answered and not call.is_retry):
         return False
-    return generation.completed_at is None or now - generation.completed_at < RESULT_WAITS
+    return generation.completed_at is None or now - generation.completed_at < RESULT_KEPT

@@ -6,21 +6,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from atelier.compatible.asked import Asked, File, Given, ModelName, bounded, measures, pictured
-from atelier.compatible.form import Part, checked, fields
-from atelier.compatible.made import served
+from atelier.compatible.asked import MappedRequest, InputFile, OpenAIRequest, ModelName, check_files, parse_size, image_from_url
+from atelier.compatible.form import FormPart, validate_fields, collect_values
+from atelier.compatible.made import served_model
 from atelier.errors import AtelierError, NotFound, ValidationFailed
-from atelier.generations.model import Delivered, Generation, Kind, Status
+from atelier.generations.model import DeliveredFile, Generation, Kind, Status
 from atelier.ids import is_id
 from atelier.pricing.parameters import DURATION_SECONDS, PROMPT_CHARACTERS_MAX
-from atelier.pricing.shapes import SIZE, parsed
+from atelier.pricing.shapes import SIZE, size_in_pixels
 
 PREFIX = "video_"
-NAMES = {"width": "size", "height": "size", "duration_seconds": "seconds", "image": "input_reference"}
-STATES = {Status.QUEUED: "queued", Status.RUNNING: "in_progress", Status.SUCCEEDED: "completed"}
+FIELD_NAMES = {"width": "size", "height": "size", "duration_seconds": "seconds", "image": "input_reference"}
+OPENAI_STATUSES = {Status.QUEUED: "queued", Status.RUNNING: "in_progress", Status.SUCCEEDED: "completed"}
 
 
-class NotReady(AtelierError):
+class VideoNotReady(AtelierError):
     """The file was requested before the video was finished."""
 
     code, status = "VIDEO_NOT_READY", 400
@@ -34,7 +34,7 @@ class Reference(BaseModel):
     image_url: str
 
 
-class VideoRequest(Given):
+class VideoRequest(OpenAIRequest):
     """The request body: a video from a prompt, or from an image and a prompt."""
 
     prompt: Annotated[str, Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX)]
@@ -43,17 +43,17 @@ class VideoRequest(Given):
     size: str | None = None
     input_reference: list[bytes] | Reference | None = None
 
-    def asked(self) -> Asked:
+    def to_mapped_request(self) -> MappedRequest:
         """The request in our terms. Raises ValidationFailed."""
         reference = self.input_reference
         if isinstance(reference, Reference):
-            files = [pictured(reference.image_url, "input_reference")]
+            files = [image_from_url(reference.image_url, "input_reference")]
         else:
-            files = [File("input_reference", data) for data in reference or ()]
+            files = [InputFile("input_reference", data) for data in reference or ()]
         length = {} if self.seconds is None else {"duration_seconds": self.seconds}
-        images = {"image": bounded(files)} if files else {}
-        parameters = measures(self.size) | length
-        return Asked(Kind.VIDEO, self.prompt, self.model or "auto", parameters, images, NAMES, self.wishes())
+        images = {"image": check_files(files)} if files else {}
+        parameters = parse_size(self.size) | length
+        return MappedRequest(Kind.VIDEO, self.prompt, self.model or "auto", parameters, images, FIELD_NAMES, self.ignored_fields())
 
 
 class VideoQuery(BaseModel):
@@ -70,9 +70,9 @@ class ContentQuery(BaseModel):
     variant: Literal["video", "thumbnail"] = "video"
 
 
-def ordered(parts: list[Part]) -> VideoRequest:
+def parse_video_form(parts: list[FormPart]) -> VideoRequest:
     """Parse the form of a video request. Raises ValidationFailed."""
-    return checked(VideoRequest, fields(parts, files=("input_reference",)))
+    return validate_fields(VideoRequest, collect_values(parts, files=("input_reference",)))
 
 
 def generation_id(video_id: str) -> str:
@@ -83,21 +83,21 @@ def generation_id(video_id: str) -> str:
     return found
 
 
-def film(generation: Generation) -> Delivered:
+def video_file(generation: Generation) -> DeliveredFile:
     """The file of a finished video. Raises VideoNotReady."""
     if generation.status is not Status.SUCCEEDED:
-        raise NotReady(f"The video is not ready: it is {_openai_status(generation)}.", generation_id=generation.id)
+        raise VideoNotReady(f"The video is not ready: it is {_openai_status(generation)}.", generation_id=generation.id)
     return generation.assets[0]
 
 
-def video(generation: Generation) -> dict[str, Any]:
+def video_body(generation: Generation) -> dict[str, Any]:
     """A video in OpenAI's form, in its present state."""
     parameters, failure = generation.recipe.parameters, generation.failure
     asset = next(iter(generation.assets), None)
     width, height = (asset.width, asset.height) if asset else (parameters.get("width"), parameters.get("height"))
     if not asset and width is None:
         # A model that takes a ratio decides the size in pixels itself; until then the requested size is shown.
-        width, height = parsed(parameters.get(SIZE)) or (None, None)
+        width, height = size_in_pixels(parameters.get(SIZE)) or (None, None)
     seconds = round(asset.duration_ms / 1000) if asset and asset.duration_ms else parameters.get("duration_seconds", 0)
 
     error = None
@@ -114,7 +114,7 @@ def video(generation: Generation) -> dict[str, Any]:
         "expires_at": None,
         "status": _openai_status(generation),
         "progress": generation.progress,
-        "model": served(generation),
+        "model": served_model(generation),
         "prompt": generation.recipe.prompt,
         "seconds": str(seconds),
         "size": f"{width}x{height}" if width and height else "auto",
@@ -123,14 +123,14 @@ def video(generation: Generation) -> dict[str, Any]:
     }
 
 
-def listing(generations: tuple[Generation, ...], *, more: bool) -> dict[str, Any]:
+def list_body(generations: tuple[Generation, ...], *, has_more: bool) -> dict[str, Any]:
     """The response body of a page of videos, newest first. more: whether another page follows."""
-    items = [video(generation) for generation in generations]
+    items = [video_body(generation) for generation in generations]
     ends = {"first_id": items[0]["id"], "last_id": items[-1]["id"]} if items else {"first_id": None, "last_id": None}
-    return {"object": "list", "data": items, "has_more": more, **ends}
+    return {"object": "list", "data": items, "has_more": has_more, **ends}
 
 
-def after(query: VideoQuery) -> str | None:
+def page_start(query: VideoQuery) -> str | None:
     """The id of the generation after which a page starts; None for the first page. Raises ValidationFailed."""
     try:
         return generation_id(query.after) if query.after else None
@@ -139,4 +139,4 @@ def after(query: VideoQuery) -> str | None:
 
 
 def _openai_status(generation: Generation) -> str:
-    return STATES.get(generation.status, "failed")
+    return OPENAI_STATUSES.get(generation.status, "failed")

@@ -12,15 +12,15 @@ from urllib.parse import urlsplit
 from atelier.credentials.model import (
     CUSTOM,
     KEYS_PER_WORKSPACE_MAX,
-    Credentials,
+    ProviderCredentials,
     KeyNameTaken,
     KeyRemoved,
-    Place,
+    SealContext,
     ProviderKey,
     TooManyKeys,
     last_four,
 )
-from atelier.credentials.ports import IdempotencyKeys, KeyExists, ProviderKeys, Wallets
+from atelier.credentials.ports import IdempotencyKeys, KeyExists, ProviderKeys, OwnRouteMarks
 from atelier.credentials.vault import Vault
 from atelier.errors import Conflict, NotFound, ValidationFailed
 from atelier.ids import new_id
@@ -38,12 +38,12 @@ class NewKey:
     user_id: str
     provider: str
     name: str
-    credentials: Credentials
+    credentials: ProviderCredentials
     idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class AddedKey:
     """The stored key, and whether this request had been served before."""
 
     key: ProviderKey
@@ -54,25 +54,25 @@ def add_key(
     new: NewKey,
     *,
     keys: ProviderKeys,
-    wallets: Wallets,
+    wallets: OwnRouteMarks,
     vault: Vault,
-    bindings: IdempotencyKeys,
-    is_outside: Callable[[str], bool],
+    idempotency_keys: IdempotencyKeys,
+    is_allowed_url: Callable[[str], bool],
     now: datetime,
-) -> Added:
+) -> AddedKey:
     """Store one key, or raise and store nothing. is_outside: whether a base URL leads to a public internet address, or
     to one that this machine allows. Raises ValidationFailed, Conflict, IdempotencyMismatch."""
-    credentials = _validate(new, is_outside)
+    credentials = _validate(new, is_allowed_url)
     key_id = new_id("key", now)
     if new.idempotency_key is not None:
         # The stored fingerprint identifies the request, but reveals nothing of the secret key in it.
-        key_id = bindings.reserve(new.workspace_id, new.idempotency_key, vault.fingerprint(_fingerprint_text(new)), key_id)
+        key_id = idempotency_keys.reserve(new.workspace_id, new.idempotency_key, vault.fingerprint(_fingerprint_text(new)), key_id)
         try:
-            return Added(keys.get(new.workspace_id, key_id), replayed=True)
+            return AddedKey(keys.get(new.workspace_id, key_id), replayed=True)
         except NotFound:
             pass
 
-    sealed = vault.seal(credentials, Place(new.workspace_id, new.provider, key_id))
+    sealed = vault.seal(credentials, SealContext(new.workspace_id, new.provider, key_id))
     key = ProviderKey(
         id=key_id,
         workspace_id=new.workspace_id,
@@ -81,7 +81,7 @@ def add_key(
         name=new.name,
         last_four=last_four(credentials.key),
         record=sealed.record,
-        sealed_by=sealed.by,
+        sealed_by=sealed.kid,
         created_at=now,
         base_url=credentials.base_url,
         models=credentials.models,
@@ -93,17 +93,17 @@ def add_key(
         keys.add(key)
     except KeyExists:
         # A parallel request with the same Idempotency-Key.
-        return Added(keys.get(new.workspace_id, key_id), replayed=True)
+        return AddedKey(keys.get(new.workspace_id, key_id), replayed=True)
     except KeyRemoved:
         raise Conflict("The key that this request made has been removed.") from None
     except KeyNameTaken:
         raise Conflict(f"There is a key named {new.name} for {new.provider}.") from None
     except TooManyKeys:
         raise Conflict(f"A workspace has at most {KEYS_PER_WORKSPACE_MAX} keys.") from None
-    return Added(key, replayed=False)
+    return AddedKey(key, replayed=False)
 
 
-def _validate(new: NewKey, is_allowed_url: Callable[[str], bool]) -> Credentials:
+def _validate(new: NewKey, is_allowed_url: Callable[[str], bool]) -> ProviderCredentials:
     credentials, errors = new.credentials, dict[str, str]()
     # White space around a pasted key is cut off; an invisible character inside a key is a mistake or an attack.
     key = credentials.key.strip()
@@ -129,7 +129,7 @@ def _validate(new: NewKey, is_allowed_url: Callable[[str], bool]) -> Credentials
     if errors:
         raise ValidationFailed([{"path": path, "message": message} for path, message in errors.items()])
     base_url = credentials.base_url.rstrip("/") if credentials.base_url else None
-    return Credentials(key, base_url, credentials.webhook_secret, credentials.models)
+    return ProviderCredentials(key, base_url, credentials.webhook_secret, credentials.models)
 
 
 def _url_error(url: str | None, is_allowed_url: Callable[[str], bool]) -> str | None:

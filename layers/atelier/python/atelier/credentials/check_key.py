@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from atelier.credentials.model import TESTED_EVERY, Credentials, KeyTest
+from atelier.credentials.model import TEST_INTERVAL_MIN, ProviderCredentials, KeyTest
 from atelier.credentials.ports import ProviderKeys
-from atelier.credentials.reveal import reveal
+from atelier.credentials.reveal import decrypt_key
 from atelier.credentials.vault import Vault
 from atelier.errors import ProviderFailed, RateLimited
 from atelier.providers._contract import Provider
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class KeyCheck:
     """The result of a test, and the provider's own message for a refusal, which is safe to show; None = accepted."""
 
     test: KeyTest
@@ -28,14 +28,14 @@ def check_key(
     *,
     keys: ProviderKeys,
     vault: Vault,
-    adapter: Callable[[str, Credentials], Provider],
+    adapter: Callable[[str, ProviderCredentials], Provider],
     now: datetime,
-) -> Checked:
+) -> KeyCheck:
     """Test one key and store the result. Raises NotFound, RateLimited, ProviderFailed, UnreadableKey."""
     key = keys.get(workspace_id, key_id)
-    if key.last_test is not None and now - key.last_test.at < TESTED_EVERY:
-        raise RateLimited(limit=1, retry_after_seconds=int(TESTED_EVERY.total_seconds()))
-    credentials = reveal(workspace_id, key.provider, key_id, keys=keys, vault=vault, now=now)
+    if key.last_test is not None and now - key.last_test.at < TEST_INTERVAL_MIN:
+        raise RateLimited(limit=1, retry_after_seconds=int(TEST_INTERVAL_MIN.total_seconds()))
+    credentials = decrypt_key(workspace_id, key.provider, key_id, keys=keys, vault=vault, now=now)
     try:
         failure = adapter(key.provider, credentials).check()
     except Exception as error:
@@ -43,6 +43,6 @@ def check_key(
         # its text is not shown.
         raise ProviderFailed(f"The provider could not be asked ({type(error).__name__}).") from None
     test = KeyTest(now, failure.error_class.value if failure else None)
-    keys.note_test(workspace_id, key_id, test)
+    keys.record_test(workspace_id, key_id, test)
     message = failure.message.replace(credentials.key, "…") if failure else None
-    return Checked(test, message)
+    return KeyCheck(test, message)

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from atelier.credentials.check_key import Checked
-from atelier.credentials.model import PRIORITY_DEFAULT, PRIORITY_MAX, Credentials, ProviderKey, Served, Wish
-from atelier.credentials.wishes import Standing
+from atelier.credentials.check_key import KeyCheck
+from atelier.credentials.model import PRIORITY_DEFAULT, PRIORITY_MAX, ProviderCredentials, ProviderKey, CustomModel, ProviderPreference
+from atelier.credentials.wishes import ProviderStatus
 
 OwnProvider = Literal["anthropic", "custom", "fal", "openai", "replicate", "stability", "xai"]
 ServedKind = Literal["audio", "image", "page", "text"]
@@ -41,10 +41,10 @@ class AddKeyRequest(BaseModel):
     base_url: str | None = Field(default=None, max_length=300, description="Of a custom provider: an https address.")
     models: list[ServedModel] = Field(default=[], max_length=50, description="What a custom provider serves.")
 
-    def credentials(self) -> Credentials:
+    def credentials(self) -> ProviderCredentials:
         """The same as a domain value."""
-        models = tuple(Served(model.name, model.kind) for model in self.models)
-        return Credentials(self.key.get_secret_value(), self.base_url, models=models)
+        models = tuple(CustomModel(model.name, model.kind) for model in self.models)
+        return ProviderCredentials(self.key.get_secret_value(), self.base_url, models=models)
 
 
 class SwitchKeyRequest(BaseModel):
@@ -115,9 +115,9 @@ class ProviderWish(BaseModel):
         default=False, description="Whether the platform's access may be used, for credits, when your own key fails."
     )
 
-    def wish(self) -> Wish:
+    def preference(self) -> ProviderPreference:
         """The same as a domain value."""
-        return Wish(self.id, self.enabled, self.priority, self.use_own_key, self.platform_fallback)
+        return ProviderPreference(self.id, self.enabled, self.priority, self.use_own_key, self.platform_fallback)
 
 
 class WishesRequest(BaseModel):
@@ -166,26 +166,26 @@ def key_view(key: ProviderKey) -> ProviderKeyView:
     )
 
 
-def tested_view(check: Checked) -> TestedView:
+def test_view(check: KeyCheck) -> TestedView:
     """The API's view of a test."""
     test = check.test
     return TestedView(ok=test.ok, error_class=test.error_class, at=test.at, message=check.message)
 
 
-def providers_view(standings: Iterable[Standing]) -> ProvidersView:
+def providers_view(provider_statuses: Iterable[ProviderStatus]) -> ProvidersView:
     """The API's view of all providers."""
     views = [
         {
-            "id": each.wish.provider,
-            "enabled": each.wish.enabled,
-            "priority": each.wish.priority,
+            "id": each.preference.provider,
+            "enabled": each.preference.enabled,
+            "priority": each.preference.priority,
             "kinds": list(each.kinds),
             "health": each.health,
             "has_key": each.has_key,
-            "use_own_key": each.wish.own_key_id,
-            "platform_fallback": each.wish.platform_fallback,
+            "use_own_key": each.preference.own_key_id,
+            "platform_fallback": each.preference.platform_fallback,
             "is_offered": each.is_offered,
         }
-        for each in standings
+        for each in provider_statuses
     ]
     return ProvidersView.model_validate({"providers": views})

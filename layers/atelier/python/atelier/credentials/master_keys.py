@@ -23,7 +23,7 @@ from atelier.credentials.record import KEY_BYTES, KID_BYTES
 DISTINCT_BYTES_MIN = 18
 
 
-class MasterKeyRefused(Exception):
+class InvalidMasterKey(Exception):
     """The master secret contains a key that is not 32 random bytes, or cannot be read. The message does not show it."""
 
 
@@ -47,7 +47,7 @@ class MasterKeys:
         """The key that seals."""
         return self.keys[0]
 
-    def named(self, kid: bytes) -> MasterKey | None:
+    def by_kid(self, kid: bytes) -> MasterKey | None:
         """The key with this id, or None."""
         return next((key for key in self.keys if key.kid == kid), None)
 
@@ -56,22 +56,22 @@ class MasterKeys:
         return hmac.new(self.fingerprint_key, text.encode(), hashlib.sha256).hexdigest()
 
 
-def parse(secret: Mapping[str, Any]) -> MasterKeys:
+def parse_master_keys(secret: Mapping[str, Any]) -> MasterKeys:
     """The keys in a secret's JSON. Raises MasterKeyRefused."""
     try:
         keys = tuple(MasterKey(bytes.fromhex(key["kid"]), bytes.fromhex(key["key"])) for key in secret["keys"])
         fingerprint_key = bytes.fromhex(secret["fingerprint_key"])
     except (KeyError, TypeError, ValueError) as error:
         # The cause would carry the text that could not be read.
-        raise MasterKeyRefused(f"the master secret cannot be read: {type(error).__name__}") from None
+        raise InvalidMasterKey(f"the master secret cannot be read: {type(error).__name__}") from None
     if not keys:
-        raise MasterKeyRefused("the master secret holds no key")
+        raise InvalidMasterKey("the master secret holds no key")
     for key in (*(key.key for key in keys), fingerprint_key):
         _check_random(key)
     if {len(key.kid) for key in keys} != {KID_BYTES}:
-        raise MasterKeyRefused(f"the id of a master key is {KID_BYTES} bytes")
+        raise InvalidMasterKey(f"the id of a master key is {KID_BYTES} bytes")
     if len({key.kid for key in keys}) < len(keys):
-        raise MasterKeyRefused("two master keys have one id")
+        raise InvalidMasterKey("two master keys have one id")
     return MasterKeys(keys, fingerprint_key)
 
 
@@ -80,7 +80,7 @@ def new_master_keys(now: datetime) -> dict[str, Any]:
     return {"keys": [_new_key(now)], "fingerprint_key": secrets.token_hex(KEY_BYTES)}
 
 
-def rotated(secret: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def with_new_key(secret: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """The secret with a new key, which seals from now on. Old keys stay: records may still be sealed by them."""
     return {**secret, "keys": [_new_key(now), *secret["keys"]]}
 
@@ -91,6 +91,6 @@ def _new_key(now: datetime) -> dict[str, str]:
 
 def _check_random(key: bytes) -> None:
     if len(key) != KEY_BYTES:
-        raise MasterKeyRefused(f"a master key is {KEY_BYTES} bytes, not {len(key)}")
+        raise InvalidMasterKey(f"a master key is {KEY_BYTES} bytes, not {len(key)}")
     if len(set(key)) < DISTINCT_BYTES_MIN:
-        raise MasterKeyRefused("a master key is random; this one is not")
+        raise InvalidMasterKey("a master key is random; this one is not")

@@ -14,11 +14,11 @@ CUSTOM = "custom"
 PROVIDERS = ("anthropic", CUSTOM, "fal", "openai", "replicate", "stability", "xai")
 KEYS_PER_WORKSPACE_MAX = 50
 PRIORITY_DEFAULT, PRIORITY_MAX = 100, 1000
-SHOWN_FROM_CHARACTERS = 12
+LAST_FOUR_FROM_CHARACTERS = 12
 # The last use of a key is stored at most this often: the exact time is not worth a write for each call.
-USE_NOTED_EVERY = timedelta(hours=1)
+USE_STORED_EVERY = timedelta(hours=1)
 # The shortest time between two tests of a key: each test is a call to the provider with somebody's key.
-TESTED_EVERY = timedelta(seconds=5)
+TEST_INTERVAL_MIN = timedelta(seconds=5)
 
 
 class UnreadableKey(Exception):
@@ -39,7 +39,7 @@ class KeyRemoved(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class CustomModel:
     """A model behind a custom endpoint: its name there, and the kind of media that it makes."""
 
     name: str
@@ -47,19 +47,19 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class ProviderCredentials:
     """The credentials that an adapter is built with, the platform's or a workspace's own. `base_url`: None = the
     provider's usual one; `account`: our account's id at the provider, when its webhooks carry it."""
 
     key: str = field(repr=False)
     base_url: str | None = None
     webhook_secret: str | None = field(default=None, repr=False)
-    models: tuple[Served, ...] = ()
+    models: tuple[CustomModel, ...] = ()
     account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SealContext:
     """The record that a sealed key is bound to; it cannot be opened for another."""
 
     workspace_id: str
@@ -94,23 +94,23 @@ class ProviderKey:
     sealed_by: str
     created_at: datetime
     base_url: str | None = None
-    models: tuple[Served, ...] = ()
+    models: tuple[CustomModel, ...] = ()
     is_active: bool = True
     last_used_at: datetime | None = None
     last_test: KeyTest | None = None
 
     @property
-    def place(self) -> Place:
+    def seal_context(self) -> SealContext:
         """The record that the secret is bound to."""
-        return Place(self.workspace_id, self.provider, self.id)
+        return SealContext(self.workspace_id, self.provider, self.id)
 
     def use_is_due(self, now: datetime) -> bool:
         """Whether a use at `now` should be stored."""
-        return self.last_used_at is None or now - self.last_used_at >= USE_NOTED_EVERY
+        return self.last_used_at is None or now - self.last_used_at >= USE_STORED_EVERY
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ProviderPreference:
     """A workspace's preferences for one provider. A lower `priority` is tried first. `own_key_id`: the key to use in
     place of the platform's, None = the platform's. `platform_fallback`: the platform's access may be used, and paid for
     in credits, when the own key fails."""
@@ -123,37 +123,37 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class WorkspaceProviders:
     """A workspace's own provider keys, oldest first, and its preferences by provider."""
 
     keys: tuple[ProviderKey, ...] = ()
-    wishes: Mapping[str, Wish] = field(default_factory=dict[str, Wish])
+    preferences: Mapping[str, ProviderPreference] = field(default_factory=dict[str, ProviderPreference])
 
-    def active(self, provider: str) -> tuple[ProviderKey, ...]:
+    def active_keys(self, provider: str) -> tuple[ProviderKey, ...]:
         """The keys for a provider that are switched on, oldest first."""
         return tuple(key for key in self.keys if key.provider == provider and key.is_active)
 
-    def chosen(self, provider: str) -> ProviderKey | None:
+    def key_in_use(self, provider: str) -> ProviderKey | None:
         """The own key to use with a provider; None = use the platform's access. Without a preference it is the newest
         active key, because a workspace that adds a key wants it to be used. A preference for a key that is gone or
         switched off gives None."""
-        active = self.active(provider)
-        wish = self.wishes.get(provider)
-        if wish is None:
+        active = self.active_keys(provider)
+        preference = self.preferences.get(provider)
+        if preference is None:
             return active[-1] if active else None
-        return next((key for key in active if key.id == wish.own_key_id), None)
+        return next((key for key in active if key.id == preference.own_key_id), None)
 
-    def wish(self, provider: str) -> Wish:
+    def preference(self, provider: str) -> ProviderPreference:
         """The preferences for a provider, with the id of the key that is in fact used."""
-        key = self.chosen(provider)
-        return replace(self.wishes.get(provider, Wish(provider)), own_key_id=key.id if key else None)
+        key = self.key_in_use(provider)
+        return replace(self.preferences.get(provider, ProviderPreference(provider)), own_key_id=key.id if key else None)
 
 
 def last_four(key: str) -> str:
     """The last four characters of a key, to be shown; empty for a short key, of which they would reveal too much."""
-    return key[-4:] if len(key) >= SHOWN_FROM_CHARACTERS else ""
+    return key[-4:] if len(key) >= LAST_FOUR_FROM_CHARACTERS else ""
 
 
-def by_provider(wishes: Iterable[Wish]) -> dict[str, Wish]:
+def by_provider(preferences: Iterable[ProviderPreference]) -> dict[str, ProviderPreference]:
     """The preferences by provider."""
-    return {wish.provider: wish for wish in wishes}
+    return {wish.provider: wish for wish in preferences}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from atelier.credentials.model import KeyTest, Own, ProviderKey, Wish
+from atelier.credentials.model import KeyTest, WorkspaceProviders, ProviderKey, ProviderPreference
 
 
 class ProviderKeys(Protocol):
@@ -21,7 +21,7 @@ class ProviderKeys(Protocol):
         """Read one key, strongly consistent; raises NotFound."""
         ...
 
-    def own(self, workspace_id: str) -> Own:
+    def read_workspace(self, workspace_id: str) -> WorkspaceProviders:
         """All keys and preferences of a workspace, in one read."""
         ...
 
@@ -29,23 +29,23 @@ class ProviderKeys(Protocol):
         """Delete a key for good, with its secret and its name. Raises NotFound when it was removed meanwhile."""
         ...
 
-    def switch(self, workspace_id: str, key_id: str, *, is_active: bool) -> None:
+    def set_active(self, workspace_id: str, key_id: str, *, is_active: bool) -> None:
         """Switch a key on or off. Raises NotFound."""
         ...
 
-    def note_use(self, workspace_id: str, key_id: str, at: datetime) -> None:
+    def record_use(self, workspace_id: str, key_id: str, at: datetime) -> None:
         """Store when a key was last used; does nothing when the key is gone."""
         ...
 
-    def note_test(self, workspace_id: str, key_id: str, test: KeyTest) -> None:
+    def record_test(self, workspace_id: str, key_id: str, test: KeyTest) -> None:
         """Store the latest test of a key; does nothing when the key is gone."""
         ...
 
-    def wish(self, workspace_id: str, wishes: Iterable[Wish]) -> None:
+    def save_preferences(self, workspace_id: str, preferences: Iterable[ProviderPreference]) -> None:
         """Replace all preferences of a workspace."""
         ...
 
-    def sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
+    def list_sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
         """(workspace id, key id) of every key sealed by the master key `kid`; eventually consistent."""
         ...
 
@@ -53,12 +53,12 @@ class ProviderKeys(Protocol):
         """Claim the rotation of the newest master key `kid` for some minutes; False when another process holds it."""
         ...
 
-    def reseal(self, before: ProviderKey, after: ProviderKey) -> bool:
+    def replace_record(self, before: ProviderKey, after: ProviderKey) -> bool:
         """Replace a key's sealed record if it is still that of `before`; returns whether it was replaced."""
         ...
 
 
-class Wallets(Protocol):
+class OwnRouteMarks(Protocol):
     """Marks wallets whose workspace may have keys or preferences: submissions read those only for a marked wallet."""
 
     def mark_own_routes(self, workspace_id: str) -> None: ...
@@ -77,7 +77,7 @@ class KeyExists(Exception):
     """A key with this id is stored already."""
 
 
-class MasterSecret(Protocol):
+class MasterSecretReader(Protocol):
     """The secret that holds the master keys."""
 
     def value(self, *, fresh: bool = False) -> Mapping[str, Any]:
@@ -91,7 +91,7 @@ class DataKeys(Protocol):
     @property
     def kid(self) -> bytes: ...
 
-    def new(self, facts: Mapping[str, str]) -> tuple[bytes, bytes]:
+    def generate(self, facts: Mapping[str, str]) -> tuple[bytes, bytes]:
         """A new data key of 32 bytes, plain and wrapped, bound to the facts (the encryption context)."""
         ...
 
@@ -100,7 +100,7 @@ class DataKeys(Protocol):
         ...
 
 
-class MasterSecretText(Protocol):
+class MasterSecretWriter(Protocol):
     """The same secret for changing it, read and written without a cache."""
 
     def read(self) -> Mapping[str, Any]: ...

@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from atelier.credentials.model import Place, UnreadableKey
+from atelier.credentials.model import SealContext, UnreadableKey
 
 SCRYPT, KMS = 1, 2
 KID_BYTES, SALT_BYTES, IV_BYTES, TAG_BYTES, KEY_BYTES = 8, 64, 12, 16, 32
@@ -22,7 +22,7 @@ _KMS_HEAD = struct.Struct(f">B{KID_BYTES}sH")
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ScryptParameters:
     """scrypt's parameters (RFC 7914): 2^log2_n rounds of 128·r bytes, p times."""
 
     log2_n: int
@@ -35,15 +35,15 @@ class ScryptRecord:
     """Version 1. `sealed` is ciphertext and tag."""
 
     kid: bytes
-    work: Work
+    parameters: ScryptParameters
     salt: bytes
     iv: bytes
     sealed: bytes
     version = SCRYPT
 
-    def packed(self) -> bytes:
+    def pack(self) -> bytes:
         """Its bytes."""
-        parameters = self.work
+        parameters = self.parameters
         return _SCRYPT_HEAD.pack(SCRYPT, self.kid, parameters.log2_n, parameters.r, parameters.p, self.salt, self.iv) + self.sealed
 
 
@@ -57,18 +57,18 @@ class KmsRecord:
     sealed: bytes
     version = KMS
 
-    def packed(self) -> bytes:
+    def pack(self) -> bytes:
         """Its bytes."""
         return _KMS_HEAD.pack(KMS, self.kid, len(self.wrapped)) + self.wrapped + self.iv + self.sealed
 
 
-def unpacked(data: bytes) -> ScryptRecord | KmsRecord:
+def unpack(data: bytes) -> ScryptRecord | KmsRecord:
     """Parse a record from its bytes; raises UnreadableKey."""
     version = data[0] if data else 0
     try:
         if version == SCRYPT:
             _, kid, log2_n, r, p, salt, iv = _SCRYPT_HEAD.unpack_from(data)
-            record = ScryptRecord(kid, Work(log2_n, r, p), salt, iv, data[_SCRYPT_HEAD.size :])
+            record = ScryptRecord(kid, ScryptParameters(log2_n, r, p), salt, iv, data[_SCRYPT_HEAD.size :])
         elif version == KMS:
             _, kid, length = _KMS_HEAD.unpack_from(data)
             rest = data[_KMS_HEAD.size :]
@@ -83,35 +83,35 @@ def unpacked(data: bytes) -> ScryptRecord | KmsRecord:
     return record
 
 
-def context(place: Place, version: int, kid: bytes) -> dict[str, str]:
+def encryption_context(seal_context: SealContext, version: int, kid: bytes) -> dict[str, str]:
     """The facts that a record is bound to, by name: the encryption context for KMS."""
     return {
         "version": str(version),
-        "workspace": place.workspace_id,
-        "provider": place.provider,
-        "record": place.key_id,
+        "workspace": seal_context.workspace_id,
+        "provider": seal_context.provider,
+        "record": seal_context.key_id,
         "kid": kid.hex(),
     }
 
 
-def bound_to(place: Place, version: int, kid: bytes) -> bytes:
+def additional_data(seal_context: SealContext, version: int, kid: bytes) -> bytes:
     """The same facts as additional authenticated data for GCM; they are ids, none of which contains the separator."""
-    return "\0".join(context(place, version, kid).values()).encode()
+    return "\0".join(encryption_context(seal_context, version, kid).values()).encode()
 
 
-def encrypt(key: bytes, iv: bytes, secret: bytes, bound: bytes) -> bytes:
+def encrypt(key: bytes, iv: bytes, secret: bytes, authenticated: bytes) -> bytes:
     """Encrypt with AES-256-GCM; returns ciphertext and tag. `bound`: additional authenticated data."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    return AESGCM(key).encrypt(iv, secret, bound)
+    return AESGCM(key).encrypt(iv, secret, authenticated)
 
 
-def decrypt(key: bytes, iv: bytes, sealed: bytes, bound: bytes) -> bytes:
+def decrypt(key: bytes, iv: bytes, ciphertext: bytes, authenticated: bytes) -> bytes:
     """Decrypt and authenticate; raises UnreadableKey."""
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     try:
-        return AESGCM(key).decrypt(iv, sealed, bound)
+        return AESGCM(key).decrypt(iv, ciphertext, authenticated)
     except InvalidTag as error:
         raise UnreadableKey("a sealed key was changed, or is not at its place") from error

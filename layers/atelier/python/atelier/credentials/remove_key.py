@@ -14,7 +14,7 @@ def remove_key(workspace_id: str, key_id: str, *, keys: ProviderKeys, now: datet
     keys.remove(keys.get(workspace_id, key_id), now)
 
 
-def switch_key(workspace_id: str, key_id: str, *, is_active: bool, keys: ProviderKeys) -> ProviderKey:
+def set_key_active(workspace_id: str, key_id: str, *, is_active: bool, keys: ProviderKeys) -> ProviderKey:
     """Switch a key off or on. Raises NotFound."""
-    keys.switch(workspace_id, key_id, is_active=is_active)
+    keys.set_active(workspace_id, key_id, is_active=is_active)
     return keys.get(workspace_id, key_id)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from atelier.credentials.model import Credentials
+from atelier.credentials.model import ProviderCredentials
 from atelier.credentials.ports import ProviderKeys
 from atelier.credentials.vault import Vault
 from atelier.errors import NotFound
 
 
-def reveal(
+def decrypt_key(
     workspace_id: str, provider: str, key_id: str, *, keys: ProviderKeys, vault: Vault, now: datetime
-) -> Credentials:
+) -> ProviderCredentials:
     """Decrypt a workspace's key for a provider for use now, and store the time of use.
 
     A key that is switched off is decrypted too: jobs that were started with it are polled and cancelled with it. Raises
@@ -20,7 +20,7 @@ def reveal(
     key = keys.get(workspace_id, key_id)
     if key.provider != provider:
         raise NotFound
-    credentials = vault.open(key.record, key.place)
+    credentials = vault.open(key.record, key.seal_context)
     if key.use_is_due(now):
-        keys.note_use(workspace_id, key_id, now)
+        keys.record_use(workspace_id, key_id, now)
     return credentials

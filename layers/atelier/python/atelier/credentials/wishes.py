@@ -5,58 +5,58 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from atelier.credentials.model import PROVIDERS, Own, Wish
-from atelier.credentials.ports import ProviderKeys, Wallets
+from atelier.credentials.model import PROVIDERS, WorkspaceProviders, ProviderPreference
+from atelier.credentials.ports import ProviderKeys, OwnRouteMarks
 from atelier.errors import ValidationFailed
 
-UNKNOWN = "unknown"
+UNKNOWN_HEALTH = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ProviderStatus:
     """A provider's status for one workspace. `is_offered`: the platform itself has access to the provider."""
 
-    wish: Wish
+    preference: ProviderPreference
     kinds: tuple[str, ...]
     health: str
     has_key: bool
     is_offered: bool
 
 
-def standings(
-    own: Own, *, kinds: Mapping[str, Iterable[str]], offered: frozenset[str], health: Mapping[str, str]
-) -> list[Standing]:
+def provider_statuses(
+    workspace_providers: WorkspaceProviders, *, kinds: Mapping[str, Iterable[str]], platform_providers: frozenset[str], health: Mapping[str, str]
+) -> list[ProviderStatus]:
     """The status of every known provider, the most preferred first. kinds: the kinds that models make, by provider;
     health: the health status by provider."""
-    statuses: list[Standing] = []
-    for provider in sorted({*kinds, *PROVIDERS, *offered}):
-        active = own.active(provider)
+    statuses: list[ProviderStatus] = []
+    for provider in sorted({*kinds, *PROVIDERS, *platform_providers}):
+        active = workspace_providers.active_keys(provider)
         served = {model.kind for key in active for model in key.models}
         statuses.append(
-            Standing(
-                wish=own.wish(provider),
+            ProviderStatus(
+                preference=workspace_providers.preference(provider),
                 kinds=tuple(sorted({*kinds.get(provider, ()), *served})),
-                health=health.get(provider, UNKNOWN),
+                health=health.get(provider, UNKNOWN_HEALTH),
                 has_key=bool(active),
-                is_offered=provider in offered,
+                is_offered=provider in platform_providers,
             )
         )
-    return sorted(statuses, key=lambda each: (each.wish.priority, each.wish.provider))
+    return sorted(statuses, key=lambda each: (each.preference.priority, each.preference.provider))
 
 
-def change_wishes(
-    workspace_id: str, wishes: list[Wish], *, known: frozenset[str], keys: ProviderKeys, wallets: Wallets
+def change_preferences(
+    workspace_id: str, preferences: list[ProviderPreference], *, known: frozenset[str], keys: ProviderKeys, wallets: OwnRouteMarks
 ) -> None:
     """Replace a workspace's preferences; a provider that they do not name gets the defaults. known: the existing
     providers. Raises ValidationFailed."""
-    own = keys.own(workspace_id)
+    own = keys.read_workspace(workspace_id)
     errors: list[dict[str, str]] = []
-    for index, wish in enumerate(wishes):
-        if wish.provider not in known:
+    for index, preference in enumerate(preferences):
+        if preference.provider not in known:
             errors.append({"path": f"providers.{index}.id", "message": "There is no such provider."})
-        elif wish.provider in {earlier.provider for earlier in wishes[:index]}:
+        elif preference.provider in {earlier.provider for earlier in preferences[:index]}:
             errors.append({"path": f"providers.{index}.id", "message": "This provider is named twice."})
-        elif wish.own_key_id and wish.own_key_id not in {key.id for key in own.active(wish.provider)}:
+        elif preference.own_key_id and preference.own_key_id not in {key.id for key in own.active_keys(preference.provider)}:
             message = "There is no such active key for this provider."
             errors.append({"path": f"providers.{index}.use_own_key", "message": message})
     if errors:
@@ -64,4 +64,4 @@ def change_wishes(
     # The wallet is marked first: submissions read preferences only for a marked one, and would otherwise use a
     # provider that is switched off.
     wallets.mark_own_routes(workspace_id)
-    keys.wish(workspace_id, wishes)
+    keys.save_preferences(workspace_id, preferences)

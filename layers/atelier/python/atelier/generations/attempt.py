@@ -17,25 +17,25 @@ from atelier.clock import Clock
 from atelier.errors import NotFound
 from atelier.frozen import dataclass
 from atelier.generations.bill import bill
-from atelier.generations.model import Attempt, AttemptStatus, Generation, Sources
-from atelier.generations.outcome import FINAL_CLASSES, Outcome, outcome_of, source_gone, source_unusable, unavailable
+from atelier.generations.model import Attempt, AttemptStatus, Generation, InputAssets
+from atelier.generations.outcome import FINAL_CLASSES, Outcome, outcome_of, input_deleted_outcome, input_unusable_outcome, unavailable_outcome
 from atelier.generations.ports import (
     AttemptQueue,
-    Callback,
-    GenerationMoved,
+    TaskCallback,
+    GenerationChanged,
     GenerationStore,
     InputUnusable,
-    Lost,
+    AttemptFailed,
     Media,
-    StoredOutput,
+    OutputLocation,
     WebhookInbox,
     Workflow,
 )
-from atelier.generations.turn import Choice, Turn, Wait, scope_of
+from atelier.generations.turn import CandidateSelection, Slot, Delay, health_scope
 from atelier.ids import new_id
-from atelier.pricing.candidates import candidate_parts
+from atelier.pricing.candidates import parse_candidate
 from atelier.pricing.catalogue import Catalogue
-from atelier.pricing.model import inputs_for
+from atelier.pricing.model import accepted_inputs
 from atelier.providers._contract import (
     Accepted,
     Cancelled,
@@ -45,30 +45,30 @@ from atelier.providers._contract import (
     Input,
     Job,
     Pending,
-    Progress,
+    PollOutcome,
     Provider,
     Unknown,
     WebhookInvalid,
 )
-from atelier.routing.book import HealthBook
-from atelier.routing.places import Places
-from atelier.telemetry import count, logger
+from atelier.routing.book import HealthCache
+from atelier.routing.places import RateLimiter
+from atelier.telemetry import put_count, logger
 
 # Percent. Progress that grew by less than this is not written.
-PROGRESS_STEP = 10
+PROGRESS_STEP_PERCENT = 10
 # A poll count that no attempt reaches by polling. It is a flag: it marks the poll that follows an unanswered task
 # token.
-UNHEARD = 1000
+NO_WAITER_POLLS = 1000
 # A parallel finish of the same generation has ended within this time.
 FINISH_SECONDS = 60
 # An attempt is still polled for this long after its deadline. The longest delay between two such polls is SQS's
 # maximum.
-LATE_SECONDS_MAX = 3600
-LATE_POLL_SECONDS_MAX = 900
+LATE_POLLING_SECONDS_MAX = 3600
+LATE_POLL_DELAY_SECONDS_MAX = 900
 
 
 @dataclass(frozen=True, slots=True)
-class Attempting:
+class AttemptDeps:
     """The dependencies of submitting, polling, cancelling and concluding an attempt."""
 
     generations: GenerationStore
@@ -81,8 +81,8 @@ class Attempting:
     webhook_url: Callable[[Generation, Attempt], str]
     poll_seconds: int
     clock: Clock
-    health: HealthBook
-    places: Places
+    health: HealthCache
+    rate_limiter: RateLimiter
     # (workspace id, provider, key id) -> the adapter that uses the workspace's own key; None when it cannot be used.
     own_provider: Callable[[str, str, str], Provider | None]
 
@@ -119,87 +119,87 @@ class Attempting:
             settings=model.settings,
             webhook_url=self.webhook_url(generation, attempt) if uses_webhook else None,
             run_seconds_max=model.run_seconds(parameters),
-            inputs=self._inputs(generation.workspace_id, inputs_for(model, recipe.inputs)) if with_files else {},
+            inputs=self._inputs(generation.workspace_id, accepted_inputs(model, recipe.inputs)) if with_files else {},
         )
 
-    def _inputs(self, workspace_id: str, sources: Sources) -> dict[str, tuple[Input, ...]]:
+    def _inputs(self, workspace_id: str, sources: InputAssets) -> dict[str, tuple[Input, ...]]:
         inputs = {
-            role: tuple(self.media.input(workspace_id, each) for each in given) for role, given in sources.items()
+            role: tuple(self.media.read_input(workspace_id, each) for each in given) for role, given in sources.items()
         }
         images = inputs.get("image") or inputs.get("reference")
         if images and (masks := inputs.get("mask")):
-            inputs["mask"] = tuple(self.media.mask(mask, images[0]) for mask in masks)
+            inputs["mask"] = tuple(self.media.prepare_mask(mask, images[0]) for mask in masks)
         return inputs
 
 
 def attempt(
-    workspace_id: str, generation_id: str, task_token: str, *, lost: Lost | None = None, to: Attempting
+    workspace_id: str, generation_id: str, task_token: str, *, failed: AttemptFailed | None = None, deps: AttemptDeps
 ) -> None:
     """One visit of the workflow's attempt step. It ends with the task token answered, with the token saved so that a
     webhook or a poll answers it later, or with the visit queued again for its reserved slot.
 
     `lost`: how the attempt before this visit failed, or the slot that is due now. Raises GenerationMoved when the
     generation was changed in parallel: the next visit decides again."""
-    before = to.generations.get(workspace_id, generation_id)
+    before = deps.generations.get(workspace_id, generation_id)
     generation = before
-    if lost and before.attempt and before.attempt.id == lost.attempt_id:
-        generation = before.billed(lost.cost_microusd, lost.cost_source)
-        generation = generation.attempt_ended(AttemptStatus.FAILED, to.clock(), lost.error_class)
+    if failed and before.attempt and before.attempt.id == failed.attempt_id:
+        generation = before.with_cost(failed.cost_microusd, failed.cost_source)
+        generation = generation.with_attempt_ended(AttemptStatus.FAILED, deps.clock(), failed.error_class)
     current = generation.attempt
 
-    if generation.awaited is not None:
-        provider = to.provider(generation, generation.awaited)
+    if generation.awaited_attempt is not None:
+        provider = deps.provider(generation, generation.awaited_attempt)
         if provider is None or not provider.resend_safe:
             # The job may have been sent, so its result is awaited, after the deadline too, as long as it may still
             # come. A requested cancellation reaches the provider with the first poll.
-            _await_result(generation, generation.awaited, task_token, None, to)
+            _await_result(generation, generation.awaited_attempt, task_token, None, deps)
             return
 
     if not generation.is_open or generation.cancel_requested_at is not None:
-        _save_failed_attempt(before, generation, to)
-        to.workflow.succeed(task_token, Outcome("cancelled").as_data())
+        _save_failed_attempt(before, generation, deps)
+        deps.workflow.succeed(task_token, Outcome("cancelled").as_data())
         return
 
     if current is None or current.ended_at is not None:
-        slot = Turn.read(lost.turn) if lost and lost.turn else None
-        selected = Choice(
-            generation, to.health, to.places, lambda model: to.run_seconds(model, generation), to.clock()
-        ).next(slot)
+        slot = Slot.parse(failed.turn) if failed and failed.turn else None
+        selected = CandidateSelection(
+            generation, deps.health, deps.rate_limiter, lambda model: deps.run_seconds(model, generation), deps.clock()
+        ).select(slot)
         if not isinstance(selected, str):
-            _save_failed_attempt(before, generation, to)
+            _save_failed_attempt(before, generation, deps)
             if selected is None:
-                to.workflow.succeed(task_token, unavailable(current.error_class if current else None).as_data())
+                deps.workflow.succeed(task_token, unavailable_outcome(current.error_class if current else None).as_data())
             else:
-                _requeue(generation, selected, task_token, to)
+                _requeue(generation, selected, task_token, deps)
             return
 
-        model, key = candidate_parts(selected)
+        model, key = parse_candidate(selected)
         new_attempt = Attempt(
-            new_id("att", to.clock()),
+            new_id("att", deps.clock()),
             model.partition("/")[0],
             model,
             AttemptStatus.SUBMITTING,
-            to.clock(),
+            deps.clock(),
             key=key,
         )
-        after = generation.attempting(new_attempt)
+        after = generation.with_attempt(new_attempt)
         # Everything that the sending needs is fetched before the write: an attempt that is written counts as sent.
-        provider = to.provider(after, new_attempt)
+        provider = deps.provider(after, new_attempt)
         try:
-            job = to.job(after, new_attempt)
+            job = deps.job(after, new_attempt)
         except NotFound:
-            _save_failed_attempt(before, generation, to)
-            to.workflow.succeed(task_token, source_gone().as_data())
+            _save_failed_attempt(before, generation, deps)
+            deps.workflow.succeed(task_token, input_deleted_outcome().as_data())
             return
         except InputUnusable as refusal:
-            _save_failed_attempt(before, generation, to)
-            to.workflow.succeed(task_token, source_unusable(str(refusal)).as_data())
+            _save_failed_attempt(before, generation, deps)
+            deps.workflow.succeed(task_token, input_unusable_outcome(str(refusal)).as_data())
             return
 
         try:
-            to.generations.save_progress(before, after)
-        except GenerationMoved:
-            after = to.generations.get(workspace_id, generation_id)
+            deps.generations.save_progress(before, after)
+        except GenerationChanged:
+            after = deps.generations.get(workspace_id, generation_id)
             if after.attempt is None or after.attempt.id != new_attempt.id:
                 # The generation was cancelled or expired, or a parallel visit wrote first: the next visit decides
                 # again.
@@ -207,39 +207,39 @@ def attempt(
             # The attempt that is stored is our own: the write had succeeded and only its answer was lost.
         generation, current = after, new_attempt
     else:
-        job, provider = to.job(generation, current), to.provider(generation, current)
+        job, provider = deps.job(generation, current), deps.provider(generation, current)
 
     if provider is None:
         refusal = Failed(ErrorClass.AUTH, "This provider is not set up here.")
-        conclude(generation, current, task_token, refusal, to)
+        conclude_attempt(generation, current, task_token, refusal, deps)
         return
     match provider.submit(job):
         case Accepted(reference):
-            _await_result(generation, current, task_token, reference, to)
+            _await_result(generation, current, task_token, reference, deps)
         case Unknown() as silence:
-            _record_health(generation, current, Failed(ErrorClass.UNKNOWN_OUTCOME, silence.message), to)
-            _await_result(generation, current, task_token, None, to)
+            _record_health(generation, current, Failed(ErrorClass.UNKNOWN_OUTCOME, silence.message), deps)
+            _await_result(generation, current, task_token, None, deps)
         case Done() | Failed() as end:
-            conclude(generation, current, task_token, end, to)
+            conclude_attempt(generation, current, task_token, end, deps)
 
 
-def _save_failed_attempt(before: Generation, generation: Generation, deps: Attempting) -> None:
+def _save_failed_attempt(before: Generation, generation: Generation, deps: AttemptDeps) -> None:
     """Write how the previous attempt ended, on a visit that writes no attempt of its own."""
     if generation is not before and generation.is_open:
         deps.generations.save_progress(before, generation)
 
 
-def _requeue(generation: Generation, delay: Wait, task_token: str, deps: Attempting) -> None:
+def _requeue(generation: Generation, delay: Delay, task_token: str, deps: AttemptDeps) -> None:
     seconds = max(ceil((delay.until - deps.clock()).total_seconds()), 1)
-    slot = str(delay.turn) if delay.turn else None
+    slot = str(delay.slot) if delay.slot else None
     logger.info("attempt waits for its turn", generation_id=generation.id, turn=slot, seconds=seconds)
-    deps.queue.try_later(generation.workspace_id, generation.id, task_token, slot, seconds)
+    deps.queue.resume_later(generation.workspace_id, generation.id, task_token, slot, seconds)
 
 
-def _record_health(generation: Generation, current: Attempt, end: Done | Failed | Cancelled, deps: Attempting) -> None:
+def _record_health(generation: Generation, current: Attempt, end: Done | Failed | Cancelled, deps: AttemptDeps) -> None:
     """Record in the provider's health how an attempt ended. A failed write is only logged: it must not keep the attempt
     from ending."""
-    scope, now = scope_of(generation, current.model, current.key), deps.clock()
+    scope, now = health_scope(generation, current.model, current.key), deps.clock()
     latency_ms = int((now - current.started_at).total_seconds() * 1000)
     logger.info(
         "attempt ended",
@@ -252,10 +252,10 @@ def _record_health(generation: Generation, current: Attempt, end: Done | Failed 
     )
     try:
         if isinstance(end, Done):
-            deps.health.succeeded(scope, latency_ms, started_at=current.started_at, now=now)
+            deps.health.record_success(scope, latency_ms, started_at=current.started_at, now=now)
         elif isinstance(end, Failed):
-            count("AttemptsFailed", Provider=current.provider, ErrorClass=end.error_class)
-            deps.health.failed(
+            put_count("AttemptsFailed", Provider=current.provider, ErrorClass=end.error_class)
+            deps.health.record_failure(
                 scope,
                 end.error_class,
                 end.message,
@@ -265,52 +265,52 @@ def _record_health(generation: Generation, current: Attempt, end: Done | Failed 
                 now=now,
             )
         else:
-            deps.health.undecided(scope, started_at=current.started_at, now=now)
+            deps.health.record_inconclusive(scope, started_at=current.started_at, now=now)
     except Exception:
         logger.exception("health was not written", provider=current.provider)
 
 
-def conclude(
+def conclude_attempt(
     generation: Generation,
     current: Attempt,
     task_token: str,
     end: Done | Failed | Cancelled,
-    to: Attempting,
+    deps: AttemptDeps,
     *,
     polls: int = 0,
 ) -> None:
     """Answer the task token with how the attempt ended, or have the workflow try the next candidate. Safe to repeat.
 
     `polls`: how many polls came before; it decides what happens when no execution waits on the token any more."""
-    _record_health(generation, current, end, to)
+    _record_health(generation, current, end, deps)
     is_wanted = generation.cancel_requested_at is None
-    if isinstance(end, Failed) and generation.is_open and is_wanted and _has_candidate_left(generation, end, to):
+    if isinstance(end, Failed) and generation.is_open and is_wanted and _has_candidate_left(generation, end, deps):
         # The failure travels with the answer, and the next visit writes it together with its own attempt. Nothing is
         # written here, so no crash can leave an ended attempt that the workflow does not know of.
-        delivered = to.workflow.try_next(task_token, _failed_attempt(generation, current, end, to))
-        _ensure_delivered(delivered, generation, current, polls, to)
+        delivered = deps.workflow.try_next(task_token, _failed_attempt(generation, current, end, deps))
+        _ensure_delivered(delivered, generation, current, polls, deps)
         return
-    outputs: tuple[StoredOutput, ...] = ()
+    outputs: tuple[OutputLocation, ...] = ()
     if isinstance(end, Done):
         outputs = tuple(
-            StoredOutput(url=output.url)
+            OutputLocation(url=output.url)
             if output.data is None
-            else StoredOutput(key=to.media.stage(generation.id, current.id, number, output.data))
+            else OutputLocation(key=deps.media.stage(generation.id, current.id, number, output.data))
             for number, output in enumerate(end.outputs)
         )
-    delivered = to.workflow.succeed(task_token, outcome_of(end, outputs, current.id).as_data())
+    delivered = deps.workflow.succeed(task_token, outcome_of(end, outputs, current.id).as_data())
     if generation.is_open or (isinstance(end, Done) and is_wanted):
-        _ensure_delivered(delivered, generation, current, polls, to)
+        _ensure_delivered(delivered, generation, current, polls, deps)
 
 
-def _has_candidate_left(generation: Generation, end: Failed, deps: Attempting) -> bool:
+def _has_candidate_left(generation: Generation, end: Failed, deps: AttemptDeps) -> bool:
     """Whether a candidate is left to try after this failure. After a rate limit this may be the same candidate."""
     if end.error_class in FINAL_CLASSES:
         return False
-    return generation.attempt_ended(AttemptStatus.FAILED, deps.clock(), end.error_class).next_candidate is not None
+    return generation.with_attempt_ended(AttemptStatus.FAILED, deps.clock(), end.error_class).next_candidate is not None
 
 
-def _failed_attempt(generation: Generation, current: Attempt, end: Failed, deps: Attempting) -> Lost:
+def _failed_attempt(generation: Generation, current: Attempt, end: Failed, deps: AttemptDeps) -> AttemptFailed:
     """The failed attempt as the next visit receives it, with what the provider bills for it."""
     settlement = bill(
         generation,
@@ -320,17 +320,17 @@ def _failed_attempt(generation: Generation, current: Attempt, end: Failed, deps:
         usage=end.usage,
         reported_microusd=end.cost_microusd,
     )
-    return Lost(current.id, end.error_class, cost_microusd=settlement.cost_microusd, cost_source=settlement.cost_source)
+    return AttemptFailed(current.id, end.error_class, cost_microusd=settlement.cost_microusd, cost_source=settlement.cost_source)
 
 
-def _ensure_delivered(delivered: bool, generation: Generation, current: Attempt, polls: int, deps: Attempting) -> None:
+def _ensure_delivered(delivered: bool, generation: Generation, current: Attempt, polls: int, deps: AttemptDeps) -> None:
     """Make sure that the answer has a reader: when no execution took it, poll once more, then start a new execution."""
     if delivered:
         return
-    if polls < UNHEARD:
+    if polls < NO_WAITER_POLLS:
         # Either another path has answered first and the generation is being finished, or the execution is gone. The
         # delayed poll tells which.
-        deps.queue.poll_later(generation.workspace_id, generation.id, current.id, UNHEARD, FINISH_SECONDS)
+        deps.queue.poll_later(generation.workspace_id, generation.id, current.id, NO_WAITER_POLLS, FINISH_SECONDS)
         return
     # The execution is gone (timed out, or the emulator was restarted) and the result is still wanted. A new execution
     # waits for the same attempt, and its first poll brings it the same answer.
@@ -342,71 +342,71 @@ def _ensure_delivered(delivered: bool, generation: Generation, current: Attempt,
     deps.workflow.start(generation.workspace_id, generation.id, again=again)
 
 
-def advance(
-    generation: Generation, current: Attempt, callback: Callback, progress: Progress, polls: int, to: Attempting
+def apply_progress(
+    generation: Generation, current: Attempt, callback: TaskCallback, progress: PollOutcome, polls: int, deps: AttemptDeps
 ) -> None:
     """Act on the progress of an attempt, as a webhook or a poll reports it. A pending job is polled again later."""
     match progress:
         case Done() | Failed() | Cancelled() as end:
-            conclude(generation, current, callback.task_token, end, to, polls=polls)
+            conclude_attempt(generation, current, callback.task_token, end, deps, polls=polls)
         case Pending() | Unknown() if not generation.is_open:
-            if polls == UNHEARD and callback.reference is not None:
+            if polls == NO_WAITER_POLLS and callback.reference is not None:
                 # Count the time-out in the provider's health once: at the poll that the expiry itself queues. A
                 # submission without an answer was counted when it happened.
-                _record_health(generation, current, Failed(ErrorClass.TIMEOUT_STARTED, "No answer before the deadline."), to)
-            _poll_late(generation, current, callback, polls, to)
+                _record_health(generation, current, Failed(ErrorClass.TIMEOUT_STARTED, "No answer before the deadline."), deps)
+            _poll_late(generation, current, callback, polls, deps)
         case Pending() | Unknown():
-            if isinstance(progress, Pending) and progress.progress >= generation.progress + PROGRESS_STEP:
-                with suppress(GenerationMoved):
-                    to.generations.save_progress(generation, replace(generation, progress=progress.progress))
-            delay = min(to.poll_seconds * 2 ** min(polls, 6), 60)
-            to.queue.poll_later(generation.workspace_id, generation.id, current.id, polls + 1, delay)
+            if isinstance(progress, Pending) and progress.progress >= generation.progress + PROGRESS_STEP_PERCENT:
+                with suppress(GenerationChanged):
+                    deps.generations.save_progress(generation, replace(generation, progress=progress.progress))
+            delay = min(deps.poll_seconds * 2 ** min(polls, 6), 60)
+            deps.queue.poll_later(generation.workspace_id, generation.id, current.id, polls + 1, delay)
 
 
-def _poll_late(generation: Generation, current: Attempt, callback: Callback, polls: int, deps: Attempting) -> None:
+def _poll_late(generation: Generation, current: Attempt, callback: TaskCallback, polls: int, deps: AttemptDeps) -> None:
     """Poll an expired attempt with growing delay, for at most an hour. The credits are released already; the result may
     still come."""
     overdue_seconds = int((deps.clock() - generation.deadline_at).total_seconds())
-    if overdue_seconds >= LATE_SECONDS_MAX:
+    if overdue_seconds >= LATE_POLLING_SECONDS_MAX:
         # This was the last poll. An execution that still waits is released.
         deps.workflow.succeed(callback.task_token, Outcome("unknown").as_data())
         return
     # The delay is the time since the deadline, so it doubles from poll to poll.
-    delay = min(max(overdue_seconds, deps.poll_seconds), LATE_POLL_SECONDS_MAX)
+    delay = min(max(overdue_seconds, deps.poll_seconds), LATE_POLL_DELAY_SECONDS_MAX)
     deps.queue.poll_later(generation.workspace_id, generation.id, current.id, polls + 1, delay)
 
 
-def read_inbox(generation: Generation, current: Attempt, callback: Callback, to: Attempting) -> bool:
+def read_inbox(generation: Generation, current: Attempt, callback: TaskCallback, deps: AttemptDeps) -> bool:
     """Act on the first stored webhook that ends the attempt. Returns whether there was one."""
-    provider = to.provider(generation, current)
+    provider = deps.provider(generation, current)
     if provider is None:
         return False
-    for webhook in to.inbox.find(current.provider, current.id):
+    for webhook in deps.inbox.find(current.provider, current.id):
         try:
             event = provider.parse_webhook(
                 webhook.headers,
                 webhook.body,
                 int(webhook.received_at.timestamp()),
-                to.job(generation, current, with_files=False),
+                deps.job(generation, current, with_files=False),
             )
         except WebhookInvalid:
             continue  # About another job, or signed with a secret that has been replaced: a poll decides.
         if callback.reference is not None and event.reference != callback.reference:
             continue  # The provider signed it, but it is about another job.
         if not isinstance(event.progress, (Pending, Unknown)):
-            advance(generation, current, callback, event.progress, 0, to)
+            apply_progress(generation, current, callback, event.progress, 0, deps)
             return True
     return False
 
 
-def _await_result(generation: Generation, current: Attempt, task_token: str, reference: str | None, deps: Attempting) -> None:
+def _await_result(generation: Generation, current: Attempt, task_token: str, reference: str | None, deps: AttemptDeps) -> None:
     """Save the task token and the provider's reference, queue the first poll, and read webhooks that are here
     already."""
     if reference is None:
         # An earlier visit may have saved the reference before it died.
         earlier = deps.generations.callback(generation.workspace_id, generation.id, current.id)
         reference = earlier.reference if earlier else None
-    callback = Callback(current.id, task_token, reference)
+    callback = TaskCallback(current.id, task_token, reference)
     deps.generations.save_callback(generation.workspace_id, generation.id, callback)
     deps.queue.poll_later(generation.workspace_id, generation.id, current.id, 0, deps.poll_seconds)
     # A webhook may have arrived before the task token was saved; the function that read it then found none.

@@ -10,7 +10,7 @@ from atelier.ids import is_id
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class WebhookAddress:
     """The attempt that a webhook belongs to."""
 
     provider: str
@@ -19,13 +19,13 @@ class Address:
     attempt_id: str
 
 
-def sign(address: Address, key: bytes) -> str:
+def sign(address: WebhookAddress, key: bytes) -> str:
     """The token `wsp_….gen_….att_….<hex>`, safe in a URL's path. The signature covers the provider too."""
     path = f"{address.workspace_id}.{address.generation_id}.{address.attempt_id}"
     return f"{path}.{_mac(address.provider, path, key)}"
 
 
-def verify(provider: str, token: str, key: bytes) -> Address | None:
+def verify(provider: str, token: str, key: bytes) -> WebhookAddress | None:
     """The address in a token that we signed for this provider; None for any other text."""
     path, _, mac = token.rpartition(".")
     parts = path.split(".")
@@ -33,7 +33,7 @@ def verify(provider: str, token: str, key: bytes) -> Address | None:
         return None
     if not hmac.compare_digest(mac.encode(), _mac(provider, path, key).encode()):
         return None
-    return Address(provider, *parts)
+    return WebhookAddress(provider, *parts)
 
 
 def _mac(provider: str, path: str, key: bytes) -> str:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from atelier.generations.model import Recipe, Source
+from atelier.generations.model import Recipe, InputAsset
 from atelier.library.character import Character
 from atelier.pricing.model import CHARACTER
 
 
-def showing(recipe: Recipe, character: Character) -> Recipe:
+def with_character(recipe: Recipe, character: Character) -> Recipe:
     """The recipe with the character's images and, for parameters that the recipe leaves out, the character's. They are
     copied: later changes of the character do not change the recipe."""
     return replace(
         recipe,
         parameters={**character.parameters, **recipe.parameters},
-        inputs={**recipe.inputs, CHARACTER: tuple(map(Source, character.reference_asset_ids))},
+        inputs={**recipe.inputs, CHARACTER: tuple(map(InputAsset, character.reference_asset_ids))},
         character_id=character.id,
     )

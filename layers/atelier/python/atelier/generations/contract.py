@@ -11,14 +11,14 @@ from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, with_con
 from typing_extensions import TypedDict
 
 from atelier.errors import ValidationFailed
-from atelier.generations.character import showing
+from atelier.generations.character import with_character
 from atelier.generations.model import Generation, Kind, Pipeline, Recipe, Stage
-from atelier.generations.parameters import PROMPT_CHARACTERS_MAX, Deferred, KindName, Parameters, Text, as_given
-from atelier.generations.pipelines import ENHANCE, PIPELINES, Asked, assembled
+from atelier.generations.parameters import PROMPT_CHARACTERS_MAX, DeferredModel, KindName, Parameters, ShortText, request_parameters
+from atelier.generations.pipelines import ENHANCE_STAGE, PIPELINES, StageOptions, build_pipeline
 from atelier.generations.ports import Filters
-from atelier.generations.quote import CHARACTERS_MAX, Ask, Quote
+from atelier.generations.quote import QUOTE_CHARACTERS_MAX, QuoteInput, Quote
 from atelier.library.character import Character
-from atelier.library.template import Template, filled
+from atelier.library.template import Template, fill_gaps
 from atelier.pricing.catalogue import Offer
 
 PipelineName = Literal["talking_avatar", "image_to_video", "enhanced_upscale"]
@@ -28,7 +28,7 @@ CharacterId = Annotated[str, Field(pattern=r"^chr_[0-7][0-9A-HJKMNP-TV-Z]{25}$")
 TemplateId = Annotated[str, Field(pattern=r"^tpl_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 
 
-class StageRequest(Deferred):
+class StageRequest(DeferredModel):
     """The options of one stage of a run."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -40,20 +40,20 @@ class StageRequest(Deferred):
 Stages = Annotated[dict[Annotated[str, Field(max_length=20)], StageRequest], Field(max_length=8)]
 
 
-def run_of(
+def build_run(
     name: str, stages: dict[str, StageRequest], prompt: str, negative_prompt: str | None, *, enhance: bool
 ) -> tuple[Recipe, Pipeline]:
     """The recipe and the pipeline of a run, from its request. The recipe is that of the last stage. Raises
     ValidationFailed."""
     options = {
-        each: Asked(stage.model, stage.parameters.told(), stage.parameters.inputs()) for each, stage in stages.items()
+        each: StageOptions(stage.model, stage.parameters.recipe_parameters(), stage.parameters.input_assets()) for each, stage in stages.items()
     }
-    pipeline = assembled(name, options, negative_prompt, enhance=enhance)
+    pipeline = build_pipeline(name, options, negative_prompt, enhance=enhance)
     last = pipeline.stages[-1]
     return Recipe(last.kind, prompt, last.model, negative_prompt, last.parameters, last.inputs), pipeline
 
 
-class MakeRequest(Deferred):
+class MakeRequest(DeferredModel):
     """Create a generation. Its kind is given by the path, by `kind` or by a template."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -78,7 +78,7 @@ class MakeRequest(Deferred):
     project_id: ProjectId | None = None
     quote_id: str | None = Field(
         default=None,
-        max_length=CHARACTERS_MAX,
+        max_length=QUOTE_CHARACTERS_MAX,
         pattern=r"^[A-Za-z0-9_.\-]+$",
         description="As POST /api/quotes gave it.",
     )
@@ -103,9 +103,9 @@ class MakeRequest(Deferred):
         if kind_name is None:
             raise ValidationFailed([{"path": "kind", "message": "Field required"}])
         parameters = self.parameters
-        return Recipe(Kind(kind_name), self.prompt, self.model, self.negative_prompt, parameters.told(), parameters.inputs())
+        return Recipe(Kind(kind_name), self.prompt, self.model, self.negative_prompt, parameters.recipe_parameters(), parameters.input_assets())
 
-    def run(self) -> tuple[Recipe, Pipeline] | None:
+    def requested_run(self) -> tuple[Recipe, Pipeline] | None:
         """The run that the body names, None = it names no pipeline. Raises ValidationFailed."""
         if self.pipeline is None:
             if self.stages is not None:
@@ -113,7 +113,7 @@ class MakeRequest(Deferred):
             return None
         if self.prompt is None:
             raise ValidationFailed([{"path": "prompt", "message": "Field required"}])
-        requested_run = run_of(self.pipeline, self.stages or {}, self.prompt, self.negative_prompt, enhance=self.enhance_prompt)
+        requested_run = build_run(self.pipeline, self.stages or {}, self.prompt, self.negative_prompt, enhance=self.enhance_prompt)
         excluded_fields = self.model_fields_set & {"parameters", "character_id", "template_id", "variables"}
         wrong_fields = [name for name in sorted(excluded_fields) if getattr(self, name) not in (None, {}, Parameters())]
         wrong_fields += ["model"] if self.model != "auto" else []
@@ -127,7 +127,7 @@ class MakeRequest(Deferred):
             raise ValidationFailed([{"path": "kind", "message": f"This template makes the kind {template.kind}."}])
         if self.prompt is not None:
             raise ValidationFailed([{"path": "prompt", "message": "The template says the prompt."}])
-        prompt, negative_prompt = filled(template, self.variables)
+        prompt, negative_prompt = fill_gaps(template, self.variables)
         if max(len(prompt), len(negative_prompt or "")) > PROMPT_CHARACTERS_MAX or not prompt.strip():
             message = f"Filled, a prompt must have 1 to {PROMPT_CHARACTERS_MAX} characters."
             raise ValidationFailed([{"path": "variables", "message": message}])
@@ -139,8 +139,8 @@ class MakeRequest(Deferred):
             prompt,
             self.model if "model" in given_fields else template.model,
             self.negative_prompt if "negative_prompt" in given_fields else negative_prompt,
-            parameters.told(),
-            parameters.inputs(),
+            parameters.recipe_parameters(),
+            parameters.input_assets(),
             template_id=template.id,
         )
 
@@ -163,7 +163,7 @@ def _validate_parameters(parameters: dict[str, Any]) -> Parameters:
         ) from None
 
 
-class QuoteRequest(Deferred):
+class QuoteRequest(DeferredModel):
     """Ask for the price of a generation or of a run."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
@@ -183,24 +183,24 @@ class QuoteRequest(Deferred):
         Raises ValidationFailed."""
         if self.kind is None:
             raise ValidationFailed([{"path": "kind", "message": "Field required"}])
-        parameters, inputs = self.parameters.told(), self.parameters.inputs()
+        parameters, inputs = self.parameters.recipe_parameters(), self.parameters.input_assets()
         recipe = Recipe(Kind(self.kind), self.prompt or "", self.model, self.negative_prompt, parameters, inputs)
-        return showing(recipe, character) if character else recipe
+        return with_character(recipe, character) if character else recipe
 
-    def run(self) -> tuple[Recipe, Pipeline] | None:
+    def requested_run(self) -> tuple[Recipe, Pipeline] | None:
         """The run that the body names, None = it names no pipeline. Raises ValidationFailed."""
         if self.pipeline is None:
             if self.stages is not None:
                 raise ValidationFailed([{"path": "stages", "message": "Stages are a pipeline's."}])
             return None
-        return run_of(
+        return build_run(
             self.pipeline, self.stages or {}, self.prompt or "", self.negative_prompt, enhance=self.enhance_prompt
         )
 
-    def ask(self, recipe: Recipe, pipeline: Pipeline | None) -> Ask:
+    def quote_input(self, recipe: Recipe, pipeline: Pipeline | None) -> QuoteInput:
         """The input of the quote. Without a prompt in the body the price is for any prompt."""
-        quote_input = replace(Ask.of(recipe), prompt=self.prompt)
-        return quote_input if pipeline is None else quote_input.in_stages(pipeline)
+        quote_input = replace(QuoteInput.of(recipe), prompt=self.prompt)
+        return quote_input if pipeline is None else quote_input.as_run(pipeline)
 
 
 class CandidateView(TypedDict):
@@ -365,20 +365,20 @@ class GenerationList(TypedDict):
     next_cursor: str | None
 
 
-class ListQuery(Deferred):
+class ListQuery(DeferredModel):
     """Filters of the listing. `from` is inclusive, `to` is exclusive."""
 
     model_config = ConfigDict(extra="ignore")
 
     status: StatusName | None = None
     kind: KindName | None = None
-    provider: Text | None = None
-    model: Text | None = None
-    project_id: Text | None = None
+    provider: ShortText | None = None
+    model: ShortText | None = None
+    project_id: ShortText | None = None
     created_from: AwareDatetime | None = Field(default=None, alias="from")
     created_to: AwareDatetime | None = Field(default=None, alias="to")
     limit: int = Field(default=25, ge=1, le=100)
-    cursor: Text | None = None
+    cursor: ShortText | None = None
 
     def filters(self) -> Filters:
         """The query as the filters of the store."""
@@ -397,13 +397,13 @@ def recipe_view(generation: Generation) -> RecipeView:
         pipeline=pipeline.name if pipeline and named else None,  # pyright: ignore[reportArgumentType]
         stages={
             name: StageRequest.model_validate(
-                {"model": stage.model, "parameters": as_given(stage.parameters, stage.inputs)}
+                {"model": stage.model, "parameters": request_parameters(stage.parameters, stage.inputs)}
             )
             for name, stage in stages.items()
         }
         if named
         else None,
-        enhance_prompt=ENHANCE in stages and all(step.name != ENHANCE for step in PIPELINES.get(pipeline.name, ()))
+        enhance_prompt=ENHANCE_STAGE in stages and all(step.name != ENHANCE_STAGE for step in PIPELINES.get(pipeline.name, ()))
         if pipeline
         else False,
         prompt=recipe.prompt,
@@ -416,7 +416,7 @@ def recipe_view(generation: Generation) -> RecipeView:
 
 def _recipe_parameters(recipe: Recipe) -> dict[str, Any]:
     """The parameters and files of a recipe in the form of a request."""
-    return as_given(recipe.parameters, recipe.inputs)
+    return request_parameters(recipe.parameters, recipe.inputs)
 
 
 def stage_view(planned: Stage, stage: Generation, assets: list[AssetRef]) -> StageView:

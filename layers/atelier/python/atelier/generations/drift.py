@@ -7,7 +7,7 @@ from atelier.generations.model import Generation, Status
 from atelier.pricing.catalogue import Catalogue
 
 
-def drift_percent(generation: Generation, catalogue: Catalogue) -> int | None:
+def estimate_error_percent(generation: Generation, catalogue: Catalogue) -> int | None:
     """By how many percent the cost of a succeeded generation is above (+) or below (-) its estimate. None when the real
     cost is not known, the estimate is zero, or the model has left the catalogue."""
     attempt, recipe = generation.attempt, generation.recipe

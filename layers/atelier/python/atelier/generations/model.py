@@ -11,14 +11,14 @@ from typing import Any
 
 from atelier.frozen import dataclass
 from atelier.ids import CROCKFORD
-from atelier.pricing.candidates import candidate
+from atelier.pricing.candidates import format_candidate
 from atelier.pricing.shapes import InputFacts
 from atelier.providers._contract import ErrorClass
 
 # The longest lifetime of a generation, whatever its model allows. It bounds what a sweep has to read.
 LIFETIME_MAX = timedelta(hours=2)
 # A candidate that answers with a rate limit is tried at most this many times.
-LIMITED_TRIES_MAX = 4
+RATE_LIMITED_ATTEMPTS_MAX = 4
 
 
 class Kind(StrEnum):
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 
 # Kinds whose result is text. It may be empty: a model can work (and be billed) without writing a word.
-WRITTEN = frozenset({Kind.TEXT, Kind.PAGE})
+TEXT_KINDS = frozenset({Kind.TEXT, Kind.PAGE})
 
 
 class Status(StrEnum):
@@ -46,7 +46,7 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
-OPEN = (Status.QUEUED, Status.RUNNING)
+OPEN_STATUSES = (Status.QUEUED, Status.RUNNING)
 
 
 class AttemptStatus(StrEnum):
@@ -58,10 +58,10 @@ class AttemptStatus(StrEnum):
 
 
 # The sources of a cost figure, the least reliable first.
-LEAST_SURE_FIRST = ("estimate", "usage", "provider")
+COST_SOURCES_LEAST_RELIABLE_FIRST = ("estimate", "usage", "provider")
 
 # The status of a running attempt after its generation has ended without a result.
-LEFT = {
+ATTEMPT_STATUS_AT_END = {
     Status.FAILED: AttemptStatus.FAILED,
     Status.CANCELLED: AttemptStatus.CANCELLED,
     Status.EXPIRED: AttemptStatus.UNKNOWN,
@@ -69,7 +69,7 @@ LEFT = {
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class InputAsset:
     """An input file: an asset of the workspace. Hash, format, size in pixels and duration are filled in once the asset
     has been looked up."""
 
@@ -81,10 +81,10 @@ class Source:
     duration_ms: int | None = None
 
 
-Sources = dict[str, tuple[Source, ...]]
+InputAssets = dict[str, tuple[InputAsset, ...]]
 
 
-def facts_of(inputs: Sources) -> InputFacts:
+def input_facts(inputs: InputAssets) -> InputFacts:
     """The facts that prices and sizes depend on: the size of the first image, and the duration of the audio."""
     image = next(iter(inputs.get("image", ())), None)
     audio = next(iter(inputs.get("audio", ())), None)
@@ -107,7 +107,7 @@ class Recipe:
     model: str = "auto"
     negative_prompt: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
-    inputs: Sources = field(default_factory=Sources)
+    inputs: InputAssets = field(default_factory=InputAssets)
     character_id: str | None = None
     template_id: str | None = None
     asked: str | None = field(default=None, compare=False)
@@ -120,7 +120,7 @@ class Recipe:
     @property
     def facts(self) -> InputFacts:
         """What is known of the files, and the negative prompt."""
-        return replace(facts_of(self.inputs), negative_prompt=self.negative_prompt or "")
+        return replace(input_facts(self.inputs), negative_prompt=self.negative_prompt or "")
 
     def fingerprint(self) -> str:
         """A digest that is equal for equal requests, whatever the order of their fields. An idempotency key is bound to
@@ -153,11 +153,11 @@ class Attempt:
     @property
     def candidate(self) -> str:
         """The candidate of this attempt: its model, and the workspace's key if there is one."""
-        return candidate(self.model, self.key)
+        return format_candidate(self.model, self.key)
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class DeliveredFile:
     """A delivered file as its generation shows it. `type` is image, video, audio, text or page. `width` and `height`
     are in pixels, for types that have a size. `has_thumbnail` says whether a thumbnail is stored beside the file.
     `notes` say what was left out or changed in processing; they are stored with the asset only."""
@@ -199,7 +199,7 @@ class Stage:
     model: str = "auto"
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     negative_prompt: str | None = None
-    inputs: Sources = field(default_factory=Sources)
+    inputs: InputAssets = field(default_factory=InputAssets)
     says: str | None = None
     starts_from: dict[str, str] = field(default_factory=dict[str, str])
     candidates: tuple[str, ...] = ()
@@ -217,7 +217,7 @@ class Stage:
         """What is known of the files, and the negative prompt. Files that earlier stages will make are `pending`."""
         own = {role: sources for role, sources in self.inputs.items() if sources}
         pending = frozenset(self.starts_from.keys() - own.keys())
-        return replace(facts_of(own), pending=pending, negative_prompt=self.negative_prompt or "")
+        return replace(input_facts(own), pending=pending, negative_prompt=self.negative_prompt or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +268,7 @@ class Generation:
     cost_source: str = "estimate"
     usage: dict[str, int] = field(default_factory=dict[str, int])
     attempts: tuple[Attempt, ...] = ()
-    assets: tuple[Delivered, ...] = ()
+    assets: tuple[DeliveredFile, ...] = ()
     failure: Failure | None = None
     cancel_requested_at: datetime | None = None
     started_at: datetime | None = None
@@ -286,14 +286,14 @@ class Generation:
     finish_reason: str | None = None
 
     @property
-    def begun(self) -> int:
+    def begun_count(self) -> int:
         """The number of attempts that have begun, or of stages in a run. A write is conditional on this number."""
         return len(self.attempts) if self.pipeline is None else self.stages_begun
 
     @property
     def is_open(self) -> bool:
         """Whether the generation is not yet in a final state."""
-        return self.status in OPEN
+        return self.status in OPEN_STATUSES
 
     @property
     def attempt(self) -> Attempt | None:
@@ -301,13 +301,13 @@ class Generation:
         return self.attempts[-1] if self.attempts else None
 
     @property
-    def awaited(self) -> Attempt | None:
+    def awaited_attempt(self) -> Attempt | None:
         """The attempt that may still bring a result: the running one, also after the generation has expired."""
         last = self.attempt
         return last if last is not None and last.ended_at is None else None
 
     @property
-    def untried(self) -> tuple[str, ...]:
+    def remaining_candidates(self) -> tuple[str, ...]:
         """The candidates that may still be tried: first those that were not tried, in order, then those that only
         answered with a rate limit."""
         candidates_left = list(self.candidates)
@@ -316,15 +316,15 @@ class Generation:
             if attempt.candidate in candidates_left:
                 candidates_left.remove(attempt.candidate)
             was_limited = attempt.error_class == ErrorClass.RATE_LIMITED
-            rate_limited[attempt.candidate] = rate_limited.get(attempt.candidate, 0) + 1 if was_limited else LIMITED_TRIES_MAX
-        return (*candidates_left, *(each for each, times in rate_limited.items() if 0 < times < LIMITED_TRIES_MAX))
+            rate_limited[attempt.candidate] = rate_limited.get(attempt.candidate, 0) + 1 if was_limited else RATE_LIMITED_ATTEMPTS_MAX
+        return (*candidates_left, *(each for each, times in rate_limited.items() if 0 < times < RATE_LIMITED_ATTEMPTS_MAX))
 
     @property
     def next_candidate(self) -> str | None:
         """The candidate to try next; None when no candidate is left."""
-        return next(iter(self.untried), None)
+        return next(iter(self.remaining_candidates), None)
 
-    def attempting(self, attempt: Attempt) -> Generation:
+    def with_attempt(self, attempt: Attempt) -> Generation:
         """A copy with a new attempt."""
         return replace(
             self,
@@ -333,7 +333,7 @@ class Generation:
             started_at=self.started_at or attempt.started_at,
         )
 
-    def billed(self, cost_microusd: int, cost_source: str) -> Generation:
+    def with_cost(self, cost_microusd: int, cost_source: str) -> Generation:
         """A copy with the cost of the latest attempt. The cost of the generation is the sum over all attempts, because
         failed ones may be billed too; its source is the least reliable source among them."""
         last = replace(self.attempts[-1], cost_microusd=cost_microusd, cost_source=cost_source)
@@ -343,10 +343,10 @@ class Generation:
             self,
             attempts=attempts,
             cost_microusd=sum(each.cost_microusd for each in attempts),
-            cost_source=next((source for source in LEAST_SURE_FIRST if source in sources), cost_source),
+            cost_source=next((source for source in COST_SOURCES_LEAST_RELIABLE_FIRST if source in sources), cost_source),
         )
 
-    def attempt_ended(self, status: AttemptStatus, at: datetime, error_class: str | None = None) -> Generation:
+    def with_attempt_ended(self, status: AttemptStatus, at: datetime, error_class: str | None = None) -> Generation:
         """A copy with a new status of the latest attempt; unchanged when there is no attempt or it has ended already.
         After an unknown outcome the attempt has not ended."""
         last = self.attempt
@@ -358,10 +358,10 @@ class Generation:
             attempts=(*self.attempts[:-1], replace(last, status=status, ended_at=ended_at, error_class=error_class)),
         )
 
-    def succeeded(self, assets: tuple[Delivered, ...], charged: int, at: datetime) -> Generation:
+    def as_succeeded(self, assets: tuple[DeliveredFile, ...], charged: int, at: datetime) -> Generation:
         """A copy that has succeeded, with its stored assets and the credits charged."""
         return replace(
-            self.attempt_ended(AttemptStatus.SUCCEEDED, at),
+            self.with_attempt_ended(AttemptStatus.SUCCEEDED, at),
             status=Status.SUCCEEDED,
             progress=100,
             assets=assets,
@@ -370,10 +370,10 @@ class Generation:
             completed_at=at,
         )
 
-    def ended(self, status: Status, charged: int, failure: Failure | None, at: datetime) -> Generation:
+    def as_ended(self, status: Status, charged: int, failure: Failure | None, at: datetime) -> Generation:
         """A copy in a final state without a result: failed, cancelled or expired. On expiry a running attempt does not
         end: its result may still come."""
-        closed = self.attempt_ended(LEFT[status], at, failure.error_class if failure else None)
+        closed = self.with_attempt_ended(ATTEMPT_STATUS_AT_END[status], at, failure.error_class if failure else None)
         return replace(closed, status=status, credits_charged=charged, failure=failure, completed_at=at)
 
 

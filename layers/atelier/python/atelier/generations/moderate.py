@@ -8,30 +8,30 @@ from typing import Any, cast
 
 from atelier.errors import PromptRefused
 from atelier.generations.model import Failure, Pipeline, Recipe
-from atelier.moderation.model import Wording
+from atelier.moderation.model import RequestText
 from atelier.moderation.prompts import PromptCheck
 from atelier.providers._contract import ErrorClass
 
 # Fields of a message that name its role and the type of a part; their values are no text for a model.
-LABELS = frozenset({"role", "type"})
+LABEL_FIELDS = frozenset({"role", "type"})
 # A file inside a message (a whole data URL) is no text. Any other value is text, also one that only begins like a file.
-FILE = re.compile(r"data:(?:image|audio|video)/[a-z0-9.+-]{1,20};base64,[A-Za-z0-9+/]*={0,2}")
-LABEL = re.compile(r"[a-z_]{1,20}")
+FILE_PATTERN = re.compile(r"data:(?:image|audio|video)/[a-z0-9.+-]{1,20};base64,[A-Za-z0-9+/]*={0,2}")
+LABEL_PATTERN = re.compile(r"[a-z_]{1,20}")
 
 
-def wordings(recipe: Recipe, pipeline: Pipeline | None = None) -> list[Wording]:
+def prompt_texts(recipe: Recipe, pipeline: Pipeline | None = None) -> list[RequestText]:
     """The texts of a recipe and of the stages of its pipeline, each with its path in the request."""
-    texts = [Wording("prompt", recipe.prompt)]
+    texts = [RequestText("prompt", recipe.prompt)]
     texts += _other_texts(recipe.negative_prompt, recipe.parameters, "")
     for stage in pipeline.stages if pipeline else ():
         texts += _other_texts(stage.negative_prompt, stage.parameters, f"stages.{stage.name}.")
     return list(dict.fromkeys(texts))
 
 
-def refusal(prompt: str, check: PromptCheck) -> Failure | None:
+def prompt_failure(prompt: str, check: PromptCheck) -> Failure | None:
     """The failure of a run whose model-written prompt moderation refuses; None when the prompt may be used."""
     try:
-        check([Wording("prompt", prompt)], accepted_before=lambda: False)
+        check([RequestText("prompt", prompt)], accepted_before=lambda: False)
     except PromptRefused as refused:
         message = (
             f"Moderation refused the enhanced prompt for {refused.words}. Try another one, or without enhancement."
@@ -40,14 +40,14 @@ def refusal(prompt: str, check: PromptCheck) -> Failure | None:
     return None
 
 
-def _other_texts(negative_prompt: str | None, parameters: Mapping[str, Any], where: str) -> Iterator[Wording]:
+def _other_texts(negative_prompt: str | None, parameters: Mapping[str, Any], where: str) -> Iterator[RequestText]:
     if negative_prompt:
-        yield Wording("negative_prompt", negative_prompt, wanted=False)
+        yield RequestText("negative_prompt", negative_prompt, wanted=False)
     for name, value in parameters.items():
         # A conversation is checked as a whole, so that a text spread over several messages is found.
         text, path = "\n".join(_texts(value)), f"{where}parameters.{name}"
         if text:
-            yield Wording(path, text, parts=tuple(_part_texts(value, path)))
+            yield RequestText(path, text, parts=tuple(_part_texts(value, path)))
 
 
 def _part_texts(value: object, path: str) -> Iterator[tuple[str, str]]:
@@ -57,11 +57,11 @@ def _part_texts(value: object, path: str) -> Iterator[tuple[str, str]]:
 
 def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
-        if not FILE.fullmatch(value):
+        if not FILE_PATTERN.fullmatch(value):
             yield value
     elif isinstance(value, Mapping):
         for name, inner in cast("Mapping[str, object]", value).items():
-            if name not in LABELS or not LABEL.fullmatch(str(inner)):
+            if name not in LABEL_FIELDS or not LABEL_PATTERN.fullmatch(str(inner)):
                 yield from _texts(inner)
     elif isinstance(value, list):
         for inner in cast("list[object]", value):

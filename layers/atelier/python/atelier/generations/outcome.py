@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from atelier.frozen import dataclass
-from atelier.generations.ports import StoredOutput
+from atelier.generations.ports import OutputLocation
 from atelier.providers._contract import Cancelled, Done, ErrorClass, Failed, FinishReason
 
 # An error class of our own beside those of the providers: the result was made, and moderation withheld it.
@@ -24,7 +24,7 @@ class Outcome:
     wrong with the request."""
 
     status: str
-    outputs: tuple[StoredOutput, ...] = ()
+    outputs: tuple[OutputLocation, ...] = ()
     usage: dict[str, int] = field(default_factory=dict[str, int])
     cost_microusd: int | None = None
     error_class: str | None = None
@@ -56,7 +56,7 @@ class Outcome:
             )
         return cls(
             data["status"],
-            tuple(StoredOutput(output.get("key"), output.get("url")) for output in data["outputs"]),
+            tuple(OutputLocation(output.get("key"), output.get("url")) for output in data["outputs"]),
             dict(data["usage"]),
             data["cost_microusd"],
             data["error_class"],
@@ -68,7 +68,7 @@ class Outcome:
 
 
 def outcome_of(
-    end: Done | Failed | Cancelled, outputs: tuple[StoredOutput, ...] = (), attempt_id: str | None = None
+    end: Done | Failed | Cancelled, outputs: tuple[OutputLocation, ...] = (), attempt_id: str | None = None
 ) -> Outcome:
     """The outcome of an ended attempt; `outputs` name the places where its results were staged."""
     match end:
@@ -96,19 +96,19 @@ def outcome_of(
             return Outcome("cancelled", (), end.usage, end.cost_microusd, attempt_id=attempt_id)
 
 
-def source_gone() -> Outcome:
+def input_deleted_outcome() -> Outcome:
     """The outcome of a generation whose input file was deleted."""
     return Outcome(
         "failed", error_class=ErrorClass.INVALID_INPUT, message="A file that this was to start from has been deleted."
     )
 
 
-def source_unusable(message: str) -> Outcome:
+def input_unusable_outcome(message: str) -> Outcome:
     """The outcome of a generation whose input file does not fit. No provider is called, and nothing is charged."""
     return Outcome("failed", error_class=ErrorClass.INVALID_INPUT, message=message)
 
 
-def unavailable(error_class: str | None = None) -> Outcome:
+def unavailable_outcome(error_class: str | None = None) -> Outcome:
     """The outcome of a generation that has no available candidate left. `error_class` is the failure of its last
     attempt, if there was one."""
     return Outcome(

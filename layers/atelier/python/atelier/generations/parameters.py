@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, LiteralString, cast
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from atelier.generations.model import Source, Sources
+from atelier.generations.model import InputAsset, InputAssets
 from atelier.pricing.parameters import (
     DURATION_SECONDS,
     HEIGHT,
@@ -20,24 +20,24 @@ from atelier.pricing.parameters import (
     N,
 )
 
-__all__ = ["PROMPT_CHARACTERS_MAX", "AssetId", "Deferred", "KindName", "Parameters", "Text"]
+__all__ = ["PROMPT_CHARACTERS_MAX", "AssetId", "DeferredModel", "KindName", "Parameters", "ShortText"]
 
 KindName = Literal["text", "image", "video", "audio", "avatar", "page", "upscale"]
 AssetId = Annotated[str, Field(pattern=r"^ast_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
-Text = Annotated[str, Field(max_length=200)]
+ShortText = Annotated[str, Field(max_length=200)]
 StopText = Annotated[str, Field(min_length=1, max_length=200)]
 # Bounds for parameters without a field below: the longest text in characters, and how many a request may have.
 TEXT_CHARACTERS_MAX, OTHERS_MAX = 32_000, 40
 
 
-class Deferred(BaseModel):
+class DeferredModel(BaseModel):
     """Base of the schemas here. Each is built when it is first used, because a function uses few of those it
     imports."""
 
     model_config = ConfigDict(defer_build=True)
 
 
-class TextPart(Deferred):
+class TextPart(DeferredModel):
     """A text within a message."""
 
     model_config = ConfigDict(extra="forbid")
@@ -46,7 +46,7 @@ class TextPart(Deferred):
     text: str
 
 
-class ImagePart(Deferred):
+class ImagePart(DeferredModel):
     """An image within a message: a file of the workspace."""
 
     model_config = ConfigDict(extra="forbid")
@@ -55,7 +55,7 @@ class ImagePart(Deferred):
     image_asset_id: AssetId
 
 
-HOW: LiteralString = (
+PART_FORM_HINT: LiteralString = (
     'A part is {"type": "text", "text": "…"} or {"type": "image", "image_asset_id": "ast_…"}: a picture is a file of'
     " the workspace; POST /api/assets/uploads makes one."
 )
@@ -65,27 +65,27 @@ def _check_part_type(part: object) -> object:
     """Refuse a part in the form of another API (an `image_url`), and say how to send it here."""
     kind = cast("dict[str, object]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
     if kind not in ("text", "image"):
-        raise PydanticCustomError("part", HOW)
+        raise PydanticCustomError("part", PART_FORM_HINT)
     return cast("object", part)
 
 
-Part = Annotated[TextPart | ImagePart, Field(discriminator="type"), BeforeValidator(_check_part_type)]
+ContentPart = Annotated[TextPart | ImagePart, Field(discriminator="type"), BeforeValidator(_check_part_type)]
 
 
 def _as_parts(content: object) -> object:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-class Message(Deferred):
+class Message(DeferredModel):
     """One message: a text, or texts and images in their order. Only the role user may have images."""
 
     model_config = ConfigDict(extra="forbid")
 
     role: Literal["user", "assistant", "system"]
     content: Annotated[
-        list[Part],
+        list[ContentPart],
         Field(min_length=1, max_length=100),
-        BeforeValidator(_as_parts, json_schema_input_type=str | list[Part]),
+        BeforeValidator(_as_parts, json_schema_input_type=str | list[ContentPart]),
     ]
 
     @model_validator(mode="after")
@@ -103,7 +103,7 @@ class Message(Deferred):
                 return {"role": self.role, "content": [part.model_dump() for part in parts]}
 
     @property
-    def pictures(self) -> list[str]:
+    def image_ids(self) -> list[str]:
         """The asset ids of the images in the message."""
         return [part.image_asset_id for part in self.content if isinstance(part, ImagePart)]
 
@@ -118,7 +118,7 @@ def _check_scalar(value: object) -> object:
     return value
 
 
-class Parameters(Deferred):
+class Parameters(DeferredModel):
     """Parameters of a model, and the files that it starts from. Each model takes some of them, within its own limits:
     see GET /api/models. Any other parameter that a model names there may be given too."""
 
@@ -167,7 +167,7 @@ class Parameters(Deferred):
         messages = [message.plain() for message in self.messages or ()]
         return self.model_dump(exclude_none=True, exclude={"messages"}) | ({"messages": messages} if messages else {})
 
-    def told(self) -> dict[str, Any]:
+    def recipe_parameters(self) -> dict[str, Any]:
         """The parameters of a recipe: all but the files. An image within a conversation becomes the index of its
         file."""
         parameters = self.model_dump(exclude_none=True, exclude={*_FILE_FIELDS, "messages"})
@@ -175,19 +175,19 @@ class Parameters(Deferred):
             parameters["messages"] = _with_image_indexes(self.plain()["messages"], 1 if self.image_asset_id else 0)
         return parameters
 
-    def inputs(self) -> Sources:
+    def input_assets(self) -> InputAssets:
         """The files by role; `image_asset_id` comes before the images of a conversation."""
         image_ids = [self.image_asset_id] if self.image_asset_id else []
-        image_ids += [each for message in self.messages or () for each in message.pictures]
-        files: Sources = {"image": tuple(map(Source, image_ids))} if image_ids else {}
+        image_ids += [each for message in self.messages or () for each in message.image_ids]
+        files: InputAssets = {"image": tuple(map(InputAsset, image_ids))} if image_ids else {}
         single = {"mask": self.mask_asset_id, "audio": self.audio_asset_id}
-        files |= {role: (Source(asset_id),) for role, asset_id in single.items() if asset_id}
+        files |= {role: (InputAsset(asset_id),) for role, asset_id in single.items() if asset_id}
         if self.reference_asset_ids:
-            files["reference"] = tuple(map(Source, self.reference_asset_ids))
+            files["reference"] = tuple(map(InputAsset, self.reference_asset_ids))
         return files
 
 
-def as_given(parameters: dict[str, Any], inputs: Sources) -> dict[str, Any]:
+def request_parameters(parameters: dict[str, Any], inputs: InputAssets) -> dict[str, Any]:
     """The parameters and files of a recipe in the form of a request: the inverse of the two methods that split them."""
     image_ids = [source.asset_id for source in inputs.get("image", ())]
     request = dict(parameters)

@@ -6,65 +6,65 @@ from __future__ import annotations
 from dataclasses import replace
 
 from atelier.errors import NotFound
-from atelier.generations.attempt import Attempting, advance, conclude, read_inbox
+from atelier.generations.attempt import AttemptDeps, apply_progress, conclude_attempt, read_inbox
 from atelier.generations.model import Attempt, Generation
-from atelier.generations.ports import Callback
-from atelier.generations.run import stop_stage
+from atelier.generations.ports import TaskCallback
+from atelier.generations.run import cancel_stage
 from atelier.providers._contract import Cancelled, CancelResult, Done, Failed, Unknown
 
 
-def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, to: Attempting) -> None:
+def poll(workspace_id: str, generation_id: str, attempt_id: str, polls: int, *, deps: AttemptDeps) -> None:
     """Poll the provider about one attempt; does nothing when its result is no longer awaited. Safe to repeat."""
-    found = _find_awaited(workspace_id, generation_id, attempt_id, to)
+    found = _find_awaited(workspace_id, generation_id, attempt_id, deps)
     if found is None:
         return
     generation, current, callback = found
-    provider = to.provider(generation, current)
+    provider = deps.provider(generation, current)
     if provider is None:
         # The platform's key is missing at the moment, but the job may still run: poll again later.
-        advance(generation, current, callback, Unknown("the provider is not set up"), polls, to)
+        apply_progress(generation, current, callback, Unknown("the provider is not set up"), polls, deps)
         return
     # A provider that repeats the work, or has to find the job by its content, needs the input files as well.
-    job = to.job(generation, current, with_files=provider.resend_safe or callback.reference is None)
+    job = deps.job(generation, current, with_files=provider.resend_safe or callback.reference is None)
     if callback.reference is None:
         # The answer to the submission was lost, so the job may exist. If the provider finds it, it is polled from now
         # on; otherwise it is looked for until the deadline, and never sent again.
         reference = provider.find(job)
         if reference is None:
-            advance(generation, current, callback, Unknown("not found yet"), polls, to)
+            apply_progress(generation, current, callback, Unknown("not found yet"), polls, deps)
             return
         callback = replace(callback, reference=reference)
-        to.generations.save_callback(workspace_id, generation_id, callback)
+        deps.generations.save_callback(workspace_id, generation_id, callback)
     assert callback.reference is not None
-    if generation.cancel_requested_at is not None and _try_cancel(generation, current, callback, to):
+    if generation.cancel_requested_at is not None and _try_cancel(generation, current, callback, deps):
         return
-    advance(generation, current, callback, provider.poll(callback.reference, job), polls, to)
+    apply_progress(generation, current, callback, provider.poll(callback.reference, job), polls, deps)
 
 
-def wake(workspace_id: str, generation_id: str, attempt_id: str, *, to: Attempting) -> None:
+def act_on_webhooks(workspace_id: str, generation_id: str, attempt_id: str, *, deps: AttemptDeps) -> None:
     """Act on the webhooks that are stored for this attempt, if its result is still awaited."""
-    found = _find_awaited(workspace_id, generation_id, attempt_id, to)
+    found = _find_awaited(workspace_id, generation_id, attempt_id, deps)
     if found is not None:
-        read_inbox(*found, to)
+        read_inbox(*found, deps)
 
 
-def stop(workspace_id: str, generation_id: str, *, to: Attempting) -> None:
+def cancel_at_provider(workspace_id: str, generation_id: str, *, deps: AttemptDeps) -> None:
     """Carry a requested cancellation to the provider of the running attempt; for a run, to its running stage."""
     try:
-        generation = to.generations.get(workspace_id, generation_id)
+        generation = deps.generations.get(workspace_id, generation_id)
     except NotFound:
         return
     if generation.pipeline is not None:
-        stop_stage(generation, generations=to.generations, now=to.clock())
+        cancel_stage(generation, generations=deps.generations, now=deps.clock())
         return
     current = generation.attempt
-    found = _find_awaited(workspace_id, generation_id, current.id, to) if current else None
+    found = _find_awaited(workspace_id, generation_id, current.id, deps) if current else None
     if found is None:
         return  # No job is running, or its task token is not saved yet: then the first poll carries the cancellation.
-    _try_cancel(*found, to)
+    _try_cancel(*found, deps)
 
 
-def _try_cancel(generation: Generation, current: Attempt, callback: Callback, deps: Attempting) -> bool:
+def _try_cancel(generation: Generation, current: Attempt, callback: TaskCallback, deps: AttemptDeps) -> bool:
     provider = deps.provider(generation, current)
     if (
         provider is None
@@ -75,18 +75,18 @@ def _try_cancel(generation: Generation, current: Attempt, callback: Callback, de
     # One more poll after the cancellation reads what the provider bills for the work so far.
     progress = provider.poll(callback.reference, deps.job(generation, current, with_files=provider.resend_safe))
     end = progress if isinstance(progress, Done | Failed | Cancelled) else Cancelled()
-    conclude(generation, current, callback.task_token, end, deps)
+    conclude_attempt(generation, current, callback.task_token, end, deps)
     return True
 
 
 def _find_awaited(
-    workspace_id: str, generation_id: str, attempt_id: str, deps: Attempting
-) -> tuple[Generation, Attempt, Callback] | None:
+    workspace_id: str, generation_id: str, attempt_id: str, deps: AttemptDeps
+) -> tuple[Generation, Attempt, TaskCallback] | None:
     try:
         generation = deps.generations.get(workspace_id, generation_id)
     except NotFound:
         return None
-    current = generation.awaited
+    current = generation.awaited_attempt
     if current is None or current.id != attempt_id:
         return None
     callback = deps.generations.callback(workspace_id, generation_id, attempt_id)

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from atelier.frozen import dataclass
-from atelier.generations.model import Delivered, Generation, Source
-from atelier.ledger.model import Ending, Movement, Opening
+from atelier.generations.model import DeliveredFile, Generation, InputAsset
+from atelier.ledger.model import SettlementPlan, Movement, HoldPlan
 from atelier.providers._contract import Input
 
 
@@ -20,7 +20,7 @@ class QuoteRedeemed(Exception):
     """This quote was redeemed by another generation."""
 
 
-class GenerationMoved(Exception):
+class GenerationChanged(Exception):
     """The stored generation has changed since it was read, so the write failed: read it again."""
 
 
@@ -46,7 +46,7 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
-class Callback:
+class TaskCallback:
     """How to answer the execution that waits for an attempt: its task token, and the provider's id of the job (None =
     not known yet)."""
 
@@ -56,7 +56,7 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class AttemptFailed:
     """The input of the next visit of the attempt step: the attempt that failed before it, why, and what it cost; or the
     reserved slot that is due now (`turn`, its text form)."""
 
@@ -76,12 +76,12 @@ class Lost:
 class GenerationStore(Protocol):
     """The store of generations. A write that moves credits contains the ledger's writes in the same transaction."""
 
-    def open_with_hold(self, generation: Generation, opening: Opening) -> None:
+    def open_with_hold(self, generation: Generation, opening: HoldPlan) -> None:
         """Write the generation, its hold with the movement, its budget reservations, and the redemption of its quote.
         Raises GenerationExists, StaleWallet, QuoteRedeemed, or BudgetRefused."""
         ...
 
-    def close_with_ending(self, generation: Generation, ending: Ending) -> None:
+    def close_with_ending(self, generation: Generation, ending: SettlementPlan) -> None:
         """Write the final state, the end of the hold, and the spending of its budgets. Raises GenerationMoved when the
         generation is final already."""
         ...
@@ -91,7 +91,7 @@ class GenerationStore(Protocol):
         GenerationMoved when the generation is final already."""
         ...
 
-    def record(self, generation: Generation) -> None:
+    def write_final(self, generation: Generation) -> None:
         """Write a generation that is final from the start and free. Raises GenerationExists, or BudgetRefused when its
         project does not exist or is archived."""
         ...
@@ -104,7 +104,7 @@ class GenerationStore(Protocol):
         """The generation that is remembered under a key, None = there is none."""
         ...
 
-    def begin_stage(self, run: Generation, after: Generation, stage: Generation) -> None:
+    def begin_stage(self, run: Generation, run_after: Generation, stage: Generation) -> None:
         """Write the next stage of an open run, and the run's new state `after`. Raises GenerationMoved when the stored
         run differs from `run`: it has ended, its cancellation is requested, or a parallel writer began the stage."""
         ...
@@ -130,9 +130,9 @@ class GenerationStore(Protocol):
         the stored generation is still the same as `before`."""
         ...
 
-    def save_callback(self, workspace_id: str, generation_id: str, callback: Callback) -> None: ...
+    def save_callback(self, workspace_id: str, generation_id: str, callback: TaskCallback) -> None: ...
 
-    def callback(self, workspace_id: str, generation_id: str, attempt_id: str) -> Callback | None: ...
+    def callback(self, workspace_id: str, generation_id: str, attempt_id: str) -> TaskCallback | None: ...
 
     def open_since(self, workspace_id: str, created_after: datetime) -> list[Generation]:
         """All open generations created after an instant, with a consistent read."""
@@ -168,7 +168,7 @@ class Workflow(Protocol):
         """Answer a task token with a result. Returns False when no execution waits on the token any more."""
         ...
 
-    def try_next(self, task_token: str, lost: Lost) -> bool:
+    def try_next(self, task_token: str, failed: AttemptFailed) -> bool:
         """Have the execution that waits on the token run its attempt step again: an attempt failed, or the slot that it
         waited for is due. Returns False when no execution waits on the token any more."""
         ...
@@ -181,8 +181,8 @@ class AttemptQueue(Protocol):
         self, workspace_id: str, generation_id: str, attempt_id: str, polls: int, delay_seconds: int
     ) -> None: ...
 
-    def try_later(
-        self, workspace_id: str, generation_id: str, task_token: str, turn: str | None, delay_seconds: int
+    def resume_later(
+        self, workspace_id: str, generation_id: str, task_token: str, slot: str | None, delay_seconds: int
     ) -> None:
         """After a delay, run the attempt step of a waiting task again, with the slot that is reserved for then."""
         ...
@@ -191,7 +191,7 @@ class AttemptQueue(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredOutput:
+class OutputLocation:
     """Where the finish step finds an output of a provider: a staging key, or the provider's own URL."""
 
     key: str | None = None
@@ -205,16 +205,16 @@ class Media(Protocol):
         """Store the raw bytes of an output, and return the staging key. Calling it twice stores the bytes once."""
         ...
 
-    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
+    def deliver(self, generation: Generation, number: int, output: OutputLocation, hosts: tuple[str, ...]) -> DeliveredFile:
         """Fetch (only from `hosts`), check, clean, watermark and store one output with its thumbnail. Raises
         UndeliverableMedia, or OutputWithheld by moderation; then nothing is stored."""
         ...
 
-    def input(self, workspace_id: str, source: Source) -> Input:
+    def read_input(self, workspace_id: str, source: InputAsset) -> Input:
         """Read the bytes of an input file. Raises NotFound."""
         ...
 
-    def mask(self, mask: Input, picture: Input) -> Input:
+    def prepare_mask(self, mask: Input, image: Input) -> Input:
         """The mask in the one form that providers get: a PNG of the image's size, transparent where the image is to
         change. Raises InputUnusable for a mask that changes nothing, or that has another shape."""
         ...
@@ -228,22 +228,22 @@ class UndeliverableMedia(Exception):
     """The provider's output cannot be fetched, or is not a valid file. The text is safe to show to the caller."""
 
 
-class UnusableMedia(UndeliverableMedia):
+class InvalidMedia(UndeliverableMedia):
     """The output was fetched, and its bytes are not a valid file of the expected type."""
 
 
 class AssetStore(Protocol):
     """The library, as the finish step writes to it."""
 
-    def record(self, generation: Generation, delivered: Delivered, number: int) -> None:
+    def record(self, generation: Generation, delivered: DeliveredFile, number: int) -> None:
         """Write the asset unless it exists already, so that later edits are kept."""
         ...
 
 
-class SourceAssets(Protocol):
+class InputAssetStore(Protocol):
     """The library, as the source of input files."""
 
-    def source(self, workspace_id: str, asset_id: str, asset_type: str) -> Source:
+    def input_asset(self, workspace_id: str, asset_id: str, asset_type: str) -> InputAsset:
         """The asset as an input file. Raises NotFound when the workspace has no such asset of this type."""
         ...
 
@@ -268,13 +268,13 @@ class WebhookInbox(Protocol):
         """Store one webhook; returns False when it is stored already. `address` names the attempt it belongs to."""
         ...
 
-    def find(self, provider: str, attempt_id: str) -> list[KeptWebhook]:
+    def find(self, provider: str, attempt_id: str) -> list[StoredWebhook]:
         """All webhooks that are stored for an attempt."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class KeptWebhook:
+class StoredWebhook:
     """A stored webhook: its raw bytes and headers, and the time it arrived."""
 
     headers: dict[str, str]

@@ -21,20 +21,20 @@ from typing import Any
 from atelier.errors import ValidationFailed
 from atelier.frozen import dataclass
 from atelier.generations.model import Pipeline, Recipe, Stage
-from atelier.generations.pipelines import MISSING, foreseen, implied, with_enhancement
+from atelier.generations.pipelines import PIPELINES_FOR_MISSING_INPUT, longest_prompt, implied_pipeline, enhanced_pipeline
 from atelier.ids import is_id, new_id
 from atelier.pricing.catalogue import Catalogue, Offer
 from atelier.pricing.shapes import NO_FACTS, InputFacts
 from atelier.pricing.speech import spoken_milliseconds
 from atelier.routing.choose import Routes
 
-LIFETIME = timedelta(minutes=15)
+QUOTE_LIFETIME = timedelta(minutes=15)
 # The longest signed quote. It has room for all candidates of all stages of a run.
-CHARACTERS_MAX = 2048
+QUOTE_CHARACTERS_MAX = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class QuoteInput:
     """The input of a price: what is to be made. Without a prompt the price is for any prompt. stages: for a run, the
     stages that are still to be made, each priced by itself."""
 
@@ -43,17 +43,17 @@ class Ask:
     parameters: dict[str, Any]
     prompt: str | None = None
     files: dict[str, int] = field(default_factory=dict[str, int])
-    stages: tuple[Ask, ...] | None = None
+    stages: tuple[QuoteInput, ...] | None = None
     name: str | None = None
     facts: InputFacts = NO_FACTS
 
     @classmethod
-    def of(cls, recipe: Recipe, pipeline: Pipeline | None = None) -> Ask:
+    def of(cls, recipe: Recipe, pipeline: Pipeline | None = None) -> QuoteInput:
         """The input for a recipe or a run. Stages that are kept from an earlier run are not priced."""
         quote_input = cls(recipe.kind, recipe.model, recipe.parameters, recipe.prompt, recipe.files, facts=recipe.facts)
-        return quote_input if pipeline is None else quote_input.in_stages(pipeline)
+        return quote_input if pipeline is None else quote_input.as_run(pipeline)
 
-    def in_stages(self, pipeline: Pipeline) -> Ask:
+    def as_run(self, pipeline: Pipeline) -> QuoteInput:
         """This input as a run with these stages."""
         stages = [stage for stage in pipeline.stages if stage.made_by is None]
         return replace(self, stages=tuple(_stage_input(stage, self.prompt, pipeline) for stage in stages))
@@ -63,16 +63,16 @@ class Ask:
         the files (size, duration)."""
         known = self._file_facts()
         if all(fact is None for fact in known):
-            return self.request()
-        return f"{self.request()}.{_digest(known)[:16]}"
+            return self.request_digest()
+        return f"{self.request_digest()}.{_digest(known)[:16]}"
 
-    def request(self) -> str:
+    def request_digest(self) -> str:
         """The digest of the request alone, without what is known of its files."""
         facts: list[Any] = [self.kind, self.model, self.parameters]
         if self.files:
             facts.append(self.files)
         if self.stages:
-            facts.append([stage.request() for stage in self.stages])
+            facts.append([stage.request_digest() for stage in self.stages])
         return _digest(facts)
 
     def _file_facts(self) -> list[Any]:
@@ -93,15 +93,15 @@ def _digest(facts: object) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _stage_input(stage: Stage, prompt: str | None, pipeline: Pipeline) -> Ask:
+def _stage_input(stage: Stage, prompt: str | None, pipeline: Pipeline) -> QuoteInput:
     # A prompt that a model is still to write is priced at its maximum length, and so is the speech made from it.
-    stage_prompt = prompt if stage.says is None else foreseen(prompt or "")
+    stage_prompt = prompt if stage.says is None else longest_prompt(prompt or "")
     facts = stage.facts
     if "audio" in facts.pending and stage_prompt is not None:
         speech_stage = next((each for each in pipeline.stages if each.name == stage.starts_from["audio"]), None)
         speed = speech_stage.parameters.get("speed") if speech_stage else None
         facts = replace(facts, audio_milliseconds=spoken_milliseconds(stage_prompt, speed if _is_number(speed) else None))
-    return Ask(stage.kind, stage.model, stage.parameters, stage_prompt, stage.files, name=stage.name, facts=facts)
+    return QuoteInput(stage.kind, stage.model, stage.parameters, stage_prompt, stage.files, name=stage.name, facts=facts)
 
 
 def _is_number(value: object) -> bool:
@@ -109,11 +109,11 @@ def _is_number(value: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PricedPart:
     """A generation or one stage, priced: its complete parameters, and its offers in the order in which they are
     tried."""
 
-    ask: Ask
+    quote_input: QuoteInput
     parameters: dict[str, Any]
     offers: tuple[Offer, ...]
 
@@ -134,28 +134,28 @@ class Quote:
     price_version: str
     expires_at: datetime
 
-    def is_for(self, workspace_id: str, recipe: Recipe, pipeline: Pipeline | None = None) -> bool:
+    def matches(self, workspace_id: str, recipe: Recipe, pipeline: Pipeline | None = None) -> bool:
         """Whether this request, of this workspace, is the one that was quoted."""
-        quote_input = Ask.of(recipe, pipeline)
+        quote_input = QuoteInput.of(recipe, pipeline)
         same_request = self.workspace_id == workspace_id and self.fingerprint == quote_input.fingerprint()
         return same_request and self.prompt_digest in (None, quote_input.prompt_digest())
 
-    def was_for(self, workspace_id: str, recipe: Recipe, pipeline: Pipeline | None = None) -> bool:
+    def matches_without_file_facts(self, workspace_id: str, recipe: Recipe, pipeline: Pipeline | None = None) -> bool:
         """Whether the quote is for this request but was made before anything was known of its files."""
-        quote_input = Ask.of(recipe, pipeline)
+        quote_input = QuoteInput.of(recipe, pipeline)
         with_file_facts = replace(self, fingerprint=quote_input.fingerprint())
-        return self.fingerprint == quote_input.request() and with_file_facts.is_for(workspace_id, recipe, pipeline)
+        return self.fingerprint == quote_input.request_digest() and with_file_facts.matches(workspace_id, recipe, pipeline)
 
 
-def priced(
-    quote_input: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
+def price_request(
+    quote_input: QuoteInput, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
 ) -> tuple[dict[str, Any], tuple[Offer, ...]]:
     """The complete parameters of a request, and its priced offers in the order in which they are tried. Quote and
     submission both use it, so they agree. routes: the workspace's routes; None = the platform's, in the catalogue's
     order. Raises ValidationFailed, Unavailable."""
     platform = catalogue.enabled
     if routes is not None:
-        refused = routes.refused(quote_input.model.partition("/")[0])
+        refused = routes.disabled_error(quote_input.model.partition("/")[0])
         if refused:
             raise refused
         catalogue = routes.catalogue(catalogue)
@@ -170,16 +170,16 @@ def priced(
         files=quote_input.files,
         facts=quote_input.facts,
     )
-    return parameters, offers if routes is None else routes.ordered(quote_input.model, offers, platform)
+    return parameters, offers if routes is None else routes.rank(quote_input.model, offers, platform)
 
 
-def parts(quote_input: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None) -> tuple[Part, ...]:
+def price_parts(quote_input: QuoteInput, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None) -> tuple[PricedPart, ...]:
     """The priced parts of a request: one for a plain request, one for each stage of a run. Raises what `priced` raises;
     for a stage, the paths of a ValidationFailed name the stage."""
-    priced_parts: list[Part] = []
+    priced_parts: list[PricedPart] = []
     for each in (quote_input,) if quote_input.stages is None else quote_input.stages:
         try:
-            priced_parts.append(Part(each, *priced(each, catalogue=catalogue, now=now, routes=routes)))
+            priced_parts.append(PricedPart(each, *price_request(each, catalogue=catalogue, now=now, routes=routes)))
         except ValidationFailed as refused:
             if each.name is None:
                 raise
@@ -188,10 +188,10 @@ def parts(quote_input: Ask, *, catalogue: Catalogue, now: datetime, routes: Rout
     return tuple(priced_parts)
 
 
-def may_imply(recipe: Recipe) -> bool:
+def may_become_run(recipe: Recipe) -> bool:
     """Whether this plain request may become a run: its kind can need an input file that it lacks and a stage can
     make."""
-    return any(kind is recipe.kind and path.rpartition(".")[2] not in recipe.inputs for kind, path in MISSING)
+    return any(kind is recipe.kind and path.rpartition(".")[2] not in recipe.inputs for kind, path in PIPELINES_FOR_MISSING_INPUT)
 
 
 def pipeline_for(
@@ -199,29 +199,29 @@ def pipeline_for(
 ) -> Pipeline | None:
     """The pipeline of a plain request that has to become a run: to enhance its prompt, or to make an input file that
     its model requires. None = it is made directly. Raises ValidationFailed, Unavailable."""
-    if not enhance and not may_imply(recipe):
+    if not enhance and not may_become_run(recipe):
         return None
     try:
-        priced(Ask.of(recipe), catalogue=catalogue, now=now, routes=routes)
+        price_request(QuoteInput.of(recipe), catalogue=catalogue, now=now, routes=routes)
     except ValidationFailed as refused:
-        pipeline = implied(recipe, [wrong["path"] for wrong in refused.facts["fields"]], enhance=enhance)
+        pipeline = implied_pipeline(recipe, [wrong["path"] for wrong in refused.facts["fields"]], enhance=enhance)
         if pipeline is None:
             raise
         return pipeline
-    return with_enhancement(recipe) if enhance else None
+    return enhanced_pipeline(recipe) if enhance else None
 
 
 def quote(
-    workspace_id: str, quote_input: Ask, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
+    workspace_id: str, quote_input: QuoteInput, *, catalogue: Catalogue, now: datetime, routes: Routes | None = None
 ) -> tuple[Quote, tuple[Offer, ...]]:
     """The promise, and the offers that it is computed from. Nothing is stored. Raises ValidationFailed for a request
     without a price, and for a missing prompt when the price depends on it; Unavailable when no provider is
     available."""
-    priced_parts = parts(quote_input, catalogue=catalogue, now=now, routes=routes)
+    priced_parts = price_parts(quote_input, catalogue=catalogue, now=now, routes=routes)
     offers = tuple(offer for part in priced_parts for offer in part.offers)
     if routes is not None:
         for part in priced_parts:
-            routes.require_awake(part.ask.model, part.offers)
+            routes.require_available(part.quote_input.model, part.offers)
     if quote_input.prompt is None and any(catalogue.model(offer.model).prices_prompt for offer in offers):
         raise ValidationFailed([{"path": "prompt", "message": "The price depends on the prompt."}])
     promise = Quote(
@@ -234,12 +234,12 @@ def quote(
         cost_microusd=sum(part.offers[0].cost_microusd for part in priced_parts),
         candidates=tuple(offer.candidate for offer in offers),
         price_version=catalogue.price_version,
-        expires_at=(now + LIFETIME).replace(microsecond=0),
+        expires_at=(now + QUOTE_LIFETIME).replace(microsecond=0),
     )
     return promise, offers
 
 
-def signed(promise: Quote, key: bytes) -> str:
+def sign_quote(promise: Quote, key: bytes) -> str:
     """The signed text of a quote, which the caller keeps as its id."""
     payload = [
         promise.workspace_id,
@@ -256,7 +256,7 @@ def signed(promise: Quote, key: bytes) -> str:
     return f"{text}.{_mac(text, key)}"
 
 
-def verified(token: str, key: bytes) -> Quote | None:
+def verify_quote(token: str, key: bytes) -> Quote | None:
     """The promise in a text that we have signed; None for any other text."""
     text, _, mac = token.rpartition(".")
     quote_id, _, payload = text.partition(".")
@@ -272,7 +272,7 @@ def verified(token: str, key: bytes) -> Quote | None:
     )
 
 
-def quote_key(attempts_key: bytes) -> bytes:
+def derive_quote_key(attempts_key: bytes) -> bytes:
     """The key that signs quotes, derived from the key that signs attempts. Because the keys differ, a signature of one
     kind is never valid for the other."""
     return hmac.new(attempts_key, b"quotes", hashlib.sha256).digest()

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from atelier.errors import NotFound
-from atelier.generations.finish import Closing, expire
+from atelier.generations.finish import CloseDeps, expire_generation
 from atelier.generations.model import Failure, Generation, Status
-from atelier.generations.ports import GenerationMoved
-from atelier.generations.run import stages
-from atelier.ledger.model import Ending, EndState, Hold, Movement, end_hold
+from atelier.generations.ports import GenerationChanged
+from atelier.generations.run import read_stages
+from atelier.ledger.model import SettlementPlan, EndState, Hold, Movement, plan_settlement
 from atelier.ledger.ports import StaleWallet
 
-GENERATION = "gen_"
+GENERATION_PREFIX = "gen_"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-AS_ENDED = {EndState.SETTLED: Status.FAILED, EndState.RELEASED: Status.FAILED, EndState.EXPIRED: Status.EXPIRED}
+STATUS_BY_END_STATE = {EndState.SETTLED: Status.FAILED, EndState.RELEASED: Status.FAILED, EndState.EXPIRED: Status.EXPIRED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,67 +37,67 @@ class Repairs:
         return any((self.released, self.ended, self.closed))
 
 
-def reconcile(workspace_id: str, *, created_after: datetime, thorough: bool, to: Closing, now: datetime) -> Repairs:
+def reconcile(workspace_id: str, *, created_after: datetime, thorough: bool, deps: CloseDeps, now: datetime) -> Repairs:
     """Compare the open holds and generations of one workspace that were created after an instant, and end those that
     disagree. `thorough` also reads older holds when the wallet counts more open holds than were found."""
     released = ended = closed = 0
-    count = to.wallets.wallet(workspace_id).holds_open
-    holds = to.wallets.open_holds(workspace_id, created_after, count) if count else []
+    count = deps.wallets.wallet(workspace_id).holds_open
+    holds = deps.wallets.open_holds(workspace_id, created_after, count) if count else []
     if thorough and len(holds) < count:
-        holds = to.wallets.open_holds(workspace_id, EPOCH, count)
+        holds = deps.wallets.open_holds(workspace_id, EPOCH, count)
     for hold in holds:
-        if not hold.reference.startswith(GENERATION):
+        if not hold.reference.startswith(GENERATION_PREFIX):
             continue
-        settlement = _plan_settlement(hold, _find_generation(workspace_id, hold.reference, to), now)
+        settlement = _plan_settlement(hold, _find_generation(workspace_id, hold.reference, deps), now)
         if settlement is None:
             continue
         try:
-            to.wallets.end(workspace_id, settlement)
+            deps.wallets.end_hold(workspace_id, settlement)
         except StaleWallet:
             continue  # The hold has just ended in the ordinary way; the next run sees any other change.
         released += settlement.movement.facts["reason"] == "missing"
         ended += settlement.movement.facts["reason"] != "missing"
     held = {hold.reference for hold in holds}
-    for generation in to.generations.open_since(workspace_id, created_after):
+    for generation in deps.generations.open_since(workspace_id, created_after):
         if generation.id not in held:
-            closed += _close_as_ledger(generation, to, now)
+            closed += _close_as_ledger(generation, deps, now)
     return Repairs(released, ended, closed)
 
 
-def _find_generation(workspace_id: str, generation_id: str, deps: Closing) -> Generation | None:
+def _find_generation(workspace_id: str, generation_id: str, deps: CloseDeps) -> Generation | None:
     try:
         return deps.generations.get(workspace_id, generation_id)
     except NotFound:
         return None
 
 
-def _plan_settlement(hold: Hold, generation: Generation | None, now: datetime) -> Ending | None:
+def _plan_settlement(hold: Hold, generation: Generation | None, now: datetime) -> SettlementPlan | None:
     if generation is None:
-        return end_hold(hold, EndState.RELEASED, 0, {"reason": "missing"}, now)
+        return plan_settlement(hold, EndState.RELEASED, 0, {"reason": "missing"}, now)
     if generation.is_open:
         return None
     charged = min(generation.credits_charged, hold.amount)
     state = EndState.EXPIRED if generation.status is Status.EXPIRED else EndState.RELEASED
-    return end_hold(hold, EndState.SETTLED if charged else state, charged, {"reason": generation.status.value}, now)
+    return plan_settlement(hold, EndState.SETTLED if charged else state, charged, {"reason": generation.status.value}, now)
 
 
-def _close_as_ledger(generation: Generation, deps: Closing, now: datetime) -> bool:
+def _close_as_ledger(generation: Generation, deps: CloseDeps, now: datetime) -> bool:
     movements = deps.wallets.movements_of(generation.workspace_id, generation.id)
-    end = next((movement for movement in movements if movement.kind in AS_ENDED), None)
+    end = next((movement for movement in movements if movement.kind in STATUS_BY_END_STATE), None)
     if end is None:
         return False
-    for stage in stages(generation, deps.generations) if generation.pipeline else ():
+    for stage in read_stages(generation, deps.generations) if generation.pipeline else ():
         if stage.is_open:
             # After its run has ended no sweep finds this stage, so it expires here. Its result may still come.
-            expire(stage, to=deps, now=now)
-    status = AS_ENDED[EndState(end.kind)]
+            expire_generation(stage, deps=deps, now=now)
+    status = STATUS_BY_END_STATE[EndState(end.kind)]
     if status is Status.FAILED and generation.cancel_requested_at is not None:
         status = Status.CANCELLED
     failure = Failure("INTERNAL", "inconsistent", "This was interrupted; the credits are as the statement says.")
-    closed = generation.ended(status, _charged_credits(end), failure if status is not Status.CANCELLED else None, now)
+    closed = generation.as_ended(status, _charged_credits(end), failure if status is not Status.CANCELLED else None, now)
     try:
         deps.generations.close_as_ended(closed)
-    except GenerationMoved:
+    except GenerationChanged:
         return False
     return True
 

@@ -12,19 +12,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from atelier.generations.model import Delivered, Generation, Pipeline, Recipe, Sources, Status
+from atelier.generations.model import DeliveredFile, Generation, Pipeline, Recipe, InputAssets, Status
 
 SEED = "seed"
 
 
-def reuse_key(asked: Recipe, complete: Recipe, pipeline: Pipeline | None) -> str:
+def reuse_key(requested: Recipe, complete: Recipe, pipeline: Pipeline | None) -> str:
     """A digest that is equal for requests with the same result. It covers the complete parameters (without a seed that
     the caller did not give) and the hashes of the input files, not their ids. For a run it covers the requested options
     of its stages."""
     parameters = {
-        name: value for name, value in complete.parameters.items() if name != SEED or SEED in asked.parameters
+        name: value for name, value in complete.parameters.items() if name != SEED or SEED in requested.parameters
     }
-    facts: list[Any] = [asked.kind, asked.prompt, asked.model, asked.negative_prompt]
+    facts: list[Any] = [requested.kind, requested.prompt, requested.model, requested.negative_prompt]
     if pipeline is None:
         facts += [parameters, _file_hashes(complete.inputs)]
     else:
@@ -34,22 +34,22 @@ def reuse_key(asked: Recipe, complete: Recipe, pipeline: Pipeline | None) -> str
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _file_hashes(inputs: Sources) -> dict[str, list[str]]:
+def _file_hashes(inputs: InputAssets) -> dict[str, list[str]]:
     return {role: [source.sha256 for source in sources] for role, sources in inputs.items()}
 
 
-def served(
-    asked: Generation, earlier: Generation, is_kept: Callable[[Delivered], bool], now: datetime
+def reused(
+    requested: Generation, earlier: Generation, is_kept: Callable[[DeliveredFile], bool], now: datetime
 ) -> Generation | None:
     """The new generation, succeeded at once with the files of an earlier one. None when these files are not kept any
     more, or when the workspace's tier now differs in its watermark."""
-    if earlier.status is not Status.SUCCEEDED or earlier.watermark != asked.watermark:
+    if earlier.status is not Status.SUCCEEDED or earlier.watermark != requested.watermark:
         return None
     if not earlier.assets or not all(map(is_kept, earlier.assets)):
         return None
     return replace(
-        asked,
-        recipe=replace(asked.recipe, parameters=earlier.recipe.parameters),
+        requested,
+        recipe=replace(requested.recipe, parameters=earlier.recipe.parameters),
         status=Status.SUCCEEDED,
         progress=100,
         assets=earlier.assets,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from atelier.generations.contract import (
-    CHARACTERS_MAX,
+    QUOTE_CHARACTERS_MAX,
     PROMPT_CHARACTERS_MAX,
     KindName,
     Parameters,
@@ -16,10 +16,10 @@ from atelier.generations.contract import (
     ProjectId,
     Stages,
     StatusName,
-    run_of,
+    build_run,
 )
 from atelier.generations.model import Kind, Pipeline, Recipe
-from atelier.generations.pipelines import PIPELINES, enhancing
+from atelier.generations.pipelines import PIPELINES, enhance_parameters
 
 
 class PipelineRequest(BaseModel):
@@ -34,11 +34,11 @@ class PipelineRequest(BaseModel):
     stages: Stages = Field(default={}, description="By stage: its model and parameters, where not any will do.")
     reuse: bool = Field(default=False, description="An earlier result of the same request will do: it is free.")
     project_id: ProjectId | None = None
-    quote_id: str | None = Field(default=None, max_length=CHARACTERS_MAX, pattern=r"^[A-Za-z0-9_.\-]+$")
+    quote_id: str | None = Field(default=None, max_length=QUOTE_CHARACTERS_MAX, pattern=r"^[A-Za-z0-9_.\-]+$")
 
-    def asked(self) -> tuple[Recipe, Pipeline]:
+    def recipe_and_pipeline(self) -> tuple[Recipe, Pipeline]:
         """The request as a recipe and a pipeline. Raises ValidationFailed."""
-        return run_of(self.pipeline, self.stages, self.prompt, self.negative_prompt, enhance=self.enhance_prompt)
+        return build_run(self.pipeline, self.stages, self.prompt, self.negative_prompt, enhance=self.enhance_prompt)
 
 
 class StepView(TypedDict):
@@ -73,8 +73,8 @@ class EnhanceRequest(BaseModel):
 
     def recipe(self) -> Recipe:
         """The recipe of the text generation that rewrites the prompt."""
-        parameters = Parameters.model_validate(enhancing(self.kind, self.style))
-        return Recipe(Kind.TEXT, self.prompt, self.model, None, parameters.told())
+        parameters = Parameters.model_validate(enhance_parameters(self.kind, self.style))
+        return Recipe(Kind.TEXT, self.prompt, self.model, None, parameters.recipe_parameters())
 
 
 class EnhancedView(TypedDict):

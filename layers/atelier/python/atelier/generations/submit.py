@@ -19,21 +19,21 @@ from atelier.errors import (
     ValidationFailed,
 )
 from atelier.frozen import dataclass
-from atelier.generations.model import Delivered, Generation, Pipeline, Recipe, Sources, Stage, Status
-from atelier.generations.moderate import wordings
-from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys, QuoteRedeemed, SourceAssets
-from atelier.generations.quote import Ask, Part, Quote, parts
-from atelier.generations.reuse import SEED, reuse_key, served
+from atelier.generations.model import DeliveredFile, Generation, Pipeline, Recipe, InputAssets, Stage, Status
+from atelier.generations.moderate import prompt_texts
+from atelier.generations.ports import GenerationExists, GenerationStore, IdempotencyKeys, QuoteRedeemed, InputAssetStore
+from atelier.generations.quote import QuoteInput, PricedPart, Quote, price_parts
+from atelier.generations.reuse import SEED, reuse_key, reused
 from atelier.ids import new_id
-from atelier.ledger.model import Daily, Wallet, open_hold
+from atelier.ledger.model import DailyCreditRule, Wallet, plan_hold
 from atelier.ledger.ports import StaleWallet, WalletStore
-from atelier.ledger.refresh import refreshed
+from atelier.ledger.refresh import refresh_wallet
 from atelier.moderation.prompts import PromptCheck
 from atelier.pricing.catalogue import Catalogue, Offer
 from atelier.pricing.model import CHARACTER
 from atelier.projects.model import WORKSPACE
 from atelier.projects.ports import BudgetRefused, Budgets
-from atelier.projects.reserve import clear
+from atelier.projects.reserve import recover_reservation
 from atelier.routing.choose import Routes
 
 TRIES_MAX = 60
@@ -68,7 +68,7 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedGeneration:
     """The generation in its current state, and whether it had been accepted before under the same key."""
 
     generation: Generation
@@ -76,7 +76,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Submitting:
+class SubmitDeps:
     """The dependencies of accepting a generation. `routes`: the workspace's routes to providers, from its wallet (which
     says whether the workspace has any of its own); None = the platform's. `pause(tries)` sleeps before the next try,
     after a parallel writer of the same wallet was first."""
@@ -87,14 +87,14 @@ class Submitting:
     generations: GenerationStore
     keys: IdempotencyKeys
     budgets: Budgets
-    sources: SourceAssets
+    input_asset_store: InputAssetStore
     pause: Callable[[int], None]
     routes: Callable[[Wallet], Routes] | None = None
     moderation: PromptCheck | None = None
     # Whether only accounts with a verified mailbox get daily credits.
     daily_verified_only: bool = False
 
-    def accepted_before(self, submission: Submission) -> Generation | None:
+    def find_accepted(self, submission: Submission) -> Generation | None:
         """The generation that was accepted under this idempotency key, None = there is none."""
         if submission.idempotency_key is None:
             return None
@@ -104,13 +104,13 @@ class Submitting:
         except NotFound:
             return None
 
-    def daily(self, tier: str) -> Daily:
+    def daily_grant(self, tier: str) -> DailyCreditRule:
         """The daily grant of a tier."""
         tier_terms = self.catalogue.tier(tier)
-        return Daily(tier_terms.daily_credits, tier_terms.daily_reset, self.daily_verified_only)
+        return DailyCreditRule(tier_terms.daily_credits, tier_terms.daily_reset, self.daily_verified_only)
 
 
-def submit(submission: Submission, *, to: Submitting, now: datetime, wallet: Wallet | None = None) -> Accepted:
+def submit_generation(submission: Submission, *, deps: SubmitDeps, now: datetime, wallet: Wallet | None = None) -> AcceptedGeneration:
     """Write one generation and its hold in one transaction, or raise and write nothing. `wallet`: the workspace's
     wallet, when the caller has read it since the request came.
 
@@ -119,39 +119,39 @@ def submit(submission: Submission, *, to: Submitting, now: datetime, wallet: Wal
     Unavailable.
     """
     try:
-        return _accept(submission, to, now, wallet or to.wallets.wallet(submission.workspace_id))
+        return _accept(submission, deps, now, wallet or deps.wallets.wallet(submission.workspace_id))
     except (InsufficientCredits, BudgetExceeded, RateLimited, Conflict):
         # A parallel request with the same key may have been accepted first, and have taken the credits, the budget or
         # the quote that are missing here. Then its generation is the answer.
-        earlier = to.accepted_before(submission)
+        earlier = deps.find_accepted(submission)
         if earlier is None:
             raise
-        return Accepted(earlier, replayed=True)
+        return AcceptedGeneration(earlier, replayed=True)
 
 
-def _accept(submission: Submission, deps: Submitting, now: datetime, wallet_read: Wallet) -> Accepted:
+def _accept(submission: Submission, deps: SubmitDeps, now: datetime, wallet_read: Wallet) -> AcceptedGeneration:
     workspace_id, recipe, promise = submission.workspace_id, submission.recipe, submission.quote
     pipeline = submission.pipeline
     input_error: ValidationFailed | QuoteExpired | None = None
 
     try:
         # The files are looked up before pricing: their size and duration decide the price.
-        recipe, pipeline = looked_up(workspace_id, recipe, pipeline, deps.sources)
+        recipe, pipeline = resolve_inputs(workspace_id, recipe, pipeline, deps.input_asset_store)
     except ValidationFailed as refusal:
         # Not raised yet: the repetition of an accepted request returns its generation, even when its files are gone.
         input_error = refusal
 
-    if promise is not None and input_error is None and not promise.is_for(workspace_id, recipe, pipeline):
-        if not promise.was_for(workspace_id, recipe, pipeline):
+    if promise is not None and input_error is None and not promise.matches(workspace_id, recipe, pipeline):
+        if not promise.matches_without_file_facts(workspace_id, recipe, pipeline):
             raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
         input_error = QuoteExpired("More is known of the files than when this was quoted. Ask for another.")
 
     check_size(recipe, pipeline)
     routes = deps.routes(wallet_read) if deps.routes is not None else None
-    priced_parts = parts(Ask.of(recipe, pipeline), catalogue=deps.catalogue, now=now, routes=routes)
+    priced_parts = price_parts(QuoteInput.of(recipe, pipeline), catalogue=deps.catalogue, now=now, routes=routes)
     if deps.moderation is not None:
-        texts = wordings(recipe, pipeline)
-        deps.moderation(texts, accepted_before=lambda: deps.accepted_before(submission) is not None)
+        texts = prompt_texts(recipe, pipeline)
+        deps.moderation(texts, accepted_before=lambda: deps.find_accepted(submission) is not None)
 
     generation_id = own_id = new_id("gen", now)
     if submission.idempotency_key is not None:
@@ -160,7 +160,7 @@ def _accept(submission: Submission, deps: Submitting, now: datetime, wallet_read
         generation_id = deps.keys.reserve(workspace_id, submission.idempotency_key, submission.fingerprint(), own_id)
     if generation_id != own_id:
         try:
-            return Accepted(deps.generations.get(workspace_id, generation_id), replayed=True)
+            return AcceptedGeneration(deps.generations.get(workspace_id, generation_id), replayed=True)
         except NotFound:
             pass
     if input_error is not None:
@@ -179,7 +179,7 @@ def _accept(submission: Submission, deps: Submitting, now: datetime, wallet_read
     if routes is not None and earlier is None:
         # Extend the deadline by the expected wait for a provider's rate limit.
         for part in priced_parts:
-            queue_time += routes.require_awake(part.ask.model, part.offers)
+            queue_time += routes.require_available(part.quote_input.model, part.offers)
     run_time = timedelta(seconds=sum(offer.run_seconds_max for part in priced_parts for offer in part.offers))
     deadline_at = now + min(queue_time + run_time, deps.lifetime_max)
     generation = Generation(
@@ -200,7 +200,7 @@ def _accept(submission: Submission, deps: Submitting, now: datetime, wallet_read
     )
 
     for tries in range(TRIES_MAX):
-        wallet = refreshed(workspace_id, wallets=deps.wallets, daily=deps.daily, now=now, seen=None if tries else wallet_read)
+        wallet = refresh_wallet(workspace_id, wallets=deps.wallets, daily_credits_of=deps.daily_grant, now=now, known_wallet=None if tries else wallet_read)
         tier = deps.catalogue.tier(wallet.tier)
 
         if earlier is not None:
@@ -209,16 +209,16 @@ def _accept(submission: Submission, deps: Submitting, now: datetime, wallet_read
                 watermark=tier.watermark,
                 budgets=(submission.project_id,) if submission.project_id else (),
             )
-            reused_generation = served(requested, earlier, kept(workspace_id, deps.sources), now)
+            reused_generation = reused(requested, earlier, shown_in_library(workspace_id, deps.input_asset_store), now)
             if reused_generation is not None:
                 try:
                     return _record(reused_generation, deps.generations)
                 except BudgetRefused as refused:
-                    clear(workspace_id, refused.name, 0, budgets=deps.budgets, now=now)
+                    recover_reservation(workspace_id, refused.name, 0, budgets=deps.budgets, now=now)
                     deps.pause(tries)
                     continue
 
-        chosen = affordable(priced_parts, wallet.available)
+        chosen = affordable_parts(priced_parts, wallet.available)
         credits_max = sum(_credits_max(part) for part in chosen)
         if promise is not None:
             credits_max = min(credits_max, promise.credits_max)
@@ -241,7 +241,7 @@ def _accept(submission: Submission, deps: Submitting, now: datetime, wallet_read
         if promise is not None:
             facts["quote"] = promise.id
         try:
-            hold_plan = open_hold(
+            hold_plan = plan_hold(
                 wallet,
                 generation_id,
                 credits_max,
@@ -249,7 +249,7 @@ def _accept(submission: Submission, deps: Submitting, now: datetime, wallet_read
                 facts,
                 now,
                 holds_open_max=tier.generations_open_max,
-                withheld=deps.daily(wallet.tier).withheld_from(wallet),
+                withholding_reason=deps.daily_grant(wallet.tier).withholding_reason(wallet),
             )
         except (InsufficientCredits, RateLimited):
             # The wallet is read once more before a refusal, because moderation may have taken seconds.
@@ -263,15 +263,15 @@ def _accept(submission: Submission, deps: Submitting, now: datetime, wallet_read
             deps.pause(tries)
             continue
         except BudgetRefused as refused:
-            clear(workspace_id, refused.name, cost_max, budgets=deps.budgets, now=now)
+            recover_reservation(workspace_id, refused.name, cost_max, budgets=deps.budgets, now=now)
             deps.pause(tries)
             continue
         except QuoteRedeemed:
             raise Conflict("This quote was redeemed before.", quote_id=generation.quote_id) from None
         except GenerationExists:
             # Our own write had succeeded and its answer was lost, or a parallel request with the same key was first.
-            return Accepted(deps.generations.get(workspace_id, generation_id), replayed=True)
-        return Accepted(generation, replayed=False)
+            return AcceptedGeneration(deps.generations.get(workspace_id, generation_id), replayed=True)
+        return AcceptedGeneration(generation, replayed=False)
     raise Unavailable("The wallet is busy. Try again.")
 
 
@@ -283,31 +283,31 @@ def check_size(recipe: Recipe, pipeline: Pipeline | None) -> None:
     facts = [recipe.prompt, recipe.negative_prompt, recipe.parameters, *stages]
     size = len(json.dumps(facts, ensure_ascii=False).encode(errors="replace"))
     if size > RECIPE_BYTES_MAX:
-        longest = max(wordings(recipe, pipeline), key=lambda wording: len(wording.text.encode(errors="replace")))
+        longest = max(prompt_texts(recipe, pipeline), key=lambda wording: len(wording.text.encode(errors="replace")))
         message = f"must be shorter: the request takes {size} bytes as JSON, and {RECIPE_BYTES_MAX} can be kept"
         raise ValidationFailed([{"path": longest.path, "message": message}])
 
 
-def kept(workspace_id: str, sources: SourceAssets) -> Callable[[Delivered], bool]:
+def shown_in_library(workspace_id: str, sources: InputAssetStore) -> Callable[[DeliveredFile], bool]:
     """A function that tells whether a delivered file is in the library and not archived."""
     return lambda delivered: sources.is_kept(workspace_id, delivered.id)
 
 
-def _record(generation: Generation, generations: GenerationStore) -> Accepted:
+def _record(generation: Generation, generations: GenerationStore) -> AcceptedGeneration:
     try:
-        generations.record(generation)
+        generations.write_final(generation)
     except GenerationExists:
-        return Accepted(generations.get(generation.workspace_id, generation.id), replayed=True)
-    return Accepted(generation, replayed=False)
+        return AcceptedGeneration(generations.get(generation.workspace_id, generation.id), replayed=True)
+    return AcceptedGeneration(generation, replayed=False)
 
 
-def affordable(wanted: tuple[Part, ...], available: int) -> tuple[Part, ...]:
+def affordable_parts(priced_parts: tuple[PricedPart, ...], available: int) -> tuple[PricedPart, ...]:
     """The parts without the offers that cost more than the available credits. Each part may spend what is left when all
     other parts take their cheapest offer. A part without an affordable offer keeps all its offers; the hold is then
     refused."""
-    credits_left = available - sum(min(offer.credits_max for offer in part.offers) for part in wanted)
-    chosen: list[Part] = []
-    for part in wanted:
+    credits_left = available - sum(min(offer.credits_max for offer in part.offers) for part in priced_parts)
+    chosen: list[PricedPart] = []
+    for part in priced_parts:
         credits_left += min(offer.credits_max for offer in part.offers)
         offers = tuple(offer for offer in part.offers if offer.credits_max <= credits_left) or part.offers
         chosen.append(replace(part, offers=offers))
@@ -315,46 +315,46 @@ def affordable(wanted: tuple[Part, ...], available: int) -> tuple[Part, ...]:
     return tuple(chosen)
 
 
-def _credits_max(part: Part) -> int:
+def _credits_max(part: PricedPart) -> int:
     return max(offer.credits_max for offer in part.offers)
 
 
-def _with_candidates(generation: Generation, pipeline: Pipeline | None, chosen: tuple[Part, ...]) -> Generation:
+def _with_candidates(generation: Generation, pipeline: Pipeline | None, chosen: tuple[PricedPart, ...]) -> Generation:
     """The generation with its candidates: its own, or those of each stage."""
     if pipeline is None:
         return replace(generation, candidates=tuple(offer.candidate for offer in chosen[0].offers))
-    parts_by_name = {part.ask.name: part for part in chosen}
+    parts_by_name = {part.quote_input.name: part for part in chosen}
     stages = tuple(_planned_stage(parts_by_name.get(stage.name), stage) for stage in pipeline.stages)
     last = stages[-1]
     recipe = replace(generation.recipe, parameters=last.parameters, inputs=last.inputs)
     return replace(generation, recipe=recipe, pipeline=replace(pipeline, stages=stages))
 
 
-def _planned_stage(part: Part | None, stage: Stage) -> Stage:
+def _planned_stage(part: PricedPart | None, stage: Stage) -> Stage:
     if part is None:
         return stage
     candidates = tuple(offer.candidate for offer in part.offers)
     return replace(stage, parameters=part.parameters, candidates=candidates, credits_max=_credits_max(part))
 
 
-def looked_up(
-    workspace_id: str, recipe: Recipe, pipeline: Pipeline | None, sources: SourceAssets
+def resolve_inputs(
+    workspace_id: str, recipe: Recipe, pipeline: Pipeline | None, sources: InputAssetStore
 ) -> tuple[Recipe, Pipeline | None]:
     """The recipe, or the stages of the run, with the facts about their input files. Raises what `resolved` raises."""
     if pipeline is None:
-        return replace(recipe, inputs=resolved(workspace_id, recipe.inputs, sources)), None
-    stages = tuple(replace(stage, inputs=resolved(workspace_id, stage.inputs, sources)) for stage in pipeline.stages)
+        return replace(recipe, inputs=resolve_files(workspace_id, recipe.inputs, sources)), None
+    stages = tuple(replace(stage, inputs=resolve_files(workspace_id, stage.inputs, sources)) for stage in pipeline.stages)
     return recipe, replace(pipeline, stages=stages)
 
 
-def resolved(workspace_id: str, inputs: Sources, sources: SourceAssets) -> Sources:
+def resolve_files(workspace_id: str, requested: InputAssets, sources: InputAssetStore) -> InputAssets:
     """The input files with their hashes and facts. Raises ValidationFailed for a file that the workspace does not have,
     or whose type does not fit its role."""
-    files: Sources = {}
-    for role, asked in inputs.items():
+    files: InputAssets = {}
+    for role, asked in requested.items():
         asset_type = ROLE_TYPES[role]
         try:
-            files[role] = tuple(sources.source(workspace_id, source.asset_id, asset_type) for source in asked)
+            files[role] = tuple(sources.input_asset(workspace_id, source.asset_id, asset_type) for source in asked)
         except NotFound:
             path = f"parameters.{role}_asset_id" + ("s" if role == "reference" else "")
             path = "character_id" if role == CHARACTER else path
@@ -362,7 +362,7 @@ def resolved(workspace_id: str, inputs: Sources, sources: SourceAssets) -> Sourc
     return files
 
 
-def _quoted_parts(quote: Quote, priced_parts: tuple[Part, ...], now: datetime) -> tuple[Part, ...]:
+def _quoted_parts(quote: Quote, priced_parts: tuple[PricedPart, ...], now: datetime) -> tuple[PricedPart, ...]:
     """The parts with only the quoted offers that still exist, at no more than the quoted price. Raises QuoteExpired."""
     if quote.expires_at <= now:
         raise QuoteExpired("This quote has expired. Ask for another.")

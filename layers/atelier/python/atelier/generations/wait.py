@@ -13,21 +13,21 @@ from atelier.generations.model import Generation
 from atelier.generations.ports import GenerationStore
 
 WAIT_SECONDS_MAX = 25
-FIRST_LOOK_SECONDS = 0.2
-LOOK_SECONDS_MAX = 1.0
+FIRST_READ_DELAY_SECONDS = 0.2
+READ_DELAY_SECONDS_MAX = 1.0
 # A lease lasts this much longer than its wait, for the last read and for clocks that differ.
-LEASE_SPARE = timedelta(seconds=5)
+LEASE_MARGIN = timedelta(seconds=5)
 
 
 class WaitSlots(Protocol):
     """Bounds how many requests of one subject wait at the same time, over all instances. A lease ends by itself at
     `until`."""
 
-    def take(self, subject: str, limit: int, until: datetime, now: datetime) -> str | None:
+    def lease(self, subject: str, limit: int, until: datetime, now: datetime) -> str | None:
         """Lease one of `limit` slots and return its name; None when all are taken. Raises Unavailable."""
         ...
 
-    def give_back(self, subject: str, slot: str, until: datetime) -> None:
+    def end_lease(self, subject: str, slot: str, until: datetime) -> None:
         """End a lease before its time. Raises nothing."""
         ...
 
@@ -37,9 +37,9 @@ def wait_slot(subject: str, limit: int, seconds: int, *, slots: WaitSlots, now: 
     """Lease a wait slot for the body of a `with`, and tell whether there was one. The waits of one subject are bounded
     because each keeps a worker busy, and all accounts share the workers. When the slots cannot be read the request may
     wait, so that this limit never takes the product down."""
-    until = now + timedelta(seconds=min(seconds, WAIT_SECONDS_MAX)) + LEASE_SPARE
+    until = now + timedelta(seconds=min(seconds, WAIT_SECONDS_MAX)) + LEASE_MARGIN
     try:
-        slot = slots.take(subject, limit, until, now)
+        slot = slots.lease(subject, limit, until, now)
     except Unavailable:
         yield True
         return
@@ -47,7 +47,7 @@ def wait_slot(subject: str, limit: int, seconds: int, *, slots: WaitSlots, now: 
         yield slot is not None
     finally:
         if slot is not None:
-            slots.give_back(subject, slot, until)
+            slots.end_lease(subject, slot, until)
 
 
 def wait_for_end(
@@ -62,9 +62,9 @@ def wait_for_end(
     """The generation once it is final, or in its state `seconds` after `asked_at`, the time of the request (at most
     25 s: the gateway's time-out is 29 s)."""
     until = requested_at + timedelta(seconds=min(seconds, WAIT_SECONDS_MAX))
-    pause = FIRST_LOOK_SECONDS
+    pause = FIRST_READ_DELAY_SECONDS
     while generation.is_open and clock() < until:
         sleep(pause)
-        pause = min(pause * 1.3, LOOK_SECONDS_MAX)
+        pause = min(pause * 1.3, READ_DELAY_SECONDS_MAX)
         generation = generations.get(generation.workspace_id, generation.id)
     return generation

@@ -13,15 +13,15 @@ from typing import Any, cast
 
 from atelier.errors import Unauthenticated
 from atelier.frozen import dataclass
-from atelier.identity.model import ACCESS_LIFE, RefreshToken, Session, Tokens
+from atelier.identity.model import ACCESS_TOKEN_LIFETIME, RefreshToken, Session, SessionTokens
 from atelier.identity.ports import KeySets
-from atelier.identity.signing import ALGORITHM, Jwk, from_base64url, sign, to_base64url, verifies
+from atelier.identity.signing import ALGORITHM, Jwk, from_base64url, sign, to_base64url, is_valid_signature
 from atelier.ids import is_id
 
 AUDIENCE = "atelier"
 HEADER_TYPE = "at+jwt"
-TYPE = "access"
-SKEW = timedelta(seconds=30)
+TOKEN_TYPE = "access"
+CLOCK_SKEW = timedelta(seconds=30)
 TOKEN_LENGTH_MAX = 2048
 
 
@@ -42,26 +42,26 @@ class AccessTokens:
         self._key_sets = key_sets
         self._issuer = issuer
 
-    def issue(self, session: Session, refresh_token: RefreshToken, now: datetime) -> Tokens:
+    def issue(self, session: Session, refresh_token: RefreshToken, now: datetime) -> SessionTokens:
         """A new access token of a session, together with the given refresh token. It expires with the session at the
         latest."""
         key = self._key_sets.key_set()["keys"][0]
         issued_at = int(now.timestamp())
-        expires_at = int(min(now + ACCESS_LIFE, session.ends_at).timestamp())
+        expires_at = int(min(now + ACCESS_TOKEN_LIFETIME, session.ends_at).timestamp())
         claims = {
             "iss": self._issuer,
             "aud": AUDIENCE,
             "sub": session.user_id,
             "sid": session.id,
             "wsp": session.workspace_id,
-            "typ": TYPE,
+            "typ": TOKEN_TYPE,
             "iat": issued_at,
             "nbf": issued_at,
             "exp": expires_at,
         }
         signing_input = f"{_header(key)}.{_segment(claims)}"
         token = f"{signing_input}.{to_base64url(sign(key, signing_input.encode()))}"
-        return Tokens(token, expires_at - issued_at, refresh_token)
+        return SessionTokens(token, expires_at - issued_at, refresh_token)
 
     def verify(self, token: str, now: datetime) -> AccessClaims:
         """The claims of a token that this deployment signed and that is valid now, with CLOCK_SKEW of tolerance between
@@ -73,7 +73,7 @@ class AccessTokens:
         if not (
             claims.get("iss") == self._issuer
             and claims.get("aud") == AUDIENCE
-            and claims.get("typ") == TYPE
+            and claims.get("typ") == TOKEN_TYPE
             and type(expires_at) is int
             and type(not_before) is int
             and isinstance(user_id, str)
@@ -86,9 +86,9 @@ class AccessTokens:
             raise _invalid_token()
 
         seconds = now.timestamp()
-        if seconds >= expires_at + SKEW.total_seconds():
+        if seconds >= expires_at + CLOCK_SKEW.total_seconds():
             raise Unauthenticated("The access token has expired.")
-        if seconds < not_before - SKEW.total_seconds():
+        if seconds < not_before - CLOCK_SKEW.total_seconds():
             raise _invalid_token()
         return AccessClaims(user_id, session_id, workspace_id, datetime.fromtimestamp(expires_at, now.tzinfo))
 
@@ -98,7 +98,7 @@ class AccessTokens:
         signing_input, _, signature = token.rpartition(".")
         head, _, payload = signing_input.partition(".")
         try:
-            if not verifies(self._key(head), signing_input.encode(), from_base64url(signature)):
+            if not is_valid_signature(self._key(head), signing_input.encode(), from_base64url(signature)):
                 raise _invalid_token()
             claims: object = json.loads(from_base64url(payload))
         except ValueError as error:

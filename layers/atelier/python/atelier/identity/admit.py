@@ -8,16 +8,16 @@ from typing import Any
 
 from atelier.errors import Forbidden, NotFound, Unauthenticated
 from atelier.frozen import dataclass
-from atelier.identity.access_tokens import SKEW
-from atelier.identity.api_tokens import refused
+from atelier.identity.access_tokens import CLOCK_SKEW
+from atelier.identity.api_tokens import invalid_token
 from atelier.identity.permissions import Role, permits
-from atelier.identity.ports import Standings
+from atelier.identity.ports import AccessReads
 from atelier.identity.scopes import covers
 from atelier.ids import is_id
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class Authorized:
     """A caller who may act in a workspace. `session_id` is None for an API token."""
 
     user_id: str
@@ -29,15 +29,15 @@ class Admitted:
     scopes: tuple[str, ...] | None = None
 
 
-def admit(
+def authorize(
     claims: Mapping[str, Any],
     workspace_id: str | None,
     permission: str,
     *,
     fresh: bool,
-    standings: Standings,
+    access_reads: AccessReads,
     now: datetime,
-) -> Admitted:
+) -> Authorized:
     """Check that a verified caller has `permission` in a workspace.
 
     claims: the authorizer's context. workspace_id: the requested workspace; None = the user's personal one. fresh: read
@@ -47,9 +47,9 @@ def admit(
     Raises Unauthenticated, Forbidden, or NotFound for a workspace that does not exist or where the user is no
     member."""
     if "token_id" in claims:
-        return _authorize_api_token(claims, workspace_id, permission, access_reads=standings, now=now)
+        return _authorize_api_token(claims, workspace_id, permission, access_reads=access_reads, now=now)
     user_id, session_id, personal = str(claims["user_id"]), str(claims["session_id"]), str(claims["workspace_id"])
-    if now.timestamp() >= int(claims["expires_at"]) + SKEW.total_seconds():
+    if now.timestamp() >= int(claims["expires_at"]) + CLOCK_SKEW.total_seconds():
         raise Unauthenticated("The access token has expired.")
 
     workspace_id = personal if workspace_id is None else workspace_id
@@ -57,38 +57,38 @@ def admit(
         raise NotFound("There is no such workspace.")
 
     if fresh:
-        session, role = standings.standing(user_id, session_id, workspace_id)
-        if session is None or not session.live(now):
+        session, role = access_reads.session_and_role(user_id, session_id, workspace_id)
+        if session is None or not session.is_live(now):
             raise Unauthenticated("The session has ended. Log in again.")
     elif workspace_id == personal:
         role = Role.OWNER
     else:
-        role = standings.role(user_id, workspace_id)
+        role = access_reads.role(user_id, workspace_id)
 
     if role is None:
         raise NotFound("There is no such workspace.")
     if not permits(role, permission):
         raise Forbidden(f"The role {role} does not allow this.", permission=permission)
-    return Admitted(user_id, session_id, workspace_id, role)
+    return Authorized(user_id, session_id, workspace_id, role)
 
 
 def _authorize_api_token(
-    claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, access_reads: Standings, now: datetime
-) -> Admitted:
+    claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, access_reads: AccessReads, now: datetime
+) -> Authorized:
     """Check an API token, which is valid in its own workspace only. The token is read on every request, also on a GET:
     it does not expire soon, and a revocation must have effect at once."""
     user_id, token_id, token_workspace_id = str(claims["user_id"]), str(claims["token_id"]), str(claims["workspace_id"])
     if workspace_id not in (None, token_workspace_id):
         raise NotFound("There is no such workspace.")
-    token, role = access_reads.bearing(user_id, token_workspace_id, token_id)
+    token, role = access_reads.token_and_role(user_id, token_workspace_id, token_id)
     if token is None:
-        raise refused()
-    token.check(now)
+        raise invalid_token()
+    token.require_valid(now)
     if role is None:
         # The user who made the token has left the workspace.
-        raise refused()
+        raise invalid_token()
     if not covers(token.scopes, permission):
         raise Forbidden("The API token's scopes do not allow this.", permission=permission)
     if not permits(role, permission):
         raise Forbidden(f"The role {role} does not allow this.", permission=permission)
-    return Admitted(user_id, None, token_workspace_id, role, token_id, token.scopes)
+    return Authorized(user_id, None, token_workspace_id, role, token_id, token.scopes)

@@ -22,21 +22,21 @@ from datetime import datetime, timedelta
 from atelier.errors import Conflict, Unauthenticated
 from atelier.frozen import dataclass
 
-PREFIX = "atl_"
+TOKEN_PREFIX = "atl_"
 TOKENS_PER_WORKSPACE_MAX = 50
 # No token is valid for ever: a token without an expiry date expires after this time.
-LIFE_MAX = timedelta(days=366)
+TOKEN_LIFETIME_MAX = timedelta(days=366)
 # `last_used_at` is written at most once in this time, however often the token is used, so it may be this far behind.
-USE_NOTED_EVERY = timedelta(minutes=10)
+LAST_USED_INTERVAL = timedelta(minutes=10)
 # The record of a revoked token is kept this long, so that a late repetition of the request that created it cannot
 # create a token with its id again.
-REVOKED_KEPT = timedelta(days=30)
+REVOKED_RETENTION = timedelta(days=30)
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SECRET_CHARACTERS = 43
 _CHECKSUM_CHARACTERS = 6
 _ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 _TEXT = re.compile(
-    f"({PREFIX}({_ULID})({_ULID})[0-9A-Za-z]{{{_SECRET_CHARACTERS}}})([0-9A-Za-z]{{{_CHECKSUM_CHARACTERS}}})"
+    f"({TOKEN_PREFIX}({_ULID})({_ULID})[0-9A-Za-z]{{{_SECRET_CHARACTERS}}})([0-9A-Za-z]{{{_CHECKSUM_CHARACTERS}}})"
 )
 
 
@@ -70,16 +70,16 @@ class ApiToken:
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
 
-    def check(self, now: datetime) -> None:
+    def require_valid(self, now: datetime) -> None:
         """Raises Unauthenticated when the token is revoked or expired."""
         if self.revoked_at is not None:
             raise Unauthenticated("The API token has been revoked.")
         if now >= self.expires_at:
             raise Unauthenticated("The API token has expired.")
 
-    def should_note_use(self, now: datetime) -> bool:
+    def should_record_use(self, now: datetime) -> bool:
         """Whether `last_used_at` is missing or older than LAST_USED_INTERVAL."""
-        return self.last_used_at is None or now - self.last_used_at >= USE_NOTED_EVERY
+        return self.last_used_at is None or now - self.last_used_at >= LAST_USED_INTERVAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class TokenPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class TokenText:
     """The parsed text of a token that a caller sent. Its ids may be invented until `matches` has compared the hash."""
 
     workspace_id: str
@@ -100,14 +100,14 @@ class Shown:
     digest: str = field(repr=False)
 
     @classmethod
-    def parse(cls, text: str) -> Shown:
+    def parse(cls, text: str) -> TokenText:
         """Raises Unauthenticated for a text without the form or the checksum of a token."""
         match = _TEXT.fullmatch(text)
         if match is None or _checksum(match[1]) != match[4]:
-            raise refused()
+            raise invalid_token()
         return cls(f"wsp_{match[2]}", f"tok_{match[3]}", _digest(text))
 
-    def proves(self, token: ApiToken) -> bool:
+    def matches(self, token: ApiToken) -> bool:
         """Whether this is the text of `token`."""
         return hmac.compare_digest(self.digest, token.digest)
 
@@ -123,12 +123,12 @@ def new_token(
 ) -> tuple[ApiToken, str]:
     """A token with a new random secret, and its text. The text is shown to the caller once and never stored."""
     secret = "".join(secrets.choice(_BASE62) for _ in range(_SECRET_CHARACTERS))
-    body = f"{PREFIX}{workspace_id[4:]}{token_id[4:]}{secret}"
+    body = f"{TOKEN_PREFIX}{workspace_id[4:]}{token_id[4:]}{secret}"
     text = body + _checksum(body)
     return ApiToken(token_id, workspace_id, user_id, name, scopes, _digest(text), now, expires_at), text
 
 
-def refused() -> Unauthenticated:
+def invalid_token() -> Unauthenticated:
     """The one error for every text that is no valid token, so that it does not tell what is wrong with the text."""
     return Unauthenticated("The API token is not valid.")
 

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from atelier.errors import Unauthenticated
 from atelier.identity.access_tokens import AccessTokens
-from atelier.identity.api_tokens import PREFIX, Shown, refused
+from atelier.identity.api_tokens import TOKEN_PREFIX, TokenText, invalid_token
 from atelier.identity.ports import ApiTokens
 
 Context = dict[str, str | int]
 
 
-def authorize(
+def authenticate(
     header: str, *, access_tokens: AccessTokens, api_tokens: Callable[[], ApiTokens], now: datetime
 ) -> Context:
     """The context that the gateway passes to the functions.
@@ -23,8 +23,8 @@ def authorize(
     minutes, so `identity/admit.py` checks again whatever may have ended since. api_tokens: a factory, called for API
     tokens only."""
     try:
-        token = bearer(header)
-        if token.startswith(PREFIX):
+        token = bearer_token(header)
+        if token.startswith(TOKEN_PREFIX):
             return _authenticate_api_token(token, api_tokens, now)
         claims = access_tokens.verify(token, now)
     except Unauthenticated as error:
@@ -37,7 +37,7 @@ def authorize(
     }
 
 
-def bearer(header: str) -> str:
+def bearer_token(header: str) -> str:
     """The token of `Bearer <token>`; raises Unauthenticated."""
     scheme, _, token = header.strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
@@ -46,15 +46,15 @@ def bearer(header: str) -> str:
 
 
 def _authenticate_api_token(text: str, api_tokens: Callable[[], ApiTokens], now: datetime) -> Context:
-    presented = Shown.parse(text)
+    presented = TokenText.parse(text)
     tokens = api_tokens()
     token = tokens.token(presented.workspace_id, presented.token_id)
-    if token is None or not presented.proves(token):
-        raise refused()
-    token.check(now)
+    if token is None or not presented.matches(token):
+        raise invalid_token()
+    token.require_valid(now)
     # Here and not in `identity/admit.py`, because the gateway calls the authorizer only once in some minutes for each
     # token.
-    if token.should_note_use(now):
+    if token.should_record_use(now):
         tokens.note_use(token, now)
     return {
         "user_id": token.user_id,

@@ -8,15 +8,15 @@ from datetime import timedelta
 from typing import Literal
 
 from atelier.errors import Forbidden
-from atelier.identity.model import REFRESH_IDLE
+from atelier.identity.model import SESSION_IDLE_LIFETIME
 
 # With the prefix `__Host-` browsers refuse the cookie from a subdomain, over plain HTTP, or with another path
 # (RFC 6265bis).
-COOKIE = "__Host-atelier-refresh"
+COOKIE_NAME = "__Host-atelier-refresh"
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
+class PresentedToken:
     """The refresh token of a request (None = it has none), and where the response has to put its successor."""
 
     token: str | None
@@ -33,26 +33,26 @@ def require_own_origin(origin: str | None, is_allowed: Callable[[str], bool]) ->
         raise Forbidden("This request came from another site.")
 
 
-def presented(
+def presented_token(
     body_token: str | None, cookies: Mapping[str, str], origin: str | None, is_allowed: Callable[[str], bool]
-) -> Presented:
+) -> PresentedToken:
     """The refresh token of a request. A token in the body has precedence, and needs no check of the origin, since
     another site cannot know it. Raises Forbidden for a request of another site that would use or delete the cookie."""
     if body_token is not None:
-        return Presented(body_token, "body")
+        return PresentedToken(body_token, "body")
     require_own_origin(origin, is_allowed)
-    return Presented(cookies.get(COOKIE) or None, "cookie")
+    return PresentedToken(cookies.get(COOKIE_NAME) or None, "cookie")
 
 
-def cookie(token: str) -> str:
+def refresh_cookie(token: str) -> str:
     """The Set-Cookie value that stores a refresh token until it expires."""
-    return _set_cookie(token, REFRESH_IDLE)
+    return _set_cookie(token, SESSION_IDLE_LIFETIME)
 
 
-def no_cookie() -> str:
+def expired_cookie() -> str:
     """The Set-Cookie value that deletes the refresh token."""
     return _set_cookie("", timedelta())
 
 
 def _set_cookie(value: str, age: timedelta) -> str:
-    return f"{COOKIE}={value}; Path=/; Max-Age={int(age.total_seconds())}; Secure; HttpOnly; SameSite=Strict"
+    return f"{COOKIE_NAME}={value}; Path=/; Max-Age={int(age.total_seconds())}; Secure; HttpOnly; SameSite=Strict"

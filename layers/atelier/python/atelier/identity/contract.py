@@ -11,12 +11,12 @@ from atelier.identity.credentials import (
     EMAIL_BYTES_MAX,
     PASSWORD_LENGTH_MAX,
     PASSWORD_LENGTH_MIN,
-    good_password,
-    normal_email,
-    normal_password,
+    validate_password,
+    normalize_email,
+    normalize_password,
     require_unrelated,
 )
-from atelier.identity.model import Membership, SignedIn, Tokens, User
+from atelier.identity.model import Membership, SignedIn, SessionTokens, User
 from atelier.identity.permissions import Role
 
 REFRESH_TOKEN_LENGTH_MAX = 512
@@ -24,7 +24,7 @@ REFRESH_TOKEN_LENGTH_MAX = 512
 Email = Annotated[
     str,
     Field(max_length=EMAIL_BYTES_MAX, json_schema_extra={"format": "email"}, examples=["ada@example.com"]),
-    AfterValidator(normal_email),
+    AfterValidator(normalize_email),
 ]
 Delivery = Annotated[
     Literal["cookie", "body"],
@@ -45,7 +45,7 @@ class SignUpRequest(BaseModel):
     password: Annotated[
         str,
         Field(min_length=PASSWORD_LENGTH_MIN, max_length=PASSWORD_LENGTH_MAX, examples=["correct horse battery"]),
-        AfterValidator(good_password),
+        AfterValidator(validate_password),
     ] = Field(repr=False)
     token_delivery: Delivery = "cookie"
 
@@ -62,7 +62,7 @@ class LogInRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     email: Email
-    password: Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX), AfterValidator(normal_password)] = (
+    password: Annotated[str, Field(min_length=1, max_length=PASSWORD_LENGTH_MAX), AfterValidator(normalize_password)] = (
         Field(repr=False)
     )
     token_delivery: Delivery = "cookie"
@@ -153,7 +153,7 @@ def workspace_view(membership: Membership) -> WorkspaceView:
     )
 
 
-def tokens_view(tokens: Tokens, delivery: str) -> TokensView:
+def tokens_view(tokens: SessionTokens, delivery: str) -> TokensView:
     """The response model of tokens, without the refresh token when a cookie carries it."""
     return TokensView(
         access_token=tokens.access_token,

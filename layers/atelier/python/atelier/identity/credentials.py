@@ -14,7 +14,7 @@ LOCAL_PART_BYTES_MAX = 64
 PASSWORD_LENGTH_MIN = 12
 PASSWORD_LENGTH_MAX = 256
 # A password with fewer different visible characters is a repeated key or a row of spaces.
-PASSWORD_DISTINCT_MIN = 5
+PASSWORD_DISTINCT_CHARACTERS_MIN = 5
 # "abcdabcdabcd" is as weak as "abcd": a repeated part must be at least this long.
 PASSWORD_PERIOD_MIN = 8
 # A password is refused when fewer letters than this remain after the user's name and address are removed.
@@ -25,7 +25,7 @@ _LABEL = r"[^\W_](?:(?:[^\W_]|-){0,61}[^\W_])?"
 _EMAIL = re.compile(rf"{_LOCAL_PART}@{_LABEL}(?:\.{_LABEL})+")
 
 
-def normal_email(text: str) -> str:
+def normalize_email(text: str) -> str:
     """The normal form of an e-mail address: NFKC, trimmed, case-folded. Raises ValueError for text that is no
     address."""
     email = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).strip().casefold())
@@ -39,22 +39,22 @@ def normal_email(text: str) -> str:
     return email
 
 
-def normal_password(text: str) -> str:
+def normalize_password(text: str) -> str:
     """The password in NFKC: systems encode the same typed characters differently."""
     return unicodedata.normalize("NFKC", text)
 
 
-def good_password(text: str) -> str:
+def validate_password(text: str) -> str:
     """The normal form of a password that the policy accepts: 12 to 256 characters, not a common password, and not a few
     characters repeated. Raises ValueError with the reason; its message never contains the password."""
-    password = normal_password(text)
+    password = normalize_password(text)
     if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
         raise ValueError(f"a password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters")
     folded = password.casefold()
     if folded in _common_passwords():
         raise ValueError("this password is too common")
-    if len({character for character in folded if _is_visible(character)}) < PASSWORD_DISTINCT_MIN:
-        raise ValueError(f"a password has at least {PASSWORD_DISTINCT_MIN} different characters, spaces not counted")
+    if len({character for character in folded if _is_visible(character)}) < PASSWORD_DISTINCT_CHARACTERS_MIN:
+        raise ValueError(f"a password has at least {PASSWORD_DISTINCT_CHARACTERS_MIN} different characters, spaces not counted")
     if (folded + folded).find(folded, 1) < PASSWORD_PERIOD_MIN or _is_sequence(folded):
         raise ValueError("this password repeats or counts a few characters: use several words")
     return password

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import Conflict, Forbidden, NotFound, ValidationFailed
-from atelier.identity.api_tokens import LIFE_MAX, ApiToken, TokenExists, new_token
+from atelier.identity.api_tokens import TOKEN_LIFETIME_MAX, ApiToken, TokenExists, new_token
 from atelier.identity.permissions import Role, at_least, permits
 from atelier.identity.ports import ApiTokens, IdempotencyKeys
 from atelier.identity.scopes import GROUPS
@@ -32,22 +32,22 @@ class NewToken:
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedToken:
     """An issued token and its text. The text is None when the request repeats an earlier one."""
 
     token: ApiToken
     text: str | None = field(repr=False)
 
 
-def issue_token(new: NewToken, *, tokens: ApiTokens, bindings: IdempotencyKeys, now: datetime) -> Issued:
+def issue_token(new: NewToken, *, tokens: ApiTokens, idempotency_keys: IdempotencyKeys, now: datetime) -> IssuedToken:
     """Issue one token.
 
     Raises ValidationFailed for an expiry date in the past or too late, Forbidden for a scope beyond the caller's role,
     TooManyTokens, IdempotencyMismatch when the key was used with another request, and Conflict when the token of a
     repeated request has been revoked."""
-    latest = now + LIFE_MAX
+    latest = now + TOKEN_LIFETIME_MAX
     if not now < (new.expires_at or latest) <= latest:
-        message = f"must be in the future, and within {LIFE_MAX.days} days"
+        message = f"must be in the future, and within {TOKEN_LIFETIME_MAX.days} days"
         raise ValidationFailed([{"path": "expires_at", "message": message}])
     for scope in new.scopes:
         if scope not in GROUPS and not permits(new.role, scope):
@@ -56,7 +56,7 @@ def issue_token(new: NewToken, *, tokens: ApiTokens, bindings: IdempotencyKeys, 
     token_id = new_id("tok", now)
     if new.idempotency_key is not None:
         key = f"tokens {new.idempotency_key}"
-        token_id = bindings.reserve(new.workspace_id, key, _fingerprint(new), token_id)
+        token_id = idempotency_keys.reserve(new.workspace_id, key, _fingerprint(new), token_id)
         existing = tokens.token(new.workspace_id, token_id)
         if existing is not None:
             return _repeated_token(existing)
@@ -72,7 +72,7 @@ def issue_token(new: NewToken, *, tokens: ApiTokens, bindings: IdempotencyKeys, 
         if existing is None:
             raise
         return _repeated_token(existing)
-    return Issued(token, text)
+    return IssuedToken(token, text)
 
 
 def revoke_token(
@@ -88,10 +88,10 @@ def revoke_token(
         raise NotFound
 
 
-def _repeated_token(made: ApiToken) -> Issued:
-    if made.revoked_at is not None:
+def _repeated_token(token: ApiToken) -> IssuedToken:
+    if token.revoked_at is not None:
         raise Conflict("The token that this request made has been revoked.")
-    return Issued(made, None)
+    return IssuedToken(token, None)
 
 
 def _fingerprint(new: NewToken) -> str:

@@ -18,18 +18,18 @@ SIGN_IN_WINDOW_SECONDS = 300
 SIGN_UP_WINDOW_SECONDS = 86_400
 # The sign-up limit of a block of addresses, in multiples of the limit of one address. The addresses of a household or a
 # company lie in one block, and so do addresses that an attacker rents.
-SURROUNDINGS = 5
+BLOCK_SIGN_UP_FACTOR = 5
 SIGN_UPS_PER_MAILBOX = 10
 REQUEST_WINDOW_SECONDS = 60
 # A worker adds to the shared counter after each 30th part of the limit: after 20 requests where the limit is 600.
-SHARES = 30
+SHARES_PER_LIMIT = 30
 SUBJECTS_MAX = 10_000
 IPV6_SUBSCRIBER_BITS = 64
 IPV6_SITE_BITS = 48
 IPV4_BLOCK_BITS = 24
 
 
-def network(address: str) -> str:
+def subscriber_network(address: str) -> str:
     """The network of one subscriber: an IPv4 address, or the /64 of an IPv6 address, within which the subscriber can
     choose any address. Text that is no address is returned unchanged."""
     if ":" not in address:
@@ -45,7 +45,7 @@ def network(address: str) -> str:
     return str(ipaddress.IPv6Network((parsed, IPV6_SUBSCRIBER_BITS), strict=False))
 
 
-def surroundings(address: str) -> str:
+def address_block(address: str) -> str:
     """The block around an address: the /24 of an IPv4 address, or the /48 of an IPv6 address, which one site gets."""
     import ipaddress
 
@@ -69,23 +69,23 @@ class SignInLimits:
     per_address: int
     sign_ups_per_address: int = 20
 
-    def take(self, email: str, address: str, now: datetime) -> None:
+    def count_attempt(self, email: str, address: str, now: datetime) -> None:
         """Count one attempt to sign up or log in, before any password is hashed. Raises RateLimited."""
         # The e-mail is stored as a digest only: it may belong to a person who has no account here.
         account = hashlib.sha256(email.encode()).hexdigest()
-        self._count(f"sign-in#address#{network(address)}", self.per_address, SIGN_IN_WINDOW_SECONDS, now)
+        self._count(f"sign-in#address#{subscriber_network(address)}", self.per_address, SIGN_IN_WINDOW_SECONDS, now)
         self._count(f"sign-in#account#{account}", self.per_account, SIGN_IN_WINDOW_SECONDS, now)
 
-    def take_sign_up(self, mailbox: str, address: str, now: datetime) -> None:
+    def count_sign_up(self, mailbox: str, address: str, now: datetime) -> None:
         """Count one attempt to sign up, also when it fails: even a failed attempt tells whether an e-mail has an
         account. Raises RateLimited. mailbox: the digest of the mailbox."""
         limit = self.sign_ups_per_address
-        self._count(f"sign-up#address#{network(address)}", limit, SIGN_UP_WINDOW_SECONDS, now)
-        self._count(f"sign-up#block#{surroundings(address)}", limit * SURROUNDINGS, SIGN_UP_WINDOW_SECONDS, now)
+        self._count(f"sign-up#address#{subscriber_network(address)}", limit, SIGN_UP_WINDOW_SECONDS, now)
+        self._count(f"sign-up#block#{address_block(address)}", limit * BLOCK_SIGN_UP_FACTOR, SIGN_UP_WINDOW_SECONDS, now)
         self._count(f"sign-up#mailbox#{mailbox}", SIGN_UPS_PER_MAILBOX, SIGN_UP_WINDOW_SECONDS, now)
 
     def _count(self, subject: str, limit: int, window_seconds: int, now: datetime) -> None:
-        if not self.windows.take(subject, limit, window_seconds, now):
+        if not self.windows.try_add_one(subject, limit, window_seconds, now):
             raise _rate_limited(limit, window_seconds, now)
 
 
@@ -101,7 +101,7 @@ class SparseLimiter:
     def __init__(self, windows: Callable[[], RateWindows], limit: int) -> None:
         self._windows = windows
         self.limit = limit
-        self.share = max(1, limit // SHARES)
+        self.share = max(1, limit // SHARES_PER_LIMIT)
         self._window = -1
         self._untold: dict[str, int] = {}
         self._sums: dict[str, int] = {}
@@ -120,7 +120,7 @@ class SparseLimiter:
         if not_added + 1 >= self.share:
             self._add_to_shared(subject, not_added + 1, now)
 
-    def left(self, subject: str, now: datetime) -> int:
+    def remaining(self, subject: str, now: datetime) -> int:
         """The number of requests that still pass in this window, as far as this worker knows."""
         if int(now.timestamp()) // REQUEST_WINDOW_SECONDS != self._window:
             return self.limit

@@ -34,22 +34,22 @@ def log_in(
     now: datetime,
 ) -> SignedIn:
     """Open a session. Raises RateLimited (before the password is hashed) or Unauthenticated."""
-    limits.take(command.email, command.device.address, now)
+    limits.count_attempt(command.email, command.device.address, now)
     credentials = accounts.credentials(command.email)
     if not passwords.verify(credentials.password_hash if credentials else None, command.password) or credentials is None:
         raise _wrong_credentials()
-    user, workspace = accounts.owner(credentials.user_id, credentials.workspace_id)
+    user, workspace = accounts.user_with_workspace(credentials.user_id, credentials.workspace_id)
     if user.status is not UserStatus.ACTIVE:
         raise _wrong_credentials()
 
-    if passwords.outdated(credentials.password_hash):
+    if passwords.needs_rehash(credentials.password_hash):
         accounts.replace_password_hash(credentials, passwords.hash(command.password))
     if credentials.mailbox is None:
         accounts.claim_mailbox(credentials, mailbox_digest(credentials.email))
 
     session, token = open_session(user.id, workspace.id, command.device, now)
     sessions.add(session)
-    accounts.signed_in(user.id, now)
+    accounts.record_sign_in(user.id, now)
     return SignedIn(user, workspace, access_tokens.issue(session, token, now))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 
 # Domains of one mail provider: the same local part is the same mailbox under each.
-SAME_DOMAIN = {
+DOMAIN_ALIASES = {
     "googlemail.com": "gmail.com",
     "me.com": "icloud.com",
     "mac.com": "icloud.com",
@@ -24,32 +24,32 @@ SAME_DOMAIN = {
     "yandex.ua": "yandex.ru",
 }
 # Characters that the mail provider ignores in a local part.
-IGNORED = {"gmail.com": ".", "proton.me": "._-", "yandex.ru": ".-"}
+IGNORED_CHARACTERS = {"gmail.com": ".", "proton.me": "._-", "yandex.ru": ".-"}
 # Mail providers that mark a disposable address by a hyphen; account names contain no hyphen there.
-HYPHEN_TAGS = ("yahoo.", "ymail.com", "rocketmail.com")
+HYPHEN_TAG_DOMAINS = ("yahoo.", "ymail.com", "rocketmail.com")
 # Mail providers where `anything@name.fastmail.com` is the mailbox `name@fastmail.com`.
-SUBDOMAIN_MAILBOXES = (".fastmail.com", ".fastmail.fm")
+SUBDOMAIN_MAILBOX_DOMAINS = (".fastmail.com", ".fastmail.fm")
 
 
-def mailbox(email: str) -> str:
+def mailbox_of(email: str) -> str:
     """The form that all addresses of a mailbox share. `email` is in its normal form (see credentials.py)."""
     local_part, _, domain = email.rpartition("@")
     domain = _ascii_domain(domain.rstrip("."))
-    for suffix in SUBDOMAIN_MAILBOXES:
+    for suffix in SUBDOMAIN_MAILBOX_DOMAINS:
         name, found, _ = domain.rpartition(suffix)
         if found and name:
             local_part, domain = name.rpartition(".")[2], suffix[1:]
-    domain = SAME_DOMAIN.get(domain, domain)
+    domain = DOMAIN_ALIASES.get(domain, domain)
     local_part = _without_tag(local_part, "+")
-    if domain.startswith(HYPHEN_TAGS):
+    if domain.startswith(HYPHEN_TAG_DOMAINS):
         local_part = _without_tag(local_part, "-")
-    kept = local_part.translate({ord(character): None for character in IGNORED.get(domain, "")})
+    kept = local_part.translate({ord(character): None for character in IGNORED_CHARACTERS.get(domain, "")})
     return f"{kept or local_part}@{domain}"
 
 
 def mailbox_digest(email: str) -> str:
     """The SHA-256 of a mailbox in hex. It is stored, also after the account is deleted; the address itself is not."""
-    return hashlib.sha256(mailbox(email).encode()).hexdigest()
+    return hashlib.sha256(mailbox_of(email).encode()).hexdigest()
 
 
 def _without_tag(local_part: str, mark: str) -> str:

@@ -26,9 +26,9 @@ from atelier.frozen import dataclass
 from atelier.identity.permissions import Role
 from atelier.ids import is_id, new_id
 
-ACCESS_LIFE = timedelta(minutes=10)
-REFRESH_IDLE = timedelta(days=7)
-SESSION_LIFE = timedelta(days=30)
+ACCESS_TOKEN_LIFETIME = timedelta(minutes=10)
+SESSION_IDLE_LIFETIME = timedelta(days=7)
+SESSION_LIFETIME = timedelta(days=30)
 REFRESH_GRACE = timedelta(seconds=10)
 REFRESH_SECRET_BYTES = 32
 # No client makes more rotations than this within REFRESH_GRACE. The oldest is then removed, and a further use of its
@@ -149,7 +149,7 @@ class RefreshToken:
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class SessionTokens:
     """A new access token with its lifetime, and the refresh token for the next pair."""
 
     access_token: str = field(repr=False)
@@ -163,7 +163,7 @@ class SignedIn:
 
     user: User
     workspace: Workspace
-    tokens: Tokens
+    tokens: SessionTokens
     replayed: bool = False
 
 
@@ -194,18 +194,18 @@ class Session:
     @property
     def ends_at(self) -> datetime:
         """The end of the session, however often it is used."""
-        return self.created_at + SESSION_LIFE
+        return self.created_at + SESSION_LIFETIME
 
     @property
     def expires_at(self) -> datetime:
         """The end of the session if it is not used any more."""
-        return min(self.last_used_at + REFRESH_IDLE, self.ends_at)
+        return min(self.last_used_at + SESSION_IDLE_LIFETIME, self.ends_at)
 
-    def live(self, now: datetime) -> bool:
+    def is_live(self, now: datetime) -> bool:
         """Whether the session is neither revoked nor expired."""
         return self.revoked_at is None and now < self.expires_at
 
-    def awaits(self, token: RefreshToken) -> bool:
+    def is_unused_token(self, token: RefreshToken) -> bool:
         """Whether `token` is the session's unused refresh token."""
         return hmac.compare_digest(self.digest, token.digest)
 
@@ -216,7 +216,7 @@ class Session:
                 return _successor(token, rotation.nonce)
         return None
 
-    def rotated(self, token: RefreshToken, at: datetime) -> tuple[Session, RefreshToken]:
+    def rotate(self, token: RefreshToken, at: datetime) -> tuple[Session, RefreshToken]:
         """The session after the first use of `token`, and the successor of `token`."""
         nonce = secrets.token_hex(REFRESH_SECRET_BYTES)
         successor = _successor(token, nonce)

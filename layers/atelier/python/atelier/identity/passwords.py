@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # The hash of a random, discarded string. It is verified when an e-mail has no account, so that the response takes as
 # long as with one.
-NOBODYS_HASH = "$argon2id$v=19$m=19456,t=2,p=1$+22eYXh2/NVB12Vylv/96w$Wh9jGyoRzOEMzqNuLZ1EcVIcde2RefC9OB4nMh6R2mA"
+DUMMY_HASH = "$argon2id$v=19$m=19456,t=2,p=1$+22eYXh2/NVB12Vylv/96w$Wh9jGyoRzOEMzqNuLZ1EcVIcde2RefC9OB4nMh6R2mA"
 
 
 class Argon2:
@@ -33,9 +33,9 @@ class Argon2:
         from argon2.exceptions import VerifyMismatchError
 
         try:
-            return self._hasher.verify(password_hash or NOBODYS_HASH, password) and password_hash is not None
+            return self._hasher.verify(password_hash or DUMMY_HASH, password) and password_hash is not None
         except VerifyMismatchError:
             return False
 
-    def outdated(self, password_hash: str) -> bool:
+    def needs_rehash(self, password_hash: str) -> bool:
         return self._hasher.check_needs_rehash(password_hash)

@@ -42,7 +42,7 @@ class Accounts(Protocol):
         was read."""
         ...
 
-    def owner(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
+    def user_with_workspace(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
         """A user and the user's personal workspace, by a consistent read; raises NotFound."""
         ...
 
@@ -50,7 +50,7 @@ class Accounts(Protocol):
         """A user and the memberships in all workspaces, oldest workspace first; raises NotFound."""
         ...
 
-    def signed_in(self, user_id: str, at: datetime) -> None:
+    def record_sign_in(self, user_id: str, at: datetime) -> None:
         """Store the time of the last log-in."""
         ...
 
@@ -74,18 +74,18 @@ class Sessions(Protocol):
         ...
 
 
-class Standings(Protocol):
+class AccessReads(Protocol):
     """The reads that authorise a request (see `identity/admit.py`)."""
 
     def role(self, user_id: str, workspace_id: str) -> Role | None:
         """The user's role in a workspace, which may be some moments old; None when the user is no member."""
         ...
 
-    def standing(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
+    def session_and_role(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
         """The session and the user's role in the workspace, in one consistent read."""
         ...
 
-    def bearing(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
+    def token_and_role(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
         """A workspace's API token and its user's role there, in one consistent read. The role is None when the user is
         no member or not active."""
         ...
@@ -133,7 +133,7 @@ class Passwords(Protocol):
         work."""
         ...
 
-    def outdated(self, password_hash: str) -> bool:
+    def needs_rehash(self, password_hash: str) -> bool:
         """Whether a hash was made with other parameters than the current ones."""
         ...
 
@@ -154,7 +154,7 @@ class RateWindows(Protocol):
         """Add `count` to the current window of a subject; return the sum of that window."""
         ...
 
-    def take(self, subject: str, limit: int, window_seconds: int, now: datetime) -> bool:
+    def try_add_one(self, subject: str, limit: int, window_seconds: int, now: datetime) -> bool:
         """Add one to the current window of a subject, exactly. False, and no change, when the window already has
         `limit`."""
         ...

@@ -6,13 +6,13 @@ from datetime import datetime
 
 from atelier.errors import Unauthenticated, Unavailable
 from atelier.identity.access_tokens import AccessTokens
-from atelier.identity.model import RefreshToken, Tokens
+from atelier.identity.model import RefreshToken, SessionTokens
 from atelier.identity.ports import Sessions
 
 TRIES_MAX = 4
 
 
-def refresh(refresh_token: str, *, sessions: Sessions, access_tokens: AccessTokens, now: datetime) -> Tokens:
+def refresh(refresh_token: str, *, sessions: Sessions, access_tokens: AccessTokens, now: datetime) -> SessionTokens:
     """New tokens of the session.
 
     Of parallel requests with one token, one rotates it and the others read the stored nonce, so all get the same
@@ -24,15 +24,15 @@ def refresh(refresh_token: str, *, sessions: Sessions, access_tokens: AccessToke
     token = RefreshToken.parse(refresh_token)
     for _ in range(TRIES_MAX):
         session = sessions.session(token.user_id, token.session_id)
-        if session is None or not session.live(now):
+        if session is None or not session.is_live(now):
             raise _session_ended()
         successor = session.successor(token, now)
         if successor is not None:
             return access_tokens.issue(session, successor, now)
-        if not session.awaits(token):
+        if not session.is_unused_token(token):
             sessions.revoke(token.user_id, token.session_id, now)
             raise _session_ended()
-        after, successor = session.rotated(token, now)
+        after, successor = session.rotate(token, now)
         if sessions.rotate(session, after):
             return access_tokens.issue(after, successor, now)
     raise Unavailable("The session is busy. Try again.")

@@ -16,13 +16,13 @@ READ = "read"
 GROUPS = {ALL: "everything that an editor may do", READ: "everything that a viewer may read"}
 # Permissions that no token has, on the account and on tokens: whoever finds a token must not read the account, list the
 # tokens or create more of them.
-NEVER = frozenset({"account.read", "tokens.manage", "tokens.read"})
-SCOPES = (*GROUPS, *sorted(WEAKEST.keys() - NEVER))
+EXCLUDED_PERMISSIONS = frozenset({"account.read", "tokens.manage", "tokens.read"})
+SCOPES = (*GROUPS, *sorted(WEAKEST.keys() - EXCLUDED_PERMISSIONS))
 
 
 def covers(scopes: Iterable[str], permission: str) -> bool:
     """Whether a token with these scopes may use `permission`, provided that its creator's role has it."""
-    if permission in NEVER:
+    if permission in EXCLUDED_PERMISSIONS:
         return False
     return permission in scopes or any(_includes(scope, permission) for scope in scopes)
 

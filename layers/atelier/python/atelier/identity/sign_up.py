@@ -49,9 +49,9 @@ def sign_up(
     response cannot be returned again, because they were never stored. Issuing a new pair is safe, because the key *and*
     the password must match.
     """
-    limits.take(command.email, command.device.address, now)
+    limits.count_attempt(command.email, command.device.address, now)
     mailbox = mailbox_digest(command.email)
-    limits.take_sign_up(mailbox, command.device.address, now)
+    limits.count_sign_up(mailbox, command.device.address, now)
 
     key = hashlib.sha256(command.idempotency_key.encode()).hexdigest() if command.idempotency_key else None
     user, workspace = new_user(command.email, command.name, now)
@@ -68,7 +68,7 @@ def sign_up(
     else:
         return SignedIn(user, workspace, access_tokens.issue(session, token, now))
 
-    user, workspace = accounts.owner(existing.user_id, existing.workspace_id)
+    user, workspace = accounts.user_with_workspace(existing.user_id, existing.workspace_id)
     if not passwords.verify(existing.password_hash, command.password) or user.name != command.name:
         raise IdempotencyMismatch("This Idempotency-Key was used for another sign-up.")
     session, token = open_session(user.id, workspace.id, command.device, now)

@@ -32,12 +32,12 @@ def new_key_set() -> KeySet:
     return {"keys": [_new_key()]}
 
 
-def rotated(key_set: Mapping[str, Any]) -> KeySet:
+def with_new_key(key_set: Mapping[str, Any]) -> KeySet:
     """The key set with a new key in front, which signs from now on, and at most KEYS_MAX keys in all."""
     return {"keys": [_new_key(), *key_set["keys"][: KEYS_MAX - 1]]}
 
 
-def public(key_set: Mapping[str, Any]) -> KeySet:
+def public_key_set(key_set: Mapping[str, Any]) -> KeySet:
     """The JWKS to publish: the public parts of the keys, without the private ones."""
     return {"keys": [{name: key[name] for name in _PUBLIC} for key in key_set["keys"]]}
 
@@ -52,7 +52,7 @@ def sign(key: Jwk, message: bytes) -> bytes:
     return r.to_bytes(COORDINATE_BYTES, "big") + s.to_bytes(COORDINATE_BYTES, "big")
 
 
-def verifies(key: Jwk, message: bytes, signature: bytes) -> bool:
+def is_valid_signature(key: Jwk, message: bytes, signature: bytes) -> bool:
     """Whether `signature` is the ES256 signature of `message` by `key`."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from atelier.identity.api_tokens import ApiToken
-from atelier.identity.issue_token import Issued
+from atelier.identity.issue_token import IssuedToken
 from atelier.identity.scopes import ALL, GROUPS, SCOPES
 
 CURSOR_CHARACTERS_MAX = 128
@@ -26,7 +26,7 @@ def _without_duplicates(scopes: list[str]) -> list[str]:
 
 
 Scope = Annotated[str, Field(max_length=64, json_schema_extra={"enum": list(SCOPES)}), AfterValidator(_valid_scope)]
-Name = Annotated[
+TokenName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
 
@@ -36,7 +36,7 @@ class IssueTokenRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Name = Field(description="What you call it.", examples=["n8n"])
+    name: TokenName = Field(description="What you call it.", examples=["n8n"])
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES)), AfterValidator(_without_duplicates)] = Field(
         description=f"Permissions, or groups of them. {_ABOUT_SCOPES}.", examples=[[ALL]]
     )
@@ -85,6 +85,6 @@ def token_view(token: ApiToken) -> TokenView:
     return TokenView.model_validate(token, from_attributes=True)
 
 
-def issued_view(issued: Issued) -> IssuedTokenView:
+def issued_token_view(issued: IssuedToken) -> IssuedTokenView:
     """The response to the creation of a token."""
     return IssuedTokenView(**dict(token_view(issued.token)), token=issued.text)

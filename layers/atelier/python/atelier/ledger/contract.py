@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from atelier.ledger.history import Balance
-from atelier.ledger.model import Account, Daily, Grant, Movement, Wallet, burn_down
+from atelier.ledger.model import Account, DailyCreditRule, Grant, Movement, Wallet, burn_down
 
 
 class GrantView(BaseModel):
@@ -160,10 +160,10 @@ class StatementQuery(BaseModel):
     cursor: Annotated[str, Field(max_length=400)] | None = None
 
 
-def balance_view(wallet: Wallet, daily: Daily, now: datetime) -> BalanceView:
+def balance_view(wallet: Wallet, daily: DailyCreditRule, now: datetime) -> BalanceView:
     """The response for a wallet, with its grants in the order in which they will be spent. `daily`: the daily credits
     of the wallet's tier."""
-    withheld = daily.withheld_from(wallet)
+    withheld = daily.withholding_reason(wallet)
     return BalanceView(
         available=wallet.spendable(now),
         held=wallet.held,
@@ -204,7 +204,7 @@ def _grant_views(grants: Sequence[Grant], at: datetime) -> list[GrantView]:
 def movement_view(movement: Movement) -> MovementView:
     """The response for a movement."""
 
-    def on(account: str) -> int:
+    def amount_on(account: str) -> int:
         return sum(entry.amount for entry in movement.entries if entry.account == account)
 
     return MovementView(
@@ -212,8 +212,8 @@ def movement_view(movement: Movement) -> MovementView:
         kind=movement.kind,
         subject=movement.subject,
         at=movement.at,
-        available=on("available"),
-        held=on("held"),
+        available=amount_on("available"),
+        held=amount_on("held"),
         entries=[
             EntryView(account=entry.account.value, amount=entry.amount, grant_id=entry.grant_id)
             for entry in movement.entries

@@ -11,11 +11,11 @@ from atelier.frozen import dataclass
 from atelier.ids import created_at
 from atelier.ledger.model import Grant, GrantSource
 from atelier.ledger.ports import SealStore, WalletStore
-from atelier.ledger.seal import Form, Seal, sums
-from atelier.ledger.sealing import PAGES_A_REQUEST, unsealed
+from atelier.ledger.seal import PublicForm, Seal, sum_movements
+from atelier.ledger.sealing import PAGES_PER_REQUEST_MAX, unsealed_movements
 from atelier.ledger.verify import SOURCE
 
-SEALS_A_READ = 50
+SEALS_PER_READ = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ def balance_at(workspace_id: str, at: datetime, *, wallets: WalletStore, seals: 
     until_text = rfc3339(at)
     head = seals.newest(workspace_id, consistent=True)
     missing = wallets.wallet(workspace_id).written - (head.count if head else 0)
-    forms = unsealed(workspace_id, head, missing, seals=seals, pages_max=PAGES_A_REQUEST) if missing > 0 else []
+    forms = unsealed_movements(workspace_id, head, missing, seals=seals, pages_max=PAGES_PER_REQUEST_MAX) if missing > 0 else []
     if len(forms) < missing:
         raise Unavailable("Not all entries are sealed yet. Try again in a minute.")
     base = _newest_seal_until(workspace_id, until_text, head, seals) if head else None
     if head is not None:
         forms += _movements_sealed_later(workspace_id, at, base, head, seals)
-    balance, grants = sums(base, [form for form in forms if form["at"] <= until_text])
+    balance, grants = sum_movements(base, [form for form in forms if form["at"] <= until_text])
     return Balance(
         balance.get("available", 0),
         balance.get("held", 0),
@@ -70,19 +70,19 @@ def _newest_seal_until(workspace_id: str, until: str, head: Seal, seals: SealSto
     return found
 
 
-def _movements_sealed_later(workspace_id: str, at: datetime, base: Seal | None, head: Seal, seals: SealStore) -> list[Form]:
+def _movements_sealed_later(workspace_id: str, at: datetime, base: Seal | None, head: Seal, seals: SealStore) -> list[PublicForm]:
     """The movements of later seals that may have happened by `at`. No movement ever waited longer for its seal than the
     chain's lag, so seals later than `at` plus that lag need not be read."""
     latest = rfc3339(at + timedelta(milliseconds=head.lag_milliseconds))
     number, movement_ids = base.number if base else 0, list[tuple[str, str]]()
     while number < head.number:
-        read = seals.between(workspace_id, number + 1, min(number + SEALS_A_READ, head.number))
+        read = seals.between(workspace_id, number + 1, min(number + SEALS_PER_READ, head.number))
         in_range = [seal for seal in read if seal.at <= latest]
         movement_ids += [(order, key) for seal in in_range for order, key, _ in seal.movements]
         if len(in_range) < len(read) or not read:
             break
         number = read[-1].number
-    return seals.forms_of(workspace_id, movement_ids) if movement_ids else []
+    return seals.public_movements_of(workspace_id, movement_ids) if movement_ids else []
 
 
 def _grant(grant_id: str, state: list[Any]) -> Grant:

@@ -67,18 +67,18 @@ class EndState(StrEnum):
     EXPIRED = "expired"
 
 
-class Mailbox(StrEnum):
+class MailboxState(StrEnum):
     """State of the mailbox of the wallet's owner; daily credits depend on it."""
 
     # The mailbox is verified, or the wallet was created before this state was stored.
-    COUNTS = "counts"
+    ELIGIBLE = "counts"
     UNVERIFIED = "unverified"
     # Another account of the same mailbox receives its daily credits.
     SHARED = "shared"
 
 
 # A smaller number is spent first among grants that expire together: free credits go before bought ones.
-PRIORITY = {
+SPENDING_PRIORITY = {
     GrantSource.DAILY: 10,
     GrantSource.MONTHLY: 20,
     GrantSource.PROMO: 30,
@@ -87,9 +87,9 @@ PRIORITY = {
     GrantSource.TRANSFER: 55,
     GrantSource.PURCHASE: 60,
 }
-FOREVER = "9999"
+NO_EXPIRY_SORT_KEY = "9999"
 # `Wallet.reset_at` of a wallet whose daily credits are withheld: the daily reset skips it.
-NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+NEVER_RESET = datetime(9999, 12, 31, tzinfo=UTC)
 RETRY_AFTER_SECONDS = 5
 
 
@@ -106,7 +106,7 @@ class Grant:
     granted_at: datetime
     expires_at: datetime | None
 
-    def expired(self, now: datetime) -> bool:
+    def is_expired(self, now: datetime) -> bool:
         """Whether the remaining credits can no longer be spent."""
         return self.expires_at is not None and self.expires_at <= now
 
@@ -134,18 +134,18 @@ class Wallet:
     written: int = 0
     budgeted: bool = False
     own_routes: bool = True
-    mailbox: Mailbox = Mailbox.COUNTS
+    mailbox: MailboxState = MailboxState.ELIGIBLE
 
     def spendable(self, now: datetime) -> int:
         """Credits that a hold could take now. Can be less than `available`, which includes expired credits until their
         expiry is booked."""
-        return sum(grant.remaining for grant in self.grants if not grant.expired(now))
+        return sum(grant.remaining for grant in self.grants if not grant.is_expired(now))
 
     def needs_refresh(self, now: datetime) -> bool:
         """Whether a daily grant is due, an expiry is not booked yet, or a debt can be paid."""
         return (
             self.reset_at <= now
-            or any(grant.expired(now) and grant.remaining for grant in self.grants)
+            or any(grant.is_expired(now) and grant.remaining for grant in self.grants)
             or (self.debt > 0 and self.spendable(now) > 0)
         )
 
@@ -193,7 +193,7 @@ class GrantChange:
     grant_id: str
     remaining: int
     held: int
-    drains: bool = False
+    takes_all: bool = False
     amount: int = 0
 
 
@@ -229,7 +229,7 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
+class HoldPlan:
     """A hold to be written. `revision` is the wallet's revision at planning; a different one makes the plan stale.
     `sweep_at`: a new, earlier time at which the sweep visits the wallet; None keeps the present one."""
 
@@ -242,7 +242,7 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class SettlementPlan:
     """The end of a hold, to be written: `charged` credits are paid, the rest goes back."""
 
     state: EndState
@@ -252,7 +252,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Daily:
+class DailyCreditRule:
     """The daily credits of a tier, and when they are given: at UTC midnight, or 24 hours after the last ones."""
 
     credits: int
@@ -260,32 +260,32 @@ class Daily:
     # Whether this deployment gives daily credits to verified mailboxes only.
     verified_only: bool = False
 
-    def withheld_from(self, wallet: Wallet) -> Literal["email_unverified", "mailbox_shared"] | None:
+    def withholding_reason(self, wallet: Wallet) -> Literal["email_unverified", "mailbox_shared"] | None:
         """The reason why a wallet gets no daily credits; None when it gets them."""
-        if wallet.mailbox is Mailbox.SHARED:
+        if wallet.mailbox is MailboxState.SHARED:
             return "mailbox_shared"
-        return "email_unverified" if self.verified_only and wallet.mailbox is Mailbox.UNVERIFIED else None
+        return "email_unverified" if self.verified_only and wallet.mailbox is MailboxState.UNVERIFIED else None
 
     def is_due(self, wallet: Wallet, now: datetime) -> bool:
         """Whether the next daily credits are due, or the reason for withholding them no longer holds."""
-        return wallet.reset_at <= now or (wallet.reset_at == NEVER and self.withheld_from(wallet) is None)
+        return wallet.reset_at <= now or (wallet.reset_at == NEVER_RESET and self.withholding_reason(wallet) is None)
 
-    def next_at(self, now: datetime) -> datetime:
+    def next_reset_at(self, now: datetime) -> datetime:
         """When the credits that are given at `now` expire and the next ones are due. Always on a later date, because
         the date is the key of a daily grant."""
         return next_midnight(now) if self.reset == "midnight" else now + timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Refresh:
+class RefreshPlan:
     """A refresh to be written: the wallet afterwards, the wallet as it was read, and the movements between them."""
 
     wallet: Wallet
-    seen: Wallet
+    before: Wallet
     movements: tuple[Movement, ...]
 
 
-def new_wallet(workspace_id: str, tier: str, now: datetime, mailbox: Mailbox = Mailbox.COUNTS) -> Wallet:
+def new_wallet(workspace_id: str, tier: str, now: datetime, mailbox: MailboxState = MailboxState.ELIGIBLE) -> Wallet:
     """An empty wallet whose first daily grant is due at once."""
     return Wallet(workspace_id, tier, 0, 0, 0, 0, 0, (), now, None, own_routes=False, mailbox=mailbox)
 
@@ -293,9 +293,9 @@ def new_wallet(workspace_id: str, tier: str, now: datetime, mailbox: Mailbox = M
 def burn_down(grants: Iterable[Grant], now: datetime) -> list[Grant]:
     """Spendable grants in the order they are spent: earliest expiry, then lowest priority number, then oldest."""
     return sorted(
-        (grant for grant in grants if grant.remaining > 0 and not grant.expired(now)),
+        (grant for grant in grants if grant.remaining > 0 and not grant.is_expired(now)),
         key=lambda grant: (
-            grant.expires_at.isoformat() if grant.expires_at else FOREVER,
+            grant.expires_at.isoformat() if grant.expires_at else NO_EXPIRY_SORT_KEY,
             grant.priority,
             grant.granted_at,
             grant.id,
@@ -303,7 +303,7 @@ def burn_down(grants: Iterable[Grant], now: datetime) -> list[Grant]:
     )
 
 
-def open_hold(
+def plan_hold(
     wallet: Wallet,
     reference: str,
     amount: int,
@@ -312,8 +312,8 @@ def open_hold(
     now: datetime,
     *,
     holds_open_max: int,
-    withheld: str | None = None,
-) -> Opening:
+    withholding_reason: str | None = None,
+) -> HoldPlan:
     """Plan a hold of `amount` credits for a generation. `withheld`: the reason why the wallet gets no daily credits,
     for the error. Raises InsufficientCredits with the spendable amount, RateLimited when `holds_open_max` holds are
     open already, ValueError for a negative amount."""
@@ -323,10 +323,10 @@ def open_hold(
         raise RateLimited(limit=holds_open_max, retry_after_seconds=RETRY_AFTER_SECONDS)
     spendable = wallet.spendable(now)
     if wallet.debt > 0 or spendable < amount:
-        raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable, reason=withheld)
+        raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable, reason=withholding_reason)
 
-    draws = drawn(wallet.grants, amount, now)
-    changes = tuple(replace(taken, held=-taken.remaining) for taken in taken_from(draws))
+    draws = draw_credits(wallet.grants, amount, now)
+    changes = tuple(replace(taken, held=-taken.remaining) for taken in draw_changes(draws))
     entries = tuple(
         entry
         for draw in draws
@@ -341,10 +341,10 @@ def open_hold(
     # The sweep must visit the wallet no later than its earliest open deadline.
     sweep_at = deadline_at if wallet.sweep_at is None or wallet.sweep_at > deadline_at else None
     change = Change(-amount, amount, 1, changes)
-    return Opening(hold, movement, change, wallet.revision, sweep_at, holds_open_max)
+    return HoldPlan(hold, movement, change, wallet.revision, sweep_at, holds_open_max)
 
 
-def end_hold(hold: Hold, state: EndState, charged: int, facts: dict[str, int | str | None], now: datetime) -> Ending:
+def plan_settlement(hold: Hold, state: EndState, charged: int, facts: dict[str, int | str | None], now: datetime) -> SettlementPlan:
     """Plan the one end of a hold: `charged` credits go to revenue, the rest back to the grants that it came from.
 
     The charge is taken from the draws in their order, so the grants drawn last get credits back first. Credits of a
@@ -375,17 +375,17 @@ def end_hold(hold: Hold, state: EndState, charged: int, facts: dict[str, int | s
     movement = Movement(
         f"settle#{hold.reference}", hold.reference[4:], state.value, hold.reference, now, tuple(entries), facts
     )
-    return Ending(state, charged, movement, Change(available, -hold.amount, -1, tuple(changes)))
+    return SettlementPlan(state, charged, movement, Change(available, -hold.amount, -1, tuple(changes)))
 
 
-def late_success(reference: str, credits: int, facts: dict[str, int | str | None], now: datetime) -> Movement:
+def plan_late_result(reference: str, credits: int, facts: dict[str, int | str | None], now: datetime) -> Movement:
     """The movement for a result that arrived after its hold was released: the result is free, and its price is booked
     as the operator's loss. The wallet's counters do not change."""
     entries = (Entry(Account.ISSUED, -credits), Entry(Account.OPERATOR_LOSS, credits)) if credits else ()
     return Movement(f"late#{reference}", reference[4:], "late", reference, now, entries, facts)
 
 
-def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
+def plan_refresh(wallet: Wallet, daily: DailyCreditRule, now: datetime) -> RefreshPlan:
     """Plan a refresh: book expiries, drop grants that are spent and not held, add today's grant when it is due, and pay
     a debt from the remaining credits."""
     movements: list[Movement] = []
@@ -393,7 +393,7 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
     available = wallet.available
     for grant in wallet.grants:
         kept_grant = grant
-        if grant.expired(now) and grant.remaining:
+        if grant.is_expired(now) and grant.remaining:
             expired_credits = grant.remaining
             entries = (Entry(Account.AVAILABLE, -expired_credits, grant.id), Entry(Account.EXPIRED, expired_credits))
             at = grant.expires_at or now
@@ -408,8 +408,8 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
 
     reset_at = wallet.reset_at
     if daily.is_due(wallet, now):
-        withholding_reason = daily.withheld_from(wallet)
-        reset_at = NEVER if withholding_reason else daily.next_at(now)
+        withholding_reason = daily.withholding_reason(wallet)
+        reset_at = NEVER_RESET if withholding_reason else daily.next_reset_at(now)
         if daily.credits > 0 and not withholding_reason:
             day = now.date().isoformat()
             grant = Grant(
@@ -418,7 +418,7 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
                 daily.credits,
                 daily.credits,
                 0,
-                PRIORITY[GrantSource.DAILY],
+                SPENDING_PRIORITY[GrantSource.DAILY],
                 now,
                 reset_at,
             )
@@ -431,7 +431,7 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
 
     debt_paid = min(wallet.debt, sum(grant.remaining for grant in grants))
     if debt_paid:
-        payments = {draw.grant_id: draw.amount for draw in drawn(grants, debt_paid, now)}
+        payments = {draw.grant_id: draw.amount for draw in draw_credits(grants, debt_paid, now)}
         entries = (
             *(Entry(Account.AVAILABLE, -amount, grant_id) for grant_id, amount in payments.items()),
             Entry(Account.DEBT, debt_paid),
@@ -449,7 +449,7 @@ def refresh(wallet: Wallet, daily: Daily, now: datetime) -> Refresh:
         revision=wallet.revision + 1,
         written=wallet.written + len(movements),
     )
-    return Refresh(after, wallet, tuple(movements))
+    return RefreshPlan(after, wallet, tuple(movements))
 
 
 def grant_facts(grant: Grant) -> dict[str, int | str | None]:
@@ -461,7 +461,7 @@ def grant_facts(grant: Grant) -> dict[str, int | str | None]:
     }
 
 
-def drawn(grants: Iterable[Grant], amount: int, now: datetime) -> tuple[Draw, ...]:
+def draw_credits(grants: Iterable[Grant], amount: int, now: datetime) -> tuple[Draw, ...]:
     """Draws of `amount` credits from the grants in burn-down order; of fewer when the grants have fewer."""
     draws: list[Draw] = []
     for grant in burn_down(grants, now):
@@ -473,9 +473,9 @@ def drawn(grants: Iterable[Grant], amount: int, now: datetime) -> tuple[Draw, ..
     return tuple(draws)
 
 
-def taken_from(draws: tuple[Draw, ...]) -> tuple[GrantChange, ...]:
+def draw_changes(draws: tuple[Draw, ...]) -> tuple[GrantChange, ...]:
     """The changes of the grants by these draws. Every draw but the last took all that its grant had."""
-    return tuple(GrantChange(draw.grant_id, -draw.amount, 0, drains=draw is not draws[-1]) for draw in draws)
+    return tuple(GrantChange(draw.grant_id, -draw.amount, 0, takes_all=draw is not draws[-1]) for draw in draws)
 
 
 def order_at(at: datetime) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime
 from atelier.errors import Conflict, InsufficientCredits
 from atelier.frozen import dataclass
 from atelier.ledger.model import (
-    PRIORITY,
+    SPENDING_PRIORITY,
     Account,
     Change,
     Entry,
@@ -22,15 +22,15 @@ from atelier.ledger.model import (
     GrantSource,
     Movement,
     Wallet,
-    drawn,
+    draw_credits,
     grant_facts,
-    taken_from,
+    draw_changes,
 )
 
 GRANTS_MAX = 200
 # Money has been taken for these grants already, so they are given even beyond GRANTS_MAX.
-PAID = frozenset({GrantSource.PURCHASE, GrantSource.REFUND})
-EARNINGS = "earnings"
+PAID_SOURCES = frozenset({GrantSource.PURCHASE, GrantSource.REFUND})
+EARNINGS_GRANT_ID = "earnings"
 # A DynamoDB transaction has at most 100 parts: here two for each wallet, and one for the key.
 RECEIVERS_MAX = 40
 Facts = dict[str, int | str | None]
@@ -48,12 +48,12 @@ class Posting:
     movement: Movement
     change: Change
     revision: int | None = None
-    unindebted: bool = False
+    requires_no_debt: bool = False
     remaining: tuple[tuple[str, int | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GrantRecord:
     """A grant as its operation recorded it, and how many of its credits have been revoked since: in total, and out of
     those that had expired."""
 
@@ -74,18 +74,18 @@ class Operation:
 
     key: str
     postings: tuple[Posting, ...]
-    given: Given | None = None
-    revokes: tuple[Given, Given] | None = None
+    new_grant: GrantRecord | None = None
+    revokes: tuple[GrantRecord, GrantRecord] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class OperationRecord:
     """The record of an operation, kept for ever: enough to recognise a repetition and to find its movement."""
 
     key: str
     fingerprint: str
     order: str
-    given: Given | None
+    grant: GrantRecord | None
 
 
 def fingerprint(kind: str, facts: Facts) -> str:
@@ -111,21 +111,21 @@ def plan_grant(
     if amount < 1:
         raise ValueError("a grant gives at least one credit")
     live_grants = sum(1 for each in wallet.grants if each.remaining or each.held)
-    if source not in PAID and live_grants >= GRANTS_MAX:
+    if source not in PAID_SOURCES and live_grants >= GRANTS_MAX:
         raise Conflict(f"A wallet has at most {GRANTS_MAX} grants at a time.", limit=GRANTS_MAX)
 
-    spending_priority = PRIORITY[source] if priority is None else priority
+    spending_priority = SPENDING_PRIORITY[source] if priority is None else priority
     grant = Grant(f"grt_{order}", source, amount, amount, 0, spending_priority, now, expires_at)
     entries = (Entry(Account.ISSUED, -amount), Entry(Account.AVAILABLE, amount, grant.id))
 
     source_facts = grant_facts(grant)
     movement = Movement(key, order, "grant", grant.id, now, entries, {**facts, **source_facts})
     posting = Posting(wallet.workspace_id, movement, Change(amount, 0, 0, (), added=grant))
-    return Operation(key, (posting,), given=Given(key, grant.id, amount, expires_at, 0, 0))
+    return Operation(key, (posting,), new_grant=GrantRecord(key, grant.id, amount, expires_at, 0, 0))
 
 
 def plan_revocation(
-    wallet: Wallet, key: str, given: Given, amount: int, *, expired: int, reason: str, order: str, now: datetime
+    wallet: Wallet, key: str, grant_record: GrantRecord, amount: int, *, expired_credits: int, reason: str, order: str, now: datetime
 ) -> Operation:
     """Plan a revocation of a grant or a part of it: first the remaining credits are taken, then the expired ones; for
     credits that have been spent, the wallet gets a debt. `expired`: credits of the grant booked as expired.
@@ -134,35 +134,35 @@ def plan_revocation(
     below one."""
     if amount < 1:
         raise ValueError("a revocation takes back at least one credit")
-    if given.revoked + amount > given.amount:
+    if grant_record.revoked + amount > grant_record.amount:
         raise Conflict(
-            "More would be taken back than was given.", given=given.amount, revoked=given.revoked, asked=amount
+            "More would be taken back than was given.", given=grant_record.amount, revoked=grant_record.revoked, asked=amount
         )
 
-    grant = wallet.grant(given.grant_id)
+    grant = wallet.grant(grant_record.grant_id)
     remaining = grant.remaining if grant else 0
     taken_remaining = min(remaining, amount)
-    taken_expired = min(amount - taken_remaining, expired - given.revoked_expired)
+    taken_expired = min(amount - taken_remaining, expired_credits - grant_record.revoked_expired)
     new_debt = amount - taken_remaining - taken_expired
 
     entries = (
-        Entry(Account.AVAILABLE, -taken_remaining, given.grant_id),
+        Entry(Account.AVAILABLE, -taken_remaining, grant_record.grant_id),
         Entry(Account.EXPIRED, -taken_expired),
         Entry(Account.DEBT, -new_debt),
         Entry(Account.ISSUED, amount),
     )
-    facts: Facts = {"grant": given.key, "reason": reason}
-    movement = Movement(key, order, "revoke", given.grant_id, now, tuple(e for e in entries if e.amount), facts)
+    facts: Facts = {"grant": grant_record.key, "reason": reason}
+    movement = Movement(key, order, "revoke", grant_record.grant_id, now, tuple(e for e in entries if e.amount), facts)
 
-    grants = (GrantChange(given.grant_id, -taken_remaining, 0),) if taken_remaining else ()
+    grants = (GrantChange(grant_record.grant_id, -taken_remaining, 0),) if taken_remaining else ()
     posting = Posting(
         wallet.workspace_id,
         movement,
         Change(-taken_remaining, 0, 0, grants, debt=new_debt),
-        remaining=((given.grant_id, grant.remaining if grant else None),),
+        remaining=((grant_record.grant_id, grant.remaining if grant else None),),
     )
-    after = replace(given, revoked=given.revoked + amount, revoked_expired=given.revoked_expired + taken_expired)
-    return Operation(key, (posting,), revokes=(given, after))
+    after = replace(grant_record, revoked=grant_record.revoked + amount, revoked_expired=grant_record.revoked_expired + taken_expired)
+    return Operation(key, (posting,), revokes=(grant_record, after))
 
 
 def plan_adjustment(wallet: Wallet, key: str, credits: int, facts: Facts, *, order: str, now: datetime) -> Operation:
@@ -187,7 +187,7 @@ def plan_adjustment(wallet: Wallet, key: str, credits: int, facts: Facts, *, ord
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class TransferShare:
     """The credits that one receiver of a transfer gets. `role`: seller or royalty."""
 
     wallet: Wallet
@@ -196,7 +196,7 @@ class Share:
 
 
 def plan_transfer(
-    payer: Wallet, key: str, shares: tuple[Share, ...], fee: int, facts: Facts, *, order: str, now: datetime
+    payer: Wallet, key: str, shares: tuple[TransferShare, ...], fee: int, facts: Facts, *, order: str, now: datetime
 ) -> Operation:
     """Plan a payment from one wallet to at most RECEIVERS_MAX others. Received credits do not expire; the fee is
     revenue.
@@ -215,18 +215,18 @@ def plan_transfer(
     return Operation(key, (spending, *(_plan_receipt(share, key, facts, order, now) for share in shares)))
 
 
-def _plan_receipt(share: Share, key: str, facts: Facts, order: str, now: datetime) -> Posting:
+def _plan_receipt(share: TransferShare, key: str, facts: Facts, order: str, now: datetime) -> Posting:
     # All earnings of a wallet are one grant, because a seller may sell every minute and the wallet item must stay
     # small.
-    earnings = share.wallet.grant(EARNINGS)
-    entries = (Entry(Account.ISSUED, -share.credits), Entry(Account.AVAILABLE, share.credits, EARNINGS))
+    earnings = share.wallet.grant(EARNINGS_GRANT_ID)
+    entries = (Entry(Account.ISSUED, -share.credits), Entry(Account.AVAILABLE, share.credits, EARNINGS_GRANT_ID))
     source = GrantSource.TRANSFER
-    new_grant = Grant(EARNINGS, source, share.credits, share.credits, 0, PRIORITY[source], now, None)
+    new_grant = Grant(EARNINGS_GRANT_ID, source, share.credits, share.credits, 0, SPENDING_PRIORITY[source], now, None)
     receipt_facts: Facts = {**facts, **grant_facts(new_grant), "role": share.role}
-    movement = Movement(key, order, "transfer", EARNINGS, now, entries, receipt_facts)
+    movement = Movement(key, order, "transfer", EARNINGS_GRANT_ID, now, entries, receipt_facts)
     if earnings is None:
         return Posting(share.wallet.workspace_id, movement, Change(share.credits, 0, 0, (), added=new_grant))
-    change = Change(share.credits, 0, 0, (GrantChange(EARNINGS, share.credits, 0, amount=share.credits),))
+    change = Change(share.credits, 0, 0, (GrantChange(EARNINGS_GRANT_ID, share.credits, 0, amount=share.credits),))
     return Posting(share.wallet.workspace_id, movement, change)
 
 
@@ -243,8 +243,8 @@ def _plan_spending(
     spendable = wallet.spendable(now)
     if wallet.debt > 0 or spendable < amount:
         raise InsufficientCredits(needed=amount, available=0 if wallet.debt else spendable)
-    draws = drawn(wallet.grants, amount, now)
+    draws = draw_credits(wallet.grants, amount, now)
     entries = (*(Entry(Account.AVAILABLE, -draw.amount, draw.grant_id) for draw in draws), *contra)
     movement = Movement(key, order, kind, key, now, entries, facts)
-    change = Change(-amount, 0, 0, taken_from(draws))
-    return Posting(wallet.workspace_id, movement, change, revision=wallet.revision, unindebted=True)
+    change = Change(-amount, 0, 0, draw_changes(draws))
+    return Posting(wallet.workspace_id, movement, change, revision=wallet.revision, requires_no_debt=True)

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from atelier.frozen import dataclass
-from atelier.ledger.model import Ending, Hold, Movement, Refresh, Wallet
-from atelier.ledger.operations import Operation, Recorded
+from atelier.ledger.model import SettlementPlan, Hold, Movement, RefreshPlan, Wallet
+from atelier.ledger.operations import Operation, OperationRecord
 
 if TYPE_CHECKING:
-    from atelier.ledger.seal import Form, Seal
+    from atelier.ledger.seal import PublicForm, Seal
 
 
 class StaleWallet(Exception):
@@ -31,11 +31,11 @@ class MovementPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueWallet:
     """A wallet that is due, and its place in the index, from which the next page continues."""
 
     workspace_id: str
-    place: str
+    index_place: str
 
 
 class WalletStore(Protocol):
@@ -55,7 +55,7 @@ class WalletStore(Protocol):
         first of them is written. Raises NotFound."""
         ...
 
-    def apply_refresh(self, refresh: Refresh) -> None:
+    def apply_refresh(self, plan: RefreshPlan) -> None:
         """Write the refreshed wallet and its movements in one transaction; raises StaleWallet."""
         ...
 
@@ -63,11 +63,11 @@ class WalletStore(Protocol):
         """Write an operation's key, movements and wallets in one transaction; raises OperationExists, StaleWallet."""
         ...
 
-    def recorded(self, workspace_id: str, key: str) -> Recorded | None:
+    def operation_record(self, workspace_id: str, key: str) -> OperationRecord | None:
         """The record of the operation with this key; None when there was none."""
         ...
 
-    def expired_of(self, workspace_id: str, grant_id: str, expires_at: datetime) -> int:
+    def expired_credits(self, workspace_id: str, grant_id: str, expires_at: datetime) -> int:
         """How many credits of a grant have been booked as expired."""
         ...
 
@@ -75,11 +75,11 @@ class WalletStore(Protocol):
         """The hold of a generation, open or ended."""
         ...
 
-    def open_holds(self, workspace_id: str, created_after: datetime, wanted: int) -> list[Hold]:
+    def open_holds(self, workspace_id: str, created_after: datetime, limit: int) -> list[Hold]:
         """Up to `wanted` open holds of generations created since an instant, newest first."""
         ...
 
-    def end(self, workspace_id: str, settlement: Ending) -> None:
+    def end_hold(self, workspace_id: str, settlement: SettlementPlan) -> None:
         """Write the end of a hold whose generation has ended already. Raises StaleWallet when the hold has ended too,
         or when a parallel write won."""
         ...
@@ -92,13 +92,13 @@ class WalletStore(Protocol):
         """The movements of a generation: hold, end of the hold, late result; in this order, those that exist."""
         ...
 
-    def wallets_due_for_reset(self, shard: int, now: datetime, after: str | None, limit: int) -> list[Due]:
+    def wallets_due_for_reset(self, shard: int, now: datetime, after: str | None, limit: int) -> list[DueWallet]:
         """Wallets of a shard whose daily reset is due, the longest overdue first, read by the sparse index and never by
         a scan. Fewer than `limit` means that there are no more. `after`: the place of the last wallet of the page
         before."""
         ...
 
-    def wallets_due_for_sweep(self, shard: int, now: datetime, after: str | None, limit: int) -> list[Due]:
+    def wallets_due_for_sweep(self, shard: int, now: datetime, after: str | None, limit: int) -> list[DueWallet]:
         """Wallets of a shard with a hold whose deadline may have passed; paged like `wallets_due_for_reset`."""
         ...
 
@@ -108,16 +108,16 @@ class WalletStore(Protocol):
         ...
 
 
-class SealTaken(Exception):
+class SealNumberTaken(Exception):
     """A seal with this number exists already: read the newest seal and continue from it."""
 
 
 @dataclass(frozen=True, slots=True)
-class FormPage:
+class PublicMovementPage:
     """Movements in their public form, newest first by order. `next_key` is where the next page begins; None on the last
     page."""
 
-    forms: tuple[Form, ...]
+    movements: tuple[PublicForm, ...]
     next_key: str | None
 
 
@@ -136,10 +136,10 @@ class SealStore(Protocol):
         """Write the next seal; raises SealTaken."""
         ...
 
-    def forms(self, workspace_id: str, after_key: str | None, limit: int) -> FormPage:
+    def public_movements(self, workspace_id: str, after_key: str | None, limit: int) -> PublicMovementPage:
         """One page of the movements (consistent read)."""
         ...
 
-    def forms_of(self, workspace_id: str, places: Sequence[tuple[str, str]]) -> list[Form]:
+    def public_movements_of(self, workspace_id: str, movement_ids: Sequence[tuple[str, str]]) -> list[PublicForm]:
         """The movements with these (order, key), in this order, without those that do not exist (consistent read)."""
         ...

@@ -11,12 +11,12 @@ from datetime import datetime
 from atelier.clock import rfc3339
 from atelier.errors import AtelierError, Conflict, NotFound, Unavailable
 from atelier.ids import new_id
-from atelier.ledger.model import Daily, GrantSource, Wallet
+from atelier.ledger.model import DailyCreditRule, GrantSource, Wallet
 from atelier.ledger.operations import (
     Facts,
     Operation,
-    Recorded,
-    Share,
+    OperationRecord,
+    TransferShare,
     fingerprint,
     plan_adjustment,
     plan_grant,
@@ -24,25 +24,25 @@ from atelier.ledger.operations import (
     plan_transfer,
 )
 from atelier.ledger.ports import OperationExists, StaleWallet, WalletStore
-from atelier.ledger.refresh import refreshed
+from atelier.ledger.refresh import refresh_wallet
 
 TRIES_MAX = 60
 # The prefixes of the other movements' keys are reserved, and a sort key has at most 1 KiB.
-KEY = re.compile(r"(?!(hold|settle|late|daily|expiry|cover)#)[^\x00-\x1f\x7f]{1,200}")
+OPERATION_KEY_PATTERN = re.compile(r"(?!(hold|settle|late|daily|expiry|cover)#)[^\x00-\x1f\x7f]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
+class PostDeps:
     """Dependencies. `daily` gives a tier's daily credits; `pause(tries)` waits a little after a parallel writer has
     changed the wallet first."""
 
     wallets: WalletStore
-    daily: Callable[[str], Daily]
+    daily: Callable[[str], DailyCreditRule]
     pause: Callable[[int], None]
 
-    def wallet(self, workspace_id: str, now: datetime) -> Wallet:
+    def refreshed_wallet(self, workspace_id: str, now: datetime) -> Wallet:
         """The wallet with everything due booked."""
-        return refreshed(workspace_id, wallets=self.wallets, daily=self.daily, now=now)
+        return refresh_wallet(workspace_id, wallets=self.wallets, daily_credits_of=self.daily, now=now)
 
 
 def grant(
@@ -54,9 +54,9 @@ def grant(
     expires_at: datetime | None = None,
     priority: int | None = None,
     facts: Facts | None = None,
-    to: Posting,
+    deps: PostDeps,
     now: datetime,
-) -> Recorded:
+) -> OperationRecord:
     """Grant credits exactly once, under a key that names their reason (`grant#stripe#pi_…`). Returns the record.
 
     A repetition must have the same arguments, except `now`; otherwise raises Conflict. Raises NotFound when there is no
@@ -73,7 +73,7 @@ def grant(
 
     def plan() -> Operation:
         return plan_grant(
-            to.wallet(workspace_id, now),
+            deps.refreshed_wallet(workspace_id, now),
             key,
             source,
             amount,
@@ -84,41 +84,41 @@ def grant(
             now=now,
         )
 
-    return _post(workspace_id, key, fingerprint("grant", identity_facts), plan, to)
+    return _post(workspace_id, key, fingerprint("grant", identity_facts), plan, deps)
 
 
 def revoke(
-    workspace_id: str, key: str, grant_key: str, amount: int, reason: str, *, to: Posting, now: datetime
-) -> Recorded:
+    workspace_id: str, key: str, grant_key: str, amount: int, reason: str, *, deps: PostDeps, now: datetime
+) -> OperationRecord:
     """Revoke a grant or a part of it, after a refund or a chargeback. Credits of it that were spent become a debt, and
     nothing can be spent until new credits have paid it. Raises NotFound when there was no such grant, Conflict when
     more would be revoked than was granted."""
 
     def plan() -> Operation:
-        wallet = to.wallet(workspace_id, now)
-        recorded = to.wallets.recorded(workspace_id, grant_key)
-        if recorded is None or recorded.given is None:
+        wallet = deps.refreshed_wallet(workspace_id, now)
+        recorded = deps.wallets.operation_record(workspace_id, grant_key)
+        if recorded is None or recorded.grant is None:
             raise NotFound("There is no such grant.")
-        grant_record = recorded.given
+        grant_record = recorded.grant
         # Read even if the grant has not expired by our clock: a process whose clock is ahead may have booked the
         # expiry.
-        expired = to.wallets.expired_of(workspace_id, grant_record.grant_id, grant_record.expires_at) if grant_record.expires_at else 0
-        return plan_revocation(wallet, key, grant_record, amount, expired=expired, reason=reason, order=_order(now), now=now)
+        expired = deps.wallets.expired_credits(workspace_id, grant_record.grant_id, grant_record.expires_at) if grant_record.expires_at else 0
+        return plan_revocation(wallet, key, grant_record, amount, expired_credits=expired, reason=reason, order=_order(now), now=now)
 
     operation_fingerprint = fingerprint("revoke", {"grant": grant_key, "amount": amount, "reason": reason})
-    return _post(workspace_id, key, operation_fingerprint, plan, to)
+    return _post(workspace_id, key, operation_fingerprint, plan, deps)
 
 
-def adjust(workspace_id: str, key: str, credits: int, *, reason: str, by: str, to: Posting, now: datetime) -> Recorded:
+def adjust(workspace_id: str, key: str, credits: int, *, reason: str, by: str, deps: PostDeps, now: datetime) -> OperationRecord:
     """Apply an administrator's correction of `credits` (positive or negative). `by`: the administrator. Raises
     InsufficientCredits when it would take more than can be spent."""
 
     facts: Facts = {"reason": reason, "by": by}
 
     def plan() -> Operation:
-        return plan_adjustment(to.wallet(workspace_id, now), key, credits, facts, order=_order(now), now=now)
+        return plan_adjustment(deps.refreshed_wallet(workspace_id, now), key, credits, facts, order=_order(now), now=now)
 
-    return _post(workspace_id, key, fingerprint("adjust", {**facts, "credits": credits}), plan, to)
+    return _post(workspace_id, key, fingerprint("adjust", {**facts, "credits": credits}), plan, deps)
 
 
 def transfer(
@@ -128,30 +128,30 @@ def transfer(
     *,
     fee: int,
     facts: Facts | None = None,
-    to: Posting,
+    deps: PostDeps,
     now: datetime,
-) -> Recorded:
+) -> OperationRecord:
     """Pay other workspaces in one transaction. `shares`: receiver's workspace id → (role, credits), the role being
     seller or royalty; `fee`: credits for the platform. Raises InsufficientCredits, NotFound when a wallet does not
     exist."""
 
     def plan() -> Operation:
         transfer_shares = tuple(
-            Share(to.wallets.wallet(receiver), credits, role) for receiver, (role, credits) in sorted(shares.items())
+            TransferShare(deps.wallets.wallet(receiver), credits, role) for receiver, (role, credits) in sorted(shares.items())
         )
-        payer = to.wallet(workspace_id, now)
+        payer = deps.refreshed_wallet(workspace_id, now)
         return plan_transfer(payer, key, transfer_shares, fee, facts or {}, order=_order(now), now=now)
 
     share_facts: Facts = {receiver: f"{role} {credits}" for receiver, (role, credits) in shares.items()}
-    return _post(workspace_id, key, fingerprint("transfer", {**(facts or {}), "fee": fee, **share_facts}), plan, to)
+    return _post(workspace_id, key, fingerprint("transfer", {**(facts or {}), "fee": fee, **share_facts}), plan, deps)
 
 
-def _post(workspace_id: str, key: str, operation_fingerprint: str, plan: Callable[[], Operation], to: Posting) -> Recorded:
-    if not KEY.fullmatch(key):
-        raise ValueError(f"the key of an operation is {KEY.pattern}")
+def _post(workspace_id: str, key: str, operation_fingerprint: str, plan: Callable[[], Operation], deps: PostDeps) -> OperationRecord:
+    if not OPERATION_KEY_PATTERN.fullmatch(key):
+        raise ValueError(f"the key of an operation is {OPERATION_KEY_PATTERN.pattern}")
     for tries in range(TRIES_MAX):
         # Read before planning: a repetition must not be refused because of the wallet's state today.
-        recorded = to.wallets.recorded(workspace_id, key)
+        recorded = deps.wallets.operation_record(workspace_id, key)
         if recorded is not None:
             if recorded.fingerprint != operation_fingerprint:
                 raise Conflict(f"{key} has happened already, with other facts.", key=key)
@@ -159,17 +159,17 @@ def _post(workspace_id: str, key: str, operation_fingerprint: str, plan: Callabl
         try:
             operation = plan()
         except AtelierError:
-            if to.wallets.recorded(workspace_id, key) is None:
+            if deps.wallets.operation_record(workspace_id, key) is None:
                 raise
             continue  # The plan was refused because of what a parallel request with the same key has just written.
         try:
-            to.wallets.post(operation, operation_fingerprint)
+            deps.wallets.post(operation, operation_fingerprint)
         except StaleWallet:
-            to.pause(tries)
+            deps.pause(tries)
         except OperationExists:
             continue
         else:
-            return Recorded(key, operation_fingerprint, operation.postings[0].movement.order, operation.given)
+            return OperationRecord(key, operation_fingerprint, operation.postings[0].movement.order, operation.new_grant)
     raise Unavailable("The wallet is busy. Try again.")
 
 

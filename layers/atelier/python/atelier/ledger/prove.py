@@ -13,43 +13,43 @@ from datetime import datetime
 
 from atelier.errors import Unavailable, ValidationFailed
 from atelier.ledger.ports import SealStore
-from atelier.ledger.seal import MOVEMENTS_MAX, Form, Seal, counters, place, public
-from atelier.ledger.sealing import Sealing, complete
+from atelier.ledger.seal import MOVEMENTS_MAX, PublicForm, Seal, proven_counters, movement_id, to_public
+from atelier.ledger.sealing import SealDeps, seal_all
 
 PAGE_BYTES_MAX = 4_000_000
-SEALS_A_READ = 100
+SEALS_PER_READ = 100
 TRIES_MAX = 5
 
 
-def prove(
-    workspace_id: str, after: int, *, to: Sealing, now: datetime, bytes_max: int = PAGE_BYTES_MAX
-) -> tuple[Form, int | None]:
+def build_proof_page(
+    workspace_id: str, after: int, *, deps: SealDeps, now: datetime, bytes_max: int = PAGE_BYTES_MAX
+) -> tuple[PublicForm, int | None]:
     """One page: the seals after number `after` with their entries; and the number of its last seal, after which the
     next page begins, or None on the last page. Raises Unavailable while parallel writers keep changing the wallet,
     ValidationFailed when `after` is beyond the newest seal."""
-    page = _Page(workspace_id, after, to.seals, bytes_max)
+    page = _Page(workspace_id, after, deps.seals, bytes_max)
     page.fill()
     for _ in range(TRIES_MAX):
         if page.full:
             break
-        wallet, head = complete(workspace_id, to=to, now=now)
+        wallet, head = seal_all(workspace_id, deps=deps, now=now)
         page.fill()
         newest = head.number if head else 0
         if page.last == newest:
-            return page.shown(head, counters(wallet)), None
+            return page.to_public(head, proven_counters(wallet)), None
         if after > newest:
             raise ValidationFailed([{"path": "query.cursor", "message": "is not a cursor of this list"}])
     if page.head is None:
         raise Unavailable("The wallet is busy. Try again.")
-    return page.shown(page.head, None), page.last
+    return page.to_public(page.head, None), page.last
 
 
 class _Page:
     def __init__(self, workspace_id: str, after: int, seals: SealStore, bytes_max: int) -> None:
         self._workspace_id, self._store = workspace_id, seals
         self._bytes, self._bytes_max = 0, bytes_max
-        self._seals: list[Form] = []
-        self._entries: list[Form] = []
+        self._seals: list[PublicForm] = []
+        self._entries: list[PublicForm] = []
         self.last = after
         self.head: Seal | None = None
         self.full = False
@@ -57,29 +57,29 @@ class _Page:
     def fill(self) -> None:
         """Add seals until there are no more, or until the page has its maximum size."""
         for seal, entries in self._next_seals():
-            self._bytes += len(json.dumps([public(seal), entries]))
+            self._bytes += len(json.dumps([to_public(seal), entries]))
             if self._bytes > self._bytes_max and self._seals:
                 self.full = True
                 return
-            self._seals.append(public(seal))
+            self._seals.append(to_public(seal))
             self._entries += entries
             self.last, self.head = seal.number, seal
 
-    def _next_seals(self) -> Iterator[tuple[Seal, list[Form]]]:
-        read = self._store.between(self._workspace_id, self.last + 1, self.last + SEALS_A_READ)
+    def _next_seals(self) -> Iterator[tuple[Seal, list[PublicForm]]]:
+        read = self._store.between(self._workspace_id, self.last + 1, self.last + SEALS_PER_READ)
         while read:
             for group in _in_batches(read):
                 movement_ids = [(order, key) for seal in group for order, key, _ in seal.movements]
-                forms = {place(form): form for form in self._store.forms_of(self._workspace_id, movement_ids)}
+                forms = {movement_id(form): form for form in self._store.public_movements_of(self._workspace_id, movement_ids)}
                 for seal in group:
                     seal_movements = (forms.get((order, key)) for order, key, _ in seal.movements)
                     # A movement that is missing from the table is left out; the verifier reports it.
                     yield seal, [form for form in seal_movements if form]
-            if len(read) < SEALS_A_READ:
+            if len(read) < SEALS_PER_READ:
                 return
-            read = self._store.between(self._workspace_id, read[-1].number + 1, read[-1].number + SEALS_A_READ)
+            read = self._store.between(self._workspace_id, read[-1].number + 1, read[-1].number + SEALS_PER_READ)
 
-    def shown(self, head: Seal | None, wallet: Form | None) -> Form:
+    def to_public(self, head: Seal | None, wallet: PublicForm | None) -> PublicForm:
         """The page in its public form."""
         return {
             "workspace_id": self._workspace_id,

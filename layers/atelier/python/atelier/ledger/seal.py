@@ -17,10 +17,10 @@ from typing import Any
 from atelier.clock import rfc3339
 from atelier.frozen import dataclass
 from atelier.ledger.model import Wallet
-from atelier.ledger.verify import AMOUNT, REMAINING, add, digest, milliseconds, seal_hash, tidy
+from atelier.ledger.verify import AMOUNT, REMAINING, add_movement, digest, milliseconds, seal_hash, drop_zero_sums
 
 MOVEMENTS_MAX = 100
-Form = dict[str, Any]
+PublicForm = dict[str, Any]
 """A movement as it is digested and shown: key, order, kind, subject, at, entries, facts, and hold if it is one."""
 
 
@@ -48,7 +48,7 @@ class Seal:
         return {(order, key) for order, key, _ in self.movements}
 
 
-def public(seal: Seal) -> Form:
+def to_public(seal: Seal) -> PublicForm:
     """The seal as it is hashed and shown."""
     return {
         "number": seal.number,
@@ -63,29 +63,29 @@ def public(seal: Seal) -> Form:
     }
 
 
-def from_public(data: Form) -> Seal:
+def from_public(data: PublicForm) -> Seal:
     """The inverse of `public`."""
-    fields: Form = {**data, "movements": tuple((order, key, sealed) for order, key, sealed in data["movements"])}
+    fields: PublicForm = {**data, "movements": tuple((order, key, sealed) for order, key, sealed in data["movements"])}
     return Seal(**fields)
 
 
-def intact(workspace_id: str, seal: Seal) -> bool:
+def is_intact(workspace_id: str, seal: Seal) -> bool:
     """Whether the seal's hash matches its content."""
-    return seal.hash == seal_hash(workspace_id, public(seal))
+    return seal.hash == seal_hash(workspace_id, to_public(seal))
 
 
-def place(form: Form) -> tuple[str, str]:
+def movement_id(form: PublicForm) -> tuple[str, str]:
     """(order, key): together they identify a movement in its wallet."""
     return form["order"], form["key"]
 
 
-def following(workspace_id: str, previous: Seal | None, movements: Sequence[Form], now: datetime) -> Seal:
+def next_seal(workspace_id: str, previous: Seal | None, movements: Sequence[PublicForm], now: datetime) -> Seal:
     """The seal after `previous`, over 1 to 100 movements. Raises ValueError for another number of movements."""
     if not 0 < len(movements) <= MOVEMENTS_MAX:
         raise ValueError(f"a seal covers 1 to {MOVEMENTS_MAX} movements")
     at = max(rfc3339(now), previous.at if previous else "", *(form["at"] for form in movements))
-    balance, grants = sums(previous, movements)
-    seal: Form = {
+    balance, grants = sum_movements(previous, movements)
+    seal: PublicForm = {
         "number": previous.number + 1 if previous else 1,
         "previous": previous.hash if previous else None,
         "at": at,
@@ -94,31 +94,31 @@ def following(workspace_id: str, previous: Seal | None, movements: Sequence[Form
             *(milliseconds(at) - milliseconds(form["at"]) for form in movements),
         ),
         "count": (previous.count if previous else 0) + len(movements),
-        "movements": [[*place(form), digest(form)] for form in movements],
+        "movements": [[*movement_id(form), digest(form)] for form in movements],
         "balance": balance,
         "grants": grants,
     }
     return from_public({**seal, "hash": seal_hash(workspace_id, seal)})
 
 
-def chained(workspace_id: str, previous: Seal | None, movements: Sequence[Form], now: datetime) -> Iterator[Seal]:
+def chain(workspace_id: str, previous: Seal | None, movements: Sequence[PublicForm], now: datetime) -> Iterator[Seal]:
     """The seals after `previous` over all these movements, up to 100 movements each."""
     for start in range(0, len(movements), MOVEMENTS_MAX):
-        previous = following(workspace_id, previous, movements[start : start + MOVEMENTS_MAX], now)
+        previous = next_seal(workspace_id, previous, movements[start : start + MOVEMENTS_MAX], now)
         yield previous
 
 
-def sums(previous: Seal | None, movements: Sequence[Form]) -> tuple[dict[str, int], dict[str, list[Any]]]:
+def sum_movements(previous: Seal | None, movements: Sequence[PublicForm]) -> tuple[dict[str, int], dict[str, list[Any]]]:
     """The sums by account and by grant: everything sealed up to `previous`, and these movements."""
     balance = dict(previous.balance) if previous else {}
     grants = copy.deepcopy(previous.grants) if previous else {}
     for form in movements:
-        add(form, balance, grants)
-    tidy(balance, grants)
+        add_movement(form, balance, grants)
+    drop_zero_sums(balance, grants)
     return balance, grants
 
 
-def counters(wallet: Wallet) -> Form:
+def proven_counters(wallet: Wallet) -> PublicForm:
     """The wallet's counters that a proof shows: those that follow from its entries."""
     return {
         "available": wallet.available,
@@ -130,9 +130,9 @@ def counters(wallet: Wallet) -> Form:
     }
 
 
-def drift(wallet: Wallet, balance: dict[str, int], grants: dict[str, list[Any]]) -> str | None:
+def counters_mismatch(wallet: Wallet, balance: dict[str, int], grants: dict[str, list[Any]]) -> str | None:
     """How the counters of a wallet differ from the sums of all its movements; None when they agree."""
-    wallet_counters = counters(wallet)
+    wallet_counters = proven_counters(wallet)
     expected = {
         "available": balance.get("available", 0),
         "held": balance.get("held", 0),

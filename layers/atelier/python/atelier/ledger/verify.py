@@ -28,23 +28,23 @@ Data = dict[str, Any]
 
 ACCOUNTS = ("available", "held", "issued", "revenue", "expired", "operator_loss", "debt")
 REMAINING, HELD, AMOUNT, SOURCE, PRIORITY, GRANTED_AT, EXPIRES_AT = range(7)
-SEAL = {"number", "previous", "at", "lag_milliseconds", "count", "movements", "balance", "grants", "hash"}
-PAGE = {"workspace_id", "wallet", "seals", "entries", "head", "next_cursor"}
-WALLET = {"available", "held", "debt", "holds_open", "written", "grants"}
+SEAL_FIELDS = {"number", "previous", "at", "lag_milliseconds", "count", "movements", "balance", "grants", "hash"}
+PAGE_FIELDS = {"workspace_id", "wallet", "seals", "entries", "head", "next_cursor"}
+WALLET_FIELDS = {"available", "held", "debt", "holds_open", "written", "grants"}
 
 
-class Unsound(Exception):
+class ProofMismatch(Exception):
     """The proof has a mismatch; the text names it."""
 
 
-class Unreadable(Exception):
+class ProofUnreadable(Exception):
     """The input is not a proof, or a page of it is missing."""
 
 
 # ---- the rules of sealing, which the ledger uses too -----------------------------------------------------------------
 
 
-def canonical(value: Any) -> bytes:
+def canonical_json(value: Any) -> bytes:
     """The canonical JSON of a value: the bytes that are hashed."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode("utf-8", "surrogatepass")
@@ -52,7 +52,7 @@ def canonical(value: Any) -> bytes:
 
 def digest(value: Any) -> str:
     """SHA-256 of the canonical form, in hex."""
-    return hashlib.sha256(canonical(value)).hexdigest()
+    return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 def seal_hash(workspace_id: str, seal: Data) -> str:
@@ -67,7 +67,7 @@ def milliseconds(at: str) -> int:
     return (elapsed.days * 86400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000
 
 
-def add(movement: Data, balance: dict[str, int], grants: dict[str, list[Any]]) -> None:
+def add_movement(movement: Data, balance: dict[str, int], grants: dict[str, list[Any]]) -> None:
     """Add one movement to the sums by account (`balance`) and by grant, in place."""
     facts = movement["facts"]
     is_grant = movement["kind"] in ("grant", "transfer") and "source" in facts
@@ -87,7 +87,7 @@ def add(movement: Data, balance: dict[str, int], grants: dict[str, list[Any]]) -
             state[GRANTED_AT], state[EXPIRES_AT] = state[GRANTED_AT] or movement["at"], facts.get("expires_at")
 
 
-def tidy(balance: dict[str, int], grants: dict[str, list[Any]]) -> None:
+def drop_zero_sums(balance: dict[str, int], grants: dict[str, list[Any]]) -> None:
     """Remove accounts and grants whose sums are zero, in place: a seal does not list them."""
     for account in [account for account, amount in balance.items() if amount == 0]:
         del balance[account]
@@ -99,7 +99,7 @@ def tidy(balance: dict[str, int], grants: dict[str, list[Any]]) -> None:
 
 
 @dataclass
-class Chain:
+class ChainCheck:
     """The state of the check: the sums and keys of all seals checked so far."""
 
     workspace_id: str
@@ -114,23 +114,23 @@ class Chain:
     keys: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     holds: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
 
-    def page(self, page: Data) -> None:
+    def check_page(self, page: Data) -> None:
         """Check the seals of one page, and its entries in the order in which they were sealed. Raises Unsound."""
         entries, position = page["entries"], 0
         for seal in page["seals"]:
             self._check_link(seal)
             for movement in seal["movements"]:
                 if position == len(entries):
-                    raise Unsound(f"entry {self._next_number()}, {movement[1]}: it was sealed and is not there")
+                    raise ProofMismatch(f"entry {self._next_number()}, {movement[1]}: it was sealed and is not there")
                 self._check_entry(entries[position], movement, seal)
                 position += 1
             self._check_sums(seal)
         if position != len(entries):
-            raise Unsound(f"entry {self._next_number()}, {entries[position]['key']}: no seal covers it")
+            raise ProofMismatch(f"entry {self._next_number()}, {entries[position]['key']}: no seal covers it")
 
-    def end(self, wallet: Data) -> None:
+    def check_wallet(self, wallet: Data) -> None:
         """Check that the wallet's counters are the sums of all entries. Raises Unsound."""
-        _check_fields(wallet, WALLET, "the wallet")
+        _check_fields(wallet, WALLET_FIELDS, "the wallet")
         grants = {grant: state[: HELD + 1] for grant, state in self.grants.items()}
         expected: Data = {
             "written": self.count,
@@ -142,35 +142,35 @@ class Chain:
         }
         for name, value in expected.items():
             if not _is_equal(wallet[name], value):
-                raise Unsound(f"the wallet: {name} is {wallet[name]} and its entries come to {value}")
+                raise ProofMismatch(f"the wallet: {name} is {wallet[name]} and its entries come to {value}")
         for name in ("available", "held", "debt"):
             if expected[name] < 0:
-                raise Unsound(f"the wallet: {name} is below zero")
+                raise ProofMismatch(f"the wallet: {name} is below zero")
         for grant, (remaining, held) in grants.items():
             if remaining < 0 or held < 0:
-                raise Unsound(f"the wallet: grant {grant} is below zero")
+                raise ProofMismatch(f"the wallet: grant {grant} is below zero")
         for position, name in ((REMAINING, "available"), (HELD, "held")):
             if sum(state[position] for state in grants.values()) != expected[name]:
-                raise Unsound(f"the wallet: its grants do not come to what is {name}")
+                raise ProofMismatch(f"the wallet: its grants do not come to what is {name}")
 
-    def passes(self, number: int, hash: str) -> None:
+    def check_head(self, number: int, hash: str) -> None:
         """Check that the chain contains a seal with this number and hash. Raises Unsound."""
         if self.heads.get(number) != hash:
-            raise Unsound(f"seal {number}: the chain does not pass through this head, {hash}")
+            raise ProofMismatch(f"seal {number}: the chain does not pass through this head, {hash}")
 
     def _check_link(self, seal: Data) -> None:
         place = f"seal {self.number + 1}"
-        _check_fields(seal, SEAL, place)
+        _check_fields(seal, SEAL_FIELDS, place)
         if not _is_equal(seal["number"], self.number + 1):
-            raise Unsound(f"{place}: it is not there; number {seal['number']} stands in its place")
+            raise ProofMismatch(f"{place}: it is not there; number {seal['number']} stands in its place")
         if seal["previous"] != self.hash:
-            raise Unsound(f"{place}: it does not follow the one before")
+            raise ProofMismatch(f"{place}: it does not follow the one before")
         if seal["hash"] != seal_hash(self.workspace_id, seal):
-            raise Unsound(f"{place}: its hash is not that of what it says")
+            raise ProofMismatch(f"{place}: its hash is not that of what it says")
         if seal["at"] < self.at:
-            raise Unsound(f"{place}: it is older than the one before")
+            raise ProofMismatch(f"{place}: it is older than the one before")
         if not seal["movements"] or not _is_equal(seal["count"], self.count + len(seal["movements"])):
-            raise Unsound(f"{place}: it counts {seal['count']} entries up to there")
+            raise ProofMismatch(f"{place}: it counts {seal['count']} entries up to there")
         self.number, self.hash, self.at = seal["number"], seal["hash"], seal["at"]
         self.heads[seal["number"]] = seal["hash"]
 
@@ -178,24 +178,24 @@ class Chain:
         order, key, sealed_digest = movement
         name = f"entry {self._next_number()}, {key}"
         if (entry["order"], entry["key"]) != (order, key):
-            raise Unsound(f"{name}: {entry['key']} stands in its place")
+            raise ProofMismatch(f"{name}: {entry['key']} stands in its place")
         if digest(entry) != sealed_digest:
-            raise Unsound(f"{name}: its digest is not the sealed one")
+            raise ProofMismatch(f"{name}: its digest is not the sealed one")
         # Uniqueness is checked on order and key: the key of a received transfer was chosen by its payer, and another
         # payer may choose the same key.
         if (order, key) in self.keys:
-            raise Unsound(f"{name}: it happened before")
+            raise ProofMismatch(f"{name}: it happened before")
         if any(line["account"] not in ACCOUNTS or type(line["amount"]) is not int for line in entry["entries"]):
-            raise Unsound(f"{name}: a line is no amount on an account")
+            raise ProofMismatch(f"{name}: a line is no amount on an account")
         if sum(line["amount"] for line in entry["entries"]) != 0:
-            raise Unsound(f"{name}: its lines do not sum to zero")
+            raise ProofMismatch(f"{name}: its lines do not sum to zero")
         if entry["at"] > seal["at"]:
-            raise Unsound(f"{name}: it is younger than its seal")
+            raise ProofMismatch(f"{name}: it is younger than its seal")
         self.keys.add((order, key))
         self.count += 1
         lag = milliseconds(seal["at"]) - milliseconds(entry["at"])
         self.lag_milliseconds = max(self.lag_milliseconds, lag)
-        add(entry, self.balance, self.grants)
+        add_movement(entry, self.balance, self.grants)
         if key.startswith(("hold#", "settle#")):
             self._check_hold(entry, name)
 
@@ -210,14 +210,14 @@ class Chain:
         if open_lines is None:
             self.holds[reference] = held
         elif any(held.values()):
-            raise Unsound(f"{name}: it does not end what was held")
+            raise ProofMismatch(f"{name}: it does not end what was held")
 
     def _check_sums(self, seal: Data) -> None:
-        tidy(self.balance, self.grants)
+        drop_zero_sums(self.balance, self.grants)
         place = f"seal {self.number}"
         for name in ("balance", "grants", "lag_milliseconds"):
             if not _is_equal(seal[name], getattr(self, name)):
-                raise Unsound(f"{place}: its {name} is not what the entries come to")
+                raise ProofMismatch(f"{place}: its {name} is not what the entries come to")
 
     def _next_number(self) -> int:
         return self.count + 1
@@ -226,65 +226,65 @@ class Chain:
 def verify(pages: list[Any], heads: list[tuple[int, str]] | None = None) -> str:
     """Check the pages of one proof, given in any order, and return a summary of one line. `heads`: (number, hash) noted
     from earlier proofs. Raises Unsound with the first mismatch, or Unreadable."""
-    unordered = [_page(page) for page in pages]
+    unordered = [_parse_page(page) for page in pages]
     if not unordered:
-        raise Unreadable("no page was given")
+        raise ProofUnreadable("no page was given")
     try:
         # A last page may have no seals of its own.
         ordered = sorted(unordered, key=lambda page: page["seals"][0]["number"] if page["seals"] else sys.maxsize)
     except (KeyError, IndexError, TypeError) as error:
-        raise Unsound(f"a seal is malformed ({error!r})") from error
+        raise ProofMismatch(f"a seal is malformed ({error!r})") from error
 
-    chain = Chain(ordered[0]["workspace_id"])
+    chain = ChainCheck(ordered[0]["workspace_id"])
     try:
         for page in ordered:
             if page["workspace_id"] != chain.workspace_id:
-                raise Unsound("the pages are of different workspaces")
-            chain.page(page)
+                raise ProofMismatch("the pages are of different workspaces")
+            chain.check_page(page)
             if page["head"] is not None:
                 _check_fields(page["head"], {"number", "hash", "count"}, "the head")
         _check_end(chain, ordered)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise Unsound(f"after entry {chain.count}, in seal {chain.number + 1}: malformed ({error!r})") from error
+        raise ProofMismatch(f"after entry {chain.count}, in seal {chain.number + 1}: malformed ({error!r})") from error
 
     for number, hash in heads or ():
-        chain.passes(number, hash)
+        chain.check_head(number, hash)
     shown = f"{chain.number} {chain.hash}" if chain.hash else "none"
     wallet = ordered[-1]["wallet"]
     balance = ", ".join(f"{name} {wallet[name]}" for name in ("available", "held", "debt"))
     return f"sound: {chain.count} entries in {chain.number} seals; {balance}; head {shown}"
 
 
-def _check_end(chain: Chain, pages: list[Data]) -> None:
+def _check_end(chain: ChainCheck, pages: list[Data]) -> None:
     for page in pages[:-1]:
         if page["next_cursor"] is None or page["wallet"] is not None:
-            raise Unsound("a page that says it is the last is followed by another")
-        chain.passes(page["head"]["number"], page["head"]["hash"])
+            raise ProofMismatch("a page that says it is the last is followed by another")
+        chain.check_head(page["head"]["number"], page["head"]["hash"])
     last = pages[-1]
     if last["next_cursor"] is not None:
-        raise Unreadable("the last page is not there: ask for the next one with next_cursor")
+        raise ProofUnreadable("the last page is not there: ask for the next one with next_cursor")
     head: Data | None = {"number": chain.number, "hash": chain.hash, "count": chain.count} if chain.hash else None
     if not _is_equal(last["head"], head):
-        raise Unsound(f"the head: it is not the newest seal, {chain.number}")
-    chain.end(last["wallet"])
+        raise ProofMismatch(f"the head: it is not the newest seal, {chain.number}")
+    chain.check_wallet(last["wallet"])
 
 
-def _page(page: Any) -> Data:
+def _parse_page(page: Any) -> Data:
     if isinstance(page, dict) and "data" in page:
         page = cast(Any, page["data"])
-    if not isinstance(page, dict) or set(cast(Data, page)) != PAGE:
-        raise Unreadable("this is no answer of /api/credits/proof")
+    if not isinstance(page, dict) or set(cast(Data, page)) != PAGE_FIELDS:
+        raise ProofUnreadable("this is no answer of /api/credits/proof")
     return cast(Data, page)
 
 
 def _check_fields(value: Any, fields: set[str], place: str) -> None:
     if not isinstance(value, dict) or set(cast(Data, value)) != fields:
-        raise Unsound(f"{place}: it does not have its fields, {', '.join(sorted(fields))}")
+        raise ProofMismatch(f"{place}: it does not have its fields, {', '.join(sorted(fields))}")
 
 
 def _is_equal(one: Any, other: Any) -> bool:
     # Compared by canonical JSON, because with == True, 1 and 1.0 would be equal although their hashes differ.
-    return canonical(one) == canonical(other)
+    return canonical_json(one) == canonical_json(other)
 
 
 def main(arguments: list[str]) -> int:
@@ -300,10 +300,10 @@ def main(arguments: list[str]) -> int:
             else:
                 files.append(argument)
         print(verify([json.loads(Path(name).read_text("utf-8")) for name in files], heads))
-    except Unsound as fault:
+    except ProofMismatch as fault:
         print(f"not sound: {fault}")
         return 1
-    except (Unreadable, OSError, ValueError, RecursionError) as fault:
+    except (ProofUnreadable, OSError, ValueError, RecursionError) as fault:
         print(f"cannot be checked: {fault}", file=sys.stderr)
         return 2
     return 0

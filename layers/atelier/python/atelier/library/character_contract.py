@@ -18,9 +18,9 @@ Description = Annotated[str, Field(max_length=2000)]
 Age = Annotated[int, Field(ge=0, le=1000, description="Years.")]
 AssetId = Annotated[str, Field(pattern=r"^ast_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Embedding = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=512)]
-Told = Annotated[str, Field(max_length=200)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
+ParameterValue = Annotated[str, Field(max_length=200)] | bool | int | Annotated[float, Field(allow_inf_nan=False)]
 ParameterName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-Parameters = Annotated[dict[ParameterName, Told], Field(max_length=20)]
+Parameters = Annotated[dict[ParameterName, ParameterValue], Field(max_length=20)]
 
 
 def _without_duplicates(asset_ids: list[str]) -> list[str]:
@@ -74,9 +74,9 @@ class ChangeCharacterRequest(_CharacterFields):
     reference_asset_ids: References = []
     parameters: Parameters = {}
 
-    def change(self, seen: Character) -> Character:
+    def change(self, before: Character) -> Character:
         """The character with this request's changes. `seen`: the character as it was read."""
-        return replace(seen, **_field_values(self, self.model_fields_set))
+        return replace(before, **_field_values(self, self.model_fields_set))
 
 
 class CharacterQuery(BaseModel):
@@ -99,7 +99,7 @@ class CharacterView(BaseModel):
     description: str | None
     reference_asset_ids: list[str]
     face_embedding: list[float] | None
-    parameters: dict[str, Told]
+    parameters: dict[str, ParameterValue]
     created_at: datetime
     updated_at: datetime
 

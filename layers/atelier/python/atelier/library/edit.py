@@ -9,15 +9,15 @@ from typing import TypeVar
 
 from atelier.errors import Unavailable
 from atelier.library.character import Character
-from atelier.library.ports import IdempotencyKeys, ThingExists, ThingMoved, Things
+from atelier.library.ports import IdempotencyKeys, DocumentExists, StaleDocument, DocumentStore
 from atelier.library.template import Template
 
 TRIES_MAX = 20
 ThingT = TypeVar("ThingT", Character, Template)
 
 
-def create(
-    document: ThingT, *, key: str | None, fingerprint: str, things: Things[ThingT], keys: IdempotencyKeys
+def create_document(
+    document: ThingT, *, key: str | None, fingerprint: str, store: DocumentStore[ThingT], keys: IdempotencyKeys
 ) -> tuple[ThingT, bool]:
     """Create a document. Returns it, and whether the same request created it before.
 
@@ -26,27 +26,27 @@ def create(
     if key is not None:
         document = replace(document, id=keys.reserve(document.workspace_id, key, fingerprint, document.id))
     try:
-        things.create(document)
-    except ThingExists:
+        store.create(document)
+    except DocumentExists:
         # The same request created it earlier, or in parallel.
-        return things.get(document.workspace_id, document.id), True
+        return store.get(document.workspace_id, document.id), True
     return document, False
 
 
-def change(
-    workspace_id: str, document_id: str, to: Callable[[ThingT], ThingT], *, things: Things[ThingT], now: datetime
+def change_document(
+    workspace_id: str, document_id: str, apply_change: Callable[[ThingT], ThingT], *, store: DocumentStore[ThingT], now: datetime
 ) -> ThingT:
     """Change a document by the function `to`, and return it. Calls `to` again when a parallel request changed the
     document first. Raises NotFound, or Unavailable when parallel requests change it at every attempt."""
     for _ in range(TRIES_MAX):
-        before = things.get(workspace_id, document_id)
+        before = store.get(workspace_id, document_id)
         # Each change has a later `updated_at` than the one before, because the store's condition compares that time to
         # see whether the document changed since it was read.
         at = max(now, before.updated_at + timedelta(milliseconds=1))
-        after = replace(to(before), updated_at=at)
+        after = replace(apply_change(before), updated_at=at)
         try:
-            things.change(before, after)
-        except ThingMoved:
+            store.change(before, after)
+        except StaleDocument:
             continue
         return after
     raise Unavailable("This is changing quickly. Try again.")

@@ -6,19 +6,19 @@ content type that a device, browser or program declares; images only in the form
 
 from __future__ import annotations
 
-PICTURES = frozenset(["png", "x-png", "jpeg", "jpg", "pjpeg", "jfif", "webp"])
+IMAGE_SUBTYPES = frozenset(["png", "x-png", "jpeg", "jpg", "pjpeg", "jfif", "webp"])
 # These types do not tell the kind, or may be audio or video: the ending of the file's name decides.
-GENERIC = frozenset(["application/octet-stream", "binary/octet-stream", "application/ogg", "application/mp4"])
-ENDINGS = {
+GENERIC_TYPES = frozenset(["application/octet-stream", "binary/octet-stream", "application/ogg", "application/mp4"])
+KIND_BY_ENDING = {
     **dict.fromkeys(["png", "jpg", "jpeg", "jfif", "webp", "heic", "heif", "avif", "gif"], "image"),
     **dict.fromkeys(["mp4", "m4v", "mov", "qt", "webm", "mkv", "3gp", "3g2", "avi", "ts", "mts", "m2ts"], "video"),
     **dict.fromkeys(["mp3", "m4a", "m4b", "wav", "flac", "ogg", "oga", "opus", "aac", "amr", "aif", "aiff"], "audio"),
     **dict.fromkeys(["caf", "weba"], "audio"),
 }
-PICTURE_ENDINGS = {"heic": "heic", "heif": "heif", "avif": "avif", "gif": "gif"}
+IMAGE_SUBTYPE_BY_ENDING = {"heic": "heic", "heif": "heif", "avif": "avif", "gif": "gif"}
 
 
-class TypeRefused(ValueError):
+class UnsupportedFileType(ValueError):
     """Files of this type are not accepted. The text, for the uploader, says which are."""
 
 
@@ -28,12 +28,12 @@ def kind_of(content_type: str, name: str = "") -> str:
     declared = content_type.partition(";")[0].strip().lower()
     main, _, sub = declared.partition("/")
     ending = name.rpartition(".")[2].lower() if "." in name else ""
-    if declared in GENERIC:
-        main, sub = ENDINGS.get(ending, ""), PICTURE_ENDINGS.get(ending, "png")
+    if declared in GENERIC_TYPES:
+        main, sub = KIND_BY_ENDING.get(ending, ""), IMAGE_SUBTYPE_BY_ENDING.get(ending, "png")
     if main in ("video", "audio") and sub:
         return main
-    if main == "image" and sub in PICTURES:
+    if main == "image" and sub in IMAGE_SUBTYPES:
         return main
     if main == "image" and sub:
-        raise TypeRefused(f"Pictures as {sub.upper()} are not taken: send this one as JPEG, PNG or WebP.")
-    raise TypeRefused("Pictures (JPEG, PNG, WebP), films and sounds are taken: say which this is, as in video/mp4.")
+        raise UnsupportedFileType(f"Pictures as {sub.upper()} are not taken: send this one as JPEG, PNG or WebP.")
+    raise UnsupportedFileType("Pictures (JPEG, PNG, WebP), films and sounds are taken: say which this is, as in video/mp4.")

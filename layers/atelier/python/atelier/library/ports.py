@@ -12,11 +12,11 @@ from atelier.library.model import Asset
 ThingT = TypeVar("ThingT")
 
 
-class ThingExists(Exception):
+class DocumentExists(Exception):
     """A document (or upload) with this id exists already."""
 
 
-class ThingMoved(Exception):
+class StaleDocument(Exception):
     """The document changed since it was read: read it and apply the change again."""
 
 
@@ -55,14 +55,14 @@ class Assets(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[ThingT]):
+class DocumentPage(Generic[ThingT]):
     """Documents, newest first. `next_id` is the id after which the next page begins; None on the last page."""
 
-    things: tuple[ThingT, ...]
+    documents: tuple[ThingT, ...]
     next_id: str | None
 
 
-class Things(Protocol[ThingT]):
+class DocumentStore(Protocol[ThingT]):
     """Documents that users write and change: characters, templates. Every write is conditional."""
 
     def create(self, document: ThingT) -> None:
@@ -73,9 +73,9 @@ class Things(Protocol[ThingT]):
         """The document (consistent read); raises NotFound."""
         ...
 
-    def list(self, workspace_id: str, after_id: str | None, limit: int) -> Page[ThingT]: ...
+    def list(self, workspace_id: str, after_id: str | None, limit: int) -> DocumentPage[ThingT]: ...
 
-    def change(self, seen: ThingT, after: ThingT) -> None:
+    def change(self, before: ThingT, after: ThingT) -> None:
         """Write everything that a user may change. Raises ThingMoved when the stored document is not `seen`."""
         ...
 
@@ -93,7 +93,7 @@ class IdempotencyKeys(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class UploadForm:
     """The URL to which a file is sent by POST, and the signed form fields that come before the file."""
 
     url: str
@@ -101,7 +101,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredFile:
     """A file that has been checked, cleaned and stored under the hash of its bytes. Sizes are in bytes and pixels.
     notes: sentences for the owner about what was removed or changed."""
 
@@ -127,16 +127,16 @@ class FileLimitExceeded(FileInvalid):
 class FileRefused(Exception):
     """Moderation rejected the file. `category` is the code; `words` describe it for the uploader."""
 
-    def __init__(self, category: str, words: str) -> None:
+    def __init__(self, category: str, description: str) -> None:
         super().__init__(category)
         self.category = category
-        self.words = words
+        self.words = description
 
 
-class Intake(Protocol):
+class FileIngest(Protocol):
     """Checks, cleans and stores uploaded files."""
 
-    def keep(self, workspace_id: str, file_type: str, data: bytes) -> Kept:
+    def store(self, workspace_id: str, file_type: str, data: bytes) -> StoredFile:
         """Check, clean and store a file; equal bytes are stored once. file_type: image, video or audio. Raises
         FileInvalid, FileLimitExceeded, FileRefused, Unavailable."""
         ...
@@ -160,7 +160,7 @@ UploadT = TypeVar("UploadT", contravariant=True)
 class UploadedFiles(Protocol[UploadT]):
     """The bucket to which users send files."""
 
-    def form(self, upload: UploadT, now: datetime) -> Form:
+    def form(self, upload: UploadT, now: datetime) -> UploadForm:
         """A signed form that is valid for a few minutes, for this upload's key, content type and exact size only."""
         ...
 

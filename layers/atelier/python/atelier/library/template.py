@@ -16,12 +16,12 @@ VARIABLES_MAX = 20
 # A template is stored as JSON in one DynamoDB item (at most 400 KB). A change may name only some parts, so the limit is
 # checked on the whole template.
 BYTES_MAX = 380_000
-NAME = r"[A-Za-z][A-Za-z0-9_]{0,39}"
-GAP = re.compile(r"\{\{\s*(" + NAME + r")\s*\}\}")
+VARIABLE_NAME = r"[A-Za-z][A-Za-z0-9_]{0,39}"
+GAP_PATTERN = re.compile(r"\{\{\s*(" + VARIABLE_NAME + r")\s*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
+class TemplateVariable:
     """A variable of a template. `default` is its value when the run gives none; without a default a value is
     required."""
 
@@ -47,13 +47,13 @@ class Template:
     negative_prompt: str | None = None
     model: str = "auto"
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
-    variables: tuple[Variable, ...] = ()
+    variables: tuple[TemplateVariable, ...] = ()
     visibility: str = "private"
     # A counter that each run increments; it is not part of what a user may change.
     uses: int = field(default=0, compare=False)
 
 
-def checked(template: Template) -> Template:
+def validate_template(template: Template) -> Template:
     """The template with exactly one variable for every gap, in the order of the gaps. Raises ValidationFailed for a
     malformed gap, for a variable without a gap, for too many variables, and for a template that is too large."""
     texts = {"prompt": template.prompt, "negative_prompt": template.negative_prompt or ""}
@@ -62,7 +62,7 @@ def checked(template: Template) -> Template:
         for path, text in texts.items()
         for broken in _malformed_gaps(text)
     ]
-    names = list(dict.fromkeys(name for text in texts.values() for name in GAP.findall(text)))
+    names = list(dict.fromkeys(name for text in texts.values() for name in GAP_PATTERN.findall(text)))
     if len(names) > VARIABLES_MAX:
         wrong.append({"path": "prompt", "message": f"A template has at most {VARIABLES_MAX} variables."})
     given_variables = {variable.name: variable for variable in template.variables}
@@ -73,7 +73,7 @@ def checked(template: Template) -> Template:
     ]
     if wrong:
         raise ValidationFailed(wrong)
-    validated = replace(template, variables=tuple(given_variables.get(name) or Variable(name) for name in names))
+    validated = replace(template, variables=tuple(given_variables.get(name) or TemplateVariable(name) for name in names))
     _check_size(validated)
     return validated
 
@@ -94,7 +94,7 @@ def _check_size(template: Template) -> None:
         raise ValidationFailed([{"path": largest, "message": message}])
 
 
-def filled(template: Template, values: Mapping[str, str]) -> tuple[str, str | None]:
+def fill_gaps(template: Template, values: Mapping[str, str]) -> tuple[str, str | None]:
     """Prompt and negative prompt with every gap filled. Values are plain text: braces in a value are no new gaps.
     Raises ValidationFailed for a missing value, and for a value without a variable."""
     wrong = [
@@ -111,12 +111,12 @@ def filled(template: Template, values: Mapping[str, str]) -> tuple[str, str | No
         raise ValidationFailed(sorted(wrong, key=lambda field: field["path"]))
 
     def fill(text: str) -> str:
-        return GAP.sub(lambda gap: all_values[gap[1]] or "", text)
+        return GAP_PATTERN.sub(lambda gap: all_values[gap[1]] or "", text)
 
     return fill(template.prompt), None if template.negative_prompt is None else fill(template.negative_prompt)
 
 
 def _malformed_gaps(text: str) -> Iterator[str]:
     """The beginning (20 characters) of each malformed gap."""
-    rest = GAP.sub(" ", text)
+    rest = GAP_PATTERN.sub(" ", text)
     yield from (rest[found.start() : found.start() + 20] for found in re.finditer(r"\{\{", rest))

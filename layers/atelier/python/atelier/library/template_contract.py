@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.generations.parameters import PROMPT_CHARACTERS_MAX, KindName, Parameters
 from atelier.ids import new_id
-from atelier.library.template import NAME, VARIABLES_MAX, Template, Variable, checked
+from atelier.library.template import VARIABLE_NAME, VARIABLES_MAX, Template, TemplateVariable, validate_template
 
 VALUE_CHARACTERS_MAX = 2000
 Name = Annotated[str, Field(min_length=1, max_length=120)]
@@ -19,7 +19,7 @@ Description = Annotated[str, Field(max_length=2000)]
 Prompt = Annotated[str, Field(min_length=1, max_length=PROMPT_CHARACTERS_MAX, examples=["a {{thing}} at dusk"])]
 NegativePrompt = Annotated[str, Field(max_length=PROMPT_CHARACTERS_MAX)]
 Model = Annotated[str, Field(min_length=1, max_length=200, description="`provider/model`, or `auto`.")]
-VariableName = Annotated[str, Field(pattern=f"^{NAME}$")]
+VariableName = Annotated[str, Field(pattern=f"^{VARIABLE_NAME}$")]
 
 
 class Gap(BaseModel):
@@ -64,7 +64,7 @@ class CreateTemplateRequest(BaseModel):
             updated_at=now,
             **_field_values(self, set(type(self).model_fields)),
         )
-        return checked(template)
+        return validate_template(template)
 
     def fingerprint(self) -> str:
         """A digest of the request (32 hex digits), to which the caller's idempotency key is bound."""
@@ -86,16 +86,16 @@ class ChangeTemplateRequest(BaseModel):
     variables: Gaps = {}
     visibility: Literal["private"] = "private"
 
-    def change(self, seen: Template) -> Template:
+    def change(self, before: Template) -> Template:
         """The template with this request's changes. `seen`: the template as it was read. Raises ValidationFailed when
         prompts and variables do not match."""
         facts = _field_values(self, self.model_fields_set)
         if "variables" not in facts:
             # Without `variables` in the request, the present ones stay, except those whose gaps are gone.
-            without_variables = checked(replace(seen, **facts, variables=()))
+            without_variables = validate_template(replace(before, **facts, variables=()))
             names = {variable.name for variable in without_variables.variables}
-            facts["variables"] = tuple(variable for variable in seen.variables if variable.name in names)
-        return checked(replace(seen, **facts))
+            facts["variables"] = tuple(variable for variable in before.variables if variable.name in names)
+        return validate_template(replace(before, **facts))
 
 
 class TemplateQuery(BaseModel):
@@ -178,5 +178,5 @@ def _field_values(request: BaseModel, names: set[str]) -> dict[str, Any]:
         facts["parameters"] = facts["parameters"].plain()
     if "variables" in facts:
         gaps = cast("dict[str, Gap]", facts["variables"])
-        facts["variables"] = tuple(Variable(name, gap.default, gap.description) for name, gap in gaps.items())
+        facts["variables"] = tuple(TemplateVariable(name, gap.default, gap.description) for name, gap in gaps.items())
     return facts

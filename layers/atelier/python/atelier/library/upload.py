@@ -19,10 +19,10 @@ from atelier.library.ports import (
     FileInvalid,
     FileLimitExceeded,
     FileRefused,
-    Form,
+    UploadForm,
     IdempotencyKeys,
-    Intake,
-    ThingExists,
+    FileIngest,
+    DocumentExists,
     UploadedFiles,
     Uploads,
 )
@@ -59,7 +59,7 @@ class Upload:
         return hashlib.sha256(f"{self.content_type}#{self.size_bytes}#{self.name}".encode()).hexdigest()[:32]
 
 
-def begin(
+def begin_upload(
     upload: Upload,
     *,
     key: str | None,
@@ -67,7 +67,7 @@ def begin(
     files: UploadedFiles[Upload],
     keys: IdempotencyKeys,
     now: datetime,
-) -> tuple[Upload, Form, bool]:
+) -> tuple[Upload, UploadForm, bool]:
     """Announce an upload. Returns it, the form for sending its file, and whether the same request announced it before.
     `key`: the caller's idempotency key, if any. Raises IdempotencyMismatch when the key was used for another
     request."""
@@ -76,19 +76,19 @@ def begin(
         upload = replace(upload, id=keys.reserve(upload.workspace_id, key, upload.fingerprint(), upload.id))
     try:
         uploads.create(upload)
-    except ThingExists:
+    except DocumentExists:
         upload, replayed = uploads.get(upload.workspace_id, upload.id), True
     return upload, files.form(upload, now), replayed
 
 
-def complete(
+def complete_upload(
     workspace_id: str,
     asset_id: str,
     *,
     assets: Assets,
     uploads: Uploads[Upload],
     files: UploadedFiles[Upload],
-    intake: Intake,
+    intake: FileIngest,
     now: datetime,
 ) -> Asset:
     """Turn an upload into an asset, and return it; an asset that exists already is returned as it is.
@@ -113,7 +113,7 @@ def complete(
     return _store_asset(upload, data, assets=assets, intake=intake)
 
 
-def keep(
+def store_bytes(
     workspace_id: str,
     user_id: str,
     data: bytes,
@@ -121,7 +121,7 @@ def keep(
     *,
     content_type: str = "image/png",
     assets: Assets,
-    intake: Intake,
+    intake: FileIngest,
     keys: IdempotencyKeys,
     now: datetime,
 ) -> Asset:
@@ -137,9 +137,9 @@ def keep(
     return _store_asset(upload, data, assets=assets, intake=intake)
 
 
-def _store_asset(upload: Upload, data: bytes, *, assets: Assets, intake: Intake) -> Asset:
+def _store_asset(upload: Upload, data: bytes, *, assets: Assets, intake: FileIngest) -> Asset:
     try:
-        stored = intake.keep(upload.workspace_id, upload.type, data)
+        stored = intake.store(upload.workspace_id, upload.type, data)
     except FileRefused as error:
         raise PromptRefused("file", (error.category,), error.words) from None
     except FileLimitExceeded as error:

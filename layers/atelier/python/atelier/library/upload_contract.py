@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic_core import PydanticCustomError
 
 from atelier.ids import new_id
-from atelier.library.file_types import TypeRefused, kind_of
-from atelier.library.ports import Form
+from atelier.library.file_types import UnsupportedFileType, kind_of
+from atelier.library.ports import UploadForm
 from atelier.library.upload import BYTES_MAX, NAME_CHARACTERS_MAX, Upload
 
 
@@ -30,7 +30,7 @@ class UploadRequest(BaseModel):
     def _is_accepted(cls, content_type: str, info: ValidationInfo) -> str:
         try:
             kind_of(content_type, str(info.data.get("name", "")))
-        except TypeRefused as error:
+        except UnsupportedFileType as error:
             raise PydanticCustomError("content_type", "{reason}", {"reason": str(error)}) from error
         return content_type
 
@@ -70,7 +70,7 @@ class UploadEnvelope(BaseModel):
     upload: FormView
 
 
-def upload_view(upload: Upload, form: Form) -> UploadEnvelope:
+def upload_view(upload: Upload, form: UploadForm) -> UploadEnvelope:
     """The response for an announced upload and its form."""
     return UploadEnvelope(
         asset=PendingView(

@@ -35,7 +35,7 @@ MEMORY_SHARE = 2 / 3
 START_SECONDS, GRACE_SECONDS = 4.0, 1.0
 
 
-def process_apart(
+def process_in_sandbox(
     type: str,
     data: bytes,
     *,
@@ -56,13 +56,13 @@ def process_apart(
     with tempfile.TemporaryDirectory(prefix="atelier-media-") as folder:
         request["folder"] = folder
         try:
-            answer, files = sandbox.ask(request, data, seconds_max)
-        except KilledFromOutside:
+            answer, files = sandbox.process(request, data, seconds_max)
+        except SandboxKilled:
             # Being killed from outside says nothing about the file, which may have been paid for: try once more.
             seconds_left = seconds_max - (time.monotonic() - began)
             if seconds_left <= 0:
                 raise
-            answer, files = sandbox.ask({**request, "seconds_max": seconds_left}, data, seconds_left)
+            answer, files = sandbox.process({**request, "seconds_max": seconds_left}, data, seconds_left)
 
     if "lacking" in answer:
         raise MediaToolMissing(f"{answer['lacking']} is not installed here: this function needs the film layer")
@@ -75,7 +75,7 @@ def process_apart(
     return Processed(**answer, notes=notes, data=files[:size], thumbnail=files[size:] or None)
 
 
-class KilledFromOutside(MediaInvalid):
+class SandboxKilled(MediaInvalid):
     """The sandbox process was killed from outside: the system is short of memory or is shutting down."""
 
 
@@ -90,7 +90,7 @@ class Sandbox:
         # test with another program, needs a new one.
         self._is_for: object = None
 
-    def ask(self, asked: dict[str, Any], data: bytes, seconds_max: float) -> tuple[dict[str, Any], bytes]:
+    def process(self, request: dict[str, Any], data: bytes, seconds_max: float) -> tuple[dict[str, Any], bytes]:
         """Process one file in the sandbox; returns the response and the bytes of the new files. Raises MediaInvalid, of
         which MediaLimitExceeded and KilledFromOutside are subclasses."""
         with self._lock:
@@ -101,18 +101,18 @@ class Sandbox:
             try:
                 with ours:
                     with theirs:
-                        socket.send_fds(control, [asked["type"].encode()], [theirs.fileno()])
-                    send(ours, asked, data, deadline)
+                        socket.send_fds(control, [request["type"].encode()], [theirs.fileno()])
+                    send(ours, request, data, deadline)
                     answer, size = receive_line(ours, deadline)
                     return answer, receive(ours, size, deadline)
             except TimeoutError:
                 self.close()
-                raise MediaLimitExceeded(too_long(seconds_max)) from None
+                raise MediaLimitExceeded(timeout_message(seconds_max)) from None
             except (OSError, ValueError):
                 status = self.close()
                 if -status in (signal.SIGALRM, signal.SIGXCPU):
-                    raise MediaLimitExceeded(too_long(seconds_max)) from None
-                error_type = KilledFromOutside if -status in (signal.SIGKILL, signal.SIGTERM) else MediaInvalid
+                    raise MediaLimitExceeded(timeout_message(seconds_max)) from None
+                error_type = SandboxKilled if -status in (signal.SIGKILL, signal.SIGTERM) else MediaInvalid
                 raise error_type(f"opening it ended early: status {status}") from None
             except BaseException:
                 # The caller was interrupted: the next caller must not receive this file's response.
@@ -156,7 +156,7 @@ class Sandbox:
         return ours
 
 
-def too_long(seconds_max: float) -> str:
+def timeout_message(seconds_max: float) -> str:
     """The message for a file that was not processed in time."""
     return f"Opening the file took longer than {seconds_max:g} seconds, the most that is allowed."
 

@@ -50,16 +50,16 @@ BRADFORD = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.06
 CURVE_POINTS = 1024
 
 
-def to_srgb(picture: Image.Image, profiles: Sequence[bytes]) -> Image.Image:
+def to_srgb(image: Image.Image, profiles: Sequence[bytes]) -> Image.Image:
     """The image (mode L, LA, RGB, RGBA or CMYK) converted to sRGB by the first usable profile; unchanged if it is sRGB
     already or no profile is usable."""
     for profile in profiles:
         try:
             opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            return _convert(picture, opened, profile[16:20].decode("latin-1").strip())
+            return _convert(image, opened, profile[16:20].decode("latin-1").strip())
         except (OSError, ValueError, TypeError, ImageCms.PyCMSError):
             continue
-    return picture
+    return image
 
 
 def _convert(image: Image.Image, profile: ImageCms.ImageCmsProfile, space: str) -> Image.Image:
@@ -102,13 +102,13 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str, through: 
 # ---- profiles from numbers -------------------------------------------------------------------------------------------
 
 
-def coded(primaries: int, transfer: int) -> bytes | None:
+def profile_from_code_points(primaries: int, transfer: int) -> bytes | None:
     """The ICC profile for cICP's code points (ITU-T H.273); None for code points without a colour space or curve."""
     corners, curve = CORNERS.get(primaries), CURVES.get(transfer)
-    return profile(corners, curve) if corners and curve else None
+    return build_profile(corners, curve) if corners and curve else None
 
 
-def measured(exponent: float | None, corners: Sequence[float] | None) -> bytes | None:
+def profile_from_gamma(exponent: float | None, corners: Sequence[float] | None) -> bytes | None:
     """The ICC profile for gAMA's exponent and cHRM's white, red, green and blue. None when they are sRGB's or make no
     sense."""
     if exponent is not None and abs(exponent / SRGB_EXPONENT - 1) <= EXPONENT_DIFFERENCE_MAX:
@@ -120,12 +120,12 @@ def measured(exponent: float | None, corners: Sequence[float] | None) -> bytes |
         return None
     curve = _power_curve(1 / exponent) if exponent else _srgb
     try:
-        return profile(corners or SRGB_CORNERS, curve)
+        return build_profile(corners or SRGB_CORNERS, curve)
     except (ZeroDivisionError, struct.error):
         return None
 
 
-def profile(corners: Sequence[float], curve: Curve) -> bytes:
+def build_profile(corners: Sequence[float], curve: Curve) -> bytes:
     """Build the ICC profile of an RGB space. corners: white, red, green and blue as x and y; curve: light by signal,
     both 0 to 1. Raises ZeroDivisionError or struct.error when the corners span no area."""
     white = _xyz(*corners[:2])
@@ -236,4 +236,4 @@ CURVES: dict[int, Curve] = {
 @cache
 def adobe_rgb() -> bytes:
     """The profile of Adobe RGB (1998), for files that name this space without containing a profile."""
-    return profile((*D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06), _power_curve(563 / 256))
+    return build_profile((*D65, 0.64, 0.33, 0.21, 0.71, 0.15, 0.06), _power_curve(563 / 256))

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from typing import Protocol
 
 from atelier.errors import NotFound
-from atelier.generations.model import Delivered, Generation, Kind, Source, asset_id
-from atelier.generations.ports import InputUnusable, StoredOutput, UndeliverableMedia, UnusableMedia
+from atelier.generations.model import DeliveredFile, Generation, Kind, InputAsset, asset_id
+from atelier.generations.ports import InputUnusable, OutputLocation, UndeliverableMedia, InvalidMedia
 from atelier.media.fetch import Fetcher, FetchError, FetchFailed
 from atelier.media.keys import CONTENT_TYPES, THUMBNAIL_CONTENT_TYPE, media_key, staging_key, thumbnail_key
 from atelier.media.process import BYTES_MAX, process
 from atelier.media.processed import MediaInvalid, MediaLimitExceeded
-from atelier.moderation.model import Picture
+from atelier.moderation.model import Thumbnail
 from atelier.providers._contract import Input
 
-DELIVERED_AS = {
+OUTPUT_TYPES = {
     Kind.TEXT: "text",
     Kind.IMAGE: "image",
     Kind.VIDEO: "video",
@@ -42,11 +42,11 @@ class ObjectStore(Protocol):
     def get(self, key: str, bytes_max: int) -> bytes: ...
 
 
-class Look(Protocol):
+class OutputInspector(Protocol):
     """Checks the content of a processed file before it is stored; `thumbnail` is its image, or None. Raises
     OutputWithheld when the file may not be delivered."""
 
-    def __call__(self, type: str, data: bytes, thumbnail: Picture | None) -> None: ...
+    def __call__(self, type: str, data: bytes, thumbnail: Thumbnail | None) -> None: ...
 
 
 class Delivery:
@@ -58,28 +58,28 @@ class Delivery:
         fetcher: Fetcher,
         pause: Callable[[float], None] = time.sleep,
         *,
-        look: Look = lambda type, data, thumbnail: None,
+        inspect_output: OutputInspector = lambda type, data, thumbnail: None,
     ) -> None:
         self._store = store
         self._fetcher = fetcher
         self._pause = pause
-        self._look = look
+        self._look = inspect_output
 
     def stage(self, generation_id: str, attempt_id: str, number: int, data: bytes) -> str:
         key = staging_key(generation_id, attempt_id, number)
         self._store.put(key, data, "application/octet-stream")
         return key
 
-    def deliver(self, generation: Generation, number: int, output: StoredOutput, hosts: tuple[str, ...]) -> Delivered:
-        expected = DELIVERED_AS[generation.recipe.kind]
+    def deliver(self, generation: Generation, number: int, output: OutputLocation, hosts: tuple[str, ...]) -> DeliveredFile:
+        expected = OUTPUT_TYPES[generation.recipe.kind]
         data = self._read_output(output, hosts, expected)
         try:
             processed = process(expected, data, watermark=generation.watermark)
         except MediaLimitExceeded as error:
             raise UndeliverableMedia(f"The provider's result exceeds a limit here. {error}") from error
         except MediaInvalid as error:
-            raise UnusableMedia(f"The provider's result is no {expected} that can be used.") from error
-        self._look(processed.type, processed.data, Picture(processed.thumbnail, THUMBNAIL_CONTENT_TYPE) if processed.thumbnail else None)
+            raise InvalidMedia(f"The provider's result is no {expected} that can be used.") from error
+        self._look(processed.type, processed.data, Thumbnail(processed.thumbnail, THUMBNAIL_CONTENT_TYPE) if processed.thumbnail else None)
         workspace_id = generation.workspace_id
 
         # The thumbnail is stored first, so that a reader who finds the file also finds its thumbnail.
@@ -87,7 +87,7 @@ class Delivery:
             self._store.put(thumbnail_key(workspace_id, processed.sha256), processed.thumbnail, THUMBNAIL_CONTENT_TYPE)
         self._store.put(media_key(workspace_id, processed.sha256, processed.format), processed.data, processed.content_type)
 
-        return Delivered(
+        return DeliveredFile(
             asset_id(generation.id, number),
             processed.type,
             processed.sha256,
@@ -100,7 +100,7 @@ class Delivery:
             notes=processed.notes,
         )
 
-    def input(self, workspace_id: str, source: Source) -> Input:
+    def read_input(self, workspace_id: str, source: InputAsset) -> Input:
         try:
             data = self._store.get(media_key(workspace_id, source.sha256, source.format), INPUT_BYTES_MAX)
         except ValueError as error:
@@ -108,15 +108,15 @@ class Delivery:
             raise NotFound from error
         return Input(data, CONTENT_TYPES[source.format])
 
-    def mask(self, mask: Input, picture: Input) -> Input:
-        from atelier.media.mask import MaskUnusable, fitted
+    def prepare_mask(self, mask: Input, image: Input) -> Input:
+        from atelier.media.mask import MaskUnusable, fit_mask
 
         try:
-            return Input(fitted(mask.data, picture.data), CONTENT_TYPES["png"])
+            return Input(fit_mask(mask.data, image.data), CONTENT_TYPES["png"])
         except MaskUnusable as error:
             raise InputUnusable(str(error)) from error
 
-    def _read_output(self, output: StoredOutput, hosts: tuple[str, ...], expected: str) -> bytes:
+    def _read_output(self, output: OutputLocation, hosts: tuple[str, ...], expected: str) -> bytes:
         try:
             if output.key is not None:
                 return self._store.get(output.key, BYTES_MAX[expected])

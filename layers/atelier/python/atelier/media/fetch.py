@@ -19,12 +19,12 @@ from functools import cache
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit
 
-from atelier.addresses import Resolve, is_public, system_addresses
+from atelier.addresses import Resolver, is_public, resolve_host
 
 BYTES_MAX = 50 * 1024 * 1024
 SECONDS_MAX = 30.0
 CONNECT_SECONDS_MAX = 5.0
-PIECE_BYTES = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 
 
 class FetchError(Exception):
@@ -50,11 +50,11 @@ class Fetcher:
     def __init__(
         self,
         local_hosts: frozenset[str] = frozenset(),
-        resolve: Resolve | None = None,
+        resolve: Resolver | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._local_hosts = local_hosts
-        self._resolve = resolve or system_addresses
+        self._resolve = resolve or resolve_host
         self._tls = tls
 
     def fetch(
@@ -192,7 +192,7 @@ def _read_body(answer: _ResponseLike, bytes_max: int) -> bytes:
         raise FetchRefused(f"{announced} bytes are more than {bytes_max}")
     pieces: list[bytes] = []
     size = 0
-    while piece := answer.read(PIECE_BYTES):
+    while piece := answer.read(CHUNK_BYTES):
         pieces.append(piece)
         size += len(piece)
         if size > bytes_max:

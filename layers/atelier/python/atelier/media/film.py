@@ -32,17 +32,17 @@ from PIL import Image
 from atelier.media.picture import thumbnail
 from atelier.media.processed import MediaInvalid, MediaLimitExceeded, Processed
 from atelier.media.reading import (
-    EBML,
-    WRITING,
+    EBML_MAGIC,
+    BITEXACT,
     DecodeOrder,
-    Pace,
+    ReadProgress,
     TrackBroken,
-    carried,
+    add_copied_stream,
     codec_of,
     is_attached,
     is_mov,
-    opened,
-    packets,
+    open_container,
+    demux,
     tracks_left_out,
 )
 from atelier.media.watermark import mark, tile
@@ -71,28 +71,28 @@ ENCODING_SHARE = 0.6
 POSTER_SECONDS = 1.0
 
 # MP4 brands of files that are images or audio, not videos.
-STILL_BRANDS = frozenset([b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"M4A ", b"M4B "])
+NON_VIDEO_BRANDS = frozenset([b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"M4A ", b"M4B "])
 # Codecs that browsers play, by container, which are copied; and all codecs that we can read.
-COPIED_FILMS = {"mp4": frozenset(["h264", "av1", "vp9"]), "webm": frozenset(["vp8", "vp9", "av1"])}
-COPIED_SOUNDS = {"mp4": frozenset(["aac", "mp3"]), "webm": frozenset(["opus", "vorbis"])}
-READ_FILMS = (
-    COPIED_FILMS["mp4"]
-    | COPIED_FILMS["webm"]
+COPIED_VIDEO_CODECS = {"mp4": frozenset(["h264", "av1", "vp9"]), "webm": frozenset(["vp8", "vp9", "av1"])}
+COPIED_AUDIO_CODECS = {"mp4": frozenset(["aac", "mp3"]), "webm": frozenset(["opus", "vorbis"])}
+READABLE_VIDEO_CODECS = (
+    COPIED_VIDEO_CODECS["mp4"]
+    | COPIED_VIDEO_CODECS["webm"]
     | {"hevc", "mpeg4", "mjpeg", "prores", "h263", "mpeg1video", "mpeg2video", "dnxhd", "dvvideo"}
 )
-READ_SOUNDS = (
-    COPIED_SOUNDS["mp4"]
-    | COPIED_SOUNDS["webm"]
+READABLE_AUDIO_CODECS = (
+    COPIED_AUDIO_CODECS["mp4"]
+    | COPIED_AUDIO_CODECS["webm"]
     | {"ac3", "eac3", "alac", "flac", "mp2", "amr_nb", "amr_wb", "adpcm_ms", "adpcm_ima_wav", "adpcm_ima_qt"}
     | {"pcm_u8", "pcm_s8", "pcm_alaw", "pcm_mulaw"}
     | {f"pcm_{sort}{order}" for sort in ("s16", "s24", "s32", "f32", "f64") for order in ("le", "be")}
 )
 # The pixel formats of H.264 that browsers play: eight bits with 4:2:0 colour; cameras also write others.
-PLAYED_PIXELS = frozenset(["yuv420p", "yuvj420p", None])
+PLAYABLE_PIXEL_FORMATS = frozenset(["yuv420p", "yuvj420p", None])
 # Codecs that only newer players play: encoded again, or copied when there is not enough time.
-KEPT_FILMS = frozenset(["hevc", "h264"])
+KEPT_VIDEO_CODECS = frozenset(["hevc", "h264"])
 # The demuxers whose packets can be written unchanged.
-COPYING = frozenset(["mov", "matroska"])
+COPYING_DEMUXERS = frozenset(["mov", "matroska"])
 # PQ and HLG, the two curves of high dynamic range.
 HDR_CURVES = frozenset([16, 18])
 # Options that put the index in front, so that a video can play while it is downloaded.
@@ -100,7 +100,7 @@ INDEX_FIRST = {"mp4": {"movflags": "+faststart"}, "webm": {"cues_to_front": "1"}
 
 # The output bytes depend on the number of threads, so it is fixed. `mbtree` is off because on processors with AVX-512
 # x264's macroblock tree reads uninitialised memory, and then the bytes differ from run to run.
-ENCODING = {"preset": "superfast", "crf": "23", "threads": "2", "x264-params": "mbtree=0"}
+ENCODER_OPTIONS = {"preset": "superfast", "crf": "23", "threads": "2", "x264-params": "mbtree=0"}
 # How to rotate and mirror a frame, by the signs in its display matrix: for Pillow, and as FFmpeg filters. A matrix of
 # the rows (a, b) and (c, d) shows the point (x, y) at (ax + cy, bx + dy); y grows downwards.
 ORIENTATIONS: dict[tuple[int, int, int, int], tuple[Image.Transpose | None, tuple[tuple[str, str | None], ...]]] = {
@@ -117,7 +117,7 @@ UPRIGHT = (1, 0, 0, 1)
 # A pixel's aspect ratio may be up to this or down to its inverse; other ratios are ignored.
 PIXEL_ASPECT_MAX = 8
 # How often the size or pixel format of frames may change: recorded video calls change it with the connection.
-CHANGES_MAX = 200
+FORMAT_CHANGES_MAX = 200
 SOUND_RATE, SOUND_BITS_A_SECOND = 48_000, 128_000
 # Audio that continues this much later than expected has a pause, which is kept.
 GAP_SECONDS_MIN = 0.1
@@ -129,10 +129,10 @@ def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Proc
     MediaLimitExceeded."""
     budget = _TimeBudget(seconds_max, time.monotonic() + seconds_max * ENCODING_SHARE)
 
-    demuxer = sniffed(data)
+    demuxer = detect_demuxer(data)
     if demuxer == "matroska" and _matroska_end(data) > len(data):
         raise MediaInvalid("the file is cut off")
-    with opened(data, demuxer) as source:
+    with open_container(data, demuxer) as source:
         inspection = _inspect(source)
     poster = inspection.poster()
 
@@ -140,17 +140,17 @@ def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Proc
         # A file on disk, because FFmpeg reads it again to move the index to the front.
         file = Path(folder) / "film"
         try:
-            with opened(data, demuxer) as source:
+            with open_container(data, demuxer) as source:
                 kind, poster, notes = _write_video(source, file, demuxer, inspection, poster, budget, watermark=watermark)
         except _OutOfTime:
             budget = replace(budget, encode_until=None)
-            with opened(data, demuxer) as source:
+            with open_container(data, demuxer) as source:
                 kind, poster, notes = _write_video(source, file, demuxer, inspection, poster, budget, watermark=watermark)
         # Apple's players accept HEVC only under the name hvc1, and FFmpeg writes hev1 (findings/). The index, which
         # contains the name, is in front, so the first occurrence is the right one.
         cleaned = file.read_bytes().replace(b"hev1", b"hvc1", 1)
 
-    with opened(cleaned, {"mp4": "mov", "webm": "matroska"}[kind]) as cleaned_container:
+    with open_container(cleaned, {"mp4": "mov", "webm": "matroska"}[kind]) as cleaned_container:
         # Read from the new file, so that it is the duration that players show.
         duration_ms = round((cleaned_container.duration or 0) / 1000)
 
@@ -159,13 +159,13 @@ def process(data: bytes, *, watermark: bool, seconds_max: float = 150.0) -> Proc
     )
 
 
-def sniffed(data: bytes) -> str:
+def detect_demuxer(data: bytes) -> str:
     """FFmpeg's name of the demuxer for this file, by its first bytes. Raises MediaInvalid."""
     if is_mov(data):
-        if data[4:8] == b"ftyp" and data[8:12] in STILL_BRANDS:
+        if data[4:8] == b"ftyp" and data[8:12] in NON_VIDEO_BRANDS:
             raise MediaInvalid("it is a picture or a sound and no film")
         return "mov"
-    if data.startswith(EBML):
+    if data.startswith(EBML_MAGIC):
         return "matroska"
     if data.startswith(b"RIFF") and data[8:12] == b"AVI ":
         return "avi"
@@ -195,14 +195,14 @@ def _ebml_number(data: bytes, at: int) -> tuple[int | None, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class VideoInspection:
     """What one pass over a video found: a frame for the poster, the number of video packets, the pixel aspect ratio,
     the index of the audio stream to keep, and notes to the owner."""
 
     frame: VideoFrame
     frames: int
     pixel_aspect: Fraction
-    sound_index: int | None
+    audio_index: int | None
     notes: tuple[str, ...]
 
     @property
@@ -233,12 +233,12 @@ def _sign(value: int) -> int:
     return (value > 0) - (value < 0)
 
 
-def _film(source: InputContainer) -> VideoStream:
+def _video_stream(source: InputContainer) -> VideoStream:
     """The first readable video stream. Raises MediaInvalid, or MediaLimitExceeded for the size of its frames."""
     videos = [film for film in source.streams.video if not is_attached(film)]
     if not videos:
         raise MediaInvalid("there is no film in it, only sound" if source.streams.audio else "there is no film in it")
-    video = next((film for film in videos if codec_of(film) in READ_FILMS), None)
+    video = next((film for film in videos if codec_of(film) in READABLE_VIDEO_CODECS), None)
     if video is None:
         raise MediaInvalid(f"encoded as {codec_of(videos[0])}")
     context = video.codec_context
@@ -251,28 +251,28 @@ def _film(source: InputContainer) -> VideoStream:
     return video
 
 
-def _sound(source: InputContainer) -> AudioStream | None:
+def _audio_stream(source: InputContainer) -> AudioStream | None:
     """The first readable audio stream, or None."""
     return next((sound for sound in source.streams.audio if _is_readable(sound)), None)
 
 
 def _is_readable(audio: AudioStream) -> bool:
-    return codec_of(audio) in READ_SOUNDS and audio.codec_context.sample_rate > 0 and audio.codec_context.channels > 0
+    return codec_of(audio) in READABLE_AUDIO_CODECS and audio.codec_context.sample_rate > 0 and audio.codec_context.channels > 0
 
 
-def _inspect(source: InputContainer) -> Seen:
+def _inspect(source: InputContainer) -> VideoInspection:
     """Read the whole file. Only the audio and the first second of the video are decoded, because decoding all frames
     would take minutes."""
-    video, audio = _film(source), _sound(source)
-    tracks = [Pace(stream, SECONDS_MAX) for stream in (video, audio) if stream]
+    video, audio = _video_stream(source), _audio_stream(source)
+    tracks = [ReadProgress(stream, SECONDS_MAX) for stream in (video, audio) if stream]
     poster_frame: VideoFrame | None = None
-    for track, packet in packets(source, *tracks):
+    for track, packet in demux(source, *tracks):
         if track.stream is video:
             if poster_frame is None or (poster_frame.time or 0) < POSTER_SECONDS:
-                poster_frame = next((frame for frame in reversed(track.decoded(packet)) if _is_poster_candidate(frame, poster_frame)), poster_frame)
+                poster_frame = next((frame for frame in reversed(track.decode(packet)) if _is_poster_candidate(frame, poster_frame)), poster_frame)
         elif audio:
             try:
-                track.decoded(packet)
+                track.decode(packet)
             except TrackBroken:
                 audio = None
     if poster_frame is None:
@@ -281,7 +281,7 @@ def _inspect(source: InputContainer) -> Seen:
     notes += tracks_left_out("Sound", source.streams.audio, audio)
     if video.codec_context.color_trc in HDR_CURVES:
         notes += ("The film has a high dynamic range; screens without one may show other colours.",)
-    return Seen(poster_frame, tracks[0].packets, _pixel_aspect(video), audio.index if audio else None, notes)
+    return VideoInspection(poster_frame, tracks[0].packets, _pixel_aspect(video), audio.index if audio else None, notes)
 
 
 def _is_poster_candidate(frame: VideoFrame, first: VideoFrame | None) -> bool:
@@ -314,7 +314,7 @@ def _write_video(
     source: InputContainer,
     file: Path,
     demuxer: str,
-    inspection: Seen,
+    inspection: VideoInspection,
     poster: Image.Image,
     budget: _TimeBudget,
     *,
@@ -322,14 +322,14 @@ def _write_video(
 ) -> tuple[str, Image.Image, tuple[str, ...]]:
     """Write the new file. Returns its container format, the poster (at the new size, watermarked), and notes to the
     owner. Raises _OutOfTime when the video should be copied instead of encoded."""
-    video = _film(source)
-    audio = next((sound for sound in source.streams.audio if sound.index == inspection.sound_index), None)
+    video = _video_stream(source)
+    audio = next((sound for sound in source.streams.audio if sound.index == inspection.audio_index), None)
     kind, is_copied = _output_format(video, audio, demuxer, inspection)
     notes: tuple[str, ...] = ()
 
     pixels = poster.width * poster.height * inspection.frames
     seconds_max, until = budget.seconds_max, budget.encode_until
-    can_be_kept = not (is_copied or watermark) and codec_of(video) in KEPT_FILMS and demuxer in COPYING
+    can_be_kept = not (is_copied or watermark) and codec_of(video) in KEPT_VIDEO_CODECS and demuxer in COPYING_DEMUXERS
     if can_be_kept:
         # Copying such a video is better than making it smaller or refusing it.
         is_copied = until is None or pixels > min(WRITTEN_PIXELS_MAX, WRITTEN_PIXELS_A_SECOND * seconds_max)
@@ -339,43 +339,43 @@ def _write_video(
     if not is_copied:
         kind = "mp4"
 
-    with av.open(str(file), "w", format=kind, options=WRITING | INDEX_FIRST[kind]) as output:
+    with av.open(str(file), "w", format=kind, options=BITEXACT | INDEX_FIRST[kind]) as output:
         if is_copied:
-            video_track = Copied(output, video)
-            video_track.show_pixels(inspection.pixel_aspect)
+            video_track = CopiedTrack(output, video)
+            video_track.set_pixel_aspect(inspection.pixel_aspect)
         else:
             size = _encoded_size(poster.size, inspection.frames, seconds_max)
             if size[0] < poster.width - 1:
                 notes = (f"The film was made smaller: {size[0]} × {size[1]} pixels.",)
             poster = poster.resize(size)
-            video_track = Encoded(output, video, inspection, size, watermark=watermark)
+            video_track = H264Track(output, video, inspection, size, watermark=watermark)
             if watermark:
                 mark(poster)
 
-        output_tracks: dict[int, Lane] = {video.index: video_track}
+        output_tracks: dict[int, OutputTrack] = {video.index: video_track}
         if audio:
-            output_tracks[audio.index] = (Copied if _is_audio_copied(audio, kind, demuxer) else Voiced)(output, audio)
-        tracks = [Pace(stream, SECONDS_MAX) for stream in (video, audio) if stream]
-        for track, packet in packets(source, *tracks):
+            output_tracks[audio.index] = (CopiedTrack if _is_audio_copied(audio, kind, demuxer) else AacTrack)(output, audio)
+        tracks = [ReadProgress(stream, SECONDS_MAX) for stream in (video, audio) if stream]
+        for track, packet in demux(source, *tracks):
             if can_be_kept and not is_copied and until is not None and time.monotonic() > until:
                 raise _OutOfTime
-            output.mux(output_tracks[packet.stream_index].taken(packet, track))
+            output.mux(output_tracks[packet.stream_index].convert(packet, track))
         for each in output_tracks.values():
-            output.mux(each.rest())
+            output.mux(each.flush())
 
     return kind, poster, notes
 
 
-def _output_format(video: VideoStream, audio: AudioStream | None, demuxer: str, inspection: Seen) -> tuple[str, bool]:
+def _output_format(video: VideoStream, audio: AudioStream | None, demuxer: str, inspection: VideoInspection) -> tuple[str, bool]:
     """The container format of the new file, and whether the video can be copied into it."""
     codec = codec_of(video)
-    is_played = codec != "h264" or video.codec_context.pix_fmt in PLAYED_PIXELS
-    if demuxer not in COPYING or not is_played:
+    is_played = codec != "h264" or video.codec_context.pix_fmt in PLAYABLE_PIXEL_FORMATS
+    if demuxer not in COPYING_DEMUXERS or not is_played:
         return "mp4", False
     kinds = ["mp4", "webm"] if demuxer == "mov" else ["webm", "mp4"]
     # The pixel aspect ratio cannot be written to WebM, so only square pixels fit.
-    formats = [kind for kind in kinds if codec in COPIED_FILMS[kind] and (kind == "mp4" or inspection.pixel_aspect == 1)]
-    with_sound = [kind for kind in formats if audio is None or codec_of(audio) in COPIED_SOUNDS[kind]]
+    formats = [kind for kind in kinds if codec in COPIED_VIDEO_CODECS[kind] and (kind == "mp4" or inspection.pixel_aspect == 1)]
+    with_sound = [kind for kind in formats if audio is None or codec_of(audio) in COPIED_AUDIO_CODECS[kind]]
     if with_sound:
         return with_sound[0], True
     # The audio is encoded as AAC.
@@ -383,7 +383,7 @@ def _output_format(video: VideoStream, audio: AudioStream | None, demuxer: str, 
 
 
 def _is_audio_copied(audio: AudioStream, kind: str, demuxer: str) -> bool:
-    return demuxer in COPYING and codec_of(audio) in COPIED_SOUNDS[kind]
+    return demuxer in COPYING_DEMUXERS and codec_of(audio) in COPIED_AUDIO_CODECS[kind]
 
 
 def _encoded_size(size: tuple[int, int], frames: int, seconds_max: float) -> tuple[int, int]:
@@ -402,58 +402,58 @@ def _encoded_size(size: tuple[int, int], frames: int, seconds_max: float) -> tup
     return width, height
 
 
-class Lane(Protocol):
+class OutputTrack(Protocol):
     """Turns the packets of one input stream into packets of the new file."""
 
-    def taken(self, packet: AnyPacket, track: Pace) -> list[AnyPacket]:
+    def convert(self, packet: AnyPacket, track: ReadProgress) -> list[AnyPacket]:
         """The packets to write for an input packet; an empty input packet ends the stream."""
         ...
 
-    def rest(self) -> list[AnyPacket]:
+    def flush(self) -> list[AnyPacket]:
         """The packets that remain at the end."""
         ...
 
 
-class Copied:
+class CopiedTrack:
     """Copies a stream unchanged, except that H.264's supplemental information (NAL type 6) is removed: encoders and
     tools write settings, prompts and notes there."""
 
-    def __init__(self, made: OutputContainer, stream: AudioStream | VideoStream) -> None:
-        self._to = carried(made, stream)
+    def __init__(self, output: OutputContainer, stream: AudioStream | VideoStream) -> None:
+        self._to = add_copied_stream(output, stream)
         self._order = DecodeOrder()
         plain = codec_of(stream) == "h264"
         self._filter = BitStreamFilterContext("filter_units=remove_types=6", stream, self._to) if plain else None
 
-    def show_pixels(self, aspect: Fraction) -> None:
+    def set_pixel_aspect(self, aspect: Fraction) -> None:
         """Set the pixel aspect ratio of the container, which takes precedence over the one in the video stream."""
         context: Any = self._to.codec_context
         context.sample_aspect_ratio = aspect
 
-    def taken(self, packet: AnyPacket, track: Pace) -> list[AnyPacket]:
+    def convert(self, packet: AnyPacket, track: ReadProgress) -> list[AnyPacket]:
         if not packet.size:
             return []
         kept = self._filter.filter(packet) if self._filter else [packet]
         for each in kept:
-            self._order.keep(each)
+            self._order.enforce(each)
             each.stream = self._to
         return kept
 
-    def rest(self) -> list[AnyPacket]:
+    def flush(self) -> list[AnyPacket]:
         return []
 
 
-class Voiced:
+class AacTrack:
     """Encodes an audio stream as AAC."""
 
-    def __init__(self, made: OutputContainer, stream: AudioStream) -> None:
-        self._to = made.add_stream("aac", rate=SOUND_RATE, layout="stereo", bit_rate=SOUND_BITS_A_SECOND)
+    def __init__(self, output: OutputContainer, stream: AudioStream) -> None:
+        self._to = output.add_stream("aac", rate=SOUND_RATE, layout="stereo", bit_rate=SOUND_BITS_A_SECOND)
         # The expected time of the next frame, in samples.
         self._next: int | None = None
 
-    def taken(self, packet: AnyPacket, track: Pace) -> list[AnyPacket]:
-        return [made for frame in track.decoded(packet) for made in self._to.encode(self._with_position(frame))]
+    def convert(self, packet: AnyPacket, track: ReadProgress) -> list[AnyPacket]:
+        return [made for frame in track.decode(packet) for made in self._to.encode(self._with_position(frame))]
 
-    def rest(self) -> list[AnyPacket]:
+    def flush(self) -> list[AnyPacket]:
         return self._to.encode()
 
     def _with_position(self, frame: AudioFrame) -> AudioFrame:
@@ -468,34 +468,34 @@ class Voiced:
         return frame
 
 
-Shape = tuple[int, int, str, int, int]
+FrameShape = tuple[int, int, str, int, int]
 
 
-class Encoded:
+class H264Track:
     """Encodes a video stream as H.264: upright, at this size, with or without the watermark."""
 
     def __init__(
-        self, made: OutputContainer, stream: VideoStream, seen: Seen, size: tuple[int, int], *, watermark: bool
+        self, output: OutputContainer, stream: VideoStream, inspection: VideoInspection, size: tuple[int, int], *, watermark: bool
     ) -> None:
-        self._to = made.add_stream("libx264", rate=stream.average_rate or 25, options=ENCODING)
+        self._to = output.add_stream("libx264", rate=stream.average_rate or 25, options=ENCODER_OPTIONS)
         self._to.width, self._to.height = size
         self._to.pix_fmt = "yuv420p"
         context, like = self._to.codec_context, stream.codec_context
-        context.time_base = seen.frame.time_base or context.time_base
+        context.time_base = inspection.frame.time_base or context.time_base
         context.color_primaries, context.color_trc = like.color_primaries, like.color_trc
         context.colorspace, context.color_range = like.colorspace, like.color_range
-        self._size, self._filters = size, seen.orientation[1]
+        self._size, self._filters = size, inspection.orientation[1]
         self._tile = tile(size) if watermark else None
-        self._shape: Shape | None = None
+        self._shape: FrameShape | None = None
         self._begin: FilterContext | None = None
         self._graph = Graph()
         self._changes = 0
         self._last: int | None = None
 
-    def taken(self, packet: AnyPacket, track: Pace) -> list[AnyPacket]:
-        return [made for frame in track.decoded(packet) for made in self._encode_frame(frame)]
+    def convert(self, packet: AnyPacket, track: ReadProgress) -> list[AnyPacket]:
+        return [made for frame in track.decode(packet) for made in self._encode_frame(frame)]
 
-    def rest(self) -> list[AnyPacket]:
+    def flush(self) -> list[AnyPacket]:
         return [*self._flush_filters(), *self._to.encode()]
 
     def _encode_frame(self, frame: VideoFrame) -> list[AnyPacket]:
@@ -508,9 +508,9 @@ class Encoded:
         if self._begin is None or shape != self._shape:
             written += self._flush_filters()
             self._shape, self._changes = shape, self._changes + 1
-            if self._changes > CHANGES_MAX:
-                raise MediaInvalid(f"it changes its size or its colours more than {CHANGES_MAX} times")
-            self._graph, self._begin = _graph(frame, self._filters, self._size, self._tile)
+            if self._changes > FORMAT_CHANGES_MAX:
+                raise MediaInvalid(f"it changes its size or its colours more than {FORMAT_CHANGES_MAX} times")
+            self._graph, self._begin = _filter_graph(frame, self._filters, self._size, self._tile)
         self._begin.push(frame)
         return [*written, *self._filtered_packets()]
 
@@ -532,7 +532,7 @@ class Encoded:
             yield from self._to.encode(frame)
 
 
-def _graph(
+def _filter_graph(
     frame: VideoFrame, filters: tuple[tuple[str, str | None], ...], size: tuple[int, int], mark_image: Image.Image | None
 ) -> tuple[Graph, FilterContext]:
     """A filter graph that rotates, scales and watermarks frames, and its input filter."""

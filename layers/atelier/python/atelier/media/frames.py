@@ -17,7 +17,7 @@ MPEG2_KBITS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 RATES = (44_100, 48_000, 32_000)
 
 
-def after_tags(data: bytes) -> int:
+def skip_tags(data: bytes) -> int:
     """The offset of the first byte after the zeros, ID3 tags and APE tags at the beginning."""
     at = 0
     for _ in range(TAGS_MAX):
@@ -37,7 +37,7 @@ def first_frame(data: bytes, at: int) -> tuple[str, int] | None:
     """The format (`mp3` or `aac`) and the offset of the first frame at or after `at`; None when there is none."""
     end = min(len(data), at + JUNK_BYTES_MAX)
     while (at := data.find(b"\xff", at, end)) >= 0:
-        for form, length_of in LENGTHS.items():
+        for form, length_of in FRAME_LENGTHS.items():
             length = length_of(data, at)
             follows = at + length
             if length and (follows == len(data) or (length_of(data, follows) and _is_same_stream(data, at, follows))):
@@ -46,9 +46,9 @@ def first_frame(data: bytes, at: int) -> tuple[str, int] | None:
     return None
 
 
-def frames_alone(data: bytes, form: str, at: int) -> bytes:
+def frames_only(data: bytes, form: str, at: int) -> bytes:
     """All frames from the first one (at `at`) on, without the bytes between and after them."""
-    length_of, first = LENGTHS[form], at
+    length_of, first = FRAME_LENGTHS[form], at
     pieces: list[bytes] = []
     start = at
     while at < len(data):
@@ -67,7 +67,7 @@ def frames_alone(data: bytes, form: str, at: int) -> bytes:
     return b"".join([*pieces, data[start:at]])
 
 
-def mp3_length(data: bytes, at: int) -> int:
+def mp3_frame_length(data: bytes, at: int) -> int:
     """The length in bytes of the MP3 frame (layer III) whose header is at `at`; 0 when there is no such header."""
     head = data[at : at + 4]
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
@@ -80,7 +80,7 @@ def mp3_length(data: bytes, at: int) -> int:
     return (144 if version == 3 else 72) * kbits * 1000 // rate + (head[2] >> 1 & 1)
 
 
-def aac_length(data: bytes, at: int) -> int:
+def aac_frame_length(data: bytes, at: int) -> int:
     """The length in bytes of the AAC frame (ADTS) whose header is at `at`; 0 when there is no such header."""
     head = data[at : at + 7]
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
@@ -101,4 +101,4 @@ def _skip_zeros(data: bytes, at: int) -> int:
     return at
 
 
-LENGTHS = {"mp3": mp3_length, "aac": aac_length}
+FRAME_LENGTHS = {"mp3": mp3_frame_length, "aac": aac_frame_length}

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from atelier.library.ports import FileInvalid, FileLimitExceeded, FileRefused, Kept
-from atelier.media.delivery import Look, ObjectStore
+from atelier.library.ports import FileInvalid, FileLimitExceeded, FileRefused, StoredFile
+from atelier.media.delivery import OutputInspector, ObjectStore
 from atelier.media.keys import THUMBNAIL_CONTENT_TYPE, media_key, thumbnail_key
 from atelier.media.process import process
 from atelier.media.processed import MediaInvalid, MediaLimitExceeded
-from atelier.moderation.model import WORDS, OutputWithheld, Picture
+from atelier.moderation.model import CATEGORY_NAMES, OutputWithheld, Thumbnail
 
 # API Gateway waits 30 s for the response.
 SECONDS_MAX = 22
 
 
-class MediaIntake:
+class MediaIngest:
     """Implements the library's port `Intake` with an object store. look: checks the file's content before it is stored;
     raises OutputWithheld."""
 
-    def __init__(self, store: ObjectStore, *, look: Look = lambda type, data, thumbnail: None) -> None:
+    def __init__(self, store: ObjectStore, *, inspect_output: OutputInspector = lambda type, data, thumbnail: None) -> None:
         self._store = store
-        self._look = look
+        self._look = inspect_output
 
-    def keep(self, workspace_id: str, file_type: str, data: bytes) -> Kept:
+    def store(self, workspace_id: str, file_type: str, data: bytes) -> StoredFile:
         try:
             processed = process(file_type, data, watermark=False, seconds_max=SECONDS_MAX)
         except MediaLimitExceeded as error:
@@ -31,17 +31,17 @@ class MediaIntake:
             raise FileInvalid(str(error).partition(":")[0]) from error
         try:
             self._look(
-                processed.type, processed.data, Picture(processed.thumbnail, THUMBNAIL_CONTENT_TYPE) if processed.thumbnail else None
+                processed.type, processed.data, Thumbnail(processed.thumbnail, THUMBNAIL_CONTENT_TYPE) if processed.thumbnail else None
             )
         except OutputWithheld as withheld:
-            raise FileRefused(withheld.category, WORDS[withheld.category]) from withheld
+            raise FileRefused(withheld.category, CATEGORY_NAMES[withheld.category]) from withheld
 
         # The thumbnail is stored first, so that a reader who finds the file also finds its thumbnail.
         if processed.thumbnail:
             self._store.put(thumbnail_key(workspace_id, processed.sha256), processed.thumbnail, THUMBNAIL_CONTENT_TYPE)
         self._store.put(media_key(workspace_id, processed.sha256, processed.format), processed.data, processed.content_type)
 
-        return Kept(
+        return StoredFile(
             processed.type,
             processed.format,
             processed.sha256,

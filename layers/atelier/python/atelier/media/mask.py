@@ -17,7 +17,7 @@ from PIL import Image, ImageChops, ImageOps
 from atelier.media import png
 
 # Pixels with an alpha below this are to change; a mask needs at least one such pixel.
-HALF = 128
+ALPHA_HALF = 128
 # How much two colour channels of a black-and-white mask may differ: JPEG compression adds some colour.
 COLOUR_MAX = 48
 # Aspect ratios that differ by no more than this share count as equal (rounding).
@@ -28,13 +28,13 @@ class MaskUnusable(Exception):
     """The mask changes nothing, is not black and white, or does not fit the image. The text is shown to its owner."""
 
 
-def fitted(mask: bytes, picture: bytes) -> bytes:
+def fit_mask(mask: bytes, image: bytes) -> bytes:
     """The mask as a PNG in our normal form, at the image's size. Raises MaskUnusable."""
-    with Image.open(io.BytesIO(picture)) as opened:
+    with Image.open(io.BytesIO(image)) as opened:
         size = opened.size
     with Image.open(io.BytesIO(mask)) as opened:
         stays = _keep_alpha(opened)
-    if stays.getextrema()[0] >= HALF:  # pyright: ignore[reportOperatorIssue]
+    if stays.getextrema()[0] >= ALPHA_HALF:  # pyright: ignore[reportOperatorIssue]
         raise MaskUnusable("The mask changes nothing: no part of it is transparent or white.")
     across, along = stays.width * size[1], stays.height * size[0]
     if abs(across - along) > SHAPE_DIFFERENCE_MAX * max(across, along):
@@ -50,7 +50,7 @@ def _keep_alpha(mask: Image.Image) -> Image.Image:
     """The mask as an alpha channel: how much of the image stays at each pixel, 255 = unchanged."""
     if mask.has_transparency_data:
         alpha = mask.convert("RGBA").getchannel("A")
-        if alpha.getextrema()[0] < HALF:  # pyright: ignore[reportOperatorIssue]
+        if alpha.getextrema()[0] < ALPHA_HALF:  # pyright: ignore[reportOperatorIssue]
             return alpha
     red, green, blue = mask.convert("RGB").split()
     for one, other in ((red, green), (green, blue)):

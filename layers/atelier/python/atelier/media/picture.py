@@ -17,10 +17,10 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from atelier.media import colour, png, still
 from atelier.media.processed import Processed
-from atelier.media.still import PictureInvalid, PictureLimitExceeded, Still
+from atelier.media.still import ImageInvalid, ImageLimitExceeded, ImageFile
 from atelier.media.watermark import mark
 
-__all__ = ["PictureInvalid", "PictureLimitExceeded", "prepare", "process", "thumbnail"]
+__all__ = ["ImageInvalid", "ImageLimitExceeded", "prepare", "process", "thumbnail"]
 
 PIXELS_MAX = 40_000_000
 # Cameras make JPEGs of 200 megapixels. A JPEG of more than PIXELS_MAX is decoded at a half, a quarter or an eighth of
@@ -36,7 +36,7 @@ THUMBNAIL_SIDE_MAX = 512
 THUMBNAIL_QUALITY = 80
 QUALITY = 92
 
-UPRIGHT = {
+TRANSPOSE_BY_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -60,7 +60,7 @@ warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 def process(data: bytes, *, watermark: bool) -> Processed:
     """Turn an image file into a deliverable one; equal input gives equal output. Raises PictureInvalid, or
     PictureLimitExceeded when the image is too large."""
-    found = still.read(data)
+    found = still.parse(data)
     _check_limits(found)
     pixels = _decode(found)
     if watermark:
@@ -83,51 +83,51 @@ def prepare() -> None:
     thumbnail(usual)
 
 
-def _notes(found: Still, pixels: Image.Image) -> tuple[str, ...]:
+def _notes(found: ImageFile, pixels: Image.Image) -> tuple[str, ...]:
     if pixels.width * pixels.height == found.width * found.height:
         return ()
     before, after = f"{found.width} × {found.height}", f"{pixels.width} × {pixels.height}"
     return (f"The picture was scaled down to {after} from {before} as stored: {PIXELS_MAX:,} pixels are kept.",)
 
 
-def _check_limits(found: Still) -> None:
+def _check_limits(found: ImageFile) -> None:
     """Check the limits on decoding work by the file's headers, before anything is decoded. Raises PictureInvalid or
     PictureLimitExceeded."""
     sides, pixels = f"{found.width} × {found.height}", found.width * found.height
     pixels_max = JPEG_PIXELS_MAX if found.kind == "JPEG" else PIXELS_MAX
     if not pixels:
-        raise PictureInvalid("a picture without pixels")
+        raise ImageInvalid("a picture without pixels")
     if pixels > pixels_max:
         limit = f"a {NAMES[found.kind]} may have {pixels_max // 1_000_000}"
-        raise PictureLimitExceeded(f"The picture has {pixels / 1e6:.1f} megapixels ({sides}); {limit}.")
+        raise ImageLimitExceeded(f"The picture has {pixels / 1e6:.1f} megapixels ({sides}); {limit}.")
     if max(found.width, found.height) > SIDE_MAX:
-        raise PictureLimitExceeded(f"The picture has {sides} pixels; a side may have {SIDE_MAX:,}.")
+        raise ImageLimitExceeded(f"The picture has {sides} pixels; a side may have {SIDE_MAX:,}.")
     if found.frames > FRAMES_MAX:
-        raise PictureLimitExceeded(f"The picture has {found.frames} frames; it may have {FRAMES_MAX}.")
+        raise ImageLimitExceeded(f"The picture has {found.frames} frames; it may have {FRAMES_MAX}.")
     if found.scans > SCANS_MAX:
-        raise PictureLimitExceeded(f"The JPEG is written in {found.scans} scans; it may have {SCANS_MAX}.")
+        raise ImageLimitExceeded(f"The JPEG is written in {found.scans} scans; it may have {SCANS_MAX}.")
 
 
 NAMES = {"PNG": "PNG", "JPEG": "JPEG", "WEBP": "WebP"}
 
 
-def _decode(found: Still) -> Image.Image:
+def _decode(found: ImageFile) -> Image.Image:
     """The first frame, upright, in sRGB, in mode L, RGB or RGBA with eight bits per channel."""
     try:
         pixels = _open(found.data, found)
         if not found.whole and pixels != _open(found.data + FILLER, found):
-            raise PictureInvalid("a JPEG that is cut off")
+            raise ImageInvalid("a JPEG that is cut off")
         plain = _to_plain_mode(colour.to_srgb(_to_eight_bits(pixels), found.profiles))
-        if found.orientation in UPRIGHT:
-            plain = plain.transpose(UPRIGHT[found.orientation])
+        if found.orientation in TRANSPOSE_BY_ORIENTATION:
+            plain = plain.transpose(TRANSPOSE_BY_ORIENTATION[found.orientation])
         return plain
-    except PictureInvalid:
+    except ImageInvalid:
         raise
     except MemoryError:
         raise
     except Exception as error:
         # On broken bytes Pillow's decoders raise many kinds of errors: OSError, SyntaxError, struct.error …
-        raise PictureInvalid(f"not decodable as {found.kind}: {type(error).__name__}") from error
+        raise ImageInvalid(f"not decodable as {found.kind}: {type(error).__name__}") from error
 
 
 # A JPEG without an end is decoded twice, once with these bytes appended. If pixels are missing, the decoder makes them
@@ -135,7 +135,7 @@ def _decode(found: Still) -> Image.Image:
 FILLER = b"\x55" * 64
 
 
-def _open(data: bytes, found: Still) -> Image.Image:
+def _open(data: bytes, found: ImageFile) -> Image.Image:
     if not found.whole:
         data += b"\xff\xd9"
     with DECODERS[found.kind](io.BytesIO(data)) as opened:
@@ -185,13 +185,13 @@ def _encode(image: Image.Image, kind: str) -> bytes:
     return file.getvalue()
 
 
-def thumbnail(picture: Image.Image) -> bytes:
+def thumbnail(image: Image.Image) -> bytes:
     """A WebP file of the image, with at most 512 pixels per side."""
-    shrink = max(max(picture.size) / THUMBNAIL_SIDE_MAX, 1)
-    width, height = (max(round(side / shrink), 1) for side in picture.size)
+    shrink = max(max(image.size) / THUMBNAIL_SIDE_MAX, 1)
+    width, height = (max(round(side / shrink), 1) for side in image.size)
     # reducing_gap=1.0: shrinking by whole factors averages pixels, which is fast. WebP's method 0 takes a fifth of the
     # default's time.
-    small = picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=1.0)
+    small = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=1.0)
     small.info.clear()
     file = io.BytesIO()
     small.save(file, "WEBP", quality=THUMBNAIL_QUALITY, method=0)

@@ -23,14 +23,14 @@ LEVEL = 2
 STRIP_BYTES = 1 << 20
 
 
-def encode(picture: Image.Image) -> bytes:
+def encode(image: Image.Image) -> bytes:
     """An image of mode L, RGB or RGBA as a PNG file with its pixels and nothing else."""
-    width, height = picture.size
-    stride = width * len(picture.mode)
+    width, height = image.size
+    stride = width * len(image.mode)
     rows = max(STRIP_BYTES // stride, 1)
     deflate = isal_zlib.compressobj(LEVEL)
-    deflated = [deflate.compress(_filter_rows(picture, top, min(top + rows, height))) for top in range(0, height, rows)]
-    header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[picture.mode], 0, 0, 0)
+    deflated = [deflate.compress(_filter_rows(image, top, min(top + rows, height))) for top in range(0, height, rows)]
+    header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[image.mode], 0, 0, 0)
     pixels = b"".join([*deflated, deflate.flush()])
     chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)

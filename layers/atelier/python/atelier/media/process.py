@@ -22,7 +22,7 @@ BYTES_MAX = {
 SECONDS_MAX = 150.0
 # Ten times as long as an image of 40 megapixels takes, except for a WebP's four seconds. It is short, because a caller
 # waits while an upload is processed.
-PICTURE_SECONDS_MAX = 10.0
+IMAGE_SECONDS_MAX = 10.0
 
 
 def process(type: str, data: bytes, *, watermark: bool, seconds_max: float = SECONDS_MAX) -> Processed:
@@ -33,10 +33,10 @@ def process(type: str, data: bytes, *, watermark: bool, seconds_max: float = SEC
     watermark: only images and videos get a visible mark; audio, texts and pages never do."""
     # Imported on use: functions that only stage bytes or deliver texts must not load or start the sandbox.
     if type in ("image", "video", "audio"):
-        from atelier.media.apart import process_apart
+        from atelier.media.apart import process_in_sandbox
 
-        seconds_max = min(seconds_max, PICTURE_SECONDS_MAX) if type == "image" else seconds_max
-        return process_apart(type, data, watermark=watermark, seconds_max=seconds_max)
+        seconds_max = min(seconds_max, IMAGE_SECONDS_MAX) if type == "image" else seconds_max
+        return process_in_sandbox(type, data, watermark=watermark, seconds_max=seconds_max)
     from atelier.media import text
 
     return text.process_page(data) if type == "page" else text.process(data)

@@ -43,10 +43,10 @@ BROKEN_SHARE = 50
 SECONDS_MISSING_MAX = 0.5
 
 # With this option FFmpeg writes no date and no name of the encoder into a new file.
-WRITING = {"fflags": "+bitexact"}
+BITEXACT = {"fflags": "+bitexact"}
 
 
-EBML = b"\x1a\x45\xdf\xa3"
+EBML_MAGIC = b"\x1a\x45\xdf\xa3"
 # The box types with which an MP4 or QuickTime file may begin; older cameras do not write `ftyp`.
 FIRST_BOXES = frozenset([b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"])
 
@@ -62,7 +62,7 @@ def is_attached(stream: VideoStream) -> bool:
 
 
 @contextmanager
-def opened(data: bytes, form: str) -> Generator[InputContainer]:
+def open_container(data: bytes, form: str) -> Generator[InputContainer]:
     """Open the file with FFmpeg's demuxer `form` and no other. Errors of FFmpeg inside the `with` block are raised as
     MediaInvalid."""
     if len(data) > BYTES_MAX:
@@ -92,7 +92,7 @@ class TrackBroken(MediaInvalid):
 
 
 @dataclass(slots=True)
-class Pace:
+class ReadProgress:
     """How far a stream has been read: the number of packets and of broken ones, and the times in seconds of its begin
     and end. is_exact: the stated length of the stream is reliable, so it must not end earlier."""
 
@@ -108,7 +108,7 @@ class Pace:
     def seconds(self) -> float:
         return max(self.end - self.begin, 0)
 
-    def decoded(self, packet: AnyPacket) -> list[Any]:
+    def decode(self, packet: AnyPacket) -> list[Any]:
         """Decode a packet to frames; an empty packet flushes the decoder. Raises TrackBroken when too many packets are
         broken."""
         try:
@@ -119,7 +119,7 @@ class Pace:
                 raise TrackBroken(f"{self.broken} of {self.packets} packets are broken") from error
             return []
 
-    def take(self, packet: AnyPacket) -> None:
+    def count_packet(self, packet: AnyPacket) -> None:
         self.packets += 1
         at = packet.pts if packet.pts is not None else packet.dts
         if at is not None:
@@ -136,14 +136,14 @@ class Pace:
             raise MediaInvalid(f"{self.seconds:.1f} seconds, where the file says {claimed:.1f}")
 
 
-def packets(container: InputContainer, *paces: Pace) -> Iterator[tuple[Pace, AnyPacket]]:
+def demux(container: InputContainer, *paces: ReadProgress) -> Iterator[tuple[ReadProgress, AnyPacket]]:
     """The packets of these streams in file order, each with its stream's progress; at the end an empty packet for each
     stream. Raises MediaInvalid for a file that is cut off, MediaLimitExceeded for one that is too long."""
     by_index = {pace.stream.index: pace for pace in paces}
     for packet in container.demux(*(pace.stream for pace in paces)):
         track = by_index[packet.stream_index]
         if packet.size:
-            track.take(packet)
+            track.count_packet(packet)
         yield track, packet
     for track in paces:
         track.check_end()
@@ -177,7 +177,7 @@ class DecodeOrder:
     def __init__(self) -> None:
         self._last: int | None = None
 
-    def keep(self, packet: AnyPacket) -> None:
+    def enforce(self, packet: AnyPacket) -> None:
         """Move a packet whose decode time is not later than the last one's to one tick after it."""
         if packet.dts is None:
             return
@@ -187,7 +187,7 @@ class DecodeOrder:
         self._last = packet.dts
 
 
-def carried(made: OutputContainer, stream: AnyStream) -> AnyStream:
+def add_copied_stream(output: OutputContainer, stream: AnyStream) -> AnyStream:
     """Add a stream to the new file for copying the packets of this stream unchanged."""
     # Without `opaque`, PyAV looks for an encoder of the same codec; for some codecs only a decoder is installed.
-    return made.add_stream_from_template(stream, opaque=True)
+    return output.add_stream_from_template(stream, opaque=True)

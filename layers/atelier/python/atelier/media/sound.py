@@ -21,20 +21,20 @@ import av
 from av.audio.resampler import AudioResampler
 from PIL import Image, ImageDraw
 
-from atelier.media.frames import LENGTHS, after_tags, first_frame, frames_alone
+from atelier.media.frames import FRAME_LENGTHS, skip_tags, first_frame, frames_only
 from atelier.media.picture import thumbnail
 from atelier.media.processed import MediaInvalid, MediaLimitExceeded, Processed
 from atelier.media.reading import (
-    EBML,
-    WRITING,
+    EBML_MAGIC,
+    BITEXACT,
     DecodeOrder,
-    Pace,
-    carried,
+    ReadProgress,
+    add_copied_stream,
     codec_of,
     is_attached,
     is_mov,
-    opened,
-    packets,
+    open_container,
+    demux,
     tracks_left_out,
 )
 
@@ -67,9 +67,9 @@ READERS = {
 }
 WRITERS = {"mp3": "mp3", "wav": "wav", "flac": "flac", "ogg": "ogg", "aac": "adts", "m4a": "ipod"}
 # Codecs that browsers play: the format into which their packets are copied.
-MOVED = {"mp3": "mp3", "flac": "flac", "opus": "ogg", "vorbis": "ogg", "aac": "m4a"} | dict.fromkeys(PCM, "wav")
+COPIED_TO = {"mp3": "mp3", "flac": "flac", "opus": "ogg", "vorbis": "ogg", "aac": "m4a"} | dict.fromkeys(PCM, "wav")
 # Codecs that browsers do not play: the new format, and FFmpeg's name of the encoder.
-ENCODED = {
+ENCODED_TO = {
     "alac": ("flac", "flac"),
     "pcm_s8": ("wav", "pcm_s16le"),
     "pcm_s16be": ("wav", "pcm_s16le"),
@@ -87,14 +87,14 @@ ENCODED = {
     "eac3": ("m4a", "aac"),
 }
 AAC_RATES = frozenset([8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000])
-WAV_KEPT = frozenset([b"fmt ", b"fact", b"ds64", b"data"])
+WAV_CHUNKS_KEPT = frozenset([b"fmt ", b"fact", b"ds64", b"data"])
 # An Ogg file may be a chain of several Ogg streams (links), one after the other.
 LINKS_MAX = 100
-BEGINS_A_LINK = 2
+OGG_BEGIN_FLAG = 2
 # Codecs of cover and chapter images in audio files.
-STILLS = frozenset(["mjpeg", "png"])
+COVER_CODECS = frozenset(["mjpeg", "png"])
 # Options that make the muxer write no tags, neither at the beginning nor at the end.
-UNTAGGED = {"mp3": {"id3v2_version": "0", "write_id3v1": "0"}}
+NO_TAGS_OPTIONS = {"mp3": {"id3v2_version": "0", "write_id3v1": "0"}}
 
 # The waveform image of an audio file, which is its thumbnail.
 WAVE_RATE = 4_000
@@ -105,54 +105,54 @@ WAVE_COLOUR, GROUND_COLOUR = (64, 72, 102), (246, 246, 249)
 def process(data: bytes) -> Processed:
     """Turn an audio file into a deliverable one; equal input gives equal output. Raises MediaInvalid or
     MediaLimitExceeded."""
-    source_format, start = sniffed(data)
+    source_format, start = detect_format(data)
     links = _links(data, source_format, start)
-    with opened(links[0], READERS[source_format]) as source:
+    with open_container(links[0], READERS[source_format]) as source:
         audio, notes = _audio_stream(source)
         target_format, encoder = _target_format(audio, source_format)
     file = io.BytesIO()
     with (
-        opened(links[0], READERS[source_format]) as template,
-        av.open(file, "w", format=WRITERS[target_format], options=WRITING | UNTAGGED.get(target_format, {})) as output,
+        open_container(links[0], READERS[source_format]) as template,
+        av.open(file, "w", format=WRITERS[target_format], options=BITEXACT | NO_TAGS_OPTIONS.get(target_format, {})) as output,
     ):
         audio, _ = _audio_stream(template)
-        track = Encoded(output, audio, encoder) if encoder else Moved(output, audio)
-        decoded = Heard(audio.codec_context.sample_rate)
+        track = EncodedAudio(output, audio, encoder) if encoder else CopiedAudio(output, audio)
+        decoded = DecodedAudio(audio.codec_context.sample_rate)
         for link in links:
-            with opened(link, READERS[source_format]) as source:
+            with open_container(link, READERS[source_format]) as source:
                 _decode_link(source, track, decoded, is_exact=source_format == "flac")
         track.finish()
     if not decoded.samples:
         raise MediaInvalid("there is nothing to hear")
-    waveform = thumbnail(wave(decoded.outline))
+    waveform = thumbnail(draw_waveform(decoded.outline))
     return Processed("audio", target_format, file.getvalue(), duration_ms=decoded.milliseconds, thumbnail=waveform, notes=notes)
 
 
-def _decode_link(source: InputContainer, track: Moved | Encoded, decoded: Heard, *, is_exact: bool) -> None:
+def _decode_link(source: InputContainer, track: CopiedAudio | EncodedAudio, decoded: DecodedAudio, *, is_exact: bool) -> None:
     """Decode a whole link and write it to the new file."""
     audio, _ = _audio_stream(source)
     if audio.codec_context.sample_rate != decoded.rate:
         raise MediaInvalid("it changes its sample rate on the way")
-    progress = Pace(audio, SECONDS_MAX, is_exact=is_exact)
-    for _, packet in packets(source, progress):
-        for frame in progress.decoded(packet):
-            decoded.take(frame)
+    progress = ReadProgress(audio, SECONDS_MAX, is_exact=is_exact)
+    for _, packet in demux(source, progress):
+        for frame in progress.decode(packet):
+            decoded.add(frame)
             track.frame(frame)
         if packet.size:
             track.packet(packet)
     track.end_link()
 
 
-def sniffed(data: bytes) -> tuple[str, int]:
+def detect_format(data: bytes) -> tuple[str, int]:
     """The format, by the first bytes after tags, padding and junk, and the offset where it begins. Raises
     MediaInvalid."""
-    at = after_tags(data)
+    at = skip_tags(data)
     head = data[at : at + 12]
     if head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE":
         return "wav", at
     if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
         return "aiff", at
-    for magic, form in ((b"fLaC", "flac"), (b"OggS", "ogg"), (b"caff", "caf"), (b"#!AMR", "amr"), (EBML, "webm")):
+    for magic, form in ((b"fLaC", "flac"), (b"OggS", "ogg"), (b"caff", "caf"), (b"#!AMR", "amr"), (EBML_MAGIC, "webm")):
         if head.startswith(magic):
             return form, at
     # A box's length begins with zeros.
@@ -167,15 +167,15 @@ def sniffed(data: bytes) -> tuple[str, int]:
 def _links(data: bytes, source_format: str, start: int) -> list[bytes]:
     """The parts of the file that FFmpeg reads: without the bytes before and after the audio; a chained Ogg file as its
     links."""
-    if source_format in LENGTHS:
-        return [frames_alone(data, source_format, start)]
+    if source_format in FRAME_LENGTHS:
+        return [frames_only(data, source_format, start)]
     if source_format == "wav":
         return [_wav_samples_only(data[start:])]
     if source_format != "ogg":
         return [data[start:]]
     starts, at, was_head = [start], start, True
     while data[at : at + 4] == b"OggS" and at + 27 <= len(data):
-        is_head = bool(data[at + 5] & BEGINS_A_LINK)
+        is_head = bool(data[at + 5] & OGG_BEGIN_FLAG)
         if is_head and not was_head:
             starts.append(at)
         was_head = is_head
@@ -196,7 +196,7 @@ def _wav_samples_only(data: bytes) -> bytes:
         if name == b"data" and (size == 0 or end > len(data)):
             # A streamed WAV file does not state its true size.
             return b"".join([*kept, data[at:]])
-        if name in WAV_KEPT:
+        if name in WAV_CHUNKS_KEPT:
             kept.append(data[at:end])
         at = end
     return b"".join(kept)
@@ -206,10 +206,10 @@ def _audio_stream(source: InputContainer) -> tuple[AudioStream, tuple[str, ...]]
     """The first readable audio stream, and notes to the owner about other tracks; a cover image is dropped without a
     note. Raises MediaInvalid."""
     for video in source.streams.video:
-        if not is_attached(video) and codec_of(video) not in STILLS:
+        if not is_attached(video) and codec_of(video) not in COVER_CODECS:
             raise MediaInvalid("it is a film")
     audios = source.streams.audio
-    readable = [sound for sound in audios if codec_of(sound) in MOVED or codec_of(sound) in ENCODED]
+    readable = [sound for sound in audios if codec_of(sound) in COPIED_TO or codec_of(sound) in ENCODED_TO]
     if not readable:
         raise MediaInvalid(f"encoded as {codec_of(audios[0])}" if audios else "0 sounds in it")
     audio = readable[0]
@@ -222,17 +222,17 @@ def _audio_stream(source: InputContainer) -> tuple[AudioStream, tuple[str, ...]]
 def _target_format(audio: AudioStream, source_format: str) -> tuple[str, str]:
     """The format of the new file, and FFmpeg's name of the encoder ("" = the packets are copied)."""
     codec = codec_of(audio)
-    if codec not in MOVED:
-        return ENCODED[codec]
+    if codec not in COPIED_TO:
+        return ENCODED_TO[codec]
     stays = (source_format, codec) in (("aac", "aac"), ("ogg", "flac"))
-    return (source_format if stays else MOVED[codec]), ""
+    return (source_format if stays else COPIED_TO[codec]), ""
 
 
-class Moved:
+class CopiedAudio:
     """Copies the packets of the audio unchanged; the links of a chain follow each other in time."""
 
-    def __init__(self, made: OutputContainer, sound: AudioStream) -> None:
-        self._made, self._to = made, carried(made, sound)
+    def __init__(self, output: OutputContainer, audio: AudioStream) -> None:
+        self._made, self._to = output, add_copied_stream(output, audio)
         self._after = self._end = Fraction(0)
         self._order = DecodeOrder()
 
@@ -244,7 +244,7 @@ class Moved:
             shift = int(self._after / packet.time_base)
             packet.pts += shift
             packet.dts = packet.pts
-            self._order.keep(packet)
+            self._order.enforce(packet)
             self._end = max(self._end, (packet.pts + (packet.duration or 0)) * packet.time_base)
         packet.stream = self._to
         self._made.mux(packet)
@@ -256,17 +256,17 @@ class Moved:
         pass
 
 
-class Encoded:
+class EncodedAudio:
     """Encodes the decoded audio again."""
 
-    def __init__(self, made: OutputContainer, sound: AudioStream, encoder: str) -> None:
-        context = sound.codec_context
+    def __init__(self, output: OutputContainer, audio: AudioStream, encoder: str) -> None:
+        context = audio.codec_context
         rate, layout = context.sample_rate, context.layout.name
         if encoder == "aac":
             rate, layout = (rate if rate in AAC_RATES else 48_000), ("mono" if context.channels == 1 else "stereo")
         # The annotations know the kind of stream for literal names only.
-        stream: Any = made.add_stream(encoder, rate=rate, layout=layout)
-        self._made, self._to = made, stream
+        stream: Any = output.add_stream(encoder, rate=rate, layout=layout)
+        self._made, self._to = output, stream
         self._samples = 0
 
     def frame(self, frame: av.AudioFrame) -> None:
@@ -284,7 +284,7 @@ class Encoded:
         self._made.mux(self._to.encode())
 
 
-class Heard:
+class DecodedAudio:
     """Measures the decoded audio: its length, and its outline for the waveform (one channel at WAVE_RATE)."""
 
     def __init__(self, rate: int) -> None:
@@ -297,7 +297,7 @@ class Heard:
     def milliseconds(self) -> int:
         return max(round(self.samples * 1000 / self.rate), 1)
 
-    def take(self, frame: av.AudioFrame) -> None:
+    def add(self, frame: av.AudioFrame) -> None:
         self.samples += frame.samples
         if self.samples * len(frame.layout.channels) > SAMPLES_MAX or self.samples > SECONDS_MAX * self.rate:
             raise MediaLimitExceeded(f"The sound has more than {SAMPLES_MAX} samples or {SECONDS_MAX} seconds.")
@@ -305,7 +305,7 @@ class Heard:
             self.outline.frombytes(bytes(part.planes[0])[: part.samples * 2])
 
 
-def wave(outline: array[int]) -> Image.Image:
+def draw_waveform(outline: array[int]) -> Image.Image:
     """Draw the waveform as bars, the loudest as high as the image; silence is a line."""
     width, height = WAVE_SIZE
     edges = [len(outline) * bar // WAVE_BARS for bar in range(WAVE_BARS + 1)]

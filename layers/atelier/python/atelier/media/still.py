@@ -27,16 +27,16 @@ UNCALIBRATED = 0xFFFF
 
 # JPEG markers (ITU-T T.81, table B.1). The frame headers are C0 to CF except three.
 START_OF_SCAN, END_OF_IMAGE, APP0, APP1, APP2, APP14 = 0xDA, 0xD9, 0xE0, 0xE1, 0xE2, 0xEE
-FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # Tables for Huffman and arithmetic codes and for quantization, the number of lines, the restart interval.
-TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})
+TABLE_MARKERS = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD})
 BASELINE = frozenset({0xC0, 0xC1})
 MARKER = re.compile(rb"\xff+([\x01-\xfe])")
 # In coded pixels, FF 00 means the byte FF, and D0 to D7 are restart markers; any other marker ends them.
 END_OF_CODED = re.compile(rb"\xff+[\x01-\xcf\xd8-\xfe]")
 
 # Other formats by their first bytes, to name them in the refusal.
-OTHERS = {
+OTHER_FORMATS = {
     b"GIF8": "GIF",
     b"BM": "BMP",
     b"II*\0": "TIFF",
@@ -48,7 +48,7 @@ OTHERS = {
     b"8BPS": "Photoshop",
 }
 # Other formats in MP4 boxes, by their brand.
-BRANDS = {
+OTHER_BRANDS = {
     b"avif": "AVIF",
     b"avis": "AVIF",
     b"heic": "HEIC",
@@ -60,16 +60,16 @@ BRANDS = {
 }
 
 
-class PictureInvalid(MediaInvalid):
+class ImageInvalid(MediaInvalid):
     """The bytes are no valid image of an accepted format."""
 
 
-class PictureLimitExceeded(PictureInvalid, MediaLimitExceeded):
+class ImageLimitExceeded(ImageInvalid, MediaLimitExceeded):
     """The image exceeds one of our limits or has another format; the text is for the file's owner."""
 
 
 @dataclass(frozen=True, slots=True)
-class Still:
+class ImageFile:
     """The essential parts of an image file. kind: PNG, JPEG or WEBP; data: a file of this kind with only the pixels, of
     an animation the first frame.
 
@@ -89,17 +89,17 @@ class Still:
     whole: bool = True
 
 
-def read(data: bytes) -> Still:
+def parse(data: bytes) -> ImageFile:
     """Parse an image file. Raises PictureInvalid when it is no PNG, JPEG or WebP (SVG and HTML are not), is cut off, or
     has no pixels; PictureLimitExceeded when it has another known format."""
-    kind = sniffed(data)
+    kind = detect_format(data)
     try:
         return READERS[kind](data)
     except (struct.error, IndexError) as error:
-        raise PictureInvalid(f"not readable as {kind}: it ends too early") from error
+        raise ImageInvalid(f"not readable as {kind}: it ends too early") from error
 
 
-def sniffed(data: bytes) -> str:
+def detect_format(data: bytes) -> str:
     """PNG, JPEG or WEBP, by the first bytes; the content type that was declared does not count. Raises
     PictureInvalid."""
     if data.startswith(PNG_MAGIC):
@@ -108,11 +108,11 @@ def sniffed(data: bytes) -> str:
         return "JPEG"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WEBP"
-    other = BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
-    other = other or next((name for magic, name in OTHERS.items() if data.startswith(magic)), None)
+    other = OTHER_BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
+    other = other or next((name for magic, name in OTHER_FORMATS.items() if data.startswith(magic)), None)
     if other:
-        raise PictureLimitExceeded(f"The file is {other}; pictures are taken as PNG, JPEG and WebP.")
-    raise PictureInvalid("the bytes are neither PNG, JPEG nor WebP")
+        raise ImageLimitExceeded(f"The file is {other}; pictures are taken as PNG, JPEG and WebP.")
+    raise ImageInvalid("the bytes are neither PNG, JPEG nor WebP")
 
 
 # ---- PNG (W3C Portable Network Graphics, third edition) --------------------------------------------------------------
@@ -124,7 +124,7 @@ class Chunk(NamedTuple):
     intact: bool
 
 
-def _png(data: bytes) -> Still:
+def _png(data: bytes) -> ImageFile:
     """Parse a PNG. A wrong checksum of the header or the palette is an error, because nothing else protects them. The
     pixels contain a checksum of their own. An ancillary chunk with a wrong checksum is ignored, as browsers do."""
     header = palette = transparency = b""
@@ -136,7 +136,7 @@ def _png(data: bytes) -> Still:
             pixels.append(content)
         elif kind in (b"IHDR", b"PLTE"):
             if not intact:
-                raise PictureInvalid(f"the checksum of {kind.decode()} is wrong")
+                raise ImageInvalid(f"the checksum of {kind.decode()} is wrong")
             header, palette = (header or content, palette) if kind == b"IHDR" else (header, palette or content)
         elif kind == b"fcTL":
             frames += 1
@@ -146,13 +146,13 @@ def _png(data: bytes) -> Still:
             ancillary.setdefault(kind, content)
 
     if not header or not pixels:
-        raise PictureInvalid("a PNG without a header or without pixels")
+        raise ImageInvalid("a PNG without a header or without pixels")
     width, height, depth, colours = struct.unpack(">IIBB", header[:10])
     see_through = _transparency_in_eight_bits(transparency, depth, colours)
     written = [(b"IHDR", header), (b"PLTE", palette), (b"tRNS", see_through), (b"IDAT", b"".join(pixels))]
     parts = [_png_chunk(kind, content) for kind, content in written if content]
 
-    return Still(
+    return ImageFile(
         "PNG",
         PNG_MAGIC + b"".join(parts) + _png_chunk(b"IEND", b""),
         width,
@@ -202,7 +202,7 @@ def _png_profiles(ancillary: dict[bytes, bytes]) -> Iterator[bytes]:
     cHRM."""
     coded = ancillary.get(b"cICP", b"")
     # For images only RGB in full range makes sense: matrix coefficients 0, full range flag 1.
-    if coded[2:] == b"\0\1" and (profile := colour.coded(coded[0], coded[1])):
+    if coded[2:] == b"\0\1" and (profile := colour.profile_from_code_points(coded[0], coded[1])):
         yield profile
     name, _, packed = ancillary.get(b"iCCP", b"").partition(b"\0")
     if name and packed[:1] == b"\0" and (profile := _inflate(packed[1:])):
@@ -212,7 +212,7 @@ def _png_profiles(ancillary: dict[bytes, bytes]) -> Iterator[bytes]:
     gamma, corners = ancillary.get(b"gAMA", b""), ancillary.get(b"cHRM", b"")
     exponent = struct.unpack(">I", gamma)[0] / 100_000 if len(gamma) == 4 else None
     points = [value / 100_000 for value in struct.unpack(">8I", corners)] if len(corners) == 32 else None
-    if profile := colour.measured(exponent, points):
+    if profile := colour.profile_from_gamma(exponent, points):
         yield profile
 
 
@@ -228,7 +228,7 @@ def _inflate(packed: bytes) -> bytes | None:
 # ---- JPEG (ITU-T T.81; ICC.1, annex B.4) -----------------------------------------------------------------------------
 
 
-def _jpeg(data: bytes) -> Still:
+def _jpeg(data: bytes) -> ImageFile:
     kept = [b"\xff\xd8"]
     profiles: dict[int, bytes] = {}
     exif, width, height, scans, frame, at, whole = Exif(), 0, 0, 0, 0, 2, False
@@ -246,9 +246,9 @@ def _jpeg(data: bytes) -> Still:
             coded = END_OF_CODED.search(data, end)
             end = coded.start() if coded else len(data)
             kept.append(b"\xff\xda" + data[at:end])
-        elif marker in FRAMES or marker in TABLES or (marker == APP0 and segment.startswith(b"JFIF\0")):
+        elif marker in FRAME_MARKERS or marker in TABLE_MARKERS or (marker == APP0 and segment.startswith(b"JFIF\0")):
             kept.append(bytes((0xFF, marker)) + data[at:end])
-            if marker in FRAMES and not frame:
+            if marker in FRAME_MARKERS and not frame:
                 frame = marker
                 height, width = struct.unpack(">HH", segment[1:5])
         elif marker == APP14 and segment.startswith(b"Adobe"):
@@ -260,9 +260,9 @@ def _jpeg(data: bytes) -> Still:
         at = end
 
     if not scans or not frame:
-        raise PictureInvalid("a JPEG without a header or without pixels")
+        raise ImageInvalid("a JPEG without a header or without pixels")
     if not whole and frame not in BASELINE:
-        raise PictureInvalid("a progressive JPEG without an end")
+        raise ImageInvalid("a progressive JPEG without an end")
 
     profile = b"".join(profiles[number] for number in sorted(profiles))
     found_profiles = (profile,) if profile and len(profile) <= PROFILE_BYTES_MAX else ()
@@ -271,13 +271,13 @@ def _jpeg(data: bytes) -> Still:
 
     written = b"".join(kept)
     written = written + b"\xff\xd9" if whole else written.rstrip(b"\xff")
-    return Still("JPEG", written, width, height, exif.orientation, found_profiles, scans=scans, whole=whole)
+    return ImageFile("JPEG", written, width, height, exif.orientation, found_profiles, scans=scans, whole=whole)
 
 
 # ---- WebP (RFC 9649) -------------------------------------------------------------------------------------------------
 
 
-def _webp(data: bytes) -> Still:
+def _webp(data: bytes) -> ImageFile:
     canvas: tuple[int, int] | None = None
     pixels: dict[bytes, bytes] = {}
     ancillary: dict[bytes, bytes] = {}
@@ -301,7 +301,7 @@ def _webp(data: bytes) -> Still:
         canvas, corner = size, (0, 0)
     profile = ancillary.get(b"ICCP", b"")
 
-    return Still(
+    return ImageFile(
         "WEBP",
         _webp_file(pixels, size),
         *canvas,
@@ -333,7 +333,7 @@ def _webp_size(pixels: dict[bytes, bytes]) -> tuple[int, int]:
     if lossy and lossy[3:6] == b"\x9d\x01\x2a":
         width, height = struct.unpack_from("<HH", lossy, 6)
         return width & 0x3FFF, height & 0x3FFF
-    raise PictureInvalid("a WebP without pixels")
+    raise ImageInvalid("a WebP without pixels")
 
 
 def _webp_file(pixels: dict[bytes, bytes], size: tuple[int, int]) -> bytes:

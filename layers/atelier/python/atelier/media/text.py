@@ -13,7 +13,7 @@ TEXT_BYTES_MAX = 1024 * 1024
 PAGE_BYTES_MAX = 2 * 1024 * 1024
 
 # All control characters but tab and newline, the byte order mark, and Unicode's noncharacters.
-UNSEEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")
+INVISIBLE_CHARACTERS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufffe\uffff]")
 # Models often write some words around the document, or put it into a Markdown code fence.
 DOCUMENT = re.compile(r"<!doctype\s+html\b.*|<html\b.*", re.IGNORECASE | re.DOTALL)
 END = re.compile(r"</html\s*>", re.IGNORECASE)
@@ -41,7 +41,7 @@ def _read(data: bytes, bytes_max: int) -> str:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MediaInvalid("not UTF-8") from error
-    text = UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = INVISIBLE_CHARACTERS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     if not text.strip():
         raise MediaInvalid("there is no text in it")
     return text

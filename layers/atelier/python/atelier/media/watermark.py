@@ -12,13 +12,13 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 WORDS = ("made with Atelier", "Atelier")
 
 
-def mark(picture: Image.Image) -> None:
+def mark(image: Image.Image) -> None:
     """Draw the watermark on an image of mode L, RGB or RGBA, in place; only its corner is changed. Its height is a
     fiftieth of the shorter side, but at least 9 pixels; images too narrow for the words get the name alone."""
-    light, shadow = _fitting_tiles(picture.size)
-    corner = (picture.width - light.width, picture.height - light.height)
-    picture.paste(Image.new(picture.mode, light.size, "black"), corner, shadow)
-    picture.paste(Image.new(picture.mode, light.size, "white"), corner, light)
+    light, shadow = _fitting_tiles(image.size)
+    corner = (image.width - light.width, image.height - light.height)
+    image.paste(Image.new(image.mode, light.size, "black"), corner, shadow)
+    image.paste(Image.new(image.mode, light.size, "white"), corner, light)
 
 
 def tile(size: tuple[int, int]) -> Image.Image:

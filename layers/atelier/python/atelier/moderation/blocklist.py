@@ -21,7 +21,7 @@ FILE = Path(__file__).with_name("blocklist.txt")
 CATEGORIES = frozenset(Category)
 EXCEPT = "except"
 # At most this many words stand between the two words of a pair, within a sentence.
-BETWEEN_MAX = 4
+PAIR_DISTANCE_MAX = 4
 # Words that are not split as in the phrase count from this many letters on, words spelled letter by letter from fewer:
 # shorter ones make up a phrase by accident.
 JOINED_MIN, SPELLED_MIN = 7, 4
@@ -32,7 +32,7 @@ NUMBERS = "one two three four five six seven eight nine ten eleven twelve thirte
 AGES = frozenset((*NUMBERS.split(), *map(str, range(1, 18))))
 
 # Each letter, followed by its look-alikes in other scripts, after decomposition and in lower case.
-PASSING = (
+LOOKALIKES = (
     "aаαᴀ bвьʙ cсᴄ dԁđᴅ eеєεᴇ gɡɢց hһнհħʜ iіιıɪ jјᴊ kкκᴋ lӏłʟ mмᴍ nոηɴ oоοσօøᴏ pрρᴘ qԛզ rгʀ sѕꜱ tтτŧᴛ uυսᴜ vνᴠ wԝωᴡ "
     "xхχ yуүγʏ zᴢ fƒꜰ "
     # Coptic, Cherokee, Lisu.
@@ -47,14 +47,14 @@ HIDDEN = re.compile("[\U000e0020-\U000e007e\U000e0100-\U000e01ef]+")
 # Code points where an alphabet begins that does not decompose: letters in circles and squares, and letters of flags.
 ALPHABETS = (0x1F130, 0x1F150, 0x1F170, 0x1F1E6)
 # Letters by Unicode's category that are invisible or blank.
-UNSEEN = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)
+INVISIBLE_LETTERS = (0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0)
 
-FIGURES = "0134578@$!|+"
-AS_I, AS_L = (str.maketrans(FIGURES, letters) for letters in ("oieastbasiit", "oleastbasllt"))
+LETTER_SUBSTITUTES = "0134578@$!|+"
+AS_I, AS_L = (str.maketrans(LETTER_SUBSTITUTES, letters) for letters in ("oieastbasiit", "oleastbasllt"))
 READ_AS = ((AS_I, True), (AS_I, False), (AS_L, True))
-WRITTEN = re.compile(r"[a-z0-9@$!|+]+")
+SUBSTITUTED_WORD = re.compile(r"[a-z0-9@$!|+]+")
 LETTER = re.compile(r"[a-z]")
-DRAWN_OUT = re.compile(r"([a-z])\1{2,}")
+REPEATED_LETTERS = re.compile(r"([a-z])\1{2,}")
 WORD = re.compile(r"[a-z]{3,}")
 MASKS = "*#%_.-"
 MASK = re.compile(r"[*#%_.\-]")
@@ -62,17 +62,17 @@ MASK = re.compile(r"[*#%_.\-]")
 MASKED = re.compile(r"(?<![a-z])[a-z]+(?:[*#%_.\-][a-z]+)+")
 RUNS_MAX, MASKS_MAX = 4, 2
 # At most this many disguised words of a text are decoded, which bounds the work; a text with more is not readable.
-RIDDLES_MAX = 500
-AGE_AND_MORE = re.compile(r"\b(\d{1,2})(?=[a-z])")
+DISGUISES_MAX = 500
+AGE_WITH_SUFFIX = re.compile(r"\b(\d{1,2})(?=[a-z])")
 PIECE = re.compile(
     r"[^\W_]+|[-\u2010-\u2013]free(?=\s{1,3}(?!(?:of|from|for|and|or|to|in|at|by|with|on|now|please)\b)[^\W_])"
     r"|[.!?;](?=\s)|\n"
 )
 # The first code point of scripts that put no space between words.
-UNSPACED = "\u1100"
+UNSPACED_FROM = "\u1100"
 
 
-class Find(NamedTuple):
+class Match(NamedTuple):
     """Where a mark was found: indexes of its first and last word, and of its sentence."""
 
     mark: str
@@ -99,7 +99,7 @@ class Phrases:
         """Add a folded phrase."""
         words = phrase.split()
         joined = "".join(words)
-        if max(joined) >= UNSPACED:
+        if max(joined) >= UNSPACED_FROM:
             self.unspaced.append((joined, mark))
             return
         self.words.update(words)
@@ -123,14 +123,14 @@ class Phrases:
     def _readings(self, plain: str) -> set[str]:
         """All readings of a folded text: as it is, with digits read as letters, with masked vowels filled in, with
         repeated letters reduced."""
-        found = {AGE_AND_MORE.sub(r"\1 ", plain)}
-        if any(sign in plain for sign in FIGURES):
+        found = {AGE_WITH_SUFFIX.sub(r"\1 ", plain)}
+        if any(sign in plain for sign in LETTER_SUBSTITUTES):
             for table, loud in READ_AS:
-                found.add(WRITTEN.sub(lambda word, t=table, loud=loud: _read_signs(word[0], t, keep_final_signs=loud), plain))
+                found.add(SUBSTITUTED_WORD.sub(lambda word, t=table, loud=loud: _read_signs(word[0], t, keep_final_signs=loud), plain))
         if any(sign in plain for sign in MASKS):
             found |= {_replace_words(MASKED, text, self._unmask, MASK) for text in found}
-        if DRAWN_OUT.search(plain):
-            found |= {_replace_words(WORD, text, self._reduce_repeats, DRAWN_OUT) for text in found}
+        if REPEATED_LETTERS.search(plain):
+            found |= {_replace_words(WORD, text, self._reduce_repeats, REPEATED_LETTERS) for text in found}
         return found
 
     def _unmask(self, word: str) -> str:
@@ -145,15 +145,15 @@ class Phrases:
     def _reduce_repeats(self, word: str) -> str:
         """The listed word that has one or two letters for each run of three and more; without one, each run is reduced
         to one letter."""
-        runs = len(DRAWN_OUT.findall(word))
+        runs = len(REPEATED_LETTERS.findall(word))
         for lengths in product((1, 2), repeat=runs) if 0 < runs <= RUNS_MAX else ():
             left = iter(lengths)
-            shorter = DRAWN_OUT.sub(lambda run, left=left: run[1] * next(left), word)
+            shorter = REPEATED_LETTERS.sub(lambda run, left=left: run[1] * next(left), word)
             if shorter in self.words:
                 return shorter
-        return DRAWN_OUT.sub(r"\1", word)
+        return REPEATED_LETTERS.sub(r"\1", word)
 
-    def _matches(self, text: str) -> Iterator[Find]:
+    def _matches(self, text: str) -> Iterator[Match]:
         words: list[str] = []
         sentences: list[int] = []
         sentence = 0
@@ -167,7 +167,7 @@ class Phrases:
             if word in self.beginnings:
                 yield from self._matches_from(words, sentences, first)
 
-    def _matches_from(self, words: list[str], sentences: list[int], first: int) -> Iterator[Find]:
+    def _matches_from(self, words: list[str], sentences: list[int], first: int) -> Iterator[Match]:
         joined, lengths = "", list[int]()
         for last in range(first, len(words)):
             joined += words[last]
@@ -177,9 +177,9 @@ class Phrases:
                 return
             for mark, as_written in self.marks.get(joined, ()):
                 if _is_deliberate(joined, lengths, as_written):
-                    yield Find(mark, first, last, sentences[first])
+                    yield Match(mark, first, last, sentences[first])
 
-    def _paired_categories(self, counted: list[Find]) -> set[str]:
+    def _paired_categories(self, counted: list[Match]) -> set[str]:
         found = set[str]()
         for one, other, category, before, after in self.pairs:
             befores = {find.last + 1 for find in counted if find.mark == before}
@@ -191,7 +191,7 @@ class Phrases:
             for find in counted:
                 if find.mark == one and any(
                     (find.last + step, find.sentence) in begins or (find.first - step, find.sentence) in ends
-                    for step in range(1, BETWEEN_MAX + 2)
+                    for step in range(1, PAIR_DISTANCE_MAX + 2)
                 ):
                     found.add(category)
         return found
@@ -206,7 +206,7 @@ def _replace_words(pattern: re.Pattern[str], text: str, read: Callable[[str], st
         word = found[0]
         if not disguise.search(word):
             return word
-        if word not in known and len(known) < RIDDLES_MAX:
+        if word not in known and len(known) < DISGUISES_MAX:
             known[word] = read(word)
         return known.get(word, word)
 
@@ -233,7 +233,7 @@ def _reveal(run: str) -> str:
     return "".join(chr(code) for code in codes if 0x20 <= code < 0x7F)
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """The text in plain lower case: look-alikes become letters, accents and invisible characters are left out."""
     if text.isascii():
         return text.lower()
@@ -246,9 +246,9 @@ def folded(text: str) -> str:
 
 @cache
 def _lookalikes() -> dict[int, str | None]:
-    table: dict[int, str | None] = {ord(sign): letter for letter, *signs in PASSING.split() for sign in signs}
+    table: dict[int, str | None] = {ord(sign): letter for letter, *signs in LOOKALIKES.split() for sign in signs}
     table |= {first + place: letter for first in ALPHABETS for place, letter in enumerate(ascii_lowercase)}
-    return table | dict.fromkeys(UNSEEN)
+    return table | dict.fromkeys(INVISIBLE_LETTERS)
 
 
 def _read_signs(word: str, table: dict[int, int], *, keep_final_signs: bool) -> str:
@@ -260,7 +260,7 @@ def _read_signs(word: str, table: dict[int, int], *, keep_final_signs: bool) -> 
     return f"{body.translate(table)} {word[len(body) :]}"
 
 
-def parsed(lines: str, *, foreign: bool = True) -> Phrases:
+def parse_phrases(lines: str, *, foreign: bool = True) -> Phrases:
     """Parse lines in the format of `blocklist.txt`. foreign: False leaves out phrases that are not ASCII.
     Raises ValueError, which quotes the line, for a line that is neither a section, a pair nor a phrase."""
     phrases = Phrases()
@@ -283,7 +283,7 @@ def parsed(lines: str, *, foreign: bool = True) -> Phrases:
         elif not mark or not all(word.isalnum() for word in _expand(content, "1", "1").split()):
             raise ValueError(f"line {number} of the blocklist is no phrase of a section: {content}")
         elif foreign or content.isascii():
-            phrases.add(folded(_expand(content, AGE, FREE)), mark)
+            phrases.add(fold(_expand(content, AGE, FREE)), mark)
     return phrases
 
 
@@ -297,21 +297,21 @@ class Blocklist:
     def __init__(self, lines: Callable[[], str]) -> None:
         self._lines = lines
 
-    def found(self, text: str, *, wanted: bool = True) -> frozenset[Category]:
+    def categories_of(self, text: str, *, wanted: bool = True) -> frozenset[Category]:
         """The categories of a text. wanted: False for a negative prompt, whose words are near each other by chance, so
         that pairs of words do not count."""
         phrases = self._ascii if text.isascii() else self._all
-        marks = set[str]().union(*(phrases.marks_of(folded(each), wanted=wanted) for each in _variants(text)))
+        marks = set[str]().union(*(phrases.marks_of(fold(each), wanted=wanted) for each in _variants(text)))
         return frozenset(category for category in Category if category in marks)
 
     @cached_property
     def _ascii(self) -> Phrases:
         # Enough for an ASCII text; folding the other phrases needs a large table, which a cold start would wait for.
-        return parsed(self._lines(), foreign=False)
+        return parse_phrases(self._lines(), foreign=False)
 
     @cached_property
     def _all(self) -> Phrases:
-        return parsed(self._lines())
+        return parse_phrases(self._lines())
 
 
-SHIPPED = Blocklist(lambda: FILE.read_text("utf-8"))
+DEFAULT_BLOCKLIST = Blocklist(lambda: FILE.read_text("utf-8"))

@@ -24,7 +24,7 @@ class Category(StrEnum):
 
 
 # The words for each category in messages to callers.
-WORDS: dict[Category, str] = {
+CATEGORY_NAMES: dict[Category, str] = {
     Category.MINORS: "sexual content with children",
     Category.WEAPONS: "weapons",
     Category.SELF_HARM: "self-harm",
@@ -36,7 +36,7 @@ WORDS: dict[Category, str] = {
 }
 
 # Categories that no deployment can allow: illegal nearly everywhere, and refused by every provider.
-ALWAYS = frozenset({Category.MINORS})
+ALWAYS_REFUSED = frozenset({Category.MINORS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +44,21 @@ class Policy:
     """The categories that a deployment refuses. `unanswered`: when the moderator does not answer, `allow` what passed
     the blocklist, or `refuse` it for the time being."""
 
-    refused: frozenset[Category] = ALWAYS
+    refused: frozenset[Category] = ALWAYS_REFUSED
     unanswered: Literal["allow", "refuse"] = "allow"
 
     def gravest(self, found: Iterable[Category]) -> Category | None:
         """The gravest of the found categories that the policy refuses; None when it refuses none of them."""
-        return next(iter(self.refusable(found)), None)
+        return next(iter(self.refused_categories(found)), None)
 
-    def refusable(self, found: Iterable[Category]) -> tuple[Category, ...]:
+    def refused_categories(self, found: Iterable[Category]) -> tuple[Category, ...]:
         """Those of the found categories that the policy refuses, the gravest first."""
         known = frozenset(found)
-        return tuple(each for each in Category if each in known and (each in self.refused or each in ALWAYS))
+        return tuple(each for each in Category if each in known and (each in self.refused or each in ALWAYS_REFUSED))
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class RequestText:
     """A text of a request, and its path in the request. `wanted`: False for a negative prompt, which names what is not
     to be seen. `parts`: the (path, text) that it was joined from, as a conversation is from its messages."""
 
@@ -69,7 +69,7 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Thumbnail:
     """A thumbnail of a result or an upload."""
 
     data: bytes

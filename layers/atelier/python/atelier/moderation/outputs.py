@@ -9,17 +9,17 @@ from typing import Literal
 
 from atelier.errors import Unavailable
 from atelier.moderation.blocklist import Blocklist
-from atelier.moderation.model import Category, OutputWithheld, Picture, Policy
+from atelier.moderation.model import Category, OutputWithheld, Thumbnail, Policy
 from atelier.moderation.ports import Moderator
-from atelier.telemetry import count, logger
+from atelier.telemetry import put_count, logger
 
 # No caller waits on a connection for the check of a result; a caller who uploads a file does wait.
 SECONDS_MAX, BROUGHT_SECONDS_MAX = 10.0, 3.0
-NAMES = {"outputs": "result", "uploads": "file"}
-SEEN = frozenset({"image", "video"})
+FILE_NAMES = {"outputs": "result", "uploads": "file"}
+THUMBNAIL_TYPES = frozenset({"image", "video"})
 TAG = re.compile(r"<[^<>]*>")
 # Attributes whose text is shown or read out to the reader of a page.
-SHOWN = re.compile(
+SHOWN_ATTRIBUTES = re.compile(
     r"\b(?:alt|aria-label|content|label|placeholder|title|value)\s*=\s*(\"[^\"]*\"|'[^']*')", re.IGNORECASE
 )
 
@@ -35,7 +35,7 @@ class OutputCheck:
     of: Literal["outputs", "uploads"] = "outputs"
     seconds_max: float = SECONDS_MAX
 
-    def __call__(self, type: str, data: bytes, thumbnail: Picture | None) -> None:
+    def __call__(self, type: str, data: bytes, thumbnail: Thumbnail | None) -> None:
         """Check a valid file; of an image or a video, its thumbnail. Raises OutputWithheld, or Unavailable when the
         moderator does not answer and the policy refuses in that case."""
         if type == "text":
@@ -45,25 +45,25 @@ class OutputCheck:
             import html
 
             page = data.decode(errors="replace")
-            self._check_text(html.unescape("\n".join([TAG.sub(" ", page), *SHOWN.findall(page)])))
-        elif type in SEEN and thumbnail is not None and self.moderator is not None:
-            self._judge(self.moderator().picture(thumbnail, seconds_max=self.seconds_max), "moderator")
+            self._check_text(html.unescape("\n".join([TAG.sub(" ", page), *SHOWN_ATTRIBUTES.findall(page)])))
+        elif type in THUMBNAIL_TYPES and thumbnail is not None and self.moderator is not None:
+            self._judge(self.moderator().image(thumbnail, seconds_max=self.seconds_max), "moderator")
 
     def _check_text(self, text: str) -> None:
-        self._judge(self.blocklist.found(text), "blocklist")
+        self._judge(self.blocklist.categories_of(text), "blocklist")
         if self.moderator is not None:
             findings = self.moderator().texts([text], seconds_max=self.seconds_max)
             self._judge(None if findings is None else findings[0], "moderator")
 
     def _judge(self, found: frozenset[Category] | None, by: str) -> None:
         if found is None:
-            count("ModerationUnanswered")
+            put_count("ModerationUnanswered")
             logger.warning("moderation unanswered", of=self.of, policy=self.policy.unanswered)
             if self.policy.unanswered == "refuse":
                 # The state machine retries; at the generation's deadline it stops and the credits are released.
-                raise Unavailable(f"The {NAMES[self.of]} cannot be checked at the moment.")
+                raise Unavailable(f"The {FILE_NAMES[self.of]} cannot be checked at the moment.")
             return
         category = self.policy.gravest(found)
         if category:
-            count("ModerationRefused", of=self.of, category=category, by=by)
+            put_count("ModerationRefused", of=self.of, category=category, by=by)
             raise OutputWithheld(category)

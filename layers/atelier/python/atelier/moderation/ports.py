@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from atelier.moderation.model import Category, Picture
+from atelier.moderation.model import Category, Thumbnail
 
 # The categories found in each text, in the order of the texts.
 Findings = tuple[frozenset[Category], ...]
@@ -18,6 +18,6 @@ class Moderator(Protocol):
         """The categories of each text; None when no answer came within `seconds_max`."""
         ...
 
-    def picture(self, picture: Picture, *, seconds_max: float) -> frozenset[Category] | None:
+    def image(self, thumbnail: Thumbnail, *, seconds_max: float) -> frozenset[Category] | None:
         """The categories of an image; None when no answer came within `seconds_max`."""
         ...

@@ -9,14 +9,14 @@ from __future__ import annotations
 from atelier.ids import is_id
 
 
-def candidate(model: str, key: str | None) -> str:
+def format_candidate(model: str, key: str | None) -> str:
     """The text of a candidate."""
     if key:
         return f"{model}@{key}"
-    return model if candidate_parts(model) == (model, None) else f"{model}@"
+    return model if parse_candidate(model) == (model, None) else f"{model}@"
 
 
-def candidate_parts(text: str) -> tuple[str, str | None]:
+def parse_candidate(text: str) -> tuple[str, str | None]:
     """Parse a candidate's text into the model and the key's id; None = no own key."""
     model, at, key = text.rpartition("@")
     if at and not key:

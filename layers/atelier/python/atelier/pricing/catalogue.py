@@ -20,11 +20,11 @@ from atelier.errors import Unavailable, ValidationFailed
 from atelier.frozen import dataclass
 from atelier.pricing import model as arithmetic
 from atelier.pricing import speakable
-from atelier.pricing.candidates import candidate
+from atelier.pricing.candidates import format_candidate
 from atelier.pricing.costs import NO_FILES, Files, Usage
-from atelier.pricing.model import Model, OutcomeRule, Price, RateLimit, Settlement, Tier
+from atelier.pricing.model import Model, OutcomeRule, Price, DocumentedRateLimit, Settlement, Tier
 from atelier.pricing.parameters import Parameters
-from atelier.pricing.shapes import NO_FACTS, SIZE, TERMS, InputFacts
+from atelier.pricing.shapes import NO_FACTS, SIZE, SHAPE_PARAMETERS, InputFacts
 
 FOLDER = Path(__file__).parent.parent / "catalogue"
 COMPILED = "compiled.json"
@@ -32,7 +32,7 @@ COMPILED = "compiled.json"
 CUSTOM, CUSTOM_PREFIX = "custom/endpoint", "custom/"
 
 
-class Data:
+class CatalogueData:
     """The checked content of all files together. Each Model is built at first use."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -41,7 +41,7 @@ class Data:
         self.retired: dict[str, dict[str, str]] = {entry["id"]: entry for entry in document["retired"]}
         self.tiers = {name: Tier(**each) for name, each in document["tiers"].items()}
         self.outcomes = {name: OutcomeRule(**each) for name, each in document["outcomes"].items()}
-        self.limits: dict[str, RateLimit] = document.get("limits", {})
+        self.limits: dict[str, DocumentedRateLimit] = document.get("limits", {})
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -58,7 +58,7 @@ class Data:
             return replace(own, id=model_id, title=upstream, settings={**own.settings, "model": upstream})
         return None
 
-    def making(self, kind: str, providers: frozenset[str]) -> tuple[Model, ...]:
+    def models_making(self, kind: str, providers: frozenset[str]) -> tuple[Model, ...]:
         """The models of these providers that make a kind, in the order of the files; never a custom model."""
         return tuple(
             self._model(name)
@@ -89,7 +89,7 @@ class Offer:
     @property
     def candidate(self) -> str:
         """The text that names this offer in a generation: the model, and the key (`openai/…@key_…`)."""
-        return candidate(self.model, self.key)
+        return format_candidate(self.model, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Catalogue:
     newest `priced_at` and their digest, for example `2026-11-20-1a2b3c4d`. `sunsets`: shutdown dates by model id that
     providers have published since; they override the catalogue's own."""
 
-    data: Data
+    data: CatalogueData
     price_version: str
     enabled: frozenset[str]
     sunsets: Mapping[str, date] = field(default_factory=dict[str, date])
@@ -126,9 +126,9 @@ class Catalogue:
 
     def models_for(self, kind: str, today: date) -> tuple[Model, ...]:
         """The models that can be requested for a kind today, in catalogue order."""
-        return tuple(model for model in self.data.making(kind, self.enabled) if self._is_offered(model, today))
+        return tuple(model for model in self.data.models_making(kind, self.enabled) if self._is_offered(model, today))
 
-    def automatic(self, kind: str, today: date) -> tuple[Model, ...]:
+    def auto_models(self, kind: str, today: date) -> tuple[Model, ...]:
         """The models that `auto` chooses from: trained ones, and procedural ones only when there is no trained one."""
         models = self.models_for(kind, today)
         trained = tuple(model for model in models if not model.procedural)
@@ -163,16 +163,16 @@ class Catalogue:
             offers: list[Offer] = []
             for model in models:
                 try:
-                    taken_files = arithmetic.taken(model, files)
+                    taken_files = arithmetic.accepted_files(model, files)
                     arithmetic.check_inputs(model, prompt, taken_files, facts)
                     shared_parameters = _shared_parameters(first or {}, model)
-                    complete_parameters = arithmetic.complete(model, {**shared_parameters, **given}, seed=seed, facts=facts, near=allow_ratio)
-                    arithmetic.check_shown(complete_parameters, taken_files)
+                    complete_parameters = arithmetic.complete_parameters(model, {**shared_parameters, **given}, seed=seed, facts=facts, allow_ratio=allow_ratio)
+                    arithmetic.check_conversation_images(complete_parameters, taken_files)
                 except ValidationFailed as refusal:
                     refusals.append(refusal)
                     continue
                 first = complete_parameters if first is None else first
-                priced = arithmetic.price(model, arithmetic.asked_of(model, complete_parameters, prompt, taken_files, facts))
+                priced = arithmetic.price(model, arithmetic.workload_for(model, complete_parameters, prompt, taken_files, facts))
                 offers.append(
                     Offer(model.id, model.provider, priced.credits, priced.cost_microusd, model.run_seconds(complete_parameters))
                 )
@@ -200,8 +200,8 @@ class Catalogue:
     ) -> Price:
         """The price of a request with one model; `parameters` are complete."""
         model = self.model(model_id)
-        files, known = arithmetic.taken(model, files), self.parameters_for(model_id, parameters, facts=facts)
-        return arithmetic.price(model, arithmetic.asked_of(model, known, prompt, files, facts))
+        files, known = arithmetic.accepted_files(model, files), self.parameters_for(model_id, parameters, facts=facts)
+        return arithmetic.price(model, arithmetic.workload_for(model, known, prompt, files, facts))
 
     def settle(
         self,
@@ -219,11 +219,11 @@ class Catalogue:
         """What an ended attempt costs. outcome: succeeded, cancelled, expired (our deadline), no_result (the provider
         was done, but its result could not be fetched), or an error class. Raises KeyError for anything else."""
         model = self.model(model_id)
-        files, known = arithmetic.taken(model, files), self.parameters_for(model_id, parameters, facts=facts)
+        files, known = arithmetic.accepted_files(model, files), self.parameters_for(model_id, parameters, facts=facts)
         return arithmetic.settle(
             model,
             self.data.outcomes[outcome],
-            arithmetic.asked_of(model, known, prompt, files, facts),
+            arithmetic.workload_for(model, known, prompt, files, facts),
             delivered=delivered,
             usage=usage or {},
             reported_microusd=reported_microusd,
@@ -231,7 +231,7 @@ class Catalogue:
 
     def _requested_models(self, kind: str, model_id: str, today: date) -> tuple[Model, ...]:
         if model_id == "auto":
-            models = self.automatic(kind, today)
+            models = self.auto_models(kind, today)
             if not models:
                 raise Unavailable(f"No provider of the kind {kind} is enabled.")
             return models
@@ -263,7 +263,7 @@ def load(folder: Path, enabled: frozenset[str]) -> Catalogue:
     compiled = _read_compiled(folder)
     if compiled.get("digest") != _digest(sources):
         compiled = _compile(sources)
-    return Catalogue(Data(compiled["data"]), compiled["price_version"], enabled)
+    return Catalogue(CatalogueData(compiled["data"]), compiled["price_version"], enabled)
 
 
 def compile_folder(folder: Path) -> str:
@@ -329,7 +329,7 @@ def _parse(sources: list[bytes]) -> dict[str, Any]:
 def _shared_parameters(first: Mapping[str, Any], model: Model) -> dict[str, Any]:
     """Those of the first candidate's parameters that this model shares. With `size`, its terms for the shape are left
     out, because each model translates the size for itself."""
-    own = TERMS if SIZE in first else ()
+    own = SHAPE_PARAMETERS if SIZE in first else ()
     return {name: value for name, value in first.items() if name in model.parameters and name not in own}
 
 
@@ -355,7 +355,7 @@ def _able_to_speak(kind: str, prompt: str, files: Files, models: tuple[Model, ..
     if kind not in ("audio", "avatar") or not prompt:
         return models
     refusals = [
-        speakable.refusal(prompt, model.scripts) if arithmetic.speaks(model, kind, files) else None for model in models
+        speakable.speech_error(prompt, model.scripts) if arithmetic.speaks_prompt(model, kind, files) else None for model in models
     ]
     able = tuple(model for model, reason in zip(models, refusals, strict=True) if reason is None)
     if not able and refusals:

@@ -16,20 +16,20 @@ from annotated_types import Ge, Gt
 from typing_extensions import TypedDict
 
 from atelier.frozen import dataclass
-from atelier.pricing.parameters import Parameters, texts
+from atelier.pricing.parameters import Parameters, iter_texts
 from atelier.pricing.speech import spoken_milliseconds
 
 MEGAPIXEL = 1024 * 1024
 MILLION = 10**6
 # A reported count or bill of this size or more is not believed.
-TOLD_MAX = 10**12
+REPORTED_MAX = 10**12
 # Costs are added up in these parts of a micro-USD: every unit's price is a whole number of them.
-PARTS = MEGAPIXEL * MILLION
+MICROUSD_PARTS = MEGAPIXEL * MILLION
 # The upper estimate of a prompt in tokens, plus a constant for what surrounds it. Weights are thirds of a token for
 # each byte that starts a character: a byte of ASCII prose is a third; a digit, or a letter of two bytes, is a whole
 # token; a character of three bytes (Chinese, Japanese, Thai …) may take two tokens, one of four bytes four.
-TOKENS_AROUND = 64
-THIRDS = {
+TOKENS_OVERHEAD = 64
+TOKEN_THIRDS = {
     **dict.fromkeys(range(0x80), 1),
     **dict.fromkeys(b"0123456789", 3),
     **dict.fromkeys(range(0xC0, 0xE0), 3),
@@ -37,7 +37,7 @@ THIRDS = {
     **dict.fromkeys(range(0xF0, 0x100), 12),
 }
 
-OTHERS_THAN = {weight: bytes(byte for byte in range(0x100) if THIRDS.get(byte) != weight) for weight in (1, 3, 6, 12)}
+BYTES_OF_OTHER_WEIGHTS = {weight: bytes(byte for byte in range(0x100) if TOKEN_THIRDS.get(byte) != weight) for weight in (1, 3, 6, 12)}
 
 Count = Annotated[int, Ge(0)]
 Positive = Annotated[int, Gt(0)]
@@ -48,7 +48,7 @@ NO_FILES: Files = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Workload:
     """The work that a price depends on: complete parameters, the prompt, the number of input files by role, and the
     length of the audio among them. pixels_most: the most pixels of an image whose size is not known yet.
     negative_prompt: empty where the model is not sent it."""
@@ -73,12 +73,12 @@ class Ask:
         return self.parameters["width"] * self.parameters["height"]
 
     @property
-    def tokens_input(self) -> int:
+    def input_tokens(self) -> int:
         """An upper estimate, in tokens, of all text that the model is sent: the messages of a conversation, or else the
         prompt, and every text in the parameters."""
         prompt = "" if self.parameters.get("messages") else self.prompt
-        said = (prompt, self.negative_prompt, *texts(self.parameters))
-        return TOKENS_AROUND + -(-sum(map(_thirds_of_tokens, said)) // 3)
+        said = (prompt, self.negative_prompt, *iter_texts(self.parameters))
+        return TOKENS_OVERHEAD + -(-sum(map(_thirds_of_tokens, said)) // 3)
 
     @property
     def spoken_milliseconds(self) -> int:
@@ -173,15 +173,15 @@ class CallCost(TypedDict):
 Cost = TokenCost | ImageCost | MegapixelCost | SecondCost | PredictionSecondCost | CharacterCost | FileCost | CallCost
 
 
-def estimated(costs: tuple[Cost, ...], workload: Ask) -> int:
+def estimate_cost(costs: tuple[Cost, ...], workload: Workload) -> int:
     """The estimated cost of a workload in micro-USD: an upper bound as far as one is known."""
     return _round_up(sum(_estimate(cost, workload) for cost in costs))
 
 
-def measured(costs: tuple[Cost, ...], usage: Usage, workload: Ask) -> int | None:
+def measure_cost(costs: tuple[Cost, ...], usage: Usage, workload: Workload) -> int | None:
     """The cost of the reported usage in micro-USD; None when a unit of the price is missing in the usage. Prices for a
     file or a call need no usage, so they alone do not make a bill a measured one."""
-    if not all(0 <= count < TOLD_MAX for count in usage.values()):
+    if not all(0 <= count < REPORTED_MAX for count in usage.values()):
         return None
     parts = [_measure(cost, usage, workload) for cost in costs]
     known = [part for part in parts if part is not None]
@@ -189,59 +189,59 @@ def measured(costs: tuple[Cost, ...], usage: Usage, workload: Ask) -> int | None
     return _round_up(sum(known)) if counted and len(known) == len(parts) else None
 
 
-def share(amount: int, part: int, whole: int) -> int:
+def proportion(amount: int, part: int, whole: int) -> int:
     """amount × part ÷ whole, rounded up: a fraction of a credit, or of a micro-USD, counts as a whole one."""
     return -(-amount * part // whole)
 
 
-def _estimate(cost: Cost, workload: Ask) -> int:
+def _estimate(cost: Cost, workload: Workload) -> int:
     match cost["unit"]:
         case "token":
             file_price = cost.get("image_input", cost["input"])
             files = sum(workload.files.values()) * cost.get("tokens_each_file", 0)
-            text = workload.tokens_input * max(cost["input"], cost.get("cache_write", 0))
-            return (text + files * file_price + _output_tokens(cost, workload) * cost["output"]) * (PARTS // MILLION)
+            text = workload.input_tokens * max(cost["input"], cost.get("cache_write", 0))
+            return (text + files * file_price + _output_tokens(cost, workload) * cost["output"]) * (MICROUSD_PARTS // MILLION)
         case "image":
-            return _look_up(cost["microusd"], cost, workload) * workload.images * PARTS
+            return _look_up(cost["microusd"], cost, workload) * workload.images * MICROUSD_PARTS
         case "megapixel":
-            return cost["microusd"] * workload.pixels * workload.images * (PARTS // MEGAPIXEL)
+            return cost["microusd"] * workload.pixels * workload.images * (MICROUSD_PARTS // MEGAPIXEL)
         case "second":
-            return _look_up(cost["microusd"], cost, workload) * workload.parameters["duration_seconds"] * PARTS
+            return _look_up(cost["microusd"], cost, workload) * workload.parameters["duration_seconds"] * MICROUSD_PARTS
         case "prediction_second":
             runs = 1 if cost["per"] == "call" else workload.images
             pixels = workload.pixels if cost["per"] == "megapixel" else MEGAPIXEL
             seconds = _look_up(cost["seconds_estimate"], cost, workload)
-            listening = cost.get("seconds_each_audio_second", 0) * workload.audio_milliseconds * (PARTS // 1000)
-            return cost["microusd"] * (seconds * runs * pixels * (PARTS // MEGAPIXEL) + listening)
+            listening = cost.get("seconds_each_audio_second", 0) * workload.audio_milliseconds * (MICROUSD_PARTS // 1000)
+            return cost["microusd"] * (seconds * runs * pixels * (MICROUSD_PARTS // MEGAPIXEL) + listening)
         case "character":
-            return cost["microusd_per_million"] * len(workload.prompt) * (PARTS // MILLION)
+            return cost["microusd_per_million"] * len(workload.prompt) * (MICROUSD_PARTS // MILLION)
         case "file" | "call":
             return _fixed_cost(cost, workload)
 
 
-def _fixed_cost(cost: FileCost | CallCost, workload: Ask) -> int:
-    return cost["microusd"] * (workload.files.get(cost["role"], 0) if cost["unit"] == "file" else 1) * PARTS
+def _fixed_cost(cost: FileCost | CallCost, workload: Workload) -> int:
+    return cost["microusd"] * (workload.files.get(cost["role"], 0) if cost["unit"] == "file" else 1) * MICROUSD_PARTS
 
 
-def _measure(cost: Cost, usage: Usage, workload: Ask) -> int | None:
+def _measure(cost: Cost, usage: Usage, workload: Workload) -> int | None:
     match cost["unit"]:
         case "token" if {"tokens_input", "tokens_output"} <= usage.keys():
-            return _token_cost(cost, usage) * (PARTS // MILLION)
+            return _token_cost(cost, usage) * (MICROUSD_PARTS // MILLION)
         case "token" if "output_per_second" in cost and "output_milliseconds" in usage:
             # A provider sends raw audio without a token count; its length was measured.
-            tokens = share(cost["output_per_second"], usage["output_milliseconds"], 1000)
-            counted = {"tokens_input": workload.tokens_input, **usage, "tokens_output": tokens}
-            return _token_cost(cost, counted) * (PARTS // MILLION)
+            tokens = proportion(cost["output_per_second"], usage["output_milliseconds"], 1000)
+            counted = {"tokens_input": workload.input_tokens, **usage, "tokens_output": tokens}
+            return _token_cost(cost, counted) * (MICROUSD_PARTS // MILLION)
         case "image" if "images" in usage:
-            return _look_up(cost["microusd"], cost, workload) * usage["images"] * PARTS
+            return _look_up(cost["microusd"], cost, workload) * usage["images"] * MICROUSD_PARTS
         case "megapixel" if "images" in usage:
-            return cost["microusd"] * workload.pixels * usage["images"] * (PARTS // MEGAPIXEL)
+            return cost["microusd"] * workload.pixels * usage["images"] * (MICROUSD_PARTS // MEGAPIXEL)
         case "second" if "output_milliseconds" in usage:
-            return _look_up(cost["microusd"], cost, workload) * usage["output_milliseconds"] * (PARTS // 1000)
+            return _look_up(cost["microusd"], cost, workload) * usage["output_milliseconds"] * (MICROUSD_PARTS // 1000)
         case "prediction_second" if "predict_milliseconds" in usage:
-            return cost["microusd"] * usage["predict_milliseconds"] * (PARTS // 1000)
+            return cost["microusd"] * usage["predict_milliseconds"] * (MICROUSD_PARTS // 1000)
         case "character" if "characters" in usage:
-            return cost["microusd_per_million"] * usage["characters"] * (PARTS // MILLION)
+            return cost["microusd_per_million"] * usage["characters"] * (MICROUSD_PARTS // MILLION)
         case "file" | "call":
             return _fixed_cost(cost, workload)
         case _:
@@ -264,17 +264,17 @@ def _token_cost(cost: TokenCost, usage: Usage) -> int:
     return priced + rest * cost["input"]
 
 
-def _output_tokens(cost: TokenCost, workload: Ask) -> int:
+def _output_tokens(cost: TokenCost, workload: Workload) -> int:
     if "output_per_megapixel" in cost:
         table = cost["output_per_megapixel"]
         each = table.get(workload.parameters["quality"], max(table.values()))
-        return share(each, workload.pixels, MEGAPIXEL) * workload.images
+        return proportion(each, workload.pixels, MEGAPIXEL) * workload.images
     if "output_per_second" in cost:
-        return share(cost["output_per_second"], workload.spoken_milliseconds, 1000)
+        return proportion(cost["output_per_second"], workload.spoken_milliseconds, 1000)
     return workload.parameters["max_tokens"]
 
 
-def _look_up(table: int | dict[str, int], cost: ImageCost | SecondCost | PredictionSecondCost, workload: Ask) -> int:
+def _look_up(table: int | dict[str, int], cost: ImageCost | SecondCost | PredictionSecondCost, workload: Workload) -> int:
     if isinstance(table, int):
         return table
     # A choice that the catalogue no longer has costs as much as the dearest.
@@ -284,9 +284,9 @@ def _look_up(table: int | dict[str, int], cost: ImageCost | SecondCost | Predict
 def _thirds_of_tokens(text: str) -> int:
     data = text.encode(errors="replace")
     # Counted by kind of byte, because a loop over the hundreds of thousands in a conversation would be slow.
-    thirds = len(data.translate(None, OTHERS_THAN[1]))
-    return thirds + sum(weight * len(data.translate(None, OTHERS_THAN[weight])) for weight in (3, 6, 12))
+    thirds = len(data.translate(None, BYTES_OF_OTHER_WEIGHTS[1]))
+    return thirds + sum(weight * len(data.translate(None, BYTES_OF_OTHER_WEIGHTS[weight])) for weight in (3, 6, 12))
 
 
 def _round_up(parts: int) -> int:
-    return -(-parts // PARTS)
+    return -(-parts // MICROUSD_PARTS)

@@ -11,10 +11,10 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from atelier.pricing.costs import Cost
-from atelier.pricing.model import KindName, Margin, Model
+from atelier.pricing.model import KindName, MarginCredits, Model
 
 # Shown prices are rounded up to this part of a credit: the price of a token is far smaller than that of an image.
-PARTS = 10_000
+CREDIT_PARTS = 10_000
 TOKEN_PRICES = ("input", "output", "cached", "cache_write", "image_input")
 
 
@@ -79,7 +79,7 @@ def model_view(model: Model, *, kinds: tuple[KindName, ...], sunset_at: date | N
         kinds=list(kinds),
         capabilities=list(model.capabilities),
         procedural=model.procedural,
-        prices=list(prices(model)),
+        prices=list(price_views(model)),
         parameters={name: dict(rule) for name, rule in model.parameters.items()},
         inputs={role: dict(rule) for role, rule in model.inputs.items()},
         prompt_characters_max=model.prompt_characters_max,
@@ -90,7 +90,7 @@ def model_view(model: Model, *, kinds: tuple[KindName, ...], sunset_at: date | N
     )
 
 
-def prices(model: Model) -> Iterator[PriceView]:
+def price_views(model: Model) -> Iterator[PriceView]:
     """A model's prices in credits, unit by unit."""
     rule = model.credits
     if "free" in rule:
@@ -122,7 +122,7 @@ def _unit_prices(cost: Cost) -> Iterator[tuple[str, int, dict[str, str]]]:
             yield cost["unit"], cost["microusd"], {}
 
 
-def _credits(rule: Margin, microusd: int) -> str:
-    parts = -(-microusd * (100 + rule["margin_percent"]) * PARTS // (100 * rule["microusd_per_credit"]))
-    whole, rest = divmod(parts, PARTS)
+def _credits(rule: MarginCredits, microusd: int) -> str:
+    parts = -(-microusd * (100 + rule["margin_percent"]) * CREDIT_PARTS // (100 * rule["microusd_per_credit"]))
+    whole, rest = divmod(parts, CREDIT_PARTS)
     return f"{whole}.{rest:04d}".rstrip("0").rstrip(".")

@@ -18,28 +18,28 @@ from atelier.errors import ValidationFailed
 from atelier.frozen import dataclass
 from atelier.pricing.costs import (
     MEGAPIXEL,
-    TOLD_MAX,
-    Ask,
+    REPORTED_MAX,
+    Workload,
     Cost,
     Count,
     Files,
     Positive,
     Role,
     Usage,
-    estimated,
-    measured,
-    share,
+    estimate_cost,
+    measure_cost,
+    proportion,
 )
-from atelier.pricing.parameters import Parameter, Parameters, completed, shown, untaken
+from atelier.pricing.parameters import ParameterRule, Parameters, with_defaults, shown_images, unknown_parameters
 from atelier.pricing.shapes import (
     AUTO,
     NO_FACTS,
     SIZE,
-    TERMS,
+    SHAPE_PARAMETERS,
     InputFacts,
     pixels_most,
-    shaped,
-    takes_measures,
+    to_model_shape,
+    takes_ratio_or_resolution,
     takes_size,
 )
 from atelier.providers._contract import WORK_SECONDS_MAX
@@ -62,15 +62,15 @@ Capability = Literal[
 # The role of a character's images. A model receives them as references, as many as it has room for.
 CHARACTER = "character"
 # Kinds whose models receive the negative prompt; a model without a field for it receives it as part of the prompt.
-PICTURED_KINDS = ("image", "video")
+NEGATIVE_PROMPT_KINDS = ("image", "video")
 # Time allowed to a text model before its first token.
-START_SECONDS = 20
+FIRST_TOKEN_SECONDS = 20
 CostSource = Literal["provider", "usage", "estimate"]
 FileT = TypeVar("FileT")
 
 
 @final
-class Fixed(TypedDict):
+class FixedCredits(TypedDict):
     """`amount` credits per unit: image, megapixel of an image, requested second, thousand characters, or call."""
 
     unit: Literal["image", "megapixel", "second", "thousand_characters", "call"]
@@ -78,7 +78,7 @@ class Fixed(TypedDict):
 
 
 @final
-class Margin(TypedDict):
+class MarginCredits(TypedDict):
     """The provider's bill plus `margin_percent`, in credits of `microusd_per_credit` micro-USD each."""
 
     margin_percent: Count
@@ -86,13 +86,13 @@ class Margin(TypedDict):
 
 
 @final
-class Free(TypedDict):
+class FreeCredits(TypedDict):
     """No price. A free model has to say so, because an entry without `credits` does not load."""
 
     free: Literal[True]
 
 
-Credits = Fixed | Margin | Free
+Credits = FixedCredits | MarginCredits | FreeCredits
 
 
 @final
@@ -105,7 +105,7 @@ class FileRule(TypedDict):
 
 
 @final
-class RateLimit(TypedDict):
+class DocumentedRateLimit(TypedDict):
     """A limit documented by a provider: `requests` from one account within `seconds`."""
 
     requests: Positive
@@ -113,7 +113,7 @@ class RateLimit(TypedDict):
 
 
 @final
-class Retired(TypedDict):
+class RetiredModel(TypedDict):
     """A model that is gone but may still be named by recipes: its refusal names the successor to use instead."""
 
     id: str
@@ -139,7 +139,7 @@ class Model:
     kind: KindName
     title: str
     procedural: bool
-    parameters: dict[str, Parameter]
+    parameters: dict[str, ParameterRule]
     credits: Credits
     cost: Annotated[tuple[Cost, ...], MinLen(1)]
     priced_at: date
@@ -171,7 +171,7 @@ class Model:
         longest = parameters.get("max_tokens")
         if self.output_tokens_per_second is None or not isinstance(longest, int):
             return self.run_seconds_max
-        writing = START_SECONDS + -(-longest // self.output_tokens_per_second)
+        writing = FIRST_TOKEN_SECONDS + -(-longest // self.output_tokens_per_second)
         return max(self.run_seconds_max, min(writing, WORK_SECONDS_MAX))
 
     def makes(self, kind: str) -> bool:
@@ -235,19 +235,19 @@ class Settlement:
     cost_source: CostSource
 
 
-def complete(
-    model: Model, parameters: Parameters, *, seed: int, facts: InputFacts = NO_FACTS, near: bool = True
+def complete_parameters(
+    model: Model, parameters: Parameters, *, seed: int, facts: InputFacts = NO_FACTS, allow_ratio: bool = True
 ) -> dict[str, Any]:
     """The complete parameters of a request for one model: the shape in the model's own terms, defaults filled in, and
     `seed` where the model draws one. `size`, or width and height that an aspect ratio replaces, stay beside their
     translation. near: whether an aspect ratio may replace width and height. Raises ValidationFailed with a path for
     each wrong field."""
     kept = {SIZE} if takes_size(model) else set[str]()
-    if near and takes_measures(model):
+    if allow_ratio and takes_ratio_or_resolution(model):
         kept |= {"width", "height"}
 
     complete, reason, errors = _complete_with_shape(model, parameters, seed, facts)
-    unknown = [name for name in untaken(model.parameters, parameters) if name not in kept]
+    unknown = [name for name in unknown_parameters(model.parameters, parameters) if name not in kept]
     errors = [(name, f"{model.id} does not take this") for name in unknown] + errors
     if reason and not unknown:
         errors.append((SIZE if parameters.get(SIZE) else "width", reason))
@@ -270,27 +270,27 @@ def known_parameters(
 def _complete_with_shape(
     model: Model, parameters: Parameters, seed: int, facts: InputFacts
 ) -> tuple[dict[str, Any], str | None, list[tuple[str, str]]]:
-    given, reason = (parameters, None) if not takes_size(model) else shaped(model, parameters, facts)
+    given, reason = (parameters, None) if not takes_size(model) else to_model_shape(model, parameters, facts)
     rules = model.parameters
     if given.get(SIZE) == AUTO:
         # The input image decides the shape, so no default may: the image is not known yet, or the model follows it.
-        rules = {name: rule for name, rule in rules.items() if name not in TERMS[:3] or given.get(name) is not None}
-    complete, wrong = completed(rules, given, seed=seed)
+        rules = {name: rule for name, rule in rules.items() if name not in SHAPE_PARAMETERS[:3] or given.get(name) is not None}
+    complete, wrong = with_defaults(rules, given, seed=seed)
     return complete | ({SIZE: given[SIZE]} if given.get(SIZE) else {}), reason, wrong
 
 
-def asked_of(model: Model, parameters: Parameters, prompt: str, files: Files, facts: InputFacts = NO_FACTS) -> Ask:
+def workload_for(model: Model, parameters: Parameters, prompt: str, files: Files, facts: InputFacts = NO_FACTS) -> Workload:
     """The workload that a price depends on. Audio of unknown length counts as the longest that the model takes."""
     audio_milliseconds = 0
     if files.get("audio") and "audio" in model.inputs:
         longest = model.inputs["audio"].get("seconds_max", 0) * 1000
         known = facts.audio_milliseconds
         audio_milliseconds = longest if known is None else min(known, longest)
-    negative_prompt = facts.negative_prompt if model.kind in PICTURED_KINDS else ""
-    return Ask(parameters, prompt, files, audio_milliseconds, pixels_most(model), negative_prompt)
+    negative_prompt = facts.negative_prompt if model.kind in NEGATIVE_PROMPT_KINDS else ""
+    return Workload(parameters, prompt, files, audio_milliseconds, pixels_most(model), negative_prompt)
 
 
-def taken(model: Model, files: Files) -> Files:
+def accepted_files(model: Model, files: Files) -> Files:
     """File counts by role as the model takes them: a character's images count as references, up to the maximum."""
     given, room = files.get("reference", 0), _references_max(model)
     if not files.get(CHARACTER) or given >= room:
@@ -299,7 +299,7 @@ def taken(model: Model, files: Files) -> Files:
     return {**others, "reference": min(given + files[CHARACTER], room)}
 
 
-def inputs_for(model: Model, inputs: Mapping[str, tuple[FileT, ...]]) -> dict[str, tuple[FileT, ...]]:
+def accepted_inputs(model: Model, inputs: Mapping[str, tuple[FileT, ...]]) -> dict[str, tuple[FileT, ...]]:
     """The files themselves as the model takes them, by role: a character's images come last among the references."""
     others = {role: given for role, given in inputs.items() if role != CHARACTER}
     references = (*inputs.get("reference", ()), *inputs.get(CHARACTER, ()))[: _references_max(model)]
@@ -311,7 +311,7 @@ def _references_max(model: Model) -> int:
     return rule["maximum"] if rule else 0
 
 
-def speaks(model: Model, kind: str, files: Files) -> bool:
+def speaks_prompt(model: Model, kind: str, files: Files) -> bool:
     """Whether the model speaks the prompt. Other models make music from it, or receive the speech as a file."""
     if kind == "audio":
         return "music" not in model.capabilities
@@ -348,25 +348,25 @@ def check_inputs(model: Model, prompt: str, files: Files, facts: InputFacts = NO
         raise ValidationFailed(errors)
 
 
-def check_shown(parameters: Parameters, files: Files) -> None:
+def check_conversation_images(parameters: Parameters, files: Files) -> None:
     """Check the images in a conversation. Raises ValidationFailed when one is not among the input files, or when one is
     shown twice: each file is paid for once."""
-    places = shown(parameters)
+    places = shown_images(parameters)
     if len(set(places)) != len(places) or any(place >= files.get("image", 0) for place in places):
         message = "must show each picture of the request once"
         raise ValidationFailed([{"path": "parameters.messages", "message": message}])
 
 
-def price(model: Model, workload: Ask) -> Price:
+def price(model: Model, workload: Workload) -> Price:
     """The price of a workload with complete parameters."""
-    cost = estimated(model.cost, workload)
+    cost = estimate_cost(model.cost, workload)
     return Price(_credits(model.credits, workload, cost), cost)
 
 
 def settle(
     model: Model,
     rule: OutcomeRule,
-    workload: Ask,
+    workload: Workload,
     *,
     delivered: int,
     usage: Usage,
@@ -385,32 +385,32 @@ def settle(
         images_delivered = min(delivered, workload.images)
         # A measured bill covers the images that were made, which may be fewer than were requested.
         images_made = min(usage.get("images", workload.images), workload.images) if source == "usage" else workload.images
-        credits = _credits(model.credits, _delivered_workload(workload, images_delivered, usage), share(cost, images_delivered, max(images_delivered, images_made)))
+        credits = _credits(model.credits, _delivered_workload(workload, images_delivered, usage), proportion(cost, images_delivered, max(images_delivered, images_made)))
     elif applies and rule.credits == "usage" and quoted.cost_microusd:
-        credits = share(quoted.credits, cost, quoted.cost_microusd)
+        credits = proportion(quoted.credits, cost, quoted.cost_microusd)
     return Settlement(min(credits, quoted.credits), cost, source)
 
 
-def _credits(rule: Credits, workload: Ask, cost_microusd: int) -> int:
+def _credits(rule: Credits, workload: Workload, cost_microusd: int) -> int:
     if "free" in rule:
         return 0
     if "margin_percent" in rule:
-        return max(share(cost_microusd, 100 + rule["margin_percent"], 100 * rule["microusd_per_credit"]), 1)
+        return max(proportion(cost_microusd, 100 + rule["margin_percent"], 100 * rule["microusd_per_credit"]), 1)
     amount = rule["amount"]
     match rule["unit"]:
         case "image":
             return amount * workload.images
         case "megapixel":
-            return share(amount, workload.pixels, MEGAPIXEL) * workload.images
+            return proportion(amount, workload.pixels, MEGAPIXEL) * workload.images
         case "second":
             return amount * workload.parameters["duration_seconds"]
         case "thousand_characters":
-            return max(share(amount, len(workload.prompt), 1000), 1)
+            return max(proportion(amount, len(workload.prompt), 1000), 1)
         case "call":
             return amount
 
 
-def _delivered_workload(workload: Ask, images: int, usage: Usage) -> Ask:
+def _delivered_workload(workload: Workload, images: int, usage: Usage) -> Workload:
     """The workload of what was delivered: fewer images, a shorter video."""
     parameters = {**workload.parameters, "n": images}
     if "duration_seconds" in parameters and "output_milliseconds" in usage:
@@ -420,12 +420,12 @@ def _delivered_workload(workload: Ask, images: int, usage: Usage) -> Ask:
 
 
 def _cost(
-    model: Model, rule: OutcomeRule | None, workload: Ask, quoted: Price, usage: Usage, reported_microusd: int | None
+    model: Model, rule: OutcomeRule | None, workload: Workload, quoted: Price, usage: Usage, reported_microusd: int | None
 ) -> tuple[int, CostSource]:
-    if reported_microusd is not None and 0 <= reported_microusd < TOLD_MAX:
+    if reported_microusd is not None and 0 <= reported_microusd < REPORTED_MAX:
         return reported_microusd, "provider"
     # Reported usage counts whatever the outcome: the provider bills what it has run.
-    measured_cost = measured(model.cost, usage, workload)
+    measured_cost = measure_cost(model.cost, usage, workload)
     if measured_cost is not None:
         return measured_cost, "usage"
     if rule is None or rule.cost == "none":

@@ -25,7 +25,7 @@ MAX_TOKENS = (1, 1_000_000)
 SPEED = (0.25, 4)
 VOICE_CHARACTERS_MAX = 200
 PROMPT_CHARACTERS_MAX = 32_000
-LIMITS: Mapping[str, tuple[float, float]] = {
+RANGES_MAX: Mapping[str, tuple[float, float]] = {
     "width": WIDTH,
     "height": HEIGHT,
     "n": N,
@@ -34,11 +34,11 @@ LIMITS: Mapping[str, tuple[float, float]] = {
     "max_tokens": MAX_TOKENS,
     "speed": SPEED,
 }
-WORDS_MAX: Mapping[str, int] = {"voice": VOICE_CHARACTERS_MAX}
+TEXT_CHARACTERS_MAX: Mapping[str, int] = {"voice": VOICE_CHARACTERS_MAX}
 
 
 @final
-class Number(TypedDict):
+class IntegerRule(TypedDict):
     """An integer. `drawn`: a random value is drawn when the request is accepted and the caller gave none (the seed)."""
 
     minimum: int
@@ -49,7 +49,7 @@ class Number(TypedDict):
 
 
 @final
-class Fraction(TypedDict):
+class NumberRule(TypedDict):
     """A number that need not be whole, such as a temperature or a speed. No table of prices goes by one."""
 
     least: float
@@ -58,7 +58,7 @@ class Fraction(TypedDict):
 
 
 @final
-class Choice(TypedDict):
+class ChoiceRule(TypedDict):
     """One of several words. follows_image is for an aspect ratio: the model takes over the ratio of its input image,
     only when the request names none (`unless_said`) or whatever the request names (`always`)."""
 
@@ -68,7 +68,7 @@ class Choice(TypedDict):
 
 
 @final
-class Words(TypedDict):
+class TextRule(TypedDict):
     """Free text of at most `length_max` characters."""
 
     length_max: Annotated[int, Gt(0)]
@@ -76,14 +76,14 @@ class Words(TypedDict):
 
 
 @final
-class Switch(TypedDict):
+class SwitchRule(TypedDict):
     """True or false."""
 
     default: bool
 
 
 @final
-class Conversation(TypedDict):
+class ConversationRule(TypedDict):
     """Messages, each `{"role", "content"}`. The role is system, user or assistant; the content is a text or a list of
     parts: `{"type": "text", "text"}`, and in a user's message also `{"type": "image", "image": n}`, the n-th file of
     the input `image`, which no other part shows. A message may hold nothing else, so that everything the model sees is
@@ -94,7 +94,7 @@ class Conversation(TypedDict):
 
 
 @final
-class Sequences(TypedDict):
+class SequencesRule(TypedDict):
     """Stop sequences: texts, none of them empty. The first one that the model writes ends its text and is not part of
     it. `visible`: none may be white space alone."""
 
@@ -104,10 +104,10 @@ class Sequences(TypedDict):
 
 
 # A parameter that the caller does not give, without a default and not `drawn`, is left out.
-Parameter = Number | Fraction | Choice | Words | Switch | Conversation | Sequences
+ParameterRule = IntegerRule | NumberRule | ChoiceRule | TextRule | SwitchRule | ConversationRule | SequencesRule
 
 
-def refusal(rule: Parameter, value: object) -> str | None:
+def validation_error(rule: ParameterRule, value: object) -> str | None:
     """Why a parameter cannot have this value; None = it can."""
     if "minimum" in rule:
         return _integer_error(rule, value)
@@ -129,7 +129,7 @@ def refusal(rule: Parameter, value: object) -> str | None:
     return None if isinstance(value, bool) else "must be true or false"
 
 
-def _integer_error(rule: Number, value: object) -> str | None:
+def _integer_error(rule: IntegerRule, value: object) -> str | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return "must be an integer"
     if not rule["minimum"] <= value <= rule["maximum"]:
@@ -138,7 +138,7 @@ def _integer_error(rule: Number, value: object) -> str | None:
     return f"must be a multiple of {multiple_of}" if value % multiple_of else None
 
 
-def _sequences_error(rule: Sequences, value: object) -> str | None:
+def _sequences_error(rule: SequencesRule, value: object) -> str | None:
     given = cast("list[object]", value) if isinstance(value, list) else []
     most, longest = rule["sequences_max"], rule["each_characters_max"]
     if not 1 <= len(given) <= most or not all(isinstance(each, str) and 1 <= len(each) <= longest for each in given):
@@ -147,7 +147,7 @@ def _sequences_error(rule: Sequences, value: object) -> str | None:
     return "must not be white space alone" if is_blank else None
 
 
-def _conversation_error(rule: Conversation, value: object) -> str | None:
+def _conversation_error(rule: ConversationRule, value: object) -> str | None:
     messages = cast("list[object]", value) if isinstance(value, list) else []
     if not messages:
         return "must be a list of messages with role and content"
@@ -161,7 +161,7 @@ def _conversation_error(rule: Conversation, value: object) -> str | None:
         # Adapters send the prompt in place of an empty conversation, but the price of a conversation leaves it out.
         return "must say something"
     longest = rule["characters_max"]
-    return None if written(messages) <= longest else f"must not be longer than {longest} characters"
+    return None if text_bytes(messages) <= longest else f"must not be longer than {longest} characters"
 
 
 def _message_error(value: object) -> str | None:
@@ -189,46 +189,46 @@ def _part_error(role: object, value: object) -> str | None:
     return None if role == "user" else "holds a picture, which only messages of the role user can"
 
 
-def shown(parameters: Parameters) -> list[int]:
+def shown_images(parameters: Parameters) -> list[int]:
     """The indexes of the `image` input files that a conversation shows; one that is shown twice stands twice."""
     contents = [message["content"] for message in parameters.get("messages") or ()]
     parts = [part for content in contents if isinstance(content, list) for part in cast("list[Any]", content)]
     return [part["image"] for part in parts if part["type"] == "image"]
 
 
-def written(value: object) -> int:
+def text_bytes(value: object) -> int:
     """The size of all text in a value in bytes of UTF-8, whatever the value's shape."""
-    return sum(len(text.encode(errors="replace")) for text in texts(value))
+    return sum(len(text.encode(errors="replace")) for text in iter_texts(value))
 
 
-def texts(value: object) -> Iterator[str]:
+def iter_texts(value: object) -> Iterator[str]:
     """All texts in a value, whatever the value's shape."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for inner in cast("Mapping[str, object]", value).values():
-            yield from texts(inner)
+            yield from iter_texts(inner)
     elif isinstance(value, list):
         for inner in cast("list[object]", value):
-            yield from texts(inner)
+            yield from iter_texts(inner)
 
 
-def beyond(name: str, rule: Parameter) -> str | None:
+def limit_error(name: str, rule: ParameterRule) -> str | None:
     """Why a rule offers values that no API accepts; None = it does not."""
-    least, most = LIMITS.get(name, (float("-inf"), float("inf")))
+    least, most = RANGES_MAX.get(name, (float("-inf"), float("inf")))
     if "minimum" in rule and not least <= rule["minimum"] <= rule["maximum"] <= most:
         return f"{name} goes beyond {least} to {most}"
     if "least" in rule and not least <= rule["least"] <= rule["most"] <= most:
         return f"{name} goes beyond {least} to {most}"
     words = [*rule["choices"]] if "choices" in rule else []
     longest = max([rule["length_max"]] if "length_max" in rule else map(len, words), default=0)
-    if longest > WORDS_MAX.get(name, longest):
-        return f"{name} goes beyond {WORDS_MAX[name]} characters"
+    if longest > TEXT_CHARACTERS_MAX.get(name, longest):
+        return f"{name} goes beyond {TEXT_CHARACTERS_MAX[name]} characters"
     return None
 
 
-def completed(
-    rules: Mapping[str, Parameter], given: Parameters, *, seed: int
+def with_defaults(
+    rules: Mapping[str, ParameterRule], given: Parameters, *, seed: int
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """The given values with defaults filled in, and with a value derived from `seed` where the rule is `drawn`; and the
     errors as (parameter, message). A value of None counts as not given."""
@@ -242,13 +242,13 @@ def completed(
             value = rule["minimum"] + seed % (rule["maximum"] - rule["minimum"] + 1)
         if value is None:
             continue
-        reason = refusal(rule, value)
+        reason = validation_error(rule, value)
         if reason:
             errors.append((name, reason))
         complete[name] = value
     return complete, errors
 
 
-def untaken(rules: Mapping[str, Parameter], given: Parameters) -> Iterable[str]:
+def unknown_parameters(rules: Mapping[str, ParameterRule], given: Parameters) -> Iterable[str]:
     """The names of given parameters that have no rule."""
     return (name for name, value in given.items() if value is not None and name not in rules)

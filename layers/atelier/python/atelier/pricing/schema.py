@@ -14,28 +14,28 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator, wit
 
 from atelier.pricing import costs, model, parameters
 from atelier.pricing.costs import ImageCost, PredictionSecondCost, SecondCost
-from atelier.pricing.model import Model, OutcomeRule, RateLimit, Retired, Tier
-from atelier.pricing.parameters import PROMPT_CHARACTERS_MAX, Parameter, beyond, refusal
-from atelier.pricing.shapes import RESOLUTION
+from atelier.pricing.model import Model, OutcomeRule, DocumentedRateLimit, RetiredModel, Tier
+from atelier.pricing.parameters import PROMPT_CHARACTERS_MAX, ParameterRule, limit_error, validation_error
+from atelier.pricing.shapes import RESOLUTION_PATTERN
 from atelier.pricing.speakable import LANGUAGES
 
 STRICT = ConfigDict(strict=True, extra="forbid")
 # A rule that allows no value; it stands for a parameter that has no rule.
-NONE: Parameter = {"minimum": 1, "maximum": 0}
-ID = re.compile(r"[a-z0-9-]+/[a-z0-9.-]+")
+NO_VALUE: ParameterRule = {"minimum": 1, "maximum": 0}
+MODEL_ID = re.compile(r"[a-z0-9-]+/[a-z0-9.-]+")
 
 
 def _check_model(model: Model) -> Model:
     """Check what types alone cannot express. Raises ValueError."""
-    if not ID.fullmatch(model.id) or not model.id.startswith(f"{model.provider}/"):
+    if not MODEL_ID.fullmatch(model.id) or not model.id.startswith(f"{model.provider}/"):
         raise ValueError("a model's id is provider/name")
     for name, rule in model.parameters.items():
         if "minimum" in rule and rule["minimum"] > rule["maximum"]:
             raise ValueError(f"{name} has no value that it could take")
-        offered = beyond(name, rule)
+        offered = limit_error(name, rule)
         if offered:
             raise ValueError(offered)
-        reason = refusal(rule, rule["default"]) if "default" in rule else None
+        reason = validation_error(rule, rule["default"]) if "default" in rule else None
         if reason:
             raise ValueError(f"the default of {name} {reason}")
 
@@ -53,10 +53,10 @@ def _check_model(model: Model) -> Model:
             if "seconds_each_audio_second" in cost and "seconds_max" not in (model.inputs.get("audio") or {}):
                 raise ValueError("a price by the length of a sound needs its seconds_max")
 
-    resolutions = model.parameters.get("resolution") or NONE
-    if "choices" in resolutions and not all(map(RESOLUTION.fullmatch, resolutions["choices"])):
+    resolutions = model.parameters.get("resolution") or NO_VALUE
+    if "choices" in resolutions and not all(map(RESOLUTION_PATTERN.fullmatch, resolutions["choices"])):
         raise ValueError("a resolution is named as 720p or 2k")
-    lacking = {name for name in _priced_parameters(model) if "default" not in (model.parameters.get(name) or NONE)}
+    lacking = {name for name in _priced_parameters(model) if "default" not in (model.parameters.get(name) or NO_VALUE)}
     if lacking:
         raise ValueError(f"the price needs these parameters, with a default: {sorted(lacking)}")
     for role, each in model.inputs.items():
@@ -88,7 +88,7 @@ def _priced_parameters(model: Model) -> set[str]:
 
 
 def _check_qualities(model: Model, priced: set[str]) -> None:
-    quality = model.parameters.get("quality") or NONE
+    quality = model.parameters.get("quality") or NO_VALUE
     if "choices" not in quality or set(quality["choices"]) != priced:
         raise ValueError("output_per_megapixel does not have every quality, or has another")
 
@@ -103,7 +103,7 @@ def _check_table(
         return
     choices: list[list[str]] = []
     for name in by:
-        rule = model.parameters.get(name) or NONE
+        rule = model.parameters.get(name) or NO_VALUE
         if "choices" not in rule or "default" not in rule:
             raise ValueError(f"prices go by choices that have a default, and {name} is none")
         choices.append(rule["choices"])
@@ -114,28 +114,28 @@ def _check_table(
 
 # Each part of an entry is checked as strictly as the whole.
 for part in (
-    *(parameters.Number, parameters.Fraction, parameters.Choice),
-    *(parameters.Words, parameters.Switch, parameters.Conversation, parameters.Sequences),
+    *(parameters.IntegerRule, parameters.NumberRule, parameters.ChoiceRule),
+    *(parameters.TextRule, parameters.SwitchRule, parameters.ConversationRule, parameters.SequencesRule),
     *(costs.TokenCost, costs.ImageCost, costs.MegapixelCost, costs.SecondCost),
     *(costs.PredictionSecondCost, costs.CharacterCost, costs.FileCost, costs.CallCost),
-    *(model.Fixed, model.Margin, model.Free, model.FileRule, RateLimit, Retired, Model, Tier, OutcomeRule),
+    *(model.FixedCredits, model.MarginCredits, model.FreeCredits, model.FileRule, DocumentedRateLimit, RetiredModel, Model, Tier, OutcomeRule),
 ):
     with_config(STRICT)(part)
 
 
-class Document(BaseModel):
+class CatalogueDocument(BaseModel):
     """The content of all files together."""
 
     model_config = STRICT
 
     models: list[Annotated[Model, AfterValidator(_check_model)]]
-    retired: list[Retired]
+    retired: list[RetiredModel]
     tiers: dict[str, Tier]
     outcomes: dict[str, OutcomeRule]
-    limits: dict[str, RateLimit] = {}
+    limits: dict[str, DocumentedRateLimit] = {}
 
     @model_validator(mode="after")
-    def _check_references(self) -> Document:
+    def _check_references(self) -> CatalogueDocument:
         sold = {model.id for model in self.models}
         ids = [*(model.id for model in self.models), *(past["id"] for past in self.retired)]
         twice = {name for name in ids if ids.count(name) > 1}
@@ -157,4 +157,4 @@ class Document(BaseModel):
 
 def check(text: str) -> None:
     """Check a document, given as JSON. Raises pydantic.ValidationError, which names what is wrong."""
-    Document.model_validate_json(text)
+    CatalogueDocument.model_validate_json(text)

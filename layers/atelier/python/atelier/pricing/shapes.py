@@ -16,18 +16,18 @@ from atelier.frozen import dataclass
 
 if TYPE_CHECKING:
     from atelier.pricing.model import Model
-    from atelier.pricing.parameters import Choice, Number
+    from atelier.pricing.parameters import ChoiceRule, IntegerRule
 
 SIZE, AUTO = "size", "auto"
-WRITTEN = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
-TERMS = ("width", "height", "aspect_ratio", "resolution")
+SIZE_PATTERN = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
+SHAPE_PARAMETERS = ("width", "height", "aspect_ratio", "resolution")
 SHAPED_KINDS = ("image", "video", "avatar")
 # A size is refused when the nearest size that the model makes differs by more than these factors: in the ratio of its
 # sides, or in its number of pixels.
 RATIO_OFF_MAX, PIXELS_OFF_MAX = 1.25, 4
 # A model that follows its input image's ratio is sent a ratio only when it is the image's own, within this factor.
-RATIO_SAME = 1.02
-RESOLUTION = re.compile(r"(\d+)([pk])")
+RATIO_SAME_MAX = 1.02
+RESOLUTION_PATTERN = re.compile(r"(\d+)([pk])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +51,22 @@ def takes_size(model: Model) -> bool:
     return any(kind in SHAPED_KINDS for kind in (model.kind, *model.also))
 
 
-def takes_measures(model: Model) -> bool:
+def takes_ratio_or_resolution(model: Model) -> bool:
     """Whether a model without width and height can take a ratio or a resolution in their place."""
     return "width" not in model.parameters and bool({"aspect_ratio", "resolution"} & model.parameters.keys())
 
 
-def shaped(model: Model, given: Mapping[str, Any], facts: InputFacts) -> tuple[dict[str, Any], str | None]:
+def to_model_shape(model: Model, given: Mapping[str, Any], facts: InputFacts) -> tuple[dict[str, Any], str | None]:
     """The parameters with the shape in the model's own terms, and the reason when the model cannot make that shape.
     `size` overrides the other terms; without any of them, the input image decides. `auto` stays as it is while the
     image is pending."""
     parameters, requested_size = dict(given), given.get(SIZE)
     width, height = given.get("width"), given.get("height")
     if requested_size not in (None, AUTO):
-        size = parsed(requested_size)
+        size = size_in_pixels(requested_size)
         if size is None:
             return parameters, "must be auto, or a size like 1024x1024"
-    elif requested_size is None and takes_measures(model) and isinstance(width, int) and isinstance(height, int):
+    elif requested_size is None and takes_ratio_or_resolution(model) and isinstance(width, int) and isinstance(height, int):
         size = width, height
     else:
         return _shape_of_image(model, parameters, facts), None
@@ -76,9 +76,9 @@ def shaped(model: Model, given: Mapping[str, Any], facts: InputFacts) -> tuple[d
     return parameters | shape, reason
 
 
-def parsed(size: object) -> tuple[int, int] | None:
+def size_in_pixels(size: object) -> tuple[int, int] | None:
     """Parse `1024x1536` into width and height; None for anything else."""
-    match = WRITTEN.fullmatch(size) if isinstance(size, str) else None
+    match = SIZE_PATTERN.fullmatch(size) if isinstance(size, str) else None
     return (int(match[1]), int(match[2])) if match else None
 
 
@@ -92,7 +92,7 @@ def pixels_most(model: Model) -> int:
 def _shape_of_image(model: Model, parameters: dict[str, Any], facts: InputFacts) -> dict[str, Any]:
     """The parameters with the input image's shape, when the caller names none."""
     automatic = parameters.pop(SIZE, None) == AUTO
-    if "image" not in model.inputs or (not automatic and any(parameters.get(name) is not None for name in TERMS[:3])):
+    if "image" not in model.inputs or (not automatic and any(parameters.get(name) is not None for name in SHAPE_PARAMETERS[:3])):
         return parameters
     width, ratio = _integer_rule(model, "width"), _choice_rule(model, "aspect_ratio")
     by_pixels = width is not None and "default" in width
@@ -101,16 +101,16 @@ def _shape_of_image(model: Model, parameters: dict[str, Any], facts: InputFacts)
     if facts.width is None and "image" not in facts.pending:
         return parameters
 
-    parameters = {name: value for name, value in parameters.items() if name not in TERMS[:3]} | {SIZE: AUTO}
+    parameters = {name: value for name, value in parameters.items() if name not in SHAPE_PARAMETERS[:3]} | {SIZE: AUTO}
     if facts.width is None or facts.height is None:
         return parameters
     if by_pixels:
-        parameters["width"], parameters["height"] = fitting(model, facts.width, facts.height, model.pixels_auto)
+        parameters["width"], parameters["height"] = nearest_size(model, facts.width, facts.height, model.pixels_auto)
     elif ratio is not None:
         image_ratio = facts.width / facts.height
         nearest = min(ratio["choices"], key=lambda name: _ratio_factor(image_ratio, name))
         follows = ratio.get("follows_image")
-        if follows is None or (follows == "unless_said" and _ratio_factor(image_ratio, nearest) <= RATIO_SAME):
+        if follows is None or (follows == "unless_said" and _ratio_factor(image_ratio, nearest) <= RATIO_SAME_MAX):
             parameters["aspect_ratio"] = nearest
     return parameters
 
@@ -118,7 +118,7 @@ def _shape_of_image(model: Model, parameters: dict[str, Any], facts: InputFacts)
 def _nearest_shape(model: Model, width: int, height: int, facts: InputFacts) -> tuple[dict[str, Any], str | None]:
     """The nearest size that a model makes, in its own terms; or the reason why it is too far off."""
     if _integer_rule(model, "width") and _integer_rule(model, "height"):
-        size = fitting(model, width, height)
+        size = nearest_size(model, width, height)
         is_far = _ratio_factor(width / height, f"{size[0]}:{size[1]}") > RATIO_OFF_MAX
         if is_far or width * height > PIXELS_OFF_MAX * size[0] * size[1]:
             return {}, _too_far_message(model, width, height)
@@ -146,7 +146,7 @@ def _nearest_shape(model: Model, width: int, height: int, facts: InputFacts) -> 
     return shape, None
 
 
-def fitting(model: Model, width: int, height: int, pixels_max: int | None = None) -> tuple[int, int]:
+def nearest_size(model: Model, width: int, height: int, pixels_max: int | None = None) -> tuple[int, int]:
     """The size nearest to width × height that the model makes: nearest in shape first, then in pixels. The model has
     both parameters, width and height."""
     width_rule, height_rule = _integer_rule(model, "width"), _integer_rule(model, "height")
@@ -171,7 +171,7 @@ def fitting(model: Model, width: int, height: int, pixels_max: int | None = None
     return min(((w, h) for w in sides[0] for h in sides[1]), key=distance)
 
 
-def _allowed_sides(side: float, rule: Number) -> list[int]:
+def _allowed_sides(side: float, rule: IntegerRule) -> list[int]:
     """The lengths just below and just above `side` that a rule allows."""
     step = rule.get("multiple_of", 1)
     least, most = -(-rule["minimum"] // step) * step, rule["maximum"] // step * step
@@ -192,7 +192,7 @@ def _ratio(name: str) -> float:
 
 def _pixels(resolution: str, ratio: float) -> float:
     """The number of pixels of `720p` with this ratio, or of `2k`."""
-    match = RESOLUTION.fullmatch(resolution)
+    match = RESOLUTION_PATTERN.fullmatch(resolution)
     assert match is not None, "the catalogue's check knows no other"
     number = int(match[1])
     return number**2 * max(ratio, 1 / ratio) if match[2] == "p" else (number * 1024) ** 2
@@ -212,11 +212,11 @@ def _too_far_message(model: Model, width: int, height: int) -> str:
     return f"{width}x{height} is too far from what {model.id} makes: {offered}"
 
 
-def _integer_rule(model: Model, name: str) -> Number | None:
+def _integer_rule(model: Model, name: str) -> IntegerRule | None:
     rule = model.parameters.get(name)
     return rule if rule is not None and "minimum" in rule else None
 
 
-def _choice_rule(model: Model, name: str) -> Choice | None:
+def _choice_rule(model: Model, name: str) -> ChoiceRule | None:
     rule = model.parameters.get(name)
     return rule if rule is not None and "choices" in rule else None

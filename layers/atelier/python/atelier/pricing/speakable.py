@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 TAG = re.compile(r"<[^<>]*>")
 # Script by the first word of a character's Unicode name; for all other scripts that word is the name itself.
-SCRIPTS = {"cjk": "han", "hiragana": "kana", "katakana": "kana", "katakana-hiragana": "kana"}
+SCRIPT_NAMES = {"cjk": "han", "hiragana": "kana", "katakana": "kana", "katakana-hiragana": "kana"}
 KANA, HAN, KANJI = "kana", "han", "kanji"
 LANGUAGES = {
     "latin": "languages in Latin letters",
@@ -39,7 +39,7 @@ def is_speakable(text: str) -> bool:
     return any(character.isalnum() for character in TAG.sub(" ", text))
 
 
-def plain(text: str) -> str:
+def normalize(text: str) -> str:
     """The text with usual letters and digits in place of variants (full width, bold, in a circle, with a separate
     accent), because voices read such variants by their Unicode names."""
     return "".join(map(_usual_form, unicodedata.normalize("NFC", text)))
@@ -53,7 +53,7 @@ def _usual_form(character: str) -> str:
     return usual if is_same and (character.isalpha() or len(usual) == 1) else character
 
 
-def runs(text: str) -> Iterator[tuple[str, str]]:
+def script_runs(text: str) -> Iterator[tuple[str, str]]:
     """Split the text into (script, piece). Characters of no script go with the piece before them. Ideographs in a text
     that also has kana are `kanji`, because they are not read as Chinese."""
     scripts = [_script(character) for character in text]
@@ -72,12 +72,12 @@ def runs(text: str) -> Iterator[tuple[str, str]]:
         yield "latin", text
 
 
-def refusal(text: str, scripts: tuple[str, ...]) -> str | None:
+def speech_error(text: str, scripts: tuple[str, ...]) -> str | None:
     """Why a voice that reads these scripts (empty = all) cannot speak the text; None = it can."""
-    text = plain(text)
+    text = normalize(text)
     if not is_speakable(text):
         return "there is nothing in it to speak: no letter and no number"
-    found = {script for script, _ in runs(text)} if scripts else set[str]()
+    found = {script for script, _ in script_runs(text)} if scripts else set[str]()
     unread = sorted(found - set(scripts))
     if not unread:
         return None
@@ -94,4 +94,4 @@ def _script(character: str) -> str:
     if not usual.isalpha() or unicodedata.category(usual) == "Lm":
         return ""
     name = unicodedata.name(usual, "").lower().partition(" ")[0]
-    return SCRIPTS.get(name, name)
+    return SCRIPT_NAMES.get(name, name)

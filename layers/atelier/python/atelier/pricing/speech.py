@@ -12,7 +12,7 @@ LATIN, SPELLED, SYLLABLE, KANA, HANGUL, DIGIT, SIGN = 77, 120, 350, 200, 300, 50
 # Milliseconds for a character, from each code point on. LATIN: a letter, at eight hundred a minute. SPELLED: a letter
 # in a script that leaves vowels out, or writes them as separate signs. SYLLABLE: a syllable or a word in one character.
 # Digits, signs and emoji are read out as words.
-SCRIPTS: tuple[tuple[int, int], ...] = (
+CHARACTER_MILLISECONDS: tuple[tuple[int, int], ...] = (
     (0x0000, LATIN),
     (0x0021, LATIN),  # Punctuation is a pause; READ_OUT has the signs that are read out.
     (0x0030, DIGIT),
@@ -63,8 +63,8 @@ SCRIPTS: tuple[tuple[int, int], ...] = (
     (0x20000, SYLLABLE),
     (0xE0000, 0),
 )
-STARTS = [start for start, _ in SCRIPTS]
-READ_OUT = frozenset("#$%&*+/<=>@\\^_|~")
+RANGE_STARTS = [start for start, _ in CHARACTER_MILLISECONDS]
+READ_OUT_SIGNS = frozenset("#$%&*+/<=>@\\^_|~")
 # The digits of other scripts.
 DIGIT_STARTS = (0x660, 0x6F0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xE50, 0xED0, 0x1040)
 # The slowest speed of a voice, in hundredths; a smaller one counts as this.
@@ -80,8 +80,8 @@ def spoken_milliseconds(text: str, speed: float | None = None) -> int:
 
 def _milliseconds(character: str) -> int:
     point = ord(character)
-    if character in READ_OUT:
+    if character in READ_OUT_SIGNS:
         return SIGN
     if any(start <= point < start + 10 for start in DIGIT_STARTS):
         return DIGIT
-    return SCRIPTS[bisect_right(STARTS, point) - 1][1]
+    return CHARACTER_MILLISECONDS[bisect_right(RANGE_STARTS, point) - 1][1]

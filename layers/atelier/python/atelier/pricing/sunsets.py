@@ -16,7 +16,7 @@ from atelier.pricing.ports import Sunsets, SunsetStore
 from atelier.providers._contract import ListedModel, Provider
 
 # Days before the end at which the operator gets a notice; from 0 on the model is no longer offered.
-WARNED_AT = (0, 7, 30, 60)
+NOTICE_DAYS = (0, 7, 30, 60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
-class Refreshed:
+class SunsetReport:
     """What one run found: how many providers published a list, and the notices to send."""
 
     lists: int
     notices: tuple[Notice, ...]
 
 
-def refresh(catalogue: Catalogue, providers: Mapping[str, Provider], store: SunsetStore, today: date) -> Refreshed:
+def refresh_sunsets(catalogue: Catalogue, providers: Mapping[str, Provider], store: SunsetStore, today: date) -> SunsetReport:
     """Read the list of every provider that is set up, store its dates, and find the notices to send. Safe to repeat."""
     known = store.read()
     lists, notices = 0, list[Notice]()
@@ -47,16 +47,16 @@ def refresh(catalogue: Catalogue, providers: Mapping[str, Provider], store: Suns
         models = [model for model in catalogue.data.models if model.provider == provider]
         published_models = providers[provider].models() if provider in providers else None
         lists += published_models is not None
-        dates = before.dates if published_models is None else published(models, published_models)
+        dates = before.dates if published_models is None else published_shutdowns(models, published_models)
         due, warned = _due_notices(catalogue.with_sunsets(dates), models, before.warned, today)
         after = Sunsets(dates, warned)
         if after != before:
             store.write(provider, after)
         notices += due
-    return Refreshed(lists, tuple(notices))
+    return SunsetReport(lists, tuple(notices))
 
 
-def published(models: Iterable[Model], listed: Iterable[ListedModel]) -> dict[str, date]:
+def published_shutdowns(models: Iterable[Model], listed: Iterable[ListedModel]) -> dict[str, date]:
     """The shutdown dates in a provider's list, by our model id. The list has models by their upstream name."""
     dates = {each.name: each.shutdown_on for each in listed if each.shutdown_on is not None}
     names = {model.id: str(model.settings.get("model", model.id.partition("/")[2])) for model in models}
@@ -73,10 +73,10 @@ def _due_notices(
         if sunset_at is None:
             continue
         days_left = (sunset_at - today).days
-        step = next((days for days in WARNED_AT if days_left <= days), None)
+        step = next((days for days in NOTICE_DAYS if days_left <= days), None)
         if step is None:
             continue
         warned[model.id] = step
-        if step < before.get(model.id, WARNED_AT[-1] + 1):
+        if step < before.get(model.id, NOTICE_DAYS[-1] + 1):
             notices.append(Notice(model.id, model.provider, sunset_at, max(days_left, 0), model.successor))
     return notices, warned

@@ -16,21 +16,21 @@ from atelier.projects.ports import ProjectStore
 Publish = Callable[[str, dict[str, str | int | None]], None]
 
 
-def raise_due(budget: Budget, *, projects: ProjectStore, now: datetime) -> list[Alert]:
+def raise_due_alerts(budget: Budget, *, projects: ProjectStore, now: datetime) -> list[Alert]:
     """Store the alerts that are due, unless they are stored already; returns the stored alerts."""
     return [projects.raise_alert(alert) for alert in due_alerts(budget, now)]
 
 
-def watch(workspace_id: str, name: str, *, projects: ProjectStore, publish: Publish, now: datetime) -> None:
+def publish_due_alerts(workspace_id: str, name: str, *, projects: ProjectStore, publish: Publish, now: datetime) -> None:
     """After spending on a budget: raise the due alerts, and publish those that are not published yet. An event may be
     published twice, with the same id."""
     budget = projects.budget(workspace_id, name)
     if budget is None:
         return
-    for alert in raise_due(budget, projects=projects, now=now):
-        if alert.told_at is None:
+    for alert in raise_due_alerts(budget, projects=projects, now=now):
+        if alert.published_at is None:
             publish("budget.alert", _event_detail(alert))
-            projects.told(alert, now)
+            projects.mark_published(alert, now)
 
 
 def _event_detail(alert: Alert) -> dict[str, str | int | None]:

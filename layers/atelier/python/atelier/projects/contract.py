@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from atelier.projects.manage import Both, NewProject
+from atelier.projects.manage import ProjectAndBudget, NewProject
 from atelier.projects.model import THRESHOLDS, Alert, Budget, Project
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
@@ -25,7 +25,7 @@ def _sorted_unique(thresholds: list[int]) -> list[int]:
 Thresholds = Annotated[list[Percent], Field(max_length=10), AfterValidator(_sorted_unique)]
 
 
-class Settings(BaseModel):
+class AlertSettings(BaseModel):
     """When to raise alerts, in percent of the budget."""
 
     model_config = ConfigDict(extra="forbid")
@@ -42,7 +42,7 @@ class CreateProjectRequest(BaseModel):
     description: Description | None = None
     thumbnail_url: Url | None = None
     budget_microusd: Money | None = None
-    settings: Settings = Settings()
+    settings: AlertSettings = AlertSettings()
 
     @property
     def changes_budget(self) -> bool:
@@ -72,7 +72,7 @@ class ChangeProjectRequest(BaseModel):
     description: Description | None = None
     thumbnail_url: Url | None = None
     budget_microusd: Money | None = None
-    settings: Settings = Settings()
+    settings: AlertSettings = AlertSettings()
     archived: bool = False
 
     @property
@@ -80,9 +80,9 @@ class ChangeProjectRequest(BaseModel):
         """Whether the request changes the budget or its alert thresholds."""
         return not self.model_fields_set.isdisjoint({"budget_microusd", "settings"})
 
-    def change(self, seen: Both, now: datetime) -> Both:
+    def change(self, before: ProjectAndBudget, now: datetime) -> ProjectAndBudget:
         """The project and its budget with this request's changes. `seen`: both as they were read."""
-        project, budget = seen
+        project, budget = before
         named = self.model_fields_set
         texts = {name: getattr(self, name) for name in named & {"name", "description", "thumbnail_url"}}
         if "archived" in named:
@@ -106,7 +106,7 @@ class BudgetRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     budget_microusd: Money | None
-    settings: Settings = Settings()
+    settings: AlertSettings = AlertSettings()
 
 
 class BudgetView(BaseModel):
@@ -117,7 +117,7 @@ class BudgetView(BaseModel):
     reserved_microusd: int
     left_microusd: int | None
     period: str = Field(examples=["2026-11"])
-    settings: Settings
+    settings: AlertSettings
 
 
 class ProjectView(BaseModel):
@@ -131,7 +131,7 @@ class ProjectView(BaseModel):
     spent_microusd: int
     reserved_microusd: int
     left_microusd: int | None
-    settings: Settings
+    settings: AlertSettings
     archived_at: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -180,7 +180,7 @@ def project_view(project: Project, budget: Budget) -> ProjectView:
         spent_microusd=budget.spent_microusd,
         reserved_microusd=budget.reserved_microusd,
         left_microusd=_left_microusd(budget),
-        settings=Settings(alert_thresholds=list(budget.thresholds)),
+        settings=AlertSettings(alert_thresholds=list(budget.thresholds)),
         archived_at=project.archived_at,
         created_at=project.created_at,
         updated_at=project.updated_at,
@@ -195,7 +195,7 @@ def budget_view(budget: Budget) -> BudgetView:
         reserved_microusd=budget.reserved_microusd,
         left_microusd=_left_microusd(budget),
         period=budget.period or "",
-        settings=Settings(alert_thresholds=list(budget.thresholds)),
+        settings=AlertSettings(alert_thresholds=list(budget.thresholds)),
     )
 
 

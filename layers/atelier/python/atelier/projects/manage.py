@@ -11,11 +11,11 @@ from typing import Protocol
 
 from atelier.errors import Conflict, NotFound, Unavailable
 from atelier.ids import new_id
-from atelier.projects.model import THRESHOLDS, WORKSPACE, Budget, Project, month
-from atelier.projects.ports import ProjectExists, ProjectInUse, ProjectMoved, ProjectStore
+from atelier.projects.model import THRESHOLDS, WORKSPACE, Budget, Project, month_of
+from atelier.projects.ports import ProjectExists, ProjectInUse, StaleProject, ProjectStore
 
 TRIES_MAX = 20
-Both = tuple[Project, Budget]
+ProjectAndBudget = tuple[Project, Budget]
 
 
 class IdempotencyKeys(Protocol):
@@ -50,7 +50,7 @@ class NewProject:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 
-def create(new: NewProject, *, projects: ProjectStore, keys: IdempotencyKeys, now: datetime) -> tuple[Both, bool]:
+def create_project(new: NewProject, *, projects: ProjectStore, keys: IdempotencyKeys, now: datetime) -> tuple[ProjectAndBudget, bool]:
     """Create a project. Returns it with its budget, and whether the same request created it before. Raises
     IdempotencyMismatch when the key was used for another request."""
     project_id = new_id("prj", now)
@@ -71,11 +71,11 @@ def create(new: NewProject, *, projects: ProjectStore, keys: IdempotencyKeys, no
         projects.create(project, budget)
     except ProjectExists:
         # The same request created it earlier, or in parallel.
-        return read(new.workspace_id, project_id, projects=projects), True
+        return read_project(new.workspace_id, project_id, projects=projects), True
     return (project, budget), False
 
 
-def read(workspace_id: str, project_id: str, *, projects: ProjectStore) -> Both:
+def read_project(workspace_id: str, project_id: str, *, projects: ProjectStore) -> ProjectAndBudget:
     """A project with its budget; raises NotFound."""
     project, budget = projects.get(workspace_id, project_id), projects.budget(workspace_id, project_id)
     if budget is None:
@@ -83,27 +83,27 @@ def read(workspace_id: str, project_id: str, *, projects: ProjectStore) -> Both:
     return project, budget
 
 
-def change(
-    workspace_id: str, project_id: str, to: Callable[[Both], Both], *, projects: ProjectStore, now: datetime
-) -> Both:
+def change_project(
+    workspace_id: str, project_id: str, apply_change: Callable[[ProjectAndBudget], ProjectAndBudget], *, projects: ProjectStore, now: datetime
+) -> ProjectAndBudget:
     """Change a project and its budget by the function `to`, and return them. Calls `to` again when a parallel request
     changed them first. Raises NotFound, or Unavailable when parallel requests change them at every attempt."""
     for _ in range(TRIES_MAX):
-        before = read(workspace_id, project_id, projects=projects)
-        project, budget = to(before)
+        before = read_project(workspace_id, project_id, projects=projects)
+        project, budget = apply_change(before)
         # Each change has a later `updated_at` than the one before, because the store's condition compares that time to
         # see whether the project changed since it was read.
         at = max(now, before[0].updated_at + timedelta(milliseconds=1))
         after = replace(project, updated_at=at), replace(budget, archived=project.archived_at is not None)
         try:
             projects.change(before, after)
-        except ProjectMoved:
+        except StaleProject:
             continue
         return after
     raise Unavailable("This project is changing quickly. Try again.")
 
 
-def remove(workspace_id: str, project_id: str, *, projects: ProjectStore) -> None:
+def remove_project(workspace_id: str, project_id: str, *, projects: ProjectStore) -> None:
     """Remove a project that was never used. Raises NotFound, or Conflict when something was made for it, because its
     generations refer to it for ever."""
     for _ in range(TRIES_MAX):
@@ -111,7 +111,7 @@ def remove(workspace_id: str, project_id: str, *, projects: ProjectStore) -> Non
             projects.delete(workspace_id, project_id)
         except ProjectInUse:
             raise Conflict("Something was made for this project: archive it instead.", project_id=project_id) from None
-        except ProjectMoved:
+        except StaleProject:
             continue
         return
     raise Unavailable("This project is changing quickly. Try again.")
@@ -121,9 +121,9 @@ def workspace_budget(workspace_id: str, *, projects: ProjectStore, now: datetime
     """The workspace's budget of this month: limit, spent and reserved amounts; without a limit if none was ever set."""
     budget = projects.budget(workspace_id, WORKSPACE)
     if budget is None:
-        return Budget(workspace_id, WORKSPACE, period=month(now))
+        return Budget(workspace_id, WORKSPACE, period=month_of(now))
     # The stored budget is of an earlier month until the first reservation of this one: nothing is spent yet.
-    return replace(budget, period=month(now), spent_microusd=0) if (budget.period or "") < month(now) else budget
+    return replace(budget, period=month_of(now), spent_microusd=0) if (budget.period or "") < month_of(now) else budget
 
 
 def change_workspace_budget(
@@ -140,16 +140,16 @@ def change_workspace_budget(
     for _ in range(TRIES_MAX):
         before = projects.budget(workspace_id, WORKSPACE)
         if before is None:
-            projects.create_budget(Budget(workspace_id, WORKSPACE, period=month(now)))
+            projects.create_budget(Budget(workspace_id, WORKSPACE, period=month_of(now)))
             continue
-        if before.period is not None and before.period < month(now):
-            projects.begin_period(before, month(now))
+        if before.period is not None and before.period < month_of(now):
+            projects.begin_period(before, month_of(now))
             continue
 
         after = replace(before, limit_microusd=limit_microusd, thresholds=thresholds)
         try:
             projects.change_budget(before, after)
-        except ProjectMoved:
+        except StaleProject:
             continue
         # The wallet is marked last and at every call, so that a repeated request repairs a crash between the two
         # writes.

@@ -58,7 +58,7 @@ class Budget:
         or when more was spent than the limit."""
         return (self.limit_microusd or 0) - self.spent_microusd - self.reserved_microusd
 
-    def takes(self, microusd: int) -> bool:
+    def can_reserve(self, microusd: int) -> bool:
         """Whether this amount may be reserved. An amount of zero may always be."""
         return self.limit_microusd is None or microusd == 0 or self.left_microusd >= microusd
 
@@ -84,7 +84,7 @@ class Alert:
     triggered_at: datetime
     period: str | None = None
     acknowledged_at: datetime | None = None
-    told_at: datetime | None = None
+    published_at: datetime | None = None
 
     @property
     def type(self) -> AlertType:
@@ -92,7 +92,7 @@ class Alert:
         return AlertType.BUDGET_EXCEEDED if self.threshold >= 100 else AlertType.THRESHOLD_REACHED
 
 
-def month(at: datetime) -> str:
+def month_of(at: datetime) -> str:
     """The period of an instant: `2026-11`, UTC. Periods sort as text."""
     return rfc3339(at)[:7]
 

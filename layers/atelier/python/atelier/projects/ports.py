@@ -22,7 +22,7 @@ class ProjectExists(Exception):
     """A project with this id exists already."""
 
 
-class ProjectMoved(Exception):
+class StaleProject(Exception):
     """The project or its budget changed since it was read: read both and apply the change again."""
 
 
@@ -46,7 +46,7 @@ class Budgets(Protocol):
         """The budget with this name (consistent read), None when there is none."""
         ...
 
-    def begin_period(self, seen: Budget, period: str) -> None:
+    def begin_period(self, before: Budget, period: str) -> None:
         """Start a new month: nothing is spent yet, reservations stay. Does nothing when the budget changed since it was
         read."""
         ...
@@ -67,7 +67,7 @@ class ProjectStore(Budgets, Protocol):
 
     def budgets(self, workspace_id: str, names: Iterable[str]) -> Mapping[str, Budget]: ...
 
-    def change(self, seen: tuple[Project, Budget], after: tuple[Project, Budget]) -> None:
+    def change(self, before: tuple[Project, Budget], after: tuple[Project, Budget]) -> None:
         """Write a project's texts, and its budget's limit, thresholds and archived mark. Raises ProjectMoved."""
         ...
 
@@ -80,7 +80,7 @@ class ProjectStore(Budgets, Protocol):
         """Write a budget unless it exists already."""
         ...
 
-    def change_budget(self, seen: Budget, after: Budget) -> None:
+    def change_budget(self, before: Budget, after: Budget) -> None:
         """Write a budget's limit and thresholds; raises ProjectMoved."""
         ...
 
@@ -96,6 +96,6 @@ class ProjectStore(Budgets, Protocol):
         """Mark an alert as acknowledged at `now`, unless it is already; returns the stored alert. Raises NotFound."""
         ...
 
-    def told(self, alert: Alert, now: datetime) -> None:
+    def mark_published(self, alert: Alert, now: datetime) -> None:
         """Mark an alert as published at `now`."""
         ...

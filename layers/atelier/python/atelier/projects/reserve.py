@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from atelier.errors import BudgetExceeded, Conflict, NotFound
-from atelier.projects.model import WORKSPACE, month
+from atelier.projects.model import WORKSPACE, month_of
 from atelier.projects.ports import Budgets
 
 
-def clear(workspace_id: str, name: str, needed_microusd: int, *, budgets: Budgets, now: datetime) -> None:
+def recover_reservation(workspace_id: str, name: str, needed_microusd: int, *, budgets: Budgets, now: datetime) -> None:
     """Return when the reservation may succeed now, after starting a new month if that was missing. Raises
     BudgetExceeded, NotFound when the project does not exist, Conflict when it is archived."""
     budget = budgets.budget(workspace_id, name)
@@ -17,9 +17,9 @@ def clear(workspace_id: str, name: str, needed_microusd: int, *, budgets: Budget
         raise NotFound("There is no such project.")
     if budget.archived:
         raise Conflict("This project is archived.", project_id=name)
-    if name == WORKSPACE and (budget.period or "") < month(now):
-        budgets.begin_period(budget, month(now))
+    if name == WORKSPACE and (budget.period or "") < month_of(now):
+        budgets.begin_period(budget, month_of(now))
         return
-    if not budget.takes(needed_microusd):
+    if not budget.can_reserve(needed_microusd):
         limit = WORKSPACE if name == WORKSPACE else f"project:{name}"
         raise BudgetExceeded(limit=limit, needed=needed_microusd, available=max(budget.left_microusd, 0))

@@ -71,7 +71,7 @@ class Canvas:
     width: int
     height: int
     colours: tuple[Colour, ...]
-    luck: Random
+    rng: Random
     words: frozenset[str] = frozenset()
 
     @property
@@ -86,52 +86,52 @@ class Canvas:
 
 def paint(prompt: str, seed: int, width: int, height: int) -> Image.Image:
     """An RGB image of exactly width × height pixels, with the word “procedural” in a corner."""
-    return marked(scene(prompt, seed, width, height))
+    return add_mark(scene(prompt, seed, width, height))
 
 
 def scene(prompt: str, seed: int, width: int, height: int) -> Image.Image:
     """The same image without the mark, for results that are made from it and marked later."""
-    rng = luck_of(prompt, seed)
-    words = words_of(prompt)
+    rng = rng_for(prompt, seed)
+    words = prompt_words(prompt)
     chosen = _best_match(words, SCENE_WORDS, rng)
     canvas = Canvas(width, height, _palette(words, rng), rng, words)
     return _add_grain(SCENES[chosen](canvas), rng)
 
 
-def restyled(picture: Image.Image, keep_mask: Image.Image | None, prompt: str, seed: int) -> Image.Image:
+def restyle(image: Image.Image, keep_mask: Image.Image | None, prompt: str, seed: int) -> Image.Image:
     """The image in colours that suit the prompt, blended with a scene of the prompt. kept: a mask of the same size,
     white where the image stays unchanged."""
-    rng = luck_of(prompt, seed)
-    toned = Image.blend(picture, _colourise(picture.convert("L").convert("F"), _palette(words_of(prompt), rng)), 0.5)
-    laid = ImageChops.soft_light(toned, scene(prompt, seed, *picture.size))
+    rng = rng_for(prompt, seed)
+    toned = Image.blend(image, _colourise(image.convert("L").convert("F"), _palette(prompt_words(prompt), rng)), 0.5)
+    laid = ImageChops.soft_light(toned, scene(prompt, seed, *image.size))
     edited = Image.blend(toned, laid, 0.55 + 0.3 * rng.random())
     if keep_mask is not None:
-        edited = Image.composite(picture, edited, keep_mask)
-    return marked(edited)
+        edited = Image.composite(image, edited, keep_mask)
+    return add_mark(edited)
 
 
-def enlarged(picture: Image.Image, factor: int) -> Image.Image:
+def enlarge(image: Image.Image, factor: int) -> Image.Image:
     """The image enlarged `factor` times in width and height by interpolation, with sharper edges and no invented
     detail. It gets no mark, because the content stays its owner's."""
-    larger = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.LANCZOS)
+    larger = image.resize((image.width * factor, image.height * factor), Image.Resampling.LANCZOS)
     return larger.filter(ImageFilter.UnsharpMask(factor, 60, 2))
 
 
-def luck_of(prompt: str, seed: int) -> Random:
+def rng_for(prompt: str, seed: int) -> Random:
     """The random generator for a prompt and a seed."""
     digest = hashlib.sha256(f"{seed}\n{prompt}".encode(errors="replace")).digest()
     # No cryptographic randomness is needed for painting.
     return Random(int.from_bytes(digest))  # nosec B311
 
 
-def words_of(prompt: str) -> frozenset[str]:
+def prompt_words(prompt: str) -> frozenset[str]:
     """The prompt's English words in lower case and singular."""
     return frozenset(_singular(word) for word in re.findall(r"[a-z]+", prompt.lower()))
 
 
-def palette_of(prompt: str, seed: int) -> tuple[Colour, ...]:
+def palette_for(prompt: str, seed: int) -> tuple[Colour, ...]:
     """Five colours that suit the prompt, from the darkest to the lightest."""
-    return _palette(words_of(prompt), luck_of(prompt, seed))
+    return _palette(prompt_words(prompt), rng_for(prompt, seed))
 
 
 def _palette(words: frozenset[str], rng: Random) -> tuple[Colour, ...]:
@@ -166,7 +166,7 @@ def _noise(canvas: Canvas, cells: float, roughness: float = 0.5, octaves: int = 
     strength = 1.0
     for _ in range(octaves):
         grid = (min(math.ceil(across) + 1, width), min(math.ceil(down) + 1, height))
-        layer = Image.frombytes("L", grid, canvas.luck.randbytes(grid[0] * grid[1])).convert("F")
+        layer = Image.frombytes("L", grid, canvas.rng.randbytes(grid[0] * grid[1])).convert("F")
         layer = layer.point(lambda value, scale=strength / 127.5, base=-strength: value * scale + base)
         if field is None:
             field = layer
@@ -268,18 +268,18 @@ def _add_grain(image: Image.Image, rng: Random) -> Image.Image:
     return ImageChops.add(image, Image.merge("RGB", (grain, grain, grain)), offset=-2)
 
 
-def marked(picture: Image.Image) -> Image.Image:
+def add_mark(image: Image.Image) -> Image.Image:
     """The image with the word “procedural” in the lower left corner; images with a side under 256 pixels get none."""
-    mark = mark_of(picture.size)
+    mark = mark_for(image.size)
     if mark is None:
-        return picture
-    copy = picture.copy()
+        return image
+    copy = image.copy()
     copy.paste((255, 255, 255), mark[1], mark[0])
     return copy
 
 
 @lru_cache(maxsize=4)
-def mark_of(size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]] | None:
+def mark_for(size: tuple[int, int]) -> tuple[Image.Image, tuple[int, int]] | None:
     """The mark as a mask, and its position on an image of this size; None when the image is too small."""
     if min(size) < 256:
         return None
@@ -300,7 +300,7 @@ def _vertical(canvas: Canvas, colours: tuple[Colour, ...]) -> Image.Image:
 
 def _ridges(canvas: Canvas) -> Image.Image:
     """Ranges of hills, one behind the other, under a low sun or moon; with water or trees if the prompt names them."""
-    rng, (width, height) = canvas.luck, canvas.size
+    rng, (width, height) = canvas.rng, canvas.size
     dark, deep, middle, bright, light = canvas.colours
     night = bool(canvas.words & NIGHT_WORDS) or rng.random() < 0.15
     sky = (dark, deep, middle, bright) if night else (deep, middle, bright, light)
@@ -359,7 +359,7 @@ def _add_reflection(image: Image.Image, canvas: Canvas, shore: int) -> Image.Ima
 
 def _firs(canvas: Canvas, base: float, skyline: list[float], nearness: float) -> Image.Image:
     """A row of firs along a skyline, as a mask."""
-    rng = canvas.luck
+    rng = canvas.rng
     mask = Image.new("L", (canvas.width * 2, canvas.height * 2))
     draw = ImageDraw.Draw(mask)
     tall = canvas.unit * (16 + 85 * nearness**3)
@@ -381,7 +381,7 @@ def _skyline(canvas: Canvas, rise: float, cells: float) -> list[float]:
     strength, count = 1.0, cells
     for _ in range(8):
         size = max(round(count * canvas.width / min(canvas.size)) + 2, 3)
-        grid = Image.frombytes("L", (size, 1), canvas.luck.randbytes(size)).convert("F")
+        grid = Image.frombytes("L", (size, 1), canvas.rng.randbytes(size)).convert("F")
         values = _values(grid.resize((canvas.width, 1), Image.Resampling.BICUBIC))
         points = [point + (value / 127.5 - 1) * strength for point, value in zip(points, values, strict=True)]
         strength, count = strength * 0.47, count * 2.1
@@ -407,7 +407,7 @@ def _add_disc(image: Image.Image, x: float, y: float, radius: float, colour: Col
 
 def _add_stars(image: Image.Image, canvas: Canvas, count: int) -> Image.Image:
     """Stars of many sizes, the bright ones with a halo."""
-    rng = canvas.luck
+    rng = canvas.rng
     points = Image.new("L", canvas.size)
     draw = ImageDraw.Draw(points)
     for _ in range(count):
@@ -420,7 +420,7 @@ def _add_stars(image: Image.Image, canvas: Canvas, count: int) -> Image.Image:
 
 def _nebula(canvas: Canvas) -> Image.Image:
     """Bright clouds on a dark ground, and stars."""
-    rng = canvas.luck
+    rng = canvas.rng
     dark, deep, middle, bright, light = canvas.colours
     clouds = _warp(_warp(_noise(canvas, 1.8, 0.56, 9), canvas, 170, 2.5), canvas, 55, 7)
     ramp = (dark, dark, _mix(dark, deep, 0.8), deep, middle, bright, _mix(bright, light, 0.7))
@@ -438,7 +438,7 @@ def _nebula(canvas: Canvas) -> Image.Image:
 
 def _currents(canvas: Canvas) -> Image.Image:
     """Brush strokes that follow a field of directions made of noise."""
-    rng = canvas.luck
+    rng = canvas.rng
     dark, deep, middle, bright, light = canvas.colours
     scale = 2 if max(canvas.size) <= 1280 else 1
     ground = _colourise(_warp(_noise(canvas, 1.5, 0.45, 4), canvas, 120, 2), (dark, _mix(dark, deep, 0.8), deep))
@@ -481,7 +481,7 @@ def _agate(canvas: Canvas) -> Image.Image:
     dark, deep, middle, bright, light = canvas.colours
     field = _warp(_noise(canvas, 1.9, 0.4, 7), canvas, 210, 2.2)
     layers = (dark, deep, middle, bright, light, bright, middle, deep)
-    stone = _colourise(field, tuple(layers[number % 8] for number in range(15 + int(canvas.luck.random() * 9))))
+    stone = _colourise(field, tuple(layers[number % 8] for number in range(15 + int(canvas.rng.random() * 9))))
     lines = _colourise(field, tuple([(0, 0, 0), (0, 0, 0), (255, 255, 255), (0, 0, 0)] * 12)).convert("L")
     stone = _add_light(stone, _mix(light, (255, 255, 255), 0.3), lines.point([max(v - 150, 0) for v in range(256)]))
     relief = field.point(lambda value: value * 90 + 128).convert("L").filter(ImageFilter.EMBOSS)
@@ -490,7 +490,7 @@ def _agate(canvas: Canvas) -> Image.Image:
 
 def _blooms(canvas: Canvas) -> Image.Image:
     """Flowers of translucent petals; those further away are out of focus."""
-    rng = canvas.luck
+    rng = canvas.rng
     dark, deep, middle, bright, light = canvas.colours
     ground = (dark, _mix(dark, deep, 0.5), _mix(dark, middle, 0.35), _mix(deep, middle, 0.5))
     image = _colourise(_warp(_noise(canvas, 1.4, 0.42, 5), canvas, 160, 2), ground)

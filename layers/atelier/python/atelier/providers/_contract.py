@@ -147,8 +147,8 @@ class Unknown:
     message: str
 
 
-Submitted = Accepted | Done | Failed | Unknown
-Progress = Pending | Done | Failed | Cancelled | Unknown
+SubmitOutcome = Accepted | Done | Failed | Unknown
+PollOutcome = Pending | Done | Failed | Cancelled | Unknown
 
 
 class CancelResult(StrEnum):
@@ -167,7 +167,7 @@ class WebhookEvent:
 
     event_id: str
     reference: str
-    progress: Progress
+    progress: PollOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +192,11 @@ class Provider(Protocol):
     @property
     def resend_safe(self) -> bool: ...
 
-    def submit(self, job: Job) -> Submitted:
+    def submit(self, job: Job) -> SubmitOutcome:
         """Send the job once. Never retries once any byte was sent, because the job may have been started."""
         ...
 
-    def poll(self, reference: str, job: Job) -> Progress:
+    def poll(self, reference: str, job: Job) -> PollOutcome:
         """Return the state of a submitted job. Unknown: this poll got no usable response, so poll again later."""
         ...
 

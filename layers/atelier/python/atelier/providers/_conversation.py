@@ -9,15 +9,15 @@ from typing import Any, cast
 from atelier.frozen import dataclass
 from atelier.providers._contract import Input, Job
 
-Part = str | Input
+PromptPart = str | Input
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class PromptMessage:
     """One message of a conversation. role: system, user or assistant; parts: texts and images, in order."""
 
     role: str
-    parts: tuple[Part, ...]
+    parts: tuple[PromptPart, ...]
 
     @property
     def text(self) -> str:
@@ -25,23 +25,23 @@ class Message:
         return "\n".join(part for part in self.parts if isinstance(part, str))
 
     @property
-    def pictures(self) -> tuple[Input, ...]:
+    def images(self) -> tuple[Input, ...]:
         return tuple(part for part in self.parts if isinstance(part, Input))
 
 
-def conversation(job: Job) -> list[Message]:
+def messages_of(job: Job) -> list[PromptMessage]:
     """The job's messages in order, or its prompt as one user message. Input images that no message refers to are put at
     the beginning of the last user message. Only the keys that the catalogue's parameter rule allows are read, so that
     nothing else in a stored job reaches a provider."""
     images = job.inputs.get("image", ())
-    messages: list[Message] = []
+    messages: list[PromptMessage] = []
     placed: set[int] = set()
     for message in _objects(job.parameters.get("messages")):
         parts = tuple(_parts(message.get("content"), images, placed))
         if parts:
-            messages.append(Message(_role(message.get("role")), parts))
+            messages.append(PromptMessage(_role(message.get("role")), parts))
     if not messages and job.prompt:
-        messages.append(Message("user", (job.prompt,)))
+        messages.append(PromptMessage("user", (job.prompt,)))
     unplaced = [picture for place, picture in enumerate(images) if place not in placed]
     unplaced += job.inputs.get("reference", ())
     if unplaced:
@@ -50,7 +50,7 @@ def conversation(job: Job) -> list[Message]:
             last = messages[user_positions[-1]]
             messages[user_positions[-1]] = replace(last, parts=(*unplaced, *last.parts))
         else:
-            messages.append(Message("user", tuple(unplaced)))
+            messages.append(PromptMessage("user", tuple(unplaced)))
     return messages
 
 
@@ -60,7 +60,7 @@ def _role(role: object) -> str:
     return "assistant" if role == "assistant" else "user"
 
 
-def _parts(content: object, images: tuple[Input, ...], placed: set[int]) -> Iterator[Part]:
+def _parts(content: object, images: tuple[Input, ...], placed: set[int]) -> Iterator[PromptPart]:
     if isinstance(content, str):
         content = [{"type": "text", "text": content}]
     for part in _objects(content):

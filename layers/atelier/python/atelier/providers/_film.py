@@ -12,40 +12,40 @@ from random import Random
 
 from PIL import Image
 
-from atelier.providers._canvas import Colour, luck_of, palette_of, scene, words_of
+from atelier.providers._canvas import Colour, rng_for, palette_for, scene, prompt_words
 from atelier.providers._contract import Job
-from atelier.providers._given import choice, covering, frame, picture, whole
-from atelier.providers._reel import filmed
+from atelier.providers._given import choice_parameter, cover, video_size, input_image, integer_parameter
+from atelier.providers._reel import encode_mp4
 from atelier.providers._sound import ambience
 
 # The still image is this many times as large as the frame, so that the camera has room to move.
-ROOM = 1.25
+STILL_SCALE = 1.25
 MOVES = ("zoom in", "zoom out", "pan left", "pan right", "pan up", "pan down")
 SNOW_WORDS = frozenset(["snow", "snowy", "winter", "blizzard", "frost"])
 RAIN_WORDS = frozenset(["rain", "rainy", "storm", "monsoon"])
 SPARK_WORDS = frozenset(["fire", "spark", "ember", "lava", "firefly", "candle", "dragon", "campfire"])
 
 
-def film(job: Job) -> tuple[bytes, int]:
+def make_video(job: Job) -> tuple[bytes, int]:
     """An MP4 and its length in milliseconds, made from the job's input image or from an image painted for the prompt.
     Raises Refused."""
-    seed = whole(job, "seed", 0, 0, 2**32 - 1)
-    fps = whole(job, "fps", 24, 8, 30)
-    seconds = whole(job, "duration_seconds", 5, 1, 30)
-    size = frame(job, 1280, 720)
-    audio_choice = choice(job, "sound", ("ambient", "none"))
-    motion = choice(job, "motion", ("by_prompt", *(name.replace(" ", "_") for name in MOVES)))
-    larger = round(size[0] * ROOM), round(size[1] * ROOM)
-    source_image = picture(job)
-    rng = luck_of(job.prompt, seed)
-    still = covering(source_image, larger) if source_image else scene(job.prompt, seed, *larger)
+    seed = integer_parameter(job, "seed", 0, 0, 2**32 - 1)
+    fps = integer_parameter(job, "fps", 24, 8, 30)
+    seconds = integer_parameter(job, "duration_seconds", 5, 1, 30)
+    size = video_size(job, 1280, 720)
+    audio_choice = choice_parameter(job, "sound", ("ambient", "none"))
+    motion = choice_parameter(job, "motion", ("by_prompt", *(name.replace(" ", "_") for name in MOVES)))
+    larger = round(size[0] * STILL_SCALE), round(size[1] * STILL_SCALE)
+    source_image = input_image(job)
+    rng = rng_for(job.prompt, seed)
+    still = cover(source_image, larger) if source_image else scene(job.prompt, seed, *larger)
     # In front of a caller's own image, particles are added only if the prompt asks for them.
-    drift = _particles_for(words_of(job.prompt), palette_of(job.prompt, seed), size, rng, always=source_image is None)
-    camera = Camera.chosen(job.prompt if motion == "by_prompt" else motion.replace("_", " "), rng)
+    drift = _particles_for(prompt_words(job.prompt), palette_for(job.prompt, seed), size, rng, always=source_image is None)
+    camera = Camera.choose(job.prompt if motion == "by_prompt" else motion.replace("_", " "), rng)
     count = seconds * fps
     audio = ambience(rng, seconds) if audio_choice == "ambient" else None
     frames = _frames(still, size, camera, drift, count, fps)
-    return filmed(frames, size, fps, audio, "Atelier local/film"), seconds * 1000
+    return encode_mp4(frames, size, fps, audio, "Atelier local/film"), seconds * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class Camera:
     end: tuple[float, float, float]
 
     @classmethod
-    def chosen(cls, words: str, rng: Random) -> Camera:
+    def choose(cls, words: str, rng: Random) -> Camera:
         """The camera move that the prompt names, or a random one."""
-        wide, near = 1.0, 1 / ROOM
+        wide, near = 1.0, 1 / STILL_SCALE
         aside = rng.uniform(-0.6, 0.6), rng.uniform(-0.6, 0.6)
         moves = (
             cls((wide, 0, 0), (near, *aside)),
@@ -73,7 +73,7 @@ class Camera:
         lower = words.lower()
         return next((move for name, move in zip(MOVES, moves, strict=True) if name in lower), random_move)
 
-    def box(self, share: float, still: tuple[int, int]) -> tuple[float, float, float, float]:
+    def crop_box(self, share: float, still: tuple[int, int]) -> tuple[float, float, float, float]:
         """The visible box (left, top, right, bottom) of the still image after this share (0 to 1) of the video. The
         movement starts and stops gently."""
         eased = share * share * (3 - 2 * share)
@@ -84,7 +84,7 @@ class Camera:
 
 
 @dataclass(frozen=True, slots=True)
-class Mote:
+class Particle:
     """A particle in front of the camera: its image, its position at the start (shares of the frame), its movement per
     second (`right` and `down`, in shares of the frame's height), and its sideways swing."""
 
@@ -99,14 +99,14 @@ class Mote:
 
 def _particles_for(
     words: frozenset[str], colours: tuple[Colour, ...], size: tuple[int, int], rng: Random, *, always: bool
-) -> list[Mote]:
+) -> list[Particle]:
     unit = min(size) / 720
     if words & SNOW_WORDS:
         return _particles(90, rng, size, colour=(255, 255, 255), radii=(2, 6), down=(0.08, 0.2), sway=0.02)
     if words & RAIN_WORDS:
         streak = Image.new("L", (max(round(2 * unit), 1), round(34 * unit)), 70)
         drop = Image.merge("RGBA", (*[Image.new("L", streak.size, 225)] * 3, streak))
-        return [Mote(drop, rng.random(), rng.random(), -0.04, rng.uniform(1.3, 2.0), 0, 0) for _ in range(110)]
+        return [Particle(drop, rng.random(), rng.random(), -0.04, rng.uniform(1.3, 2.0), 0, 0) for _ in range(110)]
     if words & SPARK_WORDS:
         return _particles(45, rng, size, colour=(255, 190, 90), radii=(2, 5), down=(-0.16, -0.05), sway=0.03)
     if not always:
@@ -123,9 +123,9 @@ def _particles(
     radii: tuple[float, float],
     down: tuple[float, float],
     sway: float,
-) -> list[Mote]:
+) -> list[Particle]:
     unit = min(size) / 720
-    motes: list[Mote] = []
+    motes: list[Particle] = []
     for _ in range(count):
         near = rng.random()
         side = max(round((radii[0] + (radii[1] - radii[0]) * near) * 2 * unit), 3)
@@ -134,16 +134,16 @@ def _particles(
         sprite = Image.merge("RGBA", (*(Image.new("L", (side, side), band) for band in colour), alpha))
         speed = down[0] + (down[1] - down[0]) * (0.3 + 0.7 * near) * rng.uniform(0.8, 1.2)
         place = rng.random(), rng.random()
-        motes.append(Mote(sprite, *place, rng.uniform(-0.01, 0.01), speed, sway * near, rng.random() * math.tau))
+        motes.append(Particle(sprite, *place, rng.uniform(-0.01, 0.01), speed, sway * near, rng.random() * math.tau))
     return motes
 
 
 def _frames(
-    still: Image.Image, size: tuple[int, int], camera: Camera, drift: list[Mote], count: int, fps: int
+    still: Image.Image, size: tuple[int, int], camera: Camera, drift: list[Particle], count: int, fps: int
 ) -> Iterator[Image.Image]:
     width, height = size
     for number in range(count):
-        image = still.resize(size, Image.Resampling.BILINEAR, box=camera.box(number / max(count - 1, 1), still.size))
+        image = still.resize(size, Image.Resampling.BILINEAR, box=camera.crop_box(number / max(count - 1, 1), still.size))
         seconds = number / fps
         for mote in drift:
             # A particle that leaves on one side comes in on the other; the margin hides the jump.

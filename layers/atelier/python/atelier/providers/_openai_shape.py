@@ -25,26 +25,26 @@ from atelier.providers._contract import (
     Job,
     ListedModel,
     Output,
-    Progress,
-    Submitted,
+    PollOutcome,
+    SubmitOutcome,
     Unknown,
     WebhookEvent,
     WebhookInvalid,
 )
-from atelier.providers._conversation import Message, conversation
-from atelier.providers._speech_parts import CONTENT_TYPES, duration_milliseconds, joined, parts_of
-from atelier.providers._text import text_end
-from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed, unreachable
+from atelier.providers._conversation import PromptMessage, messages_of
+from atelier.providers._speech_parts import CONTENT_TYPES, duration_milliseconds, join_audio, split_text
+from atelier.providers._text import text_outcome
+from atelier.providers._wire import NoAnswer, NotSent, Reply, HttpClient, failure_of, provider_unreachable
 
-Answer = dict[str, Any]
+JsonObject = dict[str, Any]
 
 CHECK_SECONDS_MAX = 10.0
 OUTPUTS_MAX = 16
-EDIT_PICTURES_MAX = 16
+EDIT_IMAGES_MAX = 16
 COUNT_MAX = 10**12
 # Statuses by which the provider, or the network in front of it, says that the request was not accepted. After any other
 # 5xx the request may have been accepted.
-NOT_TAKEN = frozenset({503, 521, 522, 523, 529})
+NOT_ACCEPTED_STATUSES = frozenset({503, 521, 522, 523, 529})
 
 # Error codes and types are chosen by the provider. Error texts may quote the caller, so a text counts only together
 # with a status that fits it, and never where a caller could make a provider look unhealthy.
@@ -66,13 +66,13 @@ TOO_LARGE_TEXTS = re.compile(r"^request too large|tokens must be reduced")
 # A rate limit of one model: “Rate limit reached for gpt-5.5 in organization …”.
 LIMITED_MODEL = re.compile(r"\bfor (?:model )?[`'\"]?[a-z]{2,20}-[a-z0-9.:-]{1,60}[`'\"]? (?:in|on|\()")
 # Why a completion ended early, by the names of the chat API and of the Responses API.
-FINISHES = {
+FINISH_REASONS = {
     "length": FinishReason.LENGTH,
     "max_tokens": FinishReason.LENGTH,
     "max_output_tokens": FinishReason.LENGTH,
     "content_filter": FinishReason.CONTENT_FILTER,
 }
-WAITS = re.compile(r"(?:try again|retry) (?:in|after) ~?(\d{1,6}(?:\.\d{1,6})?) ?(ms|s|m)\b")
+RETRY_WAIT = re.compile(r"(?:try again|retry) (?:in|after) ~?(\d{1,6}(?:\.\d{1,6})?) ?(ms|s|m)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +83,15 @@ class Problem:
     status: int
     code: str
     text: str
-    said: object = None
-    named: object = None
+    raw_message: object = None
+    raw_code: object = None
 
     @classmethod
-    def in_answer(cls, status: int, answer: Answer) -> Problem:
+    def from_body(cls, status: int, answer: JsonObject) -> Problem:
         """Parse `{"error": {message, type, code}}`, or `{"code", "error"}` where both are sentences."""
         error = answer.get("error")
         if isinstance(error, dict):
-            details = cast("Answer", error)
+            details = cast("JsonObject", error)
             code, said = details.get("code"), details.get("message")
             return cls(status, f"{code} {details.get('type')}".lower(), str(said).lower(), said, code)
         text = error or answer.get("message") or answer.get("detail")
@@ -115,11 +115,11 @@ class Problem:
             return ErrorClass.INVALID_INPUT
         if status == 429 or LIMIT_CODES.search(self.code):
             return ErrorClass.CAPACITY if LOAD_TEXTS.search(self.text) else ErrorClass.RATE_LIMITED
-        if status in NOT_TAKEN and LOAD_TEXTS.search(f"{self.code} {self.text}"):
+        if status in NOT_ACCEPTED_STATUSES and LOAD_TEXTS.search(f"{self.code} {self.text}"):
             return ErrorClass.CAPACITY
         return self._by_status()
 
-    def failed(self, error_class: ErrorClass | None = None, **known: Any) -> Failed:
+    def to_failed(self, error_class: ErrorClass | None = None, **known: Any) -> Failed:
         """The problem as a Failed outcome, with its own error class unless another is given."""
         error_class = error_class or self.error_class
         if error_class is ErrorClass.AUTH and self.status == 403:
@@ -127,8 +127,8 @@ class Problem:
             known["provider_wide"] = False
         if error_class is ErrorClass.RATE_LIMITED and LIMITED_MODEL.search(self.text):
             known["provider_wide"] = False
-        code = "request_too_large" if TOO_LARGE_TEXTS.search(self.text) else self.named
-        return failed(error_class, said=self.said, code=code, **known)
+        code = "request_too_large" if TOO_LARGE_TEXTS.search(self.text) else self.raw_code
+        return failure_of(error_class, provider_text=self.raw_message, code=code, **known)
 
     def _by_status(self) -> ErrorClass:
         match self.status:
@@ -144,20 +144,20 @@ class Problem:
                 return ErrorClass.TRANSIENT
 
 
-def refusal(reply: Reply) -> Failed:
+def failure_from_reply(reply: Reply) -> Failed:
     """A refused request as a Failed outcome; only for responses which say that no work was started."""
-    problem = Problem.in_answer(reply.status, reply.json())
+    problem = Problem.from_body(reply.status, reply.json())
     error_class = problem.error_class
     if error_class not in (ErrorClass.RATE_LIMITED, ErrorClass.CAPACITY):
-        return problem.failed(error_class)
+        return problem.to_failed(error_class)
     wait = reply.retry_after_seconds()
-    if wait is None and (match := WAITS.search(problem.text)):
+    if wait is None and (match := RETRY_WAIT.search(problem.text)):
         seconds = float(match[1]) * {"ms": 0.001, "s": 1, "m": 60}[match[2]]
         wait = Reply(reply.status, {"retry-after-ms": f"{min(seconds * 1000, 10**8):.3f}"}, b"").retry_after_seconds()
-    return problem.failed(error_class, retry_after_seconds=wait)
+    return problem.to_failed(error_class, retry_after_seconds=wait)
 
 
-class OpenAIShape:
+class OpenAICompatible:
     """The base class of adapters for OpenAI-compatible APIs. A model's settings in the catalogue: `model`, its name at
     the provider; `api`, the API to call; and `input`, fields of each request that the job's parameters may override."""
 
@@ -165,19 +165,19 @@ class OpenAIShape:
     tokens_max_field = "max_tokens"
     speech_formats = tuple(CONTENT_TYPES)
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: HttpClient) -> None:
         self._wire = wire
 
     # ---- the provider port -------------------------------------------------------------------------------------------
 
-    def submit(self, job: Job) -> Submitted:
+    def submit(self, job: Job) -> SubmitOutcome:
         bounded = copy(self)
-        bounded._wire = self._wire.within(job)
-        work = bounded._apis().get(self._api(job))
-        return work(job) if work else failed(ErrorClass.MODEL_GONE)
+        bounded._wire = self._wire.for_job(job)
+        work = bounded._api_methods().get(self._api_name(job))
+        return work(job) if work else failure_of(ErrorClass.MODEL_GONE)
 
-    def poll(self, reference: str, job: Job) -> Progress:
-        return failed(ErrorClass.UNKNOWN_OUTCOME)
+    def poll(self, reference: str, job: Job) -> PollOutcome:
+        return failure_of(ErrorClass.UNKNOWN_OUTCOME)
 
     def cancel(self, reference: str) -> CancelResult:
         return CancelResult.UNSUPPORTED
@@ -191,84 +191,84 @@ class OpenAIShape:
         raise WebhookInvalid("this provider sends no webhooks")
 
     def check(self) -> Failed | None:
-        reply = self._seen("/models")
+        reply = self._get("/models")
         if isinstance(reply, Failed):
             return reply
-        return None if reply.ok else self._refused(reply)
+        return None if reply.ok else self._failure_from_reply(reply)
 
     def models(self) -> tuple[ListedModel, ...] | None:
-        reply = self._seen("/models")
+        reply = self._get("/models")
         listed = reply.json() if isinstance(reply, Reply) and reply.ok else {}
         if not isinstance(listed.get("data"), list):
             return None
         return tuple(
             ListedModel(name, _parse_date(model.get("shutdown_date")))
-            for model in objects(listed.get("data"))
+            for model in as_objects(listed.get("data"))
             if isinstance(name := model.get("id"), str)
         )
 
     # ---- what subclasses override ------------------------------------------------------------------------------------
 
-    def _api(self, job: Job) -> str:
+    def _api_name(self, job: Job) -> str:
         return str(job.settings.get("api"))
 
-    def _apis(self) -> dict[str, Callable[[Job], Submitted]]:
+    def _api_methods(self) -> dict[str, Callable[[Job], SubmitOutcome]]:
         return {"chat": self._chat, "responses": self._respond, "images": self._images, "speech": self._speech}
 
-    def _refused(self, reply: Reply) -> Failed:
-        return refusal(reply)
+    def _failure_from_reply(self, reply: Reply) -> Failed:
+        return failure_from_reply(reply)
 
-    def _not_sent(self, error: NotSent) -> Failed:
-        return unreachable()
+    def _connection_failure(self, error: NotSent) -> Failed:
+        return provider_unreachable()
 
-    def _cost_microusd(self, answer: Answer) -> int | None:
+    def _cost_microusd(self, answer: JsonObject) -> int | None:
         """The cost that the provider reports in its response, or None."""
         return None
 
     # ---- one request -------------------------------------------------------------------------------------------------
 
-    def _asked(self, path: str, read: Callable[[Answer], Submitted], **request: Any) -> Submitted:
+    def _request_json(self, path: str, read: Callable[[JsonObject], SubmitOutcome], **request: Any) -> SubmitOutcome:
         """Send a job's request once and parse its JSON response with `read`."""
-        reply = self._sent(path, **request)
+        reply = self._send(path, **request)
         if not isinstance(reply, Reply):
             return reply
         answer = reply.json()
         if not answer:
             return Unknown("the answer cannot be read")
         if answer.get("error") and answer.get("object") != "response":
-            usage = chat_usage(an_object(answer.get("usage")))
-            return Problem.in_answer(200, answer).failed(usage=usage, cost_microusd=self._cost_microusd(answer))
+            usage = chat_usage(as_object(answer.get("usage")))
+            return Problem.from_body(200, answer).to_failed(usage=usage, cost_microusd=self._cost_microusd(answer))
         return read(answer)
 
-    def _sent(self, path: str, **request: Any) -> Reply | Failed | Unknown:
+    def _send(self, path: str, **request: Any) -> Reply | Failed | Unknown:
         """Send a job's request once. A Reply means that the provider accepted it."""
         try:
-            reply = self._wire.ask("POST", path, **request)
+            reply = self._wire.request("POST", path, **request)
         except NotSent as error:
-            return self._not_sent(error)
+            return self._connection_failure(error)
         except NoAnswer as error:
             return Unknown(f"the request was not answered: {error}")
         if reply.ok:
             return reply
-        if reply.status >= 500 and reply.status not in NOT_TAKEN:
+        if reply.status >= 500 and reply.status not in NOT_ACCEPTED_STATUSES:
             return Unknown(f"the request was answered with {reply.status}")
-        return self._refused(reply)
+        return self._failure_from_reply(reply)
 
-    def _seen(self, path: str) -> Reply | Failed:
+    def _get(self, path: str) -> Reply | Failed:
         """Send a free GET request. Returns Failed when there is no response."""
         try:
-            return self._wire.ask("GET", path, answer_seconds_max=CHECK_SECONDS_MAX)
+            return self._wire.request("GET", path, answer_seconds_max=CHECK_SECONDS_MAX)
         except NotSent as error:
-            return self._not_sent(error)
+            return self._connection_failure(error)
         except NoAnswer:
-            return failed(ErrorClass.TRANSIENT)
+            return failure_of(ErrorClass.TRANSIENT)
 
     # ---- text --------------------------------------------------------------------------------------------------------
 
-    def _chat(self, job: Job) -> Submitted:
+    def _chat(self, job: Job) -> SubmitOutcome:
         parameters = job.parameters
         system = [{"role": "system", "content": parameters["system"]}] if parameters.get("system") else []
-        body: Answer = {"model": job.settings["model"], "messages": [*system, *messages(job)]}
+        body: JsonObject = {"model": job.settings["model"], "messages": [*system, *chat_messages(job)]}
         if parameters.get("max_tokens"):
             body[self.tokens_max_field] = parameters["max_tokens"]
         names = (
@@ -283,25 +283,25 @@ class OpenAIShape:
         )
         body |= {name: parameters[name] for name in names if parameters.get(name) is not None}
 
-        def read(answer: Answer) -> Submitted:
-            usage, cost = chat_usage(an_object(answer.get("usage"))), self._cost_microusd(answer)
-            choice = next(iter(objects(answer.get("choices"))), None)
+        def read(answer: JsonObject) -> SubmitOutcome:
+            usage, cost = chat_usage(as_object(answer.get("usage"))), self._cost_microusd(answer)
+            choice = next(iter(as_objects(answer.get("choices"))), None)
             if choice is None:
-                return failed(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost)
-            message = an_object(choice.get("message"))
-            text, refusal = said_in(message.get("content")), said_in(message.get("refusal"))
-            finish = FINISHES.get(str(choice.get("finish_reason")))
+                return failure_of(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost)
+            message = as_object(choice.get("message"))
+            text, refusal = message_text(message.get("content")), message_text(message.get("refusal"))
+            finish = FINISH_REASONS.get(str(choice.get("finish_reason")))
             if refusal and not text:
                 text, finish = refusal, FinishReason.REFUSAL
-            return text_end(job, text, usage, cost_microusd=cost, finish_reason=finish)
+            return text_outcome(job, text, usage, cost_microusd=cost, finish_reason=finish)
 
-        return self._asked("/chat/completions", read, body=preset(job) | body)
+        return self._request_json("/chat/completions", read, body=preset_fields(job) | body)
 
-    def _respond(self, job: Job) -> Submitted:
+    def _respond(self, job: Job) -> SubmitOutcome:
         parameters = job.parameters
-        is_prompt_alone = not parameters.get("messages") and not pictures_in(job)
-        model_input = job.prompt if is_prompt_alone else [_response_item(message) for message in conversation(job)]
-        body: Answer = {"model": job.settings["model"], "input": model_input, "store": False}
+        is_prompt_alone = not parameters.get("messages") and not images_of(job)
+        model_input = job.prompt if is_prompt_alone else [_response_item(message) for message in messages_of(job)]
+        body: JsonObject = {"model": job.settings["model"], "input": model_input, "store": False}
         names = {"system": "instructions", "max_tokens": "max_output_tokens"}
         for name in ("system", "max_tokens", "temperature", "top_p"):
             if parameters.get(name) is not None:
@@ -311,41 +311,41 @@ class OpenAIShape:
         if parameters.get("verbosity"):
             body["text"] = {"verbosity": parameters["verbosity"]}
 
-        def read(answer: Answer) -> Submitted:
+        def read(answer: JsonObject) -> SubmitOutcome:
             usage, cost = _response_usage(answer), self._cost_microusd(answer)
             if answer.get("status") not in ("completed", "incomplete"):
-                problem = Problem.in_answer(200, answer)
+                problem = Problem.from_body(200, answer)
                 # Tokens that were used before the refusal are billed.
                 billed = problem.error_class is ErrorClass.MODERATED and usage
                 error_class = ErrorClass.MODERATED_BILLED if billed else problem.error_class
-                return problem.failed(error_class, usage=usage, cost_microusd=cost)
-            said = [part for item in objects(answer.get("output")) for part in objects(item.get("content"))]
+                return problem.to_failed(error_class, usage=usage, cost_microusd=cost)
+            said = [part for item in as_objects(answer.get("output")) for part in as_objects(item.get("content"))]
             text = "".join(str(part.get("text")) for part in said if part.get("type") == "output_text")
             refusal = "".join(str(part.get("refusal")) for part in said if part.get("type") == "refusal")
-            finish = FINISHES.get(str(an_object(answer.get("incomplete_details")).get("reason")))
+            finish = FINISH_REASONS.get(str(as_object(answer.get("incomplete_details")).get("reason")))
             if refusal and not text:
                 text, finish = refusal, FinishReason.REFUSAL
-            return text_end(job, text, usage, cost_microusd=cost, finish_reason=finish)
+            return text_outcome(job, text, usage, cost_microusd=cost, finish_reason=finish)
 
-        return self._asked("/responses", read, body=preset(job) | body)
+        return self._request_json("/responses", read, body=preset_fields(job) | body)
 
     # ---- images ------------------------------------------------------------------------------------------------------
 
-    def _images(self, job: Job) -> Submitted:
+    def _images(self, job: Job) -> SubmitOutcome:
         """Generate images from the prompt, or edit the job's input images if there are any."""
-        images = pictures_in(job)[:EDIT_PICTURES_MAX]
-        body = {**preset(job), "model": job.settings["model"], "prompt": worded(job), **self._measures(job)}
+        images = images_of(job)[:EDIT_IMAGES_MAX]
+        body = {**preset_fields(job), "model": job.settings["model"], "prompt": prompt_with_exclusions(job), **self._image_options(job)}
         if not images:
-            return self._asked("/images/generations", self._read_images, body=body)
+            return self._request_json("/images/generations", self._read_images, body=body)
         files = [
             ("image[]", (f"image-{number}.{_suffix(picture.content_type)}", picture.data, picture.content_type))
             for number, picture in enumerate(images)
         ]
         files += [("mask", ("mask.png", mask.data, mask.content_type)) for mask in job.inputs.get("mask", ())[:1]]
         fields = {name: str(value) for name, value in body.items()}
-        return self._asked("/images/edits", self._read_images, fields=fields, files=files)
+        return self._request_json("/images/edits", self._read_images, fields=fields, files=files)
 
-    def _measures(self, job: Job) -> Answer:
+    def _image_options(self, job: Job) -> JsonObject:
         """The request fields for the number, size and quality of the images."""
         parameters = job.parameters
         options = {name: parameters[name] for name in ("n", "quality") if parameters.get(name) is not None}
@@ -353,22 +353,22 @@ class OpenAIShape:
             options["size"] = f"{parameters['width']}x{parameters['height']}"
         return options
 
-    def _read_images(self, answer: Answer) -> Submitted:
-        usage, cost = image_usage(an_object(answer.get("usage"))), self._cost_microusd(answer)
-        images = objects(answer.get("data"))[:OUTPUTS_MAX]
+    def _read_images(self, answer: JsonObject) -> SubmitOutcome:
+        usage, cost = image_usage(as_object(answer.get("usage"))), self._cost_microusd(answer)
+        images = as_objects(answer.get("data"))[:OUTPUTS_MAX]
         kind = answer.get("output_format")
         content_type = f"image/{kind}" if kind in ("png", "jpeg", "webp") else None
-        outputs = tuple(output for picture in images if (output := self._picture(picture, content_type)))
+        outputs = tuple(output for picture in images if (output := self._image_output(picture, content_type)))
         if outputs:
             return Done(outputs, usage | {"images": len(outputs)}, cost)
         if any(picture.get("respect_moderation") is False for picture in images):
-            return failed(ErrorClass.MODERATED_BILLED, usage=usage, cost_microusd=cost)
-        return failed(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost)
+            return failure_of(ErrorClass.MODERATED_BILLED, usage=usage, cost_microusd=cost)
+        return failure_of(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost)
 
-    def _picture(self, picture: Answer, content_type: str | None) -> Output | None:
-        if picture.get("respect_moderation") is False:
+    def _image_output(self, image: JsonObject, content_type: str | None) -> Output | None:
+        if image.get("respect_moderation") is False:
             return None
-        data, url = picture.get("b64_json"), picture.get("url")
+        data, url = image.get("b64_json"), image.get("url")
         if isinstance(data, str) and data:
             try:
                 return Output(base64.b64decode(data, validate=True), content_type=content_type)
@@ -378,24 +378,24 @@ class OpenAIShape:
 
     # ---- speech ------------------------------------------------------------------------------------------------------
 
-    def _speech(self, job: Job) -> Submitted:
+    def _speech(self, job: Job) -> SubmitOutcome:
         """Speak the prompt. A long text is split into parts, which are requested in parallel and joined."""
         from concurrent.futures import ThreadPoolExecutor
 
-        parameters, presets = job.parameters, preset(job)
-        parts = parts_of(job.prompt)
+        parameters, presets = job.parameters, preset_fields(job)
+        parts = split_text(job.prompt)
         audio_format = str(parameters.get("format") or presets.get("response_format") or "mp3")
         if audio_format not in self.speech_formats:
-            return failed(ErrorClass.INVALID_INPUT)
+            return failure_of(ErrorClass.INVALID_INPUT)
         if audio_format == "flac" and len(parts) > 1:
             # WAV is the lossless format whose parts can be joined.
             audio_format = "wav"
-        base_fields: Answer = {"model": job.settings["model"]}
+        base_fields: JsonObject = {"model": job.settings["model"]}
         base_fields |= {name: parameters[name] for name in ("voice", "speed", "instructions") if parameters.get(name) is not None}
         bodies = [presets | base_fields | {"input": part, "response_format": audio_format} for part in parts]
 
-        def spoken_part(body: Answer) -> Reply | Failed | Unknown:
-            return self._sent("/audio/speech", body=body)
+        def spoken_part(body: JsonObject) -> Reply | Failed | Unknown:
+            return self._send("/audio/speech", body=body)
 
         with ThreadPoolExecutor(max_workers=len(bodies)) as speakers:
             results = list(speakers.map(spoken_part, bodies))
@@ -412,9 +412,9 @@ class OpenAIShape:
             # A text page comes from a gateway: the speech may have been made and billed behind it.
             return Unknown("the request was answered with a page")
         if any(not reply.body or "json" in reply.headers.get("content-type", "") for reply in replies):
-            error_body = next((reply.json() for reply in replies if reply.json()), Answer())
-            return Problem.in_answer(200, error_body).failed(usage=usage)
-        data = joined([reply.body for reply in replies], audio_format)
+            error_body = next((reply.json() for reply in replies if reply.json()), JsonObject())
+            return Problem.from_body(200, error_body).to_failed(usage=usage)
+        data = join_audio([reply.body for reply in replies], audio_format)
         milliseconds = duration_milliseconds(data, audio_format)
         usage |= {} if milliseconds is None else {"output_milliseconds": milliseconds}
         return Done((Output(data, content_type=CONTENT_TYPES[audio_format]),), usage)
@@ -427,14 +427,14 @@ def bearer(api_key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {sendable or '?'}"}
 
 
-def preset(job: Job) -> Answer:
+def preset_fields(job: Job) -> JsonObject:
     """The catalogue's fields for each request of this model; the job's parameters override them."""
-    return cast("Answer", job.settings.get("input") or {})
+    return cast("JsonObject", job.settings.get("input") or {})
 
 
-def messages(job: Job) -> list[Answer]:
+def chat_messages(job: Job) -> list[JsonObject]:
     """The conversation as the messages of the chat API."""
-    return [{"role": message.role, "content": _content(message)} for message in conversation(job)]
+    return [{"role": message.role, "content": _content(message)} for message in messages_of(job)]
 
 
 def data_url(file: Input) -> str:
@@ -442,69 +442,69 @@ def data_url(file: Input) -> str:
     return f"data:{file.content_type};base64,{base64.b64encode(file.data).decode()}"
 
 
-def worded(job: Job) -> str:
+def prompt_with_exclusions(job: Job) -> str:
     """The prompt with the negative prompt appended, for models without a field for the latter."""
     return f"{job.prompt}\n\nWithout: {job.negative_prompt}" if job.negative_prompt else job.prompt
 
 
-def pictures_in(job: Job) -> tuple[Input, ...]:
+def images_of(job: Job) -> tuple[Input, ...]:
     """The job's input images: the image to edit first, then the reference images."""
     return (*job.inputs.get("image", ()), *job.inputs.get("reference", ()))
 
 
-def said_in(content: object) -> str:
+def message_text(content: object) -> str:
     """The text of a message: its content if that is a text, else its text parts joined."""
     if isinstance(content, str):
         return content
-    return "".join(str(part.get("text")) for part in objects(content) if part.get("type") in ("text", "output_text"))
+    return "".join(str(part.get("text")) for part in as_objects(content) if part.get("type") in ("text", "output_text"))
 
 
-def chat_usage(usage: Answer) -> dict[str, int]:
+def chat_usage(usage: JsonObject) -> dict[str, int]:
     """Token counts of a chat response. Some providers leave the reasoning tokens out of the completion tokens but count
     them in the total, so the output is the larger of both figures."""
-    input_tokens, output_tokens = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
-    total = count(usage.get("total_tokens"))
+    input_tokens, output_tokens = as_count(usage.get("prompt_tokens")), as_count(usage.get("completion_tokens"))
+    total = as_count(usage.get("total_tokens"))
     if input_tokens is not None and output_tokens is not None and total is not None:
         output_tokens = max(output_tokens, total - input_tokens)
-    cached = count(an_object(usage.get("prompt_tokens_details")).get("cached_tokens"))
-    return counts(tokens_input=input_tokens, tokens_output=output_tokens, tokens_cached=cached)
+    cached = as_count(as_object(usage.get("prompt_tokens_details")).get("cached_tokens"))
+    return known_counts(tokens_input=input_tokens, tokens_output=output_tokens, tokens_cached=cached)
 
 
-def image_usage(usage: Answer) -> dict[str, int]:
+def image_usage(usage: JsonObject) -> dict[str, int]:
     """Token counts of an image response. Image input tokens are counted apart, since their price differs."""
-    details = an_object(usage.get("input_tokens_details"))
-    return counts(
-        tokens_input=count(usage.get("input_tokens")),
-        tokens_image=count(details.get("image_tokens")),
-        tokens_cached=count(details.get("cached_tokens")),
-        tokens_output=count(usage.get("output_tokens")),
+    details = as_object(usage.get("input_tokens_details"))
+    return known_counts(
+        tokens_input=as_count(usage.get("input_tokens")),
+        tokens_image=as_count(details.get("image_tokens")),
+        tokens_cached=as_count(details.get("cached_tokens")),
+        tokens_output=as_count(usage.get("output_tokens")),
     )
 
 
-def counts(**found: int | None) -> dict[str, int]:
+def known_counts(**found: int | None) -> dict[str, int]:
     """The counts that the provider reported: a missing count is not a zero."""
     return {name: number for name, number in found.items() if number is not None}
 
 
-def count(value: object) -> int | None:
+def as_count(value: object) -> int | None:
     """The value if it is an integer from 0 to COUNT_MAX, else None."""
     if not isinstance(value, int) or isinstance(value, bool):
         return None
     return value if 0 <= value < COUNT_MAX else None
 
 
-def an_object(value: object) -> Answer:
+def as_object(value: object) -> JsonObject:
     """The value if it is a JSON object, else an empty one."""
-    return cast("Answer", value) if isinstance(value, dict) else {}
+    return cast("JsonObject", value) if isinstance(value, dict) else {}
 
 
-def objects(value: object) -> list[Answer]:
+def as_objects(value: object) -> list[JsonObject]:
     """The JSON objects in the value if it is a list, else an empty list."""
     entries = cast("list[Any]", value) if isinstance(value, list) else []
-    return [cast("Answer", entry) for entry in entries if isinstance(entry, dict)]
+    return [cast("JsonObject", entry) for entry in entries if isinstance(entry, dict)]
 
 
-def _content(message: Message) -> str | list[Answer]:
+def _content(message: PromptMessage) -> str | list[JsonObject]:
     match message.parts:
         case (str(text),):
             return text
@@ -517,7 +517,7 @@ def _content(message: Message) -> str | list[Answer]:
             ]
 
 
-def _response_item(message: Message) -> Answer:
+def _response_item(message: PromptMessage) -> JsonObject:
     """The message as an input item of the Responses API."""
     text_type = "output_text" if message.role == "assistant" else "input_text"
     match message.parts:
@@ -533,14 +533,14 @@ def _response_item(message: Message) -> Answer:
             return {"role": message.role, "content": content}
 
 
-def _response_usage(answer: Answer) -> dict[str, int]:
-    usage = an_object(answer.get("usage"))
-    details = an_object(usage.get("input_tokens_details"))
-    return counts(
-        tokens_input=count(usage.get("input_tokens")),
-        tokens_cached=count(details.get("cached_tokens")),
-        tokens_cache_write=count(details.get("cache_write_tokens")),
-        tokens_output=count(usage.get("output_tokens")),
+def _response_usage(answer: JsonObject) -> dict[str, int]:
+    usage = as_object(answer.get("usage"))
+    details = as_object(usage.get("input_tokens_details"))
+    return known_counts(
+        tokens_input=as_count(usage.get("input_tokens")),
+        tokens_cached=as_count(details.get("cached_tokens")),
+        tokens_cache_write=as_count(details.get("cache_write_tokens")),
+        tokens_output=as_count(usage.get("output_tokens")),
     )
 
 

@@ -10,9 +10,9 @@ import re
 from html import escape
 from random import Random
 
-from atelier.providers._canvas import Colour, luck_of, palette_of
+from atelier.providers._canvas import Colour, rng_for, palette_for
 from atelier.providers._contract import Job
-from atelier.providers._given import choice, whole
+from atelier.providers._given import choice_parameter, integer_parameter
 
 STYLES = ("light", "dark", "bold")
 KIND_WORDS = {
@@ -65,7 +65,7 @@ SECTIONS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     ),
 }
 # This pattern expects single spaces between words, as in `_writer`.
-LEAD = re.compile(
+REQUEST_LEAD = re.compile(
     r"^(?:please )?(?:(?:make|build|create|design|write|generate) )?(?:me )?(?:(?:an?|the) )?"
     r"(?:(?:simple|modern|small|beautiful|elegant|one-page|single-page|landing|home|web|portfolio) )*"
     r"(?:page|website|site|homepage|webpage) (?:for|about|of) ",
@@ -73,12 +73,12 @@ LEAD = re.compile(
 )
 
 
-def page(job: Job) -> str:
+def build_page(job: Job) -> str:
     """A complete HTML document for the job's prompt. Raises Refused."""
-    seed = whole(job, "seed", 0, 0, 2**32 - 1)
-    style = choice(job, "style", STYLES)
-    rng = luck_of(job.prompt, seed)
-    subject = LEAD.sub("", " ".join(job.prompt.replace("\0", " ").split()))[:300].strip() or "A new page"
+    seed = integer_parameter(job, "seed", 0, 0, 2**32 - 1)
+    style = choice_parameter(job, "style", STYLES)
+    rng = rng_for(job.prompt, seed)
+    subject = REQUEST_LEAD.sub("", " ".join(job.prompt.replace("\0", " ").split()))[:300].strip() or "A new page"
     title = re.split(r"(?<=\w)[.!?,;:] | in | with | that | – ", subject)[0][:80].strip(" .")
     title = re.sub(r"^(?:a|an|the|my|our)\s+", "", title, flags=re.IGNORECASE)
     title = title[:1].upper() + title[1:]
@@ -90,8 +90,8 @@ def page(job: Job) -> str:
             subject=escape(subject[:1].upper() + subject[1:]),
             action=action,
             cards=cards,
-            picture=_svg_shapes(palette_of(job.prompt, seed), rng),
-            colours=_colours(palette_of(job.prompt, seed), style),
+            picture=_svg_shapes(palette_for(job.prompt, seed), rng),
+            colours=_colours(palette_for(job.prompt, seed), style),
             style=style,
         )
         .encode(errors="replace")

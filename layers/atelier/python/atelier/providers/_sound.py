@@ -16,7 +16,7 @@ from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
-from atelier.providers._given import Refused
+from atelier.providers._given import JobRefused
 
 if TYPE_CHECKING:
     import av
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 RATE = 22050
 COMMENT = "Procedural: made by an algorithm, not by a trained model."
 # A multiple of the 576 samples that one MP3 frame holds at this rate.
-PIECE = 576 * 32
+CHUNK_SAMPLES = 576 * 32
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class Audio:
     """Mono audio: `samples` from −32768 to 32767, `rate` samples per second."""
 
     samples: array[int]
@@ -38,30 +38,30 @@ class Sound:
     def milliseconds(self) -> int:
         return len(self.samples) * 1000 // self.rate
 
-    def lasting(self, seconds: float) -> Sound:
+    def with_duration(self, seconds: float) -> Audio:
         """The same audio, cut or extended by silence to exactly this many seconds."""
         wanted = round(seconds * self.rate)
         silence = array("h", bytes(2 * max(wanted - len(self.samples), 0)))
-        return Sound(self.samples[:wanted] + silence, self.rate)
+        return Audio(self.samples[:wanted] + silence, self.rate)
 
-    def after(self, seconds: float) -> Sound:
+    def with_leading_silence(self, seconds: float) -> Audio:
         """The same audio after this many seconds of silence."""
-        return Sound(array("h", bytes(2 * round(seconds * self.rate))) + self.samples, self.rate)
+        return Audio(array("h", bytes(2 * round(seconds * self.rate))) + self.samples, self.rate)
 
-    def pieces(self, length: int) -> Iterator[array[int]]:
+    def chunks(self, length: int) -> Iterator[array[int]]:
         """The samples in chunks of `length`; the last may be shorter."""
         for start in range(0, len(self.samples), length):
             yield self.samples[start : start + length]
 
 
-def wav(sound: Sound, title: str) -> bytes:
+def encode_wav(audio: Audio, title: str) -> bytes:
     """A WAV file whose metadata say that it is procedural."""
-    pcm = sound.samples
+    pcm = audio.samples
     if sys.byteorder == "big":
         pcm = array("h", pcm)
         pcm.byteswap()
     texts = b"INFO" + _chunk(b"ISFT", title.encode() + b"\0") + _chunk(b"ICMT", COMMENT.encode() + b"\0")
-    form = struct.pack("<HHIIHH", 1, 1, sound.rate, sound.rate * 2, 2, 16)
+    form = struct.pack("<HHIIHH", 1, 1, audio.rate, audio.rate * 2, 2, 16)
     body = b"WAVE" + _chunk(b"fmt ", form) + _chunk(b"LIST", texts) + _chunk(b"data", pcm.tobytes())
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
@@ -70,17 +70,17 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
 
 
-def mp3(sound: Sound, title: str) -> bytes:
+def encode_mp3(audio: Audio, title: str) -> bytes:
     """An MP3 file of 64 kbit/s whose metadata say that it is procedural."""
     import av
 
     file = io.BytesIO()
     with av.open(file, "w", format="mp3") as container:
         container.metadata.update({"encoded_by": title, "comment": COMMENT})
-        stream = container.add_stream("libmp3lame", rate=sound.rate, layout="mono", bit_rate=64_000)
+        stream = container.add_stream("libmp3lame", rate=audio.rate, layout="mono", bit_rate=64_000)
         at = 0
-        for piece in sound.pieces(PIECE):
-            container.mux(stream.encode(audio_frame(piece, sound.rate, at)))
+        for piece in audio.chunks(CHUNK_SAMPLES):
+            container.mux(stream.encode(audio_frame(piece, audio.rate, at)))
             at += len(piece)
         container.mux(stream.encode())
     return file.getvalue()
@@ -98,7 +98,7 @@ def audio_frame(samples: array[int], rate: int, at: int) -> av.AudioFrame:
     return frame
 
 
-def heard(data: bytes, seconds_max: int) -> Sound:
+def decode_audio(data: bytes, seconds_max: int) -> Audio:
     """Decode the audio of a file of any usual format. Raises Refused when it is unreadable, empty, or longer than
     `seconds_max`."""
     import av
@@ -113,30 +113,30 @@ def heard(data: bytes, seconds_max: int) -> Sound:
                 for part in resampler.resample(frame):
                     samples.frombytes(bytes(part.planes[0])[: part.samples * 2])
                 if len(samples) > seconds_max * RATE:
-                    raise Refused(f"The audio is longer than {seconds_max} seconds.")
+                    raise JobRefused(f"The audio is longer than {seconds_max} seconds.")
             for part in resampler.resample(None):
                 samples.frombytes(bytes(part.planes[0])[: part.samples * 2])
     except (FFmpegError, IndexError, ValueError) as error:
-        raise Refused("The audio cannot be read.") from error
+        raise JobRefused("The audio cannot be read.") from error
     if not samples:
-        raise Refused("The audio is empty.")
-    return Sound(samples)
+        raise JobRefused("The audio is empty.")
+    return Audio(samples)
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class AudioLevel:
     """The audio during one video frame: loudness 0 to 1, and brightness from 0 (a vowel) to 1 (a hiss)."""
 
-    loud: float
-    bright: float
+    loudness: float
+    brightness: float
 
 
-def moments(sound: Sound, fps: int, count: int) -> list[Moment]:
+def audio_levels(audio: Audio, fps: int, count: int) -> list[AudioLevel]:
     """The audio measured for each of `count` video frames; loudness is relative to the loudest frame."""
     measured: list[tuple[float, float]] = []
     for number in range(count):
-        start, end = number * sound.rate // fps, (number + 1) * sound.rate // fps
-        part = sound.samples[start:end]
+        start, end = number * audio.rate // fps, (number + 1) * audio.rate // fps
+        part = audio.samples[start:end]
         if not part:
             measured.append((0.0, 0.0))
             continue
@@ -144,10 +144,10 @@ def moments(sound: Sound, fps: int, count: int) -> list[Moment]:
         crossings = sum((a < 0) != (b < 0) for a, b in pairwise(part))
         measured.append((power, min(crossings / len(part) * 3, 1.0)))
     loudest = max((power for power, _ in measured), default=0.0) or 1.0
-    return [Moment(power / loudest, bright) for power, bright in measured]
+    return [AudioLevel(power / loudest, bright) for power, bright in measured]
 
 
-def ambience(rng: Random, seconds: float) -> Sound:
+def ambience(rng: Random, seconds: float) -> Audio:
     """A quiet chord that swells slowly, faded in and out. It is a loop of four seconds in which every tone has a whole
     number of periods, so that the loop has no audible seam."""
     loop = 4 * RATE
@@ -176,4 +176,4 @@ def ambience(rng: Random, seconds: float) -> Sound:
         share = index / fade
         samples[index] = round(samples[index] * share)
         samples[-1 - index] = round(samples[-1 - index] * share)
-    return Sound(samples)
+    return Audio(samples)

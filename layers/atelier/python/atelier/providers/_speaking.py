@@ -9,7 +9,7 @@ import ctypes
 import sys
 
 SYNCHRONOUS, UTF8, RATE_PARAMETER = 2, 1, 1
-SAMPLES_A_SECOND = 22050
+SAMPLES_PER_SECOND = 22050
 NO_SUCH_VOICE, TOO_LONG = 3, 4
 SECONDS_MAX = 30 * 60
 
@@ -19,7 +19,7 @@ def main() -> int:
     library_path, data_path, words_a_minute, *voices = sys.argv[1:]
     library = ctypes.CDLL(library_path)
     # SYNCHRONOUS: the samples go to a callback and no audio device is opened; 0 = the default buffer length.
-    if library.espeak_Initialize(SYNCHRONOUS, 0, data_path.encode(), 0) != SAMPLES_A_SECOND:
+    if library.espeak_Initialize(SYNCHRONOUS, 0, data_path.encode(), 0) != SAMPLES_PER_SECOND:
         return 1
     # Without a fixed seed, the noise in a voice would depend on the second in which the process starts.
     library.espeak_ng_SetRandSeed(ctypes.c_long(1))
@@ -35,7 +35,7 @@ def main() -> int:
             spoken += count
             sys.stdout.buffer.write(ctypes.string_at(samples, count * 2))
         # Any return value but 0 stops the synthesis.
-        return int(spoken > SECONDS_MAX * SAMPLES_A_SECOND)
+        return int(spoken > SECONDS_MAX * SAMPLES_PER_SECOND)
 
     library.espeak_SetSynthCallback(keep)
     for voice, piece in zip(voices, sys.stdin.buffer.read().split(b"\0"), strict=True):
@@ -45,7 +45,7 @@ def main() -> int:
         text = piece + b"\0"
         failed = library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 1, 0, UTF8, None, None)
         failed = failed or library.espeak_Synchronize()
-        if spoken > SECONDS_MAX * SAMPLES_A_SECOND:
+        if spoken > SECONDS_MAX * SAMPLES_PER_SECOND:
             return TOO_LONG
         if failed:
             return 1

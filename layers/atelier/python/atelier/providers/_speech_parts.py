@@ -25,7 +25,7 @@ MPEG1_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 MPEG2_KBITS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
 
-def parts_of(text: str, characters_max: int = PART_CHARACTERS_MAX) -> list[str]:
+def split_text(text: str, characters_max: int = PART_CHARACTERS_MAX) -> list[str]:
     """Split the text into parts of at most `characters_max`: after sentences, else between words, else anywhere."""
     parts = [""]
     for sentence in re.split(r"(?<=[.!?…。！？\n])\s+", text.strip()):
@@ -46,14 +46,14 @@ def _split_sentence(sentence: str, characters_max: int) -> list[str]:
     return [*pieces, sentence]
 
 
-def joined(parts: list[bytes], audio_format: str) -> bytes:
+def join_audio(parts: list[bytes], audio_format: str) -> bytes:
     """Join audio files of one format into one file. Compressed formats are sequences of frames and are concatenated;
     WAV gets one header; raw samples become WAV, even a single part. The format is detected from the bytes, because some
     servers ignore the requested `form`. Returns b"" when the parts cannot be joined, since one part alone would look
     like the whole."""
     forms = {_detect_format(sound, audio_format) for sound in parts}
     if forms == {"pcm"}:
-        return wrapped(b"".join(parts))
+        return pcm_as_wav(b"".join(parts))
     if len(parts) == 1:
         return parts[0]
     if len(forms) > 1 or forms == {"flac"}:
@@ -83,9 +83,9 @@ def _detect_format(data: bytes, audio_format: str) -> str:
     return audio_format
 
 
-def wrapped(samples: bytes) -> bytes:
+def pcm_as_wav(pcm: bytes) -> bytes:
     """Raw samples as a WAV file, because without a header a player cannot know their rate and size."""
-    return _build_wav(struct.pack("<HHIIHH", 1, 1, PCM_BYTES_PER_SECOND // 2, PCM_BYTES_PER_SECOND, 2, 16), samples)
+    return _build_wav(struct.pack("<HHIIHH", 1, 1, PCM_BYTES_PER_SECOND // 2, PCM_BYTES_PER_SECOND, 2, 16), pcm)
 
 
 def _build_wav(head: bytes, samples: bytes) -> bytes:
@@ -93,11 +93,11 @@ def _build_wav(head: bytes, samples: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
 
 
-def duration_milliseconds(sound: bytes, audio_format: str) -> int | None:
+def duration_milliseconds(data: bytes, audio_format: str) -> int | None:
     """The length of WAV or raw audio, computed from its size; None for other formats."""
     if audio_format not in ("wav", "pcm"):
         return None
-    head, samples = _parse_wav(sound)
+    head, samples = _parse_wav(data)
     bytes_per_second = struct.unpack_from("<I", head, 8)[0] if len(head) >= 12 else 0
     return len(samples) * 1000 // bytes_per_second if bytes_per_second else None
 

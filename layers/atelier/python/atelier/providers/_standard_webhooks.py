@@ -13,7 +13,7 @@ from atelier.providers._contract import WebhookInvalid
 TOLERANCE_SECONDS = 300
 
 
-def verified_id(secret: str, headers: Mapping[str, str], body: bytes, now_seconds: int) -> str:
+def verify_webhook(secret: str, headers: Mapping[str, str], body: bytes, now_seconds: int) -> str:
     """Verify a webhook and return its event id: one of its signatures over the raw body must match, and its timestamp
     must be within five minutes of `now_seconds`. secret: `whsec_` followed by base64. Header names are lower-case.
     Raises WebhookInvalid."""

@@ -17,64 +17,64 @@ from typing import Protocol
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageStat
 
-from atelier.providers._canvas import Colour, luck_of, palette_of
+from atelier.providers._canvas import Colour, rng_for, palette_for
 from atelier.providers._contract import Job
-from atelier.providers._given import Refused, covering, frame, picture, whole
-from atelier.providers._reel import filmed
-from atelier.providers._sound import Moment, Sound, heard, moments
-from atelier.providers._voice import speech
+from atelier.providers._given import JobRefused, cover, video_size, input_image, integer_parameter
+from atelier.providers._reel import encode_mp4
+from atelier.providers._sound import AudioLevel, Audio, decode_audio, audio_levels
+from atelier.providers._voice import synthesize
 
 SECONDS_MAX = 75
 # Silence before the first word and after the last.
 LEAD_SECONDS, TAIL_SECONDS = 0.25, 0.45
 
 
-def talk(job: Job) -> tuple[bytes, int]:
+def make_avatar_video(job: Job) -> tuple[bytes, int]:
     """An MP4 and its length in milliseconds: the job's input audio or the spoken prompt, with the face in the input
     image or a drawn one. Raises Refused."""
-    seed = whole(job, "seed", 0, 0, 2**32 - 1)
-    fps = whole(job, "fps", 25, 8, 30)
-    size = frame(job, 512, 512)
+    seed = integer_parameter(job, "seed", 0, 0, 2**32 - 1)
+    fps = integer_parameter(job, "fps", 25, 8, 30)
+    size = video_size(job, 512, 512)
     files = job.inputs.get("audio")
-    speech_audio = heard(files[0].data, SECONDS_MAX) if files else speech(job)
+    speech_audio = decode_audio(files[0].data, SECONDS_MAX) if files else synthesize(job)
     if speech_audio.milliseconds > SECONDS_MAX * 1000:
-        raise Refused(f"That is more than {SECONDS_MAX} seconds of speech.")
+        raise JobRefused(f"That is more than {SECONDS_MAX} seconds of speech.")
     count = math.ceil((speech_audio.milliseconds / 1000 + LEAD_SECONDS + TAIL_SECONDS) * fps)
-    audio = speech_audio.after(LEAD_SECONDS).lasting(count / fps)
-    source_image = picture(job)
-    rng = luck_of("face", seed)
+    audio = speech_audio.with_leading_silence(LEAD_SECONDS).with_duration(count / fps)
+    source_image = input_image(job)
+    rng = rng_for("face", seed)
     if source_image:
-        face: Puppet = Portrait.found(covering(source_image, size))
+        face: Face = PhotoFace.detect(cover(source_image, size))
     else:
-        face = Drawing.drawn(size, seed, rng)
-    return filmed(_frames(face, audio, count, fps, rng), size, fps, audio, "Atelier local/talker"), (
+        face = DrawnFace.create(size, seed, rng)
+    return encode_mp4(_frames(face, audio, count, fps, rng), size, fps, audio, "Atelier local/talker"), (
         count * 1000 // fps
     )
 
 
-class Puppet(Protocol):
+class Face(Protocol):
     """A face that can be rendered at any moment of speech."""
 
-    def shown(self, mouth: Moment, lids: float, turn: float, nod: float) -> Image.Image:
+    def render(self, mouth: AudioLevel, lids: float, turn: float, nod: float) -> Image.Image:
         """Render one frame. mouth: the audio's level; lids: 0 (open) to 1; turn and nod: −1 to 1, how far the head is
         turned and lowered."""
         ...
 
 
-def _frames(face: Puppet, audio: Sound, count: int, fps: int, rng: Random) -> Iterator[Image.Image]:
+def _frames(face: Face, audio: Audio, count: int, fps: int, rng: Random) -> Iterator[Image.Image]:
     blinks = _blinks(count / fps, rng)
     phase = rng.random() * math.tau
     loud = bright = nod = 0.0
-    for frame_number, moment in enumerate(moments(audio, fps, count)):
+    for frame_number, moment in enumerate(audio_levels(audio, fps, count)):
         # A mouth opens quickly and closes slowly; the exponent lets quiet sounds move it visibly.
-        wanted = moment.loud**0.7
+        wanted = moment.loudness**0.7
         loud += (wanted - loud) * (0.75 if wanted > loud else 0.45)
-        bright += (moment.bright - bright) * 0.5
+        bright += (moment.brightness - bright) * 0.5
         nod += (loud - nod) * 0.12
         seconds = frame_number / fps
         lids = max((max(1 - abs(seconds - at) / 0.09, 0) for at in blinks), default=0)
         turn = math.sin(seconds * 0.9 + phase) * 0.6 + math.sin(seconds * 2.3) * 0.25
-        yield face.shown(Moment(loud if loud > 0.06 else 0, bright), lids, turn, nod * 0.9)
+        yield face.render(AudioLevel(loud if loud > 0.06 else 0, bright), lids, turn, nod * 0.9)
 
 
 def _blinks(seconds: float, rng: Random) -> list[float]:
@@ -89,7 +89,7 @@ def _blinks(seconds: float, rng: Random) -> list[float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Portrait:
+class PhotoFace:
     """An input image with a face `breadth` pixels wide whose mouth is assumed at `mouth` (x and y in pixels)."""
 
     still: Image.Image
@@ -97,7 +97,7 @@ class Portrait:
     breadth: float
 
     @classmethod
-    def found(cls, still: Image.Image) -> Portrait:
+    def detect(cls, still: Image.Image) -> PhotoFace:
         """Find the face by skin colours; without any, assume it where portraits usually have it."""
         side = 96
         light, blue, red = still.resize((side, side), Image.Resampling.BOX).convert("YCbCr").split()
@@ -123,13 +123,13 @@ class Portrait:
         down = min(top / side * still.height + breadth * 0.92, still.height * 0.85)
         return cls(still, (across, down), breadth)
 
-    def shown(self, mouth: Moment, lids: float, turn: float, nod: float) -> Image.Image:
+    def render(self, mouth: AudioLevel, lids: float, turn: float, nod: float) -> Image.Image:
         """The image, swaying a little, with the jaw moved down."""
         width, height = self.still.size
         image = self.still.copy()
-        opening = round(self.breadth * 0.16 * mouth.loud)
+        opening = round(self.breadth * 0.16 * mouth.loudness)
         if opening > 0:
-            breadth = round(self.breadth * (0.4 + 0.1 * mouth.bright))
+            breadth = round(self.breadth * (0.4 + 0.1 * mouth.brightness))
             jaw = round(self.breadth * 0.42)
             left, top = round(self.mouth[0] - breadth * 0.75), round(self.mouth[1])
             below = self.still.crop((left, top, left + round(breadth * 1.5), top + jaw))
@@ -181,12 +181,12 @@ def _mouth_interior(size: tuple[int, int]) -> Image.Image:
 SKINS: tuple[Colour, ...] = ((250, 218, 190), (236, 188, 150), (206, 150, 110), (160, 106, 74), (112, 72, 50))
 HAIRS: tuple[Colour, ...] = ((38, 28, 26), (86, 54, 34), (150, 98, 52), (214, 172, 104), (150, 60, 36), (196, 196, 200))
 # The drawing is this much higher than the frame, so that a turn of the head does not show the end of the shoulders.
-BELOW = 1.05
+HEAD_HEIGHT_RATIO = 1.05
 IRISES: tuple[Colour, ...] = ((70, 46, 30), (84, 120, 82), (72, 110, 158), (96, 96, 104))
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class DrawnFace:
     """A drawn face in flat colours: the background, the head without eyes and mouth, and the colours of its parts."""
 
     ground: Image.Image
@@ -196,10 +196,10 @@ class Drawing:
     hair: Colour
 
     @classmethod
-    def drawn(cls, size: tuple[int, int], seed: int, rng: Random) -> Drawing:
+    def create(cls, size: tuple[int, int], seed: int, rng: Random) -> DrawnFace:
         """Draw the face of a seed: one seed gives the same person for every text."""
         skin, hair, iris = rng.choice(SKINS), rng.choice(HAIRS), rng.choice(IRISES)
-        palette, long_hair = palette_of("face", seed), rng.random() < 0.5
+        palette, long_hair = palette_for("face", seed), rng.random() < 0.5
         side = min(size)
         ground = Image.linear_gradient("L").resize(size)
         ground = Image.composite(Image.new("RGB", size, palette[2]), Image.new("RGB", size, palette[3]), ground)
@@ -207,12 +207,12 @@ class Drawing:
         light = halo.resize(size)
         ground = Image.composite(Image.new("RGB", size, palette[4]), ground, light)
         head = _head(side * 2, skin, hair, palette[1], rng, long_hair=long_hair)
-        head = head.resize((side, round(side * BELOW)), Image.Resampling.BOX)
+        head = head.resize((side, round(side * HEAD_HEIGHT_RATIO)), Image.Resampling.BOX)
         whole_frame = Image.new("RGBA", (size[0], size[1] - side + head.height))
         whole_frame.paste(head, ((size[0] - side) // 2, size[1] - side))
         return cls(ground, whole_frame, skin, iris, hair)
 
-    def shown(self, mouth: Moment, lids: float, turn: float, nod: float) -> Image.Image:
+    def render(self, mouth: AudioLevel, lids: float, turn: float, nod: float) -> Image.Image:
         """The head on the background, turned by up to one and a half degrees."""
         width, height = self.ground.size
         side = min(width, height)
@@ -283,13 +283,13 @@ class Drawing:
 
         return patch.resize((width // scale, height // scale), Image.Resampling.BOX)
 
-    def _mouth(self, side: int, mouth: Moment) -> Image.Image:
+    def _mouth(self, side: int, mouth: AudioLevel) -> Image.Image:
         scale = 3
         width, height = round(side * 0.22) * scale, round(side * 0.16) * scale
         patch = Image.new("RGBA", (width, height))
         draw = ImageDraw.Draw(patch)
-        broad = width * (0.27 + 0.07 * mouth.bright - 0.04 * mouth.loud)
-        high = height * 0.40 * mouth.loud
+        broad = width * (0.27 + 0.07 * mouth.brightness - 0.04 * mouth.loudness)
+        high = height * 0.40 * mouth.loudness
         x, y = width / 2, height * 0.42
         lip = _mix(self.skin, (176, 50, 62), 0.55)
         if high < scale * 1.5:
@@ -304,7 +304,7 @@ class Drawing:
 
 def _head(side: int, skin: Colour, hair: Colour, cloth: Colour, rng: Random, *, long_hair: bool) -> Image.Image:
     """The head and shoulders without eyes and mouth, `side` pixels wide and a little higher."""
-    head = Image.new("RGBA", (side, round(side * BELOW)))
+    head = Image.new("RGBA", (side, round(side * HEAD_HEIGHT_RATIO)))
     draw = ImageDraw.Draw(head)
 
     def oval(x: float, y: float, across: float, down: float, colour: Colour) -> None:

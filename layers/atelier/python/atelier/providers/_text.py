@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from atelier.providers._contract import Done, ErrorClass, Failed, FinishReason, Job, Output
-from atelier.providers._wire import failed
+from atelier.providers._wire import failure_of
 
 
-def text_end(
+def text_outcome(
     job: Job,
     text: str,
     usage: dict[str, int],
@@ -22,8 +22,8 @@ def text_end(
         output = Output(text.encode(errors="replace"), content_type=content_type)
         return Done((output,), usage, cost_microusd, finish_reason)
     if finish_reason is FinishReason.CONTENT_FILTER:
-        return failed(ErrorClass.MODERATED_BILLED, usage=usage, cost_microusd=cost_microusd)
+        return failure_of(ErrorClass.MODERATED_BILLED, usage=usage, cost_microusd=cost_microusd)
     has_run = finish_reason is FinishReason.LENGTH or (job.kind != "page" and "tokens_output" in usage)
     if has_run:
         return Done((), usage, cost_microusd, finish_reason)
-    return failed(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost_microusd)
+    return failure_of(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost_microusd)

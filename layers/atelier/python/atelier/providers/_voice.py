@@ -14,8 +14,8 @@ from pathlib import Path
 
 from atelier.pricing import speakable
 from atelier.providers._contract import Job, Output
-from atelier.providers._given import Refused, choice, number
-from atelier.providers._sound import RATE, Sound, mp3, wav
+from atelier.providers._given import JobRefused, choice_parameter, number_parameter
+from atelier.providers._sound import RATE, Audio, encode_mp3, encode_wav
 
 TITLE = "Atelier local/voice"
 
@@ -25,8 +25,8 @@ SECONDS_MAX = 30
 PIECES_MAX = 1000
 NO_SUCH_VOICE, TOO_LONG = 3, 4
 # Audio whose samples (up to 32,767) never exceed this counts as silence.
-QUIET = 50
-WORDS_A_MINUTE = 170
+SILENCE_LEVEL_MAX = 50
+WORDS_PER_MINUTE = 170
 # Our voice names, and those that clients of other speech services send, each with espeak-ng's voice.
 VOICES = {
     "ada": "en-gb+f2",
@@ -48,7 +48,7 @@ VOICES = {
     "verse": "en-us+m6",
 }
 # The espeak-ng language for each script. Scripts whose words espeak-ng does not know are left out: it would spell them.
-LANGUAGE_OF = {
+LANGUAGE_BY_SCRIPT = {
     "latin": "en-gb",
     "han": "cmn",
     "kana": "ja",
@@ -71,48 +71,48 @@ LANGUAGE_OF = {
     "ethiopic": "am",
 }
 # Letters that show that a text is in another language of the same script.
-OWN_LETTERS = {
+DISTINCTIVE_LETTERS = {
     "cyrillic": ((frozenset("іїєґІЇЄҐ"), "uk"),),
     "arabic": ((frozenset("ٹڈڑںےہھ"), "ur"), (frozenset("پچژگ"), "fa")),
 }
-LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,2}(\+[mf][1-8])?")
+LANGUAGE_PATTERN = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8}){0,2}(\+[mf][1-8])?")
 
 
-def spoken(job: Job) -> tuple[Output, int]:
+def make_speech(job: Job) -> tuple[Output, int]:
     """The spoken prompt as an audio file, and its length in milliseconds; parameters: voice, speed, format. Raises
     Refused."""
-    audio = speech(job)
-    if choice(job, "format", ("mp3", "wav")) == "wav":
-        return Output(wav(audio, TITLE), content_type="audio/wav"), audio.milliseconds
-    return Output(mp3(audio, TITLE), content_type="audio/mpeg"), audio.milliseconds
+    audio = synthesize(job)
+    if choice_parameter(job, "format", ("mp3", "wav")) == "wav":
+        return Output(encode_wav(audio, TITLE), content_type="audio/wav"), audio.milliseconds
+    return Output(encode_mp3(audio, TITLE), content_type="audio/mpeg"), audio.milliseconds
 
 
-def speech(job: Job) -> Sound:
+def synthesize(job: Job) -> Audio:
     """The spoken prompt as samples. The parameter `voice` is one of VOICES, or an espeak-ng language such as `de` or
     `pt-br+f2`. Raises Refused."""
     text, voice = job.prompt, str(job.parameters.get("voice") or "ada")
-    speed = number(job, "speed", 1, 0.5, 2)
+    speed = number_parameter(job, "speed", 1, 0.5, 2)
     voice_name = VOICES.get(voice, voice)
-    if not LANGUAGE.fullmatch(voice_name):
-        raise Refused("There is no such voice.")
+    if not LANGUAGE_PATTERN.fullmatch(voice_name):
+        raise JobRefused("There is no such voice.")
     if len(text) > CHARACTERS_MAX:
-        raise Refused(f"The text is longer than {CHARACTERS_MAX} characters.")
+        raise JobRefused(f"The text is longer than {CHARACTERS_MAX} characters.")
     # Control characters and unpaired surrogates cannot be spoken. espeak-ng takes tags as markup, not as words.
-    words = speakable.plain(re.sub(r"[\0-\x08\x0b-\x1f\ud800-\udfff]", " ", text).strip())
-    if refusal := speakable.refusal(words, tuple(LANGUAGE_OF)):
-        raise Refused(f"The text {refusal}" if refusal.startswith("has") else "There is nothing to say.")
+    words = speakable.normalize(re.sub(r"[\0-\x08\x0b-\x1f\ud800-\udfff]", " ", text).strip())
+    if refusal := speakable.speech_error(words, tuple(LANGUAGE_BY_SCRIPT)):
+        raise JobRefused(f"The text {refusal}" if refusal.startswith("has") else "There is nothing to say.")
     language, plus, variant = voice_name.partition("+")
     voices, pieces = list[str](), list[bytes]()
-    for script, piece in speakable.runs(words):
+    for script, piece in speakable.script_runs(words):
         voices.append(f"{_language_for(script, piece, language)}{plus}{variant}")
         pieces.append(piece.encode())
     if len(pieces) > PIECES_MAX:
-        raise Refused(f"The text changes its script {len(pieces) - 1:,} times; it may {PIECES_MAX - 1:,} times.")
+        raise JobRefused(f"The text changes its script {len(pieces) - 1:,} times; it may {PIECES_MAX - 1:,} times.")
     import espeakng_loader  # pyright: ignore[reportMissingTypeStubs]
 
     command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("_speaking.py"))]
     command += [espeakng_loader.get_library_path(), espeakng_loader.get_data_path()]
-    command += [str(round(WORDS_A_MINUTE * speed)), *voices]
+    command += [str(round(WORDS_PER_MINUTE * speed)), *voices]
     # The command holds only our own program and library paths; the text is passed on standard input.
     try:
         process = subprocess.run(  # nosec B603
@@ -124,16 +124,16 @@ def speech(job: Job) -> Sound:
         )
     except subprocess.TimeoutExpired:
         # The time depends on the text only, so a retry would take as long.
-        raise Refused(f"To speak the text takes longer than {SECONDS_MAX} seconds, the most that is spent.") from None
+        raise JobRefused(f"To speak the text takes longer than {SECONDS_MAX} seconds, the most that is spent.") from None
     if process.returncode == NO_SUCH_VOICE:
-        raise Refused("There is no such voice.")
+        raise JobRefused("There is no such voice.")
     if process.returncode == TOO_LONG:
-        raise Refused("Spoken, the text is longer than half an hour.")
+        raise JobRefused("Spoken, the text is longer than half an hour.")
     process.check_returncode()
     samples = array("h", process.stdout)
-    if len(samples) < RATE // 20 or max(map(abs, samples)) < QUIET:
-        raise Refused("There is nothing to say.")
-    return Sound(samples)
+    if len(samples) < RATE // 20 or max(map(abs, samples)) < SILENCE_LEVEL_MAX:
+        raise JobRefused("There is nothing to say.")
+    return Audio(samples)
 
 
 def _language_for(script: str, piece: str, requested: str) -> str:
@@ -141,7 +141,7 @@ def _language_for(script: str, piece: str, requested: str) -> str:
     if script == "latin":
         return requested
     letters = set(piece)
-    for distinctive, language in OWN_LETTERS.get(script, ()):
+    for distinctive, language in DISTINCTIVE_LETTERS.get(script, ()):
         if letters & distinctive:
             return language
-    return LANGUAGE_OF[script]
+    return LANGUAGE_BY_SCRIPT[script]

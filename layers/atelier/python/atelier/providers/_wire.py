@@ -28,7 +28,7 @@ RETRY_AFTER_SECONDS_MAX = 3600
 
 # Our own messages for the caller, because a provider's message may mention our account or ask to buy credit there.
 # Only when the request itself is at fault is the provider's message shown, after cleaning (`shown`).
-MESSAGES = {
+MESSAGE_BY_CLASS = {
     ErrorClass.INVALID_INPUT: "The provider refused these parameters.",
     ErrorClass.MODERATED: "The provider's safety check refused this. Try another prompt.",
     ErrorClass.MODERATED_BILLED: "The provider's safety check refused the result. Try another prompt.",
@@ -44,22 +44,22 @@ MESSAGES = {
 }
 
 
-REQUEST_AT_FAULT = frozenset({ErrorClass.INVALID_INPUT, ErrorClass.MODERATED, ErrorClass.MODERATED_BILLED})
-WORDS_MAX = 400
-CODE = re.compile(r"[a-z][a-z0-9_.-]{2,63}")
-TOO_LONG = "context_length_exceeded"
-TOO_LONG_WORDS = re.compile(
+REQUEST_FAULT_CLASSES = frozenset({ErrorClass.INVALID_INPUT, ErrorClass.MODERATED, ErrorClass.MODERATED_BILLED})
+PROVIDER_TEXT_CHARACTERS_MAX = 400
+CODE_PATTERN = re.compile(r"[a-z][a-z0-9_.-]{2,63}")
+CONTEXT_TOO_LONG_CODE = "context_length_exceeded"
+CONTEXT_TOO_LONG_PATTERN = re.compile(
     r"context[ _]length|maximum (?:context|prompt) length|(?:prompt|input) is too long|context (?:window|limit)"
     r"|exceeds? the (?:maximum|model's) (?:number of tokens|context)|too many (?:input )?tokens",
     re.IGNORECASE,
 )
 # URLs, and anything that may be a key, a token or an account id: a long run of letters and digits.
-HIDDEN = re.compile(
+SECRET_PATTERN = re.compile(
     r"[a-z][a-z0-9+.-]{1,9}://\S{1,500}|\b(?:sk|pk|rk|r8|xai|key|org|proj|user|acct|bearer)[-_ ]\S{4,200}"
     r"|(?<![A-Za-z0-9_])(?=[A-Za-z_-]{0,200}[0-9])[A-Za-z0-9_-]{24,200}",
     re.IGNORECASE,
 )
-OF_OUR_ACCOUNT = re.compile(r"billing|\bcredits?\b|balance|quota|api key|your (?:account|organi[sz]ation|plan)", re.I)
+ACCOUNT_PATTERN = re.compile(r"billing|\bcredits?\b|balance|quota|api key|your (?:account|organi[sz]ation|plan)", re.I)
 
 
 class NotSent(Exception):
@@ -107,7 +107,7 @@ class Reply:
         return _clamped_seconds((_with_timezone(at) - _with_timezone(sent_at)).total_seconds())
 
 
-class Wire:
+class HttpClient:
     """An HTTP client for one provider. `headers` (with the credentials) are sent with every request, and only to the
     origin of `base_url`. `connections` creates the httpx transport to use; None = httpx's default."""
 
@@ -117,21 +117,21 @@ class Wire:
         headers: Mapping[str, str],
         *,
         answer_seconds_max: float = 50.0,
-        connections: Callable[[], httpx.BaseTransport] | None = None,
+        make_transport: Callable[[], httpx.BaseTransport] | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._headers = dict(headers)
         self.answer_seconds_max = answer_seconds_max
-        self._connections = connections
+        self._connections = make_transport
         self._client: httpx.Client | None = None
 
-    def within(self, job: Job) -> Wire:
+    def for_job(self, job: Job) -> HttpClient:
         """A copy of this client whose time-out is the job's own limit plus LATE_SECONDS_MAX, if that is shorter."""
         client = copy(self)
         client.answer_seconds_max = min(self.answer_seconds_max, job.run_seconds_max + LATE_SECONDS_MAX)
         return client
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
@@ -193,41 +193,41 @@ class Wire:
             raise NoAnswer(type(error).__name__) from error
 
 
-def failed(
+def failure_of(
     error_class: ErrorClass,
     *,
     retry_after_seconds: int | None = None,
     usage: dict[str, int] | None = None,
     cost_microusd: int | None = None,
-    said: object = None,
+    provider_text: object = None,
     code: object = None,
     provider_wide: bool | None = None,
 ) -> Failed:
     """A Failed outcome with our message for its class. `said` and `code` are the provider's own message and code; they
     are used only when the request is at fault."""
-    message = MESSAGES[error_class]
-    if error_class not in REQUEST_AT_FAULT:
+    message = MESSAGE_BY_CLASS[error_class]
+    if error_class not in REQUEST_FAULT_CLASSES:
         return Failed(
             error_class, message, retry_after_seconds, usage or {}, cost_microusd, provider_wide=provider_wide
         )
-    if isinstance(said, str) and TOO_LONG_WORDS.search(said[:WORDS_MAX]):
-        code = TOO_LONG
-    known = code if isinstance(code, str) and CODE.fullmatch(code) else None
-    return Failed(error_class, shown(said) or message, retry_after_seconds, usage or {}, cost_microusd, known)
+    if isinstance(provider_text, str) and CONTEXT_TOO_LONG_PATTERN.search(provider_text[:PROVIDER_TEXT_CHARACTERS_MAX]):
+        code = CONTEXT_TOO_LONG_CODE
+    known = code if isinstance(code, str) and CODE_PATTERN.fullmatch(code) else None
+    return Failed(error_class, safe_provider_text(provider_text) or message, retry_after_seconds, usage or {}, cost_microusd, known)
 
 
-def unreachable() -> Failed:
+def provider_unreachable() -> Failed:
     """The Failed outcome when no connection was made: the cause concerns all models of the provider."""
-    return failed(ErrorClass.TRANSIENT, provider_wide=True)
+    return failure_of(ErrorClass.TRANSIENT, provider_wide=True)
 
 
-def shown(said: object) -> str | None:
+def safe_provider_text(provider_text: object) -> str | None:
     """A provider's error message, without URLs and secrets and shortened, to show to the caller. None when it is no
     text or mentions our account."""
-    if not isinstance(said, str) or OF_OUR_ACCOUNT.search(said[: 2 * WORDS_MAX]):
+    if not isinstance(provider_text, str) or ACCOUNT_PATTERN.search(provider_text[: 2 * PROVIDER_TEXT_CHARACTERS_MAX]):
         return None
-    plain = " ".join(HIDDEN.sub("…", said[: 2 * WORDS_MAX]).split())
-    return (plain or None) if len(plain) <= WORDS_MAX else f"{plain[: WORDS_MAX - 1]}…"
+    plain = " ".join(SECRET_PATTERN.sub("…", provider_text[: 2 * PROVIDER_TEXT_CHARACTERS_MAX]).split())
+    return (plain or None) if len(plain) <= PROVIDER_TEXT_CHARACTERS_MAX else f"{plain[: PROVIDER_TEXT_CHARACTERS_MAX - 1]}…"
 
 
 def _clamped_seconds(seconds: float) -> int:

@@ -10,11 +10,11 @@ import re
 from random import Random
 
 from atelier.providers import _conversation
-from atelier.providers._canvas import luck_of
+from atelier.providers._canvas import rng_for
 from atelier.providers._contract import Job
-from atelier.providers._given import whole
+from atelier.providers._given import integer_parameter
 
-BYTES_A_TOKEN = 4
+BYTES_PER_TOKEN = 4
 TOKENS_MAX = 32768
 MARK = "(procedural)"
 
@@ -80,52 +80,52 @@ VIEWS = ("wide angle", "seen from slightly above", "close up", "balanced composi
 
 # These patterns expect lines with single spaces: patterns with `\s+` between the words would backtrack for longer than
 # linear time.
-ASKS = r"(?:please |can you |could you )*(?:write|make|give|tell|create|compose|draft|describe|list|suggest|name)"
-LEAD = re.compile(
-    rf"^(?:{ASKS} )?(?:(?:me|us) )?(?:(?:an?|the|some|\d+|two|three|four|five|six|ten) )?(?:\w+ ){{0,3}}?"
+REQUEST_VERBS = r"(?:please |can you |could you )*(?:write|make|give|tell|create|compose|draft|describe|list|suggest|name)"
+REQUEST_LEAD = re.compile(
+    rf"^(?:{REQUEST_VERBS} )?(?:(?:me|us) )?(?:(?:an?|the|some|\d+|two|three|four|five|six|ten) )?(?:\w+ ){{0,3}}?"
     r"(?:about|on|of|for|called|titled) ",
     re.IGNORECASE,
 )
-ASK = re.compile(rf"^{ASKS} (?:me |us )?", re.IGNORECASE)
+REQUEST_START = re.compile(rf"^{REQUEST_VERBS} (?:me |us )?", re.IGNORECASE)
 NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 
 
-def written(job: Job) -> tuple[str, dict[str, int]]:
+def write_text(job: Job) -> tuple[str, dict[str, int]]:
     """The written text, and its usage in tokens. Raises Refused."""
-    seed = whole(job, "seed", 0, 0, 2**32 - 1)
-    tokens_max = whole(job, "max_tokens", 512, 1, TOKENS_MAX)
-    system, messages = conversation(job)
+    seed = integer_parameter(job, "seed", 0, 0, 2**32 - 1)
+    tokens_max = integer_parameter(job, "max_tokens", 512, 1, TOKENS_MAX)
+    system, messages = split_conversation(job)
     last = messages[-1] if messages else ""
-    rng = luck_of("\n".join([system, *messages]), seed)
-    text = _truncate(_text(system, last, rng), tokens_max, job.parameters.get("stop") or [])
-    return text, {"tokens_input": tokens("\n".join([system, *messages])), "tokens_output": tokens(text)}
+    rng = rng_for("\n".join([system, *messages]), seed)
+    text = _truncate(_compose(system, last, rng), tokens_max, job.parameters.get("stop") or [])
+    return text, {"tokens_input": count_tokens("\n".join([system, *messages])), "tokens_output": count_tokens(text)}
 
 
-def tokens(text: str) -> int:
+def count_tokens(text: str) -> int:
     """The number of tokens of a text: a quarter of its UTF-8 bytes, rounded up."""
-    return -(-len(text.encode(errors="replace")) // BYTES_A_TOKEN)
+    return -(-len(text.encode(errors="replace")) // BYTES_PER_TOKEN)
 
 
-def conversation(job: Job) -> tuple[str, list[str]]:
+def split_conversation(job: Job) -> tuple[str, list[str]]:
     """The system instructions as one text, and the other messages' texts in order."""
-    messages = _conversation.conversation(job)
+    messages = _conversation.messages_of(job)
     system = [str(job.parameters["system"])] if job.parameters.get("system") else []
     system += [message.text for message in messages if message.role == "system"]
     return "\n".join(system), [message.text for message in messages if message.role != "system"] or [job.prompt]
 
 
-def _text(system: str, asked: str, rng: Random) -> str:
-    both = f"{system}\n{asked}".lower()
+def _compose(system: str, request: str, rng: Random) -> str:
+    both = f"{system}\n{request}".lower()
     if re.search(r"(rewrite|enhance|improve|expand|enrich)\b.{0,60}\bprompt", both, re.DOTALL):
-        return f"{_enhance_prompt(asked, rng)} {MARK}"
-    if re.fullmatch(r"\W*(hello|hi|hey|good (morning|evening)|ping|test)\b.{0,20}", asked.lower().strip()):
+        return f"{_enhance_prompt(request, rng)} {MARK}"
+    if re.fullmatch(r"\W*(hello|hi|hey|good (morning|evening)|ping|test)\b.{0,20}", request.lower().strip()):
         return f"Hello. Ask me for a poem, a list, a title or a few lines about anything.\n\n{MARK}"
-    topic = subject(asked)
+    topic = subject(request)
     fields = {"subject": topic, "Subject": topic[:1].upper() + topic[1:]}
     if re.search(r"\b(haiku|poem|verse|rhyme|song|lyrics)\b", both):
         lines = "\n".join(rng.choice(VERSES)) if "haiku" in both else _poem(rng)
     elif re.search(r"\b(list|ideas|tips|steps|suggestions|bullet|names)\b", both):
-        count = re.search(r"\b(\d{1,2}|two|three|four|five|six|seven|eight|nine|ten)\b", asked.lower())
+        count = re.search(r"\b(\d{1,2}|two|three|four|five|six|seven|eight|nine|ten)\b", request.lower())
         number = NUMBERS.get(count[1]) or int(count[1]) if count else 5
         chosen = rng.sample(ITEMS, min(max(number, 1), len(ITEMS)))
         lines = "\n".join(f"{place}. {item}." for place, item in enumerate(chosen, 1))
@@ -136,22 +136,22 @@ def _text(system: str, asked: str, rng: Random) -> str:
     return f"{lines.format(**fields)}\n\n{MARK}"
 
 
-def subject(asked: str) -> str:
+def subject(request: str) -> str:
     """The subject of a request: its first line without “write me a poem about”, up to the end of the sentence, at most
     twelve words."""
-    line = next((" ".join(line.split()) for line in asked.splitlines() if line.strip()), "")
-    line = ASK.sub("", LEAD.sub("", line))
+    line = next((" ".join(line.split()) for line in request.splitlines() if line.strip()), "")
+    line = REQUEST_START.sub("", REQUEST_LEAD.sub("", line))
     line = re.split(r"[.!?;\n]", line)[0]
     # Braces are removed, because the sentences are filled by `str.format`; so are other brackets and quotes.
     words = re.sub(r"[{}\[\]<>\"“”]", "", line).split()[:12]
     return " ".join(words).strip(" ,:") or "nothing in particular"
 
 
-def _enhance_prompt(asked: str, rng: Random) -> str:
+def _enhance_prompt(request: str, rng: Random) -> str:
     """The prompt unchanged, with words for light, look and view added."""
-    head, colon, rest = asked.strip().partition(":")
+    head, colon, rest = request.strip().partition(":")
     is_lead = colon and "\n" not in head and re.search(r"\bprompt\b", head, re.IGNORECASE)
-    prompt = (rest if is_lead else asked).strip().rstrip(".,; ")
+    prompt = (rest if is_lead else request).strip().rstrip(".,; ")
     additions = [rng.choice(LIGHTS), *rng.sample(LOOKS, 2), rng.choice(VIEWS)]
     return ", ".join(part for part in [prompt, *additions] if part)
 
@@ -179,7 +179,7 @@ def _truncate(text: str, tokens_max: int, stop: list[str]) -> str:
     if stop:
         body = body.rstrip()
         mark = next((form for form in (mark, f" {MARK}") if not any(word in body + form for word in stop)), "")
-    room = tokens_max * BYTES_A_TOKEN
+    room = tokens_max * BYTES_PER_TOKEN
     if len((body + mark).encode(errors="replace")) <= room:
         return body + mark
     left = room - len(mark)

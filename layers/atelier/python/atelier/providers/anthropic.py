@@ -22,15 +22,15 @@ from atelier.providers._contract import (
     FinishReason,
     Job,
     ListedModel,
-    Progress,
-    Submitted,
+    PollOutcome,
+    SubmitOutcome,
     Unknown,
     WebhookEvent,
     WebhookInvalid,
 )
-from atelier.providers._conversation import Part, conversation
-from atelier.providers._text import text_end
-from atelier.providers._wire import RETRY_AFTER_SECONDS_MAX, NoAnswer, NotSent, Reply, Wire, failed, unreachable
+from atelier.providers._conversation import PromptPart, messages_of
+from atelier.providers._text import text_outcome
+from atelier.providers._wire import RETRY_AFTER_SECONDS_MAX, NoAnswer, NotSent, Reply, HttpClient, failure_of, provider_unreachable
 
 VERSION = "2023-06-01"
 # Larger counts are not believed: no call can use so many tokens.
@@ -40,7 +40,7 @@ TOKENS_OUTPUT_MAX = 1024
 MODELS_PAGE, MODELS_PAGES_MAX = 1000, 10
 
 # Error classes by the error's `type`, or by the HTTP status when there is no known type.
-REFUSALS: dict[str | int, ErrorClass] = {
+ERROR_CLASSES: dict[str | int, ErrorClass] = {
     "invalid_request_error": ErrorClass.INVALID_INPUT,
     "request_too_large": ErrorClass.INVALID_INPUT,
     "authentication_error": ErrorClass.AUTH,
@@ -61,12 +61,12 @@ REFUSALS: dict[str | int, ErrorClass] = {
     529: ErrorClass.CAPACITY,
 }
 # The stop reason `refusal` is Anthropic's filter, which cuts the text off where it stepped in.
-FINISHES = {
+FINISH_REASONS = {
     "max_tokens": FinishReason.LENGTH,
     "model_context_window_exceeded": FinishReason.LENGTH,
     "refusal": FinishReason.CONTENT_FILTER,
 }
-SHAPING = ("max_tokens", "temperature", "top_p", "top_k")
+SAMPLING_PARAMETERS = ("max_tokens", "temperature", "top_p", "top_k")
 
 
 class Anthropic:
@@ -82,13 +82,13 @@ class Anthropic:
         self, *, api_key: str, base_url: str = "https://api.anthropic.com", answer_seconds_max: float = 50.0
     ) -> None:
         headers = {"x-api-key": api_key, "anthropic-version": VERSION}
-        self._wire = Wire(base_url, headers, answer_seconds_max=answer_seconds_max)
+        self._wire = HttpClient(base_url, headers, answer_seconds_max=answer_seconds_max)
 
-    def submit(self, job: Job) -> Submitted:
+    def submit(self, job: Job) -> SubmitOutcome:
         try:
-            reply = self._wire.within(job).ask("POST", "/v1/messages", body=_request_body(job))
+            reply = self._wire.for_job(job).request("POST", "/v1/messages", body=_request_body(job))
         except NotSent:
-            return unreachable()
+            return provider_unreachable()
         except NoAnswer as error:
             return Unknown(f"the request was not answered: {error}")
         answer = reply.json()
@@ -97,12 +97,12 @@ class Anthropic:
         if not reply.ok or answer.get("type") != "message":
             # The response comes from a gateway, or is cut short: tokens may have been generated and billed.
             return Unknown(f"the request was answered with {reply.status} and no message")
-        finish_reason = FINISHES.get(str(answer.get("stop_reason")))
-        return text_end(job, _text(answer.get("content")), _usage(answer.get("usage")), finish_reason=finish_reason)
+        finish_reason = FINISH_REASONS.get(str(answer.get("stop_reason")))
+        return text_outcome(job, _text(answer.get("content")), _usage(answer.get("usage")), finish_reason=finish_reason)
 
-    def poll(self, reference: str, job: Job) -> Progress:
+    def poll(self, reference: str, job: Job) -> PollOutcome:
         # The API is synchronous: there is nothing to poll.
-        return failed(ErrorClass.UNKNOWN_OUTCOME)
+        return failure_of(ErrorClass.UNKNOWN_OUTCOME)
 
     def cancel(self, reference: str) -> CancelResult:
         return CancelResult.UNSUPPORTED
@@ -117,9 +117,9 @@ class Anthropic:
 
     def check(self) -> Failed | None:
         try:
-            reply = self._wire.ask("GET", "/v1/models?limit=1")
+            reply = self._wire.request("GET", "/v1/models?limit=1")
         except (NotSent, NoAnswer):
-            return failed(ErrorClass.TRANSIENT)
+            return failure_of(ErrorClass.TRANSIENT)
         return None if reply.ok else _failure(reply)
 
     def models(self) -> tuple[ListedModel, ...] | None:
@@ -128,7 +128,7 @@ class Anthropic:
         query: dict[str, str | int] = {"limit": MODELS_PAGE}
         for _ in range(MODELS_PAGES_MAX):
             try:
-                reply = self._wire.ask("GET", f"/v1/models?{urlencode(query)}")
+                reply = self._wire.request("GET", f"/v1/models?{urlencode(query)}")
             except (NotSent, NoAnswer):
                 return None
             page = reply.json()
@@ -148,7 +148,7 @@ def _request_body(job: Job) -> dict[str, Any]:
     parameters = job.parameters
     system: list[str] = [parameters["system"]] if parameters.get("system") else []
     messages: list[dict[str, Any]] = []
-    for message in conversation(job):
+    for message in messages_of(job):
         if message.role == "system":
             # The Messages API takes system texts in `system`, not among the messages.
             system.append(message.text)
@@ -162,10 +162,10 @@ def _request_body(job: Job) -> dict[str, Any]:
         body["temperature"] = parameters["temperature_percent"] / 100
     if parameters.get("stop"):
         body["stop_sequences"] = parameters["stop"]
-    return body | {name: parameters[name] for name in SHAPING if parameters.get(name) is not None}
+    return body | {name: parameters[name] for name in SAMPLING_PARAMETERS if parameters.get(name) is not None}
 
 
-def _content_block(part: Part) -> dict[str, Any]:
+def _content_block(part: PromptPart) -> dict[str, Any]:
     """A message part as a content block of the Messages API."""
     if isinstance(part, str):
         return {"type": "text", "text": part}
@@ -207,25 +207,25 @@ def _failure(reply: Reply) -> Failed:
     problem: Any = reply.json().get("error")
     error = cast("dict[str, Any]", problem) if isinstance(problem, dict) else {}
     kind, text = str(error.get("type")), str(error.get("message")).lower()
-    error_class = REFUSALS.get(kind) or REFUSALS.get(reply.status, ErrorClass.TRANSIENT)
+    error_class = ERROR_CLASSES.get(kind) or ERROR_CLASSES.get(reply.status, ErrorClass.TRANSIENT)
     if error_class is ErrorClass.INVALID_INPUT:
         # Only the beginning of the text is matched: further in, it may quote the caller.
         if re.match(r"(your )?credit balance is too low", text):
-            return failed(ErrorClass.PROVIDER_BILLING)
+            return failure_of(ErrorClass.PROVIDER_BILLING)
         if re.match(r"output blocked by content filtering", text):
             error_class = ErrorClass.MODERATED
     if error_class is ErrorClass.AUTH and reply.status == 403:
         # A 403 may concern one model only: the key may be valid for others.
-        return failed(error_class, provider_wide=False)
+        return failure_of(error_class, provider_wide=False)
     if error_class is not ErrorClass.RATE_LIMITED:
-        return failed(error_class, said=error.get("message"), code=None if kind == "invalid_request_error" else kind)
+        return failure_of(error_class, provider_text=error.get("message"), code=None if kind == "invalid_request_error" else kind)
     details: Any = error.get("details")
     if (
         isinstance(details, dict)
         and cast("dict[str, Any]", details).get("error_code") == "enforced_spend_limit_reached"
     ):
-        return failed(ErrorClass.PROVIDER_BILLING)
-    return failed(error_class, retry_after_seconds=reply.retry_after_seconds() or _reset_seconds(reply.headers))
+        return failure_of(ErrorClass.PROVIDER_BILLING)
+    return failure_of(error_class, retry_after_seconds=reply.retry_after_seconds() or _reset_seconds(reply.headers))
 
 
 def _reset_seconds(headers: dict[str, str]) -> int | None:

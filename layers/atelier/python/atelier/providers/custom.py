@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from atelier.addresses import Resolve, is_public, system_addresses
+from atelier.addresses import Resolver, is_public, resolve_host
 from atelier.providers._contract import ErrorClass, Failed, Job, Output, Unknown
-from atelier.providers._openai_shape import Answer, OpenAIShape, bearer
-from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire
+from atelier.providers._openai_shape import JsonObject, OpenAICompatible, bearer
+from atelier.providers._wire import NoAnswer, NotSent, Reply, HttpClient
 
 if TYPE_CHECKING:
     import ssl
@@ -27,11 +27,11 @@ FETCH_SECONDS_MAX = 20.0
 APIS = {"text": "chat", "page": "chat", "image": "images", "audio": "speech"}
 
 
-class NotAllowed(NotSent):
+class AddressNotAllowed(NotSent):
     """The URL may not be opened: it is not https, or its name resolves to an address that is not public."""
 
 
-class Custom(OpenAIShape):
+class Custom(OpenAICompatible):
     """The adapter for a custom provider. `model` in the settings is the model's name at the endpoint; without `api`,
     the API follows from the kind of the job.
 
@@ -44,7 +44,7 @@ class Custom(OpenAIShape):
         api_key: str,
         base_url: str,
         local_hosts: frozenset[str] = frozenset(),
-        resolve: Resolve = system_addresses,
+        resolve: Resolver = resolve_host,
         tls: ssl.SSLContext | None = None,
         answer_seconds_max: float = 50.0,
     ) -> None:
@@ -60,7 +60,7 @@ class Custom(OpenAIShape):
     def _api_name(self, job: Job) -> str:
         return str(job.settings.get("api") or APIS.get(job.kind))
 
-    def _image_options(self, job: Job) -> Answer:
+    def _image_options(self, job: Job) -> JsonObject:
         # The models of a custom provider are unknown here, so a seed is sent and the endpoint may refuse it.
         extra = {name: job.parameters[name] for name in ("seed",) if job.parameters.get(name) is not None}
         return super()._image_options(job) | extra
@@ -72,9 +72,9 @@ class Custom(OpenAIShape):
         return super()._get(path) if _is_unambiguous(self._wire.base_url) else _address_refusal()
 
     def _connection_failure(self, error: NotSent) -> Failed:
-        return _address_refusal() if isinstance(error, NotAllowed) else super()._connection_failure(error)
+        return _address_refusal() if isinstance(error, AddressNotAllowed) else super()._connection_failure(error)
 
-    def _image_output(self, image: Answer, content_type: str | None) -> Output | None:
+    def _image_output(self, image: JsonObject, content_type: str | None) -> Output | None:
         output = super()._image_output(image, content_type)
         if output is None or output.url is None:
             return output
@@ -86,15 +86,15 @@ class Custom(OpenAIShape):
             return None
         parts = urlsplit(url)
         try:
-            reply = self._http_client(f"{parts.scheme}://{parts.netloc}", {}, FETCH_SECONDS_MAX).ask("GET", url)
+            reply = self._http_client(f"{parts.scheme}://{parts.netloc}", {}, FETCH_SECONDS_MAX).request("GET", url)
         except (NotSent, NoAnswer):
             return None
         return reply.body if reply.ok else None
 
-    def _http_client(self, base_url: str, headers: Mapping[str, str], answer_seconds_max: float) -> Wire:
+    def _http_client(self, base_url: str, headers: Mapping[str, str], answer_seconds_max: float) -> HttpClient:
         # No compression: a small compressed response could unpack to a huge one.
         headers = {**headers, "accept-encoding": "identity"}
-        return Wire(base_url, headers, answer_seconds_max=answer_seconds_max, connections=self._connections)
+        return HttpClient(base_url, headers, answer_seconds_max=answer_seconds_max, make_transport=self._connections)
 
 
 def _address_refusal() -> Failed:
@@ -112,7 +112,7 @@ def _is_unambiguous(url: str) -> bool:
         return False
 
 
-def _guarded_transport(local_hosts: frozenset[str], resolve: Resolve, tls: ssl.SSLContext | None) -> httpx.BaseTransport:
+def _guarded_transport(local_hosts: frozenset[str], resolve: Resolver, tls: ssl.SSLContext | None) -> httpx.BaseTransport:
     import httpx
 
     class Guard(httpx.BaseTransport):
@@ -128,13 +128,13 @@ def _guarded_transport(local_hosts: frozenset[str], resolve: Resolve, tls: ssl.S
             host, port = url.raw_host.decode("ascii"), url.port or (443 if url.scheme == "https" else 80)
             local = f"{host}:{port}" in local_hosts
             if url.scheme != "https" and not local:
-                raise NotAllowed("only https is opened")
+                raise AddressNotAllowed("only https is opened")
             try:
                 addresses = resolve(host, port)[:ADDRESSES_MAX]
             except (OSError, UnicodeError) as error:
                 raise NotSent("the name does not resolve") from error
             if not local and not all(is_public(address) for address in addresses):
-                raise NotAllowed("the name leads inside")
+                raise AddressNotAllowed("the name leads inside")
             # The connection goes to an IP address, but the certificate must be valid for the host name.
             request.extensions = {**request.extensions, "sni_hostname": host}
             for address in addresses:

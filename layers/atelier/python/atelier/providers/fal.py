@@ -33,13 +33,13 @@ from atelier.providers._contract import (
     ListedModel,
     Output,
     Pending,
-    Progress,
-    Submitted,
+    PollOutcome,
+    SubmitOutcome,
     Unknown,
     WebhookEvent,
     WebhookInvalid,
 )
-from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed, unreachable
+from atelier.providers._wire import NoAnswer, NotSent, Reply, HttpClient, failure_of, provider_unreachable
 
 OUTPUTS_MAX = 16
 PROBLEMS_MAX = 4
@@ -58,8 +58,8 @@ REQUEST_ID = r"[A-Za-z0-9_-]{1,64}"
 
 # Statuses by which fal, or the network in front of it, says that the request was not accepted. After any other 5xx the
 # request may have been accepted.
-NOT_TAKEN = frozenset({503, 521, 522, 523})
-REFUSALS = {
+NOT_ACCEPTED_STATUSES = frozenset({503, 521, 522, 523})
+CLASS_BY_STATUS = {
     401: ErrorClass.AUTH,
     402: ErrorClass.PROVIDER_BILLING,
     403: ErrorClass.AUTH,
@@ -69,7 +69,7 @@ REFUSALS = {
     504: ErrorClass.TIMEOUT_STARTED,
 }
 # Error types of the platform (`error_type`) and of the models (`detail[].type`).
-TYPES = {
+CLASS_BY_TYPE = {
     "request_timeout": ErrorClass.TIMEOUT_STARTED,
     "startup_timeout": ErrorClass.TIMEOUT_UNSTARTED,
     "runner_scheduling_failure": ErrorClass.CAPACITY,
@@ -113,11 +113,11 @@ class Fal:
         answer_seconds_max: float = 20.0,
     ) -> None:
         headers = {"authorization": f"Key {api_key}"}
-        self._queue = Wire(base_url, headers, answer_seconds_max=answer_seconds_max)
-        self._rest = Wire(rest_url, headers, answer_seconds_max=answer_seconds_max)
+        self._queue = HttpClient(base_url, headers, answer_seconds_max=answer_seconds_max)
+        self._rest = HttpClient(rest_url, headers, answer_seconds_max=answer_seconds_max)
         self._user_id = user_id
 
-    def submit(self, job: Job) -> Submitted:
+    def submit(self, job: Job) -> SubmitOutcome:
         path = f"/{job.settings['app']}"
         if job.webhook_url:
             path += f"?{urlencode({'fal_webhook': job.webhook_url})}"
@@ -127,28 +127,28 @@ class Fal:
             "x-fal-object-lifecycle-preference": json.dumps({"expiration_duration_seconds": RESULT_SECONDS}),
         }
         try:
-            reply = self._queue.ask("POST", path, body=_request_body(job), headers=headers)
+            reply = self._queue.request("POST", path, body=_request_body(job), headers=headers)
         except NotSent:
-            return unreachable()
+            return provider_unreachable()
         except NoAnswer as error:
             return Unknown(f"the request was not answered: {error}")
-        if reply.status >= 500 and reply.status not in NOT_TAKEN:
+        if reply.status >= 500 and reply.status not in NOT_ACCEPTED_STATUSES:
             return Unknown(f"the request was answered with {reply.status}")
         if not reply.ok:
             return _submit_failure(reply)
         reference = self._reference(job, reply.json())
         return Accepted(reference) if reference else Unknown("the request was answered without an id")
 
-    def poll(self, reference: str, job: Job) -> Progress:
+    def poll(self, reference: str, job: Job) -> PollOutcome:
         path = _request_path(reference)
         if path is None:
-            return failed(ErrorClass.UNKNOWN_OUTCOME)
+            return failure_of(ErrorClass.UNKNOWN_OUTCOME)
 
         try:
-            reply = self._queue.ask("GET", f"{path}/status?logs=1")
+            reply = self._queue.request("GET", f"{path}/status?logs=1")
             status = reply.json()
             if reply.status in (404, 410):
-                return failed(ErrorClass.UNKNOWN_OUTCOME)
+                return failure_of(ErrorClass.UNKNOWN_OUTCOME)
             if not reply.ok:
                 return Unknown(f"the poll was answered with {reply.status}")
             match status.get("status"):
@@ -163,7 +163,7 @@ class Fal:
             usage = _usage(status.get("metrics"))
             if status.get("error_type"):
                 return _failure(status, usage, headers=reply.headers)
-            result = self._queue.ask("GET", path)
+            result = self._queue.request("GET", path)
             if status.get("error") and result.ok:
                 return _failure(status, usage, headers=reply.headers)
             return _read_result(result, job, usage)
@@ -175,7 +175,7 @@ class Fal:
         if path is None:
             return CancelResult.TOO_LATE
         try:
-            reply = self._queue.ask("PUT", f"{path}/cancel")
+            reply = self._queue.request("PUT", f"{path}/cancel")
         except (NotSent, NoAnswer):
             return CancelResult.PENDING
         match reply.json().get("status"):
@@ -210,16 +210,16 @@ class Fal:
     def check(self) -> Failed | None:
         """Request an upload token, which is free and needs a valid key."""
         try:
-            reply = self._rest.ask("POST", "/storage/auth/token?storage_type=fal-cdn-v3", body={})
+            reply = self._rest.request("POST", "/storage/auth/token?storage_type=fal-cdn-v3", body={})
         except (NotSent, NoAnswer):
-            return failed(ErrorClass.TRANSIENT)
+            return failure_of(ErrorClass.TRANSIENT)
         return None if reply.ok else _submit_failure(reply)
 
     def models(self) -> tuple[ListedModel, ...] | None:
         # fal's list of models has no shutdown dates.
         return None
 
-    def _webhook_outcome(self, event: dict[str, Any], reference: str, job: Job) -> Progress:
+    def _webhook_outcome(self, event: dict[str, Any], reference: str, job: Job) -> PollOutcome:
         payload: Any = event.get("payload")
         if event.get("payload_error"):
             # The request succeeded, but its result did not fit into the webhook.
@@ -265,7 +265,7 @@ class Fal:
         digest = hashlib.sha256(body).hexdigest()
         message = "\n".join((request_id, user_id, sent_at, digest)).encode(errors="replace")
         keys = signing_keys(f"{self._rest.base_url}/.well-known/jwks.json")
-        if not keys.signed(bytes.fromhex(signature), message, now_seconds):
+        if not keys.verify(bytes.fromhex(signature), message, now_seconds):
             raise WebhookInvalid("no key of fal's made the signature")
         return request_id
 
@@ -278,7 +278,7 @@ class SigningKeys:
         self._keys: tuple[bytes, ...] = ()
         self._fetched_at_seconds: int | None = None
 
-    def signed(self, signature: bytes, message: bytes, now_seconds: int) -> bool:
+    def verify(self, signature: bytes, message: bytes, now_seconds: int) -> bool:
         """Whether the signature was made with one of the keys. Raises WebhookInvalid when no keys can be fetched."""
         age = self._age_seconds(now_seconds)
         if age <= KEYS_SECONDS_MAX and self._is_signed_by_known_key(signature, message):
@@ -381,11 +381,11 @@ def _file_url(file: Input) -> str:
 # ---- answers ---------------------------------------------------------------------------------------------------------
 
 
-def _read_result(reply: Reply, job: Job, usage: dict[str, int]) -> Progress:
+def _read_result(reply: Reply, job: Job, usage: dict[str, int]) -> PollOutcome:
     if reply.ok:
         return _read_payload(reply.json(), job, usage)
     if reply.status in (404, 410):
-        return failed(ErrorClass.UNKNOWN_OUTCOME, usage=usage)
+        return failure_of(ErrorClass.UNKNOWN_OUTCOME, usage=usage)
     if reply.status in (401, 403, 429) or (reply.status >= 500 and not reply.json().get("detail")):
         # This status concerns the poll, not the job.
         return Unknown(f"the result was answered with {reply.status}")
@@ -407,9 +407,9 @@ def _read_payload(payload: Any, job: Job, usage: dict[str, int]) -> Done | Faile
         marks = cast("list[object]", flags)
         outputs = [output for output, mark in zip(outputs, [*marks, *[False] * len(outputs)], strict=False) if not mark]
         if not outputs:
-            return failed(ErrorClass.MODERATED_BILLED, usage=usage)
+            return failure_of(ErrorClass.MODERATED_BILLED, usage=usage)
     if not outputs:
-        return failed(ErrorClass.TRANSIENT, usage=usage)
+        return failure_of(ErrorClass.TRANSIENT, usage=usage)
     if duration_seconds:
         usage = {**usage, "output_milliseconds": math.ceil(round(duration_seconds * 1000, 3))}
     return Done(tuple(outputs[:OUTPUTS_MAX]), usage)
@@ -459,10 +459,10 @@ def _submit_failure(reply: Reply) -> Failed:
     key."""
     detail = str(reply.json().get("detail")).lower()
     if reply.status in (401, 403) and re.search(r"exhausted balance|user is locked|top up", detail):
-        return failed(ErrorClass.PROVIDER_BILLING)
+        return failure_of(ErrorClass.PROVIDER_BILLING)
     failure = _failure(reply.json(), {}, status=reply.status, headers=reply.headers)
     # A submission can only be accepted or fail: a cancellation before the request had an id counts as a failure.
-    return failure if isinstance(failure, Failed) else failed(ErrorClass.TRANSIENT)
+    return failure if isinstance(failure, Failed) else failure_of(ErrorClass.TRANSIENT)
 
 
 def _failure(
@@ -477,7 +477,7 @@ def _failure(
     types += [str(problem.get("error_type")), hints.get("x-fal-error-type", "")]
     if CANCELLED_TYPES & set(types):
         return Cancelled(usage)
-    error_class = next((TYPES[kind] for kind in types if kind in TYPES), None) or REFUSALS.get(status)
+    error_class = next((CLASS_BY_TYPE[kind] for kind in types if kind in CLASS_BY_TYPE), None) or CLASS_BY_STATUS.get(status)
     if error_class is None:
         is_request_fault = 400 <= status < 500 or (bool(listed) and status < 500)
         error_class = ErrorClass.INVALID_INPUT if is_request_fault else ErrorClass.TRANSIENT
@@ -490,11 +490,11 @@ def _failure(
         error_class = ErrorClass.MODERATED_BILLED
 
     if error_class is ErrorClass.RATE_LIMITED:
-        return failed(error_class, retry_after_seconds=_retry_after_seconds(hints), usage=usage)
+        return failure_of(error_class, retry_after_seconds=_retry_after_seconds(hints), usage=usage)
     code = next((kind for kind in types if kind not in ("None", "")), None)
     # A 403 may concern one model only: the key may be valid for others.
     provider_wide = False if error_class is ErrorClass.AUTH and status == 403 else None
-    return failed(error_class, usage=usage, said=_problem_text(detail), code=code, provider_wide=provider_wide)
+    return failure_of(error_class, usage=usage, provider_text=_problem_text(detail), code=code, provider_wide=provider_wide)
 
 
 def _problem_text(detail: Any) -> str | None:

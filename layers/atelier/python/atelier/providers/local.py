@@ -20,8 +20,8 @@ from atelier.providers._contract import (
     Job,
     ListedModel,
     Output,
-    Progress,
-    Submitted,
+    PollOutcome,
+    SubmitOutcome,
     Unknown,
     WebhookEvent,
     WebhookInvalid,
@@ -40,13 +40,13 @@ class Local:
 
     resend_safe = True
 
-    def submit(self, job: Job) -> Submitted:
+    def submit(self, job: Job) -> SubmitOutcome:
         try:
             return _make(job)
         except ImportError as error:
             return Failed(ErrorClass.MODEL_GONE, f"This installation lacks what the model needs: {error.name}.")
 
-    def poll(self, reference: str, job: Job) -> Progress:
+    def poll(self, reference: str, job: Job) -> PollOutcome:
         try:
             return _make(job)
         except ImportError as error:
@@ -77,11 +77,11 @@ def _make(job: Job) -> Done | Failed:
         return Failed(ErrorClass.MODEL_GONE, "There is no such local model.")
     from subprocess import SubprocessError  # nosec B404
 
-    from atelier.providers._given import Refused
+    from atelier.providers._given import JobRefused
 
     try:
         return make(job)
-    except Refused as refusal:
+    except JobRefused as refusal:
         return Failed(ErrorClass.INVALID_INPUT, str(refusal))
     except (OSError, SubprocessError):
         return Failed(ErrorClass.TRANSIENT, "This could not be made just now.")
@@ -89,67 +89,67 @@ def _make(job: Job) -> Done | Failed:
 
 def _canvas(job: Job) -> Done:
     """1 to 4 PNG images of exactly the requested size; image number k is made with seed + k."""
-    from atelier.providers._canvas import paint, restyled
-    from atelier.providers._given import covering, covering_mask, picture, whole
+    from atelier.providers._canvas import paint, restyle
+    from atelier.providers._given import cover, cover_mask, input_image, integer_parameter
 
-    width, height = whole(job, "width", 1024, 64, 2048), whole(job, "height", 1024, 64, 2048)
-    seed, count = whole(job, "seed", 0, 0, 2**32 - 1), whole(job, "n", 1, 1, 4)
-    source_image, mask = picture(job) or picture(job, "reference"), picture(job, "mask")
+    width, height = integer_parameter(job, "width", 1024, 64, 2048), integer_parameter(job, "height", 1024, 64, 2048)
+    seed, count = integer_parameter(job, "seed", 0, 0, 2**32 - 1), integer_parameter(job, "n", 1, 1, 4)
+    source_image, mask = input_image(job) or input_image(job, "reference"), input_image(job, "mask")
     if source_image:
-        ground = covering(source_image, (width, height))
-        keep_mask = covering_mask(mask, source_image.size, (width, height)) if mask else None
-        images = (restyled(ground, keep_mask, job.prompt, seed + number) for number in range(count))
+        ground = cover(source_image, (width, height))
+        keep_mask = cover_mask(mask, source_image.size, (width, height)) if mask else None
+        images = (restyle(ground, keep_mask, job.prompt, seed + number) for number in range(count))
     else:
         images = (paint(job.prompt, seed + number, width, height) for number in range(count))
     return Done(tuple(_png(each, "canvas") for each in images))
 
 
 def _enlarge(job: Job) -> Done:
-    from atelier.providers._canvas import enlarged
-    from atelier.providers._given import SIDE_MAX, Refused, picture, whole
+    from atelier.providers._canvas import enlarge
+    from atelier.providers._given import SIDE_MAX, JobRefused, input_image, integer_parameter
 
-    source_image, factor = picture(job), whole(job, "factor", 2, 2, 4)
+    source_image, factor = input_image(job), integer_parameter(job, "factor", 2, 2, 4)
     if source_image is None:
-        raise Refused("There is no picture to enlarge.")
+        raise JobRefused("There is no picture to enlarge.")
     if source_image.width * source_image.height * factor**2 > 4096**2:
-        raise Refused("Enlarged, the picture would have more than 4096 × 4096 pixels.")
+        raise JobRefused("Enlarged, the picture would have more than 4096 × 4096 pixels.")
     if max(source_image.size) * factor > SIDE_MAX:
-        raise Refused(f"Enlarged, the picture would have a side of more than {SIDE_MAX:,} pixels.")
-    return Done((_png(enlarged(source_image, factor), "enlarge"),))
+        raise JobRefused(f"Enlarged, the picture would have a side of more than {SIDE_MAX:,} pixels.")
+    return Done((_png(enlarge(source_image, factor), "enlarge"),))
 
 
 def _voice(job: Job) -> Done:
-    from atelier.providers._voice import spoken
+    from atelier.providers._voice import make_speech
 
-    output, milliseconds = spoken(job)
+    output, milliseconds = make_speech(job)
     return Done((output,), {"characters": len(job.prompt), "output_milliseconds": milliseconds})
 
 
 def _video(job: Job) -> Done:
-    from atelier.providers._film import film
+    from atelier.providers._film import make_video
 
-    data, milliseconds = film(job)
+    data, milliseconds = make_video(job)
     return Done((Output(data, content_type="video/mp4"),), {"output_milliseconds": milliseconds})
 
 
-def _talker(job: Job) -> Done:
-    from atelier.providers._talker import talk
+def _avatar(job: Job) -> Done:
+    from atelier.providers._talker import make_avatar_video
 
-    data, milliseconds = talk(job)
+    data, milliseconds = make_avatar_video(job)
     return Done((Output(data, content_type="video/mp4"),), {"output_milliseconds": milliseconds})
 
 
-def _writer(job: Job) -> Done:
-    from atelier.providers._writer import written
+def _text(job: Job) -> Done:
+    from atelier.providers._writer import write_text
 
-    text, usage = written(job)
+    text, usage = write_text(job)
     return Done((Output(text.encode(errors="replace"), content_type="text/plain"),), usage)
 
 
 def _page(job: Job) -> Done:
-    from atelier.providers._page import page
+    from atelier.providers._page import build_page
 
-    return Done((Output(page(job).encode(), content_type="text/html"),))
+    return Done((Output(build_page(job).encode(), content_type="text/html"),))
 
 
 MAKERS: dict[str, Callable[[Job], Done]] = {
@@ -157,9 +157,9 @@ MAKERS: dict[str, Callable[[Job], Done]] = {
     "local/enlarge": _enlarge,
     "local/film": _video,
     "local/page": _page,
-    "local/talker": _talker,
+    "local/talker": _avatar,
     "local/voice": _voice,
-    "local/writer": _writer,
+    "local/writer": _text,
 }
 
 

@@ -8,11 +8,11 @@ models carries shutdown dates.
 from __future__ import annotations
 
 from atelier.providers._contract import Job
-from atelier.providers._openai_shape import Answer, OpenAIShape, bearer
-from atelier.providers._wire import Wire
+from atelier.providers._openai_shape import JsonObject, OpenAICompatible, bearer
+from atelier.providers._wire import HttpClient
 
 
-class OpenAI(OpenAIShape):
+class OpenAI(OpenAICompatible):
     """The adapter for OpenAI. `api` in a model's settings: responses, chat, images (which edits when the job has an
     input image) or speech."""
 
@@ -25,14 +25,14 @@ class OpenAI(OpenAIShape):
         base_url: str = "https://api.openai.com/v1",
         answer_seconds_max: float = 50.0,
     ) -> None:
-        super().__init__(Wire(base_url, bearer(api_key), answer_seconds_max=answer_seconds_max))
+        super().__init__(HttpClient(base_url, bearer(api_key), answer_seconds_max=answer_seconds_max))
 
-    def _api(self, job: Job) -> str:
+    def _api_name(self, job: Job) -> str:
         # The Responses API has no stop sequences; the chat API has.
-        api = super()._api(job)
+        api = super()._api_name(job)
         return "chat" if api == "responses" and job.parameters.get("stop") else api
 
-    def _measures(self, job: Job) -> Answer:
+    def _image_options(self, job: Job) -> JsonObject:
         parameters = job.parameters
         names = ("background", "output_format", "output_compression")
-        return super()._measures(job) | {name: parameters[name] for name in names if parameters.get(name) is not None}
+        return super()._image_options(job) | {name: parameters[name] for name in names if parameters.get(name) is not None}

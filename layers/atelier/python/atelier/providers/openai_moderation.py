@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from atelier.moderation.model import Category, Picture
+from atelier.moderation.model import Category, Thumbnail
 from atelier.moderation.ports import Findings
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class OpenAIModeration:
             found[owner] |= categories
         return tuple(map(frozenset, found))
 
-    def picture(self, picture: Picture, *, seconds_max: float) -> frozenset[Category] | None:
-        url = f"data:{picture.content_type};base64,{base64.b64encode(picture.data).decode()}"
+    def image(self, thumbnail: Thumbnail, *, seconds_max: float) -> frozenset[Category] | None:
+        url = f"data:{thumbnail.content_type};base64,{base64.b64encode(thumbnail.data).decode()}"
         results = self._request([{"type": "image_url", "image_url": {"url": url}}], seconds_max)
         return _categories(results[0]) if results else None
 

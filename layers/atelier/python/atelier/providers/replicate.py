@@ -33,14 +33,14 @@ from atelier.providers._contract import (
     ListedModel,
     Output,
     Pending,
-    Progress,
-    Submitted,
+    PollOutcome,
+    SubmitOutcome,
     Unknown,
     WebhookEvent,
     WebhookInvalid,
 )
-from atelier.providers._standard_webhooks import verified_id
-from atelier.providers._wire import failed, unreachable
+from atelier.providers._standard_webhooks import verify_webhook
+from atelier.providers._wire import failure_of, provider_unreachable
 
 if TYPE_CHECKING:
     import httpx
@@ -57,7 +57,7 @@ DATA_URL_BYTES_MAX = 256_000
 # well after.
 FIND_BEFORE, FIND_AFTER, FIND_PAGES_MAX = timedelta(minutes=1), timedelta(minutes=10), 5
 
-REFUSALS = {
+CLASS_BY_STATUS = {
     401: ErrorClass.AUTH,
     402: ErrorClass.PROVIDER_BILLING,
     403: ErrorClass.AUTH,
@@ -67,10 +67,10 @@ REFUSALS = {
 }
 # Statuses by which Replicate, or the network in front of it, says that the request was not accepted. After any other
 # 5xx the request may have been accepted.
-NOT_TAKEN = frozenset({503, 521, 522, 523})
+NOT_ACCEPTED_STATUSES = frozenset({503, 521, 522, 523})
 
 # Error texts of failed predictions and the error class of each; the first match counts.
-FAILURES: tuple[tuple[re.Pattern[str], ErrorClass], ...] = (
+CLASS_BY_ERROR_TEXT: tuple[tuple[re.Pattern[str], ErrorClass], ...] = (
     (re.compile(r"nsfw|sensitive|safety|moderat|\bE005\b", re.IGNORECASE), ErrorClass.MODERATED_BILLED),
     (re.compile(r"timed? ?out|deadline", re.IGNORECASE), ErrorClass.TIMEOUT_STARTED),
     (re.compile(r"out of memory|capacity|queue is full|high demand", re.IGNORECASE), ErrorClass.CAPACITY),
@@ -92,7 +92,7 @@ ERROR_CHARACTERS_MAX = 2000
 
 
 # A model trained on one person recognises them in the prompt by its trigger word, placed after one of these words.
-PEOPLE = re.compile(
+PERSON_WORD = re.compile(
     r"\b(person|man|woman|boy|girl|child|baby|lady|gentleman|guy|actor|actress|king|queen)\b", re.IGNORECASE
 )
 
@@ -119,7 +119,7 @@ class Replicate:
         self._answer_seconds_max = answer_seconds_max
         self._connections: httpx.BaseTransport | None = None
 
-    def submit(self, job: Job) -> Submitted:
+    def submit(self, job: Job) -> SubmitOutcome:
         files: dict[str, str] = {}
         for name, file in _model_files(job).items():
             url = _data_url(file) or self._upload(name, file)
@@ -132,22 +132,22 @@ class Replicate:
         try:
             prediction = self._call(lambda api: api.predictions.create(**body), job.run_seconds_max)
         except _ErrorResponse as refusal:
-            if refusal.status >= 500 and refusal.status not in NOT_TAKEN:
+            if refusal.status >= 500 and refusal.status not in NOT_ACCEPTED_STATUSES:
                 return Unknown(f"the creation was answered with {refusal.status}")
             return refusal.failure()
         except _NotSent:
-            return unreachable()
+            return provider_unreachable()
         except _NoAnswer as error:
             return Unknown(f"the creation was not answered: {error}")
         reference = _reference(prediction)
         return Accepted(reference) if reference else Unknown("the creation was answered without an id")
 
-    def poll(self, reference: str, job: Job) -> Progress:
+    def poll(self, reference: str, job: Job) -> PollOutcome:
         try:
             return _prediction_outcome(self._call(lambda api: api.predictions.get(reference)), job)
         except _ErrorResponse as refusal:
             if refusal.status in (404, 410):
-                return failed(ErrorClass.UNKNOWN_OUTCOME)
+                return failure_of(ErrorClass.UNKNOWN_OUTCOME)
             return Unknown(f"the poll was answered with {refusal.status}")
         except (_NotSent, _NoAnswer) as error:
             return Unknown(f"the poll was not answered: {error}")
@@ -194,7 +194,7 @@ class Replicate:
     def parse_webhook(
         self, headers: dict[str, str], body: bytes, now_seconds: int, job: Job | None = None
     ) -> WebhookEvent:
-        event_id = verified_id(self._webhook_secret, headers, body, now_seconds)
+        event_id = verify_webhook(self._webhook_secret, headers, body, now_seconds)
         try:
             prediction: Any = json.loads(body)
         except ValueError as error:
@@ -212,7 +212,7 @@ class Replicate:
         except _ErrorResponse as refusal:
             return refusal.failure()
         except (_NotSent, _NoAnswer):
-            return failed(ErrorClass.TRANSIENT)
+            return failure_of(ErrorClass.TRANSIENT)
         return None
 
     def models(self) -> tuple[ListedModel, ...] | None:
@@ -231,10 +231,10 @@ class Replicate:
         except _ErrorResponse as refusal:
             return refusal.failure()
         except (_NotSent, _NoAnswer):
-            return failed(ErrorClass.TRANSIENT)
+            return failure_of(ErrorClass.TRANSIENT)
         urls: Any = answer.get("urls")
         url: Any = cast("dict[str, Any]", urls).get("get") if isinstance(urls, dict) else None
-        return url if isinstance(url, str) and url else failed(ErrorClass.TRANSIENT)
+        return url if isinstance(url, str) and url else failure_of(ErrorClass.TRANSIENT)
 
     def _same_origin_url(self, url: object) -> str | None:
         # Our token is sent with the request, so only to Replicate's own origin.
@@ -279,7 +279,7 @@ class _ErrorResponse(Exception):
     def failure(self) -> Failed:
         """The refusal as a Failed outcome; only for responses which say that no work was started."""
         text = f"{self.problem.get('title')} {self.problem.get('detail')}"
-        error_class = REFUSALS.get(self.status)
+        error_class = CLASS_BY_STATUS.get(self.status)
         if error_class is None:
             error_class = ErrorClass.INVALID_INPUT if 400 <= self.status < 500 else ErrorClass.TRANSIENT
         if "invalid version" in text.lower():
@@ -287,11 +287,11 @@ class _ErrorResponse(Exception):
         elif "spend limit" in text.lower():
             error_class = ErrorClass.PROVIDER_BILLING
         if error_class is ErrorClass.RATE_LIMITED:
-            return failed(error_class, retry_after_seconds=self._retry_after_seconds())
+            return failure_of(error_class, retry_after_seconds=self._retry_after_seconds())
         # A 403 may concern one model only: the key may be valid for others.
         provider_wide = False if self.status == 403 and error_class is ErrorClass.AUTH else None
         provider_text = self.problem.get("detail") or self.problem.get("title")
-        return failed(error_class, said=provider_text, provider_wide=provider_wide)
+        return failure_of(error_class, provider_text=provider_text, provider_wide=provider_wide)
 
     def _retry_after_seconds(self) -> int | None:
         # Replicate documents the wait in the text of `detail`; in practice it also sends `retry_after` and the header.
@@ -362,8 +362,8 @@ def _prompt(job: Job) -> str:
     trigger: str | None = job.settings.get("trigger")
     if trigger is None or re.search(rf"\b{re.escape(trigger)}\b", job.prompt):
         return job.prompt
-    if PEOPLE.search(job.prompt):
-        return PEOPLE.sub(rf"\g<0> {trigger}", job.prompt, count=1)
+    if PERSON_WORD.search(job.prompt):
+        return PERSON_WORD.sub(rf"\g<0> {trigger}", job.prompt, count=1)
     return f"a person {trigger}, {job.prompt}"
 
 
@@ -415,28 +415,28 @@ def _reference(prediction: Any) -> str | None:
     return reference if isinstance(reference, str) and re.fullmatch(r"[A-Za-z0-9_-]{1,64}", reference) else None
 
 
-def _prediction_outcome(prediction: Prediction, job: Job | None = None) -> Progress:
+def _prediction_outcome(prediction: Prediction, job: Job | None = None) -> PollOutcome:
     usage = _usage(prediction)
     match prediction.get("status"):
         case "starting" | "processing":
             return Pending(_percentage(prediction.get("logs")))
         case "succeeded":
             outputs = _outputs(prediction.get("output"), job.settings.get("output") if job else None)
-            return Done(outputs, usage) if outputs else failed(ErrorClass.TRANSIENT, usage=usage)
+            return Done(outputs, usage) if outputs else failure_of(ErrorClass.TRANSIENT, usage=usage)
         case "failed":
             error_text = str(prediction.get("error"))[:ERROR_CHARACTERS_MAX]
-            return failed(_failure_class(error_text, usage), usage=usage, said=error_text)
+            return failure_of(_failure_class(error_text, usage), usage=usage, provider_text=error_text)
         case "canceled":
             missed_deadline = _ended_after_deadline(prediction)
-            return failed(ErrorClass.TIMEOUT_STARTED, usage=usage) if missed_deadline else Cancelled(usage)
+            return failure_of(ErrorClass.TIMEOUT_STARTED, usage=usage) if missed_deadline else Cancelled(usage)
         case "aborted":
-            return failed(ErrorClass.TIMEOUT_UNSTARTED)
+            return failure_of(ErrorClass.TIMEOUT_UNSTARTED)
         case status:
             return Unknown(f"status {str(status)[:40]}")
 
 
 def _failure_class(error: str, usage: dict[str, int]) -> ErrorClass:
-    for pattern, error_class in FAILURES:
+    for pattern, error_class in CLASS_BY_ERROR_TEXT:
         if pattern.search(error):
             unbilled = error_class is ErrorClass.MODERATED_BILLED and not usage
             return ErrorClass.MODERATED if unbilled else error_class

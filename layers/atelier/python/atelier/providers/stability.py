@@ -23,26 +23,26 @@ from atelier.providers._contract import (
     ListedModel,
     Output,
     Pending,
-    Progress,
-    Submitted,
+    PollOutcome,
+    SubmitOutcome,
     Unknown,
     WebhookEvent,
     WebhookInvalid,
 )
-from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed, unreachable
+from atelier.providers._wire import NoAnswer, NotSent, Reply, HttpClient, failure_of, provider_unreachable
 
-JSON = {"accept": "application/json"}
+JSON_HEADERS = {"accept": "application/json"}
 LOCKED_OUT_SECONDS = 60
 ASPECT_RATIOS = ("21:9", "16:9", "3:2", "5:4", "1:1", "4:5", "2:3", "9:16", "9:21")
-TYPES = {
+CONTENT_TYPES = {
     "png": "image/png",
     "jpeg": "image/jpeg",
     "webp": "image/webp",
     "mp3": "audio/mpeg",
     "wav": "audio/wav",
 }
-RESULTS = ("image", "audio", "result")
-REFUSALS = {
+RESULT_FIELDS = ("image", "audio", "result")
+CLASS_BY_STATUS = {
     401: ErrorClass.AUTH,
     402: ErrorClass.PROVIDER_BILLING,
     403: ErrorClass.AUTH,
@@ -65,14 +65,14 @@ class Stability:
     def __init__(
         self, *, api_key: str, base_url: str = "https://api.stability.ai", answer_seconds_max: float = 50.0
     ) -> None:
-        self._wire = Wire(base_url, {"authorization": f"Bearer {api_key}"}, answer_seconds_max=answer_seconds_max)
+        self._wire = HttpClient(base_url, {"authorization": f"Bearer {api_key}"}, answer_seconds_max=answer_seconds_max)
 
-    def submit(self, job: Job) -> Submitted:
+    def submit(self, job: Job) -> SubmitOutcome:
         try:
-            wire = self._wire.within(job)
-            reply = wire.ask("POST", job.settings["path"], fields=_form_fields(job), files=_form_files(job), headers=JSON)
+            wire = self._wire.for_job(job)
+            reply = wire.request("POST", job.settings["path"], fields=_form_fields(job), files=_form_files(job), headers=JSON_HEADERS)
         except NotSent:
-            return unreachable()
+            return provider_unreachable()
         except NoAnswer as error:
             return Unknown(f"the request was not answered: {error}")
         if not reply.ok:
@@ -87,11 +87,11 @@ class Stability:
             return Unknown("the request was answered without an id")
         return Accepted(str(reference))
 
-    def poll(self, reference: str, job: Job) -> Progress:
+    def poll(self, reference: str, job: Job) -> PollOutcome:
         if not _is_reference(reference):
-            return failed(ErrorClass.UNKNOWN_OUTCOME)
+            return failure_of(ErrorClass.UNKNOWN_OUTCOME)
         try:
-            reply = self._wire.ask("GET", f"/v2beta/results/{reference}", headers=JSON)
+            reply = self._wire.request("GET", f"/v2beta/results/{reference}", headers=JSON_HEADERS)
         except (NotSent, NoAnswer) as error:
             return Unknown(f"the poll was not answered: {error}")
         if reply.status == 202:
@@ -100,7 +100,7 @@ class Stability:
             return _result(job, reply)
         if reply.status in (404, 410):
             # Results are kept for a day and are visible only to the key that requested them.
-            return failed(ErrorClass.UNKNOWN_OUTCOME)
+            return failure_of(ErrorClass.UNKNOWN_OUTCOME)
         failure = _failure(reply)
         if failure.error_class in (ErrorClass.INVALID_INPUT, ErrorClass.MODERATED):
             return failure
@@ -119,14 +119,14 @@ class Stability:
 
     def check(self) -> Failed | None:
         try:
-            reply = self._wire.ask("GET", "/v1/user/balance")
+            reply = self._wire.request("GET", "/v1/user/balance")
         except (NotSent, NoAnswer):
-            return failed(ErrorClass.TRANSIENT)
+            return failure_of(ErrorClass.TRANSIENT)
         if not reply.ok:
             return _failure(reply)
         credits = reply.json().get("credits")
         is_broke = isinstance(credits, int | float) and credits <= 0
-        return failed(ErrorClass.PROVIDER_BILLING) if is_broke else None
+        return failure_of(ErrorClass.PROVIDER_BILLING) if is_broke else None
 
     def models(self) -> tuple[ListedModel, ...] | None:
         # Stability's services are URL paths, and there is no list of them.
@@ -171,8 +171,8 @@ def _form_value(value: object) -> str:
 def _result(job: Job, reply: Reply) -> Done | Failed | Unknown:
     answer = reply.json()
     if answer.get("finish_reason") == "CONTENT_FILTERED":
-        return failed(ErrorClass.MODERATED)
-    encoded = next((answer[name] for name in RESULTS if isinstance(answer.get(name), str)), "")
+        return failure_of(ErrorClass.MODERATED)
+    encoded = next((answer[name] for name in RESULT_FIELDS if isinstance(answer.get(name), str)), "")
     try:
         data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
@@ -180,7 +180,7 @@ def _result(job: Job, reply: Reply) -> Done | Failed | Unknown:
     if not data:
         return Unknown("the answer holds no result")
     is_audio = job.kind == "audio"
-    content_type = TYPES.get(_form_fields(job).get("output_format", "mp3" if is_audio else "png"))
+    content_type = CONTENT_TYPES.get(_form_fields(job).get("output_format", "mp3" if is_audio else "png"))
     return Done((Output(data, content_type=content_type),), {} if is_audio else {"images": 1})
 
 
@@ -195,15 +195,15 @@ def _is_stability_error(reply: Reply) -> bool:
 
 def _failure(reply: Reply) -> Failed:
     problem = reply.json()
-    error_class = REFUSALS.get(reply.status)
+    error_class = CLASS_BY_STATUS.get(reply.status)
     if error_class is None:
         error_class = ErrorClass.INVALID_INPUT if 400 <= reply.status < 500 else ErrorClass.TRANSIENT
     if problem.get("name") == "content_moderation":
         error_class = ErrorClass.MODERATED
     if error_class is ErrorClass.RATE_LIMITED:
-        return failed(error_class, retry_after_seconds=reply.retry_after_seconds() or LOCKED_OUT_SECONDS)
+        return failure_of(error_class, retry_after_seconds=reply.retry_after_seconds() or LOCKED_OUT_SECONDS)
     errors: Any = problem.get("errors")
     said = "; ".join(map(str, cast("list[object]", errors))) if isinstance(errors, list) else None
     # A 403 may concern one model only: the key may be valid for others.
     provider_wide = False if error_class is ErrorClass.AUTH and reply.status == 403 else None
-    return failed(error_class, said=said, code=problem.get("name"), provider_wide=provider_wide)
+    return failure_of(error_class, provider_text=said, code=problem.get("name"), provider_wide=provider_wide)

@@ -22,38 +22,38 @@ from atelier.providers._contract import (
     ListedModel,
     Output,
     Pending,
-    Progress,
-    Submitted,
+    PollOutcome,
+    SubmitOutcome,
     Unknown,
 )
 from atelier.providers._openai_shape import (
-    Answer,
-    OpenAIShape,
+    JsonObject,
+    OpenAICompatible,
     Problem,
-    an_object,
+    as_object,
     bearer,
-    count,
+    as_count,
     data_url,
-    pictures_in,
-    preset,
-    worded,
+    images_of,
+    preset_fields,
+    prompt_with_exclusions,
 )
-from atelier.providers._wire import NoAnswer, NotSent, Reply, Wire, failed
+from atelier.providers._wire import NoAnswer, NotSent, Reply, HttpClient, failure_of
 
 TICKS_PER_MICROUSD = 10_000
-PICTURE_RATIOS = (
+IMAGE_RATIOS = (
     *("1:1", "3:4", "4:3", "9:16", "16:9", "2:3", "3:2"),
     *("9:19.5", "19.5:9", "9:20", "20:9", "1:2", "2:1"),
 )
-FILM_RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
+VIDEO_RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3")
 # Images whose longer side has up to this many pixels are made at 1k. Below: the resolution of a video by its shorter
 # side.
-PICTURE_1K_MAX = 1536
-FILM_HEIGHTS = ((480, "480p"), (720, "720p"))
+IMAGE_1K_SIDE_MAX = 1536
+VIDEO_HEIGHTS = ((480, "480p"), (720, "720p"))
 REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
-class XAI(OpenAIShape):
+class XAI(OpenAICompatible):
     """The adapter for xAI. `api` in a model's settings: chat, responses, images (which edits when the job has an input
     image) or videos."""
 
@@ -62,90 +62,90 @@ class XAI(OpenAIShape):
     def __init__(
         self, *, api_key: str, base_url: str = "https://api.x.ai/v1", answer_seconds_max: float = 50.0
     ) -> None:
-        super().__init__(Wire(base_url, bearer(api_key), answer_seconds_max=answer_seconds_max))
+        super().__init__(HttpClient(base_url, bearer(api_key), answer_seconds_max=answer_seconds_max))
 
-    def poll(self, reference: str, job: Job) -> Progress:
+    def poll(self, reference: str, job: Job) -> PollOutcome:
         if not REFERENCE.fullmatch(reference):
-            return failed(ErrorClass.UNKNOWN_OUTCOME)
+            return failure_of(ErrorClass.UNKNOWN_OUTCOME)
         try:
-            reply = self._wire.ask("GET", f"/videos/{reference}")
+            reply = self._wire.request("GET", f"/videos/{reference}")
         except (NotSent, NoAnswer) as error:
             return Unknown(f"the poll was not answered: {error}")
         if reply.status in (404, 410):
-            return failed(ErrorClass.UNKNOWN_OUTCOME)
+            return failure_of(ErrorClass.UNKNOWN_OUTCOME)
         if not reply.ok:
             return Unknown(f"the poll was answered with {reply.status}")
         return self._video_outcome(reply)
 
     def check(self) -> Failed | None:
-        reply = self._seen("/api-key")
+        reply = self._get("/api-key")
         if isinstance(reply, Failed):
             return reply
         if not reply.ok:
-            return self._refused(reply)
+            return self._failure_from_reply(reply)
         key_info = reply.json()
         is_disabled = any(
             key_info.get(f"{what}_{how}") is True for what in ("api_key", "team") for how in ("blocked", "disabled")
         )
-        return failed(ErrorClass.AUTH) if is_disabled else None
+        return failure_of(ErrorClass.AUTH) if is_disabled else None
 
     def models(self) -> tuple[ListedModel, ...] | None:
         # xAI's list of models has no shutdown dates.
         return None
 
-    def _api_methods(self) -> dict[str, Callable[[Job], Submitted]]:
+    def _api_methods(self) -> dict[str, Callable[[Job], SubmitOutcome]]:
         return {"chat": self._chat, "responses": self._respond, "images": self._images, "videos": self._videos}
 
-    def _cost_microusd(self, answer: Answer) -> int | None:
-        ticks = count(an_object(answer.get("usage")).get("cost_in_usd_ticks"))
+    def _cost_microusd(self, answer: JsonObject) -> int | None:
+        ticks = as_count(as_object(answer.get("usage")).get("cost_in_usd_ticks"))
         return None if ticks is None else -(-ticks // TICKS_PER_MICROUSD)
 
     # ---- images ------------------------------------------------------------------------------------------------------
 
-    def _images(self, job: Job) -> Submitted:
+    def _images(self, job: Job) -> SubmitOutcome:
         # The default is a temporary URL; base64 needs no second request, and nobody else can fetch it.
-        body: Answer = {
+        body: JsonObject = {
             "response_format": "b64_json",
-            **preset(job),
+            **preset_fields(job),
             "model": job.settings["model"],
-            "prompt": worded(job),
+            "prompt": prompt_with_exclusions(job),
             **self._image_options(job),
         }
-        images = [_image_field(picture) for picture in pictures_in(job)]
+        images = [_image_field(picture) for picture in images_of(job)]
         if len(images) == 1:
             body["image"] = images[0]
         elif images:
             body["images"] = images
         path = "/images/edits" if images else "/images/generations"
-        return self._asked(path, self._read_images, body=body)
+        return self._request_json(path, self._read_images, body=body)
 
-    def _image_options(self, job: Job) -> Answer:
+    def _image_options(self, job: Job) -> JsonObject:
         parameters = job.parameters
         options = {name: parameters[name] for name in ("n", "quality") if parameters.get(name) is not None}
         width, height = parameters.get("width"), parameters.get("height")
         if width and height:
-            options["aspect_ratio"] = nearest_ratio(width, height, PICTURE_RATIOS)
-            options["resolution"] = "1k" if max(width, height) <= PICTURE_1K_MAX else "2k"
+            options["aspect_ratio"] = nearest_ratio(width, height, IMAGE_RATIOS)
+            options["resolution"] = "1k" if max(width, height) <= IMAGE_1K_SIDE_MAX else "2k"
         return options | _ratio_and_resolution(job)
 
-    def _read_images(self, answer: Answer) -> Submitted:
+    def _read_images(self, answer: JsonObject) -> SubmitOutcome:
         outcome = super()._read_images(answer)
         if isinstance(outcome, Failed) and answer.get("data") == [] and self._cost_microusd(answer):
             # An empty list with a cost means that all images were withheld by moderation.
-            return failed(ErrorClass.MODERATED_BILLED, usage=outcome.usage, cost_microusd=outcome.cost_microusd)
+            return failure_of(ErrorClass.MODERATED_BILLED, usage=outcome.usage, cost_microusd=outcome.cost_microusd)
         return outcome
 
     # ---- videos ------------------------------------------------------------------------------------------------------
 
-    def _videos(self, job: Job) -> Submitted:
+    def _videos(self, job: Job) -> SubmitOutcome:
         parameters = job.parameters
-        body: Answer = {**preset(job), "model": job.settings["model"], "prompt": worded(job)}
+        body: JsonObject = {**preset_fields(job), "model": job.settings["model"], "prompt": prompt_with_exclusions(job)}
         if parameters.get("duration_seconds"):
             body["duration"] = parameters["duration_seconds"]
         width, height = parameters.get("width"), parameters.get("height")
         if width and height:
-            body["aspect_ratio"] = nearest_ratio(width, height, FILM_RATIOS)
-            body["resolution"] = next((name for most, name in FILM_HEIGHTS if min(width, height) <= most), "1080p")
+            body["aspect_ratio"] = nearest_ratio(width, height, VIDEO_RATIOS)
+            body["resolution"] = next((name for most, name in VIDEO_HEIGHTS if min(width, height) <= most), "1080p")
         body |= _ratio_and_resolution(job)
         first_images = job.inputs.get("image", ())
         if first_images:
@@ -154,20 +154,20 @@ class XAI(OpenAIShape):
         if references:
             body["reference_images"] = references
 
-        def read(answer: Answer) -> Submitted:
+        def read(answer: JsonObject) -> SubmitOutcome:
             reference = answer.get("request_id")
             if isinstance(reference, str) and REFERENCE.fullmatch(reference):
                 return Accepted(reference)
             return Unknown("the creation was answered without an id")
 
-        return self._asked("/videos/generations", read, body=body)
+        return self._request_json("/videos/generations", read, body=body)
 
-    def _video_outcome(self, reply: Reply) -> Progress:
+    def _video_outcome(self, reply: Reply) -> PollOutcome:
         answer = reply.json()
-        progress = count(answer.get("progress")) or 0
+        progress = as_count(answer.get("progress")) or 0
         if reply.status == 202:
             return Pending(min(progress, 99))
-        video, cost = an_object(answer.get("video")), self._cost_microusd(answer)
+        video, cost = as_object(answer.get("video")), self._cost_microusd(answer)
         seconds = video.get("duration")
         has_duration = isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 < seconds < 10**5
         usage = (
@@ -180,17 +180,17 @@ class XAI(OpenAIShape):
             case "done":
                 url = video.get("url")
                 if video.get("respect_moderation") is False:
-                    return failed(ErrorClass.MODERATED_BILLED, usage=usage, cost_microusd=cost)
+                    return failure_of(ErrorClass.MODERATED_BILLED, usage=usage, cost_microusd=cost)
                 if isinstance(url, str) and url:
                     return Done((Output(url=url, content_type="video/mp4"),), usage, cost)
-                return failed(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost)
+                return failure_of(ErrorClass.TRANSIENT, usage=usage, cost_microusd=cost)
             case "failed":
-                problem = Problem.in_answer(200, answer)
+                problem = Problem.from_body(200, answer)
                 billed = problem.error_class is ErrorClass.MODERATED and bool(cost)
                 error_class = ErrorClass.MODERATED_BILLED if billed else problem.error_class
-                return problem.failed(error_class, usage=usage, cost_microusd=cost)
+                return problem.to_failed(error_class, usage=usage, cost_microusd=cost)
             case "expired":
-                return failed(ErrorClass.TIMEOUT_STARTED, usage=usage, cost_microusd=cost)
+                return failure_of(ErrorClass.TIMEOUT_STARTED, usage=usage, cost_microusd=cost)
             case status:
                 return Unknown(f"status {str(status)[:40]}")
 
@@ -205,10 +205,10 @@ def nearest_ratio(width: int, height: int, ratios: tuple[str, ...]) -> str:
     return min(ratios, key=distance)
 
 
-def _ratio_and_resolution(job: Job) -> Answer:
+def _ratio_and_resolution(job: Job) -> JsonObject:
     """The parameters that the caller gave under xAI's own names."""
     return {name: job.parameters[name] for name in ("aspect_ratio", "resolution") if job.parameters.get(name)}
 
 
-def _image_field(image: Input) -> Answer:
+def _image_field(image: Input) -> JsonObject:
     return {"url": image.url or data_url(image)}

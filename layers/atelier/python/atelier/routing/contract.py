@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from atelier.routing.model import PLATFORM, WINDOW, Health, overall
+from atelier.routing.model import PLATFORM, WINDOW, Health, overall_status
 
 WINDOW_MINUTES = int(2 * WINDOW.total_seconds() // 60)
 
@@ -54,20 +54,20 @@ class HealthList(BaseModel):
 
 def scorecard_view(health: Health, models: tuple[Health, ...], now: datetime) -> ScorecardView:
     """The API's view of one access's health; `models`: the health of its models, as far as known."""
-    current = health.at(now)
-    failed = [each.at(now) for each in models if each.has_failed(now)]
+    current = health.moved_to(now)
+    failed = [each.moved_to(now) for each in models if each.has_recent_failures(now)]
     return ScorecardView.model_validate(
         {
             "provider": current.scope.provider,
             "scope": current.scope.name,
-            "status": overall(current, failed, now).value,
+            "status": overall_status(current, failed, now).value,
             "success_percent": current.success_percent(),
             "success_count": current.successes,
             "failure_count": current.failures,
             "failures_in_a_row": max(each.failures_in_a_row for each in (current, *failed)),
             "avg_response_time_ms": current.latency_ms_mean(),
             "p95_response_time_ms": current.latency_ms_p95(),
-            "cooldown_until": current.cooldown_until if current.is_cooling(now) else None,
+            "cooldown_until": current.cooldown_until if current.in_cooldown(now) else None,
             "last_success_at": current.last_success_at,
             "last_failure_at": current.last_failure_at,
             "checked_at": current.checked_at,
@@ -83,7 +83,7 @@ def _model_view(health: Health, now: datetime) -> dict[str, object]:
         "model": health.scope.model,
         "status": health.status(now).value,
         "failures_in_a_row": health.failures_in_a_row,
-        "cooldown_until": health.cooldown_until if health.is_cooling(now) else None,
+        "cooldown_until": health.cooldown_until if health.in_cooldown(now) else None,
         "last_failure_at": health.last_failure_at,
         "error_class": health.error_class,
         "error_message": health.error_message,

@@ -37,40 +37,40 @@ MESSAGE_CHARACTERS_MAX = 200
 LATENCIES_MS = tuple(int(100 * 1.5**step) for step in range(24))
 
 
-class Status(StrEnum):
+class HealthStatus(StrEnum):
     UNKNOWN = "unknown"
     HEALTHY = "healthy"
     DEGRADED = "degraded"
     DOWN = "down"
 
 
-class Blame(StrEnum):
+class FailureKind(StrEnum):
     """What an error class says about the provider's health. `none`: the request or its model was at fault."""
 
     NONE = "none"
     FAILURE = "failure"
-    REFUSED = "refused"
-    LIMITED = "limited"
+    ACCESS_REFUSED = "refused"
+    RATE_LIMITED = "limited"
 
 
-BLAME: dict[str, Blame] = {
-    ErrorClass.INVALID_INPUT: Blame.NONE,
-    ErrorClass.MODERATED: Blame.NONE,
-    ErrorClass.MODERATED_BILLED: Blame.NONE,
-    ErrorClass.MODEL_GONE: Blame.NONE,
-    ErrorClass.AUTH: Blame.REFUSED,
-    ErrorClass.PROVIDER_BILLING: Blame.REFUSED,
-    ErrorClass.RATE_LIMITED: Blame.LIMITED,
-    ErrorClass.CAPACITY: Blame.FAILURE,
-    ErrorClass.TRANSIENT: Blame.FAILURE,
-    ErrorClass.TIMEOUT_UNSTARTED: Blame.FAILURE,
-    ErrorClass.TIMEOUT_STARTED: Blame.FAILURE,
-    ErrorClass.UNKNOWN_OUTCOME: Blame.FAILURE,
+FAILURE_KINDS: dict[str, FailureKind] = {
+    ErrorClass.INVALID_INPUT: FailureKind.NONE,
+    ErrorClass.MODERATED: FailureKind.NONE,
+    ErrorClass.MODERATED_BILLED: FailureKind.NONE,
+    ErrorClass.MODEL_GONE: FailureKind.NONE,
+    ErrorClass.AUTH: FailureKind.ACCESS_REFUSED,
+    ErrorClass.PROVIDER_BILLING: FailureKind.ACCESS_REFUSED,
+    ErrorClass.RATE_LIMITED: FailureKind.RATE_LIMITED,
+    ErrorClass.CAPACITY: FailureKind.FAILURE,
+    ErrorClass.TRANSIENT: FailureKind.FAILURE,
+    ErrorClass.TIMEOUT_UNSTARTED: FailureKind.FAILURE,
+    ErrorClass.TIMEOUT_STARTED: FailureKind.FAILURE,
+    ErrorClass.UNKNOWN_OUTCOME: FailureKind.FAILURE,
 }
 
 
 # Failures that concern every model of the same access, unless the provider says otherwise.
-PROVIDER_WIDE = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_BILLING, ErrorClass.RATE_LIMITED})
+PROVIDER_WIDE_CLASSES = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_BILLING, ErrorClass.RATE_LIMITED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Bucket:
     latency_ms_sum: int = 0
     latencies: tuple[tuple[int, int], ...] = ()
 
-    def succeeded(self, latency_ms: int) -> Bucket:
+    def with_success(self, latency_ms: int) -> Bucket:
         """This bucket with one more success."""
         counts = dict(self.latencies)
         index = min(bisect_left(LATENCIES_MS, latency_ms), len(LATENCIES_MS) - 1)
@@ -143,7 +143,7 @@ class Health:
     error_class: str | None = None
     error_message: str | None = None
 
-    def at(self, now: datetime) -> Health:
+    def moved_to(self, now: datetime) -> Health:
         """This health with its buckets moved on to `now`. The current and the previous one make the sliding window."""
         began_at = self.current.began_at
         if began_at is None or now - began_at >= 2 * WINDOW:
@@ -152,49 +152,49 @@ class Health:
             return replace(self, current=Bucket(began_at + WINDOW), previous=self.current)
         return self
 
-    def status(self, now: datetime) -> Status:
+    def status(self, now: datetime) -> HealthStatus:
         """The status at `now`."""
         if self.opened_at is not None:
-            return Status.DOWN
-        if self.failures_in_a_row or self.is_cooling(now) or self._fails_often(now):
-            return Status.DEGRADED
-        return Status.HEALTHY if self.last_success_at or self.checked_at else Status.UNKNOWN
+            return HealthStatus.DOWN
+        if self.failures_in_a_row or self.in_cooldown(now) or self._fails_often(now):
+            return HealthStatus.DEGRADED
+        return HealthStatus.HEALTHY if self.last_success_at or self.checked_at else HealthStatus.UNKNOWN
 
-    def is_cooling(self, now: datetime) -> bool:
+    def in_cooldown(self, now: datetime) -> bool:
         """Whether no attempt may be sent now: during a cooldown, and while a half-open probe is in flight."""
         until = max((each for each in (self.cooldown_until, self.probe_until) if each), default=None)
         return until is not None and now < until
 
-    def limited_until(self, now: datetime) -> datetime | None:
+    def rate_limited_until(self, now: datetime) -> datetime | None:
         """Until when a healthy provider accepts no more requests (a 429); None when it accepts them, and when it is
         down for another reason."""
-        return self.cooldown_until if self.opened_at is None and self.is_cooling(now) else None
+        return self.cooldown_until if self.opened_at is None and self.in_cooldown(now) else None
 
-    def needs_claim(self, now: datetime) -> bool:
+    def is_half_open(self, now: datetime) -> bool:
         """Whether the circuit is half-open: down, the cooldown is over, and one caller may send a probe."""
-        return self.opened_at is not None and not self.is_cooling(now)
+        return self.opened_at is not None and not self.in_cooldown(now)
 
-    def claimed(self, now: datetime) -> Health:
+    def probing(self, now: datetime) -> Health:
         """Half-open, with one probe in flight."""
         return replace(self, probe_until=now + timedelta(seconds=max(PROBE_SECONDS, self.cooldown_seconds)))
 
-    def succeeded(self, latency_ms: int, *, started_at: datetime, now: datetime) -> Health:
+    def after_success(self, latency_ms: int, *, started_at: datetime, now: datetime) -> Health:
         """This health after a successful attempt. An attempt that began before the scope went down does not close the
         circuit."""
-        moved = self.at(now)
-        counted = replace(moved, current=moved.current.succeeded(latency_ms), last_success_at=now)
+        moved = self.moved_to(now)
+        counted = replace(moved, current=moved.current.with_success(latency_ms), last_success_at=now)
         return counted if self._predates_opening(started_at) else _close(counted)
 
-    def failed(
+    def after_failure(
         self, error_class: str, message: str, *, retry_after_seconds: int | None, started_at: datetime, now: datetime
     ) -> Health:
         """This health after a failed attempt; unchanged when the failure says nothing about the provider, or when the
         attempt began before the scope went down."""
-        kind = BLAME.get(error_class, Blame.FAILURE)
-        if kind is Blame.NONE or self._predates_opening(started_at):
+        kind = FAILURE_KINDS.get(error_class, FailureKind.FAILURE)
+        if kind is FailureKind.NONE or self._predates_opening(started_at):
             return self
 
-        moved = self.at(now)
+        moved = self.moved_to(now)
         counted = replace(
             moved,
             current=replace(moved.current, failures=moved.current.failures + 1),
@@ -202,33 +202,33 @@ class Health:
             error_class=error_class,
             error_message=message[:MESSAGE_CHARACTERS_MAX],
         )
-        if kind is Blame.LIMITED:
+        if kind is FailureKind.RATE_LIMITED:
             # A 429 is not a failure: the circuit closes, all callers wait for the cooldown, and no probe is needed.
             seconds = min(max(retry_after_seconds or LIMITED_SECONDS, 1), LIMITED_SECONDS_MAX)
             until = max(now + timedelta(seconds=seconds), self.cooldown_until or now)
             return replace(_close(counted), cooldown_until=until)
 
         counted = replace(counted, failures_in_a_row=moved.failures_in_a_row + 1)
-        if kind is Blame.REFUSED:
+        if kind is FailureKind.ACCESS_REFUSED:
             return _open(counted, REFUSED_SECONDS, REFUSED_SECONDS_MAX, now)
         if self.opened_at is not None or counted.failures_in_a_row >= FAILURES_TO_DOWN:
             seconds = retry_after_seconds or 0
             return _open(counted, max(COOLDOWN_SECONDS, min(seconds, COOLDOWN_SECONDS_MAX)), COOLDOWN_SECONDS_MAX, now)
         return counted
 
-    def observed(
+    def after_model_failure(
         self, error_class: str, message: str, *, retry_after_seconds: int | None, started_at: datetime, now: datetime
     ) -> Health:
         """The health of an access after a failure that concerns one model: it is counted, but does not open the circuit
         for the other models. While the access is down it is a failure like any other, because nothing has shown yet
         that the access works again."""
         if self.opened_at is not None:
-            return self.failed(
+            return self.after_failure(
                 error_class, message, retry_after_seconds=retry_after_seconds, started_at=started_at, now=now
             )
-        if BLAME.get(error_class) is Blame.NONE:
+        if FAILURE_KINDS.get(error_class) is FailureKind.NONE:
             return self
-        moved = self.at(now)
+        moved = self.moved_to(now)
         return replace(
             moved,
             current=replace(moved.current, failures=moved.current.failures + 1),
@@ -237,21 +237,21 @@ class Health:
             error_message=message[:MESSAGE_CHARACTERS_MAX],
         )
 
-    def undecided(self, *, started_at: datetime) -> Health:
+    def after_inconclusive(self, *, started_at: datetime) -> Health:
         """This health after an attempt that says nothing about it: if it was the probe, another probe may be sent."""
         return self if self._predates_opening(started_at) else replace(self, probe_until=None)
 
-    def has_failed(self, now: datetime) -> bool:
+    def has_recent_failures(self, now: datetime) -> bool:
         """Whether there were failures in the window, or earlier ones that no success has cleared since."""
         is_closed = not self.failures_in_a_row and self.opened_at is None and not self.cooldown_until
-        return not is_closed or self.at(now).failures > 0
+        return not is_closed or self.moved_to(now).failures > 0
 
-    def checked(self, error_class: str | None, message: str, now: datetime) -> Health:
+    def after_check(self, error_class: str | None, message: str, now: datetime) -> Health:
         """This health after a free check. A successful check ends the cooldown but does not prove that generations
         work: the next failure opens the circuit at once, with the longer cooldown."""
         checked = replace(self, checked_at=now)
         if error_class is not None:
-            return checked.failed(error_class, message, retry_after_seconds=None, started_at=now, now=now)
+            return checked.after_failure(error_class, message, retry_after_seconds=None, started_at=now, now=now)
         if self.opened_at is None:
             return checked
         again = min(self.failures_in_a_row, FAILURES_TO_DOWN - 1)
@@ -290,7 +290,7 @@ class Health:
         return None
 
     def _fails_often(self, now: datetime) -> bool:
-        current = self.at(now)
+        current = self.moved_to(now)
         attempts = current.successes + current.failures
         return attempts >= DEGRADED_FROM_ATTEMPTS and 100 * current.failures >= DEGRADED_FROM_PERCENT * attempts
 
@@ -299,48 +299,48 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Reachable:
+class RouteHealth:
     """The health of an access and of one model with it, in this order: what decides whether the model can be used."""
 
     levels: tuple[Health, ...]
 
-    def is_cooling(self, now: datetime) -> bool:
+    def in_cooldown(self, now: datetime) -> bool:
         """Whether no attempt may be sent now."""
-        return any(health.is_cooling(now) for health in self.levels)
+        return any(health.in_cooldown(now) for health in self.levels)
 
-    def limited_until(self, now: datetime) -> datetime | None:
+    def rate_limited_until(self, now: datetime) -> datetime | None:
         """Until when only a 429 keeps attempts away; None when attempts may be sent, and when there is another
         reason."""
-        limits = [health.limited_until(now) for health in self.levels if health.is_cooling(now)]
+        limits = [health.rate_limited_until(now) for health in self.levels if health.in_cooldown(now)]
         known = [until for until in limits if until is not None]
         return max(known) if known and len(known) == len(limits) else None
 
-    def free_at(self, now: datetime) -> datetime:
+    def available_at(self, now: datetime) -> datetime:
         """When an attempt may be sent again."""
         ends = [
             until
             for health in self.levels
-            if health.is_cooling(now)
+            if health.in_cooldown(now)
             for until in (health.cooldown_until, health.probe_until)
             if until
         ]
         return max(ends, default=now)
 
-    def is_doubtful(self, now: datetime) -> bool:
+    def is_unhealthy(self, now: datetime) -> bool:
         """Whether a candidate that has not failed lately is preferable. Failures of other models of the access do not
         count against this model."""
         *accesses, last = self.levels
         return any(health.failures_in_a_row or health.opened_at for health in accesses) or last.status(now) in (
-            Status.DEGRADED,
-            Status.DOWN,
+            HealthStatus.DEGRADED,
+            HealthStatus.DOWN,
         )
 
 
-def overall(access: Health, models: Iterable[Health], now: datetime) -> Status:
+def overall_status(access: Health, models: Iterable[Health], now: datetime) -> HealthStatus:
     """The status of an access with its models: an access that works, but not for all of them, is degraded."""
     status = access.status(now)
-    ill = any(health.status(now) in (Status.DEGRADED, Status.DOWN) for health in models)
-    return Status.DEGRADED if ill and status is not Status.DOWN else status
+    unhealthy = any(health.status(now) in (HealthStatus.DEGRADED, HealthStatus.DOWN) for health in models)
+    return HealthStatus.DEGRADED if unhealthy and status is not HealthStatus.DOWN else status
 
 
 def _close(health: Health) -> Health:

@@ -14,22 +14,22 @@ from datetime import UTC, datetime, timedelta
 from atelier.frozen import dataclass
 from atelier.routing.model import Scope
 
-STEPS = 30
+STEPS_PER_WINDOW = 30
 # A reserved slot stays valid this long: the execution that waits for it takes time to resume, and so does its request.
-LATE = timedelta(seconds=5)
-OWN = "own"
+SLOT_GRACE = timedelta(seconds=5)
+OWN_KEY = "own"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class RateLimit:
     """At most `requests` in any window of `seconds`; 0 requests = no limit."""
 
     requests: int
     seconds: int = 60
 
     @classmethod
-    def read(cls, text: str) -> Limit:
+    def parse(cls, text: str) -> RateLimit:
         """Parse `500` (in a minute) or `150/10` (in ten seconds); raises ValueError."""
         requests, _, seconds = text.partition("/")
         if not requests.isdecimal() or not (seconds or "60").isdecimal() or seconds == "0":
@@ -39,34 +39,34 @@ class Limit:
     @property
     def step_ms(self) -> int:
         """The length of one step of time in milliseconds."""
-        return 1000 * self.seconds // STEPS
+        return 1000 * self.seconds // STEPS_PER_WINDOW
 
     @property
     def span_ms(self) -> int:
         """The distance in milliseconds at which two reserved slots are never sent within `seconds`, even when the first
         is sent at the end of its step and LATE."""
-        needed = 1000 * self.seconds + round(1000 * LATE.total_seconds())
+        needed = 1000 * self.seconds + round(1000 * SLOT_GRACE.total_seconds())
         return (-(-needed // self.step_ms) + 1) * self.step_ms
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProviderRateLimits:
     """The limits of a deployment: those of the catalogue, and those that the deployment sets instead (`openai`, or
     `openai@own` for each single own key)."""
 
-    documented: dict[str, Limit]
-    configured: dict[str, Limit]
+    documented: dict[str, RateLimit]
+    configured: dict[str, RateLimit]
 
-    def of(self, scope: Scope) -> Limit | None:
+    def for_scope(self, scope: Scope) -> RateLimit | None:
         """The limit of one access; None = there is none. A limit set for the platform's access does not apply to own
         keys."""
-        name = f"{scope.provider}@{OWN}" if scope.key_id else scope.provider
+        name = f"{scope.provider}@{OWN_KEY}" if scope.key_id else scope.provider
         limit = self.configured.get(name) or self.documented.get(scope.provider)
         return limit if limit and limit.requests else None
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RateWindow:
     """The reserved slots of one scope that still count: (start of the step in ms since 1970, number of slots), sorted.
     `version` counts the writes."""
 
@@ -74,12 +74,12 @@ class Pace:
     version: int = 0
     places: tuple[tuple[int, int], ...] = ()
 
-    def next_at(self, limit: Limit, now: datetime) -> datetime:
+    def next_slot_at(self, limit: RateLimit, now: datetime) -> datetime:
         """When the next slot is free: now, or later."""
         step = self._next_step(limit, now)
         return max(now, EPOCH + timedelta(milliseconds=step))
 
-    def taken(self, limit: Limit, now: datetime) -> Pace:
+    def with_reservation(self, limit: RateLimit, now: datetime) -> RateWindow:
         """This window with the next slot reserved, and without slots that no longer count."""
         step = self._next_step(limit, now)
         oldest = _milliseconds(now) - limit.span_ms - limit.step_ms
@@ -87,7 +87,7 @@ class Pace:
         places[step] = places.get(step, 0) + 1
         return replace(self, places=tuple(sorted(places.items())))
 
-    def _next_step(self, limit: Limit, now: datetime) -> int:
+    def _next_step(self, limit: RateLimit, now: datetime) -> int:
         step = _milliseconds(now) // limit.step_ms * limit.step_ms
         if self.places:
             # Never before an earlier reservation, even when another process's clock is ahead.

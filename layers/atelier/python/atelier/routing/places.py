@@ -13,52 +13,52 @@ from datetime import datetime, timedelta
 
 from atelier.frozen import dataclass
 from atelier.routing.model import Scope
-from atelier.routing.pace import LATE, Limits
-from atelier.routing.ports import PaceStore
+from atelier.routing.pace import SLOT_GRACE, ProviderRateLimits
+from atelier.routing.ports import RateWindowStore
 
 TRIES_MAX = 60
 # When to try again after TRIES_MAX lost races: so many requests came at once that no slot could be reserved.
-CROWD_SECONDS = 5
+CONTENTION_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Reservation:
     """The time of a slot. `is_taken`: whether the slot is reserved for the caller."""
 
     at: datetime
-    is_taken: bool
+    is_reserved: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class RateLimiter:
     """The rate limiter of all scopes. `pause(tries)` waits a little after a lost race with another process."""
 
-    store: PaceStore
-    limits: Limits
+    store: RateWindowStore
+    limits: ProviderRateLimits
     pause: Callable[[int], None]
 
-    def next_at(self, scope: Scope, now: datetime) -> datetime:
+    def next_slot_at(self, scope: Scope, now: datetime) -> datetime:
         """When the next slot is free, from a read that may be stale; reserves nothing."""
-        limit = self.limits.of(scope)
-        return self.store.seen(scope).next_at(limit, now) if limit else now
+        limit = self.limits.for_scope(scope)
+        return self.store.read(scope).next_slot_at(limit, now) if limit else now
 
-    def take(self, scope: Scope, now: datetime, *, latest: datetime) -> Place:
+    def reserve(self, scope: Scope, now: datetime, *, latest: datetime) -> Reservation:
         """Reserve the next slot unless it is later than `latest`."""
-        limit = self.limits.of(scope)
+        limit = self.limits.for_scope(scope)
         if limit is None:
-            return Place(now, is_taken=True)
+            return Reservation(now, is_reserved=True)
         for tries in range(TRIES_MAX):
             before = self.store.get(scope)
-            at = before.next_at(limit, now)
+            at = before.next_slot_at(limit, now)
             if at > latest:
-                return Place(at, is_taken=False)
-            after = before.taken(limit, now)
+                return Reservation(at, is_reserved=False)
+            after = before.with_reservation(limit, now)
             if self.store.replace(before, replace(after, version=before.version + 1)):
-                return Place(at, is_taken=True)
+                return Reservation(at, is_reserved=True)
             self.pause(tries)
-        return Place(now + timedelta(seconds=CROWD_SECONDS), is_taken=False)
+        return Reservation(now + timedelta(seconds=CONTENTION_SECONDS), is_reserved=False)
 
     @staticmethod
-    def is_good(at: datetime, now: datetime) -> bool:
+    def is_valid(at: datetime, now: datetime) -> bool:
         """Whether a slot reserved for `at` may be used now."""
-        return at <= now <= at + LATE
+        return at <= now <= at + SLOT_GRACE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from atelier.routing.model import Health, Scope
 
 if TYPE_CHECKING:
-    from atelier.routing.pace import Pace
+    from atelier.routing.pace import RateWindow
 
 
 class HealthStore(Protocol):
@@ -27,17 +27,17 @@ class HealthStore(Protocol):
         ...
 
 
-class PaceStore(Protocol):
+class RateWindowStore(Protocol):
     """Stores reserved slots by scope, a small record for each scope that has a limit."""
 
-    def seen(self, scope: Scope) -> Pace:
+    def read(self, scope: Scope) -> RateWindow:
         """The rate window of a scope; eventually consistent."""
         ...
 
-    def get(self, scope: Scope) -> Pace:
+    def get(self, scope: Scope) -> RateWindow:
         """The rate window of a scope, strongly consistent; a scope without a record gets an empty one."""
         ...
 
-    def replace(self, before: Pace, after: Pace) -> bool:
+    def replace(self, before: RateWindow, after: RateWindow) -> bool:
         """Write the next version; False when another process has written meanwhile."""
         ...

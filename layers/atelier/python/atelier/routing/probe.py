@@ -8,25 +8,25 @@ from datetime import datetime, timedelta
 
 from atelier.clock import Clock
 from atelier.providers._contract import Provider
-from atelier.routing.book import HealthBook
-from atelier.routing.model import EMBEDDED, Health, Scope, Status
+from atelier.routing.book import HealthCache
+from atelier.routing.model import EMBEDDED, Health, Scope, HealthStatus
 
 # Healthy providers are checked this often, unhealthy ones at every run.
-ASKED_EVERY = timedelta(minutes=30)
+HEALTHY_EVERY = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
+class HealthCheckReport:
     """The providers that were checked, and for each that failed (provider, error class)."""
 
-    asked: tuple[str, ...]
-    ill: tuple[tuple[str, str], ...]
+    checked: tuple[str, ...]
+    failures: tuple[tuple[str, str], ...]
 
 
-def probe(providers: Mapping[str, Provider], health: HealthBook, clock: Clock) -> Probed:
+def check_health(providers: Mapping[str, Provider], health: HealthCache, clock: Clock) -> HealthCheckReport:
     """Check every provider that is due, once each. Safe to repeat."""
     checked: list[str] = []
-    ill: list[tuple[str, str]] = []
+    unhealthy: list[tuple[str, str]] = []
     for name in sorted(providers.keys() - {EMBEDDED}):
         scope = Scope(name)
         if not _is_due(health.store.get(scope), clock()):
@@ -34,13 +34,13 @@ def probe(providers: Mapping[str, Provider], health: HealthBook, clock: Clock) -
         checked.append(name)
         failure = providers[name].check()
         if failure is not None:
-            ill.append((name, failure.error_class))
-        health.checked(scope, failure.error_class if failure else None, failure.message if failure else "", clock())
-    return Probed(tuple(checked), tuple(ill))
+            unhealthy.append((name, failure.error_class))
+        health.record_check(scope, failure.error_class if failure else None, failure.message if failure else "", clock())
+    return HealthCheckReport(tuple(checked), tuple(unhealthy))
 
 
 def _is_due(health: Health, now: datetime) -> bool:
     # Use by attempts counts as well as checks.
     last_known_at = max((at for at in (health.checked_at, health.last_success_at) if at), default=None)
-    ill = health.status(now) in (Status.DEGRADED, Status.DOWN)
-    return ill or last_known_at is None or now - last_known_at >= ASKED_EVERY
+    unhealthy = health.status(now) in (HealthStatus.DEGRADED, HealthStatus.DOWN)
+    return unhealthy or last_known_at is None or now - last_known_at >= HEALTHY_EVERY

@@ -7,20 +7,20 @@ from functools import cache
 from typing import Any
 
 from atelier.aws.secrets import Secret
-from atelier.credentials.model import Credentials, Served
+from atelier.credentials.model import ProviderCredentials, CustomModel
 from atelier.providers._contract import WORK_SECONDS_MAX, Provider
 from atelier.settings import Deployment, ProviderSecrets, ProviderUrls
 from atelier.telemetry import logger
 from atelier.wiring.prices import enabled_providers
 
 # Providers whose response to a request is the finished work.
-SYNCHRONOUS = frozenset({"anthropic", "custom", "openai", "stability", "xai"})
+SYNCHRONOUS_PROVIDERS = frozenset({"anthropic", "custom", "openai", "stability", "xai"})
 
 
-def adapter(provider_id: str, credentials: Credentials, *, answer_seconds_max: float | None = None) -> Provider:
+def make_adapter(provider_id: str, credentials: ProviderCredentials, *, answer_seconds_max: float | None = None) -> Provider:
     """The adapter of a provider that needs a key. Its module is imported here, on first use. Raises KeyError for a
     provider without an adapter."""
-    base_url = credentials.base_url or urls().get(provider_id)
+    base_url = credentials.base_url or base_urls().get(provider_id)
     options: dict[str, Any] = {"base_url": base_url, "answer_seconds_max": answer_seconds_max}
     # Options left out keep the adapter's defaults.
     options = {name: value for name, value in options.items() if value is not None}
@@ -59,7 +59,7 @@ def adapter(provider_id: str, credentials: Credentials, *, answer_seconds_max: f
             raise KeyError(provider_id)
 
 
-def platform(*, for_attempts: bool = False) -> Mapping[str, Provider]:
+def platform_adapters(*, for_attempts: bool = False) -> Mapping[str, Provider]:
     """The adapters of the enabled providers that the platform has a key for, by id. They are made anew for each call,
     so that a rotated secret is used within minutes. for_attempts: the calling function has the time to wait for a
     synchronous provider's work."""
@@ -74,19 +74,19 @@ def platform(*, for_attempts: bool = False) -> Mapping[str, Provider]:
         for provider_id in sorted(enabled & access.keys()):
             credentials = _credentials(access[provider_id])
             if credentials:
-                patience = patience_seconds(provider_id) if for_attempts else None
-                adapters_by_id[provider_id] = adapter(provider_id, credentials, answer_seconds_max=patience)
+                patience = timeout_seconds(provider_id) if for_attempts else None
+                adapters_by_id[provider_id] = make_adapter(provider_id, credentials, answer_seconds_max=patience)
             else:
                 logger.warning("the secret names a provider without a key", provider=provider_id)
     return adapters_by_id
 
 
-def patience_seconds(provider_id: str) -> float | None:
+def timeout_seconds(provider_id: str) -> float | None:
     """How many seconds an attempt waits for a provider's response; None = the adapter's default."""
-    return float(WORK_SECONDS_MAX) if provider_id in SYNCHRONOUS else None
+    return float(WORK_SECONDS_MAX) if provider_id in SYNCHRONOUS_PROVIDERS else None
 
 
-def urls() -> Mapping[str, str]:
+def base_urls() -> Mapping[str, str]:
     """Base-URL overrides by provider."""
     return ProviderUrls.read().by_provider()
 
@@ -98,7 +98,7 @@ def standin_hosts() -> frozenset[str]:
         return frozenset()
     from urllib.parse import urlsplit
 
-    return frozenset(urlsplit(url).netloc for url in urls().values())
+    return frozenset(urlsplit(url).netloc for url in base_urls().values())
 
 
 @cache
@@ -106,14 +106,14 @@ def _secret() -> Secret:
     return Secret(ProviderSecrets.read().secret)
 
 
-def _credentials(access: Mapping[str, Any]) -> Credentials | None:
+def _credentials(access: Mapping[str, Any]) -> ProviderCredentials | None:
     key = access.get("api_key") or access.get("api_token")
     if not key:
         return None
-    return Credentials(
+    return ProviderCredentials(
         key=key,
         base_url=access.get("base_url"),
         webhook_secret=access.get("webhook_secret"),
-        models=tuple(Served(each["name"], each["kind"]) for each in access.get("models", ())),
+        models=tuple(CustomModel(each["name"], each["kind"]) for each in access.get("models", ())),
         account=access.get("user_id"),
     )

@@ -12,15 +12,15 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from atelier.http import Caller, Gate, Limiter
-from atelier.identity.admit import admit
-from atelier.identity.limit import SparseLimiter, network
+from atelier.identity.admit import authorize
+from atelier.identity.limit import SparseLimiter, subscriber_network
 from atelier.identity.permissions import Role, permits
 from atelier.identity.scopes import covers
-from atelier.settings import IdentityTable, RateLimits, RequestsTable
+from atelier.settings import IdentityTable, CallerRateLimits, RequestsTable
 
 if TYPE_CHECKING:
-    from atelier.aws.dynamodb import Item, Wanted
-    from atelier.aws.dynamodb.requests import DynamoRateWindows
+    from atelier.aws.dynamodb import Item, ItemAddress
+    from atelier.aws.dynamodb.requests import DynamoRequestRates
 
 
 @cache
@@ -33,25 +33,25 @@ def gate() -> Gate:
 def spending_gate() -> Gate:
     """The gate of functions whose callers spend credits. It reads the wallet in the same request as session and
     membership, and attaches it to the caller; needs ATELIER_TABLE_LEDGER as well."""
-    from atelier.aws.dynamodb.ledger import wallet_of, wallet_place
+    from atelier.aws.dynamodb.ledger import wallet_from_item, wallet_address
     from atelier.wiring.ledger import wallets
 
     wallets()  # Binds the wallet's items to their table.
-    return _gate(wallet_place, wallet_of)
+    return _gate(wallet_address, wallet_from_item)
 
 
 def _gate(
-    place: Callable[[str], Wanted] | None = None, read: Callable[[Item | None], object] = lambda item: None
+    place: Callable[[str], ItemAddress] | None = None, read: Callable[[Item | None], object] = lambda item: None
 ) -> Gate:
     from atelier.aws.dynamodb.identity import DynamoIdentity
 
     DynamoIdentity.bind(IdentityTable.read().name)
 
-    def admitted(
+    def authorize_caller(
         claims: Mapping[str, Any], workspace_id: str | None, permission: str, *, fresh: bool, now: datetime
     ) -> Caller:
         standings = DynamoIdentity(place if fresh else None)
-        found = admit(claims, workspace_id, permission, fresh=fresh, standings=standings, now=now)
+        found = authorize(claims, workspace_id, permission, fresh=fresh, access_reads=standings, now=now)
         return Caller(
             found.user_id,
             found.workspace_id,
@@ -62,10 +62,10 @@ def _gate(
             read(standings.beside),
         )
 
-    return admitted
+    return authorize_caller
 
 
-def may(caller: Caller, permission: str) -> bool:
+def has_permission(caller: Caller, permission: str) -> bool:
     """Whether an authorised caller has a further permission, beside the one that the route requires."""
     return permits(Role(caller.role), permission) and (caller.scopes is None or covers(caller.scopes, permission))
 
@@ -75,28 +75,28 @@ def limiter() -> Limiter:
     """The limiter that counts requests per account and per address; needs ATELIER_TABLE_REQUESTS."""
     sparse = _sparse()
 
-    def counted(subject: str, now: datetime) -> None:
+    def count_request(subject: str, now: datetime) -> None:
         kind, _, name = subject.partition("#")
-        sparse(f"{kind}#{network(name)}", now)
+        sparse(f"{kind}#{subscriber_network(name)}", now)
 
-    return counted
+    return count_request
 
 
-def allowance(caller: Caller, now: datetime) -> tuple[int, int, int]:
+def rate_limit_state(caller: Caller, now: datetime) -> tuple[int, int, int]:
     """The caller's rate limit: requests per window, requests left as far as this worker knows, and seconds until the
     next window."""
     sparse = _sparse()
-    return sparse.limit, sparse.left(f"account#{caller.user_id}", now), sparse.reset_seconds(now)
+    return sparse.limit, sparse.remaining(f"account#{caller.user_id}", now), sparse.reset_seconds(now)
 
 
 @cache
 def _sparse() -> SparseLimiter:
-    return SparseLimiter(_windows, RateLimits.read().requests_per_minute)
+    return SparseLimiter(_windows, CallerRateLimits.read().requests_per_minute)
 
 
 @cache
-def _windows() -> DynamoRateWindows:
-    from atelier.aws.dynamodb.requests import DynamoRateWindows
+def _windows() -> DynamoRequestRates:
+    from atelier.aws.dynamodb.requests import DynamoRequestRates
 
-    DynamoRateWindows.bind(RequestsTable.read().name)
-    return DynamoRateWindows()
+    DynamoRequestRates.bind(RequestsTable.read().name)
+    return DynamoRequestRates()

@@ -6,32 +6,32 @@ from datetime import datetime, timedelta
 
 from atelier.generations.model import LIFETIME_MAX
 from atelier.generations.reconcile import reconcile
-from atelier.telemetry import count, logger
+from atelier.telemetry import put_count, logger
 from atelier.wiring import generations, seals
 
-RECENT = 2 * LIFETIME_MAX
+RECENT_LOOK_BACK = 2 * LIFETIME_MAX
 # Each wallet is audited once a day, or a little later; the look-back covers the delay.
-DAILY = timedelta(hours=30)
+DAILY_LOOK_BACK = timedelta(hours=30)
 
 
 def audit(workspace_id: str, now: datetime) -> None:
     """Seal, compare and reconcile one wallet. Repairs, and faults that cannot be repaired, are counted for the
     alarms."""
     found = seals.audit(workspace_id, now)
-    for fault in found.faults:
-        seals.alarm(workspace_id, fault)
-    if found.late:
-        logger.warning("sealed late", workspace_id=workspace_id, movements=found.late)
-        count("LedgerRepairs")
-    agree(workspace_id, now, look_back=DAILY, thorough=True)
+    for fault in found.mismatches:
+        seals.raise_alarm(workspace_id, fault)
+    if found.overdue:
+        logger.warning("sealed late", workspace_id=workspace_id, movements=found.overdue)
+        put_count("LedgerRepairs")
+    reconcile_workspace(workspace_id, now, look_back=DAILY_LOOK_BACK, thorough=True)
 
 
-def agree(workspace_id: str, now: datetime, *, look_back: timedelta = RECENT, thorough: bool = False) -> None:
+def reconcile_workspace(workspace_id: str, now: datetime, *, look_back: timedelta = RECENT_LOOK_BACK, thorough: bool = False) -> None:
     """End the holds and generations of a workspace that disagree, and count the repairs."""
     repairs = reconcile(
-        workspace_id, created_after=now - look_back, thorough=thorough, to=generations.closing(), now=now
+        workspace_id, created_after=now - look_back, thorough=thorough, deps=generations.close_deps(), now=now
     )
     if repairs:
         facts = {"released": repairs.released, "ended": repairs.ended, "closed": repairs.closed}
         logger.warning("reconciled", extra={"workspace_id": workspace_id, **facts})
-        count("LedgerRepairs")
+        put_count("LedgerRepairs")

@@ -20,7 +20,7 @@ def projects() -> DynamoProjects:
     return store
 
 
-def watch(workspace_id: str, names: Iterable[str], publish: alert.Publish, now: datetime) -> None:
+def publish_due_alerts(workspace_id: str, names: Iterable[str], publish: alert.Publish, now: datetime) -> None:
     """After spending on these budgets: raise the alerts that are due, and publish them."""
     for name in names:
-        alert.watch(workspace_id, name, projects=projects(), publish=publish, now=now)
+        alert.publish_due_alerts(workspace_id, name, projects=projects(), publish=publish, now=now)

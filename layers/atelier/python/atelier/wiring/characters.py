@@ -41,7 +41,7 @@ def create(
     new = body.new(caller.workspace_id, caller.user_id, now)
     check_references(new.workspace_id, new.reference_asset_ids, assets=assets())
     key = f"characters {idempotency_key}" if idempotency_key else None
-    made, replayed = edit.create(new, key=key, fingerprint=body.fingerprint(), things=characters(), keys=keys)
+    made, replayed = edit.create_document(new, key=key, fingerprint=body.fingerprint(), store=characters(), keys=keys)
     return character_view(made), replayed
 
 
@@ -53,13 +53,13 @@ def read(workspace_id: str, character_id: str) -> CharacterView:
 def change(workspace_id: str, character_id: str, body: ChangeCharacterRequest, now: datetime) -> CharacterView:
     """Change a character, and return it."""
 
-    def to(seen: Character) -> Character:
+    def update(seen: Character) -> Character:
         after = body.change(seen)
         if after.reference_asset_ids != seen.reference_asset_ids:
             check_references(workspace_id, after.reference_asset_ids, assets=assets())
         return after
 
-    return character_view(edit.change(workspace_id, character_id, to, things=characters(), now=now))
+    return character_view(edit.change_document(workspace_id, character_id, update, store=characters(), now=now))
 
 
 def remove(workspace_id: str, character_id: str) -> None:
@@ -67,7 +67,7 @@ def remove(workspace_id: str, character_id: str) -> None:
     characters().delete(workspace_id, character_id)
 
 
-def listing(workspace_id: str, query: CharacterQuery) -> CharacterList:
+def list_characters(workspace_id: str, query: CharacterQuery) -> CharacterList:
     """One page of characters, newest first."""
     page = characters().list(workspace_id, cursors.decode(query.cursor, "chr_"), query.limit)
-    return CharacterList(items=list(map(character_view, page.things)), next_cursor=cursors.encode(page.next_id))
+    return CharacterList(items=list(map(character_view, page.documents)), next_cursor=cursors.encode(page.next_id))

@@ -12,28 +12,28 @@ from urllib.parse import urlsplit
 
 from atelier.clock import system_clock
 from atelier.compatible import errors, events, models, naming, videos
-from atelier.compatible.asked import Asked, File, adjusted, fitted
-from atelier.compatible.errors import ModelNotFound, StillRunning, undelivered
-from atelier.compatible.form import Part, parts
-from atelier.compatible.made import Made
-from atelier.compatible.tries import Call, Order, accepted
+from atelier.compatible.asked import MappedRequest, InputFile, compare_with_generation, fit_to_models
+from atelier.compatible.errors import ModelNotFound, GenerationInProgress, generation_error
+from atelier.compatible.form import FormPart, parse_multipart
+from atelier.compatible.made import Result
+from atelier.compatible.tries import Call, Order, accept_once
 from atelier.errors import AtelierError, NotFound, PromptRefused, ValidationFailed
-from atelier.generations.model import Generation, Kind, Source, Status
+from atelier.generations.model import Generation, Kind, InputAsset, Status
 from atelier.generations.ports import Filters
-from atelier.generations.submit import Accepted
-from atelier.http import Answer, Refusal, Request, parsed
+from atelier.generations.submit import AcceptedGeneration
+from atelier.http import Response, ErrorResponse, Request, parse_json_body
 from atelier.ids import is_id
 from atelier.media.keys import CONTENT_TYPES, media_key
 from atelier.pricing.model import Model
-from atelier.settings import Deployment, MediaStore, RequestsTable
+from atelier.settings import Deployment, MediaBucket, RequestsTable
 from atelier.wiring import admission, generations, media_urls, routing, waiting
-from atelier.wiring.models import listing
-from atelier.wiring.sunsets import routed
+from atelier.wiring.models import list_models
+from atelier.wiring.sunsets import routing_catalogue
 
 # Bounds of request and response bodies. Lambda allows 6 MB for each, with binary content in base64 (4/3 of its size).
 BODY_BYTES_MAX = 4_400_000
 ANSWER_BYTES_MAX = 5_500_000
-SOUND_BYTES_MAX = 4_000_000
+BINARY_BYTES_MAX = 4_000_000
 # The gateway's time-out is 29 s. The result has to be read and the response written in the time that is left after the
 # wait; a response after `GATEWAY_SECONDS` does not reach the client.
 WAIT_SECONDS = 24
@@ -44,64 +44,64 @@ FETCH_BYTES_MAX = 10 * 1024 * 1024
 FETCH_SECONDS_MAX = 6.0
 # No input image is processed later than this after the request. An image that was begun before takes some seconds more,
 # and the response still arrives in time.
-LOOKING_SECONDS_MAX = 12
+INPUT_FILES_SECONDS_MAX = 12
 
 
-def refusal(error: AtelierError, _request_id: str) -> Refusal:
+def error_response(error: AtelierError, _request_id: str) -> ErrorResponse:
     """An error as a response in OpenAI's format."""
-    return Refusal(errors.body(error), errors.headers(error), errors.status(error))
+    return ErrorResponse(errors.body(error), errors.headers(error), errors.status(error))
 
 
-def form(request: Request[Any]) -> list[Part]:
+def form_parts(request: Request[Any]) -> list[FormPart]:
     """The parts of a multipart body."""
-    return parts(request.raw_body, request.headers.get("content-type", ""))
+    return parse_multipart(request.raw_body, request.headers.get("content-type", ""))
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class Served:
     """The result of a request, with methods that build the response in each format."""
 
-    made: Made
+    result: Result
     headers: dict[str, str]
     now: datetime
 
-    def json(self, body: dict[str, Any]) -> Answer:
+    def json(self, body: dict[str, Any]) -> Response:
         """The response as a JSON object. An object that is too large for the gateway is stored for a while, and the
         response redirects to it: SDKs follow redirects."""
         written = json.dumps(body, separators=(",", ":")).encode()
         if len(written) > ANSWER_BYTES_MAX:
             return self._redirect_to_stored(written, "json", "application/json")
-        return Answer(body, headers=self.headers)
+        return Response(body, headers=self.headers)
 
-    def events(self, stream: bytes) -> Answer:
+    def events(self, stream: bytes) -> Response:
         """The response as a stream of server-sent events, sent in one piece."""
-        if len(stream) > SOUND_BYTES_MAX:
+        if len(stream) > BINARY_BYTES_MAX:
             return self._redirect_to_stored(stream, "txt", events.CONTENT_TYPE)
-        return Answer(stream, headers={**self.headers, "Content-Type": events.CONTENT_TYPE})
+        return Response(stream, headers={**self.headers, "Content-Type": events.CONTENT_TYPE})
 
-    def file(self) -> Answer:
+    def file(self) -> Response:
         """The response as the bytes of the file, or as a redirect to a file that is too large."""
-        first = self.made.generation.assets[0]
-        if first.size_bytes > SOUND_BYTES_MAX:
-            return moved(self.made.urls[0].removeprefix(Deployment.read().public_url), self.headers)
-        return Answer(self.made.files[0], headers={**self.headers, "Content-Type": CONTENT_TYPES[first.format]})
+        first = self.result.generation.assets[0]
+        if first.size_bytes > BINARY_BYTES_MAX:
+            return redirect(self.result.urls[0].removeprefix(Deployment.read().public_url), self.headers)
+        return Response(self.result.files[0], headers={**self.headers, "Content-Type": CONTENT_TYPES[first.format]})
 
-    def _redirect_to_stored(self, body: bytes, suffix: str, content_type: str) -> Answer:
-        generation = self.made.generation
+    def _redirect_to_stored(self, body: bytes, suffix: str, content_type: str) -> Response:
+        generation = self.result.generation
         key = f"media/answers/{generation.workspace_id}/{generation.id}.{suffix}"
         _media().put(key, body, content_type)
-        return moved(media_urls.signed(key, self.now), self.headers)
+        return redirect(media_urls.signed_url(key, self.now), self.headers)
 
 
-def moved(path: str, headers: dict[str, str], status: int = 303) -> Answer:
+def redirect(path: str, headers: dict[str, str], status: int = 303) -> Response:
     """A redirect to a path on this deployment's own address."""
-    return Answer({}, status=status, headers={**headers, "Location": path})
+    return Response({}, status=status, headers={**headers, "Location": path})
 
 
-def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = True) -> Done:
+def create_and_wait(request: Request[Any], path: str, mapped: MappedRequest, *, with_files: bool = True) -> Served:
     """Create a generation and wait for its result. Raises StillRunning when the result is not there before the
     gateway's time-out, and the errors of a generation that ended without one."""
-    begun_generation = begin(request, path, asked)
+    begun_generation = begin_generation(request, path, mapped)
     headers = begun_generation.headers
     timeout_seconds = WAIT_SECONDS if request.wait_seconds is None else min(request.wait_seconds, WAIT_SECONDS)
     generation = generations.wait(begun_generation.order.generation, timeout_seconds, request.now)
@@ -110,15 +110,15 @@ def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = T
         age = (system_clock() - generation.created_at).total_seconds()
         waited = (system_clock() - request.now).total_seconds() >= timeout_seconds
         agent = request.headers.get("user-agent", "")
-        raise StillRunning(generation.id, age_seconds=age, user_agent=agent, waited=waited)
+        raise GenerationInProgress(generation.id, age_seconds=age, user_agent=agent, waited=waited)
     if generation.status is Status.CANCELLED:
-        begun_generation.answered()
+        begun_generation.mark_answered()
     if generation.status is not Status.SUCCEEDED:
-        error = undelivered(generation)
+        error = generation_error(generation)
         # Under the caller's own idempotency key this failure is final: a repetition gets the same generation.
-        error.facts["final"] = begun_generation.call.own_key is not None
-        if error.facts.get("provider_code") == errors.TOO_LONG:
-            error.facts["param"] = asked.names.get("prompt", "prompt")
+        error.facts["final"] = begun_generation.call.caller_key is not None
+        if error.facts.get("provider_code") == errors.CONTEXT_TOO_LONG:
+            error.facts["param"] = mapped.field_names.get("prompt", "prompt")
         raise error
     result = _read_result(generation, request.now, with_files=with_files)
     headers["atelier-credits-charged"] = str(generation.credits_charged)
@@ -126,38 +126,38 @@ def make(request: Request[Any], path: str, asked: Asked, *, with_files: bool = T
     taken = system_clock() - request.now
     headers["openai-processing-ms"] = str(round(taken.total_seconds() * 1000))
     if taken.total_seconds() < GATEWAY_SECONDS:
-        begun_generation.answered()
-    return Done(result, headers, request.now)
+        begun_generation.mark_answered()
+    return Served(result, headers, request.now)
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class BegunGeneration:
     """A generation that was accepted for a call, and the response headers about it."""
 
     call: Call
     order: Order
     headers: dict[str, str]
 
-    def answered(self) -> None:
+    def mark_answered(self) -> None:
         """Record that the result has been sent, so that the same request makes a new generation from now on."""
         _sdk_retries().answered(self.call.workspace_id, self.call.fingerprint, self.order.name)
 
 
-def begin(request: Request[Any], path: str, asked: Asked) -> Begun:
+def begin_generation(request: Request[Any], path: str, mapped: MappedRequest) -> BegunGeneration:
     """Accept a generation for a request, or find the one that an earlier try of the same SDK call began."""
-    caller, now, original = request.caller, request.now, asked
-    model = naming.meant(asked.model, routed(now).data)
+    caller, now, original = request.caller, request.now, mapped
+    model = naming.resolve(mapped.model, routing_catalogue(now).data)
     if model is None:
-        raise _model_not_found(request, asked, "there is none of that name.")
+        raise _model_not_found(request, mapped, "there is none of that name.")
     try:
-        asked, ignored = fitted(replace(original, model=model), _candidate_models(asked.kind, model, caller.workspace_id, now))
-        timeout_seconds = FETCH_SECONDS_MAX / max(sum(map(len, asked.files.values())), 1)
-        fetches = any(file.url for files in asked.files.values() for file in files)
-        with waiting.request_to_others(caller.user_id) if fetches else nullcontext():
+        mapped, ignored = fit_to_models(replace(original, model=model), _candidate_models(mapped.kind, model, caller.workspace_id, now))
+        timeout_seconds = FETCH_SECONDS_MAX / max(sum(map(len, mapped.files.values())), 1)
+        fetches = any(file.url for files in mapped.files.values() for file in files)
+        with waiting.bounded_outside_request(caller.user_id) if fetches else nullcontext():
             input_assets = {
-                role: tuple(_store_image(request, file, timeout_seconds) for file in files) for role, files in asked.files.items()
+                role: tuple(_store_image(request, file, timeout_seconds) for file in files) for role, files in mapped.files.items()
             }
-        recipe = asked.recipe(input_assets)
+        recipe = mapped.to_recipe(input_assets)
         project = request.headers.get("openai-project", "")
         call = Call(
             caller.workspace_id,
@@ -170,15 +170,15 @@ def begin(request: Request[Any], path: str, asked: Asked) -> Begun:
             project_id=project if is_id(project, "prj") else None,
         )
 
-        def submit(name: str) -> Accepted:
-            return generations.submit(caller, recipe, name, now, project_id=call.project_id)
+        def submit(name: str) -> AcceptedGeneration:
+            return generations.submit_for_caller(caller, recipe, name, now, project_id=call.project_id)
 
-        order = accepted(call, submit, _sdk_retries(), now)
+        order = accept_once(call, submit, _sdk_retries(), now)
     except ValidationFailed as error:
         model_message = next((each["message"] for each in error.facts["fields"] if each["path"] == "model"), None)
-        raise (_model_not_found(request, asked, model_message) if model_message else asked.refused(error)) from error
-    headers = pace(request)
-    adjusted_names, ignored_values = adjusted(original, order.generation.recipe.parameters)
+        raise (_model_not_found(request, mapped, model_message) if model_message else mapped.translate_error(error)) from error
+    headers = rate_limit_headers(request)
+    adjusted_names, ignored_values = compare_with_generation(original, order.generation.recipe.parameters)
     ignored = (*ignored, *ignored_values)
     if adjusted_names:
         headers["atelier-adjusted-parameters"] = ", ".join(adjusted_names)
@@ -186,25 +186,25 @@ def begin(request: Request[Any], path: str, asked: Asked) -> Begun:
         headers["atelier-ignored-parameters"] = ", ".join(ignored)
     if order.replayed:
         headers["Idempotent-Replayed"] = "true"
-    return Begun(call, order, headers)
+    return BegunGeneration(call, order, headers)
 
 
-def order(request: Request[Any]) -> Asked:
+def parse_video_request(request: Request[Any]) -> MappedRequest:
     """Parse the request for a video: a multipart form (which SDKs send) or JSON."""
     if request.headers.get("content-type", "").lower().startswith("multipart/"):
-        return videos.ordered(form(request)).asked()
-    return parsed(videos.VideoRequest, request).asked()
+        return videos.parse_video_form(form_parts(request)).to_mapped_request()
+    return parse_json_body(videos.VideoRequest, request).to_mapped_request()
 
 
-def begun(request: Request[Any], path: str, asked: Asked) -> Answer:
+def begin_video(request: Request[Any], path: str, mapped: MappedRequest) -> Response:
     """Begin a video, and answer with its current state."""
-    begun_generation = begin(request, path, asked)
+    begun_generation = begin_generation(request, path, mapped)
     generation = begun_generation.order.generation
-    begun_generation.answered()
-    return Answer(videos.video(generation), headers={**begun_generation.headers, "atelier-generation-id": generation.id})
+    begun_generation.mark_answered()
+    return Response(videos.video_body(generation), headers={**begun_generation.headers, "atelier-generation-id": generation.id})
 
 
-def film(request: Request[Any], video_id: str) -> Generation:
+def get_video(request: Request[Any], video_id: str) -> Generation:
     """A video generation of the workspace. Raises NotFound, for generations of other kinds too."""
     generation = generations.store().get(request.caller.workspace_id, videos.generation_id(video_id))
     if generation.recipe.kind is not Kind.VIDEO:
@@ -212,55 +212,55 @@ def film(request: Request[Any], video_id: str) -> Generation:
     return generation
 
 
-def films(request: Request[Any], query: videos.VideoQuery) -> dict[str, Any]:
+def list_videos(request: Request[Any], query: videos.VideoQuery) -> dict[str, Any]:
     """A page of the workspace's videos, newest first."""
     filters = Filters(kind=Kind.VIDEO.value)
-    page = generations.page(request.caller.workspace_id, filters, videos.after(query), query.limit)
-    return videos.listing(page.generations, more=page.next_id is not None)
+    page = generations.list_page(request.caller.workspace_id, filters, videos.page_start(query), query.limit)
+    return videos.list_body(page.generations, has_more=page.next_id is not None)
 
 
-def content(request: Request[Any], video_id: str, variant: str) -> Answer:
+def video_content(request: Request[Any], video_id: str, variant: str) -> Response:
     """A redirect to a video's file, or to its thumbnail. Raises NotReady, NotFound."""
-    generation = film(request, video_id)
-    file = videos.film(generation)
-    path, thumbnail_path = media_urls.urls(generation.workspace_id, file.sha256, file.format, request.now)
+    generation = get_video(request, video_id)
+    file = videos.video_file(generation)
+    path, thumbnail_path = media_urls.asset_urls(generation.workspace_id, file.sha256, file.format, request.now)
     if variant != "video" and not file.has_thumbnail:
         raise NotFound("This video has no thumbnail.")
-    return moved(path if variant == "video" else thumbnail_path, {"atelier-generation-id": generation.id}, status=302)
+    return redirect(path if variant == "video" else thumbnail_path, {"atelier-generation-id": generation.id}, status=302)
 
 
-def catalogue(request: Request[Any]) -> dict[str, Any]:
+def model_list(request: Request[Any]) -> dict[str, Any]:
     """The list of models that this workspace can use, in OpenAI's format."""
-    return models.listing(listing(request.caller.workspace_id, None, request.now))
+    return models.list_body(list_models(request.caller.workspace_id, None, request.now))
 
 
-def model(request: Request[Any], name: str) -> dict[str, Any]:
+def get_model(request: Request[Any], name: str) -> dict[str, Any]:
     """One model in OpenAI's format. Raises ModelNotFound."""
-    models_by_id = {each["id"]: each for each in catalogue(request)["data"]}
-    resolved = naming.meant(name, routed(request.now).data)
+    models_by_id = {each["id"]: each for each in model_list(request)["data"]}
+    resolved = naming.resolve(name, routing_catalogue(request.now).data)
     if resolved not in models_by_id:
         raise ModelNotFound(name, "it is not offered here.", list(models_by_id))
     return models_by_id[resolved]
 
 
 def _candidate_models(kind: Kind, model: str, workspace_id: str, now: datetime) -> list[Model]:
-    platform = routed(now)
+    platform = routing_catalogue(now)
     if model != naming.AUTO:
         return [platform.model(model)]
-    return list(routing.routes(workspace_id, now).catalogue(platform).automatic(kind, now.date()))
+    return list(routing.routes(workspace_id, now).catalogue(platform).auto_models(kind, now.date()))
 
 
-def _model_not_found(request: Request[Any], mapped: Asked, why: str) -> ModelNotFound:
-    offered = models.offered(listing(request.caller.workspace_id, None, request.now), mapped.kind.value)
-    return ModelNotFound(mapped.model, why, models.names(offered))
+def _model_not_found(request: Request[Any], mapped: MappedRequest, why: str) -> ModelNotFound:
+    offered = models.offered_models(list_models(request.caller.workspace_id, None, request.now), mapped.kind.value)
+    return ModelNotFound(mapped.model, why, models.model_choices(offered))
 
 
-def _store_image(request: Request[Any], file: File, fetch_seconds_max: float) -> Source:
+def _store_image(request: Request[Any], file: InputFile, fetch_seconds_max: float) -> InputAsset:
     """Store an image of a request as an asset of the workspace; the same bytes are stored once. Raises ValidationFailed
     or PromptRefused, which name the request's parameter."""
     from atelier.wiring import uploads
 
-    if (system_clock() - request.now).total_seconds() > LOOKING_SECONDS_MAX:
+    if (system_clock() - request.now).total_seconds() > INPUT_FILES_SECONDS_MAX:
         message = "takes too long to look into with the others: send fewer or smaller pictures"
         raise ValidationFailed([{"path": file.param, "message": message}])
     caller, data = request.caller, file.data or _fetch_image(file, fetch_seconds_max)
@@ -271,10 +271,10 @@ def _store_image(request: Request[Any], file: File, fetch_seconds_max: float) ->
     except ValidationFailed as refusal:
         fields: list[dict[str, str]] = refusal.facts["fields"]
         raise ValidationFailed([{**each, "path": file.param} for each in fields]) from None
-    return Source(asset.id, asset.sha256, asset.format, asset.width, asset.height, asset.duration_ms)
+    return InputAsset(asset.id, asset.sha256, asset.format, asset.width, asset.height, asset.duration_ms)
 
 
-def _fetch_image(file: File, seconds_max: float) -> bytes:
+def _fetch_image(file: InputFile, seconds_max: float) -> bytes:
     from atelier.media.fetch import Fetcher, FetchError
 
     url = file.url or ""
@@ -285,21 +285,21 @@ def _fetch_image(file: File, seconds_max: float) -> bytes:
         raise ValidationFailed([{"path": file.param, "message": "cannot be fetched from there"}]) from None
 
 
-def _read_result(generation: Generation, now: datetime, *, with_files: bool) -> Made:
+def _read_result(generation: Generation, now: datetime, *, with_files: bool) -> Result:
     workspace_id, assets = generation.workspace_id, generation.assets
     if generation.recipe.kind is Kind.TEXT:
-        return Made(generation, text=generations.text(generation) or "")
+        return Result(generation, text=generations.read_text(generation) or "")
     base = Deployment.read().public_url
-    urls = tuple(base + media_urls.urls(workspace_id, each.sha256, each.format, now)[0] for each in assets)
+    urls = tuple(base + media_urls.asset_urls(workspace_id, each.sha256, each.format, now)[0] for each in assets)
     if not with_files:
-        return Made(generation, urls=urls)
+        return Result(generation, urls=urls)
     keys = [media_key(workspace_id, each.sha256, each.format) for each in assets]
-    return Made(generation, files=tuple(_media().get(key, FILE_BYTES_MAX) for key in keys), urls=urls)
+    return Result(generation, files=tuple(_media().get(key, FILE_BYTES_MAX) for key in keys), urls=urls)
 
 
-def pace(request: Request[Any]) -> dict[str, str]:
+def rate_limit_headers(request: Request[Any]) -> dict[str, str]:
     """The rate-limit headers in OpenAI's format."""
-    limit, remaining, reset_seconds = admission.allowance(request.caller, request.now)
+    limit, remaining, reset_seconds = admission.rate_limit_state(request.caller, request.now)
     return {
         "x-ratelimit-limit-requests": str(limit),
         "x-ratelimit-remaining-requests": str(remaining),
@@ -311,12 +311,12 @@ def pace(request: Request[Any]) -> dict[str, str]:
 def _media() -> Any:
     from atelier.aws.s3 import MediaStore as S3MediaStore
 
-    return S3MediaStore(MediaStore.read().bucket)
+    return S3MediaStore(MediaBucket.read().bucket)
 
 
 @cache
 def _sdk_retries() -> Any:
-    from atelier.aws.dynamodb.tries import DynamoTries
+    from atelier.aws.dynamodb.tries import DynamoSdkRetries
 
-    DynamoTries.bind(RequestsTable.read().name)
-    return DynamoTries()
+    DynamoSdkRetries.bind(RequestsTable.read().name)
+    return DynamoSdkRetries()

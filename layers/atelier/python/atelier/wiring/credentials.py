@@ -8,15 +8,15 @@ from datetime import datetime
 from functools import cache, partial
 from urllib.parse import urlsplit
 
-from atelier.addresses import is_public, system_addresses
+from atelier.addresses import is_public, resolve_host
 from atelier.aws.dynamodb.credentials import DynamoProviderKeys
 from atelier.aws.secrets import Secret
 from atelier.credentials import add_key, check_key, remove_key, rewrap, wishes
 from atelier.credentials import reveal as revealing
-from atelier.credentials.model import CUSTOM, PROVIDERS, Credentials, ProviderKey, Wish
+from atelier.credentials.model import CUSTOM, PROVIDERS, ProviderCredentials, ProviderKey, ProviderPreference
 from atelier.credentials.vault import Vault
 from atelier.http import Caller
-from atelier.settings import ProviderKeys, ProvidersTable, RequestsTable
+from atelier.settings import ProviderKeySecret, ProvidersTable, RequestsTable
 from atelier.wiring import adapters, routing, waiting
 from atelier.wiring.ledger import wallets
 from atelier.wiring.prices import enabled_providers, prices
@@ -42,7 +42,7 @@ def vault() -> Vault:
 
 
 def _new_vault() -> Vault:
-    sealing = ProviderKeys.read()
+    sealing = ProviderKeySecret.read()
     data_keys = None
     if sealing.kms_arn:
         from atelier.aws.kms import KmsDataKeys
@@ -51,19 +51,19 @@ def _new_vault() -> Vault:
     return Vault(Secret(sealing.secret), data_keys)
 
 
-def reveal(workspace_id: str, provider: str, key_id: str, now: datetime) -> Credentials:
+def decrypt_key(workspace_id: str, provider: str, key_id: str, now: datetime) -> ProviderCredentials:
     """Decrypt a workspace's key, only for a request to its provider. Raises NotFound, UnreadableKey."""
-    return revealing.reveal(workspace_id, provider, key_id, keys=keys(), vault=vault(), now=now)
+    return revealing.decrypt_key(workspace_id, provider, key_id, keys=keys(), vault=vault(), now=now)
 
 
-def choose(workspace_id: str, provider: str) -> ProviderKey | None:
+def chosen_key(workspace_id: str, provider: str) -> ProviderKey | None:
     """The workspace's own key that is used with a provider; None = the platform's key is used."""
-    return keys().own(workspace_id).chosen(provider)
+    return keys().read_workspace(workspace_id).key_in_use(provider)
 
 
 def add(
-    caller: Caller, provider: str, name: str, credentials: Credentials, idempotency_key: str | None, now: datetime
-) -> add_key.Added:
+    caller: Caller, provider: str, name: str, credentials: ProviderCredentials, idempotency_key: str | None, now: datetime
+) -> add_key.AddedKey:
     """Store a key of a verified caller's workspace."""
     from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 
@@ -75,22 +75,22 @@ def add(
         keys=keys(),
         wallets=wallets(),
         vault=vault(),
-        bindings=bindings,
-        is_outside=_is_public,
+        idempotency_keys=bindings,
+        is_allowed_url=_is_public,
         now=now,
     )
 
 
-def check(caller: Caller, key_id: str, now: datetime) -> check_key.Checked:
+def check(caller: Caller, key_id: str, now: datetime) -> check_key.KeyCheck:
     """Test with the provider whether it accepts a key. Raises NotFound, RateLimited."""
-    adapter = partial(adapters.adapter, answer_seconds_max=CHECK_SECONDS_MAX)
-    with waiting.request_to_others(caller.user_id):
+    adapter = partial(adapters.make_adapter, answer_seconds_max=CHECK_SECONDS_MAX)
+    with waiting.bounded_outside_request(caller.user_id):
         return check_key.check_key(caller.workspace_id, key_id, keys=keys(), vault=vault(), adapter=adapter, now=now)
 
 
 def switch(workspace_id: str, key_id: str, *, is_active: bool) -> ProviderKey:
     """Switch a key off or on."""
-    return remove_key.switch_key(workspace_id, key_id, is_active=is_active, keys=keys())
+    return remove_key.set_key_active(workspace_id, key_id, is_active=is_active, keys=keys())
 
 
 def remove(workspace_id: str, key_id: str, now: datetime) -> None:
@@ -98,28 +98,28 @@ def remove(workspace_id: str, key_id: str, now: datetime) -> None:
     remove_key.remove_key(workspace_id, key_id, keys=keys(), now=now)
 
 
-def standings(workspace_id: str, now: datetime) -> list[wishes.Standing]:
+def provider_statuses(workspace_id: str, now: datetime) -> list[wishes.ProviderStatus]:
     """The status of every provider for a workspace."""
-    own, kinds, offered = keys().own(workspace_id), _kinds(), enabled_providers()
+    own, kinds, offered = keys().read_workspace(workspace_id), _kinds(), enabled_providers()
     health = routing.statuses(workspace_id, own, {*kinds, *PROVIDERS, *offered}, now)
-    return wishes.standings(own, kinds=kinds, offered=offered, health=health)
+    return wishes.provider_statuses(own, kinds=kinds, platform_providers=offered, health=health)
 
 
-def wish(workspace_id: str, wanted: Iterable[Wish]) -> None:
+def change_preferences(workspace_id: str, wanted: Iterable[ProviderPreference]) -> None:
     """Replace a workspace's provider preferences."""
     known = frozenset({*_kinds(), *PROVIDERS, *enabled_providers()})
-    wishes.change_wishes(workspace_id, list(wanted), known=known, keys=keys(), wallets=wallets())
+    wishes.change_preferences(workspace_id, list(wanted), known=known, keys=keys(), wallets=wallets())
 
 
-def rotate(now: datetime, *, new_master_key: bool) -> rewrap.Rewrapped:
+def rotate(now: datetime, *, new_master_key: bool) -> rewrap.RewrapReport:
     """Encrypt again what outdated master keys encrypted; with `new_master_key`, make a new master key first."""
     if new_master_key:
         from atelier.aws.signing_keys import SecretText
 
-        rewrap.new_master_key(keys=keys(), secret=SecretText(ProviderKeys.read().secret), now=now)
+        rewrap.add_master_key(keys=keys(), secret=SecretText(ProviderKeySecret.read().secret), now=now)
     ends_at = time.monotonic() + REWRAP_SECONDS_MAX
     # A new vault, because one that was used before caches which master key is the newest.
-    return rewrap.rewrap(keys=keys(), vault=_new_vault(), may_go_on=lambda: time.monotonic() < ends_at)
+    return rewrap.rewrap(keys=keys(), vault=_new_vault(), has_time=lambda: time.monotonic() < ends_at)
 
 
 def _kinds() -> Mapping[str, set[str]]:
@@ -140,7 +140,7 @@ def _is_public(url: str) -> bool:
     if parts.scheme != "https" or not parts.hostname:
         return False
     try:
-        addresses = system_addresses(parts.hostname, parts.port or 443)
+        addresses = resolve_host(parts.hostname, parts.port or 443)
     except (OSError, UnicodeError):
         return False
     return bool(addresses) and all(is_public(address) for address in addresses)

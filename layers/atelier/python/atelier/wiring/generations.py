@@ -9,7 +9,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from atelier import cursors
-from atelier.aws.dynamodb import pause
+from atelier.aws.dynamodb import pause_with_jitter
 from atelier.aws.dynamodb.generations import DynamoGenerations
 from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 from atelier.aws.secrets import Secret
@@ -17,7 +17,7 @@ from atelier.clock import system_clock
 from atelier.errors import NotFound, ProviderFailed, ValidationFailed
 from atelier.generations import quote as quoting
 from atelier.generations import submit as submitting
-from atelier.generations.character import showing
+from atelier.generations.character import with_character
 from atelier.generations.contract import (
     AssetRef,
     GenerationEnvelope,
@@ -29,12 +29,12 @@ from atelier.generations.contract import (
     quote_view,
     stage_view,
 )
-from atelier.generations.model import WRITTEN, Generation, Kind, Pipeline, Recipe, Status
-from atelier.generations.pipelines import rewritten
+from atelier.generations.model import TEXT_KINDS, Generation, Kind, Pipeline, Recipe, Status
+from atelier.generations.pipelines import rewritten_prompt
 from atelier.generations.ports import Filters, GenerationPage
 from atelier.generations.run_contract import EnhancedView, EnhanceRequest
 from atelier.generations.wait import WAIT_SECONDS_MAX, wait_for_end
-from atelier.http import Answer, Caller, Request
+from atelier.http import Response, Caller, Request
 from atelier.ledger.model import Wallet
 from atelier.library.character import Character
 from atelier.media.keys import media_key
@@ -44,7 +44,7 @@ from atelier.settings import (
     DailyCredits,
     GenerationsTable,
     GenerationTimes,
-    MediaStore,
+    MediaBucket,
     RequestsTable,
 )
 from atelier.wiring import media_urls, moderation, routing, waiting
@@ -52,10 +52,10 @@ from atelier.wiring.budgets import projects
 from atelier.wiring.ledger import wallets
 from atelier.wiring.library import assets
 from atelier.wiring.prices import prices
-from atelier.wiring.sunsets import routed
+from atelier.wiring.sunsets import routing_catalogue
 
 if TYPE_CHECKING:
-    from atelier.generations.finish import Closing
+    from atelier.generations.finish import CloseDeps
 
 # The longest text that is read into a response, in bytes. The gateway allows 10 MB for a response.
 TEXT_BYTES_MAX = 4 * 1024 * 1024
@@ -76,23 +76,23 @@ def _keys() -> DynamoIdempotencyKeys:
     return keys
 
 
-def closing() -> Closing:
+def close_deps() -> CloseDeps:
     """The dependencies of ending a generation without a result."""
-    from atelier.generations.finish import Closing
+    from atelier.generations.finish import CloseDeps
 
     projects()  # Binds the budgets' table: the closing transaction writes to it.
-    return Closing(store(), wallets(), prices())
+    return CloseDeps(store(), wallets(), prices())
 
 
 @cache
 def _quote_key() -> bytes:
-    return quoting.quote_key(bytes.fromhex(Secret(AttemptSigning.read().secret).value()["key"]))
+    return quoting.derive_quote_key(bytes.fromhex(Secret(AttemptSigning.read().secret).value()["key"]))
 
 
-def quote(caller: Caller, body: QuoteRequest, now: datetime) -> QuoteView:
+def create_quote(caller: Caller, body: QuoteRequest, now: datetime) -> QuoteView:
     """A signed price."""
-    workspace_id, catalogue, routes = caller.workspace_id, routed(now), _routes(caller, now)
-    requested_run = body.run()
+    workspace_id, catalogue, routes = caller.workspace_id, routing_catalogue(now), _routes(caller, now)
+    requested_run = body.requested_run()
     if requested_run is not None:
         recipe, pipeline = requested_run
     else:
@@ -100,30 +100,30 @@ def quote(caller: Caller, body: QuoteRequest, now: datetime) -> QuoteView:
         pipeline = quoting.pipeline_for(
             recipe, enhance=body.enhance_prompt, catalogue=catalogue, now=now, routes=routes
         )
-    recipe, pipeline = submitting.looked_up(workspace_id, recipe, pipeline, assets())
-    quote_input = body.ask(recipe, pipeline)
+    recipe, pipeline = submitting.resolve_inputs(workspace_id, recipe, pipeline, assets())
+    quote_input = body.quote_input(recipe, pipeline)
     promise, offers = quoting.quote(workspace_id, quote_input, catalogue=catalogue, now=now, routes=routes)
-    return quote_view(quoting.signed(promise, _quote_key()), promise, offers)
+    return quote_view(quoting.sign_quote(promise, _quote_key()), promise, offers)
 
 
 def _wallet(caller: Caller) -> Wallet | None:
     """The workspace's wallet, if the gate has read it."""
-    return caller.beside if isinstance(caller.beside, Wallet) else None
+    return caller.prefetched if isinstance(caller.prefetched, Wallet) else None
 
 
 def _routes(caller: Caller, now: datetime) -> Routes:
     wallet = _wallet(caller)
-    return routing.routes_of(wallet, now) if wallet else routing.routes(caller.workspace_id, now)
+    return routing.routes_of_wallet(wallet, now) if wallet else routing.routes(caller.workspace_id, now)
 
 
 def _verified_quote(quote_id: str) -> quoting.Quote:
-    promise = quoting.verified(quote_id, _quote_key())
+    promise = quoting.verify_quote(quote_id, _quote_key())
     if promise is None:
         raise ValidationFailed([{"path": "quote_id", "message": "This is no quote for this request."}])
     return promise
 
 
-def submit(
+def submit_for_caller(
     caller: Caller,
     recipe: Recipe,
     idempotency_key: str | None,
@@ -133,10 +133,10 @@ def submit(
     quote_id: str | None = None,
     pipeline: Pipeline | None = None,
     reuse: bool = False,
-) -> submitting.Accepted:
+) -> submitting.AcceptedGeneration:
     """Accept a generation for a verified caller; with a `pipeline` it is a run."""
     verified_quote = _verified_quote(quote_id) if quote_id else None
-    return submitting.submit(
+    return submitting.submit_generation(
         submitting.Submission(
             caller.workspace_id,
             caller.user_id,
@@ -147,17 +147,17 @@ def submit(
             pipeline,
             reuse,
         ),
-        to=submitting.Submitting(
-            catalogue=routed(now),
+        deps=submitting.SubmitDeps(
+            catalogue=routing_catalogue(now),
             lifetime_max=timedelta(seconds=GenerationTimes.read().lifetime_seconds_max),
             wallets=wallets(),
             generations=store(),
             keys=_keys(),
             budgets=projects(),
-            sources=assets(),
-            pause=pause,
-            routes=partial(routing.routes_of, now=now),
-            moderation=moderation.prompts(),
+            input_asset_store=assets(),
+            pause=pause_with_jitter,
+            routes=partial(routing.routes_of_wallet, now=now),
+            moderation=moderation.prompt_check(),
             daily_verified_only=DailyCredits.read().verified_only,
         ),
         now=now,
@@ -165,7 +165,7 @@ def submit(
     )
 
 
-def make(request: Request[MakeRequest], kind: str | None = None, template_id: str | None = None) -> Answer:
+def create(request: Request[MakeRequest], kind: str | None = None, template_id: str | None = None) -> Response:
     """Accept the generation that a body requests. `kind` and `template_id` come from the path. Raises NotFound for an
     unknown kind."""
     body = request.body
@@ -173,20 +173,20 @@ def make(request: Request[MakeRequest], kind: str | None = None, template_id: st
         raise NotFound("There is no such route.")
     if template_id not in (None, body.template_id or template_id):
         raise ValidationFailed([{"path": "template_id", "message": "This path runs another template."}])
-    requested_run = body.run()
+    requested_run = body.requested_run()
     if requested_run is not None and template_id is not None:
         raise ValidationFailed([{"path": "pipeline", "message": "A template is not run in stages."}])
     if requested_run is not None:
         recipe, pipeline = requested_run
-        return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse)
+        return accept_and_respond(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse)
     recipe = _recipe(request.caller.workspace_id, body, kind, template_id or body.template_id)
     pipeline = None
-    if body.enhance_prompt or quoting.may_imply(recipe):
+    if body.enhance_prompt or quoting.may_become_run(recipe):
         # Only these requests can become a run. All others skip this step and its reads.
         pipeline = quoting.pipeline_for(
             recipe,
             enhance=body.enhance_prompt,
-            catalogue=routed(request.now),
+            catalogue=routing_catalogue(request.now),
             now=request.now,
             routes=_routes(request.caller, request.now),
         )
@@ -195,7 +195,7 @@ def make(request: Request[MakeRequest], kind: str | None = None, template_id: st
         recipe = replace(recipe, asked=f"{recipe.fingerprint()}+enhanced")
     elif pipeline is not None:
         recipe = replace(recipe, asked=recipe.fingerprint())
-    return accept(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse)
+    return accept_and_respond(request, recipe, "generate", body.project_id, body.quote_id, pipeline=pipeline, reuse=body.reuse)
 
 
 def _recipe(workspace_id: str, body: MakeRequest, kind: str | None, template_id: str | None) -> Recipe:
@@ -209,7 +209,7 @@ def _recipe(workspace_id: str, body: MakeRequest, kind: str | None, template_id:
 
         template = templates().get(workspace_id, template_id)
     recipe = replace(body.recipe(kind, template), asked=fingerprint)
-    return showing(recipe, _character(workspace_id, body.character_id)) if body.character_id else recipe
+    return with_character(recipe, _character(workspace_id, body.character_id)) if body.character_id else recipe
 
 
 def _character(workspace_id: str, character_id: str) -> Character:
@@ -225,7 +225,7 @@ def _count_template_use(generation: Generation) -> None:
         templates().count_use(generation.workspace_id, generation.recipe.template_id)
 
 
-def retry(request: Request[Any], generation_id: str) -> Answer:
+def retry(request: Request[Any], generation_id: str) -> Response:
     """Accept the same recipe again as a new generation. The retry of a failed run keeps its delivered stages, which are
     not charged again."""
     workspace_id = request.caller.workspace_id
@@ -236,15 +236,15 @@ def retry(request: Request[Any], generation_id: str) -> Answer:
     original = store().get(workspace_id, earlier.reused_from) if earlier.reused_from else earlier
     pipeline = None
     if original.pipeline is not None:
-        from atelier.generations.run import kept_in, resumed, stages
+        from atelier.generations.run import kept_in_library, resume, read_stages
 
-        pipeline = resumed(original, stages(original, store()), kept_in(workspace_id, assets()))
+        pipeline = resume(original, read_stages(original, store()), kept_in_library(workspace_id, assets()))
     # The fingerprint is fixed per retried generation, so a repetition matches even if other stages are left by then.
     scope = f"retry {earlier.id}"
-    return accept(request, replace(original.recipe, asked=scope), scope, earlier.project_id, pipeline=pipeline)
+    return accept_and_respond(request, replace(original.recipe, asked=scope), scope, earlier.project_id, pipeline=pipeline)
 
 
-def accept(
+def accept_and_respond(
     request: Request[Any],
     recipe: Recipe,
     scope: str,
@@ -253,11 +253,11 @@ def accept(
     *,
     pipeline: Pipeline | None = None,
     reuse: bool = False,
-) -> Answer:
+) -> Response:
     """Accept a generation and build the response: at once, or after waiting as long as the caller allows (`Prefer:
     wait`). scope: the namespace of the caller's Idempotency-Key."""
     key = f"{scope} {request.idempotency_key}" if request.idempotency_key else None
-    accepted = submit(
+    accepted = submit_for_caller(
         request.caller,
         recipe,
         key,
@@ -279,15 +279,15 @@ def accept(
     if is_final:
         headers["Preference-Applied"] = f"wait={request.wait_seconds}"
     answer = GenerationEnvelope(generation=view(generation, request.now))
-    return Answer(answer, status=200 if is_final else 202, headers=headers)
+    return Response(answer, status=200 if is_final else 202, headers=headers)
 
 
-def enhance(request: Request[EnhanceRequest]) -> Answer:
+def enhance(request: Request[EnhanceRequest]) -> Response:
     """Have a prompt rewritten, and wait for it within the gateway's time-out. Raises ProviderFailed when the generation
     ended without a result."""
     body = request.body
     key = f"enhance {request.idempotency_key}" if request.idempotency_key else None
-    accepted = submit(request.caller, body.recipe(), key, request.now, project_id=body.project_id)
+    accepted = submit_for_caller(request.caller, body.recipe(), key, request.now, project_id=body.project_id)
     generation = wait(accepted.generation, WAIT_SECONDS_MAX, request.now)
     if not generation.is_open and generation.status is not Status.SUCCEEDED:
         failure = generation.failure
@@ -296,9 +296,9 @@ def enhance(request: Request[EnhanceRequest]) -> Answer:
             generation_id=generation.id,
             error_class=failure.error_class if failure else None,
         )
-    enhanced_text = text(generation)
+    enhanced_text = read_text(generation)
     answer = EnhancedView(
-        prompt=None if enhanced_text is None else rewritten(body.prompt, enhanced_text),
+        prompt=None if enhanced_text is None else rewritten_prompt(body.prompt, enhanced_text),
         original=body.prompt,
         credits_charged=generation.credits_charged,
         generation_id=generation.id,
@@ -307,18 +307,18 @@ def enhance(request: Request[EnhanceRequest]) -> Answer:
     headers = {"Location": f"/api/generations/{generation.id}"}
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
-    return Answer(answer, status=202 if generation.is_open else 200, headers=headers)
+    return Response(answer, status=202 if generation.is_open else 200, headers=headers)
 
 
-def page(workspace_id: str, filters: Filters, after_id: str | None, limit: int) -> GenerationPage:
+def list_page(workspace_id: str, filters: Filters, after_id: str | None, limit: int) -> GenerationPage:
     """A page of the workspace's generations, newest first. It has fewer than `limit` items when their texts are too
     long for one response."""
     found = store().list(workspace_id, filters, after_id, limit)
-    fitting_items, next_id = cursors.fitting(
+    fitting_items, next_id = cursors.fit_to_response(
         found.generations,
         found.next_id,
         key=lambda each: each.id,
-        words=lambda each: [
+        long_parts=lambda each: [
             each.recipe.prompt,
             each.enhanced_prompt,
             each.recipe.negative_prompt,
@@ -332,7 +332,7 @@ def cancel(workspace_id: str, generation_id: str, now: datetime) -> Generation:
     """Cancel a generation of the workspace."""
     from atelier.generations import cancel as cancelling
 
-    return cancelling.cancel(workspace_id, generation_id, to=closing(), now=now)
+    return cancelling.cancel(workspace_id, generation_id, deps=close_deps(), now=now)
 
 
 def wait(generation: Generation, seconds: int, requested_at: datetime) -> Generation:
@@ -340,7 +340,7 @@ def wait(generation: Generation, seconds: int, requested_at: datetime) -> Genera
     generation is returned at once."""
     if not generation.is_open:
         return generation
-    with waiting.wait_of(generation.user_id, seconds) as may_wait:
+    with waiting.bounded_wait(generation.user_id, seconds) as may_wait:
         return _wait_for_end(generation, seconds, requested_at) if may_wait else generation
 
 
@@ -348,15 +348,15 @@ def _wait_for_end(generation: Generation, seconds: int, requested_at: datetime) 
     return wait_for_end(generation, requested_at, seconds, generations=store(), sleep=time.sleep, clock=system_clock)
 
 
-def text(generation: Generation) -> str | None:
+def read_text(generation: Generation) -> str | None:
     """The content of a text or page result; None while there is none."""
     text_asset = next((asset for asset in generation.assets if asset.type in ("text", "page")), None)
     if text_asset is None:
-        return "" if generation.status is Status.SUCCEEDED and generation.recipe.kind in WRITTEN else None
+        return "" if generation.status is Status.SUCCEEDED and generation.recipe.kind in TEXT_KINDS else None
     from atelier.aws.s3 import MediaStore as S3MediaStore
 
     key = media_key(generation.workspace_id, text_asset.sha256, text_asset.format)
-    return S3MediaStore(MediaStore.read().bucket).get(key, TEXT_BYTES_MAX).decode()
+    return S3MediaStore(MediaBucket.read().bucket).get(key, TEXT_BYTES_MAX).decode()
 
 
 def view(generation: Generation, now: datetime, *, with_text: bool = True) -> GenerationView:
@@ -364,23 +364,23 @@ def view(generation: Generation, now: datetime, *, with_text: bool = True) -> Ge
     leaves out."""
     pipeline = generation.pipeline
     if pipeline is None or not with_text:
-        return generation_view(generation, _asset_refs(generation, now), text(generation) if with_text else None)
-    from atelier.generations.run import billed, stages
+        return generation_view(generation, _asset_refs(generation, now), read_text(generation) if with_text else None)
+    from atelier.generations.run import bill_run, read_stages
 
-    stage_generations = stages(generation, store())
+    stage_generations = read_stages(generation, store())
     if generation.is_open:
         # An open run shows the attempts of its stages so far; its sums are shown when it has ended.
-        generation = replace(generation, attempts=billed(generation, stage_generations).attempts)
+        generation = replace(generation, attempts=bill_run(generation, stage_generations).attempts)
     stage_views = [
         stage_view(planned, stage, _asset_refs(stage, now)) for planned, stage in zip(pipeline.stages, stage_generations, strict=False)
     ]
-    return generation_view(generation, _asset_refs(generation, now), text(generation), stage_views)
+    return generation_view(generation, _asset_refs(generation, now), read_text(generation), stage_views)
 
 
 def _asset_refs(generation: Generation, now: datetime) -> list[AssetRef]:
     refs: list[AssetRef] = []
     for asset in generation.assets:
-        url, thumbnail_url = media_urls.urls(generation.workspace_id, asset.sha256, asset.format, now)
+        url, thumbnail_url = media_urls.asset_urls(generation.workspace_id, asset.sha256, asset.format, now)
         refs.append(
             AssetRef(
                 id=asset.id,

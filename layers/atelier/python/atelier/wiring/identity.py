@@ -12,20 +12,20 @@ from atelier.identity import refresh as _refresh
 from atelier.identity import sign_up as _sign_up
 from atelier.identity import verify_email as _verify_email
 from atelier.identity.access_tokens import AccessTokens
-from atelier.identity.authorize import authorize as _authorize
-from atelier.identity.credentials import normal_email
+from atelier.identity.authorize import authenticate as _authorize
+from atelier.identity.credentials import normalize_email
 from atelier.identity.limit import SignInLimits
-from atelier.identity.model import Membership, SignedIn, Tokens, User
+from atelier.identity.model import Membership, SignedIn, SessionTokens, User
 from atelier.identity.passwords import Argon2
 from atelier.identity.ports import Passwords
-from atelier.identity.signing import public
+from atelier.identity.signing import public_key_set
 from atelier.settings import (
     Deployment,
     FrontendOrigins,
     IdentitySigning,
     IdentityTable,
     LedgerTable,
-    RateLimits,
+    CallerRateLimits,
     RequestsTable,
 )
 
@@ -49,7 +49,7 @@ def sign_up(command: _sign_up.SignUp, now: datetime) -> SignedIn:
 
 def verify_email(email: str, now: datetime) -> User:
     _bind_wallets()
-    return _verify_email.verify_email(normal_email(email), accounts=store(), now=now)
+    return _verify_email.verify_email(normalize_email(email), accounts=store(), now=now)
 
 
 def log_in(command: _log_in.LogIn, now: datetime) -> SignedIn:
@@ -64,7 +64,7 @@ def log_in(command: _log_in.LogIn, now: datetime) -> SignedIn:
     )
 
 
-def refresh(refresh_token: str, now: datetime) -> Tokens:
+def refresh(refresh_token: str, now: datetime) -> SessionTokens:
     return _refresh.refresh(refresh_token, sessions=store(), access_tokens=_access_tokens(), now=now)
 
 
@@ -76,12 +76,12 @@ def account(user_id: str) -> tuple[User, list[Membership]]:
     return store().account(user_id)
 
 
-def authorize(header: str, now: datetime) -> dict[str, str | int]:
+def authenticate(header: str, now: datetime) -> dict[str, str | int]:
     return _authorize(header, access_tokens=_access_tokens(), api_tokens=store, now=now)
 
 
 def public_keys() -> dict[str, list[dict[str, Any]]]:
-    return public(_key_sets().key_set())
+    return public_key_set(_key_sets().key_set())
 
 
 def public_url() -> str:
@@ -128,10 +128,10 @@ def _passwords() -> Passwords:
 
 @cache
 def _sign_in_limits() -> SignInLimits:
-    from atelier.aws.dynamodb.requests import DynamoRateWindows
+    from atelier.aws.dynamodb.requests import DynamoRequestRates
 
-    DynamoRateWindows.bind(RequestsTable.read().name)
-    limits = RateLimits.read()
+    DynamoRequestRates.bind(RequestsTable.read().name)
+    limits = CallerRateLimits.read()
     return SignInLimits(
-        DynamoRateWindows(), limits.sign_ins_per_account, limits.sign_ins_per_address, limits.sign_ups_per_address
+        DynamoRequestRates(), limits.sign_ins_per_account, limits.sign_ins_per_address, limits.sign_ups_per_address
     )

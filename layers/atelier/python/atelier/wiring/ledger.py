@@ -7,7 +7,7 @@ from functools import cache
 
 from atelier.aws.dynamodb.ledger import DynamoWallets
 from atelier.ledger import refresh
-from atelier.ledger.model import Daily, Wallet
+from atelier.ledger.model import DailyCreditRule, Wallet
 from atelier.settings import DailyCredits, LedgerTable
 from atelier.wiring.prices import prices
 
@@ -20,12 +20,12 @@ def wallets() -> DynamoWallets:
     return store
 
 
-def daily(tier: str) -> Daily:
+def daily_grant(tier: str) -> DailyCreditRule:
     """The daily grant of a tier."""
     tier_terms = prices().tier(tier)
-    return Daily(tier_terms.daily_credits, tier_terms.daily_reset, DailyCredits.read().verified_only)
+    return DailyCreditRule(tier_terms.daily_credits, tier_terms.daily_reset, DailyCredits.read().verified_only)
 
 
-def refreshed(workspace_id: str, now: datetime) -> Wallet:
+def refresh_wallet(workspace_id: str, now: datetime) -> Wallet:
     """The wallet after expired credits and today's grant have been booked."""
-    return refresh.refreshed(workspace_id, wallets=wallets(), daily=daily, now=now)
+    return refresh.refresh_wallet(workspace_id, wallets=wallets(), daily_credits_of=daily_grant, now=now)

@@ -27,5 +27,5 @@ def view(asset: Asset, now: datetime) -> AssetView:
     """The response form of an asset, with signed URLs."""
     from atelier.library.contract import asset_view
 
-    url, thumbnail_url = media_urls.urls(asset.workspace_id, asset.sha256, asset.format, now)
+    url, thumbnail_url = media_urls.asset_urls(asset.workspace_id, asset.sha256, asset.format, now)
     return asset_view(asset, url, thumbnail_url if asset.has_thumbnail else None)

@@ -21,12 +21,12 @@ def _signer() -> UrlSigner:
     )
 
 
-def signed(key: str, now: datetime) -> str:
+def signed_url(key: str, now: datetime) -> str:
     """The signed URL of one media key."""
     return _signer().sign(key, now)
 
 
-def urls(workspace_id: str, sha256: str, format: str, now: datetime) -> tuple[str, str]:
+def asset_urls(workspace_id: str, sha256: str, format: str, now: datetime) -> tuple[str, str]:
     """The signed URLs of a media file and of its thumbnail."""
     signer = _signer()
     return (

@@ -12,26 +12,26 @@ from atelier.pricing.listing import ModelList, ModelView, RetiredView, model_vie
 from atelier.pricing.model import KindName, Model
 from atelier.wiring.credentials import keys
 from atelier.wiring.prices import enabled_providers
-from atelier.wiring.sunsets import routed
+from atelier.wiring.sunsets import routing_catalogue
 
 
-def listing(workspace_id: str, kind: KindName | None, now: datetime) -> ModelList:
+def list_models(workspace_id: str, kind: KindName | None, now: datetime) -> ModelList:
     """All models, or those of one kind, in the order of the catalogue; the models of the workspace's own custom
     endpoints come last."""
-    catalogue, own, today = routed(now), keys().own(workspace_id), now.date()
+    catalogue, own, today = routing_catalogue(now), keys().read_workspace(workspace_id), now.date()
     reachable = enabled_providers() | {key.provider for key in own.keys if key.is_active}
 
     def view(model: Model, kinds: tuple[KindName, ...]) -> ModelView:
         sunset_at = catalogue.sunset_at(model)
         is_open = sunset_at is None or today < sunset_at
-        is_enabled = own.wish(model.provider).enabled
+        is_enabled = own.preference(model.provider).enabled
         return model_view(
             model, kinds=kinds, sunset_at=sunset_at, is_offered=is_open and is_enabled and model.provider in reachable
         )
 
     items = [view(model, (model.kind, *model.also)) for model in catalogue.data.models if model.id != CUSTOM_MODEL]
     served: dict[str, list[str]] = {}
-    for key in own.active(CUSTOM):
+    for key in own.active_keys(CUSTOM):
         for each in key.models:
             served.setdefault(each.name, []).append(each.kind)
     for name, kinds in served.items():

@@ -8,8 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from atelier.aws.secrets import Secret
-from atelier.moderation.blocklist import SHIPPED
-from atelier.moderation.model import Category, Picture, Policy
+from atelier.moderation.blocklist import DEFAULT_BLOCKLIST
+from atelier.moderation.model import Category, Thumbnail, Policy
 from atelier.moderation.ports import Findings, Moderator
 from atelier.moderation.prompts import PromptCheck
 from atelier.settings import Moderation, ProviderSecrets, ProviderUrls
@@ -20,35 +20,35 @@ if TYPE_CHECKING:
     from atelier.moderation.outputs import OutputCheck
 
 
-class Silent:
+class NoModerator:
     """Replaces a moderator that has no key: it gives no answer, and the policy decides what that means."""
 
     def texts(self, texts: Sequence[str], *, seconds_max: float) -> Findings | None:
         return None
 
-    def picture(self, picture: Picture, *, seconds_max: float) -> frozenset[Category] | None:
+    def image(self, thumbnail: Thumbnail, *, seconds_max: float) -> frozenset[Category] | None:
         return None
 
 
-def prompts() -> PromptCheck:
+def prompt_check() -> PromptCheck:
     """The check of prompts."""
-    return PromptCheck(policy(), SHIPPED, moderator if Moderation.read().by else None)
+    return PromptCheck(policy(), DEFAULT_BLOCKLIST, moderator if Moderation.read().service else None)
 
 
-def outputs() -> OutputCheck:
+def output_check() -> OutputCheck:
     """The check of results, before they are delivered."""
     # Imported here, because the functions that accept requests deliver nothing.
     from atelier.moderation.outputs import OutputCheck
 
-    return OutputCheck(policy(), SHIPPED, moderator if Moderation.read().by else None)
+    return OutputCheck(policy(), DEFAULT_BLOCKLIST, moderator if Moderation.read().service else None)
 
 
-def brought() -> OutputCheck:
+def upload_check() -> OutputCheck:
     """The check of uploaded files, by the policy for results: content that may not be made may not be sent to a model
     either."""
     from atelier.moderation.outputs import BROUGHT_SECONDS_MAX
 
-    return replace(outputs(), of="uploads", seconds_max=BROUGHT_SECONDS_MAX)
+    return replace(output_check(), of="uploads", seconds_max=BROUGHT_SECONDS_MAX)
 
 
 @cache
@@ -56,22 +56,22 @@ def policy() -> Policy:
     """This deployment's policy. Raises ValueError for an unknown category."""
     settings = Moderation.read()
     names = (name.strip() for name in settings.categories.split(",") if name.strip())
-    return Policy(frozenset(map(Category, names)), settings.unanswered)
+    return Policy(frozenset(map(Category, names)), settings.when_unanswered)
 
 
 def moderator() -> Moderator:
     """The moderator that judges beside the blocklist. The secret is read for each call, so that a rotated key is used
     within minutes."""
-    by = Moderation.read().by
+    by = Moderation.read().service
     try:
         access: Mapping[str, str] = _secret().value().get(by, {})
     except Exception:
         logger.exception("the providers secret was not read", provider=by)
-        return Silent()
+        return NoModerator()
     key = access.get("api_key")
     if not key:
         logger.warning("the secret names no key for the moderator", provider=by)
-        return Silent()
+        return NoModerator()
     return _openai(key, access.get("base_url") or ProviderUrls.read().by_provider().get(by))
 
 
@@ -85,5 +85,5 @@ def _openai(api_key: str, base_url: str | None) -> Moderator:
     # Imported here, because most deployments have no moderator.
     from atelier.providers.openai_moderation import BASE_URL, OpenAIModeration
 
-    model = prices().data.making("moderation", frozenset({"openai"}))[0].settings["model"]
+    model = prices().data.models_making("moderation", frozenset({"openai"}))[0].settings["model"]
     return OpenAIModeration(api_key=api_key, model=model, base_url=base_url or BASE_URL)

@@ -24,7 +24,7 @@ from atelier.projects.contract import (
     project_view,
 )
 from atelier.settings import RequestsTable
-from atelier.wiring.admission import may
+from atelier.wiring.admission import has_permission
 from atelier.wiring.budgets import projects
 from atelier.wiring.ledger import wallets
 
@@ -40,13 +40,13 @@ def create(
     keys = DynamoIdempotencyKeys()
     keys.bind(RequestsTable.read().name)
     new = body.new(caller.workspace_id, caller.user_id, idempotency_key)
-    made, replayed = manage.create(new, projects=projects(), keys=keys, now=now)
+    made, replayed = manage.create_project(new, projects=projects(), keys=keys, now=now)
     return project_view(*made), replayed
 
 
 def read(workspace_id: str, project_id: str) -> ProjectView:
     """One project."""
-    return project_view(*manage.read(workspace_id, project_id, projects=projects()))
+    return project_view(*manage.read_project(workspace_id, project_id, projects=projects()))
 
 
 def change(caller: Caller, project_id: str, body: ChangeProjectRequest, now: datetime) -> ProjectView:
@@ -54,7 +54,7 @@ def change(caller: Caller, project_id: str, body: ChangeProjectRequest, now: dat
     budget."""
     if body.changes_budget:
         _require_budget_permission(caller)
-    after = manage.change(
+    after = manage.change_project(
         caller.workspace_id, project_id, lambda seen: body.change(seen, now), projects=projects(), now=now
     )
     return project_view(*after)
@@ -62,10 +62,10 @@ def change(caller: Caller, project_id: str, body: ChangeProjectRequest, now: dat
 
 def remove(workspace_id: str, project_id: str) -> None:
     """Remove a project that was never used."""
-    manage.remove(workspace_id, project_id, projects=projects())
+    manage.remove_project(workspace_id, project_id, projects=projects())
 
 
-def listing(workspace_id: str, query: ProjectQuery) -> ProjectList:
+def list_projects(workspace_id: str, query: ProjectQuery) -> ProjectList:
     """One page of projects, newest first."""
     after = cursors.decode(query.cursor, "prj_")
     page = projects().list(workspace_id, query.archived, after, query.limit)
@@ -75,23 +75,23 @@ def listing(workspace_id: str, query: ProjectQuery) -> ProjectList:
     return ProjectList(items=items, next_cursor=cursors.encode(page.next_id))
 
 
-def project_alerts(workspace_id: str, project_id: str, now: datetime) -> AlertList:
+def list_project_alerts(workspace_id: str, project_id: str, now: datetime) -> AlertList:
     """A project's alerts."""
-    manage.read(workspace_id, project_id, projects=projects())
-    return alerts(workspace_id, project_id, now)
+    manage.read_project(workspace_id, project_id, projects=projects())
+    return list_alerts(workspace_id, project_id, now)
 
 
-def alerts(workspace_id: str, name: str, now: datetime) -> AlertList:
+def list_alerts(workspace_id: str, name: str, now: datetime) -> AlertList:
     """A budget's alerts; alerts that are due and not raised yet are raised first."""
     budget = projects().budget(workspace_id, name)
     if budget is not None:
-        alerting.raise_due(budget, projects=projects(), now=now)
+        alerting.raise_due_alerts(budget, projects=projects(), now=now)
     return AlertList(items=[alert_view(alert) for alert in projects().alerts(workspace_id, name)])
 
 
 def acknowledge(request: Request[Any], name: str) -> AlertEnvelope:
     """Acknowledge an alert of a budget. Only the first acknowledgement is stored."""
-    alert_id = request.id("alert_id", "alr")
+    alert_id = request.path_id("alert_id", "alr")
     alert = projects().acknowledge(request.caller.workspace_id, name, alert_id, request.now)
     return AlertEnvelope(alert=alert_view(alert))
 
@@ -112,5 +112,5 @@ def change_workspace_budget(
 
 
 def _require_budget_permission(caller: Caller) -> None:
-    if not may(caller, "budgets.manage"):
+    if not has_permission(caller, "budgets.manage"):
         raise Forbidden("Your role does not allow changing budgets.")

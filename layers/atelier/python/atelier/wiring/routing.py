@@ -8,49 +8,49 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from atelier.clock import Clock, system_clock
-from atelier.credentials.model import Own
+from atelier.credentials.model import WorkspaceProviders
 from atelier.ledger.model import Wallet
 from atelier.providers._contract import Provider
 from atelier.routing.choose import Routes
-from atelier.routing.model import EMBEDDED, PLATFORM, Health, Scope, overall
+from atelier.routing.model import EMBEDDED, PLATFORM, Health, Scope, overall_status
 from atelier.settings import ProviderLimits, ProvidersTable
 from atelier.telemetry import logger
 from atelier.wiring.prices import enabled_providers, prices
 
 if TYPE_CHECKING:
     from atelier.aws.dynamodb.credentials import DynamoProviderKeys
-    from atelier.routing.book import HealthBook
+    from atelier.routing.book import HealthCache
     from atelier.routing.contract import HealthList
-    from atelier.routing.places import Places
-    from atelier.routing.probe import Probed
+    from atelier.routing.places import RateLimiter
+    from atelier.routing.probe import HealthCheckReport
 
 
 @cache
-def book() -> HealthBook:
+def health_cache() -> HealthCache:
     """The cache of provider health in this process."""
     # Imported here, because a request that uses only the embedded provider needs no health.
     from atelier.aws.dynamodb.health import DynamoHealth
-    from atelier.routing.book import HealthBook
+    from atelier.routing.book import HealthCache
 
     health = DynamoHealth()
     health.bind(ProvidersTable.read().name)
-    return HealthBook(health)
+    return HealthCache(health)
 
 
 @cache
-def places() -> Places:
+def rate_limiter() -> RateLimiter:
     """The rate limiter of requests to providers."""
     # Imported here, because a request needs the limiter only for providers with a limit.
-    from atelier.aws.dynamodb import pause
-    from atelier.aws.dynamodb.paces import DynamoPaces
-    from atelier.routing.pace import Limit, Limits
-    from atelier.routing.places import Places
+    from atelier.aws.dynamodb import pause_with_jitter
+    from atelier.aws.dynamodb.paces import DynamoRateWindows
+    from atelier.routing.pace import RateLimit, ProviderRateLimits
+    from atelier.routing.places import RateLimiter
 
-    windows = DynamoPaces()
+    windows = DynamoRateWindows()
     windows.bind(ProvidersTable.read().name)
-    documented = {provider: Limit(**limit) for provider, limit in prices().data.limits.items()}
-    configured = {access: Limit.read(text) for access, text in ProviderLimits.read().by_access().items()}
-    return Places(windows, Limits(documented, configured), pause)
+    documented = {provider: RateLimit(**limit) for provider, limit in prices().data.limits.items()}
+    configured = {access: RateLimit.parse(text) for access, text in ProviderLimits.read().by_access().items()}
+    return RateLimiter(windows, ProviderRateLimits(documented, configured), pause_with_jitter)
 
 
 @cache
@@ -70,16 +70,16 @@ def _keys() -> DynamoProviderKeys:
 def routes(workspace_id: str, now: datetime) -> Routes:
     """A workspace's routes to providers. Raises when its preferences cannot be read."""
     # Unread preferences are an error, because the workspace may have switched a provider off. Unread health is not.
-    return _routes(workspace_id, _keys().own(workspace_id), now)
+    return _routes(workspace_id, _keys().read_workspace(workspace_id), now)
 
 
-def routes_of(wallet: Wallet, now: datetime) -> Routes:
+def routes_of_wallet(wallet: Wallet, now: datetime) -> Routes:
     """The routes of a wallet's workspace. Most wallets say that the workspace has no keys and preferences; then nothing
     is read."""
-    return routes(wallet.workspace_id, now) if wallet.own_routes else _routes(wallet.workspace_id, Own(), now)
+    return routes(wallet.workspace_id, now) if wallet.own_routes else _routes(wallet.workspace_id, WorkspaceProviders(), now)
 
 
-def _routes(workspace_id: str, workspace_providers: Own, now: datetime) -> Routes:
+def _routes(workspace_id: str, workspace_providers: WorkspaceProviders, now: datetime) -> Routes:
     return Routes(workspace_id, workspace_providers, partial(_health, now=now), now, partial(_next_slot, now=now))
 
 
@@ -87,7 +87,7 @@ def _health(scope: Scope, *, now: datetime) -> Health:
     if scope.provider == EMBEDDED:
         return Health(scope, checked_at=now)
     try:
-        return book().seen(scope, now)
+        return health_cache().cached(scope, now)
     except Exception:
         logger.exception("health cannot be read")
         return Health(scope)
@@ -97,7 +97,7 @@ def _next_slot(scope: Scope, *, now: datetime) -> datetime:
     if scope.provider == EMBEDDED or not {scope.provider, f"{scope.provider}@own"} & _limited_accesses():
         return now
     try:
-        return places().next_at(scope, now)
+        return rate_limiter().next_slot_at(scope, now)
     except Exception:
         logger.exception("places cannot be read")
         return now
@@ -107,20 +107,20 @@ def scorecards(workspace_id: str, now: datetime) -> HealthList:
     """The health of the platform's providers and of the workspace's own keys."""
     from atelier.routing.contract import HealthList, scorecard_view
 
-    own = {Scope(key.provider, workspace_id, key.id) for key in _keys().own(workspace_id).keys}
+    own = {Scope(key.provider, workspace_id, key.id) for key in _keys().read_workspace(workspace_id).keys}
     scopes = {*map(Scope, enabled_providers()), *own}
     found = [scorecard_view(_health(scope, now=now), _model_health(scope, now), now) for scope in scopes]
     return HealthList(items=sorted(found, key=lambda each: (each.provider, each.scope != PLATFORM, each.scope)))
 
 
-def statuses(workspace_id: str, own: Own, providers: Iterable[str], now: datetime) -> dict[str, str]:
+def statuses(workspace_id: str, workspace_providers: WorkspaceProviders, providers: Iterable[str], now: datetime) -> dict[str, str]:
     """The status word of each provider's health for a workspace, with the key that the workspace uses."""
-    keys = {provider: own.wish(provider).own_key_id for provider in providers}
+    keys = {provider: workspace_providers.preference(provider).own_key_id for provider in providers}
     scopes = {
         provider: Scope(provider, workspace_id, key) if key else Scope(provider) for provider, key in keys.items()
     }
     return {
-        provider: overall(_health(scope, now=now), _model_health(scope, now), now).value for provider, scope in scopes.items()
+        provider: overall_status(_health(scope, now=now), _model_health(scope, now), now).value for provider, scope in scopes.items()
     }
 
 
@@ -128,18 +128,18 @@ def _model_health(scope: Scope, now: datetime) -> tuple[Health, ...]:
     if scope.provider == EMBEDDED:
         return ()
     try:
-        return book().models(scope, now)
+        return health_cache().model_health(scope, now)
     except Exception:
         logger.exception("health cannot be read")
         return ()
 
 
-def probe(clock: Clock) -> Probed:
+def probe_platform(clock: Clock) -> HealthCheckReport:
     """Probe the health of the platform's providers."""
-    from atelier.routing.probe import probe
+    from atelier.routing.probe import check_health
     from atelier.wiring import adapters
 
-    return probe(adapters.platform(), book(), clock)
+    return check_health(adapters.platform_adapters(), health_cache(), clock)
 
 
 def own_provider(
@@ -151,9 +151,9 @@ def own_provider(
     from atelier.wiring import adapters, credentials
 
     try:
-        access = credentials.reveal(workspace_id, provider, key_id, clock())
-        timeout_seconds = adapters.patience_seconds(provider) if for_attempts else None
-        return adapters.adapter(provider, access, answer_seconds_max=timeout_seconds)
+        access = credentials.decrypt_key(workspace_id, provider, key_id, clock())
+        timeout_seconds = adapters.timeout_seconds(provider) if for_attempts else None
+        return adapters.make_adapter(provider, access, answer_seconds_max=timeout_seconds)
     except (NotFound, UnreadableKey) as error:
         logger.warning("own key cannot be used", workspace_id=workspace_id, key=key_id, reason=type(error).__name__)
         return None

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from atelier.generations.model import Failure, Generation
-from atelier.generations.moderate import refusal
-from atelier.generations.run import Planning
+from atelier.generations.moderate import prompt_failure
+from atelier.generations.run import PlanStageDeps
 from atelier.wiring import moderation
-from atelier.wiring.generations import store, text
+from atelier.wiring.generations import store, read_text
 
 
-def planning() -> Planning:
+def plan_stage_deps() -> PlanStageDeps:
     """The dependencies of planning a stage."""
-    return Planning(store(), text, _prompt_failure)
+    return PlanStageDeps(store(), read_text, _prompt_failure)
 
 
 def _prompt_failure(_run: Generation, prompt: str) -> Failure | None:
-    return refusal(prompt, moderation.prompts())
+    return prompt_failure(prompt, moderation.prompt_check())

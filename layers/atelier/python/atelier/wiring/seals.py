@@ -8,16 +8,16 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from atelier.aws.dynamodb import pause, seals
+from atelier.aws.dynamodb import pause_with_jitter, seals
 from atelier.aws.dynamodb.seals import DynamoSeals
 from atelier.ledger import audit as audits
 from atelier.ledger import history, sealing
-from atelier.ledger.audit import Audit
-from atelier.ledger.prove import prove
-from atelier.ledger.seal import Form
-from atelier.ledger.sealing import Sealed, Sealing
+from atelier.ledger.audit import AuditReport
+from atelier.ledger.prove import build_proof_page
+from atelier.ledger.seal import PublicForm
+from atelier.ledger.sealing import SealReport, SealDeps
 from atelier.settings import LedgerTable
-from atelier.telemetry import count, logger
+from atelier.telemetry import put_count, logger
 from atelier.wiring import ledger
 
 
@@ -29,35 +29,35 @@ def store() -> DynamoSeals:
     return found
 
 
-def collaborators() -> Sealing:
+def seal_deps() -> SealDeps:
     """The dependencies of sealing."""
-    return Sealing(ledger.wallets(), store(), pause)
+    return SealDeps(ledger.wallets(), store(), pause_with_jitter)
 
 
-def seal(workspace_id: str, images: Iterable[dict[str, dict[str, Any]]], now: datetime) -> Sealed:
+def seal(workspace_id: str, images: Iterable[dict[str, dict[str, Any]]], now: datetime) -> SealReport:
     """Seal the movements in these stream images (DynamoDB JSON), and compare their sums with the wallet's counters."""
-    deps = collaborators()
-    sealed = sealing.seal(workspace_id, [seals.form_of(image) for image in images], to=deps, now=now)
-    if sealed.fault:
-        alarm(workspace_id, sealed.fault)
+    deps = seal_deps()
+    sealed = sealing.seal(workspace_id, [seals.movement_from_image(image) for image in images], deps=deps, now=now)
+    if sealed.mismatch:
+        raise_alarm(workspace_id, sealed.mismatch)
     return sealed
 
 
-def audit(workspace_id: str, now: datetime) -> Audit:
+def audit(workspace_id: str, now: datetime) -> AuditReport:
     """Seal the movements that are not sealed yet, and compare the wallet's counters with its entries."""
-    return audits.audit(workspace_id, to=collaborators(), now=now)
+    return audits.audit(workspace_id, deps=seal_deps(), now=now)
 
 
-def alarm(workspace_id: str, fault: str) -> None:
+def raise_alarm(workspace_id: str, fault: str) -> None:
     """Raise the alarm that a wallet and its entries differ. There is no automatic repair: an operator has to look at
     it."""
     logger.error("ledger drift", workspace_id=workspace_id, fault=fault)
-    count("LedgerDrift")
+    put_count("LedgerDrift")
 
 
-def proof(workspace_id: str, after: int, now: datetime) -> tuple[Form, int | None]:
+def proof(workspace_id: str, after: int, now: datetime) -> tuple[PublicForm, int | None]:
     """One page of a wallet's proof."""
-    return prove(workspace_id, after, to=collaborators(), now=now)
+    return build_proof_page(workspace_id, after, deps=seal_deps(), now=now)
 
 
 def balance_at(workspace_id: str, at: datetime, now: datetime) -> history.Balance:

@@ -15,21 +15,21 @@ from atelier.wiring.prices import prices
 
 if TYPE_CHECKING:
     from atelier.aws.dynamodb.sunsets import DynamoSunsets
-    from atelier.pricing.sunsets import Refreshed
+    from atelier.pricing.sunsets import SunsetReport
 
 # How long a process caches the dates. They are published weeks ahead, and reading them again this often costs little.
-KNOWN_FOR = timedelta(minutes=15)
+CACHED_FOR = timedelta(minutes=15)
 
 
-def refresh(now: datetime) -> Refreshed:
+def refresh(now: datetime) -> SunsetReport:
     """Read the shutdown dates that providers publish, and store them."""
-    from atelier.pricing.sunsets import refresh
+    from atelier.pricing.sunsets import refresh_sunsets
     from atelier.wiring import adapters
 
-    return refresh(prices(), adapters.platform(), _store(), now.date())
+    return refresh_sunsets(prices(), adapters.platform_adapters(), _store(), now.date())
 
 
-def routed(now: datetime) -> Catalogue:
+def routing_catalogue(now: datetime) -> Catalogue:
     """The catalogue for routing: with the shutdown dates that providers have published since it was written."""
     catalogue = prices()
     # With the embedded provider alone there are no published dates to read.
@@ -60,7 +60,7 @@ def _store() -> DynamoSunsets:
 
 def _published_dates(now: datetime) -> Mapping[str, date]:
     cached = _cached_dates()
-    if cached.read_at is None or now - cached.read_at >= KNOWN_FOR:
+    if cached.read_at is None or now - cached.read_at >= CACHED_FOR:
         cached.read_at = now
         try:
             cached.dates = {model: day for each in _store().read().values() for model, day in each.dates.items()}

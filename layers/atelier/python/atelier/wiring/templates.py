@@ -38,7 +38,7 @@ def create(
     keys.bind(RequestsTable.read().name)
     new = body.new(caller.workspace_id, caller.user_id, now)
     key = f"templates {idempotency_key}" if idempotency_key else None
-    made, replayed = edit.create(new, key=key, fingerprint=body.fingerprint(), things=templates(), keys=keys)
+    made, replayed = edit.create_document(new, key=key, fingerprint=body.fingerprint(), store=templates(), keys=keys)
     return template_view(made), replayed
 
 
@@ -49,7 +49,7 @@ def read(workspace_id: str, template_id: str) -> TemplateView:
 
 def change(workspace_id: str, template_id: str, body: ChangeTemplateRequest, now: datetime) -> TemplateView:
     """Change a template, and return it."""
-    return template_view(edit.change(workspace_id, template_id, body.change, things=templates(), now=now))
+    return template_view(edit.change_document(workspace_id, template_id, body.change, store=templates(), now=now))
 
 
 def remove(workspace_id: str, template_id: str) -> None:
@@ -57,10 +57,10 @@ def remove(workspace_id: str, template_id: str) -> None:
     templates().delete(workspace_id, template_id)
 
 
-def listing(workspace_id: str, query: TemplateQuery) -> TemplateList:
+def list_templates(workspace_id: str, query: TemplateQuery) -> TemplateList:
     """One page of templates, newest first."""
     page = templates().list(workspace_id, cursors.decode(query.cursor, "tpl_"), query.limit)
-    fitting_items, next_id = cursors.fitting(
-        page.things, page.next_id, key=lambda each: each.id, words=lambda each: [each.prompt, each.parameters]
+    fitting_items, next_id = cursors.fit_to_response(
+        page.documents, page.next_id, key=lambda each: each.id, long_parts=lambda each: [each.prompt, each.parameters]
     )
     return TemplateList(items=list(map(template_view, fitting_items)), next_cursor=cursors.encode(next_id))

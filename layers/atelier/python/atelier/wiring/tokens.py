@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from atelier.aws.dynamodb.identity import DynamoIdentity
 
 
-def listing(workspace_id: str, cursor: str | None, limit: int) -> TokenList:
+def list_tokens(workspace_id: str, cursor: str | None, limit: int) -> TokenList:
     """A page of a workspace's tokens."""
     page = store().tokens(workspace_id, cursors.decode(cursor, "token#"), limit)
     return TokenList(items=[token_view(token) for token in page.tokens], next_cursor=cursors.encode(page.next_key))
@@ -30,7 +30,7 @@ def issue(
     expires_at: datetime | None,
     idempotency_key: str | None,
     now: datetime,
-) -> issue_token.Issued:
+) -> issue_token.IssuedToken:
     """Issue an API token to a verified caller."""
     from atelier.aws.dynamodb.idempotency import DynamoIdempotencyKeys
 
@@ -39,7 +39,7 @@ def issue(
     new = issue_token.NewToken(
         caller.workspace_id, caller.user_id, Role(caller.role), name, scopes, expires_at, idempotency_key
     )
-    return issue_token.issue_token(new, tokens=store(), bindings=bindings, now=now)
+    return issue_token.issue_token(new, tokens=store(), idempotency_keys=bindings, now=now)
 
 
 def revoke(caller: Caller, token_id: str, now: datetime) -> None:

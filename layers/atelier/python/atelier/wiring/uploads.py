@@ -13,9 +13,9 @@ from atelier.http import Caller
 from atelier.library import upload as uploading
 from atelier.library.model import Asset
 from atelier.library.upload_contract import UploadEnvelope, UploadRequest, upload_view
-from atelier.media.intake import MediaIntake
+from atelier.media.intake import MediaIngest
 from atelier.media.keys import upload_key
-from atelier.settings import AwsPlace, LibraryTable, MediaStore, RequestsTable
+from atelier.settings import AwsEndpoint, LibraryTable, MediaBucket, RequestsTable
 from atelier.wiring import moderation
 from atelier.wiring.library import assets
 
@@ -35,19 +35,19 @@ def _keys() -> DynamoIdempotencyKeys:
 
 
 def _upload_bucket() -> BucketUploads:
-    place = AwsPlace.read()
-    return BucketUploads(MediaStore.read().bucket, upload_key, region=place.region, endpoint_url=place.endpoint_url)
+    place = AwsEndpoint.read()
+    return BucketUploads(MediaBucket.read().bucket, upload_key, region=place.region, endpoint_url=place.endpoint_url)
 
 
-def _ingest() -> MediaIntake:
-    return MediaIntake(S3MediaStore(MediaStore.read().bucket), look=moderation.brought())
+def _ingest() -> MediaIngest:
+    return MediaIngest(S3MediaStore(MediaBucket.read().bucket), inspect_output=moderation.upload_check())
 
 
 def begin(
     caller: Caller, body: UploadRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[UploadEnvelope, bool]:
     """A new upload of a verified caller's workspace, and whether it had been begun before under the same key."""
-    upload, form, replayed = uploading.begin(
+    upload, form, replayed = uploading.begin_upload(
         body.new(caller.workspace_id, caller.user_id, now),
         key=f"uploads {idempotency_key}" if idempotency_key else None,
         uploads=_uploads(),
@@ -60,7 +60,7 @@ def begin(
 
 def complete(workspace_id: str, asset_id: str, now: datetime) -> Asset:
     """Complete an upload, and return its asset."""
-    return uploading.complete(
+    return uploading.complete_upload(
         workspace_id,
         asset_id,
         assets=assets(),
@@ -77,7 +77,7 @@ def keep(
     """Store bytes that came with a request as an asset; the same bytes are stored once. content_type: the expected
     type. The calling function needs the media layer, and permission to write to the bucket's `media/`, the library's
     table and the idempotency keys."""
-    return uploading.keep(
+    return uploading.store_bytes(
         workspace_id,
         user_id,
         data,

@@ -10,7 +10,7 @@ from atelier.aws.dynamodb.wait_slots import DynamoWaitSlots
 from atelier.clock import system_clock
 from atelier.errors import RateLimited
 from atelier.generations.wait import WAIT_SECONDS_MAX, wait_slot
-from atelier.settings import RequestsTable, Waiting
+from atelier.settings import RequestsTable, WaitLimits
 
 RETRY_AFTER_SECONDS = 5
 
@@ -22,16 +22,16 @@ def _slots() -> DynamoWaitSlots:
     return slots
 
 
-def wait_of(user_id: str, seconds: int) -> AbstractContextManager[bool]:
+def bounded_wait(user_id: str, seconds: int) -> AbstractContextManager[bool]:
     """A context in which one more request of an account waits for its result; False when too many wait already."""
-    return wait_slot(user_id, Waiting.read().at_once, seconds, slots=_slots(), now=system_clock())
+    return wait_slot(user_id, WaitLimits.read().concurrent_waits_max, seconds, slots=_slots(), now=system_clock())
 
 
 @contextmanager
-def request_to_others(user_id: str) -> Generator[None]:
+def bounded_outside_request(user_id: str) -> Generator[None]:
     """A context in which a request waits for a server that its caller has named. Raises RateLimited when too many
     requests of the account do so already."""
-    limit = Waiting.read().at_once
+    limit = WaitLimits.read().concurrent_waits_max
     with wait_slot(f"outside#{user_id}", limit, WAIT_SECONDS_MAX, slots=_slots(), now=system_clock()) as may_wait:
         if not may_wait:
             raise RateLimited(limit=limit, retry_after_seconds=RETRY_AFTER_SECONDS)

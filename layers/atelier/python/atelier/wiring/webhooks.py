@@ -18,7 +18,7 @@ KEPT_HEADERS = (
     *(f"x-fal-webhook-{name}" for name in ("request-id", "user-id", "timestamp", "signature")),
     "content-type",
 )
-ADDRESS_FIELDS = tuple(field.name for field in fields(callback.Address))
+ADDRESS_FIELDS = tuple(field.name for field in fields(callback.WebhookAddress))
 
 
 def receive(provider_id: str, token: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:

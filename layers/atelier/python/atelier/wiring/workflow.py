@@ -10,9 +10,9 @@ from atelier.aws.secrets import Secret
 from atelier.aws.sqs import SqsAttemptQueue
 from atelier.aws.stepfunctions import StepFunctionsWorkflow
 from atelier.clock import Clock, system_clock
-from atelier.generations.attempt import Attempting
-from atelier.generations.callback import Address, sign
-from atelier.generations.finish import Finishing
+from atelier.generations.attempt import AttemptDeps
+from atelier.generations.callback import WebhookAddress, sign
+from atelier.generations.finish import FinishDeps
 from atelier.generations.model import Attempt, Generation
 from atelier.generations.ports import Media
 from atelier.providers._contract import Provider
@@ -23,7 +23,7 @@ from atelier.settings import (
     GenerateMedia,
     GenerationTimes,
     InboxTable,
-    MediaStore,
+    MediaBucket,
     RunPipeline,
 )
 from atelier.wiring import adapters, moderation, routing
@@ -56,7 +56,7 @@ def queue() -> SqsAttemptQueue:
 
 def providers() -> Mapping[str, Provider]:
     """The adapters of the enabled providers that the platform has a key for, by id."""
-    return adapters.platform()
+    return adapters.platform_adapters()
 
 
 @cache
@@ -67,7 +67,7 @@ def signing_key() -> bytes:
 
 def webhook_url(generation: Generation, attempt: Attempt) -> str:
     """The URL to which the provider sends the webhooks of this attempt."""
-    address = Address(attempt.provider, generation.workspace_id, generation.id, attempt.id)
+    address = WebhookAddress(attempt.provider, generation.workspace_id, generation.id, attempt.id)
     token = sign(address, signing_key())
     return f"{Deployment.read().public_url}/api/webhooks/providers/{attempt.provider}/{token}"
 
@@ -79,17 +79,17 @@ def media() -> Media:
     from atelier.media.delivery import Delivery
     from atelier.media.fetch import Fetcher
 
-    store = S3MediaStore(MediaStore.read().bucket)
-    return Delivery(store, Fetcher(local_hosts=adapters.standin_hosts()), look=moderation.outputs())
+    store = S3MediaStore(MediaBucket.read().bucket)
+    return Delivery(store, Fetcher(local_hosts=adapters.standin_hosts()), inspect_output=moderation.output_check())
 
 
-def attempting(clock: Clock = system_clock, *, for_attempts: bool = False) -> Attempting:
+def attempt_deps(clock: Clock = system_clock, *, for_attempts: bool = False) -> AttemptDeps:
     """The dependencies of an attempt. for_attempts: the calling function has the time to wait for a synchronous
     provider's work."""
-    return Attempting(
+    return AttemptDeps(
         generations=store(),
         catalogue=prices(),
-        providers=adapters.platform(for_attempts=for_attempts),
+        providers=adapters.platform_adapters(for_attempts=for_attempts),
         workflow=workflow(),
         queue=queue(),
         media=media(),
@@ -97,13 +97,13 @@ def attempting(clock: Clock = system_clock, *, for_attempts: bool = False) -> At
         webhook_url=webhook_url,
         poll_seconds=GenerationTimes.read().poll_seconds,
         clock=clock,
-        health=routing.book(),
-        places=routing.places(),
+        health=routing.health_cache(),
+        rate_limiter=routing.rate_limiter(),
         own_provider=partial(routing.own_provider, clock=clock, for_attempts=for_attempts),
     )
 
 
-def finishing() -> Finishing:
+def finish_deps() -> FinishDeps:
     """The dependencies of ending a generation with a result."""
     projects()  # Binds the budgets' table: the closing transaction writes to it.
-    return Finishing(store(), wallets(), prices(), media(), assets(), workflow())
+    return FinishDeps(store(), wallets(), prices(), media(), assets(), workflow())

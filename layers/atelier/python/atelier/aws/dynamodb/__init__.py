@@ -33,11 +33,11 @@ class _Connection(Connection):
 
 
 ItemT = TypeVar("ItemT", bound="Item")
-FILTERED_PAGE = 100
+FILTERED_PAGE_SIZE = 100
 PAGES_MAX = 10
-READS_MAX = 5
+READ_ATTEMPTS_MAX = 5
 # The address of an item in any table: its model class, `pk` and `sk`.
-Wanted = tuple[type["Item"], str, str]
+ItemAddress = tuple[type["Item"], str, str]
 
 
 @cache
@@ -94,17 +94,17 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def read_together(wanted: Iterable[Wanted]) -> dict[Wanted, Item]:
+def batch_read(addresses: Iterable[ItemAddress]) -> dict[ItemAddress, Item]:
     """Read up to 100 items of several tables in one consistent batch; PynamoDB's own batch reads a single table.
     Returns the existing items by their address. Raises Unavailable when DynamoDB leaves some unprocessed READS_MAX
     times."""
-    address_of_key = {(model.Meta.table_name, pk, sk): (model, pk, sk) for model, pk, sk in wanted}
+    address_of_key = {(model.Meta.table_name, pk, sk): (model, pk, sk) for model, pk, sk in addresses}
     unprocessed: dict[str, Any] = {}
     for table, pk, sk in address_of_key:
         table_request = unprocessed.setdefault(str(table), {"Keys": [], "ConsistentRead": True})
         table_request["Keys"].append({"pk": {"S": pk}, "sk": {"S": sk}})
-    found: dict[Wanted, Item] = {}
-    for tries in range(READS_MAX):
+    found: dict[ItemAddress, Item] = {}
+    for tries in range(READ_ATTEMPTS_MAX):
         dispatch = cast("Callable[[str, dict[str, Any]], dict[str, Any]]", connection().dispatch)
         response = dispatch("BatchGetItem", {"RequestItems": unprocessed})
         for table, items in response["Responses"].items():
@@ -114,7 +114,7 @@ def read_together(wanted: Iterable[Wanted]) -> dict[Wanted, Item]:
         unprocessed = response.get("UnprocessedKeys") or {}
         if not unprocessed:
             return found
-        pause(tries)
+        pause_with_jitter(tries)
     raise Unavailable("The database is busy. Try again.")
 
 
@@ -132,18 +132,18 @@ def failed_conditions(error: TransactWriteError) -> set[int]:
     cause is neither."""
     reasons = error.cancellation_reasons
     if not reasons:
-        if error.cause_response_code in RETRYABLE:
+        if error.cause_response_code in RETRYABLE_CODES:
             return set()
         raise error
     codes = {reason.code for reason in reasons if reason}
-    if not codes <= RETRYABLE | {"ConditionalCheckFailed"}:
+    if not codes <= RETRYABLE_CODES | {"ConditionalCheckFailed"}:
         raise error
     return {place for place, reason in enumerate(reasons) if reason and reason.code == "ConditionalCheckFailed"}
 
 
 # Error codes of a single write that failed because the item has changed, or is just being changed by a transaction.
-MOVED = {"ConditionalCheckFailedException", "TransactionConflictException"}
-RETRYABLE = {
+CONFLICT_CODES = {"ConditionalCheckFailedException", "TransactionConflictException"}
+RETRYABLE_CODES = {
     "TransactionConflict",
     "TransactionConflictException",
     "TransactionInProgressException",
@@ -156,7 +156,7 @@ RETRYABLE = {
 }
 
 
-def pause(tries: int) -> None:
+def pause_with_jitter(tries: int) -> None:
     """Sleep a random time up to 10 ms · 2^tries, at most 0.3 s (full jitter), so that parallel writers spread out."""
     time.sleep(random.uniform(0, min(0.01 * 2**tries, 0.3)))  # nosec B311 - jitter, not a secret
 
@@ -169,7 +169,7 @@ def newest_page(
     matching: Condition | None,
     after: str | None,
     limit: int,
-    mostly: bool = False,
+    mostly_matching: bool = False,
 ) -> tuple[list[ItemT], str | None]:
     """Up to `limit` items of a partition, newest first, and the sort key after which the next page begins (None at the
     end).
@@ -184,7 +184,7 @@ def newest_page(
 
     key = Item.sk.between(lowest, highest)
     # One item more shows whether there is a next page; another one is needed for the item that the cursor names.
-    size = limit + 2 if matching is None or mostly else FILTERED_PAGE
+    size = limit + 2 if matching is None or mostly_matching else FILTERED_PAGE_SIZE
 
     found: list[ItemT] = []
     results = model.query(pk, key, filter_condition=matching, scan_index_forward=False, page_size=size)

@@ -23,19 +23,19 @@ from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttrib
 from pynamodb.exceptions import DoesNotExist, PutError, TransactWriteError, UpdateError
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 
-from atelier.aws.dynamodb import Item, failed_conditions, pause, transaction
+from atelier.aws.dynamodb import Item, failed_conditions, pause_with_jitter, transaction
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.credentials.model import (
     KEYS_PER_WORKSPACE_MAX,
-    USE_NOTED_EVERY,
+    USE_STORED_EVERY,
     KeyNameTaken,
     KeyRemoved,
     KeyTest,
-    Own,
+    WorkspaceProviders,
     ProviderKey,
-    Served,
+    CustomModel,
     TooManyKeys,
-    Wish,
+    ProviderPreference,
     by_provider,
 )
 from atelier.credentials.ports import KeyExists
@@ -47,7 +47,7 @@ TRIES_MAX = 10
 PAGE = 100
 
 
-class _SealedBy(GlobalSecondaryIndex["OwnItem"]):
+class _SealedBy(GlobalSecondaryIndex["ProviderKeyItem"]):
     class Meta:
         index_name = "sealed-by"
         projection = KeysOnlyProjection()
@@ -56,7 +56,7 @@ class _SealedBy(GlobalSecondaryIndex["OwnItem"]):
     sk = UnicodeAttribute(range_key=True)
 
 
-class OwnItem(Item):
+class ProviderKeyItem(Item):
     """One provider key; or the item of the preferences, when the query for keys returns it too."""
 
     user_id = UnicodeAttribute()
@@ -76,23 +76,23 @@ class OwnItem(Item):
     sealed_by = _SealedBy()
 
 
-class WishesItem(Item):
+class PreferencesItem(Item):
     """All provider preferences of a workspace, as JSON; they are replaced as a whole."""
 
     wishes = UnicodeAttribute()
 
 
-class NameItem(Item):
+class KeyNameItem(Item):
     """Marks a key name of a provider as taken."""
 
 
-class CountItem(Item):
+class KeyCountItem(Item):
     """How many keys a workspace has."""
 
     keys = NumberAttribute()
 
 
-class RemovedItem(Item):
+class RemovedKeyItem(Item):
     """A key that was removed."""
 
     removed_at = UnicodeAttribute()
@@ -110,7 +110,7 @@ class DynamoProviderKeys:
     @staticmethod
     def bind(table_name: str) -> None:
         """Name the providers table."""
-        for item in (OwnItem, WishesItem, NameItem, CountItem, RemovedItem, RotationItem):
+        for item in (ProviderKeyItem, PreferencesItem, KeyNameItem, KeyCountItem, RemovedKeyItem, RotationItem):
             item.bind(table_name)
 
     def add(self, key: ProviderKey) -> None:
@@ -119,14 +119,14 @@ class DynamoProviderKeys:
             try:
                 with transaction() as write:
                     write.condition_check(
-                        RemovedItem, key.workspace_id, REMOVED + key.id, condition=RemovedItem.pk.does_not_exist()
+                        RemovedKeyItem, key.workspace_id, REMOVED + key.id, condition=RemovedKeyItem.pk.does_not_exist()
                     )
-                    write.save(item, condition=OwnItem.pk.does_not_exist())
-                    write.save(NameItem(key.workspace_id, _name_key(key)), condition=NameItem.pk.does_not_exist())
+                    write.save(item, condition=ProviderKeyItem.pk.does_not_exist())
+                    write.save(KeyNameItem(key.workspace_id, _name_key(key)), condition=KeyNameItem.pk.does_not_exist())
                     write.update(
-                        CountItem(key.workspace_id, COUNT),
-                        actions=[CountItem.keys.add(1)],
-                        condition=CountItem.keys.does_not_exist() | (CountItem.keys < KEYS_PER_WORKSPACE_MAX),
+                        KeyCountItem(key.workspace_id, COUNT),
+                        actions=[KeyCountItem.keys.add(1)],
+                        condition=KeyCountItem.keys.does_not_exist() | (KeyCountItem.keys < KEYS_PER_WORKSPACE_MAX),
                     )
                 return
             except TransactWriteError as error:
@@ -135,60 +135,60 @@ class DynamoProviderKeys:
                 for place, reason in enumerate((KeyRemoved, KeyExists, KeyNameTaken, TooManyKeys)):
                     if place in failed:
                         raise reason from error
-                pause(tries)
+                pause_with_jitter(tries)
         raise Unavailable("The keys are busy. Try again.")
 
     def get(self, workspace_id: str, key_id: str) -> ProviderKey:
         try:
-            return _key(OwnItem.get(workspace_id, OWN + key_id, consistent_read=True))
+            return _key(ProviderKeyItem.get(workspace_id, OWN + key_id, consistent_read=True))
         except DoesNotExist as error:
             raise NotFound from error
 
-    def own(self, workspace_id: str) -> Own:
-        items = list(OwnItem.query(workspace_id, OwnItem.sk.startswith(OWN), consistent_read=True))
+    def read_workspace(self, workspace_id: str) -> WorkspaceProviders:
+        items = list(ProviderKeyItem.query(workspace_id, ProviderKeyItem.sk.startswith(OWN), consistent_read=True))
         preferences = next((item.wishes for item in items if item.wishes), "[]")
         keys = tuple(_key(item) for item in items if item.sk != WISHES)
-        return Own(keys, by_provider(Wish(*facts) for facts in json.loads(preferences)))
+        return WorkspaceProviders(keys, by_provider(ProviderPreference(*facts) for facts in json.loads(preferences)))
 
     def remove(self, key: ProviderKey, now: datetime) -> None:
         for tries in range(TRIES_MAX):
             try:
                 with transaction() as write:
-                    write.delete(OwnItem(key.workspace_id, OWN + key.id), condition=OwnItem.pk.exists())
-                    write.delete(NameItem(key.workspace_id, _name_key(key)))
-                    write.save(RemovedItem(key.workspace_id, REMOVED + key.id, removed_at=rfc3339(now)))
-                    write.update(CountItem(key.workspace_id, COUNT), actions=[CountItem.keys.add(-1)])
+                    write.delete(ProviderKeyItem(key.workspace_id, OWN + key.id), condition=ProviderKeyItem.pk.exists())
+                    write.delete(KeyNameItem(key.workspace_id, _name_key(key)))
+                    write.save(RemovedKeyItem(key.workspace_id, REMOVED + key.id, removed_at=rfc3339(now)))
+                    write.update(KeyCountItem(key.workspace_id, COUNT), actions=[KeyCountItem.keys.add(-1)])
                 return
             except TransactWriteError as error:
                 if failed_conditions(error):
                     raise NotFound from error
-                pause(tries)
+                pause_with_jitter(tries)
         raise Unavailable("The keys are busy. Try again.")
 
-    def switch(self, workspace_id: str, key_id: str, *, is_active: bool) -> None:
-        if not _update(workspace_id, key_id, [OwnItem.is_active.set(is_active)], OwnItem.pk.exists()):
+    def set_active(self, workspace_id: str, key_id: str, *, is_active: bool) -> None:
+        if not _update(workspace_id, key_id, [ProviderKeyItem.is_active.set(is_active)], ProviderKeyItem.pk.exists()):
             raise NotFound
 
-    def note_use(self, workspace_id: str, key_id: str, at: datetime) -> None:
-        due = OwnItem.last_used_at.does_not_exist() | (OwnItem.last_used_at <= rfc3339(at - USE_NOTED_EVERY))
-        _update(workspace_id, key_id, [OwnItem.last_used_at.set(rfc3339(at))], OwnItem.pk.exists() & due)
+    def record_use(self, workspace_id: str, key_id: str, at: datetime) -> None:
+        due = ProviderKeyItem.last_used_at.does_not_exist() | (ProviderKeyItem.last_used_at <= rfc3339(at - USE_STORED_EVERY))
+        _update(workspace_id, key_id, [ProviderKeyItem.last_used_at.set(rfc3339(at))], ProviderKeyItem.pk.exists() & due)
 
-    def note_test(self, workspace_id: str, key_id: str, test: KeyTest) -> None:
-        error = OwnItem.last_test_error
+    def record_test(self, workspace_id: str, key_id: str, test: KeyTest) -> None:
+        error = ProviderKeyItem.last_test_error
         actions = [
-            OwnItem.last_test_at.set(rfc3339(test.at)),
+            ProviderKeyItem.last_test_at.set(rfc3339(test.at)),
             error.set(test.error_class) if test.error_class else error.remove(),
         ]
-        _update(workspace_id, key_id, actions, OwnItem.pk.exists())
+        _update(workspace_id, key_id, actions, ProviderKeyItem.pk.exists())
 
-    def wish(self, workspace_id: str, wishes: Iterable[Wish]) -> None:
+    def save_preferences(self, workspace_id: str, preferences: Iterable[ProviderPreference]) -> None:
         facts = [
-            [wish.provider, wish.enabled, wish.priority, wish.own_key_id, wish.platform_fallback] for wish in wishes
+            [wish.provider, wish.enabled, wish.priority, wish.own_key_id, wish.platform_fallback] for wish in preferences
         ]
-        WishesItem(workspace_id, WISHES, wishes=json.dumps(facts)).save()
+        PreferencesItem(workspace_id, WISHES, wishes=json.dumps(facts)).save()
 
-    def sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
-        for item in OwnItem.sealed_by.query(kid, page_size=PAGE):
+    def list_sealed_by(self, kid: str) -> Iterator[tuple[str, str]]:
+        for item in ProviderKeyItem.sealed_by.query(kid, page_size=PAGE):
             yield item.pk, item.sk.removeprefix(OWN)
 
     def claim_rotation(self, kid: str, now: datetime) -> bool:
@@ -202,15 +202,15 @@ class DynamoProviderKeys:
             return False
         return True
 
-    def reseal(self, before: ProviderKey, after: ProviderKey) -> bool:
-        actions = [OwnItem.record.set(_text(after.record)), OwnItem.kid.set(after.sealed_by)]
-        return _update(before.workspace_id, before.id, actions, OwnItem.record == _text(before.record))
+    def replace_record(self, before: ProviderKey, after: ProviderKey) -> bool:
+        actions = [ProviderKeyItem.record.set(_encode_record(after.record)), ProviderKeyItem.kid.set(after.sealed_by)]
+        return _update(before.workspace_id, before.id, actions, ProviderKeyItem.record == _encode_record(before.record))
 
 
 def _update(workspace_id: str, key_id: str, actions: list[Any], condition: Any) -> bool:
     """Whether the condition held."""
     try:
-        OwnItem(workspace_id, OWN + key_id).update(actions, condition=condition)
+        ProviderKeyItem(workspace_id, OWN + key_id).update(actions, condition=condition)
     except UpdateError as error:
         if error.cause_response_code != "ConditionalCheckFailedException":
             raise
@@ -222,7 +222,7 @@ def _name_key(key: ProviderKey) -> str:
     return f"{NAMES}{key.provider}#{hashlib.sha256(key.name.encode()).hexdigest()}"
 
 
-def _text(record: bytes) -> str:
+def _encode_record(record: bytes) -> str:
     return base64.b64encode(record).decode()
 
 
@@ -234,15 +234,15 @@ def _decode_record(text: str) -> bytes:
         return b""
 
 
-def _item(key: ProviderKey) -> OwnItem:
-    return OwnItem(
+def _item(key: ProviderKey) -> ProviderKeyItem:
+    return ProviderKeyItem(
         key.workspace_id,
         OWN + key.id,
         user_id=key.user_id,
         provider=key.provider,
         name=key.name,
         last_four=key.last_four,
-        record=_text(key.record),
+        record=_encode_record(key.record),
         kid=key.sealed_by,
         created_at=rfc3339(key.created_at),
         base_url=key.base_url,
@@ -251,7 +251,7 @@ def _item(key: ProviderKey) -> OwnItem:
     )
 
 
-def _key(item: OwnItem) -> ProviderKey:
+def _key(item: ProviderKeyItem) -> ProviderKey:
     return ProviderKey(
         id=item.sk.removeprefix(OWN),
         workspace_id=item.pk,
@@ -263,7 +263,7 @@ def _key(item: OwnItem) -> ProviderKey:
         sealed_by=item.kid,
         created_at=parse_rfc3339(item.created_at),
         base_url=item.base_url,
-        models=tuple(Served(*facts) for facts in json.loads(item.models or "[]")),
+        models=tuple(CustomModel(*facts) for facts in json.loads(item.models or "[]")),
         is_active=item.is_active,
         last_used_at=parse_rfc3339(item.last_used_at) if item.last_used_at else None,
         last_test=KeyTest(parse_rfc3339(item.last_test_at), item.last_test_error) if item.last_test_at else None,

@@ -22,38 +22,38 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from atelier.aws.dynamodb import MOVED, CompactJSON, Item, failed_conditions, newest_page, pause, transaction
-from atelier.aws.dynamodb.ledger import put_ending, put_late, put_opening
+from atelier.aws.dynamodb import CONFLICT_CODES, CompactJSON, Item, failed_conditions, newest_page, pause_with_jitter, transaction
+from atelier.aws.dynamodb.ledger import put_settlement, put_late_result, put_hold
 from atelier.aws.dynamodb.projects import put_reservations, put_spending
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound, Unavailable
 from atelier.generations.model import (
-    OPEN,
+    OPEN_STATUSES,
     Attempt,
     AttemptStatus,
-    Delivered,
+    DeliveredFile,
     Failure,
     Generation,
     Kind,
     Pipeline,
     Recipe,
-    Source,
-    Sources,
+    InputAsset,
+    InputAssets,
     Stage,
     Status,
 )
 from atelier.generations.ports import (
-    Callback,
+    TaskCallback,
     Filters,
     GenerationExists,
-    GenerationMoved,
+    GenerationChanged,
     GenerationPage,
     QuoteRedeemed,
 )
 from atelier.ids import floor_id
-from atelier.ledger.model import Ending, Movement, Opening
+from atelier.ledger.model import SettlementPlan, Movement, HoldPlan
 from atelier.ledger.ports import StaleWallet
-from atelier.projects.model import month
+from atelier.projects.model import month_of
 from atelier.projects.ports import BudgetRefused
 
 RECIPE_BYTES_INLINE_MAX = 360
@@ -100,7 +100,7 @@ class GenerationItem(Item):
     finish_reason = UnicodeAttribute(null=True)
 
 
-class RequestItem(Item):
+class RecipeItem(Item):
     """A recipe that is too large to be stored with the state."""
 
     recipe = CompactJSON()
@@ -113,7 +113,7 @@ class CallbackItem(Item):
     reference = UnicodeAttribute(null=True)
 
 
-class RedeemedItem(Item):
+class RedeemedQuoteItem(Item):
     """A redeemed quote; kept for ever."""
 
     generation_id = UnicodeAttribute()
@@ -131,34 +131,34 @@ class DynamoGenerations:
     @staticmethod
     def bind(table_name: str) -> None:
         """Name the generations' table."""
-        for item in (GenerationItem, RequestItem, CallbackItem, RedeemedItem, ReuseItem):
+        for item in (GenerationItem, RecipeItem, CallbackItem, RedeemedQuoteItem, ReuseItem):
             item.bind(table_name)
 
-    def open_with_hold(self, generation: Generation, opening: Opening) -> None:
+    def open_with_hold(self, generation: Generation, opening: HoldPlan) -> None:
         try:
             with transaction() as write:
                 _put_new(write, generation)
-                put_opening(write, generation.workspace_id, opening)
+                put_hold(write, generation.workspace_id, opening)
                 if generation.quote_id is not None:
-                    redeemed = RedeemedItem(
+                    redeemed = RedeemedQuoteItem(
                         generation.workspace_id, f"quote#{generation.quote_id}", generation_id=generation.id
                     )
-                    write.save(redeemed, condition=RedeemedItem.pk.does_not_exist())
+                    write.save(redeemed, condition=RedeemedQuoteItem.pk.does_not_exist())
                 put_reservations(
                     write,
                     generation.workspace_id,
                     generation.budgets,
                     generation.reserved_microusd,
-                    month(generation.created_at),
+                    month_of(generation.created_at),
                 )
         except TransactWriteError as error:
             raise _opening_error(generation, _is_recipe_apart(generation), failed_conditions(error)) from error
 
-    def record(self, generation: Generation) -> None:
+    def write_final(self, generation: Generation) -> None:
         try:
             with transaction() as write:
                 _put_new(write, generation)
-                put_reservations(write, generation.workspace_id, generation.budgets, 0, month(generation.created_at))
+                put_reservations(write, generation.workspace_id, generation.budgets, 0, month_of(generation.created_at))
         except TransactWriteError as error:
             failed = failed_conditions(error)
             if 0 in failed:
@@ -177,17 +177,17 @@ class DynamoGenerations:
         except (DoesNotExist, NotFound):
             return None
 
-    def begin_stage(self, run: Generation, after: Generation, stage: Generation) -> None:
+    def begin_stage(self, run: Generation, run_after: Generation, stage: Generation) -> None:
         actions: list[Action] = [
-            GenerationItem.status.set(after.status.value),
-            GenerationItem.attempt_count.set(after.begun),
-            GenerationItem.progress.set(after.progress),
+            GenerationItem.status.set(run_after.status.value),
+            GenerationItem.attempt_count.set(run_after.begun_count),
+            GenerationItem.progress.set(run_after.progress),
         ]
-        if after.started_at:
-            actions.append(GenerationItem.started_at.set(rfc3339(after.started_at)))
-        if after.enhanced_prompt is not None:
-            actions.append(GenerationItem.enhanced_prompt.set(after.enhanced_prompt))
-        condition = _open_condition(run.begun) & GenerationItem.cancel_requested_at.does_not_exist()
+        if run_after.started_at:
+            actions.append(GenerationItem.started_at.set(rfc3339(run_after.started_at)))
+        if run_after.enhanced_prompt is not None:
+            actions.append(GenerationItem.enhanced_prompt.set(run_after.enhanced_prompt))
+        condition = _open_condition(run.begun_count) & GenerationItem.cancel_requested_at.does_not_exist()
         for tries in range(CONFLICTS_MAX):
             try:
                 with transaction() as write:
@@ -195,27 +195,27 @@ class DynamoGenerations:
                     write.update(GenerationItem(run.workspace_id, run.id), actions=actions, condition=condition)
             except TransactWriteError as error:
                 if failed_conditions(error):
-                    raise GenerationMoved from error
-                pause(tries)
+                    raise GenerationChanged from error
+                pause_with_jitter(tries)
             else:
                 return
         raise Unavailable("This run is changing quickly. Try again.")
 
-    def close_with_ending(self, generation: Generation, ending: Ending) -> None:
+    def close_with_ending(self, generation: Generation, ending: SettlementPlan) -> None:
         def put(write: TransactWrite) -> None:
-            put_ending(write, generation.workspace_id, ending)
+            put_settlement(write, generation.workspace_id, ending)
 
-        condition = _open_condition(generation.begun)
+        condition = _open_condition(generation.begun_count)
         self._close(generation, _final_actions(generation), condition, put, released=generation.reserved_microusd)
 
     def close_as_ended(self, generation: Generation) -> None:
-        condition = _open_condition(generation.begun)
+        condition = _open_condition(generation.begun_count)
         released = generation.reserved_microusd
         self._close(generation, _final_actions(generation), condition, lambda write: None, released=released)
 
     def deliver_late(self, generation: Generation, movement: Movement) -> None:
         def put(write: TransactWrite) -> None:
-            put_late(write, generation.workspace_id, movement)
+            put_late_result(write, generation.workspace_id, movement)
 
         actions = [*_final_actions(generation), GenerationItem.failure.remove()]
         # The reservation was released when the generation expired.
@@ -255,8 +255,8 @@ class DynamoGenerations:
                     )
             except TransactWriteError as error:
                 if failed_conditions(error):
-                    raise GenerationMoved from error
-                pause(tries)  # A parallel write to the same wallet won; nothing was written.
+                    raise GenerationChanged from error
+                pause_with_jitter(tries)  # A parallel write to the same wallet won; nothing was written.
             else:
                 return
         raise Unavailable("The wallet is busy. Try again.")
@@ -278,14 +278,14 @@ class DynamoGenerations:
             matching=_filter(filters),
             after=after_id,
             limit=limit,
-            mostly=filters == Filters(created_from=filters.created_from, created_to=filters.created_to),
+            mostly_matching=filters == Filters(created_from=filters.created_from, created_to=filters.created_to),
         )
         return GenerationPage(tuple(_generation(item, self._recipe(item)) for item in items), next_id)
 
     def save_progress(self, before: Generation, after: Generation) -> None:
         actions: list[Action] = [
             GenerationItem.status.set(after.status.value),
-            GenerationItem.attempt_count.set(after.begun),
+            GenerationItem.attempt_count.set(after.begun_count),
             GenerationItem.attempts.set(_attempts_data(after)),
             GenerationItem.progress.set(after.progress),
         ]
@@ -294,7 +294,7 @@ class DynamoGenerations:
             actions.append(GenerationItem.model.set(after.attempt.model))
         if after.started_at:
             actions.append(GenerationItem.started_at.set(rfc3339(after.started_at)))
-        condition = _open_condition(before.begun)
+        condition = _open_condition(before.begun_count)
         if after.cancel_requested_at and not before.cancel_requested_at:
             actions.append(GenerationItem.cancel_requested_at.set(rfc3339(after.cancel_requested_at)))
         elif before.cancel_requested_at is None:
@@ -302,11 +302,11 @@ class DynamoGenerations:
         try:
             GenerationItem(before.workspace_id, before.id).update(actions, condition=condition)
         except UpdateError as error:
-            if error.cause_response_code in MOVED:
-                raise GenerationMoved from error
+            if error.cause_response_code in CONFLICT_CODES:
+                raise GenerationChanged from error
             raise
 
-    def save_callback(self, workspace_id: str, generation_id: str, callback: Callback) -> None:
+    def save_callback(self, workspace_id: str, generation_id: str, callback: TaskCallback) -> None:
         CallbackItem(
             workspace_id,
             f"callback#{generation_id}#{callback.attempt_id}",
@@ -314,18 +314,18 @@ class DynamoGenerations:
             reference=callback.reference,
         ).save()
 
-    def callback(self, workspace_id: str, generation_id: str, attempt_id: str) -> Callback | None:
+    def callback(self, workspace_id: str, generation_id: str, attempt_id: str) -> TaskCallback | None:
         try:
             item = CallbackItem.get(workspace_id, f"callback#{generation_id}#{attempt_id}", consistent_read=True)
         except DoesNotExist:
             return None
-        return Callback(attempt_id, item.task_token, item.reference)
+        return TaskCallback(attempt_id, item.task_token, item.reference)
 
     def open_since(self, workspace_id: str, created_after: datetime) -> list[Generation]:
         items = GenerationItem.query(
             workspace_id,
             GenerationItem.sk.between(floor_id("gen", created_after), "gen_~"),
-            filter_condition=_not_a_stage_condition() & GenerationItem.status.is_in(*(status.value for status in OPEN)),
+            filter_condition=_not_a_stage_condition() & GenerationItem.status.is_in(*(status.value for status in OPEN_STATUSES)),
             consistent_read=True,
         )
         return [_generation(item, self._recipe(item)) for item in items]
@@ -334,7 +334,7 @@ class DynamoGenerations:
     def _recipe(item: GenerationItem) -> dict[str, Any]:
         if item.recipe is not None:
             return item.recipe
-        return RequestItem.get(item.pk, f"request#{item.sk}", consistent_read=True).recipe
+        return RecipeItem.get(item.pk, f"request#{item.sk}", consistent_read=True).recipe
 
 
 def _put_new(write: TransactWrite, generation: Generation) -> None:
@@ -373,7 +373,7 @@ def _put_new(write: TransactWrite, generation: Generation) -> None:
 
     write.save(item, condition=GenerationItem.pk.does_not_exist())
     if recipe_apart:
-        write.save(RequestItem(generation.workspace_id, f"request#{generation.id}", recipe=recipe))
+        write.save(RecipeItem(generation.workspace_id, f"request#{generation.id}", recipe=recipe))
 
 
 def _is_recipe_apart(generation: Generation) -> bool:
@@ -429,7 +429,7 @@ def _opening_error(generation: Generation, recipe_apart: bool, failed: set[int])
 
 
 def _open_condition(begun: int) -> Condition:
-    return GenerationItem.status.is_in(*(status.value for status in OPEN)) & (GenerationItem.attempt_count == begun)
+    return GenerationItem.status.is_in(*(status.value for status in OPEN_STATUSES)) & (GenerationItem.attempt_count == begun)
 
 
 def _expired_condition(before: Generation) -> Condition:
@@ -477,17 +477,17 @@ def _recipe_data(generation: Generation) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value is not None}
 
 
-def _sources_data(inputs: Sources) -> dict[str, list[list[Any]]] | None:
+def _sources_data(inputs: InputAssets) -> dict[str, list[list[Any]]] | None:
     return {role: list(map(_source_data, sources)) for role, sources in inputs.items()} or None
 
 
-def _source_data(source: Source) -> list[Any]:
+def _source_data(source: InputAsset) -> list[Any]:
     measures = [source.width, source.height, source.duration_ms]
     return [source.asset_id, source.sha256, source.format, *(measures if any(measures) else ())]
 
 
-def _sources(data: dict[str, list[list[Any]]]) -> Sources:
-    return {role: tuple(Source(*source) for source in sources) for role, sources in data.items()}
+def _sources(data: dict[str, list[list[Any]]]) -> InputAssets:
+    return {role: tuple(InputAsset(*source) for source in sources) for role, sources in data.items()}
 
 
 def _stage_data(stage: Stage) -> dict[str, Any]:
@@ -566,9 +566,9 @@ def _assets_data(generation: Generation) -> list[dict[str, Any]]:
     ]
 
 
-def _asset(data: dict[str, Any]) -> Delivered:
+def _asset(data: dict[str, Any]) -> DeliveredFile:
     with_defaults: dict[str, Any] = {"type": "image", "has_thumbnail": True, **data}
-    return Delivered(**with_defaults)
+    return DeliveredFile(**with_defaults)
 
 
 def _failure_data(failure: Failure) -> dict[str, str]:

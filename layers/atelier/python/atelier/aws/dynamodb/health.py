@@ -15,7 +15,7 @@ from typing import Any
 from pynamodb.attributes import NumberAttribute
 from pynamodb.exceptions import DoesNotExist, PutError
 
-from atelier.aws.dynamodb import MOVED, CompactJSON, Item
+from atelier.aws.dynamodb import CONFLICT_CODES, CompactJSON, Item
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.routing.model import Bucket, Health, Scope
 
@@ -66,7 +66,7 @@ class DynamoHealth:
         try:
             item.save(condition=condition)
         except PutError as error:
-            if error.cause_response_code not in MOVED:
+            if error.cause_response_code not in CONFLICT_CODES:
                 raise
             return False
         return True
@@ -89,7 +89,7 @@ def _scope(workspace_id: str | None, sk: str) -> Scope:
 
 def _data(health: Health) -> dict[str, Any]:
     data: dict[str, Any] = {name: getattr(health, name) for name in FACTS}
-    data |= {name: _text(getattr(health, name)) for name in TIMES}
+    data |= {name: _time_text(getattr(health, name)) for name in TIMES}
     data |= {"current": _bucket_data(health.current), "previous": _bucket_data(health.previous)}
     return {name: value for name, value in data.items() if value}
 
@@ -115,5 +115,5 @@ def _bucket(data: list[Any]) -> Bucket:
     return Bucket(parse_rfc3339(began_at), successes, failures, latency_ms_sum, counts)
 
 
-def _text(at: datetime | None) -> str | None:
+def _time_text(at: datetime | None) -> str | None:
     return rfc3339(at) if at else None

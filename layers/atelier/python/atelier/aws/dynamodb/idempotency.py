@@ -22,8 +22,8 @@ from atelier.ids import created_at
 SK = "idempotency"
 # Prefix of the keys that compatible/tries.py derives for requests of SDKs. A caller's key has the prefix of its
 # resource instead.
-OURS = "v1 try_"
-KNOWN_FOR = timedelta(days=1)
+DERIVED_KEY_PREFIX = "v1 try_"
+DERIVED_KEY_LIFETIME = timedelta(days=1)
 
 
 class IdempotencyItem(Item):
@@ -43,7 +43,7 @@ class DynamoIdempotencyKeys:
         IdempotencyItem.bind(table_name)
 
     def reserve(self, workspace_id: str, key: str, fingerprint: str, new_id: str) -> str:
-        until = int((created_at(new_id) + KNOWN_FOR).timestamp()) if key.startswith(OURS) else None
+        until = int((created_at(new_id) + DERIVED_KEY_LIFETIME).timestamp()) if key.startswith(DERIVED_KEY_PREFIX) else None
         item = IdempotencyItem(
             _pk(workspace_id, key), SK, reserved_id=new_id, fingerprint=fingerprint, expires_at_seconds=until
         )

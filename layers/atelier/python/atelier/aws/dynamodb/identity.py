@@ -30,11 +30,11 @@ from pynamodb.attributes import (
 )
 from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, TransactWriteError, UpdateError
 
-from atelier.aws.dynamodb import Item, Wanted, failed_conditions, newest_page, pause, read_together, transaction
+from atelier.aws.dynamodb import Item, ItemAddress, failed_conditions, newest_page, pause_with_jitter, batch_read, transaction
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound, Unavailable
 from atelier.identity.api_tokens import (
-    REVOKED_KEPT,
+    REVOKED_RETENTION,
     TOKENS_PER_WORKSPACE_MAX,
     ApiToken,
     TokenExists,
@@ -141,8 +141,8 @@ class DynamoIdentity:
     `place`: workspace id → address of one more item, of any table, that each authorization reads in its batch. After
     the read, `beside` is that item, or None when it does not exist."""
 
-    def __init__(self, place: Callable[[str], Wanted] | None = None) -> None:
-        self._place = place
+    def __init__(self, prefetch_address: Callable[[str], ItemAddress] | None = None) -> None:
+        self._place = prefetch_address
         self.beside: Item | None = None
 
     @staticmethod
@@ -153,16 +153,16 @@ class DynamoIdentity:
     def create(self, credentials: Credentials, user: User, workspace: Workspace, session: Session) -> None:
         # Imported here, because only one of the functions that use this store opens wallets.
         from atelier.aws.dynamodb.ledger import put_new_wallet
-        from atelier.ledger.model import Mailbox, new_wallet
+        from atelier.ledger.model import MailboxState, new_wallet
 
         at = rfc3339(user.created_at)
-        mailbox = Mailbox.COUNTS if credentials.mailbox is None else Mailbox.UNVERIFIED
+        mailbox = MailboxState.ELIGIBLE if credentials.mailbox is None else MailboxState.UNVERIFIED
         for tries in range(TRIES_MAX):
             try:
                 with transaction() as write:
                     # The first put, so that its failure has position 0.
                     write.save(_credentials_item(credentials), condition=CredentialsItem.pk.does_not_exist())
-                    if mailbox is Mailbox.UNVERIFIED:
+                    if mailbox is MailboxState.UNVERIFIED:
                         # The second put, so that its failure has position 1.
                         claim = MailboxItem(_mailbox_key(credentials.mailbox), DAILY_CREDITS, workspace_id=workspace.id)
                         write.save(claim, condition=MailboxItem.pk.does_not_exist())
@@ -176,17 +176,17 @@ class DynamoIdentity:
                 if 0 in failed:
                     raise EmailTaken from error
                 if 1 in failed:
-                    mailbox = Mailbox.SHARED
+                    mailbox = MailboxState.SHARED
                 else:
-                    pause(tries)
+                    pause_with_jitter(tries)
                 continue
             return
         raise Unavailable("The account could not be made just now. Try again.")
 
     def verify(self, user_id: str, mailbox: str, at: datetime) -> User:
         # Imported here, as in `create`.
-        from atelier.aws.dynamodb.ledger import put_mailbox
-        from atelier.ledger.model import Mailbox
+        from atelier.aws.dynamodb.ledger import put_mailbox_state
+        from atelier.ledger.model import MailboxState
 
         user_key, claim_key = (user_id, PROFILE), (_mailbox_key(mailbox), DAILY_CREDITS)
         other_account_deleted = False
@@ -216,13 +216,13 @@ class DynamoIdentity:
                         [UserItem.email_verified.set(True), UserItem.email_verified_at.set(rfc3339(at))],
                         UserItem.pk.exists(),
                     )
-                    put_mailbox(write, user.workspace_id, Mailbox.COUNTS if wins else Mailbox.SHARED)
+                    put_mailbox_state(write, user.workspace_id, MailboxState.ELIGIBLE if wins else MailboxState.SHARED)
                     if wins and claimed and claimed.workspace_id != user.workspace_id and not other_account_deleted:
                         # The last update (position 3), because it alone fails when the other account was deleted.
-                        put_mailbox(write, claimed.workspace_id, Mailbox.SHARED)
+                        put_mailbox_state(write, claimed.workspace_id, MailboxState.SHARED)
             except TransactWriteError as error:
                 other_account_deleted = failed_conditions(error) == {3}
-                pause(tries)
+                pause_with_jitter(tries)
         raise _busy_error()
 
     def claim_mailbox(self, credentials: Credentials, mailbox: str) -> None:
@@ -254,7 +254,7 @@ class DynamoIdentity:
             CredentialsItem.password_hash == credentials.password_hash,
         )
 
-    def owner(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
+    def user_with_workspace(self, user_id: str, workspace_id: str) -> tuple[User, Workspace]:
         items = _batch_get([(user_id, PROFILE), (workspace_id, PROFILE)], consistent=True)
         user, workspace = items.get((user_id, PROFILE)), items.get((workspace_id, PROFILE))
         if not isinstance(user, UserItem) or not isinstance(workspace, WorkspaceItem):
@@ -276,7 +276,7 @@ class DynamoIdentity:
         ]
         return _user(users[0]), memberships
 
-    def signed_in(self, user_id: str, at: datetime) -> None:
+    def record_sign_in(self, user_id: str, at: datetime) -> None:
         _update(UserItem(user_id, PROFILE), [UserItem.last_login_at.set(rfc3339(at))], UserItem.pk.exists())
 
     def add(self, session: Session) -> None:
@@ -317,11 +317,11 @@ class DynamoIdentity:
         if self._place is None:
             return _batch_get(keys, consistent=True)
         place = self._place(workspace_id)
-        found = read_together([place, *((IdentityItem, *key) for key in keys)])
+        found = batch_read([place, *((IdentityItem, *key) for key in keys)])
         self.beside = found.pop(place, None)
         return {(pk, sk): item for (_, pk, sk), item in found.items()}
 
-    def standing(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
+    def session_and_role(self, user_id: str, session_id: str, workspace_id: str) -> tuple[Session | None, Role | None]:
         session_key, member_key = (user_id, _session_key(session_id)), (user_id, _member_key(workspace_id))
         items = self._read_with_prefetch(workspace_id, [session_key, member_key])
         session, membership = items.get(session_key), items.get(member_key)
@@ -330,7 +330,7 @@ class DynamoIdentity:
             Role(membership.role) if isinstance(membership, MembershipItem) else None,
         )
 
-    def bearing(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
+    def token_and_role(self, user_id: str, workspace_id: str, token_id: str) -> tuple[ApiToken | None, Role | None]:
         token_key, member_key = (workspace_id, _token_key(token_id)), (user_id, _member_key(workspace_id))
         items = self._read_with_prefetch(workspace_id, [token_key, member_key, (user_id, PROFILE)])
         token, membership, user = (items.get(key) for key in (token_key, member_key, (user_id, PROFILE)))
@@ -356,7 +356,7 @@ class DynamoIdentity:
                     raise TokenExists from error
                 if failed:
                     raise TooManyTokens from error
-                pause(tries)
+                pause_with_jitter(tries)
                 continue
             return
         raise _busy_error()
@@ -380,7 +380,7 @@ class DynamoIdentity:
             _update(item, [TokenItem.last_used_at.set(rfc3339(at))], not_revoked)
 
     def revoke_token(self, workspace_id: str, token_id: str, at: datetime) -> bool:
-        forgotten_at_seconds = int((at + REVOKED_KEPT).timestamp())
+        forgotten_at_seconds = int((at + REVOKED_RETENTION).timestamp())
         revocation: list[Any] = [
             TokenItem.revoked_at.set(rfc3339(at)),
             TokenItem.expires_at_seconds.set(forgotten_at_seconds),
@@ -394,7 +394,7 @@ class DynamoIdentity:
             except TransactWriteError as error:
                 if failed_conditions(error):
                     return False
-                pause(tries)
+                pause_with_jitter(tries)
                 continue
             return True
         raise _busy_error()

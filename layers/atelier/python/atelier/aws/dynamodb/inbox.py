@@ -13,9 +13,9 @@ from pynamodb.exceptions import PutError
 
 from atelier.aws.dynamodb import Item
 from atelier.clock import parse_rfc3339, rfc3339
-from atelier.generations.ports import KeptWebhook
+from atelier.generations.ports import StoredWebhook
 
-KEPT = timedelta(days=30)
+LIFETIME = timedelta(days=30)
 
 
 class WebhookItem(Item):
@@ -53,7 +53,7 @@ class DynamoInbox:
             headers=dict(headers),
             body=body,
             received_at=rfc3339(now),
-            expires_at_seconds=int((now + KEPT).timestamp()),
+            expires_at_seconds=int((now + LIFETIME).timestamp()),
         )
 
         try:
@@ -64,6 +64,6 @@ class DynamoInbox:
             raise
         return True
 
-    def find(self, provider: str, attempt_id: str) -> list[KeptWebhook]:
+    def find(self, provider: str, attempt_id: str) -> list[StoredWebhook]:
         items = WebhookItem.query(f"{provider}#{attempt_id}", consistent_read=True, limit=50)
-        return [KeptWebhook(item.headers, item.body, parse_rfc3339(item.received_at)) for item in items]
+        return [StoredWebhook(item.headers, item.body, parse_rfc3339(item.received_at)) for item in items]

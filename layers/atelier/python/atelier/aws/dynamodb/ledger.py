@@ -22,36 +22,36 @@ from pynamodb.expressions.update import Action
 from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.transactions import TransactWrite
 
-from atelier.aws.dynamodb import MOVED, CompactJSON, Item, Wanted, failed_conditions, pause, transaction
+from atelier.aws.dynamodb import CONFLICT_CODES, CompactJSON, Item, ItemAddress, failed_conditions, pause_with_jitter, transaction
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound, Unavailable
 from atelier.ledger.model import (
     Account,
     Change,
     Draw,
-    Ending,
+    SettlementPlan,
     Entry,
     Grant,
     GrantChange,
     GrantSource,
     Hold,
-    Mailbox,
+    MailboxState,
     Movement,
-    Opening,
-    Refresh,
+    HoldPlan,
+    RefreshPlan,
     Wallet,
     order_at,
 )
-from atelier.ledger.operations import Given, Operation, Posting, Recorded
-from atelier.ledger.ports import Due, MovementPage, OperationExists, StaleWallet
+from atelier.ledger.operations import GrantRecord, Operation, Posting, OperationRecord
+from atelier.ledger.ports import DueWallet, MovementPage, OperationExists, StaleWallet
 
 SHARDS = 16
 WALLET = "wallet"
-MARKS_MAX = 10
-HOLD_LASTS_MAX = timedelta(days=2)
+MARK_ATTEMPTS_MAX = 10
+HOLD_DURATION_MAX = timedelta(days=2)
 """Longer than any hold: none that was made earlier was still open when a grant expired."""
 # Sort ranks of a generation's movements by kind; the end of the hold, of whichever kind, has 1.
-HAPPENS = {"hold": 0, "late": 2}
+MOVEMENT_RANK = {"hold": 0, "late": 2}
 
 
 class _ResetDue(GlobalSecondaryIndex["WalletItem"]):
@@ -107,7 +107,7 @@ class MovementItem(Item):
     hold = CompactJSON(null=True)
 
 
-class KeyItem(Item):
+class OperationKeyItem(Item):
     """One operation's key, bound to the fingerprint of its facts; for a grant also how much of it has been revoked."""
 
     fingerprint = UnicodeAttribute()
@@ -133,7 +133,7 @@ def wallet_item(wallet: Wallet) -> WalletItem:
         written=wallet.written,
         budgeted=1 if wallet.budgeted else None,
         own_routes=int(wallet.own_routes),
-        mailbox=None if wallet.mailbox is Mailbox.COUNTS else wallet.mailbox.value,
+        mailbox=None if wallet.mailbox is MailboxState.ELIGIBLE else wallet.mailbox.value,
         grants=_grants_data(wallet),
         # Wallets are spread over SHARDS index partitions, so that a day's reset does not hit one partition's limit.
         shard=str(zlib.crc32(wallet.workspace_id.encode()) % SHARDS),
@@ -142,12 +142,12 @@ def wallet_item(wallet: Wallet) -> WalletItem:
     )
 
 
-def wallet_place(workspace_id: str) -> Wanted:
+def wallet_address(workspace_id: str) -> ItemAddress:
     """The address of a workspace's wallet, for reading it in one batch with other items."""
     return WalletItem, workspace_id, WALLET
 
 
-def wallet_of(item: Item | None) -> Wallet | None:
+def wallet_from_item(item: Item | None) -> Wallet | None:
     """The wallet in an item read by `wallet_place`; None when there is none."""
     return _wallet(item) if isinstance(item, WalletItem) else None
 
@@ -157,10 +157,10 @@ def put_new_wallet(write: TransactWrite, wallet: Wallet) -> None:
     write.save(wallet_item(wallet), condition=WalletItem.pk.does_not_exist())
 
 
-def put_mailbox(write: TransactWrite, workspace_id: str, mailbox: Mailbox) -> None:
+def put_mailbox_state(write: TransactWrite, workspace_id: str, mailbox: MailboxState) -> None:
     """Add to a transaction the change of a wallet's mailbox state (one update). The revision grows, so that a refresh
     planned on the old state cannot overwrite it."""
-    mailbox_action = WalletItem.mailbox.remove() if mailbox is Mailbox.COUNTS else WalletItem.mailbox.set(mailbox.value)
+    mailbox_action = WalletItem.mailbox.remove() if mailbox is MailboxState.ELIGIBLE else WalletItem.mailbox.set(mailbox.value)
     write.update(
         WalletItem(workspace_id, WALLET),
         actions=[mailbox_action, WalletItem.revision.add(1)],
@@ -168,7 +168,7 @@ def put_mailbox(write: TransactWrite, workspace_id: str, mailbox: Mailbox) -> No
     )
 
 
-def put_opening(write: TransactWrite, workspace_id: str, plan: Opening) -> None:
+def put_hold(write: TransactWrite, workspace_id: str, plan: HoldPlan) -> None:
     """Add a hold to a transaction: one put (the movement) and one update (the wallet)."""
     condition = (
         (WalletItem.revision == plan.revision)
@@ -190,7 +190,7 @@ def put_opening(write: TransactWrite, workspace_id: str, plan: Opening) -> None:
     write.update(WalletItem(workspace_id, WALLET), actions=actions, condition=condition)
 
 
-def put_ending(write: TransactWrite, workspace_id: str, settlement: Ending) -> None:
+def put_settlement(write: TransactWrite, workspace_id: str, settlement: SettlementPlan) -> None:
     """Add the end of a hold to a transaction: one put (the movement) and one update (the wallet)."""
     condition = WalletItem.held >= -settlement.change.held
     for change in settlement.change.grants:
@@ -199,7 +199,7 @@ def put_ending(write: TransactWrite, workspace_id: str, settlement: Ending) -> N
     write.update(WalletItem(workspace_id, WALLET), actions=_counter_actions(settlement.change), condition=condition)
 
 
-def put_late(write: TransactWrite, workspace_id: str, movement: Movement) -> None:
+def put_late_result(write: TransactWrite, workspace_id: str, movement: Movement) -> None:
     """Add a result that came too late to be charged to a transaction: one put (the movement), one update (the count of
     the wallet's movements)."""
     write.save(_movement_item(workspace_id, movement), condition=MovementItem.pk.does_not_exist())
@@ -212,7 +212,7 @@ class DynamoWallets:
     @staticmethod
     def bind(table_name: str) -> None:
         """Name the ledger's table."""
-        for item in (WalletItem, MovementItem, KeyItem):
+        for item in (WalletItem, MovementItem, OperationKeyItem):
             item.bind(table_name)
 
     def wallet(self, workspace_id: str, *, consistent: bool = True) -> Wallet:
@@ -227,8 +227,8 @@ class DynamoWallets:
     def mark_own_routes(self, workspace_id: str) -> None:
         _mark(workspace_id, WalletItem.own_routes.set(1))
 
-    def apply_refresh(self, refresh: Refresh) -> None:
-        before = refresh.seen
+    def apply_refresh(self, plan: RefreshPlan) -> None:
+        before = plan.before
         # Every change of a wallet is a movement (counted by `written`), except the time of its next sweep and its
         # marks; a mark changes `revision`.
         unchanged = (
@@ -247,23 +247,23 @@ class DynamoWallets:
         )
         try:
             with transaction() as write:
-                for movement in refresh.movements:
+                for movement in plan.movements:
                     write.save(_movement_item(before.workspace_id, movement), condition=MovementItem.pk.does_not_exist())
-                write.save(wallet_item(refresh.wallet), condition=unchanged)
+                write.save(wallet_item(plan.wallet), condition=unchanged)
         except TransactWriteError as error:
             failed_conditions(error)
             raise StaleWallet from error
 
     def post(self, operation: Operation, fingerprint: str) -> None:
         first = operation.postings[0]
-        owner, grant_record = first.workspace_id, operation.given
-        key = KeyItem(owner, f"key#{operation.key}", fingerprint=fingerprint, order=first.movement.order)
+        owner, grant_record = first.workspace_id, operation.new_grant
+        key = OperationKeyItem(owner, f"key#{operation.key}", fingerprint=fingerprint, order=first.movement.order)
         if grant_record is not None:
             key.grant_id, key.amount, key.revoked, key.revoked_expired = grant_record.grant_id, grant_record.amount, 0, 0
             key.expires_at = rfc3339(grant_record.expires_at) if grant_record.expires_at else None
         try:
             with transaction() as write:
-                write.save(key, condition=KeyItem.pk.does_not_exist())
+                write.save(key, condition=OperationKeyItem.pk.does_not_exist())
                 for posting in operation.postings:
                     _put_posting(write, posting)
                 if operation.revokes is not None:
@@ -273,27 +273,27 @@ class DynamoWallets:
                 raise OperationExists from error
             raise StaleWallet from error
 
-    def recorded(self, workspace_id: str, key: str) -> Recorded | None:
+    def operation_record(self, workspace_id: str, key: str) -> OperationRecord | None:
         try:
-            item = KeyItem.get(workspace_id, f"key#{key}", consistent_read=True)
+            item = OperationKeyItem.get(workspace_id, f"key#{key}", consistent_read=True)
         except DoesNotExist:
             return None
         grant_record = None
         if item.grant_id:
             expires_at = parse_rfc3339(item.expires_at) if item.expires_at else None
-            grant_record = Given(
+            grant_record = GrantRecord(
                 key, item.grant_id, int(item.amount), expires_at, int(item.revoked), int(item.revoked_expired)
             )
-        return Recorded(key, item.fingerprint, item.order, grant_record)
+        return OperationRecord(key, item.fingerprint, item.order, grant_record)
 
-    def expired_of(self, workspace_id: str, grant_id: str, expires_at: datetime) -> int:
+    def expired_credits(self, workspace_id: str, grant_id: str, expires_at: datetime) -> int:
         prefix = f"movement#{order_at(expires_at)}#expiry#{grant_id}#"
         expiry_items = MovementItem.query(workspace_id, MovementItem.sk.startswith(prefix), consistent_read=True)
         entries = (entry for item in expiry_items for entry in _movement(item).entries)
         expired = sum(entry.amount for entry in entries if entry.account is Account.EXPIRED)
         # Credits that were held at the expiry expire with the end of their hold, which has its generation's order.
         key_range = MovementItem.sk.between(
-            _movement_key(order_at(expires_at - HOLD_LASTS_MAX), ""), _movement_key(order_at(expires_at), "~")
+            _movement_key(order_at(expires_at - HOLD_DURATION_MAX), ""), _movement_key(order_at(expires_at), "~")
         )
         settlement_items = (item for item in MovementItem.query(workspace_id, key_range, consistent_read=True))
         return expired + sum(
@@ -309,7 +309,7 @@ class DynamoWallets:
             return None
         return _hold(item)
 
-    def open_holds(self, workspace_id: str, created_after: datetime, wanted: int) -> list[Hold]:
+    def open_holds(self, workspace_id: str, created_after: datetime, limit: int) -> list[Hold]:
         holds, ended = list[Hold](), set[str]()
         since = MovementItem.sk.between(_movement_key(order_at(created_after), ""), "movement#~")
         newest_first = MovementItem.query(workspace_id, since, consistent_read=True, scan_index_forward=False)
@@ -319,14 +319,14 @@ class DynamoWallets:
                 ended.add(item.subject)
             elif item.key.startswith("hold#") and item.subject not in ended:
                 holds.append(_hold(item))
-                if len(holds) == wanted:
+                if len(holds) == limit:
                     break
         return holds
 
-    def end(self, workspace_id: str, settlement: Ending) -> None:
+    def end_hold(self, workspace_id: str, settlement: SettlementPlan) -> None:
         try:
             with transaction() as write:
-                put_ending(write, workspace_id, settlement)
+                put_settlement(write, workspace_id, settlement)
         except TransactWriteError as error:
             failed_conditions(error)
             raise StaleWallet from error
@@ -350,12 +350,12 @@ class DynamoWallets:
         items = MovementItem.query(
             workspace_id, MovementItem.sk.startswith(f"movement#{reference[4:]}#"), consistent_read=True
         )
-        return tuple(sorted(map(_movement, items), key=lambda movement: HAPPENS.get(movement.kind, 1)))
+        return tuple(sorted(map(_movement, items), key=lambda movement: MOVEMENT_RANK.get(movement.kind, 1)))
 
-    def wallets_due_for_reset(self, shard: int, now: datetime, after: str | None, limit: int) -> list[Due]:
+    def wallets_due_for_reset(self, shard: int, now: datetime, after: str | None, limit: int) -> list[DueWallet]:
         return _due_wallets(WalletItem.reset_due, WalletItem.reset_at, shard, now, after, limit)
 
-    def wallets_due_for_sweep(self, shard: int, now: datetime, after: str | None, limit: int) -> list[Due]:
+    def wallets_due_for_sweep(self, shard: int, now: datetime, after: str | None, limit: int) -> list[DueWallet]:
         return _due_wallets(WalletItem.sweep_due, WalletItem.sweep_at, shard, now, after, limit)
 
     def postpone_sweep(self, wallet: Wallet, sweep_at: datetime | None) -> None:
@@ -368,7 +368,7 @@ class DynamoWallets:
             else:
                 item.update([WalletItem.sweep_at.set(rfc3339(sweep_at))], condition=unchanged)
         except UpdateError as error:
-            if error.cause_response_code not in MOVED:
+            if error.cause_response_code not in CONFLICT_CODES:
                 raise
 
 
@@ -379,14 +379,14 @@ def _due_wallets(
     now: datetime,
     after: str | None,
     limit: int,
-) -> list[Due]:
+) -> list[DueWallet]:
     name, start = due_at.attr_name, None
     if after:
         at, workspace_id = after.split("#")
         start = {name: at, "shard": str(shard), "pk": workspace_id, "sk": WALLET}
         start = {key: {"S": value} for key, value in start.items()}
     found = index.query(str(shard), due_at <= rfc3339(now), limit=limit, page_size=limit, last_evaluated_key=start)
-    return [Due(item.pk, f"{getattr(item, name)}#{item.pk}") for item in found]
+    return [DueWallet(item.pk, f"{getattr(item, name)}#{item.pk}") for item in found]
 
 
 def _expired_by_settlement(settlement: Movement, grant_id: str) -> int:
@@ -406,7 +406,7 @@ def _put_posting(write: TransactWrite, posting: Posting) -> None:
     condition = WalletItem.available >= -change.available
     if posting.revision is not None:
         condition &= WalletItem.revision == posting.revision
-    if posting.unindebted:
+    if posting.requires_no_debt:
         condition &= WalletItem.debt == 0
     if change.added is not None:
         condition &= Path(["grants", change.added.id]).does_not_exist()
@@ -419,17 +419,17 @@ def _put_posting(write: TransactWrite, posting: Posting) -> None:
     write.update(WalletItem(posting.workspace_id, WALLET), actions=_counter_actions(change), condition=condition)
 
 
-def _put_revocation(write: TransactWrite, workspace_id: str, seen: Given, after: Given) -> None:
+def _put_revocation(write: TransactWrite, workspace_id: str, seen: GrantRecord, after: GrantRecord) -> None:
     write.update(
-        KeyItem(workspace_id, f"key#{seen.key}"),
-        actions=[KeyItem.revoked.set(after.revoked), KeyItem.revoked_expired.set(after.revoked_expired)],
-        condition=KeyItem.revoked == seen.revoked,
+        OperationKeyItem(workspace_id, f"key#{seen.key}"),
+        actions=[OperationKeyItem.revoked.set(after.revoked), OperationKeyItem.revoked_expired.set(after.revoked_expired)],
+        condition=OperationKeyItem.revoked == seen.revoked,
     )
 
 
 def _grant_condition(change: GrantChange) -> Condition:
     remaining = Path(["grants", change.grant_id, "remaining"])
-    return remaining == -change.remaining if change.drains else remaining >= -change.remaining
+    return remaining == -change.remaining if change.takes_all else remaining >= -change.remaining
 
 
 def _counter_actions(change: Change) -> list[Action]:
@@ -534,15 +534,15 @@ def _mark(workspace_id: str, mark: Action) -> None:
     """Set a mark on a wallet. Raises NotFound, or Unavailable when parallel writers win at every attempt."""
     # The revision grows, so that plans made before the mark become stale and no refresh overwrites it.
     actions: list[Action] = [mark, WalletItem.revision.add(1)]
-    for tries in range(MARKS_MAX):
+    for tries in range(MARK_ATTEMPTS_MAX):
         try:
             WalletItem(workspace_id, WALLET).update(actions, condition=WalletItem.pk.exists())
         except UpdateError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
                 raise NotFound from error
-            if error.cause_response_code not in MOVED:
+            if error.cause_response_code not in CONFLICT_CODES:
                 raise
-            pause(tries)
+            pause_with_jitter(tries)
         else:
             return
     raise Unavailable("The wallet is busy. Try again.")
@@ -577,5 +577,5 @@ def _wallet(item: WalletItem) -> Wallet:
         int(item.written),
         bool(item.budgeted),
         bool(item.own_routes),
-        Mailbox(item.mailbox or Mailbox.COUNTS),
+        MailboxState(item.mailbox or MailboxState.ELIGIBLE),
     )

@@ -13,11 +13,11 @@ from pynamodb.exceptions import DoesNotExist, PutError
 from atelier.aws.dynamodb import CompactJSON, Item, newest_page
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
-from atelier.generations.model import Delivered, Generation, Source
+from atelier.generations.model import DeliveredFile, Generation, InputAsset
 from atelier.library.model import Asset
 from atelier.library.ports import AssetPage
 
-NAME_CHARACTERS = 80
+NAME_CHARACTERS_MAX = 80
 
 
 class AssetItem(Item):
@@ -49,7 +49,7 @@ class DynamoAssets:
         """Name the library's table."""
         AssetItem.bind(table_name)
 
-    def record(self, generation: Generation, delivered: Delivered, number: int) -> None:
+    def record(self, generation: Generation, delivered: DeliveredFile, number: int) -> None:
         made_from = [source.asset_id for sources in generation.recipe.inputs.values() for source in sources]
         item = AssetItem(
             generation.workspace_id,
@@ -77,11 +77,11 @@ class DynamoAssets:
             if error.cause_response_code != "ConditionalCheckFailedException":
                 raise
 
-    def source(self, workspace_id: str, asset_id: str, asset_type: str) -> Source:
+    def input_asset(self, workspace_id: str, asset_id: str, asset_type: str) -> InputAsset:
         asset = self.get(workspace_id, asset_id)
         if asset.type != asset_type:
             raise NotFound
-        return Source(asset.id, asset.sha256, asset.format, asset.width, asset.height, asset.duration_ms)
+        return InputAsset(asset.id, asset.sha256, asset.format, asset.width, asset.height, asset.duration_ms)
 
     def is_kept(self, workspace_id: str, asset_id: str) -> bool:
         try:
@@ -151,7 +151,7 @@ class DynamoAssets:
 
 def _asset_name(prompt: str, number: int) -> str:
     line = " ".join(prompt.split())
-    title = line if len(line) <= NAME_CHARACTERS else line[: NAME_CHARACTERS - 1] + "…"
+    title = line if len(line) <= NAME_CHARACTERS_MAX else line[: NAME_CHARACTERS_MAX - 1] + "…"
     return title if number == 0 else f"{title} ({number + 1})"
 
 

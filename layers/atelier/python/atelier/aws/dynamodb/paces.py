@@ -11,14 +11,14 @@ from typing import Any
 from pynamodb.attributes import NumberAttribute
 from pynamodb.exceptions import DoesNotExist, PutError
 
-from atelier.aws.dynamodb import MOVED, CompactJSON, Item
+from atelier.aws.dynamodb import CONFLICT_CODES, CompactJSON, Item
 from atelier.routing.model import Scope
-from atelier.routing.pace import Pace
+from atelier.routing.pace import RateWindow
 
 PK = "pace"
 
 
-class PaceItem(Item):
+class ProviderRateItem(Item):
     """The window of one scope. places: [time, count] of reservations; the first time is in milliseconds since 1970,
     each later one in milliseconds after the one before."""
 
@@ -26,33 +26,33 @@ class PaceItem(Item):
     places = CompactJSON()
 
 
-class DynamoPaces:
+class DynamoRateWindows:
     """PaceStore on DynamoDB."""
 
     @staticmethod
     def bind(table_name: str) -> None:
         """Name the providers table."""
-        PaceItem.bind(table_name)
+        ProviderRateItem.bind(table_name)
 
-    def seen(self, scope: Scope) -> Pace:
+    def read(self, scope: Scope) -> RateWindow:
         # A query instead of a get, like all other reads of this table in a submission, whose permission is for queries.
-        found = list(PaceItem.query(_pk(scope), PaceItem.sk == _sk(scope), limit=1))
-        return _rate_window(scope, found[0]) if found else Pace(scope)
+        found = list(ProviderRateItem.query(_pk(scope), ProviderRateItem.sk == _sk(scope), limit=1))
+        return _rate_window(scope, found[0]) if found else RateWindow(scope)
 
-    def get(self, scope: Scope) -> Pace:
+    def get(self, scope: Scope) -> RateWindow:
         try:
-            return _rate_window(scope, PaceItem.get(_pk(scope), _sk(scope), consistent_read=True))
+            return _rate_window(scope, ProviderRateItem.get(_pk(scope), _sk(scope), consistent_read=True))
         except DoesNotExist:
-            return Pace(scope)
+            return RateWindow(scope)
 
-    def replace(self, before: Pace, after: Pace) -> bool:
+    def replace(self, before: RateWindow, after: RateWindow) -> bool:
         scope = before.scope
-        item = PaceItem(_pk(scope), _sk(scope), version=after.version, places=_data(after))
-        condition = PaceItem.version == before.version if before.version else PaceItem.pk.does_not_exist()
+        item = ProviderRateItem(_pk(scope), _sk(scope), version=after.version, places=_data(after))
+        condition = ProviderRateItem.version == before.version if before.version else ProviderRateItem.pk.does_not_exist()
         try:
             item.save(condition=condition)
         except PutError as error:
-            if error.cause_response_code not in MOVED:
+            if error.cause_response_code not in CONFLICT_CODES:
                 raise
             return False
         return True
@@ -66,7 +66,7 @@ def _sk(scope: Scope) -> str:
     return f"{scope.provider}#{scope.key_id}" if scope.key_id else scope.provider
 
 
-def _data(window: Pace) -> list[Any]:
+def _data(window: RateWindow) -> list[Any]:
     previous_ms, data = 0, list[list[int]]()
     for at_ms, count in window.places:
         data.append([at_ms - previous_ms, count])
@@ -74,9 +74,9 @@ def _data(window: Pace) -> list[Any]:
     return data
 
 
-def _rate_window(scope: Scope, item: PaceItem) -> Pace:
+def _rate_window(scope: Scope, item: ProviderRateItem) -> RateWindow:
     at_ms, places = 0, list[tuple[int, int]]()
     for after_ms, count in item.places:
         at_ms += after_ms
         places.append((at_ms, count))
-    return Pace(scope, int(item.version), tuple(places))
+    return RateWindow(scope, int(item.version), tuple(places))

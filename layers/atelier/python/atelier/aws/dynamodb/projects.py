@@ -20,15 +20,15 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from atelier.aws.dynamodb import MOVED, Item, failed_conditions, newest_page, pause, transaction
+from atelier.aws.dynamodb import CONFLICT_CODES, Item, failed_conditions, newest_page, pause_with_jitter, transaction
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.projects.model import WORKSPACE, Alert, Budget, Project
-from atelier.projects.ports import ProjectExists, ProjectInUse, ProjectMoved, ProjectPage
+from atelier.projects.ports import ProjectExists, ProjectInUse, StaleProject, ProjectPage
 
 ALERTS_MAX = 100
 # Argument of `pause` after a change of a budget has lost to generations that reserve on it.
-BUSY = 3
+BUSY_PAUSE = 3
 
 
 class ProjectItem(Item):
@@ -125,16 +125,16 @@ class DynamoProjects:
         found = map(_budget, BudgetItem.batch_get(keys, consistent_read=True)) if keys else ()
         return {budget.name: budget for budget in found}
 
-    def begin_period(self, seen: Budget, period: str) -> None:
+    def begin_period(self, before: Budget, period: str) -> None:
         actions: list[Action] = [
             BudgetItem.period.set(period),
             BudgetItem.spent_microusd.set(0),
             # A delta on the stored value, because generations may reserve meanwhile. What was spent in the old month no
             # longer reduces what is left.
-            BudgetItem.left_microusd.set(BudgetItem.left_microusd + seen.spent_microusd),
+            BudgetItem.left_microusd.set(BudgetItem.left_microusd + before.spent_microusd),
         ]
-        unchanged = (BudgetItem.period == seen.period) & (BudgetItem.spent_microusd == seen.spent_microusd)
-        _update_if(BudgetItem(seen.workspace_id, f"budget#{seen.name}"), actions, unchanged)
+        unchanged = (BudgetItem.period == before.period) & (BudgetItem.spent_microusd == before.spent_microusd)
+        _update_if(BudgetItem(before.workspace_id, f"budget#{before.name}"), actions, unchanged)
 
     def create(self, project: Project, budget: Budget) -> None:
         try:
@@ -163,8 +163,8 @@ class DynamoProjects:
         )
         return ProjectPage(tuple(map(_project, items)), next_id)
 
-    def change(self, seen: tuple[Project, Budget], after: tuple[Project, Budget]) -> None:
-        (seen_project, seen_budget), (project, budget) = seen, after
+    def change(self, before: tuple[Project, Budget], after: tuple[Project, Budget]) -> None:
+        (seen_project, seen_budget), (project, budget) = before, after
         actions: list[Action] = [
             ProjectItem.name.set(project.name),
             ProjectItem.updated_at.set(rfc3339(project.updated_at)),
@@ -195,8 +195,8 @@ class DynamoProjects:
                 )
         except TransactWriteError as error:
             if not failed_conditions(error):
-                pause(BUSY)
-            raise ProjectMoved from error
+                pause_with_jitter(BUSY_PAUSE)
+            raise StaleProject from error
 
     def delete(self, workspace_id: str, project_id: str) -> None:
         try:
@@ -209,24 +209,24 @@ class DynamoProjects:
                 raise NotFound from error
             if failed:
                 raise ProjectInUse from error
-            pause(BUSY)
-            raise ProjectMoved from error
+            pause_with_jitter(BUSY_PAUSE)
+            raise StaleProject from error
 
     def create_budget(self, budget: Budget) -> None:
         try:
             _budget_item(budget).save(condition=BudgetItem.pk.does_not_exist())
         except PutError as error:
-            if error.cause_response_code not in MOVED:
+            if error.cause_response_code not in CONFLICT_CODES:
                 raise
 
-    def change_budget(self, seen: Budget, after: Budget) -> None:
-        item = BudgetItem(seen.workspace_id, f"budget#{seen.name}")
+    def change_budget(self, before: Budget, after: Budget) -> None:
+        item = BudgetItem(before.workspace_id, f"budget#{before.name}")
         try:
-            item.update(_limit_actions(seen, after), condition=_limit_condition(seen))
+            item.update(_limit_actions(before, after), condition=_limit_condition(before))
         except UpdateError as error:
-            if error.cause_response_code in MOVED:
-                pause(BUSY)
-                raise ProjectMoved from error
+            if error.cause_response_code in CONFLICT_CODES:
+                pause_with_jitter(BUSY_PAUSE)
+                raise StaleProject from error
             raise
 
     def alerts(self, workspace_id: str, name: str) -> tuple[Alert, ...]:
@@ -252,7 +252,7 @@ class DynamoProjects:
         try:
             item.save(condition=AlertItem.pk.does_not_exist())
         except PutError as error:
-            if error.cause_response_code not in MOVED:
+            if error.cause_response_code not in CONFLICT_CODES:
                 raise
             return _alert(AlertItem.get(item.pk, item.sk, consistent_read=True))
         return alert
@@ -266,7 +266,7 @@ class DynamoProjects:
         except DoesNotExist as error:
             raise NotFound from error
 
-    def told(self, alert: Alert, now: datetime) -> None:
+    def mark_published(self, alert: Alert, now: datetime) -> None:
         item = AlertItem(alert.workspace_id, f"alert#{alert.budget}#{alert.id}")
         _update_if(item, [AlertItem.told_at.set(rfc3339(now))], AlertItem.pk.exists())
 
@@ -275,21 +275,21 @@ def _update_if(item: Item, actions: list[Action], condition: Condition) -> None:
     try:
         item.update(actions, condition=condition)
     except UpdateError as error:
-        if error.cause_response_code not in MOVED:
+        if error.cause_response_code not in CONFLICT_CODES:
             raise
 
 
-def _limit_actions(seen: Budget, after: Budget) -> list[Action]:
+def _limit_actions(before: Budget, after: Budget) -> list[Action]:
     limit = after.limit_microusd
     return [
         BudgetItem.limit_microusd.remove() if limit is None else BudgetItem.limit_microusd.set(limit),
-        BudgetItem.left_microusd.set(BudgetItem.left_microusd + ((limit or 0) - (seen.limit_microusd or 0))),
+        BudgetItem.left_microusd.set(BudgetItem.left_microusd + ((limit or 0) - (before.limit_microusd or 0))),
         BudgetItem.thresholds.set(list(after.thresholds)),
     ]
 
 
-def _limit_condition(seen: Budget) -> Condition:
-    limit = seen.limit_microusd
+def _limit_condition(before: Budget) -> Condition:
+    limit = before.limit_microusd
     same = BudgetItem.limit_microusd.does_not_exist() if limit is None else BudgetItem.limit_microusd == limit
     return BudgetItem.pk.exists() & same
 
@@ -363,7 +363,7 @@ def _alert(item: AlertItem) -> Alert:
         triggered_at=parse_rfc3339(item.triggered_at),
         period=item.period,
         acknowledged_at=_time(item.acknowledged_at),
-        told_at=_time(item.told_at),
+        published_at=_time(item.told_at),
     )
 
 

@@ -16,20 +16,20 @@ from atelier.aws.dynamodb import Item
 from atelier.errors import Unavailable
 
 
-class RateItem(Item):
+class RequestRateItem(Item):
     """One window of one subject."""
 
     total = NumberAttribute()
     expires_at_seconds = NumberAttribute()
 
 
-class DynamoRateWindows:
+class DynamoRequestRates:
     """RateWindows on DynamoDB."""
 
     @staticmethod
     def bind(table_name: str) -> None:
         """Name the requests table."""
-        RateItem.bind(table_name)
+        RequestRateItem.bind(table_name)
 
     def add(self, subject: str, count: int, window_seconds: int, now: datetime) -> int:
         """Raises Unavailable when the counter cannot be written."""
@@ -38,7 +38,7 @@ class DynamoRateWindows:
         except PynamoDBException as error:
             raise Unavailable("The rate counter does not answer.") from error
 
-    def take(self, subject: str, limit: int, window_seconds: int, now: datetime) -> bool:
+    def try_add_one(self, subject: str, limit: int, window_seconds: int, now: datetime) -> bool:
         try:
             self._add(subject, 1, window_seconds, now, limit=limit)
         except UpdateError as error:
@@ -49,12 +49,12 @@ class DynamoRateWindows:
 
     def _add(self, subject: str, count: int, window_seconds: int, now: datetime, limit: int | None) -> int:
         start = int(now.timestamp()) // window_seconds * window_seconds
-        item = RateItem(f"rate#{subject}", str(start))
+        item = RequestRateItem(f"rate#{subject}", str(start))
         item.update(
             actions=[
-                RateItem.total.add(count),
-                RateItem.expires_at_seconds.set(start + 2 * window_seconds),
+                RequestRateItem.total.add(count),
+                RequestRateItem.expires_at_seconds.set(start + 2 * window_seconds),
             ],
-            condition=None if limit is None else RateItem.total.does_not_exist() | (RateItem.total < limit),
+            condition=None if limit is None else RequestRateItem.total.does_not_exist() | (RequestRateItem.total < limit),
         )
         return int(item.total)

@@ -16,10 +16,10 @@ from pynamodb.exceptions import PutError
 
 from atelier.aws.dynamodb import Item
 from atelier.aws.dynamodb.ledger import MovementItem
-from atelier.ledger.ports import FormPage, SealTaken
-from atelier.ledger.seal import Form, Seal, from_public, public
+from atelier.ledger.ports import PublicMovementPage, SealNumberTaken
+from atelier.ledger.seal import PublicForm, Seal, from_public, to_public
 
-MOVEMENT = "movement#"
+MOVEMENT_PREFIX = "movement#"
 
 
 class SealItem(Item):
@@ -54,19 +54,19 @@ class DynamoSeals:
         return [_seal(item) for item in found]
 
     def append(self, workspace_id: str, seal: Seal) -> None:
-        text = json.dumps(public(seal), separators=(",", ":"))
+        text = json.dumps(to_public(seal), separators=(",", ":"))
         item = SealItem(workspace_id, _key(seal.number), seal=text)
         try:
             item.save(condition=SealItem.pk.does_not_exist())
         except PutError as error:
             if error.cause_response_code == "ConditionalCheckFailedException":
-                raise SealTaken from error
+                raise SealNumberTaken from error
             raise
 
-    def forms(self, workspace_id: str, after_key: str | None, limit: int) -> FormPage:
+    def public_movements(self, workspace_id: str, after_key: str | None, limit: int) -> PublicMovementPage:
         page = MovementItem.query(
             workspace_id,
-            MovementItem.sk.startswith(MOVEMENT),
+            MovementItem.sk.startswith(MOVEMENT_PREFIX),
             consistent_read=True,
             scan_index_forward=False,
             limit=limit,
@@ -75,15 +75,15 @@ class DynamoSeals:
         )
         forms = tuple(_public_movement(item) for item in page)
         last: dict[str, Any] | None = page.last_evaluated_key
-        return FormPage(forms, last["sk"]["S"] if last else None)
+        return PublicMovementPage(forms, last["sk"]["S"] if last else None)
 
-    def forms_of(self, workspace_id: str, places: Sequence[tuple[str, str]]) -> list[Form]:
-        keys = [(workspace_id, f"{MOVEMENT}{order}#{key}") for order, key in places]
+    def public_movements_of(self, workspace_id: str, movement_ids: Sequence[tuple[str, str]]) -> list[PublicForm]:
+        keys = [(workspace_id, f"{MOVEMENT_PREFIX}{order}#{key}") for order, key in movement_ids]
         found = {item.sk: _public_movement(item) for item in MovementItem.batch_get(keys, consistent_read=True)}
         return [found[sk] for _, sk in keys if sk in found]
 
 
-def form_of(image: dict[str, dict[str, Any]]) -> Form:
+def movement_from_image(image: dict[str, dict[str, Any]]) -> PublicForm:
     """The movement in an item image of the table's stream (DynamoDB JSON), in its public form."""
     return _public_movement(MovementItem.from_raw_data(image))
 
@@ -96,7 +96,7 @@ def _seal(item: SealItem) -> Seal:
     return from_public(json.loads(item.seal))
 
 
-def _public_movement(item: MovementItem) -> Form:
+def _public_movement(item: MovementItem) -> PublicForm:
     hold: dict[str, Any] | None = item.hold
     return {
         "key": item.key,

@@ -14,15 +14,15 @@ from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttrib
 from pynamodb.exceptions import DoesNotExist, PutError, UpdateError
 
 from atelier.aws.dynamodb import Item
-from atelier.compatible.ports import Known
+from atelier.compatible.ports import OrderEntry
 from atelier.errors import Unavailable
 
 # Longer than a generation's deadline and RESULT_WAITS together.
-KNOWN_FOR = timedelta(hours=3)
-READS_MAX = 3
+LIFETIME = timedelta(hours=3)
+READ_ATTEMPTS_MAX = 3
 
 
-class TryItem(Item):
+class SdkRetryItem(Item):
     """The name of one request's order, and whether it was answered."""
 
     name = UnicodeAttribute()
@@ -30,42 +30,42 @@ class TryItem(Item):
     answered = BooleanAttribute(null=True)
 
 
-class DynamoTries:
+class DynamoSdkRetries:
     """Tries on DynamoDB."""
 
     @staticmethod
     def bind(table_name: str) -> None:
         """Name the requests table."""
-        TryItem.bind(table_name)
+        SdkRetryItem.bind(table_name)
 
     def claim(
         self, workspace_id: str, fingerprint: str, name: str, now: datetime, *, instead_of: str | None = None
-    ) -> Known:
+    ) -> OrderEntry:
         """See the port. Raises Unavailable when parallel requests write and delete the item at every attempt."""
-        free = TryItem.pk.does_not_exist() | (TryItem.expires_at_seconds <= int(now.timestamp()))
+        free = SdkRetryItem.pk.does_not_exist() | (SdkRetryItem.expires_at_seconds <= int(now.timestamp()))
         if instead_of is not None:
-            free |= TryItem.name == instead_of
-        until = int((now + KNOWN_FOR).timestamp())
-        item = TryItem(f"try#{workspace_id}#{fingerprint}", "try", name=name, expires_at_seconds=until)
-        for _ in range(READS_MAX):
+            free |= SdkRetryItem.name == instead_of
+        until = int((now + LIFETIME).timestamp())
+        item = SdkRetryItem(f"try#{workspace_id}#{fingerprint}", "try", name=name, expires_at_seconds=until)
+        for _ in range(READ_ATTEMPTS_MAX):
             try:
                 item.save(condition=free)
             except PutError as error:
                 if error.cause_response_code != "ConditionalCheckFailedException":
                     raise
             else:
-                return Known(name)
+                return OrderEntry(name)
             try:
-                found = TryItem.get(item.pk, item.sk, consistent_read=True)
+                found = SdkRetryItem.get(item.pk, item.sk, consistent_read=True)
             except DoesNotExist:
                 continue
-            return Known(found.name, bool(found.answered))
+            return OrderEntry(found.name, bool(found.answered))
         raise Unavailable("The database is busy. Try again.")
 
-    def answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
-        item = TryItem(f"try#{workspace_id}#{fingerprint}", "try")
+    def mark_answered(self, workspace_id: str, fingerprint: str, name: str) -> None:
+        item = SdkRetryItem(f"try#{workspace_id}#{fingerprint}", "try")
         try:
-            item.update(actions=[TryItem.answered.set(True)], condition=TryItem.name == name)
+            item.update(actions=[SdkRetryItem.answered.set(True)], condition=SdkRetryItem.name == name)
         except UpdateError as error:
             if error.cause_response_code != "ConditionalCheckFailedException":
                 raise

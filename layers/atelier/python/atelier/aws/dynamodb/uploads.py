@@ -8,10 +8,10 @@ from __future__ import annotations
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DoesNotExist, PutError
 
-from atelier.aws.dynamodb import MOVED, Item
+from atelier.aws.dynamodb import CONFLICT_CODES, Item
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
-from atelier.library.ports import ThingExists
+from atelier.library.ports import DocumentExists
 from atelier.library.upload import Upload
 
 
@@ -48,9 +48,9 @@ class DynamoUploads:
         try:
             item.save(condition=UploadItem.pk.does_not_exist())
         except PutError as error:
-            if error.cause_response_code not in MOVED:
+            if error.cause_response_code not in CONFLICT_CODES:
                 raise
-            raise ThingExists from error
+            raise DocumentExists from error
 
     def get(self, workspace_id: str, asset_id: str) -> Upload:
         try:

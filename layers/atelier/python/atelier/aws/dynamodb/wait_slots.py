@@ -18,12 +18,12 @@ from pynamodb.exceptions import DoesNotExist, PutError, PynamoDBException, Updat
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 
-from atelier.aws.dynamodb import MOVED, Item
+from atelier.aws.dynamodb import CONFLICT_CODES, Item
 from atelier.errors import Unavailable
 
 SK = "waiting"
 TRIES_MAX = 4
-KEPT_FOR = timedelta(days=1)
+ITEM_LIFETIME_AFTER_LEASE = timedelta(days=1)
 
 
 class WaitItem(Item):
@@ -41,7 +41,7 @@ class DynamoWaitSlots:
         """Name the requests table."""
         WaitItem.bind(table_name)
 
-    def take(self, subject: str, limit: int, until: datetime, now: datetime) -> str | None:
+    def lease(self, subject: str, limit: int, until: datetime, now: datetime) -> str | None:
         try:
             for _ in range(TRIES_MAX):
                 leases = _leases(subject)
@@ -57,7 +57,7 @@ class DynamoWaitSlots:
         # Other requests took the slot first at every attempt, so enough requests are waiting.
         return None
 
-    def give_back(self, subject: str, slot: str, until: datetime) -> None:
+    def end_lease(self, subject: str, slot: str, until: datetime) -> None:
         lease = Path(["slots", slot])
         try:
             _item(subject).update([lease.set(0)], condition=lease == _ms(until))
@@ -76,7 +76,7 @@ def _leases(subject: str) -> dict[str, int]:
 
 def _take_lease(subject: str, slot: str, until: datetime, now: datetime, *, first: bool) -> bool:
     """Take the slot; returns whether it was still free. first: there is no item yet."""
-    expires_at_seconds = int((until + KEPT_FOR).timestamp())
+    expires_at_seconds = int((until + ITEM_LIFETIME_AFTER_LEASE).timestamp())
     if first:
         new = WaitItem(_pk(subject), SK, slots={slot: _ms(until)}, expires_at_seconds=expires_at_seconds)
         return _write_succeeded(lambda: new.save(condition=WaitItem.pk.does_not_exist()))
@@ -91,7 +91,7 @@ def _write_succeeded(write: Callable[[], object]) -> bool:
     try:
         write()
     except (PutError, UpdateError) as error:
-        if error.cause_response_code not in MOVED:
+        if error.cause_response_code not in CONFLICT_CODES:
             raise
         return False
     return True

@@ -14,21 +14,21 @@ from pynamodb.attributes import NumberAttribute, UnicodeAttribute
 from pynamodb.exceptions import DeleteError, DoesNotExist, PutError, UpdateError
 from pynamodb.expressions.update import Action
 
-from atelier.aws.dynamodb import MOVED, CompactJSON, Item, newest_page, pause
+from atelier.aws.dynamodb import CONFLICT_CODES, CompactJSON, Item, newest_page, pause_with_jitter
 from atelier.clock import parse_rfc3339, rfc3339
 from atelier.errors import NotFound
 from atelier.library.character import Character
-from atelier.library.ports import Page, ThingExists, ThingMoved
-from atelier.library.template import Template, Variable
+from atelier.library.ports import DocumentPage, DocumentExists, StaleDocument
+from atelier.library.template import Template, TemplateVariable
 
 ThingT = TypeVar("ThingT", Character, Template)
 # Fields stored as separate attributes; all others were written by the user and are stored as JSON in `says`.
-OWN = ("id", "workspace_id", "user_id", "created_at", "updated_at", "uses")
+SEPARATE_FIELDS = ("id", "workspace_id", "user_id", "created_at", "updated_at", "uses")
 # Argument of `pause` after a change has lost to a parallel one.
-BUSY = 2
+BUSY_PAUSE = 2
 
 
-class WrittenItem(Item):
+class DocumentItem(Item):
     """One character or template. Empty fields are not stored."""
 
     user_id = UnicodeAttribute()
@@ -41,17 +41,17 @@ class WrittenItem(Item):
 class DynamoDocuments(Generic[ThingT]):
     """Store of one kind of document. prefix: of their ids; read: builds the document from an item."""
 
-    def __init__(self, prefix: str, read: Callable[[WrittenItem], ThingT]) -> None:
+    def __init__(self, prefix: str, from_item: Callable[[DocumentItem], ThingT]) -> None:
         self._prefix = prefix
-        self._read = read
+        self._read = from_item
 
     @staticmethod
     def bind(table_name: str) -> None:
         """Name the library's table."""
-        WrittenItem.bind(table_name)
+        DocumentItem.bind(table_name)
 
     def create(self, document: ThingT) -> None:
-        item = WrittenItem(
+        item = DocumentItem(
             document.workspace_id,
             document.id,
             user_id=document.user_id,
@@ -60,40 +60,40 @@ class DynamoDocuments(Generic[ThingT]):
             updated_at=rfc3339(document.updated_at),
         )
         try:
-            item.save(condition=WrittenItem.pk.does_not_exist())
+            item.save(condition=DocumentItem.pk.does_not_exist())
         except PutError as error:
-            if error.cause_response_code not in MOVED:
+            if error.cause_response_code not in CONFLICT_CODES:
                 raise
-            raise ThingExists from error
+            raise DocumentExists from error
 
     def get(self, workspace_id: str, document_id: str) -> ThingT:
         try:
-            return self._read(WrittenItem.get(workspace_id, document_id, consistent_read=True))
+            return self._read(DocumentItem.get(workspace_id, document_id, consistent_read=True))
         except DoesNotExist as error:
             raise NotFound from error
 
-    def list(self, workspace_id: str, after_id: str | None, limit: int) -> Page[ThingT]:
+    def list(self, workspace_id: str, after_id: str | None, limit: int) -> DocumentPage[ThingT]:
         bounds = (f"{self._prefix}_", f"{self._prefix}_~")
-        items, next_id = newest_page(WrittenItem, workspace_id, bounds, matching=None, after=after_id, limit=limit)
-        return Page(tuple(map(self._read, items)), next_id)
+        items, next_id = newest_page(DocumentItem, workspace_id, bounds, matching=None, after=after_id, limit=limit)
+        return DocumentPage(tuple(map(self._read, items)), next_id)
 
-    def change(self, seen: ThingT, after: ThingT) -> None:
+    def change(self, before: ThingT, after: ThingT) -> None:
         actions: list[Action] = [
-            WrittenItem.says.set(_content(after)),
-            WrittenItem.updated_at.set(rfc3339(after.updated_at)),
+            DocumentItem.says.set(_content(after)),
+            DocumentItem.updated_at.set(rfc3339(after.updated_at)),
         ]
-        unchanged = WrittenItem.updated_at == rfc3339(seen.updated_at)
+        unchanged = DocumentItem.updated_at == rfc3339(before.updated_at)
         try:
-            WrittenItem(seen.workspace_id, seen.id).update(actions, condition=unchanged)
+            DocumentItem(before.workspace_id, before.id).update(actions, condition=unchanged)
         except UpdateError as error:
-            if error.cause_response_code not in MOVED:
+            if error.cause_response_code not in CONFLICT_CODES:
                 raise
-            pause(BUSY)
-            raise ThingMoved from error
+            pause_with_jitter(BUSY_PAUSE)
+            raise StaleDocument from error
 
     def delete(self, workspace_id: str, document_id: str) -> None:
         try:
-            WrittenItem(workspace_id, document_id).delete(condition=WrittenItem.pk.exists())
+            DocumentItem(workspace_id, document_id).delete(condition=DocumentItem.pk.exists())
         except DeleteError as error:
             if error.cause_response_code != "ConditionalCheckFailedException":
                 raise
@@ -117,7 +117,7 @@ class DynamoTemplates(DynamoDocuments[Template]):
     def count_use(workspace_id: str, template_id: str) -> None:
         """Count one use of a template. Does nothing when the template no longer exists."""
         try:
-            WrittenItem(workspace_id, template_id).update([WrittenItem.uses.add(1)], condition=WrittenItem.pk.exists())
+            DocumentItem(workspace_id, template_id).update([DocumentItem.uses.add(1)], condition=DocumentItem.pk.exists())
         except UpdateError as error:
             if error.cause_response_code != "ConditionalCheckFailedException":
                 raise
@@ -125,10 +125,10 @@ class DynamoTemplates(DynamoDocuments[Template]):
 
 def _content(thing: Character | Template) -> dict[str, Any]:
     facts = asdict(thing)
-    return {name: value for name, value in facts.items() if name not in OWN and value not in (None, (), {})}
+    return {name: value for name, value in facts.items() if name not in SEPARATE_FIELDS and value not in (None, (), {})}
 
 
-def _common_fields(item: WrittenItem) -> dict[str, Any]:
+def _common_fields(item: DocumentItem) -> dict[str, Any]:
     return {
         "id": item.sk,
         "workspace_id": item.pk,
@@ -138,7 +138,7 @@ def _common_fields(item: WrittenItem) -> dict[str, Any]:
     }
 
 
-def _character(item: WrittenItem) -> Character:
+def _character(item: DocumentItem) -> Character:
     content: dict[str, Any] = item.says
     lists: dict[str, Any] = {
         name: tuple(content[name]) for name in ("reference_asset_ids", "face_embedding") if name in content
@@ -146,7 +146,7 @@ def _character(item: WrittenItem) -> Character:
     return Character(**_common_fields(item), **{**content, **lists})
 
 
-def _template(item: WrittenItem) -> Template:
+def _template(item: DocumentItem) -> Template:
     content: dict[str, Any] = item.says
-    variables: dict[str, Any] = {"variables": tuple(Variable(**variable) for variable in content.get("variables", ()))}
+    variables: dict[str, Any] = {"variables": tuple(TemplateVariable(**variable) for variable in content.get("variables", ()))}
     return Template(**_common_fields(item), **{**content, **variables}, uses=int(item.uses or 0))
