@@ -105,46 +105,59 @@ test: check $(test_ready) $(judges_ready) $(clients_ready) browser ## everything
 together := --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 checks := check-types check-sam check-template check-style check-arrows check-security check-machines check-openapi
 
-check: $(test_ready) $(tools_ready) ## style, types, arrows between modules, templates, state machines, security
-	@$(MAKE) --keep-going $(together) $(checks)
+check: $(test_ready) $(tools_ready) ## style, types, imports between contexts, templates, state machines, security
+	@passed=$$(mktemp -d) failed=; $(MAKE) --keep-going $(together) PASSED=$$passed $(checks) || failed=yes; \
+	if [ "$$failed" ]; then failed=; for name in $(checks); do [ -e $$passed/$$name ] || failed="$$failed $$name"; done; fi; \
+	rm -r $$passed; [ -z "$$failed" ] || { echo "failed:$$failed (each also runs alone: make$$failed)"; exit 1; }
 
 tool := @.venv-tools/bin
 templates := $(wildcard template.yaml infra/*.yaml)
 machines := $(wildcard statemachines/*.asl.yaml)
+
+# `check` names the checks that left no note here.
+note_success = @[ -z "$(PASSED)" ] || touch "$(PASSED)/$@"
 
 .PHONY: $(checks)
 check-style:
 	$(tool)/ruff check --quiet .
 	$(tool)/ruff format --check --quiet . || { echo "run .venv-tools/bin/ruff format"; exit 1; }
 	@echo "style: ok"
+	$(note_success)
 
 check-types:
 	$(tool)/basedpyright --warnings
+	$(note_success)
 
 check-arrows:
 	@PYTHONPATH=layers/atelier/python .venv-tools/bin/lint-imports --no-cache --no-logo
+	$(note_success)
 
 check-security:
 	$(tool)/bandit --quiet --configfile pyproject.toml --recursive functions layers/atelier
 	$(tool)/bandit --quiet --configfile pyproject.toml --recursive --severity-level medium infra layers/dependencies
 	@echo "security: ok"
+	$(note_success)
 
 check-template:
 	$(tool)/cfn-lint $(templates)
 	@echo "templates: ok"
+	$(note_success)
 
 # This needs neither credentials nor network: the region only tells the linter which resource types exist.
 check-sam: export AWS_DEFAULT_REGION := us-east-1
 check-sam: export SAM_CLI_TELEMETRY := 0
 check-sam:
 	$(tool)/sam validate --lint --template template.yaml
+	$(note_success)
 
 check-machines:
 	@for machine in $(machines); do .venv-tools/bin/statelint --yaml $$machine || exit 1; done
 	@echo "state machines: ok"
+	$(note_success)
 
 check-openapi:
 	@.venv/bin/python -m infra.openapi --check && echo "openapi.json: ok"
+	$(note_success)
 
 # ---- AWS -------------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = {"functions", "layers", "statemachines", "infra", "events", "tests"}
+FOLDERS = {"docs", "functions", "layers", "statemachines", "infra", "events", "tests"}
 # Folders that may be absent. `findings`: surprises about real libraries, one script each.
 OPTIONAL_FOLDERS = {"findings"}
 APP_LINES_MAX = 250

@@ -405,7 +405,7 @@ def test_a_video_too_long_to_watermark_in_time_is_scaled_down(monkeypatch: pytes
 def test_a_playable_video_too_long_to_encode_keeps_its_codec() -> None:
     data = reels.make_video("libx265", "mov", pixels="yuv420p10le", audio_codec="pcm_s24le")
     made = film.process(data, watermark=False, seconds_max=0.002)
-    assert made.notes == ("The film is kept as it is encoded (hevc), which not every browser plays.",)
+    assert made.notes == ("The video is kept as it is encoded (hevc), which not every browser plays.",)
     assert decode_file(made.data).codecs == ("hevc", "aac")
     assert [picture.tobytes() for picture in decode_file(made.data).images] == [
         picture.tobytes() for picture in decode_file(data).images
@@ -418,7 +418,7 @@ def test_a_video_not_encoded_in_time_keeps_its_codec(monkeypatch: pytest.MonkeyP
     data = reels.make_video("libx265", "mov", pixels="yuv420p10le", audio_codec="pcm_s24le")
     monkeypatch.setattr(film, "ENCODING_SHARE", 0)
     made = film.process(data, watermark=False)
-    assert made.notes == ("The film is kept as it is encoded (hevc), which not every browser plays.",)
+    assert made.notes == ("The video is kept as it is encoded (hevc), which not every browser plays.",)
     assert decode_file(made.data).codecs == ("hevc", "aac")
     assert len(decode_file(made.data).images) == 24
     # With a watermark or an unplayable codec the whole video is still re-encoded.
@@ -429,7 +429,7 @@ def test_a_video_not_encoded_in_time_keeps_its_codec(monkeypatch: pytest.MonkeyP
 def test_an_unplayable_video_too_long_to_encode_is_refused_with_the_limit() -> None:
     data = reels.make_video("mjpeg", "mov", pixels="yuvj420p", audio_codec=None)
     smaller = film.process(data, watermark=False, seconds_max=0.002)
-    assert smaller.notes == ("The film was made smaller: 46 × 34 pixels.",)
+    assert smaller.notes == ("The video was made smaller: 46 × 34 pixels.",)
     with pytest.raises(MediaLimitExceeded, match="at most 50000 pixels in all"):
         film.process(data, watermark=False, seconds_max=0.0005)
 

@@ -226,7 +226,7 @@ def test_an_image_beyond_a_limit_is_refused_with_the_limit_and_its_value(data: b
 
 @pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF"])
 def test_an_image_of_another_format_is_refused_with_the_accepted_formats(kind: str) -> None:
-    with pytest.raises(ImageLimitExceeded, match=f"The file is {kind}; pictures are taken as PNG, JPEG and WebP"):
+    with pytest.raises(ImageLimitExceeded, match=f"The file is {kind}; images are accepted as PNG, JPEG and WebP"):
         process(saved(gradient(), kind), watermark=True)
 
 

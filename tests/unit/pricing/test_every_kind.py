@@ -129,7 +129,7 @@ def test_an_unsupported_choice_or_size_is_named(
 
 
 UNTYPED = "message 0 must have a role (user, assistant or system) and a content, and nothing else"
-UNKNOWN_PART = "message 0 has a part that is neither a text nor a picture of the workspace"
+UNKNOWN_PART = "message 0 has a part that is neither a text nor an image of the workspace"
 
 
 @pytest.mark.parametrize(
@@ -155,11 +155,11 @@ UNKNOWN_PART = "message 0 has a part that is neither a text nor a picture of the
         ({"messages": [{"role": "user", "content": [{"type": "image", "image": True}]}]}, UNKNOWN_PART),
         (
             {"messages": [{"role": "assistant", "content": [{"type": "image", "image": 0}]}]},
-            "message 0 holds a picture, which only messages of the role user can",
+            "message 0 holds an image, which only messages of the role user can",
         ),
         (
             {"messages": [{"role": "user", "content": [{"type": "image", "image": 0}]}]},
-            "must show each picture of the request once",
+            "must show each image of the request once",
         ),
         ({"messages": [{"role": "user", "content": "x"}] * 201}, "must not have more than 200 messages"),
         ({"messages": [{"role": "user", "content": "x" * 400_001}]}, "must not be longer than 400000 characters"),

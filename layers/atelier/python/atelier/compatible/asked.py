@@ -321,7 +321,7 @@ def image_from_url(url: str, param: str) -> InputFile:
         # Invalid base64, or characters outside ASCII.
         data = b""
     if not data:
-        raise ValidationFailed([{"path": param, "message": "must be a data: URL with a picture in base64"}])
+        raise ValidationFailed([{"path": param, "message": "must be a data: URL with an image in base64"}])
     return InputFile(param, data)
 
 

@@ -75,7 +75,7 @@ class ChatRequest(OpenAIRequest):
             if message.role in ("tool", "function") or message.tool_calls or message.function_call:
                 raise UnsupportedParameter(f"messages[{number}]", "Tools are not called here.")
             if message.audio:
-                raise UnsupportedParameter(f"messages[{number}].audio", "A sound has no place in a conversation here.")
+                raise UnsupportedParameter(f"messages[{number}].audio", "Audio is not accepted in a conversation here.")
 
         conversation = build_conversation(
             [

@@ -105,7 +105,7 @@ def parse_message(role: str, content: Any, param: str) -> ConversationMessage:
         elif kind in IMAGE_PART_TYPES and role == "user":
             parts.append(_parse_image(part, f"{path}.image_url"))
         elif kind in IMAGE_PART_TYPES:
-            raise UnsupportedParameter(path, "Only messages with the role user can hold pictures.")
+            raise UnsupportedParameter(path, "Only messages with the role user can hold images.")
         else:
             raise UnsupportedParameter(path, f"Parts of the type {str(kind)[:60]!r} are not taken here: text and images are.")
     return ConversationMessage(role, tuple(parts))

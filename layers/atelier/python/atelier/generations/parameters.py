@@ -56,7 +56,7 @@ class ImagePart(DeferredModel):
 
 
 PART_FORM_HINT: LiteralString = (
-    'A part is {"type": "text", "text": "…"} or {"type": "image", "image_asset_id": "ast_…"}: a picture is a file of'
+    'A part is {"type": "text", "text": "…"} or {"type": "image", "image_asset_id": "ast_…"}: an image is a file of'
     " the workspace; POST /api/assets/uploads makes one."
 )
 
@@ -91,7 +91,7 @@ class Message(DeferredModel):
     @model_validator(mode="after")
     def _check_images(self) -> Message:
         if self.role != "user" and any(isinstance(part, ImagePart) for part in self.content):
-            raise ValueError("only messages with the role user can hold pictures")
+            raise ValueError("only messages with the role user can hold images")
         return self
 
     def plain(self) -> dict[str, Any]:
@@ -130,22 +130,22 @@ class Parameters(DeferredModel):
     size: str | None = Field(
         default=None,
         max_length=11,
-        description="`1536x1024`: the nearest size that the model makes; `auto`: the size of the given picture. "
+        description="`1536x1024`: the nearest size that the model makes; `auto`: the size of the given image. "
         "Overrides width, height and aspect_ratio.",
     )
-    n: int | None = Field(default=None, ge=N[0], le=N[1], description="How many pictures.")
+    n: int | None = Field(default=None, ge=N[0], le=N[1], description="How many images.")
     seed: int | None = Field(default=None, ge=SEED[0], le=SEED[1], description="The same seed makes the same again.")
     duration_seconds: int | None = Field(default=None, ge=DURATION_SECONDS[0], le=DURATION_SECONDS[1])
     voice: str | None = Field(default=None, max_length=VOICE_CHARACTERS_MAX, description="Who speaks.")
     max_tokens: int | None = Field(default=None, ge=MAX_TOKENS[0], le=MAX_TOKENS[1], description="The longest text.")
-    image_asset_id: AssetId | None = Field(default=None, description="The picture to start from.")
+    image_asset_id: AssetId | None = Field(default=None, description="The image to start from.")
     mask_asset_id: AssetId | None = Field(
         default=None,
-        description="Transparent, or white on black, where the picture is to change; in the picture's shape.",
+        description="Transparent, or white on black, where the image is to change; in the image's shape.",
     )
     audio_asset_id: AssetId | None = Field(default=None, description="What an avatar says.")
     reference_asset_ids: list[AssetId] | None = Field(
-        default=None, min_length=1, max_length=8, description="Pictures of whom or what is to be shown."
+        default=None, min_length=1, max_length=8, description="Images of the person or thing to show."
     )
 
     messages: list[Message] | None = Field(

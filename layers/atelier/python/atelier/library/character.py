@@ -39,7 +39,7 @@ def check_references(workspace_id: str, asset_ids: tuple[str, ...], *, assets: A
     """Raises ValidationFailed for each id that is not an image of the workspace."""
     image_ids = {asset.id for asset in assets.find(workspace_id, asset_ids) if asset.type == "image"}
     wrong = [
-        {"path": f"reference_asset_ids.{place}", "message": "There is no such picture here."}
+        {"path": f"reference_asset_ids.{place}", "message": "There is no such image here."}
         for place, asset_id in enumerate(asset_ids)
         if asset_id not in image_ids
     ]

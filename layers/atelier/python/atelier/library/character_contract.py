@@ -29,7 +29,7 @@ def _without_duplicates(asset_ids: list[str]) -> list[str]:
 
 References = Annotated[
     list[AssetId],
-    Field(min_length=1, max_length=REFERENCES_MAX, description="Pictures of them, the most telling first."),
+    Field(min_length=1, max_length=REFERENCES_MAX, description="Images of the character, the most telling first."),
     AfterValidator(_without_duplicates),
 ]
 

@@ -35,5 +35,5 @@ def kind_of(content_type: str, name: str = "") -> str:
     if main == "image" and sub in IMAGE_SUBTYPES:
         return main
     if main == "image" and sub:
-        raise UnsupportedFileType(f"Pictures as {sub.upper()} are not taken: send this one as JPEG, PNG or WebP.")
-    raise UnsupportedFileType("Pictures (JPEG, PNG, WebP), films and sounds are taken: say which this is, as in video/mp4.")
+        raise UnsupportedFileType(f"Images as {sub.upper()} are not taken: send this one as JPEG, PNG or WebP.")
+    raise UnsupportedFileType("Images (JPEG, PNG, WebP), videos and audio are accepted: say which this is, as in video/mp4.")

@@ -68,7 +68,7 @@ def _convert(image: Image.Image, profile: ImageCms.ImageCmsProfile, space: str) 
     if space == RGB and image.mode == "L":
         return _convert(image.convert("RGB"), profile, space).convert("L")
     if (space, image.mode) not in ((GREY, "L"), (RGB, "RGB"), (RGB, "RGBA"), (CMYK, "CMYK")):
-        raise ValueError("a profile of another kind of picture")
+        raise ValueError("a profile of another kind of image")
     target = "RGB" if image.mode == "CMYK" else image.mode
     # Little CMS has no grey sRGB profile, so grey is converted to RGB and back.
     through = "RGB" if image.mode == "L" else target

@@ -163,7 +163,7 @@ def detect_demuxer(data: bytes) -> str:
     """FFmpeg's name of the demuxer for this file, by its first bytes. Raises MediaInvalid."""
     if is_mov(data):
         if data[4:8] == b"ftyp" and data[8:12] in NON_VIDEO_BRANDS:
-            raise MediaInvalid("it is a picture or a sound and no film")
+            raise MediaInvalid("it is an image or an audio file, not a video")
         return "mov"
     if data.startswith(EBML_MAGIC):
         return "matroska"
@@ -237,14 +237,14 @@ def _video_stream(source: InputContainer) -> VideoStream:
     """The first readable video stream. Raises MediaInvalid, or MediaLimitExceeded for the size of its frames."""
     videos = [film for film in source.streams.video if not is_attached(film)]
     if not videos:
-        raise MediaInvalid("there is no film in it, only sound" if source.streams.audio else "there is no film in it")
+        raise MediaInvalid("it has no video, only audio" if source.streams.audio else "it has no video")
     video = next((film for film in videos if codec_of(film) in READABLE_VIDEO_CODECS), None)
     if video is None:
         raise MediaInvalid(f"encoded as {codec_of(videos[0])}")
     context = video.codec_context
     if not 0 < context.width * context.height <= FRAME_PIXELS_MAX or min(context.width, context.height) < SIDE_MIN:
         allowed = f"each side needs at least {SIDE_MIN}, and a frame may have {FRAME_PIXELS_MAX} in all"
-        raise MediaLimitExceeded(f"The film has {context.width} × {context.height} pixels; {allowed}.")
+        raise MediaLimitExceeded(f"The video has {context.width} × {context.height} pixels; {allowed}.")
     # The decoder checks each frame too, because a frame may be larger than the file states.
     context.options = {"max_pixels": str(FRAME_PIXELS_MAX)}
     context.thread_count = 2
@@ -277,10 +277,10 @@ def _inspect(source: InputContainer) -> VideoInspection:
                 audio = None
     if poster_frame is None:
         raise MediaInvalid("not one frame can be decoded")
-    notes = tracks_left_out("Film", [each for each in source.streams.video if not is_attached(each)], video)
-    notes += tracks_left_out("Sound", source.streams.audio, audio)
+    notes = tracks_left_out("Video", [each for each in source.streams.video if not is_attached(each)], video)
+    notes += tracks_left_out("Audio", source.streams.audio, audio)
     if video.codec_context.color_trc in HDR_CURVES:
-        notes += ("The film has a high dynamic range; screens without one may show other colours.",)
+        notes += ("The video has a high dynamic range; screens without one may show other colours.",)
     return VideoInspection(poster_frame, tracks[0].packets, _pixel_aspect(video), audio.index if audio else None, notes)
 
 
@@ -334,7 +334,7 @@ def _write_video(
         # Copying such a video is better than making it smaller or refusing it.
         is_copied = until is None or pixels > min(WRITTEN_PIXELS_MAX, WRITTEN_PIXELS_A_SECOND * seconds_max)
         if is_copied:
-            notes = (f"The film is kept as it is encoded ({codec_of(video)}), which not every browser plays.",)
+            notes = (f"The video is kept as it is encoded ({codec_of(video)}), which not every browser plays.",)
     is_copied = is_copied and not watermark
     if not is_copied:
         kind = "mp4"
@@ -346,7 +346,7 @@ def _write_video(
         else:
             size = _encoded_size(poster.size, inspection.frames, seconds_max)
             if size[0] < poster.width - 1:
-                notes = (f"The film was made smaller: {size[0]} × {size[1]} pixels.",)
+                notes = (f"The video was made smaller: {size[0]} × {size[1]} pixels.",)
             poster = poster.resize(size)
             video_track = H264Track(output, video, inspection, size, watermark=watermark)
             if watermark:
@@ -394,7 +394,7 @@ def _encoded_size(size: tuple[int, int], frames: int, seconds_max: float) -> tup
     written_max = min(WRITTEN_PIXELS_MAX, WRITTEN_PIXELS_A_SECOND * seconds_max)
     if pixels > read_max:
         raise MediaLimitExceeded(
-            f"The film has {frames} frames of {size[0]} × {size[1]} pixels, too many to encode in the time allowed"
+            f"The video has {frames} frames of {size[0]} × {size[1]} pixels, too many to encode in the time allowed"
             f" (at most {read_max} pixels in all). Make it shorter or smaller, or send it as H.264."
         )
     share = min(math.sqrt(written_max / pixels), 1)

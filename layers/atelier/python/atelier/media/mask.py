@@ -38,8 +38,8 @@ def fit_mask(mask: bytes, image: bytes) -> bytes:
         raise MaskUnusable("The mask changes nothing: no part of it is transparent or white.")
     across, along = stays.width * size[1], stays.height * size[0]
     if abs(across - along) > SHAPE_DIFFERENCE_MAX * max(across, along):
-        sizes = f"{stays.width} × {stays.height} pixels, the picture {size[0]} × {size[1]}"
-        raise MaskUnusable(f"The mask must have the shape of the picture: it has {sizes}.")
+        sizes = f"{stays.width} × {stays.height} pixels, the image {size[0]} × {size[1]}"
+        raise MaskUnusable(f"The mask must have the shape of the image: it has {sizes}.")
     if stays.size != size:
         stays = stays.resize(size, Image.Resampling.BILINEAR)
     black = Image.new("L", size)

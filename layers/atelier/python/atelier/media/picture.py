@@ -87,7 +87,7 @@ def _notes(found: ImageFile, pixels: Image.Image) -> tuple[str, ...]:
     if pixels.width * pixels.height == found.width * found.height:
         return ()
     before, after = f"{found.width} × {found.height}", f"{pixels.width} × {pixels.height}"
-    return (f"The picture was scaled down to {after} from {before} as stored: {PIXELS_MAX:,} pixels are kept.",)
+    return (f"The image was scaled down to {after} from {before} as stored: {PIXELS_MAX:,} pixels are kept.",)
 
 
 def _check_limits(found: ImageFile) -> None:
@@ -96,14 +96,14 @@ def _check_limits(found: ImageFile) -> None:
     sides, pixels = f"{found.width} × {found.height}", found.width * found.height
     pixels_max = JPEG_PIXELS_MAX if found.kind == "JPEG" else PIXELS_MAX
     if not pixels:
-        raise ImageInvalid("a picture without pixels")
+        raise ImageInvalid("an image without pixels")
     if pixels > pixels_max:
         limit = f"a {NAMES[found.kind]} may have {pixels_max // 1_000_000}"
-        raise ImageLimitExceeded(f"The picture has {pixels / 1e6:.1f} megapixels ({sides}); {limit}.")
+        raise ImageLimitExceeded(f"The image has {pixels / 1e6:.1f} megapixels ({sides}); {limit}.")
     if max(found.width, found.height) > SIDE_MAX:
-        raise ImageLimitExceeded(f"The picture has {sides} pixels; a side may have {SIDE_MAX:,}.")
+        raise ImageLimitExceeded(f"The image has {sides} pixels; a side may have {SIDE_MAX:,}.")
     if found.frames > FRAMES_MAX:
-        raise ImageLimitExceeded(f"The picture has {found.frames} frames; it may have {FRAMES_MAX}.")
+        raise ImageLimitExceeded(f"The image has {found.frames} frames; it may have {FRAMES_MAX}.")
     if found.scans > SCANS_MAX:
         raise ImageLimitExceeded(f"The JPEG is written in {found.scans} scans; it may have {SCANS_MAX}.")
 

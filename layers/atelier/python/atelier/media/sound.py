@@ -182,7 +182,7 @@ def _links(data: bytes, source_format: str, start: int) -> list[bytes]:
         segments = data[at + 27 : at + 27 + data[at + 26]]
         at += 27 + len(segments) + sum(segments)
     if len(starts) > LINKS_MAX:
-        raise MediaInvalid(f"more than {LINKS_MAX} sounds in a row")
+        raise MediaInvalid(f"more than {LINKS_MAX} audio streams in a row")
     return [data[begin:end] for begin, end in pairwise([*starts, len(data)])]
 
 
@@ -207,16 +207,16 @@ def _audio_stream(source: InputContainer) -> tuple[AudioStream, tuple[str, ...]]
     note. Raises MediaInvalid."""
     for video in source.streams.video:
         if not is_attached(video) and codec_of(video) not in COVER_CODECS:
-            raise MediaInvalid("it is a film")
+            raise MediaInvalid("it is a video")
     audios = source.streams.audio
     readable = [sound for sound in audios if codec_of(sound) in COPIED_TO or codec_of(sound) in ENCODED_TO]
     if not readable:
-        raise MediaInvalid(f"encoded as {codec_of(audios[0])}" if audios else "0 sounds in it")
+        raise MediaInvalid(f"encoded as {codec_of(audios[0])}" if audios else "0 audio streams in it")
     audio = readable[0]
     context = audio.codec_context
     if not (0 < context.sample_rate <= RATE_MAX and 0 < context.channels <= CHANNELS_MAX):
         raise MediaInvalid(f"{context.channels} channels of {context.sample_rate} samples a second")
-    return audio, tracks_left_out("Sound", audios, audio)
+    return audio, tracks_left_out("Audio", audios, audio)
 
 
 def _target_format(audio: AudioStream, source_format: str) -> tuple[str, str]:
@@ -300,7 +300,7 @@ class DecodedAudio:
     def add(self, frame: av.AudioFrame) -> None:
         self.samples += frame.samples
         if self.samples * len(frame.layout.channels) > SAMPLES_MAX or self.samples > SECONDS_MAX * self.rate:
-            raise MediaLimitExceeded(f"The sound has more than {SAMPLES_MAX} samples or {SECONDS_MAX} seconds.")
+            raise MediaLimitExceeded(f"The audio has more than {SAMPLES_MAX} samples or {SECONDS_MAX} seconds.")
         for part in self._resampler.resample(frame):
             self.outline.frombytes(bytes(part.planes[0])[: part.samples * 2])
 

@@ -111,7 +111,7 @@ def detect_format(data: bytes) -> str:
     other = OTHER_BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
     other = other or next((name for magic, name in OTHER_FORMATS.items() if data.startswith(magic)), None)
     if other:
-        raise ImageLimitExceeded(f"The file is {other}; pictures are taken as PNG, JPEG and WebP.")
+        raise ImageLimitExceeded(f"The file is {other}; images are accepted as PNG, JPEG and WebP.")
     raise ImageInvalid("the bytes are neither PNG, JPEG nor WebP")
 
 

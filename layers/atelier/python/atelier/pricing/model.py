@@ -340,7 +340,7 @@ def check_inputs(model: Model, prompt: str, files: Files, facts: InputFacts = NO
             errors.append({"path": f"inputs.{role}", "message": f"{model.id} takes no more than {longest} seconds"})
 
     if "mask" in model.inputs and files.get("mask") and not (files.get("image") or files.get("reference")):
-        errors.append({"path": "inputs.mask", "message": "A mask needs the picture that it belongs to"})
+        errors.append({"path": "inputs.mask", "message": "A mask needs the image that it belongs to"})
     if len(prompt) > model.prompt_characters_max:
         message = f"must not be longer than {model.prompt_characters_max} characters for {model.id}"
         errors.append({"path": "prompt", "message": message})
@@ -353,7 +353,7 @@ def check_conversation_images(parameters: Parameters, files: Files) -> None:
     shown twice: each file is paid for once."""
     places = shown_images(parameters)
     if len(set(places)) != len(places) or any(place >= files.get("image", 0) for place in places):
-        message = "must show each picture of the request once"
+        message = "must show each image of the request once"
         raise ValidationFailed([{"path": "parameters.messages", "message": message}])
 
 

@@ -185,8 +185,8 @@ def _part_error(role: object, value: object) -> str | None:
         return None
     index = part.get("image")
     if part.keys() != {"type", "image"} or part["type"] != "image" or type(index) is not int or index < 0:
-        return "has a part that is neither a text nor a picture of the workspace"
-    return None if role == "user" else "holds a picture, which only messages of the role user can"
+        return "has a part that is neither a text nor an image of the workspace"
+    return None if role == "user" else "holds an image, which only messages of the role user can"
 
 
 def shown_images(parameters: Parameters) -> list[int]:

@@ -51,7 +51,7 @@ def _check_model(model: Model) -> Model:
         if cost["unit"] == "prediction_second":
             _check_table(model, cost, cost["seconds_estimate"])
             if "seconds_each_audio_second" in cost and "seconds_max" not in (model.inputs.get("audio") or {}):
-                raise ValueError("a price by the length of a sound needs its seconds_max")
+                raise ValueError("a price by the length of audio needs its seconds_max")
 
     resolutions = model.parameters.get("resolution") or NO_VALUE
     if "choices" in resolutions and not all(map(RESOLUTION_PATTERN.fullmatch, resolutions["choices"])):

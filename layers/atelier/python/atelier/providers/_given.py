@@ -59,7 +59,7 @@ def video_size(job: Job, width: int, height: int) -> tuple[int, int]:
     if size[0] % 2 or size[1] % 2:
         raise JobRefused("width and height must be even.")
     if size[0] * size[1] > 1280 * 720:
-        raise JobRefused("A film has at most as many pixels as 1280 × 720.")
+        raise JobRefused("A video has at most as many pixels as 1280 × 720.")
     return size
 
 
@@ -83,7 +83,7 @@ def input_image(job: Job, role: str = "image") -> Image.Image | None:
     except Image.DecompressionBombError as error:
         raise JobRefused(f"The {role} has too many pixels.") from error
     except (OSError, ValueError, SyntaxError) as error:
-        raise JobRefused(f"The {role} is no picture that can be read.") from error
+        raise JobRefused(f"The {role} is no image that can be read.") from error
 
 
 def cover(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -110,11 +110,11 @@ def _enlarge(job: Job) -> Done:
 
     source_image, factor = input_image(job), integer_parameter(job, "factor", 2, 2, 4)
     if source_image is None:
-        raise JobRefused("There is no picture to enlarge.")
+        raise JobRefused("There is no image to enlarge.")
     if source_image.width * source_image.height * factor**2 > 4096**2:
-        raise JobRefused("Enlarged, the picture would have more than 4096 × 4096 pixels.")
+        raise JobRefused("Enlarged, the image would have more than 4096 × 4096 pixels.")
     if max(source_image.size) * factor > SIDE_MAX:
-        raise JobRefused(f"Enlarged, the picture would have a side of more than {SIDE_MAX:,} pixels.")
+        raise JobRefused(f"Enlarged, the image would have a side of more than {SIDE_MAX:,} pixels.")
     return Done((_png(enlarge(source_image, factor), "enlarge"),))
 
 

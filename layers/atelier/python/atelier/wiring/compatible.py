@@ -261,7 +261,7 @@ def _store_image(request: Request[Any], file: InputFile, fetch_seconds_max: floa
     from atelier.wiring import uploads
 
     if (system_clock() - request.now).total_seconds() > INPUT_FILES_SECONDS_MAX:
-        message = "takes too long to look into with the others: send fewer or smaller pictures"
+        message = "takes too long to look into with the others: send fewer or smaller images"
         raise ValidationFailed([{"path": file.param, "message": message}])
     caller, data = request.caller, file.data or _fetch_image(file, fetch_seconds_max)
     try:
